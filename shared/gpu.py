@@ -1,0 +1,108 @@
+"""ZeroGPU: the only module that knows it.
+
+`spaces` must be imported before torch, so an `app.py` imports this module first. Off ZeroGPU `spaces.GPU` returns the
+function unchanged and all of this is plain Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import spaces
+
+from shared.errors import VisitorError
+
+Parameters = ParamSpec("Parameters")
+Item = TypeVar("Item")
+
+
+def on_zero_gpu() -> bool:
+    """Whether this process runs on ZeroGPU hardware (or its emulation)."""
+    from spaces.config import Config
+
+    return bool(Config.zero_gpu)
+
+
+def has_gpu() -> bool:
+    """Whether runs will get a GPU: one is present, or ZeroGPU lends one."""
+    if on_zero_gpu():
+        return True
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def device() -> str:
+    """The device to compute on, `"cuda"` or `"cpu"`; call it inside a function wrapped by `on_gpu`."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A VisitorError on its way out of the forked worker, which passes on only the class name of an exception."""
+
+    what: str
+    remedy: str
+
+
+def on_gpu(
+    duration: Callable[..., int],
+) -> Callable[[Callable[Parameters, Iterator[Item]]], Callable[Parameters, Iterator[Item]]]:
+    """Run a generator function on a GPU that ZeroGPU lends; elsewhere leave its behaviour alone.
+
+    On ZeroGPU it runs in a forked process: arguments and yields are pickled, and what it changes in memory is lost. It
+    must not be `async`.
+
+    Args:
+        duration: estimates the seconds to ask for, from the same arguments; it must accept `*args, **kwargs`.
+
+    Raises:
+        VisitorError: what the function raised, or that no GPU could be had, the quota is used up or the worker died.
+    """
+
+    def decorate(function: Callable[Parameters, Iterator[Item]]) -> Callable[Parameters, Iterator[Item]]:
+        @wraps(function)
+        def inside(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item | _Failure]:
+            try:
+                yield from function(*args, **kwargs)
+            except VisitorError as error:
+                yield _Failure(error.what, error.remedy)
+
+        lent: Callable[..., Iterator[Item | _Failure]] = spaces.GPU(duration=duration)(inside)
+
+        @wraps(function)
+        def outside(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item]:
+            import gradio as gr
+
+            try:
+                for item in lent(*args, **kwargs):
+                    if isinstance(item, _Failure):
+                        raise VisitorError(item.what, item.remedy)
+                    yield item
+            except gr.Error as error:
+                raise _explain(error) from error
+
+        return outside
+
+    return decorate
+
+
+def _explain(error: Any) -> VisitorError:
+    """ZeroGPU's own errors, by their titles, as one sentence of what happened and one of what to do."""
+    title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
+    if "illegal duration" in title:
+        return VisitorError("The run asks for more GPU time than one call may have.", "Lower max_new_tokens, or compare fewer strategies.")
+    if "quota" in title or "credits" in title or "queue timeout" in title:
+        return VisitorError(
+            "ZeroGPU has no GPU time left for you at the moment.", "Log in to Hugging Face for more, wait a few minutes, or run the demo locally."
+        )
+    if "client error" in title:
+        return VisitorError("ZeroGPU has no free GPU at the moment.", "Try again in a minute.")
+    if "worker" in title:
+        return VisitorError(f"The GPU process stopped before the run was done ({message}).", "Try again; a shorter run is more likely to finish.")
+    return VisitorError(f"The GPU could not be used ({message or title}).", "Try again in a minute.")

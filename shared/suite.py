@@ -1,0 +1,156 @@
+"""The suite: a landing page and every Space's app in one process, each at its own path.
+
+`python -m shared.suite` starts it on `HOST` and `PORT` (127.0.0.1:7860); with a Space's name it starts that one alone.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+ROOT = Path(__file__).parents[1]
+ORDER = ("decoding", "quantization", "merging", "abliteration", "dedup")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the landing page says of a Space, read from its card."""
+
+    name: str
+    title: str
+    sentence: str
+    picture: str
+
+
+def names() -> list[str]:
+    """The Spaces that are here, in the order of the course."""
+    return [name for name in ORDER if (ROOT / "spaces" / name / "app.py").is_file()]
+
+
+def read_card(name: str) -> Card:
+    """A Space's title, short description and picture (a static SVG)."""
+    import yaml
+
+    folder = ROOT / "spaces" / name
+    head = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+    picture = folder / "card.svg"
+    return Card(name, head["title"], head["short_description"], picture.read_text(encoding="utf-8") if picture.is_file() else "")
+
+
+def load_app(name: str) -> ModuleType:
+    """Import a Space's `app.py` under a name of its own, so that several fit in one process."""
+    folder = ROOT / "spaces" / name
+    for path in (str(ROOT), str(folder)):
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    spec = importlib.util.spec_from_file_location(f"{name}_app", folder / "app.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>The LLM course that you can touch</title>
+<style>
+:root {{ color-scheme: light dark; --paper: #fff; --ink: #16181d; --muted: #5d6675; --line: #e4e7ec; --panel: #f8f9fb; --fill: #dfe6ee;
+  --a: #0b6bb8; --b: #c2500c; --c: #0a7f5c; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --paper: #0f1115; --ink: #eceef2; --muted: #98a2b3; --line: #262b33; --panel: #161a20;
+  --fill: #2a3340; --a: #6cb6f5; --b: #f5a06a; --c: #5fd3a9; }} }}
+* {{ box-sizing: border-box; }}
+body {{ margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 ui-sans-serif, system-ui, "Segoe UI", Roboto, sans-serif; }}
+main {{ max-width: 1080px; margin: 0 auto; padding: 48px 20px; }}
+h1 {{ font-size: 28px; line-height: 1.2; letter-spacing: -.015em; margin: 0 0 6px; }}
+p {{ margin: 0; color: var(--muted); max-width: 62ch; }}
+ul {{ list-style: none; margin: 28px 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 16px; }}
+@media (max-width: 360px) {{ ul {{ grid-template-columns: 1fr; }} }}
+a.card {{ display: block; height: 100%; border: 1px solid var(--line); border-radius: 12px; overflow: hidden; color: inherit; text-decoration: none; }}
+a.card:hover {{ border-color: var(--a); }}
+a.card:focus-visible {{ outline: 2px solid var(--a); outline-offset: 2px; }}
+.card .picture {{ background: var(--panel); border-bottom: 1px solid var(--line); }}
+.card svg {{ display: block; width: 100%; height: auto; }}
+.card div:last-child {{ padding: 14px 16px 16px; }}
+h2 {{ font-size: 17px; margin: 0 0 2px; }}
+</style></head><body><main>
+<h1>The LLM course that you can touch</h1>
+<p>Every picture here is computed on a real language model, equals what the library it explains would do, and leaves with you as a link,
+a figure for your own page, and the lines of code that reproduce it.</p>
+<ul>{cards}</ul>
+</main></body></html>"""
+
+_CARD = '<li><a class="card" href="{name}/"><div class="picture" aria-hidden="true">{picture}</div><div><h2>{title}</h2><p>{sentence}</p></div></a></li>'
+
+
+def landing() -> str:
+    """The landing page's HTML: a card for each Space."""
+    cards = (read_card(name) for name in names())
+    return _PAGE.format(
+        cards="".join(
+            _CARD.format(name=card.name, title=html.escape(card.title), sentence=html.escape(card.sentence), picture=card.picture) for card in cards
+        )
+    )
+
+
+def build() -> FastAPI:
+    """The landing page at `/` and every Space's app at `/<name>`."""
+    os.environ["LLM_COURSE_SUITE"] = "1"
+    import gradio as gr
+    from fastapi import FastAPI
+    from fastapi.responses import HTMLResponse
+
+    from shared import frame
+
+    app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
+    page = landing()
+
+    @app.get("/", response_class=HTMLResponse)
+    def home() -> str:
+        return page
+
+    for name in names():
+        module = load_app(name)
+        app = gr.mount_gradio_app(
+            app,
+            frame.queue(module.demo),
+            f"/{name}",
+            theme=frame.theme(),
+            css=frame.CSS + module.css,
+            mcp_server=True,
+            ssr_mode=False,
+            footer_links=["api"],
+        )
+    return app
+
+
+def main(space: str | None = None) -> None:
+    """Start the suite, or one Space alone."""
+    host, port = os.environ.get("HOST") or "127.0.0.1", int(os.environ.get("PORT") or 7860)
+    if space:
+        if space not in names():
+            sys.exit(f"There is no Space {space!r}. Choose one of: {', '.join(names())}.")
+        from shared import frame
+
+        module = load_app(space)
+        frame.launch(module.demo, module.css)
+        return
+    import uvicorn
+
+    print("Starting the suite …", flush=True)
+    app = build()
+    print(f"Open http://{host}:{port}/", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

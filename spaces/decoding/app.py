@@ -1,0 +1,371 @@
+"""The decoding Space: controls and events. The maths is in the package `decoding`, the picture in `decoding/js`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+for _folder in (Path(__file__).parent, Path(__file__).parents[2]):  # in the repository `shared` lies two folders up
+    if (_folder / "shared").is_dir() or (_folder / "decoding").is_dir():
+        sys.path.insert(0, str(_folder)) if str(_folder) not in sys.path else None
+
+from shared import gpu  # isort: skip  imports spaces, which must come before torch
+
+import json
+import time
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import gradio as gr
+from decoding import presets
+from decoding.request import SAMPLING_ONLY, SETTINGS, Request, Strategy, code, validate
+
+from shared import frame, limits, models
+from shared.errors import VisitorError
+from shared.figure import Figure, standalone_html, stylesheet
+
+TITLE = "Decoding"
+LEDE = (
+    "A language model only gives odds for the next token; a decoding strategy turns odds into text. "
+    "Compare up to four strategies on one tree, token by token, exactly as transformers runs them."
+)
+RENDERER = Path(__file__).parent / "decoding" / "js"
+EXAMPLES = Path(__file__).parent / "examples"
+UPDATE_SECONDS = 0.25
+"""Time between two updates of a growing picture; each carries the whole trace."""
+
+css = stylesheet(RENDERER)
+
+
+def seconds(strategies: list[dict[str, Any]], max_new_tokens: int, *_: Any, **__: Any) -> int:
+    """GPU seconds to ask for: start-up and weights, then one forward pass a token; measured on CPU, so generous."""
+    return min(120, 15 + max_new_tokens // 2 + 2 * len(strategies))
+
+
+def estimate(request: dict[str, Any], *_: Any, **__: Any) -> int:
+    """`seconds` of a request in JSON."""
+    return seconds(request["strategies"], request["max_new_tokens"])
+
+
+@gpu.on_gpu(duration=estimate)
+def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Decode, yielding the growing trace as JSON, the complete one last."""
+    from decoding.engine import decode
+
+    checked = validate(**request)
+    loaded = models.on_device(models.load(checked.model))
+    shown = time.monotonic()
+    for trace in decode(checked, loaded):
+        if trace.done or time.monotonic() - shown >= UPDATE_SECONDS:
+            yield trace.to_json()
+            shown = time.monotonic()
+
+
+def decode(
+    prompt: str,
+    model: str = models.EMBEDDED_MODEL,
+    strategies: list[dict[str, Any]] | None = None,
+    max_new_tokens: int = 24,
+    seed: int = 0,
+    chat: bool = False,
+) -> dict[str, Any]:
+    """Continue a prompt with several decoding strategies and record every candidate token and its fate.
+
+    Args:
+        prompt: the text to continue, at most 1,024 tokens.
+        model: Hub id of a causal language model with safetensors weights.
+        strategies: up to four GenerationConfig dicts, each with an optional "name"; [{}] is greedy search.
+        max_new_tokens: tokens to add, 1 to 128.
+        seed: seed of every strategy that draws.
+        chat: whether to wrap the prompt in the model's chat template.
+
+    Returns:
+        The trace: runs[].sequences[] with token_ids, text and score, and runs[].nodes[] with every candidate's
+        log-probabilities (nats), status and reason; provenance names the model's copy, dtype and library versions.
+    """
+    request = validate(prompt, model, [{}] if strategies is None else strategies, max_new_tokens, seed, chat)
+    models.load(request.model)
+    result: dict[str, Any] = {}
+    for result in run(request.to_json()):
+        pass
+    return result
+
+
+def distribution(argument: dict[str, Any]) -> dict[str, Any]:
+    """The next-token distribution after any prefix, for the sampler panel; computed on the CPU of the server.
+
+    Args:
+        argument: `model`, `token_ids` (prompt and continuation), `prompt_length`, `config` (GenerationConfig fields)
+            and `limit` (tokens to list, null for the whole vocabulary).
+    """
+    from decoding.engine import next_token_distribution
+
+    try:
+        strategy = validate("-", argument["model"], [argument["config"]]).strategies[0]
+        loaded = models.load(argument["model"])
+        ids = [int(token) for token in argument["token_ids"]]
+        size = loaded.model.config.get_text_config().vocab_size
+        if not ids or len(ids) > limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS or not all(0 <= token < size for token in ids):
+            raise VisitorError("That place in the text cannot be computed.", "Decode again.")
+        limit = argument.get("limit")
+        return next_token_distribution(
+            loaded, ids, strategy.config, int(argument["prompt_length"]), None if limit is None else int(limit)
+        )
+    except VisitorError as error:
+        return error.to_json()
+    except (KeyError, TypeError, ValueError) as error:
+        return frame.unexpected(error).to_json()
+
+
+def read_request(prompt: str, model: str, strategies: str, max_new_tokens: int, seed: float, chat: bool) -> Request:
+    """The controls' values as a checked request."""
+    return validate(prompt, model, strategies, max_new_tokens, 0 if seed is None else seed, chat)
+
+
+def finished(result: dict[str, Any]) -> tuple[str, str, Any, Any]:
+    """What stands beside a finished figure: code, link query, and the two downloads."""
+    request = validate(**result["request"])
+    provenance = result["provenance"]
+    data = json.dumps(result, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return (
+        code(request, provenance.get("revision", "main")),
+        "?" + request.to_query(),
+        gr.DownloadButton(value=frame.save_text("decoding.html", standalone_html(result, RENDERER, title=TITLE)), interactive=True),
+        gr.DownloadButton(value=frame.save_text("decoding.json", data), interactive=True),
+    )
+
+
+OUTPUTS = 6  # figure, state, code, link, html, json
+SKIP = (gr.skip(),) * 4
+
+
+def decode_page(*controls: Any) -> Iterator[tuple[Any, ...]]:
+    """Run the controls' request; the figure grows, the rest follows at the end."""
+    request = read_request(*controls)
+    models.load(request.model)
+    for result in run(request.to_json()):
+        yield (result, result, *(finished(result) if result["done"] else SKIP))
+
+
+def branch_page(state: dict[str, Any] | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    """Grow a branch from a candidate that was not taken, with the settings of the run it hangs on."""
+    if not state or not state.get("done"):
+        return
+    parent = state["runs"][int(event.run)]
+    path, node = [int(event.token_id)], parent["nodes"][int(event.node)]
+    while node["parent"] is not None:
+        path.insert(0, node["token_id"])
+        node = parent["nodes"][node["parent"]]
+    request = validate(**state["request"])
+    text = next((n["text"] for n in parent["nodes"] if n["token_id"] == path[-1]), str(path[-1]))
+    branch = Strategy(f"{parent['name'].split(' → ')[0]} → {text.strip() or '␣'}"[:40], parent["config"], tuple(path))
+    grown = validate(**request.with_branch(branch).to_json())
+    alone = Request(grown.prompt, grown.model, grown.strategies[-1:], grown.max_new_tokens, grown.seed, grown.chat)
+    for part in run(alone.to_json()):
+        added = {**part["runs"][0], "color": len(state["runs"])}
+        result = {**state, "example": False, "request": grown.to_json(), "runs": [*state["runs"], added], "done": part["done"]}
+        yield (result, result, *(finished(result) if part["done"] else SKIP))
+
+
+def undo_page(state: dict[str, Any] | None, event: gr.EventData) -> tuple[Any, ...]:
+    """Take a branch away."""
+    if not state or not state["runs"][int(event.run)]["prefix"]:
+        return (gr.skip(),) * OUTPUTS
+    keep = [index for index in range(len(state["runs"])) if index != int(event.run)]
+    return _rearranged(state, keep)
+
+
+def rename_page(state: dict[str, Any] | None, event: gr.EventData) -> tuple[Any, ...]:
+    """Give a run another name."""
+    name = " ".join(str(event.name).split())[:40]
+    if not state or not name:
+        return (gr.skip(),) * OUTPUTS
+    index = int(event.run)
+    runs = [{**run, "name": name} if i == index else run for i, run in enumerate(state["runs"])]
+    strategies = [{**s, "name": name} if i == index else s for i, s in enumerate(state["request"]["strategies"])]
+    return _rearranged({**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}, range(len(runs)))
+
+
+def _rearranged(state: dict[str, Any], keep: Any) -> tuple[Any, ...]:
+    strategies = [state["request"]["strategies"][index] for index in keep]
+    runs = [{**state["runs"][index], "color": place} for place, index in enumerate(keep)]
+    result = {**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}
+    return (result, result, *finished(result))
+
+
+def cancelled_page(state: dict[str, Any] | None) -> Any:
+    """What the figure shows after Cancel: what there is so far, no longer growing."""
+    return {**state, "cancelled": True} if state and not state.get("done") else gr.skip()
+
+
+def apply_page(text: str, event: gr.EventData) -> str:
+    """The strategies with the sampler panel's settings put into one of them."""
+    strategies = json.loads(text)
+    index = int(event.run)
+    if index < len(strategies):
+        strategies[index] = {**{k: v for k, v in strategies[index].items() if k not in SAMPLING_ONLY}, **event.config, "do_sample": True}
+    return presets.dump(strategies)
+
+
+@cache
+def example(name: str) -> dict[str, Any]:
+    """A stored result by name."""
+    return {**json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")), "example": True}
+
+
+def show_example(name: str) -> tuple[Any, ...]:
+    """The controls and the stored result of an example."""
+    result = example(name)
+    return (*control_values(validate(**result["request"])), result, result, *finished(result))
+
+
+def control_values(request: Request) -> tuple[Any, ...]:
+    """A request as the values of prompt, model, strategies, max_new_tokens, seed and chat."""
+    plain = [strategy.to_json() for strategy in request.strategies if not strategy.prefix]
+    return request.prompt, request.model, presets.dump(plain), request.max_new_tokens, request.seed, request.chat
+
+
+def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
+    """Set the controls from the URL and run what it describes; without a query the stored example stays."""
+    query = str(page.query_params)
+    if "prompt=" not in query:
+        return
+    request = Request.from_query(query)
+    controls = control_values(request)
+    for name in presets.EXAMPLES:
+        if validate(**example(name)["request"]) == request:
+            result = example(name)
+            yield (*controls, result, result, *finished(result))
+            return
+    yield (*controls, None, None, *SKIP)
+    models.load(request.model)
+    for result in run(request.to_json()):
+        yield (*[gr.skip()] * 6, result, result, *(finished(result) if result["done"] else SKIP))
+
+
+def form_values(text: str, target: str) -> list[Any]:
+    """The form's fields for one strategy of the list: the choice of strategy first."""
+    try:
+        strategies = validate("-", "-", text).strategies
+    except VisitorError:
+        return [gr.skip()] * (1 + len(SETTINGS))
+    names = [strategy.name for strategy in strategies]
+    chosen = target if target in names else names[0]
+    config = strategies[names.index(chosen)].config
+    return [gr.Radio(choices=names, value=chosen), *(presets.to_field(name, config.get(name)) for name in SETTINGS)]
+
+
+def form_edited(text: str, target: str, *fields: Any) -> str:
+    """The strategies' JSON with the form's fields put into the chosen strategy."""
+    try:
+        strategies = validate("-", "-", text).strategies
+    except VisitorError:
+        return text
+    config = {name: value for name, field in zip(SETTINGS, fields, strict=True) if (value := presets.from_field(name, field)) is not None}
+    return presets.dump([{"name": s.name, **config} if s.name == target else s.to_json() for s in strategies])
+
+
+def pasted(text: str, max_new_tokens: int) -> tuple[str, int]:
+    """A pasted GenerationConfig (or a list of them) as this page's strategies; its max_new_tokens moves the slider."""
+    return presets.read_pasted(text, max_new_tokens)
+
+
+HINTS = {
+    "early_stopping": ["false", "true", "never"],
+    "dola_layers": ["low", "high"],
+}
+
+
+def build_form(strategy: dict[str, Any]) -> list[Any]:
+    """One field for every setting of a strategy, generated from `SETTINGS`; an empty one means transformers' default."""
+    fields: list[Any] = []
+    with gr.Row():
+        for name, setting in SETTINGS.items():
+            value = presets.to_field(name, strategy.get(name))
+            if setting.type == "bool":
+                fields.append(gr.Checkbox(value, label=name, min_width=150))
+            elif name in HINTS:
+                fields.append(gr.Dropdown(["", *HINTS[name]], value=value or "", label=name, min_width=150))
+            elif setting.type == "other":
+                hint = "[[1234], [567, 89]]" if name == "bad_words_ids" else "[[[1234], -2.5]]"
+                fields.append(gr.Textbox(value or "", label=name, placeholder=hint, min_width=230))
+            else:
+                fields.append(gr.Number(value, label=name, precision=0 if setting.type == "int" else None, min_width=150))
+    return fields
+
+
+def build() -> gr.Blocks:
+    """The page."""
+    first = example(next(iter(presets.EXAMPLES)))
+    values = control_values(validate(**first["request"]))
+    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
+        frame.header(TITLE, LEDE)
+        prompt = gr.Textbox(values[0], label="Prompt", lines=2, max_lines=6, max_length=limits.MAX_PROMPT_CHARACTERS)
+        with gr.Row(equal_height=True):
+            chosen = gr.Dropdown(
+                list(presets.PRESETS),
+                value=[s["name"] for s in first["request"]["strategies"]],
+                multiselect=True,
+                max_choices=limits.MAX_STRATEGIES,
+                label="Strategies, up to four",
+                scale=3,
+            )
+            max_new_tokens = gr.Slider(1, limits.MAX_NEW_TOKENS, values[3], step=1, label="max_new_tokens", scale=1, min_width=180)
+        with gr.Accordion("Advanced: model, seed, and every setting of a strategy", open=False):
+            with gr.Row():
+                model = gr.Dropdown(list(models.CATALOGUE), value=values[1], allow_custom_value=True, label="Model (any causal LM of the Hub)", scale=2)
+                seed = gr.Number(values[4], label="seed", precision=0, minimum=0, maximum=2**32 - 1, scale=1, min_width=120)
+                chat = gr.Checkbox(values[5], label="Use the model's chat template", scale=1, min_width=160)
+            target = gr.Radio([s["name"] for s in first["request"]["strategies"]], label="Strategy to edit", value=first["request"]["strategies"][0]["name"])
+            fields = build_form(first["request"]["strategies"][0])
+            strategies = gr.Code(values[2], language="json", label="Strategies as GenerationConfig JSON: edit or paste", lines=4, max_lines=16)
+        with gr.Row():
+            start = gr.Button("Decode", variant="primary", scale=2, elem_id="decode")
+            cancel = gr.Button("Cancel", scale=0, min_width=110)
+        with gr.Row(elem_classes="examples"):
+            buttons = [gr.Button(presets.EXAMPLES[name]["label"], size="sm", min_width=120) for name in presets.EXAMPLES]
+        figure = Figure(
+            first, folder=RENDERER, events=("branch", "apply", "undo", "rename"), fetch=(distribution,), label=TITLE, elem_id="figure"
+        )
+        state = gr.State(first)
+        with gr.Tab("Code"):
+            listing = gr.Code(language="python", label="The same run with transformers alone", interactive=False)
+        with gr.Tab("Share and embed"):
+            share = frame.SharePanel(TITLE)
+        with gr.Tab("About"):
+            gr.Markdown(frame.article(Path(__file__).parent / "README.md"), elem_classes="about")
+
+        controls = [prompt, model, strategies, max_new_tokens, seed, chat]
+        outputs = [figure, state, listing, share.link, share.html, share.json]
+        heavy: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private", "show_progress": "hidden"}
+        light: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+        def then_share(event: Any) -> Any:
+            return event.then(None, [share.link], share.outputs, js=share.javascript(), **light)
+
+        run_event = gr.on([start.click, prompt.submit], frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
+        branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **heavy)
+        applied = figure.apply(apply_page, [strategies], [strategies], **light)
+        apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
+        opened = demo.load(frame.for_page(open_page, 6, 6 + OUTPUTS), None, [*controls, *outputs], **heavy)
+        for event in (run_event, branch, apply_run, opened):
+            then_share(event)
+        then_share(figure.undo(undo_page, [state], outputs, **light))
+        then_share(figure.rename(rename_page, [state], outputs, **light))
+        cancel.click(cancelled_page, [state], [figure], cancels=[run_event, branch, apply_run, opened], **light)
+        for name, button in zip(presets.EXAMPLES, buttons, strict=True):
+            then_share(button.click(lambda name=name: show_example(name), None, [*controls, *outputs], **light))
+
+        chosen.input(presets.from_names, [chosen], [strategies], **light)
+        gr.on([strategies.change, target.input], form_values, [strategies, target], [target, *fields], **light)
+        strategies.blur(pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **light)
+        gr.on([field.input for field in fields], form_edited, [strategies, target, *fields], [strategies], **light)
+        gr.api(frame.for_api(decode), api_name="decode", concurrency_limit=1, concurrency_id="model")
+    return demo
+
+
+demo = build()
+
+if __name__ == "__main__":
+    frame.launch(demo, css)
