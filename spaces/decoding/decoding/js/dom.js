@@ -1,0 +1,89 @@
+// Small helpers that make elements and words for numbers. Data only ever enters as text nodes or attribute values.
+
+const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
+
+/**
+ * Put attributes, listeners and children on an element.
+ *
+ * A function under `on…` becomes a listener, an object under `style` sets properties, `true` an empty attribute;
+ * `null`, `undefined` and `false` are left out. Strings and numbers among the children become text nodes.
+ */
+function furnish(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function" && name.startsWith("on")) node.addEventListener(name.slice(2).toLowerCase(), value);
+    else if (name === "style" && typeof value === "object") {
+      for (const [property, setting] of Object.entries(value)) node.style.setProperty(property, setting);
+    } else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return node;
+}
+
+/**
+ * Make an HTML element.
+ * @param {string} tag
+ * @param {Object<string, any>} [attributes] attributes, `onclick`-like listeners, `style` as an object
+ * @param {...(Node|string|number|null|Array)} children
+ * @returns {HTMLElement}
+ */
+export function h(tag, attributes, ...children) {
+  return furnish(document.createElement(tag), attributes, children);
+}
+
+/**
+ * Make an SVG element; as `h`.
+ * @returns {SVGElement}
+ */
+export function s(tag, attributes, ...children) {
+  return furnish(document.createElementNS(SVG_NAMESPACE, tag), attributes, children);
+}
+
+/**
+ * A token's text with its whitespace made visible: space ·, newline ⏎, tab ⇥; control and direction characters, which
+ * could hide or reorder the text around them, as ‹U+202E›.
+ * @param {string} text
+ * @returns {string}
+ */
+export function visible(text) {
+  return String(text)
+    .replace(/ /g, "·")
+    .replace(/\r\n|\n/g, "⏎")
+    .replace(/\t/g, "⇥")
+    .replace(
+      /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+      (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
+    );
+}
+
+/**
+ * A probability in words: "29 %", "9.2 %", "0.04 %", "< 0.01 %", "> 99.9 %".
+ * @param {number|null} probability 0 to 1
+ * @returns {string}
+ */
+export function percent(probability) {
+  if (probability === null || probability === undefined || Number.isNaN(probability)) return "–";
+  const share = 100 * probability;
+  if (share <= 0) return "0\u202f%";
+  if (share < 0.01) return "<\u202f0.01\u202f%";
+  if (share < 0.1) return `${share.toFixed(2)}\u202f%`;
+  if (share < 9.95) return `${share.toFixed(1)}\u202f%`;
+  if (share < 99) return `${share.toFixed(0)}\u202f%`;
+  if (share <= 99.95) return `${share.toFixed(1)}\u202f%`;
+  return share < 99.9999 ? ">\u202f99.9\u202f%" : "100\u202f%";
+}
+
+/**
+ * A number with a true minus sign; "–" where there is none.
+ * @param {number|null} value
+ * @param {number} [digits] after the point
+ * @returns {string}
+ */
+export function number(value, digits = 2) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const text = Math.abs(value).toFixed(digits);
+  return (value < 0 && Number(text) !== 0 ? "−" : "") + text;
+}

@@ -1,0 +1,257 @@
+"""Recording what a strategy considered: which candidates become nodes, and why each got its fate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from decoding import distribution
+from decoding.trace import Decision, Node
+
+CANDIDATES = 5
+"""Likeliest tokens recorded at every place, beside the one taken."""
+
+FIELDS = {
+    "SequenceBiasLogitsProcessor": "sequence_bias",
+    "RepetitionPenaltyLogitsProcessor": "repetition_penalty",
+    "NoRepeatNGramLogitsProcessor": "no_repeat_ngram_size",
+    "NoBadWordsLogitsProcessor": "bad_words_ids",
+    "MinLengthLogitsProcessor": "min_length",
+    "MinNewTokensLengthLogitsProcessor": "min_new_tokens",
+    "TemperatureLogitsWarper": "temperature",
+    "TopHLogitsWarper": "top_h",
+    "TopKLogitsWarper": "top_k",
+    "TopPLogitsWarper": "top_p",
+    "MinPLogitsWarper": "min_p",
+    "TypicalLogitsWarper": "typical_p",
+    "EpsilonLogitsWarper": "epsilon_cutoff",
+    "EtaLogitsWarper": "eta_cutoff",
+    "LogitNormalization": "renormalize_logits",
+}
+"""transformers' processor classes and the `GenerationConfig` field that switches each on."""
+
+WARPERS = ("temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "renormalize_logits")
+
+Stage = tuple[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]
+"""A processor's field name, and the function (input_ids [n, L], scores [n, V]) → scores [n, V]."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One step's distributions, for n rows over a vocabulary of V, in nats.
+
+    `raw` [n, V] is the log-softmax of the logits. `stages` holds the scores after each processor. `processed` [n, V] is
+    the last of them (or `raw`), normalised unless the strategy adds plain log-probabilities.
+    """
+
+    raw: torch.Tensor
+    stages: tuple[torch.Tensor, ...]
+    scores: torch.Tensor
+    processed: torch.Tensor
+    normalised: bool
+
+
+def score(logits: torch.Tensor, input_ids: torch.Tensor, stages: Sequence[Stage], plain: bool) -> Scored:
+    """Apply the processors one by one, as `generate` does.
+
+    Args:
+        logits: [n, V] float32.
+        input_ids: [n, L] prompt and tokens so far, which penalties look at.
+        stages: the processors in their order.
+        plain: whether they work on log-probabilities (beams) instead of logits.
+    """
+    raw = torch.log_softmax(logits, dim=-1)
+    values, scores = [], raw if plain else logits
+    for _, processor in stages:
+        scores = processor(input_ids, scores.clone())
+        values.append(scores)
+    processed = scores if plain else (torch.log_softmax(scores, dim=-1) if stages else raw)
+    return Scored(raw, tuple(values), scores, processed, not plain)
+
+
+class Recorder:
+    """Collects one strategy's nodes. Mutable while the strategy runs; `nodes` are replaced, never changed."""
+
+    def __init__(self, names: Sequence[str], decode: Callable[[Sequence[int]], list[str]], length_penalty: float | None = None) -> None:
+        self.names = tuple(names)
+        self.warpers = next((i for i, name in enumerate(names) if name in WARPERS), len(names))
+        self.decode = decode
+        self.length_penalty = length_penalty
+        self.nodes = [Node(0, None, 0, None, "", 0.0, 0.0, 0.0, 0.0, "chosen", "The end of the prompt.")]
+        self.decisions: dict[int, Decision] = {}
+        self.distributions: dict[int, dict[str, Any]] = {}
+        self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def candidates(self, parents: Sequence[int], scored: Scored, extra: Sequence[Sequence[int]], likeliest: int = CANDIDATES) -> list[dict[int, int]]:
+        """Make nodes for the candidates after each row: the likeliest by raw and by processed value, and `extra`.
+
+        Args:
+            parents: node of each of the n rows, −1 for a row that is not recorded.
+            scored: the step's distributions.
+            extra: token ids to record for each row whatever their rank.
+            likeliest: how many of the likeliest to record.
+
+        Returns:
+            For each row, token id → node id. Nodes start as `filtered` or `pruned` without a reason.
+        """
+        rows = [row for row, parent in enumerate(parents) if parent >= 0]
+        if not rows:
+            return [{} for _ in parents]
+        whole = len(rows) == scored.raw.shape[0]
+        raw = scored.raw if whole else scored.raw[rows]
+        processed = scored.processed if whole else scored.processed[rows]
+        top = raw.topk(min(likeliest, raw.shape[1])).indices
+        if scored.stages:
+            lifted = processed.topk(min(likeliest, raw.shape[1]))
+            top = torch.cat([top, lifted.indices], dim=1)
+        tops = top.tolist()
+        wanted = [list(dict.fromkeys([*extra[row], *tops[place]])) for place, row in enumerate(rows)]
+        width = max(map(len, wanted))
+        index = torch.tensor([ids + [ids[0]] * (width - len(ids)) for ids in wanted], device=raw.device)
+        layers = [raw, processed, *(stage if whole else stage[rows] for stage in scored.stages)]
+        if scored.normalised and scored.stages:
+            norms = torch.stack([torch.logsumexp(layer, dim=-1) for layer in layers[2:]])
+        gathered = torch.stack([layer.gather(1, index) for layer in layers])
+        if scored.normalised and scored.stages:
+            gathered[2:] -= norms[:, :, None]
+        numbers = gathered.tolist()
+        self._decide([parents[row] for row in rows], raw, processed, index, wanted)
+        made: list[dict[int, int]] = [{} for _ in parents]
+        for place, row in enumerate(rows):
+            parent = self.nodes[parents[row]]
+            texts = self.decode_after(parent.id, wanted[place])
+            for column, token in enumerate(wanted[place]):
+                values = [layer[place][column] for layer in numbers]
+                if not scored.stages and values[1] <= -1e30:
+                    continue
+                made[row][token] = self._add(parent, token, texts[column], values)
+        return made
+
+    def _add(self, parent: Node, token: int, text: str, values: list[float]) -> int:
+        raw, processed, *stages = values
+        cumulative = parent.cumulative_logprob + processed
+        step = parent.step + 1
+        value = cumulative if self.length_penalty is None else cumulative / step**self.length_penalty
+        status, reason = "pruned", ""
+        if processed == -math.inf:
+            stage = next((i for i, entry in enumerate(stages) if entry == -math.inf), None)
+            status = "filtered"
+            reason = f"Removed by {self.names[stage]}." if stage is not None else "Impossible under the model."
+        node = Node(len(self.nodes), parent.id, step, token, text, raw, processed, cumulative, value, status, reason, None, tuple(stages))
+        self.nodes.append(node)
+        return node.id
+
+    def _decide(self, parents: Sequence[int], raw: torch.Tensor, processed: torch.Tensor, index: torch.Tensor, wanted: list[list[int]]) -> None:
+        """Keep entropy, kept tokens and masses of the whole distributions."""
+        probabilities = raw.exp()
+        entropy = -(probabilities * raw.clamp_min(-1e4)).sum(-1)
+        finite = torch.isfinite(processed)
+        shown = probabilities.gather(1, index)
+        rows = torch.stack([entropy, finite.sum(-1), (probabilities * finite).sum(-1)], dim=1).tolist()
+        masses = shown.tolist()
+        for place, parent in enumerate(parents):
+            rest = max(0.0, 1.0 - sum(masses[place][: len(wanted[place])]))
+            self.decisions[parent] = Decision(rows[place][0], int(rows[place][1]), rows[place][2], rest)
+
+    def decode_after(self, parent: int, ids: Sequence[int]) -> list[str]:
+        """Texts of tokens; half a character shows as U+FFFD."""
+        return self.decode(ids)
+
+    def update(self, node: int, status: str, reason: str, rank: int | None = None) -> None:
+        """Set a node's fate."""
+        self.nodes[node] = replace(self.nodes[node], status=status, reason=reason, rank=rank)
+
+    def explain_filters(self, made: dict[int, int], row: int, scored: Scored, config: dict[str, Any]) -> None:
+        """Put numbers into the reasons of the tokens that a processor removed after one row."""
+        for token, identity in made.items():
+            node = self.nodes[identity]
+            if node.status == "filtered" and node.stages:
+                stage = next(i for i, value in enumerate(node.stages) if value == -math.inf)
+                before = scored.stages[stage - 1][row] if stage else (scored.scores if not scored.stages else None)
+                self.nodes[identity] = replace(node, reason=_why(self.names[stage], token, before, scored.raw[row], config))
+
+    def keep(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> None:
+        """Remember a node's next-token distribution until `summarise` or `forget`."""
+        self._kept[node] = (raw.clone(), raw if base is raw else base.clone())
+
+    def forget_all_but(self, nodes: Sequence[int]) -> None:
+        """Drop remembered distributions of nodes that are no ancestors of these."""
+        alive = set()
+        for node in nodes:
+            alive.update(self.path(node))
+        self._kept = {node: value for node, value in self._kept.items() if node in alive}
+
+    def summarise(self, leaves: Sequence[int]) -> None:
+        """Turn the remembered distributions on the paths to these nodes into JSON, and drop the rest."""
+        for leaf in leaves:
+            for node in self.path(leaf):
+                if node in self._kept and node not in self.distributions:
+                    self.distributions[node] = self._summary(*self._kept.pop(node))
+
+    def summarise_now(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> None:
+        """Turn one node's next-token distribution into JSON at once."""
+        self.distributions[node] = self._summary(raw, base)
+
+    def _summary(self, raw: torch.Tensor, base: torch.Tensor) -> dict[str, Any]:
+        by = next((name for name in reversed(self.names[: self.warpers])), None)
+        return distribution.summarise(raw, base, self.decode, removed_by=by)
+
+    def path(self, node: int) -> list[int]:
+        """Node ids from the root to a node."""
+        ids = [node]
+        while (parent := self.nodes[ids[-1]].parent) is not None:
+            ids.append(parent)
+        return ids[::-1]
+
+    def token_ids(self, node: int) -> tuple[int, ...]:
+        """New tokens from the root to a node."""
+        return tuple(token for identity in self.path(node) if (token := self.nodes[identity].token_id) is not None)
+
+
+def base_logprobs(scored: Scored, warpers: int, row: int) -> torch.Tensor:
+    """[V] log-probabilities of a row after penalties and constraints, before temperature and filters."""
+    if warpers == 0 or not scored.stages:
+        return scored.raw[row]
+    value = scored.stages[warpers - 1][row]
+    return torch.log_softmax(value, dim=-1)
+
+
+def percent(value: float) -> str:
+    """A probability with two significant digits."""
+    shown = 100 * value
+    return f"{shown:.3g} %" if shown >= 0.001 else "under 0.001 %"
+
+
+def _why(name: str, token: int, before: torch.Tensor | None, raw: torch.Tensor, config: dict[str, Any]) -> str:
+    """Why a processor removed a token, with the number that decided."""
+    values = raw if before is None else before
+    probabilities = torch.softmax(values, dim=-1)
+    own = float(probabilities[token])
+    setting = config.get(name)
+    if name == "top_k":
+        rank = int((values > values[token]).sum()) + 1
+        return f"top_k {50 if setting is None else setting}: it ranks {rank:,}."
+    if name == "top_p":
+        above = float(probabilities[values > values[token]].sum())
+        return f"top_p {setting:g}: the likelier tokens already hold {percent(above)}."
+    if name == "min_p":
+        floor = setting * float(probabilities.max())
+        return f"min_p {setting:g}: {percent(own)} is below {percent(floor)}, that share of the likeliest token's probability."
+    if name in ("epsilon_cutoff", "eta_cutoff"):
+        return f"{name} {setting:g}: {percent(own)} is too little."
+    if name == "typical_p":
+        entropy = float(-(probabilities * torch.log_softmax(values, -1).clamp_min(-1e4)).sum())
+        return f"typical_p {setting:g}: its surprise of {-math.log(max(own, 1e-30)):.2f} nats is too far from the expected {entropy:.2f}."
+    if name == "top_h":
+        return f"top_h {setting:g}: the likelier tokens already use up the entropy allowed."
+    if name == "no_repeat_ngram_size":
+        return f"no_repeat_ngram_size {setting}: it would repeat {setting} tokens in a row."
+    if name == "bad_words_ids":
+        return "bad_words_ids: it would complete a banned word."
+    if name in ("min_length", "min_new_tokens"):
+        return f"{name} {setting}: the text may not end yet."
+    return f"Removed by {name}."

@@ -1,0 +1,154 @@
+"""The result of a run: every candidate token of every strategy, with its numbers and its fate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Node:
+    """A candidate token after a path of tokens; node 0 is the root, the end of the prompt.
+
+    Log-probabilities are in nats. `logprob_raw` is the model's; `logprob_processed` is what the strategy used: the
+    log-softmax of the processed scores for greedy and sampling, the processed and not renormalised log-probability for
+    beams. `cumulative_logprob` sums `logprob_processed` along the path. `score` divides it by length^length_penalty for
+    beams. `stages` holds the value after each processor of the run.
+    """
+
+    id: int
+    parent: int | None
+    step: int
+    token_id: int | None
+    text: str
+    logprob_raw: float
+    logprob_processed: float
+    cumulative_logprob: float
+    score: float
+    status: str  # chosen | kept | pruned | finished | filtered
+    reason: str
+    rank: int | None = None
+    stages: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The node as JSON, numbers rounded to five decimals, null for what is not finite."""
+        return {
+            "id": self.id,
+            "parent": self.parent,
+            "step": self.step,
+            "token_id": self.token_id,
+            "text": self.text,
+            "logprob_raw": number(self.logprob_raw),
+            "logprob_processed": number(self.logprob_processed),
+            "cumulative_logprob": number(self.cumulative_logprob),
+            "score": number(self.score),
+            "status": self.status,
+            "reason": self.reason,
+            "rank": self.rank,
+            "stages": [number(value) for value in self.stages],
+        }
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is known of the whole next-token distribution after a node.
+
+    `entropy` of the raw distribution in nats, `kept` tokens that the processors left, `kept_mass` their raw
+    probability, `rest_mass` the raw probability of all tokens that have no node below this one.
+    """
+
+    entropy: float
+    kept: int
+    kept_mass: float
+    rest_mass: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The decision as JSON."""
+        return {
+            "entropy": number(self.entropy),
+            "kept": self.kept,
+            "kept_mass": number(self.kept_mass),
+            "rest_mass": number(self.rest_mass),
+        }
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A text that a strategy returns: its new tokens (EOS included), its score and the node it ends on."""
+
+    token_ids: tuple[int, ...]
+    text: str
+    score: float
+    node: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The sequence as JSON."""
+        return {"token_ids": list(self.token_ids), "text": self.text, "score": number(self.score), "node": self.node}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One strategy's part of the trace."""
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    prefix: tuple[int, ...]
+    processors: tuple[str, ...]
+    warpers: int
+    """Index in `processors` where the sampling filters start."""
+    sequences: tuple[Sequence, ...]
+    nodes: tuple[Node, ...]
+    distributions: dict[int, dict[str, Any]]
+    decisions: dict[int, Decision]
+    forward_passes: int
+    seconds: float
+    done: bool
+
+    def to_json(self, color: int) -> dict[str, Any]:
+        """The run as JSON; `color` is its place among the runs."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "config": self.config,
+            "prefix": list(self.prefix),
+            "color": color,
+            "processors": list(self.processors),
+            "warpers": self.warpers,
+            "sequences": [sequence.to_json() for sequence in self.sequences],
+            "nodes": [node.to_json() for node in self.nodes],
+            "distributions": {str(key): value for key, value in self.distributions.items()},
+            "decisions": {str(key): value.to_json() for key, value in self.decisions.items()},
+            "forward_passes": self.forward_passes,
+            "seconds": round(self.seconds, 3),
+            "done": self.done,
+        }
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The Result of the decoding Space: what the API returns, the figure draws and the tests compare."""
+
+    request: dict[str, Any]
+    provenance: dict[str, Any]
+    prompt: dict[str, Any]
+    runs: tuple[Run, ...]
+    done: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The trace as JSON."""
+        return {
+            "kind": "decoding",
+            "done": self.done,
+            "error": None,
+            "request": self.request,
+            "provenance": self.provenance,
+            "prompt": self.prompt,
+            "runs": [run.to_json(color) for color, run in enumerate(self.runs)],
+        }
+
+
+def number(value: float) -> float | None:
+    """A finite number with five decimals, or None."""
+    return round(value, 5) if math.isfinite(value) else None

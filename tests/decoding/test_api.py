@@ -1,0 +1,123 @@
+"""`/decode` of the running suite, as a program calls it: results, errors as sentences, MCP."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import urllib.request
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@pytest.fixture(scope="module")
+def client(suite_url) -> Client:
+    return Client(f"{suite_url}/decoding/", verbose=False)
+
+
+def call(client: Client, **values):
+    return client.predict(**{"prompt": "The cat sat on", "max_new_tokens": 5} | values, api_name="/decode")
+
+
+def test_the_trace_has_what_the_contract_names(client, embedded):
+    trace = call(client, strategies=[{"name": "g"}, {"num_beams": 3, "num_return_sequences": 2}])
+    assert [run["name"] for run in trace["runs"]] == ["g", "beam 3"]
+    inputs = embedded.tokenizer("The cat sat on", return_tensors="pt")
+    length = inputs["input_ids"].shape[1]
+    greedy, beams = trace["runs"]
+    for run, config in ((greedy, {}), (beams, {"num_beams": 3, "num_return_sequences": 2})):
+        expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=5, **config)[:, length:].tolist()
+        assert [sequence["token_ids"] for sequence in run["sequences"]] == expected
+        assert all(set(sequence) >= {"token_ids", "text", "score"} for sequence in run["sequences"])
+        names = {"id", "parent", "step", "token_id", "text", "logprob_raw", "logprob_processed", "cumulative_logprob", "status", "reason"}
+        assert all(names <= set(node) for node in run["nodes"])
+    assert trace["provenance"]["source"].startswith("embedded copy")
+    json.dumps(trace, allow_nan=False)
+
+
+def test_strategies_may_be_json_text_and_default_to_greedy(client):
+    assert call(client, strategies='[{"num_beams": 2}]')["runs"][0]["kind"] == "beam"
+    assert call(client)["runs"][0]["kind"] == "greedy"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"prompt": ""}, "The prompt is empty"),
+        ({"prompt": "word " * 1500}, "tokens"),
+        ({"prompt": "x" * 9000}, "9,000 characters"),
+        ({"prompt": "half \ud83d"}, "lone surrogate"),
+        ({"model": "someone/unknown"}, "Hub cannot be reached"),
+        ({"model": "<img src=x onerror=alert(1)>"}, "is not a model id"),
+        ({"model": "../../etc"}, "is not a model id"),
+        ({"strategies": {"num_beams": 2}}, "not a list"),
+        ({"strategies": "nonsense"}, "not valid JSON"),
+        ({"strategies": [{"temperature": 0.5}]}, "do_sample is false"),
+        ({"strategies": [{"do_sample": True, "temperature": -1}]}, "temperature is -1"),
+        ({"strategies": '[{"do_sample": true, "temperature": NaN}]'}, "not a finite number"),
+        ({"strategies": [{"prefix": [10_000_000]}]}, "vocabulary"),
+        ({"strategies": [{"bad_words_ids": [[10_000_000]]}]}, "vocabulary"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0"),
+        ({"seed": -3}, "seed is -3"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_the_app_goes_on(client, values, sentence):
+    with pytest.raises(AppError, match=sentence) as caught:
+        call(client, **values)
+    assert "Traceback" not in str(caught.value)
+    assert call(client, max_new_tokens=1)["done"]
+
+
+@pytest.mark.parametrize("prompt", ["<script>alert(1)</script>", "שלום עולם, מה", "emoji 🌳 and \x00 nul", "tabs\tand\nlines", " "])
+def test_odd_prompts_decode(client, prompt):
+    trace = call(client, prompt=prompt + " x", max_new_tokens=3)
+    assert trace["prompt"]["text"] == prompt + " x"
+    assert len(trace["runs"][0]["sequences"][0]["token_ids"]) == 3
+
+
+def test_visitors_do_not_get_each_others_results(suite_url):
+    prompts = [f"Number {n} is" for n in range(6)]
+
+    def one(prompt: str) -> str:
+        return call(Client(f"{suite_url}/decoding/", verbose=False), prompt=prompt, max_new_tokens=2)["prompt"]["text"]
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(one, prompts)) == prompts
+
+
+def test_only_decode_is_public_and_it_is_described(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert list(named) == ["/decode"]
+    assert [p["parameter_name"] for p in named["/decode"]["parameters"]] == ["prompt", "model", "strategies", "max_new_tokens", "seed", "chat"]
+
+
+def test_mcp_lists_and_calls_the_tool(suite_url):
+    def ask(method: str, parameters: dict) -> dict:
+        request = urllib.request.Request(
+            f"{suite_url}/decoding/gradio_api/mcp/",
+            data=json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode(),
+            headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+        )
+        text = urllib.request.urlopen(request, timeout=120).read().decode()
+        line = next((line[5:] for line in text.splitlines() if line.startswith("data:")), text)
+        return json.loads(line)["result"]
+
+    tools = ask("tools/list", {})["tools"]
+    assert len(tools) == 1
+    assert "strategies" in tools[0]["inputSchema"]["properties"]
+    assert "record every candidate" in tools[0]["description"]
+    result = ask("tools/call", {"name": tools[0]["name"], "arguments": {"prompt": "The cat", "max_new_tokens": 2}})
+    assert not result.get("isError")
+    assert "token_ids" in result["content"][0]["text"]
+
+
+def test_landing_page_links_every_space(suite_url):
+    from shared.suite import names
+
+    page = urllib.request.urlopen(suite_url + "/").read().decode()
+    for name in names():
+        assert f'href="{name}/"' in page
+        assert urllib.request.urlopen(f"{suite_url}/{name}/").status == 200

@@ -1,0 +1,79 @@
+"""`/decode` on emulated ZeroGPU: a forked worker, the duration asked for, and what a visitor reads when there is no GPU."""
+
+from __future__ import annotations
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from tests.conftest import Server
+from tests.shared.zerogpu import PRELUDE, Scheduler
+
+MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@pytest.fixture(scope="module")
+def emulated(embedded, tmp_path_factory):
+    scheduler = Scheduler()
+    script = PRELUDE + "from shared.suite import main; main('decoding')"
+    server = Server(["-c", script], scheduler.environment(tmp_path_factory.mktemp("zerogpu")))
+    yield scheduler, server, Client(server.url, verbose=False)
+    scheduler.stop()
+    server.stop()
+
+
+def call(client: Client, **values):
+    return client.predict(**{"prompt": "Once upon a", "strategies": [{}, {"num_beams": 2}], "max_new_tokens": 4} | values, api_name="/decode")
+
+
+def test_decodes_in_a_forked_worker(emulated, embedded):
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    trace = call(client)
+    assert scheduler.started
+    assert scheduler.allowed
+    assert all(pid != server.process.pid for pid in scheduler.allowed)
+    inputs = embedded.tokenizer("Once upon a", return_tensors="pt")
+    expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=4)[0, inputs["input_ids"].shape[1] :].tolist()
+    assert trace["runs"][0]["sequences"][0]["token_ids"] == expected
+    assert trace["provenance"]["device"] == "cpu"
+    assert scheduler.released >= 1
+
+
+def test_asks_for_the_declared_duration(emulated):
+    scheduler, _, client = emulated
+    scheduler.answer = "ok"
+    call(client, max_new_tokens=4)
+    short = int(scheduler.scheduled[-1]["durationSeconds"])
+    call(client, max_new_tokens=40)
+    long = int(scheduler.scheduled[-1]["durationSeconds"])
+    assert short == 15 + 2 + 4
+    assert long == 15 + 20 + 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [("quota", "no GPU time left for you"), ("busy", "no free GPU"), ("kill", "GPU process stopped")],
+)
+def test_says_why_there_is_no_gpu(emulated, answer, sentence):
+    scheduler, _, client = emulated
+    scheduler.answer = answer
+    with pytest.raises(AppError, match=sentence):
+        call(client)
+    scheduler.answer = "ok"
+    assert call(client)["done"]  # and the app goes on
+
+
+def test_a_bad_request_takes_no_gpu_seconds(emulated):
+    scheduler, _, client = emulated
+    before = len(scheduler.scheduled)
+    with pytest.raises(AppError, match="prompt is empty"):
+        call(client, prompt="")
+    assert len(scheduler.scheduled) == before
+
+
+def test_an_error_inside_the_worker_keeps_its_sentence(emulated):
+    """The prompt's length is known only once it is tokenized; the sentence must cross the fork."""
+    _, _, client = emulated
+    with pytest.raises(AppError, match="tokens"):
+        call(client, prompt="word " * 1500)
