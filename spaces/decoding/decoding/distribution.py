@@ -1,23 +1,25 @@
 """A next-token distribution small enough to send: its likeliest tokens, and the rest of the vocabulary as a histogram.
 
 The browser computes the sampler chain from this. Temperature and entropies need a sum over the whole vocabulary; each
-histogram bin keeps count, mean and variance of its log-probabilities, from which such sums follow to about 1e-5.
+histogram bin keeps count, mean and variance of its log-probabilities, from which such sums follow to 1e-4.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 
-LIMIT = 48
+LIMIT = 40
 """Tokens listed by name, unless the caller asks for another number."""
 
-BIN_WIDTH = 0.5
-"""Width of the tail's bins, in nats."""
+BINS = 21
+"""Number of the tail's bins."""
 
-BINS = 48
-"""Number of bins; the last one takes everything below."""
+FIRST_WIDTH = 0.05
+GROWTH = 1.3
+"""The first bin's width in nats, and how much wider each next one is: the deeper, the less a token weighs."""
 
 REMOVED = 8
 """Removed tokens that are listed, the likeliest ones."""
@@ -75,7 +77,9 @@ def _tail(base: torch.Tensor, listed: torch.Tensor, finite: torch.Tensor) -> dic
     inside[listed] = False
     values = base[inside].double()
     start = float(values.max())
-    index = ((start - values) / BIN_WIDTH).long().clamp_(0, BINS - 1)
+    # Bin edges lie at depths FIRST_WIDTH · (GROWTH^i − 1) / (GROWTH − 1) below the start.
+    depth = (start - values) * ((GROWTH - 1) / FIRST_WIDTH)
+    index = (torch.log1p(depth) / math.log(GROWTH)).long().clamp_(0, BINS - 1)
     count = torch.bincount(index, minlength=BINS).double()
     some = count.clamp_min(1)
     mean = torch.bincount(index, values, BINS) / some
@@ -83,7 +87,6 @@ def _tail(base: torch.Tensor, listed: torch.Tensor, finite: torch.Tensor) -> dic
     kept = count > 0
     return {
         "start": round(start, 5),
-        "width": BIN_WIDTH,
         "count": count[kept].long().tolist(),
         "mean": [round(value, 4) for value in mean[kept].tolist()],
         "variance": [round(value, 5) for value in variance[kept].tolist()],

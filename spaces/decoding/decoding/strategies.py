@@ -181,6 +181,7 @@ def beams(plan: Plan, outputs: Outputs) -> Decoder:
             rows += [place * size + row for row in kept_rows]
             tokens += kept_tokens
             taken += kept_tokens
+        plan.recorder.forget_all_but([node for state in states for node in (*state.nodes, *state.finished_nodes) if node >= 0])
         _collect(plan, states)
         if not any(state.open for state in states) or length == plan.new_tokens:
             break
@@ -299,7 +300,6 @@ def _record_beams(
         if node > plan.root and not any(recorder.nodes[n].status in ("kept", "finished") for n in made[parents.index(node)].values()):
             reason = recorder.nodes[node].reason
             recorder.update(node, recorder.nodes[node].status, f"{reason} Died at the next step: no continuation of it was kept.", recorder.nodes[node].rank)
-    recorder.forget_all_but([*[nodes[place] for place in keep if nodes[place] >= 0], *[n for n in state.finished_nodes if n >= 0], *[nodes[p] for p in accepted]])
     return nodes
 
 

@@ -1,0 +1,5 @@
+// Stub.
+
+export function openAreaView(panel, figure) {
+  return { update() {} };
+}
