@@ -48,12 +48,13 @@ def summarise(
     values, ids = torch.topk(base, count)
     same = raw is base or torch.equal(raw, base)
     listed = ids.tolist()
+    digits = 7 if limit is None else 5  # among a whole flat vocabulary five digits would make ties
     result: dict[str, Any] = {
         "vocab_size": base.shape[0],
         "ids": listed,
         "texts": decode(listed),
-        "raw": rounded(raw[ids]),
-        "base": None if same else rounded(values),
+        "raw": rounded(raw[ids], digits),
+        "base": None if same else rounded(values, digits),
         "tail": _tail(base, ids, finite) if remaining > count else None,
         "removed": [],
     }
@@ -66,9 +67,9 @@ def summarise(
     return result
 
 
-def rounded(values: torch.Tensor) -> list[float | None]:
-    """A tensor as JSON numbers with five decimals; null for what is not finite."""
-    return [round(value, 5) if abs(value) < float("inf") else None for value in values.tolist()]
+def rounded(values: torch.Tensor, digits: int = 5) -> list[float | None]:
+    """A tensor as JSON numbers; null for what is not finite."""
+    return [round(value, digits) if abs(value) < math.inf else None for value in values.tolist()]
 
 
 def _tail(base: torch.Tensor, listed: torch.Tensor, finite: torch.Tensor) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import { h, number, percent, s } from "./dom.js";
 import { fateOf, fromLog, nodesById, pathTo, seriesOf, textOf } from "./paths.js";
-import { spoken, tokenLabel } from "./pill.js";
+import { spoken, tailOf, tokenLabel } from "./pill.js";
 import { drawSampler } from "./sampler.js";
 
 /** A token in running text: isolated, so that its direction cannot reorder the words around it. */
@@ -23,12 +23,6 @@ export function lineSample(run, index) {
 /** A run's line sample and name. */
 export function runLabel(run, index) {
   return h("span", { class: "run-label" }, lineSample(run, index), h("bdi", {}, run.name));
-}
-
-/** The last characters of a text, cut at a word where possible. */
-export function tailOf(text, length) {
-  const characters = Array.from(text);
-  return characters.length <= length ? text : `…${characters.slice(-length).join("")}`;
 }
 
 /** The entry of the selected place whose run the details speak of: the visitor's choice, else one that stored the odds. */
@@ -160,7 +154,8 @@ function decisionLine(run, parentId) {
   if (!decision) return null;
   const bits = decision.entropy / Math.LN2;
   const kept = decision.kept === 1 ? "one token" : `${decision.kept.toLocaleString("en-GB")} tokens`;
-  const text = `Here the model is as unsure as between ${Math.max(1, Math.exp(decision.entropy)).toFixed(1)} equal tokens (${number(bits, 2)} bits). ${run.name} leaves ${kept} with ${percent(decision.kept_mass)} of its odds.`;
+  const cut = decision.kept_mass > 0.99999 ? "removes nothing" : `leaves ${kept} with ${percent(decision.kept_mass)} of its odds`;
+  const text = `Here the model is as unsure as between ${Math.max(1, Math.exp(decision.entropy)).toFixed(1)} equal tokens (${number(bits, 2)} bits). ${run.name} ${cut}.`;
   return h("p", { class: "said" }, text);
 }
 

@@ -35,6 +35,12 @@ export function fitText(text, em) {
   return kept + "…";
 }
 
+/** The last characters of a text, cut at a word where possible. */
+export function tailOf(text, length) {
+  const characters = Array.from(text);
+  return characters.length <= length ? text : `…${characters.slice(-length).join("")}`;
+}
+
 /** Outline of the part of a rounded rectangle that lies left of `to`. */
 export function roundedShare(width, height, radius, to) {
   const end = Math.max(0, Math.min(width, to));

@@ -3,14 +3,14 @@
 
 import { percent, number, s } from "./dom.js";
 import { fateOf, fromLog, isBeamRun, isRemoved, seriesOf, splitChildren } from "./paths.js";
-import { fillPill, spoken, textWidth, tokenLabel } from "./pill.js";
+import { fillPill, spoken, tailOf, textWidth, tokenLabel } from "./pill.js";
 
-const PILL = 26; // height of a taken token
-const ROW = 20; // pitch of the tokens not taken
-const GAP = 24; // between columns, where the lines are seen
-const HEAD = 24; // step numbers
-const RESERVED = 92; // width of a column that is still to come
-const WIDEST = 176;
+const TREE_PILL = 26; // height of a taken token
+const TREE_ROW = 20; // pitch of the tokens not taken
+const TREE_GAP = 24; // between columns, where the lines are seen
+const TREE_HEAD = 24; // step numbers
+const TREE_RESERVED = 92; // width of a column that is still to come
+const TREE_WIDEST = 176;
 
 /**
  * @typedef {Object} Layout
@@ -40,25 +40,25 @@ export function layOutTree(forest, options) {
     if (place.depth === 0) continue;
     const note = textWidth(percent(fromLog(place.logprob))) * 10;
     const needed = textWidth(tokenLabel(place.text)) * (taken ? 12.5 : 11) + note + (taken ? 26 : 38);
-    width[place.depth] = Math.max(width[place.depth], 72, Math.min(WIDEST, Math.ceil(needed)));
+    width[place.depth] = Math.max(width[place.depth], 72, Math.min(TREE_WIDEST, Math.ceil(needed)));
   }
-  for (let column = 1; column <= columns; column += 1) width[column] ||= RESERVED;
+  for (let column = 1; column <= columns; column += 1) width[column] ||= TREE_RESERVED;
   const left = [];
-  width.reduce((x, extent, column) => ((left[column] = x), x + extent + GAP), 12);
+  width.reduce((x, extent, column) => ((left[column] = x), x + extent + TREE_GAP), 12);
   const laneY = [];
-  let y = HEAD;
+  let y = TREE_HEAD;
   forest.lanes.forEach((lane, index) => {
     const empty = lane.start >= lane.path.length && !(options.running && lane.order === 0) && index > 0;
-    laneY[index] = y + 18 + PILL / 2;
-    if (!empty) y += 18 + PILL + 12 + (options.running ? options.alternatives : rows[index]) * ROW;
+    laneY[index] = y + 18 + TREE_PILL / 2;
+    if (!empty) y += 18 + TREE_PILL + 12 + (options.running ? options.alternatives : rows[index]) * TREE_ROW;
   });
-  if (!forest.lanes.length) laneY[0] = HEAD + 18 + PILL / 2;
+  if (!forest.lanes.length) laneY[0] = TREE_HEAD + 18 + TREE_PILL / 2;
   for (const item of items) {
     const { place, taken, hangs, row } = item;
     item.x = left[place.depth] + (taken ? 0 : 10);
     item.width = width[place.depth] - (taken ? 0 : 10);
-    item.y = laneY[(taken ? place.lane : hangs) ?? 0] + (taken ? -PILL / 2 : PILL / 2 + 5 + row * ROW);
-    item.height = taken ? PILL : ROW - 2;
+    item.y = laneY[(taken ? place.lane : hangs) ?? 0] + (taken ? -TREE_PILL / 2 : TREE_PILL / 2 + 5 + row * TREE_ROW);
+    item.height = taken ? TREE_PILL : TREE_ROW - 2;
   }
   const ends = items.filter(({ place, taken }) => taken && place.depth === columns).length ? 110 : 24;
   return { left, width, laneY, items, totalWidth: left[columns] + width[columns] + ends, totalHeight: Math.max(y, 90) + 4 };
@@ -150,7 +150,7 @@ function updatePill(pill, item, runs, options, focused) {
   const removed = !taken && isRemoved(place);
   const alive = taken ? [] : place.entries.filter(({ run, node }) => isBeamRun(runs[run]) && ["kept", "finished"].includes(node.status));
   const root = place.depth === 0;
-  const label = root ? options.prompt : tokenLabel(place.text);
+  const label = root ? tailOf(options.prompt, 10) : tokenLabel(place.text);
   const name = root ? "The prompt" : describe(place, runs);
   const mark = [item.x, item.y, item.width, taken, selected, removed, alive.length, name, item.position, item.size, focused === place.key].join("|");
   if (pill.mark === mark) return;
@@ -236,7 +236,7 @@ function drawMarks(trace, forest, layout, options) {
   const marks = [];
   for (const { place, taken, x, y, width } of layout.items) {
     if (!taken || place.children.filter((child) => child.lane !== null).length < 2) continue;
-    marks.push(s("circle", { class: "fork", cx: x + width, cy: y + PILL / 2, r: 5 }));
+    marks.push(s("circle", { class: "fork", cx: x + width, cy: y + TREE_PILL / 2, r: 5 }));
   }
   const labels = new Map();
   forest.lanes.forEach((lane, index) => {
@@ -249,7 +249,7 @@ function drawMarks(trace, forest, layout, options) {
     const lane = forest.lanes[index];
     const first = lane.path[Math.min(lane.start, lane.path.length - 1)];
     if (!first) continue;
-    const label = s("text", { class: "lane-label", x: layout.left[first.depth] + 1, y: layout.laneY[index] - PILL / 2 - 5 });
+    const label = s("text", { class: "lane-label", x: layout.left[first.depth] + 1, y: layout.laneY[index] - TREE_PILL / 2 - 5 });
     names.forEach(({ name, run }, order) => {
       if (order) label.append(s("tspan", { class: "same" }, " = "));
       const short = name.length > 34 ? `${name.slice(0, 33)}…` : name;
