@@ -230,6 +230,7 @@ def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
     """Set the controls from the URL and run what it describes; without a query the stored example stays."""
     query = str(page.query_params)
     if "prompt=" not in query:
+        yield (gr.skip(),) * (6 + OUTPUTS)
         return
     request = Request.from_query(query)
     controls = control_values(request)

@@ -61,7 +61,7 @@ export function openAreaView(panel, figure) {
     const { forest, trace } = figure;
     const focus = forest.places.get(view.focus) ?? forest.root;
     view.focus = focus.key;
-    drawCrumbs(crumbs, focus, trace, (key) => zoomInto(key));
+    drawCrumbs(crumbs, focus, trace, forest, (key) => zoomInto(key));
     caption.textContent = areaCaption(forest.places.get(figure.selected.key) ?? forest.root);
     const cells = layOutArea(focus);
     const columns = Math.max(...cells.map((cell) => cell.column));
@@ -136,7 +136,7 @@ export function openAreaView(panel, figure) {
   return view;
 }
 
-function drawCrumbs(crumbs, focus, trace, go) {
+function drawCrumbs(crumbs, focus, trace, forest, go) {
   const path = [];
   for (let place = focus; place; place = place.parent) path.unshift(place);
   crumbs.replaceChildren(
@@ -147,7 +147,11 @@ function drawCrumbs(crumbs, focus, trace, go) {
       return index ? [h("span", { "aria-hidden": "true" }, "›"), crumb] : [crumb];
     }),
   );
-  if (!focus.parent) crumbs.append(h("span", { class: "said" }, "Select a token to give it the whole height."));
+  const forks = [...forest.places.values()].filter((place) => place.parent && place !== focus && place.children.filter((child) => child.lane !== null).length > 1);
+  const parts = forks.slice(0, 3).map((place) =>
+    h("button", { type: "button", class: "small", onclick: () => go(place.key) }, "where lines part: ", tokenElement(place.text)),
+  );
+  if (!focus.parent) crumbs.append(h("span", { class: "said" }, "Select a token to give it the whole height."), ...parts);
 }
 
 function areaCaption(place) {

@@ -177,7 +177,8 @@ function showSampler(element, figure, place, entry, run) {
   const path = pathTo(byId, byId.get(source));
   const key = [trace.prompt.text, run.name, path.map((node) => node.token_id).join("-")].join("\u0000");
   const stored = run.distributions?.[String(source)] ?? figure.fetched.get(key) ?? null;
-  const taken = run.nodes.find((node) => node.parent === source && ["chosen"].includes(node.status));
+  const from = entry.node.parent === null ? place : place.parent;
+  const taken = from.children.find((child) => child.users.includes(entry.run)) ?? null;
   const text = trace.prompt.text + path.map((node) => node.text).join("");
   const argument = {
     run: entry.run,
@@ -192,7 +193,8 @@ function showSampler(element, figure, place, entry, run) {
     distribution: stored,
     run: { ...run, index: entry.run },
     node: source,
-    takenId: entry.node.parent === null ? (taken?.token_id ?? null) : entry.node.token_id,
+    takenId: taken?.tokenId ?? null,
+    selectedId: entry.node.token_id,
     nodeText: tailOf(text, 40),
     key,
     stored: !host.fetch,
