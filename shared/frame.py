@@ -179,7 +179,9 @@ class SharePanel:
         gr.Markdown("The link reproduces this figure with these settings. The one-file figure works from disk, with no network.")
         self.link = gr.Textbox(label="Permalink", buttons=["copy"], interactive=False)
         self.iframe = gr.Code(label="iframe for a blog post", language="html", interactive=False, wrap_lines=True)
-        self.web_component = gr.Code(label="web component (opens the demo with its defaults)", language="html", interactive=False, wrap_lines=True)
+        self.web_component = gr.Code(
+            label="web component (opens the demo with its defaults)", language="html", interactive=False, wrap_lines=True
+        )
         with gr.Row():
             self.html = gr.DownloadButton("One-file figure (HTML)", interactive=False)
             self.json = gr.DownloadButton("Data (JSON)", interactive=False)

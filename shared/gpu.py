@@ -12,7 +12,6 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import spaces
-
 from shared.errors import VisitorError
 
 Parameters = ParamSpec("Parameters")
@@ -99,10 +98,13 @@ def _explain(error: Any) -> VisitorError:
         return VisitorError("The run asks for more GPU time than one call may have.", "Lower max_new_tokens, or compare fewer strategies.")
     if "quota" in title or "credits" in title or "queue timeout" in title:
         return VisitorError(
-            "ZeroGPU has no GPU time left for you at the moment.", "Log in to Hugging Face for more, wait a few minutes, or run the demo locally."
+            "ZeroGPU has no GPU time left for you at the moment.",
+            "Log in to Hugging Face for more, wait a few minutes, or run the demo locally.",
         )
     if "client error" in title:
         return VisitorError("ZeroGPU has no free GPU at the moment.", "Try again in a minute.")
     if "worker" in title:
-        return VisitorError(f"The GPU process stopped before the run was done ({message}).", "Try again; a shorter run is more likely to finish.")
+        return VisitorError(
+            f"The GPU process stopped before the run was done ({message}).", "Try again; a shorter run is more likely to finish."
+        )
     return VisitorError(f"The GPU could not be used ({message or title}).", "Try again in a minute.")

@@ -59,7 +59,7 @@ def _answers(endpoint: str) -> bool:
 
     try:
         get_session().head(endpoint, timeout=limits.HUB_TIMEOUT)
-    except Exception:  # whatever the transport raises, the Hub did not answer
+    except Exception:  # noqa: BLE001  whatever the transport raises, the Hub did not answer
         return False
     return True
 
@@ -68,10 +68,7 @@ def has_snapshot(model_id: str) -> bool:
     """Whether the model's weights lie in the Hub's cache folder already."""
     from huggingface_hub import try_to_load_from_cache
 
-    return any(
-        isinstance(try_to_load_from_cache(model_id, name), str)
-        for name in ("model.safetensors", "model.safetensors.index.json")
-    )
+    return any(isinstance(try_to_load_from_cache(model_id, name), str) for name in ("model.safetensors", "model.safetensors.index.json"))
 
 
 def check_id(model_id: str) -> None:
@@ -129,7 +126,9 @@ def inspect(model_id: str, max_parameters: int) -> tuple[str, int, int]:
     except GatedRepoError:
         raise _gated(model_id) from None
     except RepositoryNotFoundError:
-        raise VisitorError(f"The Hub has no public model {model_id}.", "Check the spelling, or log in if it is yours and private.") from None
+        raise VisitorError(
+            f"The Hub has no public model {model_id}.", "Check the spelling, or log in if it is yours and private."
+        ) from None
     except (HfHubHTTPError, OSError) as error:
         raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
     if info.gated:

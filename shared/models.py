@@ -251,7 +251,7 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
                 folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # noqa: BLE001  whatever a stranger's files make transformers or safetensors raise
+    except Exception as error:
         raise VisitorError(
             f"{model_id} could not be loaded as a causal language model ({_first_line(error)}).",
             "Choose a text-generation model with safetensors weights and no code of its own.",

@@ -97,7 +97,8 @@ def landing() -> str:
     cards = (read_card(name) for name in names())
     return _PAGE.format(
         cards="".join(
-            _CARD.format(name=card.name, title=html.escape(card.title), sentence=html.escape(card.sentence), picture=card.picture) for card in cards
+            _CARD.format(name=card.name, title=html.escape(card.title), sentence=html.escape(card.sentence), picture=card.picture)
+            for card in cards
         )
     )
 

@@ -18,9 +18,9 @@ from functools import cache
 from typing import Any
 
 import gradio as gr
+
 from decoding import presets
 from decoding.request import SAMPLING_ONLY, SETTINGS, Request, Strategy, code, validate
-
 from shared import frame, limits, models
 from shared.errors import VisitorError
 from shared.figure import Figure, standalone_html, stylesheet
@@ -86,9 +86,7 @@ def decode(
     """
     request = validate(prompt, model, [{}] if strategies is None else strategies, max_new_tokens, seed, chat)
     models.load(request.model)
-    result: dict[str, Any] = {}
-    for result in run(request.to_json()):
-        pass
+    *_, result = run(request.to_json())
     return result
 
 
@@ -109,9 +107,7 @@ def distribution(argument: dict[str, Any]) -> dict[str, Any]:
         if not ids or len(ids) > limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS or not all(0 <= token < size for token in ids):
             raise VisitorError("That place in the text cannot be computed.", "Decode again.")
         limit = argument.get("limit")
-        return next_token_distribution(
-            loaded, ids, strategy.config, int(argument["prompt_length"]), None if limit is None else int(limit)
-        )
+        return next_token_distribution(loaded, ids, strategy.config, int(argument["prompt_length"]), None if limit is None else int(limit))
     except VisitorError as error:
         return error.to_json()
     except (KeyError, TypeError, ValueError) as error:
@@ -315,12 +311,20 @@ def build() -> gr.Blocks:
             max_new_tokens = gr.Slider(1, limits.MAX_NEW_TOKENS, values[3], step=1, label="max_new_tokens", scale=1, min_width=180)
         with gr.Accordion("Advanced: model, seed, and every setting of a strategy", open=False):
             with gr.Row():
-                model = gr.Dropdown(list(models.CATALOGUE), value=values[1], allow_custom_value=True, label="Model (any causal LM of the Hub)", scale=2)
+                model = gr.Dropdown(
+                    list(models.CATALOGUE), value=values[1], allow_custom_value=True, label="Model (any causal LM of the Hub)", scale=2
+                )
                 seed = gr.Number(values[4], label="seed", precision=0, minimum=0, maximum=2**32 - 1, scale=1, min_width=120)
                 chat = gr.Checkbox(values[5], label="Use the model's chat template", scale=1, min_width=160)
-            target = gr.Radio([s["name"] for s in first["request"]["strategies"]], label="Strategy to edit", value=first["request"]["strategies"][0]["name"])
+            target = gr.Radio(
+                [s["name"] for s in first["request"]["strategies"]],
+                label="Strategy to edit",
+                value=first["request"]["strategies"][0]["name"],
+            )
             fields = build_form(first["request"]["strategies"][0])
-            strategies = gr.Code(values[2], language="json", label="Strategies as GenerationConfig JSON: edit or paste", lines=4, max_lines=16)
+            strategies = gr.Code(
+                values[2], language="json", label="Strategies as GenerationConfig JSON: edit or paste", lines=4, max_lines=16
+            )
         with gr.Row():
             start = gr.Button("Decode", variant="primary", scale=2, elem_id="decode")
             cancel = gr.Button("Cancel", scale=0, min_width=110)

@@ -11,11 +11,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # the embedded copy, whatever else is on thi
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from decoding.engine import decode  # noqa: E402
-from decoding.presets import EXAMPLES, example_request  # noqa: E402
-from decoding.request import validate  # noqa: E402
-
-from shared import models  # noqa: E402
+from decoding.engine import decode
+from decoding.presets import EXAMPLES, example_request
+from decoding.request import validate
+from shared import models
 
 
 def main() -> None:

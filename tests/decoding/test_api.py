@@ -101,7 +101,14 @@ def test_visitors_do_not_get_each_others_results(suite_url):
 def test_only_decode_is_public_and_it_is_described(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
     assert list(named) == ["/decode"]
-    assert [p["parameter_name"] for p in named["/decode"]["parameters"]] == ["prompt", "model", "strategies", "max_new_tokens", "seed", "chat"]
+    assert [p["parameter_name"] for p in named["/decode"]["parameters"]] == [
+        "prompt",
+        "model",
+        "strategies",
+        "max_new_tokens",
+        "seed",
+        "chat",
+    ]
 
 
 def test_mcp_lists_and_calls_the_tool(suite_url):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from pathlib import Path
 
 import pytest
 import torch
-from decoding import distribution
 from transformers.generation import logits_process as lp
+
+from decoding import distribution
 
 JS = Path(__file__).parents[2] / "spaces/decoding/decoding/js"
 
@@ -176,7 +178,7 @@ def test_filters_nest(page, distributions):
         cases = [{"d": 0, "stages": [{"name": name, "value": value}], "least": 1} for value in values]
         _, answers = run_cases(page, [row], cases, None)
         sets = [{i for i, p in enumerate(answer["p"]) if p > 0} for answer in answers]
-        assert all(small <= large for small, large in zip(sets, sets[1:], strict=False))
+        assert all(small <= large for small, large in itertools.pairwise(sets))
 
 
 def test_adding_a_constant_changes_nothing(page, distributions):

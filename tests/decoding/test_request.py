@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from decoding import presets
 from decoding.request import SETTINGS, Request, code, validate
-
 from shared import limits
 from shared.errors import VisitorError
 
@@ -97,7 +97,7 @@ def test_cross_limits():
 
 def test_query_round_trip_of_every_preset():
     for name, config in presets.PRESETS.items():
-        request = make([{"name": name, **config}], prompt='<b>“ünïcode” & = ? #</b>\n', max_new_tokens=7, seed=3, chat=True)
+        request = make([{"name": name, **config}], prompt="<b>“ünïcode” & = ? #</b>\n", max_new_tokens=7, seed=3, chat=True)
         assert Request.from_query(request.to_query()) == request
 
 
@@ -138,7 +138,9 @@ def test_names_are_made_and_made_unique():
 
 
 def test_pasted_generation_config():
-    text = json.dumps({"do_sample": True, "top_p": 0.8, "eos_token_id": 2, "transformers_version": "5.0", "max_new_tokens": 9, "typical_p": None})
+    text = json.dumps(
+        {"do_sample": True, "top_p": 0.8, "eos_token_id": 2, "transformers_version": "5.0", "max_new_tokens": 9, "typical_p": None}
+    )
     strategies, max_new_tokens = presets.read_pasted(text, 24)
     assert json.loads(strategies) == [{"do_sample": True, "top_p": 0.8}]
     assert max_new_tokens == 9
@@ -147,7 +149,14 @@ def test_pasted_generation_config():
 
 
 def test_form_fields_round_trip():
-    config = {"num_beams": 3, "early_stopping": "never", "bad_words_ids": [[5], [6, 7]], "do_sample": True, "top_p": 0.5, "dola_layers": [1, 3]}
+    config = {
+        "num_beams": 3,
+        "early_stopping": "never",
+        "bad_words_ids": [[5], [6, 7]],
+        "do_sample": True,
+        "top_p": 0.5,
+        "dola_layers": [1, 3],
+    }
     for name in SETTINGS:
         assert presets.from_field(name, presets.to_field(name, config.get(name))) == config.get(name)
     with pytest.raises(VisitorError, match="not valid JSON"):
@@ -161,7 +170,11 @@ def test_code_reproduces_the_run(embedded):
 
     import torch
 
-    request = make([{}, {"num_beams": 2}, {"do_sample": True, "top_p": 0.9, "sequence_bias": [[[5], -1.0]]}, {"prefix": [578], "name": "b\nx"}], max_new_tokens=4, seed=7)
+    request = make(
+        [{}, {"num_beams": 2}, {"do_sample": True, "top_p": 0.9, "sequence_bias": [[[5], -1.0]]}, {"prefix": [578], "name": "b\nx"}],
+        max_new_tokens=4,
+        seed=7,
+    )
     text = code(request, "main")
     text = "\n".join(line for line in text.splitlines() if "from_pretrained" not in line and not line.startswith("from transformers"))
     printed = io.StringIO()

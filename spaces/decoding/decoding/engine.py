@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
-from shared import limits
-from shared.errors import VisitorError
-from shared.models import Loaded
-
 from decoding import distribution
 from decoding.record import FIELDS, WARPERS, Recorder, Stage, score
 from decoding.request import Request, Strategy
 from decoding.strategies import Decoder, Feed, Outputs, Plan, start
-from decoding.trace import Run, Sequence as Text, Trace
+from decoding.trace import Run, Trace
+from decoding.trace import Sequence as Text
+from shared import limits
+from shared.errors import VisitorError
+from shared.models import Loaded
 
 _OWN_FIELDS = ("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_penalty")
 """Fields of the strategies that transformers moved out of its core: they are carried out here, not by `generate`."""
@@ -176,11 +176,15 @@ def _plan(strategy: Strategy, request: Request, loaded: Loaded, prompt: list[int
         custom_generate=_prepared,
     )
     settings = prepared["settings"]
-    stages: list[Stage] = [(FIELDS.get(type(processor).__name__, type(processor).__name__), processor) for processor in prepared["processors"]]
+    stages: list[Stage] = [
+        (FIELDS.get(type(processor).__name__, type(processor).__name__), processor) for processor in prepared["processors"]
+    ]
     names = [name for name, _ in stages]
     plain = strategy.kind in ("beam", "beam_sample", "group_beam")
     exponent = settings.get("length_penalty") if plain else None
-    recorder = Recorder(["dola_layers", *names] if strategy.kind == "dola" else names, texts, 1.0 if plain and exponent is None else exponent)
+    recorder = Recorder(
+        ["dola_layers", *names] if strategy.kind == "dola" else names, texts, 1.0 if plain and exponent is None else exponent
+    )
     if strategy.kind == "dola":
         recorder.warpers = 0
         settings["tie_word_embeddings"] = loaded.model.config.get_text_config().tie_word_embeddings
@@ -189,7 +193,7 @@ def _plan(strategy: Strategy, request: Request, loaded: Loaded, prompt: list[int
 
 def _prepared(model: Any, input_ids: torch.Tensor, logits_processor: Any, stopping_criteria: Any, generation_config: Any, **_: Any) -> Any:
     """A `custom_generate` that returns what `generate` made ready instead of decoding."""
-    eos = next((criteria.eos_token_id.tolist() for criteria in stopping_criteria if hasattr(criteria, "eos_token_id")), [])
+    eos: list[int] = next((criteria.eos_token_id.tolist() for criteria in stopping_criteria if hasattr(criteria, "eos_token_id")), [])
     pad = generation_config.pad_token_id
     pad = pad[0] if isinstance(pad, list) else pad
     return {
@@ -203,11 +207,17 @@ def _prepared(model: Any, input_ids: torch.Tensor, logits_processor: Any, stoppi
 def _check_tokens(strategy: Strategy, loaded: Loaded) -> None:
     """Refuse token ids that the model does not have."""
     size = loaded.model.config.get_text_config().vocab_size
-    lists = [list(strategy.prefix), *strategy.config.get("bad_words_ids", []), *(ids for ids, _ in strategy.config.get("sequence_bias", []))]
+    lists = [
+        list(strategy.prefix),
+        *strategy.config.get("bad_words_ids", []),
+        *(ids for ids, _ in strategy.config.get("sequence_bias", [])),
+    ]
     for ids in lists:
         for token in ids:
             if token >= size:
-                raise VisitorError(f"{strategy.name}: token {token} is not in the vocabulary of {size:,}.", "Use ids of this model's tokenizer.")
+                raise VisitorError(
+                    f"{strategy.name}: token {token} is not in the vocabulary of {size:,}.", "Use ids of this model's tokenizer."
+                )
     layers = strategy.config.get("dola_layers")
     if isinstance(layers, list) and min(layers) >= loaded.model.config.get_text_config().num_hidden_layers:
         raise VisitorError(f"{strategy.name}: the model has no layer {min(layers)}.", 'Use smaller numbers, "low" or "high".')
@@ -233,7 +243,9 @@ def _texts(loaded: Loaded) -> Any:
     def texts(ids: Sequence[int]) -> list[str]:
         missing = [token for token in ids if token not in known]
         if missing:
-            known.update(zip(missing, tokenizer.batch_decode([[token] for token in missing], clean_up_tokenization_spaces=False), strict=True))
+            known.update(
+                zip(missing, tokenizer.batch_decode([[token] for token in missing], clean_up_tokenization_spaces=False), strict=True)
+            )
         return [known[token] for token in ids]
 
     return texts

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.errors import VisitorError
-
 from decoding.request import SETTINGS
+from shared.errors import VisitorError
 
 PRESETS: dict[str, dict[str, Any]] = {
     "greedy": {},

@@ -86,7 +86,9 @@ class Recorder:
         self.distributions: dict[int, dict[str, Any]] = {}
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def candidates(self, parents: Sequence[int], scored: Scored, extra: Sequence[Sequence[int]], likeliest: int = CANDIDATES) -> list[dict[int, int]]:
+    def candidates(
+        self, parents: Sequence[int], scored: Scored, extra: Sequence[Sequence[int]], likeliest: int = CANDIDATES
+    ) -> list[dict[int, int]]:
         """Make nodes for the candidates after each row: the likeliest by raw and by processed value, and `extra`.
 
         Args:
@@ -145,7 +147,9 @@ class Recorder:
         self.nodes.append(node)
         return node.id
 
-    def _decide(self, parents: Sequence[int], raw: torch.Tensor, processed: torch.Tensor, index: torch.Tensor, wanted: list[list[int]]) -> None:
+    def _decide(
+        self, parents: Sequence[int], raw: torch.Tensor, processed: torch.Tensor, index: torch.Tensor, wanted: list[list[int]]
+    ) -> None:
         """Keep entropy, kept tokens and masses of the whole distributions."""
         probabilities = raw.exp()
         entropy = -(probabilities * raw.clamp_min(-1e4)).sum(-1)
@@ -231,7 +235,7 @@ def _why(name: str, token: int, before: torch.Tensor | None, raw: torch.Tensor, 
     values = raw if before is None else before
     probabilities = torch.softmax(values, dim=-1)
     own = float(probabilities[token])
-    setting = config.get(name)
+    setting: Any = config.get(name)
     if name == "top_k":
         rank = int((values > values[token]).sum()) + 1
         return f"top_k {50 if setting is None else setting}: it ranks {rank:,}."

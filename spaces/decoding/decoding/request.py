@@ -180,9 +180,7 @@ def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24,
     if not isinstance(prompt, str) or not prompt.strip():
         raise VisitorError("The prompt is empty.", "Write a few words for the model to continue.")
     if len(prompt) > limits.MAX_PROMPT_CHARACTERS:
-        raise VisitorError(
-            f"The prompt has {len(prompt):,} characters; the limit is {limits.MAX_PROMPT_CHARACTERS:,}.", "Shorten it."
-        )
+        raise VisitorError(f"The prompt has {len(prompt):,} characters; the limit is {limits.MAX_PROMPT_CHARACTERS:,}.", "Shorten it.")
     _check_text(prompt, "The prompt")
     if not isinstance(model, str) or not model.strip():
         raise VisitorError("No model is named.", "Choose one from the list, or write a Hub id as owner/name.")
@@ -295,7 +293,7 @@ def _value(setting: Setting, value: Any, label: str) -> Any:
 
 def _other(name: str, value: Any, where: str) -> Any:
     if name == "early_stopping":
-        if value not in (True, False, "never") or isinstance(value, int) and not isinstance(value, bool):
+        if value not in (True, False, "never") or (isinstance(value, int) and not isinstance(value, bool)):
             raise VisitorError(f"{where} is {str(value)[:40]}.", 'Use true, false or "never".')
         return value
     if name == "dola_layers":
@@ -306,8 +304,10 @@ def _other(name: str, value: Any, where: str) -> Any:
         if isinstance(value, list) and value and all(_is_ids(word) for word in value):
             return value
         raise VisitorError(f"{where} is not a list of lists of token ids.", "Write it as [[1234], [567, 89]].")
-    if isinstance(value, list) and value and all(
-        isinstance(pair, list) and len(pair) == 2 and _is_ids(pair[0]) and _is_number(pair[1]) for pair in value
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(pair, list) and len(pair) == 2 and _is_ids(pair[0]) and _is_number(pair[1]) for pair in value)
     ):
         return [[pair[0], float(pair[1])] for pair in value]
     raise VisitorError(f"{where} is not a list of pairs of token ids and a bias.", "Write it as [[[1234], -2.5]].")
@@ -348,9 +348,7 @@ def _check_conflicts(strategy: Strategy, label: str) -> None:
     sampling = [name for name in SAMPLING_ONLY if name in config and not (name == "top_k" and kind == "contrastive")]
     if sampling and not config.get("do_sample"):
         verb = "has" if len(sampling) == 1 else "have"
-        raise VisitorError(
-            f"{label}: {_and(sampling)} {verb} no effect while do_sample is false.", "Set do_sample to true, or remove it."
-        )
+        raise VisitorError(f"{label}: {_and(sampling)} {verb} no effect while do_sample is false.", "Set do_sample to true, or remove it.")
     beams, returned = config.get("num_beams", 1), config.get("num_return_sequences", 1)
     idle = [name for name in (*BEAM_ONLY, "num_beam_groups", "diversity_penalty") if name in config]
     if idle and beams == 1:
@@ -363,9 +361,7 @@ def _check_conflicts(strategy: Strategy, label: str) -> None:
     if kind == "contrastive" and config.get("top_k", 50) < 2:
         raise VisitorError(f"{label}: penalty_alpha needs top_k of at least 2.", "Set top_k to 4.")
     if config.get("penalty_alpha") and kind != "contrastive":
-        raise VisitorError(
-            f"{label}: penalty_alpha cannot be combined with do_sample, num_beams or dola_layers.", "Remove one of them."
-        )
+        raise VisitorError(f"{label}: penalty_alpha cannot be combined with do_sample, num_beams or dola_layers.", "Remove one of them.")
     if kind == "dola" and (beams > 1 or config.get("penalty_alpha")):
         raise VisitorError(f"{label}: dola_layers cannot be combined with num_beams.", "Remove one of them.")
     groups = config.get("num_beam_groups", 1)

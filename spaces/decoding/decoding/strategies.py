@@ -133,12 +133,18 @@ def _explain_choice(plan: Plan, scored: Scored, row: int, made: dict[int, int], 
         own = math.exp(node.logprob_processed)
         if token in taken:
             times = taken.count(token)
-            reason = f"Drawn with {percent(own)}" + (f" by {times} samples." if times > 1 else ".") if drawn else f"The likeliest token, {percent(own)}."
+            reason = (
+                f"Drawn with {percent(own)}" + (f" by {times} samples." if times > 1 else ".")
+                if drawn
+                else f"The likeliest token, {percent(own)}."
+            )
             recorder.update(identity, "chosen", reason)
         elif drawn:
             recorder.update(identity, "kept", f"Stayed in the draw with {percent(own)}; the draw took another token.")
         else:
-            recorder.update(identity, "pruned", f"{percent(own)} is less than {percent(math.exp(best.logprob_processed))}, the likeliest token's.")
+            recorder.update(
+                identity, "pruned", f"{percent(own)} is less than {percent(math.exp(best.logprob_processed))}, the likeliest token's."
+            )
 
 
 @dataclass
@@ -216,6 +222,8 @@ def _advance(
 
     running = best + hit.float() * UNREACHABLE
     keep = torch.topk(running, size).indices
+    if length == plan.new_tokens:  # nothing goes on; later groups are told of the best tokens
+        keep = torch.arange(size, device=values.device)
     penalty_exponent = _length_penalty(plan)
     final = best / (length**penalty_exponent)
     early = plan.settings.get("early_stopping")
@@ -229,9 +237,13 @@ def _advance(
 
     nodes = _record_beams(plan, state, scored, part, values, rows, tokens, best.tolist(), keep.tolist(), hits, accepted, length)
     before = list(state.finished_nodes)
-    state.finished_nodes = [(before[place] if place < size else (nodes[place - size] if place - size in accepted else -1)) for place in winners]
+    state.finished_nodes = [
+        (before[place] if place < size else (nodes[place - size] if place - size in accepted else -1)) for place in winners
+    ]
     state.finished = torch.where(
-        torch.tensor([node >= 0 for node in state.finished_nodes], device=values.device), merged[winners], torch.full_like(merged[winners], UNREACHABLE)
+        torch.tensor([node >= 0 for node in state.finished_nodes], device=values.device),
+        merged[winners],
+        torch.full_like(merged[winners], UNREACHABLE),
     )
     kept = keep.tolist()
     state.nodes, state.scores = [nodes[place] for place in kept], running[keep]
@@ -245,7 +257,7 @@ def _length_penalty(plan: Plan) -> float:
 
 
 def _check_stop(plan: Plan, state: _Group, length: int, early: Any, exponent: float, all_hit: bool) -> None:
-    """transformers' rule: stop when no running text can still beat the worst result, or all results are in."""
+    """Transformers' rule: stop when no running text can still beat the worst result, or all results are in."""
     reach = plan.new_tokens if early == "never" and exponent > 0 else length
     hopeful = float(state.scores[0]) / reach**exponent
     done = [node >= 0 for node in state.finished_nodes]
@@ -288,7 +300,9 @@ def _record_beams(
     for place, node in enumerate(nodes):
         if node < 0:
             continue
-        status, reason = _beam_fate(place, totals[place], last, size, len(nodes), hits[place], place in accepted, place in kept, drawn, length, plan)
+        status, reason = _beam_fate(
+            place, totals[place], last, size, len(nodes), hits[place], place in accepted, place in kept, drawn, length, plan
+        )
         if recorder.nodes[node].status != "filtered":
             recorder.update(node, status, reason, place + 1)
     ranked = {node for node in nodes if node >= 0}
@@ -299,12 +313,27 @@ def _record_beams(
     for node in set(parents):
         if node > plan.root and not any(recorder.nodes[n].status in ("kept", "finished") for n in made[parents.index(node)].values()):
             reason = recorder.nodes[node].reason
-            recorder.update(node, recorder.nodes[node].status, f"{reason} Died at the next step: no continuation of it was kept.", recorder.nodes[node].rank)
+            recorder.update(
+                node,
+                recorder.nodes[node].status,
+                f"{reason} Died at the next step: no continuation of it was kept.",
+                recorder.nodes[node].rank,
+            )
     return nodes
 
 
 def _beam_fate(
-    place: int, total: float, last: float, size: int, count: int, hit: bool, accepted: bool, kept: bool, drawn: bool, length: int, plan: Plan
+    place: int,
+    total: float,
+    last: float,
+    size: int,
+    count: int,
+    hit: bool,
+    accepted: bool,
+    kept: bool,
+    drawn: bool,
+    length: int,
+    plan: Plan,
 ) -> tuple[str, str]:
     rank = f"{'Draw' if drawn else 'Rank'} {place + 1} of {count}"
     if hit:
@@ -316,7 +345,12 @@ def _beam_fate(
         return "pruned", f"{rank}: {ending} with score {total / length ** _length_penalty(plan):.3f}, below the {size} results kept."
     if kept:
         return "kept", f"{rank}: goes on with {total:.3f}."
-    return "pruned", f"{rank}: {total:.3f} is below {last:.3f}, the last of {size} beams kept." if not drawn else f"{rank}: {total:.3f}, below the {size} kept."
+    return (
+        "pruned",
+        f"{rank}: {total:.3f} is below {last:.3f}, the last of {size} beams kept."
+        if not drawn
+        else f"{rank}: {total:.3f}, below the {size} kept.",
+    )
 
 
 def _collect(plan: Plan, states: list[_Group]) -> None:
@@ -370,7 +404,14 @@ def contrastive(plan: Plan, outputs: Outputs) -> Decoder:
 
 
 def _explain_contrast(
-    recorder: Recorder, made: dict[int, int], listed: list[int], p: list[float], similarity: list[float], values: list[float], alpha: float, row: int
+    recorder: Recorder,
+    made: dict[int, int],
+    listed: list[int],
+    p: list[float],
+    similarity: list[float],
+    values: list[float],
+    alpha: float,
+    row: int,
 ) -> None:
     for token, identity in made.items():
         if recorder.nodes[identity].status == "filtered":
@@ -407,9 +448,13 @@ def dola(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
         for candidate, identity in made.items():
             entry = recorder.nodes[identity]
             if candidate == token:
-                recorder.update(identity, "chosen", f"Gained most over layer {layer}: {percent(math.exp(entry.logprob_raw))} of the last layer.")
+                recorder.update(
+                    identity, "chosen", f"Gained most over layer {layer}: {percent(math.exp(entry.logprob_raw))} of the last layer."
+                )
             elif entry.status == "filtered":
-                recorder.update(identity, "filtered", f"dola_layers: {percent(math.exp(entry.logprob_raw))} is under a tenth of the likeliest token's.")
+                recorder.update(
+                    identity, "filtered", f"dola_layers: {percent(math.exp(entry.logprob_raw))} is under a tenth of the likeliest token's."
+                )
             else:
                 recorder.update(identity, "pruned", f"Gained less over layer {layer} than the chosen token.")
         node = made[token]

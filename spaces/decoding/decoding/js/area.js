@@ -52,9 +52,11 @@ export function openAreaView(panel, figure) {
   const caption = h("p", { class: "picture-caption" });
   const race = h("div", { class: "race" });
   panel.append(caption, race);
-  const layer = s("g", { role: "group", "aria-label": "tokens" });
+  // Grounds, then the runs' lines, then words: a line never crosses out a token.
+  const grounds = s("g", { "aria-hidden": "true" });
   const lines = s("g", { "aria-hidden": "true" });
-  canvas.svg.append(layer, lines);
+  const layer = s("g", { role: "group", "aria-label": "tokens" });
+  canvas.svg.append(grounds, lines, layer);
   const view = { canvas, focus: "", active: null, mark: "" };
 
   view.update = () => {
@@ -67,7 +69,8 @@ export function openAreaView(panel, figure) {
     const columns = Math.max(...cells.map((cell) => cell.column));
     canvas.resize(14 + (columns + 1) * AREA_COLUMN + AREA_LABELS, AREA_HEIGHT + AREA_TOP + 12);
     if (!cells.some(({ place }) => place?.key === view.active)) view.active = focus.key;
-    layer.replaceChildren(...cells.map((cell) => drawCell(cell, figure, focus, `url(#${hatch})`, view.active)));
+    grounds.replaceChildren(...cells.map((cell) => drawGround(cell, `url(#${hatch})`)));
+    layer.replaceChildren(...cells.map((cell) => drawCell(cell, figure, view.active)));
     lines.replaceChildren(...drawAreaSteps(columns, focus.depth), ...outlineRuns(cells, figure, focus, columns));
     drawRace(race, figure);
   };
@@ -162,10 +165,22 @@ function areaCaption(place) {
   return `“${tailOf(textOf(place), 60).replace(/\n/g, "⏎")}”: ${factors}${oneIn(Math.exp(place.joint))} (log p ${number(place.joint, 2)}).`;
 }
 
-function drawCell(cell, figure, focus, hatch, active) {
+function boxOf({ column, y, height }) {
+  return { x: 8 + column * AREA_COLUMN, y: AREA_TOP + y, width: AREA_COLUMN, height };
+}
+
+function drawGround(cell, hatch) {
+  const { place } = cell;
+  const kind = !place ? "rest" : place.lane === null ? "other" : "taken";
+  const ground = s("rect", { ...boxOf(cell), class: `ground ${kind}` });
+  if (place && !isRemoved(place)) return ground;
+  return s("g", {}, ground, s("rect", { ...boxOf(cell), fill: hatch, class: "veil" }));
+}
+
+function drawCell(cell, figure, active) {
   const { place, parent, column, y, height, share } = cell;
-  const x = 8 + column * AREA_COLUMN;
-  const box = { x, y: AREA_TOP + y, width: AREA_COLUMN, height };
+  const box = boxOf(cell);
+  const { x } = box;
   const words = (text, note) => {
     if (height < AREA_LABELLED) return [];
     const middle = AREA_TOP + y + Math.min(height / 2, 200) + 4;
@@ -177,7 +192,7 @@ function drawCell(cell, figure, focus, hatch, active) {
   };
   if (!place) {
     const text = height >= AREA_LABELLED ? s("text", { class: "note rest-label", x: x + 8, y: AREA_TOP + y + Math.min(height / 2, 200) + 4 }, `other tokens: ${percent(share)}`) : null;
-    return s("g", { class: "cell rest", role: "none" }, s("rect", { ...box, class: "ground" }), s("rect", { ...box, fill: hatch }), text, s("title", {}, `${percent(share)} of the odds after “${tokenLabel(parent.text)}” go to tokens that are not listed`));
+    return s("g", { class: "cell rest", role: "none" }, s("rect", { ...box, class: "edge" }), text, s("title", {}, `${percent(share)} of the odds after “${tokenLabel(parent.text)}” go to tokens that are not listed`));
   }
   const classes = ["cell", place.lane !== null && "taken", place.key === figure.selected.key && "selected", isRemoved(place) && "removed"];
   return s(
@@ -191,8 +206,7 @@ function drawCell(cell, figure, focus, hatch, active) {
       "aria-selected": String(place.key === figure.selected.key),
       "aria-label": place.parent ? `${spoken(place.text)}, ${percent(fromLog(place.logprob))}, joint ${percent(Math.exp(place.joint))}` : "The prompt",
     },
-    s("rect", { ...box, class: "ground" }),
-    isRemoved(place) ? s("rect", { ...box, fill: hatch, class: "veil" }) : null,
+    s("rect", { ...box, class: "edge" }),
     ...(place.parent ? words(tokenLabel(place.text), percent(fromLog(place.logprob))) : words(tailOf(figure.trace.prompt.text, 14), "")),
   );
 }

@@ -49,8 +49,6 @@ export function drawDetails(element, figure) {
   }
   const run = trace.runs[entry.run];
   const mark = detailsMark(figure, place, entry);
-  if (element.dataset.mark === mark) return;
-  element.dataset.mark = mark;
   let facts = element.querySelector(":scope > .facts");
   let sampler = element.querySelector(":scope > .sampler");
   if (!facts) {
@@ -58,8 +56,10 @@ export function drawDetails(element, figure) {
     sampler = h("div", { class: "sampler" });
     element.append(facts, sampler);
   }
+  if (facts.dataset.mark === mark) return;
+  facts.dataset.mark = mark;
   const focusKept = facts.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
-  facts.replaceChildren(...factsOf(figure, place, entry));
+  facts.replaceChildren(...factsOf(figure, place, entry).filter(Boolean));
   if (focusKept) facts.querySelector(`[data-keep="${CSS.escape(focusKept)}"]`)?.focus({ preventScroll: true });
   showSampler(sampler, figure, place, entry, run);
 }
@@ -82,11 +82,11 @@ function factsOf(figure, place, entry) {
     return [heading, context, h("p", { class: "said" }, hint), decisionLine(trace.runs[entry.run], "0")];
   }
   const rows = place.entries.map(({ run, node }) => factRow(figure, place, entry, run, node));
-  const head = ["", "model", "with settings", "sum", "fate and reason"].map((text) => h("th", { scope: "col" }, text));
+  const columns = ["strategy", "model", "with settings", "log p so far", "fate and reason"];
+  const head = columns.map((text, at) => h("th", { scope: "col", class: at && at < 4 ? "num" : null }, text));
   const table = h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
   const joint = Number.isFinite(place.joint) ? Math.exp(place.joint) : 0;
-  const story = h("p", { class: "said" }, `The model gives these ${place.depth === 1 ? "" : `${place.depth} tokens together `}${oneIn(joint)}. `);
-  if (place.depth === 1) story.textContent = "";
+  const story = place.depth > 1 ? h("p", { class: "said" }, `The model gives these ${place.depth} tokens together ${oneIn(joint)}.`) : null;
   return [
     heading,
     context,
@@ -135,7 +135,7 @@ function factRow(figure, place, entry, index, node) {
     h("td", { class: "num" }, percent(fromLog(node.logprob_raw))),
     h("td", { class: "num" }, node.status === "filtered" ? "removed" : percent(fromLog(node.logprob_processed))),
     h("td", { class: "num", title: `sum of log-probabilities, nats${score}` }, number(node.cumulative_logprob, 2)),
-    h("td", {}, h("b", {}, fateOf(run, node)), node.reason ? ` ${node.reason}` : "", stagesLine(run, node)),
+    h("td", {}, h("b", {}, fateOf(run, node)), node.reason ? `. ${node.reason}` : "", stagesLine(run, node)),
   );
 }
 
@@ -177,8 +177,7 @@ function showSampler(element, figure, place, entry, run) {
   const path = pathTo(byId, byId.get(source));
   const key = [trace.prompt.text, run.name, path.map((node) => node.token_id).join("-")].join("\u0000");
   const stored = run.distributions?.[String(source)] ?? figure.fetched.get(key) ?? null;
-  const from = entry.node.parent === null ? place : place.parent;
-  const taken = from.children.find((child) => child.users.includes(entry.run)) ?? null;
+  const taken = place.children.find((child) => child.users.includes(entry.run));
   const text = trace.prompt.text + path.map((node) => node.text).join("");
   const argument = {
     run: entry.run,
@@ -193,12 +192,15 @@ function showSampler(element, figure, place, entry, run) {
     distribution: stored,
     run: { ...run, index: entry.run },
     node: source,
-    takenId: taken?.tokenId ?? null,
-    selectedId: entry.node.token_id,
+    takenId: entry.node.token_id ?? taken?.tokenId ?? null, // the token that the panel follows through the chain
     nodeText: tailOf(text, 40),
     key,
     stored: !host.fetch,
   };
+  // A redraw would take the visitor's hand off the sliders: none unless there is something else to show.
+  const mark = [key, entry.run, view.takenId, Boolean(stored), Boolean(ask), figure.running && !stored].join("|");
+  if (element.dataset.mark === mark) return;
+  element.dataset.mark = mark;
   const show = (distribution) => drawSampler(element, { ...view, distribution }, { ...host, fetch: ask });
   if (stored) {
     show(stored);

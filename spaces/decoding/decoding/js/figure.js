@@ -54,7 +54,7 @@ function openFigure() {
     current: "tree",
   };
   const parts = {
-    prompt: h("b", { class: "prompt" }),
+    prompt: h("b", { class: "prompt-text" }),
     key: h("ul", { class: "key", "aria-label": "Strategies" }),
     provenance: h("span", { class: "provenance" }),
     tags: h("span", { class: "tags" }),
@@ -68,7 +68,7 @@ function openFigure() {
   };
   figure.parts = parts;
   const bar = h("div", { class: "bar" }, parts.tabs, parts.tools);
-  const caption = h("figcaption", {}, parts.prompt, parts.key, parts.provenance, parts.tags);
+  const caption = h("figcaption", {}, parts.prompt, parts.key, h("div", { class: "origin" }, parts.provenance, parts.tags));
   parts.frame = h("figure", { class: "frame", "aria-label": "Decoding strategies compared" }, caption, bar, parts.state, parts.panels);
   figure.root = h("div", { class: "decoding-figure" }, parts.frame, parts.details, parts.live, parts.hint);
   figure.root.addEventListener("keydown", (event) => event.key === "Escape" && figure.hush());
@@ -127,7 +127,6 @@ function showData(figure, data) {
   if (!hasRuns) {
     parts.prompt.textContent = "";
     for (const part of [parts.key, parts.provenance, parts.tags, parts.details]) part.replaceChildren();
-    delete parts.details.dataset.mark;
     delete parts.key.dataset.mark;
     figure.trace = null;
     return;
@@ -177,16 +176,20 @@ function drawState(figure, data, error, hasRuns) {
     state.replaceChildren();
     return;
   }
-  const step = Math.max(0, ...data.runs.flatMap((run) => run.nodes.map((node) => node.step)));
-  const total = Math.max(step, data.request?.max_new_tokens ?? step);
+  const [step, total] = progressOf(data);
   let bar = state.querySelector("progress");
   if (!bar) {
     bar = h("progress", { "aria-label": "Decoding" });
-    state.replaceChildren(h("div", { class: "running" }, bar, h("span", {})));
+    state.replaceChildren(bar);
   }
   bar.max = total;
   bar.value = step;
-  bar.nextElementSibling.textContent = `step ${step} of ${total}`;
+}
+
+/** How many tokens the longest run has, and how many it may get. */
+function progressOf(trace) {
+  const step = trace.runs.reduce((most, run) => run.nodes.reduce((deepest, node) => Math.max(deepest, node.step), most), 0);
+  return [step, Math.max(step, trace.request?.max_new_tokens ?? step)];
 }
 
 function drawCaption(figure) {
@@ -198,6 +201,7 @@ function drawCaption(figure) {
   const facts = [model, from.source, from.dtype, `seed ${from.seed ?? trace.request?.seed ?? 0}`, `n = ${returned} text${returned === 1 ? "" : "s"} of up to ${figure.forest.depth} tokens`];
   parts.provenance.textContent = facts.filter(Boolean).join(", ");
   const tags = [];
+  if (figure.running) tags.push(h("span", { class: "tag" }, `step ${progressOf(trace).join(" of ")}`));
   if (trace.example) tags.push(h("span", { class: "tag" }, "stored example"));
   if (trace.cancelled && !trace.done) tags.push(h("span", { class: "tag" }, "stopped early"));
   parts.tags.replaceChildren(...tags);

@@ -289,6 +289,7 @@ function drawCandidates(element, figure, index, run, step) {
   });
   const head = ["rank", "text so far", "sum", "score", "fate", "why"].map((text, place) => h("th", { scope: "col", class: [0, 2, 3].includes(place) ? "num" : null }, text));
   const table = h("table", {}, h("caption", {}, "Candidates of step ", String(step), " of ", runLabel(run, index)), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
-  const rest = others ? h("p", { class: "said" }, `${others} more tokens of this step were recorded but never ranked among the candidates; the table view lists them.`) : null;
+  const unranked = others === 1 ? "One more token of this step was" : `${others} more tokens of this step were`;
+  const rest = others ? h("p", { class: "said" }, `${unranked} recorded but never ranked among the candidates; the table view lists all.`) : null;
   element.replaceChildren(h("div", { class: "wide" }, table), ...(rest ? [rest] : []));
 }

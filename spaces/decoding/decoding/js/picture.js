@@ -36,7 +36,7 @@ export function pictureAsSvg(element) {
   for (const [name, value] of [["x", MARGIN], ["y", HEADING], ["width", width], ["height", height]]) copy.setAttribute(name, String(value));
   const colours = getComputedStyle(root);
   const paint = (name) => colours.getPropertyValue(name).trim();
-  const prompt = root.querySelector(".prompt")?.textContent ?? "";
+  const prompt = root.querySelector(".prompt-text")?.textContent ?? "";
   const provenance = root.querySelector(".provenance")?.textContent ?? "";
   const caption = root.querySelector(".panel:not([hidden]) .picture-caption")?.textContent ?? "";
   const fullWidth = Math.max(width + 2 * MARGIN, 420);

@@ -3,7 +3,7 @@
 import { lineSample, runLabel } from "./details.js";
 import { h, number, percent } from "./dom.js";
 import { fromLog, nodesById, pathTo } from "./paths.js";
-import { spoken, tokenLabel } from "./pill.js";
+import { spoken, tailOf, tokenLabel } from "./pill.js";
 
 const MOST_SURPRISE = Math.log(1000); // a token of 0.1 % gets the full colour
 const MOST_ENTROPY = 6; // nats; as unsure as between 403 equal tokens
@@ -178,7 +178,7 @@ function drawRunTexts(figure, view, run, index) {
       );
       return /\n/.test(node.text) ? [token, h("br", {})] : token;
     });
-    const prompt = h("span", { class: "said" }, figure.trace.prompt.text);
+    const prompt = h("span", { class: "said", title: figure.trace.prompt.text.slice(0, 400) }, tailOf(figure.trace.prompt.text, 160));
     return h(
       "article",
       {},

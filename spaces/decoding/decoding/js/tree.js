@@ -215,7 +215,8 @@ function drawLines(trace, forest, layout) {
       const to = layout.left[place.depth];
       const height = layout.laneY[place.lane] + offsetOf(place, lane.run);
       const bend = Math.abs(height - y) < 20 ? 9 : (to - x) * 0.75;
-      path += `${path ? "L" : "M"}${x} ${y}C${x + bend} ${y} ${to - bend} ${height} ${to} ${height}H${to + layout.width[place.depth]}`;
+      const end = to + layout.width[place.depth] - (index === lane.path.length - 1 ? 6 : 0);
+      path += `${path ? "L" : "M"}${x} ${y}C${x + bend} ${y} ${to - bend} ${height} ${to} ${height}H${end}`;
     });
     if (!path) continue;
     strokes.push(...strokesOf(trace.runs[lane.run], lane.run, path, lane.order > 0));

@@ -1,0 +1,388 @@
+"""The decoding figure in a real browser, on a stored trace of the embedded model (see data/decoding_trace.json)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from shared.figure import bundle, standalone_html, stylesheet
+
+FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
+TRACE = json.loads((Path(__file__).parent / "data" / "decoding_trace.json").read_text(encoding="utf-8"))
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "שלום עולם",
+    " " + "x" * 90,
+    "\n\n\t",
+    "",
+    "\u202eevil",
+    "日本語",
+    "\ud800",
+    "<script>alert(1)</script>",
+]
+VIEWS = ["tree", "area", "lattice", "text", "table"]
+
+HARNESS = """<!doctype html><html lang="en" class="standalone"><head><meta charset="utf-8"><title>harness</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>body{margin:0}%s</style></head><body><main><div id="root"></div></main>
+<script>(() => {"use strict";
+%s
+window.emitted = [];
+window.host = {emit: (name, detail) => emitted.push([name, detail]), fetch: null, exported: false};
+window.draw = (data) => render(document.getElementById("root"), data, window.host);
+window.picture = () => pictureAsSvg(document.getElementById("root"));
+})();</script></body></html>"""
+
+
+def harness() -> str:
+    return HARNESS % (stylesheet(FOLDER), bundle(FOLDER).replace("</script", "<\\/script"))
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a page with the renderer; after the test no page may have logged an error."""
+    pages = []
+
+    def make(data=None, *, width=1120, scheme="light", reduced="no-preference"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=reduced)
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("dialog", lambda dialog: (problems.append("a dialog opened"), dialog.dismiss()))
+        page.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
+        page.set_content(harness())
+        page.evaluate("(data) => draw(data)", data)
+        pages.append((context, problems))
+        return page
+
+    yield make
+    for context, problems in pages:
+        context.close()
+        assert problems == []
+
+
+def until(trace: dict, step: int) -> dict:
+    """The trace as it was after `step` tokens."""
+    trace = copy.deepcopy(trace)
+    trace["done"] = False
+    for run in trace["runs"]:
+        parents = {node["id"]: node for node in run["nodes"]}
+        for sequence in run["sequences"]:
+            while parents[sequence["node"]]["step"] > step:
+                sequence["node"] = parents[sequence["node"]]["parent"]
+        run["nodes"] = [node for node in run["nodes"] if node["step"] <= step]
+        run["done"] = False
+    return trace
+
+
+def hostile_trace() -> dict:
+    trace = copy.deepcopy(TRACE)
+    trace["prompt"]["text"] = "<b>مرحبا</b> <img src=x onerror=alert(2)> " + "long " * 80
+    for run in trace["runs"]:
+        run["name"] = f"<i>{run['name']}</i>"
+        for index, node in enumerate(run["nodes"][1:]):
+            node["text"] = HOSTILE[index % len(HOSTILE)]
+            node["reason"] += " <img src=x onerror=alert(3)>"
+        for distribution in run["distributions"].values():
+            distribution["texts"] = [HOSTILE[index % len(HOSTILE)] for index in range(len(distribution["texts"]))]
+    return trace
+
+
+def show(page, view: str) -> None:
+    page.locator(f'[role=tab][data-view="{view}"]').click()
+
+
+def overflow(page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+def focused_key(page) -> str | None:
+    return page.evaluate("document.activeElement.getAttribute('data-key')")
+
+
+def test_top_level_names_are_unique() -> None:
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) ([\w$]+)", bundle(FOLDER), re.MULTILINE)
+    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
+
+
+def test_header_names_prompt_runs_and_origin(open_page) -> None:
+    page = open_page(TRACE)
+    expect(page.locator(".prompt-text")).to_have_text(f"“{TRACE['prompt']['text']} …”")
+    for run in TRACE["runs"]:
+        expect(page.locator(".key")).to_contain_text(run["name"])
+    for fact in ("SmolLM2-135M-Instruct", "embedded copy", "float32", "seed 4"):
+        expect(page.locator(".provenance")).to_contain_text(fact)
+
+
+def test_every_sequence_is_a_lane(open_page) -> None:
+    page = open_page(TRACE)
+    for run in TRACE["runs"]:
+        for sequence in run["sequences"]:
+            key = "-".join(map(str, sequence["token_ids"]))
+            expect(page.locator(f'g.taken[data-key="{key}"]')).to_have_count(1)
+            expect(page.locator(".lines path.stroke").first).to_be_attached()
+    expect(page.locator("circle.fork").first).to_be_visible()
+    expect(page.locator("path.branch-point")).to_have_count(1)
+
+
+def test_arrow_keys_walk_the_tree(open_page) -> None:
+    page = open_page(TRACE)
+    ids = TRACE["runs"][0]["sequences"][0]["token_ids"]
+    page.locator('g[data-key=""]').focus()
+    page.keyboard.press("ArrowRight")
+    assert focused_key(page) == str(ids[0])
+    page.keyboard.press("ArrowRight")
+    assert focused_key(page) == f"{ids[0]}-{ids[1]}"
+    page.keyboard.press("ArrowDown")
+    sibling = focused_key(page)
+    assert sibling is not None and sibling != f"{ids[0]}-{ids[1]}" and sibling.startswith(f"{ids[0]}-")
+    expect(page.locator(".hint")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".hint")).to_be_hidden()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    assert focused_key(page) == str(ids[0])
+    page.keyboard.press("End")
+    assert focused_key(page) == "-".join(map(str, ids))
+    assert page.locator('svg.tree [tabindex="0"]').count() == 1
+
+
+def test_enter_selects_and_details_follow(open_page) -> None:
+    page = open_page(TRACE)
+    greedy = TRACE["runs"][0]
+    page.locator('g[data-key=""]').focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    text = greedy["sequences"][0]["text"].split()[0]
+    expect(page.locator(".facts h3")).to_have_text(f"Token 1: ·{text}")
+    expect(page.locator(".facts")).to_contain_text(
+        next(node["reason"] for node in greedy["nodes"] if node["status"] == "chosen" and node["step"] == 1)
+    )
+    expect(page.locator('[aria-selected="true"][role=treeitem]')).to_have_count(1)
+    expect(page.locator(".unseen[role=status]")).to_contain_text(f"Selected {text}")
+
+
+def test_a_candidate_can_become_a_branch(open_page) -> None:
+    page = open_page(TRACE)
+    other = page.locator("g.other").first
+    key = other.get_attribute("data-key")
+    other.click()
+    page.get_by_role("button", name="Continue from here").click()
+    ((name, detail),) = page.evaluate("emitted")
+    node = next(
+        node
+        for node in TRACE["runs"][detail["run"]]["nodes"]
+        if node["parent"] == detail["node"] and node["token_id"] == detail["token_id"]
+    )
+    assert name == "branch"
+    assert key.split("-")[-1] == str(node["token_id"])
+    other.focus()
+    page.keyboard.press("b")
+    assert page.evaluate("emitted.length") == 2
+
+
+def test_branches_can_be_renamed_and_removed(open_page) -> None:
+    page = open_page(TRACE)
+    page.get_by_role("button", name=re.compile("^Rename")).click()
+    page.keyboard.type("by hand")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=re.compile("^Remove")).click()
+    assert page.evaluate("emitted") == [["rename", {"run": 3, "name": "by hand"}], ["undo", {"run": 3}]]
+
+
+def test_streaming_keeps_selection_view_and_scroll(open_page) -> None:
+    page = open_page(until(TRACE, 3), width=600)
+    expect(page.locator(".tags")).to_contain_text("step 3 of 8")
+    item = page.locator("g.taken").nth(2)
+    key = item.get_attribute("data-key")
+    item.click()
+    page.locator(".scroll").first.evaluate("(element) => element.scrollTo(70, 0)")
+    left = page.locator(".scroll").first.evaluate("(element) => element.scrollLeft")
+    before = page.locator(f'g[data-key="{key}"]').bounding_box()
+    width = page.locator("svg.tree").bounding_box()["width"]
+    page.evaluate("(data) => draw(data)", until(TRACE, 4))
+    assert page.locator(f'g[data-key="{key}"]').bounding_box() == before
+    assert page.locator(".scroll").first.evaluate("(element) => element.scrollLeft") == left
+    assert abs(page.locator("svg.tree").bounding_box()["width"] - width) < 120
+    expect(page.locator("g.selected")).to_have_attribute("data-key", key)
+    assert focused_key(page) == key
+    show(page, "text")
+    page.evaluate("(data) => draw(data)", TRACE)
+    expect(page.locator('[role=tab][aria-selected="true"]')).to_have_text("Text")
+    expect(page.locator("progress")).to_have_count(0)
+
+
+def test_hostile_tokens_stay_text(open_page) -> None:
+    for width in (1120, 360):
+        page = open_page(hostile_trace(), width=width)
+        page.locator("g.taken").nth(1).click()
+        for view in VIEWS:
+            show(page, view)
+            assert page.locator("#root img, #root script, #root b > b").count() == 0
+            assert overflow(page) == 0, (view, width)
+        expect(page.locator(".facts h3")).to_contain_text("<img·src=x·onerror=alert(1)>")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_widens_a_phone(open_page, view) -> None:
+    page = open_page(TRACE, width=360)
+    show(page, view)
+    assert overflow(page) == 0
+
+
+def test_tabs_move_with_arrows(open_page) -> None:
+    page = open_page(TRACE)
+    page.get_by_role("tab", name="Tree").focus()
+    for label in ("Probability area", "Beams", "Text", "Table", "Tree"):
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("[role=tab]:focus")).to_have_text(label)
+        expect(page.locator("[role=tabpanel]:visible")).to_have_count(1)
+
+
+def test_no_beams_no_tab(open_page) -> None:
+    trace = {**TRACE, "runs": [TRACE["runs"][0], TRACE["runs"][2]]}
+    page = open_page(trace)
+    expect(page.get_by_role("tab", name="Beams")).to_be_hidden()
+
+
+def test_area_divides_by_probability(open_page) -> None:
+    page = open_page(TRACE)
+    show(page, "area")
+    root = TRACE["runs"][0]["nodes"]
+    best = max((node for node in root if node["parent"] == 0), key=lambda node: node["logprob_raw"])
+    whole = float(page.locator('.cell[data-key=""] rect').get_attribute("height"))
+    part = float(page.locator(f'.cell[data-key="{best["token_id"]}"] rect').get_attribute("height"))
+    assert part / whole == pytest.approx(2.718281828 ** best["logprob_raw"], rel=1e-3)
+    page.locator(f'.cell[data-key="{best["token_id"]}"]').click()
+    assert float(page.locator(f'.cell[data-key="{best["token_id"]}"] rect').get_attribute("height")) == pytest.approx(whole)
+    expect(page.locator(".crumbs [aria-current]")).to_contain_text(best["text"].strip())
+    expect(page.locator(".area-panel .picture-caption")).to_contain_text("one in")
+
+
+def test_lattice_scrubs_and_says_why(open_page) -> None:
+    page = open_page(TRACE)
+    show(page, "lattice")
+    slider = page.get_by_label("Step of the search")
+    slider.fill("3")
+    nodes = [node for node in TRACE["runs"][1]["nodes"] if node["step"] == 3 and node["rank"] is not None]
+    rows = page.locator(".candidates tbody tr")
+    expect(rows).to_have_count(len(nodes))
+    for node in nodes:
+        expect(page.locator(".candidates tbody")).to_contain_text(node["reason"])
+    assert page.locator('[data-step="4"]').count() == 0
+    slider.press("ArrowRight")
+    expect(page.locator(".scrubber output")).to_have_text("step 4 of 8")
+    assert page.locator('[data-step="4"]').count() > 0
+
+
+def test_text_view_measures(open_page) -> None:
+    page = open_page(TRACE)
+    show(page, "text")
+    greedy = TRACE["runs"][0]
+    path, node = [], greedy["nodes"][greedy["sequences"][0]["node"]]
+    while node["parent"] is not None:
+        path.append(node["logprob_raw"])
+        node = greedy["nodes"][node["parent"]]
+    cells = page.locator(".measures tbody tr").first.locator("td")
+    expect(cells.nth(0)).to_have_text(f"{sum(path):.2f}".replace("-", "−"))
+    expect(cells.nth(2)).to_have_text(f"{2.718281828 ** (-sum(path) / len(path)):.2f}")
+    token = page.locator("[data-token]").nth(1)
+    token.focus()
+    expect(page.locator(".hint .odds")).to_have_count(10)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-token]:focus")).to_have_count(1)
+    page.get_by_label("by entropy").check()
+    expect(page.locator(".scale")).to_contain_text("bits")
+
+
+def test_table_lists_every_node(open_page) -> None:
+    page = open_page(TRACE)
+    show(page, "table")
+    total = sum(len(run["nodes"]) - 1 for run in TRACE["runs"])
+    expect(page.locator(".filters [role=status]")).to_contain_text(f"of {total}")
+    page.get_by_label("step", exact=True).select_option("2")
+    page.get_by_label("strategy").select_option("0")
+    expect(page.locator(".table-panel tbody tr")).to_have_count(sum(node["step"] == 2 for node in TRACE["runs"][0]["nodes"]))
+
+
+def test_states_without_a_picture(open_page) -> None:
+    page = open_page(None)
+    expect(page.locator(".message")).to_contain_text("press Decode")
+    page.evaluate("(data) => draw(data)", {"error": {"what": "The prompt is empty.", "remedy": "Write a few words."}})
+    expect(page.get_by_role("alert")).to_have_text("The prompt is empty. Write a few words.")
+    page.evaluate("(data) => draw(data)", {**TRACE, "example": True})
+    expect(page.locator(".tag")).to_have_text("stored example")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_dark_follows_the_page(open_page) -> None:
+    ground = "getComputedStyle(document.querySelector('.decoding-figure')).getPropertyValue('--paper').trim()"
+    assert open_page(TRACE).evaluate(ground) == "#fff"
+    assert open_page(TRACE, scheme="dark").evaluate(ground) == "#0f1115"
+    page = open_page(TRACE)
+    page.evaluate("document.body.classList.add('dark')")
+    assert page.evaluate(ground) == "#0f1115"
+    page = open_page(TRACE, scheme="dark")
+    page.evaluate("document.documentElement.classList.remove('standalone')")
+    assert page.evaluate(ground) == "#fff", "inside Gradio only its own class counts"
+
+
+@pytest.mark.parametrize("view", ["tree", "area", "lattice"])
+def test_svg_is_static_and_whole(open_page, view) -> None:
+    page = open_page(hostile_trace())
+    show(page, view)
+    picture = page.evaluate("picture()")
+    assert picture.startswith("<svg") and "<script" not in picture and "var(--" not in picture and "onclick" not in picture
+    parsed = page.evaluate(
+        "(text) => new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror, img, script') === null", picture
+    )
+    assert parsed
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download SVG").click()
+    assert download.value.suggested_filename == "decoding.svg"
+
+
+def test_zoom_by_keys_and_buttons(open_page) -> None:
+    page = open_page(TRACE)
+    width = page.locator("svg.tree").bounding_box()["width"]
+    page.get_by_role("button", name="Zoom in").click()
+    assert page.locator("svg.tree").bounding_box()["width"] == pytest.approx(1.25 * width, abs=2)
+    page.locator("g.taken").first.focus()
+    page.keyboard.press("0")
+    assert page.locator("svg.tree").bounding_box()["width"] <= 1120
+
+
+def test_reduced_motion(open_page) -> None:
+    page = open_page(TRACE, reduced="reduce")
+    assert page.evaluate("getComputedStyle(document.querySelector('g.place')).animationName") == "none"
+
+
+def test_first_draw_and_update_are_quick(open_page) -> None:
+    """Generous bounds for a shared machine; alone it is 50 ms and 5 ms."""
+    page = open_page(None)
+    timed = "(data) => { const start = performance.now(); draw(data); return performance.now() - start; }"
+    assert page.evaluate(timed, until(TRACE, 6)) < 400
+    assert page.evaluate(timed, TRACE) < 200
+
+
+def test_exported_file_works_from_disk(browser, tmp_path) -> None:
+    path = tmp_path / "decoding.html"
+    path.write_text(standalone_html(TRACE, FOLDER, title="Decoding"), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 360, "height": 800}, color_scheme="dark", offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.goto(path.as_uri())
+    page.locator("g.other").first.click()
+    expect(page.locator(".facts h3")).to_contain_text("Token 1")
+    expect(page.get_by_role("button", name="Continue from here")).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("^Rename"))).to_have_count(0)
+    assert overflow(page) == 0
+    assert problems == []
+    context.close()
