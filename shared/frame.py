@@ -25,7 +25,7 @@ _SANS = ("ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
 CSS = """
-.gradio-container { max-width: 1160px !important; margin: 0 auto !important; }
+.gradio-container { width: 100%; max-width: 1160px !important; margin: 0 auto !important; }
 .gradio-container .main { padding: 20px 16px 32px; }
 .page-header h1 { font-size: 22px; line-height: 1.25; margin: 0 0 4px; letter-spacing: -.01em; font-weight: 650; }
 .page-header p { margin: 0; color: var(--body-text-color-subdued); max-width: 62ch; font-size: 15px; line-height: 1.5; }
@@ -79,6 +79,17 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_hover="#095796",
         button_primary_background_fill_dark="#1f7cc4",
         button_primary_background_fill_hover_dark="#0b6bb8",
+        button_secondary_background_fill="transparent",
+        button_secondary_background_fill_dark="transparent",
+        button_secondary_background_fill_hover="#f1f3f6",
+        button_secondary_background_fill_hover_dark="#161a20",
+        button_secondary_border_color="#d0d5dd",
+        button_secondary_border_color_dark="#353c48",
+        button_secondary_text_color="#353c48",
+        button_secondary_text_color_dark="#d0d5dd",
+        button_border_width="1px",
+        button_border_width_dark="1px",
+        button_primary_border_color="#0b6bb8",
         button_primary_text_color="#ffffff",
         button_primary_shadow="none",
         button_primary_shadow_hover="none",
@@ -158,8 +169,9 @@ def for_api(function: Callable[..., Any]) -> Callable[..., Any]:
 _SHARE_JS = """
 (query) => {
   const base = location.origin + location.pathname;
-  const url = query.startsWith('?') ? base + query : query;
-  if (query.startsWith('?')) history.replaceState(null, '', query);
+  if (!query || query.startsWith('http')) return [query, '', ''];
+  const url = base + '?' + query.replace(/^\\?/, '');
+  if (query.startsWith('?')) history.replaceState(null, '', query); // a stored example leaves the address alone
   const app = base.replace(/\\/$/, '');
   const escape = (text) => text.replace(/&/g, '&amp;').replace(/"/g, '&quot;');
   return [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-for _folder in (Path(__file__).parent, Path(__file__).parents[2]):  # in the repository `shared` lies two folders up
-    if (_folder / "shared").is_dir() or (_folder / "decoding").is_dir():
-        sys.path.insert(0, str(_folder)) if str(_folder) not in sys.path else None
+HERE = Path(__file__).parent
+ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
 
@@ -30,8 +30,8 @@ LEDE = (
     "A language model only gives odds for the next token; a decoding strategy turns odds into text. "
     "Compare up to four strategies on one tree, token by token, exactly as transformers runs them."
 )
-RENDERER = Path(__file__).parent / "decoding" / "js"
-EXAMPLES = Path(__file__).parent / "examples"
+RENDERER = HERE / "decoding" / "js"
+EXAMPLES = HERE / "examples"
 UPDATE_SECONDS = 0.25
 """Time between two updates of a growing picture; each carries the whole trace."""
 
@@ -126,7 +126,7 @@ def finished(result: dict[str, Any]) -> tuple[str, str, Any, Any]:
     data = json.dumps(result, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return (
         code(request, provenance.get("revision", "main")),
-        "?" + request.to_query(),
+        ("" if result.get("example") else "?") + request.to_query(),
         gr.DownloadButton(value=frame.save_text("decoding.html", standalone_html(result, RENDERER, title=TITLE)), interactive=True),
         gr.DownloadButton(value=frame.save_text("decoding.json", data), interactive=True),
     )
@@ -226,7 +226,7 @@ def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
     """Set the controls from the URL and run what it describes; without a query the stored example stays."""
     query = str(page.query_params)
     if "prompt=" not in query:
-        yield (gr.skip(),) * (6 + OUTPUTS)
+        yield (*[gr.skip()] * 8, *finished(example(next(iter(presets.EXAMPLES)))))
         return
     request = Request.from_query(query)
     controls = control_values(request)
@@ -298,7 +298,7 @@ def build() -> gr.Blocks:
     values = control_values(validate(**first["request"]))
     with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
         frame.header(TITLE, LEDE)
-        prompt = gr.Textbox(values[0], label="Prompt", lines=2, max_lines=6, max_length=limits.MAX_PROMPT_CHARACTERS)
+        prompt = gr.Textbox(values[0], label="Prompt", lines=2, max_lines=6, max_length=limits.MAX_PROMPT_CHARACTERS, elem_id="prompt")
         with gr.Row(equal_height=True):
             chosen = gr.Dropdown(
                 list(presets.PRESETS),
@@ -339,7 +339,7 @@ def build() -> gr.Blocks:
         with gr.Tab("Share and embed"):
             share = frame.SharePanel(TITLE)
         with gr.Tab("About"):
-            gr.Markdown(frame.article(Path(__file__).parent / "README.md"), elem_classes="about")
+            gr.Markdown(frame.article(HERE / "README.md"), elem_classes="about")
 
         controls = [prompt, model, strategies, max_new_tokens, seed, chat]
         outputs = [figure, state, listing, share.link, share.html, share.json]

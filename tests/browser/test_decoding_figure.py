@@ -110,6 +110,19 @@ def test_top_level_names_are_unique() -> None:
     assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
 
 
+def test_style_sheet_survives_gradio() -> None:
+    """Gradio puts its own class before every selector and splits them at each comma, brackets or not."""
+    assert not re.search(r":(is|where|not|has)\([^)]*,", stylesheet(FOLDER))
+
+
+def test_a_flexible_parent_is_not_widened(open_page) -> None:
+    page = open_page(TRACE, width=360)
+    page.evaluate("document.body.style.display = 'flex'; document.querySelector('main').style.flex = '1 0 auto'")
+    for view in VIEWS:
+        show(page, view)
+        assert overflow(page) == 0, view
+
+
 def test_header_names_prompt_runs_and_origin(open_page) -> None:
     page = open_page(TRACE)
     expect(page.locator(".prompt-text")).to_have_text(f"“{TRACE['prompt']['text']} …”")
@@ -379,7 +392,7 @@ def test_exported_file_works_from_disk(browser, tmp_path) -> None:
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.goto(path.as_uri())
-    page.locator("g.other").first.click()
+    page.locator('g.other[aria-level="2"]').first.click()
     expect(page.locator(".facts h3")).to_contain_text("Token 1")
     expect(page.get_by_role("button", name="Continue from here")).to_have_count(0)
     expect(page.get_by_role("button", name=re.compile("^Rename"))).to_have_count(0)

@@ -74,8 +74,8 @@ function factsOf(figure, place, entry) {
   const { trace } = figure;
   const before = place.parent ? trace.prompt.text + textOf(place.parent) : trace.prompt.text;
   const heading = place.parent
-    ? h("h3", {}, "Token ", String(place.depth), ": ", tokenElement(place.text))
-    : h("h3", {}, "The end of the prompt");
+    ? h("h2", {}, "Token ", String(place.depth), ": ", tokenElement(place.text))
+    : h("h2", {}, "The end of the prompt");
   const context = h("p", { class: "context" }, place.parent ? "after " : "", h("bdi", { class: "said-text" }, `“${tailOf(before, 70)}”`));
   if (!place.parent) {
     const hint = "Select any token: what every strategy did with it, and why, stands here.";

@@ -198,7 +198,7 @@ function drawCaption(figure) {
   const from = trace.provenance ?? {};
   const model = String(from.model ?? trace.request?.model ?? "").split("/").pop();
   const returned = trace.runs.reduce((sum, run) => sum + (run.sequences.length || 1), 0);
-  const facts = [model, from.source, from.dtype, `seed ${from.seed ?? trace.request?.seed ?? 0}`, `n = ${returned} text${returned === 1 ? "" : "s"} of up to ${figure.forest.depth} tokens`];
+  const facts = [model, from.source, from.dtype, `seed ${from.seed ?? trace.request?.seed ?? 0}`, `n = ${returned} text${returned === 1 ? "" : "s"} of up to ${figure.forest.depth} token${figure.forest.depth === 1 ? "" : "s"}`];
   parts.provenance.textContent = facts.filter(Boolean).join(", ");
   const tags = [];
   if (figure.running) tags.push(h("span", { class: "tag" }, `step ${progressOf(trace).join(" of ")}`));
@@ -240,7 +240,10 @@ function keyItem(figure, run, index, editable) {
 
 function editName(figure, item, run, index) {
   const field = h("input", { type: "text", value: run.name, maxlength: 40, "aria-label": "Name of the branch" });
+  let closed = false; // Enter takes the field away, which makes it lose the focus: one name, one event
   const close = (save) => {
+    if (closed) return;
+    closed = true;
     const name = field.value.trim();
     delete figure.parts.key.dataset.mark;
     if (save && name && name !== run.name) figure.host.emit("rename", { run: index, name });
@@ -253,7 +256,7 @@ function editName(figure, item, run, index) {
     event.preventDefault();
     figure.parts.key.children[index]?.querySelector("button")?.focus();
   });
-  field.addEventListener("blur", () => field.isConnected && close(true));
+  field.addEventListener("blur", () => close(true));
   item.replaceChildren(field);
   field.focus();
   field.select();

@@ -215,7 +215,7 @@ function drawLattice(canvas, layer, figure, view, run, step, last, hatch) {
       if (winner.has(node.id)) edges.push(...strokesOf(run, view.run, path));
       else edges.push(s("path", { class: `hop ${node.status}${past ? " past" : ""}`, d: path }));
     }
-    pills.push(drawHypothesis(item, figure, { past, winner: winner.has(node.id), best: best.get(item.step), hatch, active: view.active, x: x(item), y: y(item), living, step }));
+    pills.push(drawHypothesis(item, figure, { run, past, winner: winner.has(node.id), best: best.get(item.step), hatch, active: view.active, x: x(item), y: y(item), living, step }));
   }
   const cut = cutBelow(shown.filter((item) => item.step === step));
   const line = cut === null ? null : s("path", { class: "cut", d: `M${LATTICE_LEFT + step * (LATTICE_COLUMN + LATTICE_GAP) - 66} ${LATTICE_TOP + cut * LATTICE_ROW - 2.5}h${LATTICE_COLUMN + 12}` });
@@ -233,7 +233,7 @@ function cutBelow(items) {
 function drawHypothesis(item, figure, options) {
   const { node, step, key } = item;
   const root = node.parent === null;
-  const run = figure.trace.runs.find((candidate) => candidate.nodes.includes(node));
+  const { run } = options;
   const ended = !root && node.status === "kept" && step < options.step && !options.living.has(node.id);
   const fate = ended ? "kept, but nothing that follows it survived" : fateOf(run, node);
   const selected = figure.selected.key === key;

@@ -55,7 +55,7 @@ function buildOdds(panel) {
   field.addEventListener("input", () => { state.named = field.value; nameToken(panel); });
   panel.named = h("div", { class: "named-answer", "aria-live": "polite" });
   panel.left.append(
-    h("h3", {}, "After ", h("bdi", { class: "token" }, visible(view.nodeText.slice(-24))), ": what the chain keeps"),
+    h("h2", {}, "After ", h("bdi", { class: "token" }, visible(view.nodeText.slice(-24))), ": what the chain keeps"),
     panel.summary,
     panel.bars,
     panel.more,
@@ -225,7 +225,7 @@ function buildChain(panel, right) {
   panel.applied = h("button", { type: "button", class: "action", onclick: () => apply(panel) }, "Decode with these settings");
   panel.note = h("p", { class: "said" });
   right.append(
-    h("h3", {}, "Sampler chain"),
+    h("h2", {}, "Sampler chain"),
     h("p", { class: "said" }, "Stages work from top to bottom. Drag one by its handle, or use the arrows, to change the order."),
     panel.list,
     h("p", { class: "actions" },

@@ -14,6 +14,7 @@ export function openTableView(panel, figure) {
   const view = { run: "", step: "", fate: "", page: 0, mark: "" };
   const filter = (label, name) => {
     const field = h("select", {
+      "aria-label": label,
       onchange: () => {
         view[name] = field.value;
         view.page = 0;

@@ -182,7 +182,7 @@ function drawRunTexts(figure, view, run, index) {
     return h(
       "article",
       {},
-      h("h3", {}, lineSample(run, index), " ", h("bdi", {}, run.name), many),
+      h("h2", {}, lineSample(run, index), " ", h("bdi", {}, run.name), many),
       h("p", { class: "prose", dir: "auto", "data-text": name, role: "group", "aria-label": `Text of ${run.name}` }, prompt, tokens),
     );
   });

@@ -1,0 +1,255 @@
+"""The decoding page in a browser, as a visitor uses it: decode, play, branch, share, export, and reopen offline."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+SMALL = {"width": 360, "height": 800}
+WIDE = {"width": 1280, "height": 900}
+
+
+@pytest.fixture
+def page(browser, suite_url):
+    """The page with its stored example, and the errors that the browser reported."""
+    context = browser.new_context(viewport=WIDE, accept_downloads=True)
+    page = context.new_page()
+    page.problems = watch(page)
+    page.goto(f"{suite_url}/decoding/")
+    expect(page.locator("#figure .decoding-figure")).to_be_visible(timeout=30_000)
+    yield page
+    assert page.problems == []
+    context.close()
+
+
+def watch(page: Page) -> list[str]:
+    """Collect errors of scripts; a missing favicon is none."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None)
+    return problems
+
+
+def decode(page: Page, prompt: str) -> None:
+    """Write a prompt, press Decode and wait until the figure is complete."""
+    page.locator("#prompt textarea").fill(prompt)
+    page.locator("#decode").click()
+    expect(page.locator("#figure figcaption")).to_contain_text(prompt[:20], timeout=60_000)
+    expect(page.locator("#figure .running")).to_be_hidden(timeout=90_000)
+
+
+def test_the_first_paint_is_a_stored_result(page):
+    expect(page.locator("#figure figcaption")).to_contain_text("lighthouse")
+    expect(page.locator("#figure")).to_contain_text("stored example")
+    expect(page.locator("#figure")).to_contain_text("dequantized from Q4_1")
+
+
+def test_decode_then_play_with_the_chain_without_a_request(page):
+    decode(page, "My cat is called")
+    expect(page.locator("#figure")).not_to_contain_text("stored example")
+    page.locator(".stage[data-stage=top_k] input[type=checkbox]").check()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    slider = page.locator(".stage[data-stage=top_k] input[type=range]")
+    slider.focus()
+    slider.fill("3")
+    expect(page.locator(".sampler-odds")).to_contain_text("3 of 49,152 tokens stay")
+    expect(page.locator(".cut-line")).to_contain_text("cut by top_k 3")
+    assert requests == []
+
+
+def test_the_whole_vocabulary_is_fetched_where_the_cut_lies_past_what_was_sent(page):
+    page.locator(".stage[data-stage=temperature] input[type=checkbox]").check()
+    page.locator(".stage[data-stage=temperature] input[type=number]").fill("1.9")
+    page.locator(".stage[data-stage=top_p] input[type=checkbox]").check()
+    page.locator(".stage[data-stage=top_p] input[type=number]").fill("0.95")
+    told = page.locator(".stage[data-stage=top_p] .told")
+    expect(told).to_contain_text("left", timeout=30_000)
+    kept = int(told.inner_text().split(": ")[1].split(" left")[0].replace(",", ""))
+    assert kept > 1000
+
+
+def test_any_token_can_be_named(page):
+    page.get_by_label("Probability of a token that you name").fill("zebra")
+    expect(page.locator(".named-answer")).to_contain_text("rank", timeout=30_000)
+    expect(page.locator(".named-answer")).to_contain_text("·zebra")
+
+
+def test_stages_can_be_reordered_by_key_and_by_mouse(page):
+    names = lambda: page.locator(".stage").evaluate_all("cards => cards.map(card => card.dataset.stage)")  # noqa: E731
+    assert names()[:2] == ["temperature", "top_k"]
+    page.get_by_label("Move temperature down").click()
+    assert names()[:2] == ["top_k", "temperature"]
+    handle = page.locator(".stage[data-stage=min_p] .handle")
+    target = page.locator(".stage[data-stage=top_k]")
+    handle.hover()
+    page.mouse.down()
+    box = target.bounding_box()
+    page.mouse.move(box["x"] + 30, box["y"] + 10, steps=4)
+    page.mouse.up()
+    assert names()[0] == "min_p"
+
+
+def test_settings_of_the_chain_decode(page):
+    page.locator("#figure [role=treeitem]").first.focus()
+    page.locator(".stage[data-stage=top_k] input[type=checkbox]").check()
+    page.locator(".stage[data-stage=top_k] input[type=number]").fill("2")
+    page.get_by_role("button", name="Decode with these settings").click()
+    expect(page.locator("#figure")).not_to_contain_text("stored example", timeout=60_000)
+    expect(page.locator("#figure .running")).to_be_hidden(timeout=60_000)
+    page.get_by_role("tab", name="Code").click()
+    expect(page.locator(".cm-content").first).to_contain_text("top_k=2", timeout=10_000)
+
+
+def branch(page: Page) -> None:
+    """Continue from a candidate that was not taken."""
+    page.get_by_role("treeitem", name="let").first.click()
+    page.get_by_role("button", name="Continue from here").click()
+    expect(page.locator("#figure .key li")).to_have_count(4, timeout=60_000)
+    expect(page.locator("#figure .running")).to_be_hidden(timeout=60_000)
+
+
+def test_branch_and_undo(page):
+    branch(page)
+    expect(page.locator("#figure .key")).to_contain_text("→ let")
+    page.locator("#figure .key").get_by_role("button", name="Remove").click()
+    expect(page.locator("#figure .key li")).to_have_count(3)
+
+
+def test_the_link_reproduces_the_figure(page, suite_url):
+    decode(page, "A short walk")
+    branchless = texts(page)
+    expect(page).to_have_url(re.compile("prompt=A\\+short\\+walk"))
+    again = page.context.new_page()
+    again.goto(page.url)
+    expect(again.locator("#figure figcaption")).to_contain_text("A short walk", timeout=60_000)
+    expect(again.locator("#figure .running")).to_be_hidden(timeout=90_000)
+    assert texts(again) == branchless
+
+
+def texts(page: Page) -> list[str]:
+    """Every run's text, from the text view."""
+    page.get_by_role("tab", name="Text", exact=True).click()
+    return page.locator("#figure [role=tabpanel]").first.inner_text().split("seconds")[0].split("\n")[:3]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "narrow"])
+def test_the_export_opens_from_disk_without_a_network(page, browser, tmp_path, scheme, size):
+    page.get_by_role("tab", name="Share and embed").click()
+    with page.expect_download(timeout=30_000) as download:
+        page.get_by_role("button", name="One-file figure (HTML)").or_(page.get_by_role("link", name="One-file figure (HTML)")).first.click()
+    path = tmp_path / "figure.html"
+    download.value.save_as(path)
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+    export = context.new_page()
+    problems = watch(export)
+    requests: list[str] = []
+    export.on("request", lambda request: requests.append(request.url))
+    export.goto(path.as_uri())
+    expect(export.locator("figcaption")).to_contain_text("lighthouse")
+    export.get_by_role("tab", name="Beams").click()
+    export.get_by_role("tab", name="Tree").click()
+    assert export.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    background = export.evaluate("getComputedStyle(document.querySelector('.decoding-figure')).backgroundColor")
+    assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(15, 17, 21)")
+    assert requests == [path.as_uri()]
+    assert problems == []
+    context.close()
+
+
+def test_an_export_reports_its_height_to_the_page_around_it(page, browser, tmp_path):
+    from decoding import presets
+    from shared.figure import standalone_html
+    from shared.suite import ROOT
+
+    folder = ROOT / "spaces/decoding"
+    data = json.loads((folder / f"examples/{next(iter(presets.EXAMPLES))}.json").read_text())
+    (tmp_path / "figure.html").write_text(standalone_html(data, folder / "decoding/js", title="Decoding"))
+    (tmp_path / "blog.html").write_text(
+        "<iframe src=figure.html width=600 height=200></iframe><script>addEventListener('message', e => { window.told = e.data; "
+        "document.querySelector('iframe').height = e.data.height; });</script>"
+    )
+    blog = page.context.new_page()
+    blog.goto((tmp_path / "blog.html").as_uri())
+    blog.wait_for_function("window.told && window.told.height > 300")
+    first = blog.evaluate("window.told.height")
+    blog.wait_for_timeout(600)
+    assert blog.evaluate("window.told.height") == first  # and does not grow without end
+
+
+def test_no_sideways_scrolling_on_a_phone(browser, suite_url):
+    context = browser.new_context(viewport=SMALL)
+    page = context.new_page()
+    page.goto(f"{suite_url}/decoding/")
+    expect(page.locator("#figure .decoding-figure")).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [("", "The prompt is empty"), ("word " * 1500, "tokens; the limit is")],
+)
+def test_errors_stand_where_the_figure_would(page, prompt, sentence):
+    page.locator("#prompt textarea").fill(prompt)
+    page.locator("#decode").click()
+    expect(page.locator("#figure [role=alert]")).to_contain_text(sentence, timeout=30_000)
+    decode(page, "The app goes on")
+
+
+def test_markup_in_prompt_and_tokens_stays_text(page):
+    decode(page, "<img src=x onerror=alert(1)><b>bold</b> שלום")
+    expect(page.locator("#figure figcaption")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert page.locator("#figure img").count() == 0
+    assert page.locator("#figure b b").count() == 0
+
+
+def test_pasting_a_generation_config_sets_the_controls(page):
+    page.get_by_text("Advanced: model, seed").click()
+    editor = page.locator(".cm-content[contenteditable=true]").first
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(json.dumps({"do_sample": True, "top_p": 0.55, "max_new_tokens": 7, "eos_token_id": 2}))
+    page.locator("#prompt textarea").click()
+    expect(page.get_by_label("top_p", exact=True).first).to_have_value("0.55", timeout=10_000)
+    expect(page.get_by_label("number input for max_new_tokens")).to_have_value("7")
+
+
+def test_cancel_keeps_what_there_is(page):
+    page.get_by_label("number input for max_new_tokens").fill("128")
+    page.keyboard.press("Tab")
+    page.locator("#prompt textarea").fill("A very long story begins")
+    page.locator("#decode").click()
+    expect(page.locator("#figure figcaption")).to_contain_text("A very long story", timeout=30_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#figure .running")).to_be_hidden(timeout=15_000)
+    assert page.locator("#figure [role=treeitem]").count() > 3
+
+
+BASELINE = Path(__file__).parent / "axe_baseline.json"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["Tree", "Probability area", "Beams", "Text", "Table"])
+def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
+    """Rules that Gradio's own widgets break are recorded; the figure itself breaks none."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport=WIDE, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{suite_url}/decoding/?__theme={scheme}")
+    expect(page.locator("#figure .decoding-figure")).to_be_visible(timeout=30_000)
+    page.get_by_role("tab", name=view, exact=True).click()
+    page.wait_for_timeout(300)
+    axe = Axe()
+    mine = axe.run(page, context="#figure").response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
+    if view == "Tree":
+        found = {rule["id"] for rule in axe.run(page).response["violations"]}
+        assert found <= set(json.loads(BASELINE.read_text())), found
+    context.close()
