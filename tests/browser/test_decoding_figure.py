@@ -143,6 +143,15 @@ def test_every_sequence_is_a_lane(open_page) -> None:
     expect(page.locator("path.branch-point")).to_have_count(1)
 
 
+def test_removed_tokens_are_hatched_and_say_why(open_page) -> None:
+    page = open_page(TRACE)
+    page.locator(".tools select").select_option("99")
+    removed = page.locator("g.removed")
+    assert removed.count() > 0
+    assert "url(" in removed.first.locator(".share").evaluate("(share) => getComputedStyle(share).fill")
+    expect(removed.first).to_have_attribute("aria-label", re.compile("removed: top_p"))
+
+
 def test_arrow_keys_walk_the_tree(open_page) -> None:
     page = open_page(TRACE)
     ids = TRACE["runs"][0]["sequences"][0]["token_ids"]
@@ -172,7 +181,7 @@ def test_enter_selects_and_details_follow(open_page) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     text = greedy["sequences"][0]["text"].split()[0]
-    expect(page.locator(".facts h3")).to_have_text(f"Token 1: ·{text}")
+    expect(page.locator(".facts h2")).to_have_text(f"Token 1: ·{text}")
     expect(page.locator(".facts")).to_contain_text(
         next(node["reason"] for node in greedy["nodes"] if node["status"] == "chosen" and node["step"] == 1)
     )
@@ -238,7 +247,7 @@ def test_hostile_tokens_stay_text(open_page) -> None:
             show(page, view)
             assert page.locator("#root img, #root script, #root b > b").count() == 0
             assert overflow(page) == 0, (view, width)
-        expect(page.locator(".facts h3")).to_contain_text("<img·src=x·onerror=alert(1)>")
+        expect(page.locator(".facts h2")).to_contain_text("<img·src=x·onerror=alert(1)>")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -393,7 +402,7 @@ def test_exported_file_works_from_disk(browser, tmp_path) -> None:
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.goto(path.as_uri())
     page.locator('g.other[aria-level="2"]').first.click()
-    expect(page.locator(".facts h3")).to_contain_text("Token 1")
+    expect(page.locator(".facts h2")).to_contain_text("Token 1")
     expect(page.get_by_role("button", name="Continue from here")).to_have_count(0)
     expect(page.get_by_role("button", name=re.compile("^Rename"))).to_have_count(0)
     assert overflow(page) == 0

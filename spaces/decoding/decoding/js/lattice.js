@@ -52,7 +52,7 @@ function livingAt(run, step) {
  */
 export function openLatticeView(panel, figure) {
   const hatch = `${figure.id}-lattice-hatch`;
-  const view = { run: null, step: null, timer: 0, active: null };
+  const view = { run: null, step: null, timer: 0, active: null, drawn: new Map() };
   const chooser = h("select", { "aria-label": "Beam run", onchange: () => choose(Number(chooser.value)) });
   const play = h("button", { type: "button", onclick: () => (view.timer ? stop() : start()) }, "Play");
   const slider = h("input", { type: "range", min: 1, step: 1, "aria-label": "Step of the search", oninput: () => go(Number(slider.value)) });
@@ -188,7 +188,10 @@ function hintOfNode(run, node, fate) {
 }
 
 function drawLattice(canvas, layer, figure, view, run, step, last, hatch) {
-  const items = layOutLattice(run);
+  if (view.drawnRun !== view.run) view.drawn.clear();
+  view.drawnRun = view.run;
+  if (view.shown !== run) [view.shown, view.items] = [run, layOutLattice(run)];
+  const { items } = view;
   const byId = new Map(items.map((item) => [item.node.id, item]));
   const living = livingAt(run, step);
   const winner = new Set(step === last && run.sequences.length ? pathTo(nodesById(run), nodesById(run).get(run.sequences[0].node)).map((node) => node.id) : []);
@@ -215,13 +218,20 @@ function drawLattice(canvas, layer, figure, view, run, step, last, hatch) {
       if (winner.has(node.id)) edges.push(...strokesOf(run, view.run, path));
       else edges.push(s("path", { class: `hop ${node.status}${past ? " past" : ""}`, d: path }));
     }
-    pills.push(drawHypothesis(item, figure, { run, past, winner: winner.has(node.id), best: best.get(item.step), hatch, active: view.active, x: x(item), y: y(item), living, step }));
+    pills.push(drawHypothesis(item, figure, { run, drawn: view.drawn, past, winner: winner.has(node.id), best: best.get(item.step), hatch, active: view.active, x: x(item), y: y(item), living, step }));
   }
   const cut = cutBelow(shown.filter((item) => item.step === step));
   const line = cut === null ? null : s("path", { class: "cut", d: `M${LATTICE_LEFT + step * (LATTICE_COLUMN + LATTICE_GAP) - 66} ${LATTICE_TOP + cut * LATTICE_ROW - 2.5}h${LATTICE_COLUMN + 12}` });
   // Thin lines first, so that the returned text's line lies above them.
   edges.sort((one, other) => Number(one.matches(".stroke")) - Number(other.matches(".stroke")));
-  layer.replaceChildren(s("g", { "aria-hidden": "true" }, ranks, heads, edges), s("g", {}, pills), ...(line ? [line] : []));
+  const back = s("g", { "aria-hidden": "true" }, ranks, heads, edges, line);
+  const places = layer.querySelector(":scope > .places") ?? s("g", { class: "places" });
+  // The pills stay in the page where they can, and with them the keyboard's focus.
+  const wanted = new Set(pills);
+  for (const pill of [...places.children]) if (!wanted.has(pill)) pill.remove();
+  pills.forEach((pill, index) => places.children[index] !== pill && places.insertBefore(pill, places.children[index] ?? null));
+  if (places.parentNode) layer.firstChild.replaceWith(back);
+  else layer.append(back, places);
 }
 
 /** The row below the last hypothesis of a step that went on; null if none did. */
@@ -233,10 +243,13 @@ function cutBelow(items) {
 function drawHypothesis(item, figure, options) {
   const { node, step, key } = item;
   const root = node.parent === null;
-  const { run } = options;
+  const { run, drawn } = options;
   const ended = !root && node.status === "kept" && step < options.step && !options.living.has(node.id);
   const fate = ended ? "kept, but nothing that follows it survived" : fateOf(run, node);
   const selected = figure.selected.key === key;
+  const mark = [key, node.reason, node.score, selected, options.past, options.winner, options.active === node.id, node.status, fate, item.row, options.best, figure.trace.prompt.text].join("|");
+  const before = drawn.get(node.id);
+  if (before?.mark === mark) return before.group;
   const classes = ["place", root ? "prompt" : "hypothesis", node.status, options.past && "past", selected && "selected", options.winner && "winner"];
   const group = s("g", {
     class: classes.filter(Boolean).join(" "),
@@ -262,6 +275,7 @@ function drawHypothesis(item, figure, options) {
     hatch: options.hatch,
   });
   if (node.status === "finished") group.append(s("path", { class: "flag", d: `M${LATTICE_COLUMN + 4} ${LATTICE_PILL - 1}V2h9l-3 4l3 4h-9` }));
+  drawn.set(node.id, { mark, group });
   return group;
 }
 

@@ -68,7 +68,7 @@ export function fillPill(group, pill) {
   const length = share > 0 ? Math.max(2, width * share) : 0;
   group.replaceChildren(
     s("rect", { class: "ground", width, height, rx: radius }),
-    s("path", { class: "share", d: roundedShare(width, height, radius, length), fill: removed ? hatch : null }),
+    s("path", { class: "share", d: roundedShare(width, height, radius, length), style: removed ? { fill: hatch } : null }),
     s("text", { class: "token", x: 8, y: height / 2 + size * 0.35 }, shown),
     s("text", { class: "note", x: width - 7, y: height / 2 + 3.8, "text-anchor": "end" }, note),
   );

@@ -1,0 +1,211 @@
+"""`make bench`: what the demos cost, as ratios to a plain alternative measured in the same run."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["TQDM_DISABLE"] = "1"
+
+from tests.conftest import ROOT, Server, chromium_path
+
+sys.path.insert(0, str(ROOT / "spaces/decoding"))
+
+PROMPT = "The lighthouse keeper opened the door and"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a figure, the goal it is held to, and how it was measured."""
+
+    name: str
+    value: float
+    goal: str
+    met: bool
+    unit: str = "×"
+    detail: str = ""
+
+
+def ratio(mine: Callable[[], object], other: Callable[[], object], runs: int = 5) -> tuple[float, str]:
+    """Median of pairwise ratios mine/other, run in turn after a warm-up, and the range."""
+    mine(), other()
+    ratios = []
+    for _ in range(runs):
+        a = timed(mine)
+        b = timed(other)
+        ratios.append(a / b)
+    return statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}, n = {runs}"
+
+
+def timed(function: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def engine_rows() -> list[Row]:
+    """The recording engine against `generate`, and against a tree that re-runs the model without a cache."""
+    import torch
+    from decoding import presets
+    from decoding.engine import decode
+    from decoding.request import validate
+
+    from shared import models
+
+    loaded = models.load(models.EMBEDDED_MODEL)
+    ids = loaded.tokenizer(PROMPT, return_tensors="pt")
+
+    def record(config: dict, new: int) -> Callable[[], object]:
+        request = validate(PROMPT, models.EMBEDDED_MODEL, [config], new, 0)
+
+        def run() -> object:
+            for trace in decode(request, loaded):  # noqa: B007
+                pass
+            return trace.to_json()
+
+        return run
+
+    def generate(config: dict, new: int) -> Callable[[], object]:
+        def run() -> object:
+            torch.manual_seed(0)
+            return loaded.model.generate(**ids, **{"do_sample": False, **config}, max_new_tokens=new)
+
+        return run
+
+    def uncached(new: int) -> None:
+        text = ids["input_ids"]
+        with torch.inference_mode():
+            for _ in range(new):
+                logits = loaded.model(text, use_cache=False).logits[:, -1]
+                text = torch.cat([text, logits.argmax(-1, keepdim=True)], dim=1)
+
+    samples = {"do_sample": True, "top_k": 0, "top_p": 0.95, "num_return_sequences": 4}
+    barred = {"bad_words_ids": [[2]]}  # no end of text, so that both write the same number of tokens
+    rows = []
+    value, detail = ratio(record({**samples, **barred}, 64), generate({**samples, **barred}, 64))
+    rows.append(Row("record 4 samples of 64 tokens ÷ generate", value, "≤ 1.25", value <= 1.25, detail=detail))
+    value, detail = ratio(record({"num_beams": 5, **barred}, 32), generate({"num_beams": 5, **barred}, 32))
+    rows.append(Row("record 5 beams of 32 tokens ÷ generate", value, "≤ 1.15", value <= 1.15, detail=detail))
+
+    def beams_without_cache() -> None:
+        text = ids["input_ids"]
+        with torch.inference_mode():
+            for step in range(16):  # every beam on its own, the whole text each time, as a recursive tree does
+                for _ in range(1 if step == 0 else 5):
+                    logits = loaded.model(text, use_cache=False).logits[:, -1]
+                text = torch.cat([text, logits.argmax(-1, keepdim=True)], dim=1)
+
+    value, detail = ratio(beams_without_cache, record({"num_beams": 5, **barred}, 16), runs=3)
+    rows.append(Row("tree of 5 beams × 16 tokens without cache ÷ ours", value, "≥ 5", value >= 5, detail=detail))
+    names = ["greedy", "beam 5", "nucleus .9", "contrastive .6"]
+    request = validate(PROMPT, models.EMBEDDED_MODEL, [presets.PRESETS[name] for name in names], 32, 4)
+    *_, trace = decode(request, loaded)
+    size = len(json.dumps(trace.to_json(), ensure_ascii=False, separators=(",", ":")).encode()) / 1000
+    rows.append(Row("trace of 4 strategies × 32 tokens", size, "≤ 500 kB", size <= 500, " kB", ", ".join(names)))
+    return rows
+
+
+EMPTY = "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Markdown('empty')\nfrom shared import frame\nframe.launch(demo, '')"
+USABLE = """() => new Promise(resolve => { const ready = () => document.querySelector(SELECTOR)
+  ? requestAnimationFrame(() => resolve(performance.now())) : setTimeout(ready, 5); ready(); })"""
+
+
+def page_rows() -> list[Row]:
+    """The page in a browser against an empty Blocks page, and a slider's repaint."""
+    from playwright.sync_api import Page, sync_playwright
+
+    app = Server(["-m", "shared.suite", "decoding"], {})
+    empty = Server(["-c", EMPTY], {})
+    rows = []
+    try:
+        with sync_playwright() as playwright:
+            arguments = ["--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+
+            def open_page(url: str, selector: str) -> tuple[float, Page]:
+                page = browser.new_context().new_page()
+                page.goto(url)
+                return page.evaluate(USABLE.replace("SELECTOR", json.dumps(selector))), page
+
+            ratios = []
+            for turn in range(6):
+                mine, page = open_page(app.url, "#figure svg [role=treeitem]")
+                page.context.close()
+                other, page = open_page(empty.url, ".prose")
+                page.context.close()
+                if turn:
+                    ratios.append(mine / other)
+            value = statistics.median(ratios)
+            rows.append(Row("page usable ÷ empty Blocks page", value, "≤ 1.5", value <= 1.5, detail=f"{min(ratios):.2f} to {max(ratios):.2f}, n = 5"))
+            _, page = open_page(app.url, "#figure svg [role=treeitem]")
+            page.wait_for_selector(".stage input[type=range]")
+            requests: list[str] = []
+            page.on("request", lambda request: requests.append(request.url))
+            times = page.evaluate(SLIDE)
+            value = statistics.median(times)
+            quiet = not requests
+            rows.append(
+                Row("slider to repaint", value, "≤ 50 ms, no request", value <= 50 and quiet, " ms", f"median of {len(times)}, max {max(times):.0f} ms, {len(requests)} requests")
+            )
+            browser.close()
+    finally:
+        app.stop()
+        empty.stop()
+    return rows
+
+
+SLIDE = """async () => {
+  const slider = document.querySelector('.stage[data-stage=temperature] input[type=range]');
+  const times = [];
+  for (let i = 0; i < 20; i++) {
+    const began = performance.now();
+    slider.value = String(0.3 + 0.07 * i);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    times.push(performance.now() - began);
+  }
+  return times;
+}"""
+
+
+def import_row() -> Row:
+    """Importing the app against importing the libraries it cannot do without."""
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'spaces/decoding'}"}
+
+    def start(code: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", code], env=env, check=True, cwd=ROOT, capture_output=True)
+
+    value, detail = ratio(start("from shared.suite import load_app; load_app('decoding')"), start("import gradio, torch, transformers"), 5)
+    return Row("import the app ÷ gradio, torch, transformers", value, "≤ 1.3", value <= 1.3, detail=detail)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    import gradio
+    import torch
+    import transformers
+
+    rows = [*engine_rows(), import_row(), *page_rows()]
+    print(f"\n{datetime.date.today()} · {platform.machine()}, {os.cpu_count()} cores · Python {platform.python_version()}", end=" · ")
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}, gradio {gradio.__version__}\n")
+    print("| figure | measured | goal | range |\n|---|---|---|---|")
+    for row in rows:
+        mark = "" if row.met else " **missed**"
+        print(f"| {row.name} | {row.value:.2f}{row.unit}{mark} | {row.goal} | {row.detail} |")
+    if not all(row.met for row in rows):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

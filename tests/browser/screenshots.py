@@ -1,0 +1,38 @@
+"""`make screenshots`: the README's pictures, taken of the running pages."""
+
+from __future__ import annotations
+
+import os
+
+from tests.conftest import ROOT, Server, chromium_path
+
+VIEWS = (("tree", "Tree", "light"), ("area", "Probability area", "light"), ("beams", "Beams", "dark"))
+
+
+def main() -> None:
+    """Start the suite and write docs/*.png."""
+    from playwright.sync_api import sync_playwright
+
+    folder = ROOT / "docs"
+    folder.mkdir(exist_ok=True)
+    server = Server(["-m", "shared.suite"], {}, "/decoding/")
+    try:
+        with sync_playwright() as playwright:
+            arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+            page = browser.new_page(viewport={"width": 1180, "height": 640})
+            page.goto(server.url)
+            page.screenshot(path=folder / "landing.png")
+            for name, tab, scheme in VIEWS:
+                page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme=scheme)
+                page.goto(f"{server.url}/decoding/?__theme={scheme}")
+                page.get_by_role("tab", name=tab, exact=True).click()
+                page.wait_for_timeout(600)
+                page.locator("#figure").screenshot(path=folder / f"decoding-{name}.png")
+            browser.close()
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
