@@ -24,16 +24,16 @@ _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=async function|function|const|class|let)", re.MULTILINE)
 
 _PAGE = """\
-let host = {{
+const host = {
   emit: (name, detail) => trigger(name, detail),
-  fetch: {fetch},
+  fetch: async (name, argument) => await server[name](argument),
   exported: false,
-}};
-const events = {events};
-const draw = () => {{
+};
+const events = EVENTS; // Gradio finds a component's events by their names in this text
+const draw = () => {
   const value = props.value;
-  render(element.querySelector('.figure-root'), value ? JSON.parse(JSON.stringify(value)) : null, host);
-}};
+  render(element.querySelector('.figure-root'), value ? JSON.parse(value) : null, host);
+};
 draw();
 watch('value', draw);
 """
@@ -102,8 +102,9 @@ class Figure(gr.HTML):
         value: JSON-like dict or None; what `render` gets as `data`.
         folder: the renderer's ES modules and style sheets.
         events: names that `host.emit` may use; each becomes a listener, `figure.<name>(handler)`.
-        fetch: Python functions that `host.fetch` may call by name, each with one dict argument, returning JSON.
-        label: accessible name.
+        fetch: Python functions that `host.fetch` may call by name, each with one dict argument, returning JSON. Beside
+            them it always has `standalone_file(data)`, the text of `standalone_html`.
+        title: title of the one-file export.
         elem_id: id of the component's element.
     """
 
@@ -114,23 +115,28 @@ class Figure(gr.HTML):
         folder: Path,
         events: Sequence[str] = (),
         fetch: Sequence[Callable[..., Any]] = (),
-        label: str | None = None,
+        title: str = "Figure",
         elem_id: str | None = None,
         **arguments: Any,
     ) -> None:
-        caller = "async (name, argument) => await server[name](argument)" if fetch else "null"
-        script = bundle(folder) + "\n" + _PAGE.format(fetch=caller, events=json.dumps(list(events)))
+        def standalone_file(data: dict[str, Any]) -> str:
+            return standalone_html(data, folder, title=title)
+
+        script = bundle(folder) + "\n" + _PAGE.replace("EVENTS", json.dumps(list(events)))
         super().__init__(
             value=value,
             html_template='<div class="figure-root"></div>',
             css_template="",
             js_on_load=script,
             apply_default_css=False,
-            label=label,
             elem_id=elem_id,
-            server_functions=list(fetch) or None,
+            server_functions=[standalone_file, *fetch],
             **arguments,
         )
+
+    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+        """The value as one JSON text: Gradio would wrap every part of an object in observers, which costs a fifth of a second."""
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
     def get_block_name(self) -> str:
         return "html"

@@ -7,7 +7,6 @@ import html
 import inspect
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import gradio as gr
 
 from shared import limits
 from shared.errors import VisitorError
+from shared.figure import Figure, stylesheet
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +31,23 @@ CSS = """
 .page-header p { margin: 0; color: var(--body-text-color-subdued); max-width: 62ch; font-size: 15px; line-height: 1.5; }
 .page-header a { color: var(--link-text-color); }
 .page-header .back { font-size: 13px; margin-bottom: 6px; display: inline-block; }
-.about { max-width: 66ch; }
+.about { max-width: 68ch; font-size: 15px; line-height: 1.55; }
+.about h1 { font-size: 20px; margin: 0 0 8px; }
+.about h2 { font-size: 16px; margin: 20px 0 4px; }
+.about p { margin: 8px 0; }
+.about table { border-collapse: collapse; display: block; overflow-x: auto; }
+.about td, .about th { border-bottom: 1px solid var(--border-color-primary); padding: 4px 10px 4px 0; text-align: left; vertical-align: top; }
+.about pre { overflow-x: auto; padding: 10px 12px; border: 1px solid var(--border-color-primary); border-radius: 8px; }
+.mono textarea { font-family: var(--font-mono); font-size: 13px; }
 .quiet { color: var(--body-text-color-subdued); font-size: 13px; }
 footer { opacity: .8; }
 @media (max-width: 640px) { .gradio-container .main { padding: 14px 8px 24px; } }
 """
+
+
+def style(css: str) -> str:
+    """A page's whole style sheet, from that of its figure."""
+    return CSS + stylesheet(PANEL) + css
 
 
 def theme() -> gr.themes.Base:
@@ -166,69 +178,33 @@ def for_api(function: Callable[..., Any]) -> Callable[..., Any]:
     return safe
 
 
-_SHARE_JS = """
-(query) => {
-  const base = location.origin + location.pathname;
-  if (!query || query.startsWith('http')) return [query, '', ''];
-  const url = base + '?' + query.replace(/^\\?/, '');
-  if (query.startsWith('?')) history.replaceState(null, '', query); // a stored example leaves the address alone
-  const app = base.replace(/\\/$/, '');
-  const escape = (text) => text.replace(/&/g, '&amp;').replace(/"/g, '&quot;');
-  return [
-    url,
-    `<iframe src="${escape(url)}" title="TITLE" width="100%" height="900" style="border:0" loading="lazy"></iframe>`,
-    `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/VERSION/gradio.js"></script>\\n<gradio-app src="${escape(app)}/"></gradio-app>`,
-  ];
-}
-"""
+PANEL = Path(__file__).parent / "panel"
 
 
-class SharePanel:
-    """Link, embed snippets and the one-file export of the figure that stands on the page."""
+def panel_value(title: str, code: str, query: str, *, live: bool = True) -> dict[str, Any]:
+    """What the panel below a figure shows.
 
-    def __init__(self, title: str) -> None:
-        self.title = title
-        gr.Markdown("The link reproduces this figure with these settings. The one-file figure works from disk, with no network.")
-        self.link = gr.Textbox(label="Permalink", buttons=["copy"], interactive=False)
-        self.iframe = gr.Code(label="iframe for a blog post", language="html", interactive=False, wrap_lines=True)
-        self.web_component = gr.Code(
-            label="web component (opens the demo with its defaults)", language="html", interactive=False, wrap_lines=True
-        )
-        with gr.Row():
-            self.html = gr.DownloadButton("One-file figure (HTML)", interactive=False)
-            self.json = gr.DownloadButton("Data (JSON)", interactive=False)
-
-    def javascript(self) -> str:
-        """Turns the query in `link` into the full link and the snippets, in the browser, which alone knows its address."""
-        return _SHARE_JS.replace("TITLE", self.title).replace("VERSION", gr.__version__)
-
-    @property
-    def outputs(self) -> list[Any]:
-        """Components that `javascript` fills."""
-        return [self.link, self.iframe, self.web_component]
-
-
-def article(card: Path) -> str:
-    """The text of a Space's card without its YAML head."""
-    text = card.read_text(encoding="utf-8")
-    return text.split("\n---\n", 1)[1].strip() if text.startswith("---\n") else text
-
-
-def save_text(name: str, text: str) -> str:
-    """Write a download into a fresh folder of the app's temporary files and return its path.
-
-    Gradio serves it to whoever has its unguessable path and removes it with `delete_cache`.
+    Args:
+        title: of the Space.
+        code: Python that reproduces the figure.
+        query: of the permalink, without the question mark.
+        live: whether the visitor made this figure; then the page's own address takes the query.
     """
-    folder = Path(tempfile.mkdtemp(prefix="download-", dir=_download_root()))
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return str(path)
+    return {"title": title, "code": code, "query": query, "live": live, "gradio": gr.__version__}
 
 
-def _download_root() -> Path:
-    root = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
-    root.mkdir(parents=True, exist_ok=True)
-    return root
+def panel(value: dict[str, Any]) -> Figure:
+    """Code, permalink and embed snippets of the figure above."""
+    return Figure(value, folder=PANEL, elem_id="panel")
+
+
+def about(card: Path) -> None:
+    """The text of a Space's card (without its YAML head), folded away."""
+    from markdown_it import MarkdownIt
+
+    text = card.read_text(encoding="utf-8").split("\n---\n", 1)[1]
+    with gr.Accordion("About", open=False):
+        gr.HTML(MarkdownIt("commonmark", {"html": False}).enable("table").render(text), elem_classes="about", padding=True)
 
 
 def queue(demo: gr.Blocks) -> gr.Blocks:
@@ -242,7 +218,7 @@ def launch(demo: gr.Blocks, css: str) -> None:
         server_name=os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1",
         server_port=int(os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or 7860),
         theme=theme(),
-        css=CSS + css,
+        css=style(css),
         mcp_server=True,
         show_error=True,
         ssr_mode=False,

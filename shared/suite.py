@@ -126,7 +126,7 @@ def build() -> FastAPI:
             frame.queue(module.demo),
             f"/{name}",
             theme=frame.theme(),
-            css=frame.CSS + module.css,
+            css=frame.style(module.css),
             mcp_server=True,
             ssr_mode=False,
             footer_links=["api"],

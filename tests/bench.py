@@ -57,10 +57,10 @@ def timed(function: Callable[[], object]) -> float:
 def engine_rows() -> list[Row]:
     """The recording engine against `generate`, and against a tree that re-runs the model without a cache."""
     import torch
+
     from decoding import presets
     from decoding.engine import decode
     from decoding.request import validate
-
     from shared import models
 
     loaded = models.load(models.EMBEDDED_MODEL)
@@ -147,7 +147,11 @@ def page_rows() -> list[Row]:
                 if turn:
                     ratios.append(mine / other)
             value = statistics.median(ratios)
-            rows.append(Row("page usable ÷ empty Blocks page", value, "≤ 1.5", value <= 1.5, detail=f"{min(ratios):.2f} to {max(ratios):.2f}, n = 5"))
+            rows.append(
+                Row(
+                    "page usable ÷ empty Blocks page", value, "≤ 1.5", value <= 1.5, detail=f"{min(ratios):.2f} to {max(ratios):.2f}, n = 5"
+                )
+            )
             _, page = open_page(app.url, "#figure svg [role=treeitem]")
             page.wait_for_selector(".stage input[type=range]")
             requests: list[str] = []
@@ -156,7 +160,14 @@ def page_rows() -> list[Row]:
             value = statistics.median(times)
             quiet = not requests
             rows.append(
-                Row("slider to repaint", value, "≤ 50 ms, no request", value <= 50 and quiet, " ms", f"median of {len(times)}, max {max(times):.0f} ms, {len(requests)} requests")
+                Row(
+                    "slider to repaint",
+                    value,
+                    "≤ 50 ms, no request",
+                    value <= 50 and quiet,
+                    " ms",
+                    f"median of {len(times)}, max {max(times):.0f} ms, {len(requests)} requests",
+                )
             )
             browser.close()
     finally:

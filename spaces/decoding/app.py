@@ -14,7 +14,7 @@ from shared import gpu  # isort: skip  imports spaces, which must come before to
 import json
 import time
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import gradio as gr
@@ -23,7 +23,7 @@ from decoding import presets
 from decoding.request import SAMPLING_ONLY, SETTINGS, Request, Strategy, code, validate
 from shared import frame, limits, models
 from shared.errors import VisitorError
-from shared.figure import Figure, standalone_html, stylesheet
+from shared.figure import Figure, stylesheet
 
 TITLE = "Decoding"
 LEDE = (
@@ -119,21 +119,19 @@ def read_request(prompt: str, model: str, strategies: str, max_new_tokens: int, 
     return validate(prompt, model, strategies, max_new_tokens, 0 if seed is None else seed, chat)
 
 
-def finished(result: dict[str, Any]) -> tuple[str, str, Any, Any]:
-    """What stands beside a finished figure: code, link query, and the two downloads."""
+def panel_of(result: dict[str, Any]) -> dict[str, Any]:
+    """What stands below a finished figure: its code and its link."""
     request = validate(**result["request"])
-    provenance = result["provenance"]
-    data = json.dumps(result, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return (
-        code(request, provenance.get("revision", "main")),
-        ("" if result.get("example") else "?") + request.to_query(),
-        gr.DownloadButton(value=frame.save_text("decoding.html", standalone_html(result, RENDERER, title=TITLE)), interactive=True),
-        gr.DownloadButton(value=frame.save_text("decoding.json", data), interactive=True),
-    )
+    listing = code(request, result["provenance"].get("revision", "main"))
+    return frame.panel_value(TITLE, listing, request.to_query(), live=not result.get("example"))
 
 
-OUTPUTS = 6  # figure, state, code, link, html, json
-SKIP = (gr.skip(),) * 4
+def shown(result: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """A result as the values of figure, state and panel; the panel follows when the run is done."""
+    return result, result, panel_of(result) if result["done"] else gr.skip()
+
+
+OUTPUTS = 3  # figure, state, panel
 
 
 def decode_page(*controls: Any) -> Iterator[tuple[Any, ...]]:
@@ -141,7 +139,7 @@ def decode_page(*controls: Any) -> Iterator[tuple[Any, ...]]:
     request = read_request(*controls)
     models.load(request.model)
     for result in run(request.to_json()):
-        yield (result, result, *(finished(result) if result["done"] else SKIP))
+        yield shown(result)
 
 
 def branch_page(state: dict[str, Any] | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
@@ -161,7 +159,7 @@ def branch_page(state: dict[str, Any] | None, event: gr.EventData) -> Iterator[t
     for part in run(alone.to_json()):
         added = {**part["runs"][0], "color": len(state["runs"])}
         result = {**state, "example": False, "request": grown.to_json(), "runs": [*state["runs"], added], "done": part["done"]}
-        yield (result, result, *(finished(result) if part["done"] else SKIP))
+        yield shown(result)
 
 
 def undo_page(state: dict[str, Any] | None, event: gr.EventData) -> tuple[Any, ...]:
@@ -187,7 +185,7 @@ def _rearranged(state: dict[str, Any], keep: Any) -> tuple[Any, ...]:
     strategies = [state["request"]["strategies"][index] for index in keep]
     runs = [{**state["runs"][index], "color": place} for place, index in enumerate(keep)]
     result = {**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}
-    return (result, result, *finished(result))
+    return shown(result)
 
 
 def cancelled_page(state: dict[str, Any] | None) -> Any:
@@ -213,7 +211,7 @@ def example(name: str) -> dict[str, Any]:
 def show_example(name: str) -> tuple[Any, ...]:
     """The controls and the stored result of an example."""
     result = example(name)
-    return (*control_values(validate(**result["request"])), result, result, *finished(result))
+    return (*control_values(validate(**result["request"])), *shown(result))
 
 
 def control_values(request: Request) -> tuple[Any, ...]:
@@ -226,19 +224,18 @@ def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
     """Set the controls from the URL and run what it describes; without a query the stored example stays."""
     query = str(page.query_params)
     if "prompt=" not in query:
-        yield (*[gr.skip()] * 8, *finished(example(next(iter(presets.EXAMPLES)))))
+        yield (gr.skip(),) * (6 + OUTPUTS)
         return
     request = Request.from_query(query)
     controls = control_values(request)
     for name in presets.EXAMPLES:
         if validate(**example(name)["request"]) == request:
-            result = example(name)
-            yield (*controls, result, result, *finished(result))
+            yield (*controls, *shown(example(name)))
             return
-    yield (*controls, None, None, *SKIP)
+    yield (*controls, None, None, gr.skip())
     models.load(request.model)
     for result in run(request.to_json()):
-        yield (*[gr.skip()] * 6, result, result, *(finished(result) if result["done"] else SKIP))
+        yield (*[gr.skip()] * 6, *shown(result))
 
 
 def form_values(text: str, target: str) -> list[Any]:
@@ -263,23 +260,31 @@ def form_edited(text: str, target: str, *fields: Any) -> str:
     return presets.dump([{"name": s.name, **config} if s.name == target else s.to_json() for s in strategies])
 
 
-def pasted(text: str, max_new_tokens: int) -> tuple[str, int]:
-    """A pasted GenerationConfig (or a list of them) as this page's strategies; its max_new_tokens moves the slider."""
-    return presets.read_pasted(text, max_new_tokens)
-
-
 HINTS = {
     "early_stopping": ["false", "true", "never"],
     "dola_layers": ["low", "high"],
 }
 
 
-def build_form(strategy: dict[str, Any]) -> list[Any]:
-    """One field for every setting of a strategy, generated from `SETTINGS`; an empty one means transformers' default."""
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def build_form(text: str, strategies: gr.Textbox) -> None:
+    """One field for every setting, generated from `SETTINGS`, for one strategy of the list; empty means the default.
+
+    Args:
+        text: the strategies' JSON.
+        strategies: the component that holds it; the form and it follow each other.
+    """
+    try:
+        parsed = validate("-", "-", text).strategies
+    except VisitorError:
+        parsed = (Strategy("greedy"),)
+    target = gr.Radio([strategy.name for strategy in parsed], label="Strategy to edit", value=parsed[0].name)
     fields: list[Any] = []
     with gr.Row():
         for name, setting in SETTINGS.items():
-            value = presets.to_field(name, strategy.get(name))
+            value = presets.to_field(name, parsed[0].config.get(name))
             if setting.type == "bool":
                 fields.append(gr.Checkbox(value, label=name, min_width=150))
             elif name in HINTS:
@@ -289,7 +294,8 @@ def build_form(strategy: dict[str, Any]) -> list[Any]:
                 fields.append(gr.Textbox(value or "", label=name, placeholder=hint, min_width=230))
             else:
                 fields.append(gr.Number(value, label=name, precision=0 if setting.type == "int" else None, min_width=150))
-    return fields
+    gr.on([strategies.change, target.input], form_values, [strategies, target], [target, *fields], queue=False, **QUIET)
+    gr.on([field.input for field in fields], form_edited, [strategies, target, *fields], [strategies], queue=False, **QUIET)
 
 
 def build() -> gr.Blocks:
@@ -309,63 +315,55 @@ def build() -> gr.Blocks:
                 scale=3,
             )
             max_new_tokens = gr.Slider(1, limits.MAX_NEW_TOKENS, values[3], step=1, label="max_new_tokens", scale=1, min_width=180)
-        with gr.Accordion("Advanced: model, seed, and every setting of a strategy", open=False):
+        with gr.Accordion("Advanced: model, seed, and every setting of a strategy", open=False) as advanced:
             with gr.Row():
                 model = gr.Dropdown(
                     list(models.CATALOGUE), value=values[1], allow_custom_value=True, label="Model (any causal LM of the Hub)", scale=2
                 )
                 seed = gr.Number(values[4], label="seed", precision=0, minimum=0, maximum=2**32 - 1, scale=1, min_width=120)
                 chat = gr.Checkbox(values[5], label="Use the model's chat template", scale=1, min_width=160)
-            target = gr.Radio(
-                [s["name"] for s in first["request"]["strategies"]],
-                label="Strategy to edit",
-                value=first["request"]["strategies"][0]["name"],
+            strategies = gr.Textbox(
+                values[2],
+                label="Strategies as GenerationConfig JSON: edit or paste",
+                lines=3,
+                max_lines=14,
+                elem_classes="mono",
+                elem_id="strategies",
             )
-            fields = build_form(first["request"]["strategies"][0])
-            strategies = gr.Code(
-                values[2], language="json", label="Strategies as GenerationConfig JSON: edit or paste", lines=4, max_lines=16
-            )
+
+            # The form is made when the accordion opens: 25 fields would slow down every visit for the few who use them.
+            @gr.render(inputs=[strategies], triggers=[advanced.expand])
+            def form(text: str) -> None:
+                build_form(text, strategies)
+
         with gr.Row():
             start = gr.Button("Decode", variant="primary", scale=2, elem_id="decode")
             cancel = gr.Button("Cancel", scale=0, min_width=110)
         with gr.Row(elem_classes="examples"):
             buttons = [gr.Button(presets.EXAMPLES[name]["label"], size="sm", min_width=120) for name in presets.EXAMPLES]
         figure = Figure(
-            first, folder=RENDERER, events=("branch", "apply", "undo", "rename"), fetch=(distribution,), label=TITLE, elem_id="figure"
+            first, folder=RENDERER, events=("branch", "apply", "undo", "rename"), fetch=(distribution,), title=TITLE, elem_id="figure"
         )
         state = gr.State(first)
-        with gr.Tab("Code"):
-            listing = gr.Code(language="python", label="The same run with transformers alone", interactive=False)
-        with gr.Tab("Share and embed"):
-            share = frame.SharePanel(TITLE)
-        with gr.Tab("About"):
-            gr.Markdown(frame.article(HERE / "README.md"), elem_classes="about")
+        panel = frame.panel(panel_of(first))
+        frame.about(HERE / "README.md")
 
         controls = [prompt, model, strategies, max_new_tokens, seed, chat]
-        outputs = [figure, state, listing, share.link, share.html, share.json]
-        heavy: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private", "show_progress": "hidden"}
-        light: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-
-        def then_share(event: Any) -> Any:
-            return event.then(None, [share.link], share.outputs, js=share.javascript(), **light)
-
+        outputs = [figure, state, panel]
+        heavy: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
+        light: dict[str, Any] = {"queue": False, **QUIET}
         run_event = gr.on([start.click, prompt.submit], frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
         branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **heavy)
         applied = figure.apply(apply_page, [strategies], [strategies], **light)
         apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
         opened = demo.load(frame.for_page(open_page, 6, 6 + OUTPUTS), None, [*controls, *outputs], **heavy)
-        for event in (run_event, branch, apply_run, opened):
-            then_share(event)
-        then_share(figure.undo(undo_page, [state], outputs, **light))
-        then_share(figure.rename(rename_page, [state], outputs, **light))
+        figure.undo(undo_page, [state], outputs, **light)
+        figure.rename(rename_page, [state], outputs, **light)
         cancel.click(cancelled_page, [state], [figure], cancels=[run_event, branch, apply_run, opened], **light)
         for name, button in zip(presets.EXAMPLES, buttons, strict=True):
-            then_share(button.click(lambda name=name: show_example(name), None, [*controls, *outputs], **light))
-
+            button.click(partial(show_example, name), None, [*controls, *outputs], **light)
         chosen.input(presets.from_names, [chosen], [strategies], **light)
-        gr.on([strategies.change, target.input], form_values, [strategies, target], [target, *fields], **light)
-        strategies.blur(pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **light)
-        gr.on([field.input for field in fields], form_edited, [strategies, target, *fields], [strategies], **light)
+        strategies.blur(presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **light)
         gr.api(frame.for_api(decode), api_name="decode", concurrency_limit=1, concurrency_id="model")
     return demo
 

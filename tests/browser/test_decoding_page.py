@@ -101,8 +101,8 @@ def test_settings_of_the_chain_decode(page):
     page.get_by_role("button", name="Decode with these settings").click()
     expect(page.locator("#figure")).not_to_contain_text("stored example", timeout=60_000)
     expect(page.locator("#figure .running")).to_be_hidden(timeout=60_000)
-    page.get_by_role("tab", name="Code").click()
-    expect(page.locator(".cm-content").first).to_contain_text("top_k=2", timeout=10_000)
+    page.get_by_text("Code", exact=True).click()
+    expect(page.locator("#panel pre").first).to_contain_text("top_k=2", timeout=10_000)
 
 
 def branch(page: Page) -> None:
@@ -123,7 +123,7 @@ def test_branch_and_undo(page):
 def test_the_link_reproduces_the_figure(page, suite_url):
     decode(page, "A short walk")
     branchless = texts(page)
-    expect(page).to_have_url(re.compile("prompt=A\\+short\\+walk"))
+    expect(page).to_have_url(re.compile(r"prompt=A\+short\+walk"), timeout=20_000)
     again = page.context.new_page()
     again.goto(page.url)
     expect(again.locator("#figure figcaption")).to_contain_text("A short walk", timeout=60_000)
@@ -140,9 +140,8 @@ def texts(page: Page) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "narrow"])
 def test_the_export_opens_from_disk_without_a_network(page, browser, tmp_path, scheme, size):
-    page.get_by_role("tab", name="Share and embed").click()
     with page.expect_download(timeout=30_000) as download:
-        page.get_by_role("button", name="One-file figure (HTML)").or_(page.get_by_role("link", name="One-file figure (HTML)")).first.click()
+        page.get_by_role("button", name="Download as one HTML file").click()
     path = tmp_path / "figure.html"
     download.value.save_as(path)
     context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
@@ -211,10 +210,8 @@ def test_markup_in_prompt_and_tokens_stays_text(page):
 
 def test_pasting_a_generation_config_sets_the_controls(page):
     page.get_by_text("Advanced: model, seed").click()
-    editor = page.locator(".cm-content[contenteditable=true]").first
-    editor.click()
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text(json.dumps({"do_sample": True, "top_p": 0.55, "max_new_tokens": 7, "eos_token_id": 2}))
+    expect(page.get_by_label("top_p", exact=True).first).to_have_value("", timeout=15_000)
+    page.locator("#strategies textarea").fill(json.dumps({"do_sample": True, "top_p": 0.55, "max_new_tokens": 7, "eos_token_id": 2}))
     page.locator("#prompt textarea").click()
     expect(page.get_by_label("top_p", exact=True).first).to_have_value("0.55", timeout=10_000)
     expect(page.get_by_label("number input for max_new_tokens")).to_have_value("7")
@@ -253,3 +250,24 @@ def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
         found = {rule["id"] for rule in axe.run(page).response["violations"]}
         assert found <= set(json.loads(BASELINE.read_text())), found
     context.close()
+
+
+def test_the_panel_gives_code_link_and_snippets(page, suite_url):
+    page.get_by_text("Code", exact=True).click()
+    expect(page.locator("#panel pre").first).to_contain_text("model.generate(**inputs, max_new_tokens=20, do_sample=False, num_beams=5)")
+    page.get_by_text("Share and embed").click()
+    link = page.locator("#panel pre").nth(1).inner_text()
+    assert link.startswith(f"{suite_url}/decoding/?prompt=The+lighthouse")
+    assert page.locator("#panel pre").nth(2).inner_text().startswith('<iframe src="http')
+    assert "<gradio-app src=" in page.locator("#panel pre").nth(3).inner_text()
+
+
+def test_the_form_and_the_json_follow_each_other(page):
+    page.get_by_text("Advanced: model, seed").click()
+    beams = page.get_by_label("num_beams", exact=True)
+    expect(beams).to_have_value("", timeout=15_000)
+    beams.fill("3")
+    page.keyboard.press("Tab")
+    expect(page.locator("#strategies textarea")).to_have_value(
+        re.compile(r'"name": "greedy", "do_sample": false, "num_beams": 3'), timeout=10_000
+    )

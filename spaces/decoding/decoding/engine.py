@@ -276,11 +276,11 @@ class _About:
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             },
             prompt={"text": self.request.prompt, "token_ids": self.prompt, "tokens": self.texts(self.prompt)},
-            runs=tuple(self._run(lane) for lane in lanes),
+            runs=tuple(self._run(lane, done) for lane in lanes),
             done=done,
         )
 
-    def _run(self, lane: _Lane) -> Run:
+    def _run(self, lane: _Lane, done: bool) -> Run:
         plan, recorder = lane.plan, lane.plan.recorder
         sequences = []
         for leaf, value in plan.results:
@@ -295,7 +295,7 @@ class _About:
             warpers=recorder.warpers,
             sequences=tuple(sequences),
             nodes=tuple(recorder.nodes),
-            distributions=dict(recorder.distributions),
+            distributions=dict(recorder.distributions) if done else {},  # large, and of use only when nothing moves any more
             decisions=dict(recorder.decisions),
             forward_passes=lane.passes,
             seconds=lane.seconds,

@@ -6,7 +6,7 @@ import { openAreaView } from "./area.js";
 import { openLatticeView } from "./lattice.js";
 import { fatesOf, openTreeView } from "./treeview.js";
 import { fromLog, isBeamRun, mergeRuns } from "./paths.js";
-import { downloadSvg } from "./picture.js";
+import { downloadSvg, saveFile } from "./picture.js";
 import { openTableView } from "./table.js";
 import { openTextView } from "./textview.js";
 
@@ -309,7 +309,7 @@ function updateView(figure) {
 function drawTools(figure) {
   const { tools } = figure.parts;
   const canvas = figure.canvas();
-  const exportable = !figure.host.exported && figure.host.events?.includes("export");
+  const exportable = Boolean(figure.host.fetch) && !figure.running;
   const mark = [figure.current, Boolean(canvas), exportable].join();
   if (tools.dataset.mark === mark) return;
   tools.dataset.mark = mark;
@@ -344,7 +344,18 @@ function drawTools(figure) {
     );
     figure.zoomed();
   }
-  if (exportable) tools.append(button("HTML", "Download HTML", () => figure.host.emit("export", {})));
+  if (!exportable) return;
+  tools.append(
+    button("HTML", "Download as one HTML file", async (event) => {
+      const pressed = event.currentTarget;
+      pressed.disabled = true;
+      const text = await figure.host.fetch("standalone_file", figure.trace).catch(() => null);
+      pressed.disabled = false;
+      if (text) saveFile(figure.root, "decoding.html", "text/html", text);
+      else pressed.title = "The file could not be made. Try again.";
+    }),
+    button("JSON", "Download the data as JSON", () => saveFile(figure.root, "decoding.json", "application/json", JSON.stringify(figure.trace))),
+  );
 }
 
 /** The hint on a token: its odds, and one line a run. */

@@ -89,11 +89,15 @@ function isInitial(property, value) {
 /** Save the current picture as a file. */
 export function downloadSvg(root) {
   const text = pictureAsSvg(root);
-  if (!text) return;
-  const url = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+  if (text) saveFile(root, "decoding.svg", "image/svg+xml", text);
+}
+
+/** Hand a text to the visitor as a file. */
+export function saveFile(root, name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");
   link.href = url;
-  link.download = "decoding.svg";
+  link.download = name;
   root.append(link);
   link.click();
   link.remove();
