@@ -256,7 +256,13 @@ def form_edited(text: str, target: str, *fields: Any) -> str:
         strategies = validate("-", "-", text).strategies
     except VisitorError:
         return text
-    config = {name: value for name, field in zip(SETTINGS, fields, strict=True) if (value := presets.from_field(name, field)) is not None}
+    try:
+        config = {
+            name: value for name, field in zip(SETTINGS, fields, strict=True) if (value := presets.from_field(name, field)) is not None
+        }
+    except VisitorError as error:
+        gr.Warning(str(error))
+        return text
     return presets.dump([{"name": s.name, **config} if s.name == target else s.to_json() for s in strategies])
 
 
@@ -289,13 +295,18 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
                 fields.append(gr.Checkbox(value, label=name, min_width=150))
             elif name in HINTS:
                 fields.append(gr.Dropdown(["", *HINTS[name]], value=value or "", label=name, min_width=150))
-            elif setting.type == "other":
-                hint = "[[1234], [567, 89]]" if name == "bad_words_ids" else "[[[1234], -2.5]]"
-                fields.append(gr.Textbox(value or "", label=name, placeholder=hint, min_width=230))
             else:
-                fields.append(gr.Number(value, label=name, precision=0 if setting.type == "int" else None, min_width=150))
+                hint = {"bad_words_ids": "[[1234], [567, 89]]", "sequence_bias": "[[[1234], -2.5]]"}.get(name, "default")
+                fields.append(gr.Textbox(value, label=name, placeholder=hint, max_lines=1, min_width=230 if "[" in hint else 150))
     gr.on([strategies.change, target.input], form_values, [strategies, target], [target, *fields], queue=False, **QUIET)
-    gr.on([field.input for field in fields], form_edited, [strategies, target, *fields], [strategies], queue=False, **QUIET)
+    gr.on(
+        [field.blur if isinstance(field, gr.Textbox) else field.input for field in fields],
+        form_edited,
+        [strategies, target, *fields],
+        [strategies],
+        queue=False,
+        **QUIET,
+    )
 
 
 def build() -> gr.Blocks:

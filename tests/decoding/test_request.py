@@ -159,6 +159,8 @@ def test_form_fields_round_trip():
     }
     for name in SETTINGS:
         assert presets.from_field(name, presets.to_field(name, config.get(name))) == config.get(name)
+    with pytest.raises(VisitorError, match="not a number"):
+        presets.from_field("num_beams", "many")
     with pytest.raises(VisitorError, match="not valid JSON"):
         presets.from_field("bad_words_ids", "[[")
 

@@ -117,29 +117,30 @@ _NOT_OF_A_STRATEGY = {
 
 
 def to_field(name: str, value: Any) -> Any:
-    """A setting's value as its form field shows it; unset is None (a checkbox: False)."""
+    """A setting's value as its form field shows it: text, empty where unset (a checkbox: False)."""
     if SETTINGS[name].type == "bool":
         return bool(value)
-    if SETTINGS[name].type == "other" and value is not None and not isinstance(value, str):
-        return json.dumps(value)
-    return value
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def from_field(name: str, value: Any) -> Any:
     """A form field's value as the setting; None where the field is empty.
 
     Raises:
-        VisitorError: a text field holds no JSON.
+        VisitorError: the text is no number, or no JSON where a list belongs.
     """
     if value is None or value == "":
         return None
     setting = SETTINGS[name]
     if setting.type == "bool":
         return True if value else None
-    if setting.type == "int":
-        return int(value)
-    if setting.type == "float":
-        return float(value)
+    if setting.type in ("int", "float"):
+        try:
+            return int(value) if setting.type == "int" else float(value)
+        except ValueError:
+            raise VisitorError(f"{name} is “{str(value)[:20]}”, not a number.", "Write a number, or leave the field empty.") from None
     if value in ("never", "low", "high"):
         return value
     try:
