@@ -292,7 +292,7 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
         for name, setting in SETTINGS.items():
             value = presets.to_field(name, parsed[0].config.get(name))
             if setting.type == "bool":
-                fields.append(gr.Checkbox(value, label=name, min_width=150))
+                fields.append(gr.Checkbox(value, label=name, min_width=190))
             elif name in HINTS:
                 fields.append(gr.Dropdown(["", *HINTS[name]], value=value or "", label=name, min_width=150))
             else:
