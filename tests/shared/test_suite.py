@@ -1,0 +1,133 @@
+"""The shape of the repository: what the design promises of folders, imports, staging and figures."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared import bundle, figure, suite
+from shared.errors import VisitorError
+from tests.conftest import ROOT, Server
+
+SPACES = suite.names()
+
+
+def test_the_folder_spaces_does_not_shadow_the_package():
+    import spaces
+
+    assert not (ROOT / "spaces/__init__.py").exists()
+    assert callable(spaces.GPU)
+
+
+def test_importing_an_app_loads_no_model_and_starts_nothing():
+    script = (
+        "import sys, threading\nfrom shared.suite import load_app\nbefore = threading.active_count()\nload_app(sys.argv[1])\n"
+        "from shared import models\nassert not models._loaded\nassert 'transformers.modeling_utils' not in sys.modules\n"
+        "assert threading.active_count() == before, threading.enumerate()\n"
+    )
+    for name in SPACES:
+        done = subprocess.run([sys.executable, "-c", script, name], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_engines_import_nothing_from_gradio_or_each_other(name):
+    for path in (ROOT / "spaces" / name / name).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+            for module in modules:
+                top = module.split(".")[0]
+                assert top != "gradio", path
+                assert top not in set(SPACES) - {name}, path
+    for path in (ROOT / "shared").rglob("*.py"):
+        assert not re.search(rf"^\s*(from|import) {name}\b", path.read_text(), re.MULTILINE), path
+
+
+def test_a_staged_space_runs_by_itself(tmp_path, embedded):
+    folder = bundle.stage("decoding", tmp_path / "staged")
+    assert (folder / "shared/models.py").is_file()
+    assert (folder / "requirements.txt").is_file()
+    assert not list(folder.rglob("__pycache__"))
+    script = f"import os, sys, runpy; os.chdir({str(folder)!r}); sys.path[:] = [p for p in sys.path if p and p != {str(ROOT)!r}]; runpy.run_path('app.py', run_name='__main__')"
+    server = Server(["-P", "-c", script], {"PYTHONPATH": ""})
+    try:
+        from gradio_client import Client
+
+        trace = Client(server.url, verbose=False).predict(prompt="Once", max_new_tokens=2, api_name="/decode")
+        assert len(trace["runs"][0]["sequences"][0]["token_ids"]) == 2
+    finally:
+        server.stop()
+
+
+def test_unknown_space_is_said():
+    for command in (["-m", "shared.suite", "nothing"], ["-m", "shared.bundle", "nothing"]):
+        done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, env={**os.environ})
+        assert done.returncode != 0
+        assert "There is no Space 'nothing'. Choose one of: decoding" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_card_says_what_the_hub_needs(name):
+    import yaml
+
+    head = yaml.safe_load((ROOT / "spaces" / name / "README.md").read_text().split("---\n")[1])
+    assert {"title", "emoji", "sdk", "sdk_version", "python_version", "app_file", "license", "short_description"} <= set(head)
+    assert len(head["short_description"]) <= 60
+    assert head["sdk_version"] in (ROOT / "requirements.txt").read_text()
+    card = suite.read_card(name)
+    assert card.title == head["title"]
+    assert "<script" not in card.picture
+
+
+FOLDERS = [*(ROOT / "spaces" / name / name / "js" for name in SPACES), ROOT / "shared/panel"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=str)
+def test_modules_join_into_one_script(folder: Path):
+    """Top-level names are unique over the folder, and nothing of the module syntax is left."""
+    script = figure.bundle(folder)
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) ([A-Za-z_$][\w$]*)", script, re.MULTILINE)
+    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
+    assert names.count("render") == 1
+    assert not re.search(r"^(import|export)\b", script, re.MULTILINE)
+    assert "fetch(" not in script.replace("host.fetch(", "")
+    for forbidden in ("XMLHttpRequest", "eval(", "innerHTML", "https://cdn"):
+        assert forbidden not in script
+
+
+def test_an_export_cannot_be_broken_out_of():
+    data = {"kind": "decoding", "runs": [], "text": "</script><script>alert(1)</script>\u2028<!--"}
+    text = figure.standalone_html(data, FOLDERS[0], title="</title><b>", link="javascript:alert(1)")
+    assert text.count("</script>") == 2
+    assert "<b>" not in text.split("<style>")[0].split("<title>")[1].replace("&lt;b&gt;", "")
+    assert "javascript:alert" not in text
+    stored = re.search(r'id="figure-data">(.*?)</script>', text, re.DOTALL).group(1)
+    assert json.loads(stored) == data
+
+
+def test_errors_that_nobody_foresaw_are_two_sentences_without_a_traceback():
+    from shared import frame
+
+    def fails():
+        yield {"a": 1}
+        raise RuntimeError("secret path /home")
+
+    shown = list(frame.for_page(fails)())
+    assert shown[0] == {"a": 1}
+    assert set(shown[1]["error"]) == {"what", "remedy"}
+    assert "secret" not in json.dumps(shown[1])
+    assert str(VisitorError("What.", "Do.")) == "What. Do."
