@@ -39,7 +39,7 @@ css = stylesheet(RENDERER)
 
 
 def seconds(strategies: list[dict[str, Any]], max_new_tokens: int, *_: Any, **__: Any) -> int:
-    """GPU seconds to ask for: start-up and weights, then one forward pass a token; measured on CPU, so generous."""
+    """GPU seconds to ask for: start-up and weights, then forward passes; not measured on a GPU yet, so generous."""
     return min(120, 15 + max_new_tokens // 2 + 2 * len(strategies))
 
 
@@ -145,6 +145,7 @@ def decode_page(*controls: Any) -> Iterator[tuple[Any, ...]]:
 def branch_page(state: dict[str, Any] | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
     """Grow a branch from a candidate that was not taken, with the settings of the run it hangs on."""
     if not state or not state.get("done"):
+        yield (gr.skip(),) * OUTPUTS
         return
     parent = state["runs"][int(event.run)]
     path, node = [int(event.token_id)], parent["nodes"][int(event.node)]
@@ -154,7 +155,12 @@ def branch_page(state: dict[str, Any] | None, event: gr.EventData) -> Iterator[t
     request = validate(**state["request"])
     text = next((n["text"] for n in parent["nodes"] if n["token_id"] == path[-1]), str(path[-1]))
     branch = Strategy(f"{parent['name'].split(' → ')[0]} → {text.strip() or '␣'}"[:40], parent["config"], tuple(path))
-    grown = validate(**request.with_branch(branch).to_json())
+    try:
+        grown = validate(**request.with_branch(branch).to_json())
+    except VisitorError as error:  # the tree that stands is worth more than the sentence in its place
+        gr.Warning(str(error))
+        yield (gr.skip(),) * OUTPUTS
+        return
     alone = Request(grown.prompt, grown.model, grown.strategies[-1:], grown.max_new_tokens, grown.seed, grown.chat)
     for part in run(alone.to_json()):
         added = {**part["runs"][0], "color": len(state["runs"])}
@@ -309,6 +315,11 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
     )
 
 
+def button_label(max_new_tokens: int) -> str:
+    """The primary button's text, with the run's cost where it costs GPU time."""
+    return f"Decode · up to {seconds([{}] * limits.MAX_STRATEGIES, max_new_tokens)} s of GPU" if gpu.on_zero_gpu() else "Decode"
+
+
 def build() -> gr.Blocks:
     """The page."""
     first = example(next(iter(presets.EXAMPLES)))
@@ -348,7 +359,7 @@ def build() -> gr.Blocks:
                 build_form(text, strategies)
 
         with gr.Row():
-            start = gr.Button("Decode", variant="primary", scale=2, elem_id="decode")
+            start = gr.Button(button_label(values[3]), variant="primary", scale=2, elem_id="decode")
             cancel = gr.Button("Cancel", scale=0, min_width=110)
         with gr.Row(elem_classes="examples"):
             buttons = [gr.Button(presets.EXAMPLES[name]["label"], size="sm", min_width=120) for name in presets.EXAMPLES]
@@ -373,6 +384,8 @@ def build() -> gr.Blocks:
         cancel.click(cancelled_page, [state], [figure], cancels=[run_event, branch, apply_run, opened], **light)
         for name, button in zip(presets.EXAMPLES, buttons, strict=True):
             button.click(partial(show_example, name), None, [*controls, *outputs], **light)
+        if gpu.on_zero_gpu():
+            max_new_tokens.release(button_label, [max_new_tokens], [start], **light)
         chosen.input(presets.from_names, [chosen], [strategies], **light)
         strategies.blur(presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **light)
         gr.api(frame.for_api(decode), api_name="decode", concurrency_limit=1, concurrency_id="model")

@@ -79,3 +79,10 @@ def test_an_error_inside_the_worker_keeps_its_sentence(emulated):
     _, _, client = emulated
     with pytest.raises(AppError, match="tokens"):
         call(client, prompt="word " * 1500)
+
+
+def test_the_button_states_the_cost(emulated):
+    import urllib.request
+
+    page = urllib.request.urlopen(emulated[1].url + "/config").read().decode()
+    assert "s of GPU" in page
