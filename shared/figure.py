@@ -1,7 +1,8 @@
 """The Figure: JSON in, interactive picture out; one JavaScript renderer for the page and for the one-file export.
 
-A renderer is a folder of small ES modules, one of which exports `render(element, data, host)`. They are joined into one
-script: import lines and the word `export` go, so top-level names must be unique within the folder. `host` is
+A renderer is a folder of small ES modules, one of which exports `render(element, data, host)`. They are joined with the
+modules of `shared/js` into one script: import lines and the word `export` go, so top-level names must be unique among
+them. `host` is
 
 - `emit(name, detail)`: an event for Python, heard by `figure.<name>(handler)` as `gr.EventData`; absent in an export;
 - `fetch(name, arguments)`: asks the page's Python function of that name, `null` in an export;
@@ -79,11 +80,15 @@ if (window.parent !== window) {{
 """
 
 
+COMMON = Path(__file__).parent / "js"
+"""Modules and style sheet that every figure has."""
+
+
 @cache
 def bundle(folder: Path) -> str:
-    """Join the ES modules of a folder into one script without imports and exports; `render` is its entry."""
+    """Join the common modules and a folder's into one script without imports and exports; `render` is its entry."""
     sources = []
-    for path in sorted(folder.glob("*.js")):
+    for path in [*sorted(COMMON.glob("*.js")), *sorted(folder.glob("*.js"))]:
         sources.append(f"// {path.name}\n" + _EXPORT.sub("", _IMPORT.sub("", path.read_text(encoding="utf-8"))))
     return "\n".join(sources)
 
@@ -169,4 +174,6 @@ def standalone_html(data: dict[str, Any], folder: Path, *, title: str, link: str
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     script = bundle(folder).replace("</script", "<\\/script")
-    return _STANDALONE.format(title=html.escape(title), css=stylesheet(folder), data=text, script=script, credit=credit)
+    return _STANDALONE.format(
+        title=html.escape(title), css=stylesheet(COMMON) + stylesheet(folder), data=text, script=script, credit=credit
+    )

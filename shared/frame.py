@@ -15,7 +15,7 @@ import gradio as gr
 
 from shared import limits
 from shared.errors import VisitorError
-from shared.figure import Figure, stylesheet
+from shared.figure import COMMON, Figure, stylesheet
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ footer { opacity: .8; }
 
 def style(css: str) -> str:
     """A page's whole style sheet, from that of its figure."""
-    return CSS + stylesheet(PANEL) + css
+    return CSS + stylesheet(COMMON) + stylesheet(PANEL) + css
 
 
 def theme() -> gr.themes.Base:

@@ -1,18 +1,10 @@
 // The panel below a figure: the code that reproduces it, its link, and snippets for a blog post.
 
-function panelElement(tag, attributes, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
+import { h } from "../js/dom.js";
 
 /** A read-only text with a button that copies it. */
 function copyable(label, text) {
-  const said = panelElement("span", { class: "panel-said", role: "status" });
+  const said = h("span", { class: "panel-said", role: "status" });
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -25,9 +17,9 @@ function copyable(label, text) {
       said.textContent = "selected: press Ctrl+C";
     }
   };
-  const box = panelElement("pre", { tabindex: "0", "aria-label": label }, text);
-  return panelElement("div", { class: "panel-copy" },
-    panelElement("p", {}, label, " ", panelElement("button", { type: "button", onclick: copy, "aria-label": `Copy: ${label}` }, "copy"), " ", said), box);
+  const box = h("pre", { tabindex: "0", "aria-label": label }, text);
+  return h("div", { class: "panel-copy" },
+    h("p", {}, label, " ", h("button", { type: "button", onclick: copy, "aria-label": `Copy: ${label}` }, "copy"), " ", said), box);
 }
 
 /**
@@ -48,14 +40,14 @@ export function render(element, data) {
   const component = `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/${data.gradio}/gradio.js"></` +
     `script>\n<gradio-app src="${attribute(base)}"></gradio-app>`;
   const fold = (title, index, first, ...children) => {
-    const node = panelElement("details", {}, panelElement("summary", {}, title), ...children);
+    const node = h("details", {}, h("summary", {}, title), ...children);
     node.open = open[index] ?? first;
     return node;
   };
-  element.replaceChildren(panelElement("div", { class: "share-panel" },
+  element.replaceChildren(h("div", { class: "share-panel" },
     fold("Code", 0, false, copyable("The same run with transformers alone", data.code)),
     fold("Share and embed", 1, false,
-      panelElement("p", {}, "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."),
+      h("p", {}, "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."),
       copyable("Permalink", url),
       copyable("An iframe for a blog post", frame),
       copyable("A web component, which opens the demo with its defaults", component))));

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from shared.figure import bundle, standalone_html, stylesheet
+from shared.figure import COMMON, bundle, standalone_html, stylesheet
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
 TRACE = json.loads((Path(__file__).parent / "data" / "decoding_trace.json").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ window.picture = () => pictureAsSvg(document.getElementById("root"));
 
 
 def harness() -> str:
-    return HARNESS % (stylesheet(FOLDER), bundle(FOLDER).replace("</script", "<\\/script"))
+    return HARNESS % (stylesheet(COMMON) + stylesheet(FOLDER), bundle(FOLDER).replace("</script", "<\\/script"))
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_top_level_names_are_unique() -> None:
 
 def test_style_sheet_survives_gradio() -> None:
     """Gradio puts its own class before every selector and splits them at each comma, brackets or not."""
-    assert not re.search(r":(is|where|not|has)\([^)]*,", stylesheet(FOLDER))
+    assert not re.search(r":(is|where|not|has)\([^)]*,", stylesheet(COMMON) + stylesheet(FOLDER))
 
 
 def test_a_flexible_parent_is_not_widened(open_page) -> None:
@@ -125,7 +125,7 @@ def test_a_flexible_parent_is_not_widened(open_page) -> None:
 
 def test_header_names_prompt_runs_and_origin(open_page) -> None:
     page = open_page(TRACE)
-    expect(page.locator(".prompt-text")).to_have_text(f"“{TRACE['prompt']['text']} …”")
+    expect(page.locator(".figure-title")).to_have_text(f"“{TRACE['prompt']['text']} …”")
     for run in TRACE["runs"]:
         expect(page.locator(".key")).to_contain_text(run["name"])
     for fact in ("SmolLM2-135M-Instruct", "embedded copy", "float32", "seed 4"):

@@ -1,6 +1,6 @@
 // Below the picture: what each run did with the selected token, and the sampler panel of the step that chose it.
 
-import { h, number, percent, s } from "./dom.js";
+import { h, number, percent, s } from "../../../../shared/js/dom.js";
 import { fateOf, fromLog, nodesById, pathTo, seriesOf, textOf } from "./paths.js";
 import { spoken, tailOf, tokenLabel } from "./pill.js";
 import { drawSampler } from "./sampler.js";

@@ -1,12 +1,12 @@
 // The figure of the decoding Space: header, tabs, tools, the states without a picture, and the parts' common memory.
 
 import { announcement, drawDetails, lineSample, tokenElement } from "./details.js";
-import { h, percent } from "./dom.js";
+import { h, percent } from "../../../../shared/js/dom.js";
 import { openAreaView } from "./area.js";
 import { openLatticeView } from "./lattice.js";
 import { fatesOf, openTreeView } from "./treeview.js";
 import { fromLog, isBeamRun, mergeRuns } from "./paths.js";
-import { downloadSvg, saveFile } from "./picture.js";
+import { drawState, drawTabs, exportButtons, openShell, panelOf, showHint, svgButton, toolButton } from "../../../../shared/js/shell.js";
 import { openTableView } from "./table.js";
 import { openTextView } from "./textview.js";
 
@@ -19,7 +19,6 @@ const VIEWS = [
 ];
 
 const figures = new WeakMap();
-let figureCount = 0;
 
 /**
  * Draw the figure, or bring it up to date: view, zoom, scrolling and selection stay as the visitor left them.
@@ -39,9 +38,8 @@ export function render(element, data, host) {
 }
 
 function openFigure() {
-  figureCount += 1;
   const figure = {
-    id: `decoding-${figureCount}`,
+    ...openShell("decoding", "Decoding strategies compared"),
     host: { fetch: null },
     trace: null,
     forest: null,
@@ -53,25 +51,6 @@ function openFigure() {
     views: new Map(),
     current: "tree",
   };
-  const parts = {
-    prompt: h("b", { class: "prompt-text" }),
-    key: h("ul", { class: "key", "aria-label": "Strategies" }),
-    provenance: h("span", { class: "provenance" }),
-    tags: h("span", { class: "tags" }),
-    tabs: h("div", { role: "tablist", "aria-label": "Views of the run" }),
-    tools: h("div", { class: "tools", role: "group", "aria-label": "Picture" }),
-    state: h("div", { class: "state" }),
-    panels: h("div", { class: "panels" }),
-    details: h("div", { class: "details" }),
-    hint: h("div", { class: "hint", role: "tooltip", id: `${figure.id}-hint`, hidden: true }),
-    live: h("p", { class: "unseen", role: "status", "aria-live": "polite" }),
-  };
-  figure.parts = parts;
-  const bar = h("div", { class: "bar" }, parts.tabs, parts.tools);
-  const caption = h("figcaption", {}, parts.prompt, parts.key, h("div", { class: "origin" }, parts.provenance, parts.tags));
-  parts.frame = h("figure", { class: "frame", "aria-label": "Decoding strategies compared" }, caption, bar, parts.state, parts.panels);
-  figure.root = h("div", { class: "decoding-figure" }, parts.frame, parts.details, parts.live, parts.hint);
-  figure.root.addEventListener("keydown", (event) => event.key === "Escape" && figure.hush());
   giveManners(figure);
   return figure;
 }
@@ -106,7 +85,7 @@ function giveManners(figure) {
   };
   figure.open = (name) => {
     figure.current = name;
-    drawTabs(figure);
+    drawViews(figure);
     updateView(figure);
     drawTools(figure);
   };
@@ -121,11 +100,10 @@ function showData(figure, data) {
   const { parts } = figure;
   const hasRuns = Boolean(data?.runs?.length);
   const error = data?.error ?? null;
-  parts.frame.classList.toggle("vacant", !hasRuns);
   figure.hush();
-  drawState(figure, data, error, hasRuns);
+  drawState(figure, stateOf(data, error, hasRuns));
   if (!hasRuns) {
-    parts.prompt.textContent = "";
+    parts.title.textContent = "";
     for (const part of [parts.key, parts.provenance, parts.tags, parts.details]) part.replaceChildren();
     delete parts.key.dataset.mark;
     figure.trace = null;
@@ -140,7 +118,7 @@ function showData(figure, data) {
   const beams = data.runs.some(isBeamRun);
   if (figure.current === "lattice" && !beams) figure.current = "tree";
   drawCaption(figure);
-  drawTabs(figure);
+  drawViews(figure);
   updateView(figure);
   drawTools(figure);
   drawDetails(parts.details, figure);
@@ -158,32 +136,16 @@ function keepSelection(figure, before) {
   if (figure.highlighted !== null && !trace.runs[figure.highlighted]) figure.highlighted = null;
 }
 
-function drawState(figure, data, error, hasRuns) {
-  const { state } = figure.parts;
-  if (error) {
-    const what = error.what ?? String(error);
-    state.replaceChildren(h("div", { class: "message alert", role: "alert" }, h("b", {}, what), " ", error.remedy ?? ""));
-    return;
-  }
-  if (!hasRuns) {
-    const text = data === null || data === undefined
+/** What stands beside or in place of the picture. */
+function stateOf(data, error, hasRuns) {
+  const empty = hasRuns
+    ? null
+    : data === null || data === undefined
       ? "Write a prompt and press Decode: the tree of tokens grows here."
       : "Nothing was decoded: no strategy has a token to show.";
-    state.replaceChildren(h("div", { class: "message" }, text));
-    return;
-  }
-  if (data.done || data.cancelled) {
-    state.replaceChildren();
-    return;
-  }
-  const [step, total] = progressOf(data);
-  let bar = state.querySelector("progress");
-  if (!bar) {
-    bar = h("progress", { "aria-label": "Decoding" });
-    state.replaceChildren(bar);
-  }
-  bar.max = total;
-  bar.value = step;
+  if (error || empty || data.done || data.cancelled) return { error, empty };
+  const [value, max] = progressOf(data);
+  return { progress: { value, max, label: "Decoding" } };
 }
 
 /** How many tokens the longest run has, and how many it may get. */
@@ -194,7 +156,7 @@ function progressOf(trace) {
 
 function drawCaption(figure) {
   const { parts, trace } = figure;
-  parts.prompt.replaceChildren(h("bdi", { title: trace.prompt.text }, `“${trace.prompt.text.trim()} …”`));
+  parts.title.replaceChildren(h("bdi", { title: trace.prompt.text }, `“${trace.prompt.text.trim()} …”`));
   const from = trace.provenance ?? {};
   const model = String(from.model ?? trace.request?.model ?? "").split("/").pop();
   const returned = trace.runs.reduce((sum, run) => sum + (run.sequences.length || 1), 0);
@@ -262,38 +224,14 @@ function editName(figure, item, run, index) {
   field.select();
 }
 
-function drawTabs(figure) {
-  const { tabs, panels } = figure.parts;
+function drawViews(figure) {
   const beams = figure.trace.runs.some(isBeamRun);
-  for (const { name, label } of VIEWS) {
-    let tab = tabs.querySelector(`[data-view="${name}"]`);
-    if (!tab) {
-      tab = h("button", { type: "button", role: "tab", id: `${figure.id}-tab-${name}`, "data-view": name, onclick: () => figure.open(name) }, label);
-      tabs.append(tab);
-      panels.append(h("div", { role: "tabpanel", class: `panel ${name}-panel`, id: `${figure.id}-${name}`, "aria-labelledby": tab.id, hidden: true }));
-      tab.setAttribute("aria-controls", `${figure.id}-${name}`);
-    }
-    tab.hidden = name === "lattice" && !beams;
-    const current = figure.current === name;
-    tab.setAttribute("aria-selected", String(current));
-    tab.tabIndex = current ? 0 : -1;
-    panels.querySelector(`#${figure.id}-${name}`).hidden = !current;
-  }
-  tabs.onkeydown = (event) => {
-    const shown = [...tabs.children].filter((tab) => !tab.hidden);
-    const at = shown.indexOf(document.activeElement);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1 + shown.length, Home: 0, End: shown.length - 1 }[event.key];
-    if (at < 0 || to === undefined) return;
-    event.preventDefault();
-    const tab = shown[to % shown.length];
-    figure.open(tab.dataset.view);
-    tab.focus();
-  };
+  drawTabs(figure, VIEWS.map((view) => ({ ...view, hidden: view.name === "lattice" && !beams })), figure.current, figure.open);
 }
 
 function updateView(figure) {
   const { name, open } = VIEWS.find((view) => view.name === figure.current);
-  const panel = figure.parts.panels.querySelector(`#${figure.id}-${name}`);
+  const panel = panelOf(figure, name);
   let record = figure.views.get(name);
   if (!record) {
     record = { panel, view: open(panel, figure) };
@@ -314,7 +252,6 @@ function drawTools(figure) {
   if (tools.dataset.mark === mark) return;
   tools.dataset.mark = mark;
   tools.replaceChildren();
-  const button = (label, name, action) => h("button", { type: "button", "aria-label": name, title: name, onclick: action }, label);
   if (figure.current === "tree") {
     const choice = h(
       "select",
@@ -335,27 +272,16 @@ function drawTools(figure) {
       h(
         "span",
         { class: "zoom" },
-        button("−", "Zoom out", () => figure.canvas().zoomTo(figure.canvas().zoom / 1.25)),
+        toolButton("−", "Zoom out", () => figure.canvas().zoomTo(figure.canvas().zoom / 1.25)),
         h("output", { "aria-label": "Zoom" }, "100\u202f%"),
-        button("+", "Zoom in", () => figure.canvas().zoomTo(figure.canvas().zoom * 1.25)),
-        button("fit", "Fit the width", () => figure.canvas().fit()),
+        toolButton("+", "Zoom in", () => figure.canvas().zoomTo(figure.canvas().zoom * 1.25)),
+        toolButton("fit", "Fit the width", () => figure.canvas().fit()),
       ),
-      button("SVG", "Download SVG", () => downloadSvg(figure.root)),
+      svgButton(figure),
     );
     figure.zoomed();
   }
-  if (!exportable) return;
-  tools.append(
-    button("HTML", "Download as one HTML file", async (event) => {
-      const pressed = event.currentTarget;
-      pressed.disabled = true;
-      const text = await figure.host.fetch("standalone_file", figure.trace).catch(() => null);
-      pressed.disabled = false;
-      if (text) saveFile(figure.root, "decoding.html", "text/html", text);
-      else pressed.title = "The file could not be made. Try again.";
-    }),
-    button("JSON", "Download the data as JSON", () => saveFile(figure.root, "decoding.json", "application/json", JSON.stringify(figure.trace))),
-  );
+  if (exportable) tools.append(...exportButtons(figure, figure.host.fetch, () => figure.trace));
 }
 
 /** The hint on a token: its odds, and one line a run. */
@@ -366,15 +292,4 @@ function hintOf(figure, place) {
     h("p", { class: "fate" }, lineSample(figure.trace.runs[run], run), h("bdi", {}, figure.trace.runs[run].name), ": ", h("b", {}, fate), reason ? `. ${reason}` : ""),
   );
   return [head, ...lines.slice(0, 5), lines.length > 5 ? h("p", {}, `and ${lines.length - 5} more strategies`) : null];
-}
-
-function showHint(figure, target, content) {
-  const { hint } = figure.parts;
-  hint.replaceChildren(...content.filter(Boolean));
-  hint.hidden = false;
-  const frame = figure.root.getBoundingClientRect();
-  const box = target.getBoundingClientRect();
-  const left = Math.max(4, Math.min(box.left - frame.left, frame.width - hint.offsetWidth - 4));
-  hint.style.left = `${left}px`;
-  hint.style.top = `${box.bottom - frame.top + 6}px`;
 }

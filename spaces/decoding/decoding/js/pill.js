@@ -1,6 +1,6 @@
 // A token's pill: its text, and its probability as a length from the left and as a number.
 
-import { s, visible } from "./dom.js";
+import { s, visible } from "../../../../shared/js/dom.js";
 
 const CELL = 0.602; // advance of one character of a monospace face, in em
 

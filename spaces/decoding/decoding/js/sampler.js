@@ -1,7 +1,7 @@
 // The sampler panel: the distribution a token was chosen from, and the chain of stages, to play with. A slider is answered
 // here, from the distribution at hand; only where the kept set reaches past it is the whole vocabulary asked for.
 import { SAMPLER_STAGES, condense, isOff, keepingRanges, runChain } from "./chain.js";
-import { h, number, percent, visible } from "./dom.js";
+import { h, number, percent, visible } from "../../../../shared/js/dom.js";
 
 const COMMON_STAGES = ["temperature", "top_k", "top_p", "min_p"];
 const SUGGESTED = { temperature: 1, top_h: 0.4, top_k: 50, top_p: 0.9, min_p: 0.1, typical_p: 0.9, epsilon_cutoff: 0.001, eta_cutoff: 0.001 };

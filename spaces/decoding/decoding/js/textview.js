@@ -1,7 +1,7 @@
 // The texts, coloured by the model's confidence or by its entropy, and the table that compares them.
 
 import { lineSample, runLabel } from "./details.js";
-import { h, number, percent } from "./dom.js";
+import { h, number, percent } from "../../../../shared/js/dom.js";
 import { fromLog, nodesById, pathTo } from "./paths.js";
 import { spoken, tailOf, tokenLabel } from "./pill.js";
 

@@ -1,7 +1,7 @@
 // The tree of tokens as lanes: every returned sequence keeps a straight lane, a shared prefix lies in the first lane
 // through it, and tokens not taken hang under the token taken.
 
-import { percent, number, s } from "./dom.js";
+import { percent, number, s } from "../../../../shared/js/dom.js";
 import { fateOf, fromLog, isBeamRun, isRemoved, seriesOf, splitChildren } from "./paths.js";
 import { fillPill, spoken, tailOf, textWidth, tokenLabel } from "./pill.js";
 
@@ -97,7 +97,7 @@ function describe(place, runs) {
 
 /**
  * Draw or update the tree.
- * @param {import("./canvas.js").Canvas} canvas
+ * @param {import("../../../../shared/js/canvas.js").Canvas} canvas
  * @param {Map<string, Object>} drawn what is drawn already, by key; kept between calls by the caller
  * @param {Object} trace
  * @param {Object} forest

@@ -1,6 +1,6 @@
 // The tab "Tree": the picture of tree.js with its mouse, keys and tools.
 
-import { openCanvas } from "./canvas.js";
+import { openCanvas } from "../../../../shared/js/canvas.js";
 import { fateOf } from "./paths.js";
 import { drawTree, layOutTree, neighbour } from "./tree.js";
 

@@ -27,7 +27,7 @@ const HEADING = 46;
  * @returns {string|null} null where the current view is no picture
  */
 export function pictureAsSvg(element) {
-  const root = element.matches(".decoding-figure") ? element : element.querySelector(".decoding-figure");
+  const root = element.matches(".course-figure") ? element : element.querySelector(".course-figure");
   const source = root?.querySelector(".panel:not([hidden]) svg.picture");
   if (!source) return null;
   const classes = new Map();
@@ -36,7 +36,7 @@ export function pictureAsSvg(element) {
   for (const [name, value] of [["x", MARGIN], ["y", HEADING], ["width", width], ["height", height]]) copy.setAttribute(name, String(value));
   const colours = getComputedStyle(root);
   const paint = (name) => colours.getPropertyValue(name).trim();
-  const prompt = root.querySelector(".prompt-text")?.textContent ?? "";
+  const title = root.querySelector(".figure-title")?.textContent ?? "";
   const provenance = root.querySelector(".provenance")?.textContent ?? "";
   const caption = root.querySelector(".panel:not([hidden]) .picture-caption")?.textContent ?? "";
   const fullWidth = Math.max(width + 2 * MARGIN, 420);
@@ -45,9 +45,9 @@ export function pictureAsSvg(element) {
   const line = (x, y, style, text) => s("text", { x, y, style: `${sans};${style}` }, text);
   const wrapper = s(
     "svg",
-    { xmlns: "http://www.w3.org/2000/svg", width: fullWidth, height: fullHeight, viewBox: `0 0 ${fullWidth} ${fullHeight}`, role: "img", "aria-label": `Decoding of ${prompt}` },
+    { xmlns: "http://www.w3.org/2000/svg", width: fullWidth, height: fullHeight, viewBox: `0 0 ${fullWidth} ${fullHeight}`, role: "img", "aria-label": title },
     s("rect", { width: fullWidth, height: fullHeight, fill: paint("--paper") }),
-    line(MARGIN, 26, `font-size:14px;font-weight:600;fill:${paint("--ink")}`, prompt),
+    line(MARGIN, 26, `font-size:14px;font-weight:600;fill:${paint("--ink")}`, title),
     copy,
     caption ? line(MARGIN, fullHeight - 28, `font-size:12px;fill:${paint("--ink")}`, caption) : null,
     line(MARGIN, fullHeight - 10, `font-size:11px;fill:${paint("--muted")}`, provenance),
@@ -87,9 +87,9 @@ function isInitial(property, value) {
 }
 
 /** Save the current picture as a file. */
-export function downloadSvg(root) {
+export function downloadSvg(root, name) {
   const text = pictureAsSvg(root);
-  if (text) saveFile(root, "decoding.svg", "image/svg+xml", text);
+  if (text) saveFile(root, name, "image/svg+xml", text);
 }
 
 /** Hand a text to the visitor as a file. */
