@@ -35,3 +35,9 @@ MODELS_IN_MEMORY = 2
 
 HUB_TIMEOUT = 4.0
 """Seconds to wait for the Hub's metadata before it counts as unreachable."""
+
+MAX_DATASET_ROWS = 1_000_000
+"""Rows that one deduplication reads."""
+
+MAX_FILE_BYTES = 500_000_000
+"""Largest dataset file, in bytes."""

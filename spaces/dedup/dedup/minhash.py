@@ -1,0 +1,184 @@
+"""Signatures, bands and candidates: MinHash by rensa, banding chosen from the S-curve.
+
+A pair of similarity s agrees in one band of r rows with probability s^r, and becomes a candidate with probability
+1 - (1 - s^r)^b over b bands (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3). rensa's default bands
+are never used: at s = .9 they would find a pair once in eight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dedup.shingles import Shingles, UInt64
+
+MAX_NUM_PERM = 1_024
+MAX_BUCKET = 400
+"""Rows in a bucket whose pairs are all compared; larger ones are linked to their first row and along a chain."""
+
+CHAIN = 8
+"""Next rows to which each row of a larger bucket is linked."""
+
+SECONDS_PER_PERMUTATION = 1.0e-7
+"""Cost of one permutation of one row, most of it taking rensa's digests over into numpy; measured, order of magnitude."""
+
+SECONDS_PER_CANDIDATE = 2.0e-6
+"""Cost of verifying one candidate; measured, order of magnitude."""
+
+SECONDS_PER_KILOBYTE = 3.0e-5
+"""Cost of reading, splitting and hashing 1,000 characters; measured, order of magnitude."""
+
+UInt32 = npt.NDArray[np.uint32]
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+
+
+def s_curve(similarity: float | Float64, num_bands: int, rows_per_band: int) -> Any:
+    """Probability that a pair of this Jaccard similarity becomes a candidate."""
+    return 1 - (1 - similarity**rows_per_band) ** num_bands
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Bands, and what they are expected to cost.
+
+    Args:
+        num_perm: permutations, `num_bands * rows_per_band`.
+        expected_recall: of a pair whose similarity is the threshold; a more similar pair is found more surely.
+        candidates: pairs expected to be verified, from the similarities within a sample of rows; None without one.
+        seconds: rough, on this class of machine.
+        megabytes: memory beside the text.
+        recall_met: whether the wanted recall could be reached with `MAX_NUM_PERM` permutations.
+        alike: share of the sample's pairs whose similarity reaches the floor.
+    """
+
+    num_perm: int
+    num_bands: int
+    rows_per_band: int
+    expected_recall: float
+    candidates: int | None
+    seconds: float
+    megabytes: float
+    recall_met: bool = True
+    alike: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan with its S-curve."""
+        curve = [[s / 50, round(float(s_curve(s / 50, self.num_bands, self.rows_per_band)), 6)] for s in range(51)]
+        return {**self.__dict__, "curve": curve}
+
+
+def choose_bands(
+    threshold: float, recall: float, rows: int, similarities: Float64 | None = None, pairs_per_sample: float = 0.0, characters: int = 0
+) -> Plan:
+    """The cheapest bands whose S-curve reaches `recall` at `threshold`.
+
+    Args:
+        threshold: Jaccard similarity, above 0 and at most 1.
+        recall: wanted probability at the threshold, below 1.
+        rows: distinct rows to compare.
+        similarities: Jaccard similarities of the sample's pairs that share a shingle.
+        pairs_per_sample: how many pairs of the whole set one pair of the sample stands for.
+        characters: of all texts together.
+    """
+    best: tuple[float, Plan] | None = None
+    reachable: tuple[float, Plan] | None = None
+    for rows_per_band in range(1, 33):
+        chance = threshold**rows_per_band
+        wanted = 1 if chance >= 1 else max(1, math.ceil(math.log1p(-recall) / math.log1p(-chance)))
+        num_bands = min(wanted, MAX_NUM_PERM // rows_per_band)
+        candidates = None
+        if similarities is not None:
+            candidates = int(round(float(s_curve(similarities, num_bands, rows_per_band).sum()) * pairs_per_sample))
+        num_perm = num_bands * rows_per_band
+        signing = rows * num_perm * SECONDS_PER_PERMUTATION
+        seconds = signing + (candidates or 0) * SECONDS_PER_CANDIDATE + characters / 1000 * SECONDS_PER_KILOBYTE
+        megabytes = (rows * (4 * num_bands + 40) + (candidates or 0) * 24) / 1e6
+        expected = float(s_curve(threshold, num_bands, rows_per_band))
+        met = num_bands == wanted
+        plan = Plan(num_perm, num_bands, rows_per_band, expected, candidates, round(seconds, 2), round(megabytes, 1), met)
+        if met and (best is None or seconds < best[0]):
+            best = (seconds, plan)
+        if reachable is None or expected > reachable[0]:
+            reachable = (expected, plan)
+    assert reachable is not None
+    return best[1] if best else reachable[1]
+
+
+def band_keys(shingles: Shingles, plan: Plan, seed: int) -> UInt32:
+    """One 32-bit key a band and row, shape (num_bands, rows): rows with equal keys share that band's bucket.
+
+    Rows without shingles get keys too; they must not be compared. Two different bands' contents share a key by accident
+    once in four thousand million pairs, which verification sorts out.
+    """
+    from rensa import RMinHash
+
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(shingles.hashes, shingles.offsets, plan.num_perm, seed)
+    digests = np.array(matrix.to_rows(), dtype=np.uint32).reshape(len(shingles), plan.num_bands, plan.rows_per_band)
+    keys = np.zeros((len(shingles), plan.num_bands), dtype=np.uint64)
+    for place in range(plan.rows_per_band):
+        keys = (keys ^ digests[:, :, place]) * np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(32)
+    return np.ascontiguousarray(keys.astype(np.uint32).T)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs to verify.
+
+    Args:
+        pairs: int64 of shape (pairs, 2), first < second, sorted, no repeats.
+        thinned: buckets too large to compare every pair of.
+    """
+
+    pairs: Int64
+    thinned: int
+
+
+def candidates(keys: Iterable[UInt32], rows: int) -> Candidates:
+    """The pairs of rows that share a bucket in some band.
+
+    Args:
+        keys: for each band, one key a row.
+        rows: how many rows.
+    """
+    found: list[UInt64] = []
+    waiting, thinned = 0, 0
+    for band in keys:
+        codes, large = _bucket_pairs(band, rows)
+        thinned += large
+        found.append(codes)
+        waiting += len(codes)
+        if waiting > 4_000_000:
+            found = [np.unique(np.concatenate(found))]
+            waiting = 0
+    codes = np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
+    pairs = np.stack([codes // np.uint64(max(1, rows)), codes % np.uint64(max(1, rows))], axis=1).astype(np.int64)
+    return Candidates(pairs, thinned)
+
+
+def _bucket_pairs(band: UInt32, rows: int) -> tuple[UInt64, int]:
+    """The pairs of one band as codes first * rows + second, and how many buckets were too large."""
+    order = np.argsort(band, kind="stable")
+    ordered = band[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    sizes = np.diff(np.concatenate([starts, [len(ordered)]]))
+    codes: list[Int64] = []
+    order = order.astype(np.int64)
+    # within a bucket rows ascend, for the sort is stable: first < second below
+    for size in np.unique(sizes[(sizes > 1) & (sizes <= MAX_BUCKET)]):
+        members = order[starts[sizes == size][:, None] + np.arange(size)]
+        first, second = np.triu_indices(int(size), 1)
+        codes.append((members[:, first] * rows + members[:, second]).ravel())
+    large = np.flatnonzero(sizes > MAX_BUCKET)
+    for bucket in large:
+        members = order[starts[bucket] : starts[bucket] + sizes[bucket]]
+        codes.append(members[0] * rows + members[1:])
+        codes += [members[:-step] * rows + members[step:] for step in range(1, CHAIN + 1)]
+    joined = np.concatenate(codes) if codes else np.zeros(0, dtype=np.int64)
+    return joined.astype(np.uint64), len(large)

@@ -1,0 +1,250 @@
+"""Reading a dataset and writing the kept rows back, in the input's own format and with every column intact.
+
+Rows of JSONL and text files are kept as the bytes they were; CSV cells as the strings they were (bytes that are not
+UTF-8 survive as escapes); Parquet as an Arrow table with its schema.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from shared import limits
+from shared.errors import VisitorError
+
+FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet", ".txt": "text", ".text": "text", ".md": "text"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows of some source, with what it takes to write a part of them back.
+
+    Args:
+        name: the file's or dataset's name, for captions.
+        format: "csv", "jsonl", "json", "parquet" or "text".
+        rows: how many.
+        columns: names, in order.
+        lines: JSONL and text: each row's bytes without its newline; empty otherwise.
+        table: CSV, JSON and Parquet: the cells; None otherwise.
+        cut: rows left out because of the limit.
+        dialect: CSV: delimiter and line ending.
+    """
+
+    name: str
+    format: str
+    rows: int
+    columns: tuple[str, ...]
+    lines: tuple[bytes, ...] = ()
+    table: Any = None
+    cut: int = 0
+    dialect: tuple[str, str] = (",", "\n")
+
+    def column(self, name: str) -> list[Any]:
+        """One column's cells, as Python values.
+
+        Raises:
+            VisitorError: no such column.
+        """
+        if name not in self.columns:
+            raise VisitorError(f"There is no column “{name[:60]}”.", f"Choose from: {', '.join(self.columns)[:200]}.")
+        if self.format == "text":
+            return [line.decode("utf-8", "replace") for line in self.lines]
+        if self.format == "jsonl":
+            return [json.loads(line).get(name) for line in self.lines]
+        if self.format == "parquet":
+            return self.table.column(name).to_pylist()
+        if self.format == "json":
+            return [row.get(name) for row in self.table]
+        return [row[self.columns.index(name)] for row in self.table]
+
+
+def read_file(path: Path, name: str, limit: int) -> Dataset:
+    """Read a file by its extension.
+
+    Args:
+        path: where it lies.
+        name: what it was called.
+        limit: rows to read at most.
+
+    Raises:
+        VisitorError: unknown format, empty, too large, or malformed (with the line).
+    """
+    kind = FORMATS.get(Path(name).suffix.lower())
+    if kind is None:
+        raise VisitorError(f"“{name[:80]}” is no file that this page reads.", "Use CSV, TSV, JSONL, JSON, Parquet or plain text.")
+    size = path.stat().st_size
+    if size > limits.MAX_FILE_BYTES:
+        raise VisitorError(
+            f"The file has {size / 1e6:,.0f} MB; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} MB are read.", "Split it, or run the exported script."
+        )
+    if size == 0:
+        raise VisitorError("The file is empty.", "Choose one with rows.")
+    reader = {"csv": _read_csv, "jsonl": _read_jsonl, "json": _read_json, "parquet": _read_parquet, "text": _read_text}[kind]
+    dataset = reader(path, name, limit)
+    if dataset.rows == 0:
+        raise VisitorError("The file has no rows.", "Choose one with rows.")
+    return dataset
+
+
+def _lines(path: Path) -> list[bytes]:
+    content = path.read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        content = content.decode("utf-16").encode("utf-8")
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    return [line.removesuffix(b"\r") for line in lines]
+
+
+def _read_text(path: Path, name: str, limit: int) -> Dataset:
+    lines = _lines(path)
+    return Dataset(name, "text", min(len(lines), limit), ("text",), tuple(lines[:limit]), cut=max(0, len(lines) - limit))
+
+
+def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
+    numbered = [(number, line) for number, line in enumerate(_lines(path), start=1) if line.strip()]
+    columns: dict[str, None] = {}
+    for number, line in numbered[:limit]:
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise VisitorError(f"Line {number:,} is not JSON ({str(error)[:80]}).", "Mend the line, or remove it.") from error
+        if not isinstance(row, dict):
+            raise VisitorError(f"Line {number:,} is not a JSON object.", "Every line must be an object such as {\"text\": \"…\"}.")
+        columns.update(dict.fromkeys(row))
+    kept = tuple(line for _, line in numbered[:limit])
+    return Dataset(name, "jsonl", len(kept), tuple(columns), kept, cut=max(0, len(numbered) - limit))
+
+
+def _read_json(path: Path, name: str, limit: int) -> Dataset:
+    try:
+        rows = json.loads(path.read_bytes())
+    except ValueError as error:
+        if b"\n{" in path.read_bytes()[:1_000_000]:
+            return _read_jsonl(path, name, limit)
+        raise VisitorError(f"The file is not JSON ({str(error)[:80]}).", "Mend it, or use JSONL.") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise VisitorError("The file is not a JSON list of objects.", "Use [{\"text\": \"…\"}, …] or one object a line.")
+    columns = tuple(dict.fromkeys(key for row in rows[:limit] for key in row))
+    return Dataset(name, "json", min(len(rows), limit), columns, table=rows[:limit], cut=max(0, len(rows) - limit))
+
+
+def _read_csv(path: Path, name: str, limit: int) -> Dataset:
+    content = b"\n".join(_lines(path)) if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    text = content.decode("utf-8", "surrogateescape")
+    head = text[: text.find("\n")] if "\n" in text else text
+    delimiter = "\t" if name.lower().endswith(".tsv") else max(",;\t|", key=head.count)
+    csv.field_size_limit(limits.MAX_FILE_BYTES)
+    rows: list[list[str]] = []
+    cut = 0
+    columns: tuple[str, ...] = ()
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if not columns:
+                columns = tuple(row)
+            elif not row:
+                continue
+            elif len(row) != len(columns):
+                raise VisitorError(
+                    f"Line {reader.line_num:,} has {len(row)} cells, the header {len(columns)}.", "Mend the line: a quote may be missing."
+                )
+            elif len(rows) < limit:
+                rows.append(row)
+            else:
+                cut += 1
+    except csv.Error as error:
+        raise VisitorError(f"Line {reader.line_num:,} is not CSV ({str(error)[:80]}).", "Mend the line: a quote may be missing.") from error
+    if len(set(columns)) != len(columns):
+        raise VisitorError("Two columns of the file have the same name.", "Rename one of them.")
+    return Dataset(name, "csv", len(rows), columns, table=rows, cut=cut, dialect=(delimiter, "\r\n" if "\r\n" in text[:100_000] else "\n"))
+
+
+def _read_parquet(path: Path, name: str, limit: int) -> Dataset:
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        total = file.metadata.num_rows
+        batches = []
+        left = limit
+        for batch in file.iter_batches(batch_size=min(65_536, max(1, limit))):
+            batches.append(batch.slice(0, left))
+            left -= len(batches[-1])
+            if left <= 0:
+                break
+        table = pa.Table.from_batches(batches, schema=file.schema_arrow)
+    except (pa.ArrowException, OSError) as error:
+        raise VisitorError(f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole.") from error
+    return Dataset(name, "parquet", table.num_rows, tuple(table.column_names), table=table, cut=max(0, total - table.num_rows))
+
+
+def read_hub(name: str, config: str | None, split: str, limit: int, token: str | None = None) -> Dataset:
+    """Stream the first rows of a dataset of the Hub; what leaves is Parquet.
+
+    Raises:
+        VisitorError: unknown, gated, without that config or split, or the Hub cannot be reached.
+    """
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+
+    from shared import hub
+
+    hub.check_id(name)
+    if not hub.reachable():
+        raise VisitorError("The Hub cannot be reached from here.", "Upload the file instead.")
+    try:
+        stream = load_dataset(name, name=config or None, split=split, streaming=True, token=token)
+        tables, left = [], limit
+        for batch in stream.with_format("arrow").iter(batch_size=1_000):
+            tables.append(batch.slice(0, left))
+            left -= len(tables[-1])
+            if left <= 0:
+                break
+    except GatedRepoError as error:
+        raise VisitorError(f"The dataset {name} is gated.", "Accept its terms on the Hub and sign in, or choose another.") from error
+    except DatasetNotFoundError as error:
+        gated = "gated" in str(error).lower()
+        what = f"The dataset {name} is gated." if gated else f"The Hub has no dataset {name}, or it is private."
+        raise VisitorError(what, "Check its name, or sign in.") from error
+    except (ValueError, HfHubHTTPError, OSError, RuntimeError) as error:
+        raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Check its config and split.") from error
+    if not tables or not sum(len(table) for table in tables):
+        raise VisitorError(f"The split {split} of {name} has no rows.", "Choose another split.")
+    table = pa.concat_tables(tables, promote_options="default")
+    return Dataset(f"{name}, {split}", "parquet", table.num_rows, tuple(table.column_names), table=table)
+
+
+def write(dataset: Dataset, keep: list[int], path: Path) -> None:
+    """Write some rows, in their order, in the dataset's format.
+
+    Args:
+        keep: row numbers, ascending.
+        path: the file to write; it appears whole or not at all.
+    """
+    part = path.with_name(path.name + ".part")
+    if dataset.format in ("text", "jsonl"):
+        part.write_bytes(b"".join(dataset.lines[row] + b"\n" for row in keep))
+    elif dataset.format == "json":
+        part.write_text(json.dumps([dataset.table[row] for row in keep], ensure_ascii=True, indent=1), encoding="utf-8")
+    elif dataset.format == "parquet":
+        import pyarrow.parquet as pq
+
+        pq.write_table(dataset.table.take(pa.array(keep, pa.int64())), part)
+    else:
+        delimiter, ending = dataset.dialect
+        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file, delimiter=delimiter, lineterminator=ending)
+            writer.writerow(dataset.columns)
+            writer.writerows(dataset.table[row] for row in keep)
+    part.replace(path)
+
+
+SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "json": ".json", "parquet": ".parquet", "text": ".txt"}

@@ -1,0 +1,165 @@
+"""What a visitor asks for, checked before a row is read; it converts to and from the query of a URL."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from dedup.chat import PARTS
+from dedup.clusters import METHODS
+from dedup.shingles import UNITS
+from shared import limits
+from shared.errors import VisitorError
+
+KEEP = ("first", "last", "longest", "central")
+"""Keep policies by name; `max:<column>` keeps the highest value of a column."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that determines a run but the file itself.
+
+    Args:
+        dataset: a Hub dataset's id, or "" for a file.
+        config: the Hub dataset's configuration, or "".
+        split: its split.
+        columns: columns that are compared, joined; empty for the likeliest one.
+        part: what is compared of a conversation, see `dedup.chat.part_of`.
+        threshold: Jaccard similarity from which two rows count as duplicates.
+        ngram: units in a shingle.
+        unit: "word", "character" or "turn".
+        keep: keep policy: "first", "last", "longest", "central" or "max:<column>".
+        method: "leader" or "components", see `dedup.clusters.cluster`.
+        recall: probability with which a pair at the threshold is to be found.
+        limit: rows to read at most.
+        goal: rows to end with exactly, whatever the threshold; None for all that are no duplicates.
+        pinned: rows that stay whatever they repeat.
+        seed: of the permutations.
+    """
+
+    dataset: str = ""
+    config: str = ""
+    split: str = "train"
+    columns: tuple[str, ...] = ()
+    part: str = "all"
+    threshold: float = 0.8
+    ngram: int = 3
+    unit: str = "word"
+    keep: str = "first"
+    method: str = "leader"
+    recall: float = 0.99
+    limit: int = limits.MAX_DATASET_ROWS
+    goal: int | None = None
+    pinned: tuple[int, ...] = ()
+    seed: int = 42
+
+    @property
+    def floor(self) -> float:
+        """The lowest similarity whose pairs are stored, so that the threshold can be moved down."""
+        return max(0.1, round(self.threshold - 0.25, 2))
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as the API takes it."""
+        return {**self.__dict__, "columns": list(self.columns), "pinned": list(self.pinned), "floor": self.floor}
+
+    def to_query(self) -> str:
+        """The request as the query of a URL, without the question mark; defaults are left out."""
+        default = Request()
+        values: list[tuple[str, Any]] = []
+        for name, value in self.__dict__.items():
+            if value == getattr(default, name):
+                continue
+            if isinstance(value, tuple):
+                values += [(name, item) for item in value]
+            else:
+                values.append((name, value))
+        return urlencode(values)
+
+    @classmethod
+    def from_query(cls, query: str) -> Request:
+        """The request that a URL's query describes; missing parameters take their defaults.
+
+        Raises:
+            VisitorError: as `validate`.
+        """
+        given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
+        values: dict[str, Any] = {name: items[-1] for name, items in given.items() if name in cls.__dataclass_fields__}
+        for name in ("columns", "pinned"):
+            if name in given:
+                values[name] = given[name]
+        return validate(**values)
+
+
+def validate(**values: Any) -> Request:
+    """Check a request's values, which may come as text from a form or a URL.
+
+    Raises:
+        VisitorError: naming the value that was refused.
+    """
+    values.pop("floor", None)
+    unknown = set(values) - set(Request.__dataclass_fields__)
+    if unknown:
+        raise VisitorError(f"There is no setting “{sorted(unknown)[0][:40]}”.", f"Known are: {', '.join(Request.__dataclass_fields__)}.")
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None or (value == "" and name not in ("dataset", "config")):
+            continue
+        checked[name] = value
+    for name in ("dataset", "config", "split", "keep"):
+        if name in checked:
+            checked[name] = _text(name, checked[name])
+    for name, choices in (("part", PARTS), ("unit", UNITS), ("method", METHODS)):
+        if name in checked and checked[name] not in choices:
+            raise VisitorError(f"{name} is “{str(checked[name])[:40]}”.", f"Choose one of {', '.join(choices)}.")
+    for name, low, high in (("threshold", 0.1, 1.0), ("recall", 0.5, 0.9999)):
+        if name in checked:
+            checked[name] = _number(name, checked[name], low, high)
+    for name, low, high in (("ngram", 1, 20), ("limit", 1, limits.MAX_DATASET_ROWS), ("seed", 0, 2**32 - 1), ("goal", 1, limits.MAX_DATASET_ROWS)):
+        if name in checked:
+            checked[name] = _whole(name, checked[name], low, high)
+    if "columns" in checked:
+        checked["columns"] = tuple(_text("columns", item) for item in _list(checked["columns"]))
+    if "pinned" in checked:
+        checked["pinned"] = tuple(sorted({_whole("pinned", item, 0, limits.MAX_DATASET_ROWS) for item in _list(checked["pinned"])}))
+    request = Request(**checked)
+    if request.keep not in KEEP and not request.keep.startswith("max:"):
+        raise VisitorError(f"keep is “{request.keep[:40]}”.", f"Choose one of {', '.join(KEEP)} or max:<column>.")
+    if request.unit == "turn" and request.ngram != 1:
+        request = replace(request, ngram=1)
+    if request.unit == "turn" and request.part != "turn":
+        request = replace(request, part="turn")
+    if request.part == "turn" and request.unit != "turn":
+        request = replace(request, unit="turn", ngram=1)
+    return request
+
+
+def _list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, (str, int)) else list(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise VisitorError(f"{name} is not a text.", "Write it as text.")
+    return value.strip() if name != "columns" else value
+
+
+def _number(name: str, value: Any, low: float, high: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not low <= number <= high:
+        raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a number from {low:g} to {high:g}.")
+    return round(number, 4)
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number) or not number.is_integer() or not low <= number <= high:
+        raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}.")
+    return int(number)

@@ -1,0 +1,139 @@
+"""Exact Jaccard similarity: of candidate pairs, and of a sample against every row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dedup.shingles import Shingles, sets
+
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+
+PAIRS_AT_ONCE = 200_000
+
+
+def jaccard_of_pairs(matrix: Any, pairs: Int64) -> Float64:
+    """Exact Jaccard similarity |A ∩ B| / |A ∪ B| of each pair of rows.
+
+    Args:
+        matrix: scipy CSR of 0 and 1, rows × shingles.
+        pairs: int64 of shape (pairs, 2), row numbers of the matrix.
+    """
+    sizes = np.diff(matrix.indptr)
+    result = np.zeros(len(pairs))
+    for begin in range(0, len(pairs), PAIRS_AT_ONCE):
+        first, second = pairs[begin : begin + PAIRS_AT_ONCE].T
+        shared = np.asarray(matrix[first].multiply(matrix[second]).sum(axis=1)).ravel()
+        together = sizes[first] + sizes[second] - shared
+        result[begin : begin + len(first)] = np.divide(shared, together, out=np.zeros(len(first)), where=together > 0)
+    return result
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of rows with their similarity, first < second."""
+
+    first: Int64
+    second: Int64
+    jaccard: Float64
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def all_pairs(rows: Any, others: Any, floor: float, first_row: int = 0) -> Pairs:
+    """Every pair (row of `rows`, row of `others`) with a Jaccard similarity of at least `floor`, by a sparse product.
+
+    Args:
+        rows, others: scipy CSR of 0 and 1 over the same shingles.
+        floor: above 0.
+        first_row: added to the second member's number, for `others` that are a part of a whole.
+    """
+    product = (rows @ others.T).tocoo()
+    sizes, other_sizes = np.diff(rows.indptr), np.diff(others.indptr)
+    similarity = product.data / (sizes[product.row] + other_sizes[product.col] - product.data)
+    keep = similarity >= floor
+    return Pairs(product.row[keep].astype(np.int64), product.col[keep].astype(np.int64) + first_row, similarity[keep])
+
+
+class Sample:
+    """Rows that are compared with all others by brute force, to measure the recall of the bands.
+
+    Args:
+        parts: the sampled rows' shingles.
+    """
+
+    def __init__(self, parts: list[Shingles]) -> None:
+        hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
+        self.vocabulary = np.unique(hashes)
+        self.matrix = self._matrix(parts)
+        self.sizes = np.diff(self.matrix.indptr)
+
+    def _matrix(self, parts: list[Shingles]) -> Any:
+        from scipy.sparse import csr_matrix
+
+        hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
+        counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, dtype=np.int64)
+        columns = np.minimum(np.searchsorted(self.vocabulary, hashes), max(0, len(self.vocabulary) - 1))
+        known = self.vocabulary[columns] == hashes if len(self.vocabulary) else np.zeros(len(hashes), dtype=bool)
+        rows = np.repeat(np.arange(len(counts)), counts)[known]
+        matrix = csr_matrix((np.ones(len(rows), dtype=np.int32), (rows, columns[known])), shape=(len(counts), max(1, len(self.vocabulary))))
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        return matrix
+
+    def against(self, part: Shingles, first_row: int, floor: float) -> Pairs:
+        """Pairs (place in the sample, row) of at least `floor`, for rows `first_row` onwards."""
+        others = self._matrix([part])
+        product = (self.matrix @ others.T).tocoo()
+        sizes = distinct_counts(part)
+        similarity = product.data / (self.sizes[product.row] + sizes[product.col] - product.data)
+        keep = similarity >= floor
+        return Pairs(product.row[keep].astype(np.int64), product.col[keep].astype(np.int64) + first_row, similarity[keep])
+
+
+def distinct_counts(part: Shingles) -> Int64:
+    """Distinct shingles of each row."""
+    counts = part.counts
+    rows = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((part.hashes, rows))
+    hashes, rows = part.hashes[order], rows[order]
+    new = np.ones(len(hashes), dtype=bool)
+    new[1:] = (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])
+    return np.bincount(rows[new], minlength=len(counts)).astype(np.int64)
+
+
+def recall_interval(found: int, missed: Int64, chance: float) -> tuple[float, float, float]:
+    """Recall of the bands and its 95 % interval, where brute force on a sample of rows shows a part of what they missed.
+
+    The pairs that the bands found are all known; those they missed are estimated by Horvitz and Thompson (1952): each
+    is seen with probability `chance`. Missed pairs come in clusters, so the count behind the interval (Poisson, after
+    Garwood 1936) is the effective number of clusters.
+
+    Args:
+        found: pairs that the bands found, in the whole dataset.
+        missed: per cluster, the missed pairs that the sample shows.
+        chance: that the sample shows a given missed pair, above 0.
+
+    Returns:
+        Recall, lower and upper end.
+    """
+    from scipy.stats import chi2
+
+    total = int(missed.sum())
+    weight = float((missed**2).sum() / total) if total else 1.0
+    count = total / weight
+    low = weight * (chi2.ppf(0.025, 2 * count) / 2 if count else 0.0) / chance
+    high = weight * (chi2.ppf(0.975, 2 * count + 2) / 2) / chance
+    return found / (found + total / chance), found / (found + high), found / (found + low)
+
+
+def similarities_within(parts: list[Shingles]) -> Float64:
+    """Similarities of all pairs of the sampled rows that share a shingle, for the plan."""
+    matrix = sets(parts)
+    pairs = all_pairs(matrix, matrix, 1e-9)
+    return pairs.jaccard[pairs.first < pairs.second]

@@ -1,0 +1,378 @@
+"""The engine against exact all-pairs Jaccard, brute force and itself in other orders."""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import regex
+from scipy.sparse import csr_matrix
+
+from dedup import clusters, engine, minhash
+from dedup.engine import Result, deduplicate
+from dedup.minhash import choose_bands, s_curve
+from dedup.outcome import api_json, outcome, to_json
+from dedup.read import Dataset
+from dedup.request import validate
+from dedup.shingles import sets, shingle, to_arrow
+from dedup.verify import Pairs, recall_interval
+from shared.errors import VisitorError
+from tests.dedup.corpus import documents
+
+
+def dataset(texts: list[str]) -> Dataset:
+    """Texts as a one-column dataset."""
+    return Dataset("test.json", "json", len(texts), ("text",), table=[{"text": text} for text in texts])
+
+
+def run(texts: list[str], checkpoints: Path | None = None, **settings: Any) -> Result:
+    """The finished run."""
+    *_, result = deduplicate(dataset(texts), validate(**settings), checkpoints)
+    assert isinstance(result, Result)
+    return result
+
+
+def reference_shingles(text: str, ngram: int, unit: str = "word") -> set[tuple[str, ...]]:
+    """Shingles in plain Python, with the `regex` library's Unicode classes."""
+    normal = unicodedata.normalize("NFKC", text).lower()
+    if unit == "character":
+        units = list(" ".join(normal.split()))
+    else:
+        alone = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+        units = regex.findall(rf"{alone}|(?:(?!{alone})[\p{{L}}\p{{N}}\p{{M}}_])+", normal)
+    if not units:
+        return set()
+    return {tuple(units[start : start + ngram]) for start in range(max(1, len(units) - ngram + 1))}
+
+
+def exact_pairs(texts: list[str], ngram: int, floor: float) -> dict[tuple[int, int], float]:
+    """All pairs of texts with a similarity of at least `floor`, from Python shingles and a sparse product."""
+    vocabulary: dict[tuple[str, ...], int] = {}
+    rows, columns = [], []
+    for row, text in enumerate(texts):
+        for item in reference_shingles(text, ngram):
+            rows.append(row)
+            columns.append(vocabulary.setdefault(item, len(vocabulary)))
+    matrix = csr_matrix((np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=(len(texts), len(vocabulary)))
+    sizes = np.diff(matrix.indptr)
+    pairs = {}
+    for begin in range(0, len(texts), 2_000):
+        product = (matrix[begin : begin + 2_000] @ matrix.T).tocoo()
+        first, second = product.row + begin, product.col
+        jaccard = product.data / (sizes[first] + sizes[second] - product.data)
+        keep = (first < second) & (jaccard >= floor)
+        pairs.update(dict(zip(zip(first[keep].tolist(), second[keep].tolist(), strict=True), jaccard[keep].tolist(), strict=True)))
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return list(documents(20_000))
+
+
+@pytest.fixture(scope="module")
+def truth(texts: list[str]) -> dict[tuple[int, int], float]:
+    return exact_pairs(texts, 3, 0.5)
+
+
+def row_pairs(result: Result, floor: float) -> dict[tuple[int, int], float]:
+    """The run's pairs as pairs of rows, copies included."""
+    pairs = {}
+    for rows in result.nodes:
+        ordered = sorted(rows.tolist())
+        pairs.update({(a, b): 1.0 for place, a in enumerate(ordered) for b in ordered[place + 1 :]})
+    edges = result.edges
+    for first, second, jaccard in zip(edges.first.tolist(), edges.second.tolist(), edges.jaccard.tolist(), strict=True):
+        if jaccard >= floor:
+            pairs.update({(min(a, b), max(a, b)): jaccard for a in result.nodes[first].tolist() for b in result.nodes[second].tolist()})
+    return pairs
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8, 0.9])
+def test_precision_is_one_and_recall_is_as_planned(texts, truth, threshold):
+    result = run(texts, threshold=threshold, recall=0.99)
+    found = row_pairs(result, threshold)
+    for pair, jaccard in found.items():
+        assert pair in truth, (pair, jaccard)
+        assert jaccard == pytest.approx(truth[pair], abs=1e-9)
+    heads = {int(rows.min()) for rows in result.nodes}  # copies are certain; recall is that of pairs of different texts
+    real = {pair for pair, jaccard in truth.items() if jaccard >= threshold and set(pair) <= heads}
+    assert len(real) > 200
+    hits = len(real & set(found))
+    assert hits / len(real) >= 0.99
+    low, high = result.recall.interval
+    assert result.recall.true_pairs > 30
+    assert low <= hits / len(real) <= high
+
+
+@pytest.mark.parametrize("num_bands,rows_per_band", [(4, 32), (8, 16)])
+def test_the_recall_test_sees_rensas_default_bands(texts, truth, monkeypatch, num_bands, rows_per_band):
+    """The bug of the anchor: default bands lose most pairs, and the run says so itself."""
+    plan = minhash.Plan(128, num_bands, rows_per_band, 0.1, None, 0, 0)
+    monkeypatch.setattr(engine, "make_plan", lambda *_: plan)
+    result = run(texts, threshold=0.8)
+    assert result.recall.value is not None and result.recall.value < 0.95
+    heads = {int(rows.min()) for rows in result.nodes}
+    real = {pair for pair, jaccard in truth.items() if jaccard >= 0.8 and set(pair) <= heads}
+    assert len(real & set(row_pairs(result, 0.8))) / len(real) < 0.95
+    low, high = result.recall.interval
+    extra = result.recall.true_pairs - result.recall.found  # the sample's own finds are in the result, not in the recall
+    assert low <= (len(real & set(row_pairs(result, 0.8))) - extra) / len(real) <= high
+
+
+def kept_texts(texts: list[str], result: Result) -> list[str]:
+    return sorted(texts[row] for row in outcome(result).kept)
+
+
+def pair_texts(texts: list[str], result: Result) -> set[frozenset[str]]:
+    strong = result.edges.jaccard >= result.request.threshold
+    heads = [texts[rows[0]] for rows in result.nodes]
+    return {frozenset((heads[a], heads[b])) for a, b in zip(result.edges.first[strong], result.edges.second[strong], strict=True)}
+
+
+def test_order_repetition_resumption_and_threads_change_nothing(tmp_path, monkeypatch):
+    texts = sorted(set(documents(3_000)))
+    settings: dict[str, Any] = {"threshold": 0.7, "keep": "longest"}
+    first = run(texts, **settings)
+    shuffled = list(texts)
+    random.Random(3).shuffle(shuffled)
+    second = run(shuffled, **settings)
+    assert pair_texts(texts, first) == pair_texts(shuffled, second)
+    assert len(outcome(first).kept) == len(outcome(second).kept)
+    again = run(texts, **settings)
+    assert api_json(again, outcome(again))["removed_rows"] == api_json(first, outcome(first))["removed_rows"]
+    twice = run(texts * 2, **settings)
+    assert outcome(twice).kept == outcome(first).kept
+    once_more = run([texts[row] for row in outcome(first).kept], **settings)
+    assert len(outcome(once_more).kept) == len(outcome(first).kept), "what is left holds no duplicates"
+    monkeypatch.setattr(engine.os, "cpu_count", lambda: 7)
+    threaded = run(texts, **settings)
+    assert api_json(threaded, outcome(threaded))["removed_rows"] == api_json(first, outcome(first))["removed_rows"]
+
+
+def test_an_interrupted_run_goes_on_from_its_signatures(tmp_path, monkeypatch):
+    texts = list(documents(3_000))
+    monkeypatch.setattr(engine, "BLOCK", 1_000)
+    whole = run(texts, threshold=0.7)
+    steps = deduplicate(dataset(texts), validate(threshold=0.7), tmp_path)
+    for step in steps:
+        if getattr(step, "stage", "") == "sign" and step.value > 2_000:
+            break
+    steps.close()
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+    signed: list[int] = []
+    real = engine.band_keys
+    monkeypatch.setattr(engine, "band_keys", lambda part, *rest: signed.append(len(part)) or real(part, *rest))
+    resumed = run(texts, tmp_path, threshold=0.7)
+    assert sum(signed) == 1_000, "two blocks of three were stored"
+    assert api_json(resumed, outcome(resumed))["removed_rows"] == api_json(whole, outcome(whole))["removed_rows"]
+    assert not list(tmp_path.glob("*.npz")), "a finished run leaves no checkpoint"
+
+
+def test_a_damaged_checkpoint_is_computed_again(tmp_path, monkeypatch):
+    texts = list(documents(2_000))
+    monkeypatch.setattr(engine, "BLOCK", 1_000)
+    steps = deduplicate(dataset(texts), validate(threshold=0.7), tmp_path)
+    for step in steps:
+        if getattr(step, "stage", "") == "sign" and step.value > 1_000:
+            break
+    steps.close()
+    (stored,) = tmp_path.glob("*.npz")
+    stored.write_bytes(stored.read_bytes()[:200])
+    assert outcome(run(texts, tmp_path, threshold=0.7)).kept == outcome(run(texts, threshold=0.7)).kept
+
+
+def brute_force(similar: np.ndarray, ranks: np.ndarray, threshold: float, method: str, pinned: list[int]) -> set[int]:
+    """Kept nodes, the slow way."""
+    count = len(ranks)
+    order = sorted(range(count), key=lambda node: (node not in pinned, ranks[node]))
+    kept: list[int] = []
+    if method == "leader":
+        for node in order:
+            if node in pinned or not any(similar[node, other] >= threshold for other in kept):
+                kept.append(node)
+        return set(kept)
+    seen: set[int] = set()
+    for node in order:
+        if node in seen:
+            continue
+        component, waiting = {node}, [node]
+        while waiting:
+            here = waiting.pop()
+            for other in range(count):
+                if other not in component and similar[here, other] >= threshold:
+                    component.add(other)
+                    waiting.append(other)
+        seen |= component
+        own = [member for member in component if member in pinned]
+        kept += own or [node]
+    return set(kept)
+
+
+@pytest.mark.parametrize("method", clusters.METHODS)
+def test_clustering_equals_brute_force(method):
+    rng = np.random.default_rng(7)
+    for case in range(150):
+        count = int(rng.integers(1, 14))
+        similar = np.zeros((count, count))
+        upper = np.triu_indices(count, 1)
+        values = rng.choice([0, 0, 0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], len(upper[0]))
+        similar[upper] = values
+        similar += similar.T
+        edges = Pairs(*(side[values > 0].astype(np.int64) for side in upper), values[values > 0])
+        ranks = rng.permutation(count)
+        pinned = sorted(rng.choice(count, rng.integers(0, min(3, count + 1)), replace=False).tolist())
+        threshold = float(rng.choice([0.5, 0.65, 0.8, 1.0]))
+        result = clusters.cluster(edges, ranks, threshold, method, pinned)
+        assert set(np.flatnonzero(~result.removed).tolist()) == brute_force(similar, ranks, threshold, method, pinned), case
+        for node in np.flatnonzero(result.removed):
+            keeper = result.keeper[node]
+            assert not result.removed[keeper]
+            if method == "leader":
+                best = max(similar[node, other] for other in np.flatnonzero(~result.removed))
+                assert similar[node, keeper] == best == result.jaccard[node] >= threshold
+
+
+def test_leaders_are_monotone_where_they_must_be(texts):
+    """Components only ever join when the threshold falls."""
+    result = run(texts[:4_000], threshold=0.8, method="components")
+    kept = [row[1] for row in to_json(result, outcome(result))["curve"]]
+    assert kept == sorted(kept)
+
+
+def test_every_removed_row_names_a_kept_row_that_is_similar(texts):
+    result = run(texts[:5_000], threshold=0.7)
+    decided = outcome(result)
+    kept = set(decided.kept)
+    assert len(decided.kept) + len(decided.removed) == 5_000
+    for item in decided.removed:
+        assert item.keeper in kept
+        own, other = reference_shingles(texts[item.row], 3), reference_shingles(texts[item.keeper], 3)
+        assert len(own & other) / len(own | other) == pytest.approx(item.jaccard)
+        assert item.jaccard >= 0.7
+
+
+def test_goal_ends_with_exactly_that_many_rows(texts):
+    result = run(texts[:3_000], threshold=0.6, goal=2_900)
+    decided = outcome(result)
+    assert len(decided.kept) == 2_900
+    with pytest.raises(VisitorError, match="is the fewest"):
+        outcome(run(texts[:3_000], threshold=0.9, goal=5))
+    with pytest.raises(VisitorError, match="cannot be kept"):
+        outcome(run(["a b c", "a b c"], goal=2))
+
+
+@pytest.mark.parametrize("keep,kept", [("first", 0), ("last", 3), ("longest", 2), ("central", 1), ("max:score", 3)])
+def test_keep_policies(keep, kept):
+    body = " ".join(f"w{number}" for number in range(40))
+    rows = [
+        {"text": body + " a b c d e f", "score": "1"},
+        {"text": body, "score": "nan"},
+        {"text": body + " a lot more is here", "score": ""},
+        {"text": body + " x y", "score": "7.5"},
+    ]
+    data = Dataset("x.json", "json", 4, ("text", "score"), table=rows)
+    *_, result = deduplicate(data, validate(columns=["text"], threshold=0.6, keep=keep))
+    if keep == "longest":
+        assert len(rows[0]["text"]) < len(rows[2]["text"])
+    assert outcome(result).kept == [kept]
+    pinned = outcome(result, pinned=(1,))
+    assert 1 in pinned.kept
+    assert outcome(result).kept == [kept], "a pin leaves no trace when it is undone"
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+@pytest.mark.parametrize("ngram", [1, 2, 3, 5])
+def test_shingles_equal_plain_python(unit, ngram):
+    texts = [
+        "", "   ", "one", "one two", "Straße und STRASSE", "ﬁne ﬁgures ①②", "x_1 + y-2 = z", "日本語のテキストです", "สวัสดีชาวโลก",
+        "مرحبا بالعالم", "नमस्ते दुनिया", "emoji 🎉🎉 party 🎉", "tabs\tand\nnew\r\nlines", "café cafe\u0301", "a" * 500,
+        "\u200fright\u200eleft", "NUL\x00byte", *documents(500),
+    ]  # fmt: skip
+    result = shingle(to_arrow(texts), ngram, unit)
+    matrix = sets([result])
+    for row, text in enumerate(texts):
+        assert matrix[row].nnz == len(reference_shingles(text, ngram, unit)), text[:60]
+    pairs = [(5, 6), (8, 9), (13, 13), (19, 20), (30, 40), (100, 200)]
+    for a, b in pairs:
+        own, other = reference_shingles(texts[a], ngram, unit), reference_shingles(texts[b], ngram, unit)
+        assert matrix[a].multiply(matrix[b]).sum() == len(own & other)
+
+
+def test_copies_are_rows_with_the_same_words_in_the_same_order():
+    result = run(["Hello,  World", "hello world!", "world hello", "hello world again", "", "  ", "!!!"], threshold=1.0, ngram=1)
+    assert [rows.tolist() for rows in result.nodes] == [[0, 1], [2], [3]]
+    assert result.without_text == 3
+    decided = outcome(result)
+    assert decided.kept == [0, 3, 4, 5, 6], "the set of words is the same, so row 2 is a duplicate at ngram 1"
+    assert [(item.row, item.keeper, item.copy) for item in decided.removed] == [(1, 0, True), (2, 0, False)]
+
+
+def test_a_chain_is_warned_of():
+    words = [f"w{number}" for number in range(120)]
+    texts = [" ".join(words[start : start + 60]) for start in (0, 12, 24)]
+    result = run(texts, threshold=0.6, method="components")
+    decided = outcome(result)
+    assert decided.kept == [0]
+    assert decided.chains == 1
+    assert {item.row: round(item.jaccard, 3) for item in decided.removed} == {1: round(46 / 70, 3), 2: round(34 / 82, 3)}
+    assert any("A ~ B ~ C" in warning for warning in to_json(result, decided)["warnings"])
+    assert outcome(run(texts, threshold=0.6, method="leader")).kept == [0, 2]
+
+
+def test_the_plan_reaches_its_recall_or_says_that_it_cannot():
+    for threshold in (0.3, 0.5, 0.7, 0.8, 0.95, 1.0):
+        for recall in (0.9, 0.99, 0.999):
+            plan = choose_bands(threshold, recall, 10_000)
+            assert plan.num_perm == plan.num_bands * plan.rows_per_band
+            assert plan.expected_recall == pytest.approx(s_curve(threshold, plan.num_bands, plan.rows_per_band))
+            assert plan.expected_recall >= recall
+    hard = choose_bands(0.1, 0.9999, 10_000)
+    assert hard.recall_met is (hard.expected_recall >= 0.9999)
+
+
+def test_the_s_curve_is_what_rensa_does():
+    """The share of pairs that rensa's signatures bring into one bucket, against the formula."""
+    rng = np.random.default_rng(0)
+    shared, own = 70, 15  # Jaccard .7
+    from dedup.shingles import Shingles
+
+    pairs = 3_000
+    hashes = []
+    for _ in range(pairs):
+        common = rng.integers(0, 2**63, shared, dtype=np.uint64)
+        hashes += [np.concatenate([common, rng.integers(0, 2**63, own, dtype=np.uint64)]) for _ in range(2)]
+    offsets = np.arange(0, 2 * pairs + 1) * (shared + own)
+    part = Shingles(np.concatenate(hashes), offsets, np.zeros((2 * pairs, 2), dtype=np.uint64))
+    plan = choose_bands(0.8, 0.9, 1_000)
+    keys = minhash.band_keys(part, plan, 42)
+    hit = (keys[:, 0::2] == keys[:, 1::2]).any(axis=0).mean()
+    expected = s_curve(0.7, plan.num_bands, plan.rows_per_band)
+    assert abs(hit - expected) < 4 * np.sqrt(expected * (1 - expected) / pairs) + 0.02
+
+
+def test_the_recall_interval_covers_the_truth():
+    """Sampling missed pairs with a known chance: the interval holds the true recall about as often as it says."""
+    rng = np.random.default_rng(1)
+    for missed, size in ((0, 1), (5, 1), (60, 1), (60, 6)):
+        covered = 0
+        for _ in range(400):
+            seen = rng.binomial(1, 0.3, missed // size) * size
+            value, low, high = recall_interval(900, seen, 0.3)
+            assert low <= value <= high
+            covered += low <= 900 / (900 + missed) <= high
+        assert covered / 400 >= 0.93, (missed, size)
+
+
+def test_ten_thousand_rows_that_differ_in_a_number():
+    """Large buckets are thinned, not squared."""
+    body = " ".join(f"w{number}" for number in range(60))
+    texts = [f"{body} {number}" for number in range(10_000)]
+    result = run(texts, threshold=0.8)
+    assert len(result.edges) < 400_000
+    assert outcome(result).kept == [0]
+    assert result.thinned > 0 and any("too large" in warning for warning in to_json(result, outcome(result))["warnings"])
