@@ -7,6 +7,10 @@ import html
 import inspect
 import logging
 import os
+import secrets
+import shutil
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -181,16 +185,17 @@ def for_api(function: Callable[..., Any]) -> Callable[..., Any]:
 PANEL = Path(__file__).parent / "panel"
 
 
-def panel_value(title: str, code: str, query: str, *, live: bool = True) -> dict[str, Any]:
+def panel_value(title: str, code: dict[str, str], query: str, *, live: bool = True) -> dict[str, Any]:
     """What the panel below a figure shows.
 
     Args:
         title: of the Space.
-        code: Python that reproduces the figure.
-        query: of the permalink, without the question mark.
+        code: programs that reproduce the figure, by what each is.
+        query: of the permalink, without the question mark; "" where the figure has none.
         live: whether the visitor made this figure; then the page's own address takes the query.
     """
-    return {"title": title, "code": code, "query": query, "live": live, "gradio": gr.__version__}
+    listings = [{"label": label, "text": text} for label, text in code.items()]
+    return {"title": title, "code": listings, "query": query, "live": live, "gradio": gr.__version__}
 
 
 def panel(value: dict[str, Any]) -> Figure:
@@ -205,6 +210,27 @@ def about(card: Path) -> None:
     text = card.read_text(encoding="utf-8").split("\n---\n", 1)[1]
     with gr.Accordion("About", open=False):
         gr.HTML(MarkdownIt("commonmark", {"html": False}).enable("table").render(text), elem_classes="about", padding=True)
+
+
+RESULT_SECONDS = 7200
+"""How long a result's files can be downloaded."""
+
+
+def upload_folder() -> Path:
+    """Where Gradio puts uploads, and the only folder that it serves to whoever knows a file's path."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()
+
+
+def result_folder() -> Path:
+    """A new folder with an unguessable name for one result's files; folders of earlier results go after two hours."""
+    root = upload_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    for folder in root.glob("result-*"):
+        if time.time() - folder.stat().st_mtime > RESULT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+    folder = root / f"result-{secrets.token_urlsafe(24)}"
+    folder.mkdir()
+    return folder
 
 
 def queue(demo: gr.Blocks) -> gr.Blocks:

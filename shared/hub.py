@@ -160,3 +160,44 @@ def _check_access(model_id: str) -> None:
         auth_check(model_id)
     except GatedRepoError:
         raise _gated(model_id) from None
+
+
+def push(repository: str, kind: str, files: dict[str, Path], card: str, token: str | None) -> str:
+    """Create a repository where it does not exist and commit files to it, all in one commit.
+
+    Args:
+        repository: owner/name.
+        kind: "model", "dataset" or "space".
+        files: path in the repository and file on this machine.
+        card: the README's text.
+        token: the visitor's; it goes to the Hub alone.
+
+    Returns:
+        The repository's URL.
+
+    Raises:
+        VisitorError: malformed name, no token, no permission, or the Hub did not answer.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    check_id(repository)
+    if "/" not in repository:
+        raise VisitorError(f"“{repository}” has no owner.", "Write it as owner/name.")
+    if not token:
+        raise VisitorError("You are not signed in to the Hub.", "Sign in, or run `hf auth login` where the demo runs.")
+    if not reachable():
+        raise VisitorError("The Hub cannot be reached from here.", "Download the files instead.")
+    operations = [CommitOperationAdd("README.md", card.encode("utf-8")), *(CommitOperationAdd(name, path) for name, path in files.items())]
+    api = HfApi(token=token)
+    try:
+        api.create_repo(repository, repo_type=kind, exist_ok=True)
+        api.create_commit(repository, operations, commit_message=f"Add {', '.join(files)}", repo_type=kind)
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        if status in (401, 403):
+            raise VisitorError(f"The Hub refused to write to {repository}.", "Use a token that may write there.") from None
+        raise VisitorError(f"The Hub did not take the files (status {status}).", "Try again in a minute.") from None
+    except OSError as error:
+        raise VisitorError(f"The upload broke off ({type(error).__name__}).", "Try again in a minute.") from None
+    return f"{api.endpoint}/{'' if kind == 'model' else kind + 's/'}{repository}"

@@ -41,3 +41,9 @@ MAX_DATASET_ROWS = 1_000_000
 
 MAX_FILE_BYTES = 500_000_000
 """Largest dataset file, in bytes."""
+
+MAX_CONTAMINATION_ROWS = 200_000
+"""Rows of all splits together that one contamination report compares."""
+
+MAX_UPLOADS = 6
+"""Files that one contamination report takes."""

@@ -121,6 +121,9 @@ def build() -> FastAPI:
 
     for name in names():
         module = load_app(name)
+        # Gradio checks the paths that a request names only in an app that "has launched"; a mounted one never says so,
+        # and would read any file of the server for whoever asks.
+        module.demo.has_launched = True
         app = gr.mount_gradio_app(
             app,
             frame.queue(module.demo),

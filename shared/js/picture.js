@@ -39,7 +39,8 @@ export function pictureAsSvg(element) {
   const title = root.querySelector(".figure-title")?.textContent ?? "";
   const provenance = root.querySelector(".provenance")?.textContent ?? "";
   const caption = root.querySelector(".panel:not([hidden]) .picture-caption")?.textContent ?? "";
-  const fullWidth = Math.max(width + 2 * MARGIN, 420);
+  const words = Math.max(6.4 * caption.length, 5.9 * provenance.length); // about as wide as they are drawn below
+  const fullWidth = Math.ceil(Math.max(width + 2 * MARGIN, 420, Math.min(1200, words + 2 * MARGIN)));
   const fullHeight = height + HEADING + 24 + (caption ? 18 : 0);
   const sans = "font-family:system-ui,sans-serif";
   const line = (x, y, style, text) => s("text", { x, y, style: `${sans};${style}` }, text);

@@ -24,7 +24,7 @@ function copyable(label, text) {
 
 /**
  * @param {HTMLElement} element
- * @param {{title: string, code: string, query: string, live: boolean, gradio: string}} data
+ * @param {{title: string, code: {label: string, text: string}[], query: string, live: boolean, gradio: string}} data
  */
 export function render(element, data) {
   if (!data) {
@@ -33,8 +33,8 @@ export function render(element, data) {
   }
   const open = [...element.querySelectorAll("details")].map((fold) => fold.open);
   const base = location.origin + location.pathname;
-  const url = `${base}?${data.query}`;
-  if (data.live) history.replaceState(null, "", `?${data.query}`);
+  const url = data.query ? `${base}?${data.query}` : base;
+  if (data.live && data.query) history.replaceState(null, "", `?${data.query}`);
   const attribute = (text) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
   const frame = `<iframe src="${attribute(url)}" title="${attribute(data.title)}" width="100%" height="900" style="border:0" loading="lazy"></iframe>`;
   const component = `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/${data.gradio}/gradio.js"></` +
@@ -45,10 +45,12 @@ export function render(element, data) {
     return node;
   };
   element.replaceChildren(h("div", { class: "share-panel" },
-    fold("Code", 0, false, copyable("The same run with transformers alone", data.code)),
+    fold("Code", 0, false, ...data.code.map(({ label, text }) => copyable(label, text))),
     fold("Share and embed", 1, false,
-      h("p", {}, "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."),
-      copyable("Permalink", url),
+      h("p", {}, data.query
+        ? "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."
+        : "A file of your own has no link. For a figure that works anywhere, also offline, press HTML above the picture."),
+      data.query ? copyable("Permalink", url) : "",
       copyable("An iframe for a blog post", frame),
       copyable("A web component, which opens the demo with its defaults", component))));
 }

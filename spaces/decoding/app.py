@@ -123,7 +123,7 @@ def panel_of(result: dict[str, Any]) -> dict[str, Any]:
     """What stands below a finished figure: its code and its link."""
     request = validate(**result["request"])
     listing = code(request, result["provenance"].get("revision", "main"))
-    return frame.panel_value(TITLE, listing, request.to_query(), live=not result.get("example"))
+    return frame.panel_value(TITLE, {"The same run with transformers alone": listing}, request.to_query(), live=not result.get("example"))
 
 
 def shown(result: dict[str, Any]) -> tuple[Any, Any, Any]:

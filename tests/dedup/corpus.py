@@ -17,7 +17,10 @@ def documents(count: int, seed: int = 0) -> tuple[str, ...]:
 
     Blocks are what blank lines part in the sources of the standard library and of transformers, torch and gradio.
     """
-    folders = [Path(sysconfig.get_paths()["stdlib"]), *(Path(sysconfig.get_paths()["purelib"]) / name for name in ("transformers", "gradio", "torch"))]
+    folders = [
+        Path(sysconfig.get_paths()["stdlib"]),
+        *(Path(sysconfig.get_paths()["purelib"]) / name for name in ("transformers", "gradio", "torch")),
+    ]
     blocks: list[str] = []
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):

@@ -1,18 +1,21 @@
-"""A small Hub on loopback that the real huggingface_hub client talks to: model info, file metadata and files."""
+"""A small Hub on loopback that the real huggingface_hub client talks to: metadata and files of models and datasets, uploads."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
+from base64 import b64decode
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 
 @dataclass
 class Repo:
-    """One model repository: its files and how it answers."""
+    """One repository, of a model or (under the key `datasets/owner/name`) of a dataset: its files and how it answers."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     gated: Any = False
@@ -25,7 +28,7 @@ class Repo:
 class HubServer:
     """Serves `repos` on loopback until `stop` is called; `requests` lists what was asked."""
 
-    def __init__(self, repos: dict[str, Repo]) -> None:
+    def __init__(self, repos: dict[str, Repo]) -> None:  # noqa: C901  the handler lives in it
         self.requests: list[str] = []
         hub = self
 
@@ -38,6 +41,41 @@ class HubServer:
 
             def do_GET(self) -> None:
                 self.answer(body=True)
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                self.post(self.path.split("?")[0], self.rfile.read(length))
+
+            def post(self, path: str, content: bytes) -> None:
+                """Uploads: create a repository, say how to send each file, take a commit; and metadata of named paths."""
+                hub.requests.append(path)
+                if self.headers.get("Authorization") == "Bearer refused":
+                    return self.send(403, b"{}", {}, True)
+                if path == "/api/validate-yaml":
+                    return self.send_json({"errors": [], "warnings": []})
+                if path == "/api/repos/create":
+                    asked = json.loads(content)
+                    key = {"dataset": "datasets/", "space": "spaces/"}.get(asked.get("type"), "") + hub.full_name(asked)
+                    repos.setdefault(key, Repo())
+                    return self.send_json({"url": f"{hub.url}/{key}", "id": hub.full_name(asked)})
+                kind, name, rest = split_path(path.removeprefix("/api/"))
+                repo = repos[kind + name]
+                if rest.startswith("preupload"):
+                    files = [
+                        {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in json.loads(content)["files"]
+                    ]
+                    return self.send_json({"files": files})
+                if rest.startswith("paths-info"):
+                    wanted = json.loads(content)["paths"] if content.startswith(b"{") else parse_qs(content.decode())["paths"]
+                    return self.send_json([entry(path, repo.files[path]) for path in wanted if path in repo.files])
+                for line in content.splitlines():
+                    item = json.loads(line)
+                    if item["key"] == "file":
+                        repo.files[item["value"]["path"]] = b64decode(item["value"]["content"])
+                return self.send_json({"commitUrl": f"{hub.url}/{kind}{name}/commit/{repo.sha}", "commitOid": repo.sha, "success": True})
+
+            def send_json(self, value: Any, body: bool = True) -> None:
+                self.send(200, json.dumps(value).encode(), {"Content-Type": "application/json"}, body)
 
             def send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
                 self.send_response(status)
@@ -52,34 +90,70 @@ class HubServer:
                 hub.requests.append(path)
                 if path == "/":
                     return self.send(200, b"hub", {}, body)
-                api = path.startswith("/api/models/")
-                parts = path.removeprefix("/api/models/" if api else "/").split("/")
-                repo = repos.get("/".join(parts[:2]))
+                if path == "/api/whoami-v2":
+                    return self.send_json({"type": "user", "name": "tester", "orgs": []}, body)
+                api = path.startswith("/api/")
+                kind, name, rest = split_path(path.removeprefix("/api/" if api else "/"))
+                repo = repos.get(kind + name)
                 if repo is None:
                     return self.send(401, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
                 if repo.refuse:
                     status, code = repo.refuse
                     return self.send(status, b"{}", {"X-Error-Code": code} if code else {}, body)
-                if api and "tree" in parts:
-                    tree = [{"type": "file", "path": f, "size": len(c), "oid": hashlib.sha1(c).hexdigest()} for f, c in repo.files.items()]
-                    return self.send(200, json.dumps(tree).encode(), {"Content-Type": "application/json"}, body)
+                if api and rest.startswith("tree/"):
+                    return self.send_json(tree(repo, "/".join(rest.split("/")[2:]), "recursive=true" in self.path.lower()), body)
                 if api:
-                    return self.send(200, json.dumps(info("/".join(parts[:2]), repo)).encode(), {"Content-Type": "application/json"}, body)
-                name = "/".join(parts[4:])
-                if name not in repo.files:
+                    return self.send_json(info(name, repo), body)
+                file = "/".join(rest.split("/")[2:])
+                if file not in repo.files:
                     return self.send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repo.sha}, body)
-                content = repo.files[name]
-                etag = hashlib.sha1(content).hexdigest()
-                return self.send(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": repo.sha}, body)
+                content = repo.files[file]
+                headers = {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": repo.sha, "Accept-Ranges": "bytes"}
+                if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or ""):
+                    first, last = int(wanted[1]), int(wanted[2] or len(content) - 1)
+                    headers["Content-Range"] = f"bytes {first}-{min(last, len(content) - 1)}/{len(content)}"
+                    return self.send(206, content[first : last + 1], headers, body)
+                return self.send(200, content, headers, body)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    @staticmethod
+    def full_name(asked: dict[str, Any]) -> str:
+        """owner/name of a repository to create."""
+        return f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+
     def stop(self) -> None:
         """Close the server."""
         self.server.shutdown()
         self.server.server_close()
+
+
+def split_path(path: str) -> tuple[str, str, str]:
+    """The repository's kind ("", "datasets/" or "spaces/"), its owner/name and the rest of a path."""
+    parts = path.split("/")
+    kind = ""
+    if parts[0] in ("models", "datasets", "spaces"):
+        kind = "" if parts[0] == "models" else parts[0] + "/"
+        parts = parts[1:]
+    return kind, "/".join(parts[:2]), "/".join(parts[2:])
+
+
+def entry(path: str, content: bytes) -> dict[str, Any]:
+    """A file in a tree."""
+    return {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+
+
+def tree(repo: Repo, folder: str, recursive: bool) -> list[dict[str, Any]]:
+    """The files below a folder, or its own files and folders."""
+    inside = {path: content for path, content in repo.files.items() if not folder or path.startswith(folder + "/")}
+    if recursive:
+        return [entry(path, content) for path, content in inside.items()]
+    depth = folder.count("/") + 1 if folder else 0
+    folders = {"/".join(path.split("/")[: depth + 1]) for path in inside if path.count("/") > depth}
+    own = [entry(path, content) for path, content in inside.items() if path.count("/") == depth]
+    return own + [{"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in sorted(folders)]
 
 
 def info(name: str, repo: Repo) -> dict[str, Any]:

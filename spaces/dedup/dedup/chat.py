@@ -19,7 +19,9 @@ _TEMPLATE = re.compile(
     re.MULTILINE,
 )
 
-_TRANSCRIPT = re.compile(r"<\|im_start\|>|<\|start_header_id\|>|\[INST\]|<start_of_turn>|^### ?(?:Instruction|Response) ?:|^Human: .*^Assistant:", re.M | re.S)
+_TRANSCRIPT = re.compile(
+    r"<\|im_start\|>|<\|start_header_id\|>|\[INST\]|<start_of_turn>|^### ?(?:Instruction|Response) ?:|^Human: .*^Assistant:", re.M | re.S
+)
 """What only a transcript under a chat template holds."""
 
 
@@ -53,7 +55,7 @@ def turns(cell: Any) -> list[tuple[str, str]] | None:
 
 def strip_template(text: str) -> str:
     """A transcript without the marks of its chat template, which all rows share; any other text as it is."""
-    return _TEMPLATE.sub("", text) if _TRANSCRIPT.search(text) else text
+    return _TEMPLATE.sub("\n", text).strip() if _TRANSCRIPT.search(text) else text
 
 
 def part_of(conversation: list[tuple[str, str]], part: str) -> str:

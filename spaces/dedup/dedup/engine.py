@@ -102,7 +102,9 @@ class Result:
 
 def sample_rows(texts: list[str], size: int) -> Int64:
     """Rows chosen by their content, so that the choice does not depend on the order of rows; distinct texts only."""
-    keys = np.fromiter((xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts), dtype=np.uint64, count=len(texts))
+    keys = np.fromiter(
+        (xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts), dtype=np.uint64, count=len(texts)
+    )
     _, first = np.unique(keys, return_index=True)
     return first[:size].astype(np.int64)
 
@@ -124,7 +126,15 @@ def make_plan(texts: list[str], request: Request) -> Plan:
     rows = sample_rows(texts, PLAN_SAMPLE)
     similarities = similarities_within(shingle_rows(texts, rows, request))
     factor = (len(texts) / max(1, len(rows))) ** 2
-    plan = choose_bands(request.threshold, request.recall, len(texts), similarities, factor, sum(map(len, texts)))
+    plan = choose_bands(
+        request.threshold,
+        request.recall,
+        len(texts),
+        floor=request.floor,
+        similarities=similarities,
+        pairs_per_sample=factor,
+        characters=sum(map(len, texts)),
+    )
     possible = max(1, len(rows) * (len(rows) - 1) // 2)
     return replace(plan, alike=float((similarities >= request.floor).sum() / possible))
 

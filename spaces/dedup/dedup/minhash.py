@@ -73,41 +73,54 @@ class Plan:
         return {**self.__dict__, "curve": curve}
 
 
+AFFORDABLE_SECONDS = 0.2
+"""A plan may take this much longer than the cheapest if it finds more pairs below the threshold."""
+
+
 def choose_bands(
-    threshold: float, recall: float, rows: int, similarities: Float64 | None = None, pairs_per_sample: float = 0.0, characters: int = 0
+    threshold: float,
+    recall: float,
+    rows: int,
+    *,
+    floor: float | None = None,
+    similarities: Float64 | None = None,
+    pairs_per_sample: float = 0.0,
+    characters: int = 0,
 ) -> Plan:
-    """The cheapest bands whose S-curve reaches `recall` at `threshold`.
+    """Bands whose S-curve reaches `recall` at `threshold`: nearly the cheapest, and of those the best at the floor.
 
     Args:
         threshold: Jaccard similarity, above 0 and at most 1.
         recall: wanted probability at the threshold, below 1.
         rows: distinct rows to compare.
+        floor: the lowest similarity that a visitor may look at; the threshold unless given.
         similarities: Jaccard similarities of the sample's pairs that share a shingle.
         pairs_per_sample: how many pairs of the whole set one pair of the sample stands for.
         characters: of all texts together.
     """
-    best: tuple[float, Plan] | None = None
-    reachable: tuple[float, Plan] | None = None
+    plans = []
     for rows_per_band in range(1, 33):
         chance = threshold**rows_per_band
         wanted = 1 if chance >= 1 else max(1, math.ceil(math.log1p(-recall) / math.log1p(-chance)))
-        num_bands = min(wanted, MAX_NUM_PERM // rows_per_band)
-        candidates = None
-        if similarities is not None:
-            candidates = int(round(float(s_curve(similarities, num_bands, rows_per_band).sum()) * pairs_per_sample))
-        num_perm = num_bands * rows_per_band
-        signing = rows * num_perm * SECONDS_PER_PERMUTATION
-        seconds = signing + (candidates or 0) * SECONDS_PER_CANDIDATE + characters / 1000 * SECONDS_PER_KILOBYTE
-        megabytes = (rows * (4 * num_bands + 40) + (candidates or 0) * 24) / 1e6
-        expected = float(s_curve(threshold, num_bands, rows_per_band))
-        met = num_bands == wanted
-        plan = Plan(num_perm, num_bands, rows_per_band, expected, candidates, round(seconds, 2), round(megabytes, 1), met)
-        if met and (best is None or seconds < best[0]):
-            best = (seconds, plan)
-        if reachable is None or expected > reachable[0]:
-            reachable = (expected, plan)
-    assert reachable is not None
-    return best[1] if best else reachable[1]
+        most = MAX_NUM_PERM // rows_per_band
+        for num_bands in sorted({min(wanted * times, most) for times in (1, 2, 4)}):
+            candidates = None
+            if similarities is not None:
+                candidates = round(float(s_curve(similarities, num_bands, rows_per_band).sum()) * pairs_per_sample)
+            num_perm = num_bands * rows_per_band
+            signing = rows * num_perm * SECONDS_PER_PERMUTATION
+            seconds = signing + (candidates or 0) * SECONDS_PER_CANDIDATE + characters / 1000 * SECONDS_PER_KILOBYTE
+            megabytes = (rows * (4 * num_bands + 40) + (candidates or 0) * 24) / 1e6
+            expected = float(s_curve(threshold, num_bands, rows_per_band))
+            met = num_bands >= wanted
+            plans.append(Plan(num_perm, num_bands, rows_per_band, expected, candidates, round(seconds, 3), round(megabytes, 1), met))
+    good = [plan for plan in plans if plan.recall_met]
+    if not good:
+        return max(plans, key=lambda plan: plan.expected_recall)
+    limit = min(plan.seconds for plan in good) + AFFORDABLE_SECONDS
+    lowest = threshold if floor is None else floor
+    affordable = [plan for plan in good if plan.seconds <= limit]
+    return max(affordable, key=lambda plan: (s_curve(lowest, plan.num_bands, plan.rows_per_band), -plan.seconds))
 
 
 def band_keys(shingles: Shingles, plan: Plan, seed: int) -> UInt32:

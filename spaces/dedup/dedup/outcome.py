@@ -118,7 +118,8 @@ def _to_goal(result: Result, goal: int) -> tuple[clusters.Clustering, float]:
     others = rows - sum(map(len, result.nodes))  # rows without text
     if goal > others + distinct:
         raise VisitorError(
-            f"Only {others + distinct:,} of the {rows:,} rows differ, so {goal:,} cannot be kept.", f"Ask for {others + distinct:,} rows or fewer."
+            f"Only {others + distinct:,} of the {rows:,} rows differ, so {goal:,} cannot be kept.",
+            f"Ask for {others + distinct:,} rows or fewer.",
         )
     found = clusters.exactly(result.edges, result.ranks, goal - others)
     if found is None:
@@ -195,9 +196,13 @@ def warnings(result: Result, decided: Outcome) -> list[str]:
         rows = "row has" if result.without_text == 1 else "rows have"
         said.append(f"{result.without_text:,} {rows} nothing to compare; all are kept.")
     if not result.plan.recall_met:
-        said.append(f"A recall of {result.request.recall:g} at this threshold needs more than {result.plan.num_perm:,} permutations; expect {result.plan.expected_recall:.2f}.")
+        said.append(
+            f"A recall of {result.request.recall:g} at this threshold needs more than {result.plan.num_perm:,} permutations; expect {result.plan.expected_recall:.2f}."
+        )
     if result.thinned:
-        said.append(f"{result.thinned:,} buckets were too large to compare every pair; their rows were compared with the first and with near ones.")
+        said.append(
+            f"{result.thinned:,} buckets were too large to compare every pair; their rows were compared with the first and with near ones."
+        )
     if decided.chains:
         groups = "cluster holds" if decided.chains == 1 else "clusters hold"
         said.append(f"{decided.chains:,} {groups} rows that are like a common neighbour but not like each other (A ~ B ~ C, A ≁ C).")
@@ -245,7 +250,9 @@ def to_json(result: Result, decided: Outcome) -> dict[str, Any]:
 
 def run_id(result: Result) -> str:
     """The same rows and settings, the same name."""
-    said = json.dumps([result.dataset.name, result.dataset.rows, result.request.to_json(), len(result.edges), sum(result.edges.jaccard.tolist())])
+    said = json.dumps(
+        [result.dataset.name, result.dataset.rows, result.request.to_json(), len(result.edges), sum(result.edges.jaccard.tolist())]
+    )
     return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
 

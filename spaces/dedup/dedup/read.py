@@ -18,7 +18,17 @@ import pyarrow as pa
 from shared import limits
 from shared.errors import VisitorError
 
-FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet", ".txt": "text", ".text": "text", ".md": "text"}
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,8 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
     size = path.stat().st_size
     if size > limits.MAX_FILE_BYTES:
         raise VisitorError(
-            f"The file has {size / 1e6:,.0f} MB; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} MB are read.", "Split it, or run the exported script."
+            f"The file has {size / 1e6:,.0f} MB; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} MB are read.",
+            "Split it, or run the exported script.",
         )
     if size == 0:
         raise VisitorError("The file is empty.", "Choose one with rows.")
@@ -116,7 +127,7 @@ def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
         except ValueError as error:
             raise VisitorError(f"Line {number:,} is not JSON ({str(error)[:80]}).", "Mend the line, or remove it.") from error
         if not isinstance(row, dict):
-            raise VisitorError(f"Line {number:,} is not a JSON object.", "Every line must be an object such as {\"text\": \"…\"}.")
+            raise VisitorError(f"Line {number:,} is not a JSON object.", 'Every line must be an object such as {"text": "…"}.')
         columns.update(dict.fromkeys(row))
     kept = tuple(line for _, line in numbered[:limit])
     return Dataset(name, "jsonl", len(kept), tuple(columns), kept, cut=max(0, len(numbered) - limit))
@@ -130,13 +141,15 @@ def _read_json(path: Path, name: str, limit: int) -> Dataset:
             return _read_jsonl(path, name, limit)
         raise VisitorError(f"The file is not JSON ({str(error)[:80]}).", "Mend it, or use JSONL.") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise VisitorError("The file is not a JSON list of objects.", "Use [{\"text\": \"…\"}, …] or one object a line.")
+        raise VisitorError("The file is not a JSON list of objects.", 'Use [{"text": "…"}, …] or one object a line.')
     columns = tuple(dict.fromkeys(key for row in rows[:limit] for key in row))
     return Dataset(name, "json", min(len(rows), limit), columns, table=rows[:limit], cut=max(0, len(rows) - limit))
 
 
 def _read_csv(path: Path, name: str, limit: int) -> Dataset:
-    content = b"\n".join(_lines(path)) if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    content = (
+        b"\n".join(_lines(path)) if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    )
     text = content.decode("utf-8", "surrogateescape")
     head = text[: text.find("\n")] if "\n" in text else text
     delimiter = "\t" if name.lower().endswith(".tsv") else max(",;\t|", key=head.count)

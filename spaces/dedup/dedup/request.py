@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -102,36 +103,10 @@ def validate(**values: Any) -> Request:
     unknown = set(values) - set(Request.__dataclass_fields__)
     if unknown:
         raise VisitorError(f"There is no setting “{sorted(unknown)[0][:40]}”.", f"Known are: {', '.join(Request.__dataclass_fields__)}.")
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if value is None or (value == "" and name not in ("dataset", "config")):
-            continue
-        checked[name] = value
-    for name in ("dataset", "config", "split", "keep"):
-        if name in checked:
-            checked[name] = _text(name, checked[name])
-    for name, choices in (("part", PARTS), ("unit", UNITS), ("method", METHODS)):
-        if name in checked and checked[name] not in choices:
-            raise VisitorError(f"{name} is “{str(checked[name])[:40]}”.", f"Choose one of {', '.join(choices)}.")
-    for name, low, high in (("threshold", 0.1, 1.0), ("recall", 0.5, 0.9999)):
-        if name in checked:
-            checked[name] = _number(name, checked[name], low, high)
-    for name, low, high in (("ngram", 1, 20), ("limit", 1, limits.MAX_DATASET_ROWS), ("seed", 0, 2**32 - 1), ("goal", 1, limits.MAX_DATASET_ROWS)):
-        if name in checked:
-            checked[name] = _whole(name, checked[name], low, high)
-    if "columns" in checked:
-        checked["columns"] = tuple(_text("columns", item) for item in _list(checked["columns"]))
-    if "pinned" in checked:
-        checked["pinned"] = tuple(sorted({_whole("pinned", item, 0, limits.MAX_DATASET_ROWS) for item in _list(checked["pinned"])}))
-    request = Request(**checked)
-    if request.keep not in KEEP and not request.keep.startswith("max:"):
-        raise VisitorError(f"keep is “{request.keep[:40]}”.", f"Choose one of {', '.join(KEEP)} or max:<column>.")
-    if request.unit == "turn" and request.ngram != 1:
-        request = replace(request, ngram=1)
-    if request.unit == "turn" and request.part != "turn":
-        request = replace(request, part="turn")
-    if request.part == "turn" and request.unit != "turn":
-        request = replace(request, unit="turn", ngram=1)
+    given = {name: value for name, value in values.items() if value is not None and (value != "" or name in ("dataset", "config"))}
+    request = Request(**{name: _CHECKS[name](name, value) for name, value in given.items()})
+    if "turn" in (request.unit, request.part):  # turns are compared as wholes
+        request = replace(request, unit="turn", part="turn", ngram=1)
     return request
 
 
@@ -163,3 +138,36 @@ def _whole(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not math.isfinite(number) or not number.is_integer() or not low <= number <= high:
         raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}.")
     return int(number)
+
+
+def _choice(choices: tuple[str, ...]) -> Callable[[str, Any], str]:
+    def check(name: str, value: Any) -> str:
+        if value not in choices:
+            raise VisitorError(f"{name} is “{str(value)[:40]}”.", f"Choose one of {', '.join(choices)}.")
+        return str(value)
+
+    return check
+
+
+def _keep(name: str, value: Any) -> str:
+    policy = _text(name, value)
+    if policy not in KEEP and not (policy.startswith("max:") and policy != "max:"):
+        raise VisitorError(f"keep is “{policy[:40]}”.", f"Choose one of {', '.join(KEEP)}, or max: and a column's name.")
+    return policy
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    **{name: _text for name in ("dataset", "config", "split")},
+    "keep": _keep,
+    "part": _choice(PARTS),
+    "unit": _choice(UNITS),
+    "method": _choice(METHODS),
+    "threshold": lambda name, value: _number(name, value, 0.1, 1.0),
+    "recall": lambda name, value: _number(name, value, 0.5, 0.9999),
+    "ngram": lambda name, value: _whole(name, value, 1, 20),
+    "limit": lambda name, value: _whole(name, value, 1, limits.MAX_DATASET_ROWS),
+    "goal": lambda name, value: _whole(name, value, 1, limits.MAX_DATASET_ROWS),
+    "seed": lambda name, value: _whole(name, value, 0, 2**32 - 1),
+    "columns": lambda name, value: tuple(_text(name, item) for item in _list(value)),
+    "pinned": lambda name, value: tuple(sorted({_whole(name, item, 0, limits.MAX_DATASET_ROWS) for item in _list(value)})),
+}

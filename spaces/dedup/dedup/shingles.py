@@ -105,7 +105,9 @@ def _distinct(units: pa.Array) -> tuple[UInt64, Int64]:
     offsets = units.offsets.to_numpy().astype(np.int64) - units.offsets[0].as_py()
     encoded = flat.dictionary_encode()
     table = np.fromiter(
-        (xxhash.xxh3_64_intdigest(word) for word in encoded.dictionary.cast(pa.large_binary()).to_pylist()), dtype=np.uint64, count=len(encoded.dictionary)
+        (xxhash.xxh3_64_intdigest(word) for word in encoded.dictionary.cast(pa.large_binary()).to_pylist()),
+        dtype=np.uint64,
+        count=len(encoded.dictionary),
     )
     indices = encoded.indices.to_numpy()
     empty = pc.index(encoded.dictionary, "").as_py()

@@ -73,7 +73,8 @@ def compared(dataset: Dataset, request: Request) -> Compared:
             texts.append([strip_template(cell) if isinstance(cell, str) else "" for cell in cells])
     if request.part in ("prompt", "answer", "turn") and not found_chat:
         raise VisitorError(
-            f"“{columns[0][:60]}” holds no conversations, so there is no {request.part} to compare.", "Set part to all, or choose a column of messages."
+            f"“{columns[0][:60]}” holds no conversations, so there is no {request.part} to compare.",
+            "Set part to all, or choose a column of messages.",
         )
     joined = texts[0] if len(texts) == 1 else ["\n".join(parts).strip("\n") for parts in zip(*texts, strict=True)]
     said = None
@@ -86,4 +87,6 @@ def _check_text(name: str, cells: list[Any]) -> None:
     filled = [cell for cell in cells if cell is not None]
     if filled and not any(isinstance(cell, str) for cell in filled):
         shown = json.dumps(filled[0], default=str)[:60]
-        raise VisitorError(f"The column “{name[:60]}” holds no text (its first value is {shown}).", "Choose a column of text or of conversations.")
+        raise VisitorError(
+            f"The column “{name[:60]}” holds no text (its first value is {shown}).", "Choose a column of text or of conversations."
+        )

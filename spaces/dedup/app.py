@@ -1,0 +1,624 @@
+"""The dedup Space: controls and events. The maths is in the package `dedup`, the picture in `dedup/js`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
+
+import html
+import json
+import time
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from dedup import examples
+from dedup.request import KEEP, Request, validate
+from shared import frame, hub, limits, models
+from shared.errors import VisitorError
+from shared.figure import Figure, stylesheet
+
+TITLE = "Dedup"
+LEDE = (
+    "Find rows of a dataset that say the same thing, look at every pair side by side, and keep one of each. "
+    "Every removed row is proven similar to the row that stays, and the page measures how many it missed."
+)
+RENDERER = HERE / "dedup" / "js"
+EXAMPLES = HERE / "examples"
+UPDATE_SECONDS = 0.25
+"""Time between two updates of a running figure."""
+
+css = stylesheet(RENDERER)
+
+CONTROLS = (
+    "dataset",
+    "config",
+    "split",
+    "columns",
+    "threshold",
+    "part",
+    "unit",
+    "ngram",
+    "keep",
+    "method",
+    "recall",
+    "limit",
+    "goal",
+    "seed",
+)
+"""The controls beside the file, by the request's own names."""
+
+
+def checkpoints() -> Path:
+    """Where interrupted runs leave their signatures; they hold hashes only, no text, and go after a day."""
+    folder = models.cache_folder() / "dedup"
+    if folder.is_dir():
+        for path in folder.glob("*.npz"):
+            if time.time() - path.stat().st_mtime > 86_400:
+                path.unlink(missing_ok=True)
+    return folder
+
+
+def uploaded(file: Any) -> tuple[Path, str] | None:
+    """The path and name of an uploaded file, from a component or from an API call.
+
+    Raises:
+        VisitorError: the path is no upload of this server.
+    """
+    if not file:
+        return None
+    path = Path(file["path"] if isinstance(file, dict) else file)
+    name = (file.get("orig_name") or path.name) if isinstance(file, dict) else path.name
+    if frame.upload_folder() not in path.resolve().parents or not path.is_file():
+        raise VisitorError("That file was not uploaded here.", "Upload it again.")
+    return path, name
+
+
+def read(file: Any, request: Request, token: str | None = None) -> Any:
+    """The rows that a request is about: the uploaded file, else the Hub's dataset, else an example of that name."""
+    from dedup.read import read_file, read_hub
+
+    found = uploaded(file)
+    if found and request.dataset:
+        raise VisitorError("Both a file and a dataset are given.", "Clear one of them.")
+    if found:
+        return read_file(*found, request.limit)
+    if request.dataset in examples.EXAMPLES:
+        return read_file(EXAMPLES / request.dataset, request.dataset, request.limit)
+    if not request.dataset:
+        raise VisitorError("There is nothing to read yet.", "Drop a file, or name a dataset of the Hub.")
+    return read_hub(request.dataset, request.config, request.split, request.limit, token)
+
+
+def deduplicate(
+    file: FileData | None = None,
+    dataset: str = "",
+    split: str = "train",
+    columns: list[str] | None = None,
+    threshold: float = 0.8,
+    ngram: int = 3,
+    keep: str = "first",
+    recall: float = 0.99,
+    limit: int = limits.MAX_DATASET_ROWS,
+    config: str = "",
+    part: str = "all",
+    unit: str = "word",
+    method: str = "leader",
+    goal: int | None = None,
+    pinned: list[int] | None = None,
+    seed: int = 42,
+) -> tuple[dict[str, Any], FileData]:
+    """Remove near-duplicate rows from a dataset, every removal proven by exact Jaccard similarity.
+
+    Args:
+        file: CSV, TSV, JSONL, JSON, Parquet or text.
+        dataset: instead of a file, a dataset's id on the Hub.
+        split: of that dataset.
+        columns: columns to compare, joined; by default the likeliest one.
+        threshold: Jaccard similarity of shingles from which two rows count as duplicates, 0.1 to 1.
+        ngram: words (or characters) in a shingle.
+        keep: first, last, longest, central or max:<column>.
+        recall: wanted probability that a pair at the threshold is found.
+        limit: rows to read at most.
+        config: configuration of the Hub dataset.
+        part: of conversations: all, prompt, answer or turn.
+        unit: word, character or turn.
+        method: leader or components.
+        goal: rows to end with exactly, instead of a threshold.
+        pinned: row numbers that stay whatever they repeat.
+        seed: of the MinHash permutations.
+
+    Returns:
+        A report (rows, kept, removed, clusters, pairs, precision, recall, recall_interval, seconds, removed_rows with row,
+        keeper and jaccard) and the kept rows as a file of the input's format.
+    """
+    from dedup import engine
+    from dedup.outcome import api_json, outcome
+
+    request = validate(
+        dataset=dataset, config=config, split=split, columns=columns or [], part=part, threshold=threshold, ngram=ngram, unit=unit,
+        keep=keep, method=method, recall=recall, limit=limit, goal=goal, pinned=pinned or [], seed=seed,
+    )  # fmt: skip
+    *_, result = engine.deduplicate(read(file, request, _token()), request, checkpoints())
+    assert isinstance(result, engine.Result)
+    decided = outcome(result)
+    path = kept_file(result, decided.kept)
+    return api_json(result, decided), FileData(path=path, orig_name=Path(path).name)
+
+
+def plan(
+    file: FileData | None = None,
+    dataset: str = "",
+    split: str = "train",
+    columns: list[str] | None = None,
+    threshold: float = 0.8,
+    ngram: int = 3,
+    recall: float = 0.99,
+    limit: int = limits.MAX_DATASET_ROWS,
+    config: str = "",
+    part: str = "all",
+    unit: str = "word",
+) -> dict[str, Any]:
+    """What a deduplication would cost and find, before it is run; parameters as of deduplicate.
+
+    Returns:
+        num_perm, num_bands, rows_per_band, expected_recall (of a pair at the threshold), candidates, seconds, megabytes,
+        rows, columns, and curve: pairs of similarity and probability to become a candidate.
+    """
+    from dedup.engine import make_plan
+    from dedup.texts import compared
+
+    request = validate(
+        dataset=dataset, config=config, split=split, columns=columns or [], threshold=threshold, ngram=ngram, recall=recall, limit=limit,
+        part=part, unit=unit,
+    )  # fmt: skip
+    rows = read(file, request, _token())
+    texts = compared(rows, request)
+    return {**make_plan(texts.texts, request).to_json(), "rows": rows.rows, "columns": list(texts.columns)}
+
+
+def contamination(
+    files: list[FileData] | None = None,
+    dataset: str = "",
+    splits: list[str] | None = None,
+    columns: list[str] | None = None,
+    threshold: float = 0.8,
+    ngram: int = 3,
+    measure: str = "containment",
+    limit: int = limits.MAX_CONTAMINATION_ROWS,
+    config: str = "",
+    unit: str = "word",
+) -> dict[str, Any]:
+    """Compare every split (or file) with every other and with itself, exactly.
+
+    Args:
+        files: two files or more, each a split.
+        dataset: instead of files, a dataset's id on the Hub.
+        splits: of that dataset, two or more.
+        columns: columns to compare; by default the likeliest one of each.
+        threshold: from which a row counts as contained in the other split.
+        ngram: words in a shingle.
+        measure: jaccard, or containment (shared shingles of the row itself).
+        limit: rows to read of each split.
+        config: configuration of the Hub dataset.
+        unit: word or character.
+
+    Returns:
+        matrix[i][j] with the rows of split i that split j holds too and their share, and leaks[] with split, row, in,
+        match, jaccard and containment.
+    """
+    *_, result = compare_splits(files or [], dataset, splits or [], columns or [], threshold, ngram, measure, limit, config, unit)
+    return result
+
+
+def compare_splits(
+    files: list[Any], dataset: str, splits: list[str], columns: list[str], threshold: float, ngram: int, measure: str, limit: int,
+    config: str, unit: str,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """The contamination figure's data as it is computed."""
+    from dedup.contamination import Contamination
+    from dedup.contamination import contamination as compare
+    from dedup.texts import compared
+
+    request = validate(dataset=dataset, config=config, columns=columns, threshold=threshold, ngram=ngram, limit=limit, unit=unit)
+    names, rows = [], []
+    if len(files) > limits.MAX_UPLOADS or len(splits) > limits.MAX_UPLOADS:
+        raise VisitorError(f"More than {limits.MAX_UPLOADS} splits were given.", "Compare fewer at once.")
+    if dataset in examples.PAIRS:
+        for name in examples.PAIRS[dataset]:
+            rows.append(read(None, validate(**{**request.to_json(), "dataset": name})))
+            names.append(name)
+    elif dataset:
+        for split in splits:
+            rows.append(read(None, validate(**{**request.to_json(), "split": split}), _token()))
+            names.append(split)
+    else:
+        for file in files:
+            rows.append(read(file, request))
+            names.append(rows[-1].name)
+    if len(rows) < 2:
+        raise VisitorError("At least two splits are needed.", "Upload two files, or name two splits of a dataset.")
+    texts = [compared(split, request).texts for split in rows]
+    shown = time.monotonic()
+    for part in compare(names, texts, request, measure):
+        if isinstance(part, Contamination):
+            yield {
+                **part.to_json(texts),
+                "run_id": str(time.time()),
+                "provenance": {"source": ", ".join(names), "ngram": ngram, "unit": unit},
+            }
+        elif time.monotonic() - shown > UPDATE_SECONDS:
+            shown = time.monotonic()
+            value, most = part
+            progress = {"stage": "compare", "label": "Comparing splits", "value": value, "max": most, "counts": {}}
+            yield {"kind": "contamination", "done": False, "title": " against ".join(names), "progress": progress}
+
+
+def _token() -> str | None:
+    """The token of a local user; on a Space only what a visitor signs in with is used."""
+    if hub.is_space():
+        return None
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def kept_file(result: Any, keep: list[int]) -> str:
+    """Write the kept rows into a folder of their own."""
+    from dedup.read import SUFFIX, write
+
+    stem = Path(result.dataset.name.replace("/", "-")).stem[:60] or "dataset"
+    path = frame.result_folder() / f"{stem}-deduplicated{SUFFIX[result.dataset.format]}"
+    write(result.dataset, keep, path)
+    return str(path)
+
+
+def request_of(values: tuple[Any, ...]) -> Request:
+    """The controls' values as a checked request."""
+    return validate(**dict(zip(CONTROLS, values, strict=True)))
+
+
+def panel_of(data: dict[str, Any]) -> dict[str, Any]:
+    """What stands below a finished figure: its code and its link."""
+    from dedup.minhash import Plan
+    from dedup.script import datatrove_script, rensa_script
+
+    request = validate(**data["request"])
+    columns, source = tuple(data["provenance"]["columns"]), request.dataset or data["provenance"]["source"]
+    plan = Plan(**{name: data["plan"][name] for name in Plan.__dataclass_fields__})
+    listings = {
+        "The same run with rensa alone": rensa_script(request, plan, columns, source),
+        "The same run past one machine, with datatrove": datatrove_script(request, plan, columns, source),
+    }
+    return frame.panel_value(TITLE, listings, request.to_query() if request.dataset else "", live=not data.get("example"))
+
+
+OUTPUTS = 4  # figure, state, choice, panel
+
+
+def run_page(file: Any, *values: Any) -> Iterator[tuple[Any, ...]]:
+    """Run the controls' request; the figure follows the run, the rest comes at the end."""
+    from dedup import engine
+    from dedup.outcome import outcome, progress_json, to_json
+
+    request = request_of(values)
+    said = Path(file).name if file else request.dataset
+    yield progress_json(engine.Progress("read", "Reading the rows", 0, 1), request.to_json(), said), None, None, gr.skip()
+    rows = read(file, request, _token())
+    shown = time.monotonic()
+    for step in engine.deduplicate(rows, request, checkpoints()):
+        if isinstance(step, engine.Result):
+            data = to_json(step, outcome(step))
+            yield data, step, None, panel_of(data)
+        elif time.monotonic() - shown >= UPDATE_SECONDS:
+            shown = time.monotonic()
+            yield progress_json(step, request.to_json(), rows.name), gr.skip(), gr.skip(), gr.skip()
+
+
+def example_result() -> Any:
+    """The stored example's run again, for its download: it takes a fraction of a second."""
+    from dedup import engine
+
+    request = validate(**examples.FIRST)
+    *_, result = engine.deduplicate(read(None, request), request)
+    return result
+
+
+def download_page(state: Any, choice: dict[str, Any] | None) -> tuple[Any, Any]:
+    """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the figure."""
+    from dedup.outcome import api_json, outcome
+
+    result = state if state is not None else example_result()
+    try:
+        decided = outcome(result, **_choice(choice))
+    except VisitorError as error:
+        gr.Warning(str(error))
+        return gr.skip(), gr.skip()
+    kept = kept_file(result, decided.kept)
+    report = Path(kept).with_name("removed_rows.json")
+    report.write_text(json.dumps(api_json(result, decided), ensure_ascii=False, indent=1), encoding="utf-8")
+    return [kept, str(report)], gr.Files(visible=True)
+
+
+def _choice(choice: dict[str, Any] | None) -> dict[str, Any]:
+    """The threshold and pins that the figure reports, checked."""
+    if not choice:
+        return {}
+    checked = validate(threshold=choice.get("threshold"), pinned=choice.get("pinned", []))
+    return {"threshold": checked.threshold, "pinned": checked.pinned}
+
+
+def chosen_page(event: gr.EventData) -> dict[str, Any]:
+    """What the visitor chose in the figure."""
+    return {"threshold": event.threshold, "pinned": list(event.pinned)}
+
+
+def threshold_page(event: gr.EventData) -> float:
+    """The figure's threshold as the control's."""
+    return validate(threshold=event.threshold).threshold
+
+
+def cancelled_page(figure: Any) -> Any:
+    """What the figure shows after Cancel."""
+    return VisitorError("The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on.").to_json()
+
+
+def file_page(file: Any, *values: Any) -> tuple[Any, str]:
+    """The columns to choose from, and the plan, for a file that was just dropped."""
+    from dedup.texts import likely_column
+
+    if not file:
+        return gr.Dropdown(choices=[], value=[]), quiet("")
+    try:
+        rows = read(file, Request())
+        column = likely_column(rows)
+    except VisitorError as error:
+        return gr.Dropdown(choices=[], value=[]), quiet(str(error))
+    settings = {**dict(zip(CONTROLS, values, strict=True)), "columns": [column], "dataset": ""}
+    return gr.Dropdown(choices=list(rows.columns), value=[column]), quiet(plan_sentence(file, settings))
+
+
+def plan_page(file: Any, *values: Any) -> str:
+    """The plan's sentence for the controls as they are; a Hub dataset is not read before the run."""
+    settings = dict(zip(CONTROLS, values, strict=True))
+    if not file and settings["dataset"] not in examples.EXAMPLES:
+        return quiet("")
+    return quiet(plan_sentence(file, settings))
+
+
+def plan_sentence(file: Any, settings: dict[str, Any]) -> str:
+    """The plan in words, or the sentence of the error."""
+    from dedup.engine import make_plan
+    from dedup.texts import compared
+
+    try:
+        request = validate(**settings)
+        rows = read(file, request)
+        made = make_plan(compared(rows, request).texts, request)
+    except VisitorError as error:
+        return str(error)
+    return plan_words(made.to_json(), rows.rows, request.threshold)
+
+
+def plan_words(made: dict[str, Any], rows: int, threshold: float) -> str:
+    """A plan as a sentence."""
+    expected = f"{made['expected_recall']:.4f}" if made["expected_recall"] < 0.9999 else "0.9999 or more"
+    return (
+        f"Plan: {rows:,} rows · {made['num_bands']} × {made['rows_per_band']} bands find a pair at {threshold:g} with probability "
+        f"{expected} · about {made['candidates'] or 0:,} candidates to verify · "
+        f"about {max(made['megabytes'], 0.1):,.1f} MB and {max(made['seconds'], 0.1):,.1f} s"
+    )
+
+
+@cache
+def example() -> dict[str, Any]:
+    """The stored result."""
+    return {**json.loads((EXAMPLES / "kitchen.json").read_text(encoding="utf-8")), "example": True}
+
+
+def control_values(request: Request) -> list[Any]:
+    """A request as the values of the controls."""
+    values: list[Any] = []
+    for name in CONTROLS:
+        value = getattr(request, name)
+        if name == "columns":
+            value = gr.Dropdown(choices=list(value), value=list(value))
+        values.append(value if value is not None else "")
+    return values
+
+
+def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
+    """Set the controls from the URL and run what it describes; without a query the stored example stays."""
+    query = str(page.query_params)
+    if "dataset=" not in query:
+        yield (gr.skip(),) * (len(CONTROLS) + OUTPUTS)
+        return
+    request = Request.from_query(query)
+    yield (*control_values(request), None, None, None, gr.skip())
+    values = tuple(getattr(request, name) for name in CONTROLS)
+    for outputs in run_page(None, *values):
+        yield (*(gr.skip(),) * len(CONTROLS), *outputs)
+
+
+def compare_page(
+    files: list[str] | None, dataset: str, splits: str, config: str, threshold: float, measure: str, ngram: int
+) -> Iterator[Any]:
+    """Run the comparison of splits."""
+    chosen = [name.strip() for name in splits.split(",") if name.strip()]
+    yield from compare_splits(
+        files or [], dataset.strip(), chosen, [], threshold, ngram, measure, limits.MAX_CONTAMINATION_ROWS, config, "word"
+    )
+
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
+
+
+def build_advanced(first: Request) -> list[Any]:
+    """The settings that most visitors leave alone, in the order of `CONTROLS` from `part` on."""
+    with gr.Row():
+        part = gr.Dropdown(["all", "prompt", "answer", "turn"], value=first.part, label="part (of conversations)", min_width=150)
+        unit = gr.Dropdown(["word", "character", "turn"], value=first.unit, label="unit", min_width=150)
+        ngram = gr.Textbox(str(first.ngram), label="ngram", max_lines=1, min_width=100)
+        keep = gr.Dropdown([*KEEP, "max:column"], value=first.keep, label="keep", allow_custom_value=True, min_width=150)
+        method = gr.Dropdown(["leader", "components"], value=first.method, label="method", min_width=150)
+    with gr.Row():
+        recall = gr.Textbox(f"{first.recall:g}", label="recall wanted", max_lines=1, min_width=100)
+        limit = gr.Textbox(str(first.limit), label="limit of rows", max_lines=1, min_width=100)
+        goal = gr.Textbox("", label="goal: exactly this many rows", placeholder="none", max_lines=1, min_width=150)
+        seed = gr.Textbox(str(first.seed), label="seed", max_lines=1, min_width=100)
+    return [part, unit, ngram, keep, method, recall, limit, goal, seed]
+
+
+def build_duplicates(demo: gr.Blocks) -> None:
+    """The tab that deduplicates one dataset."""
+    first = validate(**examples.FIRST)
+    with gr.Row(equal_height=True):
+        file = gr.File(label="Your file: CSV, JSONL, Parquet, text", file_types=KINDS, height=150, scale=2, min_width=240, elem_id="file")
+        with gr.Column(scale=2, min_width=240):
+            dataset = gr.Textbox(first.dataset, label="or a dataset of the Hub, owner/name, or an example", max_lines=1, elem_id="dataset")
+            columns = gr.Dropdown(
+                list(first.columns),
+                value=list(first.columns),
+                label="Columns to compare",
+                multiselect=True,
+                allow_custom_value=True,
+                elem_id="columns",
+            )
+        threshold = gr.Slider(0.1, 1, first.threshold, step=0.01, label="threshold (Jaccard)", scale=1, min_width=180, elem_id="threshold")
+    with gr.Accordion("Advanced: config and split, shingles, which row to keep, recall, limits", open=False):
+        with gr.Row():
+            config = gr.Textbox("", label="config of the Hub dataset", placeholder="default", max_lines=1, min_width=150)
+            split = gr.Textbox(first.split, label="split", max_lines=1, min_width=150)
+        rest = build_advanced(first)
+    said = gr.HTML(
+        quiet(plan_words(example()["plan"], example()["rows"], first.threshold)), elem_classes="quiet", elem_id="plan", padding=False
+    )
+    with gr.Row():
+        start = gr.Button("Deduplicate", variant="primary", scale=2, elem_id="start")
+        cancel = gr.Button("Cancel", scale=0, min_width=110)
+    figure = Figure(example(), folder=RENDERER, events=("choice", "threshold"), title=TITLE, elem_id="figure")
+    with gr.Row():
+        save = gr.Button("Prepare the kept rows as a file", scale=1, elem_id="save")
+    files = gr.Files(label="Kept rows in the input's format, and the removed rows with their keepers", visible=False, elem_id="files")
+    state = gr.State(None)
+    choice = gr.State(None)
+    panel = frame.panel(panel_of(example()))
+    build_push(state, choice)
+
+    controls = [dataset, config, split, columns, threshold, *rest]
+    outputs = [figure, state, choice, panel]
+    heavy: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "rows", **QUIET}
+    light: dict[str, Any] = {"queue": False, **QUIET}
+    run_event = start.click(frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy)
+    run_event.then(lambda: gr.Files(visible=False), None, [files], **light)
+    opened = demo.load(frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS), None, [*controls, *outputs], **heavy)
+    cancel.click(cancelled_page, [figure], [figure], cancels=[run_event, opened], **light)
+    file.upload(lambda: "", None, [dataset], **light).then(file_page, [file, *controls], [columns, said], **heavy)
+    gr.on([threshold.release, columns.input], plan_page, [file, *controls], [said], **{**heavy, "trigger_mode": "always_last"})
+    figure.choice(chosen_page, None, [choice], **light)
+    figure.threshold(threshold_page, None, [threshold], **light).then(
+        frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy
+    )
+    save.click(download_page, [state, choice], [files, files], **heavy)
+
+
+def quiet(sentence: str) -> str:
+    """A sentence as safe HTML."""
+    return f"<p>{html.escape(sentence)}</p>"
+
+
+def build_push(state: gr.State, choice: gr.State) -> None:
+    """The fold that writes the kept rows to the Hub."""
+    with gr.Accordion("Push the kept rows to the Hub", open=False), gr.Row():
+        target = gr.Textbox(label="Dataset to create or update, owner/name", max_lines=1, scale=2)
+        button = gr.Button("Push", scale=0, min_width=110)
+        if hub.is_space():
+            gr.LoginButton(scale=0)
+        said = gr.HTML("", elem_classes="quiet")
+    if hub.is_space():
+        button.click(push_signed_in, [state, choice, target], [said], **QUIET)
+    else:
+        button.click(push_page, [state, choice, target], [said], **QUIET)
+
+
+def push_signed_in(state: Any, choice: Any, target: str, token: gr.OAuthToken | None) -> str:
+    """Push with the visitor's own token."""
+    return push(state, choice, target, token.token if token else None)
+
+
+def push_page(state: Any, choice: Any, target: str) -> str:
+    """Push with the local user's token."""
+    return push(state, choice, target, _token())
+
+
+def push(state: Any, choice: Any, target: str, token: str | None) -> str:
+    """Upload the kept rows and a card that says how they were made; the answer is a sentence as HTML."""
+    from dedup.card import dataset_card
+    from dedup.outcome import outcome
+
+    try:
+        result = state if state is not None else example_result()
+        decided = outcome(result, **_choice(choice))
+        kept = Path(kept_file(result, decided.kept))
+        url = hub.push(target.strip(), "dataset", {f"data/{kept.name}": kept}, dataset_card(result, decided, kept.name), token)
+    except VisitorError as error:
+        return quiet(str(error))
+    return f'<p>Pushed {len(decided.kept):,} rows to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
+
+
+def build_contamination() -> None:
+    """The tab that compares splits."""
+    with gr.Row(equal_height=True):
+        files = gr.File(
+            label="Two files or more, each a split", file_count="multiple", file_types=KINDS, height=150, scale=2, elem_id="splits-files"
+        )
+        with gr.Column(scale=2, min_width=240):
+            dataset = gr.Textbox("quiz", label="or a dataset of the Hub, or the example “quiz”", max_lines=1)
+            splits = gr.Textbox("train, test", label="its splits", max_lines=1)
+        with gr.Column(scale=1, min_width=180):
+            threshold = gr.Slider(0.1, 1, 0.7, step=0.01, label="threshold")
+            measure = gr.Dropdown(["containment", "jaccard"], value="containment", label="measure")
+    with gr.Accordion("Advanced", open=False), gr.Row():
+        config = gr.Textbox("", label="config of the Hub dataset", max_lines=1)
+        ngram = gr.Textbox("3", label="ngram (words)", max_lines=1)
+    with gr.Row():
+        start = gr.Button("Compare", variant="primary", scale=2, elem_id="compare")
+        cancel = gr.Button("Cancel", scale=0, min_width=110)
+    figure = Figure(None, folder=RENDERER, title="Contamination", elem_id="contamination")
+    run_event = start.click(
+        frame.for_page(compare_page), [files, dataset, splits, config, threshold, measure, ngram], [figure],
+        concurrency_limit=1, concurrency_id="splits", **QUIET,
+    )  # fmt: skip
+    cancel.click(lambda: VisitorError("The comparison was cancelled.", "Press Compare to start again.").to_json(), None, [figure],
+                 cancels=[run_event], queue=False, **QUIET)  # fmt: skip
+    files.upload(lambda: "", None, [dataset], queue=False, **QUIET)
+
+
+def build() -> gr.Blocks:
+    """The page."""
+    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
+        frame.header(TITLE, LEDE)
+        with gr.Tabs():
+            with gr.Tab("One dataset"):
+                build_duplicates(demo)
+            with gr.Tab("Train against test"):
+                build_contamination()
+        frame.about(HERE / "README.md")
+        gr.api(frame.for_api(deduplicate), api_name="deduplicate", concurrency_limit=2, concurrency_id="rows")
+        gr.api(frame.for_api(plan), api_name="plan", concurrency_limit=2, concurrency_id="rows")
+        gr.api(frame.for_api(contamination), api_name="contamination", concurrency_limit=1, concurrency_id="splits")
+    return demo
+
+
+demo = build()
+
+if __name__ == "__main__":
+    frame.launch(demo, css)

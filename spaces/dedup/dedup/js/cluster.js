@@ -1,0 +1,192 @@
+// From verified pairs to kept and removed rows at any threshold. `clusters.py` has the same algorithm.
+
+/**
+ * @typedef {Object} Graph
+ * @property {{rows: number[], rank: number}[]} nodes distinct texts: rows with that text, and the priority to be kept
+ * @property {[number, number, number][]} edges pairs of nodes with their Jaccard similarity
+ *
+ * @typedef {Object} RemovedRow
+ * @property {number} node
+ * @property {number} row
+ * @property {number} keeper node that stays in its place
+ * @property {number} keeperRow
+ * @property {number|null} jaccard null where the two were joined through others
+ * @property {boolean} copy whether it only repeats the text of a node that stays
+ *
+ * @typedef {Object} Group rows that belong together: a connected component of pairs, or the copies of one text
+ * @property {number[]} nodes by rank
+ * @property {number[]} keepers nodes that stay
+ * @property {RemovedRow[]} removed
+ * @property {number} size rows
+ * @property {number|null} lowest the lowest similarity of a removed row to its keeper
+ * @property {boolean} chain whether some two of its texts are no pair at this threshold
+ *
+ * @typedef {Object} Outcome
+ * @property {boolean[]} kept for each node
+ * @property {RemovedRow[]} removed by row; the rows of the dataset less these are kept
+ * @property {Group[]} groups largest first
+ * @property {number} pairs at or above the threshold
+ * @property {Group[]} chains
+ */
+
+/**
+ * Decide which rows stay.
+ * @param {Graph} graph
+ * @param {{threshold: number, method: "leader"|"components", pinned?: Iterable<number>}} options pinned: rows that always stay
+ * @returns {Outcome}
+ */
+export function cluster(graph, { threshold, method, pinned = [] }) {
+  const pins = new Set(pinned);
+  const { neighbours, pairs } = neighboursAt(graph, threshold);
+  const label = labelComponents(neighbours);
+  const kept = keepNodes(graph.nodes, neighbours, label, method, pins);
+  return describeOutcome(graph.nodes, neighbours, label, kept, pins, pairs);
+}
+
+/**
+ * Join the most similar texts first until `joins` of them are gone: for a wanted number of rows.
+ * @param {Graph} graph
+ * @param {number} joins
+ * @param {Iterable<number>} [pinned] rows that stay beside the wanted ones
+ * @returns {Outcome}
+ */
+export function clusterToGoal(graph, joins, pinned = []) {
+  const { nodes } = graph;
+  const rank = (node) => nodes[node].rank;
+  const order = [...graph.edges].sort((one, other) => other[2] - one[2] || rank(one[0]) - rank(other[0]) || rank(one[1]) - rank(other[1]));
+  const parent = nodes.map((_, node) => node);
+  const root = (node) => {
+    while (parent[node] !== node) node = parent[node] = parent[parent[node]];
+    return node;
+  };
+  let lowest = 1;
+  let left = joins;
+  for (const [first, second, jaccard] of order) {
+    if (left <= 0) break;
+    const [one, other] = [root(first), root(second)].sort((a, b) => rank(a) - rank(b));
+    if (one === other) continue;
+    parent[other] = one;
+    lowest = jaccard;
+    left -= 1;
+  }
+  const label = nodes.map((_, node) => root(node));
+  const { neighbours, pairs } = neighboursAt(graph, lowest);
+  // Pairs that tie with the last one joined but were not joined themselves do not count.
+  const inside = neighbours.map((list, node) => list.filter(([other]) => label[other] === label[node]));
+  const kept = nodes.map((_, node) => label[node] === node);
+  return describeOutcome(nodes, inside, label, kept, new Set(pinned), pairs);
+}
+
+/**
+ * Kept rows and pairs at every threshold from `floor` to 1 in steps of .01.
+ * @param {Graph} graph
+ * @param {number} rows of the whole dataset
+ * @param {"leader"|"components"} method
+ * @param {number} floor
+ * @param {Iterable<number>} [pinned]
+ * @returns {[number, number, number][]} threshold, kept rows, pairs
+ */
+export function curveOf(graph, rows, method, floor, pinned = []) {
+  const pins = new Set(pinned);
+  const copies = graph.nodes.reduce((sum, node) => sum + node.rows.slice(1).filter((row) => !pins.has(row)).length, 0);
+  const repeated = graph.nodes.map((node) => node.rows.slice(1).filter((row) => !pins.has(row)).length);
+  const curve = [];
+  for (let step = Math.round(100 * floor); step <= 100; step += 1) {
+    const { neighbours, pairs } = neighboursAt(graph, step / 100);
+    const kept = keepNodes(graph.nodes, neighbours, labelComponents(neighbours), method, pins);
+    // A node that goes takes its copies along, which were counted already.
+    const gone = kept.reduce((sum, stays, node) => sum + (stays ? 0 : graph.nodes[node].rows.length - repeated[node]), 0);
+    curve.push([step / 100, rows - copies - gone, pairs]);
+  }
+  return curve;
+}
+
+/** Each node's partners at a threshold, with the similarity. */
+function neighboursAt(graph, threshold) {
+  const neighbours = graph.nodes.map(() => []);
+  let pairs = 0;
+  for (const [first, second, jaccard] of graph.edges) {
+    if (jaccard < threshold) continue;
+    neighbours[first].push([second, jaccard]);
+    neighbours[second].push([first, jaccard]);
+    pairs += 1;
+  }
+  return { neighbours, pairs };
+}
+
+/** The connected component of each node, named by one of its nodes. */
+function labelComponents(neighbours) {
+  const label = new Array(neighbours.length).fill(-1);
+  for (let start = 0; start < neighbours.length; start += 1) {
+    if (label[start] >= 0) continue;
+    label[start] = start;
+    const open = [start];
+    while (open.length) {
+      for (const [other] of neighbours[open.pop()]) {
+        if (label[other] >= 0) continue;
+        label[other] = start;
+        open.push(other);
+      }
+    }
+  }
+  return label;
+}
+
+function keepNodes(nodes, neighbours, label, method, pins) {
+  const kept = nodes.map((node) => pins.size > 0 && node.rows.some((row) => pins.has(row)));
+  const order = nodes.map((_, node) => node).sort((one, other) => nodes[one].rank - nodes[other].rank);
+  const served = new Set(label.filter((_, node) => kept[node])); // components that have a pinned node
+  for (const node of order) {
+    if (kept[node]) continue;
+    if (method === "leader") kept[node] = !neighbours[node].some(([other]) => kept[other]);
+    else if (!served.has(label[node])) {
+      kept[node] = true;
+      served.add(label[node]);
+    }
+  }
+  return kept;
+}
+
+function describeOutcome(nodes, neighbours, label, kept, pins, pairs) {
+  const members = new Map();
+  nodes.forEach((_, node) => {
+    if (!members.has(label[node])) members.set(label[node], []);
+    members.get(label[node]).push(node);
+  });
+  const groups = [];
+  for (const list of members.values()) {
+    const size = list.reduce((sum, node) => sum + nodes[node].rows.length, 0);
+    if (size > 1) groups.push(describeGroup(nodes, neighbours, list, kept, pins, size));
+  }
+  const first = (group) => nodes[group.nodes[0]].rank;
+  groups.sort((one, other) => other.size - one.size || first(one) - first(other));
+  const removed = groups.flatMap((group) => group.removed).sort((one, other) => one.row - other.row);
+  return { kept, removed, groups, pairs, chains: groups.filter((group) => group.chain) };
+}
+
+function describeGroup(nodes, neighbours, list, kept, pins, size) {
+  const ordered = [...list].sort((one, other) => nodes[one].rank - nodes[other].rank);
+  const keepers = ordered.filter((node) => kept[node]);
+  const removed = [];
+  for (const node of ordered) {
+    const [head, ...copies] = nodes[node].rows;
+    const [keeper, jaccard] = kept[node] ? [node, 1] : keeperOf(nodes, neighbours[node], kept) ?? [keepers[0], null];
+    const keeperRow = nodes[keeper].rows[0];
+    if (!kept[node] && !pins.has(head)) removed.push({ node, row: head, keeper, keeperRow, jaccard, copy: false });
+    for (const row of copies) if (!pins.has(row)) removed.push({ node, row, keeper, keeperRow, jaccard, copy: kept[node] });
+  }
+  const known = removed.map((item) => item.jaccard).filter((jaccard) => jaccard !== null);
+  const links = list.reduce((sum, node) => sum + neighbours[node].length, 0) / 2;
+  const chain = links < (list.length * (list.length - 1)) / 2;
+  return { nodes: ordered, keepers, removed, size, lowest: known.length ? Math.min(...known) : null, chain };
+}
+
+/** The most similar neighbour that stays; of equals the one of lowest rank. */
+function keeperOf(nodes, list, kept) {
+  let best = null;
+  for (const candidate of list) {
+    if (!kept[candidate[0]]) continue;
+    if (!best || candidate[1] > best[1] || (candidate[1] === best[1] && nodes[candidate[0]].rank < nodes[best[0]].rank)) best = candidate;
+  }
+  return best;
+}

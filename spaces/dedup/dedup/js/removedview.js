@@ -1,0 +1,148 @@
+// The view of the table: every removed row, what stays for it, and both texts below a chosen row.
+
+import { h, number } from "../../../../shared/js/dom.js";
+import { plural, whole } from "./axes.js";
+import { openPager } from "./foldlist.js";
+import { diffOfRows, excerptOf, textOfRow, thresholdOf } from "./run.js";
+
+const ROWS_A_PAGE = 50;
+const MOST_ANSWERS = 100;
+const COLUMNS = [
+  { name: "row", label: "row", number: true, of: (item) => item.row },
+  { name: "keeper", label: "kept instead", number: true, of: (item) => item.keeperRow },
+  { name: "jaccard", label: "similarity", number: true, of: (item) => item.jaccard ?? -1 },
+  { name: "text", label: "text", of: (item, run) => excerptOf(run, item.row, 60).toLowerCase() },
+];
+
+/**
+ * @param {HTMLElement} panel
+ * @param {Object} figure the figure's state, see figure.js
+ */
+export function openRemovedView(panel, figure) {
+  const view = { sort: "row", down: false, search: "", open: null, openAnswer: null, runId: null };
+  const field = h("input", {
+    type: "search",
+    placeholder: "words or a row’s number",
+    "aria-label": "Search removed rows",
+    oninput: () => {
+      view.search = field.value;
+      pager.page = 0;
+      update();
+    },
+  });
+  const count = h("span", { class: "said", role: "status" });
+  const pager = openPager(() => update());
+  const heads = COLUMNS.map((column) => {
+    const sort = h("button", { type: "button", class: "plain", onclick: () => sortBy(column.name) }, column.label);
+    return h("th", { scope: "col", class: column.number ? "num" : "text" }, sort);
+  });
+  const body = h("tbody", {});
+  const table = h("table", { class: "removed-rows" }, h("caption", {}, "Removed rows. Press a row to compare its text with the one that stays."), h("thead", {}, h("tr", {}, heads)), body);
+  const answers = h("section", { class: "answers" });
+  panel.append(h("div", { class: "padded" }, answers, h("div", { class: "filters" }, field, count), table, pager.element));
+
+  const sortBy = (name) => {
+    view.down = view.sort === name ? !view.down : name === "jaccard";
+    view.sort = name;
+    pager.page = 0;
+    update();
+  };
+  const update = () => {
+    const { run } = figure;
+    if (view.runId !== run.data.run_id) Object.assign(view, { runId: run.data.run_id, open: null, openAnswer: null });
+    const rows = sorted(run, matchingRows(run, view.search), view);
+    const from = pager.clamp(rows.length, ROWS_A_PAGE);
+    count.textContent = rows.length ? (view.search ? `${whole(rows.length)} of ${plural(run.outcome.removed.length, "removed row")}` : plural(rows.length, "removed row")) : view.search ? "No removed row has these words." : "Nothing is removed at this threshold.";
+    table.hidden = !rows.length;
+    heads.forEach((head, place) => {
+      const current = COLUMNS[place].name === view.sort;
+      if (current) head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    });
+    const focused = panel.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    body.replaceChildren(...rows.slice(from, from + ROWS_A_PAGE).flatMap((item) => rowElements(run, item, view, update)));
+    drawAnswers(answers, run, view, update);
+    if (focused) panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  };
+  return { update };
+}
+
+function matchingRows(run, search) {
+  const wanted = search.trim().toLowerCase();
+  if (!wanted) return run.outcome.removed;
+  const isRow = /^\d+$/.test(wanted);
+  return run.outcome.removed.filter(
+    (item) => (isRow && [item.row, item.keeperRow].includes(Number(wanted))) || (textOfRow(run, item.row) ?? "").toLowerCase().includes(wanted),
+  );
+}
+
+function sorted(run, items, { sort, down }) {
+  const { of } = COLUMNS.find((column) => column.name === sort);
+  const keyed = items.map((item) => [of(item, run), item]);
+  const sign = down ? -1 : 1;
+  keyed.sort(([one, a], [other, b]) => (one < other ? -sign : one > other ? sign : a.row - b.row));
+  return keyed.map(([, item]) => item);
+}
+
+function rowElements(run, item, view, update) {
+  const open = view.open === item.row;
+  const toggle = () => {
+    view.open = open ? null : item.row;
+    update();
+  };
+  const similar = item.jaccard === null ? "by others" : item.copy ? "copy" : number(item.jaccard, 3);
+  const button = h("button", { type: "button", class: "plain", "data-key": `removed-${item.row}`, "aria-expanded": String(open), "aria-label": `Compare row ${item.row} with row ${item.keeperRow}`, onclick: toggle }, String(item.row));
+  const line = h(
+    "tr",
+    { class: open ? "current" : "", onclick: (event) => !event.target.closest("button") && toggle() },
+    h("th", { scope: "row", class: "num" }, button),
+    h("td", { class: "num" }, String(item.keeperRow)),
+    h("td", { class: "num" }, similar),
+    h("td", { class: "text" }, h("bdi", { class: "excerpt" }, excerptOf(run, item.row))),
+  );
+  return open ? [line, h("tr", { class: "opened" }, h("td", { colspan: COLUMNS.length }, diffOfRows(run, item.keeperRow, item.row)))] : [line];
+}
+
+/** Rows that go for their prompt though their answer differs from the keeper's. */
+function drawAnswers(element, run, view, update) {
+  const { data } = run;
+  element.hidden = !data.answers;
+  if (!data.answers) return;
+  const at = thresholdOf(run);
+  const differing = run.outcome.removed
+    .filter((item) => {
+      const answer = data.answers[String(item.row)];
+      return answer && answer[0] === item.keeperRow && answer[1] < at;
+    })
+    .map((item) => ({ item, jaccard: data.answers[String(item.row)][1] }))
+    .sort((one, other) => one.jaccard - other.jaccard || one.item.row - other.item.row);
+  const title = h("h2", {}, "Same prompt, different answer");
+  if (!differing.length) {
+    element.replaceChildren(title, h("p", { class: "said" }, "Every removed row’s answer is like its keeper’s, too."));
+    return;
+  }
+  const entries = differing.slice(0, MOST_ANSWERS).map(({ item, jaccard }) => {
+    const open = view.openAnswer === item.row;
+    const toggle = () => {
+      view.openAnswer = open ? null : item.row;
+      update();
+    };
+    const button = h(
+      "button",
+      { type: "button", class: "plain fold", "data-key": `answer-${item.row}`, "aria-expanded": String(open), onclick: toggle },
+      h("b", { class: "value" }, number(jaccard, 2)),
+      h("span", { class: "who" }, `row ${item.row} for row ${item.keeperRow}`),
+      h("bdi", { class: "excerpt" }, excerptOf(run, item.row)),
+    );
+    return h("li", {}, button, open ? h("div", { class: "fold-content" }, diffOfRows(run, item.keeperRow, item.row)) : null);
+  });
+  const rest = differing.length > MOST_ANSWERS ? h("p", { class: "said" }, `and ${plural(differing.length - MOST_ANSWERS, "more row")}`) : null;
+  element.replaceChildren(
+    ...[
+      title,
+      h("p", { class: "said" }, `${plural(differing.length, "removed row")} with answers less similar than ${number(at)} to the keeper’s (the number is the answers’ similarity). Only prompts were compared; look before you drop them.`),
+      h("ul", { class: "fold-list short", "aria-label": "Same prompt, different answer" }, entries),
+      rest,
+    ].filter(Boolean),
+  );
+}

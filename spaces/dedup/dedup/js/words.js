@@ -1,0 +1,151 @@
+// How a text is cut into units and shingles, as `shingles.py` does it, with each unit's place in the original text.
+
+const IN_WORD = /[\p{L}\p{N}\p{M}_]/u;
+// Scripts written without spaces: each of their characters is a word.
+const ALONE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const MARK = /^\p{M}/u;
+const SPACE = /[\t\n\f\r ]/;
+
+/**
+ * @typedef {Object} Unit
+ * @property {string} text as it is compared
+ * @property {number} start where it begins in the original text
+ * @property {number} end where it ends there
+ */
+
+/**
+ * The words of a text: compatible forms made one, lower case, without punctuation.
+ * @param {string} text
+ * @returns {Unit[]}
+ */
+export function words(text) {
+  const found = [];
+  let open = null;
+  for (const { character, start, end } of normalCharacters(text)) {
+    const alone = ALONE.test(character);
+    if (alone || !IN_WORD.test(character)) open = null;
+    if (alone) found.push({ text: character, start, end });
+    else if (IN_WORD.test(character)) {
+      if (!open) found.push((open = { text: "", start, end }));
+      open.text += character;
+      open.end = end;
+    }
+  }
+  return found;
+}
+
+/**
+ * The units that shingles are made of.
+ * @param {string} text
+ * @param {"word"|"character"|"turn"} unit
+ * @returns {Unit[]}
+ */
+export function unitsOf(text, unit) {
+  if (unit === "turn") return turnsOf(text);
+  return unit === "character" ? charactersOf(text) : words(text);
+}
+
+/**
+ * Every window of `size` units; a text of fewer units has one shingle, the whole text.
+ * @param {Unit[]} units
+ * @param {number} size
+ * @returns {{key: string, start: number, end: number}[]}
+ */
+export function shinglesOf(units, size) {
+  if (!units.length) return [];
+  const count = Math.max(1, units.length - size + 1);
+  return Array.from({ length: count }, (_, first) => {
+    const window = units.slice(first, first + size);
+    return { key: window.map((item) => item.text).join("\u0000"), start: window[0].start, end: window[window.length - 1].end };
+  });
+}
+
+/**
+ * How many shingles two texts share.
+ * @param {{key: string}[]} one
+ * @param {{key: string}[]} other
+ * @returns {{shared: Set<string>, all: number, jaccard: number}}
+ */
+export function compareShingles(one, other) {
+  const [left, right] = [one, other].map((list) => new Set(list.map(({ key }) => key)));
+  const shared = new Set([...left].filter((key) => right.has(key)));
+  const all = left.size + right.size - shared.size;
+  return { shared, all, jaccard: all ? shared.size / all : 0 };
+}
+
+/**
+ * A text whose control and direction characters, which could hide or reorder what stands around them, are named.
+ * @param {string} text
+ */
+export function showHidden(text) {
+  return text.replace(
+    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
+  );
+}
+
+/** Characters, with every run of white space as one space and none at the ends. */
+function charactersOf(text) {
+  const found = [];
+  for (const { character, start, end } of normalCharacters(text)) {
+    const last = found[found.length - 1];
+    if (!SPACE.test(character)) found.push({ text: character, start, end });
+    else if (last?.text === " ") last.end = end;
+    else if (last) found.push({ text: " ", start, end });
+  }
+  if (found[found.length - 1]?.text === " ") found.pop();
+  return found;
+}
+
+/** Lines, one for each turn of a conversation. */
+function turnsOf(text) {
+  const found = [];
+  let open = null;
+  for (const { character, start, end } of normalCharacters(text)) {
+    if (character === "\n") {
+      open = null;
+      continue;
+    }
+    if (!open) found.push((open = { text: "", start, end }));
+    const space = SPACE.test(character);
+    if (!space || !open.text.endsWith(" ")) open.text += space ? " " : character;
+    open.end = end;
+  }
+  return found;
+}
+
+/**
+ * The characters of the text in NFKC and lower case, each with the piece of the original that it comes from. Normalising
+ * piece by piece (a character with its marks) gives what normalising the whole gives, and keeps the places.
+ */
+function* normalCharacters(text) {
+  for (const { piece, start } of piecesOf(text)) {
+    const end = start + piece.length;
+    for (const character of piece.normalize("NFKC")) {
+      // One character for one, as the engine does: no final sigma, no dot of its own on a Turkish i.
+      const [small] = character.toLowerCase();
+      yield { character: small, start, end };
+    }
+  }
+}
+
+function* piecesOf(text) {
+  let piece = "";
+  let start = 0;
+  for (const character of text) {
+    if (piece && !continuesPiece(character)) {
+      yield { piece, start };
+      start += piece.length;
+      piece = "";
+    }
+    piece += character;
+  }
+  if (piece) yield { piece, start };
+}
+
+/** Whether normalising may join a character with the one before: a mark in any form, or a Hangul vowel or final. */
+function continuesPiece(character) {
+  if (character < "\u0300") return false;
+  const plain = character.normalize("NFKD");
+  return MARK.test(plain) || (plain[0] >= "\u1160" && plain[0] <= "\u11ff" && !/[\uac00-\ud7a3]/.test(character));
+}

@@ -1,0 +1,230 @@
+"""Files in and out: nothing lost, every column intact, and a clear sentence for what cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dedup.chat import part_of, strip_template, turns
+from dedup.engine import Result, deduplicate
+from dedup.outcome import outcome, to_json
+from dedup.read import Dataset, read_file, write
+from dedup.request import Request, validate
+from dedup.texts import compared, likely_column
+from shared.errors import VisitorError
+
+
+def stored(folder: Path, name: str, content: bytes) -> Dataset:
+    """The dataset that a file with this content is."""
+    path = folder / name
+    path.write_bytes(content)
+    return read_file(path, name, 1_000_000)
+
+
+def run(data: Dataset, **settings) -> tuple[Result, list[int]]:
+    """The run and its kept rows; kept and removed are all rows, always."""
+    *_, result = deduplicate(data, validate(**settings))
+    assert isinstance(result, Result)
+    decided = outcome(result)
+    assert sorted([*decided.kept, *(item.row for item in decided.removed)]) == list(range(data.rows))
+    json.dumps(to_json(result, decided), allow_nan=False).encode()
+    return result, decided.kept
+
+
+def test_csv_keeps_every_cell(tmp_path):
+    content = 'id,text,note\r\n007,"a, b\r\nc",=1+2\r\n7,same words here,"<script>alert(1)</script>"\r\n8,Same words here!,é\r\n'.encode()
+    data = stored(tmp_path, "rows.csv", content)
+    assert data.columns == ("id", "text", "note") and data.rows == 3
+    _, kept = run(data, columns=["text"], ngram=1)
+    assert kept == [0, 1]
+    write(data, kept, tmp_path / "out.csv")
+    out = (tmp_path / "out.csv").read_bytes()
+    rows = list(csv.reader(io.StringIO(out.decode(), newline="")))
+    assert rows == [["id", "text", "note"], ["007", "a, b\r\nc", "=1+2"], ["7", "same words here", "<script>alert(1)</script>"]]
+    assert b"\r\n" in out
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_csv_delimiters(tmp_path, delimiter):
+    data = stored(tmp_path, "rows.csv", delimiter.join(["a", "b"]).encode() + b"\n" + delimiter.join(["1", "x y"]).encode() + b"\n")
+    assert data.columns == ("a", "b") and data.column("b") == ["x y"]
+    write(data, [0], tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
+
+
+def test_bytes_that_are_not_utf8_survive(tmp_path):
+    content = b"text,n\ncaf\xe9 au lait,1\nna\xefve caf\xe9,2\n\x00nul inside,3\n"
+    data = stored(tmp_path, "rows.csv", content)
+    run(data, columns=["text"])
+    write(data, [0, 1, 2], tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == content
+    lines = b"one two three\n\xff\xfe broken\nlast"
+    text = stored(tmp_path, "rows.txt", lines)
+    assert text.rows == 3
+    run(text)
+    write(text, [0, 1, 2], tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_bytes() == lines + b"\n"
+
+
+def test_jsonl_lines_leave_as_they_came(tmp_path):
+    lines = [b'{"text": "a b c d",   "n": 1.50}', b'{"text":"a b c d","n":2}', b'{"text": "\\ud800 lone", "x": null}', b'{"n": 4}']
+    data = stored(tmp_path, "rows.jsonl", b"\n\n".join(lines) + b"\n")
+    result, kept = run(data, columns=["text"])
+    assert kept == [0, 2, 3] and result.without_text == 1
+    write(data, kept, tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_bytes() == b"".join(lines[row] + b"\n" for row in kept)
+
+
+def test_parquet_keeps_its_schema(tmp_path):
+    schema = pa.schema([("text", pa.string()), ("when", pa.timestamp("us")), ("tags", pa.list_(pa.string()))], metadata={b"k": b"v"})
+    table = pa.table({"text": ["x y z", "x y z", None], "when": [1, 2, 3], "tags": [["a"], [], None]}, schema=schema)
+    path = tmp_path / "rows.parquet"
+    pq.write_table(table, path)
+    data = read_file(path, "rows.parquet", 10)
+    _, kept = run(data, columns=["text"])
+    write(data, kept, tmp_path / "out.parquet")
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.schema.equals(pq.read_table(path).schema, check_metadata=True)
+    assert out.to_pylist() == [table.to_pylist()[row] for row in kept] and kept == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"", "empty"),
+        ("a.csv", b"text\n", "no rows"),
+        ("a.exe", b"x", "no file that this page reads"),
+        ("a.csv", b'text\n"open\n', "not CSV"),
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "Line 3 has 3 cells"),
+        ("a.csv", b"a,a\n1,2\n", "same name"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": \n', "Line 2 is not JSON"),
+        ("a.jsonl", b'{"text": "x"}\n\n[1]\n', "Line 3 is not a JSON object"),
+        ("a.json", b"{}", "not a JSON list"),
+        ("a.json", b"nope", "not JSON"),
+        ("a.parquet", b"PAR1nope", "not Parquet"),
+    ],
+)
+def test_what_cannot_be_read_gets_a_sentence(tmp_path, name, content, words):
+    with pytest.raises(VisitorError, match=words):
+        stored(tmp_path, name, content)
+
+
+def test_rows_past_the_limit_are_counted(tmp_path):
+    path = tmp_path / "rows.txt"
+    path.write_bytes(b"\n".join(b"row number %d here" % number for number in range(50)))
+    data = read_file(path, "rows.txt", 20)
+    assert (data.rows, data.cut) == (20, 30)
+    *_, result = deduplicate(data, validate())
+    assert any("30 rows past the limit" in warning for warning in to_json(result, outcome(result))["warnings"])
+
+
+def test_odd_rows_lose_nothing(tmp_path):
+    rows = [
+        "",
+        "",
+        " ",
+        "!!!",
+        "x",
+        "one",
+        "a" * 1_000_000,
+        "word " * 200_000,
+        "\u0000",
+        "\ud800",
+        "<img src=x onerror=alert(1)>",
+        "مرحبا " * 5,
+    ]
+    data = stored(tmp_path, "rows.json", json.dumps([{"text": row} for row in rows]).encode())
+    run(data, threshold=0.5)
+    run(data, threshold=0.5, unit="character")
+    _, kept = run(stored(tmp_path, "same.txt", b"the same line\n" * 10_000))
+    assert kept == [0]
+    _, kept = run(stored(tmp_path, "one.txt", b"only"))
+    assert kept == [0]
+    _, kept = run(stored(tmp_path, "empty.txt", b"\n\n\n"))
+    assert kept == [0, 1, 2]
+
+
+def test_columns(tmp_path):
+    data = stored(tmp_path, "rows.json", json.dumps([{"n": 1, "title": "t", "body": "a long body of text"}]).encode())
+    assert likely_column(data) == "body"
+    with pytest.raises(VisitorError, match="no column “nope”"):
+        compared(data, validate(columns=["nope"]))
+    with pytest.raises(VisitorError, match="holds no text"):
+        compared(data, validate(columns=["n"]))
+    with pytest.raises(VisitorError, match="no conversations"):
+        compared(data, validate(part="prompt"))
+    assert compared(data, validate(columns=["title", "body"])).texts == ["t\na long body of text"]
+    with pytest.raises(VisitorError, match="No column holds text"):
+        likely_column(stored(tmp_path, "n.json", b'[{"n": 1}]'))
+
+
+CHAT = [
+    [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "What is rain made of?"}, {"role": "assistant", "content": "Of water."}],
+    [{"role": "user", "content": "what is rain made of"}, {"role": "assistant", "content": "Clouds, mostly, I would think."}],
+    [{"from": "human", "value": "Name a tall tree."}, {"from": "gpt", "value": "Of water."}],
+]  # fmt: skip
+
+
+def test_conversations(tmp_path):
+    data = stored(tmp_path, "chat.jsonl", b"".join(json.dumps({"messages": chat}).encode() + b"\n" for chat in CHAT))
+    assert likely_column(data) == "messages"
+    result, kept = run(data, part="prompt", ngram=2)
+    assert kept == [0, 2]
+    answers = to_json(result, outcome(result))["answers"]
+    assert answers == {"1": [0, 0.0]}, "the same question with another answer is listed apart"
+    assert run(data, part="answer", ngram=2)[1] == [0, 1]
+    assert run(data, part="all", ngram=2)[1] == [0, 1, 2]
+    assert part_of(turns(CHAT[2]) or [], "turn") == "prompt: Name a tall tree.\nanswer: Of water."
+    result, _ = run(data, part="turn", threshold=0.3)
+    assert result.request.unit == "turn" and result.request.ngram == 1
+    as_text = stored(
+        tmp_path, "chat.csv", b"messages\n" + b"".join(b'"' + json.dumps(chat).replace('"', '""').encode() + b'"\n' for chat in CHAT)
+    )
+    assert run(as_text, part="prompt", ngram=2)[1] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\nScattering.<|im_end|>",
+        "<s>[INST] Why is the sky blue? [/INST] Scattering.</s>",
+        "### Instruction:\nWhy is the sky blue?\n### Response:\nScattering.",
+        "<start_of_turn>user\nWhy is the sky blue?<end_of_turn>\n<start_of_turn>model\nScattering.<end_of_turn>",
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWhy is the sky blue?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nScattering.<|eot_id|>",
+        "Human: Why is the sky blue?\nAssistant: Scattering.",
+    ],
+)
+def test_chat_templates_are_taken_off(text):
+    assert strip_template(text).split() == ["Why", "is", "the", "sky", "blue?", "Scattering."]
+
+
+def test_other_text_keeps_its_marks():
+    for text in ("if a < b: print([INT])", "Pairs: `A </s> B`", "User: nobody", "see <|x|> here"):
+        assert strip_template(text) == text
+
+
+def test_requests_and_links():
+    request = validate(dataset="a/b", columns=["text", "x y"], threshold="0.75", goal="10", pinned=["3", 1], keep="max:likes", limit=500)
+    assert Request.from_query("?" + request.to_query()) == request
+    assert Request().to_query() == ""
+    assert validate(**request.to_json()) == request
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"threshold": "high"}, {"threshold": float("nan")}, {"threshold": 0}, {"threshold": 1.01}, {"threshold": True}, {"ngram": 0}, {"ngram": 2.5},
+        {"recall": 1.0}, {"limit": -1}, {"limit": 10**9}, {"keep": "any"}, {"unit": "token"}, {"method": "magic"}, {"part": "half"},
+        {"columns": [3]}, {"pinned": ["x"]}, {"nonsense": 1}, {"seed": -1}, {"goal": 0},
+    ],
+)  # fmt: skip
+def test_wrong_values_get_a_sentence(values):
+    with pytest.raises(VisitorError) as caught:
+        validate(**values)
+    assert caught.value.what.endswith(".") and caught.value.remedy.endswith(".")
