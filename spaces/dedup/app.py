@@ -86,7 +86,7 @@ def read(file: Any, request: Request, token: str | None = None) -> Any:
     from dedup.read import read_file, read_hub
 
     found = uploaded(file)
-    if found and request.dataset:
+    if found and request.dataset and request.dataset not in examples.EXAMPLES:
         raise VisitorError("Both a file and a dataset are given.", "Clear one of them.")
     if found:
         return read_file(*found, request.limit)
@@ -250,7 +250,7 @@ def compare_splits(
     for part in compare(names, texts, request, measure):
         if isinstance(part, Contamination):
             yield {
-                **part.to_json(texts),
+                **part.to_json(texts, request),
                 "run_id": str(time.time()),
                 "provenance": {"source": ", ".join(names), "ngram": ngram, "unit": unit},
             }
@@ -280,9 +280,9 @@ def kept_file(result: Any, keep: list[int]) -> str:
     return str(path)
 
 
-def request_of(values: tuple[Any, ...]) -> Request:
-    """The controls' values as a checked request."""
-    return validate(**dict(zip(CONTROLS, values, strict=True)))
+def request_of(values: tuple[Any, ...], pinned: list[int]) -> Request:
+    """The controls' values and the pinned rows as a checked request."""
+    return validate(**dict(zip(CONTROLS, values, strict=True)), pinned=pinned)
 
 
 def panel_of(data: dict[str, Any]) -> dict[str, Any]:
@@ -303,12 +303,17 @@ def panel_of(data: dict[str, Any]) -> dict[str, Any]:
 OUTPUTS = 4  # figure, state, choice, panel
 
 
-def run_page(file: Any, *values: Any) -> Iterator[tuple[Any, ...]]:
+def again_page(file: Any, choice: dict[str, Any] | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+    """Run again at the threshold of the figure, with its pins."""
+    yield from run_page(file, *values, pinned=(choice or {}).get("pinned") or [])
+
+
+def run_page(file: Any, *values: Any, pinned: list[int] | None = None) -> Iterator[tuple[Any, ...]]:
     """Run the controls' request; the figure follows the run, the rest comes at the end."""
     from dedup import engine
     from dedup.outcome import outcome, progress_json, to_json
 
-    request = request_of(values)
+    request = request_of(values, pinned or [])
     said = Path(file).name if file else request.dataset
     yield progress_json(engine.Progress("read", "Reading the rows", 0, 1), request.to_json(), said), None, None, gr.skip()
     rows = read(file, request, _token())
@@ -337,7 +342,7 @@ def download_page(state: Any, choice: dict[str, Any] | None) -> tuple[Any, Any]:
 
     result = state if state is not None else example_result()
     try:
-        decided = outcome(result, **_choice(choice))
+        decided = outcome(result, **_choice(result, choice))
     except VisitorError as error:
         gr.Warning(str(error))
         return gr.skip(), gr.skip()
@@ -347,12 +352,14 @@ def download_page(state: Any, choice: dict[str, Any] | None) -> tuple[Any, Any]:
     return [kept, str(report)], gr.Files(visible=True)
 
 
-def _choice(choice: dict[str, Any] | None) -> dict[str, Any]:
-    """The threshold and pins that the figure reports, checked."""
+def _choice(result: Any, choice: dict[str, Any] | None) -> dict[str, Any]:
+    """The threshold and pins that the figure reports, checked; without a threshold the request's own, or its goal."""
     if not choice:
         return {}
-    checked = validate(threshold=choice.get("threshold"), pinned=choice.get("pinned", []))
-    return {"threshold": checked.threshold, "pinned": checked.pinned}
+    pinned = validate(pinned=choice.get("pinned") or []).pinned
+    if choice.get("threshold") is None:
+        return {"pinned": pinned}
+    return {"threshold": validate(threshold=choice["threshold"]).threshold, "pinned": pinned}
 
 
 def chosen_page(event: gr.EventData) -> dict[str, Any]:
@@ -566,7 +573,7 @@ def push(state: Any, choice: Any, target: str, token: str | None) -> str:
 
     try:
         result = state if state is not None else example_result()
-        decided = outcome(result, **_choice(choice))
+        decided = outcome(result, **_choice(result, choice))
         kept = Path(kept_file(result, decided.kept))
         url = hub.push(target.strip(), "dataset", {f"data/{kept.name}": kept}, dataset_card(result, decided, kept.name), token)
     except VisitorError as error:
@@ -592,7 +599,7 @@ def build_contamination() -> None:
     with gr.Row():
         start = gr.Button("Compare", variant="primary", scale=2, elem_id="compare")
         cancel = gr.Button("Cancel", scale=0, min_width=110)
-    figure = Figure(None, folder=RENDERER, title="Contamination", elem_id="contamination")
+    figure = Figure({"kind": "contamination"}, folder=RENDERER, title="Contamination", elem_id="contamination")
     run_event = start.click(
         frame.for_page(compare_page), [files, dataset, splits, config, threshold, measure, ngram], [figure],
         concurrency_limit=1, concurrency_id="splits", **QUIET,

@@ -52,7 +52,7 @@ class Contamination:
     threshold: float
     measure: str
 
-    def to_json(self, texts: list[list[str]]) -> dict[str, Any]:
+    def to_json(self, texts: list[list[str]], request: Request) -> dict[str, Any]:
         """The figure's data; at most `MAX_LEAKS` leaks of each pair of splits, the strongest first."""
         matrix: list[list[Any]] = []
         shown: list[Leak] = []
@@ -69,6 +69,7 @@ class Contamination:
             "kind": "contamination",
             "done": True,
             "title": " against ".join(self.names),
+            "request": {"ngram": request.ngram, "unit": request.unit},
             "splits": self.names,
             "rows": self.rows,
             "measure": self.measure,

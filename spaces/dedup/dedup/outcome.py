@@ -63,12 +63,13 @@ class Outcome:
 
 
 def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, ...] | None = None) -> Outcome:
-    """Apply a threshold (the request's by default), or the request's goal, to verified pairs.
+    """Apply a threshold to verified pairs; without one the request's goal where it has one, else its threshold.
 
     Raises:
         VisitorError: the goal cannot be reached, or a threshold below the floor.
     """
     request = result.request
+    to_goal = request.goal is not None and threshold is None
     threshold = request.threshold if threshold is None else threshold
     pinned = request.pinned if pinned is None else pinned
     if threshold < request.floor:
@@ -79,9 +80,8 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
         node_of[members] = node
     pins = [row for row in pinned if row < rows]
     pinned_nodes = sorted({int(node_of[row]) for row in pins if node_of[row] >= 0})
-    if request.goal is not None:
-        found = _to_goal(result, request.goal)
-        clustering, threshold = found
+    if to_goal:
+        clustering, threshold = _to_goal(result, request.goal)
         strong = at_least(result.edges, threshold)
     else:
         clustering = clusters.cluster(result.edges, result.ranks, threshold, request.method, pinned_nodes)
@@ -113,7 +113,8 @@ def at_least(edges: Pairs, threshold: float) -> Pairs:
     return Pairs(edges.first[strong], edges.second[strong], edges.jaccard[strong])
 
 
-def _to_goal(result: Result, goal: int) -> tuple[clusters.Clustering, float]:
+def _to_goal(result: Result, goal: int | None) -> tuple[clusters.Clustering, float]:
+    assert goal is not None
     rows, distinct = result.dataset.rows, len(result.nodes)
     others = rows - sum(map(len, result.nodes))  # rows without text
     if goal > others + distinct:

@@ -103,7 +103,7 @@ def datatrove_script(request: Request, plan: Plan, columns: tuple[str, ...], sou
     bands, rows_per_band = unverified_bands(request, plan)
     settings = _constants(NGRAM=request.ngram, BANDS=bands, ROWS_PER_BAND=rows_per_band, SEED=request.seed, DEPENDENCIES=_DEPENDENCIES)
     standard, others = _IMPORTS[kind]
-    names = ("argparse", *standard, "json", "math", "os", "re", "sys")
+    names = ("argparse", *standard, "json", "math", "os", "re", "signal", "sys")
     imports = _lines(
         *(name if name.startswith("import") else f"import {name}" for name in names), *_DATATROVE_READING[kind == "hub"], *others
     )
@@ -616,12 +616,29 @@ def executor(name, pipeline, tasks, args, before):
     common = {"pipeline": pipeline, "tasks": tasks, "workers": args.workers, "logging_dir": f"{args.output.rstrip('/')}/logs/{name}"}
     if args.executor == "local":
         return LocalPipelineExecutor(**common)
-    common["tasks_per_job"] = math.ceil(tasks / args.workers) if args.workers > 0 else 1  # a start takes longer than most tasks
     if args.executor == "ray":
-        return RayPipelineExecutor(**common, mem_per_cpu_gb=1)
+        together = 16 if name == "buckets" else 1  # processes of one Ray worker: buckets are light, and starting a worker takes long
+        return RayPipelineExecutor(**common, mem_per_cpu_gb=1, tasks_per_job=together)
+    common["tasks_per_job"] = math.ceil(tasks / args.workers) if args.workers > 0 else 1  # a start takes longer than most tasks
     if args.executor == "slurm":
         return SlurmPipelineExecutor(**common, time=args.time, partition=args.partition, job_name=name, depends=before)
     return JobsPipelineExecutor(**common, dependencies=DEPENDENCIES, job_name=name)
+
+
+def start_ray(workers):
+    """Join the cluster that RAY_ADDRESS names, or start one that listens to this machine alone."""
+    own = {}
+    if not os.environ.get("RAY_ADDRESS"):
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # makes Ray listen on 127.0.0.1, on any system
+        own = {"num_cpus": workers if workers > 0 else None, "include_dashboard": False}
+    import ray
+
+    ray.init(runtime_env={"worker_process_setup_hook": end_children}, **own)
+
+
+def end_children():
+    """Let what datatrove forks from a Ray worker die when it is told to: Ray's handler, inherited, can miss the signal."""
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def main():
@@ -635,11 +652,7 @@ def main():
     parser.add_argument("--time", default="10:00:00", help="limit of a Slurm job")
     args = parser.parse_args()
     if args.executor == "ray":
-        import ray
-
-        # a cluster that RAY_ADDRESS names, or one on this machine that nobody else can reach
-        own = {"num_cpus": args.workers if args.workers > 0 else None, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        ray.init(**({} if os.environ.get("RAY_ADDRESS") else own))
+        start_ray(args.workers)
     before = None
     for name, (pipeline, tasks) in stages(args).items():
         before = executor(name, pipeline, tasks, args, before)

@@ -47,7 +47,7 @@ function showContamination(figure, data) {
 
 function contaminationState(data, error, hasMatrix) {
   if (error) return { error };
-  if (!data) return { empty: "Choose two datasets or splits and press Compare: the rows that they share appear here." };
+  if (!data || (!hasMatrix && !data.progress)) return { empty: "Nothing was compared yet: choose the splits and press the button, and the rows that they share appear here." };
   const { label = "Comparing splits", value = 0, max = 1 } = data.progress ?? {};
   if (!hasMatrix) return { empty: h("div", { class: "going" }, h("p", { class: "stage", role: "status" }, h("b", {}, label)), h("progress", { "aria-label": label, value, max: max || 1 })) };
   return data.done ? {} : { progress: { label, value, max: max || 1 } };

@@ -153,7 +153,7 @@ function shownViews({ run }) {
 /** What stands in place of the picture, or beside it. */
 function stateOf(data, error, hasRun) {
   if (error) return { error };
-  if (!data) return { empty: "Choose a dataset and press Find duplicates: kept rows, clusters and pairs appear here." };
+  if (!data) return { empty: "Nothing was compared yet: choose the rows and press the button, and what is alike appears here." };
   if (!hasRun) return { empty: data.cancelled ? "The run was stopped before there was anything to show." : progressElement(data) };
   if (data.done || data.cancelled || !data.progress) return {};
   const { value, max, label } = data.progress;

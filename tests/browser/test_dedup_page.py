@@ -1,0 +1,217 @@
+"""The dedup page in a browser, as a visitor uses it: drop a file, check the pairs, move the threshold, take the rows home."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_decoding_page import BASELINE, SMALL, WIDE, watch
+
+ROWS = [
+    "The lighthouse keeper writes the weather into his book every morning at six.",
+    "The lighthouse keeper writes the weather into his book every evening at six.",
+    "A recipe for bread needs flour, water, salt and a little patience, nothing more than that.",
+    "the LIGHTHOUSE keeper writes the weather into his book, every morning at six",
+    "<img src=x onerror=alert(1)> is a row of its own and must stay a text in this page.",
+    "A recipe for bread needs flour, water, salt and a little patience, and nothing more than that.",
+    "=SUM(A1:A3)",
+]
+
+
+@pytest.fixture
+def page(browser, suite_url):
+    """The page with its stored example, and the errors that the browser reported."""
+    context = browser.new_context(viewport=WIDE, accept_downloads=True)
+    page = context.new_page()
+    page.problems = watch(page)
+    page.goto(f"{suite_url}/dedup/")
+    expect(page.locator("#figure .dedup-figure")).to_be_visible(timeout=30_000)
+    yield page
+    assert page.problems == []
+    context.close()
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drop a file and wait for its columns and plan."""
+    page.locator("#file input[type=file]").set_input_files(str(path))
+    expect(page.locator("#file")).to_contain_text(path.name, timeout=20_000)
+
+
+def deduplicate(page: Page, name: str) -> None:
+    """Press the button and wait until the figure is complete."""
+    page.locator("#start").click()
+    expect(page.locator("#figure figcaption")).to_contain_text(f"{name} · ", timeout=60_000)
+    expect(page.locator("#figure figcaption")).to_contain_text("rows kept")
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    path = tmp_path / "mine.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["id", "note"], *([number, row] for number, row in enumerate(ROWS))])
+    return path
+
+
+def saved(page: Page, folder: Path) -> tuple[list[list[str]], dict]:
+    """The kept rows and the report, downloaded."""
+    page.locator("#save").click()
+    links = page.locator("#files a[download]")
+    expect(links.first).to_be_visible(timeout=20_000)
+    found = {}
+    for link in links.all():
+        with page.expect_download() as download:
+            link.click()
+        found[download.value.suggested_filename] = folder / download.value.suggested_filename
+        download.value.save_as(found[download.value.suggested_filename])
+    kept = next(path for name, path in found.items() if name.endswith(".csv"))
+    with kept.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    return rows, json.loads(found["removed_rows.json"].read_text())
+
+
+def test_the_first_paint_is_a_stored_result(page):
+    expect(page.locator("#figure")).to_contain_text("stored example")
+    expect(page.locator("#figure figcaption")).to_contain_text("60 of 114 rows kept")
+
+
+def test_a_visitor_deduplicates_a_file_checks_a_pair_and_takes_it_home(page, own_file, tmp_path):
+    drop(page, own_file)
+    expect(page.locator("#plan")).to_contain_text("Plan: 7 rows", timeout=20_000)
+    expect(page.locator("#columns")).to_contain_text("note")
+    deduplicate(page, "mine.csv")
+    expect(page.locator("#figure figcaption")).to_contain_text("5 of 7 rows kept")
+    page.get_by_role("tab", name="Table", exact=True).click()
+    expect(page.locator("#figure .table-panel")).to_contain_text("2 removed rows")
+    rows, report = saved(page, tmp_path)
+    assert rows == [["id", "note"], *([str(number), ROWS[number]] for number in (0, 1, 2, 4, 6))]
+    assert [(item["row"], item["keeper"]) for item in report["removed_rows"]] == [(3, 0), (5, 2)]
+    assert page.locator("#figure img").count() == 0
+
+
+def test_the_threshold_moves_without_a_request_and_the_file_follows(page, own_file, tmp_path):
+    drop(page, own_file)
+    expect(page.locator("#columns")).to_contain_text("note", timeout=20_000)
+    deduplicate(page, "mine.csv")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url) if "heartbeat" not in request.url else None)
+    slider = page.locator("#figure .threshold-panel input[type=range]")
+    slider.fill("0.55")
+    expect(page.locator("#figure .threshold-panel")).to_contain_text("4 of 7 rows kept")
+    asked = [url for url in requests if "gradio_api/file" in url]
+    assert asked == []
+    page.wait_for_timeout(600)
+    rows, report = saved(page, tmp_path)
+    assert [row[0] for row in rows[1:]] == ["0", "2", "4", "6"] and report["threshold"] == 0.55
+
+
+def test_a_pin_keeps_a_row(page, own_file, tmp_path):
+    drop(page, own_file)
+    expect(page.locator("#columns")).to_contain_text("note", timeout=20_000)
+    deduplicate(page, "mine.csv")
+    page.get_by_role("tab", name="Clusters", exact=True).click()
+    page.get_by_role("searchbox").first.fill("evening")
+    page.get_by_role("button", name="Always keep row 3").click()
+    page.wait_for_timeout(600)
+    rows, _ = saved(page, tmp_path)
+    assert [row[0] for row in rows[1:]] == ["0", "1", "2", "3", "4", "6"], "row 5 goes, row 3 stays"
+
+
+def test_the_link_reproduces_the_figure(page, suite_url):
+    page.get_by_label("threshold (Jaccard)").first.fill("0.8")
+    page.keyboard.press("Tab")
+    page.locator("#start").click()
+    expect(page).to_have_url(re.compile(r"dataset=kitchen\.jsonl"), timeout=30_000)
+    caption = page.locator("#figure figcaption").inner_text()
+    assert "68 of 114 rows kept" in caption
+    again = page.context.new_page()
+    again.goto(page.url)
+    expect(again.locator("#figure figcaption")).to_contain_text("68 of 114 rows kept", timeout=30_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("broken.jsonl", b'{"text": "a"}\n{"text": \n', "Line 2 is not JSON"),
+        ("none.csv", b"", "empty"),
+        ("n.json", b'[{"n": 1}]', "No column holds text"),
+    ],
+)
+def test_errors_stand_where_the_figure_would(page, tmp_path, name, content, sentence):
+    path = tmp_path / name
+    path.write_bytes(content)
+    drop(page, path)
+    expect(page.locator("#plan")).to_contain_text(sentence, timeout=20_000)
+    page.locator("#start").click()
+    expect(page.locator("#figure [role=alert]")).to_contain_text(sentence, timeout=30_000)
+
+
+def test_train_against_test(page):
+    page.get_by_role("tab", name="Train against test").click()
+    page.locator("#compare").click()
+    figure = page.locator("#contamination")
+    expect(figure.locator("figcaption")).to_contain_text("quiz_train.jsonl against quiz_test.jsonl", timeout=30_000)
+    expect(figure).to_contain_text("3")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "narrow"])
+def test_the_export_opens_from_disk_without_a_network(page, browser, tmp_path, scheme, size):
+    with page.expect_download(timeout=30_000) as download:
+        page.locator("#figure").get_by_role("button", name="Download as one HTML file").click()
+    path = tmp_path / "figure.html"
+    download.value.save_as(path)
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+    export = context.new_page()
+    problems = watch(export)
+    requests: list[str] = []
+    export.on("request", lambda request: requests.append(request.url))
+    export.goto(path.as_uri())
+    expect(export.locator("figcaption")).to_contain_text("60 of 114 rows kept")
+    for view in ("Clusters", "Bands", "Table", "Threshold"):
+        export.get_by_role("tab", name=view, exact=True).click()
+        assert export.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    export.locator("input[type=range]").first.fill("0.9")
+    expect(export.locator(".threshold-panel")).to_contain_text("96 of 114 rows kept")
+    assert requests == [path.as_uri()]
+    assert problems == []
+    context.close()
+
+
+def test_no_sideways_scrolling_on_a_phone(browser, suite_url):
+    context = browser.new_context(viewport=SMALL)
+    page = context.new_page()
+    page.goto(f"{suite_url}/dedup/")
+    expect(page.locator("#figure .dedup-figure")).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["Threshold", "Clusters", "Bands", "Table"])
+def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport=WIDE, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{suite_url}/dedup/?__theme={scheme}")
+    expect(page.locator("#figure .dedup-figure")).to_be_visible(timeout=30_000)
+    page.get_by_role("tab", name=view, exact=True).click()
+    page.wait_for_timeout(300)
+    axe = Axe()
+    mine = axe.run(page, context="#figure").response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
+    if view == "Threshold":
+        found = {rule["id"] for rule in axe.run(page).response["violations"]}
+        assert found <= set(json.loads(BASELINE.read_text())), found
+    context.close()
+
+
+def test_the_panel_gives_both_programs(page):
+    page.get_by_text("Code", exact=True).click()
+    expect(page.locator("#panel pre").first).to_contain_text("RMinHash")
+    expect(page.locator("#panel pre").nth(1)).to_contain_text("MinhashDedupSignature")
