@@ -30,11 +30,13 @@ $(VENV)/.ready: requirements.txt
 demo: $(VENV)/.ready ## Start the suite, or one Space with SPACE=…, on HOST:PORT
 	@$(PY) -m shared.suite $(SPACE)
 
-$(VENV)/.chromium: $(VENV)/.ready
+$(VENV)/.tests: tests/requirements.txt $(VENV)/.ready
+	@echo "Installing what the tests compare with …"
+	$(PY) -m pip install --disable-pip-version-check -r tests/requirements.txt
 	@PY=$(PY) bash tests/browser/install_chromium.sh
 	@touch $@
 
-test: lint $(VENV)/.chromium ## Lint, type-check and run every test
+test: lint $(VENV)/.tests ## Lint, type-check and run every test
 	$(PY) -m pytest
 
 lint: $(VENV)/.ready ## Check style and types
@@ -44,7 +46,7 @@ lint: $(VENV)/.ready ## Check style and types
 	$(PY) -m mypy shared $(foreach space,$(notdir $(wildcard spaces/*)),spaces/$(space)/$(space))
 	@for app in spaces/*/app.py; do $(PY) -m mypy $$app || exit 1; done
 
-bench: $(VENV)/.chromium ## Measure speed and size, as ratios in one run
+bench: $(VENV)/.tests ## Measure speed and size, as ratios in one run
 	$(PY) -m tests.bench
 
 build: $(VENV)/.ready ## Stage SPACE=… as a self-contained folder in build/
@@ -53,7 +55,7 @@ build: $(VENV)/.ready ## Stage SPACE=… as a self-contained folder in build/
 examples: $(VENV)/.ready ## Compute the stored examples again
 	@for script in spaces/*/make_examples.py; do $(PY) $$script || exit 1; done
 
-screenshots: $(VENV)/.chromium ## Take the README's pictures of the running pages
+screenshots: $(VENV)/.tests ## Take the README's pictures of the running pages
 	$(PY) -m tests.browser.screenshots
 
 clean: ## Remove build results and caches, not the environment

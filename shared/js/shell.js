@@ -121,15 +121,15 @@ export function svgButton({ kind, root }) {
 /**
  * The buttons that save the figure as one HTML file, drawn by the server's `standalone_file`, and its data as JSON.
  * @param {Shell} shell
- * @param {(name: string, argument: any) => Promise<any>} fetch
+ * @param {(name: string, argument: any) => Promise<any>} ask the page's `host.fetch`
  * @param {() => Object} data
  */
-export function exportButtons({ kind, root }, fetch, data) {
+export function exportButtons({ kind, root }, ask, data) {
   return [
     toolButton("HTML", "Download as one HTML file", async (event) => {
       const pressed = event.currentTarget;
       pressed.disabled = true;
-      const text = await fetch("standalone_file", data()).catch(() => null);
+      const text = await ask("standalone_file", data()).catch(() => null);
       pressed.disabled = false;
       if (text) saveFile(root, `${kind}.html`, "text/html", text);
       else pressed.title = "The file could not be made. Try again.";

@@ -293,10 +293,11 @@ def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     request = validate(**data["request"])
     columns, source = tuple(data["provenance"]["columns"]), request.dataset or data["provenance"]["source"]
     plan = Plan(**{name: data["plan"][name] for name in Plan.__dataclass_fields__})
-    listings = {
-        "The same run with rensa alone": rensa_script(request, plan, columns, source),
-        "The same run past one machine, with datatrove": datatrove_script(request, plan, columns, source),
-    }
+    listings = {"The same run with rensa alone": rensa_script(request, plan, columns, source)}
+    try:
+        listings["The same run past one machine, with datatrove"] = datatrove_script(request, plan, columns, source)
+    except VisitorError as error:  # datatrove compares words only
+        listings["The same run past one machine, with datatrove"] = f"# {error}"
     return frame.panel_value(TITLE, listings, request.to_query() if request.dataset else "", live=not data.get("example"))
 
 
@@ -367,9 +368,9 @@ def chosen_page(event: gr.EventData) -> dict[str, Any]:
     return {"threshold": event.threshold, "pinned": list(event.pinned)}
 
 
-def threshold_page(event: gr.EventData) -> float:
-    """The figure's threshold as the control's."""
-    return validate(threshold=event.threshold).threshold
+def threshold_page(event: gr.EventData) -> tuple[float, str]:
+    """The figure's threshold as the control's, in the place of a goal."""
+    return validate(threshold=event.threshold).threshold, ""
 
 
 def cancelled_page(figure: Any) -> Any:
@@ -531,7 +532,7 @@ def build_duplicates(demo: gr.Blocks) -> None:
     file.upload(lambda: "", None, [dataset], **light).then(file_page, [file, *controls], [columns, said], **heavy)
     gr.on([threshold.release, columns.input], plan_page, [file, *controls], [said], **{**heavy, "trigger_mode": "always_last"})
     figure.choice(chosen_page, None, [choice], **light)
-    figure.threshold(threshold_page, None, [threshold], **light).then(
+    figure.threshold(threshold_page, None, [threshold, rest[CONTROLS.index("goal") - CONTROLS.index("part")]], **light).then(
         frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy
     )
     save.click(download_page, [state, choice], [files, files], **heavy)

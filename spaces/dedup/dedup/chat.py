@@ -24,6 +24,9 @@ _TRANSCRIPT = re.compile(
 )
 """What only a transcript under a chat template holds."""
 
+_SIGNS = ("<|im_start|>", "<|start_header_id|>", "[INST]", "<start_of_turn>", "## Instruction", "## Response", "Human: ")
+"""One of these is in every transcript; looking for them costs less than the expression."""
+
 
 def turns(cell: Any) -> list[tuple[str, str]] | None:
     """A conversation's turns as (role, text): OpenAI `messages` or ShareGPT, also written as JSON text; None if neither.
@@ -55,7 +58,9 @@ def turns(cell: Any) -> list[tuple[str, str]] | None:
 
 def strip_template(text: str) -> str:
     """A transcript without the marks of its chat template, which all rows share; any other text as it is."""
-    return _TEMPLATE.sub("\n", text).strip() if _TRANSCRIPT.search(text) else text
+    if not any(sign in text for sign in _SIGNS) or not _TRANSCRIPT.search(text):
+        return text
+    return _TEMPLATE.sub("\n", text).strip()
 
 
 def part_of(conversation: list[tuple[str, str]], part: str) -> str:

@@ -30,8 +30,11 @@ SECONDS_PER_PERMUTATION = 1.0e-7
 SECONDS_PER_CANDIDATE = 2.0e-6
 """Cost of verifying one candidate; measured, order of magnitude."""
 
-SECONDS_PER_KILOBYTE = 3.0e-5
-"""Cost of reading, splitting and hashing 1,000 characters; measured, order of magnitude."""
+SECONDS_PER_KILOBYTE = 2.0e-5
+"""Cost of splitting and hashing 1,000 characters; measured, order of magnitude."""
+
+SECONDS_PER_VERIFIED_KILOBYTE = 4.0e-5
+"""Cost of making sets of 1,000 characters that some candidate needs; measured, order of magnitude."""
 
 UInt32 = npt.NDArray[np.uint32]
 Int64 = npt.NDArray[np.int64]
@@ -73,8 +76,9 @@ class Plan:
         return {**self.__dict__, "curve": curve}
 
 
-AFFORDABLE_SECONDS = 0.2
-"""A plan may take this much longer than the cheapest if it finds more pairs below the threshold."""
+AFFORDABLE_SECONDS = 0.05
+AFFORDABLE_SHARE = 0.1
+"""A plan may take this much longer than the cheapest, whichever is more, if it finds more pairs below the threshold."""
 
 
 def choose_bands(
@@ -109,7 +113,9 @@ def choose_bands(
                 candidates = round(float(s_curve(similarities, num_bands, rows_per_band).sum()) * pairs_per_sample)
             num_perm = num_bands * rows_per_band
             signing = rows * num_perm * SECONDS_PER_PERMUTATION
-            seconds = signing + (candidates or 0) * SECONDS_PER_CANDIDATE + characters / 1000 * SECONDS_PER_KILOBYTE
+            involved = min(1.0, 2 * (candidates or 0) / max(1, rows))  # share of the rows that are in some candidate pair
+            verifying = (candidates or 0) * SECONDS_PER_CANDIDATE + involved * characters / 1000 * SECONDS_PER_VERIFIED_KILOBYTE
+            seconds = signing + verifying + characters / 1000 * SECONDS_PER_KILOBYTE
             megabytes = (rows * (4 * num_bands + 40) + (candidates or 0) * 24) / 1e6
             expected = float(s_curve(threshold, num_bands, rows_per_band))
             met = num_bands >= wanted
@@ -117,7 +123,8 @@ def choose_bands(
     good = [plan for plan in plans if plan.recall_met]
     if not good:
         return max(plans, key=lambda plan: plan.expected_recall)
-    limit = min(plan.seconds for plan in good) + AFFORDABLE_SECONDS
+    cheapest = min(plan.seconds for plan in good)
+    limit = cheapest + max(AFFORDABLE_SECONDS, AFFORDABLE_SHARE * cheapest)
     lowest = threshold if floor is None else floor
     affordable = [plan for plan in good if plan.seconds <= limit]
     return max(affordable, key=lambda plan: (s_curve(lowest, plan.num_bands, plan.rows_per_band), -plan.seconds))

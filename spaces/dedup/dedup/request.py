@@ -35,7 +35,7 @@ class Request:
         method: "leader" or "components", see `dedup.clusters.cluster`.
         recall: probability with which a pair at the threshold is to be found.
         limit: rows to read at most.
-        goal: rows to end with exactly, whatever the threshold; None for all that are no duplicates.
+        goal: rows to end with exactly, pinned rows that would have gone not counted; None to go by the threshold.
         pinned: rows that stay whatever they repeat.
         seed: of the permutations.
     """
@@ -105,8 +105,6 @@ def validate(**values: Any) -> Request:
         raise VisitorError(f"There is no setting “{sorted(unknown)[0][:40]}”.", f"Known are: {', '.join(Request.__dataclass_fields__)}.")
     given = {name: value for name, value in values.items() if value is not None and (value != "" or name in ("dataset", "config"))}
     request = Request(**{name: _CHECKS[name](name, value) for name, value in given.items()})
-    if request.goal is not None and request.pinned:
-        raise VisitorError("goal and pinned cannot be combined.", "Remove one of them.")
     if "turn" in (request.unit, request.part):  # turns are compared as wholes
         request = replace(request, unit="turn", part="turn", ngram=1)
     return request

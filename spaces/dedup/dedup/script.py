@@ -659,6 +659,7 @@ def main():
         if args.executor == "slurm":
             continue  # the last stage submits the others, each to wait for the one before it
         before.run()
+        before.logging_dir.fs.invalidate_cache()  # remote tasks have written there
         if failed := before.get_incomplete_ranks(skip_completed=True):
             sys.exit(f"{name}: {len(failed)} of {tasks} tasks failed, see the logs; run again to go on")
     if args.executor == "slurm":

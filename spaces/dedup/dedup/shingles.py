@@ -1,7 +1,8 @@
 """From text to shingles: normalise, split into units, hash every window of `ngram` units to 64 bits.
 
-Splitting is Arrow's, each distinct unit is hashed once, and windows are combined in numpy: Python never sees a word
-twice. A row's shingles are a set; repeats may occur in the flat arrays and do not matter to MinHash.
+All of it works on the bytes of many rows at once, in numpy: Python never sees a word. Only rows with more than ASCII go
+through Arrow's Unicode functions first. A row's shingles are a set; repeats may occur in the flat arrays and do not
+matter to MinHash.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
 UNITS = ("word", "character", "turn")
 
@@ -68,15 +68,14 @@ def normalise(texts: pa.Array) -> pa.Array:
 
 
 def words(texts: pa.Array) -> pa.Array:
-    """The words of each text, as a list array: runs of letters, marks, digits and _; no punctuation.
+    """Texts whose words stand between spaces: runs of letters, marks, digits and _; no punctuation, all normalised.
 
     In scripts that are written without spaces every character is a word.
     """
     normal = pc.replace_substring_regex(normalise(texts), r"[^\pL\pN\pM_]+", " ")
     if pc.any(pc.match_substring_regex(normal, _SINGLE)).as_py():
         normal = pc.replace_substring_regex(normal, f"({_SINGLE})", r" \1 ")
-        normal = pc.replace_substring_regex(normal, " +", " ")
-    return pc.split_pattern(pc.utf8_trim(normal, " "), " ")
+    return normal
 
 
 def shingle(texts: pa.Array, ngram: int, unit: str) -> Shingles:
@@ -93,28 +92,50 @@ def shingle(texts: pa.Array, ngram: int, unit: str) -> Shingles:
         hashes, offsets = _characters(texts)
     elif unit == "turn":
         normal = pc.replace_substring_regex(normalise(texts), r"[^\S\n]+", " ")
-        hashes, offsets = _distinct(pc.split_pattern(normal, "\n"))
+        hashes, offsets = _hash_units(normal, _TURN_BYTES)
     else:
-        hashes, offsets = _distinct(words(texts))
+        plain = pc.string_is_ascii(texts)
+        if not pc.all(plain).as_py():
+            other = pc.invert(plain)
+            texts = pc.replace_with_mask(texts, other, words(texts.filter(other)))
+        hashes, offsets = _hash_units(texts, _WORD_BYTES)
     return _windows(hashes, offsets, ngram)
 
 
-def _distinct(units: pa.Array) -> tuple[UInt64, Int64]:
-    """Hash each distinct unit once; empty units (of empty texts) are dropped."""
-    flat = units.flatten()
-    offsets = units.offsets.to_numpy().astype(np.int64) - units.offsets[0].as_py()
-    encoded = flat.dictionary_encode()
-    table = np.fromiter(
-        (xxhash.xxh3_64_intdigest(word) for word in encoded.dictionary.cast(pa.large_binary()).to_pylist()),
-        dtype=np.uint64,
-        count=len(encoded.dictionary),
-    )
-    indices = encoded.indices.to_numpy()
-    empty = pc.index(encoded.dictionary, "").as_py()
-    if empty < 0:
-        return table[indices], offsets
-    keep = indices != empty
-    return table[indices[keep]], np.concatenate([[0], np.cumsum(keep)])[offsets]
+def _hash_units(texts: pa.Array, unit_bytes: npt.NDArray[np.bool_]) -> tuple[UInt64, Int64]:
+    """Split every text into runs of certain bytes, and hash each run.
+
+    The hash is multilinear: each byte (in lower case) times a random odd factor of its place, summed modulo 2^64, then
+    mixed with the length (Carter and Wegman 1979).
+
+    Args:
+        texts: Arrow array of large strings.
+        unit_bytes: which of the 256 bytes belong to a unit.
+
+    Returns:
+        One hash a unit, and the offsets of each text's units.
+    """
+    _, bounds_buffer, data = texts.buffers()
+    bounds = np.frombuffer(bounds_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    if data is None or bounds[-1] == bounds[0]:
+        return np.zeros(0, dtype=np.uint64), np.zeros(len(texts) + 1, dtype=np.int64)
+    content = _LOWER[np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]]
+    bounds = bounds - bounds[0]
+    inside = unit_bytes[content]
+    starts = inside.copy()
+    starts[1:] &= ~inside[:-1]
+    row_starts = bounds[:-1][bounds[:-1] < len(content)]
+    starts[row_starts] = inside[row_starts]
+    first = np.flatnonzero(starts)
+    if not len(first):
+        return np.zeros(0, dtype=np.uint64), np.zeros(len(texts) + 1, dtype=np.int64)
+    place = np.flatnonzero(inside)
+    begins = np.flatnonzero(starts[place])
+    lengths = np.diff(np.append(begins, len(place)))
+    position = np.arange(len(place)) - np.repeat(begins, lengths)
+    factors = _FACTORS[position] if lengths.max() <= len(_FACTORS) else _mix(position.astype(np.uint64)) | np.uint64(1)
+    sums = np.add.reduceat(content[place] * factors, begins)
+    return _mix(sums ^ _mix(lengths.astype(np.uint64))), np.searchsorted(first, bounds).astype(np.int64)
 
 
 def _characters(texts: pa.Array) -> tuple[UInt64, Int64]:
@@ -130,6 +151,12 @@ def _mix(values: UInt64) -> UInt64:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+_LOWER = np.array([byte + 32 if 65 <= byte <= 90 else byte for byte in range(256)], dtype=np.uint8)
+_WORD_BYTES = np.array([byte >= 128 or byte == 95 or chr(byte).isalnum() for byte in range(256)])
+_TURN_BYTES = np.array([byte != 10 for byte in range(256)])
+_FACTORS = _mix(np.arange(256, dtype=np.uint64)) | np.uint64(1)
 
 
 def _windows(units: UInt64, offsets: Int64, ngram: int) -> Shingles:

@@ -15,6 +15,8 @@ Float64 = npt.NDArray[np.float64]
 
 PAIRS_AT_ONCE = 200_000
 
+_FILTER = np.uint64(2**22)
+
 
 def jaccard_of_pairs(matrix: Any, pairs: Int64) -> Float64:
     """Exact Jaccard similarity |A ∩ B| / |A ∪ B| of each pair of rows.
@@ -70,6 +72,8 @@ class Sample:
     def __init__(self, parts: list[Shingles]) -> None:
         hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
         self.vocabulary = np.unique(hashes)
+        self.filter = np.zeros(_FILTER, dtype=bool)  # most shingles of most rows are in no sampled row
+        self.filter[self.vocabulary % _FILTER] = True
         self.matrix = self._matrix(parts)
         self.sizes = np.diff(self.matrix.indptr)
 
@@ -78,9 +82,13 @@ class Sample:
 
         hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
         counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, dtype=np.int64)
-        columns = np.minimum(np.searchsorted(self.vocabulary, hashes), max(0, len(self.vocabulary) - 1))
-        known = self.vocabulary[columns] == hashes if len(self.vocabulary) else np.zeros(len(hashes), dtype=bool)
-        rows = np.repeat(np.arange(len(counts)), counts)[known]
+        likely = np.flatnonzero(self.filter[hashes % _FILTER])
+        hashes = hashes[likely]
+        columns = np.searchsorted(self.vocabulary, hashes)
+        known = np.zeros(len(hashes), dtype=bool)
+        inside = columns < len(self.vocabulary)
+        known[inside] = self.vocabulary[columns[inside]] == hashes[inside]
+        rows = np.repeat(np.arange(len(counts)), counts)[likely[known]]
         matrix = csr_matrix((np.ones(len(rows), dtype=np.int32), (rows, columns[known])), shape=(len(counts), max(1, len(self.vocabulary))))
         matrix.sum_duplicates()
         matrix.data[:] = 1
@@ -90,21 +98,14 @@ class Sample:
         """Pairs (place in the sample, row) of at least `floor`, for rows `first_row` onwards."""
         others = self._matrix([part])
         product = (self.matrix @ others.T).tocoo()
-        sizes = distinct_counts(part)
-        similarity = product.data / (self.sizes[product.row] + sizes[product.col] - product.data)
+        shared, own = product.data, self.sizes[product.row]
+        near = shared >= floor * own  # the union is no smaller than the sampled row
+        first, second, shared, own = product.row[near], product.col[near], shared[near], own[near]
+        involved, place = np.unique(second, return_inverse=True)
+        sizes = np.array([len(np.unique(part.hashes[part.offsets[row] : part.offsets[row + 1]])) for row in involved], dtype=np.int64)
+        similarity = shared / (own + sizes[place] - shared) if len(involved) else np.zeros(0)
         keep = similarity >= floor
-        return Pairs(product.row[keep].astype(np.int64), product.col[keep].astype(np.int64) + first_row, similarity[keep])
-
-
-def distinct_counts(part: Shingles) -> Int64:
-    """Distinct shingles of each row."""
-    counts = part.counts
-    rows = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((part.hashes, rows))
-    hashes, rows = part.hashes[order], rows[order]
-    new = np.ones(len(hashes), dtype=bool)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])
-    return np.bincount(rows[new], minlength=len(counts)).astype(np.int64)
+        return Pairs(first[keep].astype(np.int64), second[keep].astype(np.int64) + first_row, similarity[keep])
 
 
 def recall_interval(found: int, missed: Int64, chance: float) -> tuple[float, float, float]:

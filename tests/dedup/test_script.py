@@ -1,0 +1,621 @@
+"""The exported programs: what a visitor typed cannot become code, and they keep the rows that they should.
+
+The datatrove program runs under the interpreter that DATATROVE_PYTHON names, this one by default; it needs
+datatrove[io,processing,ray], spacy and ray.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import csv
+import functools
+import importlib.metadata
+import io
+import json
+import os
+import random
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dedup import chat, script
+from dedup.engine import Result, deduplicate
+from dedup.minhash import MAX_NUM_PERM, Plan, s_curve
+from dedup.outcome import outcome
+from dedup.read import Dataset, read_file
+from dedup.request import Request, validate
+from dedup.script import datatrove_script, rensa_script, unverified_bands
+from dedup.texts import compared
+from shared.errors import VisitorError
+from tests.dedup.corpus import documents
+from tests.dedup.test_engine import reference_shingles
+
+PLAN = Plan(128, 16, 8, 0.99, None, 0, 0)
+THRESHOLD = 0.7
+LIMIT_SECONDS = 150
+
+HOSTILE = [
+    "'", '"', "'''", '"""', "\\", "\\'", "x'; import os; os.abort(); '", 'x"""\nimport os\nos.abort()\n"""', "a\nimport os", "a\r\nb",
+    "# x\nraise", "{x}", "{{x}}", "{request!r}", "%s %(x)s", "$x ${rank}", "\x00", "\u2028import os", "\ud800", "EXTRA_PLACE", "ü 日本 🎉", "\u202eabc", "{0}",
+]  # fmt: skip
+
+
+def run(texts: list[str], **settings: Any) -> Result:
+    """The engine's run on one column of text."""
+    table = [{"text": text, "row": row} for row, text in enumerate(texts)]
+    *_, result = deduplicate(
+        Dataset("docs.jsonl", "json", len(texts), ("text", "row"), table=table), validate(columns=["text"], **settings)
+    )
+    assert isinstance(result, Result)
+    return result
+
+
+@functools.cache
+def related(count: int) -> tuple[str, ...]:
+    """Real documents of which half resemble another one, and some repeat it."""
+    texts = list(documents(12_000))
+    result = run(texts, threshold=0.5)
+    edges = result.edges
+    pairs = [rows[:2].tolist() for rows in result.nodes if len(rows) > 1]
+    for edge in (-edges.jaccard).argsort(kind="stable").tolist():
+        pairs.append([int(result.nodes[edges.first[edge]][0]), int(result.nodes[edges.second[edge]][0])])
+    alike = list(dict.fromkeys(row for pair in pairs[: len(pairs) // 2] for row in pair))[: count // 2]
+    known = set(alike)
+    rows = alike + [row for row in range(len(texts)) if row not in known][: count - len(alike)]
+    random.Random(1).shuffle(rows)
+    return tuple(texts[row] for row in rows)
+
+
+def write_rows(path: Path, texts: list[str]) -> Path:
+    """The texts as JSON lines with their row numbers."""
+    path.write_text("".join(json.dumps({"text": text, "row": row}) + "\n" for row, text in enumerate(texts)), encoding="utf-8")
+    return path
+
+
+def read_rows(*paths: Path) -> list[Any]:
+    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def programs(request: Request, columns: tuple[str, ...], source: str, plan: Plan = PLAN) -> list[str]:
+    return [rensa_script(request, plan, columns, source), datatrove_script(request, plan, columns, source)]
+
+
+# what a visitor typed
+
+
+class Masked(ast.NodeTransformer):
+    """Forgets the values of constants."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant(type(node.value).__name__)
+
+
+def shape(program: str) -> str:
+    return ast.dump(Masked().visit(ast.parse(program)))
+
+
+def comments(program: str) -> list[str]:
+    return [token.string for token in tokenize.generate_tokens(io.StringIO(program).readline) if token.type == tokenize.COMMENT]
+
+
+def constants(program: str) -> dict[str, Any]:
+    """The head's constants; of an expression (a name that the command line may replace) the last literal."""
+    found = {}
+    for node in ast.parse(program).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            value = node.value.orelse if isinstance(node.value, ast.IfExp) else node.value
+            if isinstance(value, (ast.Constant, ast.Tuple)):
+                found[node.targets[0].id] = ast.literal_eval(value)
+    return found
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_visitor_typed_stays_a_constant(text):
+    request = validate(threshold=THRESHOLD, keep="max:score")
+    cases = [
+        (request, ("text", "title"), "file.csv", replace(request, keep="max:" + text), (text, "b" + text), text + ".csv"),
+        (request, ("messages",), "file.jsonl", replace(request, keep="max:" + text), ("messages" + text,), text + ".jsonl"),
+    ]
+    hub = replace(request, dataset="someone/something", config="main", split="train")
+    cases.append((hub, ("text",), "", replace(hub, dataset=text, config=text, split=text, keep="max:" + text), (text,), ""))
+    for plain, columns, source, hostile, own_columns, own_source in cases:
+        chats = {"conversations": columns == ("messages",)}
+        for write in (rensa_script, datatrove_script):
+            expected, program = write(plain, PLAN, columns, source, **chats), write(hostile, PLAN, own_columns, own_source, **chats)
+            program.encode("utf-8")
+            compile(program, "program", "exec")
+            assert shape(program) == shape(expected)
+            assert comments(program) == comments(expected)
+            found = constants(program)
+            assert found["SOURCE"] == (hostile.dataset or own_source)
+            assert found["COLUMNS"] == own_columns
+
+
+@pytest.mark.parametrize("source", ["a.jsonl", "a.json", "a.csv", "a.TSV", "a.parquet", "a.txt", ""])
+def test_programs_are_sound(source, tmp_path):
+    """They compile, and pyflakes finds no unknown name and no import that is not used."""
+    for number, (part, unit, keep) in enumerate(
+        [("all", "word", "first"), ("prompt", "word", "last"), ("answer", "character", "max:n"), ("turn", "turn", "longest")]
+    ):
+        request = validate(part=part, unit=unit, keep=keep, dataset="" if source else "someone/something")
+        written = [rensa_script(request, PLAN, ("text",), source)]
+        if unit == "word":
+            written.append(datatrove_script(request, PLAN, ("text",), source))
+        for place, program in enumerate(written):
+            compile(program, "program", "exec")
+            (tmp_path / f"program{number}_{place}.py").write_text(program, encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F,E9", str(tmp_path)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_what_cannot_be_written_is_refused():
+    for write in (rensa_script, datatrove_script):
+        with pytest.raises(VisitorError, match="no file that a script can read"):
+            write(Request(), PLAN, ("text",), "file.exe")
+        with pytest.raises(VisitorError, match="No column"):
+            write(Request(), PLAN, (), "file.csv")
+    with pytest.raises(VisitorError, match="compares words"):
+        datatrove_script(validate(unit="character"), PLAN, ("text",), "file.csv")
+
+
+def test_settings_that_a_program_does_not_follow_are_named_in_it():
+    program = rensa_script(validate(method="components", goal=7, pinned=[3]), PLAN, ("text",), "a.csv")
+    assert [word in program for word in ("components", "exact number", "pinned")] == [True] * 3
+    assert "most central" in rensa_script(validate(keep="central"), PLAN, ("text",), "a.csv")
+    assert not any(word in rensa_script(Request(), PLAN, ("text",), "a.csv") for word in ("components", "pinned", "central"))
+
+
+def test_the_versions_are_those_that_are_tested_here():
+    assert importlib.metadata.version("rensa") == script.RENSA
+    assert set(script._IMPORTS) - {"hub"} == set(script.FORMATS.values())
+
+
+# rensa
+
+
+def run_rensa(program: str, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The rows that the program keeps; it runs in this process."""
+    path, kept = tmp_path / "program.py", tmp_path / "kept.jsonl"
+    path.write_text(program, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [str(path), str(source), str(kept)])
+    runpy.run_path(str(path), run_name="__main__")
+    return read_rows(kept)
+
+
+def test_the_rensa_program_keeps_the_engines_rows(tmp_path):
+    """As a visitor runs it: in a folder of its own, without this package, told only its input and output."""
+    texts = [*related(1_494), "", "  ", "!!!", "one", "one", "日本語のテキストです"]
+    result = run(texts, threshold=THRESHOLD)
+    assert result.recall.complete, "the engine compared every pair, so its rows are the exact ones"
+    source = write_rows(tmp_path / "docs.jsonl", texts)
+    (tmp_path / "program.py").write_text(rensa_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "program.py", str(source), "kept.jsonl"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    decided = outcome(result)
+    assert len([item for item in decided.removed if not item.copy]) > 50
+    assert [row["row"] for row in read_rows(tmp_path / "kept.jsonl")] == decided.kept
+    assert f"kept {len(decided.kept)} of {len(texts)} rows, removed {len(decided.removed)}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"unit": "character", "ngram": 5, "threshold": 0.8},
+        {"keep": "last", "threshold": 0.6},
+        {"keep": "max:row", "ngram": 1, "threshold": 0.9},
+        {"ngram": 5, "threshold": 0.5, "seed": 7},
+    ],
+)
+def test_the_rensa_program_follows_the_settings(settings, tmp_path, monkeypatch, capsys):
+    texts = [*related(600), "", "ﬁne ﬁgures", "Fine figures!", "tab\tand\u00a0space\u2028line", "日本語"]
+    result = run(texts, **settings)
+    source = write_rows(tmp_path / "docs.jsonl", texts)
+    program = rensa_script(result.request, result.plan, ("text",), "docs.jsonl")
+    assert [row["row"] for row in run_rensa(program, tmp_path, source, monkeypatch)] == outcome(result).kept
+
+
+def test_the_longest_of_copies_is_another_one_as_the_program_says(tmp_path, monkeypatch, capsys):
+    texts = list(related(600))
+    result = run(texts, threshold=THRESHOLD, keep="longest")
+    program = rensa_script(result.request, result.plan, ("text",), "docs.jsonl")
+    kept = {row["row"] for row in run_rensa(program, tmp_path, write_rows(tmp_path / "docs.jsonl", texts), monkeypatch)}
+    assert "this program keeps the longest" in program
+    ours = set(outcome(result).kept)
+    group = {int(row): place for place, rows in enumerate(result.nodes) for row in rows}
+    assert sorted(group.get(row, -1) for row in kept - ours) == sorted(group.get(row, -1) for row in ours - kept)
+
+
+def test_rows_that_the_bands_miss_explain_every_difference(tmp_path, monkeypatch, capsys):
+    """With bands that find two pairs of three at the threshold the program keeps more: each such row shares no band with any kept row like it."""
+    texts = list(related(1_500))
+    result = run(texts, threshold=THRESHOLD)
+    plan = replace(result.plan, num_perm=48, num_bands=8, rows_per_band=6)
+    assert 0.5 < s_curve(THRESHOLD, 8, 6) < 0.8
+    source = write_rows(tmp_path / "docs.jsonl", texts)
+    program = rensa_script(result.request, plan, ("text",), "docs.jsonl")
+    kept = {row["row"] for row in run_rensa(program, tmp_path, source, monkeypatch)}
+    ours = set(outcome(result).kept)
+    hashes, keys = runpy.run_path(str(tmp_path / "program.py"))["sign"](texts)
+    shingles = [reference_shingles(text, 3) for text in texts]
+    assert [len(own) for own in hashes] == [len(own) for own in shingles]
+
+    def leaders(row: int, among: set[int]) -> list[int]:
+        """Rows before it that stay and are like it."""
+        return [other for other in sorted(among) if other < row and shingles[row] and jaccard(shingles[row], shingles[other]) >= THRESHOLD]
+
+    classes: Counter[str] = Counter()
+    for row in sorted(kept - ours):
+        near = leaders(row, kept)
+        assert not any(a == b for other in near for a, b in zip(keys[row], keys[other], strict=True)), (
+            f"row {row} shares a band with one like it"
+        )
+        classes["missed by the bands" if near else "its leader went"] += 1
+    for row in sorted(ours - kept):
+        near = leaders(row, kept)
+        assert near and not set(near) & ours, f"row {row} went without a reason"
+        classes["like a row that the bands missed"] += 1
+    assert classes["missed by the bands"] > 0
+    print(dict(classes))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt"])
+def test_every_format_is_read_as_the_page_reads_it(suffix, tmp_path, monkeypatch, capsys):
+    texts = [" ".join(text.split()) for text in related(200)] + ['comma, "quote"; and\ttab', "naïve café"]
+    rows = [{"text": text, "number": f"{row:03}", "none": "NA"} for row, text in enumerate(texts)]
+    path = tmp_path / f"docs{suffix}"
+    if suffix == ".jsonl":
+        path.write_bytes(b"\xef\xbb\xbf" + "".join(json.dumps(row) + "\r\n" for row in rows).encode())
+    elif suffix == ".json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    elif suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif suffix == ".txt":
+        path.write_text("\n".join(texts), encoding="utf-8")
+        rows = [{"text": text} for text in texts]
+    else:
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if suffix == ".tsv" else ";")
+            writer.writeheader()
+            writer.writerows(rows)
+    *_, result = deduplicate(read_file(path, path.name, 10_000), validate(columns=["text"], threshold=THRESHOLD))
+    program = rensa_script(result.request, result.plan, ("text",), path.name)
+    assert run_rensa(program, tmp_path, path, monkeypatch) == [rows[row] for row in outcome(result).kept]
+    limited = rensa_script(validate(columns=["text"], limit=5), result.plan, ("text",), path.name)
+    assert len(run_rensa(limited, tmp_path, path, monkeypatch)) <= 5
+
+
+CONVERSATIONS: list[Any] = [
+    [{"role": "system", "content": "be brief"}, {"role": "user", "content": "what is jaccard"}, {"role": "assistant", "content": "a share of sets"}],
+    [{"from": "human", "value": "what is jaccard"}, {"from": "gpt", "value": "shared by all"}],
+    [{"role": "user", "content": [{"type": "text", "text": "what is"}, {"text": "jaccard"}, "x"]}, {"role": "bot", "content": None}],
+    {"messages": [{"role": "user", "content": "something  else\nentirely"}, {"role": "MODEL", "content": "a share of sets"}]},
+    json.dumps([{"role": "tool", "content": "42"}, {"role": "user", "content": "what is jaccard"}]),
+    "[not json", "plain text", None, [], [{"neither": 1}], {"messages": "x"}, 7, "[1, 2]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", chat.PARTS)
+def test_conversations_are_taken_apart_as_on_the_page(part, tmp_path):
+    texts = ["<|im_start|>user\nhello<|im_end|>", "Human: hi\nAssistant: ho", "plain", None, "lone \ud800 surrogate", "\n\nlines\n"]
+    rows = [{"messages": cell, "text": texts[row % len(texts)]} for row, cell in enumerate(CONVERSATIONS)]
+    request = validate(part=part, columns=["messages", "text"])
+    expected = compared(Dataset("a.json", "json", len(rows), ("messages", "text"), table=rows), request)
+    path = tmp_path / "program.py"
+    path.write_text(rensa_script(request, PLAN, expected.columns, "a.json"), encoding="utf-8")
+    program = runpy.run_path(str(path))
+    assert [program["turns"](cell) for cell in CONVERSATIONS] == [chat.turns(cell) for cell in CONVERSATIONS]
+    assert program["compared"](rows) == [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in expected.texts]
+
+
+def test_a_run_on_turns(tmp_path, monkeypatch, capsys):
+    rows = [
+        {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]}
+        for text in ("a b", "A  b", "c", "a b\nc")
+    ]
+    path = tmp_path / "chats.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    *_, result = deduplicate(read_file(path, path.name, 100), validate(part="turn", threshold=0.9))
+    program = rensa_script(result.request, result.plan, ("messages",), path.name)
+    assert run_rensa(program, tmp_path, path, monkeypatch) == [rows[row] for row in outcome(result).kept]
+
+
+# datatrove
+
+
+def jaccard(one: set[Any], other: set[Any]) -> float:
+    return len(one & other) / len(one | other)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.95, 1.0])
+def test_bands_that_nothing_verifies_are_steep(threshold):
+    request = validate(threshold=threshold)
+    soft = replace(PLAN, num_perm=16, num_bands=16, rows_per_band=1)
+    bands, rows_per_band = unverified_bands(request, soft)
+    assert bands * rows_per_band <= MAX_NUM_PERM
+    assert s_curve(threshold, bands, rows_per_band) >= request.recall
+    if threshold >= 0.7:  # below, no number of permutations that is allowed separates half the threshold from it
+        assert s_curve(threshold / 2, bands, rows_per_band) <= script.UNVERIFIED_CHANCE
+        assert unverified_bands(request, replace(PLAN, num_bands=bands, rows_per_band=rows_per_band)) == (bands, rows_per_band)
+    program = datatrove_script(request, soft, ("text",), "a.csv")
+    assert (constants(program)["BANDS"], constants(program)["ROWS_PER_BAND"]) == (bands, rows_per_band)
+    assert "16 bands of 1 were meant to be verified" in program
+    steep = datatrove_script(request, replace(PLAN, num_bands=2, rows_per_band=20), ("text",), "a.csv")
+    assert (constants(steep)["BANDS"], constants(steep)["ROWS_PER_BAND"]) == (2, 20)
+    assert "meant to be verified" not in steep
+
+
+SIGNATURES = """
+import argparse, hashlib, json, runpy, sys
+program = runpy.run_path(sys.argv[1])
+place = argparse.Namespace(input=sys.argv[2], output=sys.argv[3], tasks=1)
+_, step = program["stages"](place)["signatures"][0]
+rows = []
+with open(sys.argv[2], "rb") as file:
+    for row in program["read"](file):
+        shingles = step.get_shingles(program["compared"](row))
+        bands = step.get_signature(shingles) if shingles.size else []
+        rows.append([sorted({str(item) for item in shingles.ravel()}), [hashlib.blake2b(repr(band).encode()).hexdigest() for band in bands]])
+json.dump(rows, sys.stdout)
+"""
+"""Prints each row's shingles as datatrove makes them, and a name of each of its buckets."""
+
+SBATCH = '''
+"""A cluster of one machine: runs every task of a submitted script at once, and notes what it was told."""
+import json, os, re, subprocess, sys
+script = open(sys.argv[-1]).read()
+log = os.environ["FAKE_SLURM_LOG"]
+number = sum(1 for _ in open(log)) + 1 if os.path.exists(log) else 1
+open(log, "a").write(json.dumps([sys.argv[1:-1], script]) + "\\n")
+print("Submitted batch job", number)
+if "launch_pickled_pipeline" in script:
+    first, last = re.search(r"--array=(\\d+)-(\\d+)", script).groups()
+    for task in range(int(first), int(last) + 1):
+        environment = {**os.environ, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_NODELIST": "localhost", "SLURM_JOB_ID": str(number), "RUN_OFFSET": "0"}
+        subprocess.run(["bash", "-c", script], env=environment, check=True, stdout=sys.stderr)
+'''
+SRUN = """
+import os, sys
+start = sys.argv.index("launch_pickled_pipeline")
+os.execvp(sys.argv[start], sys.argv[start:])
+"""
+SCONTROL = """
+import sys
+print(sys.argv[-1])
+"""
+
+
+def components(bands: list[list[str]]) -> tuple[list[set[int]], list[int]]:
+    """For each row those that share a bucket with it, and the first row of its connected component."""
+    buckets: dict[tuple[int, str], set[int]] = {}
+    for row, keys in enumerate(bands):
+        for place in enumerate(keys):
+            buckets.setdefault(place, set()).add(row)
+    neighbours: list[set[int]] = [set() for _ in bands]
+    for members in buckets.values():
+        for row in members:
+            neighbours[row] |= members - {row}
+    first = list(range(len(bands)))
+    for row in first:
+        waiting = [row] if first[row] == row else []
+        while waiting:
+            new = {other for other in neighbours[waiting.pop()] if first[other] != row}
+            waiting += new
+            for other in new:
+                first[other] = row
+    return neighbours, first
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> str:
+    """The Python that has datatrove."""
+    python = os.environ.get("DATATROVE_PYTHON", sys.executable)
+    code = "import ray, spacy, datatrove.pipeline.dedup, importlib.metadata as m; print(m.version('datatrove'))"
+    found = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    assert found.returncode == 0, (
+        f"The exported pipeline cannot be tested: {python} lacks datatrove. Install 'datatrove[io,processing,ray]=={script.DATATROVE}' and spacy, "
+        f"or name an interpreter that has them in DATATROVE_PYTHON.\n{found.stderr[-500:]}"
+    )
+    assert found.stdout.strip() == script.DATATROVE
+    return python
+
+
+@pytest.fixture(scope="module")
+def trove(interpreter, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """A thousand documents, the engine's run, the program, and what runs it."""
+    folder = tmp_path_factory.mktemp("datatrove")
+    texts = [*related(996), "", "  ", "two words", "two words"]
+    result = run(texts, threshold=THRESHOLD, recall=0.99)
+    assert result.recall.complete
+    source = write_rows(folder / "docs.jsonl", texts)
+    program = folder / "program.py"
+    program.write_text(datatrove_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="t") as short:  # a socket's path has a hundred characters
+        environment = {
+            **os.environ,
+            "RAY_TMPDIR": short,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PATH": f"{Path(interpreter).parent}:{os.environ['PATH']}",
+        }
+        environment["HOME"] = str(folder)  # Ray leaves a token there
+        environment.pop("RAY_ADDRESS", None)
+
+        def start(*arguments: str, program: Path = program, source: Path = source, **variables: str) -> subprocess.CompletedProcess[str]:
+            command = [interpreter, str(program), "--input", str(source), "--tasks", "2", *arguments]
+            with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+                process = subprocess.Popen(
+                    command, cwd=folder, env={**environment, **variables}, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+                )
+                try:
+                    process.wait(timeout=LIMIT_SECONDS)
+                except subprocess.TimeoutExpired:
+                    said.write(f"\nended after {LIMIT_SECONDS} seconds")
+                with contextlib.suppress(ProcessLookupError):  # nothing of it is left
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                said.seek(0)
+                return subprocess.CompletedProcess(command, process.returncode, said.read())
+
+        yield SimpleNamespace(
+            folder=folder,
+            texts=texts,
+            result=result,
+            source=source,
+            program=program,
+            interpreter=interpreter,
+            environment=environment,
+            start=start,
+        )
+
+
+def kept_by(trove: SimpleNamespace, executor: str) -> list[int]:
+    """The rows in an executor's output; what it removed is the rest."""
+    kept = [row["row"] for row in read_rows(*sorted((trove.folder / executor / "kept").glob("*.jsonl")))]
+    removed = [row["row"] for row in read_rows(*sorted((trove.folder / executor / "removed").glob("*.jsonl")))]
+    assert sorted(kept + removed) == list(range(len(trove.texts)))
+    return sorted(kept)
+
+
+@pytest.fixture(scope="module")
+def local(trove) -> list[int]:
+    done = trove.start("--executor", "local", "--workers", "2", "--output", "local")
+    assert done.returncode == 0, done.stdout[-3_000:]
+    return kept_by(trove, "local")
+
+
+def test_every_difference_from_datatrove_is_explained(trove, local):
+    texts, request = trove.texts, trove.result.request
+    program = trove.program.read_text(encoding="utf-8")
+    count, rows_per_band = constants(program)["BANDS"], constants(program)["ROWS_PER_BAND"]
+    command = [trove.interpreter, "-c", SIGNATURES, str(trove.program), str(trove.source), str(trove.folder / "signatures")]
+    said = subprocess.run(command, env=trove.environment, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    assert said.returncode == 0, said.stderr[-3_000:]
+    own = [(set(shingles), bands) for shingles, bands in json.loads(said.stdout)]
+    ours = [reference_shingles(text, request.ngram) for text in texts]
+
+    assert {len(bands) for _, bands in own} == {0, count}
+    neighbours, component = components([bands for _, bands in own])
+    assert sorted(component[row] for row in local) == sorted(set(component)), "one row of each connected component stays"
+
+    decided = outcome(trove.result)
+    kept, keeper = set(decided.kept), {item.row: item.keeper for item in decided.removed}
+    classes: Counter[str] = Counter()
+    for row in sorted(kept - set(local)):
+        members = {other for other in range(len(texts)) if component[other] == component[row]} - {row}
+        like = {other for other in members if ours[other] and jaccard(ours[row], ours[other]) >= THRESHOLD}
+        assert not like & kept, "two rows stay on the page that are alike"
+        if like:
+            classes["it went, another row of the cluster stayed"] += 1
+        elif any(jaccard(own[row][0], own[other][0]) >= THRESHOLD for other in neighbours[row]):
+            classes["it went, alike in datatrove's words only"] += 1
+        else:
+            assert neighbours[row]
+            assert all(jaccard(own[row][0], own[other][0]) < THRESHOLD for other in neighbours[row])
+            classes["it went, an unverified candidate"] += 1
+    for row in sorted(set(local) - kept):
+        other = keeper[row]
+        assert jaccard(ours[row], ours[other]) >= THRESHOLD
+        if not own[row][0]:
+            assert len(texts[row].split()) < request.ngram or not own[row][1]
+            classes["it stayed, fewer words than a shingle"] += 1
+        elif component[row] == component[other]:
+            assert other not in local
+            classes["it stayed, another row of the cluster went"] += 1
+        elif jaccard(own[row][0], own[other][0]) < THRESHOLD:
+            classes["it stayed, alike in the page's words only"] += 1
+        else:
+            assert not set(enumerate(own[row][1])) & set(enumerate(own[other][1]))
+            classes["it stayed, missed by the bands"] += 1
+    print(dict(classes))
+    assert classes["it stayed, fewer words than a shingle"] == 1
+    assert classes["it went, an unverified candidate"] > 0
+    assert classes["it stayed, missed by the bands"] <= 3 + 3 * (1 - s_curve(THRESHOLD, count, rows_per_band)) * len(keeper)
+    assert 0.5 * len(decided.kept) < len(local), "bands that nothing verifies do not join everything"
+
+
+def test_ray_keeps_the_same_rows(trove, local):
+    done = trove.start("--executor", "ray", "--workers", "2", "--output", "ray")
+    assert done.returncode == 0, done.stdout[-3_000:]
+    assert kept_by(trove, "ray") == local
+    (log,) = Path(trove.environment["RAY_TMPDIR"]).glob("ray/session_2*/logs/raylet.out")
+    addresses = set(re.findall(r"\b(\d+\.\d+\.\d+\.\d+):\d+", log.read_text(encoding="utf-8")))
+    assert addresses == {"127.0.0.1"}, "Ray listens to this machine alone"
+
+
+def test_a_folder_is_read_file_by_file(trove, local):
+    """Two files and two tasks: a task reads a file each. The bands are the same, so only which row of a cluster stays may differ."""
+    parts = trove.folder / "parts"
+    parts.mkdir()
+    lines = trove.source.read_bytes().splitlines(keepends=True)
+    (parts / "a.jsonl").write_bytes(b"".join(lines[:700]))
+    (parts / "b.jsonl").write_bytes(b"".join(lines[700:]))
+    (parts / "readme.md").write_text("no rows", encoding="utf-8")
+    done = trove.start("--workers", "2", "--output", "folder", source=parts)
+    assert done.returncode == 0, done.stdout[-3_000:]
+    assert len(kept_by(trove, "folder")) == len(local)
+
+
+def test_a_dataset_of_the_hub_is_read(trove, tmp_path, monkeypatch, capsys):
+    """A folder stands for a dataset of the Hub, which the same function loads."""
+    rows = read_rows(trove.source)[:300]
+    request, plan = replace(trove.result.request, dataset="someone/something"), trove.result.plan
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / "train.parquet")
+    kept = run_rensa(rensa_script(request, plan, ("text",), ""), tmp_path, tmp_path / "data", monkeypatch)
+    assert [row["row"] for row in kept] == outcome(run([row["text"] for row in rows], threshold=THRESHOLD)).kept
+    program = tmp_path / "pipeline.py"
+    program.write_text(datatrove_script(replace(request, limit=200), plan, ("text",), ""), encoding="utf-8")
+    done = trove.start("--workers", "1", "--output", "hub", program=program, source=tmp_path / "data")
+    assert done.returncode == 0, done.stdout[-3_000:]
+    written = read_rows(*(trove.folder / "hub").glob("kept/*.jsonl"), *(trove.folder / "hub").glob("removed/*.jsonl"))
+    assert sorted(row["row"] for row in written) == list(range(200))
+    assert all(row == rows[row["row"]] for row in written)
+
+
+def test_slurm_is_given_jobs_that_keep_the_same_rows(trove, local):
+    """The scripts that it submits, run by a cluster of one machine: each stage is pickled and loaded by another process."""
+    tools = trove.folder / "tools"
+    tools.mkdir()
+    for name, code in (("sbatch", SBATCH), ("srun", SRUN), ("scontrol", SCONTROL)):
+        (tools / name).write_text(f"#!{trove.interpreter}\n{code.lstrip()}", encoding="utf-8")
+        (tools / name).chmod(0o755)
+    log = trove.folder / "submitted.jsonl"
+    variables = {"PATH": f"{tools}:{trove.environment['PATH']}", "FAKE_SLURM_LOG": str(log)}
+    done = trove.start("--executor", "slurm", "--workers", "1", "--partition", "tiny", "--output", "slurm", **variables)
+    assert done.returncode == 0, done.stdout[-3_000:]
+    assert kept_by(trove, "slurm") == local
+    submitted = [(arguments, text) for arguments, text in read_rows(log) if "launch_pickled_pipeline" in text]
+    names = [text.split("--job-name=")[1].split()[0] for _, text in submitted]
+    assert names == ["signatures", "buckets", "clusters", "kept"]
+    assert all("--partition=tiny" in text for _, text in submitted)
+    waits = [[argument for argument in arguments if argument.startswith("--dependency=afterok:")] for arguments, _ in submitted]
+    assert [len(wait) for wait in waits] == [0, 1, 1, 1], "each stage waits for the one before it"
+
+
+def test_jobs_refuse_a_folder_of_this_machine(trove):
+    done = trove.start("--executor", "jobs", "--output", "jobs")
+    assert done.returncode != 0
+    assert "JobsPipelineExecutor requires a remote logging_dir" in done.stdout
