@@ -47,7 +47,7 @@ lint: $(VENV)/.ready ## Check style and types
 	@for app in spaces/*/app.py; do $(PY) -m mypy $$app || exit 1; done
 
 bench: $(VENV)/.tests ## Measure speed and size, as ratios in one run
-	$(PY) -m tests.bench
+	$(PY) -m tests.bench $(SPACE)
 
 build: $(VENV)/.ready ## Stage SPACE=… as a self-contained folder in build/
 	@$(PY) -m shared.bundle $(SPACE)

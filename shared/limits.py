@@ -47,3 +47,6 @@ MAX_CONTAMINATION_ROWS = 200_000
 
 MAX_UPLOADS = 6
 """Files that one contamination report takes."""
+
+MAX_SEMANTIC_ROWS = 20_000
+"""Different rows that are compared by meaning; every pair is computed."""

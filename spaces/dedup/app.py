@@ -52,6 +52,8 @@ CONTROLS = (
     "limit",
     "goal",
     "seed",
+    "measure",
+    "embedding",
 )
 """The controls beside the file, by the request's own names."""
 
@@ -114,6 +116,8 @@ def deduplicate(
     goal: int | None = None,
     pinned: list[int] | None = None,
     seed: int = 42,
+    measure: str = "jaccard",
+    embedding: str = "",
 ) -> tuple[dict[str, Any], FileData]:
     """Remove near-duplicate rows from a dataset, every removal proven by exact Jaccard similarity.
 
@@ -134,6 +138,8 @@ def deduplicate(
         goal: rows to end with exactly, instead of a threshold.
         pinned: row numbers that stay whatever they repeat.
         seed: of the MinHash permutations.
+        measure: jaccard (of words, proven) or cosine (of static text vectors, a hint).
+        embedding: for cosine: embedded, or a model2vec model's id on the Hub.
 
     Returns:
         A report (rows, kept, removed, clusters, pairs, precision, recall, recall_interval, seconds, removed_rows with row,
@@ -144,7 +150,7 @@ def deduplicate(
 
     request = validate(
         dataset=dataset, config=config, split=split, columns=columns or [], part=part, threshold=threshold, ngram=ngram, unit=unit,
-        keep=keep, method=method, recall=recall, limit=limit, goal=goal, pinned=pinned or [], seed=seed,
+        keep=keep, method=method, recall=recall, limit=limit, goal=goal, pinned=pinned or [], seed=seed, measure=measure, embedding=embedding,
     )  # fmt: skip
     *_, result = engine.deduplicate(read(file, request, _token()), request, checkpoints())
     assert isinstance(result, engine.Result)
@@ -291,6 +297,12 @@ def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     from dedup.script import datatrove_script, rensa_script
 
     request = validate(**data["request"])
+    if request.measure == "cosine":
+        from dedup.semantic import code
+
+        listing = code(request, data["provenance"]["columns"][0])
+        query = request.to_query() if request.dataset else ""
+        return frame.panel_value(TITLE, {"The same comparison with model2vec": listing}, query)
     columns, source = tuple(data["provenance"]["columns"]), request.dataset or data["provenance"]["source"]
     plan = Plan(**{name: data["plan"][name] for name in Plan.__dataclass_fields__})
     listings = {"The same run with rensa alone": rensa_script(request, plan, columns, source)}
@@ -408,6 +420,8 @@ def plan_sentence(file: Any, settings: dict[str, Any]) -> str:
 
     try:
         request = validate(**settings)
+        if request.measure == "cosine":
+            return f"Plan: every pair of at most {limits.MAX_SEMANTIC_ROWS:,} different rows is compared by the cosine of static vectors."
         rows = read(file, request)
         made = make_plan(compared(rows, request).texts, request)
     except VisitorError as error:
@@ -482,7 +496,12 @@ def build_advanced(first: Request) -> list[Any]:
         limit = gr.Textbox(str(first.limit), label="limit of rows", max_lines=1, min_width=100)
         goal = gr.Textbox("", label="goal: exactly this many rows", placeholder="none", max_lines=1, min_width=150)
         seed = gr.Textbox(str(first.seed), label="seed", max_lines=1, min_width=100)
-    return [part, unit, ngram, keep, method, recall, limit, goal, seed]
+    with gr.Row():
+        measure = gr.Dropdown(
+            ["jaccard", "cosine"], value=first.measure, label="measure: jaccard (words) or cosine (meaning)", min_width=200
+        )
+        embedding = gr.Textbox("", label="embedding model for cosine", placeholder="default; or a model2vec id", max_lines=1, min_width=200)
+    return [part, unit, ngram, keep, method, recall, limit, goal, seed, measure, embedding]
 
 
 def build_duplicates(demo: gr.Blocks) -> None:

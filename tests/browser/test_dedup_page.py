@@ -215,3 +215,15 @@ def test_the_panel_gives_both_programs(page):
     page.get_by_text("Code", exact=True).click()
     expect(page.locator("#panel pre").first).to_contain_text("RMinHash")
     expect(page.locator("#panel pre").nth(1)).to_contain_text("MinhashDedupSignature")
+
+
+def test_meaning_is_marked_as_a_hint(page, suite_url):
+    page.goto(f"{suite_url}/dedup/?dataset=kitchen.jsonl&columns=text&measure=cosine&threshold=0.9")
+    expect(page.locator("#figure figcaption")).to_contain_text("by meaning: look at the pairs", timeout=90_000)
+    expect(page.locator("#figure figcaption")).to_contain_text("cosine of static vectors (embedded)")
+    expect(page.locator("#figure")).to_contain_text("not a proof")
+    expect(page.get_by_role("tab", name="Bands", exact=True)).to_be_hidden()
+    page.locator("#figure button.fold").first.click()
+    expect(page.locator("#figure .counts")).to_contain_text("Cosine 0.")
+    page.get_by_text("Code", exact=True).click()
+    expect(page.locator("#panel pre").first).to_contain_text("StaticModel.from_pretrained")

@@ -161,6 +161,9 @@ def deduplicate(dataset: Dataset, request: Request, checkpoints: Path | None = N
     yield Progress("read", "Reading the column", 0, dataset.rows)
     text = compared(dataset, request)
     clock.stop("read")
+    if request.measure == "cosine":
+        yield from _by_meaning(dataset, request, text, clock)
+        return
     yield Progress("plan", "Planning the bands", 0, dataset.rows)
     plan = make_plan(text.texts, request)
     clock.stop("plan")
@@ -190,6 +193,28 @@ def deduplicate(dataset: Dataset, request: Request, checkpoints: Path | None = N
     yield Result(dataset, request, text, plan, nodes, ranks, edges, recall, without, found.thinned, clock.seconds, len(found.pairs))
 
 
+def _by_meaning(dataset: Dataset, request: Request, text: Compared, clock: _Clock) -> Iterator[Progress | Result]:
+    """The run under cosine similarity: every pair of different texts is compared."""
+    from dedup import semantic
+
+    parts = shingle_rows(text.texts, None, request)
+    filled = np.concatenate([part.counts > 0 for part in parts])
+    signed = _Signed(np.zeros((0, len(filled)), np.uint32), np.concatenate([part.copy_keys for part in parts]), filled, _NONE, _NO_PAIRS)
+    groups, node_of = _copies(signed)
+    counts = {"rows": dataset.rows, "copies": sum(map(len, groups)) - len(groups)}
+    yield Progress("embed", "Embedding the rows", 0, len(groups), counts)
+    vectors = semantic.embed([text.texts[group[0]] for group in groups], request.embedding or semantic.default_model())
+    clock.stop("embed")
+    yield Progress("verify", "Comparing every pair", 0, len(groups), counts)
+    edges = semantic.similar_pairs(vectors, request.floor)
+    clock.stop("verify")
+    pairs = int((edges.jaccard >= request.threshold).sum())
+    recall = Recall(len(groups), pairs, pairs, 1.0 if pairs else None, (1.0, 1.0), True)
+    nodes, ranks = _priorities(groups, edges, dataset, text.texts, request)
+    plan = Plan(0, 0, 0, 1.0, None, 0.0, 0.0)
+    yield Result(dataset, request, text, plan, nodes, ranks, edges, recall, int((node_of < 0).sum()), 0, clock.seconds, 0)
+
+
 class _Clock:
     """Seconds of each stage."""
 
@@ -210,6 +235,10 @@ class _Signed:
     filled: npt.NDArray[np.bool_]  # rows with a shingle
     sample: Int64  # row numbers
     true: Pairs  # (place in the sample, row, jaccard), at least the floor
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+_NO_PAIRS = Pairs(_NONE, _NONE, np.zeros(0))
 
 
 def _block_name(folder: Path, digest: str, block: int) -> Path:

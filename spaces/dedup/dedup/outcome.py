@@ -144,9 +144,16 @@ def _fill_chained(result: Result, removed: list[Removed]) -> list[Removed]:
         return removed
     pairs = np.array([[removed[place].row, removed[place].keeper] for place in open_ends])
     involved, places = np.unique(pairs, return_inverse=True)
+    filled = list(removed)
+    if result.request.measure == "cosine":
+        from dedup import semantic
+
+        vectors = semantic.embed([result.compared.texts[row] for row in involved], result.request.embedding or semantic.default_model())
+        for place, (first, second) in zip(open_ends, places.reshape(pairs.shape), strict=True):
+            filled[place] = replace(removed[place], jaccard=float(vectors[first] @ vectors[second]))
+        return filled
     texts = to_arrow([result.compared.texts[row] for row in involved])
     matrix = sets([shingle(texts, result.request.ngram, result.request.unit)])
-    filled = list(removed)
     for place, jaccard in zip(open_ends, jaccard_of_pairs(matrix, places.reshape(pairs.shape)).tolist(), strict=True):
         filled[place] = replace(removed[place], jaccard=jaccard)
     return filled
@@ -163,7 +170,7 @@ def summary(result: Result, decided: Outcome) -> dict[str, Any]:
         "pairs": decided.pairs,
         "exact_copies": sum(map(len, result.nodes)) - len(result.nodes),
         "without_text": result.without_text,
-        "precision": 1.0,
+        "precision": 1.0 if result.request.measure == "jaccard" else None,
         "recall": None if recall.value is None else round(recall.value, 6),
         "recall_interval": None if recall.value is None else [round(float(end), 6) for end in recall.interval],
         "recall_sample": {"rows": recall.rows, "true_pairs": recall.true_pairs, "found": recall.found, "complete": recall.complete},
@@ -176,10 +183,18 @@ def summary(result: Result, decided: Outcome) -> dict[str, Any]:
 
 def provenance(result: Result) -> dict[str, Any]:
     """Where the numbers come from."""
+    common = {"source": result.dataset.name, "rows": result.dataset.rows, "columns": list(result.compared.columns)}
+    if result.request.measure == "cosine":
+        from dedup.semantic import default_model
+
+        return {
+            **common,
+            "model2vec": importlib.metadata.version("model2vec"),
+            "embedding": result.request.embedding or default_model(),
+            "verification": "cosine of static vectors, every pair",
+        }
     return {
-        "source": result.dataset.name,
-        "rows": result.dataset.rows,
-        "columns": list(result.compared.columns),
+        **common,
         "rensa": importlib.metadata.version("rensa"),
         "num_perm": result.plan.num_perm,
         "num_bands": result.plan.num_bands,
@@ -191,6 +206,10 @@ def provenance(result: Result) -> dict[str, Any]:
 def warnings(result: Result, decided: Outcome) -> list[str]:
     """What a careful visitor should know."""
     said = []
+    if result.request.measure == "cosine":
+        said.append(
+            "Cosine of static vectors is a hint, not a proof: it is blind to word order and to “not”. Look at the pairs before you remove any."
+        )
     if result.dataset.cut:
         said.append(f"{result.dataset.cut:,} rows past the limit of {result.request.limit:,} were not read; they are not in the kept file.")
     if result.without_text:
@@ -216,7 +235,9 @@ def api_json(result: Result, decided: Outcome) -> dict[str, Any]:
     return {**summary(result, decided), "removed_rows": removed, "request": result.request.to_json(), "plan": _plan(result)}
 
 
-def _plan(result: Result) -> dict[str, Any]:
+def _plan(result: Result) -> dict[str, Any] | None:
+    if result.request.measure == "cosine":
+        return None
     return {**result.plan.to_json(), "candidates_found": result.candidates}
 
 

@@ -38,6 +38,8 @@ class Request:
         goal: rows to end with exactly, pinned rows that would have gone not counted; None to go by the threshold.
         pinned: rows that stay whatever they repeat.
         seed: of the permutations.
+        measure: "jaccard" of shingles, or "cosine" of static text vectors, see `dedup.semantic`.
+        embedding: for cosine: "embedded", or a model2vec model's id on the Hub; "" for the default.
     """
 
     dataset: str = ""
@@ -55,11 +57,13 @@ class Request:
     goal: int | None = None
     pinned: tuple[int, ...] = ()
     seed: int = 42
+    measure: str = "jaccard"
+    embedding: str = ""
 
     @property
     def floor(self) -> float:
         """The lowest similarity whose pairs are stored, so that the threshold can be moved down."""
-        return max(0.1, round(self.threshold - 0.25, 2))
+        return max(0.1, round(self.threshold - (0.25 if self.measure == "jaccard" else 0.1), 2))
 
     def to_json(self) -> dict[str, Any]:
         """The request as the API takes it."""
@@ -103,7 +107,9 @@ def validate(**values: Any) -> Request:
     unknown = set(values) - set(Request.__dataclass_fields__)
     if unknown:
         raise VisitorError(f"There is no setting “{sorted(unknown)[0][:40]}”.", f"Known are: {', '.join(Request.__dataclass_fields__)}.")
-    given = {name: value for name, value in values.items() if value is not None and (value != "" or name in ("dataset", "config"))}
+    given = {
+        name: value for name, value in values.items() if value is not None and (value != "" or name in ("dataset", "config", "embedding"))
+    }
     request = Request(**{name: _CHECKS[name](name, value) for name, value in given.items()})
     if "turn" in (request.unit, request.part):  # turns are compared as wholes
         request = replace(request, unit="turn", part="turn", ngram=1)
@@ -157,11 +163,12 @@ def _keep(name: str, value: Any) -> str:
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    **{name: _text for name in ("dataset", "config", "split")},
+    **{name: _text for name in ("dataset", "config", "split", "embedding")},
     "keep": _keep,
     "part": _choice(PARTS),
     "unit": _choice(UNITS),
     "method": _choice(METHODS),
+    "measure": _choice(("jaccard", "cosine")),
     "threshold": lambda name, value: _number(name, value, 0.1, 1.0),
     "recall": lambda name, value: _number(name, value, 0.5, 0.9999),
     "ngram": lambda name, value: _whole(name, value, 1, 20),

@@ -52,12 +52,13 @@ export function alignWords(left, right) {
  * @param {Side} options.right the text that goes
  * @param {string} options.heading
  * @param {number|null} options.verified the similarity that the server verified
+ * @param {"jaccard"|"cosine"} [options.measure] what `verified` is
  * @param {number} options.ngram
  * @param {"word"|"character"|"turn"} options.unit
  * @param {(Node|string)[]} [options.notes] sentences below the counts
  * @returns {HTMLElement}
  */
-export function diffElement({ left, right, heading, verified, ngram, unit, notes = [] }) {
+export function diffElement({ left, right, heading, verified, measure = "jaccard", ngram, unit, notes = [] }) {
   const title = h("h2", {}, heading);
   if (left.text === undefined || right.text === undefined) {
     return h("section", { class: "diff", "aria-label": heading }, title, h("p", { class: "said" }, "The texts of this pair were not sent to the page."));
@@ -71,7 +72,7 @@ export function diffElement({ left, right, heading, verified, ngram, unit, notes
     "section",
     { class: "diff", "aria-label": heading },
     title,
-    h("p", { class: "counts" }, countsOf(found, verified, ngram, unit, [left.text, right.text])),
+    h("p", { class: "counts" }, measure === "cosine" ? meaningOf(found, verified) : countsOf(found, verified, ngram, unit, [left.text, right.text])),
     notes.map((note) => h("p", { class: "said" }, note)),
     sides.some((side) => side.cut) ? h("p", { class: "said" }, `Only the first ${MOST_WORDS} words of each text are aligned.`) : null,
     legendElement(left, right),
@@ -97,6 +98,12 @@ function markShared(side, shared) {
   const covered = new Uint8Array(side.text.length);
   for (const { key, start, end } of side.shingles) if (shared.has(key)) covered.fill(1, start, end);
   for (const word of side.words) word.shared = covered.subarray(word.start, word.end).every(Boolean);
+}
+
+/** The counts where texts were compared by meaning: shingles are only shown. */
+function meaningOf({ shared, all }, cosine) {
+  const counts = `${shared.size.toLocaleString("en-GB")} of ${all.toLocaleString("en-GB")} shingles are in both.`;
+  return cosine === null || cosine === undefined ? [counts] : [h("b", {}, `Cosine ${number(cosine, 3)}. `), counts];
 }
 
 function countsOf({ shared, all, jaccard }, verified, ngram, unit, texts) {

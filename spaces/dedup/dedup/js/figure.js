@@ -185,9 +185,10 @@ function drawCaption(figure) {
 
 function provenanceOf({ request, provenance = {}, plan, seconds }) {
   const units = { word: "word", character: "character", turn: "turn" }[request.unit];
+  const meaning = request.measure === "cosine";
   const facts = [
-    `${request.ngram === 1 ? "" : `${request.ngram}-`}${units} shingles`,
-    "exact Jaccard",
+    meaning ? `cosine of static vectors (${provenance.embedding})` : `${request.ngram === 1 ? "" : `${request.ngram}-`}${units} shingles`,
+    meaning ? "every pair compared" : "exact Jaccard",
     plan ? `${whole(plan.num_perm)} permutations` : null,
     provenance.rensa ? `rensa ${provenance.rensa}` : null,
     provenance.seed === undefined ? null : `seed ${provenance.seed}`,
@@ -208,8 +209,8 @@ function drawFacts(figure) {
   const facts = [
     [h("b", {}, whole(totals.kept)), ` of ${plural(data.rows, "row")} kept`],
     [`${whole(totals.removed)} removed${copies}`],
-    [`precision ${number(data.precision ?? 1, 0)} (every pair verified)`],
-    recall ? [recall] : null,
+    data.precision === null ? ["by meaning: look at the pairs"] : [`precision ${number(data.precision ?? 1, 0)} (every pair verified)`],
+    recall && data.precision !== null ? [recall] : null,
     goalStands(figure.run) ? [`wanted: ${plural(data.request.goal, "row")}`] : null,
     figure.run.pins.size ? [`${whole(figure.run.pins.size)} pinned`] : null,
   ];

@@ -131,7 +131,7 @@ export function similarityOf(run, one, other) {
  * @param {number} goes
  */
 export function diffOfRows(run, stays, goes) {
-  const { ngram, unit } = run.data.request;
+  const { ngram, unit, measure } = run.data.request;
   const name = (row) => `row ${row}, ${run.removedRows.has(row) ? "removed" : "kept"}`;
   const removed = run.removedRows.get(goes);
   const because = removed && removed.keeperRow === stays;
@@ -150,6 +150,7 @@ export function diffOfRows(run, stays, goes) {
     right: { label: name(goes), text: textOfRow(run, goes) },
     heading,
     verified: jaccard,
+    measure,
     ngram,
     unit,
     notes,

@@ -131,7 +131,7 @@ function drawGround(model, scales, hatch) {
     parts.push(axisText(LEFT - 8, y(most) + 8, "end", whole(most)), axisText(LEFT - 8, y(0) + 1, "end", "0"));
   }
   for (const value of roundTicks(low, 1, width < 480 ? 4 : 8)) parts.push(axisText(x(value), BOTTOM + 16, "middle", number(value, value * 10 === Math.round(value * 10) ? 1 : 2)));
-  parts.push(axisText(right, BOTTOM + 32, "end", width < 520 ? "threshold" : "threshold (Jaccard similarity)"));
+  parts.push(axisText(right, BOTTOM + 32, "end", width < 520 ? "threshold" : "threshold (similarity)"));
   if (model.floor > low) parts.push(axisText(LEFT, BOTTOM + 32, "start", width < 520 ? "hatched: not looked for" : `hatched: pairs below ${number(model.floor)}, not looked for`));
   return parts;
 }

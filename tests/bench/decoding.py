@@ -1,57 +1,18 @@
-"""`make bench`: what the demos cost, as ratios to a plain alternative measured in the same run."""
+"""The decoding Space: recording against `generate`, the page against an empty one."""
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["TQDM_DISABLE"] = "1"
-
+from tests.bench.common import Row, ratio
 from tests.conftest import ROOT, Server, chromium_path
 
-sys.path.insert(0, str(ROOT / "spaces/decoding"))
-
 PROMPT = "The lighthouse keeper opened the door and"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: a figure, the goal it is held to, and how it was measured."""
-
-    name: str
-    value: float
-    goal: str
-    met: bool
-    unit: str = "×"
-    detail: str = ""
-
-
-def ratio(mine: Callable[[], object], other: Callable[[], object], runs: int = 5) -> tuple[float, str]:
-    """Median of pairwise ratios mine/other, run in turn after a warm-up, and the range."""
-    mine(), other()
-    ratios = []
-    for _ in range(runs):
-        a = timed(mine)
-        b = timed(other)
-        ratios.append(a / b)
-    return statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}, n = {runs}"
-
-
-def timed(function: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    began = time.perf_counter()
-    function()
-    return time.perf_counter() - began
 
 
 def engine_rows() -> list[Row]:
@@ -201,22 +162,6 @@ def import_row() -> Row:
     return Row("import the app ÷ gradio, torch, transformers", value, "≤ 1.3", value <= 1.3, detail=detail)
 
 
-def main() -> None:
-    """Measure and print the table."""
-    import gradio
-    import torch
-    import transformers
-
-    rows = [*engine_rows(), import_row(), *page_rows()]
-    print(f"\n{datetime.date.today()} · {platform.machine()}, {os.cpu_count()} cores · Python {platform.python_version()}", end=" · ")
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, gradio {gradio.__version__}\n")
-    print("| figure | measured | goal | range |\n|---|---|---|---|")
-    for row in rows:
-        mark = "" if row.met else " **missed**"
-        print(f"| {row.name} | {row.value:.2f}{row.unit}{mark} | {row.goal} | {row.detail} |")
-    if not all(row.met for row in rows):
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()
+def rows() -> list[Row]:
+    """All figures of the Space."""
+    return [*engine_rows(), import_row(), *page_rows()]

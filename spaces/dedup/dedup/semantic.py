@@ -1,0 +1,151 @@
+"""Rows that mean the same in other words: cosine similarity of static text vectors, every pair compared.
+
+A static vector is the weighted mean of a text's token vectors (model2vec): fast, and blind to word order and negation.
+It finds paraphrases that share no shingle, and it also joins texts on the same subject that say opposite things; that is
+why the page shows every pair and why this mode has no proof of precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dedup.request import Request
+from dedup.verify import Pairs
+from shared import hub, limits
+from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from model2vec import StaticModel
+
+EMBEDDED = "embedded"
+"""Token vectors of the embedded language model, for a machine without the Hub."""
+
+HUB_DEFAULT = "minishlab/potion-base-8M"
+BLOCK = 1_000
+MAX_PAIRS = 2_000_000
+DIMENSIONS = 256
+COMMON = 8
+"""Strongest directions that are left out: they tell frequent tokens from rare ones (Mu and Viswanath 2018)."""
+
+SIF = 1e-4
+"""Smoothing of the inverse frequency weights (Arora et al. 2017); a token's rank stands for its frequency, after Zipf."""
+
+Float32 = npt.NDArray[np.float32]
+
+
+def default_model() -> str:
+    """The embedded vectors where the demo runs locally, a model of the Hub on a Space."""
+    return HUB_DEFAULT if hub.is_space() else EMBEDDED
+
+
+@lru_cache(maxsize=2)
+def load(name: str) -> StaticModel:
+    """A static embedding model.
+
+    Args:
+        name: "embedded", or a model2vec model's id on the Hub (safetensors).
+
+    Raises:
+        VisitorError: malformed id, the Hub cannot be reached, or no such model.
+    """
+    from model2vec import StaticModel
+
+    if name == EMBEDDED:
+        return _from_embedded()
+    hub.check_id(name)
+    if not hub.reachable():
+        raise VisitorError(f"{name} is not on this machine and the Hub cannot be reached.", f"Choose “{EMBEDDED}”.")
+    try:
+        return StaticModel.from_pretrained(name)
+    except Exception as error:  # model2vec raises whatever its readers raise
+        raise VisitorError(
+            f"{name} is no static embedding model ({type(error).__name__}).", f"Choose {HUB_DEFAULT}, or “{EMBEDDED}”."
+        ) from error
+
+
+def _from_embedded() -> StaticModel:
+    """Token vectors of the embedded model: centred, without what all share, reduced by PCA, weighted by inverse frequency."""
+    from model2vec import StaticModel
+    from safetensors import safe_open
+    from tokenizers import Tokenizer
+
+    from shared import models
+
+    folder = models.embedded_folder()
+    with safe_open(folder / "model.safetensors", framework="numpy") as file:
+        table = file.get_tensor("model.embed_tokens.weight").astype(np.float32)
+    frequency = 1 / np.arange(2, len(table) + 2)
+    frequency /= frequency.sum()
+    table = table - frequency @ table  # what an average text's tokens have in common says nothing
+    _, directions = np.linalg.eigh((table * np.sqrt(frequency)[:, None]).T @ (table * np.sqrt(frequency)[:, None]))
+    vectors = table @ directions[:, -DIMENSIONS - COMMON : -COMMON]
+    weights = SIF / (SIF + frequency)
+    return StaticModel((vectors * weights[:, None]).astype(np.float32), Tokenizer.from_file(str(folder / "tokenizer.json")), normalize=True)
+
+
+def embed(texts: list[str], name: str) -> Float32:
+    """Unit vectors of texts, float32 of shape (texts, dimensions); a text without tokens has the zero vector.
+
+    Raises:
+        VisitorError: as `load`, or more than `limits.MAX_SEMANTIC_ROWS` texts.
+    """
+    if len(texts) > limits.MAX_SEMANTIC_ROWS:
+        raise VisitorError(
+            f"{len(texts):,} different rows are too many for cosine; the limit is {limits.MAX_SEMANTIC_ROWS:,}.",
+            "Lower the limit, or use jaccard.",
+        )
+    vectors = np.asarray(load(name).encode(texts, max_length=None, use_multiprocessing=False), dtype=np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+def similar_pairs(vectors: Float32, floor: float, report: Callable[[int], Any] = lambda _: None) -> Pairs:
+    """Every pair of rows whose cosine similarity is at least `floor`; nothing is estimated.
+
+    Args:
+        vectors: unit vectors, float32 of shape (rows, dimensions).
+        floor: above 0.
+        report: called with the rows done so far.
+
+    Raises:
+        VisitorError: more pairs than a page can hold.
+    """
+    nothing = np.zeros(0, dtype=np.int64)
+    parts = [Pairs(nothing, nothing, np.zeros(0))]
+    found = 0
+    for begin in range(0, len(vectors), BLOCK):
+        product = vectors[begin : begin + BLOCK] @ vectors[begin:].T
+        first, second = np.nonzero(np.triu(product >= floor, 1))
+        found += len(first)
+        if found > MAX_PAIRS:
+            raise VisitorError(f"More than {MAX_PAIRS:,} pairs have a cosine of {floor:g} or more.", "Raise the threshold.")
+        parts.append(Pairs(first + begin, second + begin, np.minimum(1.0, product[first, second].astype(np.float64))))
+        report(min(begin + BLOCK, len(vectors)))
+    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "jaccard")))
+
+
+def code(request: Request, column: str) -> str:
+    """The Python that compares rows by meaning with model2vec alone; the visitor's words enter as literals only."""
+    name = HUB_DEFAULT if request.embedding in ("", EMBEDDED) else request.embedding
+    return f"""\
+import numpy as np
+from datasets import load_dataset
+from model2vec import StaticModel
+
+# the page's own vectors of the embedded language model, where they answered, give other cosines than this model
+model = StaticModel.from_pretrained({name!r})
+rows = load_dataset("json", data_files="rows.jsonl", split="train")  # or your dataset
+vectors = model.encode(rows[{column!r}], max_length=None)
+vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+kept = []
+for row, vector in enumerate(vectors):
+    if not kept or (vectors[kept] @ vector).max() < {request.threshold!r}:
+        kept.append(row)
+print(len(kept), "of", len(rows), "rows are kept")
+rows.select(kept).to_json("kept.jsonl")
+"""

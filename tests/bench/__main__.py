@@ -1,0 +1,42 @@
+"""`make bench`: what the demos cost, as ratios to a plain alternative measured in the same run."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import os
+import platform
+import sys
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["TQDM_DISABLE"] = "1"
+
+from tests.conftest import ROOT
+
+SPACES = ("decoding", "dedup")
+
+
+def main(*chosen: str) -> None:
+    """Measure and print the table, of all Spaces or of those named."""
+    import gradio
+    import torch
+    import transformers
+
+    print(f"{datetime.date.today()} · {platform.machine()}, {os.cpu_count()} cores · Python {platform.python_version()}", end=" · ")
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}, gradio {gradio.__version__}\n")
+    print("| figure | measured | goal | range |\n|---|---|---|---|")
+    missed = False
+    for name in chosen or SPACES:
+        sys.path.insert(0, str(ROOT / "spaces" / name))
+        for row in importlib.import_module(f"tests.bench.{name}").rows():
+            missed |= not row.met
+            print(
+                f"| {name}: {row.name} | {row.value:.2f}{row.unit}{'' if row.met else ' **missed**'} | {row.goal} | {row.detail} |",
+                flush=True,
+            )
+    sys.exit(missed)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

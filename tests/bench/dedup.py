@@ -1,0 +1,198 @@
+"""The dedup Space: the whole pipeline against datasketch and semhash, shingling, memory, growth."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from tests.bench.common import Row, ratio
+from tests.conftest import ROOT
+from tests.dedup.corpus import documents
+
+THRESHOLD, NGRAM, NUM_PERM = 0.8, 3, 128
+COUNT, BLOCKS = 20_000, 3
+
+
+def corpus() -> list[str]:
+    """20,000 documents of about 90 words."""
+    blocks = documents(COUNT * BLOCKS)
+    return [" ".join(blocks[start : start + BLOCKS]) for start in range(0, len(blocks), BLOCKS)]
+
+
+def ours(texts: list[str]) -> list[int]:
+    """Kept rows of the whole pipeline, recall measurement and all."""
+    from dedup.engine import Result, deduplicate
+    from dedup.outcome import outcome
+    from dedup.read import Dataset
+    from dedup.request import validate
+
+    data = Dataset("bench.json", "json", len(texts), ("text",), table=[{"text": text} for text in texts])
+    *_, result = deduplicate(data, validate(threshold=THRESHOLD, ngram=NGRAM))
+    assert isinstance(result, Result)
+    return outcome(result).kept
+
+
+def python_shingles(text: str) -> set[str]:
+    """What a script in plain Python does."""
+    words = re.findall(r"\w+", text.lower())
+    return {" ".join(words[start : start + NGRAM]) for start in range(max(1, len(words) - NGRAM + 1))}
+
+
+def with_datasketch(texts: list[str]) -> list[int]:
+    """The same job with datasketch's fastest path: bulk signatures, LSH weighted for recall, verified pairs."""
+    from datasketch import MinHash, MinHashLSH
+
+    sets = [python_shingles(text) for text in texts]
+    index = MinHashLSH(threshold=THRESHOLD, num_perm=NUM_PERM, weights=(0.01, 0.99))
+    kept: list[int] = []
+    for row, signature in enumerate(MinHash.bulk([[item.encode() for item in own] for own in sets], num_perm=NUM_PERM)):
+        if any(len(sets[row] & sets[other]) / len(sets[row] | sets[other]) >= THRESHOLD for other in index.query(signature)):
+            continue
+        index.insert(row, signature)
+        kept.append(row)
+    return kept
+
+
+def with_semhash(texts: list[str]) -> Any:
+    """semhash on static vectors of random numbers: its speed does not depend on what the vectors mean."""
+    import numpy as np
+    from model2vec import StaticModel
+    from semhash import SemHash
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = sorted({word for text in texts for word in text.split()})[:29_000]
+    vocabulary = {word: number for number, word in enumerate(["[UNK]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    vectors = np.random.default_rng(0).normal(size=(len(vocabulary), 256)).astype(np.float32)
+    model = StaticModel(vectors, tokenizer)
+
+    def run() -> object:
+        return SemHash.from_records(texts, model=model).self_deduplicate(threshold=0.9)
+
+    return run
+
+
+def speed_rows() -> list[Row]:
+    """Ratios of time."""
+    import numpy as np
+    from rensa import RMinHash
+
+    from dedup.shingles import shingle, to_arrow
+
+    texts = corpus()
+    same = len(ours(texts)), len(with_datasketch(texts))
+    value, detail = ratio(lambda: with_datasketch(texts), lambda: ours(texts), runs=3)
+    detail += f"; {same[0]:,} and {same[1]:,} of {COUNT:,} rows kept"
+    rows = [Row("datasketch ÷ whole pipeline, 20,000 documents", value, "≥ 10", value >= 10, detail=detail)]
+    value, detail = ratio(with_semhash(texts), lambda: ours(texts), runs=3)
+    rows.append(Row("semhash ÷ whole pipeline", value, "≥ 3", value >= 3, detail=detail))
+
+    def python_signatures() -> object:
+        return RMinHash.digests_from_token_sets([list(python_shingles(text)) for text in texts], NUM_PERM, 42)
+
+    def our_signatures() -> object:
+        digests = []
+        for begin in range(0, len(texts), 1_000):
+            part = shingle(to_arrow(texts[begin : begin + 1_000]), NGRAM, "word")
+            matrix = RMinHash.digest_matrix_from_flat_token_hashes(part.hashes, part.offsets, NUM_PERM, 42)
+            digests.append(np.array(matrix.to_rows(), dtype=np.uint32))
+        return digests
+
+    value, detail = ratio(python_signatures, our_signatures, runs=3)
+    rows.append(Row("Python shingles and rensa ÷ text to signatures", value, "≥ 2.5", value >= 2.5, detail=detail))
+    return rows
+
+
+SCALE = """
+import ctypes, gc, json, os, sys, threading, time
+sys.path[:0] = {paths!r}
+import numpy as np
+from dedup.engine import deduplicate
+from dedup.outcome import outcome
+from dedup.read import Dataset
+from dedup.request import validate
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def rows(count):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(8, 17, count)
+    words = np.minimum(rng.zipf(1.3, lengths.sum()), 50_000)
+    texts, start = [], 0
+    for row, length in enumerate(lengths.tolist()):
+        own = [f"w{{word}}" for word in words[start : start + length].tolist()]
+        if row % 10 == 9:
+            own = texts[-int(rng.integers(1, min(row, 1000)))].split()[:-1] + own[:1]
+        texts.append(" ".join(own))
+        start += length
+    return texts
+
+count = {count}
+texts = rows(count)
+data = Dataset("x.txt", "text", count, ("text",), tuple(text.encode() for text in texts))
+list(deduplicate(Dataset("x.txt", "text", 2000, ("text",), data.lines[:2000]), validate()))
+del texts
+gc.collect()
+ctypes.CDLL(None).malloc_trim(0)
+before = peak = resident()
+running = True
+
+def watch():
+    global peak
+    while running:
+        peak = max(peak, resident())
+        time.sleep(0.01)
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+began = time.perf_counter()
+*_, result = deduplicate(data, validate())
+decided = outcome(result)
+seconds = time.perf_counter() - began
+running = False
+watcher.join()
+print(json.dumps({{"seconds": seconds, "bytes": (peak - before) / count, "kept": len(decided.kept), "peak": peak}}))
+"""
+
+
+def measured(count: int) -> dict[str, float]:
+    """Seconds and bytes a row of one run, in a process of its own."""
+    script = SCALE.format(paths=[str(ROOT), str(ROOT / "spaces/dedup")], count=count)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def scale_rows() -> list[Row]:
+    """Growth from 10⁴ to 10⁶ short rows, and memory beside the text."""
+    small = statistics.median(measured(10_000)["seconds"] for _ in range(3))
+    began = time.perf_counter()
+    large = measured(1_000_000)
+    whole = time.perf_counter() - began
+    exponent = math.log(large["seconds"] / small) / math.log(100)
+    per_row = large["bytes"] / 1000
+    detail = f"10⁴ rows {small:.2f} s, 10⁶ rows {large['seconds']:.1f} s ({whole:.0f} s with making them), {large['kept']:,} kept"
+    return [
+        Row("growth of time from 10⁴ to 10⁶ rows, n^", exponent, "≤ 1.1", exponent <= 1.1, unit="", detail=detail),
+        Row(
+            "memory beside the text, 10⁶ short rows",
+            per_row,
+            "≤ 1 kB a row",
+            per_row <= 1,
+            " kB",
+            f"peak {large['peak'] / 1e9:.1f} GB in all",
+        ),
+    ]
+
+
+def rows() -> list[Row]:
+    """All figures of the Space."""
+    return [*speed_rows(), *scale_rows()]

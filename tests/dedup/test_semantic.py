@@ -1,0 +1,114 @@
+"""Comparison by meaning: every pair, its limits, and models of the Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dedup import semantic
+from dedup.outcome import outcome, to_json
+from dedup.verify import Pairs
+from shared import limits
+from shared.errors import VisitorError
+from tests.conftest import ROOT
+from tests.dedup.test_engine import run
+from tests.shared.hub_server import HubServer, Repo
+
+TEXTS = [
+    "How do I boil an egg?",
+    "What is the way to cook an egg in boiling water?",
+    "The train to Berlin leaves at nine.",
+    "At nine the train departs for Berlin.",
+    "My cat is asleep.",
+    "The stock market fell today.",
+    "the train to berlin leaves at nine",
+    "",
+]
+
+
+def test_pairs_are_all_pairs():
+    rng = np.random.default_rng(3)
+    for rows in (1, 2, 40, 2_345):
+        vectors = rng.normal(size=(rows, 6)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        found = semantic.similar_pairs(vectors, 0.9)
+        cosine = vectors @ vectors.T
+        expected = {(a, b) for a, b in zip(*np.nonzero(cosine >= 0.9), strict=True) if a < b}
+        pairs = list(zip(found.first.tolist(), found.second.tolist(), strict=True))
+        assert len(pairs) == len(set(pairs))
+        assert {pair for pair in set(pairs) ^ expected if abs(cosine[pair] - 0.9) > 1e-5} == set()
+        assert np.allclose(found.jaccard, [cosine[pair] for pair in pairs], atol=1e-5)
+
+
+def test_paraphrases_without_a_common_shingle_are_found(embedded):
+    result = run(TEXTS, measure="cosine", threshold=0.55)
+    decided = outcome(result)
+    assert decided.kept == [0, 2, 4, 5, 7]
+    assert {(item.row, item.keeper, item.copy) for item in decided.removed} == {(1, 0, False), (3, 2, False), (6, 2, True)}
+    assert outcome(run(TEXTS, threshold=0.55)).kept == [0, 1, 2, 3, 4, 5, 7], "by words none of them is a duplicate but the copy"
+    data = to_json(result, decided)
+    json.dumps(data, allow_nan=False)
+    assert data["precision"] is None and data["plan"] is None
+    assert any("not a proof" in warning for warning in data["warnings"])
+    assert data["provenance"]["embedding"] == "embedded"
+
+
+def test_negation_is_not_seen(embedded):
+    """The limit that the page states, measured: opposite sentences are alike."""
+    vectors = semantic.embed(["I like cheese.", "I do not like cheese.", "The bus was late."], "embedded")
+    assert vectors[0] @ vectors[1] > 0.75 > 0.4 > vectors[0] @ vectors[2]
+
+
+def test_limits_are_sentences(embedded, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_SEMANTIC_ROWS", 3)
+    with pytest.raises(VisitorError, match="too many for cosine"):
+        run(TEXTS, measure="cosine")
+    monkeypatch.setattr(semantic, "MAX_PAIRS", 5)
+    with pytest.raises(VisitorError, match="Raise the threshold"):
+        semantic.similar_pairs(np.ones((20, 2), dtype=np.float32), 0.5)
+    with pytest.raises(VisitorError, match="Hub cannot be reached"):
+        semantic.embed(["x"], "someone/model")
+    with pytest.raises(VisitorError, match="is not a"):
+        semantic.embed(["x"], "../../etc")
+    assert isinstance(semantic.similar_pairs(np.zeros((0, 4), dtype=np.float32), 0.5), Pairs)
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}, {root!r} + "/spaces/dedup"]
+from dedup import semantic
+from shared.errors import VisitorError
+print(semantic.embed(["alpha beta", "beta alpha", "gamma"], "me/static").round(3).tolist())
+try:
+    semantic.embed(["x"], "me/none")
+except VisitorError as error:
+    print(error)
+"""
+
+
+def test_a_model_of_the_hub(tmp_path):
+    from model2vec import StaticModel
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "alpha": 1, "beta": 2, "gamma": 3}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    StaticModel(np.eye(4, dtype=np.float32), tokenizer).save_pretrained(tmp_path / "static")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "static").iterdir() if path.is_file()}
+    assert "model.safetensors" in files
+    server = HubServer({"me/static": Repo(files)})
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT.format(root=str(ROOT))], env=environment, capture_output=True, text=True, timeout=120
+        )
+    finally:
+        server.stop()
+    assert done.returncode == 0, done.stderr[-1500:]
+    first, second = done.stdout.splitlines()[-2:]
+    assert np.allclose(json.loads(first), [[0.0, 0.707, 0.707, 0.0], [0.0, 0.707, 0.707, 0.0], [0.0, 0.0, 0.0, 1.0]], atol=1e-3)
+    assert "is no static embedding model" in second
