@@ -114,9 +114,9 @@ def distribution(argument: dict[str, Any]) -> dict[str, Any]:
         return frame.unexpected(error).to_json()
 
 
-def read_request(prompt: str, model: str, strategies: str, max_new_tokens: int, seed: float, chat: bool) -> Request:
+def read_request(prompt: str, model: str, strategies: str, max_new_tokens: int, seed: str, chat: bool) -> Request:
     """The controls' values as a checked request."""
-    return validate(prompt, model, strategies, max_new_tokens, 0 if seed is None else seed, chat)
+    return validate(prompt, model, strategies, max_new_tokens, seed.strip() or 0, chat)
 
 
 def panel_of(result: dict[str, Any]) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def show_example(name: str) -> tuple[Any, ...]:
 def control_values(request: Request) -> tuple[Any, ...]:
     """A request as the values of prompt, model, strategies, max_new_tokens, seed and chat."""
     plain = [strategy.to_json() for strategy in request.strategies if not strategy.prefix]
-    return request.prompt, request.model, presets.dump(plain), request.max_new_tokens, request.seed, request.chat
+    return request.prompt, request.model, presets.dump(plain), request.max_new_tokens, str(request.seed), request.chat
 
 
 def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
@@ -342,7 +342,7 @@ def build() -> gr.Blocks:
                 model = gr.Dropdown(
                     list(models.CATALOGUE), value=values[1], allow_custom_value=True, label="Model (any causal LM of the Hub)", scale=2
                 )
-                seed = gr.Number(values[4], label="seed", precision=0, minimum=0, maximum=2**32 - 1, scale=1, min_width=120)
+                seed = gr.Textbox(str(values[4]), label="seed", max_lines=1, scale=1, min_width=120)
                 chat = gr.Checkbox(values[5], label="Use the model's chat template", scale=1, min_width=160)
             strategies = gr.Textbox(
                 values[2],

@@ -115,6 +115,7 @@ def page_rows() -> list[Row]:
             )
             _, page = open_page(app.url, "#figure svg [role=treeitem]")
             page.wait_for_selector(".stage input[type=range]")
+            page.wait_for_timeout(1_500)  # the page's own last requests
             requests: list[str] = []
             page.on("request", lambda request: requests.append(request.url))
             times = page.evaluate(SLIDE)

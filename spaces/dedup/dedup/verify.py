@@ -102,7 +102,7 @@ class Sample:
         near = shared >= floor * own  # the union is no smaller than the sampled row
         first, second, shared, own = product.row[near], product.col[near], shared[near], own[near]
         involved, place = np.unique(second, return_inverse=True)
-        sizes = np.array([len(np.unique(part.hashes[part.offsets[row] : part.offsets[row + 1]])) for row in involved], dtype=np.int64)
+        sizes = np.array([len(set(part.hashes[part.offsets[row] : part.offsets[row + 1]].tolist())) for row in involved], dtype=np.int64)
         similarity = shared / (own + sizes[place] - shared) if len(involved) else np.zeros(0)
         keep = similarity >= floor
         return Pairs(first[keep].astype(np.int64), second[keep].astype(np.int64) + first_row, similarity[keep])
