@@ -6,7 +6,14 @@ import os
 
 from tests.conftest import ROOT, Server, chromium_path
 
-VIEWS = (("tree", "Tree", "light"), ("area", "Probability area", "light"), ("beams", "Beams", "dark"))
+VIEWS = (
+    ("decoding", "Tree", "light"),
+    ("decoding", "Probability area", "light"),
+    ("decoding", "Beams", "dark"),
+    ("dedup", "Threshold", "light"),
+    ("dedup", "Clusters", "light"),
+)
+FILES = ("decoding-tree", "decoding-area", "decoding-beams", "dedup-threshold", "dedup-clusters")
 
 
 def main() -> None:
@@ -23,12 +30,12 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1180, "height": 640})
             page.goto(server.url)
             page.screenshot(path=folder / "landing.png")
-            for name, tab, scheme in VIEWS:
+            for (space, tab, scheme), name in zip(VIEWS, FILES, strict=True):
                 page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme=scheme)
-                page.goto(f"{server.url}/decoding/?__theme={scheme}")
+                page.goto(f"{server.url}/{space}/?__theme={scheme}")
                 page.get_by_role("tab", name=tab, exact=True).click()
                 page.wait_for_timeout(600)
-                page.locator("#figure").screenshot(path=folder / f"decoding-{name}.png")
+                page.locator("#figure").screenshot(path=folder / f"{name}.png")
             browser.close()
     finally:
         server.stop()
