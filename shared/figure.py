@@ -137,6 +137,7 @@ class Figure(gr.HTML):
             css_template="",
             js_on_load=script,
             apply_default_css=False,
+            padding=False,
             elem_id=elem_id,
             server_functions=[standalone_file, *fetch],
             **arguments,

@@ -84,7 +84,7 @@ a.card:focus-visible {{ outline: 2px solid var(--a); outline-offset: 2px; }}
 h2 {{ font-size: 17px; margin: 0 0 2px; }}
 </style></head><body><main>
 <h1>The LLM course that you can touch</h1>
-<p>Every picture here is computed on a real language model, equals what the library it explains would do, and leaves with you as a link,
+<p>Every picture here is computed on a real model or dataset, equals what the library it explains would do, and leaves with you as a link,
 a figure for your own page, and the lines of code that reproduce it.</p>
 <ul>{cards}</ul>
 </main></body></html>"""

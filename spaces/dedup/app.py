@@ -240,7 +240,7 @@ def compare_splits(
     if dataset in examples.PAIRS:
         for name in examples.PAIRS[dataset]:
             rows.append(read(None, validate(**{**request.to_json(), "dataset": name})))
-            names.append(name)
+            names.append(Path(name).stem.removeprefix(f"{dataset}_"))
     elif dataset:
         for split in splits:
             rows.append(read(None, validate(**{**request.to_json(), "split": split}), _token()))
@@ -248,7 +248,7 @@ def compare_splits(
     else:
         for file in files:
             rows.append(read(file, request))
-            names.append(rows[-1].name)
+            names.append(Path(rows[-1].name).stem)
     if len(rows) < 2:
         raise VisitorError("At least two splits are needed.", "Upload two files, or name two splits of a dataset.")
     texts = [compared(split, request).texts for split in rows]

@@ -134,6 +134,26 @@ def test_only_three_endpoints_are_public_and_they_are_described(client):
     assert wanted <= set(parameters) and all(item["parameter_has_default"] for item in parameters.values())
 
 
+def test_mcp_lists_and_calls_the_tools(suite_url):
+    def ask(method: str, parameters: dict) -> dict:
+        request = urllib.request.Request(
+            f"{suite_url}/dedup/gradio_api/mcp/",
+            data=json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode(),
+            headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+        )
+        text = urllib.request.urlopen(request, timeout=120).read().decode()
+        line = next((line[5:] for line in text.splitlines() if line.startswith("data:")), text)
+        return json.loads(line)["result"]
+
+    tools = {tool["name"]: tool for tool in ask("tools/list", {})["tools"]}
+    assert len(tools) == 3
+    name = next(name for name in tools if name.endswith("deduplicate"))
+    assert "threshold" in tools[name]["inputSchema"]["properties"] and "proven" in tools[name]["description"]
+    result = ask("tools/call", {"name": name, "arguments": {"dataset": "kitchen.jsonl", "threshold": 1.0}})
+    assert not result.get("isError"), result
+    assert "96" in result["content"][0]["text"]
+
+
 HUB_SCRIPT = """
 import json, sys
 sys.path[:0] = [{root!r}, {root!r} + "/spaces/dedup"]

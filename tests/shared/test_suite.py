@@ -56,8 +56,15 @@ def test_engines_import_nothing_from_gradio_or_each_other(name):
         assert not re.search(rf"^\s*(from|import) {name}\b", path.read_text(), re.MULTILINE), path
 
 
-def test_a_staged_space_runs_by_itself(tmp_path, embedded):
-    folder = bundle.stage("decoding", tmp_path / "staged")
+MAIN_JOB = {
+    "decoding": ("/decode", {"prompt": "Once", "max_new_tokens": 2}, lambda trace: len(trace["runs"][0]["sequences"][0]["token_ids"]) == 2),
+    "dedup": ("/deduplicate", {"dataset": "kitchen.jsonl", "threshold": 0.7}, lambda answer: answer[0]["kept"] == 60),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_staged_space_runs_by_itself(tmp_path, embedded, name):
+    folder = bundle.stage(name, tmp_path / "staged")
     assert (folder / "shared/models.py").is_file()
     assert (folder / "requirements.txt").is_file()
     assert not list(folder.rglob("__pycache__"))
@@ -66,8 +73,8 @@ def test_a_staged_space_runs_by_itself(tmp_path, embedded):
     try:
         from gradio_client import Client
 
-        trace = Client(server.url, verbose=False).predict(prompt="Once", max_new_tokens=2, api_name="/decode")
-        assert len(trace["runs"][0]["sequences"][0]["token_ids"]) == 2
+        endpoint, values, right = MAIN_JOB[name]
+        assert right(Client(server.url, verbose=False).predict(**values, api_name=endpoint))
     finally:
         server.stop()
 
