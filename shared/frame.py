@@ -43,6 +43,8 @@ CSS = """
 .about td, .about th { border-bottom: 1px solid var(--border-color-primary); padding: 4px 10px 4px 0; text-align: left; vertical-align: top; }
 .about pre { overflow-x: auto; padding: 10px 12px; border: 1px solid var(--border-color-primary); border-radius: 8px; }
 .mono textarea { font-family: var(--font-mono); font-size: 13px; }
+.dark .tab-wrapper button[role="tab"].selected { color: #6cb6f5; }
+.dark .tab-wrapper button[role="tab"].selected::after { background-color: #6cb6f5; }
 .quiet { color: var(--body-text-color-subdued); font-size: 13px; }
 footer { opacity: .8; }
 @media (max-width: 640px) { .gradio-container .main { padding: 14px 8px 24px; } }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import re
 from pathlib import Path
 
@@ -102,6 +103,9 @@ def test_the_threshold_moves_without_a_request_and_the_file_follows(page, own_fi
     slider = page.locator("#figure .threshold-panel input[type=range]")
     slider.fill("0.55")
     expect(page.locator("#figure .threshold-panel")).to_contain_text("4 of 7 rows kept")
+    expect(page.locator("#figure .threshold-panel")).to_contain_text(
+        "The bands were planned for 0.70; a pair at 0.55 was found with probability"
+    )
     asked = [url for url in requests if "gradio_api/file" in url]
     assert asked == []
     page.wait_for_timeout(600)
@@ -227,3 +231,19 @@ def test_meaning_is_marked_as_a_hint(page, suite_url):
     expect(page.locator("#figure .counts")).to_contain_text("Cosine 0.")
     page.get_by_text("Code", exact=True).click()
     expect(page.locator("#panel pre").first).to_contain_text("StaticModel.from_pretrained")
+
+
+def test_a_cancelled_run_goes_on_where_it_stopped(page, tmp_path):
+    path = tmp_path / "many.txt"
+    chance = random.Random(0)
+    rows = [" ".join(f"word{chance.randrange(3_000)}" for _ in range(12)) for _ in range(200_000)]
+    path.write_text("\n".join(rows * 2))
+    drop(page, path)
+    expect(page.locator("#plan")).to_contain_text("400,000 rows", timeout=60_000)
+    page.locator("#start").click()
+    expect(page.locator("#figure")).to_contain_text("Signing rows", timeout=60_000)
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(page.locator("#figure [role=alert]")).to_contain_text("press Deduplicate to go on", timeout=30_000)
+    page.wait_for_timeout(1_500)  # Gradio takes no second press while it lets go of the first
+    deduplicate(page, "many.txt")
+    expect(page.locator("#figure figcaption")).to_contain_text("200,000 of 400,000 rows kept")

@@ -376,3 +376,15 @@ def test_ten_thousand_rows_that_differ_in_a_number():
     assert len(result.edges) < 400_000
     assert outcome(result).kept == [0]
     assert result.thinned > 0 and any("too large" in warning for warning in to_json(result, outcome(result))["warnings"])
+
+
+def test_many_templates_cost_no_squares():
+    """A thousand templates of 150 rows each hold eleven million pairs; the rows are clustered all the same."""
+    rng = random.Random(4)
+    templates = [" ".join(f"w{rng.randrange(5_000)}" for _ in range(30)) for _ in range(1_000)]
+    texts = [f"{template} {number}" for number in range(150) for template in templates]
+    result = run(texts, threshold=0.8)
+    assert result.candidates < 3 * minhash.MAX_CANDIDATES
+    decided = outcome(result)
+    assert decided.kept == list(range(1_000))
+    assert result.thinned > 0

@@ -21,6 +21,9 @@ MAX_NUM_PERM = 1_024
 MAX_BUCKET = 400
 """Rows in a bucket whose pairs are all compared; larger ones are linked to their first row and along a chain."""
 
+MAX_CANDIDATES = 4_000_000
+"""Pairs from which on the largest buckets of a band are linked in the same way, however small they are."""
+
 CHAIN = 8
 """Next rows to which each row of a larger bucket is linked."""
 
@@ -170,11 +173,11 @@ def candidates(keys: Iterable[UInt32], rows: int) -> Candidates:
     found: list[UInt64] = []
     waiting, thinned = 0, 0
     for band in keys:
-        codes, large = _bucket_pairs(band, rows)
+        codes, large = _bucket_pairs(band, rows, MAX_CANDIDATES - sum(map(len, found)))
         thinned += large
         found.append(codes)
         waiting += len(codes)
-        if waiting > 4_000_000:
+        if waiting > MAX_CANDIDATES:
             found = [np.unique(np.concatenate(found))]
             waiting = 0
     codes = np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
@@ -182,20 +185,23 @@ def candidates(keys: Iterable[UInt32], rows: int) -> Candidates:
     return Candidates(pairs, thinned)
 
 
-def _bucket_pairs(band: UInt32, rows: int) -> tuple[UInt64, int]:
-    """The pairs of one band as codes first * rows + second, and how many buckets were too large."""
+def _bucket_pairs(band: UInt32, rows: int, budget: int) -> tuple[UInt64, int]:
+    """The pairs of one band as codes first * rows + second, about `budget` at most, and how many buckets were too large."""
     order = np.argsort(band, kind="stable")
     ordered = band[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     sizes = np.diff(np.concatenate([starts, [len(ordered)]]))
     codes: list[Int64] = []
     order = order.astype(np.int64)
+    distinct, counts = np.unique(sizes, return_counts=True)
+    affordable = distinct[np.cumsum(counts * distinct * (distinct - 1) // 2) <= max(budget, 0)]
+    largest = min(MAX_BUCKET, int(affordable[-1]) if len(affordable) else 1)
     # within a bucket rows ascend, for the sort is stable: first < second below
-    for size in np.unique(sizes[(sizes > 1) & (sizes <= MAX_BUCKET)]):
+    for size in distinct[(distinct > 1) & (distinct <= largest)]:
         members = order[starts[sizes == size][:, None] + np.arange(size)]
         first, second = np.triu_indices(int(size), 1)
         codes.append((members[:, first] * rows + members[:, second]).ravel())
-    large = np.flatnonzero(sizes > MAX_BUCKET)
+    large = np.flatnonzero((sizes > 1) & (sizes > largest))
     for bucket in large:
         members = order[starts[bucket] : starts[bucket] + sizes[bucket]]
         codes.append(members[0] * rows + members[1:])
