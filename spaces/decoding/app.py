@@ -199,12 +199,20 @@ def cancelled_page(state: dict[str, Any] | None) -> Any:
     return {**state, "cancelled": True} if state and not state.get("done") else gr.skip()
 
 
-def apply_page(text: str, event: gr.EventData) -> str:
-    """The strategies with the sampler panel's settings put into one of them."""
-    strategies = json.loads(text)
-    index = int(event.run)
-    if index < len(strategies):
-        strategies[index] = {**{k: v for k, v in strategies[index].items() if k not in SAMPLING_ONLY}, **event.config, "do_sample": True}
+def apply_page(text: str, state: dict[str, Any] | None, event: gr.EventData) -> str:
+    """The strategies with the sampler panel's settings put into the one that the panel belongs to, found by its name."""
+    try:
+        strategies = [strategy.to_json() for strategy in validate("-", "-", text).strategies]
+    except VisitorError as error:
+        gr.Warning(str(error))
+        return text
+    runs = state["runs"] if state else []
+    name = runs[int(event.run)]["name"].split(" → ")[0] if int(event.run) < len(runs) else ""
+    for index, strategy in enumerate(strategies):
+        if strategy["name"] == name:
+            strategies[index] = {**{k: v for k, v in strategy.items() if k not in SAMPLING_ONLY}, **event.config, "do_sample": True}
+            return presets.dump(strategies)
+    strategies = [*strategies[: limits.MAX_STRATEGIES - 1], {"name": name or "sample", **event.config, "do_sample": True}]
     return presets.dump(strategies)
 
 
@@ -376,7 +384,7 @@ def build() -> gr.Blocks:
         light: dict[str, Any] = {"queue": False, **QUIET}
         run_event = gr.on([start.click, prompt.submit], frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
         branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **heavy)
-        applied = figure.apply(apply_page, [strategies], [strategies], **light)
+        applied = figure.apply(apply_page, [strategies, state], [strategies], **light)
         apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
         opened = demo.load(frame.for_page(open_page, 6, 6 + OUTPUTS), None, [*controls, *outputs], **heavy)
         figure.undo(undo_page, [state], outputs, **light)
