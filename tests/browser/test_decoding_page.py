@@ -182,6 +182,7 @@ def test_an_export_reports_its_height_to_the_page_around_it(page, browser, tmp_p
     blog = page.context.new_page()
     blog.goto((tmp_path / "blog.html").as_uri())
     blog.wait_for_function("window.told && window.told.height > 300")
+    blog.wait_for_timeout(600)  # the details follow the picture
     first = blog.evaluate("window.told.height")
     blog.wait_for_timeout(600)
     assert blog.evaluate("window.told.height") == first  # and does not grow without end

@@ -121,7 +121,9 @@ function showData(figure, data) {
   drawViews(figure);
   updateView(figure);
   drawTools(figure);
-  drawDetails(parts.details, figure);
+  // The picture first: on the first paint the details below it wait for a frame.
+  if (before) drawDetails(parts.details, figure);
+  else requestAnimationFrame(() => setTimeout(() => figure.trace && drawDetails(parts.details, figure)));
 }
 
 /** Keep the selected place if it still exists; another prompt starts at its end again. */
