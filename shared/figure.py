@@ -34,8 +34,11 @@ const host = {
   exported: false,
 };
 const events = EVENTS; // Gradio finds a component's events by their names in this text
+let drawn; // Gradio tells of the first value once more after the first draw
 const draw = () => {
   const value = props.value;
+  if (value === drawn) return;
+  drawn = value;
   render(element.querySelector('.figure-root'), value ? JSON.parse(value) : null, host);
 };
 draw();
