@@ -222,6 +222,7 @@ def test_the_panel_gives_both_programs(page):
 
 
 def test_meaning_is_marked_as_a_hint(page, suite_url):
+    page = page.context.new_page()
     page.goto(f"{suite_url}/dedup/?dataset=kitchen.jsonl&columns=text&measure=cosine&threshold=0.9")
     expect(page.locator("#figure figcaption")).to_contain_text("by meaning: look at the pairs", timeout=90_000)
     expect(page.locator("#figure figcaption")).to_contain_text("cosine of static vectors (embedded)")
