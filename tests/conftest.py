@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -92,6 +93,18 @@ def suite_url(embedded) -> Iterator[str]:
     server = Server(["-m", "shared.suite"], {}, "/decoding/")
     yield server.url
     server.stop()
+
+
+def ask_mcp(url: str, method: str, parameters: dict) -> dict:
+    """The result of one MCP request to an app."""
+    request = urllib.request.Request(
+        f"{url}/gradio_api/mcp/",
+        data=json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode(),
+        headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+    )
+    text = urllib.request.urlopen(request, timeout=120).read().decode()
+    line = next((line[5:] for line in text.splitlines() if line.startswith("data:")), text)
+    return json.loads(line)["result"]
 
 
 def chromium_path() -> str | None:

@@ -10,6 +10,8 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from tests.conftest import ask_mcp
+
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
@@ -112,21 +114,13 @@ def test_only_decode_is_public_and_it_is_described(client):
 
 
 def test_mcp_lists_and_calls_the_tool(suite_url):
-    def ask(method: str, parameters: dict) -> dict:
-        request = urllib.request.Request(
-            f"{suite_url}/decoding/gradio_api/mcp/",
-            data=json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode(),
-            headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
-        )
-        text = urllib.request.urlopen(request, timeout=120).read().decode()
-        line = next((line[5:] for line in text.splitlines() if line.startswith("data:")), text)
-        return json.loads(line)["result"]
-
-    tools = ask("tools/list", {})["tools"]
+    tools = ask_mcp(f"{suite_url}/decoding", "tools/list", {})["tools"]
     assert len(tools) == 1
     assert "strategies" in tools[0]["inputSchema"]["properties"]
     assert "record every candidate" in tools[0]["description"]
-    result = ask("tools/call", {"name": tools[0]["name"], "arguments": {"prompt": "The cat", "max_new_tokens": 2}})
+    result = ask_mcp(
+        f"{suite_url}/decoding", "tools/call", {"name": tools[0]["name"], "arguments": {"prompt": "The cat", "max_new_tokens": 2}}
+    )
     assert not result.get("isError")
     assert "token_ids" in result["content"][0]["text"]
 

@@ -17,7 +17,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ask_mcp
 from tests.dedup.corpus import documents
 from tests.dedup.test_engine import exact_pairs
 from tests.shared.hub_server import HubServer, Repo
@@ -135,21 +135,11 @@ def test_only_three_endpoints_are_public_and_they_are_described(client):
 
 
 def test_mcp_lists_and_calls_the_tools(suite_url):
-    def ask(method: str, parameters: dict) -> dict:
-        request = urllib.request.Request(
-            f"{suite_url}/dedup/gradio_api/mcp/",
-            data=json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode(),
-            headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
-        )
-        text = urllib.request.urlopen(request, timeout=120).read().decode()
-        line = next((line[5:] for line in text.splitlines() if line.startswith("data:")), text)
-        return json.loads(line)["result"]
-
-    tools = {tool["name"]: tool for tool in ask("tools/list", {})["tools"]}
+    tools = {tool["name"]: tool for tool in ask_mcp(f"{suite_url}/dedup", "tools/list", {})["tools"]}
     assert len(tools) == 3
     name = next(name for name in tools if name.endswith("deduplicate"))
     assert "threshold" in tools[name]["inputSchema"]["properties"] and "proven" in tools[name]["description"]
-    result = ask("tools/call", {"name": name, "arguments": {"dataset": "kitchen.jsonl", "threshold": 1.0}})
+    result = ask_mcp(f"{suite_url}/dedup", "tools/call", {"name": name, "arguments": {"dataset": "kitchen.jsonl", "threshold": 1.0}})
     assert not result.get("isError"), result
     assert "96" in result["content"][0]["text"]
 

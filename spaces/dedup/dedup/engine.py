@@ -158,6 +158,8 @@ def deduplicate(dataset: Dataset, request: Request, checkpoints: Path | None = N
         VisitorError: no such column, or no text in it.
     """
     clock = _Clock()
+    if request.keep.startswith("max:"):
+        dataset.require(request.keep[4:])  # the keep policy comes last; its mistake must not
     yield Progress("read", "Reading the column", 0, dataset.rows)
     text = compared(dataset, request)
     clock.stop("read")

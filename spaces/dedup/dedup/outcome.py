@@ -78,14 +78,13 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
     node_of = np.full(rows, -1, dtype=np.int64)
     for node, members in enumerate(result.nodes):
         node_of[members] = node
-    pins = [row for row in pinned if row < rows]
+    pins = {row for row in pinned if row < rows}
     pinned_nodes = sorted({int(node_of[row]) for row in pins if node_of[row] >= 0})
     if to_goal:
         clustering, threshold = _to_goal(result, request.goal)
-        strong = at_least(result.edges, threshold)
     else:
         clustering = clusters.cluster(result.edges, result.ranks, threshold, request.method, pinned_nodes)
-        strong = at_least(result.edges, threshold)
+    strong = at_least(result.edges, threshold)
     removed = []
     for node, members in enumerate(result.nodes):
         head = int(members[0])
@@ -333,6 +332,6 @@ def progress_json(progress: Progress, result_request: dict[str, Any], title: str
             "label": progress.label,
             "value": progress.value,
             "max": progress.max,
-            "counts": {name: value for name, value in progress.counts.items()},
+            "counts": progress.counts,
         },
     }

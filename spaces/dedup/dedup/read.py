@@ -55,14 +55,18 @@ class Dataset:
     cut: int = 0
     dialect: tuple[str, str] = (",", "\n")
 
+    def require(self, name: str) -> None:
+        """Raise a VisitorError unless there is a column of that name."""
+        if name not in self.columns:
+            raise VisitorError(f"There is no column “{name[:60]}”.", f"Choose from: {', '.join(self.columns)[:200]}.")
+
     def column(self, name: str) -> list[Any]:
         """One column's cells, as Python values.
 
         Raises:
             VisitorError: no such column.
         """
-        if name not in self.columns:
-            raise VisitorError(f"There is no column “{name[:60]}”.", f"Choose from: {', '.join(self.columns)[:200]}.")
+        self.require(name)
         if self.format == "text":
             return [line.decode("utf-8", "replace") for line in self.lines]
         if self.format == "jsonl":

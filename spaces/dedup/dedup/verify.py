@@ -47,21 +47,6 @@ class Pairs:
         return len(self.first)
 
 
-def all_pairs(rows: Any, others: Any, floor: float, first_row: int = 0) -> Pairs:
-    """Every pair (row of `rows`, row of `others`) with a Jaccard similarity of at least `floor`, by a sparse product.
-
-    Args:
-        rows, others: scipy CSR of 0 and 1 over the same shingles.
-        floor: above 0.
-        first_row: added to the second member's number, for `others` that are a part of a whole.
-    """
-    product = (rows @ others.T).tocoo()
-    sizes, other_sizes = np.diff(rows.indptr), np.diff(others.indptr)
-    similarity = product.data / (sizes[product.row] + other_sizes[product.col] - product.data)
-    keep = similarity >= floor
-    return Pairs(product.row[keep].astype(np.int64), product.col[keep].astype(np.int64) + first_row, similarity[keep])
-
-
 class Sample:
     """Rows that are compared with all others by brute force, to measure the recall of the bands.
 
@@ -134,7 +119,9 @@ def recall_interval(found: int, missed: Int64, chance: float) -> tuple[float, fl
 
 
 def similarities_within(parts: list[Shingles]) -> Float64:
-    """Similarities of all pairs of the sampled rows that share a shingle, for the plan."""
+    """Jaccard similarities, float64, of all pairs of the sampled rows that share a shingle, for the plan."""
     matrix = sets(parts)
-    pairs = all_pairs(matrix, matrix, 1e-9)
-    return pairs.jaccard[pairs.first < pairs.second]
+    product = (matrix @ matrix.T).tocoo()
+    above = product.row < product.col
+    shared, sizes = product.data[above], np.diff(matrix.indptr)
+    return shared / (sizes[product.row[above]] + sizes[product.col[above]] - shared)
