@@ -314,6 +314,8 @@ def panel_of(data: dict[str, Any]) -> dict[str, Any]:
 
 
 OUTPUTS = 4  # figure, state, choice, panel
+EXAMPLE = "example"
+"""The state of a page that shows the stored example; afterwards it is the run's Result, or None without one."""
 
 
 def again_page(file: Any, choice: dict[str, Any] | None, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -340,10 +342,18 @@ def run_page(file: Any, *values: Any, pinned: list[int] | None = None) -> Iterat
             yield progress_json(step, request.to_json(), rows.name), gr.skip(), gr.skip(), gr.skip()
 
 
-def example_result() -> Any:
-    """The stored example's run again, for its download: it takes a fraction of a second."""
+def result_of(state: Any) -> Any:
+    """The result that the figure shows; for the stored example it is computed again, in a fraction of a second.
+
+    Raises:
+        VisitorError: the last run has no result.
+    """
     from dedup import engine
 
+    if state is None:
+        raise VisitorError("There is no result yet.", "Press Deduplicate first.")
+    if not isinstance(state, str):
+        return state
     request = validate(**examples.FIRST)
     *_, result = engine.deduplicate(read(None, request), request)
     return result
@@ -353,8 +363,8 @@ def download_page(state: Any, choice: dict[str, Any] | None) -> tuple[Any, Any]:
     """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the figure."""
     from dedup.outcome import api_json, outcome
 
-    result = state if state is not None else example_result()
     try:
+        result = result_of(state)
         decided = outcome(result, **_choice(result, choice))
     except VisitorError as error:
         gr.Warning(str(error))
@@ -535,7 +545,7 @@ def build_duplicates(demo: gr.Blocks) -> None:
     with gr.Row():
         save = gr.Button("Prepare the kept rows as a file", scale=1, elem_id="save")
     files = gr.Files(label="Kept rows in the input's format, and the removed rows with their keepers", visible=False, elem_id="files")
-    state = gr.State(None)
+    state = gr.State(EXAMPLE)
     choice = gr.State(None)
     panel = frame.panel(panel_of(example()))
     build_push(state, choice)
@@ -592,7 +602,7 @@ def push(state: Any, choice: Any, target: str, token: str | None) -> str:
     from dedup.outcome import outcome
 
     try:
-        result = state if state is not None else example_result()
+        result = result_of(state)
         decided = outcome(result, **_choice(result, choice))
         kept = Path(kept_file(result, decided.kept))
         url = hub.push(target.strip(), "dataset", {f"data/{kept.name}": kept}, dataset_card(result, decided, kept.name), token)

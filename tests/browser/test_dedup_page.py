@@ -152,6 +152,9 @@ def test_errors_stand_where_the_figure_would(page, tmp_path, name, content, sent
     expect(page.locator("#plan")).to_contain_text(sentence, timeout=20_000)
     page.locator("#start").click()
     expect(page.locator("#figure [role=alert]")).to_contain_text(sentence, timeout=30_000)
+    page.locator("#save").click()  # nobody gets the example's rows for their own
+    expect(page.get_by_text("There is no result yet.")).to_be_visible(timeout=10_000)
+    expect(page.locator("#files")).to_be_hidden()
 
 
 def test_train_against_test(page):

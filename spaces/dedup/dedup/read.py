@@ -129,7 +129,8 @@ def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise VisitorError(f"Line {number:,} is not JSON ({str(error)[:80]}).", "Mend the line, or remove it.") from error
+            why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)[:80]
+            raise VisitorError(f"Line {number:,} is not JSON ({why}).", "Mend the line, or remove it.") from error
         if not isinstance(row, dict):
             raise VisitorError(f"Line {number:,} is not a JSON object.", 'Every line must be an object such as {"text": "…"}.')
         columns.update(dict.fromkeys(row))
