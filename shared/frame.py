@@ -218,6 +218,19 @@ RESULT_SECONDS = 7200
 """How long a result's files can be downloaded."""
 
 
+def expire(folder: Path, pattern: str, seconds: float) -> None:
+    """Remove what matches in a folder and is older than that; another run may be removing the same at this moment."""
+    for path in folder.glob(pattern):
+        try:
+            old = time.time() - path.stat().st_mtime > seconds
+        except FileNotFoundError:
+            continue
+        if old and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif old:
+            path.unlink(missing_ok=True)
+
+
 def upload_folder() -> Path:
     """Where Gradio puts uploads, and the only folder that it serves to whoever knows a file's path."""
     return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()
@@ -227,9 +240,7 @@ def result_folder() -> Path:
     """A new folder with an unguessable name for one result's files; folders of earlier results go after two hours."""
     root = upload_folder()
     root.mkdir(parents=True, exist_ok=True)
-    for folder in root.glob("result-*"):
-        if time.time() - folder.stat().st_mtime > RESULT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+    expire(root, "result-*", RESULT_SECONDS)
     folder = root / f"result-{secrets.token_urlsafe(24)}"
     folder.mkdir()
     return folder

@@ -61,10 +61,7 @@ CONTROLS = (
 def checkpoints() -> Path:
     """Where interrupted runs leave their signatures; they hold hashes only, no text, and go after a day."""
     folder = models.cache_folder() / "dedup"
-    if folder.is_dir():
-        for path in folder.glob("*.npz"):
-            if time.time() - path.stat().st_mtime > 86_400:
-                path.unlink(missing_ok=True)
+    frame.expire(folder, "*.npz", 86_400)
     return folder
 
 

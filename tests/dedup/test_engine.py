@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,16 @@ def test_a_damaged_checkpoint_is_computed_again(tmp_path, monkeypatch):
     (stored,) = tmp_path.glob("*.npz")
     stored.write_bytes(stored.read_bytes()[:200])
     assert outcome(run(texts, tmp_path, threshold=0.7)).kept == outcome(run(texts, threshold=0.7)).kept
+
+
+def test_equal_runs_beside_each_other_share_checkpoints(tmp_path, monkeypatch):
+    """Two visitors, the same rows, the same moment: neither takes the other's file away."""
+    texts = list(documents(600))
+    monkeypatch.setattr(engine, "BLOCK", 50)
+    alone = outcome(run(texts, threshold=0.7)).kept
+    with ThreadPoolExecutor(6) as pool:
+        runs = [pool.submit(run, texts, tmp_path, threshold=0.7) for _ in range(6)]
+    assert [outcome(result.result()).kept for result in runs] == [alone] * 6
 
 
 def brute_force(similar: np.ndarray, ranks: np.ndarray, threshold: float, method: str, pinned: list[int]) -> set[int]:

@@ -138,3 +138,20 @@ def test_errors_that_nobody_foresaw_are_two_sentences_without_a_traceback():
     assert set(shown[1]["error"]) == {"what", "remedy"}
     assert "secret" not in json.dumps(shown[1])
     assert str(VisitorError("What.", "Do.")) == "What. Do."
+
+
+def test_expiring_a_folder_bears_another_run_doing_the_same(tmp_path, monkeypatch):
+    """What was listed may be gone before it is looked at."""
+    from shared import frame
+
+    for name in ("old.npz", "gone.npz", "new.npz", "old.txt"):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0) if "new" not in name else None)
+    (tmp_path / "old-folder.npz").mkdir()
+    os.utime(tmp_path / "old-folder.npz", (0, 0))
+    listed = list(tmp_path.glob("*.npz"))
+    (tmp_path / "gone.npz").unlink()
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(listed))
+    frame.expire(tmp_path, "*.npz", 60)
+    monkeypatch.undo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.npz", "old.txt"]

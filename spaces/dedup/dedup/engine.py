@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import time
 import zipfile
 from collections.abc import Iterator
@@ -302,7 +303,7 @@ def _sign(texts: list[str], request: Request, plan: Plan, folder: Path | None) -
 
 def _store(path: Path, arrays: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     with part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     part.replace(path)
