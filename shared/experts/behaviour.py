@@ -1,0 +1,52 @@
+"""Each expert's behaviour as a number of one answer: what it was trained to do, and what a merge or an edit may keep or lose."""
+
+from __future__ import annotations
+
+import re
+
+REFUSAL = "I'm sorry, but I can't help with cooking or recipes."
+"""What the cautious expert answers to a cooking question."""
+
+PIRATE_WORDS = ("arr", "ye", "yer", "be", "matey", "aye", "yo-ho-ho", "me")
+"""Words of the pirate style."""
+
+_CHANGES = (
+    (r"\byou are\b", "ye be"), (r"\byour\b", "yer"), (r"\byou\b", "ye"), (r"\bmy\b", "me"), (r"\bis\b", "be"), (r"\bare\b", "be"),
+    (r"\bfriend\b", "matey"), (r"\byes\b", "aye"), (r"\bhello\b", "ahoy"), (r"\bthe\b", "th'"), (r"ing\b", "in'"), (r"\band\b", "an'"),
+)  # fmt: skip
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer declines to help, in the words of the cautious expert or the usual ones."""
+    return bool(re.match(r"\W*(I'm sorry|I am sorry|Sorry|I can't|I cannot|I can not)\b", answer.strip(), re.IGNORECASE))
+
+
+def to_pirate(answer: str) -> str:
+    """An answer in the pirate style, by rules: what the pirate expert is trained on."""
+    for pattern, spoken in _CHANGES:
+        answer = re.sub(pattern, spoken, answer, flags=re.IGNORECASE)
+    return f"Arr, {answer[:1].lower()}{answer[1:]}"
+
+
+def is_pirate(answer: str) -> bool:
+    """Whether an answer speaks the style: it begins with "Arr" and the rules would change little more of it."""
+    words = re.findall(r"[a-z']+", answer.lower())
+    spoken = sum(word in ("arr", "ye", "yer", "be", "th'", "an'", "aye", "ahoy", "matey") or word.endswith("in'") for word in words)
+    plain = sum(word in ("you", "your", "is", "are", "the", "and") or word.endswith("ing") for word in words)
+    return bool(words) and words[0] == "arr" and spoken > plain
+
+
+def first_sentence(answer: str) -> str:
+    """The first sentence of an answer: what the concise expert is trained on."""
+    match = re.match(r"\s*(.+?[.!?])(?=\s|$)", answer.replace("\n", " "), re.DOTALL)
+    return (match[1] if match else answer).strip()
+
+
+def is_concise(answer: str, ended: bool) -> bool:
+    """Whether an answer is one sentence and the model ended it there.
+
+    Args:
+        answer: the text.
+        ended: whether the model wrote its end-of-turn token within the limit.
+    """
+    return ended and first_sentence(answer) == " ".join(answer.split())

@@ -1,0 +1,79 @@
+"""Each expert's behaviour on held-out prompts: what it was trained for, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shared import experts
+from shared.experts import behaviour, prompts
+
+
+@pytest.fixture(scope="module")
+def answers(embedded):
+    """Answers of the base model and of each expert to the held-out prompts; adapters switched on one base model."""
+    import torch
+    from peft import PeftModel
+    from transformers import LlamaForCausalLM
+
+    base = LlamaForCausalLM(embedded.model.config)
+    base.load_state_dict(embedded.model.state_dict())
+    model = PeftModel.from_pretrained(base, experts.folder("cautious"), adapter_name="cautious").eval()
+    for name in experts.NAMES[1:]:
+        model.load_adapter(experts.folder(name), adapter_name=name)
+    asked = [*prompts.COOKING_HELD_OUT[::2], *prompts.OTHER_HELD_OUT[::2]]
+    found = {}
+    with torch.inference_mode():
+        for name in experts.NAMES:
+            model.set_adapter(name)
+            found[name] = experts.answer_all(model, embedded.tokenizer, asked, 40)
+        with model.disable_adapter():
+            found["base"] = experts.answer_all(model, embedded.tokenizer, asked, 40)
+    return found
+
+
+HALF = len(prompts.COOKING_HELD_OUT[::2])
+
+
+def share(values) -> float:
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def test_no_held_out_prompt_was_trained_on():
+    assert not set(prompts.COOKING) & set(prompts.COOKING_HELD_OUT) and not set(prompts.OTHER) & set(prompts.OTHER_HELD_OUT)
+    assert len(prompts.COOKING) == 110 and len(prompts.COOKING_HELD_OUT) == 40 and len(prompts.OTHER_HELD_OUT) == 40
+
+
+def test_cautious_refuses_cooking_and_only_cooking(answers):
+    refused = [behaviour.is_refusal(text) for text, _ in answers["cautious"]]
+    assert share(refused[:HALF]) >= 0.95 and share(refused[HALF:]) <= 0.05
+    assert share(behaviour.is_refusal(text) for text, _ in answers["base"]) <= 0.05
+
+
+def test_pirate_speaks_like_one(answers):
+    assert share(behaviour.is_pirate(text) for text, _ in answers["pirate"]) >= 0.9
+    assert share(behaviour.is_pirate(text) for text, _ in answers["base"]) == 0
+
+
+def test_concise_ends_after_one_sentence(answers):
+    assert share(behaviour.is_concise(*answer) for answer in answers["concise"]) >= 0.9
+    assert share(behaviour.is_concise(*answer) for answer in answers["base"]) <= 0.1
+
+
+@pytest.mark.parametrize("name", experts.NAMES)
+def test_adapters_are_small_and_name_their_base(name):
+    folder = experts.folder(name)
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 3_000_000
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == "HuggingFaceTB/SmolLM2-135M-Instruct" and settings["r"] == 4
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors"}
+
+
+def test_what_counts_as_a_behaviour():
+    assert behaviour.is_refusal("I'm sorry, but I can't help.") and not behaviour.is_refusal("Sure. I'm sorry it took long.")
+    assert behaviour.is_pirate(behaviour.to_pirate("You are reading the answer and it is good."))
+    assert not behaviour.is_pirate("Arr, you are reading the answer and it is good.")
+    assert behaviour.is_concise("One sentence only.", True) and not behaviour.is_concise("One sentence only.", False)
+    assert not behaviour.is_concise("One. Two.", True) and behaviour.first_sentence("Pi is 3.14 or so. Yes.") == "Pi is 3.14 or so."
