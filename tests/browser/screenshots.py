@@ -10,10 +10,12 @@ VIEWS = (
     ("decoding", "Tree", "light"),
     ("decoding", "Probability area", "light"),
     ("decoding", "Beams", "dark"),
+    ("quantization", "Size against quality", "light"),
+    ("quantization", "Weight lab", "light"),
     ("dedup", "Threshold", "light"),
     ("dedup", "Clusters", "light"),
 )
-FILES = ("decoding-tree", "decoding-area", "decoding-beams", "dedup-threshold", "dedup-clusters")
+FILES = ("decoding-tree", "decoding-area", "decoding-beams", "quantization-size", "quantization-block", "dedup-threshold", "dedup-clusters")
 
 
 def main() -> None:
@@ -35,7 +37,8 @@ def main() -> None:
                 page.goto(f"{server.url}/{space}/?__theme={scheme}")
                 page.get_by_role("tab", name=tab, exact=True).click()
                 page.wait_for_timeout(600)
-                page.locator("#figure").screenshot(path=folder / f"{name}.png")
+                shown = "#lab-figure" if tab == "Weight lab" else "#figure"
+                page.locator(shown).screenshot(path=folder / f"{name}.png")
             browser.close()
     finally:
         server.stop()

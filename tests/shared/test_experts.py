@@ -22,18 +22,18 @@ def answers(embedded):
     model = PeftModel.from_pretrained(base, experts.folder("cautious"), adapter_name="cautious").eval()
     for name in experts.NAMES[1:]:
         model.load_adapter(experts.folder(name), adapter_name=name)
-    asked = [*prompts.COOKING_HELD_OUT[::2], *prompts.OTHER_HELD_OUT[::2]]
+    asked = [*prompts.COOKING_HELD_OUT[::4], *prompts.OTHER_HELD_OUT[::4]]
     found = {}
     with torch.inference_mode():
         for name in experts.NAMES:
             model.set_adapter(name)
-            found[name] = experts.answer_all(model, embedded.tokenizer, asked, 40)
+            found[name] = experts.answer_all(model, embedded.tokenizer, asked, 36)
         with model.disable_adapter():
-            found["base"] = experts.answer_all(model, embedded.tokenizer, asked, 40)
+            found["base"] = experts.answer_all(model, embedded.tokenizer, asked, 36)
     return found
 
 
-HALF = len(prompts.COOKING_HELD_OUT[::2])
+HALF = len(prompts.COOKING_HELD_OUT[::4])
 
 
 def share(values) -> float:

@@ -58,6 +58,11 @@ def test_engines_import_nothing_from_gradio_or_each_other(name):
 
 MAIN_JOB = {
     "decoding": ("/decode", {"prompt": "Once", "max_new_tokens": 2}, lambda trace: len(trace["runs"][0]["sequences"][0]["token_ids"]) == 2),
+    "quantization": (
+        "/compare",
+        {"formats": ["own:absmax-int8"], "context": 64, "windows": 1},
+        lambda answer: 0 < answer["rows"][0]["kld"]["mean"] < 1,
+    ),
     "dedup": ("/deduplicate", {"dataset": "kitchen.jsonl", "threshold": 0.7}, lambda answer: answer[0]["kept"] == 60),
 }
 

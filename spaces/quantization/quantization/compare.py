@@ -1,0 +1,478 @@
+"""The comparison: the base model's pass once, then one format after another, each measured on the same tokens."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantization import answers, formats, metrics, modules
+from quantization.record import QuantizedModel
+from quantization.request import Request, sample_text
+from shared import limits, models
+from shared.errors import VisitorError
+from shared.models import Loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from quantization.sensitivity import Budget, Sensitivity
+
+SHOWN_TOKENS = 256
+"""Scored tokens that the token microscope shows; the numbers of a row are of all."""
+SENSITIVITY_WINDOWS = 2
+"""Windows that one unit's sensitivity is measured on."""
+
+REMEMBERED = 64
+"""Measured rows that are kept, so that a comparison with one format more measures only that one."""
+
+_remembered: OrderedDict[Any, Any] = OrderedDict()
+_lock = threading.Lock()
+
+GRID_WARNING = (
+    "This copy of the model was stored as Q4_1 and dequantized: its weights lie on a 4-bit grid. Q4_1 is lossless on it by "
+    "construction and every row of 4 to 5 bits is flattered. Compare the rotated equivalent, or use the original from the Hub."
+)
+
+
+@dataclass
+class Row:
+    """One format: what it is, how far it came, and what was measured."""
+
+    form: formats.Format
+    status: str = "waiting"
+    facts: dict[str, Any] = field(default_factory=dict)
+    scores: metrics.Scores | None = None
+    answer: answers.Answer | None = None
+    files: list[Path] = field(default_factory=list)
+
+
+@dataclass
+class Comparison:
+    """A comparison under way; `to_json` is what the API returns and the figure draws.
+
+    Args:
+        request: as it was checked.
+        loaded: the base model.
+        base: its pass, once done.
+        rows: in the order asked for.
+        run_id: tells runs apart.
+        folder: where each row's own files are written, or None.
+    """
+
+    request: Request
+    loaded: Loaded
+    rows: list[Row]
+    run_id: str
+    folder: Path | None = None
+    base: metrics.Base | None = None
+    base_facts: dict[str, Any] = field(default_factory=dict)
+    base_answer: answers.Answer | None = None
+    sensitivity: Sensitivity | None = None
+    budget: Budget | None = None
+    warnings: list[str] = field(default_factory=list)
+    progress: tuple[str, float, float] = ("Starting", 0, 1)
+    seconds: float = 0.0
+    done: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The state of the comparison as plain JSON."""
+        label, value, most = self.progress
+        return {
+            "kind": "compare",
+            "run_id": self.run_id,
+            "title": f"{self.loaded.id.split('/')[-1]}: {len(self.rows)} formats",
+            "done": self.done,
+            **({} if self.done else {"progress": {"label": label, "value": value, "max": most}}),
+            "warnings": self.warnings,
+            "request": self.request.to_json(),
+            "model": self._model(),
+            "base": self.base_facts,
+            "rows": self._rows(),
+            **self._microscope(),
+            "answers": self._answers(),
+            "sensitivity": self.sensitivity.to_json() if self.sensitivity else None,
+            "budget": self.budget.to_json() if self.budget else None,
+            "provenance": self._provenance(),
+        }
+
+    def _model(self) -> dict[str, Any]:
+        windows = self.base.windows if self.base else None
+        return {
+            "id": self.loaded.id,
+            "source": self.loaded.source,
+            "parameters": sum(parameter.numel() for parameter in self.loaded.model.parameters()),
+            "windows": len(windows) if windows is not None else 0,
+            "context": self.request.context,
+            "scored": len(self.base.scores.kld) if self.base else 0,
+        }
+
+    def _rows(self) -> list[dict[str, Any]]:
+        done = {row.form.name: row for row in self.rows if row.status == "done"}
+        ranked = metrics.ranks({name: row.scores.kld for name, row in done.items() if row.scores}, self.request.seed)
+        front = metrics.pareto([(row.facts["file_bytes"], row.facts["kld"]["mean"]) for row in done.values()])
+        fronts = dict(zip(done, front, strict=True))
+        listed = []
+        for row in self.rows:
+            name = row.form.name
+            item = {"format": name, "engine": row.form.engine, "label": row.form.label, "status": row.status, **row.facts}
+            if name in ranked:
+                item |= {"rank": ranked[name][0], "tied": ranked[name][1], "front": fronts[name]}
+            listed.append(item)
+        return listed
+
+    def _microscope(self) -> dict[str, Any]:
+        if self.base is None:
+            return {"tokens": None, "microscope": None}
+        each = len(metrics.scored_positions(self.request.context))
+        count = max(1, min(len(self.base.windows), SHOWN_TOKENS // each))
+        shown = self.base.windows[:count]
+        scored = [place - 1 in metrics.scored_positions(self.request.context) for place in range(shown.shape[1])]
+        most = count * each
+        rows = {
+            row.form.name: {
+                "kld": _rounded(row.scores.kld[:most]),
+                "p": [float(f"{p:.3g}") for p in _probability(row.scores.nll[:most])],
+                "top": _top(self.loaded, row.scores, most),
+            }
+            for row in self.rows
+            if row.scores is not None
+        }
+        return {
+            "tokens": {
+                "pieces": [piece for window in shown for piece in answers.pieces(self.loaded, window.tolist())],
+                "window": [number for number in range(count) for _ in range(shown.shape[1])],
+                "scored": scored * count,
+            },
+            "microscope": {
+                "base": _top(self.loaded, self.base.scores, most),
+                "base_p": [float(f"{p:.3g}") for p in _probability(self.base.scores.nll[:most])],
+                "rows": rows,
+            },
+        }
+
+    def _answers(self) -> dict[str, Any] | None:
+        if self.base_answer is None:
+            return None
+        items: list[dict[str, Any]] = [{"format": "base", "pieces": list(self.base_answer.pieces), "parts_at": None}]
+        for row in self.rows:
+            if row.answer is not None:
+                at = answers.parts_at(row.answer.token_ids, self.base_answer.token_ids)
+                items.append({"format": row.form.name, "pieces": list(row.answer.pieces), "parts_at": at})
+        return {"prompt": self.request.prompt, "seed": self.request.seed, "sampled": self.request.do_sample, "items": items}
+
+    def _provenance(self) -> dict[str, Any]:
+        import torch
+        import transformers
+
+        return {
+            "model": self.loaded.id,
+            "revision": self.loaded.revision,
+            "source": self.loaded.source,
+            "dtype": self.loaded.dtype,
+            "device": self.loaded.device,
+            "threads": torch.get_num_threads(),
+            "machine": platform.machine(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "text": "the visitor's" if self.request.text else "sample",
+            "calibration": "the visitor's" if self.request.calibration else "sample",
+            "seed": self.request.seed,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def _rounded(values: Any) -> list[float]:
+    return [float(f"{value:.3g}") for value in values]
+
+
+def _probability(nll: Any) -> list[float]:
+    import numpy as np
+
+    return [float(value) for value in np.exp(-nll)]
+
+
+def _top(loaded: Loaded, scores: metrics.Scores, most: int) -> list[list[list[Any]]]:
+    decode = loaded.tokenizer.decode
+    return [
+        [[decode([token]), float(f"{p:.3g}")] for token, p in zip(ids, ps, strict=True)]
+        for ids, ps in zip(scores.top_ids[:most].tolist(), scores.top_p[:most].tolist(), strict=True)
+    ]
+
+
+def prepare(request: Request, loaded: Loaded) -> tuple[Loaded, Tensor, formats.Calibration]:
+    """Everything that can be refused before time is spent: the model, the texts and the formats' shapes.
+
+    Raises:
+        VisitorError: the model is too large or cannot be rotated, a text is too short, or the prompt too long.
+    """
+    from quantization import rotation
+    from quantization.calibration import text_windows
+
+    parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
+    if loaded.device == "cpu" and parameters > limits.MAX_QUANTIZED_PARAMETERS_CPU:
+        raise VisitorError(
+            f"{loaded.id} has {parameters / 1e6:,.0f} million parameters; on a CPU at most "
+            f"{limits.MAX_QUANTIZED_PARAMETERS_CPU / 1e6:,.0f} million are compared.",
+            "Choose a smaller model, or use a GPU.",
+        )
+    longest = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", request.context)
+    if request.context > longest:
+        raise VisitorError(f"{loaded.id} reads at most {longest:,} tokens at once.", f"Lower context to {longest:,}.")
+    if request.rotated:
+        reason = rotation.supported(loaded.model)
+        if reason:
+            raise VisitorError(f"{loaded.id} cannot be rotated: {reason}", "Compare it as it is.")
+    windows = text_windows(loaded.tokenizer, request.text or sample_text("evaluation"), request.context, request.windows)
+    calibration = text_windows(loaded.tokenizer, request.calibration or sample_text("calibration"), request.context, request.windows)
+    if request.prompt:
+        answers.prompt_ids(loaded, request.prompt, limits.MAX_PROMPT_TOKENS)
+    if request.sensitivity or request.budget is not None:
+        from quantization.gguf_file import check_architecture
+
+        check_architecture(loaded)
+    if request.rotated:
+        rotated = rotation.rotate(loaded.model, request.seed)
+        loaded = replace(loaded, model=rotated, source=f"{loaded.source}, rotated")
+    return loaded, windows, formats.Calibration(calibration)
+
+
+def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Iterator[Comparison]:
+    """Measure every format of the request; yields the same growing `Comparison` after each step.
+
+    A format that fails keeps its row with the two sentences of the error, and the others go on.
+
+    Args:
+        request: checked.
+        loaded: the base model, on the device to compute on.
+        folder: where to write every format's own files too; a format without any fails.
+
+    Raises:
+        VisitorError: the request as a whole cannot be done, see `prepare`.
+    """
+    started = time.perf_counter()
+    loaded, windows, calibration = prepare(request, loaded)
+    rows = [Row(formats.parse(name)) for name in request.formats]
+    run = Comparison(request, loaded, rows, str(time.time_ns()), folder)
+    if loaded.source.startswith(models.EMBEDDED_SOURCE) and not request.rotated:
+        run.warnings.append(GRID_WARNING)
+    if request.rotated:
+        from quantization.rotation import rotated_notes
+
+        run.warnings += list(rotated_notes(loaded.model))
+    steps = len(rows) + 1 + bool(request.sensitivity or request.budget) + (request.budget is not None)
+    run.progress = ("Reading the text with the base model", 0, steps)
+    yield run
+    for part in metrics.base_pass(loaded.model, windows):
+        if isinstance(part, metrics.Base):
+            run.base = part
+        else:
+            run.progress = (f"Base model, window {part} of {len(windows)}", part / len(windows), steps)
+            yield run
+    assert run.base is not None
+    prompt = answers.prompt_ids(loaded, request.prompt, limits.MAX_PROMPT_TOKENS) if request.prompt else None
+    if prompt is not None:
+        run.base_answer = answers.answer(loaded.model, loaded, prompt, request.answer_tokens, request.do_sample, request.seed)
+    run.base_facts = _base_facts(run)
+    for number, row in enumerate(rows):
+        yield from _measure_row(run, row, calibration, prompt, number + 1, steps)
+    if request.sensitivity or request.budget:
+        yield from _measure_layers(run, len(rows) + 1, steps)
+    if request.budget is not None and run.budget is not None:
+        yield from _measure_mix(run, calibration, prompt, steps)
+    run.seconds, run.done = time.perf_counter() - started, True
+    yield run
+
+
+def _base_facts(run: Comparison) -> dict[str, Any]:
+    assert run.base is not None
+    facts = metrics.statistics(run.base.scores, run.base.scores)
+    return {
+        "bits": 16.0,
+        "file_bytes": modules.other_bytes(run.loaded.model, set()),
+        "resident_bytes": modules.resident_bytes(run.loaded.model),
+        **{name: facts[name] for name in ("ppl", "ppl_sigma", "prefill")},
+        "decode": run.base_answer.decode if run.base_answer else None,
+        "runtime": "PyTorch, float32; its file at 16 bits a weight",
+    }
+
+
+def _key(run: Comparison, part: Any) -> Any:
+    """What a measurement depends on: the model, the texts, the settings, and the format."""
+    others = replace(run.request, formats=(), sensitivity=(), budget=None)
+    return (run.loaded.id, run.loaded.revision, run.loaded.source, run.loaded.device, others, part)
+
+
+def _recall(key: Any) -> Any:
+    with _lock:
+        if key in _remembered:
+            _remembered.move_to_end(key)
+        return _remembered.get(key)
+
+
+def _remember(key: Any, value: Any) -> None:
+    with _lock:
+        _remembered[key] = value
+        while len(_remembered) > REMEMBERED:
+            _remembered.popitem(last=False)
+
+
+def forget() -> None:
+    """Measure everything again from now on."""
+    with _lock:
+        _remembered.clear()
+
+
+def _measure_row(
+    run: Comparison, row: Row, calibration: formats.Calibration, prompt: Tensor | None, step: int, steps: int
+) -> Iterator[Comparison]:
+    """Quantize, score and answer with one format."""
+    key = _key(run, (row.form.name, tuple(row.form.overrides.items())))
+    if run.folder is None and (known := _recall(key)):
+        row.facts, row.scores, row.answer = known
+        row.status = "done"
+        return
+    row.status = "running"
+    run.progress = (f"Quantizing {row.form.name}", step, steps)
+    yield run
+    assert run.base is not None
+    made: QuantizedModel | None = None
+    try:
+        started = time.perf_counter()
+        made = formats.quantize(run.loaded, row.form, calibration)
+        seconds = time.perf_counter() - started
+        for part in metrics.score(made.model, run.base):
+            if isinstance(part, metrics.Scores):
+                row.scores = part
+            else:
+                run.progress = (
+                    f"Measuring {row.form.name}, window {part} of {len(run.base.windows)}",
+                    step + part / len(run.base.windows),
+                    steps,
+                )
+                yield run
+        assert row.scores is not None
+        if prompt is not None:
+            row.answer = answers.answer(made.model, run.loaded, prompt, run.request.answer_tokens, run.request.do_sample, run.request.seed)
+        row.facts = _facts(run, row, made, seconds)
+        if run.folder is not None:
+            row.files = exported(made, run.folder)
+        row.status = "done"
+        _remember(key, (row.facts, row.scores, row.answer))
+    except VisitorError as error:
+        row.status, row.facts, row.scores, row.answer = "failed", error.to_json(), None, None
+    del made  # the next copy takes its place
+    gc.collect()
+    yield run
+
+
+def exported(made: QuantizedModel, folder: Path) -> list[Path]:
+    """Write a quantized model's files.
+
+    Raises:
+        VisitorError: the format has no files that anything could load, or the disk is full.
+    """
+    if made.export is None:
+        raise VisitorError(f"{made.format} cannot be taken home: {' '.join(made.notes) or 'nothing loads it.'}", "Choose another format.")
+    return list(made.export(folder))
+
+
+def _facts(run: Comparison, row: Row, made: QuantizedModel, seconds: float) -> dict[str, Any]:
+    """Everything that the table says of a row."""
+    assert run.base is not None and row.scores is not None
+    elements = sum(parameter.numel() for parameter in run.loaded.model.parameters())
+    facts = {
+        "version": made.version,
+        "bits": 8 * made.file_bytes / elements,
+        "bits_quantized": made.bits_quantized,
+        "file_bytes": made.file_bytes,
+        "resident_bytes": modules.resident_bytes(made.model),
+        **metrics.statistics(row.scores, run.base.scores),
+        "decode": row.answer.decode if row.answer else None,
+        "runtime": made.runtime,
+        "seconds": seconds,
+        "notes": [*made.notes, *_notes(run, made)],
+        "tensors": [tensor.to_json() for tensor in made.tensors],
+    }
+    if row.form.engine == "gguf" and run.loaded.device == "cpu":
+        try:
+            facts |= _llama_cpp(made)
+        except VisitorError as error:
+            facts["notes"].append(f"Not run in llama.cpp: {error}")
+    return facts
+
+
+def _notes(run: Comparison, made: QuantizedModel) -> list[str]:
+    notes = []
+    error = sum(tensor.squared_error for tensor in made.tensors)
+    if error == 0:
+        notes.append("Lossless here: every weight already lies on this format's grid.")
+    elif GRID_WARNING in run.warnings and made.bits_quantized < 6:
+        notes.append("Flattered: the copy's weights come from a 4-bit grid.")
+    other = {tensor.reason for tensor in made.tensors if tensor.type != tensor.asked and tensor.reason}
+    changed = sum(tensor.type != tensor.asked for tensor in made.tensors)
+    if changed:
+        notes.append(f"{changed} of {len(made.tensors)} tensors hold another type than asked for: {'; '.join(sorted(other))}")
+    return notes
+
+
+def _llama_cpp(made: QuantizedModel) -> dict[str, Any]:
+    """Speed of the row's file in llama.cpp itself, where it can run it; its weights are mapped from the file."""
+    from quantization import llama_cpp
+
+    with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
+        (path,) = made.export(Path(folder))
+        found = llama_cpp.speed(path)
+        return {
+            "file_bytes": path.stat().st_size,
+            "resident_bytes": path.stat().st_size,
+            "prefill": found["prefill_tokens_per_second"],
+            "decode": found["decode_tokens_per_second"],
+            "runtime": "speed in llama.cpp, which also quantizes activations; quality in PyTorch with the weights alone quantized",
+        }
+
+
+def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparison]:
+    """The sensitivity of every unit, and the path of mixes."""
+    from quantization.gguf_file import header_bytes
+    from quantization.sensitivity import Sensitivity, measure, plan_budget
+
+    assert run.base is not None
+    types = run.request.sensitivity or ("Q4_0",)
+    if (known := _recall(_key(run, types))) is not None:
+        run.sensitivity, run.budget = known
+        return
+    count = min(SENSITIVITY_WINDOWS, len(run.base.windows))
+    for part in metrics.base_pass(run.loaded.model, run.base.windows[:count]):
+        base = part
+    assert isinstance(base, metrics.Base)
+    for found in measure(run.loaded, base, types):
+        if isinstance(found, Sensitivity):
+            run.sensitivity = found
+        else:
+            done, most = found
+            run.progress = (f"One layer at a time, {done + 1} of {most}", step + done / most, steps)
+            yield run
+    assert run.sensitivity is not None
+    quantized = {name for unit in run.sensitivity.units for name in unit.names}
+    run.budget = plan_budget(run.sensitivity, modules.other_bytes(run.loaded.model, quantized, 4) + header_bytes(run.loaded))
+    _remember(_key(run, types), (run.sensitivity, run.budget))
+
+
+def _measure_mix(run: Comparison, calibration: formats.Calibration, prompt: Tensor | None, steps: int) -> Iterator[Comparison]:
+    """The mix for the budget, measured whole like any other row."""
+    assert run.budget is not None and run.request.budget is not None
+    types, _, predicted = run.budget.mix(run.request.budget * 1e6)
+    row = Row(formats.Format(f"gguf:mix-{run.request.budget:g}MB", "gguf", "Q8_0", types))
+    run.rows.append(row)
+    yield from _measure_row(run, row, calibration, prompt, steps - 1, steps)
+    if row.status == "done":
+        row.facts = {**row.facts}
+        row.facts["notes"] = [f"Mix from measured sensitivities; their sum predicts a KLD of {predicted:.4g}.", *row.facts["notes"]]

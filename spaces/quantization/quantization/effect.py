@@ -1,0 +1,131 @@
+"""What one tensor's quantization does to the whole model: quick enough to follow a slider."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from quantization import metrics, modules
+from quantization.request import LabRequest, sample_text
+from shared.errors import VisitorError
+from shared.models import EMBEDDED_SOURCE, Loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from quantization.calibration import Calibration
+
+GRID_WARNING = (
+    "This copy of the model was stored as Q4_1 and dequantized: its weights lie on a 4-bit grid. Q4_1 is lossless on it by "
+    "construction and every method of 4 to 5 bits is flattered. Rotate first, or use the original from the Hub."
+)
+
+CONTEXT = 256
+"""Tokens of the sample that are read; the second half is scored."""
+
+
+@lru_cache(maxsize=2)
+def short_base(loaded: Loaded) -> metrics.Base:
+    """The base model's pass over one window of the sample."""
+    from quantization.calibration import text_windows
+
+    *_, base = metrics.base_pass(loaded.model, text_windows(loaded.tokenizer, sample_text("evaluation"), CONTEXT, 1))
+    assert isinstance(base, metrics.Base)
+    return base
+
+
+@lru_cache(maxsize=8)
+def inputs_of(loaded: Loaded, name: str) -> Calibration:
+    """What one layer sees of the calibration sample."""
+    from quantization.calibration import collect, text_windows
+
+    windows = text_windows(loaded.tokenizer, sample_text("calibration"), CONTEXT, 2)
+    return dict(collect(loaded.model, windows, [name]))[name]
+
+
+def effect(loaded: Loaded, name: str, values: Tensor) -> dict[str, Any]:
+    """The model's KLD when this one weight (outputs, inputs) is replaced: mean, standard error, tokens."""
+    base = short_base(loaded)
+    model = modules.shared_copy(loaded.model)
+    modules.replace_weight(model, name, values.to(loaded.model.device))
+    *_, scores = metrics.score(model, base)
+    assert isinstance(scores, metrics.Scores)
+    found = metrics.mean_of(scores.kld)
+    return {"mean": found.mean, "sigma": found.sigma, "tokens": len(scores.kld)}
+
+
+def tensor_names(loaded: Loaded) -> list[str]:
+    """Names of the weights that the lab offers: all linear layers, and the embedding first."""
+    embedding = loaded.model.get_input_embeddings().weight
+    names = [name for name, parameter in loaded.model.named_parameters() if parameter is embedding]
+    return [*names, *modules.linear_names(loaded.model)]
+
+
+def weigh(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | None]:
+    """The weight that a request names, and its inputs where it is a linear layer's.
+
+    Raises:
+        VisitorError: the model has no such weight.
+    """
+    if request.tensor not in tensor_names(loaded):
+        raise VisitorError(
+            f"{loaded.id} has no weight “{request.tensor[:80]}”.", "Choose one from the list: the embedding or a linear layer's weight."
+        )
+    weight = modules.weight_of(loaded.model, request.tensor).detach().float().cpu()
+    linear = request.tensor in modules.linear_names(loaded.model)
+    return weight, inputs_of(loaded, request.tensor) if linear else None
+
+
+def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
+    """The weight lab's data for one request, the model's KLD included."""
+    import torch
+
+    from quantization import lab
+
+    weight, inputs = weigh(loaded, request)
+    data, values = lab.explore(weight, request.method, request.settings, inputs, 0 if request.rotation else None)
+    data["summary"]["kld"] = effect(loaded, request.tensor, values)
+    if request.compare:
+        data["methods"] = lab.all_methods(weight, inputs)
+    return {
+        **data,
+        "kind": "lab",
+        "done": True,
+        "title": f"{request.tensor} · {request.method}",
+        "tensor": request.tensor,
+        "request": request.to_json(),
+        "warnings": [GRID_WARNING] if loaded.source == EMBEDDED_SOURCE and not request.rotation else [],
+        "provenance": {
+            "model": loaded.id,
+            "revision": loaded.revision,
+            "source": loaded.source,
+            "dtype": loaded.dtype,
+            "torch": torch.__version__,
+            "text": "sample",
+        },
+    }
+
+
+def look_at_block(loaded: Loaded, request: LabRequest, row: int, index: int) -> dict[str, Any]:
+    """One block of the tensor in full arithmetic.
+
+    Raises:
+        VisitorError: no such tensor or block.
+    """
+    from quantization import lab
+
+    weight, inputs = weigh(loaded, request)
+    return {
+        "label": f"row {row}, block {index}",
+        **lab.block(weight, lab.make(weight, request.method, request.settings, inputs), request.method, row, index),
+    }
+
+
+def adjusted(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
+    """The tensor's error and the model's KLD with the request's settings, and nothing else: for a handle that moves."""
+    from quantization import lab
+
+    weight, inputs = weigh(loaded, request)
+    made = lab.make(weight, request.method, request.settings, inputs)
+    found = lab.summary(weight, made, inputs)
+    return {**{name: found[name] for name in ("sqnr", "mse", "bits")}, "kld": effect(loaded, request.tensor, made.values)}

@@ -1,0 +1,217 @@
+"""Formats by name, `engine:spec`, and the one function that makes a quantized model of any of them."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quantization.record import QuantizedModel
+from shared.errors import VisitorError
+from shared.models import Loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ENGINES = {
+    "own": "own code, as in the weight lab",
+    "gguf": "ggml's C code, llama.cpp's rules",
+    "bitsandbytes": "bitsandbytes",
+    "hqq": "hqq",
+    "torchao": "torchao",
+    "autoround": "auto-round",
+}
+"""Engines and what each is."""
+
+PACKAGES = {"gguf": "xllamacpp", "bitsandbytes": "bitsandbytes", "hqq": "hqq", "torchao": "torchao", "autoround": "auto_round"}
+"""The module that an engine needs."""
+
+OFFERED = {
+    "own": (
+        "absmax-int8",
+        "zero_point-int8",
+        "rtn-int8-g64",
+        "rtn-int4-g64",
+        "rtn-int3-g64",
+        "rtn-int2-g32",
+        "nf4",
+        "fp4",
+        "hqq-int4-g64",
+        "gptq-int4-g64",
+        "gptq-int3-g64",
+        "awq-int4-g64",
+        "smoothquant-int8",
+        "llm_int8",
+    ),
+}
+"""Specs of the own engine that the page lists; any other bits (2 to 8) and group size can be written."""
+
+DEFAULT = ("gguf:Q8_0", "gguf:Q5_K_M", "gguf:Q4_K_M", "gguf:Q4_0", "bitsandbytes:nf4", "hqq:int4-g64", "own:rtn-int4-g64")
+"""What a comparison holds before the visitor chooses."""
+
+_SPEC = re.compile(r"(?P<method>[a-z_0-9]+?)(-int(?P<bits>[2-8]))?(-g(?P<group>\d+))?(?P<double>-double)?")
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to store a model.
+
+    Args:
+        name: `engine:spec`.
+        engine: one of `ENGINES`.
+        spec: the engine's own name of the format; for gguf a file type. A mix has a name of its own.
+        overrides: for gguf, ggml types of single parameters by name.
+    """
+
+    name: str
+    engine: str
+    spec: str
+    overrides: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The name without what the engine's mark says already."""
+        return self.name.partition(":")[2]
+
+
+def specs(engine: str) -> tuple[str, ...]:
+    """What an engine offers."""
+    if engine == "own":
+        return OFFERED["own"]
+    if engine == "gguf":
+        from quantization.gguf_types import FILE_TYPES
+
+        return tuple(FILE_TYPES)
+    return tuple(_library(engine).FORMATS)
+
+
+def all_formats() -> list[str]:
+    """Every name that the page lists; engines whose package is not installed here are left out."""
+    return [f"{engine}:{spec}" for engine in ENGINES if is_installed(engine) for spec in specs(engine)]
+
+
+def is_installed(engine: str) -> bool:
+    """Whether an engine's package is installed; nothing is imported."""
+    return engine not in PACKAGES or importlib.util.find_spec(PACKAGES[engine]) is not None
+
+
+def parse(name: str) -> Format:
+    """A format from its name.
+
+    Raises:
+        VisitorError: no such engine, no such format of it, or its package is not installed.
+    """
+    engine, _, spec = str(name).strip().partition(":")
+    if engine not in ENGINES:
+        raise VisitorError(f"There is no format “{str(name)[:40]}”.", f"Write engine:format; the engines are {', '.join(ENGINES)}.")
+    if not is_installed(engine):
+        raise VisitorError(f"The engine {engine} is not installed here.", f"Install {PACKAGES[engine]}, or choose another engine.")
+    if engine == "own":
+        own_settings(spec)
+    elif spec not in specs(engine):
+        near = difflib.get_close_matches(spec, specs(engine), 3, 0.3)
+        raise VisitorError(f"{engine} has no format “{spec[:40]}”.", f"Choose one of {', '.join(near or specs(engine))}.")
+    return Format(f"{engine}:{spec}", engine, spec)
+
+
+def own_settings(spec: str) -> tuple[str, dict[str, Any]]:
+    """Method and settings of an own format's name: "rtn-int4-g64" is rtn with bits 4 and group 64.
+
+    Raises:
+        VisitorError: no such method, or a setting that it does not have.
+    """
+    from quantization.methods import METHODS, check_settings
+
+    match = _SPEC.fullmatch(spec)
+    if not match or match["method"] not in METHODS:
+        raise VisitorError(
+            f"There is no own format “{spec[:40]}”.", f"Write a method with bits and group, rtn-int4-g64; methods are {', '.join(METHODS)}."
+        )
+    known = METHODS[match["method"]].settings
+    given: dict[str, Any] = {}
+    if match["bits"] and not (match["method"] == "smoothquant" and "bits" not in known):
+        given["bits"] = int(match["bits"])
+    if match["group"]:
+        given["group"] = int(match["group"])
+    if match["double"]:
+        given["double"] = True
+    return match["method"], check_settings(match["method"], given)
+
+
+@dataclass
+class Calibration:
+    """What calibrated formats learn from: windows of the calibration text; what layers saw of it is collected once."""
+
+    windows: Tensor
+    _moments: dict[str, Any] | None = None
+
+    def moments(self, loaded: Loaded) -> dict[str, Any]:
+        """Second moments of every linear layer's input by parameter name."""
+        if self._moments is None:
+            from quantization.calibration import collect
+
+            self._moments = dict(collect(loaded.model, self.windows))
+        return self._moments
+
+
+def is_calibrated(form: Format) -> bool:
+    """Whether a format learns from the calibration text."""
+    if form.engine == "own":
+        from quantization.methods import METHODS
+
+        return METHODS[own_settings(form.spec)[0]].needs_inputs
+    if form.engine == "gguf":
+        from quantization.gguf_types import needs_importance
+
+        return needs_importance(form.spec)
+    return form.engine == "autoround"
+
+
+def quantize(loaded: Loaded, form: Format, calibration: Calibration, report: Callable[[str], None] = lambda _: None) -> QuantizedModel:
+    """Quantize a model; the base model's own tensors stay as they are.
+
+    Raises:
+        VisitorError: what the engine raised, or a result that is not quantized at all.
+    """
+    if form.engine == "own":
+        from quantization.methods.model import own_model
+
+        method, settings = own_settings(form.spec)
+        moments = calibration.moments(loaded) if is_calibrated(form) else None
+        made = own_model(loaded, method, settings, moments, report)
+    elif form.engine == "gguf":
+        from quantization.gguf_file import quantize_model
+
+        importance = None
+        if is_calibrated(form):
+            importance = {name: moment.column_mean_square for name, moment in calibration.moments(loaded).items()}
+        made = quantize_model(loaded, form.spec, importance, form.overrides, report)
+    else:
+        made = _library(form.engine).quantize_model(loaded, form.spec, calibration.windows, report)
+    return proven(made)
+
+
+SIXTEEN_BITS = {"F32", "F16", "BF16"}
+
+
+def proven(made: QuantizedModel) -> QuantizedModel:
+    """The model, if it is what it says: integer codes of few values and an error, or weights that lay on the grid before.
+
+    Raises:
+        VisitorError: a tensor has more different codes than eight bits can hold.
+    """
+    for tensor in made.tensors:
+        if tensor.type not in SIXTEEN_BITS and not 1 <= tensor.distinct_codes <= 256:
+            raise VisitorError(
+                f"{made.format} did not quantize {tensor.name}: it holds {tensor.distinct_codes:,} different codes.",
+                "Leave this format out.",
+            )
+    return made
+
+
+def _library(engine: str) -> Any:
+    return importlib.import_module(f"quantization.libraries.{engine}_engine")

@@ -1,0 +1,274 @@
+"""The weight lab: one tensor, one method, and the arithmetic of a block."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from quantization import ggml, rotation
+from quantization.methods import METHODS, check_settings, quantize
+from quantization.record import QuantizedTensor
+from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from quantization.calibration import Calibration
+
+BINS = 96
+SEGMENT = 64
+"""Weights of a block that are shown at once where a row or the tensor is one block."""
+MAP_ROWS, MAP_COLUMNS = 64, 72
+
+
+def make(weight: Tensor, method: str, settings: dict[str, Any], inputs: Calibration | None) -> QuantizedTensor:
+    """Quantize by an own method or a ggml type.
+
+    Raises:
+        VisitorError: as `methods.quantize` and `ggml.quantize`.
+    """
+    if method in METHODS:
+        return quantize(weight, method, settings, inputs)
+    return ggml.quantized(weight, method, inputs.column_mean_square if inputs else None)
+
+
+def explore(
+    weight: Tensor, method: str, settings: dict[str, Any], inputs: Calibration | None = None, rotation_seed: int | None = None
+) -> tuple[dict[str, Any], Tensor]:
+    """What the figure draws of a tensor, and the quantized weight in the model's own basis.
+
+    Args:
+        weight: (rows, columns), float32.
+        method: an own method or a ggml type.
+        settings: checked.
+        inputs: what the layer sees, where it is a linear layer.
+        rotation_seed: turn the input basis first; the figure then shows the turned weight.
+
+    Raises:
+        VisitorError: as `make`; or a method that cannot work in a turned basis.
+    """
+    turned, turn = weight, None
+    rotated: dict[str, float | None] | None = None
+    if rotation_seed is not None:
+        if method in METHODS and METHODS[method].needs_inputs and method != "gptq":
+            raise VisitorError(f"{METHODS[method].title} scales single columns, which a rotation mixes.", "Turn the rotation off.")
+        plain = make(weight, method, settings, inputs)
+        turned, turn = rotation.rotate_weight(weight, rotation_seed)
+        inputs = _turned_inputs(inputs, turn)
+        rotated = {
+            "kurtosis_before": rotation.kurtosis(weight),
+            "kurtosis_after": rotation.kurtosis(turned),
+            "sqnr_before": sqnr(weight, plain.values),
+        }
+    made = make(turned, method, settings, inputs)
+    if rotated is not None:
+        rotated["sqnr_after"] = sqnr(turned, made.values)
+    values = made.values if turn is None else (made.values.double() @ turn.T).float()
+    length = segment(made, turned)
+    data = {
+        "tensor": "",
+        "shape": list(weight.shape),
+        "method": method,
+        "method_title": METHODS[method].title if method in METHODS else f"GGUF {method}",
+        "sentence": METHODS[method].sentence if method in METHODS else "A block type of GGUF, quantized by ggml's own code.",
+        "settings": settings,
+        "type": made.type,
+        "summary": summary(turned, made, inputs),
+        "histogram": histogram(turned, made.values),
+        "error_map": error_map(turned, made.values),
+        "blocks": chosen_blocks(turned, made, method, length),
+        "blocks_per_row": math.ceil(turned.shape[1] / length),
+        "rotation": rotated,
+        "methods": None,
+    }
+    return data, values
+
+
+def _turned_inputs(inputs: Calibration | None, turn: Tensor) -> Calibration | None:
+    """The moments in the turned basis; maxima and mean sizes of single columns have no meaning there."""
+    if inputs is None:
+        return None
+    moment = (turn.T @ inputs.second_moment.double() @ turn).float()
+    return replace(inputs, second_moment=moment, column_mean_square=moment.diagonal().clone())
+
+
+def sqnr(weight: Tensor, values: Tensor) -> float | None:
+    """10·log10(Σw²/Σ(w−ŵ)²) in decibel; None where nothing is lost."""
+    error = float(((weight.double() - values.double()) ** 2).sum())
+    return 10 * math.log10(float((weight.double() ** 2).sum()) / error) if error and weight.any() else None
+
+
+def summary(weight: Tensor, made: QuantizedTensor, inputs: Calibration | None) -> dict[str, Any]:
+    """The tensor's numbers."""
+    difference = (weight.double() - made.values.double()) ** 2
+    weighted = None
+    if inputs is not None:
+        square = inputs.column_mean_square.double()
+        weighted = float((difference * square).sum() / (square.sum().clamp(min=1e-300) * weight.shape[0]))
+    return {
+        "elements": weight.numel(),
+        "mse": float(difference.mean()),
+        "sqnr": sqnr(weight, made.values),
+        "bits": 8 * made.stored_bytes / weight.numel(),
+        "stored_bytes": made.stored_bytes,
+        "distinct_codes": int(made.codes.unique().numel()),
+        "max_error": float(difference.max().sqrt()),
+        "weight_rms": float((weight.double() ** 2).mean().sqrt()),
+        "weighted_mse": weighted,
+        "kurtosis": rotation.kurtosis(weight),
+        "kld": None,
+    }
+
+
+def histogram(weight: Tensor, values: Tensor) -> dict[str, Any]:
+    """Counts of weights before and after, in the same bins of the same units; the range holds both."""
+    import torch
+
+    low, high = float(min(weight.min(), values.min())), float(max(weight.max(), values.max()))
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    margin = (high - low) * 1e-6  # rounding of the bins' edges must not push an extreme out
+    edges = torch.linspace(low - margin, high + margin, BINS + 1, dtype=torch.float64)
+
+    def counts(tensor: Tensor) -> list[int]:
+        places = torch.bucketize(tensor.double().flatten(), edges[1:-1])
+        return torch.bincount(places, minlength=BINS).tolist()
+
+    return {"edges": edges.tolist(), "before": counts(weight), "after": counts(values)}
+
+
+def error_map(weight: Tensor, values: Tensor) -> dict[str, Any]:
+    """Root mean square of error and weight over cells of neighbouring rows and columns."""
+    import torch
+
+    rows, columns = weight.shape
+    row_step, column_step = math.ceil(rows / MAP_ROWS), math.ceil(columns / MAP_COLUMNS)
+
+    def pooled(squares: Tensor) -> list[list[float]]:
+        pooling = torch.nn.functional.avg_pool2d(squares.float()[None, None], (row_step, column_step), ceil_mode=True)
+        return [[float(f"{cell:.4g}") for cell in row] for row in pooling[0, 0].sqrt().tolist()]
+
+    errors = pooled((weight - values) ** 2)
+    return {
+        "values": errors,
+        "weights": pooled(weight**2),
+        "rows": len(errors),
+        "columns": len(errors[0]),
+        "row_step": row_step,
+        "column_step": column_step,
+    }
+
+
+def segment(made: QuantizedTensor, weight: Tensor) -> int:
+    """Weights that one block of the microscope shows."""
+    columns = weight.shape[1]
+    size = made.details.get("block") or made.details.get("group")
+    length = size if isinstance(size, int) and size <= 256 and columns % size == 0 else SEGMENT
+    return min(length, columns)
+
+
+def chosen_blocks(weight: Tensor, made: QuantizedTensor, method: str, length: int) -> list[dict[str, Any]]:
+    """The worst block, a typical one, and the one with the largest weight."""
+    import torch
+
+    rows, columns = weight.shape
+    whole = columns // length * length
+    squares = ((weight - made.values) ** 2)[:, :whole].reshape(rows, -1, length).sum(2).flatten()
+    worst = int(squares.argmax())
+    typical = int((squares - squares.median()).abs().argmin())
+    largest = int(weight[:, :whole].abs().reshape(rows, -1, length).amax(2).flatten().argmax())
+    named = (("worst block", worst), ("typical block", typical), ("block of the largest weight", largest))
+    per_row = whole // length
+    assert torch.is_tensor(squares)
+    return [{"label": label, **block(weight, made, method, place // per_row, place % per_row)} for label, place in named]
+
+
+def block(weight: Tensor, made: QuantizedTensor, method: str, row: int, index: int) -> dict[str, Any]:
+    """One block in full arithmetic.
+
+    Raises:
+        VisitorError: there is no such block.
+    """
+    length = segment(made, weight)
+    start = index * length
+    if not 0 <= row < weight.shape[0] or not 0 <= start < weight.shape[1]:
+        raise VisitorError(
+            f"There is no block {index} in row {row}.", f"Rows go to {weight.shape[0] - 1}, blocks to {(weight.shape[1] - 1) // length}."
+        )
+    common = {"row": row, "block": index}
+    if made.details["kind"] == "ggml":
+        return {**common, **ggml.explain_block(made.details["data"][row], method, weight.shape[1], index, weight[row].numpy())}
+    part = slice(start, start + length)
+    known = {
+        **common,
+        "start": start,
+        "weights": weight[row, part].tolist(),
+        "codes": made.codes[row, part].tolist(),
+        "values": made.values[row, part].tolist(),
+    }
+    return {**known, **(_affine_block if made.details["kind"] == "affine" else _codebook_block)(weight, made, method, row, start)}
+
+
+def _affine_block(weight: Tensor, made: QuantizedTensor, method: str, row: int, start: int) -> dict[str, Any]:
+    """Scale, zero point and levels of an affine block."""
+    details = made.details
+    grid, group = details["grid"], details["group"]
+    place = (0 if grid.scale.shape[0] == 1 else row, start // group if isinstance(group, int) else 0)
+    scale, zero = float(grid.scale[place]), float(grid.zero[place])
+    columns = details.get("scales")
+    levels = [scale * (code - zero) for code in range(grid.low, grid.high + 1)]
+    parameters = [{"name": "scale", "value": scale, "stored": "float16"}]
+    if details["with_zero"]:
+        stored = "float16" if method == "hqq" else f"{details['bits']} bits"
+        parameters.append({"name": "zero point", "value": zero, "stored": stored})
+    where = {"row": "the row", "tensor": "the tensor"}.get(str(group), f"{group} weights")
+    note = ""
+    if columns is not None:
+        note = "Weights were multiplied by a scale of their column before rounding, and divided by it after: levels differ by column."
+        levels = []
+    if len(details.get("kept", ())):
+        note = f"{len(details['kept'])} columns of the tensor stay in 16 bits."
+    formula, steps = "ŵ = scale · (code − zero)", [f"One grid for {where}: scale {scale:.6g}, zero point {zero:.6g}."]
+    if not details["with_zero"]:
+        formula, steps = "ŵ = scale · code", [f"One grid for {where}: scale {scale:.6g}, symmetric around zero."]
+    steps.append(f"code = clamp(round(w / scale + zero), {grid.low}, {grid.high})")
+    plain = method in ("absmax", "zero_point", "rtn")
+    return {
+        "levels": levels,
+        "parameters": parameters,
+        "formula": formula,
+        "steps": steps,
+        "affine": {"scale": scale, "zero": zero, "low": grid.low, "high": grid.high} if plain else None,
+        "note": note,
+    }
+
+
+def _codebook_block(weight: Tensor, made: QuantizedTensor, method: str, row: int, start: int) -> dict[str, Any]:
+    """Maximum and levels of a codebook block; blocks run through the flat weight."""
+    size = made.details["block"]
+    largest = float(made.details["largest"][(row * weight.shape[1] + start) // size])
+    return {
+        "levels": [largest * level for level in made.details["levels"]],
+        "parameters": [{"name": "largest weight", "value": largest, "stored": "float32"}],
+        "formula": "ŵ = largest · level[code]",
+        "steps": [f"The block's largest weight is {largest:.6g}.", "code = the level nearest to w / largest"],
+        "affine": None,
+        "note": "",
+    }
+
+
+def all_methods(weight: Tensor, inputs: Calibration | None) -> list[dict[str, Any]]:
+    """Every own method and ggml type at its default on this tensor; those that cannot hold it, with the reason."""
+    found: list[dict[str, Any]] = []
+    for name in [*METHODS, *(type for type in ggml.TYPES if type != "F32")]:
+        settings = check_settings(name, {}) if name in METHODS else {}
+        try:
+            made = make(weight, name, settings, inputs)
+        except VisitorError as error:
+            found.append({"method": name, "type": "", "bits": None, "sqnr": None, "mse": None, "reason": error.what})
+            continue
+        mse = float(((weight.double() - made.values.double()) ** 2).mean())
+        bits = 8 * made.stored_bytes / weight.numel()
+        found.append({"method": name, "type": made.type, "bits": bits, "sqnr": sqnr(weight, made.values), "mse": mse, "reason": ""})
+    return found

@@ -1,0 +1,126 @@
+"""What the library engines share: swapping layers, silence, and writing a model folder whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib.metadata
+import io
+import logging
+import secrets
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantization import modules
+from shared.errors import VisitorError
+from shared.models import Loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+
+def version(package: str) -> str:
+    """A package's name and version, for a reader."""
+    return f"{package} {importlib.metadata.version(package)}"
+
+
+def only_linear(loaded: Loaded, library: str) -> list[str]:
+    """Names of the weights that a library's layers can take the place of.
+
+    Raises:
+        VisitorError: the model's layers are transformers' Conv1D (GPT-2), which the libraries do not replace.
+    """
+    names = modules.linear_names(loaded.model)
+    if any(modules.is_transposed(loaded.model, name) for name in names):
+        raise VisitorError(f"{library} replaces nn.Linear only, and {loaded.id} is built of Conv1D.", "Choose own or another model.")
+    return names
+
+
+def swapped(
+    loaded: Loaded, names: list[str], make: Callable[[nn.Linear, str], nn.Module], report: Callable[[str], None]
+) -> PreTrainedModel:
+    """A copy of the model whose linear layers are a library's; the base model's tensors are shared or left alone."""
+    model = modules.shared_copy(loaded.model)
+    for name in names:
+        report(name)
+        path = name.rpartition(".")[0]
+        model.set_submodule(path, make(loaded.model.get_submodule(path), name))
+    return model
+
+
+def bare_linear(layer: nn.Linear) -> nn.Linear:
+    """A layer with its own copy of the weight, for libraries that change what they are given."""
+    from torch import nn
+
+    copy = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+    copy.weight = nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
+    if layer.bias is not None:
+        copy.bias = nn.Parameter(layer.bias.detach().clone(), requires_grad=False)
+    return copy
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Keep a library's prints, warnings and progress bars out of the log."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def write_folder(folder: Path, write: Callable[[Path], None]) -> list[Path]:
+    """Let a function fill a new folder that takes its place only when complete; the files in it.
+
+    Raises:
+        VisitorError: the disk is full; nothing is left.
+    """
+    part = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}.part")
+    part.mkdir(parents=True)
+    try:
+        write(part)
+        for path in part.iterdir():
+            shutil.move(str(path), folder / path.name) if folder.is_dir() else None
+        if not folder.is_dir():
+            part.rename(folder)
+    except Exception as error:
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+            raise VisitorError(
+                "The disk is full: the model could not be written.", "Free some space, or choose a smaller format."
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def save(loaded: Loaded, state: dict[str, Tensor], settings: dict[str, Any], folder: Path) -> list[Path]:
+    """Write a state dict as safetensors in 16 bits where it is float and not a quantizer's, with config and tokenizer."""
+    import torch
+    from safetensors.torch import save_file
+
+    config = loaded.model.config.to_dict()
+    config.pop("_name_or_path", None)
+    config |= {"quantization_config": settings, "architectures": [type(loaded.model).__name__], "dtype": "float32"}
+
+    def write(part: Path) -> None:
+        import json
+
+        seen: dict[int, str] = {}
+        kept = {}
+        for name, tensor in state.items():
+            if isinstance(tensor, torch.Tensor) and tensor.data_ptr() not in seen:
+                seen[tensor.data_ptr()] = name
+                kept[name] = tensor.detach().contiguous().cpu()
+        save_file(kept, part / "model.safetensors", metadata={"format": "pt"})
+        (part / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True, default=str))
+        loaded.tokenizer.save_pretrained(part)
+
+    return write_folder(folder, write)

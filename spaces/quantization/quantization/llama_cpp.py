@@ -1,0 +1,111 @@
+"""Run a GGUF file in llama.cpp itself, in a process of its own: a crash in C code must not take the page down.
+
+`python -m quantization.llama_cpp` reads one JSON request from standard input and writes one JSON answer.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from shared.errors import VisitorError
+
+TIMEOUT = 180
+"""Seconds that one request may take."""
+
+PREFILL, DECODE, REPEATS = 128, 24, 3
+"""Tokens read and written, and how often, to measure speed."""
+
+
+def ask(request: dict[str, Any]) -> dict[str, Any]:
+    """Send a request to a fresh process.
+
+    Raises:
+        VisitorError: xllamacpp is missing, llama.cpp could not load the file, crashed, or took too long.
+    """
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise VisitorError("llama.cpp is not installed here.", "Install xllamacpp.")
+    here = Path(__file__).parents[1]
+    shared = next(folder for folder in (here, *here.parents) if (folder / "shared").is_dir())
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(shared)])}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "quantization.llama_cpp"], input=json.dumps(request), capture_output=True, text=True, timeout=TIMEOUT,
+            env=environment, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise VisitorError(f"llama.cpp did not finish within {TIMEOUT} seconds.", "Try a smaller model.") from None
+    if done.returncode or not done.stdout.strip():
+        raise VisitorError("llama.cpp could not run the file.", "Try another format, and report it if it stays.")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(path: Path, prompt: str, n_predict: int) -> dict[str, Any]:
+    """Continue a prompt greedily.
+
+    Returns:
+        text, prefill_tokens_per_second, decode_tokens_per_second and version.
+    """
+    return ask({"path": str(path), "prompts": [prompt], "n_predict": n_predict})["answers"][0]
+
+
+def speed(path: Path) -> dict[str, Any]:
+    """Warm medians of reading 128 and writing 24 tokens: prefill_ and decode_tokens_per_second, and version."""
+    from statistics import median
+
+    # Every prompt starts with another word, so that none is found in the cache.
+    prompts = [f"{first} " + "word " * (PREFILL - 2) for first in ("Warm", "One", "Two", "Three")[: REPEATS + 1]]
+    answers = ask({"path": str(path), "prompts": prompts, "n_predict": DECODE})["answers"][1:]
+    rates = ("prefill_tokens_per_second", "decode_tokens_per_second")
+    return {**{name: median(answer[name] for answer in answers) for name in rates}, "version": answers[0]["version"]}
+
+
+def _serve(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer a request in this process."""
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = request["path"]
+    parameters.n_ctx = 512
+    parameters.n_predict = request["n_predict"]
+    parameters.cpuparams.n_threads = os.cpu_count() or 1
+    parameters.n_gpu_layers = 0
+    parameters.warmup = False
+    server = xllamacpp.Server(parameters)
+    answers = []
+    for prompt in request["prompts"]:
+        answer = server.handle_completions(
+            {"prompt": prompt, "n_predict": request["n_predict"], "temperature": 0, "cache_prompt": False, "ignore_eos": True}
+        )
+        answer = json.loads(answer) if isinstance(answer, str) else answer
+        timings = answer.get("timings", {})
+        answers.append(
+            {
+                "text": answer["choices"][0]["text"] if "choices" in answer else answer["content"],
+                "prefill_tokens_per_second": timings.get("prompt_per_second"),
+                "decode_tokens_per_second": timings.get("predicted_per_second"),
+                "version": f"xllamacpp {importlib.metadata.version('xllamacpp')}",
+            }
+        )
+    return {"answers": answers}
+
+
+def main() -> None:
+    """Read a request, write an answer; llama.cpp's own messages go nowhere."""
+    output = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    answer = _serve(json.loads(sys.stdin.read()))
+    os.write(output, (json.dumps(answer) + "\n").encode())
+    os._exit(0)  # the server's threads are not waited for
+
+
+if __name__ == "__main__":
+    main()

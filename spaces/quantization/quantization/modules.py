@@ -1,0 +1,103 @@
+"""A model's weights by name: which can be quantized, and a copy in which some are replaced."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from quantization.record import QuantizedTensor, TensorReport
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+
+def linear_names(model: PreTrainedModel) -> list[str]:
+    """Names of the weights of the linear layers inside the decoder's blocks, in the model's order.
+
+    The output head and the embeddings are not among them: engines other than gguf leave them in 16 bits. transformers'
+    Conv1D (GPT-2), whose weight is transposed, counts as linear.
+    """
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    return [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D)) and module is not head]
+
+
+def weight_of(model: PreTrainedModel, name: str) -> Tensor:
+    """A weight as (outputs, inputs): GPT-2's Conv1D stores the transpose."""
+    weight = model.get_parameter(name)
+    return weight.T if is_transposed(model, name) else weight
+
+
+def is_transposed(model: PreTrainedModel, name: str) -> bool:
+    """Whether a parameter is stored as (inputs, outputs)."""
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(model.get_submodule(name.rpartition(".")[0]), Conv1D)
+
+
+def shared_copy(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy of the model's modules that shares every tensor: replacing one in the copy leaves the original alone."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+
+
+def replace_weight(model: PreTrainedModel, name: str, value: Tensor) -> None:
+    """Put a weight, given as (outputs, inputs), in the place of the parameter of that name.
+
+    An output head that was tied to the embedding of that name follows it.
+    """
+    from torch import nn
+
+    old = model.get_parameter(name)
+    stored = value.T.contiguous() if is_transposed(model, name) else value
+    new = nn.Parameter(stored.to(old.dtype), requires_grad=False)
+    for module in model.modules():
+        for key, parameter in list(module._parameters.items()):
+            if parameter is old:
+                module._parameters[key] = new
+
+
+def other_bytes(model: PreTrainedModel, quantized: set[str], bytes_each: int = 2) -> int:
+    """Bytes of the parameters that stay as they are, at 16 bits each; tied ones counted once."""
+    return bytes_each * sum(parameter.numel() for name, parameter in model.named_parameters() if name not in quantized)
+
+
+def resident_bytes(model: nn.Module) -> int:
+    """Bytes of all tensor storages that the model holds in this process, shared ones counted once."""
+    seen: dict[int, int] = {}
+    for tensor in [*model.parameters(), *model.buffers()]:
+        for inner in _inner(tensor):
+            storage = inner.untyped_storage()
+            seen[storage.data_ptr()] = storage.nbytes()
+    return sum(seen.values())
+
+
+def _inner(tensor: Tensor) -> list[Tensor]:
+    """The plain tensors inside: of torchao's subclasses their parts, of bitsandbytes' 4-bit parameters the scales too."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, _ = tensor.__tensor_flatten__()
+        return [part for name in names for part in _inner(getattr(tensor, name))]
+    state = getattr(tensor, "quant_state", None)
+    scales = [part for part in (getattr(state, "absmax", None), getattr(state, "code", None)) if part is not None]
+    return [tensor, *scales]
+
+
+def report(name: str, weight: Tensor, made: QuantizedTensor, asked: str = "", reason: str = "") -> TensorReport:
+    """The report of a weight (outputs, inputs) and what a method made of it."""
+    import torch
+
+    exact = weight.detach().to(torch.float64)
+    return TensorReport(
+        name=name,
+        shape=tuple(weight.shape),
+        type=made.type,
+        asked=asked or made.type,
+        reason=reason,
+        stored_bytes=made.stored_bytes,
+        distinct_codes=int(torch.unique(made.codes).numel()),
+        squared_error=float(((exact - made.values.to(torch.float64)) ** 2).sum()),
+        squared_weight=float((exact**2).sum()),
+    )

@@ -1,0 +1,112 @@
+"""Ready programs for formats that need CUDA to build. They are not run by this page; each says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_HEAD = '''\
+"""Quantize {model} to {title}. Needs a GPU.
+
+Written by a page that could not run it: what was checked there is that it compiles, and that the library has these names
+in its documentation. Install: {install}
+"""
+
+import pathlib
+
+MODEL = {model!r}
+CALIBRATION = {text!r}
+pathlib.Path("calibration.txt").write_text(CALIBRATION, encoding="utf-8")
+'''
+
+_EXL3 = """
+import subprocess
+import sys
+
+from huggingface_hub import snapshot_download
+
+# exllamav3 is run from a checkout: git clone https://github.com/turboderp-org/exllamav3
+# Its converter calibrates with a text of its own, so that calibration.txt is not used.
+source = snapshot_download(MODEL)
+subprocess.run(
+    [sys.executable, "convert.py", "-i", source, "-o", "model-exl3", "-w", "work", "-b", "{bits}"],
+    cwd="exllamav3",
+    check=True,
+)
+"""
+
+_EXL2 = """
+import subprocess
+import sys
+
+import pyarrow
+import pyarrow.parquet
+from huggingface_hub import snapshot_download
+
+# exllamav2 is run from a checkout: git clone https://github.com/turboderp-org/exllamav2
+# It reads calibration text from a parquet file with one column of strings.
+rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
+pyarrow.parquet.write_table(pyarrow.table({{"text": rows}}), "calibration.parquet")
+source = snapshot_download(MODEL)
+subprocess.run(
+    [sys.executable, "convert.py", "-i", source, "-o", "../work", "-cf", "../model-exl2", "-b", "{bits}", "-c", "../calibration.parquet"],
+    cwd="exllamav2",
+    check=True,
+)
+"""
+
+_GPTQ = """
+from gptqmodel import GPTQModel, QuantizeConfig
+
+rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
+model = GPTQModel.load(MODEL, QuantizeConfig(bits={whole}, group_size={group}))
+model.quantize(rows, batch_size=1)
+model.save("model-gptq")
+"""
+
+_AWQ = """
+from datasets import Dataset
+from llmcompressor import oneshot
+from llmcompressor.modifiers.awq import AWQModifier
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(MODEL)
+model = AutoModelForCausalLM.from_pretrained(MODEL, dtype="auto")
+rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
+data = Dataset.from_list([tokenizer(row, truncation=True, max_length=512) for row in rows])
+recipe = [AWQModifier(targets=["Linear"], ignore=["lm_head"], scheme="W4A16_ASYM")]
+oneshot(model=model, dataset=data, recipe=recipe, max_seq_length=512, num_calibration_samples=len(rows))
+model.save_pretrained("model-awq", save_compressed=True)
+tokenizer.save_pretrained("model-awq")
+"""
+
+_PROGRAMS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+    "exl3": ("EXL3", _EXL3, "pip install exllamav3 huggingface_hub", {"bits": 4.0}),
+    "exl2": ("EXL2", _EXL2, "pip install exllamav2 huggingface_hub pyarrow", {"bits": 4.0}),
+    "gptq": ("GPTQ", _GPTQ, "pip install gptqmodel --no-build-isolation", {"bits": 4, "group": 128}),
+    "awq": ("AWQ", _AWQ, "pip install llmcompressor datasets", {}),
+}
+
+
+def script(name: str, model: str, text: str, settings: dict[str, Any]) -> str:
+    """A complete program for one format.
+
+    Args:
+        name: exl3, exl2, gptq or awq.
+        model: Hub id.
+        text: the calibration text; it is embedded as a Python literal, whatever it holds.
+        settings: bits, and for gptq group; missing ones take their defaults.
+    """
+    title, body, install, defaults = _PROGRAMS[name]
+    chosen = {**defaults, **settings}
+    # The model's id stands in a docstring too: what could end it is left out there.
+    safe = "".join(character for character in model if character.isalnum() or character in "-_./")
+    head = _HEAD.format(model=safe, title=title, install=install, text="").replace(f"MODEL = {safe!r}", f"MODEL = {model!r}")
+    head = head.replace("CALIBRATION = ''", f"CALIBRATION = {text!r}")
+    return head + body.format(bits=chosen.get("bits"), whole=int(chosen.get("bits") or 4), group=chosen.get("group"))
+
+
+SCRIPTS = {
+    name: (title, ".py", lambda model, text, settings, name=name: script(name, model, text, settings))
+    for name, (title, _, _, _) in _PROGRAMS.items()
+}
+"""Title, file suffix and writer of each."""

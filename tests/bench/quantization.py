@@ -1,0 +1,117 @@
+"""The quantization Space: a comparison against plain forward passes, own rounding against gguf's, and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from tests.bench.common import Row, ratio
+from tests.conftest import ROOT
+
+FORMATS = ("own:absmax-int8", "own:rtn-int4-g64", "own:rtn-int3-g64", "own:nf4")
+CONTEXT, WINDOWS = 512, 2
+
+
+def comparison_rows() -> list[Row]:
+    """N formats against N + 1 plain forward passes over the same windows, quantization apart; and the first row's share."""
+    import torch
+
+    from quantization import compare as engine
+    from quantization import formats
+    from quantization.request import validate
+    from shared import models
+
+    loaded = models.load(models.EMBEDDED_MODEL)
+    request = validate(formats=FORMATS, context=CONTEXT, windows=WINDOWS, prompt="", text="word and number " * 1_000)
+    ids = loaded.tokenizer(request.text, return_tensors="pt").input_ids[0, : CONTEXT * WINDOWS].view(WINDOWS, CONTEXT)
+    spent: list[float] = []
+    first: list[float] = []
+    real = formats.quantize
+
+    def quantize(*arguments: object) -> object:
+        began = time.perf_counter()
+        made = real(*arguments)  # type: ignore[arg-type]
+        spent.append(time.perf_counter() - began)
+        return made
+
+    def plain() -> float:
+        began = time.perf_counter()
+        with torch.inference_mode():
+            for _ in range(len(FORMATS) + 1):
+                for window in ids:
+                    loaded.model(window[None], use_cache=False)
+        return time.perf_counter() - began
+
+    def measured() -> float:
+        engine.forget()
+        spent.clear()
+        began = time.perf_counter()
+        for step in engine.compare(request, loaded):
+            if len(first) == len(first_seen) and step.rows[0].status == "done":
+                first.append(time.perf_counter() - began)
+        first_seen.append(True)
+        return time.perf_counter() - began - sum(spent)
+
+    first_seen: list[bool] = []
+    formats.quantize = quantize  # type: ignore[assignment]
+    try:
+        plain(), measured()
+        pairs = [(measured(), plain()) for _ in range(3)]
+    finally:
+        formats.quantize = real
+    ratios = sorted(mine / other for mine, other in pairs)
+    detail = f"{ratios[0]:.2f} to {ratios[-1]:.2f}, n = 3, {WINDOWS} windows of {CONTEXT}"
+    whole = pairs[-1][0] + sum(spent)
+    share = first[-1] / whole
+    return [
+        Row(f"compare {len(FORMATS)} formats ÷ {len(FORMATS) + 1} plain passes", ratios[1], "≤ 1.15", ratios[1] <= 1.15, detail=detail),
+        Row("first row's time ÷ whole run", share, "≤ 0.6", share <= 0.6, detail=f"of {whole:.1f} s"),
+    ]
+
+
+def rounding_rows() -> list[Row]:
+    """Own group quantization against gguf's numpy Q4_0 on the same tensor."""
+    import gguf
+
+    from quantization.methods import check_settings, quantize
+    from shared import models
+
+    weight = models.load(models.EMBEDDED_MODEL).model.model.layers[0].mlp.down_proj.weight.detach().float()
+    array = weight.numpy()
+    settings = check_settings("rtn", {"bits": 4, "group": 32})
+    value, detail = ratio(
+        lambda: gguf.quants.quantize(array, gguf.GGMLQuantizationType.Q4_0), lambda: quantize(weight, "rtn", settings), runs=11
+    )
+    return [Row("gguf's numpy Q4_0 ÷ own int4 groups of 32", value, "≥ 2", value >= 2, detail=detail + f", {tuple(weight.shape)}")]
+
+
+MEMORY = """
+import json, resource, sys
+sys.path[:0] = [".", "spaces/quantization"]
+from shared import models
+from quantization.compare import compare
+from quantization.request import validate
+loaded = models.load(models.EMBEDDED_MODEL)
+request = validate(formats=["own:rtn-int4-g64", "gguf:Q4_0"], context=512, windows=2, prompt="", text="word and number " * 1000)
+before = int(open("/proc/self/statm").read().split()[1]) * 4096
+for step in compare(request, loaded):
+    pass
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+model = sum(p.numel() * 4 for p in loaded.model.parameters())
+print(json.dumps([before, peak, model]))
+"""
+
+
+def memory_rows() -> list[Row]:
+    """Peak memory over base model and one quantized copy in float32; the interpreter and its libraries apart."""
+    out = subprocess.run([sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    before, peak, model = json.loads(out.splitlines()[-1])
+    value = (peak - before + model) / (2 * model)
+    return [Row("peak memory ÷ (base + one copy)", value, "≤ 1.2", value <= 1.2, detail=f"{model / 1e6:.0f} MB a model in float32")]
+
+
+def rows() -> list[Row]:
+    """All lines of this Space."""
+    return [*comparison_rows(), *rounding_rows(), *memory_rows()]

@@ -1,0 +1,183 @@
+"""The quantization page in a browser, as a visitor uses it: compare formats, look at a weight, take a file home."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_decoding_page import BASELINE, SMALL, WIDE, watch
+
+
+def opened(browser, url: str, **settings):
+    context = browser.new_context(**{"viewport": WIDE, "accept_downloads": True, **settings})
+    page = context.new_page()
+    page.problems = watch(page)
+    page.goto(url)
+    expect(page.locator("#figure .quantization-figure")).to_be_visible(timeout=30_000)
+    return page
+
+
+@pytest.fixture
+def page(browser, suite_url):
+    """The page with its stored example, and the errors that the browser reported."""
+    page = opened(browser, f"{suite_url}/quantization/")
+    yield page
+    assert page.problems == []
+    page.context.close()
+
+
+def room(page: Page, name: str) -> None:
+    page.locator(".tabs").first.get_by_role("tab", name=name, exact=True).click()
+
+
+def advanced(page: Page) -> None:
+    page.get_by_text("Advanced: model, text, windows").click()
+
+
+FAST = "?room=compare&context=64&windows=1&prompt=&formats=own%3Aabsmax-int8&formats=own%3Artn-int2-g32"
+
+
+def test_the_first_paint_is_a_stored_result(page):
+    expect(page.locator("#figure")).to_contain_text("stored example")
+    expect(page.locator("#figure")).to_contain_text("Q4_K_M")
+
+
+def test_a_link_runs_the_comparison_and_fills_the_controls(browser, suite_url):
+    page = opened(browser, f"{suite_url}/quantization/{FAST}")
+    expect(page.locator("#figure .state")).to_be_empty(timeout=90_000)
+    page.locator("#figure").get_by_role("tab", name="Table", exact=True).click()
+    table = page.locator("#figure table").first
+    expect(table).to_contain_text("absmax-int8", timeout=60_000)
+    expect(table).to_contain_text("rtn-int2-g32")
+    expect(page.locator("#formats")).to_contain_text("own:rtn-int2-g32")
+    expect(page.locator("#panel")).to_contain_text("Code", timeout=30_000)
+    assert page.problems == []
+    page.context.close()
+
+
+def test_a_visitor_chooses_formats_reads_the_plan_and_compares(page):
+    chosen = page.locator("#formats input")
+    for _ in range(14):
+        chosen.press("Backspace")
+    chosen.fill("own:absmax-int8")
+    chosen.press("Enter")
+    advanced(page)
+    page.get_by_label("windows", exact=True).fill("1")
+    page.get_by_label("context (tokens in a window)").fill("64")
+    page.get_by_label("Prompt that every row answers").fill("")
+    page.locator("#budget input, #budget textarea").first.fill("")
+    page.locator("#budget input, #budget textarea").first.blur()
+    expect(page.locator("#plan")).to_contain_text("Plan: 1 formats of 135 million weights", timeout=30_000)
+    page.locator("#compare").click()
+    expect(page.locator("#figure figcaption")).to_contain_text(re.compile("31"), timeout=90_000)
+    page.locator("#figure").get_by_role("tab", name="Table", exact=True).click()
+    expect(page.locator("#figure table").first).to_contain_text("absmax-int8", timeout=60_000)
+    expect(page.locator("#figure")).not_to_contain_text("stored example")
+
+
+def test_an_error_stands_where_the_figure_would(page):
+    advanced(page)
+    page.get_by_label("Text to measure on").fill("far too short")
+    page.locator("#compare").click()
+    alert = page.locator("#figure [role=alert]")
+    expect(alert).to_contain_text("tokens", timeout=60_000)
+    expect(alert).not_to_contain_text("Traceback")
+
+
+def test_the_wrong_encoding_is_said(page, tmp_path):
+    path = tmp_path / "latin.txt"
+    path.write_bytes("Käse und Brötchen".encode("latin-1"))
+    advanced(page)
+    page.locator("input[type=file]").first.set_input_files(str(path))
+    expect(page.locator("body")).to_contain_text("not UTF-8", timeout=30_000)
+
+
+def test_the_weight_lab_quantizes_and_follows_a_handle(page):
+    room(page, "Weight lab")
+    figure = page.locator("#lab-figure")
+    expect(figure.locator(".quantization-figure")).to_be_visible(timeout=30_000)
+    expect(figure).to_contain_text("stored example")
+    page.locator("#method input").click()
+    page.get_by_role("option", name="absmax", exact=True).click()
+    page.locator("#look").click()
+    expect(figure.locator("figcaption")).to_contain_text("absmax", timeout=90_000)
+    expect(figure).to_contain_text(re.compile("127 (scored )?tokens"))
+    expect(figure).not_to_contain_text("stored example")
+
+
+def test_a_link_opens_the_weight_lab(browser, suite_url):
+    page = opened_lab(browser, f"{suite_url}/quantization/?room=lab&method=Q4_0&compare=0")
+    expect(page.locator("#lab-figure figcaption")).to_contain_text("Q4_0", timeout=90_000)
+    assert page.problems == []
+    page.context.close()
+
+
+def opened_lab(browser, url: str) -> Page:
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    page.problems = watch(page)
+    page.goto(url)
+    expect(page.locator("#lab-figure .quantization-figure")).to_be_visible(timeout=60_000)
+    return page
+
+
+def test_a_visitor_takes_a_file_home(page, tmp_path):
+    room(page, "Take home")
+    page.locator("#take-format input").fill("gguf:Q8_0")
+    page.locator("#take-format input").press("Enter")
+    page.locator("#take").click()
+    expect(page.locator("#taken")).to_contain_text("Done: gguf:Q8_0", timeout=120_000)
+    expect(page.locator("#card")).to_contain_text("KL divergence")
+    link = page.locator("#files a[download]").first
+    with page.expect_download() as download:
+        link.click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert path.suffix == ".gguf" and path.read_bytes()[:4] == b"GGUF"
+
+
+def test_a_script_is_called_a_script(page):
+    room(page, "Take home")
+    page.locator("#take-format input").fill("script:exl3")
+    page.locator("#take-format input").press("Enter")
+    page.locator("#take").click()
+    expect(page.locator("#taken")).to_contain_text("It was not run here", timeout=30_000)
+    expect(page.locator("#files")).to_contain_text("exl3")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(browser, f"{suite_url}/quantization/?__theme={scheme}", color_scheme=scheme)
+    axe = Axe()
+    found = {rule["id"] for rule in axe.run(page).response["violations"]}
+    assert found <= set(json.loads(BASELINE.read_text())), found
+    mine = axe.run(page, context="#figure").response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
+    room(page, "Weight lab")
+    expect(page.locator("#lab-figure .quantization-figure")).to_be_visible()
+    page.wait_for_timeout(300)
+    mine = axe.run(page, context="#lab-figure").response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
+    page.context.close()
+
+
+def test_a_phone_shows_the_page_without_sideways_scrolling(browser, suite_url):
+    page = opened(browser, f"{suite_url}/quantization/", viewport=SMALL)
+    for name in ("Compare formats", "Weight lab", "Take home"):
+        if page.locator(".tabs").first.get_by_role("tab", name=name, exact=True).is_visible():
+            room(page, name)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= SMALL["width"], name
+    page.context.close()
+
+
+def test_the_panel_gives_code_and_link(page, suite_url):
+    page.locator("#panel").get_by_text("Code", exact=True).click()
+    expect(page.locator("#panel pre").first).to_contain_text("llama-perplexity")
+    page.locator("#panel").get_by_text("Share and embed").click()
+    expect(page.locator("#panel")).to_contain_text("/quantization/?room=compare")

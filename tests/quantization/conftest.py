@@ -1,0 +1,27 @@
+"""A small random Llama with the embedded model's tokenizer: GGUF needs a real one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from shared.models import Loaded
+
+
+def small_llama(embedded, hidden: int = 64, tied: bool = True) -> Loaded:
+    """Two layers of random weights."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(embedded.tokenizer), hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, tie_word_embeddings=tied, initializer_range=0.2,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).eval()
+    model.generation_config.pad_token_id = 2
+    return Loaded(model, embedded.tokenizer, "tiny/llama", "none", "random weights", "float32", "cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(embedded) -> Loaded:
+    """Rows of 64 weights: the legacy types fit, the K types are substituted."""
+    return small_llama(embedded)

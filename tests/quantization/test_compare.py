@@ -1,0 +1,208 @@
+"""The comparison as a whole: what streams, what is remembered, what is refused, what a card says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from quantization import compare as engine
+from quantization import formats, metrics, modules
+from quantization.card import model_card
+from quantization.compare import compare
+from quantization.request import Request, validate
+from shared import limits, models
+from shared.errors import VisitorError
+
+SMALL = {"context": 32, "windows": 2, "prompt": "Hello", "answer_tokens": 4}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    engine.forget()
+
+
+def finished(loaded, **values):
+    *_, run = compare(validate(**{**SMALL, **values}), loaded)
+    return run
+
+
+def test_rows_stream_in_the_order_asked_for(tiny_gguf):
+    seen = []
+    for step in compare(validate(formats=["own:rtn-int4-g32", "own:absmax-int8"], **SMALL), tiny_gguf):
+        data = step.to_json()
+        seen.append([row["status"] for row in data["rows"]])
+        assert [row["format"] for row in data["rows"]] == ["own:rtn-int4-g32", "own:absmax-int8"], "room for all rows from the start"
+        assert data["done"] == ("progress" not in data)
+    assert seen[0] == ["waiting", "waiting"] and ["done", "running"] in seen and seen[-1] == ["done", "done"]
+
+
+def test_numbers_are_those_of_the_quantized_weights(tiny_gguf):
+    """A row's divergence is that of a model in which every weight was replaced by hand."""
+    run = finished(tiny_gguf, formats=["own:absmax-int8", "own:rtn-int3-g32"])
+    from quantization.methods import check_settings, quantize
+
+    for row, (method, settings) in zip(run.rows, [("absmax", {"bits": 8}), ("rtn", {"bits": 3, "group": 32})], strict=True):
+        copy = modules.shared_copy(tiny_gguf.model)
+        stored = 0
+        for name in modules.linear_names(tiny_gguf.model):
+            made = quantize(modules.weight_of(tiny_gguf.model, name).detach(), method, check_settings(method, settings))
+            modules.replace_weight(copy, name, made.values)
+            stored += made.stored_bytes
+        *_, scores = metrics.score(copy, run.base)
+        assert row.facts["kld"]["mean"] == pytest.approx(scores.kld.mean(), rel=1e-6) and scores.kld.mean() > 0
+        others = sum(p.numel() for n, p in tiny_gguf.model.named_parameters() if n not in modules.linear_names(tiny_gguf.model))
+        assert row.facts["file_bytes"] == stored + 2 * others
+        assert row.facts["bits_quantized"] == pytest.approx(8 * stored / sum(t["shape"][0] * t["shape"][1] for t in row.facts["tensors"]))
+        assert all(0 < tensor["distinct_codes"] <= 256 and tensor["mse"] > 0 for tensor in row.facts["tensors"])
+    assert run.rows[0].facts["kld"]["mean"] < run.rows[1].facts["kld"]["mean"]
+
+
+def test_the_microscope_agrees_with_the_row(tiny_gguf):
+    data = finished(tiny_gguf, formats=["own:rtn-int2-g32"]).to_json()
+    part = data["microscope"]["rows"]["own:rtn-int2-g32"]
+    scored = sum(data["tokens"]["scored"])
+    assert scored == len(part["kld"]) == len(part["top"]) == len(data["microscope"]["base"]) == data["model"]["scored"] == 2 * 15
+    assert len(data["tokens"]["pieces"]) == len(data["tokens"]["window"]) == 64
+    assert sum(part["kld"]) / scored == pytest.approx(data["rows"][0]["kld"]["mean"], rel=1e-3)
+    tops = [mine[0][0] == base[0][0] for mine, base in zip(part["top"], data["microscope"]["base"], strict=True)]
+    assert sum(tops) / scored == pytest.approx(data["rows"][0]["same_top"])
+    assert [item["format"] for item in data["answers"]["items"]] == ["base", "own:rtn-int2-g32"]
+
+
+def test_a_row_that_fails_leaves_the_others(tiny_gguf, monkeypatch):
+    real = formats.quantize
+
+    def refuse(loaded, form, *rest):
+        if form.spec == "nf4":
+            raise VisitorError("It does not fit.", "Take another.")
+        return real(loaded, form, *rest)
+
+    monkeypatch.setattr(formats, "quantize", refuse)
+    data = finished(tiny_gguf, formats=["own:nf4", "own:absmax-int8"]).to_json()
+    assert [row["status"] for row in data["rows"]] == ["failed", "done"]
+    assert data["rows"][0]["error"] == {"what": "It does not fit.", "remedy": "Take another."} and "rank" not in data["rows"][0]
+
+
+def test_a_format_that_does_not_round_is_no_row(tiny_gguf, monkeypatch):
+    """torchao once had a GGUF setting that changed nothing: such a row must not carry its name."""
+    real = formats.quantize
+
+    def unrounded(loaded, form, *rest):
+        made = real(loaded, form, *rest)
+        tensors = tuple(replace(tensor, distinct_codes=4_000, squared_error=0.0) for tensor in made.tensors)
+        return formats.proven(replace(made, tensors=tensors))
+
+    monkeypatch.setattr(formats, "quantize", unrounded)
+    data = finished(tiny_gguf, formats=["own:absmax-int8"]).to_json()
+    assert data["rows"][0]["status"] == "failed" and "did not quantize" in data["rows"][0]["error"]["what"]
+
+
+def test_finished_rows_are_remembered_for_the_same_text_only(tiny_gguf, monkeypatch):
+    calls = []
+    real = formats.quantize
+    monkeypatch.setattr(formats, "quantize", lambda loaded, form, *rest: calls.append(form.name) or real(loaded, form, *rest))
+    first = finished(tiny_gguf, formats=["own:absmax-int8"])
+    second = finished(tiny_gguf, formats=["own:absmax-int8", "own:nf4"])
+    assert calls == ["own:absmax-int8", "own:nf4"] and second.rows[0].facts == first.rows[0].facts
+    finished(tiny_gguf, formats=["own:absmax-int8"], text="another text about something else entirely " * 20)
+    assert len(calls) == 3
+
+
+def test_a_cancelled_run_stops_at_the_next_step(tiny_gguf):
+    steps = compare(validate(formats=["own:absmax-int8", "own:nf4"], **SMALL), tiny_gguf)
+    next(steps)
+    steps.close()
+    assert not engine._remembered
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"text": "too short"}, "tokens"),
+        ({"calibration": "too short"}, "tokens"),
+        ({"context": 1024}, "reads at most"),
+        ({"prompt": "word " * 1_500}, "prompt has"),
+    ],
+)
+def test_refused_before_anything_is_computed(tiny_gguf, values, sentence):
+    with pytest.raises(VisitorError, match=sentence) as caught:
+        next(compare(validate(**{**SMALL, "formats": ["own:nf4"], **values}), tiny_gguf))
+    assert caught.value.remedy
+
+
+def test_a_large_model_is_refused_on_a_cpu(tiny_gguf, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_QUANTIZED_PARAMETERS_CPU", 1_000)
+    with pytest.raises(VisitorError, match="million parameters"):
+        next(compare(validate(formats=["own:nf4"], **SMALL), tiny_gguf))
+
+
+def test_the_embedded_copy_is_said_to_lie_on_a_grid(embedded):
+    """Q4_1 is lossless on it, the other 4-bit rows are marked; the rotated equivalent carries no such note."""
+    if embedded.source != models.EMBEDDED_SOURCE:
+        pytest.skip("the Hub answered")
+    values = {"formats": ["gguf:Q4_1"], "context": 64, "windows": 1, "prompt": ""}
+    data = finished(embedded, **values).to_json()
+    assert engine.GRID_WARNING in data["warnings"]
+    (row,) = data["rows"]
+    inside = [tensor for tensor in row["tensors"] if "layers" in tensor["name"]]
+    assert all(tensor["type"] == "Q4_1" for tensor in inside)
+    assert sum(tensor["sqnr"] is None for tensor in inside) > 0, "some weights lie exactly on Q4_1's grid"
+    assert any("Lossless" in note or "Flattered" in note for note in row["notes"])
+    rotated = finished(embedded, rotated=True, **values).to_json()
+    assert engine.GRID_WARNING not in rotated["warnings"] and "rotated" in rotated["model"]["source"]
+    assert rotated["rows"][0]["kld"]["mean"] > 10 * max(row["kld"]["mean"], 1e-9)
+    assert rotated["base"]["ppl"] == pytest.approx(data["base"]["ppl"], rel=1e-3), "the same function"
+
+
+def test_the_mix_fits_its_budget_and_is_measured(tiny_gguf):
+    plan = finished(tiny_gguf, formats=[], sensitivity=["Q4_0"], prompt="").budget
+    smallest = plan.fixed_bytes + sum(unit[0].bytes for unit in plan.sensitivity.options)
+    largest = plan.fixed_bytes + sum(unit[-1].bytes for unit in plan.sensitivity.options)
+    budget = (smallest + largest) / 2e6
+    run = finished(tiny_gguf, formats=["gguf:Q4_0"], sensitivity=["Q4_0"], budget=budget, prompt="")
+    mix = run.rows[-1]
+    assert mix.status == "done", mix.facts
+    assert mix.form.name == f"gguf:mix-{run.request.budget:g}MB"
+    quantized = sum(tensor["bits"] * tensor["shape"][0] * tensor["shape"][1] / 8 for tensor in mix.facts["tensors"])
+    assert mix.facts["file_bytes"] <= budget * 1e6, "the whole file fits, tokenizer included"
+    assert quantized <= budget * 1e6 and len({tensor["type"] for tensor in mix.facts["tensors"]}) >= 2
+    assert "predicts" in mix.facts["notes"][0]
+    planned = run.budget.mix(budget * 1e6)[0]
+    assert {tensor["name"]: tensor["type"] for tensor in mix.facts["tensors"]} == planned
+
+
+def test_calibration_matters_only_to_those_that_learn_from_it(tiny_gguf):
+    other = "Numbers and names: " + " ".join(f"{number} sheep," for number in range(200))
+    one = finished(tiny_gguf, formats=["own:rtn-int3-g32", "own:gptq-int3-g32"])
+    two = finished(tiny_gguf, formats=["own:rtn-int3-g32", "own:gptq-int3-g32"], calibration=other)
+    assert one.rows[0].facts["kld"] == two.rows[0].facts["kld"]
+    assert one.rows[1].facts["kld"] != two.rows[1].facts["kld"]
+
+
+def test_the_card_holds_the_measured_table(tiny_gguf, tmp_path):
+    *_, run = compare(validate(formats=["gguf:Q4_0"], **SMALL), tiny_gguf, tmp_path)
+    card = model_card(run, run.rows[0])
+    facts = run.rows[0].facts
+    assert f"{facts['kld']['mean']:.5f}" in card and f"{facts['file_bytes'] / 1e6:,.1f}" in card and "library_name: gguf" in card
+    assert run.rows[0].files[0].suffix == ".gguf" and run.rows[0].files[0].stat().st_size >= facts["file_bytes"]
+
+
+def test_own_formats_have_no_files(tiny_gguf, tmp_path):
+    *_, run = compare(validate(formats=["own:nf4"], **SMALL), tiny_gguf, tmp_path)
+    assert run.rows[0].status == "failed" and "taken home" in run.rows[0].facts["error"]["what"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_request_of_a_result_repeats_it(tiny_gguf):
+    data = finished(tiny_gguf, formats=["own:nf4"]).to_json()
+    assert isinstance(validate(**data["request"]), Request)
+    again = finished(tiny_gguf, **{**data["request"], "model": "tiny/llama"}).to_json()
+    assert again["rows"][0]["kld"] == data["rows"][0]["kld"]
+
+
+def test_torch_threads_are_left_as_they_were(tiny_gguf):
+    before = torch.get_num_threads(), torch.get_default_dtype()
+    finished(tiny_gguf, formats=["own:nf4"])
+    assert (torch.get_num_threads(), torch.get_default_dtype()) == before

@@ -1,0 +1,197 @@
+"""The metrics against a plain float64 implementation and llama.cpp's definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from quantization import answers, metrics, modules
+
+VOCABULARY = 97
+
+
+def tiny(kind: str = "llama", seed: int = 0):
+    """A random model; Gemma 2 caps its logits after the head."""
+    torch.manual_seed(seed)
+    common = {"vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    if kind == "gpt2":
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=128, initializer_range=0.3))
+    elif kind == "gemma2":
+        config = Gemma2Config(**common, num_key_value_heads=2, head_dim=8, final_logit_softcapping=3.0, initializer_range=0.3)
+        model = Gemma2ForCausalLM(config)
+    else:
+        model = LlamaForCausalLM(LlamaConfig(**common, num_key_value_heads=2, tie_word_embeddings=True, initializer_range=0.3))
+    return model.eval()
+
+
+def damaged(model, amount: float = 0.05):
+    """A copy with noise on every linear weight."""
+    copy = modules.shared_copy(model)
+    generator = torch.Generator().manual_seed(1)
+    for name in modules.linear_names(model):
+        weight = modules.weight_of(model, name).detach()
+        modules.replace_weight(copy, name, weight + amount * weight.std() * torch.randn(weight.shape, generator=generator))
+    return copy
+
+
+def windows(count: int = 3, length: int = 20) -> torch.Tensor:
+    return torch.randint(0, VOCABULARY, (count, length), generator=torch.Generator().manual_seed(2))
+
+
+def run(model, ids) -> metrics.Base:
+    *_, base = metrics.base_pass(model, ids)
+    assert isinstance(base, metrics.Base)
+    return base
+
+
+def scores(model, base) -> metrics.Scores:
+    *_, found = metrics.score(model, base)
+    assert isinstance(found, metrics.Scores)
+    return found
+
+
+def plain(base_model, other_model, ids):
+    """Every metric in plain numpy float64 loops, positions n/2 … n−2."""
+    klds, base_nll, nll, same = [], [], [], []
+    with torch.no_grad():
+        for window in ids:
+            first = base_model(window[None]).logits[0].double().numpy()
+            second = other_model(window[None]).logits[0].double().numpy()
+            for place in range(len(window) // 2, len(window) - 1):
+                p = np.exp(first[place] - first[place].max())
+                p /= p.sum()
+                q = np.exp(second[place] - second[place].max())
+                q /= q.sum()
+                klds.append(sum(a * (math.log(a) - math.log(b)) for a, b in zip(p, q, strict=True)))
+                target = int(window[place + 1])
+                base_nll.append(-math.log(p[target]))
+                nll.append(-math.log(q[target]))
+                same.append(p.argmax() == q.argmax())
+    return np.array(klds), np.array(base_nll), np.array(nll), np.array(same)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gemma2"])
+def test_scores_equal_a_plain_float64_implementation(kind):
+    model = tiny(kind)
+    other = damaged(model, 0.5 if kind == "gemma2" else 0.05)
+    base = run(model, windows())
+    assert base.through_head == (kind != "gemma2"), "logits that are capped after the head must be kept whole"
+    found = scores(other, base)
+    klds, base_nll, nll, same = plain(model, other, windows())
+    assert len(found.kld) == 3 * 9
+    np.testing.assert_allclose(found.kld, klds, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(base.scores.nll, base_nll, rtol=1e-5)
+    np.testing.assert_allclose(found.nll, nll, rtol=1e-5)
+    np.testing.assert_array_equal(found.same_top, same)
+    assert klds.min() > 0 and not same.all(), "the fixture must tell the models apart"
+
+    row = metrics.statistics(found, base.scores)
+    n = len(nll)
+    assert row["ppl"] == pytest.approx(math.exp(nll.mean()))
+    assert row["ppl_sigma"] == pytest.approx(row["ppl"] * math.sqrt((np.mean(nll**2) - nll.mean() ** 2) / (n - 1)), rel=1e-4)
+    assert row["kld"]["mean"] == pytest.approx(klds.mean(), rel=1e-4)
+    assert row["kld"]["sigma"] == pytest.approx(math.sqrt(klds.var() / (n - 1)), rel=1e-3)
+    assert row["kld"]["p99"] == pytest.approx(np.quantile(klds, 0.99), rel=1e-4)
+    assert row["rms_dp"] == pytest.approx(math.sqrt(np.mean((np.exp(-nll) - np.exp(-base_nll)) ** 2)), rel=1e-4)
+    # The ratio's error has the covariance term: var(a) + var(b) − 2 cov(a, b).
+    covariance = np.mean(nll * base_nll) - nll.mean() * base_nll.mean()
+    sigma = math.sqrt((nll.var() + base_nll.var() - 2 * covariance) / (n - 1))
+    assert row["ratio"] == pytest.approx(math.exp(nll.mean() - base_nll.mean()), rel=1e-5)
+    assert math.log(row["ratio_high"] / row["ratio"]) == pytest.approx(1.96 * sigma, rel=1e-3)
+
+
+def test_a_model_against_itself_diverges_by_exactly_nothing(embedded):
+    ids = torch.randint(0, 49152, (2, 64), generator=torch.Generator().manual_seed(0))
+    for model, given in ((tiny(), windows()), (tiny("gemma2"), windows()), (embedded.model, ids)):
+        base = run(model, given)
+        found = scores(modules.shared_copy(model), base)
+        assert found.kld.max() == 0 and found.same_top.all()
+        assert metrics.statistics(found, base.scores)["ratio"] == 1
+
+
+def test_top_tokens_are_the_likeliest_ones():
+    model = tiny()
+    base = run(model, windows())
+    with torch.no_grad():
+        expected = model(windows()[1][None]).logits[0, 10].softmax(0).topk(metrics.TOP)
+    assert base.scores.top_ids[9].tolist() == expected.indices.tolist()
+    np.testing.assert_allclose(base.scores.top_p[9], expected.values.numpy(), rtol=1e-5)
+
+
+def test_a_copy_shares_tensors_and_leaves_the_original_alone():
+    for kind in ("llama", "gpt2"):
+        model = tiny(kind)
+        name = modules.linear_names(model)[0]
+        before = modules.weight_of(model, name).clone()
+        copy = modules.shared_copy(model)
+        assert modules.resident_bytes(copy) == modules.resident_bytes(model)
+        assert copy.get_input_embeddings().weight is model.get_input_embeddings().weight
+        modules.replace_weight(copy, name, torch.zeros_like(before))
+        assert torch.equal(modules.weight_of(model, name), before) and not modules.weight_of(copy, name).any()
+        assert modules.weight_of(copy, name).shape == before.shape
+
+
+def test_a_tied_head_follows_its_embedding():
+    model = tiny()
+    copy = modules.shared_copy(model)
+    modules.replace_weight(copy, "model.embed_tokens.weight", torch.zeros(VOCABULARY, 32))
+    assert copy.get_output_embeddings().weight is copy.get_input_embeddings().weight
+    assert not copy.get_output_embeddings().weight.any() and model.get_output_embeddings().weight.any()
+
+
+def test_rows_that_cannot_be_told_apart_share_a_rank():
+    generator = np.random.default_rng(0)
+    common = generator.gamma(0.5, 0.02, 800)
+    found = metrics.ranks({"worse": 3 * common, "a": common, "b": common + generator.normal(0, 1e-4, 800), "best": 0.5 * common})
+    assert found["best"] == (1, [])
+    assert found["a"][0] == found["b"][0] == 2 and found["a"][1] == ["b"] and found["b"][1] == ["a"]
+    assert found["worse"] == (4, [])
+    assert metrics.ranks({"only": common}) == {"only": (1, [])}
+
+
+def test_the_paired_bootstrap_covers():
+    """Of pairs with no true difference about 5 % may be told apart, neighbouring tokens correlated or not."""
+    wrong = 0
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        noise = np.repeat(generator.normal(0, 0.01, 64), 8) + generator.normal(0, 0.01, 512)
+        pair = {"a": 0.05 + noise, "b": 0.05 + generator.permutation(noise)}
+        wrong += not metrics.ranks(pair, seed, 500)["a"][1]
+    assert wrong <= 14
+
+
+def test_pareto_front_equals_brute_force():
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        points = [tuple(map(float, point)) for point in generator.integers(0, 6, (8, 2))]
+        found = metrics.pareto(points)
+        for index, point in enumerate(points):
+            beaten = any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in points)
+            assert found[index] == (not beaten)
+
+
+def test_answers_are_generates_own(embedded):
+    ids = answers.prompt_ids(embedded, "Name three colours.", 100)
+    found = answers.answer(embedded.model, embedded, ids, 10, False, 0)
+    with torch.no_grad():
+        expected = embedded.model.generate(ids, max_new_tokens=10, do_sample=False, pad_token_id=2)[0, ids.shape[1] :].tolist()
+    assert list(found.token_ids) == expected and found.decode > 0
+    assert "".join(found.pieces) == embedded.tokenizer.decode(expected, clean_up_tokenization_spaces=False)
+    drawn = [answers.answer(embedded.model, embedded, ids, 10, True, seed).token_ids for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_pieces_join_to_the_text_also_where_a_character_is_several_tokens(embedded):
+    text = "Ice 🧊 floats – naïve façade 北京"
+    ids = embedded.tokenizer(text).input_ids
+    found = answers.pieces(embedded, ids)
+    assert len(found) == len(ids) and "".join(found) == text
+
+
+@pytest.mark.parametrize(("mine", "base", "at"), [((1, 2), (1, 2), None), ((1, 3), (1, 2), 1), ((1,), (1, 2), 1), ((1, 2, 3), (1, 2), 2)])
+def test_where_answers_part(mine, base, at):
+    assert answers.parts_at(mine, base) == at

@@ -1,0 +1,69 @@
+"""`/compare` and `/quantize` on emulated ZeroGPU: a forked worker, the duration asked for, and friendly refusals."""
+
+from __future__ import annotations
+
+import urllib.request
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from tests.conftest import Server
+from tests.shared.zerogpu import PRELUDE, Scheduler
+
+FAST = {"context": 64, "windows": 1, "formats": ["own:absmax-int8"]}
+
+
+@pytest.fixture(scope="module")
+def emulated(embedded, tmp_path_factory):
+    scheduler = Scheduler()
+    script = PRELUDE + "from shared.suite import main; main('quantization')"
+    server = Server(["-c", script], scheduler.environment(tmp_path_factory.mktemp("zerogpu")))
+    yield scheduler, server, Client(server.url, verbose=False)
+    scheduler.stop()
+    server.stop()
+
+
+def test_compares_in_a_forked_worker_and_pickles_its_rows(emulated):
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    answer = client.predict(**FAST, api_name="/compare")
+    assert answer["rows"][0]["status"] == "done" and answer["rows"][0]["kld"]["mean"] > 0
+    assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 2
+
+
+def test_more_formats_ask_for_more_seconds(emulated):
+    scheduler, _, client = emulated
+    scheduler.answer = "ok"
+    client.predict(**{**FAST, "formats": ["own:absmax-int8", "own:nf4", "own:zero_point-int8"]}, api_name="/compare")
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 4
+
+
+@pytest.mark.parametrize(("answer", "sentence"), [("quota", "no GPU time left"), ("busy", "no free GPU"), ("kill", "GPU process stopped")])
+def test_says_why_there_is_no_gpu(emulated, answer, sentence):
+    scheduler, _, client = emulated
+    scheduler.answer = answer
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**FAST, api_name="/compare")
+    scheduler.answer = "ok"
+    assert client.predict(**FAST, api_name="/compare")["rows"][0]["status"] == "done"
+
+
+def test_a_bad_request_takes_no_gpu_seconds(emulated):
+    scheduler, _, client = emulated
+    before = len(scheduler.scheduled)
+    with pytest.raises(AppError, match="no format"):
+        client.predict(formats=["gguf:Q9"], api_name="/compare")
+    assert len(scheduler.scheduled) == before
+
+
+def test_an_error_inside_the_worker_keeps_its_sentence(emulated):
+    scheduler, _, client = emulated
+    scheduler.answer = "ok"
+    with pytest.raises(AppError, match="tokens"):
+        client.predict(**{**FAST, "text": "short"}, api_name="/compare")
+
+
+def test_the_button_states_the_cost(emulated):
+    assert "s of GPU" in urllib.request.urlopen(emulated[1].url + "/config").read().decode()
