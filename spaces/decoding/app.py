@@ -318,7 +318,6 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
         form_edited,
         [strategies, target, *fields],
         [strategies],
-        queue=False,
         **QUIET,
     )
 
@@ -384,7 +383,7 @@ def build() -> gr.Blocks:
         light: dict[str, Any] = {"queue": False, **QUIET}
         run_event = gr.on([start.click, prompt.submit], frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
         branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **heavy)
-        applied = figure.apply(apply_page, [strategies, state], [strategies], **light)
+        applied = figure.apply(apply_page, [strategies, state], [strategies], **QUIET)  # queued: a warning needs the queue
         apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
         opened = demo.load(frame.for_page(open_page, 6, 6 + OUTPUTS), None, [*controls, *outputs], **heavy)
         figure.undo(undo_page, [state], outputs, **light)

@@ -474,7 +474,7 @@ def text_field(label: str) -> gr.Textbox:
     with gr.Column(min_width=260):
         field = gr.Textbox("", label=label, placeholder="the sample that comes with this page", lines=3, max_lines=6)
         file = gr.UploadButton("Upload UTF-8 text", size="sm", file_types=[".txt", ".md"])
-    file.upload(text_page, [file], [field], **LIGHT)
+    file.upload(text_page, [file], [field], **QUIET)  # in the queue: a warning does not reach the page past it
     return field
 
 

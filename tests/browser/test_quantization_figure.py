@@ -282,7 +282,7 @@ def test_the_histogram_counts_every_weight(open_page) -> None:
     show(page, "Error map")
     page.locator("rect[data-r='2'][data-c='3']").hover()
     expect(page.locator(".map-panel .picture-caption")).to_contain_text("Rows")
-    page.evaluate("window.answer = {...%s, label: 'asked', row: 4, block: 1}" % json.dumps(LAB["blocks"][1]))
+    page.evaluate("(block) => { window.answer = block; }", {**LAB["blocks"][1], "label": "asked", "row": 4, "block": 1})
     page.locator("rect[data-r='2'][data-c='3']").click()
     expect(page.get_by_role("tab", name="One block", exact=True)).to_have_attribute("aria-selected", "true")
     assert page.evaluate("asked")[-1][0] == "block"

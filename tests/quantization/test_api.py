@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -79,4 +78,4 @@ def test_three_endpoints_are_public_and_are_tools(client, suite_url):
     name = next(name for name in tools if name.endswith("weights"))
     assert "method" in tools[name]["inputSchema"]["properties"]
     called = ask_mcp(f"{suite_url}/quantization", "tools/call", {"name": name, "arguments": {"method": "absmax"}})
-    assert not called.get("isError") and json.loads(called["content"][0]["text"])["summary"]["kld"]["mean"] >= 0
+    assert not called.get("isError") and "distinct_codes" in called["content"][0]["text"]

@@ -150,15 +150,16 @@ export function openBlock(figure, panel) {
     );
   };
   const select = (index) => {
+    const held = codes.contains(document.activeElement); // the buttons are made anew: the focus goes along
     state.selected = index;
     draw();
+    if (held) codes.children[index].focus();
   };
   codes.addEventListener("keydown", (event) => {
     const move = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 16, ArrowUp: -16 }[event.key];
     if (!move) return;
     event.preventDefault();
     select(Math.max(0, Math.min(state.block.weights.length - 1, state.selected + move)));
-    codes.children[state.selected].focus();
   });
   const widthNow = watchWidth(frame, () => state.block && draw());
   return (next) => {
