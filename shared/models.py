@@ -245,6 +245,7 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
         limit = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
         folder, revision = hub.download(model_id, limit, report)
         source = HUB_SOURCE
+    _check_generates(folder, model_id)
     try:
         with _quiet_progress():
             model = AutoModelForCausalLM.from_pretrained(
@@ -257,6 +258,22 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
             "Choose a text-generation model with safetensors weights and no code of its own.",
         ) from error
     return Loaded(model.eval(), tokenizer, model_id, revision, source, "float32", "cpu")
+
+
+def _check_generates(folder: Path, model_id: str) -> None:
+    """Raise a VisitorError for a model that writes no text: transformers would give an encoder a new, random head."""
+    try:
+        architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
+    except (OSError, ValueError):
+        return  # loading says what is wrong with it
+    if architectures and not any(str(name).endswith(_GENERATES) for name in architectures):
+        raise VisitorError(
+            f"{model_id} is a {str(architectures[0])[:60]}, which does not write text.",
+            "Choose a causal language model: its architecture ends in ForCausalLM or LMHeadModel.",
+        )
+
+
+_GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
 def on_device(loaded: Loaded) -> Loaded:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.conftest import ask_mcp
+from tests.conftest import ROOT, ask_mcp
+from tests.shared.hub_server import HubServer
 
 FAST = {"context": 64, "windows": 1}
 
@@ -79,3 +83,36 @@ def test_three_endpoints_are_public_and_are_tools(client, suite_url):
     assert "method" in tools[name]["inputSchema"]["properties"]
     called = ask_mcp(f"{suite_url}/quantization", "tools/call", {"name": name, "arguments": {"method": "absmax"}})
     assert not called.get("isError") and "distinct_codes" in called["content"][0]["text"]
+
+
+PUSH = """
+import sys
+sys.path[:0] = [{root!r}, {root!r} + "/spaces/quantization"]
+from pathlib import Path
+from shared.suite import load_app
+app = load_app("quantization")
+path = Path({folder!r}) / "model-Q8_0.gguf"
+path.write_bytes(b"GGUF" + bytes(100))
+made = {{"files": [str(path)], "card": "---\\nlibrary_name: gguf\\n---\\n# A card"}}
+print(app.push(made, "me/quantized", "hf_secret"))
+print(app.push(None, "me/quantized", "hf_secret"))
+print(app.push(made, "me/quantized", None))
+print(app.push(made, "<b>", "hf_secret"))
+"""
+
+
+def test_files_and_card_are_pushed_with_the_visitors_token(tmp_path):
+    repos: dict = {}
+    server = HubServer(repos)
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+    try:
+        script = PUSH.format(root=str(ROOT), folder=str(tmp_path))
+        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=180)
+    finally:
+        server.stop()
+    assert done.returncode == 0, done.stderr[-2000:]
+    pushed, nothing, unsigned, hostile = done.stdout.strip().splitlines()[-4:]
+    assert f"{server.url}/me/quantized" in pushed and set(repos["me/quantized"].files) >= {"README.md", "model-Q8_0.gguf"}
+    assert "nothing to push" in nothing and "not signed in" in unsigned
+    assert "<b>" not in hostile.replace('<p role="alert"><b>', "") and "not a model id" in hostile
+    assert "hf_secret" not in done.stdout + done.stderr

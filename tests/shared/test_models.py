@@ -188,6 +188,7 @@ def tiny_files(tmp_path_factory) -> dict[str, bytes]:
 
 def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
     code = json.loads(tiny_files["config.json"]) | {"model_type": "mystery", "auto_map": {"AutoModelForCausalLM": "modeling.Mystery"}}
+    encoder = json.loads(tiny_files["config.json"]) | {"architectures": ["BertForMaskedLM"]}
     hub = HubServer(
         {
             "tiny/llama": Repo(tiny_files, parameters=800_000),
@@ -196,6 +197,7 @@ def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
             "tiny/huge": Repo(tiny_files, parameters=70_000_000_000),
             "tiny/broken": Repo(tiny_files, refuse=(500, "")),
             "tiny/code": Repo(tiny_files | {"config.json": json.dumps(code).encode()}, parameters=800_000),
+            "tiny/encoder": Repo(tiny_files | {"config.json": json.dumps(encoder).encode()}, parameters=800_000),
             "tiny/truncated": Repo(tiny_files | {"model.safetensors": tiny_files["model.safetensors"][:-100]}, parameters=800_000),
         }
     )
@@ -206,6 +208,7 @@ def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
         "tiny/huge",
         "tiny/broken",
         "tiny/code",
+        "tiny/encoder",
         "tiny/truncated",
         "tiny/none",
         "../x",
@@ -222,6 +225,7 @@ def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
     assert "70.0 billion parameters" in told["tiny/huge"]
     assert "did not answer" in told["tiny/broken"]
     assert "could not be loaded" in told["tiny/code"]
+    assert "does not write text" in told["tiny/encoder"]
     assert "could not be loaded" in told["tiny/truncated"]
     assert "no public model" in told["tiny/none"]
     assert "is not a model id" in told["../x"]
