@@ -79,7 +79,7 @@ def run(asked: dict[str, Any], folder: str = "") -> Iterator[dict[str, Any]]:
     shown = time.monotonic()
     for step in compare(checked, loaded, Path(folder) if folder else None):
         if step.done and folder:
-            row = step.rows[0]
+            row = step.rows[-1]
             if row.status == "failed":
                 raise VisitorError(**row.facts["error"])
             yield {"done": True, "files": [str(path) for path in row.files], "card": model_card(step, row)}
@@ -168,14 +168,15 @@ def quantize(
 
     Args:
         model: Hub id of a causal language model with safetensors weights.
-        format: engine:format, for example gguf:Q4_K_M or bitsandbytes:nf4.
+        format: engine:format, for example gguf:Q4_K_M or bitsandbytes:nf4; or mix:100, a GGUF of at most 100 MB whose types
+            are chosen from measured sensitivities.
         calibration: text for formats that learn from one; by default a sample.
         text: to measure on, for the card; by default a sample.
 
     Returns:
         The file (a GGUF, or a zip archive of a model folder) and its model card with the measured table.
     """
-    checked = validate(model=model, formats=[format], calibration=calibration, text=text, prompt="")
+    checked = taken(model, format, calibration, text)
     models.load(checked.model)
     folder = frame.result_folder()
     *_, made = run(checked.to_json(), str(folder))
@@ -184,8 +185,16 @@ def quantize(
     return FileData(path=str(path), orig_name=path.name), made["card"]
 
 
+def taken(model: str, format: str, calibration: str, text: str) -> Request:
+    """The request of a model to take home, in one format or as a mix that fits a size."""
+    common = {"model": model, "calibration": calibration, "text": text, "prompt": ""}
+    if format.startswith("mix:"):
+        return validate(formats=[], budget=format.removeprefix("mix:"), **common)
+    return validate(formats=[format], **common)
+
+
 def _stem(asked: Request) -> str:
-    return f"{asked.model.split('/')[-1]}-{asked.formats[0].replace(':', '-')}"
+    return f"{asked.model.split('/')[-1]}-{(asked.formats or ('mix',))[0].replace(':', '-')}"
 
 
 def read_text(file: str | None) -> str:
@@ -354,7 +363,7 @@ def take_page(model: str, format: str, calibration: str, text: str) -> Iterator[
         yield script_files(model, format.removeprefix("script:"), calibration, SCRIPTS)
         return
     try:
-        asked = validate(model=model, formats=[format], calibration=calibration, text=text, prompt="")
+        asked = taken(model, format, calibration, text)
         yield quiet(f"Loading {asked.model} …"), gr.skip(), gr.skip(), None
         models.load(asked.model)
         folder = frame.result_folder()
@@ -571,13 +580,14 @@ def build_take() -> None:
     """The room that writes files."""
     from quantization.scripts import SCRIPTS
 
-    choices = [name for name in formats.all_formats() if not name.startswith("own:")]
-    choices += [f"script:{name}" for name in SCRIPTS]
+    choices = [name for name in formats.all_formats() if name.startswith(("gguf:", "bitsandbytes:", "autoround:"))]
+    choices += ["mix:100", *(f"script:{name}" for name in SCRIPTS)]
     with gr.Row(equal_height=True):
         model = model_field("take-model")
         chosen = gr.Dropdown(
-            choices, value="gguf:Q4_K_M", label="Format (script: needs CUDA, a program to run elsewhere)", elem_id="take-format"
-        )
+            choices, value="gguf:Q4_K_M", allow_custom_value=True, label="Format; mix:100 fits 100 MB; script: to run with CUDA",
+            elem_id="take-format",
+        )  # fmt: skip
     with gr.Accordion("Advanced: texts", open=False), gr.Row():
         calibration = text_field("Calibration text")
         text = text_field("Text to measure on, for the model card")

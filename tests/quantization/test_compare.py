@@ -173,6 +173,21 @@ def test_the_mix_fits_its_budget_and_is_measured(tiny_gguf):
     assert {tensor["name"]: tensor["type"] for tensor in mix.facts["tensors"]} == planned
 
 
+def test_a_mix_can_be_taken_home(tiny_gguf, tmp_path):
+    """One file that fits, whose tensors have the types that were chosen; its metadata claim no file type."""
+    import gguf
+
+    plan = finished(tiny_gguf, formats=[], sensitivity=["Q4_0"], prompt="").budget
+    budget = (plan.fixed_bytes + sum(unit[-1].bytes for unit in plan.sensitivity.options)) / 1e6 - 0.05
+    *_, run = compare(validate(**{**SMALL, "prompt": "", "formats": [], "budget": budget}), tiny_gguf, tmp_path)
+    (path,) = run.rows[-1].files
+    assert "mix" in path.name and path.stat().st_size <= budget * 1e6
+    reader = gguf.GGUFReader(path)
+    assert int(reader.fields["general.file_type"].parts[-1][0]) == gguf.LlamaFileType.GUESSED
+    written = sorted(tensor.tensor_type.name for tensor in reader.tensors if tensor.tensor_type.name != "F32")
+    assert written == sorted(tensor["type"] for tensor in run.rows[-1].facts["tensors"])
+
+
 def test_calibration_matters_only_to_those_that_learn_from_it(tiny_gguf):
     other = "Numbers and names: " + " ".join(f"{number} sheep," for number in range(200))
     one = finished(tiny_gguf, formats=["own:rtn-int3-g32", "own:gptq-int3-g32"])

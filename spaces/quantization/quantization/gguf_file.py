@@ -91,8 +91,9 @@ def quantize_model(
 
     def export(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{loaded.id.split('/')[-1]}-{file_type}.gguf"
-        write_gguf(path, loaded, stored, file_type)
+        label = "mix" if overrides else file_type
+        path = folder / f"{loaded.id.split('/')[-1]}-{label}.gguf"
+        write_gguf(path, loaded, stored, label)
         return [path]
 
     return QuantizedModel(
@@ -130,7 +131,7 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
         path: where it will appear once complete.
         loaded: model and tokenizer.
         stored: type and blocks of every matrix by parameter name; all other parameters are written in float32.
-        file_type: for the metadata.
+        file_type: for the metadata: of `gguf_types.FILE_TYPES`, "F32" or "mix".
 
     Raises:
         VisitorError: an architecture or tokenizer that is not written, or the disk is full.
@@ -214,7 +215,8 @@ def _metadata(writer: Any, loaded: Loaded, file_type: str) -> None:
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
 
 
-_FILE_TYPE_NAMES = {"F32": "ALL_F32", "Q2_K": "MOSTLY_Q2_K"}
+_FILE_TYPE_NAMES = {"F32": "ALL_F32", "mix": "GUESSED"}
+"""Names that are no file type's; of a mix only its tensors say what they are."""
 
 
 def _rope_base(config: Any) -> float:
