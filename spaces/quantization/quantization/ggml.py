@@ -169,7 +169,7 @@ def from_bytes(data: Bytes, type: str, columns: int) -> QuantizedTensor:
     return QuantizedTensor(type, codes, dequantize(data, type, columns), data.nbytes, details)
 
 
-def codes_of(data: Bytes, type: str, columns: int) -> npt.NDArray[np.int64]:
+def codes_of(data: Bytes, type: str, columns: int) -> npt.NDArray[np.int16]:
     """The integer code of every weight, (rows, columns).
 
     Unpacked from the bits for the legacy, K, IQ4, TQ and MXFP4 types. The IQ1 to IQ3 types store an index into a table of
@@ -183,39 +183,39 @@ def codes_of(data: Bytes, type: str, columns: int) -> npt.NDArray[np.int64]:
     return codes.reshape(rows, columns)
 
 
-def _ranks(values: Float32) -> npt.NDArray[np.int64]:
+def _ranks(values: Float32) -> npt.NDArray[np.int16]:
     """The rank of each value among the different ones of its block."""
     order = np.sort(values, axis=1)
     fresh = np.concatenate([np.zeros((len(values), 1), bool), order[:, 1:] != order[:, :-1]], axis=1).cumsum(axis=1)
     places = np.argsort(np.argsort(values, axis=1, kind="stable"), axis=1)
-    return np.take_along_axis(fresh, places, axis=1).astype(np.int64)
+    return np.take_along_axis(fresh, places, axis=1).astype(np.int16)
 
 
 def _nibbles(packed: Bytes) -> Any:
     """Low halves, then high halves, of every 16 bytes: how 32 weights lie in the legacy types."""
-    return np.concatenate([packed & 15, packed >> 4], axis=-1).astype(np.int64)
+    return np.concatenate([packed & 15, packed >> 4], axis=-1).astype(np.int16)
 
 
 def _fifth_bits(packed: Bytes) -> Any:
     """32 single bits of 4 bytes."""
-    return np.unpackbits(packed, axis=-1, bitorder="little").astype(np.int64)
+    return np.unpackbits(packed, axis=-1, bitorder="little").astype(np.int16)
 
 
 def _pairs(packed: Bytes, chunk: int, shifts: tuple[int, ...], mask: int) -> Any:
     """K types: each `chunk` bytes hold as many weights for every shift, one after another."""
     parts = packed.reshape(len(packed), -1, 1, chunk)
-    return ((parts >> np.array(shifts, np.uint8)[:, None]) & mask).reshape(len(packed), -1).astype(np.int64)
+    return ((parts >> np.array(shifts, np.uint8)[:, None]) & mask).reshape(len(packed), -1).astype(np.int16)
 
 
 def _q3_codes(blocks: Bytes) -> Any:
     low = _pairs(blocks[:, 32:96], 32, (0, 2, 4, 6), 3)
-    high = ((blocks[:, None, :32] >> np.arange(8, dtype=np.uint8)[:, None]) & 1).reshape(len(blocks), 256).astype(np.int64)
+    high = ((blocks[:, None, :32] >> np.arange(8, dtype=np.uint8)[:, None]) & 1).reshape(len(blocks), 256).astype(np.int16)
     return low + 4 * high
 
 
 def _q5_codes(blocks: Bytes) -> Any:
     low = _pairs(blocks[:, 48:176], 32, (0, 4), 15)
-    high = ((blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None]) & 1).reshape(len(blocks), 256).astype(np.int64)
+    high = ((blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None]) & 1).reshape(len(blocks), 256).astype(np.int16)
     return low + 16 * high
 
 
@@ -229,7 +229,7 @@ _UNPACK: dict[str, Any] = {
     "Q4_1": lambda b: _nibbles(b[:, 4:]),
     "Q5_0": lambda b: _nibbles(b[:, 6:]) + 16 * _fifth_bits(b[:, 2:6]),
     "Q5_1": lambda b: _nibbles(b[:, 8:]) + 16 * _fifth_bits(b[:, 4:8]),
-    "Q8_0": lambda b: b[:, 2:].view(np.int8).astype(np.int64),
+    "Q8_0": lambda b: b[:, 2:].view(np.int8).astype(np.int16),
     "Q2_K": lambda b: _pairs(b[:, 16:80], 32, (0, 2, 4, 6), 3),
     "Q3_K": _q3_codes,
     "Q4_K": lambda b: _pairs(b[:, 16:], 32, (0, 4), 15),
@@ -333,7 +333,7 @@ _SUPER = {
 """For each type with blocks of 256: weights that share a scale, the code of zero, the highest code, and what is stored."""
 
 
-def _explain_super(data: Bytes, type: str, values: Float32, codes: npt.NDArray[np.int64]) -> dict[str, Any]:
+def _explain_super(data: Bytes, type: str, values: Float32, codes: npt.NDArray[np.int16]) -> dict[str, Any]:
     """Types with blocks in blocks: the scale and minimum of each sub-block."""
     if type not in _SUPER:
         levels = sorted({float(value) for value in values})

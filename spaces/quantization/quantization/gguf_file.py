@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantization import ggml, gguf_types, modules
-from quantization.record import QuantizedModel, QuantizedTensor
+from quantization.record import QuantizedModel, TensorReport
 from shared.errors import VisitorError
 from shared.models import Loaded
 
@@ -78,14 +78,9 @@ def quantize_model(
         report(choice.name)
         weight = loaded.model.get_parameter(choice.name).detach().float().cpu()
         data = ggml.quantize(weight, choice.used, (importance or {}).get(choice.name))
-        if choice.used in ggml.PLAIN:
-            made = QuantizedTensor(
-                choice.used, weight[:1, :1].to(dtype=_int16()), ggml.dequantize(data, choice.used, weight.shape[1]), data.nbytes
-            )
-        else:
-            made = ggml.from_bytes(data, choice.used, weight.shape[1])
-        modules.replace_weight(model, choice.name, made.values.to(loaded.model.device))
-        reports.append(modules.report(choice.name, weight, made, choice.asked, choice.reason))
+        values, found = _read(data, choice, weight)
+        modules.replace_weight(model, choice.name, values.to(loaded.model.device))
+        reports.append(found)
         stored[choice.name] = (choice.used, data)
     rest = 4 * sum(p.numel() for name, p in loaded.model.named_parameters() if name not in stored)
 
@@ -107,10 +102,17 @@ def quantize_model(
     )
 
 
-def _int16() -> Any:
+def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor) -> tuple[Tensor, TensorReport]:
+    """The values that blocks stand for, and the report, some rows at a time."""
     import torch
 
-    return torch.int16
+    values, tally = torch.empty_like(weight), modules.Tally(weight)
+    for start in range(0, len(weight), modules.Tally.ROWS):
+        rows = slice(start, start + modules.Tally.ROWS)
+        values[rows] = ggml.dequantize(data[rows], choice.used, weight.shape[1])
+        codes = None if choice.used in ggml.PLAIN else torch.from_numpy(ggml.codes_of(data[rows], choice.used, weight.shape[1]))
+        tally.add(rows, values[rows], codes)
+    return values, tally.report(choice.name, choice.used, data.nbytes, choice.asked, choice.reason)
 
 
 def header_bytes(loaded: Loaded) -> int:

@@ -148,19 +148,28 @@ def _compare(base: Tensor, other: Tensor, window: Tensor) -> dict[str, Any]:
     with torch.inference_mode():
         for begin in range(0, len(places), CHUNK):
             part = slice(begin, begin + CHUNK)
-            log_q = _log_softmax(other[part])
-            log_p = log_q if other is base else _log_softmax(base[part])
-            found["nll"].append(-log_q.gather(1, targets[part, None])[:, 0])
-            top = other[part].topk(TOP)
+            p, q = base[part], other[part]
+            weights_p, total_p, log_p = _partition(p)
+            log_q = log_p if other is base else _partition(q)[2]
+            # Σ p·(ln p − ln q) = Σ p·(x_p − x_q) − (ln Z_p − ln Z_q): no logarithm of each of the vocabulary's numbers
+            crossed = weights_p.mul_(p - q).sum(1, dtype=torch.float64) / total_p
+            found["kld"].append((crossed - (log_p - log_q)).clamp_(min=0))
+            found["nll"].append(log_q - q.gather(1, targets[part, None])[:, 0].double())
+            top = q.topk(TOP)
             found["top_ids"].append(top.indices)
-            found["top_p"].append(log_q.gather(1, top.indices).exp())
-            found["same_top"].append(top.indices[:, 0] == base[part].argmax(1))
-            found["kld"].append((log_p.exp() * (log_p - log_q)).sum(1))
+            found["top_p"].append((top.values.double() - log_q[:, None]).exp())
+            found["same_top"].append(top.indices[:, 0] == (top.indices[:, 0] if other is base else p.argmax(1)))
     return {name: torch.cat(values).cpu().numpy() for name, values in found.items()}
 
 
-def _log_softmax(logits: Tensor) -> Tensor:
-    return logits.double().log_softmax(1)
+def _partition(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """exp(x − max) in float32, and its sum and the logarithm of the partition function in float64."""
+    import torch
+
+    largest = logits.amax(1, keepdim=True)
+    weights = (logits - largest).exp_()
+    total = weights.sum(1, dtype=torch.float64)
+    return weights, total, largest[:, 0].double() + total.log()
 
 
 def _joined(parts: list[dict[str, Any]], rates: list[float]) -> Scores:

@@ -87,17 +87,33 @@ def _inner(tensor: Tensor) -> list[Tensor]:
 
 def report(name: str, weight: Tensor, made: QuantizedTensor, asked: str = "", reason: str = "") -> TensorReport:
     """The report of a weight (outputs, inputs) and what a method made of it."""
-    import torch
+    tally = Tally(weight)
+    for start in range(0, len(weight), Tally.ROWS):
+        part = slice(start, start + Tally.ROWS)
+        tally.add(part, made.values[part], made.codes[part])
+    return tally.report(name, made.type, made.stored_bytes, asked, reason)
 
-    exact = weight.detach().to(torch.float64)
-    return TensorReport(
-        name=name,
-        shape=tuple(weight.shape),
-        type=made.type,
-        asked=asked or made.type,
-        reason=reason,
-        stored_bytes=made.stored_bytes,
-        distinct_codes=int(torch.unique(made.codes).numel()),
-        squared_error=float(((exact - made.values.to(torch.float64)) ** 2).sum()),
-        squared_weight=float((exact**2).sum()),
-    )
+
+class Tally:
+    """Errors and codes of a weight (outputs, inputs), gathered some rows at a time: float64 copies of a whole embedding are large."""
+
+    ROWS = 2048
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight.detach()
+        self.codes: set[int] = set()
+        self.error = self.square = 0.0
+
+    def add(self, rows: slice, values: Tensor, codes: Tensor | None) -> None:
+        """Take some rows' values and codes into account."""
+        exact = self.weight[rows].double()
+        self.error += float((exact - values.double()).square_().sum())
+        self.square += float(exact.square_().sum())
+        if codes is not None:
+            self.codes.update(codes.unique().tolist())
+
+    def report(self, name: str, type: str, stored_bytes: int, asked: str = "", reason: str = "") -> TensorReport:
+        """The report of the whole weight."""
+        return TensorReport(
+            name, tuple(self.weight.shape), type, asked or type, reason, stored_bytes, len(self.codes), self.error, self.square
+        )
