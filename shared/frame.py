@@ -166,6 +166,32 @@ def for_page(function: Callable[..., Iterator[Any]], figure_index: int = 0, outp
     return safe
 
 
+def on_link(demo: gr.Blocks, mark: str, function: Callable[[str], Iterator[Any]], outputs: list[Any], **settings: Any) -> Any:
+    """Run `function` for a visitor whose URL has `mark` in its query; every other visitor's page is left as it is.
+
+    A load event that answers "nothing to do" would wait in the queue behind the runs of others and then
+    touch the controls that the visitor has already begun to fill in.
+
+    Args:
+        demo: the app.
+        mark: what every link of this page has in its query, such as `prompt=`.
+        function: generator that gets the query string and yields `outputs`.
+        outputs: the components.
+        settings: of the event that runs `function`.
+
+    Returns:
+        The event, for `cancels`.
+    """
+
+    def query_of(page: gr.Request) -> Any:
+        query = str(page.query_params)
+        return query if mark in query else gr.skip()
+
+    link = gr.Textbox("", visible="hidden", label="Link")  # a State would call its own skip a change
+    demo.load(query_of, None, [link], queue=False, show_progress="hidden", api_visibility="private")
+    return link.change(function, [link], outputs, **settings)
+
+
 def for_api(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap an API function so that a caller gets the two sentences of an error and never a traceback."""
 

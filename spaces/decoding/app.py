@@ -234,12 +234,8 @@ def control_values(request: Request) -> tuple[Any, ...]:
     return request.prompt, request.model, presets.dump(plain), request.max_new_tokens, str(request.seed), request.chat
 
 
-def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
-    """Set the controls from the URL and run what it describes; without a query the stored example stays."""
-    query = str(page.query_params)
-    if "prompt=" not in query:
-        yield (gr.skip(),) * (6 + OUTPUTS)
-        return
+def open_page(query: str) -> Iterator[tuple[Any, ...]]:
+    """Set the controls from the URL's query and run what it describes."""
     request = Request.from_query(query)
     controls = control_values(request)
     for name in presets.EXAMPLES:
@@ -385,7 +381,7 @@ def build() -> gr.Blocks:
         branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **heavy)
         applied = figure.apply(apply_page, [strategies, state], [strategies], **QUIET)  # queued: a warning needs the queue
         apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
-        opened = demo.load(frame.for_page(open_page, 6, 6 + OUTPUTS), None, [*controls, *outputs], **heavy)
+        opened = frame.on_link(demo, "prompt=", frame.for_page(open_page, 6, 6 + OUTPUTS), [*controls, *outputs], **heavy)
         figure.undo(undo_page, [state], outputs, **light)
         figure.rename(rename_page, [state], outputs, **light)
         cancel.click(cancelled_page, [state], [figure], cancels=[run_event, branch, apply_run, opened], **light)

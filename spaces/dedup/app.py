@@ -463,12 +463,8 @@ def control_values(request: Request) -> list[Any]:
     return values
 
 
-def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
-    """Set the controls from the URL and run what it describes; without a query the stored example stays."""
-    query = str(page.query_params)
-    if "dataset=" not in query:
-        yield (gr.skip(),) * (len(CONTROLS) + OUTPUTS)
-        return
+def open_page(query: str) -> Iterator[tuple[Any, ...]]:
+    """Set the controls from the URL's query and run what it describes."""
     request = Request.from_query(query)
     yield (*control_values(request), None, None, None, gr.skip())
     values = tuple(getattr(request, name) for name in CONTROLS)
@@ -553,7 +549,8 @@ def build_duplicates(demo: gr.Blocks) -> None:
     light: dict[str, Any] = {"queue": False, **QUIET}
     run_event = start.click(frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy)
     run_event.then(lambda: gr.Files(visible=False), None, [files], **light)
-    opened = demo.load(frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS), None, [*controls, *outputs], **heavy)
+    answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
+    opened = frame.on_link(demo, "dataset=", answer, [*controls, *outputs], **heavy)
     cancel.click(cancelled_page, [figure], [figure], cancels=[run_event, opened], **light)
     file.upload(lambda: "", None, [dataset], **light).then(file_page, [file, *controls], [columns, said], **heavy)
     gr.on([threshold.release, columns.input], plan_page, [file, *controls], [said], **{**heavy, "trigger_mode": "always_last"})

@@ -439,25 +439,16 @@ def example(name: str) -> dict[str, Any]:
 OUTPUTS = 2  # figure, panel
 
 
-def open_page(page: gr.Request) -> Iterator[tuple[Any, ...]]:
-    """Set the controls from the URL and run what it describes; without a query the stored example stays."""
-    query = str(page.query_params)
-    skipped = len(CONTROLS) + OUTPUTS
-    if "room=compare" not in query:
-        yield (gr.skip(),) * skipped
-        return
+def open_page(query: str) -> Iterator[tuple[Any, ...]]:
+    """Set the controls from the URL's query and run what it describes."""
     asked = Request.from_query(query)
     yield (*control_values(asked), None, gr.skip())
     for outputs in show_comparison(asked):
         yield (*(gr.skip(),) * len(CONTROLS), *outputs)
 
 
-def open_lab(page: gr.Request) -> Iterator[tuple[Any, ...]]:
+def open_lab(query: str) -> Iterator[tuple[Any, ...]]:
     """As `open_page`, for a link into the weight lab; the tab is opened too."""
-    query = str(page.query_params)
-    if "room=lab" not in query:
-        yield (gr.skip(),) * (1 + len(LAB_CONTROLS) + OUTPUTS)
-        return
     yield (gr.Tabs(selected="lab"), *[gr.skip()] * (len(LAB_CONTROLS) + OUTPUTS))
     asked = LabRequest.from_query(query)
     yield (gr.skip(), asked.tensor, asked.method, json.dumps(asked.settings), asked.rotation, asked.model, None, gr.skip())
@@ -532,7 +523,8 @@ def build_compare(demo: gr.Blocks) -> None:
     outputs = [figure, panel]
     pressed = start.click(frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **HEAVY)
     mixed = figure.mix(mix_page, None, [budget], **LIGHT).then(frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **HEAVY)
-    opened = demo.load(frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS), None, [*controls, *outputs], **HEAVY)
+    answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
+    opened = frame.on_link(demo, "room=compare", answer, [*controls, *outputs], **HEAVY)
     cancel.click(cancelled, None, [figure], cancels=[pressed, mixed, opened], **LIGHT)
     gr.on([chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **LIGHT)
 
@@ -571,7 +563,7 @@ def build_lab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
     controls, outputs = [tensor, method, settings, rotation, model], [figure, panel]
     start.click(frame.for_page(lab_page, 0, OUTPUTS), controls, outputs, **HEAVY)
     wide = 1 + len(LAB_CONTROLS)
-    demo.load(frame.for_page(open_lab, wide, wide + OUTPUTS), None, [tabs, *controls, *outputs], **HEAVY)
+    frame.on_link(demo, "room=lab", frame.for_page(open_lab, wide, wide + OUTPUTS), [tabs, *controls, *outputs], **HEAVY)
     method.input(settings_page, [method], [settings, said], **LIGHT)
     model.input(tensors_page, [model, tensor], [tensor], **HEAVY)
 
