@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared import hub, limits
+from shared import experts, hub, limits
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ CATALOGUE: tuple[str, ...] = (
     "Qwen/Qwen3-0.6B",
     "EleutherAI/pythia-160m",
     "openai-community/gpt2",
+    *experts.NAMES,
 )
-"""Models that a page offers; any other causal language model of the Hub can be named."""
+"""Models that a page offers; any other causal language model of the Hub can be named. The experts come last."""
 
 
 @dataclass(frozen=True)
@@ -95,50 +96,87 @@ def embedded_folder(report: Callable[[str], None] = lambda _: None) -> Path:
     Raises:
         VisitorError: the wheel is missing or damaged, or the cache folder cannot be written.
     """
+    folder = cache_folder() / f"smollm2-135m-instruct-{EMBEDDED_WHEEL_VERSION}"
+    remark = "Converting the embedded model, once, about 15 seconds …"
+    return _made_once(folder, lambda partial: _convert(embedded_gguf(), partial), lambda: report(remark), "the embedded model")
+
+
+def expert_folder(name: str, report: Callable[[str], None] = lambda _: None) -> tuple[Path, str, str]:
+    """An expert as float32 safetensors: the copy of the base model that answers, plus the adapter; made on first use (540 MB).
+
+    float32 because the adapter's part of a weight is smaller than the rounding of bfloat16.
+
+    Args:
+        name: one of `experts.NAMES`.
+        report: called with a sentence before a long step.
+
+    Returns:
+        The folder, a revision that names adapter and base, and the source of the base.
+
+    Raises:
+        VisitorError: as `embedded_folder`.
+    """
+    base, revision, source = base_folder(report)
+    adapter = hashlib.sha256((experts.folder(name) / "adapter_model.safetensors").read_bytes()).hexdigest()[:12]
+    folder = cache_folder() / f"{name}-{adapter}-on-{revision.replace(' ', '-')[:40]}"
+    remark = f"Adding the adapter of the expert {name} to its base, once, about 10 seconds …"
+    made = _made_once(folder, lambda partial: _add_adapter(base, name, partial), lambda: report(remark), f"the expert {name}")
+    return made, f"adapter {adapter} on {revision}", f"expert of this suite on the {source}"
+
+
+def base_folder(report: Callable[[str], None] = lambda _: None) -> tuple[Path, str, str]:
+    """The copy of the embedded model that answers: its folder, revision and source. The Hub's where it can be had.
+
+    Raises:
+        VisitorError: as `embedded_folder` and `hub.download`.
+    """
+    if not hub.has_snapshot(EMBEDDED_MODEL) and not hub.reachable():
+        return embedded_folder(report), f"{EMBEDDED_WHEEL} {EMBEDDED_WHEEL_VERSION}", EMBEDDED_SOURCE
+    folder, revision = hub.download(EMBEDDED_MODEL, limits.MAX_PARAMETERS_CPU, report)
+    return folder, revision, HUB_SOURCE
+
+
+def _add_adapter(base: Path, name: str, partial: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with _quiet_progress():
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+        merged = PeftModel.from_pretrained(model, experts.folder(name)).merge_and_unload()  # type: ignore[operator]
+        with _disk_errors():
+            merged.save_pretrained(partial)
+            AutoTokenizer.from_pretrained(base, local_files_only=True).save_pretrained(partial)
+
+
+def _made_once(folder: Path, write: Callable[[Path], None], begin: Callable[[], None], what: str) -> Path:
+    """A folder that appears under its name only when it is complete, whoever else makes it at the same time."""
     from filelock import FileLock
 
-    folder = cache_folder() / f"smollm2-135m-instruct-{EMBEDDED_WHEEL_VERSION}"
     if _is_complete(folder):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f"{folder.name}.lock"):
             if not _is_complete(folder):
-                report("Converting the embedded model, once, about 15 seconds …")
-                _convert(embedded_gguf(), folder)
+                begin()
+                _publish(folder, write)
     except OSError as error:
-        what = "The disk is full" if error.errno == errno.ENOSPC else f"{folder.parent} cannot be written ({error.strerror})"
+        reason = "The disk is full" if error.errno == errno.ENOSPC else f"{folder.parent} cannot be written ({error.strerror})"
         raise VisitorError(
-            f"{what}: the embedded model could not be converted.",
+            f"{reason}: {what} could not be converted.",
             "Free 600 MB there, or set XDG_CACHE_HOME to a folder with room.",
         ) from error
     return folder
 
 
-def _convert(gguf: Path, folder: Path) -> None:
-    """Write `gguf` as float32 safetensors into `folder`, all or nothing."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaForCausalLM
-
-    _check_hash(gguf)
+def _publish(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a partial folder, then give it a manifest and its name."""
     for stale in folder.parent.glob(f"{folder.name}.partial-*"):
         shutil.rmtree(stale, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
     try:
-        with _quiet_progress():
-            source = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        # A model read from GGUF keeps a quantization_config and refuses .float(): rebuild it without.
-        settings = source.config.to_dict()
-        settings.pop("quantization_config", None)
-        settings["_name_or_path"] = EMBEDDED_MODEL
-        model = LlamaForCausalLM(type(source.config).from_dict(settings))
-        model.load_state_dict(source.state_dict())
-        model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
-        with _disk_errors():
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-        AutoConfig.from_pretrained(partial)
+        write(partial)
         manifest = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
         (partial / "manifest.json").write_text(json.dumps(manifest))
         for path in partial.iterdir():
@@ -149,6 +187,28 @@ def _convert(gguf: Path, folder: Path) -> None:
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _convert(gguf: Path, partial: Path) -> None:
+    """Write `gguf` as float32 safetensors into the folder `partial`."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaForCausalLM
+
+    _check_hash(gguf)
+    with _quiet_progress():
+        source = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    # A model read from GGUF keeps a quantization_config and refuses .float(): rebuild it without.
+    settings = source.config.to_dict()
+    settings.pop("quantization_config", None)
+    settings["_name_or_path"] = EMBEDDED_MODEL
+    model = LlamaForCausalLM(type(source.config).from_dict(settings))
+    model.load_state_dict(source.state_dict())
+    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
+    with _disk_errors():
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+    AutoConfig.from_pretrained(partial)
 
 
 def _check_hash(gguf: Path) -> None:
@@ -212,7 +272,7 @@ def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loade
     products depend on the batch.
 
     Args:
-        model_id: a Hub id `owner/name`, or a local folder where the app runs locally.
+        model_id: a Hub id `owner/name`, an expert of this suite, or a local folder where the app runs locally.
         report: called with a sentence before a long step.
 
     Raises:
@@ -237,7 +297,9 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
 
     from shared import gpu
 
-    if model_id == EMBEDDED_MODEL and not hub.has_snapshot(model_id) and not hub.reachable():
+    if model_id in experts.NAMES:
+        folder, revision, source = expert_folder(model_id, report)
+    elif model_id == EMBEDDED_MODEL and not hub.has_snapshot(model_id) and not hub.reachable():
         folder, revision, source = embedded_folder(report), f"{EMBEDDED_WHEEL} {EMBEDDED_WHEEL_VERSION}", EMBEDDED_SOURCE
     elif hub.is_local_path(model_id):
         folder, revision, source = hub.local_folder(model_id), "local folder", "local folder"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared import models
+from shared import experts, models
 from shared.errors import VisitorError
 from tests.conftest import ROOT
 from tests.shared.hub_server import HubServer, Repo
@@ -45,18 +45,13 @@ def fast_conversion(monkeypatch, tmp_path):
 
 
 def fake_conversion(gguf: Path, folder: Path) -> None:
-    folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"x" * 1000)
-    (folder / "manifest.json").write_text(json.dumps({"model.safetensors": 1000}))
 
 
 def test_truncated_file_is_converted_again(fast_conversion, monkeypatch):
     calls = []
 
     def convert(gguf: Path, folder: Path) -> None:
-        import shutil
-
-        shutil.rmtree(folder, ignore_errors=True)
         calls.append(folder)
         fake_conversion(gguf, folder)
 
@@ -126,12 +121,10 @@ CONVERT = """
 import sys
 from shared import models
 def convert(gguf, folder):
-    import json, time
+    import time
     open(sys.argv[1], "a").write("x")
     time.sleep(1)
-    folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"x" * 10)
-    (folder / "manifest.json").write_text(json.dumps({"model.safetensors": 10}))
 models._convert = convert
 print(models.embedded_folder())
 """
@@ -256,3 +249,21 @@ def test_local_folder_is_refused_on_a_space(monkeypatch, tmp_path):
     monkeypatch.setenv("SPACE_ID", "someone/decoding")
     with pytest.raises(VisitorError, match="is not a model id"):
         models.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", experts.NAMES)
+def test_an_expert_is_its_base_plus_its_adapter(name, embedded):
+    from safetensors.torch import load_file
+
+    loaded = models.load(name)
+    assert models.load(name) is loaded and "expert" in loaded.source and loaded.id == name
+    adapter = load_file(experts.folder(name) / "adapter_model.safetensors")
+    settings = json.loads((experts.folder(name) / "adapter_config.json").read_text())
+    mine, base = loaded.model.state_dict(), embedded.model.state_dict()
+    changed = {key for key in base if not torch.equal(mine[key], base[key])}
+    for key in (key for key in adapter if key.endswith("lora_A.weight")):
+        down, up = adapter[key].float(), adapter[key.replace("lora_A", "lora_B")].float()
+        weight = key.removeprefix("base_model.model.").replace(".lora_A.weight", ".weight")
+        torch.testing.assert_close(mine[weight], base[weight] + settings["lora_alpha"] / settings["r"] * up @ down, atol=1e-6, rtol=0)
+        changed.discard(weight)
+    assert changed == set()

@@ -56,7 +56,7 @@ function strengthOf(run, node, measure) {
   return entropy === null || entropy === undefined ? 0 : Math.min(1, Math.max(0, entropy) / MOST_ENTROPY);
 }
 
-function heat(strength) {
+function textHeat(strength) {
   return { "--strength": strength.toFixed(3) };
 }
 
@@ -141,7 +141,7 @@ function drawScale(measure) {
     ? [1, 0.5, 0.1, 0.01, 0.001].map((p) => ({ label: p === 0.001 ? `≤\u202f${percent(p)}` : percent(p), strength: -Math.log(p) / MOST_SURPRISE }))
     : [0, 1, 2, 4, 6].map((nats) => ({ label: `${nats === 6 ? "≥\u202f" : ""}${number(nats / Math.LN2, 1)} bits`, strength: nats / MOST_ENTROPY }));
   const title = measure === "confidence" ? "the model’s probability of the token" : "entropy of the next token";
-  return [h("span", { class: "said" }, `${title}: `), ...stops.map(({ label, strength }) => h("span", { class: "heat", style: heat(strength) }, label))];
+  return [h("span", { class: "said" }, `${title}: `), ...stops.map(({ label, strength }) => h("span", { class: "heat", style: textHeat(strength) }, label))];
 }
 
 function drawRunTexts(figure, view, run, index) {
@@ -166,7 +166,7 @@ function drawRunTexts(figure, view, run, index) {
         "bdi",
         {
           class: `heat${figure.selected.key === key ? " selected" : ""}${forced ? " forced" : ""}`,
-          style: heat(strength),
+          style: textHeat(strength),
           role: "button",
           tabindex: names[at] === active ? 0 : -1,
           "aria-pressed": String(figure.selected.key === key),

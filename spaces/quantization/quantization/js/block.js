@@ -2,7 +2,7 @@
 
 import { h, number, s } from "../../../../shared/js/dom.js";
 import { kldText } from "./lab.js";
-import { axisLabel, brief, choice, evenTicks, scaleOf, watchWidth } from "./views.js";
+import { axisLabel, brief, choice, evenTicks, scaleOf, watchWidth } from "../../../../shared/js/views.js";
 
 const SIDE = 22, DOTS = 62, LEVELS = 210, BLOCK_HEIGHT = 262;
 const PAUSE = 300; // milliseconds: the model is asked when a handle rests

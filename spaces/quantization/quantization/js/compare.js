@@ -5,7 +5,7 @@ import { openTable } from "./comparetable.js";
 import { openMicroscope } from "./microscope.js";
 import { openPareto } from "./pareto.js";
 import { openSensitivity } from "./sensitivity.js";
-import { brief, megabytes, openTabbed } from "./views.js";
+import { brief, megabytes, openTabbed } from "../../../../shared/js/views.js";
 
 /**
  * @typedef {Object} Row
@@ -22,6 +22,7 @@ import { brief, megabytes, openTabbed } from "./views.js";
 /** @returns the figure */
 export function openCompare() {
   return openTabbed(
+    "quantization",
     "Formats of a quantized model compared",
     "Choose formats and press Compare.",
     [

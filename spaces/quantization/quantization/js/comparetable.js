@@ -2,7 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { saveFile } from "../../../../shared/js/picture.js";
-import { brief, megabytes } from "./views.js";
+import { brief, megabytes } from "../../../../shared/js/views.js";
 
 const COLUMNS = [
   ["rank", "rank", (row) => row.rank, (row) => `${row.rank}${row.tied?.length ? " =" : ""}`, -1],

@@ -2,11 +2,12 @@
 
 import { h, s } from "../../../../shared/js/dom.js";
 import { openBlock } from "./block.js";
-import { axisLabel, brief, heat, heatLegend, openTabbed, scaleOf, watchWidth } from "./views.js";
+import { axisLabel, brief, heat, heatLegend, openTabbed, scaleOf, watchWidth } from "../../../../shared/js/views.js";
 
 /** @returns the figure */
 export function openLab() {
   return openTabbed(
+    "quantization",
     "A weight before and after quantization",
     "Choose a tensor and a method.",
     [

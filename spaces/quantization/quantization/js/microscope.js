@@ -1,7 +1,7 @@
 // The text token by token, coloured by how far a format's prediction moved; a token opens both distributions.
 
 import { h, percent, visible } from "../../../../shared/js/dom.js";
-import { brief, choice, heat, heatLegend } from "./views.js";
+import { brief, choice, heat, heatLegend } from "../../../../shared/js/views.js";
 
 /** Open the view. */
 export function openMicroscope(figure, panel) {

@@ -3,7 +3,7 @@
 import { h, s } from "../../../../shared/js/dom.js";
 import { showHint } from "../../../../shared/js/shell.js";
 import { doneRows } from "./compare.js";
-import { axisLabel, brief, choice, megabytes, scaleOf, watchWidth } from "./views.js";
+import { axisLabel, brief, choice, megabytes, scaleOf, watchWidth } from "../../../../shared/js/views.js";
 
 const SIZES = { file: ["file size, MB", (row) => row.file_bytes / 1e6], bits: ["bits per weight, whole file", (row) => row.bits] };
 const LOSSES = {

@@ -2,7 +2,7 @@
 
 import { h, s } from "../../../../shared/js/dom.js";
 import { showHint } from "../../../../shared/js/shell.js";
-import { axisLabel, brief, heat, heatLegend, megabytes, watchWidth } from "./views.js";
+import { axisLabel, brief, heat, heatLegend, megabytes, watchWidth } from "../../../../shared/js/views.js";
 
 const MAP_LEFT = 96, MAP_TOP = 10, MAP_CELL = 26;
 

@@ -1,18 +1,19 @@
-// What both figures share: a frame with tabs, and charts' scales.
+// A frame with tabs, and what charts share: scales, numbers, colours.
 
-import { h, s } from "../../../../shared/js/dom.js";
-import { drawState, drawTabs, exportButtons, openShell, panelOf, svgButton } from "../../../../shared/js/shell.js";
+import { h, s } from "./dom.js";
+import { drawState, drawTabs, exportButtons, openShell, panelOf, svgButton } from "./shell.js";
 
 /**
  * A figure with tabs.
+ * @param {string} kind the Space's name
  * @param {string} label for a screen reader
  * @param {string} empty words before the first run
  * @param {{name: string, label: string, picture?: boolean, hidden?: (data: Object) => boolean, open: Function}[]} views
  *   `open(figure, panel)` returns `update(data)`
  * @param {(data: Object) => {title: string, key: (string|Node)[], provenance: string, tags: string[], warnings?: string[]}} facts
  */
-export function openTabbed(label, empty, views, facts) {
-  const figure = { ...openShell("quantization", label), host: { fetch: null }, data: null, current: views[0].name, opened: new Map() };
+export function openTabbed(kind, label, empty, views, facts) {
+  const figure = { ...openShell(kind, label), host: { fetch: null }, data: null, current: views[0].name, opened: new Map() };
   figure.warnings = h("ul", { class: "warnings", "aria-label": "Warnings" });
   figure.parts.frame.querySelector("figcaption").append(figure.warnings);
   const update = () => {
@@ -48,7 +49,7 @@ export function openTabbed(label, empty, views, facts) {
       figure.parts.frame.classList.toggle("vacant", !figure.data);
       return;
     }
-    const drawable = data && (data.done || data.base || data.rows?.length || data.blocks);
+    const drawable = data && (data.done || data.base || data.rows?.length || data.blocks || data.drawable);
     drawState(figure, { empty: drawable || figure.data ? null : (data?.progress?.label ?? empty), progress: data && !data.done ? data.progress : null });
     if (!drawable) {
       if (data?.progress) figure.parts.live.textContent = data.progress.label;
