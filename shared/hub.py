@@ -64,11 +64,14 @@ def _answers(endpoint: str) -> bool:
     return True
 
 
-def has_snapshot(model_id: str) -> bool:
+def has_snapshot(model_id: str, revision: str | None = None) -> bool:
     """Whether the model's weights lie in the Hub's cache folder already."""
     from huggingface_hub import try_to_load_from_cache
 
-    return any(isinstance(try_to_load_from_cache(model_id, name), str) for name in ("model.safetensors", "model.safetensors.index.json"))
+    return any(
+        isinstance(try_to_load_from_cache(model_id, name, revision=revision), str)
+        for name in ("model.safetensors", "model.safetensors.index.json")
+    )
 
 
 def check_id(model_id: str) -> None:
@@ -78,13 +81,14 @@ def check_id(model_id: str) -> None:
         raise VisitorError(f"“{shown}” is not a model id.", "Write it as owner/name, for example HuggingFaceTB/SmolLM2-135M-Instruct.")
 
 
-def download(model_id: str, max_parameters: int, report: Callable[[str], None]) -> tuple[Path, str]:
+def download(model_id: str, max_parameters: int, report: Callable[[str], None], revision: str | None = None) -> tuple[Path, str]:
     """Check a model's metadata, then download its safetensors and tokenizer.
 
     Args:
         model_id: Hub id `owner/name`.
         max_parameters: the largest parameter count to accept.
         report: called with a sentence before a long step.
+        revision: a branch, tag or commit; the main branch by default.
 
     Returns:
         The folder and the commit sha.
@@ -96,33 +100,35 @@ def download(model_id: str, max_parameters: int, report: Callable[[str], None]) 
 
     check_id(model_id)
     if not reachable():
-        if not has_snapshot(model_id):
+        if not has_snapshot(model_id, revision):
             raise VisitorError(
                 f"{model_id} is not on this machine and the Hub cannot be reached.",
                 "Choose the embedded SmolLM2-135M-Instruct, or try again with a connection.",
             )
-        folder = Path(snapshot_download(model_id, allow_patterns=_PATTERNS, local_files_only=True))
+        folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS, local_files_only=True))
         return folder, folder.name
-    _, parameters, size = inspect(model_id, max_parameters)
+    _, parameters, size = inspect(model_id, max_parameters, revision)
     report(f"Downloading {model_id}, {parameters / 1e6:,.0f} million parameters, {size / 1e6:,.0f} MB …")
     try:
-        folder = Path(snapshot_download(model_id, allow_patterns=_PATTERNS))
+        folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS))
     except OSError as error:
         raise VisitorError(f"The download of {model_id} broke off ({error}).", "Try again, or choose another model.") from error
     return folder, folder.name
 
 
-def inspect(model_id: str, max_parameters: int) -> tuple[str, int, int]:
+def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> tuple[str, int, int]:
     """A model's commit sha, parameter count and download size in bytes, from its metadata alone.
 
     Raises:
         VisitorError: as `download`.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        info = HfApi().model_info(model_id, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+        info = HfApi().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+    except RevisionNotFoundError:
+        raise VisitorError(f"{model_id} has no revision {str(revision)[:40]}.", "Name a branch, a tag or a commit of it.") from None
     except GatedRepoError:
         raise _gated(model_id) from None
     except RepositoryNotFoundError:
@@ -146,6 +152,59 @@ def inspect(model_id: str, max_parameters: int) -> tuple[str, int, int]:
             "Choose a smaller model, or run the demo on a larger machine.",
         )
     return info.sha or "main", parameters, size
+
+
+def weight_headers(model_id: str, revision: str | None = None) -> dict[str, dict[str, tuple[str, list[int], int]]]:
+    """Every tensor's dtype, shape and bytes by weight file, read from the safetensors headers without the weights.
+
+    Raises:
+        VisitorError: no safetensors, or the Hub did not answer.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
+
+    try:
+        found = HfApi().get_safetensors_metadata(model_id, revision=revision)
+    except (NotASafetensorsRepoError, SafetensorsParsingError):
+        raise VisitorError(
+            f"{model_id} has no safetensors weights.", "Choose a model that has: pickled weights can run code and are not loaded."
+        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+    return {
+        file: {name: (info.dtype, list(info.shape), info.data_offsets[1] - info.data_offsets[0]) for name, info in parsed.tensors.items()}
+        for file, parsed in found.files_metadata.items()
+    }
+
+
+def licence(model_id: str, revision: str | None = None) -> str:
+    """The licence that a model's card states, "" where it states none or the Hub cannot be asked."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if not reachable():
+        return ""
+    try:
+        card = HfApi().model_info(model_id, revision=revision, timeout=limits.HUB_TIMEOUT).card_data
+    except (HfHubHTTPError, OSError):
+        return ""
+    stated = card.get("license") if card else None
+    return stated if isinstance(stated, str) else ""
+
+
+def small_files(model_id: str, revision: str | None, folder: Path) -> None:
+    """Download a model's configuration and tokenizer files, but no weights, into a folder.
+
+    Raises:
+        VisitorError: the Hub did not answer.
+    """
+    from huggingface_hub import snapshot_download
+
+    patterns = [pattern for pattern in _PATTERNS if pattern != "*.safetensors"]
+    try:
+        snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=patterns, ignore_patterns=["*.index.json"])
+    except OSError as error:
+        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
 
 
 def _gated(model_id: str) -> VisitorError:

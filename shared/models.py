@@ -292,9 +292,6 @@ def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loade
 
 
 def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     from shared import gpu
 
     if model_id in experts.NAMES:
@@ -307,6 +304,18 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
         limit = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
         folder, revision = hub.download(model_id, limit, report)
         source = HUB_SOURCE
+    return open_folder(folder, model_id, revision, source)
+
+
+def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Loaded:
+    """Load a model from a folder that this process trusts, in float32; it is not kept.
+
+    Raises:
+        VisitorError: it is no causal language model that transformers can load.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     _check_generates(folder, model_id)
     try:
         with _quiet_progress():

@@ -25,7 +25,7 @@ from gradio.data_classes import FileData
 from quantization import formats, request
 from quantization.plan import plan
 from quantization.request import LabRequest, Request, validate, validate_lab
-from shared import frame, hub, limits, models
+from shared import frame, hub, limits, models, texts
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 
@@ -383,7 +383,7 @@ def script_files(model: str, name: str, calibration: str, scripts: Any) -> tuple
     title, suffix, write = scripts[name]
     folder = frame.result_folder()
     path = folder / f"quantize-{name}{suffix}"
-    path.write_text(write(model, calibration or request.sample_text("calibration"), {}), encoding="utf-8")
+    path.write_text(write(model, calibration or texts.sample("calibration"), {}), encoding="utf-8")
     said = quiet(f"{title} needs CUDA to build: this is a script to run where there is a GPU. It was not run here.")
     return said, gr.Files([str(path)], visible=True), "", None
 

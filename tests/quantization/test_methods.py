@@ -124,9 +124,9 @@ def test_hqq_is_as_good_as_the_library(embedded):
 def real(embedded):
     """Three weights of the embedded model and what they see of a text."""
     names = [f"model.layers.{layer}.{part}.weight" for layer, part in ((2, "self_attn.q_proj"), (12, "mlp.down_proj"), (25, "mlp.up_proj"))]
-    from quantization.request import sample_text
+    from shared import texts
 
-    windows = calibration.text_windows(embedded.tokenizer, sample_text("calibration"), 256, 4)
+    windows = calibration.text_windows(embedded.tokenizer, texts.sample("calibration"), 256, 4)
     seen = calibration.collect(embedded.model, windows, names)
     return [(modules.weight_of(embedded.model, name).detach(), seen[name]) for name in names]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from quantization import formats
-from quantization.request import LabRequest, Request, sample_text, validate, validate_lab
-from shared import limits
+from quantization.request import LabRequest, Request, validate, validate_lab
+from shared import limits, texts
 from shared.errors import VisitorError
 
 
@@ -91,6 +91,6 @@ def test_a_missing_engine_is_said(monkeypatch):
 
 def test_the_two_samples_share_no_sentence():
     sentences = [
-        {sentence.strip() for sentence in sample_text(name).split(".") if len(sentence) > 20} for name in ("evaluation", "calibration")
+        {sentence.strip() for sentence in texts.sample(name).split(".") if len(sentence) > 20} for name in ("evaluation", "calibration")
     ]
     assert not sentences[0] & sentences[1]

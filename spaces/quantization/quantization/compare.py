@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from quantization import answers, formats, metrics, modules
 from quantization.record import QuantizedModel
-from quantization.request import Request, sample_text
-from shared import limits, models
+from quantization.request import Request
+from shared import limits, models, texts
 from shared.errors import VisitorError
 from shared.models import Loaded
 
@@ -230,8 +230,8 @@ def prepare(request: Request, loaded: Loaded) -> tuple[Loaded, Tensor, formats.C
         reason = rotation.supported(loaded.model)
         if reason:
             raise VisitorError(f"{loaded.id} cannot be rotated: {reason}", "Compare it as it is.")
-    windows = text_windows(loaded.tokenizer, request.text or sample_text("evaluation"), request.context, request.windows)
-    calibration = text_windows(loaded.tokenizer, request.calibration or sample_text("calibration"), request.context, request.windows)
+    windows = text_windows(loaded.tokenizer, request.text or texts.sample("evaluation"), request.context, request.windows)
+    calibration = text_windows(loaded.tokenizer, request.calibration or texts.sample("calibration"), request.context, request.windows)
     if request.prompt:
         answers.prompt_ids(loaded, request.prompt, limits.MAX_PROMPT_TOKENS)
     if request.sensitivity or request.budget is not None:

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from quantization import metrics, modules
-from quantization.request import LabRequest, sample_text
+from quantization.request import LabRequest
+from shared import texts
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_SOURCE, Loaded
 
@@ -29,7 +30,7 @@ def short_base(loaded: Loaded) -> metrics.Base:
     """The base model's pass over one window of the sample."""
     from quantization.calibration import text_windows
 
-    *_, base = metrics.base_pass(loaded.model, text_windows(loaded.tokenizer, sample_text("evaluation"), CONTEXT, 1))
+    *_, base = metrics.base_pass(loaded.model, text_windows(loaded.tokenizer, texts.sample("evaluation"), CONTEXT, 1))
     assert isinstance(base, metrics.Base)
     return base
 
@@ -39,7 +40,7 @@ def inputs_of(loaded: Loaded, name: str) -> Calibration:
     """What one layer sees of the calibration sample."""
     from quantization.calibration import collect, text_windows
 
-    windows = text_windows(loaded.tokenizer, sample_text("calibration"), CONTEXT, 2)
+    windows = text_windows(loaded.tokenizer, texts.sample("calibration"), CONTEXT, 2)
     return dict(collect(loaded.model, windows, [name]))[name]
 
 

@@ -6,8 +6,6 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -16,16 +14,9 @@ from shared import limits
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL
 
-TEXTS = Path(__file__).parent / "texts"
 LINK_CHARACTERS = 2_000
 """Longest text of the visitor that a link carries."""
 PROMPT = "Explain in two sentences why ice floats on water."
-
-
-@cache
-def sample_text(name: str) -> str:
-    """A text that comes with the Space: "evaluation", or "calibration", which shares no sentence with it."""
-    return (TEXTS / f"{name}.txt").read_text(encoding="utf-8")
 
 
 def sensitivity_types() -> tuple[str, ...]:
