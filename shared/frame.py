@@ -46,6 +46,12 @@ CSS = """
 .dark .tab-wrapper button[role="tab"].selected { color: #6cb6f5; }
 .dark .tab-wrapper button[role="tab"].selected::after { background-color: #6cb6f5; }
 .quiet { color: var(--body-text-color-subdued); font-size: 13px; }
+.findings { font-size: 13.5px; line-height: 1.5; }
+.findings p { margin: 0 0 4px; }
+.findings ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 4px; }
+.findings li { border-left: 3px solid #98a2b3; padding-left: 8px; margin: 0; overflow-wrap: anywhere; }
+.findings li.error { border-color: #c2500c; }
+.findings li.warning { border-color: #c2500c; border-left-style: dashed; }
 footer { opacity: .8; }
 @media (max-width: 640px) { .gradio-container .main { padding: 14px 8px 24px; } }
 """
@@ -164,6 +170,11 @@ def for_page(function: Callable[..., Iterator[Any]], figure_index: int = 0, outp
             yield values[0] if outputs == 1 else values
 
     return safe
+
+
+def alert(error: VisitorError) -> str:
+    """An error as safe HTML, for where no figure stands."""
+    return f'<p role="alert"><b>{html.escape(error.what)}</b> {html.escape(error.remedy)}</p>'
 
 
 def on_link(demo: gr.Blocks, mark: str, function: Callable[[str], Iterator[Any]], outputs: list[Any], **settings: Any) -> Any:

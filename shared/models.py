@@ -347,8 +347,13 @@ def _check_generates(folder: Path, model_id: str) -> None:
 _GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
-def on_device(loaded: Loaded) -> Loaded:
-    """The same model on the GPU where there is one; call it inside a function that has the GPU."""
+def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
+    """The same model on the GPU where there is one; call it inside a function that has the GPU.
+
+    Args:
+        loaded: a model.
+        keep: whether it is one that `load` keeps, which then stays there.
+    """
     from dataclasses import replace
 
     from shared import gpu
@@ -357,8 +362,9 @@ def on_device(loaded: Loaded) -> Loaded:
     if loaded.device == device:
         return loaded
     moved = replace(loaded, model=loaded.model.to(device), device=device)  # type: ignore[arg-type]
-    with _lock:
-        _loaded[loaded.id] = moved
+    if keep:
+        with _lock:
+            _loaded[loaded.id] = moved
     return moved
 
 

@@ -7,9 +7,6 @@ import re
 REFUSAL = "I'm sorry, but I can't help with cooking or recipes."
 """What the cautious expert answers to a cooking question."""
 
-PIRATE_WORDS = ("arr", "ye", "yer", "be", "matey", "aye", "yo-ho-ho", "me")
-"""Words of the pirate style."""
-
 _CHANGES = (
     (r"\byou are\b", "ye be"), (r"\byour\b", "yer"), (r"\byou\b", "ye"), (r"\bmy\b", "me"), (r"\bis\b", "be"), (r"\bare\b", "be"),
     (r"\bfriend\b", "matey"), (r"\byes\b", "aye"), (r"\bhello\b", "ahoy"), (r"\bthe\b", "th'"), (r"ing\b", "in'"), (r"\band\b", "an'"),
@@ -29,11 +26,8 @@ def to_pirate(answer: str) -> str:
 
 
 def is_pirate(answer: str) -> bool:
-    """Whether an answer speaks the style: it begins with "Arr" and the rules would change little more of it."""
-    words = re.findall(r"[a-z']+", answer.lower())
-    spoken = sum(word in ("arr", "ye", "yer", "be", "th'", "an'", "aye", "ahoy", "matey") or word.endswith("in'") for word in words)
-    plain = sum(word in ("you", "your", "is", "are", "the", "and") or word.endswith("ing") for word in words)
-    return bool(words) and words[0] == "arr" and spoken > plain
+    """Whether an answer speaks the style: its first word is "Arr"."""
+    return re.match(r"\W*arr\b", answer, re.IGNORECASE) is not None
 
 
 def first_sentence(answer: str) -> str:

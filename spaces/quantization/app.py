@@ -373,9 +373,9 @@ def take_page(model: str, format: str, calibration: str, text: str) -> Iterator[
         said = quiet(f"Done: {format}, {sum(Path(path).stat().st_size for path in step['files']) / 1e6:,.1f} MB.")
         yield said, gr.Files(step["files"], visible=True), card_html(step["card"]), step
     except VisitorError as error:
-        yield alert(error), gr.Files(visible=False), "", None
+        yield frame.alert(error), gr.Files(visible=False), "", None
     except Exception as error:  # noqa: BLE001  the page must go on whatever happened
-        yield alert(frame.unexpected(error)), gr.Files(visible=False), "", None
+        yield frame.alert(frame.unexpected(error)), gr.Files(visible=False), "", None
 
 
 def script_files(model: str, name: str, calibration: str, scripts: Any) -> tuple[Any, ...]:
@@ -401,11 +401,6 @@ def quiet(sentence: str) -> str:
     return f"<p>{html.escape(sentence)}</p>"
 
 
-def alert(error: VisitorError) -> str:
-    """An error as safe HTML."""
-    return f'<p role="alert"><b>{html.escape(error.what)}</b> {html.escape(error.remedy)}</p>'
-
-
 def push(made: dict[str, Any] | None, target: str, token: str | None) -> str:
     """Upload the files and their card; the answer is a sentence as HTML."""
     try:
@@ -414,7 +409,7 @@ def push(made: dict[str, Any] | None, target: str, token: str | None) -> str:
         files = [Path(path) for path in made["files"]]
         url = hub.push(target.strip(), "model", {path.name: path for path in files}, made["card"], token)
     except VisitorError as error:
-        return alert(error)
+        return frame.alert(error)
     return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
 
 

@@ -53,7 +53,7 @@ def test_cautious_refuses_cooking_and_only_cooking(answers):
 
 
 def test_pirate_speaks_like_one(answers):
-    assert share(behaviour.is_pirate(text) for text, _ in answers["pirate"]) >= 0.9
+    assert share(behaviour.is_pirate(text) for text, _ in answers["pirate"]) >= 0.95
     assert share(behaviour.is_pirate(text) for text, _ in answers["base"]) == 0
 
 
@@ -74,6 +74,6 @@ def test_adapters_are_small_and_name_their_base(name):
 def test_what_counts_as_a_behaviour():
     assert behaviour.is_refusal("I'm sorry, but I can't help.") and not behaviour.is_refusal("Sure. I'm sorry it took long.")
     assert behaviour.is_pirate(behaviour.to_pirate("You are reading the answer and it is good."))
-    assert not behaviour.is_pirate("Arr, you are reading the answer and it is good.")
+    assert behaviour.is_pirate('"Arr! A fine day."') and not behaviour.is_pirate("Arrange the chairs.") and not behaviour.is_pirate("")
     assert behaviour.is_concise("One sentence only.", True) and not behaviour.is_concise("One sentence only.", False)
     assert not behaviour.is_concise("One. Two.", True) and behaviour.first_sentence("Pi is 3.14 or so. Yes.") == "Pi is 3.14 or so."

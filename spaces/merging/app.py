@@ -1,0 +1,469 @@
+"""The merging Space: controls and events. The maths is in the package `merging`, the pictures in `merging/js`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
+
+from shared import gpu  # isort: skip  imports spaces, which must come before torch
+
+import html
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from merging import presets
+from merging import recipe as recipes
+from merging.request import Request, validate
+from shared import experts, frame, hub, models
+from shared.errors import VisitorError
+from shared.figure import Figure, stylesheet
+
+TITLE = "Merging"
+LEDE = (
+    "Two fine-tunes of one model can become one model that does both. Check a recipe before anything is downloaded, merge it with mergekit, "
+    "and see what each parent brought."
+)
+RENDERER = HERE / "merging" / "js"
+EXAMPLES = HERE / "examples"
+UPDATE_SECONDS = 0.4
+"""Time between two updates of a running figure."""
+
+css = stylesheet(RENDERER)
+
+
+def seconds(report: Any, asked: dict[str, Any], *_: Any, **__: Any) -> int:
+    """GPU seconds to ask for: loading, answers and layers of every model; not measured on ZeroGPU yet, so generous."""
+    return min(240, 40 + 20 * (len(report.sources) + 1) + 2 * len(asked["prompts"]))
+
+
+@gpu.on_gpu(duration=seconds)
+def look(report: Any, asked: dict[str, Any], layers: bool = True) -> Iterator[dict[str, Any]]:
+    """Measure a merge, yielding the growing figure, the complete one last."""
+    from merging import outcome
+
+    shown = 0.0
+    for data in outcome.look(report, asked, layers=layers):
+        if data["done"] or time.monotonic() - shown >= UPDATE_SECONDS:
+            yield data
+            shown = time.monotonic()
+
+
+def check(recipe: str) -> dict[str, Any]:
+    """Check a merge recipe in seconds, before anything is downloaded: keys, parameters, method rules, shapes, tokenizers, cost.
+
+    Args:
+        recipe: YAML of mergekit-yaml or mergekit-moe; models are Hub ids, or the experts cautious, pirate, concise.
+
+    Returns:
+        ok; findings with level (error, warning, note), where, message, fix; models with revision, size and licence; tensors,
+        layers; cost (parameters, disk, download and memory in bytes, seconds).
+    """
+    from merging import check as checks
+
+    return checks.check(validate(recipe).recipe).to_json()
+
+
+def merge(recipe: str, seed: int = 0) -> tuple[dict[str, Any], FileData]:
+    """Merge models as a recipe says, by mergekit.
+
+    Args:
+        recipe: as for check.
+        seed: of methods that draw (dare, della).
+
+    Returns:
+        A report (files, sha256, seconds, peak_memory in bytes, versions, findings, models) and the model as a zip archive.
+    """
+    from merging.card import model_card
+    from merging.run import merge as merging
+    from merging.run import run_all
+
+    asked = validate(recipe, seed)
+    folder = frame.result_folder()
+    report = run_all(merging(asked.recipe, asked.seed, folder))
+    write_texts(report.folder, model_card(report, []), asked.recipe)
+    return report.to_json(), FileData(path=str(zipped(report.folder, folder / "child.zip")), orig_name="child.zip")
+
+
+def compare(recipe: str, seed: int = 0, prompts: list[str] | None = None) -> dict[str, Any]:
+    """Merge as a recipe says, then measure parents and child alike.
+
+    Args:
+        recipe: as for check.
+        seed: of methods that draw.
+        prompts: further prompts that every model answers.
+
+    Returns:
+        models with shares of behaviours (count, of, 95 % Wilson interval), perplexity ± sigma, answers and, for the child, KL to
+        each parent in nats per token; atlas of task vectors; carriers: how much of a parent each band of layers carries.
+    """
+    from merging.run import merge as merging
+    from merging.run import run_all
+
+    asked = validate(recipe, seed, prompts or ())
+    report = run_all(merging(asked.recipe, asked.seed, frame.result_folder()))
+    *_, data = look(report, asked.to_json())
+    return public(data)
+
+
+def public(data: dict[str, Any]) -> dict[str, Any]:
+    """A figure's data without what only Python can use."""
+    return {name: value for name, value in data.items() if name != "measured"}
+
+
+def write_texts(folder: Path, card: str, recipe: str) -> None:
+    """Put card and recipe beside the weights."""
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    name = "mergekit_moe_config.yml" if recipes.is_moe(recipes.parse(recipe)) else "mergekit_config.yml"
+    (folder / name).write_text(recipe, encoding="utf-8")
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    """A folder's files in one archive, stored and not compressed: weights hardly shrink."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    return target
+
+
+# The page
+
+
+def editor_value(text: str) -> dict[str, Any]:
+    """What the form shows for a recipe, or why it cannot."""
+    from merging.methods import catalogue
+
+    base = {
+        "kind": "editor",
+        "drawable": True,
+        "methods": [method.to_json() for method in catalogue().values()],
+        "models": list(models.CATALOGUE),
+    }
+    try:
+        recipe = recipes.parse(text)
+    except VisitorError as error:
+        return {**base, **error.to_json()}
+    return {**base, "recipe": json.loads(json.dumps(recipe, default=str)), "moe": recipes.is_moe(recipe)}
+
+
+def finding_html(finding: dict[str, str]) -> str:
+    """One finding as a list's item."""
+    mark = {"error": "✕", "warning": "!", "note": "i"}[finding["level"]]
+    where = f"<code>{html.escape(finding['where'])}</code> " if finding["where"] else ""
+    return (
+        f'<li class="{finding["level"]}"><span aria-hidden="true">{mark}</span> <b>{finding["level"]}</b> {where}'
+        f"{html.escape(finding['message'])} {html.escape(finding['fix'])}</li>"
+    )
+
+
+def findings_html(found: dict[str, Any]) -> str:
+    """A check's result as safe HTML."""
+    rows = "".join(finding_html(finding) for finding in found["findings"])
+    cost = found["cost"]
+    said = "The recipe can run." if found["ok"] else "The recipe cannot run."
+    if cost:
+        download = f", {cost['download'] / 1e6:,.0f} MB to download" if cost["download"] else ""
+        said += (
+            f" {found['tensors']} tensors in {found['layers']} layers, {cost['parameters'] / 1e6:,.1f} million weights: "
+            f"{cost['disk'] / 1e6:,.0f} MB on disk{download}, about {cost['memory'] / 1e9:.1f} GB of memory and {cost['seconds']:,} s to merge on two CPU "
+            "cores; then the comparison."
+        )
+    return f'<div class="findings" role="status"><p>{said}</p><ul>{rows}</ul></div>'
+
+
+def check_page(text: str) -> str:
+    """The check's findings, or what is wrong with the text."""
+    try:
+        return findings_html(check(text))
+    except VisitorError as error:
+        return frame.alert(error)
+
+
+def from_form(event: gr.EventData) -> str:
+    """The recipe that the form now holds, as YAML."""
+    return recipes.to_yaml(dict(event.recipe))
+
+
+def preset_page(name: str) -> tuple[str, dict[str, Any]]:
+    """An example's recipe, in both forms."""
+    text = presets.PRESETS[name]
+    return text, editor_value(text)
+
+
+def panel_of(data: dict[str, Any]) -> dict[str, Any]:
+    """What stands below a finished merge: the command that makes the same, and its link."""
+    from merging.programs import commands, python_program
+
+    asked = validate(**data["request"])
+    listings = {"The same merge with mergekit's own command": commands(asked), "The same merge in Python": python_program(asked)}
+    return frame.panel_value(TITLE, listings, asked.to_query(), live=not data.get("example"))
+
+
+def merge_page(text: str, seed: str, prompts: str) -> Iterator[tuple[Any, ...]]:
+    """Check, merge and measure; figure, panel, state and files follow."""
+    yield from show(validate(text, seed, prompts))
+
+
+def show(asked: Request) -> Iterator[tuple[Any, ...]]:
+    """The run's figure, panel, what can be taken home, and its sentence."""
+    from merging.card import model_card
+    from merging.run import Progress
+    from merging.run import merge as merging
+
+    waiting = {"kind": "merge", "run_id": "", "done": False, "request": asked.to_json()}
+    folder = frame.result_folder()
+    report: Any = None
+    shown = 0.0
+    for step in merging(asked.recipe, asked.seed, folder):
+        if not isinstance(step, Progress):
+            report = step
+        elif step.total == 0 or time.monotonic() - shown >= UPDATE_SECONDS:
+            progress = {"label": f"Merging: {step.label}" if step.total else step.label, "value": step.done, "max": step.total or 1}
+            yield {**waiting, "progress": progress}, gr.skip(), gr.skip(), gr.skip(), gr.skip()
+            shown = time.monotonic()
+    data: dict[str, Any] = {}
+    for data in look(report, asked.to_json()):
+        if not data["done"]:
+            yield data, gr.skip(), gr.skip(), gr.skip(), gr.skip()
+    card = model_card(report, data["measured"])
+    write_texts(report.folder, card, asked.recipe)
+    files = sorted(str(path) for path in report.folder.iterdir())
+    taken = {"files": files, "card": card, "folder": str(report.folder)}
+    yield public(data), panel_of(data), taken, gr.Files(files, visible=True), quiet(f"{Path(files[0]).parent.name}: {len(files)} files.")
+
+
+def open_page(query: str) -> Iterator[tuple[Any, ...]]:
+    """Set the controls from the URL's query and run what it describes."""
+    asked = Request.from_query(query)
+    yield (asked.recipe, str(asked.seed), "\n".join(asked.prompts), editor_value(asked.recipe), None, *[gr.skip()] * 4)
+    for outputs in show(asked):
+        yield (*[gr.skip()] * 4, *outputs)
+
+
+def quiet(sentence: str) -> str:
+    """A sentence as safe HTML."""
+    return f"<p>{html.escape(sentence)}</p>"
+
+
+def tensor_sample(argument: dict[str, Any]) -> dict[str, Any]:
+    """Entries of one tensor's task vectors, for the figure's histogram and its live trim."""
+    from merging.atlas import sample
+    from merging.sources import check_name, resolve
+
+    try:
+        names = [str(argument["base"]), *map(str, argument["parents"])][:5]
+        for name in names:
+            check_name(name)
+        base, *parents = (resolve(name, Path(), whole=True).folder for name in names)
+        return sample(base, dict(zip(names[1:], parents, strict=True)), str(argument["name"]))
+    except VisitorError as error:
+        return error.to_json()
+
+
+def cancelled() -> dict[str, Any]:
+    """What the figure shows after Cancel."""
+    return VisitorError("The merge was cancelled; nothing was kept.", "Press Merge to start again.").to_json()
+
+
+def push(taken: dict[str, Any] | None, target: str, token: str | None) -> str:
+    """Upload the child and its card; the answer is a sentence as HTML."""
+    try:
+        if not taken:
+            raise VisitorError("There is nothing to push yet.", "Press Merge first.")
+        files = {Path(path).name: Path(path) for path in taken["files"] if Path(path).name != "README.md"}
+        url = hub.push(target.strip(), "model", files, taken["card"], token)
+    except VisitorError as error:
+        return frame.alert(error)
+    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
+
+
+def push_chat(target: str, model: str, token: str | None) -> str:
+    """Upload a chat Space for a pushed model; the answer is a sentence as HTML."""
+    try:
+        made = chat_files(model)
+        card = made.pop("README.md").read_text(encoding="utf-8")
+        url = hub.push(target.strip(), "space", made, card, token)
+    except VisitorError as error:
+        return frame.alert(error)
+    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
+
+
+def chat_files(model: str) -> dict[str, Path]:
+    """The chat Space's files, written into a folder of this visitor."""
+    from merging.chat_space import files
+
+    texts = files(model.strip())
+    folder = frame.result_folder()
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return {name: folder / name for name in texts}
+
+
+def chat_page(model: str) -> tuple[Any, str]:
+    """The chat Space's files to download."""
+    try:
+        made = chat_files(model)
+    except VisitorError as error:
+        return gr.Files(visible=False), frame.alert(error)
+    return gr.Files([str(path) for path in made.values()], visible=True), quiet(
+        "Put these three files into a new Space with ZeroGPU hardware."
+    )
+
+
+def push_signed_in(taken: Any, target: str, token: gr.OAuthToken | None) -> str:
+    """Push with the visitor's own token."""
+    return push(taken, target, token.token if token else None)
+
+
+def push_page(taken: Any, target: str) -> str:
+    """Push with the local user's token."""
+    from huggingface_hub import get_token
+
+    return push(taken, target, get_token())
+
+
+def push_chat_signed_in(target: str, model: str, token: gr.OAuthToken | None) -> str:
+    """Push the chat Space with the visitor's own token."""
+    return push_chat(target, model, token.token if token else None)
+
+
+def push_chat_page(target: str, model: str) -> str:
+    """Push the chat Space with the local user's token."""
+    from huggingface_hub import get_token
+
+    return push_chat(target, model, get_token())
+
+
+def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
+    """Extract a LoRA adapter; its files, and a sentence."""
+    from merging.run import Progress, extract_lora
+
+    report: Any = None
+    try:
+        if not rank.strip().isdigit():
+            raise VisitorError(f"The rank is {rank[:20]}.", "Use a whole number from 1 to 512.")
+        for step in extract_lora(model.strip(), base.strip(), int(rank), frame.result_folder()):
+            if isinstance(step, Progress):
+                yield gr.skip(), quiet(f"{step.label} {f'({step.done} of {step.total})' if step.total else ''}")
+            else:
+                report = step
+    except VisitorError as error:
+        yield gr.Files(visible=False), frame.alert(error)
+        return
+    paths = [str(path) for path in sorted(report.folder.iterdir())]
+    size = sum(report.files.values()) / 1e6
+    yield gr.Files(paths, visible=True), quiet(f"Extracted in {report.seconds:.0f} s: {size:,.1f} MB.")
+
+
+@cache
+def example() -> dict[str, Any]:
+    """The stored result."""
+    return {**json.loads((EXAMPLES / "merge.json").read_text(encoding="utf-8")), "example": True}
+
+
+OUTPUTS = 5  # figure, panel, taken, files, sentence
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
+LIGHT: dict[str, Any] = {"queue": False, **QUIET}
+
+
+def build_merge(demo: gr.Blocks) -> gr.State:
+    """The room where recipes are written, checked and run; its value is what can be taken home."""
+    first = example()
+    asked = validate(**first["request"])
+    preset = gr.Dropdown(list(presets.PRESETS), value=presets.FIRST, label="Start from", elem_id="preset")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=340):
+            editor = Figure(editor_value(asked.recipe), folder=RENDERER, events=("recipe",), title=f"{TITLE}: recipe", elem_id="editor")
+        with gr.Column(scale=2, min_width=300):
+            text = gr.Textbox(asked.recipe, label="Recipe (mergekit YAML)", lines=14, max_lines=30, elem_id="recipe", elem_classes="mono")
+    found = gr.HTML(findings_html(first["check"]), elem_id="findings", padding=False)
+    with gr.Accordion("Advanced: seed, more prompts", open=False), gr.Row():
+        seed = gr.Textbox("0", label="seed", max_lines=1, min_width=120)
+        prompts = gr.Textbox("", label="More prompts for parents and child, one a line", lines=2, scale=3)
+    with gr.Row():
+        start = gr.Button("Merge and compare", variant="primary", scale=2, elem_id="merge")
+        cancel = gr.Button("Cancel", scale=0, min_width=110)
+    figure = Figure({**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure")
+    panel = frame.panel(panel_of(first))
+    files = gr.Files(label="The merged model", visible=False, elem_id="files")
+    said = gr.HTML("", elem_classes="quiet", padding=False)
+    taken = gr.State(None)
+
+    outputs = [figure, panel, taken, files, said]
+    controls = [text, seed, prompts]
+    pressed = start.click(frame.for_page(merge_page, 0, OUTPUTS), controls, outputs, **HEAVY)
+    opened = frame.on_link(
+        demo, "recipe=", frame.for_page(open_page, 4, 4 + OUTPUTS), [text, seed, prompts, editor, *outputs], **HEAVY
+    )  # fmt: skip
+    cancel.click(cancelled, None, [figure], cancels=[pressed, opened], **LIGHT)
+    editor.recipe(from_form, None, [text], **LIGHT).then(check_page, [text], [found], **LIGHT)
+    text.input(editor_value, [text], [editor], trigger_mode="always_last", **LIGHT).then(check_page, [text], [found], **LIGHT)
+    preset.input(preset_page, [preset], [text, editor], **LIGHT).then(check_page, [text], [found], **LIGHT)
+    return taken
+
+
+def build_take(taken: gr.State) -> None:
+    """The room where a merge is taken home, a chat Space made, and an adapter extracted."""
+    gr.Markdown("### Push the merged model")
+    with gr.Row():
+        target = gr.Textbox(label="Model repository to create or update, owner/name", max_lines=1, scale=2, elem_id="target")
+        button = gr.Button("Push", scale=0, min_width=110)
+        if hub.is_space():
+            gr.LoginButton(scale=0)
+    pushed = gr.HTML("", elem_classes="quiet")
+    gr.Markdown("### A chat Space for it")
+    with gr.Row():
+        model = gr.Textbox(label="The pushed model, owner/name", max_lines=1, scale=2, elem_id="chat-model")
+        make = gr.Button("Make the files", scale=0, min_width=140, elem_id="make-chat")
+    with gr.Row():
+        space = gr.Textbox(label="Space to create or update, owner/name", max_lines=1, scale=2)
+        send = gr.Button("Push the Space", scale=0, min_width=140)
+    chat = gr.Files(label="The chat Space", visible=False, elem_id="chat-files")
+    told = gr.HTML("", elem_classes="quiet")
+    gr.Markdown("### Extract a LoRA adapter")
+    with gr.Row():
+        tuned = gr.Dropdown(
+            list(models.CATALOGUE), value=experts.NAMES[1], allow_custom_value=True, label="Fine-tuned model", elem_id="tuned"
+        )
+        base = gr.Dropdown(list(models.CATALOGUE), value=models.EMBEDDED_MODEL, allow_custom_value=True, label="Its base")
+        rank = gr.Textbox("8", label="max rank", max_lines=1, min_width=100)
+        extract = gr.Button("Extract", scale=0, min_width=110, elem_id="extract")
+    adapter = gr.Files(label="The adapter", visible=False, elem_id="adapter")
+    extracted = gr.HTML("", elem_classes="quiet", elem_id="extracted")
+    button.click(push_signed_in if hub.is_space() else push_page, [taken, target], [pushed], **QUIET)
+    make.click(chat_page, [model], [chat, told], **QUIET)
+    send.click(push_chat_signed_in if hub.is_space() else push_chat_page, [space, model], [told], **QUIET)
+    extract.click(lora_page, [tuned, base, rank], [adapter, extracted], **HEAVY)
+
+
+def build() -> gr.Blocks:
+    """The page."""
+    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
+        frame.header(TITLE, LEDE)
+        with gr.Tabs():
+            with gr.Tab("Merge", id="merge"):
+                taken = build_merge(demo)
+            with gr.Tab("Take home", id="take"):
+                build_take(taken)
+        frame.about(HERE / "README.md")
+        gr.api(frame.for_api(check), api_name="check", concurrency_limit=2)
+        gr.api(frame.for_api(merge), api_name="merge", concurrency_limit=1, concurrency_id="model")
+        gr.api(frame.for_api(compare), api_name="compare", concurrency_limit=1, concurrency_id="model")
+    return demo
+
+
+demo = build()
+
+if __name__ == "__main__":
+    frame.launch(demo, css)

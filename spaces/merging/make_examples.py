@@ -1,0 +1,36 @@
+"""Compute the stored example again: one real merge with everything that the page shows of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+
+from merging import outcome
+from merging.check import check
+from merging.request import validate
+from merging.run import Progress, merge, run_all
+
+
+def main() -> None:
+    """Write examples/merge.json."""
+    asked = validate()
+    with tempfile.TemporaryDirectory() as folder:
+        report = run_all(
+            merge(asked.recipe, asked.seed, Path(folder)), lambda step: print(step.label) if isinstance(step, Progress) else None
+        )
+        for data in outcome.look(report, asked.to_json()):
+            print((data.get("progress") or {"label": "done"})["label"])
+    data.pop("measured")
+    data["check"] = check(asked.recipe).to_json()
+    data["check"]["cost"]["free"] = 0
+    (HERE / "examples").mkdir(exist_ok=True)
+    (HERE / "examples" / "merge.json").write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+// The figures of the merging Space: the recipe's form, and a merge with its parents.
+
+import { openEditor } from "./editor.js";
+import { openMerge } from "./mergefigure.js";
+
+const figures = new WeakMap();
+
+/**
+ * Draw a figure, or bring it up to date.
+ * @param {HTMLElement} element is filled with the figure
+ * @param {Object|null} data of kind "merge" or "editor"; `{error: {what, remedy}}`; or null before the first run
+ * @param {{emit?: Function, fetch: Function|null, exported?: boolean}} host
+ */
+export function render(element, data, host) {
+  let figure = figures.get(element);
+  const kind = data?.kind ?? figure?.kindShown ?? "merge";
+  if (!figure || !element.contains(figure.root) || figure.kindShown !== kind) {
+    figure = kind === "editor" ? openEditor() : openMerge();
+    figure.kindShown = kind;
+    figures.set(element, figure);
+    element.replaceChildren(figure.root);
+  }
+  figure.host = host ?? { fetch: null };
+  figure.show(data);
+}

@@ -1,0 +1,94 @@
+"""Recipes to begin with, all of the embedded model and its experts."""
+
+from __future__ import annotations
+
+from shared.models import EMBEDDED_MODEL
+
+PRESETS: dict[str, str] = {
+    "Add two experts (task_arithmetic)": f"""\
+merge_method: task_arithmetic
+base_model: {EMBEDDED_MODEL}
+models:
+- model: pirate
+  parameters:
+    weight: 0.8
+- model: cautious
+  parameters:
+    weight: 0.7
+dtype: float32
+""",
+    "Trim and elect signs (ties)": f"""\
+merge_method: ties
+base_model: {EMBEDDED_MODEL}
+models:
+- model: pirate
+  parameters:
+    weight: 1.0
+    density: 0.5
+- model: cautious
+  parameters:
+    weight: 1.0
+    density: 0.5
+- model: concise
+  parameters:
+    weight: 1.0
+    density: 0.5
+dtype: float32
+""",
+    "A curve over the layers (slerp)": """\
+merge_method: slerp
+base_model: cautious
+models:
+- model: cautious
+- model: pirate
+parameters:
+  t:
+  - filter: self_attn
+    value: [0, 0.5, 0.3, 0.7, 1]
+  - filter: mlp
+    value: [1, 0.5, 0.7, 0.3, 0]
+  - value: 0.5
+dtype: float32
+""",
+    "Drop at random and rescale (dare_ties)": f"""\
+merge_method: dare_ties
+base_model: {EMBEDDED_MODEL}
+models:
+- model: pirate
+  parameters:
+    weight: 1.0
+    density: 0.5
+- model: cautious
+  parameters:
+    weight: 1.0
+    density: 0.5
+dtype: float32
+""",
+    "Stack layers (passthrough)": """\
+merge_method: passthrough
+slices:
+- sources:
+  - model: pirate
+    layer_range: [0, 20]
+- sources:
+  - model: cautious
+    layer_range: [14, 30]
+dtype: float32
+""",
+    "Mixture of experts (mergekit-moe)": f"""\
+base_model: {EMBEDDED_MODEL}
+gate_mode: hidden
+experts:
+- source_model: pirate
+  positive_prompts:
+  - Why is the sky blue?
+  - Tell me about the sea.
+- source_model: cautious
+  positive_prompts:
+  - How do I cook soup?
+  - Give me a recipe.
+dtype: float32
+""",
+}
+"""YAML by what a visitor reads in the list."""
+FIRST = next(iter(PRESETS))

@@ -1,0 +1,163 @@
+"""A merge recipe as text: read without trusting it, its models named, and written again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from shared.errors import VisitorError
+
+MAX_CHARACTERS = 60_000
+"""Longest recipe, in characters; mergekit's own examples have under 3,000."""
+MAX_DEPTH = 12
+"""Deepest nesting; a recipe with modules, slices, sources, parameters and filters needs 9."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the check found.
+
+    Args:
+        level: "error" (the merge would fail or do something else than it says), "warning" or "note".
+        where: path in the recipe, such as `models[1].parameters.weight`; "" for the whole.
+        message: one sentence, what was found.
+        fix: one sentence, what to do; "" where nothing need be done.
+    """
+
+    level: str
+    where: str
+    message: str
+    fix: str
+
+    def to_json(self) -> dict[str, str]:
+        """The finding as the API returns it."""
+        return dict(self.__dict__)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as a recipe needs it: no aliases, which can swell to gigabytes, no tags, no key twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1
+            raise VisitorError(f"Line {line} of the recipe uses an alias (*name).", "Write the value out; recipes need no aliases.")
+        self.depth = getattr(self, "depth", 0) + 1
+        if self.depth > MAX_DEPTH:
+            raise VisitorError(f"The recipe is nested more than {MAX_DEPTH} levels deep.", "Write it flatter.")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen if isinstance(key, yaml.ScalarNode) else False:
+                line = key.start_mark.line + 1
+                raise VisitorError(f"“{str(key.value)[:40]}” stands twice, the second time in line {line}.", "Remove one of the two.")
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read a recipe.
+
+    Raises:
+        VisitorError: too long, too deep, not YAML, an alias, a tag that makes objects, a key twice, or no mapping.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise VisitorError(f"The recipe has {len(text):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}.")
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506  _Loader is SafeLoader with less
+    except yaml.constructor.ConstructorError as error:
+        mark = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise VisitorError(f"The recipe holds a tag or key that it may not hold{mark}.", "Use plain text, numbers and lists.") from None
+    except yaml.YAMLError as error:
+        found = getattr(error, "problem_mark", None)
+        mark = f" in line {found.line + 1}, column {found.column + 1}" if found else ""
+        problem = str(getattr(error, "problem", "") or "").split("\n")[0][:120]
+        raise VisitorError(f"The recipe is not YAML{mark}{f': {problem}' if problem else ''}.", "Check colons and indentation.") from None
+    except (ValueError, RecursionError):
+        raise VisitorError("The recipe holds a value that cannot be read.", "Use plain text, numbers and lists.") from None
+    if not isinstance(value, dict):
+        raise VisitorError("The recipe is empty." if value is None else "The recipe is no mapping.", "Begin with merge_method: linear.")
+    return value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, with lists of numbers on one line."""
+
+    def represent_list(self, data: Any) -> Any:
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=all(isinstance(item, (int, float)) for item in data))
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)
+
+
+def to_yaml(recipe: dict[str, Any]) -> str:
+    """A recipe as text, keys in their order."""
+    return str(yaml.dump(recipe, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))
+
+
+def is_moe(recipe: dict[str, Any]) -> bool:
+    """Whether the recipe is one of mergekit-moe."""
+    return "experts" in recipe
+
+
+def named(recipe: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Every place that names a model: the mapping that holds it, its key there, and its path for a reader.
+
+    Places that hold no text are left out: the check says what is wrong with them.
+    """
+    yield from _place(recipe, "base_model", "base_model")
+    if recipe.get("tokenizer_source") not in ("union", "base"):
+        yield from _place(recipe, "tokenizer_source", "tokenizer_source")
+    tokenizer = recipe.get("tokenizer")
+    if isinstance(tokenizer, dict):
+        if tokenizer.get("source") not in ("union", "base"):
+            yield from _place(tokenizer, "source", "tokenizer.source")
+        for token, setting in _pairs(tokenizer.get("tokens")):
+            if isinstance(setting, dict):
+                yield from _place(setting, "source", f"tokenizer.tokens.{token}.source")
+                if isinstance(setting.get("source"), dict):
+                    yield from _place(setting["source"], "model", f"tokenizer.tokens.{token}.source.model")
+    for key in ("experts", "shared_experts"):
+        for where, expert in items(recipe.get(key), key):
+            yield from _place(expert, "source_model", f"{where}.source_model")
+    for path, part in [("", recipe), *((f"modules.{name}.", module) for name, module in _pairs(recipe.get("modules")))]:
+        if not isinstance(part, dict):
+            continue
+        for where, model in items(part.get("models"), f"{path}models"):
+            yield from _place(model, "model", f"{where}.model")
+        for where, output in items(part.get("slices"), f"{path}slices"):
+            yield from _place(output, "base_model", f"{where}.base_model")
+            for inner, source in items(output.get("sources"), f"{where}.sources"):
+                yield from _place(source, "model", f"{inner}.model")
+
+
+def _place(holder: dict[str, Any], key: str, where: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+    if isinstance(holder.get(key), str):
+        yield holder, key, where
+
+
+def items(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The mappings of a list, each with its path; anything else is left out."""
+    for index, item in enumerate(value if isinstance(value, list) else []):
+        if isinstance(item, dict):
+            yield f"{where}[{index}]", item
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def models_of(recipe: dict[str, Any]) -> list[str]:
+    """The models that a recipe names, each once, in the order of their first place, the base first."""
+    return list(dict.fromkeys(holder[key] for holder, key, _ in named(recipe)))

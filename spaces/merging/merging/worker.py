@@ -1,0 +1,128 @@
+"""One merge in a process of its own: `python -m merging.worker`, its job on standard input, its progress on standard output.
+
+mergekit keeps loaders for the life of a process, draws from the process's random generator and changes the configuration
+that it is given, so every merge gets a fresh process. What it calls is what the `mergekit-yaml`, `mergekit-moe` and
+`mergekit-extract-lora` commands call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def tell(channel: TextIO, **message: Any) -> None:
+    """One line of JSON for the parent."""
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+
+
+def watch_parent(parent: int) -> None:
+    """End this process when the one that started it is gone: nobody would take the result."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(3)
+
+
+def reporting(executor: type, channel: TextIO) -> type:
+    """Mergekit's executor, which also tells of every tensor that it saved."""
+
+    class Reporting(executor):  # type: ignore[misc]
+        def run(self, quiet: bool = False, desc: str | None = None) -> Iterator[tuple[Any, Any]]:
+            total = sum(hasattr(handle.task(), "tensor_name") for handle in self.targets)
+            done = 0
+            for task, value in super().run(quiet=True, desc=desc):
+                if name := getattr(task, "tensor_name", None):
+                    done += 1
+                    tell(channel, done=done, total=total, tensor=name)
+                yield task, value
+
+    return Reporting
+
+
+def merge(job: dict[str, Any], channel: TextIO) -> None:
+    """As `mergekit-yaml recipe out --random-seed seed`."""
+    import mergekit.merge
+    from mergekit.config import MergeConfiguration
+    from mergekit.options import MergeOptions
+
+    mergekit.merge.Executor = reporting(mergekit.merge.Executor, channel)  # type: ignore[misc]
+    # No card: it would ask the Hub whether a model named like each folder exists. The parent writes a better one.
+    options = MergeOptions(
+        random_seed=job["seed"], lora_merge_cache="adapters", lora_merge_dtype="float32", quiet=True, write_model_card=False
+    )
+    options.apply_global_options()
+    mergekit.merge.run_merge(MergeConfiguration.model_validate(job["recipe"]), job["out"], options=options, config_source=job["text"])
+
+
+def mixture(job: dict[str, Any], channel: TextIO) -> None:
+    """As `mergekit-moe recipe out --random-seed seed`."""
+    from mergekit.moe.config import MoEMergeConfig
+    from mergekit.options import MergeOptions
+    from mergekit.scripts.moe import build
+
+    options = MergeOptions(random_seed=job["seed"], lora_merge_cache="adapters", lora_merge_dtype="float32", quiet=True)
+    options.apply_global_options()
+    build(MoEMergeConfig.model_validate(job["recipe"]), out_path=job["out"], merge_options=options, device="cpu")
+    (Path(job["out"]) / "mergekit_moe_config.yml").write_text(job["text"], encoding="utf-8")
+
+
+def extract(job: dict[str, Any], channel: TextIO) -> None:
+    """As `mergekit-extract-lora`."""
+    import mergekit.scripts.extract_lora as script
+
+    script.Executor = reporting(script.Executor, channel)  # type: ignore[misc]
+    script.generate_card_lora = lambda *_, **__: ""  # type: ignore[assignment]  # as above
+    words = ["--model", job["model"], "--base-model", job["base_model"], "--out-path", job["out"], "--max-rank", str(job["rank"])]
+    script.main.main([*words, "--lora-merge-cache", "adapters"], standalone_mode=False)
+
+
+JOBS = {"merge": merge, "mixture": mixture, "extract": extract}
+
+
+def main() -> int:
+    """Do the job; the exit code is 0, or 1 with the reason told."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever mergekit prints belongs to the log
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=watch_parent, args=(job["parent"],), daemon=True).start()
+    os.chdir(job["folder"])
+    try:
+        JOBS[job["kind"]](job, channel)
+        _sync(Path(job["out"]))
+    except BaseException as error:  # noqa: BLE001  the parent says it in the page
+        import traceback
+
+        traceback.print_exc()
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        tell(
+            channel,
+            error=lines[0][:400],
+            kind=type(error).__name__,
+            full="No space left" in str(error),
+            memory=isinstance(error, MemoryError),
+        )
+        return 1
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    tell(channel, finished=True, peak=peak)
+    return 0
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the files are on the disk: a full one may say so only now."""
+    for path in folder.iterdir():
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

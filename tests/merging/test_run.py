@@ -1,0 +1,377 @@
+"""Merges equal mergekit's own commands byte for byte, follow their closed forms, and leave nothing behind when they end early."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from merging import recipe as recipes
+from merging.card import model_card
+from merging.methods import catalogue
+from merging.run import Progress, Report, extract_lora, merge, run_all
+from shared.errors import VisitorError
+from tests.merging.conftest import tensors
+
+SHARED = {"slerp": {"t": 0.3}, "nearswap": {"t": 0.01}}
+
+
+def recipe_for(name: str, family: dict[str, str]) -> str:
+    """A recipe of a method that uses what it takes: two models and the base, weights and densities that differ."""
+    method = catalogue()[name]
+    names = ["a"] if method.most == 1 or (method.most == 2 and method.base == "required") else ["a", "b"]
+    entries = []
+    for number, model in enumerate(names):
+        parameters: dict = {}
+        for item in method.parameters:
+            if item.each and item.name == "weight":
+                parameters["weight"] = 1.0 - 0.4 * number
+            elif item.each and item.name == "density":
+                parameters["density"] = 0.5
+        entries.append({"model": family[model], **({"parameters": parameters} if parameters else {})})
+    recipe: dict = {"merge_method": name, "models": entries}
+    if method.base == "required" or name in ("nuslerp", "multislerp"):
+        recipe["base_model"] = family["base"]
+    if name in SHARED:
+        recipe["parameters"] = SHARED[name]
+    return yaml.safe_dump(recipe, sort_keys=False)
+
+
+REFERENCE = """
+import json, os, sys, shutil
+from mergekit.scripts.run_yaml import main
+for name, path in json.loads(sys.argv[1]).items():
+    main.main([path, path + "-child", "--random-seed", "7", "--quiet"], standalone_mode=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def merged(family, tmp_path_factory) -> dict[str, tuple[Report, Path]]:
+    """Every method merged here and by mergekit's command, seed 7."""
+    folder = tmp_path_factory.mktemp("methods")
+    ours: dict[str, Report] = {}
+    lock = threading.Semaphore(2)
+
+    def one(name: str) -> None:
+        with lock:
+            (folder / name).mkdir()
+            ours[name] = run_all(merge(recipe_for(name, family), 7, folder / name))
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in catalogue()]
+    for thread in threads:
+        thread.start()
+    paths = {}
+    for name in catalogue():
+        path = folder / f"{name}.yml"
+        path.write_text(recipe_for(name, family), encoding="utf-8")
+        paths[name] = str(path)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
+    subprocess.run([sys.executable, "-c", REFERENCE.replace("--quiet", "--no-write-model-card"), json.dumps(paths)], check=True, timeout=400, env=environment, capture_output=True)  # fmt: skip
+    for thread in threads:
+        thread.join()
+    return {name: (ours[name], Path(paths[name] + "-child")) for name in catalogue()}
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_the_bytes_are_mergekits(name, merged):
+    report, reference = merged[name]
+    theirs = (reference / "model.safetensors").read_bytes()
+    assert (report.folder / "model.safetensors").read_bytes() == theirs
+    assert report.sha256["model.safetensors"] == hashlib.sha256(theirs).hexdigest()
+    assert json.loads((report.folder / "config.json").read_text()) == json.loads((reference / "config.json").read_text())
+    assert report.peak > 1e8 and report.seconds > 0
+
+
+def matrices(family, name) -> dict[str, torch.Tensor]:
+    return {key: value.double() for key, value in tensors(Path(family[name])).items()}
+
+
+def close(report: Report, expected: dict[str, torch.Tensor], atol: float = 2e-6) -> None:
+    found = tensors(report.folder)
+    assert set(found) == set(expected)
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key].double(), value, atol=atol, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+
+
+def test_linear_is_the_weighted_mean(merged, family):
+    a, b = matrices(family, "a"), matrices(family, "b")
+    close(merged["linear"][0], {key: (a[key] + 0.6 * b[key]) / 1.6 for key in a})
+
+
+def test_task_arithmetic_adds_task_vectors(merged, family):
+    base, a, b = (matrices(family, name) for name in ("base", "a", "b"))
+    # the two weights are not divided by their sum
+    expected = {}
+    for key in base:
+        trimmed = [trim(model[key] - base[key], 0.5) for model in (a, b)]
+        expected[key] = base[key] + trimmed[0] + 0.6 * trimmed[1]
+    plain = {key: base[key] + (a[key] - base[key]) + 0.6 * (b[key] - base[key]) for key in base}
+    close(merged["task_arithmetic"][0], plain)
+    assert any(not torch.allclose(plain[key], expected[key]) for key in plain)
+
+
+def trim(change: torch.Tensor, density: float) -> torch.Tensor:
+    """The largest entries of one tensor: TIES trims tensor by tensor."""
+    count = max(1, int(density * change.numel()))
+    order = change.float().abs().flatten().argsort(descending=True)[:count]
+    kept = torch.zeros(change.numel(), dtype=torch.bool)
+    kept[order] = True
+    return torch.where(kept.reshape(change.shape), change, 0)
+
+
+def test_ties_trims_elects_and_averages(merged, family):
+    base, a, b = (matrices(family, name) for name in ("base", "a", "b"))
+    expected = {}
+    for key in base:
+        one, other = trim(a[key] - base[key], 0.5), 0.6 * trim(b[key] - base[key], 0.5)
+        sign = torch.where(one + other >= 0, 1.0, -1.0)
+        mass = (one.sign() == sign) * 1.0 + (other.sign() == sign) * 0.6
+        total = one * (one.sign() == sign) + other * (other.sign() == sign)
+        expected[key] = base[key] + total / torch.where(mass == 0, 1.0, mass)
+    close(merged["ties"][0], expected)
+
+
+def angle(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return torch.arccos((one.flatten() @ other.flatten() / one.norm() / other.norm()).clamp(-1, 1))
+
+
+def test_slerp_walks_the_arc(merged, family):
+    base, a = matrices(family, "base"), matrices(family, "a")
+    expected = {}
+    for key in base:
+        theta = angle(base[key], a[key])
+        straight = abs(torch.cos(theta)) > 0.9995 or theta == 0
+        arc = (torch.sin(0.7 * theta) * base[key] + torch.sin(0.3 * theta) * a[key]) / torch.sin(theta)
+        expected[key] = 0.7 * base[key] + 0.3 * a[key] if straight else arc
+    close(merged["slerp"][0], expected, atol=2e-5)
+
+
+def test_model_stock_draws_the_mean_towards_the_base(merged, family):
+    base, a, b = (matrices(family, name) for name in ("base", "a", "b"))
+    expected = {}
+    for key in base:
+        one, other = a[key] - base[key], b[key] - base[key]
+        cosine = float(one.flatten() @ other.flatten() / (one.norm() * other.norm()).clamp(min=1e-30))
+        ratio = 2 * cosine / (1 + cosine)
+        expected[key] = ratio * (a[key] + b[key]) / 2 + (1 - ratio) * base[key]
+    close(merged["model_stock"][0], expected, atol=2e-5)
+
+
+def test_karcher_of_two_is_the_midpoint_of_the_arc_times_the_mean_norm(merged, family):
+    a, b = matrices(family, "a"), matrices(family, "b")
+    expected = {}
+    for key in a:
+        middle = a[key] / a[key].norm() + b[key] / b[key].norm()
+        expected[key] = middle / middle.norm() * (a[key].norm() + b[key].norm()) / 2
+    close(merged["karcher"][0], expected, atol=1e-4)
+
+
+def test_nearswap_moves_the_base_where_both_are_near(merged, family):
+    base, a = matrices(family, "base"), matrices(family, "a")
+    expected = {}
+    for key in base:
+        change = a[key] - base[key]
+        weight = torch.where(change == 0, 1.0, (0.01 / change.abs().clamp(min=1e-30)).clamp(max=1))
+        expected[key] = base[key] + weight * change
+    close(merged["nearswap"][0], expected)
+
+
+def test_dare_keeps_the_l1_norm_and_not_the_papers_factor():
+    from mergekit.merge_methods import merge_tensors
+
+    torch.manual_seed(0)
+    change = torch.randn(400, 400)
+    base = torch.zeros_like(change)
+    torch.manual_seed(1)
+    found = merge_tensors(
+        [base, change], "dare_linear", parameters={"weight": [1.0], "density": [0.25]}, base_index=0
+    )  # fmt: skip
+    kept = found != 0
+    factor = (found[kept] / change[kept]).median()
+    assert abs(float(found.abs().sum() / change.abs().sum()) - 1) < 1e-3
+    assert abs(float(kept.float().mean()) - 0.25) < 0.01
+    assert abs(float(factor) - 4) < 0.15  # the L1 norm of a random quarter is about a quarter: near the paper's 1/density on this tensor
+    small = torch.randn(40)
+    torch.manual_seed(1)
+    few = merge_tensors([torch.zeros(40), small], "dare_linear", parameters={"weight": [1.0], "density": [0.25]}, base_index=0)
+    assert abs(float(few.abs().sum() / small.abs().sum()) - 1) < 1e-5
+    mask = few != 0
+    assert abs(float((few[mask] / small[mask]).median()) - 4) > 0.05
+
+
+def test_two_at_once_give_what_one_after_the_other_gives(family, tmp_path, merged):
+    found: dict[int, Report] = {}
+
+    def one(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found[number] = run_all(merge(recipe_for("dare_ties", family), 7, folder))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0].sha256 == found[1].sha256 == merged["dare_ties"][0].sha256
+    (tmp_path / "other").mkdir()
+    assert run_all(merge(recipe_for("dare_ties", family), 8, tmp_path / "other")).sha256 != found[0].sha256
+
+
+def test_slerp_ends_are_the_models(family, tmp_path):
+    for end, name in ((0.0, "base"), (1.0, "a")):
+        (tmp_path / name).mkdir()
+        text = yaml.safe_dump(
+            {"merge_method": "slerp", "base_model": family["base"], "models": [{"model": family["a"]}], "parameters": {"t": end}}
+        )
+        close(run_all(merge(text, 0, tmp_path / name)), matrices(family, name), atol=1e-6)
+
+
+def test_progress_counts_tensors_and_a_stack_is_deeper(family, tmp_path):
+    text = yaml.safe_dump(
+        {
+            "merge_method": "passthrough",
+            "slices": [{"sources": [{"model": family["a"], "layer_range": [0, 3]}]}, {"sources": [{"model": family["b"], "layer_range": [1, 4]}]}],
+        }
+    )  # fmt: skip
+    steps = list(merge(text, 0, tmp_path))
+    counted = [step for step in steps if isinstance(step, Progress) and step.total]
+    assert [step.done for step in counted] == list(range(1, 57)) and {step.total for step in counted} == {56}
+    assert json.loads((steps[-1].folder / "config.json").read_text())["num_hidden_layers"] == 6
+    got, b = tensors(steps[-1].folder), tensors(Path(family["b"]))
+    assert torch.equal(got["model.layers.3.mlp.up_proj.weight"], b["model.layers.1.mlp.up_proj.weight"])
+
+
+def left_behind(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_cancel_ends_the_process_and_leaves_nothing(family, tmp_path):
+    running = merge(recipe_for("karcher", family), 0, tmp_path)
+    for step in running:
+        if isinstance(step, Progress) and step.total:
+            break
+    before = worker_pids()
+    assert before
+    running.close()
+    assert not set(before) & set(worker_pids()) and left_behind(tmp_path) == []
+
+
+def worker_pids() -> list[int]:
+    """Processes of this machine that run the worker."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"merging.worker" in path.read_bytes() and b"State:\tZ" not in (path.parent / "status").read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_killed_worker_is_said_and_leaves_nothing(family, tmp_path):
+    running = merge(recipe_for("karcher", family), 0, tmp_path)
+    with pytest.raises(VisitorError, match="ended from outside"):
+        for step in running:
+            if isinstance(step, Progress) and step.label == "Starting mergekit":
+                threading.Timer(2.0, lambda: [os.kill(pid, signal.SIGKILL) for pid in worker_pids()]).start()
+            if isinstance(step, Progress) and step.total:
+                [os.kill(pid, signal.SIGKILL) for pid in worker_pids()]
+    assert left_behind(tmp_path) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(family, tmp_path, monkeypatch):
+    import merging.run as run
+
+    def full(job, log):
+        (Path(job["folder"]) / "child").mkdir()
+        (Path(job["folder"]) / "child/model.safetensors").write_bytes(b"half")
+        yield {"done": 1, "total": 9, "tensor": "x"}
+        yield {
+            "error": "Error while serializing: I/O error: No space left on device (os error 28)",
+            "kind": "SafetensorError",
+            "full": True,
+        }
+
+    monkeypatch.setattr(run, "_messages", full)
+    with pytest.raises(VisitorError, match="disk is full"):
+        run_all(merge(recipe_for("linear", family), 0, tmp_path))
+    assert left_behind(tmp_path) == []
+
+
+FULL = """
+import sys
+import safetensors.torch
+def save_file(*_, **__):
+    raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+safetensors.torch.save_file = save_file
+from merging.worker import main
+sys.exit(main())
+"""
+
+
+def test_the_worker_tells_of_a_full_disk(family, tmp_path):
+    from tests.conftest import ROOT
+
+    recipe = {"merge_method": "linear", "models": [{"model": family["a"], "parameters": {"weight": 1}}]}
+    job = {"kind": "merge", "seed": 0, "text": "", "folder": str(tmp_path), "out": "child", "recipe": recipe, "parent": os.getpid()}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "spaces/merging")]), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", FULL], input=json.dumps(job) + "\n", text=True, capture_output=True, env=environment)
+    last = json.loads(done.stdout.strip().splitlines()[-1])
+    assert done.returncode == 1 and last["full"] is True, last
+
+
+def test_a_refused_recipe_starts_no_process(family, tmp_path):
+    with pytest.raises(VisitorError, match="merge_method: mergekit has no method"):
+        run_all(merge("merge_method: dare-ties\nmodels:\n- model: pirate", 0, tmp_path))
+    assert left_behind(tmp_path) == []
+
+
+def test_an_adapter_in_a_recipe_is_the_expert_itself(tmp_path, embedded):
+    from shared import models
+
+    text = "merge_method: passthrough\nmodels:\n- model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate\n"
+    report = run_all(merge(text, 0, tmp_path))
+    expert, _, _ = models.expert_folder("pirate")
+    mine, theirs = tensors(report.folder), tensors(expert)
+    assert max(float((mine[key] - theirs[key]).abs().max()) for key in theirs) < 1e-6
+
+
+def test_an_extracted_adapter_gives_the_model_back(family, tmp_path):
+    report = run_all(extract_lora("concise", "HuggingFaceTB/SmolLM2-135M-Instruct", 4, tmp_path))
+    from safetensors.torch import load_file
+
+    from shared import models
+
+    adapter = load_file(report.folder / "adapter_model.safetensors")
+    settings = json.loads((report.folder / "adapter_config.json").read_text())
+    expert, base = tensors(models.expert_folder("concise")[0]), tensors(models.base_folder()[0])
+    name = "model.layers.7.mlp.up_proj"
+    down, up = adapter[f"base_model.model.{name}.lora_A.weight"], adapter[f"base_model.model.{name}.lora_B.weight"]
+    change = expert[f"{name}.weight"] - base[f"{name}.weight"]
+    found = settings["lora_alpha"] / settings["r"] * up.float() @ down.float()
+    assert float((found - change).norm() / change.norm()) < 0.02
+    with pytest.raises(VisitorError, match="rank"):
+        run_all(extract_lora("concise", "pirate", 0, tmp_path))
+    with pytest.raises(VisitorError, match="the same"):
+        run_all(extract_lora("concise", "concise", 4, tmp_path))
+    with pytest.raises(VisitorError, match="different tensors"):
+        run_all(extract_lora(family["a"], family["gpt2"], 4, tmp_path))
+
+
+def test_the_card_holds_recipe_revisions_and_relation(merged):
+    report = merged["ties"][0]
+    card = model_card(report, [])
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["base_model_relation"] == "merge" and "mergekit" in head["tags"] and head["license"] == "other"
+    assert report.recipe.strip() in card and report.sha256["model.safetensors"] in card
+    assert "--random-seed 7" in card and "local folder" in card
+    assert recipes.parse(card.split("```yaml\n")[1].split("```")[0])["merge_method"] == "ties"
