@@ -12,10 +12,22 @@ VIEWS = (
     ("decoding", "Beams", "dark"),
     ("quantization", "Size against quality", "light"),
     ("quantization", "Weight lab", "light"),
+    ("merging", "Before and after", "light"),
+    ("merging", "Which layers carry it", "light"),
     ("dedup", "Threshold", "light"),
     ("dedup", "Clusters", "light"),
 )
-FILES = ("decoding-tree", "decoding-area", "decoding-beams", "quantization-size", "quantization-block", "dedup-threshold", "dedup-clusters")
+FILES = (
+    "decoding-tree",
+    "decoding-area",
+    "decoding-beams",
+    "quantization-size",
+    "quantization-block",
+    "merging-behaviours",
+    "merging-layers",
+    "dedup-threshold",
+    "dedup-clusters",
+)
 
 
 def main() -> None:

@@ -63,6 +63,11 @@ MAIN_JOB = {
         {"formats": ["own:absmax-int8"], "context": 64, "windows": 1},
         lambda answer: 0 < answer["rows"][0]["kld"]["mean"] < 1,
     ),
+    "merging": (
+        "/check",
+        {"recipe": "merge_method: passthrough\nmodels:\n- model: pirate\n"},
+        lambda answer: answer["ok"] and answer["tensors"] == 272,
+    ),
     "dedup": ("/deduplicate", {"dataset": "kitchen.jsonl", "threshold": 0.7}, lambda answer: answer[0]["kept"] == 60),
 }
 
