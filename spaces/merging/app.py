@@ -194,12 +194,6 @@ def from_form(event: gr.EventData) -> str:
     return recipes.to_yaml(dict(event.recipe))
 
 
-def preset_page(name: str) -> tuple[str, dict[str, Any]]:
-    """An example's recipe, in both forms."""
-    text = presets.PRESETS[name]
-    return text, editor_value(text)
-
-
 def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     """What stands below a finished merge: the command that makes the same, and its link."""
     from merging.programs import commands, python_program
@@ -407,9 +401,10 @@ def build_merge(demo: gr.Blocks) -> gr.State:
         demo, "recipe=", frame.for_page(open_page, 4, 4 + OUTPUTS), [text, seed, prompts, editor, *outputs], **HEAVY
     )  # fmt: skip
     cancel.click(cancelled, None, [figure], cancels=[pressed, opened], **LIGHT)
-    editor.recipe(from_form, None, [text], **LIGHT).then(check_page, [text], [found], **LIGHT)
-    text.input(editor_value, [text], [editor], trigger_mode="always_last", **LIGHT).then(check_page, [text], [found], **LIGHT)
-    preset.input(preset_page, [preset], [text, editor], **LIGHT).then(check_page, [text], [found], **LIGHT)
+    # Whatever changes the text, the form and the check follow it.
+    editor.recipe(from_form, None, [text], **LIGHT)
+    preset.input(presets.PRESETS.get, [preset], [text], **LIGHT)
+    text.change(editor_value, [text], [editor], trigger_mode="always_last", **LIGHT).then(check_page, [text], [found], **LIGHT)
     return taken
 
 

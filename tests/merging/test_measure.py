@@ -181,7 +181,7 @@ def test_a_merge_with_everything_shown(tmp_path):
     last = steps[-1]
     assert [model["role"] for model in last["models"]] == ["base", "parent", "parent", "child"]
     child = last["models"][-1]
-    assert child["shares"]["refuses_cooking"]["count"] >= 8 and child["shares"]["pirate"]["count"] >= 8, child["shares"]
+    assert child["shares"]["refuses_cooking"]["count"] >= 4 and child["shares"]["pirate"]["count"] >= 4, child["shares"]
     by_name = {model["name"]: model for model in last["models"]}
     assert by_name["pirate"]["shares"]["pirate"]["count"] >= 18 and by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 19
     assert by_name[BASE]["shares"]["pirate"]["count"] == by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0

@@ -1,0 +1,112 @@
+"""The merging page in a real browser: form and YAML follow each other, the check follows both, a curve is drawn by hand."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from shared.figure import COMMON, bundle, stylesheet
+
+ROOT = Path(__file__).parents[2] / "spaces" / "merging"
+FOLDER = ROOT / "merging" / "js"
+EXAMPLE = json.loads((ROOT / "examples" / "merge.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def page(browser, suite_url):
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{suite_url}/merging/")
+    expect(page.locator("#figure .merging-figure")).to_be_visible(timeout=60_000)
+    expect(page.locator("#editor .form")).to_be_visible(timeout=60_000)
+    yield page
+    assert problems == []
+    context.close()
+
+
+def recipe_text(page):
+    return page.locator("#recipe textarea")
+
+
+def test_the_first_paint_is_a_stored_result(page):
+    expect(page.locator("#figure")).to_contain_text("stored example")
+    expect(page.locator("#figure table.numbers")).to_contain_text("refuses cooking questions")
+    expect(page.locator("#findings")).to_contain_text("The recipe can run")
+
+
+def test_the_yaml_follows_the_form_and_the_check_follows_both(page):
+    page.locator("#editor").get_by_label("Method", exact=True).select_option("ties")
+    expect(recipe_text(page)).to_have_value(lambda_free("merge_method: ties"), timeout=30_000)
+    page.locator("#editor").get_by_label("density").first.fill("0.25")
+    page.locator("#editor").get_by_label("density").first.blur()
+    expect(recipe_text(page)).to_have_value(lambda_free("density: 0.25"), timeout=30_000)
+    expect(page.locator("#findings")).to_contain_text("The recipe can run", timeout=60_000)
+
+
+def lambda_free(part: str):
+    """A pattern for a text that has `part` somewhere."""
+    import re
+
+    return re.compile(f"[\\s\\S]*{re.escape(part)}[\\s\\S]*")
+
+
+def test_the_form_follows_the_yaml_and_a_slip_is_named(page):
+    recipe_text(page).fill("merge_method: slerp\nbase_model: pirate\nmodels:\n- model: cautious\nparameters:\n  t: 0.25\n")
+    expect(page.locator("#editor").get_by_label("t", exact=True)).to_have_value("0.25", timeout=30_000)
+    recipe_text(page).fill("merge_method: dare-ties\nmodels:\n- model: cautious\n")
+    expect(page.locator("#findings")).to_contain_text("Write dare_ties.", timeout=60_000)
+
+
+def test_a_curve_is_drawn_by_keys_and_reaches_the_recipe(page):
+    page.locator("#editor").get_by_role("button", name="curve").first.click()
+    point = page.locator("#editor").get_by_role("slider", name="weight, attention, point 1 of 5")
+    point.focus()
+    page.keyboard.press("PageDown")
+    expect(recipe_text(page)).to_have_value(lambda_free("filter: self_attn"), timeout=30_000)
+    expect(page.locator("#findings")).to_contain_text("The recipe can run", timeout=60_000)
+
+
+def test_every_view_opens_and_fits_a_phone(browser, suite_url):
+    context = browser.new_context(viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    page.goto(f"{suite_url}/merging/")
+    expect(page.locator("#figure .merging-figure")).to_be_visible(timeout=60_000)
+    for name in ("Answers", "Which layers carry it", "Atlas of task vectors", "Before and after"):
+        page.locator("#figure").get_by_role("tab", name=name, exact=True).click()
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+    context.close()
+
+
+def test_a_cell_of_the_atlas_opens_the_trim(page):
+    page.locator("#figure").get_by_role("tab", name="Atlas of task vectors", exact=True).click()
+    page.locator("#figure svg.atlas .cell").first.click()
+    lens = page.locator("#figure .lens")
+    expect(lens).to_contain_text("4,096 of", timeout=60_000)
+    lens.get_by_label("Density").fill("0.1")
+    expect(lens).to_contain_text("density 0.10")
+
+
+def test_ties_in_the_browser_is_mergekits(browser):
+    import torch
+    from mergekit.merge_methods import merge_tensors
+
+    chance = random.Random(0)
+    page = browser.new_page()
+    page.set_content(
+        f"<style>{stylesheet(COMMON)}</style><script>(() => {{ {bundle(FOLDER)} window.tiesOf = tiesOf; }})();</script>"
+    )  # fmt: skip
+    for density in (0.02, 0.3, 0.5, 0.9, 1.0):
+        vectors = [[chance.gauss(0, 1) for _ in range(200)] for _ in range(3)]
+        weights = [1.0, 0.5, 2.0]
+        found = page.evaluate("([v, w, d]) => tiesOf(v, w, d).merged", [vectors, weights, density])
+        tensors = [torch.zeros(200), *(torch.tensor(vector) for vector in vectors)]
+        expected = merge_tensors(tensors, "ties", parameters={"weight": weights, "density": [density] * 3}, base_index=0)
+        assert found == pytest.approx(expected.tolist(), abs=1e-6), density
+    page.close()
