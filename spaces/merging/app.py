@@ -404,7 +404,8 @@ def build_merge(demo: gr.Blocks) -> gr.State:
     # Whatever changes the text, the form and the check follow it.
     editor.recipe(from_form, None, [text], **LIGHT)
     preset.input(presets.PRESETS.get, [preset], [text], **LIGHT)
-    text.change(editor_value, [text], [editor], trigger_mode="always_last", **LIGHT).then(check_page, [text], [found], **LIGHT)
+    text.change(editor_value, [text], [editor], trigger_mode="always_last", **LIGHT)
+    text.change(check_page, [text], [found], trigger_mode="always_last", **LIGHT)
     return taken
 
 
