@@ -11,7 +11,9 @@ export function openEditor() {
   shell.parts.frame.classList.add("editor");
   shell.parts.panels.append(form);
   const figure = { ...shell, host: {}, data: null };
+  let sent = []; // recipes on their way to the text; they come back as data and must not disturb what is typed meanwhile
   const changed = (redraw = true) => {
+    sent.push(canonical(figure.data.recipe));
     figure.host.emit?.("recipe", { recipe: figure.data.recipe });
     if (redraw) draw();
   };
@@ -22,11 +24,19 @@ export function openEditor() {
       return;
     }
     drawState(figure, {});
-    const focused = form.contains(document.activeElement) && JSON.stringify(data.recipe) === JSON.stringify(figure.data?.recipe);
+    const echo = sent.lastIndexOf(canonical(data.recipe));
+    sent = echo < 0 ? [] : sent.slice(echo + 1);
+    if (echo >= 0 && figure.data) return;
     figure.data = data;
-    if (!focused) draw();
+    draw();
   };
   return figure;
+}
+
+/** A value's text, whatever the order of its keys. */
+function canonical(value) {
+  const ordered = (_, held) => (held && typeof held === "object" && !Array.isArray(held) ? Object.fromEntries(Object.entries(held).toSorted(([a], [b]) => (a < b ? -1 : 1))) : held);
+  return JSON.stringify(value ?? null, ordered);
 }
 
 function formParts(data, changed) {
