@@ -42,9 +42,14 @@ UPDATE_SECONDS = 0.4
 css = stylesheet(RENDERER)
 
 
-def seconds(report: Any, asked: dict[str, Any], *_: Any, **__: Any) -> int:
+def seconds_to_compare(models_compared: int, prompts: int = 0) -> int:
     """GPU seconds to ask for: loading, answers and layers of every model; not measured on ZeroGPU yet, so generous."""
-    return min(240, 40 + 20 * (len(report.sources) + 1) + 2 * len(asked["prompts"]))
+    return min(240, 40 + 20 * models_compared + 2 * prompts)
+
+
+def seconds(report: Any, asked: dict[str, Any], *_: Any, **__: Any) -> int:
+    """What a finished merge's comparison asks for."""
+    return seconds_to_compare(len(report.sources) + 1, len(asked["prompts"]))
 
 
 @gpu.on_gpu(duration=seconds)
@@ -114,6 +119,57 @@ def compare(recipe: str, seed: int = 0, prompts: list[str] | None = None) -> dic
     report = run_all(merging(asked.recipe, asked.seed, frame.result_folder()))
     *_, data = look(report, asked.to_json())
     return public(data)
+
+
+def seconds_to_explore(asked: Any, goal: str = "", *_: Any, **__: Any) -> int:
+    """GPU seconds to ask for: loading, and every point; not measured on ZeroGPU yet, so generous."""
+    from merging import explore as engine
+
+    points = engine.GENERATIONS * engine.POPULATION + 3 if goal else len(list(engine.grid(len(asked.others))))
+    return 40 + 2 * points
+
+
+@gpu.on_gpu(duration=seconds_to_explore)
+def explored(asked: Any, goal: str = "", seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Measure the points between models, or search their weights for a goal; yields the growing figure."""
+    from merging import explore as engine
+
+    yield from engine.evolve(asked, goal, seed) if goal else engine.explore(asked)
+
+
+def explore(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None) -> dict[str, Any]:
+    """Measure the merges between two or three models: task_arithmetic at the points of a line or a plane.
+
+    Args:
+        origin: where every weight is 0.
+        others: one or two fine-tunes of it; the experts pirate and cautious by default.
+
+    Returns:
+        points with weights, loss ± sigma in nats per token of a sample text, shares of behaviours (count, of, 95 % Wilson
+        interval) and the recipe that makes each.
+    """
+    from merging import explore as engine
+
+    *_, data = explored(engine.validate(origin, others or engine.Explore.others))
+    return data
+
+
+def evolve(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None, goal: str = "behaviours", seed: int = 0) -> dict[str, Any]:
+    """Search the weights of one or two task vectors with CMA-ES on fit prompts, and measure the best on held-out ones.
+
+    Args:
+        origin: as for explore.
+        others: as for explore.
+        goal: "behaviours" (of the experts among the models) or "loss" (of a text).
+        seed: of the search.
+
+    Returns:
+        search with candidates, best (weights, score, recipe), held_out and warnings where the two part.
+    """
+    from merging import explore as engine
+
+    *_, data = explored(engine.validate(origin, others or engine.Explore.others), engine.check_goal(goal), int(seed))
+    return data
 
 
 def public(data: dict[str, Any]) -> dict[str, Any]:
@@ -194,6 +250,17 @@ def from_form(event: gr.EventData) -> str:
     return recipes.to_yaml(dict(event.recipe))
 
 
+def merge_label(text: str) -> str:
+    """The primary button's text, with the comparison's cost where it costs GPU time."""
+    if not gpu.on_zero_gpu():
+        return "Merge and compare"
+    try:
+        named = {holder[key] for holder, key, _ in recipes.named(recipes.parse(text))}
+    except VisitorError:
+        named = set()
+    return f"Merge and compare · up to {seconds_to_compare(len(named) + 1)} s of GPU"
+
+
 def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     """What stands below a finished merge: the command that makes the same, and its link."""
     from merging.programs import commands, python_program
@@ -233,7 +300,13 @@ def show(asked: Request) -> Iterator[tuple[Any, ...]]:
     write_texts(report.folder, card, asked.recipe)
     files = sorted(str(path) for path in report.folder.iterdir())
     taken = {"files": files, "card": card, "folder": str(report.folder)}
-    yield public(data), panel_of(data), taken, gr.Files(files, visible=True), quiet(f"{Path(files[0]).parent.name}: {len(files)} files.")
+    yield (
+        public(data),
+        panel_of(data),
+        taken,
+        gr.Files(files, visible=True, interactive=False),
+        quiet(f"{Path(files[0]).parent.name}: {len(files)} files."),
+    )
 
 
 def open_page(query: str) -> Iterator[tuple[Any, ...]]:
@@ -242,6 +315,65 @@ def open_page(query: str) -> Iterator[tuple[Any, ...]]:
     yield (asked.recipe, str(asked.seed), "\n".join(asked.prompts), editor_value(asked.recipe), None, *[gr.skip()] * 4)
     for outputs in show(asked):
         yield (*[gr.skip()] * 4, *outputs)
+
+
+def explore_label(verb: str, goal: str) -> str:
+    """A button's text, with the largest cost where it costs GPU time."""
+    from merging import explore as engine
+
+    return f"{verb} · up to {seconds_to_explore(engine.Explore(), goal)} s of GPU" if gpu.on_zero_gpu() else verb
+
+
+def explore_panel(data: dict[str, Any]) -> dict[str, Any]:
+    """What stands below the picture of merges between models: a program for the best point, and its link."""
+    from merging import explore as engine
+    from merging.programs import commands
+
+    asked = engine.validate(**data["request"])
+    best = (data["search"] or {}).get("best")
+    recipe = best["recipe"] if best else data["points"][-1]["recipe"]
+    listings = {"The search's best merge" if best else "The last point as a merge": commands(validate(recipe))}
+    return frame.panel_value(f"{TITLE}: between models", listings, asked.to_query(), live=not data.get("example"))
+
+
+def explore_page(origin: str, first: str, second: str | None) -> Iterator[tuple[Any, Any]]:
+    """Measure the merges between models; figure and panel follow."""
+    from merging import explore as engine
+
+    yield from show_explored(explored(engine.validate(origin, [first, second])))
+
+
+def evolve_page(origin: str, first: str, second: str | None, goal: str) -> Iterator[tuple[Any, Any]]:
+    """Search the weights; figure and panel follow."""
+    from merging import explore as engine
+
+    yield from show_explored(explored(engine.validate(origin, [first, second]), engine.check_goal(goal)))
+
+
+def show_explored(steps: Iterator[dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
+    """The growing figure, and the panel at the end."""
+    for data in steps:
+        yield data, explore_panel(data) if data["done"] else gr.skip()
+
+
+def open_explore(query: str) -> Iterator[tuple[Any, ...]]:
+    """Show the room, set its controls from the URL's query and measure what it describes."""
+    from merging import explore as engine
+
+    asked = engine.Explore.from_query(query)
+    yield gr.Tabs(selected="explore"), asked.origin, asked.others[0], (*asked.others, None)[1], gr.skip(), gr.skip()
+    for outputs in show_explored(explored(asked)):
+        yield (*[gr.skip()] * 4, *outputs)
+
+
+def from_point(event: gr.EventData) -> tuple[str, Any]:
+    """A point's recipe, and the room where it is merged."""
+    from merging import blend
+    from merging import explore as engine
+
+    asked = engine.validate(event.origin, event.others)
+    weights = tuple(min(1.0, max(0.0, float(weight))) for weight in event.weights)[: len(asked.others)]
+    return blend.recipe_of(asked.origin, asked.others, weights), gr.Tabs(selected="merge")
 
 
 def quiet(sentence: str) -> str:
@@ -309,7 +441,7 @@ def chat_page(model: str) -> tuple[Any, str]:
         made = chat_files(model)
     except VisitorError as error:
         return gr.Files(visible=False), frame.alert(error)
-    return gr.Files([str(path) for path in made.values()], visible=True), quiet(
+    return gr.Files([str(path) for path in made.values()], visible=True, interactive=False), quiet(
         "Put these three files into a new Space with ZeroGPU hardware."
     )
 
@@ -356,13 +488,13 @@ def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
         return
     paths = [str(path) for path in sorted(report.folder.iterdir())]
     size = sum(report.files.values()) / 1e6
-    yield gr.Files(paths, visible=True), quiet(f"Extracted in {report.seconds:.0f} s: {size:,.1f} MB.")
+    yield gr.Files(paths, visible=True, interactive=False), quiet(f"Extracted in {report.seconds:.0f} s: {size:,.1f} MB.")
 
 
 @cache
-def example() -> dict[str, Any]:
-    """The stored result."""
-    return {**json.loads((EXAMPLES / "merge.json").read_text(encoding="utf-8")), "example": True}
+def example(name: str = "merge") -> dict[str, Any]:
+    """A stored result."""
+    return {**json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")), "example": True}
 
 
 OUTPUTS = 5  # figure, panel, taken, files, sentence
@@ -371,8 +503,8 @@ HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QU
 LIGHT: dict[str, Any] = {"queue": False, **QUIET}
 
 
-def build_merge(demo: gr.Blocks) -> gr.State:
-    """The room where recipes are written, checked and run; its value is what can be taken home."""
+def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
+    """The room where recipes are written, checked and run: what can be taken home, and the recipe."""
     first = example()
     asked = validate(**first["request"])
     preset = gr.Dropdown(list(presets.PRESETS), value=presets.FIRST, label="Start from", elem_id="preset")
@@ -386,11 +518,11 @@ def build_merge(demo: gr.Blocks) -> gr.State:
         seed = gr.Textbox("0", label="seed", max_lines=1, min_width=120)
         prompts = gr.Textbox("", label="More prompts for parents and child, one a line", lines=2, scale=3)
     with gr.Row():
-        start = gr.Button("Merge and compare", variant="primary", scale=2, elem_id="merge")
+        start = gr.Button(merge_label(asked.recipe), variant="primary", scale=2, elem_id="merge")
         cancel = gr.Button("Cancel", scale=0, min_width=110)
     figure = Figure({**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure")
     panel = frame.panel(panel_of(first))
-    files = gr.Files(label="The merged model", visible=False, elem_id="files")
+    files = gr.Files(label="The merged model", visible=False, interactive=False, elem_id="files")
     said = gr.HTML("", elem_classes="quiet", padding=False)
     taken = gr.State(None)
 
@@ -406,28 +538,59 @@ def build_merge(demo: gr.Blocks) -> gr.State:
     preset.input(presets.PRESETS.get, [preset], [text], **LIGHT)
     text.change(editor_value, [text], [editor], trigger_mode="always_last", **LIGHT)
     text.change(check_page, [text], [found], trigger_mode="always_last", **LIGHT)
-    return taken
+    if gpu.on_zero_gpu():
+        text.change(merge_label, [text], [start], trigger_mode="always_last", **LIGHT)
+    return taken, text
+
+
+def build_explore(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> None:
+    """The room where the merges between models are measured and one is chosen."""
+    first = example("explore")
+    asked = first["request"]
+    names = list(models.CATALOGUE)
+    with gr.Row():
+        origin = gr.Dropdown(names, value=asked["origin"], allow_custom_value=True, label="Origin, every weight 0", elem_id="origin")
+        one = gr.Dropdown(names, value=asked["others"][0], allow_custom_value=True, label="A fine-tune of it", elem_id="one")
+        other = gr.Dropdown(
+            [("none: a line", ""), *names], value=asked["others"][1], allow_custom_value=True, label="Another", elem_id="other"
+        )
+        goal = gr.Dropdown(
+            [("all behaviours, little loss", "behaviours"), ("little loss", "loss")], value="behaviours", label="Search for", elem_id="goal"
+        )
+    with gr.Row():
+        start = gr.Button(explore_label("Measure", ""), variant="primary", scale=2, elem_id="measure")
+        search = gr.Button(explore_label("Search the weights", "behaviours"), scale=2, elem_id="search")
+        cancel = gr.Button("Cancel", scale=0, min_width=110)
+    figure = Figure(first, folder=RENDERER, events=("chosen",), title=f"{TITLE}: between models", elem_id="between")
+    panel = frame.panel(explore_panel(first))
+    chosen = [origin, one, other]
+    measured = start.click(frame.for_page(explore_page, 0, 2), chosen, [figure, panel], **HEAVY)
+    searched = search.click(frame.for_page(evolve_page, 0, 2), [*chosen, goal], [figure, panel], **HEAVY)
+    opened = frame.on_link(demo, "origin=", frame.for_page(open_explore, 4, 6), [tabs, *chosen, figure, panel], **HEAVY)
+    stopped = VisitorError("The measurement was cancelled.", "Press Measure to start again.").to_json()
+    cancel.click(lambda: stopped, None, [figure], cancels=[measured, searched, opened], **LIGHT)
+    figure.chosen(from_point, None, [recipe, tabs], **LIGHT)
 
 
 def build_take(taken: gr.State) -> None:
     """The room where a merge is taken home, a chat Space made, and an adapter extracted."""
-    gr.Markdown("### Push the merged model")
+    gr.Markdown("## Push the merged model")
     with gr.Row():
         target = gr.Textbox(label="Model repository to create or update, owner/name", max_lines=1, scale=2, elem_id="target")
         button = gr.Button("Push", scale=0, min_width=110)
         if hub.is_space():
             gr.LoginButton(scale=0)
     pushed = gr.HTML("", elem_classes="quiet")
-    gr.Markdown("### A chat Space for it")
+    gr.Markdown("## A chat Space for it")
     with gr.Row():
         model = gr.Textbox(label="The pushed model, owner/name", max_lines=1, scale=2, elem_id="chat-model")
         make = gr.Button("Make the files", scale=0, min_width=140, elem_id="make-chat")
     with gr.Row():
         space = gr.Textbox(label="Space to create or update, owner/name", max_lines=1, scale=2)
         send = gr.Button("Push the Space", scale=0, min_width=140)
-    chat = gr.Files(label="The chat Space", visible=False, elem_id="chat-files")
+    chat = gr.Files(label="The chat Space", visible=False, interactive=False, elem_id="chat-files")
     told = gr.HTML("", elem_classes="quiet")
-    gr.Markdown("### Extract a LoRA adapter")
+    gr.Markdown("## Extract a LoRA adapter")
     with gr.Row():
         tuned = gr.Dropdown(
             list(models.CATALOGUE), value=experts.NAMES[1], allow_custom_value=True, label="Fine-tuned model", elem_id="tuned"
@@ -435,7 +598,7 @@ def build_take(taken: gr.State) -> None:
         base = gr.Dropdown(list(models.CATALOGUE), value=models.EMBEDDED_MODEL, allow_custom_value=True, label="Its base")
         rank = gr.Textbox("8", label="max rank", max_lines=1, min_width=100)
         extract = gr.Button("Extract", scale=0, min_width=110, elem_id="extract")
-    adapter = gr.Files(label="The adapter", visible=False, elem_id="adapter")
+    adapter = gr.Files(label="The adapter", visible=False, interactive=False, elem_id="adapter")
     extracted = gr.HTML("", elem_classes="quiet", elem_id="extracted")
     button.click(push_signed_in if hub.is_space() else push_page, [taken, target], [pushed], **QUIET)
     make.click(chat_page, [model], [chat, told], **QUIET)
@@ -447,15 +610,18 @@ def build() -> gr.Blocks:
     """The page."""
     with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
         frame.header(TITLE, LEDE)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Merge", id="merge"):
-                taken = build_merge(demo)
+                taken, recipe = build_merge(demo)
+            with gr.Tab("Between models", id="explore"):
+                build_explore(demo, tabs, recipe)
             with gr.Tab("Take home", id="take"):
                 build_take(taken)
         frame.about(HERE / "README.md")
         gr.api(frame.for_api(check), api_name="check", concurrency_limit=2)
         gr.api(frame.for_api(merge), api_name="merge", concurrency_limit=1, concurrency_id="model")
-        gr.api(frame.for_api(compare), api_name="compare", concurrency_limit=1, concurrency_id="model")
+        for function in (compare, explore, evolve):
+            gr.api(frame.for_api(function), api_name=function.__name__, concurrency_limit=1, concurrency_id="model")
     return demo
 
 

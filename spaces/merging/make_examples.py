@@ -6,18 +6,27 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from merging import outcome
+from merging import explore, outcome
 from merging.check import check
 from merging.request import validate
 from merging.run import Progress, merge, run_all
 
 
 def main() -> None:
-    """Write examples/merge.json."""
+    """Write both examples."""
+    write("merge", merged())
+    for data in explore.explore(explore.Explore()):
+        print((data.get("progress") or {"label": "done"})["label"])
+    write("explore", data)
+
+
+def merged() -> dict[str, Any]:
+    """The default recipe, merged and measured."""
     asked = validate()
     with tempfile.TemporaryDirectory() as folder:
         report = run_all(
@@ -28,8 +37,13 @@ def main() -> None:
     data.pop("measured")
     data["check"] = check(asked.recipe).to_json()
     data["check"]["cost"]["free"] = 0
+    return data
+
+
+def write(name: str, data: dict[str, Any]) -> None:
+    """Store a result."""
     (HERE / "examples").mkdir(exist_ok=True)
-    (HERE / "examples" / "merge.json").write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    (HERE / "examples" / f"{name}.json").write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
 
 from shared.figure import COMMON, bundle, stylesheet
+from tests.browser.harness import axe_finds_nothing
 
 ROOT = Path(__file__).parents[2] / "spaces" / "merging"
 FOLDER = ROOT / "merging" / "js"
+BASELINE = Path(__file__).parent / "axe_baseline.json"
 EXAMPLE = json.loads((ROOT / "examples" / "merge.json").read_text(encoding="utf-8"))
 
 
@@ -91,6 +94,40 @@ def test_a_cell_of_the_atlas_opens_the_trim(page):
     expect(lens).to_contain_text("4,096 of", timeout=60_000)
     lens.get_by_label("Density").fill("0.1")
     expect(lens).to_contain_text("density 0.10")
+
+
+def test_a_point_between_models_becomes_the_recipe(page):
+    page.get_by_role("tab", name="Between models", exact=True).click()
+    expect(page.locator("#between .map")).to_have_count(4, timeout=60_000)
+    page.locator("#between").get_by_role("button", name="Put this merge into the recipe").click()
+    expect(page.locator("#recipe")).to_be_visible(timeout=30_000)
+    expect(recipe_text(page)).to_have_value(lambda_free("merge_method: task_arithmetic"), timeout=30_000)
+    expect(recipe_text(page)).to_have_value(lambda_free("weight: 0.75"), timeout=30_000)
+
+
+def test_a_link_merges_measures_and_can_be_cancelled(browser, suite_url):
+    recipe = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{suite_url}/merging/?" + urlencode({"recipe": recipe, "seed": 7}))
+    expect(recipe_text(page)).to_have_value(recipe, timeout=90_000)
+    expect(page.locator("#figure")).to_contain_text("linear", timeout=240_000)
+    expect(page.locator("#figure")).to_contain_text("measured in", timeout=240_000)
+    expect(page.locator("#files")).to_contain_text(".safetensors")
+    expect(page.locator("#figure table.numbers")).to_contain_text("child")
+    page.get_by_role("button", name="Merge and compare").click()
+    page.wait_for_timeout(3_000)
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(page.locator("#figure")).to_contain_text("The merge was cancelled", timeout=60_000)
+    context.close()
+
+
+def test_axe_finds_nothing_beyond_gradios_own(page):
+    for tab in ("Merge", "Between models", "Take home"):
+        page.get_by_role("tab", name=tab, exact=True).first.click()
+        page.wait_for_timeout(500)
+        found = {rule for rule, _ in axe_finds_nothing(page, "body")}
+        assert found <= set(json.loads(BASELINE.read_text())), (tab, found)
 
 
 def test_ties_in_the_browser_is_mergekits(browser):

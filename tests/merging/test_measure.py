@@ -169,6 +169,24 @@ def test_the_chat_space_compiles_and_names_its_model():
             files(bad)
 
 
+def test_the_chat_space_answers(embedded, tmp_path):
+    """The generated files in a process of their own, away from the repository, with a local model in place of the pushed one."""
+    from gradio_client import Client
+
+    from tests.conftest import Server
+
+    for name, text in files("owner/child").items():
+        (tmp_path / name).write_text(text)
+    script = f"import os, runpy; os.chdir({str(tmp_path)!r}); os.environ['GRADIO_SERVER_PORT'] = os.environ['PORT']; "
+    script += "runpy.run_path('app.py', run_name='__main__')"
+    server = Server(["-c", script], {"MODEL": str(models.embedded_folder())})
+    try:
+        answer = Client(server.url, verbose=False).predict("What is the capital of France? One word.", api_name="/chat")
+        assert "Paris" in str(answer)
+    finally:
+        server.stop()
+
+
 def test_a_merge_with_everything_shown(tmp_path):
     """The whole outcome on real experts, with few answers."""
     from merging import outcome

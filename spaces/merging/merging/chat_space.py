@@ -72,7 +72,7 @@ def chat(message: str, history: list[dict]) -> Iterator[str]:
         inputs = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     else:
         inputs = tokenizer("\\n".join(turn["content"] for turn in talk), return_tensors="pt")
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=60)
     settings = {**inputs.to(model.device), "max_new_tokens": MAX_NEW_TOKENS, "streamer": streamer}
     Thread(target=model.generate, kwargs=settings, daemon=True).start()
     answer = ""

@@ -146,7 +146,7 @@ function lensHistogram(names, vectors, kept, width) {
       const [x, wide] = [8 + (bin / BINS) * (width - 16), (width - 16) / BINS - 1];
       const all = ((each - 22) * Math.sqrt(trimmed + stays)) / top;
       const part = trimmed + stays ? (all * stays) / (trimmed + stays) : 0;
-      svg.append(s("rect", { class: "trimmed", x, y: floor - all, width: wide, height: all - part }), s("rect", { class: `kept kept-${"abcd"[row % 4]}`, x, y: floor - part, width: wide, height: part }));
+      svg.append(s("rect", { class: "trimmed", x, y: floor - all, width: wide, height: Math.max(0, all - part) }), s("rect", { class: `kept kept-${"abcd"[row % 4]}`, x, y: floor - part, width: wide, height: part }));
     });
   });
   svg.append(axisLabel(place(-most), high - 4, "start", brief(-most, 2)), axisLabel(place(0), high - 4, "middle", "0"), axisLabel(place(most), high - 4, "end", brief(most, 2)));

@@ -1,0 +1,128 @@
+"""The merging Space: a merge against the mergekit-yaml command, a check before it, and a slider over sampled tensors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench.common import Row
+from tests.conftest import ROOT, chromium_path
+
+REPEATS = 3
+COMMAND = """
+import resource, subprocess, sys, time
+began = time.monotonic()
+subprocess.run(sys.argv[1:], check=True, capture_output=True)
+print(time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
+def merge_rows(method: str) -> list[Row]:
+    """One recipe of two 135M models, merged by the Space and by the command in turn."""
+    from merging.check import check
+    from merging.run import merge, run_all
+    from shared import models
+
+    folders = [str(models.expert_folder(name)[0]) for name in ("pirate", "cautious")]
+    base = f"base_model: {models.embedded_folder()}\n" if method == "ties" else ""
+    parameters = "{weight: 1.0, density: 0.5}" if method == "ties" else "{weight: 1.0}"
+    entries = "".join(f"- model: {folder}\n  parameters: {parameters}\n" for folder in folders)
+    text = f"merge_method: {method}\n{base}models:\n{entries}dtype: float32\n"
+    check(text)  # a page's process has done its imports
+    walls, peaks = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "recipe.yml").write_text(text)
+        tool = str(Path(sys.executable).parent / "mergekit-yaml")
+        for number in range(REPEATS):
+            began = time.monotonic()
+            mine = run_all(merge(text, 0, folder))
+            wall = time.monotonic() - began
+            told = subprocess.run(
+                [sys.executable, "-c", COMMAND, tool, str(folder / "recipe.yml"), str(folder / f"theirs{number}"), "--random-seed", "0"],
+                check=True, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"},
+            ).stdout.split()  # fmt: skip
+            walls.append(wall / float(told[0]))
+            peaks.append(mine.peak / float(told[1]))
+    found = []
+    for label, ratios in (("wall time", sorted(walls)), ("peak memory", sorted(peaks))):
+        middle = ratios[len(ratios) // 2]
+        found.append(
+            Row(
+                f"{method} with its check ÷ mergekit-yaml, {label}",
+                middle,
+                "≤ 1.1",
+                middle <= 1.1,
+                detail=f"{ratios[0]:.2f} to {ratios[-1]:.2f}, n = {REPEATS}",
+            )
+        )
+    return found
+
+
+def check_row() -> Row:
+    """Seconds of a check of two local 135M models."""
+    from merging.check import check
+
+    text = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\n- model: cautious\n  parameters: {weight: 1}\n"
+    check(text)
+    spent = []
+    for _ in range(5):
+        began = time.monotonic()
+        check(text)
+        spent.append(time.monotonic() - began)
+    spent.sort()
+    return Row("check of two 135M models", spent[2], "≤ 2 s", spent[2] <= 2, " s", f"{spent[0]:.2f} to {spent[-1]:.2f}, n = 5")
+
+
+def slider_row() -> Row:
+    """Milliseconds from a move of the density slider to the next frame, on 4,096 entries of three task vectors."""
+    import random
+
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.harness import figures
+
+    chance = random.Random(0)
+    example = json.loads((ROOT / "spaces" / "merging" / "examples" / "merge.json").read_text())
+    parents = ["a", "b", "c"]
+    sample = {
+        "name": "w",
+        "entries": 300_000,
+        "sampled": 4096,
+        "values": {name: [chance.gauss(0, 1) for _ in range(4096)] for name in parents},
+    }
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+        with figures(browser, ROOT / "spaces" / "merging" / "merging" / "js") as open_page:
+            page = open_page(example)
+            page.evaluate("value => { window.answer = value; }", sample)
+            page.get_by_role("tab", name="Atlas of task vectors", exact=True).click()
+            page.locator("svg.atlas .cell").first.click()
+            page.locator(".lens input[type=range]").wait_for()
+            spent = page.evaluate(
+                """async () => {
+                  const slider = document.querySelector(".lens input[type=range]");
+                  const found = [];
+                  for (let step = 1; step <= 20; step += 1) {
+                    const began = performance.now();
+                    slider.value = String(step / 20);
+                    slider.dispatchEvent(new Event("input", { bubbles: true }));
+                    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+                    found.push(performance.now() - began);
+                  }
+                  return found.sort((a, b) => a - b);
+                }"""
+            )
+        browser.close()
+    return Row("density slider to picture", spent[10], "≤ 100 ms", spent[10] <= 100, " ms", f"{spent[0]:.0f} to {spent[-1]:.0f}, n = 20")
+
+
+def rows() -> list[Row]:
+    """All of this Space."""
+    return [*merge_rows("linear"), *merge_rows("ties"), check_row(), slider_row()]

@@ -1,0 +1,193 @@
+"""The merging figures in a real browser, on the stored examples: what they say, what can be chosen, and hostile data."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from shared.figure import bundle, standalone_html
+from tests.browser.harness import axe_finds_nothing, figures, hostile
+
+ROOT = Path(__file__).parents[2] / "spaces" / "merging"
+FOLDER = ROOT / "merging" / "js"
+MERGE = json.loads((ROOT / "examples" / "merge.json").read_text(encoding="utf-8"))
+PLANE = json.loads((ROOT / "examples" / "explore.json").read_text(encoding="utf-8"))
+VIEWS = {
+    "merge": (MERGE, ("Before and after", "Answers", "Which layers carry it", "Atlas of task vectors")),
+    "explore": (PLANE, ("Picture", "Table")),
+}
+
+
+@pytest.fixture
+def open_page(browser):
+    with figures(browser, FOLDER, "between") as make:
+        yield make
+
+
+def editor_data() -> dict:
+    from merging import presets
+    from merging import recipe as recipes
+    from merging.methods import catalogue
+
+    methods = [method.to_json() for method in catalogue().values()]
+    found = recipes.parse(next(iter(presets.PRESETS.values())))
+    return {"kind": "editor", "drawable": True, "methods": methods, "models": ["pirate", "cautious"], "recipe": found, "moe": False}
+
+
+def show(page, view: str) -> None:
+    page.get_by_role("tab", name=view, exact=True).click()
+
+
+def test_top_level_names_are_unique() -> None:
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", bundle(FOLDER), re.MULTILINE)
+    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
+
+
+def test_the_table_says_what_was_measured(open_page) -> None:
+    page = open_page(MERGE)
+    child = MERGE["models"][-1]
+    expect(page.locator("table.numbers")).to_contain_text(f"{child['shares']['pirate']['count']} of {child['shares']['pirate']['of']}")
+    expect(page.locator("svg.behaviours")).to_have_attribute("aria-label", re.compile("child: "))
+
+
+def test_the_layers_that_carry_are_named(open_page) -> None:
+    page = open_page(MERGE)
+    show(page, "Which layers carry it")
+    found = MERGE["carriers"][0]
+    part, place = max(
+        ((part, place) for part in found["share"] for place in range(len(found["bands"]))), key=lambda at: found["share"][at[0]][at[1]]
+    )
+    first, last = found["bands"][place]
+    expect(page.locator("#root")).to_contain_text(f"the {part} of layers {first} to {last} alone brings")
+
+
+def test_colours_between_points_are_bilinear(open_page) -> None:
+    page = open_page(PLANE)
+    code = "([at, u, v]) => maths.between({steps: 2, at: new Map(Object.entries(at))}, u, v)"
+    at = {f"{u},{v}": u * 10 + v for u in (0, 0.5, 1) for v in (0, 0.5, 1)}
+    for u, v in ((0, 0), (1, 1), (0.25, 0.75), (0.9, 0.1)):
+        assert page.evaluate(code, [at, u, v]) == pytest.approx(10 * u + v)
+    bumped = {**at, "0.5,0.5": 100}
+    assert page.evaluate(code, [bumped, 0.5, 0.5]) == 100 and page.evaluate(code, [bumped, 0.25, 0.5]) == pytest.approx(50.25)
+
+
+def test_a_point_is_chosen_by_mouse_and_keys_and_sent(open_page) -> None:
+    page = open_page(PLANE)
+    svg = page.locator(".map svg").first
+    expect(page.locator(".map")).to_have_count(4)
+    start = [float(part) for part in re.findall(r"[\d.]+", page.locator(".readout h2").inner_text())]
+    svg.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".readout")).to_contain_text("between measured points")
+    page.keyboard.press("ArrowRight")
+    assert [float(part) for part in re.findall(r"[\d.]+", page.locator(".readout h2").inner_text())] == start
+    expect(page.locator(".map svg").first).to_be_focused()
+    corner = page.locator(".map circle.measured").nth(0).bounding_box()
+    page.mouse.click(corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2)
+    expect(page.locator(".readout h2")).to_have_text("The chosen merge: pirate 0, cautious 0")
+    expect(page.locator(".readout")).to_contain_text("0 of 10")
+    page.get_by_role("button", name="Put this merge into the recipe").click()
+    assert page.evaluate("emitted") == [
+        ["chosen", {"origin": PLANE["models"][0]["name"], "others": ["pirate", "cautious"], "weights": [0, 0]}]
+    ]
+
+
+def test_a_growing_plane_fills_in_and_keeps_the_choice(open_page) -> None:
+    early = {**PLANE, "done": False, "points": PLANE["points"][:3], "progress": {"label": "Measuring point 4 of 25", "value": 3, "max": 25}}
+    page = open_page(early)
+    expect(page.locator("svg .patch")).to_have_count(0)
+    page.locator(".map svg").first.focus()
+    page.keyboard.press("ArrowUp")
+    chosen = page.locator(".readout h2").inner_text()
+    page.evaluate("draw", PLANE)
+    assert page.locator("svg .patch").count() == 4 * 24 * 24 and page.locator(".readout h2").inner_text() == chosen
+
+
+def test_a_search_is_drawn_over_the_plane_and_its_warning_stands(open_page) -> None:
+    page = open_page(PLANE)
+    some = {**PLANE["points"][5], "chances": {"pirate": -0.5, "refuses_cooking": -1.0, "refuses_other": -0.01}}
+    search = {
+        "goal": "behaviours", "seed": 0, "means": [[0.5, 0.5], [0.7, 0.4]], "warnings": ["pirate: 10 of 10 on the fit prompts, 0 of 10"],
+        "candidates": [{**some, "weights": [0.7, 0.5], "shares": {}, "score": -1.2, "generation": 1}],
+        "best": {**some, "weights": [0.7, 0.5], "score": -1.2}, "held_out": {**some, "weights": [0.7, 0.5], "score": -1.4},
+    }  # fmt: skip
+    page.evaluate("draw", {**PLANE, "points": [], "search": search})
+    expect(page.locator("svg .candidate")).to_have_count(4)
+    assert page.locator("svg .patch").count() > 0, "the plane measured before stays below"
+    expect(page.locator(".warnings")).to_contain_text("10 of 10 on the fit prompts")
+    expect(page.locator(".readout")).to_contain_text("score −1.2 on the fit prompts and −1.4 on the held-out ones")
+    show(page, "Table")
+    expect(page.locator("table.numbers")).to_contain_text("log p −0.5")
+
+
+def test_a_line_is_drawn_as_curves(open_page) -> None:
+    line = {
+        **PLANE,
+        "models": PLANE["models"][:2],
+        "points": [{**point, "weights": point["weights"][:1]} for point in PLANE["points"] if point["weights"][1] == 0],
+    }
+    page = open_page(line)
+    expect(page.locator("svg polyline.line")).to_have_count(4)
+    page.locator(".map svg").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".readout h2")).to_contain_text("The chosen merge: pirate")
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_hostile_texts_stay_text(open_page, kind) -> None:
+    data, views = VIEWS[kind]
+    text = '<img src=x onerror="window.broken=1">'
+    page = open_page(
+        hostile(copy.deepcopy(data), text, {"kind", "role", "level", "request"}, tuple(model["name"] for model in data["models"]))
+    )
+    for view in views:
+        if page.get_by_role("tab", name=view, exact=True).count():
+            show(page, view)
+        assert page.locator("#root img").count() == 0
+    assert page.evaluate("window.broken") is None
+
+
+def test_a_hostile_recipe_stays_text(open_page) -> None:
+    data = editor_data()
+    data["recipe"]["models"][0]["model"] = "<img src=x onerror=alert(1)>"
+    data["recipe"]["base_model"] = "<script>1</script>"
+    page = open_page(data)
+    assert page.locator("#root img, #root script").count() == 0
+    expect(page.locator("#root")).to_contain_text("<img src=x onerror=alert(1)>")
+    page.evaluate("draw", {**data, "recipe": {"merge_method": 7, "models": "x", "slices": [None], "parameters": []}})
+    expect(page.locator("#root .form")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", [*VIEWS, "editor"])
+def test_axe_and_phones(open_page, kind, scheme) -> None:
+    data, views = VIEWS.get(kind, (None, ()))
+    data = data or editor_data()
+    page = open_page(data, scheme=scheme)
+    phone = open_page(data, scheme=scheme, width=360)
+    for view in views or (None,):
+        if view:
+            show(page, view)
+            show(phone, view)
+        assert axe_finds_nothing(page) == [], view
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 360, view
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_the_export_draws_offline(browser, tmp_path, kind) -> None:
+    path = tmp_path / "figure.html"
+    path.write_text(standalone_html(VIEWS[kind][0], FOLDER, title="Merging"), encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(path.as_uri())
+    expect(page.locator(".merging-figure svg").first).to_be_visible()
+    assert page.get_by_role("button", name="Put this merge into the recipe").count() == 0
+    assert problems == []
+    context.close()
