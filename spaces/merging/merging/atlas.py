@@ -102,9 +102,13 @@ class Weights:
         """A tensor's shape, from the header."""
         return tuple(self.where[name].get_slice(name).get_shape())
 
+    def stored(self, name: str) -> Tensor:
+        """A tensor in the dtype of the file."""
+        return self.where[name].get_tensor(name)
+
     def get(self, name: str) -> Tensor:
         """A tensor in float32."""
-        return self.where[name].get_tensor(name).float()
+        return self.stored(name).float()
 
 
 def common(models: list[Weights]) -> dict[str, tuple[int, ...]]:

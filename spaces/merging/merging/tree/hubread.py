@@ -1,0 +1,310 @@
+"""What the Hub says of a model: metadata, small files and children; bounded in requests, patient when asked to wait, cached."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+Found = TypeVar("Found")
+
+RELATIONS = ("finetune", "adapter", "merge", "quantized")
+FIELDS = (
+    "author", "baseModels", "cardData", "childrenModelCount", "createdAt", "disabled", "downloads", "gated", "lastModified",
+    "private", "safetensors", "sha", "siblings", "tags",
+)  # fmt: skip
+CHILD_FIELDS = tuple(name for name in FIELDS if name != "siblings")
+WINDOW, API_CALLS, FILE_READS = 300.0, 450, 2_700
+"""Seconds, and the requests within them that stay below the Hub's anonymous limits of 500 API calls and 3,000 file reads."""
+TIMEOUT = 8.0
+LONGEST_WAIT = 12.0
+"""Seconds that a run waits when the Hub asks for patience; beyond that it shows what it has."""
+MAX_FILE = 200_000
+FRESH = 300.0
+"""Seconds that metadata counts as current."""
+KEPT = 2_000
+
+
+class Exhausted(Exception):
+    """The Hub's limit is reached, or it asked for more patience than a visitor has."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the Hub says of one model, every value of the right type or empty.
+
+    Args:
+        id: as the Hub has it now; it differs from the name that was asked for after a rename.
+        status: "ok", "gated", "disabled", "private", "missing" or "unread".
+        reason: why it is not "ok", in a sentence.
+        sha: commit of the revision that was read.
+        card: metadata of its card.
+        base_models: (relation or None, id) as the Hub derived them.
+        tags: of the model.
+        children: number by relation, as the Hub counts.
+        files: names of its files; empty where they were not asked for.
+        author, licence, downloads, created, modified, parameters: as named; "" or None where not stated.
+    """
+
+    id: str
+    status: str = "ok"
+    reason: str = ""
+    sha: str = ""
+    card: dict[str, Any] = field(default_factory=dict)
+    base_models: tuple[tuple[str | None, str], ...] = ()
+    tags: tuple[str, ...] = ()
+    children: dict[str, int] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    author: str = ""
+    licence: str = ""
+    downloads: int | None = None
+    created: str = ""
+    modified: str = ""
+    parameters: int | None = None
+
+
+_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value is text in the form of a model id."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None and ".." not in value and "--" not in value
+
+
+def facts_of(raw: Any, asked: str) -> Facts:
+    """Facts from the Hub's JSON, which may hold anything: a value of a wrong type counts as not stated."""
+    if not isinstance(raw, dict):
+        return Facts(asked, "unread", "The Hub's answer was not what was expected.")
+    card = _mapping(raw.get("cardData"))
+    tags = tuple(tag for tag in _list(raw.get("tags")) if isinstance(tag, str))[:400]
+    licence = _text(card.get("license"))
+    if not licence:
+        licence = next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
+    counts, safetensors = _mapping(raw.get("childrenModelCount")), _mapping(raw.get("safetensors"))
+    status, reason = "ok", ""
+    if raw.get("disabled") is True:
+        status, reason = "disabled", "The Hub has disabled this model."
+    elif raw.get("private") is True:
+        status, reason = "private", "Only its owner sees this model."
+    elif raw.get("gated"):
+        status, reason = "gated", "Its owner asks for a licence to be accepted, so its files were not read."
+    name = raw.get("id") if is_id(raw.get("id")) else asked
+    author = raw.get("author") if isinstance(raw.get("author"), str) else str(name).split("/")[0] if "/" in str(name) else ""
+    return Facts(
+        id=str(name), status=status, reason=reason, sha=_text(raw.get("sha"))[:64], card=card, base_models=_base_models(raw.get("baseModels")),
+        tags=tags, children={relation: n for relation in RELATIONS if (n := _count(counts.get(relation)))},
+        files=tuple(
+            item["rfilename"] for item in _list(raw.get("siblings")) if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
+        ),
+        author=str(author)[:96], licence=str(licence)[:60].lower(), downloads=_count(raw.get("downloads")), created=_text(raw.get("createdAt"))[:10],
+        modified=_text(raw.get("lastModified"))[:10], parameters=_count(safetensors.get("total")) or None,
+    )  # fmt: skip
+
+
+def _base_models(value: Any) -> tuple[tuple[str | None, str], ...]:
+    """Both shapes that the Hub uses: a list of ids, and `{"relation": …, "models": [{"id": …}]}`."""
+    relation = value.get("relation") if isinstance(value, dict) and value.get("relation") in RELATIONS else None
+    items = _list(value.get("models")) if isinstance(value, dict) else _list(value)
+    names = [item.get("id") if isinstance(item, dict) else item for item in items]
+    return tuple((relation, str(name)) for name in names if is_id(name))[:500]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+_lock = threading.Lock()
+_calls: dict[str, deque[float]] = {"api": deque(), "file": deque()}
+_resume_at = 0.0
+_known: dict[tuple[str, ...], tuple[float, Any]] = {}
+
+
+def forget() -> None:
+    """Empty the cache and the counts, for tests and benchmarks."""
+    global _resume_at
+    with _lock:
+        _known.clear()
+        for calls in _calls.values():
+            calls.clear()
+        _resume_at = 0.0
+
+
+def calls_in_window() -> dict[str, int]:
+    """Requests of the last five minutes by kind, "api" and "file"."""
+    with _lock:
+        return {kind: sum(time.monotonic() - moment < WINDOW for moment in calls) for kind, calls in _calls.items()}
+
+
+def _take(kind: str) -> None:
+    """Count a request, waiting where the Hub asked for it.
+
+    Raises:
+        Exhausted: the window's requests are used up, or the wait would be too long.
+    """
+    with _lock:
+        now = time.monotonic()
+        calls = _calls[kind]
+        while calls and now - calls[0] >= WINDOW:
+            calls.popleft()
+        if len(calls) >= (API_CALLS if kind == "api" else FILE_READS):
+            raise Exhausted(WINDOW - (now - calls[0]))
+        wait = _resume_at - now
+        if wait > LONGEST_WAIT:
+            raise Exhausted(wait)
+        calls.append(now)
+    if wait > 0:
+        time.sleep(wait)
+
+
+def _patiently(kind: str, ask: Callable[[], Any]) -> Any:
+    """Send a request, and once more each time that the Hub says it has had too many (429).
+
+    Raises:
+        Exhausted: it asks for a longer wait than `LONGEST_WAIT`, or again and again.
+    """
+    global _resume_at
+    for turn in range(4):
+        _take(kind)
+        response = ask()
+        if response.status_code != 429:
+            return response
+        asked = str(response.headers.get("Retry-After") or "")
+        pause = float(asked) if asked.isdigit() else 1.0 * 2**turn
+        with _lock:
+            _resume_at = max(_resume_at, time.monotonic() + pause)
+        if pause > LONGEST_WAIT:
+            raise Exhausted(pause)
+    raise Exhausted(60.0)
+
+
+def _get(kind: str, path: str, parameters: list[tuple[str, str]] | None = None) -> Any:
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import build_hf_headers
+
+    from shared import hub
+
+    headers = build_hf_headers(token=False if hub.is_space() else None)  # a Space's own token must not show its owner's models
+    return _patiently("api" if path.startswith("/api/") else "file", lambda: get_session().get(
+        constants.ENDPOINT + path, params=parameters or [], headers=headers, timeout=TIMEOUT, follow_redirects=True
+    ))  # fmt: skip
+
+
+def _remembered(key: tuple[str, ...], fresh: float, make: Callable[[], Found]) -> Found:
+    with _lock:
+        known = _known.get(key)
+    if known and time.monotonic() - known[0] < fresh:
+        return known[1]  # type: ignore[no-any-return]
+    found = make()
+    with _lock:
+        _known[key] = (time.monotonic(), found)
+        while len(_known) > KEPT:
+            del _known[next(iter(_known))]
+    return found
+
+
+def read_model(name: str, revision: str | None = None) -> Facts:
+    """Metadata of a model; whatever goes wrong is its status and reason.
+
+    Raises:
+        Exhausted: the Hub's limit is reached.
+    """
+    return _remembered(("model", name, revision or ""), FRESH, lambda: _read_model(name, revision))
+
+
+def _read_model(name: str, revision: str | None) -> Facts:
+    from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.utils import hf_raise_for_status
+
+    path = f"/api/models/{quote(name)}" + (f"/revision/{quote(revision, safe='')}" if revision else "")
+    try:
+        response = _get("api", path, [("expand", name) for name in FIELDS])
+        hf_raise_for_status(response)
+        return facts_of(response.json(), name)
+    except Exhausted:
+        raise
+    except GatedRepoError:  # a kind of RepositoryNotFoundError, so it comes first
+        return Facts(name, "gated", "Its owner asks for a licence to be accepted.")
+    except RevisionNotFoundError:
+        return Facts(name, "missing", f"It has no revision {str(revision)[:40]}.")
+    except RepositoryNotFoundError:
+        return Facts(name, "missing", "The Hub has no public model of this name: removed, private or misspelt.")
+    except DisabledRepoError:
+        return Facts(name, "disabled", "The Hub has disabled this model.")
+    except Exception as error:  # noqa: BLE001  one bad answer must not end the tree
+        return Facts(name, "unread", f"The Hub's answer could not be read ({type(error).__name__}).")
+
+
+def read_file(name: str, sha: str, file: str) -> str | None:
+    """A small text file of a model at a commit; None where it is missing, too long or cannot be read.
+
+    Raises:
+        Exhausted: the Hub's limit is reached.
+    """
+    return _remembered(("file", name, sha, file), float("inf"), lambda: _read_file(name, sha, file))
+
+
+def _read_file(name: str, sha: str, file: str) -> str | None:
+    try:
+        response = _get("file", f"/{quote(name)}/resolve/{quote(sha or 'main', safe='')}/{quote(file)}")
+        if response.status_code != 200 or len(response.content) > MAX_FILE:
+            return None
+        return str(response.content.decode("utf-8", errors="replace"))
+    except Exhausted:
+        raise
+    except Exception:  # noqa: BLE001  a file that cannot be read is not there
+        return None
+
+
+def read_children(name: str, relation: str, limit: int, skip: int = 0) -> list[Facts]:
+    """A model's children of one relation, the most downloaded first.
+
+    Raises:
+        Exhausted: the Hub's limit is reached.
+        ValueError: the Hub did not answer.
+    """
+    key = ("children", name, relation, str(limit), str(skip))
+    return _remembered(key, FRESH, lambda: _read_children(name, relation, limit, skip))
+
+
+def _read_children(name: str, relation: str, limit: int, skip: int) -> list[Facts]:
+    parameters = [("filter", f"base_model:{relation}:{name}"), ("sort", "downloads"), ("limit", str(min(1000, limit + skip)))]
+    parameters += [("expand", name) for name in CHILD_FIELDS]
+    try:
+        response = _get("api", "/api/models", parameters)
+        response.raise_for_status()
+        rows = response.json()
+    except Exhausted:
+        raise
+    except Exception as error:  # noqa: BLE001
+        raise ValueError(type(error).__name__) from None  # a bad page of children must not end the tree
+    found = [facts_of(row, "") for row in _list(rows)]
+    return [facts for facts in found if facts.id][skip : skip + limit]
+
+
+def is_dataset(name: str) -> bool:
+    """Whether a name is a dataset's."""
+    try:
+        return bool(_get("api", f"/api/datasets/{quote(name)}").status_code == 200)
+    except Exception:  # noqa: BLE001  then nothing can be said
+        return False

@@ -1,0 +1,158 @@
+"""Shares, recipes' coefficients, licences, layout and exports."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import pairwise
+
+import pytest
+import torch
+
+from merging.recipe import parse
+from merging.tree import exports, licence
+from merging.tree.coefficients import parts_of
+from merging.tree.layout import positions
+from merging.tree.parents import Edge
+from merging.tree.share import shares
+
+
+def edge(source: str, target: str, low: float, high: float | None = None) -> Edge:
+    return Edge(source, target, "merge", part=(low, low if high is None else high))
+
+
+def test_a_common_ancestor_is_all_of_a_task_sum():
+    found = shares("m", [edge("a", "m", 0.8), edge("b", "m", 0.7), edge("base", "m", -0.5), edge("base", "a", 1), edge("base", "b", 1)])
+    assert found == {"base": (1, 1), "a": (0.8, 0.8), "b": (0.7, 0.7), "m": (1, 1)}
+
+
+def test_bounds_use_that_coefficients_sum_to_one():
+    both = [edge("a", "m", 0, 1), edge("b", "m", 0, 1), edge("root", "a", 1), edge("root", "b", 1)]
+    assert shares("m", both)["root"] == (1, 1)
+    assert shares("m", [edge("a", "m", 0.6, 0.9), edge("b", "m", 0, 1)])["b"] == (0.1, 0.4)
+
+
+def test_bounds_hold_the_truth_of_random_trees():
+    """Brute force: true coefficients drawn for every model of a random tree lie, multiplied out, within the bounds."""
+    chance = random.Random(0)
+    for _ in range(300):
+        names = [f"m{index}" for index in range(8)]
+        edges, truth = [], {}
+        for index, name in enumerate(names[1:], 1):
+            parents = chance.sample(names[:index], min(index, chance.randint(1, 3)))
+            raw = [chance.uniform(-0.2, 1) for _ in parents]
+            total = sum(raw) or 1.0
+            if abs(total) < 0.2:
+                raw, total = [1.0] * len(parents), float(len(parents))
+            for parent, value in zip(parents, raw, strict=True):
+                true = value / total
+                truth[parent, name] = true
+                slack = chance.choice([0, 0, 0.2, 1])
+                edges.append(edge(parent, name, true - slack * chance.random(), true + slack * chance.random()))
+        exact = {names[-1]: 1.0}
+        for name in reversed(names):
+            for (parent, child), value in truth.items():
+                if child == name and name in exact:
+                    exact[parent] = exact.get(parent, 0.0) + exact[name] * value
+        found = shares(names[-1], edges)
+        for name, value in exact.items():
+            low, high = found[name]
+            assert low - 1e-5 <= value <= high + 1e-5, (name, value, found[name])
+
+
+def parts(text: str) -> dict:
+    return {name: told.part for name, told in parts_of(parse(text)).items()}
+
+
+def test_coefficients_are_those_of_the_merged_weights():
+    """Merge scalars with mergekit and compare."""
+    from mergekit.merge_methods import merge_tensors
+
+    start, one, other = torch.tensor([2.0]), torch.tensor([3.0]), torch.tensor([7.0])
+    recipe = "merge_method: {}\nbase_model: x/base\nmodels:\n- model: x/one\n  parameters: {{weight: 0.6}}\n- model: x/other\n  parameters: {{weight: 0.9}}\n"
+    for method, rows, base in (("task_arithmetic", [start, one, other], 0), ("linear", [one, other], None)):
+        found = parts(recipe.format(method))
+        keys = ["x/base", "x/one", "x/other"] if base == 0 else ["x/one", "x/other"]
+        mine = sum(found[key][0] * float(row) for key, row in zip(keys, rows, strict=True))
+        settings = {
+            "weight": [0.6, 0.9],
+            **({"density": [1.0, 1.0], "lambda": 1.0, "normalize": False} if base == 0 else {"normalize": True}),
+        }
+        assert mine == pytest.approx(float(merge_tensors(rows, method, parameters=settings, base_index=base))), method
+        assert all(low == high for low, high in found.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: 0.3}", {"x/a": (0.7, 0.7), "x/b": (0.3, 0.3)}),
+        ("merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [0, 1, 0]}", {"x/a": (0.5, 0.5), "x/b": (0.5, 0.5)}),
+        ("merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [{filter: mlp, value: 0.2}, {value: 0.6}]}",
+         {"x/a": (0.4, 0.8), "x/b": (0.2, 0.6)}),
+        ("merge_method: passthrough\nslices:\n- sources: [{model: x/a, layer_range: [0, 3]}]\n- sources: [{model: x/b, layer_range: [2, 3]}]",
+         {"x/a": (0.75, 0.75), "x/b": (0.25, 0.25)}),
+        ("merge_method: ties\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: 1}}]", {"x/a": (0, 1), "x/o": (0, 1)}),
+        ("merge_method: model_stock\nbase_model: x/o\nmodels: [{model: x/a}, {model: x/b}]", {"x/a": (0, 0.5), "x/b": (0, 0.5), "x/o": (0, 1)}),
+        ("merge_method: linear\nmodels: [{model: x/a}, {model: x/b, parameters: {weight: 1}}]", {"x/a": (0, 1), "x/b": (0, 1)}),
+        ("merge_method: linear\nmodels: [{model: x/a, parameters: {weight: 2}}]\nparameters: {normalize: false}", {"x/a": (2, 2)}),
+        ("merge_method: karcher\nmodels: [{model: x/a}, {model: x/b}]", {"x/a": (0.5, 0.5), "x/b": (0.5, 0.5)}),
+        ("merge_method: nonsense\nmodels: [{model: x/a}, {model: x/b}]", {"x/a": (0, 1), "x/b": (0, 1)}),
+        ("base_model: x/o\nexperts: [{source_model: x/a}, {source_model: x/b}]", {"x/a": (0, 1), "x/b": (0, 1), "x/o": (0, 1)}),
+        ("merge_method: task_arithmetic\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: {a: 1}}}]\nslices: 7", {"x/a": (0, 1), "x/o": (0, 1)}),
+    ],
+)  # fmt: skip
+def test_coefficients_of_recipes(text, expected):
+    found = parts(text)
+    assert set(found) == set(expected)
+    for name, span in expected.items():
+        assert found[name] == pytest.approx(span), name
+
+
+def test_obligations_come_with_their_way_and_conflicts_with_a_way_out():
+    licences = {"m": "apache-2.0", "a": "cc-by-nc-4.0", "b": "gpl-3.0", "root": "llama3.1", "odd": "my-licence"}
+    parents = {"m": ["a", "b", "odd"], "a": ["root"]}
+    found = licence.inherited("m", licences, parents)
+    assert [item["asks"] for item in found["obligations"]][:2] == [licence.NON_COMMERCIAL, licence.SHARE_ALIKE]
+    naming = next(item for item in found["obligations"] if item["asks"] == licence.NAMING)
+    assert naming["path"] == ["m", "a", "root"] and naming["url"].startswith("https://")
+    assert found["unknown"] == [{"from": "odd", "licence": "my-licence", "path": ["m", "odd"]}]
+    messages = " ".join(item["message"] for item in found["conflicts"])
+    assert (
+        "m states apache-2.0; a (cc-by-nc-4.0) asks for: no commercial use" in messages and "b (gpl-3.0) wants the same terms" in messages
+    )
+    assert all(item["resolve"] for item in found["conflicts"])
+    assert licence.inherited("m", {"m": "apache-2.0", "a": "mit"}, {"m": ["a"]})["conflicts"] == []
+    assert licence.inherited("m", {"m": "mit", "a": "cc-by-nd-4.0"}, {"m": ["a"]})["conflicts"][0]["resolve"].startswith("Ask its author")
+
+
+def test_every_licence_has_a_source():
+    assert all(
+        item.url.startswith("https://") and item.id == name and set(item.asks) <= set(licence.STRICTNESS)
+        for name, item in licence.TABLE.items()
+    )
+
+
+def test_the_layout_puts_parents_before_children_and_nothing_on_top_of_another():
+    chance = random.Random(1)
+    names = [f"m{index}" for index in range(300)]
+    edges = [(names[chance.randrange(index)], names[index]) for index in range(1, 300)]
+    found = positions(names, edges)
+    assert all(found[source][0] < found[target][0] for source, target in edges)
+    assert len(set(found.values())) == 300
+    assert positions(["a", "b"], [("a", "b"), ("b", "a")]).keys() == {"a", "b"}
+    column = sorted(y for x, y in found.values() if x == found["m0"][0] + 1)
+    assert all(two - one >= 0.99 for one, two in pairwise(column))
+
+
+def test_texts_for_other_tools_are_escaped():
+    hostile = 'a"b]; click x "javascript:1" <i> \\ \n'
+    node = {"licence": "mit", "status": "ok"}
+    tree = {
+        "nodes": [{**node, "id": hostile}, {**node, "id": "x/y"}],
+        "edges": [{"source": hostile, "target": "x/y", "relation": "merge", "role": "anchor", "weight": 0.5}],
+    }
+    mermaid = exports.mermaid(tree)
+    assert mermaid.count("\n") == 4 and "click x" in mermaid and '"javascript' not in mermaid and "<i>" not in mermaid
+    assert "merge 0.5, anchor" in mermaid
+    dot = exports.dot(tree)
+    assert len(re.findall(r"(?<!\\)\"", dot)) % 2 == 0 and dot.count("\n") == 7
