@@ -16,7 +16,7 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import gradio as gr
@@ -172,6 +172,26 @@ def evolve(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None,
     return data
 
 
+def family_tree(model: str, ancestors: int = 6, descendants: int = 1, limit: int = 120) -> dict[str, Any]:
+    """Read a model's family tree from the Hub: recipes, cards, tags and the Hub's own derivation, with evidence.
+
+    Args:
+        model: a Hub id, or one of the experts cautious, pirate, concise.
+        ancestors: generations above, at most 12.
+        descendants: generations below, at most 3.
+        limit: models at most, up to 400.
+
+    Returns:
+        nodes (id, sha, licence, status, share: bounds of the coefficient that its weights have in the model's), edges (source,
+        target, relation, role, weight, evidence), licences (obligations with their way, conflicts, unknown), warnings.
+    """
+    from merging.tree.grow import grow
+    from merging.tree.request import validate as check_tree
+
+    *_, data = grow(check_tree(model, ancestors, descendants, limit))
+    return data
+
+
 def public(data: dict[str, Any]) -> dict[str, Any]:
     """A figure's data without what only Python can use."""
     return {name: value for name, value in data.items() if name != "measured"}
@@ -299,7 +319,7 @@ def show(asked: Request) -> Iterator[tuple[Any, ...]]:
     card = model_card(report, data["measured"])
     write_texts(report.folder, card, asked.recipe)
     files = sorted(str(path) for path in report.folder.iterdir())
-    taken = {"files": files, "card": card, "folder": str(report.folder)}
+    taken = {"files": files, "card": card, "folder": str(report.folder), "recipe": asked.recipe}
     yield (
         public(data),
         panel_of(data),
@@ -374,6 +394,128 @@ def from_point(event: gr.EventData) -> tuple[str, Any]:
     asked = engine.validate(event.origin, event.others)
     weights = tuple(min(1.0, max(0.0, float(weight))) for weight in event.weights)[: len(asked.others)]
     return blend.recipe_of(asked.origin, asked.others, weights), gr.Tabs(selected="merge")
+
+
+def tree_page(model: str, ancestors: str, descendants: str, limit: str) -> Iterator[tuple[Any, ...]]:
+    """Read a tree; figure, its data and panel follow."""
+    from merging.tree.request import validate as check_tree
+
+    yield from show_tree(check_tree(model, ancestors, descendants, limit))
+
+
+def tree_here(taken: dict[str, Any] | None) -> Iterator[tuple[Any, ...]]:
+    """The tree of the merge that was made last."""
+    from merging.tree.request import validate as check_tree
+
+    if not taken:
+        raise VisitorError("There is no merge yet.", "Press Merge and compare in the first room.")
+    yield from show_tree(check_tree("", recipe=taken["recipe"]))
+
+
+def tree_root(event: gr.EventData, ancestors: str, descendants: str, limit: str) -> Iterator[tuple[Any, ...]]:
+    """The tree of a model that was chosen in the figure."""
+    yield from tree_page(str(event.id), ancestors, descendants, limit)
+
+
+def tree_expand(event: gr.EventData, taken: dict[str, Any] | None) -> Iterator[tuple[Any, ...]]:
+    """The tree with one more part opened."""
+    from merging.tree.request import MERGED_HERE
+    from merging.tree.request import validate as check_tree
+
+    asked = dict(event.request)
+    here = taken["recipe"] if taken and asked.get("model") == MERGED_HERE else ""
+    yield from show_tree(check_tree(**{**asked, "expand": [*asked.get("expand", []), str(event.key)]}, recipe=here))
+
+
+def show_tree(asked: Any) -> Iterator[tuple[Any, ...]]:
+    """The growing figure, then its data for later steps, and the panel."""
+    from merging.tree.grow import grow
+
+    for data in grow(asked):
+        yield data, data if data["done"] else gr.skip(), tree_panel(data) if data["done"] else gr.skip()
+
+
+def open_tree(query: str) -> Iterator[tuple[Any, ...]]:
+    """Show the room, set its controls from the URL's query and read the tree."""
+    from merging.tree.request import TreeRequest
+
+    asked = TreeRequest.from_query(query)
+    controls = (asked.model, str(asked.ancestors), str(asked.descendants), str(asked.limit))
+    yield gr.Tabs(selected="tree"), *controls, *[gr.skip()] * 3
+    for outputs in show_tree(asked):
+        yield *[gr.skip()] * 5, *outputs
+
+
+def tree_panel(data: dict[str, Any]) -> dict[str, Any]:
+    """What stands below a tree: the call that reads the same, and its link."""
+    from merging.tree.request import MERGED_HERE, TreeRequest
+    from merging.tree.request import validate as check_tree
+
+    asked = data["request"]
+    here = asked["model"] == MERGED_HERE
+    request = TreeRequest(recipe="x") if here else check_tree(**asked)
+    call = (
+        "from gradio_client import Client\n\n"
+        'tree = Client("http://127.0.0.1:7860").predict(\n'
+        f'    {asked["model"]!r}, {asked["ancestors"]}, {asked["descendants"]}, {asked["limit"]}, api_name="/family_tree"\n)\n'
+        'for node in tree["nodes"]:\n    print(node["id"], node["licence"], node["share"])\n'
+    )
+    listings = {} if here else {"The same tree from the API of a running demo": call}
+    return frame.panel_value(f"{TITLE}: family tree", listings, request.to_query(), live=not data.get("example"))
+
+
+def tree_text(argument: dict[str, Any]) -> str | dict[str, Any]:
+    """A tree as Mermaid or DOT, for the figure's download."""
+    from merging.tree import exports
+
+    try:
+        return {"mermaid": exports.mermaid, "dot": exports.dot}[str(argument["format"])](argument)
+    except (KeyError, TypeError):
+        return VisitorError("The tree could not be written.", "Show the tree again.").to_json()
+
+
+def tested(shown: dict[str, Any] | None, result: dict[str, Any]) -> dict[str, Any]:
+    """The tree with a test's result below it."""
+    return {**(shown or example("tree")), "tested": result}
+
+
+def test_parents(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None) -> dict[str, Any]:
+    """Compare a model's weights with those of its declared parents."""
+    from merging.sources import resolve
+    from merging.tree.paternity import paternity
+    from merging.tree.request import MERGED_HERE
+
+    try:
+        names = [str(parent["id"]) for parent in event.parents][:8]
+        anchors = [str(parent["id"]) for parent in event.parents if parent["role"] == "anchor"]
+        base = anchors[0] if anchors else names[0]
+        if event.id == MERGED_HERE and not taken:
+            raise VisitorError("The merge is no longer here.", "Merge again.")
+        child = Path(taken["folder"]) if event.id == MERGED_HERE and taken else resolve(str(event.id), Path(), whole=True).folder
+        folders = {name: resolve(name, Path(), whole=True).folder for name in [base, *names]}
+        others = {name: folders[name] for name in names if name != base}
+        return tested(shown, {**paternity(child, folders[base], others).to_json(), "of": str(event.id)})
+    except VisitorError as error:
+        return tested(shown, error.to_json())
+
+
+def test_replay(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None) -> dict[str, Any]:
+    """Compare the last merge with a published model."""
+    from merging.sources import resolve
+    from merging.tree.replay import compare_weights
+
+    try:
+        if not taken:
+            raise VisitorError("There is no merge to compare yet.", "Put the recipe into the merge room and merge it first.")
+        published = resolve(str(event.id), Path(), whole=True).folder
+        return tested(shown, compare_weights(Path(taken["folder"]), published).to_json())
+    except VisitorError as error:
+        return tested(shown, error.to_json())
+
+
+def from_tree(event: gr.EventData) -> tuple[str, Any]:
+    """A published recipe, and the room where it is merged."""
+    return str(event.recipe_text)[: recipes.MAX_CHARACTERS], gr.Tabs(selected="merge")
 
 
 def quiet(sentence: str) -> str:
@@ -572,6 +714,43 @@ def build_explore(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> None:
     figure.chosen(from_point, None, [recipe, tabs], **LIGHT)
 
 
+def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.State) -> None:
+    """The room of the family tree."""
+    first = example("tree")
+    asked = first["request"]
+    with gr.Row():
+        model = gr.Textbox(experts.NAMES[1], label="Model of the Hub, owner/name, or an expert", max_lines=1, scale=3, elem_id="tree-model")
+        start = gr.Button("Show the tree", variant="primary", scale=1, min_width=140, elem_id="grow")
+        here = gr.Button("Tree of my merge", scale=1, min_width=140, elem_id="grow-here")
+        cancel = gr.Button("Cancel", scale=0, min_width=100)
+    with gr.Accordion("Advanced: how far", open=False), gr.Row():
+        numbers = [
+            gr.Textbox(str(asked[name]), label=label, max_lines=1, min_width=120)
+            for name, label in (("ancestors", "generations above"), ("descendants", "generations below"), ("limit", "models at most"))
+        ]
+    figure = Figure(
+        first, folder=RENDERER, events=("recipe", "root", "expand", "test", "replay"), fetch=(tree_text,), title=f"{TITLE}: family tree",
+        elem_id="tree",
+    )  # fmt: skip
+    panel = frame.panel(tree_panel(first))
+    shown = gr.State(None)
+    outputs = [figure, shown, panel]
+    reading: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "tree", **QUIET}
+    page = partial(frame.for_page, figure_index=0, outputs=3)
+    runs = [
+        gr.on([start.click, model.submit], page(tree_page), [model, *numbers], outputs, **reading),
+        here.click(page(tree_here), [taken], outputs, **reading),
+        figure.root(page(tree_root), numbers, outputs, **reading),
+        figure.expand(page(tree_expand), [taken], outputs, **reading),
+        frame.on_link(demo, "tree=", frame.for_page(open_tree, 5, 8), [tabs, model, *numbers, *outputs], **reading),
+    ]
+    stopped = VisitorError("Reading the tree was cancelled.", "Press Show the tree to start again.").to_json()
+    cancel.click(lambda: stopped, None, [figure], cancels=runs, **LIGHT)
+    figure.test(test_parents, [shown, taken], [figure], **HEAVY)
+    figure.replay(test_replay, [shown, taken], [figure], **HEAVY)
+    figure.recipe(from_tree, None, [recipe, tabs], **LIGHT)
+
+
 def build_take(taken: gr.State) -> None:
     """The room where a merge is taken home, a chat Space made, and an adapter extracted."""
     gr.Markdown("## Push the merged model")
@@ -615,11 +794,14 @@ def build() -> gr.Blocks:
                 taken, recipe = build_merge(demo)
             with gr.Tab("Between models", id="explore"):
                 build_explore(demo, tabs, recipe)
+            with gr.Tab("Family tree", id="tree"):
+                build_tree(demo, tabs, recipe, taken)
             with gr.Tab("Take home", id="take"):
                 build_take(taken)
         frame.about(HERE / "README.md")
         gr.api(frame.for_api(check), api_name="check", concurrency_limit=2)
         gr.api(frame.for_api(merge), api_name="merge", concurrency_limit=1, concurrency_id="model")
+        gr.api(frame.for_api(family_tree), api_name="family_tree", concurrency_limit=4, concurrency_id="tree")
         for function in (compare, explore, evolve):
             gr.api(frame.for_api(function), api_name=function.__name__, concurrency_limit=1, concurrency_id="model")
     return demo

@@ -11,18 +11,22 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from merging import explore, outcome
+from merging import explore, outcome, presets
 from merging.check import check
 from merging.request import validate
 from merging.run import Progress, merge, run_all
+from merging.tree.grow import grow
+from merging.tree.request import validate as check_tree
 
 
 def main() -> None:
-    """Write both examples."""
+    """Write the three examples."""
     write("merge", merged())
     for data in explore.explore(explore.Explore()):
         print((data.get("progress") or {"label": "done"})["label"])
     write("explore", data)
+    *_, data = grow(check_tree("", recipe=presets.PRESETS[presets.FIRST]))
+    write("tree", {**data, "seconds": None})
 
 
 def merged() -> dict[str, Any]:

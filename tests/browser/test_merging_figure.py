@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import re
 from pathlib import Path
 
@@ -17,7 +18,9 @@ ROOT = Path(__file__).parents[2] / "spaces" / "merging"
 FOLDER = ROOT / "merging" / "js"
 MERGE = json.loads((ROOT / "examples" / "merge.json").read_text(encoding="utf-8"))
 PLANE = json.loads((ROOT / "examples" / "explore.json").read_text(encoding="utf-8"))
+TREE = json.loads((ROOT / "examples" / "tree.json").read_text(encoding="utf-8"))
 VIEWS = {
+    "tree": (TREE, ("Tree", "Table", "Licences")),
     "merge": (MERGE, ("Before and after", "Answers", "Which layers carry it", "Atlas of task vectors")),
     "explore": (PLANE, ("Picture", "Table")),
 }
@@ -143,13 +146,72 @@ def test_hostile_texts_stay_text(open_page, kind) -> None:
     data, views = VIEWS[kind]
     text = '<img src=x onerror="window.broken=1">'
     page = open_page(
-        hostile(copy.deepcopy(data), text, {"kind", "role", "level", "request"}, tuple(model["name"] for model in data["models"]))
+        hostile(
+            copy.deepcopy(data),
+            text,
+            {"kind", "role", "level", "request", "id", "source", "target", "start", "relation", "status"},
+            tuple(model["name"] for model in data.get("models", [])),
+        )
     )
     for view in views:
         if page.get_by_role("tab", name=view, exact=True).count():
             show(page, view)
         assert page.locator("#root img").count() == 0
     assert page.evaluate("window.broken") is None
+
+
+def big_tree(count: int) -> dict:
+    """A tree of made-up models with hostile names, laid out by the engine."""
+    from merging.tree.layout import positions
+
+    chance = random.Random(0)
+    names = [f'own<b>er{index % 7}/mod"el-{index}' for index in range(count)]
+    pairs = sorted({(chance.randrange(max(0, index - 40), index), index) for index in range(1, count) for _ in range(2)})
+    places, bends = positions(names, [(names[a], names[b]) for a, b in pairs])
+    node, edge = TREE["nodes"][-1], TREE["edges"][0]
+    nodes = [{**node, "id": name, "x": places[name][0], "y": places[name][1], "depth": 1, "more": {}, "notes": []} for name in names]
+    edges = [
+        {**edge, "source": names[a], "target": names[b], "bends": [list(at) for at in bends.get((names[a], names[b]), [])]}
+        for a, b in pairs
+    ]
+    return {**TREE, "start": names[-1], "nodes": nodes, "edges": edges, "example": False}
+
+
+def test_a_tree_of_three_hundred_is_drawn_searched_and_walked(open_page) -> None:
+    page = open_page()
+    page.evaluate("draw", big_tree(300))
+    expect(page.locator(".member-box")).to_have_count(300)
+    box = page.locator(".member-box").first.bounding_box()
+    assert box["height"] * 12.5 / 42 >= 7, "names stay legible in the first view"
+    page.get_by_label("Find a model in the tree").fill("el-7")
+    expect(page.locator(".member h2")).to_contain_text('own<b>er0/mod"el-7')
+    page.locator(".chosen-box").focus()
+    page.keyboard.press("ArrowLeft")
+    after = page.locator(".member h2").inner_text()
+    assert after != 'own<b>er0/mod"el-7' and page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    assert page.locator("#root b").count() == page.locator("#root figcaption b").count(), "names stay text"
+
+
+def test_a_tree_says_who_is_in_it_and_why(open_page) -> None:
+    page = open_page(TREE)
+    page.get_by_role("button", name=re.compile("^pirate, 80 %")).click()
+    expect(page.locator(".member")).to_contain_text("80 %")
+    page.locator(".kin-hit").nth(len(TREE["edges"]) - 1).click(force=True)
+    expect(page.locator(".member")).to_contain_text("Read in:")
+    page.get_by_role("button", name="this merge, licence", exact=False).or_(page.get_by_role("button", name="this merge")).first.click()
+    page.get_by_role("button", name="Put its recipe into the merge room").click()
+    sent = page.evaluate("emitted")[-1]
+    assert sent[0] == "recipe" and sent[1]["recipe_text"].startswith("merge_method: task_arithmetic")
+    for colour in ("licence", "author", "created", "downloads", "share"):
+        page.get_by_label("Colour by").select_option(colour)
+        assert page.locator(".legend-row .swatch-item").count() > 2
+    page.evaluate("draw", {**TREE, "tested": {"of": "this merge", "verdict": "The list is complete.", "entries": 2_000_000, "null": 0.001, "explained": 1,
+                  "parents": [{"name": "pirate", "coefficient": 0.8, "sigma": 0.001, "cosine": 0.7, "verdict": "its changes are in the model"}]}})  # fmt: skip
+    expect(page.locator(".member")).to_contain_text("The list is complete.")
+    page.evaluate("window.answer = 'flowchart LR'")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as Mermaid").click()
+    assert download.value.suggested_filename == "family.md"
 
 
 def test_a_hostile_recipe_stays_text(open_page) -> None:

@@ -122,8 +122,25 @@ def test_a_link_merges_measures_and_can_be_cancelled(browser, suite_url):
     context.close()
 
 
+def test_a_tree_is_shown_opened_by_link_and_its_recipe_goes_to_the_merge_room(page, suite_url):
+    page.goto(f"{suite_url}/merging/?tree=cautious&limit=50")
+    expect(page.locator("#tree .figure-title")).to_have_text("cautious", timeout=60_000)
+    expect(page.locator("#tree-model textarea, #tree-model input").first).to_have_value("cautious")
+    page.locator("#tree-model textarea, #tree-model input").first.fill("no model <b>")
+    page.get_by_role("button", name="Show the tree").click()
+    expect(page.locator("#tree")).to_contain_text("is not a model id", timeout=30_000)
+    page.get_by_role("button", name="Tree of my merge").click()
+    expect(page.locator("#tree")).to_contain_text("There is no merge yet", timeout=30_000)
+    page.goto(f"{suite_url}/merging/")
+    page.get_by_role("tab", name="Family tree", exact=True).click()
+    page.locator("#tree").get_by_role("button", name="Test its parents from weights").click()
+    expect(page.locator("#tree")).to_contain_text("The merge is no longer here", timeout=60_000)
+    page.locator("#tree").get_by_role("button", name="Put its recipe into the merge room").click()
+    expect(page.locator("#recipe")).to_be_visible(timeout=30_000)
+
+
 def test_axe_finds_nothing_beyond_gradios_own(page):
-    for tab in ("Merge", "Between models", "Take home"):
+    for tab in ("Merge", "Between models", "Family tree", "Take home"):
         page.get_by_role("tab", name=tab, exact=True).first.click()
         page.wait_for_timeout(500)
         found = {rule for rule, _ in axe_finds_nothing(page, "body")}

@@ -54,6 +54,18 @@ def test_errors_are_sentences(client, values, sentence):
     assert "Traceback" not in str(caught.value)
 
 
+def test_a_family_tree_without_a_hub(client):
+    tree = client.predict("cautious", 6, 1, 50, api_name="/family_tree")
+    assert {node["id"]: node["share"] for node in tree["nodes"]} == {
+        "cautious": [1, 1], "HuggingFaceTB/SmolLM2-135M-Instruct": [1, 1], "HuggingFaceTB/SmolLM2-135M": [1, 1],
+    }  # fmt: skip
+    assert tree["edges"][0]["evidence"] and tree["licences"]["own"] == "apache-2.0"
+    with pytest.raises(AppError, match="not a model id"):
+        client.predict("<img src=x>", api_name="/family_tree")
+    with pytest.raises(AppError, match="limit is 9999"):
+        client.predict("pirate", 6, 1, 9999, api_name="/family_tree")
+
+
 def test_mcp_lists_the_tools(suite_url):
     tools = {tool["name"].split("_")[-1] for tool in ask_mcp(f"{suite_url}/merging", "tools/list", {})["tools"]}
-    assert {"check", "merge", "compare"} <= tools
+    assert {"check", "merge", "compare", "explore", "evolve", "tree"} <= tools

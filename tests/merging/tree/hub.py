@@ -88,6 +88,8 @@ class FamilyHub:
                 model = hub.models.get(name)
                 if model is None or model.answer == "missing":
                     return self.send(401, {"error": "no"}, {"X-Error-Code": "RepoNotFound"})
+                if model.answer == "slow":
+                    time.sleep(1.5)
                 if model.answer == "gated":
                     return self.send(403, {}, {"X-Error-Code": "GatedRepo"})
                 if model.answer == "disabled":

@@ -100,6 +100,13 @@ def test_ghosts_say_why(serve):
     assert all(found[name]["reason"] for name in parents)
 
 
+def test_a_slow_answer_leaves_a_ghost_and_the_rest(serve, monkeypatch):
+    monkeypatch.setattr(hubread, "TIMEOUT", 0.4)
+    serve({"acme/slow": Model(answer="slow"), "acme/quick": Model(), "acme/child": Model(["acme/slow", "acme/quick"], "merge")})
+    found = nodes(tree("acme/child", descendants=0))
+    assert found["acme/quick"]["status"] == "ok" and found["acme/slow"]["status"] == "unread" and "Timeout" in found["acme/slow"]["reason"]
+
+
 def test_renames_are_followed(serve):
     serve({"new/name": Model(["acme/one"]), "acme/one": Model(), "acme/child": Model(["old/name"])}, renamed={"old/name": "new/name"})
     found = tree("acme/child", descendants=0)

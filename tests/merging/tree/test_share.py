@@ -136,12 +136,19 @@ def test_the_layout_puts_parents_before_children_and_nothing_on_top_of_another()
     chance = random.Random(1)
     names = [f"m{index}" for index in range(300)]
     edges = [(names[chance.randrange(index)], names[index]) for index in range(1, 300)]
-    found = positions(names, edges)
+    found, bends = positions(names, edges)
     assert all(found[source][0] < found[target][0] for source, target in edges)
     assert len(set(found.values())) == 300
-    assert positions(["a", "b"], [("a", "b"), ("b", "a")]).keys() == {"a", "b"}
-    column = sorted(y for x, y in found.values() if x == found["m0"][0] + 1)
-    assert all(two - one >= 0.99 for one, two in pairwise(column))
+    assert positions(["a", "b"], [("a", "b"), ("b", "a")])[0].keys() == {"a", "b"}
+    for layer in {x for x, _ in found.values()}:
+        column = sorted(place[1] for place in [*found.values(), *(stop for stops in bends.values() for stop in stops)] if place[0] == layer)
+        assert all(two - one >= 0.99 for one, two in pairwise(column))
+
+
+def test_a_long_edge_goes_around_the_models_between():
+    found, bends = positions(["root", "mid", "child"], [("root", "mid"), ("mid", "child"), ("root", "child")])
+    assert [place[0] for place in (found["root"], found["mid"], found["child"])] == [0, 1, 2]
+    assert [stop[0] for stop in bends["root", "child"]] == [1] and abs(bends["root", "child"][0][1] - found["mid"][1]) >= 1
 
 
 def test_texts_for_other_tools_are_escaped():

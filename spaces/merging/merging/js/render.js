@@ -1,7 +1,8 @@
-// The figures of the merging Space: the recipe's form, a merge with its parents, and the merges between models.
+// The figures of the merging Space: the recipe's form, a merge with its parents, the merges between models, the family tree.
 
 import { openEditor } from "./editor.js";
 import { openExplore } from "./explorefigure.js";
+import { openTree } from "./treefigure.js";
 import { openMerge } from "./mergefigure.js";
 
 const figures = new WeakMap();
@@ -9,14 +10,14 @@ const figures = new WeakMap();
 /**
  * Draw a figure, or bring it up to date.
  * @param {HTMLElement} element is filled with the figure
- * @param {Object|null} data of kind "merge", "explore" or "editor"; `{error: {what, remedy}}`; or null before the first run
+ * @param {Object|null} data of kind "merge", "explore", "tree" or "editor"; `{error: {what, remedy}}`; or null before the first run
  * @param {{emit?: Function, fetch: Function|null, exported?: boolean}} host
  */
 export function render(element, data, host) {
   let figure = figures.get(element);
   const kind = data?.kind ?? figure?.kindShown ?? "merge";
   if (!figure || !element.contains(figure.root) || figure.kindShown !== kind) {
-    figure = ({ editor: openEditor, explore: openExplore }[kind] ?? openMerge)();
+    figure = ({ editor: openEditor, explore: openExplore, tree: openTree }[kind] ?? openMerge)();
     figure.kindShown = kind;
     figures.set(element, figure);
     element.replaceChildren(figure.root);

@@ -278,13 +278,16 @@ def to_json(growth: _Growth, done: bool) -> dict[str, Any]:
     part = {} if not done else shares(start, [edge for edge in edges if edge.source in nodes and edge.target in nodes])
     order = sorted(nodes, key=lambda name: (name != start, -nodes[name].depth, name))  # answers arrive in any order
     edges.sort(key=lambda edge: (edge.source, edge.target))
-    places = positions(order, [(edge.source, edge.target) for edge in edges if edge.source in nodes and edge.target in nodes])
+    places, bends = positions(order, [(edge.source, edge.target) for edge in edges if edge.source in nodes and edge.target in nodes])
     roots = [name for name in order if name in part and not parents.get(name)]
     return {
         "kind": "tree", "drawable": True, "done": done, "run_id": f"tree-{growth.asked.to_query()}", "request": growth.asked.to_json(),
         "start": start, "warnings": growth.warnings[:20], "cut": growth.cut, "roots": roots,
         "nodes": [_node_json(nodes[name], part.get(name), places[name]) for name in order],
-        "edges": [edge.to_json() for edge in edges if edge.source in nodes and edge.target in nodes],
+        "edges": [
+            edge.to_json() | {"bends": [list(place) for place in bends.get((edge.source, edge.target), [])]}
+            for edge in edges if edge.source in nodes and edge.target in nodes
+        ],
         "licences": licence.inherited(start, {name: node.facts.licence for name, node in nodes.items()}, parents),
         "requests": hubread.calls_in_window(),
     }  # fmt: skip
