@@ -140,14 +140,8 @@ def tree_rows() -> list[Row]:
     chance = random.Random(0)
     family = {}
     for index in range(300):
-        parents = (
-            [f"acme/m{other}" for other in {chance.randrange(index + 1, min(300, index + 12)) for _ in range(2)}] if index < 299 else []
-        )
-        parents = (
-            list(dict.fromkeys([*parents, f"acme/m{index + 1}"]))
-            if 0 < index < 299
-            else [f"acme/m{other}" for other in range(1, 30)][: 300 * (index == 0)]
-        )
+        later = range(index + 1, min(300, index + 60))
+        parents = [f"acme/m{other}" for other in sorted(chance.sample(later, min(len(later), 30 if index == 0 else 2)))]
         text = "merge_method: linear\nmodels:\n" + "".join(f"- model: {name}\n  parameters: {{weight: 1}}\n" for name in parents)
         family[f"acme/m{index}"] = Model(parents, "merge", {"mergekit_config.yml": text} if parents else {})
     server = FamilyHub(family, delay=0.05)
@@ -159,9 +153,10 @@ def tree_rows() -> list[Row]:
         hubread.forget()
         for _ in range(2):
             began = time.monotonic()
-            first = 0.0
-            for step in grow(validate("acme/m0", 12, 0, 300)):
-                first = first or time.monotonic() - began
+            steps = grow(validate("acme/m0", 12, 0, 300))
+            step = next(steps)
+            first = time.monotonic() - began
+            *_, step = [step, *steps]
             found.append((first, time.monotonic() - began))
     finally:
         server.stop()
