@@ -14,6 +14,8 @@ VIEWS = (
     ("quantization", "Weight lab", "light"),
     ("merging", "Before and after", "light"),
     ("merging", "Which layers carry it", "light"),
+    ("merging", "Between models", "light"),
+    ("merging", "Family tree", "dark"),
     ("dedup", "Threshold", "light"),
     ("dedup", "Clusters", "light"),
 )
@@ -25,9 +27,13 @@ FILES = (
     "quantization-block",
     "merging-behaviours",
     "merging-layers",
+    "merging-plane",
+    "merging-tree",
     "dedup-threshold",
     "dedup-clusters",
 )
+ROOMS = {"Weight lab": "#lab-figure", "Between models": "#between", "Family tree": "#tree"}
+"""Figures of rooms that are not the first of their page."""
 
 
 def main() -> None:
@@ -49,7 +55,7 @@ def main() -> None:
                 page.goto(f"{server.url}/{space}/?__theme={scheme}")
                 page.get_by_role("tab", name=tab, exact=True).click()
                 page.wait_for_timeout(600)
-                shown = "#lab-figure" if tab == "Weight lab" else "#figure"
+                shown = ROOMS.get(tab, "#figure")
                 page.locator(shown).screenshot(path=folder / f"{name}.png")
             browser.close()
     finally:
