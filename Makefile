@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 SPACE ?=
+NAMESPACE ?=
+DRY_RUN ?=
 HOST ?= 127.0.0.1
 PORT ?= 7860
 export GRADIO_ANALYTICS_ENABLED := False
@@ -11,11 +13,11 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build examples screenshots clean
+.PHONY: help demo test lint bench build check-build deploy examples screenshots clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@echo "  Variables: SPACE=decoding (one Space), HOST=127.0.0.1, PORT=7860, PYTHON=python3"
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "  Variables: SPACE=decoding (one Space), NAMESPACE=me, HOST=127.0.0.1, PORT=7860, PYTHON=python3"
 
 # The environment is made once; this file's date says when. A second run needs no network.
 $(VENV)/.ready: requirements.txt
@@ -49,8 +51,14 @@ lint: $(VENV)/.ready ## Check style and types
 bench: $(VENV)/.tests ## Measure speed and size, as ratios in one run
 	$(PY) -m tests.bench $(SPACE)
 
-build: $(VENV)/.ready ## Stage SPACE=… as a self-contained folder in build/
+build: $(VENV)/.ready ## Stage SPACE=… (or suite: all in one) as a self-contained folder in build/
 	@$(PY) -m shared.bundle $(SPACE)
+
+check-build: $(VENV)/.tests ## Start every staged Space (or SPACE=…) in an environment of its own and drive its main job
+	@$(PY) -m tests.check_build $(SPACE)
+
+deploy: $(VENV)/.ready ## Put SPACE=… on the Hub under NAMESPACE=…; DRY_RUN=1 only says what would be done
+	@$(PY) -m shared.deploy "$(SPACE)" "$(NAMESPACE)" $(if $(DRY_RUN),--dry-run)
 
 examples: $(VENV)/.ready ## Compute the stored examples again
 	@for script in spaces/*/make_examples.py; do $(PY) $$script || exit 1; done

@@ -1,6 +1,6 @@
 """Stage a Space as the Hub wants it: its own files, `shared/` and its requirements in one folder.
 
-`python -m shared.bundle decoding` writes `build/decoding`.
+`python -m shared.bundle decoding` writes `build/decoding`; `suite` stages all Spaces as one.
 """
 
 from __future__ import annotations
@@ -9,33 +9,75 @@ import shutil
 import sys
 from pathlib import Path
 
-from shared.suite import ROOT, names
+from shared.suite import ROOT, names, read_card
 
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+SUITE = "suite"
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.pyi", ".*")
 
 
 def stage(name: str, target: Path | None = None) -> Path:
     """Copy a Space into a folder that runs by itself, replacing what an earlier call left there.
 
     Args:
-        name: the Space's folder name.
+        name: the Space's folder name, or `SUITE` for all of them in one.
         target: where to; `build/<name>` unless given.
 
     Returns:
         The folder.
     """
-    if name not in names():
-        raise SystemExit(f"There is no Space {name!r}. Choose one of: {', '.join(names())}.")
+    if name not in (*names(), SUITE):
+        raise SystemExit(f"There is no Space {name!r}. Choose one of: {', '.join((*names(), SUITE))}.")
     folder = target or ROOT / "build" / name
     if folder.exists():
         shutil.rmtree(folder)
-    shutil.copytree(ROOT / "spaces" / name, folder, ignore=_LEFT_OUT)
+    if name == SUITE:
+        for space in names():
+            shutil.copytree(ROOT / "spaces" / space, folder / "spaces" / space, ignore=_LEFT_OUT)
+        (folder / "app.py").write_text(_SUITE_APP, encoding="utf-8")
+        (folder / "requirements.txt").write_text(suite_requirements(), encoding="utf-8")
+        (folder / "README.md").write_text(suite_card(), encoding="utf-8")
+    else:
+        shutil.copytree(ROOT / "spaces" / name, folder, ignore=_LEFT_OUT)
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=_LEFT_OUT)
     shutil.copy(ROOT / "LICENSE", folder / "LICENSE")
     return folder
 
 
+def suite_requirements() -> str:
+    """The requirements of all Spaces, each once; the same package has one version in all of them."""
+    lines: dict[str, None] = {}
+    for space in names():
+        text = (ROOT / "spaces" / space / "requirements.txt").read_text(encoding="utf-8")
+        lines |= dict.fromkeys(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return "# torch, gradio and spaces are the platform's\n" + "\n".join(sorted(lines, key=str.lower)) + "\n"
+
+
+def suite_card() -> str:
+    """The card of the Space that holds all Spaces."""
+    import yaml
+
+    heads = [yaml.safe_load((ROOT / "spaces" / space / "README.md").read_text(encoding="utf-8").split("---\n")[1]) for space in names()]
+    head = {
+        "title": "The LLM course that you can touch", "emoji": "🧭", "colorFrom": "blue", "colorTo": "gray", "sdk": "gradio",
+        "sdk_version": heads[0]["sdk_version"], "python_version": heads[0]["python_version"], "app_file": "app.py", "pinned": False,
+        "license": "apache-2.0", "short_description": "Decoding, quantization, merging and dedup, hands on",
+        "suggested_hardware": "zero-a10g", "hf_oauth": True, "hf_oauth_scopes": ["write-repos"],
+        "models": sorted({model for one in heads for model in one.get("models", [])}),
+    }  # fmt: skip
+    rooms = "\n".join(f"- **{card.title}**: {card.sentence}" for card in map(read_card, names()))
+    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    return f"---\n{text}---\n\n# The LLM course that you can touch\n\n{rooms}\n"
+
+
+_SUITE_APP = '''"""All Spaces in one process, each at its own path."""
+
+from shared.suite import main
+
+main()
+'''
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit(f"Name a Space: {', '.join(names())}.")
+        raise SystemExit(f"Name a Space with SPACE=…: {', '.join((*names(), SUITE))}.")
     print(stage(sys.argv[1]))

@@ -137,9 +137,29 @@ def build() -> FastAPI:
     return app
 
 
+def start_zero_gpu() -> None:
+    """Tell ZeroGPU that the app is up; the `spaces` package does so at the first `launch`, which a mounted app never has."""
+    import gradio as gr
+
+    with gr.Blocks(analytics_enabled=False) as first:
+        gr.HTML("")
+    first.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, ssr_mode=False)
+    first.close(verbose=False)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def main(space: str | None = None) -> None:
     """Start the suite, or one Space alone."""
-    host, port = os.environ.get("HOST") or "127.0.0.1", int(os.environ.get("PORT") or 7860)
+    host = os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    port = int(os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or 7860)
     if space:
         if space not in names():
             sys.exit(f"There is no Space {space!r}. Choose one of: {', '.join(names())}.")
@@ -150,8 +170,12 @@ def main(space: str | None = None) -> None:
         return
     import uvicorn
 
+    from shared import gpu  # imports spaces, which must come before torch
+
     print("Starting the suite …", flush=True)
     app = build()
+    if gpu.on_zero_gpu():
+        start_zero_gpu()
     print(f"Open http://{host}:{port}/", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")
 

@@ -22,6 +22,7 @@ class Repo:
     refuse: tuple[int, str] | None = None
     """HTTP status and `X-Error-Code` to answer every request with."""
     parameters: int | None = None
+    hardware: str = ""
     sha: str = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -29,6 +30,7 @@ class HubServer:
     """Serves `repos` on loopback until `stop` is called; `requests` lists what was asked."""
 
     def __init__(self, repos: dict[str, Repo]) -> None:  # noqa: C901  the handler lives in it
+        self.repos = repos
         self.requests: list[str] = []
         hub = self
 
@@ -60,6 +62,9 @@ class HubServer:
                     return self.send_json({"url": f"{hub.url}/{key}", "id": hub.full_name(asked)})
                 kind, name, rest = split_path(path.removeprefix("/api/"))
                 repo = repos[kind + name]
+                if rest == "hardware":
+                    repo.hardware = json.loads(content)["flavor"]
+                    return self.send_json({"stage": "BUILDING", "hardware": {"current": None, "requested": repo.hardware}, "storage": None})
                 if rest.startswith("preupload"):
                     files = [
                         {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in json.loads(content)["files"]
@@ -72,6 +77,8 @@ class HubServer:
                     item = json.loads(line)
                     if item["key"] == "file":
                         repo.files[item["value"]["path"]] = b64decode(item["value"]["content"])
+                    if item["key"] == "deletedFile":
+                        repo.files.pop(item["value"]["path"], None)
                 return self.send_json({"commitUrl": f"{hub.url}/{kind}{name}/commit/{repo.sha}", "commitOid": repo.sha, "success": True})
 
             def send_json(self, value: Any, body: bool = True) -> None:
