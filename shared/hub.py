@@ -221,7 +221,7 @@ def _check_access(model_id: str) -> None:
         raise _gated(model_id) from None
 
 
-def push(repository: str, kind: str, files: dict[str, Path], card: str, token: str | None) -> str:
+def push(repository: str, kind: str, files: dict[str, Path], card: str, token: str | None, *, private: bool = False) -> str:
     """Create a repository where it does not exist and commit files to it, all in one commit.
 
     Args:
@@ -230,6 +230,7 @@ def push(repository: str, kind: str, files: dict[str, Path], card: str, token: s
         files: path in the repository and file on this machine.
         card: the README's text.
         token: the visitor's; it goes to the Hub alone.
+        private: whether a new repository is seen by its owner alone.
 
     Returns:
         The repository's URL.
@@ -250,7 +251,7 @@ def push(repository: str, kind: str, files: dict[str, Path], card: str, token: s
     operations = [CommitOperationAdd("README.md", card.encode("utf-8")), *(CommitOperationAdd(name, path) for name, path in files.items())]
     api = HfApi(token=token)
     try:
-        api.create_repo(repository, repo_type=kind, exist_ok=True)
+        api.create_repo(repository, repo_type=kind, exist_ok=True, private=private or None)
         api.create_commit(repository, operations, commit_message=f"Add {', '.join(files)}", repo_type=kind)
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0

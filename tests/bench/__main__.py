@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 os.environ["HF_HUB_OFFLINE"] = str(int("public_dedup" not in sys.argv))  # the only part that needs the Hub
 
-SPACES = ("decoding", "quantization", "merging", "dedup")
+SPACES = ("decoding", "quantization", "merging", "abliteration", "dedup")
 
 
 def main(*chosen: str) -> None:

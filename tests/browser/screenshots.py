@@ -16,6 +16,8 @@ VIEWS = (
     ("merging", "Which layers carry it", "light"),
     ("merging", "Between models", "light"),
     ("merging", "Family tree", "dark"),
+    ("abliteration", "1 Find", "light"),
+    ("abliteration", "3 Measure", "light"),
     ("dedup", "Threshold", "light"),
     ("dedup", "Clusters", "light"),
 )
@@ -29,10 +31,12 @@ FILES = (
     "merging-layers",
     "merging-plane",
     "merging-tree",
+    "abliteration-find",
+    "abliteration-search",
     "dedup-threshold",
     "dedup-clusters",
 )
-ROOMS = {"Weight lab": "#lab-figure", "Between models": "#between", "Family tree": "#tree"}
+ROOMS = {"Weight lab": "#lab-figure", "Between models": "#between", "Family tree": "#tree", "1 Find": "#find", "3 Measure": "#measure"}
 """Figures of rooms that are not the first of their page."""
 
 

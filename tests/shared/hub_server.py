@@ -23,6 +23,7 @@ class Repo:
     """HTTP status and `X-Error-Code` to answer every request with."""
     parameters: int | None = None
     hardware: str = ""
+    private: bool = False
     sha: str = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -58,7 +59,7 @@ class HubServer:
                 if path == "/api/repos/create":
                     asked = json.loads(content)
                     key = {"dataset": "datasets/", "space": "spaces/"}.get(asked.get("type"), "") + hub.full_name(asked)
-                    repos.setdefault(key, Repo())
+                    repos.setdefault(key, Repo(private=asked.get("visibility") == "private"))
                     return self.send_json({"url": f"{hub.url}/{key}", "id": hub.full_name(asked)})
                 kind, name, rest = split_path(path.removeprefix("/api/"))
                 repo = repos[kind + name]

@@ -267,3 +267,13 @@ def test_an_expert_is_its_base_plus_its_adapter(name, embedded):
         torch.testing.assert_close(mine[weight], base[weight] + settings["lora_alpha"] / settings["r"] * up @ down, atol=1e-6, rtol=0)
         changed.discard(weight)
     assert changed == set()
+
+
+def test_a_new_repository_can_be_private(tmp_path):
+    hub = HubServer({})
+    script = "from shared import hub\n"
+    script += "for name, private in (('me/hidden', True), ('me/open', False)):\n"
+    script += "    hub.push(name, 'model', {}, '---\\nlicense: mit\\n---\\n', 'a-token', private=private)"
+    run_against(hub, tmp_path, script)
+    assert hub.repos["me/hidden"].private and not hub.repos["me/open"].private
+    hub.stop()

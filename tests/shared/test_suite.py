@@ -68,6 +68,15 @@ MAIN_JOB = {
         {"recipe": "merge_method: passthrough\nmodels:\n- model: pirate\n"},
         lambda answer: answer["ok"] and answer["tensors"] == 272,
     ),
+    "abliteration": (
+        "/find_direction",
+        {
+            "positive": [f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs")],
+            "negative": [f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow")],
+            "layer": 18,
+        },
+        lambda answer: answer["choice"]["layer"] == 18 and answer["layers"][18]["auc"] > 0.9,
+    ),
     "dedup": ("/deduplicate", {"dataset": "kitchen.jsonl", "threshold": 0.7}, lambda answer: answer[0]["kept"] == 60),
 }
 

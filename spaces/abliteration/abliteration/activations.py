@@ -7,9 +7,9 @@ and every number equals that of the prompt run alone up to rounding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from abliteration.twin import twin
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ def states(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]], l
         ids, ends = padded([prompts[index] for index in chosen], model.device)
         rows = torch.arange(len(chosen), device=ids.device)[:, None]
         places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
-        with reading(model, anatomy, lambda hidden, at=(rows, places): hidden[at].float()) as kept, torch.inference_mode():  # type: ignore[misc]
-            model.base_model(ids, use_cache=False)
+        with torch.inference_mode():
+            watched, kept = watch(model, anatomy, lambda hidden, at=(rows, places): hidden[at].float())  # type: ignore[misc]
+            watched.base_model(ids, use_cache=False)
         found[:, chosen] = torch.stack(kept).cpu()
         done += len(chosen)
         yield done
@@ -64,14 +65,13 @@ def all_states(model: PreTrainedModel, anatomy: Anatomy, ids: list[int], take: C
     """
     import torch
 
-    with reading(model, anatomy, lambda hidden: take(hidden[0].float())) as kept, torch.inference_mode():
-        model.base_model(torch.tensor([ids], device=model.device), use_cache=False)
+    watched, kept = watch(model, anatomy, lambda hidden: take(hidden[0].float()))
+    with torch.inference_mode():
+        watched.base_model(torch.tensor([ids], device=model.device), use_cache=False)
     return torch.stack(kept).cpu()
 
 
-def first_tokens(
-    model: PreTrainedModel, prompts: list[list[int]], anatomy: Anatomy | None = None
-) -> tuple[Tensor, Tensor | None]:
+def first_tokens(model: PreTrainedModel, prompts: list[list[int]], anatomy: Anatomy | None = None) -> tuple[Tensor, Tensor | None]:
     """Log-probabilities of each prompt's next token and, with an anatomy, the stream at its last token, in one pass.
 
     Returns:
@@ -86,9 +86,12 @@ def first_tokens(
         rows = torch.arange(len(chosen), device=ids.device)
         # the head is large: only where some prompt ends
         kept_places, slots = torch.unique(ends - 1, return_inverse=True)
-        with ExitStack() as stack, torch.inference_mode():
-            kept = stack.enter_context(reading(model, anatomy, lambda hidden, at=(rows, ends - 1): hidden[at].float())) if anatomy else []  # type: ignore[misc]
-            logits = model(ids, use_cache=False, logits_to_keep=kept_places).logits[rows, slots].float()
+        watched: PreTrainedModel = model
+        kept: list[Tensor] = []
+        if anatomy:
+            watched, kept = watch(model, anatomy, lambda hidden, at=(rows, ends - 1): hidden[at].float())  # type: ignore[misc]
+        with torch.inference_mode():
+            logits = watched(ids, use_cache=False, logits_to_keep=kept_places).logits[rows, slots].float()
             for index, row in zip(chosen, logits.log_softmax(-1).cpu(), strict=True):
                 log_p[index] = row
         if streams is not None:
@@ -96,26 +99,24 @@ def first_tokens(
     return torch.stack(log_p), streams
 
 
-class reading:
-    """Hooks that keep something of the stream at every block's input and after the last block, as a context manager.
+def watch(
+    model: PreTrainedModel, anatomy: Anatomy, take: Callable[[Tensor], Tensor], names: tuple[str, ...] = ()
+) -> tuple[PreTrainedModel, list[Tensor]]:
+    """A twin that keeps something of what enters some modules, and the list that it fills.
 
-    The hooks are the context's own and leave with it; they change nothing.
+    Args:
+        take: from what enters, (prompts, tokens, width), to a tensor.
+        names: of modules; by default every block and the norm after the last one.
     """
+    watched = twin(model)
+    kept: list[Tensor] = []
 
-    def __init__(self, model: PreTrainedModel, anatomy: Anatomy, take: Callable[[Tensor], Tensor]) -> None:
-        self.model, self.names, self.take = model, (*anatomy.blocks, anatomy.final), take
-        self.kept: list[Tensor] = []
+    def keep(_: Any, inputs: Any) -> None:
+        kept.append(take(inputs[0]).clone())
 
-    def __enter__(self) -> list[Tensor]:
-        def keep(_: Any, inputs: Any) -> None:
-            self.kept.append(self.take(inputs[0]).clone())
-
-        self.hooks = [self.model.get_submodule(name).register_forward_pre_hook(keep) for name in self.names]
-        return self.kept
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self.hooks:
-            hook.remove()
+    for name in names or (*anatomy.blocks, anatomy.final):
+        watched.get_submodule(name).register_forward_pre_hook(keep)
+    return watched, kept
 
 
 def batches(prompts: list[list[int]], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:

@@ -172,7 +172,15 @@ def family_of(config: Any) -> Family:
 def _why_not(kind: str, config: Any) -> str:
     if getattr(config, "is_encoder_decoder", False):
         return "it is an encoder with a decoder and has two streams"
-    if not getattr(config, "is_decoder", True) and kind in ("bert", "roberta", "distilbert", "electra", "deberta", "deberta-v2", "modernbert"):
+    if not getattr(config, "is_decoder", True) and kind in (
+        "bert",
+        "roberta",
+        "distilbert",
+        "electra",
+        "deberta",
+        "deberta-v2",
+        "modernbert",
+    ):
         return "it is an encoder and writes no text"
     if any(getattr(config, name, None) for name in ("num_local_experts", "num_experts", "n_routed_experts")):
         return "its MLPs are mixtures of experts, and every expert would have to be edited"

@@ -1,0 +1,342 @@
+"""The edit in the weights: every matrix that writes into the stream, its bias and the tied head; and the proof that it holds.
+
+W is looked at as [width, n], whatever the layout it is stored in. With u the unit direction in front of the matrix (r̂, or
+norm(g⊙r̂) where a norm with gain g follows), the edited matrix is (I − α·uuᵀ)W and the edited bias (I − α·uuᵀ)b.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from abliteration.ablate import Edit, live
+from abliteration.architecture import Anatomy, Write, gain
+from abliteration.twin import twin
+from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+
+def strength(edit: Edit, write: Write) -> float:
+    """The kernel's strength at one matrix."""
+    if write.part in ("embedding", "positions"):
+        return edit.kernel.embedding
+    return (edit.kernel.attention if write.part == "attention" else edit.kernel.mlp)[write.layer]
+
+
+def in_front(model: PreTrainedModel, edit: Edit, write: Write) -> Tensor:
+    """The unit direction u to project a matrix against, in the matrix's dtype and on its device: r̂, or norm(g⊙r̂) before a norm."""
+    import torch
+
+    weight = model.get_submodule(write.module).weight
+    row = edit.directions[write.layer].to(weight.device, torch.float64)
+    fold = gain(model, write)
+    if fold is not None:
+        row = fold.to(row.device, torch.float64) * row
+    return (row / row.norm()).to(weight.dtype)  # type: ignore[arg-type]
+
+
+def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedModel:
+    """A twin with the edit in its weights; what is not edited is shared with the model, which stays as it is.
+
+    A tied head is untied: it keeps the matrix that the embedding had.
+
+    Raises:
+        VisitorError: the edit has no form as weights: an affine edit, a step that is added, or a kernel on block inputs.
+    """
+    import torch
+
+    check_bakeable(edit)
+    made = twin(model)
+    with torch.no_grad():
+        for write in anatomy.writes:
+            alpha = strength(edit, write)
+            if not alpha:
+                continue
+            module, u = made.get_submodule(write.module), in_front(model, edit, write)
+            keep_lengths = edit.method == "norm_preserving"
+            if write.part == "embedding" and anatomy.tied:
+                _untie(made, anatomy)
+            module.weight = _parameter(_projected(module.weight.detach(), u, alpha, write.rows, keep_lengths))
+            bias = getattr(module, "bias", None)
+            if bias is not None:
+                module.bias = _parameter(_projected(bias.detach()[None], u, alpha, True, keep_lengths)[0])
+    return made
+
+
+def check_bakeable(edit: Edit) -> None:
+    """Raise a VisitorError for an edit that has no form as weights."""
+    if edit.method in ("affine", "add"):
+        name = "An affine edit" if edit.method == "affine" else "A step that is added"
+        raise VisitorError(f"{name} would need biases that the model has no place for.", "Use it live, or export an ablation.")
+    if not edit.kernel.bakeable():
+        raise VisitorError(
+            "The kernel edits the stream at a block's input, where no matrix writes.",
+            "Draw it on embedding, attention and MLP; all three at strength 1 remove the direction from every block's input.",
+        )
+
+
+def _projected(weight: Tensor, u: Tensor, alpha: float, rows: bool, keep_lengths: bool) -> Tensor:
+    """(I − α·uuᵀ)W for a weight stored as [width, n], or [n, width] with `rows`; with each column's length restored where wanted."""
+    made = weight - alpha * (weight @ u)[:, None] * u if rows else weight - alpha * u[:, None] * (u @ weight)
+    if keep_lengths:
+        axis = 1 if rows else 0
+        made *= weight.norm(dim=axis, keepdim=True) / made.norm(dim=axis, keepdim=True).clamp(min=1e-30)
+    return made
+
+
+def _parameter(value: Tensor) -> Any:
+    import torch
+
+    return torch.nn.Parameter(value, requires_grad=False)
+
+
+def _untie(made: PreTrainedModel, anatomy: Anatomy) -> None:
+    """Give the head the matrix for itself. It is the same tensor still: only the embedding's module gets another."""
+    made.config.tie_word_embeddings = False
+    made.get_submodule(anatomy.head).weight = made.get_submodule(anatomy.family.embedding).weight
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a matrix writes along the direction, before and after.
+
+    Args:
+        name: of the parameter.
+        part: embedding, positions, attention or mlp.
+        layer: of the block.
+        strength: α.
+        before: ‖uᵀW‖, in float64.
+        after: the same of the edited matrix.
+        share: ‖uᵀW‖/‖W‖ before; 1/√width is what a random direction has.
+        bias_before: |uᵀb|; None without a bias.
+        bias_after: the same of the edited bias.
+        folded: whether a post-norm's gain is folded into u.
+    """
+
+    name: str
+    part: str
+    layer: int
+    strength: float
+    before: float
+    after: float
+    share: float
+    bias_before: float | None
+    bias_after: float | None
+    folded: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as a table takes it."""
+        return {key: (float(f"{value:.4g}") if isinstance(value, float) else value) for key, value in self.__dict__.items()}
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """That the edited weights do what the edit says.
+
+    Args:
+        rows: by matrix.
+        gap: largest difference between the run-time edit's and the edited weights' logits.
+        scale: standard deviation of the logits, to compare the gap with.
+        in_stream: largest |r̂ᵀh| over ‖h‖ at any block's input on the probe prompts, after the edit; None unless the kernel removes
+            the direction everywhere.
+        audit: largest error of "stream = sum of the writes", relative to the stream: that no write was overlooked.
+        head: what became of the head.
+    """
+
+    rows: tuple[Row, ...]
+    gap: float
+    scale: float
+    in_stream: float | None
+    audit: float
+    head: str
+    verdict: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The certificate as the page takes it."""
+        numbers = {key: None if value is None else float(f"{value:.3g}") for key, value in (("gap", self.gap), ("scale", self.scale), ("in_stream", self.in_stream), ("audit", self.audit))}  # fmt: skip
+        return {
+            **numbers,
+            "head": self.head,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "matrices": [row.to_json() for row in self.rows],
+        }
+
+
+def certify(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, baked: PreTrainedModel, prompts: list[list[int]]) -> Certificate:
+    """Measure an edited model against its edit.
+
+    Args:
+        model: as it was.
+        baked: from `bake`.
+        prompts: token ids to run both on.
+    """
+    import torch
+
+    rows = []
+    for write in anatomy.writes:
+        u = in_front(model, edit, write).double()
+        old, new = model.get_submodule(write.module), baked.get_submodule(write.module)
+        before, after = (_along(module.weight.detach(), u, write.rows) for module in (old, new))
+        bias = getattr(old, "bias", None)
+        rows.append(
+            Row(
+                f"{write.module}.weight", write.part, write.layer, strength(edit, write), before, after,
+                before / max(float(old.weight.detach().double().norm()), 1e-30),
+                None if bias is None else abs(float(bias.detach().double() @ u)),
+                None if bias is None else abs(float(new.bias.detach().double() @ u)),
+                write.output != write.module,
+            )
+        )  # fmt: skip
+    hooked, gap, logits = live(model, anatomy, edit), 0.0, []
+    with torch.inference_mode():
+        for ids in prompts:
+            row = torch.tensor([ids], device=model.device)
+            made = baked(row, use_cache=False).logits.double()
+            gap = max(gap, float((made - hooked(row, use_cache=False).logits.double()).abs().max()))
+            logits.append(made.flatten())
+    everywhere = edit.kernel.embedding == 1 and set(edit.kernel.attention + edit.kernel.mlp) == {1.0} and edit.method != "norm_preserving"
+    head = "the head was not tied and is as it was"
+    if anatomy.tied:
+        head = "untied: it keeps the matrix that the embedding had" if edit.kernel.embedding else "still tied: the embedding is not edited"
+    return Certificate(
+        tuple(rows), gap, float(torch.cat(logits).std()), in_stream(baked, anatomy, edit.directions, prompts) if everywhere else None,
+        audit(model, anatomy, prompts[:2]), head, anatomy.family.verdict, anatomy.family.reason,
+    )  # fmt: skip
+
+
+def _along(weight: Tensor, u: Tensor, rows: bool) -> float:
+    """‖uᵀW‖ in float64."""
+    exact = weight.double()
+    return float((exact @ u if rows else u @ exact).norm())
+
+
+def in_stream(model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, prompts: list[list[int]]) -> float:
+    """Largest |r̂ᵀh|/‖h‖ at any block's input and any token."""
+    from abliteration.activations import all_states
+
+    largest = 0.0
+    rows = directions.to(model.device)
+    for ids in prompts:
+        shares = all_states(model, anatomy, ids, lambda hidden: hidden @ rows.T.to(hidden) / hidden.norm(dim=-1, keepdim=True))
+        largest = max([largest, *(float(shares[layer, :, layer].abs().max()) for layer in range(anatomy.layers))])
+    return largest
+
+
+def audit(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]]) -> float:
+    """Largest ‖stream − Σ writes‖/‖stream‖ at any layer: far above rounding, a write was overlooked."""
+    import torch
+
+    made = twin(model)
+    sums: list[Tensor] = []
+    gaps: list[float] = []
+
+    def at_block(_: Any, inputs: Any) -> None:
+        hidden = inputs[0].double()
+        if sums:
+            gaps.append(float((hidden - sums[0]).norm() / hidden.norm()))
+        sums[:] = [hidden.clone()]
+
+    def at_write(_: Any, inputs: Any, output: Tensor) -> None:
+        sums[0] = sums[0] + output.double()
+
+    for name in (*anatomy.blocks, anatomy.final):
+        made.get_submodule(name).register_forward_pre_hook(at_block)
+    for write in anatomy.writes:
+        if write.part in ("attention", "mlp"):
+            made.get_submodule(write.output).register_forward_hook(at_write)
+    with torch.inference_mode():
+        for ids in prompts:
+            sums.clear()
+            made.base_model(torch.tensor([ids], device=model.device), use_cache=False)
+    return max(gaps)
+
+
+def save(baked: PreTrainedModel, tokenizer: Any, folder: Path, card: str = "") -> list[Path]:
+    """Write an edited model as safetensors with its tokenizer and card; the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # safetensors refuses tensors that share memory; a head that was untied is another Parameter object over its own storage
+    baked.save_pretrained(folder)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+    if card:
+        (folder / "README.md").write_text(card, encoding="utf-8")
+    return sorted(folder.iterdir())
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What a rank-1 adapter holds and what it leaves out.
+
+    Args:
+        files: as PEFT reads them.
+        modules: how many matrices.
+        left_out: what the edit does besides; the adapter gives the edited logits only where this is empty.
+    """
+
+    files: tuple[Path, ...]
+    modules: int
+    left_out: tuple[str, ...]
+
+
+def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path, base: str, card: str = "") -> Adapter:
+    """Write the edit as a LoRA of rank 1: ΔW = B·A with B = −α·u, A = uᵀW, per linear matrix.
+
+    Args:
+        base: name of the model that the adapter is for.
+
+    Raises:
+        VisitorError: the edit has no form as weights or its change of a matrix has not rank 1, or it edits no linear matrix.
+    """
+    import torch
+    from peft import LoraConfig
+    from safetensors.torch import save_file
+
+    check_bakeable(edit)
+    if edit.method == "norm_preserving":
+        raise VisitorError(
+            "A norm-preserving edit changes a matrix by more than rank 1.", "Export the whole model, or use the plain ablation."
+        )
+    tensors: dict[str, Tensor] = {}
+    left_out, modules = [], []
+    for write in anatomy.writes:
+        alpha = strength(edit, write)
+        if not alpha:
+            continue
+        module = model.get_submodule(write.module)
+        if write.part in ("embedding", "positions"):
+            left_out.append(f"{write.part} (strength {alpha:g})")
+            continue
+        if getattr(module, "bias", None) is not None:
+            left_out.append(f"{write.module}.bias")
+        u, weight = in_front(model, edit, write), module.weight.detach()
+        modules.append(write.module)
+        name = f"base_model.model.{write.module}"
+        tensors[f"{name}.lora_A.weight"] = (weight @ u if write.rows else u @ weight)[None].float().contiguous().cpu()
+        tensors[f"{name}.lora_B.weight"] = (-alpha * u)[:, None].float().contiguous().cpu()
+    if not modules:
+        raise VisitorError("The kernel edits no attention or MLP matrix.", "Draw a strength there, or export the whole model.")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    settings = LoraConfig(
+        r=1, lora_alpha=1, lora_dropout=0.0, target_modules=modules, task_type="CAUSAL_LM", fan_in_fan_out=anatomy.family.rows,
+        base_model_name_or_path=base, inference_mode=True,
+    ).to_dict()  # fmt: skip
+    settings = {key: sorted(value) if isinstance(value, set) else getattr(value, "value", value) for key, value in settings.items()}
+    (folder / "adapter_config.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if card:
+        (folder / "README.md").write_text(card, encoding="utf-8")
+    assert all(torch.isfinite(value).all() for value in tensors.values())
+    return Adapter(tuple(sorted(folder.iterdir())), len(modules), tuple(left_out))
+
+
+def copied(model: PreTrainedModel) -> PreTrainedModel:
+    """A full copy of a model's weights: what an edit's time is compared with."""
+    return copy.deepcopy(model)

@@ -1,0 +1,226 @@
+"""Directions along which two sets of prompts part, and how well each of them parts prompts that it was not made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RANDOM = 64
+"""Random directions, and permutations of the labels, in the ribbon behind each curve."""
+SHOWN_DIGITS = 5
+SMALLEST = 1e-6
+"""Length from which on a difference of means is a direction and not rounding."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Difference-of-means directions at every layer and position, and the harmless means that projections need.
+
+    Args:
+        differences: μ⁺ − μ⁻ of the fit split, float32 (layers, positions, width).
+        means: μ⁻ of the fit split, likewise.
+        positions: the tokens' texts, the last one last.
+    """
+
+    differences: Tensor
+    means: Tensor
+    positions: tuple[str, ...]
+
+    def raw(self, layer: int, position: int = -1) -> Tensor:
+        """μ⁺ − μ⁻ at one layer and position, as it is."""
+        return self.differences[layer, position]
+
+    def parts(self, layer: int, position: int = -1) -> bool:
+        """Whether the sets part there at all: at the first layer's input a token of the template is the same in every prompt."""
+        return bool(self.raw(layer, position).norm() > SMALLEST)
+
+    def direction(self, layer: int, position: int = -1, projection: str = "plain") -> Tensor:
+        """The unit direction for every layer that it will be removed from, float32 (layers, width).
+
+        Args:
+            layer: where the direction is read.
+            position: at which token, counted from the prompt's end (−1 the last).
+            projection: "plain", the difference of means; "projected", without its part along the harmless mean of its own layer;
+                "biprojected", without its part along the harmless mean of each layer that it is removed from.
+
+        Raises:
+            VisitorError: the two sets have the same mean there, or nothing is left after the projection.
+        """
+        import torch
+
+        layers = len(self.differences)
+        difference = self.raw(layer, position)
+        if projection == "projected":
+            difference = without(difference, self.means[layer, position])
+        if projection == "biprojected":
+            return torch.stack([unit(without(difference, self.means[target, position]), layer) for target in range(layers)])
+        return unit(difference, layer).expand(layers, -1)
+
+
+def difference_of_means(positive: Tensor, negative: Tensor, positions: tuple[str, ...]) -> Found:
+    """Directions from the stream of two sets, each (layers + 1, prompts, positions, width) as `activations.states` gives it.
+
+    Raises:
+        VisitorError: the sets have the same mean everywhere.
+    """
+    means = negative[:-1].mean(1)
+    found = Found(positive[:-1].mean(1) - means, means, positions)
+    if not found.differences.any():
+        raise VisitorError("The two sets have the same activations everywhere.", "Give two sets of prompts that differ.")
+    return found
+
+
+def unit(vector: Tensor, layer: int | None = None) -> Tensor:
+    """A vector divided by its length.
+
+    Raises:
+        VisitorError: it has no length to speak of.
+    """
+    norm = vector.norm()
+    if not norm > SMALLEST:
+        where = "" if layer is None else f" at layer {layer}"
+        raise VisitorError(
+            f"The two sets do not part{where}: there is no direction.", "Choose a later layer, another position or other sets."
+        )
+    return vector / norm
+
+
+def without(vector: Tensor, other: Tensor) -> Tensor:
+    """A vector without its part along another: r − (r·ĝ)ĝ with ĝ = norm(g)."""
+    along = unit(other)
+    return vector - (vector @ along) * along
+
+
+def d_prime(positive: Tensor, negative: Tensor) -> Tensor:
+    """Difference of means in units of the pooled standard deviation, along the last axis: d′ = (m⁺ − m⁻)/√((s⁺² + s⁻²)/2).
+
+    A set of one number has no deviation: it counts as 0.
+    """
+    spread = ((positive.var(-1, correction=0) + negative.var(-1, correction=0)) / 2).sqrt().clamp(min=1e-12)
+    return (positive.mean(-1) - negative.mean(-1)) / spread
+
+
+def auc(positive: Tensor, negative: Tensor) -> Tensor:
+    """Chance that a positive lies above a negative, ties counting half, along the last axis (the area under the ROC curve)."""
+    gap = positive[..., :, None] - negative[..., None, :]
+    return ((gap > 0).float() + 0.5 * (gap == 0).float()).mean((-1, -2))
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How a direction parts prompts that it was not made from, layer by layer, at one position.
+
+    Args:
+        d_prime: by layer.
+        auc: by layer.
+        norm: ‖μ⁺ − μ⁻‖ by layer.
+        relative_norm: the same over the mean norm of the stream there.
+        random: |d′| of random directions: 5 %, 50 % and 95 % quantile by layer.
+        random_auc: the same of max(AUC, 1 − AUC).
+        permuted: d′ of directions fitted with permuted labels, likewise.
+        cosine: (layers, layers) between the directions.
+        projections: r̂ᵀh of every select prompt by layer, positive and negative.
+        plane: first two principal components of the select prompts by layer: points and explained shares.
+    """
+
+    d_prime: list[float]
+    auc: list[float]
+    norm: list[float]
+    relative_norm: list[float]
+    random: list[list[float]]
+    random_auc: list[list[float]]
+    permuted: list[list[float]]
+    cosine: list[list[float]]
+    projections: list[dict[str, list[float]]]
+    plane: list[dict[str, Any]]
+
+    def layers(self) -> list[dict[str, Any]]:
+        """One object a layer."""
+        keys = ("d_prime", "auc", "norm", "relative_norm", "random", "random_auc", "permuted", "cosine", "projections", "plane")
+        return [{"layer": layer, **{key: getattr(self, key)[layer] for key in keys}} for layer in range(len(self.d_prime))]
+
+
+def separation(fit: tuple[Tensor, Tensor], select: tuple[Tensor, Tensor], seed: int = 0) -> Separation:
+    """Measure directions of the fit split on the select split.
+
+    Args:
+        fit: positive and negative stream at one position, (layers + 1, prompts, width).
+        select: likewise, of prompts that are not in the fit split.
+        seed: of random directions and permutations.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    layers, width = len(fit[0]) - 1, fit[0].shape[-1]
+    fit_positive, fit_negative = (part[:-1] for part in fit)
+    positive, negative = (part[:-1] for part in select)
+    difference = fit_positive.mean(1) - fit_negative.mean(1)
+    norm = difference.norm(dim=-1)
+    directions = difference / norm.clamp(min=1e-12)[:, None]
+    on = (_project(positive, directions), _project(negative, directions))
+
+    guesses = torch.nn.functional.normalize(torch.randn(RANDOM, width, generator=generator), dim=-1)
+    guessed = (torch.einsum("lpw,rw->lrp", positive, guesses), torch.einsum("lpw,rw->lrp", negative, guesses))
+    guessed_auc = auc(*guessed)
+
+    both = torch.cat((fit_positive, fit_negative), 1)
+    labels = torch.stack([torch.randperm(both.shape[1], generator=generator) < fit_positive.shape[1] for _ in range(RANDOM)]).float()
+    weights = labels / labels.sum(1, keepdim=True) - (1 - labels) / (1 - labels).sum(1, keepdim=True)
+    shuffled = torch.nn.functional.normalize(torch.einsum("rp,lpw->lrw", weights, both), dim=-1)
+    permuted = d_prime(torch.einsum("lpw,lrw->lrp", positive, shuffled), torch.einsum("lpw,lrw->lrp", negative, shuffled))
+
+    typical = torch.cat((positive, negative), 1).norm(dim=-1).mean(1)
+    return Separation(
+        _list(d_prime(*on)), _list(auc(*on)), _list(norm), _list(norm / typical.clamp(min=1e-12)),
+        _quantiles(d_prime(*guessed).abs()), _quantiles(torch.maximum(guessed_auc, 1 - guessed_auc)), _quantiles(permuted),
+        _list(directions @ directions.T),
+        [{"positive": _list(on[0][layer]), "negative": _list(on[1][layer])} for layer in range(layers)],
+        [plane(positive[layer], negative[layer]) for layer in range(layers)],
+    )  # fmt: skip
+
+
+def _project(stream: Tensor, directions: Tensor) -> Tensor:
+    """(layers, prompts, width) on (layers, width) → (layers, prompts)."""
+    return (stream * directions[:, None]).sum(-1)
+
+
+def plane(positive: Tensor, negative: Tensor) -> dict[str, Any]:
+    """First two principal components of two sets together: their points, and the shares of variance that the axes explain."""
+    import torch
+
+    both = torch.cat((positive, negative))
+    centred = both - both.mean(0)
+    left, values, _ = torch.linalg.svd(centred.double(), full_matrices=False)
+    points = left[:, :2] * values[:2]
+    points = torch.nn.functional.pad(points, (0, 2 - points.shape[1])) * _towards(points, len(positive))
+    shares = values[:2] ** 2 / (values**2).sum().clamp(min=1e-30)
+    return {"positive": _list(points[: len(positive)]), "negative": _list(points[len(positive) :]), "explained": _list(shares)}
+
+
+def _towards(points: Tensor, positive: int) -> Tensor:
+    """Signs that put the positive set on the right and above: a principal component has none of its own."""
+    import torch
+
+    lean = points[:positive].mean(0) - points[positive:].mean(0)
+    signs = torch.where(lean < 0, -1.0, 1.0)
+    return torch.nn.functional.pad(signs, (0, 2 - len(signs)), value=1.0)
+
+
+def _quantiles(values: Tensor) -> list[list[float]]:
+    """5 %, 50 % and 95 % of (layers, many), one row a layer."""
+    import torch
+
+    return _list(torch.quantile(values, torch.tensor([0.05, 0.5, 0.95], dtype=values.dtype), dim=1).T)
+
+
+def _list(values: Tensor) -> Any:
+    return _rounded(values.tolist())
+
+
+def _rounded(value: Any) -> Any:
+    return [_rounded(item) for item in value] if isinstance(value, list) else float(f"{value:.{SHOWN_DIGITS}g}")

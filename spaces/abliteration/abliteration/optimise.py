@@ -1,0 +1,130 @@
+"""A search for a kernel that removes the behaviour at the least damage: two objectives on the select split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from abliteration import kernel
+from abliteration.ablate import Edit, live
+from abliteration.activations import first_tokens
+from abliteration.answers import refusal_score
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from abliteration.architecture import Anatomy
+    from abliteration.directions import Found
+    from abliteration.select import Baseline
+
+ENOUGH = 0.1
+"""A kernel removes the behaviour when a refusal's first token has at most this chance, averaged over the prompts."""
+PARTS = ("attention", "mlp")
+PROJECTIONS = ("plain", "projected", "biprojected")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One kernel, tried.
+
+    Args:
+        number: in order.
+        layer: where the direction is read.
+        projection: of the direction.
+        kernel: as `kernel.resolve` takes it.
+        refusals: mean chance that a positive prompt's first token opens a refusal.
+        kl: mean first-token KL(base ‖ edited) on negative prompts that the base means to answer, nats.
+    """
+
+    number: int
+    layer: int
+    projection: str
+    kernel: dict[str, Any]
+    refusals: float
+    kl: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as a point of the Pareto picture."""
+        return {**self.__dict__, "refusals": float(f"{self.refusals:.4g}"), "kl": float(f"{self.kl:.4g}")}
+
+
+def search(
+    model: PreTrainedModel, anatomy: Anatomy, found: Found, base: Baseline, positive: list[list[int]], negative: list[list[int]],
+    layers: list[int], position: int = -1, trials: int = 40, seed: int = 0,
+) -> Iterator[Trial]:  # fmt: skip
+    """Try kernels one after the other with Optuna's multi-objective TPE sampler.
+
+    For attention and MLP apart: greatest strength, its layer, how far it reaches and the strength there (`kernel.falloff`); and
+    the layer that the direction is read at, and its projection.
+
+    Args:
+        found: directions of the fit split.
+        base: the base model on the select split.
+        positive: token ids of the select split's prompts.
+        negative: likewise.
+        layers: where the direction may be read.
+        position: at which token.
+        trials: how many kernels.
+        seed: of the sampler.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(1, min(12, trials // 3)))
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    for start in _starts(layers, anatomy.layers):
+        study.enqueue_trial(start, skip_if_exists=True)
+    for number in range(trials):
+        trial = study.ask()
+        layer = trial.suggest_categorical("layer", layers)
+        projection = trial.suggest_categorical("projection", list(PROJECTIONS))
+        spec = {part: _falloff(trial, part, anatomy.layers) for part in PARTS}
+        edited = live(model, anatomy, Edit("ablate", found.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)))
+        left = float(refusal_score(first_tokens(edited, positive)[0], base.tokens).sigmoid().mean())
+        cost = base.damage(first_tokens(edited, negative)[0])
+        study.tell(trial, [left, cost])
+        yield Trial(number, int(layer), str(projection), spec, left, cost)
+
+
+def _starts(layers: list[int], depth: int) -> list[dict[str, Any]]:
+    """What a person would try first: a wide hump over the upper half, on attention alone, on both, and stronger than removal."""
+    found = []
+    for layer in (layers[-1], layers[len(layers) // 2]):
+        for attention, mlp in ((1.0, 0.0), (1.0, 1.0), (1.4, 1.2)):
+            start: dict[str, Any] = {"layer": layer, "projection": "biprojected"}
+            for part, strength in (("attention", attention), ("mlp", mlp)):
+                start |= {
+                    f"{part}.w_max": strength, f"{part}.position": 0.67 * (depth - 1), f"{part}.distance": 0.8 * depth, f"{part}.left": 0.3,
+                }  # fmt: skip
+            found.append(start)
+    return found
+
+
+def _falloff(trial: Any, part: str, depth: int) -> dict[str, float]:
+    w_max = trial.suggest_float(f"{part}.w_max", 0.0, 1.8)
+    spec = {
+        "w_max": w_max,
+        "position": trial.suggest_float(f"{part}.position", 0.4 * (depth - 1), depth - 1.0),
+        "distance": trial.suggest_float(f"{part}.distance", 1.0, float(depth)),
+        "w_min": w_max * trial.suggest_float(f"{part}.left", 0.0, 1.0),
+    }
+    return {name: round(value, 3) for name, value in spec.items()}
+
+
+def front(tried: list[Trial]) -> list[int]:
+    """Numbers of the trials that no other beats in one objective and matches in the other."""
+    return [
+        one.number
+        for one in tried
+        if not any(
+            other.refusals <= one.refusals and other.kl <= one.kl and (other.refusals < one.refusals or other.kl < one.kl)
+            for other in tried
+        )
+    ]
+
+
+def best(tried: list[Trial]) -> Trial:
+    """The least KL among the trials that leave at most ENOUGH refusals; where none does, the fewest refusals."""
+    good = [trial for trial in tried if trial.refusals <= ENOUGH]
+    return min(good, key=lambda trial: trial.kl) if good else min(tried, key=lambda trial: trial.refusals)

@@ -1,0 +1,207 @@
+"""Which layer's direction to take: every candidate tried on the select split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from abliteration import kernel
+from abliteration.ablate import Edit, live
+from abliteration.activations import first_tokens
+from abliteration.answers import refusal_score, spared
+from abliteration.measure import kl
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from abliteration.architecture import Anatomy
+    from abliteration.directions import Found
+
+MAX_KL, MIN_INDUCE, DEEPEST = 0.1, 0.0, 0.8
+"""A candidate is out with a larger first-token KL, a smaller induced refusal score, or in the last fifth of the layers."""
+LOW_LAYERS = 0.1
+"""COSMIC looks at this share of the layers: those where the two sets differ most."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One layer and position, tried on the select split.
+
+    Args:
+        layer: where the direction is read.
+        position: at which token, counted from the end.
+        bypass: mean refusal score of positive prompts with the direction removed everywhere; lower is better.
+        induce: mean refusal score of negative prompts with the raw difference added at its layer; higher is better.
+        kl: mean first-token KL(base ‖ edited) on negative prompts that the base means to answer, nats.
+        refused: positive prompts whose first token still is more likely than not a refusal's.
+        cosmic: COSMIC's score, cos(induced, positive) + cos(ablated, negative) at the layers where the sets differ most.
+        ruled_out: why the rule drops it; "" where it stays.
+    """
+
+    layer: int
+    position: int
+    bypass: float
+    induce: float
+    kl: float
+    refused: int
+    cosmic: float
+    ruled_out: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The candidate as a table's row."""
+        return {key: (float(f"{value:.5g}") if isinstance(value, float) else value) for key, value in self.__dict__.items()}
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The base model on the select split, in one pass.
+
+    Args:
+        positive: log-probabilities of the next token, (prompts, vocabulary).
+        negative: likewise.
+        streams: the stream at the last token of both, (layers + 1, prompts, width).
+        tokens: that open a refusal.
+    """
+
+    positive: Tensor
+    negative: Tensor
+    streams: tuple[Tensor, Tensor]
+    tokens: list[int]
+
+    def damage(self, edited: Tensor) -> float:
+        """Mean first-token KL(base ‖ edited) on the negative prompts that the base means to answer, nats."""
+        kept = spared(self.negative, self.tokens)
+        return float(kl(self.negative[kept], edited[kept]).mean())
+
+    def scores(self) -> tuple[float, float]:
+        """Mean refusal score of positive and negative prompts."""
+        return float(refusal_score(self.positive, self.tokens).mean()), float(refusal_score(self.negative, self.tokens).mean())
+
+
+def baseline(model: PreTrainedModel, anatomy: Anatomy, positive: list[list[int]], negative: list[list[int]], tokens: list[int]) -> Baseline:
+    """Run the base model on the select split's prompts."""
+    (one, first), (other, second) = (first_tokens(model, side, anatomy) for side in (positive, negative))
+    assert first is not None and second is not None
+    return Baseline(one, other, (first, second), tokens)
+
+
+def candidates(
+    model: PreTrainedModel, anatomy: Anatomy, found: Found, base: Baseline, positive: list[list[int]], negative: list[list[int]],
+    places: list[tuple[int, int]],
+) -> Iterator[Candidate]:  # fmt: skip
+    """Try directions one after the other.
+
+    Args:
+        found: directions of the fit split.
+        base: the base model on the same prompts.
+        positive: token ids of the select split's prompts.
+        negative: likewise.
+        places: layer and position of each candidate; where the sets do not part there is none.
+    """
+    low = _low_layers(base)
+    targets = [_concatenated(streams, low).mean(0) for streams in base.streams]
+    for layer, position in places:
+        if not found.parts(layer, position):
+            continue
+        removed = live(model, anatomy, Edit("ablate", found.direction(layer, position), kernel.full(anatomy.layers)))
+        added = live(model, anatomy, steering(found, layer, position, 1.0))
+        bypassed, ablated = first_tokens(removed, positive, anatomy)
+        harmless, _ = first_tokens(removed, negative)
+        induced, steered = first_tokens(added, negative, anatomy)
+        assert ablated is not None and steered is not None
+        score = refusal_score(bypassed, base.tokens)
+        induce, cost = float(refusal_score(induced, base.tokens).mean()), base.damage(harmless)
+        cosmic = _cosine(_concatenated(steered, low).mean(0), targets[0]) + _cosine(_concatenated(ablated, low).mean(0), targets[1])
+        yield Candidate(
+            layer,
+            position,
+            float(score.mean()),
+            induce,
+            cost,
+            int((score > 0).sum()),
+            cosmic,
+            _ruled_out(layer, anatomy.layers, induce, cost),
+        )
+
+
+def steering(found: Found, layer: int, position: int, factor: float) -> Edit:
+    """Add `factor` times the raw difference of means to the stream where it was read."""
+    layers = len(found.differences)
+    step = factor * found.raw(layer, position)
+    return Edit("add", found.direction(layer, position), kernel.full(layers, 0.0), layer=layer, step=step)
+
+
+def _ruled_out(layer: int, layers: int, induce: float, cost: float) -> str:
+    reasons = []
+    if layer >= DEEPEST * layers:
+        reasons.append(f"in the last {1 - DEEPEST:.0%} of the layers")
+    if induce < MIN_INDUCE:
+        reasons.append("adding it induces no refusal")
+    if cost > MAX_KL:
+        reasons.append(f"KL above {MAX_KL:g}")
+    return ", ".join(reasons)
+
+
+def _low_layers(base: Baseline) -> list[int]:
+    """The layers where the two sets' mean streams have the lowest cosine."""
+    import torch
+
+    cosines = torch.cosine_similarity(base.streams[0][1:].mean(1), base.streams[1][1:].mean(1), dim=-1)
+    count = max(1, round(LOW_LAYERS * len(cosines)))
+    return (cosines.argsort()[:count] + 1).tolist()
+
+
+def _concatenated(streams: Tensor, layers: list[int]) -> Tensor:
+    """(layers, prompts, width) → (prompts, chosen layers × width)."""
+    return streams[layers].transpose(0, 1).flatten(1)
+
+
+def _cosine(one: Tensor, other: Tensor) -> float:
+    import torch
+
+    return float(torch.cosine_similarity(one, other, dim=0))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen candidate, by which rule, and what was relaxed to have one at all."""
+
+    candidate: Candidate
+    rule: str
+    relaxed: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Layer, position, rule and what was relaxed."""
+        return {"layer": self.candidate.layer, "position": self.candidate.position, "rule": self.rule, "relaxed": self.relaxed}
+
+
+RULES = ("measured", "cosmic")
+
+
+def choose(tried: list[Candidate], layers: int, rule: str = "measured") -> Choice:
+    """The best candidate.
+
+    Args:
+        tried: at least one.
+        layers: of the model.
+        rule: "measured", the smallest bypass score among those that are not ruled out (Arditi et al. 2024). Where KL rules out all of
+            them, the KL limit is dropped, then the limit on induced refusals, and `relaxed` says so. "cosmic", the largest COSMIC
+            score outside the last fifth of the layers.
+    """
+    early = [candidate for candidate in tried if candidate.layer < DEEPEST * layers] or tried
+    if rule == "cosmic":
+        return Choice(max(early, key=lambda candidate: candidate.cosmic), rule)
+    best = lambda some: min(some, key=lambda candidate: candidate.bypass)  # noqa: E731
+    passing = [candidate for candidate in tried if not candidate.ruled_out]
+    if passing:
+        return Choice(best(passing), rule)
+    inducing = [candidate for candidate in early if candidate.induce >= MIN_INDUCE]
+    if inducing:
+        return Choice(
+            best(inducing),
+            rule,
+            f"No candidate keeps the KL within {MAX_KL:g}: this one has {best(inducing).kl:.2f}. A kernel can lower it.",
+        )
+    return Choice(best(early), rule, "No candidate both removes and induces the behaviour: this one only removes it.")

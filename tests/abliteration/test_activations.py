@@ -1,0 +1,145 @@
+"""Reading the stream: batched as alone, whatever the padding; directions and separations against plain computations."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from abliteration import activations, directions, measure
+from abliteration.ablate import Edit, live
+from abliteration.architecture import inspect
+from abliteration.kernel import full
+from abliteration.twin import twin
+from shared.errors import VisitorError
+from tests.abliteration.conftest import FAMILIES, build, direction, logits, prompts
+
+RUNS = prompts(5)
+
+
+def alone(model, anatomy, ids, last):
+    """The stream at a prompt's last tokens, through hooks of this test's own on a run without padding."""
+    watched, seen = twin(model), []
+    for name in (*anatomy.blocks, anatomy.final):
+        watched.get_submodule(name).register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0][0, -last:].float()))
+    logits(watched, ids)
+    return torch.stack(seen)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_batched_is_alone(tiny, name):
+    model = tiny(name)
+    anatomy = inspect(model)
+    *counts, found = activations.states(model, anatomy, RUNS, 2)
+    assert counts == [5] and found.shape == (4, 5, 2, 32) and found.dtype == torch.float32
+    for index, ids in enumerate(RUNS):
+        assert torch.allclose(found[:, index], alone(model, anatomy, ids, 2), atol=1e-5, rtol=1e-4)
+    log_p, streams = activations.first_tokens(model, RUNS, anatomy)
+    assert torch.allclose(streams, found[:, :, -1], atol=1e-5, rtol=1e-4)
+    for index, ids in enumerate(RUNS):
+        assert torch.allclose(log_p[index].double(), logits(model, ids)[-1].log_softmax(-1), atol=1e-4)
+
+
+def test_batches_hold_every_prompt_once_and_no_more_than_fits():
+    rows = [[0] * length for length in (3, 9, 1, 30, 4, 4)]
+    found = list(activations.batches(rows, 12))
+    assert sorted(index for chosen in found for index in chosen) == list(range(6))
+    assert all(len(chosen) == 1 or len(chosen) * max(len(rows[index]) for index in chosen) <= 12 for chosen in found)
+
+
+def test_activations_that_are_not_finite_are_named():
+    model = build("llama")
+    anatomy = inspect(model)
+    model.get_submodule(anatomy.write("mlp", 1).module).weight[0, 0] = float("nan")
+    with pytest.raises(VisitorError) as caught:
+        list(activations.states(model, anatomy, RUNS, 1))
+    assert "layer 2" in caught.value.what and caught.value.remedy
+
+
+def test_a_planted_direction_is_found(tiny):
+    """Two sets whose embeddings differ by one vector: the difference of means at the first layer is that vector."""
+    model = build("llama")
+    planted = direction(1)[0]
+    half = 48
+    with torch.no_grad():
+        table = model.get_input_embeddings().weight
+        table[half:] = table[:half] + 5 * planted
+    sets = [[[token] for token in range(3, 40)], [[token + half] for token in range(3, 40)]]
+    (*_, negative), (*_, positive) = (activations.states(model, inspect(model), side) for side in sets)
+    found = directions.difference_of_means(positive, negative, ("",))
+    assert float(found.direction(0)[0].double() @ planted) > 1 - 1e-6
+    assert float(found.raw(0).norm()) == pytest.approx(5, rel=1e-5)
+    parted = directions.separation((positive[:, :, 0], negative[:, :, 0]), (positive[:, :, 0], negative[:, :, 0]))
+    assert parted.auc[0] > 0.95 and parted.d_prime[0] > parted.random[0][2] and parted.cosine[0][0] == pytest.approx(1)
+    assert [sorted(row) for row in parted.layers()[:1]] == [sorted(parted.layers()[0])] and len(parted.layers()) == 3
+
+
+def test_projections():
+    generator = torch.Generator().manual_seed(0)
+    found = directions.Found(torch.randn(4, 2, 8, generator=generator), torch.randn(4, 2, 8, generator=generator), ("a", "b"))
+    plain, projected, both = (found.direction(2, -1, name) for name in ("plain", "projected", "biprojected"))
+    assert all(torch.allclose(rows.norm(dim=-1), torch.ones(4)) for rows in (plain, projected, both))
+    assert torch.allclose(plain[0], found.differences[2, 1] / found.differences[2, 1].norm())
+    assert float((projected[0] @ found.means[2, 1]).abs()) < 1e-5 and torch.equal(projected[0], projected[3])
+    assert float((both * found.means[:, 1]).sum(-1).abs().max()) < 1e-5 and torch.allclose(both[2], projected[2], atol=1e-6)
+
+
+def test_sets_that_do_not_part():
+    same = torch.ones(3, 5, 1, 8)
+    with pytest.raises(VisitorError):
+        directions.difference_of_means(same, same, ("",))
+    found = directions.Found(torch.zeros(2, 1, 8), torch.ones(2, 1, 8), ("",))
+    assert not found.parts(0)
+    with pytest.raises(VisitorError) as caught:
+        found.direction(0)
+    assert "layer 0" in caught.value.what
+    flat = directions.Found(torch.ones(2, 1, 8), torch.ones(2, 1, 8), ("",))
+    with pytest.raises(VisitorError):
+        flat.direction(1, -1, "projected")
+
+
+def test_separation_against_other_libraries():
+    from scipy.stats import mannwhitneyu
+
+    generator = torch.Generator().manual_seed(3)
+    positive, negative = torch.randn(9, generator=generator).round(decimals=1) + 0.5, torch.randn(14, generator=generator).round(decimals=1)
+    expected = mannwhitneyu(positive.numpy(), negative.numpy()).statistic / (9 * 14)
+    assert float(directions.auc(positive, negative)) == pytest.approx(expected, abs=1e-6)
+    spread = ((positive.numpy().var() + negative.numpy().var()) / 2) ** 0.5
+    assert float(directions.d_prime(positive, negative)) == pytest.approx(
+        float(positive.mean() - negative.mean()) / float(spread), rel=1e-5
+    )
+
+
+def test_the_plane_is_a_principal_component_analysis():
+    generator = torch.Generator().manual_seed(1)
+    positive, negative = torch.randn(6, 10, generator=generator) + 2, torch.randn(7, 10, generator=generator)
+    found = directions.plane(positive, negative)
+    points = torch.tensor(found["positive"] + found["negative"])
+    both = torch.cat((positive, negative))
+    values = torch.linalg.eigvalsh(torch.cov(both.T)).flip(0)
+    assert torch.allclose(points.var(0), values[:2], rtol=1e-3)
+    assert found["explained"] == pytest.approx((values[:2] / values.sum()).tolist(), rel=1e-3)
+    assert points[:6, 0].mean() > points[6:, 0].mean()
+
+
+def test_random_labels_are_the_null_of_two_equal_sets():
+    """Where nothing parts the sets, the fitted direction lies within the ribbon of permuted labels."""
+    generator = torch.Generator().manual_seed(5)
+    draw = lambda: torch.randn(3, 40, 16, generator=generator)  # noqa: E731
+    found = directions.separation((draw(), draw()), (draw(), draw()))
+    assert all(low - 0.3 < value < high + 0.3 for value, (low, _, high) in zip(found.d_prime, found.permuted, strict=True))
+
+
+def test_the_xray_and_the_re_emergence_read_the_stream(tiny):
+    model = tiny("llama")
+    anatomy = inspect(model)
+    rows = direction(3)
+    ray = measure.xray(model, anatomy, rows, RUNS[2])
+    expected = alone(model, anatomy, RUNS[2], len(RUNS[2])) @ rows[0].float()
+    assert torch.allclose(ray, expected, atol=1e-4)
+    assert measure.xray(live(model, anatomy, Edit("ablate", rows, full(3))), anatomy, rows, RUNS[2]).abs().max() < 1e-5
+    plain, *curves = measure.re_emergence(model, anatomy, rows[0], RUNS, [0, 2])
+    assert plain["layer"] is None and [curve["layer"] for curve in curves] == [0, 2]
+    # the hook at a block's input acts before the block reads it: 0 there, and written again by what follows
+    assert curves[0]["component"][0] == pytest.approx(0, abs=1e-5) and abs(curves[0]["component"][1]) > 1e-3
+    assert curves[1]["component"][:2] == plain["component"][:2] and curves[1]["component"][2] == pytest.approx(0, abs=1e-5)

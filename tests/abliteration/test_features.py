@@ -1,0 +1,134 @@
+"""Sparse autoencoders: pursuit against planted sums, training with sae-lens, single features, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from abliteration import features
+from abliteration.architecture import inspect
+from shared.errors import VisitorError
+from tests.abliteration.conftest import logits, prompts, weights
+
+RUNS = prompts(6)
+LAYER = 1
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    """The tiny Llama in float32 with an autoencoder of its second layer's input."""
+    model = tiny("llama")
+    anatomy = inspect(model)
+    tokens = features.collect(model, anatomy, prompts(12), LAYER)
+    folder = tmp_path_factory.mktemp("sae")
+    *states, last = features.train(tokens, LAYER, "tiny/llama", folder, features=64, k=8, steps=120, rate=3e-3)
+    return model, anatomy, tokens, folder, states, last
+
+
+def test_pursuit_finds_a_planted_sum():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 64, generator=generator) * torch.rand(200, 1, generator=generator)
+    units = torch.nn.functional.normalize(rows, dim=-1)
+    planted = 0.8 * units[17] - 0.5 * units[120] + 0.3 * units[3]
+    size = float(planted.norm())
+    found = features.pursue(planted / size, rows, 3)
+    assert {atom["feature"]: round(atom["coefficient"] * size, 3) for atom in found.atoms} == {17: 0.8, 120: -0.5, 3: 0.3}
+    assert found.explained[-1] == pytest.approx(1, abs=1e-6) and found.explained == sorted(found.explained)
+    assert found.null[2][2] < 0.6 and all(row == sorted(row) for row in found.null)
+
+
+def test_pursuit_of_a_random_direction_is_within_its_null():
+    generator = torch.Generator().manual_seed(1)
+    rows, wanted = torch.randn(128, 48, generator=generator), torch.randn(48, generator=generator)
+    found = features.pursue(wanted / wanted.norm(), rows, 6)
+    assert all(low * 0.7 < value < high * 1.3 for value, (low, _, high) in zip(found.explained, found.null, strict=True))
+
+
+def test_training_saves_what_sae_lens_loads(trained):
+    from sae_lens.saes.sae import SAE
+
+    model, anatomy, tokens, folder, states, last = trained
+    assert [state.step for state in states] == list(range(10, 121, 10)) and states[-1].loss < states[0].loss
+    assert last.explained > 0.6 and last.sae.cfg.d_in == 32 and last.dead < 64
+    again = SAE.load_from_disk(str(folder))
+    rows = tokens.activations[:9]
+    assert torch.allclose(again.encode(rows), last.sae.encode(rows))
+    assert int((again.encode(rows) > 0).sum(1).max()) <= 8
+    assert features.load(str(folder), model, anatomy, LAYER)[1] == LAYER
+    with torch.inference_mode():
+        left = (tokens.activations - again.decode(again.encode(tokens.activations))).square().sum()
+    total = (tokens.activations - tokens.activations.mean(0)).square().sum()
+    assert features.quality(again, tokens)[0] == pytest.approx(1 - float(left / total), abs=1e-3)
+
+
+def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
+    model, anatomy, _, folder, _, last = trained
+    for source, layer, said in ((str(folder), 2, "layer 1's input"), (str(tmp_path), 1, "could not be loaded")):
+        with pytest.raises(VisitorError) as caught:
+            features.load(source, model, anatomy, layer)
+        assert said in caught.value.what and caught.value.remedy
+    import dataclasses
+
+    with pytest.raises(VisitorError) as caught:
+        features.check(last.sae, dataclasses.replace(anatomy, width=48))
+    assert "32" in caught.value.what and "48" in caught.value.what
+    hook = last.sae.cfg.metadata.hook_name
+    try:
+        for name, said in (("blocks.1.mlp.hook_out", "not the residual stream"), ("blocks.2.hook_resid_post", "no layer 3")):
+            last.sae.cfg.metadata.hook_name = name
+            with pytest.raises(VisitorError) as caught:
+                features.check(last.sae, anatomy)
+            assert said in caught.value.what
+        last.sae.cfg.metadata.hook_name = "blocks.0.hook_resid_post"  # a block's output is the next one's input
+        assert features.check(last.sae, anatomy) == 1
+    finally:
+        last.sae.cfg.metadata.hook_name = hook
+    for values in ({"features": 4}, {"k": 0}, {"steps": 10**5}):
+        with pytest.raises(VisitorError):
+            list(features.train(trained[2], LAYER, "x", tmp_path / "no", **values))
+    with pytest.raises(VisitorError):
+        features.collect(model, anatomy, RUNS, 3)
+
+
+def test_one_feature_is_removed_and_nothing_else(trained):
+    model, anatomy, _tokens, _, _, last = trained
+    model = model.__class__(model.config)
+    model.load_state_dict({name: value.float() for name, value in trained[0].state_dict().items()})
+    model.eval()
+    before = weights(model)
+    stream = features.stream_at(model, anatomy, RUNS[4], LAYER)
+    acts = last.sae.encode(stream).detach()
+    feature = int(acts[-1].argmax())
+    made = features.edited(model, anatomy, last.sae, LAYER, feature)
+    seen = []
+    made.get_submodule(anatomy.blocks[LAYER]).register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0][0]))
+    logits(made, RUNS[4])
+    without = acts.clone()
+    without[:, feature] = 0
+    expected = stream + last.sae.decode(without) - last.sae.decode(acts)
+    assert torch.allclose(seen[0], expected, atol=1e-4) and not torch.allclose(seen[0], stream, atol=1e-2)
+    silent = int(acts.sum(0).argmin())
+    assert float(acts[:, silent].sum()) == 0
+    assert torch.allclose(logits(features.edited(model, anatomy, last.sae, LAYER, silent), RUNS[4]), logits(model, RUNS[4]), atol=1e-4)
+    assert not torch.allclose(
+        logits(features.edited(model, anatomy, last.sae, LAYER, silent, 5.0), RUNS[4]), logits(model, RUNS[4]), atol=1e-2
+    )
+    with pytest.raises(VisitorError):
+        features.edited(model, anatomy, last.sae, LAYER, 64)
+    after = weights(model)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_top_tokens_and_a_prompts_features(trained, embedded):
+    model, anatomy, tokens, _, _, last = trained
+    acts = last.sae.encode(tokens.activations)
+    feature = int(acts.max(0).values.argmax())
+    (found,) = features.top_tokens(last.sae, tokens, embedded, [feature], most=3)
+    first = found["examples"][0]
+    assert first["activation"] == pytest.approx(float(acts[:, feature].max()), rel=1e-3)
+    place = int(acts[:, feature].argmax())
+    token = tokens.texts[tokens.owner[place]][tokens.place[place]]
+    assert first["pieces"][first["at"]] == embedded.tokenizer.decode([token])
+    assert found["density"] == pytest.approx(float((acts[:, feature] > 0).float().mean()), abs=1e-4)
+    rows = features.of_prompt(last.sae, model, anatomy, embedded, RUNS[2], LAYER, most=3)
+    assert len(rows) == len(RUNS[2]) and all(len(row["features"]) <= 3 for row in rows)

@@ -1,0 +1,49 @@
+"""The abliteration Space on emulated ZeroGPU: a forked worker, the seconds that a room asks for, and friendly refusals."""
+
+from __future__ import annotations
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from tests.abliteration.test_api import COOKING, OTHER
+from tests.conftest import Server
+from tests.shared.zerogpu import PRELUDE, Scheduler
+
+ASKED = {"positive": COOKING[:6], "negative": OTHER[:6], "layer": 18}
+
+
+@pytest.fixture(scope="module")
+def emulated(embedded, tmp_path_factory):
+    scheduler = Scheduler()
+    script = PRELUDE + "from shared.suite import main; main('abliteration')"
+    server = Server(["-c", script], scheduler.environment(tmp_path_factory.mktemp("zerogpu")))
+    yield scheduler, server, Client(server.url, verbose=False)
+    scheduler.stop()
+    server.stop()
+
+
+def test_finds_in_a_forked_worker_for_its_seconds(emulated):
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    answer = client.predict(**ASKED, api_name="/find_direction")
+    assert answer["choice"]["layer"] == 18 and len(answer["layers"]) == 30
+    assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 60
+
+
+@pytest.mark.parametrize(("answer", "sentence"), [("quota", "no GPU time left"), ("busy", "no free GPU"), ("kill", "GPU process stopped")])
+def test_says_why_there_is_no_gpu(emulated, answer, sentence):
+    scheduler, _, client = emulated
+    scheduler.answer = answer
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**ASKED, api_name="/find_direction")
+    scheduler.answer = "ok"
+
+
+def test_a_bad_request_takes_no_gpu_seconds(emulated):
+    scheduler, _, client = emulated
+    before = len(scheduler.scheduled)
+    with pytest.raises(AppError, match="one prompt"):
+        client.predict(positive=["x"], negative=OTHER, api_name="/find_direction")
+    assert len(scheduler.scheduled) == before

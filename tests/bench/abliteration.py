@@ -1,0 +1,86 @@
+"""The abliteration Space: caching every layer, answering with an edit, editing weights and training, each against the plain thing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.bench.common import Row, ratio
+
+PROMPTS, TOKENS = 16, 16
+
+
+def rows() -> list[Row]:
+    """All of this Space."""
+    import torch
+
+    from abliteration import activations, answers, bake, directions, encode, sets
+    from abliteration.ablate import Edit, live
+    from abliteration.architecture import inspect
+    from abliteration.features import Tokens
+    from abliteration.kernel import full
+    from shared import models
+
+    loaded = models.load("cautious")
+    model, anatomy = loaded.model, inspect(loaded.model)
+    split = sets.split(sets.STORED["cooking"])
+    ids = encode.encode(loaded, (*split.fit.positive[:PROMPTS], *split.fit.negative[:PROMPTS]))
+
+    def plain() -> None:
+        for chosen in activations.batches(ids):
+            batch, _ = activations.padded([ids[index] for index in chosen], model.device)
+            with torch.inference_mode():
+                model.base_model(batch, use_cache=False)
+
+    cached, said = ratio(lambda: list(activations.states(model, anatomy, ids)), plain)
+    found = [Row("cache all layers ÷ plain forward of the same prompts", cached, "≤ 1.2", cached <= 1.2, detail=said)]
+
+    *_, first = activations.states(model, anatomy, ids[:PROMPTS])
+    *_, second = activations.states(model, anatomy, ids[PROMPTS:])
+    assert not isinstance(first, int) and not isinstance(second, int)
+    pair = directions.difference_of_means(first, second, ("",))
+    edit = Edit("ablate", pair.direction(21), full(anatomy.layers))
+    edited = live(model, anatomy, edit)
+    some = ids[:4]
+    write: Any = lambda one: list(answers.stream(one, some, TOKENS, set()))  # noqa: E731
+    slower, said = ratio(lambda: write(edited), lambda: write(model))
+    found.append(Row("answer with the edit ÷ answer without", slower, "≤ 1.15", slower <= 1.15, detail=said))
+
+    baked, said = ratio(lambda: bake.bake(model, anatomy, edit), lambda: bake.copied(model))
+    found.append(Row("edit the weights ÷ copy them", baked, "≤ 5", baked <= 5, detail=said))
+    found.append(training(Tokens(torch.cat((first[15, :, 0], second[15, :, 0])), (), (), ())))
+    return found
+
+
+def training(tokens: Any) -> Row:
+    """The page's training against sae-lens' own loop with the same settings."""
+    import tempfile
+    from pathlib import Path
+
+    import torch
+    from sae_lens.config import SAETrainerConfig
+    from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
+    from sae_lens.training.sae_trainer import SAETrainer
+
+    from abliteration.features import BATCH, train
+
+    steps, width = 40, tokens.activations.shape[1]
+
+    def theirs() -> None:
+        def draw() -> Any:
+            while True:
+                yield tokens.activations[torch.randint(len(tokens.activations), (BATCH,))]
+
+        sae = TopKTrainingSAE(
+            TopKTrainingSAEConfig(d_in=width, d_sae=1_152, k=16, device="cpu", dtype="float32", apply_b_dec_to_input=True)
+        )
+        settings = SAETrainerConfig(total_training_samples=steps * BATCH, train_batch_size_samples=BATCH, lr=1e-3, lr_end=1e-4, device="cpu")
+        SAETrainer(cfg=settings, sae=sae, data_provider=draw()).fit()
+
+    def mine() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            list(train(tokens, 15, "bench", Path(folder), steps=steps))
+
+    value, said = ratio(mine, theirs, 3)
+    return Row(
+        "train an autoencoder, measured and saved ÷ sae-lens' own trainer", value, "≤ 1", value <= 1.05, detail=f"{said}, {steps} steps"
+    )

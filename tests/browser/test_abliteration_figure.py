@@ -1,0 +1,146 @@
+"""The abliteration figures in a real browser, on the stored examples: what they say, what is drawn by hand, and hostile data."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from shared.figure import bundle, standalone_html
+from tests.browser.harness import axe_finds_nothing, figures, hostile
+
+ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
+FOLDER = ROOT / "abliteration" / "js"
+EXAMPLES = {
+    name: json.loads((ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8"))
+    for name in ("find", "ablate", "optimise", "features", "certificate")
+}
+VIEWS = {
+    "find": ("Layers", "Candidates"),
+    "ablate": ("Answers", "X-ray", "Does it come back?"),
+    "optimise": ("Pareto", "Removed and damaged", "Answers"),
+    "features": ("Direction as features", "Features of a prompt"),
+    "certificate": ("Certificate",),
+}
+KERNEL = {"kind": "kernel", "layers": 30, "embedding": 0, "attention": [1.0] * 30, "mlp": [0.5] * 30}
+
+
+@pytest.fixture
+def open_page(browser):
+    with figures(browser, FOLDER) as make:
+        yield make
+
+
+def show(page, view: str) -> None:
+    tab = page.get_by_role("tab", name=view, exact=True)
+    if tab.count():
+        tab.click()
+
+
+def test_top_level_names_are_unique() -> None:
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", bundle(FOLDER), re.MULTILINE)
+    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
+
+
+def test_a_layer_is_chosen_by_mouse_and_keys(open_page) -> None:
+    page = open_page(EXAMPLES["find"])
+    chosen = EXAMPLES["find"]["choice"]["layer"]
+    expect(page.locator("#root")).to_contain_text(f"Layer {chosen}: projection on its direction")
+    chart = page.locator("svg.layer-chart").first
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#root")).to_contain_text(f"Layer {chosen - 1}: projection on its direction")
+    expect(page.locator("svg.layer-chart").first).to_be_focused()
+
+
+def test_candidates_name_the_choice_and_what_ruled_the_others_out(open_page) -> None:
+    data = EXAMPLES["find"]
+    page = open_page(data)
+    show(page, "Candidates")
+    tried = [layer["candidate"] for layer in data["layers"] if layer.get("candidate")]
+    expect(page.locator("tbody tr")).to_have_count(len(tried))
+    expect(page.locator("tr.picked")).to_contain_text(f"{data['choice']['layer']} ← chosen")
+
+
+def test_the_report_says_what_went_and_what_it_cost(open_page) -> None:
+    data = EXAMPLES["optimise"]
+    page = open_page(data)
+    best = next(trial for trial in data["trials"] if trial["number"] == data["best"])
+    expect(page.locator(".trial-best")).to_have_attribute("aria-label", re.compile(f"Kernel {best['number']}, layer {best['layer']}"))
+    page.get_by_role("button", name="Use this kernel").click()
+    assert page.evaluate("emitted")[0][1]["chosen"]["layer"] == data["chosen"]["layer"]
+    show(page, "Removed and damaged")
+    share = data["measures"]["behaviour"]["positive"]["edited"]["refused"]
+    label = page.locator("svg.picture:visible").first.get_attribute("aria-label")
+    assert f"after {share['count']} of {share['of']}" in label
+    expect(page.locator(".facts")).to_contain_text("control: permuted labels")
+
+
+def test_edited_answers_carry_their_mark(open_page) -> None:
+    page = open_page(EXAMPLES["ablate"])
+    expect(page.locator(".answer-edited").first).to_contain_text("edited model")
+    expect(page.locator(".tags")).to_contain_text("edited model")
+
+
+def test_a_kernel_is_drawn_with_the_mouse_and_with_keys(open_page) -> None:
+    page = open_page(KERNEL)
+    svg = page.locator("svg.kernel-bars").first
+    box = svg.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 12)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"], steps=20)
+    page.mouse.up()
+    kernel = page.evaluate("emitted.at(-1)")[1]["kernel"]
+    drawn = [value for value in kernel["attention"] if value != 1.0]
+    assert len(drawn) > 8 and drawn == sorted(drawn, reverse=True) and set(kernel["mlp"]) == {0.5}
+    bar = page.get_by_role("slider", name="MLP, layer 3")
+    bar.focus()
+    page.keyboard.press("PageUp")
+    assert page.evaluate("emitted.at(-1)")[1]["kernel"]["mlp"][3] == 0.75
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("slider", name="MLP, layer 4")).to_be_focused()
+    page.get_by_role("button", name="attention alone").click()
+    kernel = page.evaluate("emitted.at(-1)")[1]["kernel"]
+    assert set(kernel["attention"]) == {1} and set(kernel["mlp"]) == {0} and kernel["embedding"] == 0
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_hostile_texts_stay_text(open_page, kind) -> None:
+    text = '<img src=x onerror="window.broken=1">'
+    page = open_page(hostile(copy.deepcopy(EXAMPLES[kind]), text, {"kind", "request", "chosen"}))
+    for view in VIEWS[kind]:
+        show(page, view)
+        assert page.locator("#root img").count() == 0
+    assert page.evaluate("window.broken") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", [*EXAMPLES, "kernel"])
+def test_axe_and_phones(open_page, kind, scheme) -> None:
+    data = EXAMPLES.get(kind, KERNEL)
+    page = open_page(data, scheme=scheme)
+    phone = open_page(data, scheme=scheme, width=360)
+    for view in VIEWS.get(kind, ("",)):
+        if view:
+            show(page, view)
+            show(phone, view)
+        assert axe_finds_nothing(page) == [], view
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 360, view
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_the_export_draws_offline(browser, tmp_path, kind) -> None:
+    path = tmp_path / "figure.html"
+    path.write_text(standalone_html(EXAMPLES[kind], FOLDER, title="Abliteration"), encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(path.as_uri())
+    expect(page.locator(".abliteration-figure .figure-title")).to_be_visible()
+    assert problems == []
+    context.close()
