@@ -73,7 +73,9 @@ def training(tokens: Any) -> Row:
         sae = TopKTrainingSAE(
             TopKTrainingSAEConfig(d_in=width, d_sae=1_152, k=16, device="cpu", dtype="float32", apply_b_dec_to_input=True)
         )
-        settings = SAETrainerConfig(total_training_samples=steps * BATCH, train_batch_size_samples=BATCH, lr=1e-3, lr_end=1e-4, device="cpu")
+        settings = SAETrainerConfig(
+            total_training_samples=steps * BATCH, train_batch_size_samples=BATCH, lr=1e-3, lr_end=1e-4, device="cpu"
+        )
         SAETrainer(cfg=settings, sae=sae, data_provider=draw()).fit()
 
     def mine() -> None:
