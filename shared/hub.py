@@ -8,9 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared import limits
 from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from pyarrow import Table
 
 _ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
 _PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
@@ -205,6 +209,61 @@ def small_files(model_id: str, revision: str | None, folder: Path) -> None:
         snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=patterns, ignore_patterns=["*.index.json"])
     except OSError as error:
         raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+
+
+def dataset_rows(name: str, config: str | None, split: str, limit: int, token: str | None = None, revision: str | None = None) -> Table:
+    """Stream the first rows of a dataset.
+
+    Raises:
+        VisitorError: unknown, gated, without that config or split, or the Hub cannot be reached.
+    """
+    import pyarrow as pa
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+
+    check_id(name)
+    if not reachable():
+        raise VisitorError("The Hub cannot be reached from here.", "Upload the file instead.")
+    try:
+        stream = load_dataset(name, name=config or None, split=split, streaming=True, token=token, revision=revision)
+        tables, left = [], limit
+        for batch in stream.with_format("arrow").iter(batch_size=1_000):
+            tables.append(batch.slice(0, left))
+            left -= len(tables[-1])
+            if left <= 0:
+                break
+    except GatedRepoError as error:
+        raise VisitorError(f"The dataset {name} is gated.", "Accept its terms on the Hub and sign in, or choose another.") from error
+    except DatasetNotFoundError as error:
+        gated = "gated" in str(error).lower()
+        what = f"The dataset {name} is gated." if gated else f"The Hub has no dataset {name}, or it is private."
+        raise VisitorError(what, "Check its name, or sign in.") from error
+    except (ValueError, HfHubHTTPError, OSError, RuntimeError) as error:
+        raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Check its config and split.") from error
+    if not tables or not sum(len(table) for table in tables):
+        raise VisitorError(f"The split {split} of {name} has no rows.", "Choose another split.")
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def dataset_revision(name: str) -> str:
+    """The commit that a dataset's main branch stands at.
+
+    Raises:
+        VisitorError: unknown, gated, private, or the Hub cannot be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    check_id(name)
+    if not reachable():
+        raise VisitorError("The Hub cannot be reached from here.", "Upload a file, or write the prompts.")
+    try:
+        return str(HfApi().dataset_info(name, timeout=limits.HUB_TIMEOUT).sha)
+    except RepositoryNotFoundError as error:
+        raise VisitorError(f"The Hub has no dataset {name}, or it is private.", "Check its name.") from error
+    except (HfHubHTTPError, OSError) as error:
+        raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Try again.") from error
 
 
 def _gated(model_id: str) -> VisitorError:

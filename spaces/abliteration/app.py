@@ -22,6 +22,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
+from abliteration import sets
 from abliteration.ablate import METHODS
 from abliteration.kernel import resolve
 from abliteration.optimise import PROJECTIONS
@@ -42,7 +43,7 @@ UPDATE_SECONDS = 0.4
 
 css = stylesheet(RENDERER)
 
-SECONDS = {"find": 60, "ablate": 60, "measure": 90, "optimise": 90, "features": 120, "certificate": 60, "export": 150}
+SECONDS = {"find": 60, "ablate": 60, "measure": 90, "optimise": 90, "features": 120, "feature": 60, "certificate": 60, "export": 150}
 """GPU seconds to ask for by room; not measured on ZeroGPU yet, so generous."""
 
 
@@ -52,13 +53,16 @@ def seconds(room: str, asked: dict[str, Any], *_: Any, **__: Any) -> int:
 
 
 @gpu.on_gpu(duration=seconds)
-def work(room: str, asked: dict[str, Any], folder: str = "", form: str = "safetensors") -> Iterator[dict[str, Any]]:
+def work(
+    room: str, asked: dict[str, Any], folder: str = "", form: str = "safetensors", feature: int = 0, amount: float | None = None
+) -> Iterator[dict[str, Any]]:
     """Run a room, yielding its growing figure, the complete one last."""
     from abliteration import outcome
 
     steps = {
         "find": lambda: outcome.find(asked), "ablate": lambda: outcome.ablate(asked), "measure": lambda: outcome.measured(asked),
         "optimise": lambda: outcome.optimised(asked), "features": lambda: outcome.explained(asked, Path(folder)),
+        "feature": lambda: outcome.feature_edit(asked, Path(folder), feature, amount),
         "certificate": lambda: outcome.certified(asked), "export": lambda: outcome.exported(asked, Path(folder), form),
     }[room]()  # fmt: skip
     shown = 0.0
@@ -133,20 +137,21 @@ def request_of(
 
 
 def features(
-    model: str = "cautious", direction: dict[str, Any] | None = None, layer: int | None = None, steps: int = 300
+    model: str = "cautious", direction: dict[str, Any] | None = None, layer: int | None = None, steps: int = 300, sae: str = ""
 ) -> dict[str, Any]:
-    """Train a TopK sparse autoencoder at a layer and say which of its features the direction is made of.
+    """Train a TopK sparse autoencoder at a layer, or load one, and say which of its features the direction is made of.
 
     Args:
         model: a Hub id, or the expert cautious.
         direction: as find_direction returns it.
         layer: whose input the autoencoder reads; the direction's by default.
         steps: of training, 256 activations each.
+        sae: a trained one to load instead, "release/id" of sae-lens' registry.
 
     Returns:
         sae (explained variance, dead features), pursuit (features, explained share, null of random dictionaries), tops, prompts.
     """
-    asked = validate(**{**(direction or {}), "model": model, "sae_layer": layer, "steps": steps})
+    asked = validate(**{**(direction or {}), "model": model, "sae_layer": layer, "steps": steps, "sae": sae})
     *_, data = work("features", asked.to_json(), str(frame.result_folder()))
     return data
 
@@ -185,12 +190,18 @@ def zipped(folder: Path, target: Path) -> Path:
 
 # The page
 
-CONTROLS = ("model", "contrast", "positive", "negative", "layer", "projection", "method", "strength", "kernel", "prompts", "seed")
+CONTROLS = (
+    "model", "contrast", "positive", "negative", "layer", "position", "projection", "method", "strength", "kernel", "prompts", "seed",
+)  # fmt: skip
+SAE_CONTROLS = ("sae", "sae_layer", "features", "k", "steps")
+"""Of the features room alone."""
+STORED_SAE = EXAMPLES / "sae"
+"""The autoencoder of the stored example."""
 
 
 def asked_of(values: tuple[Any, ...]) -> Request:
-    """The request that the controls make."""
-    given = dict(zip(CONTROLS, values, strict=True))
+    """The request that the controls make, with or without those of the features room."""
+    given = dict(zip((CONTROLS + SAE_CONTROLS)[: len(values)], values, strict=True))
     if given["contrast"] != "own":
         given["positive"] = given["negative"] = ()
     return validate(**given)
@@ -221,9 +232,44 @@ def find_page(*values: Any) -> Iterator[tuple[Any, Any, Any]]:
 def room_page(room: str, *values: Any) -> Iterator[tuple[Any, Any]]:
     """Run another room; figure and panel follow."""
     asked = asked_of(values)
-    folder = str(frame.result_folder()) if room == "features" else ""
-    for data in work(room, asked.to_json(), folder):
+    for data in work(room, asked.to_json()):
         yield data, panel_of(data, asked) if data["done"] else gr.skip()
+
+
+def features_page(*values: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Train or load an autoencoder; figure, panel and what a changed feature needs follow."""
+    asked = asked_of(values)
+    folder = str(frame.result_folder())
+    for data in work("features", asked.to_json(), folder):
+        done = (panel_of(data, asked), {"folder": folder, "asked": asked.to_json()}) if data["done"] else (gr.skip(), gr.skip())
+        yield data, *done
+
+
+def steer_page(event: gr.EventData, trained: dict[str, Any], *values: Any) -> Iterator[Any]:
+    """Answer with one feature of the autoencoder above removed, or held at an amount."""
+    amount, feature = event.amount, event.feature
+    known = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (feature, 0 if amount is None else amount))
+    if not known or not abs(amount or 0.0) <= 1e6:
+        raise VisitorError(f"The amount is {str(amount)[:40]}.", "Use a number from 0 to 1,000,000.")
+    prompts = list(asked_of(values).prompts)
+    yield from work("feature", {**trained["asked"], "prompts": prompts}, trained["folder"], feature=int(feature), amount=amount)
+
+
+def place(event: gr.EventData) -> tuple[str, str]:
+    """Layer and position that were picked on the map."""
+    asked = validate(layer=event.layer, position=event.position)
+    return str(asked.layer), str(asked.position)
+
+
+def upload(path: str) -> tuple[str, str]:
+    """An uploaded set, one prompt a line or a JSON list, as the text of its field, and what chooses the fields."""
+    try:
+        if Path(path).stat().st_size > 1_000_000:
+            raise VisitorError("The file is larger than 1 MB.", "Upload at most 256 prompts.")
+        prompts = sets.read(Path(path).read_text(encoding="utf-8-sig"))
+        return "\n".join(" ".join(prompt.split()) for prompt in prompts), "own"
+    except UnicodeDecodeError as error:
+        raise VisitorError("The file is not text.", "Upload text with one prompt a line, or a JSON list of texts.") from error
 
 
 def chosen(event: gr.EventData) -> tuple[str, str, str, str]:
@@ -266,26 +312,36 @@ def open_link(query: str) -> Iterator[tuple[Any, ...]]:
     room, _, rest = query.partition("room=")[2].partition("&")
     room = room if room in ("find", "ablate", "measure", "optimise", "features") else "find"
     asked = Request.from_query("&".join(part for part in (query.partition("room=")[0].strip("?&"), rest) if part))
-    place = 1 if room == "find" else 2 if room == "ablate" else 3 if room in ("measure", "optimise") else 4
-    yield gr.Tabs(selected=TABS[place - 1]), *values_of(asked), *[gr.skip()] * 8
-    for data in work(room, asked.to_json(), str(frame.result_folder()) if room == "features" else ""):
-        outputs: list[Any] = [gr.skip()] * 8
-        outputs[2 * (place - 1)] = data
+    number = {"find": 1, "ablate": 2, "measure": 3, "optimise": 3, "features": 4}[room]
+    yield gr.Tabs(selected=TABS[number - 1]), *values_of(asked), *sae_values_of(asked), *[gr.skip()] * OUTPUTS
+    folder = str(frame.result_folder()) if room == "features" else ""
+    for data in work(room, asked.to_json(), folder):
+        outputs: list[Any] = [gr.skip()] * OUTPUTS
+        outputs[2 * (number - 1)] = data
         if data["done"]:
-            outputs[2 * (place - 1) + 1] = panel_of(data, asked)
-        yield *[gr.skip()] * (1 + len(CONTROLS)), *outputs
+            outputs[2 * (number - 1) + 1] = panel_of(data, asked)
+            if room == "features":
+                outputs[-1] = {"folder": folder, "asked": asked.to_json()}
+        yield *[gr.skip()] * (1 + len(CONTROLS) + len(SAE_CONTROLS)), *outputs
 
 
 TABS = ("find", "ablate", "measure", "features")
+OUTPUTS = 2 * len(TABS) + 1
+"""A figure and a panel for every tab, and the trained autoencoder."""
 
 
 def values_of(asked: Request) -> tuple[Any, ...]:
     """A request as the controls' values."""
     layer = "" if asked.layer is None else str(asked.layer)
     return (
-        asked.model, asked.contrast, "\n".join(asked.positive), "\n".join(asked.negative), layer, asked.projection, asked.method,
+        asked.model, asked.contrast, "\n".join(asked.positive), "\n".join(asked.negative), layer, str(asked.position), asked.projection, asked.method,
         f"{asked.strength:g}", json.dumps(asked.kernel), "\n".join(asked.prompts), str(asked.seed),
     )  # fmt: skip
+
+
+def sae_values_of(asked: Request) -> tuple[str, ...]:
+    """A request as the values of the features room's own controls."""
+    return asked.sae, "" if asked.sae_layer is None else str(asked.sae_layer), str(asked.features), str(asked.k), str(asked.steps)
 
 
 def push(taken: dict[str, Any] | None, target: str, token: str | None) -> str:
@@ -330,19 +386,35 @@ LIGHT: dict[str, Any] = {"queue": False, **QUIET}
 
 def build_controls(asked: Request) -> list[Any]:
     """The controls that every room reads, in the order of CONTROLS."""
-    model, contrast, positive, negative, layer, projection, method, strength, kernel, prompts, seed = values_of(asked)
+    model, contrast, positive, negative, layer, position, projection, method, strength, kernel, prompts, seed = values_of(asked)
     with gr.Row():
         model_box = gr.Dropdown(list(models.CATALOGUE), value=model, allow_custom_value=True, label="Model", elem_id="model")
         pairs = [
             ("cooking questions against others", "cooking"), ("alarming words against plain ones", "alarming"), ("my own two sets", "own"),
         ]  # fmt: skip
         contrast_box = gr.Dropdown(pairs, value=contrast, label="Two sets of prompts", elem_id="contrast")
-    with gr.Accordion("My own two sets, one prompt a line", open=False), gr.Row():
-        positive_box = gr.Textbox(positive, label="Positive: they show the behaviour", lines=5, elem_id="positive")
-        negative_box = gr.Textbox(negative, label="Negative: they do not", lines=5, elem_id="negative")
-    with gr.Accordion("Advanced: layer, method, strength, prompts, seed", open=False):
+    with (
+        gr.Accordion("My own two sets, one prompt a line or a Hub dataset as hf://owner/name?split=train&column=text", open=False),
+        gr.Row(),
+    ):
+        boxes = []
+        for name, value, says in (
+            ("positive", positive, "Positive: they show the behaviour"),
+            ("negative", negative, "Negative: they do not"),
+        ):
+            with gr.Column():
+                box = gr.Textbox(value, label=says, lines=5, elem_id=name)
+                box.input(lambda: "own", None, [contrast_box], **LIGHT)
+                button = gr.UploadButton(
+                    "Upload a text file or JSON list", file_types=[".txt", ".json"], size="sm", elem_id=f"upload-{name}"
+                )
+                button.upload(frame.for_api(upload), [button], [box, contrast_box], **LIGHT)
+                boxes.append(box)
+    positive_box, negative_box = boxes
+    with gr.Accordion("Advanced: layer, position, method, strength, prompts, seed", open=False):
         with gr.Row():
             layer_box = gr.Textbox(layer, label="layer (empty: the rule chooses)", max_lines=1, min_width=120)
+            position_box = gr.Textbox(position, label="position (−1: last token)", max_lines=1, min_width=120)
             projection_box = gr.Dropdown(list(PROJECTIONS), value=projection, label="projection", min_width=120)
             method_box = gr.Dropdown(list(METHODS), value=method, label="method", min_width=120)
             strength_box = gr.Textbox(strength, label="strength", max_lines=1, min_width=90)
@@ -355,6 +427,7 @@ def build_controls(asked: Request) -> list[Any]:
         positive_box,
         negative_box,
         layer_box,
+        position_box,
         projection_box,
         method_box,
         strength_box,
@@ -379,10 +452,11 @@ def build() -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("1 Find", id="find"):
                 start = gr.Button(label("Find the direction", "find"), variant="primary", elem_id="run-find")
-                find = Figure(example("find"), folder=RENDERER, title=f"{TITLE}: find", elem_id="find")
+                find = Figure(example("find"), folder=RENDERER, events=("place",), title=f"{TITLE}: find", elem_id="find")
                 find_panel = frame.panel(panel_of(example("find"), asked))
                 outputs += [find, find_panel]
                 stops.append((start.click(frame.for_page(find_page, 0, 3), controls, [find, find_panel, layers], **HEAVY), find))
+                find.place(place, None, [controls[CONTROLS.index(name)] for name in ("layer", "position")], **LIGHT)
             with gr.Tab("2 Remove", id="ablate"):
                 editor = Figure(kernel_value(json.dumps(asked.kernel), found["model"]["layers"]), folder=RENDERER, events=("kernel",),
                                 title=f"{TITLE}: kernel", elem_id="kernel")  # fmt: skip
@@ -403,17 +477,16 @@ def build() -> gr.Blocks:
                 places = [controls[CONTROLS.index(name)] for name in ("layer", "projection", "strength", "kernel")]
                 figure.chosen(chosen, None, places, **LIGHT)
             with gr.Tab("4 Features", id="features"):
-                start = gr.Button(label("Train an autoencoder", "features"), variant="primary", elem_id="run-features")
-                figure = Figure(example("features"), folder=RENDERER, title=f"{TITLE}: features", elem_id="features")
-                panel = frame.panel(panel_of(example("features"), asked))
-                outputs += [figure, panel]
-                stops.append((start.click(page(partial(room_page, "features")), controls, [figure, panel], **HEAVY), figure))
+                sae_controls, sae_outputs, sae_stops = build_features(controls, asked)
+                outputs += sae_outputs
+                stops += sae_stops
             with gr.Tab("5 Take home", id="take"):
                 stops += build_take(controls)
         cancel = gr.Button("Cancel what is running", size="sm", elem_id="cancel")
         cancel.click(None, None, None, cancels=[event for event, _ in stops], **QUIET)
+        opened_outputs = [tabs, *controls, *sae_controls, *outputs]
         opened = frame.on_link(
-            demo, "room=", frame.for_page(open_link, 1 + len(CONTROLS), 9 + len(CONTROLS)), [tabs, *controls, *outputs], **HEAVY
+            demo, "room=", frame.for_page(open_link, len(opened_outputs) - OUTPUTS, len(opened_outputs)), opened_outputs, **HEAVY
         )  # fmt: skip
         cancel.click(None, None, None, cancels=[opened], **QUIET)
         editor.kernel(from_kernel, None, [kernel], **LIGHT)
@@ -422,6 +495,27 @@ def build() -> gr.Blocks:
         for function in (find_direction, ablate, features, export):
             gr.api(frame.for_api(function), api_name=function.__name__, concurrency_limit=1, concurrency_id="model")
     return demo
+
+
+def build_features(controls: list[Any], asked: Request) -> tuple[list[Any], list[Any], list[tuple[Any, Any]]]:
+    """The room of autoencoders: its own controls, its outputs (figure, panel, what was trained) and its runs."""
+    sae, layer, features, k, steps = sae_values_of(asked)
+    with gr.Accordion("Autoencoder: train one of this size, or load one", open=False), gr.Row():
+        own = [
+            gr.Textbox(sae, label="load from sae-lens' registry, release/id", max_lines=1, min_width=220),
+            gr.Textbox(layer, label="layer (empty: the direction's)", max_lines=1, min_width=120),
+            gr.Textbox(features, label="features", max_lines=1, min_width=90),
+            gr.Textbox(k, label="k, active at a token", max_lines=1, min_width=90),
+            gr.Textbox(steps, label="steps of 256 activations", max_lines=1, min_width=90),
+        ]
+    start = gr.Button(label("Take it apart", "features"), variant="primary", elem_id="run-features")
+    figure = Figure(example("features"), folder=RENDERER, events=("steer",), title=f"{TITLE}: features", elem_id="features")
+    panel = frame.panel(panel_of(example("features"), asked))
+    steered = Figure({"kind": "feature"}, folder=RENDERER, title=f"{TITLE}: feature", elem_id="steered")
+    trained = gr.State({"folder": str(STORED_SAE), "asked": example("features")["request"]})
+    run = start.click(frame.for_page(features_page, 0, 3), [*controls, *own], [figure, panel, trained], **HEAVY)
+    steer = figure.steer(frame.for_page(steer_page), [trained, *controls], [steered], **HEAVY)
+    return own, [figure, panel, trained], [(run, figure), (steer, steered)]
 
 
 def build_take(controls: list[Any]) -> list[tuple[Any, Any]]:

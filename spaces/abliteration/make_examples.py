@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,8 @@ def last(steps: Iterator[dict[str, Any]]) -> dict[str, Any]:
 def write(name: str, data: dict[str, Any]) -> None:
     """Store a result."""
     (HERE / "examples").mkdir(exist_ok=True)
-    text = json.dumps({**data, "split": _counts(data["split"])}, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     (HERE / "examples" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _counts(split: dict[str, Any]) -> dict[str, Any]:
-    return split
 
 
 def main() -> None:
@@ -49,8 +45,9 @@ def main() -> None:
     write("optimise", found)
     write("ablate", last(outcome.ablate(found["chosen"])))
     write("certificate", last(outcome.certified(found["chosen"])))
-    with tempfile.TemporaryDirectory() as folder:
-        write("features", last(outcome.explained(found["chosen"], Path(folder))))
+    folder = HERE / "examples" / "sae"
+    shutil.rmtree(folder, ignore_errors=True)
+    write("features", last(outcome.explained(found["chosen"], folder)))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_training_saves_what_sae_lens_loads(trained):
     rows = tokens.activations[:9]
     assert torch.allclose(again.encode(rows), last.sae.encode(rows))
     assert int((again.encode(rows) > 0).sum(1).max()) <= 8
-    assert features.load(str(folder), model, anatomy, LAYER)[1] == LAYER
+    assert features.load(folder, model, anatomy, LAYER)[1] == LAYER
     with torch.inference_mode():
         left = (tokens.activations - again.decode(again.encode(tokens.activations))).square().sum()
     total = (tokens.activations - tokens.activations.mean(0)).square().sum()
@@ -63,7 +63,11 @@ def test_training_saves_what_sae_lens_loads(trained):
 
 def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
     model, anatomy, _, folder, _, last = trained
-    for source, layer, said in ((str(folder), 2, "layer 1's input"), (str(tmp_path), 1, "could not be loaded")):
+    for source, layer, said in (
+        (folder, 2, "layer 1's input"),
+        (tmp_path, 1, "could not be loaded"),
+        (str(folder), 1, "could not be loaded"),
+    ):
         with pytest.raises(VisitorError) as caught:
             features.load(source, model, anatomy, layer)
         assert said in caught.value.what and caught.value.remedy
@@ -96,7 +100,7 @@ def test_one_feature_is_removed_and_nothing_else(trained):
     model.load_state_dict({name: value.float() for name, value in trained[0].state_dict().items()})
     model.eval()
     before = weights(model)
-    stream = features.stream_at(model, anatomy, RUNS[4], LAYER)
+    stream = features.streams_at(model, anatomy, [RUNS[4]], LAYER)[0]
     acts = last.sae.encode(stream).detach()
     feature = int(acts[-1].argmax())
     made = features.edited(model, anatomy, last.sae, LAYER, feature)

@@ -117,13 +117,14 @@ def test_features(small, tmp_path):
     data = run(outcome.explained({**ASKED, "features": 48, "k": 4, "steps": 20}, tmp_path, small))
     assert data["sae"]["layer"] == 1 and data["training"]["step"] == 20 and len(data["pursuit"]["atoms"]) == len(data["tops"]) == 8
     assert len(data["prompts"]) == 2 and data["prompts"][0]["tokens"][0].keys() == {"token", "features"}
-    loaded = run(outcome.explained({**ASKED, "sae_layer": 1}, tmp_path / "x", small, str(tmp_path)))
+    loaded = run(outcome.explained({**ASKED, "sae_layer": 1, "sae": str(tmp_path)}, tmp_path / "x", small))
     assert loaded["pursuit"] == data["pursuit"] and "training" not in loaded
     feature = data["pursuit"]["atoms"][0]["feature"]
-    edited = run(outcome.feature_edit({**ASKED, "prompts": ["Hello"]}, str(tmp_path), feature, 3.0, small))
+    edited = run(outcome.feature_edit({**ASKED, "prompts": ["Hello"]}, tmp_path, feature, 3.0, small))
     assert edited["feature"] == feature and edited["pairs"][0]["kl"]
+    assert len(edited["pairs"][0]["kl"]) == len(edited["pairs"][0]["kl_tokens"])
     with pytest.raises(VisitorError):
-        run(outcome.explained({**ASKED, "sae_layer": 2}, tmp_path, small, str(tmp_path)))
+        run(outcome.explained({**ASKED, "sae_layer": 2, "sae": str(tmp_path)}, tmp_path, small))
 
 
 def test_certificate_and_export(small, tmp_path):

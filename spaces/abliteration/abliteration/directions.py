@@ -184,6 +184,22 @@ def separation(fit: tuple[Tensor, Tensor], select: tuple[Tensor, Tensor], seed: 
     )  # fmt: skip
 
 
+def places(found: Found, positive: Tensor, negative: Tensor) -> list[list[float]]:
+    """d′ of every layer's direction at every position, on prompts that it was not made from; by position, then by layer.
+
+    Args:
+        found: directions of the fit split.
+        positive: the select split's stream, (layers + 1, prompts, positions, width).
+        negative: likewise.
+    """
+    import torch
+
+    units = torch.nn.functional.normalize(found.differences, dim=-1)
+    on = [torch.einsum("lnpw,lpw->pln", side[:-1], units) for side in (positive, negative)]
+    parts = found.differences.norm(dim=-1).T > SMALLEST  # where both sets are the same, rounding would look like a difference
+    return _list(torch.where(parts, d_prime(*on), 0.0))
+
+
 def _project(stream: Tensor, directions: Tensor) -> Tensor:
     """(layers, prompts, width) on (layers, width) → (layers, prompts)."""
     return (stream * directions[:, None]).sum(-1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abliteration.activations import check_finite, watch
+from abliteration.activations import batches, check_finite, padded, watch
 from abliteration.twin import twin
 from shared.errors import VisitorError
 
@@ -61,13 +61,10 @@ def collect(model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], la
     import torch
 
     check_layer(anatomy, layer)
-    kept: list[Tensor] = []
-    owner: list[int] = []
-    place: list[int] = []
-    for number, ids in enumerate(texts):
-        kept.append(stream_at(model, anatomy, ids, layer)[skip:])
-        owner += [number] * len(kept[-1])
-        place += range(skip, skip + len(kept[-1]))
+    rows = streams_at(model, anatomy, texts, layer)
+    kept = [row[skip:] for row in rows]
+    owner = [number for number, row in enumerate(kept) for _ in row]
+    place = [skip + index for row in kept for index in range(len(row))]
     if not owner:
         raise VisitorError("The texts hold no token to learn from.", "Give longer texts.")
     activations = torch.cat(kept)
@@ -81,14 +78,19 @@ def check_layer(anatomy: Anatomy, layer: int) -> None:
         raise VisitorError(f"The model has no layer {layer}.", f"Its layers are 0 to {anatomy.layers - 1}.")
 
 
-def stream_at(model: PreTrainedModel, anatomy: Anatomy, ids: list[int], layer: int) -> Tensor:
-    """The stream at one layer's input, float32 (tokens, width), on the CPU."""
+def streams_at(model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int) -> list[Tensor]:
+    """The stream at one layer's input of every text, each float32 (tokens, width), on the CPU; in batches of similar length."""
     import torch
 
-    watched, kept = watch(model, anatomy, lambda hidden: hidden[0].float(), (anatomy.blocks[layer],))
-    with torch.inference_mode():
-        watched.base_model(torch.tensor([ids], device=model.device), use_cache=False)
-    return kept[0].cpu()
+    found: list[Tensor] = [torch.empty(0, anatomy.width)] * len(texts)
+    for chosen in batches(texts):
+        ids, _ = padded([texts[index] for index in chosen], model.device)
+        watched, kept = watch(model, anatomy, lambda hidden: hidden.float(), (anatomy.blocks[layer],))
+        with torch.inference_mode():
+            watched.base_model(ids, use_cache=False)
+        for row, index in zip(kept[0].cpu(), chosen, strict=True):
+            found[index] = row[: len(texts[index])]
+    return found
 
 
 @dataclass(frozen=True)
@@ -204,11 +206,11 @@ def quality(sae: Any, tokens: Tensor | Tokens) -> tuple[float, int]:
     return round(1 - left / float((rows - rows.mean(0)).double().square().sum()), 4), int((~fired).sum())
 
 
-def load(source: str, model: PreTrainedModel, anatomy: Anatomy, layer: int | None = None) -> tuple[Any, int]:
+def load(source: str | Path, model: PreTrainedModel, anatomy: Anatomy, layer: int | None = None) -> tuple[Any, int]:
     """An autoencoder from a folder, or from sae-lens' registry as "release/sae id"; and the layer whose input it reads.
 
     Args:
-        source: a folder of this machine that the app made, or a name of the registry.
+        source: a folder that the app or a local user names, or the text of a name in the registry, which is never taken for a folder.
         layer: that is wanted; None for the one that it was trained on.
 
     Raises:
@@ -217,7 +219,7 @@ def load(source: str, model: PreTrainedModel, anatomy: Anatomy, layer: int | Non
     from sae_lens.saes.sae import SAE
 
     try:
-        if Path(source).is_dir():
+        if isinstance(source, Path):
             sae = SAE.load_from_disk(source, device=str(model.device))
         else:
             release, _, sae_id = source.partition("/")
@@ -225,7 +227,7 @@ def load(source: str, model: PreTrainedModel, anatomy: Anatomy, layer: int | Non
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(".")
         raise VisitorError(
-            f"The autoencoder {source[:60]} could not be loaded ({first}).",
+            f"The autoencoder {str(source)[-60:]} could not be loaded ({first}).",
             "Train one here, or name one of sae-lens' registry as release/id.",
         ) from error
     return sae, check(sae, anatomy, layer)
@@ -328,7 +330,7 @@ def _pursue(wanted: Tensor, units: Tensor, atoms: int) -> tuple[list[int], list[
     return chosen, weights.tolist(), explained
 
 
-def top_tokens(sae: Any, tokens: Tokens, loaded: Loaded, features: list[int], most: int = 6, around: int = 8) -> list[dict[str, Any]]:
+def top_tokens(sae: Any, tokens: Tokens, loaded: Loaded, features: list[int], most: int = 6, around: int = 16) -> list[dict[str, Any]]:
     """Where features fire most: for each the tokens with the largest activations, in their context, and how often it fires at all."""
     import torch
 
@@ -356,7 +358,7 @@ def of_prompt(
     import torch
 
     with torch.inference_mode():
-        acts = sae.encode(stream_at(model, anatomy, ids, layer).to(sae.device)).cpu()
+        acts = sae.encode(streams_at(model, anatomy, [ids], layer)[0].to(sae.device)).cpu()
     values, indices = acts.topk(min(most, acts.shape[1]), dim=-1)
     return [
         {

@@ -17,7 +17,7 @@ from abliteration.ablate import Edit, live
 from abliteration.activations import first_tokens
 from abliteration.request import Request, validate
 from abliteration.study import SIDES, Study, edit_of, spread, study
-from shared import models, texts
+from shared import hub, models, texts
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def provenance(known: Study, request: Request) -> Json:
     return {
         "model": loaded.id, "revision": loaded.revision, "source": loaded.source, "dtype": loaded.dtype, "device": loaded.device,
         "machine": platform.machine(), "torch": torch.__version__, "transformers": transformers.__version__, "seed": request.seed,
-        "rule": answers.RULE,
+        "rule": answers.RULE, "datasets": list(known.sources),
     }  # fmt: skip
 
 
@@ -93,7 +93,8 @@ def find(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     place = request.position
     at = lambda part: tuple(known.streams[part, side][:, :, place] for side in SIDES)  # noqa: E731
     found = directions.separation(at("fit"), at("select"), request.seed)  # type: ignore[arg-type]
-    data |= {"layers": found.layers(), "position": place, "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST}, "choice": None}  # fmt: skip
+    places = directions.places(known.found, *(known.streams["select", side] for side in SIDES))
+    data |= {"layers": found.layers(), "places": places, "position": place, "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST}, "choice": None}  # fmt: skip
     yield {**data, "progress": _progress("Trying candidates", 0, 1)}
     tried: list[select.Candidate] = []
     for candidate, count in _tried(known, request):
@@ -366,28 +367,27 @@ def _upper(known: Study, position: int) -> list[int]:
     return sorted({upper[round(index * (len(upper) - 1) / 4)] for index in range(5)})
 
 
-def explained(asked: Json, folder: Path, loaded: Loaded | None = None, source: str = "") -> Iterator[Json]:
+def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterator[Json]:
     """What a direction is made of: an autoencoder is trained into a folder, or loaded, and the direction pursued in its dictionary.
 
     Args:
-        asked: the request's JSON.
+        asked: the request's JSON; its `sae` names an autoencoder to load instead.
         folder: of this session, for the trained autoencoder.
         loaded: the model.
-        source: of an autoencoder to load instead, see `features.load`.
     """
     request, started = validate(**asked), time.monotonic()
     data = _begin("features", request)
     known = yield from _opened(data, request, loaded)
-    if source:
+    if request.sae:
         yield {**data, "progress": _progress("Loading the autoencoder", 0, 1)}
-        sae, layer = features.load(source, known.loaded.model, known.anatomy, request.sae_layer)
+        sae, layer = features.load(source_of(request, folder), known.loaded.model, known.anatomy, request.sae_layer)
     else:
         wanted = [value for value in (request.sae_layer, request.layer) if value is not None]
         layer = wanted[0] if wanted else known.layers * 2 // 3
     features.check_layer(known.anatomy, layer)
     yield {**data, "progress": _progress("Reading texts", 0, 1)}
     tokens = features.collect(known.loaded.model, known.anatomy, corpus(known), layer)
-    if not source:
+    if not request.sae:
         for state in features.train(tokens, layer, known.loaded.id, folder, request.features, request.k, request.steps, seed=request.seed, device=known.loaded.device):  # fmt: skip
             data["training"] = state.to_json()
             sae = state.sae
@@ -398,7 +398,7 @@ def explained(asked: Json, folder: Path, loaded: Loaded | None = None, source: s
     named = [atom["feature"] for atom in pursuit.atoms]
     prompts = list(request.prompts) or [known.split.report.positive[0], known.split.report.negative[0]]
     data |= {
-        "sae": {"layer": layer, "features": int(sae.cfg.d_sae), "architecture": str(sae.cfg.architecture()), "explained": explained_share, "dead": dead, "tokens": len(tokens.owner)},
+        "sae": {"source": request.sae, "layer": layer, "features": int(sae.cfg.d_sae), "architecture": str(sae.cfg.architecture()), "explained": explained_share, "dead": dead, "tokens": len(tokens.owner)},
         "pursuit": pursuit.to_json(),
         "tops": features.top_tokens(sae, tokens, known.loaded, named),
         "prompts": [
@@ -409,6 +409,13 @@ def explained(asked: Json, folder: Path, loaded: Loaded | None = None, source: s
     yield _ended(data, started)
 
 
+def source_of(request: Request, folder: Path) -> Path | str:
+    """The autoencoder of a request, for `features.load`: a local folder, a name of the registry, or the one trained into `folder`."""
+    if not request.sae:
+        return folder
+    return Path(request.sae).expanduser() if hub.is_local_path(request.sae) else request.sae
+
+
 def corpus(known: Study) -> list[list[int]]:
     """What an autoencoder learns from: the fit and select prompts as the model reads them, and the sample text in pieces."""
     text = known.loaded.tokenizer(texts.sample("calibration"), add_special_tokens=False)["input_ids"]
@@ -416,19 +423,19 @@ def corpus(known: Study) -> list[list[int]]:
     return [ids for part in ("fit", "select") for side in SIDES for ids in known.side(part, side)] + pieces
 
 
-def feature_edit(asked: Json, source: str, feature: int, amount: float | None = None, loaded: Loaded | None = None) -> Iterator[Json]:
+def feature_edit(asked: Json, folder: Path, feature: int, amount: float | None = None, loaded: Loaded | None = None) -> Iterator[Json]:
     """Base and edited answers with one feature removed, or held at an amount.
 
     Args:
         asked: the request's JSON; its prompts are answered.
-        source: of the autoencoder, see `features.load`.
+        folder: where `explained` has trained the autoencoder, unless the request names another.
         feature: its number.
         amount: None to remove it.
     """
     request, started = validate(**asked), time.monotonic()
     data = _begin("feature", request) | {"feature": feature, "amount": amount}
     known = yield from _opened(data, request, loaded)
-    sae, layer = features.load(source, known.loaded.model, known.anatomy, request.sae_layer)
+    sae, layer = features.load(source_of(request, folder), known.loaded.model, known.anatomy, request.sae_layer)
     model = known.loaded.model
     edited = features.edited(model, known.anatomy, sae, layer, feature, amount)
     prompts = list(request.prompts) or [*known.split.report.positive[:2], *known.split.report.negative[:2]]
@@ -441,6 +448,7 @@ def feature_edit(asked: Json, source: str, feature: int, amount: float | None = 
         yield {**data, "progress": _progress("Answering", number + 1, request.answer_tokens)}
     for place, (prompt, base) in enumerate(zip(ids, said[0], strict=True)):
         data["pairs"][place]["kl"] = _short(measure.kl_along(model, edited, prompt, base)) if base else []
+        data["pairs"][place]["kl_tokens"] = [known.loaded.tokenizer.decode([token]) for token in base]
     yield _ended(data, started)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from abliteration.ablate import METHODS
 from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
-from shared import limits
+from shared import hub, limits
 from shared.errors import VisitorError
 
 LINK_CHARACTERS = 3_000
@@ -46,6 +47,7 @@ class Request:
         prompts: that base and edited model answer side by side; none for two of each side of the report split.
         answer_tokens: longest answer.
         trials: kernels that the search tries.
+        sae: a trained autoencoder to load, "release/id" of sae-lens' registry (locally also a folder); "" to train one.
         sae_layer: whose input the autoencoder reads; None for the direction's.
         features: of the autoencoder.
         k: features that fire at a token.
@@ -68,7 +70,8 @@ class Request:
     kernel: dict[str, Any] = field(default_factory=lambda: dict(FULL))
     prompts: tuple[str, ...] = ()
     answer_tokens: int = 36
-    trials: int = 40
+    trials: int = 60
+    sae: str = ""
     sae_layer: int | None = None
     features: int = 1_152
     k: int = 16
@@ -137,6 +140,18 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str) or "\0" in value or not 0 < len(value.strip()) <= 200:
         raise VisitorError(f"{name} is {str(value)[:40]}.", "Write it as a text of at most 200 characters.")
     return value.strip()
+
+
+def _sae(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if not hub.is_local_path(text) and not _REGISTERED.fullmatch(text):
+        raise VisitorError(
+            f"“{text[:60]}” is no autoencoder.", "Name one of sae-lens' registry as release/id, or leave it empty to train one."
+        )
+    return text
+
+
+_REGISTERED = re.compile(r"\w[\w.\-]*/[\w.\-/]+")
 
 
 def _one_of(*known: str) -> Callable[[str, Any], str]:
@@ -226,6 +241,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "prompts": _asked,
     "answer_tokens": _whole(1, limits.MAX_NEW_TOKENS),
     "trials": _whole(1, 500),
+    "sae": _sae,
     "sae_layer": _whole(0, 500),
     "features": _whole(8, 8_192),
     "k": _whole(1, 256),

@@ -6,9 +6,12 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import Any
+from urllib.parse import parse_qsl
 
+from shared import hub
 from shared.errors import VisitorError
 from shared.experts import prompts as experts
 
@@ -145,11 +148,17 @@ def own(positive: Any, negative: Any) -> Contrast:
     """A visitor's pair, checked.
 
     Raises:
-        VisitorError: an empty or overlong prompt, too few, too many, equal sets, or a prompt in both.
+        VisitorError: an empty or overlong prompt, too few, too many, equal sets, or a prompt in both; a reference that is not one.
+        What a reference names is read, and checked, by `resolved`.
     """
     sides = []
-    for name, value in (("positive", positive), ("negative", negative)):
-        prompts = read(value)
+    given = {"positive": read(positive), "negative": read(negative)}
+    if any(map(is_reference, given.values())):
+        for prompts in given.values():
+            if is_reference(prompts):
+                _parsed(prompts[0])
+        return Contrast("own", given["positive"], given["negative"])
+    for name, prompts in given.items():
         if not prompts:
             raise VisitorError(f"The {name} set has no prompt.", "Write one prompt a line.")
         if any(not prompt for prompt in prompts):
@@ -172,6 +181,66 @@ def own(positive: Any, negative: Any) -> Contrast:
         if len(prompts) > MAX_PROMPTS:
             raise VisitorError(f"The {name} set has {len(prompts):,} prompts.", f"Use at most {MAX_PROMPTS}.")
     return Contrast("own", sides[0], sides[1])
+
+
+REFERENCE = "hf://"
+
+
+def is_reference(prompts: Sequence[str]) -> bool:
+    """Whether a set is named as a column of a Hub dataset, `hf://owner/name?split=train&column=text`, and not written out."""
+    return len(prompts) == 1 and prompts[0].startswith(REFERENCE)
+
+
+def _parsed(reference: str) -> tuple[str, dict[str, str]]:
+    """Id and parameters of a reference.
+
+    Raises:
+        VisitorError: a parameter that there is not, or no dataset id.
+    """
+    name, _, query = reference.removeprefix(REFERENCE).partition("?")
+    given = dict(parse_qsl(query))
+    unknown = set(given) - {"split", "column", "config"}
+    if unknown:
+        raise VisitorError(
+            f"“{reference[:80]}” has an unknown part, {sorted(unknown)[0][:40]}.",
+            f"Write it as {REFERENCE}owner/name?split=train&column=text.",
+        )
+    hub.check_id(name)
+    return name, {"split": "train", "column": "text", "config": "", **given}
+
+
+def resolved(contrast: Contrast) -> tuple[Contrast, list[dict[str, str]]]:
+    """A pair with its references read: the first MAX_PROMPTS different texts of each column; and where they are from, revision included.
+
+    Raises:
+        VisitorError: the dataset or its column cannot be read, or the texts are no pair, as `own`.
+    """
+    if not any(map(is_reference, (contrast.positive, contrast.negative))):
+        return contrast, []
+    sides, sources = [], []
+    for prompts in (contrast.positive, contrast.negative):
+        if is_reference(prompts):
+            found, source = _fetched(prompts[0])
+            sources.append(source)
+            prompts = found
+        sides.append(prompts)
+    return own(list(sides[0]), list(sides[1])), sources
+
+
+@lru_cache(maxsize=16)
+def _fetched(reference: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Texts of a reference; remembered, so that drawing another kernel does not read the Hub again."""
+    name, given = _parsed(reference)
+    revision = hub.dataset_revision(name)
+    table = hub.dataset_rows(name, given["config"], given["split"], 4 * MAX_PROMPTS, revision=revision)
+    if given["column"] not in table.column_names:
+        raise VisitorError(f"{name} has no column “{given['column'][:40]}”.", f"Its columns: {', '.join(table.column_names)[:160]}.")
+    texts = [
+        value.strip()
+        for value in table.column(given["column"]).to_pylist()
+        if isinstance(value, str) and 0 < len(value.strip()) <= MAX_CHARACTERS
+    ]
+    return tuple(dict.fromkeys(texts))[:MAX_PROMPTS], {"dataset": name, "revision": revision, **given}
 
 
 def split(contrast: Contrast, seed: int = 0, fit: int = FIT, select: int = SELECT, report: int = REPORT) -> Split:

@@ -38,6 +38,7 @@ class Study:
         streams: of fit and select, by part and side, float32 (layers + 1, prompts, positions, width) on the CPU.
         base: the base model on the select split.
         tokens_from: where the refusal tokens are from.
+        sources: Hub datasets of the prompts, with their revisions.
     """
 
     loaded: Loaded
@@ -48,6 +49,7 @@ class Study:
     streams: dict[tuple[str, str], Tensor]
     base: select.Baseline
     tokens_from: str
+    sources: tuple[dict[str, str], ...] = ()
 
     @property
     def layers(self) -> int:
@@ -113,7 +115,10 @@ def _make(request: Request, loaded: Loaded, anatomy: Anatomy) -> Iterator[tuple[
     import torch
 
     model = loaded.model
-    split = sets.split(request.pair(), request.seed)
+    if any(map(sets.is_reference, (request.positive, request.negative))):
+        yield ("Reading the datasets", 0, 1)
+    pair, sources = sets.resolved(request.pair())
+    split = sets.split(pair, request.seed)
     positions = tuple(encode.post_instruction(loaded, request.format))
     ids = {
         (part, side): encode.encode(loaded, getattr(getattr(split, part), side), request.format)
@@ -137,7 +142,7 @@ def _make(request: Request, loaded: Loaded, anatomy: Anatomy) -> Iterator[tuple[
     assert not isinstance(said, int)
     tokens, tokens_from = answers.refusal_tokens(loaded, said)
     base = select.baseline(model, anatomy, ids["select", "positive"], ids["select", "negative"], tokens)
-    yield Study(loaded, anatomy, split, ids, found, streams, base, tokens_from)
+    yield Study(loaded, anatomy, split, ids, found, streams, base, tokens_from, tuple(sources))
 
 
 def edit_of(request: Request, known: Study, layer: int) -> Edit:

@@ -209,34 +209,9 @@ def read_hub(name: str, config: str | None, split: str, limit: int, token: str |
     Raises:
         VisitorError: unknown, gated, without that config or split, or the Hub cannot be reached.
     """
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetNotFoundError
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
-
     from shared import hub
 
-    hub.check_id(name)
-    if not hub.reachable():
-        raise VisitorError("The Hub cannot be reached from here.", "Upload the file instead.")
-    try:
-        stream = load_dataset(name, name=config or None, split=split, streaming=True, token=token)
-        tables, left = [], limit
-        for batch in stream.with_format("arrow").iter(batch_size=1_000):
-            tables.append(batch.slice(0, left))
-            left -= len(tables[-1])
-            if left <= 0:
-                break
-    except GatedRepoError as error:
-        raise VisitorError(f"The dataset {name} is gated.", "Accept its terms on the Hub and sign in, or choose another.") from error
-    except DatasetNotFoundError as error:
-        gated = "gated" in str(error).lower()
-        what = f"The dataset {name} is gated." if gated else f"The Hub has no dataset {name}, or it is private."
-        raise VisitorError(what, "Check its name, or sign in.") from error
-    except (ValueError, HfHubHTTPError, OSError, RuntimeError) as error:
-        raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Check its config and split.") from error
-    if not tables or not sum(len(table) for table in tables):
-        raise VisitorError(f"The split {split} of {name} has no rows.", "Choose another split.")
-    table = pa.concat_tables(tables, promote_options="default")
+    table = hub.dataset_rows(name, config, split, limit, token)
     return Dataset(f"{name}, {split}", "parquet", table.num_rows, tuple(table.column_names), table=table)
 
 

@@ -11,7 +11,7 @@ export function openAnswerPairs(figure, panel) {
     const most = Math.max(0.5, ...data.pairs.flatMap(({ kl }) => kl ?? []));
     box.replaceChildren(
       ...data.pairs.map((pair) => h("section", { class: "pair" },
-        h("h3", {}, h("bdi", {}, pair.prompt)),
+        h("h2", {}, h("bdi", {}, pair.prompt)),
         h("div", { class: "two" },
           answerBox("base", "the model as it is", pair.base, pair.kl?.length ? klTokens(pair, most) : h("p", {}, h("bdi", {}, pair.base.text || "…"))),
           answerBox("edited", data.mark, pair.edited, h("p", {}, h("bdi", {}, pair.edited.text || "…")))))),

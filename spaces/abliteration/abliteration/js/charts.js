@@ -55,7 +55,7 @@ export function layerChart({ width, high = 170, count, lines, ribbon = null, cho
 
 /** A heading, words and a picture. */
 export function block(title, said, ...content) {
-  return h("section", { class: "block" }, h("h3", {}, title), said ? h("p", { class: "said" }, said) : null, ...content);
+  return h("section", { class: "block" }, h("h2", {}, title), said ? h("p", { class: "said" }, said) : null, ...content);
 }
 
 /** A legend of lines. */

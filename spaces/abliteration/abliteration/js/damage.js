@@ -19,7 +19,8 @@ export function openDamage(figure, panel) {
     if (over?.edited) rows.push(["harmless in alarming words: refused", over.base.refused, over.edited.refused]);
     const pm = (value) => (value ? `${brief(value.mean)} ± ${brief(value.sigma, 2)} (n = ${value.of.toLocaleString("en-GB")})` : "–");
     const numbers = [
-      ["first-token KL on negative prompts, nats", first.negative ? pm(first.negative.kl) : "–"],
+      ["first-token KL on negative prompts that the base means to answer, nats", first.negative?.kl_answered ? pm(first.negative.kl_answered) : "–"],
+      ["the same on all negative prompts", first.negative ? `${pm(first.negative.kl)}, median ${brief(first.negative.kl.median)}; where the base half meant to refuse, refusing less is the edit itself` : "–"],
       ["KL along the base's answers to negative prompts, nats a token", pm(along.negative)],
       ["change of the loss of a text, nats a token", text ? `${pm(text.delta)}; before ${brief(text.base.mean)}` : "–"],
       ["small facts right", capability ? `${capability.base} → ${capability.edited} of ${capability.of}; lost ${capability.lost}, won ${capability.won}, p = ${capability.p} (sign test)` : "–"],

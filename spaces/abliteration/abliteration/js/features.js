@@ -16,7 +16,7 @@ export function openFeatures(figure, panel) {
     box.replaceChildren(
       h("p", { class: "said" }, `${sae.architecture} autoencoder of ${sae.features.toLocaleString("en-GB")} features at layer ${sae.layer}'s input: it explains ${brief(100 * sae.explained)} % of the variance of ${sae.tokens.toLocaleString("en-GB")} activations; ${sae.dead.toLocaleString("en-GB")} features never fire on them.`),
       block("How much of the direction the best features explain", "Orthogonal matching pursuit on the decoder's rows. Grey: 90 % of random dictionaries of the same size.", pursuitChart(pursuit, Math.min(width, 640))),
-      block("The features, in the order of the pursuit", "Where each fires most; the shade is its activation there.", h("div", { class: "features" }, pursuit.atoms.map((atom, index) => featureCard(atom, tops[index])))),
+      block("The features, in the order of the pursuit", "Where each fires most; the shade is its activation there.", h("div", { class: "features" }, pursuit.atoms.map((atom, index) => featureCard(figure, atom, tops[index])))),
     );
   };
   const widthNow = watchWidth(box, () => data && draw());
@@ -39,16 +39,21 @@ function pursuitChart({ explained, null: chance }, width) {
     explained.map((_, index) => axisLabel(x(index + 1), high - 20, "middle", index + 1)), axisLabel(width - 20, high - 4, "end", "features"));
 }
 
-function featureCard(atom, top) {
+function featureCard(figure, atom, top) {
   const most = Math.max(1e-9, ...top.examples.map(({ activation }) => activation));
+  const steer = (amount) => () => figure.host.emit("steer", { feature: atom.feature, amount });
+  const level = h("input", { type: "number", min: 0, step: "any", value: brief(most, 3), "aria-label": `Amount of feature ${atom.feature}` });
+  const buttons = figure.host.emit && !figure.host.exported && top.examples.length ? h("p", { class: "steer" },
+    h("button", { type: "button", onclick: steer(null) }, "Remove it"), " ",
+    h("button", { type: "button", onclick: () => steer(Number(level.value))() }, "Hold it at"), " ", level) : null;
   return h("article", { class: "feature" },
     h("p", {}, h("b", {}, `Feature ${atom.feature}`), ` · coefficient ${brief(atom.coefficient)} · cosine ${brief(atom.cosine)} · fires at ${brief(100 * top.density, 2)} % of the tokens`),
-    top.examples.length ? h("ul", {}, top.examples.map(({ activation, pieces, at }) => h("li", {}, pieces.map((piece, index) => (index === at ? h("mark", { style: { background: heat((0.5 * activation) / most) }, title: brief(activation) }, visible(piece)) : piece))))) : h("p", { class: "said" }, "It never fires on these texts."));
+    top.examples.length ? h("ul", {}, top.examples.map(({ activation, pieces, at }) => h("li", {}, pieces.map((piece, index) => (index === at ? h("mark", { style: { background: heat((0.5 * activation) / most) }, title: brief(activation) }, visible(piece)) : piece))))) : h("p", { class: "said" }, "It never fires on these texts."), buttons);
 }
 
 /** Open the view of a prompt's features. */
 export function openFeatureTokens(figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  return ({ prompts }) => box.replaceChildren(...prompts.map(({ prompt, tokens }) => h("section", { class: "block" }, h("h3", {}, h("bdi", {}, prompt)), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Features by token: ${prompt}` }, h("table", { class: "numbers" }, h("tbody", {}, tokens.map(({ token, features }) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, visible(token))), h("td", { class: "words" }, features.map(({ feature, activation }) => `${feature} (${brief(activation, 2)})`).join(", ") || "–")))))))));
+  return ({ prompts }) => box.replaceChildren(...prompts.map(({ prompt, tokens }) => h("section", { class: "block" }, h("h2", {}, h("bdi", {}, prompt)), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Features by token: ${prompt}` }, h("table", { class: "numbers" }, h("tbody", {}, tokens.map(({ token, features }) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, visible(token))), h("td", { class: "words" }, features.map(({ feature, activation }) => `${feature} (${brief(activation, 2)})`).join(", ") || "–")))))))));
 }

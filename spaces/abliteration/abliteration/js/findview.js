@@ -1,6 +1,6 @@
 // Where the two sets part: curves over the layers, and one layer's histogram and plane.
 
-import { h, s } from "../../../../shared/js/dom.js";
+import { h, s, visible } from "../../../../shared/js/dom.js";
 import { axisLabel, brief, heat, heatLegend, scaleOf, watchWidth } from "../../../../shared/js/views.js";
 import { block, layerChart, lineLegend } from "./charts.js";
 
@@ -34,6 +34,7 @@ export function openFind(figure, panel) {
     inside.replaceChildren(
       block(`Layer ${state.layer}: projection on its direction`, `d′ ${brief(chosen.d_prime)}, AUC ${brief(chosen.auc)}`, projections(chosen, part), lineLegend([["b", "positive prompts"], ["a", "negative prompts"]])),
       block(`Layer ${state.layer}: the two sets in a plane`, `First two principal components: ${chosen.plane.explained.map((share) => `${Math.round(100 * share)} %`).join(" and ")} of the variance`, scatter(chosen, part)),
+      block("Where to read: d′ by layer and token", "The tokens that the chat template puts after every prompt, the last one below.", placesMap(figure, state.data, part)),
       block("Cosine between the layers' directions", null, cosines(layers, state.layer, part)),
     );
   };
@@ -45,6 +46,27 @@ export function openFind(figure, panel) {
     state.layer = Math.min(state.layer ?? data.choice?.layer ?? bestLayer(data.layers), data.layers.length - 1);
     draw();
   };
+}
+
+/** d′ at every layer and position; where the page listens, a click takes the direction from there. */
+function placesMap(figure, { places, positions, position, choice }, width) {
+  const left = 96, row = 22;
+  const cell = (width - left - 4) / places[0].length;
+  const most = Math.max(1e-9, ...places.flat());
+  const live = figure.host.emit && !figure.host.exported;
+  const cells = places.flatMap((values, place) => values.map((value, layer) => {
+    const at = place - places.length;
+    const words = `layer ${layer}, position −${-at} (${visible(positions[place])}): d′ ${brief(value)}`;
+    const take = () => figure.host.emit("place", { layer, position: at });
+    return s("rect", { class: live ? "cell live" : "cell", x: left + layer * cell, y: place * row, width: cell, height: row - 2, style: { fill: heat(Math.max(0, value / most)) }, onclick: live ? take : null }, s("title", {}, words));
+  }));
+  const high = places.length * row + 20;
+  const mark = choice ? s("rect", { class: "chosen", x: left + choice.layer * cell, y: (places.length + position) * row, width: cell, height: row - 2 }) : null;
+  const step = places[0].length > 12 ? 5 : 1;
+  return h("div", {}, s("svg", { class: "picture", width, height: high, viewBox: `0 0 ${width} ${high}`, role: "img", "aria-label": `d′ at ${places.length} tokens and ${places[0].length} layers, at most ${brief(most)}` },
+    cells, mark, positions.map((token, place) => axisLabel(left - 6, place * row + 14, "end", `${visible(token).slice(0, 9)} −${positions.length - place}`)),
+    places[0].flatMap((_, layer) => (layer % step ? [] : [axisLabel(left + (layer + 0.5) * cell, high - 4, "middle", layer)]))),
+    heatLegend("0", brief(most), `d′${live ? "; a click reads the direction there" : ""}`));
 }
 
 function bestLayer(layers) {

@@ -81,7 +81,7 @@ export function openKernel() {
     });
     const step = layers > 12 ? 5 : 1;
     svg.append(...[0, 0.5, 1, 1.5, 2].flatMap((level) => [s("line", { class: "grid", x1: KERNEL_LEFT, x2: width - 8, y1: y(level), y2: y(level) }), axisLabel(KERNEL_LEFT - 6, y(level) + 4, "end", level)]), ...rects, ...values.map((_, layer) => (layer % step ? null : axisLabel(KERNEL_LEFT + (layer + 0.5) * wide, KERNEL_HIGH - 4, "middle", layer))).filter(Boolean));
-    return h("div", {}, h("h3", {}, h("span", { class: `swatch swatch-${colour}`, "aria-hidden": "true" }), ` ${label}`), svg);
+    return h("div", {}, h("h2", {}, h("span", { class: `swatch swatch-${colour}`, "aria-hidden": "true" }), ` ${label}`), svg);
   };
   const widthNow = watchWidth(box, () => figure.data && draw());
   figure.show = (data) => {

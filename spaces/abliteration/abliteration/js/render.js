@@ -8,7 +8,7 @@ const figures = new WeakMap();
 /**
  * Draw a figure, or bring it up to date.
  * @param {HTMLElement} element is filled with the figure
- * @param {Object|null} data of kind "find", "ablate", "measure", "optimise", "features", "certificate", "export" or "kernel";
+ * @param {Object|null} data of kind "find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export" or "kernel";
  *   `{error: {what, remedy}}`; or null before the first run
  * @param {{emit?: Function, fetch: Function|null, exported?: boolean}} host
  */

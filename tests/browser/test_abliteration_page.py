@@ -1,0 +1,148 @@
+"""The abliteration page in a real browser: first paint, a link, a kernel drawn and typed, a place picked, a feature changed, own sets."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.harness import axe_finds_nothing
+
+ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
+BASELINE = Path(__file__).parent / "axe_baseline.json"
+FIND = json.loads((ROOT / "examples" / "find.json").read_text(encoding="utf-8"))
+OPTIMISE = json.loads((ROOT / "examples" / "optimise.json").read_text(encoding="utf-8"))
+FEATURES = json.loads((ROOT / "examples" / "features.json").read_text(encoding="utf-8"))
+TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home")
+COOKING = [f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")]
+OTHER = [f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")]
+
+
+@pytest.fixture
+def page(browser, suite_url):
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{suite_url}/abliteration/")
+    expect(page.locator("#find .abliteration-figure")).to_be_visible(timeout=60_000)
+    yield page
+    assert problems == []
+    context.close()
+
+
+def tab(page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).first.click()
+
+
+def advanced(page) -> None:
+    page.get_by_role("button", name="Advanced").first.click()
+
+
+def test_the_first_paint_is_a_stored_result_in_every_room(page):
+    for name, place in zip(TABS, ("find", "ablate", "measure", "features", "certificate"), strict=True):
+        tab(page, name)
+        expect(page.locator(f"#{place} .tags")).to_contain_text("stored example", timeout=30_000)
+
+
+def test_a_link_runs_its_room_with_its_sets(browser, suite_url):
+    query = urlencode(
+        [("room", "find"), ("layer", 21), ("candidates", 1), ("contrast", "own")]
+        + [("positive", prompt) for prompt in COOKING]
+        + [("negative", prompt) for prompt in OTHER]
+    )
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{suite_url}/abliteration/?{query}")
+    expect(page.locator("#find .key")).to_contain_text("layer 21 chosen (hand)", timeout=180_000)
+    expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2, report 2 + 2")
+    expect(page.locator("#find .tags")).not_to_contain_text("stored example")
+    context.close()
+
+
+def test_the_kernel_is_drawn_and_typed(page):
+    advanced(page)
+    text = page.locator("#kernel-text textarea")
+    tab(page, "2 Remove")
+    page.locator("#kernel").get_by_role("button", name="attention alone").click()
+    expect(text).to_have_value(re.compile(r'"mlp": \[0, 0'), timeout=30_000)
+    text.fill('{"attention": 0.5, "mlp": 0.25}')
+    expect(page.locator("#kernel").get_by_role("slider", name="MLP, layer 3")).to_have_attribute(
+        "aria-valuenow", re.compile(r"0?\.25"), timeout=30_000
+    )
+    text.fill('{"attention": [1, 2')
+    expect(page.locator("#kernel")).to_contain_text("The kernel is not a JSON object", timeout=30_000)
+
+
+def test_a_place_on_the_map_and_the_best_kernel_become_the_controls(page):
+    advanced(page)
+    page.locator("#find .cell.live").first.click()
+    expect(page.get_by_label("layer (empty: the rule chooses)")).to_have_value("0", timeout=30_000)
+    expect(page.get_by_label("position (−1: last token)")).to_have_value(str(-len(FIND["positions"])))
+    tab(page, "3 Measure")
+    page.locator("#measure").get_by_role("tab", name="Pareto", exact=True).click()
+    page.locator("#measure").get_by_role("button", name="Use this kernel").click()
+    expect(page.get_by_label("layer (empty: the rule chooses)")).to_have_value(str(OPTIMISE["chosen"]["layer"]), timeout=30_000)
+
+
+def test_one_feature_is_removed_and_held(page):
+    advanced(page)
+    page.get_by_label("Prompts to answer side by side").fill("How do I bake bread?")
+    tab(page, "4 Features")
+    feature = FEATURES["pursuit"]["atoms"][0]["feature"]
+    expect(page.locator("#steered")).to_contain_text("on a feature above")
+    page.locator("#features .feature").first.get_by_role("button", name="Remove it").click()
+    expect(page.locator("#steered .key")).to_contain_text(f"feature {feature} removed", timeout=120_000)
+    expect(page.locator("#steered .kl-tokens")).to_have_count(1, timeout=120_000)
+    expect(page.locator("#steered .tags")).to_contain_text("edited model")
+    page.locator("#features .feature").first.get_by_label(f"Amount of feature {feature}").fill("30")
+    page.locator("#features .feature").first.get_by_role("button", name="Hold it at").click()
+    expect(page.locator("#steered .key")).to_contain_text(f"feature {feature} held at 30", timeout=120_000)
+
+
+def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path):
+    page.get_by_role("button", name="My own two sets").first.click()
+    for name, prompts in (("positive", COOKING), ("negative", COOKING)):
+        path = tmp_path / f"{name}.txt"
+        path.write_text("\n".join(prompts), encoding="utf-8")
+        with page.expect_file_chooser() as chooser:
+            page.locator(f"#upload-{name}").click()
+        chooser.value.set_files(path)
+        expect(page.locator(f"#{name} textarea")).to_have_value("\n".join(prompts), timeout=30_000)
+    page.locator("#run-find").click()
+    expect(page.locator("#find")).to_contain_text("The two sets are equal.", timeout=30_000)
+    page.locator("#negative textarea").fill("hf://no/where?column=text")
+    page.locator("#run-find").click()
+    expect(page.locator("#find")).to_contain_text("The Hub cannot be reached from here.", timeout=60_000)
+    page.locator("#negative textarea").fill("\n".join(OTHER))
+    page.locator("#run-find").click()
+    page.wait_for_timeout(1_500)
+    page.locator("#cancel").click()
+    page.wait_for_timeout(3_000)
+    page.locator("#negative textarea").fill("one")
+    page.locator("#run-find").click()
+    expect(page.locator("#find")).to_contain_text("The negative set has one prompt.", timeout=60_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_and_phones(browser, suite_url, scheme):
+    context = browser.new_context(viewport={"width": 360, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{suite_url}/abliteration/" + ("?__theme=dark" if scheme == "dark" else ""))
+    expect(page.locator("#find .abliteration-figure")).to_be_visible(timeout=60_000)
+    for name, place in zip(TABS, ("find", "ablate", "measure", "features", "certificate"), strict=True):
+        more = page.get_by_role("button", name="More tabs")
+        if not page.get_by_role("tab", name=name, exact=True).first.is_visible() and more.count():
+            more.first.click()
+            page.get_by_role("button", name=name, exact=True).first.click()
+        else:
+            tab(page, name)
+        expect(page.locator(f"#{place} .figure-title")).to_be_visible(timeout=30_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        found = {rule for rule, _ in axe_finds_nothing(page, "body")}
+        assert found <= set(json.loads(BASELINE.read_text())), (name, found)
+    context.close()
