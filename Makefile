@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 SPACE ?=
 NAMESPACE ?=
 DRY_RUN ?=
+SUITE ?= http://127.0.0.1:7860
 HOST ?= 127.0.0.1
 PORT ?= 7860
 export GRADIO_ANALYTICS_ENABLED := False
@@ -13,7 +14,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build check-build deploy examples screenshots clean
+.PHONY: help demo test lint bench build check-build deploy examples blog screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +63,9 @@ deploy: $(VENV)/.ready ## Put SPACE=… on the Hub under NAMESPACE=…; DRY_RUN=
 
 examples: $(VENV)/.ready ## Compute the stored examples again
 	@for script in spaces/*/make_examples.py; do $(PY) $$script || exit 1; done
+
+blog: $(VENV)/.ready ## Write the example post with its one-file figures to build/blog; SUITE=… is the live demos' address
+	@$(PY) examples/blog/make_post.py "$(SUITE)"
 
 screenshots: $(VENV)/.tests ## Take the README's pictures of the running pages
 	$(PY) -m tests.browser.screenshots
