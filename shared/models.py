@@ -144,7 +144,7 @@ def _add_adapter(base: Path, name: str, partial: Path) -> None:
     with _quiet_progress():
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True, local_files_only=True)
         merged = PeftModel.from_pretrained(model, experts.folder(name)).merge_and_unload()  # type: ignore[operator]
-        with _disk_errors():
+        with disk_errors():
             merged.save_pretrained(partial)
             AutoTokenizer.from_pretrained(base, local_files_only=True).save_pretrained(partial)
 
@@ -205,7 +205,7 @@ def _convert(gguf: Path, partial: Path) -> None:
     model = LlamaForCausalLM(type(source.config).from_dict(settings))
     model.load_state_dict(source.state_dict())
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
-    with _disk_errors():
+    with disk_errors():
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
     AutoConfig.from_pretrained(partial)
@@ -225,7 +225,7 @@ def _check_hash(gguf: Path) -> None:
         )
 
 
-class _disk_errors:
+class disk_errors:
     """safetensors reports a full disk as its own exception: give it back as the OSError it is."""
 
     def __enter__(self) -> None:

@@ -219,3 +219,16 @@ def test_a_model_that_only_says_it_is_of_a_family_is_refused():
     with pytest.raises(VisitorError) as caught:
         inspect(model)
     assert "model.embed_tokens" in caught.value.what
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(small, tmp_path, monkeypatch):
+    from abliteration import bake
+
+    def fills(made, tokenizer, folder):
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(bake, "save", fills)
+    with pytest.raises(VisitorError) as caught:
+        run(outcome.exported({**ASKED, "kernel": {"attention": 1}}, tmp_path, "safetensors", small))
+    assert "could not be written" in caught.value.what and list(tmp_path.iterdir()) == []

@@ -80,7 +80,7 @@ def test_full_disk_is_one_clear_error_and_leaves_nothing(fast_conversion, monkey
 
 
 def test_safetensors_own_disk_error_counts_as_full_disk():
-    with pytest.raises(OSError, match="No space") as caught, models._disk_errors():
+    with pytest.raises(OSError, match="No space") as caught, models.disk_errors():
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
     assert caught.value.errno == errno.ENOSPC
 

@@ -489,14 +489,17 @@ def exported(asked: Json, folder: Path, form: str = "safetensors", loaded: Loade
     data["certificate"] = bake.certify(known.loaded.model, known.anatomy, edit, made, probes).to_json()
     base = models.EMBEDDED_MODEL if known.loaded.id in models.experts.NAMES else known.loaded.id
     try:
-        if form == "lora":
-            adapter = bake.save_lora(known.loaded.model, known.anatomy, edit, folder, base)
-            data |= {"left_out": list(adapter.left_out), "modules": adapter.modules}
-        else:
-            bake.save(made, known.loaded.tokenizer, folder)
-        data["card"] = model_card(data)
-        (folder / "README.md").write_text(data["card"], encoding="utf-8")
+        with models.disk_errors():
+            if form == "lora":
+                adapter = bake.save_lora(known.loaded.model, known.anatomy, edit, folder, base)
+                data |= {"left_out": list(adapter.left_out), "modules": adapter.modules}
+            else:
+                bake.save(made, known.loaded.tokenizer, folder)
+            data["card"] = model_card(data)
+            (folder / "README.md").write_text(data["card"], encoding="utf-8")
     except OSError as error:
+        for path in folder.iterdir():  # half a model is worse than none
+            path.unlink()
         raise VisitorError(f"The files could not be written ({error.strerror or error}).", "Free some disk space and try again.") from error
     data["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     yield _ended(data, started)
