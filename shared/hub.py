@@ -78,11 +78,12 @@ def has_snapshot(model_id: str, revision: str | None = None) -> bool:
     )
 
 
-def check_id(model_id: str) -> None:
-    """Raise a VisitorError unless the text has the form of a Hub model id."""
-    if not _ID.fullmatch(model_id) or ".." in model_id or "--" in model_id:
-        shown = model_id if len(model_id) <= 60 else model_id[:57] + "…"
-        raise VisitorError(f"“{shown}” is not a model id.", "Write it as owner/name, for example HuggingFaceTB/SmolLM2-135M-Instruct.")
+def check_id(repository: str, kind: str = "model") -> None:
+    """Raise a VisitorError unless the text has the form of a Hub id; `kind` is "model" or "dataset"."""
+    if not _ID.fullmatch(repository) or ".." in repository or "--" in repository:
+        shown = repository if len(repository) <= 60 else repository[:57] + "…"
+        example = {"model": "HuggingFaceTB/SmolLM2-135M-Instruct", "dataset": "stanfordnlp/imdb"}[kind]
+        raise VisitorError(f"“{shown}” is not a {kind} id.", f"Write it as owner/name, for example {example}.")
 
 
 def download(model_id: str, max_parameters: int, report: Callable[[str], None], revision: str | None = None) -> tuple[Path, str]:
@@ -222,7 +223,7 @@ def dataset_rows(name: str, config: str | None, split: str, limit: int, token: s
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
-    check_id(name)
+    check_id(name, "dataset")
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Upload the file instead.")
     try:
@@ -255,7 +256,7 @@ def dataset_revision(name: str) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-    check_id(name)
+    check_id(name, "dataset")
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Upload a file, or write the prompts.")
     try:

@@ -28,6 +28,7 @@ from abliteration.kernel import resolve
 from abliteration.optimise import PROJECTIONS
 from abliteration.request import Request, validate
 from shared import frame, hub, models
+from shared.checks import finite, whole
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 
@@ -38,6 +39,10 @@ LEDE = (
 )
 RENDERER = HERE / "abliteration" / "js"
 EXAMPLES = HERE / "examples"
+MAX_AMOUNT = 1_000_000
+"""Largest activation that a feature is held at."""
+MAX_FEATURE = 10_000_000
+"""Largest feature number: a loaded autoencoder may be wider than those that are trained here."""
 UPDATE_SECONDS = 0.4
 """Time between two updates of a running figure."""
 
@@ -247,12 +252,12 @@ def features_page(*values: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 def steer_page(event: gr.EventData, trained: dict[str, Any], *values: Any) -> Iterator[Any]:
     """Answer with one feature of the autoencoder above removed, or held at an amount."""
-    amount, feature = event.amount, event.feature
-    known = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (feature, 0 if amount is None else amount))
-    if not known or not abs(amount or 0.0) <= 1e6:
-        raise VisitorError(f"The amount is {str(amount)[:40]}.", "Use a number from 0 to 1,000,000.")
+    feature = whole(0, MAX_FEATURE)("The feature", event.feature)
+    amount = None if event.amount is None else finite(event.amount)
+    if amount is not None and not 0 <= amount <= MAX_AMOUNT:
+        raise VisitorError(f"The amount is {str(event.amount)[:40]}.", f"Use a number from 0 to {MAX_AMOUNT:,}.")
     prompts = list(asked_of(values).prompts)
-    yield from work("feature", {**trained["asked"], "prompts": prompts}, trained["folder"], feature=int(feature), amount=amount)
+    yield from work("feature", {**trained["asked"], "prompts": prompts}, trained["folder"], feature=feature, amount=amount)
 
 
 def place(event: gr.EventData) -> tuple[str, str]:
@@ -303,7 +308,9 @@ def panel_of(data: dict[str, Any], asked: Request) -> dict[str, Any]:
         'print(answer["measures"]["behaviour"]["positive"]["edited"]["refused"])\n'
     )
     query = asked.to_query()
-    link = f"room={data['kind']}&{query}" if query else f"room={data['kind']}"
+    link = "&".join(filter(None, (f"room={data['kind']}", query)))
+    if not query and asked != Request():  # the visitor's own sets are too long for a link
+        link = ""
     return frame.panel_value(TITLE, {"The same edit from the API of a running demo": call}, link, live=not data.get("example"))
 
 

@@ -55,5 +55,5 @@ def test_a_column_of_a_dataset_is_a_set(tmp_path):
     assert source["dataset"] == "me/cooking" and len(source["revision"]) == 40 and source["column"] == "q"
     assert "no column “nope”" in said["column"] and "q, other" in said["column"]
     assert "no dataset me/none" in said["missing"]
-    assert "unknown part, colunm" in said["part"] and "is not a model id" in said["id"]
+    assert "unknown part, colunm" in said["part"] and "is not a dataset id" in said["id"]
     assert said["link"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -95,19 +96,29 @@ def test_a_full_queue_says_so_and_serves_those_who_wait(suite_url):
     assert all("queue is full" in said.lower() for said in refused), refused[:2]
 
 
-def test_a_client_that_never_reads_holds_nobody_up(suite_url, tiny_model):
-    host, port = suite_url.removeprefix("http://").split(":")
+def test_clients_that_never_read_hold_nobody_up(suite_url, tiny_model):
+    client = Client(f"{suite_url}/decoding/", verbose=False)
+    asked = {"model": tiny_model, "max_new_tokens": 3}
+    parameters = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/decode"]["parameters"]
+    address = suite_url.removeprefix("http://")
+    host, port = address.split(":")
     sleepers = []
     for number in range(5):
-        body = json.dumps({"data": [f"Sleeper {number}", tiny_model], "session_hash": f"sleeper{number}"})
-        sleeper = socket.create_connection((host, int(port)))
-        sleeper.sendall(
-            f"POST /decoding/gradio_api/call/decode HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        given = {**asked, "prompt": f"Sleeper {number}"}
+        data = [given.get(one["parameter_name"], one["parameter_default"]) for one in parameters]
+        request = urllib.request.Request(
+            f"{suite_url}/decoding/gradio_api/call/decode", json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
         )
+        run = json.loads(urllib.request.urlopen(request, timeout=60).read())["event_id"]
+        sleeper = socket.create_connection((host, int(port)))
+        sleeper.sendall(f"GET /decoding/gradio_api/call/decode/{run} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
         sleepers.append(sleeper)
     try:
-        assert decode(Client(f"{suite_url}/decoding/", verbose=False), 0, tiny_model)
+        assert decode(client, 0, tiny_model)
+        sleepers[-1].settimeout(60)
+        heard = b""
+        while b"event: complete" not in heard or b"Sleeper 4" not in heard:  # what was not read is still there
+            heard += sleepers[-1].recv(65_536)
     finally:
         for sleeper in sleepers:
             sleeper.close()

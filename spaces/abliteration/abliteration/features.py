@@ -226,8 +226,10 @@ def load(source: str | Path, model: PreTrainedModel, anatomy: Anatomy, layer: in
             sae = SAE.from_pretrained(release, sae_id, device=str(model.device))
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(".")
+        # a folder's name is a secret of its session
+        what = type(error).__name__ if isinstance(source, Path) else f"{source[:60]}: {first}"
         raise VisitorError(
-            f"The autoencoder {str(source)[-60:]} could not be loaded ({first}).",
+            f"The autoencoder could not be loaded ({what}).",
             "Train one here, or name one of sae-lens' registry as release/id.",
         ) from error
     return sae, check(sae, anatomy, layer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
 from shared import hub, limits
+from shared.checks import finite, whole
 from shared.errors import VisitorError
 
 LINK_CHARACTERS = 3_000
@@ -163,32 +163,14 @@ def _one_of(*known: str) -> Callable[[str, Any], str]:
     return check
 
 
-def _whole(low: int, high: int) -> Callable[[str, Any], int]:
-    def check(name: str, value: Any) -> int:
-        number = _float(value)
-        if not number.is_integer() or not low <= number <= high:
-            raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}.")
-        return int(number)
-
-    return check
-
-
 def _between(low: float, high: float) -> Callable[[str, Any], float]:
     def check(name: str, value: Any) -> float:
-        number = _float(value)
+        number = finite(value)
         if not low <= number <= high:
             raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a number from {low:g} to {high:g}.")
         return number
 
     return check
-
-
-def _float(value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
 
 
 def _prompts(name: str, value: Any) -> tuple[str, ...]:
@@ -229,21 +211,21 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "positive": _prompts,
     "negative": _prompts,
     "format": _one_of(*FORMATS),
-    "seed": _whole(0, 2**32 - 1),
-    "layer": _whole(0, 500),
-    "position": _whole(-32, -1),
+    "seed": whole(0, 2**32 - 1),
+    "layer": whole(0, 500),
+    "position": whole(-32, -1),
     "rule": _one_of(*RULES),
-    "candidates": _whole(1, 500),
+    "candidates": whole(1, 500),
     "projection": _one_of(*PROJECTIONS),
     "method": _one_of(*METHODS),
     "strength": _between(-10, 10),
     "kernel": _kernel,
     "prompts": _asked,
-    "answer_tokens": _whole(1, limits.MAX_NEW_TOKENS),
-    "trials": _whole(1, 500),
+    "answer_tokens": whole(1, limits.MAX_NEW_TOKENS),
+    "trials": whole(1, 500),
     "sae": _sae,
-    "sae_layer": _whole(0, 500),
-    "features": _whole(8, 8_192),
-    "k": _whole(1, 256),
-    "steps": _whole(1, 2_000),
+    "sae_layer": whole(0, 500),
+    "features": whole(8, 8_192),
+    "k": whole(1, 256),
+    "steps": whole(1, 2_000),
 }

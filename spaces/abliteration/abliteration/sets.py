@@ -205,7 +205,7 @@ def _parsed(reference: str) -> tuple[str, dict[str, str]]:
             f"“{reference[:80]}” has an unknown part, {sorted(unknown)[0][:40]}.",
             f"Write it as {REFERENCE}owner/name?split=train&column=text.",
         )
-    hub.check_id(name)
+    hub.check_id(name, "dataset")
     return name, {"split": "train", "column": "text", "config": "", **given}
 
 

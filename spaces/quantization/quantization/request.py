@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import parse_qs, urlencode
 
 from quantization import formats
 from shared import limits
+from shared.checks import finite, whole
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL
 
@@ -187,26 +187,8 @@ def _text(most: int) -> Callable[[str, Any], str]:
     return check
 
 
-def _whole(low: int, high: int) -> Callable[[str, Any], int]:
-    def check(name: str, value: Any) -> int:
-        number = _float(value)
-        if not number.is_integer() or not low <= number <= high:
-            raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}.")
-        return int(number)
-
-    return check
-
-
-def _float(value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
 def _megabytes(name: str, value: Any) -> float:
-    number = _float(value)
+    number = finite(value)
     if not 1 <= number <= 100_000:
         raise VisitorError(f"{name} is {str(value)[:40]}.", "Use megabytes from 1 to 100,000.")
     return round(number, 3)
@@ -256,12 +238,12 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "formats": _formats,
     "text": _text(limits.MAX_TEXT_CHARACTERS),
     "calibration": _text(limits.MAX_TEXT_CHARACTERS),
-    "context": _whole(32, limits.MAX_CONTEXT),
-    "windows": _whole(1, limits.MAX_WINDOWS),
+    "context": whole(32, limits.MAX_CONTEXT),
+    "windows": whole(1, limits.MAX_WINDOWS),
     "prompt": _text(2_000),
-    "answer_tokens": _whole(1, limits.MAX_NEW_TOKENS),
+    "answer_tokens": whole(1, limits.MAX_NEW_TOKENS),
     "do_sample": _flag,
-    "seed": _whole(0, 2**32 - 1),
+    "seed": whole(0, 2**32 - 1),
     "sensitivity": _types,
     "budget": _megabytes,
 }

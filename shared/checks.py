@@ -1,0 +1,30 @@
+"""Checks of single values that come from a form, a link or the API, where a number may be text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from shared.errors import VisitorError
+
+
+def whole(low: int, high: int) -> Callable[[str, Any], int]:
+    """A check for whole numbers from `low` to `high`: called with a value's name and the value, it returns the int or raises a VisitorError."""
+
+    def check(name: str, value: Any) -> int:
+        number = finite(value)
+        if not number.is_integer() or not low <= number <= high:
+            raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}.")
+        return int(number)
+
+    return check
+
+
+def finite(value: Any) -> float:
+    """A value as a finite number; NaN, which fails every comparison, for anything else, booleans included."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
