@@ -391,6 +391,10 @@ HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QU
 LIGHT: dict[str, Any] = {"queue": False, **QUIET}
 
 
+WRITTEN = "One prompt a line, or a Hub dataset as hf://owner/name?split=train&column=text"
+"""How a set is written into its field."""
+
+
 def build_controls(asked: Request) -> list[Any]:
     """The controls that every room reads, in the order of CONTROLS."""
     model, contrast, positive, negative, layer, position, projection, method, strength, kernel, prompts, seed = values_of(asked)
@@ -401,7 +405,7 @@ def build_controls(asked: Request) -> list[Any]:
         ]  # fmt: skip
         contrast_box = gr.Dropdown(pairs, value=contrast, label="Two sets of prompts", elem_id="contrast")
     with (
-        gr.Accordion("My own two sets, one prompt a line or a Hub dataset as hf://owner/name?split=train&column=text", open=False),
+        gr.Accordion("My own two sets", open=False),
         gr.Row(),
     ):
         boxes = []
@@ -410,7 +414,7 @@ def build_controls(asked: Request) -> list[Any]:
             ("negative", negative, "Negative: they do not"),
         ):
             with gr.Column():
-                box = gr.Textbox(value, label=says, lines=5, elem_id=name)
+                box = gr.Textbox(value, label=says, lines=5, placeholder=WRITTEN, elem_id=name)
                 box.input(lambda: "own", None, [contrast_box], **LIGHT)
                 button = gr.UploadButton(
                     "Upload a text file or JSON list", file_types=[".txt", ".json"], size="sm", elem_id=f"upload-{name}"
