@@ -41,6 +41,8 @@ def tab(page, name: str) -> None:
 
 def advanced(page) -> None:
     page.get_by_role("button", name="Advanced").first.click()
+    page.get_by_label("Prompts to answer side by side").wait_for()
+    page.wait_for_timeout(500)  # Gradio writes a field's value once more just after it mounts it
 
 
 def test_the_first_paint_is_a_stored_result_in_every_room(page):
