@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from tests.abliteration.test_api import COOKING, OTHER
-from tests.conftest import Server
-from tests.shared.zerogpu import PRELUDE, Scheduler
+from tests.shared import zerogpu
 
 ASKED = {"positive": COOKING[:6], "negative": OTHER[:6], "layer": 18}
 
 
 @pytest.fixture(scope="module")
 def emulated(embedded, tmp_path_factory):
-    scheduler = Scheduler()
-    script = PRELUDE + "from shared.suite import main; main('abliteration')"
-    server = Server(["-c", script], scheduler.environment(tmp_path_factory.mktemp("zerogpu")))
-    yield scheduler, server, Client(server.url, verbose=False)
-    scheduler.stop()
-    server.stop()
+    with zerogpu.emulated("abliteration", tmp_path_factory.mktemp("zerogpu")) as found:
+        yield found
 
 
 def test_finds_in_a_forked_worker_for_its_seconds(emulated):
@@ -32,7 +26,7 @@ def test_finds_in_a_forked_worker_for_its_seconds(emulated):
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 60
 
 
-@pytest.mark.parametrize(("answer", "sentence"), [("quota", "no GPU time left"), ("busy", "no free GPU"), ("kill", "GPU process stopped")])
+@pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
 def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated
     scheduler.answer = answer

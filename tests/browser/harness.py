@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shared.figure import COMMON, bundle, stylesheet
+from playwright.sync_api import expect
+
+from shared.figure import COMMON, bundle, standalone_html, stylesheet
+
+BASELINE = Path(__file__).parent / "axe_baseline.json"
+SMALL = {"width": 360, "height": 800}
+WIDE = {"width": 1280, "height": 1000}
 
 PAGE = """<!doctype html><html lang="en" class="standalone"><head><meta charset="utf-8"><title>harness</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>body{margin:0}%s</style></head><body><main><div id="root"></div></main>
@@ -21,6 +28,7 @@ window.host = {
   fetch: async (name, argument) => { asked.push([name, argument]); return window.answer; },
   exported: false,
 };
+window.picture = () => pictureAsSvg(document.getElementById("root"));
 window.draw = (data) => render(document.getElementById("root"), data, window.host);
 window.maths = { %s };
 })();</script></body></html>"""
@@ -28,7 +36,7 @@ window.maths = { %s };
 
 @contextmanager
 def figures(browser: Any, folder: Path, maths: str = "") -> Iterator[Callable[..., Any]]:
-    """A function that opens a page with a figure; errors of any page's script fail the test at the end.
+    """A function that opens a page with a figure; at the end no page may have logged, asked the network or opened a dialog.
 
     Args:
         browser: Playwright's.
@@ -37,13 +45,15 @@ def figures(browser: Any, folder: Path, maths: str = "") -> Iterator[Callable[..
     """
     contexts, problems = [], []
 
-    def make(data: Any = None, *, width: int = 1120, scheme: str = "light") -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    def make(data: Any = None, *, width: int = 1120, scheme: str = "light", reduced: str = "no-preference") -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=reduced)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.set_content(PAGE % (stylesheet(COMMON) + stylesheet(folder), bundle(folder), maths))
+        page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("dialog", lambda dialog: (problems.append("a dialog opened"), dialog.dismiss()))
+        page.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
+        page.set_content(PAGE % (stylesheet(COMMON) + stylesheet(folder), bundle(folder).replace("</script", "<\\/script"), maths))
         if data is not None:
             page.evaluate("draw", data)
         return page
@@ -51,6 +61,30 @@ def figures(browser: Any, folder: Path, maths: str = "") -> Iterator[Callable[..
     yield make
     for context in contexts:
         context.close()
+    assert not problems, problems[:3]
+
+
+@contextmanager
+def exported(browser: Any, path: Path, data: Any, folder: Path, *, width: int = 360, scheme: str = "dark") -> Iterator[Any]:
+    """A figure's one-file export, opened from the disk with no network; it may log nothing.
+
+    Args:
+        browser: Playwright's.
+        path: of the file to write.
+        data: of the figure.
+        folder: the renderer's modules.
+        width: of the window, pixels.
+        scheme: light or dark.
+    """
+    path.write_text(standalone_html(data, folder, title="Figure"), encoding="utf-8")
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.goto(path.as_uri())
+    yield page
+    context.close()
     assert not problems, problems[:3]
 
 
@@ -75,9 +109,43 @@ def hostile(value: Any, text: str, spare: set[str], names: tuple[str, ...] = ())
     return swapped(value) if isinstance(value, str) else value
 
 
-def axe_finds_nothing(page: Any, context: str = "#root") -> list[tuple[str, str]]:
+def watch(page: Any) -> list[str]:
+    """A list that collects errors of a page's scripts; a missing favicon is none."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None)
+    return problems
+
+
+@contextmanager
+def opened(browser: Any, url: str, first: str, **settings: Any) -> Iterator[Any]:
+    """A Space's page once its first figure stands; its scripts may report no error. `page.problems` has what they reported.
+
+    Args:
+        browser: Playwright's.
+        url: of the page.
+        first: selector of what must be visible.
+        settings: of the browser context, beyond a wide window.
+    """
+    context = browser.new_context(**{"viewport": WIDE, "accept_downloads": True, **settings})
+    page = context.new_page()
+    page.problems = watch(page)
+    page.goto(url)
+    expect(page.locator(first).first).to_be_visible(timeout=60_000)
+    yield page
+    assert page.problems == []
+    context.close()
+
+
+def axe_finds(page: Any, context: str = "#root") -> list[tuple[str, str]]:
     """What axe objects to, as rule and place."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page, context=context).response["violations"]
     return [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
+
+
+def axe_finds_only_gradios_own(page: Any) -> None:
+    """A whole page breaks no rule beyond those recorded, which Gradio's own widgets break."""
+    found = {rule for rule, _ in axe_finds(page, "body")}
+    assert found <= set(json.loads(BASELINE.read_text(encoding="utf-8"))), found

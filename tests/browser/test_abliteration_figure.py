@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from shared.figure import bundle, standalone_html
-from tests.browser.harness import axe_finds_nothing, figures, hostile
+from tests.browser.harness import axe_finds, exported, figures, hostile
 
 ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
 FOLDER = ROOT / "abliteration" / "js"
@@ -39,11 +38,6 @@ def show(page, view: str) -> None:
     tab = page.get_by_role("tab", name=view, exact=True)
     if tab.count():
         tab.click()
-
-
-def test_top_level_names_are_unique() -> None:
-    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", bundle(FOLDER), re.MULTILINE)
-    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
 
 
 def test_a_layer_is_chosen_by_mouse_and_keys(open_page) -> None:
@@ -128,19 +122,11 @@ def test_axe_and_phones(open_page, kind, scheme) -> None:
         if view:
             show(page, view)
             show(phone, view)
-        assert axe_finds_nothing(page) == [], view
+        assert axe_finds(page) == [], view
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360, view
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_the_export_draws_offline(browser, tmp_path, kind) -> None:
-    path = tmp_path / "figure.html"
-    path.write_text(standalone_html(EXAMPLES[kind], FOLDER, title="Abliteration"), encoding="utf-8")
-    context = browser.new_context(offline=True)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(path.as_uri())
-    expect(page.locator(".abliteration-figure .figure-title")).to_be_visible()
-    assert problems == []
-    context.close()
+    with exported(browser, tmp_path / "figure.html", EXAMPLES[kind], FOLDER) as page:
+        expect(page.locator(".abliteration-figure .figure-title")).to_be_visible()

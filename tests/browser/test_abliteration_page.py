@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds_nothing
+from tests.browser.harness import SMALL, axe_finds_only_gradios_own, opened
 
 ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
-BASELINE = Path(__file__).parent / "axe_baseline.json"
+FIRST = "#find .abliteration-figure"
 FIND = json.loads((ROOT / "examples" / "find.json").read_text(encoding="utf-8"))
 OPTIMISE = json.loads((ROOT / "examples" / "optimise.json").read_text(encoding="utf-8"))
 FEATURES = json.loads((ROOT / "examples" / "features.json").read_text(encoding="utf-8"))
@@ -24,15 +24,8 @@ OTHER = [f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map",
 
 @pytest.fixture
 def page(browser, suite_url):
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(f"{suite_url}/abliteration/")
-    expect(page.locator("#find .abliteration-figure")).to_be_visible(timeout=60_000)
-    yield page
-    assert problems == []
-    context.close()
+    with opened(browser, f"{suite_url}/abliteration/", FIRST) as page:
+        yield page
 
 
 def tab(page, name: str) -> None:
@@ -57,13 +50,10 @@ def test_a_link_runs_its_room_with_its_sets(browser, suite_url):
         + [("positive", prompt) for prompt in COOKING]
         + [("negative", prompt) for prompt in OTHER]
     )
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{suite_url}/abliteration/?{query}")
-    expect(page.locator("#find .key")).to_contain_text("layer 21 chosen (hand)", timeout=180_000)
-    expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2, report 2 + 2")
-    expect(page.locator("#find .tags")).not_to_contain_text("stored example")
-    context.close()
+    with opened(browser, f"{suite_url}/abliteration/?{query}", FIRST) as page:
+        expect(page.locator("#find .key")).to_contain_text("layer 21 chosen (hand)", timeout=180_000)
+        expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2, report 2 + 2")
+        expect(page.locator("#find .tags")).not_to_contain_text("stored example")
 
 
 def test_the_kernel_is_drawn_and_typed(page):
@@ -132,19 +122,14 @@ def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_and_phones(browser, suite_url, scheme):
-    context = browser.new_context(viewport={"width": 360, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(f"{suite_url}/abliteration/" + ("?__theme=dark" if scheme == "dark" else ""))
-    expect(page.locator("#find .abliteration-figure")).to_be_visible(timeout=60_000)
-    for name, place in zip(TABS, ("find", "ablate", "measure", "features", "certificate"), strict=True):
-        more = page.get_by_role("button", name="More tabs")
-        if not page.get_by_role("tab", name=name, exact=True).first.is_visible() and more.count():
-            more.first.click()
-            page.get_by_role("button", name=name, exact=True).first.click()
-        else:
-            tab(page, name)
-        expect(page.locator(f"#{place} .figure-title")).to_be_visible(timeout=30_000)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
-        found = {rule for rule, _ in axe_finds_nothing(page, "body")}
-        assert found <= set(json.loads(BASELINE.read_text())), (name, found)
-    context.close()
+    with opened(browser, f"{suite_url}/abliteration/?__theme={scheme}", FIRST, viewport=SMALL, color_scheme=scheme) as page:
+        for name, place in zip(TABS, ("find", "ablate", "measure", "features", "certificate"), strict=True):
+            more = page.get_by_role("button", name="More tabs")
+            if not page.get_by_role("tab", name=name, exact=True).first.is_visible() and more.count():
+                more.first.click()
+                page.get_by_role("button", name=name, exact=True).first.click()
+            else:
+                tab(page, name)
+            expect(page.locator(f"#{place} .figure-title")).to_be_visible(timeout=30_000)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+            axe_finds_only_gradios_own(page)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from shared.figure import COMMON, bundle, standalone_html, stylesheet
+from tests.browser.harness import exported, figures
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
 TRACE = json.loads((Path(__file__).parent / "data" / "decoding_trace.json").read_text(encoding="utf-8"))
@@ -27,43 +27,11 @@ HOSTILE = [
 ]
 VIEWS = ["tree", "area", "lattice", "text", "table"]
 
-HARNESS = """<!doctype html><html lang="en" class="standalone"><head><meta charset="utf-8"><title>harness</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>body{margin:0}%s</style></head><body><main><div id="root"></div></main>
-<script>(() => {"use strict";
-%s
-window.emitted = [];
-window.host = {emit: (name, detail) => emitted.push([name, detail]), fetch: null, exported: false};
-window.draw = (data) => render(document.getElementById("root"), data, window.host);
-window.picture = () => pictureAsSvg(document.getElementById("root"));
-})();</script></body></html>"""
-
-
-def harness() -> str:
-    return HARNESS % (stylesheet(COMMON) + stylesheet(FOLDER), bundle(FOLDER).replace("</script", "<\\/script"))
-
 
 @pytest.fixture
 def open_page(browser):
-    """Opens a page with the renderer; after the test no page may have logged an error."""
-    pages = []
-
-    def make(data=None, *, width=1120, scheme="light", reduced="no-preference"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=reduced)
-        page = context.new_page()
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("dialog", lambda dialog: (problems.append("a dialog opened"), dialog.dismiss()))
-        page.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
-        page.set_content(harness())
-        page.evaluate("(data) => draw(data)", data)
-        pages.append((context, problems))
-        return page
-
-    yield make
-    for context, problems in pages:
-        context.close()
-        assert problems == []
+    with figures(browser, FOLDER) as make:
+        yield make
 
 
 def until(trace: dict, step: int) -> dict:
@@ -103,16 +71,6 @@ def overflow(page) -> int:
 
 def focused_key(page) -> str | None:
     return page.evaluate("document.activeElement.getAttribute('data-key')")
-
-
-def test_top_level_names_are_unique() -> None:
-    names = re.findall(r"^(?:async )?(?:function|const|let|class) ([\w$]+)", bundle(FOLDER), re.MULTILINE)
-    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
-
-
-def test_style_sheet_survives_gradio() -> None:
-    """Gradio puts its own class before every selector and splits them at each comma, brackets or not."""
-    assert not re.search(r":(is|where|not|has)\([^)]*,", stylesheet(COMMON) + stylesheet(FOLDER))
 
 
 def test_a_flexible_parent_is_not_widened(open_page) -> None:
@@ -227,14 +185,14 @@ def test_streaming_keeps_selection_view_and_scroll(open_page) -> None:
     left = page.locator(".scroll").first.evaluate("(element) => element.scrollLeft")
     before = page.locator(f'g[data-key="{key}"]').bounding_box()
     width = page.locator("svg.tree").bounding_box()["width"]
-    page.evaluate("(data) => draw(data)", until(TRACE, 4))
+    page.evaluate("draw", until(TRACE, 4))
     assert page.locator(f'g[data-key="{key}"]').bounding_box() == before
     assert page.locator(".scroll").first.evaluate("(element) => element.scrollLeft") == left
     assert abs(page.locator("svg.tree").bounding_box()["width"] - width) < 120
     expect(page.locator("g.selected")).to_have_attribute("data-key", key)
     assert focused_key(page) == key
     show(page, "text")
-    page.evaluate("(data) => draw(data)", TRACE)
+    page.evaluate("draw", TRACE)
     expect(page.locator('[role=tab][aria-selected="true"]')).to_have_text("Text")
     expect(page.locator("progress")).to_have_count(0)
 
@@ -333,11 +291,12 @@ def test_table_lists_every_node(open_page) -> None:
 
 
 def test_states_without_a_picture(open_page) -> None:
-    page = open_page(None)
+    page = open_page()
+    page.evaluate("draw", None)
     expect(page.locator(".message")).to_contain_text("press Decode")
-    page.evaluate("(data) => draw(data)", {"error": {"what": "The prompt is empty.", "remedy": "Write a few words."}})
+    page.evaluate("draw", {"error": {"what": "The prompt is empty.", "remedy": "Write a few words."}})
     expect(page.get_by_role("alert")).to_have_text("The prompt is empty. Write a few words.")
-    page.evaluate("(data) => draw(data)", {**TRACE, "example": True})
+    page.evaluate("draw", {**TRACE, "example": True})
     expect(page.locator(".tag")).to_have_text("stored example")
     expect(page.get_by_role("alert")).to_have_count(0)
 
@@ -384,27 +343,10 @@ def test_reduced_motion(open_page) -> None:
     assert page.evaluate("getComputedStyle(document.querySelector('g.place')).animationName") == "none"
 
 
-def test_first_draw_and_update_are_quick(open_page) -> None:
-    """Generous bounds for a shared machine; alone it is 50 ms and 5 ms."""
-    page = open_page(None)
-    timed = "(data) => { const start = performance.now(); draw(data); return performance.now() - start; }"
-    assert page.evaluate(timed, until(TRACE, 6)) < 400
-    assert page.evaluate(timed, TRACE) < 200
-
-
 def test_exported_file_works_from_disk(browser, tmp_path) -> None:
-    path = tmp_path / "decoding.html"
-    path.write_text(standalone_html(TRACE, FOLDER, title="Decoding"), encoding="utf-8")
-    context = browser.new_context(viewport={"width": 360, "height": 800}, color_scheme="dark", offline=True)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
-    page.goto(path.as_uri())
-    page.locator('g.other[aria-level="2"]').first.click()
-    expect(page.locator(".facts h2")).to_contain_text("Token 1")
-    expect(page.get_by_role("button", name="Continue from here")).to_have_count(0)
-    expect(page.get_by_role("button", name=re.compile("^Rename"))).to_have_count(0)
-    assert overflow(page) == 0
-    assert problems == []
-    context.close()
+    with exported(browser, tmp_path / "decoding.html", TRACE, FOLDER) as page:
+        page.locator('g.other[aria-level="2"]').first.click()
+        expect(page.locator(".facts h2")).to_contain_text("Token 1")
+        expect(page.get_by_role("button", name="Continue from here")).to_have_count(0)
+        expect(page.get_by_role("button", name=re.compile("^Rename"))).to_have_count(0)
+        assert overflow(page) == 0

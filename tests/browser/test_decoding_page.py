@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-SMALL = {"width": 360, "height": 800}
-WIDE = {"width": 1280, "height": 900}
+from tests.browser.harness import SMALL, WIDE, axe_finds, axe_finds_only_gradios_own, opened, watch
 
 
 @pytest.fixture
 def page(browser, suite_url):
     """The page with its stored example, and the errors that the browser reported."""
-    context = browser.new_context(viewport=WIDE, accept_downloads=True)
-    page = context.new_page()
-    page.problems = watch(page)
-    page.goto(f"{suite_url}/decoding/")
-    expect(page.locator("#figure .decoding-figure")).to_be_visible(timeout=30_000)
-    yield page
-    assert page.problems == []
-    context.close()
-
-
-def watch(page: Page) -> list[str]:
-    """Collect errors of scripts; a missing favicon is none."""
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda m: problems.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None)
-    return problems
+    with opened(browser, f"{suite_url}/decoding/", "#figure .decoding-figure") as page:
+        yield page
 
 
 def decode(page: Page, prompt: str) -> None:
@@ -236,28 +220,16 @@ def test_cancel_keeps_what_there_is(page):
     assert page.locator("#figure [role=treeitem]").count() > 3
 
 
-BASELINE = Path(__file__).parent / "axe_baseline.json"
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["Tree", "Probability area", "Beams", "Text", "Table"])
 def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
     """Rules that Gradio's own widgets break are recorded; the figure itself breaks none."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    context = browser.new_context(viewport=WIDE, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(f"{suite_url}/decoding/?__theme={scheme}")
-    expect(page.locator("#figure .decoding-figure")).to_be_visible(timeout=30_000)
-    page.get_by_role("tab", name=view, exact=True).click()
-    page.wait_for_timeout(300)
-    axe = Axe()
-    mine = axe.run(page, context="#figure").response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
-    if view == "Tree":
-        found = {rule["id"] for rule in axe.run(page).response["violations"]}
-        assert found <= set(json.loads(BASELINE.read_text())), found
-    context.close()
+    with opened(browser, f"{suite_url}/decoding/?__theme={scheme}", "#figure .decoding-figure", color_scheme=scheme) as page:
+        page.get_by_role("tab", name=view, exact=True).click()
+        page.wait_for_timeout(300)
+        assert axe_finds(page, "#figure") == []
+        if view == "Tree":
+            axe_finds_only_gradios_own(page)
 
 
 def test_the_panel_gives_code_link_and_snippets(page, suite_url):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_decoding_page import BASELINE, SMALL, WIDE, watch
+from tests.browser.harness import SMALL, WIDE, axe_finds, axe_finds_only_gradios_own, opened, watch
 
 ROWS = [
     "The lighthouse keeper writes the weather into his book every morning at six.",
@@ -27,14 +27,8 @@ ROWS = [
 @pytest.fixture
 def page(browser, suite_url):
     """The page with its stored example, and the errors that the browser reported."""
-    context = browser.new_context(viewport=WIDE, accept_downloads=True)
-    page = context.new_page()
-    page.problems = watch(page)
-    page.goto(f"{suite_url}/dedup/")
-    expect(page.locator("#figure .dedup-figure")).to_be_visible(timeout=30_000)
-    yield page
-    assert page.problems == []
-    context.close()
+    with opened(browser, f"{suite_url}/dedup/", "#figure .dedup-figure") as page:
+        yield page
 
 
 def drop(page: Page, path: Path) -> None:
@@ -201,21 +195,12 @@ def test_no_sideways_scrolling_on_a_phone(browser, suite_url):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["Threshold", "Clusters", "Bands", "Table"])
 def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
-    from axe_playwright_python.sync_playwright import Axe
-
-    context = browser.new_context(viewport=WIDE, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(f"{suite_url}/dedup/?__theme={scheme}")
-    expect(page.locator("#figure .dedup-figure")).to_be_visible(timeout=30_000)
-    page.get_by_role("tab", name=view, exact=True).click()
-    page.wait_for_timeout(300)
-    axe = Axe()
-    mine = axe.run(page, context="#figure").response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
-    if view == "Threshold":
-        found = {rule["id"] for rule in axe.run(page).response["violations"]}
-        assert found <= set(json.loads(BASELINE.read_text())), found
-    context.close()
+    with opened(browser, f"{suite_url}/dedup/?__theme={scheme}", "#figure .dedup-figure", color_scheme=scheme) as page:
+        page.get_by_role("tab", name=view, exact=True).click()
+        page.wait_for_timeout(300)
+        assert axe_finds(page, "#figure") == []
+        if view == "Threshold":
+            axe_finds_only_gradios_own(page)
 
 
 def test_the_panel_gives_both_programs(page):

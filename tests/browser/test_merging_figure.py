@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from shared.figure import bundle, standalone_html
-from tests.browser.harness import axe_finds_nothing, figures, hostile
+from tests.browser.harness import axe_finds, exported, figures, hostile
 
 ROOT = Path(__file__).parents[2] / "spaces" / "merging"
 FOLDER = ROOT / "merging" / "js"
@@ -44,11 +43,6 @@ def editor_data() -> dict:
 
 def show(page, view: str) -> None:
     page.get_by_role("tab", name=view, exact=True).click()
-
-
-def test_top_level_names_are_unique() -> None:
-    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", bundle(FOLDER), re.MULTILINE)
-    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
 
 
 def test_the_table_says_what_was_measured(open_page) -> None:
@@ -236,20 +230,12 @@ def test_axe_and_phones(open_page, kind, scheme) -> None:
         if view:
             show(page, view)
             show(phone, view)
-        assert axe_finds_nothing(page) == [], view
+        assert axe_finds(page) == [], view
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360, view
 
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_the_export_draws_offline(browser, tmp_path, kind) -> None:
-    path = tmp_path / "figure.html"
-    path.write_text(standalone_html(VIEWS[kind][0], FOLDER, title="Merging"), encoding="utf-8")
-    context = browser.new_context(offline=True)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(path.as_uri())
-    expect(page.locator(".merging-figure svg").first).to_be_visible()
-    assert page.get_by_role("button", name="Put this merge into the recipe").count() == 0
-    assert problems == []
-    context.close()
+    with exported(browser, tmp_path / "figure.html", VIEWS[kind][0], FOLDER) as page:
+        expect(page.locator(".merging-figure svg").first).to_be_visible()
+        assert page.get_by_role("button", name="Put this merge into the recipe").count() == 0

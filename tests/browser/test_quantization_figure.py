@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from quantization import metrics
-from shared.figure import COMMON, bundle, standalone_html, stylesheet
+from tests.browser.harness import axe_finds, exported, figures
 
 ROOT = Path(__file__).parents[2] / "spaces" / "quantization"
 FOLDER = ROOT / "quantization" / "js"
@@ -21,43 +21,11 @@ COMPARE = json.loads((ROOT / "examples" / "compare.json").read_text(encoding="ut
 LAB = json.loads((ROOT / "examples" / "lab.json").read_text(encoding="utf-8"))
 HOSTILE = "<img src=x onerror=alert(1)>"
 
-HARNESS = """<!doctype html><html lang="en" class="standalone"><head><meta charset="utf-8"><title>harness</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>body{margin:0}%s</style></head><body><main><div id="root"></div></main>
-<script>(() => {"use strict";
-%s
-window.emitted = [];
-window.asked = [];
-window.answer = null;
-window.host = {
-  emit: (name, detail) => emitted.push([name, detail]),
-  fetch: async (name, argument) => { asked.push([name, argument]); return window.answer; },
-  exported: false,
-};
-window.draw = (data) => render(document.getElementById("root"), data, window.host);
-window.maths = { onGrid, meanSquare, halfEven, mixWithin, nextDifference };
-})();</script></body></html>"""
-
 
 @pytest.fixture
 def open_page(browser):
-    """A function that opens a page of its own with a figure; errors of its script fail the test."""
-    contexts, problems = [], []
-
-    def make(data: Any = None, *, width: int = 1120, scheme: str = "light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.set_content(HARNESS % (stylesheet(COMMON) + stylesheet(FOLDER), bundle(FOLDER)))
-        if data is not None:
-            page.evaluate("draw", data)
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert problems == []
+    with figures(browser, FOLDER, "onGrid, meanSquare, halfEven, mixWithin, nextDifference") as make:
+        yield make
 
 
 def show(page, view: str) -> None:
@@ -66,11 +34,6 @@ def show(page, view: str) -> None:
 
 COMPARE_VIEWS = ("Size against quality", "Table", "Token microscope", "Sensitivity", "Answers")
 LAB_VIEWS = ("One block", "Histogram", "Error map", "All methods", "Table")
-
-
-def test_top_level_names_are_unique() -> None:
-    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", bundle(FOLDER), re.MULTILINE)
-    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
 
 
 def test_the_front_is_the_one_that_python_finds(open_page) -> None:
@@ -307,25 +270,14 @@ def test_hostile_texts_stay_text(open_page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("data", "views"), [(COMPARE, COMPARE_VIEWS), (LAB, LAB_VIEWS)], ids=["compare", "lab"])
 def test_axe_and_phones(open_page, data, views, scheme) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(data, width=360, scheme=scheme)
     for view in views:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
-        found = Axe().run(page, context="#root").response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"][:160]) for rule in found] == [], view
+        assert axe_finds(page) == [], view
 
 
 @pytest.mark.parametrize("data", [COMPARE, LAB], ids=["compare", "lab"])
 def test_the_export_draws_offline(browser, tmp_path, data) -> None:
-    path = tmp_path / "figure.html"
-    path.write_text(standalone_html(data, FOLDER, title="Quantization"), encoding="utf-8")
-    context = browser.new_context(offline=True)
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(path.as_uri())
-    expect(page.locator(".quantization-figure svg.picture").first).to_be_visible()
-    assert problems == []
-    context.close()
+    with exported(browser, tmp_path / "figure.html", data, FOLDER) as page:
+        expect(page.locator(".quantization-figure svg.picture").first).to_be_visible()

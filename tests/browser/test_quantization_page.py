@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_decoding_page import BASELINE, SMALL, WIDE, watch
+from tests.browser.harness import SMALL, axe_finds, axe_finds_only_gradios_own, opened
 
-
-def opened(browser, url: str, **settings):
-    context = browser.new_context(**{"viewport": WIDE, "accept_downloads": True, **settings})
-    page = context.new_page()
-    page.problems = watch(page)
-    page.goto(url)
-    expect(page.locator("#figure .quantization-figure")).to_be_visible(timeout=30_000)
-    return page
+FIRST = "#figure .quantization-figure"
+LAB = "#lab-figure .quantization-figure"
 
 
 @pytest.fixture
 def page(browser, suite_url):
     """The page with its stored example, and the errors that the browser reported."""
-    page = opened(browser, f"{suite_url}/quantization/")
-    yield page
-    assert page.problems == []
-    page.context.close()
+    with opened(browser, f"{suite_url}/quantization/", FIRST) as page:
+        yield page
 
 
 def room(page: Page, name: str) -> None:
@@ -46,16 +37,14 @@ def test_the_first_paint_is_a_stored_result(page):
 
 
 def test_a_link_runs_the_comparison_and_fills_the_controls(browser, suite_url):
-    page = opened(browser, f"{suite_url}/quantization/{FAST}")
-    expect(page.locator("#figure .state")).to_be_empty(timeout=90_000)
-    page.locator("#figure").get_by_role("tab", name="Table", exact=True).click()
-    table = page.locator("#figure table").first
-    expect(table).to_contain_text("absmax-int8", timeout=60_000)
-    expect(table).to_contain_text("rtn-int2-g32")
-    expect(page.locator("#formats")).to_contain_text("own:rtn-int2-g32")
-    expect(page.locator("#panel")).to_contain_text("Code", timeout=30_000)
-    assert page.problems == []
-    page.context.close()
+    with opened(browser, f"{suite_url}/quantization/{FAST}", FIRST) as page:
+        expect(page.locator("#figure .state")).to_be_empty(timeout=90_000)
+        page.locator("#figure").get_by_role("tab", name="Table", exact=True).click()
+        table = page.locator("#figure table").first
+        expect(table).to_contain_text("absmax-int8", timeout=60_000)
+        expect(table).to_contain_text("rtn-int2-g32")
+        expect(page.locator("#formats")).to_contain_text("own:rtn-int2-g32")
+        expect(page.locator("#panel")).to_contain_text("Code", timeout=30_000)
 
 
 def test_a_visitor_chooses_formats_reads_the_plan_and_compares(page):
@@ -109,19 +98,8 @@ def test_the_weight_lab_quantizes_and_follows_a_handle(page):
 
 
 def test_a_link_opens_the_weight_lab(browser, suite_url):
-    page = opened_lab(browser, f"{suite_url}/quantization/?room=lab&method=Q4_0&compare=0")
-    expect(page.locator("#lab-figure figcaption")).to_contain_text("Q4_0", timeout=90_000)
-    assert page.problems == []
-    page.context.close()
-
-
-def opened_lab(browser, url: str) -> Page:
-    context = browser.new_context(viewport=WIDE)
-    page = context.new_page()
-    page.problems = watch(page)
-    page.goto(url)
-    expect(page.locator("#lab-figure .quantization-figure")).to_be_visible(timeout=60_000)
-    return page
+    with opened(browser, f"{suite_url}/quantization/?room=lab&method=Q4_0&compare=0", LAB) as page:
+        expect(page.locator("#lab-figure figcaption")).to_contain_text("Q4_0", timeout=90_000)
 
 
 def test_a_visitor_takes_a_file_home(page, tmp_path):
@@ -150,30 +128,22 @@ def test_a_script_is_called_a_script(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = opened(browser, f"{suite_url}/quantization/?__theme={scheme}", color_scheme=scheme)
-    axe = Axe()
-    found = {rule["id"] for rule in axe.run(page).response["violations"]}
-    assert found <= set(json.loads(BASELINE.read_text())), found
-    mine = axe.run(page, context="#figure").response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
-    room(page, "Weight lab")
-    expect(page.locator("#lab-figure .quantization-figure")).to_be_visible()
-    page.wait_for_timeout(300)
-    mine = axe.run(page, context="#lab-figure").response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in mine] == []
-    page.context.close()
+    with opened(browser, f"{suite_url}/quantization/?__theme={scheme}", FIRST, color_scheme=scheme) as page:
+        axe_finds_only_gradios_own(page)
+        assert axe_finds(page, "#figure") == []
+        room(page, "Weight lab")
+        expect(page.locator(LAB)).to_be_visible()
+        page.wait_for_timeout(300)
+        assert axe_finds(page, "#lab-figure") == []
 
 
 def test_a_phone_shows_the_page_without_sideways_scrolling(browser, suite_url):
-    page = opened(browser, f"{suite_url}/quantization/", viewport=SMALL)
-    for name in ("Compare formats", "Weight lab", "Take home"):
-        if page.locator(".tabs").first.get_by_role("tab", name=name, exact=True).is_visible():
-            room(page, name)
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") <= SMALL["width"], name
-    page.context.close()
+    with opened(browser, f"{suite_url}/quantization/", FIRST, viewport=SMALL) as page:
+        for name in ("Compare formats", "Weight lab", "Take home"):
+            if page.locator(".tabs").first.get_by_role("tab", name=name, exact=True).is_visible():
+                room(page, name)
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.documentElement.scrollWidth") <= SMALL["width"], name
 
 
 def test_the_panel_gives_code_and_link(page, suite_url):

@@ -6,20 +6,15 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.conftest import Server
-from tests.shared.zerogpu import PRELUDE, Scheduler
+from tests.shared import zerogpu
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 @pytest.fixture(scope="module")
 def emulated(embedded, tmp_path_factory):
-    scheduler = Scheduler()
-    script = PRELUDE + "from shared.suite import main; main('decoding')"
-    server = Server(["-c", script], scheduler.environment(tmp_path_factory.mktemp("zerogpu")))
-    yield scheduler, server, Client(server.url, verbose=False)
-    scheduler.stop()
-    server.stop()
+    with zerogpu.emulated("decoding", tmp_path_factory.mktemp("zerogpu")) as found:
+        yield found
 
 
 def call(client: Client, **values):

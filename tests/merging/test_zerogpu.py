@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.conftest import Server
-from tests.shared.zerogpu import PRELUDE, Scheduler
+from tests.shared import zerogpu
 
 SMALL = "from merging import explore, measure; explore.LEVELS = explore.LINE_LEVELS = (1,); measure.EACH = 3\n"
 SMALL += "measure.COOKING, measure.OTHER, measure.ANSWER_TOKENS = measure.COOKING[:3], measure.OTHER[:3], 6\n"
@@ -23,12 +21,10 @@ dtype: float32
 
 @pytest.fixture(scope="module")
 def emulated(embedded, tmp_path_factory):
-    scheduler = Scheduler()
-    script = PRELUDE + f"import sys; sys.path.insert(0, 'spaces/merging'); {SMALL}from shared.suite import main; main('merging')"
-    server = Server(["-c", script], scheduler.environment(tmp_path_factory.mktemp("zerogpu")))
-    yield scheduler, server, Client(server.url, verbose=False)
-    scheduler.stop()
-    server.stop()
+    with zerogpu.emulated(
+        "merging", tmp_path_factory.mktemp("zerogpu"), f"import sys; sys.path.insert(0, 'spaces/merging')\n{SMALL}"
+    ) as found:
+        yield found
 
 
 def test_measures_a_merge_in_a_forked_worker(emulated):
@@ -48,7 +44,7 @@ def test_measures_a_line_and_asks_for_its_points(emulated):
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 40 + 2 * 2
 
 
-@pytest.mark.parametrize(("answer", "sentence"), [("quota", "no GPU time left"), ("busy", "no free GPU"), ("kill", "GPU process stopped")])
+@pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
 def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated
     scheduler.answer = answer

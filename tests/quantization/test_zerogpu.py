@@ -5,23 +5,17 @@ from __future__ import annotations
 import urllib.request
 
 import pytest
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.conftest import Server
-from tests.shared.zerogpu import PRELUDE, Scheduler
+from tests.shared import zerogpu
 
 FAST = {"context": 64, "windows": 1, "formats": ["own:absmax-int8"]}
 
 
 @pytest.fixture(scope="module")
 def emulated(embedded, tmp_path_factory):
-    scheduler = Scheduler()
-    script = PRELUDE + "from shared.suite import main; main('quantization')"
-    server = Server(["-c", script], scheduler.environment(tmp_path_factory.mktemp("zerogpu")))
-    yield scheduler, server, Client(server.url, verbose=False)
-    scheduler.stop()
-    server.stop()
+    with zerogpu.emulated("quantization", tmp_path_factory.mktemp("zerogpu")) as found:
+        yield found
 
 
 def test_compares_in_a_forked_worker_and_pickles_its_rows(emulated):
@@ -40,7 +34,7 @@ def test_more_formats_ask_for_more_seconds(emulated):
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 4
 
 
-@pytest.mark.parametrize(("answer", "sentence"), [("quota", "no GPU time left"), ("busy", "no free GPU"), ("kill", "GPU process stopped")])
+@pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
 def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated
     scheduler.answer = answer

@@ -6,10 +6,16 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from gradio_client import Client
+
+from tests.conftest import Server
 
 # CPU torch breaks the package's emulation of CUDA: it must be imported as if torch were absent.
 PRELUDE = """
@@ -90,3 +96,23 @@ class Scheduler:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+
+
+@contextmanager
+def emulated(space: str, folder: Path, before: str = "") -> Iterator[tuple[Scheduler, Server, Client]]:
+    """One Space that believes it runs on ZeroGPU, its scheduler, and a client.
+
+    Args:
+        space: its folder's name.
+        folder: for the emulation's files.
+        before: Python to run before the Space starts.
+    """
+    scheduler = Scheduler()
+    server = Server(["-c", f"{PRELUDE}\n{before}\nfrom shared.suite import main; main({space!r})"], scheduler.environment(folder))
+    yield scheduler, server, Client(server.url, verbose=False)
+    scheduler.stop()
+    server.stop()
+
+
+REFUSALS = (("quota", "no GPU time left"), ("busy", "no free GPU"), ("kill", "GPU process stopped"))
+"""What the scheduler answers, and a part of the sentence that a visitor then reads."""
