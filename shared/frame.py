@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -288,11 +289,34 @@ def queue(demo: gr.Blocks) -> gr.Blocks:
     return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1)
 
 
+def address() -> tuple[str, int]:
+    """Host and port to listen on, from `HOST` and `PORT` (or Gradio's own variables).
+
+    Raises:
+        SystemExit: with a sentence, where nothing can listen there.
+    """
+    host = os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    text = os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or "7860"
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise SystemExit(f"PORT is {text!r}. Use a number from 1 to 65535.")
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, int(text), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was closed a moment ago is free
+            probe.bind(place)
+    except OSError as error:
+        raise SystemExit(
+            f"Nothing can listen on {host}:{text} ({error.strerror}). Choose another address, such as PORT={int(text) % 65_535 + 1}."
+        ) from None
+    return host, int(text)
+
+
 def launch(demo: gr.Blocks, css: str) -> None:
-    """Start one Space by itself; host and port come from `HOST` and `PORT` (or Gradio's own variables)."""
+    """Start one Space by itself, at `address()`."""
+    host, port = address()
     queue(demo).launch(
-        server_name=os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1",
-        server_port=int(os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or 7860),
+        server_name=host,
+        server_port=port,
         theme=theme(),
         css=style(css),
         mcp_server=True,

@@ -158,26 +158,24 @@ def free_port() -> int:
 
 def main(space: str | None = None) -> None:
     """Start the suite, or one Space alone."""
-    host = os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    port = int(os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or 7860)
-    if space:
-        if space not in names():
-            sys.exit(f"There is no Space {space!r}. Choose one of: {', '.join(names())}.")
-        from shared import frame
+    if space and space not in names():
+        sys.exit(f"There is no Space {space!r}. Choose one of: {', '.join(names())}.")
+    print("Starting …", flush=True)
+    from shared import gpu  # isort: skip  imports spaces, which must come before torch
+    from shared import frame
 
+    host, port = frame.address()
+    if space:
         module = load_app(space)
         frame.launch(module.demo, module.css)
         return
     import uvicorn
 
-    from shared import gpu  # imports spaces, which must come before torch
-
-    print("Starting the suite …", flush=True)
     app = build()
     if gpu.on_zero_gpu():
         start_zero_gpu()
     print(f"Open http://{host}:{port}/", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)  # open pages hold a connection for ever
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ import ast
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,27 @@ def test_unknown_space_is_said():
         assert done.returncode != 0
         assert "There is no Space 'nothing'. Choose one of: decoding" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_cannot_be_used_is_said():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = str(taken.getsockname()[1])
+        for port, sentence in ((busy, f"Nothing can listen on 127.0.0.1:{busy}"), ("seven", "PORT is 'seven'")):
+            environment = {**os.environ, "HOST": "127.0.0.1", "PORT": port}
+            done = subprocess.run([sys.executable, "-m", "shared.suite"], cwd=ROOT, capture_output=True, text=True, env=environment)
+            assert done.returncode != 0
+            assert sentence in done.stderr
+            assert "Traceback" not in done.stderr
+
+
+def test_control_c_ends_the_suite_while_a_page_is_open():
+    server = Server(["-m", "shared.suite"], {}, "/dedup/")
+    try:
+        with urllib.request.urlopen(f"{server.url}/dedup/gradio_api/heartbeat/anyone", timeout=60):  # what every open page holds
+            server.process.send_signal(signal.SIGINT)
+            server.process.wait(60)
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("name", SPACES)
