@@ -80,7 +80,11 @@ def drive(python: Path, folder: Path, jobs: dict[str, str]) -> None:
                     raise SystemExit(f"{name}: {endpoint} answered something else than it should.")
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:  # a run that the client left behind ends with its step
+                process.kill()
+                process.wait()
 
 
 def connect(url: str, process: subprocess.Popen[bytes], log: Path) -> object:
