@@ -21,6 +21,33 @@ def whole(low: int, high: int) -> Callable[[str, Any], int]:
     return check
 
 
+SEED = whole(0, 2**32 - 1)
+"""A check for the seed of a random generator."""
+
+
+def between(low: float, high: float) -> Callable[[str, Any], float]:
+    """A check for numbers from `low` to `high`, called as that of `whole`."""
+
+    def check(name: str, value: Any) -> float:
+        number = finite(value)
+        if not low <= number <= high:
+            raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a number from {low:,} to {high:,}.")
+        return number
+
+    return check
+
+
+def one_of(*known: str) -> Callable[[str, Any], str]:
+    """A check for one of the named choices, called as that of `whole`."""
+
+    def check(name: str, value: Any) -> str:
+        if value not in known:
+            raise VisitorError(f"{name} is “{str(value)[:40]}”.", f"Choose one of {', '.join(known)}.")
+        return str(value)
+
+    return check
+
+
 def finite(value: Any) -> float:
     """A value as a finite number; NaN, which fails every comparison, for anything else, booleans included."""
     try:

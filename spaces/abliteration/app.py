@@ -28,7 +28,7 @@ from abliteration.kernel import resolve
 from abliteration.optimise import PROJECTIONS
 from abliteration.request import Request, validate
 from shared import frame, hub, models
-from shared.checks import finite, whole
+from shared.checks import between, whole
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 
@@ -253,9 +253,7 @@ def features_page(*values: Any) -> Iterator[tuple[Any, Any, Any]]:
 def steer_page(event: gr.EventData, trained: dict[str, Any], *values: Any) -> Iterator[Any]:
     """Answer with one feature of the autoencoder above removed, or held at an amount."""
     feature = whole(0, MAX_FEATURE)("The feature", event.feature)
-    amount = None if event.amount is None else finite(event.amount)
-    if amount is not None and not 0 <= amount <= MAX_AMOUNT:
-        raise VisitorError(f"The amount is {str(event.amount)[:40]}.", f"Use a number from 0 to {MAX_AMOUNT:,}.")
+    amount = None if event.amount is None else between(0, MAX_AMOUNT)("The amount", event.amount)
     prompts = list(asked_of(values).prompts)
     yield from work("feature", {**trained["asked"], "prompts": prompts}, trained["folder"], feature=feature, amount=amount)
 

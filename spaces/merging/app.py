@@ -618,9 +618,7 @@ def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
 
     report: Any = None
     try:
-        if not rank.strip().isdigit():
-            raise VisitorError(f"The rank is {rank[:20]}.", "Use a whole number from 1 to 512.")
-        for step in extract_lora(model.strip(), base.strip(), int(rank), frame.result_folder()):
+        for step in extract_lora(model.strip(), base.strip(), rank, frame.result_folder()):
             if isinstance(step, Progress):
                 yield gr.skip(), quiet(f"{step.label} {f'({step.done} of {step.total})' if step.total else ''}")
             else:

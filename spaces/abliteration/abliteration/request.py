@@ -15,7 +15,7 @@ from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
 from shared import hub, limits
-from shared.checks import finite, whole
+from shared.checks import SEED, between, one_of, whole
 from shared.errors import VisitorError
 
 LINK_CHARACTERS = 3_000
@@ -154,25 +154,6 @@ def _sae(name: str, value: Any) -> str:
 _REGISTERED = re.compile(r"\w[\w.\-]*/[\w.\-/]+")
 
 
-def _one_of(*known: str) -> Callable[[str, Any], str]:
-    def check(name: str, value: Any) -> str:
-        if value not in known:
-            raise VisitorError(f"{name} is {str(value)[:40]}.", f"Choose one of {', '.join(known)}.")
-        return str(value)
-
-    return check
-
-
-def _between(low: float, high: float) -> Callable[[str, Any], float]:
-    def check(name: str, value: Any) -> float:
-        number = finite(value)
-        if not low <= number <= high:
-            raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a number from {low:g} to {high:g}.")
-        return number
-
-    return check
-
-
 def _prompts(name: str, value: Any) -> tuple[str, ...]:
     return sets.read(value)
 
@@ -207,18 +188,18 @@ def _kernel(name: str, value: Any) -> dict[str, Any]:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "model": _text,
-    "contrast": _one_of(*sets.STORED, "own"),
+    "contrast": one_of(*sets.STORED, "own"),
     "positive": _prompts,
     "negative": _prompts,
-    "format": _one_of(*FORMATS),
-    "seed": whole(0, 2**32 - 1),
+    "format": one_of(*FORMATS),
+    "seed": SEED,
     "layer": whole(0, 500),
     "position": whole(-32, -1),
-    "rule": _one_of(*RULES),
+    "rule": one_of(*RULES),
     "candidates": whole(1, 500),
-    "projection": _one_of(*PROJECTIONS),
-    "method": _one_of(*METHODS),
-    "strength": _between(-10, 10),
+    "projection": one_of(*PROJECTIONS),
+    "method": one_of(*METHODS),
+    "strength": between(-10, 10),
     "kernel": _kernel,
     "prompts": _asked,
     "answer_tokens": whole(1, limits.MAX_NEW_TOKENS),

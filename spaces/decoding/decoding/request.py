@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from shared import limits
+from shared.checks import SEED, whole
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL
 
@@ -199,7 +200,7 @@ def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24,
             f"Together the strategies extend {rows} sequences at once; the limit is {limits.MAX_ROWS}.",
             "Lower num_beams, num_return_sequences or, for contrastive search, top_k.",
         )
-    length = _whole(max_new_tokens, "max_new_tokens", 1, limits.MAX_NEW_TOKENS)
+    length = whole(1, limits.MAX_NEW_TOKENS)("max_new_tokens", max_new_tokens)
     for strategy in named:
         if strategy.config.get("min_new_tokens", 0) > length:
             raise VisitorError(
@@ -211,7 +212,7 @@ def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24,
                 f"{strategy.name} starts after {len(strategy.prefix)} tokens but max_new_tokens is {length}.",
                 "Raise max_new_tokens, or branch earlier.",
             )
-    return Request(prompt, model.strip(), named, length, _whole(seed, "seed", 0, 2**32 - 1), bool(chat))
+    return Request(prompt, model.strip(), named, length, SEED("seed", seed), bool(chat))
 
 
 def _check_text(text: str, what: str) -> None:
@@ -280,7 +281,7 @@ def _value(setting: Setting, value: Any, label: str) -> Any:
             raise VisitorError(f"{where} is {value!r}, not true or false.", "Write true or false.")
         return value
     if setting.type == "int":
-        return _whole(value, where, int(setting.minimum), int(setting.maximum))
+        return whole(int(setting.minimum), int(setting.maximum))(where, value)
     if setting.type == "float":
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise VisitorError(f"{where} is {str(value)[:40]}, not a finite number.", f"Use {_range(setting)}.")
@@ -326,20 +327,6 @@ def _range(setting: Setting) -> str:
     if math.isinf(setting.maximum):
         return f"{kind} above {setting.minimum:g}" if setting.open_minimum else f"{kind} from {setting.minimum:g}"
     return f"{kind} {'above' if setting.open_minimum else 'from'} {setting.minimum:g}{' and up' if setting.open_minimum else ''} to {setting.maximum:g}"
-
-
-def _whole(value: Any, where: str, minimum: int, maximum: int) -> int:
-    number = value
-    if isinstance(value, str):
-        try:
-            number = int(value)
-        except ValueError:
-            number = None
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    if isinstance(number, bool) or not isinstance(number, int) or not minimum <= number <= maximum:
-        raise VisitorError(f"{where} is {str(value)[:40]}.", f"Use a whole number from {minimum} to {maximum}.")
-    return number
 
 
 def _check_conflicts(strategy: Strategy, label: str) -> None:

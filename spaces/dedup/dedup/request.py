@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from dedup.chat import PARTS
 from dedup.clusters import METHODS
 from dedup.shingles import UNITS
 from shared import limits
+from shared.checks import SEED, between, one_of, whole
 from shared.errors import VisitorError
 
 KEEP = ("first", "last", "longest", "central")
@@ -126,35 +126,6 @@ def _text(name: str, value: Any) -> str:
     return value.strip() if name != "columns" else value
 
 
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not low <= number <= high:
-        raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a number from {low:g} to {high:g}.")
-    return round(number, 4)
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not math.isfinite(number) or not number.is_integer() or not low <= number <= high:
-        raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}.")
-    return int(number)
-
-
-def _choice(choices: tuple[str, ...]) -> Callable[[str, Any], str]:
-    def check(name: str, value: Any) -> str:
-        if value not in choices:
-            raise VisitorError(f"{name} is “{str(value)[:40]}”.", f"Choose one of {', '.join(choices)}.")
-        return str(value)
-
-    return check
-
-
 def _keep(name: str, value: Any) -> str:
     policy = _text(name, value)
     if policy not in KEEP and not (policy.startswith("max:") and policy != "max:"):
@@ -165,16 +136,16 @@ def _keep(name: str, value: Any) -> str:
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     **{name: _text for name in ("dataset", "config", "split", "embedding")},
     "keep": _keep,
-    "part": _choice(PARTS),
-    "unit": _choice(UNITS),
-    "method": _choice(METHODS),
-    "measure": _choice(("jaccard", "cosine")),
-    "threshold": lambda name, value: _number(name, value, 0.1, 1.0),
-    "recall": lambda name, value: _number(name, value, 0.5, 0.9999),
-    "ngram": lambda name, value: _whole(name, value, 1, 20),
-    "limit": lambda name, value: _whole(name, value, 1, limits.MAX_DATASET_ROWS),
-    "goal": lambda name, value: _whole(name, value, 1, limits.MAX_DATASET_ROWS),
-    "seed": lambda name, value: _whole(name, value, 0, 2**32 - 1),
+    "part": one_of(*PARTS),
+    "unit": one_of(*UNITS),
+    "method": one_of(*METHODS),
+    "measure": one_of("jaccard", "cosine"),
+    "threshold": lambda name, value: round(between(0.1, 1.0)(name, value), 4),
+    "recall": lambda name, value: round(between(0.5, 0.9999)(name, value), 4),
+    "ngram": whole(1, 20),
+    "limit": whole(1, limits.MAX_DATASET_ROWS),
+    "goal": whole(1, limits.MAX_DATASET_ROWS),
+    "seed": SEED,
     "columns": lambda name, value: tuple(_text(name, item) for item in _list(value)),
-    "pinned": lambda name, value: tuple(sorted({_whole(name, item, 0, limits.MAX_DATASET_ROWS) for item in _list(value)})),
+    "pinned": lambda name, value: tuple(sorted({whole(0, limits.MAX_DATASET_ROWS)(name, item) for item in _list(value)})),
 }

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode
 
 from merging import presets
 from merging.recipe import MAX_CHARACTERS
+from shared.checks import SEED
 from shared.errors import VisitorError
 
 LINK_CHARACTERS = 3_000
@@ -64,16 +65,11 @@ def validate(recipe: Any = None, seed: Any = 0, prompts: Any = ()) -> Request:
         raise VisitorError("There is no recipe.", "Choose an example, or write one.")
     if len(text) > MAX_CHARACTERS:
         raise VisitorError(f"The recipe has {len(text):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}.")
-    try:
-        number = float(seed if seed not in (None, "") else 0)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(seed, bool) or number != number or not number.is_integer() or not 0 <= number < 2**32:
-        raise VisitorError(f"seed is {str(seed)[:40]}.", f"Use a whole number from 0 to {2**32 - 1:,}.")
+    number = SEED("seed", 0 if seed in (None, "") else seed)
     lines = prompts.splitlines() if isinstance(prompts, str) else list(prompts or ())
     asked = tuple(str(line).strip() for line in lines if str(line).strip())
     if len(asked) > MAX_PROMPTS:
         raise VisitorError(f"{len(asked)} prompts were given.", f"Use at most {MAX_PROMPTS}, one a line.")
     if any(len(line) > MAX_PROMPT or "\0" in line for line in asked):
         raise VisitorError("A prompt is too long.", f"Shorten it to {MAX_PROMPT} characters.")
-    return Request(text, int(number), asked)
+    return Request(text, number, asked)

@@ -23,6 +23,7 @@ from merging import recipe as recipes
 from merging.check import Check, check, relinked
 from merging.recipe import Finding
 from merging.sources import Source, resolve
+from shared.checks import whole
 from shared.errors import VisitorError
 
 HERE = Path(__file__).parent
@@ -106,19 +107,18 @@ def merge(text: str, seed: int, folder: Path) -> Iterator[Progress | Report]:
     yield from _run(job, recipe, sources, folder, tuple(found.findings))
 
 
-def extract_lora(model: str, base_model: str, rank: int, folder: Path) -> Iterator[Progress | Report]:
+def extract_lora(model: str, base_model: str, rank: int | str, folder: Path) -> Iterator[Progress | Report]:
     """Extract the difference of two models as a LoRA adapter of at most `rank`, as `mergekit-extract-lora` does.
 
     Raises:
         VisitorError: as `merge`; or the rank is not from 1 to 512.
     """
-    if not 1 <= rank <= 512:
-        raise VisitorError(f"The rank is {rank}.", "Use a whole number from 1 to 512.")
+    rank = whole(1, 512)("The rank", rank)
     if model == base_model:
         raise VisitorError("The model and its base are the same.", "Name the fine-tuned model and what it was tuned from.")
     names = [model, base_model]
     sources = yield from _fetch(names)
-    if {name: shape for name, (_, shape) in sources[model].tensors.items()}.keys() != sources[base_model].tensors.keys():
+    if sources[model].tensors.keys() != sources[base_model].tensors.keys():
         raise VisitorError(f"{model} and {base_model} have different tensors.", "Name a model and the one that it was tuned from.")
     recipe = {"base_model": base_model, "models": [{"model": model}]}
     yield from _run({"kind": "extract", "rank": rank, "seed": 0, "text": ""}, recipe, sources, folder, ())

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode
 
 from quantization import formats
 from shared import limits
-from shared.checks import finite, whole
+from shared.checks import SEED, finite, whole
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL
 
@@ -243,7 +243,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "prompt": _text(2_000),
     "answer_tokens": whole(1, limits.MAX_NEW_TOKENS),
     "do_sample": _flag,
-    "seed": whole(0, 2**32 - 1),
+    "seed": SEED,
     "sensitivity": _types,
     "budget": _megabytes,
 }

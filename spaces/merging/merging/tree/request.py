@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode
 
 from merging.tree.hubread import RELATIONS
 from shared import experts, hub, models
+from shared.checks import whole
 from shared.errors import VisitorError
 
 MAX_ANCESTORS, MAX_DESCENDANTS, MAX_NODES = 12, 3, 400
@@ -83,15 +84,8 @@ def validate(
     for name, value, most in (
         ("ancestors", ancestors, MAX_ANCESTORS), ("descendants", descendants, MAX_DESCENDANTS), ("limit", limit, MAX_NODES),
     ):  # fmt: skip
-        least = 1 if name == "limit" else 0
         stated = getattr(TreeRequest, name) if value in (None, "") else value
-        try:
-            number = float(stated)
-        except (TypeError, ValueError):
-            number = -1.0
-        if isinstance(stated, bool) or not number.is_integer() or not least <= number <= most:
-            raise VisitorError(f"{name} is {str(stated)[:40]}.", f"Use a whole number from {least} to {most}.")
-        numbers[name] = int(number)
+        numbers[name] = whole(1 if name == "limit" else 0, most)(name, stated)
     wishes = tuple(str(item) for item in expand or ())
     if len(wishes) > MAX_EXPANDED or any(item.partition(":")[0] not in ("parents", *RELATIONS) for item in wishes):
         raise VisitorError("That part of the tree cannot be shown.", f"Open at most {MAX_EXPANDED} parts, or begin at another model.")
