@@ -137,6 +137,12 @@ def opened(browser: Any, url: str, first: str, **settings: Any) -> Iterator[Any]
     context.close()
 
 
+def unfold(page: Any, title: str) -> None:
+    """Open an accordion. Gradio writes a field's value once more about 0.2 s after it has mounted it: nobody types that soon."""
+    page.get_by_role("button", name=title).first.click()
+    page.wait_for_timeout(600)
+
+
 def axe_finds(page: Any, context: str = "#root") -> list[tuple[str, str]]:
     """What axe objects to, as rule and place."""
     from axe_playwright_python.sync_playwright import Axe

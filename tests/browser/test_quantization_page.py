@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.harness import SMALL, axe_finds, axe_finds_only_gradios_own, opened
+from tests.browser.harness import SMALL, axe_finds, axe_finds_only_gradios_own, opened, unfold
 
 FIRST = "#figure .quantization-figure"
 LAB = "#lab-figure .quantization-figure"
@@ -25,7 +25,7 @@ def room(page: Page, name: str) -> None:
 
 
 def advanced(page: Page) -> None:
-    page.get_by_text("Advanced: model, text, windows").click()
+    unfold(page, "Advanced: model, text, windows")
 
 
 FAST = "?room=compare&context=64&windows=1&prompt=&formats=own%3Aabsmax-int8&formats=own%3Artn-int2-g32"
@@ -38,7 +38,7 @@ def test_the_first_paint_is_a_stored_result(page):
 
 def test_a_link_runs_the_comparison_and_fills_the_controls(browser, suite_url):
     with opened(browser, f"{suite_url}/quantization/{FAST}", FIRST) as page:
-        expect(page.locator("#figure .state")).to_be_empty(timeout=90_000)
+        expect(page.locator("#figure .state > *")).to_have_count(0, timeout=90_000)
         page.locator("#figure").get_by_role("tab", name="Table", exact=True).click()
         table = page.locator("#figure table").first
         expect(table).to_contain_text("absmax-int8", timeout=60_000)
