@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import html
 import inspect
+import json
 import logging
 import os
 import secrets
@@ -148,6 +150,8 @@ def unexpected(error: BaseException) -> VisitorError:
     log.error("unexpected failure", exc_info=error)
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         return VisitorError("The machine ran out of memory.", "Choose a smaller model or a shorter run.")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return VisitorError("The disk is full.", "Try again later, or with less data.")
     return VisitorError(f"The demo failed in a way it should not ({type(error).__name__}).", "Try again, and report it if it stays.")
 
 
@@ -202,6 +206,37 @@ def on_link(demo: gr.Blocks, mark: str, function: Callable[[str], Iterator[Any]]
     link = gr.Textbox("", visible="hidden", label="Link")  # a State would call its own skip a change
     demo.load(query_of, None, [link], queue=False, show_progress="hidden", api_visibility="private")
     return link.change(function, [link], outputs, **settings)
+
+
+_CANCEL = """(...values) => {
+  let running = false;
+  const shown = values.slice(0, -1).map((value) => {
+    const data = value ? JSON.parse(value) : null;
+    if (data?.done !== false || data.cancelled) return value;
+    running = true;
+    return JSON.stringify(STOPPED ?? { ...data, cancelled: true });
+  });
+  return [...shown, running ? "Stopping …" : values.at(-1)];
+}"""
+
+
+def on_cancel(button: gr.Button, runs: list[Any], figures: list[Figure], stopped: VisitorError | None = None) -> None:
+    """Make a button cancel runs, and leave the page as it is where nothing runs.
+
+    Gradio starts nothing more until the step that was running has ended; until then the button says so.
+
+    Args:
+        button: of the page.
+        runs: the events to cancel.
+        figures: where they show what they do; their data has `done: false` while a run goes on.
+        stopped: what stands in a figure whose run was cancelled; without it the figure keeps what it has, marked `cancelled`.
+    """
+    script = _CANCEL.replace("STOPPED", json.dumps(stopped.to_json() if stopped else None))
+    button.click(
+        None, [*figures, button], [*figures, button], js=script, cancels=runs, queue=False, api_visibility="private", show_progress="hidden"
+    )
+    for run in runs:
+        run.then(None, None, [button], js=f"() => {json.dumps(button.value)}")
 
 
 def for_api(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -492,12 +492,12 @@ def build() -> gr.Blocks:
             with gr.Tab("5 Take home", id="take"):
                 stops += build_take(controls)
         cancel = gr.Button("Cancel what is running", size="sm", elem_id="cancel")
-        cancel.click(None, None, None, cancels=[event for event, _ in stops], **QUIET)
         opened_outputs = [tabs, *controls, *sae_controls, *outputs]
         opened = frame.on_link(
             demo, "room=", frame.for_page(open_link, len(opened_outputs) - OUTPUTS, len(opened_outputs)), opened_outputs, **HEAVY
         )  # fmt: skip
-        cancel.click(None, None, None, cancels=[opened], **QUIET)
+        figures = list(dict.fromkeys(figure for _, figure in stops))
+        frame.on_cancel(cancel, [opened, *(run for run, _ in stops)], figures, VisitorError("The run was cancelled.", "Start it again."))
         editor.kernel(from_kernel, None, [kernel], **LIGHT)
         gr.on([kernel.change, layers.change], kernel_value, [kernel, layers], [editor], trigger_mode="always_last", **LIGHT)
         frame.about(HERE / "README.md")

@@ -194,11 +194,6 @@ def _rearranged(state: dict[str, Any], keep: Any) -> tuple[Any, ...]:
     return shown(result)
 
 
-def cancelled_page(state: dict[str, Any] | None) -> Any:
-    """What the figure shows after Cancel: what there is so far, no longer growing."""
-    return {**state, "cancelled": True} if state and not state.get("done") else gr.skip()
-
-
 def apply_page(text: str, state: dict[str, Any] | None, event: gr.EventData) -> str:
     """The strategies with the sampler panel's settings put into the one that the panel belongs to, found by its name."""
     try:
@@ -363,7 +358,7 @@ def build() -> gr.Blocks:
 
         with gr.Row():
             start = gr.Button(button_label(values[3]), variant="primary", scale=2, elem_id="decode")
-            cancel = gr.Button("Cancel", scale=0, min_width=110)
+            cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
         with gr.Row(elem_classes="examples"):
             buttons = [gr.Button(presets.EXAMPLES[name]["label"], size="sm", min_width=120) for name in presets.EXAMPLES]
         figure = Figure(
@@ -384,7 +379,7 @@ def build() -> gr.Blocks:
         opened = frame.on_link(demo, "prompt=", frame.for_page(open_page, 6, 6 + OUTPUTS), [*controls, *outputs], **heavy)
         figure.undo(undo_page, [state], outputs, **light)
         figure.rename(rename_page, [state], outputs, **light)
-        cancel.click(cancelled_page, [state], [figure], cancels=[run_event, branch, apply_run, opened], **light)
+        frame.on_cancel(cancel, [run_event, branch, apply_run, opened], [figure])
         for name, button in zip(presets.EXAMPLES, buttons, strict=True):
             button.click(partial(show_example, name), None, [*controls, *outputs], **light)
         if gpu.on_zero_gpu():

@@ -392,9 +392,7 @@ def threshold_page(event: gr.EventData) -> tuple[float, str]:
     return validate(threshold=event.threshold).threshold, ""
 
 
-def cancelled_page(figure: Any) -> Any:
-    """What the figure shows after Cancel."""
-    return VisitorError("The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on.").to_json()
+CANCELLED = VisitorError("The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on.")
 
 
 def file_page(file: Any, *values: Any) -> tuple[Any, str]:
@@ -533,7 +531,7 @@ def build_duplicates(demo: gr.Blocks) -> None:
     )
     with gr.Row():
         start = gr.Button("Deduplicate", variant="primary", scale=2, elem_id="start")
-        cancel = gr.Button("Cancel", scale=0, min_width=110)
+        cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
     figure = Figure(example(), folder=RENDERER, events=("choice", "threshold"), title=TITLE, elem_id="figure")
     with gr.Row():
         save = gr.Button("Prepare the kept rows as a file", scale=1, elem_id="save")
@@ -551,7 +549,7 @@ def build_duplicates(demo: gr.Blocks) -> None:
     run_event.then(lambda: gr.Files(visible=False), None, [files], **light)
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
     opened = frame.on_link(demo, "dataset=", answer, [*controls, *outputs], **heavy)
-    cancel.click(cancelled_page, [figure], [figure], cancels=[run_event, opened], **light)
+    frame.on_cancel(cancel, [run_event, opened], [figure], CANCELLED)
     file.upload(lambda: "", None, [dataset], **light).then(file_page, [file, *controls], [columns, said], **heavy)
     gr.on([threshold.release, columns.input], plan_page, [file, *controls], [said], **{**heavy, "trigger_mode": "always_last"})
     figure.choice(chosen_page, None, [choice], **light)
@@ -628,8 +626,7 @@ def build_contamination() -> None:
         frame.for_page(compare_page), [files, dataset, splits, config, threshold, measure, ngram], [figure],
         concurrency_limit=1, concurrency_id="splits", **QUIET,
     )  # fmt: skip
-    cancel.click(lambda: VisitorError("The comparison was cancelled.", "Press Compare to start again.").to_json(), None, [figure],
-                 cancels=[run_event], queue=False, **QUIET)  # fmt: skip
+    frame.on_cancel(cancel, [run_event], [figure], VisitorError("The comparison was cancelled.", "Press Compare to start again."))
     files.upload(lambda: "", None, [dataset], queue=False, **QUIET)
 
 

@@ -538,11 +538,6 @@ def tensor_sample(argument: dict[str, Any]) -> dict[str, Any]:
         return error.to_json()
 
 
-def cancelled() -> dict[str, Any]:
-    """What the figure shows after Cancel."""
-    return VisitorError("The merge was cancelled; nothing was kept.", "Press Merge to start again.").to_json()
-
-
 def push(taken: dict[str, Any] | None, target: str, token: str | None) -> str:
     """Upload the child and its card; the answer is a sentence as HTML."""
     try:
@@ -659,7 +654,7 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
         prompts = gr.Textbox("", label="More prompts for parents and child, one a line", lines=2, scale=3)
     with gr.Row():
         start = gr.Button(merge_label(asked.recipe), variant="primary", scale=2, elem_id="merge")
-        cancel = gr.Button("Cancel", scale=0, min_width=110)
+        cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
     figure = Figure({**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure")
     panel = frame.panel(panel_of(first))
     files = gr.Files(label="The merged model", visible=False, interactive=False, elem_id="files")
@@ -672,7 +667,9 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
     opened = frame.on_link(
         demo, "recipe=", frame.for_page(open_page, 4, 4 + OUTPUTS), [text, seed, prompts, editor, *outputs], **HEAVY
     )  # fmt: skip
-    cancel.click(cancelled, None, [figure], cancels=[pressed, opened], **LIGHT)
+    frame.on_cancel(
+        cancel, [pressed, opened], [figure], VisitorError("The merge was cancelled; nothing was kept.", "Press Merge to start again.")
+    )
     # Whatever changes the text, the form and the check follow it.
     editor.recipe(from_form, None, [text], **LIGHT)
     preset.input(presets.PRESETS.get, [preset], [text], **LIGHT)
@@ -707,8 +704,8 @@ def build_explore(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> None:
     measured = start.click(frame.for_page(explore_page, 0, 2), chosen, [figure, panel], **HEAVY)
     searched = search.click(frame.for_page(evolve_page, 0, 2), [*chosen, goal], [figure, panel], **HEAVY)
     opened = frame.on_link(demo, "origin=", frame.for_page(open_explore, 4, 6), [tabs, *chosen, figure, panel], **HEAVY)
-    stopped = VisitorError("The measurement was cancelled.", "Press Measure to start again.").to_json()
-    cancel.click(lambda: stopped, None, [figure], cancels=[measured, searched, opened], **LIGHT)
+    stopped = VisitorError("The measurement was cancelled.", "Press Measure to start again.")
+    frame.on_cancel(cancel, [measured, searched, opened], [figure], stopped)
     figure.chosen(from_point, None, [recipe, tabs], **LIGHT)
 
 
@@ -742,8 +739,7 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
         figure.expand(page(tree_expand), [taken], outputs, **reading),
         frame.on_link(demo, "tree=", frame.for_page(open_tree, 5, 8), [tabs, model, *numbers, *outputs], **reading),
     ]
-    stopped = VisitorError("Reading the tree was cancelled.", "Press Show the tree to start again.").to_json()
-    cancel.click(lambda: stopped, None, [figure], cancels=runs, **LIGHT)
+    frame.on_cancel(cancel, runs, [figure], VisitorError("Reading the tree was cancelled.", "Press Show the tree to start again."))
     figure.test(test_parents, [shown, taken], [figure], **HEAVY)
     figure.replay(test_replay, [shown, taken], [figure], **HEAVY)
     figure.recipe(from_tree, None, [recipe, tabs], **LIGHT)

@@ -510,7 +510,7 @@ def build_compare(demo: gr.Blocks) -> None:
     said = gr.HTML(quiet(plan(validate(**first["request"]))), elem_classes="quiet", elem_id="plan", padding=False)
     with gr.Row():
         start = gr.Button(button_label(validate(**first["request"])), variant="primary", scale=2, elem_id="compare")
-        cancel = gr.Button("Cancel", scale=0, min_width=110)
+        cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
     figure = Figure(first, folder=RENDERER, events=("mix",), title=TITLE, elem_id="figure")
     panel = frame.panel(panel_of(first))
 
@@ -520,13 +520,9 @@ def build_compare(demo: gr.Blocks) -> None:
     mixed = figure.mix(mix_page, None, [budget], **LIGHT).then(frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **HEAVY)
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
     opened = frame.on_link(demo, "room=compare", answer, [*controls, *outputs], **HEAVY)
-    cancel.click(cancelled, None, [figure], cancels=[pressed, mixed, opened], **LIGHT)
+    stopped = VisitorError("The comparison was cancelled.", "Press Compare to go on; finished rows are remembered.")
+    frame.on_cancel(cancel, [pressed, mixed, opened], [figure], stopped)
     gr.on([chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **LIGHT)
-
-
-def cancelled() -> dict[str, Any]:
-    """What the figure shows after Cancel."""
-    return VisitorError("The comparison was cancelled.", "Press Compare to go on; finished rows are remembered.").to_json()
 
 
 def button_label(asked: Request) -> str:

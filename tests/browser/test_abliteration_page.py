@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import SMALL, axe_finds_only_gradios_own, opened
+from tests.browser.harness import SMALL, axe_finds_only_gradios_own, opened, unfold
 
 ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
 FIRST = "#find .abliteration-figure"
@@ -33,9 +33,7 @@ def tab(page, name: str) -> None:
 
 
 def advanced(page) -> None:
-    page.get_by_role("button", name="Advanced").first.click()
-    page.get_by_label("Prompts to answer side by side").wait_for()
-    page.wait_for_timeout(500)  # Gradio writes a field's value once more just after it mounts it
+    unfold(page, "Advanced")
 
 
 def test_the_first_paint_is_a_stored_result_in_every_room(page):
@@ -97,7 +95,7 @@ def test_one_feature_is_removed_and_held(page):
 
 
 def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path):
-    page.get_by_role("button", name="My own two sets").first.click()
+    unfold(page, "My own two sets")
     for name, prompts in (("positive", COOKING), ("negative", COOKING)):
         path = tmp_path / f"{name}.txt"
         path.write_text("\n".join(prompts), encoding="utf-8")
@@ -111,10 +109,14 @@ def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path
     page.locator("#run-find").click()
     expect(page.locator("#find")).to_contain_text("The Hub cannot be reached from here.", timeout=60_000)
     page.locator("#negative textarea").fill("\n".join(OTHER))
+    page.locator("#cancel").click()  # nothing runs: nothing changes
+    expect(page.locator("#cancel")).to_have_text("Cancel what is running")
+    expect(page.locator("#find")).to_contain_text("The Hub cannot be reached from here.")
     page.locator("#run-find").click()
-    page.wait_for_timeout(1_500)
+    expect(page.locator("#find progress")).to_be_visible(timeout=30_000)
     page.locator("#cancel").click()
-    page.wait_for_timeout(3_000)
+    expect(page.locator("#find")).to_contain_text("The run was cancelled.", timeout=30_000)
+    expect(page.locator("#cancel")).to_have_text("Cancel what is running", timeout=60_000)
     page.locator("#negative textarea").fill("one")
     page.locator("#run-find").click()
     expect(page.locator("#find")).to_contain_text("The negative set has one prompt.", timeout=60_000)

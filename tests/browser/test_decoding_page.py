@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.harness import SMALL, WIDE, axe_finds, axe_finds_only_gradios_own, opened, watch
+from tests.browser.harness import SMALL, WIDE, axe_finds, axe_finds_only_gradios_own, opened, unfold, watch
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_markup_in_prompt_and_tokens_stays_text(page):
 
 
 def test_pasting_a_generation_config_sets_the_controls(page):
-    page.get_by_text("Advanced: model, seed").click()
+    unfold(page, "Advanced: model, seed")
     form_field = page.locator("input[type=text], textarea").and_(page.get_by_label("top_p", exact=True))
     expect(form_field).to_have_value("", timeout=15_000)
     page.locator("#strategies textarea").fill(json.dumps({"do_sample": True, "top_p": 0.55, "max_new_tokens": 7, "eos_token_id": 2}))
@@ -215,8 +215,10 @@ def test_cancel_keeps_what_there_is(page):
     page.locator("#prompt textarea").fill("A very long story begins")
     page.locator("#decode").click()
     expect(page.locator("#figure figcaption")).to_contain_text("A very long story", timeout=30_000)
-    page.get_by_role("button", name="Cancel").click()
+    page.locator("#cancel").click()
+    expect(page.locator("#figure .tags")).to_contain_text("stopped early", timeout=15_000)
     expect(page.locator("#figure .running")).to_be_hidden(timeout=15_000)
+    expect(page.locator("#cancel")).to_have_text("Cancel", timeout=30_000)
     assert page.locator("#figure [role=treeitem]").count() > 3
 
 
@@ -243,7 +245,7 @@ def test_the_panel_gives_code_link_and_snippets(page, suite_url):
 
 
 def test_the_form_and_the_json_follow_each_other(page):
-    page.get_by_text("Advanced: model, seed").click()
+    unfold(page, "Advanced: model, seed")
     beams = page.get_by_label("num_beams", exact=True)
     expect(beams).to_have_value("", timeout=15_000)
     beams.fill("3")

@@ -107,8 +107,9 @@ def test_a_link_merges_measures_and_can_be_cancelled(browser, suite_url):
         expect(page.locator("#figure table.numbers")).to_contain_text("child")
         page.get_by_role("button", name="Merge and compare").click()
         page.wait_for_timeout(3_000)
-        page.get_by_role("button", name="Cancel").first.click()
+        page.locator("#cancel").click()
         expect(page.locator("#figure")).to_contain_text("The merge was cancelled", timeout=60_000)
+        expect(page.locator("#cancel")).to_have_text("Cancel", timeout=60_000)
 
 
 def test_a_tree_is_shown_opened_by_link_and_its_recipe_goes_to_the_merge_room(page, suite_url):

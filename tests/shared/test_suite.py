@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import re
@@ -181,6 +182,8 @@ def test_errors_that_nobody_foresaw_are_two_sentences_without_a_traceback():
     assert set(shown[1]["error"]) == {"what", "remedy"}
     assert "secret" not in json.dumps(shown[1])
     assert str(VisitorError("What.", "Do.")) == "What. Do."
+    for error, what in ((OSError(errno.ENOSPC, "No space left on device"), "disk is full"), (MemoryError(), "out of memory")):
+        assert what in frame.unexpected(error).what
 
 
 def test_expiring_a_folder_bears_another_run_doing_the_same(tmp_path, monkeypatch):
