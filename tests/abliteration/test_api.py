@@ -56,7 +56,7 @@ def test_an_adapter_is_exported_with_its_card(client, direction):
         ("/find_direction", {"positive": ["", *OTHER[1:]], "negative": COOKING}, "empty prompt"),
         ("/find_direction", {"model": "<b>"}, "not a model id"),
         ("/find_direction", {"layer": 400}, "layer is 400"),
-        ("/ablate", {"method": "burn"}, "method is burn"),
+        ("/ablate", {"method": "burn"}, "method is “burn”"),
         ("/ablate", {"kernel": {"attention": [1, 2]}}, "one for each of the model's 30 layers"),
         ("/ablate", {"direction": {"evil": 1}}, "no setting"),
         ("/export", {"form": "pickle"}, "no export"),

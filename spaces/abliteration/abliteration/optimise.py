@@ -55,8 +55,8 @@ def search(
 ) -> Iterator[Trial]:  # fmt: skip
     """Try kernels one after the other with Optuna's multi-objective TPE sampler.
 
-    For attention and MLP apart: greatest strength, its layer, how far it reaches and the strength there (`kernel.falloff`); and
-    the layer that the direction is read at, and its projection.
+    For attention and, where it is edited at all, MLP: greatest strength, its layer, how far it reaches and the strength there
+    (`kernel.falloff`); and the layer that the direction is read at, and its projection.
 
     Args:
         found: directions of the fit split.
@@ -77,25 +77,29 @@ def search(
         study.enqueue_trial(start, skip_if_exists=True)
     for number in range(trials):
         trial = study.ask()
-        layer = trial.suggest_categorical("layer", layers)
+        layer = layers[trial.suggest_int("layer", 0, len(layers) - 1)]  # neighbours are alike: no categories
         projection = trial.suggest_categorical("projection", list(PROJECTIONS))
-        spec = {part: _falloff(trial, part, anatomy.layers) for part in PARTS}
+        parts = PARTS if trial.suggest_categorical("parts", ["attention", "both"]) == "both" else PARTS[:1]
+        spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
         edited = live(model, anatomy, Edit("ablate", found.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)))
         left = float(refusal_score(first_tokens(edited, positive)[0], base.tokens).sigmoid().mean())
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])
-        yield Trial(number, int(layer), str(projection), spec, left, cost)
+        yield Trial(number, layer, str(projection), spec, left, cost)
 
 
 def _starts(layers: list[int], depth: int) -> list[dict[str, Any]]:
-    """What a person would try first: a wide hump over the upper half, on attention alone, on both, and stronger than removal."""
+    """What a person would try first: a wide hump over the upper half, on attention alone or on both, as strong as removal or stronger.
+
+    Strengths and layers were chosen on the select split of the suite's expert.
+    """
     found = []
-    for layer in (layers[-1], layers[len(layers) // 2]):
-        for attention, mlp in ((1.0, 0.0), (1.0, 1.0), (1.4, 1.2)):
-            start: dict[str, Any] = {"layer": layer, "projection": "biprojected"}
+    for layer in dict.fromkeys((max(0, len(layers) - 2), len(layers) // 2)):
+        for attention, mlp in ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5)):
+            start: dict[str, Any] = {"layer": layer, "projection": "plain", "parts": "both" if mlp else "attention"}
             for part, strength in (("attention", attention), ("mlp", mlp)):
                 start |= {
-                    f"{part}.w_max": strength, f"{part}.position": 0.67 * (depth - 1), f"{part}.distance": 0.8 * depth, f"{part}.left": 0.3,
+                    f"{part}.w_max": strength, f"{part}.position": 0.75 * (depth - 1), f"{part}.distance": 0.9 * depth, f"{part}.left": 0.9,
                 }  # fmt: skip
             found.append(start)
     return found

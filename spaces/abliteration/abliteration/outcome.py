@@ -360,11 +360,11 @@ def optimised(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
 
 
 def _upper(known: Study, position: int) -> list[int]:
-    """Five layers of the upper half: directions of the lower half are about the prompts' words."""
+    """The layers of the upper half: directions of the lower half are about the prompts' words."""
     upper = [layer for layer in range(known.layers // 2, known.layers) if known.found.parts(layer, position)]
     if not upper:
         raise VisitorError("The two sets part at no layer of the upper half.", "Choose another position, or other sets.")
-    return sorted({upper[round(index * (len(upper) - 1) / 4)] for index in range(5)})
+    return upper
 
 
 def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterator[Json]:
