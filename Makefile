@@ -22,7 +22,7 @@ help: ## List the targets
 
 # The environment is made once; this file's date says when. A second run needs no network.
 $(VENV)/.ready: requirements.txt
-	@echo "Installing into $(VENV) (about 2 GB, a few minutes, once) …"
+	@echo "Installing into $(VENV) (2.7 GB, a few minutes, once) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"

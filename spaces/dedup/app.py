@@ -535,7 +535,9 @@ def build_duplicates(demo: gr.Blocks) -> None:
     figure = Figure(example(), folder=RENDERER, events=("choice", "threshold"), title=TITLE, elem_id="figure")
     with gr.Row():
         save = gr.Button("Prepare the kept rows as a file", scale=1, elem_id="save")
-    files = gr.Files(label="Kept rows in the input's format, and the removed rows with their keepers", visible=False, elem_id="files")
+    files = gr.Files(
+        label="Kept rows in the input's format, and the removed rows with their keepers", visible=False, interactive=False, elem_id="files"
+    )
     state = gr.State(EXAMPLE)
     choice = gr.State(None)
     panel = frame.panel(panel_of(example()))

@@ -578,7 +578,7 @@ def build_take() -> None:
         start = gr.Button("Quantize", variant="primary", scale=2, elem_id="take")
         cancel = gr.Button("Cancel", scale=0, min_width=110)
     said = gr.HTML("", elem_classes="quiet", elem_id="taken", padding=False)
-    files = gr.Files(label="Files", visible=False, elem_id="files")
+    files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     card = gr.HTML("", elem_classes="about", elem_id="card", padding=False)
     state = gr.State(None)
     with gr.Accordion("Push to the Hub", open=False), gr.Row():
