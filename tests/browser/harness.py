@@ -153,5 +153,6 @@ def axe_finds(page: Any, context: str = "#root") -> list[tuple[str, str]]:
 
 def axe_finds_only_gradios_own(page: Any) -> None:
     """A whole page breaks no rule beyond those recorded, which Gradio's own widgets break."""
-    found = {rule for rule, _ in axe_finds(page, "body")}
-    assert found <= set(json.loads(BASELINE.read_text(encoding="utf-8"))), found
+    page.wait_for_timeout(600)  # while Gradio still loads, its notes of that stand outside every landmark
+    known = set(json.loads(BASELINE.read_text(encoding="utf-8")))
+    assert [found for found in axe_finds(page, "body") if found[0] not in known] == []
