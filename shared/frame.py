@@ -14,13 +14,16 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from shared import limits
+from shared import hub, limits, models
 from shared.errors import VisitorError
 from shared.figure import COMMON, Figure, stylesheet
 
@@ -37,7 +40,8 @@ CSS = """
 .page-header h1 { font-size: 22px; line-height: 1.25; margin: 0 0 4px; letter-spacing: -.01em; font-weight: 650; }
 .page-header p { margin: 0; color: var(--body-text-color-subdued); max-width: 62ch; font-size: 15px; line-height: 1.5; }
 .page-header a { color: var(--link-text-color); }
-.page-header .back { font-size: 13px; margin-bottom: 6px; display: inline-block; }
+.page-header .back { font-size: 13px; margin-bottom: 6px; padding: 0; display: inline-block; }
+.gradio-container .block.hide-container > .html-container { padding: 0; }
 .about { max-width: 68ch; font-size: 15px; line-height: 1.55; }
 .about h1 { font-size: 20px; margin: 0 0 8px; }
 .about h2 { font-size: 16px; margin: 20px 0 4px; }
@@ -136,6 +140,24 @@ def theme() -> gr.themes.Base:
     )
 
 
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+"""Settings of a page's events: they are no endpoints, and the figure shows the progress."""
+
+LIGHT: dict[str, Any] = {"queue": False, **QUIET}
+"""Of events that answer at once."""
+
+HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
+"""Of events that run a model: one at a time, those of the API included."""
+
+
+@contextmanager
+def page(title: str, sentences: str) -> Iterator[gr.Blocks]:
+    """A Space's app, open for its controls, with the page's header."""
+    with gr.Blocks(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
+        header(title, sentences)
+        yield demo
+
+
 def header(title: str, sentences: str) -> None:
     """The page's title and its two sentences; in the suite, a link back to the landing page."""
     back = '<a class="back" href="/">← all demos</a>' if os.environ.get("LLM_COURSE_SUITE") else ""
@@ -177,6 +199,11 @@ def for_page(function: Callable[..., Iterator[Any]], figure_index: int = 0, outp
     return safe
 
 
+def quiet(sentence: str) -> str:
+    """A sentence as safe HTML."""
+    return f"<p>{html.escape(sentence)}</p>"
+
+
 def alert(error: VisitorError) -> str:
     """An error as safe HTML, for where no figure stands."""
     return f'<p role="alert"><b>{html.escape(error.what)}</b> {html.escape(error.remedy)}</p>'
@@ -206,6 +233,11 @@ def on_link(demo: gr.Blocks, mark: str, function: Callable[[str], Iterator[Any]]
     link = gr.Textbox("", visible="hidden", label="Link")  # a State would call its own skip a change
     demo.load(query_of, None, [link], queue=False, show_progress="hidden", api_visibility="private")
     return link.change(function, [link], outputs, **settings)
+
+
+def cancel_button(**settings: Any) -> gr.Button:
+    """The button beside a primary one."""
+    return gr.Button("Cancel", scale=0, min_width=110, **settings)
 
 
 _CANCEL = """(...values) => {
@@ -257,7 +289,58 @@ def for_api(function: Callable[..., Any]) -> Callable[..., Any]:
     return safe
 
 
+@cache
+def stored(folder: Path, name: str) -> dict[str, Any]:
+    """A Space's stored result, marked as one."""
+    return {**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), "example": True}
+
+
+def model_field(value: str = models.EMBEDDED_MODEL, label: str = "Model (any causal LM of the Hub)", **settings: Any) -> gr.Dropdown:
+    """The choice of a model: one of the catalogue, or any other by its name."""
+    return gr.Dropdown(list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, **settings)
+
+
+def push_row(label: str, push: Callable[..., str], inputs: list[gr.components.Component], verb: str = "Push") -> None:
+    """A field for a repository's name and the button that writes it: on the Hub with the visitor's own token, elsewhere with the machine's.
+
+    Args:
+        label: of the field.
+        push: writes the repository; it gets the inputs' values, the name and the token, and answers with the URL.
+        inputs: components.
+        verb: on the button.
+    """
+    with gr.Row():
+        target = gr.Textbox(label=label, max_lines=1, scale=2)
+        button = gr.Button(verb, scale=0, min_width=110)
+        if hub.is_space():
+            gr.LoginButton(scale=0, min_width=200)
+    said = gr.HTML("", elem_classes="quiet")
+
+    def signed_in(token: gr.OAuthToken | None, repository: str, *values: Any) -> str:
+        return pushed(push, values, repository, token.token if token else None)
+
+    def here(repository: str, *values: Any) -> str:
+        return pushed(push, values, repository, hub.local_token())
+
+    button.click(signed_in if hub.is_space() else here, [target, *inputs], [said], **QUIET)
+
+
+def pushed(push: Callable[..., str], values: Sequence[Any], repository: str, token: str | None) -> str:
+    """Push, and say so as safe HTML; the arguments are those of `push_row`'s `push`."""
+    name = repository.strip()
+    try:
+        url = push(*values, name, token)
+    except VisitorError as error:
+        return alert(error)
+    except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+        return alert(unexpected(error))
+    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
+
+
 PANEL = Path(__file__).parent / "panel"
+
+ADDRESS = "{this demo}"
+"""In a panel's code it stands for the address of the page that shows it."""
 
 
 def panel_value(title: str, code: dict[str, str], query: str, *, live: bool = True) -> dict[str, Any]:
@@ -265,7 +348,7 @@ def panel_value(title: str, code: dict[str, str], query: str, *, live: bool = Tr
 
     Args:
         title: of the Space.
-        code: programs that reproduce the figure, by what each is.
+        code: programs that reproduce the figure, by what each is; `ADDRESS` in them becomes the page's own.
         query: of the permalink, without the question mark; "" where the figure has none.
         live: whether the visitor made this figure; then the page's own address takes the query.
     """
@@ -285,6 +368,14 @@ def about(card: Path) -> None:
     text = card.read_text(encoding="utf-8").split("\n---\n", 1)[1]
     with gr.Accordion("About", open=False):
         gr.HTML(MarkdownIt("commonmark", {"html": False}).enable("table").render(text), elem_classes="about", padding=True)
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    """A folder's files in one archive, stored and not compressed: weights hardly shrink."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    return target
 
 
 RESULT_SECONDS = 7200

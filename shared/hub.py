@@ -28,6 +28,13 @@ def is_space() -> bool:
     return "SPACE_ID" in os.environ
 
 
+def local_token() -> str | None:
+    """The token of a local user (`hf auth login`, or HF_TOKEN); none on a Space, where only what a visitor signs in with is used."""
+    from huggingface_hub import get_token
+
+    return None if is_space() else get_token()
+
+
 def is_local_path(model_id: str) -> bool:
     """Whether the name is a folder of this machine, which only a local app may read."""
     return not is_space() and model_id.startswith(("/", "./", "../", "~")) and Path(model_id).expanduser().is_dir()

@@ -23,9 +23,9 @@ ORDER = ("decoding", "quantization", "merging", "abliteration", "dedup")
 
 @dataclass(frozen=True)
 class Card:
-    """What the landing page says of a Space, read from its card."""
+    """What the landing page says of a Space, read from its card, or of a room that is worth an entrance of its own."""
 
-    name: str
+    path: str
     title: str
     sentence: str
     picture: str
@@ -42,8 +42,16 @@ def read_card(name: str) -> Card:
 
     folder = ROOT / "spaces" / name
     head = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
-    picture = folder / "card.svg"
-    return Card(name, head["title"], head["short_description"], picture.read_text(encoding="utf-8") if picture.is_file() else "")
+    return Card(f"{name}/", head["title"], head["short_description"], (folder / "card.svg").read_text(encoding="utf-8"))
+
+
+def cards() -> list[Card]:
+    """The landing page's cards: one for each Space, and the family tree after its Space."""
+    found = [read_card(name) for name in names()]
+    picture = (ROOT / "spaces" / "merging" / "tree.svg").read_text(encoding="utf-8")
+    tree = Card("merging/?tree=", "Family tree", "Where a model comes from, and what its licences ask", picture)
+    found.insert(names().index("merging") + 1, tree)
+    return found
 
 
 def load_app(name: str) -> ModuleType:
@@ -81,24 +89,26 @@ a.card:focus-visible {{ outline: 2px solid var(--a); outline-offset: 2px; }}
 .card .picture {{ background: var(--panel); border-bottom: 1px solid var(--line); }}
 .card svg {{ display: block; width: 100%; height: auto; }}
 .card div:last-child {{ padding: 14px 16px 16px; }}
+footer {{ color: var(--muted); font-size: 13px; max-width: 75ch; }}
 h2 {{ font-size: 17px; margin: 0 0 2px; }}
 </style></head><body><main>
 <h1>The LLM course that you can touch</h1>
 <p>Every picture here is computed on a real model or dataset, equals what the library it explains would do, and leaves with you as a link,
 a figure for your own page, and the lines of code that reproduce it.</p>
 <ul>{cards}</ul>
+<footer>Each demo is also a typed API and an MCP server, linked at its foot. Nothing you type leaves the server that shows this page, unless you
+name a model or dataset of the Hub. Apache-2.0.</footer>
 </main></body></html>"""
 
-_CARD = '<li><a class="card" href="{name}/"><div class="picture" aria-hidden="true">{picture}</div><div><h2>{title}</h2><p>{sentence}</p></div></a></li>'
+_CARD = '<li><a class="card" href="{path}"><div class="picture" aria-hidden="true">{picture}</div><div><h2>{title}</h2><p>{sentence}</p></div></a></li>'
 
 
 def landing() -> str:
-    """The landing page's HTML: a card for each Space."""
-    cards = (read_card(name) for name in names())
+    """The landing page's HTML."""
     return _PAGE.format(
         cards="".join(
-            _CARD.format(name=card.name, title=html.escape(card.title), sentence=html.escape(card.sentence), picture=card.picture)
-            for card in cards
+            _CARD.format(path=card.path, title=html.escape(card.title), sentence=html.escape(card.sentence), picture=card.picture)
+            for card in cards()
         )
     )
 

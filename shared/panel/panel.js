@@ -45,7 +45,7 @@ export function render(element, data) {
     return node;
   };
   element.replaceChildren(h("div", { class: "share-panel" },
-    fold("Code", 0, false, ...data.code.map(({ label, text }) => copyable(label, text))),
+    fold("Code", 0, false, ...data.code.map(({ label, text }) => copyable(label, text.replaceAll("{this demo}", base)))),
     fold("Share and embed", 1, false,
       h("p", {}, data.query
         ? "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."

@@ -11,12 +11,10 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
 
-import html
 import json
 import time
-import zipfile
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -27,7 +25,7 @@ from abliteration.ablate import METHODS
 from abliteration.kernel import resolve
 from abliteration.optimise import PROJECTIONS
 from abliteration.request import Request, validate
-from shared import frame, hub, models
+from shared import frame, hub
 from shared.checks import between, whole
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
@@ -47,6 +45,7 @@ UPDATE_SECONDS = 0.4
 """Time between two updates of a running figure."""
 
 css = stylesheet(RENDERER)
+example = partial(frame.stored, EXAMPLES)
 
 SECONDS = {"find": 60, "ablate": 60, "measure": 90, "optimise": 90, "features": 120, "feature": 60, "certificate": 60, "export": 150}
 """GPU seconds to ask for by room; not measured on ZeroGPU yet, so generous."""
@@ -182,15 +181,7 @@ def export(
     folder = frame.result_folder()
     (folder / "edited").mkdir()
     *_, data = work("export", asked.to_json(), str(folder / "edited"), form)
-    return data, FileData(path=str(zipped(folder / "edited", folder / "edited.zip")), orig_name="edited.zip")
-
-
-def zipped(folder: Path, target: Path) -> Path:
-    """A folder's files in one archive, stored and not compressed: weights hardly shrink."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, path.name)
-    return target
+    return data, FileData(path=str(frame.zipped(folder / "edited", folder / "edited.zip")), orig_name="edited.zip")
 
 
 # The page
@@ -299,7 +290,7 @@ def panel_of(data: dict[str, Any], asked: Request) -> dict[str, Any]:
     kept = {name: value for name, value in asked.to_json().items() if name in DIRECTION and value not in (None, [], ())}
     call = (
         "from gradio_client import Client\n\n"
-        'client = Client("http://127.0.0.1:7860")\n'
+        f'client = Client("{frame.ADDRESS}")\n'
         f"direction = {json.dumps(kept, indent=1)}\n"
         f"answer = client.predict(model={asked.model!r}, direction=direction, method={asked.method!r}, strength={asked.strength:g},\n"
         f'                        kernel={json.dumps(asked.kernel)}, api_name="/ablate")\n'
@@ -349,44 +340,21 @@ def sae_values_of(asked: Request) -> tuple[str, ...]:
     return asked.sae, "" if asked.sae_layer is None else str(asked.sae_layer), str(asked.features), str(asked.k), str(asked.steps)
 
 
-def push(taken: dict[str, Any] | None, target: str, token: str | None) -> str:
-    """Upload an export into a private repository; the answer is a sentence as HTML."""
-    try:
-        if not taken:
-            raise VisitorError("There is nothing to push yet.", "Press Export first.")
-        files = {Path(path).name: Path(path) for path in taken["files"] if Path(path).name != "README.md"}
-        url = hub.push(target.strip(), "model", files, taken["card"], token, private=True)
-    except VisitorError as error:
-        return frame.alert(error)
-    return f'<p>Pushed, private, to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
+def push(taken: dict[str, Any] | None, repository: str, token: str | None) -> str:
+    """Upload an export into a private repository; its URL.
 
-
-def push_signed_in(taken: Any, target: str, token: gr.OAuthToken | None) -> str:
-    """Push with the visitor's own token."""
-    return push(taken, target, token.token if token else None)
-
-
-def push_page(taken: Any, target: str) -> str:
-    """Push with the local user's token."""
-    from huggingface_hub import get_token
-
-    return push(taken, target, get_token())
-
-
-@cache
-def example(name: str) -> dict[str, Any]:
-    """A stored result."""
-    return {**json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")), "example": True}
+    Raises:
+        VisitorError: nothing was exported yet, or as `hub.push`.
+    """
+    if not taken:
+        raise VisitorError("There is nothing to push yet.", "Press Export first.")
+    files = {Path(path).name: Path(path) for path in taken["files"] if Path(path).name != "README.md"}
+    return hub.push(repository, "model", files, taken["card"], token, private=True)
 
 
 def label(verb: str, room: str) -> str:
     """A button's text, with the room's cost where it costs GPU time."""
     return f"{verb} · up to {seconds(room, Request().to_json())} s of GPU" if gpu.on_zero_gpu() else verb
-
-
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
-LIGHT: dict[str, Any] = {"queue": False, **QUIET}
 
 
 WRITTEN = "One prompt a line, or a Hub dataset as hf://owner/name?split=train&column=text"
@@ -397,7 +365,7 @@ def build_controls(asked: Request) -> list[Any]:
     """The controls that every room reads, in the order of CONTROLS."""
     model, contrast, positive, negative, layer, position, projection, method, strength, kernel, prompts, seed = values_of(asked)
     with gr.Row():
-        model_box = gr.Dropdown(list(models.CATALOGUE), value=model, allow_custom_value=True, label="Model", elem_id="model")
+        model_box = frame.model_field(model, elem_id="model")
         pairs = [
             ("cooking questions against others", "cooking"), ("alarming words against plain ones", "alarming"), ("my own two sets", "own"),
         ]  # fmt: skip
@@ -413,11 +381,11 @@ def build_controls(asked: Request) -> list[Any]:
         ):
             with gr.Column():
                 box = gr.Textbox(value, label=says, lines=5, placeholder=WRITTEN, elem_id=name)
-                box.input(lambda: "own", None, [contrast_box], **LIGHT)
+                box.input(lambda: "own", None, [contrast_box], **frame.LIGHT)
                 button = gr.UploadButton(
                     "Upload a text file or JSON list", file_types=[".txt", ".json"], size="sm", elem_id=f"upload-{name}"
                 )
-                button.upload(frame.for_api(upload), [button], [box, contrast_box], **LIGHT)
+                button.upload(frame.for_api(upload), [button], [box, contrast_box], **frame.LIGHT)
                 boxes.append(box)
     positive_box, negative_box = boxes
     with gr.Accordion("Advanced: layer, position, method, strength, prompts, seed", open=False):
@@ -446,68 +414,83 @@ def build_controls(asked: Request) -> list[Any]:
     ]
 
 
+Room = tuple[gr.Button, list[Any], list[Figure]]
+"""A room's Cancel button, the runs that it ends, and the figures that show them."""
+
+
+def buttons(verb: str, room: str) -> tuple[gr.Button, gr.Button]:
+    """A room's primary button and its Cancel."""
+    with gr.Row():
+        start = gr.Button(label(verb, room), variant="primary", scale=2, elem_id=f"run-{room}")
+        return start, frame.cancel_button(elem_id=f"cancel-{room}")
+
+
 def build() -> gr.Blocks:
     """The page."""
     found = example("optimise")
     asked = validate(**found["chosen"])
     page = partial(frame.for_page, figure_index=0, outputs=2)
-    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
-        frame.header(TITLE, LEDE)
+    with frame.page(TITLE, LEDE) as demo:
         controls = build_controls(asked)
         kernel = controls[CONTROLS.index("kernel")]
         layers = gr.State(found["model"]["layers"])
         outputs: list[Any] = []
-        stops: list[Any] = []
+        rooms: list[Room] = []
         with gr.Tabs() as tabs:
             with gr.Tab("1 Find", id="find"):
-                start = gr.Button(label("Find the direction", "find"), variant="primary", elem_id="run-find")
+                start, cancel = buttons("Find the direction", "find")
                 find = Figure(example("find"), folder=RENDERER, events=("place",), title=f"{TITLE}: find", elem_id="find")
                 find_panel = frame.panel(panel_of(example("find"), asked))
                 outputs += [find, find_panel]
-                stops.append((start.click(frame.for_page(find_page, 0, 3), controls, [find, find_panel, layers], **HEAVY), find))
-                find.place(place, None, [controls[CONTROLS.index(name)] for name in ("layer", "position")], **LIGHT)
+                run = start.click(frame.for_page(find_page, 0, 3), controls, [find, find_panel, layers], **frame.HEAVY)
+                rooms.append((cancel, [run], [find]))
+                find.place(place, None, [controls[CONTROLS.index(name)] for name in ("layer", "position")], **frame.LIGHT)
             with gr.Tab("2 Remove", id="ablate"):
                 editor = Figure(kernel_value(json.dumps(asked.kernel), found["model"]["layers"]), folder=RENDERER, events=("kernel",),
                                 title=f"{TITLE}: kernel", elem_id="kernel")  # fmt: skip
-                start = gr.Button(label("Remove it", "ablate"), variant="primary", elem_id="run-ablate")
+                start, cancel = buttons("Remove it", "ablate")
                 figure = Figure(example("ablate"), folder=RENDERER, title=f"{TITLE}: remove", elem_id="ablate")
                 panel = frame.panel(panel_of(example("ablate"), asked))
                 outputs += [figure, panel]
-                stops.append((start.click(page(partial(room_page, "ablate")), controls, [figure, panel], **HEAVY), figure))
+                run = start.click(page(partial(room_page, "ablate")), controls, [figure, panel], **frame.HEAVY)
+                rooms.append((cancel, [run], [figure]))
             with gr.Tab("3 Measure", id="measure"):
                 with gr.Row():
-                    start = gr.Button(label("Measure", "measure"), variant="primary", elem_id="run-measure")
-                    search = gr.Button(label("Search a kernel", "optimise"), elem_id="run-search")
+                    start = gr.Button(label("Measure", "measure"), variant="primary", scale=2, elem_id="run-measure")
+                    search = gr.Button(label("Search a kernel", "optimise"), scale=2, elem_id="run-search")
+                    cancel = frame.cancel_button()
                 figure = Figure(found, folder=RENDERER, events=("chosen",), title=f"{TITLE}: measure", elem_id="measure")
                 panel = frame.panel(panel_of(found, asked))
                 outputs += [figure, panel]
-                for button, room in ((start, "measure"), (search, "optimise")):
-                    stops.append((button.click(page(partial(room_page, room)), controls, [figure, panel], **HEAVY), figure))
+                runs = [
+                    button.click(page(partial(room_page, room)), controls, [figure, panel], **frame.HEAVY)
+                    for button, room in ((start, "measure"), (search, "optimise"))
+                ]
+                rooms.append((cancel, runs, [figure]))
                 places = [controls[CONTROLS.index(name)] for name in ("layer", "projection", "strength", "kernel")]
-                figure.chosen(chosen, None, places, **LIGHT)
+                figure.chosen(chosen, None, places, **frame.LIGHT)
             with gr.Tab("4 Features", id="features"):
-                sae_controls, sae_outputs, sae_stops = build_features(controls, asked)
+                sae_controls, sae_outputs, room = build_features(controls, asked)
                 outputs += sae_outputs
-                stops += sae_stops
+                rooms.append(room)
             with gr.Tab("5 Take home", id="take"):
-                stops += build_take(controls)
-        cancel = gr.Button("Cancel what is running", size="sm", elem_id="cancel")
+                rooms.append(build_take(controls))
         opened_outputs = [tabs, *controls, *sae_controls, *outputs]
         opened = frame.on_link(
-            demo, "room=", frame.for_page(open_link, len(opened_outputs) - OUTPUTS, len(opened_outputs)), opened_outputs, **HEAVY
+            demo, "room=", frame.for_page(open_link, len(opened_outputs) - OUTPUTS, len(opened_outputs)), opened_outputs, **frame.HEAVY
         )  # fmt: skip
-        figures = list(dict.fromkeys(figure for _, figure in stops))
-        frame.on_cancel(cancel, [opened, *(run for run, _ in stops)], figures, VisitorError("The run was cancelled.", "Start it again."))
-        editor.kernel(from_kernel, None, [kernel], **LIGHT)
-        gr.on([kernel.change, layers.change], kernel_value, [kernel, layers], [editor], trigger_mode="always_last", **LIGHT)
+        for cancel, runs, figures in rooms:
+            frame.on_cancel(cancel, [opened, *runs], figures, VisitorError("The run was cancelled.", "Start it again."))
+        editor.kernel(from_kernel, None, [kernel], **frame.LIGHT)
+        gr.on([kernel.change, layers.change], kernel_value, [kernel, layers], [editor], trigger_mode="always_last", **frame.LIGHT)
         frame.about(HERE / "README.md")
         for function in (find_direction, ablate, features, export):
             gr.api(frame.for_api(function), api_name=function.__name__, concurrency_limit=1, concurrency_id="model")
     return demo
 
 
-def build_features(controls: list[Any], asked: Request) -> tuple[list[Any], list[Any], list[tuple[Any, Any]]]:
-    """The room of autoencoders: its own controls, its outputs (figure, panel, what was trained) and its runs."""
+def build_features(controls: list[Any], asked: Request) -> tuple[list[Any], list[Any], Room]:
+    """The room of autoencoders, after its own controls and its outputs (figure, panel, what was trained)."""
     sae, layer, features, k, steps = sae_values_of(asked)
     with gr.Accordion("Autoencoder: train one of this size, or load one", open=False), gr.Row():
         own = [
@@ -517,17 +500,17 @@ def build_features(controls: list[Any], asked: Request) -> tuple[list[Any], list
             gr.Textbox(k, label="k, active at a token", max_lines=1, min_width=90),
             gr.Textbox(steps, label="steps of 256 activations", max_lines=1, min_width=90),
         ]
-    start = gr.Button(label("Take it apart", "features"), variant="primary", elem_id="run-features")
+    start, cancel = buttons("Take it apart", "features")
     figure = Figure(example("features"), folder=RENDERER, events=("steer",), title=f"{TITLE}: features", elem_id="features")
     panel = frame.panel(panel_of(example("features"), asked))
     steered = Figure({"kind": "feature"}, folder=RENDERER, title=f"{TITLE}: feature", elem_id="steered")
     trained = gr.State({"folder": str(STORED_SAE), "asked": example("features")["request"]})
-    run = start.click(frame.for_page(features_page, 0, 3), [*controls, *own], [figure, panel, trained], **HEAVY)
-    steer = figure.steer(frame.for_page(steer_page), [trained, *controls], [steered], **HEAVY)
-    return own, [figure, panel, trained], [(run, figure), (steer, steered)]
+    run = start.click(frame.for_page(features_page, 0, 3), [*controls, *own], [figure, panel, trained], **frame.HEAVY)
+    steer = figure.steer(frame.for_page(steer_page), [trained, *controls], [steered], **frame.HEAVY)
+    return own, [figure, panel, trained], (cancel, [run, steer], [figure, steered])
 
 
-def build_take(controls: list[Any]) -> list[tuple[Any, Any]]:
+def build_take(controls: list[Any]) -> Room:
     """The room where an edit is certified, exported and pushed."""
     with gr.Row():
         certify = gr.Button(label("Certify", "certificate"), variant="primary", elem_id="run-certify")
@@ -535,20 +518,15 @@ def build_take(controls: list[Any]) -> list[tuple[Any, Any]]:
             [("the whole model", "safetensors"), ("a rank-1 LoRA adapter", "lora")], value="lora", label="as", elem_id="form"
         )
         start = gr.Button(label("Export", "export"), elem_id="run-export")
+        cancel = frame.cancel_button()
     figure = Figure(example("certificate"), folder=RENDERER, title=f"{TITLE}: certificate", elem_id="certificate")
     panel = frame.panel(panel_of(example("certificate"), validate(**example("optimise")["chosen"])))
     files = gr.Files(label="The edited model", visible=False, interactive=False, elem_id="files")
     taken = gr.State(None)
-    with gr.Row():
-        target = gr.Textbox(label="Private model repository to create, owner/name", max_lines=1, scale=2, elem_id="target")
-        button = gr.Button("Push", scale=0, min_width=110)
-        if hub.is_space():
-            gr.LoginButton(scale=0)
-    pushed = gr.HTML("", elem_classes="quiet")
-    button.click(push_signed_in if hub.is_space() else push_page, [taken, target], [pushed], **QUIET)
-    certified = certify.click(frame.for_page(partial(room_page, "certificate"), 0, 2), controls, [figure, panel], **HEAVY)
-    exported = start.click(frame.for_page(export_page, 0, 3), [form, *controls], [figure, files, taken], **HEAVY)
-    return [(certified, figure), (exported, figure)]
+    frame.push_row("Private model repository to create, owner/name", push, [taken])
+    certified = certify.click(frame.for_page(partial(room_page, "certificate"), 0, 2), controls, [figure, panel], **frame.HEAVY)
+    exported = start.click(frame.for_page(export_page, 0, 3), [form, *controls], [figure, files, taken], **frame.HEAVY)
+    return cancel, [certified, exported], [figure]
 
 
 demo = build()

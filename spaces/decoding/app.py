@@ -11,10 +11,9 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
 
-import json
 import time
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -36,6 +35,7 @@ UPDATE_SECONDS = 0.25
 """Time between two updates of a growing picture; each carries the whole trace."""
 
 css = stylesheet(RENDERER)
+example = partial(frame.stored, EXAMPLES)
 
 
 def seconds(strategies: list[dict[str, Any]], max_new_tokens: int, *_: Any, **__: Any) -> int:
@@ -211,12 +211,6 @@ def apply_page(text: str, state: dict[str, Any] | None, event: gr.EventData) -> 
     return presets.dump(strategies)
 
 
-@cache
-def example(name: str) -> dict[str, Any]:
-    """A stored result by name."""
-    return {**json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")), "example": True}
-
-
 def show_example(name: str) -> tuple[Any, ...]:
     """The controls and the stored result of an example."""
     result = example(name)
@@ -277,9 +271,6 @@ HINTS = {
 }
 
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-
-
 def build_form(text: str, strategies: gr.Textbox) -> None:
     """One field for every setting, generated from `SETTINGS`, for one strategy of the list; empty means the default.
 
@@ -303,13 +294,13 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
             else:
                 hint = {"bad_words_ids": "[[1234], [567, 89]]", "sequence_bias": "[[[1234], -2.5]]"}.get(name, "default")
                 fields.append(gr.Textbox(value, label=name, placeholder=hint, max_lines=1, min_width=230 if "[" in hint else 150))
-    gr.on([strategies.change, target.input], form_values, [strategies, target], [target, *fields], queue=False, **QUIET)
+    gr.on([strategies.change, target.input], form_values, [strategies, target], [target, *fields], queue=False, **frame.QUIET)
     gr.on(
         [field.blur if isinstance(field, gr.Textbox) else field.input for field in fields],
         form_edited,
         [strategies, target, *fields],
         [strategies],
-        **QUIET,
+        **frame.QUIET,
     )
 
 
@@ -322,8 +313,7 @@ def build() -> gr.Blocks:
     """The page."""
     first = example(next(iter(presets.EXAMPLES)))
     values = control_values(validate(**first["request"]))
-    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
-        frame.header(TITLE, LEDE)
+    with frame.page(TITLE, LEDE) as demo:
         prompt = gr.Textbox(values[0], label="Prompt", lines=2, max_lines=6, max_length=limits.MAX_PROMPT_CHARACTERS, elem_id="prompt")
         with gr.Row(equal_height=True):
             chosen = gr.Dropdown(
@@ -337,9 +327,7 @@ def build() -> gr.Blocks:
             max_new_tokens = gr.Slider(1, limits.MAX_NEW_TOKENS, values[3], step=1, label="max_new_tokens", scale=1, min_width=180)
         with gr.Accordion("Advanced: model, seed, and every setting of a strategy", open=False) as advanced:
             with gr.Row():
-                model = gr.Dropdown(
-                    list(models.CATALOGUE), value=values[1], allow_custom_value=True, label="Model (any causal LM of the Hub)", scale=2
-                )
+                model = frame.model_field(values[1], scale=2)
                 seed = gr.Textbox(str(values[4]), label="seed", max_lines=1, scale=1, min_width=120)
                 chat = gr.Checkbox(values[5], label="Use the model's chat template", scale=1, min_width=160)
             strategies = gr.Textbox(
@@ -358,7 +346,7 @@ def build() -> gr.Blocks:
 
         with gr.Row():
             start = gr.Button(button_label(values[3]), variant="primary", scale=2, elem_id="decode")
-            cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
+            cancel = frame.cancel_button(elem_id="cancel")
         with gr.Row(elem_classes="examples"):
             buttons = [gr.Button(presets.EXAMPLES[name]["label"], size="sm", min_width=120) for name in presets.EXAMPLES]
         figure = Figure(
@@ -370,22 +358,20 @@ def build() -> gr.Blocks:
 
         controls = [prompt, model, strategies, max_new_tokens, seed, chat]
         outputs = [figure, state, panel]
-        heavy: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
-        light: dict[str, Any] = {"queue": False, **QUIET}
-        run_event = gr.on([start.click, prompt.submit], frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
-        branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **heavy)
-        applied = figure.apply(apply_page, [strategies, state], [strategies], **QUIET)  # queued: a warning needs the queue
-        apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **heavy)
-        opened = frame.on_link(demo, "prompt=", frame.for_page(open_page, 6, 6 + OUTPUTS), [*controls, *outputs], **heavy)
-        figure.undo(undo_page, [state], outputs, **light)
-        figure.rename(rename_page, [state], outputs, **light)
+        run_event = gr.on([start.click, prompt.submit], frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
+        branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **frame.HEAVY)
+        applied = figure.apply(apply_page, [strategies, state], [strategies], **frame.QUIET)  # queued: a warning needs the queue
+        apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
+        opened = frame.on_link(demo, "prompt=", frame.for_page(open_page, 6, 6 + OUTPUTS), [*controls, *outputs], **frame.HEAVY)
+        figure.undo(undo_page, [state], outputs, **frame.LIGHT)
+        figure.rename(rename_page, [state], outputs, **frame.LIGHT)
         frame.on_cancel(cancel, [run_event, branch, apply_run, opened], [figure])
         for name, button in zip(presets.EXAMPLES, buttons, strict=True):
-            button.click(partial(show_example, name), None, [*controls, *outputs], **light)
+            button.click(partial(show_example, name), None, [*controls, *outputs], **frame.LIGHT)
         if gpu.on_zero_gpu():
-            max_new_tokens.release(button_label, [max_new_tokens], [start], **light)
-        chosen.input(presets.from_names, [chosen], [strategies], **light)
-        strategies.blur(presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **light)
+            max_new_tokens.release(button_label, [max_new_tokens], [start], **frame.LIGHT)
+        chosen.input(presets.from_names, [chosen], [strategies], **frame.LIGHT)
+        strategies.blur(presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **frame.LIGHT)
         gr.api(frame.for_api(decode), api_name="decode", concurrency_limit=1, concurrency_id="model")
     return demo
 

@@ -9,11 +9,10 @@ HERE = Path(__file__).parent
 ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
 sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
-import html
 import json
 import time
 from collections.abc import Iterator
-from functools import cache
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -36,6 +35,7 @@ UPDATE_SECONDS = 0.25
 """Time between two updates of a running figure."""
 
 css = stylesheet(RENDERER)
+example = partial(frame.stored, EXAMPLES, "kitchen")
 
 CONTROLS = (
     "dataset",
@@ -149,7 +149,7 @@ def deduplicate(
         dataset=dataset, config=config, split=split, columns=columns or [], part=part, threshold=threshold, ngram=ngram, unit=unit,
         keep=keep, method=method, recall=recall, limit=limit, goal=goal, pinned=pinned or [], seed=seed, measure=measure, embedding=embedding,
     )  # fmt: skip
-    *_, result = engine.deduplicate(read(file, request, _token()), request, checkpoints())
+    *_, result = engine.deduplicate(read(file, request, hub.local_token()), request, checkpoints())
     assert isinstance(result, engine.Result)
     decided = outcome(result)
     path = kept_file(result, decided.kept)
@@ -182,7 +182,7 @@ def plan(
         dataset=dataset, config=config, split=split, columns=columns or [], threshold=threshold, ngram=ngram, recall=recall, limit=limit,
         part=part, unit=unit,
     )  # fmt: skip
-    rows = read(file, request, _token())
+    rows = read(file, request, hub.local_token())
     texts = compared(rows, request)
     return {**make_plan(texts.texts, request).to_json(), "rows": rows.rows, "columns": list(texts.columns)}
 
@@ -240,7 +240,7 @@ def compare_splits(
             names.append(Path(name).stem.removeprefix(f"{dataset}_"))
     elif dataset:
         for split in splits:
-            rows.append(read(None, validate(**{**request.to_json(), "split": split}), _token()))
+            rows.append(read(None, validate(**{**request.to_json(), "split": split}), hub.local_token()))
             names.append(split)
     else:
         for file in files:
@@ -262,15 +262,6 @@ def compare_splits(
             value, most = part
             progress = {"stage": "compare", "label": "Comparing splits", "value": value, "max": most, "counts": {}}
             yield {"kind": "contamination", "done": False, "title": " against ".join(names), "progress": progress}
-
-
-def _token() -> str | None:
-    """The token of a local user; on a Space only what a visitor signs in with is used."""
-    if hub.is_space():
-        return None
-    from huggingface_hub import get_token
-
-    return get_token()
 
 
 def kept_file(result: Any, keep: list[int]) -> str:
@@ -328,7 +319,7 @@ def run_page(file: Any, *values: Any, pinned: list[int] | None = None) -> Iterat
     request = request_of(values, pinned or [])
     said = Path(file).name if file else request.dataset
     yield progress_json(engine.Progress("read", "Reading the rows", 0, 1), request.to_json(), said), None, None, gr.skip()
-    rows = read(file, request, _token())
+    rows = read(file, request, hub.local_token())
     shown = time.monotonic()
     for step in engine.deduplicate(rows, request, checkpoints()):
         if isinstance(step, engine.Result):
@@ -400,22 +391,22 @@ def file_page(file: Any, *values: Any) -> tuple[Any, str]:
     from dedup.texts import likely_column
 
     if not file:
-        return gr.Dropdown(choices=[], value=[]), quiet("")
+        return gr.Dropdown(choices=[], value=[]), frame.quiet("")
     try:
         rows = read(file, Request())
         column = likely_column(rows)
     except VisitorError as error:
-        return gr.Dropdown(choices=[], value=[]), quiet(str(error))
+        return gr.Dropdown(choices=[], value=[]), frame.quiet(str(error))
     settings = {**dict(zip(CONTROLS, values, strict=True)), "columns": [column], "dataset": ""}
-    return gr.Dropdown(choices=list(rows.columns), value=[column]), quiet(plan_sentence(file, settings))
+    return gr.Dropdown(choices=list(rows.columns), value=[column]), frame.quiet(plan_sentence(file, settings))
 
 
 def plan_page(file: Any, *values: Any) -> str:
     """The plan's sentence for the controls as they are; a Hub dataset is not read before the run."""
     settings = dict(zip(CONTROLS, values, strict=True))
     if not file and settings["dataset"] not in examples.EXAMPLES:
-        return quiet("")
-    return quiet(plan_sentence(file, settings))
+        return frame.quiet("")
+    return frame.quiet(plan_sentence(file, settings))
 
 
 def plan_sentence(file: Any, settings: dict[str, Any]) -> str:
@@ -442,12 +433,6 @@ def plan_words(made: dict[str, Any], rows: int, threshold: float) -> str:
         f"{expected} · about {made['candidates'] or 0:,} candidates to verify · "
         f"about {max(made['megabytes'], 0.1):,.1f} MB and {max(made['seconds'], 0.1):,.1f} s"
     )
-
-
-@cache
-def example() -> dict[str, Any]:
-    """The stored result."""
-    return {**json.loads((EXAMPLES / "kitchen.json").read_text(encoding="utf-8")), "example": True}
 
 
 def control_values(request: Request) -> list[Any]:
@@ -480,7 +465,6 @@ def compare_page(
     )
 
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
 
 
@@ -527,11 +511,11 @@ def build_duplicates(demo: gr.Blocks) -> None:
             split = gr.Textbox(first.split, label="split", max_lines=1, min_width=150)
         rest = build_advanced(first)
     said = gr.HTML(
-        quiet(plan_words(example()["plan"], example()["rows"], first.threshold)), elem_classes="quiet", elem_id="plan", padding=False
+        frame.quiet(plan_words(example()["plan"], example()["rows"], first.threshold)), elem_classes="quiet", elem_id="plan", padding=False
     )
     with gr.Row():
         start = gr.Button("Deduplicate", variant="primary", scale=2, elem_id="start")
-        cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
+        cancel = frame.cancel_button(elem_id="cancel")
     figure = Figure(example(), folder=RENDERER, events=("choice", "threshold"), title=TITLE, elem_id="figure")
     with gr.Row():
         save = gr.Button("Prepare the kept rows as a file", scale=1, elem_id="save")
@@ -541,68 +525,39 @@ def build_duplicates(demo: gr.Blocks) -> None:
     state = gr.State(EXAMPLE)
     choice = gr.State(None)
     panel = frame.panel(panel_of(example()))
-    build_push(state, choice)
+    with gr.Accordion("Push the kept rows to the Hub", open=False):
+        frame.push_row("Dataset to create or update, owner/name", push, [state, choice])
 
     controls = [dataset, config, split, columns, threshold, *rest]
     outputs = [figure, state, choice, panel]
-    heavy: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "rows", **QUIET}
-    light: dict[str, Any] = {"queue": False, **QUIET}
+    heavy: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "rows", **frame.QUIET}
     run_event = start.click(frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy)
-    run_event.then(lambda: gr.Files(visible=False), None, [files], **light)
+    run_event.then(lambda: gr.Files(visible=False), None, [files], **frame.LIGHT)
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
     opened = frame.on_link(demo, "dataset=", answer, [*controls, *outputs], **heavy)
     frame.on_cancel(cancel, [run_event, opened], [figure], CANCELLED)
-    file.upload(lambda: "", None, [dataset], **light).then(file_page, [file, *controls], [columns, said], **heavy)
+    file.upload(lambda: "", None, [dataset], **frame.LIGHT).then(file_page, [file, *controls], [columns, said], **heavy)
     gr.on([threshold.release, columns.input], plan_page, [file, *controls], [said], **{**heavy, "trigger_mode": "always_last"})
-    figure.choice(chosen_page, None, [choice], **light)
-    figure.threshold(threshold_page, None, [threshold, rest[CONTROLS.index("goal") - CONTROLS.index("part")]], **light).then(
-        frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy
+    figure.choice(chosen_page, None, [choice], **frame.LIGHT)
+    figure.threshold(threshold_page, None, [threshold, rest[CONTROLS.index("goal") - CONTROLS.index("part")]], **frame.LIGHT).then(
+        frame.for_page(again_page, 0, OUTPUTS), [file, choice, *controls], outputs, **heavy
     )
     save.click(download_page, [state, choice], [files, files], **heavy)
 
 
-def quiet(sentence: str) -> str:
-    """A sentence as safe HTML."""
-    return f"<p>{html.escape(sentence)}</p>"
+def push(state: Any, choice: Any, repository: str, token: str | None) -> str:
+    """Upload the kept rows and a card that says how they were made; the dataset's URL.
 
-
-def build_push(state: gr.State, choice: gr.State) -> None:
-    """The fold that writes the kept rows to the Hub."""
-    with gr.Accordion("Push the kept rows to the Hub", open=False), gr.Row():
-        target = gr.Textbox(label="Dataset to create or update, owner/name", max_lines=1, scale=2)
-        button = gr.Button("Push", scale=0, min_width=110)
-        if hub.is_space():
-            gr.LoginButton(scale=0)
-        said = gr.HTML("", elem_classes="quiet")
-    if hub.is_space():
-        button.click(push_signed_in, [state, choice, target], [said], **QUIET)
-    else:
-        button.click(push_page, [state, choice, target], [said], **QUIET)
-
-
-def push_signed_in(state: Any, choice: Any, target: str, token: gr.OAuthToken | None) -> str:
-    """Push with the visitor's own token."""
-    return push(state, choice, target, token.token if token else None)
-
-
-def push_page(state: Any, choice: Any, target: str) -> str:
-    """Push with the local user's token."""
-    return push(state, choice, target, _token())
-
-
-def push(state: Any, choice: Any, target: str, token: str | None) -> str:
-    """Upload the kept rows and a card that says how they were made; the answer is a sentence as HTML."""
+    Raises:
+        VisitorError: there is no result, or as `hub.push`.
+    """
     from dedup.card import dataset_card
     from dedup.outcome import outcome
 
-    try:
-        result = result_of(state)
-        decided = outcome(result, **_choice(result, choice))
-        kept = Path(kept_file(result, decided.kept))
-        url = hub.push(target.strip(), "dataset", {f"data/{kept.name}": kept}, dataset_card(result, decided, kept.name), token)
-    except VisitorError as error:
-        return quiet(str(error))
-    return f'<p>Pushed {len(decided.kept):,} rows to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
+    result = result_of(state)
+    decided = outcome(result, **_choice(result, choice))
+    kept = Path(kept_file(result, decided.kept))
+    return hub.push(repository, "dataset", {f"data/{kept.name}": kept}, dataset_card(result, decided, kept.name), token)
 
 
 def build_contamination() -> None:
@@ -622,20 +577,19 @@ def build_contamination() -> None:
         ngram = gr.Textbox("3", label="ngram (words)", max_lines=1)
     with gr.Row():
         start = gr.Button("Compare", variant="primary", scale=2, elem_id="compare")
-        cancel = gr.Button("Cancel", scale=0, min_width=110)
+        cancel = frame.cancel_button()
     figure = Figure({"kind": "contamination"}, folder=RENDERER, title="Contamination", elem_id="contamination")
     run_event = start.click(
         frame.for_page(compare_page), [files, dataset, splits, config, threshold, measure, ngram], [figure],
-        concurrency_limit=1, concurrency_id="splits", **QUIET,
+        concurrency_limit=1, concurrency_id="splits", **frame.QUIET,
     )  # fmt: skip
     frame.on_cancel(cancel, [run_event], [figure], VisitorError("The comparison was cancelled.", "Press Compare to start again."))
-    files.upload(lambda: "", None, [dataset], queue=False, **QUIET)
+    files.upload(lambda: "", None, [dataset], queue=False, **frame.QUIET)
 
 
 def build() -> gr.Blocks:
     """The page."""
-    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
-        frame.header(TITLE, LEDE)
+    with frame.page(TITLE, LEDE) as demo:
         with gr.Tabs():
             with gr.Tab("One dataset"):
                 build_duplicates(demo)

@@ -14,9 +14,8 @@ from shared import gpu  # isort: skip  imports spaces, which must come before to
 import html
 import json
 import time
-import zipfile
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -40,6 +39,7 @@ UPDATE_SECONDS = 0.4
 """Time between two updates of a running figure."""
 
 css = stylesheet(RENDERER)
+example = partial(frame.stored, EXAMPLES)
 
 
 def seconds_to_compare(models_compared: int, prompts: int = 0) -> int:
@@ -97,7 +97,7 @@ def merge(recipe: str, seed: int = 0) -> tuple[dict[str, Any], FileData]:
     folder = frame.result_folder()
     report = run_all(merging(asked.recipe, asked.seed, folder))
     write_texts(report.folder, model_card(report, []), asked.recipe)
-    return report.to_json(), FileData(path=str(zipped(report.folder, folder / "child.zip")), orig_name="child.zip")
+    return report.to_json(), FileData(path=str(frame.zipped(report.folder, folder / "child.zip")), orig_name="child.zip")
 
 
 def compare(recipe: str, seed: int = 0, prompts: list[str] | None = None) -> dict[str, Any]:
@@ -202,14 +202,6 @@ def write_texts(folder: Path, card: str, recipe: str) -> None:
     (folder / "README.md").write_text(card, encoding="utf-8")
     name = "mergekit_moe_config.yml" if recipes.is_moe(recipes.parse(recipe)) else "mergekit_config.yml"
     (folder / name).write_text(recipe, encoding="utf-8")
-
-
-def zipped(folder: Path, target: Path) -> Path:
-    """A folder's files in one archive, stored and not compressed: weights hardly shrink."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, path.name)
-    return target
 
 
 # The page
@@ -325,7 +317,7 @@ def show(asked: Request) -> Iterator[tuple[Any, ...]]:
         panel_of(data),
         taken,
         gr.Files(files, visible=True, interactive=False),
-        quiet(f"{Path(files[0]).parent.name}: {len(files)} files."),
+        frame.quiet(f"{Path(files[0]).parent.name}: {len(files)} files."),
     )
 
 
@@ -436,12 +428,15 @@ def show_tree(asked: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def open_tree(query: str) -> Iterator[tuple[Any, ...]]:
-    """Show the room, set its controls from the URL's query and read the tree."""
+    """Show the room; where the URL's query names a model, set the controls and read its tree."""
     from merging.tree.request import TreeRequest
 
+    yield gr.Tabs(selected="tree"), *[gr.skip()] * 7
+    if "tree=&" in f"{query}&":
+        return
     asked = TreeRequest.from_query(query)
     controls = (asked.model, str(asked.ancestors), str(asked.descendants), str(asked.limit))
-    yield gr.Tabs(selected="tree"), *controls, *[gr.skip()] * 3
+    yield gr.skip(), *controls, *[gr.skip()] * 3
     for outputs in show_tree(asked):
         yield *[gr.skip()] * 5, *outputs
 
@@ -456,7 +451,7 @@ def tree_panel(data: dict[str, Any]) -> dict[str, Any]:
     request = TreeRequest(recipe="x") if here else check_tree(**asked)
     call = (
         "from gradio_client import Client\n\n"
-        'tree = Client("http://127.0.0.1:7860").predict(\n'
+        f'tree = Client("{frame.ADDRESS}").predict(\n'
         f'    {asked["model"]!r}, {asked["ancestors"]}, {asked["descendants"]}, {asked["limit"]}, api_name="/family_tree"\n)\n'
         'for node in tree["nodes"]:\n    print(node["id"], node["licence"], node["share"])\n'
     )
@@ -518,11 +513,6 @@ def from_tree(event: gr.EventData) -> tuple[str, Any]:
     return str(event.recipe_text)[: recipes.MAX_CHARACTERS], gr.Tabs(selected="merge")
 
 
-def quiet(sentence: str) -> str:
-    """A sentence as safe HTML."""
-    return f"<p>{html.escape(sentence)}</p>"
-
-
 def tensor_sample(argument: dict[str, Any]) -> dict[str, Any]:
     """Entries of one tensor's task vectors, for the figure's histogram and its live trim."""
     from merging.atlas import sample
@@ -538,27 +528,27 @@ def tensor_sample(argument: dict[str, Any]) -> dict[str, Any]:
         return error.to_json()
 
 
-def push(taken: dict[str, Any] | None, target: str, token: str | None) -> str:
-    """Upload the child and its card; the answer is a sentence as HTML."""
-    try:
-        if not taken:
-            raise VisitorError("There is nothing to push yet.", "Press Merge first.")
-        files = {Path(path).name: Path(path) for path in taken["files"] if Path(path).name != "README.md"}
-        url = hub.push(target.strip(), "model", files, taken["card"], token)
-    except VisitorError as error:
-        return frame.alert(error)
-    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
+def push(taken: dict[str, Any] | None, repository: str, token: str | None) -> str:
+    """Upload the child and its card; the repository's URL.
+
+    Raises:
+        VisitorError: nothing was merged yet, or as `hub.push`.
+    """
+    if not taken:
+        raise VisitorError("There is nothing to push yet.", "Press Merge and compare first.")
+    files = {Path(path).name: Path(path) for path in taken["files"] if Path(path).name != "README.md"}
+    return hub.push(repository, "model", files, taken["card"], token)
 
 
-def push_chat(target: str, model: str, token: str | None) -> str:
-    """Upload a chat Space for a pushed model; the answer is a sentence as HTML."""
-    try:
-        made = chat_files(model)
-        card = made.pop("README.md").read_text(encoding="utf-8")
-        url = hub.push(target.strip(), "space", made, card, token)
-    except VisitorError as error:
-        return frame.alert(error)
-    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
+def push_chat(model: str, repository: str, token: str | None) -> str:
+    """Upload a chat Space for a pushed model; the Space's URL.
+
+    Raises:
+        VisitorError: the model's name is malformed, or as `hub.push`.
+    """
+    made = chat_files(model)
+    card = made.pop("README.md").read_text(encoding="utf-8")
+    return hub.push(repository, "space", made, card, token)
 
 
 def chat_files(model: str) -> dict[str, Path]:
@@ -578,33 +568,9 @@ def chat_page(model: str) -> tuple[Any, str]:
         made = chat_files(model)
     except VisitorError as error:
         return gr.Files(visible=False), frame.alert(error)
-    return gr.Files([str(path) for path in made.values()], visible=True, interactive=False), quiet(
+    return gr.Files([str(path) for path in made.values()], visible=True, interactive=False), frame.quiet(
         "Put these three files into a new Space with ZeroGPU hardware."
     )
-
-
-def push_signed_in(taken: Any, target: str, token: gr.OAuthToken | None) -> str:
-    """Push with the visitor's own token."""
-    return push(taken, target, token.token if token else None)
-
-
-def push_page(taken: Any, target: str) -> str:
-    """Push with the local user's token."""
-    from huggingface_hub import get_token
-
-    return push(taken, target, get_token())
-
-
-def push_chat_signed_in(target: str, model: str, token: gr.OAuthToken | None) -> str:
-    """Push the chat Space with the visitor's own token."""
-    return push_chat(target, model, token.token if token else None)
-
-
-def push_chat_page(target: str, model: str) -> str:
-    """Push the chat Space with the local user's token."""
-    from huggingface_hub import get_token
-
-    return push_chat(target, model, get_token())
 
 
 def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
@@ -615,7 +581,7 @@ def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
     try:
         for step in extract_lora(model.strip(), base.strip(), rank, frame.result_folder()):
             if isinstance(step, Progress):
-                yield gr.skip(), quiet(f"{step.label} {f'({step.done} of {step.total})' if step.total else ''}")
+                yield gr.skip(), frame.quiet(f"{step.label} {f'({step.done} of {step.total})' if step.total else ''}")
             else:
                 report = step
     except VisitorError as error:
@@ -623,24 +589,15 @@ def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
         return
     paths = [str(path) for path in sorted(report.folder.iterdir())]
     size = sum(report.files.values()) / 1e6
-    yield gr.Files(paths, visible=True, interactive=False), quiet(f"Extracted in {report.seconds:.0f} s: {size:,.1f} MB.")
-
-
-@cache
-def example(name: str = "merge") -> dict[str, Any]:
-    """A stored result."""
-    return {**json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")), "example": True}
+    yield gr.Files(paths, visible=True, interactive=False), frame.quiet(f"Extracted in {report.seconds:.0f} s: {size:,.1f} MB.")
 
 
 OUTPUTS = 5  # figure, panel, taken, files, sentence
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
-LIGHT: dict[str, Any] = {"queue": False, **QUIET}
 
 
 def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
     """The room where recipes are written, checked and run: what can be taken home, and the recipe."""
-    first = example()
+    first = example("merge")
     asked = validate(**first["request"])
     preset = gr.Dropdown(list(presets.PRESETS), value=presets.FIRST, label="Start from", elem_id="preset")
     with gr.Row(equal_height=False):
@@ -654,7 +611,7 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
         prompts = gr.Textbox("", label="More prompts for parents and child, one a line", lines=2, scale=3)
     with gr.Row():
         start = gr.Button(merge_label(asked.recipe), variant="primary", scale=2, elem_id="merge")
-        cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
+        cancel = frame.cancel_button(elem_id="cancel")
     figure = Figure({**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure")
     panel = frame.panel(panel_of(first))
     files = gr.Files(label="The merged model", visible=False, interactive=False, elem_id="files")
@@ -663,20 +620,20 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
 
     outputs = [figure, panel, taken, files, said]
     controls = [text, seed, prompts]
-    pressed = start.click(frame.for_page(merge_page, 0, OUTPUTS), controls, outputs, **HEAVY)
+    pressed = start.click(frame.for_page(merge_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
     opened = frame.on_link(
-        demo, "recipe=", frame.for_page(open_page, 4, 4 + OUTPUTS), [text, seed, prompts, editor, *outputs], **HEAVY
+        demo, "recipe=", frame.for_page(open_page, 4, 4 + OUTPUTS), [text, seed, prompts, editor, *outputs], **frame.HEAVY
     )  # fmt: skip
     frame.on_cancel(
         cancel, [pressed, opened], [figure], VisitorError("The merge was cancelled; nothing was kept.", "Press Merge to start again.")
     )
     # Whatever changes the text, the form and the check follow it.
-    editor.recipe(from_form, None, [text], **LIGHT)
-    preset.input(presets.PRESETS.get, [preset], [text], **LIGHT)
-    text.change(editor_value, [text], [editor], trigger_mode="always_last", **LIGHT)
-    text.change(check_page, [text], [found], trigger_mode="always_last", **LIGHT)
+    editor.recipe(from_form, None, [text], **frame.LIGHT)
+    preset.input(presets.PRESETS.get, [preset], [text], **frame.LIGHT)
+    text.change(editor_value, [text], [editor], trigger_mode="always_last", **frame.LIGHT)
+    text.change(check_page, [text], [found], trigger_mode="always_last", **frame.LIGHT)
     if gpu.on_zero_gpu():
-        text.change(merge_label, [text], [start], trigger_mode="always_last", **LIGHT)
+        text.change(merge_label, [text], [start], trigger_mode="always_last", **frame.LIGHT)
     return taken, text
 
 
@@ -697,16 +654,16 @@ def build_explore(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> None:
     with gr.Row():
         start = gr.Button(explore_label("Measure", ""), variant="primary", scale=2, elem_id="measure")
         search = gr.Button(explore_label("Search the weights", "behaviours"), scale=2, elem_id="search")
-        cancel = gr.Button("Cancel", scale=0, min_width=110)
+        cancel = frame.cancel_button()
     figure = Figure(first, folder=RENDERER, events=("chosen",), title=f"{TITLE}: between models", elem_id="between")
     panel = frame.panel(explore_panel(first))
     chosen = [origin, one, other]
-    measured = start.click(frame.for_page(explore_page, 0, 2), chosen, [figure, panel], **HEAVY)
-    searched = search.click(frame.for_page(evolve_page, 0, 2), [*chosen, goal], [figure, panel], **HEAVY)
-    opened = frame.on_link(demo, "origin=", frame.for_page(open_explore, 4, 6), [tabs, *chosen, figure, panel], **HEAVY)
+    measured = start.click(frame.for_page(explore_page, 0, 2), chosen, [figure, panel], **frame.HEAVY)
+    searched = search.click(frame.for_page(evolve_page, 0, 2), [*chosen, goal], [figure, panel], **frame.HEAVY)
+    opened = frame.on_link(demo, "origin=", frame.for_page(open_explore, 4, 6), [tabs, *chosen, figure, panel], **frame.HEAVY)
     stopped = VisitorError("The measurement was cancelled.", "Press Measure to start again.")
     frame.on_cancel(cancel, [measured, searched, opened], [figure], stopped)
-    figure.chosen(from_point, None, [recipe, tabs], **LIGHT)
+    figure.chosen(from_point, None, [recipe, tabs], **frame.LIGHT)
 
 
 def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.State) -> None:
@@ -717,7 +674,7 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
         model = gr.Textbox(experts.NAMES[1], label="Model of the Hub, owner/name, or an expert", max_lines=1, scale=3, elem_id="tree-model")
         start = gr.Button("Show the tree", variant="primary", scale=1, min_width=140, elem_id="grow")
         here = gr.Button("Tree of my merge", scale=1, min_width=140, elem_id="grow-here")
-        cancel = gr.Button("Cancel", scale=0, min_width=100)
+        cancel = frame.cancel_button()
     with gr.Accordion("Advanced: how far", open=False), gr.Row():
         numbers = [
             gr.Textbox(str(asked[name]), label=label, max_lines=1, min_width=120)
@@ -730,7 +687,7 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
     panel = frame.panel(tree_panel(first))
     shown = gr.State(None)
     outputs = [figure, shown, panel]
-    reading: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "tree", **QUIET}
+    reading: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "tree", **frame.QUIET}
     page = partial(frame.for_page, figure_index=0, outputs=3)
     runs = [
         gr.on([start.click, model.submit], page(tree_page), [model, *numbers], outputs, **reading),
@@ -740,29 +697,22 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
         frame.on_link(demo, "tree=", frame.for_page(open_tree, 5, 8), [tabs, model, *numbers, *outputs], **reading),
     ]
     frame.on_cancel(cancel, runs, [figure], VisitorError("Reading the tree was cancelled.", "Press Show the tree to start again."))
-    figure.test(test_parents, [shown, taken], [figure], **HEAVY)
-    figure.replay(test_replay, [shown, taken], [figure], **HEAVY)
-    figure.recipe(from_tree, None, [recipe, tabs], **LIGHT)
+    figure.test(test_parents, [shown, taken], [figure], **frame.HEAVY)
+    figure.replay(test_replay, [shown, taken], [figure], **frame.HEAVY)
+    figure.recipe(from_tree, None, [recipe, tabs], **frame.LIGHT)
 
 
 def build_take(taken: gr.State) -> None:
     """The room where a merge is taken home, a chat Space made, and an adapter extracted."""
     gr.Markdown("## Push the merged model")
-    with gr.Row():
-        target = gr.Textbox(label="Model repository to create or update, owner/name", max_lines=1, scale=2, elem_id="target")
-        button = gr.Button("Push", scale=0, min_width=110)
-        if hub.is_space():
-            gr.LoginButton(scale=0)
-    pushed = gr.HTML("", elem_classes="quiet")
+    frame.push_row("Model repository to create or update, owner/name", push, [taken])
     gr.Markdown("## A chat Space for it")
     with gr.Row():
         model = gr.Textbox(label="The pushed model, owner/name", max_lines=1, scale=2, elem_id="chat-model")
         make = gr.Button("Make the files", scale=0, min_width=140, elem_id="make-chat")
-    with gr.Row():
-        space = gr.Textbox(label="Space to create or update, owner/name", max_lines=1, scale=2)
-        send = gr.Button("Push the Space", scale=0, min_width=140)
     chat = gr.Files(label="The chat Space", visible=False, interactive=False, elem_id="chat-files")
     told = gr.HTML("", elem_classes="quiet")
+    frame.push_row("Space to create or update, owner/name", push_chat, [model], "Push the Space")
     gr.Markdown("## Extract a LoRA adapter")
     with gr.Row():
         tuned = gr.Dropdown(
@@ -773,16 +723,13 @@ def build_take(taken: gr.State) -> None:
         extract = gr.Button("Extract", scale=0, min_width=110, elem_id="extract")
     adapter = gr.Files(label="The adapter", visible=False, interactive=False, elem_id="adapter")
     extracted = gr.HTML("", elem_classes="quiet", elem_id="extracted")
-    button.click(push_signed_in if hub.is_space() else push_page, [taken, target], [pushed], **QUIET)
-    make.click(chat_page, [model], [chat, told], **QUIET)
-    send.click(push_chat_signed_in if hub.is_space() else push_chat_page, [space, model], [told], **QUIET)
-    extract.click(lora_page, [tuned, base, rank], [adapter, extracted], **HEAVY)
+    make.click(chat_page, [model], [chat, told], **frame.QUIET)
+    extract.click(lora_page, [tuned, base, rank], [adapter, extracted], **frame.HEAVY)
 
 
 def build() -> gr.Blocks:
     """The page."""
-    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
-        frame.header(TITLE, LEDE)
+    with frame.page(TITLE, LEDE) as demo:
         with gr.Tabs() as tabs:
             with gr.Tab("Merge", id="merge"):
                 taken, recipe = build_merge(demo)

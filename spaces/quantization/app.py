@@ -11,12 +11,10 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
 
-import html
 import json
-import shutil
 import time
 from collections.abc import Iterator
-from functools import cache
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -40,6 +38,7 @@ UPDATE_SECONDS = 0.4
 """Time between two updates of a running figure; each carries all finished rows."""
 
 css = stylesheet(RENDERER)
+example = partial(frame.stored, EXAMPLES)
 
 CONTROLS = (
     "formats",
@@ -178,10 +177,10 @@ def quantize(
     """
     checked = taken(model, format, calibration, text)
     models.load(checked.model)
-    folder = frame.result_folder()
+    folder = frame.result_folder() / _stem(checked)
     *_, made = run(checked.to_json(), str(folder))
     files = [Path(path) for path in made["files"]]
-    path = files[0] if len(files) == 1 else Path(shutil.make_archive(str(folder / _stem(checked)), "zip", files[0].parent))
+    path = files[0] if len(files) == 1 else frame.zipped(folder, folder.parent / f"{folder.name}.zip")
     return FileData(path=str(path), orig_name=path.name), made["card"]
 
 
@@ -284,9 +283,9 @@ def mix_page(event: gr.EventData) -> str:
 def plan_page(*values: Any) -> str:
     """What the comparison will cost, or what is wrong with it."""
     try:
-        return quiet(plan(request_of(values)))
+        return frame.quiet(plan(request_of(values)))
     except VisitorError as error:
-        return quiet(str(error))
+        return frame.quiet(str(error))
 
 
 def lab_request(values: tuple[Any, ...]) -> LabRequest:
@@ -350,9 +349,9 @@ def settings_page(method: str) -> tuple[str, str]:
     from quantization.methods import METHODS
 
     if method not in METHODS:
-        return "{}", quiet("A block type of GGUF: its layout leaves nothing to set.")
+        return "{}", frame.quiet("A block type of GGUF: its layout leaves nothing to set.")
     known = METHODS[method]
-    return json.dumps({name: setting.default for name, setting in known.settings.items()}), quiet(known.sentence)
+    return json.dumps({name: setting.default for name, setting in known.settings.items()}), frame.quiet(known.sentence)
 
 
 def take_page(model: str, format: str, calibration: str, text: str) -> Iterator[tuple[Any, ...]]:
@@ -364,13 +363,13 @@ def take_page(model: str, format: str, calibration: str, text: str) -> Iterator[
         return
     try:
         asked = taken(model, format, calibration, text)
-        yield quiet(f"Loading {asked.model} …"), gr.skip(), gr.skip(), None
+        yield frame.quiet(f"Loading {asked.model} …"), gr.skip(), gr.skip(), None
         models.load(asked.model)
         folder = frame.result_folder()
         for step in run(asked.to_json(), str(folder)):
             if not step["done"]:
-                yield quiet(step["progress"]["label"] + " …"), gr.skip(), gr.skip(), gr.skip()
-        said = quiet(f"Done: {format}, {sum(Path(path).stat().st_size for path in step['files']) / 1e6:,.1f} MB.")
+                yield frame.quiet(step["progress"]["label"] + " …"), gr.skip(), gr.skip(), gr.skip()
+        said = frame.quiet(f"Done: {format}, {sum(Path(path).stat().st_size for path in step['files']) / 1e6:,.1f} MB.")
         yield said, gr.Files(step["files"], visible=True), card_html(step["card"]), step
     except VisitorError as error:
         yield frame.alert(error), gr.Files(visible=False), "", None
@@ -384,7 +383,7 @@ def script_files(model: str, name: str, calibration: str, scripts: Any) -> tuple
     folder = frame.result_folder()
     path = folder / f"quantize-{name}{suffix}"
     path.write_text(write(model, calibration or texts.sample("calibration"), {}), encoding="utf-8")
-    said = quiet(f"{title} needs CUDA to build: this is a script to run where there is a GPU. It was not run here.")
+    said = frame.quiet(f"{title} needs CUDA to build: this is a script to run where there is a GPU. It was not run here.")
     return said, gr.Files([str(path)], visible=True), "", None
 
 
@@ -396,39 +395,15 @@ def card_html(card: str) -> str:
     return MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
 
 
-def quiet(sentence: str) -> str:
-    """A sentence as safe HTML."""
-    return f"<p>{html.escape(sentence)}</p>"
+def push(made: dict[str, Any] | None, repository: str, token: str | None) -> str:
+    """Upload the files and their card; the repository's URL.
 
-
-def push(made: dict[str, Any] | None, target: str, token: str | None) -> str:
-    """Upload the files and their card; the answer is a sentence as HTML."""
-    try:
-        if not made:
-            raise VisitorError("There is nothing to push yet.", "Press Quantize first.")
-        files = [Path(path) for path in made["files"]]
-        url = hub.push(target.strip(), "model", {path.name: path for path in files}, made["card"], token)
-    except VisitorError as error:
-        return frame.alert(error)
-    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(target.strip())}</a>.</p>'
-
-
-def push_signed_in(made: Any, target: str, token: gr.OAuthToken | None) -> str:
-    """Push with the visitor's own token."""
-    return push(made, target, token.token if token else None)
-
-
-def push_page(made: Any, target: str) -> str:
-    """Push with the local user's token."""
-    from huggingface_hub import get_token
-
-    return push(made, target, get_token())
-
-
-@cache
-def example(name: str) -> dict[str, Any]:
-    """A stored result by name."""
-    return {**json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8")), "example": True}
+    Raises:
+        VisitorError: nothing was made yet, or as `hub.push`.
+    """
+    if not made:
+        raise VisitorError("There is nothing to push yet.", "Press Quantize first.")
+    return hub.push(repository, "model", {Path(path).name: Path(path) for path in made["files"]}, made["card"], token)
 
 
 OUTPUTS = 2  # figure, panel
@@ -451,25 +426,12 @@ def open_lab(query: str) -> Iterator[tuple[Any, ...]]:
         yield (*[gr.skip()] * (1 + len(LAB_CONTROLS)), *outputs)
 
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
-LIGHT: dict[str, Any] = {"queue": False, **QUIET}
-
-
-def model_field(elem_id: str) -> gr.Dropdown:
-    """The choice of a model."""
-    return gr.Dropdown(
-        list(models.CATALOGUE), value=models.EMBEDDED_MODEL, allow_custom_value=True, label="Model (any causal LM of the Hub)", scale=2,
-        elem_id=elem_id,
-    )  # fmt: skip
-
-
 def text_field(label: str) -> gr.Textbox:
     """A text that may also be uploaded."""
     with gr.Column(min_width=260):
         field = gr.Textbox("", label=label, placeholder="the sample that comes with this page", lines=3, max_lines=6)
         file = gr.UploadButton("Upload UTF-8 text", size="sm", file_types=[".txt", ".md"])
-    file.upload(text_page, [file], [field], **QUIET)  # in the queue: a warning does not reach the page past it
+    file.upload(text_page, [file], [field], **frame.QUIET)  # in the queue: a warning does not reach the page past it
     return field
 
 
@@ -487,7 +449,7 @@ def build_compare(demo: gr.Blocks) -> None:
         )
     with gr.Accordion("Advanced: model, text, windows, layer sensitivity, the prompt to answer", open=False):
         with gr.Row():
-            model = model_field("model")
+            model = frame.model_field(scale=2, elem_id="model")
             rotated = gr.Checkbox(values["rotated"], label="Rotated equivalent (off the 4-bit grid)", scale=1, min_width=200)
         with gr.Row():
             context = gr.Textbox(values["context"], label="context (tokens in a window)", max_lines=1, min_width=120)
@@ -507,22 +469,26 @@ def build_compare(demo: gr.Blocks) -> None:
         with gr.Row():
             text = text_field("Text to measure on")
             calibration = text_field("Calibration text (GPTQ, AWQ, SmoothQuant, IQ types, AutoRound)")
-    said = gr.HTML(quiet(plan(validate(**first["request"]))), elem_classes="quiet", elem_id="plan", padding=False)
+    said = gr.HTML(frame.quiet(plan(validate(**first["request"]))), elem_classes="quiet", elem_id="plan", padding=False)
     with gr.Row():
         start = gr.Button(button_label(validate(**first["request"])), variant="primary", scale=2, elem_id="compare")
-        cancel = gr.Button("Cancel", scale=0, min_width=110, elem_id="cancel")
+        cancel = frame.cancel_button(elem_id="cancel")
     figure = Figure(first, folder=RENDERER, events=("mix",), title=TITLE, elem_id="figure")
     panel = frame.panel(panel_of(first))
 
     controls = [chosen, budget, model, rotated, context, windows, seed, sensitivity, prompt, answer_tokens, do_sample, text, calibration]
     outputs = [figure, panel]
-    pressed = start.click(frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **HEAVY)
-    mixed = figure.mix(mix_page, None, [budget], **LIGHT).then(frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **HEAVY)
+    pressed = start.click(frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
+    mixed = figure.mix(mix_page, None, [budget], **frame.LIGHT).then(
+        frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY
+    )
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
-    opened = frame.on_link(demo, "room=compare", answer, [*controls, *outputs], **HEAVY)
+    opened = frame.on_link(demo, "room=compare", answer, [*controls, *outputs], **frame.HEAVY)
     stopped = VisitorError("The comparison was cancelled.", "Press Compare to go on; finished rows are remembered.")
     frame.on_cancel(cancel, [pressed, mixed, opened], [figure], stopped)
-    gr.on([chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **LIGHT)
+    gr.on(
+        [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **frame.LIGHT
+    )
 
 
 def button_label(asked: Request) -> str:
@@ -546,17 +512,17 @@ def build_lab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
         settings = gr.Textbox(json.dumps(asked.settings), label="Settings of the method (JSON)", max_lines=1, scale=3, elem_classes="mono")
         rotation = gr.Checkbox(asked.rotation, label="Rotate first (QuaRot)", scale=1, min_width=160)
     with gr.Accordion("Advanced: model", open=False):
-        model = model_field("lab-model")
+        model = frame.model_field(scale=2, elem_id="lab-model")
     said = gr.HTML(settings_page(asked.method)[1], elem_classes="quiet", padding=False)
     start = gr.Button("Quantize the tensor", variant="primary", elem_id="look")
     figure = Figure(first, folder=RENDERER, fetch=(block, adjust), title=f"{TITLE}: weight lab", elem_id="lab-figure")
     panel = frame.panel(lab_panel_of(first))
     controls, outputs = [tensor, method, settings, rotation, model], [figure, panel]
-    start.click(frame.for_page(lab_page, 0, OUTPUTS), controls, outputs, **HEAVY)
+    start.click(frame.for_page(lab_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
     wide = 1 + len(LAB_CONTROLS)
-    frame.on_link(demo, "room=lab", frame.for_page(open_lab, wide, wide + OUTPUTS), [tabs, *controls, *outputs], **HEAVY)
-    method.input(settings_page, [method], [settings, said], **LIGHT)
-    model.input(tensors_page, [model, tensor], [tensor], **HEAVY)
+    frame.on_link(demo, "room=lab", frame.for_page(open_lab, wide, wide + OUTPUTS), [tabs, *controls, *outputs], **frame.HEAVY)
+    method.input(settings_page, [method], [settings, said], **frame.LIGHT)
+    model.input(tensors_page, [model, tensor], [tensor], **frame.HEAVY)
 
 
 def build_take() -> None:
@@ -566,7 +532,7 @@ def build_take() -> None:
     choices = [name for name in formats.all_formats() if name.startswith(("gguf:", "bitsandbytes:", "autoround:"))]
     choices += ["mix:100", *(f"script:{name}" for name in SCRIPTS)]
     with gr.Row(equal_height=True):
-        model = model_field("take-model")
+        model = frame.model_field(scale=2, elem_id="take-model")
         chosen = gr.Dropdown(
             choices, value="gguf:Q4_K_M", allow_custom_value=True, label="Format; mix:100 fits 100 MB; script: to run with CUDA",
             elem_id="take-format",
@@ -576,26 +542,20 @@ def build_take() -> None:
         text = text_field("Text to measure on, for the model card")
     with gr.Row():
         start = gr.Button("Quantize", variant="primary", scale=2, elem_id="take")
-        cancel = gr.Button("Cancel", scale=0, min_width=110)
+        cancel = frame.cancel_button()
     said = gr.HTML("", elem_classes="quiet", elem_id="taken", padding=False)
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     card = gr.HTML("", elem_classes="about", elem_id="card", padding=False)
     state = gr.State(None)
-    with gr.Accordion("Push to the Hub", open=False), gr.Row():
-        target = gr.Textbox(label="Model repository to create or update, owner/name", max_lines=1, scale=2)
-        button = gr.Button("Push", scale=0, min_width=110)
-        if hub.is_space():
-            gr.LoginButton(scale=0)
-        pushed = gr.HTML("", elem_classes="quiet")
-    taken = start.click(take_page, [model, chosen, calibration, text], [said, files, card, state], **HEAVY)
-    cancel.click(lambda: quiet("Cancelled; no file was kept."), None, [said], cancels=[taken], **LIGHT)
-    button.click(push_signed_in if hub.is_space() else push_page, [state, target], [pushed], **QUIET)
+    with gr.Accordion("Push to the Hub", open=False):
+        frame.push_row("Model repository to create or update, owner/name", push, [state])
+    taken = start.click(take_page, [model, chosen, calibration, text], [said, files, card, state], **frame.HEAVY)
+    cancel.click(lambda: frame.quiet("Cancelled; no file was kept."), None, [said], cancels=[taken], **frame.LIGHT)
 
 
 def build() -> gr.Blocks:
     """The page."""
-    with gr.Blocks(title=f"{TITLE} · {frame.REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
-        frame.header(TITLE, LEDE)
+    with frame.page(TITLE, LEDE) as demo:
         with gr.Tabs() as tabs:
             with gr.Tab("Compare formats", id="compare"):
                 build_compare(demo)

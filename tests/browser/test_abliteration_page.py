@@ -109,14 +109,14 @@ def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path
     page.locator("#run-find").click()
     expect(page.locator("#find")).to_contain_text("The Hub cannot be reached from here.", timeout=60_000)
     page.locator("#negative textarea").fill("\n".join(OTHER))
-    page.locator("#cancel").click()  # nothing runs: nothing changes
-    expect(page.locator("#cancel")).to_have_text("Cancel what is running")
+    page.locator("#cancel-find").click()  # nothing runs: nothing changes
+    expect(page.locator("#cancel-find")).to_have_text("Cancel")
     expect(page.locator("#find")).to_contain_text("The Hub cannot be reached from here.")
     page.locator("#run-find").click()
     expect(page.locator("#find progress")).to_be_visible(timeout=30_000)
-    page.locator("#cancel").click()
+    page.locator("#cancel-find").click()
     expect(page.locator("#find")).to_contain_text("The run was cancelled.", timeout=30_000)
-    expect(page.locator("#cancel")).to_have_text("Cancel what is running", timeout=60_000)
+    expect(page.locator("#cancel-find")).to_have_text("Cancel", timeout=60_000)
     page.locator("#negative textarea").fill("one")
     page.locator("#run-find").click()
     expect(page.locator("#find")).to_contain_text("The negative set has one prompt.", timeout=60_000)
