@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import experts, hub, limits
 from shared.errors import VisitorError
@@ -370,6 +370,26 @@ def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
         with _lock:
             _loaded[loaded.id] = moved
     return moved
+
+
+def is_kept(loaded: Loaded) -> bool:
+    """Whether `load` still keeps this very model; whoever remembers something with the model in it should forget it with the model."""
+    with _lock:
+        known = _loaded.get(loaded.id)
+    return known is not None and known.model is loaded.model
+
+
+def twin(model: PreTrainedModel) -> PreTrainedModel:
+    """A model beside the model: modules and settings of its own, every parameter and buffer shared; milliseconds, no memory.
+
+    Hooks and edited weights go into the twin, a new `Parameter` in the place of a shared one: so the model that other visitors and
+    other Spaces use at the same moment is never touched, and nothing has to be undone. Writing into a shared tensor in place, or
+    assigning its `.data`, would reach the model.
+    """
+    import copy
+
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
 
 
 def _first_line(error: BaseException) -> str:

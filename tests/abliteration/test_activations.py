@@ -9,8 +9,8 @@ from abliteration import activations, directions, measure
 from abliteration.ablate import Edit, live
 from abliteration.architecture import inspect
 from abliteration.kernel import full
-from abliteration.twin import twin
 from shared.errors import VisitorError
+from shared.models import twin
 from tests.abliteration.conftest import FAMILIES, build, direction, logits, prompts
 
 RUNS = prompts(5)

@@ -44,7 +44,7 @@ def test_numbers_are_those_of_the_quantized_weights(tiny_gguf):
     from quantization.methods import check_settings, quantize
 
     for row, (method, settings) in zip(run.rows, [("absmax", {"bits": 8}), ("rtn", {"bits": 3, "group": 32})], strict=True):
-        copy = modules.shared_copy(tiny_gguf.model)
+        copy = models.twin(tiny_gguf.model)
         stored = 0
         for name in modules.linear_names(tiny_gguf.model):
             made = quantize(modules.weight_of(tiny_gguf.model, name).detach(), method, check_settings(method, settings))

@@ -10,6 +10,7 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from quantization import answers, metrics, modules
+from shared.models import twin
 
 VOCABULARY = 97
 
@@ -30,7 +31,7 @@ def tiny(kind: str = "llama", seed: int = 0):
 
 def damaged(model, amount: float = 0.05):
     """A copy with noise on every linear weight."""
-    copy = modules.shared_copy(model)
+    copy = twin(model)
     generator = torch.Generator().manual_seed(1)
     for name in modules.linear_names(model):
         weight = modules.weight_of(model, name).detach()
@@ -108,7 +109,7 @@ def test_a_model_against_itself_diverges_by_exactly_nothing(embedded):
     ids = torch.randint(0, 49152, (2, 64), generator=torch.Generator().manual_seed(0))
     for model, given in ((tiny(), windows()), (tiny("gemma2"), windows()), (embedded.model, ids)):
         base = run(model, given)
-        found = scores(modules.shared_copy(model), base)
+        found = scores(twin(model), base)
         assert found.kld.max() == 0 and found.same_top.all()
         assert metrics.statistics(found, base.scores)["ratio"] == 1
 
@@ -127,7 +128,7 @@ def test_a_copy_shares_tensors_and_leaves_the_original_alone():
         model = tiny(kind)
         name = modules.linear_names(model)[0]
         before = modules.weight_of(model, name).clone()
-        copy = modules.shared_copy(model)
+        copy = twin(model)
         assert modules.resident_bytes(copy) == modules.resident_bytes(model)
         assert copy.get_input_embeddings().weight is model.get_input_embeddings().weight
         modules.replace_weight(copy, name, torch.zeros_like(before))
@@ -137,7 +138,7 @@ def test_a_copy_shares_tensors_and_leaves_the_original_alone():
 
 def test_a_tied_head_follows_its_embedding():
     model = tiny()
-    copy = modules.shared_copy(model)
+    copy = twin(model)
     modules.replace_weight(copy, "model.embed_tokens.weight", torch.zeros(VOCABULARY, 32))
     assert copy.get_output_embeddings().weight is copy.get_input_embeddings().weight
     assert not copy.get_output_embeddings().weight.any() and model.get_output_embeddings().weight.any()

@@ -11,6 +11,7 @@ from quantization import metrics, sensitivity
 from quantization.metrics import Estimate
 from quantization.sensitivity import Option, Sensitivity, Unit
 from shared.errors import VisitorError
+from shared.models import twin
 
 
 def random_case(seed: int, units: int = 4, kinds: int = 4) -> Sensitivity:
@@ -80,7 +81,7 @@ def test_measured_sensitivity_is_that_of_the_unit_alone(tiny_gguf):
     *_, base = metrics.base_pass(loaded.model, windows)
     *_, found = sensitivity.measure(loaded, base, ("Q4_0",))
     place = next(index for index, unit in enumerate(found.units) if unit.label == "layer 1 mlp")
-    copy = modules.shared_copy(loaded.model)
+    copy = twin(loaded.model)
     for name in found.units[place].names:
         weight = modules.weight_of(loaded.model, name).detach()
         modules.replace_weight(copy, name, ggml.dequantize(ggml.quantize(weight, "Q4_0"), "Q4_0", weight.shape[1]))

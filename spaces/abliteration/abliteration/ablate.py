@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abliteration.kernel import Kernel
-from abliteration.twin import twin
+from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from abliteration.twin import twin
 from shared.errors import VisitorError
+from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor

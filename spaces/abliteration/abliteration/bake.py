@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from abliteration.ablate import Edit, live
 from abliteration.architecture import Anatomy, Write, gain
-from abliteration.twin import twin
 from shared.errors import VisitorError
+from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor

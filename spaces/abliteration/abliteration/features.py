@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abliteration.activations import batches, check_finite, padded, watch
-from abliteration.twin import twin
 from shared.errors import VisitorError
+from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from quantization import metrics, modules
 from quantization.request import LabRequest
 from shared import texts
 from shared.errors import VisitorError
-from shared.models import EMBEDDED_SOURCE, Loaded
+from shared.models import EMBEDDED_SOURCE, Loaded, twin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +47,7 @@ def inputs_of(loaded: Loaded, name: str) -> Calibration:
 def effect(loaded: Loaded, name: str, values: Tensor) -> dict[str, Any]:
     """The model's KLD when this one weight (outputs, inputs) is replaced: mean, standard error, tokens."""
     base = short_base(loaded)
-    model = modules.shared_copy(loaded.model)
+    model = twin(loaded.model)
     modules.replace_weight(model, name, values.to(loaded.model.device))
     *_, scores = metrics.score(model, base)
     assert isinstance(scores, metrics.Scores)

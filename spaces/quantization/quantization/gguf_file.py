@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quantization import ggml, gguf_types, modules
 from quantization.record import QuantizedModel, TensorReport
 from shared.errors import VisitorError
-from shared.models import Loaded
+from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ def quantize_model(
         tied=loaded.model.get_output_embeddings().weight is loaded.model.get_input_embeddings().weight,
         importance=importance is not None,
     )
-    model = modules.shared_copy(loaded.model)
+    model = twin(loaded.model)
     reports, stored = [], {}
     for choice in gguf_types.plan(file_type, matrices(loaded), shape, overrides):
         report(choice.name)

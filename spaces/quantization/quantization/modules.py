@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 from quantization.record import QuantizedTensor, TensorReport
@@ -36,12 +35,6 @@ def is_transposed(model: PreTrainedModel, name: str) -> bool:
     from transformers.pytorch_utils import Conv1D
 
     return isinstance(model.get_submodule(name.rpartition(".")[0]), Conv1D)
-
-
-def shared_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of the model's modules that shares every tensor: replacing one in the copy leaves the original alone."""
-    tensors = [*model.parameters(), *model.buffers()]
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
 
 
 def replace_weight(model: PreTrainedModel, name: str, value: Tensor) -> None:

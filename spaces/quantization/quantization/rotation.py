@@ -10,8 +10,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from quantization import modules
 from shared.errors import VisitorError
+from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ def rotate(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     reason = supported(model)
     if reason:
         raise VisitorError(f"This model cannot be rotated: {reason}", "Use it as it is.")
-    made = modules.shared_copy(model)
+    made = twin(model)
     made.config = copy.deepcopy(model.config)
     made.config.tie_word_embeddings = False
     body, head = made.model, made.get_output_embeddings()

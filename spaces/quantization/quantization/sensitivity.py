@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from quantization import ggml, metrics
 from quantization.gguf_types import substitute
-from quantization.modules import linear_names, replace_weight, shared_copy, weight_of
+from quantization.modules import linear_names, replace_weight, weight_of
 from shared.errors import VisitorError
-from shared.models import Loaded
+from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -106,7 +106,7 @@ def measure(loaded: Loaded, base: metrics.Base, types: tuple[str, ...]) -> Itera
         yield number, len(units)
         made: dict[str, Option] = {}
         for type in dict.fromkeys([*types, *TYPES]):
-            swapped = shared_copy(loaded.model) if type in types else None
+            swapped = twin(loaded.model) if type in types else None
             used, size, error, square = [], 0, 0.0, 0.0
             for name in unit.names:
                 weight = weight_of(loaded.model, name).detach().float().cpu()

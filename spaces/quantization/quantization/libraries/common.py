@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantization import modules
 from shared.errors import VisitorError
-from shared.models import Loaded
+from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +44,7 @@ def swapped(
     loaded: Loaded, names: list[str], make: Callable[[nn.Linear, str], nn.Module], report: Callable[[str], None]
 ) -> PreTrainedModel:
     """A copy of the model whose linear layers are a library's; the base model's tensors are shared or left alone."""
-    model = modules.shared_copy(loaded.model)
+    model = twin(loaded.model)
     for name in names:
         report(name)
         path = name.rpartition(".")[0]

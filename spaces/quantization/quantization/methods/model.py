@@ -9,7 +9,7 @@ from quantization import modules
 from quantization.methods import METHODS, quantize
 from quantization.methods.smoothquant import activation_linear
 from quantization.record import QuantizedModel
-from shared.models import Loaded
+from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
     from quantization.calibration import Calibration
@@ -35,7 +35,7 @@ def own_model(
     """
     import torch
 
-    model = modules.shared_copy(loaded.model)
+    model = twin(loaded.model)
     names = modules.linear_names(loaded.model)
     reports = []
     for name in names:
