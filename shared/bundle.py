@@ -61,7 +61,7 @@ def suite_card() -> str:
         "title": "The LLM course that you can touch", "emoji": "🧭", "colorFrom": "blue", "colorTo": "gray", "sdk": "gradio",
         "sdk_version": heads[0]["sdk_version"], "python_version": heads[0]["python_version"], "app_file": "app.py", "pinned": False,
         "license": "apache-2.0", "short_description": "Decoding, quantization, merging, abliteration, dedup",
-        "suggested_hardware": "zero-a10g", "hf_oauth": True, "hf_oauth_scopes": ["write-repos"],
+        "suggested_hardware": "zero-a10g", "hf_oauth": True, "hf_oauth_scopes": ["contribute-repos"],
         "models": sorted({model for one in heads for model in one.get("models", [])}),
     }  # fmt: skip
     rooms = "\n".join(f"- **{card.title}**: {card.sentence}" for card in map(read_card, names()))

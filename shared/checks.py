@@ -52,6 +52,6 @@ def finite(value: Any) -> float:
     """A value as a finite number; NaN, which fails every comparison, for anything else, booleans included."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if math.isfinite(number) else math.nan

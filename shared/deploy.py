@@ -42,10 +42,14 @@ def deploy(name: str, namespace: str, *, dry_run: bool = False) -> str:
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError
 
+    from shared.errors import VisitorError
     from shared.hub import check_id
 
     folder, repository, hardware, files = plan(name, namespace)
-    check_id(repository)
+    try:
+        check_id(repository)
+    except VisitorError as error:
+        raise SystemExit(str(error)) from None
     size = sum(count for _, count in files)
     print(f"{repository}: {len(files)} files, {size / 1e6:.1f} MB, hardware {hardware}")
     if dry_run:
@@ -53,7 +57,7 @@ def deploy(name: str, namespace: str, *, dry_run: bool = False) -> str:
         return ""
     token = get_token()
     if not token:
-        raise SystemExit("There is no Hub token on this machine. Run `hf auth login`, or set HF_TOKEN.")
+        raise SystemExit("There is no Hub token on this machine. Run `.venv/bin/hf auth login`, or set HF_TOKEN.")
     api = HfApi(token=token)
     try:
         api.create_repo(repository, repo_type="space", space_sdk="gradio", exist_ok=True)

@@ -12,9 +12,9 @@ class VisitorError(Exception):
     """
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what, remedy)
-        self.what = what
-        self.remedy = remedy
+        # What was refused may hold half a character, which no page and no JSON can carry.
+        self.what, self.remedy = (text.encode("utf-8", "replace").decode() for text in (what, remedy))
+        super().__init__(self.what, self.remedy)
 
     def __str__(self) -> str:
         return f"{self.what} {self.remedy}"

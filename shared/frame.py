@@ -15,11 +15,12 @@ import socket
 import tempfile
 import time
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -28,6 +29,8 @@ from shared.errors import VisitorError
 from shared.figure import COMMON, Figure, stylesheet
 
 log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 REPOSITORY_NAME = "the LLM course that you can touch"
 
@@ -60,6 +63,7 @@ CSS = """
 .findings li.error { border-color: #c2500c; }
 .findings li.warning { border-color: #c2500c; border-left-style: dashed; }
 footer { opacity: .8; }
+footer .divider { display: none; }
 @media (max-width: 640px) { .gradio-container .main { padding: 14px 8px 24px; } }
 """
 
@@ -175,6 +179,11 @@ def unexpected(error: BaseException) -> VisitorError:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return VisitorError("The disk is full.", "Try again later, or with less data.")
     return VisitorError(f"The demo failed in a way it should not ({type(error).__name__}).", "Try again, and report it if it stays.")
+
+
+def last(steps: Iterator[Item]) -> Item:
+    """The last item of a run; unlike `*_, last = steps` it does not keep all the others."""
+    return deque(steps, maxlen=1).pop()
 
 
 def for_page(function: Callable[..., Iterator[Any]], figure_index: int = 0, outputs: int = 1) -> Callable[..., Iterator[Any]]:
@@ -311,7 +320,7 @@ def push_row(label: str, push: Callable[..., str], inputs: list[gr.components.Co
     """
     with gr.Row():
         target = gr.Textbox(label=label, max_lines=1, scale=2)
-        button = gr.Button(verb, scale=0, min_width=110)
+        button = gr.Button(verb, scale=0, min_width=170)
         if hub.is_space():
             gr.LoginButton(scale=0, min_width=200)
     said = gr.HTML("", elem_classes="quiet")
@@ -437,8 +446,15 @@ def address() -> tuple[str, int]:
     return host, int(text)
 
 
+COMPRESSION: dict[str, Any] = {"minimum_size": 1_000, "compresslevel": 5}
+"""A page carries its figures' data and scripts: a fifth of their bytes is left. Gradio compresses its own scripts alone."""
+
+
 def launch(demo: gr.Blocks, css: str) -> None:
     """Start one Space by itself, at `address()`."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.gzip import GZipMiddleware
+
     host, port = address()
     queue(demo).launch(
         server_name=host,
@@ -446,6 +462,9 @@ def launch(demo: gr.Blocks, css: str) -> None:
         theme=theme(),
         css=style(css),
         mcp_server=True,
+        max_file_size=limits.MAX_FILE_BYTES,
+        run_history=False,
+        app_kwargs={"middleware": [Middleware(GZipMiddleware, **COMPRESSION)]},
         show_error=True,
         ssr_mode=False,
         footer_links=["api"],

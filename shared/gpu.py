@@ -95,7 +95,7 @@ def _explain(error: Any) -> VisitorError:
     """ZeroGPU's own errors, by their titles, as one sentence of what happened and one of what to do."""
     title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
     if "illegal duration" in title:
-        return VisitorError("The run asks for more GPU time than one call may have.", "Lower max_new_tokens, or compare fewer strategies.")
+        return VisitorError("The run asks for more GPU time than one call may have.", "Ask for less in one run.")
     if "quota" in title or "credits" in title or "queue timeout" in title:
         return VisitorError(
             "ZeroGPU has no GPU time left for you at the moment.",

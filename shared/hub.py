@@ -6,21 +6,36 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import limits
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
     from pyarrow import Table
 
 _ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
 _PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+_IN_FOLDERS = ["*/*"]
+"""Not part of the model: checkpoints, other formats, notes."""
+
+
+def unlock_after_fork(lock: Any) -> None:
+    """Free a lock in every process that is forked from this one.
+
+    ZeroGPU forks a worker while other threads run: a lock that one of them holds at that moment would stay locked in the worker for
+    ever, since the thread is not there to free it.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lock._at_fork_reinit)
+
 
 _reachable: tuple[float, bool] | None = None
 _reachable_lock = threading.Lock()
+unlock_after_fork(_reachable_lock)
 
 
 def is_space() -> bool:
@@ -29,10 +44,28 @@ def is_space() -> bool:
 
 
 def local_token() -> str | None:
-    """The token of a local user (`hf auth login`, or HF_TOKEN); none on a Space, where only what a visitor signs in with is used."""
+    """The token of a local user (`hf auth login`, or HF_TOKEN); None on a Space, where only what a visitor signs in with is used."""
     from huggingface_hub import get_token
 
     return None if is_space() else get_token()
+
+
+def token_for(token: str | None = None) -> str | bool | None:
+    """What huggingface_hub gets as `token`: a visitor's own, else none at all on a Space, else the local user's.
+
+    None would mean "the one that is set", and on a Space that is its owner's: strangers would read the owner's private repositories.
+    """
+    return token or (False if is_space() else None)
+
+
+def _api(token: str | None = None) -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi(token=token_for(token))
+
+
+def _sign_in() -> str:
+    return "This page reads what is public." if is_space() else "Check the spelling, or run `hf auth login` if it is yours."
 
 
 def is_local_path(model_id: str) -> bool:
@@ -86,8 +119,18 @@ def has_snapshot(model_id: str, revision: str | None = None) -> bool:
 
 
 def check_id(repository: str, kind: str = "model") -> None:
-    """Raise a VisitorError unless the text has the form of a Hub id; `kind` is "model" or "dataset"."""
-    if not _ID.fullmatch(repository) or ".." in repository or "--" in repository:
+    """Raise a VisitorError unless the text has the form of a Hub id; `kind` is "model" or "dataset".
+
+    A dataset needs its owner: the datasets library takes a name without one, such as "text", for a reader of local files.
+    """
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repository)
+        well_formed = bool(_ID.fullmatch(repository)) and (kind == "model" or "/" in repository)
+    except HFValidationError:
+        well_formed = False
+    if not well_formed:
         shown = repository if len(repository) <= 60 else repository[:57] + "…"
         example = {"model": "HuggingFaceTB/SmolLM2-135M-Instruct", "dataset": "stanfordnlp/imdb"}[kind]
         raise VisitorError(f"“{shown}” is not a {kind} id.", f"Write it as owner/name, for example {example}.")
@@ -122,7 +165,9 @@ def download(model_id: str, max_parameters: int, report: Callable[[str], None], 
     _, parameters, size = inspect(model_id, max_parameters, revision)
     report(f"Downloading {model_id}, {parameters / 1e6:,.0f} million parameters, {size / 1e6:,.0f} MB …")
     try:
-        folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS))
+        folder = Path(
+            snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS, ignore_patterns=_IN_FOLDERS, token=token_for())
+        )
     except OSError as error:
         raise VisitorError(f"The download of {model_id} broke off ({error}).", "Try again, or choose another model.") from error
     return folder, folder.name
@@ -134,30 +179,28 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
     Raises:
         VisitorError: as `download`.
     """
-    from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        info = HfApi().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+        info = _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
     except RevisionNotFoundError:
         raise VisitorError(f"{model_id} has no revision {str(revision)[:40]}.", "Name a branch, a tag or a commit of it.") from None
     except GatedRepoError:
         raise _gated(model_id) from None
     except RepositoryNotFoundError:
-        raise VisitorError(
-            f"The Hub has no public model {model_id}.", "Check the spelling, or log in if it is yours and private."
-        ) from None
+        raise VisitorError(f"The Hub has no public model {model_id}.", _sign_in()) from None
     except (HfHubHTTPError, OSError) as error:
         raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
     if info.gated:
         _check_access(model_id)
-    weights = [file for file in info.siblings or [] if file.rfilename.endswith(".safetensors")]
+    weights = [file for file in info.siblings or [] if file.rfilename.endswith(".safetensors") and "/" not in file.rfilename]
     if not weights:
         raise VisitorError(
             f"{model_id} has no safetensors weights.", "Choose a model that has: pickled weights can run code and are not loaded."
         )
     size = sum(file.size or 0 for file in weights)
-    parameters = info.safetensors.total if info.safetensors else size // 2
+    stated = info.safetensors.total if info.safetensors else size // 2
+    parameters = max(stated, size // 4)  # a repository may hold more than the model that it states
     if parameters > max_parameters:
         raise VisitorError(
             f"{model_id} has {parameters / 1e9:.1f} billion parameters; the limit here is {max_parameters / 1e9:.1f} billion.",
@@ -172,11 +215,10 @@ def weight_headers(model_id: str, revision: str | None = None) -> dict[str, dict
     Raises:
         VisitorError: no safetensors, or the Hub did not answer.
     """
-    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
 
     try:
-        found = HfApi().get_safetensors_metadata(model_id, revision=revision)
+        found = _api().get_safetensors_metadata(model_id, revision=revision)
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         raise VisitorError(
             f"{model_id} has no safetensors weights.", "Choose a model that has: pickled weights can run code and are not loaded."
@@ -191,39 +233,81 @@ def weight_headers(model_id: str, revision: str | None = None) -> dict[str, dict
 
 def licence(model_id: str, revision: str | None = None) -> str:
     """The licence that a model's card states, "" where it states none or the Hub cannot be asked."""
-    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     if not reachable():
         return ""
     try:
-        card = HfApi().model_info(model_id, revision=revision, timeout=limits.HUB_TIMEOUT).card_data
+        card = _api().model_info(model_id, revision=revision, timeout=limits.HUB_TIMEOUT).card_data
     except (HfHubHTTPError, OSError):
         return ""
     stated = card.get("license") if card else None
     return stated if isinstance(stated, str) else ""
 
 
+def model_size(model_id: str, names: Collection[str]) -> int:
+    """Bytes of those files of a model that bear one of these names, from its metadata.
+
+    Raises:
+        VisitorError: malformed id, missing or private, or the Hub did not answer.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    check_id(model_id)
+    if not reachable():
+        raise VisitorError("The Hub cannot be reached from here.", "Choose what is on this machine.")
+    try:
+        info = _api().model_info(model_id, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+    except RepositoryNotFoundError:
+        raise VisitorError(f"The Hub has no public model {model_id}.", _sign_in()) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+    return sum(file.size or 0 for file in info.siblings or [] if file.rfilename in names)
+
+
 def small_files(model_id: str, revision: str | None, folder: Path) -> None:
     """Download a model's configuration and tokenizer files, but no weights, into a folder.
 
     Raises:
-        VisitorError: the Hub did not answer.
+        VisitorError: they are larger than such files are, or the Hub did not answer.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
 
     patterns = [pattern for pattern in _PATTERNS if pattern != "*.safetensors"]
+    ignored = ["*.index.json", *_IN_FOLDERS]
     try:
-        snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=patterns, ignore_patterns=["*.index.json"])
-    except OSError as error:
+        info = _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+        small = [
+            file for file in info.siblings or [] if "/" not in file.rfilename and not file.rfilename.endswith((".safetensors", ".bin"))
+        ]
+        if (size := sum(file.size or 0 for file in small)) > limits.MAX_SMALL_FILES_BYTES:
+            raise VisitorError(f"{model_id} has {size / 1e6:,.0f} MB of files beside its weights.", "Choose another model.")
+        snapshot_download(
+            model_id, revision=revision, local_dir=folder, allow_patterns=patterns, ignore_patterns=ignored, token=token_for()
+        )  # fmt: skip
+    except (HfHubHTTPError, OSError) as error:
         raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
 
 
-def dataset_rows(name: str, config: str | None, split: str, limit: int, token: str | None = None, revision: str | None = None) -> Table:
-    """Stream the first rows of a dataset.
+def dataset_rows(
+    name: str, config: str | None, split: str, limit: int, token: str | None = None, revision: str | None = None
+) -> tuple[Table, bool]:
+    """Stream the first rows of a dataset of the Hub; files of this machine are never read.
+
+    Args:
+        name: owner/name.
+        config: of the dataset, its default where None.
+        split: of the config.
+        limit: rows at most.
+        token: the visitor's.
+        revision: a branch, tag or commit; the main branch by default.
+
+    Returns:
+        The rows, and whether the split has more of them.
 
     Raises:
-        VisitorError: unknown, gated, without that config or split, or the Hub cannot be reached.
+        VisitorError: unknown, gated, without that config or split, more than `limits.MAX_FILE_BYTES`, or the Hub cannot be reached.
     """
     import pyarrow as pa
     from datasets import load_dataset
@@ -233,25 +317,33 @@ def dataset_rows(name: str, config: str | None, split: str, limit: int, token: s
     check_id(name, "dataset")
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Upload the file instead.")
+    tables: list[Table] = []
+    size = 0
     try:
-        stream = load_dataset(name, name=config or None, split=split, streaming=True, token=token, revision=revision)
-        tables, left = [], limit
-        for batch in stream.with_format("arrow").iter(batch_size=1_000):
-            tables.append(batch.slice(0, left))
-            left -= len(tables[-1])
-            if left <= 0:
-                break
+        # A bare name would be looked for among the folders of this machine first.
+        stream = load_dataset(
+            f"hf://datasets/{name}", name=config or None, split=split, streaming=True, token=token_for(token), revision=revision
+        )  # fmt: skip
+        for batch in stream.take(limit + 1).with_format("arrow").iter(batch_size=1_000):
+            tables.append(batch)
+            size += batch.nbytes
+            if size > limits.MAX_FILE_BYTES:
+                raise VisitorError(
+                    f"The first {sum(map(len, tables)):,} rows of {name} hold more than {limits.MAX_FILE_BYTES / 1e6:,.0f} MB.",
+                    "Lower the limit of rows.",
+                )
     except GatedRepoError as error:
-        raise VisitorError(f"The dataset {name} is gated.", "Accept its terms on the Hub and sign in, or choose another.") from error
+        raise VisitorError(f"The dataset {name} is gated.", "Choose another, or accept its terms and upload a file of it.") from error
     except DatasetNotFoundError as error:
         gated = "gated" in str(error).lower()
         what = f"The dataset {name} is gated." if gated else f"The Hub has no dataset {name}, or it is private."
-        raise VisitorError(what, "Check its name, or sign in.") from error
+        raise VisitorError(what, _sign_in()) from error
     except (ValueError, HfHubHTTPError, OSError, RuntimeError) as error:
         raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Check its config and split.") from error
-    if not tables or not sum(len(table) for table in tables):
+    if not sum(map(len, tables)):
         raise VisitorError(f"The split {split} of {name} has no rows.", "Choose another split.")
-    return pa.concat_tables(tables, promote_options="default")
+    table = pa.concat_tables(tables, promote_options="default")
+    return table.slice(0, limit), len(table) > limit
 
 
 def dataset_revision(name: str) -> str:
@@ -260,22 +352,22 @@ def dataset_revision(name: str) -> str:
     Raises:
         VisitorError: unknown, gated, private, or the Hub cannot be reached.
     """
-    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     check_id(name, "dataset")
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Upload a file, or write the prompts.")
     try:
-        return str(HfApi().dataset_info(name, timeout=limits.HUB_TIMEOUT).sha)
+        return str(_api().dataset_info(name, timeout=limits.HUB_TIMEOUT).sha)
     except RepositoryNotFoundError as error:
-        raise VisitorError(f"The Hub has no dataset {name}, or it is private.", "Check its name.") from error
+        raise VisitorError(f"The Hub has no dataset {name}, or it is private.", _sign_in()) from error
     except (HfHubHTTPError, OSError) as error:
         raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Try again.") from error
 
 
 def _gated(model_id: str) -> VisitorError:
-    return VisitorError(f"{model_id} is gated: its owner asks for a licence to be accepted.", "Accept it on the model's page, then log in.")
+    remedy = "Choose another model, or run this demo locally." if is_space() else "Accept it on the model's page, then run `hf auth login`."
+    return VisitorError(f"{model_id} is gated: its owner asks for a licence to be accepted.", remedy)
 
 
 def _check_access(model_id: str) -> None:
@@ -283,7 +375,7 @@ def _check_access(model_id: str) -> None:
     from huggingface_hub.errors import GatedRepoError
 
     try:
-        auth_check(model_id)
+        auth_check(model_id, token=token_for())
     except GatedRepoError:
         raise _gated(model_id) from None
 
@@ -297,13 +389,14 @@ def push(repository: str, kind: str, files: dict[str, Path], card: str, token: s
         files: path in the repository and file on this machine.
         card: the README's text.
         token: the visitor's; it goes to the Hub alone.
-        private: whether a new repository is seen by its owner alone.
+        private: whether the repository must be seen by its owner alone.
 
     Returns:
         The repository's URL.
 
     Raises:
-        VisitorError: malformed name, no token, no permission, or the Hub did not answer.
+        VisitorError: malformed name, no token, no permission, files that are gone, a public repository where a private one is meant,
+            or the Hub did not answer.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -315,10 +408,14 @@ def push(repository: str, kind: str, files: dict[str, Path], card: str, token: s
         raise VisitorError("You are not signed in to the Hub.", "Sign in, or run `hf auth login` where the demo runs.")
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Download the files instead.")
+    if not all(path.is_file() for path in files.values()):
+        raise VisitorError("The files are no longer here: results are kept for two hours.", "Make them again, then push.")
     operations = [CommitOperationAdd("README.md", card.encode("utf-8")), *(CommitOperationAdd(name, path) for name, path in files.items())]
     api = HfApi(token=token)
     try:
         api.create_repo(repository, repo_type=kind, exist_ok=True, private=private or None)
+        if private and not api.repo_info(repository, repo_type=kind).private:
+            raise VisitorError(f"{repository} exists already, and everyone can see it.", "Choose another name.")
         api.create_commit(repository, operations, commit_message=f"Add {', '.join(files)}", repo_type=kind)
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0

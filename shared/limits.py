@@ -33,6 +33,12 @@ MAX_QUEUE = 40
 MODELS_IN_MEMORY = 2
 """Models kept in memory at once beside the embedded one."""
 
+MAX_SMALL_FILES_BYTES = 100_000_000
+"""Configuration and tokenizer files of one model, in bytes."""
+
+MAX_EMBEDDING_BYTES = 1_000_000_000
+"""Largest model of static text vectors, in bytes."""
+
 HUB_TIMEOUT = 4.0
 """Seconds to wait for the Hub's metadata before it counts as unreachable."""
 
@@ -62,6 +68,9 @@ MAX_CONTEXT = 2_048
 
 MAX_WINDOWS = 64
 """Windows that one comparison reads."""
+
+MAX_COMPARE_SECONDS = 3_600
+"""Longest comparison of formats, as estimated, in seconds: others wait for it."""
 
 MAX_QUANTIZED_PARAMETERS_CPU = 800_000_000
 """Largest model that is quantized on a CPU: base and copy are in memory together."""

@@ -267,6 +267,11 @@ def _is_complete(folder: Path) -> bool:
 
 _lock = threading.Lock()
 _loaded: OrderedDict[str, Loaded] = OrderedDict()
+_turns: dict[str, threading.Lock] = {}
+"""Whoever loads a model holds its lock: others who want the same wait, others who want another do not."""
+hub.unlock_after_fork(_lock)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_turns.clear)
 
 
 def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loaded:
@@ -287,12 +292,27 @@ def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loade
         if model_id in _loaded:
             _loaded.move_to_end(model_id)
             return _loaded[model_id]
-        loaded = _load(model_id, report)
-        _loaded[model_id] = loaded
-        others = [name for name in _loaded if name != EMBEDDED_MODEL]
-        for name in others[: max(0, len(others) - limits.MODELS_IN_MEMORY)]:
-            del _loaded[name]
+        turn = _turns.setdefault(model_id, threading.Lock())
+    with turn:
+        if known := in_memory(model_id):
+            return known
+        try:
+            loaded = _load(model_id, report)
+        finally:
+            with _lock:
+                _turns.pop(model_id, None)
+        with _lock:
+            _loaded[model_id] = loaded
+            others = [name for name in _loaded if name != EMBEDDED_MODEL]
+            for name in others[: max(0, len(others) - limits.MODELS_IN_MEMORY)]:
+                del _loaded[name]
         return loaded
+
+
+def in_memory(model_id: str) -> Loaded | None:
+    """The model, where `load` keeps it already."""
+    with _lock:
+        return _loaded.get(model_id)
 
 
 def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
@@ -374,8 +394,7 @@ def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
 
 def is_kept(loaded: Loaded) -> bool:
     """Whether `load` still keeps this very model; whoever remembers something with the model in it should forget it with the model."""
-    with _lock:
-        known = _loaded.get(loaded.id)
+    known = in_memory(loaded.id)
     return known is not None and known.model is loaded.model
 
 

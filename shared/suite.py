@@ -118,11 +118,17 @@ def build() -> FastAPI:
     os.environ["LLM_COURSE_SUITE"] = "1"
     import gradio as gr
     from fastapi import FastAPI
+    from fastapi.middleware.gzip import GZipMiddleware
     from fastapi.responses import HTMLResponse
 
-    from shared import frame
+    from shared import frame, hub, limits
 
     app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
+    app.add_middleware(GZipMiddleware, **frame.COMPRESSION)
+    if hub.is_space():  # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app
+        from gradio.oauth import attach_oauth
+
+        attach_oauth(app)
     page = landing()
 
     @app.get("/", response_class=HTMLResponse)
@@ -141,6 +147,8 @@ def build() -> FastAPI:
             theme=frame.theme(),
             css=frame.style(module.css),
             mcp_server=True,
+            max_file_size=limits.MAX_FILE_BYTES,
+            run_history=False,
             ssr_mode=False,
             footer_links=["api"],
         )

@@ -58,6 +58,7 @@ export function openTabbed(kind, label, empty, views, facts) {
     figure.data = data;
     const said = facts(data);
     figure.parts.title.textContent = said.title;
+    figure.parts.key.classList.add("joined");
     figure.parts.key.replaceChildren(...said.key.map((item) => h("li", {}, item)));
     figure.parts.provenance.textContent = said.provenance;
     figure.parts.tags.replaceChildren(...said.tags.map((tag) => h("span", { class: "tag" }, tag)));

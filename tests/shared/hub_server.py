@@ -33,6 +33,8 @@ class HubServer:
     def __init__(self, repos: dict[str, Repo]) -> None:  # noqa: C901  the handler lives in it
         self.repos = repos
         self.requests: list[str] = []
+        self.tokens: set[str | None] = set()
+        """What the requests had as their Authorization."""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -96,6 +98,7 @@ class HubServer:
             def answer(self, body: bool) -> None:
                 path = self.path.split("?")[0]
                 hub.requests.append(path)
+                hub.tokens.add(self.headers.get("Authorization"))
                 if path == "/":
                     return self.send(200, b"hub", {}, body)
                 if path == "/api/whoami-v2":
@@ -171,7 +174,7 @@ def info(name: str, repo: Repo) -> dict[str, Any]:
         "id": name,
         "modelId": name,
         "sha": repo.sha,
-        "private": False,
+        "private": repo.private,
         "gated": repo.gated,
         "downloads": 1,
         "likes": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import gzip
 import json
 import os
 import re
@@ -11,12 +12,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import urllib.parse
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from shared import bundle, figure, suite
+from shared import bundle, figure, limits, suite
 from shared.errors import VisitorError
 from tests.conftest import ROOT, Server
 
@@ -139,9 +143,68 @@ def test_card_says_what_the_hub_needs(name):
     assert {"title", "emoji", "sdk", "sdk_version", "python_version", "app_file", "license", "short_description"} <= set(head)
     assert len(head["short_description"]) <= 60
     assert head["sdk_version"] in (ROOT / "requirements.txt").read_text()
+    assert {head["colorFrom"], head["colorTo"]} <= {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    if head.get("hf_oauth"):  # creates repositories and sees those alone; write-repos could create none
+        assert head["hf_oauth_scopes"] == ["contribute-repos"]
     card = suite.read_card(name)
     assert card.title == head["title"]
     assert "<script" not in card.picture
+
+
+SIGN_IN = """
+from starlette.testclient import TestClient
+from shared import gpu
+from shared.suite import build
+visitor = TestClient(build(), base_url="https://me-course.hf.space", follow_redirects=False)
+assert "Sign in with Hugging Face" in visitor.get("/quantization/config").text
+print(visitor.get("/login/huggingface?_target_url=/quantization/").headers["location"])
+for path in ("/login/callback?code=x&state=stale", "/logout?_target_url=/quantization/"):
+    print(visitor.get(path).headers["location"])
+"""
+
+
+def test_visitors_of_the_suite_can_sign_in():
+    """The Hub sends who has signed in to /login/callback of the Space, whatever room the button was in."""
+
+    class Provider(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            return None
+
+        def do_GET(self):
+            home = f"http://127.0.0.1:{self.server.server_address[1]}"
+            answer = {"issuer": home, "authorization_endpoint": home + "/authorize", "token_endpoint": home + "/token"}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+    provider = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=provider.serve_forever, daemon=True).start()
+    home = f"http://127.0.0.1:{provider.server_address[1]}"
+    environment = {**os.environ, "SYSTEM": "spaces", "SPACE_ID": "me/course", "SPACE_HOST": "me-course.hf.space", "NO_PROXY": "127.0.0.1"}
+    environment |= {"OAUTH_CLIENT_ID": "id", "OAUTH_CLIENT_SECRET": "secret", "OAUTH_SCOPES": "openid contribute-repos"}
+    environment |= {"OPENID_PROVIDER_URL": home}
+    done = subprocess.run([sys.executable, "-c", SIGN_IN], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    provider.shutdown()
+    assert done.returncode == 0, done.stderr[-2000:]
+    asked, again, after = [line for line in done.stdout.splitlines() if line.startswith((home, "/"))]
+    sent = urllib.parse.parse_qs(urllib.parse.urlsplit(asked).query)
+    assert asked.startswith(home + "/authorize?") and sent["scope"] == ["openid contribute-repos"]
+    assert sent["redirect_uri"][0].startswith("https://me-course.hf.space/login/callback?")
+    assert again.startswith("/login/huggingface?") and after == "/quantization/"
+
+
+def test_a_page_comes_compressed(suite_url):
+    for name in SPACES:
+        request = urllib.request.Request(f"{suite_url}/{name}/", headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
+        assert answer.headers["Content-Encoding"] == "gzip" and len(content) < len(gzip.decompress(content)) / 3
+
+
+def test_uploads_have_a_limit(suite_url):
+    for name in SPACES:
+        config = json.loads(urllib.request.urlopen(f"{suite_url}/{name}/config", timeout=60).read())
+        assert config["max_file_size"] == limits.MAX_FILE_BYTES
 
 
 FOLDERS = [*(ROOT / "spaces" / name / name / "js" for name in SPACES), ROOT / "shared/panel"]
