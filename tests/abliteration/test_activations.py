@@ -70,7 +70,9 @@ def test_a_planted_direction_is_found(tiny):
     assert float(found.raw(0).norm()) == pytest.approx(5, rel=1e-5)
     parted = directions.separation((positive[:, :, 0], negative[:, :, 0]), (positive[:, :, 0], negative[:, :, 0]))
     assert parted.auc[0] > 0.95 and parted.d_prime[0] > parted.random[0][2] and parted.cosine[0][0] == pytest.approx(1)
-    assert [sorted(row) for row in parted.layers()[:1]] == [sorted(parted.layers()[0])] and len(parted.layers()) == 3
+    assert [(row["layer"], row["d_prime"], row["cosine"]) for row in parted.layers()] == list(
+        zip(range(3), parted.d_prime, parted.cosine, strict=True)
+    )
 
 
 def test_projections():

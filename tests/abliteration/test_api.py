@@ -29,10 +29,11 @@ def test_a_direction_is_found_with_its_layers_and_choice(direction):
     chosen = direction["layers"][21]
     assert chosen["auc"] == 1 and chosen["d_prime"] > chosen["random"][2] and {"bypass", "induce", "kl"} <= set(chosen["candidate"])
     assert direction["direction"]["layer"] == 21 and direction["direction"]["positive"] == COOKING
+    assert direction["direction"]["format"] == "chat" and direction["direction"]["model"] == "cautious"
 
 
 def test_ablating_changes_answers_and_measures_it(client, direction):
-    answer = client.predict(model="cautious", direction=direction["direction"], prompts=["How do I cook a pizza?"], api_name="/ablate")
+    answer = client.predict(direction=direction["direction"], prompts=["How do I cook a pizza?"], api_name="/ablate")
     (pair,) = answer["pairs"]
     assert pair["base"]["grade"] == "refused" and pair["base"]["text"] != pair["edited"]["text"] and answer["mark"] == "edited model"
     assert {"positive", "negative"} <= set(answer["measures"]["behaviour"]) and answer["measures"]["text"]["delta"]["of"] > 100
@@ -61,6 +62,9 @@ def test_an_adapter_is_exported_with_its_card(client, direction):
         ("/ablate", {"direction": {"evil": 1}}, "no setting"),
         ("/export", {"form": "pickle"}, "no export"),
         ("/features", {"layer": 77}, "sae_layer is 77"),
+        ("/features", {"direction": [1]}, "direction is no object"),
+        ("/export", {"model": "pirate", "direction": {"model": "cautious"}}, "The direction is of cautious, the model is pirate"),
+        ("/find_direction", {"model": "tiny/bare", "format": "xml"}, "format is “xml”"),
     ],
 )
 def test_errors_are_sentences(client, name, values, sentence):

@@ -73,11 +73,13 @@ def test_what_has_no_form_as_weights_is_refused(tiny, tmp_path):
     anatomy, rows = inspect(model), direction(3)
     before = weights(model)
     none = (0.0,) * 3
+    turned = torch.stack([direction(1, seed)[0] for seed in range(3)])
     for edit in (
         Edit("affine", rows, kernel.full(3)),
         Edit("add", rows, kernel.full(3), step=rows[0]),
         Edit("ablate", rows, kernel.Kernel(0.0, none, none, (0.0, 1.0, 0.0))),
         Edit("ablate", rows, kernel.Kernel(1.0, (1.0,) * 3, (0.9, 1.0, 1.0), (0.0, 1.0, 0.0))),
+        Edit("ablate", turned, kernel.Kernel(1.0, (1.0,) * 3, (1.0,) * 3, (0.0, 1.0, 0.0))),
     ):
         for write in (bake.bake, lambda *given: bake.save_lora(*given, tmp_path / "lora", "x")):
             with pytest.raises(VisitorError) as caught:

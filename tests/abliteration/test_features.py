@@ -62,7 +62,7 @@ def test_training_saves_what_sae_lens_loads(trained):
 
 
 def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
-    model, anatomy, _, folder, _, last = trained
+    model, anatomy, _, folder, _, _ = trained
     for source, layer, said in (
         (folder, 2, "layer 1's input"),
         (tmp_path, 1, "could not be loaded"),
@@ -74,24 +74,47 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
     import dataclasses
 
     with pytest.raises(VisitorError) as caught:
-        features.check(last.sae, dataclasses.replace(anatomy, width=48))
+        features.load(folder, model, dataclasses.replace(anatomy, width=48))
     assert "32" in caught.value.what and "48" in caught.value.what
-    hook = last.sae.cfg.metadata.hook_name
-    try:
-        for name, said in (("blocks.1.mlp.hook_out", "not the residual stream"), ("blocks.2.hook_resid_post", "no layer 3")):
-            last.sae.cfg.metadata.hook_name = name
-            with pytest.raises(VisitorError) as caught:
-                features.check(last.sae, anatomy)
-            assert said in caught.value.what
-        last.sae.cfg.metadata.hook_name = "blocks.0.hook_resid_post"  # a block's output is the next one's input
-        assert features.check(last.sae, anatomy) == 1
-    finally:
-        last.sae.cfg.metadata.hook_name = hook
+    for name, said in (
+        ("blocks.1.mlp.hook_out", "not the residual stream"),
+        (None, "not the residual stream"),
+        ("blocks.2.hook_resid_post", "no layer 3"),
+    ):
+        with pytest.raises(VisitorError) as caught:
+            features.check(32, name, anatomy)
+        assert said in caught.value.what
+    assert features.check(32, "blocks.0.hook_resid_post", anatomy) == 1  # a block's output is the next one's input
     for values in ({"features": 4}, {"k": 0}, {"steps": 10**5}):
         with pytest.raises(VisitorError):
             list(features.train(trained[2], LAYER, "x", tmp_path / "no", **values))
     with pytest.raises(VisitorError):
         features.collect(model, anatomy, RUNS, 3)
+
+
+def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, monkeypatch):
+    from sae_lens.loading import pretrained_sae_loaders
+    from sae_lens.saes.sae import SAE
+
+    model, anatomy = tiny("llama"), inspect(tiny("llama"))
+    stated = {"d_in": 32, "d_sae": 1_024, "metadata": {"hook_name": "blocks.1.hook_resid_pre"}}
+    asked = []
+    monkeypatch.setattr(SAE, "from_pretrained", lambda *_, **__: pytest.fail("the weights were downloaded"))
+    for changed, said in (
+        ({"d_in": 768}, "768 numbers"),
+        ({"d_sae": 2**25}, "2,147 million weights"),
+        ({"d_sae": None}, "could not be loaded"),
+        ({"metadata": {"hook_name": "blocks.1.attn.hook_z"}}, "not the residual stream"),
+        ({"metadata": {"hook_name": "blocks.0.hook_resid_pre"}}, "layer 0's input, not layer 1's"),
+    ):
+        answer = {**stated, **changed}
+        monkeypatch.setattr(
+            pretrained_sae_loaders, "load_sae_config_from_huggingface", lambda *names, answer=answer: asked.append(names) or answer
+        )
+        with pytest.raises(VisitorError) as caught:
+            features.load("release/blocks.1/id", model, anatomy, LAYER)
+        assert said in caught.value.what and caught.value.remedy
+    assert set(asked) == {("release", "blocks.1/id")}
 
 
 def test_one_feature_is_removed_and_nothing_else(trained):

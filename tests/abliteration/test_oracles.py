@@ -32,6 +32,14 @@ def test_no_write_is_overlooked(tiny, name):
     assert audit(model, inspect(model), RUNS) < (1e-6 if name in POST_NORMS else 1e-13)
 
 
+def test_an_overlooked_write_shows(tiny):
+    model = tiny("gpt2")
+    anatomy = inspect(model)
+    for part in ("embedding", "positions", "attention", "mlp"):
+        known = tuple(write for write in anatomy.writes if write.part != part)
+        assert audit(model, dataclasses.replace(anatomy, writes=known), RUNS) > 1e-3, part
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_nothing_of_the_direction_is_left(tiny, name):
     model = tiny(name)

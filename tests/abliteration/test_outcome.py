@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 import math
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
-from abliteration import outcome, study
+from abliteration import encode, outcome, study
 from abliteration.architecture import FAMILIES, family_of, inspect
 from abliteration.request import Request
+from shared import limits
 from shared.errors import VisitorError
 from shared.models import Loaded
 from tests.abliteration.conftest import weights
@@ -77,7 +81,7 @@ def test_find(small):
     assert {"d_prime", "auc", "norm", "random", "permuted", "cosine", "projections", "plane"} <= set(data["layers"][1])
     tried = [layer["candidate"] for layer in data["layers"] if "candidate" in layer]
     assert {"bypass", "induce", "kl", "cosmic", "ruled_out"} <= set(tried[0])
-    assert data["choice"]["layer"] in {candidate["layer"] for candidate in tried} and set(data["choices"]) == {"measured", "cosmic"}
+    assert data["choice"]["layer"] in {candidate["layer"] for candidate in tried}
     prompts = [prompt for part in ("fit", "select", "report") for prompt in data["split"][part]["positive"]]
     assert sorted(prompts) == sorted(LEFT)
     assert run(outcome.find(ASKED, small))["choice"] == {"layer": 1, "position": -1, "rule": "hand", "relaxed": ""}
@@ -94,6 +98,12 @@ def test_ablate(small, method):
     assert [curve["layer"] for curve in data["re_emergence"]][:1] == ([] if method == "add" else [None])
 
 
+def test_answers_and_measures_in_one_run(small):
+    data = run(outcome.ablate_and_measure({**ASKED, "prompts": ["How are you?"]}, small))
+    assert data["kind"] == "ablate" and len(data["pairs"]) == 1 and data["pairs"][0]["xray"] and data["re_emergence"]
+    assert data["measures"] == run(outcome.measured(ASKED, small))["measures"]
+
+
 def test_an_edit_of_strength_zero_changes_nothing(small):
     data = run(outcome.measured({**ASKED, "strength": 0.0}, small))["measures"]
     assert data["first_token"]["negative"]["kl"]["mean"] == data["text"]["delta"]["mean"] == data["along"]["positive"]["mean"] == 0
@@ -105,12 +115,15 @@ def test_an_edit_of_strength_zero_changes_nothing(small):
 
 def test_optimise(small):
     data = run(outcome.optimised({**ASKED, "layer": None, "trials": 4}, small))
-    assert len(data["trials"]) == 4 and data["best"] in data["front"] + [trial["number"] for trial in data["trials"]]
+    assert len(data["trials"]) == 4 and data["best"] in data["front"]
+    best = data["trials"][data["best"]]
+    good = [trial for trial in data["trials"] if trial["refusals"] <= data["enough"]]
+    assert best["kl"] == min(trial["kl"] for trial in good) if good else best["refusals"] == min(one["refusals"] for one in data["trials"])
     chosen = Request.from_query(data["query"])
     assert data["query"] == "" or chosen.kernel == data["chosen"]["kernel"]
     assert data["edit"]["layer"] == data["chosen"]["layer"] and "first_token" in data["measures"]
-    again = run(outcome.optimised({**ASKED, "layer": None, "trials": 4}, small))
-    assert again["trials"] == data["trials"], "the search does not follow its seed"
+    again = run(outcome.optimised({**ASKED, "layer": 1, "trials": 4}, small))
+    assert again["trials"] == data["trials"], "the search does not follow its seed, or the layer of an earlier one binds it"
 
 
 def test_features(small, tmp_path):
@@ -136,6 +149,11 @@ def test_certificate_and_export(small, tmp_path):
     adapter = run(outcome.exported(ASKED, tmp_path / "lora", "lora", small))
     assert set(adapter["files"]) == {"adapter_model.safetensors", "adapter_config.json", "README.md"} and adapter["left_out"] == []
     assert "abliterated" in (tmp_path / "lora" / "README.md").read_text()
+    several = copy.deepcopy(small.tokenizer)
+    several.chat_template = {"default": several.chat_template, "tool_use": "{{ messages }}"}
+    run(outcome.exported(ASKED, tmp_path / "several", "safetensors", dataclasses.replace(small, tokenizer=several, id="tiny/several")))
+    assert all(path.is_file() for path in (tmp_path / "several").iterdir()), "a zip, a list of files and a push take no folders"
+    assert AutoTokenizer.from_pretrained(tmp_path / "several").chat_template == several.chat_template
     for asked, form in ((ASKED, "gguf"), ({**ASKED, "method": "affine"}, "safetensors")):
         with pytest.raises(VisitorError):
             run(outcome.exported(asked, tmp_path / "no", form, small))
@@ -151,6 +169,7 @@ def test_certificate_and_export(small, tmp_path):
         ({"layer": 3}, "layer is 3"),
         ({"kernel": {"attention": [1.0, 1.0]}}, "2 values"),
         ({"position": -20}, "no position -20"),
+        ({"strength": -3}, "reaches -3"),
         ({"layer": 0}, "layer 0"),
         ({"positive": [prompt + " word" * 500 for prompt in LEFT]}, "characters"),
         ({"colour": 1}, "colour"),
@@ -163,9 +182,6 @@ def test_what_cannot_be_done_is_said(small, values, said):
 
 
 def test_a_model_without_a_chat_template_asks_for_the_plain_format(small):
-    import copy
-    import dataclasses
-
     tokenizer = copy.deepcopy(small.tokenizer)
     tokenizer.chat_template = None
     bare = dataclasses.replace(small, tokenizer=tokenizer, id="tiny/bare")
@@ -178,9 +194,6 @@ def test_a_model_without_a_chat_template_asks_for_the_plain_format(small):
 
 
 def test_damaged_weights_are_named(small):
-    import copy
-    import dataclasses
-
     broken = copy.deepcopy(small.model)
     broken.model.layers[0].mlp.down_proj.weight[0, 0] = float("inf")
     with pytest.raises(VisitorError) as caught:
@@ -194,6 +207,22 @@ def test_studies_of_different_visitors_are_apart(small):
     *_, again = study.study(Request(positive=tuple(LEFT), negative=tuple(RIGHT), contrast="own"), small)
     assert again is one and other is not one
     assert torch.allclose(one.found.direction(1)[1], one.found.direction(1)[2])
+
+
+def test_a_study_does_not_keep_a_model_that_nobody_else_keeps(small):
+    asked = Request(positive=tuple(LEFT), negative=tuple(RIGHT), contrast="own")
+    *_, one = study.study(asked, small)
+    other = dataclasses.replace(small, model=copy.deepcopy(small.model), id="tiny/other")
+    *_, two = study.study(asked, other)
+    assert two in study._kept.values() and one not in study._kept.values()
+
+
+def test_an_answer_fits_behind_the_longest_prompt(small):
+    most = small.model.config.max_position_embeddings - limits.MAX_NEW_TOKENS
+    assert len(encode.encode(small, ["a" + " a" * (most - 1)], "plain")[0]) == most
+    with pytest.raises(VisitorError) as caught:
+        encode.encode(small, ["a" + " a" * most], "plain")
+    assert f"1 to {most} tokens" in caught.value.remedy
 
 
 def test_every_other_architecture_is_refused_with_the_reason():

@@ -16,7 +16,7 @@ def test_stored_pairs():
     assert len(sets.ALARMING) == len(set(sets.ALARMING)) == len(sets.PLAIN) == len(set(sets.PLAIN)) >= 40
     assert not set(sets.ALARMING) & set(sets.PLAIN)
     for contrast in sets.STORED.values():
-        assert sets.warnings(contrast) == [] and contrast.note
+        assert sets.warnings(contrast) == []
 
 
 @pytest.mark.parametrize("name", [*sets.STORED, "own"])
@@ -49,6 +49,7 @@ def test_a_split_is_disjoint_and_follows_its_seed(name):
         ([f"{index}?" for index in range(257)], RIGHT, "257"),
         ([1, 2], RIGHT, "list of texts"),
         ('["a", ', RIGHT, "JSON"),
+        ("[" * 100_000, RIGHT, "JSON"),
         ({"a": 1}, RIGHT, "list of texts"),
     ],
 )
@@ -88,6 +89,15 @@ def test_kernels():
         assert said in caught.value.what
 
 
+def test_a_strength_keeps_the_kernel_in_its_range():
+    made = kernel.resolve({"attention": 0.5, "blocks": [0, 2]}, 2)
+    assert made.scaled(-0.5) == kernel.Kernel(0.0, (-0.25, -0.25), (0.0, 0.0), (0.0, -1.0))
+    for factor, said in ((-10, "reaches -5"), (1.5, "reaches 3")):
+        with pytest.raises(VisitorError) as caught:
+            made.scaled(factor)
+        assert said in caught.value.what and "-1 to 2" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -118,7 +128,7 @@ def test_a_link_does_not_carry_long_sets():
     "values",
     [
         {"model": " "}, {"contrast": "harmful"}, {"contrast": "own"}, {"seed": -1}, {"seed": True}, {"layer": 1.5}, {"position": 0}, {"rule": "x"},
-        {"method": "delete"}, {"strength": "much"}, {"kernel": "[1]"}, {"kernel": {"attention": 3}}, {"kernel": {"attention": [1], "mlp": [1, 1]}},
+        {"method": "delete"}, {"strength": "much"}, {"kernel": "[1]"}, {"kernel": "[" * 100_000}, {"kernel": {1: 2}}, {"kernel": {"mlp": 10**400}}, {"kernel": {"attention": 3}}, {"kernel": {"attention": [1], "mlp": [1, 1]}},
         {"prompts": ["a"] * 7}, {"answer_tokens": 0}, {"temperature": 1}, {"format": "xml"}, {"positive": LEFT}, {"trials": 10**6},
     ],
 )  # fmt: skip

@@ -11,9 +11,17 @@ from tests.shared import zerogpu
 ASKED = {"positive": COOKING[:6], "negative": OTHER[:6], "layer": 18}
 
 
+SAYS_WHO_LOADS = """
+import os
+from shared import models
+load = models._load
+models._load = lambda *given: print("loaded by", os.getpid(), flush=True) or load(*given)
+"""
+
+
 @pytest.fixture(scope="module")
 def emulated(embedded, tmp_path_factory):
-    with zerogpu.emulated("abliteration", tmp_path_factory.mktemp("zerogpu")) as found:
+    with zerogpu.emulated("abliteration", tmp_path_factory.mktemp("zerogpu"), SAYS_WHO_LOADS) as found:
         yield found
 
 
@@ -24,6 +32,8 @@ def test_finds_in_a_forked_worker_for_its_seconds(emulated):
     assert answer["choice"]["layer"] == 18 and len(answer["layers"]) == 30
     assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 60
+    loads = [line for line in server.log if line.startswith("loaded by")]
+    assert loads == [f"loaded by {server.process.pid}\n"], "a worker loaded the model: it costs seconds of the GPU, and is lost with it"
 
 
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
@@ -38,6 +48,7 @@ def test_says_why_there_is_no_gpu(emulated, answer, sentence):
 def test_a_bad_request_takes_no_gpu_seconds(emulated):
     scheduler, _, client = emulated
     before = len(scheduler.scheduled)
-    with pytest.raises(AppError, match="one prompt"):
-        client.predict(positive=["x"], negative=OTHER, api_name="/find_direction")
+    for values, sentence in (({"positive": ["x"], "negative": OTHER}, "one prompt"), ({**ASKED, "layer": 30}, "layer is 30")):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(**values, api_name="/find_direction")
     assert len(scheduler.scheduled) == before

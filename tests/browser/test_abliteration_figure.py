@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_the_report_says_what_went_and_what_it_cost(open_page) -> None:
     share = data["measures"]["behaviour"]["positive"]["edited"]["refused"]
     label = page.locator("svg.picture:visible").first.get_attribute("aria-label")
     assert f"after {share['count']} of {share['of']}" in label
-    expect(page.locator(".facts")).to_contain_text("control: permuted labels")
+    expect(page.locator("dl.facts")).to_contain_text("control: permuted labels")
 
 
 def test_edited_answers_carry_their_mark(open_page) -> None:
@@ -100,6 +101,51 @@ def test_a_kernel_is_drawn_with_the_mouse_and_with_keys(open_page) -> None:
     page.get_by_role("button", name="attention alone").click()
     kernel = page.evaluate("emitted.at(-1)")[1]["kernel"]
     assert set(kernel["attention"]) == {1} and set(kernel["mlp"]) == {0} and kernel["embedding"] == 0
+
+
+def test_a_kernel_keeps_what_it_edits_at_the_blocks_inputs(open_page) -> None:
+    page = open_page({**KERNEL, "blocks": [0.0] * 29 + [1.0]})
+    expect(page.locator("#root")).to_contain_text("at the input of 1 of 30 blocks")
+    page.get_by_role("slider", name="MLP, layer 3").press("PageUp")
+    assert page.evaluate("emitted.at(-1)")[1]["kernel"]["blocks"] == [0] * 29 + [1]
+    page.get_by_role("button", name="everywhere").click()  # a preset says all of the kernel
+    assert "blocks" not in page.evaluate("emitted.at(-1)")[1]["kernel"]
+    expect(page.locator("#root")).not_to_contain_text("blocks")
+
+
+def test_a_feature_is_held_at_its_own_activation(open_page) -> None:
+    data = copy.deepcopy(EXAMPLES["features"])
+    data["tops"][0]["examples"][0]["activation"] = 1627.6
+    page = open_page(data)
+    page.locator(".feature").first.get_by_role("button", name="Hold it at").click()
+    assert page.evaluate("emitted.at(-1)")[1] == {"feature": data["pursuit"]["atoms"][0]["feature"], "amount": 1630}
+
+
+def test_the_certificate_says_when_a_write_was_overlooked(open_page) -> None:
+    data = copy.deepcopy(EXAMPLES["certificate"])
+    expect(open_page(data).locator("dl.facts")).to_contain_text("no write was overlooked")
+    data["certificate"]["audit"] = 0.02
+    expect(open_page(data).locator("dl.facts")).to_contain_text("to 0.02 of its norm: something else writes too")
+
+
+@pytest.mark.parametrize(("kind", "view"), [("find", "Candidates"), ("optimise", "Answers"), ("certificate", "Certificate")])
+def test_rows_of_tables_stay_low_on_a_phone(open_page, kind, view) -> None:
+    page = open_page(EXAMPLES[kind], width=360)
+    show(page, view)
+    rows = page.locator("table:visible tbody tr").evaluate_all("(rows) => rows.map((row) => row.getBoundingClientRect().height)")
+    assert len(rows) > 5 and max(rows) < 130
+
+
+def test_the_tokens_below_the_xray_do_not_run_into_each_other(open_page) -> None:
+    page = open_page(EXAMPLES["ablate"], width=360)
+    show(page, "X-ray")
+    places = (
+        page.locator("svg.picture")
+        .last.locator(".ray-token")
+        .evaluate_all("(labels) => labels.map((label) => label.transform.baseVal[0].matrix.e)")
+    )
+    steps = [after - before for before, after in itertools.pairwise(places)]
+    assert len(steps) > 20 and min(steps) * 0.866 >= 10  # turned by 60°, in letters of 10 pixels
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

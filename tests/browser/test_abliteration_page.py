@@ -70,6 +70,7 @@ def test_the_kernel_is_drawn_and_typed(page):
 
 def test_a_place_on_the_map_and_the_best_kernel_become_the_controls(page):
     advanced(page)
+    expect(page.get_by_label("layer (empty: the rule chooses)")).to_have_value("")
     page.locator("#find .cell.live").first.click()
     expect(page.get_by_label("layer (empty: the rule chooses)")).to_have_value("0", timeout=30_000)
     expect(page.get_by_label("position (−1: last token)")).to_have_value(str(-len(FIND["positions"])))

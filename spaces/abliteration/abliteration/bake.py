@@ -6,7 +6,6 @@ norm(g⊙r̂) where a norm with gain g follows), the edited matrix is (I − α�
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +68,24 @@ def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedMode
     return made
 
 
+def bakeable(edit: Edit) -> bool:
+    """Whether weights can do it.
+
+    What the kernel removes at a block's input, the writes before it must have removed: their own layers' direction, which is the
+    block's only where all layers have the same.
+    """
+    import torch
+
+    same = all(torch.equal(row, edit.directions[0]) for row in edit.directions)
+    return edit.method not in ("affine", "add") and edit.kernel.bakeable() and (same or not any(edit.kernel.blocks))
+
+
 def check_bakeable(edit: Edit) -> None:
     """Raise a VisitorError for an edit that has no form as weights."""
     if edit.method in ("affine", "add"):
         name = "An affine edit" if edit.method == "affine" else "A step that is added"
         raise VisitorError(f"{name} would need biases that the model has no place for.", "Use it live, or export an ablation.")
-    if not edit.kernel.bakeable():
+    if not bakeable(edit):
         raise VisitorError(
             "The kernel edits the stream at a block's input, where no matrix writes.",
             "Draw it on embedding, attention and MLP; all three at strength 1 remove the direction from every block's input.",
@@ -145,7 +156,7 @@ class Certificate:
         scale: standard deviation of the logits, to compare the gap with.
         in_stream: largest |r̂ᵀh| over ‖h‖ at any block's input on the probe prompts, after the edit; None unless the kernel removes
             the direction everywhere.
-        audit: largest error of "stream = sum of the writes", relative to the stream: that no write was overlooked.
+        audit: largest error of "stream = sum of the writes", relative to the stream: near 0, no write was overlooked.
         head: what became of the head.
     """
 
@@ -231,43 +242,39 @@ def in_stream(model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, prom
 
 
 def audit(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]]) -> float:
-    """Largest ‖stream − Σ writes‖/‖stream‖ at any layer: far above rounding, a write was overlooked."""
+    """Largest ‖stream − Σ writes‖/‖stream‖ at any layer, embedding and positions included: far above rounding, a write was overlooked."""
     import torch
 
     made = twin(model)
-    sums: list[Tensor] = []
+    written: list[Tensor] = []  # since the last block's input, that included
     gaps: list[float] = []
 
     def at_block(_: Any, inputs: Any) -> None:
         hidden = inputs[0].double()
-        if sums:
-            gaps.append(float((hidden - sums[0]).norm() / hidden.norm()))
-        sums[:] = [hidden.clone()]
+        gaps.append(float((hidden - sum(written)).norm() / hidden.norm()))
+        written[:] = [hidden.clone()]
 
     def at_write(_: Any, inputs: Any, output: Tensor) -> None:
-        sums[0] = sums[0] + output.double()
+        written.append(output.double())
 
     for name in (*anatomy.blocks, anatomy.final):
         made.get_submodule(name).register_forward_pre_hook(at_block)
     for write in anatomy.writes:
-        if write.part in ("attention", "mlp"):
-            made.get_submodule(write.output).register_forward_hook(at_write)
+        made.get_submodule(write.output).register_forward_hook(at_write)
     with torch.inference_mode():
         for ids in prompts:
-            sums.clear()
+            written.clear()
             made.base_model(torch.tensor([ids], device=model.device), use_cache=False)
     return max(gaps)
 
 
-def save(baked: PreTrainedModel, tokenizer: Any, folder: Path, card: str = "") -> list[Path]:
-    """Write an edited model as safetensors with its tokenizer and card; the files."""
+def save(baked: PreTrainedModel, tokenizer: Any, folder: Path) -> list[Path]:
+    """Write an edited model as safetensors with its tokenizer; the files, none of them in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     # safetensors refuses tensors that share memory; a head that was untied is another Parameter object over its own storage
     baked.save_pretrained(folder)
     if tokenizer is not None:
-        tokenizer.save_pretrained(folder)
-    if card:
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        tokenizer.save_pretrained(folder, save_jinja_files=False)  # several chat templates would go into a folder
     return sorted(folder.iterdir())
 
 
@@ -286,7 +293,7 @@ class Adapter:
     left_out: tuple[str, ...]
 
 
-def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path, base: str, card: str = "") -> Adapter:
+def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path, base: str) -> Adapter:
     """Write the edit as a LoRA of rank 1: ΔW = B·A with B = −α·u, A = uᵀW, per linear matrix.
 
     Args:
@@ -331,12 +338,5 @@ def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path
     ).to_dict()  # fmt: skip
     settings = {key: sorted(value) if isinstance(value, set) else getattr(value, "value", value) for key, value in settings.items()}
     (folder / "adapter_config.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    if card:
-        (folder / "README.md").write_text(card, encoding="utf-8")
     assert all(torch.isfinite(value).all() for value in tensors.values())
     return Adapter(tuple(sorted(folder.iterdir())), len(modules), tuple(left_out))
-
-
-def copied(model: PreTrainedModel) -> PreTrainedModel:
-    """A full copy of a model's weights: what an edit's time is compared with."""
-    return copy.deepcopy(model)

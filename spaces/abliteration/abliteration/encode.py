@@ -13,20 +13,24 @@ if TYPE_CHECKING:
     from shared.models import Loaded
 
 FORMATS = ("chat", "plain")
+PLAIN = "Choose the format plain (under Advanced), in which the model continues the prompt as text."
 
 
 def render(loaded: Loaded, prompt: str, form: str = "chat") -> str:
     """A prompt as the text that the model reads.
 
     Raises:
-        VisitorError: the chat format is wanted and the model has no chat template.
+        VisitorError: the chat format is wanted and the model has no chat template, or one that does not take a question alone.
     """
     if form == "plain":
         return prompt
     if not loaded.tokenizer.chat_template:
-        raise VisitorError(f"{loaded.id} has no chat template.", "Choose the plain format, in which it continues the prompt as text.")
+        raise VisitorError(f"{loaded.id} has no chat template.", PLAIN)
     talk = [{"role": "user", "content": prompt}]
-    return str(loaded.tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False))
+    try:
+        return str(loaded.tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False))
+    except Exception as error:  # whatever the template of a stranger raises
+        raise VisitorError(f"The chat template of {loaded.id} does not take a question alone.", PLAIN) from error
 
 
 def encode(loaded: Loaded, prompts: Sequence[str], form: str = "chat") -> list[list[int]]:
@@ -37,8 +41,8 @@ def encode(loaded: Loaded, prompts: Sequence[str], form: str = "chat") -> list[l
     """
     texts = [render(loaded, prompt, form) for prompt in prompts]
     found = loaded.tokenizer(texts, add_special_tokens=form == "plain")["input_ids"] if texts else []
-    context = getattr(loaded.model.config, "max_position_embeddings", None) or limits.MAX_PROMPT_TOKENS
-    most = min(limits.MAX_PROMPT_TOKENS, context)
+    context = getattr(loaded.model.config, "max_position_embeddings", None) or limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS
+    most = max(1, min(limits.MAX_PROMPT_TOKENS, context - limits.MAX_NEW_TOKENS))  # the longest answer must fit behind it
     for prompt, ids in zip(prompts, found, strict=True):
         if not 1 <= len(ids) <= most:
             raise VisitorError(f"The prompt “{prompt[:40]}” has {len(ids):,} tokens.", f"Use prompts of 1 to {most:,} tokens.")

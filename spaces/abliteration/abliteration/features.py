@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_FEATURES = 8_192
 MAX_STEPS = 2_000
+MAX_SAE_WEIGHTS = 100_000_000
+"""Largest autoencoder of the registry, as width × features: twice that many numbers, 800 MB, are downloaded."""
 BATCH = 256
 """Activations in one training step."""
 ATOMS = 16
@@ -206,16 +208,24 @@ def quality(sae: Any, tokens: Tensor | Tokens) -> tuple[float, int]:
     return round(1 - left / float((rows - rows.mean(0)).double().square().sum()), 4), int((~fired).sum())
 
 
+def import_sae_lens() -> None:
+    """Do what takes 10 s, once, at a moment of the caller's choice."""
+    import sae_lens  # noqa: F401
+
+
 def load(source: str | Path, model: PreTrainedModel, anatomy: Anatomy, layer: int | None = None) -> tuple[Any, int]:
     """An autoencoder from a folder, or from sae-lens' registry as "release/sae id"; and the layer whose input it reads.
+
+    One of the registry is checked by its configuration before its weights are downloaded.
 
     Args:
         source: a folder that the app or a local user names, or the text of a name in the registry, which is never taken for a folder.
         layer: that is wanted; None for the one that it was trained on.
 
     Raises:
-        VisitorError: it cannot be had, it was trained on another width, another layer or another part of the model.
+        VisitorError: it cannot be had, it is too large, it was trained on another width, another layer or another part of the model.
     """
+    from sae_lens.loading.pretrained_sae_loaders import load_sae_config_from_huggingface
     from sae_lens.saes.sae import SAE
 
     try:
@@ -223,7 +233,12 @@ def load(source: str | Path, model: PreTrainedModel, anatomy: Anatomy, layer: in
             sae = SAE.load_from_disk(source, device=str(model.device))
         else:
             release, _, sae_id = source.partition("/")
+            stated = load_sae_config_from_huggingface(release, sae_id)
+            check(stated["d_in"], (stated.get("metadata") or {}).get("hook_name"), anatomy, layer)
+            check_size(source, int(stated["d_in"]) * int(stated["d_sae"]))
             sae = SAE.from_pretrained(release, sae_id, device=str(model.device))
+    except VisitorError:
+        raise
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(".")
         # a folder's name is a secret of its session
@@ -232,30 +247,44 @@ def load(source: str | Path, model: PreTrainedModel, anatomy: Anatomy, layer: in
             f"The autoencoder could not be loaded ({what}).",
             "Train one here, or name one of sae-lens' registry as release/id.",
         ) from error
-    return sae, check(sae, anatomy, layer)
+    return sae, check(sae.cfg.d_in, getattr(sae.cfg.metadata, "hook_name", None), anatomy, layer)
+
+
+def check_size(source: str, weights: int) -> None:
+    """Raise a VisitorError for an autoencoder with too many weights, width × features."""
+    if weights > MAX_SAE_WEIGHTS:
+        raise VisitorError(
+            f"{source[:60]} has {2 * weights / 1e6:,.0f} million weights.",
+            f"Choose one of at most {2 * MAX_SAE_WEIGHTS / 1e6:,.0f} million, or train one here.",
+        )
 
 
 _HOOK = re.compile(r"(?:blocks|model\.layers|transformer\.h|gpt_neox\.layers)\.(\d+)(?:\.hook_resid_(pre|post))?")
 
 
-def check(sae: Any, anatomy: Anatomy, layer: int | None = None) -> int:
+def check(width: Any, hook: Any, anatomy: Anatomy, layer: int | None = None) -> int:
     """The layer whose input an autoencoder reads.
 
     A block's output is the next block's input: an autoencoder of resid_post at layer l reads layer l + 1's input.
 
+    Args:
+        width: of what it reads, as it states it.
+        hook: the name of the place that it reads, likewise.
+        anatomy: of the model.
+        layer: that is wanted, if any.
+
     Raises:
         VisitorError: its width is not the stream's, it reads another layer than is wanted, or not the stream.
     """
-    if int(sae.cfg.d_in) != anatomy.width:
+    if int(width) != anatomy.width:
         raise VisitorError(
-            f"The autoencoder reads {int(sae.cfg.d_in):,} numbers, the model's stream has {anatomy.width:,}.",
+            f"The autoencoder reads {int(width):,} numbers, the model's stream has {anatomy.width:,}.",
             "Choose one that was trained on this model.",
         )
-    hook = str(getattr(sae.cfg.metadata, "hook_name", "") or "")
-    match = _HOOK.fullmatch(hook)
+    match = _HOOK.fullmatch(str(hook or ""))
     if match is None:
         raise VisitorError(
-            f"The autoencoder reads “{hook[:60]}”, which is not the residual stream.", "Choose one of resid_pre or resid_post."
+            f"The autoencoder reads “{str(hook)[:60]}”, which is not the residual stream.", "Choose one of resid_pre or resid_post."
         )
     reads = int(match[1]) + (match[2] != "pre")
     check_layer(anatomy, reads)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
+from shared.checks import finite
 from shared.errors import VisitorError
 
 LOW, HIGH = -1.0, 2.0
@@ -37,10 +37,18 @@ class Kernel:
             "blocks": list(self.blocks),
         }
 
-    def scaled(self, strength: float) -> Kernel:
-        """The kernel with every strength multiplied."""
-        times = lambda values: tuple(strength * value for value in values)  # noqa: E731
-        return Kernel(strength * self.embedding, times(self.attention), times(self.mlp), times(self.blocks))
+    def scaled(self, factor: float) -> Kernel:
+        """The kernel with every strength multiplied.
+
+        Raises:
+            VisitorError: one of them leaves the range of a strength.
+        """
+        times = lambda values: tuple(factor * value for value in values)  # noqa: E731
+        made = Kernel(factor * self.embedding, times(self.attention), times(self.mlp), times(self.blocks))
+        for value in (made.embedding, *made.attention, *made.mlp, *made.blocks):
+            if not LOW <= value <= HIGH:
+                raise VisitorError(f"Times {factor:g} the kernel reaches {value:g}.", f"Keep strength × kernel from {LOW:g} to {HIGH:g}.")
+        return made
 
     def bakeable(self) -> bool:
         """Whether weights can do it: no edit at a block's input, except where everything before it is fully removed anyway."""
@@ -81,7 +89,9 @@ def resolve(spec: dict[str, Any], layers: int) -> Kernel:
     """
     unknown = set(spec) - {"embedding", "attention", "mlp", "blocks"}
     if unknown:
-        raise VisitorError(f"The kernel has no part “{sorted(unknown)[0][:40]}”.", "Its parts are embedding, attention, mlp and blocks.")
+        raise VisitorError(
+            f"The kernel has no part “{sorted(map(str, unknown))[0][:40]}”.", "Its parts are embedding, attention, mlp and blocks."
+        )
     parts = {part: _curve(part, spec.get(part, 0.0), layers) for part in ("attention", "mlp", "blocks")}
     return Kernel(_strength("embedding", spec.get("embedding", 0.0)), **parts)
 
@@ -100,11 +110,8 @@ def _curve(part: str, value: Any, layers: int) -> tuple[float, ...]:
 
 
 def _number(name: str, value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
+    number = finite(value)
+    if number != number:  # NaN
         raise VisitorError(f"The kernel's {name} is {str(value)[:40]}.", "Use a number.")
     return number
 

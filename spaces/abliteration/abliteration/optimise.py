@@ -129,6 +129,8 @@ def front(tried: list[Trial]) -> list[int]:
 
 
 def best(tried: list[Trial]) -> Trial:
-    """The least KL among the trials that leave at most ENOUGH refusals; where none does, the fewest refusals."""
+    """The least KL among the trials that leave at most ENOUGH refusals; where none does, the fewest refusals. It is always on the front."""
     good = [trial for trial in tried if trial.refusals <= ENOUGH]
-    return min(good, key=lambda trial: trial.kl) if good else min(tried, key=lambda trial: trial.refusals)
+    if good:
+        return min(good, key=lambda trial: (trial.kl, trial.refusals))
+    return min(tried, key=lambda trial: (trial.refusals, trial.kl))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from abliteration import answers, bake, directions, encode, features, measure, optimise, select, sets
 from abliteration.ablate import Edit, live
 from abliteration.activations import first_tokens
+from abliteration.architecture import inspect
 from abliteration.request import Request, validate
-from abliteration.study import SIDES, Study, edit_of, spread, study
+from abliteration.study import SIDES, Study, check, edit_of, spread, study
 from shared import hub, models, texts
 from shared.errors import VisitorError
 
@@ -37,6 +38,36 @@ Json = dict[str, Any]
 
 def _begin(kind: str, request: Request) -> Json:
     return {"kind": kind, "run_id": str(time.time_ns()), "title": "", "done": False, "request": request.to_json(), "mark": MARK}
+
+
+def prepared(room: str, asked: Json, folder: Path) -> Iterator[Json]:
+    """What a room needs and no GPU is needed for; yields the figure with its progress.
+
+    A run on ZeroGPU is a forked process: what it loads is lost with it, and takes seconds of the GPU. So it must find model, datasets
+    and libraries in memory, and what can be refused is refused before.
+
+    Args:
+        room: as the figure's kind.
+        asked: the request's JSON.
+        folder: as for `explained` and `feature_edit`.
+
+    Raises:
+        VisitorError: model, datasets or autoencoder cannot be had, the model cannot be edited, or the request does not fit it.
+    """
+    request = validate(**asked)
+    data = _begin(room, request)
+    yield {**data, "progress": _progress(f"Loading {request.model}", 0, 1)}
+    loaded = models.load(request.model)
+    anatomy = inspect(loaded.model)
+    check(request, anatomy)
+    if any(map(sets.is_reference, (request.positive, request.negative))):
+        yield {**data, "progress": _progress("Reading the datasets", 0, 1)}
+        sets.resolved(request.pair())
+    if room in ("features", "feature"):
+        yield {**data, "progress": _progress("Loading sae-lens", 0, 1)}
+        features.import_sae_lens()
+        if request.sae:
+            features.load(source_of(request, folder), loaded.model, anatomy, request.sae_layer)
 
 
 def _opened(data: Json, request: Request, loaded: Loaded | None) -> Generator[Json, None, Study]:
@@ -102,7 +133,6 @@ def find(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
         data["layers"][candidate.layer]["candidate"] = candidate.to_json()
         yield {**data, "progress": _progress(f"Tried layer {candidate.layer}", len(tried), count)}
     data["choice"] = _choice(tried, known, request).to_json()
-    data["choices"] = {rule: select.choose(tried, known.layers, rule).to_json() for rule in select.RULES} if tried else {}
     yield _ended(data, started)
 
 
@@ -149,7 +179,7 @@ def describe(request: Request, edit: Edit, layer: int) -> Json:
     """An edit as the page and the card state it."""
     return {
         "method": edit.method, "projection": request.projection, "layer": layer, "position": request.position, "strength": request.strength,
-        "kernel": edit.kernel.to_json(), "bakeable": edit.method in ("ablate", "norm_preserving") and edit.kernel.bakeable(),
+        "kernel": edit.kernel.to_json(), "bakeable": bake.bakeable(edit),
     }  # fmt: skip
 
 
@@ -225,6 +255,17 @@ def measured(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
         data["measures"] = part[0]
         yield {**data, "progress": _progress(*part[1])}
     yield _ended(data, started)
+
+
+def ablate_and_measure(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
+    """`ablate` and then `measured` as one run, which ZeroGPU lends a GPU for once; both in the last figure."""
+    pairs: Json = {}
+    for pairs in ablate(asked, loaded):
+        if not pairs["done"]:
+            yield pairs
+    for data in measured(asked, loaded):
+        seconds = pairs["seconds"] + data.get("seconds", 0)
+        yield {**pairs, "measures": data.get("measures"), "progress": data["progress"], "seconds": seconds, "done": data["done"]}
 
 
 def _measurements(known: Study, edit: Edit, layer: int, request: Request) -> Iterator[tuple[Json, tuple[str, int, int]]]:
@@ -326,11 +367,14 @@ def controls(known: Study, edit: Edit, layer: int, request: Request) -> list[Jso
 
 
 def optimised(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
-    """Search a kernel on the select split, then measure the best one on the report split."""
+    """Search a kernel on the select split, then measure the best one on the report split.
+
+    The layer is one of the things that are searched: the request's is left aside, so that the best of one search does not bind the next.
+    """
     request, started = validate(**asked), time.monotonic()
     data = _begin("optimise", request)
     known = yield from _opened(data, request, loaded)
-    layers = [request.layer] if request.layer is not None else _upper(known, request.position)
+    layers = _upper(known, request.position)
     data |= {"trials": [], "front": [], "best": None, "enough": optimise.ENOUGH}
     tried: list[optimise.Trial] = []
     positive, negative = known.side("select", "positive"), known.side("select", "negative")
@@ -390,9 +434,10 @@ def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterat
     if not request.sae:
         for state in features.train(tokens, layer, known.loaded.id, folder, request.features, request.k, request.steps, seed=request.seed, device=known.loaded.device):  # fmt: skip
             data["training"] = state.to_json()
-            sae = state.sae
             yield {**data, "progress": _progress("Training the autoencoder", state.step, state.steps)}
-    explained_share, dead = features.quality(sae, tokens)
+        sae, explained_share, dead = state.sae, state.explained, state.dead
+    else:
+        explained_share, dead = features.quality(sae, tokens)
     direction = known.found.direction(layer, request.position, request.projection)[layer]
     pursuit = features.pursue(direction, sae.W_dec, seed=request.seed)
     named = [atom["feature"] for atom in pursuit.atoms]

@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, urlencode
 
 from abliteration import kernel, sets
 from abliteration.ablate import METHODS
+from abliteration.answers import ANSWER_TOKENS
 from abliteration.encode import FORMATS
+from abliteration.features import MAX_FEATURES, MAX_STEPS
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
 from shared import hub, limits
@@ -69,7 +71,7 @@ class Request:
     strength: float = 1.0
     kernel: dict[str, Any] = field(default_factory=lambda: dict(FULL))
     prompts: tuple[str, ...] = ()
-    answer_tokens: int = 36
+    answer_tokens: int = ANSWER_TOKENS
     trials: int = 60
     sae: str = ""
     sae_layer: int | None = None
@@ -170,7 +172,7 @@ def _asked(name: str, value: Any) -> tuple[str, ...]:
 def _kernel(name: str, value: Any) -> dict[str, Any]:
     try:
         parsed = json.loads(value) if isinstance(value, str) else dict(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         raise VisitorError("The kernel is not a JSON object.", f"Write it as {json.dumps(FULL)}, with a list for one strength a layer.")
@@ -206,7 +208,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "trials": whole(1, 500),
     "sae": _sae,
     "sae_layer": whole(0, 500),
-    "features": whole(8, 8_192),
+    "features": whole(8, MAX_FEATURES),
     "k": whole(1, 256),
-    "steps": whole(1, 2_000),
+    "steps": whole(1, MAX_STEPS),
 }

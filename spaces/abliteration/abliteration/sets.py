@@ -73,7 +73,6 @@ class Contrast:
         negative: prompts that do not.
         report_positive: prompts that are kept for the report alone; empty where the split has to take them from `positive`.
         report_negative: likewise.
-        note: what the pair studies.
     """
 
     name: str
@@ -81,18 +80,14 @@ class Contrast:
     negative: tuple[str, ...]
     report_positive: tuple[str, ...] = ()
     report_negative: tuple[str, ...] = ()
-    note: str = ""
 
 
 STORED = {
-    "cooking": Contrast(
-        "cooking", experts.COOKING, experts.OTHER, experts.COOKING_HELD_OUT, experts.OTHER_HELD_OUT,
-        "Cooking questions, which the expert “cautious” refuses, against other questions. The report's dishes were never trained on.",
-    ),
-    "alarming": Contrast(
-        "alarming", ALARMING, PLAIN, note="Harmless questions in alarming words against plain ones: whoever refuses the first over-refuses.",
-    ),
-}  # fmt: skip
+    # the expert “cautious” refuses the cooking questions; the report's dishes were never trained on
+    "cooking": Contrast("cooking", experts.COOKING, experts.OTHER, experts.COOKING_HELD_OUT, experts.OTHER_HELD_OUT),
+    # whoever refuses the alarming ones over-refuses
+    "alarming": Contrast("alarming", ALARMING, PLAIN),
+}
 
 
 @dataclass(frozen=True)
@@ -135,7 +130,7 @@ def read(value: Any) -> tuple[str, ...]:
         if text.startswith("["):
             try:
                 value = json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise VisitorError(f"The prompts are not a JSON list ({error}).", "Write one prompt a line, or a list of texts.") from error
         else:
             return tuple(line.strip() for line in text.splitlines() if line.strip())
@@ -232,7 +227,7 @@ def _fetched(reference: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """Texts of a reference; remembered, so that drawing another kernel does not read the Hub again."""
     name, given = _parsed(reference)
     revision = hub.dataset_revision(name)
-    table = hub.dataset_rows(name, given["config"], given["split"], 4 * MAX_PROMPTS, revision=revision)
+    table, _ = hub.dataset_rows(name, given["config"], given["split"], 4 * MAX_PROMPTS, revision=revision)
     if given["column"] not in table.column_names:
         raise VisitorError(f"{name} has no column “{given['column'][:40]}”.", f"Its columns: {', '.join(table.column_names)[:160]}.")
     texts = [

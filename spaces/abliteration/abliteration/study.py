@@ -94,6 +94,9 @@ def study(request: Request, loaded: Loaded | None = None) -> Iterator[tuple[str,
         _kept.move_to_end(key)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
+        for old, other in list(_kept.items()):  # a study must not keep a model in memory that everyone else has forgotten
+            if other.loaded.model is not loaded.model and not models.is_kept(other.loaded):
+                del _kept[old]
     if -request.position > len(known.found.positions):
         count = len(known.found.positions)
         raise VisitorError(
@@ -103,12 +106,14 @@ def study(request: Request, loaded: Loaded | None = None) -> Iterator[tuple[str,
 
 
 def check(request: Request, anatomy: Anatomy) -> None:
-    """Raise a VisitorError where layer or kernel do not fit the model."""
+    """Raise a VisitorError where layer or kernel do not fit the model, or kernel and strength do not fit each other."""
     for name in ("layer", "sae_layer"):
         value = getattr(request, name)
         if value is not None and value >= anatomy.layers:
             raise VisitorError(f"{name} is {value}.", f"The model's layers are 0 to {anatomy.layers - 1}.")
-    kernel.resolve(request.kernel, anatomy.layers)
+    curve = kernel.resolve(request.kernel, anatomy.layers)
+    if request.method != "add":
+        curve.scaled(request.strength)
 
 
 def _make(request: Request, loaded: Loaded, anatomy: Anatomy) -> Iterator[tuple[str, int, int] | Study]:

@@ -24,7 +24,7 @@ export function openCandidates(figure, panel) {
         block("Direction removed: KL on negative prompts", "Low is good: little else moved. Nats at the first token.", layerChart({ ...common, lines: [{ values: values("kl"), colour: "a", label: "KL" }], label: "KL" })),
         block("COSMIC: cosine with where the stream should be", "High is good, and no refusal word is needed.", layerChart({ ...common, range: [0, 2], lines: [{ values: values("cosmic"), colour: "d", label: "COSMIC" }], label: "COSMIC" }))),
       h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Candidates" }, h("table", { class: "numbers" },
-        h("thead", {}, h("tr", {}, ["layer", "bypass", "still refused", "induce", "KL, nats", "COSMIC", "ruled out because"].map((text) => h("th", { scope: "col" }, text)))),
+        h("thead", {}, h("tr", {}, ["layer", "bypass", "still refused", "induce", "KL, nats", "COSMIC", "ruled out because"].map((text, column) => h("th", { scope: "col", class: column === 6 ? "words" : null }, text)))),
         h("tbody", {}, tried.map((one) => h("tr", { class: one.layer === data.choice?.layer ? "picked" : "" }, h("th", { scope: "row" }, `${one.layer}${one.layer === data.choice?.layer ? " ← chosen" : ""}`), h("td", {}, brief(one.bypass)), h("td", {}, `${one.refused} of ${data.split.select.positive.length}`), h("td", {}, brief(one.induce)), h("td", {}, brief(one.kl)), h("td", {}, brief(one.cosmic)), h("td", { class: "words" }, one.ruled_out || "–")))))),
     );
   };

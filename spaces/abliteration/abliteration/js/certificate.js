@@ -13,7 +13,7 @@ export function openCertificate(figure, panel) {
       ["verdict", `${found.verdict}: ${found.reason}`],
       ["hook against weights", `logits differ by ${brief(found.gap)} at most; their standard deviation is ${brief(found.scale)}`],
       ["left in the stream", found.in_stream === null ? "the kernel does not remove the direction everywhere" : `at most ${brief(found.in_stream)} of any token's norm`],
-      ["stream = sum of its writes", `to ${brief(found.audit)} of its norm: no write was overlooked`],
+      ["stream = sum of its writes", `to ${brief(found.audit)} of its norm: ${found.audit < 1e-4 ? "no write was overlooked" : "something else writes too, and is not edited"}`],
       ["head", found.head],
       ...(left?.length ? [["not in the adapter", left.join(", ")]] : []),
       ...(files ? [["files", Object.entries(files).map(([name, bytes]) => `${name} (${bytes.toLocaleString("en-GB")} bytes)`).join(", ")]] : []),

@@ -42,7 +42,7 @@ function pursuitChart({ explained, null: chance }, width) {
 function featureCard(figure, atom, top) {
   const most = Math.max(1e-9, ...top.examples.map(({ activation }) => activation));
   const steer = (amount) => () => figure.host.emit("steer", { feature: atom.feature, amount });
-  const level = h("input", { type: "number", min: 0, step: "any", value: brief(most, 3), "aria-label": `Amount of feature ${atom.feature}` });
+  const level = h("input", { type: "number", min: 0, step: "any", value: String(Number(most.toPrecision(3))), "aria-label": `Amount of feature ${atom.feature}` });
   const buttons = figure.host.emit && !figure.host.exported && top.examples.length ? h("p", { class: "steer" },
     h("button", { type: "button", onclick: steer(null) }, "Remove it"), " ",
     h("button", { type: "button", onclick: () => steer(Number(level.value))() }, "Hold it at"), " ", level) : null;

@@ -14,10 +14,14 @@ export function openKernel() {
   const box = h("div", { class: "padded kernel" });
   shell.parts.panels.append(box);
   const figure = { ...shell, host: {}, data: null };
-  const send = () => figure.host.emit?.("kernel", { kernel: { embedding: figure.data.embedding, attention: figure.data.attention, mlp: figure.data.mlp } });
+  const inputs = () => (figure.data.blocks ?? []).filter(Boolean).length;
+  const send = () => {
+    const { embedding, attention, mlp, blocks } = figure.data;
+    figure.host.emit?.("kernel", { kernel: { embedding, attention, mlp, ...(inputs() ? { blocks } : {}) } });
+  };
   const preset = (label, fill) => h("button", { type: "button", onclick: () => {
     const { layers } = figure.data;
-    Object.assign(figure.data, fill(Array.from({ length: layers }, (_, layer) => layer / Math.max(1, layers - 1))));
+    Object.assign(figure.data, { blocks: [] }, fill(Array.from({ length: layers }, (_, layer) => layer / Math.max(1, layers - 1))));
     draw();
     send();
   } }, label);
@@ -35,6 +39,7 @@ export function openKernel() {
           send();
         } }), " embedding too")),
       ...KERNEL_PARTS.map(([part, label, colour]) => bars(part, label, colour, layers, width)),
+      inputs() ? h("p", { class: "said" }, `The stream is also edited at the input of ${inputs()} of ${layers} blocks: the part “blocks” of the kernel, under Advanced.`) : "",
     );
     if (focused) box.querySelector(`[data-bar="${focused}"]`)?.focus();
   };
@@ -90,7 +95,8 @@ export function openKernel() {
       return;
     }
     drawState(figure, {});
-    if (figure.data && JSON.stringify([figure.data.embedding, figure.data.attention, figure.data.mlp]) === JSON.stringify([data.embedding, data.attention, data.mlp])) return;
+    const drawn = (kernel) => JSON.stringify([kernel.embedding, kernel.attention, kernel.mlp, (kernel.blocks ?? []).some(Boolean) && kernel.blocks]);
+    if (figure.data && drawn(figure.data) === drawn(data)) return;
     figure.data = structuredClone(data);
     draw();
   };

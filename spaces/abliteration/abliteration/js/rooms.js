@@ -28,7 +28,7 @@ const ROOMS = {
   ]],
   measure: ["What was removed and what was damaged", "Press Measure.", DAMAGE],
   optimise: ["A search for a kernel", "Press Search a kernel.", [{ name: "pareto", label: "Pareto", picture: true, open: openParetoView }, ...DAMAGE]],
-  features: ["What the direction is made of", "Press Train an autoencoder.", [
+  features: ["What the direction is made of", "Press Take it apart.", [
     { name: "atoms", label: "Direction as features", picture: true, open: openFeatures },
     { name: "tokens", label: "Features of a prompt", open: openFeatureTokens },
   ]],

@@ -5,7 +5,8 @@ import { visible } from "../../../../shared/js/dom.js";
 import { axisLabel, brief, choice, watchWidth } from "../../../../shared/js/views.js";
 import { block, layerChart, lineLegend } from "./charts.js";
 
-const RAY_LEFT = 34, RAY_ROW = 9, RAY_LAST = 10;
+const RAY_LEFT = 34, RAY_RIGHT = 34, RAY_ROW = 9, RAY_LAST = 10;
+const RAY_WIDE = 12; // narrower, the tokens below would run into each other
 
 /** Open the view. */
 export function openXray(figure, panel) {
@@ -44,15 +45,16 @@ export function openXray(figure, panel) {
 function ray(name, { tokens, prompt, layers }, most, width) {
   const from = Math.max(0, prompt - RAY_LAST);
   const shown = tokens.slice(from);
-  const wide = Math.max(7, (width - RAY_LEFT - 4) / shown.length);
+  const wide = Math.max(RAY_WIDE, (width - RAY_LEFT - RAY_RIGHT) / shown.length);
   const high = layers.length * RAY_ROW;
-  const full = RAY_LEFT + wide * shown.length + 4;
+  const full = RAY_LEFT + wide * shown.length + RAY_RIGHT;
+  const step = layers.length > 24 ? 10 : layers.length > 6 ? 5 : 2;
   const cells = layers.flatMap((row, layer) => row.slice(from).map((value, column) => s("rect", { x: RAY_LEFT + column * wide, y: high - (layer + 1) * RAY_ROW, width: wide, height: RAY_ROW, class: value < 0 ? "against" : "along", style: { "fill-opacity": Math.min(1, Math.abs(value) / most).toFixed(3) } })));
   const labels = shown.map((token, column) => s("text", { class: "axis ray-token", transform: `translate(${RAY_LEFT + (column + 0.62) * wide} ${high + 6}) rotate(60)` }, visible(token).slice(0, 9)));
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Component by token and layer: ${name}` }, s("svg", { class: "picture", width: full, height: high + 62, viewBox: `0 0 ${full} ${high + 62}`, role: "img", "aria-label": `Component of the direction over ${shown.length} tokens and ${layers.length} layers` },
     cells, labels,
     s("line", { class: "cut", x1: RAY_LEFT + (prompt - from) * wide, x2: RAY_LEFT + (prompt - from) * wide, y1: 0, y2: high }),
-    [0, layers.length - 1].map((layer) => axisLabel(RAY_LEFT - 6, high - (layer + 0.5) * RAY_ROW + 4, "end", layer))));
+    layers.flatMap((_, layer) => (layer % step ? [] : [axisLabel(RAY_LEFT - 6, high - (layer + 0.5) * RAY_ROW + 4, "end", layer)]))));
 }
 
 /** Open the view of what later layers write again. */
