@@ -11,6 +11,7 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
 
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -19,8 +20,9 @@ from typing import Any
 import gradio as gr
 
 from decoding import presets
-from decoding.request import SAMPLING_ONLY, SETTINGS, Request, Strategy, code, validate
-from shared import frame, limits, models
+from decoding.request import NAME_LENGTH, SAMPLING_ONLY, SETTINGS, Request, Strategy, code, validate
+from shared import experts, frame, limits, models
+from shared.checks import whole
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 
@@ -86,8 +88,14 @@ def decode(
     """
     request = validate(prompt, model, [{}] if strategies is None else strategies, max_new_tokens, seed, chat)
     models.load(request.model)
-    *_, result = run(request.to_json())
-    return result
+    return frame.last(run(request.to_json()))
+
+
+_distribution_turn = threading.Lock()
+"""The panel's questions pass the queue by: one is computed at a time."""
+
+DISTRIBUTION_SECONDS = 20
+"""How long one of them waits for its turn."""
 
 
 def distribution(argument: dict[str, Any]) -> dict[str, Any]:
@@ -97,20 +105,31 @@ def distribution(argument: dict[str, Any]) -> dict[str, Any]:
         argument: `model`, `token_ids` (prompt and continuation), `prompt_length`, `config` (GenerationConfig fields)
             and `limit` (tokens to list, null for the whole vocabulary).
     """
-    from decoding.engine import next_token_distribution
+    from decoding.engine import next_token_distribution, window
 
     try:
-        strategy = validate("-", argument["model"], [argument["config"]]).strategies[0]
-        loaded = models.load(argument["model"])
-        ids = [int(token) for token in argument["token_ids"]]
-        size = loaded.model.config.get_text_config().vocab_size
-        if not ids or len(ids) > limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS or not all(0 <= token < size for token in ids):
+        request = validate("-", argument["model"], [argument["config"]])
+        loaded = models.in_memory(request.model)
+        if loaded is None and request.model == models.EMBEDDED_MODEL:  # the stored examples are its own
+            loaded = models.load(request.model)
+        if loaded is None:
+            raise VisitorError(f"{request.model} is not in memory any more.", "Decode again.")
+        if not 1 <= len(argument["token_ids"]) <= window(loaded):
             raise VisitorError("That place in the text cannot be computed.", "Decode again.")
+        size = loaded.model.config.get_text_config().vocab_size
+        ids = [whole(0, size - 1)("A token", token) for token in argument["token_ids"]]
+        prompt_length = whole(1, len(ids))("prompt_length", argument["prompt_length"])
         limit = argument.get("limit")
-        return next_token_distribution(loaded, ids, strategy.config, int(argument["prompt_length"]), None if limit is None else int(limit))
+        limit = None if limit is None else whole(1, size)("limit", limit)
+        if not _distribution_turn.acquire(timeout=DISTRIBUTION_SECONDS):
+            raise VisitorError("The server computes for others at the moment.", "Select the token again in a minute.")
+        try:
+            return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)
+        finally:
+            _distribution_turn.release()
     except VisitorError as error:
         return error.to_json()
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  the panel must go on whatever happened
         return frame.unexpected(error).to_json()
 
 
@@ -122,8 +141,10 @@ def read_request(prompt: str, model: str, strategies: str, max_new_tokens: int, 
 def panel_of(result: dict[str, Any]) -> dict[str, Any]:
     """What stands below a finished figure: its code and its link."""
     request = validate(**result["request"])
-    listing = code(request, result["provenance"].get("revision", "main"))
-    return frame.panel_value(TITLE, {"The same run with transformers alone": listing}, request.to_query(), live=not result.get("example"))
+    origin = result["provenance"]
+    label = f"The same run with transformers {'and peft' if request.model in experts.NAMES else 'alone'}"
+    listing = code(request, origin.get("revision", "main"), origin.get("source", ""))
+    return frame.panel_value(TITLE, {label: listing}, request.to_query(), live=not result.get("example"))
 
 
 def shown(result: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -154,7 +175,8 @@ def branch_page(state: dict[str, Any] | None, event: gr.EventData) -> Iterator[t
         node = parent["nodes"][node["parent"]]
     request = validate(**state["request"])
     text = next((n["text"] for n in parent["nodes"] if n["token_id"] == path[-1]), str(path[-1]))
-    branch = Strategy(f"{parent['name'].split(' → ')[0]} → {text.strip() or '␣'}"[:40], parent["config"], tuple(path))
+    name = f"{parent['name'].split(' → ')[0][:24]} → {text.strip() or '␣'}"[:NAME_LENGTH]
+    branch = Strategy(name, parent["config"], tuple(path))
     try:
         grown = validate(**request.with_branch(branch).to_json())
     except VisitorError as error:  # the tree that stands is worth more than the sentence in its place
@@ -178,7 +200,7 @@ def undo_page(state: dict[str, Any] | None, event: gr.EventData) -> tuple[Any, .
 
 def rename_page(state: dict[str, Any] | None, event: gr.EventData) -> tuple[Any, ...]:
     """Give a run another name."""
-    name = " ".join(str(event.name).split())[:40]
+    name = " ".join(str(event.name).split())[:NAME_LENGTH]
     if not state or not name:
         return (gr.skip(),) * OUTPUTS
     index = int(event.run)

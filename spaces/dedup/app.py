@@ -26,8 +26,8 @@ from shared.figure import Figure, stylesheet
 
 TITLE = "Dedup"
 LEDE = (
-    "Find rows of a dataset that say the same thing, look at every pair side by side, and keep one of each. "
-    "Every removed row is proven similar to the row that stays, and the page measures how many it missed."
+    "Find rows of a dataset that say nearly the same, look at every pair side by side, and keep one of each. "
+    "Pairs are found by their words and verified exactly, and the page measures how many it missed."
 )
 RENDERER = HERE / "dedup" / "js"
 EXAMPLES = HERE / "examples"
@@ -73,9 +73,13 @@ def uploaded(file: Any) -> tuple[Path, str] | None:
     """
     if not file:
         return None
-    path = Path(file["path"] if isinstance(file, dict) else file)
-    name = (file.get("orig_name") or path.name) if isinstance(file, dict) else path.name
-    if frame.upload_folder() not in path.resolve().parents or not path.is_file():
+    try:
+        path = Path(file["path"] if isinstance(file, dict) else file)
+        name = str((isinstance(file, dict) and file.get("orig_name")) or path.name)
+        known = frame.upload_folder() in path.resolve().parents and path.is_file()
+    except (TypeError, KeyError, ValueError, OSError):  # no path at all, or one that no file can have
+        known = False
+    if not known:
         raise VisitorError("That file was not uploaded here.", "Upload it again.")
     return path, name
 
@@ -116,7 +120,10 @@ def deduplicate(
     measure: str = "jaccard",
     embedding: str = "",
 ) -> tuple[dict[str, Any], FileData]:
-    """Remove near-duplicate rows from a dataset, every removal proven by exact Jaccard similarity.
+    """Remove near-duplicate rows from a dataset; under the measure jaccard every pair that joins two rows is proven exactly.
+
+    With the method leader each removed row is itself that similar to the row that stays in its place. With components, or
+    a goal, it may be joined to that row through others: removed_rows gives the exact similarity of the two.
 
     Args:
         file: CSV, TSV, JSONL, JSON, Parquet or text.
@@ -139,8 +146,9 @@ def deduplicate(
         embedding: for cosine: embedded, or a model2vec model's id on the Hub.
 
     Returns:
-        A report (rows, kept, removed, clusters, pairs, precision, recall, recall_interval, seconds, removed_rows with row,
-        keeper and jaccard) and the kept rows as a file of the input's format.
+        A report (rows, kept, removed, clusters, pairs, precision and recall of pairs, recall_interval, seconds,
+        removed_rows with row, keeper and jaccard) and the kept rows as a file of the input's format. Where the measure is
+        cosine, precision is null and jaccard is the cosine.
     """
     from dedup import engine
     from dedup.outcome import api_json, outcome
@@ -149,7 +157,7 @@ def deduplicate(
         dataset=dataset, config=config, split=split, columns=columns or [], part=part, threshold=threshold, ngram=ngram, unit=unit,
         keep=keep, method=method, recall=recall, limit=limit, goal=goal, pinned=pinned or [], seed=seed, measure=measure, embedding=embedding,
     )  # fmt: skip
-    *_, result = engine.deduplicate(read(file, request, hub.local_token()), request, checkpoints())
+    result = frame.last(engine.deduplicate(read(file, request, hub.local_token()), request, checkpoints()))
     assert isinstance(result, engine.Result)
     decided = outcome(result)
     path = kept_file(result, decided.kept)
@@ -217,8 +225,7 @@ def contamination(
         matrix[i][j] with the rows of split i that split j holds too and their share, and leaks[] with split, row, in,
         match, jaccard and containment.
     """
-    *_, result = compare_splits(files or [], dataset, splits or [], columns or [], threshold, ngram, measure, limit, config, unit)
-    return result
+    return frame.last(compare_splits(files or [], dataset, splits or [], columns or [], threshold, ngram, measure, limit, config, unit))
 
 
 def compare_splits(
@@ -232,6 +239,8 @@ def compare_splits(
 
     request = validate(dataset=dataset, config=config, columns=columns, threshold=threshold, ngram=ngram, limit=limit, unit=unit)
     names, rows = [], []
+    if not isinstance(files, list) or not isinstance(splits, list):
+        raise VisitorError("The files or the splits are no list.", "Give a list of each.")
     if len(files) > limits.MAX_UPLOADS or len(splits) > limits.MAX_UPLOADS:
         raise VisitorError(f"More than {limits.MAX_UPLOADS} splits were given.", "Compare fewer at once.")
     if dataset in examples.PAIRS:
@@ -254,6 +263,11 @@ def compare_splits(
         if isinstance(part, Contamination):
             yield {
                 **part.to_json(texts, request),
+                "warnings": [
+                    f"Of {name} only the first {split.rows:,} rows were read."
+                    for name, split in zip(names, rows, strict=True)
+                    if split.cut != 0
+                ],
                 "run_id": str(time.time()),
                 "provenance": {"source": ", ".join(names), "ngram": ngram, "unit": unit},
             }
@@ -268,7 +282,8 @@ def kept_file(result: Any, keep: list[int]) -> str:
     """Write the kept rows into a folder of their own."""
     from dedup.read import SUFFIX, write
 
-    stem = Path(result.dataset.name.replace("/", "-")).stem[:60] or "dataset"
+    name = "".join(character if character.isprintable() and character != "/" else "-" for character in result.dataset.name)
+    stem = Path(name).stem[:40] or "dataset"
     path = frame.result_folder() / f"{stem}-deduplicated{SUFFIX[result.dataset.format]}"
     write(result.dataset, keep, path)
     return str(path)
@@ -343,8 +358,7 @@ def result_of(state: Any) -> Any:
     if not isinstance(state, str):
         return state
     request = validate(**examples.FIRST)
-    *_, result = engine.deduplicate(read(None, request), request)
-    return result
+    return frame.last(engine.deduplicate(read(None, request), request))
 
 
 def download_page(state: Any, choice: dict[str, Any] | None) -> tuple[Any, Any]:
@@ -386,6 +400,10 @@ def threshold_page(event: gr.EventData) -> tuple[float, str]:
 CANCELLED = VisitorError("The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on.")
 
 
+MAX_CHOICES = 200
+"""Columns to choose from; any other can be written."""
+
+
 def file_page(file: Any, *values: Any) -> tuple[Any, str]:
     """The columns to choose from, and the plan, for a file that was just dropped."""
     from dedup.texts import likely_column
@@ -398,7 +416,7 @@ def file_page(file: Any, *values: Any) -> tuple[Any, str]:
     except VisitorError as error:
         return gr.Dropdown(choices=[], value=[]), frame.quiet(str(error))
     settings = {**dict(zip(CONTROLS, values, strict=True)), "columns": [column], "dataset": ""}
-    return gr.Dropdown(choices=list(rows.columns), value=[column]), frame.quiet(plan_sentence(file, settings))
+    return gr.Dropdown(choices=list(rows.columns[:MAX_CHOICES]), value=[column]), frame.quiet(plan_sentence(file, settings))
 
 
 def plan_page(file: Any, *values: Any) -> str:
@@ -451,7 +469,7 @@ def open_page(query: str) -> Iterator[tuple[Any, ...]]:
     request = Request.from_query(query)
     yield (*control_values(request), None, None, None, gr.skip())
     values = tuple(getattr(request, name) for name in CONTROLS)
-    for outputs in run_page(None, *values):
+    for outputs in run_page(None, *values, pinned=list(request.pinned)):
         yield (*(gr.skip(),) * len(CONTROLS), *outputs)
 
 
@@ -532,16 +550,18 @@ def build_duplicates(demo: gr.Blocks) -> None:
     outputs = [figure, state, choice, panel]
     heavy: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "rows", **frame.QUIET}
     run_event = start.click(frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy)
-    run_event.then(lambda: gr.Files(visible=False), None, [files], **frame.LIGHT)
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
     opened = frame.on_link(demo, "dataset=", answer, [*controls, *outputs], **heavy)
-    frame.on_cancel(cancel, [run_event, opened], [figure], CANCELLED)
     file.upload(lambda: "", None, [dataset], **frame.LIGHT).then(file_page, [file, *controls], [columns, said], **heavy)
     gr.on([threshold.release, columns.input], plan_page, [file, *controls], [said], **{**heavy, "trigger_mode": "always_last"})
     figure.choice(chosen_page, None, [choice], **frame.LIGHT)
-    figure.threshold(threshold_page, None, [threshold, rest[CONTROLS.index("goal") - CONTROLS.index("part")]], **frame.LIGHT).then(
-        frame.for_page(again_page, 0, OUTPUTS), [file, choice, *controls], outputs, **heavy
-    )
+    goal = rest[CONTROLS.index("goal") - CONTROLS.index("part")]
+    taken_over = figure.threshold(threshold_page, None, [threshold, goal], **frame.LIGHT)
+    again = taken_over.then(frame.for_page(again_page, 0, OUTPUTS), [file, choice, *controls], outputs, **heavy)
+    runs = [run_event, again, opened]
+    frame.on_cancel(cancel, runs, [figure], CANCELLED)
+    for run in runs:  # files of another result would be taken for this one's
+        run.then(lambda: gr.Files(visible=False), None, [files], **frame.LIGHT)
     save.click(download_page, [state, choice], [files, files], **heavy)
 
 

@@ -197,6 +197,79 @@ def test_streaming_keeps_selection_view_and_scroll(open_page) -> None:
     expect(page.locator("progress")).to_have_count(0)
 
 
+def elsewhere(model: str, word: str) -> dict:
+    """The trace as if another model had the same texts and other odds."""
+    trace = copy.deepcopy(TRACE)
+    trace["provenance"] |= {"model": model, "revision": model}
+    for run in trace["runs"]:
+        for distribution in run["distributions"].values():
+            distribution["texts"] = [f"{word}{place}" for place in range(len(distribution["texts"]))]
+    return trace
+
+
+def test_the_sampler_panel_forgets_the_model_before(open_page) -> None:
+    page = open_page(TRACE)
+    bars = page.locator(".sampler-odds .odds")
+    expect(bars).to_be_visible()
+    expect(bars).not_to_contain_text("other0")
+    page.evaluate("draw", elsewhere("owner/other", "other"))
+    expect(bars).to_contain_text("other0")
+    page.evaluate("draw", {**elsewhere("owner/third", "third"), "done": True})
+    expect(bars).to_contain_text("third0")
+
+
+def test_the_sampler_panel_forgets_the_settings_before(open_page) -> None:
+    """A run of the same name and prompt may have other settings: its chain starts from those."""
+    page = open_page(TRACE)
+    stage = page.locator(".stage[data-stage=top_k]")
+    stage.locator("input[type=number]").fill("7")
+    page.evaluate("draw", {**TRACE, "done": True})
+    expect(stage.locator("input[type=number]")).to_have_value("7")
+    trace = copy.deepcopy(TRACE)
+    for run in trace["runs"]:
+        run |= {"config": {"do_sample": True, "top_k": 5}, "processors": ["top_k"], "warpers": 0}
+    page.evaluate("draw", trace)
+    expect(stage.locator("input[type=number]")).to_have_value("5")
+    expect(stage.locator("input[type=checkbox]")).to_be_checked()
+
+
+def test_what_was_asked_for_one_model_is_not_shown_for_another(open_page) -> None:
+    page = open_page(TRACE)
+    odds = TRACE["runs"][0]["distributions"]["0"]
+    unstored = copy.deepcopy(TRACE)
+    for run in unstored["runs"]:
+        run["distributions"] = {}
+    for place, model in enumerate(("owner/one", "owner/two"), start=1):
+        page.evaluate("(answer) => { window.answer = answer; }", {**odds, "texts": [f"{model} {token}" for token in odds["texts"]]})
+        page.evaluate("draw", {**unstored, "provenance": {**TRACE["provenance"], "model": model}})
+        expect(page.locator(".sampler-odds .odds")).to_contain_text(model.replace(" ", "·"))
+        assert page.evaluate("asked.length") == place
+
+
+def test_filters_leave_what_the_run_says(open_page) -> None:
+    """A model with two ends of text: a beam's filters leave three tokens."""
+    trace = copy.deepcopy(TRACE)
+    for run in trace["runs"]:
+        run |= {"kind": "beam_sample", "config": {"do_sample": True, "num_beams": 2, "top_k": 1}, "processors": ["top_k"], "warpers": 0}
+    page = open_page(trace)
+    expect(page.locator(".sampler-odds .said").first).to_contain_text("2 of 49,152 tokens stay")
+    for run in trace["runs"]:
+        run["min_tokens_to_keep"] = 3
+    page.evaluate("draw", {**trace, "provenance": {**TRACE["provenance"], "revision": "later"}})
+    expect(page.locator(".sampler-odds .said").first).to_contain_text("3 of 49,152 tokens stay")
+
+
+@pytest.mark.parametrize("width", [360, 1120])
+def test_the_sampler_panel_stands_in_line_with_its_neighbours(open_page, width) -> None:
+    page = open_page(TRACE, width=width)
+    left = page.locator(".facts h2").bounding_box()
+    panel = page.locator(".sampler-odds").bounding_box()
+    chain = page.locator(".sampler-chain").bounding_box()
+    frame = page.locator(".facts").bounding_box()
+    assert panel["x"] == pytest.approx(left["x"], abs=1)
+    assert chain["x"] + chain["width"] == pytest.approx(frame["x"] + frame["width"] - 15, abs=1)
+
+
 def test_hostile_tokens_stay_text(open_page) -> None:
     for width in (1120, 360):
         page = open_page(hostile_trace(), width=width)

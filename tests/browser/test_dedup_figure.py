@@ -245,7 +245,7 @@ def make_contamination() -> dict[str, Any]:
                         {"split": first, "row": row, "in": second, "match": match, "jaccard": round(best, 6), "containment": contained}
                     )
             share = len(found) / len(splits[first])
-            line.append({"rows": len(found), "share": share, "low": max(0, share - 0.04), "high": share + 0.06})
+            line.append({"rows": len(found), "share": share})
             leaks += sorted(found, key=lambda leak: -leak["jaccard"])
         matrix.append(line)
     texts = {f"{leak['split']}:{leak['row']}": splits[leak["split"]][leak["row"]] for leak in leaks}
@@ -426,7 +426,7 @@ def test_header_says_what_was_kept(open_page) -> None:
     key = page.locator(".key")
     expect(key).to_contain_text(f"{RUN['kept']} of 400 rows kept")
     expect(key).to_contain_text(f"{RUN['removed']} removed ({RUN['exact_copies']} exact copies)")
-    expect(key).to_contain_text("precision 1 (every pair verified)")
+    expect(key).to_contain_text("precision of pairs 1 (each verified)")
     expect(key).to_contain_text("recall 0.993 [0.96, 1.00] at 0.80")
     for part in ("3-word shingles", "160 permutations", "rensa 0.5.0", "seed 42", "n = 400 rows"):
         expect(page.locator(".provenance")).to_contain_text(part)
@@ -844,7 +844,7 @@ def test_heatmap_opens_a_cells_rows(open_page) -> None:
 
 
 def test_missing_parts_of_a_comparison_do_no_harm(open_page) -> None:
-    """Splits that were not compared, shares without intervals, no rows found, texts that were left out."""
+    """Splits that were not compared, no rows found, texts that were left out."""
     empty = {**CONTAMINATION, "matrix": [[None, {"rows": 0, "share": 0.0}], [{"rows": 0, "share": 0.0}, None]], "leaks": [], "texts": {}}
     page = open_page({"kind": "contamination"})
     expect(page.locator(".message")).to_contain_text("choose the splits")

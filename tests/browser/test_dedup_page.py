@@ -119,6 +119,29 @@ def test_a_pin_keeps_a_row(page, own_file, tmp_path):
     assert [row[0] for row in rows[1:]] == ["0", "1", "2", "3", "4", "6"], "row 5 goes, row 3 stays"
 
 
+def test_a_pin_survives_another_threshold_and_its_link(page):
+    caption = page.locator("#figure figcaption")
+    page.locator("#save").click()
+    expect(page.locator("#files")).to_be_visible(timeout=20_000)
+    page.get_by_role("tab", name="Clusters", exact=True).click()
+    gone = page.locator("#figure .members tr", has_text="removed for").first
+    gone.get_by_role("button", name=re.compile("^Always keep")).click()
+    expect(caption).to_contain_text("1 pinned")
+    page.get_by_role("tab", name="Threshold", exact=True).click()
+    page.locator("#figure .threshold-panel input[type=range]").fill("0.6")
+    page.wait_for_timeout(600)
+    page.get_by_role("button", name="Use this threshold").click()
+    expect(caption).to_contain_text("at 0.60", timeout=30_000)
+    expect(caption).to_contain_text("1 pinned")
+    expect(page.locator("#files")).to_be_hidden()  # they are the rows of the threshold before
+    expect(page).to_have_url(re.compile(r"threshold=0\.6&pinned=\d+"), timeout=20_000)
+    said = page.locator("#figure .key").inner_text()
+    again = page.context.new_page()
+    again.goto(page.url)
+    expect(again.locator("#figure figcaption")).to_contain_text("1 pinned", timeout=30_000)
+    assert again.locator("#figure .key").inner_text() == said
+
+
 def test_the_link_reproduces_the_figure(page, suite_url):
     page.get_by_label("threshold (Jaccard)").first.fill("0.8")
     page.keyboard.press("Tab")

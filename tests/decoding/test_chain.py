@@ -28,14 +28,28 @@ WARPERS = {
 ORDER = list(WARPERS)
 
 
+SOURCE = (JS / "chain.js").read_text(encoding="utf-8")
+
+
+def page_with(browser, source: str):
+    """A blank page with a chain in it."""
+    page = browser.new_page()
+    names = "\nwindow.runChain = runChain; window.keepingRanges = keepingRanges; window.condense = condense;"
+    page.add_script_tag(content=source.replace("export ", "") + names)
+    return page
+
+
 @pytest.fixture(scope="module")
 def page(browser):
-    """A blank page with chain.js in it."""
-    page = browser.new_page()
-    source = (JS / "chain.js").read_text().replace("export ", "")
-    page.add_script_tag(content=source + "\nwindow.runChain = runChain; window.keepingRanges = keepingRanges; window.condense = condense;")
+    page = page_with(browser, SOURCE)
     yield page
     page.close()
+
+
+def broken(browser, text: str, instead: str):
+    """A page with the chain and a mistake in it."""
+    assert SOURCE.count(text) == 1
+    return page_with(browser, SOURCE.replace(text, instead))
 
 
 def expected(logprobs: torch.Tensor, stages: list[dict], least: int = 1) -> torch.Tensor:
@@ -151,24 +165,28 @@ def test_llama_cpp_sampler_values(page):
         assert answer["p"] == pytest.approx(target, abs=1e-5)
 
 
-def test_truncating_before_the_softmax_would_be_caught(distributions):
+def test_truncating_before_the_softmax_would_be_caught(page, browser, distributions):
     """A known visualiser takes the 50 likeliest tokens before the softmax: on flat distributions that is far off."""
-    flat = distributions[-3]
-    top = flat.topk(50).values
-    wrong = torch.softmax(top, -1)[0]
-    right = expected(flat, [])[flat.argmax()]
-    assert abs(float(wrong - right)) > 1e-2
+    cases = [{"d": d, "stages": [{"name": "temperature", "value": 0.9}], "least": 1} for d in range(len(distributions))]
+    wrong = broken(browser, "  let rest = 0;\n  if (state.tail) {", "  let rest = 0;\n  if (false) {")
+    sent, answers = run_cases(wrong, distributions, cases, 50)
+    wrong.close()
+    with pytest.raises(AssertionError):
+        compare(sent, distributions, cases, answers)
+    compare(sent, distributions, cases, run_cases(page, distributions, cases, 50)[1])
 
 
-def test_the_notebook_nucleus_would_be_caught():
-    """A known notebook indexes a sorted array with vocabulary ids and cuts one too early: three tokens where five are needed."""
-    probabilities = torch.tensor([0.05, 0.5, 0.2, 0.15, 0.07, 0.03])
-    right = int((expected(probabilities.log(), [{"name": "top_p", "value": 0.95}]) > 0).sum())
-    ordered, _ = probabilities.sort(descending=True)
-    cumulative = ordered.cumsum(0)
-    wrong = int((cumulative < 0.95).sum()) - 1
-    assert right == 5
-    assert wrong != right
+def test_the_notebook_nucleus_would_be_caught(page, browser):
+    """A known notebook cuts one token too early: the one that crosses p must stay."""
+    rows = [torch.tensor([0.05, 0.5, 0.2, 0.15, 0.07, 0.03]).log()]
+    cases = [{"d": 0, "stages": [{"name": "top_p", "value": 0.95}], "least": 1}]
+    early = "above += normal.probabilities[i];\n      if (above >= p) break;\n      keep[i] = 1;"
+    wrong = broken(browser, "keep[i] = 1;\n      above += normal.probabilities[i];", early)
+    sent, answers = run_cases(wrong, rows, cases, None)
+    wrong.close()
+    with pytest.raises(AssertionError):
+        compare(sent, rows, cases, answers)
+    assert compare(sent, rows, cases, run_cases(page, rows, cases, None)[1])[0] == 1
 
 
 def test_filters_nest(page, distributions):

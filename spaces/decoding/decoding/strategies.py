@@ -445,17 +445,18 @@ def dola(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
         token = int(inner.scores.argmax())
         made = recorder.candidates([node], scored, [[token]])[0]
         recorder.summarise_now(node, raw[0], raw[0])
+        recorder.explain_filters(made, 0, scored, plan.settings)
         for candidate, identity in made.items():
             entry = recorder.nodes[identity]
             if candidate == token:
                 recorder.update(
                     identity, "chosen", f"Gained most over layer {layer}: {percent(math.exp(entry.logprob_raw))} of the last layer."
                 )
-            elif entry.status == "filtered":
+            elif entry.stages[0] == -math.inf:
                 recorder.update(
                     identity, "filtered", f"dola_layers: {percent(math.exp(entry.logprob_raw))} is under a tenth of the likeliest token's."
                 )
-            else:
+            elif entry.status != "filtered":
                 recorder.update(identity, "pruned", f"Gained less over layer {layer} than the chosen token.")
         node = made[token]
         plan.results = [(node, recorder.nodes[node].cumulative_logprob)]

@@ -98,6 +98,8 @@ class Run:
     processors: tuple[str, ...]
     warpers: int
     """Index in `processors` where the sampling filters start."""
+    min_tokens_to_keep: int
+    """Tokens that every sampling filter leaves."""
     sequences: tuple[Sequence, ...]
     nodes: tuple[Node, ...]
     distributions: dict[int, dict[str, Any]]
@@ -116,6 +118,7 @@ class Run:
             "color": color,
             "processors": list(self.processors),
             "warpers": self.warpers,
+            "min_tokens_to_keep": self.min_tokens_to_keep,
             "sequences": [sequence.to_json() for sequence in self.sequences],
             "nodes": [node.to_json() for node in self.nodes],
             "distributions": {str(key): value for key, value in self.distributions.items()},

@@ -35,7 +35,7 @@ def turns(cell: Any) -> list[tuple[str, str]] | None:
             return None
         try:
             cell = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     if isinstance(cell, dict):
         cell = cell.get("messages", cell.get("conversations"))

@@ -23,6 +23,9 @@ MEASURES = ("jaccard", "containment")
 MAX_LEAKS = 500
 MAX_TEXT = 4_000
 
+TILE = 5_000
+"""Rows that `CHUNK` rows are compared with at once: where all share a shingle, the product has a number for every pair."""
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -109,7 +112,7 @@ def contamination(names: list[str], texts: list[list[str]], request: Request, me
         VisitorError: an unknown measure, or too many rows.
     """
     if measure not in MEASURES:
-        raise VisitorError(f"measure is “{measure[:40]}”.", f"Choose one of {', '.join(MEASURES)}.")
+        raise VisitorError(f"measure is “{str(measure)[:40]}”.", f"Choose one of {', '.join(MEASURES)}.")
     rows = [len(split) for split in texts]
     if sum(rows) > limits.MAX_CONTAMINATION_ROWS:
         raise VisitorError(
@@ -137,19 +140,38 @@ def contamination(names: list[str], texts: list[list[str]], request: Request, me
 
 def _best(matrix: Any, here: Int64, start: int, end: int, threshold: float, measure: str, own: bool) -> list[tuple[int, int, float, float]]:
     """For rows `here`, the best match among rows start to end: (place in here, row from start, jaccard, containment)."""
-    product = (matrix[here] @ matrix[start:end].T).tocoo()
+    tiles = [
+        _best_of_tile(matrix, here, (start, begin, min(begin + TILE, end)), threshold, measure, own) for begin in range(start, end, TILE)
+    ]
+    first, second, jaccard, contained = (np.concatenate(parts) for parts in zip(*tiles, strict=True)) if tiles else _NOTHING
+    best = _strongest(first, second, jaccard, jaccard if measure == "jaccard" else contained)
+    return list(zip(first[best].tolist(), second[best].tolist(), jaccard[best].tolist(), contained[best].tolist(), strict=True))
+
+
+_NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+
+
+def _best_of_tile(
+    matrix: Any, here: Int64, tile: tuple[int, int, int], threshold: float, measure: str, own: bool
+) -> tuple[Int64, Int64, Float64, Float64]:
+    """The same among some of these rows, given as the split's start and the tile's begin and end; an array each."""
+    start, begin, end = tile
+    product = (matrix[here] @ matrix[begin:end].T).tocoo()
     sizes = np.diff(matrix.indptr)
-    first, second = product.row, product.col
+    first, second, shared = product.row, product.col + (begin - start), product.data
     if own:
         apart = here[first] != second + start
-        first, second, shared = first[apart], second[apart], product.data[apart]
-    else:
-        shared = product.data
+        first, second, shared = first[apart], second[apart], shared[apart]
     contained: Float64 = shared / sizes[here[first]]
     jaccard: Float64 = shared / (sizes[here[first]] + sizes[second + start] - shared)
     values = jaccard if measure == "jaccard" else contained
     strong = np.flatnonzero(values >= threshold)
-    order = strong[np.lexsort((second[strong], -jaccard[strong], -values[strong], first[strong]))]
+    best = strong[_strongest(first[strong], second[strong], jaccard[strong], values[strong])]
+    return first[best].astype(np.int64), second[best].astype(np.int64), jaccard[best], contained[best]
+
+
+def _strongest(first: Int64, second: Int64, jaccard: Float64, values: Float64) -> Int64:
+    """Places of the strongest match of each row: of the highest value, then Jaccard similarity, then the earliest."""
+    order = np.lexsort((second, -jaccard, -values, first))
     _, unique = np.unique(first[order], return_index=True)
-    best = order[unique]
-    return list(zip(first[best].tolist(), second[best].tolist(), jaccard[best].tolist(), contained[best].tolist(), strict=True))
+    return order[unique]

@@ -8,9 +8,10 @@ import os
 import secrets
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from dedup.texts import Compared, compared
 from dedup.verify import Pairs, Sample, jaccard_of_pairs, recall_interval, similarities_within
 
 CHUNK = 1_000
-"""Rows that one thread signs at a time; small enough to stay in the processor's cache."""
+CHUNK_CHARACTERS = 1_000_000
+"""Rows, or characters, that one thread signs at a time; small enough to stay in the processor's cache."""
 
 BLOCK = 50_000
 """Rows between two checkpoints."""
@@ -110,16 +112,30 @@ def sample_rows(texts: list[str], size: int) -> Int64:
     return first[:size].astype(np.int64)
 
 
+def chunks(lengths: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last place (excluded) of each chunk: `CHUNK` rows, or fewer that reach `CHUNK_CHARACTERS` together.
+
+    Args:
+        lengths: characters of each row.
+    """
+    ends, held, size, rows = [0], 0, 0, 0
+    for rows, length in enumerate(lengths, start=1):
+        held, size = held + 1, size + length
+        if held == CHUNK or size >= CHUNK_CHARACTERS:
+            ends.append(rows)
+            held, size = 0, 0
+    return list(pairwise(ends if ends[-1] == rows else [*ends, rows]))
+
+
 def shingle_rows(texts: list[str], rows: Int64 | None, request: Request) -> list[Shingles]:
     """Shingles of some rows (all for None), chunk by chunk, on all cores."""
-    numbers = np.arange(len(texts)) if rows is None else rows
-    chunks = [numbers[begin : begin + CHUNK] for begin in range(0, len(numbers), CHUNK)]
+    chosen = texts if rows is None else [texts[row] for row in rows]
 
-    def work(chunk: Int64) -> Shingles:
-        return shingle(to_arrow([texts[row] for row in chunk]), request.ngram, request.unit)
+    def work(span: tuple[int, int]) -> Shingles:
+        return shingle(to_arrow(chosen[slice(*span)]), request.ngram, request.unit)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(work, chunks))
+        return list(pool.map(work, chunks(map(len, chosen))))
 
 
 def make_plan(texts: list[str], request: Request) -> Plan:
@@ -270,9 +286,10 @@ def _sign(texts: list[str], request: Request, plan: Plan, folder: Path | None) -
     digest = _digest(texts, request, plan) if folder is not None else ""
     blocks: list[dict[str, Any]] = []
 
-    def work(begin: int) -> tuple[UInt32, UInt64, Any, Pairs]:
-        part = shingle(to_arrow(texts[begin : min(begin + CHUNK, end)]), request.ngram, request.unit)
-        return band_keys(part, plan, request.seed), part.copy_keys, part.counts > 0, sample.against(part, begin, request.floor)
+    def work(span: tuple[int, int]) -> tuple[int, UInt32, UInt64, Any, Pairs]:
+        begin, end = first + span[0], first + span[1]
+        part = shingle(to_arrow(texts[begin:end]), request.ngram, request.unit)
+        return end, band_keys(part, plan, request.seed), part.copy_keys, part.counts > 0, sample.against(part, begin, request.floor)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for block, first in enumerate(range(0, len(texts), BLOCK)):
@@ -280,16 +297,15 @@ def _sign(texts: list[str], request: Request, plan: Plan, folder: Path | None) -
             if path is not None and (stored := _stored(path)) is not None:
                 blocks.append(stored)
                 continue
-            end = min(first + BLOCK, len(texts))
             parts = []
-            for part in pool.map(work, range(first, end, CHUNK)):
+            for part in pool.map(work, chunks(map(len, texts[first : first + BLOCK]))):
                 parts.append(part)
-                yield Progress("sign", "Signing rows", min(first + len(parts) * CHUNK, end), len(texts), {"rows": len(texts)})
+                yield Progress("sign", "Signing rows", part[0], len(texts), {"rows": len(texts)})
             blocks.append(
                 {
-                    "keys": np.concatenate([part[0] for part in parts], axis=1),
-                    "copy_keys": np.concatenate([part[1] for part in parts]),
-                    "filled": np.concatenate([part[2] for part in parts]),
+                    "keys": np.concatenate([part[1] for part in parts], axis=1),
+                    "copy_keys": np.concatenate([part[2] for part in parts]),
+                    "filled": np.concatenate([part[3] for part in parts]),
                     "true": np.concatenate([np.stack([p.first, p.second]) for *_, p in parts], axis=1),
                     "jaccard": np.concatenate([p.jaccard for *_, p in parts]),
                 }
@@ -416,7 +432,7 @@ def _numbers(cells: list[Any]) -> npt.NDArray[np.float64]:
     for row, cell in enumerate(cells):
         try:
             number = float(cell)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
         if number == number:
             result[row] = number

@@ -59,7 +59,6 @@ class Plan:
         candidates: pairs expected to be verified, from the similarities within a sample of rows; None without one.
         seconds: rough, on this class of machine.
         megabytes: memory beside the text.
-        recall_met: whether the wanted recall could be reached with `MAX_NUM_PERM` permutations.
         alike: share of the sample's pairs whose similarity reaches the floor.
     """
 
@@ -70,7 +69,6 @@ class Plan:
     candidates: int | None
     seconds: float
     megabytes: float
-    recall_met: bool = True
     alike: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -97,8 +95,8 @@ def choose_bands(
     """Bands whose S-curve reaches `recall` at `threshold`: nearly the cheapest, and of those the best at the floor.
 
     Args:
-        threshold: Jaccard similarity, above 0 and at most 1.
-        recall: wanted probability at the threshold, below 1.
+        threshold: Jaccard similarity, .1 to 1.
+        recall: wanted probability at the threshold, at most .9999, which `MAX_NUM_PERM` permutations reach at every threshold.
         rows: distinct rows to compare.
         floor: the lowest similarity that a visitor may look at; the threshold unless given.
         similarities: Jaccard similarities of the sample's pairs that share a shingle.
@@ -110,6 +108,8 @@ def choose_bands(
         chance = threshold**rows_per_band
         wanted = 1 if chance >= 1 else max(1, math.ceil(math.log1p(-recall) / math.log1p(-chance)))
         most = MAX_NUM_PERM // rows_per_band
+        if wanted > most:
+            break
         for num_bands in sorted({min(wanted * times, most) for times in (1, 2, 4)}):
             candidates = None
             if similarities is not None:
@@ -121,15 +121,11 @@ def choose_bands(
             seconds = signing + verifying + characters / 1000 * SECONDS_PER_KILOBYTE
             megabytes = (rows * (4 * num_bands + 40) + (candidates or 0) * 24) / 1e6
             expected = float(s_curve(threshold, num_bands, rows_per_band))
-            met = num_bands >= wanted
-            plans.append(Plan(num_perm, num_bands, rows_per_band, expected, candidates, round(seconds, 3), round(megabytes, 1), met))
-    good = [plan for plan in plans if plan.recall_met]
-    if not good:
-        return max(plans, key=lambda plan: plan.expected_recall)
-    cheapest = min(plan.seconds for plan in good)
+            plans.append(Plan(num_perm, num_bands, rows_per_band, expected, candidates, round(seconds, 3), round(megabytes, 1)))
+    cheapest = min(plan.seconds for plan in plans)
     limit = cheapest + max(AFFORDABLE_SECONDS, AFFORDABLE_SHARE * cheapest)
     lowest = threshold if floor is None else floor
-    affordable = [plan for plan in good if plan.seconds <= limit]
+    affordable = [plan for plan in plans if plan.seconds <= limit]
     return max(affordable, key=lambda plan: (s_curve(lowest, plan.num_bands, plan.rows_per_band), -plan.seconds))
 
 

@@ -52,6 +52,8 @@ class Outcome:
         clusters: groups of two rows or more.
         pairs: verified pairs of different texts at or above the threshold.
         chains: groups in which some two texts are less similar than the threshold.
+        threshold: that was applied, or at which the goal was reached.
+        method: of the request, or "goal" where the wanted number of rows decided.
     """
 
     kept: list[int]
@@ -60,6 +62,12 @@ class Outcome:
     pairs: int
     chains: int
     threshold: float
+    method: str
+
+    @property
+    def least(self) -> float:
+        """The lowest similarity of a removed row to the row that stays in its place; 1 where none is removed."""
+        return min((item.jaccard for item in self.removed), default=1.0)
 
 
 def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, ...] | None = None) -> Outcome:
@@ -103,7 +111,7 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
     kept = [row for row in range(rows) if row not in gone]
     labels = {clustering.label[node_of[item.row]] for item in removed}
     chains = len(clusters.chained(strong, clustering, threshold)) if len(result.ranks) else 0
-    return Outcome(kept, removed, len(labels), len(strong), chains, threshold)
+    return Outcome(kept, removed, len(labels), len(strong), chains, threshold, "goal" if to_goal else request.method)
 
 
 def at_least(edges: Pairs, threshold: float) -> Pairs:
@@ -169,7 +177,7 @@ def summary(result: Result, decided: Outcome) -> dict[str, Any]:
         "pairs": decided.pairs,
         "exact_copies": sum(map(len, result.nodes)) - len(result.nodes),
         "without_text": result.without_text,
-        "precision": 1.0 if result.request.measure == "jaccard" else None,
+        "precision": 1.0 if result.request.measure == "jaccard" else None,  # of pairs: each that joins two rows was verified
         "recall": None if recall.value is None else round(recall.value, 6),
         "recall_interval": None if recall.value is None else [round(float(end), 6) for end in recall.interval],
         "recall_sample": {"rows": recall.rows, "true_pairs": recall.true_pairs, "found": recall.found, "complete": recall.complete},
@@ -209,15 +217,12 @@ def warnings(result: Result, decided: Outcome) -> list[str]:
         said.append(
             "Cosine of static vectors is a hint, not a proof: it is blind to word order and to “not”. Look at the pairs before you remove any."
         )
-    if result.dataset.cut:
-        said.append(f"{result.dataset.cut:,} rows past the limit of {result.request.limit:,} were not read; they are not in the kept file.")
+    if result.dataset.cut != 0:
+        count = "Rows" if result.dataset.cut is None else f"{result.dataset.cut:,} rows"
+        said.append(f"{count} past the limit of {result.request.limit:,} were not read; they are not in the kept file.")
     if result.without_text:
         rows = "row has" if result.without_text == 1 else "rows have"
         said.append(f"{result.without_text:,} {rows} nothing to compare; all are kept.")
-    if not result.plan.recall_met:
-        said.append(
-            f"A recall of {result.request.recall:g} at this threshold needs more than {result.plan.num_perm:,} permutations; expect {result.plan.expected_recall:.2f}."
-        )
     if result.thinned:
         said.append(
             f"{result.thinned:,} buckets were too large to compare every pair; their rows were compared with the first and with near ones."

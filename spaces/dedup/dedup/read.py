@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from dedup.shingles import clean
 from shared import limits
 from shared.errors import VisitorError
 
@@ -39,10 +41,11 @@ class Dataset:
         name: the file's or dataset's name, for captions.
         format: "csv", "jsonl", "json", "parquet" or "text".
         rows: how many.
-        columns: names, in order.
+        columns: names, in order, as a page can show them.
+        raw: the same names as the file has them, where they hold half characters or bytes that are not UTF-8.
         lines: JSONL and text: each row's bytes without its newline; empty otherwise.
         table: CSV, JSON and Parquet: the cells; None otherwise.
-        cut: rows left out because of the limit.
+        cut: rows left out because of the limit; None where some were and nobody counted them.
         dialect: CSV: delimiter and line ending.
     """
 
@@ -52,8 +55,9 @@ class Dataset:
     columns: tuple[str, ...]
     lines: tuple[bytes, ...] = ()
     table: Any = None
-    cut: int = 0
+    cut: int | None = 0
     dialect: tuple[str, str] = (",", "\n")
+    raw: tuple[str, ...] = ()
 
     def require(self, name: str) -> None:
         """Raise a VisitorError unless there is a column of that name."""
@@ -66,16 +70,48 @@ class Dataset:
         Raises:
             VisitorError: no such column.
         """
-        self.require(name)
+        return self.cells([name])[0]
+
+    def cells(self, names: Iterable[str], rows: int | None = None) -> list[list[Any]]:
+        """The cells of some columns, as Python values, a list a column; a row is parsed once for all of them.
+
+        Args:
+            names: of the columns.
+            rows: how many of the first rows; None for all.
+
+        Raises:
+            VisitorError: no such column.
+        """
+        names = list(names)
+        for name in names:
+            self.require(name)
         if self.format == "text":
-            return [line.decode("utf-8", "replace") for line in self.lines]
-        if self.format == "jsonl":
-            return [json.loads(line).get(name) for line in self.lines]
+            return [[line.decode("utf-8", "replace") for line in self.lines[:rows]] for _ in names]
         if self.format == "parquet":
-            return self.table.column(name).to_pylist()
-        if self.format == "json":
-            return [row.get(name) for row in self.table]
-        return [row[self.columns.index(name)] for row in self.table]
+            return [self.table.column(name).slice(0, rows).to_pylist() for name in names]
+        if self.format == "csv":
+            place = {name: index for index, name in enumerate(self.columns)}
+            return [[row[index] for row in self.table[:rows]] for index in map(place.__getitem__, names)]
+        raw = dict(zip(self.columns, self.raw or self.columns, strict=True))
+        found: list[list[Any]] = [[] for _ in names]
+        keyed = [(raw[name], cells) for name, cells in zip(names, found, strict=True)]
+        for record in self._records(rows):
+            for key, cells in keyed:
+                cells.append(record.get(key))
+        return found
+
+    def head(self, rows: int) -> dict[str, list[Any]]:
+        """What stands in the first rows by column; of JSON, where every row may have keys of its own, without the empty cells."""
+        if self.format not in ("jsonl", "json"):
+            return dict(zip(self.columns, self.cells(self.columns, rows), strict=True))
+        found: dict[str, list[Any]] = {}
+        for record in self._records(rows):
+            for key, cell in record.items():
+                found.setdefault(clean(key), []).append(cell)
+        return found
+
+    def _records(self, rows: int | None) -> Iterator[dict[str, Any]]:
+        return iter(self.table[:rows]) if self.format == "json" else map(json.loads, self.lines[:rows])
 
 
 def read_file(path: Path, name: str, limit: int) -> Dataset:
@@ -87,8 +123,9 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
         limit: rows to read at most.
 
     Raises:
-        VisitorError: unknown format, empty, too large, or malformed (with the line).
+        VisitorError: unknown format, empty, too large, two columns of one name, or malformed (with the line).
     """
+    name = clean(name)
     kind = FORMATS.get(Path(name).suffix.lower())
     if kind is None:
         raise VisitorError(f"“{name[:80]}” is no file that this page reads.", "Use CSV, TSV, JSONL, JSON, Parquet or plain text.")
@@ -104,17 +141,30 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
     dataset = reader(path, name, limit)
     if dataset.rows == 0:
         raise VisitorError("The file has no rows.", "Choose one with rows.")
+    if len(set(dataset.columns)) != len(dataset.columns):
+        raise VisitorError("Two columns of the file have the same name.", "Rename one of them.")
     return dataset
 
 
 def _lines(path: Path) -> list[bytes]:
     content = path.read_bytes()
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        content = content.decode("utf-16").encode("utf-8")
+        try:
+            content = content.decode("utf-16").encode("utf-8")
+        except UnicodeError as error:
+            raise VisitorError("The file begins as UTF-16 but cannot be read as it.", "Save it as UTF-8.") from error
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if lines and not lines[-1]:
         lines.pop()
     return [line.removesuffix(b"\r") for line in lines]
+
+
+def _shown(raw: Iterable[str]) -> dict[str, str]:
+    """Column names as a page can show them, and as the file has them; of two that look the same, the first."""
+    names: dict[str, str] = {}
+    for name in raw:
+        names.setdefault(clean(name), name)
+    return names
 
 
 def _read_text(path: Path, name: str, limit: int) -> Dataset:
@@ -128,27 +178,29 @@ def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
     for number, line in numbered[:limit]:
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)[:80]
             raise VisitorError(f"Line {number:,} is not JSON ({why}).", "Mend the line, or remove it.") from error
         if not isinstance(row, dict):
             raise VisitorError(f"Line {number:,} is not a JSON object.", 'Every line must be an object such as {"text": "…"}.')
         columns.update(dict.fromkeys(row))
     kept = tuple(line for _, line in numbered[:limit])
-    return Dataset(name, "jsonl", len(kept), tuple(columns), kept, cut=max(0, len(numbered) - limit))
+    names = _shown(columns)
+    return Dataset(name, "jsonl", len(kept), tuple(names), kept, cut=max(0, len(numbered) - limit), raw=tuple(names.values()))
 
 
 def _read_json(path: Path, name: str, limit: int) -> Dataset:
     try:
         rows = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if b"\n{" in path.read_bytes()[:1_000_000]:
             return _read_jsonl(path, name, limit)
         raise VisitorError(f"The file is not JSON ({str(error)[:80]}).", "Mend it, or use JSONL.") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise VisitorError("The file is not a JSON list of objects.", 'Use [{"text": "…"}, …] or one object a line.')
-    columns = tuple(dict.fromkeys(key for row in rows[:limit] for key in row))
-    return Dataset(name, "json", min(len(rows), limit), columns, table=rows[:limit], cut=max(0, len(rows) - limit))
+    names = _shown(dict.fromkeys(key for row in rows[:limit] for key in row))
+    cut = max(0, len(rows) - limit)
+    return Dataset(name, "json", min(len(rows), limit), tuple(names), table=rows[:limit], cut=cut, raw=tuple(names.values()))
 
 
 def _read_csv(path: Path, name: str, limit: int) -> Dataset:
@@ -179,40 +231,84 @@ def _read_csv(path: Path, name: str, limit: int) -> Dataset:
                 cut += 1
     except csv.Error as error:
         raise VisitorError(f"Line {reader.line_num:,} is not CSV ({str(error)[:80]}).", "Mend the line: a quote may be missing.") from error
-    if len(set(columns)) != len(columns):
-        raise VisitorError("Two columns of the file have the same name.", "Rename one of them.")
-    return Dataset(name, "csv", len(rows), columns, table=rows, cut=cut, dialect=(delimiter, "\r\n" if "\r\n" in text[:100_000] else "\n"))
+    dialect = (delimiter, "\r\n" if "\r\n" in text[:100_000] else "\n")
+    return Dataset(name, "csv", len(rows), tuple(map(clean, columns)), table=rows, cut=cut, dialect=dialect, raw=columns)
+
+
+BATCH = 1_000
+"""Rows of a Parquet file that are decoded at once."""
 
 
 def _read_parquet(path: Path, name: str, limit: int) -> Dataset:
     import pyarrow.parquet as pq
 
+    batches: list[pa.RecordBatch] = []
+    size, left = 0, limit
     try:
         file = pq.ParquetFile(path)
         total = file.metadata.num_rows
-        batches = []
-        left = limit
-        for batch in file.iter_batches(batch_size=min(65_536, max(1, limit))):
+        for batch in file.iter_batches(batch_size=_batch_rows(path, file.metadata)):
             batches.append(batch.slice(0, left))
+            size += _bytes(batches[-1])
+            if size > limits.MAX_FILE_BYTES:
+                raise VisitorError(
+                    f"The first {sum(map(len, batches)):,} rows of the file hold more than {limits.MAX_FILE_BYTES / 1e6:,.0f} MB.",
+                    "Lower the limit of rows, or run the exported script.",
+                )
             left -= len(batches[-1])
             if left <= 0:
                 break
         table = pa.Table.from_batches(batches, schema=file.schema_arrow)
-    except (pa.ArrowException, OSError) as error:
+        columns = tuple(table.column_names)
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise VisitorError(f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole.") from error
-    return Dataset(name, "parquet", table.num_rows, tuple(table.column_names), table=table, cut=max(0, total - table.num_rows))
+    return Dataset(name, "parquet", table.num_rows, columns, table=table, cut=max(0, total - table.num_rows))
+
+
+def _bytes(batch: pa.RecordBatch) -> int:
+    """Bytes of a batch once each of its cells is a value of its own."""
+    columns = (column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns)
+    return sum(column.nbytes for column in columns)
+
+
+def _batch_rows(path: Path, metadata: Any) -> int:
+    """Rows to decode at once: `BATCH`, or fewer where they might not fit into `limits.MAX_FILE_BYTES`.
+
+    Parquet may store a value once and repeat it in every row, so that a file of kilobytes becomes gigabytes.
+    """
+    largest = 1
+    with path.open("rb") as file:
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            largest = max(largest, sum(_repeatable(file, group.column(place)) for place in range(group.num_columns)))
+    return max(1, min(BATCH, limits.MAX_FILE_BYTES // largest))
+
+
+def _repeatable(file: BinaryIO, chunk: Any) -> int:
+    """Bytes that any cell of a column chunk may have though they are stored once: those of its dictionary, the first page."""
+    if "DELTA_BYTE_ARRAY" not in chunk.encodings:  # which stores what a value does not share with the one before
+        file.seek(min(offset for offset in (chunk.dictionary_page_offset, chunk.data_page_offset) if offset))
+        header = file.read(16)  # Thrift's compact form: field 1 is the page's type, field 2 its bytes, each as a varint of twice the number
+        if header.startswith((b"\x15\x00", b"\x15\x06")):
+            return 0  # a page of data
+        if header.startswith(b"\x15\x04\x15"):
+            size = 0
+            for place, byte in enumerate(header[3:]):
+                size |= (byte & 127) << 7 * place
+                if byte < 128:
+                    return size // 2
+    return int(chunk.total_uncompressed_size)
 
 
 def read_hub(name: str, config: str | None, split: str, limit: int, token: str | None = None) -> Dataset:
     """Stream the first rows of a dataset of the Hub; what leaves is Parquet.
 
     Raises:
-        VisitorError: unknown, gated, without that config or split, or the Hub cannot be reached.
+        VisitorError: unknown, gated, without that config or split, too large, or the Hub cannot be reached.
     """
     from shared import hub
 
-    table = hub.dataset_rows(name, config, split, limit, token)
-    return Dataset(f"{name}, {split}", "parquet", table.num_rows, tuple(table.column_names), table=table)
+    table, more = hub.dataset_rows(name, config, split, limit, token)
+    return Dataset(f"{name}, {split}", "parquet", table.num_rows, tuple(table.column_names), table=table, cut=None if more else 0)
 
 
 def write(dataset: Dataset, keep: list[int], path: Path) -> None:
@@ -235,7 +331,7 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
         delimiter, ending = dataset.dialect
         with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             writer = csv.writer(file, delimiter=delimiter, lineterminator=ending)
-            writer.writerow(dataset.columns)
+            writer.writerow(dataset.raw or dataset.columns)
             writer.writerows(dataset.table[row] for row in keep)
     part.replace(path)
 

@@ -9,13 +9,16 @@ from urllib.parse import parse_qs, urlencode
 
 from dedup.chat import PARTS
 from dedup.clusters import METHODS
-from dedup.shingles import UNITS
+from dedup.shingles import UNITS, clean
 from shared import limits
 from shared.checks import SEED, between, one_of, whole
 from shared.errors import VisitorError
 
 KEEP = ("first", "last", "longest", "central")
 """Keep policies by name; `max:<column>` keeps the highest value of a column."""
+
+MAX_COLUMNS = 64
+"""Columns that are compared together."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +119,26 @@ def validate(**values: Any) -> Request:
     return request
 
 
-def _list(value: Any) -> list[Any]:
-    return [value] if isinstance(value, (str, int)) else list(value)
+def _list(name: str, value: Any) -> list[Any]:
+    if isinstance(value, (str, int)):
+        return [value]
+    if not isinstance(value, (list, tuple)):
+        raise VisitorError(f"{name} is {str(value)[:40]}.", "Give a list.")
+    return list(value)
+
+
+def _columns(name: str, value: Any) -> tuple[str, ...]:
+    columns = tuple(dict.fromkeys(_text(name, item) for item in _list(name, value)))
+    if len(columns) > MAX_COLUMNS:
+        raise VisitorError(f"{len(columns):,} columns are named; the limit is {MAX_COLUMNS}.", "Name fewer.")
+    return columns
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise VisitorError(f"{name} is not a text.", "Write it as text.")
+    if clean(value) != value:
+        raise VisitorError(f"{name} contains half of a character (a lone surrogate).", "Delete it, or choose from the list.")
     return value.strip() if name != "columns" else value
 
 
@@ -146,6 +162,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "limit": whole(1, limits.MAX_DATASET_ROWS),
     "goal": whole(1, limits.MAX_DATASET_ROWS),
     "seed": SEED,
-    "columns": lambda name, value: tuple(_text(name, item) for item in _list(value)),
-    "pinned": lambda name, value: tuple(sorted({whole(0, limits.MAX_DATASET_ROWS)(name, item) for item in _list(value)})),
+    "columns": _columns,
+    "pinned": lambda name, value: tuple(sorted({whole(0, limits.MAX_DATASET_ROWS)(name, item) for item in _list(name, value)})),
 }

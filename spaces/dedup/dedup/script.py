@@ -300,7 +300,9 @@ def read(file):
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     separator = max(",;\\t|", key=text.readline().count)
     text.seek(0)
-    return csv.DictReader(text, delimiter=separator)
+    rows = csv.DictReader(text, delimiter=separator)
+    rows.fieldnames = [join([name]) for name in rows.fieldnames or ()]  # names as the page shows them
+    return rows
 
 ''',
     "parquet": '''
@@ -351,7 +353,7 @@ def turns(cell):
             return None
         try:
             cell = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     if isinstance(cell, dict):
         cell = cell.get("messages", cell.get("conversations"))
@@ -469,7 +471,7 @@ def number(cell):
     """A cell as a number; what is none comes last."""
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("-inf")
     return value if value == value else float("-inf")
 

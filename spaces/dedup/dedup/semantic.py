@@ -26,6 +26,13 @@ EMBEDDED = "embedded"
 """Token vectors of the embedded language model, for a machine without the Hub."""
 
 HUB_DEFAULT = "minishlab/potion-base-8M"
+
+FILES = (
+    "model.safetensors", "config.json", "tokenizer.json",
+    "config_sentence_transformers.json", "0_StaticEmbedding/model.safetensors", "0_StaticEmbedding/tokenizer.json",
+)  # fmt: skip
+"""What model2vec reads, its own layout first and then those of sentence-transformers; nothing else is downloaded."""
+
 BLOCK = 1_000
 MAX_PAIRS = 2_000_000
 DIMENSIONS = 256
@@ -51,8 +58,9 @@ def load(name: str) -> StaticModel:
         name: "embedded", or a model2vec model's id on the Hub (safetensors).
 
     Raises:
-        VisitorError: malformed id, the Hub cannot be reached, or no such model.
+        VisitorError: malformed id, the Hub cannot be reached, no such model, or larger than `limits.MAX_EMBEDDING_BYTES`.
     """
+    from huggingface_hub import snapshot_download
     from model2vec import StaticModel
 
     if name == EMBEDDED:
@@ -60,8 +68,14 @@ def load(name: str) -> StaticModel:
     hub.check_id(name)
     if not hub.reachable():
         raise VisitorError(f"{name} is not on this machine and the Hub cannot be reached.", f"Choose “{EMBEDDED}”.")
+    size = hub.model_size(name, FILES)
+    if size > limits.MAX_EMBEDDING_BYTES:
+        raise VisitorError(
+            f"{name} has {size / 1e6:,.0f} MB; the limit is {limits.MAX_EMBEDDING_BYTES / 1e6:,.0f} MB.", f"Choose {HUB_DEFAULT}."
+        )
     try:
-        return StaticModel.from_pretrained(name)
+        # Given the name, model2vec would take a folder of this machine that is called so, or download whatever the repository holds.
+        return StaticModel.from_pretrained(snapshot_download(name, allow_patterns=list(FILES), token=hub.token_for()))
     except Exception as error:  # model2vec raises whatever its readers raise
         raise VisitorError(
             f"{name} is no static embedding model ({type(error).__name__}).", f"Choose {HUB_DEFAULT}, or “{EMBEDDED}”."

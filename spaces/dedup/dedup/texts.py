@@ -13,6 +13,9 @@ from shared.errors import VisitorError
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation", "chat")
 
+HEAD = 200
+"""Rows by which the likeliest column is judged."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -41,8 +44,7 @@ def likely_column(dataset: Dataset) -> str:
     if "text" in dataset.columns:
         return "text"
     lengths = {}
-    for name in dataset.columns:
-        cells = dataset.column(name)[:200]
+    for name, cells in dataset.head(HEAD).items():
         if any(isinstance(cell, str) or turns(cell) for cell in cells):
             lengths[name] = sum(len(cell) if isinstance(cell, str) else 200 for cell in cells if cell is not None)
     if not lengths:
@@ -60,8 +62,7 @@ def compared(dataset: Dataset, request: Request) -> Compared:
     texts: list[list[str]] = []
     answers: list[list[str]] = []
     found_chat = False
-    for name in columns:
-        cells = dataset.column(name)
+    for name, cells in zip(columns, dataset.cells(columns), strict=True):
         first = next((cell for cell in cells if cell not in (None, "")), "")
         if turns(first) is not None:
             found_chat = True

@@ -13,7 +13,8 @@ from dedup.shingles import Shingles, sets
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-PAIRS_AT_ONCE = 200_000
+SHINGLES_AT_ONCE = 40_000_000
+"""Of both rows of the pairs that are compared together; 500 MB."""
 
 _FILTER = np.uint64(2**22)
 
@@ -25,14 +26,17 @@ def jaccard_of_pairs(matrix: Any, pairs: Int64) -> Float64:
         matrix: scipy CSR of 0 and 1, rows × shingles.
         pairs: int64 of shape (pairs, 2), row numbers of the matrix.
     """
+    if not len(pairs):
+        return np.zeros(0)
     sizes = np.diff(matrix.indptr)
-    result = np.zeros(len(pairs))
-    for begin in range(0, len(pairs), PAIRS_AT_ONCE):
-        first, second = pairs[begin : begin + PAIRS_AT_ONCE].T
+    load = np.cumsum(sizes[pairs].sum(axis=1, dtype=np.int64))
+    result = []
+    for part in np.split(pairs, np.flatnonzero(np.diff(load // SHINGLES_AT_ONCE)) + 1):
+        first, second = part.T
         shared = np.asarray(matrix[first].multiply(matrix[second]).sum(axis=1)).ravel()
         together = sizes[first] + sizes[second] - shared
-        result[begin : begin + len(first)] = np.divide(shared, together, out=np.zeros(len(first)), where=together > 0)
-    return result
+        result.append(np.divide(shared, together, out=np.zeros(len(first)), where=together > 0))
+    return np.concatenate(result)
 
 
 @dataclass(frozen=True)

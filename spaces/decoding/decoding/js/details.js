@@ -48,7 +48,8 @@ export function drawDetails(element, figure) {
     return;
   }
   const run = trace.runs[entry.run];
-  const mark = detailsMark(figure, place, entry);
+  const odds = oddsOf(trace, run, entry);
+  const mark = detailsMark(figure, place, entry, odds);
   let facts = element.querySelector(":scope > .facts");
   let sampler = element.querySelector(":scope > .sampler");
   if (!facts) {
@@ -61,13 +62,28 @@ export function drawDetails(element, figure) {
   const focusKept = facts.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
   facts.replaceChildren(...factsOf(figure, place, entry).filter(Boolean));
   if (focusKept) facts.querySelector(`[data-keep="${CSS.escape(focusKept)}"]`)?.focus({ preventScroll: true });
-  showSampler(sampler, figure, place, entry, run);
+  showSampler(sampler, figure, place, entry, run, odds);
 }
 
-function detailsMark(figure, place, entry) {
+/** What the odds at the end of a prompt depend on: the model's very copy, and the prompt as it read it. */
+export function originOf(trace) {
+  const { model, revision } = trace.provenance ?? {};
+  return JSON.stringify([model, revision, trace.prompt.token_ids]);
+}
+
+/** Where the selected token was chosen, or the place after the prompt: its node, the path to it, and a name that no other odds have. */
+function oddsOf(trace, run, entry) {
+  const source = entry.node.parent ?? entry.node.id;
+  const byId = nodesById(run);
+  const path = pathTo(byId, byId.get(source));
+  const key = JSON.stringify([originOf(trace), run.config, path.map((node) => node.token_id)]);
+  return { source, path, key };
+}
+
+function detailsMark(figure, place, entry, odds) {
   const fates = place.entries.map(({ run, node }) => [figure.trace.runs[run].name, node.id, node.status, node.reason].join());
   const decision = figure.trace.runs[entry.run].distributions?.[String(entry.node.parent ?? entry.node.id)] ? 1 : 0;
-  return [place.key, entry.run, figure.running, place.users.join(), decision, ...fates].join("|");
+  return [place.key, entry.run, figure.running, place.users.join(), decision, odds.key, ...fates].join("|");
 }
 
 function factsOf(figure, place, entry) {
@@ -170,12 +186,8 @@ function actionsOf(figure, place) {
 }
 
 /** The odds in which the selected token was chosen, or those after the prompt; asks for them where they are not stored. */
-function showSampler(element, figure, place, entry, run) {
+function showSampler(element, figure, place, entry, run, { source, path, key }) {
   const { host, trace } = figure;
-  const source = entry.node.parent ?? entry.node.id;
-  const byId = nodesById(run);
-  const path = pathTo(byId, byId.get(source));
-  const key = [trace.prompt.text, run.name, path.map((node) => node.token_id).join("-")].join("\u0000");
   const stored = run.distributions?.[String(source)] ?? figure.fetched.get(key) ?? null;
   const taken = place.children.find((child) => child.users.includes(entry.run));
   const text = trace.prompt.text + path.map((node) => node.text).join("");
@@ -216,11 +228,11 @@ function showSampler(element, figure, place, entry, run) {
     (distribution) => {
       if (distribution?.error) throw new Error(`${distribution.error.what} ${distribution.error.remedy}`);
       figure.fetched.set(key, distribution);
-      const now = figure.forest.places.get(figure.selected.key);
-      if (now && now.key === place.key) show(distribution);
+      if (element.dataset.mark === mark) show(distribution);
     },
   ).catch((error) => {
-    element.replaceChildren(h("p", { class: "said empty", role: "alert" }, error.message || "The odds could not be computed.", " Select another token."));
+    if (element.dataset.mark !== mark) return;
+    element.replaceChildren(h("p", { class: "said empty", role: "alert" }, error.message || "The odds could not be computed. Select another token."));
   });
 }
 

@@ -1,6 +1,6 @@
 // The figure of the decoding Space: header, tabs, tools, the states without a picture, and the parts' common memory.
 
-import { announcement, drawDetails, lineSample, tokenElement } from "./details.js";
+import { announcement, drawDetails, lineSample, originOf, tokenElement } from "./details.js";
 import { h, percent } from "../../../../shared/js/dom.js";
 import { openAreaView } from "./area.js";
 import { openLatticeView } from "./lattice.js";
@@ -113,7 +113,7 @@ function showData(figure, data) {
   figure.trace = data;
   figure.running = !data.done && !data.cancelled && !error;
   figure.forest = mergeRuns(data);
-  if (before && before.prompt.text !== data.prompt.text) figure.fetched.clear();
+  if (before && originOf(before) !== originOf(data)) figure.fetched.clear();
   keepSelection(figure, before);
   const beams = data.runs.some(isBeamRun);
   if (figure.current === "lattice" && !beams) figure.current = "tree";

@@ -7,7 +7,7 @@ const COMMON_STAGES = ["temperature", "top_k", "top_p", "min_p"];
 const SUGGESTED = { temperature: 1, top_h: 0.4, top_k: 50, top_p: 0.9, min_p: 0.1, typical_p: 0.9, epsilon_cutoff: 0.001, eta_cutoff: 0.001 };
 const ROWS = 14;
 
-/** Slider positions by place in the text, so that they outlive a redraw. */
+/** Slider positions by the odds that they work on, so that they outlive a redraw. */
 const samplerStates = new Map();
 
 /** The stages of a run: its own values, switched on where `generate` applies them. */
@@ -69,8 +69,9 @@ function activeStages(state) {
   return state.stages.filter((stage) => stage.on).map(({ name, value }) => ({ name, value }));
 }
 
+/** Tokens that every filter leaves; results from before the trace said so come from a model with one end of text. */
 function minimumKept(view) {
-  return view.run.kind === "beam_sample" ? 2 : 1; // transformers keeps one more token than there are ends of text
+  return view.run.min_tokens_to_keep ?? (view.run.kind === "beam_sample" ? 2 : 1);
 }
 
 function repaint(panel) {

@@ -164,7 +164,7 @@ function updateLeaks(figure, panel) {
     figure.leaks = { table: h("div", { class: "wide" }), list: openFoldList("All rows found", LEAKS_A_PAGE), title: h("h2", {}) };
     panel.append(h("div", { class: "padded" }, figure.leaks.table, figure.leaks.title, figure.leaks.list.element));
   }
-  const heads = [["rows of", ""], ["in", ""], ["found", "num"], ["of", "num"], ["share", "num"], ["95\u202f% interval", "num"]];
+  const heads = [["rows of", ""], ["in", ""], ["found", "num"], ["of", "num"], ["share", "num"]];
   const lines = data.matrix.flatMap((line, first) =>
     line.map((cell, second) =>
       h(
@@ -175,7 +175,6 @@ function updateLeaks(figure, panel) {
         h("td", { class: "num" }, whole(cell?.rows)),
         h("td", { class: "num" }, whole(data.rows[first])),
         h("td", { class: "num" }, cell ? percent(cell.share) : "–"),
-        h("td", { class: "num" }, intervalOf(cell)),
       ),
     ),
   );
@@ -185,9 +184,4 @@ function updateLeaks(figure, panel) {
     data.leaks.map((leak) => ({ ...leakItem(data, leak), label: () => [h("b", { class: "value" }, number(leak[data.measure], 3)), h("bdi", { class: "who" }, `${data.splits[leak.split]} ${leak.row} · ${data.splits[leak.in]} ${leak.match}`), h("bdi", { class: "excerpt" }, oneLine(leakText(data, leak.split, leak.row) ?? ""))] })),
     data.title,
   );
-}
-
-/** A share's interval: "3.0–10 %", or a dash. */
-export function intervalOf(cell) {
-  return cell && cell.low !== undefined && cell.low !== null ? `${percent(cell.low)} to ${percent(cell.high)}` : "–";
 }

@@ -30,7 +30,8 @@ const figures = new WeakMap();
  * @property {Object} request threshold, floor, goal, ngram, unit, method, keep, pinned and what else was asked
  * @property {number} rows of the dataset
  * @property {number} exact_copies rows whose text is that of an earlier one
- * @property {number|null} recall measured at the request's threshold, with `recall_interval` and `recall_sample`
+ * @property {number|null} precision of pairs: 1, for each was verified; null where nothing proves them
+ * @property {number|null} recall of pairs, measured at the request's threshold, with `recall_interval` and `recall_sample`
  * @property {Object} plan num_perm, num_bands, rows_per_band, expected_recall, curve
  * @property {[number, number, number][]} curve threshold, kept rows and pairs, without pins
  * @property {import("./cluster.js").Graph} graph with `complete`: false where it holds some clusters only
@@ -209,7 +210,7 @@ function drawFacts(figure) {
   const facts = [
     [h("b", {}, whole(totals.kept)), ` of ${plural(data.rows, "row")} kept`],
     [`${whole(totals.removed)} removed${copies}`],
-    data.precision === null ? ["by meaning: look at the pairs"] : [`precision ${number(data.precision ?? 1, 0)} (every pair verified)`],
+    data.precision === null ? ["by meaning: look at the pairs"] : [`precision of pairs ${number(data.precision ?? 1, 0)} (each verified)`],
     recall && data.precision !== null ? [recall] : null,
     goalStands(figure.run) ? [`wanted: ${plural(data.request.goal, "row")}`] : null,
     figure.run.pins.size ? [`${whole(figure.run.pins.size)} pinned`] : null,

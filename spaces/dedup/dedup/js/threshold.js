@@ -2,6 +2,7 @@
 
 import { h, number } from "../../../../shared/js/dom.js";
 import { plural, whole } from "./axes.js";
+import { candidateChance } from "./bandsview.js";
 import { openFoldList } from "./foldlist.js";
 import { askedOf, diffOfRows, excerptOf, goalStands, sentenceOf, thresholdOf, totalsNear } from "./run.js";
 import { openThresholdChart } from "./thresholdchart.js";
@@ -88,16 +89,12 @@ function stepSentence(run, at) {
     if (clusters) changes.push(`${plural(Math.abs(clusters), "cluster")} ${clusters < 0 ? "fewer" : "more"}`);
     said.push(`At ${number(threshold)}: ${changes.length ? changes.join(", ") : "no change"}.`);
   }
-  const chance = chanceOf(run.data.plan, at);
-  if (chance !== null && at < askedOf(run)) {
+  const { plan } = run.data; // null where every pair was compared
+  if (plan && at < askedOf(run)) {
+    const chance = candidateChance(at, plan.num_bands, plan.rows_per_band);
     said.push(`The bands were planned for ${number(askedOf(run))}; a pair at ${number(at)} was found with probability ${number(chance, chance > 0.995 ? 4 : 2)}.`);
   }
   return said.join(" ");
-}
-
-/** Probability that a pair of this similarity became a candidate; null where every pair was compared. */
-function chanceOf(plan, similarity) {
-  return plan?.num_bands ? 1 - (1 - similarity ** plan.rows_per_band) ** plan.num_bands : null;
 }
 
 function drawNear(run, at, divider, lists) {
