@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from tests.bench.common import Row, ratio
@@ -45,7 +46,7 @@ def rows() -> list[Row]:
     slower, said = ratio(lambda: write(edited), lambda: write(model))
     found.append(Row("answer with the edit ÷ answer without", slower, "≤ 1.15", slower <= 1.15, detail=said))
 
-    baked, said = ratio(lambda: bake.bake(model, anatomy, edit), lambda: bake.copied(model))
+    baked, said = ratio(lambda: bake.bake(model, anatomy, edit), lambda: copy.deepcopy(model))
     found.append(Row("edit the weights ÷ copy them", baked, "≤ 5", baked <= 5, detail=said))
     found.append(training(Tokens(torch.cat((first[15, :, 0], second[15, :, 0])), (), (), ())))
     return found

@@ -80,6 +80,7 @@ function drawContaminationCaption({ parts, data }) {
   parts.provenance.textContent = facts.filter(Boolean).join(", ");
   const outside = data.matrix.flatMap((line, first) => line.map((cell, second) => ({ cell, first, second }))).filter(({ cell, first, second }) => cell && first !== second);
   parts.key.setAttribute("aria-label", "Key facts");
+  parts.key.classList.add("joined");
   parts.key.replaceChildren(
     ...outside.slice(0, 4).map(({ cell, first, second }) => h("li", {}, h("span", {}, h("b", {}, whole(cell.rows)), ` of ${whole(data.rows[first])} rows of `, h("bdi", {}, data.splits[first]), " in ", h("bdi", {}, data.splits[second])))),
   );

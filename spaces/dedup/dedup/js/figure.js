@@ -216,6 +216,7 @@ function drawFacts(figure) {
     figure.run.pins.size ? [`${whole(figure.run.pins.size)} pinned`] : null,
   ];
   figure.parts.key.setAttribute("aria-label", "Key facts");
+  figure.parts.key.classList.add("joined");
   figure.parts.key.replaceChildren(...facts.filter(Boolean).map((fact) => h("li", {}, h("span", {}, fact))));
 }
 
