@@ -12,7 +12,6 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
 
 import html
-import json
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -25,6 +24,7 @@ from merging import presets
 from merging import recipe as recipes
 from merging.request import Request, validate
 from shared import experts, frame, hub, models
+from shared.checks import SEED
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 
@@ -53,12 +53,12 @@ def seconds(report: Any, asked: dict[str, Any], *_: Any, **__: Any) -> int:
 
 
 @gpu.on_gpu(duration=seconds)
-def look(report: Any, asked: dict[str, Any], layers: bool = True) -> Iterator[dict[str, Any]]:
+def look(report: Any, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Measure a merge, yielding the growing figure, the complete one last."""
     from merging import outcome
 
     shown = 0.0
-    for data in outcome.look(report, asked, layers=layers):
+    for data in outcome.look(report, asked):
         if data["done"] or time.monotonic() - shown >= UPDATE_SECONDS:
             yield data
             shown = time.monotonic()
@@ -110,15 +110,15 @@ def compare(recipe: str, seed: int = 0, prompts: list[str] | None = None) -> dic
 
     Returns:
         models with shares of behaviours (count, of, 95 % Wilson interval), perplexity ± sigma, answers and, for the child, KL to
-        each parent in nats per token; atlas of task vectors; carriers: how much of a parent each band of layers carries.
+        each parent in nats per token; atlas of task vectors; carriers: how much of a parent each band of layers carries; skipped:
+        what could not be measured, and why.
     """
     from merging.run import merge as merging
     from merging.run import run_all
 
-    asked = validate(recipe, seed, prompts or ())
+    asked = validate(recipe, seed, prompts)
     report = run_all(merging(asked.recipe, asked.seed, frame.result_folder()))
-    *_, data = look(report, asked.to_json())
-    return public(data)
+    return public(frame.last(look(report, asked.to_json())))
 
 
 def seconds_to_explore(asked: Any, goal: str = "", *_: Any, **__: Any) -> int:
@@ -150,8 +150,7 @@ def explore(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None
     """
     from merging import explore as engine
 
-    *_, data = explored(engine.validate(origin, others or engine.Explore.others))
-    return data
+    return frame.last(explored(engine.validate(origin, others or engine.Explore.others)))
 
 
 def evolve(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None, goal: str = "behaviours", seed: int = 0) -> dict[str, Any]:
@@ -168,8 +167,8 @@ def evolve(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None,
     """
     from merging import explore as engine
 
-    *_, data = explored(engine.validate(origin, others or engine.Explore.others), engine.check_goal(goal), int(seed))
-    return data
+    asked = engine.validate(origin, others or engine.Explore.others)
+    return frame.last(explored(asked, engine.check_goal(goal), SEED("seed", seed)))
 
 
 def family_tree(model: str, ancestors: int = 6, descendants: int = 1, limit: int = 120) -> dict[str, Any]:
@@ -188,8 +187,7 @@ def family_tree(model: str, ancestors: int = 6, descendants: int = 1, limit: int
     from merging.tree.grow import grow
     from merging.tree.request import validate as check_tree
 
-    *_, data = grow(check_tree(model, ancestors, descendants, limit))
-    return data
+    return frame.last(grow(check_tree(model, ancestors, descendants, limit)))
 
 
 def public(data: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +219,7 @@ def editor_value(text: str) -> dict[str, Any]:
         recipe = recipes.parse(text)
     except VisitorError as error:
         return {**base, **error.to_json()}
-    return {**base, "recipe": json.loads(json.dumps(recipe, default=str)), "moe": recipes.is_moe(recipe)}
+    return {**base, "recipe": recipe, "moe": recipes.is_moe(recipe)}
 
 
 def finding_html(finding: dict[str, str]) -> str:
@@ -255,6 +253,8 @@ def check_page(text: str) -> str:
         return findings_html(check(text))
     except VisitorError as error:
         return frame.alert(error)
+    except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+        return frame.alert(frame.unexpected(error))
 
 
 def from_form(event: gr.EventData) -> str:
@@ -304,21 +304,37 @@ def show(asked: Request) -> Iterator[tuple[Any, ...]]:
             progress = {"label": f"Merging: {step.label}" if step.total else step.label, "value": step.done, "max": step.total or 1}
             yield {**waiting, "progress": progress}, gr.skip(), gr.skip(), gr.skip(), gr.skip()
             shown = time.monotonic()
+    # The merge can be taken home now, whatever the comparison comes to.
+    taken = taken_home(report, model_card(report, []), asked.recipe)
+    files = gr.Files(taken["files"], visible=True, interactive=False)
+    said = frame.quiet(f"{report.folder.name}: {len(taken['files'])} files.")
+    yield {**waiting, "progress": {"label": "Loading the parents", "value": 0, "max": 1}}, panel_of(waiting), taken, files, said
     data: dict[str, Any] = {}
     for data in look(report, asked.to_json()):
         if not data["done"]:
             yield data, gr.skip(), gr.skip(), gr.skip(), gr.skip()
-    card = model_card(report, data["measured"])
-    write_texts(report.folder, card, asked.recipe)
+    taken = taken_home(report, model_card(report, data["measured"]), asked.recipe)
+    yield public(data), gr.skip(), taken, gr.skip(), gr.skip()
+
+
+def taken_home(report: Any, card: str, recipe: str) -> dict[str, Any]:
+    """What can be done with a merge later: its files, with card and recipe written beside the weights."""
+    write_texts(report.folder, card, recipe)
     files = sorted(str(path) for path in report.folder.iterdir())
-    taken = {"files": files, "card": card, "folder": str(report.folder), "recipe": asked.recipe}
-    yield (
-        public(data),
-        panel_of(data),
-        taken,
-        gr.Files(files, visible=True, interactive=False),
-        frame.quiet(f"{Path(files[0]).parent.name}: {len(files)} files."),
-    )
+    return {"files": files, "card": card, "folder": str(report.folder), "recipe": recipe}
+
+
+def still_here(taken: dict[str, Any] | None) -> dict[str, Any]:
+    """The merge that was made last.
+
+    Raises:
+        VisitorError: there is none, or its files have been removed.
+    """
+    if not taken:
+        raise VisitorError("There is no merge yet.", "Press Merge and compare in the first room.")
+    if not Path(taken["folder"]).is_dir():
+        raise VisitorError("The merge was kept for two hours.", "Merge again.")
+    return taken
 
 
 def open_page(query: str) -> Iterator[tuple[Any, ...]]:
@@ -389,10 +405,11 @@ def from_point(event: gr.EventData) -> tuple[str, Any]:
 
 
 def tree_page(model: str, ancestors: str, descendants: str, limit: str) -> Iterator[tuple[Any, ...]]:
-    """Read a tree; figure, its data and panel follow."""
+    """Read a tree, without a name that of the first example's merge; figure, its data and panel follow."""
     from merging.tree.request import validate as check_tree
 
-    yield from show_tree(check_tree(model, ancestors, descendants, limit))
+    recipe = "" if model.strip() else presets.PRESETS[presets.FIRST]
+    yield from show_tree(check_tree(model, ancestors, descendants, limit, recipe))
 
 
 def tree_here(taken: dict[str, Any] | None) -> Iterator[tuple[Any, ...]]:
@@ -409,14 +426,21 @@ def tree_root(event: gr.EventData, ancestors: str, descendants: str, limit: str)
     yield from tree_page(str(event.id), ancestors, descendants, limit)
 
 
-def tree_expand(event: gr.EventData, taken: dict[str, Any] | None) -> Iterator[tuple[Any, ...]]:
+def tree_expand(event: gr.EventData, shown: dict[str, Any] | None) -> Iterator[tuple[Any, ...]]:
     """The tree with one more part opened."""
-    from merging.tree.request import MERGED_HERE
     from merging.tree.request import validate as check_tree
 
     asked = dict(event.request)
-    here = taken["recipe"] if taken and asked.get("model") == MERGED_HERE else ""
-    yield from show_tree(check_tree(**{**asked, "expand": [*asked.get("expand", []), str(event.key)]}, recipe=here))
+    recipe = recipe_shown(shown, str(asked.get("model")))
+    yield from show_tree(check_tree(**{**asked, "expand": [*asked.get("expand", []), str(event.key)]}, recipe=recipe))
+
+
+def recipe_shown(shown: dict[str, Any] | None, model: str) -> str:
+    """The recipe of a merge made here, as the tree on the page has it; "" for a model of the Hub."""
+    from merging.tree.request import MERGED_HERE
+
+    nodes = (shown or example("tree"))["nodes"]
+    return next((str(node["recipe"]) for node in nodes if node["id"] == model == MERGED_HERE), "")
 
 
 def show_tree(asked: Any) -> Iterator[tuple[Any, ...]]:
@@ -476,18 +500,20 @@ def tested(shown: dict[str, Any] | None, result: dict[str, Any]) -> dict[str, An
 
 def test_parents(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None) -> dict[str, Any]:
     """Compare a model's weights with those of its declared parents."""
-    from merging.sources import resolve
+    from merging.sources import weights_of
     from merging.tree.paternity import paternity
     from merging.tree.request import MERGED_HERE
 
     try:
         names = [str(parent["id"]) for parent in event.parents][:8]
-        anchors = [str(parent["id"]) for parent in event.parents if parent["role"] == "anchor"]
-        base = anchors[0] if anchors else names[0]
-        if event.id == MERGED_HERE and not taken:
-            raise VisitorError("The merge is no longer here.", "Merge again.")
-        child = Path(taken["folder"]) if event.id == MERGED_HERE and taken else resolve(str(event.id), Path(), whole=True).folder
-        folders = {name: resolve(name, Path(), whole=True).folder for name in [base, *names]}
+        base = next((str(parent["id"]) for parent in event.parents if parent["role"] == "base"), names[0])
+        if event.id != MERGED_HERE:
+            child = weights_of(str(event.id), whole=True)
+        elif still_here(taken)["recipe"] == recipe_shown(shown, MERGED_HERE):
+            child = Path(still_here(taken)["folder"])
+        else:
+            raise VisitorError("This is not the tree of the merge that was made last.", "Press Tree of my merge.")
+        folders = {name: weights_of(name, whole=True) for name in [base, *names]}
         others = {name: folders[name] for name in names if name != base}
         return tested(shown, {**paternity(child, folders[base], others).to_json(), "of": str(event.id)})
     except VisitorError as error:
@@ -496,14 +522,12 @@ def test_parents(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[
 
 def test_replay(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None) -> dict[str, Any]:
     """Compare the last merge with a published model."""
-    from merging.sources import resolve
+    from merging.sources import weights_of
     from merging.tree.replay import compare_weights
 
     try:
-        if not taken:
-            raise VisitorError("There is no merge to compare yet.", "Put the recipe into the merge room and merge it first.")
-        published = resolve(str(event.id), Path(), whole=True).folder
-        return tested(shown, compare_weights(Path(taken["folder"]), published).to_json())
+        mine = Path(still_here(taken)["folder"])
+        return tested(shown, compare_weights(mine, weights_of(str(event.id), whole=True)).to_json())
     except VisitorError as error:
         return tested(shown, error.to_json())
 
@@ -516,13 +540,11 @@ def from_tree(event: gr.EventData) -> tuple[str, Any]:
 def tensor_sample(argument: dict[str, Any]) -> dict[str, Any]:
     """Entries of one tensor's task vectors, for the figure's histogram and its live trim."""
     from merging.atlas import sample
-    from merging.sources import check_name, resolve
+    from merging.sources import weights_of
 
     try:
         names = [str(argument["base"]), *map(str, argument["parents"])][:5]
-        for name in names:
-            check_name(name)
-        base, *parents = (resolve(name, Path(), whole=True).folder for name in names)
+        base, *parents = (weights_of(name, whole=False) for name in names)
         return sample(base, dict(zip(names[1:], parents, strict=True)), str(argument["name"]))
     except VisitorError as error:
         return error.to_json()
@@ -532,12 +554,11 @@ def push(taken: dict[str, Any] | None, repository: str, token: str | None) -> st
     """Upload the child and its card; the repository's URL.
 
     Raises:
-        VisitorError: nothing was merged yet, or as `hub.push`.
+        VisitorError: as `still_here` and `hub.push`.
     """
-    if not taken:
-        raise VisitorError("There is nothing to push yet.", "Press Merge and compare first.")
-    files = {Path(path).name: Path(path) for path in taken["files"] if Path(path).name != "README.md"}
-    return hub.push(repository, "model", files, taken["card"], token)
+    merged = still_here(taken)
+    files = {Path(path).name: Path(path) for path in merged["files"] if Path(path).name != "README.md"}
+    return hub.push(repository, "model", files, merged["card"], token)
 
 
 def push_chat(model: str, repository: str, token: str | None) -> str:
@@ -584,8 +605,8 @@ def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
                 yield gr.skip(), frame.quiet(f"{step.label} {f'({step.done} of {step.total})' if step.total else ''}")
             else:
                 report = step
-    except VisitorError as error:
-        yield gr.Files(visible=False), frame.alert(error)
+    except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+        yield gr.Files(visible=False), frame.alert(error if isinstance(error, VisitorError) else frame.unexpected(error))
         return
     paths = [str(path) for path in sorted(report.folder.iterdir())]
     size = sum(report.files.values()) / 1e6
@@ -624,9 +645,8 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
     opened = frame.on_link(
         demo, "recipe=", frame.for_page(open_page, 4, 4 + OUTPUTS), [text, seed, prompts, editor, *outputs], **frame.HEAVY
     )  # fmt: skip
-    frame.on_cancel(
-        cancel, [pressed, opened], [figure], VisitorError("The merge was cancelled; nothing was kept.", "Press Merge to start again.")
-    )
+    stopped = VisitorError("The run was cancelled; what was unfinished is gone.", "Press Merge and compare to start again.")
+    frame.on_cancel(cancel, [pressed, opened], [figure], stopped)
     # Whatever changes the text, the form and the check follow it.
     editor.recipe(from_form, None, [text], **frame.LIGHT)
     preset.input(presets.PRESETS.get, [preset], [text], **frame.LIGHT)
@@ -671,7 +691,10 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
     first = example("tree")
     asked = first["request"]
     with gr.Row():
-        model = gr.Textbox(experts.NAMES[1], label="Model of the Hub, owner/name, or an expert", max_lines=1, scale=3, elem_id="tree-model")
+        model = gr.Textbox(
+            label="Model of the Hub, owner/name, or an expert", placeholder="empty: the first example's merge", max_lines=1, scale=3, min_width=260,
+            elem_id="tree-model",
+        )  # fmt: skip
         start = gr.Button("Show the tree", variant="primary", scale=1, min_width=140, elem_id="grow")
         here = gr.Button("Tree of my merge", scale=1, min_width=140, elem_id="grow-here")
         cancel = frame.cancel_button()
@@ -693,7 +716,7 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
         gr.on([start.click, model.submit], page(tree_page), [model, *numbers], outputs, **reading),
         here.click(page(tree_here), [taken], outputs, **reading),
         figure.root(page(tree_root), numbers, outputs, **reading),
-        figure.expand(page(tree_expand), [taken], outputs, **reading),
+        figure.expand(page(tree_expand), [shown], outputs, **reading),
         frame.on_link(demo, "tree=", frame.for_page(open_tree, 5, 8), [tabs, model, *numbers, *outputs], **reading),
     ]
     frame.on_cancel(cancel, runs, [figure], VisitorError("Reading the tree was cancelled.", "Press Show the tree to start again."))

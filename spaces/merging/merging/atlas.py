@@ -14,7 +14,7 @@ from shared.errors import VisitorError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LAYER = re.compile(r"^(.*?\.)(\d+)\.(.+?)(?:\.weight)?$")
+_LAYER = re.compile(r"^(.*?\.)(\d{1,4})\.(.+?)(?:\.weight)?$")
 SAMPLE = 4_096
 """Entries of one tensor that the page draws and trims live."""
 
@@ -131,14 +131,14 @@ def atlas(base: tuple[str, Path], parents: dict[str, Path]) -> Iterator[float | 
     if not parents:
         raise VisitorError("There is no parent to compare with the base.", "Name at least one model other than the base.")
     opened = {name: Weights(folder) for name, folder in parents.items()}
-    anchor = Weights(base[1])
-    shapes = common([anchor, *opened.values()])
+    origin = Weights(base[1])
+    shapes = common([origin, *opened.values()])
     if not shapes:
         raise VisitorError("The models have no tensor in common.", "Choose models of one architecture.")
     norm: dict[str, dict[str, float]] = {name: {} for name in parents}
     pairs = [Pair(first, second, {}, {}) for first, second in combinations(parents, 2)]
     for index, name in enumerate(shapes):
-        start = anchor.get(name)
+        start = origin.get(name)
         size = float(start.norm())
         changes = {parent: model.get(name) - start for parent, model in opened.items()}
         lengths = {parent: float(change.norm()) for parent, change in changes.items()}

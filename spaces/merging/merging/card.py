@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from merging import recipe as recipes
 from merging.measure import Measured
+from merging.programs import commands, in_words_of_mergekit
+from merging.request import validate
 from merging.run import Report
-from merging.sources import split
-from shared.models import EMBEDDED_MODEL
+from merging.sources import expert_of, split
+from shared import experts
+from shared.models import EMBEDDED_MODEL, EMBEDDED_SOURCE, EMBEDDED_WHEEL
 
 NAMES = {
     "refuses_cooking": "refuses cooking questions", "refuses_other": "refuses other questions", "pirate": "answers as a pirate",
@@ -21,17 +26,17 @@ def model_card(report: Report, measured: list[Measured]) -> str:
         report: of the merge.
         measured: parents and child; may be empty.
     """
-    parents = list(dict.fromkeys(hub_id(name) for name in report.sources))
+    parents = list(dict.fromkeys(found for name in report.sources if (found := hub_id(name))))
     licences = sorted({source.licence for source in report.sources.values()})
     licence = licences[0] if len(licences) == 1 and licences[0] else "other"
     head = {
         "library_name": "transformers",
         "license": licence,
-        "base_model": parents,
-        "base_model_relation": "merge",
+        **({"base_model": parents, "base_model_relation": "merge"} if parents else {}),
         "pipeline_tag": "text-generation",
         "tags": ["mergekit", "merge", *(["moe"] if report.kind == "mixture" else [])],
     }
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", report.recipe)), default=0))
     rows = "\n".join(f"| {name} | {source.revision} | {source.licence or 'unknown'} |" for name, source in report.sources.items())
     return f"""---
 {recipes.to_yaml(head).strip()}
@@ -47,11 +52,11 @@ Made with mergekit {report.versions["mergekit"]} (torch {report.versions["torch"
 {_licence_note(licences)}
 ## Recipe
 
-```yaml
+{fence}yaml
 {report.recipe.strip()}
-```
+{fence}
 
-The same bytes come from `PYTHONHASHSEED=0 {command(report)}`.
+{_command(report, fence)}
 {_table(measured)}
 ## Files
 
@@ -63,21 +68,32 @@ The same bytes come from `PYTHONHASHSEED=0 {command(report)}`.
 
 def title(report: Report) -> str:
     """What the child is, in a few words."""
-    names = [split(name)[0].split("/")[-1] for name in report.sources]
+    names = [expert_of(name) or split(name)[0].split("/")[-1] for name in report.sources]
     method = "mixture of experts" if report.kind == "mixture" else str(recipes.parse(report.recipe).get("merge_method"))
     return f"{' + '.join(names[:4])}{' …' if len(names) > 4 else ''}: {method}"
 
 
-def command(report: Report) -> str:
-    """The command that merges the same."""
-    tool = "mergekit-moe" if report.kind == "mixture" else "mergekit-yaml"
-    return f"{tool} recipe.yml child --random-seed {report.seed} --lora-merge-cache adapters --lora-merge-dtype float32"
+def _command(report: Report, fence: str) -> str:
+    """How to make the same merge with mergekit alone, and how far it is the same."""
+    program = commands(validate(report.recipe, report.seed)).strip()
+    adapters = any(in_words_of_mergekit(name) != name for name in report.sources)
+    copied = any(EMBEDDED_WHEEL in source.revision for source in report.sources.values())
+    if not adapters and not copied:
+        return f"While the parents stay as they are, the same bytes come from:\n\n{fence}sh\n{program}\n{fence}"
+    said = "The same merge with mergekit's own command"
+    if adapters:
+        said += ", run in this demo's repository, where the experts' adapters lie"
+    if copied:
+        said += f"; it takes the Hub's {EMBEDDED_MODEL}, and this merge took the {EMBEDDED_SOURCE}, so that the weights differ a little"
+    return f"{said}:\n\n{fence}sh\n{program}\n{fence}"
 
 
-def hub_id(name: str) -> str:
-    """The Hub model that a recipe's name stands for; an expert stands for the model that it was trained on."""
+def hub_id(name: str) -> str | None:
+    """The Hub model that a recipe's name stands for; an expert stands for the model that it was trained on, a folder for none."""
     model, _, _ = split(name)
-    return model if "/" in model and not model.startswith(("/", ".", "~")) else EMBEDDED_MODEL
+    if model in experts.NAMES:
+        return EMBEDDED_MODEL
+    return None if model.startswith(("/", ".", "~")) else model
 
 
 def _licence_note(licences: list[str]) -> str:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from merging.atlas import place
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from shared.models import Loaded
 
 BANDS = 10
@@ -93,9 +91,7 @@ def likelihood(model: Any, pairs: list[tuple[list[int], int]], pad: int) -> floa
 
 
 def carriers(base: Loaded, parent: Loaded, prompts: list[str], answers: list[str]) -> Iterator[Carriers]:
-    """Measure a parent band by band, yielding what is known so far.
-
-    The base model's weights are changed while this runs and put back after each band, whatever happens.
+    """Measure a parent band by band, yielding what is known so far; both models are left as they are.
 
     Args:
         base: the model that the parent was tuned from.
@@ -104,6 +100,8 @@ def carriers(base: Loaded, parent: Loaded, prompts: list[str], answers: list[str
         answers: what the parent answered to them.
     """
     import torch
+
+    from shared.models import twin
 
     pairs = sequences(parent.tokenizer, prompts, answers)
     pad = parent.tokenizer.pad_token_id or 0
@@ -125,14 +123,10 @@ def carriers(base: Loaded, parent: Loaded, prompts: list[str], answers: list[str
         return
     for first, last in bands:
         for part in PARTS:
-            chosen = [name for name, (layer, kind) in spots.items() if first <= layer <= last and kind == part]
-            kept: dict[str, Tensor] = {name: mine[name].data for name in chosen}
-            try:
-                for name in chosen:
-                    mine[name].data = theirs[name].data.to(mine[name].device)
-                share[part].append((likelihood(base.model, pairs, pad) - low) / gap)
-            finally:
-                for name in chosen:
-                    mine[name].data = kept[name]
+            mixed = twin(base.model)  # others use the base at the same moment
+            for name in (name for name, (layer, kind) in spots.items() if first <= layer <= last and kind == part):
+                holder, _, own = name.rpartition(".")
+                setattr(mixed.get_submodule(holder), own, torch.nn.Parameter(theirs[name].to(base.device), requires_grad=False))
+            share[part].append((likelihood(mixed, pairs, pad) - low) / gap)
         yield Carriers(parent.id, bands, {k: list(v) for k, v in share.items()}, low, high, tokens, (first, last) == bands[-1])
     torch.cuda.empty_cache() if base.device == "cuda" else None

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,11 @@ from shared.errors import VisitorError
 
 MAX_MODELS = 16
 """Models in one recipe."""
+MAX_LAYERS = 512
+"""Layers of a child: four times as many as the largest public models have."""
+LARGEST = 1e30
+"""Numbers beyond it are infinite once they meet a weight in float32."""
+GATES = ("hidden", "cheap_embed", "random", "uniform_random")
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 
@@ -83,12 +87,13 @@ def check(text: str, report: Callable[[str], None] = lambda _: None) -> Check:
         return Check((Finding("error", "", error.what, error.remedy),), {}, None, None, None)
     findings = [*_forms(recipe), *find_unknown(recipe)]
     with tempfile.TemporaryDirectory(prefix="check-") as scratch:
-        sources, missing = _sources(recipe, Path(scratch), report)
+        sources, missing = _sources(recipe, report)
         findings += [*missing, *_ranges(recipe, sources)]
         planned = None
         if not any(finding.level == "error" for finding in findings):
-            with _lock, linked(recipe, sources, Path(scratch) / "models") as named:
-                planned, wrong = _plan(recipe, named, sources)
+            folder = Path(scratch) / "models"
+            with _lock:
+                planned, wrong = _plan(recipe, relinked(recipe, sources, folder, str(folder)), sources)
             findings += wrong
         if sources:
             findings += [*_licences(sources), *_tokenizers(recipe, sources), *_remarks(recipe, sources)]
@@ -103,6 +108,9 @@ def check(text: str, report: Callable[[str], None] = lambda _: None) -> Check:
 
 def _forms(recipe: dict[str, Any]) -> Iterator[Finding]:
     """What can be said of a recipe's shape before mergekit reads it, in better words than its own."""
+    for holder, key, where in recipes.places(recipe):
+        if not isinstance(holder.get(key), str):
+            yield Finding("error", where, "This entry names no model as text.", f"Write {key}: owner/name.")
     if recipes.is_moe(recipe):
         return
     method = recipe.get("merge_method")
@@ -110,7 +118,7 @@ def _forms(recipe: dict[str, Any]) -> Iterator[Finding]:
         likely = closest("merge_method", [key for key in recipe if key not in ("models", "slices", "modules")])
         if likely is None:
             yield Finding("error", "merge_method", "The recipe names no merge_method.", f"Choose one of {', '.join(catalogue())}.")
-    elif method not in catalogue():
+    elif not isinstance(method, str) or method not in catalogue():
         likely = closest(str(method), catalogue())
         fix = f"Write {likely}." if likely else f"Choose one of {', '.join(catalogue())}."
         yield Finding("error", "merge_method", f"mergekit has no method “{str(method)[:40]}”.", fix)
@@ -122,16 +130,9 @@ def _forms(recipe: dict[str, Any]) -> Iterator[Finding]:
         if recipe.get(key) is not None and str(recipe[key]).removeprefix("torch.") not in DTYPES:
             likely = closest(str(recipe[key]), DTYPES)
             yield Finding("error", key, f"{key} is “{str(recipe[key])[:40]}”.", f"Write {likely or ' or '.join(DTYPES)}.")
-    for where, entry in recipes.items(recipe.get("models"), "models"):
-        if not isinstance(entry.get("model"), str):
-            yield Finding("error", where, "This entry names no model as text.", "Write model: owner/name.")
-    for _, output in recipes.items(recipe.get("slices"), "slices"):
-        for where, source in recipes.items(output.get("sources"), "sources"):
-            if not isinstance(source.get("model"), str):
-                yield Finding("error", where, "This source names no model as text.", "Write model: owner/name.")
 
 
-def _sources(recipe: dict[str, Any], scratch: Path, report: Callable[[str], None]) -> tuple[dict[str, Source], list[Finding]]:
+def _sources(recipe: dict[str, Any], report: Callable[[str], None]) -> tuple[dict[str, Source], list[Finding]]:
     """Every model of a recipe, and what is wrong with those that cannot be had."""
     names = recipes.models_of(recipe)
     if len(names) > MAX_MODELS:
@@ -141,7 +142,7 @@ def _sources(recipe: dict[str, Any], scratch: Path, report: Callable[[str], None
     places = {holder[key]: where for holder, key, where in reversed(list(recipes.named(recipe)))}
     for name in names:
         try:
-            found[name] = resolve(name, scratch, whole=False, report=report)
+            found[name] = resolve(name, whole=False, report=report)
         except VisitorError as error:
             wrong.append(Finding("error", places[name], error.what, error.remedy))
     return found, wrong
@@ -151,12 +152,6 @@ def alias(name: str, index: int) -> str:
     """A model's folder name in a merge's work folder: readable, and free of what mergekit takes for a revision or adapter."""
     readable = "".join(character if character.isalnum() or character in "._-" else "-" for character in split(name)[0].split("/")[-1])
     return f"{index}-{readable[:60]}"
-
-
-@contextmanager
-def linked(recipe: dict[str, Any], sources: dict[str, Source], folder: Path) -> Iterator[dict[str, Any]]:
-    """The recipe with its models under the links `models/<alias>` of a folder, as absolute paths."""
-    yield relinked(recipe, sources, folder, str(folder))
 
 
 def relinked(recipe: dict[str, Any], sources: dict[str, Source], folder: Path, prefix: str) -> dict[str, Any]:
@@ -175,14 +170,14 @@ def relinked(recipe: dict[str, Any], sources: dict[str, Source], folder: Path, p
                 adapter.symlink_to(source.lora.resolve(), target_is_directory=True)
             names[name] += f"+{prefix}/{adapter.name}"
     for holder, key, _ in list(recipes.named(copy)):
-        holder[key] = names.get(holder[key], holder[key])
+        holder[key] = names[holder[key]]
     return copy
 
 
 def _plan(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Source]) -> tuple[tuple[int, int] | None, list[Finding]]:
     """Let mergekit plan the merge: how many tensors and layers it writes, and what is wrong."""
     if recipes.is_moe(recipe):
-        return _plan_moe(named, sources)
+        return _plan_moe(recipe, named, sources)
     from mergekit.architecture import get_architecture_info
     from mergekit.config import MergeConfiguration
     from mergekit.io.tasks import LoaderCache
@@ -199,11 +194,18 @@ def _plan(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Sour
         logging.disable(logging.WARNING)
         options = MergeOptions(lora_merge_cache=scratch, quiet=True)
         config = MergeConfiguration.model_validate(named)
+        if stray := _strays(config, named):
+            return None, [stray]
         architecture = get_architecture_info(config, options)
         out = _model_out_config(config, architecture)
         planner = MergePlanner(config, architecture, options, out)
+        planner.normalize_config()
+        stacked = [output.sources for module in planner.config.modules.values() for output in module.slices]
+        depth = sum(max((source.layer_range[1] - source.layer_range[0] for source in sources), default=0) for sources in stacked)
+        if depth > MAX_LAYERS:
+            return None, [Finding("error", "", f"The child would have {depth:,} layers.", f"Stack at most {MAX_LAYERS} here.")]
         planner._plan()
-        wrong = list(_shapes(planner, config, sources, named, recipe))
+        wrong = [*_shapes(planner, config, sources, named, recipe), *_numbers(planner)]
         layers = int(getattr(out, "num_hidden_layers", 0) or 0)
         return (len(planner._tensors), layers), wrong
     except Exception as error:  # noqa: BLE001  whatever mergekit raises, the merge would raise
@@ -214,7 +216,7 @@ def _plan(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Sour
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _plan_moe(named: dict[str, Any], sources: dict[str, Source]) -> tuple[tuple[int, int] | None, list[Finding]]:
+def _plan_moe(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Source]) -> tuple[tuple[int, int] | None, list[Finding]]:
     from mergekit.moe.config import MoEMergeConfig, is_bad_config
     from mergekit.options import MergeOptions
     from mergekit.scripts.moe import select_output_arch
@@ -223,46 +225,64 @@ def _plan_moe(named: dict[str, Any], sources: dict[str, Source]) -> tuple[tuple[
     logging.getLogger().addHandler(heard)
     try:
         config = MoEMergeConfig.model_validate(named)
+        if stray := _strays(config, named):
+            return None, [stray]
         bad = is_bad_config(config)
         if not bad:
-            if config.gate_mode not in ("hidden", "cheap_embed", "random", "uniform_random"):
-                return None, [
-                    Finding(
-                        "error",
-                        "gate_mode",
-                        f"gate_mode is “{config.gate_mode[:40]}”.",
-                        "Use hidden, cheap_embed, random or uniform_random.",
-                    )
-                ]
+            if config.gate_mode not in GATES:
+                return None, [Finding("error", "gate_mode", f"gate_mode is “{config.gate_mode[:40]}”.", f"Use {' or '.join(GATES)}.")]
             select_output_arch(config, MergeOptions(quiet=True))
     except SystemExit:
         bad = True
     except Exception as error:  # noqa: BLE001  as `_plan`
-        return None, [Finding("error", "", f"mergekit-moe refuses the recipe: {_first(error)}.", "See its documentation for the form.")]
+        return None, [_explained(error, recipe, sources, named)]
     finally:
         logging.getLogger().removeHandler(heard)
     if bad:
         said = heard.said[0] if heard.said else "mergekit-moe refuses the recipe"
         return None, [Finding("error", "experts", said.rstrip(".") + ".", "Change the experts so.")]
     some = next(iter(sources.values()))
-    layers = int(some.config.get("num_hidden_layers", 0))
-    return (len(some.tensors) + layers * 3 * (len(named["experts"]) - 1) + layers, layers), []
+    return (len(some.tensors) + some.layers * 3 * (len(named["experts"]) - 1) + some.layers, some.layers), []
+
+
+def _strays(config: Any, named: dict[str, Any]) -> Finding | None:
+    """What mergekit read as a model and was not resolved here; it would be looked for on this machine and then downloaded."""
+    known = {part for name in recipes.models_of(named) for part in name.split("+")}
+    if set(_paths(config)) <= known:
+        return None
+    return Finding("error", "", "The recipe names a model in a way that is not understood.", "Write every model as owner/name.")
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """The paths of all models in a configuration that mergekit has read."""
+    from mergekit.common import ModelPath
+    from pydantic import BaseModel
+
+    if isinstance(value, ModelPath):
+        yield value.path
+    elif isinstance(value, BaseModel):
+        yield from _paths([getattr(value, name) for name in type(value).model_fields])
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _paths(item)
 
 
 class _Listener(logging.Handler):
-    """Keeps what mergekit-moe logs as errors: it says nothing else before it gives up."""
+    """Keeps what mergekit-moe logs as errors in this thread: it says nothing else before it gives up."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.said: list[str] = []
+        self.mine = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage()[:300])
+        if record.thread == self.mine:
+            self.said.append(record.getMessage()[:300])
 
 
 def _shapes(planner: Any, config: Any, sources: dict[str, Source], named: dict[str, Any], recipe: dict[str, Any]) -> Iterator[Finding]:
     """Tensors that are missing or of different shapes: what mergekit finds only when it gets to them."""
-    folders = dict(zip((holder[key] for holder, key, _ in recipes.named(named)), (h[k] for h, k, _ in recipes.named(recipe)), strict=True))
+    folders = {link[key]: holder[key] for (link, key, _), (holder, _, _) in zip(recipes.named(named), recipes.named(recipe), strict=True)}
     rule = bool(config.tokenizer_source or config.tokenizer)
     missing: dict[str, list[str]] = {}
     for weight, task in planner._tensors:
@@ -287,15 +307,33 @@ def _shapes(planner: Any, config: Any, sources: dict[str, Source], named: dict[s
         )
 
 
+def _numbers(planner: Any) -> Iterator[Finding]:
+    """The first setting, as mergekit resolved it for a tensor, that gives no numbers: not finite, or divided by weights that sum to 0."""
+    for tensor, task in planner._tensors:
+        shared = dict(task.parameters)
+        each = [dict(settings) for settings in task.input_parameters.values()]
+        for name, value in (pair for settings in (shared, *each) for pair in settings.items()):
+            if isinstance(value, float) and not abs(value) < LARGEST:  # true of NaN as well
+                yield Finding("error", "parameters", f"{name} is {value:g} for {tensor.name}.", "Write a number of usual size.")
+                return
+        divides = {"linear": "normalize", "multislerp": "normalize_weights"}.get(task.method_name, "")
+        if shared.get(divides) and abs(sum(settings.get("weight", 0.0) for settings in each)) < 1e-6:
+            yield Finding(
+                "error", "parameters", f"The weights of {tensor.name} sum to 0, and {task.method_name} divides by their sum.",
+                f"Change a weight, or set {divides}: false.",
+            )  # fmt: skip
+            return
+
+
 def _ranges(recipe: dict[str, Any], sources: dict[str, Source]) -> Iterator[Finding]:
     """Layer ranges that a model does not have."""
-    for where, output in recipes.items(recipe.get("slices"), "slices"):
+    for where, output in recipes.slices(recipe):
         for inner, entry in recipes.items(output.get("sources"), f"{where}.sources"):
             source = sources.get(str(entry.get("model")))
             given = entry.get("layer_range")
             if source is None or not isinstance(given, list) or len(given) != 2 or not all(isinstance(end, int) for end in given):
                 continue
-            layers = int(source.config.get("num_hidden_layers", 0) or 0)
+            layers = source.layers
             if not 0 <= given[0] < given[1] <= layers:
                 yield Finding(
                     "error", f"{inner}.layer_range", f"layer_range {given} is not within {entry['model']}, which has layers 0 to {layers - 1}.",
@@ -324,10 +362,9 @@ def _explained(error: Exception, recipe: dict[str, Any], sources: dict[str, Sour
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"] if not _is_branch(part)).lstrip(".")
-        return Finding("error", where, f"{first['msg'].rstrip('.')} (given: {str(first.get('input'))[:60]}).", "Correct this value.")
-    text = _first(error)
-    for link, name in zip((h[k] for h, k, _ in recipes.named(named)), (h[k] for h, k, _ in recipes.named(recipe)), strict=True):
-        text = text.replace(str(link), name)
+        given = _in_its_names(str(first.get("input")), recipe, named)[:60]
+        return Finding("error", where, f"{first['msg'].rstrip('.')} (given: {given}).", "Correct this value.")
+    text = _in_its_names(_first(error), recipe, named)
     method = recipe.get("merge_method")
     known = catalogue().get(str(method))
     if "Missing required parameter" in text and known:
@@ -346,7 +383,7 @@ def _explained(error: Exception, recipe: dict[str, Any], sources: dict[str, Sour
             f"Give at least {known.least}{most}, the base counted.",
         )  # fmt: skip
     if "different architectures" in text:
-        kinds = ", ".join(f"{name}: {(source.config.get('architectures') or ['?'])[0]}" for name, source in sources.items())
+        kinds = ", ".join(f"{name}: {str(source.config.get('architectures'))[:60]}" for name, source in sources.items())
         return Finding("error", "", f"The models have different architectures ({kinds}).", "Merge models of one architecture.")
     if "same number of layers" in text:
         return Finding(
@@ -355,6 +392,13 @@ def _explained(error: Exception, recipe: dict[str, Any], sources: dict[str, Sour
     if "Duplicate merge inputs" in text:
         return Finding("error", "models", "A model is named twice in one merge.", "Name it once and add the weights.")
     return Finding("error", "", f"mergekit refuses the recipe: {text.rstrip('.')}.", "Change the recipe so.")
+
+
+def _in_its_names(text: str, recipe: dict[str, Any], named: dict[str, Any]) -> str:
+    """A text of mergekit's with the links of `named` written as the recipe names them."""
+    for (link, key, _), (holder, _, _) in zip(recipes.named(named), recipes.named(recipe), strict=True):
+        text = text.replace(link[key], holder[key])
+    return text
 
 
 def _is_branch(part: Any) -> bool:

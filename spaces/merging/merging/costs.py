@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from merging.atlas import place
 from merging.recipe import Finding, is_moe
 from merging.sources import BYTES, Source
+from shared import gpu, limits
 
 SECONDS = {
     "linear": 1, "slerp": 1, "nuslerp": 1, "multislerp": 2, "karcher": 1, "task_arithmetic": 1, "ties": 18, "dare_linear": 5,
@@ -48,23 +53,45 @@ class Cost:
         return {**self.__dict__, "seconds": round(self.seconds)}
 
     def findings(self) -> Iterator[Finding]:
-        """An error where the disk is too small."""
-        if self.disk + self.download > self.free:
-            need = (self.disk + self.download) / 1e6
+        """An error where the child is too large, or a disk too small."""
+        most = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
+        if self.parameters > most:
             yield Finding(
-                "error",
-                "",
-                f"The merge needs {need:,.0f} MB of disk; {self.free / 1e6:,.0f} MB are free.",
-                "Free some, or set out_dtype: bfloat16.",
-            )
+                "error", "", f"The child would have {self.parameters / 1e9:.1f} billion weights; the limit here is {most / 1e9:.1f} billion.",
+                "Choose smaller models, or stack fewer layers.",
+            )  # fmt: skip
+        yield from shortage(2 * self.disk, self.download, "Free some, or set out_dtype: bfloat16.")  # the child, and its archive
 
-    def sentence(self) -> str:
-        """The cost in one line."""
-        download = f" · {self.download / 1e6:,.0f} MB to download" if self.download else ""
-        return (
-            f"{self.parameters / 1e6:,.1f} million weights · {self.disk / 1e6:,.0f} MB on disk · about {self.memory / 1e9:.1f} GB of memory"
-            f" · about {self.seconds:,.0f} s on two CPU cores{download}"
-        )
+
+def results_folder() -> Path:
+    """Where results lie, or will."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+
+
+def shortage(results: int, download: int, fix: str) -> Iterator[Finding]:
+    """An error for each disk that is too small.
+
+    Args:
+        results: bytes that are written where results lie.
+        download: bytes that are written where the Hub's files lie, perhaps the same disk.
+        fix: what to do where the results do not fit.
+    """
+    from huggingface_hub import constants
+
+    here, cache = _there(results_folder()), _there(Path(constants.HF_HUB_CACHE))
+    same = here.stat().st_dev == cache.stat().st_dev
+    for folder, need, remedy in (
+        (here, results + (download if same else 0), fix),
+        (cache, 0 if same else download, "Free some, or choose smaller models."),
+    ):
+        free = shutil.disk_usage(folder).free
+        if need > free:
+            yield Finding("error", "", f"This needs {need / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free.", remedy)
+
+
+def _there(path: Path) -> Path:
+    """A path, or the nearest folder above that exists."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
 def cost_of(recipe: dict[str, Any], sources: dict[str, Source], planned: tuple[int, int]) -> Cost:
@@ -76,32 +103,20 @@ def cost_of(recipe: dict[str, Any], sources: dict[str, Source], planned: tuple[i
         planned: tensors and layers that it writes.
     """
     some = next(iter(sources.values()))
-    layers = max(1, int(some.config.get("num_hidden_layers", 1) or 1))
-    in_layers = sum(_size(shape) for name, (_, shape) in some.tensors.items() if _in_layer(name))
-    per_layer = in_layers / layers
-    parameters = int(some.parameters + per_layer * (planned[1] - layers))
+    layers = max(1, some.layers)
+    in_layers = {name: math.prod(shape) for name, (_, shape) in some.tensors.items() if place(name)}
+    parameters = int(some.parameters + sum(in_layers.values()) / layers * (planned[1] - layers))
     if is_moe(recipe):
-        mlp = sum(_size(shape) for name, (_, shape) in some.tensors.items() if _in_layer(name) and "mlp" in name)
-        parameters = some.parameters + mlp * (len(recipe["experts"]) - 1)
+        parameters = some.parameters + sum(size for name, size in in_layers.items() if "mlp" in name) * (len(recipe["experts"]) - 1)
     stated = str(recipe.get("out_dtype") or recipe.get("dtype") or "").removeprefix("torch.")
     each = DTYPE_BYTES.get(stated, BYTES.get(some.dtype, 4))
     working = DTYPE_BYTES.get(str(recipe.get("dtype") or "").removeprefix("torch."), 4)
-    largest = max((_size(shape) for _, shape in some.tensors.values()), default=0)
+    largest = max((math.prod(shape) for _, shape in some.tensors.values()), default=0)
     download = sum(source.bytes for source in sources.values() if not source.here)
     speed = SECONDS.get(str(recipe.get("merge_method")), 10)
     return Cost(
         parameters=parameters, disk=parameters * each, download=download,
         memory=int(parameters * each + largest * working * 3 + sum(source.bytes for source in sources.values()) + 6e8),
-        seconds=START + speed * parameters / MEASURED_ON * max(1.0, len(sources) / 3), free=shutil.disk_usage(Path.home()).free,
+        seconds=START + speed * parameters / MEASURED_ON * max(1.0, len(sources) / 3),
+        free=shutil.disk_usage(_there(results_folder())).free,
     )  # fmt: skip
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
-
-
-def _in_layer(name: str) -> bool:
-    return any(part.isdigit() for part in name.split("."))

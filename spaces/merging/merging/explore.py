@@ -59,8 +59,10 @@ def validate(origin: Any, others: Any) -> Explore:
     """Check the names.
 
     Raises:
-        VisitorError: a name is missing, twice there, or names no model.
+        VisitorError: there is no list of names, or a name is missing, twice there, or names no model.
     """
+    if not isinstance(others or (), (list, tuple)):
+        raise VisitorError(f"The fine-tunes are {str(others)[:40]}.", "Give a list of one or two names.")
     named = tuple(str(name).strip() for name in others or () if name and str(name).strip())
     if not 1 <= len(named) <= blend.MAX_OTHERS:
         raise VisitorError(f"{len(named)} fine-tunes were given.", "Name one for a line, or two for a plane.")
@@ -137,8 +139,8 @@ def _search(dimensions: int, seed: int) -> Any:
 
     wide = max(2, dimensions)
     return cma.CMAEvolutionStrategy(
-        [0.5] * wide, 0.3, {"bounds": [0.0, MAX_WEIGHT], "seed": seed + 1, "popsize": POPULATION, "verbose": -9}
-    )
+        [0.5] * wide, 0.3, {"bounds": [0.0, MAX_WEIGHT], "seed": seed % (2**32 - 1) + 1, "popsize": POPULATION, "verbose": -9}
+    )  # the library takes a seed of 0 for none
 
 
 def score(point: blend.Point, start: blend.Point, goal: str) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shared import models, texts
+from shared.errors import VisitorError
 from shared.experts import answer_all, behaviour, prompts
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ def measure(named: list[tuple[str, str, Loaded]], asked: tuple[str, ...] = ()) -
     Args:
         named: name, role and model.
         asked: further prompts that every model answers.
+
+    Raises:
+        VisitorError: a model's weights give no numbers.
     """
     import torch
 
@@ -143,6 +147,8 @@ def measure(named: list[tuple[str, str, Loaded]], asked: tuple[str, ...] = ()) -
         found = log_probabilities(loaded, mine)
         truth = torch.cat([window[CONTEXT // 2 + 1 :] for window in mine])
         surprise, sigma = mean_and_sigma(-found[torch.arange(len(truth)), truth])
+        if not np.isfinite(surprise):
+            raise VisitorError(f"The weights of {name} give no numbers (NaN).", "Look for a weight that is far too large.")
         kl: dict[str, tuple[float, float]] = {}
         if role == "child":
             for parent, (tokens, theirs) in known.items():

@@ -8,11 +8,12 @@ from typing import Any
 
 from merging import measure, recipe
 from merging.atlas import Atlas, atlas
+from merging.card import title
 from merging.carriers import carriers
 from merging.request import validate
 from merging.run import Report
-from merging.sources import split
-from shared import experts, models
+from merging.sources import expert_of, split
+from shared import models
 from shared.errors import VisitorError
 from shared.models import Loaded
 
@@ -36,29 +37,30 @@ def load(name: str, report: Report) -> Loaded:
         VisitorError: as `models.load`.
     """
     model, revision, lora = split(name)
-    if revision is None and lora is None:
-        return models.load(model)
-    if lora in experts.NAMES and model == models.EMBEDDED_MODEL and revision is None:
-        return models.load(lora)
+    if expert := expert_of(name):
+        return models.load(expert)
     if lora is not None:
         raise VisitorError(f"{name} has an adapter, which the comparison does not add.", "Compare the child with the other parents.")
+    if revision is None:
+        return models.load(model)
     source = report.sources[name]
     return models.open_folder(source.folder, name, source.revision, "from the Hub")
 
 
-def look(report: Report, asked: dict[str, Any], *, layers: bool = True) -> Iterator[dict[str, Any]]:
+def look(report: Report, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Measure parents and child, draw the atlas, find the carriers; yields the growing JSON of the figure, `done` last.
+
+    What cannot be measured is said in `skipped`: the merge is there whatever its comparison comes to.
 
     Args:
         report: of the merge; its folder holds the child.
         asked: the request's JSON.
-        layers: whether atlas and carriers are wanted.
     """
     request = validate(**asked)
     started = time.monotonic()
     data: dict[str, Any] = {
         "kind": "merge", "run_id": str(time.time_ns()), "drawable": True, "done": False, "request": request.to_json(),
-        "report": report.to_json(), "title": _title(report), "models": [], "skipped": [], "atlas": None, "carriers": [],
+        "report": report.to_json(), "title": title(report), "models": [], "skipped": [], "atlas": None, "carriers": [],
         "prompts": {"cooking": list(measure.COOKING), "other": list(measure.OTHER), "asked": list(request.prompts)},
         "text": {"name": "sample", "context": measure.CONTEXT, "windows": measure.WINDOWS},
     }  # fmt: skip
@@ -70,56 +72,58 @@ def look(report: Report, asked: dict[str, Any], *, layers: bool = True) -> Itera
             loaded[name] = load(name, report)
         except VisitorError as error:
             data["skipped"].append(f"{name}: {error.what}")
-    child = models.on_device(models.open_folder(report.folder, "child", "this merge", "this merge"), keep=False)
-    steps = [(name, role, loaded[name]) for name, role in named if name in loaded] + [("child", "child", child)]
-    total = len(steps) + (len(steps) if layers else 0)
     found: list[measure.Measured] = []
-    yield {**data, "progress": {"label": f"Asking {steps[0][0]}", "value": 0, "max": total}}
-    for measured in measure.measure(steps, request.prompts):
-        found.append(measured)
-        data["models"] = [item.to_json() for item in found]
-        ahead = steps[len(found)][0] if len(found) < len(steps) else "the layers"
-        yield {**data, "progress": {"label": f"Asking {ahead}", "value": len(found), "max": total}}
-    if layers and report.kind == "merge":
-        yield from _layers(data, report, loaded, found, total)
-    data |= {"done": True, "progress": None, "seconds": round(time.monotonic() - started, 1), "device": child.device, "measured": found}
-    yield data
-
-
-def _title(report: Report) -> str:
-    from merging.card import title
-
-    return title(report)
+    try:
+        child = models.on_device(models.open_folder(report.folder, "child", "this merge", "this merge"), keep=False)
+        data["device"] = child.device
+        steps = [(name, role, loaded[name]) for name, role in named if name in loaded] + [("child", "child", child)]
+        total = 2 * len(steps)
+        yield {**data, "progress": {"label": f"Asking {steps[0][0]}", "value": 0, "max": total}}
+        for measured in measure.measure(steps, request.prompts):
+            found.append(measured)
+            data["models"] = [item.to_json() for item in found]
+            ahead = steps[len(found)][0] if len(found) < len(steps) else "the layers"
+            yield {**data, "progress": {"label": f"Asking {ahead}", "value": len(found), "max": total}}
+        if report.kind == "merge":
+            yield from _layers(data, report, loaded, found, total)
+    except VisitorError as error:
+        data["skipped"].append(error.what)
+    seconds = round(time.monotonic() - started, 1) if found else None
+    yield {**data, "done": True, "progress": None, "seconds": seconds, "measured": found}
 
 
 def base_of(report: Report) -> str | None:
     """The model that task vectors are measured from: the base, or the embedded model where all parents are its experts."""
     base = recipe.parse(report.recipe).get("base_model")
-    if isinstance(base, str) and base not in experts.NAMES:
+    if isinstance(base, str) and not expert_of(base):
         return base
-    names = set(report.sources)
-    return models.EMBEDDED_MODEL if names <= {*experts.NAMES, models.EMBEDDED_MODEL} else base if isinstance(base, str) else None
+    if all(expert_of(name) or name == models.EMBEDDED_MODEL for name in report.sources):
+        return models.EMBEDDED_MODEL
+    return base if isinstance(base, str) else None
 
 
 def _layers(
     data: dict[str, Any], report: Report, loaded: dict[str, Loaded], found: list[measure.Measured], total: int
 ) -> Iterator[dict[str, Any]]:
     base = base_of(report)
-    parents = [name for name, _ in roles(report) if name != base and name in loaded]
-    if base is None or not parents:
+    if base is None:
+        return
+    parents = []
+    for name, _ in roles(report):
+        if report.sources[name].lora is not None:
+            data["skipped"].append(f"atlas: {name} has an adapter, which the atlas does not add")
+        elif name != base and name in loaded:
+            parents.append(name)
+    if not parents or (base in report.sources and report.sources[base].lora is not None):
         return
     done = len(found)
     folders = {name: source.folder for name, source in report.sources.items()}
-    anchor = folders[base] if base in folders else models.base_folder()[0]
-    try:
-        for step in atlas((base, anchor), {name: folders[name] for name in parents}):
-            if isinstance(step, Atlas):
-                data["atlas"] = step.to_json()
-            else:
-                yield {**data, "progress": {"label": "Comparing task vectors", "value": done + step, "max": total}}
-    except VisitorError as error:
-        data["skipped"].append(f"atlas: {error.what}")
-        return
+    start = folders[base] if base in folders else models.base_folder()[0]
+    for step in atlas((base, start), {name: folders[name] for name in parents}):
+        if isinstance(step, Atlas):
+            data["atlas"] = step.to_json()
+        else:
+            yield {**data, "progress": {"label": "Comparing task vectors", "value": done + step, "max": total}}
     origin = models.on_device(loaded[base] if base in loaded else models.load(base))
     known = {item.name: item for item in found}
     for number, name in enumerate(parents):

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
-
 from merging import recipe as recipes
 from merging.request import Request
-from merging.sources import split
+from merging.sources import expert_of, split
 from shared import experts
 from shared.models import EMBEDDED_MODEL
 
 REPOSITORY = "shared/experts"
 
 
+def in_words_of_mergekit(name: str) -> str:
+    """A model's name as mergekit reads it: an expert is the embedded model plus its adapter, which lies in the repository."""
+    model, lora = (EMBEDDED_MODEL, expert) if (expert := expert_of(name)) else (name.split("+")[0], split(name)[2])
+    return f"{model}+{REPOSITORY}/{lora}" if lora in experts.NAMES else name
+
+
 def named(asked: Request) -> str:
-    """The recipe with every expert written as base model plus adapter, as mergekit reads it."""
+    """The recipe as mergekit reads it."""
     recipe = recipes.parse(asked.recipe)
     for holder, key, _ in list(recipes.named(recipe)):
-        model, revision, lora = split(holder[key])
-        if model in experts.NAMES and lora is None and revision is None:
-            holder[key] = f"{EMBEDDED_MODEL}+{REPOSITORY}/{model}"
+        holder[key] = in_words_of_mergekit(holder[key])
     return recipes.to_yaml(recipe)
 
 
@@ -48,7 +50,7 @@ def python_program(asked: Request) -> str:
         if moe
         else 'run_merge(MergeConfiguration.model_validate(recipe), "child", options=options)'
     )
-    text = json.dumps(named(asked))[1:-1].replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
+    text = named(asked).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'''import yaml
 {head}
 from mergekit.options import MergeOptions

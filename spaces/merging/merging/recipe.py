@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from shared import checks
 from shared.errors import VisitorError
 
 MAX_CHARACTERS = 60_000
@@ -38,7 +40,7 @@ class Finding:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as a recipe needs it: no aliases, which can swell to gigabytes, no tags, no key twice."""
+    """YAML as a recipe needs it: text, finite numbers, booleans, lists and mappings; no aliases, which can swell to gigabytes, no key twice."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -54,20 +56,46 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key, _ in node.value:
-            if key.value in seen if isinstance(key, yaml.ScalarNode) else False:
-                line = key.start_mark.line + 1
-                raise VisitorError(f"“{str(key.value)[:40]}” stands twice, the second time in line {line}.", "Remove one of the two.")
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            line = key.start_mark.line + 1
+            if key.tag != _TAG + "str" or not isinstance(key, yaml.ScalarNode):
+                raise VisitorError(f"A key in line {line} of the recipe is no text.", "Put it in quotes.")
+            if key.value in seen:
+                raise VisitorError(f"“{key.value[:40]}” stands twice, the second time in line {line}.", "Remove one of the two.")
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise VisitorError(f"Line {node.start_mark.line + 1} of the recipe holds half a character.", "Write the whole character.")
+        return value
+
+    def finite(self, node: Any) -> Any:
+        value = self.construct_yaml_int(node) if node.tag == _TAG + "int" else self.construct_yaml_float(node)
+        if not abs(checks.finite(value)) < (2**53 if isinstance(value, int) else math.inf):  # true of NaN as well
+            line = node.start_mark.line + 1
+            raise VisitorError(f"“{node.value[:40]}” in line {line} of the recipe is no number that can be used.", "Write a usual one.")
+        return value
+
+
+_TAG = "tag:yaml.org,2002:"
+# What JSON can hold, and no more: a date stays the text that it was written as.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag != _TAG + "timestamp"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.yaml_constructors = {
+    **{tag: yaml.SafeLoader.yaml_constructors[tag] for tag in (None, *(_TAG + kind for kind in ("str", "bool", "null", "map", "seq")))},
+    **dict.fromkeys((_TAG + "int", _TAG + "float"), _Loader.finite),
+}
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Read a recipe.
+    """Read a recipe; what it holds can be written as JSON.
 
     Raises:
-        VisitorError: too long, too deep, not YAML, an alias, a tag that makes objects, a key twice, or no mapping.
+        VisitorError: too long, too deep, not YAML, an alias, a tag, a key twice, a number that is not finite, or no mapping.
     """
     if len(text) > MAX_CHARACTERS:
         raise VisitorError(f"The recipe has {len(text):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}.")
@@ -111,40 +139,66 @@ def is_moe(recipe: dict[str, Any]) -> bool:
     return "experts" in recipe
 
 
-def named(recipe: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Every place that names a model: the mapping that holds it, its key there, and its path for a reader.
+def places(recipe: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Every place where mergekit reads a model: the mapping that holds it, its key there, and its path for a reader.
 
-    Places that hold no text are left out: the check says what is wrong with them.
+    What stands there may be anything. A place that may be left empty is there where it is not.
     """
-    yield from _place(recipe, "base_model", "base_model")
+    yield from _filled(recipe, "base_model", "base_model")
     if recipe.get("tokenizer_source") not in ("union", "base"):
-        yield from _place(recipe, "tokenizer_source", "tokenizer_source")
+        yield from _filled(recipe, "tokenizer_source", "tokenizer_source")
     tokenizer = recipe.get("tokenizer")
     if isinstance(tokenizer, dict):
         if tokenizer.get("source") not in ("union", "base"):
-            yield from _place(tokenizer, "source", "tokenizer.source")
+            yield from _filled(tokenizer, "source", "tokenizer.source")
         for token, setting in _pairs(tokenizer.get("tokens")):
             if isinstance(setting, dict):
-                yield from _place(setting, "source", f"tokenizer.tokens.{token}.source")
-                if isinstance(setting.get("source"), dict):
-                    yield from _place(setting["source"], "model", f"tokenizer.tokens.{token}.source.model")
+                yield from _token(setting, f"tokenizer.tokens.{token}.source")
     for key in ("experts", "shared_experts"):
         for where, expert in items(recipe.get(key), key):
-            yield from _place(expert, "source_model", f"{where}.source_model")
-    for path, part in [("", recipe), *((f"modules.{name}.", module) for name, module in _pairs(recipe.get("modules")))]:
-        if not isinstance(part, dict):
-            continue
+            yield expert, "source_model", f"{where}.source_model"
+    for path, part in parts(recipe):
         for where, model in items(part.get("models"), f"{path}models"):
-            yield from _place(model, "model", f"{where}.model")
-        for where, output in items(part.get("slices"), f"{path}slices"):
-            yield from _place(output, "base_model", f"{where}.base_model")
-            for inner, source in items(output.get("sources"), f"{where}.sources"):
-                yield from _place(source, "model", f"{inner}.model")
+            yield model, "model", f"{where}.model"
+    for where, output in slices(recipe):
+        yield from _filled(output, "base_model", f"{where}.base_model")
+        for inner, source in items(output.get("sources"), f"{where}.sources"):
+            yield source, "model", f"{inner}.model"
 
 
-def _place(holder: dict[str, Any], key: str, where: str) -> Iterator[tuple[dict[str, Any], str, str]]:
-    if isinstance(holder.get(key), str):
+def _filled(holder: dict[str, Any], key: str, where: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+    if holder.get(key) is not None:
         yield holder, key, where
+
+
+def _token(setting: dict[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Where a token's row comes from: a model, a token of a model, or zeros."""
+    source = setting.get("source")
+    if not isinstance(source, dict):
+        yield from _filled(setting, "source", where)
+    elif source.get("kind") == "model_token" and set(source) <= {"kind", "model", "token", "token_id"}:
+        yield source, "model", f"{where}.model"
+    elif source != {"kind": "zero"}:
+        yield setting, "source", where
+
+
+def named(recipe: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Of `places` those that name a model, as text; the check refuses the others."""
+    return (place for place in places(recipe) if isinstance(place[0].get(place[1]), str))
+
+
+def parts(recipe: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The recipe itself and its modules, each with what its paths begin with."""
+    yield "", recipe
+    for name, module in _pairs(recipe.get("modules")):
+        if isinstance(module, dict):
+            yield f"modules.{name}.", module
+
+
+def slices(recipe: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every output slice of a recipe, with its path."""
+    for path, part in parts(recipe):
+        yield from items(part.get("slices"), f"{path}slices")
 
 
 def items(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -54,22 +54,23 @@ class Request:
         return validate(**values, prompts=given.get("prompt", []))
 
 
-def validate(recipe: Any = None, seed: Any = 0, prompts: Any = ()) -> Request:
+def validate(recipe: Any = Request.recipe, seed: Any = 0, prompts: Any = ()) -> Request:
     """Check the values, which may come as text from a form or a URL. What the recipe says is checked by `check`.
 
     Raises:
         VisitorError: naming the value that was refused.
     """
-    text = Request.recipe if recipe is None else recipe
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(recipe, str) or not recipe.strip():
         raise VisitorError("There is no recipe.", "Choose an example, or write one.")
-    if len(text) > MAX_CHARACTERS:
-        raise VisitorError(f"The recipe has {len(text):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}.")
+    if len(recipe) > MAX_CHARACTERS:
+        raise VisitorError(f"The recipe has {len(recipe):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}.")
     number = SEED("seed", 0 if seed in (None, "") else seed)
-    lines = prompts.splitlines() if isinstance(prompts, str) else list(prompts or ())
+    lines = prompts.splitlines() if isinstance(prompts, str) else prompts or ()
+    if not isinstance(lines, (list, tuple)):
+        raise VisitorError(f"The prompts are {str(prompts)[:40]}.", "Give a list of texts.")
     asked = tuple(str(line).strip() for line in lines if str(line).strip())
     if len(asked) > MAX_PROMPTS:
         raise VisitorError(f"{len(asked)} prompts were given.", f"Use at most {MAX_PROMPTS}, one a line.")
     if any(len(line) > MAX_PROMPT or "\0" in line for line in asked):
         raise VisitorError("A prompt is too long.", f"Shorten it to {MAX_PROMPT} characters.")
-    return Request(text, number, asked)
+    return Request(recipe, number, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -21,6 +22,7 @@ from typing import Any
 
 from merging import recipe as recipes
 from merging.check import Check, check, relinked
+from merging.costs import shortage
 from merging.recipe import Finding
 from merging.sources import Source, resolve
 from shared.checks import whole
@@ -117,6 +119,10 @@ def extract_lora(model: str, base_model: str, rank: int | str, folder: Path) -> 
     if model == base_model:
         raise VisitorError("The model and its base are the same.", "Name the fine-tuned model and what it was tuned from.")
     names = [model, base_model]
+    asked = [resolve(name, whole=False) for name in names]
+    adapter = sum(4 * rank * sum(shape) for _, shape in asked[0].tensors.values() if len(shape) == 2)
+    for finding in shortage(adapter, sum(source.bytes for source in asked if not source.here), "Free some, or choose a lower rank."):
+        raise VisitorError(finding.message, finding.fix)
     sources = yield from _fetch(names)
     if sources[model].tensors.keys() != sources[base_model].tensors.keys():
         raise VisitorError(f"{model} and {base_model} have different tensors.", "Name a model and the one that it was tuned from.")
@@ -136,7 +142,7 @@ def _fetch(names: list[str]) -> Generator[Progress, None, dict[str, Source]]:
     sources: dict[str, Source] = {}
     for name in names:
         yield Progress(f"Fetching {name}")
-        sources[name] = resolve(name, Path(tempfile.gettempdir()), whole=True)
+        sources[name] = resolve(name, whole=True)
     return sources  # type: ignore[return-value]
 
 
@@ -158,7 +164,7 @@ def _run(
             if "done" in message:
                 yield Progress(message["tensor"], message["done"], message["total"])
         if not last.get("finished"):
-            raise _failed(last, work / "log.txt")
+            raise _failed(last)
         child = folder / "child"
         if child.exists():
             shutil.rmtree(child)
@@ -166,10 +172,9 @@ def _run(
             (work / "child" / "README.md").write_text(_adapter_card(recipe, int(job["rank"])), encoding="utf-8")
         (work / "child").rename(child)
     except OSError as error:
-        raise VisitorError(
-            "The disk is full: the merge was stopped." if error.errno == 28 else f"The merge could not write its files ({error.strerror}).",
-            "Free some space, or set out_dtype: bfloat16.",
-        ) from error
+        full = error.errno == errno.ENOSPC
+        what = "The disk is full: the run was stopped." if full else f"The run could not write its files ({error.strerror})."
+        raise VisitorError(what, "Free some space, or make less of it.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     files = {path.name: path.stat().st_size for path in sorted(child.iterdir()) if path.is_file()}
@@ -184,11 +189,12 @@ def _run(
 def _adapter_card(recipe: dict[str, Any], rank: int) -> str:
     """The card of an extracted adapter."""
     from merging.card import hub_id
+    from merging.programs import in_words_of_mergekit
 
     model, base = recipe["models"][0]["model"], recipe["base_model"]
-    head = recipes.to_yaml(
-        {"library_name": "peft", "base_model": hub_id(base), "base_model_relation": "adapter", "tags": ["mergekit", "peft"]}
-    )
+    parent = {"base_model": hub_id(base), "base_model_relation": "adapter"} if hub_id(base) else {}
+    head = recipes.to_yaml({"library_name": "peft", **parent, "tags": ["mergekit", "peft"]})
+    named = [in_words_of_mergekit(name) for name in (model, base)]
     version = importlib.metadata.version("mergekit")
     return f"""---
 {head.strip()}
@@ -197,7 +203,7 @@ def _adapter_card(recipe: dict[str, Any], rank: int) -> str:
 # LoRA adapter: {model} from {base}
 
 The difference of the two models' weights, cut to rank {rank} at most per matrix by singular value decomposition, with mergekit {version}
-(`mergekit-extract-lora --model {model} --base-model {base} --max-rank {rank}`).
+(`mergekit-extract-lora --model {named[0]} --base-model {named[1]} --max-rank {rank}`).
 """
 
 
@@ -242,10 +248,10 @@ def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
     lines.put(None)
 
 
-def _failed(last: dict[str, Any], log: Path) -> VisitorError:
+def _failed(last: dict[str, Any]) -> VisitorError:
     """What a worker that did not finish says."""
     if last.get("full"):
-        return VisitorError("The disk is full: the merge was stopped.", "Free some space, or set out_dtype: bfloat16.")
+        return VisitorError("The disk is full: the run was stopped.", "Free some space, or make less of it.")
     if last.get("memory"):
         return VisitorError("The machine ran out of memory during the merge.", "Merge smaller models, or set dtype: bfloat16.")
     if "error" in last:

@@ -63,6 +63,42 @@ def test_a_recipe_in_the_card_is_read_through_resolve_at_the_sha(serve):
     assert f"/acme/carded/resolve/{hub.sha('acme/carded')}/README.md" in hub.asked and not any("/blob/" in path for path in hub.asked)
 
 
+def test_an_adapter_in_a_recipe_is_a_parent_whose_licence_follows(serve):
+    text = "merge_method: passthrough\nmodels:\n- model: acme/one+acme/lora\n"
+    serve(
+        {
+            "acme/one": Model(),
+            "acme/lora": Model(card={"license": "cc-by-nc-4.0"}),
+            "acme/merged": Model([], "merge", {"mergekit_config.yml": text}),
+        }
+    )
+    found = tree("acme/merged", descendants=0)
+    told = edges(found)["acme/lora", "acme/merged"]
+    assert told["role"] == "adapter" and told["part"] == [0, 0] and edges(found)["acme/one", "acme/merged"]["part"] == [1, 1]
+    assert found["licences"]["obligations"][0] == {
+        "asks": "no commercial use", "from": "acme/lora", "licence": "cc-by-nc-4.0", "path": ["acme/merged", "acme/lora"],
+        "url": "https://creativecommons.org/licenses/by-nc/4.0/legalcode",
+    }  # fmt: skip
+
+
+def test_a_file_that_is_too_long_is_not_read_to_its_end(serve, monkeypatch):
+    import httpx
+
+    read = []
+    pieces = httpx.Response.iter_bytes
+
+    def counted(self, *values):
+        for piece in pieces(self, *values):
+            read.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(httpx.Response, "iter_bytes", counted)
+    hub = serve({"acme/long": Model(files={"README.md": "x" * 20_000_000, "mergekit_config.yml": RECIPE})})
+    assert hubread.read_file("acme/long", hub.sha("acme/long"), "README.md") is None and sum(read) < 2 * hubread.MAX_FILE
+    assert hubread.read_file("acme/long", hub.sha("acme/long"), "mergekit_config.yml") == RECIPE
+    assert hubread.read_file("acme/long", hub.sha("acme/long"), "none.yml") is None
+
+
 @pytest.mark.parametrize("shape", [["acme/one"], {"relation": "finetune", "models": [{"id": "acme/one"}]}])
 def test_both_shapes_of_base_models(serve, shape):
     serve({"acme/one": Model(), "acme/child": Model(raw={"baseModels": shape, "tags": [], "cardData": {}})})

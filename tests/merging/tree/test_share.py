@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import re
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 import torch
 
+from merging.methods import catalogue
 from merging.recipe import parse
 from merging.tree import exports, licence
-from merging.tree.coefficients import parts_of
+from merging.tree.coefficients import ELECTING, TASK, parts_of
 from merging.tree.layout import positions
 from merging.tree.parents import Edge
 from merging.tree.share import shares
@@ -64,22 +65,63 @@ def parts(text: str) -> dict:
     return {name: told.part for name, told in parts_of(parse(text)).items()}
 
 
-def test_coefficients_are_those_of_the_merged_weights():
-    """Merge scalars with mergekit and compare."""
+@pytest.mark.parametrize("method", [*TASK, *ELECTING])
+def test_coefficients_are_those_of_the_merged_weights(method):
+    """Merge task vectors with mergekit and hold what comes out to what the recipe promises."""
     from mergekit.merge_methods import merge_tensors
 
-    start, one, other = torch.tensor([2.0]), torch.tensor([3.0]), torch.tensor([7.0])
-    recipe = "merge_method: {}\nbase_model: x/base\nmodels:\n- model: x/one\n  parameters: {{weight: 0.6}}\n- model: x/other\n  parameters: {{weight: 0.9}}\n"
-    for method, rows, base in (("task_arithmetic", [start, one, other], 0), ("linear", [one, other], None)):
-        found = parts(recipe.format(method))
-        keys = ["x/base", "x/one", "x/other"] if base == 0 else ["x/one", "x/other"]
-        mine = sum(found[key][0] * float(row) for key, row in zip(keys, rows, strict=True))
-        settings = {
-            "weight": [0.6, 0.9],
-            **({"density": [1.0, 1.0], "lambda": 1.0, "normalize": False} if base == 0 else {"normalize": True}),
-        }
-        assert mine == pytest.approx(float(merge_tensors(rows, method, parameters=settings, base_index=base))), method
-        assert all(low == high for low, high in found.values())
+    known = {item.name: item.default for item in catalogue()[method].parameters}
+    torch.manual_seed(0)
+    start = torch.zeros(100_000)
+    for heavy, density, rescale, normalize, count in product((0, 1), (0.3, 0.8), (None, True, False), (None, True, False), (1, 2)):
+        changes = torch.randn(count, 100_000)
+        changes *= changes.abs() ** heavy  # at 1 few entries hold most of it
+        weights = [0.6, 0.9][:count]
+        stated = {name: value for name, value in (("rescale", rescale), ("normalize", normalize)) if value is not None}
+        recipe = {
+            "merge_method": method, "base_model": "x/base", "parameters": stated,
+            "models": [{"model": f"x/{i}", "parameters": {"weight": weight, "density": density}} for i, weight in enumerate(weights)],
+        }  # fmt: skip
+        settings = {**known, **stated, "weight": weights, "density": [density] * count}
+        settings |= {name: [known[name]] * count for name in ("epsilon", "gamma") if name in known}
+        merged = merge_tensors([start, *changes], method, parameters=settings, base_index=0)
+        found = {name: told.part for name, told in parts_of(recipe).items()}
+        case = (heavy, density, stated, count)
+        if method in TASK or count == 1:  # one number for all entries: least squares
+            fitted = torch.linalg.lstsq(changes.T.double(), merged[:, None].double()).solution[:, 0].tolist()
+            for name, value in (*((f"x/{i}", value) for i, value in enumerate(fitted)), ("x/base", 1 - sum(fitted))):
+                low, high = found[name]
+                assert low - 0.06 <= value <= high + 0.06, (name, value, found[name], case)
+        else:  # entry by entry
+            ends = torch.stack([changes[i] * end for i in range(count) for end in found[f"x/{i}"]]).reshape(count, 2, -1)
+            most = (1 - found["x/base"][0]) * changes.abs().amax(0)
+            assert (merged >= 1.02 * ends.amin(1).sum(0) - 1e-5).all() and (merged <= 1.02 * ends.amax(1).sum(0) + 1e-5).all(), case
+            assert found["x/base"][1] == 1 and (normalize is False or (merged.abs() <= 1.02 * most + 1e-5).all()), case
+        if method in ("task_arithmetic", "dare_linear"):
+            assert all(low == pytest.approx(high) for low, high in found.values()), "what is known exactly is said exactly"
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_gradient_is_no_mean_where_something_else_changes_too(normalize):
+    """Over 101 layers: the mean of the products, and of the fractions, lies within."""
+    recipe = {
+        "merge_method": "dare_linear", "base_model": "x/base", "parameters": {"rescale": False, "normalize": normalize},
+        "models": [{"model": "x/0", "parameters": {"weight": [0, 1], "density": [0, 1]}}, {"model": "x/1", "parameters": {"weight": "5e-1"}}],
+    }  # fmt: skip
+    low, high = parts_of(recipe)["x/0"].part
+    layers = torch.linspace(0, 1, 101)
+    truth = float((layers * layers / ((layers + 0.5) if normalize else 1)).mean())
+    assert low <= truth <= high < 1 + 1e-9 and parts_of(recipe)["x/1"].weight == 0.5
+
+
+def test_adapters_are_parents_without_a_part():
+    found = parts_of(
+        parse("merge_method: linear\nmodels:\n- {model: x/a@main+y/lora, parameters: {weight: 1}}\n- {model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate, parameters: {weight: 3}}")
+    )  # fmt: skip
+    assert {name: (told.role, told.part) for name, told in found.items()} == {
+        "x/a": ("contributor", (0.25, 0.25)), "y/lora": ("adapter", (0.0, 0.0)), "pirate": ("contributor", (0.75, 0.75)),
+    }  # fmt: skip
+    assert found["x/a"].revision == "main"
 
 
 @pytest.mark.parametrize(
@@ -156,10 +198,10 @@ def test_texts_for_other_tools_are_escaped():
     node = {"licence": "mit", "status": "ok"}
     tree = {
         "nodes": [{**node, "id": hostile}, {**node, "id": "x/y"}],
-        "edges": [{"source": hostile, "target": "x/y", "relation": "merge", "role": "anchor", "weight": 0.5}],
+        "edges": [{"source": hostile, "target": "x/y", "relation": "merge", "role": "base", "weight": 0.5}],
     }
     mermaid = exports.mermaid(tree)
     assert mermaid.count("\n") == 4 and "click x" in mermaid and '"javascript' not in mermaid and "<i>" not in mermaid
-    assert "merge 0.5, anchor" in mermaid
+    assert "merge 0.5, base" in mermaid
     dot = exports.dot(tree)
     assert len(re.findall(r"(?<!\\)\"", dot)) % 2 == 0 and dot.count("\n") == 7

@@ -75,5 +75,8 @@ def test_a_replay_reproduces_or_says_from_which_layer_on(child, tmp_path):
     assert found.different == (name,) and "differs from layer 2 on: 1 of" in found.verdict and found.largest == pytest.approx(0.5)
     shorter = made(tmp_path / "bf16", {key: value.bfloat16() for key, value in weights.items()})
     assert compare_weights(child, shorter).same, "rounding to the published dtype is no difference"
+    broken = made(tmp_path / "nan", {key: value * torch.nan for key, value in weights.items()})
+    found = compare_weights(broken, broken)
+    assert not found.same and len(found.different) == found.tensors, "what is no number reproduces nothing"
     less = made(tmp_path / "less", {key: value for key, value in weights.items() if key != name})
     assert not compare_weights(child, less).same and "in one of the two only" in compare_weights(child, less).verdict

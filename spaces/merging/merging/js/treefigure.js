@@ -78,7 +78,7 @@ export function memberCard(figure, data, node) {
   if (live && !parents.length && node.status === "ok" && node.depth > 0) send("Show its parents", "expand", { request: data.request, key: `parents:${node.id}` });
   if (live) for (const [relation, count] of Object.entries(node.more)) send(`Show more: ${count.toLocaleString("en-GB")} ${relation}`, "expand", { request: data.request, key: `${relation}:${node.id}` });
   if (live && node.recipe && node.status === "ok") send("Compare the last merge with it", "replay", { id: node.id });
-  if (live && parents.length > 1) send("Test its parents from weights", "test", { id: node.id, parents: parents.filter(({ role }) => role !== "tokenizer").map(({ source, role }) => ({ id: source, role })) });
+  if (live && parents.length > 1) send("Test its parents from weights", "test", { id: node.id, parents: parents.filter(({ role }) => !["tokenizer", "adapter"].includes(role)).map(({ source, role }) => ({ id: source, role })) });
   return [
     h("h2", {}, name, node.id === data.start ? h("span", { class: "tag" }, "start") : null),
     node.reason ? h("p", { class: "said" }, node.reason) : null,

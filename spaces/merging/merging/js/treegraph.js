@@ -159,7 +159,7 @@ function edgeShape(edge, place, spotOf, state, choose) {
   const name = `${edge.source} to ${edge.target}: ${edge.relation}${edge.weight === null ? "" : `, weight ${edge.weight}`}`;
   const chosen = state.edge && state.edge.source === edge.source && state.edge.target === edge.target;
   const near = state.chosen && (edge.source === state.chosen || edge.target === state.chosen);
-  const label = edge.role === "tokenizer" ? "tokenizer" : edge.weight !== null ? String(edge.weight) : edge.role === "anchor" ? "base" : "";
+  const label = ["tokenizer", "adapter"].includes(edge.role) ? edge.role : edge.weight !== null ? String(edge.weight) : edge.role === "base" ? "base" : "";
   const text = label && (near || chosen) ? s("text", { class: "edge-label", x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 4, "text-anchor": "middle" }, label) : null;
   return s("g", { class: `kin kin-${edge.relation}${chosen ? " chosen-kin" : near ? " near-kin" : ""}`, onclick: () => choose(edge) }, s("title", {}, name), s("path", { class: "kin-hit", d: path }), s("path", { class: "kin-line", d: path }), text);
 }

@@ -10,7 +10,7 @@ export function openFamilyTable(figure, panel) {
   const table = (label, head, rows) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, h("table", { class: "numbers words" }, h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows)));
   return (data) => box.replaceChildren(
     h("h2", {}, "Models"),
-    table("Models", ["model", "in the start", "licence", "status", "downloads", "created", "generation"], data.nodes.map((node) => h("tr", {},
+    table("Models", ["model", "in the model", "licence", "status", "downloads", "created", "generation"], data.nodes.map((node) => h("tr", {},
       h("th", { scope: "row" }, h("bdi", {}, node.id)), h("td", {}, shareText(node.share)), h("td", {}, node.licence || "–"), h("td", {}, node.status), h("td", {}, node.downloads?.toLocaleString("en-GB") ?? "–"), h("td", {}, node.created || "–"), h("td", {}, node.depth === 0 ? "start" : node.depth > 0 ? `${node.depth} above` : `${-node.depth} below`)))),
     h("h2", {}, "Relations"),
     table("Relations", ["parent and child", "relation", "role", "weight", "part", "pinned", "read in"], data.edges.map((edge) => h("tr", {},

@@ -45,7 +45,7 @@ def _label(node: dict[str, Any]) -> str:
 
 def _edge_label(edge: dict[str, Any]) -> str:
     weight = f" {edge['weight']:g}" if edge["weight"] is not None else ""
-    return f"{edge['relation']}{weight}" + (f", {edge['role']}" if edge["role"] in ("anchor", "tokenizer") else "")
+    return f"{edge['relation']}{weight}" + (f", {edge['role']}" if edge["role"] in ("base", "adapter", "tokenizer") else "")
 
 
 def _entities(text: str) -> str:

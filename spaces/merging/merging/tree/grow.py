@@ -111,7 +111,7 @@ def _begin(growth: _Growth, pool: ThreadPoolExecutor, pending: dict[Future[Any],
         known = facts, {RECIPES[0]: growth.asked.recipe}
         _take_in(growth, ("model", growth.asked.model, "0", ""), known, pool, pending)
     else:
-        _ask(growth, growth.asked.model, 0, growth.asked.revision, pool, pending)
+        _ask(growth, growth.asked.model, 0, "", pool, pending)
 
 
 def _ask(
@@ -273,7 +273,7 @@ def to_json(growth: _Growth, done: bool) -> dict[str, Any]:
     start = joined.get(growth.start, growth.start)
     parents: dict[str, list[str]] = {}
     for edge in edges:
-        if edge.relation != "new_version" and edge.part != (0.0, 0.0) and edge.source in nodes:
+        if edge.relation != "new_version" and (edge.part != (0.0, 0.0) or edge.role == "adapter") and edge.source in nodes:
             parents.setdefault(edge.target, []).append(edge.source)
     part = {} if not done else shares(start, [edge for edge in edges if edge.source in nodes and edge.target in nodes])
     order = sorted(nodes, key=lambda name: (name != start, -nodes[name].depth, name))  # answers arrive in any order

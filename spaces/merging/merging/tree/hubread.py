@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -189,6 +190,7 @@ def _patiently(kind: str, ask: Callable[[], Any]) -> Any:
         response = ask()
         if response.status_code != 429:
             return response
+        response.close()
         asked = str(response.headers.get("Retry-After") or "")
         pause = float(asked) if asked.isdigit() else 1.0 * 2**turn
         with _lock:
@@ -198,16 +200,17 @@ def _patiently(kind: str, ask: Callable[[], Any]) -> Any:
     raise Exhausted(60.0)
 
 
-def _get(kind: str, path: str, parameters: list[tuple[str, str]] | None = None) -> Any:
+def _get(kind: str, path: str, parameters: list[tuple[str, str]] | None = None, *, stream: bool = False) -> Any:
+    """An answer of the Hub; with `stream` its text is still to be read, and it is to be closed."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import build_hf_headers
 
     from shared import hub
 
-    headers = build_hf_headers(token=False if hub.is_space() else None)  # a Space's own token must not show its owner's models
-    return _patiently("api" if path.startswith("/api/") else "file", lambda: get_session().get(
-        constants.ENDPOINT + path, params=parameters or [], headers=headers, timeout=TIMEOUT, follow_redirects=True
-    ))  # fmt: skip
+    session = get_session()
+    headers = build_hf_headers(token=hub.token_for())
+    asked = session.build_request("GET", constants.ENDPOINT + path, params=parameters or [], headers=headers, timeout=TIMEOUT)
+    return _patiently(kind, lambda: session.send(asked, stream=stream, follow_redirects=True))
 
 
 def _remembered(key: tuple[str, ...], fresh: float, make: Callable[[], Found]) -> Found:
@@ -266,29 +269,32 @@ def read_file(name: str, sha: str, file: str) -> str | None:
 
 def _read_file(name: str, sha: str, file: str) -> str | None:
     try:
-        response = _get("file", f"/{quote(name)}/resolve/{quote(sha or 'main', safe='')}/{quote(file)}")
-        if response.status_code != 200 or len(response.content) > MAX_FILE:
-            return None
-        return str(response.content.decode("utf-8", errors="replace"))
+        response = _get("file", f"/{quote(name)}/resolve/{quote(sha or 'main', safe='')}/{quote(file)}", stream=True)
+        with closing(response):
+            content = b""
+            for piece in response.iter_bytes() if response.status_code == 200 else ():
+                content += piece
+                if len(content) > MAX_FILE:
+                    return None
+        return content.decode("utf-8", errors="replace") if response.status_code == 200 else None
     except Exhausted:
         raise
     except Exception:  # noqa: BLE001  a file that cannot be read is not there
         return None
 
 
-def read_children(name: str, relation: str, limit: int, skip: int = 0) -> list[Facts]:
+def read_children(name: str, relation: str, limit: int) -> list[Facts]:
     """A model's children of one relation, the most downloaded first.
 
     Raises:
         Exhausted: the Hub's limit is reached.
         ValueError: the Hub did not answer.
     """
-    key = ("children", name, relation, str(limit), str(skip))
-    return _remembered(key, FRESH, lambda: _read_children(name, relation, limit, skip))
+    return _remembered(("children", name, relation, str(limit)), FRESH, lambda: _read_children(name, relation, limit))
 
 
-def _read_children(name: str, relation: str, limit: int, skip: int) -> list[Facts]:
-    parameters = [("filter", f"base_model:{relation}:{name}"), ("sort", "downloads"), ("limit", str(min(1000, limit + skip)))]
+def _read_children(name: str, relation: str, limit: int) -> list[Facts]:
+    parameters = [("filter", f"base_model:{relation}:{name}"), ("sort", "downloads"), ("limit", str(min(1000, limit)))]
     parameters += [("expand", name) for name in CHILD_FIELDS]
     try:
         response = _get("api", "/api/models", parameters)
@@ -299,7 +305,7 @@ def _read_children(name: str, relation: str, limit: int, skip: int) -> list[Fact
     except Exception as error:  # noqa: BLE001
         raise ValueError(type(error).__name__) from None  # a bad page of children must not end the tree
     found = [facts_of(row, "") for row in _list(rows)]
-    return [facts for facts in found if facts.id][skip : skip + limit]
+    return [facts for facts in found if facts.id][:limit]
 
 
 def is_dataset(name: str) -> bool:

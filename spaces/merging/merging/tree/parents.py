@@ -44,7 +44,8 @@ class Edge:
         source: the parent.
         target: the child.
         relation: "finetune", "adapter", "merge", "quantized", or "new_version" (the target replaces the source).
-        role: "contributor" (its weights enter), "anchor" (the base that task vectors are measured from), "tokenizer", or "parent".
+        role: "contributor" (its weights enter), "base" (that task vectors are measured from), "adapter" (that a contributor has in the
+            recipe), "tokenizer", or "parent".
         weight: as the recipe has it; the mean where it changes over layers; None where it is not stated.
         density: as weight.
         layers: (first, one after the last) of each slice that is taken; empty for all.

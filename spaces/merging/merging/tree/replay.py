@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ def compare_weights(mine: Path, published: Path) -> Replay:
         mine: folder of the replayed merge.
         published: folder of the model whose recipe it was.
     """
+    import torch
+
     here, there = Weights(mine), Weights(published)
     names = sorted(set(here.where) & set(there.where), key=_order)
     missing = tuple(sorted(set(here.where) ^ set(there.where), key=_order))
@@ -48,15 +51,11 @@ def compare_weights(mine: Path, published: Path) -> Replay:
     largest = 0.0
     for name in names:
         one, other = here.stored(name), there.stored(name)
-        if one.shape != other.shape:
-            different.append(name)
-            largest = float("inf")
+        if one.shape == other.shape and torch.equal(one.to(other.dtype), other):  # which no NaN is
             continue
-        gap = (one.to(other.dtype).float() - other.float()).abs()
-        worst = float(gap.max()) if gap.numel() else 0.0
-        if worst > 0:
-            different.append(name)
-            largest = max(largest, worst)
+        different.append(name)
+        gap = (one.to(other.dtype).float() - other.float()).abs() if one.shape == other.shape else torch.tensor(math.inf)
+        largest = max(largest, float(gap.nan_to_num(nan=math.inf).max()))
     return Replay(
         not different and not missing, len(names), tuple(different), largest, missing, _verdict(len(names), different, largest, missing)
     )

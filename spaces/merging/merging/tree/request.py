@@ -25,7 +25,6 @@ class TreeRequest:
         ancestors: generations above.
         descendants: generations below.
         limit: models at most.
-        revision: branch, tag or commit of the model; "" for the main branch.
         recipe: of a merge made here, whose tree needs no Hub; "" otherwise.
         expand: "parents:ID" or "<relation>:ID", once for each page of children beyond what the numbers give.
     """
@@ -34,7 +33,6 @@ class TreeRequest:
     ancestors: int = 6
     descendants: int = 1
     limit: int = 120
-    revision: str = ""
     recipe: str = ""
     expand: tuple[str, ...] = ()
 
