@@ -12,8 +12,10 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
 
 import json
+import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -24,6 +26,7 @@ from quantization import formats, request
 from quantization.plan import plan
 from quantization.request import LabRequest, Request, validate, validate_lab
 from shared import frame, hub, limits, models, texts
+from shared.checks import whole
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 
@@ -36,6 +39,10 @@ RENDERER = HERE / "quantization" / "js"
 EXAMPLES = HERE / "examples"
 UPDATE_SECONDS = 0.4
 """Time between two updates of a running figure; each carries all finished rows."""
+PATIENCE_SECONDS = 20
+"""Time that a handle's question waits for others."""
+TOKENS_A_SECOND = 20_000
+"""Tokens that one format reads on a GPU in a second, a careful guess."""
 
 css = stylesheet(RENDERER)
 example = partial(frame.stored, EXAMPLES)
@@ -62,9 +69,10 @@ LAB_CONTROLS = ("tensor", "method", "settings", "rotation", "model")
 
 
 def seconds(asked: dict[str, Any], *_: Any, **__: Any) -> int:
-    """GPU seconds to ask for: start-up and weights, then every format; not measured on ZeroGPU yet, so generous."""
+    """GPU seconds to ask for: start-up and weights, then every format and what it reads; not measured on ZeroGPU yet, so generous."""
+    passes = len(asked["formats"]) + 1
     layers = 30 if asked["sensitivity"] or asked["budget"] else 0
-    return min(240, 20 + 8 * (len(asked["formats"]) + 1) + layers)
+    return min(240, 20 + 8 * passes + layers + asked["windows"] * asked["context"] * passes // TOKENS_A_SECOND)
 
 
 @gpu.on_gpu(duration=seconds)
@@ -130,7 +138,7 @@ def compare(
         sensitivity=sensitivity or [], budget=budget,
     )  # fmt: skip
     models.load(checked.model)
-    *_, result = run(checked.to_json())
+    result = frame.last(run(checked.to_json()))
     return {name: value for name, value in result.items() if name not in ("microscope", "tokens", "kind", "run_id", "done", "title")}
 
 
@@ -178,18 +186,27 @@ def quantize(
     checked = taken(model, format, calibration, text)
     models.load(checked.model)
     folder = frame.result_folder() / _stem(checked)
-    *_, made = run(checked.to_json(), str(folder))
+    made = frame.last(run(checked.to_json(), str(folder)))
     files = [Path(path) for path in made["files"]]
     path = files[0] if len(files) == 1 else frame.zipped(folder, folder.parent / f"{folder.name}.zip")
     return FileData(path=str(path), orig_name=path.name), made["card"]
 
 
 def taken(model: str, format: str, calibration: str, text: str) -> Request:
-    """The request of a model to take home, in one format or as a mix that fits a size."""
+    """The request of a model to take home, in one format or as a mix that fits a size.
+
+    Raises:
+        VisitorError: as `validate`, or no format.
+    """
     common = {"model": model, "calibration": calibration, "text": text, "prompt": ""}
-    if format.startswith("mix:"):
-        return validate(formats=[], budget=format.removeprefix("mix:"), **common)
-    return validate(formats=[format], **common)
+    if not isinstance(format, str) or not format.strip():
+        raise VisitorError("There is no format to take home.", "Choose one, such as gguf:Q4_K_M.")
+    kind, _, size = format.strip().partition(":")
+    if kind != "mix":
+        return validate(formats=[format], **common)
+    if not size.strip():
+        raise VisitorError("The mix has no size to fit in.", "Write the megabytes after it, as in mix:100.")
+    return validate(formats=[], budget=size, **common)
 
 
 def _stem(asked: Request) -> str:
@@ -312,7 +329,11 @@ def block(argument: dict[str, Any]) -> dict[str, Any]:
     """One block of a tensor in full arithmetic, for the figure."""
     from quantization.effect import look_at_block
 
-    return _answer(argument, lambda asked, loaded: look_at_block(loaded, asked, int(argument["row"]), int(argument["block"])))
+    def work(asked: LabRequest, loaded: models.Loaded) -> dict[str, Any]:
+        row, index = (whole(0, 2**31)(name, argument.get(name)) for name in ("row", "block"))
+        return look_at_block(loaded, asked, row, index)
+
+    return _answer(argument, work)
 
 
 def adjust(argument: dict[str, Any]) -> dict[str, Any]:
@@ -322,13 +343,26 @@ def adjust(argument: dict[str, Any]) -> dict[str, Any]:
     return _answer(argument, lambda asked, loaded: adjusted(loaded, asked))
 
 
-def _answer(argument: dict[str, Any], work: Any) -> dict[str, Any]:
+_turn = threading.Lock()
+"""Handles ask outside the queue: one is answered at a time."""
+
+
+def _answer(argument: dict[str, Any], work: Callable[[LabRequest, models.Loaded], dict[str, Any]]) -> dict[str, Any]:
+    """What a figure asks of the weight that it shows; no other model is loaded for it."""
     try:
-        asked = validate_lab(**{name: argument[name] for name in ("model", "tensor", "method", "settings")})
-        return work(asked, models.load(asked.model))
+        asked = validate_lab(**{name: argument[name] for name in LAB_CONTROLS if name in argument})
+        if not _turn.acquire(timeout=PATIENCE_SECONDS):
+            raise VisitorError("Others are asking the same of this page.", "Try again in a moment.")
+        try:
+            loaded = models.load(asked.model) if asked.model == models.EMBEDDED_MODEL else models.in_memory(asked.model)
+            if loaded is None:
+                raise VisitorError(f"{asked.model} is no longer in memory.", "Press Quantize the tensor again.")
+            return work(asked, loaded)
+        finally:
+            _turn.release()
     except VisitorError as error:
         return error.to_json()
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  the page must go on whatever happened
         return frame.unexpected(error).to_json()
 
 
@@ -336,6 +370,8 @@ def tensors_page(model: str, tensor: str) -> Any:
     """The weights that a model has, for the lab's list."""
     from quantization.effect import tensor_names
 
+    if not model:
+        return gr.skip()
     try:
         names = tensor_names(models.load(model))
     except VisitorError as error:
@@ -356,34 +392,51 @@ def settings_page(method: str) -> tuple[str, str]:
 
 def take_page(model: str, format: str, calibration: str, text: str) -> Iterator[tuple[Any, ...]]:
     """Quantize the model into files, or write the ready script; sentence, files, card, state."""
-    from quantization.scripts import SCRIPTS
-
-    if format.startswith("script:"):
-        yield script_files(model, format.removeprefix("script:"), calibration, SCRIPTS)
-        return
     try:
-        asked = taken(model, format, calibration, text)
-        yield frame.quiet(f"Loading {asked.model} …"), gr.skip(), gr.skip(), None
-        models.load(asked.model)
-        folder = frame.result_folder()
-        for step in run(asked.to_json(), str(folder)):
-            if not step["done"]:
-                yield frame.quiet(step["progress"]["label"] + " …"), gr.skip(), gr.skip(), gr.skip()
-        said = frame.quiet(f"Done: {format}, {sum(Path(path).stat().st_size for path in step['files']) / 1e6:,.1f} MB.")
-        yield said, gr.Files(step["files"], visible=True), card_html(step["card"]), step
+        if str(format).startswith("script:"):
+            yield script_files(model, format.removeprefix("script:"), calibration)
+        else:
+            yield from taken_files(taken(model, format, calibration, text))
     except VisitorError as error:
         yield frame.alert(error), gr.Files(visible=False), "", None
     except Exception as error:  # noqa: BLE001  the page must go on whatever happened
         yield frame.alert(frame.unexpected(error)), gr.Files(visible=False), "", None
 
 
-def script_files(model: str, name: str, calibration: str, scripts: Any) -> tuple[Any, ...]:
-    """A ready script for a format that needs CUDA to build."""
-    title, suffix, write = scripts[name]
+def taken_files(asked: Request) -> Iterator[tuple[Any, ...]]:
+    """The model's files and their card; a run that is cancelled leaves none."""
+    yield frame.quiet(f"Loading {asked.model} …"), gr.skip(), gr.skip(), None
+    models.load(asked.model)
     folder = frame.result_folder()
-    path = folder / f"quantize-{name}{suffix}"
-    path.write_text(write(model, calibration or texts.sample("calibration"), {}), encoding="utf-8")
-    said = frame.quiet(f"{title} needs CUDA to build: this is a script to run where there is a GPU. It was not run here.")
+    made: dict[str, Any] = {}
+    try:
+        for step in run(asked.to_json(), str(folder)):
+            if step["done"]:
+                made = step
+            else:
+                yield frame.quiet(step["progress"]["label"] + " …"), gr.skip(), gr.skip(), gr.skip()
+    finally:
+        if not made:
+            shutil.rmtree(folder, ignore_errors=True)
+    name = (asked.formats or (f"a mix for {asked.budget:g} MB",))[0]
+    said = frame.quiet(f"Done: {name}, {sum(Path(path).stat().st_size for path in made['files']) / 1e6:,.1f} MB.")
+    yield said, gr.Files(made["files"], visible=True), card_html(made["card"]), made
+
+
+def script_files(model: str, name: str, calibration: str) -> tuple[Any, ...]:
+    """A ready script for a format that needs CUDA to build.
+
+    Raises:
+        VisitorError: there is no such script.
+    """
+    from quantization.scripts import SCRIPTS, script
+
+    if name not in SCRIPTS:
+        raise VisitorError(f"There is no script “{name[:40]}”.", f"Choose one of {', '.join(SCRIPTS)}.")
+    asked = validate(model=model, calibration=calibration)
+    path = frame.result_folder() / f"quantize-{name}.py"
+    path.write_text(script(name, asked.model, asked.calibration or texts.sample("calibration")), encoding="utf-8")
+    said = frame.quiet(f"{SCRIPTS[name][0]} needs CUDA to build: this is a script to run where there is a GPU. It was not run here.")
     return said, gr.Files([str(path)], visible=True), "", None
 
 
@@ -484,7 +537,9 @@ def build_compare(demo: gr.Blocks) -> None:
     )
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
     opened = frame.on_link(demo, "room=compare", answer, [*controls, *outputs], **frame.HEAVY)
-    stopped = VisitorError("The comparison was cancelled.", "Press Compare to go on; finished rows are remembered.")
+    # On ZeroGPU the rows were measured in a process that is gone.
+    again = "Press Compare to start again." if gpu.on_zero_gpu() else "Press Compare to go on; finished rows are remembered."
+    stopped = VisitorError("The comparison was cancelled.", again)
     frame.on_cancel(cancel, [pressed, mixed, opened], [figure], stopped)
     gr.on(
         [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **frame.LIGHT
@@ -542,7 +597,7 @@ def build_take() -> None:
         text = text_field("Text to measure on, for the model card")
     with gr.Row():
         start = gr.Button("Quantize", variant="primary", scale=2, elem_id="take")
-        cancel = frame.cancel_button()
+        cancel = frame.cancel_button(elem_id="take-cancel")
     said = gr.HTML("", elem_classes="quiet", elem_id="taken", padding=False)
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     card = gr.HTML("", elem_classes="about", elem_id="card", padding=False)
@@ -550,7 +605,12 @@ def build_take() -> None:
     with gr.Accordion("Push to the Hub", open=False):
         frame.push_row("Model repository to create or update, owner/name", push, [state])
     taken = start.click(take_page, [model, chosen, calibration, text], [said, files, card, state], **frame.HEAVY)
-    cancel.click(lambda: frame.quiet("Cancelled; no file was kept."), None, [said], cancels=[taken], **frame.LIGHT)
+    # As `frame.on_cancel`, which knows figures only: a sentence that ends in " …" says that a run goes on.
+    cancel.click(None, [said, cancel], [said, cancel], js=_CANCEL, cancels=[taken], **frame.LIGHT)
+    taken.then(None, None, [cancel], js="() => 'Cancel'", **frame.LIGHT)
+
+
+_CANCEL = """(said, label) => (/ …</.test(said) ? ["<p>Cancelled; no file was kept.</p>", "Stopping …"] : [said, label])"""
 
 
 def build() -> gr.Blocks:

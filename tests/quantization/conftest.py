@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -25,3 +29,19 @@ def small_llama(embedded, hidden: int = 64, tied: bool = True) -> Loaded:
 def tiny_gguf(embedded) -> Loaded:
     """Rows of 64 weights: the legacy types fit, the K types are substituted."""
     return small_llama(embedded)
+
+
+def at_once(*jobs: Callable[[], Any]) -> list[Any]:
+    """What several functions return that start in the same moment."""
+    ready, found = threading.Barrier(len(jobs)), [None] * len(jobs)
+
+    def work(place: int) -> None:
+        ready.wait(10)
+        found[place] = jobs[place]()
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return found

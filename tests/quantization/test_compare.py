@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from quantization import compare as engine
 from quantization import formats, metrics, modules
 from quantization.card import model_card
 from quantization.compare import compare
+from quantization.plan import estimate
 from quantization.request import Request, validate
 from shared import limits, models
 from shared.errors import VisitorError
@@ -85,16 +87,56 @@ def test_a_row_that_fails_leaves_the_others(tiny_gguf, monkeypatch):
     assert data["rows"][0]["error"] == {"what": "It does not fit.", "remedy": "Take another."} and "rank" not in data["rows"][0]
 
 
-def test_a_format_that_does_not_round_is_no_row(tiny_gguf, monkeypatch):
-    """torchao once had a GGUF setting that changed nothing: such a row must not carry its name."""
+@pytest.mark.parametrize(("error", "sentence"), [(AssertionError("odd"), "own:nf4 failed in a way"), (MemoryError(), "ran out of memory")])
+def test_an_engine_that_breaks_leaves_the_other_rows(tiny_gguf, monkeypatch, caplog, error, sentence):
+    """Also after its model was made; the traceback goes to the log."""
+    real = metrics.score
+
+    def broken(model, base):
+        yield 1
+        raise error
+
+    monkeypatch.setattr(metrics, "score", lambda model, base: broken(model, base) if next(first, False) else real(model, base))
+    first = iter([True])
+    run = finished(tiny_gguf, formats=["own:nf4", "own:absmax-int8"])
+    rows = run.to_json()["rows"]
+    assert [row["status"] for row in rows] == ["failed", "done"] and sentence in rows[0]["error"]["what"]
+    assert "own:nf4 failed" in caplog.text and run.rows[0].scores is None
+
+
+def test_a_budget_that_is_too_small_is_a_row_that_failed(tiny_gguf):
+    data = finished(tiny_gguf, formats=["own:nf4"], budget=1, prompt="").to_json()
+    assert [row["status"] for row in data["rows"]] == ["done", "failed"] and data["done"] and data["sensitivity"]
+    assert "smallest mix" in data["rows"][1]["error"]["what"] and data["rows"][1]["format"] == "gguf:mix-1MB"
+
+
+def test_a_quantized_copy_is_gone_after_its_row(tiny_gguf, monkeypatch):
+    """Without a search for cycles, which takes long where a model is large."""
+    made = []
     real = formats.quantize
 
-    def unrounded(loaded, form, *rest):
-        made = real(loaded, form, *rest)
-        tensors = tuple(replace(tensor, distinct_codes=4_000, squared_error=0.0) for tensor in made.tensors)
-        return formats.proven(replace(made, tensors=tensors))
+    def watched(loaded, form, *rest):
+        model = real(loaded, form, *rest)
+        made.append(weakref.ref(model.model))
+        return model
 
-    monkeypatch.setattr(formats, "quantize", unrounded)
+    monkeypatch.setattr(formats, "quantize", watched)
+    monkeypatch.setattr(engine.gc, "collect", lambda: pytest.fail("cycles were searched for"))
+    finished(tiny_gguf, formats=["own:nf4", "gguf:Q4_0", "bitsandbytes:nf4"], prompt="")
+    assert len(made) == 3 and all(one() is None for one in made)
+
+
+def test_a_format_that_does_not_round_is_no_row(tiny_gguf, monkeypatch):
+    """torchao once had a GGUF setting that changed nothing: such a row must not carry its name."""
+    from quantization.methods import model
+
+    real = model.own_model
+
+    def unrounded(*values):
+        made = real(*values)
+        return replace(made, tensors=tuple(replace(tensor, distinct_codes=4_000, squared_error=0.0) for tensor in made.tensors))
+
+    monkeypatch.setattr(model, "own_model", unrounded)
     data = finished(tiny_gguf, formats=["own:absmax-int8"]).to_json()
     assert data["rows"][0]["status"] == "failed" and "did not quantize" in data["rows"][0]["error"]["what"]
 
@@ -138,6 +180,36 @@ def test_a_large_model_is_refused_on_a_cpu(tiny_gguf, monkeypatch):
         next(compare(validate(formats=["own:nf4"], **SMALL), tiny_gguf))
 
 
+def test_a_comparison_that_would_take_hours_is_refused(tiny_gguf, monkeypatch):
+    """By the windows that the text really has."""
+    values = {**SMALL, "windows": 64, "formats": ["own:nf4"]}
+    seconds = estimate(validate(**{**values, "windows": 3}), sum(p.numel() for p in tiny_gguf.model.parameters()))["seconds"]
+    monkeypatch.setattr(limits, "MAX_COMPARE_SECONDS", seconds)
+    with pytest.raises(VisitorError, match="would take about") as caught:
+        next(compare(validate(**values), tiny_gguf))
+    assert "Lower windows or context" in caught.value.remedy
+    next(compare(validate(**values, text="word and number " * 30), tiny_gguf))  # 90 tokens, two windows
+
+
+def test_the_plan_counts_all_that_is_done():
+    """What the embedded model took on two idle cores, within a third."""
+    measured = {
+        221: {"formats": ["gguf:Q4_0", "gguf:Q4_K_M", "hqq:int4-g64", "own:gptq-int4-g64", "bitsandbytes:nf4", "own:rtn-int4-g64",
+                          "torchao:int8-weight-only"], "budget": 110},
+    }  # fmt: skip
+    for seconds, values in measured.items():
+        assert estimate(validate(**values), 134_515_008)["seconds"] == pytest.approx(seconds, rel=0.33)
+    calibrated, plain = (estimate(validate(formats=[name]), 10**8)["memory"] for name in ("own:gptq-int4-g64", "own:rtn-int4-g64"))
+    assert calibrated > plain
+
+
+@pytest.mark.parametrize(("bits", "said"), [(8, False), (5, True), (4, True), (3, False), (2, False)])
+def test_only_rows_of_four_to_five_bits_are_called_flattered(tiny_gguf, bits, said):
+    on_grid = replace(tiny_gguf, source=models.EMBEDDED_SOURCE)
+    (row,) = finished(on_grid, formats=[f"own:rtn-int{bits}-g64"], windows=1, prompt="").rows
+    assert any("Flattered" in note for note in row.facts["notes"]) == said
+
+
 def test_the_embedded_copy_is_said_to_lie_on_a_grid(embedded):
     """Q4_1 is lossless on it, the other 4-bit rows are marked; the rotated equivalent carries no such note."""
     if embedded.source != models.EMBEDDED_SOURCE:
@@ -169,6 +241,9 @@ def test_the_mix_fits_its_budget_and_is_measured(tiny_gguf):
     assert mix.facts["file_bytes"] <= budget * 1e6, "the whole file fits, tokenizer included"
     assert quantized <= budget * 1e6 and len({tensor["type"] for tensor in mix.facts["tensors"]}) >= 2
     assert "predicts" in mix.facts["notes"][0]
+    weights = sum(parameter.numel() for parameter in tiny_gguf.model.parameters())
+    for row in run.rows:
+        assert row.facts["bits"] == pytest.approx(8 * row.facts["file_bytes"] / weights), "one definition for every row"
     planned = run.budget.mix(budget * 1e6)[0]
     assert {tensor["name"]: tensor["type"] for tensor in mix.facts["tensors"]} == planned
 

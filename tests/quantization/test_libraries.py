@@ -33,6 +33,7 @@ def test_every_format_quantizes_and_leaves_the_base_alone(loaded, name):
     bits = 4 if "int4" in name else bits
     for tensor in made.tensors:
         assert 1 < tensor.distinct_codes <= 2**bits and tensor.squared_error > 0 and tensor.sqnr > 3
+        assert tensor.type == tensor.asked and not tensor.reason, "a library takes no other type than it is asked for"
     with torch.no_grad():
         assert torch.isfinite(made.model(IDS).logits).all() and not torch.equal(made.model(IDS).logits, loaded.model(IDS).logits)
     assert made.version.split()[1][0].isdigit() and made.runtime
@@ -95,7 +96,7 @@ HOSTILE = 'a """ quote, a backslash \\, {braces}, EOF\nimport os; os.system("x")
 
 @pytest.mark.parametrize("name", list(SCRIPTS))
 def test_scripts_compile_and_hold_the_text_as_data(name):
-    text = script(name, 'owner/"""model', HOSTILE, {})
+    text = script(name, 'owner/"""model', HOSTILE)
     tree = ast.parse(text)
     values = {
         node.targets[0].id: ast.literal_eval(node.value)

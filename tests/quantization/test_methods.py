@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from quantization import calibration, modules
+from quantization import calibration, formats, modules
 from quantization.calibration import Calibration
 from quantization.methods import METHODS, check_settings, quantize
 from quantization.methods.awq import output_error
 from quantization.methods.smoothquant import activation_linear, round_per_token, smooth_scales
 from shared.errors import VisitorError
+from tests.quantization.conftest import at_once
 
 
 def matrix(rows: int = 8, columns: int = 128, seed: int = 0, outliers: bool = True) -> torch.Tensor:
@@ -262,6 +263,30 @@ def test_calibration_sees_what_the_layers_see(embedded):
     assert seen[names[0]].second_moment is seen[names[1]].second_moment, "queries and values see the same"
 
 
+def test_calibrations_at_the_same_time_do_not_hear_each_other(tiny_gguf):
+    sizes = (40, 60)
+    texts = [torch.randint(0, 4_000, (count, 16), generator=torch.Generator().manual_seed(count)) for count in sizes]
+    alone = [calibration.collect(tiny_gguf.model, windows) for windows in texts]
+    together = at_once(*(lambda windows=windows: calibration.collect(tiny_gguf.model, windows) for windows in texts))
+    for count, one, other in zip(sizes, alone, together, strict=True):
+        for name, found in other.items():
+            assert found.tokens == 16 * count and torch.equal(found.second_moment, one[name].second_moment)
+
+
+def test_products_are_kept_only_where_they_are_asked_for(tiny_gguf):
+    """The rest is the same to the last bit, so that a row does not depend on the others of its comparison."""
+    windows = torch.randint(0, 4_000, (2, 16), generator=torch.Generator().manual_seed(0))
+    full = calibration.collect(tiny_gguf.model, windows)
+    lean = formats.Calibration(windows)
+    for name, found in lean.moments(tiny_gguf, False).items():
+        assert found.second_moment is None
+        for field in ("column_mean_square", "column_maximum", "column_mean_absolute"):
+            assert torch.equal(getattr(found, field), getattr(full[name], field))
+    assert lean.moments(tiny_gguf, False) is lean.moments(tiny_gguf, False)
+    assert all(torch.equal(found.second_moment, full[name].second_moment) for name, found in lean.moments(tiny_gguf, True).items())
+    assert {name for name in METHODS if METHODS[name].needs_products} == {"gptq", "awq"}
+
+
 def test_a_text_without_a_window_is_refused(embedded):
     with pytest.raises(VisitorError, match="3 tokens, too few for one window of 32"):
         calibration.text_windows(embedded.tokenizer, "One two three", 32, 4)
@@ -293,6 +318,8 @@ def test_awkward_weights(method):
         ("rtn", {"depth": 2}, "no setting"),
         ("gptq", {"act_order": "yes"}, "act_order"),
         ("rtn", {"clip": 0}, "clip is 0"),
+        ("rtn", {"bits": 10**400}, "bits is 1000"),
+        ("rtn", {"clip": float("nan")}, "clip is nan"),
     ],
 )
 def test_settings_are_checked(method, settings, sentence):

@@ -11,6 +11,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHead
 
 from quantization import answers, metrics, modules
 from shared.models import twin
+from tests.quantization.conftest import at_once
 
 VOCABULARY = 97
 
@@ -114,6 +115,17 @@ def test_a_model_against_itself_diverges_by_exactly_nothing(embedded):
         assert metrics.statistics(found, base.scores)["ratio"] == 1
 
 
+def test_passes_at_the_same_time_do_not_hear_each_other():
+    """Two visitors measure the same model: each pass has the numbers that it has alone."""
+    model = tiny()
+    texts = [windows(count=60), windows(count=60).flip(1)]
+    alone = [run(model, ids) for ids in texts]
+    together = at_once(*(lambda ids=ids: run(model, ids) for ids in texts))
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one.scores.nll, other.scores.nll)
+        assert all(torch.equal(*pair) for pair in zip(one.kept, other.kept, strict=True))
+
+
 def test_top_tokens_are_the_likeliest_ones():
     model = tiny()
     base = run(model, windows())
@@ -144,7 +156,7 @@ def test_a_tied_head_follows_its_embedding():
     assert not copy.get_output_embeddings().weight.any() and model.get_output_embeddings().weight.any()
 
 
-def test_rows_that_cannot_be_told_apart_share_a_rank():
+def test_a_row_ranks_behind_those_that_are_better_beyond_doubt():
     generator = np.random.default_rng(0)
     common = generator.gamma(0.5, 0.02, 800)
     found = metrics.ranks({"worse": 3 * common, "a": common, "b": common + generator.normal(0, 1e-4, 800), "best": 0.5 * common})
@@ -184,6 +196,22 @@ def test_answers_are_generates_own(embedded):
     assert "".join(found.pieces) == embedded.tokenizer.decode(expected, clean_up_tokenization_spaces=False)
     drawn = [answers.answer(embedded.model, embedded, ids, 10, True, seed).token_ids for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_models_own_penalties_do_not_change_its_answer(embedded):
+    """A greedy answer is the likeliest token each time; of the model's settings only its end counts."""
+    model = tiny()
+    ids = windows(1, 8)
+    model.generation_config.repetition_penalty, model.generation_config.suppress_tokens = 5.0, list(range(0, VOCABULARY, 2))
+    model.generation_config.eos_token_id, settings = None, model.generation_config
+    found = answers.answer(model, embedded, ids, 8, False, 0)
+    expected = ids[0].tolist()
+    with torch.no_grad():
+        for _ in range(8):
+            expected.append(int(model(torch.tensor([expected])).logits[0, -1].argmax()))
+    assert list(found.token_ids) == expected[8:] and model.generation_config is settings
+    model.generation_config.eos_token_id = [expected[10]]
+    assert len(answers.answer(model, embedded, ids, 8, False, 0).token_ids) == expected[8:].index(expected[10]) + 1
 
 
 def test_pieces_join_to_the_text_also_where_a_character_is_several_tokens(embedded):

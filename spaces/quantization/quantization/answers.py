@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import time
 from dataclasses import dataclass
@@ -51,9 +52,12 @@ def prompt_ids(loaded: Loaded, prompt: str, most: int) -> Tensor:
 
 
 def answer(model: PreTrainedModel, loaded: Loaded, ids: Tensor, tokens: int, do_sample: bool, seed: int) -> Answer:
-    """Answer by transformers' `generate`: greedy, or sampled at temperature 1 with the same seed for every model."""
+    """Answer by transformers' `generate`: greedy, or sampled at temperature 1 with the same seed for every model.
+
+    Of the model's own generation settings only the tokens that end an answer count: a penalty would hide the likeliest token.
+    """
     import torch
-    from transformers import StoppingCriteria, StoppingCriteriaList
+    from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
     times: list[float] = []
 
@@ -63,13 +67,16 @@ def answer(model: PreTrainedModel, loaded: Loaded, ids: Tensor, tokens: int, do_
             return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
     device = model.get_input_embeddings().weight.device
+    speaker = copy.copy(model)  # the modules are the model's, the settings its own: generate() fills in what it is not told from them
+    speaker.generation_config = GenerationConfig(
+        eos_token_id=model.generation_config.eos_token_id,
+        pad_token_id=loaded.tokenizer.pad_token_id or loaded.tokenizer.eos_token_id or 0,
+    )
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
-        made = model.generate(
+        made = speaker.generate(
             ids.to(device), attention_mask=torch.ones_like(ids).to(device), max_new_tokens=tokens, do_sample=do_sample,
-            temperature=1.0 if do_sample else None, top_p=None, top_k=0 if do_sample else None,
-            pad_token_id=loaded.tokenizer.pad_token_id or loaded.tokenizer.eos_token_id or 0,
-            stopping_criteria=StoppingCriteriaList([Clock()]),
+            top_k=0 if do_sample else None, stopping_criteria=StoppingCriteriaList([Clock()]),
         )[0, ids.shape[1] :].tolist()  # fmt: skip
     steps = [after - before for before, after in itertools.pairwise(times)]
     return Answer(tuple(made), tuple(pieces(loaded, made)), 1 / median(steps) if steps else None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantization import modules
 from shared.errors import VisitorError
+from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,14 +19,14 @@ class Calibration:
     """Statistics of a linear layer's inputs over all tokens, float32 on the CPU.
 
     Args:
-        second_moment: E[xxᵀ], (inputs, inputs).
+        second_moment: E[xxᵀ], (inputs, inputs); None where the products were not asked for.
         column_maximum: max|x|, (inputs,).
         column_mean_square: E[x²], (inputs,).
         column_mean_absolute: E|x|, (inputs,).
         tokens: how many were seen.
     """
 
-    second_moment: Tensor
+    second_moment: Tensor | None
     column_maximum: Tensor
     column_mean_square: Tensor
     column_mean_absolute: Tensor
@@ -48,70 +49,71 @@ def text_windows(tokenizer: Any, text: str, length: int, most: int) -> Tensor:
 
 
 class _Sums:
-    """Running sums of one input."""
+    """Running sums of one input, float64 on the CPU; of its products only the diagonal where the others are not asked for."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, products: bool) -> None:
         import torch
 
-        self.product = torch.zeros(width, width, dtype=torch.float64)
+        self.product = torch.zeros((width, width) if products else width, dtype=torch.float64)
         self.maximum = torch.zeros(width)
         self.absolute = torch.zeros(width, dtype=torch.float64)
         self.tokens = 0
 
     def add(self, values: Tensor) -> None:
-        flat = values.detach().reshape(-1, values.shape[-1]).float()
         import torch
 
-        self.product += (flat.T @ flat).double().cpu()
+        flat = values.detach().reshape(-1, values.shape[-1]).float()
+        product = flat.T @ flat  # the same sums in the same order for both
+        self.product += (product if self.product.dim() == 2 else product.diagonal()).double().cpu()
         self.maximum = torch.maximum(self.maximum, flat.abs().amax(0).cpu())
         self.absolute += flat.abs().sum(0).double().cpu()
         self.tokens += len(flat)
 
     def result(self) -> Calibration:
-        moment = (self.product / self.tokens).float()
-        return Calibration(moment, self.maximum, moment.diagonal().clone(), (self.absolute / self.tokens).float(), self.tokens)
+        moment, absolute = (self.product / self.tokens).float(), (self.absolute / self.tokens).float()
+        if moment.dim() == 1:
+            return Calibration(None, self.maximum, moment, absolute, self.tokens)
+        return Calibration(moment, self.maximum, moment.diagonal().clone(), absolute, self.tokens)
 
 
-def collect(model: PreTrainedModel, windows: Tensor, names: list[str] | None = None) -> dict[str, Calibration]:
+def collect(model: PreTrainedModel, windows: Tensor, names: list[str] | None = None, products: bool = True) -> dict[str, Calibration]:
     """Run the model over the windows and gather what its linear layers see.
 
     Layers that are given the very same tensor (queries, keys and values; gate and up) share one result.
 
     Args:
-        model: the base model.
+        model: the base model; its twin listens, so that the passes of others on the same model are not heard.
         windows: token ids (windows, length).
         names: of weights, as `modules.linear_names`; all by default.
+        products: whether to keep E[xxᵀ] too, which only GPTQ, AWQ and a rotation need: about 8 bytes for each of the model's weights.
     """
     import torch
 
+    model = twin(model)
     wanted = modules.linear_names(model) if names is None else names
     sums: dict[str, _Sums] = {}
-    seen: dict[int, tuple[Any, _Sums]] = {}
-    shared: dict[str, _Sums] = {}
+    seen: dict[int, tuple[Any, str]] = {}
+    owner: dict[str, str] = {}
 
     def hook(name: str) -> Any:
         def gather(module: Any, inputs: tuple[Tensor, ...]) -> None:
             value = inputs[0]
-            # The tensor is held beside its sums until the pass ends, so that its id is not given to another.
-            if id(value) in seen and name not in sums:
-                shared[name] = seen[id(value)][1]
-                return
-            if name in shared:
-                return
-            mine = sums.setdefault(name, _Sums(value.shape[-1]))
-            mine.add(value)
-            seen[id(value)] = (value, mine)
+            # The tensor is held beside its name until the pass ends, so that its id is not given to another.
+            if name not in owner:
+                owner[name] = seen[id(value)][1] if id(value) in seen else name
+            if owner[name] == name:
+                if name not in sums:
+                    sums[name] = _Sums(value.shape[-1], products)
+                sums[name].add(value)
+                seen[id(value)] = (value, name)
 
         return gather
 
-    hooks = [model.get_submodule(name.rpartition(".")[0]).register_forward_pre_hook(hook(name)) for name in wanted]
-    try:
-        with torch.inference_mode():
-            for window in windows:
-                seen.clear()
-                model(window[None].to(model.device), use_cache=False, logits_to_keep=1)
-    finally:
-        for each in hooks:
-            each.remove()
-    results = {id(one): one.result() for one in sums.values()}
-    return {name: results[id(shared[name] if name in shared else sums[name])] for name in wanted}
+    for name in wanted:
+        model.get_submodule(name.rpartition(".")[0]).register_forward_pre_hook(hook(name))
+    with torch.inference_mode():
+        for window in windows:
+            seen.clear()
+            model(window[None].to(model.device), use_cache=False, logits_to_keep=1)
+    results = {name: sums.pop(name).result() for name in list(sums)}  # the float64 sums go one by one
+    return {name: results[owner[name]] for name in wanted}

@@ -28,8 +28,8 @@ Made from `{run.loaded.id}` ({run.loaded.source}, revision {run.loaded.revision}
 
 | measured on {tokens:,} tokens of {text} | base, float32 | {row.form.label} |
 |---|---|---|
-| bits per weight (whole file) | {base["bits"]:.2f} | {facts["bits"]:.2f} |
-| file, MB (10⁶ bytes) | {base["file_bytes"] / 1e6:,.1f} | {facts["file_bytes"] / 1e6:,.1f} |
+| bits per weight (whole model) | {base["bits"]:.2f} | {facts["bits"]:.2f} |
+| weights as stored, MB (10⁶ bytes) | {base["file_bytes"] / 1e6:,.1f} | {facts["file_bytes"] / 1e6:,.1f} |
 | perplexity ± σ | {base["ppl"]:.3f} ± {base["ppl_sigma"]:.3f} | {facts["ppl"]:.3f} ± {facts["ppl_sigma"]:.3f} |
 | perplexity ratio (95 % interval) | 1 | {facts["ratio"]:.4f} ({facts["ratio_low"]:.4f} to {facts["ratio_high"]:.4f}) |
 | KL divergence, mean ± σ, nats | 0 | {kld["mean"]:.5f} ± {kld["sigma"]:.5f} |

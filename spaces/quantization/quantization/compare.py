@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import logging
 import platform
 import tempfile
 import threading
 import time
+import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantization import answers, formats, metrics, modules
+from quantization import answers, formats, metrics, modules, plan
 from quantization.record import QuantizedModel
 from quantization.request import Request
 from shared import limits, models, texts
@@ -25,10 +29,10 @@ if TYPE_CHECKING:
 
     from quantization.sensitivity import Budget, Sensitivity
 
+log = logging.getLogger(__name__)
+
 SHOWN_TOKENS = 256
 """Scored tokens that the token microscope shows; the numbers of a row are of all."""
-SENSITIVITY_WINDOWS = 2
-"""Windows that one unit's sensitivity is measured on."""
 
 REMEMBERED = 64
 """Measured rows that are kept, so that a comparison with one format more measures only that one."""
@@ -62,7 +66,7 @@ class Comparison:
         request: as it was checked.
         loaded: the base model.
         base: its pass, once done.
-        rows: in the order asked for.
+        rows: in the order asked for, the mix last.
         run_id: tells runs apart.
         folder: where each row's own files are written, or None.
     """
@@ -211,18 +215,13 @@ def prepare(request: Request, loaded: Loaded) -> tuple[Loaded, Tensor, formats.C
     """Everything that can be refused before time is spent: the model, the texts and the formats' shapes.
 
     Raises:
-        VisitorError: the model is too large or cannot be rotated, a text is too short, or the prompt too long.
+        VisitorError: the model is too large or cannot be rotated, a text is too short, the prompt too long, or all of it
+            would take too much time.
     """
     from quantization import rotation
     from quantization.calibration import text_windows
 
-    parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
-    if loaded.device == "cpu" and parameters > limits.MAX_QUANTIZED_PARAMETERS_CPU:
-        raise VisitorError(
-            f"{loaded.id} has {parameters / 1e6:,.0f} million parameters; on a CPU at most "
-            f"{limits.MAX_QUANTIZED_PARAMETERS_CPU / 1e6:,.0f} million are compared.",
-            "Choose a smaller model, or use a GPU.",
-        )
+    modules.check_size(loaded)
     longest = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", request.context)
     if request.context > longest:
         raise VisitorError(f"{loaded.id} reads at most {longest:,} tokens at once.", f"Lower context to {longest:,}.")
@@ -232,6 +231,7 @@ def prepare(request: Request, loaded: Loaded) -> tuple[Loaded, Tensor, formats.C
             raise VisitorError(f"{loaded.id} cannot be rotated: {reason}", "Compare it as it is.")
     windows = text_windows(loaded.tokenizer, request.text or texts.sample("evaluation"), request.context, request.windows)
     calibration = text_windows(loaded.tokenizer, request.calibration or texts.sample("calibration"), request.context, request.windows)
+    plan.check_time(replace(request, windows=len(windows)), loaded)
     if request.prompt:
         answers.prompt_ids(loaded, request.prompt, limits.MAX_PROMPT_TOKENS)
     if request.sensitivity or request.budget is not None:
@@ -344,11 +344,15 @@ def _measure_row(
     yield run
     assert run.base is not None
     made: QuantizedModel | None = None
+    whole: weakref.ref[Any] | None = None
     try:
         started = time.perf_counter()
         made = formats.quantize(run.loaded, row.form, calibration)
         seconds = time.perf_counter() - started
+        whole = weakref.ref(made.model)
+        _trim()  # what one step leaves behind would stand beside the next one's logits
         for part in metrics.score(made.model, run.base):
+            _trim()
             if isinstance(part, metrics.Scores):
                 row.scores = part
             else:
@@ -366,11 +370,39 @@ def _measure_row(
             row.files = exported(made, run.folder)
         row.status = "done"
         _remember(key, (row.facts, row.scores, row.answer))
-    except VisitorError as error:
-        row.status, row.facts, row.scores, row.answer = "failed", error.to_json(), None, None
+    except Exception as error:  # noqa: BLE001  one engine's failure must not take the other rows away
+        row.status, row.facts, row.scores, row.answer = "failed", _failure(row.form.name, error).to_json(), None, None
     del made  # the next copy takes its place
-    gc.collect()
+    if whole is None or whole() is not None:  # looking for cycles takes a third of a second, and most engines make none
+        gc.collect()
+    _trim()
     yield run
+
+
+def _failure(name: str, error: Exception) -> VisitorError:
+    """What a row says that could not be measured; the traceback of what nobody foresaw goes to the log."""
+    if isinstance(error, VisitorError):
+        return error
+    log.error("%s failed", name, exc_info=error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return VisitorError(f"The machine ran out of memory with {name}.", "Leave it out, or choose a smaller model.")
+    return VisitorError(f"{name} failed in a way it should not ({type(error).__name__}).", "Leave it out, and report it if it stays.")
+
+
+def _trim() -> None:
+    """Give freed memory back to the system, where the C library can: the thousand pieces of a copy would stay with the process."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """The function of glibc; others have none."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
 
 
 def exported(made: QuantizedModel, folder: Path) -> list[Path]:
@@ -414,12 +446,12 @@ def _notes(run: Comparison, made: QuantizedModel) -> list[str]:
     error = sum(tensor.squared_error for tensor in made.tensors)
     if error == 0:
         notes.append("Lossless here: every weight already lies on this format's grid.")
-    elif GRID_WARNING in run.warnings and made.bits_quantized < 6:
+    elif GRID_WARNING in run.warnings and 4 <= made.bits_quantized < 6:
         notes.append("Flattered: the copy's weights come from a 4-bit grid.")
-    other = {tensor.reason for tensor in made.tensors if tensor.type != tensor.asked and tensor.reason}
-    changed = sum(tensor.type != tensor.asked for tensor in made.tensors)
-    if changed:
-        notes.append(f"{changed} of {len(made.tensors)} tensors hold another type than asked for: {'; '.join(sorted(other))}")
+    reasons = [tensor.reason for tensor in made.tensors if tensor.reason]
+    if reasons:
+        said = "; ".join(sorted(set(reasons)))
+        notes.append(f"{len(reasons)} of {len(made.tensors)} tensors hold another type than asked for: {said}")
     return notes
 
 
@@ -431,7 +463,6 @@ def _llama_cpp(made: QuantizedModel) -> dict[str, Any]:
         (path,) = made.export(Path(folder))
         found = llama_cpp.speed(path)
         return {
-            "file_bytes": path.stat().st_size,
             "resident_bytes": path.stat().st_size,
             "prefill": found["prefill_tokens_per_second"],
             "decode": found["decode_tokens_per_second"],
@@ -442,14 +473,14 @@ def _llama_cpp(made: QuantizedModel) -> dict[str, Any]:
 def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparison]:
     """The sensitivity of every unit, and the path of mixes."""
     from quantization.gguf_file import header_bytes
-    from quantization.sensitivity import Sensitivity, measure, plan_budget
+    from quantization.sensitivity import WINDOWS, Sensitivity, measure, plan_budget
 
     assert run.base is not None
     types = run.request.sensitivity or ("Q4_0",)
     if (known := _recall(_key(run, types))) is not None:
         run.sensitivity, run.budget = known
         return
-    count = min(SENSITIVITY_WINDOWS, len(run.base.windows))
+    count = min(WINDOWS, len(run.base.windows))
     for part in metrics.base_pass(run.loaded.model, run.base.windows[:count]):
         base = part
     assert isinstance(base, metrics.Base)
@@ -469,8 +500,13 @@ def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparis
 def _measure_mix(run: Comparison, calibration: formats.Calibration, prompt: Tensor | None, steps: int) -> Iterator[Comparison]:
     """The mix for the budget, measured whole like any other row."""
     assert run.budget is not None and run.request.budget is not None
-    types, _, predicted = run.budget.mix(run.request.budget * 1e6)
-    row = Row(formats.Format(f"gguf:mix-{run.request.budget:g}MB", "gguf", "Q8_0", types))
+    name = f"gguf:mix-{run.request.budget:g}MB"
+    try:
+        types, _, predicted = run.budget.mix(run.request.budget * 1e6)
+    except VisitorError as error:
+        run.rows.append(Row(formats.Format(name, "gguf", "Q8_0"), "failed", error.to_json()))
+        return
+    row = Row(formats.Format(name, "gguf", "Q8_0", types))
     run.rows.append(row)
     yield from _measure_row(run, row, calibration, prompt, steps - 1, steps)
     if row.status == "done":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from quantization import metrics, modules
 from quantization.request import LabRequest
@@ -13,6 +14,7 @@ from shared.models import EMBEDDED_SOURCE, Loaded, twin
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
     from quantization.calibration import Calibration
 
@@ -24,24 +26,42 @@ GRID_WARNING = (
 CONTEXT = 256
 """Tokens of the sample that are read; the second half is scored."""
 
+ROTATION_SEED = 0
+"""Of "Rotate first"."""
 
-@lru_cache(maxsize=2)
+REMEMBERED = 8
+"""Layers of a model whose inputs are kept."""
+
+_bases: WeakKeyDictionary[PreTrainedModel, metrics.Base] = WeakKeyDictionary()
+_inputs: WeakKeyDictionary[PreTrainedModel, dict[str, Calibration]] = WeakKeyDictionary()
+"""Both go with the model: nothing in them may refer to it."""
+
+
 def short_base(loaded: Loaded) -> metrics.Base:
     """The base model's pass over one window of the sample."""
     from quantization.calibration import text_windows
 
-    *_, base = metrics.base_pass(loaded.model, text_windows(loaded.tokenizer, texts.sample("evaluation"), CONTEXT, 1))
-    assert isinstance(base, metrics.Base)
-    return base
+    base = _bases.get(loaded.model)
+    if base is None or base.kept[0].device != loaded.model.device:  # a comparison may have moved the model to the GPU
+        *_, found = metrics.base_pass(loaded.model, text_windows(loaded.tokenizer, texts.sample("evaluation"), CONTEXT, 1))
+        assert isinstance(found, metrics.Base)
+        base = _bases[loaded.model] = replace(found, model=None)  # type: ignore[arg-type]
+    return replace(base, model=loaded.model)
 
 
-@lru_cache(maxsize=8)
 def inputs_of(loaded: Loaded, name: str) -> Calibration:
     """What one layer sees of the calibration sample."""
     from quantization.calibration import collect, text_windows
 
-    windows = text_windows(loaded.tokenizer, texts.sample("calibration"), CONTEXT, 2)
-    return dict(collect(loaded.model, windows, [name]))[name]
+    known = _inputs.setdefault(loaded.model, {})
+    found = known.get(name)
+    if found is None:
+        windows = text_windows(loaded.tokenizer, texts.sample("calibration"), CONTEXT, 2)
+        found = collect(loaded.model, windows, [name])[name]
+        while len(known) >= REMEMBERED:
+            known.pop(next(iter(known)), None)
+        known[name] = found
+    return found
 
 
 def effect(loaded: Loaded, name: str, values: Tensor) -> dict[str, Any]:
@@ -66,8 +86,9 @@ def weigh(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | No
     """The weight that a request names, and its inputs where it is a linear layer's.
 
     Raises:
-        VisitorError: the model has no such weight.
+        VisitorError: the model has no such weight, or is too large.
     """
+    modules.check_size(loaded)
     if request.tensor not in tensor_names(loaded):
         raise VisitorError(
             f"{loaded.id} has no weight “{request.tensor[:80]}”.", "Choose one from the list: the embedding or a linear layer's weight."
@@ -77,6 +98,14 @@ def weigh(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | No
     return weight, inputs_of(loaded, request.tensor) if linear else None
 
 
+def _turned(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | None, Tensor | None]:
+    """As `weigh`, in the basis that the request asks for, and the turn into it; raises as `lab.rotate` too."""
+    from quantization import lab
+
+    weight, inputs = weigh(loaded, request)
+    return lab.rotate(weight, request.method, inputs, ROTATION_SEED) if request.rotation else (weight, inputs, None)
+
+
 def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
     """The weight lab's data for one request, the model's KLD included."""
     import torch
@@ -84,7 +113,7 @@ def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
     from quantization import lab
 
     weight, inputs = weigh(loaded, request)
-    data, values = lab.explore(weight, request.method, request.settings, inputs, 0 if request.rotation else None)
+    data, values = lab.explore(weight, request.method, request.settings, inputs, ROTATION_SEED if request.rotation else None)
     data["summary"]["kld"] = effect(loaded, request.tensor, values)
     if request.compare:
         data["methods"] = lab.all_methods(weight, inputs)
@@ -111,11 +140,11 @@ def look_at_block(loaded: Loaded, request: LabRequest, row: int, index: int) -> 
     """One block of the tensor in full arithmetic.
 
     Raises:
-        VisitorError: no such tensor or block.
+        VisitorError: as `weigh`, or no such block.
     """
     from quantization import lab
 
-    weight, inputs = weigh(loaded, request)
+    weight, inputs, _ = _turned(loaded, request)
     return {
         "label": f"row {row}, block {index}",
         **lab.block(weight, lab.make(weight, request.method, request.settings, inputs), request.method, row, index),
@@ -126,7 +155,8 @@ def adjusted(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
     """The tensor's error and the model's KLD with the request's settings, and nothing else: for a handle that moves."""
     from quantization import lab
 
-    weight, inputs = weigh(loaded, request)
+    weight, inputs, turn = _turned(loaded, request)
     made = lab.make(weight, request.method, request.settings, inputs)
     found = lab.summary(weight, made, inputs)
-    return {**{name: found[name] for name in ("sqnr", "mse", "bits")}, "kld": effect(loaded, request.tensor, made.values)}
+    values = made.values if turn is None else lab.turned_back(made.values, turn)
+    return {**{name: found[name] for name in ("sqnr", "mse", "bits")}, "kld": effect(loaded, request.tensor, values)}

@@ -6,7 +6,6 @@ import difflib
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ OFFERED = {
 DEFAULT = ("gguf:Q8_0", "gguf:Q5_K_M", "gguf:Q4_K_M", "gguf:Q4_0", "bitsandbytes:nf4", "hqq:int4-g64", "own:rtn-int4-g64")
 """What a comparison holds before the visitor chooses."""
 
-_SPEC = re.compile(r"(?P<method>[a-z_0-9]+?)(-int(?P<bits>[2-8]))?(-g(?P<group>\d+))?(?P<double>-double)?")
+_SPEC = re.compile(r"(?P<method>[a-z_0-9]+?)(-int(?P<bits>[2-8]))?(-g(?P<group>\d{1,5}))?(?P<double>-double)?")
 
 
 @dataclass(frozen=True)
@@ -131,9 +130,8 @@ def own_settings(spec: str) -> tuple[str, dict[str, Any]]:
         raise VisitorError(
             f"There is no own format “{spec[:40]}”.", f"Write a method with bits and group, rtn-int4-g64; methods are {', '.join(METHODS)}."
         )
-    known = METHODS[match["method"]].settings
     given: dict[str, Any] = {}
-    if match["bits"] and not (match["method"] == "smoothquant" and "bits" not in known):
+    if match["bits"]:
         given["bits"] = int(match["bits"])
     if match["group"]:
         given["group"] = int(match["group"])
@@ -148,13 +146,15 @@ class Calibration:
 
     windows: Tensor
     _moments: dict[str, Any] | None = None
+    _with_products: bool = False
 
-    def moments(self, loaded: Loaded) -> dict[str, Any]:
-        """Second moments of every linear layer's input by parameter name."""
-        if self._moments is None:
+    def moments(self, loaded: Loaded, products: bool) -> dict[str, Any]:
+        """Statistics of every linear layer's input by parameter name, with E[xxᵀ] where it is asked for."""
+        if self._moments is None or (products and not self._with_products):
             from quantization.calibration import collect
 
-            self._moments = dict(collect(loaded.model, self.windows))
+            self._moments, self._with_products = None, products  # the former ones go first
+            self._moments = collect(loaded.model, self.windows, products=products)
         return self._moments
 
 
@@ -171,7 +171,14 @@ def is_calibrated(form: Format) -> bool:
     return form.engine == "autoround"
 
 
-def quantize(loaded: Loaded, form: Format, calibration: Calibration, report: Callable[[str], None] = lambda _: None) -> QuantizedModel:
+def needs_products(form: Format) -> bool:
+    """Whether a format learns from the products of a layer's inputs, which take much memory."""
+    from quantization.methods import METHODS
+
+    return form.engine == "own" and METHODS[own_settings(form.spec)[0]].needs_products
+
+
+def quantize(loaded: Loaded, form: Format, calibration: Calibration) -> QuantizedModel:
     """Quantize a model; the base model's own tensors stay as they are.
 
     Raises:
@@ -181,17 +188,17 @@ def quantize(loaded: Loaded, form: Format, calibration: Calibration, report: Cal
         from quantization.methods.model import own_model
 
         method, settings = own_settings(form.spec)
-        moments = calibration.moments(loaded) if is_calibrated(form) else None
-        made = own_model(loaded, method, settings, moments, report)
+        moments = calibration.moments(loaded, needs_products(form)) if is_calibrated(form) else None
+        made = own_model(loaded, method, settings, moments)
     elif form.engine == "gguf":
         from quantization.gguf_file import quantize_model
 
         importance = None
         if is_calibrated(form):
-            importance = {name: moment.column_mean_square for name, moment in calibration.moments(loaded).items()}
-        made = quantize_model(loaded, form.spec, importance, form.overrides, report)
+            importance = {name: moment.column_mean_square for name, moment in calibration.moments(loaded, False).items()}
+        made = quantize_model(loaded, form.spec, importance, form.overrides)
     else:
-        made = _library(form.engine).quantize_model(loaded, form.spec, calibration.windows, report)
+        made = _library(form.engine).quantize_model(loaded, form.spec, calibration.windows)
     return proven(made)
 
 

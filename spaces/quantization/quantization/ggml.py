@@ -113,11 +113,12 @@ def quantize(weight: Tensor, type: str, importance: Tensor | None = None) -> Byt
     rows, columns = weight.shape
     check(type, columns, importance)
     array = np.ascontiguousarray(weight.detach().numpy(), dtype=np.float32)
-    if not np.isfinite(array).all():
+    low, high = array.min(initial=0), array.max(initial=0)  # no copy of the weight; NaN goes into both
+    if not np.isfinite((low, high)).all():
         raise VisitorError("The weight holds values that are not finite.", "Choose another tensor or model.")
     kind = GGMLQuantizationType[type]
     library = _library()
-    if library is None or type in PLAIN or np.abs(array).max(initial=0) < 1e-30:
+    if library is None or type in PLAIN or max(high, -low) < 1e-30:
         try:  # ggml's search divides by sums of squares, which vanish for weights that small: numpy's plain path is safe there
             return np.asarray(by_numpy(array, kind)).view(np.uint8).reshape(rows, -1)
         except NotImplementedError:
@@ -302,7 +303,7 @@ def _explain_symmetric(data: Bytes, type: str) -> dict[str, Any]:
         "levels": sorted(scale * (code - zero) for code in range(low, high + 1)),
         "parameters": [{"name": "scale d", "value": scale, "stored": "float16"}],
         "formula": f"ŵ = d · (q − {zero})" if zero else "ŵ = d · q",
-        "steps": [how, f"q = round(w / d){f' + {zero}' if zero else ''}, from {low} to {high}"],
+        "steps": [how, f"q = round(w / d){f' + {zero}' if zero else ''}, from {low} to {high}, with d as it was before float16."],
         "affine": {"scale": scale, "zero": zero, "low": low, "high": high},
     }
 

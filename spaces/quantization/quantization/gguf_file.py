@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import math
 import os
 import secrets
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from quantization import ggml, gguf_types, modules
 from quantization.record import QuantizedModel, TensorReport
@@ -42,13 +47,9 @@ def check_architecture(loaded: Loaded) -> str:
 
 
 def quantize_model(
-    loaded: Loaded,
-    file_type: str,
-    importance: dict[str, Tensor] | None,
-    overrides: dict[str, str] | None = None,
-    report: Callable[[str], None] = lambda _: None,
+    loaded: Loaded, file_type: str, importance: dict[str, Tensor] | None, overrides: dict[str, str] | None = None
 ) -> QuantizedModel:
-    """Quantize every matrix of a model by the rules of a file type.
+    """Quantize every matrix of a model by the rules of a file type; their values lie in one stretch of memory, which is freed as a whole.
 
     The model computes in the original order of rows; llama.cpp's own order of query and key rows exists only in the file,
     and blocks run along rows, so that it changes no value.
@@ -58,11 +59,12 @@ def quantize_model(
         file_type: a key of `gguf_types.FILE_TYPES`.
         importance: E[x²] of the inputs by parameter name, for types that need it.
         overrides: types that win over the rules, by parameter name.
-        report: called with each tensor's name.
 
     Raises:
         VisitorError: an architecture that is not written, or as `ggml.quantize`.
     """
+    import torch
+
     check_architecture(loaded)
     config = loaded.model.config
     heads = config.num_attention_heads
@@ -73,22 +75,31 @@ def quantize_model(
         importance=importance is not None,
     )
     model = twin(loaded.model)
-    reports, stored = [], {}
-    for choice in gguf_types.plan(file_type, matrices(loaded), shape, overrides):
-        report(choice.name)
+    tensors = matrices(loaded)
+    values = torch.empty(sum(rows * columns for _, (rows, columns) in tensors))
+    blocks = tempfile.TemporaryFile()  # noqa: SIM115  wanted once more when the file is written: till then they need no memory
+    stored: dict[str, tuple[str, int, tuple[int, ...]]] = {}
+    reports, start = [], 0
+    for choice in gguf_types.plan(file_type, tensors, shape, overrides):
         weight = loaded.model.get_parameter(choice.name).detach().float().cpu()
         data = ggml.quantize(weight, choice.used, (importance or {}).get(choice.name))
-        values, found = _read(data, choice, weight)
-        modules.replace_weight(model, choice.name, values.to(loaded.model.device))
-        reports.append(found)
-        stored[choice.name] = (choice.used, data)
-    rest = 4 * sum(p.numel() for name, p in loaded.model.named_parameters() if name not in stored)
+        part = values[start : start + weight.numel()].view_as(weight)
+        start += weight.numel()
+        reports.append(_read(data, choice, weight, part))
+        modules.replace_weight(model, choice.name, part.to(loaded.model.device))
+        stored[choice.name] = (choice.used, blocks.tell(), data.shape)
+        with _full_disk():
+            blocks.write(data)  # type: ignore[arg-type]
 
     def export(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
+        with _full_disk():
+            blocks.flush()
+        written = np.memmap(blocks, np.uint8, "r")
+        made = {name: (type, written[start : start + math.prod(form)].reshape(form)) for name, (type, start, form) in stored.items()}
         label = "mix" if overrides else file_type
         path = folder / f"{loaded.id.split('/')[-1]}-{label}.gguf"
-        write_gguf(path, loaded, stored, label)
+        write_gguf(path, loaded, made, label)
         return [path]
 
     return QuantizedModel(
@@ -96,23 +107,23 @@ def quantize_model(
         version=ggml.version(),
         model=model,
         tensors=tuple(reports),
-        other_bytes=rest,
+        other_bytes=modules.other_bytes(loaded.model, set(stored), 4),
         runtime="PyTorch, weights dequantized to float32",
         export=export,
     )
 
 
-def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor) -> tuple[Tensor, TensorReport]:
-    """The values that blocks stand for, and the report, some rows at a time."""
+def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: Tensor) -> TensorReport:
+    """Write the values that blocks stand for into `values`, some rows at a time; the report."""
     import torch
 
-    values, tally = torch.empty_like(weight), modules.Tally(weight)
+    tally = modules.Tally(weight)
     for start in range(0, len(weight), modules.Tally.ROWS):
         rows = slice(start, start + modules.Tally.ROWS)
         values[rows] = ggml.dequantize(data[rows], choice.used, weight.shape[1])
         codes = None if choice.used in ggml.PLAIN else torch.from_numpy(ggml.codes_of(data[rows], choice.used, weight.shape[1]))
         tally.add(rows, values[rows], codes)
-    return values, tally.report(choice.name, choice.used, data.nbytes, choice.asked, choice.reason)
+    return tally.report(choice.name, choice.used, data.nbytes, choice.asked, choice.reason)
 
 
 def header_bytes(loaded: Loaded) -> int:
@@ -144,45 +155,51 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     writer = gguf.GGUFWriter(part, architecture)
     try:
-        _metadata(writer, loaded, file_type)
-        _vocabulary(writer, loaded)
-        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture.upper()], loaded.model.config.num_hidden_layers)
-        for name, parameter in loaded.model.named_parameters():
-            stem, _, kind = name.rpartition(".")
-            target = names.get_name(stem)
-            if target is None:
-                raise VisitorError(f"GGUF has no name for the parameter {name}.", "Choose another engine.")
-            if name in stored:
-                type, data = stored[name]
-                data = _reordered(data, loaded, stem)
-                writer.add_tensor(f"{target}.{kind}", data, raw_dtype=gguf.GGMLQuantizationType[type])
-            else:
-                values = _reordered(parameter.detach().float().cpu().numpy(), loaded, stem)
-                writer.add_tensor(f"{target}.{kind}", values)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        for handle in writer.fout or []:
-            handle.flush()
-            os.fsync(handle.fileno())
-        writer.close()
-        part.replace(path)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise VisitorError(
-            "The disk is full: the GGUF file could not be written.", "Free some space, or choose a smaller format."
-        ) from error
+        with _full_disk():
+            _metadata(writer, loaded, file_type)
+            _vocabulary(writer, loaded)
+            names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture.upper()], loaded.model.config.num_hidden_layers)
+            for name, parameter in loaded.model.named_parameters():
+                stem, _, kind = name.rpartition(".")
+                target = names.get_name(stem)
+                if target is None:
+                    raise VisitorError(f"GGUF has no name for the parameter {name}.", "Choose another engine.")
+                if name in stored:
+                    type, data = stored[name]
+                    data = _reordered(data, loaded, stem)
+                    writer.add_tensor(f"{target}.{kind}", data, raw_dtype=gguf.GGMLQuantizationType[type])
+                else:
+                    values = _reordered(parameter.detach().float().cpu().numpy(), loaded, stem)
+                    writer.add_tensor(f"{target}.{kind}", values)
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            for handle in writer.fout or []:
+                handle.flush()
+                os.fsync(handle.fileno())
+            writer.close()
+            part.replace(path)
     finally:
         for handle in writer.fout or []:
             handle.close()
         part.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _full_disk() -> Iterator[None]:
+    """Turn the error of a full disk into a VisitorError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise VisitorError(
+            "The disk is full: the GGUF file could not be written.", "Free some space, or choose a smaller format."
+        ) from error
+
+
 def _reordered(rows: Any, loaded: Loaded, stem: str) -> Any:
     """Rows of queries and keys in llama.cpp's order: it rotates neighbouring pairs where transformers rotates halves."""
-    import numpy as np
-
     if ARCHITECTURES[loaded.model.config.model_type] != "llama" or not stem.endswith(("q_proj", "k_proj")):
         return np.ascontiguousarray(rows)
     config = loaded.model.config

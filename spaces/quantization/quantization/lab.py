@@ -51,20 +51,17 @@ def explore(
     turned, turn = weight, None
     rotated: dict[str, float | None] | None = None
     if rotation_seed is not None:
-        if method in METHODS and METHODS[method].needs_inputs and method != "gptq":
-            raise VisitorError(f"{METHODS[method].title} scales single columns, which a rotation mixes.", "Turn the rotation off.")
-        plain = make(weight, method, settings, inputs)
-        turned, turn = rotation.rotate_weight(weight, rotation_seed)
-        inputs = _turned_inputs(inputs, turn)
+        turned, turned_inputs, turn = rotate(weight, method, inputs, rotation_seed)
         rotated = {
             "kurtosis_before": rotation.kurtosis(weight),
             "kurtosis_after": rotation.kurtosis(turned),
-            "sqnr_before": sqnr(weight, plain.values),
+            "sqnr_before": sqnr(weight, make(weight, method, settings, inputs).values),
         }
+        inputs = turned_inputs
     made = make(turned, method, settings, inputs)
     if rotated is not None:
         rotated["sqnr_after"] = sqnr(turned, made.values)
-    values = made.values if turn is None else (made.values.double() @ turn.T).float()
+    values = made.values if turn is None else turned_back(made.values, turn)
     length = segment(made, turned)
     data = {
         "tensor": "",
@@ -85,12 +82,26 @@ def explore(
     return data, values
 
 
-def _turned_inputs(inputs: Calibration | None, turn: Tensor) -> Calibration | None:
-    """The moments in the turned basis; maxima and mean sizes of single columns have no meaning there."""
-    if inputs is None:
-        return None
+def rotate(weight: Tensor, method: str, inputs: Calibration | None, seed: int) -> tuple[Tensor, Calibration | None, Tensor]:
+    """A weight in a turned input basis, what its layer sees there, and the turn, see `rotation.rotate_weight`.
+
+    Maxima and mean sizes of the inputs' single columns stay as they were: they have no meaning in the turned basis.
+
+    Raises:
+        VisitorError: a method that cannot work there.
+    """
+    if method in METHODS and METHODS[method].needs_inputs and method != "gptq":
+        raise VisitorError(f"{METHODS[method].title} scales single columns, which a rotation mixes.", "Turn the rotation off.")
+    turned, turn = rotation.rotate_weight(weight, seed)
+    if inputs is None or inputs.second_moment is None:
+        return turned, inputs, turn
     moment = (turn.T @ inputs.second_moment.double() @ turn).float()
-    return replace(inputs, second_moment=moment, column_mean_square=moment.diagonal().clone())
+    return turned, replace(inputs, second_moment=moment, column_mean_square=moment.diagonal().clone()), turn
+
+
+def turned_back(values: Tensor, turn: Tensor) -> Tensor:
+    """A weight of the turned basis in the model's own."""
+    return (values.double() @ turn.T).float()
 
 
 def sqnr(weight: Tensor, values: Tensor) -> float | None:
@@ -170,8 +181,6 @@ def segment(made: QuantizedTensor, weight: Tensor) -> int:
 
 def chosen_blocks(weight: Tensor, made: QuantizedTensor, method: str, length: int) -> list[dict[str, Any]]:
     """The worst block, a typical one, and the one with the largest weight."""
-    import torch
-
     rows, columns = weight.shape
     whole = columns // length * length
     squares = ((weight - made.values) ** 2)[:, :whole].reshape(rows, -1, length).sum(2).flatten()
@@ -180,7 +189,6 @@ def chosen_blocks(weight: Tensor, made: QuantizedTensor, method: str, length: in
     largest = int(weight[:, :whole].abs().reshape(rows, -1, length).amax(2).flatten().argmax())
     named = (("worst block", worst), ("typical block", typical), ("block of the largest weight", largest))
     per_row = whole // length
-    assert torch.is_tensor(squares)
     return [{"label": label, **block(weight, made, method, place // per_row, place % per_row)} for label, place in named]
 
 

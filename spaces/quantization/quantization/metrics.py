@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from shared.models import twin
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
@@ -79,12 +81,15 @@ def scored_positions(length: int) -> range:
 def base_pass(model: PreTrainedModel, windows: Tensor) -> Iterator[int | Base]:
     """Run the base model over the windows; yields the number of windows done, at the end the `Base`.
 
+    It runs in a twin: a pass listens to the head with a hook, and would hear the passes of others on the same model.
+
     Args:
         model: the unquantized model.
         windows: token ids, int64 (windows, length).
     """
     import torch
 
+    model = twin(model)
     base = Base(windows, model, None)  # type: ignore[arg-type]
     parts: list[dict[str, Any]] = []
     rates: list[float] = []
@@ -95,6 +100,7 @@ def base_pass(model: PreTrainedModel, windows: Tensor) -> Iterator[int | Base]:
                 base.through_head = torch.equal(_head(model)(hidden)[0, : len(logits)].float(), logits)
         base.kept.append((hidden if base.through_head else logits).clone())
         parts.append(_compare(logits, logits, window))
+        del logits, hidden  # the next window's are as large
         rates.append(rate)
         yield number + 1
     base.scores = _joined(parts, rates)
@@ -102,12 +108,16 @@ def base_pass(model: PreTrainedModel, windows: Tensor) -> Iterator[int | Base]:
 
 
 def score(model: PreTrainedModel, base: Base) -> Iterator[int | Scores]:
-    """Run a quantized model over the base's windows; yields the number of windows done, at the end the `Scores`."""
+    """Run a quantized model over the base's windows; yields the number of windows done, at the end the `Scores`.
+
+    The model must be the caller's own, see `base_pass`.
+    """
     parts: list[dict[str, Any]] = []
     rates: list[float] = []
     for number, window in enumerate(base.windows):
         logits, _, rate = _forward(model, window)
         parts.append(_compare(base.logits(number), logits, window))
+        del logits  # the next window's are as large
         rates.append(rate)
         yield number + 1
     yield _joined(parts, rates)
@@ -146,13 +156,17 @@ def _compare(base: Tensor, other: Tensor, window: Tensor) -> dict[str, Any]:
     targets = window[places.start + 1 : places.stop + 1].to(base.device)
     found: dict[str, list[Tensor]] = {name: [] for name in ("nll", "kld", "same_top", "top_ids", "top_p")}
     with torch.inference_mode():
+        # Room for a chunk's numbers: were it asked for again and again, the heap would grow by it each time.
+        narrow = torch.empty((2, CHUNK, base.shape[1]), device=base.device)
+        wide = torch.empty((CHUNK, base.shape[1]), dtype=torch.float64, device=base.device)
         for begin in range(0, len(places), CHUNK):
             part = slice(begin, begin + CHUNK)
             p, q = base[part], other[part]
-            weights_p, total_p, log_p = _partition(p)
-            log_q = log_p if other is base else _partition(q)[2]
+            (weights, spare), exact = narrow[:, : len(p)], wide[: len(p)]
+            total_p, log_p = _partition(p, weights, exact)
+            log_q = log_p if other is base else _partition(q, spare, exact)[1]
             # Σ p·(ln p − ln q) = Σ p·(x_p − x_q) − (ln Z_p − ln Z_q): no logarithm of each of the vocabulary's numbers
-            crossed = weights_p.mul_(p - q).sum(1, dtype=torch.float64) / total_p
+            crossed = exact.copy_(weights.mul_(torch.sub(p, q, out=spare))).sum(1) / total_p
             found["kld"].append((crossed - (log_p - log_q)).clamp_(min=0))
             found["nll"].append(log_q - q.gather(1, targets[part, None])[:, 0].double())
             top = q.topk(TOP)
@@ -162,14 +176,13 @@ def _compare(base: Tensor, other: Tensor, window: Tensor) -> dict[str, Any]:
     return {name: torch.cat(values).cpu().numpy() for name, values in found.items()}
 
 
-def _partition(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """exp(x − max) in float32, and its sum and the logarithm of the partition function in float64."""
+def _partition(logits: Tensor, weights: Tensor, exact: Tensor) -> tuple[Tensor, Tensor]:
+    """Write exp(x − max) into `weights`, float32; its sum, by way of `exact`, and the logarithm of the partition function in float64."""
     import torch
 
     largest = logits.amax(1, keepdim=True)
-    weights = (logits - largest).exp_()
-    total = weights.sum(1, dtype=torch.float64)
-    return weights, total, largest[:, 0].double() + total.log()
+    total = exact.copy_(torch.sub(logits, largest, out=weights).exp_()).sum(1)
+    return total, largest[:, 0].double() + total.log()
 
 
 def _joined(parts: list[dict[str, Any]], rates: list[float]) -> Scores:
@@ -223,7 +236,7 @@ def statistics(scores: Scores, base: Scores) -> dict[str, Any]:
         "same_top": same.mean,
         "same_top_sigma": same.sigma,
         "rms_dp": float(np.sqrt((delta**2).mean())),
-        "prefill": median(scores.prefill[1:] or scores.prefill),
+        "prefill": median(scores.prefill[1:] or scores.prefill),  # the first window warms up, where there are others
     }
 
 
@@ -232,10 +245,11 @@ BLOCK = 16
 
 
 def ranks(klds: dict[str, Float64], seed: int = 0, resamples: int = 2000) -> dict[str, tuple[int, list[str]]]:
-    """Rank rows by mean KLD; rows that a paired bootstrap cannot tell apart are named.
+    """Rank rows by mean KLD, as far as a paired bootstrap can tell them apart.
 
     Blocks of 16 neighbouring tokens are drawn with replacement, the same for all rows (Efron's paired bootstrap on blocks,
-    Künsch 1989). Two rows differ where the central 95 % of the differences of their means does not hold 0.
+    Künsch 1989). Two rows differ where the central 95 % of the differences of their means does not hold 0. A row may be like
+    two others that differ from each other, so that rows which cannot be told apart need not have the same rank.
 
     Args:
         klds: per-token KLD of each row, equally long.

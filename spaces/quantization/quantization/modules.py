@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quantization.record import QuantizedTensor, TensorReport
+from shared import limits
+from shared.errors import VisitorError
+from shared.models import Loaded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,6 +25,17 @@ def linear_names(model: PreTrainedModel) -> list[str]:
 
     head = model.get_output_embeddings()
     return [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D)) and module is not head]
+
+
+def check_size(loaded: Loaded) -> None:
+    """Raise a VisitorError for a model that is too large to be quantized on a CPU."""
+    parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
+    if loaded.device == "cpu" and parameters > limits.MAX_QUANTIZED_PARAMETERS_CPU:
+        raise VisitorError(
+            f"{loaded.id} has {parameters / 1e6:,.0f} million parameters; on a CPU at most "
+            f"{limits.MAX_QUANTIZED_PARAMETERS_CPU / 1e6:,.0f} million are quantized.",
+            "Choose a smaller model, or use a GPU.",
+        )
 
 
 def weight_of(model: PreTrainedModel, name: str) -> Tensor:
@@ -54,7 +68,7 @@ def replace_weight(model: PreTrainedModel, name: str, value: Tensor) -> None:
 
 
 def other_bytes(model: PreTrainedModel, quantized: set[str], bytes_each: int = 2) -> int:
-    """Bytes of the parameters that stay as they are, at 16 bits each; tied ones counted once."""
+    """Bytes of the parameters that stay as they are, in 16 bits each unless said otherwise; tied ones counted once."""
     return bytes_each * sum(parameter.numel() for name, parameter in model.named_parameters() if name not in quantized)
 
 
@@ -78,13 +92,13 @@ def _inner(tensor: Tensor) -> list[Tensor]:
     return [tensor, *scales]
 
 
-def report(name: str, weight: Tensor, made: QuantizedTensor, asked: str = "", reason: str = "") -> TensorReport:
+def report(name: str, weight: Tensor, made: QuantizedTensor) -> TensorReport:
     """The report of a weight (outputs, inputs) and what a method made of it."""
     tally = Tally(weight)
     for start in range(0, len(weight), Tally.ROWS):
         part = slice(start, start + Tally.ROWS)
         tally.add(part, made.values[part], made.codes[part])
-    return tally.report(name, made.type, made.stored_bytes, asked, reason)
+    return tally.report(name, made.type, made.stored_bytes)
 
 
 class Tally:

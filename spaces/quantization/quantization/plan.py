@@ -4,50 +4,100 @@ from __future__ import annotations
 
 from quantization import formats
 from quantization.request import Request
-from shared import gpu, hub, limits, models
+from quantization.sensitivity import WINDOWS
+from shared import experts, gpu, hub, limits, models
+from shared.errors import VisitorError
+from shared.models import Loaded
 
-FLOPS_CPU = 1.2e11
-"""Multiply-adds a second of a float32 forward pass on two CPU cores, as measured with the embedded model."""
+RATE = {"cpu": 8e10, "cuda": 5e12}
+"""Weights times tokens that a forward pass in float32 and the comparison of its distributions do in a second: on two CPU cores,
+as measured with the embedded model; on a GPU a careful guess.
+"""
 
-SECONDS_PER_MILLION = {"own": 0.06, "gguf": 0.05, "bitsandbytes": 0.01, "hqq": 0.05, "torchao": 0.01, "autoround": 0.6}
-"""Quantization seconds for a million weights on two CPU cores, as measured with the embedded model; a guide."""
+ANSWER = {"cpu": 4e-10, "cuda": 2e-11}
+"""Seconds for each weight and token of an answer, of the same two."""
 
-CALIBRATED_FACTOR = 4
-"""How much longer a format takes that solves for its codes (GPTQ, AWQ)."""
+SECONDS_PER_MILLION = {"own": 0.03, "gguf": 0.03, "bitsandbytes": 0.016, "hqq": 0.045, "torchao": 0.01, "autoround": 0.6}
+"""Quantization seconds for a million weights, on two CPU cores as measured with the embedded model; a guide."""
+
+SLOW = 0.17
+"""The same of what takes longer: formats that solve for their codes (GPTQ, AWQ), GGUF's IQ types, and a mix, which has some of them."""
+
+LLAMA_CPP = 0.015
+"""Seconds for a million weights to write a GGUF file and to time it in llama.cpp."""
+
+UNITS, OPTIONS = 61, 0.48
+"""Parts of a model that are measured alone (the embedding, and two of each of 30 layers), and seconds for a million weights to
+quantize them to all types of a mix.
+"""
 
 EMBEDDED_PARAMETERS = 134_515_008
 
 
-def parameters_of(model_id: str) -> int:
-    """A model's parameters: of the embedded one known, of others from the Hub's metadata.
+def parameters_of(model_id: str) -> int | None:
+    """A model's parameters, without loading it: known, or from the Hub's metadata; None where only its files can tell.
 
     Raises:
-        VisitorError: as `hub.inspect`, or the Hub cannot be reached.
+        VisitorError: as `hub.inspect`.
     """
-    if model_id == models.EMBEDDED_MODEL:
+    if model_id == models.EMBEDDED_MODEL or model_id in experts.NAMES:
         return EMBEDDED_PARAMETERS
-    if hub.is_local_path(model_id) or not hub.reachable():
-        loaded = models.load(model_id)
+    if loaded := models.in_memory(model_id):
         return sum(parameter.numel() for parameter in loaded.model.parameters())
+    if hub.is_local_path(model_id) or not hub.reachable():
+        return None
     limit = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_QUANTIZED_PARAMETERS_CPU
     return hub.inspect(model_id, limit)[1]
 
 
-def estimate(asked: Request, parameters: int) -> dict[str, float]:
-    """Seconds on two CPU cores, bytes of memory (base and one copy in float32) and of disk (the largest file)."""
-    tokens = asked.context * asked.windows
-    passes = len(asked.formats) + 1 + (1 if asked.budget else 0)
-    seconds = passes * 2 * parameters * tokens / (2 * FLOPS_CPU)
+def estimate(asked: Request, parameters: int, device: str = "cpu") -> dict[str, float]:
+    """What a comparison takes.
+
+    Returns:
+        seconds: on two CPU cores, or on a GPU.
+        memory: bytes: base and one copy in float32, and the products that GPTQ and AWQ learn from.
+        disk: bytes of the largest file, and of its blocks while it is measured.
+    """
+    chosen = [formats.parse(name) for name in asked.formats]
+    millions, mixed = parameters / 1e6, asked.budget is not None
+    reading = asked.context * asked.windows * parameters / RATE[device]
+    passes = 1 + len(chosen) + mixed
+    seconds = passes * reading + sum(_quantizing(form) for form in chosen) * millions
     if asked.prompt:
-        seconds += passes * asked.answer_tokens * parameters * 6e-10
-    for name in asked.formats:
-        form = formats.parse(name)
-        factor = CALIBRATED_FACTOR if form.engine == "own" and formats.is_calibrated(form) else 1
-        seconds += SECONDS_PER_MILLION[form.engine] * parameters / 1e6 * factor
-    if asked.sensitivity or asked.budget:
-        seconds += 60 * max(1, len(asked.sensitivity)) * parameters * 512 / FLOPS_CPU
-    gguf = any(name.startswith("gguf:") for name in asked.formats) or asked.budget
-    return {"seconds": seconds, "memory": 8.0 * parameters, "disk": 2.0 * parameters if gguf else 0.0}
+        seconds += passes * asked.answer_tokens * parameters * ANSWER[device]
+    if any(formats.is_calibrated(form) for form in chosen):
+        seconds += 2 * reading
+    files = sum(form.engine == "gguf" for form in chosen) + mixed
+    if device == "cpu":
+        seconds += files * LLAMA_CPP * millions
+    if asked.sensitivity or mixed:
+        read = reading * min(1, WINDOWS / asked.windows)
+        seconds += UNITS * max(1, len(asked.sensitivity)) * read + (OPTIONS + SLOW * mixed) * millions
+    products = any(formats.needs_products(form) for form in chosen)
+    return {"seconds": seconds, "memory": (16.0 if products else 8.0) * parameters, "disk": 4.0 * parameters if files else 0.0}
+
+
+def _quantizing(form: formats.Format) -> float:
+    """Seconds for a million weights."""
+    if formats.needs_products(form) or (form.engine == "gguf" and form.spec.startswith("IQ")):
+        return SLOW
+    return SECONDS_PER_MILLION[form.engine]
+
+
+def check_time(asked: Request, loaded: Loaded) -> None:
+    """Raise a VisitorError for a comparison that would take too long; others wait for it.
+
+    Args:
+        asked: with the windows that its text really has.
+        loaded: the model.
+    """
+    parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
+    seconds = estimate(asked, parameters, loaded.device)["seconds"]
+    if seconds > limits.MAX_COMPARE_SECONDS:
+        raise VisitorError(
+            f"This comparison would take about {seconds / 60:,.0f} minutes; at most {limits.MAX_COMPARE_SECONDS // 60} are given to one.",
+            "Lower windows or context, or compare fewer formats.",
+        )
 
 
 def plan(asked: Request) -> str:
@@ -57,10 +107,14 @@ def plan(asked: Request) -> str:
         VisitorError: as `parameters_of`.
     """
     parameters = parameters_of(asked.model)
-    cost = estimate(asked, parameters)
+    count = f"{len(asked.formats)} format{'' if len(asked.formats) == 1 else 's'}{' and a mix' if asked.budget is not None else ''}"
+    if parameters is None:
+        return f"Plan: {count}; what they cost is known once {asked.model} is loaded."
+    cost = estimate(asked, parameters, "cuda" if gpu.has_gpu() else "cpu")
+    products = ", and what GPTQ and AWQ learn from" if cost["memory"] > 8 * parameters else ""
     where = "" if gpu.has_gpu() else " on two CPU cores"
     return (
-        f"Plan: {len(asked.formats)} formats of {parameters / 1e6:,.0f} million weights on up to {asked.windows * asked.context // 2:,} scored tokens · "
-        f"about {max(5, round(cost['seconds'], -1)):,.0f} s{where} · {cost['memory'] / 1e9:,.1f} GB of memory (base and one copy in float32) · "
-        f"up to {cost['disk'] / 1e6:,.0f} MB of disk"
+        f"Plan: {count} of {parameters / 1e6:,.0f} million weights on up to {asked.windows * asked.context // 2:,} scored tokens · "
+        f"about {max(5, round(cost['seconds'], -1)):,.0f} s{where} · {cost['memory'] / 1e9:,.1f} GB of memory (base and one copy in "
+        f"float32{products}) · up to {cost['disk'] / 1e6:,.0f} MB of disk"
     )

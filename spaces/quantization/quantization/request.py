@@ -16,6 +16,8 @@ from shared.models import EMBEDDED_MODEL
 
 LINK_CHARACTERS = 2_000
 """Longest text of the visitor that a link carries."""
+SETTINGS_CHARACTERS = 1_000
+"""Longest JSON of a method's settings; a longer one could nest deeper than Python follows."""
 PROMPT = "Explain in two sentences why ice floats on water."
 
 
@@ -202,20 +204,22 @@ def _flag(name: str, value: Any) -> bool:
     raise VisitorError(f"{name} is {str(value)[:40]}.", "Use true or false.")
 
 
-def _names(value: Any) -> list[str]:
-    items = value.replace(",", " ").split() if isinstance(value, str) else list(value)
-    return list(dict.fromkeys(str(item).strip() for item in items if str(item).strip()))
+def _names(name: str, value: Any) -> list[str]:
+    items = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise VisitorError(f"{name} is {str(value)[:40]}.", "Use a list of names.")
+    return list(dict.fromkeys(item.strip() for item in items if item.strip()))
 
 
 def _formats(name: str, value: Any) -> tuple[str, ...]:
-    names = _names(value)
+    names = _names(name, value)
     if len(names) > limits.MAX_FORMATS:
         raise VisitorError(f"{len(names)} formats were chosen.", f"Compare at most {limits.MAX_FORMATS} at once.")
     return tuple(formats.parse(item).name for item in names)
 
 
 def _types(name: str, value: Any) -> tuple[str, ...]:
-    names = _names(value)
+    names = _names(name, value)
     for item in names:
         if item not in sensitivity_types():
             raise VisitorError(f"“{item[:40]}” is no type that layers are measured with.", f"Choose from {', '.join(sensitivity_types())}.")
@@ -223,10 +227,12 @@ def _types(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _settings(name: str, value: Any) -> dict[str, Any]:
-    try:
-        parsed = json.loads(value) if isinstance(value, str) else dict(value)
-    except (TypeError, ValueError):
-        parsed = None
+    parsed = value
+    if isinstance(value, str):
+        try:
+            parsed = json.loads(value) if len(value) <= SETTINGS_CHARACTERS else None
+        except ValueError:
+            parsed = None
     if not isinstance(parsed, dict):
         raise VisitorError("The settings are not a JSON object.", 'Write them as {"bits": 4, "group": 64}.')
     return parsed

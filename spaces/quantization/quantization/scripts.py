@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 _HEAD = '''\
-"""Quantize {model} to {title}. Needs a GPU.
+"""Quantize {safe} to {title}. Needs a GPU.
 
 Written by a page that could not run it: what was checked there is that it compiles, and that the library has these names
 in its documentation. Install: {install}
@@ -28,7 +26,7 @@ from huggingface_hub import snapshot_download
 # Its converter calibrates with a text of its own, so that calibration.txt is not used.
 source = snapshot_download(MODEL)
 subprocess.run(
-    [sys.executable, "convert.py", "-i", source, "-o", "model-exl3", "-w", "work", "-b", "{bits}"],
+    [sys.executable, "convert.py", "-i", source, "-o", "model-exl3", "-w", "work", "-b", "4.0"],
     cwd="exllamav3",
     check=True,
 )
@@ -45,10 +43,10 @@ from huggingface_hub import snapshot_download
 # exllamav2 is run from a checkout: git clone https://github.com/turboderp-org/exllamav2
 # It reads calibration text from a parquet file with one column of strings.
 rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
-pyarrow.parquet.write_table(pyarrow.table({{"text": rows}}), "calibration.parquet")
+pyarrow.parquet.write_table(pyarrow.table({"text": rows}), "calibration.parquet")
 source = snapshot_download(MODEL)
 subprocess.run(
-    [sys.executable, "convert.py", "-i", source, "-o", "../work", "-cf", "../model-exl2", "-b", "{bits}", "-c", "../calibration.parquet"],
+    [sys.executable, "convert.py", "-i", source, "-o", "../work", "-cf", "../model-exl2", "-b", "4.0", "-c", "../calibration.parquet"],
     cwd="exllamav2",
     check=True,
 )
@@ -58,7 +56,7 @@ _GPTQ = """
 from gptqmodel import GPTQModel, QuantizeConfig
 
 rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
-model = GPTQModel.load(MODEL, QuantizeConfig(bits={whole}, group_size={group}))
+model = GPTQModel.load(MODEL, QuantizeConfig(bits=4, group_size=128))
 model.quantize(rows, batch_size=1)
 model.save("model-gptq")
 """
@@ -79,34 +77,24 @@ model.save_pretrained("model-awq", save_compressed=True)
 tokenizer.save_pretrained("model-awq")
 """
 
-_PROGRAMS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "exl3": ("EXL3", _EXL3, "pip install exllamav3 huggingface_hub", {"bits": 4.0}),
-    "exl2": ("EXL2", _EXL2, "pip install exllamav2 huggingface_hub pyarrow", {"bits": 4.0}),
-    "gptq": ("GPTQ", _GPTQ, "pip install gptqmodel --no-build-isolation", {"bits": 4, "group": 128}),
-    "awq": ("AWQ", _AWQ, "pip install llmcompressor datasets", {}),
+SCRIPTS = {
+    "exl3": ("EXL3", "pip install exllamav3 huggingface_hub", _EXL3),
+    "exl2": ("EXL2", "pip install exllamav2 huggingface_hub pyarrow", _EXL2),
+    "gptq": ("GPTQ", "pip install gptqmodel --no-build-isolation", _GPTQ),
+    "awq": ("AWQ", "pip install llmcompressor datasets", _AWQ),
 }
+"""Of each: its title, how to install what it needs, and the program without its head."""
 
 
-def script(name: str, model: str, text: str, settings: dict[str, Any]) -> str:
+def script(name: str, model: str, text: str) -> str:
     """A complete program for one format.
 
     Args:
         name: exl3, exl2, gptq or awq.
         model: Hub id.
         text: the calibration text; it is embedded as a Python literal, whatever it holds.
-        settings: bits, and for gptq group; missing ones take their defaults.
     """
-    title, body, install, defaults = _PROGRAMS[name]
-    chosen = {**defaults, **settings}
+    title, install, body = SCRIPTS[name]
     # The model's id stands in a docstring too: what could end it is left out there.
     safe = "".join(character for character in model if character.isalnum() or character in "-_./")
-    head = _HEAD.format(model=safe, title=title, install=install, text="").replace(f"MODEL = {safe!r}", f"MODEL = {model!r}")
-    head = head.replace("CALIBRATION = ''", f"CALIBRATION = {text!r}")
-    return head + body.format(bits=chosen.get("bits"), whole=int(chosen.get("bits") or 4), group=chosen.get("group"))
-
-
-SCRIPTS = {
-    name: (title, ".py", lambda model, text, settings, name=name: script(name, model, text, settings))
-    for name, (title, _, _, _) in _PROGRAMS.items()
-}
-"""Title, file suffix and writer of each."""
+    return _HEAD.format(safe=safe, title=title, install=install, model=model, text=text) + body

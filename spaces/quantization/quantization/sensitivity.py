@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 TYPES = ("Q2_K", "Q3_K", "IQ4_NL", "Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0")
 """ggml types that a mix is made of, none of which needs calibration."""
 
+WINDOWS = 2
+"""Windows that one unit's sensitivity is measured on, at most."""
+
 _LAYER = re.compile(r"\.(\d+)\.")
 
 

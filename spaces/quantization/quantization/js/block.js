@@ -28,7 +28,7 @@ export function meanSquare(weights, values) {
 
 /** Open the view. */
 export function openBlock(figure, panel) {
-  const state = { run: null, index: 0, block: null, grid: null, clip: 1, selected: 0, timer: 0, asked: 0 };
+  const state = { run: null, block: null, grid: null, clip: 1, selected: 0, timer: 0, asked: 0, fetched: 0 };
   let data = null;
   const bar = h("div", { class: "filters padded-row" });
   const svg = s("svg", { class: "picture block-picture", role: "img" });
@@ -39,11 +39,17 @@ export function openBlock(figure, panel) {
   const detail = h("div", { class: "padded" });
   const whole = h("p", { class: "padded-row said", role: "status" });
   panel.append(bar, frame, handles, said, codes, detail, whole);
+  // The grid is in float16, and ggml rounds before it is: only a grid that was moved may say what the codes are.
+  const moved = ({ affine }, grid) => grid && (grid.zero !== affine.zero || Math.abs(grid.scale - affine.scale) > Math.abs(affine.scale) / 1000);
   const current = () => {
     const { block, grid } = state;
-    return grid ? { ...block, ...onGrid(block.weights, grid), levels: Array.from({ length: grid.high - grid.low + 1 }, (_, code) => grid.scale * (code + grid.low - grid.zero)) } : block;
+    return moved(block, grid) ? { ...block, ...onGrid(block.weights, grid), levels: Array.from({ length: grid.high - grid.low + 1 }, (_, code) => grid.scale * (code + grid.low - grid.zero)) } : block;
   };
   const choose = (block) => {
+    clearTimeout(state.timer);
+    state.asked += 1; // what was asked of another block is stale
+    state.fetched += 1;
+    whole.textContent = "";
     state.block = block;
     state.grid = block.affine ? { ...block.affine } : null;
     state.clip = 1;
@@ -53,17 +59,18 @@ export function openBlock(figure, panel) {
     draw();
   };
   const fetchBlock = async (row, block) => {
-    if (!figure.host.fetch || figure.host.exported) return;
-    const { model, tensor, method, settings } = data.request;
-    const found = await figure.host.fetch("block", { model, tensor, method, settings, row, block }).catch(() => null);
+    if (!canAsk(figure)) return;
+    state.fetched += 1;
+    const mine = state.fetched;
+    const found = await figure.host.fetch("block", { ...labRequest(data.request), row, block }).catch(() => null);
+    if (mine !== state.fetched) return;
     if (found?.error) said.textContent = `${found.error.what} ${found.error.remedy}`;
     else if (found) choose(found);
   };
   const drawBar = () => {
     const known = data.blocks.map(({ label }, index) => [String(index), label]);
     const inputs = ["row", "block"].map((name) => h("input", { type: "number", min: 0, value: state.block[name], "aria-label": name, class: "place", onchange: () => fetchBlock(Number(inputs[0].value), Number(inputs[1].value)) }));
-    const live = figure.host.fetch && !figure.host.exported && !data.rotation;
-    bar.replaceChildren(choice("Show", [...known, ...(data.blocks.includes(state.block) ? [] : [["other", state.block.label ?? "another block"]])], data.blocks.includes(state.block) ? String(data.blocks.indexOf(state.block)) : "other", (value) => value !== "other" && choose(data.blocks[Number(value)])), ...(live ? [h("label", {}, "row ", inputs[0]), h("label", {}, "block ", inputs[1])] : [h("span", {}, `row ${state.block.row}, block ${state.block.block}`)]));
+    bar.replaceChildren(choice("Show", [...known, ...(data.blocks.includes(state.block) ? [] : [["other", state.block.label ?? "another block"]])], data.blocks.includes(state.block) ? String(data.blocks.indexOf(state.block)) : "other", (value) => value !== "other" && choose(data.blocks[Number(value)])), ...(canAsk(figure) ? [h("label", {}, "row ", inputs[0]), h("label", {}, "block ", inputs[1])] : [h("span", {}, `row ${state.block.row}, block ${state.block.block}`)]));
   };
   const drawHandles = () => {
     const { grid, block } = state;
@@ -78,15 +85,18 @@ export function openBlock(figure, panel) {
         put(Number(event.target.value));
         out.textContent = brief(Number(event.target.value));
         draw();
-        ask();
       } }), out);
     };
-    const size = Math.abs(start.scale) || 1e-6;
-    const parts = [slide("scale", size / 4, size * 2.5, size / 200, start.scale, (value) => (grid.scale = value))];
-    if (start.low === 0) parts.push(slide("zero point", start.low, start.high, 1, start.zero, (value) => (grid.zero = value)));
+    const [size, sign] = [Math.abs(start.scale) || 1e-6, start.scale < 0 ? -1 : 1]; // Q4_0 has scales below 0
+    const parts = [slide(sign < 0 ? "−scale" : "scale", size / 4, size * 2.5, size / 200, size, (value) => {
+      grid.scale = sign * value;
+      ask();
+    })];
+    if (start.low === 0) parts.push(slide("zero point, this block alone", start.low, start.high, 1, start.zero, (value) => (grid.zero = value)));
     parts.push(slide("clip", 0.2, 1, 0.01, 1, (value) => {
       state.clip = value;
       grid.scale = start.scale * value;
+      ask();
     }));
     parts.push(h("button", { type: "button", onclick: () => choose(block) }, "Reset"));
     handles.replaceChildren(...parts);
@@ -94,18 +104,18 @@ export function openBlock(figure, panel) {
   const ask = () => {
     clearTimeout(state.timer);
     const settable = data.settings && "scale_factor" in data.settings;
-    if (!settable || !figure.host.fetch || figure.host.exported || data.rotation) return;
+    if (!settable || !canAsk(figure)) return;
     state.timer = setTimeout(async () => {
       state.asked += 1;
       const mine = state.asked;
       whole.textContent = "Asking the model …";
       const ratio = state.grid.scale / (state.block.affine.scale * state.clip || 1);
-      const { model, tensor, method, settings } = data.request;
+      const { settings } = data.request;
       const changed = { ...settings, clip: Math.max(0.05, Math.min(1, (settings.clip ?? 1) * state.clip)), scale_factor: Math.max(0.25, Math.min(4, (settings.scale_factor ?? 1) * ratio)) };
-      const found = await figure.host.fetch("adjust", { model, tensor, method, settings: changed }).catch(() => null);
-      if (mine !== state.asked || !found) return;
+      const found = await figure.host.fetch("adjust", { ...labRequest(data.request), settings: changed }).catch(() => null);
+      if (mine !== state.asked) return;
       const before = data.summary;
-      whole.textContent = found.error ? `${found.error.what} ${found.error.remedy}` : `The whole tensor with clip ${number(changed.clip)} and scale × ${number(changed.scale_factor)}: SQNR ${before.sqnr?.toFixed(1) ?? "lossless"} → ${found.sqnr?.toFixed(1) ?? "lossless"} dB; ${kldText(before.kld)} → ${brief(found.kld.mean)} ± ${brief(found.kld.sigma, 2)}.`;
+      whole.textContent = !found ? "" : found.error ? `${found.error.what} ${found.error.remedy}` : `The whole tensor with clip ${number(changed.clip)} and scale × ${number(changed.scale_factor)}: SQNR ${before.sqnr?.toFixed(1) ?? "lossless"} → ${found.sqnr?.toFixed(1) ?? "lossless"} dB; ${kldText(before.kld)} → ${brief(found.kld.mean)} ± ${brief(found.kld.sigma, 2)}.`;
     }, PAUSE);
   };
   const draw = () => {
@@ -166,11 +176,20 @@ export function openBlock(figure, panel) {
     data = next;
     if (state.run !== next.run_id) {
       Object.assign(state, { run: next.run_id, selected: 0 });
-      whole.textContent = "";
       choose(next.blocks[0]);
     } else if (figure.wanted) fetchBlock(figure.wanted.row, figure.wanted.block);
     figure.wanted = null;
   };
+}
+
+/** Whether the page's functions can be asked; an exported figure has what it has. */
+export function canAsk({ host }) {
+  return Boolean(host.fetch) && !host.exported;
+}
+
+/** What the page's functions have to know of the figure's request. */
+function labRequest({ model, tensor, method, settings, rotation }) {
+  return { model, tensor, method, settings, rotation };
 }
 
 /** The levels that the chosen weight could have taken: those of its sub-block where there are several. */

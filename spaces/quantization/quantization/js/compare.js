@@ -13,8 +13,8 @@ import { brief, megabytes, openTabbed } from "../../../../shared/js/views.js";
  * @property {string} engine
  * @property {string} label
  * @property {"waiting"|"running"|"done"|"failed"} status
- * @property {number} [rank] shared by rows that cannot be told apart
- * @property {string[]} [tied]
+ * @property {number} [rank] 1 + the rows that are better beyond doubt
+ * @property {string[]} [tied] the rows that it cannot be told from
  * @property {boolean} [front]
  * @property {Object} [kld] mean, sigma, median, p90, p95, p99, p999, max
  */

@@ -29,7 +29,7 @@ export function openTable(figure, panel) {
   let data = null;
   const wide = h("div", { class: "wide scroll", tabindex: 0, role: "region", "aria-label": "Table of formats" });
   const save = h("button", { type: "button", onclick: () => saveFile(figure.root, "quantization.csv", "text/csv", csv(data)) }, "CSV");
-  panel.append(wide, h("div", { class: "filters padded-row" }, save, h("span", {}, "MB are 10⁶ bytes. = marks rows that a paired bootstrap cannot tell apart. Bold is the best of a column. Open a row for its tensors.")));
+  panel.append(wide, h("div", { class: "filters padded-row" }, save, h("span", {}, "MB are 10⁶ bytes, of a file its weights. Rank is 1 + the rows that are better beyond doubt; = marks rows that it cannot be told from. Bold is the best of a column. Open a row for its tensors.")));
   const draw = () => {
     const done = data.rows.filter(({ status }) => status === "done");
     const best = COLUMNS.map(([, , value, , sign]) => Math.max(...done.map((row) => sign * (value(row) ?? -sign * Infinity))));

@@ -1,7 +1,7 @@
 // The weight lab: one tensor, one method.
 
 import { h, s } from "../../../../shared/js/dom.js";
-import { openBlock } from "./block.js";
+import { canAsk, openBlock } from "./block.js";
 import { axisLabel, brief, heat, heatLegend, openTabbed, scaleOf, watchWidth } from "../../../../shared/js/views.js";
 
 /** @returns the figure */
@@ -73,7 +73,7 @@ function openMap(figure, panel) {
   const svg = s("svg", { class: "picture map", role: "img" });
   const frame = h("div", { class: "chart" }, svg);
   const legend = h("div", { class: "padded-row" });
-  const said = h("p", { class: "picture-caption", role: "status" }, "Point at a cell; click it to open its block.");
+  const said = h("p", { class: "picture-caption", role: "status" }, `Point at a cell${canAsk(figure) ? "; click it to open its block" : ""}.`);
   const relative = h("input", { type: "checkbox", onchange: () => {
     state.relative = relative.checked;
     draw();
@@ -103,7 +103,7 @@ function openMap(figure, panel) {
   });
   svg.addEventListener("click", (event) => {
     const cell = cellAt(event);
-    if (!cell) return;
+    if (!cell || !canAsk(figure)) return;
     const map = data.error_map;
     const length = data.blocks[0].weights.length;
     figure.wanted = { row: Number(cell.dataset.r) * map.row_step, block: Math.min(data.blocks_per_row - 1, Math.floor((Number(cell.dataset.c) * map.column_step) / length)) };

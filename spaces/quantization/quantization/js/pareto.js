@@ -5,7 +5,7 @@ import { showHint } from "../../../../shared/js/shell.js";
 import { doneRows } from "./compare.js";
 import { axisLabel, brief, choice, megabytes, scaleOf, watchWidth } from "../../../../shared/js/views.js";
 
-const SIZES = { file: ["file size, MB", (row) => row.file_bytes / 1e6], bits: ["bits per weight, whole file", (row) => row.bits] };
+const SIZES = { file: ["file size, MB", (row) => row.file_bytes / 1e6], bits: ["bits per weight, whole model", (row) => row.bits] };
 const LOSSES = {
   kld: ["mean KL divergence, nats", (row) => [row.kld.mean, row.kld.mean - 1.96 * row.kld.sigma, row.kld.mean + 1.96 * row.kld.sigma]],
   ratio: ["perplexity over the base's, − 1", (row) => [row.ratio - 1, row.ratio_low - 1, row.ratio_high - 1]],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ FORMATS = {"int4-g64": (4, 64), "int3-g64": (3, 64), "int2-g64": (2, 64), "rtn-i
 """Bits and group size; rtn takes no step at all."""
 
 
-def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Callable[[str], None] = lambda _: None) -> QuantizedModel:
+def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> QuantizedModel:
     """Tune and round a copy of the model on windows of the calibration text.
 
     Raises:
@@ -37,7 +36,6 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Ca
         if loaded.model.get_parameter(name).shape[1] % group:
             raise VisitorError(f"Groups of {group} do not divide the rows of {name}.", "Choose another engine.")
     iterations = 0 if spec.startswith("rtn") else ITERATIONS
-    report("AutoRound")
     with common.silence():
         from auto_round import AutoRound
 
@@ -58,7 +56,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Ca
     for name in names:
         layer = model.get_submodule(name.rpartition(".")[0])
         weight = loaded.model.get_parameter(name).detach().float().cpu()
-        reports.append(modules.report(name, weight, _read(layer, number, group), f"auto-round {spec}"))
+        reports.append(modules.report(name, weight, _read(layer, number, group)))
 
     def export(folder: Path) -> list[Path]:
         def write(part: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ FORMATS = {"nf4": "nf4", "nf4-double": "nf4", "fp4": "fp4", "int8": "int8"}
 """What works on a CPU too, and bitsandbytes' quant_type."""
 
 
-def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Callable[[str], None] = lambda _: None) -> QuantizedModel:
+def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> QuantizedModel:
     """Replace every linear layer of the decoder's blocks by bitsandbytes'."""
     import bitsandbytes
     import torch
@@ -48,11 +47,11 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Ca
         new = new.to(weight.device)  # this is when bitsandbytes quantizes
         if spec == "int8" and new.weight.dtype != torch.int8:
             new(torch.zeros(1, shape[0], device=weight.device))
-        reports.append(modules.report(name, weight.float().cpu(), _read(new, spec, weight.shape), f"bitsandbytes {spec}"))
+        reports.append(modules.report(name, weight.float().cpu(), _read(new, spec, weight.shape)))
         return new
 
     with common.silence():
-        model = common.swapped(loaded, names, make, report).eval()
+        model = common.swapped(loaded, names, make).eval()
     runtime = (
         "bitsandbytes int8 products, outlier columns in float" if spec == "int8" else "bitsandbytes, dequantized for each product, float32"
     )

@@ -40,13 +40,10 @@ def only_linear(loaded: Loaded, library: str) -> list[str]:
     return names
 
 
-def swapped(
-    loaded: Loaded, names: list[str], make: Callable[[nn.Linear, str], nn.Module], report: Callable[[str], None]
-) -> PreTrainedModel:
+def swapped(loaded: Loaded, names: list[str], make: Callable[[nn.Linear, str], nn.Module]) -> PreTrainedModel:
     """A copy of the model whose linear layers are a library's; the base model's tensors are shared or left alone."""
     model = twin(loaded.model)
     for name in names:
-        report(name)
         path = name.rpartition(".")[0]
         model.set_submodule(path, make(loaded.model.get_submodule(path), name))
     return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quantization import modules
@@ -17,11 +16,11 @@ FORMATS = {"int8": (8, 64), "int4-g64": (4, 64), "int3-g64": (3, 64), "int2-g16"
 """Bits and group size by name."""
 
 
-def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Callable[[str], None] = lambda _: None) -> QuantizedModel:
+def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> QuantizedModel:
     """Replace every linear layer of the decoder's blocks by an HQQLinear in float32.
 
     Raises:
-        VisitorError: a group that does not divide a weight.
+        VisitorError: the model's layers are Conv1D.
     """
     import torch
     from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
@@ -33,11 +32,11 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Ca
     def make(layer: nn.Linear, name: str) -> nn.Module:
         settings = BaseQuantizeConfig(nbits=number, group_size=group, axis=1)
         new = HQQLinear(common.bare_linear(layer), settings, compute_dtype=torch.float32, device=str(layer.weight.device))
-        reports.append(modules.report(name, layer.weight.detach().float().cpu(), _read(new, spec), f"hqq {spec}"))
+        reports.append(modules.report(name, layer.weight.detach().float().cpu(), _read(new)))
         return new
 
     with common.silence():
-        model = common.swapped(loaded, names, make, report).eval()
+        model = common.swapped(loaded, names, make).eval()
     return QuantizedModel(
         format=f"hqq:{spec}",
         version=common.version("hqq"),
@@ -52,7 +51,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Ca
     )
 
 
-def _read(layer: Any, spec: str) -> QuantizedTensor:
+def _read(layer: Any) -> QuantizedTensor:
     """Codes and values of an HQQLinear."""
     import torch
 

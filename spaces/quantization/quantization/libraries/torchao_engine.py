@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quantization import modules
@@ -33,7 +32,7 @@ def _settings(spec: str) -> Any:
     return ao.Int8DynamicActivationIntxWeightConfig(weight_dtype=torch.int4, weight_granularity=ao.PerGroup(32))
 
 
-def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Callable[[str], None] = lambda _: None) -> QuantizedModel:
+def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> QuantizedModel:
     """Quantize every linear layer of the decoder's blocks with `torchao.quantize_`."""
     from torch import nn
 
@@ -49,10 +48,10 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None, report: Ca
                 raise VisitorError(f"Groups of 32 do not divide rows of {layer.in_features} weights.", "Choose int8.")
             holder = nn.Sequential(common.bare_linear(layer))
             ao.quantize_(holder, settings)
-            reports.append(modules.report(name, layer.weight.detach().float().cpu(), _read(holder[0].weight, spec), f"torchao {spec}"))
+            reports.append(modules.report(name, layer.weight.detach().float().cpu(), _read(holder[0].weight, spec)))
             return holder[0]
 
-        model = common.swapped(loaded, names, make, report).eval()
+        model = common.swapped(loaded, names, make).eval()
     notes = ["No file: torchao's tensors are loaded with the library version that made them."]
     if "int4" in spec:
         notes.insert(0, "torchao keeps these 4-bit codes in a byte each: 8 bits and more are stored, 4 are used.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantization.methods import affine, awq, codebook, gptq, hqq, outliers, smoothquant
 from quantization.record import QuantizedTensor
+from shared.checks import finite
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Method:
-    """A method: what a visitor reads of it, its settings, and whether it learns from calibration text."""
+    """A method: what a visitor reads of it, its settings, and what it learns of a calibration text: nothing, or what each column
+    of a layer's inputs does, or their products too.
+    """
 
     name: str
     title: str
@@ -37,6 +40,7 @@ class Method:
     function: Callable[..., QuantizedTensor]
     settings: dict[str, Setting] = field(default_factory=dict)
     needs_inputs: bool = False
+    needs_products: bool = False
 
 
 BITS8, BITS4 = Setting("int", 8, 2, 8), Setting("int", 4, 2, 8)
@@ -55,9 +59,9 @@ _METHODS = (
     Method("hqq", "HQQ", "Looks for the zero point with the least error, not letting a few outliers decide.", hqq.hqq,
            {"bits": BITS4, "group": GROUP}),
     Method("gptq", "GPTQ", "Rounds column by column; later columns make up for the error of earlier ones.", gptq.gptq,
-           {"bits": BITS4, "group": GROUP, "act_order": Setting("bool", False)}, True),
+           {"bits": BITS4, "group": GROUP, "act_order": Setting("bool", False)}, True, True),
     Method("awq", "AWQ", "Protects the columns that see large inputs by scaling them up before rounding.", awq.awq,
-           {"bits": BITS4, "group": GROUP}, True),
+           {"bits": BITS4, "group": GROUP}, True, True),
     Method("smoothquant", "SmoothQuant", "Weights and activations in 8 bits, the activations' outliers moved into the weights.",
            smoothquant.smoothquant, {"bits": Setting("int", 8, 4, 8), "alpha": Setting("float", 0.5, 0.0, 1.0)}, True),
     Method("llm_int8", "LLM.int8()", "Columns with huge inputs stay in 16 bits, the rest take 8.", outliers.llm_int8,
@@ -95,10 +99,7 @@ def _checked(name: str, setting: Setting, value: Any) -> Any:
     else:
         low, high, whole = setting.low, setting.high, setting.kind == "int"
         remedy = f"Use a {'whole ' if whole else ''}number from {low:g} to {high:g}."
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = finite(value)
     if not low <= number <= high or (whole and not number.is_integer()):
         raise VisitorError(f"{name} is {str(value)[:40]}.", remedy)
     return int(number) if whole else number
@@ -119,7 +120,7 @@ def quantize(weight: Tensor, method: str, settings: dict[str, Any], inputs: Cali
     import torch
 
     chosen = METHODS[method]
-    if not torch.isfinite(weight).all():
+    if not torch.isfinite(torch.stack(weight.aminmax())).all():  # NaN or infinity anywhere shows in one of the two
         raise VisitorError("The weight holds values that are not finite.", "Choose another tensor or model.")
     weight = weight.detach().float().cpu()
     if not chosen.needs_inputs:

@@ -28,6 +28,7 @@ def awq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64) -
         bits: 2 to 8.
         group: see `affine.Group`.
     """
+    assert inputs.second_moment is not None
     best: tuple[float, float, Tensor, QuantizedTensor] | None = None
     for step in range(STEPS):
         exponent = step / STEPS

@@ -33,6 +33,7 @@ def gptq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64, 
     """
     import torch
 
+    assert inputs.second_moment is not None
     work = weight.clone()
     columns = weight.shape[1]
     size = columns if group in ("row", "tensor") else int(group)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quantization import modules
@@ -17,13 +16,7 @@ if TYPE_CHECKING:
 ROUNDS_ACTIVATIONS = ("smoothquant", "llm_int8")
 
 
-def own_model(
-    loaded: Loaded,
-    method: str,
-    settings: dict[str, Any],
-    calibrations: dict[str, Calibration] | None,
-    report: Callable[[str], None] = lambda _: None,
-) -> QuantizedModel:
+def own_model(loaded: Loaded, method: str, settings: dict[str, Any], calibrations: dict[str, Calibration] | None) -> QuantizedModel:
     """Quantize every linear layer of the decoder's blocks; head, embeddings, norms and biases stay as they are.
 
     Args:
@@ -31,7 +24,6 @@ def own_model(
         method: a name in `METHODS`.
         settings: checked.
         calibrations: what each layer sees by parameter name, for methods that need it.
-        report: called with each tensor's name.
     """
     import torch
 
@@ -39,7 +31,6 @@ def own_model(
     names = modules.linear_names(loaded.model)
     reports = []
     for name in names:
-        report(name)
         weight = modules.weight_of(loaded.model, name).detach()
         made = quantize(weight, method, settings, calibrations[name] if calibrations else None)
         if method in ROUNDS_ACTIVATIONS:
