@@ -541,9 +541,9 @@ def build_compare(demo: gr.Blocks) -> None:
     again = "Press Compare to start again." if gpu.on_zero_gpu() else "Press Compare to go on; finished rows are remembered."
     stopped = VisitorError("The comparison was cancelled.", again)
     frame.on_cancel(cancel, [pressed, mixed, opened], [figure], stopped)
-    gr.on(
-        [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **frame.LIGHT
-    )
+    # One at a time and the last one again, so that no earlier answer arrives after a later one.
+    planned: dict[str, Any] = {**frame.LIGHT, "trigger_mode": "always_last"}
+    gr.on([chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **planned)
 
 
 def button_label(asked: Request) -> str:

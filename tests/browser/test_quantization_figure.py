@@ -48,6 +48,22 @@ def test_the_front_is_the_one_that_python_finds(open_page) -> None:
         expect(page.locator(f'[data-row="{row["format"]}"] .point-name')).to_have_count(1)
 
 
+@pytest.mark.parametrize("width", [360, 1120])
+def test_names_stand_inside_the_plot_and_on_nothing_else(open_page, width) -> None:
+    page = open_page(COMPARE, width=width)
+    boxes = "parts => parts.map((part) => { const { x, y, width, height } = part.getBoundingClientRect(); return [x, y, x + width, y + height]; })"
+    names, marks = page.locator(".point-name").evaluate_all(boxes), page.locator("[data-row] .mark").evaluate_all(boxes)
+    grid = page.locator("svg.pareto .grid-line").last.bounding_box()
+    assert len(names) == len(COMPARE["rows"])
+    for index, (left, top, right, bottom) in enumerate(names):
+        assert grid["x"] - 1 <= left and right <= grid["x"] + grid["width"] + 1
+        for other in [*names[:index], *names[index + 1 :], *marks]:
+            shared = min(right, other[2]) - max(left, other[0]), min(bottom, other[3]) - max(top, other[1])
+            assert min(shared) <= 3, "a line of text is a little higher than its letters"
+    shown = page.locator('[data-row="own:gptq-int4-g64"] .point-name')
+    expect(shown).to_have_text("gptq-int4-g64" if width == 360 else "own gptq-int4-g64")
+
+
 def test_the_budget_names_the_best_row_that_fits(open_page) -> None:
     page = open_page(COMPARE)
     slider = page.get_by_role("slider", name="Budget")
@@ -225,6 +241,82 @@ def test_handles_move_the_error_and_ask_the_model(open_page) -> None:
     expect(page.locator(".arithmetic")).to_contain_text(f"weight {block['start'] + 5}:")
     page.keyboard.press("ArrowRight")
     expect(page.locator(".arithmetic")).to_contain_text(f"weight {block['start'] + 6}:")
+
+
+def lab_data(type: str) -> dict[str, Any]:
+    """The lab's data of a random weight in a ggml type."""
+    torch = pytest.importorskip("torch")
+    from quantization import lab
+
+    weight = torch.randn(32, 64, generator=torch.Generator().manual_seed(0)) * 0.05
+    data, _ = lab.explore(weight, type, {})
+    common = {name: LAB[name] for name in ("kind", "done", "provenance")}
+    request = {**LAB["request"], "method": type, "settings": {}}
+    return json.loads(json.dumps({**data, **common, "run_id": type, "title": type, "warnings": [], "request": request}))
+
+
+@pytest.mark.parametrize("type", ["Q8_0", "Q4_0"])
+def test_codes_are_the_files_until_a_handle_moves(open_page, type) -> None:
+    """ggml rounds before it stores the scale in float16: the stored scale alone gives other codes here and there."""
+    data = lab_data(type)
+    page = open_page(data)
+    differing = 0
+    for index, block in enumerate(data["blocks"]):
+        page.get_by_role("combobox", name="Show").select_option(str(index))
+        assert [int(code) for code in page.locator(".codes button").all_inner_texts()] == block["codes"]
+        again = page.evaluate("([w, g]) => maths.onGrid(w, g)", [block["weights"], block["affine"]])["codes"]
+        differing += again != block["codes"]
+    assert differing or type != "Q8_0", "the blocks must show the difference"
+    caption = page.locator(".picture-caption")
+    expect(caption).not_to_contain_text("→")
+    negative = block["affine"]["scale"] < 0
+    page.get_by_role("slider", name="−scale" if negative else "scale").press("ArrowRight")
+    expect(caption).to_contain_text("→")
+    before, after = (float(text) for text in re.findall(r"([\d.]+) dB", caption.inner_text()))
+    assert abs(before - after) < 3, "one step of the handle is a small step"
+
+
+def test_the_zero_point_moves_this_block_alone(open_page) -> None:
+    page = open_page(LAB)
+    page.get_by_role("slider", name="zero point, block alone").press("ArrowRight")
+    expect(page.locator(".picture-caption")).to_contain_text("→")
+    page.wait_for_timeout(500)
+    assert page.evaluate("asked") == []
+
+
+def test_a_rotated_weight_is_asked_for_as_such(open_page) -> None:
+    rotation = {"kurtosis_before": 4.0, "kurtosis_after": 3.0, "sqnr_before": 20.0, "sqnr_after": 21.0}
+    page = open_page({**LAB, "rotation": rotation, "request": {**LAB["request"], "rotation": True}})
+    page.evaluate("(block) => { window.answer = block; }", {**LAB["blocks"][1], "label": "asked", "row": 4, "block": 1})
+    page.get_by_role("spinbutton", name="row").fill("4")
+    page.get_by_role("spinbutton", name="row").press("Enter")
+    expect(page.get_by_role("combobox", name="Show")).to_contain_text("asked")
+    page.evaluate("window.answer = {sqnr: 12.3, mse: 1e-4, bits: 4.3, kld: {mean: 0.5, sigma: 0.01, tokens: 127}}")
+    page.get_by_role("slider", name="clip").press("ArrowLeft")
+    expect(page.locator("#root")).to_contain_text("→ 12.3 dB", timeout=5_000)
+    assert [(name, argument["rotation"]) for name, argument in page.evaluate("asked")] == [("block", True), ("adjust", True)]
+
+
+def test_an_answer_that_comes_late_is_not_shown(open_page) -> None:
+    """Two blocks are asked for; the first answer comes last, and the last one when another figure stands there."""
+    page = open_page(LAB)
+    page.evaluate("() => { window.waiting = []; host.fetch = () => new Promise((resolve) => waiting.push(resolve)); }")
+    block = {**LAB["blocks"][1], "row": 4, "block": 1}
+    rows = page.get_by_role("spinbutton", name="row")
+    shown = page.get_by_role("combobox", name="Show")
+    for row in ("3", "4"):
+        rows.fill(row)
+        rows.press("Enter")
+    page.evaluate("(block) => waiting[1]({...block, label: 'second'})", block)
+    expect(shown).to_contain_text("second")
+    page.evaluate("(block) => waiting[0]({...block, label: 'first'})", block)
+    rows.fill("5")
+    rows.press("Enter")
+    page.evaluate("draw", {**LAB, "run_id": "another"})
+    page.evaluate("(block) => waiting[2]({...block, label: 'third'})", block)
+    page.wait_for_timeout(100)
+    assert "first" not in shown.inner_text() and "third" not in shown.inner_text()
+    expect(shown).to_have_value("0")
 
 
 def test_every_dot_has_a_line_to_its_level(open_page) -> None:

@@ -59,7 +59,7 @@ def test_a_visitor_chooses_formats_reads_the_plan_and_compares(page):
     page.get_by_label("Prompt that every row answers").fill("")
     page.locator("#budget input, #budget textarea").first.fill("")
     page.locator("#budget input, #budget textarea").first.blur()
-    expect(page.locator("#plan")).to_contain_text("Plan: 1 formats of 135 million weights", timeout=30_000)
+    expect(page.locator("#plan")).to_contain_text("Plan: 1 format of 135 million weights", timeout=30_000)
     page.locator("#compare").click()
     expect(page.locator("#figure figcaption")).to_contain_text(re.compile("31"), timeout=90_000)
     page.locator("#figure").get_by_role("tab", name="Table", exact=True).click()
@@ -115,6 +115,30 @@ def test_a_visitor_takes_a_file_home(page, tmp_path):
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
     assert path.suffix == ".gguf" and path.read_bytes()[:4] == b"GGUF"
+
+
+def test_cancel_says_what_it_did(page):
+    """Nothing where nothing runs, and "no file" only where none was made."""
+    room(page, "Take home")
+    cancel = page.locator("#take-cancel")
+    cancel.click()
+    page.wait_for_timeout(300)
+    expect(page.locator("#taken")).to_have_text("")
+    expect(cancel).to_have_text("Cancel")
+    page.locator("#take-format input").fill("script:awq")
+    page.locator("#take-format input").press("Enter")
+    page.locator("#take").click()
+    expect(page.locator("#taken")).to_contain_text("It was not run here", timeout=30_000)
+    cancel.click()
+    page.wait_for_timeout(300)
+    expect(page.locator("#taken")).to_contain_text("It was not run here")
+    page.locator("#take-format input").fill("gguf:Q8_0")
+    page.locator("#take-format input").press("Enter")
+    page.locator("#take").click()
+    expect(page.locator("#taken")).to_contain_text(" …", timeout=30_000)
+    cancel.click()
+    expect(page.locator("#taken")).to_have_text("Cancelled; no file was kept.")
+    expect(cancel).to_have_text("Cancel", timeout=60_000)
 
 
 def test_a_script_is_called_a_script(page):

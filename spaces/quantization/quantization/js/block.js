@@ -92,7 +92,7 @@ export function openBlock(figure, panel) {
       grid.scale = sign * value;
       ask();
     })];
-    if (start.low === 0) parts.push(slide("zero point, this block alone", start.low, start.high, 1, start.zero, (value) => (grid.zero = value)));
+    if (start.low === 0) parts.push(slide("zero point, block alone", start.low, start.high, 1, start.zero, (value) => (grid.zero = value)));
     parts.push(slide("clip", 0.2, 1, 0.01, 1, (value) => {
       state.clip = value;
       grid.scale = start.scale * value;

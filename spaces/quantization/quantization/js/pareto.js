@@ -45,6 +45,7 @@ export function openPareto(figure, panel) {
   const budget = h("div", { class: "filters padded-row" }, h("label", { class: "grow" }, "Budget ", slider));
   const legend = h("div", { class: "filters padded-row quiet-row" });
   panel.append(filters, frame, budget, verdict, legend);
+  const pen = h("canvas").getContext("2d");
   let scales = null;
   const moveTo = (share) => {
     if (!scales) return;
@@ -96,16 +97,17 @@ export function openPareto(figure, panel) {
   svg.addEventListener("pointermove", (event) => dragging && place(event));
   for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, () => (dragging = false));
   const points = (rows, at) => {
-    const labels = layLabels(rows, at);
+    pen.font = `600 11px ${getComputedStyle(figure.root).getPropertyValue("--sans")}`; // that of .point-name
+    const labels = layLabels(rows, at, (text) => pen.measureText(text).width);
     return rows.map(({ row, x, y }, index) => {
       const [cx, cy] = [at.x(x), at.y(Math.max(at.low, y[0]))];
       const hint = () => showHint(figure, node, [h("b", {}, row.format), h("div", {}, `${megabytes(row.file_bytes)} MB, ${brief(row.bits)} bits a weight`), h("div", {}, `KLD ${brief(row.kld.mean)} ± ${brief(row.kld.sigma, 2)} nats; perplexity × ${row.ratio.toFixed(4)}`), h("div", {}, row.tied?.length ? `Rank ${row.rank}, not to be told from ${row.tied.join(", ")}` : `Rank ${row.rank}`)]);
       const whiskers = [Math.max(at.low, y[1]), Math.max(at.low, y[2])].map(at.y);
       const node = s("g", { "data-row": row.format, tabindex: 0, role: "img", "aria-label": `${row.format}: ${megabytes(row.file_bytes)} MB, KLD ${brief(row.kld.mean)}`, onpointerenter: hint, onfocus: hint, onpointerleave: () => (figure.parts.hint.hidden = true), onblur: () => (figure.parts.hint.hidden = true) },
         s("line", { class: "whisker", x1: cx, x2: cx, y1: whiskers[0], y2: whiskers[1] }),
-        mark(row.engine, cx, cy),
         s("line", { class: "leader", x1: cx, y1: cy, x2: labels[index].x, y2: labels[index].y - 4 }),
-        s("text", { class: "point-name", x: labels[index].x, y: labels[index].y, "text-anchor": labels[index].anchor }, nameOf(row)),
+        mark(row.engine, cx, cy),
+        s("text", { class: "point-name", x: labels[index].x, y: labels[index].y, "text-anchor": labels[index].anchor }, labels[index].text),
       );
       return node;
     });
@@ -152,30 +154,33 @@ function front(rows, { x, y, low }) {
   return s("path", { class: "front", d: steps.join("") });
 }
 
-/** GGUF's types are known by themselves; other engines share names. */
-function nameOf({ engine, label }) {
-  return engine === "gguf" ? label : `${engine} ${label}`;
+/** GGUF's types are known by themselves; other engines share names, and where there is no room their marks' shapes tell them apart. */
+function nameOf({ engine, label }, width) {
+  return engine === "gguf" || width < NARROW ? label : `${engine} ${label}`;
 }
 
-/** Places for names that lie on no other name or mark. */
-function layLabels(rows, { x, y, width, low }) {
-  const taken = rows.map((point) => ({ x: x(point.x) - 7, y: y(Math.max(low, point.y[0])) - 7, w: 14, h: 14 }));
-  return rows.map((point) => {
-    const [cx, cy] = [x(point.x), y(Math.max(low, point.y[0]))];
-    const w = 6.6 * nameOf(point.row).length + 4;
-    const tries = [];
-    for (const distance of [0, 14, 28, 42, 58]) {
-      for (const [dx, dy, anchor] of [[10, 4, "start"], [-10, 4, "end"], [8, -9 - distance, "start"], [8, 18 + distance, "start"], [-8, -9 - distance, "end"], [-8, 18 + distance, "end"]]) tries.push([cx + dx, cy + dy, anchor]);
-    }
-    for (const [lx, ly, anchor] of tries) {
-      const box = { x: anchor === "end" ? lx - w : lx, y: ly - 10, w, h: 13 };
-      const inside = box.x > SIZE_LEFT && box.x + box.w < width - 2 && box.y > 12 && box.y + box.h < SIZE_HEIGHT - SIZE_BOTTOM;
-      if (inside && !taken.some((other) => box.x < other.x + other.w && other.x < box.x + box.w && box.y < other.y + other.h && other.y < box.y + box.h)) {
+const NARROW = 560;
+const DISTANCES = [0, 14, 28, 42, 58, 74, 92, 112, 134]; // pixels above or below a mark
+
+/** Places for names inside the plot that lie on no other name or mark, the nearest first. */
+function layLabels(rows, { x, y, from, to, low, width }, widthOf) {
+  const marks = rows.map((point) => [x(point.x), y(Math.max(low, point.y[0]))]);
+  const taken = marks.map(([cx, cy]) => ({ x: cx - 7, y: cy - 7, w: 14, h: 14 }));
+  const isFree = (box) => box.x > from && box.x + box.w <= to && box.y > 12 && box.y + box.h < SIZE_HEIGHT - SIZE_BOTTOM && !taken.some((other) => box.x < other.x + other.w && other.x < box.x + box.w && box.y < other.y + other.h && other.y < box.y + box.h);
+  return rows.map(({ row }, index) => {
+    const [cx, cy] = marks[index];
+    const text = nameOf(row, width);
+    const w = widthOf(text) + 2;
+    for (const distance of DISTANCES) {
+      const beside = distance ? [] : [[10, 4, "start"], [-10, 4, "end"]];
+      for (const [dx, dy, anchor] of [...beside, [8, -9 - distance, "start"], [8, 18 + distance, "start"], [-8, -9 - distance, "end"], [-8, 18 + distance, "end"]]) {
+        const box = { x: anchor === "end" ? cx + dx - w : cx + dx, y: cy + dy - 10, w, h: 13 };
+        if (!isFree(box)) continue;
         taken.push(box);
-        return { x: lx, y: ly, anchor };
+        return { text, x: cx + dx, y: cy + dy, anchor };
       }
     }
-    return { x: Math.min(cx + 10, width - w - 2), y: cy + 4, anchor: "start" };
+    return { text, x: Math.max(from, Math.min(cx + 10, to - w)), y: cy + 4, anchor: "start" }; // no room at all: at least inside
   });
 }
 
