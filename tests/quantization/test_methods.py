@@ -264,7 +264,7 @@ def test_calibration_sees_what_the_layers_see(embedded):
 
 
 def test_calibrations_at_the_same_time_do_not_hear_each_other(tiny_gguf):
-    sizes = (40, 60)
+    sizes = (8, 12)
     texts = [torch.randint(0, 4_000, (count, 16), generator=torch.Generator().manual_seed(count)) for count in sizes]
     alone = [calibration.collect(tiny_gguf.model, windows) for windows in texts]
     together = at_once(*(lambda windows=windows: calibration.collect(tiny_gguf.model, windows) for windows in texts))

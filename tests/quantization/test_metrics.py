@@ -118,7 +118,7 @@ def test_a_model_against_itself_diverges_by_exactly_nothing(embedded):
 def test_passes_at_the_same_time_do_not_hear_each_other():
     """Two visitors measure the same model: each pass has the numbers that it has alone."""
     model = tiny()
-    texts = [windows(count=60), windows(count=60).flip(1)]
+    texts = [windows(count=8), windows(count=8).flip(1)]
     alone = [run(model, ids) for ids in texts]
     together = at_once(*(lambda ids=ids: run(model, ids) for ids in texts))
     for one, other in zip(alone, together, strict=True):
