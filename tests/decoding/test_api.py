@@ -132,3 +132,4 @@ def test_landing_page_links_every_space(suite_url):
     for name in names():
         assert f'href="{name}/"' in page
         assert urllib.request.urlopen(f"{suite_url}/{name}/").status == 200
+    assert 'href="merging/?tree="' in page, "the family tree has an entrance of its own"
