@@ -97,7 +97,7 @@ h2 {{ font-size: 17px; margin: 0 0 2px; }}
 a figure for your own page, and the lines of code that reproduce it.</p>
 <ul>{cards}</ul>
 <footer>Each demo is also a typed API and an MCP server, linked at its foot. Nothing you type leaves the server that shows this page, unless you
-name a model or dataset of the Hub. Apache-2.0.</footer>
+name something of the Hub or push to it. Apache-2.0.</footer>
 </main></body></html>"""
 
 _CARD = '<li><a class="card" href="{path}"><div class="picture" aria-hidden="true">{picture}</div><div><h2>{title}</h2><p>{sentence}</p></div></a></li>'
