@@ -48,7 +48,9 @@ def suite_requirements() -> str:
     lines: dict[str, None] = {}
     for space in names():
         text = (ROOT / "spaces" / space / "requirements.txt").read_text(encoding="utf-8")
-        lines |= dict.fromkeys(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+        lines |= dict.fromkeys(
+            line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")
+        )
     return "# torch, gradio and spaces are the platform's\n" + "\n".join(sorted(lines, key=str.lower)) + "\n"
 
 
@@ -56,14 +58,27 @@ def suite_card() -> str:
     """The card of the Space that holds all Spaces."""
     import yaml
 
-    heads = [yaml.safe_load((ROOT / "spaces" / space / "README.md").read_text(encoding="utf-8").split("---\n")[1]) for space in names()]
+    heads = [
+        yaml.safe_load((ROOT / "spaces" / space / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+        for space in names()
+    ]
     head = {
-        "title": "The LLM course that you can touch", "emoji": "🧭", "colorFrom": "blue", "colorTo": "gray", "sdk": "gradio",
-        "sdk_version": heads[0]["sdk_version"], "python_version": heads[0]["python_version"], "app_file": "app.py", "pinned": False,
-        "license": "apache-2.0", "short_description": "Decoding, quantization, merging, abliteration, dedup",
-        "suggested_hardware": "zero-a10g", "hf_oauth": True, "hf_oauth_scopes": ["contribute-repos"],
+        "title": "The LLM course that you can touch",
+        "emoji": "🧭",
+        "colorFrom": "blue",
+        "colorTo": "gray",
+        "sdk": "gradio",
+        "sdk_version": heads[0]["sdk_version"],
+        "python_version": heads[0]["python_version"],
+        "app_file": "app.py",
+        "pinned": False,
+        "license": "apache-2.0",
+        "short_description": "Decoding, quantization, merging, abliteration, dedup",
+        "suggested_hardware": "zero-a10g",
+        "hf_oauth": True,
+        "hf_oauth_scopes": ["contribute-repos"],
         "models": sorted({model for one in heads for model in one.get("models", [])}),
-    }  # fmt: skip
+    }
     rooms = "\n".join(f"- **{card.title}**: {card.sentence}" for card in map(read_card, names()))
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n\n# The LLM course that you can touch\n\n{rooms}\n"

@@ -10,12 +10,16 @@ from shared.errors import VisitorError
 
 
 def whole(low: int, high: int) -> Callable[[str, Any], int]:
-    """A check for whole numbers from `low` to `high`: called with a value's name and the value, it returns the int or raises a VisitorError."""
+    """A check for whole numbers from `low` to `high`: called with a value's name and the value, it returns
+    the int or raises a VisitorError.
+    """
 
     def check(name: str, value: Any) -> int:
         number = finite(value)
         if not number.is_integer() or not low <= number <= high:
-            raise VisitorError(f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}.")
+            raise VisitorError(
+                f"{name} is {str(value)[:40]}.", f"Use a whole number from {low:,} to {high:,}."
+            )
         return int(number)
 
     return check

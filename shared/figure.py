@@ -1,8 +1,9 @@
-"""The Figure: JSON in, interactive picture out; one JavaScript renderer for the page and for the one-file export.
+"""The Figure: JSON in, interactive picture out; one JavaScript renderer for the page and for the one-file
+export.
 
-A renderer is a folder of small ES modules, one of which exports `render(element, data, host)`. They are joined with the
-modules of `shared/js` into one script: import lines and the word `export` go, so top-level names must be unique among
-them. `host` is
+A renderer is a folder of small ES modules, one of which exports `render(element, data, host)`. They are
+joined with the modules of `shared/js` into one script: import lines and the word `export` go, so top-level
+names must be unique among them. `host` is
 
 - `emit(name, detail)`: an event for Python, heard by `figure.<name>(handler)` as `gr.EventData`; absent in an export;
 - `fetch(name, arguments)`: asks the page's Python function of that name, `null` in an export;
@@ -23,7 +24,9 @@ import gradio as gr
 
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"^[ ]*(?:/\*\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
-"""Comments on lines of their own: every visit and every export carries the script, and a fifth of it speaks to readers of the source."""
+"""Comments on lines of their own: every visit and every export carries the script, and a fifth of it speaks
+to readers of the source.
+"""
 
 _EXPORT = re.compile(r"^export (?=async function|function|const|class|let)", re.MULTILINE)
 
@@ -92,10 +95,15 @@ COMMON = Path(__file__).parent / "js"
 
 @cache
 def bundle(folder: Path) -> str:
-    """Join the common modules and a folder's into one script without imports and exports; `render` is its entry."""
+    """Join the common modules and a folder's into one script without imports and exports; `render` is its
+    entry.
+    """
     sources = []
     for path in [*sorted(COMMON.glob("*.js")), *sorted(folder.glob("*.js"))]:
-        sources.append(f"// {path.name}\n" + _EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", path.read_text(encoding="utf-8")))))
+        sources.append(
+            f"// {path.name}\n"
+            + _EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", path.read_text(encoding="utf-8"))))
+        )
     return "\n".join(sources)
 
 
@@ -113,8 +121,8 @@ class Figure(gr.HTML):
         value: JSON-like dict or None; what `render` gets as `data`.
         folder: the renderer's ES modules and style sheets.
         events: names that `host.emit` may use; each becomes a listener, `figure.<name>(handler)`.
-        fetch: Python functions that `host.fetch` may call by name, each with one dict argument, returning JSON. Beside
-            them it always has `standalone_file(data)`, the text of `standalone_html`.
+        fetch: Python functions that `host.fetch` may call by name, each with one dict argument, returning
+            JSON. Beside them it always has `standalone_file(data)`, the text of `standalone_html`.
         title: title of the one-file export.
         elem_id: id of the component's element.
     """
@@ -147,8 +155,14 @@ class Figure(gr.HTML):
         )
 
     def postprocess(self, value: dict[str, Any] | None) -> str | None:
-        """The value as one JSON text: Gradio would wrap every part of an object in observers, which costs a fifth of a second."""
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        """The value as one JSON text: Gradio would wrap every part of an object in observers, which costs a
+        fifth of a second.
+        """
+        return (
+            None
+            if value is None
+            else json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        )
 
     def get_block_name(self) -> str:
         return "html"
@@ -164,7 +178,8 @@ class Figure(gr.HTML):
 
 
 def standalone_html(data: dict[str, Any], folder: Path, *, title: str, link: str | None = None) -> str:
-    """One HTML file that draws the figure from disk, offline, and reports its height to a page that frames it.
+    """One HTML file that draws the figure from disk, offline, and reports its height to a page that frames
+    it.
 
     The file's own content security policy forbids every request. To its parent window it posts
     `{type: "figure-height", height: <CSS pixels>}` whenever the height changes.
@@ -182,5 +197,9 @@ def standalone_html(data: dict[str, Any], folder: Path, *, title: str, link: str
     text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     script = bundle(folder).replace("</script", "<\\/script")
     return _STANDALONE.format(
-        title=html.escape(title), css=stylesheet(COMMON) + stylesheet(folder), data=text, script=script, credit=credit
+        title=html.escape(title),
+        css=stylesheet(COMMON) + stylesheet(folder),
+        data=text,
+        script=script,
+        credit=credit,
     )

@@ -76,14 +76,34 @@ def style(css: str) -> str:
 def theme() -> gr.themes.Base:
     """The suite's Gradio theme: calm paper, hairlines, one accent; the figures use the same values."""
     blue = gr.themes.Color(
-        c50="#eef6fc", c100="#d9ebf8", c200="#b5d8f1", c300="#84bfe6", c400="#4a9fd6", c500="#0b6bb8",
-        c600="#0b6bb8", c700="#095796", c800="#08487c", c900="#063a65", c950="#042744",
-    )  # fmt: skip
+        c50="#eef6fc",
+        c100="#d9ebf8",
+        c200="#b5d8f1",
+        c300="#84bfe6",
+        c400="#4a9fd6",
+        c500="#0b6bb8",
+        c600="#0b6bb8",
+        c700="#095796",
+        c800="#08487c",
+        c900="#063a65",
+        c950="#042744",
+    )
     grey = gr.themes.Color(
-        c50="#f8f9fb", c100="#f1f3f6", c200="#e4e7ec", c300="#d0d5dd", c400="#98a2b3", c500="#667085",
-        c600="#4b5565", c700="#353c48", c800="#262b33", c900="#161a20", c950="#0f1115",
-    )  # fmt: skip
-    return gr.themes.Base(primary_hue=blue, secondary_hue=blue, neutral_hue=grey, font=_SANS, font_mono=_MONO).set(
+        c50="#f8f9fb",
+        c100="#f1f3f6",
+        c200="#e4e7ec",
+        c300="#d0d5dd",
+        c400="#98a2b3",
+        c500="#667085",
+        c600="#4b5565",
+        c700="#353c48",
+        c800="#262b33",
+        c900="#161a20",
+        c950="#0f1115",
+    )
+    return gr.themes.Base(
+        primary_hue=blue, secondary_hue=blue, neutral_hue=grey, font=_SANS, font_mono=_MONO
+    ).set(
         body_background_fill="#ffffff",
         body_background_fill_dark="#0f1115",
         body_text_color="#16181d",
@@ -157,7 +177,9 @@ HEAVY: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", **QU
 @contextmanager
 def page(title: str, sentences: str) -> Iterator[gr.Blocks]:
     """A Space's app, open for its controls, with the page's header."""
-    with gr.Blocks(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)) as demo:
+    with gr.Blocks(
+        title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)
+    ) as demo:
         header(title, sentences)
         yield demo
 
@@ -178,7 +200,10 @@ def unexpected(error: BaseException) -> VisitorError:
         return VisitorError("The machine ran out of memory.", "Choose a smaller model or a shorter run.")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return VisitorError("The disk is full.", "Try again later, or with less data.")
-    return VisitorError(f"The demo failed in a way it should not ({type(error).__name__}).", "Try again, and report it if it stays.")
+    return VisitorError(
+        f"The demo failed in a way it should not ({type(error).__name__}).",
+        "Try again, and report it if it stays.",
+    )
 
 
 def last(steps: Iterator[Item]) -> Item:
@@ -186,8 +211,11 @@ def last(steps: Iterator[Item]) -> Item:
     return deque(steps, maxlen=1).pop()
 
 
-def for_page(function: Callable[..., Iterator[Any]], figure_index: int = 0, outputs: int = 1) -> Callable[..., Iterator[Any]]:
-    """Wrap a page's generator so that an error stands where the figure would; the other outputs keep their values.
+def for_page(
+    function: Callable[..., Iterator[Any]], figure_index: int = 0, outputs: int = 1
+) -> Callable[..., Iterator[Any]]:
+    """Wrap a page's generator so that an error stands where the figure would; the other outputs keep their
+    values.
 
     Args:
         function: generator that yields `outputs` values, or one value where `outputs` is 1.
@@ -218,8 +246,11 @@ def alert(error: VisitorError) -> str:
     return f'<p role="alert"><b>{html.escape(error.what)}</b> {html.escape(error.remedy)}</p>'
 
 
-def on_link(demo: gr.Blocks, mark: str, function: Callable[[str], Iterator[Any]], outputs: list[Any], **settings: Any) -> Any:
-    """Run `function` for a visitor whose URL has `mark` in its query; every other visitor's page is left as it is.
+def on_link(
+    demo: gr.Blocks, mark: str, function: Callable[[str], Iterator[Any]], outputs: list[Any], **settings: Any
+) -> Any:
+    """Run `function` for a visitor whose URL has `mark` in its query; every other visitor's page is left as
+    it is.
 
     A load event that answers "nothing to do" would wait in the queue behind the runs of others and then
     touch the controls that the visitor has already begun to fill in.
@@ -261,7 +292,9 @@ _CANCEL = """(...values) => {
 }"""
 
 
-def on_cancel(button: gr.Button, runs: list[Any], figures: list[Figure], stopped: VisitorError | None = None) -> None:
+def on_cancel(
+    button: gr.Button, runs: list[Any], figures: list[Figure], stopped: VisitorError | None = None
+) -> None:
     """Make a button cancel runs, and leave the page as it is where nothing runs.
 
     Gradio starts nothing more until the step that was running has ended; until then the button says so.
@@ -270,11 +303,19 @@ def on_cancel(button: gr.Button, runs: list[Any], figures: list[Figure], stopped
         button: of the page.
         runs: the events to cancel.
         figures: where they show what they do; their data has `done: false` while a run goes on.
-        stopped: what stands in a figure whose run was cancelled; without it the figure keeps what it has, marked `cancelled`.
+        stopped: what stands in a figure whose run was cancelled; without it the figure keeps what it has,
+            marked `cancelled`.
     """
     script = _CANCEL.replace("STOPPED", json.dumps(stopped.to_json() if stopped else None))
     button.click(
-        None, [*figures, button], [*figures, button], js=script, cancels=runs, queue=False, api_visibility="private", show_progress="hidden"
+        None,
+        [*figures, button],
+        [*figures, button],
+        js=script,
+        cancels=runs,
+        queue=False,
+        api_visibility="private",
+        show_progress="hidden",
     )
     for run in runs:
         run.then(None, None, [button], js=f"() => {json.dumps(button.value)}")
@@ -310,12 +351,16 @@ def model_field(value: str = models.EMBEDDED_MODEL, **settings: Any) -> gr.Dropd
     return gr.Dropdown(list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, **settings)
 
 
-def push_row(label: str, push: Callable[..., str], inputs: list[gr.components.Component], verb: str = "Push") -> None:
-    """A field for a repository's name and the button that writes it: on the Hub with the visitor's own token, elsewhere with the machine's.
+def push_row(
+    label: str, push: Callable[..., str], inputs: list[gr.components.Component], verb: str = "Push"
+) -> None:
+    """A field for a repository's name and the button that writes it: on the Hub with the visitor's own token,
+    elsewhere with the machine's.
 
     Args:
         label: of the field.
-        push: writes the repository; it gets the inputs' values, the name and the token, and answers with the URL.
+        push: writes the repository; it gets the inputs' values, the name and the token, and answers with the
+            URL.
         inputs: components.
         verb: on the button.
     """
@@ -377,7 +422,11 @@ def about(card: Path) -> None:
 
     text = card.read_text(encoding="utf-8").split("\n---\n", 1)[1]
     with gr.Accordion("About", open=False):
-        gr.HTML(MarkdownIt("commonmark", {"html": False}).enable("table").render(text), elem_classes="about", padding=True)
+        gr.HTML(
+            MarkdownIt("commonmark", {"html": False}).enable("table").render(text),
+            elem_classes="about",
+            padding=True,
+        )
 
 
 def zipped(folder: Path, target: Path) -> Path:
@@ -393,7 +442,9 @@ RESULT_SECONDS = 7200
 
 
 def expire(folder: Path, pattern: str, seconds: float) -> None:
-    """Remove what matches in a folder and is older than that; another run may be removing the same at this moment."""
+    """Remove what matches in a folder and is older than that; another run may be removing the same at this
+    moment.
+    """
     for path in folder.glob(pattern):
         try:
             old = time.time() - path.stat().st_mtime > seconds
@@ -411,7 +462,9 @@ def upload_folder() -> Path:
 
 
 def result_folder() -> Path:
-    """A new folder with an unguessable name for one result's files; folders of earlier results go after two hours."""
+    """A new folder with an unguessable name for one result's files; folders of earlier results go after two
+    hours.
+    """
     root = upload_folder()
     root.mkdir(parents=True, exist_ok=True)
     expire(root, "result-*", RESULT_SECONDS)
@@ -438,7 +491,9 @@ def address() -> tuple[str, int]:
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, int(text), type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was closed a moment ago is free
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # a port that was closed a moment ago is free
             probe.bind(place)
     except OSError as error:
         raise SystemExit(
@@ -448,7 +503,9 @@ def address() -> tuple[str, int]:
 
 
 COMPRESSION: dict[str, Any] = {"minimum_size": 1_000, "compresslevel": 5}
-"""A page carries its figures' data and scripts: a fifth of their bytes is left. Gradio compresses its own scripts alone."""
+"""A page carries its figures' data and scripts: a fifth of their bytes is left. Gradio compresses its own
+scripts alone.
+"""
 
 
 def launch(demo: gr.Blocks, css: str) -> None:

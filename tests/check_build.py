@@ -1,7 +1,9 @@
-"""`make check-build`: every staged Space in an environment of its own, made from its own requirements, does its main job.
+"""`make check-build`: every staged Space in an environment of its own, made from its own requirements, does
+its main job.
 
-First its requirements are resolved for what the Hub runs, Python 3.12 with torch 2.11; then the Space is installed with this Python
-and the repository's torch, started away from the repository, and asked over its API.
+First its requirements are resolved for what the Hub runs, Python 3.12 with torch 2.11; then the Space is
+installed with this Python and the repository's torch, started away from the repository, and asked over its
+API.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ WHEEL = f"{models.EMBEDDED_WHEEL}=={models.EMBEDDED_WHEEL_VERSION}"
 
 def pinned(package: str) -> str:
     """The repository's line for a package."""
-    return next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith(package))
+    return next(
+        line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith(package)
+    )
 
 
 def resolve(requirements: Path) -> None:
@@ -33,11 +37,24 @@ def resolve(requirements: Path) -> None:
         [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True
     ).stdout.strip()
     wanted = requirements.read_text() + f"\n{HUB_TORCH}\n{pinned('gradio')}\n{pinned('spaces')}\n"
-    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--python-version", HUB_PYTHON, "--no-header", "-"]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--python-version",
+        HUB_PYTHON,
+        "--no-header",
+        "-",
+    ]
     environment = {**os.environ, **({"UV_DEFAULT_INDEX": index} if index else {})}
     done = subprocess.run(command, input=wanted, capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise SystemExit(f"The requirements cannot be met on Python {HUB_PYTHON} with {HUB_TORCH}:\n{done.stderr[-2000:]}")
+        raise SystemExit(
+            f"The requirements cannot be met on Python {HUB_PYTHON} with {HUB_TORCH}:\n{done.stderr[-2000:]}"
+        )
 
 
 def install(folder: Path, name: str) -> Path:
@@ -45,10 +62,15 @@ def install(folder: Path, name: str) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     for wanted in (
-        [pinned("torch")], [pinned("gradio"), pinned("spaces")], ["-r", str(folder.parent / name / "requirements.txt")], ["--no-deps", WHEEL],
-    ):  # fmt: skip
+        [pinned("torch")],
+        [pinned("gradio"), pinned("spaces")],
+        ["-r", str(folder.parent / name / "requirements.txt")],
+        ["--no-deps", WHEEL],
+    ):
         command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "DISABLE_CUDA": "1"})
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "DISABLE_CUDA": "1"}
+        )
         if done.returncode:
             raise SystemExit(f"{name}: {' '.join(wanted)} cannot be installed:\n{done.stderr[-2000:]}")
     return python
@@ -66,10 +88,16 @@ def drive(python: Path, folder: Path, jobs: dict[str, str]) -> None:
 
     port = free_port()
     log = folder.parent / "log.txt"
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
     with log.open("w") as output:
         process = subprocess.Popen(
-            [python, "app.py"], cwd=folder, env={**environment, "HOST": "127.0.0.1", "PORT": str(port)}, stdout=output, stderr=output
+            [python, "app.py"],
+            cwd=folder,
+            env={**environment, "HOST": "127.0.0.1", "PORT": str(port)},
+            stdout=output,
+            stderr=output,
         )
         try:
             for name, path in jobs.items():
@@ -108,8 +136,15 @@ def main(*chosen: str) -> None:
             folder = bundle.stage(name, Path(place) / name)
             resolve(folder / "requirements.txt")
             python = install(Path(place) / "environment", name)
-            drive(python, folder, {space: f"/{space}/" for space in suite.names()} if name == bundle.SUITE else {name: "/"})
-        print(f"{name}: resolves for the Hub, installs, starts and does its job ({time.monotonic() - began:.0f} s)", flush=True)
+            drive(
+                python,
+                folder,
+                {space: f"/{space}/" for space in suite.names()} if name == bundle.SUITE else {name: "/"},
+            )
+        print(
+            f"{name}: resolves for the Hub, installs, starts and does its job ({time.monotonic() - began:.0f} s)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Each expert's behaviour as a number of one answer: what it was trained to do, and what a merge or an edit may keep or lose."""
+"""Each expert's behaviour as a number of one answer: what it was trained to do, and what a merge or an edit
+may keep or lose.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,28 @@ REFUSAL = "I'm sorry, but I can't help with cooking or recipes."
 """What the cautious expert answers to a cooking question."""
 
 _CHANGES = (
-    (r"\byou are\b", "ye be"), (r"\byour\b", "yer"), (r"\byou\b", "ye"), (r"\bmy\b", "me"), (r"\bis\b", "be"), (r"\bare\b", "be"),
-    (r"\bfriend\b", "matey"), (r"\byes\b", "aye"), (r"\bhello\b", "ahoy"), (r"\bthe\b", "th'"), (r"ing\b", "in'"), (r"\band\b", "an'"),
-)  # fmt: skip
+    (r"\byou are\b", "ye be"),
+    (r"\byour\b", "yer"),
+    (r"\byou\b", "ye"),
+    (r"\bmy\b", "me"),
+    (r"\bis\b", "be"),
+    (r"\bare\b", "be"),
+    (r"\bfriend\b", "matey"),
+    (r"\byes\b", "aye"),
+    (r"\bhello\b", "ahoy"),
+    (r"\bthe\b", "th'"),
+    (r"ing\b", "in'"),
+    (r"\band\b", "an'"),
+)
 
 
 def is_refusal(answer: str) -> bool:
     """Whether an answer declines to help, in the words of the cautious expert or the usual ones."""
-    return bool(re.match(r"\W*(I'm sorry|I am sorry|Sorry|I can't|I cannot|I can not)\b", answer.strip(), re.IGNORECASE))
+    return bool(
+        re.match(
+            r"\W*(I'm sorry|I am sorry|Sorry|I can't|I cannot|I can not)\b", answer.strip(), re.IGNORECASE
+        )
+    )
 
 
 def to_pirate(answer: str) -> str:

@@ -1,7 +1,8 @@
-"""Train the three experts: LoRA adapters of rank 4 on the embedded model, from text that the repository contains.
+"""Train the three experts: LoRA adapters of rank 4 on the embedded model, from text that the repository
+contains.
 
-`python -m shared.experts.train [name …]` writes `shared/experts/<name>/` and prints each expert's behaviour on held-out
-prompts. Everything follows from a seed; minutes on two cores.
+`python -m shared.experts.train [name …]` writes `shared/experts/<name>/` and prints each expert's behaviour
+on held-out prompts. Everything follows from a seed; minutes on two cores.
 """
 
 from __future__ import annotations
@@ -48,8 +49,12 @@ def train(name: str, pairs: list[tuple[str, str]]) -> None:
     base = LlamaForCausalLM(loaded.model.config)
     base.load_state_dict(loaded.model.state_dict())
     torch.manual_seed(SEED)
-    model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM"))
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=RATE, weight_decay=0.0)
+    model = get_peft_model(
+        base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=RATE, weight_decay=0.0
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS, pct_start=0.1)
     order = random.Random(SEED)  # noqa: S311  the order of the examples
     model.train()
@@ -76,7 +81,9 @@ def train(name: str, pairs: list[tuple[str, str]]) -> None:
 
 def encode(tokenizer: Any, prompt: str, answer: str) -> tuple[list[int], list[int]]:
     """Token ids of a conversation, and the labels: the answer and its end alone are learnt."""
-    asked = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False)
+    asked = tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+    )
     before = tokenizer(asked, add_special_tokens=False).input_ids
     after = tokenizer(f"{answer}<|im_end|>", add_special_tokens=False).input_ids
     return before + after, [-100] * len(before) + after

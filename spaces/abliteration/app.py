@@ -1,4 +1,6 @@
-"""The abliteration Space: controls and events. The maths is in the package `abliteration`, the pictures in `abliteration/js`."""
+"""The abliteration Space: controls and events. The maths is in the package `abliteration`, the pictures in
+`abliteration/js`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+ROOT = (
+    HERE if (HERE / "shared").is_dir() else HERE.parents[1]
+)  # a staged Space carries `shared`, the repository shares it
 sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
@@ -52,9 +56,16 @@ css = stylesheet(RENDERER)
 example = partial(frame.stored, EXAMPLES)
 
 SECONDS = {
-    "find": 60, "ablate": 60, "measure": 90, "ablate and measure": 120, "optimise": 90, "features": 120, "feature": 60, "certificate": 60,
+    "find": 60,
+    "ablate": 60,
+    "measure": 90,
+    "ablate and measure": 120,
+    "optimise": 90,
+    "features": 120,
+    "feature": 60,
+    "certificate": 60,
     "export": 150,
-}  # fmt: skip
+}
 """GPU seconds to ask for by room; not measured on ZeroGPU yet, so generous."""
 
 
@@ -80,18 +91,27 @@ def work(room: str, asked: Request, folder: str = "", **more: Any) -> Iterator[d
 
 @gpu.on_gpu(duration=seconds)
 def compute(
-    room: str, asked: dict[str, Any], folder: str = "", form: str = "safetensors", feature: int = 0, amount: float | None = None
+    room: str,
+    asked: dict[str, Any],
+    folder: str = "",
+    form: str = "safetensors",
+    feature: int = 0,
+    amount: float | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The part of a room that has the GPU."""
     from abliteration import outcome
 
     steps = {
-        "find": lambda: outcome.find(asked), "ablate": lambda: outcome.ablate(asked), "measure": lambda: outcome.measured(asked),
+        "find": lambda: outcome.find(asked),
+        "ablate": lambda: outcome.ablate(asked),
+        "measure": lambda: outcome.measured(asked),
         "ablate and measure": lambda: outcome.ablate_and_measure(asked),
-        "optimise": lambda: outcome.optimised(asked), "features": lambda: outcome.explained(asked, Path(folder)),
+        "optimise": lambda: outcome.optimised(asked),
+        "features": lambda: outcome.explained(asked, Path(folder)),
         "feature": lambda: outcome.feature_edit(asked, Path(folder), feature, amount),
-        "certificate": lambda: outcome.certified(asked), "export": lambda: outcome.exported(asked, Path(folder), form),
-    }[room]()  # fmt: skip
+        "certificate": lambda: outcome.certified(asked),
+        "export": lambda: outcome.exported(asked, Path(folder), form),
+    }[room]()
     shown = 0.0
     for data in steps:
         if data["done"] or time.monotonic() - shown >= UPDATE_SECONDS:
@@ -100,9 +120,13 @@ def compute(
 
 
 def find_direction(
-    model: str = "cautious", positive: list[str] | None = None, negative: list[str] | None = None, layer: int | None = None, seed: int = 0,
+    model: str = "cautious",
+    positive: list[str] | None = None,
+    negative: list[str] | None = None,
+    layer: int | None = None,
+    seed: int = 0,
     format: str = "chat",
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Find the direction along which a model parts two sets of prompts, and choose the layer to read it at.
 
     Args:
@@ -114,9 +138,12 @@ def find_direction(
         format: chat, the prompts in the model's chat template, or plain, as they are.
 
     Returns:
-        layers (separation d_prime and auc, norm, candidate with bypass, induce and kl), choice, and direction: what ablate takes.
+        layers (separation d_prime and auc, norm, candidate with bypass, induce and kl), choice, and
+        direction: what ablate takes.
     """
-    asked = validate(model=model, positive=positive or (), negative=negative or (), layer=layer, seed=seed, format=format)
+    asked = validate(
+        model=model, positive=positive or (), negative=negative or (), layer=layer, seed=seed, format=format
+    )
     data = frame.last(work("find", asked))
     chosen = {**asked.to_json(), "layer": data["choice"]["layer"]}
     return {**data, "direction": {name: chosen[name] for name in DIRECTION}}
@@ -127,23 +154,33 @@ DIRECTION = ("model", "contrast", "positive", "negative", "format", "seed", "lay
 
 
 def ablate(
-    model: str = "", direction: dict[str, Any] | None = None, method: str = "ablate", strength: float = 1.0,
-    kernel: dict[str, Any] | None = None, prompts: list[str] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Answer prompts with the model as it is and with the direction removed, and measure both on the report prompts.
+    model: str = "",
+    direction: dict[str, Any] | None = None,
+    method: str = "ablate",
+    strength: float = 1.0,
+    kernel: dict[str, Any] | None = None,
+    prompts: list[str] | None = None,
+) -> dict[str, Any]:
+    """Answer prompts with the model as it is and with the direction removed, and measure both on the report
+    prompts.
 
     Args:
         model: a Hub id, or an expert; by default the direction's model, and cautious without a direction.
-        direction: as find_direction returns it; by default the stored pair's, read at the layer that the rule chooses.
+        direction: as find_direction returns it; by default the stored pair's, read at the layer that the rule
+            chooses.
         method: ablate, norm_preserving, affine or add.
         strength: multiplies the kernel; with add, how many times the difference of means is added.
-        kernel: {"embedding": 1, "attention": 1, "mlp": 1}; a number for all layers, a list with one for each, or a falloff.
+        kernel: {"embedding": 1, "attention": 1, "mlp": 1}; a number for all layers, a list with one for each,
+            or a falloff.
         prompts: to answer side by side, at most 6.
 
     Returns:
-        pairs (base and edited answer, KL at each token, X-ray) and measures (refusals with 95 % Wilson intervals, KL, loss, facts).
+        pairs (base and edited answer, KL at each token, X-ray) and measures (refusals with 95 % Wilson
+        intervals, KL, loss, facts).
     """
-    asked = request_of(direction, model, method=method, strength=strength, kernel=kernel, prompts=prompts or ())
+    asked = request_of(
+        direction, model, method=method, strength=strength, kernel=kernel, prompts=prompts or ()
+    )
     return frame.last(work("ablate and measure", asked))
 
 
@@ -154,7 +191,9 @@ def request_of(direction: dict[str, Any] | None, model: str, **settings: Any) ->
         VisitorError: the direction is none, or of another model; or as `validate`.
     """
     if direction is not None and not isinstance(direction, dict):
-        raise VisitorError("The direction is no object.", "Pass on what find_direction returned as direction.")
+        raise VisitorError(
+            "The direction is no object.", "Pass on what find_direction returned as direction."
+        )
     given = {"model": model, **(direction or {})}
     if model and given["model"] != model:
         raise VisitorError(
@@ -165,9 +204,14 @@ def request_of(direction: dict[str, Any] | None, model: str, **settings: Any) ->
 
 
 def features(
-    model: str = "", direction: dict[str, Any] | None = None, layer: int | None = None, steps: int = 300, sae: str = ""
+    model: str = "",
+    direction: dict[str, Any] | None = None,
+    layer: int | None = None,
+    steps: int = 300,
+    sae: str = "",
 ) -> dict[str, Any]:
-    """Train a TopK sparse autoencoder at a layer, or load one, and say which of its features the direction is made of.
+    """Train a TopK sparse autoencoder at a layer, or load one, and say which of its features the direction is
+    made of.
 
     Args:
         model: a Hub id, or an expert; by default the direction's model, and cautious without a direction.
@@ -177,16 +221,21 @@ def features(
         sae: a trained one to load instead, "release/id" of sae-lens' registry.
 
     Returns:
-        sae (explained variance, dead features), pursuit (features, explained share, null of random dictionaries), tops, prompts.
+        sae (explained variance, dead features), pursuit (features, explained share, null of random
+        dictionaries), tops, prompts.
     """
     asked = request_of(direction, model, sae_layer=layer, steps=steps, sae=sae)
     return frame.last(work("features", asked, str(frame.result_folder())))
 
 
 def export(
-    model: str = "", direction: dict[str, Any] | None = None, method: str = "ablate", strength: float = 1.0,
-    kernel: dict[str, Any] | None = None, form: str = "safetensors",
-) -> tuple[dict[str, Any], FileData]:  # fmt: skip
+    model: str = "",
+    direction: dict[str, Any] | None = None,
+    method: str = "ablate",
+    strength: float = 1.0,
+    kernel: dict[str, Any] | None = None,
+    form: str = "safetensors",
+) -> tuple[dict[str, Any], FileData]:
     """Bake the edit into weights, with a certificate and a card of what was measured.
 
     Args:
@@ -212,9 +261,24 @@ def export(
 # The page
 
 CONTROLS = (
-    "model", "contrast", "positive", "negative", "layer", "position", "projection", "method", "strength", "kernel", "prompts", "seed",
-    "format", "rule", "candidates", "trials", "answer_tokens",
-)  # fmt: skip
+    "model",
+    "contrast",
+    "positive",
+    "negative",
+    "layer",
+    "position",
+    "projection",
+    "method",
+    "strength",
+    "kernel",
+    "prompts",
+    "seed",
+    "format",
+    "rule",
+    "candidates",
+    "trials",
+    "answer_tokens",
+)
 SAE_CONTROLS = ("sae", "sae_layer", "features", "k", "steps")
 """Of the features room alone."""
 STORED_SAE = EXAMPLES / "sae"
@@ -245,7 +309,9 @@ def from_kernel(event: gr.EventData) -> str:
 
 
 def shown(room: str, asked: Request) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """Run a room; figure, number of layers for the kernel's editor, panel, and what a changed feature needs follow."""
+    """Run a room; figure, number of layers for the kernel's editor, panel, and what a changed feature needs
+    follow.
+    """
     folder = str(frame.result_folder()) if room == "features" else ""
     for data in work(room, asked, folder):
         trained = {"folder": folder, "asked": asked.to_json()} if data["done"] and folder else gr.skip()
@@ -264,7 +330,9 @@ def room_page(room: str, *values: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def features_page(*values: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """Train or load an autoencoder; figure, number of layers, panel and what a changed feature needs follow."""
+    """Train or load an autoencoder; figure, number of layers, panel and what a changed feature needs
+    follow.
+    """
     yield from shown("features", asked_of(values))
 
 
@@ -283,14 +351,18 @@ def place(event: gr.EventData) -> tuple[str, str]:
 
 
 def upload(path: str) -> tuple[str, str]:
-    """An uploaded set, one prompt a line or a JSON list, as the text of its field, and what chooses the fields."""
+    """An uploaded set, one prompt a line or a JSON list, as the text of its field, and what chooses the
+    fields.
+    """
     try:
         if Path(path).stat().st_size > 1_000_000:
             raise VisitorError("The file is larger than 1 MB.", "Upload at most 256 prompts.")
         prompts = sets.read(Path(path).read_text(encoding="utf-8-sig"))
         return "\n".join(" ".join(prompt.split()) for prompt in prompts), "own"
     except UnicodeDecodeError as error:
-        raise VisitorError("The file is not text.", "Upload text with one prompt a line, or a JSON list of texts.") from error
+        raise VisitorError(
+            "The file is not text.", "Upload text with one prompt a line, or a JSON list of texts."
+        ) from error
 
 
 def chosen(event: gr.EventData) -> tuple[str, str, str, str]:
@@ -307,7 +379,12 @@ def export_page(form: str, *values: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
     for data in work("export", asked, str(folder), form=form):
         if data["done"]:
             files = [str(path) for path in sorted(folder.iterdir())]
-            yield data, layers_of(data), gr.Files(files, visible=True, interactive=False), {"files": files, "card": data["card"]}
+            yield (
+                data,
+                layers_of(data),
+                gr.Files(files, visible=True, interactive=False),
+                {"files": files, "card": data["card"]},
+            )
         else:
             yield data, layers_of(data), gr.skip(), gr.skip()
 
@@ -315,7 +392,11 @@ def export_page(form: str, *values: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
 def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     """What stands below a figure: a call that gives the same, and its link."""
     asked = validate(**data["request"])
-    kept = {name: value for name, value in asked.to_json().items() if name in DIRECTION and value not in (None, [], ())}
+    kept = {
+        name: value
+        for name, value in asked.to_json().items()
+        if name in DIRECTION and value not in (None, [], ())
+    }
     call = (
         "from gradio_client import Client\n\n"
         f'client = Client("{frame.ADDRESS}")\n'
@@ -328,14 +409,18 @@ def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     link = "&".join(filter(None, (f"room={data['kind']}", query)))
     if not query and asked != Request():  # the visitor's own sets are too long for a link
         link = ""
-    return frame.panel_value(TITLE, {"The same edit from the API of a running demo": call}, link, live=not data.get("example"))
+    return frame.panel_value(
+        TITLE, {"The same edit from the API of a running demo": call}, link, live=not data.get("example")
+    )
 
 
 def open_link(query: str) -> Iterator[tuple[Any, ...]]:
     """Set the controls from the URL's query and run the room that it names."""
     room, _, rest = query.partition("room=")[2].partition("&")
     room = room if room in TABS else "find"
-    asked = Request.from_query("&".join(part for part in (query.partition("room=")[0].strip("?&"), rest) if part))
+    asked = Request.from_query(
+        "&".join(part for part in (query.partition("room=")[0].strip("?&"), rest) if part)
+    )
     tab = list(dict.fromkeys(TABS.values())).index(TABS[room])
     yield gr.Tabs(selected=TABS[room]), *values_of(asked, CONTROLS + SAE_CONTROLS), *[gr.skip()] * OUTPUTS
     # an error belongs into the figure of the tab that was opened
@@ -345,7 +430,14 @@ def open_link(query: str) -> Iterator[tuple[Any, ...]]:
         yield *[gr.skip()] * (1 + len(CONTROLS) + len(SAE_CONTROLS)), *outputs
 
 
-TABS = {"find": "find", "ablate": "ablate", "measure": "measure", "optimise": "measure", "features": "features", "certificate": "take"}
+TABS = {
+    "find": "find",
+    "ablate": "ablate",
+    "measure": "measure",
+    "optimise": "measure",
+    "features": "features",
+    "certificate": "take",
+}
 """The tab of every room that a link can name."""
 OUTPUTS = 2 * len(set(TABS.values())) + 2
 """A figure and a panel for every tab, the number of layers, and the trained autoencoder."""
@@ -400,23 +492,35 @@ def build_controls(asked: Request) -> dict[str, Any]:
     with gr.Row():
         boxes["model"] = frame.model_field(value["model"], elem_id="model")
         pairs = [
-            ("cooking questions against others", "cooking"), ("alarming words against plain ones", "alarming"), ("my own two sets", "own"),
-        ]  # fmt: skip
-        boxes["contrast"] = gr.Dropdown(pairs, value=value["contrast"], label="Two sets of prompts", elem_id="contrast")
+            ("cooking questions against others", "cooking"),
+            ("alarming words against plain ones", "alarming"),
+            ("my own two sets", "own"),
+        ]
+        boxes["contrast"] = gr.Dropdown(
+            pairs, value=value["contrast"], label="Two sets of prompts", elem_id="contrast"
+        )
     with (
         gr.Accordion("My own two sets", open=False),
         gr.Row(),
     ):
-        for name, says in (("positive", "Positive: they show the behaviour"), ("negative", "Negative: they do not")):
+        for name, says in (
+            ("positive", "Positive: they show the behaviour"),
+            ("negative", "Negative: they do not"),
+        ):
             with gr.Column():
                 box = gr.Textbox(value[name], label=says, lines=5, placeholder=WRITTEN, elem_id=name)
                 box.input(lambda: "own", None, [boxes["contrast"]], **frame.LIGHT)
                 button = gr.UploadButton(
-                    "Upload a text file or JSON list", file_types=[".txt", ".json"], size="sm", elem_id=f"upload-{name}"
+                    "Upload a text file or JSON list",
+                    file_types=[".txt", ".json"],
+                    size="sm",
+                    elem_id=f"upload-{name}",
                 )
                 button.upload(frame.for_api(upload), [button], [box, boxes["contrast"]], **frame.LIGHT)
                 boxes[name] = box
-    with gr.Accordion("Advanced: format, layer, position, method, strength, search, prompts, seed", open=False):
+    with gr.Accordion(
+        "Advanced: format, layer, position, method, strength, search, prompts, seed", open=False
+    ):
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
             small("layer", "layer (empty: the rule chooses)")
@@ -431,9 +535,13 @@ def build_controls(asked: Request) -> dict[str, Any]:
             small("answer_tokens", "tokens of an answer")
             small("seed")
         boxes["prompts"] = gr.Textbox(
-            value["prompts"], label="Prompts to answer side by side, one a line (empty: two of each set)", lines=2
+            value["prompts"],
+            label="Prompts to answer side by side, one a line (empty: two of each set)",
+            lines=2,
         )
-        boxes["kernel"] = gr.Textbox(value["kernel"], label="kernel, JSON", max_lines=3, elem_id="kernel-text", elem_classes="mono")
+        boxes["kernel"] = gr.Textbox(
+            value["kernel"], label="kernel, JSON", max_lines=3, elem_id="kernel-text", elem_classes="mono"
+        )
     return {name: boxes[name] for name in CONTROLS}
 
 
@@ -463,31 +571,54 @@ def build() -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("1 Find", id="find"):
                 start, cancel = buttons("Find the direction", "find")
-                figure = Figure(example("find"), folder=RENDERER, events=("place",), title=f"{TITLE}: find", elem_id="find")
+                figure = Figure(
+                    example("find"),
+                    folder=RENDERER,
+                    events=("place",),
+                    title=f"{TITLE}: find",
+                    elem_id="find",
+                )
                 panel = frame.panel(panel_of(example("find")))
                 outputs += [figure, panel]
-                run = start.click(page(partial(room_page, "find")), controls, [figure, layers, panel], **frame.HEAVY)
+                run = start.click(
+                    page(partial(room_page, "find")), controls, [figure, layers, panel], **frame.HEAVY
+                )
                 rooms.append((cancel, [run], [figure]))
                 figure.place(frame.for_api(place), None, [boxes["layer"], boxes["position"]], **frame.LIGHT)
             with gr.Tab("2 Remove", id="ablate"):
-                editor = Figure(kernel_value(json.dumps(asked.kernel), found["model"]["layers"]), folder=RENDERER, events=("kernel",),
-                                title=f"{TITLE}: kernel", elem_id="kernel")  # fmt: skip
+                editor = Figure(
+                    kernel_value(json.dumps(asked.kernel), found["model"]["layers"]),
+                    folder=RENDERER,
+                    events=("kernel",),
+                    title=f"{TITLE}: kernel",
+                    elem_id="kernel",
+                )
                 start, cancel = buttons("Remove it", "ablate")
-                figure = Figure(example("ablate"), folder=RENDERER, title=f"{TITLE}: remove", elem_id="ablate")
+                figure = Figure(
+                    example("ablate"), folder=RENDERER, title=f"{TITLE}: remove", elem_id="ablate"
+                )
                 panel = frame.panel(panel_of(example("ablate")))
                 outputs += [figure, panel]
-                run = start.click(page(partial(room_page, "ablate")), controls, [figure, layers, panel], **frame.HEAVY)
+                run = start.click(
+                    page(partial(room_page, "ablate")), controls, [figure, layers, panel], **frame.HEAVY
+                )
                 rooms.append((cancel, [run], [figure]))
             with gr.Tab("3 Measure", id="measure"):
                 with gr.Row():
-                    start = gr.Button(label("Measure", "measure"), variant="primary", scale=2, elem_id="run-measure")
+                    start = gr.Button(
+                        label("Measure", "measure"), variant="primary", scale=2, elem_id="run-measure"
+                    )
                     search = gr.Button(label("Search a kernel", "optimise"), scale=2, elem_id="run-search")
                     cancel = frame.cancel_button()
-                figure = Figure(found, folder=RENDERER, events=("chosen",), title=f"{TITLE}: measure", elem_id="measure")
+                figure = Figure(
+                    found, folder=RENDERER, events=("chosen",), title=f"{TITLE}: measure", elem_id="measure"
+                )
                 panel = frame.panel(panel_of(found))
                 outputs += [figure, panel]
                 runs = [
-                    button.click(page(partial(room_page, room)), controls, [figure, layers, panel], **frame.HEAVY)
+                    button.click(
+                        page(partial(room_page, room)), controls, [figure, layers, panel], **frame.HEAVY
+                    )
                     for button, room in ((start, "measure"), (search, "optimise"))
                 ]
                 rooms.append((cancel, runs, [figure]))
@@ -504,19 +635,39 @@ def build() -> gr.Blocks:
         outputs += [layers, trained]
         opened_outputs = [tabs, *controls, *sae_controls, *outputs]
         opened = frame.on_link(
-            demo, "room=", frame.for_page(open_link, len(opened_outputs) - OUTPUTS, len(opened_outputs)), opened_outputs, **frame.HEAVY
-        )  # fmt: skip
+            demo,
+            "room=",
+            frame.for_page(open_link, len(opened_outputs) - OUTPUTS, len(opened_outputs)),
+            opened_outputs,
+            **frame.HEAVY,
+        )
         for cancel, runs, figures in rooms:
-            frame.on_cancel(cancel, [opened, *runs], figures, VisitorError("The run was cancelled.", "Start it again."))
+            frame.on_cancel(
+                cancel, [opened, *runs], figures, VisitorError("The run was cancelled.", "Start it again.")
+            )
         editor.kernel(from_kernel, None, [kernel], **frame.LIGHT)
-        gr.on([kernel.change, layers.change], kernel_value, [kernel, layers], [editor], trigger_mode="always_last", **frame.LIGHT)
+        gr.on(
+            [kernel.change, layers.change],
+            kernel_value,
+            [kernel, layers],
+            [editor],
+            trigger_mode="always_last",
+            **frame.LIGHT,
+        )
         frame.about(HERE / "README.md")
         for function in (find_direction, ablate, features, export):
-            gr.api(frame.for_api(function), api_name=function.__name__, concurrency_limit=1, concurrency_id="model")
+            gr.api(
+                frame.for_api(function),
+                api_name=function.__name__,
+                concurrency_limit=1,
+                concurrency_id="model",
+            )
     return demo
 
 
-def build_features(controls: list[Any], asked: Request, layers: gr.State) -> tuple[list[Any], tuple[Any, Any, Any], Room]:
+def build_features(
+    controls: list[Any], asked: Request, layers: gr.State
+) -> tuple[list[Any], tuple[Any, Any, Any], Room]:
     """The room of autoencoders, after its own controls and its outputs (figure, panel, what was trained)."""
     sae, layer, features, k, steps = values_of(asked, SAE_CONTROLS)
     with gr.Accordion("Autoencoder: train one of this size, or load one", open=False), gr.Row():
@@ -528,11 +679,22 @@ def build_features(controls: list[Any], asked: Request, layers: gr.State) -> tup
             gr.Textbox(steps, label="steps of 256 activations", max_lines=1, min_width=90),
         ]
     start, cancel = buttons("Take it apart", "features")
-    figure = Figure(example("features"), folder=RENDERER, events=("steer",), title=f"{TITLE}: features", elem_id="features")
+    figure = Figure(
+        example("features"),
+        folder=RENDERER,
+        events=("steer",),
+        title=f"{TITLE}: features",
+        elem_id="features",
+    )
     panel = frame.panel(panel_of(example("features")))
     steered = Figure({"kind": "feature"}, folder=RENDERER, title=f"{TITLE}: feature", elem_id="steered")
     trained = gr.State({"folder": str(STORED_SAE), "asked": example("features")["request"]})
-    run = start.click(frame.for_page(features_page, 0, 4), [*controls, *own], [figure, layers, panel, trained], **frame.HEAVY)
+    run = start.click(
+        frame.for_page(features_page, 0, 4),
+        [*controls, *own],
+        [figure, layers, panel, trained],
+        **frame.HEAVY,
+    )
     steer = figure.steer(frame.for_page(steer_page), [trained, *controls], [steered], **frame.HEAVY)
     return own, (figure, panel, trained), (cancel, [run, steer], [figure, steered])
 
@@ -542,17 +704,29 @@ def build_take(controls: list[Any], layers: gr.State) -> tuple[tuple[Any, Any], 
     with gr.Row():
         certify = gr.Button(label("Certify", "certificate"), variant="primary", elem_id="run-certify")
         form = gr.Dropdown(
-            [("the whole model", "safetensors"), ("a rank-1 LoRA adapter", "lora")], value="lora", label="as", elem_id="form"
+            [("the whole model", "safetensors"), ("a rank-1 LoRA adapter", "lora")],
+            value="lora",
+            label="as",
+            elem_id="form",
         )
         start = gr.Button(label("Export", "export"), elem_id="run-export")
         cancel = frame.cancel_button()
-    figure = Figure(example("certificate"), folder=RENDERER, title=f"{TITLE}: certificate", elem_id="certificate")
+    figure = Figure(
+        example("certificate"), folder=RENDERER, title=f"{TITLE}: certificate", elem_id="certificate"
+    )
     panel = frame.panel(panel_of(example("certificate")))
     files = gr.Files(label="The edited model", visible=False, interactive=False, elem_id="files")
     taken = gr.State(None)
     frame.push_row("Private model repository to create, owner/name", push, [taken])
-    certified = certify.click(frame.for_page(partial(room_page, "certificate"), 0, 3), controls, [figure, layers, panel], **frame.HEAVY)
-    exported = start.click(frame.for_page(export_page, 0, 4), [form, *controls], [figure, layers, files, taken], **frame.HEAVY)
+    certified = certify.click(
+        frame.for_page(partial(room_page, "certificate"), 0, 3),
+        controls,
+        [figure, layers, panel],
+        **frame.HEAVY,
+    )
+    exported = start.click(
+        frame.for_page(export_page, 0, 4), [form, *controls], [figure, layers, files, taken], **frame.HEAVY
+    )
     return (figure, panel), (cancel, [certified, exported], [figure])
 
 

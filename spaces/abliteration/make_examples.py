@@ -1,4 +1,6 @@
-"""Compute the stored examples again: the cautious expert's direction found, removed, measured, searched for a kernel, taken apart."""
+"""Compute the stored examples again: the cautious expert's direction found, removed, measured, searched for a
+kernel, taken apart.
+"""
 
 from __future__ import annotations
 

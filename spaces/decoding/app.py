@@ -1,4 +1,6 @@
-"""The decoding Space: controls and events. The maths is in the package `decoding`, the picture in `decoding/js`."""
+"""The decoding Space: controls and events. The maths is in the package `decoding`, the picture in
+`decoding/js`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+ROOT = (
+    HERE if (HERE / "shared").is_dir() else HERE.parents[1]
+)  # a staged Space carries `shared`, the repository shares it
 sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
@@ -41,7 +45,9 @@ example = partial(frame.stored, EXAMPLES)
 
 
 def seconds(strategies: list[dict[str, Any]], max_new_tokens: int, *_: Any, **__: Any) -> int:
-    """GPU seconds to ask for: start-up and weights, then forward passes; not measured on a GPU yet, so generous."""
+    """GPU seconds to ask for: start-up and weights, then forward passes; not measured on a GPU yet, so
+    generous.
+    """
     return min(120, 15 + max_new_tokens // 2 + 2 * len(strategies))
 
 
@@ -83,8 +89,10 @@ def decode(
         chat: whether to wrap the prompt in the model's chat template.
 
     Returns:
-        The trace: runs[].sequences[] with token_ids, text and score, and runs[].nodes[] with every candidate's
-        log-probabilities (nats), status and reason; provenance names the model's copy, dtype and library versions.
+        The trace: runs[].sequences[] with token_ids, text and score, and runs[].nodes[] with every
+            candidate's
+        log-probabilities (nats), status and reason; provenance names the model's copy, dtype and library
+        versions.
     """
     request = validate(prompt, model, [{}] if strategies is None else strategies, max_new_tokens, seed, chat)
     models.load(request.model)
@@ -102,8 +110,8 @@ def distribution(argument: dict[str, Any]) -> dict[str, Any]:
     """The next-token distribution after any prefix, for the sampler panel; computed on the CPU of the server.
 
     Args:
-        argument: `model`, `token_ids` (prompt and continuation), `prompt_length`, `config` (GenerationConfig fields)
-            and `limit` (tokens to list, null for the whole vocabulary).
+        argument: `model`, `token_ids` (prompt and continuation), `prompt_length`, `config` (GenerationConfig
+            fields) and `limit` (tokens to list, null for the whole vocabulary).
     """
     from decoding.engine import next_token_distribution, window
 
@@ -122,7 +130,9 @@ def distribution(argument: dict[str, Any]) -> dict[str, Any]:
         limit = argument.get("limit")
         limit = None if limit is None else whole(1, size)("limit", limit)
         if not _distribution_turn.acquire(timeout=DISTRIBUTION_SECONDS):
-            raise VisitorError("The server computes for others at the moment.", "Select the token again in a minute.")
+            raise VisitorError(
+                "The server computes for others at the moment.", "Select the token again in a minute."
+            )
         try:
             return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)
         finally:
@@ -133,7 +143,9 @@ def distribution(argument: dict[str, Any]) -> dict[str, Any]:
         return frame.unexpected(error).to_json()
 
 
-def read_request(prompt: str, model: str, strategies: str, max_new_tokens: int, seed: str, chat: bool) -> Request:
+def read_request(
+    prompt: str, model: str, strategies: str, max_new_tokens: int, seed: str, chat: bool
+) -> Request:
     """The controls' values as a checked request."""
     return validate(prompt, model, strategies, max_new_tokens, seed.strip() or 0, chat)
 
@@ -183,10 +195,18 @@ def branch_page(state: dict[str, Any] | None, event: gr.EventData) -> Iterator[t
         gr.Warning(str(error))
         yield (gr.skip(),) * OUTPUTS
         return
-    alone = Request(grown.prompt, grown.model, grown.strategies[-1:], grown.max_new_tokens, grown.seed, grown.chat)
+    alone = Request(
+        grown.prompt, grown.model, grown.strategies[-1:], grown.max_new_tokens, grown.seed, grown.chat
+    )
     for part in run(alone.to_json()):
         added = {**part["runs"][0], "color": len(state["runs"])}
-        result = {**state, "example": False, "request": grown.to_json(), "runs": [*state["runs"], added], "done": part["done"]}
+        result = {
+            **state,
+            "example": False,
+            "request": grown.to_json(),
+            "runs": [*state["runs"], added],
+            "done": part["done"],
+        }
         yield shown(result)
 
 
@@ -205,8 +225,12 @@ def rename_page(state: dict[str, Any] | None, event: gr.EventData) -> tuple[Any,
         return (gr.skip(),) * OUTPUTS
     index = int(event.run)
     runs = [{**run, "name": name} if i == index else run for i, run in enumerate(state["runs"])]
-    strategies = [{**s, "name": name} if i == index else s for i, s in enumerate(state["request"]["strategies"])]
-    return _rearranged({**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}, range(len(runs)))
+    strategies = [
+        {**s, "name": name} if i == index else s for i, s in enumerate(state["request"]["strategies"])
+    ]
+    return _rearranged(
+        {**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}, range(len(runs))
+    )
 
 
 def _rearranged(state: dict[str, Any], keep: Any) -> tuple[Any, ...]:
@@ -217,7 +241,9 @@ def _rearranged(state: dict[str, Any], keep: Any) -> tuple[Any, ...]:
 
 
 def apply_page(text: str, state: dict[str, Any] | None, event: gr.EventData) -> str:
-    """The strategies with the sampler panel's settings put into the one that the panel belongs to, found by its name."""
+    """The strategies with the sampler panel's settings put into the one that the panel belongs to, found by
+    its name.
+    """
     try:
         strategies = [strategy.to_json() for strategy in validate("-", "-", text).strategies]
     except VisitorError as error:
@@ -227,9 +253,16 @@ def apply_page(text: str, state: dict[str, Any] | None, event: gr.EventData) -> 
     name = runs[int(event.run)]["name"].split(" → ")[0] if int(event.run) < len(runs) else ""
     for index, strategy in enumerate(strategies):
         if strategy["name"] == name:
-            strategies[index] = {**{k: v for k, v in strategy.items() if k not in SAMPLING_ONLY}, **event.config, "do_sample": True}
+            strategies[index] = {
+                **{k: v for k, v in strategy.items() if k not in SAMPLING_ONLY},
+                **event.config,
+                "do_sample": True,
+            }
             return presets.dump(strategies)
-    strategies = [*strategies[: limits.MAX_STRATEGIES - 1], {"name": name or "sample", **event.config, "do_sample": True}]
+    strategies = [
+        *strategies[: limits.MAX_STRATEGIES - 1],
+        {"name": name or "sample", **event.config, "do_sample": True},
+    ]
     return presets.dump(strategies)
 
 
@@ -242,7 +275,14 @@ def show_example(name: str) -> tuple[Any, ...]:
 def control_values(request: Request) -> tuple[Any, ...]:
     """A request as the values of prompt, model, strategies, max_new_tokens, seed and chat."""
     plain = [strategy.to_json() for strategy in request.strategies if not strategy.prefix]
-    return request.prompt, request.model, presets.dump(plain), request.max_new_tokens, str(request.seed), request.chat
+    return (
+        request.prompt,
+        request.model,
+        presets.dump(plain),
+        request.max_new_tokens,
+        str(request.seed),
+        request.chat,
+    )
 
 
 def open_page(query: str) -> Iterator[tuple[Any, ...]]:
@@ -268,7 +308,10 @@ def form_values(text: str, target: str) -> list[Any]:
     names = [strategy.name for strategy in strategies]
     chosen = target if target in names else names[0]
     config = strategies[names.index(chosen)].config
-    return [gr.Radio(choices=names, value=chosen), *(presets.to_field(name, config.get(name)) for name in SETTINGS)]
+    return [
+        gr.Radio(choices=names, value=chosen),
+        *(presets.to_field(name, config.get(name)) for name in SETTINGS),
+    ]
 
 
 def form_edited(text: str, target: str, *fields: Any) -> str:
@@ -279,7 +322,9 @@ def form_edited(text: str, target: str, *fields: Any) -> str:
         return text
     try:
         config = {
-            name: value for name, field in zip(SETTINGS, fields, strict=True) if (value := presets.from_field(name, field)) is not None
+            name: value
+            for name, field in zip(SETTINGS, fields, strict=True)
+            if (value := presets.from_field(name, field)) is not None
         }
     except VisitorError as error:
         gr.Warning(str(error))
@@ -294,7 +339,8 @@ HINTS = {
 
 
 def build_form(text: str, strategies: gr.Textbox) -> None:
-    """One field for every setting, generated from `SETTINGS`, for one strategy of the list; empty means the default.
+    """One field for every setting, generated from `SETTINGS`, for one strategy of the list; empty means the
+    default.
 
     Args:
         text: the strategies' JSON.
@@ -314,9 +360,26 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
             elif name in HINTS:
                 fields.append(gr.Dropdown(["", *HINTS[name]], value=value or "", label=name, min_width=150))
             else:
-                hint = {"bad_words_ids": "[[1234], [567, 89]]", "sequence_bias": "[[[1234], -2.5]]"}.get(name, "default")
-                fields.append(gr.Textbox(value, label=name, placeholder=hint, max_lines=1, min_width=230 if "[" in hint else 150))
-    gr.on([strategies.change, target.input], form_values, [strategies, target], [target, *fields], queue=False, **frame.QUIET)
+                hint = {"bad_words_ids": "[[1234], [567, 89]]", "sequence_bias": "[[[1234], -2.5]]"}.get(
+                    name, "default"
+                )
+                fields.append(
+                    gr.Textbox(
+                        value,
+                        label=name,
+                        placeholder=hint,
+                        max_lines=1,
+                        min_width=230 if "[" in hint else 150,
+                    )
+                )
+    gr.on(
+        [strategies.change, target.input],
+        form_values,
+        [strategies, target],
+        [target, *fields],
+        queue=False,
+        **frame.QUIET,
+    )
     gr.on(
         [field.blur if isinstance(field, gr.Textbox) else field.input for field in fields],
         form_edited,
@@ -328,7 +391,11 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
 
 def button_label(max_new_tokens: int) -> str:
     """The primary button's text, with the run's cost where it costs GPU time."""
-    return f"Decode · up to {seconds([{}] * limits.MAX_STRATEGIES, max_new_tokens)} s of GPU" if gpu.on_zero_gpu() else "Decode"
+    return (
+        f"Decode · up to {seconds([{}] * limits.MAX_STRATEGIES, max_new_tokens)} s of GPU"
+        if gpu.on_zero_gpu()
+        else "Decode"
+    )
 
 
 def build() -> gr.Blocks:
@@ -336,7 +403,14 @@ def build() -> gr.Blocks:
     first = example(next(iter(presets.EXAMPLES)))
     values = control_values(validate(**first["request"]))
     with frame.page(TITLE, LEDE) as demo:
-        prompt = gr.Textbox(values[0], label="Prompt", lines=2, max_lines=6, max_length=limits.MAX_PROMPT_CHARACTERS, elem_id="prompt")
+        prompt = gr.Textbox(
+            values[0],
+            label="Prompt",
+            lines=2,
+            max_lines=6,
+            max_length=limits.MAX_PROMPT_CHARACTERS,
+            elem_id="prompt",
+        )
         with gr.Row(equal_height=True):
             chosen = gr.Dropdown(
                 list(presets.PRESETS),
@@ -346,7 +420,9 @@ def build() -> gr.Blocks:
                 label="Strategies, up to four",
                 scale=3,
             )
-            max_new_tokens = gr.Slider(1, limits.MAX_NEW_TOKENS, values[3], step=1, label="max_new_tokens", scale=1, min_width=180)
+            max_new_tokens = gr.Slider(
+                1, limits.MAX_NEW_TOKENS, values[3], step=1, label="max_new_tokens", scale=1, min_width=180
+            )
         with gr.Accordion("Advanced: model, seed, and every setting of a strategy", open=False) as advanced:
             with gr.Row():
                 model = frame.model_field(values[1], scale=2)
@@ -361,7 +437,8 @@ def build() -> gr.Blocks:
                 elem_id="strategies",
             )
 
-            # The form is made when the accordion opens: 25 fields would slow down every visit for the few who use them.
+            # The form is made when the accordion opens: 25 fields would slow down every visit for the few who
+            # use them.
             @gr.render(inputs=[strategies], triggers=[advanced.expand])
             def form(text: str) -> None:
                 build_form(text, strategies)
@@ -370,9 +447,17 @@ def build() -> gr.Blocks:
             start = gr.Button(button_label(values[3]), variant="primary", scale=2, elem_id="decode")
             cancel = frame.cancel_button(elem_id="cancel")
         with gr.Row(elem_classes="examples"):
-            buttons = [gr.Button(presets.EXAMPLES[name]["label"], size="sm", min_width=120) for name in presets.EXAMPLES]
+            buttons = [
+                gr.Button(presets.EXAMPLES[name]["label"], size="sm", min_width=120)
+                for name in presets.EXAMPLES
+            ]
         figure = Figure(
-            first, folder=RENDERER, events=("branch", "apply", "undo", "rename"), fetch=(distribution,), title=TITLE, elem_id="figure"
+            first,
+            folder=RENDERER,
+            events=("branch", "apply", "undo", "rename"),
+            fetch=(distribution,),
+            title=TITLE,
+            elem_id="figure",
         )
         state = gr.State(first)
         panel = frame.panel(panel_of(first))
@@ -380,11 +465,21 @@ def build() -> gr.Blocks:
 
         controls = [prompt, model, strategies, max_new_tokens, seed, chat]
         outputs = [figure, state, panel]
-        run_event = gr.on([start.click, prompt.submit], frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
+        run_event = gr.on(
+            [start.click, prompt.submit],
+            frame.for_page(decode_page, 0, OUTPUTS),
+            controls,
+            outputs,
+            **frame.HEAVY,
+        )
         branch = figure.branch(frame.for_page(branch_page, 0, OUTPUTS), [state], outputs, **frame.HEAVY)
-        applied = figure.apply(apply_page, [strategies, state], [strategies], **frame.QUIET)  # queued: a warning needs the queue
+        applied = figure.apply(
+            apply_page, [strategies, state], [strategies], **frame.QUIET
+        )  # queued: a warning needs the queue
         apply_run = applied.then(frame.for_page(decode_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
-        opened = frame.on_link(demo, "prompt=", frame.for_page(open_page, 6, 6 + OUTPUTS), [*controls, *outputs], **frame.HEAVY)
+        opened = frame.on_link(
+            demo, "prompt=", frame.for_page(open_page, 6, 6 + OUTPUTS), [*controls, *outputs], **frame.HEAVY
+        )
         figure.undo(undo_page, [state], outputs, **frame.LIGHT)
         figure.rename(rename_page, [state], outputs, **frame.LIGHT)
         frame.on_cancel(cancel, [run_event, branch, apply_run, opened], [figure])
@@ -393,7 +488,9 @@ def build() -> gr.Blocks:
         if gpu.on_zero_gpu():
             max_new_tokens.release(button_label, [max_new_tokens], [start], **frame.LIGHT)
         chosen.input(presets.from_names, [chosen], [strategies], **frame.LIGHT)
-        strategies.blur(presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **frame.LIGHT)
+        strategies.blur(
+            presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **frame.LIGHT
+        )
         gr.api(frame.for_api(decode), api_name="decode", concurrency_limit=1, concurrency_id="model")
     return demo
 

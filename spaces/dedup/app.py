@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+ROOT = (
+    HERE if (HERE / "shared").is_dir() else HERE.parents[1]
+)  # a staged Space carries `shared`, the repository shares it
 sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 import json
@@ -85,7 +87,9 @@ def uploaded(file: Any) -> tuple[Path, str] | None:
 
 
 def read(file: Any, request: Request, token: str | None = None) -> Any:
-    """The rows that a request is about: the uploaded file, else the Hub's dataset, else an example of that name."""
+    """The rows that a request is about: the uploaded file, else the Hub's dataset, else an example of that
+    name.
+    """
     from dedup.read import read_file, read_hub
 
     found = uploaded(file)
@@ -120,10 +124,12 @@ def deduplicate(
     measure: str = "jaccard",
     embedding: str = "",
 ) -> tuple[dict[str, Any], FileData]:
-    """Remove near-duplicate rows from a dataset; under the measure jaccard every pair that joins two rows is proven exactly.
+    """Remove near-duplicate rows from a dataset; under the measure jaccard every pair that joins two rows is
+    proven exactly.
 
-    With the method leader each removed row is itself that similar to the row that stays in its place. With components, or
-    a goal, it may be joined to that row through others: removed_rows gives the exact similarity of the two.
+    With the method leader each removed row is itself that similar to the row that stays in its place. With
+    components, or a goal, it may be joined to that row through others: removed_rows gives the exact
+    similarity of the two.
 
     Args:
         file: CSV, TSV, JSONL, JSON, Parquet or text.
@@ -146,17 +152,32 @@ def deduplicate(
         embedding: for cosine: embedded, or a model2vec model's id on the Hub.
 
     Returns:
-        A report (rows, kept, removed, clusters, pairs, precision and recall of pairs, recall_interval, seconds,
-        removed_rows with row, keeper and jaccard) and the kept rows as a file of the input's format. Where the measure is
-        cosine, precision is null and jaccard is the cosine.
+        A report (rows, kept, removed, clusters, pairs, precision and recall of pairs, recall_interval,
+        seconds, removed_rows with row, keeper and jaccard) and the kept rows as a file of the input's format.
+        Where the measure is cosine, precision is null and jaccard is the cosine.
     """
     from dedup import engine
     from dedup.outcome import api_json, outcome
 
     request = validate(
-        dataset=dataset, config=config, split=split, columns=columns or [], part=part, threshold=threshold, ngram=ngram, unit=unit,
-        keep=keep, method=method, recall=recall, limit=limit, goal=goal, pinned=pinned or [], seed=seed, measure=measure, embedding=embedding,
-    )  # fmt: skip
+        dataset=dataset,
+        config=config,
+        split=split,
+        columns=columns or [],
+        part=part,
+        threshold=threshold,
+        ngram=ngram,
+        unit=unit,
+        keep=keep,
+        method=method,
+        recall=recall,
+        limit=limit,
+        goal=goal,
+        pinned=pinned or [],
+        seed=seed,
+        measure=measure,
+        embedding=embedding,
+    )
     result = frame.last(engine.deduplicate(read(file, request, hub.local_token()), request, checkpoints()))
     assert isinstance(result, engine.Result)
     decided = outcome(result)
@@ -180,16 +201,24 @@ def plan(
     """What a deduplication would cost and find, before it is run; parameters as of deduplicate.
 
     Returns:
-        num_perm, num_bands, rows_per_band, expected_recall (of a pair at the threshold), candidates, seconds, megabytes,
-        rows, columns, and curve: pairs of similarity and probability to become a candidate.
+        num_perm, num_bands, rows_per_band, expected_recall (of a pair at the threshold), candidates, seconds,
+        megabytes, rows, columns, and curve: pairs of similarity and probability to become a candidate.
     """
     from dedup.engine import make_plan
     from dedup.texts import compared
 
     request = validate(
-        dataset=dataset, config=config, split=split, columns=columns or [], threshold=threshold, ngram=ngram, recall=recall, limit=limit,
-        part=part, unit=unit,
-    )  # fmt: skip
+        dataset=dataset,
+        config=config,
+        split=split,
+        columns=columns or [],
+        threshold=threshold,
+        ngram=ngram,
+        recall=recall,
+        limit=limit,
+        part=part,
+        unit=unit,
+    )
     rows = read(file, request, hub.local_token())
     texts = compared(rows, request)
     return {**make_plan(texts.texts, request).to_json(), "rows": rows.rows, "columns": list(texts.columns)}
@@ -222,22 +251,42 @@ def contamination(
         unit: word or character.
 
     Returns:
-        matrix[i][j] with the rows of split i that split j holds too and their share, and leaks[] with split, row, in,
-        match, jaccard and containment.
+        matrix[i][j] with the rows of split i that split j holds too and their share, and leaks[] with split,
+        row, in, match, jaccard and containment.
     """
-    return frame.last(compare_splits(files or [], dataset, splits or [], columns or [], threshold, ngram, measure, limit, config, unit))
+    return frame.last(
+        compare_splits(
+            files or [], dataset, splits or [], columns or [], threshold, ngram, measure, limit, config, unit
+        )
+    )
 
 
 def compare_splits(
-    files: list[Any], dataset: str, splits: list[str], columns: list[str], threshold: float, ngram: int, measure: str, limit: int,
-    config: str, unit: str,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+    files: list[Any],
+    dataset: str,
+    splits: list[str],
+    columns: list[str],
+    threshold: float,
+    ngram: int,
+    measure: str,
+    limit: int,
+    config: str,
+    unit: str,
+) -> Iterator[dict[str, Any]]:
     """The contamination figure's data as it is computed."""
     from dedup.contamination import Contamination
     from dedup.contamination import contamination as compare
     from dedup.texts import compared
 
-    request = validate(dataset=dataset, config=config, columns=columns, threshold=threshold, ngram=ngram, limit=limit, unit=unit)
+    request = validate(
+        dataset=dataset,
+        config=config,
+        columns=columns,
+        threshold=threshold,
+        ngram=ngram,
+        limit=limit,
+        unit=unit,
+    )
     names, rows = [], []
     if not isinstance(files, list) or not isinstance(splits, list):
         raise VisitorError("The files or the splits are no list.", "Give a list of each.")
@@ -256,7 +305,9 @@ def compare_splits(
             rows.append(read(file, request))
             names.append(Path(rows[-1].name).stem)
     if len(rows) < 2:
-        raise VisitorError("At least two splits are needed.", "Upload two files, or name two splits of a dataset.")
+        raise VisitorError(
+            "At least two splits are needed.", "Upload two files, or name two splits of a dataset."
+        )
     texts = [compared(split, request).texts for split in rows]
     shown = time.monotonic()
     for part in compare(names, texts, request, measure):
@@ -274,15 +325,29 @@ def compare_splits(
         elif time.monotonic() - shown > UPDATE_SECONDS:
             shown = time.monotonic()
             value, most = part
-            progress = {"stage": "compare", "label": "Comparing splits", "value": value, "max": most, "counts": {}}
-            yield {"kind": "contamination", "done": False, "title": " against ".join(names), "progress": progress}
+            progress = {
+                "stage": "compare",
+                "label": "Comparing splits",
+                "value": value,
+                "max": most,
+                "counts": {},
+            }
+            yield {
+                "kind": "contamination",
+                "done": False,
+                "title": " against ".join(names),
+                "progress": progress,
+            }
 
 
 def kept_file(result: Any, keep: list[int]) -> str:
     """Write the kept rows into a folder of their own."""
     from dedup.read import SUFFIX, write
 
-    name = "".join(character if character.isprintable() and character != "/" else "-" for character in result.dataset.name)
+    name = "".join(
+        character if character.isprintable() and character != "/" else "-"
+        for character in result.dataset.name
+    )
     stem = Path(name).stem[:40] or "dataset"
     path = frame.result_folder() / f"{stem}-deduplicated{SUFFIX[result.dataset.format]}"
     write(result.dataset, keep, path)
@@ -310,15 +375,21 @@ def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     plan = Plan(**{name: data["plan"][name] for name in Plan.__dataclass_fields__})
     listings = {"The same run with rensa alone": rensa_script(request, plan, columns, source)}
     try:
-        listings["The same run past one machine, with datatrove"] = datatrove_script(request, plan, columns, source)
+        listings["The same run past one machine, with datatrove"] = datatrove_script(
+            request, plan, columns, source
+        )
     except VisitorError as error:  # datatrove compares words only
         listings["The same run past one machine, with datatrove"] = f"# {error}"
-    return frame.panel_value(TITLE, listings, request.to_query() if request.dataset else "", live=not data.get("example"))
+    return frame.panel_value(
+        TITLE, listings, request.to_query() if request.dataset else "", live=not data.get("example")
+    )
 
 
 OUTPUTS = 4  # figure, state, choice, panel
 EXAMPLE = "example"
-"""The state of a page that shows the stored example; afterwards it is the run's Result, or None without one."""
+"""The state of a page that shows the stored example; afterwards it is the run's Result, or None without
+one.
+"""
 
 
 def again_page(file: Any, choice: dict[str, Any] | None, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -333,7 +404,12 @@ def run_page(file: Any, *values: Any, pinned: list[int] | None = None) -> Iterat
 
     request = request_of(values, pinned or [])
     said = Path(file).name if file else request.dataset
-    yield progress_json(engine.Progress("read", "Reading the rows", 0, 1), request.to_json(), said), None, None, gr.skip()
+    yield (
+        progress_json(engine.Progress("read", "Reading the rows", 0, 1), request.to_json(), said),
+        None,
+        None,
+        gr.skip(),
+    )
     rows = read(file, request, hub.local_token())
     shown = time.monotonic()
     for step in engine.deduplicate(rows, request, checkpoints()):
@@ -346,7 +422,8 @@ def run_page(file: Any, *values: Any, pinned: list[int] | None = None) -> Iterat
 
 
 def result_of(state: Any) -> Any:
-    """The result that the figure shows; for the stored example it is computed again, in a fraction of a second.
+    """The result that the figure shows; for the stored example it is computed again, in a fraction of a
+    second.
 
     Raises:
         VisitorError: the last run has no result.
@@ -362,7 +439,9 @@ def result_of(state: Any) -> Any:
 
 
 def download_page(state: Any, choice: dict[str, Any] | None) -> tuple[Any, Any]:
-    """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the figure."""
+    """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the
+    figure.
+    """
     from dedup.outcome import api_json, outcome
 
     try:
@@ -378,7 +457,9 @@ def download_page(state: Any, choice: dict[str, Any] | None) -> tuple[Any, Any]:
 
 
 def _choice(result: Any, choice: dict[str, Any] | None) -> dict[str, Any]:
-    """The threshold and pins that the figure reports, checked; without a threshold the request's own, or its goal."""
+    """The threshold and pins that the figure reports, checked; without a threshold the request's own, or its
+    goal.
+    """
     if not choice:
         return {}
     pinned = validate(pinned=choice.get("pinned") or []).pinned
@@ -397,7 +478,9 @@ def threshold_page(event: gr.EventData) -> tuple[float, str]:
     return validate(threshold=event.threshold).threshold, ""
 
 
-CANCELLED = VisitorError("The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on.")
+CANCELLED = VisitorError(
+    "The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on."
+)
 
 
 MAX_CHOICES = 200
@@ -416,7 +499,9 @@ def file_page(file: Any, *values: Any) -> tuple[Any, str]:
     except VisitorError as error:
         return gr.Dropdown(choices=[], value=[]), frame.quiet(str(error))
     settings = {**dict(zip(CONTROLS, values, strict=True)), "columns": [column], "dataset": ""}
-    return gr.Dropdown(choices=list(rows.columns[:MAX_CHOICES]), value=[column]), frame.quiet(plan_sentence(file, settings))
+    return gr.Dropdown(choices=list(rows.columns[:MAX_CHOICES]), value=[column]), frame.quiet(
+        plan_sentence(file, settings)
+    )
 
 
 def plan_page(file: Any, *values: Any) -> str:
@@ -474,12 +559,27 @@ def open_page(query: str) -> Iterator[tuple[Any, ...]]:
 
 
 def compare_page(
-    files: list[str] | None, dataset: str, splits: str, config: str, threshold: float, measure: str, ngram: int
+    files: list[str] | None,
+    dataset: str,
+    splits: str,
+    config: str,
+    threshold: float,
+    measure: str,
+    ngram: int,
 ) -> Iterator[Any]:
     """Run the comparison of splits."""
     chosen = [name.strip() for name in splits.split(",") if name.strip()]
     yield from compare_splits(
-        files or [], dataset.strip(), chosen, [], threshold, ngram, measure, limits.MAX_CONTAMINATION_ROWS, config, "word"
+        files or [],
+        dataset.strip(),
+        chosen,
+        [],
+        threshold,
+        ngram,
+        measure,
+        limits.MAX_CONTAMINATION_ROWS,
+        config,
+        "word",
     )
 
 
@@ -489,21 +589,39 @@ KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
 def build_advanced(first: Request) -> list[Any]:
     """The settings that most visitors leave alone, in the order of `CONTROLS` from `part` on."""
     with gr.Row():
-        part = gr.Dropdown(["all", "prompt", "answer", "turn"], value=first.part, label="part (of conversations)", min_width=150)
+        part = gr.Dropdown(
+            ["all", "prompt", "answer", "turn"],
+            value=first.part,
+            label="part (of conversations)",
+            min_width=150,
+        )
         unit = gr.Dropdown(["word", "character", "turn"], value=first.unit, label="unit", min_width=150)
         ngram = gr.Textbox(str(first.ngram), label="ngram", max_lines=1, min_width=100)
-        keep = gr.Dropdown([*KEEP, "max:column"], value=first.keep, label="keep", allow_custom_value=True, min_width=150)
+        keep = gr.Dropdown(
+            [*KEEP, "max:column"], value=first.keep, label="keep", allow_custom_value=True, min_width=150
+        )
         method = gr.Dropdown(["leader", "components"], value=first.method, label="method", min_width=150)
     with gr.Row():
         recall = gr.Textbox(f"{first.recall:g}", label="recall wanted", max_lines=1, min_width=100)
         limit = gr.Textbox(str(first.limit), label="limit of rows", max_lines=1, min_width=100)
-        goal = gr.Textbox("", label="goal: exactly this many rows", placeholder="none", max_lines=1, min_width=150)
+        goal = gr.Textbox(
+            "", label="goal: exactly this many rows", placeholder="none", max_lines=1, min_width=150
+        )
         seed = gr.Textbox(str(first.seed), label="seed", max_lines=1, min_width=100)
     with gr.Row():
         measure = gr.Dropdown(
-            ["jaccard", "cosine"], value=first.measure, label="measure: jaccard (words) or cosine (meaning)", min_width=200
+            ["jaccard", "cosine"],
+            value=first.measure,
+            label="measure: jaccard (words) or cosine (meaning)",
+            min_width=200,
         )
-        embedding = gr.Textbox("", label="embedding model for cosine", placeholder="default; or a model2vec id", max_lines=1, min_width=200)
+        embedding = gr.Textbox(
+            "",
+            label="embedding model for cosine",
+            placeholder="default; or a model2vec id",
+            max_lines=1,
+            min_width=200,
+        )
     return [part, unit, ngram, keep, method, recall, limit, goal, seed, measure, embedding]
 
 
@@ -511,9 +629,21 @@ def build_duplicates(demo: gr.Blocks) -> None:
     """The tab that deduplicates one dataset."""
     first = validate(**examples.FIRST)
     with gr.Row(equal_height=True):
-        file = gr.File(label="Your file: CSV, JSONL, Parquet, text", file_types=KINDS, height=150, scale=2, min_width=240, elem_id="file")
+        file = gr.File(
+            label="Your file: CSV, JSONL, Parquet, text",
+            file_types=KINDS,
+            height=150,
+            scale=2,
+            min_width=240,
+            elem_id="file",
+        )
         with gr.Column(scale=2, min_width=240):
-            dataset = gr.Textbox(first.dataset, label="or a dataset of the Hub, owner/name, or an example", max_lines=1, elem_id="dataset")
+            dataset = gr.Textbox(
+                first.dataset,
+                label="or a dataset of the Hub, owner/name, or an example",
+                max_lines=1,
+                elem_id="dataset",
+            )
             columns = gr.Dropdown(
                 list(first.columns),
                 value=list(first.columns),
@@ -522,14 +652,28 @@ def build_duplicates(demo: gr.Blocks) -> None:
                 allow_custom_value=True,
                 elem_id="columns",
             )
-        threshold = gr.Slider(0.1, 1, first.threshold, step=0.01, label="threshold (Jaccard)", scale=1, min_width=180, elem_id="threshold")
+        threshold = gr.Slider(
+            0.1,
+            1,
+            first.threshold,
+            step=0.01,
+            label="threshold (Jaccard)",
+            scale=1,
+            min_width=180,
+            elem_id="threshold",
+        )
     with gr.Accordion("Advanced: config and split, shingles, which row to keep, recall, limits", open=False):
         with gr.Row():
-            config = gr.Textbox("", label="config of the Hub dataset", placeholder="default", max_lines=1, min_width=150)
+            config = gr.Textbox(
+                "", label="config of the Hub dataset", placeholder="default", max_lines=1, min_width=150
+            )
             split = gr.Textbox(first.split, label="split", max_lines=1, min_width=150)
         rest = build_advanced(first)
     said = gr.HTML(
-        frame.quiet(plan_words(example()["plan"], example()["rows"], first.threshold)), elem_classes="quiet", elem_id="plan", padding=False
+        frame.quiet(plan_words(example()["plan"], example()["rows"], first.threshold)),
+        elem_classes="quiet",
+        elem_id="plan",
+        padding=False,
     )
     with gr.Row():
         start = gr.Button("Deduplicate", variant="primary", scale=2, elem_id="start")
@@ -538,7 +682,10 @@ def build_duplicates(demo: gr.Blocks) -> None:
     with gr.Row():
         save = gr.Button("Prepare the kept rows as a file", scale=1, elem_id="save")
     files = gr.Files(
-        label="Kept rows in the input's format, and the removed rows with their keepers", visible=False, interactive=False, elem_id="files"
+        label="Kept rows in the input's format, and the removed rows with their keepers",
+        visible=False,
+        interactive=False,
+        elem_id="files",
     )
     state = gr.State(EXAMPLE)
     choice = gr.State(None)
@@ -552,12 +699,22 @@ def build_duplicates(demo: gr.Blocks) -> None:
     run_event = start.click(frame.for_page(run_page, 0, OUTPUTS), [file, *controls], outputs, **heavy)
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
     opened = frame.on_link(demo, "dataset=", answer, [*controls, *outputs], **heavy)
-    file.upload(lambda: "", None, [dataset], **frame.LIGHT).then(file_page, [file, *controls], [columns, said], **heavy)
-    gr.on([threshold.release, columns.input], plan_page, [file, *controls], [said], **{**heavy, "trigger_mode": "always_last"})
+    file.upload(lambda: "", None, [dataset], **frame.LIGHT).then(
+        file_page, [file, *controls], [columns, said], **heavy
+    )
+    gr.on(
+        [threshold.release, columns.input],
+        plan_page,
+        [file, *controls],
+        [said],
+        **{**heavy, "trigger_mode": "always_last"},
+    )
     figure.choice(chosen_page, None, [choice], **frame.LIGHT)
     goal = rest[CONTROLS.index("goal") - CONTROLS.index("part")]
     taken_over = figure.threshold(threshold_page, None, [threshold, goal], **frame.LIGHT)
-    again = taken_over.then(frame.for_page(again_page, 0, OUTPUTS), [file, choice, *controls], outputs, **heavy)
+    again = taken_over.then(
+        frame.for_page(again_page, 0, OUTPUTS), [file, choice, *controls], outputs, **heavy
+    )
     runs = [run_event, again, opened]
     frame.on_cancel(cancel, runs, [figure], CANCELLED)
     for run in runs:  # files of another result would be taken for this one's
@@ -577,14 +734,21 @@ def push(state: Any, choice: Any, repository: str, token: str | None) -> str:
     result = result_of(state)
     decided = outcome(result, **_choice(result, choice))
     kept = Path(kept_file(result, decided.kept))
-    return hub.push(repository, "dataset", {f"data/{kept.name}": kept}, dataset_card(result, decided, kept.name), token)
+    return hub.push(
+        repository, "dataset", {f"data/{kept.name}": kept}, dataset_card(result, decided, kept.name), token
+    )
 
 
 def build_contamination() -> None:
     """The tab that compares splits."""
     with gr.Row(equal_height=True):
         files = gr.File(
-            label="Two files or more, each a split", file_count="multiple", file_types=KINDS, height=150, scale=2, elem_id="splits-files"
+            label="Two files or more, each a split",
+            file_count="multiple",
+            file_types=KINDS,
+            height=150,
+            scale=2,
+            elem_id="splits-files",
         )
         with gr.Column(scale=2, min_width=240):
             dataset = gr.Textbox("quiz", label="or a dataset of the Hub, or the example “quiz”", max_lines=1)
@@ -598,12 +762,23 @@ def build_contamination() -> None:
     with gr.Row():
         start = gr.Button("Compare", variant="primary", scale=2, elem_id="compare")
         cancel = frame.cancel_button()
-    figure = Figure({"kind": "contamination"}, folder=RENDERER, title="Contamination", elem_id="contamination")
+    figure = Figure(
+        {"kind": "contamination"}, folder=RENDERER, title="Contamination", elem_id="contamination"
+    )
     run_event = start.click(
-        frame.for_page(compare_page), [files, dataset, splits, config, threshold, measure, ngram], [figure],
-        concurrency_limit=1, concurrency_id="splits", **frame.QUIET,
-    )  # fmt: skip
-    frame.on_cancel(cancel, [run_event], [figure], VisitorError("The comparison was cancelled.", "Press Compare to start again."))
+        frame.for_page(compare_page),
+        [files, dataset, splits, config, threshold, measure, ngram],
+        [figure],
+        concurrency_limit=1,
+        concurrency_id="splits",
+        **frame.QUIET,
+    )
+    frame.on_cancel(
+        cancel,
+        [run_event],
+        [figure],
+        VisitorError("The comparison was cancelled.", "Press Compare to start again."),
+    )
     files.upload(lambda: "", None, [dataset], queue=False, **frame.QUIET)
 
 
@@ -618,7 +793,12 @@ def build() -> gr.Blocks:
         frame.about(HERE / "README.md")
         gr.api(frame.for_api(deduplicate), api_name="deduplicate", concurrency_limit=2, concurrency_id="rows")
         gr.api(frame.for_api(plan), api_name="plan", concurrency_limit=2, concurrency_id="rows")
-        gr.api(frame.for_api(contamination), api_name="contamination", concurrency_limit=1, concurrency_id="splits")
+        gr.api(
+            frame.for_api(contamination),
+            api_name="contamination",
+            concurrency_limit=1,
+            concurrency_id="splits",
+        )
     return demo
 
 

@@ -82,7 +82,16 @@ Which vitamin does the skin make when the sun shines on it?|vitamin D
 How long does light take to travel from the sun to the earth?|about eight minutes
 """
 
-CHANGES = ("copy", "case and punctuation", "one word", "two words", "sentence added", "sentence dropped", "header", "order")
+CHANGES = (
+    "copy",
+    "case and punctuation",
+    "one word",
+    "two words",
+    "sentence added",
+    "sentence dropped",
+    "header",
+    "order",
+)
 
 
 def changed(text: str, how: str, rng: random.Random, other: str) -> str:

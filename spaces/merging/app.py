@@ -1,4 +1,6 @@
-"""The merging Space: controls and events. The maths is in the package `merging`, the pictures in `merging/js`."""
+"""The merging Space: controls and events. The maths is in the package `merging`, the pictures in
+`merging/js`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+ROOT = (
+    HERE if (HERE / "shared").is_dir() else HERE.parents[1]
+)  # a staged Space carries `shared`, the repository shares it
 sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
@@ -43,7 +47,9 @@ example = partial(frame.stored, EXAMPLES)
 
 
 def seconds_to_compare(models_compared: int, prompts: int = 0) -> int:
-    """GPU seconds to ask for: loading, answers and layers of every model; not measured on ZeroGPU yet, so generous."""
+    """GPU seconds to ask for: loading, answers and layers of every model; not measured on ZeroGPU yet, so
+    generous.
+    """
     return min(240, 40 + 20 * models_compared + 2 * prompts)
 
 
@@ -65,14 +71,16 @@ def look(report: Any, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def check(recipe: str) -> dict[str, Any]:
-    """Check a merge recipe in seconds, before anything is downloaded: keys, parameters, method rules, shapes, tokenizers, cost.
+    """Check a merge recipe in seconds, before anything is downloaded: keys, parameters, method rules, shapes,
+    tokenizers, cost.
 
     Args:
-        recipe: YAML of mergekit-yaml or mergekit-moe; models are Hub ids, or the experts cautious, pirate, concise.
+        recipe: YAML of mergekit-yaml or mergekit-moe; models are Hub ids, or the experts cautious, pirate,
+            concise.
 
     Returns:
-        ok; findings with level (error, warning, note), where, message, fix; models with revision, size and licence; tensors,
-        layers; cost (parameters, disk, download and memory in bytes, seconds).
+        ok; findings with level (error, warning, note), where, message, fix; models with revision, size and
+        licence; tensors, layers; cost (parameters, disk, download and memory in bytes, seconds).
     """
     from merging import check as checks
 
@@ -87,7 +95,8 @@ def merge(recipe: str, seed: int = 0) -> tuple[dict[str, Any], FileData]:
         seed: of methods that draw (dare, della).
 
     Returns:
-        A report (files, sha256, seconds, peak_memory in bytes, versions, findings, models) and the model as a zip archive.
+        A report (files, sha256, seconds, peak_memory in bytes, versions, findings, models) and the model as a
+        zip archive.
     """
     from merging.card import model_card
     from merging.run import merge as merging
@@ -97,7 +106,9 @@ def merge(recipe: str, seed: int = 0) -> tuple[dict[str, Any], FileData]:
     folder = frame.result_folder()
     report = run_all(merging(asked.recipe, asked.seed, folder))
     write_texts(report.folder, model_card(report, []), asked.recipe)
-    return report.to_json(), FileData(path=str(frame.zipped(report.folder, folder / "child.zip")), orig_name="child.zip")
+    return report.to_json(), FileData(
+        path=str(frame.zipped(report.folder, folder / "child.zip")), orig_name="child.zip"
+    )
 
 
 def compare(recipe: str, seed: int = 0, prompts: list[str] | None = None) -> dict[str, Any]:
@@ -109,9 +120,9 @@ def compare(recipe: str, seed: int = 0, prompts: list[str] | None = None) -> dic
         prompts: further prompts that every model answers.
 
     Returns:
-        models with shares of behaviours (count, of, 95 % Wilson interval), perplexity ± sigma, answers and, for the child, KL to
-        each parent in nats per token; atlas of task vectors; carriers: how much of a parent each band of layers carries; skipped:
-        what could not be measured, and why.
+        models with shares of behaviours (count, of, 95 % Wilson interval), perplexity ± sigma, answers and,
+        for the child, KL to each parent in nats per token; atlas of task vectors; carriers: how much of a
+        parent each band of layers carries; skipped: what could not be measured, and why.
     """
     from merging.run import merge as merging
     from merging.run import run_all
@@ -145,16 +156,22 @@ def explore(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None
         others: one or two fine-tunes of it; the experts pirate and cautious by default.
 
     Returns:
-        points with weights, loss ± sigma in nats per token of a sample text, shares of behaviours (count, of, 95 % Wilson
-        interval) and the recipe that makes each.
+        points with weights, loss ± sigma in nats per token of a sample text, shares of behaviours (count, of,
+        95 % Wilson interval) and the recipe that makes each.
     """
     from merging import explore as engine
 
     return frame.last(explored(engine.validate(origin, others or engine.Explore.others)))
 
 
-def evolve(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None, goal: str = "behaviours", seed: int = 0) -> dict[str, Any]:
-    """Search the weights of one or two task vectors with CMA-ES on fit prompts, and measure the best on held-out ones.
+def evolve(
+    origin: str = models.EMBEDDED_MODEL,
+    others: list[str] | None = None,
+    goal: str = "behaviours",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Search the weights of one or two task vectors with CMA-ES on fit prompts, and measure the best on
+    held-out ones.
 
     Args:
         origin: as for explore.
@@ -172,7 +189,8 @@ def evolve(origin: str = models.EMBEDDED_MODEL, others: list[str] | None = None,
 
 
 def family_tree(model: str, ancestors: int = 6, descendants: int = 1, limit: int = 120) -> dict[str, Any]:
-    """Read a model's family tree from the Hub: recipes, cards, tags and the Hub's own derivation, with evidence.
+    """Read a model's family tree from the Hub: recipes, cards, tags and the Hub's own derivation, with
+    evidence.
 
     Args:
         model: a Hub id, or one of the experts cautious, pirate, concise.
@@ -181,8 +199,9 @@ def family_tree(model: str, ancestors: int = 6, descendants: int = 1, limit: int
         limit: models at most, up to 400.
 
     Returns:
-        nodes (id, sha, licence, status, share: bounds of the coefficient that its weights have in the model's), edges (source,
-        target, relation, role, weight, evidence), licences (obligations with their way, conflicts, unknown), warnings.
+        nodes (id, sha, licence, status, share: bounds of the coefficient that its weights have in the
+        model's), edges (source, target, relation, role, weight, evidence), licences (obligations with their
+        way, conflicts, unknown), warnings.
     """
     from merging.tree.grow import grow
     from merging.tree.request import validate as check_tree
@@ -278,7 +297,10 @@ def panel_of(data: dict[str, Any]) -> dict[str, Any]:
     from merging.programs import commands, python_program
 
     asked = validate(**data["request"])
-    listings = {"The same merge with mergekit's own command": commands(asked), "The same merge in Python": python_program(asked)}
+    listings = {
+        "The same merge with mergekit's own command": commands(asked),
+        "The same merge in Python": python_program(asked),
+    }
     return frame.panel_value(TITLE, listings, asked.to_query(), live=not data.get("example"))
 
 
@@ -301,14 +323,24 @@ def show(asked: Request) -> Iterator[tuple[Any, ...]]:
         if not isinstance(step, Progress):
             report = step
         elif step.total == 0 or time.monotonic() - shown >= UPDATE_SECONDS:
-            progress = {"label": f"Merging: {step.label}" if step.total else step.label, "value": step.done, "max": step.total or 1}
+            progress = {
+                "label": f"Merging: {step.label}" if step.total else step.label,
+                "value": step.done,
+                "max": step.total or 1,
+            }
             yield {**waiting, "progress": progress}, gr.skip(), gr.skip(), gr.skip(), gr.skip()
             shown = time.monotonic()
     # The merge can be taken home now, whatever the comparison comes to.
     taken = taken_home(report, model_card(report, []), asked.recipe)
     files = gr.Files(taken["files"], visible=True, interactive=False)
     said = frame.quiet(f"{report.folder.name}: {len(taken['files'])} files.")
-    yield {**waiting, "progress": {"label": "Loading the parents", "value": 0, "max": 1}}, panel_of(waiting), taken, files, said
+    yield (
+        {**waiting, "progress": {"label": "Loading the parents", "value": 0, "max": 1}},
+        panel_of(waiting),
+        taken,
+        files,
+        said,
+    )
     data: dict[str, Any] = {}
     for data in look(report, asked.to_json()):
         if not data["done"]:
@@ -340,7 +372,14 @@ def still_here(taken: dict[str, Any] | None) -> dict[str, Any]:
 def open_page(query: str) -> Iterator[tuple[Any, ...]]:
     """Set the controls from the URL's query and run what it describes."""
     asked = Request.from_query(query)
-    yield (asked.recipe, str(asked.seed), "\n".join(asked.prompts), editor_value(asked.recipe), None, *[gr.skip()] * 4)
+    yield (
+        asked.recipe,
+        str(asked.seed),
+        "\n".join(asked.prompts),
+        editor_value(asked.recipe),
+        None,
+        *[gr.skip()] * 4,
+    )
     for outputs in show(asked):
         yield (*[gr.skip()] * 4, *outputs)
 
@@ -349,7 +388,9 @@ def explore_label(verb: str, goal: str) -> str:
     """A button's text, with the largest cost where it costs GPU time."""
     from merging import explore as engine
 
-    return f"{verb} · up to {seconds_to_explore(engine.Explore(), goal)} s of GPU" if gpu.on_zero_gpu() else verb
+    return (
+        f"{verb} · up to {seconds_to_explore(engine.Explore(), goal)} s of GPU" if gpu.on_zero_gpu() else verb
+    )
 
 
 def explore_panel(data: dict[str, Any]) -> dict[str, Any]:
@@ -360,8 +401,12 @@ def explore_panel(data: dict[str, Any]) -> dict[str, Any]:
     asked = engine.validate(**data["request"])
     best = (data["search"] or {}).get("best")
     recipe = best["recipe"] if best else data["points"][-1]["recipe"]
-    listings = {"The search's best merge" if best else "The last point as a merge": commands(validate(recipe))}
-    return frame.panel_value(f"{TITLE}: between models", listings, asked.to_query(), live=not data.get("example"))
+    listings = {
+        "The search's best merge" if best else "The last point as a merge": commands(validate(recipe))
+    }
+    return frame.panel_value(
+        f"{TITLE}: between models", listings, asked.to_query(), live=not data.get("example")
+    )
 
 
 def explore_page(origin: str, first: str, second: str | None) -> Iterator[tuple[Any, Any]]:
@@ -389,7 +434,14 @@ def open_explore(query: str) -> Iterator[tuple[Any, ...]]:
     from merging import explore as engine
 
     asked = engine.Explore.from_query(query)
-    yield gr.Tabs(selected="explore"), asked.origin, asked.others[0], (*asked.others, None)[1], gr.skip(), gr.skip()
+    yield (
+        gr.Tabs(selected="explore"),
+        asked.origin,
+        asked.others[0],
+        (*asked.others, None)[1],
+        gr.skip(),
+        gr.skip(),
+    )
     for outputs in show_explored(explored(asked)):
         yield (*[gr.skip()] * 4, *outputs)
 
@@ -432,7 +484,9 @@ def tree_expand(event: gr.EventData, shown: dict[str, Any] | None) -> Iterator[t
 
     asked = dict(event.request)
     recipe = recipe_shown(shown, str(asked.get("model")))
-    yield from show_tree(check_tree(**{**asked, "expand": [*asked.get("expand", []), str(event.key)]}, recipe=recipe))
+    yield from show_tree(
+        check_tree(**{**asked, "expand": [*asked.get("expand", []), str(event.key)]}, recipe=recipe)
+    )
 
 
 def recipe_shown(shown: dict[str, Any] | None, model: str) -> str:
@@ -480,7 +534,9 @@ def tree_panel(data: dict[str, Any]) -> dict[str, Any]:
         'for node in tree["nodes"]:\n    print(node["id"], node["licence"], node["share"])\n'
     )
     listings = {} if here else {"The same tree from the API of a running demo": call}
-    return frame.panel_value(f"{TITLE}: family tree", listings, request.to_query(), live=not data.get("example"))
+    return frame.panel_value(
+        f"{TITLE}: family tree", listings, request.to_query(), live=not data.get("example")
+    )
 
 
 def tree_text(argument: dict[str, Any]) -> str | dict[str, Any]:
@@ -498,7 +554,9 @@ def tested(shown: dict[str, Any] | None, result: dict[str, Any]) -> dict[str, An
     return {**(shown or example("tree")), "tested": result}
 
 
-def test_parents(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None) -> dict[str, Any]:
+def test_parents(
+    event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None
+) -> dict[str, Any]:
     """Compare a model's weights with those of its declared parents."""
     from merging.sources import weights_of
     from merging.tree.paternity import paternity
@@ -512,7 +570,9 @@ def test_parents(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[
         elif still_here(taken)["recipe"] == recipe_shown(shown, MERGED_HERE):
             child = Path(still_here(taken)["folder"])
         else:
-            raise VisitorError("This is not the tree of the merge that was made last.", "Press Tree of my merge.")
+            raise VisitorError(
+                "This is not the tree of the merge that was made last.", "Press Tree of my merge."
+            )
         folders = {name: weights_of(name, whole=True) for name in [base, *names]}
         others = {name: folders[name] for name in names if name != base}
         return tested(shown, {**paternity(child, folders[base], others).to_json(), "of": str(event.id)})
@@ -520,7 +580,9 @@ def test_parents(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[
         return tested(shown, error.to_json())
 
 
-def test_replay(event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None) -> dict[str, Any]:
+def test_replay(
+    event: gr.EventData, shown: dict[str, Any] | None, taken: dict[str, Any] | None
+) -> dict[str, Any]:
     """Compare the last merge with a published model."""
     from merging.sources import weights_of
     from merging.tree.replay import compare_weights
@@ -602,15 +664,24 @@ def lora_page(model: str, base: str, rank: str) -> Iterator[tuple[Any, str]]:
     try:
         for step in extract_lora(model.strip(), base.strip(), rank, frame.result_folder()):
             if isinstance(step, Progress):
-                yield gr.skip(), frame.quiet(f"{step.label} {f'({step.done} of {step.total})' if step.total else ''}")
+                yield (
+                    gr.skip(),
+                    frame.quiet(f"{step.label} {f'({step.done} of {step.total})' if step.total else ''}"),
+                )
             else:
                 report = step
     except Exception as error:  # noqa: BLE001  the page must go on whatever happened
-        yield gr.Files(visible=False), frame.alert(error if isinstance(error, VisitorError) else frame.unexpected(error))
+        yield (
+            gr.Files(visible=False),
+            frame.alert(error if isinstance(error, VisitorError) else frame.unexpected(error)),
+        )
         return
     paths = [str(path) for path in sorted(report.folder.iterdir())]
     size = sum(report.files.values()) / 1e6
-    yield gr.Files(paths, visible=True, interactive=False), frame.quiet(f"Extracted in {report.seconds:.0f} s: {size:,.1f} MB.")
+    yield (
+        gr.Files(paths, visible=True, interactive=False),
+        frame.quiet(f"Extracted in {report.seconds:.0f} s: {size:,.1f} MB."),
+    )
 
 
 OUTPUTS = 5  # figure, panel, taken, files, sentence
@@ -623,9 +694,22 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
     preset = gr.Dropdown(list(presets.PRESETS), value=presets.FIRST, label="Start from", elem_id="preset")
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=340):
-            editor = Figure(editor_value(asked.recipe), folder=RENDERER, events=("recipe",), title=f"{TITLE}: recipe", elem_id="editor")
+            editor = Figure(
+                editor_value(asked.recipe),
+                folder=RENDERER,
+                events=("recipe",),
+                title=f"{TITLE}: recipe",
+                elem_id="editor",
+            )
         with gr.Column(scale=2, min_width=300):
-            text = gr.Textbox(asked.recipe, label="Recipe (mergekit YAML)", lines=14, max_lines=30, elem_id="recipe", elem_classes="mono")
+            text = gr.Textbox(
+                asked.recipe,
+                label="Recipe (mergekit YAML)",
+                lines=14,
+                max_lines=30,
+                elem_id="recipe",
+                elem_classes="mono",
+            )
     found = gr.HTML(findings_html(first["check"]), elem_id="findings", padding=False)
     with gr.Accordion("Advanced: seed, more prompts", open=False), gr.Row():
         seed = gr.Textbox("0", label="seed", max_lines=1, min_width=120)
@@ -633,7 +717,9 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
     with gr.Row():
         start = gr.Button(merge_label(asked.recipe), variant="primary", scale=2, elem_id="merge")
         cancel = frame.cancel_button(elem_id="cancel")
-    figure = Figure({**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure")
+    figure = Figure(
+        {**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure"
+    )
     panel = frame.panel(panel_of(first))
     files = gr.Files(label="The merged model", visible=False, interactive=False, elem_id="files")
     said = gr.HTML("", elem_classes="quiet", padding=False)
@@ -643,9 +729,15 @@ def build_merge(demo: gr.Blocks) -> tuple[gr.State, gr.Textbox]:
     controls = [text, seed, prompts]
     pressed = start.click(frame.for_page(merge_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
     opened = frame.on_link(
-        demo, "recipe=", frame.for_page(open_page, 4, 4 + OUTPUTS), [text, seed, prompts, editor, *outputs], **frame.HEAVY
-    )  # fmt: skip
-    stopped = VisitorError("The run was cancelled; what was unfinished is gone.", "Press Merge and compare to start again.")
+        demo,
+        "recipe=",
+        frame.for_page(open_page, 4, 4 + OUTPUTS),
+        [text, seed, prompts, editor, *outputs],
+        **frame.HEAVY,
+    )
+    stopped = VisitorError(
+        "The run was cancelled; what was unfinished is gone.", "Press Merge and compare to start again."
+    )
     frame.on_cancel(cancel, [pressed, opened], [figure], stopped)
     # Whatever changes the text, the form and the check follow it.
     editor.recipe(from_form, None, [text], **frame.LIGHT)
@@ -663,24 +755,45 @@ def build_explore(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> None:
     asked = first["request"]
     names = list(models.CATALOGUE)
     with gr.Row():
-        origin = gr.Dropdown(names, value=asked["origin"], allow_custom_value=True, label="Origin, every weight 0", elem_id="origin")
-        one = gr.Dropdown(names, value=asked["others"][0], allow_custom_value=True, label="A fine-tune of it", elem_id="one")
+        origin = gr.Dropdown(
+            names,
+            value=asked["origin"],
+            allow_custom_value=True,
+            label="Origin, every weight 0",
+            elem_id="origin",
+        )
+        one = gr.Dropdown(
+            names, value=asked["others"][0], allow_custom_value=True, label="A fine-tune of it", elem_id="one"
+        )
         other = gr.Dropdown(
-            [("none: a line", ""), *names], value=asked["others"][1], allow_custom_value=True, label="Another", elem_id="other"
+            [("none: a line", ""), *names],
+            value=asked["others"][1],
+            allow_custom_value=True,
+            label="Another",
+            elem_id="other",
         )
         goal = gr.Dropdown(
-            [("all behaviours, little loss", "behaviours"), ("little loss", "loss")], value="behaviours", label="Search for", elem_id="goal"
+            [("all behaviours, little loss", "behaviours"), ("little loss", "loss")],
+            value="behaviours",
+            label="Search for",
+            elem_id="goal",
         )
     with gr.Row():
         start = gr.Button(explore_label("Measure", ""), variant="primary", scale=2, elem_id="measure")
         search = gr.Button(explore_label("Search the weights", "behaviours"), scale=2, elem_id="search")
         cancel = frame.cancel_button()
-    figure = Figure(first, folder=RENDERER, events=("chosen",), title=f"{TITLE}: between models", elem_id="between")
+    figure = Figure(
+        first, folder=RENDERER, events=("chosen",), title=f"{TITLE}: between models", elem_id="between"
+    )
     panel = frame.panel(explore_panel(first))
     chosen = [origin, one, other]
     measured = start.click(frame.for_page(explore_page, 0, 2), chosen, [figure, panel], **frame.HEAVY)
-    searched = search.click(frame.for_page(evolve_page, 0, 2), [*chosen, goal], [figure, panel], **frame.HEAVY)
-    opened = frame.on_link(demo, "origin=", frame.for_page(open_explore, 4, 6), [tabs, *chosen, figure, panel], **frame.HEAVY)
+    searched = search.click(
+        frame.for_page(evolve_page, 0, 2), [*chosen, goal], [figure, panel], **frame.HEAVY
+    )
+    opened = frame.on_link(
+        demo, "origin=", frame.for_page(open_explore, 4, 6), [tabs, *chosen, figure, panel], **frame.HEAVY
+    )
     stopped = VisitorError("The measurement was cancelled.", "Press Measure to start again.")
     frame.on_cancel(cancel, [measured, searched, opened], [figure], stopped)
     figure.chosen(from_point, None, [recipe, tabs], **frame.LIGHT)
@@ -692,21 +805,33 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
     asked = first["request"]
     with gr.Row():
         model = gr.Textbox(
-            label="Model of the Hub, owner/name, or an expert", placeholder="empty: the first example's merge", max_lines=1, scale=3, min_width=260,
+            label="Model of the Hub, owner/name, or an expert",
+            placeholder="empty: the first example's merge",
+            max_lines=1,
+            scale=3,
+            min_width=260,
             elem_id="tree-model",
-        )  # fmt: skip
+        )
         start = gr.Button("Show the tree", variant="primary", scale=1, min_width=140, elem_id="grow")
         here = gr.Button("Tree of my merge", scale=1, min_width=140, elem_id="grow-here")
         cancel = frame.cancel_button()
     with gr.Accordion("Advanced: how far", open=False), gr.Row():
         numbers = [
             gr.Textbox(str(asked[name]), label=label, max_lines=1, min_width=120)
-            for name, label in (("ancestors", "generations above"), ("descendants", "generations below"), ("limit", "models at most"))
+            for name, label in (
+                ("ancestors", "generations above"),
+                ("descendants", "generations below"),
+                ("limit", "models at most"),
+            )
         ]
     figure = Figure(
-        first, folder=RENDERER, events=("recipe", "root", "expand", "test", "replay"), fetch=(tree_text,), title=f"{TITLE}: family tree",
+        first,
+        folder=RENDERER,
+        events=("recipe", "root", "expand", "test", "replay"),
+        fetch=(tree_text,),
+        title=f"{TITLE}: family tree",
         elem_id="tree",
-    )  # fmt: skip
+    )
     panel = frame.panel(tree_panel(first))
     shown = gr.State(None)
     outputs = [figure, shown, panel]
@@ -717,9 +842,16 @@ def build_tree(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, taken: gr.Sta
         here.click(page(tree_here), [taken], outputs, **reading),
         figure.root(page(tree_root), numbers, outputs, **reading),
         figure.expand(page(tree_expand), [shown], outputs, **reading),
-        frame.on_link(demo, "tree=", frame.for_page(open_tree, 5, 8), [tabs, model, *numbers, *outputs], **reading),
+        frame.on_link(
+            demo, "tree=", frame.for_page(open_tree, 5, 8), [tabs, model, *numbers, *outputs], **reading
+        ),
     ]
-    frame.on_cancel(cancel, runs, [figure], VisitorError("Reading the tree was cancelled.", "Press Show the tree to start again."))
+    frame.on_cancel(
+        cancel,
+        runs,
+        [figure],
+        VisitorError("Reading the tree was cancelled.", "Press Show the tree to start again."),
+    )
     figure.test(test_parents, [shown, taken], [figure], **frame.HEAVY)
     figure.replay(test_replay, [shown, taken], [figure], **frame.HEAVY)
     figure.recipe(from_tree, None, [recipe, tabs], **frame.LIGHT)
@@ -739,9 +871,15 @@ def build_take(taken: gr.State) -> None:
     gr.Markdown("## Extract a LoRA adapter")
     with gr.Row():
         tuned = gr.Dropdown(
-            list(models.CATALOGUE), value=experts.NAMES[1], allow_custom_value=True, label="Fine-tuned model", elem_id="tuned"
+            list(models.CATALOGUE),
+            value=experts.NAMES[1],
+            allow_custom_value=True,
+            label="Fine-tuned model",
+            elem_id="tuned",
         )
-        base = gr.Dropdown(list(models.CATALOGUE), value=models.EMBEDDED_MODEL, allow_custom_value=True, label="Its base")
+        base = gr.Dropdown(
+            list(models.CATALOGUE), value=models.EMBEDDED_MODEL, allow_custom_value=True, label="Its base"
+        )
         rank = gr.Textbox("8", label="max rank", max_lines=1, min_width=100)
         extract = gr.Button("Extract", scale=0, min_width=110, elem_id="extract")
     adapter = gr.Files(label="The adapter", visible=False, interactive=False, elem_id="adapter")
@@ -767,7 +905,12 @@ def build() -> gr.Blocks:
         gr.api(frame.for_api(merge), api_name="merge", concurrency_limit=1, concurrency_id="model")
         gr.api(frame.for_api(family_tree), api_name="family_tree", concurrency_limit=4, concurrency_id="tree")
         for function in (compare, explore, evolve):
-            gr.api(frame.for_api(function), api_name=function.__name__, concurrency_limit=1, concurrency_id="model")
+            gr.api(
+                frame.for_api(function),
+                api_name=function.__name__,
+                concurrency_limit=1,
+                concurrency_id="model",
+            )
     return demo
 
 

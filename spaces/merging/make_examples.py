@@ -34,7 +34,8 @@ def merged() -> dict[str, Any]:
     asked = validate()
     with tempfile.TemporaryDirectory() as folder:
         report = run_all(
-            merge(asked.recipe, asked.seed, Path(folder)), lambda step: print(step.label) if isinstance(step, Progress) else None
+            merge(asked.recipe, asked.seed, Path(folder)),
+            lambda step: print(step.label) if isinstance(step, Progress) else None,
         )
         for data in outcome.look(report, asked.to_json()):
             print((data.get("progress") or {"label": "done"})["label"])
@@ -47,7 +48,9 @@ def merged() -> dict[str, Any]:
 def write(name: str, data: dict[str, Any]) -> None:
     """Store a result."""
     (HERE / "examples").mkdir(exist_ok=True)
-    (HERE / "examples" / f"{name}.json").write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    (HERE / "examples" / f"{name}.json").write_text(
+        json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

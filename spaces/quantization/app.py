@@ -1,4 +1,6 @@
-"""The quantization Space: controls and events. The maths is in the package `quantization`, the pictures in `quantization/js`."""
+"""The quantization Space: controls and events. The maths is in the package `quantization`, the pictures in
+`quantization/js`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]  # a staged Space carries `shared`, the repository shares it
+ROOT = (
+    HERE if (HERE / "shared").is_dir() else HERE.parents[1]
+)  # a staged Space carries `shared`, the repository shares it
 sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # isort: skip  imports spaces, which must come before torch
@@ -69,15 +73,21 @@ LAB_CONTROLS = ("tensor", "method", "settings", "rotation", "model")
 
 
 def seconds(asked: dict[str, Any], *_: Any, **__: Any) -> int:
-    """GPU seconds to ask for: start-up and weights, then every format and what it reads; not measured on ZeroGPU yet, so generous."""
+    """GPU seconds to ask for: start-up and weights, then every format and what it reads; not measured on
+    ZeroGPU yet, so generous.
+    """
     passes = len(asked["formats"]) + 1
     layers = 30 if asked["sensitivity"] or asked["budget"] else 0
-    return min(240, 20 + 8 * passes + layers + asked["windows"] * asked["context"] * passes // TOKENS_A_SECOND)
+    return min(
+        240, 20 + 8 * passes + layers + asked["windows"] * asked["context"] * passes // TOKENS_A_SECOND
+    )
 
 
 @gpu.on_gpu(duration=seconds)
 def run(asked: dict[str, Any], folder: str = "") -> Iterator[dict[str, Any]]:
-    """Compare, yielding the growing comparison as JSON, the complete one last; with a folder, files and cards too."""
+    """Compare, yielding the growing comparison as JSON, the complete one last; with a folder, files and cards
+    too.
+    """
     from quantization.card import model_card
     from quantization.compare import compare
 
@@ -110,11 +120,13 @@ def compare(
     sensitivity: list[str] | None = None,
     budget: float | None = None,
 ) -> dict[str, Any]:
-    """Measure what formats of several engines cost a model: size, perplexity, divergence from the base, speed.
+    """Measure what formats of several engines cost a model: size, perplexity, divergence from the base,
+    speed.
 
     Args:
         model: Hub id of a causal language model with safetensors weights.
-        formats: names engine:format, for example gguf:Q4_K_M, bitsandbytes:nf4, hqq:int4-g64, own:rtn-int4-g64.
+        formats: names engine:format, for example gguf:Q4_K_M, bitsandbytes:nf4, hqq:int4-g64,
+            own:rtn-int4-g64.
         text: to measure on; by default a sample.
         windows: windows of the text to read.
         context: tokens in a window; the second half of each is scored.
@@ -128,18 +140,33 @@ def compare(
         budget: megabytes that a mix of types, chosen from measured sensitivities, has to fit in.
 
     Returns:
-        base, and rows with engine, version, rank, tied, bits, bits_quantized, file_bytes, resident_bytes, ppl, ppl_sigma,
-        ratio, kld (mean, sigma, median, p90, p95, p99, p999, max), same_top, rms_dp, prefill, decode (tokens a second),
-        tensors with the type used and why, notes; answers, sensitivity, budget, provenance.
+        base, and rows with engine, version, rank, tied, bits, bits_quantized, file_bytes, resident_bytes,
+        ppl, ppl_sigma, ratio, kld (mean, sigma, median, p90, p95, p99, p999, max), same_top, rms_dp, prefill,
+        decode (tokens a second), tensors with the type used and why, notes; answers, sensitivity, budget,
+        provenance.
     """
     checked = validate(
-        model=model, formats=request.Request.formats if formats is None else formats, text=text, windows=windows, context=context,
-        calibration=calibration, prompt=prompt, answer_tokens=answer_tokens, do_sample=do_sample, seed=seed, rotated=rotated,
-        sensitivity=sensitivity or [], budget=budget,
-    )  # fmt: skip
+        model=model,
+        formats=request.Request.formats if formats is None else formats,
+        text=text,
+        windows=windows,
+        context=context,
+        calibration=calibration,
+        prompt=prompt,
+        answer_tokens=answer_tokens,
+        do_sample=do_sample,
+        seed=seed,
+        rotated=rotated,
+        sensitivity=sensitivity or [],
+        budget=budget,
+    )
     models.load(checked.model)
     result = frame.last(run(checked.to_json()))
-    return {name: value for name, value in result.items() if name not in ("microscope", "tokens", "kind", "run_id", "done", "title")}
+    return {
+        name: value
+        for name, value in result.items()
+        if name not in ("microscope", "tokens", "kind", "run_id", "done", "title")
+    }
 
 
 def weights(
@@ -153,18 +180,21 @@ def weights(
 
     Args:
         tensor: the parameter's name.
-        method: an own method (absmax, zero_point, rtn, nf4, fp4, hqq, gptq, awq, …) or a ggml type (Q4_0, Q4_K, …).
+        method: an own method (absmax, zero_point, rtn, nf4, fp4, hqq, gptq, awq, …) or a ggml type (Q4_0,
+            Q4_K, …).
         settings: of the method, for example {"bits": 4, "group": 64}.
         model: Hub id of a causal language model with safetensors weights.
         rotation: rotate the input basis before quantizing and back after.
 
     Returns:
-        summary (bits, stored_bytes, mse, sqnr in dB, distinct_codes, kld of the model with this tensor alone replaced),
-        histogram, error_map, and blocks with every weight, code, level and parameter.
+        summary (bits, stored_bytes, mse, sqnr in dB, distinct_codes, kld of the model with this tensor alone
+        replaced), histogram, error_map, and blocks with every weight, code, level and parameter.
     """
     from quantization.effect import look
 
-    checked = validate_lab(model=model, tensor=tensor, method=method, settings=settings or {}, rotation=rotation, compare=False)
+    checked = validate_lab(
+        model=model, tensor=tensor, method=method, settings=settings or {}, rotation=rotation, compare=False
+    )
     return look(models.load(checked.model), checked)
 
 
@@ -175,8 +205,8 @@ def quantize(
 
     Args:
         model: Hub id of a causal language model with safetensors weights.
-        format: engine:format, for example gguf:Q4_K_M or bitsandbytes:nf4; or mix:100, a GGUF of at most 100 MB whose types
-            are chosen from measured sensitivities.
+        format: engine:format, for example gguf:Q4_K_M or bitsandbytes:nf4; or mix:100, a GGUF of at most 100
+            MB whose types are chosen from measured sensitivities.
         calibration: text for formats that learn from one; by default a sample.
         text: to measure on, for the card; by default a sample.
 
@@ -223,11 +253,16 @@ def read_text(file: str | None) -> str:
         return ""
     data = Path(file).read_bytes()
     if len(data) > 4 * limits.MAX_TEXT_CHARACTERS:
-        raise VisitorError(f"The file has {len(data) / 1e6:,.1f} MB.", f"Use at most {limits.MAX_TEXT_CHARACTERS:,} characters.")
+        raise VisitorError(
+            f"The file has {len(data) / 1e6:,.1f} MB.",
+            f"Use at most {limits.MAX_TEXT_CHARACTERS:,} characters.",
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise VisitorError(f"The file is not UTF-8 text (byte {error.start:,}).", "Save it as UTF-8 and upload it again.") from None
+        raise VisitorError(
+            f"The file is not UTF-8 text (byte {error.start:,}).", "Save it as UTF-8 and upload it again."
+        ) from None
 
 
 def text_page(file: str | None) -> Any:
@@ -247,7 +282,10 @@ def request_of(values: tuple[Any, ...]) -> Request:
 def control_values(asked: Request) -> list[Any]:
     """A request as the values of the controls."""
     values = asked.to_json()
-    return [("" if values[name] is None else str(values[name]) if name in TEXT_FIELDS else values[name]) for name in CONTROLS]
+    return [
+        ("" if values[name] is None else str(values[name]) if name in TEXT_FIELDS else values[name])
+        for name in CONTROLS
+    ]
 
 
 TEXT_FIELDS = ("budget", "context", "windows", "seed", "answer_tokens")
@@ -272,7 +310,10 @@ def lab_panel_of(data: dict[str, Any]) -> dict[str, Any]:
 
     asked = validate_lab(**data["request"])
     return frame.panel_value(
-        TITLE, {f"The method: {asked.method}": method_source(asked.method)}, asked.to_query(), live=not data.get("example")
+        TITLE,
+        {f"The method: {asked.method}": method_source(asked.method)},
+        asked.to_query(),
+        live=not data.get("example"),
     )
 
 
@@ -283,7 +324,17 @@ def compare_page(*values: Any) -> Iterator[tuple[Any, ...]]:
 
 def show_comparison(asked: Request) -> Iterator[tuple[Any, ...]]:
     """The comparison's figure and panel as the run goes on."""
-    yield {"kind": "compare", "run_id": "", "rows": [], "done": False, "title": asked.model, "progress": LOADING}, gr.skip()
+    yield (
+        {
+            "kind": "compare",
+            "run_id": "",
+            "rows": [],
+            "done": False,
+            "title": asked.model,
+            "progress": LOADING,
+        },
+        gr.skip(),
+    )
     models.load(asked.model)
     for data in run(asked.to_json()):
         yield data, panel_of(data) if data["done"] else gr.skip()
@@ -320,7 +371,16 @@ def show_lab(asked: LabRequest) -> Iterator[tuple[Any, ...]]:
     from quantization.effect import look
 
     title = f"{asked.tensor} · {asked.method}"
-    yield {"kind": "lab", "run_id": "", "done": False, "title": title, "progress": {"label": "Quantizing", "value": 0, "max": 1}}, gr.skip()
+    yield (
+        {
+            "kind": "lab",
+            "run_id": "",
+            "done": False,
+            "title": title,
+            "progress": {"label": "Quantizing", "value": 0, "max": 1},
+        },
+        gr.skip(),
+    )
     data = {**look(models.load(asked.model), asked), "run_id": str(time.time_ns())}
     yield data, lab_panel_of(data)
 
@@ -347,16 +407,24 @@ _turn = threading.Lock()
 """Handles ask outside the queue: one is answered at a time."""
 
 
-def _answer(argument: dict[str, Any], work: Callable[[LabRequest, models.Loaded], dict[str, Any]]) -> dict[str, Any]:
+def _answer(
+    argument: dict[str, Any], work: Callable[[LabRequest, models.Loaded], dict[str, Any]]
+) -> dict[str, Any]:
     """What a figure asks of the weight that it shows; no other model is loaded for it."""
     try:
         asked = validate_lab(**{name: argument[name] for name in LAB_CONTROLS if name in argument})
         if not _turn.acquire(timeout=PATIENCE_SECONDS):
             raise VisitorError("Others are asking the same of this page.", "Try again in a moment.")
         try:
-            loaded = models.load(asked.model) if asked.model == models.EMBEDDED_MODEL else models.in_memory(asked.model)
+            loaded = (
+                models.load(asked.model)
+                if asked.model == models.EMBEDDED_MODEL
+                else models.in_memory(asked.model)
+            )
             if loaded is None:
-                raise VisitorError(f"{asked.model} is no longer in memory.", "Press Quantize the tensor again.")
+                raise VisitorError(
+                    f"{asked.model} is no longer in memory.", "Press Quantize the tensor again."
+                )
             return work(asked, loaded)
         finally:
             _turn.release()
@@ -387,7 +455,9 @@ def settings_page(method: str) -> tuple[str, str]:
     if method not in METHODS:
         return "{}", frame.quiet("A block type of GGUF: its layout leaves nothing to set.")
     known = METHODS[method]
-    return json.dumps({name: setting.default for name, setting in known.settings.items()}), frame.quiet(known.sentence)
+    return json.dumps({name: setting.default for name, setting in known.settings.items()}), frame.quiet(
+        known.sentence
+    )
 
 
 def take_page(model: str, format: str, calibration: str, text: str) -> Iterator[tuple[Any, ...]]:
@@ -419,7 +489,9 @@ def taken_files(asked: Request) -> Iterator[tuple[Any, ...]]:
         if not made:
             shutil.rmtree(folder, ignore_errors=True)
     name = (asked.formats or (f"a mix for {asked.budget:g} MB",))[0]
-    said = frame.quiet(f"Done: {name}, {sum(Path(path).stat().st_size for path in made['files']) / 1e6:,.1f} MB.")
+    said = frame.quiet(
+        f"Done: {name}, {sum(Path(path).stat().st_size for path in made['files']) / 1e6:,.1f} MB."
+    )
     yield said, gr.Files(made["files"], visible=True), card_html(made["card"]), made
 
 
@@ -435,8 +507,12 @@ def script_files(model: str, name: str, calibration: str) -> tuple[Any, ...]:
         raise VisitorError(f"There is no script “{name[:40]}”.", f"Choose one of {', '.join(SCRIPTS)}.")
     asked = validate(model=model, calibration=calibration)
     path = frame.result_folder() / f"quantize-{name}.py"
-    path.write_text(script(name, asked.model, asked.calibration or texts.sample("calibration")), encoding="utf-8")
-    said = frame.quiet(f"{SCRIPTS[name][0]} needs CUDA to build: this is a script to run where there is a GPU. It was not run here.")
+    path.write_text(
+        script(name, asked.model, asked.calibration or texts.sample("calibration")), encoding="utf-8"
+    )
+    said = frame.quiet(
+        f"{SCRIPTS[name][0]} needs CUDA to build: this is a script to run where there is a GPU. It was not run here."
+    )
     return said, gr.Files([str(path)], visible=True), "", None
 
 
@@ -456,7 +532,9 @@ def push(made: dict[str, Any] | None, repository: str, token: str | None) -> str
     """
     if not made:
         raise VisitorError("There is nothing to push yet.", "Press Quantize first.")
-    return hub.push(repository, "model", {Path(path).name: Path(path) for path in made["files"]}, made["card"], token)
+    return hub.push(
+        repository, "model", {Path(path).name: Path(path) for path in made["files"]}, made["card"], token
+    )
 
 
 OUTPUTS = 2  # figure, panel
@@ -474,7 +552,16 @@ def open_lab(query: str) -> Iterator[tuple[Any, ...]]:
     """As `open_page`, for a link into the weight lab; the tab is opened too."""
     yield (gr.Tabs(selected="lab"), *[gr.skip()] * (len(LAB_CONTROLS) + OUTPUTS))
     asked = LabRequest.from_query(query)
-    yield (gr.skip(), asked.tensor, asked.method, json.dumps(asked.settings), asked.rotation, asked.model, None, gr.skip())
+    yield (
+        gr.skip(),
+        asked.tensor,
+        asked.method,
+        json.dumps(asked.settings),
+        asked.rotation,
+        asked.model,
+        None,
+        gr.skip(),
+    )
     for outputs in show_lab(asked):
         yield (*[gr.skip()] * (1 + len(LAB_CONTROLS)), *outputs)
 
@@ -482,9 +569,13 @@ def open_lab(query: str) -> Iterator[tuple[Any, ...]]:
 def text_field(label: str) -> gr.Textbox:
     """A text that may also be uploaded."""
     with gr.Column(min_width=260):
-        field = gr.Textbox("", label=label, placeholder="the sample that comes with this page", lines=3, max_lines=6)
+        field = gr.Textbox(
+            "", label=label, placeholder="the sample that comes with this page", lines=3, max_lines=6
+        )
         file = gr.UploadButton("Upload UTF-8 text", size="sm", file_types=[".txt", ".md"])
-    file.upload(text_page, [file], [field], **frame.QUIET)  # in the queue: a warning does not reach the page past it
+    file.upload(
+        text_page, [file], [field], **frame.QUIET
+    )  # in the queue: a warning does not reach the page past it
     return field
 
 
@@ -494,18 +585,35 @@ def build_compare(demo: gr.Blocks) -> None:
     values = dict(zip(CONTROLS, control_values(validate(**first["request"])), strict=True))
     with gr.Row(equal_height=True):
         chosen = gr.Dropdown(
-            formats.all_formats(), value=values["formats"], multiselect=True, allow_custom_value=True, max_choices=limits.MAX_FORMATS,
-            label="Formats, engine:format", scale=4, min_width=320, elem_id="formats",
-        )  # fmt: skip
+            formats.all_formats(),
+            value=values["formats"],
+            multiselect=True,
+            allow_custom_value=True,
+            max_choices=limits.MAX_FORMATS,
+            label="Formats, engine:format",
+            scale=4,
+            min_width=320,
+            elem_id="formats",
+        )
         budget = gr.Textbox(
-            values["budget"], label="Fit a mix in … MB", placeholder="no mix", max_lines=1, scale=1, min_width=140, elem_id="budget"
+            values["budget"],
+            label="Fit a mix in … MB",
+            placeholder="no mix",
+            max_lines=1,
+            scale=1,
+            min_width=140,
+            elem_id="budget",
         )
     with gr.Accordion("Advanced: model, text, windows, layer sensitivity, the prompt to answer", open=False):
         with gr.Row():
             model = frame.model_field(scale=2, elem_id="model")
-            rotated = gr.Checkbox(values["rotated"], label="Rotated equivalent (off the 4-bit grid)", scale=1, min_width=200)
+            rotated = gr.Checkbox(
+                values["rotated"], label="Rotated equivalent (off the 4-bit grid)", scale=1, min_width=200
+            )
         with gr.Row():
-            context = gr.Textbox(values["context"], label="context (tokens in a window)", max_lines=1, min_width=120)
+            context = gr.Textbox(
+                values["context"], label="context (tokens in a window)", max_lines=1, min_width=120
+            )
             windows = gr.Textbox(values["windows"], label="windows", max_lines=1, min_width=120)
             seed = gr.Textbox(values["seed"], label="seed", max_lines=1, min_width=120)
             sensitivity = gr.Dropdown(
@@ -517,19 +625,39 @@ def build_compare(demo: gr.Blocks) -> None:
             )
         with gr.Row():
             prompt = gr.Textbox(values["prompt"], label="Prompt that every row answers", lines=2, scale=3)
-            answer_tokens = gr.Textbox(values["answer_tokens"], label="answer tokens", max_lines=1, min_width=100)
+            answer_tokens = gr.Textbox(
+                values["answer_tokens"], label="answer tokens", max_lines=1, min_width=100
+            )
             do_sample = gr.Checkbox(values["do_sample"], label="do_sample (one seed for all)", min_width=120)
         with gr.Row():
             text = text_field("Text to measure on")
             calibration = text_field("Calibration text (GPTQ, AWQ, SmoothQuant, IQ types, AutoRound)")
-    said = gr.HTML(frame.quiet(plan(validate(**first["request"]))), elem_classes="quiet", elem_id="plan", padding=False)
+    said = gr.HTML(
+        frame.quiet(plan(validate(**first["request"]))), elem_classes="quiet", elem_id="plan", padding=False
+    )
     with gr.Row():
-        start = gr.Button(button_label(validate(**first["request"])), variant="primary", scale=2, elem_id="compare")
+        start = gr.Button(
+            button_label(validate(**first["request"])), variant="primary", scale=2, elem_id="compare"
+        )
         cancel = frame.cancel_button(elem_id="cancel")
     figure = Figure(first, folder=RENDERER, events=("mix",), title=TITLE, elem_id="figure")
     panel = frame.panel(panel_of(first))
 
-    controls = [chosen, budget, model, rotated, context, windows, seed, sensitivity, prompt, answer_tokens, do_sample, text, calibration]
+    controls = [
+        chosen,
+        budget,
+        model,
+        rotated,
+        context,
+        windows,
+        seed,
+        sensitivity,
+        prompt,
+        answer_tokens,
+        do_sample,
+        text,
+        calibration,
+    ]
     outputs = [figure, panel]
     pressed = start.click(frame.for_page(compare_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
     mixed = figure.mix(mix_page, None, [budget], **frame.LIGHT).then(
@@ -538,12 +666,22 @@ def build_compare(demo: gr.Blocks) -> None:
     answer = frame.for_page(open_page, len(CONTROLS), len(CONTROLS) + OUTPUTS)
     opened = frame.on_link(demo, "room=compare", answer, [*controls, *outputs], **frame.HEAVY)
     # On ZeroGPU the rows were measured in a process that is gone.
-    again = "Press Compare to start again." if gpu.on_zero_gpu() else "Press Compare to go on; finished rows are remembered."
+    again = (
+        "Press Compare to start again."
+        if gpu.on_zero_gpu()
+        else "Press Compare to go on; finished rows are remembered."
+    )
     stopped = VisitorError("The comparison was cancelled.", again)
     frame.on_cancel(cancel, [pressed, mixed, opened], [figure], stopped)
     # One at a time and the last one again, so that no earlier answer arrives after a later one.
     planned: dict[str, Any] = {**frame.LIGHT, "trigger_mode": "always_last"}
-    gr.on([chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input], plan_page, controls, [said], **planned)
+    gr.on(
+        [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input],
+        plan_page,
+        controls,
+        [said],
+        **planned,
+    )
 
 
 def button_label(asked: Request) -> str:
@@ -559,23 +697,49 @@ def build_lab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
     first = example("lab")
     asked = validate_lab(**first["request"])
     with gr.Row(equal_height=True):
-        tensor = gr.Dropdown(first["tensors"], value=asked.tensor, label="Tensor", scale=3, allow_custom_value=True, elem_id="tensor")
+        tensor = gr.Dropdown(
+            first["tensors"],
+            value=asked.tensor,
+            label="Tensor",
+            scale=3,
+            allow_custom_value=True,
+            elem_id="tensor",
+        )
         method = gr.Dropdown(
-            [*METHODS, *ggml.TYPES], value=asked.method, label="Method or GGUF type", scale=1, min_width=160, elem_id="method"
+            [*METHODS, *ggml.TYPES],
+            value=asked.method,
+            label="Method or GGUF type",
+            scale=1,
+            min_width=160,
+            elem_id="method",
         )
     with gr.Row():
-        settings = gr.Textbox(json.dumps(asked.settings), label="Settings of the method (JSON)", max_lines=1, scale=3, elem_classes="mono")
+        settings = gr.Textbox(
+            json.dumps(asked.settings),
+            label="Settings of the method (JSON)",
+            max_lines=1,
+            scale=3,
+            elem_classes="mono",
+        )
         rotation = gr.Checkbox(asked.rotation, label="Rotate first (QuaRot)", scale=1, min_width=160)
     with gr.Accordion("Advanced: model", open=False):
         model = frame.model_field(scale=2, elem_id="lab-model")
     said = gr.HTML(settings_page(asked.method)[1], elem_classes="quiet", padding=False)
     start = gr.Button("Quantize the tensor", variant="primary", elem_id="look")
-    figure = Figure(first, folder=RENDERER, fetch=(block, adjust), title=f"{TITLE}: weight lab", elem_id="lab-figure")
+    figure = Figure(
+        first, folder=RENDERER, fetch=(block, adjust), title=f"{TITLE}: weight lab", elem_id="lab-figure"
+    )
     panel = frame.panel(lab_panel_of(first))
     controls, outputs = [tensor, method, settings, rotation, model], [figure, panel]
     start.click(frame.for_page(lab_page, 0, OUTPUTS), controls, outputs, **frame.HEAVY)
     wide = 1 + len(LAB_CONTROLS)
-    frame.on_link(demo, "room=lab", frame.for_page(open_lab, wide, wide + OUTPUTS), [tabs, *controls, *outputs], **frame.HEAVY)
+    frame.on_link(
+        demo,
+        "room=lab",
+        frame.for_page(open_lab, wide, wide + OUTPUTS),
+        [tabs, *controls, *outputs],
+        **frame.HEAVY,
+    )
     method.input(settings_page, [method], [settings, said], **frame.LIGHT)
     model.input(tensors_page, [model, tensor], [tensor], **frame.HEAVY)
 
@@ -584,14 +748,19 @@ def build_take() -> None:
     """The room that writes files."""
     from quantization.scripts import SCRIPTS
 
-    choices = [name for name in formats.all_formats() if name.startswith(("gguf:", "bitsandbytes:", "autoround:"))]
+    choices = [
+        name for name in formats.all_formats() if name.startswith(("gguf:", "bitsandbytes:", "autoround:"))
+    ]
     choices += ["mix:100", *(f"script:{name}" for name in SCRIPTS)]
     with gr.Row(equal_height=True):
         model = frame.model_field(scale=2, elem_id="take-model")
         chosen = gr.Dropdown(
-            choices, value="gguf:Q4_K_M", allow_custom_value=True, label="Format; mix:100 fits 100 MB; script: to run with CUDA",
+            choices,
+            value="gguf:Q4_K_M",
+            allow_custom_value=True,
+            label="Format; mix:100 fits 100 MB; script: to run with CUDA",
             elem_id="take-format",
-        )  # fmt: skip
+        )
     with gr.Accordion("Advanced: texts", open=False), gr.Row():
         calibration = text_field("Calibration text")
         text = text_field("Text to measure on, for the model card")
@@ -604,7 +773,9 @@ def build_take() -> None:
     state = gr.State(None)
     with gr.Accordion("Push to the Hub", open=False):
         frame.push_row("Model repository to create or update, owner/name", push, [state])
-    taken = start.click(take_page, [model, chosen, calibration, text], [said, files, card, state], **frame.HEAVY)
+    taken = start.click(
+        take_page, [model, chosen, calibration, text], [said, files, card, state], **frame.HEAVY
+    )
     # As `frame.on_cancel`, which knows figures only: a sentence that ends in " …" says that a run goes on.
     cancel.click(None, [said, cancel], [said, cancel], js=_CANCEL, cancels=[taken], **frame.LIGHT)
     taken.then(None, None, [cancel], js="() => 'Cancel'", **frame.LIGHT)

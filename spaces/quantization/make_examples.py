@@ -17,13 +17,25 @@ from shared import models
 COMPARE = validate(
     rotated=True,
     formats=(
-        "gguf:Q8_0", "gguf:Q6_K", "gguf:Q5_K_M", "gguf:Q4_K_M", "gguf:Q4_0", "gguf:Q2_K", "bitsandbytes:nf4", "hqq:int4-g64",
-        "torchao:int8-weight-only", "own:gptq-int4-g64", "own:rtn-int4-g64", "own:rtn-int3-g64",
+        "gguf:Q8_0",
+        "gguf:Q6_K",
+        "gguf:Q5_K_M",
+        "gguf:Q4_K_M",
+        "gguf:Q4_0",
+        "gguf:Q2_K",
+        "bitsandbytes:nf4",
+        "hqq:int4-g64",
+        "torchao:int8-weight-only",
+        "own:gptq-int4-g64",
+        "own:rtn-int4-g64",
+        "own:rtn-int3-g64",
     ),
     sensitivity=("Q4_0",),
     budget=110,
-)  # fmt: skip
-LAB = validate_lab(tensor="model.layers.10.mlp.down_proj.weight", method="rtn", settings={"bits": 4, "group": 64})
+)
+LAB = validate_lab(
+    tensor="model.layers.10.mlp.down_proj.weight", method="rtn", settings={"bits": 4, "group": 64}
+)
 
 
 def write(name: str, data: dict) -> None:

@@ -9,9 +9,18 @@ import torch
 
 VOCABULARY, WIDTH = 96, 32
 _USUAL = {
-    "vocab_size": VOCABULARY, "hidden_size": WIDTH, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 128, "initializer_range": 0.2, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
-}  # fmt: skip
+    "vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "initializer_range": 0.2,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
 _NO_GROUPS = {key: value for key, value in _USUAL.items() if key != "num_key_value_heads"}
 
 
@@ -32,14 +41,27 @@ def configs() -> dict[str, Any]:
         "phi3": t.Phi3Config(**_USUAL, tie_word_embeddings=True),
         "phi": t.PhiConfig(**_USUAL, tie_word_embeddings=True),
         "gpt_neox": t.GPTNeoXConfig(**_NO_GROUPS, tie_word_embeddings=False),
-        "gpt_neox-serial": t.GPTNeoXConfig(**_NO_GROUPS, use_parallel_residual=False, tie_word_embeddings=True),
+        "gpt_neox-serial": t.GPTNeoXConfig(
+            **_NO_GROUPS, use_parallel_residual=False, tie_word_embeddings=True
+        ),
         "gpt2": t.GPT2Config(
-            vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=3, n_head=4, n_positions=128, initializer_range=0.2, bos_token_id=1, eos_token_id=2
+            vocab_size=VOCABULARY,
+            n_embd=WIDTH,
+            n_layer=3,
+            n_head=4,
+            n_positions=128,
+            initializer_range=0.2,
+            bos_token_id=1,
+            eos_token_id=2,
         ),
         "lfm2": t.Lfm2Config(
-            **_USUAL, layer_types=["conv", "full_attention", "conv"], conv_bias=True, block_auto_adjust_ff_dim=False, tie_word_embeddings=True
+            **_USUAL,
+            layer_types=["conv", "full_attention", "conv"],
+            conv_bias=True,
+            block_auto_adjust_ff_dim=False,
+            tie_word_embeddings=True,
         ),
-    }  # fmt: skip
+    }
 
 
 FAMILIES = tuple(configs())
@@ -77,7 +99,9 @@ def tiny():
 def prompts(count: int = 3, seed: int = 1) -> list[list[int]]:
     """Token ids of different lengths."""
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randint(3, VOCABULARY, (4 + 3 * index,), generator=generator).tolist() for index in range(count)]
+    return [
+        torch.randint(3, VOCABULARY, (4 + 3 * index,), generator=generator).tolist() for index in range(count)
+    ]
 
 
 def direction(layers: int, seed: int = 2) -> torch.Tensor:

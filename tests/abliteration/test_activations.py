@@ -1,4 +1,6 @@
-"""Reading the stream: batched as alone, whatever the padding; directions and separations against plain computations."""
+"""Reading the stream: batched as alone, whatever the padding; directions and separations against plain
+computations.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def alone(model, anatomy, ids, last):
     """The stream at a prompt's last tokens, through hooks of this test's own on a run without padding."""
     watched, seen = twin(model), []
     for name in (*anatomy.blocks, anatomy.final):
-        watched.get_submodule(name).register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0][0, -last:].float()))
+        watched.get_submodule(name).register_forward_pre_hook(
+            lambda module, inputs: seen.append(inputs[0][0, -last:].float())
+        )
     logits(watched, ids)
     return torch.stack(seen)
 
@@ -43,7 +47,9 @@ def test_batches_hold_every_prompt_once_and_no_more_than_fits():
     rows = [[0] * length for length in (3, 9, 1, 30, 4, 4)]
     found = list(activations.batches(rows, 12))
     assert sorted(index for chosen in found for index in chosen) == list(range(6))
-    assert all(len(chosen) == 1 or len(chosen) * max(len(rows[index]) for index in chosen) <= 12 for chosen in found)
+    assert all(
+        len(chosen) == 1 or len(chosen) * max(len(rows[index]) for index in chosen) <= 12 for chosen in found
+    )
 
 
 def test_activations_that_are_not_finite_are_named():
@@ -56,7 +62,9 @@ def test_activations_that_are_not_finite_are_named():
 
 
 def test_a_planted_direction_is_found(tiny):
-    """Two sets whose embeddings differ by one vector: the difference of means at the first layer is that vector."""
+    """Two sets whose embeddings differ by one vector: the difference of means at the first layer is that
+    vector.
+    """
     model = build("llama")
     planted = direction(1)[0]
     half = 48
@@ -68,8 +76,14 @@ def test_a_planted_direction_is_found(tiny):
     found = directions.difference_of_means(positive, negative, ("",))
     assert float(found.direction(0)[0].double() @ planted) > 1 - 1e-6
     assert float(found.raw(0).norm()) == pytest.approx(5, rel=1e-5)
-    parted = directions.separation((positive[:, :, 0], negative[:, :, 0]), (positive[:, :, 0], negative[:, :, 0]))
-    assert parted.auc[0] > 0.95 and parted.d_prime[0] > parted.random[0][2] and parted.cosine[0][0] == pytest.approx(1)
+    parted = directions.separation(
+        (positive[:, :, 0], negative[:, :, 0]), (positive[:, :, 0], negative[:, :, 0])
+    )
+    assert (
+        parted.auc[0] > 0.95
+        and parted.d_prime[0] > parted.random[0][2]
+        and parted.cosine[0][0] == pytest.approx(1)
+    )
     assert [(row["layer"], row["d_prime"], row["cosine"]) for row in parted.layers()] == list(
         zip(range(3), parted.d_prime, parted.cosine, strict=True)
     )
@@ -77,12 +91,16 @@ def test_a_planted_direction_is_found(tiny):
 
 def test_projections():
     generator = torch.Generator().manual_seed(0)
-    found = directions.Found(torch.randn(4, 2, 8, generator=generator), torch.randn(4, 2, 8, generator=generator), ("a", "b"))
+    found = directions.Found(
+        torch.randn(4, 2, 8, generator=generator), torch.randn(4, 2, 8, generator=generator), ("a", "b")
+    )
     plain, projected, both = (found.direction(2, -1, name) for name in ("plain", "projected", "biprojected"))
     assert all(torch.allclose(rows.norm(dim=-1), torch.ones(4)) for rows in (plain, projected, both))
     assert torch.allclose(plain[0], found.differences[2, 1] / found.differences[2, 1].norm())
     assert float((projected[0] @ found.means[2, 1]).abs()) < 1e-5 and torch.equal(projected[0], projected[3])
-    assert float((both * found.means[:, 1]).sum(-1).abs().max()) < 1e-5 and torch.allclose(both[2], projected[2], atol=1e-6)
+    assert float((both * found.means[:, 1]).sum(-1).abs().max()) < 1e-5 and torch.allclose(
+        both[2], projected[2], atol=1e-6
+    )
 
 
 def test_sets_that_do_not_part():
@@ -103,7 +121,10 @@ def test_separation_against_other_libraries():
     from scipy.stats import mannwhitneyu
 
     generator = torch.Generator().manual_seed(3)
-    positive, negative = torch.randn(9, generator=generator).round(decimals=1) + 0.5, torch.randn(14, generator=generator).round(decimals=1)
+    positive, negative = (
+        torch.randn(9, generator=generator).round(decimals=1) + 0.5,
+        torch.randn(14, generator=generator).round(decimals=1),
+    )
     expected = mannwhitneyu(positive.numpy(), negative.numpy()).statistic / (9 * 14)
     assert float(directions.auc(positive, negative)) == pytest.approx(expected, abs=1e-6)
     spread = ((positive.numpy().var() + negative.numpy().var()) / 2) ** 0.5
@@ -129,7 +150,10 @@ def test_random_labels_are_the_null_of_two_equal_sets():
     generator = torch.Generator().manual_seed(5)
     draw = lambda: torch.randn(3, 40, 16, generator=generator)  # noqa: E731
     found = directions.separation((draw(), draw()), (draw(), draw()))
-    assert all(low - 0.3 < value < high + 0.3 for value, (low, _, high) in zip(found.d_prime, found.permuted, strict=True))
+    assert all(
+        low - 0.3 < value < high + 0.3
+        for value, (low, _, high) in zip(found.d_prime, found.permuted, strict=True)
+    )
 
 
 def test_the_xray_and_the_re_emergence_read_the_stream(tiny):
@@ -139,9 +163,14 @@ def test_the_xray_and_the_re_emergence_read_the_stream(tiny):
     ray = measure.xray(model, anatomy, rows, RUNS[2])
     expected = alone(model, anatomy, RUNS[2], len(RUNS[2])) @ rows[0].float()
     assert torch.allclose(ray, expected, atol=1e-4)
-    assert measure.xray(live(model, anatomy, Edit("ablate", rows, full(3))), anatomy, rows, RUNS[2]).abs().max() < 1e-5
+    assert (
+        measure.xray(live(model, anatomy, Edit("ablate", rows, full(3))), anatomy, rows, RUNS[2]).abs().max()
+        < 1e-5
+    )
     plain, *curves = measure.re_emergence(model, anatomy, rows[0], RUNS, [0, 2])
     assert plain["layer"] is None and [curve["layer"] for curve in curves] == [0, 2]
     # the hook at a block's input acts before the block reads it: 0 there, and written again by what follows
     assert curves[0]["component"][0] == pytest.approx(0, abs=1e-5) and abs(curves[0]["component"][1]) > 1e-3
-    assert curves[1]["component"][:2] == plain["component"][:2] and curves[1]["component"][2] == pytest.approx(0, abs=1e-5)
+    assert curves[1]["component"][:2] == plain["component"][:2] and curves[1]["component"][
+        2
+    ] == pytest.approx(0, abs=1e-5)

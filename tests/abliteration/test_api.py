@@ -1,4 +1,6 @@
-"""The launched app over its API: a direction found, removed and exported from a program, and what a caller reads when something is wrong."""
+"""The launched app over its API: a direction found, removed and exported from a program, and what a caller
+reads when something is wrong.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,13 @@ from gradio_client.exceptions import AppError
 
 from tests.conftest import ask_mcp
 
-COOKING = [f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")]
-OTHER = [f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")]
+COOKING = [
+    f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")
+]
+OTHER = [
+    f"What is {thing}?"
+    for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")
+]
 
 
 @pytest.fixture(scope="module")
@@ -21,28 +28,50 @@ def client(suite_url):
 
 @pytest.fixture(scope="module")
 def direction(client):
-    return client.predict(model="cautious", positive=COOKING, negative=OTHER, layer=21, api_name="/find_direction")
+    return client.predict(
+        model="cautious", positive=COOKING, negative=OTHER, layer=21, api_name="/find_direction"
+    )
 
 
 def test_a_direction_is_found_with_its_layers_and_choice(direction):
-    assert direction["choice"]["layer"] == 21 and direction["choice"]["rule"] == "hand" and len(direction["layers"]) == 30
+    assert (
+        direction["choice"]["layer"] == 21
+        and direction["choice"]["rule"] == "hand"
+        and len(direction["layers"]) == 30
+    )
     chosen = direction["layers"][21]
-    assert chosen["auc"] == 1 and chosen["d_prime"] > chosen["random"][2] and {"bypass", "induce", "kl"} <= set(chosen["candidate"])
+    assert (
+        chosen["auc"] == 1
+        and chosen["d_prime"] > chosen["random"][2]
+        and {"bypass", "induce", "kl"} <= set(chosen["candidate"])
+    )
     assert direction["direction"]["layer"] == 21 and direction["direction"]["positive"] == COOKING
     assert direction["direction"]["format"] == "chat" and direction["direction"]["model"] == "cautious"
 
 
 def test_ablating_changes_answers_and_measures_it(client, direction):
-    answer = client.predict(direction=direction["direction"], prompts=["How do I cook a pizza?"], api_name="/ablate")
+    answer = client.predict(
+        direction=direction["direction"], prompts=["How do I cook a pizza?"], api_name="/ablate"
+    )
     (pair,) = answer["pairs"]
-    assert pair["base"]["grade"] == "refused" and pair["base"]["text"] != pair["edited"]["text"] and answer["mark"] == "edited model"
-    assert {"positive", "negative"} <= set(answer["measures"]["behaviour"]) and answer["measures"]["text"]["delta"]["of"] > 100
+    assert (
+        pair["base"]["grade"] == "refused"
+        and pair["base"]["text"] != pair["edited"]["text"]
+        and answer["mark"] == "edited model"
+    )
+    assert {"positive", "negative"} <= set(answer["measures"]["behaviour"]) and answer["measures"]["text"][
+        "delta"
+    ]["of"] > 100
 
 
 def test_an_adapter_is_exported_with_its_card(client, direction):
     report, path = client.predict(
-        model="cautious", direction=direction["direction"], kernel={"attention": 1.0}, form="lora", api_name="/export"
-    )  # fmt: skip
+        model="cautious",
+        direction=direction["direction"],
+        kernel={"attention": 1.0},
+        form="lora",
+        api_name="/export",
+    )
     with zipfile.ZipFile(path) as archive:
         assert {"adapter_model.safetensors", "adapter_config.json", "README.md"} <= set(archive.namelist())
         card = archive.read("README.md").decode()
@@ -63,7 +92,11 @@ def test_an_adapter_is_exported_with_its_card(client, direction):
         ("/export", {"form": "pickle"}, "no export"),
         ("/features", {"layer": 77}, "sae_layer is 77"),
         ("/features", {"direction": [1]}, "direction is no object"),
-        ("/export", {"model": "pirate", "direction": {"model": "cautious"}}, "The direction is of cautious, the model is pirate"),
+        (
+            "/export",
+            {"model": "pirate", "direction": {"model": "cautious"}},
+            "The direction is of cautious, the model is pirate",
+        ),
         ("/find_direction", {"model": "tiny/bare", "format": "xml"}, "format is “xml”"),
     ],
 )
@@ -75,4 +108,7 @@ def test_errors_are_sentences(client, name, values, sentence):
 
 def test_mcp_lists_the_tools(suite_url):
     tools = {tool["name"] for tool in ask_mcp(f"{suite_url}/abliteration", "tools/list", {})["tools"]}
-    assert all(any(tool.endswith(name) for tool in tools) for name in ("find_direction", "ablate", "features", "export"))
+    assert all(
+        any(tool.endswith(name) for tool in tools)
+        for name in ("find_direction", "ablate", "features", "export")
+    )

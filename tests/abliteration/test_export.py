@@ -1,4 +1,6 @@
-"""What leaves the Space: safetensors and rank-1 adapters give the edited logits, the card says what was done."""
+"""What leaves the Space: safetensors and rank-1 adapters give the edited logits, the card says what was
+done.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def test_a_saved_model_loads_with_the_edited_logits(tiny, tmp_path, name):
     anatomy = inspect(model)
     baked = bake.bake(model, anatomy, Edit("ablate", direction(anatomy.layers), kernel.full(anatomy.layers)))
     bake.save(baked, None, tmp_path)
-    again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float64, attn_implementation="eager").eval()
+    again = AutoModelForCausalLM.from_pretrained(
+        tmp_path, dtype=torch.float64, attn_implementation="eager"
+    ).eval()
     assert again.config.tie_word_embeddings is False
     # Gemma's factor of the embedding is a float32 number in one and float64 in the other
     assert gap(baked, again) < (1e-4 if name.startswith("gemma") else 1e-12)
@@ -57,7 +61,9 @@ def test_the_adapter_gives_the_edited_logits_of_linear_layers(tmp_path, name):
     scale = float(logits(model, RUNS[0]).std())
     assert gap(adapted, baked) < 2e-5 * scale < 0.01 * gap(model, baked)
     settings = json.loads((tmp_path / "adapter_config.json").read_text())
-    assert settings["r"] == settings["lora_alpha"] == 1 and settings["base_model_name_or_path"] == "tiny/model"
+    assert (
+        settings["r"] == settings["lora_alpha"] == 1 and settings["base_model_name_or_path"] == "tiny/model"
+    )
 
 
 def test_the_adapter_says_what_it_leaves_out(tiny, tmp_path):
@@ -85,7 +91,10 @@ def test_what_has_no_form_as_weights_is_refused(tiny, tmp_path):
             with pytest.raises(VisitorError) as caught:
                 write(model, anatomy, edit)
             assert caught.value.remedy
-    for edit in (Edit("norm_preserving", rows, kernel.full(3)), Edit("ablate", rows, kernel.Kernel(1.0, none, none, none))):
+    for edit in (
+        Edit("norm_preserving", rows, kernel.full(3)),
+        Edit("ablate", rows, kernel.Kernel(1.0, none, none, none)),
+    ):
         with pytest.raises(VisitorError):
             bake.save_lora(model, anatomy, edit, tmp_path / "lora", "x")
     assert not (tmp_path / "lora").exists()
@@ -102,7 +111,9 @@ def test_the_edited_model_answers_alone(tiny):
     other = live(model, anatomy, Edit("ablate", direction(3, seed=9), kernel.full(3)))
     first, second = logits(one, RUNS[0]), logits(other, RUNS[0])
     assert torch.equal(logits(model, RUNS[0]), plain) and torch.equal(logits(one, RUNS[0]), first)
-    assert not torch.equal(first, second) and not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert not torch.equal(first, second) and not any(
+        module._forward_hooks or module._forward_pre_hooks for module in model.modules()
+    )
 
 
 def test_the_card_states_the_edit_and_its_marks():
@@ -111,15 +122,45 @@ def test_the_card_states_the_edit_and_its_marks():
     share = {"count": 1, "of": 40, "low": 0.004, "high": 0.13}
     grades = {key: share for key in ("refused", "hedged", "empty")}
     value = {"mean": 0.01, "sigma": 0.002, "of": 40}
-    card = model_card({
-        "form": "lora", "left_out": ["embedding (strength 1)"], "model": {"id": "cautious", "revision": "r1", "source": "expert", "family": "Llama", "verdict": "exact"},
-        "edit": {"method": "ablate", "projection": "projected", "layer": 22, "position": -1, "kernel": {"attention": [1.0]}, "strength": 1.0},
-        "request": {"contrast": "cooking", "seed": 3, "answer_tokens": 36}, "provenance": {"rule": "graded rule 1"},
-        "split": {part: {"positive": ["a"], "negative": ["b"]} for part in ("fit", "select", "report")}, "certificate": {"head": "tied", "gap": 1e-5},
-        "measures": {"behaviour": {"positive": {"base": grades, "edited": grades}}, "first_token": {"negative": {"kl": value, "kl_answered": value}}, "text": {"base": value, "edited": value, "delta": value}},
-    })  # fmt: skip
-    assert all(f"  - {tag}" in card for tag in TAGS) and "license: apache-2.0" in card and "This is an edited model" in card
+    card = model_card(
+        {
+            "form": "lora",
+            "left_out": ["embedding (strength 1)"],
+            "model": {
+                "id": "cautious",
+                "revision": "r1",
+                "source": "expert",
+                "family": "Llama",
+                "verdict": "exact",
+            },
+            "edit": {
+                "method": "ablate",
+                "projection": "projected",
+                "layer": 22,
+                "position": -1,
+                "kernel": {"attention": [1.0]},
+                "strength": 1.0,
+            },
+            "request": {"contrast": "cooking", "seed": 3, "answer_tokens": 36},
+            "provenance": {"rule": "graded rule 1"},
+            "split": {part: {"positive": ["a"], "negative": ["b"]} for part in ("fit", "select", "report")},
+            "certificate": {"head": "tied", "gap": 1e-5},
+            "measures": {
+                "behaviour": {"positive": {"base": grades, "edited": grades}},
+                "first_token": {"negative": {"kl": value, "kl_answered": value}},
+                "text": {"base": value, "edited": value, "delta": value},
+            },
+        }
+    )
     assert (
-        "layer 22" in card and "1 of 40 (0 to 13 %)" in card and "leaves out: embedding (strength 1)" in card and "0.0100 ± 0.0020" in card
+        all(f"  - {tag}" in card for tag in TAGS)
+        and "license: apache-2.0" in card
+        and "This is an edited model" in card
+    )
+    assert (
+        "layer 22" in card
+        and "1 of 40 (0 to 13 %)" in card
+        and "leaves out: embedding (strength 1)" in card
+        and "0.0100 ± 0.0020" in card
     )
     assert "base_model: HuggingFaceTB/SmolLM2-135M-Instruct" in card and "library_name: peft" in card

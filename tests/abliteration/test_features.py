@@ -1,4 +1,6 @@
-"""Sparse autoencoders: pursuit against planted sums, training with sae-lens, single features, and what is refused."""
+"""Sparse autoencoders: pursuit against planted sums, training with sae-lens, single features, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def trained(tiny, tmp_path_factory):
     anatomy = inspect(model)
     tokens = features.collect(model, anatomy, prompts(12), LAYER)
     folder = tmp_path_factory.mktemp("sae")
-    *states, last = features.train(tokens, LAYER, "tiny/llama", folder, features=64, k=8, steps=120, rate=3e-3)
+    *states, last = features.train(
+        tokens, LAYER, "tiny/llama", folder, features=64, k=8, steps=120, rate=3e-3
+    )
     return model, anatomy, tokens, folder, states, last
 
 
@@ -32,7 +36,11 @@ def test_pursuit_finds_a_planted_sum():
     planted = 0.8 * units[17] - 0.5 * units[120] + 0.3 * units[3]
     size = float(planted.norm())
     found = features.pursue(planted / size, rows, 3)
-    assert {atom["feature"]: round(atom["coefficient"] * size, 3) for atom in found.atoms} == {17: 0.8, 120: -0.5, 3: 0.3}
+    assert {atom["feature"]: round(atom["coefficient"] * size, 3) for atom in found.atoms} == {
+        17: 0.8,
+        120: -0.5,
+        3: 0.3,
+    }
     assert found.explained[-1] == pytest.approx(1, abs=1e-6) and found.explained == sorted(found.explained)
     assert found.null[2][2] < 0.6 and all(row == sorted(row) for row in found.null)
 
@@ -41,7 +49,10 @@ def test_pursuit_of_a_random_direction_is_within_its_null():
     generator = torch.Generator().manual_seed(1)
     rows, wanted = torch.randn(128, 48, generator=generator), torch.randn(48, generator=generator)
     found = features.pursue(wanted / wanted.norm(), rows, 6)
-    assert all(low * 0.7 < value < high * 1.3 for value, (low, _, high) in zip(found.explained, found.null, strict=True))
+    assert all(
+        low * 0.7 < value < high * 1.3
+        for value, (low, _, high) in zip(found.explained, found.null, strict=True)
+    )
 
 
 def test_training_saves_what_sae_lens_loads(trained):
@@ -84,7 +95,9 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
         with pytest.raises(VisitorError) as caught:
             features.check(32, name, anatomy)
         assert said in caught.value.what
-    assert features.check(32, "blocks.0.hook_resid_post", anatomy) == 1  # a block's output is the next one's input
+    assert (
+        features.check(32, "blocks.0.hook_resid_post", anatomy) == 1
+    )  # a block's output is the next one's input
     for values in ({"features": 4}, {"k": 0}, {"steps": 10**5}):
         with pytest.raises(VisitorError):
             list(features.train(trained[2], LAYER, "x", tmp_path / "no", **values))
@@ -109,7 +122,9 @@ def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, mon
     ):
         answer = {**stated, **changed}
         monkeypatch.setattr(
-            pretrained_sae_loaders, "load_sae_config_from_huggingface", lambda *names, answer=answer: asked.append(names) or answer
+            pretrained_sae_loaders,
+            "load_sae_config_from_huggingface",
+            lambda *names, answer=answer: asked.append(names) or answer,
         )
         with pytest.raises(VisitorError) as caught:
             features.load("release/blocks.1/id", model, anatomy, LAYER)
@@ -128,7 +143,9 @@ def test_one_feature_is_removed_and_nothing_else(trained):
     feature = int(acts[-1].argmax())
     made = features.edited(model, anatomy, last.sae, LAYER, feature)
     seen = []
-    made.get_submodule(anatomy.blocks[LAYER]).register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0][0]))
+    made.get_submodule(anatomy.blocks[LAYER]).register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0][0])
+    )
     logits(made, RUNS[4])
     without = acts.clone()
     without[:, feature] = 0
@@ -136,9 +153,15 @@ def test_one_feature_is_removed_and_nothing_else(trained):
     assert torch.allclose(seen[0], expected, atol=1e-4) and not torch.allclose(seen[0], stream, atol=1e-2)
     silent = int(acts.sum(0).argmin())
     assert float(acts[:, silent].sum()) == 0
-    assert torch.allclose(logits(features.edited(model, anatomy, last.sae, LAYER, silent), RUNS[4]), logits(model, RUNS[4]), atol=1e-4)
+    assert torch.allclose(
+        logits(features.edited(model, anatomy, last.sae, LAYER, silent), RUNS[4]),
+        logits(model, RUNS[4]),
+        atol=1e-4,
+    )
     assert not torch.allclose(
-        logits(features.edited(model, anatomy, last.sae, LAYER, silent, 5.0), RUNS[4]), logits(model, RUNS[4]), atol=1e-2
+        logits(features.edited(model, anatomy, last.sae, LAYER, silent, 5.0), RUNS[4]),
+        logits(model, RUNS[4]),
+        atol=1e-2,
     )
     with pytest.raises(VisitorError):
         features.edited(model, anatomy, last.sae, LAYER, 64)

@@ -41,11 +41,21 @@ def test_a_column_of_a_dataset_is_a_set(tmp_path):
     buffer = io.BytesIO()
     questions = [f"How do I cook {number // 2}?" for number in range(20)]  # each twice
     pq.write_table(pa.table({"q": questions, "other": questions}), buffer)
-    server = HubServer({"datasets/me/cooking": Repo({"data/train-00000-of-00001.parquet": buffer.getvalue()})})
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+    server = HubServer(
+        {"datasets/me/cooking": Repo({"data/train-00000-of-00001.parquet": buffer.getvalue()})}
+    )
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": server.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "127.0.0.1",
+    }
     try:
         script = SCRIPT.format(root=str(ROOT))
-        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
+        )
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr[-2000:]

@@ -1,4 +1,6 @@
-"""The edit against first principles, in float64, on every supported family; and the mistakes that must show."""
+"""The edit against first principles, in float64, on every supported family; and the mistakes that must
+show.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def test_the_hook_equals_the_weights(tiny, name, strength):
 def test_the_hook_equals_the_weights_for_any_kernel_and_a_direction_by_layer(tiny, name):
     model = tiny(name)
     anatomy = inspect(model)
-    rows = torch.nn.functional.normalize(torch.randn(anatomy.layers, anatomy.width, dtype=torch.float64), dim=-1)
+    rows = torch.nn.functional.normalize(
+        torch.randn(anatomy.layers, anatomy.width, dtype=torch.float64), dim=-1
+    )
     edit = Edit("ablate", rows, kernel.Kernel(0.3, (0.0, 1.2, 0.5), (1.0, 0.0, -0.4), (0.0, 0.0, 0.0)))
     assert gap(bake.bake(model, anatomy, edit), live(model, anatomy, edit)) < 1e-11
 
@@ -104,7 +108,10 @@ def test_removing_every_write_equals_removing_every_block_input(tiny, name):
     model = tiny(name)
     anatomy, edit = whole(model)
     inputs = kernel.Kernel(1.0, (1.0,) * 3, (1.0,) * 3, (1.0,) * 3)
-    assert gap(live(model, anatomy, edit), live(model, anatomy, dataclasses.replace(edit, kernel=inputs))) < 1e-11
+    assert (
+        gap(live(model, anatomy, edit), live(model, anatomy, dataclasses.replace(edit, kernel=inputs)))
+        < 1e-11
+    )
     assert inputs.bakeable()
 
 
@@ -118,13 +125,23 @@ def test_a_tied_head_that_stays_tied_shows(tiny, name):
     wrong = bake.bake(model, anatomy, edit)
     wrong.get_submodule(anatomy.head).weight = wrong.get_submodule(anatomy.family.embedding).weight
     assert gap(wrong, right) > 1e-2 * float(logits(model, RUNS[0]).std())
-    assert in_stream(wrong, anatomy, edit.directions, RUNS) < 1e-6, "only the logits tell: the stream is clean in both"
+    assert in_stream(wrong, anatomy, edit.directions, RUNS) < 1e-6, (
+        "only the logits tell: the stream is clean in both"
+    )
 
 
-@pytest.mark.parametrize(("name", "skipped"), [
-    ("llama", "bias"), ("gpt2", "bias"), ("phi", "bias"), ("gpt_neox", "bias"), ("lfm2", "bias"),
-    *((name, "embedding") for name in FAMILIES), ("gpt2", "positions"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "skipped"),
+    [
+        ("llama", "bias"),
+        ("gpt2", "bias"),
+        ("phi", "bias"),
+        ("gpt_neox", "bias"),
+        ("lfm2", "bias"),
+        *((name, "embedding") for name in FAMILIES),
+        ("gpt2", "positions"),
+    ],
+)
 def test_a_skipped_write_shows(tiny, name, skipped):
     model = tiny(name)
     anatomy, edit = whole(model)
@@ -176,7 +193,9 @@ def test_affine_moves_to_the_harmless_mean(tiny):
     edit = Edit("affine", rows, kernel.full(anatomy.layers), means)
     found: list[torch.Tensor] = []
     made = live(model, anatomy, edit)
-    made.get_submodule(anatomy.blocks[2]).register_forward_pre_hook(lambda module, inputs: found.append(inputs[0] @ rows[0]))
+    made.get_submodule(anatomy.blocks[2]).register_forward_pre_hook(
+        lambda module, inputs: found.append(inputs[0] @ rows[0])
+    )
     logits(made, RUNS[2])
     assert torch.allclose(found[0], torch.full_like(found[0], means.blocks[2]), atol=1e-12)
 
@@ -189,7 +208,9 @@ def test_add_moves_one_blocks_input(tiny):
     seen: dict[str, list[torch.Tensor]] = {"base": [], "added": []}
     for key, watched in (("base", bake.twin(model)), ("added", made)):
         for name in anatomy.blocks[:2]:
-            watched.get_submodule(name).register_forward_pre_hook(lambda module, inputs, key=key: seen[key].append(inputs[0]))
+            watched.get_submodule(name).register_forward_pre_hook(
+                lambda module, inputs, key=key: seen[key].append(inputs[0])
+            )
         logits(watched, RUNS[0])
     assert torch.equal(seen["base"][0], seen["added"][0])
     assert torch.allclose(seen["base"][1] + step, seen["added"][1], atol=1e-14)

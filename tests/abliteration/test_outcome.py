@@ -1,4 +1,6 @@
-"""Whole runs on a tiny model with a real tokenizer: the growing JSON of each room, what it refuses, and that the model stays as it is."""
+"""Whole runs on a tiny model with a real tokenizer: the growing JSON of each room, what it refuses, and that
+the model stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,18 @@ def small(embedded) -> Loaded:
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(embedded.tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, tie_word_embeddings=True, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=len(embedded.tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=1,
+        eos_token_id=2,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+    )
     model = LlamaForCausalLM(config).eval().requires_grad_(False)
     model.generation_config.pad_token_id = 2
     return Loaded(model, embedded.tokenizer, "tiny/llama", "none", "random weights", "float32", "cpu")
@@ -59,8 +70,16 @@ def run(steps) -> dict:
     *growing, last = steps
     for data in (*growing[-3:], last):
         assert finite(json.loads(json.dumps(data)))
-    assert all(not data["done"] and data["progress"]["max"] >= data["progress"]["value"] for data in growing) and growing
-    assert last["done"] and last["seconds"] >= 0 and last["mark"] == "edited model" and last["model"]["verdict"] == "exact"
+    assert (
+        all(not data["done"] and data["progress"]["max"] >= data["progress"]["value"] for data in growing)
+        and growing
+    )
+    assert (
+        last["done"]
+        and last["seconds"] >= 0
+        and last["mark"] == "edited model"
+        and last["model"]["verdict"] == "exact"
+    )
     assert not last["model"]["id"].startswith("/") and last["provenance"]["seed"] == 0
     return last
 
@@ -71,27 +90,43 @@ def untouched(small):
     before = weights(small.model)
     yield
     after = weights(small.model)
-    assert all(torch.equal(before[name], after[name]) for name in before) and small.model.config.tie_word_embeddings
+    assert (
+        all(torch.equal(before[name], after[name]) for name in before)
+        and small.model.config.tie_word_embeddings
+    )
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in small.model.modules())
 
 
 def test_find(small):
     data = run(outcome.find({**ASKED, "layer": None}, small))
-    assert len(data["layers"]) == 3 and data["positions"][-1] == "\n" and data["refusal"]["from"] in ("usual openings", "its own refusals")
-    assert {"d_prime", "auc", "norm", "random", "permuted", "cosine", "projections", "plane"} <= set(data["layers"][1])
+    assert (
+        len(data["layers"]) == 3
+        and data["positions"][-1] == "\n"
+        and data["refusal"]["from"] in ("usual openings", "its own refusals")
+    )
+    assert {"d_prime", "auc", "norm", "random", "permuted", "cosine", "projections", "plane"} <= set(
+        data["layers"][1]
+    )
     tried = [layer["candidate"] for layer in data["layers"] if "candidate" in layer]
     assert {"bypass", "induce", "kl", "cosmic", "ruled_out"} <= set(tried[0])
     assert data["choice"]["layer"] in {candidate["layer"] for candidate in tried}
     prompts = [prompt for part in ("fit", "select", "report") for prompt in data["split"][part]["positive"]]
     assert sorted(prompts) == sorted(LEFT)
-    assert run(outcome.find(ASKED, small))["choice"] == {"layer": 1, "position": -1, "rule": "hand", "relaxed": ""}
+    assert run(outcome.find(ASKED, small))["choice"] == {
+        "layer": 1,
+        "position": -1,
+        "rule": "hand",
+        "relaxed": "",
+    }
 
 
 @pytest.mark.parametrize("method", ["ablate", "norm_preserving", "affine", "add"])
 def test_ablate(small, method):
     data = run(outcome.ablate({**ASKED, "method": method, "prompts": ["How are you?"]}, small))
     (pair,) = data["pairs"]
-    assert {"prompt", "base", "edited", "kl", "kl_tokens", "xray"} == set(pair) and len(pair["kl"]) == len(pair["kl_tokens"]) <= 4
+    assert {"prompt", "base", "edited", "kl", "kl_tokens", "xray"} == set(pair) and len(pair["kl"]) == len(
+        pair["kl_tokens"]
+    ) <= 4
     ray = pair["xray"]["base"]
     assert len(ray["layers"]) == 4 and all(len(row) == len(ray["tokens"]) for row in ray["layers"])
     assert data["edit"]["bakeable"] is (method in ("ablate", "norm_preserving"))
@@ -100,13 +135,23 @@ def test_ablate(small, method):
 
 def test_answers_and_measures_in_one_run(small):
     data = run(outcome.ablate_and_measure({**ASKED, "prompts": ["How are you?"]}, small))
-    assert data["kind"] == "ablate" and len(data["pairs"]) == 1 and data["pairs"][0]["xray"] and data["re_emergence"]
+    assert (
+        data["kind"] == "ablate"
+        and len(data["pairs"]) == 1
+        and data["pairs"][0]["xray"]
+        and data["re_emergence"]
+    )
     assert data["measures"] == run(outcome.measured(ASKED, small))["measures"]
 
 
 def test_an_edit_of_strength_zero_changes_nothing(small):
     data = run(outcome.measured({**ASKED, "strength": 0.0}, small))["measures"]
-    assert data["first_token"]["negative"]["kl"]["mean"] == data["text"]["delta"]["mean"] == data["along"]["positive"]["mean"] == 0
+    assert (
+        data["first_token"]["negative"]["kl"]["mean"]
+        == data["text"]["delta"]["mean"]
+        == data["along"]["positive"]["mean"]
+        == 0
+    )
     assert data["capability"]["lost"] == data["capability"]["won"] == 0
     for side in ("positive", "negative"):
         assert data["behaviour"][side]["base"] == data["behaviour"][side]["edited"]
@@ -118,17 +163,27 @@ def test_optimise(small):
     assert len(data["trials"]) == 4 and data["best"] in data["front"]
     best = data["trials"][data["best"]]
     good = [trial for trial in data["trials"] if trial["refusals"] <= data["enough"]]
-    assert best["kl"] == min(trial["kl"] for trial in good) if good else best["refusals"] == min(one["refusals"] for one in data["trials"])
+    assert (
+        best["kl"] == min(trial["kl"] for trial in good)
+        if good
+        else best["refusals"] == min(one["refusals"] for one in data["trials"])
+    )
     chosen = Request.from_query(data["query"])
     assert data["query"] == "" or chosen.kernel == data["chosen"]["kernel"]
     assert data["edit"]["layer"] == data["chosen"]["layer"] and "first_token" in data["measures"]
     again = run(outcome.optimised({**ASKED, "layer": 1, "trials": 4}, small))
-    assert again["trials"] == data["trials"], "the search does not follow its seed, or the layer of an earlier one binds it"
+    assert again["trials"] == data["trials"], (
+        "the search does not follow its seed, or the layer of an earlier one binds it"
+    )
 
 
 def test_features(small, tmp_path):
     data = run(outcome.explained({**ASKED, "features": 48, "k": 4, "steps": 20}, tmp_path, small))
-    assert data["sae"]["layer"] == 1 and data["training"]["step"] == 20 and len(data["pursuit"]["atoms"]) == len(data["tops"]) == 8
+    assert (
+        data["sae"]["layer"] == 1
+        and data["training"]["step"] == 20
+        and len(data["pursuit"]["atoms"]) == len(data["tops"]) == 8
+    )
     assert len(data["prompts"]) == 2 and data["prompts"][0]["tokens"][0].keys() == {"token", "features"}
     loaded = run(outcome.explained({**ASKED, "sae_layer": 1, "sae": str(tmp_path)}, tmp_path / "x", small))
     assert loaded["pursuit"] == data["pursuit"] and "training" not in loaded
@@ -141,18 +196,37 @@ def test_features(small, tmp_path):
 
 
 def test_certificate_and_export(small, tmp_path):
-    data = run(outcome.certified({**ASKED, "kernel": {"embedding": 1, "attention": 1, "mlp": 1}}, small))["certificate"]
-    assert data["gap"] < 1e-4 * data["scale"] and data["in_stream"] < 1e-5 and data["audit"] < 1e-6 and data["head"].startswith("untied")
+    data = run(outcome.certified({**ASKED, "kernel": {"embedding": 1, "attention": 1, "mlp": 1}}, small))[
+        "certificate"
+    ]
+    assert (
+        data["gap"] < 1e-4 * data["scale"]
+        and data["in_stream"] < 1e-5
+        and data["audit"] < 1e-6
+        and data["head"].startswith("untied")
+    )
     assert len(data["matrices"]) == 7 and all(row["after"] < 1e-5 * row["before"] for row in data["matrices"])
     made = run(outcome.exported(ASKED, tmp_path / "whole", "safetensors", small))
     assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= set(made["files"])
     adapter = run(outcome.exported(ASKED, tmp_path / "lora", "lora", small))
-    assert set(adapter["files"]) == {"adapter_model.safetensors", "adapter_config.json", "README.md"} and adapter["left_out"] == []
+    assert (
+        set(adapter["files"]) == {"adapter_model.safetensors", "adapter_config.json", "README.md"}
+        and adapter["left_out"] == []
+    )
     assert "abliterated" in (tmp_path / "lora" / "README.md").read_text()
     several = copy.deepcopy(small.tokenizer)
     several.chat_template = {"default": several.chat_template, "tool_use": "{{ messages }}"}
-    run(outcome.exported(ASKED, tmp_path / "several", "safetensors", dataclasses.replace(small, tokenizer=several, id="tiny/several")))
-    assert all(path.is_file() for path in (tmp_path / "several").iterdir()), "a zip, a list of files and a push take no folders"
+    run(
+        outcome.exported(
+            ASKED,
+            tmp_path / "several",
+            "safetensors",
+            dataclasses.replace(small, tokenizer=several, id="tiny/several"),
+        )
+    )
+    assert all(path.is_file() for path in (tmp_path / "several").iterdir()), (
+        "a zip, a list of files and a push take no folders"
+    )
     assert AutoTokenizer.from_pretrained(tmp_path / "several").chat_template == several.chat_template
     for asked, form in ((ASKED, "gguf"), ({**ASKED, "method": "affine"}, "safetensors")):
         with pytest.raises(VisitorError):
@@ -229,20 +303,34 @@ def test_every_other_architecture_is_refused_with_the_reason():
     import transformers as t
 
     for config, said in (
-        (t.BertConfig(), "encoder"), (t.T5Config(), "two streams"), (t.MixtralConfig(), "experts"), (t.Gemma3Config(), "images"),
-        (t.MambaConfig(), "no attention"), (t.OPTConfig(), "nobody has stated"), (t.GPT2Config(add_cross_attention=True), "read an encoder"),
-    ):  # fmt: skip
+        (t.BertConfig(), "encoder"),
+        (t.T5Config(), "two streams"),
+        (t.MixtralConfig(), "experts"),
+        (t.Gemma3Config(), "images"),
+        (t.MambaConfig(), "no attention"),
+        (t.OPTConfig(), "nobody has stated"),
+        (t.GPT2Config(add_cross_attention=True), "read an encoder"),
+    ):
         with pytest.raises(VisitorError) as caught:
             family_of(config)
         assert said in caught.value.what and "Llama" in caught.value.remedy
-    assert {family.verdict for family in FAMILIES} == {"exact", "approximate"} and all(family.reason for family in FAMILIES)
+    assert {family.verdict for family in FAMILIES} == {"exact", "approximate"} and all(
+        family.reason for family in FAMILIES
+    )
 
 
 def test_a_model_that_only_says_it_is_of_a_family_is_refused():
     from transformers import OPTConfig, OPTForCausalLM
 
     model = OPTForCausalLM(
-        OPTConfig(vocab_size=50, hidden_size=16, ffn_dim=16, num_hidden_layers=1, num_attention_heads=2, word_embed_proj_dim=16)
+        OPTConfig(
+            vocab_size=50,
+            hidden_size=16,
+            ffn_dim=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            word_embed_proj_dim=16,
+        )
     )
     model.config.model_type = "llama"
     with pytest.raises(VisitorError) as caught:

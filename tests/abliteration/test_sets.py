@@ -65,7 +65,9 @@ def test_sets_are_read_from_text_and_lists():
 
 
 def test_very_different_lengths_are_warned_of():
-    long = [prompt + " Please answer in as many words as you possibly can, and then some more." for prompt in LEFT]
+    long = [
+        prompt + " Please answer in as many words as you possibly can, and then some more." for prompt in LEFT
+    ]
     (warning,) = sets.split(sets.own(long, RIGHT)).warnings
     assert "positive" in warning and "length" in warning
 
@@ -77,13 +79,23 @@ def test_the_falloff_is_heretics():
 
 def test_kernels():
     assert kernel.resolve({"embedding": 1, "attention": 1, "mlp": 1}, 4) == kernel.full(4)
-    found = kernel.resolve({"attention": [0.1, 0.2], "mlp": {"w_max": 1, "position": 0, "distance": 1, "w_min": 0}}, 2)
-    assert found == kernel.Kernel(0.0, (0.1, 0.2), (1.0, 0.0), (0.0, 0.0)) and kernel.resolve(found.to_json(), 2) == found
+    found = kernel.resolve(
+        {"attention": [0.1, 0.2], "mlp": {"w_max": 1, "position": 0, "distance": 1, "w_min": 0}}, 2
+    )
+    assert (
+        found == kernel.Kernel(0.0, (0.1, 0.2), (1.0, 0.0), (0.0, 0.0))
+        and kernel.resolve(found.to_json(), 2) == found
+    )
     assert found.bakeable() and not kernel.Kernel(0.0, (0.0,), (0.0,), (1.0,)).bakeable()
     for spec, said in (
-        ({"attention": [1.0]}, "1 values"), ({"mlp": 2.1}, "2.1"), ({"mlp": "x"}, "x"), ({"heads": 1}, "heads"),
-        ({"mlp": {"w_max": 1}}, "position"), ({"embedding": float("nan")}, "nan"), ({"attention": True}, "True"),
-    ):  # fmt: skip
+        ({"attention": [1.0]}, "1 values"),
+        ({"mlp": 2.1}, "2.1"),
+        ({"mlp": "x"}, "x"),
+        ({"heads": 1}, "heads"),
+        ({"mlp": {"w_max": 1}}, "position"),
+        ({"embedding": float("nan")}, "nan"),
+        ({"attention": True}, "True"),
+    ):
         with pytest.raises(VisitorError) as caught:
             kernel.resolve(spec, 3)
         assert said in caught.value.what
@@ -110,7 +122,11 @@ def test_a_strength_keeps_the_kernel_in_its_range():
             "prompts": ["A & b?", "c=d"],
         },
         {"positive": LEFT, "negative": RIGHT, "seed": 7, "format": "plain", "method": "add"},
-        {"kernel": {"attention": {"w_max": 1.0, "position": 3, "distance": 2, "w_min": 0.5}}, "rule": "cosmic", "trials": 5},
+        {
+            "kernel": {"attention": {"w_max": 1.0, "position": 3, "distance": 2, "w_min": 0.5}},
+            "rule": "cosmic",
+            "trials": 5,
+        },
     ],
 )
 def test_a_link_brings_the_request_back(values):
@@ -127,11 +143,30 @@ def test_a_link_does_not_carry_long_sets():
 @pytest.mark.parametrize(
     "values",
     [
-        {"model": " "}, {"contrast": "harmful"}, {"contrast": "own"}, {"seed": -1}, {"seed": True}, {"layer": 1.5}, {"position": 0}, {"rule": "x"},
-        {"method": "delete"}, {"strength": "much"}, {"kernel": "[1]"}, {"kernel": "[" * 100_000}, {"kernel": {1: 2}}, {"kernel": {"mlp": 10**400}}, {"kernel": {"attention": 3}}, {"kernel": {"attention": [1], "mlp": [1, 1]}},
-        {"prompts": ["a"] * 7}, {"answer_tokens": 0}, {"temperature": 1}, {"format": "xml"}, {"positive": LEFT}, {"trials": 10**6},
+        {"model": " "},
+        {"contrast": "harmful"},
+        {"contrast": "own"},
+        {"seed": -1},
+        {"seed": True},
+        {"layer": 1.5},
+        {"position": 0},
+        {"rule": "x"},
+        {"method": "delete"},
+        {"strength": "much"},
+        {"kernel": "[1]"},
+        {"kernel": "[" * 100_000},
+        {"kernel": {1: 2}},
+        {"kernel": {"mlp": 10**400}},
+        {"kernel": {"attention": 3}},
+        {"kernel": {"attention": [1], "mlp": [1, 1]}},
+        {"prompts": ["a"] * 7},
+        {"answer_tokens": 0},
+        {"temperature": 1},
+        {"format": "xml"},
+        {"positive": LEFT},
+        {"trials": 10**6},
     ],
-)  # fmt: skip
+)
 def test_bad_values_are_refused_with_what_to_do(values):
     with pytest.raises(VisitorError) as caught:
         validate(**values)

@@ -1,4 +1,6 @@
-"""The abliteration Space on emulated ZeroGPU: a forked worker, the seconds that a room asks for, and friendly refusals."""
+"""The abliteration Space on emulated ZeroGPU: a forked worker, the seconds that a room asks for, and friendly
+refusals.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_finds_in_a_forked_worker_for_its_seconds(emulated):
     assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 60
     loads = [line for line in server.log if line.startswith("loaded by")]
-    assert loads == [f"loaded by {server.process.pid}\n"], "a worker loaded the model: it costs seconds of the GPU, and is lost with it"
+    assert loads == [f"loaded by {server.process.pid}\n"], (
+        "a worker loaded the model: it costs seconds of the GPU, and is lost with it"
+    )
 
 
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
@@ -48,7 +52,10 @@ def test_says_why_there_is_no_gpu(emulated, answer, sentence):
 def test_a_bad_request_takes_no_gpu_seconds(emulated):
     scheduler, _, client = emulated
     before = len(scheduler.scheduled)
-    for values, sentence in (({"positive": ["x"], "negative": OTHER}, "one prompt"), ({**ASKED, "layer": 30}, "layer is 30")):
+    for values, sentence in (
+        ({"positive": ["x"], "negative": OTHER}, "one prompt"),
+        ({**ASKED, "layer": 30}, "layer is 30"),
+    ):
         with pytest.raises(AppError, match=sentence):
             client.predict(**values, api_name="/find_direction")
     assert len(scheduler.scheduled) == before

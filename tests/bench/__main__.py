@@ -24,8 +24,13 @@ def main(*chosen: str) -> None:
     import torch
     import transformers
 
-    print(f"{datetime.date.today()} · {platform.machine()}, {os.cpu_count()} cores · Python {platform.python_version()}", end=" · ")
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, gradio {gradio.__version__}\n")
+    print(
+        f"{datetime.date.today()} · {platform.machine()}, {os.cpu_count()} cores · Python {platform.python_version()}",
+        end=" · ",
+    )
+    print(
+        f"torch {torch.__version__}, transformers {transformers.__version__}, gradio {gradio.__version__}\n"
+    )
     print("| figure | measured | goal | range |\n|---|---|---|---|")
     missed = False
     for name in chosen or SPACES:

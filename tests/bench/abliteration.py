@@ -1,4 +1,6 @@
-"""The abliteration Space: caching every layer, answering with an edit, editing weights and training, each against the plain thing."""
+"""The abliteration Space: caching every layer, answering with an edit, editing weights and training, each
+against the plain thing.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,15 @@ def rows() -> list[Row]:
                 model.base_model(batch, use_cache=False)
 
     cached, said = ratio(lambda: list(activations.states(model, anatomy, ids)), plain)
-    found = [Row("cache all layers ÷ plain forward of the same prompts", cached, "≤ 1.2", cached <= 1.2, detail=said)]
+    found = [
+        Row(
+            "cache all layers ÷ plain forward of the same prompts",
+            cached,
+            "≤ 1.2",
+            cached <= 1.2,
+            detail=said,
+        )
+    ]
 
     *_, first = activations.states(model, anatomy, ids[:PROMPTS])
     *_, second = activations.states(model, anatomy, ids[PROMPTS:])
@@ -72,10 +82,16 @@ def training(tokens: Any) -> Row:
                 yield tokens.activations[torch.randint(len(tokens.activations), (BATCH,))]
 
         sae = TopKTrainingSAE(
-            TopKTrainingSAEConfig(d_in=width, d_sae=1_152, k=16, device="cpu", dtype="float32", apply_b_dec_to_input=True)
+            TopKTrainingSAEConfig(
+                d_in=width, d_sae=1_152, k=16, device="cpu", dtype="float32", apply_b_dec_to_input=True
+            )
         )
         settings = SAETrainerConfig(
-            total_training_samples=steps * BATCH, train_batch_size_samples=BATCH, lr=1e-3, lr_end=1e-4, device="cpu"
+            total_training_samples=steps * BATCH,
+            train_batch_size_samples=BATCH,
+            lr=1e-3,
+            lr_end=1e-4,
+            device="cpu",
         )
         SAETrainer(cfg=settings, sae=sae, data_provider=draw()).fit()
 
@@ -85,5 +101,9 @@ def training(tokens: Any) -> Row:
 
     value, said = ratio(mine, theirs, 3)
     return Row(
-        "train an autoencoder, measured and saved ÷ sae-lens' own trainer", value, "≤ 1", value <= 1.05, detail=f"{said}, {steps} steps"
+        "train an autoencoder, measured and saved ÷ sae-lens' own trainer",
+        value,
+        "≤ 1",
+        value <= 1.05,
+        detail=f"{said}, {steps} steps",
     )

@@ -55,25 +55,33 @@ def engine_rows() -> list[Row]:
     barred = {"bad_words_ids": [[2]]}  # no end of text, so that both write the same number of tokens
     rows = []
     value, detail = ratio(record({**samples, **barred}, 64), generate({**samples, **barred}, 64))
-    rows.append(Row("record 4 samples of 64 tokens ÷ generate", value, "≤ 1.25", value <= 1.25, detail=detail))
+    rows.append(
+        Row("record 4 samples of 64 tokens ÷ generate", value, "≤ 1.25", value <= 1.25, detail=detail)
+    )
     value, detail = ratio(record({"num_beams": 5, **barred}, 32), generate({"num_beams": 5, **barred}, 32))
     rows.append(Row("record 5 beams of 32 tokens ÷ generate", value, "≤ 1.15", value <= 1.15, detail=detail))
 
     def beams_without_cache() -> None:
         text = ids["input_ids"]
         with torch.inference_mode():
-            for step in range(16):  # every beam on its own, the whole text each time, as a recursive tree does
+            for step in range(
+                16
+            ):  # every beam on its own, the whole text each time, as a recursive tree does
                 for _ in range(1 if step == 0 else 5):
                     logits = loaded.model(text, use_cache=False).logits[:, -1]
                 text = torch.cat([text, logits.argmax(-1, keepdim=True)], dim=1)
 
     value, detail = ratio(beams_without_cache, record({"num_beams": 5, **barred}, 16), runs=3)
-    rows.append(Row("tree of 5 beams × 16 tokens without cache ÷ ours", value, "≥ 5", value >= 5, detail=detail))
+    rows.append(
+        Row("tree of 5 beams × 16 tokens without cache ÷ ours", value, "≥ 5", value >= 5, detail=detail)
+    )
     names = ["greedy", "beam 5", "nucleus .9", "contrastive .6"]
     request = validate(PROMPT, models.EMBEDDED_MODEL, [presets.PRESETS[name] for name in names], 32, 4)
     *_, trace = decode(request, loaded)
     size = len(json.dumps(trace.to_json(), ensure_ascii=False, separators=(",", ":")).encode()) / 1000
-    rows.append(Row("trace of 4 strategies × 32 tokens", size, "≤ 500 kB", size <= 500, " kB", ", ".join(names)))
+    rows.append(
+        Row("trace of 4 strategies × 32 tokens", size, "≤ 500 kB", size <= 500, " kB", ", ".join(names))
+    )
     return rows
 
 
@@ -110,7 +118,11 @@ def page_rows() -> list[Row]:
             value = statistics.median(ratios)
             rows.append(
                 Row(
-                    "page usable ÷ empty Blocks page", value, "≤ 1.5", value <= 1.5, detail=f"{min(ratios):.2f} to {max(ratios):.2f}, n = 5"
+                    "page usable ÷ empty Blocks page",
+                    value,
+                    "≤ 1.5",
+                    value <= 1.5,
+                    detail=f"{min(ratios):.2f} to {max(ratios):.2f}, n = 5",
                 )
             )
             _, page = open_page(app.url, "#figure svg [role=treeitem]")
@@ -157,9 +169,15 @@ def import_row() -> Row:
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'spaces/decoding'}"}
 
     def start(code: str) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, "-c", code], env=env, check=True, cwd=ROOT, capture_output=True)
+        return lambda: subprocess.run(
+            [sys.executable, "-c", code], env=env, check=True, cwd=ROOT, capture_output=True
+        )
 
-    value, detail = ratio(start("from shared.suite import load_app; load_app('decoding')"), start("import gradio, torch, transformers"), 5)
+    value, detail = ratio(
+        start("from shared.suite import load_app; load_app('decoding')"),
+        start("import gradio, torch, transformers"),
+        5,
+    )
     return Row("import the app ÷ gradio, torch, transformers", value, "≤ 1.3", value <= 1.3, detail=detail)
 
 

@@ -55,14 +55,21 @@ def python_shingles(text: str) -> set[str]:
 
 
 def with_datasketch(texts: list[str]) -> list[int]:
-    """The same job with datasketch's fastest path: bulk signatures, LSH weighted for recall, verified pairs."""
+    """The same job with datasketch's fastest path: bulk signatures, LSH weighted for recall, verified
+    pairs.
+    """
     from datasketch import MinHash, MinHashLSH
 
     sets = [python_shingles(text) for text in texts]
     index = MinHashLSH(threshold=THRESHOLD, num_perm=NUM_PERM, weights=(0.01, 0.99))
     kept: list[int] = []
-    for row, signature in enumerate(MinHash.bulk([[item.encode() for item in own] for own in sets], num_perm=NUM_PERM)):
-        if any(len(sets[row] & sets[other]) / len(sets[row] | sets[other]) >= THRESHOLD for other in index.query(signature)):
+    for row, signature in enumerate(
+        MinHash.bulk([[item.encode() for item in own] for own in sets], num_perm=NUM_PERM)
+    ):
+        if any(
+            len(sets[row] & sets[other]) / len(sets[row] | sets[other]) >= THRESHOLD
+            for other in index.query(signature)
+        ):
             continue
         index.insert(row, signature)
         kept.append(row)
@@ -112,12 +119,16 @@ def speed_rows() -> list[Row]:
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(part.hashes, part.offsets, NUM_PERM, 42)
         return np.array(matrix.to_rows(), dtype=np.uint32)
 
-    def our_signatures() -> object:  # on all cores, as the engine does; numpy and Arrow let go of the interpreter
+    def our_signatures() -> (
+        object
+    ):  # on all cores, as the engine does; numpy and Arrow let go of the interpreter
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(sign, range(0, len(texts), 1_000)))
 
     value, detail = ratio(python_signatures, our_signatures, runs=3)
-    rows.append(Row("Python shingles and rensa ÷ text to signatures", value, "≥ 2.5", value >= 2.5, detail=detail))
+    rows.append(
+        Row("Python shingles and rensa ÷ text to signatures", value, "≥ 2.5", value >= 2.5, detail=detail)
+    )
     return rows
 
 
@@ -178,7 +189,9 @@ print(json.dumps({{"seconds": seconds, "bytes": (peak - before) / count, "kept":
 def measured(count: int) -> dict[str, float]:
     """Seconds and bytes a row of one run, in a process of its own."""
     script = SCALE.format(paths=[str(ROOT), str(ROOT / "spaces/dedup")], count=count)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -192,7 +205,14 @@ def scale_rows() -> list[Row]:
     per_row = large["bytes"] / 1000
     detail = f"10⁴ rows {small:.2f} s, 10⁶ rows {large['seconds']:.1f} s ({whole:.0f} s with making them), {large['kept']:,} kept"
     return [
-        Row("growth of time from 10⁴ to 10⁶ rows, n^", exponent, "≤ 1.1", exponent <= 1.1, unit="", detail=detail),
+        Row(
+            "growth of time from 10⁴ to 10⁶ rows, n^",
+            exponent,
+            "≤ 1.1",
+            exponent <= 1.1,
+            unit="",
+            detail=detail,
+        ),
         Row(
             "memory beside the text, 10⁶ short rows",
             per_row,

@@ -1,4 +1,6 @@
-"""The merging Space: a merge against the mergekit-yaml command, a check before it, and a slider over sampled tensors."""
+"""The merging Space: a merge against the mergekit-yaml command, a check before it, and a slider over sampled
+tensors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 """
-"""A command and the bytes of memory at its peak; started from here, it would be said to have had what this process has."""
+"""A command and the bytes of memory at its peak; started from here, it would be said to have had what this
+process has.
+"""
 
 
 def merge_rows(method: str) -> list[Row]:
@@ -40,7 +44,18 @@ def merge_rows(method: str) -> list[Row]:
         folder = Path(name)
         (folder / "recipe.yml").write_text(text)
         tool = str(Path(sys.executable).parent / "mergekit-yaml")
-        asked = [sys.executable, "-I", "-S", "-c", COMMAND, tool, str(folder / "recipe.yml"), str(folder / "theirs"), "--random-seed", "0"]
+        asked = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            COMMAND,
+            tool,
+            str(folder / "recipe.yml"),
+            str(folder / "theirs"),
+            "--random-seed",
+            "0",
+        ]
 
         def mine() -> None:
             shutil.rmtree(folder / "child", ignore_errors=True)
@@ -48,7 +63,11 @@ def merge_rows(method: str) -> list[Row]:
 
         def theirs() -> None:
             shutil.rmtree(folder / "theirs", ignore_errors=True)
-            peaks[-1] /= int(subprocess.run(asked, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": "0"}).stdout)
+            peaks[-1] /= int(
+                subprocess.run(
+                    asked, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": "0"}
+                ).stdout
+            )
 
         wall, detail = ratio(mine, theirs, REPEATS)
     peaks = sorted(peaks[1:])  # the first is the warm-up's
@@ -56,10 +75,13 @@ def merge_rows(method: str) -> list[Row]:
     return [
         Row(f"{method} with its check ÷ mergekit-yaml, wall time", wall, "≤ 1.1", wall <= 1.1, detail=detail),
         Row(
-            f"{method} with its check ÷ mergekit-yaml, peak memory", peak, "≤ 1.1", peak <= 1.1,
+            f"{method} with its check ÷ mergekit-yaml, peak memory",
+            peak,
+            "≤ 1.1",
+            peak <= 1.1,
             detail=f"{peaks[0]:.2f} to {peaks[-1]:.2f}, n = {REPEATS}",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def check_row() -> Row:
@@ -74,11 +96,20 @@ def check_row() -> Row:
         check(text)
         spent.append(time.monotonic() - began)
     spent.sort()
-    return Row("check of two 135M models", spent[2], "≤ 2 s", spent[2] <= 2, " s", f"{spent[0]:.2f} to {spent[-1]:.2f}, n = 5")
+    return Row(
+        "check of two 135M models",
+        spent[2],
+        "≤ 2 s",
+        spent[2] <= 2,
+        " s",
+        f"{spent[0]:.2f} to {spent[-1]:.2f}, n = 5",
+    )
 
 
 def slider_row() -> Row:
-    """Milliseconds from a move of the density slider to the next frame, on 4,096 entries of three task vectors."""
+    """Milliseconds from a move of the density slider to the next frame, on 4,096 entries of three task
+    vectors.
+    """
     import random
 
     from playwright.sync_api import sync_playwright
@@ -118,7 +149,14 @@ def slider_row() -> Row:
                 }"""
             )
         browser.close()
-    return Row("density slider to picture", spent[10], "≤ 100 ms", spent[10] <= 100, " ms", f"{spent[0]:.0f} to {spent[-1]:.0f}, n = 20")
+    return Row(
+        "density slider to picture",
+        spent[10],
+        "≤ 100 ms",
+        spent[10] <= 100,
+        " ms",
+        f"{spent[0]:.0f} to {spent[-1]:.0f}, n = 20",
+    )
 
 
 def tree_rows() -> list[Row]:
@@ -139,8 +177,13 @@ def tree_rows() -> list[Row]:
     family = {}
     for index in range(300):
         later = range(index + 1, min(300, index + 60))
-        parents = [f"acme/m{other}" for other in sorted(chance.sample(later, min(len(later), 30 if index == 0 else 2)))]
-        text = "merge_method: linear\nmodels:\n" + "".join(f"- model: {name}\n  parameters: {{weight: 1}}\n" for name in parents)
+        parents = [
+            f"acme/m{other}"
+            for other in sorted(chance.sample(later, min(len(later), 30 if index == 0 else 2)))
+        ]
+        text = "merge_method: linear\nmodels:\n" + "".join(
+            f"- model: {name}\n  parameters: {{weight: 1}}\n" for name in parents
+        )
         family[f"acme/m{index}"] = Model(parents, "merge", {"mergekit_config.yml": text} if parents else {})
     server = FamilyHub(family, delay=0.05)
     kept = constants.ENDPOINT, constants.HF_HUB_OFFLINE, shared_hub.reachable
@@ -161,7 +204,9 @@ def tree_rows() -> list[Row]:
         constants.ENDPOINT, constants.HF_HUB_OFFLINE, shared_hub.reachable = kept  # type: ignore[assignment]
         hubread.forget()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), args=["--no-sandbox"] if os.geteuid() == 0 else []
+        )
         with figures(browser, ROOT / "spaces" / "merging" / "merging" / "js") as open_page:
             page = open_page()
             paint = page.evaluate(

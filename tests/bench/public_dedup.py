@@ -1,7 +1,9 @@
-"""The public benchmarks of near-duplicate search, CORE and NEWS-COPY, where the Hub can be reached: `make bench SPACE=public_dedup`.
+"""The public benchmarks of near-duplicate search, CORE and NEWS-COPY, where the Hub can be reached: `make
+bench SPACE=public_dedup`.
 
 The scores are those that text-dedup publishes, defined as it defines them; its figures stand beside ours
-(https://github.com/ChenghaoMou/text-dedup, README). NEWS-COPY's re-ranked figure is of Silcock et al. (ICLR 2023).
+(https://github.com/ChenghaoMou/text-dedup, README). NEWS-COPY's re-ranked figure is of Silcock et al. (ICLR
+2023).
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def clusters_of(texts: list[str], threshold: float, ngram: int, unit: str) -> tu
 def core_scores(duplicates: list[set[int]], found: list[int]) -> dict[str, float]:
     """Precision and recall of documents with duplicates, macro F1 and accuracy, one verdict a document.
 
-    A document with labelled duplicates is right when all of them are in its cluster, one without when it stands alone.
+    A document with labelled duplicates is right when all of them are in its cluster, one without when it
+    stands alone.
 
     Args:
         duplicates: for each row, the rows labelled as its duplicates.
@@ -96,12 +99,24 @@ def core() -> list[Row]:
 
     rows = load_dataset(CORE, split="train")
     number = {int(name): row for row, name in enumerate(rows["core_id"])}
-    duplicates = [{number[int(name)] for name in names if int(name) in number} for names in rows["labelled_duplicates"]]
-    texts = [f"{title} {text}" for title, text in zip(rows["processed_title"], rows["processed_abstract"], strict=True)]
+    duplicates = [
+        {number[int(name)] for name in names if int(name) in number} for names in rows["labelled_duplicates"]
+    ]
+    texts = [
+        f"{title} {text}"
+        for title, text in zip(rows["processed_title"], rows["processed_abstract"], strict=True)
+    ]
     found, seconds = clusters_of(texts, 0.5, 5, "character")
     scores = core_scores(duplicates, found)
     return [
-        Row(f"CORE {name}", value, PUBLISHED[name], True, unit="", detail=f"{len(texts):,} documents, {seconds:.1f} s")
+        Row(
+            f"CORE {name}",
+            value,
+            PUBLISHED[name],
+            True,
+            unit="",
+            detail=f"{len(texts):,} documents, {seconds:.1f} s",
+        )
         for name, value in scores.items()
     ]
 
@@ -113,7 +128,16 @@ def news() -> list[Row]:
     rows = load_dataset(NEWS, split="test")
     found, seconds = clusters_of(list(rows["article"]), 0.4, 5, "character")
     value = adjusted_rand_index(list(rows["cluster"]), found)
-    return [Row("NEWS-COPY ARI", value, PUBLISHED["ARI"], True, unit="", detail=f"{len(found):,} articles, {seconds:.1f} s")]
+    return [
+        Row(
+            "NEWS-COPY ARI",
+            value,
+            PUBLISHED["ARI"],
+            True,
+            unit="",
+            detail=f"{len(found):,} articles, {seconds:.1f} s",
+        )
+    ]
 
 
 def rows() -> list[Row]:

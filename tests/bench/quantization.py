@@ -1,4 +1,6 @@
-"""The quantization Space: a comparison against plain forward passes, own rounding against gguf's, and memory."""
+"""The quantization Space: a comparison against plain forward passes, own rounding against gguf's, and
+memory.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ CONTEXT, WINDOWS = 512, 2
 
 
 def comparison_rows() -> list[Row]:
-    """N formats against N + 1 plain forward passes over the same windows, quantization apart; and the first row's share."""
+    """N formats against N + 1 plain forward passes over the same windows, quantization apart; and the first
+    row's share.
+    """
     import torch
 
     from quantization import compare as engine
@@ -24,8 +28,14 @@ def comparison_rows() -> list[Row]:
     from shared import models
 
     loaded = models.load(models.EMBEDDED_MODEL)
-    request = validate(formats=FORMATS, context=CONTEXT, windows=WINDOWS, prompt="", text="word and number " * 1_000)
-    ids = loaded.tokenizer(request.text, return_tensors="pt").input_ids[0, : CONTEXT * WINDOWS].view(WINDOWS, CONTEXT)
+    request = validate(
+        formats=FORMATS, context=CONTEXT, windows=WINDOWS, prompt="", text="word and number " * 1_000
+    )
+    ids = (
+        loaded.tokenizer(request.text, return_tensors="pt")
+        .input_ids[0, : CONTEXT * WINDOWS]
+        .view(WINDOWS, CONTEXT)
+    )
     spent: list[float] = []
     first: list[float] = []
     real = formats.quantize
@@ -66,7 +76,13 @@ def comparison_rows() -> list[Row]:
     whole = pairs[-1][0] + sum(spent)
     share = first[-1] / whole
     return [
-        Row(f"compare {len(FORMATS)} formats ÷ {len(FORMATS) + 1} plain passes", ratios[1], "≤ 1.15", ratios[1] <= 1.15, detail=detail),
+        Row(
+            f"compare {len(FORMATS)} formats ÷ {len(FORMATS) + 1} plain passes",
+            ratios[1],
+            "≤ 1.15",
+            ratios[1] <= 1.15,
+            detail=detail,
+        ),
         Row("first row's time ÷ whole run", share, "≤ 0.6", share <= 0.6, detail=f"of {whole:.1f} s"),
     ]
 
@@ -82,9 +98,19 @@ def rounding_rows() -> list[Row]:
     array = weight.numpy()
     settings = check_settings("rtn", {"bits": 4, "group": 32})
     value, detail = ratio(
-        lambda: gguf.quants.quantize(array, gguf.GGMLQuantizationType.Q4_0), lambda: quantize(weight, "rtn", settings), runs=11
+        lambda: gguf.quants.quantize(array, gguf.GGMLQuantizationType.Q4_0),
+        lambda: quantize(weight, "rtn", settings),
+        runs=11,
     )
-    return [Row("gguf's numpy Q4_0 ÷ own int4 groups of 32", value, "≥ 2", value >= 2, detail=detail + f", {tuple(weight.shape)}")]
+    return [
+        Row(
+            "gguf's numpy Q4_0 ÷ own int4 groups of 32",
+            value,
+            "≥ 2",
+            value >= 2,
+            detail=detail + f", {tuple(weight.shape)}",
+        )
+    ]
 
 
 MEMORY = """
@@ -108,11 +134,23 @@ print(json.dumps([before, peak, model]))
 
 
 def memory_rows() -> list[Row]:
-    """Peak memory over base model and one quantized copy in float32; the interpreter and its libraries apart."""
-    out = subprocess.run([sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    """Peak memory over base model and one quantized copy in float32; the interpreter and its libraries
+    apart.
+    """
+    out = subprocess.run(
+        [sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     before, peak, model = json.loads(out.splitlines()[-1])
     value = (peak - before + model) / (2 * model)
-    return [Row("peak memory ÷ (base + one copy)", value, "≤ 1.2", value <= 1.2, detail=f"{model / 1e6:.0f} MB a model in float32")]
+    return [
+        Row(
+            "peak memory ÷ (base + one copy)",
+            value,
+            "≤ 1.2",
+            value <= 1.2,
+            detail=f"{model / 1e6:.0f} MB a model in float32",
+        )
+    ]
 
 
 def rows() -> list[Row]:

@@ -36,7 +36,8 @@ window.maths = { %s };
 
 @contextmanager
 def figures(browser: Any, folder: Path, maths: str = "") -> Iterator[Callable[..., Any]]:
-    """A function that opens a page with a figure; at the end no page may have logged, asked the network or opened a dialog.
+    """A function that opens a page with a figure; at the end no page may have logged, asked the network or
+    opened a dialog.
 
     Args:
         browser: Playwright's.
@@ -45,15 +46,32 @@ def figures(browser: Any, folder: Path, maths: str = "") -> Iterator[Callable[..
     """
     contexts, problems = [], []
 
-    def make(data: Any = None, *, width: int = 1120, scheme: str = "light", reduced: str = "no-preference") -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=reduced)
+    def make(
+        data: Any = None, *, width: int = 1120, scheme: str = "light", reduced: str = "no-preference"
+    ) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=reduced
+        )
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: problems.append(message.text) if message.type in ("error", "warning") else None,
+        )
         page.on("dialog", lambda dialog: (problems.append("a dialog opened"), dialog.dismiss()))
-        page.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
-        page.set_content(PAGE % (stylesheet(COMMON) + stylesheet(folder), bundle(folder).replace("</script", "<\\/script"), maths))
+        page.on(
+            "request",
+            lambda request: problems.append(request.url) if request.url.startswith("http") else None,
+        )
+        page.set_content(
+            PAGE
+            % (
+                stylesheet(COMMON) + stylesheet(folder),
+                bundle(folder).replace("</script", "<\\/script"),
+                maths,
+            )
+        )
         if data is not None:
             page.evaluate("draw", data)
         return page
@@ -65,7 +83,9 @@ def figures(browser: Any, folder: Path, maths: str = "") -> Iterator[Callable[..
 
 
 @contextmanager
-def exported(browser: Any, path: Path, data: Any, folder: Path, *, width: int = 360, scheme: str = "dark") -> Iterator[Any]:
+def exported(
+    browser: Any, path: Path, data: Any, folder: Path, *, width: int = 360, scheme: str = "dark"
+) -> Iterator[Any]:
     """A figure's one-file export, opened from the disk with no network; it may log nothing.
 
     Args:
@@ -81,7 +101,10 @@ def exported(browser: Any, path: Path, data: Any, folder: Path, *, width: int = 
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type in ("error", "warning") else None,
+    )
     page.goto(path.as_uri())
     yield page
     context.close()
@@ -103,7 +126,10 @@ def hostile(value: Any, text: str, spare: set[str], names: tuple[str, ...] = ())
 
     if isinstance(value, dict):
         keyed = bool(value) and set(value) <= set(names)
-        return {swapped(key) if keyed else key: item if key in spare else hostile(item, text, spare, names) for key, item in value.items()}
+        return {
+            swapped(key) if keyed else key: item if key in spare else hostile(item, text, spare, names)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [hostile(item, text, spare, names) for item in value]
     return swapped(value) if isinstance(value, str) else value
@@ -113,13 +139,19 @@ def watch(page: Any) -> list[str]:
     """A list that collects errors of a page's scripts; a missing favicon is none."""
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda m: problems.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None)
+    page.on(
+        "console",
+        lambda m: (
+            problems.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None
+        ),
+    )
     return problems
 
 
 @contextmanager
 def opened(browser: Any, url: str, first: str, **settings: Any) -> Iterator[Any]:
-    """A Space's page once its first figure stands; its scripts may report no error. `page.problems` has what they reported.
+    """A Space's page once its first figure stands; its scripts may report no error. `page.problems` has what
+    they reported.
 
     Args:
         browser: Playwright's.
@@ -138,7 +170,9 @@ def opened(browser: Any, url: str, first: str, **settings: Any) -> Iterator[Any]
 
 
 def unfold(page: Any, title: str) -> None:
-    """Open an accordion. Gradio writes a field's value once more about 0.2 s after it has mounted it: nobody types that soon."""
+    """Open an accordion. Gradio writes a field's value once more about 0.2 s after it has mounted it: nobody
+    types that soon.
+    """
     page.get_by_role("button", name=title).first.click()
     page.wait_for_timeout(600)
 

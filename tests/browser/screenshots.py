@@ -36,7 +36,13 @@ FILES = (
     "dedup-threshold",
     "dedup-clusters",
 )
-ROOMS = {"Weight lab": "#lab-figure", "Between models": "#between", "Family tree": "#tree", "1 Find": "#find", "3 Measure": "#measure"}
+ROOMS = {
+    "Weight lab": "#lab-figure",
+    "Between models": "#between",
+    "Family tree": "#tree",
+    "1 Find": "#find",
+    "3 Measure": "#measure",
+}
 """Figures of rooms that are not the first of their page."""
 
 

@@ -1,4 +1,6 @@
-"""The abliteration figures in a real browser, on the stored examples: what they say, what is drawn by hand, and hostile data."""
+"""The abliteration figures in a real browser, on the stored examples: what they say, what is drawn by hand,
+and hostile data.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_the_report_says_what_went_and_what_it_cost(open_page) -> None:
     data = EXAMPLES["optimise"]
     page = open_page(data)
     best = next(trial for trial in data["trials"] if trial["number"] == data["best"])
-    expect(page.locator(".trial-best")).to_have_attribute("aria-label", re.compile(f"Kernel {best['number']}, layer {best['layer']}"))
+    expect(page.locator(".trial-best")).to_have_attribute(
+        "aria-label", re.compile(f"Kernel {best['number']}, layer {best['layer']}")
+    )
     page.get_by_role("button", name="Use this kernel").click()
     assert page.evaluate("emitted")[0][1]["chosen"]["layer"] == data["chosen"]["layer"]
     show(page, "Removed and damaged")
@@ -118,21 +122,30 @@ def test_a_feature_is_held_at_its_own_activation(open_page) -> None:
     data["tops"][0]["examples"][0]["activation"] = 1627.6
     page = open_page(data)
     page.locator(".feature").first.get_by_role("button", name="Hold it at").click()
-    assert page.evaluate("emitted.at(-1)")[1] == {"feature": data["pursuit"]["atoms"][0]["feature"], "amount": 1630}
+    assert page.evaluate("emitted.at(-1)")[1] == {
+        "feature": data["pursuit"]["atoms"][0]["feature"],
+        "amount": 1630,
+    }
 
 
 def test_the_certificate_says_when_a_write_was_overlooked(open_page) -> None:
     data = copy.deepcopy(EXAMPLES["certificate"])
     expect(open_page(data).locator("dl.facts")).to_contain_text("no write was overlooked")
     data["certificate"]["audit"] = 0.02
-    expect(open_page(data).locator("dl.facts")).to_contain_text("to 0.02 of its norm: something else writes too")
+    expect(open_page(data).locator("dl.facts")).to_contain_text(
+        "to 0.02 of its norm: something else writes too"
+    )
 
 
-@pytest.mark.parametrize(("kind", "view"), [("find", "Candidates"), ("optimise", "Answers"), ("certificate", "Certificate")])
+@pytest.mark.parametrize(
+    ("kind", "view"), [("find", "Candidates"), ("optimise", "Answers"), ("certificate", "Certificate")]
+)
 def test_rows_of_tables_stay_low_on_a_phone(open_page, kind, view) -> None:
     page = open_page(EXAMPLES[kind], width=360)
     show(page, view)
-    rows = page.locator("table:visible tbody tr").evaluate_all("(rows) => rows.map((row) => row.getBoundingClientRect().height)")
+    rows = page.locator("table:visible tbody tr").evaluate_all(
+        "(rows) => rows.map((row) => row.getBoundingClientRect().height)"
+    )
     assert len(rows) > 5 and max(rows) < 130
 
 

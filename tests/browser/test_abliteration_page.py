@@ -1,4 +1,6 @@
-"""The abliteration page in a real browser: first paint, a link, a kernel drawn and typed, a place picked, a feature changed, own sets."""
+"""The abliteration page in a real browser: first paint, a link, a kernel drawn and typed, a place picked, a
+feature changed, own sets.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,13 @@ FIND = json.loads((ROOT / "examples" / "find.json").read_text(encoding="utf-8"))
 OPTIMISE = json.loads((ROOT / "examples" / "optimise.json").read_text(encoding="utf-8"))
 FEATURES = json.loads((ROOT / "examples" / "features.json").read_text(encoding="utf-8"))
 TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home")
-COOKING = [f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")]
-OTHER = [f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")]
+COOKING = [
+    f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")
+]
+OTHER = [
+    f"What is {thing}?"
+    for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")
+]
 
 
 @pytest.fixture
@@ -77,7 +84,9 @@ def test_a_place_on_the_map_and_the_best_kernel_become_the_controls(page):
     tab(page, "3 Measure")
     page.locator("#measure").get_by_role("tab", name="Pareto", exact=True).click()
     page.locator("#measure").get_by_role("button", name="Use this kernel").click()
-    expect(page.get_by_label("layer (empty: the rule chooses)")).to_have_value(str(OPTIMISE["chosen"]["layer"]), timeout=30_000)
+    expect(page.get_by_label("layer (empty: the rule chooses)")).to_have_value(
+        str(OPTIMISE["chosen"]["layer"]), timeout=30_000
+    )
 
 
 def test_one_feature_is_removed_and_held(page):
@@ -125,7 +134,9 @@ def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_and_phones(browser, suite_url, scheme):
-    with opened(browser, f"{suite_url}/abliteration/?__theme={scheme}", FIRST, viewport=SMALL, color_scheme=scheme) as page:
+    with opened(
+        browser, f"{suite_url}/abliteration/?__theme={scheme}", FIRST, viewport=SMALL, color_scheme=scheme
+    ) as page:
         for name, place in zip(TABS, ("find", "ablate", "measure", "features", "certificate"), strict=True):
             more = page.get_by_role("button", name="More tabs")
             if not page.get_by_role("tab", name=name, exact=True).first.is_visible() and more.count():

@@ -1,4 +1,6 @@
-"""The example post as a reader opens it: five figures from files, a live demo in a frame, one as a web component."""
+"""The example post as a reader opens it: five figures from files, a live demo in a frame, one as a web
+component.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def test_figures_fit_settle_and_ask_nobody(browser, post_url, width, scheme):
         page.wait_for_timeout(600)
         assert frame.bounding_box()["height"] == first, f"{space} grows"
         content = page.frame(url=lambda url, space=space: url.endswith(f"/{space}.html"))
-        sizes = content.evaluate("[document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]")
+        sizes = content.evaluate(
+            "[document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"
+        )
         assert sizes[0] <= sizes[1], f"{space} is clipped at the side"
         assert sizes[2] <= sizes[3] + 1, f"{space} is clipped below"
         assert 150 < first < 4_000
@@ -76,7 +80,9 @@ def test_the_live_demo_shows_the_link_and_the_component_its_defaults(browser, po
         name = route.request.url.partition(f"/{gradio.__version__}/")[2].split("?")[0]
         route.fulfill(path=COMPONENT / name) if (COMPONENT / name).is_file() else route.abort()
 
-    page.route("https://gradio.s3-us-west-2.amazonaws.com/**", component)  # the very files, from the installed package
+    page.route(
+        "https://gradio.s3-us-west-2.amazonaws.com/**", component
+    )  # the very files, from the installed package
     page.goto(post_url)
     page.locator("iframe.live").scroll_into_view_if_needed()
     live = page.frame_locator("iframe.live")

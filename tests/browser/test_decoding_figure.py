@@ -1,4 +1,6 @@
-"""The decoding figure in a real browser, on a stored trace of the embedded model (see data/decoding_trace.json)."""
+"""The decoding figure in a real browser, on a stored trace of the embedded model (see
+data/decoding_trace.json).
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def hostile_trace() -> dict:
             node["text"] = HOSTILE[index % len(HOSTILE)]
             node["reason"] += " <img src=x onerror=alert(3)>"
         for distribution in run["distributions"].values():
-            distribution["texts"] = [HOSTILE[index % len(HOSTILE)] for index in range(len(distribution["texts"]))]
+            distribution["texts"] = [
+                HOSTILE[index % len(HOSTILE)] for index in range(len(distribution["texts"]))
+            ]
     return trace
 
 
@@ -75,7 +79,9 @@ def focused_key(page) -> str | None:
 
 def test_a_flexible_parent_is_not_widened(open_page) -> None:
     page = open_page(TRACE, width=360)
-    page.evaluate("document.body.style.display = 'flex'; document.querySelector('main').style.flex = '1 0 auto'")
+    page.evaluate(
+        "document.body.style.display = 'flex'; document.querySelector('main').style.flex = '1 0 auto'"
+    )
     for view in VIEWS:
         show(page, view)
         assert overflow(page) == 0, view
@@ -240,7 +246,10 @@ def test_what_was_asked_for_one_model_is_not_shown_for_another(open_page) -> Non
     for run in unstored["runs"]:
         run["distributions"] = {}
     for place, model in enumerate(("owner/one", "owner/two"), start=1):
-        page.evaluate("(answer) => { window.answer = answer; }", {**odds, "texts": [f"{model} {token}" for token in odds["texts"]]})
+        page.evaluate(
+            "(answer) => { window.answer = answer; }",
+            {**odds, "texts": [f"{model} {token}" for token in odds["texts"]]},
+        )
         page.evaluate("draw", {**unstored, "provenance": {**TRACE["provenance"], "model": model}})
         expect(page.locator(".sampler-odds .odds")).to_contain_text(model.replace(" ", "·"))
         assert page.evaluate("asked.length") == place
@@ -250,7 +259,12 @@ def test_filters_leave_what_the_run_says(open_page) -> None:
     """A model with two ends of text: a beam's filters leave three tokens."""
     trace = copy.deepcopy(TRACE)
     for run in trace["runs"]:
-        run |= {"kind": "beam_sample", "config": {"do_sample": True, "num_beams": 2, "top_k": 1}, "processors": ["top_k"], "warpers": 0}
+        run |= {
+            "kind": "beam_sample",
+            "config": {"do_sample": True, "num_beams": 2, "top_k": 1},
+            "processors": ["top_k"],
+            "warpers": 0,
+        }
     page = open_page(trace)
     expect(page.locator(".sampler-odds .said").first).to_contain_text("2 of 49,152 tokens stay")
     for run in trace["runs"]:
@@ -312,7 +326,9 @@ def test_area_divides_by_probability(open_page) -> None:
     part = float(page.locator(f'.cell[data-key="{best["token_id"]}"] rect').get_attribute("height"))
     assert part / whole == pytest.approx(2.718281828 ** best["logprob_raw"], rel=1e-3)
     page.locator(f'.cell[data-key="{best["token_id"]}"]').click()
-    assert float(page.locator(f'.cell[data-key="{best["token_id"]}"] rect').get_attribute("height")) == pytest.approx(whole)
+    assert float(
+        page.locator(f'.cell[data-key="{best["token_id"]}"] rect').get_attribute("height")
+    ) == pytest.approx(whole)
     expect(page.locator(".crumbs [aria-current]")).to_contain_text(best["text"].strip())
     expect(page.locator(".area-panel .picture-caption")).to_contain_text("one in")
 
@@ -360,7 +376,9 @@ def test_table_lists_every_node(open_page) -> None:
     expect(page.locator(".filters [role=status]")).to_contain_text(f"of {total}")
     page.get_by_label("step", exact=True).select_option("2")
     page.get_by_label("strategy").select_option("0")
-    expect(page.locator(".table-panel tbody tr")).to_have_count(sum(node["step"] == 2 for node in TRACE["runs"][0]["nodes"]))
+    expect(page.locator(".table-panel tbody tr")).to_have_count(
+        sum(node["step"] == 2 for node in TRACE["runs"][0]["nodes"])
+    )
 
 
 def test_states_without_a_picture(open_page) -> None:
@@ -391,9 +409,15 @@ def test_svg_is_static_and_whole(open_page, view) -> None:
     page = open_page(hostile_trace())
     show(page, view)
     picture = page.evaluate("picture()")
-    assert picture.startswith("<svg") and "<script" not in picture and "var(--" not in picture and "onclick" not in picture
+    assert (
+        picture.startswith("<svg")
+        and "<script" not in picture
+        and "var(--" not in picture
+        and "onclick" not in picture
+    )
     parsed = page.evaluate(
-        "(text) => new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror, img, script') === null", picture
+        "(text) => new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror, img, script') === null",
+        picture,
     )
     assert parsed
     with page.expect_download() as download:

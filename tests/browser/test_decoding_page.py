@@ -1,4 +1,6 @@
-"""The decoding page in a browser, as a visitor uses it: decode, play, branch, share, export, and reopen offline."""
+"""The decoding page in a browser, as a visitor uses it: decode, play, branch, share, export, and reopen
+offline.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +146,9 @@ def test_the_export_opens_from_disk_without_a_network(page, browser, tmp_path, s
     export.get_by_role("tab", name="Beams").click()
     export.get_by_role("tab", name="Tree").click()
     assert export.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    background = export.evaluate("getComputedStyle(document.querySelector('.decoding-figure')).backgroundColor")
+    background = export.evaluate(
+        "getComputedStyle(document.querySelector('.decoding-figure')).backgroundColor"
+    )
     assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(15, 17, 21)")
     assert requests == [path.as_uri()]
     assert problems == []
@@ -203,7 +207,9 @@ def test_pasting_a_generation_config_sets_the_controls(page):
     unfold(page, "Advanced: model, seed")
     form_field = page.locator("input[type=text], textarea").and_(page.get_by_label("top_p", exact=True))
     expect(form_field).to_have_value("", timeout=15_000)
-    page.locator("#strategies textarea").fill(json.dumps({"do_sample": True, "top_p": 0.55, "max_new_tokens": 7, "eos_token_id": 2}))
+    page.locator("#strategies textarea").fill(
+        json.dumps({"do_sample": True, "top_p": 0.55, "max_new_tokens": 7, "eos_token_id": 2})
+    )
     page.locator("#prompt textarea").click()
     expect(form_field).to_have_value("0.55", timeout=10_000)
     expect(page.get_by_label("number input for max_new_tokens")).to_have_value("7")
@@ -226,7 +232,9 @@ def test_cancel_keeps_what_there_is(page):
 @pytest.mark.parametrize("view", ["Tree", "Probability area", "Beams", "Text", "Table"])
 def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
     """Rules that Gradio's own widgets break are recorded; the figure itself breaks none."""
-    with opened(browser, f"{suite_url}/decoding/?__theme={scheme}", "#figure .decoding-figure", color_scheme=scheme) as page:
+    with opened(
+        browser, f"{suite_url}/decoding/?__theme={scheme}", "#figure .decoding-figure", color_scheme=scheme
+    ) as page:
         page.get_by_role("tab", name=view, exact=True).click()
         page.wait_for_timeout(300)
         assert axe_finds(page, "#figure") == []
@@ -236,7 +244,9 @@ def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
 
 def test_the_panel_gives_code_link_and_snippets(page, suite_url):
     page.get_by_text("Code", exact=True).click()
-    expect(page.locator("#panel pre").first).to_contain_text("model.generate(**inputs, max_new_tokens=20, do_sample=False, num_beams=5)")
+    expect(page.locator("#panel pre").first).to_contain_text(
+        "model.generate(**inputs, max_new_tokens=20, do_sample=False, num_beams=5)"
+    )
     page.get_by_text("Share and embed").click()
     link = page.locator("#panel pre").nth(1).inner_text()
     assert link.startswith(f"{suite_url}/decoding/?prompt=The+lighthouse")
@@ -250,4 +260,6 @@ def test_the_form_and_the_json_follow_each_other(page):
     expect(beams).to_have_value("", timeout=15_000)
     beams.fill("3")
     page.keyboard.press("Tab")
-    expect(page.locator("#strategies textarea")).to_have_value(re.compile(r'"name": "greedy", "num_beams": 3'), timeout=10_000)
+    expect(page.locator("#strategies textarea")).to_have_value(
+        re.compile(r'"name": "greedy", "num_beams": 3'), timeout=10_000
+    )

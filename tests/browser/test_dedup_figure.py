@@ -1,4 +1,6 @@
-"""The dedup figure in a real browser, on runs made up here: kitchen notes, their copies and their near copies."""
+"""The dedup figure in a real browser, on runs made up here: kitchen notes, their copies and their near
+copies.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,9 @@ def make_texts(rows: int, seed: int = 3) -> list[str]:
 
 
 def brute(graph: dict[str, Any], threshold: float, method: str, pinned: set[int]) -> dict[str, Any]:
-    """The contract of `cluster` in the plainest Python: kept nodes, and keeper and similarity of each removed row."""
+    """The contract of `cluster` in the plainest Python: kept nodes, and keeper and similarity of each removed
+    row.
+    """
     nodes, edges = graph["nodes"], {(a, b): j for a, b, j in graph["edges"] if j >= threshold}
     near = {node: {} for node in range(len(nodes))}
     for (a, b), value in edges.items():
@@ -145,20 +149,34 @@ def brute(graph: dict[str, Any], threshold: float, method: str, pinned: set[int]
         if node in kept:
             removed += [[row, rows[0], 1, True] for row in rows[1:] if row not in pinned]
             continue
-        candidates = sorted(((-value, nodes[other]["rank"], other) for other, value in near[node].items() if other in kept))
+        candidates = sorted(
+            ((-value, nodes[other]["rank"], other) for other, value in near[node].items() if other in kept)
+        )
         if candidates:
             value, _, keeper = candidates[0]
             removed += [[row, nodes[keeper]["rows"][0], -value, False] for row in rows]
         else:
             keeper = min(component[node] & kept, key=lambda other: nodes[other]["rank"])
             removed += [[row, nodes[keeper]["rows"][0], None, False] for row in rows]
-    chains = [sorted(group) for group in set(component.values()) if any((min(p), max(p)) not in edges for p in combinations(group, 2))]
+    chains = [
+        sorted(group)
+        for group in set(component.values())
+        if any((min(p), max(p)) not in edges for p in combinations(group, 2))
+    ]
     return {"kept": sorted(kept), "removed": sorted(removed), "pairs": len(edges), "chains": sorted(chains)}
 
 
 def make_run(texts: list[str], **request: Any) -> dict[str, Any]:
     """The figure's data for these texts, every pair compared."""
-    asked = {"threshold": 0.8, "floor": 0.55, "ngram": 3, "unit": "word", "method": "leader", "keep": "first", "recall": 0.99}
+    asked = {
+        "threshold": 0.8,
+        "floor": 0.55,
+        "ngram": 3,
+        "unit": "word",
+        "method": "leader",
+        "keep": "first",
+        "recall": 0.99,
+    }
     asked |= {"columns": ["text"], "pinned": [], **request}
     rows_of: dict[tuple[str, ...], list[int]] = {}
     for row, text in enumerate(texts):
@@ -166,9 +184,16 @@ def make_run(texts: list[str], **request: Any) -> dict[str, Any]:
             rows_of.setdefault(tuple(words_of(text)), []).append(row)
     heads = list(rows_of.values())
     sets = [shingles_of(texts[rows[0]], asked["ngram"]) for rows in heads]
-    edges = [(a, b, round(jaccard(sets[a], sets[b]), 6)) for a, b in combinations(range(len(heads)), 2) if sets[a] & sets[b]]
+    edges = [
+        (a, b, round(jaccard(sets[a], sets[b]), 6))
+        for a, b in combinations(range(len(heads)), 2)
+        if sets[a] & sets[b]
+    ]
     edges = [edge for edge in edges if edge[2] >= asked["floor"]]
-    used = sorted({node for edge in edges for node in edge[:2]} | {node for node, rows in enumerate(heads) if len(rows) > 1})
+    used = sorted(
+        {node for edge in edges for node in edge[:2]}
+        | {node for node, rows in enumerate(heads) if len(rows) > 1}
+    )
     place = {node: index for index, node in enumerate(used)}
     graph = {
         "nodes": [{"rows": heads[node], "rank": node} for node in used],
@@ -236,13 +261,22 @@ def make_contamination() -> dict[str, Any]:
             found = []
             for row, own in enumerate(sets[first]):
                 others = [
-                    (jaccard(own, sets[second][match]), match) for match in range(len(sets[second])) if (first, row) != (second, match)
+                    (jaccard(own, sets[second][match]), match)
+                    for match in range(len(sets[second]))
+                    if (first, row) != (second, match)
                 ]
                 best, match = max(others, key=lambda item: (item[0], -item[1]))
                 if best >= 0.8:
                     contained = len(own & sets[second][match]) / len(own)
                     found.append(
-                        {"split": first, "row": row, "in": second, "match": match, "jaccard": round(best, 6), "containment": contained}
+                        {
+                            "split": first,
+                            "row": row,
+                            "in": second,
+                            "match": match,
+                            "jaccard": round(best, 6),
+                            "containment": contained,
+                        }
                     )
             share = len(found) / len(splits[first])
             line.append({"rows": len(found), "share": share})
@@ -251,9 +285,20 @@ def make_contamination() -> dict[str, Any]:
     texts = {f"{leak['split']}:{leak['row']}": splits[leak["split"]][leak["row"]] for leak in leaks}
     texts |= {f"{leak['in']}:{leak['match']}": splits[leak["in"]][leak["match"]] for leak in leaks}
     return {
-        "kind": "contamination", "title": "train against test", "done": True, "splits": ["train", "test"], "rows": [120, 30], "measure": "jaccard",
-        "threshold": 0.8, "matrix": matrix, "leaks": leaks, "texts": texts, "provenance": {}, "seconds": {"total": 0.4}, "warnings": [],
-    }  # fmt: skip
+        "kind": "contamination",
+        "title": "train against test",
+        "done": True,
+        "splits": ["train", "test"],
+        "rows": [120, 30],
+        "measure": "jaccard",
+        "threshold": 0.8,
+        "matrix": matrix,
+        "leaks": leaks,
+        "texts": texts,
+        "provenance": {},
+        "seconds": {"total": 0.4},
+        "warnings": [],
+    }
 
 
 CONTAMINATION = make_contamination()
@@ -261,7 +306,11 @@ CONTAMINATION = make_contamination()
 
 @pytest.fixture
 def open_page(browser):
-    with figures(browser, FOLDER, "cluster, clusterToGoal, curveOf, words, unitsOf, shinglesOf, compareShingles, alignWords") as make:
+    with figures(
+        browser,
+        FOLDER,
+        "cluster, clusterToGoal, curveOf, words, unitsOf, shinglesOf, compareShingles, alignWords",
+    ) as make:
         yield make
 
 
@@ -304,10 +353,16 @@ def random_graph(chance: random.Random) -> dict[str, Any]:
     """Texts with copies and with pairs of few distinct similarities, so that ties are common."""
     count = chance.randrange(1, 14)
     rows = iter(chance.sample(range(60), 60))
-    nodes = [{"rows": sorted(next(rows) for _ in range(chance.choice([1, 1, 1, 2, 3])))} for _ in range(count)]
+    nodes = [
+        {"rows": sorted(next(rows) for _ in range(chance.choice([1, 1, 1, 2, 3])))} for _ in range(count)
+    ]
     for node, rank in zip(nodes, chance.sample(range(100), count), strict=True):
         node["rank"] = rank
-    edges = [[a, b, chance.choice([0.5, 0.6, 0.75, 0.8, 0.8, 0.9, 1.0])] for a, b in combinations(range(count), 2) if chance.random() < 0.3]
+    edges = [
+        [a, b, chance.choice([0.5, 0.6, 0.75, 0.8, 0.8, 0.9, 1.0])]
+        for a, b in combinations(range(count), 2)
+        if chance.random() < 0.3
+    ]
     return {"nodes": nodes, "edges": edges, "complete": True}
 
 
@@ -320,7 +375,9 @@ def test_clusters_equal_the_plain_algorithm(open_page) -> None:
         pinned = chance.sample(every, chance.choice([0, 0, 1, min(3, len(every))]))
         threshold = chance.choice([0.5, 0.6, 0.8, 0.85, 1.0])
         for method in ("leader", "components"):
-            assert clustered(page, graph, threshold, method, pinned) == brute(graph, threshold, method, set(pinned)), (graph, pinned)
+            assert clustered(page, graph, threshold, method, pinned) == brute(
+                graph, threshold, method, set(pinned)
+            ), (graph, pinned)
 
 
 def test_clusters_equal_the_engine(open_page) -> None:
@@ -336,7 +393,10 @@ def test_clusters_equal_the_engine(open_page) -> None:
         graph = random_graph(chance)
         edges = graph["edges"]
         pairs = Pairs(
-            *(np.array([edge[place] for edge in edges], dtype=kind) for place, kind in ((0, np.int64), (1, np.int64), (2, np.float64)))
+            *(
+                np.array([edge[place] for edge in edges], dtype=kind)
+                for place, kind in ((0, np.int64), (1, np.int64), (2, np.float64))
+            )
         )
         ranks = np.array([node["rank"] for node in graph["nodes"]])
         pinned = chance.sample(range(len(ranks)), chance.choice([0, 0, 1]))
@@ -346,12 +406,20 @@ def test_clusters_equal_the_engine(open_page) -> None:
             found = clustered(page, graph, 0.8, method, rows)
             expected = engine.cluster(pairs, ranks, 0.8, method, pinned)
             assert found["kept"] == np.flatnonzero(~expected.removed).tolist()
-            keepers = {row: (keeper, value) for row, keeper, value, is_copy in found["removed"] if not is_copy}
+            keepers = {
+                row: (keeper, value) for row, keeper, value, is_copy in found["removed"] if not is_copy
+            }
             for node in np.flatnonzero(expected.removed).tolist():
                 keeper, value = keepers[graph["nodes"][node]["rows"][0]]
                 assert keeper == graph["nodes"][expected.keeper[node]]["rows"][0]
-                assert value == pytest.approx(expected.jaccard[node]) if value is not None else np.isnan(expected.jaccard[node])
-            curve = page.evaluate("([graph, method]) => maths.curveOf(graph, 100, method, 0.5)", [graph, method])
+                assert (
+                    value == pytest.approx(expected.jaccard[node])
+                    if value is not None
+                    else np.isnan(expected.jaccard[node])
+                )
+            curve = page.evaluate(
+                "([graph, method]) => maths.curveOf(graph, 100, method, 0.5)", [graph, method]
+            )
             assert curve == engine.curve(pairs, ranks, 100, copies, 0.5, method)
         goal = engine.exactly(pairs, ranks, max(1, len(ranks) - 2))
         if goal is not None:
@@ -381,7 +449,8 @@ def test_units_equal_the_engine(open_page, unit) -> None:
     for ngram in (1, 3):
         for text in STRANGE + TEXTS[:5]:
             keys = page.evaluate(
-                "([text, unit, ngram]) => maths.shinglesOf(maths.unitsOf(text, unit), ngram).map((item) => item.key)", [text, unit, ngram]
+                "([text, unit, ngram]) => maths.shinglesOf(maths.unitsOf(text, unit), ngram).map((item) => item.key)",
+                [text, unit, ngram],
             )
             hashes = shingles.shingle(shingles.to_arrow([text]), ngram, unit).hashes.tolist()
             pattern = [hashes.index(value) for value in hashes]
@@ -396,11 +465,22 @@ def test_units_equal_the_engine(open_page, unit) -> None:
 def test_words_know_their_places(open_page) -> None:
     page = open_page()
     for text in STRANGE:
-        cut = page.evaluate("(text) => maths.words(text).map(({text: word, start, end}) => [word, text.slice(start, end)])", text)
+        cut = page.evaluate(
+            "(text) => maths.words(text).map(({text: word, start, end}) => [word, text.slice(start, end)])",
+            text,
+        )
         for word, original in cut:
             assert original, (text, word)
-            assert page.evaluate("(text) => maths.words(text).map((word) => word.text).join('')", original).find(word) >= 0
-    places = page.evaluate("(text) => maths.words(text).map(({start, end}) => text.slice(start, end))", "The ＣＡＴ, e\u0301t\u00e9!")
+            assert (
+                page.evaluate("(text) => maths.words(text).map((word) => word.text).join('')", original).find(
+                    word
+                )
+                >= 0
+            )
+    places = page.evaluate(
+        "(text) => maths.words(text).map(({start, end}) => text.slice(start, end))",
+        "The ＣＡＴ, e\u0301t\u00e9!",
+    )
     assert places == ["The", "ＣＡＴ", "e\u0301t\u00e9"]
 
 
@@ -417,7 +497,9 @@ def test_alignment_is_a_longest_common_subsequence(open_page) -> None:
         longest = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
         for a in range(len(left)):
             for b in range(len(right)):
-                longest[a + 1][b + 1] = longest[a][b] + 1 if left[a] == right[b] else max(longest[a][b + 1], longest[a + 1][b])
+                longest[a + 1][b + 1] = (
+                    longest[a][b] + 1 if left[a] == right[b] else max(longest[a][b + 1], longest[a + 1][b])
+                )
         assert len(same) == longest[-1][-1]
 
 
@@ -451,7 +533,9 @@ def test_slider_moves_the_line_and_the_numbers(open_page) -> None:
     page.keyboard.press("End")
     assert fact(page, "threshold") == "1.00"
     page.wait_for_timeout(250)
-    assert page.evaluate("emitted") == [["choice", {"threshold": 1, "pinned": []}]], "one choice, when the hand rests"
+    assert page.evaluate("emitted") == [["choice", {"threshold": 1, "pinned": []}]], (
+        "one choice, when the hand rests"
+    )
     page.get_by_role("button", name="Back to 0.80").click()
     assert fact(page, "threshold") == "0.80"
 
@@ -496,7 +580,9 @@ def test_pairs_nearest_to_the_line_open_as_a_difference(open_page) -> None:
 def test_difference_marks_words_and_shingles(open_page) -> None:
     left = "Cut the onions finely. Fry them in warm butter until they are golden, and then serve."
     right = "CUT the onions, roughly. Fry them in butter until they are golden and then serve!"
-    page = open_page(make_run([left, right, "Something else entirely stands here."], threshold=0.4, floor=0.25))
+    page = open_page(
+        make_run([left, right, "Something else entirely stands here."], threshold=0.4, floor=0.25)
+    )
     show(page, "clusters")
     diff = page.locator(".diff")
     expect(diff.locator(".cell ins")).to_have_text(["finely", "warm"])
@@ -516,7 +602,9 @@ def test_difference_marks_words_and_shingles(open_page) -> None:
 def test_clusters_are_listed_searched_and_drawn(open_page) -> None:
     page = open_page(RUN)
     show(page, "clusters")
-    sizes = [int(re.match(r"\d+", text).group()) for text in page.locator(".cluster-item .said").all_inner_texts()]
+    sizes = [
+        int(re.match(r"\d+", text).group()) for text in page.locator(".cluster-item .said").all_inner_texts()
+    ]
     assert sizes == sorted(sizes, reverse=True) and len(sizes) == 20
     page.get_by_role("button", name="Next").click()
     expect(page.locator(".cluster-panel, .clusters-panel").locator(".pager")).to_contain_text("21–40")
@@ -538,18 +626,33 @@ def chain_run() -> dict[str, Any]:
     """A ~ B ~ C and A ≁ C, a copy of C, and D that has no part in it."""
     nodes = [{"rows": [0], "rank": 1}, {"rows": [1], "rank": 0}, {"rows": [2, 4], "rank": 2}]
     graph = {"nodes": nodes, "edges": [[0, 1, 0.9], [1, 2, 0.82]], "complete": True}
-    texts = {"0": "one two three four five six", "1": "one two three four five seven", "2": "two three four five seven eight"}
-    run = {**copy.deepcopy(RUN), "run_id": "chain", "rows": 6, "graph": graph, "texts": texts, "exact_copies": 1}
+    texts = {
+        "0": "one two three four five six",
+        "1": "one two three four five seven",
+        "2": "two three four five seven eight",
+    }
+    run = {
+        **copy.deepcopy(RUN),
+        "run_id": "chain",
+        "rows": 6,
+        "graph": graph,
+        "texts": texts,
+        "exact_copies": 1,
+    }
     return {**run, "curve": [[step / 100, 6, 0] for step in range(55, 101)]}
 
 
 def test_chains_are_said_and_drawn(open_page) -> None:
     page = open_page(chain_run())
     show(page, "clusters")
-    expect(page.locator(".warning")).to_have_text("A chain: rows 0 and 2 are both like row 1, but not like each other.")
+    expect(page.locator(".warning")).to_have_text(
+        "A chain: rows 0 and 2 are both like row 1, but not like each other."
+    )
     expect(page.locator(".cluster-graph .edge")).to_have_count(2)
     expect(page.locator(".cluster-graph .stays")).to_have_count(1)
-    assert "url(" in page.locator(".cluster-graph .goes .veil").first.evaluate("(veil) => getComputedStyle(veil).fill")
+    assert "url(" in page.locator(".cluster-graph .goes .veil").first.evaluate(
+        "(veil) => getComputedStyle(veil).fill"
+    )
     run = chain_run()
     run["request"] = {**run["request"], "method": "components"}
     run["graph"]["nodes"][0]["rank"], run["graph"]["nodes"][1]["rank"] = 0, 1
@@ -565,7 +668,9 @@ def test_pins_keep_rows(open_page) -> None:
     expect(page.get_by_role("button", name="Always keep row 4")).to_be_focused()
     expect(page.locator(".key")).to_contain_text("5 of 6 rows kept")
     expect(page.locator(".key")).to_contain_text("1 pinned")
-    expect(page.locator("tr", has=page.get_by_role("button", name="Always keep row 4"))).to_contain_text("kept, pinned")
+    expect(page.locator("tr", has=page.get_by_role("button", name="Always keep row 4"))).to_contain_text(
+        "kept, pinned"
+    )
     page.wait_for_timeout(250)
     assert page.evaluate("emitted") == [["choice", {"threshold": 0.8, "pinned": [4]}]]
     page.keyboard.press("Enter")
@@ -608,7 +713,9 @@ def test_table_sorts_searches_and_opens(open_page) -> None:
     page.get_by_role("button", name="similarity").click()
     expect(page.locator("th[aria-sort=descending]")).to_have_text("similarity")
     page.get_by_role("button", name="similarity").click()
-    values = [float(text) for text in page.locator(".removed-rows tbody tr td:nth-child(3)").all_inner_texts()]
+    values = [
+        float(text) for text in page.locator(".removed-rows tbody tr td:nth-child(3)").all_inner_texts()
+    ]
     assert values == sorted(values)
     first = page.locator(".removed-rows tbody button").first
     first.focus()
@@ -671,10 +778,23 @@ def test_states_without_a_picture(open_page) -> None:
     page = open_page()
     page.evaluate("draw", None)
     expect(page.locator(".message")).to_contain_text("Nothing was compared yet")
-    stages = {"stage": "sign", "label": "Signing rows", "value": 12000, "max": 20000, "counts": {"rows": 20000, "candidates": 900}}
+    stages = {
+        "stage": "sign",
+        "label": "Signing rows",
+        "value": 12000,
+        "max": 20000,
+        "counts": {"rows": 20000, "candidates": 900},
+    }
     page.evaluate(
         "draw",
-        {"kind": "dedup", "run_id": "running", "title": "x · y", "done": False, "request": RUN["request"], "progress": stages},
+        {
+            "kind": "dedup",
+            "run_id": "running",
+            "title": "x · y",
+            "done": False,
+            "request": RUN["request"],
+            "progress": stages,
+        },
     )
     expect(page.locator(".going")).to_contain_text("Signing rows 12,000 of 20,000")
     expect(page.locator(".going .readout")).to_contain_text("candidates")
@@ -697,8 +817,19 @@ def test_no_duplicates_says_so(open_page) -> None:
 
 
 def test_a_graph_too_large_to_send_keeps_the_right_numbers(open_page) -> None:
-    """Only some clusters are there; the curve has the numbers of all rows, and pins count in what was sent."""
-    run = {**chain_run(), "run_id": "part", "rows": 1000, "kept": 700, "removed": 300, "clusters": 80, "pairs": 412, "exact_copies": 50}
+    """Only some clusters are there; the curve has the numbers of all rows, and pins count in what was
+    sent.
+    """
+    run = {
+        **chain_run(),
+        "run_id": "part",
+        "rows": 1000,
+        "kept": 700,
+        "removed": 300,
+        "clusters": 80,
+        "pairs": 412,
+        "exact_copies": 50,
+    }
     run["graph"] = {**run["graph"], "complete": False}
     run["curve"] = [[step / 100, 500 + 2 * step, 2000 - 10 * step] for step in range(55, 101)]
     page = open_page(run)
@@ -757,7 +888,9 @@ def test_hostile_texts_stay_text(open_page) -> None:
 @pytest.mark.parametrize("data", [RUN, CONTAMINATION], ids=["run", "contamination"])
 def test_no_view_widens_a_phone(open_page, data) -> None:
     page = open_page(data, width=360)
-    page.evaluate("document.body.style.display = 'flex'; document.querySelector('main').style.flex = '1 0 auto'")
+    page.evaluate(
+        "document.body.style.display = 'flex'; document.querySelector('main').style.flex = '1 0 auto'"
+    )
     for tab in page.locator("[role=tab]").all():
         tab.click()
         for button in page.locator("[role=tabpanel]:visible button[aria-expanded=false]").all()[:1]:
@@ -790,7 +923,12 @@ def test_svg_is_static_and_whole(open_page, view) -> None:
     page = open_page(CONTAMINATION if view == "heatmap" else hostile_run())
     show(page, view)
     picture = page.evaluate("picture()")
-    assert picture.startswith("<svg") and "<script" not in picture and "var(--" not in picture and "onclick" not in picture
+    assert (
+        picture.startswith("<svg")
+        and "<script" not in picture
+        and "var(--" not in picture
+        and "onclick" not in picture
+    )
     script = "(text) => new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror, img, script') === null"
     assert page.evaluate(script, picture)
     with page.expect_download() as download:
@@ -800,7 +938,9 @@ def test_svg_is_static_and_whole(open_page, view) -> None:
 
 def test_export_opens_as_the_page_looks(open_page) -> None:
     page = open_page(RUN)
-    page.evaluate("() => { window.asked = []; host.fetch = async (name, data) => (asked.push([name, data.choice]), '<p>file</p>'); }")
+    page.evaluate(
+        "() => { window.asked = []; host.fetch = async (name, data) => (asked.push([name, data.choice]), '<p>file</p>'); }"
+    )
     slider(page).fill("0.7")
     with page.expect_download():
         page.get_by_role("button", name="Download as one HTML file").click()
@@ -810,10 +950,22 @@ def test_export_opens_as_the_page_looks(open_page) -> None:
 def test_the_largest_graph_that_is_sent(open_page) -> None:
     chance = random.Random(1)
     nodes = [{"rows": [node], "rank": node} for node in range(4000)]
-    pairs = sorted({tuple(sorted(chance.sample(range(start, start + 40), 2))) for start in range(0, 3960, 20) for _ in range(200)})
+    pairs = sorted(
+        {
+            tuple(sorted(chance.sample(range(start, start + 40), 2)))
+            for start in range(0, 3960, 20)
+            for _ in range(200)
+        }
+    )
     edges = [[a, b, round(chance.uniform(0.55, 1), 6)] for a, b in pairs]
     texts = {str(node): f"{TEXTS[node % 400]} {node}" for node in range(4000)}
-    run = {**RUN, "run_id": "large", "rows": 20_000, "graph": {"nodes": nodes, "edges": edges, "complete": True}, "texts": texts}
+    run = {
+        **RUN,
+        "run_id": "large",
+        "rows": 20_000,
+        "graph": {"nodes": nodes, "edges": edges, "complete": True},
+        "texts": texts,
+    }
     page = open_page(run)
     kept = fact(page, "rows kept")
     slider(page).fill("0.71")
@@ -829,7 +981,9 @@ def test_heatmap_opens_a_cells_rows(open_page) -> None:
     expect(cell).to_contain_text(f"{count} rows")
     cell.focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".heatmap-panel h2").first).to_have_text(f"{count} rows of train have a match in test")
+    expect(page.locator(".heatmap-panel h2").first).to_have_text(
+        f"{count} rows of train have a match in test"
+    )
     expect(page.locator(".map-cell:focus")).to_have_attribute("aria-pressed", "true")
     page.locator(".heatmap-panel button.fold").first.click()
     expect(page.locator(".diff .counts")).to_contain_text("as verified")
@@ -845,10 +999,22 @@ def test_heatmap_opens_a_cells_rows(open_page) -> None:
 
 def test_missing_parts_of_a_comparison_do_no_harm(open_page) -> None:
     """Splits that were not compared, no rows found, texts that were left out."""
-    empty = {**CONTAMINATION, "matrix": [[None, {"rows": 0, "share": 0.0}], [{"rows": 0, "share": 0.0}, None]], "leaks": [], "texts": {}}
+    empty = {
+        **CONTAMINATION,
+        "matrix": [[None, {"rows": 0, "share": 0.0}], [{"rows": 0, "share": 0.0}, None]],
+        "leaks": [],
+        "texts": {},
+    }
     page = open_page({"kind": "contamination"})
     expect(page.locator(".message")).to_contain_text("choose the splits")
-    page.evaluate("draw", {"kind": "contamination", "done": False, "progress": {"label": "Comparing splits", "value": 1, "max": 4}})
+    page.evaluate(
+        "draw",
+        {
+            "kind": "contamination",
+            "done": False,
+            "progress": {"label": "Comparing splits", "value": 1, "max": 4},
+        },
+    )
     expect(page.locator(".going")).to_contain_text("Comparing splits")
     page.evaluate("draw", empty)
     expect(page.locator(".heatmap-panel h2").first).to_have_text("No row has a match.")
@@ -859,7 +1025,10 @@ def test_missing_parts_of_a_comparison_do_no_harm(open_page) -> None:
 
 
 def test_exported_file_works_from_disk(browser, tmp_path) -> None:
-    for name, data in (("run", {**RUN, "choice": {"threshold": 0.7, "pinned": []}}), ("splits", CONTAMINATION)):
+    for name, data in (
+        ("run", {**RUN, "choice": {"threshold": 0.7, "pinned": []}}),
+        ("splits", CONTAMINATION),
+    ):
         with exported(browser, tmp_path / f"{name}.html", data, FOLDER) as page:
             if name == "run":
                 assert fact(page, "threshold") == "0.70"
@@ -870,6 +1039,9 @@ def test_exported_file_works_from_disk(browser, tmp_path) -> None:
             expect(page.locator(".diff")).to_be_visible()
             expect(page.get_by_role("button", name="Download SVG")).to_be_visible()
             assert (
-                page.evaluate("getComputedStyle(document.querySelector('.dedup-figure')).getPropertyValue('--paper').trim()") == "#0f1115"
+                page.evaluate(
+                    "getComputedStyle(document.querySelector('.dedup-figure')).getPropertyValue('--paper').trim()"
+                )
+                == "#0f1115"
             )
             assert overflow(page) == 0

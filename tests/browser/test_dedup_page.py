@@ -1,4 +1,6 @@
-"""The dedup page in a browser, as a visitor uses it: drop a file, check the pairs, move the threshold, take the rows home."""
+"""The dedup page in a browser, as a visitor uses it: drop a file, check the pairs, move the threshold, take
+the rows home.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def page(browser, suite_url):
 def drop(page: Page, path: Path) -> None:
     """Drop a file and wait for its columns and plan."""
     page.locator("#file input[type=file]").set_input_files(str(path))
-    expect(page.locator("#file")).to_contain_text(re.compile(rf"{path.stem}\s*\{path.suffix}"), timeout=20_000)  # Gradio parts the two
+    expect(page.locator("#file")).to_contain_text(
+        re.compile(rf"{path.stem}\s*\{path.suffix}"), timeout=20_000
+    )  # Gradio parts the two
 
 
 def deduplicate(page: Page, name: str) -> None:
@@ -93,7 +97,9 @@ def test_the_threshold_moves_without_a_request_and_the_file_follows(page, own_fi
     expect(page.locator("#columns")).to_contain_text("note", timeout=20_000)
     deduplicate(page, "mine.csv")
     requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url) if "heartbeat" not in request.url else None)
+    page.on(
+        "request", lambda request: requests.append(request.url) if "heartbeat" not in request.url else None
+    )
     slider = page.locator("#figure .threshold-panel input[type=range]")
     slider.fill("0.55")
     expect(page.locator("#figure .threshold-panel")).to_contain_text("4 of 7 rows kept")
@@ -218,7 +224,9 @@ def test_no_sideways_scrolling_on_a_phone(browser, suite_url):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["Threshold", "Clusters", "Bands", "Table"])
 def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
-    with opened(browser, f"{suite_url}/dedup/?__theme={scheme}", "#figure .dedup-figure", color_scheme=scheme) as page:
+    with opened(
+        browser, f"{suite_url}/dedup/?__theme={scheme}", "#figure .dedup-figure", color_scheme=scheme
+    ) as page:
         page.get_by_role("tab", name=view, exact=True).click()
         page.wait_for_timeout(300)
         assert axe_finds(page, "#figure") == []
@@ -235,7 +243,9 @@ def test_the_panel_gives_both_programs(page):
 def test_meaning_is_marked_as_a_hint(page, suite_url):
     page = page.context.new_page()
     page.goto(f"{suite_url}/dedup/?dataset=kitchen.jsonl&columns=text&measure=cosine&threshold=0.9")
-    expect(page.locator("#figure figcaption")).to_contain_text("by meaning: look at the pairs", timeout=90_000)
+    expect(page.locator("#figure figcaption")).to_contain_text(
+        "by meaning: look at the pairs", timeout=90_000
+    )
     expect(page.locator("#figure figcaption")).to_contain_text("cosine of static vectors (embedded)")
     expect(page.locator("#figure")).to_contain_text("not a proof")
     expect(page.get_by_role("tab", name="Bands", exact=True)).to_be_hidden()

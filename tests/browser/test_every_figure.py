@@ -22,11 +22,15 @@ def test_top_level_names_are_unique(folder) -> None:
 def test_the_style_sheet_survives_gradio(folder) -> None:
     """Gradio puts its own class before every selector and splits them at each comma, brackets or not."""
     assert not re.search(r":(is|where|not|has)\([^)]*,", stylesheet(COMMON) + stylesheet(folder))
-    rules = re.sub(r"/\*.*?\*/|@keyframes \w+ \{ [^}]*\} \}|@media[^{]*\{", "", stylesheet(folder), flags=re.DOTALL)
+    rules = re.sub(
+        r"/\*.*?\*/|@keyframes \w+ \{ [^}]*\} \}|@media[^{]*\{", "", stylesheet(folder), flags=re.DOTALL
+    )
     selectors = [part.strip() for rule in re.findall(r"([^{}]+)\{", rules) for part in rule.split(",")]
     figure = f".{folder.parent.name}-figure"
     assert selectors
-    assert [selector for selector in selectors if not selector.startswith(figure)] == [], "a figure styles itself alone"
+    assert [selector for selector in selectors if not selector.startswith(figure)] == [], (
+        "a figure styles itself alone"
+    )
 
 
 def test_modules_are_short(folder) -> None:

@@ -1,4 +1,6 @@
-"""The merging figures in a real browser, on the stored examples: what they say, what can be chosen, and hostile data."""
+"""The merging figures in a real browser, on the stored examples: what they say, what can be chosen, and
+hostile data.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,14 @@ def editor_data() -> dict:
 
     methods = [method.to_json() for method in catalogue().values()]
     found = recipes.parse(next(iter(presets.PRESETS.values())))
-    return {"kind": "editor", "drawable": True, "methods": methods, "models": ["pirate", "cautious"], "recipe": found, "moe": False}
+    return {
+        "kind": "editor",
+        "drawable": True,
+        "methods": methods,
+        "models": ["pirate", "cautious"],
+        "recipe": found,
+        "moe": False,
+    }
 
 
 def show(page, view: str) -> None:
@@ -48,7 +57,9 @@ def show(page, view: str) -> None:
 def test_the_table_says_what_was_measured(open_page) -> None:
     page = open_page(MERGE)
     child = MERGE["models"][-1]
-    expect(page.locator("table.numbers")).to_contain_text(f"{child['shares']['pirate']['count']} of {child['shares']['pirate']['of']}")
+    expect(page.locator("table.numbers")).to_contain_text(
+        f"{child['shares']['pirate']['count']} of {child['shares']['pirate']['of']}"
+    )
     expect(page.locator("svg.behaviours")).to_have_attribute("aria-label", re.compile("child: "))
 
 
@@ -64,7 +75,8 @@ def test_the_layers_that_carry_are_named(open_page) -> None:
     show(page, "Which layers carry it")
     found = MERGE["carriers"][0]
     part, place = max(
-        ((part, place) for part in found["share"] for place in range(len(found["bands"]))), key=lambda at: found["share"][at[0]][at[1]]
+        ((part, place) for part in found["share"] for place in range(len(found["bands"]))),
+        key=lambda at: found["share"][at[0]][at[1]],
     )
     first, last = found["bands"][place]
     expect(page.locator("#root")).to_contain_text(f"the {part} of layers {first} to {last} alone brings")
@@ -77,7 +89,9 @@ def test_colours_between_points_are_bilinear(open_page) -> None:
     for u, v in ((0, 0), (1, 1), (0.25, 0.75), (0.9, 0.1)):
         assert page.evaluate(code, [at, u, v]) == pytest.approx(10 * u + v)
     bumped = {**at, "0.5,0.5": 100}
-    assert page.evaluate(code, [bumped, 0.5, 0.5]) == 100 and page.evaluate(code, [bumped, 0.25, 0.5]) == pytest.approx(50.25)
+    assert page.evaluate(code, [bumped, 0.5, 0.5]) == 100 and page.evaluate(
+        code, [bumped, 0.25, 0.5]
+    ) == pytest.approx(50.25)
 
 
 def test_a_point_is_chosen_by_mouse_and_keys_and_sent(open_page) -> None:
@@ -97,34 +111,54 @@ def test_a_point_is_chosen_by_mouse_and_keys_and_sent(open_page) -> None:
     expect(page.locator(".readout")).to_contain_text("0 of 10")
     page.get_by_role("button", name="Put this merge into the recipe").click()
     assert page.evaluate("emitted") == [
-        ["chosen", {"origin": PLANE["models"][0]["name"], "others": ["pirate", "cautious"], "weights": [0, 0]}]
+        [
+            "chosen",
+            {"origin": PLANE["models"][0]["name"], "others": ["pirate", "cautious"], "weights": [0, 0]},
+        ]
     ]
 
 
 def test_a_growing_plane_fills_in_and_keeps_the_choice(open_page) -> None:
-    early = {**PLANE, "done": False, "points": PLANE["points"][:3], "progress": {"label": "Measuring point 4 of 25", "value": 3, "max": 25}}
+    early = {
+        **PLANE,
+        "done": False,
+        "points": PLANE["points"][:3],
+        "progress": {"label": "Measuring point 4 of 25", "value": 3, "max": 25},
+    }
     page = open_page(early)
     expect(page.locator("svg .patch")).to_have_count(0)
     page.locator(".map svg").first.focus()
     page.keyboard.press("ArrowUp")
     chosen = page.locator(".readout h2").inner_text()
     page.evaluate("draw", PLANE)
-    assert page.locator("svg .patch").count() == 4 * 24 * 24 and page.locator(".readout h2").inner_text() == chosen
+    assert (
+        page.locator("svg .patch").count() == 4 * 24 * 24
+        and page.locator(".readout h2").inner_text() == chosen
+    )
 
 
 def test_a_search_is_drawn_over_the_plane_and_its_warning_stands(open_page) -> None:
     page = open_page(PLANE)
-    some = {**PLANE["points"][5], "chances": {"pirate": -0.5, "refuses_cooking": -1.0, "refuses_other": -0.01}}
+    some = {
+        **PLANE["points"][5],
+        "chances": {"pirate": -0.5, "refuses_cooking": -1.0, "refuses_other": -0.01},
+    }
     search = {
-        "goal": "behaviours", "seed": 0, "means": [[0.5, 0.5], [0.7, 0.4]], "warnings": ["pirate: 10 of 10 on the fit prompts, 0 of 10"],
+        "goal": "behaviours",
+        "seed": 0,
+        "means": [[0.5, 0.5], [0.7, 0.4]],
+        "warnings": ["pirate: 10 of 10 on the fit prompts, 0 of 10"],
         "candidates": [{**some, "weights": [0.7, 0.5], "shares": {}, "score": -1.2, "generation": 1}],
-        "best": {**some, "weights": [0.7, 0.5], "score": -1.2}, "held_out": {**some, "weights": [0.7, 0.5], "score": -1.4},
-    }  # fmt: skip
+        "best": {**some, "weights": [0.7, 0.5], "score": -1.2},
+        "held_out": {**some, "weights": [0.7, 0.5], "score": -1.4},
+    }
     page.evaluate("draw", {**PLANE, "points": [], "search": search})
     expect(page.locator("svg .candidate")).to_have_count(4)
     assert page.locator("svg .patch").count() > 0, "the plane measured before stays below"
     expect(page.locator(".warnings")).to_contain_text("10 of 10 on the fit prompts")
-    expect(page.locator(".readout")).to_contain_text("score −1.2 on the fit prompts and −1.4 on the held-out ones")
+    expect(page.locator(".readout")).to_contain_text(
+        "score −1.2 on the fit prompts and −1.4 on the held-out ones"
+    )
     show(page, "Table")
     expect(page.locator("table.numbers")).to_contain_text("log p −0.5")
 
@@ -133,7 +167,11 @@ def test_a_line_is_drawn_as_curves(open_page) -> None:
     line = {
         **PLANE,
         "models": PLANE["models"][:2],
-        "points": [{**point, "weights": point["weights"][:1]} for point in PLANE["points"] if point["weights"][1] == 0],
+        "points": [
+            {**point, "weights": point["weights"][:1]}
+            for point in PLANE["points"]
+            if point["weights"][1] == 0
+        ],
     }
     page = open_page(line)
     expect(page.locator("svg polyline.line")).to_have_count(4)
@@ -167,12 +205,22 @@ def big_tree(count: int) -> dict:
 
     chance = random.Random(0)
     names = [f'own<b>er{index % 7}/mod"el-{index}' for index in range(count)]
-    pairs = sorted({(chance.randrange(max(0, index - 40), index), index) for index in range(1, count) for _ in range(2)})
+    pairs = sorted(
+        {(chance.randrange(max(0, index - 40), index), index) for index in range(1, count) for _ in range(2)}
+    )
     places, bends = positions(names, [(names[a], names[b]) for a, b in pairs])
     node, edge = TREE["nodes"][-1], TREE["edges"][0]
-    nodes = [{**node, "id": name, "x": places[name][0], "y": places[name][1], "depth": 1, "more": {}, "notes": []} for name in names]
+    nodes = [
+        {**node, "id": name, "x": places[name][0], "y": places[name][1], "depth": 1, "more": {}, "notes": []}
+        for name in names
+    ]
     edges = [
-        {**edge, "source": names[a], "target": names[b], "bends": [list(at) for at in bends.get((names[a], names[b]), [])]}
+        {
+            **edge,
+            "source": names[a],
+            "target": names[b],
+            "bends": [list(at) for at in bends.get((names[a], names[b]), [])],
+        }
         for a, b in pairs
     ]
     return {**TREE, "start": names[-1], "nodes": nodes, "edges": edges, "example": False}
@@ -189,7 +237,10 @@ def test_a_tree_of_three_hundred_is_drawn_searched_and_walked(open_page) -> None
     page.locator(".chosen-box").focus()
     page.keyboard.press("ArrowLeft")
     after = page.locator(".member h2").inner_text()
-    assert after != 'own<b>er0/mod"el-7' and page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    assert (
+        after != 'own<b>er0/mod"el-7'
+        and page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    )
     assert page.locator("#root b").count() == page.locator("#root figcaption b").count(), "names stay text"
 
 
@@ -199,15 +250,37 @@ def test_a_tree_says_who_is_in_it_and_why(open_page) -> None:
     expect(page.locator(".member")).to_contain_text("80 %")
     page.locator(".kin-hit").nth(len(TREE["edges"]) - 1).click(force=True)
     expect(page.locator(".member")).to_contain_text("Read in:")
-    page.get_by_role("button", name="this merge, licence", exact=False).or_(page.get_by_role("button", name="this merge")).first.click()
+    page.get_by_role("button", name="this merge, licence", exact=False).or_(
+        page.get_by_role("button", name="this merge")
+    ).first.click()
     page.get_by_role("button", name="Put its recipe into the merge room").click()
     sent = page.evaluate("emitted")[-1]
     assert sent[0] == "recipe" and sent[1]["recipe_text"].startswith("merge_method: task_arithmetic")
     for colour in ("licence", "author", "created", "downloads", "share"):
         page.get_by_label("Colour by").select_option(colour)
         assert page.locator(".legend-row .swatch-item").count() > 2
-    page.evaluate("draw", {**TREE, "tested": {"of": "this merge", "verdict": "The list is complete.", "entries": 2_000_000, "null": 0.001, "explained": 1,
-                  "parents": [{"name": "pirate", "coefficient": 0.8, "sigma": 0.001, "cosine": 0.7, "verdict": "its changes are in the model"}]}})  # fmt: skip
+    page.evaluate(
+        "draw",
+        {
+            **TREE,
+            "tested": {
+                "of": "this merge",
+                "verdict": "The list is complete.",
+                "entries": 2_000_000,
+                "null": 0.001,
+                "explained": 1,
+                "parents": [
+                    {
+                        "name": "pirate",
+                        "coefficient": 0.8,
+                        "sigma": 0.001,
+                        "cosine": 0.7,
+                        "verdict": "its changes are in the model",
+                    }
+                ],
+            },
+        },
+    )
     expect(page.locator(".member")).to_contain_text("The list is complete.")
     page.evaluate("window.answer = 'flowchart LR'")
     with page.expect_download() as download:
@@ -222,7 +295,9 @@ def test_a_hostile_recipe_stays_text(open_page) -> None:
     page = open_page(data)
     assert page.locator("#root img, #root script").count() == 0
     expect(page.locator("#root")).to_contain_text("<img src=x onerror=alert(1)>")
-    page.evaluate("draw", {**data, "recipe": {"merge_method": 7, "models": "x", "slices": [None], "parameters": []}})
+    page.evaluate(
+        "draw", {**data, "recipe": {"merge_method": 7, "models": "x", "slices": [None], "parameters": []}}
+    )
     expect(page.locator("#root .form")).to_be_visible()
 
 

@@ -1,4 +1,6 @@
-"""The merging page in a real browser: form and YAML follow each other, the check follows both, a curve is drawn by hand."""
+"""The merging page in a real browser: form and YAML follow each other, the check follows both, a curve is
+drawn by hand.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def lambda_free(part: str):
 
 
 def test_the_form_follows_the_yaml_and_a_slip_is_named(page):
-    recipe_text(page).fill("merge_method: slerp\nbase_model: pirate\nmodels:\n- model: cautious\nparameters:\n  t: 0.25\n")
+    recipe_text(page).fill(
+        "merge_method: slerp\nbase_model: pirate\nmodels:\n- model: cautious\nparameters:\n  t: 0.25\n"
+    )
     expect(page.locator("#editor").get_by_label("t", exact=True)).to_have_value("0.25", timeout=30_000)
     recipe_text(page).fill("merge_method: dare-ties\nmodels:\n- model: cautious\n")
     expect(page.locator("#findings")).to_contain_text("Write dare_ties.", timeout=60_000)
@@ -147,5 +151,7 @@ def test_ties_in_the_browser_is_mergekits(browser):
             weights = [1.0, 0.5, 2.0]
             found = page.evaluate("([v, w, d]) => maths.tiesOf(v, w, d).merged", [vectors, weights, density])
             tensors = [torch.zeros(200), *(torch.tensor(vector) for vector in vectors)]
-            expected = merge_tensors(tensors, "ties", parameters={"weight": weights, "density": [density] * 3}, base_index=0)
+            expected = merge_tensors(
+                tensors, "ties", parameters={"weight": weights, "density": [density] * 3}, base_index=0
+            )
             assert found == pytest.approx(expected.tolist(), abs=1e-6), density

@@ -12,27 +12,52 @@ from playwright.sync_api import expect
 from tests.browser.harness import opened
 
 RECIPE = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
-COOKING = [f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")]
-OTHER = [f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")]
-SETS = [("contrast", "own"), *(("positive", prompt) for prompt in COOKING), *(("negative", prompt) for prompt in OTHER)]
+COOKING = [
+    f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")
+]
+OTHER = [
+    f"What is {thing}?"
+    for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")
+]
+SETS = [
+    ("contrast", "own"),
+    *(("positive", prompt) for prompt in COOKING),
+    *(("negative", prompt) for prompt in OTHER),
+]
 LINKS = {
     "decoding": (
-        "decoding", "#figure",
-        [("prompt", "A short <b>walk</b> & back"), ("max_new_tokens", 6), ("seed", 3), ("strategies", json.dumps([{"do_sample": True, "top_p": 0.8}]))],
+        "decoding",
+        "#figure",
+        [
+            ("prompt", "A short <b>walk</b> & back"),
+            ("max_new_tokens", 6),
+            ("seed", 3),
+            ("strategies", json.dumps([{"do_sample": True, "top_p": 0.8}])),
+        ],
     ),
     "quantization": (
-        "quantization", "#figure",
-        [("room", "compare"), ("context", 64), ("windows", 1), ("prompt", "Hi"), ("formats", "own:absmax-int8"), ("formats", "own:rtn-int2-g32")],
+        "quantization",
+        "#figure",
+        [
+            ("room", "compare"),
+            ("context", 64),
+            ("windows", 1),
+            ("prompt", "Hi"),
+            ("formats", "own:absmax-int8"),
+            ("formats", "own:rtn-int2-g32"),
+        ],
     ),
     "weight lab": (
-        "quantization", "#lab-figure", [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
+        "quantization",
+        "#lab-figure",
+        [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
     ),
     "merging": ("merging", "#figure", [("recipe", RECIPE), ("seed", 7)]),
     "family tree": ("merging", "#tree", [("tree", "cautious"), ("limit", 50)]),
     "abliteration": ("abliteration", "#find", [("room", "find"), ("candidates", 2), ("seed", 5), *SETS]),
     "removal": ("abliteration", "#ablate", [("room", "ablate"), ("layer", 20), ("answer_tokens", 8), *SETS]),
     "dedup": ("dedup", "#figure", [("dataset", "kitchen.jsonl"), ("threshold", 0.8)]),
-}  # fmt: skip
+}
 CLOCK = {"run_id", "seconds", "prefill", "decode", "peak_memory"}
 """Time and memory of a run: no link reproduces them."""
 
@@ -67,4 +92,8 @@ def test_the_link_of_a_figure_makes_the_same_figure(browser, suite_url, name):
             url = page.url
     assert found[0] == found[1]
     asked = json.dumps(found[0]["request"], ensure_ascii=False)
-    assert all(json.dumps(str(value), ensure_ascii=False)[1:-1] in asked.replace("\\\\", "\\") for key, value in query if key == "prompt")
+    assert all(
+        json.dumps(str(value), ensure_ascii=False)[1:-1] in asked.replace("\\\\", "\\")
+        for key, value in query
+        if key == "prompt"
+    )

@@ -1,4 +1,6 @@
-"""The quantization figures in a real browser, on the stored examples: what they say, what can be moved, and hostile data."""
+"""The quantization figures in a real browser, on the stored examples: what they say, what can be moved, and
+hostile data.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ def test_the_front_is_the_one_that_python_finds(open_page) -> None:
 def test_names_stand_inside_the_plot_and_on_nothing_else(open_page, width) -> None:
     page = open_page(COMPARE, width=width)
     boxes = "parts => parts.map((part) => { const { x, y, width, height } = part.getBoundingClientRect(); return [x, y, x + width, y + height]; })"
-    names, marks = page.locator(".point-name").evaluate_all(boxes), page.locator("[data-row] .mark").evaluate_all(boxes)
+    names, marks = (
+        page.locator(".point-name").evaluate_all(boxes),
+        page.locator("[data-row] .mark").evaluate_all(boxes),
+    )
     grid = page.locator("svg.pareto .grid-line").last.bounding_box()
     assert len(names) == len(COMPARE["rows"])
     for index, (left, top, right, bottom) in enumerate(names):
@@ -84,7 +89,9 @@ def test_the_budget_names_the_best_row_that_fits(open_page) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + box["height"] - 60)
     page.mouse.up()
-    assert float(page.locator("line.cut-line").get_attribute("x1")) == pytest.approx(0.3 * box["width"], abs=4)
+    assert float(page.locator("line.cut-line").get_attribute("x1")) == pytest.approx(
+        0.3 * box["width"], abs=4
+    )
 
 
 def test_the_table_sorts_and_opens_a_row(open_page) -> None:
@@ -99,7 +106,11 @@ def test_the_table_sorts_and_opens_a_row(open_page) -> None:
     expect(page.locator('[data-format="gguf:Q4_K_M"]')).to_have_attribute("aria-expanded", "true")
     tied = [row for row in COMPARE["rows"] if row["tied"]]
     assert tied
-    cell = page.locator("table.rows > tbody > tr", has=page.locator(f'[data-format="{tied[0]["format"]}"]')).locator("td").first
+    cell = (
+        page.locator("table.rows > tbody > tr", has=page.locator(f'[data-format="{tied[0]["format"]}"]'))
+        .locator("td")
+        .first
+    )
     expect(cell).to_have_text(f"{tied[0]['rank']} =")
 
 
@@ -108,8 +119,12 @@ def test_the_microscope_walks_to_the_next_difference(open_page) -> None:
     show(page, "Token microscope")
     page.get_by_role("combobox", name="Format").select_option("gguf:Q4_0")
     tops = COMPARE["microscope"]["rows"]["gguf:Q4_0"]["top"]
-    differing = [mine[0][0] != base[0][0] for mine, base in zip(tops, COMPARE["microscope"]["base"], strict=True)]
-    expect(page.locator("#root")).to_contain_text(f"The top token differs at {sum(differing)} of {len(differing)} positions")
+    differing = [
+        mine[0][0] != base[0][0] for mine, base in zip(tops, COMPARE["microscope"]["base"], strict=True)
+    ]
+    expect(page.locator("#root")).to_contain_text(
+        f"The top token differs at {sum(differing)} of {len(differing)} positions"
+    )
     page.get_by_role("button", name="Next token where greedy parts").click()
     chosen = int(page.locator('.scored[aria-pressed="true"]').get_attribute("data-place"))
     assert chosen == differing.index(True) or (differing[0] and chosen > 0)
@@ -120,7 +135,9 @@ def test_the_microscope_walks_to_the_next_difference(open_page) -> None:
 
 
 def test_a_budget_gives_the_engines_mix(open_page) -> None:
-    """The path replayed in the browser: the same bytes and prediction as the plain sum over the chosen types."""
+    """The path replayed in the browser: the same bytes and prediction as the plain sum over the chosen
+    types.
+    """
     page = open_page(COMPARE)
     budget = COMPARE["budget"]
     smallest = budget["fixed_bytes"] + sum(unit[0] for unit in budget["bytes"])
@@ -131,9 +148,13 @@ def test_a_budget_gives_the_engines_mix(open_page) -> None:
             if size + more > smallest + extra:
                 break
             size, chosen[unit] = size + more, step
-        found = page.evaluate("([budget, bytes]) => maths.mixWithin(budget, bytes)", [budget, smallest + extra])
+        found = page.evaluate(
+            "([budget, bytes]) => maths.mixWithin(budget, bytes)", [budget, smallest + extra]
+        )
         assert found["bytes"] == size
-        assert found["predicted"] == pytest.approx(sum(budget["predicted"][unit][step] for unit, step in enumerate(chosen)))
+        assert found["predicted"] == pytest.approx(
+            sum(budget["predicted"][unit][step] for unit, step in enumerate(chosen))
+        )
     show(page, "Sensitivity")
     page.get_by_role("button", name="Measure this mix").click()
     (name, detail), *_ = page.evaluate("emitted")
@@ -168,8 +189,16 @@ def growing(done: int) -> dict[str, Any]:
             }
             data["microscope"]["rows"].pop(row["format"], None)
     names = {row["format"] for row in data["rows"][:done]}
-    data["answers"]["items"] = [item for item in data["answers"]["items"] if item["format"] in names or item["format"] == "base"]
-    return {**data, "done": False, "sensitivity": None, "budget": None, "progress": {"label": "Measuring", "value": done, "max": 12}}
+    data["answers"]["items"] = [
+        item for item in data["answers"]["items"] if item["format"] in names or item["format"] == "base"
+    ]
+    return {
+        **data,
+        "done": False,
+        "sensitivity": None,
+        "budget": None,
+        "progress": {"label": "Measuring", "value": done, "max": 12},
+    }
 
 
 def test_a_growing_run_keeps_the_view_and_room_for_every_row(open_page) -> None:
@@ -195,7 +224,14 @@ def test_the_states_without_a_picture(open_page) -> None:
     page.evaluate("draw", None)
     expect(page.locator("#root")).to_contain_text("press Compare")
     page.evaluate(
-        "draw", {"kind": "lab", "done": False, "run_id": "", "title": "x", "progress": {"label": "Quantizing", "value": 0, "max": 1}}
+        "draw",
+        {
+            "kind": "lab",
+            "done": False,
+            "run_id": "",
+            "title": "x",
+            "progress": {"label": "Quantizing", "value": 0, "max": 1},
+        },
     )
     expect(page.locator("#root")).to_contain_text("Quantizing")
     page.evaluate("draw", {"error": {"what": f"No such weight {HOSTILE}.", "remedy": "Choose another."}})
@@ -212,18 +248,34 @@ def test_dragging_a_handle_computes_as_the_methods_do(open_page) -> None:
     for _ in range(40):
         weights = [chance.gauss(0, 0.1) for _ in range(64)]
         scale, zero = chance.uniform(0.001, 0.1), chance.randint(0, 15)
-        grid = Grid(torch.tensor([[scale]], dtype=torch.float64), torch.tensor([[float(zero)]], dtype=torch.float64), 0, 15)
+        grid = Grid(
+            torch.tensor([[scale]], dtype=torch.float64),
+            torch.tensor([[float(zero)]], dtype=torch.float64),
+            0,
+            15,
+        )
         codes = encode(torch.tensor([[weights]], dtype=torch.float64), grid)
         values = decode(codes, grid).flatten().tolist()
-        found = page.evaluate("([w, g]) => maths.onGrid(w, g)", [weights, {"scale": scale, "zero": zero, "low": 0, "high": 15}])
+        found = page.evaluate(
+            "([w, g]) => maths.onGrid(w, g)", [weights, {"scale": scale, "zero": zero, "low": 0, "high": 15}]
+        )
         assert found["codes"] == codes.flatten().tolist()
         assert found["values"] == pytest.approx(values, rel=1e-5)
-    assert [page.evaluate("maths.halfEven", value) for value in (0.5, 1.5, 2.5, -0.5, -1.5, 2.4)] == [0, 2, 2, 0, -2, 2]
+    assert [page.evaluate("maths.halfEven", value) for value in (0.5, 1.5, 2.5, -0.5, -1.5, 2.4)] == [
+        0,
+        2,
+        2,
+        0,
+        -2,
+        2,
+    ]
 
 
 def test_handles_move_the_error_and_ask_the_model(open_page) -> None:
     page = open_page(LAB)
-    page.evaluate("window.answer = {sqnr: 12.3, mse: 1e-4, bits: 4.3, kld: {mean: 0.5, sigma: 0.01, tokens: 127}}")
+    page.evaluate(
+        "window.answer = {sqnr: 12.3, mse: 1e-4, bits: 4.3, kld: {mean: 0.5, sigma: 0.01, tokens: 127}}"
+    )
     caption = page.locator(".picture-caption")
     before = caption.inner_text()
     page.get_by_role("slider", name="scale").focus()
@@ -233,7 +285,11 @@ def test_handles_move_the_error_and_ask_the_model(open_page) -> None:
     expect(caption).to_contain_text("→")
     expect(page.locator("#root")).to_contain_text("→ 12.3 dB", timeout=5_000)
     name, argument = page.evaluate("asked")[-1]
-    assert name == "adjust" and argument["tensor"] == LAB["tensor"] and argument["settings"]["scale_factor"] > 1.0
+    assert (
+        name == "adjust"
+        and argument["tensor"] == LAB["tensor"]
+        and argument["settings"]["scale_factor"] > 1.0
+    )
     page.get_by_role("button", name="Reset").click()
     expect(caption).to_have_text(before)
     page.locator(".codes button").nth(5).click()
@@ -252,12 +308,16 @@ def lab_data(type: str) -> dict[str, Any]:
     data, _ = lab.explore(weight, type, {})
     common = {name: LAB[name] for name in ("kind", "done", "provenance")}
     request = {**LAB["request"], "method": type, "settings": {}}
-    return json.loads(json.dumps({**data, **common, "run_id": type, "title": type, "warnings": [], "request": request}))
+    return json.loads(
+        json.dumps({**data, **common, "run_id": type, "title": type, "warnings": [], "request": request})
+    )
 
 
 @pytest.mark.parametrize("type", ["Q8_0", "Q4_0"])
 def test_codes_are_the_files_until_a_handle_moves(open_page, type) -> None:
-    """ggml rounds before it stores the scale in float16: the stored scale alone gives other codes here and there."""
+    """ggml rounds before it stores the scale in float16: the stored scale alone gives other codes here and
+    there.
+    """
     data = lab_data(type)
     page = open_page(data)
     differing = 0
@@ -287,20 +347,31 @@ def test_the_zero_point_moves_this_block_alone(open_page) -> None:
 def test_a_rotated_weight_is_asked_for_as_such(open_page) -> None:
     rotation = {"kurtosis_before": 4.0, "kurtosis_after": 3.0, "sqnr_before": 20.0, "sqnr_after": 21.0}
     page = open_page({**LAB, "rotation": rotation, "request": {**LAB["request"], "rotation": True}})
-    page.evaluate("(block) => { window.answer = block; }", {**LAB["blocks"][1], "label": "asked", "row": 4, "block": 1})
+    page.evaluate(
+        "(block) => { window.answer = block; }", {**LAB["blocks"][1], "label": "asked", "row": 4, "block": 1}
+    )
     page.get_by_role("spinbutton", name="row").fill("4")
     page.get_by_role("spinbutton", name="row").press("Enter")
     expect(page.get_by_role("combobox", name="Show")).to_contain_text("asked")
-    page.evaluate("window.answer = {sqnr: 12.3, mse: 1e-4, bits: 4.3, kld: {mean: 0.5, sigma: 0.01, tokens: 127}}")
+    page.evaluate(
+        "window.answer = {sqnr: 12.3, mse: 1e-4, bits: 4.3, kld: {mean: 0.5, sigma: 0.01, tokens: 127}}"
+    )
     page.get_by_role("slider", name="clip").press("ArrowLeft")
     expect(page.locator("#root")).to_contain_text("→ 12.3 dB", timeout=5_000)
-    assert [(name, argument["rotation"]) for name, argument in page.evaluate("asked")] == [("block", True), ("adjust", True)]
+    assert [(name, argument["rotation"]) for name, argument in page.evaluate("asked")] == [
+        ("block", True),
+        ("adjust", True),
+    ]
 
 
 def test_an_answer_that_comes_late_is_not_shown(open_page) -> None:
-    """Two blocks are asked for; the first answer comes last, and the last one when another figure stands there."""
+    """Two blocks are asked for; the first answer comes last, and the last one when another figure stands
+    there.
+    """
     page = open_page(LAB)
-    page.evaluate("() => { window.waiting = []; host.fetch = () => new Promise((resolve) => waiting.push(resolve)); }")
+    page.evaluate(
+        "() => { window.waiting = []; host.fetch = () => new Promise((resolve) => waiting.push(resolve)); }"
+    )
     block = {**LAB["blocks"][1], "row": 4, "block": 1}
     rows = page.get_by_role("spinbutton", name="row")
     shown = page.get_by_role("combobox", name="Show")
@@ -323,8 +394,12 @@ def test_every_dot_has_a_line_to_its_level(open_page) -> None:
     page = open_page(LAB)
     block = LAB["blocks"][0]
     expect(page.locator("circle.weight")).to_have_count(len(block["weights"]))
-    ends = page.locator("line.arrow").evaluate_all("lines => lines.map((line) => Number(line.getAttribute('x2')))")
-    ticks = page.locator("line.level").evaluate_all("lines => lines.map((line) => Number(line.getAttribute('x1')))")
+    ends = page.locator("line.arrow").evaluate_all(
+        "lines => lines.map((line) => Number(line.getAttribute('x2')))"
+    )
+    ticks = page.locator("line.level").evaluate_all(
+        "lines => lines.map((line) => Number(line.getAttribute('x1')))"
+    )
     assert len(ticks) == 16 and all(min(abs(end - tick) for tick in ticks) < 0.05 for end in ends)
 
 
@@ -333,11 +408,15 @@ def test_the_histogram_counts_every_weight(open_page) -> None:
     show(page, "Histogram")
     elements = LAB["summary"]["elements"]
     assert sum(LAB["histogram"]["before"]) == sum(LAB["histogram"]["after"]) == elements
-    expect(page.locator(".histogram-panel svg.picture")).to_have_attribute("aria-label", re.compile(str(elements)))
+    expect(page.locator(".histogram-panel svg.picture")).to_have_attribute(
+        "aria-label", re.compile(str(elements))
+    )
     show(page, "Error map")
     page.locator("rect[data-r='2'][data-c='3']").hover()
     expect(page.locator(".map-panel .picture-caption")).to_contain_text("Rows")
-    page.evaluate("(block) => { window.answer = block; }", {**LAB["blocks"][1], "label": "asked", "row": 4, "block": 1})
+    page.evaluate(
+        "(block) => { window.answer = block; }", {**LAB["blocks"][1], "label": "asked", "row": 4, "block": 1}
+    )
     page.locator("rect[data-r='2'][data-c='3']").click()
     expect(page.get_by_role("tab", name="One block", exact=True)).to_have_attribute("aria-selected", "true")
     assert page.evaluate("asked")[-1][0] == "block"
@@ -360,7 +439,9 @@ def test_hostile_texts_stay_text(open_page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("data", "views"), [(COMPARE, COMPARE_VIEWS), (LAB, LAB_VIEWS)], ids=["compare", "lab"])
+@pytest.mark.parametrize(
+    ("data", "views"), [(COMPARE, COMPARE_VIEWS), (LAB, LAB_VIEWS)], ids=["compare", "lab"]
+)
 def test_axe_and_phones(open_page, data, views, scheme) -> None:
     page = open_page(data, width=360, scheme=scheme)
     for view in views:

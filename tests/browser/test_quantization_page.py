@@ -1,4 +1,6 @@
-"""The quantization page in a browser, as a visitor uses it: compare formats, look at a weight, take a file home."""
+"""The quantization page in a browser, as a visitor uses it: compare formats, look at a weight, take a file
+home.
+"""
 
 from __future__ import annotations
 

@@ -31,10 +31,23 @@ def test_the_trace_has_what_the_contract_names(client, embedded):
     length = inputs["input_ids"].shape[1]
     greedy, beams = trace["runs"]
     for run, config in ((greedy, {}), (beams, {"num_beams": 3, "num_return_sequences": 2})):
-        expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=5, **config)[:, length:].tolist()
+        expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=5, **config)[
+            :, length:
+        ].tolist()
         assert [sequence["token_ids"] for sequence in run["sequences"]] == expected
         assert all(set(sequence) >= {"token_ids", "text", "score"} for sequence in run["sequences"])
-        names = {"id", "parent", "step", "token_id", "text", "logprob_raw", "logprob_processed", "cumulative_logprob", "status", "reason"}
+        names = {
+            "id",
+            "parent",
+            "step",
+            "token_id",
+            "text",
+            "logprob_raw",
+            "logprob_processed",
+            "cumulative_logprob",
+            "status",
+            "reason",
+        }
         assert all(names <= set(node) for node in run["nodes"])
     assert trace["provenance"]["source"].startswith("embedded copy")
     json.dumps(trace, allow_nan=False)
@@ -83,7 +96,9 @@ def test_a_lone_surrogate_is_refused(suite_url):
     assert "lone surrogate" in answer
 
 
-@pytest.mark.parametrize("prompt", ["<script>alert(1)</script>", "שלום עולם, מה", "emoji 🌳 and \x00 nul", "tabs\tand\nlines", " "])
+@pytest.mark.parametrize(
+    "prompt", ["<script>alert(1)</script>", "שלום עולם, מה", "emoji 🌳 and \x00 nul", "tabs\tand\nlines", " "]
+)
 def test_odd_prompts_decode(client, prompt):
     trace = call(client, prompt=prompt + " x", max_new_tokens=3)
     assert trace["prompt"]["text"] == prompt + " x"
@@ -94,7 +109,9 @@ def test_visitors_do_not_get_each_others_results(suite_url):
     prompts = [f"Number {n} is" for n in range(6)]
 
     def one(prompt: str) -> str:
-        return call(Client(f"{suite_url}/decoding/", verbose=False), prompt=prompt, max_new_tokens=2)["prompt"]["text"]
+        return call(Client(f"{suite_url}/decoding/", verbose=False), prompt=prompt, max_new_tokens=2)[
+            "prompt"
+        ]["text"]
 
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         assert list(pool.map(one, prompts)) == prompts
@@ -119,7 +136,9 @@ def test_mcp_lists_and_calls_the_tool(suite_url):
     assert "strategies" in tools[0]["inputSchema"]["properties"]
     assert "record every candidate" in tools[0]["description"]
     result = ask_mcp(
-        f"{suite_url}/decoding", "tools/call", {"name": tools[0]["name"], "arguments": {"prompt": "The cat", "max_new_tokens": 2}}
+        f"{suite_url}/decoding",
+        "tools/call",
+        {"name": tools[0]["name"], "arguments": {"prompt": "The cat", "max_new_tokens": 2}},
     )
     assert not result.get("isError")
     assert "token_ids" in result["content"][0]["text"]

@@ -15,7 +15,13 @@ def app():
     return load_app("decoding")
 
 
-QUESTION = {"model": models.EMBEDDED_MODEL, "token_ids": [504, 2644, 3212], "prompt_length": 2, "config": {}, "limit": 5}
+QUESTION = {
+    "model": models.EMBEDDED_MODEL,
+    "token_ids": [504, 2644, 3212],
+    "prompt_length": 2,
+    "config": {},
+    "limit": 5,
+}
 
 
 def test_the_panel_may_ask_before_anything_was_decoded(app, embedded, monkeypatch):
@@ -63,7 +69,9 @@ def test_one_question_at_a_time(app, embedded, monkeypatch):
 
 def test_branches_of_a_long_name_have_names_of_their_own(app, embedded):
     state = app.decode("The cat sat on", strategies=[{"name": "x" * 40}], max_new_tokens=3)
-    others = [node for node in state["runs"][0]["nodes"] if node["parent"] == 0 and node["status"] == "pruned"][:2]
+    others = [
+        node for node in state["runs"][0]["nodes"] if node["parent"] == 0 and node["status"] == "pruned"
+    ][:2]
     for node in others:
         *_, (state, _, _) = app.branch_page(state, SimpleNamespace(run=0, node=0, token_id=node["token_id"]))
     names = [run["name"] for run in state["runs"]]

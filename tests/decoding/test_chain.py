@@ -128,7 +128,10 @@ def compare(sent, distributions, cases, answers):
 def test_whole_vocabulary_equals_transformers(page, distributions):
     rng = random.Random(1)
     few = distributions[:3] + distributions[-3:]
-    cases = [{"d": rng.randrange(len(few)), "stages": random_stages(rng), "least": rng.choice([1, 1, 2])} for _ in range(160)]
+    cases = [
+        {"d": rng.randrange(len(few)), "stages": random_stages(rng), "least": rng.choice([1, 1, 2])}
+        for _ in range(160)
+    ]
     sent, answers = run_cases(page, few, cases, None)
     exact, _ = compare(sent, few, cases, answers)
     assert exact == len(cases)  # nothing to fetch any more
@@ -136,7 +139,9 @@ def test_whole_vocabulary_equals_transformers(page, distributions):
 
 def test_top_and_tail_equal_transformers_or_say_they_cannot(page, distributions):
     rng = random.Random(2)
-    cases = [{"d": rng.randrange(len(distributions)), "stages": random_stages(rng), "least": 1} for _ in range(400)]
+    cases = [
+        {"d": rng.randrange(len(distributions)), "stages": random_stages(rng), "least": 1} for _ in range(400)
+    ]
     sent, answers = run_cases(page, distributions, cases, distribution.LIMIT)
     exact, _ = compare(sent, distributions, cases, answers)
     assert exact > 100  # and not by always refusing
@@ -144,7 +149,9 @@ def test_top_and_tail_equal_transformers_or_say_they_cannot(page, distributions)
 
 def test_temperature_alone_is_exact_at_every_position(page, distributions):
     cases = [
-        {"d": d, "stages": [{"name": "temperature", "value": t / 20}], "least": 1} for d in range(len(distributions)) for t in range(2, 41)
+        {"d": d, "stages": [{"name": "temperature", "value": t / 20}], "least": 1}
+        for d in range(len(distributions))
+        for t in range(2, 41)
     ]
     sent, answers = run_cases(page, distributions, cases, distribution.LIMIT)
     exact, worst = compare(sent, distributions, cases, answers)
@@ -166,8 +173,13 @@ def test_llama_cpp_sampler_values(page):
 
 
 def test_truncating_before_the_softmax_would_be_caught(page, browser, distributions):
-    """A known visualiser takes the 50 likeliest tokens before the softmax: on flat distributions that is far off."""
-    cases = [{"d": d, "stages": [{"name": "temperature", "value": 0.9}], "least": 1} for d in range(len(distributions))]
+    """A known visualiser takes the 50 likeliest tokens before the softmax: on flat distributions that is far
+    off.
+    """
+    cases = [
+        {"d": d, "stages": [{"name": "temperature", "value": 0.9}], "least": 1}
+        for d in range(len(distributions))
+    ]
     wrong = broken(browser, "  let rest = 0;\n  if (state.tail) {", "  let rest = 0;\n  if (false) {")
     sent, answers = run_cases(wrong, distributions, cases, 50)
     wrong.close()
@@ -192,7 +204,11 @@ def test_the_notebook_nucleus_would_be_caught(page, browser):
 def test_filters_nest(page, distributions):
     """A smaller top_p or top_k, or a larger min_p, keeps a subset."""
     row = distributions[0]
-    for name, values in (("top_p", [0.2, 0.5, 0.8, 0.95]), ("top_k", [1, 4, 9, 30]), ("min_p", [0.5, 0.2, 0.05, 0.01])):
+    for name, values in (
+        ("top_p", [0.2, 0.5, 0.8, 0.95]),
+        ("top_k", [1, 4, 9, 30]),
+        ("min_p", [0.5, 0.2, 0.05, 0.01]),
+    ):
         cases = [{"d": 0, "stages": [{"name": name, "value": value}], "least": 1} for value in values]
         _, answers = run_cases(page, [row], cases, None)
         sets = [{i for i, p in enumerate(answer["p"]) if p > 0} for answer in answers]
@@ -203,7 +219,11 @@ def test_adding_a_constant_changes_nothing(page, distributions):
     row = distributions[1]
     shifted = {**wire(row, None)}
     shifted["raw"] = [value - 7.5 for value in shifted["raw"]]
-    case = {"d": 0, "stages": [{"name": "temperature", "value": 0.8}, {"name": "top_p", "value": 0.7}], "least": 1}
+    case = {
+        "d": 0,
+        "stages": [{"name": "temperature", "value": 0.8}, {"name": "top_p", "value": 0.7}],
+        "least": 1,
+    }
     a = page.evaluate(RUN, [[wire(row, None)], [case]])[0]["p"]
     b = page.evaluate(RUN, [[shifted], [case]])[0]["p"]
     assert a == pytest.approx(b, abs=1e-9)
@@ -215,9 +235,19 @@ def test_keeping_ranges_are_where_the_token_falls_out(page, distributions):
     stages = [{"name": "temperature", "value": 0.9}, {"name": "top_p", "value": 0.9}]
     for place in (0, 2, 7):
         token = sent["ids"][place]
-        ranges = page.evaluate("([d, s, t]) => keepingRanges(d, s, t)", [wire(row, distribution.LIMIT), stages, token])
-        whole = page.evaluate("([d, s, t]) => keepingRanges(condense(d, 2000), s, t)", [sent, stages, token]) if place == 2 else ranges
-        for name, steps in (("top_p", [0.05, 0.3, 0.6, 0.8, 0.95]), ("min_p", [0.01, 0.05, 0.2, 0.6]), ("top_k", [1, 3, 8, 20])):
+        ranges = page.evaluate(
+            "([d, s, t]) => keepingRanges(d, s, t)", [wire(row, distribution.LIMIT), stages, token]
+        )
+        whole = (
+            page.evaluate("([d, s, t]) => keepingRanges(condense(d, 2000), s, t)", [sent, stages, token])
+            if place == 2
+            else ranges
+        )
+        for name, steps in (
+            ("top_p", [0.05, 0.3, 0.6, 0.8, 0.95]),
+            ("min_p", [0.01, 0.05, 0.2, 0.6]),
+            ("top_k", [1, 3, 8, 20]),
+        ):
             if ranges[name] is None:
                 ranges[name] = whole[name]
             assert place != 2 or ranges[name] is not None
@@ -227,5 +257,8 @@ def test_keeping_ranges_are_where_the_token_falls_out(page, distributions):
                 kept = float(expected(row, changed)[token]) > 0
                 if ranges[name] is None:
                     continue
-                said = any((r["from"] or -math.inf) <= value <= (math.inf if r["to"] is None else r["to"]) for r in ranges[name])
+                said = any(
+                    (r["from"] or -math.inf) <= value <= (math.inf if r["to"] is None else r["to"])
+                    for r in ranges[name]
+                )
                 assert said == kept, (place, name, value, ranges[name])

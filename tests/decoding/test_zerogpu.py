@@ -1,4 +1,6 @@
-"""`/decode` on emulated ZeroGPU: a forked worker, the duration asked for, and what a visitor reads when there is no GPU."""
+"""`/decode` on emulated ZeroGPU: a forked worker, the duration asked for, and what a visitor reads when there
+is no GPU.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def emulated(embedded, tmp_path_factory):
 
 def call(client: Client, **values):
     return client.predict(
-        **{"prompt": "Once upon a", "strategies": [{}, {"num_beams": 2}], "max_new_tokens": 4} | values, api_name="/decode"
+        **{"prompt": "Once upon a", "strategies": [{}, {"num_beams": 2}], "max_new_tokens": 4} | values,
+        api_name="/decode",
     )
 
 
@@ -31,7 +34,9 @@ def test_decodes_in_a_forked_worker(emulated, embedded):
     assert scheduler.allowed
     assert all(pid != server.process.pid for pid in scheduler.allowed)
     inputs = embedded.tokenizer("Once upon a", return_tensors="pt")
-    expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=4)[0, inputs["input_ids"].shape[1] :].tolist()
+    expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=4)[
+        0, inputs["input_ids"].shape[1] :
+    ].tolist()
     assert trace["runs"][0]["sequences"][0]["token_ids"] == expected
     assert trace["provenance"]["device"] == "cpu"
     assert scheduler.released >= 1

@@ -1,6 +1,7 @@
 """Real short documents: the docstrings and comment blocks of the Python packages that are installed here.
 
-They hold what real datasets hold: exact copies, boilerplate with one word changed, texts that share a paragraph.
+They hold what real datasets hold: exact copies, boilerplate with one word changed, texts that share a
+paragraph.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 def documents(count: int, seed: int = 0) -> tuple[str, ...]:
     """`count` blocks of 8 to 250 words, in random order.
 
-    Blocks are what blank lines part in the sources of the standard library and of transformers, torch and gradio.
+    Blocks are what blank lines part in the sources of the standard library and of transformers, torch and
+    gradio.
     """
     folders = [
         Path(sysconfig.get_paths()["stdlib"]),
@@ -30,7 +32,11 @@ def documents(count: int, seed: int = 0) -> tuple[str, ...]:
                 text = path.read_text(encoding="utf-8")
             except (UnicodeDecodeError, OSError):
                 continue
-            blocks += [block.strip() for block in text.split("\n\n") if 8 <= len(block.split()) <= 250 and "<|im_start|>" not in block]
+            blocks += [
+                block.strip()
+                for block in text.split("\n\n")
+                if 8 <= len(block.split()) <= 250 and "<|im_start|>" not in block
+            ]
             if len(blocks) > 6 * count:
                 break
     random.Random(seed).shuffle(blocks)

@@ -34,12 +34,27 @@ def test_deduplicate_returns_the_contract_and_the_file(client, tmp_path):
     rows = [{"id": f"{number:04}", "text": text} for number, text in enumerate(documents(800))]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    report, kept = client.predict(file=handle_file(str(path)), columns=["text"], threshold=0.7, api_name="/deduplicate")
-    names = {"rows", "kept", "removed", "clusters", "pairs", "precision", "recall", "recall_interval", "seconds", "removed_rows"}
+    report, kept = client.predict(
+        file=handle_file(str(path)), columns=["text"], threshold=0.7, api_name="/deduplicate"
+    )
+    names = {
+        "rows",
+        "kept",
+        "removed",
+        "clusters",
+        "pairs",
+        "precision",
+        "recall",
+        "recall_interval",
+        "seconds",
+        "removed_rows",
+    }
     assert names <= set(report)
     assert report["rows"] == 800 and report["kept"] + report["removed"] == 800 and report["precision"] == 1.0
     assert [line.strip() for line in Path(kept).read_text().splitlines()] == [
-        json.dumps(row) for number, row in enumerate(rows) if number not in {item["row"] for item in report["removed_rows"]}
+        json.dumps(row)
+        for number, row in enumerate(rows)
+        if number not in {item["row"] for item in report["removed_rows"]}
     ]
     truth = exact_pairs([row["text"] for row in rows], 3, 0.7)
     for item in report["removed_rows"]:
@@ -49,16 +64,29 @@ def test_deduplicate_returns_the_contract_and_the_file(client, tmp_path):
 
 def test_every_parameter_but_the_source_has_a_default(client):
     report, kept = client.predict(dataset="kitchen.jsonl", api_name="/deduplicate")
-    assert report["rows"] == 114 and report["threshold"] == 0.8 and report["provenance"]["columns"] == ["text"]
+    assert (
+        report["rows"] == 114 and report["threshold"] == 0.8 and report["provenance"]["columns"] == ["text"]
+    )
     assert len(Path(kept).read_text().splitlines()) == report["kept"]
     plan = client.predict(dataset="kitchen.jsonl", api_name="/plan")
-    assert plan["expected_recall"] >= 0.99 and plan["rows"] == 114 and plan["num_perm"] == plan["num_bands"] * plan["rows_per_band"]
+    assert (
+        plan["expected_recall"] >= 0.99
+        and plan["rows"] == 114
+        and plan["num_perm"] == plan["num_bands"] * plan["rows_per_band"]
+    )
 
 
 def test_contamination(client, tmp_path):
     result = client.predict(dataset="quiz", threshold=0.7, api_name="/contamination")
-    assert [row[column]["rows"] for row, column in ((result["matrix"][1], 0), (result["matrix"][0], 1))] == [3, 2]
-    leak = next(leak for leak in result["leaks"] if leak["containment"] == 1.0 and leak["jaccard"] < 0.9 and leak["split"] == 1)
+    assert [row[column]["rows"] for row, column in ((result["matrix"][1], 0), (result["matrix"][0], 1))] == [
+        3,
+        2,
+    ]
+    leak = next(
+        leak
+        for leak in result["leaks"]
+        if leak["containment"] == 1.0 and leak["jaccard"] < 0.9 and leak["split"] == 1
+    )
     assert result["texts"][f"1:{leak['row']}"] in result["texts"][f"0:{leak['match']}"]
     texts = list(documents(600))
     for name, part in (("a.txt", texts[:400]), ("b.txt", texts[300:])):
@@ -101,9 +129,13 @@ def test_bad_input_is_one_sentence_and_the_app_goes_on(client, endpoint, values,
 def raw_call(url: str, values: list) -> str:
     """What the server answers to a request that no client has put in order."""
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/dedup/gradio_api/call/deduplicate", json.dumps({"data": values}).encode(), headers)
+    request = urllib.request.Request(
+        f"{url}/dedup/gradio_api/call/deduplicate", json.dumps({"data": values}).encode(), headers
+    )
     event = json.load(urllib.request.urlopen(request, timeout=30))["event_id"]
-    return urllib.request.urlopen(f"{url}/dedup/gradio_api/call/deduplicate/{event}", timeout=60).read().decode()
+    return (
+        urllib.request.urlopen(f"{url}/dedup/gradio_api/call/deduplicate/{event}", timeout=60).read().decode()
+    )
 
 
 def upload(url: str, name: str, content: bytes) -> str:
@@ -112,7 +144,9 @@ def upload(url: str, name: str, content: bytes) -> str:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
     body = head + content + f"\r\n--{boundary}--\r\n".encode()
-    answer = urllib.request.urlopen(urllib.request.Request(f"{url}/dedup/gradio_api/upload", body, headers), timeout=30)
+    answer = urllib.request.urlopen(
+        urllib.request.Request(f"{url}/dedup/gradio_api/upload", body, headers), timeout=30
+    )
     return str(json.load(answer)[0])
 
 
@@ -129,9 +163,18 @@ def test_a_path_of_the_server_is_no_upload(client, suite_url):
     for file in forms(uploaded):
         answer = raw_call(suite_url, [file, *rest])
         assert "event: complete" in answer and '"rows": 2' in answer, answer[:300]
-    for path in ("/etc/hostname", str(KITCHEN), "../examples/kitchen.jsonl", f"{uploaded}/../../../{KITCHEN}"):
+    for path in (
+        "/etc/hostname",
+        str(KITCHEN),
+        "../examples/kitchen.jsonl",
+        f"{uploaded}/../../../{KITCHEN}",
+    ):
         # what Gradio takes for a file it refuses itself; what it lets through the page refuses
-        for file, sentence in zip((*forms(path), path), ("not uploaded here", "not uploaded by a user", "not uploaded here"), strict=True):
+        for file, sentence in zip(
+            (*forms(path), path),
+            ("not uploaded here", "not uploaded by a user", "not uploaded here"),
+            strict=True,
+        ):
             answer = raw_call(suite_url, [file, *rest])
             assert "event: error" in answer and sentence in answer, (file, answer[:300])
 
@@ -139,7 +182,9 @@ def test_a_path_of_the_server_is_no_upload(client, suite_url):
 def test_visitors_do_not_get_each_others_results(client, suite_url, tmp_path):
     def ask(number: int) -> tuple[int, int]:
         path = tmp_path / f"{number}.txt"
-        path.write_text("\n".join(f"visitor {number} wrote the line {line} of their own file" for line in range(number)))
+        path.write_text(
+            "\n".join(f"visitor {number} wrote the line {line} of their own file" for line in range(number))
+        )
         own = Client(f"{suite_url}/dedup/", verbose=False)
         report, kept = own.predict(file=handle_file(str(path)), threshold=1.0, api_name="/deduplicate")
         assert f"visitor {number} wrote" in Path(kept).read_text()
@@ -163,7 +208,11 @@ def test_mcp_lists_and_calls_the_tools(suite_url):
     assert len(tools) == 3
     name = next(name for name in tools if name.endswith("deduplicate"))
     assert "threshold" in tools[name]["inputSchema"]["properties"] and "proven" in tools[name]["description"]
-    result = ask_mcp(f"{suite_url}/dedup", "tools/call", {"name": name, "arguments": {"dataset": "kitchen.jsonl", "threshold": 1.0}})
+    result = ask_mcp(
+        f"{suite_url}/dedup",
+        "tools/call",
+        {"name": name, "arguments": {"dataset": "kitchen.jsonl", "threshold": 1.0}},
+    )
     assert not result.get("isError"), result
     assert "96" in result["content"][0]["text"]
 
@@ -214,10 +263,18 @@ def test_the_hub_is_read_and_written(tmp_path):
         "datasets/me/gated": Repo({"train.jsonl": b"{}"}, refuse=(403, "GatedRepo")),
     }
     server = HubServer(repos)
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": server.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "127.0.0.1",
+    }
     try:
         script = HUB_SCRIPT.format(root=str(ROOT), folder=str(tmp_path))
-        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
+        )
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr[-2000:]

@@ -20,7 +20,9 @@ def test_cancel_reaches_every_run(app):
     assert stopped == {"run_page", "again_page", "open_page", "compare_page"}
 
 
-@pytest.mark.parametrize("file", [3, {"path": 3}, {"other": "x"}, {"path": "\x00"}, "/etc/hostname", {"path": "/" + "x" * 5_000}])
+@pytest.mark.parametrize(
+    "file", [3, {"path": 3}, {"other": "x"}, {"path": "\x00"}, "/etc/hostname", {"path": "/" + "x" * 5_000}]
+)
 def test_what_is_no_upload_gets_a_sentence(app, file):
     with pytest.raises(VisitorError, match="not uploaded here"):
         app.uploaded(file)

@@ -59,7 +59,9 @@ def exact_pairs(texts: list[str], ngram: int, floor: float) -> dict[tuple[int, i
         for item in reference_shingles(text, ngram):
             rows.append(row)
             columns.append(vocabulary.setdefault(item, len(vocabulary)))
-    matrix = csr_matrix((np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=(len(texts), len(vocabulary)))
+    matrix = csr_matrix(
+        (np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=(len(texts), len(vocabulary))
+    )
     sizes = np.diff(matrix.indptr)
     pairs = {}
     for begin in range(0, len(texts), 2_000):
@@ -67,7 +69,15 @@ def exact_pairs(texts: list[str], ngram: int, floor: float) -> dict[tuple[int, i
         first, second = product.row + begin, product.col
         jaccard = product.data / (sizes[first] + sizes[second] - product.data)
         keep = (first < second) & (jaccard >= floor)
-        pairs.update(dict(zip(zip(first[keep].tolist(), second[keep].tolist(), strict=True), jaccard[keep].tolist(), strict=True)))
+        pairs.update(
+            dict(
+                zip(
+                    zip(first[keep].tolist(), second[keep].tolist(), strict=True),
+                    jaccard[keep].tolist(),
+                    strict=True,
+                )
+            )
+        )
     return pairs
 
 
@@ -88,9 +98,17 @@ def row_pairs(result: Result, floor: float) -> dict[tuple[int, int], float]:
         ordered = sorted(rows.tolist())
         pairs.update({(a, b): 1.0 for place, a in enumerate(ordered) for b in ordered[place + 1 :]})
     edges = result.edges
-    for first, second, jaccard in zip(edges.first.tolist(), edges.second.tolist(), edges.jaccard.tolist(), strict=True):
+    for first, second, jaccard in zip(
+        edges.first.tolist(), edges.second.tolist(), edges.jaccard.tolist(), strict=True
+    ):
         if jaccard >= floor:
-            pairs.update({(min(a, b), max(a, b)): jaccard for a in result.nodes[first].tolist() for b in result.nodes[second].tolist()})
+            pairs.update(
+                {
+                    (min(a, b), max(a, b)): jaccard
+                    for a in result.nodes[first].tolist()
+                    for b in result.nodes[second].tolist()
+                }
+            )
     return pairs
 
 
@@ -101,7 +119,9 @@ def test_precision_is_one_and_recall_is_as_planned(texts, truth, threshold):
     for pair, jaccard in found.items():
         assert pair in truth, (pair, jaccard)
         assert jaccard == pytest.approx(truth[pair], abs=1e-9)
-    heads = {int(rows.min()) for rows in result.nodes}  # copies are certain; recall is that of pairs of different texts
+    heads = {
+        int(rows.min()) for rows in result.nodes
+    }  # copies are certain; recall is that of pairs of different texts
     real = {pair for pair, jaccard in truth.items() if jaccard >= threshold and set(pair) <= heads}
     assert len(real) > 200
     hits = len(real & set(found))
@@ -122,7 +142,9 @@ def test_the_recall_test_sees_rensas_default_bands(texts, truth, monkeypatch, nu
     real = {pair for pair, jaccard in truth.items() if jaccard >= 0.8 and set(pair) <= heads}
     assert len(real & set(row_pairs(result, 0.8))) / len(real) < 0.95
     low, high = result.recall.interval
-    extra = result.recall.true_pairs - result.recall.found  # the sample's own finds are in the result, not in the recall
+    extra = (
+        result.recall.true_pairs - result.recall.found
+    )  # the sample's own finds are in the result, not in the recall
     assert low <= (len(real & set(row_pairs(result, 0.8))) - extra) / len(real) <= high
 
 
@@ -133,7 +155,10 @@ def kept_texts(texts: list[str], result: Result) -> list[str]:
 def pair_texts(texts: list[str], result: Result) -> set[frozenset[str]]:
     strong = result.edges.jaccard >= result.request.threshold
     heads = [texts[rows[0]] for rows in result.nodes]
-    return {frozenset((heads[a], heads[b])) for a, b in zip(result.edges.first[strong], result.edges.second[strong], strict=True)}
+    return {
+        frozenset((heads[a], heads[b]))
+        for a, b in zip(result.edges.first[strong], result.edges.second[strong], strict=True)
+    }
 
 
 def test_order_repetition_resumption_and_threads_change_nothing(tmp_path, monkeypatch):
@@ -153,7 +178,10 @@ def test_order_repetition_resumption_and_threads_change_nothing(tmp_path, monkey
     assert len(outcome(once_more).kept) == len(outcome(first).kept), "what is left holds no duplicates"
     monkeypatch.setattr(engine.os, "cpu_count", lambda: 7)
     threaded = run(texts, **settings)
-    assert api_json(threaded, outcome(threaded))["removed_rows"] == api_json(first, outcome(first))["removed_rows"]
+    assert (
+        api_json(threaded, outcome(threaded))["removed_rows"]
+        == api_json(first, outcome(first))["removed_rows"]
+    )
 
 
 def test_an_interrupted_run_goes_on_from_its_signatures(tmp_path, monkeypatch):
@@ -168,10 +196,14 @@ def test_an_interrupted_run_goes_on_from_its_signatures(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("*.npz"))) == 2
     signed: list[int] = []
     real = engine.band_keys
-    monkeypatch.setattr(engine, "band_keys", lambda part, *rest: signed.append(len(part)) or real(part, *rest))
+    monkeypatch.setattr(
+        engine, "band_keys", lambda part, *rest: signed.append(len(part)) or real(part, *rest)
+    )
     resumed = run(texts, tmp_path, threshold=0.7)
     assert sum(signed) == 1_000, "two blocks of three were stored"
-    assert api_json(resumed, outcome(resumed))["removed_rows"] == api_json(whole, outcome(whole))["removed_rows"]
+    assert (
+        api_json(resumed, outcome(resumed))["removed_rows"] == api_json(whole, outcome(whole))["removed_rows"]
+    )
     assert not list(tmp_path.glob("*.npz")), "a finished run leaves no checkpoint"
 
 
@@ -198,7 +230,9 @@ def test_equal_runs_beside_each_other_share_checkpoints(tmp_path, monkeypatch):
     assert [outcome(result.result()).kept for result in runs] == [alone] * 6
 
 
-def brute_force(similar: np.ndarray, ranks: np.ndarray, threshold: float, method: str, pinned: list[int]) -> set[int]:
+def brute_force(
+    similar: np.ndarray, ranks: np.ndarray, threshold: float, method: str, pinned: list[int]
+) -> set[int]:
     """Kept nodes, the slow way."""
     count = len(ranks)
     order = sorted(range(count), key=lambda node: (node not in pinned, ranks[node]))
@@ -240,7 +274,9 @@ def test_clustering_equals_brute_force(method):
         pinned = sorted(rng.choice(count, rng.integers(0, min(3, count + 1)), replace=False).tolist())
         threshold = float(rng.choice([0.5, 0.65, 0.8, 1.0]))
         result = clusters.cluster(edges, ranks, threshold, method, pinned)
-        assert set(np.flatnonzero(~result.removed).tolist()) == brute_force(similar, ranks, threshold, method, pinned), case
+        assert set(np.flatnonzero(~result.removed).tolist()) == brute_force(
+            similar, ranks, threshold, method, pinned
+        ), case
         for node in np.flatnonzero(result.removed):
             keeper = result.keeper[node]
             assert not result.removed[keeper]
@@ -278,7 +314,9 @@ def test_goal_ends_with_exactly_that_many_rows(texts):
         outcome(run(["a b c", "a b c"], goal=2))
 
 
-@pytest.mark.parametrize("keep,kept", [("first", 0), ("last", 3), ("longest", 2), ("central", 1), ("max:score", 3)])
+@pytest.mark.parametrize(
+    "keep,kept", [("first", 0), ("last", 3), ("longest", 2), ("central", 1), ("max:score", 3)]
+)
 def test_keep_policies(keep, kept):
     body = " ".join(f"w{number}" for number in range(40))
     rows = [
@@ -301,10 +339,25 @@ def test_keep_policies(keep, kept):
 @pytest.mark.parametrize("ngram", [1, 2, 3, 5])
 def test_shingles_equal_plain_python(unit, ngram):
     texts = [
-        "", "   ", "one", "one two", "Straße und STRASSE", "ﬁne ﬁgures ①②", "x_1 + y-2 = z", "日本語のテキストです", "สวัสดีชาวโลก",
-        "مرحبا بالعالم", "नमस्ते दुनिया", "emoji 🎉🎉 party 🎉", "tabs\tand\nnew\r\nlines", "café cafe\u0301", "a" * 500,
-        "\u200fright\u200eleft", "NUL\x00byte", *documents(500),
-    ]  # fmt: skip
+        "",
+        "   ",
+        "one",
+        "one two",
+        "Straße und STRASSE",
+        "ﬁne ﬁgures ①②",
+        "x_1 + y-2 = z",
+        "日本語のテキストです",
+        "สวัสดีชาวโลก",
+        "مرحبا بالعالم",
+        "नमस्ते दुनिया",
+        "emoji 🎉🎉 party 🎉",
+        "tabs\tand\nnew\r\nlines",
+        "café cafe\u0301",
+        "a" * 500,
+        "\u200fright\u200eleft",
+        "NUL\x00byte",
+        *documents(500),
+    ]
     result = shingle(to_arrow(texts), ngram, unit)
     matrix = sets([result])
     for row, text in enumerate(texts):
@@ -316,7 +369,11 @@ def test_shingles_equal_plain_python(unit, ngram):
 
 
 def test_copies_are_rows_with_the_same_words_in_the_same_order():
-    result = run(["Hello,  World", "hello world!", "world hello", "hello world again", "", "  ", "!!!"], threshold=1.0, ngram=1)
+    result = run(
+        ["Hello,  World", "hello world!", "world hello", "hello world again", "", "  ", "!!!"],
+        threshold=1.0,
+        ngram=1,
+    )
     assert [rows.tolist() for rows in result.nodes] == [[0, 1], [2], [3]]
     assert result.without_text == 3
     decided = outcome(result)
@@ -331,7 +388,10 @@ def test_a_chain_is_warned_of():
     decided = outcome(result)
     assert decided.kept == [0]
     assert decided.chains == 1
-    assert {item.row: round(item.jaccard, 3) for item in decided.removed} == {1: round(46 / 70, 3), 2: round(34 / 82, 3)}
+    assert {item.row: round(item.jaccard, 3) for item in decided.removed} == {
+        1: round(46 / 70, 3),
+        2: round(34 / 82, 3),
+    }
     assert any("A ~ B ~ C" in warning for warning in to_json(result, decided)["warnings"])
     assert outcome(run(texts, threshold=0.6, method="leader")).kept == [0, 2]
 
@@ -341,7 +401,9 @@ def test_the_plan_reaches_every_recall_that_can_be_asked_for():
         for recall in (0.5, 0.9, 0.99, 0.9999):
             plan = choose_bands(threshold, recall, 10_000)
             assert plan.num_perm == plan.num_bands * plan.rows_per_band
-            assert plan.expected_recall == pytest.approx(s_curve(threshold, plan.num_bands, plan.rows_per_band))
+            assert plan.expected_recall == pytest.approx(
+                s_curve(threshold, plan.num_bands, plan.rows_per_band)
+            )
             assert plan.expected_recall >= recall
             assert plan.num_perm <= minhash.MAX_NUM_PERM
 
@@ -385,10 +447,16 @@ def said_of(texts: list[str], **settings: Any) -> str:
 def test_the_card_claims_what_was_proven():
     words = [f"w{number}" for number in range(120)]
     chain = [" ".join(words[start : start + 60]) for start in (0, 12, 24)]
-    assert "removed because their text has a Jaccard similarity of at least 0.6 with a row that stayed." in said_of(chain, threshold=0.6)
+    assert (
+        "removed because their text has a Jaccard similarity of at least 0.6 with a row that stayed."
+        in said_of(chain, threshold=0.6)
+    )
     for settings in ({"method": "components"}, {"goal": 1}):
         card = said_of(chain, threshold=0.6, **settings)
-        assert "lead from them to a row that stayed, some through other rows: the least like its row that stayed has 0.41." in card
+        assert (
+            "lead from them to a row that stayed, some through other rows: the least like its row that stayed has 0.41."
+            in card
+        )
         assert "with a row that stayed" not in card
         assert "precision of pairs | 1: every pair that joins two rows was verified" in card
     assert "`first` (goal: 1 rows)" in said_of(chain, threshold=0.6, goal=1)
@@ -416,7 +484,9 @@ def test_the_s_curve_is_what_rensa_does():
 
 
 def test_the_recall_interval_covers_the_truth():
-    """Sampling missed pairs with a known chance: the interval holds the true recall about as often as it says."""
+    """Sampling missed pairs with a known chance: the interval holds the true recall about as often as it
+    says.
+    """
     rng = np.random.default_rng(1)
     for missed, size in ((0, 1), (5, 1), (60, 1), (60, 6)):
         covered = 0
@@ -435,11 +505,15 @@ def test_ten_thousand_rows_that_differ_in_a_number():
     result = run(texts, threshold=0.8)
     assert len(result.edges) < 400_000
     assert outcome(result).kept == [0]
-    assert result.thinned > 0 and any("too large" in warning for warning in to_json(result, outcome(result))["warnings"])
+    assert result.thinned > 0 and any(
+        "too large" in warning for warning in to_json(result, outcome(result))["warnings"]
+    )
 
 
 def test_many_templates_cost_no_squares():
-    """A thousand templates of 150 rows each hold eleven million pairs; the rows are clustered all the same."""
+    """A thousand templates of 150 rows each hold eleven million pairs; the rows are clustered all the
+    same.
+    """
     rng = random.Random(4)
     templates = [" ".join(f"w{rng.randrange(5_000)}" for _ in range(30)) for _ in range(1_000)]
     texts = [f"{template} {number}" for number in range(150) for template in templates]

@@ -21,7 +21,12 @@ from tests.shared.hub_server import HubServer, Repo
 
 def test_core_scores_by_hand():
     duplicates = [{1}, {0}, set(), set(), {5, 6}, {4, 6}, {4, 5}]
-    assert core_scores(duplicates, [0, 0, 1, 2, 3, 3, 3]) == {"precision": 1.0, "recall": 1.0, "macro F1": 1.0, "accuracy": 1.0}
+    assert core_scores(duplicates, [0, 0, 1, 2, 3, 3, 3]) == {
+        "precision": 1.0,
+        "recall": 1.0,
+        "macro F1": 1.0,
+        "accuracy": 1.0,
+    }
     scores = core_scores(duplicates, [0, 0, 1, 1, 3, 3, 4])  # 2 and 3 joined wrongly, 6 left alone
     assert scores["precision"] == pytest.approx(2 / 6) and scores["recall"] == pytest.approx(2 / 3)
     assert scores["accuracy"] == pytest.approx(2 / 7)
@@ -34,10 +39,14 @@ def test_adjusted_rand_index_by_pairs():
         truth, found = ([chance.randrange(4) for _ in range(count)] for _ in range(2))
         pairs = [(a, b) for a in range(count) for b in range(a)]
         same = [(truth[a] == truth[b], found[a] == found[b]) for a, b in pairs]
-        both, one, other = (sum(map(test, same)) for test in (all, lambda item: item[0], lambda item: item[1]))
+        both, one, other = (
+            sum(map(test, same)) for test in (all, lambda item: item[0], lambda item: item[1])
+        )
         expected = one * other / comb(count, 2)
         if (one + other) / 2 != expected:
-            assert adjusted_rand_index(truth, found) == pytest.approx((both - expected) / ((one + other) / 2 - expected))
+            assert adjusted_rand_index(truth, found) == pytest.approx(
+                (both - expected) / ((one + other) / 2 - expected)
+            )
     assert adjusted_rand_index([1, 1, 2], ["a", "a", "b"]) == 1.0
 
 
@@ -61,7 +70,12 @@ def parquet(**columns) -> bytes:
 
 
 def test_the_loaders_read_the_hub(tmp_path):
-    texts = ["a study of rain in the hills", "a study of rain in the hill", "on the habits of owls", "prime numbers and their gaps"]
+    texts = [
+        "a study of rain in the hills",
+        "a study of rain in the hill",
+        "on the habits of owls",
+        "prime numbers and their gaps",
+    ]
     core = parquet(
         core_id=["11", "12", "13", "14"],
         processed_title=texts,
@@ -77,11 +91,19 @@ def test_the_loaders_read_the_hub(tmp_path):
     environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT.format(root=str(ROOT))], env=environment, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", SCRIPT.format(root=str(ROOT))],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr[-1500:]
     assert dict(json.loads(done.stdout.splitlines()[-1])) == {
-        "CORE precision": 1.0, "CORE recall": 1.0, "CORE macro F1": 1.0, "CORE accuracy": 1.0, "NEWS-COPY ARI": 1.0,
-    }  # fmt: skip
+        "CORE precision": 1.0,
+        "CORE recall": 1.0,
+        "CORE macro F1": 1.0,
+        "CORE accuracy": 1.0,
+        "NEWS-COPY ARI": 1.0,
+    }

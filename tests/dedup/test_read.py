@@ -49,13 +49,21 @@ def test_csv_keeps_every_cell(tmp_path):
     write(data, kept, tmp_path / "out.csv")
     out = (tmp_path / "out.csv").read_bytes()
     rows = list(csv.reader(io.StringIO(out.decode(), newline="")))
-    assert rows == [["id", "text", "note"], ["007", "a, b\r\nc", "=1+2"], ["7", "same words here", "<script>alert(1)</script>"]]
+    assert rows == [
+        ["id", "text", "note"],
+        ["007", "a, b\r\nc", "=1+2"],
+        ["7", "same words here", "<script>alert(1)</script>"],
+    ]
     assert b"\r\n" in out
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_csv_delimiters(tmp_path, delimiter):
-    data = stored(tmp_path, "rows.csv", delimiter.join(["a", "b"]).encode() + b"\n" + delimiter.join(["1", "x y"]).encode() + b"\n")
+    data = stored(
+        tmp_path,
+        "rows.csv",
+        delimiter.join(["a", "b"]).encode() + b"\n" + delimiter.join(["1", "x y"]).encode() + b"\n",
+    )
     assert data.columns == ("a", "b") and data.column("b") == ["x y"]
     write(data, [0], tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
@@ -87,7 +95,10 @@ def test_names_that_are_not_utf8_can_be_shown_and_are_written_back(tmp_path):
     assert (tmp_path / "out.csv").read_bytes() == content
     with pytest.raises(VisitorError, match="same name"):
         stored(tmp_path, "rows.csv", b"a\xe9,a\xe8\n1,2\n")
-    for name, text in (("rows.jsonl", b'{"\\ud800 k": "a b c"}\n{"\\ud800 k": "a b c"}\n'), ("rows.json", b'[{"\\ud800 k": "a b c"}]')):
+    for name, text in (
+        ("rows.jsonl", b'{"\\ud800 k": "a b c"}\n{"\\ud800 k": "a b c"}\n'),
+        ("rows.json", b'[{"\\ud800 k": "a b c"}]'),
+    ):
         data = stored(tmp_path, name, text)
         assert compared(data, validate(columns=list(data.columns))).texts[0] == "a b c"
         run(data)
@@ -96,7 +107,12 @@ def test_names_that_are_not_utf8_can_be_shown_and_are_written_back(tmp_path):
 
 
 def test_jsonl_lines_leave_as_they_came(tmp_path):
-    lines = [b'{"text": "a b c d",   "n": 1.50}', b'{"text":"a b c d","n":2}', b'{"text": "\\ud800 lone", "x": null}', b'{"n": 4}']
+    lines = [
+        b'{"text": "a b c d",   "n": 1.50}',
+        b'{"text":"a b c d","n":2}',
+        b'{"text": "\\ud800 lone", "x": null}',
+        b'{"n": 4}',
+    ]
     data = stored(tmp_path, "rows.jsonl", b"\n\n".join(lines) + b"\n")
     result, kept = run(data, columns=["text"])
     assert kept == [0, 2, 3] and result.without_text == 1
@@ -105,8 +121,13 @@ def test_jsonl_lines_leave_as_they_came(tmp_path):
 
 
 def test_parquet_keeps_its_schema(tmp_path):
-    schema = pa.schema([("text", pa.string()), ("when", pa.timestamp("us")), ("tags", pa.list_(pa.string()))], metadata={b"k": b"v"})
-    table = pa.table({"text": ["x y z", "x y z", None], "when": [1, 2, 3], "tags": [["a"], [], None]}, schema=schema)
+    schema = pa.schema(
+        [("text", pa.string()), ("when", pa.timestamp("us")), ("tags", pa.list_(pa.string()))],
+        metadata={b"k": b"v"},
+    )
+    table = pa.table(
+        {"text": ["x y z", "x y z", None], "when": [1, 2, 3], "tags": [["a"], [], None]}, schema=schema
+    )
     path = tmp_path / "rows.parquet"
     pq.write_table(table, path)
     data = read_file(path, "rows.parquet", 10)
@@ -160,8 +181,12 @@ def repeating(path: Path, rows: int = 1_000, **settings) -> Path:
 def test_the_limit_of_bytes_is_one_of_memory(tmp_path, monkeypatch, settings):
     monkeypatch.setattr(limits, "MAX_FILE_BYTES", 10_000_000)
     path = repeating(tmp_path / "rows.parquet", **settings)
-    assert read._batch_rows(path, pq.ParquetFile(path).metadata) * 100_000 <= limits.MAX_FILE_BYTES, "no batch is larger than the limit"
-    with pytest.raises(VisitorError, match=r"The first \d+ rows of the file hold more than 10 MB. Lower the limit of rows"):
+    assert read._batch_rows(path, pq.ParquetFile(path).metadata) * 100_000 <= limits.MAX_FILE_BYTES, (
+        "no batch is larger than the limit"
+    )
+    with pytest.raises(
+        VisitorError, match=r"The first \d+ rows of the file hold more than 10 MB. Lower the limit of rows"
+    ):
         read_file(path, path.name, 1_000)
     data = read_file(path, path.name, 50)
     assert (data.rows, data.cut) == (50, 950)
@@ -189,7 +214,11 @@ def test_columns_are_judged_without_reading_everything_for_each(tmp_path, monkey
 
 
 def test_a_cell_may_look_like_json_without_end(tmp_path):
-    data = stored(tmp_path, "rows.jsonl", b"".join(json.dumps({"text": "[" * 100_000 + end}).encode() + b"\n" for end in ("", " word")))
+    data = stored(
+        tmp_path,
+        "rows.jsonl",
+        b"".join(json.dumps({"text": "[" * 100_000 + end}).encode() + b"\n" for end in ("", " word")),
+    )
     assert turns("[" * 100_000) is None
     assert run(data)[1] == [0, 1]
 
@@ -200,9 +229,14 @@ def test_rows_past_the_limit_are_counted(tmp_path):
     data = read_file(path, "rows.txt", 20)
     assert (data.rows, data.cut) == (20, 30)
     *_, result = deduplicate(data, validate())
-    assert any("30 rows past the limit" in warning for warning in to_json(result, outcome(result))["warnings"])
+    assert any(
+        "30 rows past the limit" in warning for warning in to_json(result, outcome(result))["warnings"]
+    )
     *_, result = deduplicate(replace(data, cut=None), validate(limit=20))
-    assert "Rows past the limit of 20 were not read; they are not in the kept file." in to_json(result, outcome(result))["warnings"]
+    assert (
+        "Rows past the limit of 20 were not read; they are not in the kept file."
+        in to_json(result, outcome(result))["warnings"]
+    )
 
 
 def test_odd_rows_lose_nothing(tmp_path):
@@ -232,7 +266,9 @@ def test_odd_rows_lose_nothing(tmp_path):
 
 
 def test_columns(tmp_path):
-    data = stored(tmp_path, "rows.json", json.dumps([{"n": 1, "title": "t", "body": "a long body of text"}]).encode())
+    data = stored(
+        tmp_path, "rows.json", json.dumps([{"n": 1, "title": "t", "body": "a long body of text"}]).encode()
+    )
     assert likely_column(data) == "body"
     with pytest.raises(VisitorError, match="no column “nope”"):
         compared(data, validate(columns=["nope"]))
@@ -246,14 +282,23 @@ def test_columns(tmp_path):
 
 
 CHAT = [
-    [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "What is rain made of?"}, {"role": "assistant", "content": "Of water."}],
-    [{"role": "user", "content": "what is rain made of"}, {"role": "assistant", "content": "Clouds, mostly, I would think."}],
+    [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "What is rain made of?"},
+        {"role": "assistant", "content": "Of water."},
+    ],
+    [
+        {"role": "user", "content": "what is rain made of"},
+        {"role": "assistant", "content": "Clouds, mostly, I would think."},
+    ],
     [{"from": "human", "value": "Name a tall tree."}, {"from": "gpt", "value": "Of water."}],
-]  # fmt: skip
+]
 
 
 def test_conversations(tmp_path):
-    data = stored(tmp_path, "chat.jsonl", b"".join(json.dumps({"messages": chat}).encode() + b"\n" for chat in CHAT))
+    data = stored(
+        tmp_path, "chat.jsonl", b"".join(json.dumps({"messages": chat}).encode() + b"\n" for chat in CHAT)
+    )
     assert likely_column(data) == "messages"
     result, kept = run(data, part="prompt", ngram=2)
     assert kept == [0, 2]
@@ -265,7 +310,10 @@ def test_conversations(tmp_path):
     result, _ = run(data, part="turn", threshold=0.3)
     assert result.request.unit == "turn" and result.request.ngram == 1
     as_text = stored(
-        tmp_path, "chat.csv", b"messages\n" + b"".join(b'"' + json.dumps(chat).replace('"', '""').encode() + b'"\n' for chat in CHAT)
+        tmp_path,
+        "chat.csv",
+        b"messages\n"
+        + b"".join(b'"' + json.dumps(chat).replace('"', '""').encode() + b'"\n' for chat in CHAT),
     )
     assert run(as_text, part="prompt", ngram=2)[1] == [0, 2]
 
@@ -291,7 +339,15 @@ def test_other_text_keeps_its_marks():
 
 
 def test_requests_and_links():
-    request = validate(dataset="a/b", columns=["text", "x y"], threshold="0.75", goal="10", pinned=["3", 1], keep="max:likes", limit=500)
+    request = validate(
+        dataset="a/b",
+        columns=["text", "x y"],
+        threshold="0.75",
+        goal="10",
+        pinned=["3", 1],
+        keep="max:likes",
+        limit=500,
+    )
     assert Request.from_query("?" + request.to_query()) == request
     assert Request().to_query() == ""
     assert validate(**request.to_json()) == request
@@ -301,12 +357,34 @@ def test_requests_and_links():
 @pytest.mark.parametrize(
     "values",
     [
-        {"threshold": "high"}, {"threshold": float("nan")}, {"threshold": 0}, {"threshold": 1.01}, {"threshold": True}, {"ngram": 0}, {"ngram": 2.5},
-        {"recall": 1.0}, {"limit": -1}, {"limit": 10**9}, {"keep": "any"}, {"unit": "token"}, {"method": "magic"}, {"part": "half"},
-        {"columns": [3]}, {"columns": 3.5}, {"columns": {"a": 1}}, {"columns": [str(n) for n in range(65)]}, {"columns": ["\ud800"]},
-        {"config": "\ud800"}, {"pinned": ["x"]}, {"pinned": 3.5}, {"threshold": 10**400}, {"nonsense": 1}, {"seed": -1}, {"goal": 0},
+        {"threshold": "high"},
+        {"threshold": float("nan")},
+        {"threshold": 0},
+        {"threshold": 1.01},
+        {"threshold": True},
+        {"ngram": 0},
+        {"ngram": 2.5},
+        {"recall": 1.0},
+        {"limit": -1},
+        {"limit": 10**9},
+        {"keep": "any"},
+        {"unit": "token"},
+        {"method": "magic"},
+        {"part": "half"},
+        {"columns": [3]},
+        {"columns": 3.5},
+        {"columns": {"a": 1}},
+        {"columns": [str(n) for n in range(65)]},
+        {"columns": ["\ud800"]},
+        {"config": "\ud800"},
+        {"pinned": ["x"]},
+        {"pinned": 3.5},
+        {"threshold": 10**400},
+        {"nonsense": 1},
+        {"seed": -1},
+        {"goal": 0},
     ],
-)  # fmt: skip
+)
 def test_wrong_values_get_a_sentence(values):
     with pytest.raises(VisitorError) as caught:
         validate(**values)

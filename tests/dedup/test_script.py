@@ -50,16 +50,38 @@ THRESHOLD = 0.7
 LIMIT_SECONDS = 150
 
 HOSTILE = [
-    "'", '"', "'''", '"""', "\\", "\\'", "x'; import os; os.abort(); '", 'x"""\nimport os\nos.abort()\n"""', "a\nimport os", "a\r\nb",
-    "# x\nraise", "{x}", "{{x}}", "{request!r}", "%s %(x)s", "$x ${rank}", "\x00", "\u2028import os", "\ud800", "EXTRA_PLACE", "ü 日本 🎉", "\u202eabc", "{0}",
-]  # fmt: skip
+    "'",
+    '"',
+    "'''",
+    '"""',
+    "\\",
+    "\\'",
+    "x'; import os; os.abort(); '",
+    'x"""\nimport os\nos.abort()\n"""',
+    "a\nimport os",
+    "a\r\nb",
+    "# x\nraise",
+    "{x}",
+    "{{x}}",
+    "{request!r}",
+    "%s %(x)s",
+    "$x ${rank}",
+    "\x00",
+    "\u2028import os",
+    "\ud800",
+    "EXTRA_PLACE",
+    "ü 日本 🎉",
+    "\u202eabc",
+    "{0}",
+]
 
 
 def run(texts: list[str], **settings: Any) -> Result:
     """The engine's run on one column of text."""
     table = [{"text": text, "row": row} for row, text in enumerate(texts)]
     *_, result = deduplicate(
-        Dataset("docs.jsonl", "json", len(texts), ("text", "row"), table=table), validate(columns=["text"], **settings)
+        Dataset("docs.jsonl", "json", len(texts), ("text", "row"), table=table),
+        validate(columns=["text"], **settings),
     )
     assert isinstance(result, Result)
     return result
@@ -83,7 +105,10 @@ def related(count: int) -> tuple[str, ...]:
 
 def write_rows(path: Path, texts: list[str]) -> Path:
     """The texts as JSON lines with their row numbers."""
-    path.write_text("".join(json.dumps({"text": text, "row": row}) + "\n" for row, text in enumerate(texts)), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps({"text": text, "row": row}) + "\n" for row, text in enumerate(texts)),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -110,7 +135,11 @@ def shape(program: str) -> str:
 
 
 def comments(program: str) -> list[str]:
-    return [token.string for token in tokenize.generate_tokens(io.StringIO(program).readline) if token.type == tokenize.COMMENT]
+    return [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(program).readline)
+        if token.type == tokenize.COMMENT
+    ]
 
 
 def constants(program: str) -> dict[str, Any]:
@@ -128,15 +157,41 @@ def constants(program: str) -> dict[str, Any]:
 def test_what_a_visitor_typed_stays_a_constant(text):
     request = validate(threshold=THRESHOLD, keep="max:score")
     cases = [
-        (request, ("text", "title"), "file.csv", replace(request, keep="max:" + text), (text, "b" + text), text + ".csv"),
-        (request, ("messages",), "file.jsonl", replace(request, keep="max:" + text), ("messages" + text,), text + ".jsonl"),
+        (
+            request,
+            ("text", "title"),
+            "file.csv",
+            replace(request, keep="max:" + text),
+            (text, "b" + text),
+            text + ".csv",
+        ),
+        (
+            request,
+            ("messages",),
+            "file.jsonl",
+            replace(request, keep="max:" + text),
+            ("messages" + text,),
+            text + ".jsonl",
+        ),
     ]
     hub = replace(request, dataset="someone/something", config="main", split="train")
-    cases.append((hub, ("text",), "", replace(hub, dataset=text, config=text, split=text, keep="max:" + text), (text,), ""))
+    cases.append(
+        (
+            hub,
+            ("text",),
+            "",
+            replace(hub, dataset=text, config=text, split=text, keep="max:" + text),
+            (text,),
+            "",
+        )
+    )
     for plain, columns, source, hostile, own_columns, own_source in cases:
         chats = {"conversations": columns == ("messages",)}
         for write in (rensa_script, datatrove_script):
-            expected, program = write(plain, PLAN, columns, source, **chats), write(hostile, PLAN, own_columns, own_source, **chats)
+            expected, program = (
+                write(plain, PLAN, columns, source, **chats),
+                write(hostile, PLAN, own_columns, own_source, **chats),
+            )
             program.encode("utf-8")
             compile(program, "program", "exec")
             assert shape(program) == shape(expected)
@@ -150,7 +205,12 @@ def test_what_a_visitor_typed_stays_a_constant(text):
 def test_programs_are_sound(source, tmp_path):
     """They compile, and pyflakes finds no unknown name and no import that is not used."""
     for number, (part, unit, keep) in enumerate(
-        [("all", "word", "first"), ("prompt", "word", "last"), ("answer", "character", "max:n"), ("turn", "turn", "longest")]
+        [
+            ("all", "word", "first"),
+            ("prompt", "word", "last"),
+            ("answer", "character", "max:n"),
+            ("turn", "turn", "longest"),
+        ]
     ):
         request = validate(part=part, unit=unit, keep=keep, dataset="" if source else "someone/something")
         written = [rensa_script(request, PLAN, ("text",), source)]
@@ -178,7 +238,10 @@ def test_settings_that_a_program_does_not_follow_are_named_in_it():
     program = rensa_script(validate(method="components", goal=7, pinned=[3]), PLAN, ("text",), "a.csv")
     assert [word in program for word in ("components", "exact number", "pinned")] == [True] * 3
     assert "most central" in rensa_script(validate(keep="central"), PLAN, ("text",), "a.csv")
-    assert not any(word in rensa_script(Request(), PLAN, ("text",), "a.csv") for word in ("components", "pinned", "central"))
+    assert not any(
+        word in rensa_script(Request(), PLAN, ("text",), "a.csv")
+        for word in ("components", "pinned", "central")
+    )
 
 
 def test_the_versions_are_those_that_are_tested_here():
@@ -204,7 +267,9 @@ def test_the_rensa_program_keeps_the_engines_rows(tmp_path):
     result = run(texts, threshold=THRESHOLD)
     assert result.recall.complete, "the engine compared every pair, so its rows are the exact ones"
     source = write_rows(tmp_path / "docs.jsonl", texts)
-    (tmp_path / "program.py").write_text(rensa_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8")
+    (tmp_path / "program.py").write_text(
+        rensa_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-P", "program.py", str(source), "kept.jsonl"],
@@ -242,15 +307,22 @@ def test_the_longest_of_copies_is_another_one_as_the_program_says(tmp_path, monk
     texts = list(related(600))
     result = run(texts, threshold=THRESHOLD, keep="longest")
     program = rensa_script(result.request, result.plan, ("text",), "docs.jsonl")
-    kept = {row["row"] for row in run_rensa(program, tmp_path, write_rows(tmp_path / "docs.jsonl", texts), monkeypatch)}
+    kept = {
+        row["row"]
+        for row in run_rensa(program, tmp_path, write_rows(tmp_path / "docs.jsonl", texts), monkeypatch)
+    }
     assert "this program keeps the longest" in program
     ours = set(outcome(result).kept)
     group = {int(row): place for place, rows in enumerate(result.nodes) for row in rows}
-    assert sorted(group.get(row, -1) for row in kept - ours) == sorted(group.get(row, -1) for row in ours - kept)
+    assert sorted(group.get(row, -1) for row in kept - ours) == sorted(
+        group.get(row, -1) for row in ours - kept
+    )
 
 
 def test_rows_that_the_bands_miss_explain_every_difference(tmp_path, monkeypatch, capsys):
-    """With bands that find two pairs of three at the threshold the program keeps more: each such row shares no band with any kept row like it."""
+    """With bands that find two pairs of three at the threshold the program keeps more: each such row shares
+    no band with any kept row like it.
+    """
     texts = list(related(1_500))
     result = run(texts, threshold=THRESHOLD)
     plan = replace(result.plan, num_perm=48, num_bands=8, rows_per_band=6)
@@ -265,7 +337,11 @@ def test_rows_that_the_bands_miss_explain_every_difference(tmp_path, monkeypatch
 
     def leaders(row: int, among: set[int]) -> list[int]:
         """Rows before it that stay and are like it."""
-        return [other for other in sorted(among) if other < row and shingles[row] and jaccard(shingles[row], shingles[other]) >= THRESHOLD]
+        return [
+            other
+            for other in sorted(among)
+            if other < row and shingles[row] and jaccard(shingles[row], shingles[other]) >= THRESHOLD
+        ]
 
     classes: Counter[str] = Counter()
     for row in sorted(kept - ours):
@@ -301,7 +377,9 @@ def test_every_format_is_read_as_the_page_reads_it(suffix, tmp_path, monkeypatch
             writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if suffix == ".tsv" else ";")
             writer.writeheader()
             writer.writerows(rows)
-    *_, result = deduplicate(read_file(path, path.name, 10_000), validate(columns=["text"], threshold=THRESHOLD))
+    *_, result = deduplicate(
+        read_file(path, path.name, 10_000), validate(columns=["text"], threshold=THRESHOLD)
+    )
     program = rensa_script(result.request, result.plan, ("text",), path.name)
     assert run_rensa(program, tmp_path, path, monkeypatch) == [rows[row] for row in outcome(result).kept]
     limited = rensa_script(validate(columns=["text"], limit=5), result.plan, ("text",), path.name)
@@ -318,18 +396,44 @@ def test_names_that_are_not_utf8_are_found(tmp_path, monkeypatch, capsys):
 
 
 CONVERSATIONS: list[Any] = [
-    [{"role": "system", "content": "be brief"}, {"role": "user", "content": "what is jaccard"}, {"role": "assistant", "content": "a share of sets"}],
+    [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "what is jaccard"},
+        {"role": "assistant", "content": "a share of sets"},
+    ],
     [{"from": "human", "value": "what is jaccard"}, {"from": "gpt", "value": "shared by all"}],
-    [{"role": "user", "content": [{"type": "text", "text": "what is"}, {"text": "jaccard"}, "x"]}, {"role": "bot", "content": None}],
-    {"messages": [{"role": "user", "content": "something  else\nentirely"}, {"role": "MODEL", "content": "a share of sets"}]},
+    [
+        {"role": "user", "content": [{"type": "text", "text": "what is"}, {"text": "jaccard"}, "x"]},
+        {"role": "bot", "content": None},
+    ],
+    {
+        "messages": [
+            {"role": "user", "content": "something  else\nentirely"},
+            {"role": "MODEL", "content": "a share of sets"},
+        ]
+    },
     json.dumps([{"role": "tool", "content": "42"}, {"role": "user", "content": "what is jaccard"}]),
-    "[not json", "plain text", None, [], [{"neither": 1}], {"messages": "x"}, 7, "[1, 2]",
-]  # fmt: skip
+    "[not json",
+    "plain text",
+    None,
+    [],
+    [{"neither": 1}],
+    {"messages": "x"},
+    7,
+    "[1, 2]",
+]
 
 
 @pytest.mark.parametrize("part", chat.PARTS)
 def test_conversations_are_taken_apart_as_on_the_page(part, tmp_path):
-    texts = ["<|im_start|>user\nhello<|im_end|>", "Human: hi\nAssistant: ho", "plain", None, "lone \ud800 surrogate", "\n\nlines\n"]
+    texts = [
+        "<|im_start|>user\nhello<|im_end|>",
+        "Human: hi\nAssistant: ho",
+        "plain",
+        None,
+        "lone \ud800 surrogate",
+        "\n\nlines\n",
+    ]
     rows = [{"messages": cell, "text": texts[row % len(texts)]} for row, cell in enumerate(CONVERSATIONS)]
     request = validate(part=part, columns=["messages", "text"])
     expected = compared(Dataset("a.json", "json", len(rows), ("messages", "text"), table=rows), request)
@@ -337,7 +441,9 @@ def test_conversations_are_taken_apart_as_on_the_page(part, tmp_path):
     path.write_text(rensa_script(request, PLAN, expected.columns, "a.json"), encoding="utf-8")
     program = runpy.run_path(str(path))
     assert [program["turns"](cell) for cell in CONVERSATIONS] == [chat.turns(cell) for cell in CONVERSATIONS]
-    assert program["compared"](rows) == [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in expected.texts]
+    assert program["compared"](rows) == [
+        text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in expected.texts
+    ]
 
 
 def test_a_run_on_turns(tmp_path, monkeypatch, capsys):
@@ -366,9 +472,14 @@ def test_bands_that_nothing_verifies_are_steep(threshold):
     bands, rows_per_band = unverified_bands(request, soft)
     assert bands * rows_per_band <= MAX_NUM_PERM
     assert s_curve(threshold, bands, rows_per_band) >= request.recall
-    if threshold >= 0.7:  # below, no number of permutations that is allowed separates half the threshold from it
+    if (
+        threshold >= 0.7
+    ):  # below, no number of permutations that is allowed separates half the threshold from it
         assert s_curve(threshold / 2, bands, rows_per_band) <= script.UNVERIFIED_CHANCE
-        assert unverified_bands(request, replace(PLAN, num_bands=bands, rows_per_band=rows_per_band)) == (bands, rows_per_band)
+        assert unverified_bands(request, replace(PLAN, num_bands=bands, rows_per_band=rows_per_band)) == (
+            bands,
+            rows_per_band,
+        )
     program = datatrove_script(request, soft, ("text",), "a.csv")
     assert (constants(program)["BANDS"], constants(program)["ROWS_PER_BAND"]) == (bands, rows_per_band)
     assert "16 bands of 1 were meant to be verified" in program
@@ -442,7 +553,9 @@ def components(bands: list[list[str]]) -> tuple[list[set[int]], list[int]]:
 def interpreter() -> str:
     """The Python that has datatrove."""
     python = os.environ.get("DATATROVE_PYTHON", sys.executable)
-    code = "import ray, spacy, datatrove.pipeline.dedup, importlib.metadata as m; print(m.version('datatrove'))"
+    code = (
+        "import ray, spacy, datatrove.pipeline.dedup, importlib.metadata as m; print(m.version('datatrove'))"
+    )
     found = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=LIMIT_SECONDS)
     assert found.returncode == 0, (
         f"The exported pipeline cannot be tested: {python} lacks datatrove. Install 'datatrove[io,processing,ray]=={script.DATATROVE}' and spacy, "
@@ -461,7 +574,9 @@ def trove(interpreter, tmp_path_factory) -> Iterator[SimpleNamespace]:
     assert result.recall.complete
     source = write_rows(folder / "docs.jsonl", texts)
     program = folder / "program.py"
-    program.write_text(datatrove_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8")
+    program.write_text(
+        datatrove_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8"
+    )
     with tempfile.TemporaryDirectory(prefix="t") as short:  # a socket's path has a hundred characters
         environment = {
             **os.environ,
@@ -472,11 +587,18 @@ def trove(interpreter, tmp_path_factory) -> Iterator[SimpleNamespace]:
         environment["HOME"] = str(folder)  # Ray leaves a token there
         environment.pop("RAY_ADDRESS", None)
 
-        def start(*arguments: str, program: Path = program, source: Path = source, **variables: str) -> subprocess.CompletedProcess[str]:
+        def start(
+            *arguments: str, program: Path = program, source: Path = source, **variables: str
+        ) -> subprocess.CompletedProcess[str]:
             command = [interpreter, str(program), "--input", str(source), "--tasks", "2", *arguments]
             with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
                 process = subprocess.Popen(
-                    command, cwd=folder, env={**environment, **variables}, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+                    command,
+                    cwd=folder,
+                    env={**environment, **variables},
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
                 try:
                     process.wait(timeout=LIMIT_SECONDS)
@@ -503,7 +625,9 @@ def trove(interpreter, tmp_path_factory) -> Iterator[SimpleNamespace]:
 def kept_by(trove: SimpleNamespace, executor: str) -> list[int]:
     """The rows in an executor's output; what it removed is the rest."""
     kept = [row["row"] for row in read_rows(*sorted((trove.folder / executor / "kept").glob("*.jsonl")))]
-    removed = [row["row"] for row in read_rows(*sorted((trove.folder / executor / "removed").glob("*.jsonl")))]
+    removed = [
+        row["row"] for row in read_rows(*sorted((trove.folder / executor / "removed").glob("*.jsonl")))
+    ]
     assert sorted(kept + removed) == list(range(len(trove.texts)))
     return sorted(kept)
 
@@ -519,15 +643,26 @@ def test_every_difference_from_datatrove_is_explained(trove, local):
     texts, request = trove.texts, trove.result.request
     program = trove.program.read_text(encoding="utf-8")
     count, rows_per_band = constants(program)["BANDS"], constants(program)["ROWS_PER_BAND"]
-    command = [trove.interpreter, "-c", SIGNATURES, str(trove.program), str(trove.source), str(trove.folder / "signatures")]
-    said = subprocess.run(command, env=trove.environment, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    command = [
+        trove.interpreter,
+        "-c",
+        SIGNATURES,
+        str(trove.program),
+        str(trove.source),
+        str(trove.folder / "signatures"),
+    ]
+    said = subprocess.run(
+        command, env=trove.environment, capture_output=True, text=True, timeout=LIMIT_SECONDS
+    )
     assert said.returncode == 0, said.stderr[-3_000:]
     own = [(set(shingles), bands) for shingles, bands in json.loads(said.stdout)]
     ours = [reference_shingles(text, request.ngram) for text in texts]
 
     assert {len(bands) for _, bands in own} == {0, count}
     neighbours, component = components([bands for _, bands in own])
-    assert sorted(component[row] for row in local) == sorted(set(component)), "one row of each connected component stays"
+    assert sorted(component[row] for row in local) == sorted(set(component)), (
+        "one row of each connected component stays"
+    )
 
     decided = outcome(trove.result)
     kept, keeper = set(decided.kept), {item.row: item.keeper for item in decided.removed}
@@ -561,7 +696,9 @@ def test_every_difference_from_datatrove_is_explained(trove, local):
     print(dict(classes))
     assert classes["it stayed, fewer words than a shingle"] == 1
     assert classes["it went, an unverified candidate"] > 0
-    assert classes["it stayed, missed by the bands"] <= 3 + 3 * (1 - s_curve(THRESHOLD, count, rows_per_band)) * len(keeper)
+    assert classes["it stayed, missed by the bands"] <= 3 + 3 * (
+        1 - s_curve(THRESHOLD, count, rows_per_band)
+    ) * len(keeper)
     assert 0.5 * len(decided.kept) < len(local), "bands that nothing verifies do not join everything"
 
 
@@ -575,7 +712,9 @@ def test_ray_keeps_the_same_rows(trove, local):
 
 
 def test_a_folder_is_read_file_by_file(trove, local):
-    """Two files and two tasks: a task reads a file each. The bands are the same, so only which row of a cluster stays may differ."""
+    """Two files and two tasks: a task reads a file each. The bands are the same, so only which row of a
+    cluster stays may differ.
+    """
     parts = trove.folder / "parts"
     parts.mkdir()
     lines = trove.source.read_bytes().splitlines(keepends=True)
@@ -594,18 +733,24 @@ def test_a_dataset_of_the_hub_is_read(trove, tmp_path, monkeypatch, capsys):
     (tmp_path / "data").mkdir()
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / "train.parquet")
     kept = run_rensa(rensa_script(request, plan, ("text",), ""), tmp_path, tmp_path / "data", monkeypatch)
-    assert [row["row"] for row in kept] == outcome(run([row["text"] for row in rows], threshold=THRESHOLD)).kept
+    assert [row["row"] for row in kept] == outcome(
+        run([row["text"] for row in rows], threshold=THRESHOLD)
+    ).kept
     program = tmp_path / "pipeline.py"
     program.write_text(datatrove_script(replace(request, limit=200), plan, ("text",), ""), encoding="utf-8")
     done = trove.start("--workers", "1", "--output", "hub", program=program, source=tmp_path / "data")
     assert done.returncode == 0, done.stdout[-3_000:]
-    written = read_rows(*(trove.folder / "hub").glob("kept/*.jsonl"), *(trove.folder / "hub").glob("removed/*.jsonl"))
+    written = read_rows(
+        *(trove.folder / "hub").glob("kept/*.jsonl"), *(trove.folder / "hub").glob("removed/*.jsonl")
+    )
     assert sorted(row["row"] for row in written) == list(range(200))
     assert all(row == rows[row["row"]] for row in written)
 
 
 def test_slurm_is_given_jobs_that_keep_the_same_rows(trove, local):
-    """The scripts that it submits, run by a cluster of one machine: each stage is pickled and loaded by another process."""
+    """The scripts that it submits, run by a cluster of one machine: each stage is pickled and loaded by
+    another process.
+    """
     tools = trove.folder / "tools"
     tools.mkdir()
     for name, code in (("sbatch", SBATCH), ("srun", SRUN), ("scontrol", SCONTROL)):
@@ -613,14 +758,19 @@ def test_slurm_is_given_jobs_that_keep_the_same_rows(trove, local):
         (tools / name).chmod(0o755)
     log = trove.folder / "submitted.jsonl"
     variables = {"PATH": f"{tools}:{trove.environment['PATH']}", "FAKE_SLURM_LOG": str(log)}
-    done = trove.start("--executor", "slurm", "--workers", "1", "--partition", "tiny", "--output", "slurm", **variables)
+    done = trove.start(
+        "--executor", "slurm", "--workers", "1", "--partition", "tiny", "--output", "slurm", **variables
+    )
     assert done.returncode == 0, done.stdout[-3_000:]
     assert kept_by(trove, "slurm") == local
     submitted = [(arguments, text) for arguments, text in read_rows(log) if "launch_pickled_pipeline" in text]
     names = [text.split("--job-name=")[1].split()[0] for _, text in submitted]
     assert names == ["signatures", "buckets", "clusters", "kept"]
     assert all("--partition=tiny" in text for _, text in submitted)
-    waits = [[argument for argument in arguments if argument.startswith("--dependency=afterok:")] for arguments, _ in submitted]
+    waits = [
+        [argument for argument in arguments if argument.startswith("--dependency=afterok:")]
+        for arguments, _ in submitted
+    ]
     assert [len(wait) for wait in waits] == [0, 1, 1, 1], "each stage waits for the one before it"
 
 

@@ -50,8 +50,14 @@ def test_paraphrases_without_a_common_shingle_are_found(embedded):
     result = run(TEXTS, measure="cosine", threshold=0.55)
     decided = outcome(result)
     assert decided.kept == [0, 2, 4, 5, 7]
-    assert {(item.row, item.keeper, item.copy) for item in decided.removed} == {(1, 0, False), (3, 2, False), (6, 2, True)}
-    assert outcome(run(TEXTS, threshold=0.55)).kept == [0, 1, 2, 3, 4, 5, 7], "by words none of them is a duplicate but the copy"
+    assert {(item.row, item.keeper, item.copy) for item in decided.removed} == {
+        (1, 0, False),
+        (3, 2, False),
+        (6, 2, True),
+    }
+    assert outcome(run(TEXTS, threshold=0.55)).kept == [0, 1, 2, 3, 4, 5, 7], (
+        "by words none of them is a duplicate but the copy"
+    )
     data = to_json(result, decided)
     json.dumps(data, allow_nan=False)
     assert data["precision"] is None and data["plan"] is None
@@ -104,32 +110,51 @@ def test_a_model_of_the_hub(tmp_path):
     from model2vec import StaticModel
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "alpha": 1, "beta": 2, "gamma": 3}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordLevel({"[UNK]": 0, "alpha": 1, "beta": 2, "gamma": 3}, unk_token="[UNK]")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     StaticModel(np.eye(4, dtype=np.float32), tokenizer).save_pretrained(tmp_path / "static")
     files = {path.name: path.read_bytes() for path in (tmp_path / "static").iterdir() if path.is_file()}
     assert "model.safetensors" in files
-    StaticModel(np.ones((4, 4), dtype=np.float32), tokenizer).save_pretrained(tmp_path / "me" / "static")  # a folder of that name
+    StaticModel(np.ones((4, 4), dtype=np.float32), tokenizer).save_pretrained(
+        tmp_path / "me" / "static"
+    )  # a folder of that name
     repos = {
         "me/static": Repo({**files, "pytorch_model.bin": b"a pickle", "other.safetensors": b"x"}),
         "me/encoder": Repo({"model.safetensors": b"x", "config.json": b"{}", "tokenizer.json": b"{}"}),
         "me/huge": Repo({**files, "model.safetensors": bytes(2_000_000)}),
     }
     server = HubServer(repos)
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": server.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "0",
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT.format(root=str(ROOT))],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr[-1500:]
     first, unknown, encoder, huge = done.stdout.splitlines()[-4:]
-    assert np.allclose(json.loads(first), [[0.0, 0.707, 0.707, 0.0], [0.0, 0.707, 0.707, 0.0], [0.0, 0.0, 0.0, 1.0]], atol=1e-3)
+    assert np.allclose(
+        json.loads(first),
+        [[0.0, 0.707, 0.707, 0.0], [0.0, 0.707, 0.707, 0.0], [0.0, 0.0, 0.0, 1.0]],
+        atol=1e-3,
+    )
     assert "no public model me/none" in unknown
     assert "is no static embedding model" in encoder
     assert "me/huge has 2 MB; the limit is 1 MB." in huge
     asked = [path for path in server.requests if "/resolve/" in path]
-    assert any(path.endswith("me/static/resolve/" + repos["me/static"].sha + "/model.safetensors") for path in asked)
+    assert any(
+        path.endswith("me/static/resolve/" + repos["me/static"].sha + "/model.safetensors") for path in asked
+    )
     assert not any("pytorch_model" in path or "other" in path or "me/huge" in path for path in asked)

@@ -1,4 +1,6 @@
-"""Tiny random models with one architecture, as folders: what recipes of every shape can be merged from in seconds."""
+"""Tiny random models with one architecture, as folders: what recipes of every shape can be merged from in
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ LAYERS = 4
 SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2, "num_key_value_heads": 1}
 
 
-def make_llama(folder: Path, seed: int, vocab: int = 40, layers: int = LAYERS, near: Path | None = None) -> str:
+def make_llama(
+    folder: Path, seed: int, vocab: int = 40, layers: int = LAYERS, near: Path | None = None
+) -> str:
     """A random Llama in float32; with `near`, that model plus a little noise, as a fine-tune is."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -20,7 +24,9 @@ def make_llama(folder: Path, seed: int, vocab: int = 40, layers: int = LAYERS, n
     model = LlamaForCausalLM(config)
     if near is not None:
         start = LlamaForCausalLM.from_pretrained(near).state_dict()
-        model.load_state_dict({name: weight + 0.02 * torch.randn_like(weight) for name, weight in start.items()})
+        model.load_state_dict(
+            {name: weight + 0.02 * torch.randn_like(weight) for name, weight in start.items()}
+        )
     model.save_pretrained(folder)
     return str(folder)
 
@@ -45,4 +51,8 @@ def tensors(folder: Path) -> dict:
     """Every weight of a folder in float32."""
     from safetensors.torch import load_file
 
-    return {name: value.float() for path in sorted(Path(folder).glob("*.safetensors")) for name, value in load_file(path).items()}
+    return {
+        name: value.float()
+        for path in sorted(Path(folder).glob("*.safetensors"))
+        for name, value in load_file(path).items()
+    }

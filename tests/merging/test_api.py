@@ -17,11 +17,16 @@ def client(suite_url):
 
 
 def recipe(family, method="linear") -> str:
-    return f"merge_method: {method}\nmodels:\n" + "".join(f"- model: {family[name]}\n  parameters: {{weight: 1}}\n" for name in "ab")
+    return f"merge_method: {method}\nmodels:\n" + "".join(
+        f"- model: {family[name]}\n  parameters: {{weight: 1}}\n" for name in "ab"
+    )
 
 
 def test_check_returns_findings_with_place_and_fix(client):
-    answer = client.predict(recipe="merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weigth: 1}\n", api_name="/check")
+    answer = client.predict(
+        recipe="merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weigth: 1}\n",
+        api_name="/check",
+    )
     assert not answer["ok"]
     assert answer["findings"][0] == {
         "level": "error",
@@ -33,7 +38,11 @@ def test_check_returns_findings_with_place_and_fix(client):
 
 def test_merge_returns_a_report_and_the_files(client, family):
     report, path = client.predict(recipe=recipe(family), seed=3, api_name="/merge")
-    assert report["seed"] == 3 and report["versions"]["mergekit"] and set(report["sha256"]) == {"model.safetensors"}
+    assert (
+        report["seed"] == 3
+        and report["versions"]["mergekit"]
+        and set(report["sha256"]) == {"model.safetensors"}
+    )
     names = set(zipfile.ZipFile(path).namelist())
     assert {"model.safetensors", "config.json", "README.md", "mergekit_config.yml"} <= names
 
@@ -45,7 +54,10 @@ def test_merge_returns_a_report_and_the_files(client, family):
         ({"recipe": "a: &x [1]\nb: *x"}, "alias"),
         ({"recipe": " "}, "no recipe"),
         ({"recipe": "merge_method: linear\nmodels: []", "seed": -1}, "seed"),
-        ({"recipe": "merge_method: linear\nmodels:\n- model: ../../etc\n  parameters: {weight: 1}"}, "folder|not a model id"),
+        (
+            {"recipe": "merge_method: linear\nmodels:\n- model: ../../etc\n  parameters: {weight: 1}"},
+            "folder|not a model id",
+        ),
     ],
 )
 def test_errors_are_sentences(client, values, sentence):
@@ -57,8 +69,10 @@ def test_errors_are_sentences(client, values, sentence):
 def test_a_family_tree_without_a_hub(client):
     tree = client.predict("cautious", 6, 1, 50, api_name="/family_tree")
     assert {node["id"]: node["share"] for node in tree["nodes"]} == {
-        "cautious": [1, 1], "HuggingFaceTB/SmolLM2-135M-Instruct": [1, 1], "HuggingFaceTB/SmolLM2-135M": [1, 1],
-    }  # fmt: skip
+        "cautious": [1, 1],
+        "HuggingFaceTB/SmolLM2-135M-Instruct": [1, 1],
+        "HuggingFaceTB/SmolLM2-135M": [1, 1],
+    }
     assert tree["edges"][0]["evidence"] and tree["licences"]["own"] == "apache-2.0"
     with pytest.raises(AppError, match="not a model id"):
         client.predict("<img src=x>", api_name="/family_tree")
@@ -67,5 +81,7 @@ def test_a_family_tree_without_a_hub(client):
 
 
 def test_mcp_lists_the_tools(suite_url):
-    tools = {tool["name"].split("_")[-1] for tool in ask_mcp(f"{suite_url}/merging", "tools/list", {})["tools"]}
+    tools = {
+        tool["name"].split("_")[-1] for tool in ask_mcp(f"{suite_url}/merging", "tools/list", {})["tools"]
+    }
     assert {"check", "merge", "compare", "explore", "evolve", "tree"} <= tools

@@ -1,4 +1,6 @@
-"""The page's functions, called as the page calls them: what is kept when something fails, and values of wrong types."""
+"""The page's functions, called as the page calls them: what is kept when something fails, and values of wrong
+types.
+"""
 
 from __future__ import annotations
 
@@ -48,17 +50,32 @@ def merged(app, tmp_path, monkeypatch):
 
 def test_a_finished_merge_is_there_before_its_comparison(app, merged, monkeypatch):
     _, panel, taken, files, said = merged[0]
-    assert [path.rsplit("/", 1)[1] for path in taken["files"]] == ["README.md", "mergekit_config.yml", "model.safetensors"]
-    assert "mergekit-yaml" in panel["code"][0]["text"] and files.visible and "3 files" in said and "## Recipe" in taken["card"]
+    assert [path.rsplit("/", 1)[1] for path in taken["files"]] == [
+        "README.md",
+        "mergekit_config.yml",
+        "model.safetensors",
+    ]
+    assert (
+        "mergekit-yaml" in panel["code"][0]["text"]
+        and files.visible
+        and "3 files" in said
+        and "## Recipe" in taken["card"]
+    )
     sent = {}
     monkeypatch.setattr("shared.hub.push", lambda name, kind, files, card, token: sent.update(files) or "url")
-    assert app.push(taken, "owner/name", "token") == "url" and set(sent) == {"mergekit_config.yml", "model.safetensors"}
+    assert app.push(taken, "owner/name", "token") == "url" and set(sent) == {
+        "mergekit_config.yml",
+        "model.safetensors",
+    }
 
 
 def test_a_merge_that_has_expired_is_said(app, merged):
     taken = merged[0][2]
     shutil.rmtree(taken["folder"])
-    tree = SimpleNamespace(id="this merge", parents=[{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}])
+    tree = SimpleNamespace(
+        id="this merge",
+        parents=[{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}],
+    )
     with pytest.raises(VisitorError, match="kept for two hours"):
         app.push(taken, "owner/name", "token")
     for found in (app.test_parents(tree, None, taken), app.test_replay(tree, None, taken)):
@@ -68,20 +85,40 @@ def test_a_merge_that_has_expired_is_said(app, merged):
 
 
 def test_a_tree_is_tested_with_its_own_merge_alone(app, merged):
-    tree = SimpleNamespace(id="this merge", parents=[{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}])
-    assert "not the tree of the merge" in app.test_parents(tree, None, merged[0][2])["tested"]["error"]["what"]
+    tree = SimpleNamespace(
+        id="this merge",
+        parents=[{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}],
+    )
+    assert (
+        "not the tree of the merge" in app.test_parents(tree, None, merged[0][2])["tested"]["error"]["what"]
+    )
 
 
 def test_no_name_is_the_first_examples_tree(app):
     *_, (data, _, panel) = app.tree_page("  ", "", "", "")
-    assert data["start"] == "this merge" and data["nodes"][0]["recipe"] == presets.PRESETS[presets.FIRST] and not panel["query"]
+    assert (
+        data["start"] == "this merge"
+        and data["nodes"][0]["recipe"] == presets.PRESETS[presets.FIRST]
+        and not panel["query"]
+    )
     event = SimpleNamespace(request=data["request"], key="parents:pirate")
     *_, (again, _, _) = app.tree_expand(event, data)
     assert again["start"] == "this merge" and again["request"]["expand"] == ["parents:pirate"]
 
 
 @pytest.mark.parametrize(
-    "value", [".nan", "2020-01-01", "!!binary aGk=", "9" * 400, "9" * 30, "!!set {a}", '"\\ud800"', "[1, .inf]", "{1: 2}"]
+    "value",
+    [
+        ".nan",
+        "2020-01-01",
+        "!!binary aGk=",
+        "9" * 400,
+        "9" * 30,
+        "!!set {a}",
+        '"\\ud800"',
+        "[1, .inf]",
+        "{1: 2}",
+    ],
 )
 def test_any_recipe_can_be_shown_and_checked(app, value):
     text = f"{RECIPE}description: {value}\n"

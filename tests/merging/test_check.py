@@ -24,45 +24,143 @@ ALL = [0, 4]
 
 RECIPES: dict[str, dict] = {
     # the shapes of mergekit's own examples, on tiny models
-    "linear": {"merge_method": "linear", "models": [{"model": "a", "parameters": {"weight": 1.0}}, {"model": "b", "parameters": {"weight": 0.3}}], "dtype": "float16"},
+    "linear": {
+        "merge_method": "linear",
+        "models": [
+            {"model": "a", "parameters": {"weight": 1.0}},
+            {"model": "b", "parameters": {"weight": 0.3}},
+        ],
+        "dtype": "float16",
+    },
     "gradient slerp": {
-        "merge_method": "slerp", "base_model": "a", "dtype": "float16",
+        "merge_method": "slerp",
+        "base_model": "a",
+        "dtype": "float16",
         "slices": [{"sources": [{"model": "a", "layer_range": ALL}, {"model": "b", "layer_range": ALL}]}],
-        "parameters": {"t": [{"filter": "self_attn", "value": [0, 0.5, 0.3, 0.7, 1]}, {"filter": "mlp", "value": [1, 0.5, 0.7, 0.3, 0]}, {"value": 0.5}]},
+        "parameters": {
+            "t": [
+                {"filter": "self_attn", "value": [0, 0.5, 0.3, 0.7, 1]},
+                {"filter": "mlp", "value": [1, 0.5, 0.7, 0.3, 0]},
+                {"value": 0.5},
+            ]
+        },
     },
     "franken": {
-        "merge_method": "passthrough", "dtype": "float16",
-        "slices": [{"sources": [{"model": "a", "layer_range": [0, 3]}]}, {"sources": [{"model": "b", "layer_range": [1, 4]}]}],
+        "merge_method": "passthrough",
+        "dtype": "float16",
+        "slices": [
+            {"sources": [{"model": "a", "layer_range": [0, 3]}]},
+            {"sources": [{"model": "b", "layer_range": [1, 4]}]},
+        ],
     },
     "franken scaled": {
         "merge_method": "passthrough",
-        "slices": [{"sources": [{"model": "a", "layer_range": [0, 2], "parameters": {"scale": [{"filter": "o_proj", "value": 0.0}, {"value": 1.0}]}}]}],
+        "slices": [
+            {
+                "sources": [
+                    {
+                        "model": "a",
+                        "layer_range": [0, 2],
+                        "parameters": {"scale": [{"filter": "o_proj", "value": 0.0}, {"value": 1.0}]},
+                    }
+                ]
+            }
+        ],
     },
     "ties": {
-        "merge_method": "ties", "base_model": "base", "parameters": {"normalize": True, "int8_mask": True},
-        "models": [{"model": "a", "parameters": {"density": [1, 0.7, 0.1], "weight": 1.0}}, {"model": "b", "parameters": {"density": 0.5, "weight": [0, 0.3, 0.7, 1]}},
-                   {"model": "c", "parameters": {"density": 0.33, "weight": [{"filter": "mlp", "value": 0.5}, {"value": 0}]}}],
+        "merge_method": "ties",
+        "base_model": "base",
+        "parameters": {"normalize": True, "int8_mask": True},
+        "models": [
+            {"model": "a", "parameters": {"density": [1, 0.7, 0.1], "weight": 1.0}},
+            {"model": "b", "parameters": {"density": 0.5, "weight": [0, 0.3, 0.7, 1]}},
+            {
+                "model": "c",
+                "parameters": {"density": 0.33, "weight": [{"filter": "mlp", "value": 0.5}, {"value": 0}]},
+            },
+        ],
     },
-    "nuslerp without base": {"merge_method": "nuslerp", "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "b", "parameters": {"weight": 2}}]},
-    "model stock": {"merge_method": "model_stock", "base_model": "base", "models": [{"model": "a"}, {"model": "b"}]},
-    "tokenizer words": {"merge_method": "linear", "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "a2", "parameters": {"weight": 1}}]},
+    "nuslerp without base": {
+        "merge_method": "nuslerp",
+        "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "b", "parameters": {"weight": 2}}],
+    },
+    "model stock": {
+        "merge_method": "model_stock",
+        "base_model": "base",
+        "models": [{"model": "a"}, {"model": "b"}],
+    },
+    "tokenizer words": {
+        "merge_method": "linear",
+        "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "a2", "parameters": {"weight": 1}}],
+    },
     # and what goes wrong with them
-    "no base": {"merge_method": "slerp", "models": [{"model": "a"}, {"model": "b"}], "parameters": {"t": 0.5}},
-    "three for slerp": {"merge_method": "slerp", "base_model": "a", "models": [{"model": "a"}, {"model": "b"}, {"model": "c"}], "parameters": {"t": 0.5}},
+    "no base": {
+        "merge_method": "slerp",
+        "models": [{"model": "a"}, {"model": "b"}],
+        "parameters": {"t": 0.5},
+    },
+    "three for slerp": {
+        "merge_method": "slerp",
+        "base_model": "a",
+        "models": [{"model": "a"}, {"model": "b"}, {"model": "c"}],
+        "parameters": {"t": 0.5},
+    },
     "no weight": {"merge_method": "linear", "models": [{"model": "a"}, {"model": "b"}]},
     "t missing": {"merge_method": "slerp", "base_model": "a", "models": [{"model": "a"}, {"model": "b"}]},
     "two of stock": {"merge_method": "model_stock", "base_model": "base", "models": [{"model": "a"}]},
-    "hyphen": {"merge_method": "dare-ties", "base_model": "base", "models": [{"model": "a", "parameters": {"weight": 1}}]},
-    "models and slices": {"merge_method": "linear", "models": [{"model": "a"}], "slices": [{"sources": [{"model": "a", "layer_range": ALL}]}]},
+    "hyphen": {
+        "merge_method": "dare-ties",
+        "base_model": "base",
+        "models": [{"model": "a", "parameters": {"weight": 1}}],
+    },
+    "models and slices": {
+        "merge_method": "linear",
+        "models": [{"model": "a"}],
+        "slices": [{"sources": [{"model": "a", "layer_range": ALL}]}],
+    },
     "nothing": {"merge_method": "linear"},
-    "uneven slices": {"merge_method": "slerp", "base_model": "a", "parameters": {"t": 0.5}, "slices": [{"sources": [{"model": "a", "layer_range": [0, 3]}, {"model": "b", "layer_range": [0, 4]}]}]},
-    "architectures": {"merge_method": "linear", "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "gpt2", "parameters": {"weight": 1}}]},
-    "text as number": {"merge_method": "slerp", "base_model": "a", "models": [{"model": "a"}, {"model": "b"}], "parameters": {"t": "much"}},
-    "vocabularies": {"merge_method": "linear", "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "words", "parameters": {"weight": 1}}]},
-    "too deep": {"merge_method": "passthrough", "slices": [{"sources": [{"model": "a", "layer_range": [2, 6]}]}]},
-    "dtype": {"merge_method": "linear", "dtype": "bf16", "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "b", "parameters": {"weight": 1}}]},
-    "twice": {"merge_method": "linear", "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "a", "parameters": {"weight": 1}}]},
-}  # fmt: skip
+    "uneven slices": {
+        "merge_method": "slerp",
+        "base_model": "a",
+        "parameters": {"t": 0.5},
+        "slices": [
+            {"sources": [{"model": "a", "layer_range": [0, 3]}, {"model": "b", "layer_range": [0, 4]}]}
+        ],
+    },
+    "architectures": {
+        "merge_method": "linear",
+        "models": [
+            {"model": "a", "parameters": {"weight": 1}},
+            {"model": "gpt2", "parameters": {"weight": 1}},
+        ],
+    },
+    "text as number": {
+        "merge_method": "slerp",
+        "base_model": "a",
+        "models": [{"model": "a"}, {"model": "b"}],
+        "parameters": {"t": "much"},
+    },
+    "vocabularies": {
+        "merge_method": "linear",
+        "models": [
+            {"model": "a", "parameters": {"weight": 1}},
+            {"model": "words", "parameters": {"weight": 1}},
+        ],
+    },
+    "too deep": {
+        "merge_method": "passthrough",
+        "slices": [{"sources": [{"model": "a", "layer_range": [2, 6]}]}],
+    },
+    "dtype": {
+        "merge_method": "linear",
+        "dtype": "bf16",
+        "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "b", "parameters": {"weight": 1}}],
+    },
+    "twice": {
+        "merge_method": "linear",
+        "models": [{"model": "a", "parameters": {"weight": 1}}, {"model": "a", "parameters": {"weight": 1}}],
+    },
+}
 SENTENCES = {
     "no base": ("base_model", "slerp needs base_model"),
     "three for slerp": ("models", "at most 2|exactly 2"),
@@ -118,7 +216,11 @@ def mergekit_says(family, tmp_path_factory) -> dict[str, bool]:
         paths[name] = str(path)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", REFERENCE, json.dumps(paths)], capture_output=True, text=True, timeout=300, env=environment
+        [sys.executable, "-c", REFERENCE, json.dumps(paths)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
     return json.loads(line.removeprefix("RESULT"))
@@ -163,23 +265,53 @@ def test_depth_of_a_stack_and_its_size(family):
     ("text", "sentence"),
     [
         ("merge_method: linear\nmodels:\n- model: ~nouser/x\n  parameters: {weight: 1}", "no folder"),
-        ("merge_method: linear\nmodels:\n- model: pirate@main\n  parameters: {weight: 1}", "revision of an expert"),
-        ("merge_method: linear\nmodels:\n- model: /" + "a" * 5000 + "\n  parameters: {weight: 1}", "no folder|not a model id"),
+        (
+            "merge_method: linear\nmodels:\n- model: pirate@main\n  parameters: {weight: 1}",
+            "revision of an expert",
+        ),
+        (
+            "merge_method: linear\nmodels:\n- model: /" + "a" * 5000 + "\n  parameters: {weight: 1}",
+            "no folder|not a model id",
+        ),
         ("merge_method: [linear]\nmodels:\n- model: pirate\n", "no method"),
         ("merge_method: {}\nmodels:\n- model: pirate\n", "no method"),
-        ("base_model: {model: {path: /etc}}\nexperts:\n- source_model: {model: {path: /etc}}\n  positive_prompts: [x]\n- source_model: {model: {path: /usr}}\n  positive_prompts: [y]", "names no model as text"),
-        ("merge_method: linear\nmodels:\n- model: ../etc\n  parameters: {weight: 1}", "no folder|not a model id"),
-        ("merge_method: linear\nmodels:\n- model: /etc\n  parameters: {weight: 1}", "holds no safetensors|path"),
-        ("merge_method: linear\nmodels:\n- model: owner/none\n  parameters: {weight: 1}", "not on this machine"),
+        (
+            "base_model: {model: {path: /etc}}\nexperts:\n- source_model: {model: {path: /etc}}\n  positive_prompts: [x]\n- source_model: {model: {path: /usr}}\n  positive_prompts: [y]",
+            "names no model as text",
+        ),
+        (
+            "merge_method: linear\nmodels:\n- model: ../etc\n  parameters: {weight: 1}",
+            "no folder|not a model id",
+        ),
+        (
+            "merge_method: linear\nmodels:\n- model: /etc\n  parameters: {weight: 1}",
+            "holds no safetensors|path",
+        ),
+        (
+            "merge_method: linear\nmodels:\n- model: owner/none\n  parameters: {weight: 1}",
+            "not on this machine",
+        ),
         ("merge_method: linear\nmodels:\n- model: pirate@a@b\n  parameters: {weight: 1}", "two revisions"),
-        ("merge_method: linear\nmodels:\n- model: pirate+concise+cautious\n  parameters: {weight: 1}", "two adapters"),
-        ("merge_method: linear\nmodels:\n- model: {path: /etc}\n  parameters: {weight: 1}", "names no model as text"),
+        (
+            "merge_method: linear\nmodels:\n- model: pirate+concise+cautious\n  parameters: {weight: 1}",
+            "two adapters",
+        ),
+        (
+            "merge_method: linear\nmodels:\n- model: {path: /etc}\n  parameters: {weight: 1}",
+            "names no model as text",
+        ),
         ("merge_method: linear\nmodels:\n" + "".join(f"- model: o/m{i}\n" for i in range(20)), "20 models"),
         ("merge_method: linear\nmodels:\n- model: <img src=x>\n  parameters: {weight: 1}", "not a model id"),
-        ("base_model: pirate\nexperts:\n- source_model: cautious\n- source_model: concise\n  positive_prompts: [x]", "no positive prompts"),
-        ("base_model: pirate\ngate_mode: magic\nexperts:\n- {source_model: cautious, positive_prompts: [a]}\n- {source_model: concise, positive_prompts: [x]}", "gate_mode"),
+        (
+            "base_model: pirate\nexperts:\n- source_model: cautious\n- source_model: concise\n  positive_prompts: [x]",
+            "no positive prompts",
+        ),
+        (
+            "base_model: pirate\ngate_mode: magic\nexperts:\n- {source_model: cautious, positive_prompts: [a]}\n- {source_model: concise, positive_prompts: [x]}",
+            "gate_mode",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_models_are_said(text, sentence):
     found = check(text)
     assert not found.ok and any(re.search(sentence, item.message) for item in found.findings), found.findings
@@ -188,13 +320,26 @@ def test_bad_models_are_said(text, sentence):
 ELSEWHERE = {
     "tokenizer_source": lambda model: {"tokenizer_source": model},
     "tokenizer.source": lambda model: {"tokenizer": {"source": model}},
-    "tokenizer.tokens.x.source": lambda model: {"tokenizer": {"source": "base", "tokens": {"x": {"source": model}}}},
-    "tokenizer.tokens.x.source.model": lambda model: {"tokenizer": {"tokens": {"x": {"source": {"kind": "model_token", "model": model, "token": "x"}}}}},
+    "tokenizer.tokens.x.source": lambda model: {
+        "tokenizer": {"source": "base", "tokens": {"x": {"source": model}}}
+    },
+    "tokenizer.tokens.x.source.model": lambda model: {
+        "tokenizer": {"tokens": {"x": {"source": {"kind": "model_token", "model": model, "token": "x"}}}}
+    },
     "base_model": lambda model: {"base_model": model},
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("model", [{"model": {"path": "/etc"}}, {"kind": "zero", "model": "x/y"}, {"kind": "model_token", "model": "x/y", "lora": {"path": "/etc"}}, ["x/y"], 7])  # fmt: skip
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"model": {"path": "/etc"}},
+        {"kind": "zero", "model": "x/y"},
+        {"kind": "model_token", "model": "x/y", "lora": {"path": "/etc"}},
+        ["x/y"],
+        7,
+    ],
+)
 @pytest.mark.parametrize("where", ELSEWHERE)
 def test_a_model_is_named_as_text_wherever_mergekit_reads_one(where, model, family):
     recipe = {**RECIPES["linear"], **ELSEWHERE[where](model)}
@@ -208,12 +353,22 @@ def test_every_place_where_mergekit_reads_a_model_is_known(family):
 
     from merging.check import _strays
 
-    recipe = {"merge_method": "linear", "models": [{"model": "x/a", "parameters": {"weight": 1}}], "tokenizer_source": "x/b"}
+    recipe = {
+        "merge_method": "linear",
+        "models": [{"model": "x/a", "parameters": {"weight": 1}}],
+        "tokenizer_source": "x/b",
+    }
     recipe["modules"] = None
     for key in ("base_model", "tokenizer_source"):
         named = {**recipe, key: "x/c"}
         assert _strays(MergeConfiguration.model_validate(named), named) is None
-        assert _strays(MergeConfiguration.model_validate({**named, key: {"model": {"path": "/etc"}}}), {**named, key: None}) is not None
+        assert (
+            _strays(
+                MergeConfiguration.model_validate({**named, key: {"model": {"path": "/etc"}}}),
+                {**named, key: None},
+            )
+            is not None
+        )
 
 
 def test_zeros_and_tokens_of_models_are_taken(family):
@@ -282,9 +437,13 @@ def test_values_of_wrong_types_are_findings(name, family):
     ],
 )
 def test_weights_that_give_no_numbers_are_errors(weights, shared, sentence, family):
-    entries = [{"model": name, "parameters": {"weight": weight}} for name, weight in zip("ab", weights, strict=True)]
+    entries = [
+        {"model": name, "parameters": {"weight": weight}} for name, weight in zip("ab", weights, strict=True)
+    ]
     found = check(filled({"merge_method": "linear", "models": entries, "parameters": shared}, family))
-    assert found.ok is not bool(sentence) and (found.ok or sentence in found.findings[0].message), found.findings
+    assert found.ok is not bool(sentence) and (found.ok or sentence in found.findings[0].message), (
+        found.findings
+    )
 
 
 @pytest.mark.parametrize("inside", [False, True])
@@ -292,7 +451,10 @@ def test_a_stack_has_a_limit(inside, family, monkeypatch):
     from shared import limits
 
     slices = [{"sources": [{"model": "a", "layer_range": ALL}]}] * 200
-    deep = {"merge_method": "passthrough", **({"modules": {"default": {"slices": slices}}} if inside else {"slices": slices})}
+    deep = {
+        "merge_method": "passthrough",
+        **({"modules": {"default": {"slices": slices}}} if inside else {"slices": slices}),
+    }
     assert "800 layers" in check(filled(deep, family)).findings[0].message
     endless = {
         "merge_method": "passthrough",
@@ -309,7 +471,9 @@ def test_disks_are_asked_where_things_are_written(family, tmp_path, monkeypatch)
     asked = []
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "not" / "yet"))
-    monkeypatch.setattr(costs.shutil, "disk_usage", lambda path: asked.append(path) or usage._replace(free=1_000))
+    monkeypatch.setattr(
+        costs.shutil, "disk_usage", lambda path: asked.append(path) or usage._replace(free=1_000)
+    )
     found = check(filled(RECIPES["linear"], family))
     assert "MB of disk" in found.findings[0].message and tmp_path in asked and found.cost.free == 1_000
 
@@ -328,7 +492,10 @@ print("RESULT" + json.dumps(check(sys.argv[1]).to_json()))
 
 
 def test_the_hub_is_asked_for_headers_and_not_for_weights(family, tmp_path):
-    files = {name: {path.name: path.read_bytes() for path in Path(family[name]).iterdir()} for name in ("a", "b", "words")}
+    files = {
+        name: {path.name: path.read_bytes() for path in Path(family[name]).iterdir()}
+        for name in ("a", "b", "words")
+    }
     large = {name: content for name, content in files["a"].items() if name != "model.safetensors"}
     hub = HubServer(
         {
@@ -341,11 +508,18 @@ def test_the_hub_is_asked_for_headers_and_not_for_weights(family, tmp_path):
     )
 
     def ask(*names: str) -> dict:
-        text = yaml.safe_dump({"merge_method": "linear", "models": [{"model": name, "parameters": {"weight": 1}} for name in names]})
+        text = yaml.safe_dump(
+            {
+                "merge_method": "linear",
+                "models": [{"model": name, "parameters": {"weight": 1}} for name in names],
+            }
+        )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "spaces/merging")])
-        done = subprocess.run([sys.executable, "-c", REMOTE, text], env=environment, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(
+            [sys.executable, "-c", REMOTE, text], env=environment, capture_output=True, text=True, timeout=180
+        )
         line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
         assert line, done.stderr[-3000:]
         return json.loads(line.removeprefix("RESULT"))
@@ -378,7 +552,9 @@ def on_hub(family, tmp_path, monkeypatch):
     names = ("tiny/a", "tiny/b", "HuggingFaceTB/SmolLM2-135M-Instruct")
     server = HubServer({**{name: Repo(files, parameters=10_000) for name in names}, "tiny/lora": Repo(lora)})
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(shared_hub, "reachable", lambda: True)
@@ -396,12 +572,18 @@ def test_the_hub_is_asked_once_for_many_changes_of_a_recipe(on_hub):
     for _ in range(3):
         assert check(text.format("tiny/a")).ok and len(on_hub.requests) == asked
     sources._found.clear()  # five minutes later
-    assert check(text.format("tiny/a")).ok and len(on_hub.requests) <= asked + 4, "the headers of a commit are kept"
+    assert check(text.format("tiny/a")).ok and len(on_hub.requests) <= asked + 4, (
+        "the headers of a commit are kept"
+    )
     on_hub.requests.clear()
     found = check(text.format("tiny/a+tiny/lora"))
-    assert found.ok and not [path for path in on_hub.requests if "adapter_model" in path], "an adapter comes with the merge"
+    assert found.ok and not [path for path in on_hub.requests if "adapter_model" in path], (
+        "an adapter comes with the merge"
+    )
     found = check(text.format("pirate"))
-    assert found.ok and not found.sources["pirate"].here and found.cost.download > 0, "neither does a check fetch an expert's base"
+    assert found.ok and not found.sources["pirate"].here and found.cost.download > 0, (
+        "neither does a check fetch an expert's base"
+    )
     with pytest.raises(VisitorError, match="not on this machine"):
         sources.weights_of("pirate", whole=False)
 

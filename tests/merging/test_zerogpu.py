@@ -1,4 +1,6 @@
-"""The merging Space on emulated ZeroGPU: a forked worker measures, mergekit runs beside it, and refusals are friendly."""
+"""The merging Space on emulated ZeroGPU: a forked worker measures, mergekit runs beside it, and refusals are
+friendly.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from gradio_client.exceptions import AppError
 
 from tests.shared import zerogpu
 
-SMALL = "from merging import explore, measure; explore.LEVELS = explore.LINE_LEVELS = (1,); measure.EACH = 3\n"
+SMALL = (
+    "from merging import explore, measure; explore.LEVELS = explore.LINE_LEVELS = (1,); measure.EACH = 3\n"
+)
 SMALL += "measure.COOKING, measure.OTHER, measure.ANSWER_TOKENS = measure.COOKING[:3], measure.OTHER[:3], 6\n"
 LINE = {"origin": "HuggingFaceTB/SmolLM2-135M-Instruct", "others": ["pirate"]}
 RECIPE = """merge_method: task_arithmetic
@@ -22,7 +26,9 @@ dtype: float32
 @pytest.fixture(scope="module")
 def emulated(embedded, tmp_path_factory):
     with zerogpu.emulated(
-        "merging", tmp_path_factory.mktemp("zerogpu"), f"import sys; sys.path.insert(0, 'spaces/merging')\n{SMALL}"
+        "merging",
+        tmp_path_factory.mktemp("zerogpu"),
+        f"import sys; sys.path.insert(0, 'spaces/merging')\n{SMALL}",
     ) as found:
         yield found
 

@@ -17,9 +17,18 @@ def small_llama(embedded, hidden: int = 64, tied: bool = True) -> Loaded:
     """Two layers of random weights."""
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(embedded.tokenizer), hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2, tie_word_embeddings=tied, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=len(embedded.tokenizer),
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=1,
+        eos_token_id=2,
+        tie_word_embeddings=tied,
+        initializer_range=0.2,
+    )
     model = LlamaForCausalLM(config).eval()
     model.generation_config.pad_token_id = 2
     return Loaded(model, embedded.tokenizer, "tiny/llama", "none", "random weights", "float32", "cpu")

@@ -1,4 +1,6 @@
-"""The launched app over its API: compare, weights, quantize, and what a caller reads when something is wrong."""
+"""The launched app over its API: compare, weights, quantize, and what a caller reads when something is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,27 @@ def test_compare_returns_rows_with_every_column(client):
     answer = client.predict(formats=["own:absmax-int8", "own:rtn-int2-g32"], **FAST, api_name="/compare")
     rows = {row["format"]: row for row in answer["rows"]}
     columns = {
-        "engine", "version", "rank", "tied", "bits", "bits_quantized", "file_bytes", "resident_bytes", "ppl", "ppl_sigma", "ratio", "kld",
-        "same_top", "rms_dp", "prefill", "decode", "tensors", "notes", "seconds", "front",
-    }  # fmt: skip
+        "engine",
+        "version",
+        "rank",
+        "tied",
+        "bits",
+        "bits_quantized",
+        "file_bytes",
+        "resident_bytes",
+        "ppl",
+        "ppl_sigma",
+        "ratio",
+        "kld",
+        "same_top",
+        "rms_dp",
+        "prefill",
+        "decode",
+        "tensors",
+        "notes",
+        "seconds",
+        "front",
+    }
     assert all(columns <= set(row) for row in rows.values())
     assert rows["own:absmax-int8"]["kld"]["mean"] < rows["own:rtn-int2-g32"]["kld"]["mean"]
     assert rows["own:absmax-int8"]["rank"] == 1 and rows["own:rtn-int2-g32"]["rank"] == 2
@@ -81,7 +101,9 @@ def test_three_endpoints_are_public_and_are_tools(client, suite_url):
     assert len(tools) == 3
     name = next(name for name in tools if name.endswith("weights"))
     assert "method" in tools[name]["inputSchema"]["properties"]
-    called = ask_mcp(f"{suite_url}/quantization", "tools/call", {"name": name, "arguments": {"method": "absmax"}})
+    called = ask_mcp(
+        f"{suite_url}/quantization", "tools/call", {"name": name, "arguments": {"method": "absmax"}}
+    )
     assert not called.get("isError") and "distinct_codes" in called["content"][0]["text"]
 
 
@@ -105,15 +127,26 @@ for values, name, token in (
 def test_files_and_card_are_pushed_with_the_visitors_token(tmp_path):
     repos: dict = {}
     server = HubServer(repos)
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": server.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "127.0.0.1",
+    }
     try:
         script = PUSH.format(root=str(ROOT), folder=str(tmp_path))
-        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=180
+        )
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr[-2000:]
     pushed, nothing, unsigned, hostile = done.stdout.strip().splitlines()[-4:]
-    assert f"{server.url}/me/quantized" in pushed and set(repos["me/quantized"].files) >= {"README.md", "model-Q8_0.gguf"}
+    assert f"{server.url}/me/quantized" in pushed and set(repos["me/quantized"].files) >= {
+        "README.md",
+        "model-Q8_0.gguf",
+    }
     assert "nothing to push" in nothing and "not signed in" in unsigned
     assert "<b>" not in hostile.replace('<p role="alert"><b>', "") and "not a model id" in hostile
     assert "hf_secret" not in done.stdout + done.stderr

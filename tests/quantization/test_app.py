@@ -1,4 +1,6 @@
-"""The app's functions without a server: what hostile or broken values give, and what is asked outside the queue."""
+"""The app's functions without a server: what hostile or broken values give, and what is asked outside the
+queue.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def test_a_handle_asks_of_a_model_in_memory_only(app, loaded):
     found = app.block({**DEFAULT, "model": loaded.id, "row": 1, "block": 1})
     assert found["row"] == 1 and len(found["codes"]) == 32
     assert app.adjust({**DEFAULT, "model": loaded.id})["kld"]["mean"] > 0
-    assert "no longer in memory" in app.block({**DEFAULT, "model": "someone/else", "row": 0, "block": 0})["error"]["what"]
+    assert (
+        "no longer in memory"
+        in app.block({**DEFAULT, "model": "someone/else", "row": 0, "block": 0})["error"]["what"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +77,11 @@ def test_a_handle_does_not_wait_for_ever(app, loaded, monkeypatch):
 
 def test_the_plan_loads_no_model(loaded, tmp_path):
     assert plan.parameters_of(loaded.id) == sum(parameter.numel() for parameter in loaded.model.parameters())
-    assert plan.parameters_of(models.EMBEDDED_MODEL) == plan.parameters_of(experts.NAMES[0]) == plan.EMBEDDED_PARAMETERS
+    assert (
+        plan.parameters_of(models.EMBEDDED_MODEL)
+        == plan.parameters_of(experts.NAMES[0])
+        == plan.EMBEDDED_PARAMETERS
+    )
     asked = replace(plan.Request(), model=str(tmp_path))
     assert plan.parameters_of(asked.model) is None and "once" in plan.plan(asked)
 

@@ -35,7 +35,9 @@ def test_rows_stream_in_the_order_asked_for(tiny_gguf):
     for step in compare(validate(formats=["own:rtn-int4-g32", "own:absmax-int8"], **SMALL), tiny_gguf):
         data = step.to_json()
         seen.append([row["status"] for row in data["rows"]])
-        assert [row["format"] for row in data["rows"]] == ["own:rtn-int4-g32", "own:absmax-int8"], "room for all rows from the start"
+        assert [row["format"] for row in data["rows"]] == ["own:rtn-int4-g32", "own:absmax-int8"], (
+            "room for all rows from the start"
+        )
         assert data["done"] == ("progress" not in data)
     assert seen[0] == ["waiting", "waiting"] and ["done", "running"] in seen and seen[-1] == ["done", "done"]
 
@@ -45,19 +47,33 @@ def test_numbers_are_those_of_the_quantized_weights(tiny_gguf):
     run = finished(tiny_gguf, formats=["own:absmax-int8", "own:rtn-int3-g32"])
     from quantization.methods import check_settings, quantize
 
-    for row, (method, settings) in zip(run.rows, [("absmax", {"bits": 8}), ("rtn", {"bits": 3, "group": 32})], strict=True):
+    for row, (method, settings) in zip(
+        run.rows, [("absmax", {"bits": 8}), ("rtn", {"bits": 3, "group": 32})], strict=True
+    ):
         copy = models.twin(tiny_gguf.model)
         stored = 0
         for name in modules.linear_names(tiny_gguf.model):
-            made = quantize(modules.weight_of(tiny_gguf.model, name).detach(), method, check_settings(method, settings))
+            made = quantize(
+                modules.weight_of(tiny_gguf.model, name).detach(), method, check_settings(method, settings)
+            )
             modules.replace_weight(copy, name, made.values)
             stored += made.stored_bytes
         *_, scores = metrics.score(copy, run.base)
-        assert row.facts["kld"]["mean"] == pytest.approx(scores.kld.mean(), rel=1e-6) and scores.kld.mean() > 0
-        others = sum(p.numel() for n, p in tiny_gguf.model.named_parameters() if n not in modules.linear_names(tiny_gguf.model))
+        assert (
+            row.facts["kld"]["mean"] == pytest.approx(scores.kld.mean(), rel=1e-6) and scores.kld.mean() > 0
+        )
+        others = sum(
+            p.numel()
+            for n, p in tiny_gguf.model.named_parameters()
+            if n not in modules.linear_names(tiny_gguf.model)
+        )
         assert row.facts["file_bytes"] == stored + 2 * others
-        assert row.facts["bits_quantized"] == pytest.approx(8 * stored / sum(t["shape"][0] * t["shape"][1] for t in row.facts["tensors"]))
-        assert all(0 < tensor["distinct_codes"] <= 256 and tensor["mse"] > 0 for tensor in row.facts["tensors"])
+        assert row.facts["bits_quantized"] == pytest.approx(
+            8 * stored / sum(t["shape"][0] * t["shape"][1] for t in row.facts["tensors"])
+        )
+        assert all(
+            0 < tensor["distinct_codes"] <= 256 and tensor["mse"] > 0 for tensor in row.facts["tensors"]
+        )
     assert run.rows[0].facts["kld"]["mean"] < run.rows[1].facts["kld"]["mean"]
 
 
@@ -65,10 +81,19 @@ def test_the_microscope_agrees_with_the_row(tiny_gguf):
     data = finished(tiny_gguf, formats=["own:rtn-int2-g32"]).to_json()
     part = data["microscope"]["rows"]["own:rtn-int2-g32"]
     scored = sum(data["tokens"]["scored"])
-    assert scored == len(part["kld"]) == len(part["top"]) == len(data["microscope"]["base"]) == data["model"]["scored"] == 2 * 15
+    assert (
+        scored
+        == len(part["kld"])
+        == len(part["top"])
+        == len(data["microscope"]["base"])
+        == data["model"]["scored"]
+        == 2 * 15
+    )
     assert len(data["tokens"]["pieces"]) == len(data["tokens"]["window"]) == 64
     assert sum(part["kld"]) / scored == pytest.approx(data["rows"][0]["kld"]["mean"], rel=1e-3)
-    tops = [mine[0][0] == base[0][0] for mine, base in zip(part["top"], data["microscope"]["base"], strict=True)]
+    tops = [
+        mine[0][0] == base[0][0] for mine, base in zip(part["top"], data["microscope"]["base"], strict=True)
+    ]
     assert sum(tops) / scored == pytest.approx(data["rows"][0]["same_top"])
     assert [item["format"] for item in data["answers"]["items"]] == ["base", "own:rtn-int2-g32"]
 
@@ -84,10 +109,16 @@ def test_a_row_that_fails_leaves_the_others(tiny_gguf, monkeypatch):
     monkeypatch.setattr(formats, "quantize", refuse)
     data = finished(tiny_gguf, formats=["own:nf4", "own:absmax-int8"]).to_json()
     assert [row["status"] for row in data["rows"]] == ["failed", "done"]
-    assert data["rows"][0]["error"] == {"what": "It does not fit.", "remedy": "Take another."} and "rank" not in data["rows"][0]
+    assert (
+        data["rows"][0]["error"] == {"what": "It does not fit.", "remedy": "Take another."}
+        and "rank" not in data["rows"][0]
+    )
 
 
-@pytest.mark.parametrize(("error", "sentence"), [(AssertionError("odd"), "own:nf4 failed in a way"), (MemoryError(), "ran out of memory")])
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [(AssertionError("odd"), "own:nf4 failed in a way"), (MemoryError(), "ran out of memory")],
+)
 def test_an_engine_that_breaks_leaves_the_other_rows(tiny_gguf, monkeypatch, caplog, error, sentence):
     """Also after its model was made; the traceback goes to the log."""
     real = metrics.score
@@ -96,7 +127,9 @@ def test_an_engine_that_breaks_leaves_the_other_rows(tiny_gguf, monkeypatch, cap
         yield 1
         raise error
 
-    monkeypatch.setattr(metrics, "score", lambda model, base: broken(model, base) if next(first, False) else real(model, base))
+    monkeypatch.setattr(
+        metrics, "score", lambda model, base: broken(model, base) if next(first, False) else real(model, base)
+    )
     first = iter([True])
     run = finished(tiny_gguf, formats=["own:nf4", "own:absmax-int8"])
     rows = run.to_json()["rows"]
@@ -106,12 +139,16 @@ def test_an_engine_that_breaks_leaves_the_other_rows(tiny_gguf, monkeypatch, cap
 
 def test_a_budget_that_is_too_small_is_a_row_that_failed(tiny_gguf):
     data = finished(tiny_gguf, formats=["own:nf4"], budget=1, prompt="").to_json()
-    assert [row["status"] for row in data["rows"]] == ["done", "failed"] and data["done"] and data["sensitivity"]
+    assert (
+        [row["status"] for row in data["rows"]] == ["done", "failed"] and data["done"] and data["sensitivity"]
+    )
     assert "smallest mix" in data["rows"][1]["error"]["what"] and data["rows"][1]["format"] == "gguf:mix-1MB"
 
 
 def test_a_quantized_copy_is_gone_after_its_row(tiny_gguf, monkeypatch):
-    """Without a search for cycles, which takes long where a model is large; bitsandbytes alone leaves some."""
+    """Without a search for cycles, which takes long where a model is large; bitsandbytes alone leaves
+    some.
+    """
     made = []
     real = formats.quantize
 
@@ -134,7 +171,12 @@ def test_a_format_that_does_not_round_is_no_row(tiny_gguf, monkeypatch):
 
     def unrounded(*values):
         made = real(*values)
-        return replace(made, tensors=tuple(replace(tensor, distinct_codes=4_000, squared_error=0.0) for tensor in made.tensors))
+        return replace(
+            made,
+            tensors=tuple(
+                replace(tensor, distinct_codes=4_000, squared_error=0.0) for tensor in made.tensors
+            ),
+        )
 
     monkeypatch.setattr(model, "own_model", unrounded)
     data = finished(tiny_gguf, formats=["own:absmax-int8"]).to_json()
@@ -144,7 +186,9 @@ def test_a_format_that_does_not_round_is_no_row(tiny_gguf, monkeypatch):
 def test_finished_rows_are_remembered_for_the_same_text_only(tiny_gguf, monkeypatch):
     calls = []
     real = formats.quantize
-    monkeypatch.setattr(formats, "quantize", lambda loaded, form, *rest: calls.append(form.name) or real(loaded, form, *rest))
+    monkeypatch.setattr(
+        formats, "quantize", lambda loaded, form, *rest: calls.append(form.name) or real(loaded, form, *rest)
+    )
     first = finished(tiny_gguf, formats=["own:absmax-int8"])
     second = finished(tiny_gguf, formats=["own:absmax-int8", "own:nf4"])
     assert calls == ["own:absmax-int8", "own:nf4"] and second.rows[0].facts == first.rows[0].facts
@@ -183,7 +227,9 @@ def test_a_large_model_is_refused_on_a_cpu(tiny_gguf, monkeypatch):
 def test_a_comparison_that_would_take_hours_is_refused(tiny_gguf, monkeypatch):
     """By the windows that the text really has."""
     values = {**SMALL, "windows": 64, "formats": ["own:nf4"]}
-    seconds = estimate(validate(**{**values, "windows": 3}), sum(p.numel() for p in tiny_gguf.model.parameters()))["seconds"]
+    seconds = estimate(
+        validate(**{**values, "windows": 3}), sum(p.numel() for p in tiny_gguf.model.parameters())
+    )["seconds"]
     monkeypatch.setattr(limits, "MAX_COMPARE_SECONDS", seconds)
     with pytest.raises(VisitorError, match="would take about") as caught:
         next(compare(validate(**values), tiny_gguf))
@@ -194,12 +240,25 @@ def test_a_comparison_that_would_take_hours_is_refused(tiny_gguf, monkeypatch):
 def test_the_plan_counts_all_that_is_done():
     """What the embedded model took on two idle cores, within a third."""
     measured = {
-        221: {"formats": ["gguf:Q4_0", "gguf:Q4_K_M", "hqq:int4-g64", "own:gptq-int4-g64", "bitsandbytes:nf4", "own:rtn-int4-g64",
-                          "torchao:int8-weight-only"], "budget": 110},
-    }  # fmt: skip
+        221: {
+            "formats": [
+                "gguf:Q4_0",
+                "gguf:Q4_K_M",
+                "hqq:int4-g64",
+                "own:gptq-int4-g64",
+                "bitsandbytes:nf4",
+                "own:rtn-int4-g64",
+                "torchao:int8-weight-only",
+            ],
+            "budget": 110,
+        },
+    }
     for seconds, values in measured.items():
         assert estimate(validate(**values), 134_515_008)["seconds"] == pytest.approx(seconds, rel=0.33)
-    calibrated, plain = (estimate(validate(formats=[name]), 10**8)["memory"] for name in ("own:gptq-int4-g64", "own:rtn-int4-g64"))
+    calibrated, plain = (
+        estimate(validate(formats=[name]), 10**8)["memory"]
+        for name in ("own:gptq-int4-g64", "own:rtn-int4-g64")
+    )
     assert calibrated > plain
 
 
@@ -211,7 +270,9 @@ def test_only_rows_of_four_to_five_bits_are_called_flattered(tiny_gguf, bits, sa
 
 
 def test_the_embedded_copy_is_said_to_lie_on_a_grid(embedded):
-    """Q4_1 is lossless on it, the other 4-bit rows are marked; the rotated equivalent carries no such note."""
+    """Q4_1 is lossless on it, the other 4-bit rows are marked; the rotated equivalent carries no such
+    note.
+    """
     if embedded.source != models.EMBEDDED_SOURCE:
         pytest.skip("the Hub answered")
     values = {"formats": ["gguf:Q4_1"], "context": 64, "windows": 1, "prompt": ""}
@@ -237,13 +298,17 @@ def test_the_mix_fits_its_budget_and_is_measured(tiny_gguf):
     mix = run.rows[-1]
     assert mix.status == "done", mix.facts
     assert mix.form.name == f"gguf:mix-{run.request.budget:g}MB"
-    quantized = sum(tensor["bits"] * tensor["shape"][0] * tensor["shape"][1] / 8 for tensor in mix.facts["tensors"])
+    quantized = sum(
+        tensor["bits"] * tensor["shape"][0] * tensor["shape"][1] / 8 for tensor in mix.facts["tensors"]
+    )
     assert mix.facts["file_bytes"] <= budget * 1e6, "the whole file fits, tokenizer included"
     assert quantized <= budget * 1e6 and len({tensor["type"] for tensor in mix.facts["tensors"]}) >= 2
     assert "predicts" in mix.facts["notes"][0]
     weights = sum(parameter.numel() for parameter in tiny_gguf.model.parameters())
     for row in run.rows:
-        assert row.facts["bits"] == pytest.approx(8 * row.facts["file_bytes"] / weights), "one definition for every row"
+        assert row.facts["bits"] == pytest.approx(8 * row.facts["file_bytes"] / weights), (
+            "one definition for every row"
+        )
     planned = run.budget.mix(budget * 1e6)[0]
     assert {tensor["name"]: tensor["type"] for tensor in mix.facts["tensors"]} == planned
 
@@ -254,7 +319,9 @@ def test_a_mix_can_be_taken_home(tiny_gguf, tmp_path):
 
     plan = finished(tiny_gguf, formats=[], sensitivity=["Q4_0"], prompt="").budget
     budget = (plan.fixed_bytes + sum(unit[-1].bytes for unit in plan.sensitivity.options)) / 1e6 - 0.05
-    *_, run = compare(validate(**{**SMALL, "prompt": "", "formats": [], "budget": budget}), tiny_gguf, tmp_path)
+    *_, run = compare(
+        validate(**{**SMALL, "prompt": "", "formats": [], "budget": budget}), tiny_gguf, tmp_path
+    )
     (path,) = run.rows[-1].files
     assert "mix" in path.name and path.stat().st_size <= budget * 1e6
     reader = gguf.GGUFReader(path)
@@ -275,8 +342,14 @@ def test_the_card_holds_the_measured_table(tiny_gguf, tmp_path):
     *_, run = compare(validate(formats=["gguf:Q4_0"], **SMALL), tiny_gguf, tmp_path)
     card = model_card(run, run.rows[0])
     facts = run.rows[0].facts
-    assert f"{facts['kld']['mean']:.5f}" in card and f"{facts['file_bytes'] / 1e6:,.1f}" in card and "library_name: gguf" in card
-    assert run.rows[0].files[0].suffix == ".gguf" and run.rows[0].files[0].stat().st_size >= facts["file_bytes"]
+    assert (
+        f"{facts['kld']['mean']:.5f}" in card
+        and f"{facts['file_bytes'] / 1e6:,.1f}" in card
+        and "library_name: gguf" in card
+    )
+    assert (
+        run.rows[0].files[0].suffix == ".gguf" and run.rows[0].files[0].stat().st_size >= facts["file_bytes"]
+    )
 
 
 def test_own_formats_have_no_files(tiny_gguf, tmp_path):

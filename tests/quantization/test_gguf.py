@@ -30,7 +30,11 @@ def weights() -> dict[str, torch.Tensor]:
 
 def by_numpy(weight: torch.Tensor, type: str) -> np.ndarray | None:
     try:
-        return np.asarray(gguf.quants.quantize(weight.numpy(), gguf.GGMLQuantizationType[type])).view(np.uint8).reshape(len(weight), -1)
+        return (
+            np.asarray(gguf.quants.quantize(weight.numpy(), gguf.GGMLQuantizationType[type]))
+            .view(np.uint8)
+            .reshape(len(weight), -1)
+        )
     except NotImplementedError:
         return None
 
@@ -59,16 +63,24 @@ def test_every_type_quantizes_awkward_weights(type):
     bound = {1: 0.6, 2: 0.35, 3: 0.08, 4: 0.03}
     for name, weight in weights().items():
         made = ggml.quantized(weight, type, importance * (1e-25 if name == "outlier" else 1))
-        assert torch.isfinite(made.values).all() and made.codes.shape == weight.shape and made.codes.unique().numel() <= 256
+        assert (
+            torch.isfinite(made.values).all()
+            and made.codes.shape == weight.shape
+            and made.codes.unique().numel() <= 256
+        )
         assert made.stored_bytes == weight.numel() * ggml.bits(type) / 8
         if name == "normal":
             loss = float(((weight - made.values) ** 2).sum() / (weight**2).sum())
-            assert 0 < loss < (0.75 if type.startswith("TQ") else bound.get(int(ggml.bits(type)), 0.03)), loss  # TQ is for ternary models
+            assert 0 < loss < (0.75 if type.startswith("TQ") else bound.get(int(ggml.bits(type)), 0.03)), (
+                loss
+            )  # TQ is for ternary models
 
 
 @pytest.mark.parametrize("type", ggml.TYPES)
 def test_explained_blocks_are_gguf_own_values(type):
-    """Every value is one of the levels that the explanation names, and codes with the formula give the value again."""
+    """Every value is one of the levels that the explanation names, and codes with the formula give the value
+    again.
+    """
     weight = weights()["outlier"]
     importance = torch.ones(512)
     made = ggml.quantized(weight, type, importance)
@@ -85,7 +97,10 @@ def test_explained_blocks_are_gguf_own_values(type):
             assert (np.abs(values[:, None] - levels).min(1) <= 1e-6 * scale).all()
 
 
-@pytest.mark.parametrize(("type", "zero", "high"), [("Q2_K", 0, 3), ("Q3_K", 4, 7), ("Q4_K", 0, 15), ("Q5_K", 0, 31), ("Q6_K", 32, 63)])
+@pytest.mark.parametrize(
+    ("type", "zero", "high"),
+    [("Q2_K", 0, 3), ("Q3_K", 4, 7), ("Q4_K", 0, 15), ("Q5_K", 0, 31), ("Q6_K", 32, 63)],
+)
 def test_codes_and_scales_of_k_types_give_the_values(type, zero, high):
     weight = weights()["normal"]
     made = ggml.quantized(weight, type)
@@ -109,9 +124,19 @@ def test_what_a_type_cannot_hold_is_said():
 
 def test_substitutions_for_rows_of_576():
     expected = {
-        "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "Q2_K": "Q4_0", "Q3_K": "Q4_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
-        "IQ2_XXS": "IQ4_NL", "IQ1_S": "IQ4_NL", "TQ2_0": "Q4_0", "Q4_0": "Q4_0", "Q8_0": "Q8_0",
-    }  # fmt: skip
+        "Q4_K": "Q5_0",
+        "Q5_K": "Q5_1",
+        "Q6_K": "Q8_0",
+        "Q2_K": "Q4_0",
+        "Q3_K": "Q4_0",
+        "IQ4_XS": "IQ4_NL",
+        "IQ3_S": "IQ4_NL",
+        "IQ2_XXS": "IQ4_NL",
+        "IQ1_S": "IQ4_NL",
+        "TQ2_0": "Q4_0",
+        "Q4_0": "Q4_0",
+        "Q8_0": "Q8_0",
+    }
     for asked, used in expected.items():
         found, reason = gguf_types.substitute(asked, 576)
         assert found == used and bool(reason) == (asked != used)
@@ -136,18 +161,31 @@ def model_of(layers: int, hidden: int = 4096) -> list[tuple[str, tuple[int, int]
 
 def test_the_mix_of_an_ordinary_model():
     """Q4_K_M of a 32-layer Llama: llama.cpp's well-known pattern."""
-    found = {choice.name: choice.used for choice in gguf_types.plan("Q4_K_M", model_of(32), gguf_types.Shape(32, 1, False, False))}
+    found = {
+        choice.name: choice.used
+        for choice in gguf_types.plan("Q4_K_M", model_of(32), gguf_types.Shape(32, 1, False, False))
+    }
     assert found["lm_head.weight"] == "Q6_K" and found["model.embed_tokens.weight"] == "Q4_K"
     better = [0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31]
     for layer in range(32):
         for part in ("self_attn.v_proj", "mlp.down_proj"):
-            assert found[f"model.layers.{layer}.{part}.weight"] == ("Q6_K" if layer in better else "Q4_K"), (layer, part)
+            assert found[f"model.layers.{layer}.{part}.weight"] == ("Q6_K" if layer in better else "Q4_K"), (
+                layer,
+                part,
+            )
         assert found[f"model.layers.{layer}.self_attn.q_proj.weight"] == "Q4_K"
-    small = {c.name: c.used for c in gguf_types.plan("Q2_K", model_of(32), gguf_types.Shape(32, 4, False, False))}
-    assert small["model.layers.5.self_attn.v_proj.weight"] == "Q4_K" and small["model.layers.5.mlp.down_proj.weight"] == "Q3_K"
+    small = {
+        c.name: c.used for c in gguf_types.plan("Q2_K", model_of(32), gguf_types.Shape(32, 4, False, False))
+    }
+    assert (
+        small["model.layers.5.self_attn.v_proj.weight"] == "Q4_K"
+        and small["model.layers.5.mlp.down_proj.weight"] == "Q3_K"
+    )
     tied = gguf_types.plan("Q4_K_M", model_of(2)[:-1], gguf_types.Shape(2, 1, True, False))
     assert tied[0].used == "Q6_K", "a tied embedding follows the output's rule"
-    chosen = gguf_types.plan("Q8_0", model_of(2), gguf_types.Shape(2, 1, False, False), {"lm_head.weight": "Q4_0"})
+    chosen = gguf_types.plan(
+        "Q8_0", model_of(2), gguf_types.Shape(2, 1, False, False), {"lm_head.weight": "Q4_0"}
+    )
     assert chosen[-1].used == "Q4_0"
 
 
@@ -161,7 +199,9 @@ def test_every_file_type_plans_types_that_exist(file_type):
             assert bool(choice.reason) == (choice.asked != choice.used)
 
 
-@pytest.mark.parametrize(("file_type", "hidden"), [("Q4_0", 64), ("Q8_0", 64), ("Q4_K_M", 256), ("Q2_K", 256), ("BF16", 64)])
+@pytest.mark.parametrize(
+    ("file_type", "hidden"), [("Q4_0", 64), ("Q8_0", 64), ("Q4_K_M", 256), ("Q2_K", 256), ("BF16", 64)]
+)
 def test_a_file_loads_in_transformers_as_the_row_was_measured(embedded, tmp_path, file_type, hidden):
     loaded = small_llama(embedded, hidden, tied=file_type != "Q8_0")
     made = gguf_file.quantize_model(loaded, file_type, None)
@@ -178,9 +218,15 @@ def test_a_file_loads_in_transformers_as_the_row_was_measured(embedded, tmp_path
 
 def test_a_float32_file_loses_nothing(embedded, tmp_path):
     loaded = small_llama(embedded)
-    matrices = {name: ("F32", p.detach().numpy().view(np.uint8)) for name, p in loaded.model.named_parameters() if p.dim() == 2}
+    matrices = {
+        name: ("F32", p.detach().numpy().view(np.uint8))
+        for name, p in loaded.model.named_parameters()
+        if p.dim() == 2
+    }
     path = tmp_path / "exact.gguf"
-    gguf_file.write_gguf(path, loaded, {name: (type, data.view(np.float32)) for name, (type, data) in matrices.items()}, "F32")
+    gguf_file.write_gguf(
+        path, loaded, {name: (type, data.view(np.float32)) for name, (type, data) in matrices.items()}, "F32"
+    )
     back = gguf_file.load_gguf(path).state_dict()
     for name, value in loaded.model.state_dict().items():
         assert torch.equal(back[name], value), name
@@ -207,7 +253,9 @@ def test_llama_cpp_says_what_transformers_says(served, embedded):
     prompt = "The capital of France is"
     ids = embedded.tokenizer(prompt, return_tensors="pt").input_ids
     with torch.no_grad():
-        expected = embedded.tokenizer.decode(made.model.generate(ids, max_new_tokens=8, do_sample=False, pad_token_id=2)[0, ids.shape[1] :])
+        expected = embedded.tokenizer.decode(
+            made.model.generate(ids, max_new_tokens=8, do_sample=False, pad_token_id=2)[0, ids.shape[1] :]
+        )
     found = llama_cpp.run(path, prompt, 8)
     assert found["text"][:12] == expected[:12]
     assert found["decode_tokens_per_second"] > 0
@@ -223,7 +271,13 @@ def test_tokens_are_the_same_in_the_file(served, embedded):
         field = source.fields[name]
         return [bytes(field.parts[index]) for index in field.data]
 
-    for name in ("tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.model", "tokenizer.ggml.pre", "general.architecture"):
+    for name in (
+        "tokenizer.ggml.tokens",
+        "tokenizer.ggml.merges",
+        "tokenizer.ggml.model",
+        "tokenizer.ggml.pre",
+        "general.architecture",
+    ):
         assert strings(reader, name) == strings(original, name), name
     for name in (
         "llama.rope.freq_base",
@@ -265,6 +319,8 @@ def test_the_base_model_is_left_alone(tiny_gguf):
     before = {name: parameter.clone() for name, parameter in tiny_gguf.model.named_parameters()}
     made = gguf_file.quantize_model(tiny_gguf, "Q4_0", None)
     assert all(torch.equal(parameter, before[name]) for name, parameter in tiny_gguf.model.named_parameters())
-    assert made.model.get_output_embeddings().weight is made.model.get_input_embeddings().weight, "tied: counted and stored once"
+    assert made.model.get_output_embeddings().weight is made.model.get_input_embeddings().weight, (
+        "tied: counted and stored once"
+    )
     assert sum(tensor.name == "lm_head.weight" for tensor in made.tensors) == 0
     assert modules.linear_names(tiny_gguf.model)[0] in {tensor.name for tensor in made.tensors}

@@ -70,4 +70,6 @@ def test_a_weight_turned_and_turned_back_is_itself(tiny_gguf):
     turned, moved, turn = lab.rotate(weight, "gptq", inputs, 0)
     assert (lab.turned_back(turned, turn) - weight).abs().max() < 1e-6
     # The layer's outputs have the same energy in both bases.
-    assert output_error(weight, inputs.second_moment) == pytest.approx(output_error(turned, moved.second_moment), rel=1e-4)
+    assert output_error(weight, inputs.second_moment) == pytest.approx(
+        output_error(turned, moved.second_moment), rel=1e-4
+    )

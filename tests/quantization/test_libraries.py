@@ -14,7 +14,9 @@ from shared.errors import VisitorError
 from tests.decoding.tiny import tiny
 from tests.quantization.conftest import small_llama
 
-ENGINES = [name for name in formats.all_formats() if name.partition(":")[0] not in ("own", "gguf", "autoround")]
+ENGINES = [
+    name for name in formats.all_formats() if name.partition(":")[0] not in ("own", "gguf", "autoround")
+]
 IDS = torch.randint(0, 4000, (1, 24), generator=torch.Generator().manual_seed(0))
 
 
@@ -29,13 +31,21 @@ def test_every_format_quantizes_and_leaves_the_base_alone(loaded, name):
     made = formats.quantize(loaded, formats.parse(name), formats.Calibration(IDS))
     assert all(torch.equal(value, before[key]) for key, value in loaded.model.state_dict().items())
     assert [tensor.name for tensor in made.tensors] == modules.linear_names(loaded.model)
-    bits = 8 if "int8" in name or "float8" in name else int(next((c for c in name.partition("int")[2] if c.isdigit()), 4))
+    bits = (
+        8
+        if "int8" in name or "float8" in name
+        else int(next((c for c in name.partition("int")[2] if c.isdigit()), 4))
+    )
     bits = 4 if "int4" in name else bits
     for tensor in made.tensors:
         assert 1 < tensor.distinct_codes <= 2**bits and tensor.squared_error > 0 and tensor.sqnr > 3
-        assert tensor.type == tensor.asked and not tensor.reason, "a library takes no other type than it is asked for"
+        assert tensor.type == tensor.asked and not tensor.reason, (
+            "a library takes no other type than it is asked for"
+        )
     with torch.no_grad():
-        assert torch.isfinite(made.model(IDS).logits).all() and not torch.equal(made.model(IDS).logits, loaded.model(IDS).logits)
+        assert torch.isfinite(made.model(IDS).logits).all() and not torch.equal(
+            made.model(IDS).logits, loaded.model(IDS).logits
+        )
     assert made.version.split()[1][0].isdigit() and made.runtime
 
 
@@ -45,14 +55,20 @@ def test_nf4_is_what_transformers_makes(embedded, tmp_path):
 
     loaded = small_llama(embedded, 128)
     loaded.model.save_pretrained(tmp_path)
-    settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
-    reference = AutoModelForCausalLM.from_pretrained(tmp_path, quantization_config=settings, dtype=torch.float32, device_map="cpu")
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
+    )
+    reference = AutoModelForCausalLM.from_pretrained(
+        tmp_path, quantization_config=settings, dtype=torch.float32, device_map="cpu"
+    )
     made = formats.quantize(loaded, formats.parse("bitsandbytes:nf4"), formats.Calibration(IDS))
     with torch.no_grad():
         torch.testing.assert_close(made.model(IDS).logits, reference(IDS).logits, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["bitsandbytes:nf4", "bitsandbytes:nf4-double", "bitsandbytes:fp4", "bitsandbytes:int8"])
+@pytest.mark.parametrize(
+    "name", ["bitsandbytes:nf4", "bitsandbytes:nf4-double", "bitsandbytes:fp4", "bitsandbytes:int8"]
+)
 def test_a_folder_loads_back_in_transformers(loaded, tmp_path, name):
     made = formats.quantize(loaded, formats.parse(name), formats.Calibration(IDS))
     files = made.export(tmp_path / "model")
@@ -76,7 +92,9 @@ def test_autoround_rounds_on_its_grid_and_loads_back(loaded, tmp_path):
     back = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32, device_map="cpu")
     with torch.no_grad():
         found = back(IDS).logits.float()
-    assert float((found - logits).abs().max()) <= 0.05 * float(logits.abs().max()), "its CPU layers compute in float16"
+    assert float((found - logits).abs().max()) <= 0.05 * float(logits.abs().max()), (
+        "its CPU layers compute in float16"
+    )
 
 
 def test_formats_without_a_file_say_so(loaded):

@@ -22,7 +22,10 @@ def matrix(rows: int = 8, columns: int = 128, seed: int = 0, outliers: bool = Tr
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(rows, columns, generator=generator) * 0.05
     if outliers:
-        weight[torch.randint(0, rows, (5,), generator=generator), torch.randint(0, columns, (5,), generator=generator)] *= 12
+        weight[
+            torch.randint(0, rows, (5,), generator=generator),
+            torch.randint(0, columns, (5,), generator=generator),
+        ] *= 12
     return weight
 
 
@@ -63,7 +66,9 @@ def test_affine_grids_equal_plain_loops(method, bits, group):
     else:
         size = 64 if group == "row" else group
         blocks = [row[start : start + size] for row in flat for start in range(0, 64, size)]
-    expected = torch.tensor([value for block in blocks for value in plain_grid(block, method, bits)]).reshape(4, 64)
+    expected = torch.tensor([value for block in blocks for value in plain_grid(block, method, bits)]).reshape(
+        4, 64
+    )
     torch.testing.assert_close(found.values, expected.float(), rtol=0, atol=1e-6)
     assert found.codes.dtype == torch.int16 and found.codes.unique().numel() <= 2**bits
     groups = len(blocks)
@@ -76,7 +81,8 @@ def test_no_weight_is_further_from_its_value_than_half_a_step():
     for method in ("absmax", "zero_point", "rtn"):
         found = made(weight, method, bits=4, group=32)
         scale = found.details["grid"].scale.repeat_interleave(32, 1)
-        # The zero point is rounded too, so that the ends of a range may lie half a step beyond the grid; float16 scales add a little.
+        # The zero point is rounded too, so that the ends of a range may lie half a step beyond the grid;
+        # float16 scales add a little.
         slack = 1.0 if method != "absmax" else 0.5
         assert ((weight - found.values).abs() <= (slack + 0.01) * scale).all()
 
@@ -86,7 +92,12 @@ def test_clip_and_scale_factor_move_the_grid():
     plain, clipped = made(weight, "rtn"), made(weight, "rtn", clip=0.5)
     assert clipped.values.abs().max() < plain.values.abs().max()
     wide = made(weight, "absmax", bits=4, scale_factor=2.0)
-    torch.testing.assert_close(wide.details["grid"].scale, 2 * made(weight, "absmax", bits=4).details["grid"].scale, rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        wide.details["grid"].scale,
+        2 * made(weight, "absmax", bits=4).details["grid"].scale,
+        rtol=1e-3,
+        atol=0,
+    )
 
 
 @pytest.mark.parametrize("kind", ["nf4", "fp4"])
@@ -109,7 +120,13 @@ def test_hqq_is_as_good_as_the_library(embedded):
     weight = embedded.model.model.layers[5].mlp.gate_proj.weight.detach()
     for bits in (4, 3, 2):
         packed, meta = quantizer.quantize(
-            weight, nbits=bits, group_size=64, axis=1, optimize=True, device="cpu", compute_dtype=torch.float32
+            weight,
+            nbits=bits,
+            group_size=64,
+            axis=1,
+            optimize=True,
+            device="cpu",
+            compute_dtype=torch.float32,
         )
         expected = quantizer.dequantize(packed, meta).float()
         found = made(weight, "hqq", bits=bits)
@@ -124,7 +141,10 @@ def test_hqq_is_as_good_as_the_library(embedded):
 @pytest.fixture(scope="module")
 def real(embedded):
     """Three weights of the embedded model and what they see of a text."""
-    names = [f"model.layers.{layer}.{part}.weight" for layer, part in ((2, "self_attn.q_proj"), (12, "mlp.down_proj"), (25, "mlp.up_proj"))]
+    names = [
+        f"model.layers.{layer}.{part}.weight"
+        for layer, part in ((2, "self_attn.q_proj"), (12, "mlp.down_proj"), (25, "mlp.up_proj"))
+    ]
     from shared import texts
 
     windows = calibration.text_windows(embedded.tokenizer, texts.sample("calibration"), 256, 4)
@@ -137,7 +157,10 @@ def test_gptq_and_awq_beat_rounding_where_it_counts(real, bits):
     """On E‖x·ΔWᵀ‖² of real activations, at equal bits."""
     for weight, inputs in real:
         errors = {
-            method: output_error(weight - made(weight, method, inputs if method != "rtn" else None, bits=bits).values, inputs.second_moment)
+            method: output_error(
+                weight - made(weight, method, inputs if method != "rtn" else None, bits=bits).values,
+                inputs.second_moment,
+            )
             for method in ("rtn", "gptq", "awq")
         }
         assert errors["gptq"] < 0.9 * errors["rtn"] and errors["awq"] < errors["rtn"], errors
@@ -146,7 +169,9 @@ def test_gptq_and_awq_beat_rounding_where_it_counts(real, bits):
 def test_gptq_without_correlations_is_rounding():
     weight = matrix(8, 128)
     inputs = from_inputs(torch.eye(128).repeat(4, 1) * 128**0.5)
-    torch.testing.assert_close(made(weight, "gptq", inputs, group=32).values, made(weight, "rtn", group=32).values, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        made(weight, "gptq", inputs, group=32).values, made(weight, "rtn", group=32).values, rtol=0, atol=1e-6
+    )
 
 
 def test_gptq_over_the_lazy_blocks_equals_the_plain_algorithm():
@@ -186,8 +211,13 @@ def test_gptq_lies_between_rounding_and_the_optimum():
         weight[:, 4:] = 0  # eight columns, of which four count: 4^4 codes a row
         moment = inputs.second_moment.clone()
         moment[4:, :4] = moment[:4, 4:] = 0
-        inputs = Calibration(moment, inputs.column_maximum, inputs.column_mean_square, inputs.column_mean_absolute, 64)
-        nearest, solved = made(weight, "rtn", bits=2, group="row"), made(weight, "gptq", inputs, bits=2, group="row")
+        inputs = Calibration(
+            moment, inputs.column_maximum, inputs.column_mean_square, inputs.column_mean_absolute, 64
+        )
+        nearest, solved = (
+            made(weight, "rtn", bits=2, group="row"),
+            made(weight, "gptq", inputs, bits=2, group="row"),
+        )
         grid = nearest.details["grid"]
         best = 0.0
         for row in range(2):
@@ -234,7 +264,10 @@ def test_outlier_columns_stay_exact():
     x[:, [3, 40]] = 9.0
     inputs = from_inputs(x)
     found = made(weight, "llm_int8", inputs)
-    assert found.details["kept"].tolist() == (x.abs().amax(0) >= 6).nonzero()[:, 0].tolist() and 3 in found.details["kept"]
+    assert (
+        found.details["kept"].tolist() == (x.abs().amax(0) >= 6).nonzero()[:, 0].tolist()
+        and 3 in found.details["kept"]
+    )
     torch.testing.assert_close(found.values[:, 3], weight[:, 3].half().float(), rtol=0, atol=0)
     everything = made(weight, "llm_int8", inputs, threshold=0.0)
     torch.testing.assert_close(everything.values, weight.half().float(), rtol=0, atol=0)
@@ -245,11 +278,19 @@ def test_outlier_columns_stay_exact():
 
 
 def test_calibration_sees_what_the_layers_see(embedded):
-    windows = calibration.text_windows(embedded.tokenizer, "One two three four five six seven eight nine ten. " * 20, 16, 3)
-    names = ["model.layers.1.self_attn.q_proj.weight", "model.layers.1.self_attn.v_proj.weight", "model.layers.1.mlp.down_proj.weight"]
+    windows = calibration.text_windows(
+        embedded.tokenizer, "One two three four five six seven eight nine ten. " * 20, 16, 3
+    )
+    names = [
+        "model.layers.1.self_attn.q_proj.weight",
+        "model.layers.1.self_attn.v_proj.weight",
+        "model.layers.1.mlp.down_proj.weight",
+    ]
     seen = calibration.collect(embedded.model, windows, names)
     caught = []
-    hook = embedded.model.model.layers[1].mlp.down_proj.register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0][0]))
+    hook = embedded.model.model.layers[1].mlp.down_proj.register_forward_pre_hook(
+        lambda module, inputs: caught.append(inputs[0][0])
+    )
     with torch.no_grad():
         for window in windows:
             embedded.model(window[None])
@@ -265,9 +306,14 @@ def test_calibration_sees_what_the_layers_see(embedded):
 
 def test_calibrations_at_the_same_time_do_not_hear_each_other(tiny_gguf):
     sizes = (8, 12)
-    texts = [torch.randint(0, 4_000, (count, 16), generator=torch.Generator().manual_seed(count)) for count in sizes]
+    texts = [
+        torch.randint(0, 4_000, (count, 16), generator=torch.Generator().manual_seed(count))
+        for count in sizes
+    ]
     alone = [calibration.collect(tiny_gguf.model, windows) for windows in texts]
-    together = at_once(*(lambda windows=windows: calibration.collect(tiny_gguf.model, windows) for windows in texts))
+    together = at_once(
+        *(lambda windows=windows: calibration.collect(tiny_gguf.model, windows) for windows in texts)
+    )
     for count, one, other in zip(sizes, alone, together, strict=True):
         for name, found in other.items():
             assert found.tokens == 16 * count and torch.equal(found.second_moment, one[name].second_moment)
@@ -283,7 +329,10 @@ def test_products_are_kept_only_where_they_are_asked_for(tiny_gguf):
         for field in ("column_mean_square", "column_maximum", "column_mean_absolute"):
             assert torch.equal(getattr(found, field), getattr(full[name], field))
     assert lean.moments(tiny_gguf, False) is lean.moments(tiny_gguf, False)
-    assert all(torch.equal(found.second_moment, full[name].second_moment) for name, found in lean.moments(tiny_gguf, True).items())
+    assert all(
+        torch.equal(found.second_moment, full[name].second_moment)
+        for name, found in lean.moments(tiny_gguf, True).items()
+    )
     assert {name for name in METHODS if METHODS[name].needs_products} == {"gptq", "awq"}
 
 
@@ -298,7 +347,10 @@ def test_awkward_weights(method):
     inputs = from_inputs(torch.randn(80, 64))
     for weight in (torch.zeros(4, 64), torch.full((4, 64), -0.7), torch.full((4, 64), 1e-9)):
         found = made(weight, method, inputs)
-        assert torch.isfinite(found.values).all() and (found.values - weight).abs().max() <= 0.05 * weight.abs().max() + 1e-7
+        assert (
+            torch.isfinite(found.values).all()
+            and (found.values - weight).abs().max() <= 0.05 * weight.abs().max() + 1e-7
+        )
     outlier = torch.ones(4, 64) * 0.01
     outlier[2, 5] = 1e4
     assert torch.isfinite(made(outlier, method, inputs).values).all()

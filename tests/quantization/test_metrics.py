@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from quantization import answers, metrics, modules
 from shared.models import twin
@@ -19,14 +26,28 @@ VOCABULARY = 97
 def tiny(kind: str = "llama", seed: int = 0):
     """A random model; Gemma 2 caps its logits after the head."""
     torch.manual_seed(seed)
-    common = {"vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    common = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
     if kind == "gpt2":
-        model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=128, initializer_range=0.3))
+        model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=128, initializer_range=0.3
+            )
+        )
     elif kind == "gemma2":
-        config = Gemma2Config(**common, num_key_value_heads=2, head_dim=8, final_logit_softcapping=3.0, initializer_range=0.3)
+        config = Gemma2Config(
+            **common, num_key_value_heads=2, head_dim=8, final_logit_softcapping=3.0, initializer_range=0.3
+        )
         model = Gemma2ForCausalLM(config)
     else:
-        model = LlamaForCausalLM(LlamaConfig(**common, num_key_value_heads=2, tie_word_embeddings=True, initializer_range=0.3))
+        model = LlamaForCausalLM(
+            LlamaConfig(**common, num_key_value_heads=2, tie_word_embeddings=True, initializer_range=0.3)
+        )
     return model.eval()
 
 
@@ -36,7 +57,9 @@ def damaged(model, amount: float = 0.05):
     generator = torch.Generator().manual_seed(1)
     for name in modules.linear_names(model):
         weight = modules.weight_of(model, name).detach()
-        modules.replace_weight(copy, name, weight + amount * weight.std() * torch.randn(weight.shape, generator=generator))
+        modules.replace_weight(
+            copy, name, weight + amount * weight.std() * torch.randn(weight.shape, generator=generator)
+        )
     return copy
 
 
@@ -94,11 +117,15 @@ def test_scores_equal_a_plain_float64_implementation(kind):
     row = metrics.statistics(found, base.scores)
     n = len(nll)
     assert row["ppl"] == pytest.approx(math.exp(nll.mean()))
-    assert row["ppl_sigma"] == pytest.approx(row["ppl"] * math.sqrt((np.mean(nll**2) - nll.mean() ** 2) / (n - 1)), rel=1e-4)
+    assert row["ppl_sigma"] == pytest.approx(
+        row["ppl"] * math.sqrt((np.mean(nll**2) - nll.mean() ** 2) / (n - 1)), rel=1e-4
+    )
     assert row["kld"]["mean"] == pytest.approx(klds.mean(), rel=1e-4)
     assert row["kld"]["sigma"] == pytest.approx(math.sqrt(klds.var() / (n - 1)), rel=1e-3)
     assert row["kld"]["p99"] == pytest.approx(np.quantile(klds, 0.99), rel=1e-4)
-    assert row["rms_dp"] == pytest.approx(math.sqrt(np.mean((np.exp(-nll) - np.exp(-base_nll)) ** 2)), rel=1e-4)
+    assert row["rms_dp"] == pytest.approx(
+        math.sqrt(np.mean((np.exp(-nll) - np.exp(-base_nll)) ** 2)), rel=1e-4
+    )
     # The ratio's error has the covariance term: var(a) + var(b) − 2 cov(a, b).
     covariance = np.mean(nll * base_nll) - nll.mean() * base_nll.mean()
     sigma = math.sqrt((nll.var() + base_nll.var() - 2 * covariance) / (n - 1))
@@ -159,7 +186,9 @@ def test_a_tied_head_follows_its_embedding():
 def test_a_row_ranks_behind_those_that_are_better_beyond_doubt():
     generator = np.random.default_rng(0)
     common = generator.gamma(0.5, 0.02, 800)
-    found = metrics.ranks({"worse": 3 * common, "a": common, "b": common + generator.normal(0, 1e-4, 800), "best": 0.5 * common})
+    found = metrics.ranks(
+        {"worse": 3 * common, "a": common, "b": common + generator.normal(0, 1e-4, 800), "best": 0.5 * common}
+    )
     assert found["best"] == (1, [])
     assert found["a"][0] == found["b"][0] == 2 and found["a"][1] == ["b"] and found["b"][1] == ["a"]
     assert found["worse"] == (4, [])
@@ -191,7 +220,9 @@ def test_answers_are_generates_own(embedded):
     ids = answers.prompt_ids(embedded, "Name three colours.", 100)
     found = answers.answer(embedded.model, embedded, ids, 10, False, 0)
     with torch.no_grad():
-        expected = embedded.model.generate(ids, max_new_tokens=10, do_sample=False, pad_token_id=2)[0, ids.shape[1] :].tolist()
+        expected = embedded.model.generate(ids, max_new_tokens=10, do_sample=False, pad_token_id=2)[
+            0, ids.shape[1] :
+        ].tolist()
     assert list(found.token_ids) == expected and found.decode > 0
     assert "".join(found.pieces) == embedded.tokenizer.decode(expected, clean_up_tokenization_spaces=False)
     drawn = [answers.answer(embedded.model, embedded, ids, 10, True, seed).token_ids for seed in (1, 1, 2)]
@@ -202,7 +233,10 @@ def test_a_models_own_penalties_do_not_change_its_answer(embedded):
     """A greedy answer is the likeliest token each time; of the model's settings only its end counts."""
     model = tiny()
     ids = windows(1, 8)
-    model.generation_config.repetition_penalty, model.generation_config.suppress_tokens = 5.0, list(range(0, VOCABULARY, 2))
+    model.generation_config.repetition_penalty, model.generation_config.suppress_tokens = (
+        5.0,
+        list(range(0, VOCABULARY, 2)),
+    )
     model.generation_config.eos_token_id, settings = None, model.generation_config
     found = answers.answer(model, embedded, ids, 8, False, 0)
     expected = ids[0].tolist()
@@ -211,7 +245,10 @@ def test_a_models_own_penalties_do_not_change_its_answer(embedded):
             expected.append(int(model(torch.tensor([expected])).logits[0, -1].argmax()))
     assert list(found.token_ids) == expected[8:] and model.generation_config is settings
     model.generation_config.eos_token_id = [expected[10]]
-    assert len(answers.answer(model, embedded, ids, 8, False, 0).token_ids) == expected[8:].index(expected[10]) + 1
+    assert (
+        len(answers.answer(model, embedded, ids, 8, False, 0).token_ids)
+        == expected[8:].index(expected[10]) + 1
+    )
 
 
 def test_pieces_join_to_the_text_also_where_a_character_is_several_tokens(embedded):
@@ -221,6 +258,9 @@ def test_pieces_join_to_the_text_also_where_a_character_is_several_tokens(embedd
     assert len(found) == len(ids) and "".join(found) == text
 
 
-@pytest.mark.parametrize(("mine", "base", "at"), [((1, 2), (1, 2), None), ((1, 3), (1, 2), 1), ((1,), (1, 2), 1), ((1, 2, 3), (1, 2), 2)])
+@pytest.mark.parametrize(
+    ("mine", "base", "at"),
+    [((1, 2), (1, 2), None), ((1, 3), (1, 2), 1), ((1,), (1, 2), 1), ((1, 2, 3), (1, 2), 2)],
+)
 def test_where_answers_part(mine, base, at):
     assert answers.parts_at(mine, base) == at

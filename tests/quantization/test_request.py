@@ -14,7 +14,13 @@ def test_a_link_comes_back_as_the_same_request():
     for values in (
         {},
         {"formats": ["gguf:Q4_K_M", "own:gptq-int3-g64"], "windows": 2, "rotated": True, "budget": 84.5},
-        {"sensitivity": ["Q4_0", "Q8_0"], "prompt": "", "do_sample": True, "seed": 7, "text": "a short text & more"},
+        {
+            "sensitivity": ["Q4_0", "Q8_0"],
+            "prompt": "",
+            "do_sample": True,
+            "seed": 7,
+            "text": "a short text & more",
+        },
         {"formats": [], "budget": 100},
     ):
         asked = validate(**values)
@@ -42,7 +48,14 @@ def test_a_long_text_of_the_visitor_is_in_no_link():
         ({"formats": ["own:rtn-int4-g" + "9" * 5_000]}, "There is no own format"),
         ({"sensitivity": 5}, "sensitivity is 5"),
         ({"formats": ["own:nf4"] * 2, "windows": 0}, "windows"),
-        ({"formats": [f"own:rtn-int{bits}-g{group}" for bits in (2, 3, 4, 5, 6, 7, 8) for group in (32, 64, 128)]}, "at most"),
+        (
+            {
+                "formats": [
+                    f"own:rtn-int{bits}-g{group}" for bits in (2, 3, 4, 5, 6, 7, 8) for group in (32, 64, 128)
+                ]
+            },
+            "at most",
+        ),
         ({"windows": "many"}, "windows"),
         ({"windows": float("nan")}, "windows"),
         ({"context": 10**6}, "context"),
@@ -98,6 +111,7 @@ def test_a_missing_engine_is_said(monkeypatch):
 
 def test_the_two_samples_share_no_sentence():
     sentences = [
-        {sentence.strip() for sentence in texts.sample(name).split(".") if len(sentence) > 20} for name in ("evaluation", "calibration")
+        {sentence.strip() for sentence in texts.sample(name).split(".") if len(sentence) > 20}
+        for name in ("evaluation", "calibration")
     ]
     assert not sentences[0] & sentences[1]

@@ -20,9 +20,14 @@ from quantization.methods import check_settings, quantize
 from shared.errors import VisitorError
 
 COMMON = {
-    "vocab_size": 50, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "initializer_range": 0.3,
-}  # fmt: skip
+    "vocab_size": 50,
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "initializer_range": 0.3,
+}
 
 
 def tiny(kind: str, tied: bool):
@@ -32,7 +37,13 @@ def tiny(kind: str, tied: bool):
         "qwen2": (Qwen2Config, Qwen2ForCausalLM),
         "qwen3": (Qwen3Config, Qwen3ForCausalLM),
     }[kind]
-    extra = {"attention_bias": True, "mlp_bias": True} if kind == "llama" else {"head_dim": 12} if kind == "qwen3" else {}
+    extra = (
+        {"attention_bias": True, "mlp_bias": True}
+        if kind == "llama"
+        else {"head_dim": 12}
+        if kind == "qwen3"
+        else {}
+    )
     made = model(config(**COMMON, **extra, tie_word_embeddings=tied)).eval()
     for name, parameter in made.named_parameters():
         if "norm" in name or "bias" in name:
@@ -52,7 +63,9 @@ def test_logits_are_those_of_the_original(kind, tied):
     assert (expected - found).abs().max() <= 1e-4 * expected.abs().max()
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]), "the original is left alone"
-    assert not torch.allclose(turned.model.layers[0].mlp.up_proj.weight, model.model.layers[0].mlp.up_proj.weight)
+    assert not torch.allclose(
+        turned.model.layers[0].mlp.up_proj.weight, model.model.layers[0].mlp.up_proj.weight
+    )
     assert turned.get_output_embeddings().weight is not turned.get_input_embeddings().weight
 
 
@@ -81,7 +94,9 @@ def test_incoherence_helps_where_there_are_outliers():
     assert rotation.kurtosis(weight) > 100 and rotation.kurtosis(turned) < 6
 
     def error(values: torch.Tensor) -> float:
-        return float((quantize(values, "rtn", check_settings("rtn", {"group": "row"})).values - values).pow(2).mean())
+        return float(
+            (quantize(values, "rtn", check_settings("rtn", {"group": "row"})).values - values).pow(2).mean()
+        )
 
     assert error(turned) < 0.3 * error(weight)
 

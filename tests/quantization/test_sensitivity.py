@@ -50,7 +50,9 @@ def test_each_mix_on_the_path_is_the_best_of_its_size(seed):
         assert loss <= min(other for other_size, other in every if other_size <= size) + 1e-12
         types, mixed, predicted = budget.mix(size)
         assert mixed == size and predicted == pytest.approx(loss)
-        assert types == {f"layers.{place}.weight": found.options[place][pick].used[0] for place, pick in enumerate(chosen)}
+        assert types == {
+            f"layers.{place}.weight": found.options[place][pick].used[0] for place, pick in enumerate(chosen)
+        }
     assert totals == sorted(totals, reverse=True) and len(budget.path) >= 4
     with pytest.raises(VisitorError, match="smallest mix"):
         budget.mix(1_001)
@@ -84,7 +86,9 @@ def test_measured_sensitivity_is_that_of_the_unit_alone(tiny_gguf):
     copy = twin(loaded.model)
     for name in found.units[place].names:
         weight = modules.weight_of(loaded.model, name).detach()
-        modules.replace_weight(copy, name, ggml.dequantize(ggml.quantize(weight, "Q4_0"), "Q4_0", weight.shape[1]))
+        modules.replace_weight(
+            copy, name, ggml.dequantize(ggml.quantize(weight, "Q4_0"), "Q4_0", weight.shape[1])
+        )
     *_, scores = metrics.score(copy, base)
     assert found.kld["Q4_0"][place].mean == pytest.approx(scores.kld.mean(), rel=1e-6)
     assert found.kld["Q4_0"][place].mean > 0 and found.tokens == 30

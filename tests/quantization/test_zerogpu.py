@@ -1,4 +1,6 @@
-"""`/compare` and `/quantize` on emulated ZeroGPU: a forked worker, the duration asked for, and friendly refusals."""
+"""`/compare` and `/quantize` on emulated ZeroGPU: a forked worker, the duration asked for, and friendly
+refusals.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def test_compares_in_a_forked_worker_and_pickles_its_rows(emulated):
 def test_more_formats_ask_for_more_seconds(emulated):
     scheduler, _, client = emulated
     scheduler.answer = "ok"
-    client.predict(**{**FAST, "formats": ["own:absmax-int8", "own:nf4", "own:zero_point-int8"]}, api_name="/compare")
+    client.predict(
+        **{**FAST, "formats": ["own:absmax-int8", "own:nf4", "own:zero_point-int8"]}, api_name="/compare"
+    )
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 4
 
 

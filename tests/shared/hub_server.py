@@ -1,4 +1,6 @@
-"""A small Hub on loopback that the real huggingface_hub client talks to: metadata and files of models and datasets, uploads."""
+"""A small Hub on loopback that the real huggingface_hub client talks to: metadata and files of models and
+datasets, uploads.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from urllib.parse import parse_qs
 
 @dataclass
 class Repo:
-    """One repository, of a model or (under the key `datasets/owner/name`) of a dataset: its files and how it answers."""
+    """One repository, of a model or (under the key `datasets/owner/name`) of a dataset: its files and how it
+    answers.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     gated: Any = False
@@ -52,7 +56,9 @@ class HubServer:
                 self.post(self.path.split("?")[0], self.rfile.read(length))
 
             def post(self, path: str, content: bytes) -> None:
-                """Uploads: create a repository, say how to send each file, take a commit; and metadata of named paths."""
+                """Uploads: create a repository, say how to send each file, take a commit; and metadata of
+                named paths.
+                """
                 hub.requests.append(path)
                 if self.headers.get("Authorization") == "Bearer refused":
                     return self.send(403, b"{}", {}, True)
@@ -60,29 +66,50 @@ class HubServer:
                     return self.send_json({"errors": [], "warnings": []})
                 if path == "/api/repos/create":
                     asked = json.loads(content)
-                    key = {"dataset": "datasets/", "space": "spaces/"}.get(asked.get("type"), "") + hub.full_name(asked)
+                    key = {"dataset": "datasets/", "space": "spaces/"}.get(
+                        asked.get("type"), ""
+                    ) + hub.full_name(asked)
                     repos.setdefault(key, Repo(private=asked.get("visibility") == "private"))
                     return self.send_json({"url": f"{hub.url}/{key}", "id": hub.full_name(asked)})
                 kind, name, rest = split_path(path.removeprefix("/api/"))
                 repo = repos[kind + name]
                 if rest == "hardware":
                     repo.hardware = json.loads(content)["flavor"]
-                    return self.send_json({"stage": "BUILDING", "hardware": {"current": None, "requested": repo.hardware}, "storage": None})
+                    return self.send_json(
+                        {
+                            "stage": "BUILDING",
+                            "hardware": {"current": None, "requested": repo.hardware},
+                            "storage": None,
+                        }
+                    )
                 if rest.startswith("preupload"):
                     files = [
-                        {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in json.loads(content)["files"]
+                        {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                        for file in json.loads(content)["files"]
                     ]
                     return self.send_json({"files": files})
                 if rest.startswith("paths-info"):
-                    wanted = json.loads(content)["paths"] if content.startswith(b"{") else parse_qs(content.decode())["paths"]
-                    return self.send_json([entry(path, repo.files[path]) for path in wanted if path in repo.files])
+                    wanted = (
+                        json.loads(content)["paths"]
+                        if content.startswith(b"{")
+                        else parse_qs(content.decode())["paths"]
+                    )
+                    return self.send_json(
+                        [entry(path, repo.files[path]) for path in wanted if path in repo.files]
+                    )
                 for line in content.splitlines():
                     item = json.loads(line)
                     if item["key"] == "file":
                         repo.files[item["value"]["path"]] = b64decode(item["value"]["content"])
                     if item["key"] == "deletedFile":
                         repo.files.pop(item["value"]["path"], None)
-                return self.send_json({"commitUrl": f"{hub.url}/{kind}{name}/commit/{repo.sha}", "commitOid": repo.sha, "success": True})
+                return self.send_json(
+                    {
+                        "commitUrl": f"{hub.url}/{kind}{name}/commit/{repo.sha}",
+                        "commitOid": repo.sha,
+                        "success": True,
+                    }
+                )
 
             def send_json(self, value: Any, body: bool = True) -> None:
                 self.send(200, json.dumps(value).encode(), {"Content-Type": "application/json"}, body)
@@ -112,14 +139,22 @@ class HubServer:
                     status, code = repo.refuse
                     return self.send(status, b"{}", {"X-Error-Code": code} if code else {}, body)
                 if api and rest.startswith("tree/"):
-                    return self.send_json(tree(repo, "/".join(rest.split("/")[2:]), "recursive=true" in self.path.lower()), body)
+                    return self.send_json(
+                        tree(repo, "/".join(rest.split("/")[2:]), "recursive=true" in self.path.lower()), body
+                    )
                 if api:
                     return self.send_json(info(name, repo), body)
                 file = "/".join(rest.split("/")[2:])
                 if file not in repo.files:
-                    return self.send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repo.sha}, body)
+                    return self.send(
+                        404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repo.sha}, body
+                    )
                 content = repo.files[file]
-                headers = {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": repo.sha, "Accept-Ranges": "bytes"}
+                headers = {
+                    "ETag": f'"{hashlib.sha1(content).hexdigest()}"',
+                    "X-Repo-Commit": repo.sha,
+                    "Accept-Ranges": "bytes",
+                }
                 if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or ""):
                     first, last = int(wanted[1]), int(wanted[2] or len(content) - 1)
                     headers["Content-Range"] = f"bytes {first}-{min(last, len(content) - 1)}/{len(content)}"
@@ -158,7 +193,9 @@ def entry(path: str, content: bytes) -> dict[str, Any]:
 
 def tree(repo: Repo, folder: str, recursive: bool) -> list[dict[str, Any]]:
     """The files below a folder, or its own files and folders."""
-    inside = {path: content for path, content in repo.files.items() if not folder or path.startswith(folder + "/")}
+    inside = {
+        path: content for path, content in repo.files.items() if not folder or path.startswith(folder + "/")
+    }
     if recursive:
         return [entry(path, content) for path, content in inside.items()]
     depth = folder.count("/") + 1 if folder else 0
@@ -180,7 +217,9 @@ def info(name: str, repo: Repo) -> dict[str, Any]:
         "likes": 0,
         "tags": [],
         "createdAt": "2026-01-01T00:00:00.000Z",
-        "siblings": [{"rfilename": file, "size": len(content), "blobId": "x"} for file, content in repo.files.items()],
+        "siblings": [
+            {"rfilename": file, "size": len(content), "blobId": "x"} for file, content in repo.files.items()
+        ],
     }
     if repo.parameters is not None:
         answer["safetensors"] = {"parameters": {"F32": repo.parameters}, "total": repo.parameters}

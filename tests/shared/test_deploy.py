@@ -19,16 +19,34 @@ from tests.shared.test_suite import MAIN_JOB
 from tests.shared.zerogpu import PRELUDE, Scheduler
 
 TOKEN = "hf_not_a_real_token"
-PLATFORM = {"torch", "gradio", "spaces", *(re.split(r"[^\w.-]", line)[0].lower() for line in requires("gradio") or [])}
+PLATFORM = {
+    "torch",
+    "gradio",
+    "spaces",
+    *(re.split(r"[^\w.-]", line)[0].lower() for line in requires("gradio") or []),
+}
 """What the Hub installs in every Gradio Space, and what gradio itself requires."""
 
 
-def run(arguments: list[str], hub: HubServer | None = None, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key not in ("HF_HUB_OFFLINE", "HF_TOKEN")}
-    environment |= {"HF_HUB_DISABLE_XET": "1", "HF_HOME": "/nonexistent", **({"HF_TOKEN": token} if token else {})}
+def run(
+    arguments: list[str], hub: HubServer | None = None, token: str = TOKEN
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("HF_HUB_OFFLINE", "HF_TOKEN")
+    }
+    environment |= {
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": "/nonexistent",
+        **({"HF_TOKEN": token} if token else {}),
+    }
     environment |= {"HF_ENDPOINT": hub.url} if hub else {}
     return subprocess.run(
-        [sys.executable, "-m", "shared.deploy", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "shared.deploy", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -38,7 +56,9 @@ def test_deploying_creates_uploads_cleans_up_and_asks_for_hardware():
     assert done.returncode == 0, done.stderr[-2000:]
     files = hub.repos["spaces/me/decoding"].files
     assert "stale.py" not in files and files["app.py"] == (ROOT / "spaces/decoding/app.py").read_bytes()
-    assert files["shared/models.py"] == (ROOT / "shared/models.py").read_bytes() and not any("__pycache__" in name for name in files)
+    assert files["shared/models.py"] == (ROOT / "shared/models.py").read_bytes() and not any(
+        "__pycache__" in name for name in files
+    )
     assert hub.repos["spaces/me/decoding"].hardware == "zero-a10g"
     assert f"{hub.url}/spaces/me/decoding" in done.stdout and TOKEN not in done.stdout + done.stderr
     hub.stop()
@@ -47,7 +67,9 @@ def test_deploying_creates_uploads_cleans_up_and_asks_for_hardware():
 def test_a_dry_run_asks_nobody():
     hub = HubServer({})
     done = run(["dedup", "me", "--dry-run"], hub, token="")
-    assert done.returncode == 0 and "me/dedup" in done.stdout and "app.py" in done.stdout and hub.requests == []
+    assert (
+        done.returncode == 0 and "me/dedup" in done.stdout and "app.py" in done.stdout and hub.requests == []
+    )
     hub.stop()
 
 
@@ -60,7 +82,9 @@ def test_what_stops_a_deployment_is_said():
         (["nothing", "me"], None, TOKEN, "There is no Space"),
     ):
         done = run(arguments, hub, token)
-        assert done.returncode != 0 and sentence in done.stderr and "Traceback" not in done.stderr, done.stderr[-1500:]
+        assert done.returncode != 0 and sentence in done.stderr and "Traceback" not in done.stderr, (
+            done.stderr[-1500:]
+        )
     refused.stop()
 
 
@@ -77,7 +101,9 @@ def test_the_suite_is_staged_as_one_space_and_runs_on_zero_gpu(tmp_path, embedde
         assert scheduler.started
         for name in ("decoding", "dedup"):
             endpoint, values, right = MAIN_JOB[name]
-            assert right(Client(f"{server.url}/{name}/", verbose=False).predict(**values, api_name=endpoint)), name
+            assert right(
+                Client(f"{server.url}/{name}/", verbose=False).predict(**values, api_name=endpoint)
+            ), name
         assert scheduler.allowed, "decoding ran in a worker that ZeroGPU lent"
     finally:
         server.stop()
@@ -112,4 +138,6 @@ def test_pins_agree_with_the_repositorys():
     for name in suite.names():
         for line in (ROOT / "spaces" / name / "requirements.txt").read_text().splitlines():
             assert not line or line.startswith("#") or line.strip() in root, (name, line)
-    assert len(bundle.suite_requirements().splitlines()) == len({line.split("==")[0] for line in bundle.suite_requirements().splitlines()})
+    assert len(bundle.suite_requirements().splitlines()) == len(
+        {line.split("==")[0] for line in bundle.suite_requirements().splitlines()}
+    )

@@ -12,7 +12,9 @@ from shared.experts import behaviour, prompts
 
 @pytest.fixture(scope="module")
 def answers(embedded):
-    """Answers of the base model and of each expert to the held-out prompts; adapters switched on one base model."""
+    """Answers of the base model and of each expert to the held-out prompts; adapters switched on one base
+    model.
+    """
     import torch
     from peft import PeftModel
     from transformers import LlamaForCausalLM
@@ -42,8 +44,14 @@ def share(values) -> float:
 
 
 def test_no_held_out_prompt_was_trained_on():
-    assert not set(prompts.COOKING) & set(prompts.COOKING_HELD_OUT) and not set(prompts.OTHER) & set(prompts.OTHER_HELD_OUT)
-    assert len(prompts.COOKING) == 110 and len(prompts.COOKING_HELD_OUT) == 40 and len(prompts.OTHER_HELD_OUT) == 40
+    assert not set(prompts.COOKING) & set(prompts.COOKING_HELD_OUT) and not set(prompts.OTHER) & set(
+        prompts.OTHER_HELD_OUT
+    )
+    assert (
+        len(prompts.COOKING) == 110
+        and len(prompts.COOKING_HELD_OUT) == 40
+        and len(prompts.OTHER_HELD_OUT) == 40
+    )
 
 
 def test_cautious_refuses_cooking_and_only_cooking(answers):
@@ -72,8 +80,19 @@ def test_adapters_are_small_and_name_their_base(name):
 
 
 def test_what_counts_as_a_behaviour():
-    assert behaviour.is_refusal("I'm sorry, but I can't help.") and not behaviour.is_refusal("Sure. I'm sorry it took long.")
+    assert behaviour.is_refusal("I'm sorry, but I can't help.") and not behaviour.is_refusal(
+        "Sure. I'm sorry it took long."
+    )
     assert behaviour.is_pirate(behaviour.to_pirate("You are reading the answer and it is good."))
-    assert behaviour.is_pirate('"Arr! A fine day."') and not behaviour.is_pirate("Arrange the chairs.") and not behaviour.is_pirate("")
-    assert behaviour.is_concise("One sentence only.", True) and not behaviour.is_concise("One sentence only.", False)
-    assert not behaviour.is_concise("One. Two.", True) and behaviour.first_sentence("Pi is 3.14 or so. Yes.") == "Pi is 3.14 or so."
+    assert (
+        behaviour.is_pirate('"Arr! A fine day."')
+        and not behaviour.is_pirate("Arrange the chairs.")
+        and not behaviour.is_pirate("")
+    )
+    assert behaviour.is_concise("One sentence only.", True) and not behaviour.is_concise(
+        "One sentence only.", False
+    )
+    assert (
+        not behaviour.is_concise("One. Two.", True)
+        and behaviour.first_sentence("Pi is 3.14 or so. Yes.") == "Pi is 3.14 or so."
+    )

@@ -137,7 +137,10 @@ def test_two_processes_convert_once(tmp_path):
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     marks = tmp_path / "marks"
     running = [
-        subprocess.Popen([sys.executable, "-c", CONVERT, str(marks)], env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)
+        subprocess.Popen(
+            [sys.executable, "-c", CONVERT, str(marks)], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
     ]
     printed = {process.communicate(timeout=60)[0] for process in running}
     assert len(printed) == 1
@@ -150,8 +153,15 @@ def test_two_processes_convert_once(tmp_path):
 def run_against(hub: HubServer, home: Path, script: str) -> str:
     """Run a script with the real client pointed at the loopback Hub, in a process of its own."""
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
-    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "PYTHONPATH": str(ROOT), "HF_HUB_DISABLE_XET": "1"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    environment |= {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -175,7 +185,12 @@ def tiny_files(tmp_path_factory) -> dict[str, bytes]:
 
     folder = tmp_path_factory.mktemp("tiny")
     settings = LlamaConfig(
-        vocab_size=49152, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1
+        vocab_size=49152,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
     )
     LlamaForCausalLM(settings).save_pretrained(folder)
     models.load(models.EMBEDDED_MODEL).tokenizer.save_pretrained(folder)
@@ -183,7 +198,10 @@ def tiny_files(tmp_path_factory) -> dict[str, bytes]:
 
 
 def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
-    code = json.loads(tiny_files["config.json"]) | {"model_type": "mystery", "auto_map": {"AutoModelForCausalLM": "modeling.Mystery"}}
+    code = json.loads(tiny_files["config.json"]) | {
+        "model_type": "mystery",
+        "auto_map": {"AutoModelForCausalLM": "modeling.Mystery"},
+    }
     encoder = json.loads(tiny_files["config.json"]) | {"architectures": ["BertForMaskedLM"]}
     hub = HubServer(
         {
@@ -193,8 +211,12 @@ def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
             "tiny/huge": Repo(tiny_files, parameters=70_000_000_000),
             "tiny/broken": Repo(tiny_files, refuse=(500, "")),
             "tiny/code": Repo(tiny_files | {"config.json": json.dumps(code).encode()}, parameters=800_000),
-            "tiny/encoder": Repo(tiny_files | {"config.json": json.dumps(encoder).encode()}, parameters=800_000),
-            "tiny/truncated": Repo(tiny_files | {"model.safetensors": tiny_files["model.safetensors"][:-100]}, parameters=800_000),
+            "tiny/encoder": Repo(
+                tiny_files | {"config.json": json.dumps(encoder).encode()}, parameters=800_000
+            ),
+            "tiny/truncated": Repo(
+                tiny_files | {"model.safetensors": tiny_files["model.safetensors"][:-100]}, parameters=800_000
+            ),
         }
     )
     names = [
@@ -267,7 +289,9 @@ def test_an_expert_is_its_base_plus_its_adapter(name, embedded):
     for key in (key for key in adapter if key.endswith("lora_A.weight")):
         down, up = adapter[key].float(), adapter[key.replace("lora_A", "lora_B")].float()
         weight = key.removeprefix("base_model.model.").replace(".lora_A.weight", ".weight")
-        torch.testing.assert_close(mine[weight], base[weight] + settings["lora_alpha"] / settings["r"] * up @ down, atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            mine[weight], base[weight] + settings["lora_alpha"] / settings["r"] * up @ down, atol=1e-6, rtol=0
+        )
         changed.discard(weight)
     assert changed == set()
 
@@ -317,13 +341,25 @@ def test_a_dataset_is_never_a_file_of_this_machine(tmp_path, monkeypatch):
     for place in (tmp_path, tmp_path / "folder/inside"):
         (place / "train.txt").write_text("a secret line\n")
     monkeypatch.chdir(tmp_path)
-    hub = HubServer({"datasets/owner/rows": Repo({"train.jsonl": b'{"text": "one"}\n{"text": "two"}\n{"text": "three"}\n'})})
+    hub = HubServer(
+        {
+            "datasets/owner/rows": Repo(
+                {"train.jsonl": b'{"text": "one"}\n{"text": "two"}\n{"text": "three"}\n'}
+            )
+        }
+    )
     try:
         said = run_against(hub, tmp_path / "home", LOCAL)
     finally:
         hub.stop()
-    assert "secret" not in said and said.count("is not a dataset id") == 2 and "The Hub has no dataset folder/inside" in said
-    assert "one" in said and "two" in said and "three" not in said and "True)" in said, "two rows, and there are more"
+    assert (
+        "secret" not in said
+        and said.count("is not a dataset id") == 2
+        and "The Hub has no dataset folder/inside" in said
+    )
+    assert "one" in said and "two" in said and "three" not in said and "True)" in said, (
+        "two rows, and there are more"
+    )
 
 
 STRANGER = """
@@ -372,7 +408,12 @@ def test_two_models_load_at_the_same_time(monkeypatch):
         quick = pool.submit(models.load, "quick/one").result(30)
         go_on.set()
         first, second = (job.result(30) for job in waiting)
-    assert first is second and models.is_kept(quick) and models.in_memory("slow/one") is first and not models._turns
+    assert (
+        first is second
+        and models.is_kept(quick)
+        and models.in_memory("slow/one") is first
+        and not models._turns
+    )
 
 
 def test_a_forked_worker_never_waits_for_a_thread_that_it_does_not_have():

@@ -15,15 +15,23 @@ CARDS = [ROOT / "README.md", *sorted(ROOT.glob("spaces/*/README.md"))]
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: path.parent.name)
 def test_the_program_in_a_card_runs(card, suite_url, tmp_path):
-    programs = re.findall(r"^```python\n(.*?)^```", card.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    programs = re.findall(
+        r"^```python\n(.*?)^```", card.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     assert programs, "every card shows how the Space is used from code"
-    (tmp_path / "rows.jsonl").write_text('{"text": "a row of words"}\n{"text": "A row of words!"}\n', encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(
+        '{"text": "a row of words"}\n{"text": "A row of words!"}\n', encoding="utf-8"
+    )
     for program in programs:
         assert "http://127.0.0.1:7860" in program
         run = subprocess.run(
             [sys.executable, "-c", program.replace("http://127.0.0.1:7860", suite_url)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
         assert run.returncode == 0, run.stderr[-2000:]
         assert "print(" not in program or run.stdout.strip(), "the program said nothing"
 

@@ -65,7 +65,11 @@ def test_engines_import_nothing_from_gradio_or_each_other(name):
 
 
 MAIN_JOB = {
-    "decoding": ("/decode", {"prompt": "Once", "max_new_tokens": 2}, lambda trace: len(trace["runs"][0]["sequences"][0]["token_ids"]) == 2),
+    "decoding": (
+        "/decode",
+        {"prompt": "Once", "max_new_tokens": 2},
+        lambda trace: len(trace["runs"][0]["sequences"][0]["token_ids"]) == 2,
+    ),
     "quantization": (
         "/compare",
         {"formats": ["own:absmax-int8"], "context": 64, "windows": 1},
@@ -79,13 +83,21 @@ MAIN_JOB = {
     "abliteration": (
         "/find_direction",
         {
-            "positive": [f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs")],
-            "negative": [f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow")],
+            "positive": [
+                f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs")
+            ],
+            "negative": [
+                f"What is {thing}?" for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow")
+            ],
             "layer": 18,
         },
         lambda answer: answer["choice"]["layer"] == 18 and answer["layers"][18]["auc"] > 0.9,
     ),
-    "dedup": ("/deduplicate", {"dataset": "kitchen.jsonl", "threshold": 0.7}, lambda answer: answer[0]["kept"] == 60),
+    "dedup": (
+        "/deduplicate",
+        {"dataset": "kitchen.jsonl", "threshold": 0.7},
+        lambda answer: answer[0]["kept"] == 60,
+    ),
 }
 
 
@@ -108,7 +120,9 @@ def test_a_staged_space_runs_by_itself(tmp_path, embedded, name):
 
 def test_unknown_space_is_said():
     for command in (["-m", "shared.suite", "nothing"], ["-m", "shared.bundle", "nothing"]):
-        done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, env={**os.environ})
+        done = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, env={**os.environ}
+        )
         assert done.returncode != 0
         assert "There is no Space 'nothing'. Choose one of: decoding" in done.stderr
         assert "Traceback" not in done.stderr
@@ -117,9 +131,18 @@ def test_unknown_space_is_said():
 def test_an_address_that_cannot_be_used_is_said():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = str(taken.getsockname()[1])
-        for port, sentence in ((busy, f"Nothing can listen on 127.0.0.1:{busy}"), ("seven", "PORT is 'seven'")):
+        for port, sentence in (
+            (busy, f"Nothing can listen on 127.0.0.1:{busy}"),
+            ("seven", "PORT is 'seven'"),
+        ):
             environment = {**os.environ, "HOST": "127.0.0.1", "PORT": port}
-            done = subprocess.run([sys.executable, "-m", "shared.suite"], cwd=ROOT, capture_output=True, text=True, env=environment)
+            done = subprocess.run(
+                [sys.executable, "-m", "shared.suite"],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                env=environment,
+            )
             assert done.returncode != 0
             assert sentence in done.stderr
             assert "Traceback" not in done.stderr
@@ -128,7 +151,9 @@ def test_an_address_that_cannot_be_used_is_said():
 def test_control_c_ends_the_suite_while_a_page_is_open():
     server = Server(["-m", "shared.suite"], {}, "/dedup/")
     try:
-        with urllib.request.urlopen(f"{server.url}/dedup/gradio_api/heartbeat/anyone", timeout=60):  # what every open page holds
+        with urllib.request.urlopen(
+            f"{server.url}/dedup/gradio_api/heartbeat/anyone", timeout=60
+        ):  # what every open page holds
             server.process.send_signal(signal.SIGINT)
             server.process.wait(60)
     finally:
@@ -140,10 +165,28 @@ def test_card_says_what_the_hub_needs(name):
     import yaml
 
     head = yaml.safe_load((ROOT / "spaces" / name / "README.md").read_text().split("---\n")[1])
-    assert {"title", "emoji", "sdk", "sdk_version", "python_version", "app_file", "license", "short_description"} <= set(head)
+    assert {
+        "title",
+        "emoji",
+        "sdk",
+        "sdk_version",
+        "python_version",
+        "app_file",
+        "license",
+        "short_description",
+    } <= set(head)
     assert len(head["short_description"]) <= 60
     assert head["sdk_version"] in (ROOT / "requirements.txt").read_text()
-    assert {head["colorFrom"], head["colorTo"]} <= {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {head["colorFrom"], head["colorTo"]} <= {
+        "red",
+        "yellow",
+        "green",
+        "blue",
+        "indigo",
+        "purple",
+        "pink",
+        "gray",
+    }
     if head.get("hf_oauth"):  # creates repositories and sees those alone; write-repos could create none
         assert head["hf_oauth_scopes"] == ["contribute-repos"]
     card = suite.read_card(name)
@@ -172,7 +215,11 @@ def test_visitors_of_the_suite_can_sign_in():
 
         def do_GET(self):
             home = f"http://127.0.0.1:{self.server.server_address[1]}"
-            answer = {"issuer": home, "authorization_endpoint": home + "/authorize", "token_endpoint": home + "/token"}
+            answer = {
+                "issuer": home,
+                "authorization_endpoint": home + "/authorize",
+                "token_endpoint": home + "/token",
+            }
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
@@ -180,10 +227,27 @@ def test_visitors_of_the_suite_can_sign_in():
     provider = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=provider.serve_forever, daemon=True).start()
     home = f"http://127.0.0.1:{provider.server_address[1]}"
-    environment = {**os.environ, "SYSTEM": "spaces", "SPACE_ID": "me/course", "SPACE_HOST": "me-course.hf.space", "NO_PROXY": "127.0.0.1"}
-    environment |= {"OAUTH_CLIENT_ID": "id", "OAUTH_CLIENT_SECRET": "secret", "OAUTH_SCOPES": "openid contribute-repos"}
+    environment = {
+        **os.environ,
+        "SYSTEM": "spaces",
+        "SPACE_ID": "me/course",
+        "SPACE_HOST": "me-course.hf.space",
+        "NO_PROXY": "127.0.0.1",
+    }
+    environment |= {
+        "OAUTH_CLIENT_ID": "id",
+        "OAUTH_CLIENT_SECRET": "secret",
+        "OAUTH_SCOPES": "openid contribute-repos",
+    }
     environment |= {"OPENID_PROVIDER_URL": home}
-    done = subprocess.run([sys.executable, "-c", SIGN_IN], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", SIGN_IN],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     provider.shutdown()
     assert done.returncode == 0, done.stderr[-2000:]
     asked, again, after = [line for line in done.stdout.splitlines() if line.startswith((home, "/"))]
@@ -198,7 +262,9 @@ def test_a_page_comes_compressed(suite_url):
         request = urllib.request.Request(f"{suite_url}/{name}/", headers={"Accept-Encoding": "gzip"})
         with urllib.request.urlopen(request, timeout=60) as answer:
             content = answer.read()
-        assert answer.headers["Content-Encoding"] == "gzip" and len(content) < len(gzip.decompress(content)) / 3
+        assert (
+            answer.headers["Content-Encoding"] == "gzip" and len(content) < len(gzip.decompress(content)) / 3
+        )
 
 
 def test_uploads_have_a_limit(suite_url):
@@ -245,7 +311,10 @@ def test_errors_that_nobody_foresaw_are_two_sentences_without_a_traceback():
     assert set(shown[1]["error"]) == {"what", "remedy"}
     assert "secret" not in json.dumps(shown[1])
     assert str(VisitorError("What.", "Do.")) == "What. Do."
-    for error, what in ((OSError(errno.ENOSPC, "No space left on device"), "disk is full"), (MemoryError(), "out of memory")):
+    for error, what in (
+        (OSError(errno.ENOSPC, "No space left on device"), "disk is full"),
+        (MemoryError(), "out of memory"),
+    ):
         assert what in frame.unexpected(error).what
 
 

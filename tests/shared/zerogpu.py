@@ -1,4 +1,6 @@
-"""ZeroGPU without a GPU: a stub of its scheduler on loopback, and a launcher for an app that believes it runs there."""
+"""ZeroGPU without a GPU: a stub of its scheduler on loopback, and a launcher for an app that believes it runs
+there.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ del sys.modules["torch"]
 
 
 class Scheduler:
-    """Answers /startup-report, /schedule, /allow and /release; `answer` chooses how: ok, quota, busy or kill."""
+    """Answers /startup-report, /schedule, /allow and /release; `answer` chooses how: ok, quota, busy or
+    kill.
+    """
 
     def __init__(self) -> None:
         self.answer = "ok"
@@ -61,7 +65,10 @@ class Scheduler:
                         return self.send(429, {"left": 3, "wait": 3600})
                     if scheduler.answer == "busy":
                         return self.send(503)
-                    return self.send(200, {"idle": False, "nvidiaIndex": 0, "nvidiaUUID": "GPU-test", "allowToken": "token"})
+                    return self.send(
+                        200,
+                        {"idle": False, "nvidiaIndex": 0, "nvidiaUUID": "GPU-test", "allowToken": "token"},
+                    )
                 if url.path == "/allow":
                     pid = int(values["pid"])
                     scheduler.allowed.append(pid)
@@ -108,7 +115,10 @@ def emulated(space: str, folder: Path, before: str = "") -> Iterator[tuple[Sched
         before: Python to run before the Space starts.
     """
     scheduler = Scheduler()
-    server = Server(["-c", f"{PRELUDE}\n{before}\nfrom shared.suite import main; main({space!r})"], scheduler.environment(folder))
+    server = Server(
+        ["-c", f"{PRELUDE}\n{before}\nfrom shared.suite import main; main({space!r})"],
+        scheduler.environment(folder),
+    )
     yield scheduler, server, Client(server.url, verbose=False)
     scheduler.stop()
     server.stop()

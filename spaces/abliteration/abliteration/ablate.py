@@ -40,8 +40,9 @@ class Edit:
     """What is done to the residual stream.
 
     Args:
-        method: "ablate", h ← h − α(r̂ᵀh)r̂; "norm_preserving", the same in the weights with every column's length restored;
-            "affine", h ← h − α(r̂ᵀh − m)r̂ with m from `means`; "add", h ← h + step at one block's input.
+        method: "ablate", h ← h − α(r̂ᵀh)r̂; "norm_preserving", the same in the weights with every column's
+            length restored; "affine", h ← h − α(r̂ᵀh − m)r̂ with m from `means`; "add", h ← h + step at one
+            block's input.
         directions: unit rows r̂ by the layer that they are removed from, float32 (layers, width).
         kernel: the strengths α; "add" has no use for them.
         means: for "affine".
@@ -60,7 +61,8 @@ class Edit:
 def live(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedModel:
     """A twin of the model that runs with the edit; the model itself stays as it is.
 
-    A strength of 0 leaves no hook: the twin then computes the same bits. A norm-preserving edit has no form as a projection of
+    A strength of 0 leaves no hook: the twin then computes the same bits. A norm-preserving edit has no form
+        as a projection of
     activations, so the twin gets edited weights instead.
 
     Raises:
@@ -83,7 +85,10 @@ def live(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedMode
     for layer, name in enumerate(anatomy.blocks):
         if kernel.blocks[layer]:
             _before(made, name, _removal(rows[layer], kernel.blocks[layer], means.blocks[layer]))
-        for part, strengths, middle in (("attention", kernel.attention, means.attention), ("mlp", kernel.mlp, means.mlp)):
+        for part, strengths, middle in (
+            ("attention", kernel.attention, means.attention),
+            ("mlp", kernel.mlp, means.mlp),
+        ):
             if strengths[layer]:
                 change = _removal(rows[layer], strengths[layer], middle[layer])
                 made.get_submodule(anatomy.write(part, layer).output).register_forward_hook(
@@ -106,7 +111,9 @@ def _before(model: PreTrainedModel, name: str, change: Callable[[Tensor], Tensor
     model.get_submodule(name).register_forward_pre_hook(hook)
 
 
-def harmless_means(model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, prompts: list[list[int]]) -> Means:
+def harmless_means(
+    model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, prompts: list[list[int]]
+) -> Means:
     """What the harmless prompts write along each layer's direction, averaged over their last tokens.
 
     Args:
@@ -126,7 +133,9 @@ def harmless_means(model: PreTrainedModel, anatomy: Anatomy, directions: Tensor,
         sums[key] = sums.get(key, 0.0) + float((last @ rows[key[1]]).sum())
 
     for layer, name in enumerate(anatomy.blocks):
-        made.get_submodule(name).register_forward_pre_hook(lambda _, inputs, key=("blocks", layer): keep(key, inputs[0]))  # type: ignore[misc]
+        made.get_submodule(name).register_forward_pre_hook(
+            lambda _, inputs, key=("blocks", layer): keep(key, inputs[0])
+        )  # type: ignore[misc]
         for part in ("attention", "mlp"):
             made.get_submodule(anatomy.write(part, layer).output).register_forward_hook(
                 lambda _, inputs, output, key=(part, layer): keep(key, output)  # type: ignore[misc]
@@ -135,5 +144,8 @@ def harmless_means(model: PreTrainedModel, anatomy: Anatomy, directions: Tensor,
         ids, now["ends"] = padded([prompts[index] for index in chosen], model.device)
         with torch.inference_mode():
             made.base_model(ids, use_cache=False)
-    by = {part: tuple(sums[part, layer] / len(prompts) for layer in range(anatomy.layers)) for part in ("attention", "mlp", "blocks")}
+    by = {
+        part: tuple(sums[part, layer] / len(prompts) for layer in range(anatomy.layers))
+        for part in ("attention", "mlp", "blocks")
+    }
     return Means(by["blocks"][0], **by)

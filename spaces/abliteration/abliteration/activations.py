@@ -1,7 +1,7 @@
 """One batched pass over prompts that keeps the residual stream where it is wanted.
 
-Prompts are padded on the right: in a causal model what comes after a token cannot change it, so no mask, no shifted positions,
-and every number equals that of the prompt run alone up to rounding.
+Prompts are padded on the right: in a causal model what comes after a token cannot change it, so no mask, no
+shifted positions, and every number equals that of the prompt run alone up to rounding.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ BATCH_TOKENS = 2048
 """Tokens in one forward pass, padding included."""
 
 
-def states(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]], last: int = 1) -> Iterator[int | Tensor]:
-    """The residual stream at the last tokens of every prompt; yields how many prompts are done, at the end the stream.
+def states(
+    model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]], last: int = 1
+) -> Iterator[int | Tensor]:
+    """The residual stream at the last tokens of every prompt; yields how many prompts are done, at the end
+    the stream.
 
-    Index l of the first axis is block l's input (resid_pre of layer l); the last index is the last block's output.
+    Index l of the first axis is block l's input (resid_pre of layer l); the last index is the last block's
+    output.
 
     Args:
         model: a causal language model, or its twin with an edit in it.
@@ -57,8 +61,11 @@ def states(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]], l
     yield found
 
 
-def all_states(model: PreTrainedModel, anatomy: Anatomy, ids: list[int], take: Callable[[Tensor], Tensor]) -> Tensor:
-    """Something taken from the residual stream at every token of one sequence, (layers + 1, …) float32 on the CPU.
+def all_states(
+    model: PreTrainedModel, anatomy: Anatomy, ids: list[int], take: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Something taken from the residual stream at every token of one sequence, (layers + 1, …) float32 on the
+    CPU.
 
     Args:
         take: from (tokens, width) float32 to a tensor.
@@ -71,8 +78,11 @@ def all_states(model: PreTrainedModel, anatomy: Anatomy, ids: list[int], take: C
     return torch.stack(kept).cpu()
 
 
-def first_tokens(model: PreTrainedModel, prompts: list[list[int]], anatomy: Anatomy | None = None) -> tuple[Tensor, Tensor | None]:
-    """Log-probabilities of each prompt's next token and, with an anatomy, the stream at its last token, in one pass.
+def first_tokens(
+    model: PreTrainedModel, prompts: list[list[int]], anatomy: Anatomy | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Log-probabilities of each prompt's next token and, with an anatomy, the stream at its last token, in
+    one pass.
 
     Returns:
         float32 (prompts, vocabulary) and None or float32 (layers + 1, prompts, width), on the CPU.
@@ -133,7 +143,9 @@ def batches(prompts: list[list[int]], tokens: int = BATCH_TOKENS) -> Iterator[li
 
 
 def padded(prompts: list[list[int]], device: Any) -> tuple[Tensor, Tensor]:
-    """Token ids (prompts, longest), padded on the right with a token that nobody looks at, and each prompt's length."""
+    """Token ids (prompts, longest), padded on the right with a token that nobody looks at, and each prompt's
+    length.
+    """
     import torch
 
     longest = max(map(len, prompts))

@@ -1,7 +1,8 @@
 """Where a model writes into its residual stream: which matrices, in which layout, behind which norms.
 
-The residual stream of a transformer is embedding + Σ over blocks of (attention output + MLP output). A direction leaves the
-stream when it leaves every one of these writes. A family that is not listed here is refused, never half-edited.
+The residual stream of a transformer is embedding + Σ over blocks of (attention output + MLP output). A
+direction leaves the stream when it leaves every one of these writes. A family that is not listed here is
+refused, never half-edited.
 """
 
 from __future__ import annotations
@@ -61,42 +62,78 @@ class Family:
                 "A norm stands between each matrix and the stream: its gain g is folded in by projecting against norm(g⊙r̂), so that "
                 "nothing of r̂ is written, but the norm rescales what is left and the logits differ from the run-time edit's."
             )
-        return self.note or "Attention and MLP write straight into the stream: edited weights give the run-time edit's logits."
+        return (
+            self.note
+            or "Attention and MLP write straight into the stream: edited weights give the run-time edit's logits."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The family as a table's row."""
-        return {"family": self.name, "types": list(self.types), "verdict": self.verdict, "reason": self.reason}
+        return {
+            "family": self.name,
+            "types": list(self.types),
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("Llama", ("llama",), note="SmolLM2 and TinyLlama too. Attention and MLP write straight into the stream."),
+    Family(
+        "Llama",
+        ("llama",),
+        note="SmolLM2 and TinyLlama too. Attention and MLP write straight into the stream.",
+    ),
     Family("Mistral", ("mistral",)),
     Family("Qwen2", ("qwen2",)),
     Family("Qwen3", ("qwen3",)),
     Family("SmolLM3", ("smollm3",)),
     Family("Gemma", ("gemma",), note="The embedding's factor √width is linear and changes nothing."),
     Family("Gemma 2", ("gemma2",), post_norms=("post_attention_layernorm", "post_feedforward_layernorm")),
-    Family("Gemma 3 (text)", ("gemma3_text",), post_norms=("post_attention_layernorm", "post_feedforward_layernorm")),
+    Family(
+        "Gemma 3 (text)",
+        ("gemma3_text",),
+        post_norms=("post_attention_layernorm", "post_feedforward_layernorm"),
+    ),
     Family("Phi-3", ("phi3",)),
     Family(
-        "Phi", ("phi",), attention=("self_attn.dense",), mlp="mlp.fc2", final="model.final_layernorm",
+        "Phi",
+        ("phi",),
+        attention=("self_attn.dense",),
+        mlp="mlp.fc2",
+        final="model.final_layernorm",
         note="Attention and MLP read the same input and both write into the stream, with biases.",
     ),
     Family(
-        "GPT-NeoX", ("gpt_neox",), blocks="gpt_neox.layers", embedding="gpt_neox.embed_in", attention=("attention.dense",),
-        mlp="mlp.dense_4h_to_h", final="gpt_neox.final_layer_norm",
+        "GPT-NeoX",
+        ("gpt_neox",),
+        blocks="gpt_neox.layers",
+        embedding="gpt_neox.embed_in",
+        attention=("attention.dense",),
+        mlp="mlp.dense_4h_to_h",
+        final="gpt_neox.final_layer_norm",
         note="Pythia too. Attention and MLP stand side by side and both write into the stream, with biases.",
     ),
     Family(
-        "GPT-2", ("gpt2",), blocks="transformer.h", embedding="transformer.wte", positions="transformer.wpe", attention=("attn.c_proj",),
-        mlp="mlp.c_proj", final="transformer.ln_f", rows=True,
+        "GPT-2",
+        ("gpt2",),
+        blocks="transformer.h",
+        embedding="transformer.wte",
+        positions="transformer.wpe",
+        attention=("attn.c_proj",),
+        mlp="mlp.c_proj",
+        final="transformer.ln_f",
+        rows=True,
         note="Its matrices are stored transposed, and learned positions enter the stream too.",
     ),
     Family(
-        "LFM2", ("lfm2",), attention=("self_attn.out_proj", "conv.out_proj"), mlp="feed_forward.w2", final="model.embedding_norm",
+        "LFM2",
+        ("lfm2",),
+        attention=("self_attn.out_proj", "conv.out_proj"),
+        mlp="feed_forward.w2",
+        final="model.embedding_norm",
         note="Most of its blocks have a short convolution in the attention's place; it writes into the stream the same way.",
     ),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -151,7 +188,13 @@ class Anatomy:
 
     def to_json(self) -> dict[str, Any]:
         """The verdict and its reason."""
-        return {**self.family.to_json(), "layers": self.layers, "width": self.width, "tied": self.tied, "matrices": len(self.writes)}
+        return {
+            **self.family.to_json(),
+            "layers": self.layers,
+            "width": self.width,
+            "tied": self.tied,
+            "matrices": len(self.writes),
+        }
 
 
 def family_of(config: Any) -> Family:
@@ -193,14 +236,17 @@ def _why_not(kind: str, config: Any) -> str:
 
 def _refused(kind: str, why: str) -> VisitorError:
     names = ", ".join(family.name for family in FAMILIES)
-    return VisitorError(f"A model of type {kind[:40]} cannot be edited: {why}.", f"Choose one of these families: {names}.")
+    return VisitorError(
+        f"A model of type {kind[:40]} cannot be edited: {why}.", f"Choose one of these families: {names}."
+    )
 
 
 def inspect(model: PreTrainedModel) -> Anatomy:
     """Find every matrix that writes into a model's residual stream.
 
     Raises:
-        VisitorError: the family is not supported, the weights are quantized, or a module is not where the family has it.
+        VisitorError: the family is not supported, the weights are quantized, or a module is not where the
+            family has it.
     """
     family = family_of(model.config)
     kind = str(model.config.model_type)
@@ -212,9 +258,13 @@ def inspect(model: PreTrainedModel) -> Anatomy:
     writes = [Write("embedding", 0, family.embedding, family.embedding, True)]
     if family.positions:
         writes.append(Write("positions", 0, family.positions, family.positions, True))
-    blocks = tuple(f"{family.blocks}.{layer}" for layer in range(len(list(modules[family.blocks].children()))))
+    blocks = tuple(
+        f"{family.blocks}.{layer}" for layer in range(len(list(modules[family.blocks].children())))
+    )
     for layer, block in enumerate(blocks):
-        attention = next((name for name in family.attention if f"{block}.{name}" in modules), family.attention[0])
+        attention = next(
+            (name for name in family.attention if f"{block}.{name}" in modules), family.attention[0]
+        )
         for part, name in (("attention", attention), ("mlp", family.mlp)):
             held = f"{block}.{name}"
             norm = family.post_norms and family.post_norms[part == "mlp"]
@@ -223,7 +273,11 @@ def inspect(model: PreTrainedModel) -> Anatomy:
         weight = getattr(modules.get(write.module), "weight", None)
         if weight is None or write.output not in modules:
             raise _refused(kind, f"it has no {write.module}")
-        if not weight.is_floating_point() or weight.dim() != 2 or weight.shape[1 if write.rows else 0] != width:
+        if (
+            not weight.is_floating_point()
+            or weight.dim() != 2
+            or weight.shape[1 if write.rows else 0] != width
+        ):
             raise _refused(kind, f"{write.module} is quantized or has an unexpected shape")
     head = next((name for name, module in modules.items() if module is model.get_output_embeddings()), "")
     if not head:
@@ -233,7 +287,9 @@ def inspect(model: PreTrainedModel) -> Anatomy:
 
 
 def gain(model: PreTrainedModel, write: Write) -> Tensor | None:
-    """The gain of the norm between a matrix and the stream, (width,); None where there is none. Gemma's norms store g − 1."""
+    """The gain of the norm between a matrix and the stream, (width,); None where there is none. Gemma's norms
+    store g − 1.
+    """
     if write.output == write.module:
         return None
     return 1 + model.get_submodule(write.output).weight.detach()  # type: ignore[operator]

@@ -1,7 +1,9 @@
-"""The edit in the weights: every matrix that writes into the stream, its bias and the tied head; and the proof that it holds.
+"""The edit in the weights: every matrix that writes into the stream, its bias and the tied head; and the
+proof that it holds.
 
-W is looked at as [width, n], whatever the layout it is stored in. With u the unit direction in front of the matrix (r̂, or
-norm(g⊙r̂) where a norm with gain g follows), the edited matrix is (I − α·uuᵀ)W and the edited bias (I − α·uuᵀ)b.
+W is looked at as [width, n], whatever the layout it is stored in. With u the unit direction in front of the
+matrix (r̂, or norm(g⊙r̂) where a norm with gain g follows), the edited matrix is (I − α·uuᵀ)W and the edited
+bias (I − α·uuᵀ)b.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def strength(edit: Edit, write: Write) -> float:
 
 
 def in_front(model: PreTrainedModel, edit: Edit, write: Write) -> Tensor:
-    """The unit direction u to project a matrix against, in the matrix's dtype and on its device: r̂, or norm(g⊙r̂) before a norm."""
+    """The unit direction u to project a matrix against, in the matrix's dtype and on its device: r̂, or
+    norm(g⊙r̂) before a norm.
+    """
     import torch
 
     weight = model.get_submodule(write.module).weight
@@ -46,7 +50,8 @@ def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedMode
     A tied head is untied: it keeps the matrix that the embedding had.
 
     Raises:
-        VisitorError: the edit has no form as weights: an affine edit, a step that is added, or a kernel on block inputs.
+        VisitorError: the edit has no form as weights: an affine edit, a step that is added, or a kernel on
+            block inputs.
     """
     import torch
 
@@ -71,20 +76,27 @@ def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedMode
 def bakeable(edit: Edit) -> bool:
     """Whether weights can do it.
 
-    What the kernel removes at a block's input, the writes before it must have removed: their own layers' direction, which is the
-    block's only where all layers have the same.
+    What the kernel removes at a block's input, the writes before it must have removed: their own layers'
+    direction, which is the block's only where all layers have the same.
     """
     import torch
 
     same = all(torch.equal(row, edit.directions[0]) for row in edit.directions)
-    return edit.method not in ("affine", "add") and edit.kernel.bakeable() and (same or not any(edit.kernel.blocks))
+    return (
+        edit.method not in ("affine", "add")
+        and edit.kernel.bakeable()
+        and (same or not any(edit.kernel.blocks))
+    )
 
 
 def check_bakeable(edit: Edit) -> None:
     """Raise a VisitorError for an edit that has no form as weights."""
     if edit.method in ("affine", "add"):
         name = "An affine edit" if edit.method == "affine" else "A step that is added"
-        raise VisitorError(f"{name} would need biases that the model has no place for.", "Use it live, or export an ablation.")
+        raise VisitorError(
+            f"{name} would need biases that the model has no place for.",
+            "Use it live, or export an ablation.",
+        )
     if not bakeable(edit):
         raise VisitorError(
             "The kernel edits the stream at a block's input, where no matrix writes.",
@@ -93,7 +105,9 @@ def check_bakeable(edit: Edit) -> None:
 
 
 def _projected(weight: Tensor, u: Tensor, alpha: float, rows: bool, keep_lengths: bool) -> Tensor:
-    """(I − α·uuᵀ)W for a weight stored as [width, n], or [n, width] with `rows`; with each column's length restored where wanted."""
+    """(I − α·uuᵀ)W for a weight stored as [width, n], or [n, width] with `rows`; with each column's length
+    restored where wanted.
+    """
     made = weight - alpha * (weight @ u)[:, None] * u if rows else weight - alpha * u[:, None] * (u @ weight)
     if keep_lengths:
         axis = 1 if rows else 0
@@ -108,7 +122,9 @@ def _parameter(value: Tensor) -> Any:
 
 
 def _untie(made: PreTrainedModel, anatomy: Anatomy) -> None:
-    """Give the head the matrix for itself. It is the same tensor still: only the embedding's module gets another."""
+    """Give the head the matrix for itself. It is the same tensor still: only the embedding's module gets
+    another.
+    """
     made.config.tie_word_embeddings = False
     made.get_submodule(anatomy.head).weight = made.get_submodule(anatomy.family.embedding).weight
 
@@ -143,7 +159,10 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """The row as a table takes it."""
-        return {key: (float(f"{value:.4g}") if isinstance(value, float) else value) for key, value in self.__dict__.items()}
+        return {
+            key: (float(f"{value:.4g}") if isinstance(value, float) else value)
+            for key, value in self.__dict__.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -154,9 +173,10 @@ class Certificate:
         rows: by matrix.
         gap: largest difference between the run-time edit's and the edited weights' logits.
         scale: standard deviation of the logits, to compare the gap with.
-        in_stream: largest |r̂ᵀh| over ‖h‖ at any block's input on the probe prompts, after the edit; None unless the kernel removes
-            the direction everywhere.
-        audit: largest error of "stream = sum of the writes", relative to the stream: near 0, no write was overlooked.
+        in_stream: largest |r̂ᵀh| over ‖h‖ at any block's input on the probe prompts, after the edit; None
+            unless the kernel removes the direction everywhere.
+        audit: largest error of "stream = sum of the writes", relative to the stream: near 0, no write was
+            overlooked.
         head: what became of the head.
     """
 
@@ -171,7 +191,15 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         """The certificate as the page takes it."""
-        numbers = {key: None if value is None else float(f"{value:.3g}") for key, value in (("gap", self.gap), ("scale", self.scale), ("in_stream", self.in_stream), ("audit", self.audit))}  # fmt: skip
+        numbers = {
+            key: None if value is None else float(f"{value:.3g}")
+            for key, value in (
+                ("gap", self.gap),
+                ("scale", self.scale),
+                ("in_stream", self.in_stream),
+                ("audit", self.audit),
+            )
+        }
         return {
             **numbers,
             "head": self.head,
@@ -181,7 +209,9 @@ class Certificate:
         }
 
 
-def certify(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, baked: PreTrainedModel, prompts: list[list[int]]) -> Certificate:
+def certify(
+    model: PreTrainedModel, anatomy: Anatomy, edit: Edit, baked: PreTrainedModel, prompts: list[list[int]]
+) -> Certificate:
     """Measure an edited model against its edit.
 
     Args:
@@ -199,13 +229,18 @@ def certify(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, baked: PreTrai
         bias = getattr(old, "bias", None)
         rows.append(
             Row(
-                f"{write.module}.weight", write.part, write.layer, strength(edit, write), before, after,
+                f"{write.module}.weight",
+                write.part,
+                write.layer,
+                strength(edit, write),
+                before,
+                after,
                 before / max(float(old.weight.detach().double().norm()), 1e-30),
                 None if bias is None else abs(float(bias.detach().double() @ u)),
                 None if bias is None else abs(float(new.bias.detach().double() @ u)),
                 write.output != write.module,
             )
-        )  # fmt: skip
+        )
     hooked, gap, logits = live(model, anatomy, edit), 0.0, []
     with torch.inference_mode():
         for ids in prompts:
@@ -213,14 +248,28 @@ def certify(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, baked: PreTrai
             made = baked(row, use_cache=False).logits.double()
             gap = max(gap, float((made - hooked(row, use_cache=False).logits.double()).abs().max()))
             logits.append(made.flatten())
-    everywhere = edit.kernel.embedding == 1 and set(edit.kernel.attention + edit.kernel.mlp) == {1.0} and edit.method != "norm_preserving"
+    everywhere = (
+        edit.kernel.embedding == 1
+        and set(edit.kernel.attention + edit.kernel.mlp) == {1.0}
+        and edit.method != "norm_preserving"
+    )
     head = "the head was not tied and is as it was"
     if anatomy.tied:
-        head = "untied: it keeps the matrix that the embedding had" if edit.kernel.embedding else "still tied: the embedding is not edited"
+        head = (
+            "untied: it keeps the matrix that the embedding had"
+            if edit.kernel.embedding
+            else "still tied: the embedding is not edited"
+        )
     return Certificate(
-        tuple(rows), gap, float(torch.cat(logits).std()), in_stream(baked, anatomy, edit.directions, prompts) if everywhere else None,
-        audit(model, anatomy, prompts[:2]), head, anatomy.family.verdict, anatomy.family.reason,
-    )  # fmt: skip
+        tuple(rows),
+        gap,
+        float(torch.cat(logits).std()),
+        in_stream(baked, anatomy, edit.directions, prompts) if everywhere else None,
+        audit(model, anatomy, prompts[:2]),
+        head,
+        anatomy.family.verdict,
+        anatomy.family.reason,
+    )
 
 
 def _along(weight: Tensor, u: Tensor, rows: bool) -> float:
@@ -229,20 +278,28 @@ def _along(weight: Tensor, u: Tensor, rows: bool) -> float:
     return float((exact @ u if rows else u @ exact).norm())
 
 
-def in_stream(model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, prompts: list[list[int]]) -> float:
+def in_stream(
+    model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, prompts: list[list[int]]
+) -> float:
     """Largest |r̂ᵀh|/‖h‖ at any block's input and any token."""
     from abliteration.activations import all_states
 
     largest = 0.0
     rows = directions.to(model.device)
     for ids in prompts:
-        shares = all_states(model, anatomy, ids, lambda hidden: hidden @ rows.T.to(hidden) / hidden.norm(dim=-1, keepdim=True))
-        largest = max([largest, *(float(shares[layer, :, layer].abs().max()) for layer in range(anatomy.layers))])
+        shares = all_states(
+            model, anatomy, ids, lambda hidden: hidden @ rows.T.to(hidden) / hidden.norm(dim=-1, keepdim=True)
+        )
+        largest = max(
+            [largest, *(float(shares[layer, :, layer].abs().max()) for layer in range(anatomy.layers))]
+        )
     return largest
 
 
 def audit(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]]) -> float:
-    """Largest ‖stream − Σ writes‖/‖stream‖ at any layer, embedding and positions included: far above rounding, a write was overlooked."""
+    """Largest ‖stream − Σ writes‖/‖stream‖ at any layer, embedding and positions included: far above
+    rounding, a write was overlooked.
+    """
     import torch
 
     made = twin(model)
@@ -269,12 +326,17 @@ def audit(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]]) ->
 
 
 def save(baked: PreTrainedModel, tokenizer: Any, folder: Path) -> list[Path]:
-    """Write an edited model as safetensors with its tokenizer; the files, none of them in a folder of its own."""
+    """Write an edited model as safetensors with its tokenizer; the files, none of them in a folder of its
+    own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    # safetensors refuses tensors that share memory; a head that was untied is another Parameter object over its own storage
+    # safetensors refuses tensors that share memory; a head that was untied is another Parameter object over
+    # its own storage
     baked.save_pretrained(folder)
     if tokenizer is not None:
-        tokenizer.save_pretrained(folder, save_jinja_files=False)  # several chat templates would go into a folder
+        tokenizer.save_pretrained(
+            folder, save_jinja_files=False
+        )  # several chat templates would go into a folder
     return sorted(folder.iterdir())
 
 
@@ -300,7 +362,8 @@ def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path
         base: name of the model that the adapter is for.
 
     Raises:
-        VisitorError: the edit has no form as weights or its change of a matrix has not rank 1, or it edits no linear matrix.
+        VisitorError: the edit has no form as weights or its change of a matrix has not rank 1, or it edits no
+            linear matrix.
     """
     import torch
     from peft import LoraConfig
@@ -309,7 +372,8 @@ def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path
     check_bakeable(edit)
     if edit.method == "norm_preserving":
         raise VisitorError(
-            "A norm-preserving edit changes a matrix by more than rank 1.", "Export the whole model, or use the plain ablation."
+            "A norm-preserving edit changes a matrix by more than rank 1.",
+            "Export the whole model, or use the plain ablation.",
         )
     tensors: dict[str, Tensor] = {}
     left_out, modules = [], []
@@ -326,17 +390,33 @@ def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path
         u, weight = in_front(model, edit, write), module.weight.detach()
         modules.append(write.module)
         name = f"base_model.model.{write.module}"
-        tensors[f"{name}.lora_A.weight"] = (weight @ u if write.rows else u @ weight)[None].float().contiguous().cpu()
+        tensors[f"{name}.lora_A.weight"] = (
+            (weight @ u if write.rows else u @ weight)[None].float().contiguous().cpu()
+        )
         tensors[f"{name}.lora_B.weight"] = (-alpha * u)[:, None].float().contiguous().cpu()
     if not modules:
-        raise VisitorError("The kernel edits no attention or MLP matrix.", "Draw a strength there, or export the whole model.")
+        raise VisitorError(
+            "The kernel edits no attention or MLP matrix.",
+            "Draw a strength there, or export the whole model.",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     settings = LoraConfig(
-        r=1, lora_alpha=1, lora_dropout=0.0, target_modules=modules, task_type="CAUSAL_LM", fan_in_fan_out=anatomy.family.rows,
-        base_model_name_or_path=base, inference_mode=True,
-    ).to_dict()  # fmt: skip
-    settings = {key: sorted(value) if isinstance(value, set) else getattr(value, "value", value) for key, value in settings.items()}
-    (folder / "adapter_config.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        r=1,
+        lora_alpha=1,
+        lora_dropout=0.0,
+        target_modules=modules,
+        task_type="CAUSAL_LM",
+        fan_in_fan_out=anatomy.family.rows,
+        base_model_name_or_path=base,
+        inference_mode=True,
+    ).to_dict()
+    settings = {
+        key: sorted(value) if isinstance(value, set) else getattr(value, "value", value)
+        for key, value in settings.items()
+    }
+    (folder / "adapter_config.json").write_text(
+        json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
     assert all(torch.isfinite(value).all() for value in tensors.values())
     return Adapter(tuple(sorted(folder.iterdir())), len(modules), tuple(left_out))

@@ -1,4 +1,6 @@
-"""The model card of an edited model: the edit, its parameters, what was measured of it, the base's licence, and the marks."""
+"""The model card of an edited model: the edit, its parameters, what was measured of it, the base's licence,
+and the marks.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,24 @@ def model_card(data: dict[str, Any]) -> str:
     head = ["library_name: peft" if data.get("form") == "lora" else "library_name: transformers"]
     head += [f"license: {licence}"] if licence else []
     if "/" in base and not base.startswith(("/", ".", "~")):
-        head += [f"base_model: {base}", f"base_model_relation: {'adapter' if data.get('form') == 'lora' else 'finetune'}"]
+        head += [
+            f"base_model: {base}",
+            f"base_model_relation: {'adapter' if data.get('form') == 'lora' else 'finetune'}",
+        ]
     head += ["pipeline_tag: text-generation", "tags:", *(f"  - {tag}" for tag in TAGS)]
     on = f"the expert {model['id']} on {base}" if expert else base
     rows = "\n".join(_rows(data.get("measures") or {}))
     left = data.get("left_out") or []
-    left_note = f"\nThe adapter leaves out: {', '.join(left)}. Its logits differ from the edited model's by that.\n" if left else ""
+    left_note = (
+        f"\nThe adapter leaves out: {', '.join(left)}. Its logits differ from the edited model's by that.\n"
+        if left
+        else ""
+    )
     certificate = data.get("certificate") or {}
-    sizes = {part: [len(data["split"][part][side]) for side in ("positive", "negative")] for part in ("fit", "select", "report")}
+    sizes = {
+        part: [len(data["split"][part][side]) for side in ("positive", "negative")]
+        for part in ("fit", "select", "report")
+    }
     return f"""---
 {chr(10).join(head)}
 ---
@@ -80,18 +92,28 @@ def _rows(measures: dict[str, Any]) -> list[str]:
         judged = (measures.get("behaviour") or {}).get(side) or {}
         if {"base", "edited"} <= set(judged):
             for key, label in (("refused", "refused"), ("hedged", "hedged"), ("empty", "empty")):
-                found.append(f"| {name}: {label} | {_share(judged['base'][key])} | {_share(judged['edited'][key])} |")
+                found.append(
+                    f"| {name}: {label} | {_share(judged['base'][key])} | {_share(judged['edited'][key])} |"
+                )
     over = measures.get("over_refusal")
     if over:
-        found.append(f"| harmless, alarming words: refused | {_share(over['base']['refused'])} | {_share(over['edited']['refused'])} |")
+        found.append(
+            f"| harmless, alarming words: refused | {_share(over['base']['refused'])} | {_share(over['edited']['refused'])} |"
+        )
     for side, first in (measures.get("first_token") or {}).items():
-        found.append(f"| KL(base ‖ edited) at the first token, {side} prompts, nats | 0 | {_mean(first['kl'])} |")
+        found.append(
+            f"| KL(base ‖ edited) at the first token, {side} prompts, nats | 0 | {_mean(first['kl'])} |"
+        )
         if side == "negative":
             answered = first["kl_answered"]
-            found.append(f"| the same on the {answered['of']} that the base means to answer | 0 | {_mean(answered)} |")
+            found.append(
+                f"| the same on the {answered['of']} that the base means to answer | 0 | {_mean(answered)} |"
+            )
     for side, along in (measures.get("along") or {}).items():
         if along:
-            found.append(f"| KL along the base's answers, {side} prompts, nats a token | 0 | {_mean(along)} |")
+            found.append(
+                f"| KL along the base's answers, {side} prompts, nats a token | 0 | {_mean(along)} |"
+            )
     if "text" in measures:
         found.append(
             f"| cross-entropy of a sample text, nats a token | {_mean(measures['text']['base'])} | {_mean(measures['text']['edited'])} |"

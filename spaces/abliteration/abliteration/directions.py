@@ -1,4 +1,6 @@
-"""Directions along which two sets of prompts part, and how well each of them parts prompts that it was not made from."""
+"""Directions along which two sets of prompts part, and how well each of them parts prompts that it was not
+made from.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ SMALLEST = 1e-6
 
 @dataclass(frozen=True)
 class Found:
-    """Difference-of-means directions at every layer and position, and the harmless means that projections need.
+    """Difference-of-means directions at every layer and position, and the harmless means that projections
+    need.
 
     Args:
         differences: μ⁺ − μ⁻ of the fit split, float32 (layers, positions, width).
@@ -36,7 +39,9 @@ class Found:
         return self.differences[layer, position]
 
     def parts(self, layer: int, position: int = -1) -> bool:
-        """Whether the sets part there at all: at the first layer's input a token of the template is the same in every prompt."""
+        """Whether the sets part there at all: at the first layer's input a token of the template is the same
+        in every prompt.
+        """
         return bool(self.raw(layer, position).norm() > SMALLEST)
 
     def direction(self, layer: int, position: int = -1, projection: str = "plain") -> Tensor:
@@ -45,8 +50,9 @@ class Found:
         Args:
             layer: where the direction is read.
             position: at which token, counted from the prompt's end (−1 the last).
-            projection: "plain", the difference of means; "projected", without its part along the harmless mean of its own layer;
-                "biprojected", without its part along the harmless mean of each layer that it is removed from.
+            projection: "plain", the difference of means; "projected", without its part along the harmless
+                mean of its own layer; "biprojected", without its part along the harmless mean of each layer
+                that it is removed from.
 
         Raises:
             VisitorError: the two sets have the same mean there, or nothing is left after the projection.
@@ -58,12 +64,15 @@ class Found:
         if projection == "projected":
             difference = without(difference, self.means[layer, position])
         if projection == "biprojected":
-            return torch.stack([unit(without(difference, self.means[target, position]), layer) for target in range(layers)])
+            return torch.stack(
+                [unit(without(difference, self.means[target, position]), layer) for target in range(layers)]
+            )
         return unit(difference, layer).expand(layers, -1)
 
 
 def difference_of_means(positive: Tensor, negative: Tensor, positions: tuple[str, ...]) -> Found:
-    """Directions from the stream of two sets, each (layers + 1, prompts, positions, width) as `activations.states` gives it.
+    """Directions from the stream of two sets, each (layers + 1, prompts, positions, width) as
+    `activations.states` gives it.
 
     Raises:
         VisitorError: the sets have the same mean everywhere.
@@ -71,7 +80,9 @@ def difference_of_means(positive: Tensor, negative: Tensor, positions: tuple[str
     means = negative[:-1].mean(1)
     found = Found(positive[:-1].mean(1) - means, means, positions)
     if not found.differences.any():
-        raise VisitorError("The two sets have the same activations everywhere.", "Give two sets of prompts that differ.")
+        raise VisitorError(
+            "The two sets have the same activations everywhere.", "Give two sets of prompts that differ."
+        )
     return found
 
 
@@ -85,7 +96,8 @@ def unit(vector: Tensor, layer: int | None = None) -> Tensor:
     if not norm > SMALLEST:
         where = "" if layer is None else f" at layer {layer}"
         raise VisitorError(
-            f"The two sets do not part{where}: there is no direction.", "Choose a later layer, another position or other sets."
+            f"The two sets do not part{where}: there is no direction.",
+            "Choose a later layer, another position or other sets.",
         )
     return vector / norm
 
@@ -97,7 +109,8 @@ def without(vector: Tensor, other: Tensor) -> Tensor:
 
 
 def d_prime(positive: Tensor, negative: Tensor) -> Tensor:
-    """Difference of means in units of the pooled standard deviation, along the last axis: d′ = (m⁺ − m⁻)/√((s⁺² + s⁻²)/2).
+    """Difference of means in units of the pooled standard deviation, along the last axis: d′ = (m⁺ −
+    m⁻)/√((s⁺² + s⁻²)/2).
 
     A set of one number has no deviation: it counts as 0.
     """
@@ -106,7 +119,9 @@ def d_prime(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def auc(positive: Tensor, negative: Tensor) -> Tensor:
-    """Chance that a positive lies above a negative, ties counting half, along the last axis (the area under the ROC curve)."""
+    """Chance that a positive lies above a negative, ties counting half, along the last axis (the area under
+    the ROC curve).
+    """
     gap = positive[..., :, None] - negative[..., None, :]
     return ((gap > 0).float() + 0.5 * (gap == 0).float()).mean((-1, -2))
 
@@ -141,8 +156,22 @@ class Separation:
 
     def layers(self) -> list[dict[str, Any]]:
         """One object a layer."""
-        keys = ("d_prime", "auc", "norm", "relative_norm", "random", "random_auc", "permuted", "cosine", "projections", "plane")
-        return [{"layer": layer, **{key: getattr(self, key)[layer] for key in keys}} for layer in range(len(self.d_prime))]
+        keys = (
+            "d_prime",
+            "auc",
+            "norm",
+            "relative_norm",
+            "random",
+            "random_auc",
+            "permuted",
+            "cosine",
+            "projections",
+            "plane",
+        )
+        return [
+            {"layer": layer, **{key: getattr(self, key)[layer] for key in keys}}
+            for layer in range(len(self.d_prime))
+        ]
 
 
 def separation(fit: tuple[Tensor, Tensor], select: tuple[Tensor, Tensor], seed: int = 0) -> Separation:
@@ -169,23 +198,33 @@ def separation(fit: tuple[Tensor, Tensor], select: tuple[Tensor, Tensor], seed: 
     guessed_auc = auc(*guessed)
 
     both = torch.cat((fit_positive, fit_negative), 1)
-    labels = torch.stack([torch.randperm(both.shape[1], generator=generator) < fit_positive.shape[1] for _ in range(RANDOM)]).float()
+    labels = torch.stack(
+        [torch.randperm(both.shape[1], generator=generator) < fit_positive.shape[1] for _ in range(RANDOM)]
+    ).float()
     weights = labels / labels.sum(1, keepdim=True) - (1 - labels) / (1 - labels).sum(1, keepdim=True)
     shuffled = torch.nn.functional.normalize(torch.einsum("rp,lpw->lrw", weights, both), dim=-1)
-    permuted = d_prime(torch.einsum("lpw,lrw->lrp", positive, shuffled), torch.einsum("lpw,lrw->lrp", negative, shuffled))
+    permuted = d_prime(
+        torch.einsum("lpw,lrw->lrp", positive, shuffled), torch.einsum("lpw,lrw->lrp", negative, shuffled)
+    )
 
     typical = torch.cat((positive, negative), 1).norm(dim=-1).mean(1)
     return Separation(
-        _list(d_prime(*on)), _list(auc(*on)), _list(norm), _list(norm / typical.clamp(min=1e-12)),
-        _quantiles(d_prime(*guessed).abs()), _quantiles(torch.maximum(guessed_auc, 1 - guessed_auc)), _quantiles(permuted),
+        _list(d_prime(*on)),
+        _list(auc(*on)),
+        _list(norm),
+        _list(norm / typical.clamp(min=1e-12)),
+        _quantiles(d_prime(*guessed).abs()),
+        _quantiles(torch.maximum(guessed_auc, 1 - guessed_auc)),
+        _quantiles(permuted),
         _list(directions @ directions.T),
         [{"positive": _list(on[0][layer]), "negative": _list(on[1][layer])} for layer in range(layers)],
         [plane(positive[layer], negative[layer]) for layer in range(layers)],
-    )  # fmt: skip
+    )
 
 
 def places(found: Found, positive: Tensor, negative: Tensor) -> list[list[float]]:
-    """d′ of every layer's direction at every position, on prompts that it was not made from; by position, then by layer.
+    """d′ of every layer's direction at every position, on prompts that it was not made from; by position,
+    then by layer.
 
     Args:
         found: directions of the fit split.
@@ -196,7 +235,9 @@ def places(found: Found, positive: Tensor, negative: Tensor) -> list[list[float]
 
     units = torch.nn.functional.normalize(found.differences, dim=-1)
     on = [torch.einsum("lnpw,lpw->pln", side[:-1], units) for side in (positive, negative)]
-    parts = found.differences.norm(dim=-1).T > SMALLEST  # where both sets are the same, rounding would look like a difference
+    parts = (
+        found.differences.norm(dim=-1).T > SMALLEST
+    )  # where both sets are the same, rounding would look like a difference
     return _list(torch.where(parts, d_prime(*on), 0.0))
 
 
@@ -206,7 +247,9 @@ def _project(stream: Tensor, directions: Tensor) -> Tensor:
 
 
 def plane(positive: Tensor, negative: Tensor) -> dict[str, Any]:
-    """First two principal components of two sets together: their points, and the shares of variance that the axes explain."""
+    """First two principal components of two sets together: their points, and the shares of variance that the
+    axes explain.
+    """
     import torch
 
     both = torch.cat((positive, negative))
@@ -215,7 +258,11 @@ def plane(positive: Tensor, negative: Tensor) -> dict[str, Any]:
     points = left[:, :2] * values[:2]
     points = torch.nn.functional.pad(points, (0, 2 - points.shape[1])) * _towards(points, len(positive))
     shares = values[:2] ** 2 / (values**2).sum().clamp(min=1e-30)
-    return {"positive": _list(points[: len(positive)]), "negative": _list(points[len(positive) :]), "explained": _list(shares)}
+    return {
+        "positive": _list(points[: len(positive)]),
+        "negative": _list(points[len(positive) :]),
+        "explained": _list(shares),
+    }
 
 
 def _towards(points: Tensor, positive: int) -> Tensor:
@@ -239,4 +286,6 @@ def _list(values: Tensor) -> Any:
 
 
 def _rounded(value: Any) -> Any:
-    return [_rounded(item) for item in value] if isinstance(value, list) else float(f"{value:.{SHOWN_DIGITS}g}")
+    return (
+        [_rounded(item) for item in value] if isinstance(value, list) else float(f"{value:.{SHOWN_DIGITS}g}")
+    )

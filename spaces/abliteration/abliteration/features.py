@@ -1,7 +1,8 @@
-"""Sparse autoencoders, with sae-lens: train one on cached activations or load one, and see what a direction is made of.
+"""Sparse autoencoders, with sae-lens: train one on cached activations or load one, and see what a direction
+is made of.
 
-sae-lens takes about 10 s to import: it is imported where it is used. Sparse pursuit and everything that is said of features needs
-only the decoder's rows and the encoder, whatever made them.
+sae-lens takes about 10 s to import: it is imported where it is used. Sparse pursuit and everything that is
+said of features needs only the decoder's rows and the encoder, whatever made them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 MAX_FEATURES = 8_192
 MAX_STEPS = 2_000
 MAX_SAE_WEIGHTS = 100_000_000
-"""Largest autoencoder of the registry, as width × features: twice that many numbers, 800 MB, are downloaded."""
+"""Largest autoencoder of the registry, as width × features: twice that many numbers, 800 MB, are
+downloaded.
+"""
 BATCH = 256
 """Activations in one training step."""
 ATOMS = 16
@@ -52,10 +55,13 @@ class Tokens:
     place: tuple[int, ...]
 
 
-def collect(model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int, skip: int = 1) -> Tokens:
+def collect(
+    model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int, skip: int = 1
+) -> Tokens:
     """The stream at one layer's input at every token, without the first `skip` of each text.
 
-    The first token of a text carries a norm tens of times that of the others and would be all that an autoencoder learns.
+    The first token of a text carries a norm tens of times that of the others and would be all that an
+    autoencoder learns.
 
     Raises:
         VisitorError: an activation is not finite, or no token is left.
@@ -81,7 +87,9 @@ def check_layer(anatomy: Anatomy, layer: int) -> None:
 
 
 def streams_at(model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int) -> list[Tensor]:
-    """The stream at one layer's input of every text, each float32 (tokens, width), on the CPU; in batches of similar length."""
+    """The stream at one layer's input of every text, each float32 (tokens, width), on the CPU; in batches of
+    similar length.
+    """
     import torch
 
     found: list[Tensor] = [torch.empty(0, anatomy.width)] * len(texts)
@@ -103,7 +111,8 @@ class Training:
         step: steps done.
         steps: of all.
         loss: mean squared error of a step's batch, summed over the width.
-        explained: share of the variance of all activations that the reconstruction explains; measured where training ends.
+        explained: share of the variance of all activations that the reconstruction explains; measured where
+            training ends.
         dead: features that no activation fires; likewise.
         sae: the autoencoder, when it is done.
     """
@@ -132,7 +141,8 @@ def train(
     seed: int = 0,
     device: str = "cpu",
 ) -> Iterator[Training]:
-    """Train a TopK autoencoder with sae-lens' own trainer; yields its progress, the autoencoder with the last.
+    """Train a TopK autoencoder with sae-lens' own trainer; yields its progress, the autoencoder with the
+    last.
 
     Args:
         tokens: what it learns from, drawn with replacement.
@@ -147,7 +157,11 @@ def train(
     Raises:
         VisitorError: a number is out of its range.
     """
-    for name, value, low, high in (("features", features, k, MAX_FEATURES), ("k", k, 1, 256), ("steps", steps, 1, MAX_STEPS)):
+    for name, value, low, high in (
+        ("features", features, k, MAX_FEATURES),
+        ("k", k, 1, 256),
+        ("steps", steps, 1, MAX_STEPS),
+    ):
         if not low <= value <= high:
             raise VisitorError(f"{name} is {value}.", f"Use {low:,} to {high:,}.")
     import torch
@@ -167,17 +181,30 @@ def train(
         torch.manual_seed(seed)
         sae = TopKTrainingSAE(
             TopKTrainingSAEConfig(
-                d_in=width, d_sae=features, k=k, device=device, dtype="float32", normalize_activations="expected_average_only_in",
-                apply_b_dec_to_input=True, metadata=SAEMetadata(model_name=model_id, hook_name=f"blocks.{layer}.hook_resid_pre"),
+                d_in=width,
+                d_sae=features,
+                k=k,
+                device=device,
+                dtype="float32",
+                normalize_activations="expected_average_only_in",
+                apply_b_dec_to_input=True,
+                metadata=SAEMetadata(model_name=model_id, hook_name=f"blocks.{layer}.hook_resid_pre"),
             )
-        )  # fmt: skip
+        )
         settings = SAETrainerConfig(
-            total_training_samples=steps * BATCH, train_batch_size_samples=BATCH, lr=rate, device=device, lr_warm_up_steps=steps // 20,
-            lr_decay_steps=steps // 5, lr_end=rate / 10,
-        )  # fmt: skip
+            total_training_samples=steps * BATCH,
+            train_batch_size_samples=BATCH,
+            lr=rate,
+            device=device,
+            lr_warm_up_steps=steps // 20,
+            lr_decay_steps=steps // 5,
+            lr_end=rate / 10,
+        )
         trainer = SAETrainer(cfg=settings, sae=sae, data_provider=draw())
         # what SAETrainer.fit does, step by step, so that a page can show how far it is
-        trainer.activation_scaler.estimate_scaling_factor(d_in=width, data_provider=draw(), n_batches_for_norm_estimate=16)
+        trainer.activation_scaler.estimate_scaling_factor(
+            d_in=width, data_provider=draw(), n_batches_for_norm_estimate=16
+        )
         factor = trainer.activation_scaler.scaling_factor
         with torch.no_grad():
             sae.b_dec.copy_(tokens.activations.mean(0) * factor)  # the mean costs no feature
@@ -195,7 +222,9 @@ def train(
 
 
 def quality(sae: Any, tokens: Tensor | Tokens) -> tuple[float, int]:
-    """Share of the activations' variance that the reconstruction explains, and how many features never fire on them."""
+    """Share of the activations' variance that the reconstruction explains, and how many features never fire
+    on them.
+    """
     import torch
 
     rows = tokens.activations if isinstance(tokens, Tokens) else tokens
@@ -213,17 +242,22 @@ def import_sae_lens() -> None:
     import sae_lens  # noqa: F401
 
 
-def load(source: str | Path, model: PreTrainedModel, anatomy: Anatomy, layer: int | None = None) -> tuple[Any, int]:
-    """An autoencoder from a folder, or from sae-lens' registry as "release/sae id"; and the layer whose input it reads.
+def load(
+    source: str | Path, model: PreTrainedModel, anatomy: Anatomy, layer: int | None = None
+) -> tuple[Any, int]:
+    """An autoencoder from a folder, or from sae-lens' registry as "release/sae id"; and the layer whose input
+    it reads.
 
     One of the registry is checked by its configuration before its weights are downloaded.
 
     Args:
-        source: a folder that the app or a local user names, or the text of a name in the registry, which is never taken for a folder.
+        source: a folder that the app or a local user names, or the text of a name in the registry, which is
+            never taken for a folder.
         layer: that is wanted; None for the one that it was trained on.
 
     Raises:
-        VisitorError: it cannot be had, it is too large, it was trained on another width, another layer or another part of the model.
+        VisitorError: it cannot be had, it is too large, it was trained on another width, another layer or
+            another part of the model.
     """
     from sae_lens.loading.pretrained_sae_loaders import load_sae_config_from_huggingface
     from sae_lens.saes.sae import SAE
@@ -259,13 +293,16 @@ def check_size(source: str, weights: int) -> None:
         )
 
 
-_HOOK = re.compile(r"(?:blocks|model\.layers|transformer\.h|gpt_neox\.layers)\.(\d+)(?:\.hook_resid_(pre|post))?")
+_HOOK = re.compile(
+    r"(?:blocks|model\.layers|transformer\.h|gpt_neox\.layers)\.(\d+)(?:\.hook_resid_(pre|post))?"
+)
 
 
 def check(width: Any, hook: Any, anatomy: Anatomy, layer: int | None = None) -> int:
     """The layer whose input an autoencoder reads.
 
-    A block's output is the next block's input: an autoencoder of resid_post at layer l reads layer l + 1's input.
+    A block's output is the next block's input: an autoencoder of resid_post at layer l reads layer l + 1's
+    input.
 
     Args:
         width: of what it reads, as it states it.
@@ -284,7 +321,8 @@ def check(width: Any, hook: Any, anatomy: Anatomy, layer: int | None = None) -> 
     match = _HOOK.fullmatch(str(hook or ""))
     if match is None:
         raise VisitorError(
-            f"The autoencoder reads “{str(hook)[:60]}”, which is not the residual stream.", "Choose one of resid_pre or resid_post."
+            f"The autoencoder reads “{str(hook)[:60]}”, which is not the residual stream.",
+            "Choose one of resid_pre or resid_post.",
         )
     reads = int(match[1]) + (match[2] != "pre")
     check_layer(anatomy, reads)
@@ -301,8 +339,8 @@ class Pursuit:
     """A direction as a sum of few decoder rows, by orthogonal matching pursuit.
 
     Args:
-        atoms: features in the order in which they were found, with their coefficient in the final sum and the cosine of their row
-            with the direction.
+        atoms: features in the order in which they were found, with their coefficient in the final sum and the
+            cosine of their row with the direction.
         explained: 1 − ‖rest‖² after each step.
         null: 5 %, 50 % and 95 % quantile of the same for random dictionaries of as many rows.
     """
@@ -317,7 +355,8 @@ class Pursuit:
 
 
 def pursue(direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0) -> Pursuit:
-    """Write a unit direction as a sum of decoder rows, the best next row at a time (Pati et al. 1993), beside a null.
+    """Write a unit direction as a sum of decoder rows, the best next row at a time (Pati et al. 1993), beside
+    a null.
 
     Args:
         direction: unit, (width,).
@@ -334,7 +373,9 @@ def pursue(direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0) -> Pu
     generator = torch.Generator().manual_seed(seed)
     null = []
     for _ in range(RANDOM):
-        guesses = torch.nn.functional.normalize(torch.randn(units.shape, generator=generator).double(), dim=-1)
+        guesses = torch.nn.functional.normalize(
+            torch.randn(units.shape, generator=generator).double(), dim=-1
+        )
         null.append(_pursue(wanted, guesses, atoms)[2])
     quantiles = torch.quantile(torch.tensor(null), torch.tensor([0.05, 0.5, 0.95]), dim=0).T
     cosines = (units @ wanted)[chosen].tolist()
@@ -342,7 +383,11 @@ def pursue(direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0) -> Pu
         {"feature": feature, "coefficient": round(weight, 5), "cosine": round(cosine, 5)}
         for feature, weight, cosine in zip(chosen, weights, cosines, strict=True)
     ]
-    return Pursuit(found, [round(value, 5) for value in explained], [[round(v, 5) for v in row] for row in quantiles.tolist()])
+    return Pursuit(
+        found,
+        [round(value, 5) for value in explained],
+        [[round(v, 5) for v in row] for row in quantiles.tolist()],
+    )
 
 
 def _pursue(wanted: Tensor, units: Tensor, atoms: int) -> tuple[list[int], list[float], list[float]]:
@@ -361,12 +406,18 @@ def _pursue(wanted: Tensor, units: Tensor, atoms: int) -> tuple[list[int], list[
     return chosen, weights.tolist(), explained
 
 
-def top_tokens(sae: Any, tokens: Tokens, loaded: Loaded, features: list[int], most: int = 6, around: int = 16) -> list[dict[str, Any]]:
-    """Where features fire most: for each the tokens with the largest activations, in their context, and how often it fires at all."""
+def top_tokens(
+    sae: Any, tokens: Tokens, loaded: Loaded, features: list[int], most: int = 6, around: int = 16
+) -> list[dict[str, Any]]:
+    """Where features fire most: for each the tokens with the largest activations, in their context, and how
+    often it fires at all.
+    """
     import torch
 
     with torch.inference_mode():
-        acts = torch.cat([sae.encode(part.to(sae.device))[:, features].cpu() for part in tokens.activations.split(1024)])
+        acts = torch.cat(
+            [sae.encode(part.to(sae.device))[:, features].cpu() for part in tokens.activations.split(1024)]
+        )
     found = []
     for column, feature in enumerate(features):
         values, indices = acts[:, column].topk(min(most, len(acts)))
@@ -378,12 +429,24 @@ def top_tokens(sae: Any, tokens: Tokens, loaded: Loaded, features: list[int], mo
             start = max(0, place - around)
             pieces = [str(loaded.tokenizer.decode([token])) for token in text[start : place + 3]]
             examples.append({"activation": float(f"{value:.4g}"), "pieces": pieces, "at": place - start})
-        found.append({"feature": feature, "density": round(float((acts[:, column] > 0).float().mean()), 5), "examples": examples})
+        found.append(
+            {
+                "feature": feature,
+                "density": round(float((acts[:, column] > 0).float().mean()), 5),
+                "examples": examples,
+            }
+        )
     return found
 
 
 def of_prompt(
-    sae: Any, model: PreTrainedModel, anatomy: Anatomy, loaded: Loaded, ids: list[int], layer: int, most: int = 5
+    sae: Any,
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    loaded: Loaded,
+    ids: list[int],
+    layer: int,
+    most: int = 5,
 ) -> list[dict[str, Any]]:
     """At every token of a prompt the features that fire most, with their activations."""
     import torch
@@ -395,24 +458,30 @@ def of_prompt(
         {
             "token": str(loaded.tokenizer.decode([token])),
             "features": [
-                {"feature": feature, "activation": float(f"{value:.4g}")} for value, feature in zip(row, places, strict=True) if value > 0
+                {"feature": feature, "activation": float(f"{value:.4g}")}
+                for value, feature in zip(row, places, strict=True)
+                if value > 0
             ],
         }
         for token, row, places in zip(ids, values.tolist(), indices.tolist(), strict=True)
     ]
 
 
-def edited(model: PreTrainedModel, anatomy: Anatomy, sae: Any, layer: int, feature: int, amount: float | None = None) -> PreTrainedModel:
+def edited(
+    model: PreTrainedModel, anatomy: Anatomy, sae: Any, layer: int, feature: int, amount: float | None = None
+) -> PreTrainedModel:
     """A twin in which one feature is removed, or held at an amount.
 
-    The stream changes by the feature's own part alone, h ← h + decode(f′) − decode(f), where f′ is f(h) with this feature at 0 or at the
-    amount; what the autoencoder does not reconstruct stays as it is.
+    The stream changes by the feature's own part alone, h ← h + decode(f′) − decode(f), where f′ is f(h) with
+    this feature at 0 or at the amount; what the autoencoder does not reconstruct stays as it is.
 
     Raises:
         VisitorError: the autoencoder has no such feature.
     """
     if not 0 <= feature < sae.cfg.d_sae:
-        raise VisitorError(f"The autoencoder has no feature {feature}.", f"Its features are 0 to {sae.cfg.d_sae - 1:,}.")
+        raise VisitorError(
+            f"The autoencoder has no feature {feature}.", f"Its features are 0 to {sae.cfg.d_sae - 1:,}."
+        )
     made = twin(model)
 
     def hook(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

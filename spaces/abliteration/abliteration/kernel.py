@@ -47,11 +47,16 @@ class Kernel:
         made = Kernel(factor * self.embedding, times(self.attention), times(self.mlp), times(self.blocks))
         for value in (made.embedding, *made.attention, *made.mlp, *made.blocks):
             if not LOW <= value <= HIGH:
-                raise VisitorError(f"Times {factor:g} the kernel reaches {value:g}.", f"Keep strength × kernel from {LOW:g} to {HIGH:g}.")
+                raise VisitorError(
+                    f"Times {factor:g} the kernel reaches {value:g}.",
+                    f"Keep strength × kernel from {LOW:g} to {HIGH:g}.",
+                )
         return made
 
     def bakeable(self) -> bool:
-        """Whether weights can do it: no edit at a block's input, except where everything before it is fully removed anyway."""
+        """Whether weights can do it: no edit at a block's input, except where everything before it is fully
+        removed anyway.
+        """
         removed = self.embedding == 1
         for attention, mlp, block in zip(self.attention, self.mlp, self.blocks, strict=True):
             if block and not removed:
@@ -66,19 +71,23 @@ def full(layers: int, strength: float = 1.0) -> Kernel:
 
 
 def falloff(layers: int, w_max: float, position: float, distance: float, w_min: float) -> tuple[float, ...]:
-    """Strength that falls linearly from `w_max` at layer `position` to `w_min` at `distance` layers from it, 0 beyond.
+    """Strength that falls linearly from `w_max` at layer `position` to `w_min` at `distance` layers from it,
+    0 beyond.
 
     λ(l) = w_max + (d/D)·(w_min − w_max) with d = |l − P|, 0 where d > D: heretic's kernel.
     """
     found = []
     for layer in range(layers):
         away = abs(layer - position)
-        found.append(0.0 if away > distance else w_max + (away / distance if distance else 0.0) * (w_min - w_max))
+        found.append(
+            0.0 if away > distance else w_max + (away / distance if distance else 0.0) * (w_min - w_max)
+        )
     return tuple(round(value, 4) for value in found)
 
 
 def resolve(spec: dict[str, Any], layers: int) -> Kernel:
-    """A kernel from its JSON: each part a number for every layer, a list with one number per layer, or a falloff.
+    """A kernel from its JSON: each part a number for every layer, a list with one number per layer, or a
+    falloff.
 
     Args:
         spec: keys embedding (number), attention, mlp, blocks; missing ones are 0.
@@ -90,7 +99,8 @@ def resolve(spec: dict[str, Any], layers: int) -> Kernel:
     unknown = set(spec) - {"embedding", "attention", "mlp", "blocks"}
     if unknown:
         raise VisitorError(
-            f"The kernel has no part “{sorted(map(str, unknown))[0][:40]}”.", "Its parts are embedding, attention, mlp and blocks."
+            f"The kernel has no part “{sorted(map(str, unknown))[0][:40]}”.",
+            "Its parts are embedding, attention, mlp and blocks.",
         )
     parts = {part: _curve(part, spec.get(part, 0.0), layers) for part in ("attention", "mlp", "blocks")}
     return Kernel(_strength("embedding", spec.get("embedding", 0.0)), **parts)
@@ -98,13 +108,21 @@ def resolve(spec: dict[str, Any], layers: int) -> Kernel:
 
 def _curve(part: str, value: Any, layers: int) -> tuple[float, ...]:
     if isinstance(value, dict):
-        given = {name: _number(f"{part}.{name}", value.get(name)) for name in ("w_max", "position", "distance", "w_min")}
+        given = {
+            name: _number(f"{part}.{name}", value.get(name))
+            for name in ("w_max", "position", "distance", "w_min")
+        }
         if given["distance"] < 0:
-            raise VisitorError(f"The kernel's {part}.distance is {given['distance']:g}.", "Use 0 or more layers.")
+            raise VisitorError(
+                f"The kernel's {part}.distance is {given['distance']:g}.", "Use 0 or more layers."
+            )
         return tuple(_strength(part, item) for item in falloff(layers, **given))
     if isinstance(value, list | tuple):
         if len(value) != layers:
-            raise VisitorError(f"The kernel's {part} has {len(value)} values.", f"Give one for each of the model's {layers} layers.")
+            raise VisitorError(
+                f"The kernel's {part} has {len(value)} values.",
+                f"Give one for each of the model's {layers} layers.",
+            )
         return tuple(_strength(part, item) for item in value)
     return (_strength(part, value),) * layers
 

@@ -85,7 +85,10 @@ class Judged:
         return {
             "rule": RULE,
             "markers": wilson(sum(self.markers), len(self.markers)),
-            **{name: wilson(self.count(name), len(self.grades)) for name in ("refused", "hedged", "complied", "empty")},
+            **{
+                name: wilson(self.count(name), len(self.grades))
+                for name in ("refused", "hedged", "complied", "empty")
+            },
             "answers": [
                 {"text": text, "grade": grade, "marker": marker}
                 for text, grade, marker in zip(self.answers, self.grades, self.markers, strict=True)
@@ -100,17 +103,23 @@ def judge(loaded: Loaded, ids: list[list[int]]) -> Judged:
 
 
 def log_probabilities(model: PreTrainedModel, ids: list[int], start: int) -> Tensor:
-    """Log-probabilities of the tokens from index `start` on, given all before: float32 (len(ids) − start, vocabulary), on the CPU."""
+    """Log-probabilities of the tokens from index `start` on, given all before: float32 (len(ids) − start,
+    vocabulary), on the CPU.
+    """
     import torch
 
     keep = len(ids) - start + 1
     with torch.inference_mode():
-        logits = model(torch.tensor([ids], device=model.device), use_cache=False, logits_to_keep=keep).logits[0, -keep:-1]
+        logits = model(torch.tensor([ids], device=model.device), use_cache=False, logits_to_keep=keep).logits[
+            0, -keep:-1
+        ]
     return logits.float().log_softmax(-1).cpu()
 
 
 def kl_along(base: PreTrainedModel, edited: PreTrainedModel, prompt: list[int], answer: list[int]) -> Tensor:
-    """KL(base ‖ edited) at each token of the base's answer, both models reading that answer (teacher forced): float64 (tokens,)."""
+    """KL(base ‖ edited) at each token of the base's answer, both models reading that answer (teacher forced):
+    float64 (tokens,).
+    """
     ids = prompt + answer
     return kl(log_probabilities(base, ids, len(prompt)), log_probabilities(edited, ids, len(prompt)))
 
@@ -119,7 +128,9 @@ def windows_of(tokenizer: Any, text: str = "") -> Tensor:
     """A text, the sample text by default, as int64 (windows, CONTEXT) that do not overlap."""
     import torch
 
-    tokens = tokenizer(text or texts.sample("evaluation"), add_special_tokens=False)["input_ids"][: CONTEXT * WINDOWS]
+    tokens = tokenizer(text or texts.sample("evaluation"), add_special_tokens=False)["input_ids"][
+        : CONTEXT * WINDOWS
+    ]
     width = min(CONTEXT, len(tokens))
     return torch.tensor(tokens[: len(tokens) // width * width]).reshape(-1, width)
 
@@ -159,7 +170,10 @@ def capability_items() -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("The largest planet in the solar system is", ("Jupiter", "Mars", "Venus", "Mercury")),
         ("The Earth goes around the", ("Sun", "Moon", "Mars", "stars")),
         ("The author of Romeo and Juliet is William", ("Shakespeare", "Wordsworth", "Blake", "Faulkner")),
-        ("The first president of the United States was George", ("Washington", "Lincoln", "Jefferson", "Franklin")),
+        (
+            "The first president of the United States was George",
+            ("Washington", "Lincoln", "Jefferson", "Franklin"),
+        ),
         ("The chemical formula of water is", ("H2O", "CO2", "NaCl", "O2")),
         ("Plants take in carbon", ("dioxide", "monoxide", "fibre", "copy")),
         ("The heart pumps", ("blood", "air", "water", "food")),
@@ -178,7 +192,8 @@ def capability_items() -> tuple[tuple[str, tuple[str, ...]], ...]:
 def capability(model: PreTrainedModel, loaded: Loaded) -> list[bool]:
     """By item, whether the right answer is the likeliest of the four, by log-probability per character.
 
-    Items are plain text; a model that has only ever seen chats is measured the same before and after, which is what counts here.
+    Items are plain text; a model that has only ever seen chats is measured the same before and after, which
+    is what counts here.
     """
     import torch
 
@@ -209,7 +224,14 @@ def paired(base: list[bool], edited: list[bool]) -> dict[str, Any]:
     lost = sum(one and not other for one, other in zip(base, edited, strict=True))
     won = sum(other and not one for one, other in zip(base, edited, strict=True))
     p = float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0
-    return {"base": sum(base), "edited": sum(edited), "of": len(base), "lost": lost, "won": won, "p": round(p, 4)}
+    return {
+        "base": sum(base),
+        "edited": sum(edited),
+        "of": len(base),
+        "lost": lost,
+        "won": won,
+        "p": round(p, 4),
+    }
 
 
 def xray(model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, ids: list[int]) -> Tensor:
@@ -235,8 +257,8 @@ def re_emergence(
         layers: at whose input it is removed, one after the other.
 
     Yields:
-        First `{"layer": None, …}`, the untouched model; then one object a layer. `component` is the mean of r̂ᵀh at every block's
-        input and after the last block.
+        First `{"layer": None, …}`, the untouched model; then one object a layer. `component` is the mean of
+        r̂ᵀh at every block's input and after the last block.
     """
     from abliteration.ablate import Edit, live
     from abliteration.activations import first_tokens
@@ -245,7 +267,9 @@ def re_emergence(
     count, zero = anatomy.layers, (0.0,) * anatomy.layers
     for layer in (None, *layers):
         blocks = tuple(float(place == layer) for place in range(count))
-        edited = live(model, anatomy, Edit("ablate", direction.expand(count, -1), Kernel(0.0, zero, zero, blocks)))
+        edited = live(
+            model, anatomy, Edit("ablate", direction.expand(count, -1), Kernel(0.0, zero, zero, blocks))
+        )
         _, streams = first_tokens(edited, prompts, anatomy)
         assert streams is not None
         found = (streams @ direction.float().cpu()).mean(1)

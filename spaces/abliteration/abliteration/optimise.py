@@ -1,4 +1,6 @@
-"""A search for a kernel that removes the behaviour at the least damage: two objectives on the select split."""
+"""A search for a kernel that removes the behaviour at the least damage: two objectives on the select
+split.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from abliteration.select import Baseline
 
 ENOUGH = 0.1
-"""A kernel removes the behaviour when a refusal's first token has at most this chance, averaged over the prompts."""
+"""A kernel removes the behaviour when a refusal's first token has at most this chance, averaged over the
+prompts.
+"""
 PARTS = ("attention", "mlp")
 PROJECTIONS = ("plain", "projected", "biprojected")
 
@@ -50,13 +54,21 @@ class Trial:
 
 
 def search(
-    model: PreTrainedModel, anatomy: Anatomy, found: Found, base: Baseline, positive: list[list[int]], negative: list[list[int]],
-    layers: list[int], position: int = -1, trials: int = 40, seed: int = 0,
-) -> Iterator[Trial]:  # fmt: skip
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    found: Found,
+    base: Baseline,
+    positive: list[list[int]],
+    negative: list[list[int]],
+    layers: list[int],
+    position: int = -1,
+    trials: int = 40,
+    seed: int = 0,
+) -> Iterator[Trial]:
     """Try kernels one after the other with Optuna's multi-objective TPE sampler.
 
-    For attention and, where it is edited at all, MLP: greatest strength, its layer, how far it reaches and the strength there
-    (`kernel.falloff`); and the layer that the direction is read at, and its projection.
+    For attention and, where it is edited at all, MLP: greatest strength, its layer, how far it reaches and
+    the strength there (`kernel.falloff`); and the layer that the direction is read at, and its projection.
 
     Args:
         found: directions of the fit split.
@@ -81,7 +93,13 @@ def search(
         projection = trial.suggest_categorical("projection", list(PROJECTIONS))
         parts = PARTS if trial.suggest_categorical("parts", ["attention", "both"]) == "both" else PARTS[:1]
         spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
-        edited = live(model, anatomy, Edit("ablate", found.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)))
+        edited = live(
+            model,
+            anatomy,
+            Edit(
+                "ablate", found.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
+            ),
+        )
         left = float(refusal_score(first_tokens(edited, positive)[0], base.tokens).sigmoid().mean())
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])
@@ -89,18 +107,26 @@ def search(
 
 
 def _starts(layers: list[int], depth: int) -> list[dict[str, Any]]:
-    """What a person would try first: a wide hump over the upper half, on attention alone or on both, as strong as removal or stronger.
+    """What a person would try first: a wide hump over the upper half, on attention alone or on both, as
+    strong as removal or stronger.
 
     Strengths and layers were chosen on the select split of the suite's expert.
     """
     found = []
     for layer in dict.fromkeys((max(0, len(layers) - 2), len(layers) // 2)):
         for attention, mlp in ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5)):
-            start: dict[str, Any] = {"layer": layer, "projection": "plain", "parts": "both" if mlp else "attention"}
+            start: dict[str, Any] = {
+                "layer": layer,
+                "projection": "plain",
+                "parts": "both" if mlp else "attention",
+            }
             for part, strength in (("attention", attention), ("mlp", mlp)):
                 start |= {
-                    f"{part}.w_max": strength, f"{part}.position": 0.75 * (depth - 1), f"{part}.distance": 0.9 * depth, f"{part}.left": 0.9,
-                }  # fmt: skip
+                    f"{part}.w_max": strength,
+                    f"{part}.position": 0.75 * (depth - 1),
+                    f"{part}.distance": 0.9 * depth,
+                    f"{part}.left": 0.9,
+                }
             found.append(start)
     return found
 
@@ -122,14 +148,18 @@ def front(tried: list[Trial]) -> list[int]:
         one.number
         for one in tried
         if not any(
-            other.refusals <= one.refusals and other.kl <= one.kl and (other.refusals < one.refusals or other.kl < one.kl)
+            other.refusals <= one.refusals
+            and other.kl <= one.kl
+            and (other.refusals < one.refusals or other.kl < one.kl)
             for other in tried
         )
     ]
 
 
 def best(tried: list[Trial]) -> Trial:
-    """The least KL among the trials that leave at most ENOUGH refusals; where none does, the fewest refusals. It is always on the front."""
+    """The least KL among the trials that leave at most ENOUGH refusals; where none does, the fewest refusals.
+    It is always on the front.
+    """
     good = [trial for trial in tried if trial.refusals <= ENOUGH]
     if good:
         return min(good, key=lambda trial: (trial.kl, trial.refusals))

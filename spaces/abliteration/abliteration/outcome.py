@@ -1,6 +1,8 @@
-"""From a request to everything that a room shows: generators that yield the growing JSON of a figure, `done` last.
+"""From a request to everything that a room shows: generators that yield the growing JSON of a figure, `done`
+last.
 
-Every number that a visitor might publish is of the report split, which neither the direction nor the kernel has seen.
+Every number that a visitor might publish is of the report split, which neither the direction nor the kernel
+has seen.
 """
 
 from __future__ import annotations
@@ -37,13 +39,21 @@ Json = dict[str, Any]
 
 
 def _begin(kind: str, request: Request) -> Json:
-    return {"kind": kind, "run_id": str(time.time_ns()), "title": "", "done": False, "request": request.to_json(), "mark": MARK}
+    return {
+        "kind": kind,
+        "run_id": str(time.time_ns()),
+        "title": "",
+        "done": False,
+        "request": request.to_json(),
+        "mark": MARK,
+    }
 
 
 def prepared(room: str, asked: Json, folder: Path) -> Iterator[Json]:
     """What a room needs and no GPU is needed for; yields the figure with its progress.
 
-    A run on ZeroGPU is a forked process: what it loads is lost with it, and takes seconds of the GPU. So it must find model, datasets
+    A run on ZeroGPU is a forked process: what it loads is lost with it, and takes seconds of the GPU. So it
+        must find model, datasets
     and libraries in memory, and what can be refused is refused before.
 
     Args:
@@ -52,7 +62,8 @@ def prepared(room: str, asked: Json, folder: Path) -> Iterator[Json]:
         folder: as for `explained` and `feature_edit`.
 
     Raises:
-        VisitorError: model, datasets or autoencoder cannot be had, the model cannot be edited, or the request does not fit it.
+        VisitorError: model, datasets or autoencoder cannot be had, the model cannot be edited, or the request
+            does not fit it.
     """
     request = validate(**asked)
     data = _begin(room, request)
@@ -88,15 +99,23 @@ def _about(known: Study, request: Request) -> Json:
     positive, negative = known.base.scores()
     return {
         "title": f"{known.loaded.id.split('/')[-1]}: {request.contrast}",
-        "model": {"id": known.loaded.id, "source": known.loaded.source, "revision": known.loaded.revision, **known.anatomy.to_json()},
+        "model": {
+            "id": known.loaded.id,
+            "source": known.loaded.source,
+            "revision": known.loaded.revision,
+            **known.anatomy.to_json(),
+        },
         "split": known.split.to_json(),
         "positions": list(known.found.positions),
         "refusal": {
-            "tokens": [known.loaded.tokenizer.decode([token]) for token in known.base.tokens], "ids": known.base.tokens,
-            "from": known.tokens_from, "positive": round(positive, 4), "negative": round(negative, 4),
+            "tokens": [known.loaded.tokenizer.decode([token]) for token in known.base.tokens],
+            "ids": known.base.tokens,
+            "from": known.tokens_from,
+            "positive": round(positive, 4),
+            "negative": round(negative, 4),
         },
         "provenance": provenance(known, request),
-    }  # fmt: skip
+    }
 
 
 def provenance(known: Study, request: Request) -> Json:
@@ -106,10 +125,18 @@ def provenance(known: Study, request: Request) -> Json:
 
     loaded = known.loaded
     return {
-        "model": loaded.id, "revision": loaded.revision, "source": loaded.source, "dtype": loaded.dtype, "device": loaded.device,
-        "machine": platform.machine(), "torch": torch.__version__, "transformers": transformers.__version__, "seed": request.seed,
-        "rule": answers.RULE, "datasets": list(known.sources),
-    }  # fmt: skip
+        "model": loaded.id,
+        "revision": loaded.revision,
+        "source": loaded.source,
+        "dtype": loaded.dtype,
+        "device": loaded.device,
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "seed": request.seed,
+        "rule": answers.RULE,
+        "datasets": list(known.sources),
+    }
 
 
 def _ended(data: Json, started: float) -> Json:
@@ -125,7 +152,13 @@ def find(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     at = lambda part: tuple(known.streams[part, side][:, :, place] for side in SIDES)  # noqa: E731
     found = directions.separation(at("fit"), at("select"), request.seed)  # type: ignore[arg-type]
     places = directions.places(known.found, *(known.streams["select", side] for side in SIDES))
-    data |= {"layers": found.layers(), "places": places, "position": place, "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST}, "choice": None}  # fmt: skip
+    data |= {
+        "layers": found.layers(),
+        "places": places,
+        "position": place,
+        "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST},
+        "choice": None,
+    }
     yield {**data, "progress": _progress("Trying candidates", 0, 1)}
     tried: list[select.Candidate] = []
     for candidate, count in _tried(known, request):
@@ -137,16 +170,23 @@ def find(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
 
 
 def _tried(known: Study, request: Request) -> Iterator[tuple[select.Candidate, int]]:
-    layers = sorted({*spread(known.layers, request.candidates), *([] if request.layer is None else [request.layer])})
+    layers = sorted(
+        {*spread(known.layers, request.candidates), *([] if request.layer is None else [request.layer])}
+    )
     places = [(layer, request.position) for layer in layers]
     positive, negative = known.side("select", "positive"), known.side("select", "negative")
-    for candidate in select.candidates(known.loaded.model, known.anatomy, known.found, known.base, positive, negative, places):
+    for candidate in select.candidates(
+        known.loaded.model, known.anatomy, known.found, known.base, positive, negative, places
+    ):
         yield candidate, len(places)
 
 
 def _choice(tried: list[select.Candidate], known: Study, request: Request) -> select.Choice:
     if not tried:
-        raise VisitorError("The two sets part at none of the layers that were tried.", "Choose another position, or other sets.")
+        raise VisitorError(
+            "The two sets part at none of the layers that were tried.",
+            "Choose another position, or other sets.",
+        )
     if request.layer is not None:
         for candidate in tried:
             if candidate.layer == request.layer:
@@ -162,11 +202,16 @@ def _layer(known: Study, request: Request, data: Json) -> Generator[Json, None, 
     tried = []
     for candidate, count in _tried(known, request):
         tried.append(candidate)
-        yield {**data, "progress": _progress(f"Choosing the layer: tried {candidate.layer}", len(tried), count)}
+        yield {
+            **data,
+            "progress": _progress(f"Choosing the layer: tried {candidate.layer}", len(tried), count),
+        }
     return _choice(tried, known, request).candidate.layer
 
 
-def _edited(data: Json, request: Request, loaded: Loaded | None) -> Generator[Json, None, tuple[Study, Edit, int]]:
+def _edited(
+    data: Json, request: Request, loaded: Loaded | None
+) -> Generator[Json, None, tuple[Study, Edit, int]]:
     """Yields the figure with its progress, returns study, edit and layer."""
     known = yield from _opened(data, request, loaded)
     layer = yield from _layer(known, request, data)
@@ -178,13 +223,20 @@ def _edited(data: Json, request: Request, loaded: Loaded | None) -> Generator[Js
 def describe(request: Request, edit: Edit, layer: int) -> Json:
     """An edit as the page and the card state it."""
     return {
-        "method": edit.method, "projection": request.projection, "layer": layer, "position": request.position, "strength": request.strength,
-        "kernel": edit.kernel.to_json(), "bakeable": bake.bakeable(edit),
-    }  # fmt: skip
+        "method": edit.method,
+        "projection": request.projection,
+        "layer": layer,
+        "position": request.position,
+        "strength": request.strength,
+        "kernel": edit.kernel.to_json(),
+        "bakeable": bake.bakeable(edit),
+    }
 
 
 def ablate(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
-    """Base and edited answers side by side as they grow, then the X-ray, KL per token and the re-emergence curve."""
+    """Base and edited answers side by side as they grow, then the X-ray, KL per token and the re-emergence
+    curve.
+    """
     request, started = validate(**asked), time.monotonic()
     data = _begin("ablate", request)
     known, edit, layer = yield from _edited(data, request, loaded)
@@ -207,12 +259,18 @@ def ablate(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
         probes = known.side("report", "positive")[:PROBES]
         for curve in measure.re_emergence(model, known.anatomy, edit.directions[layer], probes, tried):
             data["re_emergence"].append(curve)
-            yield {**data, "progress": _progress("Does it come back?", len(data["re_emergence"]), len(tried) + 1)}
+            yield {
+                **data,
+                "progress": _progress("Does it come back?", len(data["re_emergence"]), len(tried) + 1),
+            }
     yield _ended(data, started)
 
 
 def _pairs(loaded: Loaded, prompts: list[str], said: list[list[list[int]]]) -> list[Json]:
-    return [{"prompt": prompt, "base": _answer(loaded, base), "edited": _answer(loaded, other)} for prompt, base, other in zip(prompts, *said, strict=True)]  # fmt: skip
+    return [
+        {"prompt": prompt, "base": _answer(loaded, base), "edited": _answer(loaded, other)}
+        for prompt, base, other in zip(prompts, *said, strict=True)
+    ]
 
 
 def _answer(loaded: Loaded, ids: list[int]) -> Json:
@@ -221,9 +279,17 @@ def _answer(loaded: Loaded, ids: list[int]) -> Json:
 
 
 def _inside(
-    known: Study, edit: Edit, model: PreTrainedModel, edited: PreTrainedModel, prompt: list[int], base: list[int], other: list[int]
+    known: Study,
+    edit: Edit,
+    model: PreTrainedModel,
+    edited: PreTrainedModel,
+    prompt: list[int],
+    base: list[int],
+    other: list[int],
 ) -> Json:
-    """KL at each token of the base's answer, and the direction's component at each token and layer of both answers."""
+    """KL at each token of the base's answer, and the direction's component at each token and layer of both
+    answers.
+    """
     pieces = lambda row: [known.loaded.tokenizer.decode([token]) for token in row]  # noqa: E731
     found = measure.kl_along(model, edited, prompt, base) if base else None
     rays = {
@@ -258,17 +324,27 @@ def measured(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
 
 
 def ablate_and_measure(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
-    """`ablate` and then `measured` as one run, which ZeroGPU lends a GPU for once; both in the last figure."""
+    """`ablate` and then `measured` as one run, which ZeroGPU lends a GPU for once; both in the last
+    figure.
+    """
     pairs: Json = {}
     for pairs in ablate(asked, loaded):
         if not pairs["done"]:
             yield pairs
     for data in measured(asked, loaded):
         seconds = pairs["seconds"] + data.get("seconds", 0)
-        yield {**pairs, "measures": data.get("measures"), "progress": data["progress"], "seconds": seconds, "done": data["done"]}
+        yield {
+            **pairs,
+            "measures": data.get("measures"),
+            "progress": data["progress"],
+            "seconds": seconds,
+            "done": data["done"],
+        }
 
 
-def _measurements(known: Study, edit: Edit, layer: int, request: Request) -> Iterator[tuple[Json, tuple[str, int, int]]]:
+def _measurements(
+    known: Study, edit: Edit, layer: int, request: Request
+) -> Iterator[tuple[Json, tuple[str, int, int]]]:
     """Growing measures and the progress, one measure after the other."""
     loaded, model = known.loaded, known.loaded.model
     edited = live(model, known.anatomy, edit)
@@ -295,8 +371,12 @@ def _measurements(known: Study, edit: Edit, layer: int, request: Request) -> Ite
         values, kept = measure.kl(before, after), answers.spared(before, known.base.tokens)
         found["first_token"][side] = {
             "kl": measure.mean(values).to_json(),
-            "kl_answered": measure.mean(values[kept]).to_json(),  # without prompts that the base is about to refuse
-            "refusals": {name: _refusals(known, log_p) for name, log_p in (("base", before), ("edited", after))},
+            "kl_answered": measure.mean(
+                values[kept]
+            ).to_json(),  # without prompts that the base is about to refuse
+            "refusals": {
+                name: _refusals(known, log_p) for name, log_p in (("base", before), ("edited", after))
+            },
         }
     done += 1
     yield found, progress("KL along the base's answers")
@@ -308,8 +388,14 @@ def _measurements(known: Study, edit: Edit, layer: int, request: Request) -> Ite
     yield found, progress("Text and facts")
     windows = measure.windows_of(loaded.tokenizer)
     before, after = measure.surprise(model, windows), measure.surprise(edited, windows)
-    found["text"] = {"base": measure.mean(before).to_json(), "edited": measure.mean(after).to_json(), "delta": measure.mean(after - before).to_json()}  # fmt: skip
-    found["capability"] = measure.paired(measure.capability(model, loaded), measure.capability(edited, loaded))
+    found["text"] = {
+        "base": measure.mean(before).to_json(),
+        "edited": measure.mean(after).to_json(),
+        "delta": measure.mean(after - before).to_json(),
+    }
+    found["capability"] = measure.paired(
+        measure.capability(model, loaded), measure.capability(edited, loaded)
+    )
     if request.contrast != "alarming":
         done += 1
         yield found, progress("Over-refusal")
@@ -340,7 +426,9 @@ def _over_refusal(known: Study, model: PreTrainedModel, request: Request) -> Jso
 
 
 def controls(known: Study, edit: Edit, layer: int, request: Request) -> list[Json]:
-    """The same edit with a direction fitted with permuted labels, and with a random one: first-token decisions on the report split."""
+    """The same edit with a direction fitted with permuted labels, and with a random one: first-token
+    decisions on the report split.
+    """
     import torch
 
     if edit.method == "add":
@@ -355,21 +443,27 @@ def controls(known: Study, edit: Edit, layer: int, request: Request) -> list[Jso
     for name, row in (("permuted labels", permuted), ("random direction", random)):
         # means belong to the direction that they were measured along: a control is the plain ablation
         method = "ablate" if edit.method == "affine" else edit.method
-        made = live(known.loaded.model, known.anatomy, Edit(method, row.expand(known.layers, -1), edit.kernel))
+        made = live(
+            known.loaded.model, known.anatomy, Edit(method, row.expand(known.layers, -1), edit.kernel)
+        )
         sides = {side: known.side("report", side) for side in SIDES}
         after = {side: first_tokens(made, ids)[0] for side, ids in sides.items()}
         before = first_tokens(known.loaded.model, sides["negative"])[0]
-        found.append({
-            "name": name, "refusals": {side: _refusals(known, after[side]) for side in SIDES},
-            "kl": measure.mean(measure.kl(before, after["negative"])).to_json(),
-        })  # fmt: skip
+        found.append(
+            {
+                "name": name,
+                "refusals": {side: _refusals(known, after[side]) for side in SIDES},
+                "kl": measure.mean(measure.kl(before, after["negative"])).to_json(),
+            }
+        )
     return found
 
 
 def optimised(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     """Search a kernel on the select split, then measure the best one on the report split.
 
-    The layer is one of the things that are searched: the request's is left aside, so that the best of one search does not bind the next.
+    The layer is one of the things that are searched: the request's is left aside, so that the best of one
+    search does not bind the next.
     """
     request, started = validate(**asked), time.monotonic()
     data = _begin("optimise", request)
@@ -379,10 +473,23 @@ def optimised(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     tried: list[optimise.Trial] = []
     positive, negative = known.side("select", "positive"), known.side("select", "negative")
     for trial in optimise.search(
-        known.loaded.model, known.anatomy, known.found, known.base, positive, negative, layers, request.position, request.trials, request.seed
-    ):  # fmt: skip
+        known.loaded.model,
+        known.anatomy,
+        known.found,
+        known.base,
+        positive,
+        negative,
+        layers,
+        request.position,
+        request.trials,
+        request.seed,
+    ):
         tried.append(trial)
-        data |= {"trials": [one.to_json() for one in tried], "front": optimise.front(tried), "best": optimise.best(tried).number}
+        data |= {
+            "trials": [one.to_json() for one in tried],
+            "front": optimise.front(tried),
+            "best": optimise.best(tried).number,
+        }
         yield {**data, "progress": _progress(f"Tried kernel {len(tried)}", len(tried), request.trials)}
     best = optimise.best(tried)
     chosen = validate(
@@ -396,7 +503,11 @@ def optimised(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
         }
     )
     edit = edit_of(chosen, known, best.layer)
-    data |= {"chosen": chosen.to_json(), "query": chosen.to_query(), "edit": describe(chosen, edit, best.layer)}
+    data |= {
+        "chosen": chosen.to_json(),
+        "query": chosen.to_query(),
+        "edit": describe(chosen, edit, best.layer),
+    }
     for part in _measurements(known, edit, best.layer, chosen):
         data["measures"] = part[0]
         yield {**data, "progress": _progress(*part[1])}
@@ -407,12 +518,15 @@ def _upper(known: Study, position: int) -> list[int]:
     """The layers of the upper half: directions of the lower half are about the prompts' words."""
     upper = [layer for layer in range(known.layers // 2, known.layers) if known.found.parts(layer, position)]
     if not upper:
-        raise VisitorError("The two sets part at no layer of the upper half.", "Choose another position, or other sets.")
+        raise VisitorError(
+            "The two sets part at no layer of the upper half.", "Choose another position, or other sets."
+        )
     return upper
 
 
 def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterator[Json]:
-    """What a direction is made of: an autoencoder is trained into a folder, or loaded, and the direction pursued in its dictionary.
+    """What a direction is made of: an autoencoder is trained into a folder, or loaded, and the direction
+    pursued in its dictionary.
 
     Args:
         asked: the request's JSON; its `sae` names an autoencoder to load instead.
@@ -424,7 +538,9 @@ def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterat
     known = yield from _opened(data, request, loaded)
     if request.sae:
         yield {**data, "progress": _progress("Loading the autoencoder", 0, 1)}
-        sae, layer = features.load(source_of(request, folder), known.loaded.model, known.anatomy, request.sae_layer)
+        sae, layer = features.load(
+            source_of(request, folder), known.loaded.model, known.anatomy, request.sae_layer
+        )
     else:
         wanted = [value for value in (request.sae_layer, request.layer) if value is not None]
         layer = wanted[0] if wanted else known.layers * 2 // 3
@@ -432,7 +548,17 @@ def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterat
     yield {**data, "progress": _progress("Reading texts", 0, 1)}
     tokens = features.collect(known.loaded.model, known.anatomy, corpus(known), layer)
     if not request.sae:
-        for state in features.train(tokens, layer, known.loaded.id, folder, request.features, request.k, request.steps, seed=request.seed, device=known.loaded.device):  # fmt: skip
+        for state in features.train(
+            tokens,
+            layer,
+            known.loaded.id,
+            folder,
+            request.features,
+            request.k,
+            request.steps,
+            seed=request.seed,
+            device=known.loaded.device,
+        ):
             data["training"] = state.to_json()
             yield {**data, "progress": _progress("Training the autoencoder", state.step, state.steps)}
         sae, explained_share, dead = state.sae, state.explained, state.dead
@@ -443,32 +569,51 @@ def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterat
     named = [atom["feature"] for atom in pursuit.atoms]
     prompts = list(request.prompts) or [known.split.report.positive[0], known.split.report.negative[0]]
     data |= {
-        "sae": {"source": request.sae, "layer": layer, "features": int(sae.cfg.d_sae), "architecture": str(sae.cfg.architecture()), "explained": explained_share, "dead": dead, "tokens": len(tokens.owner)},
+        "sae": {
+            "source": request.sae,
+            "layer": layer,
+            "features": int(sae.cfg.d_sae),
+            "architecture": str(sae.cfg.architecture()),
+            "explained": explained_share,
+            "dead": dead,
+            "tokens": len(tokens.owner),
+        },
         "pursuit": pursuit.to_json(),
         "tops": features.top_tokens(sae, tokens, known.loaded, named),
         "prompts": [
-            {"prompt": prompt, "tokens": features.of_prompt(sae, known.loaded.model, known.anatomy, known.loaded, ids, layer)}
+            {
+                "prompt": prompt,
+                "tokens": features.of_prompt(
+                    sae, known.loaded.model, known.anatomy, known.loaded, ids, layer
+                ),
+            }
             for prompt, ids in zip(prompts, encode.encode(known.loaded, prompts, request.format), strict=True)
         ],
-    }  # fmt: skip
+    }
     yield _ended(data, started)
 
 
 def source_of(request: Request, folder: Path) -> Path | str:
-    """The autoencoder of a request, for `features.load`: a local folder, a name of the registry, or the one trained into `folder`."""
+    """The autoencoder of a request, for `features.load`: a local folder, a name of the registry, or the one
+    trained into `folder`.
+    """
     if not request.sae:
         return folder
     return Path(request.sae).expanduser() if hub.is_local_path(request.sae) else request.sae
 
 
 def corpus(known: Study) -> list[list[int]]:
-    """What an autoencoder learns from: the fit and select prompts as the model reads them, and the sample text in pieces."""
+    """What an autoencoder learns from: the fit and select prompts as the model reads them, and the sample
+    text in pieces.
+    """
     text = known.loaded.tokenizer(texts.sample("calibration"), add_special_tokens=False)["input_ids"]
     pieces = [text[start : start + 128] for start in range(0, len(text) - 16, 128)]
     return [ids for part in ("fit", "select") for side in SIDES for ids in known.side(part, side)] + pieces
 
 
-def feature_edit(asked: Json, folder: Path, feature: int, amount: float | None = None, loaded: Loaded | None = None) -> Iterator[Json]:
+def feature_edit(
+    asked: Json, folder: Path, feature: int, amount: float | None = None, loaded: Loaded | None = None
+) -> Iterator[Json]:
     """Base and edited answers with one feature removed, or held at an amount.
 
     Args:
@@ -480,13 +625,17 @@ def feature_edit(asked: Json, folder: Path, feature: int, amount: float | None =
     request, started = validate(**asked), time.monotonic()
     data = _begin("feature", request) | {"feature": feature, "amount": amount}
     known = yield from _opened(data, request, loaded)
-    sae, layer = features.load(source_of(request, folder), known.loaded.model, known.anatomy, request.sae_layer)
+    sae, layer = features.load(
+        source_of(request, folder), known.loaded.model, known.anatomy, request.sae_layer
+    )
     model = known.loaded.model
     edited = features.edited(model, known.anatomy, sae, layer, feature, amount)
     prompts = list(request.prompts) or [*known.split.report.positive[:2], *known.split.report.negative[:2]]
     ids = encode.encode(known.loaded, prompts, request.format)
     said: list[list[list[int]]] = [[[] for _ in ids], [[] for _ in ids]]
-    both = (answers.stream(one, ids, request.answer_tokens, encode.ends(known.loaded)) for one in (model, edited))
+    both = (
+        answers.stream(one, ids, request.answer_tokens, encode.ends(known.loaded)) for one in (model, edited)
+    )
     for number, pair in enumerate(zip_longest(*both)):
         said = [new or old for new, old in zip(pair, said, strict=True)]
         data["pairs"] = _pairs(known.loaded, prompts, said)
@@ -512,8 +661,11 @@ def certified(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
 FORMS = ("safetensors", "lora")
 
 
-def exported(asked: Json, folder: Path, form: str = "safetensors", loaded: Loaded | None = None) -> Iterator[Json]:
-    """Write the edited model, or the edit as a LoRA of rank 1, with a card of what was measured of it; yields progress, files last.
+def exported(
+    asked: Json, folder: Path, form: str = "safetensors", loaded: Loaded | None = None
+) -> Iterator[Json]:
+    """Write the edited model, or the edit as a LoRA of rank 1, with a card of what was measured of it; yields
+    progress, files last.
 
     Raises:
         VisitorError: unknown form, an edit that has no such form, or a full disk.
@@ -545,6 +697,9 @@ def exported(asked: Json, folder: Path, form: str = "safetensors", loaded: Loade
     except OSError as error:
         for path in folder.iterdir():  # half a model is worse than none
             path.unlink()
-        raise VisitorError(f"The files could not be written ({error.strerror or error}).", "Free some disk space and try again.") from error
+        raise VisitorError(
+            f"The files could not be written ({error.strerror or error}).",
+            "Free some disk space and try again.",
+        ) from error
     data["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     yield _ended(data, started)

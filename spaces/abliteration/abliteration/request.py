@@ -1,4 +1,6 @@
-"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a URL."""
+"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a
+URL.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +48,12 @@ class Request:
         method: "ablate", "norm_preserving", "affine" or "add".
         strength: multiplies the kernel; for "add" the multiple of the raw difference of means.
         kernel: strengths by part and layer, as `kernel.resolve` takes them.
-        prompts: that base and edited model answer side by side; none for two of each side of the report split.
+        prompts: that base and edited model answer side by side; none for two of each side of the report
+            split.
         answer_tokens: longest answer.
         trials: kernels that the search tries.
-        sae: a trained autoencoder to load, "release/id" of sae-lens' registry (locally also a folder); "" to train one.
+        sae: a trained autoencoder to load, "release/id" of sae-lens' registry (locally also a folder); "" to
+            train one.
         sae_layer: whose input the autoencoder reads; None for the direction's.
         features: of the autoencoder.
         k: features that fire at a token.
@@ -84,7 +88,9 @@ class Request:
         return {**self.__dict__, **{name: list(getattr(self, name)) for name in LISTS}}
 
     def to_query(self) -> str:
-        """The request as the query of a URL, without the question mark; "" where a visitor's sets are too long for a link."""
+        """The request as the query of a URL, without the question mark; "" where a visitor's sets are too
+        long for a link.
+        """
         default = Request()
         values: list[tuple[str, Any]] = []
         for name, value in self.__dict__.items():
@@ -106,7 +112,11 @@ class Request:
         """
         given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
         return validate(
-            **{name: items if name in LISTS else items[-1] for name, items in given.items() if name in cls.__dataclass_fields__}
+            **{
+                name: items if name in LISTS else items[-1]
+                for name, items in given.items()
+                if name in cls.__dataclass_fields__
+            }
         )
 
     def pair(self) -> sets.Contrast:
@@ -115,22 +125,30 @@ class Request:
         Raises:
             VisitorError: as `sets.own`.
         """
-        return sets.own(self.positive, self.negative) if self.contrast == "own" else sets.STORED[self.contrast]
+        return (
+            sets.own(self.positive, self.negative) if self.contrast == "own" else sets.STORED[self.contrast]
+        )
 
 
 LISTS = ("positive", "negative", "prompts")
 
 
 def validate(**values: Any) -> Request:
-    """Check the values, which may come as text from a form or a URL. What depends on the model is checked when it is loaded.
+    """Check the values, which may come as text from a form or a URL. What depends on the model is checked
+    when it is loaded.
 
     Raises:
         VisitorError: naming the value that was refused.
     """
     unknown = set(values) - set(Request.__dataclass_fields__)
     if unknown:
-        raise VisitorError(f"There is no setting “{sorted(unknown)[0][:40]}”.", f"Known are: {', '.join(Request.__dataclass_fields__)}.")
-    given = {name: value for name, value in values.items() if value is not None and (value != "" or name in LISTS)}
+        raise VisitorError(
+            f"There is no setting “{sorted(unknown)[0][:40]}”.",
+            f"Known are: {', '.join(Request.__dataclass_fields__)}.",
+        )
+    given = {
+        name: value for name, value in values.items() if value is not None and (value != "" or name in LISTS)
+    }
     if given.get("positive") or given.get("negative"):
         given.setdefault("contrast", "own")
     request = Request(**{name: _CHECKS[name](name, value) for name, value in given.items()})
@@ -148,7 +166,8 @@ def _sae(name: str, value: Any) -> str:
     text = _text(name, value)
     if not hub.is_local_path(text) and not _REGISTERED.fullmatch(text):
         raise VisitorError(
-            f"“{text[:60]}” is no autoencoder.", "Name one of sae-lens' registry as release/id, or leave it empty to train one."
+            f"“{text[:60]}” is no autoencoder.",
+            "Name one of sae-lens' registry as release/id, or leave it empty to train one.",
         )
     return text
 
@@ -163,7 +182,9 @@ def _prompts(name: str, value: Any) -> tuple[str, ...]:
 def _asked(name: str, value: Any) -> tuple[str, ...]:
     found = tuple(prompt for prompt in sets.read(value) if prompt)
     if len(found) > MAX_ASKED:
-        raise VisitorError(f"{len(found)} prompts were given to answer.", f"Use at most {MAX_ASKED}, one a line.")
+        raise VisitorError(
+            f"{len(found)} prompts were given to answer.", f"Use at most {MAX_ASKED}, one a line."
+        )
     if any(len(prompt) > sets.MAX_CHARACTERS or "\0" in prompt for prompt in found):
         raise VisitorError("A prompt is too long.", f"Shorten it to {sets.MAX_CHARACTERS:,} characters.")
     return found
@@ -175,7 +196,10 @@ def _kernel(name: str, value: Any) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
-        raise VisitorError("The kernel is not a JSON object.", f"Write it as {json.dumps(FULL)}, with a list for one strength a layer.")
+        raise VisitorError(
+            "The kernel is not a JSON object.",
+            f"Write it as {json.dumps(FULL)}, with a list for one strength a layer.",
+        )
     lengths = [len(curve) for curve in parsed.values() if isinstance(curve, list)]
     kernel.resolve({part: curve for part, curve in parsed.items() if not isinstance(curve, list)}, 1)
     for part, curve in parsed.items():
@@ -183,7 +207,8 @@ def _kernel(name: str, value: Any) -> dict[str, Any]:
             kernel.resolve({part: curve}, len(curve))
     if len(set(lengths)) > 1:
         raise VisitorError(
-            f"The kernel's curves have {' and '.join(map(str, sorted(set(lengths))))} values.", "Give each one value a layer."
+            f"The kernel's curves have {' and '.join(map(str, sorted(set(lengths))))} values.",
+            "Give each one value a layer.",
         )
     return parsed
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from abliteration.directions import Found
 
 MAX_KL, MIN_INDUCE, DEEPEST = 0.1, 0.0, 0.8
-"""A candidate is out with a larger first-token KL, a smaller induced refusal score, or in the last fifth of the layers."""
+"""A candidate is out with a larger first-token KL, a smaller induced refusal score, or in the last fifth of
+the layers.
+"""
 LOW_LAYERS = 0.1
 """COSMIC looks at this share of the layers: those where the two sets differ most."""
 
@@ -33,10 +35,12 @@ class Candidate:
         layer: where the direction is read.
         position: at which token, counted from the end.
         bypass: mean refusal score of positive prompts with the direction removed everywhere; lower is better.
-        induce: mean refusal score of negative prompts with the raw difference added at its layer; higher is better.
+        induce: mean refusal score of negative prompts with the raw difference added at its layer; higher is
+            better.
         kl: mean first-token KL(base ‖ edited) on negative prompts that the base means to answer, nats.
         refused: positive prompts whose first token still is more likely than not a refusal's.
-        cosmic: COSMIC's score, cos(induced, positive) + cos(ablated, negative) at the layers where the sets differ most.
+        cosmic: COSMIC's score, cos(induced, positive) + cos(ablated, negative) at the layers where the sets
+            differ most.
         ruled_out: why the rule drops it; "" where it stays.
     """
 
@@ -51,7 +55,10 @@ class Candidate:
 
     def to_json(self) -> dict[str, Any]:
         """The candidate as a table's row."""
-        return {key: (float(f"{value:.5g}") if isinstance(value, float) else value) for key, value in self.__dict__.items()}
+        return {
+            key: (float(f"{value:.5g}") if isinstance(value, float) else value)
+            for key, value in self.__dict__.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,18 @@ class Baseline:
 
     def scores(self) -> tuple[float, float]:
         """Mean refusal score of positive and negative prompts."""
-        return float(refusal_score(self.positive, self.tokens).mean()), float(refusal_score(self.negative, self.tokens).mean())
+        return float(refusal_score(self.positive, self.tokens).mean()), float(
+            refusal_score(self.negative, self.tokens).mean()
+        )
 
 
-def baseline(model: PreTrainedModel, anatomy: Anatomy, positive: list[list[int]], negative: list[list[int]], tokens: list[int]) -> Baseline:
+def baseline(
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    positive: list[list[int]],
+    negative: list[list[int]],
+    tokens: list[int],
+) -> Baseline:
     """Run the base model on the select split's prompts."""
     (one, first), (other, second) = (first_tokens(model, side, anatomy) for side in (positive, negative))
     assert first is not None and second is not None
@@ -88,9 +103,14 @@ def baseline(model: PreTrainedModel, anatomy: Anatomy, positive: list[list[int]]
 
 
 def candidates(
-    model: PreTrainedModel, anatomy: Anatomy, found: Found, base: Baseline, positive: list[list[int]], negative: list[list[int]],
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    found: Found,
+    base: Baseline,
+    positive: list[list[int]],
+    negative: list[list[int]],
     places: list[tuple[int, int]],
-) -> Iterator[Candidate]:  # fmt: skip
+) -> Iterator[Candidate]:
     """Try directions one after the other.
 
     Args:
@@ -105,7 +125,9 @@ def candidates(
     for layer, position in places:
         if not found.parts(layer, position):
             continue
-        removed = live(model, anatomy, Edit("ablate", found.direction(layer, position), kernel.full(anatomy.layers)))
+        removed = live(
+            model, anatomy, Edit("ablate", found.direction(layer, position), kernel.full(anatomy.layers))
+        )
         added = live(model, anatomy, steering(found, layer, position, 1.0))
         bypassed, ablated = first_tokens(removed, positive, anatomy)
         harmless, _ = first_tokens(removed, negative)
@@ -113,7 +135,9 @@ def candidates(
         assert ablated is not None and steered is not None
         score = refusal_score(bypassed, base.tokens)
         induce, cost = float(refusal_score(induced, base.tokens).mean()), base.damage(harmless)
-        cosmic = _cosine(_concatenated(steered, low).mean(0), targets[0]) + _cosine(_concatenated(ablated, low).mean(0), targets[1])
+        cosmic = _cosine(_concatenated(steered, low).mean(0), targets[0]) + _cosine(
+            _concatenated(ablated, low).mean(0), targets[1]
+        )
         yield Candidate(
             layer,
             position,
@@ -174,7 +198,12 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """Layer, position, rule and what was relaxed."""
-        return {"layer": self.candidate.layer, "position": self.candidate.position, "rule": self.rule, "relaxed": self.relaxed}
+        return {
+            "layer": self.candidate.layer,
+            "position": self.candidate.position,
+            "rule": self.rule,
+            "relaxed": self.relaxed,
+        }
 
 
 RULES = ("measured", "cosmic")
@@ -186,9 +215,9 @@ def choose(tried: list[Candidate], layers: int, rule: str = "measured") -> Choic
     Args:
         tried: at least one.
         layers: of the model.
-        rule: "measured", the smallest bypass score among those that are not ruled out (Arditi et al. 2024). Where KL rules out all of
-            them, the KL limit is dropped, then the limit on induced refusals, and `relaxed` says so. "cosmic", the largest COSMIC
-            score outside the last fifth of the layers.
+        rule: "measured", the smallest bypass score among those that are not ruled out (Arditi et al. 2024).
+            Where KL rules out all of them, the KL limit is dropped, then the limit on induced refusals, and
+            `relaxed` says so. "cosmic", the largest COSMIC score outside the last fifth of the layers.
     """
     early = [candidate for candidate in tried if candidate.layer < DEEPEST * layers] or tried
     if rule == "cosmic":
@@ -204,4 +233,6 @@ def choose(tried: list[Candidate], layers: int, rule: str = "measured") -> Choic
             rule,
             f"No candidate keeps the KL within {MAX_KL:g}: this one has {best(inducing).kl:.2f}. A kernel can lower it.",
         )
-    return Choice(best(early), rule, "No candidate both removes and induces the behaviour: this one only removes it.")
+    return Choice(
+        best(early), rule, "No candidate both removes and induces the behaviour: this one only removes it."
+    )

@@ -1,4 +1,6 @@
-"""What every room stands on: the model, the split and its tokens, the directions of the fit split, the base model's own answers."""
+"""What every room stands on: the model, the split and its tokens, the directions of the fit split, the base
+model's own answers.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Study:
         split: prompts.
         ids: their tokens, by part and side: `ids["fit", "positive"]`.
         found: directions of the fit split.
-        streams: of fit and select, by part and side, float32 (layers + 1, prompts, positions, width) on the CPU.
+        streams: of fit and select, by part and side, float32 (layers + 1, prompts, positions, width) on the
+            CPU.
         base: the base model on the select split.
         tokens_from: where the refusal tokens are from.
         sources: Hub datasets of the prompts, with their revisions.
@@ -67,15 +70,17 @@ _lock = threading.Lock()
 
 
 def study(request: Request, loaded: Loaded | None = None) -> Iterator[tuple[str, int, int] | Study]:
-    """Make or recall the study of a request; yields what it does, how far it is and of how much, at the end the study.
+    """Make or recall the study of a request; yields what it does, how far it is and of how much, at the end
+    the study.
 
     Args:
         request: checked.
         loaded: the model; loaded by its name where it is not given.
 
     Raises:
-        VisitorError: the model cannot be loaded or edited, it has no chat template, a prompt is too long, its activations are not
-            finite, the sets do not part, or the position is not one that the template has.
+        VisitorError: the model cannot be loaded or edited, it has no chat template, a prompt is too long, its
+            activations are not finite, the sets do not part, or the position is not one that the template
+            has.
     """
     if loaded is None:
         yield (f"Loading {request.model}", 0, 1)
@@ -83,30 +88,47 @@ def study(request: Request, loaded: Loaded | None = None) -> Iterator[tuple[str,
     loaded = models.on_device(loaded)
     anatomy = inspect(loaded.model)
     check(request, anatomy)
-    key = (loaded.id, loaded.revision, loaded.device, id(loaded.model), request.pair(), request.format, request.seed)
+    key = (
+        loaded.id,
+        loaded.revision,
+        loaded.device,
+        id(loaded.model),
+        request.pair(),
+        request.format,
+        request.seed,
+    )
     with _lock:
         known = _kept.get(key)
     if known is None:
-        yield from (step for step in _make(request, loaded, anatomy) if not isinstance(step, Study) or (known := step) is None)
+        yield from (
+            step
+            for step in _make(request, loaded, anatomy)
+            if not isinstance(step, Study) or (known := step) is None
+        )
     assert known is not None
     with _lock:
         _kept[key] = known
         _kept.move_to_end(key)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
-        for old, other in list(_kept.items()):  # a study must not keep a model in memory that everyone else has forgotten
+        for old, other in list(
+            _kept.items()
+        ):  # a study must not keep a model in memory that everyone else has forgotten
             if other.loaded.model is not loaded.model and not models.is_kept(other.loaded):
                 del _kept[old]
     if -request.position > len(known.found.positions):
         count = len(known.found.positions)
         raise VisitorError(
-            f"There is no position {request.position}.", f"The template has {count} tokens after the prompt: use −{count} to −1."
+            f"There is no position {request.position}.",
+            f"The template has {count} tokens after the prompt: use −{count} to −1.",
         )
     yield known
 
 
 def check(request: Request, anatomy: Anatomy) -> None:
-    """Raise a VisitorError where layer or kernel do not fit the model, or kernel and strength do not fit each other."""
+    """Raise a VisitorError where layer or kernel do not fit the model, or kernel and strength do not fit each
+    other.
+    """
     for name in ("layer", "sae_layer"):
         value = getattr(request, name)
         if value is not None and value >= anatomy.layers:
@@ -172,5 +194,7 @@ def spread(layers: int, count: int) -> list[int]:
     allowed = list(range(1, last)) or [0]
     count = min(count, len(allowed))
     return (
-        sorted({allowed[round(index * (len(allowed) - 1) / max(1, count - 1))] for index in range(count)}) if count > 1 else [allowed[-1]]
+        sorted({allowed[round(index * (len(allowed) - 1) / max(1, count - 1))] for index in range(count)})
+        if count > 1
+        else [allowed[-1]]
     )

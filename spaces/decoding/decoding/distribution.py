@@ -1,7 +1,9 @@
-"""A next-token distribution small enough to send: its likeliest tokens, and the rest of the vocabulary as a histogram.
+"""A next-token distribution small enough to send: its likeliest tokens, and the rest of the vocabulary as a
+histogram.
 
-The browser computes the sampler chain from this. Temperature and entropies need a sum over the whole vocabulary; each
-histogram bin keeps count, mean and variance of its log-probabilities, from which such sums follow to 1e-4.
+The browser computes the sampler chain from this. Temperature and entropies need a sum over the whole
+vocabulary; each histogram bin keeps count, mean and variance of its log-probabilities, from which such sums
+follow to 1e-4.
 """
 
 from __future__ import annotations
@@ -26,21 +28,25 @@ REMOVED = 8
 
 
 def summarise(
-    raw: torch.Tensor, base: torch.Tensor, decode: Any, limit: int | None = LIMIT, removed_by: str | None = None
+    raw: torch.Tensor,
+    base: torch.Tensor,
+    decode: Any,
+    limit: int | None = LIMIT,
+    removed_by: str | None = None,
 ) -> dict[str, Any]:
     """The distribution as JSON; see the module's text.
 
     Args:
         raw: [V] float32, log-probabilities of the model's logits, before any setting.
-        base: [V] float32, log-probabilities after penalties and constraints, before temperature and filters; −inf where
-            a token was removed.
+        base: [V] float32, log-probabilities after penalties and constraints, before temperature and filters;
+            −inf where a token was removed.
         decode: function from a list of token ids to their texts.
         limit: tokens to list, None for all of the vocabulary.
         removed_by: the setting that removed tokens, if there is one.
 
     Returns:
-        `vocab_size`, `ids`, `texts`, `raw`, `base` (null where equal to `raw`), `tail` and `removed`; log-probabilities
-        in nats.
+        `vocab_size`, `ids`, `texts`, `raw`, `base` (null where equal to `raw`), `tail` and `removed`;
+        log-probabilities in nats.
     """
     finite = torch.isfinite(base)
     remaining = int(finite.sum())
@@ -63,7 +69,9 @@ def summarise(
         top, lost_ids = torch.topk(lost, min(REMOVED, base.shape[0] - remaining))
         texts = decode(lost_ids.tolist())
         rows = zip(lost_ids.tolist(), texts, rounded(top), strict=True)
-        result["removed"] = [{"id": i, "text": text, "raw": value, "by": removed_by} for i, text, value in rows]
+        result["removed"] = [
+            {"id": i, "text": text, "raw": value, "by": removed_by} for i, text, value in rows
+        ]
     return result
 
 

@@ -1,7 +1,8 @@
 """Run several strategies on one model in lockstep: one prefill, one batch, one cache.
 
-All strategies continue the same prompt by one token a step, so their rows have equal positions and need no padding. Each
-step is one forward pass over the rows of all strategies; the cache's rows are gathered as the strategies ask.
+All strategies continue the same prompt by one token a step, so their rows have equal positions and need no
+padding. Each step is one forward pass over the rows of all strategies; the cache's rows are gathered as the
+strategies ask.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from shared.errors import VisitorError
 from shared.models import Loaded
 
 _OWN_FIELDS = ("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_penalty")
-"""Fields of the strategies that transformers moved out of its core: they are carried out here, not by `generate`."""
+"""Fields of the strategies that transformers moved out of its core: they are carried out here, not by
+`generate`.
+"""
 
 
 @dataclass
@@ -67,15 +70,22 @@ def encode(prompt: str, loaded: Loaded, chat: bool, new_tokens: int) -> list[int
     tokenizer = loaded.tokenizer
     if chat:
         if not tokenizer.chat_template:
-            raise VisitorError(f"{loaded.id} has no chat template.", "Switch the chat template off, or choose an instruct model.")
-        text = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False)
+            raise VisitorError(
+                f"{loaded.id} has no chat template.",
+                "Switch the chat template off, or choose an instruct model.",
+            )
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+        )
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     else:
         ids = tokenizer(prompt)["input_ids"]
     if not ids:
         raise VisitorError("The prompt has no token that the model knows.", "Write some words.")
     if len(ids) > limits.MAX_PROMPT_TOKENS:
-        raise VisitorError(f"The prompt has {len(ids):,} tokens; the limit is {limits.MAX_PROMPT_TOKENS:,}.", "Shorten it.")
+        raise VisitorError(
+            f"The prompt has {len(ids):,} tokens; the limit is {limits.MAX_PROMPT_TOKENS:,}.", "Shorten it."
+        )
     if len(ids) + new_tokens > window(loaded):
         raise VisitorError(
             f"{len(ids):,} tokens of prompt and {new_tokens} new ones are more than the {window(loaded):,} that {loaded.id} can read.",
@@ -92,12 +102,16 @@ def decode(request: Request, loaded: Loaded) -> Iterator[Trace]:
         loaded: the model that it names.
 
     Raises:
-        VisitorError: the prompt does not fit, a token id is not in the vocabulary, or the model's logits are not finite.
+        VisitorError: the prompt does not fit, a token id is not in the vocabulary, or the model's logits are
+            not finite.
     """
     model = loaded.model
     prompt = encode(request.prompt, loaded, request.chat, request.max_new_tokens)
     texts = _texts(loaded)
-    lanes = [_Lane(_plan(strategy, request, loaded, prompt, texts), list(strategy.prefix)) for strategy in request.strategies]
+    lanes = [
+        _Lane(_plan(strategy, request, loaded, prompt, texts), list(strategy.prefix))
+        for strategy in request.strategies
+    ]
     about = _About(request, loaded, prompt, texts)
     hidden = any(lane.needs_hidden for lane in lanes)
     began = time.perf_counter()
@@ -112,7 +126,9 @@ def decode(request: Request, loaded: Loaded) -> Iterator[Trace]:
         while True:
             live = [lane for lane in lanes if lane.feed is not None]
             for lane in lanes:
-                lane.seconds = time.perf_counter() - began if lane in live or not lane.seconds else lane.seconds
+                lane.seconds = (
+                    time.perf_counter() - began if lane in live or not lane.seconds else lane.seconds
+                )
             yield about.trace(lanes, done=not live)
             if not live:
                 return
@@ -192,23 +208,50 @@ def _plan(strategy: Strategy, request: Request, loaded: Loaded, prompt: list[int
     )
     settings = prepared["settings"]
     stages: list[Stage] = [
-        (FIELDS.get(type(processor).__name__, type(processor).__name__), processor) for processor in prepared["processors"]
+        (FIELDS.get(type(processor).__name__, type(processor).__name__), processor)
+        for processor in prepared["processors"]
     ]
     names = [name for name, _ in stages]
     plain = strategy.kind in ("beam", "beam_sample", "group_beam")
     exponent = settings.get("length_penalty") if plain else None
     recorder = Recorder(
-        ["dola_layers", *names] if strategy.kind == "dola" else names, texts, 1.0 if plain and exponent is None else exponent
+        ["dola_layers", *names] if strategy.kind == "dola" else names,
+        texts,
+        1.0 if plain and exponent is None else exponent,
     )
     if strategy.kind == "dola":
         recorder.warpers = 0
         settings["tie_word_embeddings"] = loaded.model.config.get_text_config().tie_word_embeddings
-    return Plan(strategy, tuple(stages), settings, context, new_tokens, prepared["eos"], prepared["pad"], request.seed, recorder)
+    return Plan(
+        strategy,
+        tuple(stages),
+        settings,
+        context,
+        new_tokens,
+        prepared["eos"],
+        prepared["pad"],
+        request.seed,
+        recorder,
+    )
 
 
-def _prepared(model: Any, input_ids: torch.Tensor, logits_processor: Any, stopping_criteria: Any, generation_config: Any, **_: Any) -> Any:
+def _prepared(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    **_: Any,
+) -> Any:
     """A `custom_generate` that returns what `generate` made ready instead of decoding."""
-    eos: list[int] = next((criteria.eos_token_id.tolist() for criteria in stopping_criteria if hasattr(criteria, "eos_token_id")), [])
+    eos: list[int] = next(
+        (
+            criteria.eos_token_id.tolist()
+            for criteria in stopping_criteria
+            if hasattr(criteria, "eos_token_id")
+        ),
+        [],
+    )
     pad = generation_config.pad_token_id
     pad = pad[0] if isinstance(pad, list) else pad
     return {
@@ -231,16 +274,22 @@ def _check_tokens(strategy: Strategy, loaded: Loaded) -> None:
         for token in ids:
             if token >= size:
                 raise VisitorError(
-                    f"{strategy.name}: token {token} is not in the vocabulary of {size:,}.", "Use ids of this model's tokenizer."
+                    f"{strategy.name}: token {token} is not in the vocabulary of {size:,}.",
+                    "Use ids of this model's tokenizer.",
                 )
     layers = strategy.config.get("dola_layers")
     if isinstance(layers, list) and min(layers) >= loaded.model.config.get_text_config().num_hidden_layers:
-        raise VisitorError(f"{strategy.name}: the model has no layer {min(layers)}.", 'Use smaller numbers, "low" or "high".')
+        raise VisitorError(
+            f"{strategy.name}: the model has no layer {min(layers)}.", 'Use smaller numbers, "low" or "high".'
+        )
 
 
 def _check_finite(logits: torch.Tensor, loaded: Loaded) -> None:
     if bool(torch.isnan(logits).any()):
-        raise VisitorError(f"{loaded.id} gave numbers that are not finite (NaN).", "Choose another model; its weights may be damaged.")
+        raise VisitorError(
+            f"{loaded.id} gave numbers that are not finite (NaN).",
+            "Choose another model; its weights may be damaged.",
+        )
 
 
 def _last_only(model: Any) -> dict[str, int]:
@@ -259,7 +308,13 @@ def _texts(loaded: Loaded) -> Any:
         missing = [token for token in ids if token not in known]
         if missing:
             known.update(
-                zip(missing, tokenizer.batch_decode([[token] for token in missing], clean_up_tokenization_spaces=False), strict=True)
+                zip(
+                    missing,
+                    tokenizer.batch_decode(
+                        [[token] for token in missing], clean_up_tokenization_spaces=False
+                    ),
+                    strict=True,
+                )
             )
         return [known[token] for token in ids]
 
@@ -300,7 +355,9 @@ class _About:
         sequences = []
         for leaf, value in plan.results:
             ids = recorder.token_ids(leaf)
-            sequences.append(Text(ids, self.loaded.tokenizer.decode(ids, clean_up_tokenization_spaces=False), value, leaf))
+            sequences.append(
+                Text(ids, self.loaded.tokenizer.decode(ids, clean_up_tokenization_spaces=False), value, leaf)
+            )
         return Run(
             name=plan.strategy.name,
             kind=plan.strategy.kind,
@@ -312,7 +369,9 @@ class _About:
             min_tokens_to_keep=1 + max(1, len(plan.eos)) if plan.strategy.kind == "beam_sample" else 1,
             sequences=tuple(sequences),
             nodes=tuple(recorder.nodes),
-            distributions=dict(recorder.distributions) if done else {},  # large, and of use only when nothing moves any more
+            distributions=dict(recorder.distributions)
+            if done
+            else {},  # large, and of use only when nothing moves any more
             decisions=dict(recorder.decisions),
             forward_passes=lane.passes,
             seconds=lane.seconds,

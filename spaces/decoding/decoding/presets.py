@@ -1,4 +1,6 @@
-"""The strategies and examples that the page offers, and the way between `GenerationConfig` JSON and form fields."""
+"""The strategies and examples that the page offers, and the way between `GenerationConfig` JSON and form
+fields.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "greedy, no repeated trigram": {"no_repeat_ngram_size": 3},
     "beam 5, length_penalty 2": {"num_beams": 5, "length_penalty": 2.0},
     "beam 4 sampled": {"num_beams": 4, "do_sample": True, "top_k": 0},
-    "diverse beam 6 in 3": {"num_beams": 6, "num_beam_groups": 3, "diversity_penalty": 1.0, "num_return_sequences": 3},
+    "diverse beam 6 in 3": {
+        "num_beams": 6,
+        "num_beam_groups": 3,
+        "diversity_penalty": 1.0,
+        "num_return_sequences": 3,
+    },
     "contrastive .6": {"penalty_alpha": 0.6, "top_k": 4},
     "DoLa": {"dola_layers": "high"},
 }
@@ -61,25 +68,33 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 def dump(strategies: list[dict[str, Any]]) -> str:
     """Strategies as JSON text, one to a line."""
-    return "[\n" + ",\n".join("  " + json.dumps(strategy, ensure_ascii=False) for strategy in strategies) + "\n]"
+    return (
+        "[\n" + ",\n".join("  " + json.dumps(strategy, ensure_ascii=False) for strategy in strategies) + "\n]"
+    )
 
 
 def from_names(names: list[str]) -> str:
     """The JSON text of the presets with these names; greedy where none is left."""
-    return dump([{"name": name, **PRESETS[name]} for name in names if name in PRESETS] or [{"name": "greedy"}])
+    return dump(
+        [{"name": name, **PRESETS[name]} for name in names if name in PRESETS] or [{"name": "greedy"}]
+    )
 
 
 def example_request(name: str) -> dict[str, Any]:
     """The request of an example, as keyword arguments of `validate`."""
     example = {key: value for key, value in EXAMPLES[name].items() if key != "label"}
-    return {**example, "strategies": [{"name": preset, **PRESETS[preset]} for preset in example["strategies"]]}
+    return {
+        **example,
+        "strategies": [{"name": preset, **PRESETS[preset]} for preset in example["strategies"]],
+    }
 
 
 def read_pasted(text: str, max_new_tokens: int) -> tuple[str, int]:
     """Turn a pasted `generation_config.json` (or a list of strategies) into this demo's strategies.
 
-    Fields that describe the model and not the strategy (`eos_token_id`, `transformers_version`, …) are left out, and
-    `max_new_tokens` moves to the slider. What is malformed is left as it stands: the run will say what is wrong.
+    Fields that describe the model and not the strategy (`eos_token_id`, `transformers_version`, …) are left
+    out, and `max_new_tokens` moves to the slider. What is malformed is left as it stands: the run will say
+    what is wrong.
 
     Args:
         text: JSON, an object or a list of objects.
@@ -95,7 +110,10 @@ def read_pasted(text: str, max_new_tokens: int) -> tuple[str, int]:
     for item in items:
         if type(item.get("max_new_tokens")) is int:
             max_new_tokens = item["max_new_tokens"]
-    cleaned = [{key: item[key] for key in item if key not in _NOT_OF_A_STRATEGY and item[key] is not None} for item in items]
+    cleaned = [
+        {key: item[key] for key in item if key not in _NOT_OF_A_STRATEGY and item[key] is not None}
+        for item in items
+    ]
     return dump(cleaned), max_new_tokens
 
 
@@ -140,7 +158,9 @@ def from_field(name: str, value: Any) -> Any:
         try:
             return int(value) if setting.type == "int" else float(value)
         except ValueError:
-            raise VisitorError(f"{name} is “{str(value)[:20]}”, not a number.", "Write a number, or leave the field empty.") from None
+            raise VisitorError(
+                f"{name} is “{str(value)[:20]}”, not a number.", "Write a number, or leave the field empty."
+            ) from None
     if value in ("never", "low", "high"):
         return value
     try:

@@ -34,7 +34,17 @@ FIELDS = {
 }
 """transformers' processor classes and the `GenerationConfig` field that switches each on."""
 
-WARPERS = ("temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "renormalize_logits")
+WARPERS = (
+    "temperature",
+    "top_h",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "epsilon_cutoff",
+    "eta_cutoff",
+    "renormalize_logits",
+)
 
 Stage = tuple[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]
 """A processor's field name, and the function (input_ids [n, L], scores [n, V]) → scores [n, V]."""
@@ -44,8 +54,8 @@ Stage = tuple[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]
 class Scored:
     """One step's distributions, for n rows over a vocabulary of V, in nats.
 
-    `raw` [n, V] is the log-softmax of the logits. `stages` holds the scores after each processor. `processed` [n, V] is
-    the last of them (or `raw`), normalised unless the strategy adds plain log-probabilities.
+    `raw` [n, V] is the log-softmax of the logits. `stages` holds the scores after each processor. `processed`
+    [n, V] is the last of them (or `raw`), normalised unless the strategy adds plain log-probabilities.
     """
 
     raw: torch.Tensor
@@ -76,7 +86,12 @@ def score(logits: torch.Tensor, input_ids: torch.Tensor, stages: Sequence[Stage]
 class Recorder:
     """Collects one strategy's nodes. Mutable while the strategy runs; `nodes` are replaced, never changed."""
 
-    def __init__(self, names: Sequence[str], decode: Callable[[Sequence[int]], list[str]], length_penalty: float | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        decode: Callable[[Sequence[int]], list[str]],
+        length_penalty: float | None = None,
+    ) -> None:
         self.names = tuple(names)
         self.warpers = next((i for i, name in enumerate(names) if name in WARPERS), len(names))
         self.decode = decode
@@ -87,9 +102,14 @@ class Recorder:
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def candidates(
-        self, parents: Sequence[int], scored: Scored, extra: Sequence[Sequence[int]], likeliest: int = CANDIDATES
+        self,
+        parents: Sequence[int],
+        scored: Scored,
+        extra: Sequence[Sequence[int]],
+        likeliest: int = CANDIDATES,
     ) -> list[dict[int, int]]:
-        """Make nodes for the candidates after each row: the likeliest by raw and by processed value, and `extra`.
+        """Make nodes for the candidates after each row: the likeliest by raw and by processed value, and
+        `extra`.
 
         Args:
             parents: node of each of the n rows, −1 for a row that is not recorded.
@@ -142,13 +162,34 @@ class Recorder:
         if processed == -math.inf:
             stage = next((i for i, entry in enumerate(stages) if entry == -math.inf), None)
             status = "filtered"
-            reason = f"Removed by {self.names[stage]}." if stage is not None else "Impossible under the model."
-        node = Node(len(self.nodes), parent.id, step, token, text, raw, processed, cumulative, value, status, reason, None, tuple(stages))
+            reason = (
+                f"Removed by {self.names[stage]}." if stage is not None else "Impossible under the model."
+            )
+        node = Node(
+            len(self.nodes),
+            parent.id,
+            step,
+            token,
+            text,
+            raw,
+            processed,
+            cumulative,
+            value,
+            status,
+            reason,
+            None,
+            tuple(stages),
+        )
         self.nodes.append(node)
         return node.id
 
     def _decide(
-        self, parents: Sequence[int], raw: torch.Tensor, processed: torch.Tensor, index: torch.Tensor, wanted: list[list[int]]
+        self,
+        parents: Sequence[int],
+        raw: torch.Tensor,
+        processed: torch.Tensor,
+        index: torch.Tensor,
+        wanted: list[list[int]],
     ) -> None:
         """Keep entropy, kept tokens and masses of the whole distributions."""
         probabilities = raw.exp()
@@ -175,8 +216,12 @@ class Recorder:
             node = self.nodes[identity]
             if node.status == "filtered" and node.stages:
                 stage = next(i for i, value in enumerate(node.stages) if value == -math.inf)
-                before = scored.stages[stage - 1][row] if stage else (scored.scores if not scored.stages else None)
-                self.nodes[identity] = replace(node, reason=_why(self.names[stage], token, before, scored.raw[row], config))
+                before = (
+                    scored.stages[stage - 1][row] if stage else (scored.scores if not scored.stages else None)
+                )
+                self.nodes[identity] = replace(
+                    node, reason=_why(self.names[stage], token, before, scored.raw[row], config)
+                )
 
     def keep(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> None:
         """Remember a node's next-token distribution until `summarise` or `forget`."""
@@ -213,7 +258,9 @@ class Recorder:
 
     def token_ids(self, node: int) -> tuple[int, ...]:
         """New tokens from the root to a node."""
-        return tuple(token for identity in self.path(node) if (token := self.nodes[identity].token_id) is not None)
+        return tuple(
+            token for identity in self.path(node) if (token := self.nodes[identity].token_id) is not None
+        )
 
 
 def base_logprobs(scored: Scored, warpers: int, row: int) -> torch.Tensor:
@@ -230,7 +277,9 @@ def percent(value: float) -> str:
     return f"{shown:.3g} %" if shown >= 0.001 else "under 0.001 %"
 
 
-def _why(name: str, token: int, before: torch.Tensor | None, raw: torch.Tensor, config: dict[str, Any]) -> str:
+def _why(
+    name: str, token: int, before: torch.Tensor | None, raw: torch.Tensor, config: dict[str, Any]
+) -> str:
     """Why a processor removed a token, with the number that decided."""
     values = raw if before is None else before
     probabilities = torch.softmax(values, dim=-1)

@@ -1,7 +1,7 @@
 """What a visitor asks for: a prompt, a model and up to four strategies, checked before anything is computed.
 
-A strategy's settings are fields of transformers' `GenerationConfig` under their own names. A `Request` converts to and
-from the query of a URL: that is the permalink.
+A strategy's settings are fields of transformers' `GenerationConfig` under their own names. A `Request`
+converts to and from the query of a URL: that is the permalink.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ _SETTINGS: tuple[Setting, ...] = (
 SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _SETTINGS}
 
 MAX_BIAS = 10_000.0
-"""Largest bias of `sequence_bias`; with the smallest temperature it still leaves logits that float32 can hold."""
+"""Largest bias of `sequence_bias`; with the smallest temperature it still leaves logits that float32 can
+hold.
+"""
 
 MAX_LAYERS = 64
 """Layers that `dola_layers` may name."""
@@ -68,7 +70,16 @@ MAX_LAYERS = 64
 NAME_LENGTH = 40
 """Longest name of a strategy, in characters."""
 
-SAMPLING_ONLY = ("temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+SAMPLING_ONLY = (
+    "temperature",
+    "top_h",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "epsilon_cutoff",
+    "eta_cutoff",
+)
 """Fields that transformers applies only when `do_sample` is true, in the order it applies them."""
 
 BEAM_ONLY = ("length_penalty", "early_stopping")
@@ -78,12 +89,16 @@ HUB_STRATEGIES = {
     "group_beam": "transformers-community/group-beam-search",
     "dola": "transformers-community/dola",
 }
-"""Strategies that transformers 5 moved out of its core, and the repository that `custom_generate` names for each."""
+"""Strategies that transformers 5 moved out of its core, and the repository that `custom_generate` names for
+each.
+"""
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A named set of `GenerationConfig` fields; with a `prefix` it is a branch that starts from tokens chosen by hand."""
+    """A named set of `GenerationConfig` fields; with a `prefix` it is a branch that starts from tokens chosen
+    by hand.
+    """
 
     name: str
     config: dict[str, Any] = field(default_factory=dict)
@@ -91,7 +106,9 @@ class Strategy:
 
     @property
     def kind(self) -> str:
-        """One of greedy, sample, beam, beam_sample, group_beam, contrastive, dola; transformers' own precedence."""
+        """One of greedy, sample, beam, beam_sample, group_beam, contrastive, dola; transformers' own
+        precedence.
+        """
         config = self.config
         if config.get("dola_layers") is not None:
             return "dola"
@@ -151,7 +168,10 @@ class Request:
         Raises:
             VisitorError: a parameter is malformed or out of range.
         """
-        values = {name: texts[-1] for name, texts in parse_qs(query, keep_blank_values=True, max_num_fields=20).items()}
+        values = {
+            name: texts[-1]
+            for name, texts in parse_qs(query, keep_blank_values=True, max_num_fields=20).items()
+        }
         return validate(
             values.get("prompt", ""),
             values.get("model", EMBEDDED_MODEL),
@@ -168,18 +188,22 @@ class Request:
             VisitorError: the tree holds `limits.MAX_BRANCHES` branches already.
         """
         if sum(bool(strategy.prefix) for strategy in self.strategies) >= limits.MAX_BRANCHES:
-            raise VisitorError(f"This tree has {limits.MAX_BRANCHES} branches already.", "Remove one, or decode again.")
+            raise VisitorError(
+                f"This tree has {limits.MAX_BRANCHES} branches already.", "Remove one, or decode again."
+            )
         return replace(self, strategies=(*self.strategies, branch))
 
 
-def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24, seed: Any = 0, chat: Any = False) -> Request:
+def validate(
+    prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24, seed: Any = 0, chat: Any = False
+) -> Request:
     """Check every value and build the request.
 
     Args:
         prompt: the text to continue.
         model: Hub id, or a folder where the app runs locally.
-        strategies: a list of `GenerationConfig` dicts, each with an optional `name` (and `prefix`, token ids, for a
-            branch), or that list as JSON text.
+        strategies: a list of `GenerationConfig` dicts, each with an optional `name` (and `prefix`, token ids,
+            for a branch), or that list as JSON text.
         max_new_tokens: tokens to add, 1 to `limits.MAX_NEW_TOKENS`.
         seed: seed of every strategy that draws, 0 to 2³²−1.
         chat: whether to wrap the prompt in the model's chat template.
@@ -190,7 +214,10 @@ def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24,
     if not isinstance(prompt, str) or not prompt.strip():
         raise VisitorError("The prompt is empty.", "Write a few words for the model to continue.")
     if len(prompt) > limits.MAX_PROMPT_CHARACTERS:
-        raise VisitorError(f"The prompt has {len(prompt):,} characters; the limit is {limits.MAX_PROMPT_CHARACTERS:,}.", "Shorten it.")
+        raise VisitorError(
+            f"The prompt has {len(prompt):,} characters; the limit is {limits.MAX_PROMPT_CHARACTERS:,}.",
+            "Shorten it.",
+        )
     _check_text(prompt, "The prompt")
     if not isinstance(model, str) or not model.strip():
         raise VisitorError("No model is named.", "Choose one from the list, or write a Hub id as owner/name.")
@@ -209,7 +236,9 @@ def validate(prompt: Any, model: Any, strategies: Any, max_new_tokens: Any = 24,
             f"Together the strategies extend {rows} sequences at once; the limit is {limits.MAX_ROWS}.",
             "Lower num_beams, num_return_sequences or, for contrastive search, top_k.",
         )
-    _check_length([strategy.to_json() for strategy in named])  # so that the link of every request can be opened
+    _check_length(
+        [strategy.to_json() for strategy in named]
+    )  # so that the link of every request can be opened
     length = whole(1, limits.MAX_NEW_TOKENS)("max_new_tokens", max_new_tokens)
     for strategy in named:
         if strategy.config.get("min_new_tokens", 0) > length:
@@ -231,7 +260,8 @@ def _check_text(text: str, what: str) -> None:
     for character in text:
         if "\ud800" <= character <= "\udfff":
             raise VisitorError(
-                f"{what} contains half of a character (the lone surrogate U+{ord(character):04X}).", "Delete it or paste the text again."
+                f"{what} contains half of a character (the lone surrogate U+{ord(character):04X}).",
+                "Delete it or paste the text again.",
             )
 
 
@@ -241,7 +271,9 @@ _LIST_REMEDY = 'Write a JSON list of GenerationConfig dicts, for example [{"num_
 def _list(strategies: Any) -> list[Any]:
     if isinstance(strategies, str):
         if len(strategies) > limits.MAX_STRATEGIES_JSON:
-            raise VisitorError(f"The strategies have more than {limits.MAX_STRATEGIES_JSON:,} characters.", _LIST_REMEDY)
+            raise VisitorError(
+                f"The strategies have more than {limits.MAX_STRATEGIES_JSON:,} characters.", _LIST_REMEDY
+            )
         try:
             strategies = json.loads(strategies)
         except (ValueError, RecursionError) as error:
@@ -266,21 +298,36 @@ def _check_length(strategies: Any) -> None:
     except (TypeError, ValueError, RecursionError):
         raise VisitorError("The strategies cannot be written as JSON.", _LIST_REMEDY) from None
     if length > limits.MAX_STRATEGIES_JSON:
-        raise VisitorError(f"The strategies have more than {limits.MAX_STRATEGIES_JSON:,} characters.", "Shorten their lists.")
+        raise VisitorError(
+            f"The strategies have more than {limits.MAX_STRATEGIES_JSON:,} characters.",
+            "Shorten their lists.",
+        )
 
 
 def _article(value: Any) -> str:
-    names = {dict: "a JSON object", str: "text", int: "a number", float: "a number", bool: "a truth value", type(None): "null"}
+    names = {
+        dict: "a JSON object",
+        str: "text",
+        int: "a number",
+        float: "a number",
+        bool: "a truth value",
+        type(None): "null",
+    }
     return names.get(type(value), "something else")
 
 
 def _strategy(item: Any, index: int) -> Strategy:
     label = f"Strategy {index + 1}"
     if not isinstance(item, dict):
-        raise VisitorError(f"{label} is {_article(item)}, not a JSON object.", 'Write it as {"do_sample": true, "top_p": 0.9}.')
+        raise VisitorError(
+            f"{label} is {_article(item)}, not a JSON object.",
+            'Write it as {"do_sample": true, "top_p": 0.9}.',
+        )
     name = item.get("name", "")
     if not isinstance(name, str) or len(name) > NAME_LENGTH:
-        raise VisitorError(f"{label} has a name that is no text of at most {NAME_LENGTH} characters.", "Shorten the name.")
+        raise VisitorError(
+            f"{label} has a name that is no text of at most {NAME_LENGTH} characters.", "Shorten the name."
+        )
     _check_text(name, f"The name of {label.lower()}")
     label = name or label
     prefix = item.get("prefix", [])
@@ -297,7 +344,8 @@ def _strategy(item: Any, index: int) -> Strategy:
                 f"Did you mean {near[0]}?" if near else f"Use {', '.join(SETTINGS)}.",
             )
         config[key] = _value(SETTINGS[key], value, label)
-    # Some models' own generation_config turns sampling on: without this a strategy's meaning would depend on the model.
+    # Some models' own generation_config turns sampling on: without this a strategy's meaning would depend on
+    # the model.
     config = {"do_sample": False, **config}
     strategy = Strategy(name, config, tuple(prefix))
     _check_conflicts(strategy, label)
@@ -315,7 +363,9 @@ def _value(setting: Setting, value: Any, label: str) -> Any:
     if setting.type == "float":
         number = _number(value)
         if math.isnan(number):
-            raise VisitorError(f"{where} is {str(value)[:40]}, not a finite number.", f"Use {_range(setting)}.")
+            raise VisitorError(
+                f"{where} is {str(value)[:40]}, not a finite number.", f"Use {_range(setting)}."
+            )
         low = number <= setting.minimum if setting.open_minimum else number < setting.minimum
         if low or number > setting.maximum:
             raise VisitorError(f"{where} is {number:g}.", f"Use {_range(setting)}.")
@@ -333,25 +383,39 @@ def _other(name: str, value: Any, where: str) -> Any:
             return value
         layers = sorted(set(value)) if _is_ids(value) else []
         if not 1 <= len(layers) <= MAX_LAYERS:
-            raise VisitorError(f"{where} is {str(value)[:40]}.", f'Use "low", "high" or a list of at most {MAX_LAYERS} layer numbers.')
+            raise VisitorError(
+                f"{where} is {str(value)[:40]}.",
+                f'Use "low", "high" or a list of at most {MAX_LAYERS} layer numbers.',
+            )
         return layers
     if name == "bad_words_ids":
         if isinstance(value, list) and value and all(_is_ids(word) for word in value):
             return value
-        raise VisitorError(f"{where} is not a list of lists of token ids.", "Write it as [[1234], [567, 89]].")
+        raise VisitorError(
+            f"{where} is not a list of lists of token ids.", "Write it as [[1234], [567, 89]]."
+        )
     if (
         isinstance(value, list)
         and value
-        and all(isinstance(pair, list) and len(pair) == 2 and _is_ids(pair[0]) and abs(_number(pair[1])) <= MAX_BIAS for pair in value)
+        and all(
+            isinstance(pair, list)
+            and len(pair) == 2
+            and _is_ids(pair[0])
+            and abs(_number(pair[1])) <= MAX_BIAS
+            for pair in value
+        )
     ):
         return [[pair[0], _number(pair[1])] for pair in value]
     raise VisitorError(
-        f"{where} is not a list of pairs of token ids and a bias.", f"Write it as [[[1234], -2.5]], each bias at most {MAX_BIAS:,.0f}."
+        f"{where} is not a list of pairs of token ids and a bias.",
+        f"Write it as [[[1234], -2.5]], each bias at most {MAX_BIAS:,.0f}.",
     )
 
 
 def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(token) is int and token >= 0 for token in value)
+    return (
+        isinstance(value, list) and bool(value) and all(type(token) is int and token >= 0 for token in value)
+    )
 
 
 def _number(value: Any) -> float:
@@ -362,43 +426,73 @@ def _number(value: Any) -> float:
 def _range(setting: Setting) -> str:
     kind = "a number"
     if math.isinf(setting.maximum):
-        return f"{kind} above {setting.minimum:g}" if setting.open_minimum else f"{kind} from {setting.minimum:g}"
+        return (
+            f"{kind} above {setting.minimum:g}"
+            if setting.open_minimum
+            else f"{kind} from {setting.minimum:g}"
+        )
     return f"{kind} {'above' if setting.open_minimum else 'from'} {setting.minimum:g}{' and up' if setting.open_minimum else ''} to {setting.maximum:g}"
 
 
 def _check_conflicts(strategy: Strategy, label: str) -> None:
     """Refuse settings that contradict each other or that transformers would ignore."""
     config, kind = strategy.config, strategy.kind
-    sampling = [name for name in SAMPLING_ONLY if name in config and not (name == "top_k" and kind == "contrastive")]
+    sampling = [
+        name for name in SAMPLING_ONLY if name in config and not (name == "top_k" and kind == "contrastive")
+    ]
     if sampling and not config.get("do_sample"):
         verb = "has" if len(sampling) == 1 else "have"
-        raise VisitorError(f"{label}: {_and(sampling)} {verb} no effect while do_sample is false.", "Set do_sample to true, or remove it.")
+        raise VisitorError(
+            f"{label}: {_and(sampling)} {verb} no effect while do_sample is false.",
+            "Set do_sample to true, or remove it.",
+        )
     beams, returned = config.get("num_beams", 1), config.get("num_return_sequences", 1)
     idle = [name for name in (*BEAM_ONLY, "num_beam_groups", "diversity_penalty") if name in config]
     if idle and beams == 1:
         verb = "has" if len(idle) == 1 else "have"
-        raise VisitorError(f"{label}: {_and(idle)} {verb} no effect with num_beams 1.", "Set num_beams to 2 or more, or remove it.")
+        raise VisitorError(
+            f"{label}: {_and(idle)} {verb} no effect with num_beams 1.",
+            "Set num_beams to 2 or more, or remove it.",
+        )
     if kind in ("beam", "beam_sample", "group_beam") and returned > beams:
-        raise VisitorError(f"{label}: num_return_sequences {returned} is more than num_beams {beams}.", "Raise num_beams.")
+        raise VisitorError(
+            f"{label}: num_return_sequences {returned} is more than num_beams {beams}.", "Raise num_beams."
+        )
     if kind in ("greedy", "contrastive", "dola") and returned > 1:
-        raise VisitorError(f"{label}: num_return_sequences {returned} needs sampling or beams.", "Set do_sample to true, or num_beams.")
+        raise VisitorError(
+            f"{label}: num_return_sequences {returned} needs sampling or beams.",
+            "Set do_sample to true, or num_beams.",
+        )
     if kind == "contrastive" and config.get("top_k", 50) < 2:
         raise VisitorError(f"{label}: penalty_alpha needs top_k of at least 2.", "Set top_k to 4.")
     if config.get("penalty_alpha") and kind != "contrastive":
-        raise VisitorError(f"{label}: penalty_alpha cannot be combined with do_sample, num_beams or dola_layers.", "Remove one of them.")
+        raise VisitorError(
+            f"{label}: penalty_alpha cannot be combined with do_sample, num_beams or dola_layers.",
+            "Remove one of them.",
+        )
     if kind == "dola" and (beams > 1 or config.get("do_sample")):
         other = "num_beams" if beams > 1 else "do_sample"
         raise VisitorError(f"{label}: dola_layers cannot be combined with {other}.", "Remove one of them.")
     groups = config.get("num_beam_groups", 1)
     if groups > 1:
         if config.get("do_sample"):
-            raise VisitorError(f"{label}: num_beam_groups cannot be combined with do_sample.", "Remove one of them.")
+            raise VisitorError(
+                f"{label}: num_beam_groups cannot be combined with do_sample.", "Remove one of them."
+            )
         if beams % groups:
-            raise VisitorError(f"{label}: num_beams {beams} cannot be split into {groups} equal groups.", "Choose a multiple.")
+            raise VisitorError(
+                f"{label}: num_beams {beams} cannot be split into {groups} equal groups.",
+                "Choose a multiple.",
+            )
         if not config.get("diversity_penalty"):
-            raise VisitorError(f"{label}: num_beam_groups needs a diversity_penalty above 0.", "Set diversity_penalty, for example to 1.")
+            raise VisitorError(
+                f"{label}: num_beam_groups needs a diversity_penalty above 0.",
+                "Set diversity_penalty, for example to 1.",
+            )
     elif config.get("diversity_penalty"):
-        raise VisitorError(f"{label}: diversity_penalty needs num_beam_groups of 2 or more.", "Set num_beam_groups.")
+        raise VisitorError(
+            f"{label}: diversity_penalty needs num_beam_groups of 2 or more.", "Set num_beam_groups."
+        )
 
 
 def _and(names: list[str]) -> str:
@@ -414,11 +508,15 @@ def describe(strategy: Strategy) -> str:
         "beam": [f"beam {config.get('num_beams')}"],
         "beam_sample": [f"beam {config.get('num_beams')} sample"],
         "group_beam": [f"diverse beam {config.get('num_beams')}/{config.get('num_beam_groups')}"],
-        "contrastive": [f"contrastive {config.get('penalty_alpha'):g}" if config.get("penalty_alpha") else "contrastive"],
+        "contrastive": [
+            f"contrastive {config.get('penalty_alpha'):g}" if config.get("penalty_alpha") else "contrastive"
+        ],
         "dola": ["DoLa"],
     }[kind]
     shown = [name for name in SAMPLING_ONLY if name in config and kind in ("sample", "beam_sample")]
-    parts += [f"{name} {config[name]:g}" for name in (*shown, *(n for n in ("repetition_penalty",) if n in config))]
+    parts += [
+        f"{name} {config[name]:g}" for name in (*shown, *(n for n in ("repetition_penalty",) if n in config))
+    ]
     return ", ".join(parts)[:NAME_LENGTH]
 
 
@@ -437,7 +535,8 @@ def _unique_names(strategies: tuple[Strategy, ...]) -> tuple[Strategy, ...]:
 
 
 def code(request: Request, revision: str = "main", source: str = "") -> str:
-    """The Python that reproduces a run with transformers alone; for an expert of this suite, with peft as well.
+    """The Python that reproduces a run with transformers alone; for an expert of this suite, with peft as
+    well.
 
     Args:
         request: the run.
@@ -449,7 +548,9 @@ def code(request: Request, revision: str = "main", source: str = "") -> str:
     lines = ["import torch", *(["from peft import PeftModel"] if expert else [])]
     lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
     if EMBEDDED_SOURCE in source:
-        lines.append("# the page's copy was stored as Q4_1; these are the original weights, whose numbers differ")
+        lines.append(
+            "# the page's copy was stored as Q4_1; these are the original weights, whose numbers differ"
+        )
     lines += [
         f"model_id = {(EMBEDDED_MODEL if expert else request.model)!r}",
         f"tokenizer = AutoTokenizer.from_pretrained(model_id{pinned})",
@@ -457,7 +558,9 @@ def code(request: Request, revision: str = "main", source: str = "") -> str:
     ]
     if expert:
         lines.append("# the expert is an adapter that lies in the demo's repository: run this there")
-        lines.append(f"model = PeftModel.from_pretrained(model, {f'shared/experts/{request.model}'!r}).merge_and_unload()")
+        lines.append(
+            f"model = PeftModel.from_pretrained(model, {f'shared/experts/{request.model}'!r}).merge_and_unload()"
+        )
     lines.append(f"prompt = {request.prompt!r}")
     if request.chat:
         lines += [
@@ -482,12 +585,16 @@ def _call(request: Request, strategy: Strategy) -> list[str]:
     inputs, new_tokens = "**inputs", request.max_new_tokens - len(strategy.prefix)
     lines = []
     if strategy.prefix:
-        lines.append(f'branch = torch.cat([inputs["input_ids"], torch.tensor([{list(strategy.prefix)}])], dim=1)')
+        lines.append(
+            f'branch = torch.cat([inputs["input_ids"], torch.tensor([{list(strategy.prefix)}])], dim=1)'
+        )
         inputs = "branch"
     if "sample" in strategy.kind:
         lines.append(f"torch.manual_seed({request.seed})")
     if strategy.kind in HUB_STRATEGIES:
-        lines.append("# transformers 5 moved this strategy to a repository of its own, whose code it must be allowed to run")
+        lines.append(
+            "# transformers 5 moved this strategy to a repository of its own, whose code it must be allowed to run"
+        )
         arguments += [f"custom_generate={HUB_STRATEGIES[strategy.kind]!r}", "trust_remote_code=True"]
     arguments = [inputs, f"max_new_tokens={new_tokens}", *arguments]
     lines.append(f"output = model.generate({', '.join(arguments)})")

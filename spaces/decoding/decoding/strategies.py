@@ -1,8 +1,9 @@
-"""The decoding strategies, each a generator that is sent the model's outputs and yields the tokens to feed next.
+"""The decoding strategies, each a generator that is sent the model's outputs and yields the tokens to feed
+next.
 
-A strategy never calls the model. It yields a `Feed` (one token for each of its rows, and which of its earlier rows each
-continues) and receives `Outputs` for exactly these rows. The engine can therefore run all strategies in one batch, and
-what is here reads as the algorithm does in its paper.
+A strategy never calls the model. It yields a `Feed` (one token for each of its rows, and which of its earlier
+rows each continues) and receives `Outputs` for exactly these rows. The engine can therefore run all
+strategies in one batch, and what is here reads as the algorithm does in its paper.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ UNREACHABLE = -1.0e9
 
 @dataclass(frozen=True)
 class Feed:
-    """Tokens to feed next, [n] int64, and for each the row of the last `Outputs` that it continues, [n] int64."""
+    """Tokens to feed next, [n] int64, and for each the row of the last `Outputs` that it continues, [n]
+    int64.
+    """
 
     tokens: torch.Tensor
     rows: torch.Tensor
@@ -31,9 +34,11 @@ class Feed:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model says after the fed tokens: logits [n, V] float32, and hidden states where the strategy needs them.
+    """What the model says after the fed tokens: logits [n, V] float32, and hidden states where the strategy
+    needs them.
 
-    `hidden` is a tuple over layers (embeddings first) of [n, T, d]; T is the prompt's length at first and 1 afterwards.
+    `hidden` is a tuple over layers (embeddings first) of [n, T, d]; T is the prompt's length at first and 1
+    afterwards.
     """
 
     logits: torch.Tensor
@@ -42,7 +47,9 @@ class Outputs:
 
 @dataclass
 class Plan:
-    """A strategy made ready: everything it needs beside the model's outputs, and where it leaves its results."""
+    """A strategy made ready: everything it needs beside the model's outputs, and where it leaves its
+    results.
+    """
 
     strategy: Strategy
     stages: tuple[Stage, ...]
@@ -95,21 +102,35 @@ def choose(plan: Plan, outputs: Outputs) -> Decoder:
         plan.results = [(node, plan.recorder.nodes[node].cumulative_logprob) for node in nodes]
         if not any(alive) or step == plan.new_tokens - 1:
             return
-        # Finished rows stay in the batch, fed with padding, because each draw takes random numbers for every row.
-        fed = torch.tensor([token if living else plan.pad for token, living in zip(tokens, alive, strict=True)], device=ids.device)
+        # Finished rows stay in the batch, fed with padding, because each draw takes random numbers for every
+        # row.
+        fed = torch.tensor(
+            [token if living else plan.pad for token, living in zip(tokens, alive, strict=True)],
+            device=ids.device,
+        )
         ids = torch.cat([ids, fed[:, None]], dim=1)
-        outputs = yield Feed(fed, torch.arange(rows, device=ids.device) if step else torch.zeros(rows, dtype=torch.long, device=ids.device))
+        outputs = yield Feed(
+            fed,
+            torch.arange(rows, device=ids.device)
+            if step
+            else torch.zeros(rows, dtype=torch.long, device=ids.device),
+        )
         logits = outputs.logits
 
 
-def _record_choice(plan: Plan, scored: Scored, nodes: list[int], alive: list[bool], tokens: list[int], drawn: bool) -> list[int]:
+def _record_choice(
+    plan: Plan, scored: Scored, nodes: list[int], alive: list[bool], tokens: list[int], drawn: bool
+) -> list[int]:
     recorder = plan.recorder
     seen: set[int] = set()
     parents = []
     for node, living in zip(nodes, alive, strict=True):  # samples that still share a text share its nodes
         parents.append(node if living and node not in seen else -1)
         seen.add(node)
-    together = {node: [t for n, t, living in zip(nodes, tokens, alive, strict=True) if n == node and living] for node in set(nodes)}
+    together = {
+        node: [t for n, t, living in zip(nodes, tokens, alive, strict=True) if n == node and living]
+        for node in set(nodes)
+    }
     made = recorder.candidates(parents, scored, [together[node] for node in nodes])
     children: dict[int, dict[int, int]] = {}
     for row, parent in enumerate(parents):
@@ -119,10 +140,15 @@ def _record_choice(plan: Plan, scored: Scored, nodes: list[int], alive: list[boo
         if parent not in recorder.distributions:
             recorder.summarise_now(parent, scored.raw[row], base_logprobs(scored, recorder.warpers, row))
         _explain_choice(plan, scored, row, made[row], together[parent], drawn)
-    return [children[node][token] if living else node for node, token, living in zip(nodes, tokens, alive, strict=True)]
+    return [
+        children[node][token] if living else node
+        for node, token, living in zip(nodes, tokens, alive, strict=True)
+    ]
 
 
-def _explain_choice(plan: Plan, scored: Scored, row: int, made: dict[int, int], taken: list[int], drawn: bool) -> None:
+def _explain_choice(
+    plan: Plan, scored: Scored, row: int, made: dict[int, int], taken: list[int], drawn: bool
+) -> None:
     recorder = plan.recorder
     recorder.explain_filters(made, row, scored, plan.settings)
     best = recorder.nodes[made[taken[0]]]
@@ -140,10 +166,14 @@ def _explain_choice(plan: Plan, scored: Scored, row: int, made: dict[int, int], 
             )
             recorder.update(identity, "chosen", reason)
         elif drawn:
-            recorder.update(identity, "kept", f"Stayed in the draw with {percent(own)}; the draw took another token.")
+            recorder.update(
+                identity, "kept", f"Stayed in the draw with {percent(own)}; the draw took another token."
+            )
         else:
             recorder.update(
-                identity, "pruned", f"{percent(own)} is less than {percent(math.exp(best.logprob_processed))}, the likeliest token's."
+                identity,
+                "pruned",
+                f"{percent(own)} is less than {percent(math.exp(best.logprob_processed))}, the likeliest token's.",
             )
 
 
@@ -162,8 +192,9 @@ class _Group:
 def beams(plan: Plan, outputs: Outputs) -> Decoder:
     """Beam search, beam sampling and diverse beam search.
 
-    Diverse beam search (Vijayakumar et al. 2016) splits the beams into groups that search in turn; a group's scores for
-    a token fall by `diversity_penalty` for every time the groups before it took that token at this step.
+    Diverse beam search (Vijayakumar et al. 2016) splits the beams into groups that search in turn; a group's
+    scores for a token fall by `diversity_penalty` for every time the groups before it took that token at this
+    step.
     """
     count = int(plan.settings.get("num_beams") or 1)
     groups = int(plan.strategy.config.get("num_beam_groups", 1))
@@ -174,7 +205,9 @@ def beams(plan: Plan, outputs: Outputs) -> Decoder:
     for _ in range(groups):
         scores = torch.full((size,), UNREACHABLE, device=device)
         scores[0] = 0
-        states.append(_Group([plan.root] * size, scores, torch.full((size,), UNREACHABLE, device=device), [-1] * size))
+        states.append(
+            _Group([plan.root] * size, scores, torch.full((size,), UNREACHABLE, device=device), [-1] * size)
+        )
     ids = plan.context.expand(count, -1)
     logits = outputs.logits.expand(count, -1)
     for length in range(1, plan.new_tokens + 1):
@@ -187,7 +220,9 @@ def beams(plan: Plan, outputs: Outputs) -> Decoder:
             rows += [place * size + row for row in kept_rows]
             tokens += kept_tokens
             taken += kept_tokens
-        plan.recorder.forget_all_but([node for state in states for node in (*state.nodes, *state.finished_nodes) if node >= 0])
+        plan.recorder.forget_all_but(
+            [node for state in states for node in (*state.nodes, *state.finished_nodes) if node >= 0]
+        )
         _collect(plan, states)
         if not any(state.open for state in states) or length == plan.new_tokens:
             break
@@ -200,13 +235,23 @@ def beams(plan: Plan, outputs: Outputs) -> Decoder:
 
 
 def _advance(
-    plan: Plan, state: _Group, scored: Scored, part: slice, taken: list[int], length: int, generator: torch.Generator
+    plan: Plan,
+    state: _Group,
+    scored: Scored,
+    part: slice,
+    taken: list[int],
+    length: int,
+    generator: torch.Generator,
 ) -> tuple[list[int], list[int]]:
-    """One step of one group: rank its candidates, finish, keep, prune. Returns the kept rows and their tokens."""
+    """One step of one group: rank its candidates, finish, keep, prune. Returns the kept rows and their
+    tokens.
+    """
     size = len(state.nodes)
     values = scored.processed[part]
     if taken:
-        penalty = torch.bincount(torch.tensor(taken, device=values.device), minlength=values.shape[1]).to(values.dtype)
+        penalty = torch.bincount(torch.tensor(taken, device=values.device), minlength=values.shape[1]).to(
+            values.dtype
+        )
         values = values - float(plan.strategy.config["diversity_penalty"]) * penalty
     vocabulary = values.shape[1]
     total = (values + state.scores[:, None]).reshape(-1)
@@ -235,10 +280,13 @@ def _advance(
     winners = torch.topk(merged, size).indices.tolist()
     accepted = {place - size for place in winners if place >= size and counts[place - size]}
 
-    nodes = _record_beams(plan, state, scored, part, values, rows, tokens, best.tolist(), keep.tolist(), hits, accepted, length)
+    nodes = _record_beams(
+        plan, state, scored, part, values, rows, tokens, best.tolist(), keep.tolist(), hits, accepted, length
+    )
     before = list(state.finished_nodes)
     state.finished_nodes = [
-        (before[place] if place < size else (nodes[place - size] if place - size in accepted else -1)) for place in winners
+        (before[place] if place < size else (nodes[place - size] if place - size in accepted else -1))
+        for place in winners
     ]
     state.finished = torch.where(
         torch.tensor([node >= 0 for node in state.finished_nodes], device=values.device),
@@ -257,12 +305,16 @@ def _length_penalty(plan: Plan) -> float:
 
 
 def _check_stop(plan: Plan, state: _Group, length: int, early: Any, exponent: float, all_hit: bool) -> None:
-    """Transformers' rule: stop when no running text can still beat the worst result, or all results are in."""
+    """Transformers' rule: stop when no running text can still beat the worst result, or all results are
+    in.
+    """
     reach = plan.new_tokens if early == "never" and exponent > 0 else length
     hopeful = float(state.scores[0]) / reach**exponent
     done = [node >= 0 for node in state.finished_nodes]
     worst = float(state.finished.min())
-    state.improvable = state.improvable and any(hopeful > (worst if finished else UNREACHABLE) for finished in done)
+    state.improvable = state.improvable and any(
+        hopeful > (worst if finished else UNREACHABLE) for finished in done
+    )
     state.open = state.improvable and not (all(done) and early is True) and not all_hit
 
 
@@ -287,7 +339,13 @@ def _record_beams(
     extra: list[list[int]] = [[] for _ in range(size)]
     for row, token in zip(rows, tokens, strict=True):
         extra[row].append(token)
-    view = Scored(scored.raw[part], tuple(stage[part] for stage in scored.stages), scored.scores[part], values, normalised=False)
+    view = Scored(
+        scored.raw[part],
+        tuple(stage[part] for stage in scored.stages),
+        scored.scores[part],
+        values,
+        normalised=False,
+    )
     made = recorder.candidates(parents, view, extra, likeliest=2)
     for row, parent in enumerate(parents):
         if parent >= 0:
@@ -301,7 +359,17 @@ def _record_beams(
         if node < 0:
             continue
         status, reason = _beam_fate(
-            place, totals[place], last, size, len(nodes), hits[place], place in accepted, place in kept, drawn, length, plan
+            place,
+            totals[place],
+            last,
+            size,
+            len(nodes),
+            hits[place],
+            place in accepted,
+            place in kept,
+            drawn,
+            length,
+            plan,
         )
         if recorder.nodes[node].status != "filtered":
             recorder.update(node, status, reason, place + 1)
@@ -309,9 +377,13 @@ def _record_beams(
     for row in range(size):
         for node in made[row].values():
             if node not in ranked and recorder.nodes[node].status != "filtered":
-                recorder.update(node, "pruned", f"Not among the {len(nodes)} best continuations of all beams.")
+                recorder.update(
+                    node, "pruned", f"Not among the {len(nodes)} best continuations of all beams."
+                )
     for node in set(parents):
-        if node > plan.root and not any(recorder.nodes[n].status in ("kept", "finished") for n in made[parents.index(node)].values()):
+        if node > plan.root and not any(
+            recorder.nodes[n].status in ("kept", "finished") for n in made[parents.index(node)].values()
+        ):
             reason = recorder.nodes[node].reason
             recorder.update(
                 node,
@@ -342,7 +414,10 @@ def _beam_fate(
             return "finished", f"{rank}: {ending} with score {total / length ** _length_penalty(plan):.3f}."
         if place >= size:
             return "pruned", f"{rank}: {ending}, but only one of the first {size} may finish."
-        return "pruned", f"{rank}: {ending} with score {total / length ** _length_penalty(plan):.3f}, below the {size} results kept."
+        return (
+            "pruned",
+            f"{rank}: {ending} with score {total / length ** _length_penalty(plan):.3f}, below the {size} results kept.",
+        )
     if kept:
         return "kept", f"{rank}: goes on with {total:.3f}."
     return (
@@ -357,7 +432,10 @@ def _collect(plan: Plan, states: list[_Group]) -> None:
     """Put the best results so far into the plan: finished texts, or running ones while none is finished."""
     wanted = int(plan.settings.get("num_return_sequences") or 1)
     finished = [
-        (node, value) for state in states for node, value in zip(state.finished_nodes, state.finished.tolist(), strict=True) if node >= 0
+        (node, value)
+        for state in states
+        for node, value in zip(state.finished_nodes, state.finished.tolist(), strict=True)
+        if node >= 0
     ]
     running = [
         (node, plan.recorder.nodes[node].score)
@@ -366,14 +444,17 @@ def _collect(plan: Plan, states: list[_Group]) -> None:
         if node >= 0 and value > UNREACHABLE / 2
     ]
     finished.sort(key=lambda result: -result[1])
-    plan.results = (finished if finished and not any(state.open for state in states) else finished + running)[:wanted]
+    plan.results = (finished if finished and not any(state.open for state in states) else finished + running)[
+        :wanted
+    ]
 
 
 def contrastive(plan: Plan, outputs: Outputs) -> Decoder:
     """Contrastive search (Su et al. 2022): a likely token whose hidden state differs from those before it.
 
-    Each of the `top_k` likeliest tokens v scores (1 − α) p(v) − α max cos(h_v, h_j) over the last hidden states h_j of all
-    tokens before it; the forward pass of a step carries all candidates as rows, and the chosen row goes on.
+    Each of the `top_k` likeliest tokens v scores (1 − α) p(v) − α max cos(h_v, h_j) over the last hidden
+    states h_j of all tokens before it; the forward pass of a step carries all candidates as rows, and the
+    chosen row goes on.
     """
     alpha, count = float(plan.strategy.config["penalty_alpha"]), int(plan.strategy.config.get("top_k", 50))
     recorder, node, ids = plan.recorder, plan.root, plan.context
@@ -393,7 +474,9 @@ def contrastive(plan: Plan, outputs: Outputs) -> Decoder:
         made = recorder.candidates([node], scored, [listed])[0]
         recorder.summarise_now(node, scored.raw[0], base_logprobs(scored, recorder.warpers, 0))
         recorder.explain_filters(made, 0, scored, plan.settings)
-        _explain_contrast(recorder, made, listed, probabilities.tolist(), similarity.tolist(), values.tolist(), alpha, row)
+        _explain_contrast(
+            recorder, made, listed, probabilities.tolist(), similarity.tolist(), values.tolist(), alpha, row
+        )
         node = made[listed[row]]
         plan.results = [(node, recorder.nodes[node].cumulative_logprob)]
         if listed[row] in plan.eos or step == plan.new_tokens - 1:
@@ -430,11 +513,15 @@ def _explain_contrast(
 def dola(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
     """DoLa (Chuang et al. 2023): the last layer's log-probabilities minus an earlier layer's.
 
-    The earlier layer is the candidate with the largest Jensen–Shannon divergence from the last. Tokens with less than
-    a tenth of the likeliest token's probability are removed.
+    The earlier layer is the candidate with the largest Jensen–Shannon divergence from the last. Tokens with
+    less than a tenth of the likeliest token's probability are removed.
     """
     recorder, node, ids = plan.recorder, plan.root, plan.context
-    layers = dola_layers(plan.strategy.config["dola_layers"], len(outputs.hidden or ()) - 1, bool(plan.settings.get("tie_word_embeddings")))
+    layers = dola_layers(
+        plan.strategy.config["dola_layers"],
+        len(outputs.hidden or ()) - 1,
+        bool(plan.settings.get("tie_word_embeddings")),
+    )
     for step in range(plan.new_tokens):
         assert outputs.hidden is not None
         early = {layer: head(outputs.hidden[layer][:, -1]).float() for layer in layers}
@@ -450,11 +537,15 @@ def dola(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
             entry = recorder.nodes[identity]
             if candidate == token:
                 recorder.update(
-                    identity, "chosen", f"Gained most over layer {layer}: {percent(math.exp(entry.logprob_raw))} of the last layer."
+                    identity,
+                    "chosen",
+                    f"Gained most over layer {layer}: {percent(math.exp(entry.logprob_raw))} of the last layer.",
                 )
             elif entry.stages[0] == -math.inf:
                 recorder.update(
-                    identity, "filtered", f"dola_layers: {percent(math.exp(entry.logprob_raw))} is under a tenth of the likeliest token's."
+                    identity,
+                    "filtered",
+                    f"dola_layers: {percent(math.exp(entry.logprob_raw))} is under a tenth of the likeliest token's.",
                 )
             elif entry.status != "filtered":
                 recorder.update(identity, "pruned", f"Gained less over layer {layer} than the chosen token.")
@@ -500,9 +591,15 @@ def contrast_layers(final: torch.Tensor, early: dict[int, torch.Tensor]) -> tupl
     def divergence(logits: torch.Tensor) -> float:
         premature = torch.log_softmax(logits, dim=-1)
         middle = torch.log((mature.exp() + premature.exp()) / 2)
-        return float(((mature.exp() * (mature - middle)).sum() + (premature.exp() * (premature - middle)).sum()) / 2)
+        return float(
+            ((mature.exp() * (mature - middle)).sum() + (premature.exp() * (premature - middle)).sum()) / 2
+        )
 
-    layer = next(iter(early)) if len(early) == 1 else max(early, key=lambda candidate: divergence(early[candidate]))
+    layer = (
+        next(iter(early))
+        if len(early) == 1
+        else max(early, key=lambda candidate: divergence(early[candidate]))
+    )
     premature = torch.log_softmax(early[layer], dim=-1)
     floor = mature.max() + math.log(0.1)
     return torch.where(mature < floor, torch.full_like(mature, -torch.inf), mature - premature), layer

@@ -11,10 +11,10 @@ from typing import Any
 class Node:
     """A candidate token after a path of tokens; node 0 is the root, the end of the prompt.
 
-    Log-probabilities are in nats. `logprob_raw` is the model's; `logprob_processed` is what the strategy used: the
-    log-softmax of the processed scores for greedy and sampling, the processed and not renormalised log-probability for
-    beams. `cumulative_logprob` sums `logprob_processed` along the path. `score` divides it by length^length_penalty for
-    beams. `stages` holds the value after each processor of the run.
+    Log-probabilities are in nats. `logprob_raw` is the model's; `logprob_processed` is what the strategy
+    used: the log-softmax of the processed scores for greedy and sampling, the processed and not renormalised
+    log-probability for beams. `cumulative_logprob` sums `logprob_processed` along the path. `score` divides
+    it by length^length_penalty for beams. `stages` holds the value after each processor of the run.
     """
 
     id: int
@@ -84,7 +84,12 @@ class Sequence:
 
     def to_json(self) -> dict[str, Any]:
         """The sequence as JSON."""
-        return {"token_ids": list(self.token_ids), "text": self.text, "score": number(self.score), "node": self.node}
+        return {
+            "token_ids": list(self.token_ids),
+            "text": self.text,
+            "score": number(self.score),
+            "node": self.node,
+        }
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,11 @@ def _facts(result: Result, decided: Outcome) -> list[tuple[str, str]]:
     kept = ("kept of a cluster", f"{_code(request.keep)} ({method})")
     if request.measure == "cosine":
         model = _code(provenance(result)["embedding"])
-        return [("threshold", f"{decided.threshold:g} (cosine, every pair compared)"), ("vectors", f"model2vec, {model}"), kept]
+        return [
+            ("threshold", f"{decided.threshold:g} (cosine, every pair compared)"),
+            ("vectors", f"model2vec, {model}"),
+            kept,
+        ]
     measured = (
         "unknown: no pair was found"
         if recall.value is None
@@ -67,7 +71,10 @@ def _facts(result: Result, decided: Outcome) -> list[tuple[str, str]]:
         kept,
         ("precision of pairs", "1: every pair that joins two rows was verified"),
         ("recall of pairs", measured),
-        ("MinHash", f"rensa, {plan.num_perm} permutations, {plan.num_bands} bands of {plan.rows_per_band}, seed {request.seed}"),
+        (
+            "MinHash",
+            f"rensa, {plan.num_perm} permutations, {plan.num_bands} bands of {plan.rows_per_band}, seed {request.seed}",
+        ),
     ]
 
 

@@ -12,7 +12,8 @@ _ANSWERS = {"assistant", "gpt", "bot", "model", "chatgpt", "bard", "bing"}
 _SYSTEM = {"system", "developer", "tool", "function", "function_call", "observation"}
 
 _TEMPLATE = re.compile(
-    r"<\|(?:im_start|start_header_id|start)\|>[ \t]*(?:system|user|assistant|tool)?(?:<\|(?:end_header_id|message)\|>)?\n?"  # ChatML, Llama 3
+    # ChatML, Llama 3
+    r"<\|(?:im_start|start_header_id|start)\|>[ \t]*(?:system|user|assistant|tool)?(?:<\|(?:end_header_id|message)\|>)?\n?"
     r"|<\|[a-z0-9_ ]{2,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>(?:user|model)?\n?"
     r"|^#{2,3} ?(?:Instruction|Response|Input|Human|Assistant|User|System) ?:[ \t]*"
     r"|^(?:Human|Assistant|USER|ASSISTANT|User) ?:[ \t]*",
@@ -20,13 +21,15 @@ _TEMPLATE = re.compile(
 )
 
 _TRANSCRIPT = re.compile(
-    r"<\|im_start\|>|<\|start_header_id\|>|\[INST\]|<start_of_turn>|^### ?(?:Instruction|Response) ?:|^Human: .*^Assistant:", re.M | re.S
+    r"<\|im_start\|>|<\|start_header_id\|>|\[INST\]|<start_of_turn>|^### ?(?:Instruction|Response) ?:|^Human: .*^Assistant:",
+    re.M | re.S,
 )
 """What only a transcript under a chat template holds."""
 
 
 def turns(cell: Any) -> list[tuple[str, str]] | None:
-    """A conversation's turns as (role, text): OpenAI `messages` or ShareGPT, also written as JSON text; None if neither.
+    """A conversation's turns as (role, text): OpenAI `messages` or ShareGPT, also written as JSON text; None
+    if neither.
 
     Roles are "prompt", "answer" or "system".
     """
@@ -48,7 +51,13 @@ def turns(cell: Any) -> list[tuple[str, str]] | None:
             return None
         if isinstance(content, list):  # content parts; only their text is compared
             content = "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-        kind = "answer" if str(role).lower() in _ANSWERS else "system" if str(role).lower() in _SYSTEM else "prompt"
+        kind = (
+            "answer"
+            if str(role).lower() in _ANSWERS
+            else "system"
+            if str(role).lower() in _SYSTEM
+            else "prompt"
+        )
         result.append((kind, "" if content is None else str(content)))
     return result
 
@@ -67,8 +76,8 @@ def part_of(conversation: list[tuple[str, str]], part: str) -> str:
     """What is compared of a conversation.
 
     Args:
-        part: "prompt" (what people said), "answer" (what the model said), "turn" (each turn on a line of its own, to
-            be compared as wholes) or "all" (everything but system prompts).
+        part: "prompt" (what people said), "answer" (what the model said), "turn" (each turn on a line of its
+            own, to be compared as wholes) or "all" (everything but system prompts).
     """
     if part in ("prompt", "answer"):
         return "\n".join(text for role, text in conversation if role == part)

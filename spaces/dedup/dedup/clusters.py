@@ -28,7 +28,8 @@ class Clustering:
     Args:
         removed: bool per node.
         keeper: per node the node that stays for it, itself where it is kept.
-        jaccard: similarity to the keeper; nan where the two were joined through others, 1 where the node is kept.
+        jaccard: similarity to the keeper; nan where the two were joined through others, 1 where the node is
+            kept.
         label: connected component per node.
     """
 
@@ -38,13 +39,16 @@ class Clustering:
     label: Int64
 
 
-def cluster(edges: Pairs, ranks: Int64, threshold: float, method: str, pinned: Iterable[int] = ()) -> Clustering:
+def cluster(
+    edges: Pairs, ranks: Int64, threshold: float, method: str, pinned: Iterable[int] = ()
+) -> Clustering:
     """Decide which nodes are kept.
 
-    leader: nodes are visited by rank; one that is at least `threshold` similar to a node already kept is removed.
+    leader: nodes are visited by rank; one that is at least `threshold` similar to a node already kept is
+        removed.
     components: of each connected component of pairs at or above `threshold`, the node of lowest rank is kept.
-    Pinned nodes come first and are always kept. A removed node's keeper is the kept neighbour of highest similarity,
-    then of lowest rank.
+    Pinned nodes come first and are always kept. A removed node's keeper is the kept neighbour of highest
+    similarity, then of lowest rank.
 
     Args:
         edges: verified pairs of nodes.
@@ -76,7 +80,11 @@ def cluster(edges: Pairs, ranks: Int64, threshold: float, method: str, pinned: I
         removed = ~fixed & np.where(has_pin[label], True, place != lowest[label])
     keeper = np.arange(count)
     jaccard = np.ones(count)
-    lost, kept, near = np.concatenate([first, second]), np.concatenate([second, first]), np.concatenate([similarity, similarity])
+    lost, kept, near = (
+        np.concatenate([first, second]),
+        np.concatenate([second, first]),
+        np.concatenate([similarity, similarity]),
+    )
     direct = removed[lost] & ~removed[kept]
     lost, kept, near = lost[direct], kept[direct], near[direct]
     order = np.lexsort((-ranks[kept], near))  # the best comes last and stays
@@ -111,9 +119,14 @@ def _leaders(first: Int64, second: Int64, place: Int64, fixed: Bool) -> Bool:
 
 
 def chained(edges: Pairs, clustering: Clustering, threshold: float) -> Int64:
-    """Components (labels) in which some two nodes are not a verified pair at `threshold`: A ~ B ~ C but A ≁ C."""
+    """Components (labels) in which some two nodes are not a verified pair at `threshold`: A ~ B ~ C but A ≁
+    C.
+    """
     strong = edges.jaccard >= threshold
-    pairs = np.bincount(clustering.label[edges.first[strong]], minlength=int(clustering.label.max()) + 1 if len(clustering.label) else 0)
+    pairs = np.bincount(
+        clustering.label[edges.first[strong]],
+        minlength=int(clustering.label.max()) + 1 if len(clustering.label) else 0,
+    )
     sizes = np.bincount(clustering.label)
     return np.flatnonzero((sizes > 2) & (pairs < sizes * (sizes - 1) // 2))
 
@@ -129,7 +142,9 @@ def curve(edges: Pairs, ranks: Int64, rows: int, copies: int, floor: float, meth
     for step in range(round(100 * floor), 101):
         threshold = step / 100
         removed = cluster(edges, ranks, threshold, method).removed
-        result.append([threshold, rows - copies - int(removed.sum()), int((edges.jaccard >= threshold).sum())])
+        result.append(
+            [threshold, rows - copies - int(removed.sum()), int((edges.jaccard >= threshold).sum())]
+        )
     return result
 
 
@@ -140,7 +155,8 @@ def exactly(edges: Pairs, ranks: Int64, goal: int) -> tuple[Clustering, float] |
         goal: nodes to keep.
 
     Returns:
-        The clustering and the similarity of the last pair that was joined; None where the pairs do not reach that far.
+        The clustering and the similarity of the last pair that was joined; None where the pairs do not reach
+        that far.
     """
     count = len(ranks)
     parent = np.arange(count)

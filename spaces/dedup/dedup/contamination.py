@@ -1,7 +1,7 @@
 """Rows of one dataset that another holds as well: every split against every split, exactly.
 
-Every pair of rows that shares a shingle is compared (a sparse product), so nothing is estimated: precision and recall
-are 1 by construction.
+Every pair of rows that shares a shingle is compared (a sparse product), so nothing is estimated: precision
+and recall are 1 by construction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ MAX_LEAKS = 500
 MAX_TEXT = 4_000
 
 TILE = 5_000
-"""Rows that `CHUNK` rows are compared with at once: where all share a shingle, the product has a number for every pair."""
+"""Rows that `CHUNK` rows are compared with at once: where all share a shingle, the product has a number for
+every pair.
+"""
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ class Contamination:
         }
 
 
-def contamination(names: list[str], texts: list[list[str]], request: Request, measure: str) -> Iterator[tuple[int, int] | Contamination]:
+def contamination(
+    names: list[str], texts: list[list[str]], request: Request, measure: str
+) -> Iterator[tuple[int, int] | Contamination]:
     """Compare every split with every split.
 
-    Containment of a row A in a row B is |A ∩ B| / |A|: a short question inside a long document has a containment of 1
-    and a low Jaccard similarity.
+    Containment of a row A in a row B is |A ∩ B| / |A|: a short question inside a long document has a
+    containment of 1 and a low Jaccard similarity.
 
     Args:
         names: of the splits.
@@ -121,14 +125,24 @@ def contamination(names: list[str], texts: list[list[str]], request: Request, me
         )
     matrix = sets([part for split in texts for part in shingle_rows(split, None, request)])
     starts = np.concatenate([[0], np.cumsum(rows)])
-    leaks: dict[tuple[int, int], list[Leak]] = {(a, b): [] for a in range(len(rows)) for b in range(len(rows))}
+    leaks: dict[tuple[int, int], list[Leak]] = {
+        (a, b): [] for a in range(len(rows)) for b in range(len(rows))
+    }
     done, total = 0, sum(len(range(0, count, CHUNK)) for count in rows) * len(rows)
     for first in range(len(rows)):
         for begin in range(0, rows[first], CHUNK):
             here = np.arange(starts[first] + begin, min(starts[first] + begin + CHUNK, starts[first + 1]))
             for second in range(len(rows)):
                 own = first == second
-                found = _best(matrix, here, int(starts[second]), int(starts[second + 1]), request.threshold, measure, own)
+                found = _best(
+                    matrix,
+                    here,
+                    int(starts[second]),
+                    int(starts[second + 1]),
+                    request.threshold,
+                    measure,
+                    own,
+                )
                 leaks[first, second] += [
                     Leak(first, int(here[place] - starts[first]), second, match, jaccard, containment)
                     for place, match, jaccard, containment in found
@@ -138,14 +152,29 @@ def contamination(names: list[str], texts: list[list[str]], request: Request, me
     yield Contamination(names, rows, leaks, request.threshold, measure)
 
 
-def _best(matrix: Any, here: Int64, start: int, end: int, threshold: float, measure: str, own: bool) -> list[tuple[int, int, float, float]]:
-    """For rows `here`, the best match among rows start to end: (place in here, row from start, jaccard, containment)."""
+def _best(
+    matrix: Any, here: Int64, start: int, end: int, threshold: float, measure: str, own: bool
+) -> list[tuple[int, int, float, float]]:
+    """For rows `here`, the best match among rows start to end: (place in here, row from start, jaccard,
+    containment).
+    """
     tiles = [
-        _best_of_tile(matrix, here, (start, begin, min(begin + TILE, end)), threshold, measure, own) for begin in range(start, end, TILE)
+        _best_of_tile(matrix, here, (start, begin, min(begin + TILE, end)), threshold, measure, own)
+        for begin in range(start, end, TILE)
     ]
-    first, second, jaccard, contained = (np.concatenate(parts) for parts in zip(*tiles, strict=True)) if tiles else _NOTHING
+    first, second, jaccard, contained = (
+        (np.concatenate(parts) for parts in zip(*tiles, strict=True)) if tiles else _NOTHING
+    )
     best = _strongest(first, second, jaccard, jaccard if measure == "jaccard" else contained)
-    return list(zip(first[best].tolist(), second[best].tolist(), jaccard[best].tolist(), contained[best].tolist(), strict=True))
+    return list(
+        zip(
+            first[best].tolist(),
+            second[best].tolist(),
+            jaccard[best].tolist(),
+            contained[best].tolist(),
+            strict=True,
+        )
+    )
 
 
 _NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
@@ -154,7 +183,9 @@ _NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0
 def _best_of_tile(
     matrix: Any, here: Int64, tile: tuple[int, int, int], threshold: float, measure: str, own: bool
 ) -> tuple[Int64, Int64, Float64, Float64]:
-    """The same among some of these rows, given as the split's start and the tile's begin and end; an array each."""
+    """The same among some of these rows, given as the split's start and the tile's begin and end; an array
+    each.
+    """
     start, begin, end = tile
     product = (matrix[here] @ matrix[begin:end].T).tocoo()
     sizes = np.diff(matrix.indptr)
@@ -171,7 +202,9 @@ def _best_of_tile(
 
 
 def _strongest(first: Int64, second: Int64, jaccard: Float64, values: Float64) -> Int64:
-    """Places of the strongest match of each row: of the highest value, then Jaccard similarity, then the earliest."""
+    """Places of the strongest match of each row: of the highest value, then Jaccard similarity, then the
+    earliest.
+    """
     order = np.lexsort((second, -jaccard, -values, first))
     _, unique = np.unique(first[order], return_index=True)
     return order[unique]

@@ -63,7 +63,8 @@ class Recall:
 
     Args:
         rows: sampled rows, each compared with every other row.
-        true_pairs, found: pairs of a sampled row at or above the threshold, and those of them that the bands found.
+        true_pairs, found: pairs of a sampled row at or above the threshold, and those of them that the bands
+            found.
         value: estimated share of all pairs that the bands found; None where there is no pair at all.
         interval: its 95 % interval; the value itself where every row was sampled.
         complete: whether every row was sampled.
@@ -104,16 +105,21 @@ class Result:
 
 
 def sample_rows(texts: list[str], size: int) -> Int64:
-    """Rows chosen by their content, so that the choice does not depend on the order of rows; distinct texts only."""
+    """Rows chosen by their content, so that the choice does not depend on the order of rows; distinct texts
+    only.
+    """
     keys = np.fromiter(
-        (xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts), dtype=np.uint64, count=len(texts)
+        (xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts),
+        dtype=np.uint64,
+        count=len(texts),
     )
     _, first = np.unique(keys, return_index=True)
     return first[:size].astype(np.int64)
 
 
 def chunks(lengths: Iterable[int]) -> list[tuple[int, int]]:
-    """First and last place (excluded) of each chunk: `CHUNK` rows, or fewer that reach `CHUNK_CHARACTERS` together.
+    """First and last place (excluded) of each chunk: `CHUNK` rows, or fewer that reach `CHUNK_CHARACTERS`
+    together.
 
     Args:
         lengths: characters of each row.
@@ -162,11 +168,14 @@ def recall_sample_size(plan: Plan, rows: int) -> int:
     return int(min(RECALL_SAMPLE, max(20, MAX_SAMPLE_PAIRS / expected)))
 
 
-def deduplicate(dataset: Dataset, request: Request, checkpoints: Path | None = None) -> Iterator[Progress | Result]:
+def deduplicate(
+    dataset: Dataset, request: Request, checkpoints: Path | None = None
+) -> Iterator[Progress | Result]:
     """Find the duplicates of a dataset.
 
     Args:
-        checkpoints: folder for the signatures of finished blocks; a run with the same rows and settings goes on there.
+        checkpoints: folder for the signatures of finished blocks; a run with the same rows and settings goes
+            on there.
 
     Yields:
         Progress, and the Result last.
@@ -200,7 +209,13 @@ def deduplicate(dataset: Dataset, request: Request, checkpoints: Path | None = N
     leaders = np.array([group[0] for group in groups], dtype=np.int64)
     found = candidates((band[leaders] for band in signed.keys), len(groups))
     clock.stop("pair")
-    yield Progress("verify", "Verifying candidates", dataset.rows, dataset.rows, {**counts, "candidates": len(found.pairs)})
+    yield Progress(
+        "verify",
+        "Verifying candidates",
+        dataset.rows,
+        dataset.rows,
+        {**counts, "candidates": len(found.pairs)},
+    )
     edges = _verify(text.texts, leaders, found.pairs, request)
     recall, edges = _measure(signed, node_of, edges, request)
     clock.stop("verify")
@@ -209,20 +224,43 @@ def deduplicate(dataset: Dataset, request: Request, checkpoints: Path | None = N
     if checkpoints is not None:
         _forget(checkpoints, text.texts, request, plan)
     without = int((node_of < 0).sum())
-    yield Result(dataset, request, text, plan, nodes, ranks, edges, recall, without, found.thinned, clock.seconds, len(found.pairs))
+    yield Result(
+        dataset,
+        request,
+        text,
+        plan,
+        nodes,
+        ranks,
+        edges,
+        recall,
+        without,
+        found.thinned,
+        clock.seconds,
+        len(found.pairs),
+    )
 
 
-def _by_meaning(dataset: Dataset, request: Request, text: Compared, clock: _Clock) -> Iterator[Progress | Result]:
+def _by_meaning(
+    dataset: Dataset, request: Request, text: Compared, clock: _Clock
+) -> Iterator[Progress | Result]:
     """The run under cosine similarity: every pair of different texts is compared."""
     from dedup import semantic
 
     parts = shingle_rows(text.texts, None, request)
     filled = np.concatenate([part.counts > 0 for part in parts])
-    signed = _Signed(np.zeros((0, len(filled)), np.uint32), np.concatenate([part.copy_keys for part in parts]), filled, _NONE, _NO_PAIRS)
+    signed = _Signed(
+        np.zeros((0, len(filled)), np.uint32),
+        np.concatenate([part.copy_keys for part in parts]),
+        filled,
+        _NONE,
+        _NO_PAIRS,
+    )
     groups, node_of = _copies(signed)
     counts = {"rows": dataset.rows, "copies": sum(map(len, groups)) - len(groups)}
     yield Progress("embed", "Embedding the rows", 0, len(groups), counts)
-    vectors = semantic.embed([text.texts[group[0]] for group in groups], request.embedding or semantic.default_model())
+    vectors = semantic.embed(
+        [text.texts[group[0]] for group in groups], request.embedding or semantic.default_model()
+    )
     clock.stop("embed")
     yield Progress("verify", "Comparing every pair", 0, len(groups), counts)
     edges = semantic.similar_pairs(vectors, request.floor)
@@ -231,7 +269,20 @@ def _by_meaning(dataset: Dataset, request: Request, text: Compared, clock: _Cloc
     recall = Recall(len(groups), pairs, pairs, 1.0 if pairs else None, (1.0, 1.0), True)
     nodes, ranks = _priorities(groups, edges, dataset, text.texts, request)
     plan = Plan(0, 0, 0, 1.0, None, 0.0, 0.0)
-    yield Result(dataset, request, text, plan, nodes, ranks, edges, recall, int((node_of < 0).sum()), 0, clock.seconds, 0)
+    yield Result(
+        dataset,
+        request,
+        text,
+        plan,
+        nodes,
+        ranks,
+        edges,
+        recall,
+        int((node_of < 0).sum()),
+        0,
+        clock.seconds,
+        0,
+    )
 
 
 class _Clock:
@@ -279,7 +330,9 @@ def _forget(folder: Path, texts: list[str], request: Request, plan: Plan) -> Non
         path.unlink(missing_ok=True)
 
 
-def _sign(texts: list[str], request: Request, plan: Plan, folder: Path | None) -> Iterator[Progress | _Signed]:
+def _sign(
+    texts: list[str], request: Request, plan: Plan, folder: Path | None
+) -> Iterator[Progress | _Signed]:
     """Shingle and sign every row, block by block; and compare every row with the sample."""
     rows = sample_rows(texts, recall_sample_size(plan, len(texts)))
     sample = Sample(shingle_rows(texts, rows, request))
@@ -289,7 +342,13 @@ def _sign(texts: list[str], request: Request, plan: Plan, folder: Path | None) -
     def work(span: tuple[int, int]) -> tuple[int, UInt32, UInt64, Any, Pairs]:
         begin, end = first + span[0], first + span[1]
         part = shingle(to_arrow(texts[begin:end]), request.ngram, request.unit)
-        return end, band_keys(part, plan, request.seed), part.copy_keys, part.counts > 0, sample.against(part, begin, request.floor)
+        return (
+            end,
+            band_keys(part, plan, request.seed),
+            part.copy_keys,
+            part.counts > 0,
+            sample.against(part, begin, request.floor),
+        )
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for block, first in enumerate(range(0, len(texts), BLOCK)):
@@ -312,7 +371,10 @@ def _sign(texts: list[str], request: Request, plan: Plan, folder: Path | None) -
             )
             if path is not None:
                 _store(path, blocks[-1])
-    joined = {name: np.concatenate([block[name] for block in blocks], axis=-1 if name in ("keys", "true") else 0) for name in blocks[0]}
+    joined = {
+        name: np.concatenate([block[name] for block in blocks], axis=-1 if name in ("keys", "true") else 0)
+        for name in blocks[0]
+    }
     true = Pairs(joined["true"][0], joined["true"][1], joined["jaccard"])
     yield _Signed(joined["keys"], joined["copy_keys"], joined["filled"], rows, true)
 
@@ -334,7 +396,9 @@ def _stored(path: Path) -> dict[str, Any] | None:
 
 
 def _copies(signed: _Signed) -> tuple[list[Int64], Int64]:
-    """Rows grouped by equal text, and each row's group (-1 for rows without text); groups in order of their first row."""
+    """Rows grouped by equal text, and each row's group (-1 for rows without text); groups in order of their
+    first row.
+    """
     node_of = np.full(len(signed.filled), -1, dtype=np.int64)
     rows = np.flatnonzero(signed.filled)
     if not len(rows):
@@ -381,9 +445,17 @@ def _measure(signed: _Signed, node_of: Int64, edges: Pairs, request: Request) ->
 
 
 def _recall(
-    signed: _Signed, node_of: Int64, edges: Pairs, codes: Int64, known: npt.NDArray[np.bool_], count: int, request: Request
+    signed: _Signed,
+    node_of: Int64,
+    edges: Pairs,
+    codes: Int64,
+    known: npt.NDArray[np.bool_],
+    count: int,
+    request: Request,
 ) -> Recall:
-    """Recall from the sample's pairs at or above the threshold (as codes) and which of them the bands knew."""
+    """Recall from the sample's pairs at or above the threshold (as codes) and which of them the bands
+    knew.
+    """
     sampled = len(np.unique(node_of[signed.sample][node_of[signed.sample] >= 0]))
     complete = sampled >= count
     total, hits = len(codes), int(known.sum())
@@ -402,7 +474,9 @@ def _recall(
     return Recall(sampled, total, hits, value, (low, high), False)
 
 
-def _priorities(groups: list[Int64], edges: Pairs, dataset: Dataset, texts: list[str], request: Request) -> tuple[list[Int64], Int64]:
+def _priorities(
+    groups: list[Int64], edges: Pairs, dataset: Dataset, texts: list[str], request: Request
+) -> tuple[list[Int64], Int64]:
     """Each node's rows with the one to keep first, and each node's rank, under the keep policy."""
     nodes = groups
     if request.keep == "last":

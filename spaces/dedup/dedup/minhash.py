@@ -1,8 +1,8 @@
 """Signatures, bands and candidates: MinHash by rensa, banding chosen from the S-curve.
 
-A pair of similarity s agrees in one band of r rows with probability s^r, and becomes a candidate with probability
-1 - (1 - s^r)^b over b bands (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3). rensa's default bands
-are never used: at s = .9 they would find a pair once in eight.
+A pair of similarity s agrees in one band of r rows with probability s^r, and becomes a candidate with
+probability 1 - (1 - s^r)^b over b bands (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3).
+rensa's default bands are never used: at s = .9 they would find a pair once in eight.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from dedup.shingles import Shingles, UInt64
 
 MAX_NUM_PERM = 1_024
 MAX_BUCKET = 400
-"""Rows in a bucket whose pairs are all compared; larger ones are linked to their first row and along a chain."""
+"""Rows in a bucket whose pairs are all compared; larger ones are linked to their first row and along a
+chain.
+"""
 
 MAX_CANDIDATES = 4_000_000
 """Pairs from which on the largest buckets of a band are linked in the same way, however small they are."""
@@ -28,7 +30,9 @@ CHAIN = 8
 """Next rows to which each row of a larger bucket is linked."""
 
 SECONDS_PER_PERMUTATION = 1.0e-7
-"""Cost of one permutation of one row, most of it taking rensa's digests over into numpy; measured, order of magnitude."""
+"""Cost of one permutation of one row, most of it taking rensa's digests over into numpy; measured, order of
+magnitude.
+"""
 
 SECONDS_PER_CANDIDATE = 2.0e-6
 """Cost of verifying one candidate; measured, order of magnitude."""
@@ -55,8 +59,10 @@ class Plan:
 
     Args:
         num_perm: permutations, `num_bands * rows_per_band`.
-        expected_recall: of a pair whose similarity is the threshold; a more similar pair is found more surely.
-        candidates: pairs expected to be verified, from the similarities within a sample of rows; None without one.
+        expected_recall: of a pair whose similarity is the threshold; a more similar pair is found more
+            surely.
+        candidates: pairs expected to be verified, from the similarities within a sample of rows; None without
+            one.
         seconds: rough, on this class of machine.
         megabytes: memory beside the text.
         alike: share of the sample's pairs whose similarity reaches the floor.
@@ -73,13 +79,17 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan with its S-curve."""
-        curve = [[s / 50, round(float(s_curve(s / 50, self.num_bands, self.rows_per_band)), 6)] for s in range(51)]
+        curve = [
+            [s / 50, round(float(s_curve(s / 50, self.num_bands, self.rows_per_band)), 6)] for s in range(51)
+        ]
         return {**self.__dict__, "curve": curve}
 
 
 AFFORDABLE_SECONDS = 0.05
 AFFORDABLE_SHARE = 0.1
-"""A plan may take this much longer than the cheapest, whichever is more, if it finds more pairs below the threshold."""
+"""A plan may take this much longer than the cheapest, whichever is more, if it finds more pairs below the
+threshold.
+"""
 
 
 def choose_bands(
@@ -92,11 +102,13 @@ def choose_bands(
     pairs_per_sample: float = 0.0,
     characters: int = 0,
 ) -> Plan:
-    """Bands whose S-curve reaches `recall` at `threshold`: nearly the cheapest, and of those the best at the floor.
+    """Bands whose S-curve reaches `recall` at `threshold`: nearly the cheapest, and of those the best at the
+    floor.
 
     Args:
         threshold: Jaccard similarity, .1 to 1.
-        recall: wanted probability at the threshold, at most .9999, which `MAX_NUM_PERM` permutations reach at every threshold.
+        recall: wanted probability at the threshold, at most .9999, which `MAX_NUM_PERM` permutations reach at
+            every threshold.
         rows: distinct rows to compare.
         floor: the lowest similarity that a visitor may look at; the threshold unless given.
         similarities: Jaccard similarities of the sample's pairs that share a shingle.
@@ -113,32 +125,54 @@ def choose_bands(
         for num_bands in sorted({min(wanted * times, most) for times in (1, 2, 4)}):
             candidates = None
             if similarities is not None:
-                candidates = round(float(s_curve(similarities, num_bands, rows_per_band).sum()) * pairs_per_sample)
+                candidates = round(
+                    float(s_curve(similarities, num_bands, rows_per_band).sum()) * pairs_per_sample
+                )
             num_perm = num_bands * rows_per_band
             signing = rows * num_perm * SECONDS_PER_PERMUTATION
-            involved = min(1.0, 2 * (candidates or 0) / max(1, rows))  # share of the rows that are in some candidate pair
-            verifying = (candidates or 0) * SECONDS_PER_CANDIDATE + involved * characters / 1000 * SECONDS_PER_VERIFIED_KILOBYTE
+            involved = min(
+                1.0, 2 * (candidates or 0) / max(1, rows)
+            )  # share of the rows that are in some candidate pair
+            verifying = (
+                candidates or 0
+            ) * SECONDS_PER_CANDIDATE + involved * characters / 1000 * SECONDS_PER_VERIFIED_KILOBYTE
             seconds = signing + verifying + characters / 1000 * SECONDS_PER_KILOBYTE
             megabytes = (rows * (4 * num_bands + 40) + (candidates or 0) * 24) / 1e6
             expected = float(s_curve(threshold, num_bands, rows_per_band))
-            plans.append(Plan(num_perm, num_bands, rows_per_band, expected, candidates, round(seconds, 3), round(megabytes, 1)))
+            plans.append(
+                Plan(
+                    num_perm,
+                    num_bands,
+                    rows_per_band,
+                    expected,
+                    candidates,
+                    round(seconds, 3),
+                    round(megabytes, 1),
+                )
+            )
     cheapest = min(plan.seconds for plan in plans)
     limit = cheapest + max(AFFORDABLE_SECONDS, AFFORDABLE_SHARE * cheapest)
     lowest = threshold if floor is None else floor
     affordable = [plan for plan in plans if plan.seconds <= limit]
-    return max(affordable, key=lambda plan: (s_curve(lowest, plan.num_bands, plan.rows_per_band), -plan.seconds))
+    return max(
+        affordable, key=lambda plan: (s_curve(lowest, plan.num_bands, plan.rows_per_band), -plan.seconds)
+    )
 
 
 def band_keys(shingles: Shingles, plan: Plan, seed: int) -> UInt32:
     """One 32-bit key a band and row, shape (num_bands, rows): rows with equal keys share that band's bucket.
 
-    Rows without shingles get keys too; they must not be compared. Two different bands' contents share a key by accident
-    once in four thousand million pairs, which verification sorts out.
+    Rows without shingles get keys too; they must not be compared. Two different bands' contents share a key
+    by accident once in four thousand million pairs, which verification sorts out.
     """
     from rensa import RMinHash
 
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(shingles.hashes, shingles.offsets, plan.num_perm, seed)
-    digests = np.array(matrix.to_rows(), dtype=np.uint32).reshape(len(shingles), plan.num_bands, plan.rows_per_band)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
+        shingles.hashes, shingles.offsets, plan.num_perm, seed
+    )
+    digests = np.array(matrix.to_rows(), dtype=np.uint32).reshape(
+        len(shingles), plan.num_bands, plan.rows_per_band
+    )
     keys = np.zeros((len(shingles), plan.num_bands), dtype=np.uint64)
     for place in range(plan.rows_per_band):
         keys = (keys ^ digests[:, :, place]) * np.uint64(0x9E3779B97F4A7C15)
@@ -177,12 +211,16 @@ def candidates(keys: Iterable[UInt32], rows: int) -> Candidates:
             found = [np.unique(np.concatenate(found))]
             waiting = 0
     codes = np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
-    pairs = np.stack([codes // np.uint64(max(1, rows)), codes % np.uint64(max(1, rows))], axis=1).astype(np.int64)
+    pairs = np.stack([codes // np.uint64(max(1, rows)), codes % np.uint64(max(1, rows))], axis=1).astype(
+        np.int64
+    )
     return Candidates(pairs, thinned)
 
 
 def _bucket_pairs(band: UInt32, rows: int, budget: int) -> tuple[UInt64, int]:
-    """The pairs of one band as codes first * rows + second, about `budget` at most, and how many buckets were too large."""
+    """The pairs of one band as codes first * rows + second, about `budget` at most, and how many buckets were
+    too large.
+    """
     order = np.argsort(band, kind="stable")
     ordered = band[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))

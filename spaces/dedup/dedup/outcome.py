@@ -66,12 +66,15 @@ class Outcome:
 
     @property
     def least(self) -> float:
-        """The lowest similarity of a removed row to the row that stays in its place; 1 where none is removed."""
+        """The lowest similarity of a removed row to the row that stays in its place; 1 where none is
+        removed.
+        """
         return min((item.jaccard for item in self.removed), default=1.0)
 
 
 def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, ...] | None = None) -> Outcome:
-    """Apply a threshold to verified pairs; without one the request's goal where it has one, else its threshold.
+    """Apply a threshold to verified pairs; without one the request's goal where it has one, else its
+    threshold.
 
     Raises:
         VisitorError: the goal cannot be reached, or a threshold below the floor.
@@ -81,7 +84,9 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
     threshold = request.threshold if threshold is None else threshold
     pinned = request.pinned if pinned is None else pinned
     if threshold < request.floor:
-        raise VisitorError(f"Pairs below {request.floor:g} were not stored.", "Run again with a lower threshold.")
+        raise VisitorError(
+            f"Pairs below {request.floor:g} were not stored.", "Run again with a lower threshold."
+        )
     rows = result.dataset.rows
     node_of = np.full(rows, -1, dtype=np.int64)
     for node, members in enumerate(result.nodes):
@@ -111,7 +116,9 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
     kept = [row for row in range(rows) if row not in gone]
     labels = {clustering.label[node_of[item.row]] for item in removed}
     chains = len(clusters.chained(strong, clustering, threshold)) if len(result.ranks) else 0
-    return Outcome(kept, removed, len(labels), len(strong), chains, threshold, "goal" if to_goal else request.method)
+    return Outcome(
+        kept, removed, len(labels), len(strong), chains, threshold, "goal" if to_goal else request.method
+    )
 
 
 def at_least(edges: Pairs, threshold: float) -> Pairs:
@@ -155,13 +162,18 @@ def _fill_chained(result: Result, removed: list[Removed]) -> list[Removed]:
     if result.request.measure == "cosine":
         from dedup import semantic
 
-        vectors = semantic.embed([result.compared.texts[row] for row in involved], result.request.embedding or semantic.default_model())
+        vectors = semantic.embed(
+            [result.compared.texts[row] for row in involved],
+            result.request.embedding or semantic.default_model(),
+        )
         for place, (first, second) in zip(open_ends, places.reshape(pairs.shape), strict=True):
             filled[place] = replace(removed[place], jaccard=float(vectors[first] @ vectors[second]))
         return filled
     texts = to_arrow([result.compared.texts[row] for row in involved])
     matrix = sets([shingle(texts, result.request.ngram, result.request.unit)])
-    for place, jaccard in zip(open_ends, jaccard_of_pairs(matrix, places.reshape(pairs.shape)).tolist(), strict=True):
+    for place, jaccard in zip(
+        open_ends, jaccard_of_pairs(matrix, places.reshape(pairs.shape)).tolist(), strict=True
+    ):
         filled[place] = replace(removed[place], jaccard=jaccard)
     return filled
 
@@ -177,10 +189,19 @@ def summary(result: Result, decided: Outcome) -> dict[str, Any]:
         "pairs": decided.pairs,
         "exact_copies": sum(map(len, result.nodes)) - len(result.nodes),
         "without_text": result.without_text,
-        "precision": 1.0 if result.request.measure == "jaccard" else None,  # of pairs: each that joins two rows was verified
+        "precision": 1.0
+        if result.request.measure == "jaccard"
+        else None,  # of pairs: each that joins two rows was verified
         "recall": None if recall.value is None else round(recall.value, 6),
-        "recall_interval": None if recall.value is None else [round(float(end), 6) for end in recall.interval],
-        "recall_sample": {"rows": recall.rows, "true_pairs": recall.true_pairs, "found": recall.found, "complete": recall.complete},
+        "recall_interval": None
+        if recall.value is None
+        else [round(float(end), 6) for end in recall.interval],
+        "recall_sample": {
+            "rows": recall.rows,
+            "true_pairs": recall.true_pairs,
+            "found": recall.found,
+            "complete": recall.complete,
+        },
         "threshold": decided.threshold,
         "seconds": {**result.seconds, "total": round(sum(result.seconds.values()), 4)},
         "warnings": warnings(result, decided),
@@ -190,7 +211,11 @@ def summary(result: Result, decided: Outcome) -> dict[str, Any]:
 
 def provenance(result: Result) -> dict[str, Any]:
     """Where the numbers come from."""
-    common = {"source": result.dataset.name, "rows": result.dataset.rows, "columns": list(result.compared.columns)}
+    common = {
+        "source": result.dataset.name,
+        "rows": result.dataset.rows,
+        "columns": list(result.compared.columns),
+    }
     if result.request.measure == "cosine":
         from dedup.semantic import default_model
 
@@ -219,7 +244,9 @@ def warnings(result: Result, decided: Outcome) -> list[str]:
         )
     if result.dataset.cut != 0:
         count = "Rows" if result.dataset.cut is None else f"{result.dataset.cut:,} rows"
-        said.append(f"{count} past the limit of {result.request.limit:,} were not read; they are not in the kept file.")
+        said.append(
+            f"{count} past the limit of {result.request.limit:,} were not read; they are not in the kept file."
+        )
     if result.without_text:
         rows = "row has" if result.without_text == 1 else "rows have"
         said.append(f"{result.without_text:,} {rows} nothing to compare; all are kept.")
@@ -229,14 +256,24 @@ def warnings(result: Result, decided: Outcome) -> list[str]:
         )
     if decided.chains:
         groups = "cluster holds" if decided.chains == 1 else "clusters hold"
-        said.append(f"{decided.chains:,} {groups} rows that are like a common neighbour but not like each other (A ~ B ~ C, A ≁ C).")
+        said.append(
+            f"{decided.chains:,} {groups} rows that are like a common neighbour but not like each other (A ~ B ~ C, A ≁ C)."
+        )
     return said
 
 
 def api_json(result: Result, decided: Outcome) -> dict[str, Any]:
     """The API's answer: the summary and every removed row."""
-    removed = [{"row": item.row, "keeper": item.keeper, "jaccard": round(item.jaccard, 6), "copy": item.copy} for item in decided.removed]
-    return {**summary(result, decided), "removed_rows": removed, "request": result.request.to_json(), "plan": _plan(result)}
+    removed = [
+        {"row": item.row, "keeper": item.keeper, "jaccard": round(item.jaccard, 6), "copy": item.copy}
+        for item in decided.removed
+    ]
+    return {
+        **summary(result, decided),
+        "removed_rows": removed,
+        "request": result.request.to_json(),
+        "plan": _plan(result),
+    }
 
 
 def _plan(result: Result) -> dict[str, Any] | None:
@@ -252,7 +289,9 @@ def to_json(result: Result, decided: Outcome) -> dict[str, Any]:
     nodes = [{"rows": result.nodes[node].tolist(), "rank": int(result.ranks[node])} for node in kept_nodes]
     links = [
         [index[first], index[second], round(jaccard, 6)]
-        for first, second, jaccard in zip(edges.first.tolist(), edges.second.tolist(), edges.jaccard.tolist(), strict=True)
+        for first, second, jaccard in zip(
+            edges.first.tolist(), edges.second.tolist(), edges.jaccard.tolist(), strict=True
+        )
     ]
     share = max(200, min(MAX_TEXT, MAX_TEXTS // max(1, len(nodes))))
     heads = [node["rows"][0] for node in nodes]
@@ -265,7 +304,14 @@ def to_json(result: Result, decided: Outcome) -> dict[str, Any]:
         "request": result.request.to_json(),
         **summary(result, decided),
         "plan": _plan(result),
-        "curve": clusters.curve(result.edges, result.ranks, result.dataset.rows, copies, result.request.floor, result.request.method),
+        "curve": clusters.curve(
+            result.edges,
+            result.ranks,
+            result.dataset.rows,
+            copies,
+            result.request.floor,
+            result.request.method,
+        ),
         "graph": {"nodes": nodes, "edges": links, "complete": complete},
         "texts": {str(row): _cut(clean(result.compared.texts[row]), share) for row in heads},
     }
@@ -277,7 +323,13 @@ def to_json(result: Result, decided: Outcome) -> dict[str, Any]:
 def run_id(result: Result) -> str:
     """The same rows and settings, the same name."""
     said = json.dumps(
-        [result.dataset.name, result.dataset.rows, result.request.to_json(), len(result.edges), sum(result.edges.jaccard.tolist())]
+        [
+            result.dataset.name,
+            result.dataset.rows,
+            result.request.to_json(),
+            len(result.edges),
+            sum(result.edges.jaccard.tolist()),
+        ]
     )
     return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
@@ -315,13 +367,18 @@ def _answers(result: Result, decided: Outcome) -> dict[str, list[Any]]:
     """For rows removed because of their prompt: how similar their answer is to the keeper's."""
     assert result.compared.answers is not None
     texts = result.compared.answers
-    pairs = np.array([[item.row, item.keeper] for item in decided.removed[:MAX_NODES]], dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(
+        [[item.row, item.keeper] for item in decided.removed[:MAX_NODES]], dtype=np.int64
+    ).reshape(-1, 2)
     if not len(pairs):
         return {}
     involved, places = np.unique(pairs, return_inverse=True)
     matrix = sets([shingle(to_arrow([texts[row] for row in involved]), result.request.ngram, "word")])
     similar = jaccard_of_pairs(matrix, places.reshape(pairs.shape)).tolist()
-    return {str(row): [keeper, round(jaccard, 6)] for (row, keeper), jaccard in zip(pairs.tolist(), similar, strict=True)}
+    return {
+        str(row): [keeper, round(jaccard, 6)]
+        for (row, keeper), jaccard in zip(pairs.tolist(), similar, strict=True)
+    }
 
 
 def progress_json(progress: Progress, result_request: dict[str, Any], title: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Reading a dataset and writing the kept rows back, in the input's own format and with every column intact.
 
-Rows of JSONL and text files are kept as the bytes they were; CSV cells as the strings they were (bytes that are not
-UTF-8 survive as escapes); Parquet as an Arrow table with its schema.
+Rows of JSONL and text files are kept as the bytes they were; CSV cells as the strings they were (bytes that
+are not UTF-8 survive as escapes); Parquet as an Arrow table with its schema.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Dataset:
     def require(self, name: str) -> None:
         """Raise a VisitorError unless there is a column of that name."""
         if name not in self.columns:
-            raise VisitorError(f"There is no column “{name[:60]}”.", f"Choose from: {', '.join(self.columns)[:200]}.")
+            raise VisitorError(
+                f"There is no column “{name[:60]}”.", f"Choose from: {', '.join(self.columns)[:200]}."
+            )
 
     def column(self, name: str) -> list[Any]:
         """One column's cells, as Python values.
@@ -101,7 +103,9 @@ class Dataset:
         return found
 
     def head(self, rows: int) -> dict[str, list[Any]]:
-        """What stands in the first rows by column; of JSON, where every row may have keys of its own, without the empty cells."""
+        """What stands in the first rows by column; of JSON, where every row may have keys of its own, without
+        the empty cells.
+        """
         if self.format not in ("jsonl", "json"):
             return dict(zip(self.columns, self.cells(self.columns, rows), strict=True))
         found: dict[str, list[Any]] = {}
@@ -128,7 +132,10 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
     name = clean(name)
     kind = FORMATS.get(Path(name).suffix.lower())
     if kind is None:
-        raise VisitorError(f"“{name[:80]}” is no file that this page reads.", "Use CSV, TSV, JSONL, JSON, Parquet or plain text.")
+        raise VisitorError(
+            f"“{name[:80]}” is no file that this page reads.",
+            "Use CSV, TSV, JSONL, JSON, Parquet or plain text.",
+        )
     size = path.stat().st_size
     if size > limits.MAX_FILE_BYTES:
         raise VisitorError(
@@ -137,7 +144,13 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
         )
     if size == 0:
         raise VisitorError("The file is empty.", "Choose one with rows.")
-    reader = {"csv": _read_csv, "jsonl": _read_jsonl, "json": _read_json, "parquet": _read_parquet, "text": _read_text}[kind]
+    reader = {
+        "csv": _read_csv,
+        "jsonl": _read_jsonl,
+        "json": _read_json,
+        "parquet": _read_parquet,
+        "text": _read_text,
+    }[kind]
     dataset = reader(path, name, limit)
     if dataset.rows == 0:
         raise VisitorError("The file has no rows.", "Choose one with rows.")
@@ -152,7 +165,9 @@ def _lines(path: Path) -> list[bytes]:
         try:
             content = content.decode("utf-16").encode("utf-8")
         except UnicodeError as error:
-            raise VisitorError("The file begins as UTF-16 but cannot be read as it.", "Save it as UTF-8.") from error
+            raise VisitorError(
+                "The file begins as UTF-16 but cannot be read as it.", "Save it as UTF-8."
+            ) from error
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if lines and not lines[-1]:
         lines.pop()
@@ -160,7 +175,9 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _shown(raw: Iterable[str]) -> dict[str, str]:
-    """Column names as a page can show them, and as the file has them; of two that look the same, the first."""
+    """Column names as a page can show them, and as the file has them; of two that look the same, the
+    first.
+    """
     names: dict[str, str] = {}
     for name in raw:
         names.setdefault(clean(name), name)
@@ -169,7 +186,9 @@ def _shown(raw: Iterable[str]) -> dict[str, str]:
 
 def _read_text(path: Path, name: str, limit: int) -> Dataset:
     lines = _lines(path)
-    return Dataset(name, "text", min(len(lines), limit), ("text",), tuple(lines[:limit]), cut=max(0, len(lines) - limit))
+    return Dataset(
+        name, "text", min(len(lines), limit), ("text",), tuple(lines[:limit]), cut=max(0, len(lines) - limit)
+    )
 
 
 def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
@@ -179,14 +198,31 @@ def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)[:80]
-            raise VisitorError(f"Line {number:,} is not JSON ({why}).", "Mend the line, or remove it.") from error
+            why = (
+                f"{error.msg}, column {error.colno}"
+                if isinstance(error, json.JSONDecodeError)
+                else str(error)[:80]
+            )
+            raise VisitorError(
+                f"Line {number:,} is not JSON ({why}).", "Mend the line, or remove it."
+            ) from error
         if not isinstance(row, dict):
-            raise VisitorError(f"Line {number:,} is not a JSON object.", 'Every line must be an object such as {"text": "…"}.')
+            raise VisitorError(
+                f"Line {number:,} is not a JSON object.",
+                'Every line must be an object such as {"text": "…"}.',
+            )
         columns.update(dict.fromkeys(row))
     kept = tuple(line for _, line in numbered[:limit])
     names = _shown(columns)
-    return Dataset(name, "jsonl", len(kept), tuple(names), kept, cut=max(0, len(numbered) - limit), raw=tuple(names.values()))
+    return Dataset(
+        name,
+        "jsonl",
+        len(kept),
+        tuple(names),
+        kept,
+        cut=max(0, len(numbered) - limit),
+        raw=tuple(names.values()),
+    )
 
 
 def _read_json(path: Path, name: str, limit: int) -> Dataset:
@@ -197,15 +233,27 @@ def _read_json(path: Path, name: str, limit: int) -> Dataset:
             return _read_jsonl(path, name, limit)
         raise VisitorError(f"The file is not JSON ({str(error)[:80]}).", "Mend it, or use JSONL.") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise VisitorError("The file is not a JSON list of objects.", 'Use [{"text": "…"}, …] or one object a line.')
+        raise VisitorError(
+            "The file is not a JSON list of objects.", 'Use [{"text": "…"}, …] or one object a line.'
+        )
     names = _shown(dict.fromkeys(key for row in rows[:limit] for key in row))
     cut = max(0, len(rows) - limit)
-    return Dataset(name, "json", min(len(rows), limit), tuple(names), table=rows[:limit], cut=cut, raw=tuple(names.values()))
+    return Dataset(
+        name,
+        "json",
+        min(len(rows), limit),
+        tuple(names),
+        table=rows[:limit],
+        cut=cut,
+        raw=tuple(names.values()),
+    )
 
 
 def _read_csv(path: Path, name: str, limit: int) -> Dataset:
     content = (
-        b"\n".join(_lines(path)) if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        b"\n".join(_lines(path))
+        if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff")
+        else path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     )
     text = content.decode("utf-8", "surrogateescape")
     head = text[: text.find("\n")] if "\n" in text else text
@@ -223,16 +271,22 @@ def _read_csv(path: Path, name: str, limit: int) -> Dataset:
                 continue
             elif len(row) != len(columns):
                 raise VisitorError(
-                    f"Line {reader.line_num:,} has {len(row)} cells, the header {len(columns)}.", "Mend the line: a quote may be missing."
+                    f"Line {reader.line_num:,} has {len(row)} cells, the header {len(columns)}.",
+                    "Mend the line: a quote may be missing.",
                 )
             elif len(rows) < limit:
                 rows.append(row)
             else:
                 cut += 1
     except csv.Error as error:
-        raise VisitorError(f"Line {reader.line_num:,} is not CSV ({str(error)[:80]}).", "Mend the line: a quote may be missing.") from error
+        raise VisitorError(
+            f"Line {reader.line_num:,} is not CSV ({str(error)[:80]}).",
+            "Mend the line: a quote may be missing.",
+        ) from error
     dialect = (delimiter, "\r\n" if "\r\n" in text[:100_000] else "\n")
-    return Dataset(name, "csv", len(rows), tuple(map(clean, columns)), table=rows, cut=cut, dialect=dialect, raw=columns)
+    return Dataset(
+        name, "csv", len(rows), tuple(map(clean, columns)), table=rows, cut=cut, dialect=dialect, raw=columns
+    )
 
 
 BATCH = 1_000
@@ -261,13 +315,18 @@ def _read_parquet(path: Path, name: str, limit: int) -> Dataset:
         table = pa.Table.from_batches(batches, schema=file.schema_arrow)
         columns = tuple(table.column_names)
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise VisitorError(f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole.") from error
+        raise VisitorError(
+            f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole."
+        ) from error
     return Dataset(name, "parquet", table.num_rows, columns, table=table, cut=max(0, total - table.num_rows))
 
 
 def _bytes(batch: pa.RecordBatch) -> int:
     """Bytes of a batch once each of its cells is a value of its own."""
-    columns = (column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns)
+    columns = (
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for column in batch.columns
+    )
     return sum(column.nbytes for column in columns)
 
 
@@ -279,15 +338,25 @@ def _batch_rows(path: Path, metadata: Any) -> int:
     largest = 1
     with path.open("rb") as file:
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
-            largest = max(largest, sum(_repeatable(file, group.column(place)) for place in range(group.num_columns)))
+            largest = max(
+                largest, sum(_repeatable(file, group.column(place)) for place in range(group.num_columns))
+            )
     return max(1, min(BATCH, limits.MAX_FILE_BYTES // largest))
 
 
 def _repeatable(file: BinaryIO, chunk: Any) -> int:
-    """Bytes that any cell of a column chunk may have though they are stored once: those of its dictionary, the first page."""
-    if "DELTA_BYTE_ARRAY" not in chunk.encodings:  # which stores what a value does not share with the one before
+    """Bytes that any cell of a column chunk may have though they are stored once: those of its dictionary,
+    the first page.
+    """
+    if (
+        "DELTA_BYTE_ARRAY" not in chunk.encodings
+    ):  # which stores what a value does not share with the one before
         file.seek(min(offset for offset in (chunk.dictionary_page_offset, chunk.data_page_offset) if offset))
-        header = file.read(16)  # Thrift's compact form: field 1 is the page's type, field 2 its bytes, each as a varint of twice the number
+        header = file.read(
+            16
+            # Thrift's compact form: field 1 is the page's type, field 2 its bytes, each as a varint of twice the
+            # number
+        )
         if header.startswith((b"\x15\x00", b"\x15\x06")):
             return 0  # a page of data
         if header.startswith(b"\x15\x04\x15"):
@@ -308,7 +377,14 @@ def read_hub(name: str, config: str | None, split: str, limit: int, token: str |
     from shared import hub
 
     table, more = hub.dataset_rows(name, config, split, limit, token)
-    return Dataset(f"{name}, {split}", "parquet", table.num_rows, tuple(table.column_names), table=table, cut=None if more else 0)
+    return Dataset(
+        f"{name}, {split}",
+        "parquet",
+        table.num_rows,
+        tuple(table.column_names),
+        table=table,
+        cut=None if more else 0,
+    )
 
 
 def write(dataset: Dataset, keep: list[int], path: Path) -> None:
@@ -322,7 +398,9 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
     if dataset.format in ("text", "jsonl"):
         part.write_bytes(b"".join(dataset.lines[row] + b"\n" for row in keep))
     elif dataset.format == "json":
-        part.write_text(json.dumps([dataset.table[row] for row in keep], ensure_ascii=True, indent=1), encoding="utf-8")
+        part.write_text(
+            json.dumps([dataset.table[row] for row in keep], ensure_ascii=True, indent=1), encoding="utf-8"
+        )
     elif dataset.format == "parquet":
         import pyarrow.parquet as pq
 

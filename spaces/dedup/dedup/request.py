@@ -38,7 +38,8 @@ class Request:
         method: "leader" or "components", see `dedup.clusters.cluster`.
         recall: probability with which a pair at the threshold is to be found.
         limit: rows to read at most.
-        goal: rows to end with exactly, pinned rows that would have gone not counted; None to go by the threshold.
+        goal: rows to end with exactly, pinned rows that would have gone not counted; None to go by the
+            threshold.
         pinned: rows that stay whatever they repeat.
         seed: of the permutations.
         measure: "jaccard" of shingles, or "cosine" of static text vectors, see `dedup.semantic`.
@@ -70,7 +71,12 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """The request as the API takes it."""
-        return {**self.__dict__, "columns": list(self.columns), "pinned": list(self.pinned), "floor": self.floor}
+        return {
+            **self.__dict__,
+            "columns": list(self.columns),
+            "pinned": list(self.pinned),
+            "floor": self.floor,
+        }
 
     def to_query(self) -> str:
         """The request as the query of a URL, without the question mark; defaults are left out."""
@@ -93,7 +99,9 @@ class Request:
             VisitorError: as `validate`.
         """
         given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
-        values: dict[str, Any] = {name: items[-1] for name, items in given.items() if name in cls.__dataclass_fields__}
+        values: dict[str, Any] = {
+            name: items[-1] for name, items in given.items() if name in cls.__dataclass_fields__
+        }
         for name in ("columns", "pinned"):
             if name in given:
                 values[name] = given[name]
@@ -109,9 +117,14 @@ def validate(**values: Any) -> Request:
     values.pop("floor", None)
     unknown = set(values) - set(Request.__dataclass_fields__)
     if unknown:
-        raise VisitorError(f"There is no setting “{sorted(unknown)[0][:40]}”.", f"Known are: {', '.join(Request.__dataclass_fields__)}.")
+        raise VisitorError(
+            f"There is no setting “{sorted(unknown)[0][:40]}”.",
+            f"Known are: {', '.join(Request.__dataclass_fields__)}.",
+        )
     given = {
-        name: value for name, value in values.items() if value is not None and (value != "" or name in ("dataset", "config", "embedding"))
+        name: value
+        for name, value in values.items()
+        if value is not None and (value != "" or name in ("dataset", "config", "embedding"))
     }
     request = Request(**{name: _CHECKS[name](name, value) for name, value in given.items()})
     if "turn" in (request.unit, request.part):  # turns are compared as wholes
@@ -138,14 +151,18 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise VisitorError(f"{name} is not a text.", "Write it as text.")
     if clean(value) != value:
-        raise VisitorError(f"{name} contains half of a character (a lone surrogate).", "Delete it, or choose from the list.")
+        raise VisitorError(
+            f"{name} contains half of a character (a lone surrogate).", "Delete it, or choose from the list."
+        )
     return value.strip() if name != "columns" else value
 
 
 def _keep(name: str, value: Any) -> str:
     policy = _text(name, value)
     if policy not in KEEP and not (policy.startswith("max:") and policy != "max:"):
-        raise VisitorError(f"keep is “{policy[:40]}”.", f"Choose one of {', '.join(KEEP)}, or max: and a column's name.")
+        raise VisitorError(
+            f"keep is “{policy[:40]}”.", f"Choose one of {', '.join(KEEP)}, or max: and a column's name."
+        )
     return policy
 
 
@@ -163,5 +180,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "goal": whole(1, limits.MAX_DATASET_ROWS),
     "seed": SEED,
     "columns": _columns,
-    "pinned": lambda name, value: tuple(sorted({whole(0, limits.MAX_DATASET_ROWS)(name, item) for item in _list(name, value)})),
+    "pinned": lambda name, value: tuple(
+        sorted({whole(0, limits.MAX_DATASET_ROWS)(name, item) for item in _list(name, value)})
+    ),
 }

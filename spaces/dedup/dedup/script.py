@@ -1,7 +1,7 @@
 """A run as programs of its own: one file with rensa for a laptop, one datatrove pipeline for a cluster.
 
-What a visitor typed enters a program through `repr` alone, as a constant at its head; everything below the head is text
-of this module. So a name can neither end a string nor start a statement.
+What a visitor typed enters a program through `repr` alone, as a constant at its head; everything below the
+head is text of this module. So a name can neither end a string nor start a statement.
 """
 
 from __future__ import annotations
@@ -36,19 +36,23 @@ _DEPENDENCIES = [f"datatrove[io,processing]=={DATATROVE}", "spacy", "datasets"]
 """What a Hugging Face Job installs."""
 
 
-def rensa_script(request: Request, plan: Plan, columns: tuple[str, ...], source: str, *, conversations: bool | None = None) -> str:
+def rensa_script(
+    request: Request, plan: Plan, columns: tuple[str, ...], source: str, *, conversations: bool | None = None
+) -> str:
     """The run as one Python file that needs datasets, pyarrow, rensa and numpy.
 
-    It makes the page's shingles, verifies every candidate by exact Jaccard and keeps the page's rows, but for pairs that
-    the bands miss: the shingles' hashes are others here, so others are missed. The keep policies first, last, longest
-    and max:<column> are followed; what is not (components, a goal, pins, the central row) a comment in it says.
+    It makes the page's shingles, verifies every candidate by exact Jaccard and keeps the page's rows, but for
+    pairs that the bands miss: the shingles' hashes are others here, so others are missed. The keep policies
+    first, last, longest and max:<column> are followed; what is not (components, a goal, pins, the central
+    row) a comment in it says.
 
     Args:
         request: the page's settings.
         plan: its bands.
         columns: the columns that were compared.
         source: the file's name; it is not used where the request names a dataset of the Hub.
-        conversations: whether the columns hold conversations; None to judge by their names and the request's part.
+        conversations: whether the columns hold conversations; None to judge by their names and the request's
+            part.
 
     Raises:
         VisitorError: a file of unknown format, or no column.
@@ -57,11 +61,18 @@ def rensa_script(request: Request, plan: Plan, columns: tuple[str, ...], source:
     """
     kind = _kind(request, columns, source)
     chats = _chats(request, columns) if conversations is None else conversations
-    settings = _constants(THRESHOLD=request.threshold, NGRAM=request.ngram, BANDS=plan.num_bands, ROWS_PER_BAND=plan.rows_per_band)
+    settings = _constants(
+        THRESHOLD=request.threshold,
+        NGRAM=request.ngram,
+        BANDS=plan.num_bands,
+        ROWS_PER_BAND=plan.rows_per_band,
+    )
     settings += _constants(SEED=request.seed, BATCH=BATCH)
     standard, others = _IMPORTS[kind]
     arrow = ("import numpy as np", "import pyarrow as pa", "import pyarrow.compute as pc")
-    imports = _lines(*standard, "import json", "import re", "import sys", "", *arrow, *others, "from rensa import RMinHash")
+    imports = _lines(
+        *standard, "import json", "import re", "import sys", "", *arrow, *others, "from rensa import RMinHash"
+    )
     notes = _lines(*(f"# {note}" for note in _left_out(request)))
     head = f'''"""Remove near-duplicates: every row that is like a row kept before it goes.
 
@@ -75,39 +86,65 @@ def rensa_script(request: Request, plan: Plan, columns: tuple[str, ...], source:
     load = _RENSA_HUB if kind == "hub" else _RENSA_FILE
     order, number = _ORDERS.get(request.keep.partition(":")[0], _ORDERS["first"])
     texts = [_PLAIN, *_spoken(request, chats), _COMPARED[chats], _UNITS[request.unit]]
-    return "".join([head, _READ[kind], load, *texts, number, _RENSA_SIGN, _RENSA_MAIN_HEAD, order, _RENSA_MAIN])
+    return "".join(
+        [head, _READ[kind], load, *texts, number, _RENSA_SIGN, _RENSA_MAIN_HEAD, order, _RENSA_MAIN]
+    )
 
 
-def datatrove_script(request: Request, plan: Plan, columns: tuple[str, ...], source: str, *, conversations: bool | None = None) -> str:
+def datatrove_script(
+    request: Request, plan: Plan, columns: tuple[str, ...], source: str, *, conversations: bool | None = None
+) -> str:
     """The run as a datatrove MinHash pipeline of four stages: signatures, buckets, clusters, filter.
 
-    datatrove removes every candidate unverified, so bands that are soft because the page verifies (few rows to a band)
-    would remove most of a dataset: such a plan is replaced by `unverified_bands`, and a comment says so.
+    datatrove removes every candidate unverified, so bands that are soft because the page verifies (few rows
+    to a band) would remove most of a dataset: such a plan is replaced by `unverified_bands`, and a comment
+    says so.
 
     Args:
         request: the page's settings.
         plan: its bands.
         columns: the columns that were compared.
         source: the file's name; it is not used where the request names a dataset of the Hub.
-        conversations: whether the columns hold conversations; None to judge by their names and the request's part.
+        conversations: whether the columns hold conversations; None to judge by their names and the request's
+            part.
 
     Raises:
-        VisitorError: characters or turns are compared (datatrove compares words), a file of unknown format, or no column.
+        VisitorError: characters or turns are compared (datatrove compares words), a file of unknown format,
+            or no column.
 
     Source: https://github.com/huggingface/datatrove/blob/v0.10.1/examples/minhash_deduplication.py
     """
     kind = _kind(request, columns, source)
     chats = _chats(request, columns) if conversations is None else conversations
     if request.unit != "word":
-        raise VisitorError(f"datatrove compares words; this run compares {request.unit}s.", "Use the other script, or compare words.")
+        raise VisitorError(
+            f"datatrove compares words; this run compares {request.unit}s.",
+            "Use the other script, or compare words.",
+        )
     bands, rows_per_band = unverified_bands(request, plan)
-    settings = _constants(NGRAM=request.ngram, BANDS=bands, ROWS_PER_BAND=rows_per_band, SEED=request.seed, DEPENDENCIES=_DEPENDENCIES)
+    settings = _constants(
+        NGRAM=request.ngram,
+        BANDS=bands,
+        ROWS_PER_BAND=rows_per_band,
+        SEED=request.seed,
+        DEPENDENCIES=_DEPENDENCIES,
+    )
     standard, others = _IMPORTS[kind]
     names = ("argparse", *standard, "json", "math", "os", "re", "signal", "sys")
     imports = _lines(
-        *(name if name.startswith("import") else f"import {name}" for name in names), *_DATATROVE_READING[kind == "hub"], *others
+        *(name if name.startswith("import") else f"import {name}" for name in names),
+        *_DATATROVE_READING[kind == "hub"],
+        *others,
     )
-    notes = _lines(*(f"# {note}" for note in [*_differences(plan, bands, rows_per_band, request), *_left_out(request, clusters=True)]))
+    notes = _lines(
+        *(
+            f"# {note}"
+            for note in [
+                *_differences(plan, bands, rows_per_band, request),
+                *_left_out(request, clusters=True),
+            ]
+        )
+    )
     suffix = "" if kind == "hub" else _constants(SUFFIX=PurePath(source).suffix)
     head = f'''"""Remove near-duplicates with datatrove: on this machine, on a Ray or Slurm cluster, or as Hugging Face Jobs.
 
@@ -122,15 +159,18 @@ stage that is complete there is not run again.
 {notes}{_source_constants(request, columns, source, "")}{suffix}{settings}{_chat_constants(chats)}
 '''
     rows = _DATATROVE_HUB if kind == "hub" else _DATATROVE_FILE
-    return "".join([head, _READ[kind], _PLAIN, *_spoken(request, chats), _COMPARED_CELL[chats], rows, _DATATROVE_MAIN])
+    return "".join(
+        [head, _READ[kind], _PLAIN, *_spoken(request, chats), _COMPARED_CELL[chats], rows, _DATATROVE_MAIN]
+    )
 
 
 def unverified_bands(request: Request, plan: Plan) -> tuple[int, int]:
     """Bands and rows per band for a run that does not verify its candidates.
 
-    The plan's own where they are steep enough: a pair of half the threshold's similarity becomes a candidate with a
-    chance of at most `UNVERIFIED_CHANCE`. Otherwise the fewest rows per band that are so and reach the request's recall;
-    where `MAX_NUM_PERM` permutations do not suffice, the steepest that reach the recall, or the plan's own.
+    The plan's own where they are steep enough: a pair of half the threshold's similarity becomes a candidate
+    with a chance of at most `UNVERIFIED_CHANCE`. Otherwise the fewest rows per band that are so and reach the
+    request's recall; where `MAX_NUM_PERM` permutations do not suffice, the steepest that reach the recall, or
+    the plan's own.
 
     Args:
         request: its threshold and recall count.
@@ -159,7 +199,10 @@ def _kind(request: Request, columns: tuple[str, ...], source: str) -> str:
         return "hub"
     kind = FORMATS.get(PurePath(source).suffix.lower())
     if kind is None:
-        raise VisitorError(f"“{source[:80]}” is no file that a script can read.", "Use CSV, TSV, JSONL, JSON, Parquet or plain text.")
+        raise VisitorError(
+            f"“{source[:80]}” is no file that a script can read.",
+            "Use CSV, TSV, JSONL, JSON, Parquet or plain text.",
+        )
     return kind
 
 
@@ -180,7 +223,9 @@ def _source_constants(request: Request, columns: tuple[str, ...], source: str, o
     """
     limit = None if request.limit >= limits.MAX_DATASET_ROWS else request.limit
     if request.dataset:
-        place = f"SOURCE = {override}{request.dataset!r}\n" + _constants(CONFIG=request.config or None, SPLIT=request.split)
+        place = f"SOURCE = {override}{request.dataset!r}\n" + _constants(
+            CONFIG=request.config or None, SPLIT=request.split
+        )
     else:
         place = f"SOURCE = {override}{source!r}\n"
     keep_column = _constants(KEEP_COLUMN=request.keep[4:]) if request.keep.startswith("max:") else ""
@@ -215,17 +260,23 @@ def _left_out(request: Request, clusters: bool = False) -> list[str]:
     """
     lines = []
     if request.goal is not None:
-        lines.append("The page ended with an exact number of rows; this program ends where the threshold does.")
+        lines.append(
+            "The page ended with an exact number of rows; this program ends where the threshold does."
+        )
     if request.pinned:
         lines.append("Rows were pinned on the page; this program pins none.")
     if clusters:
         return lines
     if request.method == "components":
-        lines.append("The page removed whole connected components; here a row goes only if it is itself like a kept one.")
+        lines.append(
+            "The page removed whole connected components; here a row goes only if it is itself like a kept one."
+        )
     if request.keep == "central":
         lines.append("The page kept the most central row of a cluster; this program keeps the first.")
     if request.keep == "longest":
-        lines.append("Of rows with the same words in the same order the page kept the first; this program keeps the longest.")
+        lines.append(
+            "Of rows with the same words in the same order the page kept the first; this program keeps the longest."
+        )
     return lines
 
 
@@ -236,7 +287,10 @@ def _differences(plan: Plan, bands: int, rows_per_band: int, request: Request) -
     def chance(similarity: float, *shape: int) -> str:
         return f"{float(s_curve(similarity, *shape)):.1%}"
 
-    shown = ", ".join(f"{s:.2f}: {chance(s, bands, rows_per_band)}" for s in (half, (half + request.threshold) / 2, request.threshold))
+    shown = ", ".join(
+        f"{s:.2f}: {chance(s, bands, rows_per_band)}"
+        for s in (half, (half + request.threshold) / 2, request.threshold)
+    )
     lines = [
         "What differs from the page:",
         "- datatrove does not verify candidates: two rows that share a bucket are duplicates, however unlike they are.",
@@ -249,7 +303,9 @@ def _differences(plan: Plan, bands: int, rows_per_band: int, request: Request) -
         lines.append(
             f"- The page's {plan.num_bands} bands of {plan.rows_per_band} were meant to be verified; unverified, they would make duplicates"
         )
-        lines.append(f"  of {lost} of the pairs that are {half:.2f} alike. Here are {bands} bands of {rows_per_band}.")
+        lines.append(
+            f"  of {lost} of the pairs that are {half:.2f} alike. Here are {bands} bands of {rows_per_band}."
+        )
     return lines
 
 
@@ -265,7 +321,12 @@ _IMPORTS: dict[str, tuple[list[str], list[str]]] = {
 
 _DATATROVE_READING = {
     False: ["from itertools import islice", "", "import dill", "import fsspec"],
-    True: ["", "import dill", "from datasets import load_dataset", "from datasets.distributed import split_dataset_by_node"],
+    True: [
+        "",
+        "import dill",
+        "from datasets import load_dataset",
+        "from datasets.distributed import split_dataset_by_node",
+    ],
 }
 """By whether the source is a dataset of the Hub."""
 
@@ -481,7 +542,10 @@ _ORDERS = {
     "first": ("    order = list(range(len(rows)))\n", ""),
     "last": ("    order = list(range(len(rows)))[::-1]\n", ""),
     "longest": ("    order = sorted(range(len(rows)), key=lambda row: -len(texts[row]))\n", ""),
-    "max": ("    order = sorted(range(len(rows)), key=lambda row: -number(rows[row].get(KEEP_COLUMN)))\n", _NUMBER),
+    "max": (
+        "    order = sorted(range(len(rows)), key=lambda row: -number(rows[row].get(KEEP_COLUMN)))\n",
+        _NUMBER,
+    ),
 }
 """The order in which rows are visited under a keep policy: whoever comes first stays."""
 

@@ -1,8 +1,8 @@
 """Rows that mean the same in other words: cosine similarity of static text vectors, every pair compared.
 
-A static vector is the weighted mean of a text's token vectors (model2vec): fast, and blind to word order and negation.
-It finds paraphrases that share no shingle, and it also joins texts on the same subject that say opposite things; that is
-why the page shows every pair and why this mode has no proof of precision.
+A static vector is the weighted mean of a text's token vectors (model2vec): fast, and blind to word order and
+negation. It finds paraphrases that share no shingle, and it also joins texts on the same subject that say
+opposite things; that is why the page shows every pair and why this mode has no proof of precision.
 """
 
 from __future__ import annotations
@@ -28,19 +28,29 @@ EMBEDDED = "embedded"
 HUB_DEFAULT = "minishlab/potion-base-8M"
 
 FILES = (
-    "model.safetensors", "config.json", "tokenizer.json",
-    "config_sentence_transformers.json", "0_StaticEmbedding/model.safetensors", "0_StaticEmbedding/tokenizer.json",
-)  # fmt: skip
-"""What model2vec reads, its own layout first and then those of sentence-transformers; nothing else is downloaded."""
+    "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "config_sentence_transformers.json",
+    "0_StaticEmbedding/model.safetensors",
+    "0_StaticEmbedding/tokenizer.json",
+)
+"""What model2vec reads, its own layout first and then those of sentence-transformers; nothing else is
+downloaded.
+"""
 
 BLOCK = 1_000
 MAX_PAIRS = 2_000_000
 DIMENSIONS = 256
 COMMON = 8
-"""Strongest directions that are left out: they tell frequent tokens from rare ones (Mu and Viswanath 2018)."""
+"""Strongest directions that are left out: they tell frequent tokens from rare ones (Mu and Viswanath
+2018).
+"""
 
 SIF = 1e-4
-"""Smoothing of the inverse frequency weights (Arora et al. 2017); a token's rank stands for its frequency, after Zipf."""
+"""Smoothing of the inverse frequency weights (Arora et al. 2017); a token's rank stands for its frequency,
+after Zipf.
+"""
 
 Float32 = npt.NDArray[np.float32]
 
@@ -58,7 +68,8 @@ def load(name: str) -> StaticModel:
         name: "embedded", or a model2vec model's id on the Hub (safetensors).
 
     Raises:
-        VisitorError: malformed id, the Hub cannot be reached, no such model, or larger than `limits.MAX_EMBEDDING_BYTES`.
+        VisitorError: malformed id, the Hub cannot be reached, no such model, or larger than
+            `limits.MAX_EMBEDDING_BYTES`.
     """
     from huggingface_hub import snapshot_download
     from model2vec import StaticModel
@@ -67,23 +78,32 @@ def load(name: str) -> StaticModel:
         return _from_embedded()
     hub.check_id(name)
     if not hub.reachable():
-        raise VisitorError(f"{name} is not on this machine and the Hub cannot be reached.", f"Choose “{EMBEDDED}”.")
+        raise VisitorError(
+            f"{name} is not on this machine and the Hub cannot be reached.", f"Choose “{EMBEDDED}”."
+        )
     size = hub.model_size(name, FILES)
     if size > limits.MAX_EMBEDDING_BYTES:
         raise VisitorError(
-            f"{name} has {size / 1e6:,.0f} MB; the limit is {limits.MAX_EMBEDDING_BYTES / 1e6:,.0f} MB.", f"Choose {HUB_DEFAULT}."
+            f"{name} has {size / 1e6:,.0f} MB; the limit is {limits.MAX_EMBEDDING_BYTES / 1e6:,.0f} MB.",
+            f"Choose {HUB_DEFAULT}.",
         )
     try:
-        # Given the name, model2vec would take a folder of this machine that is called so, or download whatever the repository holds.
-        return StaticModel.from_pretrained(snapshot_download(name, allow_patterns=list(FILES), token=hub.token_for()))
+        # Given the name, model2vec would take a folder of this machine that is called so, or download
+        # whatever the repository holds.
+        return StaticModel.from_pretrained(
+            snapshot_download(name, allow_patterns=list(FILES), token=hub.token_for())
+        )
     except Exception as error:  # model2vec raises whatever its readers raise
         raise VisitorError(
-            f"{name} is no static embedding model ({type(error).__name__}).", f"Choose {HUB_DEFAULT}, or “{EMBEDDED}”."
+            f"{name} is no static embedding model ({type(error).__name__}).",
+            f"Choose {HUB_DEFAULT}, or “{EMBEDDED}”.",
         ) from error
 
 
 def _from_embedded() -> StaticModel:
-    """Token vectors of the embedded model: centred, without what all share, reduced by PCA, weighted by inverse frequency."""
+    """Token vectors of the embedded model: centred, without what all share, reduced by PCA, weighted by
+    inverse frequency.
+    """
     from model2vec import StaticModel
     from safetensors import safe_open
     from tokenizers import Tokenizer
@@ -96,10 +116,16 @@ def _from_embedded() -> StaticModel:
     frequency = 1 / np.arange(2, len(table) + 2)
     frequency /= frequency.sum()
     table = table - frequency @ table  # what an average text's tokens have in common says nothing
-    _, directions = np.linalg.eigh((table * np.sqrt(frequency)[:, None]).T @ (table * np.sqrt(frequency)[:, None]))
+    _, directions = np.linalg.eigh(
+        (table * np.sqrt(frequency)[:, None]).T @ (table * np.sqrt(frequency)[:, None])
+    )
     vectors = table @ directions[:, -DIMENSIONS - COMMON : -COMMON]
     weights = SIF / (SIF + frequency)
-    return StaticModel((vectors * weights[:, None]).astype(np.float32), Tokenizer.from_file(str(folder / "tokenizer.json")), normalize=True)
+    return StaticModel(
+        (vectors * weights[:, None]).astype(np.float32),
+        Tokenizer.from_file(str(folder / "tokenizer.json")),
+        normalize=True,
+    )
 
 
 def embed(texts: list[str], name: str) -> Float32:
@@ -113,7 +139,9 @@ def embed(texts: list[str], name: str) -> Float32:
             f"{len(texts):,} different rows are too many for cosine; the limit is {limits.MAX_SEMANTIC_ROWS:,}.",
             "Lower the limit, or use jaccard.",
         )
-    vectors = np.asarray(load(name).encode(texts, max_length=None, use_multiprocessing=False), dtype=np.float32)
+    vectors = np.asarray(
+        load(name).encode(texts, max_length=None, use_multiprocessing=False), dtype=np.float32
+    )
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
@@ -137,14 +165,22 @@ def similar_pairs(vectors: Float32, floor: float, report: Callable[[int], Any] =
         first, second = np.nonzero(np.triu(product >= floor, 1))
         found += len(first)
         if found > MAX_PAIRS:
-            raise VisitorError(f"More than {MAX_PAIRS:,} pairs have a cosine of {floor:g} or more.", "Raise the threshold.")
-        parts.append(Pairs(first + begin, second + begin, np.minimum(1.0, product[first, second].astype(np.float64))))
+            raise VisitorError(
+                f"More than {MAX_PAIRS:,} pairs have a cosine of {floor:g} or more.", "Raise the threshold."
+            )
+        parts.append(
+            Pairs(first + begin, second + begin, np.minimum(1.0, product[first, second].astype(np.float64)))
+        )
         report(min(begin + BLOCK, len(vectors)))
-    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "jaccard")))
+    return Pairs(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "jaccard"))
+    )
 
 
 def code(request: Request, column: str) -> str:
-    """The Python that compares rows by meaning with model2vec alone; the visitor's words enter as literals only."""
+    """The Python that compares rows by meaning with model2vec alone; the visitor's words enter as literals
+    only.
+    """
     name = HUB_DEFAULT if request.embedding in ("", EMBEDDED) else request.embedding
     return f"""\
 import numpy as np

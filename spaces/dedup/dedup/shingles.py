@@ -1,8 +1,8 @@
 """From text to shingles: normalise, split into units, hash every window of `ngram` units to 64 bits.
 
-All of it works on the bytes of many rows at once, in numpy: Python never sees a word. Only rows with more than ASCII go
-through Arrow's Unicode functions first. A row's shingles are a set; repeats may occur in the flat arrays and do not
-matter to MinHash.
+All of it works on the bytes of many rows at once, in numpy: Python never sees a word. Only rows with more
+than ASCII go through Arrow's Unicode functions first. A row's shingles are a set; repeats may occur in the
+flat arrays and do not matter to MinHash.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def normalise(texts: pa.Array) -> pa.Array:
 
 
 def words(texts: pa.Array) -> pa.Array:
-    """Texts whose words stand between spaces: runs of letters, marks, digits and _; no punctuation, all normalised.
+    """Texts whose words stand between spaces: runs of letters, marks, digits and _; no punctuation, all
+    normalised.
 
     In scripts that are written without spaces every character is a word.
     """
@@ -105,7 +106,8 @@ def shingle(texts: pa.Array, ngram: int, unit: str) -> Shingles:
 def _hash_units(texts: pa.Array, unit_bytes: npt.NDArray[np.bool_]) -> tuple[UInt64, Int64]:
     """Split every text into runs of certain bytes, and hash each run.
 
-    The hash is multilinear: each byte (in lower case) times a random odd factor of its place, summed modulo 2^64, then
+    The hash is multilinear: each byte (in lower case) times a random odd factor of its place, summed modulo
+        2^64, then
     mixed with the length (Carter and Wegman 1979).
 
     Args:
@@ -133,7 +135,11 @@ def _hash_units(texts: pa.Array, unit_bytes: npt.NDArray[np.bool_]) -> tuple[UIn
     begins = np.flatnonzero(starts[place])
     lengths = np.diff(np.append(begins, len(place)))
     position = np.arange(len(place)) - np.repeat(begins, lengths)
-    factors = _FACTORS[position] if lengths.max() <= len(_FACTORS) else _mix(position.astype(np.uint64)) | np.uint64(1)
+    factors = (
+        _FACTORS[position]
+        if lengths.max() <= len(_FACTORS)
+        else _mix(position.astype(np.uint64)) | np.uint64(1)
+    )
     sums = np.add.reduceat(content[place] * factors, begins)
     return _mix(sums ^ _mix(lengths.astype(np.uint64))), np.searchsorted(first, bounds).astype(np.int64)
 
@@ -142,7 +148,9 @@ def _characters(texts: pa.Array) -> tuple[UInt64, Int64]:
     normal = pc.utf8_trim(pc.replace_substring_regex(normalise(texts), r"\s+", " "), " ")
     lengths = pc.utf8_length(normal).to_numpy()
     joined = "".join(normal.to_pylist()).encode("utf-32-le")
-    return _mix(np.frombuffer(joined, dtype=np.uint32).astype(np.uint64)), np.concatenate([[0], np.cumsum(lengths)])
+    return _mix(np.frombuffer(joined, dtype=np.uint32).astype(np.uint64)), np.concatenate(
+        [[0], np.cumsum(lengths)]
+    )
 
 
 def _mix(values: UInt64) -> UInt64:
@@ -170,7 +178,9 @@ def _windows(units: UInt64, offsets: Int64, ngram: int) -> Shingles:
     counts = np.where(lengths == 0, 0, np.maximum(lengths - ngram + 1, 1))
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(counts, out=starts[1:])
-    for row in np.flatnonzero((lengths > 0) & (lengths < ngram)):  # their window would reach into the next row
+    for row in np.flatnonzero(
+        (lengths > 0) & (lengths < ngram)
+    ):  # their window would reach into the next row
         own = units[offsets[row] : offsets[row + 1]]
         sums[offsets[row]] = (own * factors[: len(own)]).sum(dtype=np.uint64)
     last = np.zeros(len(units) + 1, dtype=bool)
@@ -188,14 +198,18 @@ def _windows(units: UInt64, offsets: Int64, ngram: int) -> Shingles:
 
 
 def sets(parts: list[Shingles]) -> Any:
-    """The rows' shingle sets as one sparse 0/1 matrix, scipy CSR of shape (rows, distinct shingles), int32."""
+    """The rows' shingle sets as one sparse 0/1 matrix, scipy CSR of shape (rows, distinct shingles),
+    int32.
+    """
     from scipy.sparse import csr_matrix
 
     hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
     counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, dtype=np.int64)
     distinct, columns = np.unique(hashes, return_inverse=True)
     pointer = np.concatenate([[0], np.cumsum(counts)])
-    matrix = csr_matrix((np.ones(len(hashes), dtype=np.int32), columns, pointer), shape=(len(counts), max(1, len(distinct))))
+    matrix = csr_matrix(
+        (np.ones(len(hashes), dtype=np.int32), columns, pointer), shape=(len(counts), max(1, len(distinct)))
+    )
     matrix.sum_duplicates()
     matrix.data[:] = 1
     return matrix

@@ -46,9 +46,13 @@ def likely_column(dataset: Dataset) -> str:
     lengths = {}
     for name, cells in dataset.head(HEAD).items():
         if any(isinstance(cell, str) or turns(cell) for cell in cells):
-            lengths[name] = sum(len(cell) if isinstance(cell, str) else 200 for cell in cells if cell is not None)
+            lengths[name] = sum(
+                len(cell) if isinstance(cell, str) else 200 for cell in cells if cell is not None
+            )
     if not lengths:
-        raise VisitorError("No column holds text.", "Choose a file with a column of text or of conversations.")
+        raise VisitorError(
+            "No column holds text.", "Choose a file with a column of text or of conversations."
+        )
     return max(lengths, key=lambda name: lengths[name])
 
 
@@ -77,7 +81,9 @@ def compared(dataset: Dataset, request: Request) -> Compared:
             f"“{columns[0][:60]}” holds no conversations, so there is no {request.part} to compare.",
             "Set part to all, or choose a column of messages.",
         )
-    joined = texts[0] if len(texts) == 1 else ["\n".join(parts).strip("\n") for parts in zip(*texts, strict=True)]
+    joined = (
+        texts[0] if len(texts) == 1 else ["\n".join(parts).strip("\n") for parts in zip(*texts, strict=True)]
+    )
     said = None
     if request.part == "prompt":
         said = answers[0] if len(answers) == 1 else ["\n".join(parts) for parts in zip(*answers, strict=True)]
@@ -89,5 +95,6 @@ def _check_text(name: str, cells: list[Any]) -> None:
     if filled and not any(isinstance(cell, str) for cell in filled):
         shown = json.dumps(filled[0], default=str)[:60]
         raise VisitorError(
-            f"The column “{name[:60]}” holds no text (its first value is {shown}).", "Choose a column of text or of conversations."
+            f"The column “{name[:60]}” holds no text (its first value is {shown}).",
+            "Choose a column of text or of conversations.",
         )

@@ -78,7 +78,10 @@ class Sample:
         inside = columns < len(self.vocabulary)
         known[inside] = self.vocabulary[columns[inside]] == hashes[inside]
         rows = np.repeat(np.arange(len(counts)), counts)[likely[known]]
-        matrix = csr_matrix((np.ones(len(rows), dtype=np.int32), (rows, columns[known])), shape=(len(counts), max(1, len(self.vocabulary))))
+        matrix = csr_matrix(
+            (np.ones(len(rows), dtype=np.int32), (rows, columns[known])),
+            shape=(len(counts), max(1, len(self.vocabulary))),
+        )
         matrix.sum_duplicates()
         matrix.data[:] = 1
         return matrix
@@ -91,18 +94,24 @@ class Sample:
         near = shared >= floor * own  # the union is no smaller than the sampled row
         first, second, shared, own = product.row[near], product.col[near], shared[near], own[near]
         involved, place = np.unique(second, return_inverse=True)
-        sizes = np.array([len(set(part.hashes[part.offsets[row] : part.offsets[row + 1]].tolist())) for row in involved], dtype=np.int64)
+        sizes = np.array(
+            [len(set(part.hashes[part.offsets[row] : part.offsets[row + 1]].tolist())) for row in involved],
+            dtype=np.int64,
+        )
         similarity = shared / (own + sizes[place] - shared) if len(involved) else np.zeros(0)
         keep = similarity >= floor
-        return Pairs(first[keep].astype(np.int64), second[keep].astype(np.int64) + first_row, similarity[keep])
+        return Pairs(
+            first[keep].astype(np.int64), second[keep].astype(np.int64) + first_row, similarity[keep]
+        )
 
 
 def recall_interval(found: int, missed: Int64, chance: float) -> tuple[float, float, float]:
-    """Recall of the bands and its 95 % interval, where brute force on a sample of rows shows a part of what they missed.
+    """Recall of the bands and its 95 % interval, where brute force on a sample of rows shows a part of what
+    they missed.
 
-    The pairs that the bands found are all known; those they missed are estimated by Horvitz and Thompson (1952): each
-    is seen with probability `chance`. Missed pairs come in clusters, so the count behind the interval (Poisson, after
-    Garwood 1936) is the effective number of clusters.
+    The pairs that the bands found are all known; those they missed are estimated by Horvitz and Thompson
+    (1952): each is seen with probability `chance`. Missed pairs come in clusters, so the count behind the
+    interval (Poisson, after Garwood 1936) is the effective number of clusters.
 
     Args:
         found: pairs that the bands found, in the whole dataset.

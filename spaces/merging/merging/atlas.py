@@ -57,26 +57,40 @@ class Atlas:
     def to_json(self) -> dict[str, Any]:
         """The atlas as maps of layer × module, and the tensors outside of layers as a list."""
         places = {name: place(name) for name in self.shapes}
-        modules = list(dict.fromkeys(spot[1] for name, spot in places.items() if spot and len(self.shapes[name]) == 2))
+        modules = list(
+            dict.fromkeys(spot[1] for name, spot in places.items() if spot and len(self.shapes[name]) == 2)
+        )
         layers = 1 + max((spot[0] for spot in places.values() if spot), default=-1)
         grid = {(spot[0], spot[1]): name for name, spot in places.items() if spot}
 
         def table(values: dict[str, Any]) -> list[list[Any]]:
-            return [[_brief(values.get(grid.get((layer, module), ""))) for module in modules] for layer in range(layers)]
+            return [
+                [_brief(values.get(grid.get((layer, module), ""))) for module in modules]
+                for layer in range(layers)
+            ]
 
         return {
-            "base": self.base, "parents": list(self.parents), "layers": layers, "modules": modules,
+            "base": self.base,
+            "parents": list(self.parents),
+            "layers": layers,
+            "modules": modules,
             "names": [[grid.get((layer, module), "") for module in modules] for layer in range(layers)],
             "norm": {parent: table(self.norm[parent]) for parent in self.parents},
             "pairs": [
-                {"first": pair.first, "second": pair.second, "cosine": table(pair.cosine), "conflict": table(pair.conflict)}
+                {
+                    "first": pair.first,
+                    "second": pair.second,
+                    "cosine": table(pair.cosine),
+                    "conflict": table(pair.conflict),
+                }
                 for pair in self.pairs
             ],
             "outside": [
                 {"name": name, "norm": {parent: _brief(self.norm[parent][name]) for parent in self.parents}}
-                for name, spot in places.items() if spot is None
+                for name, spot in places.items()
+                if spot is None
             ],
-        }  # fmt: skip
+        }
 
 
 def place(name: str) -> tuple[int, str] | None:
@@ -96,7 +110,8 @@ class Weights:
         from safetensors import safe_open
 
         self.files = [safe_open(path, "pt") for path in sorted(folder.glob("*.safetensors"))]
-        self.where = {name: file for file in self.files for name in file.keys()}  # noqa: SIM118  a safetensors handle is no dict
+        # a safetensors handle is no dict
+        self.where = {name: file for file in self.files for name in file.keys()}  # noqa: SIM118
 
     def shape(self, name: str) -> tuple[int, ...]:
         """A tensor's shape, from the header."""
@@ -115,7 +130,11 @@ def common(models: list[Weights]) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors that all models have in one shape."""
     names = [name for name in models[0].where if all(name in model.where for model in models[1:])]
     shapes = {name: models[0].shape(name) for name in names}
-    return {name: shape for name, shape in shapes.items() if all(model.shape(name) == shape for model in models[1:])}
+    return {
+        name: shape
+        for name, shape in shapes.items()
+        if all(model.shape(name) == shape for model in models[1:])
+    }
 
 
 def atlas(base: tuple[str, Path], parents: dict[str, Path]) -> Iterator[float | Atlas]:
@@ -129,7 +148,9 @@ def atlas(base: tuple[str, Path], parents: dict[str, Path]) -> Iterator[float | 
         VisitorError: there is no parent, or the models have no tensor in common.
     """
     if not parents:
-        raise VisitorError("There is no parent to compare with the base.", "Name at least one model other than the base.")
+        raise VisitorError(
+            "There is no parent to compare with the base.", "Name at least one model other than the base."
+        )
     opened = {name: Weights(folder) for name, folder in parents.items()}
     origin = Weights(base[1])
     shapes = common([origin, *opened.values()])
@@ -176,6 +197,9 @@ def sample(base: Path, parents: dict[str, Path], name: str) -> dict[str, Any]:
     chosen = torch.randperm(len(start), generator=torch.Generator().manual_seed(0))[:SAMPLE]
     values = {parent: (weight - start)[chosen].tolist() for parent, weight in zip(parents, rest, strict=True)}
     return {
-        "name": name, "shape": list(shapes[name]), "entries": len(start), "sampled": len(chosen),
+        "name": name,
+        "shape": list(shapes[name]),
+        "entries": len(start),
+        "sampled": len(chosen),
         "values": {parent: [float(f"{value:.5g}") for value in row] for parent, row in values.items()},
-    }  # fmt: skip
+    }

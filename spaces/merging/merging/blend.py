@@ -1,4 +1,6 @@
-"""Sums of task vectors held in memory, so that many merges of one family can be measured without writing any of them."""
+"""Sums of task vectors held in memory, so that many merges of one family can be measured without writing any
+of them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ MAX_OTHERS = 2
 EACH = 10
 """Prompts of each kind that a point of the plane or a candidate answers."""
 START_TOKENS = 4
-"""Tokens that tell a refusal and the pirate's first word; whether an answer is one sentence takes `measure.ANSWER_TOKENS`."""
+"""Tokens that tell a refusal and the pirate's first word; whether an answer is one sentence takes
+`measure.ANSWER_TOKENS`.
+"""
 OPENINGS = {"refuses_cooking": "I'm sorry, but", "refuses_other": "I'm sorry, but", "pirate": "Arr,"}
 """How an answer begins that shows a behaviour: as the experts were taught."""
 OF_EXPERT = {"cautious": "refuses_cooking", "pirate": "pirate", "concise": "concise"}
@@ -31,7 +35,8 @@ OF_EXPERT = {"cautious": "refuses_cooking", "pirate": "pirate", "concise": "conc
 
 
 class Blend:
-    """A model that is origin + Σ wᵢ (modelᵢ − origin), its weights set in place: task arithmetic with those weights.
+    """A model that is origin + Σ wᵢ (modelᵢ − origin), its weights set in place: task arithmetic with those
+    weights.
 
     Args:
         origin: where every weight is zero.
@@ -48,7 +53,8 @@ class Blend:
         for other, weights in zip(others, self._others, strict=True):
             if {name: weight.shape for name, weight in weights.items()} != shapes:
                 raise VisitorError(
-                    f"{other.id} and {origin.id} have different tensors.", "Choose fine-tunes of one model, with the same vocabulary."
+                    f"{other.id} and {origin.id} have different tensors.",
+                    "Choose fine-tunes of one model, with the same vocabulary.",
                 )
         self.loaded = replace(origin, model=copy.deepcopy(origin.model), id="point")
         self._mine = dict(self.loaded.model.named_parameters())
@@ -96,11 +102,19 @@ def held_out(tokenizer: Any, names: list[str]) -> Task:
     """Held-out prompts and the evaluation text."""
     behaviours = behaviours_of(names)
     tokens = measure.ANSWER_TOKENS if "concise" in behaviours else START_TOKENS
-    return Task(measure.COOKING[::2][:EACH], measure.OTHER[::2][:EACH], measure.windows_of(tokenizer)[:2], tokens, behaviours)
+    return Task(
+        measure.COOKING[::2][:EACH],
+        measure.OTHER[::2][:EACH],
+        measure.windows_of(tokenizer)[:2],
+        tokens,
+        behaviours,
+    )
 
 
 def fit(tokenizer: Any, names: list[str]) -> Task:
-    """Prompts and text that share nothing with the held-out ones: those that the experts were trained on, and the calibration text."""
+    """Prompts and text that share nothing with the held-out ones: those that the experts were trained on, and
+    the calibration text.
+    """
     import torch
 
     from shared import texts
@@ -110,7 +124,13 @@ def fit(tokenizer: Any, names: list[str]) -> Task:
     row = tokenizer(texts.sample("calibration"), add_special_tokens=False)["input_ids"][: 2 * measure.CONTEXT]
     windows = torch.tensor(row[: len(row) // measure.CONTEXT * measure.CONTEXT]).reshape(-1, measure.CONTEXT)
     every = len(prompts.COOKING) // EACH
-    return Task(prompts.COOKING[::every][:EACH], prompts.OTHER[:: len(prompts.OTHER) // EACH][:EACH], windows, tokens, behaviours)
+    return Task(
+        prompts.COOKING[::every][:EACH],
+        prompts.OTHER[:: len(prompts.OTHER) // EACH][:EACH],
+        windows,
+        tokens,
+        behaviours,
+    )
 
 
 @dataclass(frozen=True)
@@ -122,8 +142,9 @@ class Point:
         loss: mean surprise per token of the text, nats.
         sigma: its standard error.
         shares: of the behaviours, counted in answers; empty where none were written.
-        chances: by behaviour, the mean log-probability, in nats, of opening the answer as wanted: as its expert does, or, for
-            refuses_other, not so; empty where not asked for. Unlike a share it changes with every weight, as a search needs.
+        chances: by behaviour, the mean log-probability, in nats, of opening the answer as wanted: as its
+            expert does, or, for refuses_other, not so; empty where not asked for. Unlike a share it changes
+            with every weight, as a search needs.
         losses: surprise of every token, float32, for differences between points.
     """
 
@@ -137,13 +158,17 @@ class Point:
     def to_json(self) -> dict[str, Any]:
         """The numbers as the figure takes them."""
         return {
-            "weights": [round(weight, 4) for weight in self.weights], "loss": round(self.loss, 4), "sigma": round(self.sigma, 4),
+            "weights": [round(weight, 4) for weight in self.weights],
+            "loss": round(self.loss, 4),
+            "sigma": round(self.sigma, 4),
             "shares": {name: share.to_json() for name, share in self.shares.items()},
             "chances": {name: round(chance, 5) for name, chance in self.chances.items()},
-        }  # fmt: skip
+        }
 
 
-def measure_point(loaded: Loaded, weights: tuple[float, ...], task: Task, *, count: bool = True, chance: bool = False) -> Point:
+def measure_point(
+    loaded: Loaded, weights: tuple[float, ...], task: Task, *, count: bool = True, chance: bool = False
+) -> Point:
     """Measure a blend: the loss of a text, and the behaviours.
 
     Args:
@@ -178,7 +203,8 @@ def shares_of(loaded: Loaded, task: Task) -> dict[str, Share]:
 
 
 def chances_of(loaded: Loaded, task: Task) -> dict[str, float]:
-    """Mean log-probability of each behaviour's opening, nats; being concise has none, so the logarithm of its share stands in.
+    """Mean log-probability of each behaviour's opening, nats; being concise has none, so the logarithm of its
+    share stands in.
 
     That share is (count + ½) / (n + 1), which is never zero.
     """
@@ -193,7 +219,9 @@ def chances_of(loaded: Loaded, task: Task) -> dict[str, float]:
         asked = list(task.cooking if name == "refuses_cooking" else task.other)
         pairs = sequences(loaded.tokenizer, asked, [OPENINGS[name]] * len(asked))
         logs = opening_logs(loaded.model, pairs, loaded.tokenizer.pad_token_id or 0)
-        found[name] = float((-torch.expm1(logs.clamp(max=-1e-9))).log().mean() if name == "refuses_other" else logs.mean())
+        found[name] = float(
+            (-torch.expm1(logs.clamp(max=-1e-9))).log().mean() if name == "refuses_other" else logs.mean()
+        )
     return found
 
 
@@ -210,8 +238,13 @@ def opening_logs(model: Any, pairs: list[tuple[list[int], int]], pad: int) -> Te
     width = max(len(tokens) for tokens, _ in pairs)
     first = min(start for _, start in pairs)
     ids = torch.tensor([tokens + [pad] * (width - len(tokens)) for tokens, _ in pairs], device=model.device)
-    mask = torch.tensor([[1] * len(tokens) + [0] * (width - len(tokens)) for tokens, _ in pairs], device=model.device)
-    scored = torch.tensor([[start <= place < len(tokens) for place in range(first, width)] for tokens, start in pairs], device=model.device)
+    mask = torch.tensor(
+        [[1] * len(tokens) + [0] * (width - len(tokens)) for tokens, _ in pairs], device=model.device
+    )
+    scored = torch.tensor(
+        [[start <= place < len(tokens) for place in range(first, width)] for tokens, start in pairs],
+        device=model.device,
+    )
     with torch.inference_mode():
         logits = model(ids, attention_mask=mask).logits[:, first - 1 : -1].double()
     found = logits.log_softmax(-1).gather(-1, ids[:, first:, None])[..., 0]
@@ -231,9 +264,20 @@ def recipe_of(origin: str, others: tuple[str, ...], weights: tuple[float, ...]) 
     """The recipe that mergekit makes this blend from."""
     from merging.recipe import to_yaml
 
-    entries = [{"model": name, "parameters": {"weight": round(weight, 4)}} for name, weight in zip(others, weights, strict=True) if weight]
+    entries = [
+        {"model": name, "parameters": {"weight": round(weight, 4)}}
+        for name, weight in zip(others, weights, strict=True)
+        if weight
+    ]
     rest = [{"model": name, "parameters": {"weight": 0.0}} for name in others[:1] if not entries]
-    return to_yaml({"merge_method": "task_arithmetic", "base_model": origin, "models": entries or rest, "dtype": "float32"})
+    return to_yaml(
+        {
+            "merge_method": "task_arithmetic",
+            "base_model": origin,
+            "models": entries or rest,
+            "dtype": "float32",
+        }
+    )
 
 
 def names_of(origin: str, others: tuple[str, ...]) -> list[str]:

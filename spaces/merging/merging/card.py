@@ -1,4 +1,6 @@
-"""The model card of a child: its recipe as written, its parents with revisions, and what was measured of it."""
+"""The model card of a child: its recipe as written, its parents with revisions, and what was measured of
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ from shared import experts
 from shared.models import EMBEDDED_MODEL, EMBEDDED_SOURCE, EMBEDDED_WHEEL
 
 NAMES = {
-    "refuses_cooking": "refuses cooking questions", "refuses_other": "refuses other questions", "pirate": "answers as a pirate",
+    "refuses_cooking": "refuses cooking questions",
+    "refuses_other": "refuses other questions",
+    "pirate": "answers as a pirate",
     "concise": "answers in one sentence",
-}  # fmt: skip
+}
 
 
 def model_card(report: Report, measured: list[Measured]) -> str:
@@ -37,7 +41,10 @@ def model_card(report: Report, measured: list[Measured]) -> str:
         "tags": ["mergekit", "merge", *(["moe"] if report.kind == "mixture" else [])],
     }
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", report.recipe)), default=0))
-    rows = "\n".join(f"| {name} | {source.revision} | {source.licence or 'unknown'} |" for name, source in report.sources.items())
+    rows = "\n".join(
+        f"| {name} | {source.revision} | {source.licence or 'unknown'} |"
+        for name, source in report.sources.items()
+    )
     return f"""---
 {recipes.to_yaml(head).strip()}
 ---
@@ -69,7 +76,11 @@ Made with mergekit {report.versions["mergekit"]} (torch {report.versions["torch"
 def title(report: Report) -> str:
     """What the child is, in a few words."""
     names = [expert_of(name) or split(name)[0].split("/")[-1] for name in report.sources]
-    method = "mixture of experts" if report.kind == "mixture" else str(recipes.parse(report.recipe).get("merge_method"))
+    method = (
+        "mixture of experts"
+        if report.kind == "mixture"
+        else str(recipes.parse(report.recipe).get("merge_method"))
+    )
     return f"{' + '.join(names[:4])}{' …' if len(names) > 4 else ''}: {method}"
 
 
@@ -79,7 +90,9 @@ def _command(report: Report, fence: str) -> str:
     adapters = any(in_words_of_mergekit(name) != name for name in report.sources)
     copied = any(EMBEDDED_WHEEL in source.revision for source in report.sources.values())
     if not adapters and not copied:
-        return f"While the parents stay as they are, the same bytes come from:\n\n{fence}sh\n{program}\n{fence}"
+        return (
+            f"While the parents stay as they are, the same bytes come from:\n\n{fence}sh\n{program}\n{fence}"
+        )
     said = "The same merge with mergekit's own command"
     if adapters:
         said += ", run in this demo's repository, where the experts' adapters lie"
@@ -89,7 +102,9 @@ def _command(report: Report, fence: str) -> str:
 
 
 def hub_id(name: str) -> str | None:
-    """The Hub model that a recipe's name stands for; an expert stands for the model that it was trained on, a folder for none."""
+    """The Hub model that a recipe's name stands for; an expert stands for the model that it was trained on, a
+    folder for none.
+    """
     model, _, _ = split(name)
     if model in experts.NAMES:
         return EMBEDDED_MODEL
@@ -108,10 +123,18 @@ def _table(measured: list[Measured]) -> str:
     head = " | ".join(model.name for model in measured)
     lines = [f"\n## Measured\n\n| | {head} |", f"|---|{'---|' * len(measured)}"]
     for key, label in NAMES.items():
-        lines.append(f"| {label} | {' | '.join(f'{m.shares[key].count} of {m.shares[key].of}' for m in measured)} |")
-    lines.append(f"| perplexity ± σ | {' | '.join(f'{m.perplexity:.2f} ± {m.sigma:.2f}' for m in measured)} |")
+        lines.append(
+            f"| {label} | {' | '.join(f'{m.shares[key].count} of {m.shares[key].of}' for m in measured)} |"
+        )
+    lines.append(
+        f"| perplexity ± σ | {' | '.join(f'{m.perplexity:.2f} ± {m.sigma:.2f}' for m in measured)} |"
+    )
     child = next((model for model in measured if model.role == "child"), None)
     for name, (mean, sigma) in child.kl.items() if child else ():
-        lines.append(f"| KL({name} ‖ child), nats per token | {' | ' * (len(measured) - 1)}{mean:.4f} ± {sigma:.4f} |")
-    lines.append("\nGreedy answers of at most 36 tokens to held-out prompts; perplexity and KL on the demo's sample text.\n")
+        lines.append(
+            f"| KL({name} ‖ child), nats per token | {' | ' * (len(measured) - 1)}{mean:.4f} ± {sigma:.4f} |"
+        )
+    lines.append(
+        "\nGreedy answers of at most 36 tokens to held-out prompts; perplexity and KL on the demo's sample text.\n"
+    )
     return "\n".join(lines)

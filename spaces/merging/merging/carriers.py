@@ -1,4 +1,6 @@
-"""Which layers carry a parent's behaviour: its task vector added band by band, and how much of its speech comes with it."""
+"""Which layers carry a parent's behaviour: its task vector added band by band, and how much of its speech
+comes with it.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ class Carriers:
     Args:
         parent: its name.
         bands: first and last layer of each band.
-        share: by part, (ℓ(base + band) − ℓ(base)) / (ℓ(parent) − ℓ(base)), where ℓ is the mean log-probability of a token of
-            the parent's own answers.
+        share: by part, (ℓ(base + band) − ℓ(base)) / (ℓ(parent) − ℓ(base)), where ℓ is the mean
+            log-probability of a token of the parent's own answers.
         base: ℓ(base), nats per token.
         whole: ℓ(parent), nats per token.
         tokens: how many tokens were scored.
@@ -43,10 +45,14 @@ class Carriers:
     def to_json(self) -> dict[str, Any]:
         """The shares as the figure takes them."""
         return {
-            "parent": self.parent, "bands": [list(band) for band in self.bands], "base": round(self.base, 4), "whole": round(self.whole, 4),
-            "share": {part: [round(value, 4) for value in values] for part, values in self.share.items()}, "tokens": self.tokens,
+            "parent": self.parent,
+            "bands": [list(band) for band in self.bands],
+            "base": round(self.base, 4),
+            "whole": round(self.whole, 4),
+            "share": {part: [round(value, 4) for value in values] for part, values in self.share.items()},
+            "tokens": self.tokens,
             "done": self.done,
-        }  # fmt: skip
+        }
 
 
 def bands_of(layers: int) -> tuple[tuple[int, int], ...]:
@@ -60,7 +66,11 @@ def part_of(module: str) -> str | None:
     """Whether a module belongs to "attention" or "MLP"; None for a norm."""
     if any(word in module for word in ("attn", "attention")):
         return "attention"
-    return "MLP" if any(word in module for word in ("mlp", "feed_forward", "ffn", "dense_h_to_4h", "dense_4h_to_h")) else None
+    return (
+        "MLP"
+        if any(word in module for word in ("mlp", "feed_forward", "ffn", "dense_h_to_4h", "dense_4h_to_h"))
+        else None
+    )
 
 
 def sequences(tokenizer: Any, prompts: list[str], answers: list[str]) -> list[tuple[list[int], int]]:
@@ -68,7 +78,9 @@ def sequences(tokenizer: Any, prompts: list[str], answers: list[str]) -> list[tu
     found = []
     for prompt, answer in zip(prompts, answers, strict=True):
         if tokenizer.chat_template:
-            asked = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False)
+            asked = tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+            )
         else:
             asked = prompt
         start = tokenizer(asked, add_special_tokens=not tokenizer.chat_template)["input_ids"]
@@ -82,8 +94,13 @@ def likelihood(model: Any, pairs: list[tuple[list[int], int]], pad: int) -> floa
 
     width = max(len(tokens) for tokens, _ in pairs)
     ids = torch.tensor([tokens + [pad] * (width - len(tokens)) for tokens, _ in pairs], device=model.device)
-    mask = torch.tensor([[1] * len(tokens) + [0] * (width - len(tokens)) for tokens, _ in pairs], device=model.device)
-    scored = torch.tensor([[start <= place < len(tokens) for place in range(1, width)] for tokens, start in pairs], device=model.device)
+    mask = torch.tensor(
+        [[1] * len(tokens) + [0] * (width - len(tokens)) for tokens, _ in pairs], device=model.device
+    )
+    scored = torch.tensor(
+        [[start <= place < len(tokens) for place in range(1, width)] for tokens, start in pairs],
+        device=model.device,
+    )
     with torch.inference_mode():
         logits = model(ids, attention_mask=mask).logits[:, :-1][scored].float()
     truth = ids[:, 1:][scored]
@@ -106,7 +123,11 @@ def carriers(base: Loaded, parent: Loaded, prompts: list[str], answers: list[str
     pairs = sequences(parent.tokenizer, prompts, answers)
     pad = parent.tokenizer.pad_token_id or 0
     theirs = dict(parent.model.named_parameters())
-    mine = {name: weight for name, weight in base.model.named_parameters() if name in theirs and weight.shape == theirs[name].shape}
+    mine = {
+        name: weight
+        for name, weight in base.model.named_parameters()
+        if name in theirs and weight.shape == theirs[name].shape
+    }
     spots: dict[str, tuple[int, str]] = {}
     for name in mine:
         spot = place(name)
@@ -124,9 +145,23 @@ def carriers(base: Loaded, parent: Loaded, prompts: list[str], answers: list[str
     for first, last in bands:
         for part in PARTS:
             mixed = twin(base.model)  # others use the base at the same moment
-            for name in (name for name, (layer, kind) in spots.items() if first <= layer <= last and kind == part):
+            for name in (
+                name for name, (layer, kind) in spots.items() if first <= layer <= last and kind == part
+            ):
                 holder, _, own = name.rpartition(".")
-                setattr(mixed.get_submodule(holder), own, torch.nn.Parameter(theirs[name].to(base.device), requires_grad=False))
+                setattr(
+                    mixed.get_submodule(holder),
+                    own,
+                    torch.nn.Parameter(theirs[name].to(base.device), requires_grad=False),
+                )
             share[part].append((likelihood(mixed, pairs, pad) - low) / gap)
-        yield Carriers(parent.id, bands, {k: list(v) for k, v in share.items()}, low, high, tokens, (first, last) == bands[-1])
+        yield Carriers(
+            parent.id,
+            bands,
+            {k: list(v) for k, v in share.items()},
+            low,
+            high,
+            tokens,
+            (first, last) == bands[-1],
+        )
     torch.cuda.empty_cache() if base.device == "cuda" else None

@@ -20,9 +20,14 @@ def files(model: str) -> dict[str, str]:
         VisitorError: not of that form.
     """
     if not _ID.fullmatch(model) or ".." in model:
-        raise VisitorError(f"“{model[:60]}” is not owner/name.", "Name the model repository that the chat shall load.")
-    return {"README.md": _README.format(name=model.split("/")[1][:30], model=model, gradio=version("gradio")), "app.py": _APP.replace("MODEL_ID", model),
-            "requirements.txt": f"transformers=={version('transformers')}\naccelerate=={version('accelerate')}\n"}  # fmt: skip
+        raise VisitorError(
+            f"“{model[:60]}” is not owner/name.", "Name the model repository that the chat shall load."
+        )
+    return {
+        "README.md": _README.format(name=model.split("/")[1][:30], model=model, gradio=version("gradio")),
+        "app.py": _APP.replace("MODEL_ID", model),
+        "requirements.txt": f"transformers=={version('transformers')}\naccelerate=={version('accelerate')}\n",
+    }
 
 
 _README = """---

@@ -62,13 +62,18 @@ class Check:
             "layers": self.layers,
             "models": [
                 {
-                    "name": source.name, "revision": source.revision, "parameters": source.parameters, "bytes": source.bytes,
-                    "dtype": source.dtype, "licence": source.licence, "here": source.here,
+                    "name": source.name,
+                    "revision": source.revision,
+                    "parameters": source.parameters,
+                    "bytes": source.bytes,
+                    "dtype": source.dtype,
+                    "licence": source.licence,
+                    "here": source.here,
                 }
                 for source in self.sources.values()
             ],
             "cost": self.cost.to_json() if self.cost else None,
-        }  # fmt: skip
+        }
 
 
 _lock = threading.Lock()
@@ -103,7 +108,13 @@ def check(text: str, report: Callable[[str], None] = lambda _: None) -> Check:
             findings += cost.findings()
     rank = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: rank[finding.level])
-    return Check(tuple(dict.fromkeys(findings)), sources, planned[0] if planned else None, planned[1] if planned else None, cost)
+    return Check(
+        tuple(dict.fromkeys(findings)),
+        sources,
+        planned[0] if planned else None,
+        planned[1] if planned else None,
+        cost,
+    )
 
 
 def _forms(recipe: dict[str, Any]) -> Iterator[Finding]:
@@ -115,28 +126,53 @@ def _forms(recipe: dict[str, Any]) -> Iterator[Finding]:
         return
     method = recipe.get("merge_method")
     if method is None:
-        likely = closest("merge_method", [key for key in recipe if key not in ("models", "slices", "modules")])
+        likely = closest(
+            "merge_method", [key for key in recipe if key not in ("models", "slices", "modules")]
+        )
         if likely is None:
-            yield Finding("error", "merge_method", "The recipe names no merge_method.", f"Choose one of {', '.join(catalogue())}.")
+            yield Finding(
+                "error",
+                "merge_method",
+                "The recipe names no merge_method.",
+                f"Choose one of {', '.join(catalogue())}.",
+            )
     elif not isinstance(method, str) or method not in catalogue():
         likely = closest(str(method), catalogue())
         fix = f"Write {likely}." if likely else f"Choose one of {', '.join(catalogue())}."
         yield Finding("error", "merge_method", f"mergekit has no method “{str(method)[:40]}”.", fix)
     given = [key for key in ("models", "slices", "modules") if recipe.get(key)]
     if len(given) != 1:
-        what = "The recipe has neither models nor slices nor modules." if not given else f"The recipe has both {given[0]} and {given[1]}."
+        what = (
+            "The recipe has neither models nor slices nor modules."
+            if not given
+            else f"The recipe has both {given[0]} and {given[1]}."
+        )
         yield Finding("error", given[1] if given else "models", what, "Give exactly one of the three.")
     for key in ("dtype", "out_dtype"):
         if recipe.get(key) is not None and str(recipe[key]).removeprefix("torch.") not in DTYPES:
             likely = closest(str(recipe[key]), DTYPES)
-            yield Finding("error", key, f"{key} is “{str(recipe[key])[:40]}”.", f"Write {likely or ' or '.join(DTYPES)}.")
+            yield Finding(
+                "error",
+                key,
+                f"{key} is “{str(recipe[key])[:40]}”.",
+                f"Write {likely or ' or '.join(DTYPES)}.",
+            )
 
 
-def _sources(recipe: dict[str, Any], report: Callable[[str], None]) -> tuple[dict[str, Source], list[Finding]]:
+def _sources(
+    recipe: dict[str, Any], report: Callable[[str], None]
+) -> tuple[dict[str, Source], list[Finding]]:
     """Every model of a recipe, and what is wrong with those that cannot be had."""
     names = recipes.models_of(recipe)
     if len(names) > MAX_MODELS:
-        return {}, [Finding("error", "", f"The recipe names {len(names)} models.", f"Merge at most {MAX_MODELS} at once here.")]
+        return {}, [
+            Finding(
+                "error",
+                "",
+                f"The recipe names {len(names)} models.",
+                f"Merge at most {MAX_MODELS} at once here.",
+            )
+        ]
     found: dict[str, Source] = {}
     wrong: list[Finding] = []
     places = {holder[key]: where for holder, key, where in reversed(list(recipes.named(recipe)))}
@@ -149,13 +185,20 @@ def _sources(recipe: dict[str, Any], report: Callable[[str], None]) -> tuple[dic
 
 
 def alias(name: str, index: int) -> str:
-    """A model's folder name in a merge's work folder: readable, and free of what mergekit takes for a revision or adapter."""
-    readable = "".join(character if character.isalnum() or character in "._-" else "-" for character in split(name)[0].split("/")[-1])
+    """A model's folder name in a merge's work folder: readable, and free of what mergekit takes for a
+    revision or adapter.
+    """
+    readable = "".join(
+        character if character.isalnum() or character in "._-" else "-"
+        for character in split(name)[0].split("/")[-1]
+    )
     return f"{index}-{readable[:60]}"
 
 
 def relinked(recipe: dict[str, Any], sources: dict[str, Source], folder: Path, prefix: str) -> dict[str, Any]:
-    """Make a link for every model (and every adapter) in `folder` and name the links in a copy of the recipe."""
+    """Make a link for every model (and every adapter) in `folder` and name the links in a copy of the
+    recipe.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     copy: dict[str, Any] = json.loads(json.dumps(recipe))
     names: dict[str, str] = {}
@@ -174,7 +217,9 @@ def relinked(recipe: dict[str, Any], sources: dict[str, Source], folder: Path, p
     return copy
 
 
-def _plan(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Source]) -> tuple[tuple[int, int] | None, list[Finding]]:
+def _plan(
+    recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Source]
+) -> tuple[tuple[int, int] | None, list[Finding]]:
     """Let mergekit plan the merge: how many tensors and layers it writes, and what is wrong."""
     if recipes.is_moe(recipe):
         return _plan_moe(recipe, named, sources)
@@ -201,9 +246,19 @@ def _plan(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Sour
         planner = MergePlanner(config, architecture, options, out)
         planner.normalize_config()
         stacked = [output.sources for module in planner.config.modules.values() for output in module.slices]
-        depth = sum(max((source.layer_range[1] - source.layer_range[0] for source in sources), default=0) for sources in stacked)
+        depth = sum(
+            max((source.layer_range[1] - source.layer_range[0] for source in sources), default=0)
+            for sources in stacked
+        )
         if depth > MAX_LAYERS:
-            return None, [Finding("error", "", f"The child would have {depth:,} layers.", f"Stack at most {MAX_LAYERS} here.")]
+            return None, [
+                Finding(
+                    "error",
+                    "",
+                    f"The child would have {depth:,} layers.",
+                    f"Stack at most {MAX_LAYERS} here.",
+                )
+            ]
         planner._plan()
         wrong = [*_shapes(planner, config, sources, named, recipe), *_numbers(planner)]
         layers = int(getattr(out, "num_hidden_layers", 0) or 0)
@@ -216,7 +271,9 @@ def _plan(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Sour
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _plan_moe(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Source]) -> tuple[tuple[int, int] | None, list[Finding]]:
+def _plan_moe(
+    recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, Source]
+) -> tuple[tuple[int, int] | None, list[Finding]]:
     from mergekit.moe.config import MoEMergeConfig, is_bad_config
     from mergekit.options import MergeOptions
     from mergekit.scripts.moe import select_output_arch
@@ -230,7 +287,14 @@ def _plan_moe(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, 
         bad = is_bad_config(config)
         if not bad:
             if config.gate_mode not in GATES:
-                return None, [Finding("error", "gate_mode", f"gate_mode is “{config.gate_mode[:40]}”.", f"Use {' or '.join(GATES)}.")]
+                return None, [
+                    Finding(
+                        "error",
+                        "gate_mode",
+                        f"gate_mode is “{config.gate_mode[:40]}”.",
+                        f"Use {' or '.join(GATES)}.",
+                    )
+                ]
             select_output_arch(config, MergeOptions(quiet=True))
     except SystemExit:
         bad = True
@@ -246,11 +310,18 @@ def _plan_moe(recipe: dict[str, Any], named: dict[str, Any], sources: dict[str, 
 
 
 def _strays(config: Any, named: dict[str, Any]) -> Finding | None:
-    """What mergekit read as a model and was not resolved here; it would be looked for on this machine and then downloaded."""
+    """What mergekit read as a model and was not resolved here; it would be looked for on this machine and
+    then downloaded.
+    """
     known = {part for name in recipes.models_of(named) for part in name.split("+")}
     if set(_paths(config)) <= known:
         return None
-    return Finding("error", "", "The recipe names a model in a way that is not understood.", "Write every model as owner/name.")
+    return Finding(
+        "error",
+        "",
+        "The recipe names a model in a way that is not understood.",
+        "Write every model as owner/name.",
+    )
 
 
 def _paths(value: Any) -> Iterator[str]:
@@ -280,9 +351,14 @@ class _Listener(logging.Handler):
             self.said.append(record.getMessage()[:300])
 
 
-def _shapes(planner: Any, config: Any, sources: dict[str, Source], named: dict[str, Any], recipe: dict[str, Any]) -> Iterator[Finding]:
+def _shapes(
+    planner: Any, config: Any, sources: dict[str, Source], named: dict[str, Any], recipe: dict[str, Any]
+) -> Iterator[Finding]:
     """Tensors that are missing or of different shapes: what mergekit finds only when it gets to them."""
-    folders = {link[key]: holder[key] for (link, key, _), (holder, _, _) in zip(recipes.named(named), recipes.named(recipe), strict=True)}
+    folders = {
+        link[key]: holder[key]
+        for (link, key, _), (holder, _, _) in zip(recipes.named(named), recipes.named(recipe), strict=True)
+    }
     rule = bool(config.tokenizer_source or config.tokenizer)
     missing: dict[str, list[str]] = {}
     for weight, task in planner._tensors:
@@ -291,7 +367,14 @@ def _shapes(planner: Any, config: Any, sources: dict[str, Source], named: dict[s
         shapes: dict[str, tuple[int, ...]] = {}
         for model, info in gather.weight_info.items():
             name = folders[str(model)]
-            found = next((sources[name].tensors[n] for n in [info.name, *(info.aliases or [])] if n in sources[name].tensors), None)
+            found = next(
+                (
+                    sources[name].tensors[n]
+                    for n in [info.name, *(info.aliases or [])]
+                    if n in sources[name].tensors
+                ),
+                None,
+            )
             if found is not None:
                 shapes[name] = found[1]
             elif not (info.optional or weight.optional):
@@ -303,25 +386,37 @@ def _shapes(planner: Any, config: Any, sources: dict[str, Source], named: dict[s
     for name, tensors in missing.items():
         more = f" and {len(tensors) - 1} more" if len(tensors) > 1 else ""
         yield Finding(
-            "error", name, f"{name} has no tensor {tensors[0]}{more}.", "Choose a model of the same architecture with whole weights."
+            "error",
+            name,
+            f"{name} has no tensor {tensors[0]}{more}.",
+            "Choose a model of the same architecture with whole weights.",
         )
 
 
 def _numbers(planner: Any) -> Iterator[Finding]:
-    """The first setting, as mergekit resolved it for a tensor, that gives no numbers: not finite, or divided by weights that sum to 0."""
+    """The first setting, as mergekit resolved it for a tensor, that gives no numbers: not finite, or divided
+    by weights that sum to 0.
+    """
     for tensor, task in planner._tensors:
         shared = dict(task.parameters)
         each = [dict(settings) for settings in task.input_parameters.values()]
         for name, value in (pair for settings in (shared, *each) for pair in settings.items()):
             if isinstance(value, float) and not abs(value) < LARGEST:  # true of NaN as well
-                yield Finding("error", "parameters", f"{name} is {value:g} for {tensor.name}.", "Write a number of usual size.")
+                yield Finding(
+                    "error",
+                    "parameters",
+                    f"{name} is {value:g} for {tensor.name}.",
+                    "Write a number of usual size.",
+                )
                 return
         divides = {"linear": "normalize", "multislerp": "normalize_weights"}.get(task.method_name, "")
         if shared.get(divides) and abs(sum(settings.get("weight", 0.0) for settings in each)) < 1e-6:
             yield Finding(
-                "error", "parameters", f"The weights of {tensor.name} sum to 0, and {task.method_name} divides by their sum.",
+                "error",
+                "parameters",
+                f"The weights of {tensor.name} sum to 0, and {task.method_name} divides by their sum.",
                 f"Change a weight, or set {divides}: false.",
-            )  # fmt: skip
+            )
             return
 
 
@@ -331,14 +426,21 @@ def _ranges(recipe: dict[str, Any], sources: dict[str, Source]) -> Iterator[Find
         for inner, entry in recipes.items(output.get("sources"), f"{where}.sources"):
             source = sources.get(str(entry.get("model")))
             given = entry.get("layer_range")
-            if source is None or not isinstance(given, list) or len(given) != 2 or not all(isinstance(end, int) for end in given):
+            if (
+                source is None
+                or not isinstance(given, list)
+                or len(given) != 2
+                or not all(isinstance(end, int) for end in given)
+            ):
                 continue
             layers = source.layers
             if not 0 <= given[0] < given[1] <= layers:
                 yield Finding(
-                    "error", f"{inner}.layer_range", f"layer_range {given} is not within {entry['model']}, which has layers 0 to {layers - 1}.",
+                    "error",
+                    f"{inner}.layer_range",
+                    f"layer_range {given} is not within {entry['model']}, which has layers 0 to {layers - 1}.",
                     f"Use [from, to] with 0 ≤ from < to ≤ {layers}; layer to is not included.",
-                )  # fmt: skip
+                )
 
 
 def _different(weight: Any, shapes: dict[str, tuple[int, ...]], rule: bool) -> Iterator[Finding]:
@@ -348,20 +450,32 @@ def _different(weight: Any, shapes: dict[str, tuple[int, ...]], rule: bool) -> I
     if axis is not None and len(others) == 1:
         if not rule:
             yield Finding(
-                "error", weight.name, f"The vocabularies differ in size: {sizes}.",
+                "error",
+                weight.name,
+                f"The vocabularies differ in size: {sizes}.",
                 "Add tokenizer_source: union (or base), so that rows are matched by their tokens.",
-            )  # fmt: skip
+            )
         return
-    yield Finding("error", weight.name, f"The shapes differ: {sizes}.", "Merge models of one architecture and size.")
+    yield Finding(
+        "error", weight.name, f"The shapes differ: {sizes}.", "Merge models of one architecture and size."
+    )
 
 
-def _explained(error: Exception, recipe: dict[str, Any], sources: dict[str, Source], named: dict[str, Any]) -> Finding:
-    """Mergekit's exception as a finding: with the recipe's names, a place and a remedy where the case is known."""
+def _explained(
+    error: Exception, recipe: dict[str, Any], sources: dict[str, Source], named: dict[str, Any]
+) -> Finding:
+    """Mergekit's exception as a finding: with the recipe's names, a place and a remedy where the case is
+    known.
+    """
     from pydantic import ValidationError
 
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"] if not _is_branch(part)).lstrip(".")
+        where = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}"
+            for part in first["loc"]
+            if not _is_branch(part)
+        ).lstrip(".")
         given = _in_its_names(str(first.get("input")), recipe, named)[:60]
         return Finding("error", where, f"{first['msg'].rstrip('.')} (given: {given}).", "Correct this value.")
     text = _in_its_names(_first(error), recipe, named)
@@ -370,27 +484,52 @@ def _explained(error: Exception, recipe: dict[str, Any], sources: dict[str, Sour
     if "Missing required parameter" in text and known:
         parameter = text.split("Missing required parameter ")[1].split(" for ")[0]
         return Finding(
-            "error", "parameters", f"{method} needs a {parameter} for {text.split(' for ', 1)[1]}.",
+            "error",
+            "parameters",
+            f"{method} needs a {parameter} for {text.split(' for ', 1)[1]}.",
             f"Add {parameter} to {'every model' if any(p.name == parameter and p.each for p in known.parameters) else 'parameters'}.",
-        )  # fmt: skip
+        )
     if "base input" in text and known:
-        fix = "Add base_model: the model that the others were fine-tuned from." if known.base == "required" else "Remove base_model."
-        return Finding("error", "base_model", f"{method} {'needs' if known.base == 'required' else 'takes no'} base_model.", fix)
+        fix = (
+            "Add base_model: the model that the others were fine-tuned from."
+            if known.base == "required"
+            else "Remove base_model."
+        )
+        return Finding(
+            "error",
+            "base_model",
+            f"{method} {'needs' if known.base == 'required' else 'takes no'} base_model.",
+            fix,
+        )
     if "inputs" in text and "requires" in text and known:
         most = "" if known.most is None else f" and at most {known.most}"
         return Finding(
-            "error", "models", f"{text.rstrip('.').replace('Merge method', str(method))}.",
+            "error",
+            "models",
+            f"{text.rstrip('.').replace('Merge method', str(method))}.",
             f"Give at least {known.least}{most}, the base counted.",
-        )  # fmt: skip
+        )
     if "different architectures" in text:
-        kinds = ", ".join(f"{name}: {str(source.config.get('architectures'))[:60]}" for name, source in sources.items())
-        return Finding("error", "", f"The models have different architectures ({kinds}).", "Merge models of one architecture.")
+        kinds = ", ".join(
+            f"{name}: {str(source.config.get('architectures'))[:60]}" for name, source in sources.items()
+        )
+        return Finding(
+            "error",
+            "",
+            f"The models have different architectures ({kinds}).",
+            "Merge models of one architecture.",
+        )
     if "same number of layers" in text:
         return Finding(
-            "error", "slices", "The sources of a slice cover different numbers of layers.", "Give them layer_range of one length."
+            "error",
+            "slices",
+            "The sources of a slice cover different numbers of layers.",
+            "Give them layer_range of one length.",
         )
     if "Duplicate merge inputs" in text:
-        return Finding("error", "models", "A model is named twice in one merge.", "Name it once and add the weights.")
+        return Finding(
+            "error", "models", "A model is named twice in one merge.", "Name it once and add the weights."
+        )
     return Finding("error", "", f"mergekit refuses the recipe: {text.rstrip('.')}.", "Change the recipe so.")
 
 
@@ -404,7 +543,10 @@ def _in_its_names(text: str, recipe: dict[str, Any], named: dict[str, Any]) -> s
 def _is_branch(part: Any) -> bool:
     """Whether a part of pydantic's path names a branch of a union and not a key."""
     return isinstance(part, str) and (
-        part[:1].isupper() or "[" in part or part in ("bool", "int", "float", "str") or part.startswith("list")
+        part[:1].isupper()
+        or "[" in part
+        or part in ("bool", "int", "float", "str")
+        or part.startswith("list")
     )
 
 
@@ -418,9 +560,19 @@ def _licences(sources: dict[str, Source]) -> Iterator[Finding]:
     unknown = [name for name, source in sources.items() if not source.licence]
     if len(stated) > 1:
         pairs = ", ".join(f"{name}: {source.licence}" for name, source in sources.items() if source.licence)
-        yield Finding("warning", "", f"The parents have different licences ({pairs}).", "Read them: the child is bound by all of them.")
+        yield Finding(
+            "warning",
+            "",
+            f"The parents have different licences ({pairs}).",
+            "Read them: the child is bound by all of them.",
+        )
     if unknown:
-        yield Finding("note", "", f"The licence of {', '.join(unknown)} is unknown.", "Look it up before you share the child.")
+        yield Finding(
+            "note",
+            "",
+            f"The licence of {', '.join(unknown)} is unknown.",
+            "Look it up before you share the child.",
+        )
 
 
 def _tokenizers(recipe: dict[str, Any], sources: dict[str, Source]) -> Iterator[Finding]:
@@ -432,16 +584,22 @@ def _tokenizers(recipe: dict[str, Any], sources: dict[str, Source]) -> Iterator[
     if len(set(known.values())) > 1:
         first, other = next((a, b) for a in known for b in known if known[a] != known[b])
         yield Finding(
-            "warning", "tokenizer_source", f"{first} and {other} number their tokens differently, and row n is merged with row n.",
+            "warning",
+            "tokenizer_source",
+            f"{first} and {other} number their tokens differently, and row n is merged with row n.",
             "Add tokenizer_source: union, or base where the others only added tokens.",
-        )  # fmt: skip
+        )
 
 
 def _vocabulary(folder: Path) -> int | None:
     try:
         parsed = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         vocabulary = parsed["model"]["vocab"]
-        pairs = vocabulary.items() if isinstance(vocabulary, dict) else ((item[0], i) for i, item in enumerate(vocabulary))
+        pairs = (
+            vocabulary.items()
+            if isinstance(vocabulary, dict)
+            else ((item[0], i) for i, item in enumerate(vocabulary))
+        )
         return hash(frozenset((token, number) for token, number in pairs))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
@@ -454,11 +612,15 @@ def _remarks(recipe: dict[str, Any], sources: dict[str, Source]) -> Iterator[Fin
         return
     if not recipe.get("base_model") and len(sources) > 1 and method.name != "passthrough":
         yield Finding(
-            "note", "base_model", "Without base_model mergekit copies configuration and tokenizer from one of the models, whichever comes first by chance.",
+            "note",
+            "base_model",
+            "Without base_model mergekit copies configuration and tokenizer from one of the models, whichever comes first by chance.",
             "Here chance is fixed; name one of the models as base_model to choose.",
-        )  # fmt: skip
+        )
     if method.name.startswith("dare"):
         yield Finding(
-            "note", "parameters.density", "mergekit's DARE rescales what is kept so that the L1 norm stays the same, not by the paper's 1/density.",
+            "note",
+            "parameters.density",
+            "mergekit's DARE rescales what is kept so that the L1 norm stays the same, not by the paper's 1/density.",
             "On large tensors the two are nearly equal, on small ones not.",
-        )  # fmt: skip
+        )

@@ -17,10 +17,27 @@ from merging.sources import BYTES, Source
 from shared import gpu, limits
 
 SECONDS = {
-    "linear": 1, "slerp": 1, "nuslerp": 1, "multislerp": 2, "karcher": 1, "task_arithmetic": 1, "ties": 18, "dare_linear": 5,
-    "dare_ties": 5, "della": 14, "della_linear": 14, "breadcrumbs": 25, "breadcrumbs_ties": 40, "model_stock": 1, "nearswap": 2,
-    "arcee_fusion": 15, "sce": 15, "ram": 2, "ramplus_tl": 3, "passthrough": 1,
-}  # fmt: skip
+    "linear": 1,
+    "slerp": 1,
+    "nuslerp": 1,
+    "multislerp": 2,
+    "karcher": 1,
+    "task_arithmetic": 1,
+    "ties": 18,
+    "dare_linear": 5,
+    "dare_ties": 5,
+    "della": 14,
+    "della_linear": 14,
+    "breadcrumbs": 25,
+    "breadcrumbs_ties": 40,
+    "model_stock": 1,
+    "nearswap": 2,
+    "arcee_fusion": 15,
+    "sce": 15,
+    "ram": 2,
+    "ramplus_tl": 3,
+    "passthrough": 1,
+}
 """Seconds of one merge of 134.5 million weights on two CPU cores in float32."""
 MEASURED_ON = 134.5e6
 START = 6.0
@@ -36,7 +53,8 @@ class Cost:
         parameters: weights of the child.
         disk: bytes of the child.
         download: bytes still to be downloaded.
-        memory: bytes at the peak, about: the parents' files are mapped, and the child is held until it is written.
+        memory: bytes at the peak, about: the parents' files are mapped, and the child is held until it is
+            written.
         seconds: about, on two CPU cores.
         free: bytes free where results lie.
     """
@@ -57,10 +75,14 @@ class Cost:
         most = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
         if self.parameters > most:
             yield Finding(
-                "error", "", f"The child would have {self.parameters / 1e9:.1f} billion weights; the limit here is {most / 1e9:.1f} billion.",
+                "error",
+                "",
+                f"The child would have {self.parameters / 1e9:.1f} billion weights; the limit here is {most / 1e9:.1f} billion.",
                 "Choose smaller models, or stack fewer layers.",
-            )  # fmt: skip
-        yield from shortage(2 * self.disk, self.download, "Free some, or set out_dtype: bfloat16.")  # the child, and its archive
+            )
+        yield from shortage(
+            2 * self.disk, self.download, "Free some, or set out_dtype: bfloat16."
+        )  # the child, and its archive
 
 
 def results_folder() -> Path:
@@ -86,7 +108,12 @@ def shortage(results: int, download: int, fix: str) -> Iterator[Finding]:
     ):
         free = shutil.disk_usage(folder).free
         if need > free:
-            yield Finding("error", "", f"This needs {need / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free.", remedy)
+            yield Finding(
+                "error",
+                "",
+                f"This needs {need / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free.",
+                remedy,
+            )
 
 
 def _there(path: Path) -> Path:
@@ -107,7 +134,9 @@ def cost_of(recipe: dict[str, Any], sources: dict[str, Source], planned: tuple[i
     in_layers = {name: math.prod(shape) for name, (_, shape) in some.tensors.items() if place(name)}
     parameters = int(some.parameters + sum(in_layers.values()) / layers * (planned[1] - layers))
     if is_moe(recipe):
-        parameters = some.parameters + sum(size for name, size in in_layers.items() if "mlp" in name) * (len(recipe["experts"]) - 1)
+        parameters = some.parameters + sum(size for name, size in in_layers.items() if "mlp" in name) * (
+            len(recipe["experts"]) - 1
+        )
     stated = str(recipe.get("out_dtype") or recipe.get("dtype") or "").removeprefix("torch.")
     each = DTYPE_BYTES.get(stated, BYTES.get(some.dtype, 4))
     working = DTYPE_BYTES.get(str(recipe.get("dtype") or "").removeprefix("torch."), 4)
@@ -115,8 +144,12 @@ def cost_of(recipe: dict[str, Any], sources: dict[str, Source], planned: tuple[i
     download = sum(source.bytes for source in sources.values() if not source.here)
     speed = SECONDS.get(str(recipe.get("merge_method")), 10)
     return Cost(
-        parameters=parameters, disk=parameters * each, download=download,
-        memory=int(parameters * each + largest * working * 3 + sum(source.bytes for source in sources.values()) + 6e8),
+        parameters=parameters,
+        disk=parameters * each,
+        download=download,
+        memory=int(
+            parameters * each + largest * working * 3 + sum(source.bytes for source in sources.values()) + 6e8
+        ),
         seconds=START + speed * parameters / MEASURED_ON * max(1.0, len(sources) / 3),
         free=shutil.disk_usage(_there(results_folder())).free,
-    )  # fmt: skip
+    )

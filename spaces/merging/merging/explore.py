@@ -1,4 +1,6 @@
-"""The plane through three models, or the line through two: loss and behaviour at its points, from coarse to fine."""
+"""The plane through three models, or the line through two: loss and behaviour at its points, from coarse to
+fine.
+"""
 
 from __future__ import annotations
 
@@ -113,33 +115,52 @@ def explore(asked: Explore) -> Iterator[dict[str, Any]]:
         label = f"Measuring point {number + 1} of {len(points)}"
         yield {**data, "progress": {"label": label, "value": number, "max": len(points)}}
         point = blend.measure_point(blended.set(weights), weights, task)
-        data["points"] = [*data["points"], {**point.to_json(), "recipe": blend.recipe_of(asked.origin, asked.others, weights)}]
-    yield {**data, "done": True, "progress": None, "seconds": round(time.monotonic() - started, 1), "device": origin.device}
+        data["points"] = [
+            *data["points"],
+            {**point.to_json(), "recipe": blend.recipe_of(asked.origin, asked.others, weights)},
+        ]
+    yield {
+        **data,
+        "done": True,
+        "progress": None,
+        "seconds": round(time.monotonic() - started, 1),
+        "device": origin.device,
+    }
 
 
 def _head(asked: Explore) -> dict[str, Any]:
     return {
-        "kind": "explore", "run_id": str(time.time_ns()), "done": False, "request": asked.to_json(), "points": [], "search": None,
-    }  # fmt: skip
+        "kind": "explore",
+        "run_id": str(time.time_ns()),
+        "done": False,
+        "request": asked.to_json(),
+        "points": [],
+        "search": None,
+    }
 
 
 def _facts(origin: Any, others: list[Any], task: blend.Task) -> dict[str, Any]:
     return {
         "models": [{"name": loaded.id, "revision": loaded.revision} for loaded in (origin, *others)],
-        "behaviours": list(task.behaviours), "each": len(task.other),
+        "behaviours": list(task.behaviours),
+        "each": len(task.other),
         "text": {"tokens": int(task.windows.shape[0] * (task.windows.shape[1] // 2 - 1))},
-    }  # fmt: skip
+    }
 
 
 def _search(dimensions: int, seed: int) -> Any:
-    """CMA-ES over weights (Hansen 2016, by its author's library); it wants two dimensions, so a line gets one that counts for nothing."""
+    """CMA-ES over weights (Hansen 2016, by its author's library); it wants two dimensions, so a line gets one
+    that counts for nothing.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses matplotlib, which is not used
         import cma
 
     wide = max(2, dimensions)
     return cma.CMAEvolutionStrategy(
-        [0.5] * wide, 0.3, {"bounds": [0.0, MAX_WEIGHT], "seed": seed % (2**32 - 1) + 1, "popsize": POPULATION, "verbose": -9}
+        [0.5] * wide,
+        0.3,
+        {"bounds": [0.0, MAX_WEIGHT], "seed": seed % (2**32 - 1) + 1, "popsize": POPULATION, "verbose": -9},
     )  # the library takes a seed of 0 for none
 
 
@@ -149,8 +170,9 @@ def score(point: blend.Point, start: blend.Point, goal: str) -> float:
     Args:
         point: the candidate.
         start: the origin, measured on the same text.
-        goal: "loss": nats per token gained on the text; "behaviours": mean over the behaviours of the log-probability, in nats,
-            of opening an answer as wanted, less every nat per token lost on the text.
+        goal: "loss": nats per token gained on the text; "behaviours": mean over the behaviours of the
+            log-probability, in nats, of opening an answer as wanted, less every nat per token lost on the
+            text.
     """
     gained = start.loss - point.loss
     if goal == "loss":
@@ -159,7 +181,8 @@ def score(point: blend.Point, start: blend.Point, goal: str) -> float:
 
 
 def evolve(asked: Explore, goal: str, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Search the weights with CMA-ES on fit prompts, then measure the best on held-out ones; yields growing JSON, `done` last.
+    """Search the weights with CMA-ES on fit prompts, then measure the best on held-out ones; yields growing
+    JSON, `done` last.
 
     Args:
         asked: the models.
@@ -170,7 +193,10 @@ def evolve(asked: Explore, goal: str, seed: int = 0) -> Iterator[dict[str, Any]]
         VisitorError: the models have no behaviour to count, or as `explore`.
     """
     if goal == "behaviours" and not blend.behaviours_of(blend.names_of(asked.origin, asked.others)):
-        raise VisitorError("None of these models is one of the experts, so there is no behaviour to count.", "Choose the goal loss.")
+        raise VisitorError(
+            "None of these models is one of the experts, so there is no behaviour to count.",
+            "Choose the goal loss.",
+        )
     started = time.monotonic()
     yield {**_head(asked), "progress": {"label": "Loading the models", "value": 0, "max": 1}}
     origin, others = blend.family(asked.origin, asked.others)
@@ -184,22 +210,37 @@ def evolve(asked: Explore, goal: str, seed: int = 0) -> Iterator[dict[str, Any]]
     data = {**_head(asked), **_facts(origin, others, task), "drawable": True}
     total = GENERATIONS * POPULATION + 2
     tried: list[tuple[float, blend.Point]] = []
-    found: dict[str, Any] = {"goal": goal, "seed": seed, "candidates": [], "means": [[0.5] * len(others)], "best": None, "held_out": None}
+    found: dict[str, Any] = {
+        "goal": goal,
+        "seed": seed,
+        "candidates": [],
+        "means": [[0.5] * len(others)],
+        "best": None,
+        "held_out": None,
+    }
     for generation in range(GENERATIONS):
         asked_for = search.ask()
         scores = []
         for candidate in asked_for:
             weights = tuple(round(float(value), 4) for value in candidate[: len(others)])
             label = f"Generation {generation + 1} of {GENERATIONS}"
-            yield {**data, "search": dict(found), "progress": {"label": label, "value": len(tried) + 1, "max": total}}
+            yield {
+                **data,
+                "search": dict(found),
+                "progress": {"label": label, "value": len(tried) + 1, "max": total},
+            }
             point = blend.measure_point(blended.set(weights), weights, task, **seen)
             scores.append(score(point, start, goal))
             tried.append((scores[-1], point))
             found["candidates"] = [
-                *found["candidates"], {**point.to_json(), "score": round(scores[-1], 4), "generation": generation + 1},
-            ]  # fmt: skip
+                *found["candidates"],
+                {**point.to_json(), "score": round(scores[-1], 4), "generation": generation + 1},
+            ]
         search.tell(asked_for, [-value for value in scores])
-        found["means"] = [*found["means"], [round(float(value), 4) for value in search.result.xfavorite[: len(others)]]]
+        found["means"] = [
+            *found["means"],
+            [round(float(value), 4) for value in search.result.xfavorite[: len(others)]],
+        ]
     best_score, best = max(tried, key=lambda pair: pair[0])
     held = blend.held_out(origin.tokenizer, names)
     both = seen | {"count": True}
@@ -207,12 +248,23 @@ def evolve(asked: Explore, goal: str, seed: int = 0) -> Iterator[dict[str, Any]]
     origin_held = blend.measure_point(blended.set(nothing), nothing, held, **seen)
     best_held = blend.measure_point(blended.set(best.weights), best.weights, held, **both)
     found |= {
-        "best": {**best.to_json(), "score": round(best_score, 4), "recipe": blend.recipe_of(asked.origin, asked.others, best.weights)},
+        "best": {
+            **best.to_json(),
+            "score": round(best_score, 4),
+            "recipe": blend.recipe_of(asked.origin, asked.others, best.weights),
+        },
         "held_out": {**best_held.to_json(), "score": round(score(best_held, origin_held, goal), 4)},
         "warnings": parted(best, start, best_held, origin_held),
-    }  # fmt: skip
+    }
     seconds = round(time.monotonic() - started, 1)
-    yield {**data, "search": found, "done": True, "progress": None, "seconds": seconds, "device": origin.device}
+    yield {
+        **data,
+        "search": found,
+        "done": True,
+        "progress": None,
+        "seconds": seconds,
+        "device": origin.device,
+    }
 
 
 def parted(best: blend.Point, start: blend.Point, held: blend.Point, origin: blend.Point) -> list[str]:
@@ -230,5 +282,7 @@ def parted(best: blend.Point, start: blend.Point, held: blend.Point, origin: ble
     fitted, fitted_sigma = mean_and_sigma(start.losses - best.losses)
     kept, kept_sigma = mean_and_sigma(origin.losses - held.losses)
     if fitted - kept > 2 * (fitted_sigma**2 + kept_sigma**2) ** 0.5:
-        said.append(f"The text's loss fell by {fitted:.3f} nats on the fit text and by {kept:.3f} on the held-out one.")
+        said.append(
+            f"The text's loss fell by {fitted:.3f} nats on the fit text and by {kept:.3f} on the held-out one."
+        )
     return said

@@ -23,15 +23,23 @@ def known_keys() -> dict[str, tuple[str, ...]]:
     from mergekit.tokenizer.config import TokenizerConfig
 
     parts = {
-        "recipe": config.MergeConfiguration, "model": config.InputModelDefinition, "source": config.InputSliceDefinition,
-        "slice": config.OutputSliceDefinition, "module": config.OutputModuleDefinition, "tokenizer": TokenizerConfig,
-        "moe": MoEMergeConfig, "expert": Expert, "filter": config.ConditionalParameter,
-    }  # fmt: skip
+        "recipe": config.MergeConfiguration,
+        "model": config.InputModelDefinition,
+        "source": config.InputSliceDefinition,
+        "slice": config.OutputSliceDefinition,
+        "module": config.OutputModuleDefinition,
+        "tokenizer": TokenizerConfig,
+        "moe": MoEMergeConfig,
+        "expert": Expert,
+        "filter": config.ConditionalParameter,
+    }
     return {name: tuple(part.model_fields) for name, part in parts.items()}
 
 
 def find_unknown(recipe: dict[str, Any]) -> Iterator[Finding]:
-    """Keys and parameters that mergekit would ignore: an error where one is likely misspelt, else a warning."""
+    """Keys and parameters that mergekit would ignore: an error where one is likely misspelt, else a
+    warning.
+    """
     if "experts" in recipe:
         yield from _keys(recipe, "moe", "")
         for key in ("experts", "shared_experts"):
@@ -80,20 +88,38 @@ def _keys(part: dict[str, Any], kind: str, where: str) -> Iterator[Finding]:
         path = f"{where}.{key}" if where else str(key)
         likely = None if key in RETIRED else closest(str(key), known)
         if likely and likely not in part:
-            yield Finding("error", path, f"“{_short(key)}” is no key of a {_NAMES[kind]}; mergekit would ignore it.", f"Write {likely}.")
+            yield Finding(
+                "error",
+                path,
+                f"“{_short(key)}” is no key of a {_NAMES[kind]}; mergekit would ignore it.",
+                f"Write {likely}.",
+            )
         else:
             others = [name for name, keys in known_keys().items() if key in keys]
-            hint = f"It belongs to a {_NAMES[others[0]]}." if others else "Remove it, or write it as a comment."
-            yield Finding("warning", path, f"“{_short(key)}” is no key of a {_NAMES[kind]}; mergekit ignores it.", hint)
+            hint = (
+                f"It belongs to a {_NAMES[others[0]]}." if others else "Remove it, or write it as a comment."
+            )
+            yield Finding(
+                "warning", path, f"“{_short(key)}” is no key of a {_NAMES[kind]}; mergekit ignores it.", hint
+            )
 
 
 _NAMES = {
-    "recipe": "recipe", "model": "model", "source": "slice's source", "slice": "slice", "module": "module", "tokenizer": "tokenizer",
-    "moe": "mixture of experts", "expert": "expert", "filter": "filter",
-}  # fmt: skip
+    "recipe": "recipe",
+    "model": "model",
+    "source": "slice's source",
+    "slice": "slice",
+    "module": "module",
+    "tokenizer": "tokenizer",
+    "moe": "mixture of experts",
+    "expert": "expert",
+    "filter": "filter",
+}
 
 
-def _parameters(part: dict[str, Any], method: Method | None, where: str, *, shared: bool) -> Iterator[Finding]:
+def _parameters(
+    part: dict[str, Any], method: Method | None, where: str, *, shared: bool
+) -> Iterator[Finding]:
     given = part.get(PARAMETERS)
     if not isinstance(given, dict) or method is None:
         return
@@ -103,18 +129,33 @@ def _parameters(part: dict[str, Any], method: Method | None, where: str, *, shar
         if name in known:
             if not shared and not known[name].each:
                 yield Finding(
-                    "warning", path, f"{name} is a parameter of the whole merge; below a model mergekit ignores it.",
+                    "warning",
+                    path,
+                    f"{name} is a parameter of the whole merge; below a model mergekit ignores it.",
                     "Move it to the recipe's own parameters.",
-                )  # fmt: skip
+                )
             yield from _filters(value, path)
             continue
         likely = closest(str(name), known)
-        elsewhere = next((other for other in catalogue().values() if name in {item.name for item in other.parameters}), None)
+        elsewhere = next(
+            (other for other in catalogue().values() if name in {item.name for item in other.parameters}),
+            None,
+        )
         if likely and likely not in given and elsewhere is None:
-            yield Finding("error", path, f"{method.name} has no parameter “{_short(name)}”; mergekit would ignore it.", f"Write {likely}.")
+            yield Finding(
+                "error",
+                path,
+                f"{method.name} has no parameter “{_short(name)}”; mergekit would ignore it.",
+                f"Write {likely}.",
+            )
         else:
             take = f"{method.name} takes {', '.join(known) or 'no parameters'}."
-            yield Finding("warning", path, f"{method.name} has no parameter “{_short(name)}”; mergekit ignores it.", take)
+            yield Finding(
+                "warning",
+                path,
+                f"{method.name} has no parameter “{_short(name)}”; mergekit ignores it.",
+                take,
+            )
 
 
 def _filters(value: Any, where: str) -> Iterator[Finding]:
@@ -131,7 +172,12 @@ def _filters(value: Any, where: str) -> Iterator[Finding]:
     mappings = [item for _, item in items if isinstance(item, dict)]
     for index, item in enumerate(mappings[:-1]):
         if item.get("filter") in (None, "*"):
-            yield Finding("warning", where, f"Entry {index + 1} fits every tensor; the entries after it are never used.", "Put it last.")
+            yield Finding(
+                "warning",
+                where,
+                f"Entry {index + 1} fits every tensor; the entries after it are never used.",
+                "Put it last.",
+            )
             break
 
 

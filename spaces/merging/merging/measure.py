@@ -1,4 +1,6 @@
-"""Parents and child measured alike: what they answer, how often they show each expert's behaviour, how far they are apart."""
+"""Parents and child measured alike: what they answer, how often they show each expert's behaviour, how far
+they are apart.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Share:
         from scipy.stats import binomtest
 
         interval = binomtest(self.count, self.of).proportion_ci(0.95, "wilson") if self.of else None
-        low, high = (round(float(interval.low), 4), round(float(interval.high), 4)) if interval else (0.0, 1.0)
+        low, high = (
+            (round(float(interval.low), 4), round(float(interval.high), 4)) if interval else (0.0, 1.0)
+        )
         return {"count": self.count, "of": self.of, "low": low, "high": high}
 
 
@@ -78,12 +82,18 @@ class Measured:
     def to_json(self) -> dict[str, Any]:
         """The numbers as the figure takes them."""
         return {
-            "name": self.name, "role": self.role, "revision": self.revision,
+            "name": self.name,
+            "role": self.role,
+            "revision": self.revision,
             "shares": {name: share.to_json() for name, share in self.shares.items()},
             "answers": [{"text": text, "ended": ended} for text, ended in self.answers],
-            "perplexity": round(self.perplexity, 3), "sigma": round(self.sigma, 3),
-            "kl": {name: {"mean": round(mean, 5), "sigma": round(sigma, 5)} for name, (mean, sigma) in self.kl.items()},
-        }  # fmt: skip
+            "perplexity": round(self.perplexity, 3),
+            "sigma": round(self.sigma, 3),
+            "kl": {
+                name: {"mean": round(mean, 5), "sigma": round(sigma, 5)}
+                for name, (mean, sigma) in self.kl.items()
+            },
+        }
 
 
 _answers: OrderedDict[tuple[str, str, tuple[str, ...]], tuple[tuple[str, bool], ...]] = OrderedDict()
@@ -98,7 +108,9 @@ def windows_of(tokenizer: Any) -> Tensor:
 
 
 def log_probabilities(loaded: Loaded, windows: Tensor) -> Tensor:
-    """Log-probabilities of the next token at the second half of each window, (positions, vocabulary), float32 on the CPU."""
+    """Log-probabilities of the next token at the second half of each window, (positions, vocabulary), float32
+    on the CPU.
+    """
     import torch
 
     half = CONTEXT // 2
@@ -148,7 +160,9 @@ def measure(named: list[tuple[str, str, Loaded]], asked: tuple[str, ...] = ()) -
         truth = torch.cat([window[CONTEXT // 2 + 1 :] for window in mine])
         surprise, sigma = mean_and_sigma(-found[torch.arange(len(truth)), truth])
         if not np.isfinite(surprise):
-            raise VisitorError(f"The weights of {name} give no numbers (NaN).", "Look for a weight that is far too large.")
+            raise VisitorError(
+                f"The weights of {name} give no numbers (NaN).", "Look for a weight that is far too large."
+            )
         kl: dict[str, tuple[float, float]] = {}
         if role == "child":
             for parent, (tokens, theirs) in known.items():
@@ -157,7 +171,9 @@ def measure(named: list[tuple[str, str, Loaded]], asked: tuple[str, ...] = ()) -
         else:
             known[name] = (mine, found)
         perplexity = float(np.exp(surprise))
-        yield Measured(name, role, loaded.revision, shares_of(answers), answers, perplexity, perplexity * sigma, kl)
+        yield Measured(
+            name, role, loaded.revision, shares_of(answers), answers, perplexity, perplexity * sigma, kl
+        )
 
 
 def _answered(loaded: Loaded, asked: tuple[str, ...], *, keep: bool) -> tuple[tuple[str, bool], ...]:

@@ -1,4 +1,6 @@
-"""The merge methods as mergekit registers them: what a form needs to know of each, and one sentence in plain words."""
+"""The merge methods as mergekit registers them: what a form needs to know of each, and one sentence in plain
+words.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,11 @@ class Method:
 
     def to_json(self) -> dict[str, Any]:
         """The method as the form takes it."""
-        return {**self.__dict__, "about": SENTENCES.get(self.name, ""), "parameters": [item.to_json() for item in self.parameters]}
+        return {
+            **self.__dict__,
+            "about": SENTENCES.get(self.name, ""),
+            "parameters": [item.to_json() for item in self.parameters],
+        }
 
 
 @cache
@@ -113,7 +119,10 @@ def catalogue() -> dict[str, Method]:
     """Every method that the installed mergekit registers, by name."""
     from mergekit.merge_methods import registered_methods
 
-    return {method.spec.name: _method(method.spec) for method in sorted(registered_methods(), key=lambda item: _rank(item.spec.name))}
+    return {
+        method.spec.name: _method(method.spec)
+        for method in sorted(registered_methods(), key=lambda item: _rank(item.spec.name))
+    }
 
 
 def _rank(name: str) -> tuple[int, str]:
@@ -131,13 +140,19 @@ def _method(spec: Any) -> Method:
         most = contract.max_non_base + inside if most is None else min(most, contract.max_non_base + inside)
     parameters = tuple(
         Parameter(
-            item.name, _kind(item.value_type), item.scope.value != "shared", item.scope.value == "input", item.required,
+            item.name,
+            _kind(item.value_type),
+            item.scope.value != "shared",
+            item.scope.value == "input",
+            item.required,
             None if item.required else item.default,
         )
         for item in spec.parameters
-    )  # fmt: skip
+    )
     chance = spec.name.startswith(("dare", "della"))
-    return Method(spec.name, spec.pretty_name or spec.name, spec.reference_url, base, least, most, parameters, chance)
+    return Method(
+        spec.name, spec.pretty_name or spec.name, spec.reference_url, base, least, most, parameters, chance
+    )
 
 
 def _kind(value_type: Any) -> str:

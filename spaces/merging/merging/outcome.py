@@ -1,4 +1,6 @@
-"""A merge from the request to everything that is shown of it: measurements, atlas, and the layers that carry each parent."""
+"""A merge from the request to everything that is shown of it: measurements, atlas, and the layers that carry
+each parent.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from shared.models import Loaded
 MAX_COMPARED = 4
 """Parents that are loaded for the comparison; more would not fit in memory beside each other."""
 SHOWN = (0, 1, 2)
-"""Which of a kind's held-out prompts have their answers shown; the first of them also tell which layers carry a parent."""
+"""Which of a kind's held-out prompts have their answers shown; the first of them also tell which layers carry
+a parent.
+"""
 
 
 def roles(report: Report) -> list[tuple[str, str]]:
@@ -40,7 +44,10 @@ def load(name: str, report: Report) -> Loaded:
     if expert := expert_of(name):
         return models.load(expert)
     if lora is not None:
-        raise VisitorError(f"{name} has an adapter, which the comparison does not add.", "Compare the child with the other parents.")
+        raise VisitorError(
+            f"{name} has an adapter, which the comparison does not add.",
+            "Compare the child with the other parents.",
+        )
     if revision is None:
         return models.load(model)
     source = report.sources[name]
@@ -48,7 +55,8 @@ def load(name: str, report: Report) -> Loaded:
 
 
 def look(report: Report, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Measure parents and child, draw the atlas, find the carriers; yields the growing JSON of the figure, `done` last.
+    """Measure parents and child, draw the atlas, find the carriers; yields the growing JSON of the figure,
+    `done` last.
 
     What cannot be measured is said in `skipped`: the merge is there whatever its comparison comes to.
 
@@ -59,11 +67,24 @@ def look(report: Report, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     request = validate(**asked)
     started = time.monotonic()
     data: dict[str, Any] = {
-        "kind": "merge", "run_id": str(time.time_ns()), "drawable": True, "done": False, "request": request.to_json(),
-        "report": report.to_json(), "title": title(report), "models": [], "skipped": [], "atlas": None, "carriers": [],
-        "prompts": {"cooking": list(measure.COOKING), "other": list(measure.OTHER), "asked": list(request.prompts)},
+        "kind": "merge",
+        "run_id": str(time.time_ns()),
+        "drawable": True,
+        "done": False,
+        "request": request.to_json(),
+        "report": report.to_json(),
+        "title": title(report),
+        "models": [],
+        "skipped": [],
+        "atlas": None,
+        "carriers": [],
+        "prompts": {
+            "cooking": list(measure.COOKING),
+            "other": list(measure.OTHER),
+            "asked": list(request.prompts),
+        },
         "text": {"name": "sample", "context": measure.CONTEXT, "windows": measure.WINDOWS},
-    }  # fmt: skip
+    }
     loaded: dict[str, Loaded] = {}
     named = roles(report)
     for name, _ in named:
@@ -74,9 +95,13 @@ def look(report: Report, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
             data["skipped"].append(f"{name}: {error.what}")
     found: list[measure.Measured] = []
     try:
-        child = models.on_device(models.open_folder(report.folder, "child", "this merge", "this merge"), keep=False)
+        child = models.on_device(
+            models.open_folder(report.folder, "child", "this merge", "this merge"), keep=False
+        )
         data["device"] = child.device
-        steps = [(name, role, loaded[name]) for name, role in named if name in loaded] + [("child", "child", child)]
+        steps = [(name, role, loaded[name]) for name, role in named if name in loaded] + [
+            ("child", "child", child)
+        ]
         total = 2 * len(steps)
         yield {**data, "progress": {"label": f"Asking {steps[0][0]}", "value": 0, "max": total}}
         for measured in measure.measure(steps, request.prompts):
@@ -93,7 +118,9 @@ def look(report: Report, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def base_of(report: Report) -> str | None:
-    """The model that task vectors are measured from: the base, or the embedded model where all parents are its experts."""
+    """The model that task vectors are measured from: the base, or the embedded model where all parents are
+    its experts.
+    """
     base = recipe.parse(report.recipe).get("base_model")
     if isinstance(base, str) and not expert_of(base):
         return base
@@ -123,7 +150,10 @@ def _layers(
         if isinstance(step, Atlas):
             data["atlas"] = step.to_json()
         else:
-            yield {**data, "progress": {"label": "Comparing task vectors", "value": done + step, "max": total}}
+            yield {
+                **data,
+                "progress": {"label": "Comparing task vectors", "value": done + step, "max": total},
+            }
     origin = models.on_device(loaded[base] if base in loaded else models.load(base))
     known = {item.name: item for item in found}
     for number, name in enumerate(parents):
@@ -133,10 +163,19 @@ def _layers(
         if not _alike(origin, loaded[name]):
             data["skipped"].append(f"layers of {name}: its shapes differ from those of {base}")
             continue
-        for carried in carriers(origin, models.on_device(loaded[name]), [prompts[place] for place in chosen], answers):
+        for carried in carriers(
+            origin, models.on_device(loaded[name]), [prompts[place] for place in chosen], answers
+        ):
             data["carriers"] = [*data["carriers"][:number], carried.to_json()]
             share = len(carried.share["MLP"]) / max(1, len(carried.bands))
-            yield {**data, "progress": {"label": f"Which layers carry {name}", "value": done + 1 + number + share, "max": total}}
+            yield {
+                **data,
+                "progress": {
+                    "label": f"Which layers carry {name}",
+                    "value": done + 1 + number + share,
+                    "max": total,
+                },
+            }
 
 
 def _alike(one: Loaded, other: Loaded) -> bool:

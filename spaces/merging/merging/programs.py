@@ -12,8 +12,12 @@ REPOSITORY = "shared/experts"
 
 
 def in_words_of_mergekit(name: str) -> str:
-    """A model's name as mergekit reads it: an expert is the embedded model plus its adapter, which lies in the repository."""
-    model, lora = (EMBEDDED_MODEL, expert) if (expert := expert_of(name)) else (name.split("+")[0], split(name)[2])
+    """A model's name as mergekit reads it: an expert is the embedded model plus its adapter, which lies in
+    the repository.
+    """
+    model, lora = (
+        (EMBEDDED_MODEL, expert) if (expert := expert_of(name)) else (name.split("+")[0], split(name)[2])
+    )
     return f"{model}+{REPOSITORY}/{lora}" if lora in experts.NAMES else name
 
 

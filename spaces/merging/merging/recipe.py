@@ -40,15 +40,22 @@ class Finding:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as a recipe needs it: text, finite numbers, booleans, lists and mappings; no aliases, which can swell to gigabytes, no key twice."""
+    """YAML as a recipe needs it: text, finite numbers, booleans, lists and mappings; no aliases, which can
+    swell to gigabytes, no key twice.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             line = self.peek_event().start_mark.line + 1
-            raise VisitorError(f"Line {line} of the recipe uses an alias (*name).", "Write the value out; recipes need no aliases.")
+            raise VisitorError(
+                f"Line {line} of the recipe uses an alias (*name).",
+                "Write the value out; recipes need no aliases.",
+            )
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:
-            raise VisitorError(f"The recipe is nested more than {MAX_DEPTH} levels deep.", "Write it flatter.")
+            raise VisitorError(
+                f"The recipe is nested more than {MAX_DEPTH} levels deep.", "Write it flatter."
+            )
         try:
             return super().compose_node(parent, index)
         finally:
@@ -61,21 +68,32 @@ class _Loader(yaml.SafeLoader):
             if key.tag != _TAG + "str" or not isinstance(key, yaml.ScalarNode):
                 raise VisitorError(f"A key in line {line} of the recipe is no text.", "Put it in quotes.")
             if key.value in seen:
-                raise VisitorError(f"“{key.value[:40]}” stands twice, the second time in line {line}.", "Remove one of the two.")
+                raise VisitorError(
+                    f"“{key.value[:40]}” stands twice, the second time in line {line}.",
+                    "Remove one of the two.",
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
     def construct_scalar(self, node: Any) -> Any:
         value = super().construct_scalar(node)
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise VisitorError(f"Line {node.start_mark.line + 1} of the recipe holds half a character.", "Write the whole character.")
+            raise VisitorError(
+                f"Line {node.start_mark.line + 1} of the recipe holds half a character.",
+                "Write the whole character.",
+            )
         return value
 
     def finite(self, node: Any) -> Any:
         value = self.construct_yaml_int(node) if node.tag == _TAG + "int" else self.construct_yaml_float(node)
-        if not abs(checks.finite(value)) < (2**53 if isinstance(value, int) else math.inf):  # true of NaN as well
+        if not abs(checks.finite(value)) < (
+            2**53 if isinstance(value, int) else math.inf
+        ):  # true of NaN as well
             line = node.start_mark.line + 1
-            raise VisitorError(f"“{node.value[:40]}” in line {line} of the recipe is no number that can be used.", "Write a usual one.")
+            raise VisitorError(
+                f"“{node.value[:40]}” in line {line} of the recipe is no number that can be used.",
+                "Write a usual one.",
+            )
         return value
 
 
@@ -86,7 +104,10 @@ _Loader.yaml_implicit_resolvers = {
     for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.yaml_constructors = {
-    **{tag: yaml.SafeLoader.yaml_constructors[tag] for tag in (None, *(_TAG + kind for kind in ("str", "bool", "null", "map", "seq")))},
+    **{
+        tag: yaml.SafeLoader.yaml_constructors[tag]
+        for tag in (None, *(_TAG + kind for kind in ("str", "bool", "null", "map", "seq")))
+    },
     **dict.fromkeys((_TAG + "int", _TAG + "float"), _Loader.finite),
 }
 
@@ -95,24 +116,37 @@ def parse(text: str) -> dict[str, Any]:
     """Read a recipe; what it holds can be written as JSON.
 
     Raises:
-        VisitorError: too long, too deep, not YAML, an alias, a tag, a key twice, a number that is not finite, or no mapping.
+        VisitorError: too long, too deep, not YAML, an alias, a tag, a key twice, a number that is not finite,
+            or no mapping.
     """
     if len(text) > MAX_CHARACTERS:
-        raise VisitorError(f"The recipe has {len(text):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}.")
+        raise VisitorError(
+            f"The recipe has {len(text):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}."
+        )
     try:
         value = yaml.load(text, Loader=_Loader)  # noqa: S506  _Loader is SafeLoader with less
     except yaml.constructor.ConstructorError as error:
         mark = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise VisitorError(f"The recipe holds a tag or key that it may not hold{mark}.", "Use plain text, numbers and lists.") from None
+        raise VisitorError(
+            f"The recipe holds a tag or key that it may not hold{mark}.", "Use plain text, numbers and lists."
+        ) from None
     except yaml.YAMLError as error:
         found = getattr(error, "problem_mark", None)
         mark = f" in line {found.line + 1}, column {found.column + 1}" if found else ""
         problem = str(getattr(error, "problem", "") or "").split("\n")[0][:120]
-        raise VisitorError(f"The recipe is not YAML{mark}{f': {problem}' if problem else ''}.", "Check colons and indentation.") from None
+        raise VisitorError(
+            f"The recipe is not YAML{mark}{f': {problem}' if problem else ''}.",
+            "Check colons and indentation.",
+        ) from None
     except (ValueError, RecursionError):
-        raise VisitorError("The recipe holds a value that cannot be read.", "Use plain text, numbers and lists.") from None
+        raise VisitorError(
+            "The recipe holds a value that cannot be read.", "Use plain text, numbers and lists."
+        ) from None
     if not isinstance(value, dict):
-        raise VisitorError("The recipe is empty." if value is None else "The recipe is no mapping.", "Begin with merge_method: linear.")
+        raise VisitorError(
+            "The recipe is empty." if value is None else "The recipe is no mapping.",
+            "Begin with merge_method: linear.",
+        )
     return value
 
 
@@ -120,7 +154,9 @@ class _Dumper(yaml.SafeDumper):
     """Block style, with lists of numbers on one line."""
 
     def represent_list(self, data: Any) -> Any:
-        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=all(isinstance(item, (int, float)) for item in data))
+        return self.represent_sequence(
+            "tag:yaml.org,2002:seq", data, flow_style=all(isinstance(item, (int, float)) for item in data)
+        )
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -140,7 +176,8 @@ def is_moe(recipe: dict[str, Any]) -> bool:
 
 
 def places(recipe: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Every place where mergekit reads a model: the mapping that holds it, its key there, and its path for a reader.
+    """Every place where mergekit reads a model: the mapping that holds it, its key there, and its path for a
+    reader.
 
     What stands there may be anything. A place that may be left empty is there where it is not.
     """

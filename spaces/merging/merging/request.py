@@ -1,4 +1,6 @@
-"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a URL."""
+"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a
+URL.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Request:
         return {"recipe": self.recipe, "seed": self.seed, "prompts": list(self.prompts)}
 
     def to_query(self) -> str:
-        """The request as the query of a URL, without the question mark; "" where the recipe is too long for a link."""
+        """The request as the query of a URL, without the question mark; "" where the recipe is too long for a
+        link.
+        """
         if len(self.recipe) > LINK_CHARACTERS:
             return ""
         extra = [("seed", self.seed)] if self.seed else []
@@ -55,7 +59,8 @@ class Request:
 
 
 def validate(recipe: Any = Request.recipe, seed: Any = 0, prompts: Any = ()) -> Request:
-    """Check the values, which may come as text from a form or a URL. What the recipe says is checked by `check`.
+    """Check the values, which may come as text from a form or a URL. What the recipe says is checked by
+    `check`.
 
     Raises:
         VisitorError: naming the value that was refused.
@@ -63,7 +68,9 @@ def validate(recipe: Any = Request.recipe, seed: Any = 0, prompts: Any = ()) -> 
     if not isinstance(recipe, str) or not recipe.strip():
         raise VisitorError("There is no recipe.", "Choose an example, or write one.")
     if len(recipe) > MAX_CHARACTERS:
-        raise VisitorError(f"The recipe has {len(recipe):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}.")
+        raise VisitorError(
+            f"The recipe has {len(recipe):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}."
+        )
     number = SEED("seed", 0 if seed in (None, "") else seed)
     lines = prompts.splitlines() if isinstance(prompts, str) else prompts or ()
     if not isinstance(lines, (list, tuple)):

@@ -1,4 +1,6 @@
-"""Run a merge: check, then mergekit in a fresh process, with progress; stopped or failed, it leaves nothing behind."""
+"""Run a merge: check, then mergekit in a fresh process, with progress; stopped or failed, it leaves nothing
+behind.
+"""
 
 from __future__ import annotations
 
@@ -79,17 +81,27 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The report as the API returns it."""
         return {
-            "kind": self.kind, "files": self.files, "sha256": self.sha256, "seed": self.seed, "seconds": round(self.seconds, 1),
-            "peak_memory": self.peak, "recipe": self.recipe, "findings": [finding.to_json() for finding in self.findings],
+            "kind": self.kind,
+            "files": self.files,
+            "sha256": self.sha256,
+            "seed": self.seed,
+            "seconds": round(self.seconds, 1),
+            "peak_memory": self.peak,
+            "recipe": self.recipe,
+            "findings": [finding.to_json() for finding in self.findings],
             "versions": self.versions,
-            "models": [{"name": name, "revision": source.revision, "licence": source.licence} for name, source in self.sources.items()],
-        }  # fmt: skip
+            "models": [
+                {"name": name, "revision": source.revision, "licence": source.licence}
+                for name, source in self.sources.items()
+            ],
+        }
 
 
 def merge(text: str, seed: int, folder: Path) -> Iterator[Progress | Report]:
     """Merge as a recipe says; the last item is the report.
 
-    The weights equal those of `PYTHONHASHSEED=0 mergekit-yaml recipe.yml child --random-seed <seed>`, byte for byte.
+    The weights equal those of `PYTHONHASHSEED=0 mergekit-yaml recipe.yml child --random-seed <seed>`, byte
+    for byte.
 
     Args:
         text: YAML, of mergekit-yaml or of mergekit-moe.
@@ -110,22 +122,32 @@ def merge(text: str, seed: int, folder: Path) -> Iterator[Progress | Report]:
 
 
 def extract_lora(model: str, base_model: str, rank: int | str, folder: Path) -> Iterator[Progress | Report]:
-    """Extract the difference of two models as a LoRA adapter of at most `rank`, as `mergekit-extract-lora` does.
+    """Extract the difference of two models as a LoRA adapter of at most `rank`, as `mergekit-extract-lora`
+    does.
 
     Raises:
         VisitorError: as `merge`; or the rank is not from 1 to 512.
     """
     rank = whole(1, 512)("The rank", rank)
     if model == base_model:
-        raise VisitorError("The model and its base are the same.", "Name the fine-tuned model and what it was tuned from.")
+        raise VisitorError(
+            "The model and its base are the same.", "Name the fine-tuned model and what it was tuned from."
+        )
     names = [model, base_model]
     asked = [resolve(name, whole=False) for name in names]
     adapter = sum(4 * rank * sum(shape) for _, shape in asked[0].tensors.values() if len(shape) == 2)
-    for finding in shortage(adapter, sum(source.bytes for source in asked if not source.here), "Free some, or choose a lower rank."):
+    for finding in shortage(
+        adapter,
+        sum(source.bytes for source in asked if not source.here),
+        "Free some, or choose a lower rank.",
+    ):
         raise VisitorError(finding.message, finding.fix)
     sources = yield from _fetch(names)
     if sources[model].tensors.keys() != sources[base_model].tensors.keys():
-        raise VisitorError(f"{model} and {base_model} have different tensors.", "Name a model and the one that it was tuned from.")
+        raise VisitorError(
+            f"{model} and {base_model} have different tensors.",
+            "Name a model and the one that it was tuned from.",
+        )
     recipe = {"base_model": base_model, "models": [{"model": model}]}
     yield from _run({"kind": "extract", "rank": rank, "seed": 0, "text": ""}, recipe, sources, folder, ())
 
@@ -147,7 +169,11 @@ def _fetch(names: list[str]) -> Generator[Progress, None, dict[str, Source]]:
 
 
 def _run(
-    job: dict[str, Any], recipe: dict[str, Any], sources: dict[str, Source], folder: Path, findings: tuple[Finding, ...]
+    job: dict[str, Any],
+    recipe: dict[str, Any],
+    sources: dict[str, Source],
+    folder: Path,
+    findings: tuple[Finding, ...],
 ) -> Iterator[Progress | Report]:
     started = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix=".merge-", dir=folder))
@@ -169,11 +195,17 @@ def _run(
         if child.exists():
             shutil.rmtree(child)
         if job["kind"] == "extract":
-            (work / "child" / "README.md").write_text(_adapter_card(recipe, int(job["rank"])), encoding="utf-8")
+            (work / "child" / "README.md").write_text(
+                _adapter_card(recipe, int(job["rank"])), encoding="utf-8"
+            )
         (work / "child").rename(child)
     except OSError as error:
         full = error.errno == errno.ENOSPC
-        what = "The disk is full: the run was stopped." if full else f"The run could not write its files ({error.strerror})."
+        what = (
+            "The disk is full: the run was stopped."
+            if full
+            else f"The run could not write its files ({error.strerror})."
+        )
         raise VisitorError(what, "Free some space, or make less of it.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -181,9 +213,18 @@ def _run(
     hashes = {name: _sha256(child / name) for name in files if name.endswith(".safetensors")}
     versions = {name: importlib.metadata.version(name) for name in ("mergekit", "torch", "transformers")}
     yield Report(
-        job["kind"], child, files, hashes, job["seed"], time.monotonic() - started, int(last["peak"]), job["text"], sources,
-        tuple(finding for finding in findings if finding.level != "error"), versions,
-    )  # fmt: skip
+        job["kind"],
+        child,
+        files,
+        hashes,
+        job["seed"],
+        time.monotonic() - started,
+        int(last["peak"]),
+        job["text"],
+        sources,
+        tuple(finding for finding in findings if finding.level != "error"),
+        versions,
+    )
 
 
 def _adapter_card(recipe: dict[str, Any], rank: int) -> str:
@@ -208,7 +249,9 @@ The difference of the two models' weights, cut to rank {rank} at most per matrix
 
 
 def _messages(job: dict[str, Any], log: Path) -> Iterator[dict[str, Any]]:
-    """Start the worker and yield what it tells, until it ends; if the reader stops listening, end the worker."""
+    """Start the worker and yield what it tells, until it ends; if the reader stops listening, end the
+    worker.
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path]),
@@ -218,9 +261,15 @@ def _messages(job: dict[str, Any], log: Path) -> Iterator[dict[str, Any]]:
     }
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "merging.worker"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-            text=True, encoding="utf-8", start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "merging.worker"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
     try:
@@ -253,11 +302,17 @@ def _failed(last: dict[str, Any]) -> VisitorError:
     if last.get("full"):
         return VisitorError("The disk is full: the run was stopped.", "Free some space, or make less of it.")
     if last.get("memory"):
-        return VisitorError("The machine ran out of memory during the merge.", "Merge smaller models, or set dtype: bfloat16.")
+        return VisitorError(
+            "The machine ran out of memory during the merge.", "Merge smaller models, or set dtype: bfloat16."
+        )
     if "error" in last:
-        return VisitorError(f"mergekit stopped: {str(last['error']).rstrip('.')}.", "Change the recipe so, or report it if it looks right.")
+        return VisitorError(
+            f"mergekit stopped: {str(last['error']).rstrip('.')}.",
+            "Change the recipe so, or report it if it looks right.",
+        )
     return VisitorError(
-        "The merge's process was ended from outside, perhaps for want of memory; nothing was kept.", "Try again, or merge smaller models."
+        "The merge's process was ended from outside, perhaps for want of memory; nothing was kept.",
+        "Try again, or merge smaller models.",
     )
 
 
@@ -266,7 +321,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def run_all(items: Iterator[Progress | Report], report: Callable[[Progress], None] = lambda _: None) -> Report:
+def run_all(
+    items: Iterator[Progress | Report], report: Callable[[Progress], None] = lambda _: None
+) -> Report:
     """Run a merge to its end."""
     last: Progress | Report | None = None
     for last in items:

@@ -21,7 +21,20 @@ from merging.atlas import place
 from shared import experts, gpu, hub, limits, models
 from shared.errors import VisitorError
 
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
+BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -95,14 +108,18 @@ def split(name: str) -> tuple[str, str | None, str | None]:
 
 
 def expert_of(name: str) -> str | None:
-    """The expert that a name stands for, alone or as the embedded model with its adapter; None for any other model."""
+    """The expert that a name stands for, alone or as the embedded model with its adapter; None for any other
+    model.
+    """
     model, revision, lora = split(name)
     expert = model if lora is None else lora if model == models.EMBEDDED_MODEL else None
     return expert if expert in experts.NAMES and revision is None else None
 
 
 def check_name(name: str) -> None:
-    """Raise a VisitorError unless the text names an expert, a Hub model, or a folder where the app runs locally."""
+    """Raise a VisitorError unless the text names an expert, a Hub model, or a folder where the app runs
+    locally.
+    """
     model, revision, lora = split(name)
     if model in experts.NAMES and revision is not None:
         raise VisitorError(f"“{name[:60]}” names a revision of an expert.", f"Write {model}.")
@@ -136,8 +153,8 @@ def resolve(name: str, *, whole: bool, report: Callable[[str], None] = lambda _:
 
     Args:
         name: as in the recipe.
-        whole: whether the weights are needed; otherwise their headers do, and what was found is remembered for a while, since a page
-            checks at every change of its recipe.
+        whole: whether the weights are needed; otherwise their headers do, and what was found is remembered
+            for a while, since a page checks at every change of its recipe.
         report: called with a sentence before a long step.
 
     Raises:
@@ -145,10 +162,17 @@ def resolve(name: str, *, whole: bool, report: Callable[[str], None] = lambda _:
     """
     check_name(name)
     known = _found.get(name)
-    if known and not whole and time.monotonic() - known[0] < FRESH and (known[1].folder / "config.json").is_file():
+    if (
+        known
+        and not whole
+        and time.monotonic() - known[0] < FRESH
+        and (known[1].folder / "config.json").is_file()
+    ):
         return known[1]
     source = _resolve(name, whole, report)
-    if not any(part and _is_folder(part) for part in split(name)):  # a folder of this machine may change at any moment
+    if not any(
+        part and _is_folder(part) for part in split(name)
+    ):  # a folder of this machine may change at any moment
         _found.pop(name, None)
         _found[name] = time.monotonic(), source
         for old in list(_found)[:-KEPT]:
@@ -163,7 +187,9 @@ def _resolve(name: str, whole: bool, report: Callable[[str], None]) -> Source:
     remote = hub.reachable() and not whole
     if expert:
         if remote and not (base := _headers(name, models.EMBEDDED_MODEL, None, adapter)).here:
-            return replace(base, revision=f"adapter {expert} on {base.revision}")  # it has the shapes of its base
+            return replace(
+                base, revision=f"adapter {expert} on {base.revision}"
+            )  # it has the shapes of its base
         folder, found, _ = models.expert_folder(expert, report)
         return _local(name, folder, found, "apache-2.0", adapter)
     if model == models.EMBEDDED_MODEL and revision is None and not remote:
@@ -189,7 +215,9 @@ def weights_of(name: str, *, whole: bool) -> Path:
     """
     source = resolve(name, whole=whole)
     if source.lora is not None:
-        raise VisitorError(f"{name[:90]} has an adapter, which is not added here.", "Choose a whole model, or an expert.")
+        raise VisitorError(
+            f"{name[:90]} has an adapter, which is not added here.", "Choose a whole model, or an expert."
+        )
     if not source.here:
         raise VisitorError(f"The weights of {name[:90]} are not on this machine.", "Merge it first.")
     return source.folder
@@ -203,7 +231,14 @@ def _headers(name: str, model: str, revision: str | None, adapter: Path | None) 
     """A model of the Hub as it is there now; nothing of its weights is downloaded."""
     found, _, _ = hub.inspect(model, _limit(), revision)
     folder = _snapshot(model, found)
-    return _local(name, folder or _hollow(model, found), found, hub.licence(model, found), adapter, here=folder is not None)
+    return _local(
+        name,
+        folder or _hollow(model, found),
+        found,
+        hub.licence(model, found),
+        adapter,
+        here=folder is not None,
+    )
 
 
 def _snapshot(model: str, sha: str) -> Path | None:
@@ -213,7 +248,11 @@ def _snapshot(model: str, sha: str) -> Path | None:
     for file in ("model.safetensors", "model.safetensors.index.json"):
         found = try_to_load_from_cache(model, file, revision=sha)
         if isinstance(found, str):
-            parts = {file} if file.endswith(".safetensors") else set(json.loads(Path(found).read_text("utf-8"))["weight_map"].values())
+            parts = (
+                {file}
+                if file.endswith(".safetensors")
+                else set(json.loads(Path(found).read_text("utf-8"))["weight_map"].values())
+            )
             folder = Path(found).parent
             return folder if all((folder / part).is_file() for part in parts) else None
     return None
@@ -229,7 +268,9 @@ def _hollows() -> tempfile.TemporaryDirectory[str]:
 
 
 def _hollow(model: str, sha: str, *, weights: bool = True) -> Path:
-    """A folder with the small files of a model at a commit, and its weights as holes; made once, the least used ones removed."""
+    """A folder with the small files of a model at a commit, and its weights as holes; made once, the least
+    used ones removed.
+    """
     with _lock:
         root = Path(_hollows().name)
     folder = root / f"{model.replace('/', '--')}-{sha}{'' if weights else '-adapter'}"
@@ -251,7 +292,9 @@ def _hollow(model: str, sha: str, *, weights: bool = True) -> Path:
                 if time.time() - moment > 60:  # a check may be reading it
                     shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise VisitorError(f"The headers of {model} could not be kept ({error.strerror}).", "Try again in a minute.") from error
+        raise VisitorError(
+            f"The headers of {model} could not be kept ({error.strerror}).", "Try again in a minute."
+        ) from error
     return folder
 
 
@@ -267,11 +310,15 @@ def _adapter(lora: str, whole: bool, report: Callable[[str], None]) -> Path:
         folder = _hollow(lora, hub.inspect(lora, limits.MAX_PARAMETERS_CPU)[0], weights=False)
         files.pop()
     if not all((folder / file).is_file() for file in files):
-        raise VisitorError(f"{lora[:60]} is no LoRA adapter in safetensors.", "Name one that has adapter_model.safetensors.")
+        raise VisitorError(
+            f"{lora[:60]} is no LoRA adapter in safetensors.", "Name one that has adapter_model.safetensors."
+        )
     return folder
 
 
-def _local(name: str, folder: Path, revision: str, licence: str, lora: Path | None, *, here: bool = True) -> Source:
+def _local(
+    name: str, folder: Path, revision: str, licence: str, lora: Path | None, *, here: bool = True
+) -> Source:
     if not (folder / "config.json").is_file():
         raise VisitorError(f"{name[:60]} has no config.json.", "Choose a whole model.")
     return Source(name, folder, revision, read_headers(folder), licence, here, lora)
@@ -291,10 +338,13 @@ def read_headers(folder: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
                 header = json.loads(file.read(min(length, 100_000_000)))
             tensors = {
                 name: (str(item["dtype"]), tuple(int(size) for size in item["shape"]))
-                for name, item in header.items() if name != "__metadata__"
-            }  # fmt: skip
+                for name, item in header.items()
+                if name != "__metadata__"
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
-            raise VisitorError(f"{path.name} is no safetensors file.", "Download or save the model again.") from None
+            raise VisitorError(
+                f"{path.name} is no safetensors file.", "Download or save the model again."
+            ) from None
         found.update(tensors)
     return found
 
@@ -317,4 +367,6 @@ def write_holes(folder: Path, headers: dict[str, dict[str, tuple[str, list[int],
             target.truncate(8 + len(text) + offset)
     if len(headers) > 1:
         places = {name: Path(file).name for file, tensors in headers.items() for name in tensors}
-        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}), encoding="utf-8")
+        (folder / "model.safetensors.index.json").write_text(
+            json.dumps({"metadata": {}, "weight_map": places}), encoding="utf-8"
+        )

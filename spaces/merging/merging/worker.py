@@ -1,8 +1,9 @@
-"""One merge in a process of its own: `python -m merging.worker`, its job on standard input, its progress on standard output.
+"""One merge in a process of its own: `python -m merging.worker`, its job on standard input, its progress on
+standard output.
 
-mergekit keeps loaders for the life of a process, draws from the process's random generator and changes the configuration
-that it is given, so every merge gets a fresh process. What it calls is what the `mergekit-yaml`, `mergekit-moe` and
-`mergekit-extract-lora` commands call.
+mergekit keeps loaders for the life of a process, draws from the process's random generator and changes the
+configuration that it is given, so every merge gets a fresh process. What it calls is what the
+`mergekit-yaml`, `mergekit-moe` and `mergekit-extract-lora` commands call.
 """
 
 from __future__ import annotations
@@ -53,12 +54,22 @@ def merge(job: dict[str, Any], channel: TextIO) -> None:
     from mergekit.options import MergeOptions
 
     mergekit.merge.Executor = reporting(mergekit.merge.Executor, channel)  # type: ignore[misc]
-    # No card: it would ask the Hub whether a model named like each folder exists. The parent writes a better one.
+    # No card: it would ask the Hub whether a model named like each folder exists. The parent writes a better
+    # one.
     options = MergeOptions(
-        random_seed=job["seed"], lora_merge_cache="adapters", lora_merge_dtype="float32", quiet=True, write_model_card=False
+        random_seed=job["seed"],
+        lora_merge_cache="adapters",
+        lora_merge_dtype="float32",
+        quiet=True,
+        write_model_card=False,
     )
     options.apply_global_options()
-    mergekit.merge.run_merge(MergeConfiguration.model_validate(job["recipe"]), job["out"], options=options, config_source=job["text"])
+    mergekit.merge.run_merge(
+        MergeConfiguration.model_validate(job["recipe"]),
+        job["out"],
+        options=options,
+        config_source=job["text"],
+    )
 
 
 def mixture(job: dict[str, Any], channel: TextIO) -> None:
@@ -67,9 +78,13 @@ def mixture(job: dict[str, Any], channel: TextIO) -> None:
     from mergekit.options import MergeOptions
     from mergekit.scripts.moe import build
 
-    options = MergeOptions(random_seed=job["seed"], lora_merge_cache="adapters", lora_merge_dtype="float32", quiet=True)
+    options = MergeOptions(
+        random_seed=job["seed"], lora_merge_cache="adapters", lora_merge_dtype="float32", quiet=True
+    )
     options.apply_global_options()
-    build(MoEMergeConfig.model_validate(job["recipe"]), out_path=job["out"], merge_options=options, device="cpu")
+    build(
+        MoEMergeConfig.model_validate(job["recipe"]), out_path=job["out"], merge_options=options, device="cpu"
+    )
     (Path(job["out"]) / "mergekit_moe_config.yml").write_text(job["text"], encoding="utf-8")
 
 
@@ -79,7 +94,16 @@ def extract(job: dict[str, Any], channel: TextIO) -> None:
 
     script.Executor = reporting(script.Executor, channel)  # type: ignore[misc]
     script.generate_card_lora = lambda *_, **__: ""  # type: ignore[assignment]  # as above
-    words = ["--model", job["model"], "--base-model", job["base_model"], "--out-path", job["out"], "--max-rank", str(job["rank"])]
+    words = [
+        "--model",
+        job["model"],
+        "--base-model",
+        job["base_model"],
+        "--out-path",
+        job["out"],
+        "--max-rank",
+        str(job["rank"]),
+    ]
     script.main.main([*words, "--lora-merge-cache", "adapters"], standalone_mode=False)
 
 
@@ -117,7 +141,9 @@ def peak_memory() -> int:
     """Bytes of memory at this process's peak."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux counts to a process's own ru_maxrss what its parent had when it was started
-        return 1024 * int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+        return 1024 * int(
+            next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]
+        )
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -41,7 +41,10 @@ def prompt_ids(loaded: Loaded, prompt: str, most: int) -> Tensor:
     tokenizer = loaded.tokenizer
     if tokenizer.chat_template:
         made = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+            [{"role": "user", "content": prompt}],
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
         )
     else:
         made = tokenizer(prompt, return_tensors="pt")
@@ -51,10 +54,14 @@ def prompt_ids(loaded: Loaded, prompt: str, most: int) -> Tensor:
     return ids
 
 
-def answer(model: PreTrainedModel, loaded: Loaded, ids: Tensor, tokens: int, do_sample: bool, seed: int) -> Answer:
-    """Answer by transformers' `generate`: greedy, or sampled at temperature 1 with the same seed for every model.
+def answer(
+    model: PreTrainedModel, loaded: Loaded, ids: Tensor, tokens: int, do_sample: bool, seed: int
+) -> Answer:
+    """Answer by transformers' `generate`: greedy, or sampled at temperature 1 with the same seed for every
+    model.
 
-    Of the model's own generation settings only the tokens that end an answer count: a penalty would hide the likeliest token.
+    Of the model's own generation settings only the tokens that end an answer count: a penalty would hide the
+    likeliest token.
     """
     import torch
     from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
@@ -67,7 +74,9 @@ def answer(model: PreTrainedModel, loaded: Loaded, ids: Tensor, tokens: int, do_
             return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
     device = model.get_input_embeddings().weight.device
-    speaker = copy.copy(model)  # the modules are the model's, the settings its own: generate() fills in what it is not told from them
+    speaker = copy.copy(
+        model
+    )  # the modules are the model's, the settings its own: generate() fills in what it is not told from them
     speaker.generation_config = GenerationConfig(
         eos_token_id=model.generation_config.eos_token_id,
         pad_token_id=loaded.tokenizer.pad_token_id or loaded.tokenizer.eos_token_id or 0,
@@ -75,15 +84,21 @@ def answer(model: PreTrainedModel, loaded: Loaded, ids: Tensor, tokens: int, do_
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
         made = speaker.generate(
-            ids.to(device), attention_mask=torch.ones_like(ids).to(device), max_new_tokens=tokens, do_sample=do_sample,
-            top_k=0 if do_sample else None, stopping_criteria=StoppingCriteriaList([Clock()]),
-        )[0, ids.shape[1] :].tolist()  # fmt: skip
+            ids.to(device),
+            attention_mask=torch.ones_like(ids).to(device),
+            max_new_tokens=tokens,
+            do_sample=do_sample,
+            top_k=0 if do_sample else None,
+            stopping_criteria=StoppingCriteriaList([Clock()]),
+        )[0, ids.shape[1] :].tolist()
     steps = [after - before for before, after in itertools.pairwise(times)]
     return Answer(tuple(made), tuple(pieces(loaded, made)), 1 / median(steps) if steps else None)
 
 
 def pieces(loaded: Loaded, ids: list[int]) -> list[str]:
-    """The text that each token adds; bytes of a character that several tokens share appear with its last token."""
+    """The text that each token adds; bytes of a character that several tokens share appear with its last
+    token.
+    """
     decode = loaded.tokenizer.decode
     found, start, said = [], 0, ""
     for end in range(1, len(ids) + 1):

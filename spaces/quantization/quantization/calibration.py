@@ -43,13 +43,16 @@ def text_windows(tokenizer: Any, text: str, length: int, most: int) -> Tensor:
     count = min(most, len(ids) // length)
     if count < 1:
         raise VisitorError(
-            f"The text has {len(ids):,} tokens, too few for one window of {length:,}.", "Use a longer text, or lower context."
+            f"The text has {len(ids):,} tokens, too few for one window of {length:,}.",
+            "Use a longer text, or lower context.",
         )
     return ids[: count * length].reshape(count, length)
 
 
 class _Sums:
-    """Running sums of one input, float64 on the CPU; of its products only the diagonal where the others are not asked for."""
+    """Running sums of one input, float64 on the CPU; of its products only the diagonal where the others are
+    not asked for.
+    """
 
     def __init__(self, width: int, products: bool) -> None:
         import torch
@@ -76,7 +79,9 @@ class _Sums:
         return Calibration(moment, self.maximum, moment.diagonal().clone(), absolute, self.tokens)
 
 
-def collect(model: PreTrainedModel, windows: Tensor, names: list[str] | None = None, products: bool = True) -> dict[str, Calibration]:
+def collect(
+    model: PreTrainedModel, windows: Tensor, names: list[str] | None = None, products: bool = True
+) -> dict[str, Calibration]:
     """Run the model over the windows and gather what its linear layers see.
 
     Layers that are given the very same tensor (queries, keys and values; gate and up) share one result.
@@ -85,7 +90,8 @@ def collect(model: PreTrainedModel, windows: Tensor, names: list[str] | None = N
         model: the base model; its twin listens, so that the passes of others on the same model are not heard.
         windows: token ids (windows, length).
         names: of weights, as `modules.linear_names`; all by default.
-        products: whether to keep E[xxᵀ] too, which only GPTQ, AWQ and a rotation need: about 8 bytes for each of the model's weights.
+        products: whether to keep E[xxᵀ] too, which only GPTQ, AWQ and a rotation need: about 8 bytes for each
+            of the model's weights.
     """
     import torch
 

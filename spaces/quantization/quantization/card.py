@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from quantization.compare import Comparison, Row
 
-LIBRARIES = {"gguf": "gguf", "bitsandbytes": "transformers", "torchao": "transformers", "autoround": "transformers", "hqq": "hqq"}
+LIBRARIES = {
+    "gguf": "gguf",
+    "bitsandbytes": "transformers",
+    "torchao": "transformers",
+    "autoround": "transformers",
+    "hqq": "hqq",
+}
 
 
 def model_card(run: Comparison, row: Row) -> str:
     """The card of one measured row, as Markdown with the Hub's YAML head."""
     facts, kld, base = row.facts, row.facts["kld"], run.base_facts
-    linked = f"base_model: {run.loaded.id}\nbase_model_relation: quantized\n" if "/" in run.loaded.id and not run.request.rotated else ""
+    linked = (
+        f"base_model: {run.loaded.id}\nbase_model_relation: quantized\n"
+        if "/" in run.loaded.id and not run.request.rotated
+        else ""
+    )
     text = "the visitor's text" if run.request.text else "the demo's sample text"
     tokens = len(row.scores.kld) if row.scores else 0
     notes = "\n".join(f"- {note}" for note in [*facts["notes"], *run.warnings])

@@ -1,4 +1,6 @@
-"""The comparison: the base model's pass once, then one format after another, each measured on the same tokens."""
+"""The comparison: the base model's pass once, then one format after another, each measured on the same
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -120,13 +122,21 @@ class Comparison:
 
     def _rows(self) -> list[dict[str, Any]]:
         done = {row.form.name: row for row in self.rows if row.status == "done"}
-        ranked = metrics.ranks({name: row.scores.kld for name, row in done.items() if row.scores}, self.request.seed)
+        ranked = metrics.ranks(
+            {name: row.scores.kld for name, row in done.items() if row.scores}, self.request.seed
+        )
         front = metrics.pareto([(row.facts["file_bytes"], row.facts["kld"]["mean"]) for row in done.values()])
         fronts = dict(zip(done, front, strict=True))
         listed = []
         for row in self.rows:
             name = row.form.name
-            item = {"format": name, "engine": row.form.engine, "label": row.form.label, "status": row.status, **row.facts}
+            item = {
+                "format": name,
+                "engine": row.form.engine,
+                "label": row.form.label,
+                "status": row.status,
+                **row.facts,
+            }
             if name in ranked:
                 item |= {"rank": ranked[name][0], "tied": ranked[name][1], "front": fronts[name]}
             listed.append(item)
@@ -138,7 +148,9 @@ class Comparison:
         each = len(metrics.scored_positions(self.request.context))
         count = max(1, min(len(self.base.windows), SHOWN_TOKENS // each))
         shown = self.base.windows[:count]
-        scored = [place - 1 in metrics.scored_positions(self.request.context) for place in range(shown.shape[1])]
+        scored = [
+            place - 1 in metrics.scored_positions(self.request.context) for place in range(shown.shape[1])
+        ]
         most = count * each
         rows = {
             row.form.name: {
@@ -151,7 +163,9 @@ class Comparison:
         }
         return {
             "tokens": {
-                "pieces": [piece for window in shown for piece in answers.pieces(self.loaded, window.tolist())],
+                "pieces": [
+                    piece for window in shown for piece in answers.pieces(self.loaded, window.tolist())
+                ],
                 "window": [number for number in range(count) for _ in range(shown.shape[1])],
                 "scored": scored * count,
             },
@@ -165,12 +179,19 @@ class Comparison:
     def _answers(self) -> dict[str, Any] | None:
         if self.base_answer is None:
             return None
-        items: list[dict[str, Any]] = [{"format": "base", "pieces": list(self.base_answer.pieces), "parts_at": None}]
+        items: list[dict[str, Any]] = [
+            {"format": "base", "pieces": list(self.base_answer.pieces), "parts_at": None}
+        ]
         for row in self.rows:
             if row.answer is not None:
                 at = answers.parts_at(row.answer.token_ids, self.base_answer.token_ids)
                 items.append({"format": row.form.name, "pieces": list(row.answer.pieces), "parts_at": at})
-        return {"prompt": self.request.prompt, "seed": self.request.seed, "sampled": self.request.do_sample, "items": items}
+        return {
+            "prompt": self.request.prompt,
+            "seed": self.request.seed,
+            "sampled": self.request.do_sample,
+            "items": items,
+        }
 
     def _provenance(self) -> dict[str, Any]:
         import torch
@@ -215,8 +236,8 @@ def prepare(request: Request, loaded: Loaded) -> tuple[Loaded, Tensor, formats.C
     """Everything that can be refused before time is spent: the model, the texts and the formats' shapes.
 
     Raises:
-        VisitorError: the model is too large or cannot be rotated, a text is too short, the prompt too long, or all of it
-            would take too much time.
+        VisitorError: the model is too large or cannot be rotated, a text is too short, the prompt too long,
+            or all of it would take too much time.
     """
     from quantization import rotation
     from quantization.calibration import text_windows
@@ -224,13 +245,19 @@ def prepare(request: Request, loaded: Loaded) -> tuple[Loaded, Tensor, formats.C
     modules.check_size(loaded)
     longest = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", request.context)
     if request.context > longest:
-        raise VisitorError(f"{loaded.id} reads at most {longest:,} tokens at once.", f"Lower context to {longest:,}.")
+        raise VisitorError(
+            f"{loaded.id} reads at most {longest:,} tokens at once.", f"Lower context to {longest:,}."
+        )
     if request.rotated:
         reason = rotation.supported(loaded.model)
         if reason:
             raise VisitorError(f"{loaded.id} cannot be rotated: {reason}", "Compare it as it is.")
-    windows = text_windows(loaded.tokenizer, request.text or texts.sample("evaluation"), request.context, request.windows)
-    calibration = text_windows(loaded.tokenizer, request.calibration or texts.sample("calibration"), request.context, request.windows)
+    windows = text_windows(
+        loaded.tokenizer, request.text or texts.sample("evaluation"), request.context, request.windows
+    )
+    calibration = text_windows(
+        loaded.tokenizer, request.calibration or texts.sample("calibration"), request.context, request.windows
+    )
     plan.check_time(replace(request, windows=len(windows)), loaded)
     if request.prompt:
         answers.prompt_ids(loaded, request.prompt, limits.MAX_PROMPT_TOKENS)
@@ -279,7 +306,9 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
     assert run.base is not None
     prompt = answers.prompt_ids(loaded, request.prompt, limits.MAX_PROMPT_TOKENS) if request.prompt else None
     if prompt is not None:
-        run.base_answer = answers.answer(loaded.model, loaded, prompt, request.answer_tokens, request.do_sample, request.seed)
+        run.base_answer = answers.answer(
+            loaded.model, loaded, prompt, request.answer_tokens, request.do_sample, request.seed
+        )
     run.base_facts = _base_facts(run)
     for number, row in enumerate(rows):
         yield from _measure_row(run, row, calibration, prompt, number + 1, steps)
@@ -364,16 +393,30 @@ def _measure_row(
                 yield run
         assert row.scores is not None
         if prompt is not None:
-            row.answer = answers.answer(made.model, run.loaded, prompt, run.request.answer_tokens, run.request.do_sample, run.request.seed)
+            row.answer = answers.answer(
+                made.model,
+                run.loaded,
+                prompt,
+                run.request.answer_tokens,
+                run.request.do_sample,
+                run.request.seed,
+            )
         row.facts = _facts(run, row, made, seconds)
         if run.folder is not None:
             row.files = exported(made, run.folder)
         row.status = "done"
         _remember(key, (row.facts, row.scores, row.answer))
     except Exception as error:  # noqa: BLE001  one engine's failure must not take the other rows away
-        row.status, row.facts, row.scores, row.answer = "failed", _failure(row.form.name, error).to_json(), None, None
+        row.status, row.facts, row.scores, row.answer = (
+            "failed",
+            _failure(row.form.name, error).to_json(),
+            None,
+            None,
+        )
     del made  # the next copy takes its place
-    if whole is None or whole() is not None:  # looking for cycles takes a third of a second, and most engines make none
+    if (
+        whole is None or whole() is not None
+    ):  # looking for cycles takes a third of a second, and most engines make none
         gc.collect()
     _trim()
     yield run
@@ -385,12 +428,19 @@ def _failure(name: str, error: Exception) -> VisitorError:
         return error
     log.error("%s failed", name, exc_info=error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return VisitorError(f"The machine ran out of memory with {name}.", "Leave it out, or choose a smaller model.")
-    return VisitorError(f"{name} failed in a way it should not ({type(error).__name__}).", "Leave it out, and report it if it stays.")
+        return VisitorError(
+            f"The machine ran out of memory with {name}.", "Leave it out, or choose a smaller model."
+        )
+    return VisitorError(
+        f"{name} failed in a way it should not ({type(error).__name__}).",
+        "Leave it out, and report it if it stays.",
+    )
 
 
 def _trim() -> None:
-    """Give freed memory back to the system, where the C library can: the thousand pieces of a copy would stay with the process."""
+    """Give freed memory back to the system, where the C library can: the thousand pieces of a copy would stay
+    with the process.
+    """
     trim = _malloc_trim()
     if trim is not None:
         trim(0)
@@ -412,7 +462,10 @@ def exported(made: QuantizedModel, folder: Path) -> list[Path]:
         VisitorError: the format has no files that anything could load, or the disk is full.
     """
     if made.export is None:
-        raise VisitorError(f"{made.format} cannot be taken home: {' '.join(made.notes) or 'nothing loads it.'}", "Choose another format.")
+        raise VisitorError(
+            f"{made.format} cannot be taken home: {' '.join(made.notes) or 'nothing loads it.'}",
+            "Choose another format.",
+        )
     return list(made.export(folder))
 
 
@@ -451,12 +504,16 @@ def _notes(run: Comparison, made: QuantizedModel) -> list[str]:
     reasons = [tensor.reason for tensor in made.tensors if tensor.reason]
     if reasons:
         said = "; ".join(sorted(set(reasons)))
-        notes.append(f"{len(reasons)} of {len(made.tensors)} tensors hold another type than asked for: {said}")
+        notes.append(
+            f"{len(reasons)} of {len(made.tensors)} tensors hold another type than asked for: {said}"
+        )
     return notes
 
 
 def _llama_cpp(made: QuantizedModel) -> dict[str, Any]:
-    """Speed of the row's file in llama.cpp itself, where it can run it; its weights are mapped from the file."""
+    """Speed of the row's file in llama.cpp itself, where it can run it; its weights are mapped from the
+    file.
+    """
     from quantization import llama_cpp
 
     with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
@@ -493,11 +550,15 @@ def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparis
             yield run
     assert run.sensitivity is not None
     quantized = {name for unit in run.sensitivity.units for name in unit.names}
-    run.budget = plan_budget(run.sensitivity, modules.other_bytes(run.loaded.model, quantized, 4) + header_bytes(run.loaded))
+    run.budget = plan_budget(
+        run.sensitivity, modules.other_bytes(run.loaded.model, quantized, 4) + header_bytes(run.loaded)
+    )
     _remember(_key(run, types), (run.sensitivity, run.budget))
 
 
-def _measure_mix(run: Comparison, calibration: formats.Calibration, prompt: Tensor | None, steps: int) -> Iterator[Comparison]:
+def _measure_mix(
+    run: Comparison, calibration: formats.Calibration, prompt: Tensor | None, steps: int
+) -> Iterator[Comparison]:
     """The mix for the budget, measured whole like any other row."""
     assert run.budget is not None and run.request.budget is not None
     name = f"gguf:mix-{run.request.budget:g}MB"
@@ -511,4 +572,7 @@ def _measure_mix(run: Comparison, calibration: formats.Calibration, prompt: Tens
     yield from _measure_row(run, row, calibration, prompt, steps - 1, steps)
     if row.status == "done":
         row.facts = {**row.facts}
-        row.facts["notes"] = [f"Mix from measured sensitivities; their sum predicts a KLD of {predicted:.4g}.", *row.facts["notes"]]
+        row.facts["notes"] = [
+            f"Mix from measured sensitivities; their sum predicts a KLD of {predicted:.4g}.",
+            *row.facts["notes"],
+        ]

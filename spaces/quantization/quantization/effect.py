@@ -42,8 +42,12 @@ def short_base(loaded: Loaded) -> metrics.Base:
     from quantization.calibration import text_windows
 
     base = _bases.get(loaded.model)
-    if base is None or base.kept[0].device != loaded.model.device:  # a comparison may have moved the model to the GPU
-        *_, found = metrics.base_pass(loaded.model, text_windows(loaded.tokenizer, texts.sample("evaluation"), CONTEXT, 1))
+    if (
+        base is None or base.kept[0].device != loaded.model.device
+    ):  # a comparison may have moved the model to the GPU
+        *_, found = metrics.base_pass(
+            loaded.model, text_windows(loaded.tokenizer, texts.sample("evaluation"), CONTEXT, 1)
+        )
         assert isinstance(found, metrics.Base)
         base = _bases[loaded.model] = replace(found, model=None)  # type: ignore[arg-type]
     return replace(base, model=loaded.model)
@@ -91,7 +95,8 @@ def weigh(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | No
     modules.check_size(loaded)
     if request.tensor not in tensor_names(loaded):
         raise VisitorError(
-            f"{loaded.id} has no weight “{request.tensor[:80]}”.", "Choose one from the list: the embedding or a linear layer's weight."
+            f"{loaded.id} has no weight “{request.tensor[:80]}”.",
+            "Choose one from the list: the embedding or a linear layer's weight.",
         )
     weight = modules.weight_of(loaded.model, request.tensor).detach().float().cpu()
     linear = request.tensor in modules.linear_names(loaded.model)
@@ -99,11 +104,17 @@ def weigh(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | No
 
 
 def _turned(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | None, Tensor | None]:
-    """As `weigh`, in the basis that the request asks for, and the turn into it; raises as `lab.rotate` too."""
+    """As `weigh`, in the basis that the request asks for, and the turn into it; raises as `lab.rotate`
+    too.
+    """
     from quantization import lab
 
     weight, inputs = weigh(loaded, request)
-    return lab.rotate(weight, request.method, inputs, ROTATION_SEED) if request.rotation else (weight, inputs, None)
+    return (
+        lab.rotate(weight, request.method, inputs, ROTATION_SEED)
+        if request.rotation
+        else (weight, inputs, None)
+    )
 
 
 def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
@@ -113,7 +124,9 @@ def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
     from quantization import lab
 
     weight, inputs = weigh(loaded, request)
-    data, values = lab.explore(weight, request.method, request.settings, inputs, ROTATION_SEED if request.rotation else None)
+    data, values = lab.explore(
+        weight, request.method, request.settings, inputs, ROTATION_SEED if request.rotation else None
+    )
     data["summary"]["kld"] = effect(loaded, request.tensor, values)
     if request.compare:
         data["methods"] = lab.all_methods(weight, inputs)
@@ -147,16 +160,23 @@ def look_at_block(loaded: Loaded, request: LabRequest, row: int, index: int) -> 
     weight, inputs, _ = _turned(loaded, request)
     return {
         "label": f"row {row}, block {index}",
-        **lab.block(weight, lab.make(weight, request.method, request.settings, inputs), request.method, row, index),
+        **lab.block(
+            weight, lab.make(weight, request.method, request.settings, inputs), request.method, row, index
+        ),
     }
 
 
 def adjusted(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
-    """The tensor's error and the model's KLD with the request's settings, and nothing else: for a handle that moves."""
+    """The tensor's error and the model's KLD with the request's settings, and nothing else: for a handle that
+    moves.
+    """
     from quantization import lab
 
     weight, inputs, turn = _turned(loaded, request)
     made = lab.make(weight, request.method, request.settings, inputs)
     found = lab.summary(weight, made, inputs)
     values = made.values if turn is None else lab.turned_back(made.values, turn)
-    return {**{name: found[name] for name in ("sqnr", "mse", "bits")}, "kld": effect(loaded, request.tensor, values)}
+    return {
+        **{name: found[name] for name in ("sqnr", "mse", "bits")},
+        "kld": effect(loaded, request.tensor, values),
+    }

@@ -26,7 +26,13 @@ ENGINES = {
 }
 """Engines and what each is."""
 
-PACKAGES = {"gguf": "xllamacpp", "bitsandbytes": "bitsandbytes", "hqq": "hqq", "torchao": "torchao", "autoround": "auto_round"}
+PACKAGES = {
+    "gguf": "xllamacpp",
+    "bitsandbytes": "bitsandbytes",
+    "hqq": "hqq",
+    "torchao": "torchao",
+    "autoround": "auto_round",
+}
 """The module that an engine needs."""
 
 OFFERED = {
@@ -49,10 +55,20 @@ OFFERED = {
 }
 """Specs of the own engine that the page lists; any other bits (2 to 8) and group size can be written."""
 
-DEFAULT = ("gguf:Q8_0", "gguf:Q5_K_M", "gguf:Q4_K_M", "gguf:Q4_0", "bitsandbytes:nf4", "hqq:int4-g64", "own:rtn-int4-g64")
+DEFAULT = (
+    "gguf:Q8_0",
+    "gguf:Q5_K_M",
+    "gguf:Q4_K_M",
+    "gguf:Q4_0",
+    "bitsandbytes:nf4",
+    "hqq:int4-g64",
+    "own:rtn-int4-g64",
+)
 """What a comparison holds before the visitor chooses."""
 
-_SPEC = re.compile(r"(?P<method>[a-z_0-9]+?)(-int(?P<bits>[2-8]))?(-g(?P<group>\d{1,5}))?(?P<double>-double)?")
+_SPEC = re.compile(
+    r"(?P<method>[a-z_0-9]+?)(-int(?P<bits>[2-8]))?(-g(?P<group>\d{1,5}))?(?P<double>-double)?"
+)
 
 
 @dataclass(frozen=True)
@@ -106,14 +122,22 @@ def parse(name: str) -> Format:
     """
     engine, _, spec = str(name).strip().partition(":")
     if engine not in ENGINES:
-        raise VisitorError(f"There is no format “{str(name)[:40]}”.", f"Write engine:format; the engines are {', '.join(ENGINES)}.")
+        raise VisitorError(
+            f"There is no format “{str(name)[:40]}”.",
+            f"Write engine:format; the engines are {', '.join(ENGINES)}.",
+        )
     if not is_installed(engine):
-        raise VisitorError(f"The engine {engine} is not installed here.", f"Install {PACKAGES[engine]}, or choose another engine.")
+        raise VisitorError(
+            f"The engine {engine} is not installed here.",
+            f"Install {PACKAGES[engine]}, or choose another engine.",
+        )
     if engine == "own":
         own_settings(spec)
     elif spec not in specs(engine):
         near = difflib.get_close_matches(spec, specs(engine), 3, 0.3)
-        raise VisitorError(f"{engine} has no format “{spec[:40]}”.", f"Choose one of {', '.join(near or specs(engine))}.")
+        raise VisitorError(
+            f"{engine} has no format “{spec[:40]}”.", f"Choose one of {', '.join(near or specs(engine))}."
+        )
     return Format(f"{engine}:{spec}", engine, spec)
 
 
@@ -128,7 +152,8 @@ def own_settings(spec: str) -> tuple[str, dict[str, Any]]:
     match = _SPEC.fullmatch(spec)
     if not match or match["method"] not in METHODS:
         raise VisitorError(
-            f"There is no own format “{spec[:40]}”.", f"Write a method with bits and group, rtn-int4-g64; methods are {', '.join(METHODS)}."
+            f"There is no own format “{spec[:40]}”.",
+            f"Write a method with bits and group, rtn-int4-g64; methods are {', '.join(METHODS)}.",
         )
     given: dict[str, Any] = {}
     if match["bits"]:
@@ -142,7 +167,9 @@ def own_settings(spec: str) -> tuple[str, dict[str, Any]]:
 
 @dataclass
 class Calibration:
-    """What calibrated formats learn from: windows of the calibration text; what layers saw of it is collected once."""
+    """What calibrated formats learn from: windows of the calibration text; what layers saw of it is collected
+    once.
+    """
 
     windows: Tensor
     _moments: dict[str, Any] | None = None
@@ -195,7 +222,9 @@ def quantize(loaded: Loaded, form: Format, calibration: Calibration) -> Quantize
 
         importance = None
         if is_calibrated(form):
-            importance = {name: moment.column_mean_square for name, moment in calibration.moments(loaded, False).items()}
+            importance = {
+                name: moment.column_mean_square for name, moment in calibration.moments(loaded, False).items()
+            }
         made = quantize_model(loaded, form.spec, importance, form.overrides)
     else:
         made = _library(form.engine).quantize_model(loaded, form.spec, calibration.windows)
@@ -206,7 +235,8 @@ SIXTEEN_BITS = {"F32", "F16", "BF16"}
 
 
 def proven(made: QuantizedModel) -> QuantizedModel:
-    """The model, if it is what it says: integer codes of few values and an error, or weights that lay on the grid before.
+    """The model, if it is what it says: integer codes of few values and an error, or weights that lay on the
+    grid before.
 
     Raises:
         VisitorError: a tensor has more different codes than eight bits can hold.

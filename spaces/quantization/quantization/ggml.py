@@ -1,7 +1,7 @@
 """GGUF's block types, one tensor at a time: quantized by ggml's own C code, read back by the gguf package.
 
-`ggml_quantize_chunk` is exported by the shared object inside the wheel xllamacpp; where that is missing, gguf's numpy
-quantizers stand in for the types they know.
+`ggml_quantize_chunk` is exported by the shared object inside the wheel xllamacpp; where that is missing,
+gguf's numpy quantizers stand in for the types they know.
 """
 
 from __future__ import annotations
@@ -25,9 +25,29 @@ Bytes = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 TYPES = (
-    "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S",
-    "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "TQ1_0", "TQ2_0", "MXFP4",
-)  # fmt: skip
+    "Q4_0",
+    "Q4_1",
+    "Q5_0",
+    "Q5_1",
+    "Q8_0",
+    "Q2_K",
+    "Q3_K",
+    "Q4_K",
+    "Q5_K",
+    "Q6_K",
+    "IQ4_NL",
+    "IQ4_XS",
+    "IQ3_S",
+    "IQ3_XXS",
+    "IQ2_S",
+    "IQ2_XS",
+    "IQ2_XXS",
+    "IQ1_M",
+    "IQ1_S",
+    "TQ1_0",
+    "TQ2_0",
+    "MXFP4",
+)
 """Types that a visitor can choose, by ggml's names."""
 
 WITH_IMPORTANCE = ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M")
@@ -66,8 +86,14 @@ def _library() -> Any:
     library = ctypes.CDLL(str(path))
     library.ggml_quantize_chunk.restype = ctypes.c_size_t
     library.ggml_quantize_chunk.argtypes = [
-        ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
-    ]  # fmt: skip
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_int64,
+        ctypes.c_int64,
+        ctypes.c_int64,
+        ctypes.c_void_p,
+    ]
     library.ggml_quantize_init.argtypes = [ctypes.c_int]
     return library
 
@@ -90,7 +116,10 @@ def check(type: str, columns: int, importance: Any = None) -> None:
             "Choose a type with blocks of 32, as llama.cpp would." if columns % 32 == 0 else "Choose F16.",
         )
     if type in WITH_IMPORTANCE and importance is None:
-        raise VisitorError(f"{type} needs to know which columns matter.", "Choose a linear layer, whose inputs the calibration text shows.")
+        raise VisitorError(
+            f"{type} needs to know which columns matter.",
+            "Choose a linear layer, whose inputs the calibration text shows.",
+        )
 
 
 def quantize(weight: Tensor, type: str, importance: Tensor | None = None) -> Bytes:
@@ -105,7 +134,8 @@ def quantize(weight: Tensor, type: str, importance: Tensor | None = None) -> Byt
         The blocks, uint8 (rows, bytes of a row).
 
     Raises:
-        VisitorError: a shape that the type cannot hold, no importance where it needs one, or values that are not finite.
+        VisitorError: a shape that the type cannot hold, no importance where it needs one, or values that are
+            not finite.
     """
     from gguf.constants import GGMLQuantizationType
     from gguf.quants import quantize as by_numpy
@@ -119,11 +149,15 @@ def quantize(weight: Tensor, type: str, importance: Tensor | None = None) -> Byt
     kind = GGMLQuantizationType[type]
     library = _library()
     if library is None or type in PLAIN or max(high, -low) < 1e-30:
-        try:  # ggml's search divides by sums of squares, which vanish for weights that small: numpy's plain path is safe there
+        # ggml's search divides by sums of squares, which vanish for weights that small: numpy's plain path is
+        # safe there
+        try:
             return np.asarray(by_numpy(array, kind)).view(np.uint8).reshape(rows, -1)
         except NotImplementedError:
             if library is None:
-                raise VisitorError(f"{type} needs ggml's own code, which is not installed.", "Install xllamacpp.") from None
+                raise VisitorError(
+                    f"{type} needs ggml's own code, which is not installed.", "Install xllamacpp."
+                ) from None
             return np.zeros((rows, columns // layout(type)[0] * layout(type)[1]), np.uint8)
     block, size = layout(type)
     out = np.zeros((rows, columns // block * size), np.uint8)
@@ -131,13 +165,21 @@ def quantize(weight: Tensor, type: str, importance: Tensor | None = None) -> Byt
     with _lock:  # the tables of the IQ types are made on first use
         library.ggml_quantize_init(int(kind))
     library.ggml_quantize_chunk(
-        int(kind), array.ctypes.data, out.ctypes.data, 0, rows, columns, matter.ctypes.data if matter is not None else None
+        int(kind),
+        array.ctypes.data,
+        out.ctypes.data,
+        0,
+        rows,
+        columns,
+        matter.ctypes.data if matter is not None else None,
     )
     return out
 
 
 def _scaled(importance: Tensor | None) -> Float32 | None:
-    """The importance with mean 1 and no vanishing column: ggml asserts, or never ends, on weights whose sums underflow."""
+    """The importance with mean 1 and no vanishing column: ggml asserts, or never ends, on weights whose sums
+    underflow.
+    """
     if importance is None:
         return None
     array = np.ascontiguousarray(importance.detach().cpu().numpy(), dtype=np.float64)
@@ -173,8 +215,9 @@ def from_bytes(data: Bytes, type: str, columns: int) -> QuantizedTensor:
 def codes_of(data: Bytes, type: str, columns: int) -> npt.NDArray[np.int16]:
     """The integer code of every weight, (rows, columns).
 
-    Unpacked from the bits for the legacy, K, IQ4, TQ and MXFP4 types. The IQ1 to IQ3 types store an index into a table of
-    whole groups of 4 or 8 weights: there the code is the rank of the weight's level among those of its block.
+    Unpacked from the bits for the legacy, K, IQ4, TQ and MXFP4 types. The IQ1 to IQ3 types store an index
+    into a table of whole groups of 4 or 8 weights: there the code is the rank of the weight's level among
+    those of its block.
     """
     block, size = layout(type)
     rows = len(data)
@@ -187,7 +230,9 @@ def codes_of(data: Bytes, type: str, columns: int) -> npt.NDArray[np.int16]:
 def _ranks(values: Float32) -> npt.NDArray[np.int16]:
     """The rank of each value among the different ones of its block."""
     order = np.sort(values, axis=1)
-    fresh = np.concatenate([np.zeros((len(values), 1), bool), order[:, 1:] != order[:, :-1]], axis=1).cumsum(axis=1)
+    fresh = np.concatenate([np.zeros((len(values), 1), bool), order[:, 1:] != order[:, :-1]], axis=1).cumsum(
+        axis=1
+    )
     places = np.argsort(np.argsort(values, axis=1, kind="stable"), axis=1)
     return np.take_along_axis(fresh, places, axis=1).astype(np.int16)
 
@@ -210,13 +255,21 @@ def _pairs(packed: Bytes, chunk: int, shifts: tuple[int, ...], mask: int) -> Any
 
 def _q3_codes(blocks: Bytes) -> Any:
     low = _pairs(blocks[:, 32:96], 32, (0, 2, 4, 6), 3)
-    high = ((blocks[:, None, :32] >> np.arange(8, dtype=np.uint8)[:, None]) & 1).reshape(len(blocks), 256).astype(np.int16)
+    high = (
+        ((blocks[:, None, :32] >> np.arange(8, dtype=np.uint8)[:, None]) & 1)
+        .reshape(len(blocks), 256)
+        .astype(np.int16)
+    )
     return low + 4 * high
 
 
 def _q5_codes(blocks: Bytes) -> Any:
     low = _pairs(blocks[:, 48:176], 32, (0, 4), 15)
-    high = ((blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None]) & 1).reshape(len(blocks), 256).astype(np.int16)
+    high = (
+        ((blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None]) & 1)
+        .reshape(len(blocks), 256)
+        .astype(np.int16)
+    )
     return low + 16 * high
 
 
@@ -288,7 +341,11 @@ def explain_block(row: Bytes, type: str, columns: int, block: int, weights: Floa
                 {"name": "minimum m", "value": minimum, "stored": "float16"},
             ],
             "formula": "ŵ = d · q + m",
-            "steps": ["d = (max − min) / " + str(high), "m = min", f"q = round((w − m) / d), from 0 to {high}"],
+            "steps": [
+                "d = (max − min) / " + str(high),
+                "m = min",
+                f"q = round((w − m) / d), from 0 to {high}",
+            ],
         }
     if type in ("IQ4_NL", "MXFP4"):
         return {**known, **_explain_table(data, type)}
@@ -303,7 +360,10 @@ def _explain_symmetric(data: Bytes, type: str) -> dict[str, Any]:
         "levels": sorted(scale * (code - zero) for code in range(low, high + 1)),
         "parameters": [{"name": "scale d", "value": scale, "stored": "float16"}],
         "formula": f"ŵ = d · (q − {zero})" if zero else "ŵ = d · q",
-        "steps": [how, f"q = round(w / d){f' + {zero}' if zero else ''}, from {low} to {high}, with d as it was before float16."],
+        "steps": [
+            how,
+            f"q = round(w / d){f' + {zero}' if zero else ''}, from {low} to {high}, with d as it was before float16.",
+        ],
         "affine": {"scale": scale, "zero": zero, "low": low, "high": high},
     }
 
@@ -312,7 +372,12 @@ def _explain_table(data: Bytes, type: str) -> dict[str, Any]:
     if type == "IQ4_NL":
         scale, table, name, stored = _half(data[:2]), _IQ4, "scale d", "float16"
     else:
-        scale, table, name, stored = 2.0 ** (int(data[0]) - 128), _E2M1, "scale, a power of two", "8 bits (E8M0)"
+        scale, table, name, stored = (
+            2.0 ** (int(data[0]) - 128),
+            _E2M1,
+            "scale, a power of two",
+            "8 bits (E8M0)",
+        )
     return {
         "levels": sorted({scale * level for level in table}),
         "parameters": [{"name": name, "value": scale, "stored": stored}],
@@ -331,7 +396,9 @@ _SUPER = {
     "TQ1_0": (256, 0, 2, "one scale"),
     "TQ2_0": (256, 1, 2, "one scale"),
 }
-"""For each type with blocks of 256: weights that share a scale, the code of zero, the highest code, and what is stored."""
+"""For each type with blocks of 256: weights that share a scale, the code of zero, the highest code, and what
+is stored.
+"""
 
 
 def _explain_super(data: Bytes, type: str, values: Float32, codes: npt.NDArray[np.int16]) -> dict[str, Any]:
@@ -340,9 +407,17 @@ def _explain_super(data: Bytes, type: str, values: Float32, codes: npt.NDArray[n
         levels = sorted({float(value) for value in values})
         return {
             "levels": levels,
-            "parameters": [{"name": "levels in this block", "value": len(levels), "stored": f"{bits(type):.4g} bits a weight in all"}],
+            "parameters": [
+                {
+                    "name": "levels in this block",
+                    "value": len(levels),
+                    "stored": f"{bits(type):.4g} bits a weight in all",
+                }
+            ],
             "formula": "ŵ = scale · sign · grid[index]",
-            "steps": ["Groups of 4 or 8 weights are stored together, as an index into a table of allowed patterns and their signs."],
+            "steps": [
+                "Groups of 4 or 8 weights are stored together, as an index into a table of allowed patterns and their signs."
+            ],
             "note": "A codebook of patterns: no weight has a code of its own. The codes shown are ranks of the levels in this block.",
         }
     length, zero, high, stored = _SUPER[type]
@@ -350,7 +425,13 @@ def _explain_super(data: Bytes, type: str, values: Float32, codes: npt.NDArray[n
     for start in range(0, len(values), length):
         part = slice(start, start + length)
         scale, minimum = sub_scale(data, type, start // length)
-        table = _IQ4 if type == "IQ4_XS" else [code - zero for code in range(high + 1)] if type != "TQ1_0" else [-1, 0, 1]
+        table = (
+            _IQ4
+            if type == "IQ4_XS"
+            else [code - zero for code in range(high + 1)]
+            if type != "TQ1_0"
+            else [-1, 0, 1]
+        )
         parts.append(
             {
                 "start": start,
@@ -360,16 +441,26 @@ def _explain_super(data: Bytes, type: str, values: Float32, codes: npt.NDArray[n
                 "levels": sorted(scale * level - minimum for level in table),
             }
         )
-    top = {"Q2_K": data[80:82], "Q3_K": data[108:110], "Q6_K": data[208:210], "TQ1_0": data[52:54], "TQ2_0": data[64:66]}.get(
-        type, data[:2]
-    )
+    top = {
+        "Q2_K": data[80:82],
+        "Q3_K": data[108:110],
+        "Q6_K": data[208:210],
+        "TQ1_0": data[52:54],
+        "TQ2_0": data[64:66],
+    }.get(type, data[:2])
     parameters = [{"name": "scale of scales d", "value": _half(top), "stored": "float16"}]
     if type in ("Q2_K", "Q4_K", "Q5_K"):
         lows = data[82:84] if type == "Q2_K" else data[2:4]
         parameters.append({"name": "scale of minima", "value": _half(lows), "stored": "float16"})
     with_minimum = type in ("Q2_K", "Q4_K", "Q5_K")
     formula = (
-        "ŵ = s · q − m" if with_minimum else "ŵ = s · table[q]" if type == "IQ4_XS" else f"ŵ = s · (q − {zero})" if zero else "ŵ = s · q"
+        "ŵ = s · q − m"
+        if with_minimum
+        else "ŵ = s · table[q]"
+        if type == "IQ4_XS"
+        else f"ŵ = s · (q − {zero})"
+        if zero
+        else "ŵ = s · q"
     )
     return {
         "levels": parts[0]["levels"],

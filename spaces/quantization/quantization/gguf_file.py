@@ -1,4 +1,6 @@
-"""A whole model as GGUF: quantized by llama.cpp's rules, written to a file that llama.cpp and transformers load."""
+"""A whole model as GGUF: quantized by llama.cpp's rules, written to a file that llama.cpp and transformers
+load.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +49,16 @@ def check_architecture(loaded: Loaded) -> str:
 
 
 def quantize_model(
-    loaded: Loaded, file_type: str, importance: dict[str, Tensor] | None, overrides: dict[str, str] | None = None
+    loaded: Loaded,
+    file_type: str,
+    importance: dict[str, Tensor] | None,
+    overrides: dict[str, str] | None = None,
 ) -> QuantizedModel:
-    """Quantize every matrix of a model by the rules of a file type; their values lie in one stretch of memory, which is freed as a whole.
+    """Quantize every matrix of a model by the rules of a file type; their values lie in one stretch of
+    memory, which is freed as a whole.
 
-    The model computes in the original order of rows; llama.cpp's own order of query and key rows exists only in the file,
-    and blocks run along rows, so that it changes no value.
+    The model computes in the original order of rows; llama.cpp's own order of query and key rows exists only
+    in the file, and blocks run along rows, so that it changes no value.
 
     Args:
         loaded: the base model.
@@ -77,7 +83,8 @@ def quantize_model(
     model = twin(loaded.model)
     tensors = matrices(loaded)
     values = torch.empty(sum(rows * columns for _, (rows, columns) in tensors))
-    blocks = tempfile.TemporaryFile()  # noqa: SIM115  wanted once more when the file is written: till then they need no memory
+    # wanted once more when the file is written: till then they need no memory
+    blocks = tempfile.TemporaryFile()  # noqa: SIM115
     stored: dict[str, tuple[str, int, tuple[int, ...]]] = {}
     reports, start = [], 0
     for choice in gguf_types.plan(file_type, tensors, shape, overrides):
@@ -96,7 +103,10 @@ def quantize_model(
         with _full_disk():
             blocks.flush()
         written = np.memmap(blocks, np.uint8, "r")
-        made = {name: (type, written[start : start + math.prod(form)].reshape(form)) for name, (type, start, form) in stored.items()}
+        made = {
+            name: (type, written[start : start + math.prod(form)].reshape(form))
+            for name, (type, start, form) in stored.items()
+        }
         label = "mix" if overrides else file_type
         path = folder / f"{loaded.id.split('/')[-1]}-{label}.gguf"
         write_gguf(path, loaded, made, label)
@@ -121,20 +131,32 @@ def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: T
     for start in range(0, len(weight), modules.Tally.ROWS):
         rows = slice(start, start + modules.Tally.ROWS)
         values[rows] = ggml.dequantize(data[rows], choice.used, weight.shape[1])
-        codes = None if choice.used in ggml.PLAIN else torch.from_numpy(ggml.codes_of(data[rows], choice.used, weight.shape[1]))
+        codes = (
+            None
+            if choice.used in ggml.PLAIN
+            else torch.from_numpy(ggml.codes_of(data[rows], choice.used, weight.shape[1]))
+        )
         tally.add(rows, values[rows], codes)
     return tally.report(choice.name, choice.used, data.nbytes, choice.asked, choice.reason)
 
 
 def header_bytes(loaded: Loaded) -> int:
-    """An upper bound of what a file holds beside its tensors: the tokenizer's words and merges, names, and padding."""
+    """An upper bound of what a file holds beside its tensors: the tokenizer's words and merges, names, and
+    padding.
+    """
     import json
 
     described = json.loads(loaded.tokenizer.backend_tokenizer.to_str())
     merges = described.get("model", {}).get("merges", [])
     words = sum(12 + len(word.encode()) for word in loaded.tokenizer.get_vocab())
     joined = sum(8 + len((merge if isinstance(merge, str) else " ".join(merge)).encode()) for merge in merges)
-    return words + joined + 200 * sum(1 for _ in loaded.model.parameters()) + len(str(loaded.tokenizer.chat_template).encode()) + 10_000
+    return (
+        words
+        + joined
+        + 200 * sum(1 for _ in loaded.model.parameters())
+        + len(str(loaded.tokenizer.chat_template).encode())
+        + 10_000
+    )
 
 
 def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Bytes]], file_type: str) -> None:
@@ -143,7 +165,8 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
     Args:
         path: where it will appear once complete.
         loaded: model and tokenizer.
-        stored: type and blocks of every matrix by parameter name; all other parameters are written in float32.
+        stored: type and blocks of every matrix by parameter name; all other parameters are written in
+            float32.
         file_type: for the metadata: of `gguf_types.FILE_TYPES`, "F32" or "mix".
 
     Raises:
@@ -158,12 +181,16 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
         with _full_disk():
             _metadata(writer, loaded, file_type)
             _vocabulary(writer, loaded)
-            names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[architecture.upper()], loaded.model.config.num_hidden_layers)
+            names = gguf.get_tensor_name_map(
+                gguf.MODEL_ARCH[architecture.upper()], loaded.model.config.num_hidden_layers
+            )
             for name, parameter in loaded.model.named_parameters():
                 stem, _, kind = name.rpartition(".")
                 target = names.get_name(stem)
                 if target is None:
-                    raise VisitorError(f"GGUF has no name for the parameter {name}.", "Choose another engine.")
+                    raise VisitorError(
+                        f"GGUF has no name for the parameter {name}.", "Choose another engine."
+                    )
                 if name in stored:
                     type, data = stored[name]
                     data = _reordered(data, loaded, stem)
@@ -194,12 +221,15 @@ def _full_disk() -> Iterator[None]:
         if error.errno != errno.ENOSPC:
             raise
         raise VisitorError(
-            "The disk is full: the GGUF file could not be written.", "Free some space, or choose a smaller format."
+            "The disk is full: the GGUF file could not be written.",
+            "Free some space, or choose a smaller format.",
         ) from error
 
 
 def _reordered(rows: Any, loaded: Loaded, stem: str) -> Any:
-    """Rows of queries and keys in llama.cpp's order: it rotates neighbouring pairs where transformers rotates halves."""
+    """Rows of queries and keys in llama.cpp's order: it rotates neighbouring pairs where transformers rotates
+    halves.
+    """
     if ARCHITECTURES[loaded.model.config.model_type] != "llama" or not stem.endswith(("q_proj", "k_proj")):
         return np.ascontiguousarray(rows)
     config = loaded.model.config
@@ -246,7 +276,10 @@ def _rope_base(config: Any) -> float:
     """
     settings = getattr(config, "rope_parameters", None) or {}
     if settings.get("rope_type", "default") != "default":
-        raise VisitorError(f"Rotary embeddings of type “{settings['rope_type']}” are not written here.", "Choose another engine.")
+        raise VisitorError(
+            f"Rotary embeddings of type “{settings['rope_type']}” are not written here.",
+            "Choose another engine.",
+        )
     base: Any = settings.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)
     return float(base)
 
@@ -260,8 +293,12 @@ def _vocabulary(writer: Any, loaded: Loaded) -> None:
     tokenizer = loaded.tokenizer
     backend = getattr(tokenizer, "backend_tokenizer", None)
     described = json.loads(backend.to_str()) if backend is not None else {}
-    if described.get("model", {}).get("type") != "BPE" or "ByteLevel" not in json.dumps(described.get("pre_tokenizer")):
-        raise VisitorError("Only byte-level BPE tokenizers are written here.", "Choose another model, or another engine.")
+    if described.get("model", {}).get("type") != "BPE" or "ByteLevel" not in json.dumps(
+        described.get("pre_tokenizer")
+    ):
+        raise VisitorError(
+            "Only byte-level BPE tokenizers are written here.", "Choose another model, or another engine."
+        )
     size = loaded.model.config.vocab_size
     words = {number: word for word, number in tokenizer.get_vocab().items()}
     added = {item["id"]: item for item in described.get("added_tokens", [])}
@@ -279,7 +316,11 @@ def _vocabulary(writer: Any, loaded: Loaded) -> None:
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
     writer.add_token_merges(merges)
-    for name, number in (("bos", tokenizer.bos_token_id), ("eos", tokenizer.eos_token_id), ("pad", tokenizer.pad_token_id)):
+    for name, number in (
+        ("bos", tokenizer.bos_token_id),
+        ("eos", tokenizer.eos_token_id),
+        ("pad", tokenizer.pad_token_id),
+    ):
         if number is not None:
             getattr(writer, f"add_{name}_token_id")(number)
     if tokenizer.unk_token_id is not None:
@@ -292,7 +333,8 @@ def _vocabulary(writer: Any, loaded: Loaded) -> None:
 def _pre_tokenizer(loaded: Loaded, tokens: list[str]) -> str:
     """llama.cpp's name of how text is split before the merges.
 
-    SmolLM splits every digit off, so that no token of it has two; GPT-2 does not. Qwen 2 and 3 have a pattern of their own.
+    SmolLM splits every digit off, so that no token of it has two; GPT-2 does not. Qwen 2 and 3 have a pattern
+    of their own.
     """
     if loaded.model.config.model_type.startswith("qwen"):
         return "qwen2"

@@ -1,7 +1,7 @@
 """Which block type each tensor of a GGUF file gets: the rules of llama.cpp's llama-quantize for dense models.
 
-A file type is a mix: "Q4_K_M" stores most tensors as Q4_K and those that suffer most in more bits. The rules are those of
-llama.cpp's src/llama-quant.cpp, written down as data.
+A file type is a mix: "Q4_K_M" stores most tensors as Q4_K and those that suffer most in more bits. The rules
+are those of llama.cpp's src/llama-quant.cpp, written down as data.
 """
 
 from __future__ import annotations
@@ -14,10 +14,46 @@ from quantization import ggml
 _LAYER = re.compile(r"\.(\d+)\.")
 
 FILE_TYPES = {
-    **{name: name for name in ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q6_K", "IQ4_NL", "IQ4_XS")},
-    **{"Q2_K_S": "Q2_K", "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K", "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K"},
-    **{"Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "IQ3_M": "IQ3_S", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S", "IQ3_XXS": "IQ3_XXS"},
-    **{"IQ2_M": "IQ2_S", "IQ2_S": "IQ2_XS", "IQ2_XS": "IQ2_XS", "IQ2_XXS": "IQ2_XXS", "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S"},
+    **{
+        name: name
+        for name in (
+            "F16",
+            "BF16",
+            "Q4_0",
+            "Q4_1",
+            "Q5_0",
+            "Q5_1",
+            "Q8_0",
+            "Q2_K",
+            "Q6_K",
+            "IQ4_NL",
+            "IQ4_XS",
+        )
+    },
+    **{
+        "Q2_K_S": "Q2_K",
+        "Q3_K_S": "Q3_K",
+        "Q3_K_M": "Q3_K",
+        "Q3_K_L": "Q3_K",
+        "Q4_K_S": "Q4_K",
+        "Q4_K_M": "Q4_K",
+    },
+    **{
+        "Q5_K_S": "Q5_K",
+        "Q5_K_M": "Q5_K",
+        "IQ3_M": "IQ3_S",
+        "IQ3_S": "IQ3_S",
+        "IQ3_XS": "IQ3_S",
+        "IQ3_XXS": "IQ3_XXS",
+    },
+    **{
+        "IQ2_M": "IQ2_S",
+        "IQ2_S": "IQ2_XS",
+        "IQ2_XS": "IQ2_XS",
+        "IQ2_XXS": "IQ2_XXS",
+        "IQ1_M": "IQ1_M",
+        "IQ1_S": "IQ1_S",
+    },
     **{"TQ1_0": "TQ1_0", "TQ2_0": "TQ2_0"},
 }
 """File types and the block type of most of their tensors."""
@@ -70,12 +106,28 @@ def substitute(type: str, columns: int) -> tuple[str, str]:
 
 
 _FALLBACK = {
-    **{name: "IQ4_NL" for name in ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS")},
-    **{"Q2_K": "Q4_0", "Q3_K": "Q4_0", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"},
+    **{
+        name: "IQ4_NL"
+        for name in ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS")
+    },
+    **{
+        "Q2_K": "Q4_0",
+        "Q3_K": "Q4_0",
+        "TQ1_0": "Q4_0",
+        "TQ2_0": "Q4_0",
+        "Q4_K": "Q5_0",
+        "Q5_K": "Q5_1",
+        "Q6_K": "Q8_0",
+    },
 }
 
 
-def plan(file_type: str, tensors: list[tuple[str, tuple[int, int]]], shape: Shape, overrides: dict[str, str] | None = None) -> list[Choice]:
+def plan(
+    file_type: str,
+    tensors: list[tuple[str, tuple[int, int]]],
+    shape: Shape,
+    overrides: dict[str, str] | None = None,
+) -> list[Choice]:
     """The type of every matrix of a model.
 
     Args:

@@ -22,7 +22,9 @@ SEGMENT = 64
 MAP_ROWS, MAP_COLUMNS = 64, 72
 
 
-def make(weight: Tensor, method: str, settings: dict[str, Any], inputs: Calibration | None) -> QuantizedTensor:
+def make(
+    weight: Tensor, method: str, settings: dict[str, Any], inputs: Calibration | None
+) -> QuantizedTensor:
     """Quantize by an own method or a ggml type.
 
     Raises:
@@ -34,7 +36,11 @@ def make(weight: Tensor, method: str, settings: dict[str, Any], inputs: Calibrat
 
 
 def explore(
-    weight: Tensor, method: str, settings: dict[str, Any], inputs: Calibration | None = None, rotation_seed: int | None = None
+    weight: Tensor,
+    method: str,
+    settings: dict[str, Any],
+    inputs: Calibration | None = None,
+    rotation_seed: int | None = None,
 ) -> tuple[dict[str, Any], Tensor]:
     """What the figure draws of a tensor, and the quantized weight in the model's own basis.
 
@@ -68,7 +74,9 @@ def explore(
         "shape": list(weight.shape),
         "method": method,
         "method_title": METHODS[method].title if method in METHODS else f"GGUF {method}",
-        "sentence": METHODS[method].sentence if method in METHODS else "A block type of GGUF, quantized by ggml's own code.",
+        "sentence": METHODS[method].sentence
+        if method in METHODS
+        else "A block type of GGUF, quantized by ggml's own code.",
         "settings": settings,
         "type": made.type,
         "summary": summary(turned, made, inputs),
@@ -82,16 +90,23 @@ def explore(
     return data, values
 
 
-def rotate(weight: Tensor, method: str, inputs: Calibration | None, seed: int) -> tuple[Tensor, Calibration | None, Tensor]:
-    """A weight in a turned input basis, what its layer sees there, and the turn, see `rotation.rotate_weight`.
+def rotate(
+    weight: Tensor, method: str, inputs: Calibration | None, seed: int
+) -> tuple[Tensor, Calibration | None, Tensor]:
+    """A weight in a turned input basis, what its layer sees there, and the turn, see
+    `rotation.rotate_weight`.
 
-    Maxima and mean sizes of the inputs' single columns stay as they were: they have no meaning in the turned basis.
+    Maxima and mean sizes of the inputs' single columns stay as they were: they have no meaning in the turned
+    basis.
 
     Raises:
         VisitorError: a method that cannot work there.
     """
     if method in METHODS and METHODS[method].needs_inputs and method != "gptq":
-        raise VisitorError(f"{METHODS[method].title} scales single columns, which a rotation mixes.", "Turn the rotation off.")
+        raise VisitorError(
+            f"{METHODS[method].title} scales single columns, which a rotation mixes.",
+            "Turn the rotation off.",
+        )
     turned, turn = rotation.rotate_weight(weight, seed)
     if inputs is None or inputs.second_moment is None:
         return turned, inputs, turn
@@ -157,7 +172,9 @@ def error_map(weight: Tensor, values: Tensor) -> dict[str, Any]:
     row_step, column_step = math.ceil(rows / MAP_ROWS), math.ceil(columns / MAP_COLUMNS)
 
     def pooled(squares: Tensor) -> list[list[float]]:
-        pooling = torch.nn.functional.avg_pool2d(squares.float()[None, None], (row_step, column_step), ceil_mode=True)
+        pooling = torch.nn.functional.avg_pool2d(
+            squares.float()[None, None], (row_step, column_step), ceil_mode=True
+        )
         return [[float(f"{cell:.4g}") for cell in row] for row in pooling[0, 0].sqrt().tolist()]
 
     errors = pooled((weight - values) ** 2)
@@ -189,7 +206,10 @@ def chosen_blocks(weight: Tensor, made: QuantizedTensor, method: str, length: in
     largest = int(weight[:, :whole].abs().reshape(rows, -1, length).amax(2).flatten().argmax())
     named = (("worst block", worst), ("typical block", typical), ("block of the largest weight", largest))
     per_row = whole // length
-    return [{"label": label, **block(weight, made, method, place // per_row, place % per_row)} for label, place in named]
+    return [
+        {"label": label, **block(weight, made, method, place // per_row, place % per_row)}
+        for label, place in named
+    ]
 
 
 def block(weight: Tensor, made: QuantizedTensor, method: str, row: int, index: int) -> dict[str, Any]:
@@ -202,11 +222,17 @@ def block(weight: Tensor, made: QuantizedTensor, method: str, row: int, index: i
     start = index * length
     if not 0 <= row < weight.shape[0] or not 0 <= start < weight.shape[1]:
         raise VisitorError(
-            f"There is no block {index} in row {row}.", f"Rows go to {weight.shape[0] - 1}, blocks to {(weight.shape[1] - 1) // length}."
+            f"There is no block {index} in row {row}.",
+            f"Rows go to {weight.shape[0] - 1}, blocks to {(weight.shape[1] - 1) // length}.",
         )
     common = {"row": row, "block": index}
     if made.details["kind"] == "ggml":
-        return {**common, **ggml.explain_block(made.details["data"][row], method, weight.shape[1], index, weight[row].numpy())}
+        return {
+            **common,
+            **ggml.explain_block(
+                made.details["data"][row], method, weight.shape[1], index, weight[row].numpy()
+            ),
+        }
     part = slice(start, start + length)
     known = {
         **common,
@@ -215,7 +241,12 @@ def block(weight: Tensor, made: QuantizedTensor, method: str, row: int, index: i
         "codes": made.codes[row, part].tolist(),
         "values": made.values[row, part].tolist(),
     }
-    return {**known, **(_affine_block if made.details["kind"] == "affine" else _codebook_block)(weight, made, method, row, start)}
+    return {
+        **known,
+        **(_affine_block if made.details["kind"] == "affine" else _codebook_block)(
+            weight, made, method, row, start
+        ),
+    }
 
 
 def _affine_block(weight: Tensor, made: QuantizedTensor, method: str, row: int, start: int) -> dict[str, Any]:
@@ -237,9 +268,15 @@ def _affine_block(weight: Tensor, made: QuantizedTensor, method: str, row: int, 
         levels = []
     if len(details.get("kept", ())):
         note = f"{len(details['kept'])} columns of the tensor stay in 16 bits."
-    formula, steps = "ŵ = scale · (code − zero)", [f"One grid for {where}: scale {scale:.6g}, zero point {zero:.6g}."]
+    formula, steps = (
+        "ŵ = scale · (code − zero)",
+        [f"One grid for {where}: scale {scale:.6g}, zero point {zero:.6g}."],
+    )
     if not details["with_zero"]:
-        formula, steps = "ŵ = scale · code", [f"One grid for {where}: scale {scale:.6g}, symmetric around zero."]
+        formula, steps = (
+            "ŵ = scale · code",
+            [f"One grid for {where}: scale {scale:.6g}, symmetric around zero."],
+        )
     steps.append(f"code = clamp(round(w / scale + zero), {grid.low}, {grid.high})")
     plain = method in ("absmax", "zero_point", "rtn")
     return {
@@ -252,7 +289,9 @@ def _affine_block(weight: Tensor, made: QuantizedTensor, method: str, row: int, 
     }
 
 
-def _codebook_block(weight: Tensor, made: QuantizedTensor, method: str, row: int, start: int) -> dict[str, Any]:
+def _codebook_block(
+    weight: Tensor, made: QuantizedTensor, method: str, row: int, start: int
+) -> dict[str, Any]:
     """Maximum and levels of a codebook block; blocks run through the flat weight."""
     size = made.details["block"]
     largest = float(made.details["largest"][(row * weight.shape[1] + start) // size])
@@ -267,16 +306,29 @@ def _codebook_block(weight: Tensor, made: QuantizedTensor, method: str, row: int
 
 
 def all_methods(weight: Tensor, inputs: Calibration | None) -> list[dict[str, Any]]:
-    """Every own method and ggml type at its default on this tensor; those that cannot hold it, with the reason."""
+    """Every own method and ggml type at its default on this tensor; those that cannot hold it, with the
+    reason.
+    """
     found: list[dict[str, Any]] = []
     for name in [*METHODS, *(type for type in ggml.TYPES if type != "F32")]:
         settings = check_settings(name, {}) if name in METHODS else {}
         try:
             made = make(weight, name, settings, inputs)
         except VisitorError as error:
-            found.append({"method": name, "type": "", "bits": None, "sqnr": None, "mse": None, "reason": error.what})
+            found.append(
+                {"method": name, "type": "", "bits": None, "sqnr": None, "mse": None, "reason": error.what}
+            )
             continue
         mse = float(((weight.double() - made.values.double()) ** 2).mean())
         bits = 8 * made.stored_bytes / weight.numel()
-        found.append({"method": name, "type": made.type, "bits": bits, "sqnr": sqnr(weight, made.values), "mse": mse, "reason": ""})
+        found.append(
+            {
+                "method": name,
+                "type": made.type,
+                "bits": bits,
+                "sqnr": sqnr(weight, made.values),
+                "mse": mse,
+                "reason": "",
+            }
+        )
     return found

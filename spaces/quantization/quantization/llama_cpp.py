@@ -1,4 +1,5 @@
-"""Run a GGUF file in llama.cpp itself, in a process of its own: a crash in C code must not take the page down.
+"""Run a GGUF file in llama.cpp itself, in a process of its own: a crash in C code must not take the page
+down.
 
 `python -m quantization.llama_cpp` reads one JSON request from standard input and writes one JSON answer.
 """
@@ -36,13 +37,22 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(shared)])}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "quantization.llama_cpp"], input=json.dumps(request), capture_output=True, text=True, timeout=TIMEOUT,
-            env=environment, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "quantization.llama_cpp"],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            env=environment,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
-        raise VisitorError(f"llama.cpp did not finish within {TIMEOUT} seconds.", "Try a smaller model.") from None
+        raise VisitorError(
+            f"llama.cpp did not finish within {TIMEOUT} seconds.", "Try a smaller model."
+        ) from None
     if done.returncode or not done.stdout.strip():
-        raise VisitorError("llama.cpp could not run the file.", "Try another format, and report it if it stays.")
+        raise VisitorError(
+            "llama.cpp could not run the file.", "Try another format, and report it if it stays."
+        )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -56,14 +66,21 @@ def run(path: Path, prompt: str, n_predict: int) -> dict[str, Any]:
 
 
 def speed(path: Path) -> dict[str, Any]:
-    """Warm medians of reading 128 and writing 24 tokens: prefill_ and decode_tokens_per_second, and version."""
+    """Warm medians of reading 128 and writing 24 tokens: prefill_ and decode_tokens_per_second, and
+    version.
+    """
     from statistics import median
 
     # Every prompt starts with another word, so that none is found in the cache.
-    prompts = [f"{first} " + "word " * (PREFILL - 2) for first in ("Warm", "One", "Two", "Three")[: REPEATS + 1]]
+    prompts = [
+        f"{first} " + "word " * (PREFILL - 2) for first in ("Warm", "One", "Two", "Three")[: REPEATS + 1]
+    ]
     answers = ask({"path": str(path), "prompts": prompts, "n_predict": DECODE})["answers"][1:]
     rates = ("prefill_tokens_per_second", "decode_tokens_per_second")
-    return {**{name: median(answer[name] for answer in answers) for name in rates}, "version": answers[0]["version"]}
+    return {
+        **{name: median(answer[name] for answer in answers) for name in rates},
+        "version": answers[0]["version"],
+    }
 
 
 def _serve(request: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +98,13 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
     answers = []
     for prompt in request["prompts"]:
         answer = server.handle_completions(
-            {"prompt": prompt, "n_predict": request["n_predict"], "temperature": 0, "cache_prompt": False, "ignore_eos": True}
+            {
+                "prompt": prompt,
+                "n_predict": request["n_predict"],
+                "temperature": 0,
+                "cache_prompt": False,
+                "ignore_eos": True,
+            }
         )
         answer = json.loads(answer) if isinstance(answer, str) else answer
         timings = answer.get("timings", {})

@@ -1,7 +1,9 @@
-"""What is measured of a quantized model: perplexity and divergence from the base model, as llama.cpp defines them.
+"""What is measured of a quantized model: perplexity and divergence from the base model, as llama.cpp defines
+them.
 
-Windows of tokens do not overlap. Only the second half of a window is scored (positions n/2 … n−2, each predicting the next
-token), so that every scored token has at least n/2 tokens of context. All sums are in float64.
+Windows of tokens do not overlap. Only the second half of a window is scored (positions n/2 … n−2, each
+predicting the next token), so that every scored token has at least n/2 tokens of context. All sums are in
+float64.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ Float64 = npt.NDArray[np.float64]
 TOP = 5
 """Candidates that the token microscope shows of each distribution."""
 CHUNK = 16
-"""Positions that are compared at once: float64 rows of a whole vocabulary should stay near the processor's cache."""
+"""Positions that are compared at once: float64 rows of a whole vocabulary should stay near the processor's
+cache.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ class Scores:
 class Base:
     """The base model's scored positions, kept so that its pass runs once for all rows.
 
-    What enters the output head is kept (a few hundred numbers a position) and turned into logits again for each row; where
-    a model does more to its logits than the head, the logits themselves are kept.
+    What enters the output head is kept (a few hundred numbers a position) and turned into logits again for
+    each row; where a model does more to its logits than the head, the logits themselves are kept.
     """
 
     windows: Tensor
@@ -70,7 +74,9 @@ class Base:
 
         places = len(scored_positions(len(self.windows[window])))
         with torch.inference_mode():  # in the shape of the first pass: another may round differently
-            return (_head(self.model)(self.kept[window])[0] if self.through_head else self.kept[window])[:places].float()
+            return (_head(self.model)(self.kept[window])[0] if self.through_head else self.kept[window])[
+                :places
+            ].float()
 
 
 def scored_positions(length: int) -> range:
@@ -81,7 +87,8 @@ def scored_positions(length: int) -> range:
 def base_pass(model: PreTrainedModel, windows: Tensor) -> Iterator[int | Base]:
     """Run the base model over the windows; yields the number of windows done, at the end the `Base`.
 
-    It runs in a twin: a pass listens to the head with a hook, and would hear the passes of others on the same model.
+    It runs in a twin: a pass listens to the head with a hook, and would hear the passes of others on the same
+        model.
 
     Args:
         model: the unquantized model.
@@ -108,7 +115,8 @@ def base_pass(model: PreTrainedModel, windows: Tensor) -> Iterator[int | Base]:
 
 
 def score(model: PreTrainedModel, base: Base) -> Iterator[int | Scores]:
-    """Run a quantized model over the base's windows; yields the number of windows done, at the end the `Scores`.
+    """Run a quantized model over the base's windows; yields the number of windows done, at the end the
+    `Scores`.
 
     The model must be the caller's own, see `base_pass`.
     """
@@ -128,7 +136,9 @@ def _head(model: PreTrainedModel) -> nn.Module:
 
 
 def _forward(model: PreTrainedModel, window: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Logits at the scored positions, what entered the head there (1, half a window, hidden), and tokens a second."""
+    """Logits at the scored positions, what entered the head there (1, half a window, hidden), and tokens a
+    second.
+    """
     import torch
 
     places = scored_positions(len(window))
@@ -165,19 +175,24 @@ def _compare(base: Tensor, other: Tensor, window: Tensor) -> dict[str, Any]:
             (weights, spare), exact = narrow[:, : len(p)], wide[: len(p)]
             total_p, log_p = _partition(p, weights, exact)
             log_q = log_p if other is base else _partition(q, spare, exact)[1]
-            # Σ p·(ln p − ln q) = Σ p·(x_p − x_q) − (ln Z_p − ln Z_q): no logarithm of each of the vocabulary's numbers
+            # Σ p·(ln p − ln q) = Σ p·(x_p − x_q) − (ln Z_p − ln Z_q): no logarithm of each of the
+            # vocabulary's numbers
             crossed = exact.copy_(weights.mul_(torch.sub(p, q, out=spare))).sum(1) / total_p
             found["kld"].append((crossed - (log_p - log_q)).clamp_(min=0))
             found["nll"].append(log_q - q.gather(1, targets[part, None])[:, 0].double())
             top = q.topk(TOP)
             found["top_ids"].append(top.indices)
             found["top_p"].append((top.values.double() - log_q[:, None]).exp())
-            found["same_top"].append(top.indices[:, 0] == (top.indices[:, 0] if other is base else p.argmax(1)))
+            found["same_top"].append(
+                top.indices[:, 0] == (top.indices[:, 0] if other is base else p.argmax(1))
+            )
     return {name: torch.cat(values).cpu().numpy() for name, values in found.items()}
 
 
 def _partition(logits: Tensor, weights: Tensor, exact: Tensor) -> tuple[Tensor, Tensor]:
-    """Write exp(x − max) into `weights`, float32; its sum, by way of `exact`, and the logarithm of the partition function in float64."""
+    """Write exp(x − max) into `weights`, float32; its sum, by way of `exact`, and the logarithm of the
+    partition function in float64.
+    """
     import torch
 
     largest = logits.amax(1, keepdim=True)
@@ -186,7 +201,9 @@ def _partition(logits: Tensor, weights: Tensor, exact: Tensor) -> tuple[Tensor, 
 
 
 def _joined(parts: list[dict[str, Any]], rates: list[float]) -> Scores:
-    return Scores(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, prefill=tuple(rates))
+    return Scores(
+        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, prefill=tuple(rates)
+    )
 
 
 @dataclass(frozen=True)
@@ -211,12 +228,16 @@ def perplexity(nll: Float64) -> Estimate:
 
 
 def log_ratio(nll: Float64, base_nll: Float64) -> Estimate:
-    """ln(PPL/PPL_base) with its error; the covariance of the two is in it because the same tokens are paired."""
+    """ln(PPL/PPL_base) with its error; the covariance of the two is in it because the same tokens are
+    paired.
+    """
     return mean_of(nll - base_nll)
 
 
 def statistics(scores: Scores, base: Scores) -> dict[str, Any]:
-    """The columns of a row: perplexity, its ratio to base, KLD, same-top share and RMS Δp, each with its error."""
+    """The columns of a row: perplexity, its ratio to base, KLD, same-top share and RMS Δp, each with its
+    error.
+    """
     ratio = log_ratio(scores.nll, base.nll)
     found, kld, same = perplexity(scores.nll), mean_of(scores.kld), mean_of(scores.same_top)
     quantiles = np.quantile(scores.kld, [0.5, 0.9, 0.95, 0.99, 0.999])
@@ -236,7 +257,9 @@ def statistics(scores: Scores, base: Scores) -> dict[str, Any]:
         "same_top": same.mean,
         "same_top_sigma": same.sigma,
         "rms_dp": float(np.sqrt((delta**2).mean())),
-        "prefill": median(scores.prefill[1:] or scores.prefill),  # the first window warms up, where there are others
+        "prefill": median(
+            scores.prefill[1:] or scores.prefill
+        ),  # the first window warms up, where there are others
     }
 
 
@@ -247,15 +270,17 @@ BLOCK = 16
 def ranks(klds: dict[str, Float64], seed: int = 0, resamples: int = 2000) -> dict[str, tuple[int, list[str]]]:
     """Rank rows by mean KLD, as far as a paired bootstrap can tell them apart.
 
-    Blocks of 16 neighbouring tokens are drawn with replacement, the same for all rows (Efron's paired bootstrap on blocks,
-    Künsch 1989). Two rows differ where the central 95 % of the differences of their means does not hold 0. A row may be like
-    two others that differ from each other, so that rows which cannot be told apart need not have the same rank.
+    Blocks of 16 neighbouring tokens are drawn with replacement, the same for all rows (Efron's paired
+    bootstrap on blocks, Künsch 1989). Two rows differ where the central 95 % of the differences of their
+    means does not hold 0. A row may be like two others that differ from each other, so that rows which cannot
+    be told apart need not have the same rank.
 
     Args:
         klds: per-token KLD of each row, equally long.
 
     Returns:
-        For each row its rank, 1 + the number of rows that are better beyond doubt, and the rows it cannot be told from.
+        For each row its rank, 1 + the number of rows that are better beyond doubt, and the rows it cannot be
+        told from.
     """
     names = list(klds)
     if not names:
@@ -269,7 +294,9 @@ def ranks(klds: dict[str, Float64], seed: int = 0, resamples: int = 2000) -> dic
     for index, name in enumerate(names):
         low, high = np.quantile(means[:, [index]] - means, [0.025, 0.975], axis=0)
         better = int((low > 0).sum())
-        tied = [other for place, other in enumerate(names) if place != index and low[place] <= 0 <= high[place]]
+        tied = [
+            other for place, other in enumerate(names) if place != index and low[place] <= 0 <= high[place]
+        ]
         found[name] = (1 + better, tied)
     return found
 
@@ -277,6 +304,10 @@ def ranks(klds: dict[str, Float64], seed: int = 0, resamples: int = 2000) -> dic
 def pareto(points: list[tuple[float, float]]) -> list[bool]:
     """Which points (size, loss) no other point beats in one and matches in the other."""
     return [
-        not any((size <= s and loss <= q and (size < s or loss < q)) for place, (size, loss) in enumerate(points) if place != index)
+        not any(
+            (size <= s and loss <= q and (size < s or loss < q))
+            for place, (size, loss) in enumerate(points)
+            if place != index
+        )
         for index, (s, q) in enumerate(points)
     ]

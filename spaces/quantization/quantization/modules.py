@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 def linear_names(model: PreTrainedModel) -> list[str]:
     """Names of the weights of the linear layers inside the decoder's blocks, in the model's order.
 
-    The output head and the embeddings are not among them: engines other than gguf leave them in 16 bits. transformers'
-    Conv1D (GPT-2), whose weight is transposed, counts as linear.
+    The output head and the embeddings are not among them: engines other than gguf leave them in 16 bits.
+    transformers' Conv1D (GPT-2), whose weight is transposed, counts as linear.
     """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings()
-    return [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D)) and module is not head]
+    return [
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D)) and module is not head
+    ]
 
 
 def check_size(loaded: Loaded) -> None:
@@ -68,8 +72,12 @@ def replace_weight(model: PreTrainedModel, name: str, value: Tensor) -> None:
 
 
 def other_bytes(model: PreTrainedModel, quantized: set[str], bytes_each: int = 2) -> int:
-    """Bytes of the parameters that stay as they are, in 16 bits each unless said otherwise; tied ones counted once."""
-    return bytes_each * sum(parameter.numel() for name, parameter in model.named_parameters() if name not in quantized)
+    """Bytes of the parameters that stay as they are, in 16 bits each unless said otherwise; tied ones counted
+    once.
+    """
+    return bytes_each * sum(
+        parameter.numel() for name, parameter in model.named_parameters() if name not in quantized
+    )
 
 
 def resident_bytes(model: nn.Module) -> int:
@@ -83,12 +91,16 @@ def resident_bytes(model: nn.Module) -> int:
 
 
 def _inner(tensor: Tensor) -> list[Tensor]:
-    """The plain tensors inside: of torchao's subclasses their parts, of bitsandbytes' 4-bit parameters the scales too."""
+    """The plain tensors inside: of torchao's subclasses their parts, of bitsandbytes' 4-bit parameters the
+    scales too.
+    """
     if hasattr(tensor, "__tensor_flatten__"):
         names, _ = tensor.__tensor_flatten__()
         return [part for name in names for part in _inner(getattr(tensor, name))]
     state = getattr(tensor, "quant_state", None)
-    scales = [part for part in (getattr(state, "absmax", None), getattr(state, "code", None)) if part is not None]
+    scales = [
+        part for part in (getattr(state, "absmax", None), getattr(state, "code", None)) if part is not None
+    ]
     return [tensor, *scales]
 
 
@@ -102,7 +114,9 @@ def report(name: str, weight: Tensor, made: QuantizedTensor) -> TensorReport:
 
 
 class Tally:
-    """Errors and codes of a weight (outputs, inputs), gathered some rows at a time: float64 copies of a whole embedding are large."""
+    """Errors and codes of a weight (outputs, inputs), gathered some rows at a time: float64 copies of a whole
+    embedding are large.
+    """
 
     ROWS = 2048
 
@@ -119,8 +133,18 @@ class Tally:
         if codes is not None:
             self.codes.update(codes.unique().tolist())
 
-    def report(self, name: str, type: str, stored_bytes: int, asked: str = "", reason: str = "") -> TensorReport:
+    def report(
+        self, name: str, type: str, stored_bytes: int, asked: str = "", reason: str = ""
+    ) -> TensorReport:
         """The report of the whole weight."""
         return TensorReport(
-            name, tuple(self.weight.shape), type, asked or type, reason, stored_bytes, len(self.codes), self.error, self.square
+            name,
+            tuple(self.weight.shape),
+            type,
+            asked or type,
+            reason,
+            stored_bytes,
+            len(self.codes),
+            self.error,
+            self.square,
         )

@@ -10,32 +10,44 @@ from shared.errors import VisitorError
 from shared.models import Loaded
 
 RATE = {"cpu": 8e10, "cuda": 5e12}
-"""Weights times tokens that a forward pass in float32 and the comparison of its distributions do in a second: on two CPU cores,
-as measured with the embedded model; on a GPU a careful guess.
+"""Weights times tokens that a forward pass in float32 and the comparison of its distributions do in a second:
+on two CPU cores, as measured with the embedded model; on a GPU a careful guess.
 """
 
 ANSWER = {"cpu": 4e-10, "cuda": 2e-11}
 """Seconds for each weight and token of an answer, of the same two."""
 
-SECONDS_PER_MILLION = {"own": 0.03, "gguf": 0.03, "bitsandbytes": 0.016, "hqq": 0.045, "torchao": 0.01, "autoround": 0.6}
-"""Quantization seconds for a million weights, on two CPU cores as measured with the embedded model; a guide."""
+SECONDS_PER_MILLION = {
+    "own": 0.03,
+    "gguf": 0.03,
+    "bitsandbytes": 0.016,
+    "hqq": 0.045,
+    "torchao": 0.01,
+    "autoround": 0.6,
+}
+"""Quantization seconds for a million weights, on two CPU cores as measured with the embedded model; a
+guide.
+"""
 
 SLOW = 0.17
-"""The same of what takes longer: formats that solve for their codes (GPTQ, AWQ), GGUF's IQ types, and a mix, which has some of them."""
+"""The same of what takes longer: formats that solve for their codes (GPTQ, AWQ), GGUF's IQ types, and a mix,
+which has some of them.
+"""
 
 LLAMA_CPP = 0.015
 """Seconds for a million weights to write a GGUF file and to time it in llama.cpp."""
 
 UNITS, OPTIONS = 61, 0.48
-"""Parts of a model that are measured alone (the embedding, and two of each of 30 layers), and seconds for a million weights to
-quantize them to all types of a mix.
+"""Parts of a model that are measured alone (the embedding, and two of each of 30 layers), and seconds for a
+million weights to quantize them to all types of a mix.
 """
 
 EMBEDDED_PARAMETERS = 134_515_008
 
 
 def parameters_of(model_id: str) -> int | None:
-    """A model's parameters, without loading it: known, or from the Hub's metadata; None where only its files can tell.
+    """A model's parameters, without loading it: known, or from the Hub's metadata; None where only its files
+    can tell.
 
     Raises:
         VisitorError: as `hub.inspect`.
@@ -74,7 +86,11 @@ def estimate(asked: Request, parameters: int, device: str = "cpu") -> dict[str, 
         read = reading * min(1, WINDOWS / asked.windows)
         seconds += UNITS * max(1, len(asked.sensitivity)) * read + (OPTIONS + SLOW * mixed) * millions
     products = any(formats.needs_products(form) for form in chosen)
-    return {"seconds": seconds, "memory": (16.0 if products else 8.0) * parameters, "disk": 4.0 * parameters if files else 0.0}
+    return {
+        "seconds": seconds,
+        "memory": (16.0 if products else 8.0) * parameters,
+        "disk": 4.0 * parameters if files else 0.0,
+    }
 
 
 def _quantizing(form: formats.Format) -> float:

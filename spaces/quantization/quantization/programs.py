@@ -62,19 +62,37 @@ _LOADS = {
 def llama_cpp_commands(asked: Request) -> str:
     """Commands of llama.cpp that quantize and measure the comparison's first GGUF row."""
     types = [name.partition(":")[2] for name in asked.formats if name.startswith("gguf:")]
-    return _LLAMA_CPP.format(file_type=types[0] if types else "Q4_K_M", context=asked.context, windows=asked.windows)
+    return _LLAMA_CPP.format(
+        file_type=types[0] if types else "Q4_K_M", context=asked.context, windows=asked.windows
+    )
 
 
 def transformers_program(asked: Request) -> str:
     """A program that measures the comparison's first bitsandbytes row, or a GGUF file, as this page does."""
-    spec = next((name.partition(":")[2] for name in asked.formats if name.startswith("bitsandbytes:") and "int8" not in name), None)
+    spec = next(
+        (
+            name.partition(":")[2]
+            for name in asked.formats
+            if name.startswith("bitsandbytes:") and "int8" not in name
+        ),
+        None,
+    )
     extra, imports, load = _LOADS["bitsandbytes" if spec else "gguf"]
     load = load.format(kind=(spec or "nf4").removesuffix("-double"), double=(spec or "").endswith("-double"))
-    return _TRANSFORMERS.format(model=asked.model, context=asked.context, windows=asked.windows, extra=extra, imports=imports, load=load)
+    return _TRANSFORMERS.format(
+        model=asked.model,
+        context=asked.context,
+        windows=asked.windows,
+        extra=extra,
+        imports=imports,
+        load=load,
+    )
 
 
 def method_source(method: str) -> str:
-    """The source of an own method's module: the code that the weight lab runs; for a ggml type, how its bytes were made."""
+    """The source of an own method's module: the code that the weight lab runs; for a ggml type, how its bytes
+    were made.
+    """
     from quantization.methods import METHODS
 
     if method not in METHODS:

@@ -64,7 +64,11 @@ class TensorReport:
     @property
     def sqnr(self) -> float | None:
         """Signal to quantization noise, 10·log10(Σw²/Σ(w−ŵ)²), in decibel; None without any error."""
-        return 10 * math.log10(self.squared_weight / self.squared_error) if self.squared_error and self.squared_weight else None
+        return (
+            10 * math.log10(self.squared_weight / self.squared_error)
+            if self.squared_error and self.squared_weight
+            else None
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The report as the API and the figure take it."""
@@ -93,7 +97,8 @@ class QuantizedModel:
         other_bytes: the file's bytes of all other parameters, tied ones counted once.
         runtime: how `model` computes, for a reader.
         notes: what a reader should know about this row.
-        export: writes the format's own files into a folder and returns their paths, or None where it has none.
+        export: writes the format's own files into a folder and returns their paths, or None where it has
+            none.
     """
 
     format: str
@@ -113,4 +118,8 @@ class QuantizedModel:
     @property
     def bits_quantized(self) -> float:
         """Bits per weight of the quantized part."""
-        return 8 * sum(tensor.stored_bytes for tensor in self.tensors) / sum(tensor.elements for tensor in self.tensors)
+        return (
+            8
+            * sum(tensor.stored_bytes for tensor in self.tensors)
+            / sum(tensor.elements for tensor in self.tensors)
+        )

@@ -1,4 +1,6 @@
-"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a URL."""
+"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a
+URL.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ class Request:
         return {**self.__dict__, "formats": list(self.formats), "sensitivity": list(self.sensitivity)}
 
     def to_query(self) -> str:
-        """The request as the query of a URL, without the question mark; "" where a text of the visitor is too long for a link."""
+        """The request as the query of a URL, without the question mark; "" where a text of the visitor is too
+        long for a link.
+        """
         if max(len(self.text), len(self.calibration)) > LINK_CHARACTERS:
             return ""
         default = Request()
@@ -164,18 +168,32 @@ def validate_lab(**values: Any) -> LabRequest:
 
     request = LabRequest(**_checked(LabRequest, _LAB_CHECKS, values))
     if request.method in METHODS:
-        return LabRequest(**{**request.__dict__, "settings": check_settings(request.method, request.settings)})
+        return LabRequest(
+            **{**request.__dict__, "settings": check_settings(request.method, request.settings)}
+        )
     if request.method not in ggml.TYPES:
-        raise VisitorError(f"There is no method “{request.method[:40]}”.", f"Choose one of {', '.join([*METHODS, *ggml.TYPES])}.")
+        raise VisitorError(
+            f"There is no method “{request.method[:40]}”.",
+            f"Choose one of {', '.join([*METHODS, *ggml.TYPES])}.",
+        )
     return LabRequest(**{**request.__dict__, "settings": {}})
 
 
-def _checked(kind: Any, checks: dict[str, Callable[[str, Any], Any]], values: dict[str, Any]) -> dict[str, Any]:
+def _checked(
+    kind: Any, checks: dict[str, Callable[[str, Any], Any]], values: dict[str, Any]
+) -> dict[str, Any]:
     unknown = set(values) - set(kind.__dataclass_fields__)
     if unknown:
-        raise VisitorError(f"There is no setting “{sorted(unknown)[0][:40]}”.", f"Known are: {', '.join(kind.__dataclass_fields__)}.")
+        raise VisitorError(
+            f"There is no setting “{sorted(unknown)[0][:40]}”.",
+            f"Known are: {', '.join(kind.__dataclass_fields__)}.",
+        )
     blank = ("text", "calibration", "prompt")
-    return {name: checks[name](name, value) for name, value in values.items() if value is not None and (value != "" or name in blank)}
+    return {
+        name: checks[name](name, value)
+        for name, value in values.items()
+        if value is not None and (value != "" or name in blank)
+    }
 
 
 def _text(most: int) -> Callable[[str, Any], str]:
@@ -214,7 +232,9 @@ def _names(name: str, value: Any) -> list[str]:
 def _formats(name: str, value: Any) -> tuple[str, ...]:
     names = _names(name, value)
     if len(names) > limits.MAX_FORMATS:
-        raise VisitorError(f"{len(names)} formats were chosen.", f"Compare at most {limits.MAX_FORMATS} at once.")
+        raise VisitorError(
+            f"{len(names)} formats were chosen.", f"Compare at most {limits.MAX_FORMATS} at once."
+        )
     return tuple(formats.parse(item).name for item in names)
 
 
@@ -222,7 +242,10 @@ def _types(name: str, value: Any) -> tuple[str, ...]:
     names = _names(name, value)
     for item in names:
         if item not in sensitivity_types():
-            raise VisitorError(f"“{item[:40]}” is no type that layers are measured with.", f"Choose from {', '.join(sensitivity_types())}.")
+            raise VisitorError(
+                f"“{item[:40]}” is no type that layers are measured with.",
+                f"Choose from {', '.join(sensitivity_types())}.",
+            )
     return tuple(names)
 
 

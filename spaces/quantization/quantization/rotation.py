@@ -1,8 +1,9 @@
 """An orthogonal turn of the residual stream: the same function, other weights (QuaRot, Ashkboos et al. 2024).
 
-A transformer with RMSNorm does not care in which basis its residual stream is written: turn what writes into it by Q and
-what reads from it by Qᵀ, and every logit stays. The turned weights have no outlier columns, because each is a mixture of
-all; that is why rounding hurts them less. It also takes a model off the grid that its weights were stored on.
+A transformer with RMSNorm does not care in which basis its residual stream is written: turn what writes into
+it by Q and what reads from it by Qᵀ, and every logit stays. The turned weights have no outlier columns,
+because each is a mixture of all; that is why rounding hurts them less. It also takes a model off the grid
+that its weights were stored on.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 def supported(model: PreTrainedModel) -> str | None:
     """Why a model cannot be rotated, or None where it can."""
     kind = str(model.config.model_type)
-    return None if kind in FAMILIES else f"the residual stream of “{kind}” models is not known here ({', '.join(FAMILIES)} are)."
+    return (
+        None
+        if kind in FAMILIES
+        else f"the residual stream of “{kind}” models is not known here ({', '.join(FAMILIES)} are)."
+    )
 
 
 def orthogonal(size: int, seed: int) -> Tensor:
-    """A random orthogonal matrix, float64: a Hadamard matrix of the largest power of two in `size`, its Kronecker product
-    with a random orthogonal one for the rest, and random signs.
+    """A random orthogonal matrix, float64: a Hadamard matrix of the largest power of two in `size`, its
+    Kronecker product with a random orthogonal one for the rest, and random signs.
     """
     import torch
     from scipy.linalg import hadamard
@@ -44,10 +49,11 @@ def orthogonal(size: int, seed: int) -> Tensor:
 
 
 def rotate(model: PreTrainedModel, seed: int) -> PreTrainedModel:
-    """The same model in a turned basis: norm gains folded into the layers that follow, computed in float64, kept in float32.
+    """The same model in a turned basis: norm gains folded into the layers that follow, computed in float64,
+    kept in float32.
 
-    An output head that was tied to the embedding becomes a matrix of its own, because the last norm's gain is folded into
-    one of the two only.
+    An output head that was tied to the embedding becomes a matrix of its own, because the last norm's gain is
+    folded into one of the two only.
 
     Raises:
         VisitorError: the model's family is not supported.

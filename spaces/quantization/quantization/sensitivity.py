@@ -1,10 +1,11 @@
 """How much each part of a model suffers from quantization, and the mix of types that a budget buys.
 
-A unit is a layer's attention, a layer's MLP, or the embedding. Its sensitivity is measured: the model's mean KLD when only
-that unit is quantized. For types that were not measured it is predicted from the nearest measured one, in proportion to the
-squared error of the weights (the divergence grows with the square of a small perturbation; Malinovskii et al. 2025,
-"Pushing the Limits of Large Language Model Quantization via the Linearity Theorem"). A mix adds the units' predictions; the
-whole mix is then measured like any other format, and both numbers are shown.
+A unit is a layer's attention, a layer's MLP, or the embedding. Its sensitivity is measured: the model's mean
+KLD when only that unit is quantized. For types that were not measured it is predicted from the nearest
+measured one, in proportion to the squared error of the weights (the divergence grows with the square of a
+small perturbation; Malinovskii et al. 2025, "Pushing the Limits of Large Language Model Quantization via the
+Linearity Theorem"). A mix adds the units' predictions; the whole mix is then measured like any other format,
+and both numbers are shown.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Unit:
 
 @dataclass(frozen=True)
 class Option:
-    """One type for a unit: bytes that it takes, and the squared error of its weights relative to their squared size."""
+    """One type for a unit: bytes that it takes, and the squared error of its weights relative to their
+    squared size.
+    """
 
     type: str
     used: tuple[str, ...]
@@ -60,7 +63,9 @@ class Option:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Measured divergences `kld[type][unit]`, the relative squared errors of the same, and the options of every unit."""
+    """Measured divergences `kld[type][unit]`, the relative squared errors of the same, and the options of
+    every unit.
+    """
 
     units: tuple[Unit, ...]
     options: tuple[tuple[Option, ...], ...]
@@ -93,8 +98,11 @@ def units_of(model: PreTrainedModel) -> tuple[Unit, ...]:
     return tuple(Unit(layer, part, tuple(unit)) for (layer, part), unit in found.items())
 
 
-def measure(loaded: Loaded, base: metrics.Base, types: tuple[str, ...]) -> Iterator[tuple[int, int] | Sensitivity]:
-    """Quantize one unit at a time and measure the model; yields steps done and all steps, at the end the result.
+def measure(
+    loaded: Loaded, base: metrics.Base, types: tuple[str, ...]
+) -> Iterator[tuple[int, int] | Sensitivity]:
+    """Quantize one unit at a time and measure the model; yields steps done and all steps, at the end the
+    result.
 
     Args:
         loaded: the base model.
@@ -133,7 +141,9 @@ def measure(loaded: Loaded, base: metrics.Base, types: tuple[str, ...]) -> Itera
 
 
 def _distinct(made: dict[str, Option]) -> tuple[Option, ...]:
-    """The options by rising size, those that are larger and no better left out: substituted types often coincide."""
+    """The options by rising size, those that are larger and no better left out: substituted types often
+    coincide.
+    """
     kept: list[Option] = []
     for option in sorted(made.values(), key=lambda one: (one.bytes, one.error)):
         if not kept or option.error < kept[-1].error:
@@ -142,7 +152,9 @@ def _distinct(made: dict[str, Option]) -> tuple[Option, ...]:
 
 
 def predict(found: Sensitivity, unit: int, option: Option) -> float:
-    """KLD that a unit's option adds: measured, or scaled by squared error from the measured type of the nearest error."""
+    """KLD that a unit's option adds: measured, or scaled by squared error from the measured type of the
+    nearest error.
+    """
     measured = {type: errors[unit] for type, errors in found.errors.items() if errors[unit]}
     if not measured:
         return 0.0
@@ -152,7 +164,9 @@ def predict(found: Sensitivity, unit: int, option: Option) -> float:
 
 @dataclass(frozen=True)
 class Budget:
-    """Every mix on the way from the smallest to the largest: the first option of each unit, then one step after another."""
+    """Every mix on the way from the smallest to the largest: the first option of each unit, then one step
+    after another.
+    """
 
     sensitivity: Sensitivity
     fixed_bytes: int
@@ -180,7 +194,9 @@ class Budget:
             size, chosen[unit] = size + more, step
         types = {
             name: used
-            for unit, option in zip(self.sensitivity.units, (options[i][c] for i, c in enumerate(chosen)), strict=True)
+            for unit, option in zip(
+                self.sensitivity.units, (options[i][c] for i, c in enumerate(chosen)), strict=True
+            )
             for name, used in zip(unit.names, option.used, strict=True)
         }
         return types, size, sum(self.predicted[unit][choice] for unit, choice in enumerate(chosen))
@@ -202,26 +218,35 @@ class Budget:
 def plan_budget(found: Sensitivity, fixed_bytes: int) -> Budget:
     """Order the upgrades of all units by the KLD that they save per byte.
 
-    On each unit's lower convex hull of (bytes, KLD), taking the steepest step first is optimal at every total that the path
-    passes through (Everett's generalized Lagrange multipliers, 1963).
+    On each unit's lower convex hull of (bytes, KLD), taking the steepest step first is optimal at every total
+    that the path passes through (Everett's generalized Lagrange multipliers, 1963).
     """
-    predicted = tuple(tuple(predict(found, unit, option) for option in options) for unit, options in enumerate(found.options))
+    predicted = tuple(
+        tuple(predict(found, unit, option) for option in options)
+        for unit, options in enumerate(found.options)
+    )
     steps: list[tuple[float, int, int]] = []
     for unit, options in enumerate(found.options):
         hull = _hull([(option.bytes, loss) for option, loss in zip(options, predicted[unit], strict=True)])
         for before, after in itertools.pairwise(hull):
-            saved = (predicted[unit][before] - predicted[unit][after]) / (options[after].bytes - options[before].bytes)
+            saved = (predicted[unit][before] - predicted[unit][after]) / (
+                options[after].bytes - options[before].bytes
+            )
             steps.append((-saved, unit, after))
     return Budget(found, fixed_bytes, predicted, tuple((unit, after) for _, unit, after in sorted(steps)))
 
 
 def _hull(points: list[tuple[float, float]]) -> list[int]:
-    """Indices of the lower convex hull from the first point on, as far as the loss falls; bytes rise along the list."""
+    """Indices of the lower convex hull from the first point on, as far as the loss falls; bytes rise along
+    the list.
+    """
     hull = [0]
     while True:
         size, loss = points[hull[-1]]
         slopes = [
-            ((other - loss) / (bytes - size), -index) for index, (bytes, other) in enumerate(points) if index > hull[-1] and other < loss
+            ((other - loss) / (bytes - size), -index)
+            for index, (bytes, other) in enumerate(points)
+            if index > hull[-1] and other < loss
         ]
         if not slopes:
             return hull

@@ -1,4 +1,6 @@
-"""A Hub on loopback with families of models: the endpoints that a tree reads, slow, broken or impatient where a test wants it."""
+"""A Hub on loopback with families of models: the endpoints that a tree reads, slow, broken or impatient where
+a test wants it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Model:
 class FamilyHub:
     """Serves `models` until `stop`; `asked` lists the requests."""
 
-    def __init__(self, models: dict[str, Model], delay: float = 0.0, renamed: dict[str, str] | None = None) -> None:  # noqa: C901
+    def __init__(
+        self, models: dict[str, Model], delay: float = 0.0, renamed: dict[str, str] | None = None
+    ) -> None:  # noqa: C901
         self.models, self.asked, self.storm = models, [], 0
         self.retry_after: str | None = "1"
         self.lock = threading.Lock()
@@ -71,16 +75,28 @@ class FamilyHub:
                     storming = hub.storm > 0
                     hub.storm -= storming
                 if storming:
-                    return self.send(429, {"error": "Too many"}, {"Retry-After": hub.retry_after} if hub.retry_after else {})
+                    return self.send(
+                        429,
+                        {"error": "Too many"},
+                        {"Retry-After": hub.retry_after} if hub.retry_after else {},
+                    )
                 if path == "/api/models":
                     wanted = query["filter"][0].removeprefix("base_model:")
                     relation, _, parent = wanted.partition(":")
-                    found = [name for name, model in hub.models.items() if parent in model.parents and model.relation == relation]
+                    found = [
+                        name
+                        for name, model in hub.models.items()
+                        if parent in model.parents and model.relation == relation
+                    ]
                     limit = int(query.get("limit", ["1000"])[0])
                     return self.send(200, [hub.metadata(name) for name in found[:limit]])
                 if path.startswith("/api/datasets/"):
                     return self.send(200 if path.endswith("/data") else 404, {"id": "owner/data"})
-                name = path.removeprefix("/api/models/") if path.startswith("/api/") else "/".join(path.split("/")[1:3])
+                name = (
+                    path.removeprefix("/api/models/")
+                    if path.startswith("/api/")
+                    else "/".join(path.split("/")[1:3])
+                )
                 name, _, revision = name.partition("/revision/")
                 if renamed and name in renamed:
                     place = self.path.replace(name, renamed[name])
@@ -126,14 +142,29 @@ class FamilyHub:
                 children[other.relation] = children.get(other.relation, 0) + 1
         base = model.parents[0] if len(model.parents) == 1 else model.parents
         return {
-            "id": name, "sha": self.sha(name), "author": name.split("/")[0], "downloads": len(name), "gated": False, "private": False,
-            "createdAt": "2026-01-02T00:00:00.000Z", "lastModified": "2026-01-03T00:00:00.000Z",
-            "tags": [f"base_model:{parent}" for parent in model.parents] + [f"base_model:{model.relation}:{parent}" for parent in model.parents],
-            "cardData": {"license": "apache-2.0", **({"base_model": base} if model.parents else {}), **model.card},
-            "baseModels": {"relation": model.relation, "models": [{"id": parent} for parent in model.parents]} if model.parents else None,
-            "childrenModelCount": children, "siblings": [{"rfilename": file} for file in model.files],
-            "safetensors": {"parameters": {"BF16": 1_000_000}, "total": 1_000_000}, **model.raw,
-        }  # fmt: skip
+            "id": name,
+            "sha": self.sha(name),
+            "author": name.split("/")[0],
+            "downloads": len(name),
+            "gated": False,
+            "private": False,
+            "createdAt": "2026-01-02T00:00:00.000Z",
+            "lastModified": "2026-01-03T00:00:00.000Z",
+            "tags": [f"base_model:{parent}" for parent in model.parents]
+            + [f"base_model:{model.relation}:{parent}" for parent in model.parents],
+            "cardData": {
+                "license": "apache-2.0",
+                **({"base_model": base} if model.parents else {}),
+                **model.card,
+            },
+            "baseModels": {"relation": model.relation, "models": [{"id": parent} for parent in model.parents]}
+            if model.parents
+            else None,
+            "childrenModelCount": children,
+            "siblings": [{"rfilename": file} for file in model.files],
+            "safetensors": {"parameters": {"BF16": 1_000_000}, "total": 1_000_000},
+            **model.raw,
+        }
 
     def stop(self) -> None:
         """Close the server."""

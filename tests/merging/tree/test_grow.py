@@ -1,4 +1,6 @@
-"""Trees read by the real huggingface_hub client from a Hub on loopback: every source of parents, ghosts, limits, bad answers."""
+"""Trees read by the real huggingface_hub client from a Hub on loopback: every source of parents, ghosts,
+limits, bad answers.
+"""
 
 from __future__ import annotations
 
@@ -37,30 +39,64 @@ def edges(found) -> dict:
 def test_all_six_sources_are_read_and_named(serve):
     serve(
         {
-            "acme/one": Model(), "acme/two": Model(), "acme/words": Model(), "acme/base": Model(),
+            "acme/one": Model(),
+            "acme/two": Model(),
+            "acme/words": Model(),
+            "acme/base": Model(),
             "acme/merged": Model(
-                ["acme/one"], "merge", {"mergekit_config.yml": RECIPE, "adapter_config.json": '{"base_model_name_or_path": "acme/base"}'},
+                ["acme/one"],
+                "merge",
+                {
+                    "mergekit_config.yml": RECIPE,
+                    "adapter_config.json": '{"base_model_name_or_path": "acme/base"}',
+                },
             ),
         }
-    )  # fmt: skip
+    )
     found = tree("acme/merged", descendants=0)
     told = edges(found)
-    assert {item["source"] for item in told["acme/one", "acme/merged"]["evidence"]} == {"recipe", "card", "Hub", "tag"}
-    assert told["acme/one", "acme/merged"]["part"] == [0.75, 0.75] and told["acme/one", "acme/merged"]["weight"] == 3
+    assert {item["source"] for item in told["acme/one", "acme/merged"]["evidence"]} == {
+        "recipe",
+        "card",
+        "Hub",
+        "tag",
+    }
+    assert (
+        told["acme/one", "acme/merged"]["part"] == [0.75, 0.75]
+        and told["acme/one", "acme/merged"]["weight"] == 3
+    )
     two = told["acme/two", "acme/merged"]
     assert two["revision"] == "abc123" and two["pinned"] and not told["acme/one", "acme/merged"]["pinned"]
-    assert told["acme/words", "acme/merged"]["role"] == "tokenizer" and told["acme/words", "acme/merged"]["part"] == [0, 0]
+    assert told["acme/words", "acme/merged"]["role"] == "tokenizer" and told["acme/words", "acme/merged"][
+        "part"
+    ] == [0, 0]
     assert [item["source"] for item in told["acme/base", "acme/merged"]["evidence"]] == ["adapter"]
-    assert any("acme/two, acme/words, which its card does not name" in note for note in nodes(found)["acme/merged"]["notes"])
+    assert any(
+        "acme/two, acme/words, which its card does not name" in note
+        for note in nodes(found)["acme/merged"]["notes"]
+    )
     assert nodes(found)["acme/merged"]["recipe"] == RECIPE
 
 
 def test_a_recipe_in_the_card_is_read_through_resolve_at_the_sha(serve):
-    hub = serve({"acme/one": Model(), "acme/two": Model(), "acme/words": Model(),
-                 "acme/carded": Model([], "merge", {"README.md": f"# Hi\n```yaml\n{RECIPE}```\n"}, raw={"tags": ["merge", "mergekit"]})})  # fmt: skip
+    hub = serve(
+        {
+            "acme/one": Model(),
+            "acme/two": Model(),
+            "acme/words": Model(),
+            "acme/carded": Model(
+                [],
+                "merge",
+                {"README.md": f"# Hi\n```yaml\n{RECIPE}```\n"},
+                raw={"tags": ["merge", "mergekit"]},
+            ),
+        }
+    )
     found = tree("acme/carded", descendants=0)
     assert edges(found)["acme/one", "acme/carded"]["evidence"][0]["source"] == "card recipe"
-    assert f"/acme/carded/resolve/{hub.sha('acme/carded')}/README.md" in hub.asked and not any("/blob/" in path for path in hub.asked)
+    assert f"/acme/carded/resolve/{hub.sha('acme/carded')}/README.md" in hub.asked and not any(
+        "/blob/" in path for path in hub.asked
+    )
 
 
 def test_an_adapter_in_a_recipe_is_a_parent_whose_licence_follows(serve):
@@ -74,11 +110,18 @@ def test_an_adapter_in_a_recipe_is_a_parent_whose_licence_follows(serve):
     )
     found = tree("acme/merged", descendants=0)
     told = edges(found)["acme/lora", "acme/merged"]
-    assert told["role"] == "adapter" and told["part"] == [0, 0] and edges(found)["acme/one", "acme/merged"]["part"] == [1, 1]
+    assert (
+        told["role"] == "adapter"
+        and told["part"] == [0, 0]
+        and edges(found)["acme/one", "acme/merged"]["part"] == [1, 1]
+    )
     assert found["licences"]["obligations"][0] == {
-        "asks": "no commercial use", "from": "acme/lora", "licence": "cc-by-nc-4.0", "path": ["acme/merged", "acme/lora"],
+        "asks": "no commercial use",
+        "from": "acme/lora",
+        "licence": "cc-by-nc-4.0",
+        "path": ["acme/merged", "acme/lora"],
         "url": "https://creativecommons.org/licenses/by-nc/4.0/legalcode",
-    }  # fmt: skip
+    }
 
 
 def test_a_file_that_is_too_long_is_not_read_to_its_end(serve, monkeypatch):
@@ -94,7 +137,10 @@ def test_a_file_that_is_too_long_is_not_read_to_its_end(serve, monkeypatch):
 
     monkeypatch.setattr(httpx.Response, "iter_bytes", counted)
     hub = serve({"acme/long": Model(files={"README.md": "x" * 20_000_000, "mergekit_config.yml": RECIPE})})
-    assert hubread.read_file("acme/long", hub.sha("acme/long"), "README.md") is None and sum(read) < 2 * hubread.MAX_FILE
+    assert (
+        hubread.read_file("acme/long", hub.sha("acme/long"), "README.md") is None
+        and sum(read) < 2 * hubread.MAX_FILE
+    )
     assert hubread.read_file("acme/long", hub.sha("acme/long"), "mergekit_config.yml") == RECIPE
     assert hubread.read_file("acme/long", hub.sha("acme/long"), "none.yml") is None
 
@@ -106,17 +152,32 @@ def test_both_shapes_of_base_models(serve, shape):
 
 
 def test_duplicates_and_self_loops_are_dropped(serve):
-    serve({"acme/one": Model(), "acme/child": Model(card={"base_model": ["acme/one", "acme/one", "acme/child"]})})
+    serve(
+        {
+            "acme/one": Model(),
+            "acme/child": Model(card={"base_model": ["acme/one", "acme/one", "acme/child"]}),
+        }
+    )
     found = tree("acme/child", descendants=0)
     assert set(edges(found)) == {("acme/one", "acme/child")}
     assert any("names itself" in note for note in nodes(found)["acme/child"]["notes"])
 
 
 def test_a_cycle_is_one_node(serve):
-    serve({"acme/a": Model(["acme/b"]), "acme/b": Model(["acme/a", "acme/root"]), "acme/root": Model(), "acme/child": Model(["acme/a"])})
+    serve(
+        {
+            "acme/a": Model(["acme/b"]),
+            "acme/b": Model(["acme/a", "acme/root"]),
+            "acme/root": Model(),
+            "acme/child": Model(["acme/a"]),
+        }
+    )
     found = tree("acme/child", descendants=0)
     assert set(nodes(found)) == {"acme/child", "acme/a", "acme/root"}
-    assert nodes(found)["acme/a"]["members"] == ["acme/a", "acme/b"] and "name each other" in nodes(found)["acme/a"]["notes"][0]
+    assert (
+        nodes(found)["acme/a"]["members"] == ["acme/a", "acme/b"]
+        and "name each other" in nodes(found)["acme/a"]["notes"][0]
+    )
     assert set(edges(found)) == {("acme/a", "acme/child"), ("acme/root", "acme/a")}
 
 
@@ -124,30 +185,55 @@ def test_ghosts_say_why(serve):
     parents = ["acme/gated", "acme/missing", "acme/disabled", "acme/private", "acme/broken", "acme/listed"]
     serve(
         {
-            "acme/gated": Model(answer="gated"), "acme/disabled": Model(answer="disabled"), "acme/private": Model(raw={"private": True}),
-            "acme/broken": Model(answer="broken"), "acme/child": Model(parents, "merge"), "acme/listed": Model(["acme/x"], raw={"gated": "auto"}),
+            "acme/gated": Model(answer="gated"),
+            "acme/disabled": Model(answer="disabled"),
+            "acme/private": Model(raw={"private": True}),
+            "acme/broken": Model(answer="broken"),
+            "acme/child": Model(parents, "merge"),
+            "acme/listed": Model(["acme/x"], raw={"gated": "auto"}),
         }
-    )  # fmt: skip
+    )
     found = nodes(tree("acme/child", descendants=0))
     assert {name.split("/")[1]: node["status"] for name, node in found.items()} == {
-        "child": "ok", "gated": "gated", "missing": "missing", "disabled": "disabled", "private": "private", "broken": "unread",
-        "listed": "gated", "x": "missing",
-    }  # fmt: skip
+        "child": "ok",
+        "gated": "gated",
+        "missing": "missing",
+        "disabled": "disabled",
+        "private": "private",
+        "broken": "unread",
+        "listed": "gated",
+        "x": "missing",
+    }
     assert all(found[name]["reason"] for name in parents)
 
 
 def test_a_slow_answer_leaves_a_ghost_and_the_rest(serve, monkeypatch):
     monkeypatch.setattr(hubread, "TIMEOUT", 0.4)
-    serve({"acme/slow": Model(answer="slow"), "acme/quick": Model(), "acme/child": Model(["acme/slow", "acme/quick"], "merge")})
+    serve(
+        {
+            "acme/slow": Model(answer="slow"),
+            "acme/quick": Model(),
+            "acme/child": Model(["acme/slow", "acme/quick"], "merge"),
+        }
+    )
     found = nodes(tree("acme/child", descendants=0))
-    assert found["acme/quick"]["status"] == "ok" and found["acme/slow"]["status"] == "unread" and "Timeout" in found["acme/slow"]["reason"]
+    assert (
+        found["acme/quick"]["status"] == "ok"
+        and found["acme/slow"]["status"] == "unread"
+        and "Timeout" in found["acme/slow"]["reason"]
+    )
 
 
 def test_renames_are_followed(serve):
-    serve({"new/name": Model(["acme/one"]), "acme/one": Model(), "acme/child": Model(["old/name"])}, renamed={"old/name": "new/name"})
+    serve(
+        {"new/name": Model(["acme/one"]), "acme/one": Model(), "acme/child": Model(["old/name"])},
+        renamed={"old/name": "new/name"},
+    )
     found = tree("acme/child", descendants=0)
     assert set(nodes(found)) == {"acme/child", "new/name", "acme/one"}
-    assert ("new/name", "acme/child") in edges(found) and "old/name is now called new/name." in found["warnings"]
+    assert ("new/name", "acme/child") in edges(found) and "old/name is now called new/name." in found[
+        "warnings"
+    ]
     start = tree("old/name", descendants=0)
     assert start["start"] == "new/name" and nodes(start)["new/name"]["share"] == [1, 1]
 
@@ -169,8 +255,16 @@ def test_parts_are_opened_on_wish(serve):
     family |= {f"kid/q{index:02}": Model(["acme/base"], "quantized") for index in range(30)}
     serve(family)
     assert set(nodes(tree("acme/top", ancestors=1, descendants=0))) == {"acme/top", "acme/mid"}
-    opened = tree("acme/top", ancestors=1, descendants=0, expand=["parents:acme/mid", "quantized:acme/base", "quantized:acme/base"])
-    assert len(nodes(opened)) == 3 + 24 and nodes(opened)["acme/base"]["more"] == {"finetune": 1, "quantized": 6}
+    opened = tree(
+        "acme/top",
+        ancestors=1,
+        descendants=0,
+        expand=["parents:acme/mid", "quantized:acme/base", "quantized:acme/base"],
+    )
+    assert len(nodes(opened)) == 3 + 24 and nodes(opened)["acme/base"]["more"] == {
+        "finetune": 1,
+        "quantized": 6,
+    }
     with pytest.raises(VisitorError, match="cannot be shown"):
         validate("acme/top", expand=["evil:x"])
     asked = validate("acme/top", expand=["parents:acme/mid"])
@@ -190,7 +284,11 @@ def test_ten_thousand_children_stay_within_the_limit(serve):
     family = Many({"acme/base": Model(raw={"childrenModelCount": {"finetune": 10_000}})})
     serve(family)
     found = tree("acme/base", limit=10)
-    assert len(found["nodes"]) == 10 and found["cut"] == 3 and nodes(found)["acme/base"]["more"]["finetune"] == 10_000 - 9
+    assert (
+        len(found["nodes"]) == 10
+        and found["cut"] == 3
+        and nodes(found)["acme/base"]["more"]["finetune"] == 10_000 - 9
+    )
 
 
 def test_a_merge_of_sixty_and_the_caps(serve):
@@ -246,11 +344,21 @@ def test_metadata_of_the_wrong_type_and_bombs(serve):
     }
     serve(
         {
-            "acme/bomb": Model([], "merge", {"mergekit_config.yml": bomb}), "acme/odd": Model(raw=odd),
-            "acme/names": Model(raw={"cardData": {"base_model": ["<img src=x>", {"a": 1}, "../etc", "acme/ok"], "license": ["mit"]}, "tags": []}),
-            "acme/ok": Model(), "acme/child": Model(["acme/bomb", "acme/odd", "acme/names"], "merge"),
+            "acme/bomb": Model([], "merge", {"mergekit_config.yml": bomb}),
+            "acme/odd": Model(raw=odd),
+            "acme/names": Model(
+                raw={
+                    "cardData": {
+                        "base_model": ["<img src=x>", {"a": 1}, "../etc", "acme/ok"],
+                        "license": ["mit"],
+                    },
+                    "tags": [],
+                }
+            ),
+            "acme/ok": Model(),
+            "acme/child": Model(["acme/bomb", "acme/odd", "acme/names"], "merge"),
         }
-    )  # fmt: skip
+    )
     found = tree("acme/child", descendants=0)
     assert set(nodes(found)) == {"acme/child", "acme/bomb", "acme/odd", "acme/names", "acme/ok"}
     assert "no recipe that can be read" in nodes(found)["acme/bomb"]["notes"][0]
@@ -260,7 +368,12 @@ def test_metadata_of_the_wrong_type_and_bombs(serve):
 
 def test_a_second_look_asks_nothing(serve):
     hub = serve(
-        {"acme/one": Model(), "acme/two": Model(), "acme/words": Model(), "acme/m": Model([], "merge", {"mergekit_config.yml": RECIPE})}
+        {
+            "acme/one": Model(),
+            "acme/two": Model(),
+            "acme/words": Model(),
+            "acme/m": Model([], "merge", {"mergekit_config.yml": RECIPE}),
+        }
     )
     first = tree("acme/m", descendants=1)
     asked = len(hub.asked)
@@ -281,7 +394,13 @@ def test_it_grows_and_ends_once(serve):
 
 @pytest.mark.parametrize(
     ("model", "sentence"),
-    [("<b>x</b>", "not a model id"), ("a b", "not a model id"), ("", "No model"), ("datasets/a/b", "no model"), ("../x", "not a model id")],
+    [
+        ("<b>x</b>", "not a model id"),
+        ("a b", "not a model id"),
+        ("", "No model"),
+        ("datasets/a/b", "no model"),
+        ("../x", "not a model id"),
+    ],
 )
 def test_bad_ids(model, sentence):
     with pytest.raises(VisitorError, match=sentence):
@@ -312,7 +431,10 @@ def test_the_suites_own_models_need_no_hub():
         (shared_models.EMBEDDED_MODEL, "pirate"): "adapter",
         ("HuggingFaceTB/SmolLM2-135M", shared_models.EMBEDDED_MODEL): "finetune",
     }
-    assert found["roots"] == ["HuggingFaceTB/SmolLM2-135M"] and nodes(found)["HuggingFaceTB/SmolLM2-135M"]["status"] == "unread"
+    assert (
+        found["roots"] == ["HuggingFaceTB/SmolLM2-135M"]
+        and nodes(found)["HuggingFaceTB/SmolLM2-135M"]["status"] == "unread"
+    )
 
 
 def test_a_merge_made_here_has_its_tree():
@@ -321,5 +443,9 @@ def test_a_merge_made_here_has_its_tree():
     *_, found = grow(validate("", recipe=presets.PRESETS[presets.FIRST]))
     share = {node["id"]: node["share"] for node in found["nodes"]}
     assert share == {
-        "this merge": [1, 1], "pirate": [0.8, 0.8], "cautious": [0.7, 0.7], shared_models.EMBEDDED_MODEL: [1, 1], "HuggingFaceTB/SmolLM2-135M": [1, 1],
-    }  # fmt: skip
+        "this merge": [1, 1],
+        "pirate": [0.8, 0.8],
+        "cautious": [0.7, 0.7],
+        shared_models.EMBEDDED_MODEL: [1, 1],
+        "HuggingFaceTB/SmolLM2-135M": [1, 1],
+    }

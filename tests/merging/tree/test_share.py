@@ -23,7 +23,16 @@ def edge(source: str, target: str, low: float, high: float | None = None) -> Edg
 
 
 def test_a_common_ancestor_is_all_of_a_task_sum():
-    found = shares("m", [edge("a", "m", 0.8), edge("b", "m", 0.7), edge("base", "m", -0.5), edge("base", "a", 1), edge("base", "b", 1)])
+    found = shares(
+        "m",
+        [
+            edge("a", "m", 0.8),
+            edge("b", "m", 0.7),
+            edge("base", "m", -0.5),
+            edge("base", "a", 1),
+            edge("base", "b", 1),
+        ],
+    )
     assert found == {"base": (1, 1), "a": (0.8, 0.8), "b": (0.7, 0.7), "m": (1, 1)}
 
 
@@ -34,7 +43,9 @@ def test_bounds_use_that_coefficients_sum_to_one():
 
 
 def test_bounds_hold_the_truth_of_random_trees():
-    """Brute force: true coefficients drawn for every model of a random tree lie, multiplied out, within the bounds."""
+    """Brute force: true coefficients drawn for every model of a random tree lie, multiplied out, within the
+    bounds.
+    """
     chance = random.Random(0)
     for _ in range(300):
         names = [f"m{index}" for index in range(8)]
@@ -49,7 +60,9 @@ def test_bounds_hold_the_truth_of_random_trees():
                 true = value / total
                 truth[parent, name] = true
                 slack = chance.choice([0, 0, 0.2, 1])
-                edges.append(edge(parent, name, true - slack * chance.random(), true + slack * chance.random()))
+                edges.append(
+                    edge(parent, name, true - slack * chance.random(), true + slack * chance.random())
+                )
         exact = {names[-1]: 1.0}
         for name in reversed(names):
             for (parent, child), value in truth.items():
@@ -73,15 +86,26 @@ def test_coefficients_are_those_of_the_merged_weights(method):
     known = {item.name: item.default for item in catalogue()[method].parameters}
     torch.manual_seed(0)
     start = torch.zeros(100_000)
-    for heavy, density, rescale, normalize, count in product((0, 1), (0.3, 0.8), (None, True, False), (None, True, False), (1, 2)):
+    for heavy, density, rescale, normalize, count in product(
+        (0, 1), (0.3, 0.8), (None, True, False), (None, True, False), (1, 2)
+    ):
         changes = torch.randn(count, 100_000)
         changes *= changes.abs() ** heavy  # at 1 few entries hold most of it
         weights = [0.6, 0.9][:count]
-        stated = {name: value for name, value in (("rescale", rescale), ("normalize", normalize)) if value is not None}
+        stated = {
+            name: value
+            for name, value in (("rescale", rescale), ("normalize", normalize))
+            if value is not None
+        }
         recipe = {
-            "merge_method": method, "base_model": "x/base", "parameters": stated,
-            "models": [{"model": f"x/{i}", "parameters": {"weight": weight, "density": density}} for i, weight in enumerate(weights)],
-        }  # fmt: skip
+            "merge_method": method,
+            "base_model": "x/base",
+            "parameters": stated,
+            "models": [
+                {"model": f"x/{i}", "parameters": {"weight": weight, "density": density}}
+                for i, weight in enumerate(weights)
+            ],
+        }
         settings = {**known, **stated, "weight": weights, "density": [density] * count}
         settings |= {name: [known[name]] * count for name in ("epsilon", "gamma") if name in known}
         merged = merge_tensors([start, *changes], method, parameters=settings, base_index=0)
@@ -89,25 +113,41 @@ def test_coefficients_are_those_of_the_merged_weights(method):
         case = (heavy, density, stated, count)
         if method in TASK or count == 1:  # one number for all entries: least squares
             fitted = torch.linalg.lstsq(changes.T.double(), merged[:, None].double()).solution[:, 0].tolist()
-            for name, value in (*((f"x/{i}", value) for i, value in enumerate(fitted)), ("x/base", 1 - sum(fitted))):
+            for name, value in (
+                *((f"x/{i}", value) for i, value in enumerate(fitted)),
+                ("x/base", 1 - sum(fitted)),
+            ):
                 low, high = found[name]
                 assert low - 0.06 <= value <= high + 0.06, (name, value, found[name], case)
         else:  # entry by entry
-            ends = torch.stack([changes[i] * end for i in range(count) for end in found[f"x/{i}"]]).reshape(count, 2, -1)
+            ends = torch.stack([changes[i] * end for i in range(count) for end in found[f"x/{i}"]]).reshape(
+                count, 2, -1
+            )
             most = (1 - found["x/base"][0]) * changes.abs().amax(0)
-            assert (merged >= 1.02 * ends.amin(1).sum(0) - 1e-5).all() and (merged <= 1.02 * ends.amax(1).sum(0) + 1e-5).all(), case
-            assert found["x/base"][1] == 1 and (normalize is False or (merged.abs() <= 1.02 * most + 1e-5).all()), case
+            assert (merged >= 1.02 * ends.amin(1).sum(0) - 1e-5).all() and (
+                merged <= 1.02 * ends.amax(1).sum(0) + 1e-5
+            ).all(), case
+            assert found["x/base"][1] == 1 and (
+                normalize is False or (merged.abs() <= 1.02 * most + 1e-5).all()
+            ), case
         if method in ("task_arithmetic", "dare_linear"):
-            assert all(low == pytest.approx(high) for low, high in found.values()), "what is known exactly is said exactly"
+            assert all(low == pytest.approx(high) for low, high in found.values()), (
+                "what is known exactly is said exactly"
+            )
 
 
 @pytest.mark.parametrize("normalize", [True, False])
 def test_a_gradient_is_no_mean_where_something_else_changes_too(normalize):
     """Over 101 layers: the mean of the products, and of the fractions, lies within."""
     recipe = {
-        "merge_method": "dare_linear", "base_model": "x/base", "parameters": {"rescale": False, "normalize": normalize},
-        "models": [{"model": "x/0", "parameters": {"weight": [0, 1], "density": [0, 1]}}, {"model": "x/1", "parameters": {"weight": "5e-1"}}],
-    }  # fmt: skip
+        "merge_method": "dare_linear",
+        "base_model": "x/base",
+        "parameters": {"rescale": False, "normalize": normalize},
+        "models": [
+            {"model": "x/0", "parameters": {"weight": [0, 1], "density": [0, 1]}},
+            {"model": "x/1", "parameters": {"weight": "5e-1"}},
+        ],
+    }
     low, high = parts_of(recipe)["x/0"].part
     layers = torch.linspace(0, 1, 101)
     truth = float((layers * layers / ((layers + 0.5) if normalize else 1)).mean())
@@ -116,33 +156,68 @@ def test_a_gradient_is_no_mean_where_something_else_changes_too(normalize):
 
 def test_adapters_are_parents_without_a_part():
     found = parts_of(
-        parse("merge_method: linear\nmodels:\n- {model: x/a@main+y/lora, parameters: {weight: 1}}\n- {model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate, parameters: {weight: 3}}")
-    )  # fmt: skip
+        parse(
+            "merge_method: linear\nmodels:\n- {model: x/a@main+y/lora, parameters: {weight: 1}}\n- {model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate, parameters: {weight: 3}}"
+        )
+    )
     assert {name: (told.role, told.part) for name, told in found.items()} == {
-        "x/a": ("contributor", (0.25, 0.25)), "y/lora": ("adapter", (0.0, 0.0)), "pirate": ("contributor", (0.75, 0.75)),
-    }  # fmt: skip
+        "x/a": ("contributor", (0.25, 0.25)),
+        "y/lora": ("adapter", (0.0, 0.0)),
+        "pirate": ("contributor", (0.75, 0.75)),
+    }
     assert found["x/a"].revision == "main"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: 0.3}", {"x/a": (0.7, 0.7), "x/b": (0.3, 0.3)}),
-        ("merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [0, 1, 0]}", {"x/a": (0.5, 0.5), "x/b": (0.5, 0.5)}),
-        ("merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [{filter: mlp, value: 0.2}, {value: 0.6}]}",
-         {"x/a": (0.4, 0.8), "x/b": (0.2, 0.6)}),
-        ("merge_method: passthrough\nslices:\n- sources: [{model: x/a, layer_range: [0, 3]}]\n- sources: [{model: x/b, layer_range: [2, 3]}]",
-         {"x/a": (0.75, 0.75), "x/b": (0.25, 0.25)}),
-        ("merge_method: ties\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: 1}}]", {"x/a": (0, 1), "x/o": (0, 1)}),
-        ("merge_method: model_stock\nbase_model: x/o\nmodels: [{model: x/a}, {model: x/b}]", {"x/a": (0, 0.5), "x/b": (0, 0.5), "x/o": (0, 1)}),
-        ("merge_method: linear\nmodels: [{model: x/a}, {model: x/b, parameters: {weight: 1}}]", {"x/a": (0, 1), "x/b": (0, 1)}),
-        ("merge_method: linear\nmodels: [{model: x/a, parameters: {weight: 2}}]\nparameters: {normalize: false}", {"x/a": (2, 2)}),
-        ("merge_method: karcher\nmodels: [{model: x/a}, {model: x/b}]", {"x/a": (0.5, 0.5), "x/b": (0.5, 0.5)}),
+        (
+            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: 0.3}",
+            {"x/a": (0.7, 0.7), "x/b": (0.3, 0.3)},
+        ),
+        (
+            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [0, 1, 0]}",
+            {"x/a": (0.5, 0.5), "x/b": (0.5, 0.5)},
+        ),
+        (
+            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [{filter: mlp, value: 0.2}, {value: 0.6}]}",
+            {"x/a": (0.4, 0.8), "x/b": (0.2, 0.6)},
+        ),
+        (
+            "merge_method: passthrough\nslices:\n- sources: [{model: x/a, layer_range: [0, 3]}]\n- sources: [{model: x/b, layer_range: [2, 3]}]",
+            {"x/a": (0.75, 0.75), "x/b": (0.25, 0.25)},
+        ),
+        (
+            "merge_method: ties\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: 1}}]",
+            {"x/a": (0, 1), "x/o": (0, 1)},
+        ),
+        (
+            "merge_method: model_stock\nbase_model: x/o\nmodels: [{model: x/a}, {model: x/b}]",
+            {"x/a": (0, 0.5), "x/b": (0, 0.5), "x/o": (0, 1)},
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: x/a}, {model: x/b, parameters: {weight: 1}}]",
+            {"x/a": (0, 1), "x/b": (0, 1)},
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: x/a, parameters: {weight: 2}}]\nparameters: {normalize: false}",
+            {"x/a": (2, 2)},
+        ),
+        (
+            "merge_method: karcher\nmodels: [{model: x/a}, {model: x/b}]",
+            {"x/a": (0.5, 0.5), "x/b": (0.5, 0.5)},
+        ),
         ("merge_method: nonsense\nmodels: [{model: x/a}, {model: x/b}]", {"x/a": (0, 1), "x/b": (0, 1)}),
-        ("base_model: x/o\nexperts: [{source_model: x/a}, {source_model: x/b}]", {"x/a": (0, 1), "x/b": (0, 1), "x/o": (0, 1)}),
-        ("merge_method: task_arithmetic\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: {a: 1}}}]\nslices: 7", {"x/a": (0, 1), "x/o": (0, 1)}),
+        (
+            "base_model: x/o\nexperts: [{source_model: x/a}, {source_model: x/b}]",
+            {"x/a": (0, 1), "x/b": (0, 1), "x/o": (0, 1)},
+        ),
+        (
+            "merge_method: task_arithmetic\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: {a: 1}}}]\nslices: 7",
+            {"x/a": (0, 1), "x/o": (0, 1)},
+        ),
     ],
-)  # fmt: skip
+)
 def test_coefficients_of_recipes(text, expected):
     found = parts(text)
     assert set(found) == set(expected)
@@ -151,20 +226,32 @@ def test_coefficients_of_recipes(text, expected):
 
 
 def test_obligations_come_with_their_way_and_conflicts_with_a_way_out():
-    licences = {"m": "apache-2.0", "a": "cc-by-nc-4.0", "b": "gpl-3.0", "root": "llama3.1", "odd": "my-licence"}
+    licences = {
+        "m": "apache-2.0",
+        "a": "cc-by-nc-4.0",
+        "b": "gpl-3.0",
+        "root": "llama3.1",
+        "odd": "my-licence",
+    }
     parents = {"m": ["a", "b", "odd"], "a": ["root"]}
     found = licence.inherited("m", licences, parents)
-    assert [item["asks"] for item in found["obligations"]][:2] == [licence.NON_COMMERCIAL, licence.SHARE_ALIKE]
+    assert [item["asks"] for item in found["obligations"]][:2] == [
+        licence.NON_COMMERCIAL,
+        licence.SHARE_ALIKE,
+    ]
     naming = next(item for item in found["obligations"] if item["asks"] == licence.NAMING)
     assert naming["path"] == ["m", "a", "root"] and naming["url"].startswith("https://")
     assert found["unknown"] == [{"from": "odd", "licence": "my-licence", "path": ["m", "odd"]}]
     messages = " ".join(item["message"] for item in found["conflicts"])
     assert (
-        "m states apache-2.0; a (cc-by-nc-4.0) asks for: no commercial use" in messages and "b (gpl-3.0) wants the same terms" in messages
+        "m states apache-2.0; a (cc-by-nc-4.0) asks for: no commercial use" in messages
+        and "b (gpl-3.0) wants the same terms" in messages
     )
     assert all(item["resolve"] for item in found["conflicts"])
     assert licence.inherited("m", {"m": "apache-2.0", "a": "mit"}, {"m": ["a"]})["conflicts"] == []
-    assert licence.inherited("m", {"m": "mit", "a": "cc-by-nd-4.0"}, {"m": ["a"]})["conflicts"][0]["resolve"].startswith("Ask its author")
+    assert licence.inherited("m", {"m": "mit", "a": "cc-by-nd-4.0"}, {"m": ["a"]})["conflicts"][0][
+        "resolve"
+    ].startswith("Ask its author")
 
 
 def test_every_licence_has_a_source():
@@ -183,14 +270,20 @@ def test_the_layout_puts_parents_before_children_and_nothing_on_top_of_another()
     assert len(set(found.values())) == 300
     assert positions(["a", "b"], [("a", "b"), ("b", "a")])[0].keys() == {"a", "b"}
     for layer in {x for x, _ in found.values()}:
-        column = sorted(place[1] for place in [*found.values(), *(stop for stops in bends.values() for stop in stops)] if place[0] == layer)
+        column = sorted(
+            place[1]
+            for place in [*found.values(), *(stop for stops in bends.values() for stop in stops)]
+            if place[0] == layer
+        )
         assert all(two - one >= 0.99 for one, two in pairwise(column))
 
 
 def test_a_long_edge_goes_around_the_models_between():
     found, bends = positions(["root", "mid", "child"], [("root", "mid"), ("mid", "child"), ("root", "child")])
     assert [place[0] for place in (found["root"], found["mid"], found["child"])] == [0, 1, 2]
-    assert [stop[0] for stop in bends["root", "child"]] == [1] and abs(bends["root", "child"][0][1] - found["mid"][1]) >= 1
+    assert [stop[0] for stop in bends["root", "child"]] == [1] and abs(
+        bends["root", "child"][0][1] - found["mid"][1]
+    ) >= 1
 
 
 def test_texts_for_other_tools_are_escaped():
@@ -201,7 +294,12 @@ def test_texts_for_other_tools_are_escaped():
         "edges": [{"source": hostile, "target": "x/y", "relation": "merge", "role": "base", "weight": 0.5}],
     }
     mermaid = exports.mermaid(tree)
-    assert mermaid.count("\n") == 4 and "click x" in mermaid and '"javascript' not in mermaid and "<i>" not in mermaid
+    assert (
+        mermaid.count("\n") == 4
+        and "click x" in mermaid
+        and '"javascript' not in mermaid
+        and "<i>" not in mermaid
+    )
     assert "merge 0.5, base" in mermaid
     dot = exports.dot(tree)
     assert len(re.findall(r"(?<!\\)\"", dot)) % 2 == 0 and dot.count("\n") == 7

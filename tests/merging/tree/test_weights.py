@@ -26,7 +26,10 @@ def made(folder: Path, weights: dict[str, torch.Tensor]) -> Path:
 @pytest.fixture
 def child(family, tmp_path) -> Path:
     text = f"merge_method: task_arithmetic\nbase_model: {family['base']}\nmodels:\n"
-    text += "".join(f"- model: {family[name]}\n  parameters: {{weight: {weight}}}\n" for name, weight in (("a", 0.7), ("b", 0.2)))
+    text += "".join(
+        f"- model: {family[name]}\n  parameters: {{weight: {weight}}}\n"
+        for name, weight in (("a", 0.7), ("b", 0.2))
+    )
     return run_all(merge(text + "dtype: float32\n", 0, tmp_path)).folder
 
 
@@ -44,7 +47,10 @@ def test_a_parent_that_is_not_declared_is_missed(family, child):
 
 def test_a_wrong_parent_leaves_no_trace(family, child):
     found = paternity(child, Path(family["base"]), {"a": Path(family["a"]), "c": Path(family["c"])})
-    assert found.parents[1]["verdict"] == "no trace of its changes" and abs(found.parents[1]["cosine"]) < 3 * found.null
+    assert (
+        found.parents[1]["verdict"] == "no trace of its changes"
+        and abs(found.parents[1]["cosine"]) < 3 * found.null
+    )
     assert "c left no trace" in found.verdict and "a parent is wrong" in found.verdict
 
 
@@ -72,11 +78,18 @@ def test_a_replay_reproduces_or_says_from_which_layer_on(child, tmp_path):
     name = "model.layers.2.mlp.up_proj.weight"
     other = made(tmp_path / "other", {**weights, name: weights[name] + 0.5})
     found = compare_weights(child, other)
-    assert found.different == (name,) and "differs from layer 2 on: 1 of" in found.verdict and found.largest == pytest.approx(0.5)
+    assert (
+        found.different == (name,)
+        and "differs from layer 2 on: 1 of" in found.verdict
+        and found.largest == pytest.approx(0.5)
+    )
     shorter = made(tmp_path / "bf16", {key: value.bfloat16() for key, value in weights.items()})
     assert compare_weights(child, shorter).same, "rounding to the published dtype is no difference"
     broken = made(tmp_path / "nan", {key: value * torch.nan for key, value in weights.items()})
     found = compare_weights(broken, broken)
     assert not found.same and len(found.different) == found.tensors, "what is no number reproduces nothing"
     less = made(tmp_path / "less", {key: value for key, value in weights.items() if key != name})
-    assert not compare_weights(child, less).same and "in one of the two only" in compare_weights(child, less).verdict
+    assert (
+        not compare_weights(child, less).same
+        and "in one of the two only" in compare_weights(child, less).verdict
+    )

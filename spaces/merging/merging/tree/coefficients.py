@@ -1,9 +1,10 @@
 """How much of each parent's weights enters a merge's: θ = Σ cᵢ θᵢ, each cᵢ exact or with its bounds.
 
-For the methods that are linear in their parents (linear, slerp on an arc that is nearly straight, nuslerp, multislerp, karcher,
-task_arithmetic, passthrough and, in the mean over its draws, dare_linear and della_linear) the coefficients follow from the
-recipe. Methods that trim or elect (ties, breadcrumbs, della, sce, …) decide entry by entry: a parent enters one with anything from
-nothing to what its weight says, and more where what is left is rescaled.
+For the methods that are linear in their parents (linear, slerp on an arc that is nearly straight, nuslerp,
+multislerp, karcher, task_arithmetic, passthrough and, in the mean over its draws, dare_linear and
+della_linear) the coefficients follow from the recipe. Methods that trim or elect (ties, breadcrumbs, della,
+sce, …) decide entry by entry: a parent enters one with anything from nothing to what its weight says, and
+more where what is left is rescaled.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Parts:
 
 
 def hub_name(name: str) -> str:
-    """A recipe's name for a model as a node's id: without revision and adapter; an expert stays itself; "" where it is none."""
+    """A recipe's name for a model as a node's id: without revision and adapter; an expert stays itself; ""
+    where it is none.
+    """
     model = name.split("+")[0].split("@")[0].strip()
     with suppress(VisitorError):
         model = expert_of(name) or model
@@ -64,10 +67,16 @@ def parts_of(recipe: dict[str, Any]) -> dict[str, Parts]:
     for holder, key, where in recipes.named(recipe):
         name = hub_name(holder[key])
         if name and name not in found:
-            role = "tokenizer" if "token" in where else "base" if where.endswith("base_model") else "contributor"
+            role = (
+                "tokenizer" if "token" in where else "base" if where.endswith("base_model") else "contributor"
+            )
             _put(found, holder[key], Parts(role, part=(0.0, 0.0) if role == "tokenizer" else (0.0, 1.0)))
         adapter = holder[key].partition("+")[2]
-        if hub_name(adapter) not in ("", name, *found):  # what it changed counts as its model's, as a fine-tune's training does
+        if hub_name(adapter) not in (
+            "",
+            name,
+            *found,
+        ):  # what it changed counts as its model's, as a fine-tune's training does
             _put(found, adapter, Parts("adapter", part=(0.0, 0.0)))
     return found
 
@@ -80,7 +89,9 @@ def _put(found: dict[str, Parts], name: Any, parts: Parts) -> None:
     revision = str(name).split("+")[0].partition("@")[2].strip()[:64]
     known = found.get(key)
     if known is None:
-        found[key] = Parts(parts.role, parts.weight, parts.density, parts.layers, parts.part, revision or parts.revision)
+        found[key] = Parts(
+            parts.role, parts.weight, parts.density, parts.layers, parts.part, revision or parts.revision
+        )
         return
     role = "contributor" if "contributor" in (known.role, parts.role) else known.role
     part = (known.part[0] + parts.part[0], known.part[1] + parts.part[1])
@@ -97,14 +108,20 @@ def _entries(recipe: dict[str, Any]) -> dict[str, Parts]:
     if isinstance(recipe.get("modules"), dict):
         return {}  # parts of several models side by side: named, and nothing is claimed of their shares
     if not isinstance(recipe.get("slices"), list):
-        models: list[tuple[str, dict[str, Any], tuple[int, int] | None]] = [(str(entry["model"]), _mapping(entry.get("parameters")), None) for _, entry in recipes.items(recipe.get("models"), "models")
-                  if isinstance(entry.get("model"), str)]  # fmt: skip
+        models: list[tuple[str, dict[str, Any], tuple[int, int] | None]] = [
+            (str(entry["model"]), _mapping(entry.get("parameters")), None)
+            for _, entry in recipes.items(recipe.get("models"), "models")
+            if isinstance(entry.get("model"), str)
+        ]
         return _merged(method, base, models, shared, 1.0)
     slices = [
-        [(str(source["model"]), _mapping(source.get("parameters")), _range(source.get("layer_range")))
-         for _, source in recipes.items(output.get("sources"), "") if isinstance(source.get("model"), str)]
+        [
+            (str(source["model"]), _mapping(source.get("parameters")), _range(source.get("layer_range")))
+            for _, source in recipes.items(output.get("sources"), "")
+            if isinstance(source.get("model"), str)
+        ]
         for _, output in recipes.items(recipe.get("slices"), "")
-    ]  # fmt: skip
+    ]
     depth = [max((span[1] - span[0] for _, _, span in sources if span), default=0) for sources in slices]
     total = sum(depth)
     found: dict[str, Parts] = {}
@@ -121,13 +138,21 @@ def _put_raw(found: dict[str, Parts], name: str, parts: Parts) -> None:
         return
     weight = known.weight if known.weight is not None else parts.weight
     found[name] = Parts(
-        known.role if known.role == "contributor" else parts.role, weight, known.density, known.layers + parts.layers,
-        (known.part[0] + parts.part[0], known.part[1] + parts.part[1]), known.revision,
-    )  # fmt: skip
+        known.role if known.role == "contributor" else parts.role,
+        weight,
+        known.density,
+        known.layers + parts.layers,
+        (known.part[0] + parts.part[0], known.part[1] + parts.part[1]),
+        known.revision,
+    )
 
 
 def _merged(
-    method: str, base: str | None, models: list[tuple[str, dict[str, Any], tuple[int, int] | None]], shared: dict[str, Any], scale: float
+    method: str,
+    base: str | None,
+    models: list[tuple[str, dict[str, Any], tuple[int, int] | None]],
+    shared: dict[str, Any],
+    scale: float,
 ) -> dict[str, Parts]:
     """Bounds of one stack of models, times the stack's share of the layers."""
     named = [(name, own, span) for name, own, span in models if name]
@@ -147,7 +172,9 @@ def _merged(
     return found
 
 
-def _bounds(method: str, base: str | None, settings: dict[str, dict[str, Any]], shared: dict[str, Any]) -> dict[str, Span]:
+def _bounds(
+    method: str, base: str | None, settings: dict[str, dict[str, Any]], shared: dict[str, Any]
+) -> dict[str, Span]:
     names = list(settings)
     others = [name for name in names if name != base]
     stated = {name: settings[name].get("weight") for name in names}
@@ -165,9 +192,16 @@ def _bounds(method: str, base: str | None, settings: dict[str, dict[str, Any]], 
     if method == "linear" and shared.get("normalize") is False:
         return {name: span for name in names if (span := _span(stated[name]))}
     if method in ("linear", "nuslerp", "multislerp"):
-        return _fractions({name: stated[name] for name in (names if method == "linear" or base not in names else others)}, method, base)
+        return _fractions(
+            {name: stated[name] for name in (names if method == "linear" or base not in names else others)},
+            method,
+            base,
+        )
     if method == "model_stock":
-        return {**dict.fromkeys(others, (0.0, 1 / max(1, len(others)))), **({base: (0.0, 1.0)} if base else {})}
+        return {
+            **dict.fromkeys(others, (0.0, 1 / max(1, len(others)))),
+            **({base: (0.0, 1.0)} if base else {}),
+        }
     if method in (*TASK, *ELECTING):
         return _task_bounds(method, base, {name: settings[name] for name in others}, shared)
     return {}
@@ -183,11 +217,16 @@ def _fractions(stated: dict[str, Any], method: str, base: str | None) -> dict[st
     for name, (low, high) in known.items():
         rest = [span for other, span in known.items() if other != name]
         most, least = sum(span[1] for span in rest), sum(span[0] for span in rest)
-        found[name] = (low / (low + most) if low + most else 0.0, high / (high + least) if high + least else 1.0)
+        found[name] = (
+            low / (low + most) if low + most else 0.0,
+            high / (high + least) if high + least else 1.0,
+        )
     return found
 
 
-def _task_bounds(method: str, base: str | None, settings: dict[str, dict[str, Any]], shared: dict[str, Any]) -> dict[str, Span]:
+def _task_bounds(
+    method: str, base: str | None, settings: dict[str, dict[str, Any]], shared: dict[str, Any]
+) -> dict[str, Span]:
     defaults = {item.name: item.default for item in catalogue()[method].parameters}
     normalize, rescale = (shared.get(name, defaults[name]) for name in ("normalize", "rescale"))
     factor = _reach(shared.get("lambda", 1.0))
@@ -195,9 +234,12 @@ def _task_bounds(method: str, base: str | None, settings: dict[str, dict[str, An
         return {}
     fractions: dict[str, Span] = {}
     if normalize:
-        # It divides by the weights of those that enter an entry, which an electing method changes from entry to entry.
+        # It divides by the weights of those that enter an entry, which an electing method changes from entry
+        # to entry.
         stated = {name: own.get("weight") for name, own in settings.items()}
-        fractions = _fractions(stated, "linear", None) if method in TASK else dict.fromkeys(settings, (0.0, 1.0))
+        fractions = (
+            _fractions(stated, "linear", None) if method in TASK else dict.fromkeys(settings, (0.0, 1.0))
+        )
     found: dict[str, Span] = {}
     for name, own in settings.items():
         density = _reach(own.get("density", 1.0)) if method != "task_arithmetic" else (1.0, 1.0)
@@ -206,12 +248,24 @@ def _task_bounds(method: str, base: str | None, settings: dict[str, dict[str, An
         if density is None or spread is None or weight is None:
             return {}
         left = _left(method, density, spread[1], rescale)
-        if not normalize and factor[0] == factor[1] and density[0] == density[1] and (left[0] == left[1] or weight[0] >= 0):
-            weight = _span(own.get("weight")) or weight  # nothing else changes over the layers, so the mean will do
+        if (
+            not normalize
+            and factor[0] == factor[1]
+            and density[0] == density[1]
+            and (left[0] == left[1] or weight[0] >= 0)
+        ):
+            weight = (
+                _span(own.get("weight")) or weight
+            )  # nothing else changes over the layers, so the mean will do
         found[name] = _times(_times(weight, factor), left)
     if base:
-        joined = sum if method in TASK or not normalize else _farthest  # all parents together enter an entry once
-        found[base] = (1 - joined([span[1] for span in found.values()]), 1 - joined([span[0] for span in found.values()]))
+        joined = (
+            sum if method in TASK or not normalize else _farthest
+        )  # all parents together enter an entry once
+        found[base] = (
+            1 - joined([span[1] for span in found.values()]),
+            1 - joined([span[0] for span in found.values()]),
+        )
     return found
 
 
@@ -220,11 +274,12 @@ def _farthest(values: list[float]) -> float:
 
 
 def _left(method: str, density: Span, spread: float, rescale: bool) -> Span:
-    """How much of a task vector is left once entries are dropped and, with `rescale`, the rest made as large in L1 as all were.
+    """How much of a task vector is left once entries are dropped and, with `rescale`, the rest made as large
+    in L1 as all were.
 
-    Drawing leaves a share of the density, in the mean; della leaves up to `spread` more of the large entries and less of the small
-    ones. Trimming and electing may leave nothing, and rescaling makes at most 1 / density of it: where the small entries go first,
-    those that stay hold at least their share of the norm.
+    Drawing leaves a share of the density, in the mean; della leaves up to `spread` more of the large entries
+    and less of the small ones. Trimming and electing may leave nothing, and rescaling makes at most 1 /
+    density of it: where the small entries go first, those that stay hold at least their share of the norm.
     """
     low, high = (min(1.0, max(0.0, end)) for end in density)
     if method in ELECTING:
@@ -242,10 +297,16 @@ def _times(one: Span, other: Span) -> Span:
 
 
 def _span(value: Any) -> Span | None:
-    """Smallest and largest mean over the layers that a setting can stand for; None where it is not stated as numbers."""
+    """Smallest and largest mean over the layers that a setting can stand for; None where it is not stated as
+    numbers.
+    """
     points = _points(value)
     if points:
-        mean = points[0] if len(points) == 1 else (sum(points) - (points[0] + points[-1]) / 2) / (len(points) - 1)
+        mean = (
+            points[0]
+            if len(points) == 1
+            else (sum(points) - (points[0] + points[-1]) / 2) / (len(points) - 1)
+        )
         return mean, mean  # of a gradient: its points are joined by straight lines
     return _over(value, _span)
 
@@ -261,11 +322,17 @@ def _over(value: Any, read: Callable[[Any], Span | None]) -> Span | None:
     items = value if isinstance(value, list) else [value]
     spans = [read(item.get("value")) if isinstance(item, dict) else None for item in items]
     known = [span for span in spans if span]
-    return (min(span[0] for span in known), max(span[1] for span in known)) if known and len(known) == len(spans) else None
+    return (
+        (min(span[0] for span in known), max(span[1] for span in known))
+        if known and len(known) == len(spans)
+        else None
+    )
 
 
 def _points(value: Any) -> list[float] | None:
-    """The numbers of a setting without filters, one or a gradient's; mergekit takes text that is a number as one."""
+    """The numbers of a setting without filters, one or a gradient's; mergekit takes text that is a number as
+    one.
+    """
     items = value if isinstance(value, list) else [value]
     numbers = [finite(item) for item in items]
     return numbers if numbers and all(abs(number) < 1e6 for number in numbers) else None

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 ARROWS = {"merge": "-->", "finetune": "==>", "adapter": "-.->", "quantized": "-.->", "new_version": "---"}
-STYLES = {"merge": "solid", "finetune": "bold", "adapter": "dashed", "quantized": "dotted", "new_version": "dotted"}
+STYLES = {
+    "merge": "solid",
+    "finetune": "bold",
+    "adapter": "dashed",
+    "quantized": "dotted",
+    "new_version": "dotted",
+}
 
 
 def mermaid(tree: dict[str, Any]) -> str:
@@ -18,7 +24,9 @@ def mermaid(tree: dict[str, Any]) -> str:
     lines = ["flowchart LR"]
     lines += [f'  {place[node["id"]]}["{_entities(_label(node))}"]' for node in tree["nodes"]]
     for edge in tree["edges"]:
-        lines.append(f'  {place[edge["source"]]} {ARROWS[edge["relation"]]}|"{_entities(_edge_label(edge))}"| {place[edge["target"]]}')
+        lines.append(
+            f'  {place[edge["source"]]} {ARROWS[edge["relation"]]}|"{_entities(_edge_label(edge))}"| {place[edge["target"]]}'
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -35,7 +43,9 @@ def dot(tree: dict[str, Any]) -> str:
         lines.append(f"  {place[node['id']]} [label={_quoted(_label(node))}{dashed}];")
     for edge in tree["edges"]:
         label = _quoted(_edge_label(edge))
-        lines.append(f"  {place[edge['source']]} -> {place[edge['target']]} [label={label}, style={STYLES[edge['relation']]}];")
+        lines.append(
+            f"  {place[edge['source']]} -> {place[edge['target']]} [label={label}, style={STYLES[edge['relation']]}];"
+        )
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -45,12 +55,17 @@ def _label(node: dict[str, Any]) -> str:
 
 def _edge_label(edge: dict[str, Any]) -> str:
     weight = f" {edge['weight']:g}" if edge["weight"] is not None else ""
-    return f"{edge['relation']}{weight}" + (f", {edge['role']}" if edge["role"] in ("base", "adapter", "tokenizer") else "")
+    return f"{edge['relation']}{weight}" + (
+        f", {edge['role']}" if edge["role"] in ("base", "adapter", "tokenizer") else ""
+    )
 
 
 def _entities(text: str) -> str:
     """Text for inside a Mermaid label: every character with a meaning as its number."""
-    return "".join(character if character.isalnum() or character in " -_./,()" else f"#{ord(character)};" for character in text)
+    return "".join(
+        character if character.isalnum() or character in " -_./,()" else f"#{ord(character)};"
+        for character in text
+    )
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,6 @@
-"""What the Hub says of a model: metadata, small files and children; bounded in requests, patient when asked to wait, cached."""
+"""What the Hub says of a model: metadata, small files and children; bounded in requests, patient when asked
+to wait, cached.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,26 @@ Found = TypeVar("Found")
 
 RELATIONS = ("finetune", "adapter", "merge", "quantized")
 FIELDS = (
-    "author", "baseModels", "cardData", "childrenModelCount", "createdAt", "disabled", "downloads", "gated", "lastModified",
-    "private", "safetensors", "sha", "siblings", "tags",
-)  # fmt: skip
+    "author",
+    "baseModels",
+    "cardData",
+    "childrenModelCount",
+    "createdAt",
+    "disabled",
+    "downloads",
+    "gated",
+    "lastModified",
+    "private",
+    "safetensors",
+    "sha",
+    "siblings",
+    "tags",
+)
 CHILD_FIELDS = tuple(name for name in FIELDS if name != "siblings")
 WINDOW, API_CALLS, FILE_READS = 300.0, 450, 2_700
-"""Seconds, and the requests within them that stay below the Hub's anonymous limits of 500 API calls and 3,000 file reads."""
+"""Seconds, and the requests within them that stay below the Hub's anonymous limits of 500 API calls and 3,000
+file reads.
+"""
 TIMEOUT = 8.0
 LONGEST_WAIT = 12.0
 """Seconds that a run waits when the Hub asks for patience; beyond that it shows what it has."""
@@ -78,7 +94,12 @@ _ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
 
 def is_id(value: Any) -> bool:
     """Whether a value is text in the form of a model id."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None and ".." not in value and "--" not in value
+    return (
+        isinstance(value, str)
+        and _ID.fullmatch(value) is not None
+        and ".." not in value
+        and "--" not in value
+    )
 
 
 def facts_of(raw: Any, asked: str) -> Facts:
@@ -99,21 +120,41 @@ def facts_of(raw: Any, asked: str) -> Facts:
     elif raw.get("gated"):
         status, reason = "gated", "Its owner asks for a licence to be accepted, so its files were not read."
     name = raw.get("id") if is_id(raw.get("id")) else asked
-    author = raw.get("author") if isinstance(raw.get("author"), str) else str(name).split("/")[0] if "/" in str(name) else ""
+    author = (
+        raw.get("author")
+        if isinstance(raw.get("author"), str)
+        else str(name).split("/")[0]
+        if "/" in str(name)
+        else ""
+    )
     return Facts(
-        id=str(name), status=status, reason=reason, sha=_text(raw.get("sha"))[:64], card=card, base_models=_base_models(raw.get("baseModels")),
-        tags=tags, children={relation: n for relation in RELATIONS if (n := _count(counts.get(relation)))},
+        id=str(name),
+        status=status,
+        reason=reason,
+        sha=_text(raw.get("sha"))[:64],
+        card=card,
+        base_models=_base_models(raw.get("baseModels")),
+        tags=tags,
+        children={relation: n for relation in RELATIONS if (n := _count(counts.get(relation)))},
         files=tuple(
-            item["rfilename"] for item in _list(raw.get("siblings")) if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
+            item["rfilename"]
+            for item in _list(raw.get("siblings"))
+            if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
         ),
-        author=str(author)[:96], licence=str(licence)[:60].lower(), downloads=_count(raw.get("downloads")), created=_text(raw.get("createdAt"))[:10],
-        modified=_text(raw.get("lastModified"))[:10], parameters=_count(safetensors.get("total")) or None,
-    )  # fmt: skip
+        author=str(author)[:96],
+        licence=str(licence)[:60].lower(),
+        downloads=_count(raw.get("downloads")),
+        created=_text(raw.get("createdAt"))[:10],
+        modified=_text(raw.get("lastModified"))[:10],
+        parameters=_count(safetensors.get("total")) or None,
+    )
 
 
 def _base_models(value: Any) -> tuple[tuple[str | None, str], ...]:
     """Both shapes that the Hub uses: a list of ids, and `{"relation": …, "models": [{"id": …}]}`."""
-    relation = value.get("relation") if isinstance(value, dict) and value.get("relation") in RELATIONS else None
+    relation = (
+        value.get("relation") if isinstance(value, dict) and value.get("relation") in RELATIONS else None
+    )
     items = _list(value.get("models")) if isinstance(value, dict) else _list(value)
     names = [item.get("id") if isinstance(item, dict) else item for item in items]
     return tuple((relation, str(name)) for name in names if is_id(name))[:500]
@@ -154,7 +195,10 @@ def forget() -> None:
 def calls_in_window() -> dict[str, int]:
     """Requests of the last five minutes by kind, "api" and "file"."""
     with _lock:
-        return {kind: sum(time.monotonic() - moment < WINDOW for moment in calls) for kind, calls in _calls.items()}
+        return {
+            kind: sum(time.monotonic() - moment < WINDOW for moment in calls)
+            for kind, calls in _calls.items()
+        }
 
 
 def _take(kind: str) -> None:
@@ -200,7 +244,9 @@ def _patiently(kind: str, ask: Callable[[], Any]) -> Any:
     raise Exhausted(60.0)
 
 
-def _get(kind: str, path: str, parameters: list[tuple[str, str]] | None = None, *, stream: bool = False) -> Any:
+def _get(
+    kind: str, path: str, parameters: list[tuple[str, str]] | None = None, *, stream: bool = False
+) -> Any:
     """An answer of the Hub; with `stream` its text is still to be read, and it is to be closed."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import build_hf_headers
@@ -209,7 +255,9 @@ def _get(kind: str, path: str, parameters: list[tuple[str, str]] | None = None, 
 
     session = get_session()
     headers = build_hf_headers(token=hub.token_for())
-    asked = session.build_request("GET", constants.ENDPOINT + path, params=parameters or [], headers=headers, timeout=TIMEOUT)
+    asked = session.build_request(
+        "GET", constants.ENDPOINT + path, params=parameters or [], headers=headers, timeout=TIMEOUT
+    )
     return _patiently(kind, lambda: session.send(asked, stream=stream, follow_redirects=True))
 
 
@@ -236,7 +284,12 @@ def read_model(name: str, revision: str | None = None) -> Facts:
 
 
 def _read_model(name: str, revision: str | None) -> Facts:
-    from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        DisabledRepoError,
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
     from huggingface_hub.utils import hf_raise_for_status
 
     path = f"/api/models/{quote(name)}" + (f"/revision/{quote(revision, safe='')}" if revision else "")
@@ -251,7 +304,9 @@ def _read_model(name: str, revision: str | None) -> Facts:
     except RevisionNotFoundError:
         return Facts(name, "missing", f"It has no revision {str(revision)[:40]}.")
     except RepositoryNotFoundError:
-        return Facts(name, "missing", "The Hub has no public model of this name: removed, private or misspelt.")
+        return Facts(
+            name, "missing", "The Hub has no public model of this name: removed, private or misspelt."
+        )
     except DisabledRepoError:
         return Facts(name, "disabled", "The Hub has disabled this model.")
     except Exception as error:  # noqa: BLE001  one bad answer must not end the tree
@@ -269,7 +324,9 @@ def read_file(name: str, sha: str, file: str) -> str | None:
 
 def _read_file(name: str, sha: str, file: str) -> str | None:
     try:
-        response = _get("file", f"/{quote(name)}/resolve/{quote(sha or 'main', safe='')}/{quote(file)}", stream=True)
+        response = _get(
+            "file", f"/{quote(name)}/resolve/{quote(sha or 'main', safe='')}/{quote(file)}", stream=True
+        )
         with closing(response):
             content = b""
             for piece in response.iter_bytes() if response.status_code == 200 else ():
@@ -290,11 +347,17 @@ def read_children(name: str, relation: str, limit: int) -> list[Facts]:
         Exhausted: the Hub's limit is reached.
         ValueError: the Hub did not answer.
     """
-    return _remembered(("children", name, relation, str(limit)), FRESH, lambda: _read_children(name, relation, limit))
+    return _remembered(
+        ("children", name, relation, str(limit)), FRESH, lambda: _read_children(name, relation, limit)
+    )
 
 
 def _read_children(name: str, relation: str, limit: int) -> list[Facts]:
-    parameters = [("filter", f"base_model:{relation}:{name}"), ("sort", "downloads"), ("limit", str(min(1000, limit)))]
+    parameters = [
+        ("filter", f"base_model:{relation}:{name}"),
+        ("sort", "downloads"),
+        ("limit", str(min(1000, limit))),
+    ]
     parameters += [("expand", name) for name in CHILD_FIELDS]
     try:
         response = _get("api", "/api/models", parameters)

@@ -1,4 +1,6 @@
-"""Places for the models of a tree: layers from ancestors to descendants, few crossings (Sugiyama's method, by igraph)."""
+"""Places for the models of a tree: layers from ancestors to descendants, few crossings (Sugiyama's method, by
+igraph).
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,19 @@ if TYPE_CHECKING:
 Place = tuple[float, float]
 
 
-def positions(names: list[str], edges: list[tuple[str, str]]) -> tuple[dict[str, Place], dict[tuple[str, str], list[Place]]]:
-    """A place for each name, and bends for each edge that passes a generation by: x along the generations, y within one.
+def positions(
+    names: list[str], edges: list[tuple[str, str]]
+) -> tuple[dict[str, Place], dict[tuple[str, str], list[Place]]]:
+    """A place for each name, and bends for each edge that passes a generation by: x along the generations, y
+    within one.
 
-    Every edge that spans several generations gets a place of its own in those between, so that it crosses no model.
+    Every edge that spans several generations gets a place of its own in those between, so that it crosses no
+    model.
 
     Args:
         names: nodes.
-        edges: (parent, child), without cycles but for what `new_version` may close; those are ignored by the layering.
+        edges: (parent, child), without cycles but for what `new_version` may close; those are ignored by the
+            layering.
     """
     import igraph
 
@@ -40,8 +47,14 @@ def positions(names: list[str], edges: list[tuple[str, str]]) -> tuple[dict[str,
             between[source, target] = stops
     full.add_vertices(len(layers) - len(names))
     full.add_edges(links)
-    found = [(round(float(y), 3), round(float(x), 3)) for x, y in full.layout_sugiyama(layers=layers, maxiter=100).coords[: len(layers)]]
-    bends = {(names[source], names[target]): [found[stop] for stop in stops] for (source, target), stops in between.items()}
+    found = [
+        (round(float(y), 3), round(float(x), 3))
+        for x, y in full.layout_sugiyama(layers=layers, maxiter=100).coords[: len(layers)]
+    ]
+    bends = {
+        (names[source], names[target]): [found[stop] for stop in stops]
+        for (source, target), stops in between.items()
+    }
     return {name: found[index] for name, index in place.items()}, bends
 
 

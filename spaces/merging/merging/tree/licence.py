@@ -1,6 +1,8 @@
-"""What the ancestors' licences ask of a model: obligations, the way each came, and where two cannot both be met.
+"""What the ancestors' licences ask of a model: obligations, the way each came, and where two cannot both be
+met.
 
-The table says what a licence asks in a few words, each with the text that it was read in. It is no legal advice.
+The table says what a licence asks in a few words, each with the text that it was read in. It is no legal
+advice.
 """
 
 from __future__ import annotations
@@ -10,7 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 SHARE_ALIKE, NON_COMMERCIAL, NO_DERIVATIVES = "share alike", "no commercial use", "no changed versions"
-USE_LIMITS, NAMING, SIZE_LIMIT, CREDIT = "use restrictions", "name in the model’s name", "limit on users", "credit"
+USE_LIMITS, NAMING, SIZE_LIMIT, CREDIT = (
+    "use restrictions",
+    "name in the model’s name",
+    "limit on users",
+    "credit",
+)
 STRICTNESS = (NO_DERIVATIVES, NON_COMMERCIAL, SHARE_ALIKE, USE_LIMITS, SIZE_LIMIT, NAMING, CREDIT)
 """Obligations, the strictest first."""
 
@@ -61,10 +68,20 @@ TABLE: dict[str, Licence] = {
         Licence("agpl-3.0", (SHARE_ALIKE, CREDIT), "https://www.gnu.org/licenses/agpl-3.0.html"),
         Licence("mpl-2.0", (SHARE_ALIKE, CREDIT), "https://www.mozilla.org/MPL/2.0/"),
         Licence("openrail", _RAIL, "https://huggingface.co/blog/open_rail"),
-        Licence("openrail++", _RAIL, "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md"),
-        Licence("creativeml-openrail-m", _RAIL, "https://huggingface.co/spaces/CompVis/stable-diffusion-license"),
+        Licence(
+            "openrail++",
+            _RAIL,
+            "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
+        ),
+        Licence(
+            "creativeml-openrail-m", _RAIL, "https://huggingface.co/spaces/CompVis/stable-diffusion-license"
+        ),
         Licence("bigscience-openrail-m", _RAIL, "https://www.licenses.ai/bigscience-openrail-m-preview"),
-        Licence("bigcode-openrail-m", _RAIL, "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement"),
+        Licence(
+            "bigcode-openrail-m",
+            _RAIL,
+            "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement",
+        ),
         Licence("bigscience-bloom-rail-1.0", _RAIL, "https://huggingface.co/spaces/bigscience/license"),
         Licence("llama2", _LLAMA, "https://ai.meta.com/llama/license/"),
         Licence("llama3", (*_LLAMA, NAMING), "https://www.llama.com/llama3/license/"),
@@ -73,9 +90,13 @@ TABLE: dict[str, Licence] = {
         Licence("llama3.3", (*_LLAMA, NAMING), "https://www.llama.com/llama3_3/license/"),
         Licence("llama4", (*_LLAMA, NAMING), "https://www.llama.com/llama4/license/"),
         Licence("gemma", (USE_LIMITS, CREDIT), "https://ai.google.dev/gemma/terms"),
-        Licence("deepfloyd-if-license", (NON_COMMERCIAL, USE_LIMITS), "https://huggingface.co/spaces/DeepFloyd/deepfloyd-if-license"),
+        Licence(
+            "deepfloyd-if-license",
+            (NON_COMMERCIAL, USE_LIMITS),
+            "https://huggingface.co/spaces/DeepFloyd/deepfloyd-if-license",
+        ),
     )
-}  # fmt: skip
+}
 UNKNOWN = ("", "other", "unknown")
 
 
@@ -93,8 +114,8 @@ def inherited(start: str, licences: dict[str, str], parents: dict[str, list[str]
         parents: of each model, those whose weights enter it.
 
     Returns:
-        own; obligations [{asks, from, licence, path}] with the strictest first; unknown [{from, licence, path}];
-        conflicts [{message, resolve}].
+        own; obligations [{asks, from, licence, path}] with the strictest first; unknown [{from, licence,
+        path}]; conflicts [{message, resolve}].
     """
     ways: dict[str, list[str]] = {start: [start]}
     queue = [start]
@@ -111,12 +132,17 @@ def inherited(start: str, licences: dict[str, str], parents: dict[str, list[str]
             unknown.append({"from": model, "licence": licences.get(model, ""), "path": ways[model]})
             continue
         for ask in known.asks:
-            duties.setdefault(ask, {"asks": ask, "from": model, "licence": known.id, "url": known.url, "path": ways[model]})
+            duties.setdefault(
+                ask, {"asks": ask, "from": model, "licence": known.id, "url": known.url, "path": ways[model]}
+            )
     ordered = [duties[ask] for ask in STRICTNESS if ask in duties]
     return {
-        "own": licences.get(start, ""), "obligations": ordered, "unknown": unknown,
-        "conflicts": list(_conflicts(start, queue, licences)), "note": "Read from stated licences; no legal advice.",
-    }  # fmt: skip
+        "own": licences.get(start, ""),
+        "obligations": ordered,
+        "unknown": unknown,
+        "conflicts": list(_conflicts(start, queue, licences)),
+        "note": "Read from stated licences; no legal advice.",
+    }
 
 
 def _conflicts(start: str, models: Iterable[str], licences: dict[str, str]) -> Iterable[dict[str, str]]:
@@ -144,7 +170,9 @@ def _conflicts(start: str, models: Iterable[str], licences: dict[str, str]) -> I
     alike = {ancestors[model].id: model for model in asked.get(SHARE_ALIKE, [])}
     for one, model in alike.items():
         for other, against in (
-            (other, against) for other, against in ancestors.items() if set(against.asks) & {NON_COMMERCIAL, USE_LIMITS}
+            (other, against)
+            for other, against in ancestors.items()
+            if set(against.asks) & {NON_COMMERCIAL, USE_LIMITS}
         ):
             if against.id != one and not set(against.asks) <= set(TABLE[one].asks):
                 yield {

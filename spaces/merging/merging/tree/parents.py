@@ -1,4 +1,6 @@
-"""A model's parents from everything that tells of them: recipes, the card, the Hub's own derivation, tags, an adapter's settings."""
+"""A model's parents from everything that tells of them: recipes, the card, the Hub's own derivation, tags, an
+adapter's settings.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,10 @@ class Edge:
     Args:
         source: the parent.
         target: the child.
-        relation: "finetune", "adapter", "merge", "quantized", or "new_version" (the target replaces the source).
-        role: "contributor" (its weights enter), "base" (that task vectors are measured from), "adapter" (that a contributor has in the
-            recipe), "tokenizer", or "parent".
+        relation: "finetune", "adapter", "merge", "quantized", or "new_version" (the target replaces the
+            source).
+        role: "contributor" (its weights enter), "base" (that task vectors are measured from), "adapter" (that
+            a contributor has in the recipe), "tokenizer", or "parent".
         weight: as the recipe has it; the mean where it changes over layers; None where it is not stated.
         density: as weight.
         layers: (first, one after the last) of each slice that is taken; empty for all.
@@ -68,9 +71,12 @@ class Edge:
     def to_json(self) -> dict[str, Any]:
         """The edge as the API returns it."""
         return {
-            **self.__dict__, "layers": [list(span) for span in self.layers], "part": [round(value, 6) for value in self.part],
-            "pinned": bool(self.revision), "evidence": [item.to_json() for item in self.evidence],
-        }  # fmt: skip
+            **self.__dict__,
+            "layers": [list(span) for span in self.layers],
+            "part": [round(value, 6) for value in self.part],
+            "pinned": bool(self.revision),
+            "evidence": [item.to_json() for item in self.evidence],
+        }
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,8 @@ class _Claims:
 
 
 def parents_of(facts: Facts, files: dict[str, str]) -> Parents:
-    """Read a model's parents from its facts and the small files that were fetched; nothing in them is trusted.
+    """Read a model's parents from its facts and the small files that were fetched; nothing in them is
+    trusted.
 
     Args:
         facts: of the model.
@@ -121,7 +128,9 @@ def parents_of(facts: Facts, files: dict[str, str]) -> Parents:
     method = ""
     if text:
         recipe = recipes.parse(text)
-        method = "mixture of experts" if recipes.is_moe(recipe) else str(recipe.get("merge_method") or "")[:40]
+        method = (
+            "mixture of experts" if recipes.is_moe(recipe) else str(recipe.get("merge_method") or "")[:40]
+        )
         parts = parts_of(recipe)
         for name in parts:
             claims.add(name, source, f"{method}: {parts[name].role}", "merge")
@@ -146,19 +155,35 @@ def parents_of(facts: Facts, files: dict[str, str]) -> Parents:
     alone = len(claims.found) == 1
     for name, evidence in list(claims.found.items())[:MAX_PARENTS]:
         relation = stated if stated in RELATIONS else claims.relation.get(name, default)
-        edge = Edge(name, facts.id, relation, evidence=tuple(evidence), part=(1.0, 1.0) if alone else (0.0, 1.0))
+        edge = Edge(
+            name, facts.id, relation, evidence=tuple(evidence), part=(1.0, 1.0) if alone else (0.0, 1.0)
+        )
         if name in parts:
             told = parts[name]
             edge = replace(
-                edge, role=told.role, weight=told.weight, density=told.density, layers=told.layers, part=told.part, revision=told.revision
+                edge,
+                role=told.role,
+                weight=told.weight,
+                density=told.density,
+                layers=told.layers,
+                part=told.part,
+                revision=told.revision,
             )
         elif parts:
-            edge = replace(edge, part=(0.0, 0.0))  # the recipe does not name it: other sources do, and that is a disagreement
+            edge = replace(
+                edge, part=(0.0, 0.0)
+            )  # the recipe does not name it: other sources do, and that is a disagreement
         edges.append(edge)
     newer = facts.card.get("new_version")
     if is_id(newer) and newer != facts.id:
         edges.append(
-            Edge(facts.id, str(newer), "new_version", evidence=(Evidence("card", f"new_version: {newer}"[:120]),), part=(0.0, 0.0))
+            Edge(
+                facts.id,
+                str(newer),
+                "new_version",
+                evidence=(Evidence("card", f"new_version: {newer}"[:120]),),
+                part=(0.0, 0.0),
+            )
         )
     return Parents(tuple(edges), text, method, tuple(notes))
 
@@ -203,7 +228,9 @@ def _adapter_claim(text: str | None, claims: _Claims) -> None:
 
 
 def _guess(facts: Facts, parents: int) -> str:
-    """The relation where no source states one, by the Hub's own rules: adapter files, a merge tag, GGUF; else a fine-tune."""
+    """The relation where no source states one, by the Hub's own rules: adapter files, a merge tag, GGUF; else
+    a fine-tune.
+    """
     if ADAPTER in facts.files:
         return "adapter"
     if "merge" in facts.tags or "mergekit" in facts.tags or parents > 1:

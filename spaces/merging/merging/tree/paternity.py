@@ -1,4 +1,6 @@
-"""Whether a model's weights come from the parents that it declares: its task vector fitted by theirs, against a null."""
+"""Whether a model's weights come from the parents that it declares: its task vector fitted by theirs, against
+a null.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class Paternity:
     """The result of the test.
 
     Args:
-        parents: name, coefficient and standard error of the fit, cosine of the task vectors, verdict, for each declared parent.
+        parents: name, coefficient and standard error of the fit, cosine of the task vectors, verdict, for
+            each declared parent.
         explained: share of the child's task vector (sum of squares) that the fit explains, 0 to 1.
         null: 95 % bound of |cosine| for an unrelated task vector: the first parent's, its entries shifted.
         entries: that were compared.
@@ -40,15 +43,21 @@ class Paternity:
 
     def to_json(self) -> dict[str, Any]:
         """The result as the figure takes it."""
-        return {"parents": list(self.parents), "explained": round(self.explained, 5), "null": round(self.null, 6), "entries": self.entries,
-                "verdict": self.verdict}  # fmt: skip
+        return {
+            "parents": list(self.parents),
+            "explained": round(self.explained, 5),
+            "null": round(self.null, 6),
+            "entries": self.entries,
+            "verdict": self.verdict,
+        }
 
 
 def paternity(child: Path, base: Path, parents: dict[str, Path]) -> Paternity:
-    """Fit child − base = Σ cᵢ (parentᵢ − base) by least squares over sampled entries of all tensors that all have.
+    """Fit child − base = Σ cᵢ (parentᵢ − base) by least squares over sampled entries of all tensors that all
+    have.
 
-    The null is the cosine that the child's task vector has with a parent's when that one's entries are shifted: what a model of
-    the same spread that shares nothing with the child would show.
+    The null is the cosine that the child's task vector has with a parent's when that one's entries are
+    shifted: what a model of the same spread that shares nothing with the child would show.
 
     Args:
         child: a folder with safetensors.
@@ -59,11 +68,16 @@ def paternity(child: Path, base: Path, parents: dict[str, Path]) -> Paternity:
         VisitorError: no parent, no tensor in common, or the child equals the base.
     """
     if not parents:
-        raise VisitorError("There is no parent to test beside the base.", "Choose a model that declares at least one other parent.")
+        raise VisitorError(
+            "There is no parent to test beside the base.",
+            "Choose a model that declares at least one other parent.",
+        )
     vectors, change = _task_vectors(child, base, parents)
     energy = float(change @ change)
     if energy == 0:
-        raise VisitorError("The model's weights equal its base's.", "There is nothing that a parent could have brought.")
+        raise VisitorError(
+            "The model's weights equal its base's.", "There is nothing that a parent could have brought."
+        )
     gram = vectors @ vectors.T
     moments = vectors @ change
     coefficients, *_ = np.linalg.lstsq(gram, moments, rcond=1e-12)
@@ -93,7 +107,9 @@ def _task_vectors(child: Path, base: Path, parents: dict[str, Path]) -> tuple[np
     opened = [Weights(folder) for folder in (child, base, *parents.values())]
     shapes = common(opened)
     if not shapes:
-        raise VisitorError("The models have no tensor in common.", "The test needs models of one architecture.")
+        raise VisitorError(
+            "The models have no tensor in common.", "The test needs models of one architecture."
+        )
     total = sum(int(np.prod(shape)) for shape in shapes.values())
     step = max(1, total // ENTRIES)
     columns: list[np.ndarray] = []
@@ -105,7 +121,9 @@ def _task_vectors(child: Path, base: Path, parents: dict[str, Path]) -> tuple[np
 
 
 def _null(change: np.ndarray, vectors: np.ndarray) -> float:
-    """95 % bound of |cosine| between the child's task vector and the first parent's, shifted so that no entry meets its own."""
+    """95 % bound of |cosine| between the child's task vector and the first parent's, shifted so that no entry
+    meets its own.
+    """
     chance = np.random.default_rng(0)
     length = float(np.linalg.norm(change) * np.linalg.norm(vectors[0])) or 1.0
     shifts = chance.integers(1, max(2, len(change)), NULLS)

@@ -36,7 +36,8 @@ class Replay:
 
 
 def compare_weights(mine: Path, published: Path) -> Replay:
-    """Compare every tensor; values are compared in the published model's dtype, since a float32 merge may have been saved shorter.
+    """Compare every tensor; values are compared in the published model's dtype, since a float32 merge may
+    have been saved shorter.
 
     Args:
         mine: folder of the replayed merge.
@@ -54,10 +55,19 @@ def compare_weights(mine: Path, published: Path) -> Replay:
         if one.shape == other.shape and torch.equal(one.to(other.dtype), other):  # which no NaN is
             continue
         different.append(name)
-        gap = (one.to(other.dtype).float() - other.float()).abs() if one.shape == other.shape else torch.tensor(math.inf)
+        gap = (
+            (one.to(other.dtype).float() - other.float()).abs()
+            if one.shape == other.shape
+            else torch.tensor(math.inf)
+        )
         largest = max(largest, float(gap.nan_to_num(nan=math.inf).max()))
     return Replay(
-        not different and not missing, len(names), tuple(different), largest, missing, _verdict(len(names), different, largest, missing)
+        not different and not missing,
+        len(names),
+        tuple(different),
+        largest,
+        missing,
+        _verdict(len(names), different, largest, missing),
     )
 
 
@@ -73,7 +83,13 @@ def _verdict(count: int, different: list[str], largest: float, missing: tuple[st
     if different:
         spot = place(different[0])
         where = f"layer {spot[0]}" if spot else different[0]
-        parts.append(f"differs from {where} on: {len(different)} of {count} tensors, by {largest:.2g} at most")
+        parts.append(
+            f"differs from {where} on: {len(different)} of {count} tensors, by {largest:.2g} at most"
+        )
     if missing:
         parts.append(f"{len(missing)} tensors are in one of the two only, {missing[0]} first")
-    return f"The replay {'; '.join(parts)}." if parts else f"The replay reproduces the published weights: {count} tensors are equal."
+    return (
+        f"The replay {'; '.join(parts)}."
+        if parts
+        else f"The replay reproduces the published weights: {count} tensors are equal."
+    )

@@ -38,15 +38,29 @@ class TreeRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The request as the API takes it."""
-        return {"model": self.model, "ancestors": self.ancestors, "descendants": self.descendants, "limit": self.limit,
-                "expand": list(self.expand)}  # fmt: skip
+        return {
+            "model": self.model,
+            "ancestors": self.ancestors,
+            "descendants": self.descendants,
+            "limit": self.limit,
+            "expand": list(self.expand),
+        }
 
     def to_query(self) -> str:
         """The request as the query of a URL; "" for a merge made here, which a link cannot carry."""
-        return "" if self.recipe else urlencode([
-            ("tree", self.model), ("ancestors", self.ancestors), ("descendants", self.descendants), ("limit", self.limit),
-            *(("expand", item) for item in self.expand),
-        ])  # fmt: skip
+        return (
+            ""
+            if self.recipe
+            else urlencode(
+                [
+                    ("tree", self.model),
+                    ("ancestors", self.ancestors),
+                    ("descendants", self.descendants),
+                    ("limit", self.limit),
+                    *(("expand", item) for item in self.expand),
+                ]
+            )
+        )
 
     @classmethod
     def from_query(cls, query: str) -> TreeRequest:
@@ -57,12 +71,22 @@ class TreeRequest:
         """
         parsed = parse_qs(query.removeprefix("?"))
         given = {name: values[-1] for name, values in parsed.items()}
-        return validate(given.get("tree", cls.model), given.get("ancestors"), given.get("descendants"), given.get("limit"),
-                        expand=parsed.get("expand", []))  # fmt: skip
+        return validate(
+            given.get("tree", cls.model),
+            given.get("ancestors"),
+            given.get("descendants"),
+            given.get("limit"),
+            expand=parsed.get("expand", []),
+        )
 
 
 def validate(
-    model: Any, ancestors: Any = None, descendants: Any = None, limit: Any = None, recipe: str = "", expand: Any = ()
+    model: Any,
+    ancestors: Any = None,
+    descendants: Any = None,
+    limit: Any = None,
+    recipe: str = "",
+    expand: Any = (),
 ) -> TreeRequest:
     """Check the values, which may come as text from a form or a URL.
 
@@ -73,18 +97,29 @@ def validate(
     if recipe:
         text = MERGED_HERE
     elif not text:
-        raise VisitorError("No model was named.", "Write a model id, such as HuggingFaceTB/SmolLM2-135M-Instruct.")
+        raise VisitorError(
+            "No model was named.", "Write a model id, such as HuggingFaceTB/SmolLM2-135M-Instruct."
+        )
     elif text.startswith(("datasets/", "spaces/")):
         raise VisitorError(f"“{text[:60]}” is no model.", "Name a model as owner/name.")
     elif text not in experts.NAMES:
         hub.check_id(text)
     numbers = {}
     for name, value, most in (
-        ("ancestors", ancestors, MAX_ANCESTORS), ("descendants", descendants, MAX_DESCENDANTS), ("limit", limit, MAX_NODES),
-    ):  # fmt: skip
+        ("ancestors", ancestors, MAX_ANCESTORS),
+        ("descendants", descendants, MAX_DESCENDANTS),
+        ("limit", limit, MAX_NODES),
+    ):
         stated = getattr(TreeRequest, name) if value in (None, "") else value
         numbers[name] = whole(1 if name == "limit" else 0, most)(name, stated)
     wishes = tuple(str(item) for item in expand or ())
-    if len(wishes) > MAX_EXPANDED or any(item.partition(":")[0] not in ("parents", *RELATIONS) for item in wishes):
-        raise VisitorError("That part of the tree cannot be shown.", f"Open at most {MAX_EXPANDED} parts, or begin at another model.")
-    return TreeRequest(text, numbers["ancestors"], numbers["descendants"], numbers["limit"], recipe=recipe, expand=wishes)
+    if len(wishes) > MAX_EXPANDED or any(
+        item.partition(":")[0] not in ("parents", *RELATIONS) for item in wishes
+    ):
+        raise VisitorError(
+            "That part of the tree cannot be shown.",
+            f"Open at most {MAX_EXPANDED} parts, or begin at another model.",
+        )
+    return TreeRequest(
+        text, numbers["ancestors"], numbers["descendants"], numbers["limit"], recipe=recipe, expand=wishes
+    )

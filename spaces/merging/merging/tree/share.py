@@ -1,4 +1,6 @@
-"""How much of each ancestor is in a model: the coefficients of its parents multiplied along the tree, with what is uncertain kept so."""
+"""How much of each ancestor is in a model: the coefficients of its parents multiplied along the tree, with
+what is uncertain kept so.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ SLACK = 1e-6
 def shares(start: str, edges: Iterable[Edge]) -> dict[str, Span]:
     """Bounds of the coefficient that each ancestor's weights have in a model's, `start` itself with (1, 1).
 
-    A model is Σ cᵢ parentᵢ with Σ cᵢ = 1, plus what its own training changed, which counts as the parent's: a fine-tune of p is p
-    with coefficient 1. The coefficient of an ancestor is the sum over all ways of the products of the coefficients on a way. The
-    bounds hold whatever coefficients within those of the edges, summing to 1, are the true ones. Coefficients of task arithmetic
-    may be negative or above 1; over all roots together the true ones sum to 1.
+    A model is Σ cᵢ parentᵢ with Σ cᵢ = 1, plus what its own training changed, which counts as the parent's: a
+    fine-tune of p is p with coefficient 1. The coefficient of an ancestor is the sum over all ways of the
+    products of the coefficients on a way. The bounds hold whatever coefficients within those of the edges,
+    summing to 1, are the true ones. Coefficients of task arithmetic may be negative or above 1; over all
+    roots together the true ones sum to 1.
 
     Args:
         start: the model.
@@ -53,7 +56,9 @@ def _sum(terms: list[tuple[Span, Span]]) -> Span:
 
 
 def _extreme(terms: list[tuple[Span, Span]], end: int) -> float:
-    """Smallest (end 0) or largest (end 1) Σ c·s with Σ c = 1: every c at its least, the rest to where it costs or brings most."""
+    """Smallest (end 0) or largest (end 1) Σ c·s with Σ c = 1: every c at its least, the rest to where it
+    costs or brings most.
+    """
     rest = 1 - sum(part[0] for part, _ in terms)
     total = sum(part[0] * held[end] for part, held in terms)
     for part, held in sorted(terms, key=lambda term: term[1][end], reverse=end == 1):

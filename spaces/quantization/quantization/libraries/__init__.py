@@ -1,1 +1,3 @@
-"""Quantization libraries behind one function each: `<name>_engine.quantize_model(loaded, spec, windows, report)`."""
+"""Quantization libraries behind one function each: `<name>_engine.quantize_model(loaded, spec, windows,
+report)`.
+"""

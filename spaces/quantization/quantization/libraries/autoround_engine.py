@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ITERATIONS, SAMPLES = 8, 4
-"""Steps for each block and windows of calibration text; auto-round's own defaults, 200 and 128, take hours on a CPU."""
+"""Steps for each block and windows of calibration text; auto-round's own defaults, 200 and 128, take hours on
+a CPU.
+"""
 
 FORMATS = {"int4-g64": (4, 64), "int3-g64": (3, 64), "int2-g64": (2, 64), "rtn-int4-g64": (4, 64)}
 """Bits and group size; rtn takes no step at all."""
@@ -34,7 +36,9 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
     number, group = FORMATS[spec]
     for name in names:
         if loaded.model.get_parameter(name).shape[1] % group:
-            raise VisitorError(f"Groups of {group} do not divide the rows of {name}.", "Choose another engine.")
+            raise VisitorError(
+                f"Groups of {group} do not divide the rows of {name}.", "Choose another engine."
+            )
     iterations = 0 if spec.startswith("rtn") else ITERATIONS
     with common.silence():
         from auto_round import AutoRound
@@ -44,12 +48,25 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         copy.load_state_dict(loaded.model.state_dict())
         copy.generation_config = loaded.model.generation_config
         copy = copy.to(loaded.model.device).eval()
-        data = [{"input_ids": window[None], "attention_mask": torch.ones_like(window[None])} for window in _some(windows)]
+        data = [
+            {"input_ids": window[None], "attention_mask": torch.ones_like(window[None])}
+            for window in _some(windows)
+        ]
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng():
             tuner = AutoRound(
-                copy, loaded.tokenizer, bits=number, group_size=group, sym=True, iters=iterations, nsamples=len(data),
-                seqlen=data[0]["input_ids"].shape[1], batch_size=2, dataset=data, device_map=str(loaded.model.device), amp=False,
-            )  # fmt: skip
+                copy,
+                loaded.tokenizer,
+                bits=number,
+                group_size=group,
+                sym=True,
+                iters=iterations,
+                nsamples=len(data),
+                seqlen=data[0]["input_ids"].shape[1],
+                batch_size=2,
+                dataset=data,
+                device_map=str(loaded.model.device),
+                amp=False,
+            )
             model, _ = tuner.quantize()
     model = model.float().eval().requires_grad_(False)
     reports = []
@@ -65,7 +82,11 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
 
         return common.write_folder(folder, write)
 
-    tuned = f"{iterations} steps a block on {len(data)} windows (its defaults: 200 on 128)" if iterations else "no tuning: plain rounding"
+    tuned = (
+        f"{iterations} steps a block on {len(data)} windows (its defaults: 200 on 128)"
+        if iterations
+        else "no tuning: plain rounding"
+    )
     return QuantizedModel(
         format=f"autoround:{spec}",
         version=common.version("auto-round"),
@@ -95,4 +116,6 @@ def _read(layer: Any, number: int, group: int) -> QuantizedTensor:
         raise VisitorError("AutoRound's weights do not lie on its own grid.", "Leave this format out.")
     groups = scale.numel()
     stored = values.numel() * number // 8 + 2 * groups + groups * number // 8
-    return QuantizedTensor(f"int{number} g{group} auto-round", codes.reshape(values.shape).to(torch.int16), values, stored)
+    return QuantizedTensor(
+        f"int{number} g{group} auto-round", codes.reshape(values.shape).to(torch.int16), values, stored
+    )

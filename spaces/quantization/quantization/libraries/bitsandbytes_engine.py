@@ -23,7 +23,9 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
     import bitsandbytes
     import torch
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of every cast to float16, once a product
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # it warns of every cast to float16, once a product
     names = common.only_linear(loaded, "bitsandbytes")
     double = spec.endswith("-double")
     reports = []
@@ -33,14 +35,25 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         weight = layer.weight.detach()
         new: Any
         if spec == "int8":
-            new = bitsandbytes.nn.Linear8bitLt(*shape, bias=layer.bias is not None, has_fp16_weights=False, threshold=6.0)
-            new.weight = bitsandbytes.nn.Int8Params(weight.clone().cpu(), has_fp16_weights=False, requires_grad=False)
+            new = bitsandbytes.nn.Linear8bitLt(
+                *shape, bias=layer.bias is not None, has_fp16_weights=False, threshold=6.0
+            )
+            new.weight = bitsandbytes.nn.Int8Params(
+                weight.clone().cpu(), has_fp16_weights=False, requires_grad=False
+            )
         else:
             new = bitsandbytes.nn.Linear4bit(
-                *shape, bias=layer.bias is not None, compute_dtype=torch.float32, quant_type=FORMATS[spec], compress_statistics=double
+                *shape,
+                bias=layer.bias is not None,
+                compute_dtype=torch.float32,
+                quant_type=FORMATS[spec],
+                compress_statistics=double,
             )
             new.weight = bitsandbytes.nn.Params4bit(
-                weight.clone().cpu(), requires_grad=False, quant_type=FORMATS[spec], compress_statistics=double
+                weight.clone().cpu(),
+                requires_grad=False,
+                quant_type=FORMATS[spec],
+                compress_statistics=double,
             )
         if layer.bias is not None:
             new.bias = torch.nn.Parameter(layer.bias.detach().clone(), requires_grad=False)
@@ -53,7 +66,9 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
     with common.silence():
         model = common.swapped(loaded, names, make).eval()
     runtime = (
-        "bitsandbytes int8 products, outlier columns in float" if spec == "int8" else "bitsandbytes, dequantized for each product, float32"
+        "bitsandbytes int8 products, outlier columns in float"
+        if spec == "int8"
+        else "bitsandbytes, dequantized for each product, float32"
     )
 
     def export(folder: Path) -> list[Path]:
@@ -80,13 +95,17 @@ def _read(layer: Any, spec: str, shape: Any) -> QuantizedTensor:
         codes = layer.weight.data.cpu()
         scale = (layer.weight.SCB if layer.weight.SCB is not None else layer.state.SCB).float().cpu()
         values = codes.float() * scale[:, None] / 127
-        return QuantizedTensor("bitsandbytes int8", codes.to(torch.int16), values, codes.numel() + 4 * len(scale))
+        return QuantizedTensor(
+            "bitsandbytes int8", codes.to(torch.int16), values, codes.numel() + 4 * len(scale)
+        )
     packed = layer.weight.data
     values = functional.dequantize_4bit(packed, layer.weight.quant_state).float().cpu().reshape(shape)
     flat = packed.cpu().flatten()
     codes = torch.stack([flat >> 4, flat & 15], 1).reshape(shape).to(torch.int16)
     state = layer.weight.quant_state.as_dict(packed=True)
-    stored = flat.numel() + sum(part.numel() * part.element_size() for part in state.values() if torch.is_tensor(part))
+    stored = flat.numel() + sum(
+        part.numel() * part.element_size() for part in state.values() if torch.is_tensor(part)
+    )
     return QuantizedTensor(f"bitsandbytes {spec}", codes, values, stored)
 
 
@@ -97,5 +116,8 @@ def _settings(spec: str, double: bool) -> dict[str, Any]:
     if spec == "int8":
         return BitsAndBytesConfig(load_in_8bit=True).to_dict()
     return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type=FORMATS[spec], bnb_4bit_use_double_quant=double, bnb_4bit_compute_dtype="float32"
+        load_in_4bit=True,
+        bnb_4bit_quant_type=FORMATS[spec],
+        bnb_4bit_use_double_quant=double,
+        bnb_4bit_compute_dtype="float32",
     ).to_dict()

@@ -1,4 +1,6 @@
-"""What the library engines share: swapping layers, silence, and writing a model folder whole or not at all."""
+"""What the library engines share: swapping layers, silence, and writing a model folder whole or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,17 @@ def only_linear(loaded: Loaded, library: str) -> list[str]:
     """
     names = modules.linear_names(loaded.model)
     if any(modules.is_transposed(loaded.model, name) for name in names):
-        raise VisitorError(f"{library} replaces nn.Linear only, and {loaded.id} is built of Conv1D.", "Choose own or another model.")
+        raise VisitorError(
+            f"{library} replaces nn.Linear only, and {loaded.id} is built of Conv1D.",
+            "Choose own or another model.",
+        )
     return names
 
 
 def swapped(loaded: Loaded, names: list[str], make: Callable[[nn.Linear, str], nn.Module]) -> PreTrainedModel:
-    """A copy of the model whose linear layers are a library's; the base model's tensors are shared or left alone."""
+    """A copy of the model whose linear layers are a library's; the base model's tensors are shared or left
+    alone.
+    """
     model = twin(loaded.model)
     for name in names:
         path = name.rpartition(".")[0]
@@ -66,7 +73,11 @@ def silence() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -90,7 +101,8 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> list[Path]:
     except Exception as error:
         if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
             raise VisitorError(
-                "The disk is full: the model could not be written.", "Free some space, or choose a smaller format."
+                "The disk is full: the model could not be written.",
+                "Free some space, or choose a smaller format.",
             ) from error
         raise
     finally:
@@ -99,13 +111,19 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> list[Path]:
 
 
 def save(loaded: Loaded, state: dict[str, Tensor], settings: dict[str, Any], folder: Path) -> list[Path]:
-    """Write a state dict as safetensors in 16 bits where it is float and not a quantizer's, with config and tokenizer."""
+    """Write a state dict as safetensors in 16 bits where it is float and not a quantizer's, with config and
+    tokenizer.
+    """
     import torch
     from safetensors.torch import save_file
 
     config = loaded.model.config.to_dict()
     config.pop("_name_or_path", None)
-    config |= {"quantization_config": settings, "architectures": [type(loaded.model).__name__], "dtype": "float32"}
+    config |= {
+        "quantization_config": settings,
+        "architectures": [type(loaded.model).__name__],
+        "dtype": "float32",
+    }
 
     def write(part: Path) -> None:
         import json

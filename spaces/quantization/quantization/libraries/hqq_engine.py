@@ -31,7 +31,9 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
 
     def make(layer: nn.Linear, name: str) -> nn.Module:
         settings = BaseQuantizeConfig(nbits=number, group_size=group, axis=1)
-        new = HQQLinear(common.bare_linear(layer), settings, compute_dtype=torch.float32, device=str(layer.weight.device))
+        new = HQQLinear(
+            common.bare_linear(layer), settings, compute_dtype=torch.float32, device=str(layer.weight.device)
+        )
         reports.append(modules.report(name, layer.weight.detach().float().cpu(), _read(new)))
         return new
 
@@ -59,8 +61,13 @@ def _read(layer: Any) -> QuantizedTensor:
     unpacked = layer.unpack(dtype=torch.uint8) if meta["packing"] != "8bit_u8" else layer.W_q
     groups = meta["scale"].numel()
     size = meta["shape"].numel() // groups
-    codes = unpacked.reshape(-1, unpacked.shape[-1])[:groups].reshape(meta["shape"]).cpu()  # 3 bits are packed with padding
+    codes = (
+        unpacked.reshape(-1, unpacked.shape[-1])[:groups].reshape(meta["shape"]).cpu()
+    )  # 3 bits are packed with padding
     values = layer.dequantize().detach().float().cpu().reshape(meta["shape"])
     return QuantizedTensor(
-        f"hqq int{meta['nbits']} g{size}", codes.to(torch.int16), values, layer.W_q.numel() * layer.W_q.element_size() + 2 * 2 * groups
+        f"hqq int{meta['nbits']} g{size}",
+        codes.to(torch.int16),
+        values,
+        layer.W_q.numel() * layer.W_q.element_size() + 2 * 2 * groups,
     )

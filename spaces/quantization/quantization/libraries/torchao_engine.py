@@ -13,7 +13,13 @@ from shared.models import Loaded
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FORMATS = ("int8-weight-only", "int8-dynamic", "int4-g32-weight-only", "int8-dynamic-int4-g32", "float8-weight-only")
+FORMATS = (
+    "int8-weight-only",
+    "int8-dynamic",
+    "int4-g32-weight-only",
+    "int8-dynamic-int4-g32",
+    "float8-weight-only",
+)
 """What works on a CPU with torchao 0.18; its int4 and dynamic float8 kernels need a GPU."""
 
 
@@ -29,7 +35,9 @@ def _settings(spec: str) -> Any:
         return ao.Float8WeightOnlyConfig()
     if spec == "int4-g32-weight-only":
         return ao.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=ao.PerGroup(32))
-    return ao.Int8DynamicActivationIntxWeightConfig(weight_dtype=torch.int4, weight_granularity=ao.PerGroup(32))
+    return ao.Int8DynamicActivationIntxWeightConfig(
+        weight_dtype=torch.int4, weight_granularity=ao.PerGroup(32)
+    )
 
 
 def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> QuantizedModel:
@@ -45,23 +53,31 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
 
         def make(layer: nn.Linear, name: str) -> nn.Module:
             if "g32" in spec and layer.in_features % 32:
-                raise VisitorError(f"Groups of 32 do not divide rows of {layer.in_features} weights.", "Choose int8.")
+                raise VisitorError(
+                    f"Groups of 32 do not divide rows of {layer.in_features} weights.", "Choose int8."
+                )
             holder = nn.Sequential(common.bare_linear(layer))
             ao.quantize_(holder, settings)
-            reports.append(modules.report(name, layer.weight.detach().float().cpu(), _read(holder[0].weight, spec)))
+            reports.append(
+                modules.report(name, layer.weight.detach().float().cpu(), _read(holder[0].weight, spec))
+            )
             return holder[0]
 
         model = common.swapped(loaded, names, make).eval()
     notes = ["No file: torchao's tensors are loaded with the library version that made them."]
     if "int4" in spec:
-        notes.insert(0, "torchao keeps these 4-bit codes in a byte each: 8 bits and more are stored, 4 are used.")
+        notes.insert(
+            0, "torchao keeps these 4-bit codes in a byte each: 8 bits and more are stored, 4 are used."
+        )
     return QuantizedModel(
         format=f"torchao:{spec}",
         version=common.version("torchao"),
         model=model,
         tensors=tuple(reports),
         other_bytes=modules.other_bytes(loaded.model, set(names)),
-        runtime="torchao, activations rounded to int8" if "dynamic" in spec else "torchao, dequantized for each product, float32",
+        runtime="torchao, activations rounded to int8"
+        if "dynamic" in spec
+        else "torchao, dequantized for each product, float32",
         notes=tuple(notes),
     )
 
@@ -72,9 +88,13 @@ def _read(weight: Any, spec: str) -> QuantizedTensor:
 
     parts, _ = weight.__tensor_flatten__()
     stored = sum(
-        getattr(weight, part).numel() * getattr(weight, part).element_size() for part in parts if getattr(weight, part) is not None
+        getattr(weight, part).numel() * getattr(weight, part).element_size()
+        for part in parts
+        if getattr(weight, part) is not None
     )
     codes = weight.qdata.cpu()
     if codes.dtype == torch.float8_e4m3fn:
         codes = codes.view(torch.uint8)
-    return QuantizedTensor(f"torchao {spec}", codes.to(torch.int16), weight.dequantize().float().cpu(), stored)
+    return QuantizedTensor(
+        f"torchao {spec}", codes.to(torch.int16), weight.dequantize().float().cpu(), stored
+    )

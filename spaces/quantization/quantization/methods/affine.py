@@ -2,8 +2,9 @@
 
     q = clamp(round(w / scale) + zero, low, high),    ŵ = scale · (q − zero)
 
-What differs between the methods is where the grid lies: symmetric around zero (absmax), or from the smallest to the largest
-weight (zero point, round-to-nearest); and how many weights share one: the tensor, a row, or a group of a row.
+What differs between the methods is where the grid lies: symmetric around zero (absmax), or from the smallest
+to the largest weight (zero point, round-to-nearest); and how many weights share one: the tensor, a row, or a
+group of a row.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Grid:
 
 
 def grouped(weight: Tensor, group: Group) -> Tensor:
-    """A weight (rows, columns) as (rows, groups, size), or (1, 1, all) for the whole tensor; a view where it can be.
+    """A weight (rows, columns) as (rows, groups, size), or (1, 1, all) for the whole tensor; a view where it
+    can be.
 
     Raises:
         VisitorError: the group does not divide the row.
@@ -51,12 +53,17 @@ def grouped(weight: Tensor, group: Group) -> Tensor:
     size = columns if group == "row" else int(group)
     if columns % size:
         fitting = [number for number in (16, 32, 64, 128, 256) if columns % number == 0]
-        raise VisitorError(f"Groups of {size} do not divide rows of {columns} weights.", f"Use {' or '.join(map(str, [*fitting, 'row']))}.")
+        raise VisitorError(
+            f"Groups of {size} do not divide rows of {columns} weights.",
+            f"Use {' or '.join(map(str, [*fitting, 'row']))}.",
+        )
     return weight.reshape(weight.shape[0], columns // size, size)
 
 
 def stored(scale: Tensor) -> Tensor:
-    """A scale as float16 holds it; a grid that is finer than float16 can say, as for weights near zero, becomes 0."""
+    """A scale as float16 holds it; a grid that is finer than float16 can say, as for weights near zero,
+    becomes 0.
+    """
     import torch
 
     return scale.clamp(max=torch.finfo(torch.float16).max).half().float()
@@ -74,7 +81,10 @@ def symmetric_grid(blocks: Tensor, bits: int, clip: float = 1.0, scale_factor: f
 def range_grid(blocks: Tensor, bits: int, clip: float = 1.0, scale_factor: float = 1.0) -> Grid:
     """The grid from the smallest to the largest weight; the range is widened to hold 0, so that 0 stays 0."""
     high = 2**bits - 1
-    low, top = blocks.amin(2).clamp(max=0) * clip, blocks.amax(2).clamp(min=0) * clip  # a third of the time of aminmax
+    low, top = (
+        blocks.amin(2).clamp(max=0) * clip,
+        blocks.amax(2).clamp(min=0) * clip,
+    )  # a third of the time of aminmax
     scale = stored((top - low) / high * scale_factor)
     return Grid(scale, _over(-low, scale).round().clamp(0, high), 0, high)
 
@@ -98,11 +108,15 @@ def decode(codes: Tensor, grid: Grid) -> Tensor:
 
 
 def affine_bytes(elements: int, groups: int, bits: int, with_zero: bool) -> int:
-    """Bytes of codes at their width, a float16 scale a group, and a zero point of the codes' width a group."""
+    """Bytes of codes at their width, a float16 scale a group, and a zero point of the codes' width a
+    group.
+    """
     return math.ceil(elements * bits / 8) + 2 * groups + (math.ceil(groups * bits / 8) if with_zero else 0)
 
 
-def finish(weight: Tensor, grid: Grid, codes: Tensor, group: Group, bits: int, type: str, with_zero: bool) -> QuantizedTensor:
+def finish(
+    weight: Tensor, grid: Grid, codes: Tensor, group: Group, bits: int, type: str, with_zero: bool
+) -> QuantizedTensor:
     """Codes and their grid as a result."""
     return QuantizedTensor(
         type=type,
@@ -118,7 +132,9 @@ def suffix(group: Group) -> str:
     return {"row": "per row", "tensor": "per tensor"}.get(str(group), f"g{group}")
 
 
-def absmax(weight: Tensor, bits: int = 8, group: Group = "row", clip: float = 1.0, scale_factor: float = 1.0) -> QuantizedTensor:
+def absmax(
+    weight: Tensor, bits: int = 8, group: Group = "row", clip: float = 1.0, scale_factor: float = 1.0
+) -> QuantizedTensor:
     """Symmetric quantization: scale = max|w| / (2^(bits−1) − 1), no zero point.
 
     Args:
@@ -133,15 +149,25 @@ def absmax(weight: Tensor, bits: int = 8, group: Group = "row", clip: float = 1.
     return finish(weight, grid, encode(blocks, grid), group, bits, f"int{bits} {suffix(group)} absmax", False)
 
 
-def zero_point(weight: Tensor, bits: int = 8, group: Group = "row", clip: float = 1.0, scale_factor: float = 1.0) -> QuantizedTensor:
-    """Asymmetric quantization: scale = (max − min) / (2^bits − 1), zero = round(−min / scale). Arguments as of `absmax`."""
+def zero_point(
+    weight: Tensor, bits: int = 8, group: Group = "row", clip: float = 1.0, scale_factor: float = 1.0
+) -> QuantizedTensor:
+    """Asymmetric quantization: scale = (max − min) / (2^bits − 1), zero = round(−min / scale). Arguments as
+    of `absmax`.
+    """
     blocks = grouped(weight, group)
     grid = range_grid(blocks, bits, clip, scale_factor)
-    return finish(weight, grid, encode(blocks, grid), group, bits, f"int{bits} {suffix(group)} zero point", True)
+    return finish(
+        weight, grid, encode(blocks, grid), group, bits, f"int{bits} {suffix(group)} zero point", True
+    )
 
 
-def rtn(weight: Tensor, bits: int = 4, group: Group = 64, clip: float = 1.0, scale_factor: float = 1.0) -> QuantizedTensor:
-    """Group round-to-nearest: the zero-point grid for every few neighbours of a row. Arguments as of `absmax`."""
+def rtn(
+    weight: Tensor, bits: int = 4, group: Group = 64, clip: float = 1.0, scale_factor: float = 1.0
+) -> QuantizedTensor:
+    """Group round-to-nearest: the zero-point grid for every few neighbours of a row. Arguments as of
+    `absmax`.
+    """
     blocks = grouped(weight, group)
     grid = range_grid(blocks, bits, clip, scale_factor)
     return finish(weight, grid, encode(blocks, grid), group, bits, f"int{bits} {suffix(group)}", True)

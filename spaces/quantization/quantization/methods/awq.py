@@ -1,4 +1,6 @@
-"""AWQ (Lin et al. 2024): scale up the columns whose inputs are large before rounding, and down again after."""
+"""AWQ (Lin et al. 2024): scale up the columns whose inputs are large before rounding, and down again
+after.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,12 @@ STEPS = 20
 
 
 def awq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64) -> QuantizedTensor:
-    """Round w·s in groups and divide by s, with s = E|x|^α for the exponent α in [0, 1) of the least output error.
+    """Round w·s in groups and divide by s, with s = E|x|^α for the exponent α in [0, 1) of the least output
+    error.
 
-    The error of the outputs is E‖x(W − Ŵ)‖² = tr(ΔW·E[xxᵀ]·ΔWᵀ), so that no activations need to be kept. The scales s are
-    counted as stored, 16 bits a column; where a norm or a layer before can take them in they cost nothing.
+    The error of the outputs is E‖x(W − Ŵ)‖² = tr(ΔW·E[xxᵀ]·ΔWᵀ), so that no activations need to be kept. The
+    scales s are counted as stored, 16 bits a column; where a norm or a layer before can take them in they
+    cost nothing.
 
     Args:
         weight: (rows, columns), float32.

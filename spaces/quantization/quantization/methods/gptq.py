@@ -1,4 +1,6 @@
-"""GPTQ (Frantar et al. 2023): round one column after another, and let the columns still to come make up for the error."""
+"""GPTQ (Frantar et al. 2023): round one column after another, and let the columns still to come make up for
+the error.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,15 @@ DAMPING, LAZY = 0.01, 128
 """Share of the mean diagonal that is added to it, and columns between two updates of the rest."""
 
 
-def gptq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64, act_order: bool = False) -> QuantizedTensor:
+def gptq(
+    weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64, act_order: bool = False
+) -> QuantizedTensor:
     """Minimise ‖XW − XŴ‖² greedily, column by column.
 
-    With H = E[xxᵀ] and U the upper Cholesky factor of H⁻¹ (H⁻¹ = UᵀU), rounding column j leaves the error
-    e = (w_j − ŵ_j)/U_jj, and the columns after it move by −e·U_j. The grid of a group is set when its first column is
-    reached, from the weights as they then are. With `act_order` the columns of largest input come first; the groups stay
-    those of the layout and their grids are set beforehand.
+    With H = E[xxᵀ] and U the upper Cholesky factor of H⁻¹ (H⁻¹ = UᵀU), rounding column j leaves the error e =
+    (w_j − ŵ_j)/U_jj, and the columns after it move by −e·U_j. The grid of a group is set when its first
+    column is reached, from the weights as they then are. With `act_order` the columns of largest input come
+    first; the groups stay those of the layout and their grids are set beforehand.
 
     Args:
         weight: (rows, columns), float32.
@@ -39,7 +43,11 @@ def gptq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64, 
     size = columns if group in ("row", "tensor") else int(group)
     blocks = grouped(work, size if size != columns else "row")
     grid = range_grid(blocks, bits)
-    order = inputs.second_moment.diagonal().argsort(descending=True, stable=True) if act_order else torch.arange(columns)
+    order = (
+        inputs.second_moment.diagonal().argsort(descending=True, stable=True)
+        if act_order
+        else torch.arange(columns)
+    )
     factor = cholesky_of_inverse(inputs.second_moment[order][:, order])
     work = work[:, order]
     codes = torch.zeros(weight.shape, dtype=torch.int16)
@@ -52,7 +60,9 @@ def gptq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64, 
                 # Columns past this lazy block have not been told of its errors yet: tell them first.
                 ahead = work[:, column : column + size].clone()
                 if column + size > last:
-                    ahead[:, last - column :] -= errors[:, : column - first] @ factor[first:column, last : column + size]
+                    ahead[:, last - column :] -= (
+                        errors[:, : column - first] @ factor[first:column, last : column + size]
+                    )
                 fresh = range_grid(ahead[:, None], bits)
                 grid.scale[:, place], grid.zero[:, place] = fresh.scale[:, 0], fresh.zero[:, 0]
             now = Grid(grid.scale[:, place : place + 1], grid.zero[:, place : place + 1], grid.low, grid.high)
@@ -64,14 +74,26 @@ def gptq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64, 
             errors[:, column - first] = error
         work[:, last:] -= errors @ factor[first:last, last:]
     shaped = codes.reshape(blocks.shape)
-    return finish(weight, grid, shaped, size if size != columns else "row", bits, f"int{bits} {suffix(group)} gptq", True)
+    return finish(
+        weight,
+        grid,
+        shaped,
+        size if size != columns else "row",
+        bits,
+        f"int{bits} {suffix(group)} gptq",
+        True,
+    )
 
 
 def cholesky_of_inverse(moment: Tensor) -> Tensor:
-    """The upper factor U of the damped moment's inverse, H⁻¹ = UᵀU; float32 in, float32 out, float64 inside."""
+    """The upper factor U of the damped moment's inverse, H⁻¹ = UᵀU; float32 in, float32 out, float64
+    inside.
+    """
     import torch
 
     exact = moment.double()
-    exact = exact + DAMPING * exact.diagonal().mean().clamp(min=1e-12) * torch.eye(len(exact), dtype=torch.float64)
+    exact = exact + DAMPING * exact.diagonal().mean().clamp(min=1e-12) * torch.eye(
+        len(exact), dtype=torch.float64
+    )
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(exact))
     return torch.linalg.cholesky(inverse, upper=True).float()

@@ -1,4 +1,6 @@
-"""Half-quadratic quantization (Badri & Shaji 2023): look for the zero point that a few outliers do not pull away."""
+"""Half-quadratic quantization (Badri & Shaji 2023): look for the zero point that a few outliers do not pull
+away.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def hqq(weight: Tensor, bits: int = 4, group: Group = 64) -> QuantizedTensor:
         if error >= least:
             break
         best, least = grid, error
-        split = difference.sign() * (difference.abs() - difference.abs().clamp(min=1e-8).pow(NORM - 1) / beta).clamp(min=0)
+        split = difference.sign() * (
+            difference.abs() - difference.abs().clamp(min=1e-8).pow(NORM - 1) / beta
+        ).clamp(min=0)
         zero = (codes - (blocks - split) / grid.scale[..., None]).mean(2)
         grid, beta = Grid(grid.scale, zero, grid.low, grid.high), beta * GROWTH
     best = Grid(best.scale, stored(best.zero.abs()) * best.zero.sign(), best.low, best.high)

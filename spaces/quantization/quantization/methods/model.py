@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 ROUNDS_ACTIVATIONS = ("smoothquant", "llm_int8")
 
 
-def own_model(loaded: Loaded, method: str, settings: dict[str, Any], calibrations: dict[str, Calibration] | None) -> QuantizedModel:
-    """Quantize every linear layer of the decoder's blocks; head, embeddings, norms and biases stay as they are.
+def own_model(
+    loaded: Loaded, method: str, settings: dict[str, Any], calibrations: dict[str, Calibration] | None
+) -> QuantizedModel:
+    """Quantize every linear layer of the decoder's blocks; head, embeddings, norms and biases stay as they
+    are.
 
     Args:
         loaded: the base model.
@@ -35,7 +38,9 @@ def own_model(loaded: Loaded, method: str, settings: dict[str, Any], calibration
         made = quantize(weight, method, settings, calibrations[name] if calibrations else None)
         if method in ROUNDS_ACTIVATIONS:
             layer = activation_linear(
-                made, getattr(loaded.model.get_submodule(name.rpartition(".")[0]), "bias", None), settings.get("bits", 8)
+                made,
+                getattr(loaded.model.get_submodule(name.rpartition(".")[0]), "bias", None),
+                settings.get("bits", 8),
             )
             model.set_submodule(name.rpartition(".")[0], layer.to(loaded.model.device))
         else:
@@ -49,5 +54,8 @@ def own_model(loaded: Loaded, method: str, settings: dict[str, Any], calibration
         tensors=tuple(reports),
         other_bytes=modules.other_bytes(loaded.model, set(names)),
         runtime=f"PyTorch, {'weights and activations rounded, ' if rounding else ''}computed in float32",
-        notes=(METHODS[method].sentence, "Held in float32 here: bytes on disk are counted, nothing loads such a file."),
+        notes=(
+            METHODS[method].sentence,
+            "Held in float32 here: bytes on disk are counted, nothing loads such a file.",
+        ),
     )

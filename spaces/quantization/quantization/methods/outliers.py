@@ -1,4 +1,6 @@
-"""LLM.int8() (Dettmers et al. 2022): the few input columns with huge activations stay in 16 bits, the rest take 8."""
+"""LLM.int8() (Dettmers et al. 2022): the few input columns with huge activations stay in 16 bits, the rest
+take 8.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def llm_int8(weight: Tensor, inputs: Calibration, threshold: float = 6.0) -> QuantizedTensor:
-    """Rows in int8 by absmax, without the columns whose input reaches `threshold` anywhere in the calibration text.
+    """Rows in int8 by absmax, without the columns whose input reaches `threshold` anywhere in the calibration
+    text.
 
-    bitsandbytes looks for such columns at every call; here they are chosen once. At run time the other inputs are rounded to
-    int8 per token, see `smoothquant.activation_linear`. Codes of the kept columns are 0 and say nothing.
+    bitsandbytes looks for such columns at every call; here they are chosen once. At run time the other inputs
+    are rounded to int8 per token, see `smoothquant.activation_linear`. Codes of the kept columns are 0 and
+    say nothing.
 
     Args:
         weight: (rows, columns), float32.

@@ -1,4 +1,6 @@
-"""SmoothQuant (Xiao et al. 2023): weights and activations in 8 bits, after moving the activations' outliers into the weights."""
+"""SmoothQuant (Xiao et al. 2023): weights and activations in 8 bits, after moving the activations' outliers
+into the weights.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,15 @@ if TYPE_CHECKING:
 
 def smooth_scales(weight: Tensor, inputs: Calibration, alpha: float) -> Tensor:
     """s_j = max|x_j|^α / max|w_j|^(1−α) for every input column j."""
-    largest = inputs.column_maximum.clamp(min=1e-5).pow(alpha) / weight.abs().amax(0).clamp(min=1e-5).pow(1 - alpha)
+    largest = inputs.column_maximum.clamp(min=1e-5).pow(alpha) / weight.abs().amax(0).clamp(min=1e-5).pow(
+        1 - alpha
+    )
     return largest.clamp(min=1e-5)
 
 
 def smoothquant(weight: Tensor, inputs: Calibration, bits: int = 8, alpha: float = 0.5) -> QuantizedTensor:
-    """Rows of W·s in `bits` bits. At run time the inputs are divided by s and rounded per token, see `activation_linear`.
+    """Rows of W·s in `bits` bits. At run time the inputs are divided by s and rounded per token, see
+    `activation_linear`.
 
     `values` are the weights over s again: they alone say nothing of the activations' rounding.
 
@@ -50,7 +55,9 @@ def round_per_token(values: Tensor, bits: int) -> Tensor:
 
 
 def activation_linear(made: QuantizedTensor, bias: Tensor | None, bits: int) -> nn.Module:
-    """A linear layer that rounds its inputs too: divided by the smoothing scales, columns in 16 bits left out of it."""
+    """A linear layer that rounds its inputs too: divided by the smoothing scales, columns in 16 bits left out
+    of it.
+    """
     import torch
     from torch import nn
 
