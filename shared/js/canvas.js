@@ -28,7 +28,13 @@ const DRAG_THRESHOLD = 4; // pixels before a press counts as a drag
 export function openCanvas(parent, attributes, hatchId, onZoom) {
   const pattern = s(
     "pattern",
-    { id: hatchId, width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    {
+      id: hatchId,
+      width: 5,
+      height: 5,
+      patternUnits: "userSpaceOnUse",
+      patternTransform: "rotate(45)",
+    },
     s("line", { class: "hatch", x1: 0.75, y1: 0, x2: 0.75, y2: 5 }),
   );
   const svg = s("svg", attributes, s("defs", {}, pattern));
@@ -96,7 +102,13 @@ function dragToPan(scroll) {
   let from = null;
   scroll.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || event.pointerType !== "mouse") return;
-    from = { x: event.clientX, y: event.clientY, left: scroll.scrollLeft, top: scroll.scrollTop, moved: false };
+    from = {
+      x: event.clientX,
+      y: event.clientY,
+      left: scroll.scrollLeft,
+      top: scroll.scrollTop,
+      moved: false,
+    };
   });
   scroll.addEventListener("pointermove", (event) => {
     if (!from || !(event.buttons & 1)) return;

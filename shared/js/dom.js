@@ -11,9 +11,11 @@ const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 function furnish(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
-    if (typeof value === "function" && name.startsWith("on")) node.addEventListener(name.slice(2).toLowerCase(), value);
+    if (typeof value === "function" && name.startsWith("on"))
+      node.addEventListener(name.slice(2).toLowerCase(), value);
     else if (name === "style" && typeof value === "object") {
-      for (const [property, setting] of Object.entries(value)) node.style.setProperty(property, setting);
+      for (const [property, setting] of Object.entries(value))
+        node.style.setProperty(property, setting);
     } else node.setAttribute(name, value === true ? "" : String(value));
   }
   for (const child of children.flat(Infinity)) {

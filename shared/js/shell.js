@@ -35,10 +35,30 @@ export function openShell(kind, label) {
     hint: h("div", { class: "hint", role: "tooltip", id: `${id}-hint`, hidden: true }),
     live: h("p", { class: "unseen", role: "status", "aria-live": "polite" }),
   };
-  const caption = h("figcaption", {}, parts.title, parts.key, h("div", { class: "origin" }, parts.provenance, parts.tags));
+  const caption = h(
+    "figcaption",
+    {},
+    parts.title,
+    parts.key,
+    h("div", { class: "origin" }, parts.provenance, parts.tags),
+  );
   const bar = h("div", { class: "bar" }, parts.tabs, parts.tools);
-  parts.frame = h("figure", { class: "frame", "aria-label": label }, caption, bar, parts.state, parts.panels);
-  const root = h("div", { class: `course-figure ${kind}-figure` }, parts.frame, parts.details, parts.live, parts.hint);
+  parts.frame = h(
+    "figure",
+    { class: "frame", "aria-label": label },
+    caption,
+    bar,
+    parts.state,
+    parts.panels,
+  );
+  const root = h(
+    "div",
+    { class: `course-figure ${kind}-figure` },
+    parts.frame,
+    parts.details,
+    parts.live,
+    parts.hint,
+  );
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape") parts.hint.hidden = true;
   });
@@ -54,7 +74,15 @@ export function drawState({ parts }, { error, empty, progress }) {
   parts.frame.classList.toggle("vacant", Boolean(empty));
   const { state } = parts;
   if (error) {
-    state.replaceChildren(h("div", { class: "message alert", role: "alert" }, h("b", {}, error.what ?? String(error)), " ", error.remedy ?? ""));
+    state.replaceChildren(
+      h(
+        "div",
+        { class: "message alert", role: "alert" },
+        h("b", {}, error.what ?? String(error)),
+        " ",
+        error.remedy ?? "",
+      ),
+    );
   } else if (empty) {
     state.replaceChildren(h("div", { class: "message" }, empty));
   } else if (progress) {
@@ -80,9 +108,23 @@ export function drawTabs({ id, parts }, views, current, open) {
   for (const { name, label, hidden } of views) {
     let tab = tabs.querySelector(`[data-view="${name}"]`);
     if (!tab) {
-      tab = h("button", { type: "button", role: "tab", id: `${id}-tab-${name}`, "data-view": name, onclick: () => open(name) });
+      tab = h("button", {
+        type: "button",
+        role: "tab",
+        id: `${id}-tab-${name}`,
+        "data-view": name,
+        onclick: () => open(name),
+      });
       tabs.append(tab);
-      panels.append(h("div", { role: "tabpanel", class: `panel ${name}-panel`, id: `${id}-${name}`, "aria-labelledby": tab.id, hidden: true }));
+      panels.append(
+        h("div", {
+          role: "tabpanel",
+          class: `panel ${name}-panel`,
+          id: `${id}-${name}`,
+          "aria-labelledby": tab.id,
+          hidden: true,
+        }),
+      );
       tab.setAttribute("aria-controls", `${id}-${name}`);
     }
     if (tab.textContent !== label) tab.textContent = label;
@@ -94,7 +136,12 @@ export function drawTabs({ id, parts }, views, current, open) {
   tabs.onkeydown = (event) => {
     const shown = [...tabs.children].filter((tab) => !tab.hidden);
     const at = shown.indexOf(document.activeElement);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1 + shown.length, Home: 0, End: shown.length - 1 }[event.key];
+    const to = {
+      ArrowRight: at + 1,
+      ArrowLeft: at - 1 + shown.length,
+      Home: 0,
+      End: shown.length - 1,
+    }[event.key];
     if (at < 0 || to === undefined) return;
     event.preventDefault();
     const tab = shown[to % shown.length];
@@ -134,7 +181,9 @@ export function exportButtons({ kind, root }, ask, data) {
       if (text) saveFile(root, `${kind}.html`, "text/html", text);
       else pressed.title = "The file could not be made. Try again.";
     }),
-    toolButton("JSON", "Download the data as JSON", () => saveFile(root, `${kind}.json`, "application/json", JSON.stringify(data()))),
+    toolButton("JSON", "Download the data as JSON", () =>
+      saveFile(root, `${kind}.json`, "application/json", JSON.stringify(data())),
+    ),
   ];
 }
 

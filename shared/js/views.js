@@ -13,25 +13,37 @@ import { drawState, drawTabs, exportButtons, openShell, panelOf, svgButton } fro
  * @param {(data: Object) => {title: string, key: (string|Node)[], provenance: string, tags: string[], warnings?: string[]}} facts
  */
 export function openTabbed(kind, label, empty, views, facts) {
-  const figure = { ...openShell(kind, label), host: { fetch: null }, data: null, current: views[0].name, opened: new Map() };
+  const figure = {
+    ...openShell(kind, label),
+    host: { fetch: null },
+    data: null,
+    current: views[0].name,
+    opened: new Map(),
+  };
   figure.warnings = h("ul", { class: "warnings", "aria-label": "Warnings" });
   figure.parts.frame.querySelector("figcaption").append(figure.warnings);
   const update = () => {
     const { data } = figure;
     if (!data) return;
     const view = views.find(({ name }) => name === figure.current);
-    if (!figure.opened.has(view.name)) figure.opened.set(view.name, view.open(figure, panelOf(figure, view.name)));
+    if (!figure.opened.has(view.name))
+      figure.opened.set(view.name, view.open(figure, panelOf(figure, view.name)));
     figure.opened.get(view.name)(data);
   };
   const tools = () => {
     const { data, host } = figure;
     const view = views.find(({ name }) => name === figure.current);
     const buttons = view.picture ? [svgButton(figure)] : [];
-    if (host.fetch && !host.exported && data) buttons.push(...exportButtons(figure, host.fetch, () => figure.data));
+    if (host.fetch && !host.exported && data)
+      buttons.push(...exportButtons(figure, host.fetch, () => figure.data));
     figure.parts.tools.replaceChildren(...buttons);
   };
   const tabs = () => {
-    const shown = views.map(({ name, label: text, hidden }) => ({ name, label: text, hidden: Boolean(figure.data && hidden?.(figure.data)) }));
+    const shown = views.map(({ name, label: text, hidden }) => ({
+      name,
+      label: text,
+      hidden: Boolean(figure.data && hidden?.(figure.data)),
+    }));
     if (shown.find(({ name }) => name === figure.current)?.hidden) figure.current = views[0].name;
     drawTabs(figure, shown, figure.current, figure.open);
   };
@@ -49,8 +61,12 @@ export function openTabbed(kind, label, empty, views, facts) {
       figure.parts.frame.classList.toggle("vacant", !figure.data);
       return;
     }
-    const drawable = data && (data.done || data.base || data.rows?.length || data.blocks || data.drawable);
-    drawState(figure, { empty: drawable || figure.data ? null : (data?.progress?.label ?? empty), progress: data && !data.done ? data.progress : null });
+    const drawable =
+      data && (data.done || data.base || data.rows?.length || data.blocks || data.drawable);
+    drawState(figure, {
+      empty: drawable || figure.data ? null : (data?.progress?.label ?? empty),
+      progress: data && !data.done ? data.progress : null,
+    });
     if (!drawable) {
       if (data?.progress) figure.parts.live.textContent = data.progress.label;
       return;
@@ -98,7 +114,8 @@ export function evenTicks(low, high, wanted) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
   const ticks = [];
-  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-6; place += 1) ticks.push(Number((place * step).toPrecision(12)));
+  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-6; place += 1)
+    ticks.push(Number((place * step).toPrecision(12)));
   return ticks;
 }
 
@@ -109,7 +126,9 @@ export function logTicks(low, high, wanted) {
     for (const factor of [1, 2, 5]) all.push(Number((factor * 10 ** power).toPrecision(3)));
   }
   const within = all.filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
-  return within.length > 1.6 * wanted ? within.filter((tick) => Number.isInteger(Math.round(1e9 * Math.log10(tick)) / 1e9)) : within;
+  return within.length > 1.6 * wanted
+    ? within.filter((tick) => Number.isInteger(Math.round(1e9 * Math.log10(tick)) / 1e9))
+    : within;
 }
 
 /** A small number with two or three digits that count. */
@@ -117,7 +136,13 @@ export function brief(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-GB");
-  if (Math.abs(value) < 1e-4) return value.toExponential(1).replace("-", "−").replace("e", "·10^").replace("·10^−", "·10⁻").replace(/⁻(\d+)/, (_, n) => `⁻${[...n].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`);
+  if (Math.abs(value) < 1e-4)
+    return value
+      .toExponential(1)
+      .replace("-", "−")
+      .replace("e", "·10^")
+      .replace("·10^−", "·10⁻")
+      .replace(/⁻(\d+)/, (_, n) => `⁻${[...n].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`);
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
@@ -147,7 +172,11 @@ export function axisLabel(x, y, anchor, text, extra = {}) {
 
 /** A labelled select. */
 export function choice(label, options, value, onChange) {
-  const select = h("select", { onchange: (event) => onChange(event.target.value) }, options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));
+  const select = h(
+    "select",
+    { onchange: (event) => onChange(event.target.value) },
+    options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)),
+  );
   return h("label", {}, label, " ", select);
 }
 
@@ -158,6 +187,14 @@ export function heat(share) {
 
 /** The legend of a map of one hue. */
 export function heatLegend(low, high, unit) {
-  const steps = Array.from({ length: 12 }, (_, index) => h("span", { style: { background: heat(index / 11) } }));
-  return h("div", { class: "legend" }, h("span", {}, low), h("span", { class: "ramp", "aria-hidden": "true" }, steps), h("span", {}, `${high} ${unit}`));
+  const steps = Array.from({ length: 12 }, (_, index) =>
+    h("span", { style: { background: heat(index / 11) } }),
+  );
+  return h(
+    "div",
+    { class: "legend" },
+    h("span", {}, low),
+    h("span", { class: "ramp", "aria-hidden": "true" }, steps),
+    h("span", {}, `${high} ${unit}`),
+  );
 }

@@ -18,8 +18,20 @@ function copyable(label, text) {
     }
   };
   const box = h("pre", { tabindex: "0", "aria-label": label }, text);
-  return h("div", { class: "panel-copy" },
-    h("p", {}, label, " ", h("button", { type: "button", onclick: copy, "aria-label": `Copy: ${label}` }, "copy"), " ", said), box);
+  return h(
+    "div",
+    { class: "panel-copy" },
+    h(
+      "p",
+      {},
+      label,
+      " ",
+      h("button", { type: "button", onclick: copy, "aria-label": `Copy: ${label}` }, "copy"),
+      " ",
+      said,
+    ),
+    box,
+  );
 }
 
 /**
@@ -35,22 +47,44 @@ export function render(element, data) {
   const base = location.origin + location.pathname;
   const url = data.query ? `${base}?${data.query}` : base;
   if (data.live && data.query) history.replaceState(null, "", `?${data.query}`);
-  const attribute = (text) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
+  const attribute = (text) =>
+    text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
   const frame = `<iframe src="${attribute(url)}" title="${attribute(data.title)}" width="100%" height="900" style="border:0" loading="lazy"></iframe>`;
-  const component = `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/${data.gradio}/gradio.js"></` +
+  const component =
+    `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/${data.gradio}/gradio.js"></` +
     `script>\n<gradio-app src="${attribute(base)}"></gradio-app>`;
   const fold = (title, index, first, ...children) => {
     const node = h("details", {}, h("summary", {}, title), ...children);
     node.open = open[index] ?? first;
     return node;
   };
-  element.replaceChildren(h("div", { class: "share-panel" },
-    fold("Code", 0, false, ...data.code.map(({ label, text }) => copyable(label, text.replaceAll("{this demo}", base)))),
-    fold("Share and embed", 1, false,
-      h("p", {}, data.query
-        ? "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."
-        : "A file of your own has no link. For a figure that works anywhere, also offline, press HTML above the picture."),
-      data.query ? copyable("Permalink", url) : "",
-      copyable("An iframe for a blog post", frame),
-      copyable("A web component, which opens the demo with its defaults", component))));
+  element.replaceChildren(
+    h(
+      "div",
+      { class: "share-panel" },
+      fold(
+        "Code",
+        0,
+        false,
+        ...data.code.map(({ label, text }) =>
+          copyable(label, text.replaceAll("{this demo}", base)),
+        ),
+      ),
+      fold(
+        "Share and embed",
+        1,
+        false,
+        h(
+          "p",
+          {},
+          data.query
+            ? "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."
+            : "A file of your own has no link. For a figure that works anywhere, also offline, press HTML above the picture.",
+        ),
+        data.query ? copyable("Permalink", url) : "",
+        copyable("An iframe for a blog post", frame),
+        copyable("A web component, which opens the demo with its defaults", component),
+      ),
+    ),
+  );
 }

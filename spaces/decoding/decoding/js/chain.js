@@ -24,7 +24,9 @@ const ENTROPY_TOLERANCE = 2e-3; // nats by which an entropy taken from the histo
 export function isOff(name, value) {
   if (value === null || value === undefined || Number.isNaN(value)) return true;
   if (name === "temperature" || name === "top_p" || name === "typical_p") return value === 1;
-  return name === "top_k" || name === "min_p" || name === "epsilon_cutoff" || name === "eta_cutoff" ? value === 0 : false;
+  return name === "top_k" || name === "min_p" || name === "epsilon_cutoff" || name === "eta_cutoff"
+    ? value === 0
+    : false;
 }
 
 /** Typed arrays of a distribution, made once. */
@@ -32,7 +34,9 @@ const readyDistributions = new WeakMap();
 function ready(distribution) {
   let arrays = readyDistributions.get(distribution);
   if (!arrays) {
-    const base = Float64Array.from(distribution.base ?? distribution.raw, (value) => (value === null ? -Infinity : value));
+    const base = Float64Array.from(distribution.base ?? distribution.raw, (value) =>
+      value === null ? -Infinity : value,
+    );
     const tail = distribution.tail;
     arrays = {
       base,
@@ -66,7 +70,9 @@ function normalise(state) {
   let rest = 0;
   if (state.tail) {
     for (let i = 0; i < arrays.count.length; i++) {
-      rest += arrays.count[i] * Math.exp(arrays.mean[i] / heat + arrays.variance[i] / (2 * heat * heat) - top);
+      rest +=
+        arrays.count[i] *
+        Math.exp(arrays.mean[i] / heat + arrays.variance[i] / (2 * heat * heat) - top);
     }
   }
   const total = sum + rest;
@@ -79,7 +85,8 @@ function entropyOf(state, normal) {
   const { weights, arrays, heat } = state;
   let entropy = 0;
   for (let i = 0; i < weights.length; i++) {
-    if (normal.probabilities[i] > 0) entropy -= normal.probabilities[i] * (weights[i] - normal.logSum);
+    if (normal.probabilities[i] > 0)
+      entropy -= normal.probabilities[i] * (weights[i] - normal.logSum);
   }
   if (state.tail) {
     for (let i = 0; i < arrays.count.length; i++) {
@@ -112,7 +119,12 @@ function sieve(state, least, keep) {
   }
 }
 
-const share = (value) => (value >= 0.001 ? `${(100 * value).toPrecision(3)} %` : value > 0 ? `${(100 * value).toPrecision(2)} %` : "0 %");
+const share = (value) =>
+  value >= 0.001
+    ? `${(100 * value).toPrecision(3)} %`
+    : value > 0
+      ? `${(100 * value).toPrecision(2)} %`
+      : "0 %";
 
 // Each filter changes the state and returns { exact, text }.
 const FILTERS = {
@@ -126,7 +138,8 @@ const FILTERS = {
       floor = state.weights[i];
       seen++;
     }
-    if (seen < wanted) return { exact: false, text: `the cut lies past the ${state.weights.length} tokens at hand` };
+    if (seen < wanted)
+      return { exact: false, text: `the cut lies past the ${state.weights.length} tokens at hand` };
     sieve(state, 0, (i) => state.weights[i] >= floor); // ties with the k-th stay
     state.tail = false;
     return { exact: true, text: `keeps the ${wanted} likeliest` };
@@ -143,15 +156,28 @@ const FILTERS = {
       last = i;
     }
     const reached = above >= p;
-    if (!reached && state.tail) return { exact: false, text: `the tokens at hand hold ${share(above)} only` };
+    if (!reached && state.tail)
+      return { exact: false, text: `the tokens at hand hold ${share(above)} only` };
     sieve(state, least, (i) => keep[i] === 1);
     state.tail = false;
-    return { exact: true, text: last < 0 ? "keeps one token" : `the kept tokens hold ${share(above)}, the first sum of at least ${share(p)}` };
+    return {
+      exact: true,
+      text:
+        last < 0
+          ? "keeps one token"
+          : `the kept tokens hold ${share(above)}, the first sum of at least ${share(p)}`,
+    };
   },
   min_p(state, normal, p, least) {
     let top = 0;
     for (const value of normal.probabilities) if (value > top) top = value;
-    return threshold(state, normal, p * top, least, `keeps what has at least ${share(p * top)}, that is ${p} × ${share(top)}`);
+    return threshold(
+      state,
+      normal,
+      p * top,
+      least,
+      `keeps what has at least ${share(p * top)}, that is ${p} × ${share(top)}`,
+    );
   },
   epsilon_cutoff(state, normal, epsilon, least) {
     return threshold(state, normal, epsilon, least, `keeps what has at least ${share(epsilon)}`);
@@ -160,10 +186,19 @@ const FILTERS = {
     const entropy = entropyOf(state, normal);
     const at = (value) => Math.min(epsilon, Math.sqrt(epsilon) * Math.exp(-value));
     const eta = at(entropy);
-    if (state.tail && !settled(normal, state, at(entropy + ENTROPY_TOLERANCE), at(entropy - ENTROPY_TOLERANCE))) {
+    if (
+      state.tail &&
+      !settled(normal, state, at(entropy + ENTROPY_TOLERANCE), at(entropy - ENTROPY_TOLERANCE))
+    ) {
       return { exact: false, text: "the entropy must be exact here" };
     }
-    return threshold(state, normal, eta, least, `keeps what has at least ${share(eta)}, at an entropy of ${entropy.toFixed(2)} nats`);
+    return threshold(
+      state,
+      normal,
+      eta,
+      least,
+      `keeps what has at least ${share(eta)}, at an entropy of ${entropy.toFixed(2)} nats`,
+    );
   },
   typical_p(state, normal, mass, least) {
     const entropy = entropyOf(state, normal);
@@ -172,7 +207,12 @@ const FILTERS = {
       const nearest = -Math.log(tailCeiling(state, normal)) - entropy; // distance of the tail's likeliest token
       const low = typicalSet(state, normal, entropy - ENTROPY_TOLERANCE, mass);
       const high = typicalSet(state, normal, entropy + ENTROPY_TOLERANCE, mass);
-      if (!first.full || nearest <= first.distance + ENTROPY_TOLERANCE || low.size !== first.size || high.size !== first.size) {
+      if (
+        !first.full ||
+        nearest <= first.distance + ENTROPY_TOLERANCE ||
+        low.size !== first.size ||
+        high.size !== first.size
+      ) {
         return { exact: false, text: "the typical set reaches past the tokens at hand" };
       }
     }
@@ -180,15 +220,21 @@ const FILTERS = {
     const order = first.order;
     for (let place = 0; place < order.length; place++) {
       const i = order[place];
-      if (place >= least && Math.abs(normal.logSum - state.weights[i] - entropy) > first.distance) state.weights[i] = -Infinity;
+      if (place >= least && Math.abs(normal.logSum - state.weights[i] - entropy) > first.distance)
+        state.weights[i] = -Infinity;
     }
     state.tail = false;
-    return { exact: true, text: `keeps what is within ${first.distance.toFixed(2)} nats of the expected surprise, ${entropy.toFixed(2)} nats` };
+    return {
+      exact: true,
+      text: `keeps what is within ${first.distance.toFixed(2)} nats of the expected surprise, ${entropy.toFixed(2)} nats`,
+    };
   },
   top_h(state, normal, h) {
     const alive = [];
-    for (let i = 0; i < state.weights.length && alive.length < TOP_H_TOKENS; i++) if (state.weights[i] > -Infinity) alive.push(i);
-    if (alive.length < TOP_H_TOKENS && state.tail) return { exact: false, text: "needs the 100 likeliest tokens" };
+    for (let i = 0; i < state.weights.length && alive.length < TOP_H_TOKENS; i++)
+      if (state.weights[i] > -Infinity) alive.push(i);
+    if (alive.length < TOP_H_TOKENS && state.tail)
+      return { exact: false, text: "needs the 100 likeliest tokens" };
     let sum = 0;
     for (const i of alive) sum += normal.probabilities[i];
     const terms = alive.map((i) => {
@@ -205,7 +251,10 @@ const FILTERS = {
     });
     for (let i = 0; i < state.weights.length; i++) if (!kept.has(i)) state.weights[i] = -Infinity;
     state.tail = false;
-    return { exact: true, text: `keeps tokens until their entropy passes ${allowed.toFixed(2)} of ${entropy.toFixed(2)} nats` };
+    return {
+      exact: true,
+      text: `keeps tokens until their entropy passes ${allowed.toFixed(2)} of ${entropy.toFixed(2)} nats`,
+    };
   },
 };
 
@@ -219,7 +268,8 @@ function settled(normal, state, low, high) {
 }
 
 function threshold(state, normal, floor, least, text) {
-  if (state.tail && floor > 0 && tailCeiling(state, normal) >= floor) return { exact: false, text: "the cut lies past the tokens at hand" };
+  if (state.tail && floor > 0 && tailCeiling(state, normal) >= floor)
+    return { exact: false, text: "the cut lies past the tokens at hand" };
   sieve(state, least, (i) => normal.probabilities[i] >= floor);
   if (floor > 0) state.tail = false;
   return { exact: true, text };
@@ -257,7 +307,11 @@ export function runChain(distribution, stages, options = {}) {
   const least = options.minTokensToKeep ?? 1;
   const state = begin(distribution);
   let normal = normalise(state);
-  const first = { probabilities: normal.probabilities, tailMass: normal.tailMass, kept: countKept(state) };
+  const first = {
+    probabilities: normal.probabilities,
+    tailMass: normal.tailMass,
+    kept: countKept(state),
+  };
   const results = [];
   let exact = true;
   for (const { name, value } of stages) {
@@ -274,14 +328,25 @@ export function runChain(distribution, stages, options = {}) {
     exact = exact && outcome.exact;
     if (!off) normal = normalise(state);
     let keptMass = 0;
-    for (let i = 0; i < state.weights.length; i++) if (state.weights[i] > -Infinity) keptMass += before.probabilities[i];
+    for (let i = 0; i < state.weights.length; i++)
+      if (state.weights[i] > -Infinity) keptMass += before.probabilities[i];
     if (state.tail) keptMass += before.tailMass;
     results.push({
-      name, value, off, probabilities: normal.probabilities, kept: countKept(state), keptMass, tailMass: normal.tailMass, exact, text: outcome.text,
+      name,
+      value,
+      off,
+      probabilities: normal.probabilities,
+      kept: countKept(state),
+      keptMass,
+      tailMass: normal.tailMass,
+      exact,
+      text: outcome.text,
     });
     if (!exact) break;
   }
-  const last = results.length ? results[results.length - 1] : { ...first, keptMass: 1, exact: true };
+  const last = results.length
+    ? results[results.length - 1]
+    : { ...first, keptMass: 1, exact: true };
   return { stages: results, first, last, exact };
 }
 
@@ -335,7 +400,8 @@ function keeps(distribution, stages, place, options) {
 
 /** The chain with one stage set to a value; a stage that is missing comes at transformers' place among the others. */
 function withValue(stages, name, value) {
-  if (stages.some((stage) => stage.name === name)) return stages.map((stage) => (stage.name === name ? { name, value } : stage));
+  if (stages.some((stage) => stage.name === name))
+    return stages.map((stage) => (stage.name === name ? { name, value } : stage));
   const order = SAMPLER_STAGES.map((stage) => stage.name);
   const at = stages.findIndex((stage) => order.indexOf(stage.name) > order.indexOf(name));
   const grown = stages.slice();
@@ -381,7 +447,12 @@ export function keepingRanges(distribution, stages, tokenId, options = {}) {
       const from = i > 0 ? border(grid[i - 1], grid[i]) : grid[0];
       let end = i;
       while (end + 1 < grid.length && answers[end + 1]) end++;
-      const to = end + 1 < grid.length ? (name === "top_k" ? grid[end] : border(grid[end], grid[end + 1])) : Infinity;
+      const to =
+        end + 1 < grid.length
+          ? name === "top_k"
+            ? grid[end]
+            : border(grid[end], grid[end + 1])
+          : Infinity;
       list.push({ from: i > 0 ? from : -Infinity, to });
       i = end;
     }

@@ -7,7 +7,11 @@ import { drawSampler } from "./sampler.js";
 
 /** A token in running text: isolated, so that its direction cannot reorder the words around it. */
 export function tokenElement(text, extra = "") {
-  return h("bdi", { class: `token ${extra}`.trim(), title: text.length > 40 ? text.slice(0, 400) : null }, tokenLabel(text));
+  return h(
+    "bdi",
+    { class: `token ${extra}`.trim(), title: text.length > 40 ? text.slice(0, 400) : null },
+    tokenLabel(text),
+  );
 }
 
 /** A short sample of a run's line. */
@@ -29,7 +33,8 @@ export function runLabel(run, index) {
 export function entryOf(figure, place) {
   const chosen = place.entries.find(({ run }) => run === figure.selected.run);
   if (chosen) return chosen;
-  const stored = ({ run, node }) => figure.trace.runs[run].distributions?.[String(node.parent ?? node.id)];
+  const stored = ({ run, node }) =>
+    figure.trace.runs[run].distributions?.[String(node.parent ?? node.id)];
   const users = place.entries.filter(({ run }) => place.users.includes(run));
   return users.find(stored) ?? place.entries.find(stored) ?? users[0] ?? place.entries[0] ?? null;
 }
@@ -59,9 +64,12 @@ export function drawDetails(element, figure) {
   }
   if (facts.dataset.mark === mark) return;
   facts.dataset.mark = mark;
-  const focusKept = facts.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
+  const focusKept = facts.contains(document.activeElement)
+    ? document.activeElement.dataset.keep
+    : null;
   facts.replaceChildren(...factsOf(figure, place, entry).filter(Boolean));
-  if (focusKept) facts.querySelector(`[data-keep="${CSS.escape(focusKept)}"]`)?.focus({ preventScroll: true });
+  if (focusKept)
+    facts.querySelector(`[data-keep="${CSS.escape(focusKept)}"]`)?.focus({ preventScroll: true });
   showSampler(sampler, figure, place, entry, run, odds);
 }
 
@@ -81,9 +89,23 @@ function oddsOf(trace, run, entry) {
 }
 
 function detailsMark(figure, place, entry, odds) {
-  const fates = place.entries.map(({ run, node }) => [figure.trace.runs[run].name, node.id, node.status, node.reason].join());
-  const decision = figure.trace.runs[entry.run].distributions?.[String(entry.node.parent ?? entry.node.id)] ? 1 : 0;
-  return [place.key, entry.run, figure.running, place.users.join(), decision, odds.key, ...fates].join("|");
+  const fates = place.entries.map(({ run, node }) =>
+    [figure.trace.runs[run].name, node.id, node.status, node.reason].join(),
+  );
+  const decision = figure.trace.runs[entry.run].distributions?.[
+    String(entry.node.parent ?? entry.node.id)
+  ]
+    ? 1
+    : 0;
+  return [
+    place.key,
+    entry.run,
+    figure.running,
+    place.users.join(),
+    decision,
+    odds.key,
+    ...fates,
+  ].join("|");
 }
 
 function factsOf(figure, place, entry) {
@@ -92,17 +114,36 @@ function factsOf(figure, place, entry) {
   const heading = place.parent
     ? h("h2", {}, "Token ", String(place.depth), ": ", tokenElement(place.text))
     : h("h2", {}, "The end of the prompt");
-  const context = h("p", { class: "context" }, place.parent ? "after " : "", h("bdi", { class: "said-text" }, `“${tailOf(before, 70)}”`));
+  const context = h(
+    "p",
+    { class: "context" },
+    place.parent ? "after " : "",
+    h("bdi", { class: "said-text" }, `“${tailOf(before, 70)}”`),
+  );
   if (!place.parent) {
     const hint = "Select any token: what every strategy did with it, and why, stands here.";
-    return [heading, context, h("p", { class: "said" }, hint), decisionLine(trace.runs[entry.run], "0")];
+    return [
+      heading,
+      context,
+      h("p", { class: "said" }, hint),
+      decisionLine(trace.runs[entry.run], "0"),
+    ];
   }
   const rows = place.entries.map(({ run, node }) => factRow(figure, place, entry, run, node));
   const columns = ["strategy", "model", "with settings", "log p so far", "fate and reason"];
-  const head = columns.map((text, at) => h("th", { scope: "col", class: at && at < 4 ? "num" : null }, text));
+  const head = columns.map((text, at) =>
+    h("th", { scope: "col", class: at && at < 4 ? "num" : null }, text),
+  );
   const table = h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
   const joint = Number.isFinite(place.joint) ? Math.exp(place.joint) : 0;
-  const story = place.depth > 1 ? h("p", { class: "said" }, `The model gives these ${place.depth} tokens together ${oneIn(joint)}.`) : null;
+  const story =
+    place.depth > 1
+      ? h(
+          "p",
+          { class: "said" },
+          `The model gives these ${place.depth} tokens together ${oneIn(joint)}.`,
+        )
+      : null;
   return [
     heading,
     context,
@@ -118,7 +159,10 @@ export function oneIn(probability) {
   if (!(probability > 0)) return "no chance";
   const odds = 1 / probability;
   if (odds < 10) return percent(probability);
-  const words = odds < 1e6 ? Math.round(odds).toLocaleString("en-GB") : odds.toExponential(1).replace(/e\+(\d+)/, (_, power) => ` × 10${superscript(power)}`);
+  const words =
+    odds < 1e6
+      ? Math.round(odds).toLocaleString("en-GB")
+      : odds.toExponential(1).replace(/e\+(\d+)/, (_, power) => ` × 10${superscript(power)}`);
   return `${percent(probability)}, one in ${words}`;
 }
 
@@ -143,15 +187,32 @@ function factRow(figure, place, entry, index, node) {
         runLabel(run, index),
       )
     : runLabel(run, index);
-  const score = node.score !== null && node.score !== node.cumulative_logprob ? `, score ${number(node.score, 3)}` : "";
+  const score =
+    node.score !== null && node.score !== node.cumulative_logprob
+      ? `, score ${number(node.score, 3)}`
+      : "";
   return h(
     "tr",
     { class: many && entry.run === index ? "current" : null },
     h("th", { scope: "row" }, name),
     h("td", { class: "num" }, percent(fromLog(node.logprob_raw))),
-    h("td", { class: "num" }, node.status === "filtered" ? "removed" : percent(fromLog(node.logprob_processed))),
-    h("td", { class: "num", title: `sum of log-probabilities, nats${score}` }, number(node.cumulative_logprob, 2)),
-    h("td", {}, h("b", {}, fateOf(run, node)), node.reason ? `. ${node.reason}` : "", stagesLine(run, node)),
+    h(
+      "td",
+      { class: "num" },
+      node.status === "filtered" ? "removed" : percent(fromLog(node.logprob_processed)),
+    ),
+    h(
+      "td",
+      { class: "num", title: `sum of log-probabilities, nats${score}` },
+      number(node.cumulative_logprob, 2),
+    ),
+    h(
+      "td",
+      {},
+      h("b", {}, fateOf(run, node)),
+      node.reason ? `. ${node.reason}` : "",
+      stagesLine(run, node),
+    ),
   );
 }
 
@@ -169,8 +230,12 @@ function decisionLine(run, parentId) {
   const decision = run.decisions?.[parentId];
   if (!decision) return null;
   const bits = decision.entropy / Math.LN2;
-  const kept = decision.kept === 1 ? "one token" : `${decision.kept.toLocaleString("en-GB")} tokens`;
-  const cut = decision.kept_mass > 0.99999 ? "removes nothing" : `leaves ${kept} with ${percent(decision.kept_mass)} of its odds`;
+  const kept =
+    decision.kept === 1 ? "one token" : `${decision.kept.toLocaleString("en-GB")} tokens`;
+  const cut =
+    decision.kept_mass > 0.99999
+      ? "removes nothing"
+      : `leaves ${kept} with ${percent(decision.kept_mass)} of its odds`;
   const text = `Here the model is as unsure as between ${Math.max(1, Math.exp(decision.entropy)).toFixed(1)} equal tokens (${number(bits, 2)} bits). ${run.name} ${cut}.`;
   return h("p", { class: "said" }, text);
 }
@@ -182,7 +247,12 @@ function actionsOf(figure, place) {
     { type: "button", class: "action", "data-keep": "branch", onclick: () => figure.branch(place) },
     "Continue from here",
   );
-  return h("p", { class: "actions" }, button, h("span", { class: "said" }, " grows a new line from this token"));
+  return h(
+    "p",
+    { class: "actions" },
+    button,
+    h("span", { class: "said" }, " grows a new line from this token"),
+  );
 }
 
 /** The odds in which the selected token was chosen, or those after the prompt; asks for them where they are not stored. */
@@ -210,30 +280,49 @@ function showSampler(element, figure, place, entry, run, { source, path, key }) 
     stored: !host.fetch,
   };
   // A redraw would take the visitor's hand off the sliders: none unless there is something else to show.
-  const mark = [key, entry.run, view.takenId, Boolean(stored), Boolean(ask), figure.running && !stored].join("|");
+  const mark = [
+    key,
+    entry.run,
+    view.takenId,
+    Boolean(stored),
+    Boolean(ask),
+    figure.running && !stored,
+  ].join("|");
   if (element.dataset.mark === mark) return;
   element.dataset.mark = mark;
-  const show = (distribution) => drawSampler(element, { ...view, distribution }, { ...host, fetch: ask });
+  const show = (distribution) =>
+    drawSampler(element, { ...view, distribution }, { ...host, fetch: ask });
   if (stored) {
     show(stored);
     return;
   }
   if (!ask || figure.running) {
-    const why = figure.running ? "The odds at this step come when the run is done." : "This file stores the odds along the returned texts only.";
+    const why = figure.running
+      ? "The odds at this step come when the run is done."
+      : "This file stores the odds along the returned texts only.";
     element.replaceChildren(h("p", { class: "said empty" }, why));
     return;
   }
-  element.replaceChildren(h("p", { class: "said empty", role: "status" }, "Asking the model for the odds at this step …"));
-  ask("distribution", { limit: 60 }).then(
-    (distribution) => {
-      if (distribution?.error) throw new Error(`${distribution.error.what} ${distribution.error.remedy}`);
+  element.replaceChildren(
+    h("p", { class: "said empty", role: "status" }, "Asking the model for the odds at this step …"),
+  );
+  ask("distribution", { limit: 60 })
+    .then((distribution) => {
+      if (distribution?.error)
+        throw new Error(`${distribution.error.what} ${distribution.error.remedy}`);
       figure.fetched.set(key, distribution);
       if (element.dataset.mark === mark) show(distribution);
-    },
-  ).catch((error) => {
-    if (element.dataset.mark !== mark) return;
-    element.replaceChildren(h("p", { class: "said empty", role: "alert" }, error.message || "The odds could not be computed. Select another token."));
-  });
+    })
+    .catch((error) => {
+      if (element.dataset.mark !== mark) return;
+      element.replaceChildren(
+        h(
+          "p",
+          { class: "said empty", role: "alert" },
+          error.message || "The odds could not be computed. Select another token.",
+        ),
+      );
+    });
 }
 
 /** What is said when the selection moves. */

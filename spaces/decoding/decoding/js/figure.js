@@ -6,7 +6,16 @@ import { openAreaView } from "./area.js";
 import { openLatticeView } from "./lattice.js";
 import { fatesOf, openTreeView } from "./treeview.js";
 import { fromLog, isBeamRun, mergeRuns } from "./paths.js";
-import { drawState, drawTabs, exportButtons, openShell, panelOf, showHint, svgButton, toolButton } from "../../../../shared/js/shell.js";
+import {
+  drawState,
+  drawTabs,
+  exportButtons,
+  openShell,
+  panelOf,
+  showHint,
+  svgButton,
+  toolButton,
+} from "../../../../shared/js/shell.js";
 import { openTableView } from "./table.js";
 import { openTextView } from "./textview.js";
 
@@ -69,10 +78,20 @@ function giveManners(figure) {
     figure.selected = { key, run: run ?? figure.selected.run };
     updateView(figure);
     drawDetails(parts.details, figure);
-    parts.live.textContent = announcement(figure, figure.forest.places.get(key) ?? figure.forest.root);
+    parts.live.textContent = announcement(
+      figure,
+      figure.forest.places.get(key) ?? figure.forest.root,
+    );
   };
   figure.canBranch = (place) =>
-    Boolean(figure.host.emit && !figure.host.exported && !figure.running && place.parent && place.lane === null && branchEntry(figure, place));
+    Boolean(
+      figure.host.emit &&
+      !figure.host.exported &&
+      !figure.running &&
+      place.parent &&
+      place.lane === null &&
+      branchEntry(figure, place),
+    );
   figure.branch = (place) => {
     if (!figure.canBranch(place)) return;
     const { run, node } = branchEntry(figure, place);
@@ -104,7 +123,8 @@ function showData(figure, data) {
   drawState(figure, stateOf(data, error, hasRuns));
   if (!hasRuns) {
     parts.title.textContent = "";
-    for (const part of [parts.key, parts.provenance, parts.tags, parts.details]) part.replaceChildren();
+    for (const part of [parts.key, parts.provenance, parts.tags, parts.details])
+      part.replaceChildren();
     delete parts.key.dataset.mark;
     figure.trace = null;
     return;
@@ -123,7 +143,10 @@ function showData(figure, data) {
   drawTools(figure);
   // The picture first: on the first paint the details below it wait for a frame.
   if (before) drawDetails(parts.details, figure);
-  else requestAnimationFrame(() => setTimeout(() => figure.trace && drawDetails(parts.details, figure)));
+  else
+    requestAnimationFrame(() =>
+      setTimeout(() => figure.trace && drawDetails(parts.details, figure)),
+    );
 }
 
 /** Keep the selected place if it still exists; another prompt starts at its end again. */
@@ -131,7 +154,10 @@ function keepSelection(figure, before) {
   const { selected, forest, trace } = figure;
   const samePrompt = before?.prompt.text === trace.prompt.text;
   if (!samePrompt || !forest.places.has(selected.key)) figure.selected = { key: "", run: null };
-  else if (selected.run !== null && before.runs[selected.run]?.name !== trace.runs[selected.run]?.name) {
+  else if (
+    selected.run !== null &&
+    before.runs[selected.run]?.name !== trace.runs[selected.run]?.name
+  ) {
     const moved = trace.runs.findIndex((run) => run.name === before.runs[selected.run]?.name);
     figure.selected = { key: selected.key, run: moved < 0 ? null : moved };
   }
@@ -152,28 +178,48 @@ function stateOf(data, error, hasRuns) {
 
 /** How many tokens the longest run has, and how many it may get. */
 function progressOf(trace) {
-  const step = trace.runs.reduce((most, run) => run.nodes.reduce((deepest, node) => Math.max(deepest, node.step), most), 0);
+  const step = trace.runs.reduce(
+    (most, run) => run.nodes.reduce((deepest, node) => Math.max(deepest, node.step), most),
+    0,
+  );
   return [step, Math.max(step, trace.request?.max_new_tokens ?? step)];
 }
 
 function drawCaption(figure) {
   const { parts, trace } = figure;
-  parts.title.replaceChildren(h("bdi", { title: trace.prompt.text }, `“${trace.prompt.text.trim()} …”`));
+  parts.title.replaceChildren(
+    h("bdi", { title: trace.prompt.text }, `“${trace.prompt.text.trim()} …”`),
+  );
   const from = trace.provenance ?? {};
-  const model = String(from.model ?? trace.request?.model ?? "").split("/").pop();
+  const model = String(from.model ?? trace.request?.model ?? "")
+    .split("/")
+    .pop();
   const returned = trace.runs.reduce((sum, run) => sum + (run.sequences.length || 1), 0);
-  const facts = [model, from.source, from.dtype, `seed ${from.seed ?? trace.request?.seed ?? 0}`, `n = ${returned} text${returned === 1 ? "" : "s"} of up to ${figure.forest.depth} token${figure.forest.depth === 1 ? "" : "s"}`];
+  const facts = [
+    model,
+    from.source,
+    from.dtype,
+    `seed ${from.seed ?? trace.request?.seed ?? 0}`,
+    `n = ${returned} text${returned === 1 ? "" : "s"} of up to ${figure.forest.depth} token${figure.forest.depth === 1 ? "" : "s"}`,
+  ];
   parts.provenance.textContent = facts.filter(Boolean).join(", ");
   const tags = [];
-  if (figure.running) tags.push(h("span", { class: "tag" }, `step ${progressOf(trace).join(" of ")}`));
+  if (figure.running)
+    tags.push(h("span", { class: "tag" }, `step ${progressOf(trace).join(" of ")}`));
   if (trace.example) tags.push(h("span", { class: "tag" }, "stored example"));
   if (trace.cancelled && !trace.done) tags.push(h("span", { class: "tag" }, "stopped early"));
   parts.tags.replaceChildren(...tags);
   const editable = Boolean(figure.host.emit && !figure.host.exported && !figure.running);
-  const mark = JSON.stringify([editable, figure.highlighted, trace.runs.map((run) => [run.name, run.color, run.prefix])]);
+  const mark = JSON.stringify([
+    editable,
+    figure.highlighted,
+    trace.runs.map((run) => [run.name, run.color, run.prefix]),
+  ]);
   if (parts.key.dataset.mark === mark) return;
   parts.key.dataset.mark = mark;
-  parts.key.replaceChildren(...trace.runs.map((run, index) => keyItem(figure, run, index, editable)));
+  parts.key.replaceChildren(
+    ...trace.runs.map((run, index) => keyItem(figure, run, index, editable)),
+  );
 }
 
 function keyItem(figure, run, index, editable) {
@@ -196,14 +242,37 @@ function keyItem(figure, run, index, editable) {
   );
   const item = h("li", {}, label);
   if (!editable || !run.prefix?.length) return item;
-  const rename = h("button", { type: "button", class: "small", "aria-label": `Rename ${run.name}`, onclick: () => editName(figure, item, run, index) }, "rename");
-  const undo = h("button", { type: "button", class: "small", "aria-label": `Remove ${run.name}`, onclick: () => figure.host.emit("undo", { run: index }) }, "remove");
+  const rename = h(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      "aria-label": `Rename ${run.name}`,
+      onclick: () => editName(figure, item, run, index),
+    },
+    "rename",
+  );
+  const undo = h(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      "aria-label": `Remove ${run.name}`,
+      onclick: () => figure.host.emit("undo", { run: index }),
+    },
+    "remove",
+  );
   item.append(rename, undo);
   return item;
 }
 
 function editName(figure, item, run, index) {
-  const field = h("input", { type: "text", value: run.name, maxlength: 40, "aria-label": "Name of the branch" });
+  const field = h("input", {
+    type: "text",
+    value: run.name,
+    maxlength: 40,
+    "aria-label": "Name of the branch",
+  });
   let closed = false; // Enter takes the field away, which makes it lose the focus: one name, one event
   const close = (save) => {
     if (closed) return;
@@ -228,7 +297,12 @@ function editName(figure, item, run, index) {
 
 function drawViews(figure) {
   const beams = figure.trace.runs.some(isBeamRun);
-  drawTabs(figure, VIEWS.map((view) => ({ ...view, hidden: view.name === "lattice" && !beams })), figure.current, figure.open);
+  drawTabs(
+    figure,
+    VIEWS.map((view) => ({ ...view, hidden: view.name === "lattice" && !beams })),
+    figure.current,
+    figure.open,
+  );
 }
 
 function updateView(figure) {
@@ -242,7 +316,10 @@ function updateView(figure) {
   record.view.update();
   panel.classList.toggle("highlighting", figure.highlighted !== null);
   for (const line of panel.querySelectorAll("[data-run]")) {
-    line.classList.toggle("lit", figure.highlighted !== null && Number(line.getAttribute("data-run")) === figure.highlighted);
+    line.classList.toggle(
+      "lit",
+      figure.highlighted !== null && Number(line.getAttribute("data-run")) === figure.highlighted,
+    );
   }
 }
 
@@ -263,7 +340,12 @@ function drawTools(figure) {
           updateView(figure);
         },
       },
-      [["none", 0], ["1", 1], ["3", 3], ["all", 99]].map(([label, value]) =>
+      [
+        ["none", 0],
+        ["1", 1],
+        ["3", 3],
+        ["all", 99],
+      ].map(([label, value]) =>
         h("option", { value, selected: value === figure.alternatives }, label),
       ),
     );
@@ -289,9 +371,26 @@ function drawTools(figure) {
 /** The hint on a token: its odds, and one line a run. */
 function hintOf(figure, place) {
   if (!place.parent) return [h("p", {}, "The end of the prompt")];
-  const head = h("p", {}, tokenElement(place.text), ` ${percent(fromLog(place.logprob))} of the model's odds`);
-  const lines = fatesOf(place, figure.trace.runs).map(({ run, fate, reason }) =>
-    h("p", { class: "fate" }, lineSample(figure.trace.runs[run], run), h("bdi", {}, figure.trace.runs[run].name), ": ", h("b", {}, fate), reason ? `. ${reason}` : ""),
+  const head = h(
+    "p",
+    {},
+    tokenElement(place.text),
+    ` ${percent(fromLog(place.logprob))} of the model's odds`,
   );
-  return [head, ...lines.slice(0, 5), lines.length > 5 ? h("p", {}, `and ${lines.length - 5} more strategies`) : null];
+  const lines = fatesOf(place, figure.trace.runs).map(({ run, fate, reason }) =>
+    h(
+      "p",
+      { class: "fate" },
+      lineSample(figure.trace.runs[run], run),
+      h("bdi", {}, figure.trace.runs[run].name),
+      ": ",
+      h("b", {}, fate),
+      reason ? `. ${reason}` : "",
+    ),
+  );
+  return [
+    head,
+    ...lines.slice(0, 5),
+    lines.length > 5 ? h("p", {}, `and ${lines.length - 5} more strategies`) : null,
+  ];
 }

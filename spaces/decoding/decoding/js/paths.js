@@ -28,7 +28,8 @@ export function nodesById(run) {
 /** The nodes from the root (excluded) to `node` (included). */
 export function pathTo(byId, node) {
   const path = [];
-  for (let at = node; at && at.parent !== null && at.parent !== undefined; at = byId.get(at.parent)) path.unshift(at);
+  for (let at = node; at && at.parent !== null && at.parent !== undefined; at = byId.get(at.parent))
+    path.unshift(at);
   return path;
 }
 
@@ -71,7 +72,8 @@ export function mergeRuns(trace) {
   trace.runs.forEach((run, index) => {
     const placeOf = new Map();
     for (const node of [...run.nodes].sort((one, other) => one.step - other.step)) {
-      const parent = node.parent === null || node.parent === undefined ? null : placeOf.get(node.parent);
+      const parent =
+        node.parent === null || node.parent === undefined ? null : placeOf.get(node.parent);
       if (parent === undefined) continue;
       const place = parent === null ? root : childPlace(places, parent, node);
       placeOf.set(node.id, place);
@@ -93,7 +95,15 @@ export function mergeRuns(trace) {
 }
 
 function newPlace(key, parent, tokenId, text) {
-  const place = { key, parent, tokenId, text, depth: parent ? parent.depth + 1 : 0, logprob: null, joint: 0 };
+  const place = {
+    key,
+    parent,
+    tokenId,
+    text,
+    depth: parent ? parent.depth + 1 : 0,
+    logprob: null,
+    joint: 0,
+  };
   return Object.assign(place, { children: [], entries: [], users: [], lane: null });
 }
 
@@ -117,7 +127,9 @@ export function textOf(place) {
 
 /** The children of a place on returned sequences (in the order of lanes) and the others (likeliest first). */
 export function splitChildren(place) {
-  const taken = place.children.filter((child) => child.lane !== null).sort((one, other) => one.lane - other.lane);
+  const taken = place.children
+    .filter((child) => child.lane !== null)
+    .sort((one, other) => one.lane - other.lane);
   const others = place.children
     .filter((child) => child.lane === null)
     .sort((one, other) => (other.logprob ?? -Infinity) - (one.logprob ?? -Infinity));
@@ -148,5 +160,9 @@ export function isRemoved(place) {
 /** Whether a run's line is thin, and which of the four line styles it has. */
 export function seriesOf(run, index = 0) {
   const colour = (run.color ?? index) % 8;
-  return { name: `series-${colour % 4}`, thin: colour >= 4 || run.prefix?.length > 0, double: colour % 4 === 3 };
+  return {
+    name: `series-${colour % 4}`,
+    thin: colour >= 4 || run.prefix?.length > 0,
+    double: colour % 4 === 3,
+  };
 }

@@ -12,7 +12,14 @@ export function tokenLabel(text) {
 /** A token as a screen reader should say it. */
 export function spoken(text) {
   if (text === "") return "empty";
-  return visible(text).replace(/^·+/, "").replace(/·/g, " ").replace(/⏎/g, " newline ").replace(/⇥/g, " tab ").trim() || "space";
+  return (
+    visible(text)
+      .replace(/^·+/, "")
+      .replace(/·/g, " ")
+      .replace(/⏎/g, " newline ")
+      .replace(/⇥/g, " tab ")
+      .trim() || "space"
+  );
 }
 
 /** Width of monospace text in em, wide scripts and emoji counted as two cells. */
@@ -44,7 +51,8 @@ export function tailOf(text, length) {
 /** Outline of the part of a rounded rectangle that lies left of `to`. */
 export function roundedShare(width, height, radius, to) {
   const end = Math.max(0, Math.min(width, to));
-  const bend = (distance) => radius - Math.sqrt(Math.max(0, radius * radius - (radius - distance) ** 2));
+  const bend = (distance) =>
+    radius - Math.sqrt(Math.max(0, radius * radius - (radius - distance) ** 2));
   const start = end < radius ? bend(end) : 0;
   const near = Math.min(end, radius);
   const left = `M${near} ${start}A${radius} ${radius} 0 0 0 0 ${radius}V${height - radius}A${radius} ${radius} 0 0 0 ${near} ${height - start}`;
@@ -68,7 +76,11 @@ export function fillPill(group, pill) {
   const length = share > 0 ? Math.max(2, width * share) : 0;
   group.replaceChildren(
     s("rect", { class: "ground", width, height, rx: radius }),
-    s("path", { class: "share", d: roundedShare(width, height, radius, length), style: removed ? { fill: hatch } : null }),
+    s("path", {
+      class: "share",
+      d: roundedShare(width, height, radius, length),
+      style: removed ? { fill: hatch } : null,
+    }),
     s("text", { class: "token", x: 8, y: height / 2 + size * 0.35 }, shown),
     s("text", { class: "note", x: width - 7, y: height / 2 + 3.8, "text-anchor": "end" }, note),
   );

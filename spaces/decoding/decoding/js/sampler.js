@@ -4,7 +4,16 @@ import { SAMPLER_STAGES, condense, isOff, keepingRanges, runChain } from "./chai
 import { h, number, percent, visible } from "../../../../shared/js/dom.js";
 
 const COMMON_STAGES = ["temperature", "top_k", "top_p", "min_p"];
-const SUGGESTED = { temperature: 1, top_h: 0.4, top_k: 50, top_p: 0.9, min_p: 0.1, typical_p: 0.9, epsilon_cutoff: 0.001, eta_cutoff: 0.001 };
+const SUGGESTED = {
+  temperature: 1,
+  top_h: 0.4,
+  top_k: 50,
+  top_p: 0.9,
+  min_p: 0.1,
+  typical_p: 0.9,
+  epsilon_cutoff: 0.001,
+  eta_cutoff: 0.001,
+};
 const ROWS = 14;
 
 /** Slider positions by the odds that they work on, so that they outlive a redraw. */
@@ -30,10 +39,24 @@ export function drawSampler(element, view, host) {
   let state = samplerStates.get(view.key);
   if (!state) {
     if (samplerStates.size > 200) samplerStates.clear();
-    samplerStates.set(view.key, (state = { stages: stagesOf(view.run), rows: ROWS, named: "", more: false, whole: null, asking: null, failed: null }));
+    samplerStates.set(
+      view.key,
+      (state = {
+        stages: stagesOf(view.run),
+        rows: ROWS,
+        named: "",
+        more: false,
+        whole: null,
+        asking: null,
+        failed: null,
+      }),
+    );
   }
   const panel = { element, view, host, state, distribution: state.whole ?? view.distribution };
-  const left = h("section", { class: "sampler-odds", "aria-label": "Distribution after the chain" });
+  const left = h("section", {
+    class: "sampler-odds",
+    "aria-label": "Distribution after the chain",
+  });
   const right = h("section", { class: "sampler-chain", "aria-label": "Sampler chain" });
   element.classList.add("sampler");
   element.replaceChildren(left, right);
@@ -48,14 +71,45 @@ export function drawSampler(element, view, host) {
 function buildOdds(panel) {
   const { view, state } = panel;
   panel.summary = h("p", { class: "said", "aria-live": "polite" });
-  panel.bars = h("div", { class: "odds", role: "table", "aria-label": "Tokens with their probability before and after the chain" });
-  panel.more = h("button", { type: "button", class: "small", onclick: () => { state.rows += 30; repaint(panel); } }, "show more");
+  panel.bars = h("div", {
+    class: "odds",
+    role: "table",
+    "aria-label": "Tokens with their probability before and after the chain",
+  });
+  panel.more = h(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      onclick: () => {
+        state.rows += 30;
+        repaint(panel);
+      },
+    },
+    "show more",
+  );
   panel.ranges = h("p", { class: "said ranges" });
-  const field = h("input", { type: "text", value: state.named, "aria-label": "Probability of a token that you name", placeholder: "a token, for example  door", maxlength: 60, spellcheck: "false" });
-  field.addEventListener("input", () => { state.named = field.value; nameToken(panel); });
+  const field = h("input", {
+    type: "text",
+    value: state.named,
+    "aria-label": "Probability of a token that you name",
+    placeholder: "a token, for example  door",
+    maxlength: 60,
+    spellcheck: "false",
+  });
+  field.addEventListener("input", () => {
+    state.named = field.value;
+    nameToken(panel);
+  });
   panel.named = h("div", { class: "named-answer", "aria-live": "polite" });
   panel.left.append(
-    h("h2", {}, "After ", h("bdi", { class: "token" }, visible(view.nodeText.slice(-24))), ": what the chain keeps"),
+    h(
+      "h2",
+      {},
+      "After ",
+      h("bdi", { class: "token" }, visible(view.nodeText.slice(-24))),
+      ": what the chain keeps",
+    ),
     panel.summary,
     panel.bars,
     panel.more,
@@ -80,7 +134,8 @@ function repaint(panel) {
   const result = runChain(panel.distribution, stages, { minTokensToKeep: minimumKept(view) });
   if (!result.exact && !state.whole && panel.host.fetch && !state.failed) {
     askWhole(panel);
-    panel.summary.textContent = "The chain keeps tokens beyond those at hand: asking for the whole vocabulary …";
+    panel.summary.textContent =
+      "The chain keeps tokens beyond those at hand: asking for the whole vocabulary …";
     if (panel.painted) return;
   }
   panel.painted = true;
@@ -95,12 +150,16 @@ function repaint(panel) {
 function askWhole(panel) {
   const { state, host } = panel;
   if (state.asking) return;
-  state.asking = host.fetch("distribution", { limit: null })
+  state.asking = host
+    .fetch("distribution", { limit: null })
     .then((distribution) => {
-      if (distribution?.error) throw new Error(`${distribution.error.what} ${distribution.error.remedy}`);
+      if (distribution?.error)
+        throw new Error(`${distribution.error.what} ${distribution.error.remedy}`);
       state.whole = distribution;
     })
-    .catch((error) => { state.failed = error.message || "The whole vocabulary could not be fetched."; })
+    .catch((error) => {
+      state.failed = error.message || "The whole vocabulary could not be fetched.";
+    })
     .finally(() => {
       state.asking = null;
       if (!panel.left.isConnected) return;
@@ -116,8 +175,12 @@ function paintBars(panel, result) {
   const order = [...ids.keys()].slice(0, Math.max(state.rows, 1));
   const takenPlace = ids.indexOf(view.takenId);
   if (takenPlace >= order.length) order.push(takenPlace);
-  const largest = Math.max(1e-9, ...order.map((i) => Math.max(final[i] ?? 0, Math.exp(raw[i] ?? -99))));
-  const removedBy = (i) => result.stages.find((stage) => !stage.off && !(stage.probabilities[i] > 0));
+  const largest = Math.max(
+    1e-9,
+    ...order.map((i) => Math.max(final[i] ?? 0, Math.exp(raw[i] ?? -99))),
+  );
+  const removedBy = (i) =>
+    result.stages.find((stage) => !stage.off && !(stage.probabilities[i] > 0));
   const rows = [];
   let cut = null;
   for (const i of order) {
@@ -126,30 +189,77 @@ function paintBars(panel, result) {
     const by = after > 0 ? null : removedBy(i);
     if (by && by.name !== cut) {
       cut = by.name;
-      const removed = h("div", { class: "cut-line", role: "row" }, h("span", { role: "cell" }, `cut by ${by.name} ${by.value}: ${by.kept.toLocaleString("en")} kept, ${percent(by.keptMass)} of the mass before it`));
+      const removed = h(
+        "div",
+        { class: "cut-line", role: "row" },
+        h(
+          "span",
+          { role: "cell" },
+          `cut by ${by.name} ${by.value}: ${by.kept.toLocaleString("en")} kept, ${percent(by.keptMass)} of the mass before it`,
+        ),
+      );
       rows.push(removed);
     }
     const taken = ids[i] === view.takenId;
     rows.push(
-      h("div", { class: `odd${by ? " removed" : ""}${taken ? " taken" : ""}`, role: "row" },
-        h("bdi", { class: "token", role: "cell", title: texts[i].length > 14 ? texts[i] : null }, visible(texts[i]) || "∅", taken ? h("span", { class: "unseen" }, " (taken)") : null),
-        h("span", { class: "track", role: "presentation" },
+      h(
+        "div",
+        { class: `odd${by ? " removed" : ""}${taken ? " taken" : ""}`, role: "row" },
+        h(
+          "bdi",
+          { class: "token", role: "cell", title: texts[i].length > 14 ? texts[i] : null },
+          visible(texts[i]) || "∅",
+          taken ? h("span", { class: "unseen" }, " (taken)") : null,
+        ),
+        h(
+          "span",
+          { class: "track", role: "presentation" },
           h("i", { class: "raw", style: { width: `${(100 * before) / largest}%` } }),
-          h("i", { class: "final", style: { width: `${(100 * (by ? before : after)) / largest}%` } })),
-        h("span", { class: "num raw-number", role: "cell", title: "the model's own probability" }, percent(before)),
-        h("span", { class: "num", role: "cell", title: "after the chain" }, by ? "out" : percent(after))),
+          h("i", {
+            class: "final",
+            style: { width: `${(100 * (by ? before : after)) / largest}%` },
+          }),
+        ),
+        h(
+          "span",
+          { class: "num raw-number", role: "cell", title: "the model's own probability" },
+          percent(before),
+        ),
+        h(
+          "span",
+          { class: "num", role: "cell", title: "after the chain" },
+          by ? "out" : percent(after),
+        ),
+      ),
     );
   }
-  const removedRows = (distribution.removed ?? []).slice(0, 3).map((token) =>
-    h("div", { class: "odd removed", role: "row" },
-      h("bdi", { class: "token", role: "cell" }, visible(token.text)),
-      h("span", { class: "track", role: "presentation" }, h("i", { class: "final", style: { width: `${(100 * Math.exp(token.raw)) / largest}%` } })),
-      h("span", { class: "num raw-number", role: "cell" }, percent(Math.exp(token.raw))),
-      h("span", { class: "num", role: "cell", title: `removed by ${token.by}` }, "barred")));
+  const removedRows = (distribution.removed ?? [])
+    .slice(0, 3)
+    .map((token) =>
+      h(
+        "div",
+        { class: "odd removed", role: "row" },
+        h("bdi", { class: "token", role: "cell" }, visible(token.text)),
+        h(
+          "span",
+          { class: "track", role: "presentation" },
+          h("i", { class: "final", style: { width: `${(100 * Math.exp(token.raw)) / largest}%` } }),
+        ),
+        h("span", { class: "num raw-number", role: "cell" }, percent(Math.exp(token.raw))),
+        h("span", { class: "num", role: "cell", title: `removed by ${token.by}` }, "barred"),
+      ),
+    );
   panel.bars.replaceChildren(
-    h("div", { class: "odd head", role: "row" }, h("span", { role: "columnheader" }, "token"), h("span", {}),
-      h("span", { class: "num", role: "columnheader" }, "model"), h("span", { class: "num", role: "columnheader" }, "chain")),
-    ...removedRows, ...rows,
+    h(
+      "div",
+      { class: "odd head", role: "row" },
+      h("span", { role: "columnheader" }, "token"),
+      h("span", {}),
+      h("span", { class: "num", role: "columnheader" }, "model"),
+      h("span", { class: "num", role: "columnheader" }, "chain"),
+    ),
+    ...removedRows,
+    ...rows,
   );
   panel.more.hidden = state.rows >= ids.length;
   const rest = result.last.tailMass;
@@ -157,7 +267,12 @@ function paintBars(panel, result) {
   sentence += rest > 0 ? `; the ones not listed here hold ${percent(rest)}.` : ".";
   if (!result.exact) {
     const stage = result.stages[result.stages.length - 1];
-    sentence = `${stage.name}: ${stage.text}. ` + (state.failed ?? (panel.host.fetch ? "Asking for the whole vocabulary …" : `This file stores the ${ids.length} likeliest tokens; open the demo for the rest.`));
+    sentence =
+      `${stage.name}: ${stage.text}. ` +
+      (state.failed ??
+        (panel.host.fetch
+          ? "Asking for the whole vocabulary …"
+          : `This file stores the ${ids.length} likeliest tokens; open the demo for the rest.`));
   }
   panel.summary.textContent = sentence;
 }
@@ -174,21 +289,28 @@ function paintRanges(panel) {
     panel.ranges.textContent = "The selected token is not among the tokens at hand.";
     return;
   }
-  const ranges = keepingRanges(few, activeStages(state), view.takenId, { minTokensToKeep: minimumKept(view) });
+  const ranges = keepingRanges(few, activeStages(state), view.takenId, {
+    minTokensToKeep: minimumKept(view),
+  });
   const words = (name, list) => {
     if (list === null) return null;
     if (!list.length) return `no ${name}`;
-    return list.map(({ from, to }) => {
-      const digits = name === "top_k" ? 0 : name === "temperature" ? 2 : 3;
-      if (from === -Infinity && to === Infinity) return `any ${name}`;
-      if (from === -Infinity) return `${name} ≤ ${number(to, digits)}`;
-      if (to === Infinity) return `${name} ≥ ${number(from, digits)}`;
-      return `${name} ${number(from, digits)} to ${number(to, digits)}`;
-    }).join(" or ");
+    return list
+      .map(({ from, to }) => {
+        const digits = name === "top_k" ? 0 : name === "temperature" ? 2 : 3;
+        if (from === -Infinity && to === Infinity) return `any ${name}`;
+        if (from === -Infinity) return `${name} ≤ ${number(to, digits)}`;
+        if (to === Infinity) return `${name} ≥ ${number(from, digits)}`;
+        return `${name} ${number(from, digits)} to ${number(to, digits)}`;
+      })
+      .join(" or ");
   };
-  const parts = Object.entries(ranges).map(([name, list]) => words(name, list)).filter(Boolean);
+  const parts = Object.entries(ranges)
+    .map(([name, list]) => words(name, list))
+    .filter(Boolean);
   panel.ranges.replaceChildren(
-    h("bdi", { class: "token" }, visible(few.texts[place])), ` stays in with ${parts.join(", ")}`,
+    h("bdi", { class: "token" }, visible(few.texts[place])),
+    ` stays in with ${parts.join(", ")}`,
     h("span", { class: "said" }, " (one at a time, the others as set)"),
   );
 }
@@ -200,22 +322,36 @@ function nameToken(panel) {
     panel.named.replaceChildren();
     return;
   }
-  const places = [wanted, ` ${wanted}`].map((text) => distribution.texts.indexOf(text)).filter((place) => place >= 0);
+  const places = [wanted, ` ${wanted}`]
+    .map((text) => distribution.texts.indexOf(text))
+    .filter((place) => place >= 0);
   if (!places.length) {
     const missing = state.whole || !distribution.tail;
-    let sentence = missing ? "No single token reads like this; longer words are several tokens." : state.failed ?? "It is not among the tokens at hand.";
+    let sentence = missing
+      ? "No single token reads like this; longer words are several tokens."
+      : (state.failed ?? "It is not among the tokens at hand.");
     if (!missing && host.fetch && !state.failed) {
       sentence = "Looking through the whole vocabulary …";
       clearTimeout(panel.looking);
       panel.looking = setTimeout(() => askWhole(panel), 350);
-    } else if (!missing && !host.fetch) sentence = `This file stores the ${distribution.ids.length} likeliest tokens; it is not among them.`;
+    } else if (!missing && !host.fetch)
+      sentence = `This file stores the ${distribution.ids.length} likeliest tokens; it is not among them.`;
     panel.named.replaceChildren(h("span", { class: "said" }, sentence));
     return;
   }
-  panel.named.replaceChildren(...places.map((place) =>
-    h("p", {}, h("bdi", { class: "token" }, visible(distribution.texts[place])),
-      `: rank ${(place + 1).toLocaleString("en")}, model ${percent(Math.exp(distribution.raw[place]))}`,
-      ...result.stages.filter((stage) => !stage.off).map((stage) => `, after ${stage.name} ${percent(stage.probabilities[place])}`))));
+  panel.named.replaceChildren(
+    ...places.map((place) =>
+      h(
+        "p",
+        {},
+        h("bdi", { class: "token" }, visible(distribution.texts[place])),
+        `: rank ${(place + 1).toLocaleString("en")}, model ${percent(Math.exp(distribution.raw[place]))}`,
+        ...result.stages
+          .filter((stage) => !stage.off)
+          .map((stage) => `, after ${stage.name} ${percent(stage.probabilities[place])}`),
+      ),
+    ),
+  );
 }
 
 // Right: the chain
@@ -223,15 +359,37 @@ function nameToken(panel) {
 function buildChain(panel, right) {
   const { state, view, host } = panel;
   panel.list = h("ol", { class: "stages" });
-  panel.applied = h("button", { type: "button", class: "action", onclick: () => apply(panel) }, "Decode with these settings");
+  panel.applied = h(
+    "button",
+    { type: "button", class: "action", onclick: () => apply(panel) },
+    "Decode with these settings",
+  );
   panel.note = h("p", { class: "said" });
   right.append(
     h("h2", {}, "Sampler chain"),
-    h("p", { class: "said" }, "Stages work from top to bottom. Drag one by its handle, or use the arrows, to change the order."),
+    h(
+      "p",
+      { class: "said" },
+      "Stages work from top to bottom. Drag one by its handle, or use the arrows, to change the order.",
+    ),
     panel.list,
-    h("p", { class: "actions" },
+    h(
+      "p",
+      { class: "actions" },
       host.fetch ? panel.applied : null,
-      h("button", { type: "button", onclick: () => { state.stages = stagesOf(view.run); layStages(panel); repaint(panel); } }, "Reset")),
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            state.stages = stagesOf(view.run);
+            layStages(panel);
+            repaint(panel);
+          },
+        },
+        "Reset",
+      ),
+    ),
     panel.note,
   );
   layStages(panel);
@@ -239,12 +397,32 @@ function buildChain(panel, right) {
 
 function layStages(panel) {
   const { state } = panel;
-  const shown = state.stages.filter((stage) => state.more || stage.on || COMMON_STAGES.includes(stage.name));
+  const shown = state.stages.filter(
+    (stage) => state.more || stage.on || COMMON_STAGES.includes(stage.name),
+  );
   panel.cards = new Map();
   panel.list.replaceChildren(...shown.map((stage) => stageCard(panel, stage, shown)));
   if (shown.length < state.stages.length) {
     const rest = state.stages.length - shown.length;
-    panel.list.append(h("li", { class: "more-stages" }, h("button", { type: "button", class: "small", onclick: () => { state.more = true; layStages(panel); repaint(panel); } }, `${rest} more stages`)));
+    panel.list.append(
+      h(
+        "li",
+        { class: "more-stages" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "small",
+            onclick: () => {
+              state.more = true;
+              layStages(panel);
+              repaint(panel);
+            },
+          },
+          `${rest} more stages`,
+        ),
+      ),
+    );
   }
 }
 
@@ -252,7 +430,11 @@ function stageCard(panel, stage, shown) {
   const { low, high, step, integer } = SAMPLER_STAGES.find((entry) => entry.name === stage.name);
   const set = (value) => {
     if (!Number.isFinite(value)) return;
-    stage.value = integer ? Math.max(0, Math.round(value)) : stage.name === "temperature" ? Math.max(0.01, value) : Math.min(1, Math.max(0, value));
+    stage.value = integer
+      ? Math.max(0, Math.round(value))
+      : stage.name === "temperature"
+        ? Math.max(0.01, value)
+        : Math.min(1, Math.max(0, value));
     stage.on = true;
     box.checked = true;
     slider.value = String(stage.value);
@@ -261,22 +443,69 @@ function stageCard(panel, stage, shown) {
   };
   const box = h("input", { type: "checkbox", "aria-label": `${stage.name} on` });
   box.checked = stage.on;
-  box.addEventListener("change", () => { stage.on = box.checked; repaint(panel); });
-  const slider = h("input", { type: "range", min: low, max: high, step, value: stage.value, "aria-label": stage.name });
+  box.addEventListener("change", () => {
+    stage.on = box.checked;
+    repaint(panel);
+  });
+  const slider = h("input", {
+    type: "range",
+    min: low,
+    max: high,
+    step,
+    value: stage.value,
+    "aria-label": stage.name,
+  });
   slider.addEventListener("input", () => set(Number(slider.value)));
-  const input = h("input", { type: "number", min: low, step, value: stage.value, "aria-label": `${stage.name} value` });
+  const input = h("input", {
+    type: "number",
+    min: low,
+    step,
+    value: stage.value,
+    "aria-label": `${stage.name} value`,
+  });
   input.addEventListener("input", () => set(Number(input.value)));
   const place = shown.indexOf(stage);
-  const move = (by) => h("button", {
-    type: "button", class: "small", disabled: !shown[place + by], "aria-label": `Move ${stage.name} ${by < 0 ? "up" : "down"}`,
-    onclick: () => { moveStage(panel, stage, shown[place + by]); panel.cards.get(stage.name)?.card.querySelector(`[aria-label^="Move"]:not(:disabled)`)?.focus(); },
-  }, by < 0 ? "↑" : "↓");
+  const move = (by) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        disabled: !shown[place + by],
+        "aria-label": `Move ${stage.name} ${by < 0 ? "up" : "down"}`,
+        onclick: () => {
+          moveStage(panel, stage, shown[place + by]);
+          panel.cards
+            .get(stage.name)
+            ?.card.querySelector(`[aria-label^="Move"]:not(:disabled)`)
+            ?.focus();
+        },
+      },
+      by < 0 ? "↑" : "↓",
+    );
   const told = h("p", { class: "said told" });
   const meter = h("span", { class: "meter", "aria-hidden": "true" }, h("i", {}));
-  const handle = h("span", { class: "handle", title: "drag to another place", "aria-hidden": "true" }, "⠿");
-  const card = h("li", { class: "stage", "data-stage": stage.name },
-    h("div", { class: "stage-head" }, handle, h("label", {}, box, h("code", {}, stage.name)), input, move(-1), move(1)),
-    slider, meter, told);
+  const handle = h(
+    "span",
+    { class: "handle", title: "drag to another place", "aria-hidden": "true" },
+    "⠿",
+  );
+  const card = h(
+    "li",
+    { class: "stage", "data-stage": stage.name },
+    h(
+      "div",
+      { class: "stage-head" },
+      handle,
+      h("label", {}, box, h("code", {}, stage.name)),
+      input,
+      move(-1),
+      move(1),
+    ),
+    slider,
+    meter,
+    told,
+  );
   handle.addEventListener("pointerdown", (event) => drag(panel, stage, card, handle, event));
   card.addEventListener("keydown", (event) => {
     if (!event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
@@ -304,12 +533,14 @@ function drag(panel, stage, card, handle, event) {
   event.preventDefault();
   handle.setPointerCapture(event.pointerId);
   card.classList.add("dragged");
-  const over = (clientY) => [...panel.list.querySelectorAll(".stage")].find((item) => {
-    const { top, bottom } = item.getBoundingClientRect();
-    return clientY >= top && clientY < bottom;
-  });
+  const over = (clientY) =>
+    [...panel.list.querySelectorAll(".stage")].find((item) => {
+      const { top, bottom } = item.getBoundingClientRect();
+      return clientY >= top && clientY < bottom;
+    });
   const onMove = (moved) => {
-    for (const item of panel.list.children) item.classList.toggle("target", item === over(moved.clientY) && item !== card);
+    for (const item of panel.list.children)
+      item.classList.toggle("target", item === over(moved.clientY) && item !== card);
   };
   const onEnd = (ended) => {
     handle.removeEventListener("pointermove", onMove);
@@ -333,17 +564,28 @@ function paintStages(panel, result) {
     const outcome = byName.get(stage.name);
     card.card.classList.toggle("off", !stage.on);
     card.meter.firstChild.style.width = outcome ? `${100 * outcome.keptMass}%` : "100%";
-    card.told.textContent = !stage.on ? "off" : !outcome ? "waits for the stage above"
-      : outcome.off ? "changes nothing at this value"
-        : stage.name === "temperature" ? `${outcome.text} the odds` : `${outcome.text}: ${outcome.kept.toLocaleString("en")} left, ${percent(outcome.keptMass)} of the mass`;
+    card.told.textContent = !stage.on
+      ? "off"
+      : !outcome
+        ? "waits for the stage above"
+        : outcome.off
+          ? "changes nothing at this value"
+          : stage.name === "temperature"
+            ? `${outcome.text} the odds`
+            : `${outcome.text}: ${outcome.kept.toLocaleString("en")} left, ${percent(outcome.keptMass)} of the mass`;
   }
   const order = SAMPLER_STAGES.map((entry) => entry.name);
   const active = activeStages(state).map((stage) => stage.name);
-  const own = active.every((name, place) => place === 0 || order.indexOf(active[place - 1]) < order.indexOf(name));
+  const own = active.every(
+    (name, place) => place === 0 || order.indexOf(active[place - 1]) < order.indexOf(name),
+  );
   const prefix = panel.view.run.prefix?.length > 0;
   panel.applied.disabled = !own || prefix;
-  panel.note.textContent = prefix ? "Settings of a branch follow the strategy that it grew from."
-    : own ? "" : "generate() applies the stages in its own order, so this order can be looked at but not decoded.";
+  panel.note.textContent = prefix
+    ? "Settings of a branch follow the strategy that it grew from."
+    : own
+      ? ""
+      : "generate() applies the stages in its own order, so this order can be looked at but not decoded.";
 }
 
 /** Send the chain's settings to the page; a stage that is off gets the value that switches it off. */

@@ -20,7 +20,10 @@ export function measureText(path) {
   const different = (size) => {
     const count = ids.length - size + 1;
     if (count < 1) return null;
-    return new Set(Array.from({ length: count }, (_, at) => ids.slice(at, at + size).join())).size / count;
+    return (
+      new Set(Array.from({ length: count }, (_, at) => ids.slice(at, at + size).join())).size /
+      count
+    );
   };
   const logprob = path.reduce((sum, node) => sum + (node.logprob_raw ?? -Infinity), 0);
   const distinct4 = different(4);
@@ -41,19 +44,30 @@ export function measureText(path) {
 export function likeliestAfter(run, nodeId, limit = TOP_TOKENS) {
   const distribution = run.distributions?.[String(nodeId)];
   const all = distribution
-    ? distribution.ids.map((id, index) => ({ id, text: distribution.texts[index], logprob: distribution.raw[index] }))
-    : run.nodes.filter((node) => node.parent === nodeId).map((node) => ({ id: node.token_id, text: node.text, logprob: node.logprob_raw }));
+    ? distribution.ids.map((id, index) => ({
+        id,
+        text: distribution.texts[index],
+        logprob: distribution.raw[index],
+      }))
+    : run.nodes
+        .filter((node) => node.parent === nodeId)
+        .map((node) => ({ id: node.token_id, text: node.text, logprob: node.logprob_raw }));
   for (const { id, text, raw } of distribution?.removed ?? []) {
     if (!all.some((other) => other.id === id)) all.push({ id, text, logprob: raw });
   }
-  return all.sort((one, other) => (other.logprob ?? -Infinity) - (one.logprob ?? -Infinity)).slice(0, limit);
+  return all
+    .sort((one, other) => (other.logprob ?? -Infinity) - (one.logprob ?? -Infinity))
+    .slice(0, limit);
 }
 
 /** How strongly a token is coloured, 0 to 1. */
 function strengthOf(run, node, measure) {
-  if (measure === "confidence") return Math.min(1, Math.max(0, -(node.logprob_raw ?? -MOST_SURPRISE)) / MOST_SURPRISE);
+  if (measure === "confidence")
+    return Math.min(1, Math.max(0, -(node.logprob_raw ?? -MOST_SURPRISE)) / MOST_SURPRISE);
   const entropy = run.decisions?.[String(node.parent)]?.entropy;
-  return entropy === null || entropy === undefined ? 0 : Math.min(1, Math.max(0, entropy) / MOST_ENTROPY);
+  return entropy === null || entropy === undefined
+    ? 0
+    : Math.min(1, Math.max(0, entropy) / MOST_ENTROPY);
 }
 
 function textHeat(strength) {
@@ -80,20 +94,32 @@ export function openTextView(panel, figure) {
           view.update();
         },
       }),
-      measure === "confidence" ? "by surprise: how unlikely the token was" : "by entropy: how unsure the model was before it",
+      measure === "confidence"
+        ? "by surprise: how unlikely the token was"
+        : "by entropy: how unsure the model was before it",
     ),
   );
   const scale = h("div", { class: "scale" });
   const texts = h("div", { class: "texts" });
   const table = h("div", { class: "wide measures" });
-  panel.append(h("fieldset", {}, h("legend", {}, "Colour the tokens"), choice), scale, texts, table);
+  panel.append(
+    h("fieldset", {}, h("legend", {}, "Colour the tokens"), choice),
+    scale,
+    texts,
+    table,
+  );
 
   view.update = () => {
     const { trace } = figure;
     scale.replaceChildren(...drawScale(view.measure));
-    const held = texts.contains(document.activeElement) ? document.activeElement.dataset.token : null;
-    texts.replaceChildren(...trace.runs.flatMap((run, index) => drawRunTexts(figure, view, run, index)));
-    if (held) texts.querySelector(`[data-token="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+    const held = texts.contains(document.activeElement)
+      ? document.activeElement.dataset.token
+      : null;
+    texts.replaceChildren(
+      ...trace.runs.flatMap((run, index) => drawRunTexts(figure, view, run, index)),
+    );
+    if (held)
+      texts.querySelector(`[data-token="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
     table.replaceChildren(drawMeasures(trace));
   };
   const tokenAt = (target) => (target instanceof Element ? target.closest("[data-token]") : null);
@@ -118,14 +144,23 @@ export function openTextView(panel, figure) {
     const element = tokenAt(event.target);
     if (!element) return;
     figure.select(element.dataset.key, Number(element.dataset.token.split("/")[0]));
-    texts.querySelector(`[data-token="${CSS.escape(element.dataset.token)}"]`)?.focus({ preventScroll: true });
+    texts
+      .querySelector(`[data-token="${CSS.escape(element.dataset.token)}"]`)
+      ?.focus({ preventScroll: true });
   });
   texts.addEventListener("keydown", (event) => {
     const element = tokenAt(event.target);
     if (!element) return;
     const tokens = [...element.parentElement.querySelectorAll("[data-token]")];
     const at = tokens.indexOf(element);
-    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: tokens.length - 1 }[event.key];
+    const to = {
+      ArrowRight: at + 1,
+      ArrowDown: at + 1,
+      ArrowLeft: at - 1,
+      ArrowUp: at - 1,
+      Home: 0,
+      End: tokens.length - 1,
+    }[event.key];
     if (to === undefined || !tokens[to]) return;
     event.preventDefault();
     element.tabIndex = -1;
@@ -137,18 +172,36 @@ export function openTextView(panel, figure) {
 }
 
 function drawScale(measure) {
-  const stops = measure === "confidence"
-    ? [1, 0.5, 0.1, 0.01, 0.001].map((p) => ({ label: p === 0.001 ? `≤\u202f${percent(p)}` : percent(p), strength: -Math.log(p) / MOST_SURPRISE }))
-    : [0, 1, 2, 4, 6].map((nats) => ({ label: `${nats === 6 ? "≥\u202f" : ""}${number(nats / Math.LN2, 1)} bits`, strength: nats / MOST_ENTROPY }));
-  const title = measure === "confidence" ? "the model’s probability of the token" : "entropy of the next token";
-  return [h("span", { class: "said" }, `${title}: `), ...stops.map(({ label, strength }) => h("span", { class: "heat", style: textHeat(strength) }, label))];
+  const stops =
+    measure === "confidence"
+      ? [1, 0.5, 0.1, 0.01, 0.001].map((p) => ({
+          label: p === 0.001 ? `≤\u202f${percent(p)}` : percent(p),
+          strength: -Math.log(p) / MOST_SURPRISE,
+        }))
+      : [0, 1, 2, 4, 6].map((nats) => ({
+          label: `${nats === 6 ? "≥\u202f" : ""}${number(nats / Math.LN2, 1)} bits`,
+          strength: nats / MOST_ENTROPY,
+        }));
+  const title =
+    measure === "confidence" ? "the model’s probability of the token" : "entropy of the next token";
+  return [
+    h("span", { class: "said" }, `${title}: `),
+    ...stops.map(({ label, strength }) =>
+      h("span", { class: "heat", style: textHeat(strength) }, label),
+    ),
+  ];
 }
 
 function drawRunTexts(figure, view, run, index) {
   const byId = nodesById(run);
   const leaves = run.sequences.length
     ? run.sequences.map((sequence) => sequence.node)
-    : figure.forest.lanes.filter((lane) => lane.run === index).map((lane) => lane.path[lane.path.length - 1].entries.find((entry) => entry.run === index)?.node.id);
+    : figure.forest.lanes
+        .filter((lane) => lane.run === index)
+        .map(
+          (lane) =>
+            lane.path[lane.path.length - 1].entries.find((entry) => entry.run === index)?.node.id,
+        );
   return leaves.map((leaf, order) => {
     const path = pathTo(byId, byId.get(leaf));
     const name = `${index}/${order}`;
@@ -178,12 +231,27 @@ function drawRunTexts(figure, view, run, index) {
       );
       return /\n/.test(node.text) ? [token, h("br", {})] : token;
     });
-    const prompt = h("span", { class: "said", title: figure.trace.prompt.text.slice(0, 400) }, tailOf(figure.trace.prompt.text, 160));
+    const prompt = h(
+      "span",
+      { class: "said", title: figure.trace.prompt.text.slice(0, 400) },
+      tailOf(figure.trace.prompt.text, 160),
+    );
     return h(
       "article",
       {},
       h("h2", {}, lineSample(run, index), " ", h("bdi", {}, run.name), many),
-      h("p", { class: "prose", dir: "auto", "data-text": name, role: "group", "aria-label": `Text of ${run.name}` }, prompt, tokens),
+      h(
+        "p",
+        {
+          class: "prose",
+          dir: "auto",
+          "data-text": name,
+          role: "group",
+          "aria-label": `Text of ${run.name}`,
+        },
+        prompt,
+        tokens,
+      ),
     );
   });
 }
@@ -192,7 +260,12 @@ function drawRunTexts(figure, view, run, index) {
 function proseOf(text) {
   const lead = /^ */.exec(text)[0];
   const rest = text.slice(lead.length);
-  return lead + (rest.includes(" ") ? rest.split(" ").map(tokenLabelOrNothing).join(" ") : tokenLabelOrNothing(rest)) || "∅";
+  return (
+    lead +
+      (rest.includes(" ")
+        ? rest.split(" ").map(tokenLabelOrNothing).join(" ")
+        : tokenLabelOrNothing(rest)) || "∅"
+  );
 }
 
 function tokenLabelOrNothing(text) {
@@ -212,17 +285,46 @@ function alternativesHint(run, node) {
       h("span", { class: "num" }, percent(p)),
     );
   };
-  const own = list.some(({ id }) => id === node.token_id) ? [] : [h("p", { class: "said" }, "not among these:"), row({ id: node.token_id, text: node.text, logprob: node.logprob_raw })];
-  const head = entropy === undefined || entropy === null ? "" : `, entropy ${number(entropy / Math.LN2, 2)} bits`;
-  return [h("p", {}, `Token ${node.step}${head}. The model’s likeliest:`), ...list.map(row), ...own];
+  const own = list.some(({ id }) => id === node.token_id)
+    ? []
+    : [
+        h("p", { class: "said" }, "not among these:"),
+        row({ id: node.token_id, text: node.text, logprob: node.logprob_raw }),
+      ];
+  const head =
+    entropy === undefined || entropy === null
+      ? ""
+      : `, entropy ${number(entropy / Math.LN2, 2)} bits`;
+  return [
+    h("p", {}, `Token ${node.step}${head}. The model’s likeliest:`),
+    ...list.map(row),
+    ...own,
+  ];
 }
 
 function drawMeasures(trace) {
-  const columns = ["strategy", "log p, nats", "per token", "perplexity", "distinct-1", "-2", "-3", "repeated 4-grams", "tokens", "forward passes", "seconds"];
+  const columns = [
+    "strategy",
+    "log p, nats",
+    "per token",
+    "perplexity",
+    "distinct-1",
+    "-2",
+    "-3",
+    "repeated 4-grams",
+    "tokens",
+    "forward passes",
+    "seconds",
+  ];
   const titles = { "-2": "distinct-2", "-3": "distinct-3" };
   const rows = trace.runs.flatMap((run, index) => {
     const byId = nodesById(run);
-    return run.sequences.map((sequence, order) => ({ run, index, order, measures: measureText(pathTo(byId, byId.get(sequence.node))) }));
+    return run.sequences.map((sequence, order) => ({
+      run,
+      index,
+      order,
+      measures: measureText(pathTo(byId, byId.get(sequence.node))),
+    }));
   });
   const best = Math.max(...rows.map(({ measures }) => measures.logprob));
   const share = (value) => (value === null ? "–" : `${Math.round(100 * value)}\u202f%`);
@@ -238,10 +340,27 @@ function drawMeasures(trace) {
       order ? "″" : String(run.forward_passes),
       order ? "″" : number(run.seconds, 2),
     ];
-    const cells = values.map((value, at) => h("td", { class: at === 0 && measures.logprob === best && rows.length > 1 ? "num best" : "num" }, value));
-    return h("tr", {}, h("th", { scope: "row" }, runLabel(run, index), many ? ` #${order + 1}` : ""), cells);
+    const cells = values.map((value, at) =>
+      h(
+        "td",
+        { class: at === 0 && measures.logprob === best && rows.length > 1 ? "num best" : "num" },
+        value,
+      ),
+    );
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, runLabel(run, index), many ? ` #${order + 1}` : ""),
+      cells,
+    );
   });
-  const head = columns.map((text, at) => h("th", { scope: "col", class: at ? "num" : null, "aria-label": titles[text] ?? null }, text));
-  const caption = h("caption", {}, "Under the model alone, without any setting. Bold: the likeliest text. distinct-n: share of different n-grams.");
+  const head = columns.map((text, at) =>
+    h("th", { scope: "col", class: at ? "num" : null, "aria-label": titles[text] ?? null }, text),
+  );
+  const caption = h(
+    "caption",
+    {},
+    "Under the model alone, without any setting. Bold: the likeliest text. distinct-n: share of different n-grams.",
+  );
   return h("table", {}, caption, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
 }

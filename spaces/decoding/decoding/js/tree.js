@@ -33,13 +33,18 @@ export function layOutTree(forest, options) {
   const items = [];
   const rows = forest.lanes.map(() => 0);
   walk(forest.root, options, items, rows, 1, 1, 1);
-  const columns = Math.max(forest.depth, options.running ? options.wanted : 0, ...items.map(({ place }) => place.depth));
+  const columns = Math.max(
+    forest.depth,
+    options.running ? options.wanted : 0,
+    ...items.map(({ place }) => place.depth),
+  );
   const width = Array.from({ length: columns + 1 }, (_, column) => options.widths[column] ?? 0);
   width[0] = 104;
   for (const { place, taken } of items) {
     if (place.depth === 0) continue;
     const note = textWidth(percent(fromLog(place.logprob))) * 10;
-    const needed = textWidth(tokenLabel(place.text)) * (taken ? 12.5 : 11) + note + (taken ? 26 : 38);
+    const needed =
+      textWidth(tokenLabel(place.text)) * (taken ? 12.5 : 11) + note + (taken ? 26 : 38);
     width[place.depth] = Math.max(width[place.depth], 72, Math.min(TREE_WIDEST, Math.ceil(needed)));
   }
   for (let column = 1; column <= columns; column += 1) width[column] ||= TREE_RESERVED;
@@ -48,20 +53,33 @@ export function layOutTree(forest, options) {
   const laneY = [];
   let y = TREE_HEAD;
   forest.lanes.forEach((lane, index) => {
-    const empty = lane.start >= lane.path.length && !(options.running && lane.order === 0) && index > 0;
+    const empty =
+      lane.start >= lane.path.length && !(options.running && lane.order === 0) && index > 0;
     laneY[index] = y + 18 + TREE_PILL / 2;
-    if (!empty) y += 18 + TREE_PILL + 12 + (options.running ? options.alternatives : rows[index]) * TREE_ROW;
+    if (!empty)
+      y += 18 + TREE_PILL + 12 + (options.running ? options.alternatives : rows[index]) * TREE_ROW;
   });
   if (!forest.lanes.length) laneY[0] = TREE_HEAD + 18 + TREE_PILL / 2;
   for (const item of items) {
     const { place, taken, hangs, row } = item;
     item.x = left[place.depth] + (taken ? 0 : 10);
     item.width = width[place.depth] - (taken ? 0 : 10);
-    item.y = laneY[(taken ? place.lane : hangs) ?? 0] + (taken ? -TREE_PILL / 2 : TREE_PILL / 2 + 5 + row * TREE_ROW);
+    item.y =
+      laneY[(taken ? place.lane : hangs) ?? 0] +
+      (taken ? -TREE_PILL / 2 : TREE_PILL / 2 + 5 + row * TREE_ROW);
     item.height = taken ? TREE_PILL : TREE_ROW - 2;
   }
-  const ends = items.filter(({ place, taken }) => taken && place.depth === columns).length ? 110 : 24;
-  return { left, width, laneY, items, totalWidth: left[columns] + width[columns] + ends, totalHeight: Math.max(y, 90) + 4 };
+  const ends = items.filter(({ place, taken }) => taken && place.depth === columns).length
+    ? 110
+    : 24;
+  return {
+    left,
+    width,
+    laneY,
+    items,
+    totalWidth: left[columns] + width[columns] + ends,
+    totalHeight: Math.max(y, 90) + 4,
+  };
 }
 
 function walk(place, options, items, rows, level, position, size) {
@@ -77,12 +95,28 @@ function walk(place, options, items, rows, level, position, size) {
     walk(child, options, items, rows, level + 1, index === 0 ? 1 : shown.length + index + 1, count);
     if (index > 0) return;
     shown.forEach((other, row) => {
-      items.push({ place: other, taken: false, hangs, row, level: level + 1, position: row + 2, size: count });
+      items.push({
+        place: other,
+        taken: false,
+        hangs,
+        row,
+        level: level + 1,
+        position: row + 2,
+        size: count,
+      });
     });
   });
   if (!taken.length) {
     shown.forEach((other, row) => {
-      items.push({ place: other, taken: false, hangs, row: row - 1.5, level: level + 1, position: row + 1, size: count });
+      items.push({
+        place: other,
+        taken: false,
+        hangs,
+        row: row - 1.5,
+        level: level + 1,
+        position: row + 1,
+        size: count,
+      });
     });
   }
 }
@@ -90,7 +124,8 @@ function walk(place, options, items, rows, level, position, size) {
 /** What a screen reader says of a place. */
 function describe(place, runs) {
   const start = `${spoken(place.text)}, ${percent(fromLog(place.logprob))}`;
-  if (place.users.length) return `${start}, taken by ${place.users.map((index) => runs[index].name).join(" and ")}`;
+  if (place.users.length)
+    return `${start}, taken by ${place.users.map((index) => runs[index].name).join(" and ")}`;
   const { run, node } = place.entries[0];
   return `${start}, ${fateOf(runs[run], node)}: ${node.reason ?? ""}`;
 }
@@ -128,7 +163,11 @@ export function drawTree(canvas, drawn, trace, forest, layout, options) {
     pill.group.remove();
     pills.delete(key);
   }
-  const focused = wanted.has(options.focused) ? options.focused : wanted.has(options.selected) ? options.selected : "";
+  const focused = wanted.has(options.focused)
+    ? options.focused
+    : wanted.has(options.selected)
+      ? options.selected
+      : "";
   let next = null;
   for (const item of [...layout.items].reverse()) {
     const { place } = item;
@@ -138,7 +177,8 @@ export function drawTree(canvas, drawn, trace, forest, layout, options) {
       pills.set(place.key, pill);
     }
     updatePill(pill, item, trace.runs, options, focused);
-    if (pill.group.parentNode !== layers.places || pill.group.nextSibling !== next) layers.places.insertBefore(pill.group, next);
+    if (pill.group.parentNode !== layers.places || pill.group.nextSibling !== next)
+      layers.places.insertBefore(pill.group, next);
     next = pill.group;
   }
 }
@@ -148,14 +188,37 @@ function updatePill(pill, item, runs, options, focused) {
   const { group } = pill;
   const selected = place.key === options.selected;
   const removed = !taken && isRemoved(place);
-  const alive = taken ? [] : place.entries.filter(({ run, node }) => isBeamRun(runs[run]) && ["kept", "finished"].includes(node.status));
+  const alive = taken
+    ? []
+    : place.entries.filter(
+        ({ run, node }) => isBeamRun(runs[run]) && ["kept", "finished"].includes(node.status),
+      );
   const root = place.depth === 0;
   const label = root ? tailOf(options.prompt, 10) : tokenLabel(place.text);
   const name = root ? "The prompt" : describe(place, runs);
-  const mark = [item.x, item.y, item.width, taken, selected, removed, alive.length, name, item.position, item.size, focused === place.key].join("|");
+  const mark = [
+    item.x,
+    item.y,
+    item.width,
+    taken,
+    selected,
+    removed,
+    alive.length,
+    name,
+    item.position,
+    item.size,
+    focused === place.key,
+  ].join("|");
   if (pill.mark === mark) return;
   pill.mark = mark;
-  const classes = ["place", taken ? "taken" : "other", root && "prompt", selected && "selected", removed && "removed", alive.length && "alive"];
+  const classes = [
+    "place",
+    taken ? "taken" : "other",
+    root && "prompt",
+    selected && "selected",
+    removed && "removed",
+    alive.length && "alive",
+  ];
   const attributes = {
     class: classes.filter(Boolean).join(" "),
     transform: `translate(${item.x} ${item.y})`,
@@ -189,15 +252,23 @@ function updatePill(pill, item, runs, options, focused) {
 }
 
 function drawSteps(layout, depth) {
-  return layout.left.slice(1).map((x, index) =>
-    s("text", { class: index < depth ? "step" : "step coming", x: x + 1, y: 14 }, String(index + 1)),
-  );
+  return layout.left
+    .slice(1)
+    .map((x, index) =>
+      s(
+        "text",
+        { class: index < depth ? "step" : "step coming", x: x + 1, y: 14 },
+        String(index + 1),
+      ),
+    );
 }
 
 /** Vertical offset of a run's stroke at a place, so that runs that share an edge lie side by side. */
 function offsetOf(place, run) {
   const count = place.users.length;
-  return count < 2 ? 0 : (place.users.indexOf(run) - (count - 1) / 2) * Math.min(5, 22 / (count - 1));
+  return count < 2
+    ? 0
+    : (place.users.indexOf(run) - (count - 1) / 2) * Math.min(5, 22 / (count - 1));
 }
 
 function drawLines(trace, forest, layout) {
@@ -250,17 +321,29 @@ function drawMarks(trace, forest, layout, options) {
     const lane = forest.lanes[index];
     const first = lane.path[Math.min(lane.start, lane.path.length - 1)];
     if (!first) continue;
-    const label = s("text", { class: "lane-label", x: layout.left[first.depth] + 1, y: layout.laneY[index] - TREE_PILL / 2 - 5 });
+    const label = s("text", {
+      class: "lane-label",
+      x: layout.left[first.depth] + 1,
+      y: layout.laneY[index] - TREE_PILL / 2 - 5,
+    });
     names.forEach(({ name, run }, order) => {
       if (order) label.append(s("tspan", { class: "same" }, " = "));
       const short = name.length > 34 ? `${name.slice(0, 33)}…` : name;
-      label.append(s("tspan", { class: seriesOf(trace.runs[run], run).name, "data-run": run }, short));
+      label.append(
+        s("tspan", { class: seriesOf(trace.runs[run], run).name, "data-run": run }, short),
+      );
     });
     marks.push(label);
     const leaf = lane.path[lane.path.length - 1];
     if (options.running || leaf.depth === 0) continue;
     const x = layout.left[leaf.depth] + layout.width[leaf.depth] + 8;
-    marks.push(s("text", { class: "note total", x, y: layout.laneY[index] + 4 }, `log p ${number(leaf.joint, 2)}`));
+    marks.push(
+      s(
+        "text",
+        { class: "note total", x, y: layout.laneY[index] + 4 },
+        `log p ${number(leaf.joint, 2)}`,
+      ),
+    );
   }
   trace.runs.forEach((run, index) => {
     if (!run.prefix?.length) return;
@@ -294,9 +377,18 @@ export function neighbour(layout, key, arrow) {
   if (arrow === "Home") return layout.items[0];
   if (arrow === "End") {
     let place = at.place;
-    for (let next = place; next; next = splitChildren(place).taken.find((child) => child.lane === place.lane) ?? splitChildren(place).taken[0]) place = next;
+    for (
+      let next = place;
+      next;
+      next =
+        splitChildren(place).taken.find((child) => child.lane === place.lane) ??
+        splitChildren(place).taken[0]
+    )
+      place = next;
     return itemOf(place);
   }
-  const column = layout.items.filter(({ place }) => place.depth === at.place.depth).sort((one, other) => one.y - other.y);
+  const column = layout.items
+    .filter(({ place }) => place.depth === at.place.depth)
+    .sort((one, other) => one.y - other.y);
   return column[column.indexOf(at) + (arrow === "ArrowDown" ? 1 : -1)] ?? null;
 }

@@ -11,7 +11,12 @@ import { drawTree, layOutTree, neighbour } from "./tree.js";
  */
 export function openTreeView(panel, figure) {
   const hatch = `${figure.id}-tree-hatch`;
-  const canvas = openCanvas(panel, { role: "tree", "aria-label": "Tree of tokens", class: "picture tree" }, hatch, figure.zoomed);
+  const canvas = openCanvas(
+    panel,
+    { role: "tree", "aria-label": "Tree of tokens", class: "picture tree" },
+    hatch,
+    figure.zoomed,
+  );
   const drawn = new Map();
   const widths = [];
   const view = { canvas, layout: null, focused: "", prompt: null };
@@ -31,7 +36,10 @@ export function openTreeView(panel, figure) {
       selected: figure.selected.key,
       widths,
     });
-    if (figure.running) view.layout.width.forEach((width, column) => (widths[column] = column <= forest.depth ? width : undefined));
+    if (figure.running)
+      view.layout.width.forEach(
+        (width, column) => (widths[column] = column <= forest.depth ? width : undefined),
+      );
     drawTree(canvas, drawn, trace, forest, view.layout, {
       selected: figure.selected.key,
       focused: view.focused,
@@ -43,7 +51,9 @@ export function openTreeView(panel, figure) {
 
   const itemAt = (target) => {
     const group = target instanceof Element ? target.closest("[data-key]") : null;
-    return group && view.layout.items.find(({ place }) => place.key === group.getAttribute("data-key"));
+    return (
+      group && view.layout.items.find(({ place }) => place.key === group.getAttribute("data-key"))
+    );
   };
   const groupOf = (key) => canvas.svg.querySelector(`[data-key="${CSS.escape(key)}"]`);
 
@@ -53,7 +63,8 @@ export function openTreeView(panel, figure) {
     view.focused = item.place.key;
     const group = groupOf(view.focused);
     if (!group) return;
-    for (const other of canvas.svg.querySelectorAll('[tabindex="0"]')) other.setAttribute("tabindex", "-1");
+    for (const other of canvas.svg.querySelectorAll('[tabindex="0"]'))
+      other.setAttribute("tabindex", "-1");
     group.setAttribute("tabindex", "0");
     group.focus({ preventScroll: true });
     canvas.reveal(item.x, item.y, item.width, item.height);
@@ -101,5 +112,9 @@ export function openTreeView(panel, figure) {
 
 /** What each run did with a place, one sentence each, for the hint. */
 export function fatesOf(place, runs) {
-  return place.entries.map(({ run, node }) => ({ run, fate: fateOf(runs[run], node), reason: node.reason ?? "" }));
+  return place.entries.map(({ run, node }) => ({
+    run,
+    fate: fateOf(runs[run], node),
+    reason: node.reason ?? "",
+  }));
 }

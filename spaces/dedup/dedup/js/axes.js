@@ -16,13 +16,16 @@ export function roundTicks(low, high, wanted, whole = false) {
   let step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
   if (whole) step = Math.max(1, Math.round(step));
   const ticks = [];
-  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-6; place += 1) ticks.push(Number((place * step).toPrecision(12)));
+  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-6; place += 1)
+    ticks.push(Number((place * step).toPrecision(12)));
   return ticks;
 }
 
 /** The path through points. */
 export function pathThrough(points) {
-  return points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+  return points
+    .map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`)
+    .join("");
 }
 
 /** A label of an axis. */
@@ -33,7 +36,11 @@ export function axisText(x, y, anchor, text) {
 /** A hatching for what is not known, to stand in an SVG's `defs`. */
 export function hatchPattern(id) {
   const line = s("line", { class: "hatch", x1: 0.75, y1: 0, x2: 0.75, y2: 6 });
-  return s("pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, line);
+  return s(
+    "pattern",
+    { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    line,
+  );
 }
 
 /**

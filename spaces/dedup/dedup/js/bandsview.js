@@ -26,12 +26,31 @@ export function openBandsView(panel, figure) {
     bands: labelledSlider("bands", "bands"),
     rows: labelledSlider("rows", "values per band"),
   };
-  const back = h("button", { type: "button", onclick: () => ((view.runId = null), update()) }, "Back to the run’s bands");
+  const back = h(
+    "button",
+    { type: "button", onclick: () => ((view.runId = null), update()) },
+    "Back to the run’s bands",
+  );
   const said = h("p", { class: "said", role: "status" });
   const measured = h("p", { class: "measured" });
-  const explained = h("p", { class: "said" }, "Every row gets a signature, cut into bands of equal length. Two rows that agree in one band become a candidate pair, and every candidate is compared exactly. So a pair can be missed, but no pair is wrong.");
+  const explained = h(
+    "p",
+    { class: "said" },
+    "Every row gets a signature, cut into bands of equal length. Two rows that agree in one band become a candidate pair, and every candidate is compared exactly. So a pair can be missed, but no pair is wrong.",
+  );
   const caption = h("p", { class: "picture-caption" });
-  panel.append(place, h("div", { class: "padded" }, h("div", { class: "sliders" }, sliders.bands.element, sliders.rows.element, back), said, measured, explained), caption);
+  panel.append(
+    place,
+    h(
+      "div",
+      { class: "padded" },
+      h("div", { class: "sliders" }, sliders.bands.element, sliders.rows.element, back),
+      said,
+      measured,
+      explained,
+    ),
+    caption,
+  );
 
   function labelledSlider(name, label) {
     const output = h("output", {});
@@ -50,7 +69,8 @@ export function openBandsView(panel, figure) {
   const update = () => {
     const { data } = figure.run;
     const { plan } = data;
-    if (view.runId !== data.run_id) Object.assign(view, { runId: data.run_id, bands: plan.num_bands, rows: plan.rows_per_band });
+    if (view.runId !== data.run_id)
+      Object.assign(view, { runId: data.run_id, bands: plan.num_bands, rows: plan.rows_per_band });
     const limits = { bands: Math.max(256, plan.num_bands), rows: Math.max(20, plan.rows_per_band) };
     for (const name of ["bands", "rows"]) {
       const { field, output } = sliders[name];
@@ -80,23 +100,61 @@ function drawBands(svg, figure, view, other, width) {
   svg.setAttribute("viewBox", `0 0 ${width} ${bottom + 40}`);
   svg.setAttribute("width", width);
   svg.setAttribute("height", bottom + 40);
-  svg.setAttribute("aria-label", `Probability that a pair becomes a candidate against its similarity; ${percent(plan.expected_recall)} at ${number(asked)}.`);
-  const parts = [s("defs", {}, hatchPattern(hatch)), s("rect", { class: "unknown", x: x(0), y: CHART_TOP, width: x(request.floor) - x(0), height: CHART_HEIGHT, fill: `url(#${hatch})` })];
+  svg.setAttribute(
+    "aria-label",
+    `Probability that a pair becomes a candidate against its similarity; ${percent(plan.expected_recall)} at ${number(asked)}.`,
+  );
+  const parts = [
+    s("defs", {}, hatchPattern(hatch)),
+    s("rect", {
+      class: "unknown",
+      x: x(0),
+      y: CHART_TOP,
+      width: x(request.floor) - x(0),
+      height: CHART_HEIGHT,
+      fill: `url(#${hatch})`,
+    }),
+  ];
   for (const value of [0, 0.25, 0.5, 0.75, 1]) {
-    parts.push(s("line", { class: "grid-line", x1: x(0), x2: x(1), y1: y(value), y2: y(value) }), axisText(LEFT_EDGE - 8, y(value) + 4, "end", `${100 * value}\u202f%`));
+    parts.push(
+      s("line", { class: "grid-line", x1: x(0), x2: x(1), y1: y(value), y2: y(value) }),
+      axisText(LEFT_EDGE - 8, y(value) + 4, "end", `${100 * value}\u202f%`),
+    );
   }
-  for (const value of [0, 0.2, 0.4, 0.6, 0.8, 1]) parts.push(axisText(x(value), bottom + 16, "middle", number(value, 1)));
+  for (const value of [0, 0.2, 0.4, 0.6, 0.8, 1])
+    parts.push(axisText(x(value), bottom + 16, "middle", number(value, 1)));
   parts.push(axisText(x(1), bottom + 34, "end", "similarity of a pair (Jaccard)"));
-  parts.push(s("text", { class: "series-name", x: x(0), y: 14 }, "probability to become a candidate"));
-  const upright = (value, name) => s("line", { class: name, x1: x(value), x2: x(value), y1: CHART_TOP - 4, y2: bottom });
+  parts.push(
+    s("text", { class: "series-name", x: x(0), y: 14 }, "probability to become a candidate"),
+  );
+  const upright = (value, name) =>
+    s("line", { class: name, x1: x(value), x2: x(value), y1: CHART_TOP - 4, y2: bottom });
   const left = request.floor > 0.25;
   parts.push(
     upright(request.floor, "asked"),
-    s("text", { class: "reading quiet", x: x(request.floor) + (left ? -6 : 6), y: CHART_TOP + 16, "text-anchor": left ? "end" : "start" }, `floor ${number(request.floor)}`),
+    s(
+      "text",
+      {
+        class: "reading quiet",
+        x: x(request.floor) + (left ? -6 : 6),
+        y: CHART_TOP + 16,
+        "text-anchor": left ? "end" : "start",
+      },
+      `floor ${number(request.floor)}`,
+    ),
     upright(asked, "cut-line"),
-    s("text", { class: "reading", x: x(asked) - 8, y: bottom - 10, "text-anchor": "end" }, `threshold ${number(asked)}`),
+    s(
+      "text",
+      { class: "reading", x: x(asked) - 8, y: bottom - 10, "text-anchor": "end" },
+      `threshold ${number(asked)}`,
+    ),
   );
-  parts.push(s("path", { class: "stroke run-curve", d: pathThrough(plan.curve.map(([similarity, chance]) => [x(similarity), y(chance)])) }));
+  parts.push(
+    s("path", {
+      class: "stroke run-curve",
+      d: pathThrough(plan.curve.map(([similarity, chance]) => [x(similarity), y(chance)])),
+    }),
+  );
   // The S-curve leaves room above it on the left and below it on the right; there the label has two short lines.
   const room = width - x(asked) > 64;
   const end = (chance, name, label, below) => {
@@ -106,16 +164,30 @@ function drawBands(svg, figure, view, other, width) {
     const top = y(chance) + (below ? (right ? 20 : 40) : -8);
     return [
       s("circle", { class: `dot ${name}-dot`, cx: x(asked), cy: y(chance), r: 4 }),
-      ...words.map((text, line) => s("text", { class: `reading ${name}-name`, ...at, y: top + 15 * line }, text)),
+      ...words.map((text, line) =>
+        s("text", { class: `reading ${name}-name`, ...at, y: top + 15 * line }, text),
+      ),
     ];
   };
   if (other) {
-    const points = Array.from({ length: 101 }, (_, step) => [x(step / 100), y(candidateChance(step / 100, view.bands, view.rows))]);
+    const points = Array.from({ length: 101 }, (_, step) => [
+      x(step / 100),
+      y(candidateChance(step / 100, view.bands, view.rows)),
+    ]);
     const chance = candidateChance(asked, view.bands, view.rows);
     parts.push(s("path", { class: "stroke other-curve", d: pathThrough(points) }));
-    parts.push(...end(chance, "other", `${view.bands} × ${view.rows}`, chance <= plan.expected_recall || y(plan.expected_recall) - y(chance) < 30));
+    parts.push(
+      ...end(
+        chance,
+        "other",
+        `${view.bands} × ${view.rows}`,
+        chance <= plan.expected_recall || y(plan.expected_recall) - y(chance) < 30,
+      ),
+    );
   }
-  parts.push(...end(plan.expected_recall, "run", `${plan.num_bands} × ${plan.rows_per_band}`, false));
+  parts.push(
+    ...end(plan.expected_recall, "run", `${plan.num_bands} × ${plan.rows_per_band}`, false),
+  );
   svg.replaceChildren(...parts);
 }
 
@@ -124,8 +196,13 @@ function otherSentence(run, view, other) {
   if (!other) return "Move the sliders to see what other bands would find.";
   const asked = askedOf(run);
   const pairs = run.edges.filter((edge) => edge[2] >= asked);
-  const found = pairs.reduce((sum, edge) => sum + candidateChance(edge[2], view.bands, view.rows), 0);
-  const of = pairs.length ? ` Of the ${plural(pairs.length, "verified pair")} here they would find about ${whole(Math.round(found))}.` : "";
+  const found = pairs.reduce(
+    (sum, edge) => sum + candidateChance(edge[2], view.bands, view.rows),
+    0,
+  );
+  const of = pairs.length
+    ? ` Of the ${plural(pairs.length, "verified pair")} here they would find about ${whole(Math.round(found))}.`
+    : "";
   return `${view.bands} × ${view.rows} = ${plural(view.bands * view.rows, "permutation")} find a pair at ${number(asked)} with a probability of ${percent(candidateChance(asked, view.bands, view.rows))}.${of}`;
 }
 
@@ -133,8 +210,14 @@ function otherSentence(run, view, other) {
 export function measuredSentence(data) {
   const sample = data.recall_sample;
   if (!sample) return "";
-  const rows = sample.complete ? `all ${whole(sample.rows)} rows that differ were compared with one another` : `n = ${whole(sample.rows)} rows compared with all`;
-  if (!sample.true_pairs || data.recall === null) return `Measured recall: no true pair in the sample (${rows}).`;
-  const interval = !sample.complete && data.recall_interval ? `, 95\u202f% interval ${data.recall_interval.map((end) => number(end, 3)).join(" to ")}` : "";
+  const rows = sample.complete
+    ? `all ${whole(sample.rows)} rows that differ were compared with one another`
+    : `n = ${whole(sample.rows)} rows compared with all`;
+  if (!sample.true_pairs || data.recall === null)
+    return `Measured recall: no true pair in the sample (${rows}).`;
+  const interval =
+    !sample.complete && data.recall_interval
+      ? `, 95\u202f% interval ${data.recall_interval.map((end) => number(end, 3)).join(" to ")}`
+      : "";
   return `Measured recall: ${whole(sample.found)} of ${plural(sample.true_pairs, "true pair")} found${interval} (${rows}).`;
 }

@@ -53,7 +53,10 @@ export function cluster(graph, { threshold, method, pinned = [] }) {
 export function clusterToGoal(graph, joins, pinned = []) {
   const { nodes } = graph;
   const rank = (node) => nodes[node].rank;
-  const order = [...graph.edges].sort((one, other) => other[2] - one[2] || rank(one[0]) - rank(other[0]) || rank(one[1]) - rank(other[1]));
+  const order = [...graph.edges].sort(
+    (one, other) =>
+      other[2] - one[2] || rank(one[0]) - rank(other[0]) || rank(one[1]) - rank(other[1]),
+  );
   const parent = nodes.map((_, node) => node);
   const root = (node) => {
     while (parent[node] !== node) node = parent[node] = parent[parent[node]];
@@ -72,7 +75,9 @@ export function clusterToGoal(graph, joins, pinned = []) {
   const label = nodes.map((_, node) => root(node));
   const { neighbours, pairs } = neighboursAt(graph, lowest);
   // Pairs that tie with the last one joined but were not joined themselves do not count.
-  const inside = neighbours.map((list, node) => list.filter(([other]) => label[other] === label[node]));
+  const inside = neighbours.map((list, node) =>
+    list.filter(([other]) => label[other] === label[node]),
+  );
   const kept = nodes.map((_, node) => label[node] === node);
   return describeOutcome(nodes, inside, label, kept, new Set(pinned), pairs);
 }
@@ -88,14 +93,22 @@ export function clusterToGoal(graph, joins, pinned = []) {
  */
 export function curveOf(graph, rows, method, floor, pinned = []) {
   const pins = new Set(pinned);
-  const copies = graph.nodes.reduce((sum, node) => sum + node.rows.slice(1).filter((row) => !pins.has(row)).length, 0);
-  const repeated = graph.nodes.map((node) => node.rows.slice(1).filter((row) => !pins.has(row)).length);
+  const copies = graph.nodes.reduce(
+    (sum, node) => sum + node.rows.slice(1).filter((row) => !pins.has(row)).length,
+    0,
+  );
+  const repeated = graph.nodes.map(
+    (node) => node.rows.slice(1).filter((row) => !pins.has(row)).length,
+  );
   const curve = [];
   for (let step = Math.round(100 * floor); step <= 100; step += 1) {
     const { neighbours, pairs } = neighboursAt(graph, step / 100);
     const kept = keepNodes(graph.nodes, neighbours, labelComponents(neighbours), method, pins);
     // A node that goes takes its copies along, which were counted already.
-    const gone = kept.reduce((sum, stays, node) => sum + (stays ? 0 : graph.nodes[node].rows.length - repeated[node]), 0);
+    const gone = kept.reduce(
+      (sum, stays, node) => sum + (stays ? 0 : graph.nodes[node].rows.length - repeated[node]),
+      0,
+    );
     curve.push([step / 100, rows - copies - gone, pairs]);
   }
   return curve;
@@ -134,7 +147,9 @@ function labelComponents(neighbours) {
 
 function keepNodes(nodes, neighbours, label, method, pins) {
   const kept = nodes.map((node) => pins.size > 0 && node.rows.some((row) => pins.has(row)));
-  const order = nodes.map((_, node) => node).sort((one, other) => nodes[one].rank - nodes[other].rank);
+  const order = nodes
+    .map((_, node) => node)
+    .sort((one, other) => nodes[one].rank - nodes[other].rank);
   const served = new Set(label.filter((_, node) => kept[node])); // components that have a pinned node
   for (const node of order) {
     if (kept[node]) continue;
@@ -160,7 +175,9 @@ function describeOutcome(nodes, neighbours, label, kept, pins, pairs) {
   }
   const first = (group) => nodes[group.nodes[0]].rank;
   groups.sort((one, other) => other.size - one.size || first(one) - first(other));
-  const removed = groups.flatMap((group) => group.removed).sort((one, other) => one.row - other.row);
+  const removed = groups
+    .flatMap((group) => group.removed)
+    .sort((one, other) => one.row - other.row);
   return { kept, removed, groups, pairs, chains: groups.filter((group) => group.chain) };
 }
 
@@ -170,15 +187,26 @@ function describeGroup(nodes, neighbours, list, kept, pins, size) {
   const removed = [];
   for (const node of ordered) {
     const [head, ...copies] = nodes[node].rows;
-    const [keeper, jaccard] = kept[node] ? [node, 1] : keeperOf(nodes, neighbours[node], kept) ?? [keepers[0], null];
+    const [keeper, jaccard] = kept[node]
+      ? [node, 1]
+      : (keeperOf(nodes, neighbours[node], kept) ?? [keepers[0], null]);
     const keeperRow = nodes[keeper].rows[0];
-    if (!kept[node] && !pins.has(head)) removed.push({ node, row: head, keeper, keeperRow, jaccard, copy: false });
-    for (const row of copies) if (!pins.has(row)) removed.push({ node, row, keeper, keeperRow, jaccard, copy: kept[node] });
+    if (!kept[node] && !pins.has(head))
+      removed.push({ node, row: head, keeper, keeperRow, jaccard, copy: false });
+    for (const row of copies)
+      if (!pins.has(row)) removed.push({ node, row, keeper, keeperRow, jaccard, copy: kept[node] });
   }
   const known = removed.map((item) => item.jaccard).filter((jaccard) => jaccard !== null);
   const links = list.reduce((sum, node) => sum + neighbours[node].length, 0) / 2;
   const chain = links < (list.length * (list.length - 1)) / 2;
-  return { nodes: ordered, keepers, removed, size, lowest: known.length ? Math.min(...known) : null, chain };
+  return {
+    nodes: ordered,
+    keepers,
+    removed,
+    size,
+    lowest: known.length ? Math.min(...known) : null,
+    chain,
+  };
 }
 
 /** The most similar neighbour that stays; of equals the one of lowest rank. */
@@ -186,7 +214,12 @@ function keeperOf(nodes, list, kept) {
   let best = null;
   for (const candidate of list) {
     if (!kept[candidate[0]]) continue;
-    if (!best || candidate[1] > best[1] || (candidate[1] === best[1] && nodes[candidate[0]].rank < nodes[best[0]].rank)) best = candidate;
+    if (
+      !best ||
+      candidate[1] > best[1] ||
+      (candidate[1] === best[1] && nodes[candidate[0]].rank < nodes[best[0]].rank)
+    )
+      best = candidate;
   }
   return best;
 }

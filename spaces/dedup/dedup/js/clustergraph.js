@@ -27,18 +27,35 @@ export function clusterGraph(run, group, threshold, chosen, id, choose) {
   const [width, height] = [2 * radius + 190, count === 2 ? 110 : 2 * radius + 84];
   const places = new Map(
     order.map((node, index) => {
-      const turn = count === 2 ? Math.PI * (1 - index) : (2 * Math.PI * index) / count - Math.PI / 2;
-      return [node, { turn, x: width / 2 + radius * Math.cos(turn), y: height / 2 + radius * Math.sin(turn) }];
+      const turn =
+        count === 2 ? Math.PI * (1 - index) : (2 * Math.PI * index) / count - Math.PI / 2;
+      return [
+        node,
+        { turn, x: width / 2 + radius * Math.cos(turn), y: height / 2 + radius * Math.sin(turn) },
+      ];
     }),
   );
   const edges = edgesWithin(run, group, threshold);
   const kept = (node) => group.keepers.includes(node);
-  const svg = s("svg", { class: "picture cluster-graph", viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Texts of the cluster and their pairs" });
+  const svg = s("svg", {
+    class: "picture cluster-graph",
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "group",
+    "aria-label": "Texts of the cluster and their pairs",
+  });
   const nodeOfRow = chosen === null ? undefined : run.nodeOf.get(chosen);
   svg.append(
     s("defs", {}, hatchPattern(`${id}-gone`)),
-    s("g", { "aria-hidden": "true" }, edges.map((edge) => drawEdge(edge, places, threshold, edges.length <= 6))),
-    ...order.map((node) => drawNode(run, node, places.get(node), kept(node), node === nodeOfRow, id, choose, width / 2)),
+    s(
+      "g",
+      { "aria-hidden": "true" },
+      edges.map((edge) => drawEdge(edge, places, threshold, edges.length <= 6)),
+    ),
+    ...order.map((node) =>
+      drawNode(run, node, places.get(node), kept(node), node === nodeOfRow, id, choose, width / 2),
+    ),
   );
   return svg;
 }
@@ -66,7 +83,8 @@ function orderOnCircle(run, group, threshold) {
   const order = [];
   const visit = (node) => {
     order.push(node);
-    for (const [other] of partners.get(node).sort((one, two) => two[1] - one[1])) if (!order.includes(other)) visit(other);
+    for (const [other] of partners.get(node).sort((one, two) => two[1] - one[1]))
+      if (!order.includes(other)) visit(other);
   };
   for (const node of [...group.keepers, ...group.nodes]) if (!order.includes(node)) visit(node);
   return order;
@@ -75,9 +93,34 @@ function orderOnCircle(run, group, threshold) {
 function drawEdge([first, second, jaccard], places, threshold, labelled) {
   const [from, to] = [places.get(first), places.get(second)];
   const share = threshold < 1 ? (jaccard - threshold) / (1 - threshold) : 1;
-  const line = s("line", { class: "edge", x1: from.x, y1: from.y, x2: to.x, y2: to.y, style: { "stroke-width": 1.2 + 4.8 * share } }, s("title", {}, number(jaccard, 3)));
+  const line = s(
+    "line",
+    {
+      class: "edge",
+      x1: from.x,
+      y1: from.y,
+      x2: to.x,
+      y2: to.y,
+      style: { "stroke-width": 1.2 + 4.8 * share },
+    },
+    s("title", {}, number(jaccard, 3)),
+  );
   if (!labelled) return line;
-  return s("g", {}, line, s("text", { class: "edge-label", x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 + 4, "text-anchor": "middle" }, number(jaccard)));
+  return s(
+    "g",
+    {},
+    line,
+    s(
+      "text",
+      {
+        class: "edge-label",
+        x: (from.x + to.x) / 2,
+        y: (from.y + to.y) / 2 + 4,
+        "text-anchor": "middle",
+      },
+      number(jaccard),
+    ),
+  );
 }
 
 function drawNode(run, node, { x, y, turn }, kept, chosen, id, choose, middle) {
@@ -86,7 +129,12 @@ function drawNode(run, node, { x, y, turn }, kept, chosen, id, choose, middle) {
   const copies = rows.length > 1 ? ` ×${rows.length}` : "";
   const away = RADIUS + 7;
   const anchor = Math.abs(x - middle) < 8 ? "middle" : x > middle ? "start" : "end";
-  const label = axisText(x + away * Math.cos(turn), y + (anchor === "middle" ? Math.sign(Math.sin(turn)) * (away + 4) : away * Math.sin(turn)) + 4, anchor, `row ${row}${copies}`);
+  const label = axisText(
+    x + away * Math.cos(turn),
+    y + (anchor === "middle" ? Math.sign(Math.sin(turn)) * (away + 4) : away * Math.sin(turn)) + 4,
+    anchor,
+    `row ${row}${copies}`,
+  );
   const act = (event) => {
     if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();

@@ -1,7 +1,14 @@
 // The figure for rows that several splits share: a map of every split against every split, and the rows found.
 
 import { h, number, percent } from "../../../../shared/js/dom.js";
-import { drawState, drawTabs, exportButtons, openShell, panelOf, svgButton } from "../../../../shared/js/shell.js";
+import {
+  drawState,
+  drawTabs,
+  exportButtons,
+  openShell,
+  panelOf,
+  svgButton,
+} from "../../../../shared/js/shell.js";
 import { plural, whole } from "./axes.js";
 import { diffElement } from "./diff.js";
 import { openFoldList } from "./foldlist.js";
@@ -16,7 +23,13 @@ const LEAKS_A_PAGE = 25;
 
 /** Make the figure; it answers to `show(data)` as the figure of a run does. */
 export function openContamination() {
-  const figure = { ...openShell("dedup", "Rows that splits share"), host: { fetch: null }, data: null, current: "heatmap", cell: null };
+  const figure = {
+    ...openShell("dedup", "Rows that splits share"),
+    host: { fetch: null },
+    data: null,
+    current: "heatmap",
+    cell: null,
+  };
   figure.parts.warnings = h("ul", { class: "warnings", "aria-label": "Warnings" });
   figure.parts.frame.querySelector("figcaption").append(figure.parts.warnings);
   figure.show = (data) => showContamination(figure, data);
@@ -33,7 +46,8 @@ function showContamination(figure, data) {
   const error = data?.error ?? null;
   drawState(figure, contaminationState(data, error, hasMatrix));
   if (!hasMatrix) {
-    for (const part of [parts.title, parts.key, parts.provenance, parts.tags, parts.warnings]) part.replaceChildren();
+    for (const part of [parts.title, parts.key, parts.provenance, parts.tags, parts.warnings])
+      part.replaceChildren();
     parts.frame.classList.add("vacant");
     return;
   }
@@ -47,9 +61,21 @@ function showContamination(figure, data) {
 
 function contaminationState(data, error, hasMatrix) {
   if (error) return { error };
-  if (!data || (!hasMatrix && !data.progress)) return { empty: "Nothing was compared yet: choose the splits and press the button, and the rows that they share appear here." };
+  if (!data || (!hasMatrix && !data.progress))
+    return {
+      empty:
+        "Nothing was compared yet: choose the splits and press the button, and the rows that they share appear here.",
+    };
   const { label = "Comparing splits", value = 0, max = 1 } = data.progress ?? {};
-  if (!hasMatrix) return { empty: h("div", { class: "going" }, h("p", { class: "stage", role: "status" }, h("b", {}, label)), h("progress", { "aria-label": label, value, max: max || 1 })) };
+  if (!hasMatrix)
+    return {
+      empty: h(
+        "div",
+        { class: "going" },
+        h("p", { class: "stage", role: "status" }, h("b", {}, label)),
+        h("progress", { "aria-label": label, value, max: max || 1 }),
+      ),
+    };
   return data.done ? {} : { progress: { label, value, max: max || 1 } };
 }
 
@@ -60,7 +86,12 @@ function strongestCell({ matrix }) {
     line.forEach((cell, second) => {
       if (!cell?.rows) return;
       const weight = [first === second ? 0 : 1, cell.share];
-      if (!best || weight[0] > best.weight[0] || (weight[0] === best.weight[0] && weight[1] > best.weight[1])) best = { weight, place: [first, second] };
+      if (
+        !best ||
+        weight[0] > best.weight[0] ||
+        (weight[0] === best.weight[0] && weight[1] > best.weight[1])
+      )
+        best = { weight, place: [first, second] };
     }),
   );
   return best?.place ?? null;
@@ -68,23 +99,48 @@ function strongestCell({ matrix }) {
 
 function drawContaminationCaption({ parts, data }) {
   parts.title.replaceChildren(h("bdi", { title: data.title }, data.title));
-  const measures = { jaccard: "Jaccard similarity", containment: "containment (share of the row’s own shingles)" };
+  const measures = {
+    jaccard: "Jaccard similarity",
+    containment: "containment (share of the row’s own shingles)",
+  };
   const request = data.request ?? {};
   const facts = [
     `${measures[data.measure]} of at least ${number(data.threshold)}`,
-    request.ngram ? `shingles of ${request.ngram} ${request.unit}${request.ngram === 1 ? "" : "s"}` : null,
+    request.ngram
+      ? `shingles of ${request.ngram} ${request.unit}${request.ngram === 1 ? "" : "s"}`
+      : null,
     "every pair compared, nothing estimated",
     `n = ${data.rows.map(whole).join(" + ")} rows`,
     data.seconds?.total ? `${number(data.seconds.total, 1)}\u202fs` : null,
   ];
   parts.provenance.textContent = facts.filter(Boolean).join(", ");
-  const outside = data.matrix.flatMap((line, first) => line.map((cell, second) => ({ cell, first, second }))).filter(({ cell, first, second }) => cell && first !== second);
+  const outside = data.matrix
+    .flatMap((line, first) => line.map((cell, second) => ({ cell, first, second })))
+    .filter(({ cell, first, second }) => cell && first !== second);
   parts.key.setAttribute("aria-label", "Key facts");
   parts.key.classList.add("joined");
   parts.key.replaceChildren(
-    ...outside.slice(0, 4).map(({ cell, first, second }) => h("li", {}, h("span", {}, h("b", {}, whole(cell.rows)), ` of ${whole(data.rows[first])} rows of `, h("bdi", {}, data.splits[first]), " in ", h("bdi", {}, data.splits[second])))),
+    ...outside
+      .slice(0, 4)
+      .map(({ cell, first, second }) =>
+        h(
+          "li",
+          {},
+          h(
+            "span",
+            {},
+            h("b", {}, whole(cell.rows)),
+            ` of ${whole(data.rows[first])} rows of `,
+            h("bdi", {}, data.splits[first]),
+            " in ",
+            h("bdi", {}, data.splits[second]),
+          ),
+        ),
+      ),
   );
-  const tags = [data.example && "stored example", data.cancelled && "stopped early"].filter(Boolean);
+  const tags = [data.example && "stored example", data.cancelled && "stopped early"].filter(
+    Boolean,
+  );
   parts.tags.replaceChildren(...tags.map((text) => h("span", { class: "tag" }, text)));
   parts.warnings.replaceChildren(...(data.warnings ?? []).map((text) => h("li", {}, text)));
 }
@@ -92,21 +148,45 @@ function drawContaminationCaption({ parts, data }) {
 function drawContamination(figure) {
   drawTabs(figure, LEAK_VIEWS, figure.current, figure.open);
   const panel = panelOf(figure, figure.current);
-  figure.parts.panels.querySelectorAll(".panel").forEach((other) => (other.hidden = other !== panel));
+  figure.parts.panels
+    .querySelectorAll(".panel")
+    .forEach((other) => (other.hidden = other !== panel));
   if (figure.current === "heatmap") updateHeatmap(figure, panel);
   else updateLeaks(figure, panel);
   const exportable = Boolean(figure.host.fetch) && figure.data.done;
   const mark = [figure.current, exportable].join();
   if (figure.parts.tools.dataset.mark === mark) return;
   figure.parts.tools.dataset.mark = mark;
-  figure.parts.tools.replaceChildren(...(figure.current === "heatmap" ? [svgButton(figure)] : []), ...(exportable ? exportButtons(figure, (name, argument) => figure.host.fetch(name, argument), () => figure.data) : []));
+  figure.parts.tools.replaceChildren(
+    ...(figure.current === "heatmap" ? [svgButton(figure)] : []),
+    ...(exportable
+      ? exportButtons(
+          figure,
+          (name, argument) => figure.host.fetch(name, argument),
+          () => figure.data,
+        )
+      : []),
+  );
 }
 
 function updateHeatmap(figure, panel) {
   if (!figure.map) {
-    figure.map = { place: h("div", { class: "wide map" }), title: h("h2", {}), list: openFoldList("Rows found", LEAKS_A_PAGE), cut: h("p", { class: "said" }) };
-    const note = h("p", { class: "picture-caption" }, "A row’s cell says how many of that split’s rows have a match in the column’s split; on the diagonal, a match among the other rows of the same split.");
-    panel.append(figure.map.place, note, h("section", { class: "padded" }, figure.map.title, figure.map.cut, figure.map.list.element));
+    figure.map = {
+      place: h("div", { class: "wide map" }),
+      title: h("h2", {}),
+      list: openFoldList("Rows found", LEAKS_A_PAGE),
+      cut: h("p", { class: "said" }),
+    };
+    const note = h(
+      "p",
+      { class: "picture-caption" },
+      "A row’s cell says how many of that split’s rows have a match in the column’s split; on the diagonal, a match among the other rows of the same split.",
+    );
+    panel.append(
+      figure.map.place,
+      note,
+      h("section", { class: "padded" }, figure.map.title, figure.map.cut, figure.map.list.element),
+    );
   }
   const { data, cell, map } = figure;
   const focused = map.place.contains(document.activeElement);
@@ -126,10 +206,18 @@ function updateHeatmap(figure, panel) {
   const [first, second] = cell;
   const found = data.leaks.filter((leak) => leak.split === first && leak.in === second);
   const count = data.matrix[first][second]?.rows ?? 0;
-  map.title.replaceChildren(`${plural(count, "row")} of `, h("bdi", {}, data.splits[first]), count === 1 ? " has a match in " : " have a match in ", h("bdi", {}, first === second ? "the same split" : data.splits[second]));
+  map.title.replaceChildren(
+    `${plural(count, "row")} of `,
+    h("bdi", {}, data.splits[first]),
+    count === 1 ? " has a match in " : " have a match in ",
+    h("bdi", {}, first === second ? "the same split" : data.splits[second]),
+  );
   map.cut.hidden = found.length >= count;
   map.cut.textContent = `The ${whole(found.length)} strongest are listed.`;
-  map.list.update(found.map((leak) => leakItem(data, leak)), `${data.title} ${cell}`);
+  map.list.update(
+    found.map((leak) => leakItem(data, leak)),
+    `${data.title} ${cell}`,
+  );
 }
 
 function leakItem(data, leak) {
@@ -138,7 +226,11 @@ function leakItem(data, leak) {
     h("span", { class: "who" }, `row ${leak.row} is like row ${leak.match}`),
     h("bdi", { class: "excerpt" }, oneLine(leakText(data, leak.split, leak.row) ?? "")),
   ];
-  return { key: [leak.split, leak.row, leak.in, leak.match].join("-"), label, content: () => leakDiff(data, leak) };
+  return {
+    key: [leak.split, leak.row, leak.in, leak.match].join("-"),
+    label,
+    content: () => leakDiff(data, leak),
+  };
 }
 
 function leakText(data, split, row) {
@@ -162,10 +254,28 @@ function leakDiff(data, leak) {
 function updateLeaks(figure, panel) {
   const { data } = figure;
   if (!figure.leaks) {
-    figure.leaks = { table: h("div", { class: "wide" }), list: openFoldList("All rows found", LEAKS_A_PAGE), title: h("h2", {}) };
-    panel.append(h("div", { class: "padded" }, figure.leaks.table, figure.leaks.title, figure.leaks.list.element));
+    figure.leaks = {
+      table: h("div", { class: "wide" }),
+      list: openFoldList("All rows found", LEAKS_A_PAGE),
+      title: h("h2", {}),
+    };
+    panel.append(
+      h(
+        "div",
+        { class: "padded" },
+        figure.leaks.table,
+        figure.leaks.title,
+        figure.leaks.list.element,
+      ),
+    );
   }
-  const heads = [["rows of", ""], ["in", ""], ["found", "num"], ["of", "num"], ["share", "num"]];
+  const heads = [
+    ["rows of", ""],
+    ["in", ""],
+    ["found", "num"],
+    ["of", "num"],
+    ["share", "num"],
+  ];
   const lines = data.matrix.flatMap((line, first) =>
     line.map((cell, second) =>
       h(
@@ -179,10 +289,36 @@ function updateLeaks(figure, panel) {
       ),
     ),
   );
-  figure.leaks.table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, heads.map(([text, name]) => h("th", { scope: "col", class: name }, text)))), h("tbody", {}, lines)));
+  figure.leaks.table.replaceChildren(
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map(([text, name]) => h("th", { scope: "col", class: name }, text)),
+        ),
+      ),
+      h("tbody", {}, lines),
+    ),
+  );
   figure.leaks.title.textContent = data.leaks.length ? "Rows found" : "No row has a match.";
   figure.leaks.list.update(
-    data.leaks.map((leak) => ({ ...leakItem(data, leak), label: () => [h("b", { class: "value" }, number(leak[data.measure], 3)), h("bdi", { class: "who" }, `${data.splits[leak.split]} ${leak.row} · ${data.splits[leak.in]} ${leak.match}`), h("bdi", { class: "excerpt" }, oneLine(leakText(data, leak.split, leak.row) ?? ""))] })),
+    data.leaks.map((leak) => ({
+      ...leakItem(data, leak),
+      label: () => [
+        h("b", { class: "value" }, number(leak[data.measure], 3)),
+        h(
+          "bdi",
+          { class: "who" },
+          `${data.splits[leak.split]} ${leak.row} · ${data.splits[leak.in]} ${leak.match}`,
+        ),
+        h("bdi", { class: "excerpt" }, oneLine(leakText(data, leak.split, leak.row) ?? "")),
+      ],
+    })),
     data.title,
   );
 }

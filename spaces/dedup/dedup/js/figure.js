@@ -1,7 +1,14 @@
 // The figure of the dedup Space: header, tabs, tools, the states without a picture, and what the visitor chose.
 
 import { h, number } from "../../../../shared/js/dom.js";
-import { drawState, drawTabs, exportButtons, openShell, panelOf, svgButton } from "../../../../shared/js/shell.js";
+import {
+  drawState,
+  drawTabs,
+  exportButtons,
+  openShell,
+  panelOf,
+  svgButton,
+} from "../../../../shared/js/shell.js";
 import { plural, whole } from "./axes.js";
 import { openBandsView } from "./bandsview.js";
 import { openClusterView } from "./clusterview.js";
@@ -128,7 +135,8 @@ function showData(figure, data) {
   drawState(figure, stateOf(data, error, hasRun));
   if (!hasRun) {
     parts.title.textContent = "";
-    for (const part of [parts.key, parts.provenance, parts.tags, parts.warnings]) part.replaceChildren();
+    for (const part of [parts.key, parts.provenance, parts.tags, parts.warnings])
+      part.replaceChildren();
     if (error || !data) figure.run = null;
     parts.frame.classList.add("vacant");
     return;
@@ -154,8 +162,17 @@ function shownViews({ run }) {
 /** What stands in place of the picture, or beside it. */
 function stateOf(data, error, hasRun) {
   if (error) return { error };
-  if (!data) return { empty: "Nothing was compared yet: choose the rows and press the button, and what is alike appears here." };
-  if (!hasRun) return { empty: data.cancelled ? "The run was stopped before there was anything to show." : progressElement(data) };
+  if (!data)
+    return {
+      empty:
+        "Nothing was compared yet: choose the rows and press the button, and what is alike appears here.",
+    };
+  if (!hasRun)
+    return {
+      empty: data.cancelled
+        ? "The run was stopped before there was anything to show."
+        : progressElement(data),
+    };
   if (data.done || data.cancelled || !data.progress) return {};
   const { value, max, label } = data.progress;
   return { progress: { value, max: max || 1, label } };
@@ -166,8 +183,17 @@ function progressElement(data) {
   const { label = "Reading", value = 0, max = 0, counts = {} } = data.progress ?? {};
   const amount = max ? `${whole(value)} of ${whole(max)}` : "";
   const bar = h("progress", { "aria-label": label, max: max || 1, value: max ? value : null });
-  const facts = Object.entries(counts).map(([name, count]) => h("div", {}, h("dt", {}, name), h("dd", {}, whole(count))));
-  return h("div", { class: "going" }, h("p", {}, h("bdi", {}, data.title ?? "")), h("p", { class: "stage", role: "status" }, h("b", {}, label), " ", amount), bar, h("dl", { class: "readout" }, facts));
+  const facts = Object.entries(counts).map(([name, count]) =>
+    h("div", {}, h("dt", {}, name), h("dd", {}, whole(count))),
+  );
+  return h(
+    "div",
+    { class: "going" },
+    h("p", {}, h("bdi", {}, data.title ?? "")),
+    h("p", { class: "stage", role: "status" }, h("b", {}, label), " ", amount),
+    bar,
+    h("dl", { class: "readout" }, facts),
+  );
 }
 
 function drawCaption(figure) {
@@ -188,7 +214,9 @@ function provenanceOf({ request, provenance = {}, plan, seconds }) {
   const units = { word: "word", character: "character", turn: "turn" }[request.unit];
   const meaning = request.measure === "cosine";
   const facts = [
-    meaning ? `cosine of static vectors (${provenance.embedding})` : `${request.ngram === 1 ? "" : `${request.ngram}-`}${units} shingles`,
+    meaning
+      ? `cosine of static vectors (${provenance.embedding})`
+      : `${request.ngram === 1 ? "" : `${request.ngram}-`}${units} shingles`,
     meaning ? "every pair compared" : "exact Jaccard",
     plan ? `${whole(plan.num_perm)} permutations` : null,
     provenance.rensa ? `rensa ${provenance.rensa}` : null,
@@ -205,19 +233,29 @@ function provenanceOf({ request, provenance = {}, plan, seconds }) {
 function drawFacts(figure) {
   const { data, totals } = figure.run;
   const copies = totals.copies ? ` (${plural(totals.copies, "exact copy", "exact copies")})` : "";
-  const interval = data.recall_interval && !data.recall_sample?.complete ? ` [${data.recall_interval.map((end) => number(end, 2)).join(", ")}]` : "";
-  const recall = data.recall === null || data.recall === undefined ? null : `recall ${number(data.recall, data.recall === 1 ? 0 : 3)}${interval} at ${number(data.request.threshold)}`;
+  const interval =
+    data.recall_interval && !data.recall_sample?.complete
+      ? ` [${data.recall_interval.map((end) => number(end, 2)).join(", ")}]`
+      : "";
+  const recall =
+    data.recall === null || data.recall === undefined
+      ? null
+      : `recall ${number(data.recall, data.recall === 1 ? 0 : 3)}${interval} at ${number(data.request.threshold)}`;
   const facts = [
     [h("b", {}, whole(totals.kept)), ` of ${plural(data.rows, "row")} kept`],
     [`${whole(totals.removed)} removed${copies}`],
-    data.precision === null ? ["by meaning: look at the pairs"] : [`precision of pairs ${number(data.precision ?? 1, 0)} (each verified)`],
+    data.precision === null
+      ? ["by meaning: look at the pairs"]
+      : [`precision of pairs ${number(data.precision ?? 1, 0)} (each verified)`],
     recall && data.precision !== null ? [recall] : null,
     goalStands(figure.run) ? [`wanted: ${plural(data.request.goal, "row")}`] : null,
     figure.run.pins.size ? [`${whole(figure.run.pins.size)} pinned`] : null,
   ];
   figure.parts.key.setAttribute("aria-label", "Key facts");
   figure.parts.key.classList.add("joined");
-  figure.parts.key.replaceChildren(...facts.filter(Boolean).map((fact) => h("li", {}, h("span", {}, fact))));
+  figure.parts.key.replaceChildren(
+    ...facts.filter(Boolean).map((fact) => h("li", {}, h("span", {}, fact))),
+  );
 }
 
 function updateView(figure) {
@@ -233,7 +271,16 @@ function drawTools(figure) {
   const mark = [picture, exportable].join();
   if (tools.dataset.mark === mark) return;
   tools.dataset.mark = mark;
-  tools.replaceChildren(...(picture ? [svgButton(figure)] : []), ...(exportable ? exportButtons(figure, (name, argument) => figure.host.fetch(name, argument), () => exportData(figure.run)) : []));
+  tools.replaceChildren(
+    ...(picture ? [svgButton(figure)] : []),
+    ...(exportable
+      ? exportButtons(
+          figure,
+          (name, argument) => figure.host.fetch(name, argument),
+          () => exportData(figure.run),
+        )
+      : []),
+  );
 }
 
 /** The data with what the visitor chose, so that an export opens as the page looks. */

@@ -23,9 +23,12 @@ export function openFoldList(name, perPage = Infinity) {
   let mark = "";
   const draw = () => {
     const from = pager.clamp(items.length, perPage);
-    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const focused = list.contains(document.activeElement)
+      ? document.activeElement.dataset.key
+      : null;
     list.replaceChildren(...items.slice(from, from + perPage).map(itemElement));
-    if (focused) list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    if (focused)
+      list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   };
   const itemElement = (item) => {
     const shown = open === item.key;
@@ -34,7 +37,17 @@ export function openFoldList(name, perPage = Infinity) {
       draw();
       if (!shown) list.querySelector(".fold-content")?.scrollIntoView({ block: "nearest" });
     };
-    const button = h("button", { type: "button", class: "plain fold", "data-key": item.key, "aria-expanded": String(shown), onclick: toggle }, item.label());
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "plain fold",
+        "data-key": item.key,
+        "aria-expanded": String(shown),
+        onclick: toggle,
+      },
+      item.label(),
+    );
     return h("li", {}, button, shown ? h("div", { class: "fold-content" }, item.content()) : null);
   };
   return {
@@ -64,7 +77,8 @@ export function openFoldList(name, perPage = Infinity) {
  */
 export function openPager(draw) {
   const count = h("span", { class: "said", role: "status" });
-  const turn = (label, by) => h("button", { type: "button", onclick: () => ((pager.page += by), draw()) }, label);
+  const turn = (label, by) =>
+    h("button", { type: "button", onclick: () => ((pager.page += by), draw()) }, label);
   const [back, forth] = [turn("Previous", -1), turn("Next", 1)];
   const element = h("div", { class: "pager" }, back, forth, count);
   const pager = {
@@ -78,7 +92,10 @@ export function openPager(draw) {
       element.hidden = pages === 1;
       back.disabled = pager.page === 0;
       forth.disabled = pager.page === pages - 1;
-      count.textContent = pages === 1 ? "" : `${whole(from + 1)}–${whole(Math.min(length, from + perPage))} of ${whole(length)}`;
+      count.textContent =
+        pages === 1
+          ? ""
+          : `${whole(from + 1)}–${whole(Math.min(length, from + perPage))} of ${whole(length)}`;
       return from;
     },
   };

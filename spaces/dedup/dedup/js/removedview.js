@@ -33,13 +33,32 @@ export function openRemovedView(panel, figure) {
   const count = h("span", { class: "said", role: "status" });
   const pager = openPager(() => update());
   const heads = COLUMNS.map((column) => {
-    const sort = h("button", { type: "button", class: "plain", onclick: () => sortBy(column.name) }, column.label);
+    const sort = h(
+      "button",
+      { type: "button", class: "plain", onclick: () => sortBy(column.name) },
+      column.label,
+    );
     return h("th", { scope: "col", class: column.number ? "num" : "text" }, sort);
   });
   const body = h("tbody", {});
-  const table = h("table", { class: "removed-rows" }, h("caption", {}, "Removed rows. Press a row to compare its text with the one that stays."), h("thead", {}, h("tr", {}, heads)), body);
+  const table = h(
+    "table",
+    { class: "removed-rows" },
+    h("caption", {}, "Removed rows. Press a row to compare its text with the one that stays."),
+    h("thead", {}, h("tr", {}, heads)),
+    body,
+  );
   const answers = h("section", { class: "answers" });
-  panel.append(h("div", { class: "padded" }, answers, h("div", { class: "filters" }, field, count), table, pager.element));
+  panel.append(
+    h(
+      "div",
+      { class: "padded" },
+      answers,
+      h("div", { class: "filters" }, field, count),
+      table,
+      pager.element,
+    ),
+  );
 
   const sortBy = (name) => {
     view.down = view.sort === name ? !view.down : name === "jaccard";
@@ -49,20 +68,34 @@ export function openRemovedView(panel, figure) {
   };
   const update = () => {
     const { run } = figure;
-    if (view.runId !== run.data.run_id) Object.assign(view, { runId: run.data.run_id, open: null, openAnswer: null });
+    if (view.runId !== run.data.run_id)
+      Object.assign(view, { runId: run.data.run_id, open: null, openAnswer: null });
     const rows = sorted(run, matchingRows(run, view.search), view);
     const from = pager.clamp(rows.length, ROWS_A_PAGE);
-    count.textContent = rows.length ? (view.search ? `${whole(rows.length)} of ${plural(run.outcome.removed.length, "removed row")}` : plural(rows.length, "removed row")) : view.search ? "No removed row has these words." : "Nothing is removed at this threshold.";
+    count.textContent = rows.length
+      ? view.search
+        ? `${whole(rows.length)} of ${plural(run.outcome.removed.length, "removed row")}`
+        : plural(rows.length, "removed row")
+      : view.search
+        ? "No removed row has these words."
+        : "Nothing is removed at this threshold.";
     table.hidden = !rows.length;
     heads.forEach((head, place) => {
       const current = COLUMNS[place].name === view.sort;
       if (current) head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     });
-    const focused = panel.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    body.replaceChildren(...rows.slice(from, from + ROWS_A_PAGE).flatMap((item) => rowElements(run, item, view, update)));
+    const focused = panel.contains(document.activeElement)
+      ? document.activeElement.dataset.key
+      : null;
+    body.replaceChildren(
+      ...rows
+        .slice(from, from + ROWS_A_PAGE)
+        .flatMap((item) => rowElements(run, item, view, update)),
+    );
     drawAnswers(answers, run, view, update);
-    if (focused) panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    if (focused)
+      panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   };
   return { update };
 }
@@ -72,7 +105,9 @@ function matchingRows(run, search) {
   if (!wanted) return run.outcome.removed;
   const isRow = /^\d+$/.test(wanted);
   return run.outcome.removed.filter(
-    (item) => (isRow && [item.row, item.keeperRow].includes(Number(wanted))) || (textOfRow(run, item.row) ?? "").toLowerCase().includes(wanted),
+    (item) =>
+      (isRow && [item.row, item.keeperRow].includes(Number(wanted))) ||
+      (textOfRow(run, item.row) ?? "").toLowerCase().includes(wanted),
   );
 }
 
@@ -90,17 +125,41 @@ function rowElements(run, item, view, update) {
     view.open = open ? null : item.row;
     update();
   };
-  const similar = item.jaccard === null ? "by others" : item.copy ? "copy" : number(item.jaccard, 3);
-  const button = h("button", { type: "button", class: "plain", "data-key": `removed-${item.row}`, "aria-expanded": String(open), "aria-label": `Compare row ${item.row} with row ${item.keeperRow}`, onclick: toggle }, String(item.row));
+  const similar =
+    item.jaccard === null ? "by others" : item.copy ? "copy" : number(item.jaccard, 3);
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      "data-key": `removed-${item.row}`,
+      "aria-expanded": String(open),
+      "aria-label": `Compare row ${item.row} with row ${item.keeperRow}`,
+      onclick: toggle,
+    },
+    String(item.row),
+  );
   const line = h(
     "tr",
-    { class: open ? "current" : "", onclick: (event) => !event.target.closest("button") && toggle() },
+    {
+      class: open ? "current" : "",
+      onclick: (event) => !event.target.closest("button") && toggle(),
+    },
     h("th", { scope: "row", class: "num" }, button),
     h("td", { class: "num" }, String(item.keeperRow)),
     h("td", { class: "num" }, similar),
     h("td", { class: "text" }, h("bdi", { class: "excerpt" }, excerptOf(run, item.row))),
   );
-  return open ? [line, h("tr", { class: "opened" }, h("td", { colspan: COLUMNS.length }, diffOfRows(run, item.keeperRow, item.row)))] : [line];
+  return open
+    ? [
+        line,
+        h(
+          "tr",
+          { class: "opened" },
+          h("td", { colspan: COLUMNS.length }, diffOfRows(run, item.keeperRow, item.row)),
+        ),
+      ]
+    : [line];
 }
 
 /** Rows that go for their prompt though their answer differs from the keeper's. */
@@ -118,7 +177,10 @@ function drawAnswers(element, run, view, update) {
     .sort((one, other) => one.jaccard - other.jaccard || one.item.row - other.item.row);
   const title = h("h2", {}, "Same prompt, different answer");
   if (!differing.length) {
-    element.replaceChildren(title, h("p", { class: "said" }, "Every removed row’s answer is like its keeper’s, too."));
+    element.replaceChildren(
+      title,
+      h("p", { class: "said" }, "Every removed row’s answer is like its keeper’s, too."),
+    );
     return;
   }
   const entries = differing.slice(0, MOST_ANSWERS).map(({ item, jaccard }) => {
@@ -129,18 +191,36 @@ function drawAnswers(element, run, view, update) {
     };
     const button = h(
       "button",
-      { type: "button", class: "plain fold", "data-key": `answer-${item.row}`, "aria-expanded": String(open), onclick: toggle },
+      {
+        type: "button",
+        class: "plain fold",
+        "data-key": `answer-${item.row}`,
+        "aria-expanded": String(open),
+        onclick: toggle,
+      },
       h("b", { class: "value" }, number(jaccard, 2)),
       h("span", { class: "who" }, `row ${item.row} for row ${item.keeperRow}`),
       h("bdi", { class: "excerpt" }, excerptOf(run, item.row)),
     );
-    return h("li", {}, button, open ? h("div", { class: "fold-content" }, diffOfRows(run, item.keeperRow, item.row)) : null);
+    return h(
+      "li",
+      {},
+      button,
+      open ? h("div", { class: "fold-content" }, diffOfRows(run, item.keeperRow, item.row)) : null,
+    );
   });
-  const rest = differing.length > MOST_ANSWERS ? h("p", { class: "said" }, `and ${plural(differing.length - MOST_ANSWERS, "more row")}`) : null;
+  const rest =
+    differing.length > MOST_ANSWERS
+      ? h("p", { class: "said" }, `and ${plural(differing.length - MOST_ANSWERS, "more row")}`)
+      : null;
   element.replaceChildren(
     ...[
       title,
-      h("p", { class: "said" }, `${plural(differing.length, "removed row")} with answers less similar than ${number(at)} to the keeper’s (the number is the answers’ similarity). Only prompts were compared; look before you drop them.`),
+      h(
+        "p",
+        { class: "said" },
+        `${plural(differing.length, "removed row")} with answers less similar than ${number(at)} to the keeper’s (the number is the answers’ similarity). Only prompts were compared; look before you drop them.`,
+      ),
       h("ul", { class: "fold-list short", "aria-label": "Same prompt, different answer" }, entries),
       rest,
     ].filter(Boolean),

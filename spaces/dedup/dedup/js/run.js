@@ -33,7 +33,9 @@ export function openRun(before, data) {
   const run = { data, moved, pins, curves: new Map() };
   run.nodeOf = new Map(nodes.flatMap((node, place) => node.rows.map((row) => [row, place])));
   run.edges = [...edges].sort((one, other) => one[2] - other[2]);
-  run.similarity = new Map(edges.map(([first, second, jaccard]) => [first * nodes.length + second, jaccard]));
+  run.similarity = new Map(
+    edges.map(([first, second, jaccard]) => [first * nodes.length + second, jaccard]),
+  );
   decide(run);
   return run;
 }
@@ -63,7 +65,12 @@ export function decide(run) {
   if (!run.curves.has(mark)) {
     const known = !pins.size && data.curve?.length;
     const exact = data.graph.complete !== false;
-    run.curves.set(mark, known || !exact ? (data.curve ?? []) : curveOf(data.graph, data.rows, data.request.method, data.request.floor, pins));
+    run.curves.set(
+      mark,
+      known || !exact
+        ? (data.curve ?? [])
+        : curveOf(data.graph, data.rows, data.request.method, data.request.floor, pins),
+    );
   }
   run.curve = run.curves.get(mark);
 }
@@ -82,17 +89,32 @@ function outcomeAt(run, threshold) {
  */
 function totalsAt(run, threshold, outcome) {
   const { data, pins } = run;
-  const copies = outcome.removed.filter(({ node, row }) => data.graph.nodes[node].rows[0] !== row).length;
+  const copies = outcome.removed.filter(
+    ({ node, row }) => data.graph.nodes[node].rows[0] !== row,
+  ).length;
   const clusters = outcome.groups.filter((group) => group.removed.length).length;
   if (data.graph.complete !== false) {
     const removed = outcome.removed.length;
     return { kept: data.rows - removed, removed, copies, pairs: outcome.pairs, clusters };
   }
   const asked = threshold === askedOf(run);
-  const near = (data.curve ?? []).reduce((best, point) => (Math.abs(point[0] - threshold) < Math.abs(best[0] - threshold) ? point : best), [Infinity, data.kept, data.pairs]);
-  const plain = pins.size ? cluster(data.graph, { threshold, method: data.request.method }).removed.length : outcome.removed.length;
-  const kept = (asked && !data.request.pinned?.length ? data.kept : near[1]) + plain - outcome.removed.length;
-  return { kept, removed: data.rows - kept, copies: data.exact_copies, pairs: asked ? data.pairs : near[2], clusters: asked && !pins.size ? data.clusters : null };
+  const near = (data.curve ?? []).reduce(
+    (best, point) =>
+      Math.abs(point[0] - threshold) < Math.abs(best[0] - threshold) ? point : best,
+    [Infinity, data.kept, data.pairs],
+  );
+  const plain = pins.size
+    ? cluster(data.graph, { threshold, method: data.request.method }).removed.length
+    : outcome.removed.length;
+  const kept =
+    (asked && !data.request.pinned?.length ? data.kept : near[1]) + plain - outcome.removed.length;
+  return {
+    kept,
+    removed: data.rows - kept,
+    copies: data.exact_copies,
+    pairs: asked ? data.pairs : near[2],
+    clusters: asked && !pins.size ? data.clusters : null,
+  };
 }
 
 /** The totals at another threshold, to say what a step of the line changes. */
@@ -104,12 +126,19 @@ export function totalsNear(run, threshold) {
 /** The text that stands for a row: that of the first row of its node. */
 export function textOfRow(run, row) {
   const node = run.nodeOf.get(row);
-  return node === undefined ? undefined : run.data.texts?.[String(run.data.graph.nodes[node].rows[0])];
+  return node === undefined
+    ? undefined
+    : run.data.texts?.[String(run.data.graph.nodes[node].rows[0])];
 }
 
 /** The beginning of a text in one line. */
 export function oneLine(text, length = 160) {
-  const line = showHidden(text.slice(0, 4 * length).replace(/\s+/g, " ").trim());
+  const line = showHidden(
+    text
+      .slice(0, 4 * length)
+      .replace(/\s+/g, " ")
+      .trim(),
+  );
   return line.length > length ? `${line.slice(0, length)}…` : line;
 }
 
@@ -121,7 +150,9 @@ export function excerptOf(run, row, length = 160) {
 /** The verified similarity of two rows; 1 for copies, null where they are no verified pair. */
 export function similarityOf(run, one, other) {
   const [first, second] = [run.nodeOf.get(one), run.nodeOf.get(other)].sort((a, b) => a - b);
-  return first === second ? 1 : (run.similarity.get(first * run.data.graph.nodes.length + second) ?? null);
+  return first === second
+    ? 1
+    : (run.similarity.get(first * run.data.graph.nodes.length + second) ?? null);
 }
 
 /**
@@ -136,15 +167,24 @@ export function diffOfRows(run, stays, goes) {
   const removed = run.removedRows.get(goes);
   const because = removed && removed.keeperRow === stays;
   const jaccard = similarityOf(run, stays, goes);
-  const heading = because ? `Row ${goes} is removed, row ${stays} stays` : `Rows ${stays} and ${goes}`;
+  const heading = because
+    ? `Row ${goes} is removed, row ${stays} stays`
+    : `Rows ${stays} and ${goes}`;
   const notes = [];
-  if (because && removed.jaccard === null) notes.push(`Row ${goes} is no pair with row ${stays} at this threshold: rows between them join the two.`);
+  if (because && removed.jaccard === null)
+    notes.push(
+      `Row ${goes} is no pair with row ${stays} at this threshold: rows between them join the two.`,
+    );
   for (const row of [stays, goes]) {
     const head = run.data.graph.nodes[run.nodeOf.get(row)]?.rows[0];
-    if (head !== undefined && head !== row) notes.push(`Row ${row} repeats row ${head}: the same words in the same order. The text of row ${head} is shown.`);
+    if (head !== undefined && head !== row)
+      notes.push(
+        `Row ${row} repeats row ${head}: the same words in the same order. The text of row ${head} is shown.`,
+      );
   }
   const answer = run.data.answers?.[String(goes)];
-  if (answer && answer[0] === stays) notes.push(`Similarity of the answers to these prompts: ${number(answer[1], 2)}.`);
+  if (answer && answer[0] === stays)
+    notes.push(`Similarity of the answers to these prompts: ${number(answer[1], 2)}.`);
   return diffElement({
     left: { label: name(stays), text: textOfRow(run, stays) },
     right: { label: name(goes), text: textOfRow(run, goes) },

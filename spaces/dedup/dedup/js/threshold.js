@@ -4,7 +4,15 @@ import { h, number } from "../../../../shared/js/dom.js";
 import { plural, whole } from "./axes.js";
 import { candidateChance } from "./bandsview.js";
 import { openFoldList } from "./foldlist.js";
-import { askedOf, diffOfRows, excerptOf, goalStands, sentenceOf, thresholdOf, totalsNear } from "./run.js";
+import {
+  askedOf,
+  diffOfRows,
+  excerptOf,
+  goalStands,
+  sentenceOf,
+  thresholdOf,
+  totalsNear,
+} from "./run.js";
 import { openThresholdChart } from "./thresholdchart.js";
 
 const NEAREST = 5; // pairs on each side of the line
@@ -16,18 +24,49 @@ const NEAREST = 5; // pairs on each side of the line
 export function openThresholdView(panel, figure) {
   const readout = h("dl", { class: "readout" });
   const chartPlace = h("div", {});
-  const slider = h("input", { type: "range", step: 0.01, "aria-label": "Threshold", oninput: () => figure.moveThreshold(Number(slider.value)) });
+  const slider = h("input", {
+    type: "range",
+    step: 0.01,
+    "aria-label": "Threshold",
+    oninput: () => figure.moveThreshold(Number(slider.value)),
+  });
   const track = h("div", { class: "track" }, slider);
   const step = h("p", { class: "said step" });
-  const use = h("button", { type: "button", class: "action", onclick: () => figure.host.emit("threshold", { threshold: thresholdOf(figure.run) }) }, "Use this threshold");
+  const use = h(
+    "button",
+    {
+      type: "button",
+      class: "action",
+      onclick: () => figure.host.emit("threshold", { threshold: thresholdOf(figure.run) }),
+    },
+    "Use this threshold",
+  );
   const back = h("button", { type: "button", onclick: () => figure.moveThreshold(null) });
   const actions = h("p", { class: "actions" }, use, back);
-  const lists = { above: openFoldList("Pairs just above the line"), below: openFoldList("Pairs just below the line") };
+  const lists = {
+    above: openFoldList("Pairs just above the line"),
+    below: openFoldList("Pairs just below the line"),
+  };
   const divider = h("p", { class: "divider" });
-  const near = h("section", { class: "near" }, h("h2", {}, "Pairs nearest to the line"), lists.above.element, divider, lists.below.element);
+  const near = h(
+    "section",
+    { class: "near" },
+    h("h2", {}, "Pairs nearest to the line"),
+    lists.above.element,
+    divider,
+    lists.below.element,
+  );
   const caption = h("p", { class: "picture-caption" });
-  panel.append(readout, chartPlace, track, h("div", { class: "padded" }, step, actions, near), caption);
-  const chart = openThresholdChart(chartPlace, figure.id, (threshold) => figure.moveThreshold(threshold));
+  panel.append(
+    readout,
+    chartPlace,
+    track,
+    h("div", { class: "padded" }, step, actions, near),
+    caption,
+  );
+  const chart = openThresholdChart(chartPlace, figure.id, (threshold) =>
+    figure.moveThreshold(threshold),
+  );
   track.style.setProperty("--from", `${chart.insets[0]}px`);
   track.style.setProperty("--to", `${chart.insets[1]}px`);
   let runId = null;
@@ -39,7 +78,14 @@ export function openThresholdView(panel, figure) {
     if (runId !== data.run_id) for (const list of Object.values(lists)) list.reset();
     runId = data.run_id;
     drawReadout(readout, run);
-    chart.update({ curve: run.curve, floor: data.request.floor, asked, at, kept: totals.kept, pairs: totals.pairs });
+    chart.update({
+      curve: run.curve,
+      floor: data.request.floor,
+      asked,
+      at,
+      kept: totals.kept,
+      pairs: totals.pairs,
+    });
     slider.min = data.request.floor;
     slider.max = 1;
     if (Number(slider.value) !== at) slider.value = String(at);
@@ -49,10 +95,16 @@ export function openThresholdView(panel, figure) {
     const moved = run.moved !== null && run.moved !== asked;
     use.hidden = !figure.canEmit() || !moved;
     back.hidden = run.moved === null;
-    back.textContent = data.request.goal ? `Back to ${whole(data.request.goal)} rows` : `Back to ${number(asked)}`;
+    back.textContent = data.request.goal
+      ? `Back to ${whole(data.request.goal)} rows`
+      : `Back to ${number(asked)}`;
     actions.hidden = use.hidden && back.hidden;
     drawNear(run, at, divider, lists);
-    caption.textContent = sentenceOf(run) + (data.graph.complete === false ? " Clusters were too many to send all: the numbers are of all rows, the lists of those that were sent." : "");
+    caption.textContent =
+      sentenceOf(run) +
+      (data.graph.complete === false
+        ? " Clusters were too many to send all: the numbers are of all rows, the lists of those that were sent."
+        : "");
   };
   return { update };
 }
@@ -72,27 +124,38 @@ function drawReadout(readout, run) {
     ["pairs", whole(totals.pairs)],
     ["clusters", whole(totals.clusters)],
   ];
-  readout.replaceChildren(...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  readout.replaceChildren(
+    ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }
 
 /** What the next step of the line down and up would change. */
 function stepSentence(run, at) {
   const { floor } = run.data.request;
   const said = [];
-  for (const [threshold, possible] of [[Math.ceil(100 * at - 1.001) / 100, at - 0.005 > floor], [Math.floor(100 * at + 1.001) / 100, at < 1]]) {
+  for (const [threshold, possible] of [
+    [Math.ceil(100 * at - 1.001) / 100, at - 0.005 > floor],
+    [Math.floor(100 * at + 1.001) / 100, at < 1],
+  ]) {
     if (!possible) continue;
     const there = totalsNear(run, Math.min(1, Math.max(floor, threshold)));
     const rows = there.kept - run.totals.kept;
-    const clusters = there.clusters === null || run.totals.clusters === null ? 0 : there.clusters - run.totals.clusters;
+    const clusters =
+      there.clusters === null || run.totals.clusters === null
+        ? 0
+        : there.clusters - run.totals.clusters;
     const changes = [];
     if (rows) changes.push(`${plural(Math.abs(rows), "row")} ${rows < 0 ? "fewer" : "more"}`);
-    if (clusters) changes.push(`${plural(Math.abs(clusters), "cluster")} ${clusters < 0 ? "fewer" : "more"}`);
+    if (clusters)
+      changes.push(`${plural(Math.abs(clusters), "cluster")} ${clusters < 0 ? "fewer" : "more"}`);
     said.push(`At ${number(threshold)}: ${changes.length ? changes.join(", ") : "no change"}.`);
   }
   const { plan } = run.data; // null where every pair was compared
   if (plan && at < askedOf(run)) {
     const chance = candidateChance(at, plan.num_bands, plan.rows_per_band);
-    said.push(`The bands were planned for ${number(askedOf(run))}; a pair at ${number(at)} was found with probability ${number(chance, chance > 0.995 ? 4 : 2)}.`);
+    said.push(
+      `The bands were planned for ${number(askedOf(run))}; a pair at ${number(at)} was found with probability ${number(chance, chance > 0.995 ? 4 : 2)}.`,
+    );
   }
   return said.join(" ");
 }
@@ -103,16 +166,28 @@ function drawNear(run, at, divider, lists) {
   if (first < 0) first = edges.length;
   const below = edges.slice(Math.max(0, first - NEAREST), first).reverse();
   const above = edges.slice(first, first + NEAREST).reverse();
-  const said = [above.length ? "↑ joined" : "no pair above", number(at), below.length ? "not joined ↓" : "no pair below"];
+  const said = [
+    above.length ? "↑ joined" : "no pair above",
+    number(at),
+    below.length ? "not joined ↓" : "no pair below",
+  ];
   divider.replaceChildren(...said.map((text) => h("span", {}, text)));
   const version = `${at} ${[...run.pins].join()}`;
-  lists.below.update(below.map((edge) => nearItem(run, edge)), version);
-  lists.above.update(above.map((edge) => nearItem(run, edge)), version);
+  lists.below.update(
+    below.map((edge) => nearItem(run, edge)),
+    version,
+  );
+  lists.above.update(
+    above.map((edge) => nearItem(run, edge)),
+    version,
+  );
 }
 
 function nearItem(run, [first, second, jaccard]) {
   const { nodes } = run.data.graph;
-  const rows = [first, second].sort((one, other) => nodes[one].rank - nodes[other].rank).map((node) => nodes[node].rows[0]);
+  const rows = [first, second]
+    .sort((one, other) => nodes[one].rank - nodes[other].rank)
+    .map((node) => nodes[node].rows[0]);
   // The row that goes stands on the right, whatever the ranks say.
   if (run.removedRows.get(rows[0])?.keeperRow === rows[1]) rows.reverse();
   const label = () => [

@@ -2,7 +2,8 @@
 
 const IN_WORD = /[\p{L}\p{N}\p{M}_]/u;
 // Scripts written without spaces: each of their characters is a word.
-const ALONE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const ALONE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const MARK = /^\p{M}/u;
 const SPACE = /[\t\n\f\r ]/;
 
@@ -56,7 +57,11 @@ export function shinglesOf(units, size) {
   const count = Math.max(1, units.length - size + 1);
   return Array.from({ length: count }, (_, first) => {
     const window = units.slice(first, first + size);
-    return { key: window.map((item) => item.text).join("\u0000"), start: window[0].start, end: window[window.length - 1].end };
+    return {
+      key: window.map((item) => item.text).join("\u0000"),
+      start: window[0].start,
+      end: window[window.length - 1].end,
+    };
   });
 }
 
@@ -147,5 +152,8 @@ function* piecesOf(text) {
 function continuesPiece(character) {
   if (character < "\u0300") return false;
   const plain = character.normalize("NFKD");
-  return MARK.test(plain) || (plain[0] >= "\u1160" && plain[0] <= "\u11ff" && !/[\uac00-\ud7a3]/.test(character));
+  return (
+    MARK.test(plain) ||
+    (plain[0] >= "\u1160" && plain[0] <= "\u11ff" && !/[\uac00-\ud7a3]/.test(character))
+  );
 }

@@ -15,7 +15,16 @@ export function openCarriers(figure, panel) {
   const chart = h("div", { class: "chart" }, svg);
   const said = h("div", { class: "padded" });
   const legend = h("div", { class: "padded-row" });
-  panel.append(h("p", { class: "said padded-row" }, "Put one band of a parent's layers into the base, attention or MLP alone: how far does the base come towards giving the parent's own answers? 0 % is the base, 100 % the parent."), chart, legend, said);
+  panel.append(
+    h(
+      "p",
+      { class: "said padded-row" },
+      "Put one band of a parent's layers into the base, attention or MLP alone: how far does the base come towards giving the parent's own answers? 0 % is the base, 100 % the parent.",
+    ),
+    chart,
+    legend,
+    said,
+  );
   const draw = () => {
     const { carriers } = data;
     const width = widthNow();
@@ -28,11 +37,33 @@ export function openCarriers(figure, panel) {
       const wide = (width - CARRIER_LEFT - 8) / found.bands.length;
       for (const [part, values] of Object.entries(found.share)) {
         parts.push(axisLabel(CARRIER_LEFT - 8, top + CARRIER_HIGH / 2 + 4, "end", part));
-        values.forEach((value, index) => parts.push(carrierCell(figure, found, part, index, value, CARRIER_LEFT + index * wide, top, wide, most)));
+        values.forEach((value, index) =>
+          parts.push(
+            carrierCell(
+              figure,
+              found,
+              part,
+              index,
+              value,
+              CARRIER_LEFT + index * wide,
+              top,
+              wide,
+              most,
+            ),
+          ),
+        );
         top += CARRIER_HIGH;
       }
       found.bands.forEach(([first, last], index) => {
-        if (wide > 34 || index % 2 === 0) parts.push(axisLabel(CARRIER_LEFT + (index + 0.5) * wide, top + 14, "middle", first === last ? first : `${first}–${last}`));
+        if (wide > 34 || index % 2 === 0)
+          parts.push(
+            axisLabel(
+              CARRIER_LEFT + (index + 0.5) * wide,
+              top + 14,
+              "middle",
+              first === last ? first : `${first}–${last}`,
+            ),
+          );
       });
       top += 30;
     }
@@ -40,9 +71,14 @@ export function openCarriers(figure, panel) {
     svg.setAttribute("viewBox", `0 0 ${width} ${top + 8}`);
     svg.setAttribute("width", width);
     svg.setAttribute("height", top + 8);
-    svg.setAttribute("aria-label", `Share of each parent's behaviour by band of layers, ${carriers.length} parents`);
+    svg.setAttribute(
+      "aria-label",
+      `Share of each parent's behaviour by band of layers, ${carriers.length} parents`,
+    );
     svg.replaceChildren(...parts);
-    legend.replaceChildren(heatLegend("0 %", `${Math.round(100 * most)} %`, "of the way from base to parent"));
+    legend.replaceChildren(
+      heatLegend("0 %", `${Math.round(100 * most)} %`, "of the way from base to parent"),
+    );
     said.replaceChildren(...carriers.filter(({ done }) => done).map(carrierSentence));
   };
   const widthNow = watchWidth(chart, () => data && draw());
@@ -57,17 +93,63 @@ function carrierCell(figure, found, part, index, value, x, y, wide, most) {
   const text = `${shortName(found.parent)}, ${part} of layers ${first} to ${last}: ${Math.round(100 * value)} %`;
   const hint = () => showHint(figure, node, [text]);
   const hide = () => (figure.parts.hint.hidden = true);
-  const node = s("g", { class: "carrier", tabindex: 0, role: "img", "aria-label": text, onpointerenter: hint, onfocus: hint, onpointerleave: hide, onblur: hide },
-    s("rect", { class: "cell", x, y, width: wide - 2, height: CARRIER_HIGH - 3, rx: 3, style: { fill: heat(value / most) } }),
-    wide > 26 ? s("text", { class: `share-text${value / most > 0.68 ? " on-dark" : ""}`, x: x + wide / 2 - 1, y: y + CARRIER_HIGH / 2 + 2, "text-anchor": "middle" }, Math.round(100 * value)) : null);
+  const node = s(
+    "g",
+    {
+      class: "carrier",
+      tabindex: 0,
+      role: "img",
+      "aria-label": text,
+      onpointerenter: hint,
+      onfocus: hint,
+      onpointerleave: hide,
+      onblur: hide,
+    },
+    s("rect", {
+      class: "cell",
+      x,
+      y,
+      width: wide - 2,
+      height: CARRIER_HIGH - 3,
+      rx: 3,
+      style: { fill: heat(value / most) },
+    }),
+    wide > 26
+      ? s(
+          "text",
+          {
+            class: `share-text${value / most > 0.68 ? " on-dark" : ""}`,
+            x: x + wide / 2 - 1,
+            y: y + CARRIER_HIGH / 2 + 2,
+            "text-anchor": "middle",
+          },
+          Math.round(100 * value),
+        )
+      : null,
+  );
   return node;
 }
 
 /** What a parent's shares say in words. */
 function carrierSentence(found) {
-  const cells = Object.entries(found.share).flatMap(([part, values]) => values.map((value, index) => ({ part, value, band: found.bands[index] })));
-  if (!cells.length) return h("p", {}, `${shortName(found.parent)} answers as the base does: there is nothing to carry.`);
+  const cells = Object.entries(found.share).flatMap(([part, values]) =>
+    values.map((value, index) => ({ part, value, band: found.bands[index] })),
+  );
+  if (!cells.length)
+    return h(
+      "p",
+      {},
+      `${shortName(found.parent)} answers as the base does: there is nothing to carry.`,
+    );
   const best = cells.reduce((one, other) => (other.value > one.value ? other : one));
-  const sums = Object.entries(found.share).map(([part, values]) => `${part} ${Math.round(100 * values.reduce((sum, value) => sum + value, 0))} %`);
-  return h("p", {}, h("b", {}, shortName(found.parent)), `: the ${best.part} of layers ${best.band[0]} to ${best.band[1]} alone brings ${Math.round(100 * best.value)} % of it, more than any other part. The parts add up to ${sums.join(" and ")}; where the sum is not 100 %, they overlap or need each other. Mean log-probability of its answers' tokens: base ${brief(found.base)}, ${shortName(found.parent)} ${brief(found.whole)} nats, n = ${found.tokens} tokens.`);
+  const sums = Object.entries(found.share).map(
+    ([part, values]) =>
+      `${part} ${Math.round(100 * values.reduce((sum, value) => sum + value, 0))} %`,
+  );
+  return h(
+    "p",
+    {},
+    h("b", {}, shortName(found.parent)),
+    `: the ${best.part} of layers ${best.band[0]} to ${best.band[1]} alone brings ${Math.round(100 * best.value)} % of it, more than any other part. The parts add up to ${sums.join(" and ")}; where the sum is not 100 %, they overlap or need each other. Mean log-probability of its answers' tokens: base ${brief(found.base)}, ${shortName(found.parent)} ${brief(found.whole)} nats, n = ${found.tokens} tokens.`,
+  );
 }

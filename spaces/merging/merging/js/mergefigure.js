@@ -16,8 +16,20 @@ export function openMerge() {
     [
       { name: "behaviours", label: "Before and after", picture: true, open: openBehaviours },
       { name: "answers", label: "Answers", open: openAnswers },
-      { name: "carriers", label: "Which layers carry it", picture: true, hidden: (data) => data.done && !data.carriers?.length, open: openCarriers },
-      { name: "atlas", label: "Atlas of task vectors", picture: true, hidden: (data) => data.done && !data.atlas, open: openAtlas },
+      {
+        name: "carriers",
+        label: "Which layers carry it",
+        picture: true,
+        hidden: (data) => data.done && !data.carriers?.length,
+        open: openCarriers,
+      },
+      {
+        name: "atlas",
+        label: "Atlas of task vectors",
+        picture: true,
+        hidden: (data) => data.done && !data.atlas,
+        open: openAtlas,
+      },
     ],
     facts,
   );
@@ -26,7 +38,10 @@ export function openMerge() {
 /** What stands above the views. */
 function facts(data) {
   const { report } = data;
-  const size = Object.entries(report.files).reduce((sum, [name, bytes]) => sum + (name.endsWith(".safetensors") ? bytes : 0), 0);
+  const size = Object.entries(report.files).reduce(
+    (sum, [name, bytes]) => sum + (name.endsWith(".safetensors") ? bytes : 0),
+    0,
+  );
   const child = data.models.find(({ role }) => role === "child");
   const key = [`${data.models.length} models measured`];
   if (child) key.push(`child: perplexity ${brief(child.perplexity)} ± ${brief(child.sigma, 2)}`);
@@ -36,7 +51,12 @@ function facts(data) {
     key,
     provenance: `${parents} · mergekit ${report.versions.mergekit}, seed ${report.seed} · merged in ${brief(report.seconds)} s, ${Math.round(size / 1e6).toLocaleString("en-GB")} MB${data.seconds ? ` · measured in ${brief(data.seconds)} s on ${data.device}` : ""}`,
     tags: data.example ? ["stored example"] : [],
-    warnings: [...report.findings.filter(({ level }) => level === "warning").map(({ message, fix }) => `${message} ${fix}`), ...(data.skipped ?? [])],
+    warnings: [
+      ...report.findings
+        .filter(({ level }) => level === "warning")
+        .map(({ message, fix }) => `${message} ${fix}`),
+      ...(data.skipped ?? []),
+    ],
   };
 }
 
@@ -44,7 +64,9 @@ function facts(data) {
 export function colourOf(models, name) {
   const model = models.find((other) => other.name === name);
   if (model?.role === "child") return "child";
-  return "abcd"[models.filter(({ role }) => role !== "child").findIndex((other) => other.name === name) % 4];
+  return "abcd"[
+    models.filter(({ role }) => role !== "child").findIndex((other) => other.name === name) % 4
+  ];
 }
 
 /** A model's short name. */
@@ -54,5 +76,17 @@ export function shortName(name) {
 
 /** A legend of the models. */
 export function modelLegend(models) {
-  return h("ul", { class: "models", "aria-label": "Models" }, models.map(({ name, role }) => h("li", {}, h("span", { class: `swatch swatch-${colourOf(models, name)}`, "aria-hidden": "true" }), h("bdi", {}, shortName(name)), role === "child" ? " (the merge)" : role === "base" ? " (base)" : "")));
+  return h(
+    "ul",
+    { class: "models", "aria-label": "Models" },
+    models.map(({ name, role }) =>
+      h(
+        "li",
+        {},
+        h("span", { class: `swatch swatch-${colourOf(models, name)}`, "aria-hidden": "true" }),
+        h("bdi", {}, shortName(name)),
+        role === "child" ? " (the merge)" : role === "base" ? " (base)" : "",
+      ),
+    ),
+  );
 }

@@ -10,7 +10,9 @@
 export function tiesOf(vectors, weights, density) {
   const trimmed = vectors.map((vector) => trimTo(vector, density));
   const weighted = trimmed.map((vector, index) => vector.map((value) => value * weights[index]));
-  const sign = weighted[0].map((_, at) => (weighted.reduce((sum, vector) => sum + vector[at], 0) >= 0 ? 1 : -1));
+  const sign = weighted[0].map((_, at) =>
+    weighted.reduce((sum, vector) => sum + vector[at], 0) >= 0 ? 1 : -1,
+  );
   const merged = sign.map((elected, at) => {
     let sum = 0;
     let mass = 0;
@@ -28,7 +30,9 @@ export function tiesOf(vectors, weights, density) {
 export function trimTo(vector, density) {
   if (density >= 1) return [...vector];
   const count = density <= 0 ? 0 : Math.max(1, Math.floor(density * vector.length));
-  const order = vector.map((value, index) => [Math.abs(value), index]).toSorted((one, other) => other[0] - one[0]);
+  const order = vector
+    .map((value, index) => [Math.abs(value), index])
+    .toSorted((one, other) => other[0] - one[0]);
   const trimmed = vector.map(() => 0);
   for (const [, index] of order.slice(0, count)) trimmed[index] = vector[index];
   return trimmed;

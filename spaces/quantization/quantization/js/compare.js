@@ -28,8 +28,19 @@ export function openCompare() {
     [
       { name: "size", label: "Size against quality", picture: true, open: openPareto },
       { name: "table", label: "Table", open: openTable },
-      { name: "tokens", label: "Token microscope", hidden: (data) => !data.microscope, open: openMicroscope },
-      { name: "layers", label: "Sensitivity", picture: true, hidden: (data) => !data.sensitivity, open: openSensitivity },
+      {
+        name: "tokens",
+        label: "Token microscope",
+        hidden: (data) => !data.microscope,
+        open: openMicroscope,
+      },
+      {
+        name: "layers",
+        label: "Sensitivity",
+        picture: true,
+        hidden: (data) => !data.sensitivity,
+        open: openSensitivity,
+      },
       { name: "answers", label: "Answers", hidden: (data) => !data.answers, open: openAnswers },
     ],
     factsOf,
@@ -44,17 +55,26 @@ export function doneRows(data) {
 function factsOf(data) {
   const rows = doneRows(data);
   const { model, provenance } = data;
-  const best = rows.length ? rows.reduce((one, other) => (other.kld.mean < one.kld.mean ? other : one)) : null;
+  const best = rows.length
+    ? rows.reduce((one, other) => (other.kld.mean < one.kld.mean ? other : one))
+    : null;
   const key = [`${rows.length} of ${data.rows.length} formats measured`];
-  if (best) key.push(`closest to the base: ${best.format}, ${megabytes(best.file_bytes)} MB, KLD ${brief(best.kld.mean)}`);
-  if (data.base?.ppl) key.push(`base: ${megabytes(data.base.file_bytes)} MB, perplexity ${brief(data.base.ppl)}`);
+  if (best)
+    key.push(
+      `closest to the base: ${best.format}, ${megabytes(best.file_bytes)} MB, KLD ${brief(best.kld.mean)}`,
+    );
+  if (data.base?.ppl)
+    key.push(`base: ${megabytes(data.base.file_bytes)} MB, perplexity ${brief(data.base.ppl)}`);
   const tags = [];
   if (data.example) tags.push("stored example");
-  if (data.done && provenance?.seconds) tags.push(`${provenance.seconds} s on ${provenance.device}, ${provenance.threads} threads`);
+  if (data.done && provenance?.seconds)
+    tags.push(`${provenance.seconds} s on ${provenance.device}, ${provenance.threads} threads`);
   return {
     title: data.title ?? "Comparison",
     key,
-    provenance: model ? `${model.id} · ${model.source} · ${model.scored} scored tokens in ${model.windows} windows of ${model.context} · text: ${provenance?.text ?? ""} · torch ${provenance?.torch ?? ""}` : "",
+    provenance: model
+      ? `${model.id} · ${model.source} · ${model.scored} scored tokens in ${model.windows} windows of ${model.context} · text: ${provenance?.text ?? ""} · torch ${provenance?.torch ?? ""}`
+      : "",
     tags,
     warnings: data.warnings ?? [],
   };
