@@ -14,7 +14,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build check-build deploy examples blog screenshots clean
+.PHONY: help demo test types node lint bench build check-build deploy examples blog screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,12 +42,24 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.ready
 test: lint $(VENV)/.tests ## Lint, type-check and run every test
 	$(PY) -m pytest
 
-lint: $(VENV)/.ready ## Check style and types
+node:
+	@command -v npm >/dev/null || { echo "make lint checks the figures' JavaScript with Node, which is missing: install Node 20 or newer and run it again."; exit 1; }
+
+# The tools that check JavaScript are installed again only where package-lock.json is newer.
+node_modules/.package-lock.json: package-lock.json | node
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+types: $(VENV)/.ready ## Write the figures' data types for JavaScript from each Space's data.py
+	@$(PY) -m shared.typescript
+
+lint: $(VENV)/.ready node_modules/.package-lock.json ## Check style and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check --quiet . || { echo "Run '$(PY) -m ruff format .'"; exit 1; }
 	@rm -f shared/*.pyi # Gradio writes them beside its subclasses, and does not bring them up to date
 	$(PY) -m mypy shared $(foreach space,$(notdir $(wildcard spaces/*)),spaces/$(space)/$(space))
 	@for app in spaces/*/app.py; do $(PY) -m mypy $$app || exit 1; done
+	npm run --silent lint
 
 bench: $(VENV)/.tests ## Measure speed and size, as ratios in one run
 	$(PY) -m tests.bench $(SPACE)

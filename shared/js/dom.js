@@ -3,34 +3,69 @@
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
 /**
+ * What may stand among an element's children.
+ * @typedef {Node | string | number | null | undefined | false | readonly Child[]} Child
+ */
+
+/**
+ * A listener gets its event with the element that it was put on.
+ * @template {Element} E
+ * @typedef {{[K in keyof HTMLElementEventMap as `on${K}`]?:
+ *   ((event: HTMLElementEventMap[K] & {currentTarget: E}) => void) | null}} Listeners
+ */
+
+/**
+ * @template {Element} E
+ * @typedef {Listeners<E> & {[name: string]: string | number | boolean | null | undefined |
+ *   {[property: string]: string} | ((event: never) => void)}} Attributes
+ */
+
+/**
  * Put attributes, listeners and children on an element.
  *
  * A function under `on…` becomes a listener, an object under `style` sets properties, `true` an empty attribute;
  * `null`, `undefined` and `false` are left out. Strings and numbers among the children become text nodes.
+ * @template {HTMLElement | SVGElement} E
+ * @param {E} node
+ * @param {Attributes<E> | null | undefined} attributes
+ * @param {readonly Child[]} children
+ * @returns {E}
  */
 function furnish(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
-    if (typeof value === "function" && name.startsWith("on"))
-      node.addEventListener(name.slice(2).toLowerCase(), value);
-    else if (name === "style" && typeof value === "object") {
+    if (typeof value === "function")
+      node.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else if (typeof value === "object") {
       for (const [property, setting] of Object.entries(value))
         node.style.setProperty(property, setting);
     } else node.setAttribute(name, value === true ? "" : String(value));
   }
-  for (const child of children.flat(Infinity)) {
-    if (child === null || child === undefined || child === false) continue;
-    node.append(child instanceof Node ? child : document.createTextNode(String(child)));
-  }
+  appendAll(node, children);
   return node;
 }
 
 /**
+ * @param {Element} node
+ * @param {readonly Child[]} children
+ */
+function appendAll(node, children) {
+  for (const child of children) {
+    if (child === null || child === undefined || child === false) continue;
+    if (child instanceof Node) node.append(child);
+    else if (typeof child === "object") appendAll(node, child);
+    else node.append(String(child));
+  }
+}
+
+/**
  * Make an HTML element.
- * @param {string} tag
- * @param {Object<string, any>} [attributes] attributes, `onclick`-like listeners, `style` as an object
- * @param {...(Node|string|number|null|Array)} children
- * @returns {HTMLElement}
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Attributes<HTMLElementTagNameMap[T]> | null} [attributes] attributes, `onclick`-like listeners, `style` as an
+ *   object
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[T]}
  */
 export function h(tag, attributes, ...children) {
   return furnish(document.createElement(tag), attributes, children);
@@ -38,7 +73,11 @@ export function h(tag, attributes, ...children) {
 
 /**
  * Make an SVG element; as `h`.
- * @returns {SVGElement}
+ * @template {keyof SVGElementTagNameMap} T
+ * @param {T} tag
+ * @param {Attributes<SVGElementTagNameMap[T]> | null} [attributes]
+ * @param {...Child} children
+ * @returns {SVGElementTagNameMap[T]}
  */
 export function s(tag, attributes, ...children) {
   return furnish(document.createElementNS(SVG_NAMESPACE, tag), attributes, children);
@@ -56,7 +95,7 @@ export function visible(text) {
     .replace(/\r\n|\n/g, "⏎")
     .replace(/\t/g, "⇥")
     .replace(
-      /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+      /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
       (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
     );
 }
