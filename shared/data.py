@@ -1,0 +1,43 @@
+"""What the figures of all Spaces have in common: the types of their data."""
+
+from __future__ import annotations
+
+from typing_extensions import TypedDict
+
+
+class Failure(TypedDict):
+    """Why there is no result, in words for the visitor."""
+
+    what: str
+    """One sentence of what happened."""
+    remedy: str
+    """One sentence of what to do."""
+
+
+class Progress(TypedDict):
+    """How far a run has come."""
+
+    label: str
+    value: float
+    max: float
+
+
+class Code(TypedDict):
+    """A program that reproduces a figure."""
+
+    label: str
+    text: str
+    """`{this demo}` stands for the page's address."""
+
+
+class Panel(TypedDict):
+    """What the panel below a figure shows."""
+
+    title: str
+    code: list[Code]
+    query: str
+    """The permalink's query; empty where the run has a file of the visitor's own."""
+    live: bool
+    """Whether the page's address follows the query."""
+    gradio: str
+    """Gradio's version."""

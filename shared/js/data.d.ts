@@ -1,0 +1,35 @@
+// Written by `make types` from data.py: change it there.
+
+/** Why there is no result, in words for the visitor. */
+export interface Failure {
+  /** One sentence of what happened. */
+  what: string;
+  /** One sentence of what to do. */
+  remedy: string;
+}
+
+/** How far a run has come. */
+export interface Progress {
+  label: string;
+  value: number;
+  max: number;
+}
+
+/** A program that reproduces a figure. */
+export interface Code {
+  label: string;
+  /** `{this demo}` stands for the page's address. */
+  text: string;
+}
+
+/** What the panel below a figure shows. */
+export interface Panel {
+  title: string;
+  code: Code[];
+  /** The permalink's query; empty where the run has a file of the visitor's own. */
+  query: string;
+  /** Whether the page's address follows the query. */
+  live: boolean;
+  /** Gradio's version. */
+  gradio: string;
+}
