@@ -1,7 +1,8 @@
 """JavaScript's view of a figure's data, written from the TypedDicts that Python annotates it with.
 
-`python -m shared.typescript` writes `js/data.d.ts` beside every `data.py`: interfaces of its TypedDicts, whose
-docstrings become comments, and a type of its own for every module-level name of a union, list, tuple or Literal.
+`python -m shared.typescript` writes `js/data.d.ts` beside every `data.py`: interfaces of its TypedDicts,
+whose docstrings become comments, and a type of its own for every module-level name of a union, list, tuple
+or Literal.
 """
 
 from __future__ import annotations

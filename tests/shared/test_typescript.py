@@ -1,4 +1,4 @@
-"""The data contract: JavaScript's types are what the generator gives, stored figures are what the types say."""
+"""The data contract: JavaScript's types are what the generator gives, stored figures what the types say."""
 
 from __future__ import annotations
 
@@ -30,11 +30,8 @@ def figure_type(space: str, kind: str) -> type:
     modules = [importlib.import_module(name) for name in (typescript.COMMON, f"{space}.data")]
     for module in modules:
         forbid_extra(module)
-    (figure,) = (
-        item
-        for item in typescript.typed_dicts(modules[-1])
-        if get_type_hints(item).get("kind") == Literal[kind]
-    )
+    figures = typescript.typed_dicts(modules[-1])
+    (figure,) = (item for item in figures if get_type_hints(item).get("kind") == Literal[kind])
     return figure
 
 
