@@ -1,4 +1,4 @@
-// Small helpers that make elements and words for numbers. Data only ever enters as text nodes or attribute values.
+// Small helpers that make elements. Data only ever enters as text nodes or attribute values.
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
@@ -98,33 +98,4 @@ export function visible(text) {
       /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
       (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
     );
-}
-
-/**
- * A probability in words: "29 %", "9.2 %", "0.04 %", "< 0.01 %", "> 99.9 %".
- * @param {number|null} probability 0 to 1
- * @returns {string}
- */
-export function percent(probability) {
-  if (probability === null || probability === undefined || Number.isNaN(probability)) return "–";
-  const share = 100 * probability;
-  if (share <= 0) return "0\u202f%";
-  if (share < 0.01) return "<\u202f0.01\u202f%";
-  if (share < 0.1) return `${share.toFixed(2)}\u202f%`;
-  if (share < 9.95) return `${share.toFixed(1)}\u202f%`;
-  if (share < 99) return `${share.toFixed(0)}\u202f%`;
-  if (share <= 99.95) return `${share.toFixed(1)}\u202f%`;
-  return share < 99.9999 ? ">\u202f99.9\u202f%" : "100\u202f%";
-}
-
-/**
- * A number with a true minus sign; "–" where there is none.
- * @param {number|null} value
- * @param {number} [digits] after the point
- * @returns {string}
- */
-export function number(value, digits = 2) {
-  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  const text = Math.abs(value).toFixed(digits);
-  return (value < 0 && Number(text) !== 0 ? "−" : "") + text;
 }

@@ -201,3 +201,13 @@ export function showHint({ root, parts: { hint } }, target, content) {
   hint.style.left = `${Math.max(4, Math.min(box.left - frame.left, frame.width - hint.offsetWidth - 4))}px`;
   hint.style.top = `${box.bottom - frame.top + 6}px`;
 }
+
+/** A labelled select. */
+export function choice(label, options, value, onChange) {
+  const select = h(
+    "select",
+    { onchange: (event) => onChange(event.target.value) },
+    options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)),
+  );
+  return h("label", {}, label, " ", select);
+}

@@ -1,7 +1,8 @@
 // The same prompts to the base and to the edited model, side by side, with the divergence at every token of the base's answer.
 
+import { heat, heatLegend } from "../../../../shared/js/axes.js";
 import { h } from "../../../../shared/js/dom.js";
-import { brief, heat, heatLegend } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 
 /** Open the view. */
 export function openAnswerPairs(figure, panel) {

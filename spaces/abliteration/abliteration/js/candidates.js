@@ -1,7 +1,8 @@
 // Every candidate direction tried: what is left without it, what adding it induces, and what it costs.
 
+import { watchWidth } from "../../../../shared/js/axes.js";
 import { h } from "../../../../shared/js/dom.js";
-import { brief, watchWidth } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { block, layerChart } from "./charts.js";
 
 /** Open the view. */

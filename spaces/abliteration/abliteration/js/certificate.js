@@ -1,7 +1,7 @@
 // That the edited weights do what the edit says: matrix by matrix, and against the run-time edit.
 
 import { h } from "../../../../shared/js/dom.js";
-import { brief } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 
 /** Open the view. */
 export function openCertificate(figure, panel) {

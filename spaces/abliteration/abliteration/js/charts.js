@@ -1,7 +1,8 @@
 // Curves over the layers with the ribbon of chance behind them, and small marks that several views use.
 
+import { axisLabel, scaleOf } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { axisLabel, brief, scaleOf } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 
 /**
  * Curves over the layers.

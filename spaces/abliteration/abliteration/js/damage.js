@@ -1,7 +1,8 @@
 // What the edit removed and what it damaged: shares with intervals, divergences with errors, controls; and every judged answer.
 
+import { axisLabel, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { axisLabel, brief, scaleOf, watchWidth } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { block, lineLegend, shareWords } from "./charts.js";
 
 /** Open the view. */

@@ -1,8 +1,8 @@
 // The direction as a sum of few features of a sparse autoencoder, where they fire, and the features of a prompt.
 
-import { h, s } from "../../../../shared/js/dom.js";
-import { visible } from "../../../../shared/js/dom.js";
-import { axisLabel, brief, heat, scaleOf, watchWidth } from "../../../../shared/js/views.js";
+import { axisLabel, heat, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
+import { h, s, visible } from "../../../../shared/js/dom.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { block } from "./charts.js";
 
 /** Open the view. */

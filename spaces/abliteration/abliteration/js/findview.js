@@ -1,14 +1,8 @@
 // Where the two sets part: curves over the layers, and one layer's histogram and plane.
 
+import { axisLabel, heat, heatLegend, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s, visible } from "../../../../shared/js/dom.js";
-import {
-  axisLabel,
-  brief,
-  heat,
-  heatLegend,
-  scaleOf,
-  watchWidth,
-} from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { block, layerChart, lineLegend } from "./charts.js";
 
 /** Open the view. */

@@ -1,8 +1,8 @@
 // The kernel over layers, drawn with the mouse or keys: how strongly attention and MLP of each layer are edited.
 
+import { axisLabel, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { drawState, openShell } from "../../../../shared/js/shell.js";
-import { axisLabel, watchWidth } from "../../../../shared/js/views.js";
 
 const KERNEL_TOP = 2,
   KERNEL_HIGH = 120,

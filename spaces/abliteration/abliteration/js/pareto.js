@@ -1,8 +1,9 @@
 // Every kernel that the search tried: what is left of the behaviour against what it costs, and the best one as curves.
 
+import { axisLabel, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { showHint } from "../../../../shared/js/shell.js";
-import { axisLabel, brief, scaleOf, watchWidth } from "../../../../shared/js/views.js";
 import { block, layerChart, lineLegend } from "./charts.js";
 
 /** Open the view. */

@@ -1,6 +1,7 @@
 // Which views each room's figure has, and what stands above them.
 
-import { brief, openTabbed } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswerPairs } from "./answers.js";
 import { openCandidates } from "./candidates.js";
 import { openCertificate } from "./certificate.js";

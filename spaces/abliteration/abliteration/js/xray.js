@@ -1,8 +1,9 @@
 // The direction's component in the stream, token by layer; and how it is written again after it was removed at one layer.
 
-import { h, s } from "../../../../shared/js/dom.js";
-import { visible } from "../../../../shared/js/dom.js";
-import { axisLabel, brief, choice, watchWidth } from "../../../../shared/js/views.js";
+import { axisLabel, watchWidth } from "../../../../shared/js/axes.js";
+import { h, s, visible } from "../../../../shared/js/dom.js";
+import { brief } from "../../../../shared/js/numbers.js";
+import { choice } from "../../../../shared/js/shell.js";
 import { block, layerChart, lineLegend } from "./charts.js";
 
 const RAY_LEFT = 34,
@@ -71,18 +72,16 @@ function ray(name, { tokens, prompt, layers }, most, width) {
   const full = RAY_LEFT + wide * shown.length + RAY_RIGHT;
   const step = layers.length > 24 ? 10 : layers.length > 6 ? 5 : 2;
   const cells = layers.flatMap((row, layer) =>
-    row
-      .slice(from)
-      .map((value, column) =>
-        s("rect", {
-          x: RAY_LEFT + column * wide,
-          y: high - (layer + 1) * RAY_ROW,
-          width: wide,
-          height: RAY_ROW,
-          class: value < 0 ? "against" : "along",
-          style: { "fill-opacity": Math.min(1, Math.abs(value) / most).toFixed(3) },
-        }),
-      ),
+    row.slice(from).map((value, column) =>
+      s("rect", {
+        x: RAY_LEFT + column * wide,
+        y: high - (layer + 1) * RAY_ROW,
+        width: wide,
+        height: RAY_ROW,
+        class: value < 0 ? "against" : "along",
+        style: { "fill-opacity": Math.min(1, Math.abs(value) / most).toFixed(3) },
+      }),
+    ),
   );
   const labels = shown.map((token, column) =>
     s(
@@ -139,13 +138,11 @@ export function openReturn(figure, panel) {
   const draw = () => {
     const curves = data.re_emergence;
     const width = Math.max(280, widthNow() - 28);
-    const lines = curves
-      .slice(0, 5)
-      .map(({ component }, index) => ({
-        values: component,
-        colour: colours[index],
-        label: "component",
-      }));
+    const lines = curves.slice(0, 5).map(({ component }, index) => ({
+      values: component,
+      colour: colours[index],
+      label: "component",
+    }));
     box.replaceChildren(
       block(
         "The direction, removed at one layer's input alone",

@@ -1,7 +1,8 @@
 // Area is joint probability: columns are steps, and every token takes its share of its parent's height.
 
 import { openCanvas } from "../../../../shared/js/canvas.js";
-import { h, number, percent, s } from "../../../../shared/js/dom.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import { oneIn, tokenElement } from "./details.js";
 import { fromLog, isRemoved, seriesOf, textOf } from "./paths.js";
 import { fitText, spoken, tailOf, textWidth, tokenLabel } from "./pill.js";

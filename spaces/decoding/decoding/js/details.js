@@ -1,6 +1,7 @@
 // Below the picture: what each run did with the selected token, and the sampler panel of the step that chose it.
 
-import { h, number, percent, s } from "../../../../shared/js/dom.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import { fateOf, fromLog, nodesById, pathTo, seriesOf, textOf } from "./paths.js";
 import { spoken, tailOf, tokenLabel } from "./pill.js";
 import { drawSampler } from "./sampler.js";

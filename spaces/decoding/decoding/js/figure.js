@@ -1,11 +1,8 @@
 // The figure of the decoding Space: header, tabs, tools, the states without a picture, and the parts' common memory.
 
 import { announcement, drawDetails, lineSample, originOf, tokenElement } from "./details.js";
-import { h, percent } from "../../../../shared/js/dom.js";
-import { openAreaView } from "./area.js";
-import { openLatticeView } from "./lattice.js";
-import { fatesOf, openTreeView } from "./treeview.js";
-import { fromLog, isBeamRun, mergeRuns } from "./paths.js";
+import { h } from "../../../../shared/js/dom.js";
+import { percent } from "../../../../shared/js/numbers.js";
 import {
   drawState,
   drawTabs,
@@ -16,6 +13,10 @@ import {
   svgButton,
   toolButton,
 } from "../../../../shared/js/shell.js";
+import { openAreaView } from "./area.js";
+import { openLatticeView } from "./lattice.js";
+import { fatesOf, openTreeView } from "./treeview.js";
+import { fromLog, isBeamRun, mergeRuns } from "./paths.js";
 import { openTableView } from "./table.js";
 import { openTextView } from "./textview.js";
 

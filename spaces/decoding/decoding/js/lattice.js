@@ -1,8 +1,9 @@
 // Beam search as it happened: at every step the hypotheses by rank, which went on, which ended, and why the others died.
 
 import { openCanvas } from "../../../../shared/js/canvas.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import { runLabel } from "./details.js";
-import { h, number, percent, s } from "../../../../shared/js/dom.js";
 import { fateOf, fromLog, isBeamRun, nodesById, pathTo } from "./paths.js";
 import { fillPill, spoken, tailOf, tokenLabel } from "./pill.js";
 import { strokesOf } from "./tree.js";

@@ -1,7 +1,8 @@
 // The sampler panel: the distribution a token was chosen from, and the chain of stages, to play with. A slider is answered
 // here, from the distribution at hand; only where the kept set reaches past it is the whole vocabulary asked for.
 import { SAMPLER_STAGES, condense, isOff, keepingRanges, runChain } from "./chain.js";
-import { h, number, percent, visible } from "../../../../shared/js/dom.js";
+import { h, visible } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 
 const COMMON_STAGES = ["temperature", "top_k", "top_p", "min_p"];
 const SUGGESTED = {

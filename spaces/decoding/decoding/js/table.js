@@ -1,7 +1,8 @@
 // Every candidate of every run as a plain table: the picture for those who read, search or use a screen reader.
 
 import { runLabel, tokenElement } from "./details.js";
-import { h, number, percent } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import { fateOf, fromLog, nodesById, pathTo } from "./paths.js";
 
 const PAGE = 200;

@@ -1,7 +1,8 @@
 // The texts, coloured by the model's confidence or by its entropy, and the table that compares them.
 
 import { lineSample, runLabel } from "./details.js";
-import { h, number, percent } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import { fromLog, nodesById, pathTo } from "./paths.js";
 import { spoken, tailOf, tokenLabel } from "./pill.js";
 

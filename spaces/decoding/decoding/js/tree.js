@@ -1,7 +1,8 @@
 // The tree of tokens as lanes: every returned sequence keeps a straight lane, a shared prefix lies in the first lane
 // through it, and tokens not taken hang under the token taken.
 
-import { percent, number, s } from "../../../../shared/js/dom.js";
+import { s } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import { fateOf, fromLog, isBeamRun, isRemoved, seriesOf, splitChildren } from "./paths.js";
 import { fillPill, spoken, tailOf, textWidth, tokenLabel } from "./pill.js";
 

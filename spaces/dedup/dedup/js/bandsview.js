@@ -1,6 +1,7 @@
 // The view of the bands: how surely a pair of each similarity becomes a candidate, for the run's bands and for others.
 
-import { h, number, percent, s } from "../../../../shared/js/dom.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import { axisText, followWidth, hatchPattern, pathThrough, plural, whole } from "./axes.js";
 import { askedOf } from "./run.js";
 

@@ -1,6 +1,7 @@
 // One cluster as a picture: its texts on a circle, a line for each pair, the wider the more similar.
 
-import { number, s } from "../../../../shared/js/dom.js";
+import { s } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import { axisText, hatchPattern } from "./axes.js";
 
 const DRAWABLE = 40; // texts; more would only be a ball of wool

@@ -1,6 +1,7 @@
 // The view of the clusters: a list to search, and of the chosen one a graph, its rows and a comparison.
 
-import { h, number } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import { plural } from "./axes.js";
 import { canDraw, clusterGraph } from "./clustergraph.js";
 import { openPager } from "./foldlist.js";

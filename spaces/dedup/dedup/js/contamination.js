@@ -1,6 +1,7 @@
 // The figure for rows that several splits share: a map of every split against every split, and the rows found.
 
-import { h, number, percent } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
 import {
   drawState,
   drawTabs,

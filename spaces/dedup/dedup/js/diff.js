@@ -1,6 +1,7 @@
 // Two texts side by side: words that only one of them has are marked, words in a shingle of both are underlined softly.
 
-import { h, number } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import { compareShingles, shinglesOf, showHidden, unitsOf, words } from "./words.js";
 
 const MOST_WORDS = 600; // a side; the alignment's cost is their product

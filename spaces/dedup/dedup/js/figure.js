@@ -1,6 +1,7 @@
 // The figure of the dedup Space: header, tabs, tools, the states without a picture, and what the visitor chose.
 
-import { h, number } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import {
   drawState,
   drawTabs,

@@ -1,6 +1,7 @@
 // Every split against every split as a map of one hue.
 
-import { percent, s } from "../../../../shared/js/dom.js";
+import { s } from "../../../../shared/js/dom.js";
+import { percent } from "../../../../shared/js/numbers.js";
 import { plural, whole } from "./axes.js";
 
 const CELL = { width: 108, height: 64 };

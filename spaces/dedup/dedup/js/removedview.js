@@ -1,6 +1,7 @@
 // The view of the table: every removed row, what stays for it, and both texts below a chosen row.
 
-import { h, number } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import { plural, whole } from "./axes.js";
 import { openPager } from "./foldlist.js";
 import { diffOfRows, excerptOf, textOfRow, thresholdOf } from "./run.js";

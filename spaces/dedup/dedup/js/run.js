@@ -1,6 +1,6 @@
 // What the visitor sees of a run: its threshold and pins as they stand, and what follows from them.
 
-import { number } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import { cluster, clusterToGoal, curveOf } from "./cluster.js";
 import { diffElement } from "./diff.js";
 import { plural } from "./axes.js";

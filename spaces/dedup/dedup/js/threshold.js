@@ -1,6 +1,7 @@
 // The view of the threshold: the chart, a slider, what one step changes, and the pairs nearest to the line.
 
-import { h, number } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import { plural, whole } from "./axes.js";
 import { candidateChance } from "./bandsview.js";
 import { openFoldList } from "./foldlist.js";

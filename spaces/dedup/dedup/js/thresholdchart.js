@@ -1,6 +1,7 @@
 // Kept rows, pairs and the pairs' similarities over the threshold, with a line to drag.
 
-import { h, number, s } from "../../../../shared/js/dom.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { number } from "../../../../shared/js/numbers.js";
 import {
   axisText,
   followWidth,

@@ -1,7 +1,7 @@
 // The same question to parents and child.
 
 import { h } from "../../../../shared/js/dom.js";
-import { choice } from "../../../../shared/js/views.js";
+import { choice } from "../../../../shared/js/shell.js";
 import { colourOf, shortName } from "./mergefigure.js";
 
 /** Open the view. */

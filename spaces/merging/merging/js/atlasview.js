@@ -1,16 +1,9 @@
 // The atlas: maps of layer × module, and one tensor's task vectors under the microscope.
 
+import { axisLabel, heat, heatLegend, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { showHint } from "../../../../shared/js/shell.js";
-import {
-  axisLabel,
-  brief,
-  choice,
-  heat,
-  heatLegend,
-  scaleOf,
-  watchWidth,
-} from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
+import { choice, showHint } from "../../../../shared/js/shell.js";
 import { shortName } from "./mergefigure.js";
 import { tiesOf } from "./ties.js";
 

@@ -1,7 +1,8 @@
 // Behaviours of parents and child as shares with their intervals, and the table of all numbers.
 
+import { axisLabel, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { axisLabel, brief, scaleOf, watchWidth } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { colourOf, modelLegend, shortName } from "./mergefigure.js";
 
 const BEHAVIOURS = [

@@ -1,8 +1,9 @@
 // How much of each parent's behaviour every band of layers carries by itself.
 
+import { axisLabel, heat, heatLegend, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { showHint } from "../../../../shared/js/shell.js";
-import { axisLabel, brief, heat, heatLegend, watchWidth } from "../../../../shared/js/views.js";
 import { shortName } from "./mergefigure.js";
 
 const CARRIER_LEFT = 76;

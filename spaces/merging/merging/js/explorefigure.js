@@ -1,7 +1,8 @@
 // The plane through three models, or the line through two: loss and behaviours side by side, and a point to merge.
 
 import { h } from "../../../../shared/js/dom.js";
-import { brief, openTabbed } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { shortName } from "./mergefigure.js";
 import { openPlane } from "./planeview.js";
 import { openPoints } from "./pointstable.js";

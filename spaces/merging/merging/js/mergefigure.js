@@ -1,7 +1,8 @@
 // A merge: parents and child side by side, and what each layer holds of whom.
 
 import { h } from "../../../../shared/js/dom.js";
-import { brief, openTabbed } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openBehaviours } from "./behaviours.js";
 import { openAnswers } from "./answers.js";
 import { openCarriers } from "./carriersview.js";

@@ -1,7 +1,8 @@
 // The picture: one small plane (or line) for each measure, all with the same chosen point.
 
+import { axisLabel, heatLegend, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { axisLabel, brief, heatLegend, scaleOf, watchWidth } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { measuresOf, pointFacts, weightsText } from "./explorefigure.js";
 import { shortName } from "./mergefigure.js";
 

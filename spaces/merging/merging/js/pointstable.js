@@ -1,7 +1,7 @@
 // Every measured merge as a row.
 
 import { h } from "../../../../shared/js/dom.js";
-import { brief } from "../../../../shared/js/views.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { measuresOf } from "./explorefigure.js";
 import { shortName } from "./mergefigure.js";
 

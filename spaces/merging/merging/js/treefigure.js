@@ -3,7 +3,7 @@
 import { h } from "../../../../shared/js/dom.js";
 import { saveFile } from "../../../../shared/js/picture.js";
 import { toolButton } from "../../../../shared/js/shell.js";
-import { openTabbed } from "../../../../shared/js/views.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openFamily } from "./treegraph.js";
 import { openFamilyTable } from "./treetable.js";
 import { openLicences } from "./treelicence.js";

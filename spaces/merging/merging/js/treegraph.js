@@ -1,9 +1,9 @@
 // The tree as a layered graph: ancestors left, descendants right; colours by what the visitor asks.
 
-import { h, s } from "../../../../shared/js/dom.js";
+import { heat } from "../../../../shared/js/axes.js";
 import { openCanvas } from "../../../../shared/js/canvas.js";
-import { toolButton } from "../../../../shared/js/shell.js";
-import { choice, heat } from "../../../../shared/js/views.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { choice, toolButton } from "../../../../shared/js/shell.js";
 import { edgeCard, memberCard, shareText, textButtons } from "./treefigure.js";
 
 const [BOX_WIDE, BOX_HIGH, GAP_X, GAP_Y, EDGE] = [200, 42, 64, 14, 16];

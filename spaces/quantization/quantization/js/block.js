@@ -1,15 +1,10 @@
 // One block under the microscope: every weight as a dot, the levels as ticks, and a line from each weight to its level.
 
-import { h, number, s } from "../../../../shared/js/dom.js";
+import { axisLabel, evenTicks, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { brief, number } from "../../../../shared/js/numbers.js";
+import { choice } from "../../../../shared/js/shell.js";
 import { kldText } from "./lab.js";
-import {
-  axisLabel,
-  brief,
-  choice,
-  evenTicks,
-  scaleOf,
-  watchWidth,
-} from "../../../../shared/js/views.js";
 
 const SIDE = 22,
   DOTS = 62,

@@ -5,7 +5,8 @@ import { openTable } from "./comparetable.js";
 import { openMicroscope } from "./microscope.js";
 import { openPareto } from "./pareto.js";
 import { openSensitivity } from "./sensitivity.js";
-import { brief, megabytes, openTabbed } from "../../../../shared/js/views.js";
+import { brief, megabytes } from "../../../../shared/js/numbers.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
 
 /**
  * @typedef {Object} Row

@@ -1,8 +1,8 @@
 // Every number of every row.
 
 import { h } from "../../../../shared/js/dom.js";
+import { brief, megabytes } from "../../../../shared/js/numbers.js";
 import { saveFile } from "../../../../shared/js/picture.js";
-import { brief, megabytes } from "../../../../shared/js/views.js";
 
 const COLUMNS = [
   ["rank", "rank", (row) => row.rank, (row) => `${row.rank}${row.tied?.length ? " =" : ""}`, -1],

@@ -1,16 +1,10 @@
 // The weight lab: one tensor, one method.
 
+import { axisLabel, heat, heatLegend, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { brief } from "../../../../shared/js/numbers.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { canAsk, openBlock } from "./block.js";
-import {
-  axisLabel,
-  brief,
-  heat,
-  heatLegend,
-  openTabbed,
-  scaleOf,
-  watchWidth,
-} from "../../../../shared/js/views.js";
 
 /** @returns the figure */
 export function openLab() {
@@ -146,22 +140,20 @@ function openHistogram(figure, panel) {
       `Histogram of ${count} weights in ${before.length} bins, before and after.`,
     );
     svg.replaceChildren(
-      ...y
-        .ticks(5)
-        .map((tick) =>
-          s(
-            "g",
-            {},
-            s("line", {
-              class: "grid-line",
-              x1: LAB_LEFT,
-              x2: width - LAB_RIGHT,
-              y1: y(tick),
-              y2: y(tick),
-            }),
-            axisLabel(LAB_LEFT - 7, y(tick) + 3.5, "end", brief(tick)),
-          ),
+      ...y.ticks(5).map((tick) =>
+        s(
+          "g",
+          {},
+          s("line", {
+            class: "grid-line",
+            x1: LAB_LEFT,
+            x2: width - LAB_RIGHT,
+            y1: y(tick),
+            y2: y(tick),
+          }),
+          axisLabel(LAB_LEFT - 7, y(tick) + 3.5, "end", brief(tick)),
         ),
+      ),
       ...bars(before, "before"),
       ...bars(after, "after"),
       ...x.ticks(7).map((tick) => axisLabel(x(tick), bottom + 15, "middle", brief(tick))),
@@ -371,22 +363,20 @@ function openMethods(figure, panel) {
       return null;
     });
     svg.replaceChildren(
-      ...y
-        .ticks(6)
-        .map((tick) =>
-          s(
-            "g",
-            {},
-            s("line", {
-              class: "grid-line",
-              x1: LAB_LEFT,
-              x2: width - LAB_RIGHT,
-              y1: y(tick),
-              y2: y(tick),
-            }),
-            axisLabel(LAB_LEFT - 7, y(tick) + 3.5, "end", brief(tick)),
-          ),
+      ...y.ticks(6).map((tick) =>
+        s(
+          "g",
+          {},
+          s("line", {
+            class: "grid-line",
+            x1: LAB_LEFT,
+            x2: width - LAB_RIGHT,
+            y1: y(tick),
+            y2: y(tick),
+          }),
+          axisLabel(LAB_LEFT - 7, y(tick) + 3.5, "end", brief(tick)),
         ),
+      ),
       ...x
         .ticks(8)
         .map((tick) =>

@@ -1,7 +1,9 @@
 // The text token by token, coloured by how far a format's prediction moved; a token opens both distributions.
 
-import { h, percent, visible } from "../../../../shared/js/dom.js";
-import { brief, choice, heat, heatLegend } from "../../../../shared/js/views.js";
+import { heat, heatLegend } from "../../../../shared/js/axes.js";
+import { h, visible } from "../../../../shared/js/dom.js";
+import { brief, percent } from "../../../../shared/js/numbers.js";
+import { choice } from "../../../../shared/js/shell.js";
 
 /** Open the view. */
 export function openMicroscope(figure, panel) {

@@ -1,16 +1,10 @@
 // Size against quality: every row with its interval, the front that no other row beats in both, and a budget to drag.
 
+import { axisLabel, scaleOf, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { showHint } from "../../../../shared/js/shell.js";
+import { brief, megabytes } from "../../../../shared/js/numbers.js";
+import { choice, showHint } from "../../../../shared/js/shell.js";
 import { doneRows } from "./compare.js";
-import {
-  axisLabel,
-  brief,
-  choice,
-  megabytes,
-  scaleOf,
-  watchWidth,
-} from "../../../../shared/js/views.js";
 
 const SIZES = {
   file: ["file size, MB", (row) => row.file_bytes / 1e6],

@@ -1,15 +1,9 @@
 // One part of the model quantized at a time, and the mix of types that a budget buys.
 
+import { axisLabel, heat, heatLegend, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { brief, megabytes } from "../../../../shared/js/numbers.js";
 import { showHint } from "../../../../shared/js/shell.js";
-import {
-  axisLabel,
-  brief,
-  heat,
-  heatLegend,
-  megabytes,
-  watchWidth,
-} from "../../../../shared/js/views.js";
 
 const MAP_LEFT = 96,
   MAP_TOP = 10,
