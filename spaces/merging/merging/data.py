@@ -1,0 +1,610 @@
+"""The data of the merging figures: what the engine makes, the API returns, the card reads and `js/` draws."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from shared.data import Failure, Progress
+
+Role = Literal["base", "parent", "child"]
+LayerMap = list[list[float | None]]
+"""Values by layer and module; None where a layer has no such module or nothing could be compared."""
+
+
+class Failed(TypedDict):
+    """What stands where a figure would."""
+
+    error: Failure
+
+
+class Share(TypedDict):
+    """How many of some answers show a behaviour, with the share's 95 % Wilson interval."""
+
+    count: int
+    of: int
+    low: float
+    high: float
+
+
+class Estimate(TypedDict):
+    """A mean with its standard error."""
+
+    mean: float
+    sigma: float
+
+
+# A merge with its parents
+
+
+class MergeRequest(TypedDict):
+    """A merge as the API takes it."""
+
+    recipe: str
+    """YAML of mergekit-yaml or mergekit-moe."""
+    seed: int
+    prompts: list[str]
+    """Further prompts that every model answers."""
+
+
+class Finding(TypedDict):
+    """One thing that the check of a recipe has to say."""
+
+    level: Literal["error", "warning", "note"]
+    where: str
+    """Path in the recipe; empty for the whole."""
+    message: str
+    fix: str
+    """What to do; empty where nothing need be done."""
+
+
+class Source(TypedDict):
+    """A parent as it went into the merge."""
+
+    name: str
+    revision: str
+    licence: str
+    """Empty where none is stated."""
+
+
+class Report(TypedDict):
+    """A finished merge."""
+
+    kind: Literal["merge", "mixture", "extract"]
+    files: dict[str, int]
+    """Bytes by name."""
+    sha256: dict[str, str]
+    """Of each weight file."""
+    seed: int
+    seconds: float
+    peak_memory: int
+    """Bytes."""
+    recipe: str
+    findings: list[Finding]
+    versions: dict[str, str]
+    models: list[Source]
+
+
+class Answer(TypedDict):
+    """A model's answer."""
+
+    text: str
+    ended: bool
+    """False where it was cut at the longest length."""
+
+
+class Model(TypedDict):
+    """One model, measured."""
+
+    name: str
+    """In the recipe, or "child"."""
+    role: Role
+    revision: str
+    shares: dict[str, Share]
+    """By behaviour."""
+    answers: list[Answer]
+    """To the cooking, the other and then the visitor's prompts."""
+    perplexity: float
+    sigma: float
+    """Standard error of the perplexity."""
+    kl: dict[str, Estimate]
+    """KL(parent ‖ child), nats per token, by parent; of the child alone."""
+
+
+class Pair(TypedDict):
+    """Two parents' task vectors against each other."""
+
+    first: str
+    second: str
+    cosine: LayerMap
+    conflict: LayerMap
+    """Share of the entries that both changed whose signs differ."""
+
+
+class OuterTensor(TypedDict):
+    """A tensor outside of the layers."""
+
+    name: str
+    norm: dict[str, float | None]
+    """As in the atlas, by parent."""
+
+
+class Atlas(TypedDict):
+    """Task vectors of the parents as maps of layer × module."""
+
+    base: str
+    parents: list[str]
+    layers: int
+    modules: list[str]
+    names: list[list[str]]
+    """Of the tensors, by layer and module; empty where there is none."""
+    norm: dict[str, LayerMap]
+    """‖W − W_base‖ / ‖W_base‖ by parent."""
+    pairs: list[Pair]
+    outside: list[OuterTensor]
+
+
+class Carriers(TypedDict):
+    """How much of a parent's behaviour each band of layers carries by itself."""
+
+    parent: str
+    bands: list[tuple[int, int]]
+    """First and last layer."""
+    base: float
+    """Mean log-probability of a token of the parent's answers under the base, nats."""
+    whole: float
+    """The same under the parent."""
+    share: dict[str, list[float]]
+    """By part and band: of the way from base to parent, 1 for all of it."""
+    tokens: int
+    done: bool
+
+
+class Prompts(TypedDict):
+    """What every model answered."""
+
+    cooking: list[str]
+    other: list[str]
+    asked: list[str]
+    """The visitor's own."""
+
+
+class SampleText(TypedDict):
+    """What perplexity and KL are measured on."""
+
+    name: str
+    context: int
+    """Tokens of a window; its second half is scored."""
+    windows: int
+
+
+class CheckedModel(TypedDict):
+    """A model of a recipe."""
+
+    name: str
+    revision: str
+    parameters: int
+    bytes: int
+    dtype: str
+    licence: str
+    here: bool
+    """Whether its weights lie on this machine."""
+
+
+class Cost(TypedDict):
+    """What a merge takes; all but the weights and the seconds in bytes."""
+
+    parameters: int
+    disk: int
+    download: int
+    memory: int
+    seconds: int
+    free: int
+
+
+class Check(TypedDict):
+    """A recipe, checked."""
+
+    ok: bool
+    findings: list[Finding]
+    tensors: int | None
+    layers: int | None
+    models: list[CheckedModel]
+    cost: Cost | None
+
+
+class MergeProgress(TypedDict):
+    """A merge before anything of it can be drawn."""
+
+    kind: Literal["merge"]
+    run_id: str
+    drawable: Literal[False]
+    done: Literal[False]
+    request: MergeRequest
+    progress: Progress | None
+
+
+class Merge(TypedDict):
+    """A merge and its comparison with the parents, as far as it has come."""
+
+    kind: Literal["merge"]
+    run_id: str
+    drawable: Literal[True]
+    done: bool
+    request: MergeRequest
+    report: Report
+    title: str
+    models: list[Model]
+    """Parents in the recipe's order, the base first, the child last."""
+    skipped: list[str]
+    """What could not be measured and why."""
+    atlas: Atlas | None
+    carriers: list[Carriers]
+    prompts: Prompts
+    text: SampleText
+    progress: Progress | None
+    seconds: NotRequired[float | None]
+    device: NotRequired[str]
+    check: NotRequired[Check | None]
+    example: NotRequired[bool]
+
+
+class TensorSample(TypedDict):
+    """Entries of one tensor's task vectors, the same of every parent."""
+
+    name: str
+    shape: list[int]
+    entries: int
+    sampled: int
+    values: dict[str, list[float]]
+    """By parent."""
+
+
+# The merges between models
+
+
+class ExploreRequest(TypedDict):
+    """What is explored, as the API takes it."""
+
+    origin: str
+    others: list[str]
+
+
+class NamedModel(TypedDict):
+    """A corner of the plane."""
+
+    name: str
+    revision: str
+
+
+class Blend(TypedDict):
+    """A merge between the models, measured."""
+
+    weights: list[float]
+    """Of the task vectors of all models but the first."""
+    loss: float
+    """Nats per token."""
+    sigma: float
+    """Standard error of the loss."""
+    shares: dict[str, Share]
+    """By behaviour; empty where no answers were written."""
+    chances: dict[str, float]
+    """Mean log-probability of the opening that shows a behaviour, nats; empty where it was not measured."""
+
+
+class Point(Blend):
+    """A point of the grid."""
+
+    recipe: str
+    """Of the merge at this point."""
+
+
+class Candidate(Blend):
+    """A merge that the search tried."""
+
+    score: float
+    generation: int
+
+
+class Best(Point):
+    """The best merge of a search, on the prompts of the search."""
+
+    score: float
+
+
+class HeldOut(Blend):
+    """The best merge of a search, on prompts that the search did not see."""
+
+    score: float
+
+
+class Search(TypedDict):
+    """A search for weights."""
+
+    goal: Literal["behaviours", "loss"]
+    seed: int
+    candidates: list[Candidate]
+    means: list[list[float]]
+    """The centre of the search, generation by generation."""
+    best: Best | None
+    held_out: HeldOut | None
+    warnings: NotRequired[list[str]]
+
+
+class ScoredText(TypedDict):
+    """The text of the loss."""
+
+    tokens: int
+
+
+class ExploreProgress(TypedDict):
+    """An exploration before anything of it can be drawn."""
+
+    kind: Literal["explore"]
+    run_id: str
+    drawable: Literal[False]
+    done: Literal[False]
+    request: ExploreRequest
+    points: list[Point]
+    search: Search | None
+    progress: Progress | None
+
+
+class Explore(TypedDict):
+    """The merges between two or three models, as far as they are measured."""
+
+    kind: Literal["explore"]
+    run_id: str
+    drawable: Literal[True]
+    done: bool
+    request: ExploreRequest
+    points: list[Point]
+    search: Search | None
+    models: list[NamedModel]
+    behaviours: list[str]
+    each: int
+    """Prompts of each kind."""
+    text: ScoredText
+    progress: Progress | None
+    seconds: NotRequired[float]
+    device: NotRequired[str]
+    example: NotRequired[bool]
+
+
+# The family tree
+
+Relation = Literal["finetune", "adapter", "merge", "quantized", "new_version"]
+Span = tuple[float, float]
+"""Lowest and highest coefficient of a model's weights in another's: 1 for all of it."""
+
+
+class TreeRequest(TypedDict):
+    """A tree as the API takes it."""
+
+    model: str
+    ancestors: int
+    descendants: int
+    limit: int
+    expand: list[str]
+    """"parents:ID" or "<relation>:ID", once for each further page of children."""
+
+
+class Member(TypedDict):
+    """A model of the tree."""
+
+    id: str
+    sha: str
+    """Commit that was read; empty where it is not known, as are all texts below."""
+    licence: str
+    status: Literal["ok", "here", "gated", "disabled", "private", "missing", "unread"]
+    share: Span | None
+    """In the weights of the start; None for no ancestor, and until the tree is complete."""
+    reason: str
+    """Why the status is not "ok"."""
+    author: str
+    downloads: int | None
+    created: str
+    modified: str
+    parameters: int | None
+    children: dict[str, int]
+    """Number by relation, as the Hub counts."""
+    more: dict[str, int]
+    """Number by relation of those that are not in the tree."""
+    depth: int
+    """Generations above the start; negative below."""
+    method: str
+    recipe: str
+    """YAML of its merge."""
+    notes: list[str]
+    members: list[str]
+    """Models that it stands for, where some name each other as parents."""
+    asks: list[str] | None
+    """What its licence asks for; None where its terms are not known."""
+    licence_url: str
+    x: float
+    """Column, 0 for the leftmost ancestors."""
+    y: float
+    """Row."""
+
+
+class Evidence(TypedDict):
+    """Where a relation was read."""
+
+    source: str
+    says: str
+
+
+class Kinship(TypedDict):
+    """A parent's part in a child."""
+
+    source: str
+    target: str
+    relation: Relation
+    role: Literal["contributor", "base", "adapter", "tokenizer", "parent"]
+    weight: float | None
+    density: float | None
+    layers: list[tuple[int, int]]
+    """First layer and the one after the last of each slice; empty for all."""
+    part: Span
+    """Of the parent's weights in the child's."""
+    revision: str
+    evidence: list[Evidence]
+    pinned: bool
+    """Whether the child names the parent's revision."""
+    bends: list[tuple[float, float]]
+    """Places that the line passes on its way, as x and y of a member."""
+
+
+Obligation = TypedDict(
+    "Obligation", {"asks": str, "from": str, "licence": str, "url": str, "path": list[str]}
+)
+"""What an ancestor's licence asks of the start, and the way from the start to it."""
+UnknownTerms = TypedDict("UnknownTerms", {"from": str, "licence": str, "path": list[str]})
+"""An ancestor whose terms are not known."""
+
+
+class Conflict(TypedDict):
+    """What stands against the start's licence."""
+
+    message: str
+    resolve: str
+
+
+class Licences(TypedDict):
+    """What the ancestors' licences ask."""
+
+    own: str
+    obligations: list[Obligation]
+    """The strictest first."""
+    unknown: list[UnknownTerms]
+    conflicts: list[Conflict]
+    note: str
+
+
+class Requests(TypedDict):
+    """Requests to the Hub in the last five minutes."""
+
+    api: int
+    file: int
+
+
+class TestedParent(TypedDict):
+    """A declared parent against the weights."""
+
+    name: str
+    coefficient: float
+    """Least squares of the task vectors."""
+    sigma: float
+    cosine: float
+    verdict: str
+
+
+class Paternity(TypedDict):
+    """A model's declared parents, tested by its weights."""
+
+    of: str
+    parents: list[TestedParent]
+    explained: float
+    """Share of the child's task vector that the fit explains."""
+    null: float
+    """95 % bound of |cosine| for an unrelated model."""
+    entries: int
+    verdict: str
+
+
+class Replay(TypedDict):
+    """A replayed merge against the published model."""
+
+    same: bool
+    tensors: int
+    different: list[str]
+    largest: float
+    """Largest absolute difference."""
+    missing: list[str]
+    verdict: str
+
+
+class Tree(TypedDict):
+    """A family tree, as far as it is read."""
+
+    kind: Literal["tree"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: TreeRequest
+    start: str
+    warnings: list[str]
+    cut: int
+    """Models beyond the limit."""
+    roots: list[str]
+    nodes: list[Member]
+    edges: list[Kinship]
+    licences: Licences
+    requests: Requests
+    progress: Progress | None
+    seconds: NotRequired[float | None]
+    tested: NotRequired[Paternity | Replay | Failed]
+    example: NotRequired[bool]
+
+
+# The recipe's form
+
+
+class Parameter(TypedDict):
+    """A parameter of a merge method."""
+
+    name: str
+    kind: Literal["float", "int", "bool"]
+    each: bool
+    """Whether every model has its own value; otherwise it is of the whole merge."""
+    on_base: bool
+    """Whether the base model has a value too."""
+    required: bool
+    default: Any
+    about: str
+
+
+class Method(TypedDict):
+    """A merge method of mergekit."""
+
+    name: str
+    title: str
+    url: str | None
+    base: Literal["required", "optional", "forbidden", "ignored"]
+    least: int
+    """Models at least, the base counted."""
+    most: int | None
+    parameters: list[Parameter]
+    random: bool
+    """Whether the seed matters."""
+    about: str
+
+
+class Editor(TypedDict):
+    """A recipe as a form."""
+
+    kind: Literal["editor"]
+    drawable: Literal[True]
+    methods: list[Method]
+    models: list[str]
+    """Names to choose from."""
+    recipe: dict[str, Any]
+    """As the visitor wrote it: every part may be of another shape than mergekit's."""
+    moe: bool
+
+
+class EditorFailed(TypedDict):
+    """A recipe that cannot be read."""
+
+    kind: Literal["editor"]
+    drawable: Literal[True]
+    methods: list[Method]
+    models: list[str]
+    error: Failure
+
+
+Figure = Merge | MergeProgress | Explore | ExploreProgress | Tree | Editor | EditorFailed | Failed
+
+FIGURES = {"merge": Merge, "explore": Explore, "tree": Tree}
+"""The stored examples."""

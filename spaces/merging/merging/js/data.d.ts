@@ -1,0 +1,604 @@
+// Written by `make types` from data.py: change it there.
+
+import type { Failure, Progress } from "../../../../shared/js/data.js";
+
+export type Role = "base" | "parent" | "child";
+
+export type LayerMap = ((number | null)[])[];
+
+export type Relation = "finetune" | "adapter" | "merge" | "quantized" | "new_version";
+
+export type Span = [number, number];
+
+export type Figure = Merge | MergeProgress | Explore | ExploreProgress | Tree | Editor | EditorFailed | Failed;
+
+/** What stands where a figure would. */
+export interface Failed {
+  error: Failure;
+}
+
+/** How many of some answers show a behaviour, with the share's 95 % Wilson interval. */
+export interface Share {
+  count: number;
+  of: number;
+  low: number;
+  high: number;
+}
+
+/** A mean with its standard error. */
+export interface Estimate {
+  mean: number;
+  sigma: number;
+}
+
+/** A merge as the API takes it. */
+export interface MergeRequest {
+  /** YAML of mergekit-yaml or mergekit-moe. */
+  recipe: string;
+  seed: number;
+  /** Further prompts that every model answers. */
+  prompts: string[];
+}
+
+/** One thing that the check of a recipe has to say. */
+export interface Finding {
+  level: "error" | "warning" | "note";
+  /** Path in the recipe; empty for the whole. */
+  where: string;
+  message: string;
+  /** What to do; empty where nothing need be done. */
+  fix: string;
+}
+
+/** A parent as it went into the merge. */
+export interface Source {
+  name: string;
+  revision: string;
+  /** Empty where none is stated. */
+  licence: string;
+}
+
+/** A finished merge. */
+export interface Report {
+  kind: "merge" | "mixture" | "extract";
+  /** Bytes by name. */
+  files: Record<string, number>;
+  /** Of each weight file. */
+  sha256: Record<string, string>;
+  seed: number;
+  seconds: number;
+  /** Bytes. */
+  peak_memory: number;
+  recipe: string;
+  findings: Finding[];
+  versions: Record<string, string>;
+  models: Source[];
+}
+
+/** A model's answer. */
+export interface Answer {
+  text: string;
+  /** False where it was cut at the longest length. */
+  ended: boolean;
+}
+
+/** One model, measured. */
+export interface Model {
+  /** In the recipe, or "child". */
+  name: string;
+  role: Role;
+  revision: string;
+  /** By behaviour. */
+  shares: Record<string, Share>;
+  /** To the cooking, the other and then the visitor's prompts. */
+  answers: Answer[];
+  perplexity: number;
+  /** Standard error of the perplexity. */
+  sigma: number;
+  /** KL(parent ‖ child), nats per token, by parent; of the child alone. */
+  kl: Record<string, Estimate>;
+}
+
+/** Two parents' task vectors against each other. */
+export interface Pair {
+  first: string;
+  second: string;
+  cosine: LayerMap;
+  /** Share of the entries that both changed whose signs differ. */
+  conflict: LayerMap;
+}
+
+/** A tensor outside of the layers. */
+export interface OuterTensor {
+  name: string;
+  /** As in the atlas, by parent. */
+  norm: Record<string, number | null>;
+}
+
+/** Task vectors of the parents as maps of layer × module. */
+export interface Atlas {
+  base: string;
+  parents: string[];
+  layers: number;
+  modules: string[];
+  /** Of the tensors, by layer and module; empty where there is none. */
+  names: string[][];
+  /** ‖W − W_base‖ / ‖W_base‖ by parent. */
+  norm: Record<string, LayerMap>;
+  pairs: Pair[];
+  outside: OuterTensor[];
+}
+
+/** How much of a parent's behaviour each band of layers carries by itself. */
+export interface Carriers {
+  parent: string;
+  /** First and last layer. */
+  bands: [number, number][];
+  /** Mean log-probability of a token of the parent's answers under the base, nats. */
+  base: number;
+  /** The same under the parent. */
+  whole: number;
+  /** By part and band: of the way from base to parent, 1 for all of it. */
+  share: Record<string, number[]>;
+  tokens: number;
+  done: boolean;
+}
+
+/** What every model answered. */
+export interface Prompts {
+  cooking: string[];
+  other: string[];
+  /** The visitor's own. */
+  asked: string[];
+}
+
+/** What perplexity and KL are measured on. */
+export interface SampleText {
+  name: string;
+  /** Tokens of a window; its second half is scored. */
+  context: number;
+  windows: number;
+}
+
+/** A model of a recipe. */
+export interface CheckedModel {
+  name: string;
+  revision: string;
+  parameters: number;
+  bytes: number;
+  dtype: string;
+  licence: string;
+  /** Whether its weights lie on this machine. */
+  here: boolean;
+}
+
+/** What a merge takes; all but the weights and the seconds in bytes. */
+export interface Cost {
+  parameters: number;
+  disk: number;
+  download: number;
+  memory: number;
+  seconds: number;
+  free: number;
+}
+
+/** A recipe, checked. */
+export interface Check {
+  ok: boolean;
+  findings: Finding[];
+  tensors: number | null;
+  layers: number | null;
+  models: CheckedModel[];
+  cost: Cost | null;
+}
+
+/** A merge before anything of it can be drawn. */
+export interface MergeProgress {
+  kind: "merge";
+  run_id: string;
+  drawable: false;
+  done: false;
+  request: MergeRequest;
+  progress: Progress | null;
+}
+
+/** A merge and its comparison with the parents, as far as it has come. */
+export interface Merge {
+  kind: "merge";
+  run_id: string;
+  drawable: true;
+  done: boolean;
+  request: MergeRequest;
+  report: Report;
+  title: string;
+  /** Parents in the recipe's order, the base first, the child last. */
+  models: Model[];
+  /** What could not be measured and why. */
+  skipped: string[];
+  atlas: Atlas | null;
+  carriers: Carriers[];
+  prompts: Prompts;
+  text: SampleText;
+  progress: Progress | null;
+  seconds?: number | null;
+  device?: string;
+  check?: Check | null;
+  example?: boolean;
+}
+
+/** Entries of one tensor's task vectors, the same of every parent. */
+export interface TensorSample {
+  name: string;
+  shape: number[];
+  entries: number;
+  sampled: number;
+  /** By parent. */
+  values: Record<string, number[]>;
+}
+
+/** What is explored, as the API takes it. */
+export interface ExploreRequest {
+  origin: string;
+  others: string[];
+}
+
+/** A corner of the plane. */
+export interface NamedModel {
+  name: string;
+  revision: string;
+}
+
+/** A merge between the models, measured. */
+export interface Blend {
+  /** Of the task vectors of all models but the first. */
+  weights: number[];
+  /** Nats per token. */
+  loss: number;
+  /** Standard error of the loss. */
+  sigma: number;
+  /** By behaviour; empty where no answers were written. */
+  shares: Record<string, Share>;
+  /**
+   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
+   * measured.
+   */
+  chances: Record<string, number>;
+}
+
+/** A point of the grid. */
+export interface Point {
+  /** Of the task vectors of all models but the first. */
+  weights: number[];
+  /** Nats per token. */
+  loss: number;
+  /** Standard error of the loss. */
+  sigma: number;
+  /** By behaviour; empty where no answers were written. */
+  shares: Record<string, Share>;
+  /**
+   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
+   * measured.
+   */
+  chances: Record<string, number>;
+  /** Of the merge at this point. */
+  recipe: string;
+}
+
+/** A merge that the search tried. */
+export interface Candidate {
+  /** Of the task vectors of all models but the first. */
+  weights: number[];
+  /** Nats per token. */
+  loss: number;
+  /** Standard error of the loss. */
+  sigma: number;
+  /** By behaviour; empty where no answers were written. */
+  shares: Record<string, Share>;
+  /**
+   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
+   * measured.
+   */
+  chances: Record<string, number>;
+  score: number;
+  generation: number;
+}
+
+/** The best merge of a search, on the prompts of the search. */
+export interface Best {
+  /** Of the task vectors of all models but the first. */
+  weights: number[];
+  /** Nats per token. */
+  loss: number;
+  /** Standard error of the loss. */
+  sigma: number;
+  /** By behaviour; empty where no answers were written. */
+  shares: Record<string, Share>;
+  /**
+   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
+   * measured.
+   */
+  chances: Record<string, number>;
+  /** Of the merge at this point. */
+  recipe: string;
+  score: number;
+}
+
+/** The best merge of a search, on prompts that the search did not see. */
+export interface HeldOut {
+  /** Of the task vectors of all models but the first. */
+  weights: number[];
+  /** Nats per token. */
+  loss: number;
+  /** Standard error of the loss. */
+  sigma: number;
+  /** By behaviour; empty where no answers were written. */
+  shares: Record<string, Share>;
+  /**
+   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
+   * measured.
+   */
+  chances: Record<string, number>;
+  score: number;
+}
+
+/** A search for weights. */
+export interface Search {
+  goal: "behaviours" | "loss";
+  seed: number;
+  candidates: Candidate[];
+  /** The centre of the search, generation by generation. */
+  means: number[][];
+  best: Best | null;
+  held_out: HeldOut | null;
+  warnings?: string[];
+}
+
+/** The text of the loss. */
+export interface ScoredText {
+  tokens: number;
+}
+
+/** An exploration before anything of it can be drawn. */
+export interface ExploreProgress {
+  kind: "explore";
+  run_id: string;
+  drawable: false;
+  done: false;
+  request: ExploreRequest;
+  points: Point[];
+  search: Search | null;
+  progress: Progress | null;
+}
+
+/** The merges between two or three models, as far as they are measured. */
+export interface Explore {
+  kind: "explore";
+  run_id: string;
+  drawable: true;
+  done: boolean;
+  request: ExploreRequest;
+  points: Point[];
+  search: Search | null;
+  models: NamedModel[];
+  behaviours: string[];
+  /** Prompts of each kind. */
+  each: number;
+  text: ScoredText;
+  progress: Progress | null;
+  seconds?: number;
+  device?: string;
+  example?: boolean;
+}
+
+/** A tree as the API takes it. */
+export interface TreeRequest {
+  model: string;
+  ancestors: number;
+  descendants: number;
+  limit: number;
+  /** "parents:ID" or "<relation>:ID", once for each further page of children. */
+  expand: string[];
+}
+
+/** A model of the tree. */
+export interface Member {
+  id: string;
+  /** Commit that was read; empty where it is not known, as are all texts below. */
+  sha: string;
+  licence: string;
+  status: "ok" | "here" | "gated" | "disabled" | "private" | "missing" | "unread";
+  /** In the weights of the start; None for no ancestor, and until the tree is complete. */
+  share: Span | null;
+  /** Why the status is not "ok". */
+  reason: string;
+  author: string;
+  downloads: number | null;
+  created: string;
+  modified: string;
+  parameters: number | null;
+  /** Number by relation, as the Hub counts. */
+  children: Record<string, number>;
+  /** Number by relation of those that are not in the tree. */
+  more: Record<string, number>;
+  /** Generations above the start; negative below. */
+  depth: number;
+  method: string;
+  /** YAML of its merge. */
+  recipe: string;
+  notes: string[];
+  /** Models that it stands for, where some name each other as parents. */
+  members: string[];
+  /** What its licence asks for; None where its terms are not known. */
+  asks: string[] | null;
+  licence_url: string;
+  /** Column, 0 for the leftmost ancestors. */
+  x: number;
+  /** Row. */
+  y: number;
+}
+
+/** Where a relation was read. */
+export interface Evidence {
+  source: string;
+  says: string;
+}
+
+/** A parent's part in a child. */
+export interface Kinship {
+  source: string;
+  target: string;
+  relation: Relation;
+  role: "contributor" | "base" | "adapter" | "tokenizer" | "parent";
+  weight: number | null;
+  density: number | null;
+  /** First layer and the one after the last of each slice; empty for all. */
+  layers: [number, number][];
+  /** Of the parent's weights in the child's. */
+  part: Span;
+  revision: string;
+  evidence: Evidence[];
+  /** Whether the child names the parent's revision. */
+  pinned: boolean;
+  /** Places that the line passes on its way, as x and y of a member. */
+  bends: Span[];
+}
+
+export interface Obligation {
+  asks: string;
+  from: string;
+  licence: string;
+  url: string;
+  path: string[];
+}
+
+export interface UnknownTerms {
+  from: string;
+  licence: string;
+  path: string[];
+}
+
+/** What stands against the start's licence. */
+export interface Conflict {
+  message: string;
+  resolve: string;
+}
+
+/** What the ancestors' licences ask. */
+export interface Licences {
+  own: string;
+  /** The strictest first. */
+  obligations: Obligation[];
+  unknown: UnknownTerms[];
+  conflicts: Conflict[];
+  note: string;
+}
+
+/** Requests to the Hub in the last five minutes. */
+export interface Requests {
+  api: number;
+  file: number;
+}
+
+/** A declared parent against the weights. */
+export interface TestedParent {
+  name: string;
+  /** Least squares of the task vectors. */
+  coefficient: number;
+  sigma: number;
+  cosine: number;
+  verdict: string;
+}
+
+/** A model's declared parents, tested by its weights. */
+export interface Paternity {
+  of: string;
+  parents: TestedParent[];
+  /** Share of the child's task vector that the fit explains. */
+  explained: number;
+  /** 95 % bound of |cosine| for an unrelated model. */
+  null: number;
+  entries: number;
+  verdict: string;
+}
+
+/** A replayed merge against the published model. */
+export interface Replay {
+  same: boolean;
+  tensors: number;
+  different: string[];
+  /** Largest absolute difference. */
+  largest: number;
+  missing: string[];
+  verdict: string;
+}
+
+/** A family tree, as far as it is read. */
+export interface Tree {
+  kind: "tree";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: TreeRequest;
+  start: string;
+  warnings: string[];
+  /** Models beyond the limit. */
+  cut: number;
+  roots: string[];
+  nodes: Member[];
+  edges: Kinship[];
+  licences: Licences;
+  requests: Requests;
+  progress: Progress | null;
+  seconds?: number | null;
+  tested?: Paternity | Replay | Failed;
+  example?: boolean;
+}
+
+/** A parameter of a merge method. */
+export interface Parameter {
+  name: string;
+  kind: "float" | "int" | "bool";
+  /** Whether every model has its own value; otherwise it is of the whole merge. */
+  each: boolean;
+  /** Whether the base model has a value too. */
+  on_base: boolean;
+  required: boolean;
+  default: unknown;
+  about: string;
+}
+
+/** A merge method of mergekit. */
+export interface Method {
+  name: string;
+  title: string;
+  url: string | null;
+  base: "required" | "optional" | "forbidden" | "ignored";
+  /** Models at least, the base counted. */
+  least: number;
+  most: number | null;
+  parameters: Parameter[];
+  /** Whether the seed matters. */
+  random: boolean;
+  about: string;
+}
+
+/** A recipe as a form. */
+export interface Editor {
+  kind: "editor";
+  drawable: true;
+  methods: Method[];
+  /** Names to choose from. */
+  models: string[];
+  /** As the visitor wrote it: every part may be of another shape than mergekit's. */
+  recipe: Record<string, unknown>;
+  moe: boolean;
+}
+
+/** A recipe that cannot be read. */
+export interface EditorFailed {
+  kind: "editor";
+  drawable: true;
+  methods: Method[];
+  models: string[];
+  error: Failure;
+}
