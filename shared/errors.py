@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+
+log = logging.getLogger(__name__)
+
 
 class VisitorError(Exception):
     """A failure that a visitor caused or can mend.
@@ -22,3 +27,21 @@ class VisitorError(Exception):
     def to_json(self) -> dict[str, dict[str, str]]:
         """The error as a figure's value: it stands where the figure would."""
         return {"error": {"what": self.what, "remedy": self.remedy}}
+
+
+def unexpected(error: BaseException) -> VisitorError:
+    """The sentences for a failure that nobody foresaw; its traceback goes to the log."""
+    log.error("unexpected failure", exc_info=error)
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return VisitorError("The machine ran out of memory.", "Choose a smaller model or a shorter run.")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return VisitorError("The disk is full.", "Try again later, or with less data.")
+    return VisitorError(
+        f"The demo failed in a way it should not ({type(error).__name__}).",
+        "Try again, and report it if it stays.",
+    )
+
+
+def for_visitor(error: BaseException) -> VisitorError:
+    """Any error as one that a visitor can read."""
+    return error if isinstance(error, VisitorError) else unexpected(error)

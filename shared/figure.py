@@ -141,6 +141,8 @@ class Figure(gr.HTML):
         def standalone_file(data: dict[str, Any]) -> str:
             return standalone_html(data, folder, title=title)
 
+        self.data = value
+        """The first value, before Gradio makes a text of it."""
         script = bundle(folder) + "\n" + _PAGE.replace("EVENTS", json.dumps(list(events)))
         super().__init__(
             value=value,

@@ -1,0 +1,136 @@
+"""API endpoints: a function that takes a request, offered under its own name with the settings it may be
+given.
+
+An endpoint's signature and its documentation, which MCP clients read too, follow from the request's fields.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, is_dataclass
+from functools import wraps
+from typing import Any, get_args, get_origin, get_type_hints
+
+import gradio as gr
+
+from shared.errors import for_visitor
+from shared.request import Request
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of an endpoint that is no setting of its request, or one with another default."""
+
+    name: str
+    type: Any
+    default: Any
+    says: str
+
+
+def endpoint(
+    function: Callable[..., Any],
+    request: type[Request] | None = None,
+    arguments: Sequence[str | Argument] = (),
+    parse: Callable[..., Request] | None = None,
+    **queue: Any,
+) -> None:
+    """Offer a function over the API and over MCP, under its own name; to be called inside a page's Blocks.
+
+    Args:
+        function: takes the request first, then what else its signature names; its docstring documents that
+            and the result. Without `request` it is offered as it is.
+        request: the class whose settings the endpoint takes.
+        arguments: in the order of the API: settings and the function's own arguments by name, or an
+            `Argument`.
+        parse: makes the request of all arguments that are not the function's own; the class's `parse` by
+            default.
+        queue: concurrency settings.
+    """
+    offered = _guarded(function) if request is None else _with_settings(function, request, arguments, parse)
+    gr.api(offered, api_name=function.__name__, **queue)
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function for callers that get the two sentences of an error and never a traceback."""
+
+    @wraps(function)
+    def safe(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise gr.Error(str(for_visitor(error)), print_exception=False) from error
+
+    safe.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return safe
+
+
+def _with_settings(
+    function: Callable[..., Any],
+    request: type[Request],
+    arguments: Sequence[str | Argument],
+    parse: Callable[..., Request] | None,
+) -> Callable[..., Any]:
+    hints = get_type_hints(function)
+    own = dict(list(inspect.signature(function).parameters.items())[1:])  # the first is the request
+    summary, documented, result = _sections(inspect.getdoc(function) or "")
+    listed = [_argument(one, request, own, hints, documented) for one in arguments]
+    names = [one.name for one in listed]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        values = {**dict(zip(names, args, strict=False)), **kwargs}
+        mine = {name: values.pop(name) for name in own if name in values}
+        return function((parse or request.parse)(**values), **mine)
+
+    call.__name__, call.__module__ = function.__name__, function.__module__
+    call.__doc__ = "\n".join(
+        [summary, "\nArgs:", *(f"    {one.name}: {one.says.rstrip('.')}." for one in listed), "", result]
+    ).rstrip()
+    call.__annotations__ = {**{one.name: one.type for one in listed}, "return": hints.get("return", Any)}
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                one.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=one.default, annotation=one.type
+            )
+            for one in listed
+        ],
+        return_annotation=hints.get("return", Any),
+    )
+    return _guarded(call)
+
+
+def _argument(
+    given: str | Argument,
+    request: type[Request],
+    own: Mapping[str, inspect.Parameter],
+    hints: dict[str, Any],
+    documented: dict[str, str],
+) -> Argument:
+    if isinstance(given, Argument):
+        return given
+    if given in own:
+        return Argument(given, hints[given], own[given].default, documented[given])
+    field = request.settings()[given]
+    hint, default = get_type_hints(request)[given], field.default
+    if get_origin(hint) is tuple:  # JSON has no tuples, and no dataclasses in them
+        item = get_args(hint)[0]
+        return Argument(
+            given, list[dict[str, Any] if is_dataclass(item) else item] | None, None, field.metadata["says"]
+        )
+    if default is MISSING:
+        return Argument(given, hint | None, None, field.metadata["says"])
+    return Argument(given, hint, default, field.metadata["says"])
+
+
+def _sections(text: str) -> tuple[str, dict[str, str], str]:
+    """A docstring's words before "Args:", its arguments, and "Returns:" with what follows."""
+    summary, _, rest = text.partition("\nArgs:\n")
+    if not rest:
+        summary, found, after = text.partition("\nReturns:\n")
+        return summary.rstrip(), {}, found.lstrip() + after
+    block, found, after = rest.partition("\nReturns:\n")
+    items = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", block, re.MULTILINE)
+    return summary.rstrip(), {name: " ".join(words.split()) for name, words in items}, found.lstrip() + after

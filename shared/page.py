@@ -1,0 +1,148 @@
+"""The page around a figure: header, the panel with code and link, the card's text, pushing to the Hub."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from shared import hub, models
+from shared.errors import VisitorError, for_visitor
+from shared.figure import COMMON, Figure, stylesheet
+
+REPOSITORY_NAME = "the LLM course that you can touch"
+
+CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+
+def style(css: str) -> str:
+    """A page's whole style sheet, from that of its figure."""
+    return CSS + stylesheet(COMMON) + stylesheet(PANEL) + css
+
+
+@contextmanager
+def page(title: str, sentence: str) -> Iterator[gr.Blocks]:
+    """A Space's app, open for its controls, with the page's header."""
+    with gr.Blocks(
+        title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)
+    ) as demo:
+        header(title, sentence)
+        yield demo
+
+
+def header(title: str, sentence: str) -> None:
+    """The page's title and its sentence; in the suite, a link back to the landing page."""
+    back = '<a class="back" href="/">← all demos</a>' if os.environ.get("LLM_COURSE_SUITE") else ""
+    words = f"<h1>{html.escape(title)}</h1>{back}<p>{html.escape(sentence)}</p>"
+    gr.HTML(f'<header class="page-header">{words}</header>', padding=False)
+
+
+def quiet(sentence: str) -> str:
+    """A sentence as safe HTML."""
+    return f"<p>{html.escape(sentence)}</p>"
+
+
+def alert(error: VisitorError) -> str:
+    """An error as safe HTML, for where no figure stands."""
+    return f'<p role="alert"><b>{html.escape(error.what)}</b> {html.escape(error.remedy)}</p>'
+
+
+@cache
+def stored(folder: Path, name: str) -> dict[str, Any]:
+    """A Space's stored result, marked as one."""
+    return {**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), "example": True}
+
+
+def model_field(value: str = models.EMBEDDED_MODEL, **settings: Any) -> gr.Dropdown:
+    """The choice of a model: one of the catalogue, or any other by its name."""
+    label = "Model (any causal LM of the Hub)"
+    return gr.Dropdown(list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, **settings)
+
+
+def push_row(
+    label: str, push: Callable[..., str], inputs: list[gr.components.Component], verb: str = "Push"
+) -> None:
+    """A field for a repository's name and the button that writes it: on the Hub with the visitor's own token,
+    elsewhere with the machine's.
+
+    Args:
+        label: of the field.
+        push: writes the repository; it gets the inputs' values, the name and the token, and answers with the
+            URL.
+        inputs: components.
+        verb: on the button.
+    """
+    with gr.Row():
+        target = gr.Textbox(label=label, max_lines=1, scale=2)
+        button = gr.Button(verb, scale=0, min_width=170)
+        if hub.is_space():
+            gr.LoginButton(scale=0, min_width=200)
+    said = gr.HTML("", elem_classes="quiet")
+
+    def signed_in(token: gr.OAuthToken | None, repository: str, *values: Any) -> str:
+        return pushed(push, values, repository, token.token if token else None)
+
+    def here(repository: str, *values: Any) -> str:
+        return pushed(push, values, repository, hub.local_token())
+
+    button.click(
+        signed_in if hub.is_space() else here,
+        [target, *inputs],
+        [said],
+        api_visibility="private",
+        show_progress="hidden",
+    )
+
+
+def pushed(push: Callable[..., str], values: Sequence[Any], repository: str, token: str | None) -> str:
+    """Push, and say so as safe HTML; the arguments are those of `push_row`'s `push`."""
+    name = repository.strip()
+    try:
+        url = push(*values, name, token)
+    except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+        return alert(for_visitor(error))
+    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
+
+
+PANEL = Path(__file__).parent / "panel"
+
+ADDRESS = "{this demo}"
+"""In a panel's code it stands for the address of the page that shows it."""
+
+
+def code_and_link_value(title: str, code: dict[str, str], query: str, *, live: bool = True) -> dict[str, Any]:
+    """What the panel below a figure shows.
+
+    Args:
+        title: of the Space.
+        code: programs that reproduce the figure, by what each is; `ADDRESS` in them becomes the page's own.
+        query: of the permalink, without the question mark; "" where the figure has none.
+        live: whether the visitor made this figure; then the page's own address takes the query.
+    """
+    listings = [{"label": label, "text": text} for label, text in code.items()]
+    return {"title": title, "code": listings, "query": query, "live": live, "gradio": gr.__version__}
+
+
+def code_and_link(value: dict[str, Any] | None) -> Figure:
+    """Code, permalink and embed snippets of the figure above."""
+    return Figure(value, folder=PANEL, elem_id="panel")
+
+
+def about(card: Path) -> None:
+    """The text of a Space's card (without its YAML head), folded away."""
+    from markdown_it import MarkdownIt
+
+    text = card.read_text(encoding="utf-8").split("\n---\n", 1)[1]
+    with gr.Accordion("About", open=False):
+        gr.HTML(
+            MarkdownIt("commonmark", {"html": False}).enable("table").render(text),
+            elem_classes="about",
+            padding=True,
+        )

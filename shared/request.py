@@ -1,0 +1,136 @@
+"""What a visitor asks for: a frozen dataclass whose fields say each setting once.
+
+A field says its default, its check, its sentence and how it stands in a link. From the fields follow the
+request's JSON, its permalink, its validation, and the API's signature and documentation (`shared.api`). A
+form, a link and the API hand over values that may be text; `Request.parse` makes a request of them once, at
+the door. After that the object itself travels: engines take it as it is, and it pickles on its way to the
+GPU.
+
+    @dataclass(frozen=True)
+    class Request(request.Request):
+        threshold: float = setting(0.8, between(0.1, 1), "similarity from which two rows count as duplicates")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qs, urlencode
+
+from shared.errors import VisitorError
+
+Check = Callable[[str, Any], Any]
+"""Called with a setting's name and a value that may be text; returns the value, or raises a VisitorError."""
+
+MAX_LINK_VALUES = 1_000
+"""Values in one link."""
+
+
+def setting(default: Any, check: Check, says: str, *, blank: bool = False, link: str = "") -> Any:
+    """One field of a request.
+
+    Args:
+        default: the value where a visitor says nothing. A tuple makes a setting that a link repeats, one item
+            each.
+        check: see `Check`.
+        says: the setting in one line, for the API's documentation; it goes on where "name: " ends.
+        blank: whether an empty text is a value; otherwise it means the default.
+        link: the setting's name in a link, where that is another.
+    """
+    metadata = {"check": check, "says": says, "blank": blank, "link": link}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The base of every Space's requests."""
+
+    DERIVED: ClassVar[tuple[str, ...]] = ()
+    """Properties that stand in the JSON beside the settings; a request that is read from JSON leaves them
+    aside.
+    """
+
+    LINK_CHARACTERS: ClassVar[int] = 3_000
+    """Longest query of a link."""
+
+    @classmethod
+    def settings(cls) -> dict[str, Field[Any]]:
+        """The settings by name."""
+        return {one.name: one for one in fields(cls)}
+
+    @classmethod
+    def parse(cls, **values: Any) -> Self:
+        """A request made of values that may be text; None, and mostly an empty text, means the default.
+
+        Raises:
+            VisitorError: a value is refused, by its name, or the values do not fit each other.
+        """
+        known = cls.settings()
+        for name in sorted(set(values) - set(known) - set(cls.DERIVED)):
+            raise VisitorError(f"There is no setting “{name[:40]}”.", f"Known are: {', '.join(known)}.")
+        stated = {
+            name: value
+            for name, value in values.items()
+            if name in known and value is not None and (known[name].metadata["blank"] or value != "")
+        }
+        checked = {name: known[name].metadata["check"](name, value) for name, value in stated.items()}
+        return cls(**checked).consistent()
+
+    def consistent(self) -> Self:
+        """The request where its values fit each other; values that follow from others may be set here.
+
+        Raises:
+            VisitorError: they do not fit.
+        """
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as the API takes it."""
+        values = {name: getattr(self, name) for name in (*self.settings(), *self.DERIVED)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    def to_query(self) -> str | None:
+        """The request as the query of a URL, defaults left out; None where it is too long for a link."""
+        default = type(self)()
+        pairs: list[tuple[str, Any]] = []
+        for name, known in self.settings().items():
+            stated = getattr(self, name)
+            if stated == getattr(default, name):
+                continue
+            items = (stated or ("",)) if isinstance(stated, tuple) else (stated,)
+            pairs += [(known.metadata["link"] or name, _in_link(item)) for item in items]
+        query = urlencode(pairs)
+        return query if len(query) <= self.LINK_CHARACTERS else None
+
+    @classmethod
+    def from_query(cls, query: str) -> Self:
+        """The request that a URL's query describes; what is no setting is left aside.
+
+        Raises:
+            VisitorError: as `parse`.
+        """
+        try:
+            given = parse_qs(query.removeprefix("?"), keep_blank_values=True, max_num_fields=MAX_LINK_VALUES)
+        except ValueError:
+            raise VisitorError("The link has too many values.", "Open the page without them.") from None
+        values: dict[str, Any] = {}
+        for name, known in cls.settings().items():
+            if items := given.get(known.metadata["link"] or name):
+                values[name] = items if isinstance(known.default, tuple) else items[-1]
+        return cls.parse(**values)
+
+    def to_form(self) -> dict[str, Any]:
+        """The values as the controls show them, by setting; `shared.room` turns them into text where a
+        control is one.
+        """
+        return {name: getattr(self, name) for name in self.settings()}
+
+
+def _in_link(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, dict) else value

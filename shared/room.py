@@ -1,0 +1,342 @@
+"""One room of a page: controls that make a request, a run that yields the growing figure, code and link
+below.
+
+A room is wired once, here: the button, Cancel, the link that opens it, errors in the figure's place, the
+panel. Handlers get the values of the components by component, and yield new ones in the same way:
+
+    def run(request: Request, values: Values) -> Iterator[Values]:
+        for data in engine(request):
+            yield {figure: data}
+
+What is special about a room stays plain Gradio events beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+from gradio.components import Component
+
+from shared import gpu
+from shared.errors import VisitorError, for_visitor
+from shared.figure import Figure
+from shared.page import code_and_link, code_and_link_value
+from shared.request import Request
+
+Data = dict[str, Any]
+"""What a figure shows."""
+Values = dict[Any, Any]
+"""Values by component."""
+Run = Callable[[Any, Values], Iterator[Values]]
+"""Called with a request and the values of the room's components; yields values, the figure's among them."""
+Programs = Callable[[Any, Data], dict[str, str]]
+"""Listings that reproduce a complete figure, by what each is, of its request and data."""
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+"""Settings of a page's events: they are no endpoints, and the figure shows the progress."""
+
+LIGHT: dict[str, Any] = {"queue": False, **QUIET}
+"""Of events that answer at once."""
+
+MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}
+"""Of events and endpoints that run a model: one at a time."""
+
+LATEST: dict[str, Any] = {**LIGHT, "trigger_mode": "always_last"}
+"""Of events that follow what a visitor types: no earlier answer arrives after a later one."""
+
+
+def run_button(verb: str, **settings: Any) -> gr.Button:
+    """A room's primary button, for the row of its main controls."""
+    return gr.Button(verb, variant="primary", scale=0, min_width=150, **settings)
+
+
+def cancel_button(**settings: Any) -> gr.Button:
+    """The button beside a primary one."""
+    return gr.Button("Cancel", scale=0, min_width=96, **settings)
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room that is wired; for what a page connects beside it.
+
+    Args:
+        title: of the page.
+        request: what the controls make.
+        controls: by the request's own names.
+        figure: where runs show what they do; its data has `done: false` while one goes on.
+        panel: code and link below the figure.
+        state: what the figure shows, kept on the server.
+        cancel: its Cancel button.
+        programs: listings that reproduce a complete figure, by what each is.
+        inputs: whose values a run gets beside the request.
+        outputs: what a run may set beside figure, state and panel.
+        queue: concurrency settings of its runs.
+        runs: by their names in links; the room's own comes first.
+    """
+
+    title: str
+    request: type[Request]
+    controls: Mapping[str, Component]
+    figure: Figure
+    panel: Figure
+    state: gr.State
+    cancel: gr.Button
+    programs: Programs
+    inputs: Sequence[Component]
+    outputs: Sequence[Component]
+    queue: Mapping[str, Any]
+    runs: Mapping[str, Run]
+
+    def parse(self, values: Values) -> Request:
+        """The request that the controls make.
+
+        Raises:
+            VisitorError: as `Request.parse`.
+        """
+        return self.request.parse(**{name: values[box] for name, box in self.controls.items()})
+
+    def form(self, request: Request) -> Values:
+        """A request as the values of the controls."""
+        shown = request.to_form()
+        return {box: control_value(box, shown[name]) for name, box in self.controls.items()}
+
+    def follow(self, values: Values) -> Values:
+        """Values with what follows from the figure's data: the state, and the panel once it is complete."""
+        data = values.get(self.figure)
+        if not isinstance(data, dict) or "error" in data:
+            return values
+        complete = "request" in data and data.get("done", True)
+        panel = below(self.title, self.request, self.programs, self.runs, data) if complete else gr.skip()
+        return {self.state: data, self.panel: panel, **values}
+
+    def connect(
+        self,
+        triggers: Any,
+        handler: Callable[..., Iterator[Values]],
+        *,
+        inputs: Sequence[Component] = (),
+        outputs: Sequence[Component] = (),
+        **settings: Any,
+    ) -> Any:
+        """Connect a run to events: `handler(values)` or `handler(values, event)`, ended by the room's Cancel.
+
+        Args:
+            triggers: one event listener or several.
+            handler: yields values by component; an error stands in the figure's place.
+            inputs: whose values it gets beside the room's controls, state and inputs.
+            outputs: what it may set beside the room's outputs.
+            settings: of the event.
+
+        Returns:
+            The event, for `then`.
+        """
+        event = gr.on(
+            triggers if isinstance(triggers, list) else [triggers],
+            guarded(handler, self.figure, self.follow),
+            {*self.controls.values(), self.state, *self.inputs, *inputs},
+            [self.figure, self.state, self.panel, *self.outputs, *outputs],
+            **{**self.queue, **QUIET, **settings},
+        )
+        self.end(event)
+        return event
+
+    def end(self, event: Any) -> None:
+        """Let the room's Cancel end an event too.
+
+        Gradio starts nothing more until the step that was running has ended; until then the button says so.
+        """
+        self.cancel.click(None, cancels=[event], **LIGHT)
+        event.then(None, None, [self.cancel], js=f"() => {json.dumps(self.cancel.value)}", **LIGHT)
+
+
+def below(
+    title: str, request: type[Request], programs: Programs, runs: Mapping[str, Run], data: Data
+) -> Data:
+    """Code and link of a complete figure; the link names the run that the data names as `kind`, or the
+    first.
+    """
+    asked = request.parse(**data["request"])
+    query = asked.to_query()
+    name = data["kind"] if data.get("kind") in runs else next(iter(runs))
+    link = "" if query is None else "&".join(filter(None, (f"room={name}", query)))
+    return code_and_link_value(title, programs(asked, data), link, live=not data.get("example"))
+
+
+def open_room(
+    demo: gr.Blocks,
+    *,
+    name: str,
+    title: str,
+    request: type[Request],
+    controls: Mapping[str, Component],
+    start: gr.Button,
+    cancel: gr.Button,
+    figure: Figure,
+    run: Run,
+    programs: Programs,
+    inputs: Sequence[Component] = (),
+    outputs: Sequence[Component] = (),
+    triggers: Sequence[Any] = (),
+    more_runs: Mapping[str, tuple[gr.Button, Run]] | None = None,
+    tabs: gr.Tabs | None = None,
+    tab: str | None = None,
+    marks: Sequence[str] = (),
+    seconds: Callable[[str, Any], int] | None = None,
+    stopped: VisitorError | None = None,
+    queue: Mapping[str, Any] = MODEL,
+) -> Room:
+    """Connect a room's parts, and put the panel with code and link below its figure.
+
+    Args:
+        demo: the page.
+        name: of the run in links.
+        title: of the page.
+        request: what the controls make.
+        controls: by the request's own names; settings that no control shows keep their defaults.
+        start: starts `run`.
+        cancel: ends it.
+        figure: with the stored figure that is shown first.
+        run: see `Run`.
+        programs: listings that reproduce a complete figure, by what each is, of its request and data.
+        inputs: whose values the run gets beside the request.
+        outputs: what the run may set beside the figure.
+        triggers: events that start the run beside the button.
+        more_runs: further buttons with their runs, by their names in links.
+        tabs: the page's tabs, where a link has to open the room's.
+        tab: the tab's id, where it is not `name`.
+        marks: parts of queries that open the room where a link names none: links of earlier versions.
+        seconds: GPU seconds that a run asks for, of its name and request; on ZeroGPU its button says so.
+        stopped: stands in the figure of a cancelled run; without it the figure keeps what it has, marked
+            `cancelled`.
+        queue: concurrency settings.
+    """
+    buttons = {name: start, **{other: button for other, (button, _) in (more_runs or {}).items()}}
+    runs = {name: run, **{other: more for other, (_, more) in (more_runs or {}).items()}}
+    first = figure.data
+    complete = first is not None and "request" in first
+    panel = code_and_link(below(title, request, programs, runs, first) if complete else None)
+    room = Room(
+        title=title,
+        request=request,
+        controls=controls,
+        figure=figure,
+        panel=panel,
+        state=gr.State(first),
+        cancel=cancel,
+        programs=programs,
+        inputs=inputs,
+        outputs=outputs,
+        queue=queue,
+        runs=runs,
+    )
+    script = _CANCEL.replace("STOPPED", json.dumps(stopped.to_json() if stopped else None))
+    cancel.click(None, [figure, cancel], [figure, cancel], js=script, **LIGHT)
+    for which, button in buttons.items():
+        room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
+    _open_links(demo, room, marks, tabs, tab or name)
+    if seconds and gpu.on_zero_gpu():
+        for which, button in buttons.items():
+            _say_cost(room, button, partial(seconds, which))
+    return room
+
+
+def _pressed(room: Room, run: Run) -> Callable[[Values], Iterator[Values]]:
+    def handler(values: Values) -> Iterator[Values]:
+        yield from run(room.parse(values), values)
+
+    return handler
+
+
+def _open_links(demo: gr.Blocks, room: Room, marks: Sequence[str], tabs: gr.Tabs | None, tab: str) -> None:
+    """Run what the address of a visitor's page describes, where it names one of the room's runs.
+
+    A load event that answers "nothing to do" would wait in the queue behind the runs of others and then touch
+    the controls that the visitor has already begun to fill in: so a hidden field takes the query, at once.
+    """
+    link = gr.Textbox("", visible="hidden", label="Link")  # a State would call its own skip a change
+
+    def query_of(page: gr.Request) -> Any:
+        query = str(page.query_params)
+        named = parse_qs(query).get("room")
+        mine = named[-1] in room.runs if named else any(mark in query for mark in marks)
+        return query if mine else gr.skip()
+
+    def opened(values: Values) -> Iterator[Values]:
+        query = values[link]
+        if tabs:
+            yield {tabs: gr.Tabs(selected=tab)}
+        asked = room.request.from_query(query)
+        yield {room.figure: None, **room.form(asked)}
+        named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
+        yield from room.runs[named](asked, values)
+
+    demo.load(query_of, None, [link], **LIGHT)
+    outputs = [*room.controls.values(), *([tabs] if tabs else [])]
+    room.connect(link.change, opened, inputs=[link], outputs=outputs)
+
+
+def _say_cost(room: Room, button: gr.Button, seconds: Callable[[Any], int]) -> None:
+    """Let a button say how many GPU seconds the controls' request asks for."""
+    verb = button.value
+
+    def label(request: Request) -> str:
+        return f"{verb} · up to {seconds(request)} s of GPU"
+
+    def relabelled(values: Values) -> Any:
+        try:
+            return label(room.parse(values))
+        except VisitorError:
+            return gr.skip()
+
+    first = room.figure.data
+    button.value = label(
+        room.request.parse(**first["request"]) if first and "request" in first else room.request()
+    )
+    boxes = set(room.controls.values())
+    gr.on([box.change for box in boxes], relabelled, boxes, [button], **LATEST)
+
+
+def guarded(
+    handler: Callable[..., Iterator[Values]],
+    figure: Figure,
+    follow: Callable[[Values], Values] = lambda values: values,
+) -> Callable[..., Iterator[Values]]:
+    """A page's generator with errors in the figure's place; everything else keeps its value."""
+
+    @wraps(handler)
+    def safe(*args: Any) -> Iterator[Values]:
+        try:
+            for values in handler(*args):
+                yield follow(values)
+        except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+            yield {figure: for_visitor(error).to_json()}
+
+    return safe
+
+
+def control_value(box: Component, value: Any) -> Any:
+    """A setting as its control shows it: text in a text field, a list or a number elsewhere."""
+    if isinstance(value, tuple):
+        value = list(value)
+    if not isinstance(box, gr.Textbox):
+        return value
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value)
+
+
+_CANCEL = """(value, label) => {
+  const data = value ? JSON.parse(value) : null;
+  if (data?.done !== false || data.cancelled) return [value, label];
+  return [JSON.stringify(STOPPED ?? { ...data, cancelled: true }), "Stopping …"];
+}"""

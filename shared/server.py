@@ -1,0 +1,78 @@
+"""The server: where it listens, its queue, and what the suite and a single Space have in common."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+import gradio as gr
+
+from shared import limits
+from shared.page import style
+from shared.theme import theme
+
+
+def queue(demo: gr.Blocks) -> gr.Blocks:
+    """Give the app its queue; ZeroGPU's default would hold one run only."""
+    return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1)
+
+
+def address() -> tuple[str, int]:
+    """Host and port to listen on, from `HOST` and `PORT` (or Gradio's own variables).
+
+    Raises:
+        SystemExit: with a sentence, where nothing can listen there.
+    """
+    host = os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    text = os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or "7860"
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise SystemExit(f"PORT is {text!r}. Use a number from 1 to 65535.")
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, int(text), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # a port that was closed a moment ago is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        why = f"Nothing can listen on {host}:{text} ({error.strerror})."
+        raise SystemExit(f"{why} Choose another address, such as PORT={int(text) % 65_535 + 1}.") from None
+    return host, int(text)
+
+
+COMPRESSION: dict[str, Any] = {"minimum_size": 1_000, "compresslevel": 5}
+"""A page carries its figures' data and scripts: a fifth of their bytes is left. Gradio compresses its own
+scripts alone.
+"""
+
+
+def app_settings(css: str) -> dict[str, Any]:
+    """What a Space's app is started with, alone or in the suite.
+
+    Args:
+        css: of its figure.
+    """
+    return {
+        "theme": theme(),
+        "css": style(css),
+        "mcp_server": True,
+        "max_file_size": limits.MAX_FILE_BYTES,
+        "run_history": False,
+        "ssr_mode": False,
+        "footer_links": ["api"],
+    }
+
+
+def launch(demo: gr.Blocks, css: str) -> None:
+    """Start one Space by itself, at `address()`."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.gzip import GZipMiddleware
+
+    host, port = address()
+    queue(demo).launch(
+        server_name=host,
+        server_port=port,
+        show_error=True,
+        app_kwargs={"middleware": [Middleware(GZipMiddleware, **COMPRESSION)]},
+        **app_settings(css),
+    )
