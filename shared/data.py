@@ -14,6 +14,21 @@ class Failure(TypedDict):
     """One sentence of what to do."""
 
 
+class Failed(TypedDict):
+    """What stands where a figure would."""
+
+    error: Failure
+
+
+class Share(TypedDict):
+    """A count out of so many, with the 95 % Wilson interval of its share."""
+
+    count: int
+    of: int
+    low: float
+    high: float
+
+
 class Progress(TypedDict):
     """How far a run has come."""
 

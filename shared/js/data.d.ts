@@ -8,6 +8,19 @@ export interface Failure {
   remedy: string;
 }
 
+/** What stands where a figure would. */
+export interface Failed {
+  error: Failure;
+}
+
+/** A count out of so many, with the 95 % Wilson interval of its share. */
+export interface Share {
+  count: number;
+  of: number;
+  low: number;
+  high: number;
+}
+
 /** How far a run has come. */
 export interface Progress {
   label: string;

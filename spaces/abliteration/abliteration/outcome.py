@@ -42,6 +42,7 @@ def _begin(kind: str, request: Request) -> Json:
     return {
         "kind": kind,
         "run_id": str(time.time_ns()),
+        "drawable": False,
         "title": "",
         "done": False,
         "request": request.to_json(),
@@ -153,6 +154,7 @@ def find(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     found = directions.separation(at("fit"), at("select"), request.seed)  # type: ignore[arg-type]
     places = directions.places(known.found, *(known.streams["select", side] for side in SIDES))
     data |= {
+        "drawable": True,
         "layers": found.layers(),
         "places": places,
         "position": place,
@@ -248,7 +250,7 @@ def ablate(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     both = (answers.stream(one, ids, request.answer_tokens, stops) for one in (model, edited))
     for number, pair in enumerate(zip_longest(*both)):
         said = [new or old for new, old in zip(pair, said, strict=True)]
-        data["pairs"] = _pairs(known.loaded, prompts, said)
+        data |= {"pairs": _pairs(known.loaded, prompts, said), "drawable": True}
         yield {**data, "progress": _progress("Answering", number + 1, request.answer_tokens)}
     for place, (prompt, base, other) in enumerate(zip(ids, *said, strict=True)):
         data["pairs"][place] |= _inside(known, edit, model, edited, prompt, base, other)
@@ -318,7 +320,7 @@ def measured(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     data = _begin("measure", request)
     known, edit, layer = yield from _edited(data, request, loaded)
     for part in _measurements(known, edit, layer, request):
-        data["measures"] = part[0]
+        data |= {"measures": part[0], "drawable": "edited" in part[0]["behaviour"].get("positive", {})}
         yield {**data, "progress": _progress(*part[1])}
     yield _ended(data, started)
 
@@ -486,6 +488,7 @@ def optimised(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     ):
         tried.append(trial)
         data |= {
+            "drawable": True,
             "trials": [one.to_json() for one in tried],
             "front": optimise.front(tried),
             "best": optimise.best(tried).number,
@@ -569,6 +572,7 @@ def explained(asked: Json, folder: Path, loaded: Loaded | None = None) -> Iterat
     named = [atom["feature"] for atom in pursuit.atoms]
     prompts = list(request.prompts) or [known.split.report.positive[0], known.split.report.negative[0]]
     data |= {
+        "drawable": True,
         "sae": {
             "source": request.sae,
             "layer": layer,
@@ -638,7 +642,7 @@ def feature_edit(
     )
     for number, pair in enumerate(zip_longest(*both)):
         said = [new or old for new, old in zip(pair, said, strict=True)]
-        data["pairs"] = _pairs(known.loaded, prompts, said)
+        data |= {"pairs": _pairs(known.loaded, prompts, said), "drawable": True}
         yield {**data, "progress": _progress("Answering", number + 1, request.answer_tokens)}
     for place, (prompt, base) in enumerate(zip(ids, said[0], strict=True)):
         data["pairs"][place]["kl"] = _short(measure.kl_along(model, edited, prompt, base)) if base else []
@@ -654,7 +658,8 @@ def certified(asked: Json, loaded: Loaded | None = None) -> Iterator[Json]:
     yield {**data, "progress": _progress("Editing the weights", 0, 1)}
     made = bake.bake(known.loaded.model, known.anatomy, edit)
     probes = [*known.side("report", "positive")[:PROBES], *known.side("report", "negative")[:PROBES]]
-    data["certificate"] = bake.certify(known.loaded.model, known.anatomy, edit, made, probes).to_json()
+    certificate = bake.certify(known.loaded.model, known.anatomy, edit, made, probes)
+    data |= {"certificate": certificate.to_json(), "drawable": True}
     yield _ended(data, started)
 
 
@@ -683,7 +688,8 @@ def exported(
         yield {**data, "progress": _progress(*part[1])}
     made = bake.bake(known.loaded.model, known.anatomy, edit)
     probes = [*known.side("report", "positive")[:PROBES], *known.side("report", "negative")[:PROBES]]
-    data["certificate"] = bake.certify(known.loaded.model, known.anatomy, edit, made, probes).to_json()
+    certificate = bake.certify(known.loaded.model, known.anatomy, edit, made, probes)
+    data |= {"certificate": certificate.to_json(), "drawable": True}
     base = models.EMBEDDED_MODEL if known.loaded.id in models.experts.NAMES else known.loaded.id
     try:
         with models.disk_errors():

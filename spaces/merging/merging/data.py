@@ -1,4 +1,4 @@
-"""The data of the merging figures: what the engine makes, the API returns, the card reads and `js/` draws."""
+"""The data of the merging figures: what the engine makes, the API returns, cards read and `js/` draws."""
 
 from __future__ import annotations
 
@@ -6,26 +6,11 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Failure, Progress
+from shared.data import Failed, Failure, Progress, Share
 
 Role = Literal["base", "parent", "child"]
 LayerMap = list[list[float | None]]
 """Values by layer and module; None where a layer has no such module or nothing could be compared."""
-
-
-class Failed(TypedDict):
-    """What stands where a figure would."""
-
-    error: Failure
-
-
-class Share(TypedDict):
-    """How many of some answers show a behaviour, with the share's 95 % Wilson interval."""
-
-    count: int
-    of: int
-    low: float
-    high: float
 
 
 class Estimate(TypedDict):

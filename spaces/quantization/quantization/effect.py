@@ -133,6 +133,7 @@ def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
     return {
         **data,
         "kind": "lab",
+        "drawable": True,
         "done": True,
         "title": f"{request.tensor} · {request.method}",
         "tensor": request.tensor,

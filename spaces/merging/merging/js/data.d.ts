@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Failure, Progress } from "../../../../shared/js/data.js";
+import type { Failed, Failure, Progress, Share } from "../../../../shared/js/data.js";
 
 export type Role = "base" | "parent" | "child";
 
@@ -11,19 +11,6 @@ export type Relation = "finetune" | "adapter" | "merge" | "quantized" | "new_ver
 export type Span = [number, number];
 
 export type Figure = Merge | MergeProgress | Explore | ExploreProgress | Tree | Editor | EditorFailed | Failed;
-
-/** What stands where a figure would. */
-export interface Failed {
-  error: Failure;
-}
-
-/** How many of some answers show a behaviour, with the share's 95 % Wilson interval. */
-export interface Share {
-  count: number;
-  of: number;
-  low: number;
-  high: number;
-}
 
 /** A mean with its standard error. */
 export interface Estimate {

@@ -1,0 +1,666 @@
+"""The data of the abliteration figures: what the engine makes, the API returns, cards read and `js/` draws.
+
+Divergences and losses are in nats per token, components of the stream in its own units. `base` is the model
+as it is, `edited` the model with the edit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from shared.data import Failed, Progress, Share
+
+Side = Literal["positive", "negative"]
+Quantiles = list[float]
+"""5 %, 50 % and 95 % quantile of what chance gives."""
+
+
+class Mean(TypedDict):
+    """A mean with its standard error and the median, over `of` values."""
+
+    mean: float
+    sigma: float
+    of: int
+    median: float
+
+
+# What every room says of its run
+
+
+class Request(TypedDict):
+    """A run as the API takes it."""
+
+    model: str
+    contrast: str
+    positive: list[str]
+    negative: list[str]
+    format: str
+    seed: int
+    layer: int | None
+    position: int
+    rule: str
+    candidates: int
+    projection: str
+    method: str
+    strength: float
+    kernel: dict[str, Any]
+    """A strength by part, a list of strengths by layer, or the numbers of a falloff."""
+    prompts: list[str]
+    answer_tokens: int
+    trials: int
+    sae: str
+    sae_layer: int | None
+    features: int
+    k: int
+    steps: int
+
+
+class EditedModel(TypedDict):
+    """The model, and whether the edit can be written into its weights."""
+
+    id: str
+    source: str
+    revision: str
+    family: str
+    types: list[str]
+    verdict: str
+    reason: str
+    layers: int
+    width: int
+    tied: bool
+    matrices: int
+    """How many write into the stream."""
+
+
+class PromptPair(TypedDict):
+    """Prompts that show the behaviour, and prompts that do not."""
+
+    positive: list[str]
+    negative: list[str]
+
+
+class Split(TypedDict):
+    """Disjoint prompts: to make the direction, to choose it, and to report on."""
+
+    fit: PromptPair
+    select: PromptPair
+    report: PromptPair
+    warnings: list[str]
+
+
+Refusal = TypedDict(
+    "Refusal", {"tokens": list[str], "ids": list[int], "from": str, "positive": float, "negative": float}
+)
+"""Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of them."""
+
+
+class Dataset(TypedDict):
+    """A Hub dataset that prompts were read from."""
+
+    dataset: str
+    revision: str
+    split: str
+    column: str
+
+
+class Provenance(TypedDict):
+    """What pins the numbers."""
+
+    model: str
+    revision: str
+    source: str
+    dtype: str
+    device: str
+    machine: str
+    torch: str
+    transformers: str
+    seed: int
+    rule: str
+    datasets: list[Dataset]
+
+
+class Head(TypedDict):
+    """What stands above every room's views."""
+
+    run_id: str
+    drawable: Literal[True]
+    title: str
+    done: bool
+    request: Request
+    mark: str
+    """What every output of an edited model carries."""
+    model: EditedModel
+    split: Split
+    positions: list[str]
+    """Tokens that the template puts after a prompt."""
+    refusal: Refusal
+    provenance: Provenance
+    progress: Progress | None
+    seconds: NotRequired[float]
+    example: NotRequired[bool]
+
+
+class Kernel(TypedDict):
+    """Strengths of the edit by layer."""
+
+    embedding: float
+    attention: list[float]
+    mlp: list[float]
+    blocks: list[float]
+    """At the blocks' inputs."""
+
+
+class Edit(TypedDict):
+    """An edit as the page and the card state it."""
+
+    method: str
+    projection: str
+    layer: int
+    """That the direction is read at."""
+    position: int
+    strength: float
+    kernel: Kernel
+    bakeable: bool
+    """Whether it can be written into the weights."""
+
+
+# Where two sets of prompts separate
+
+
+class Candidate(TypedDict):
+    """A layer's direction, tried on the select split."""
+
+    layer: int
+    position: int
+    bypass: float
+    """Refusal score of positive prompts with the direction removed."""
+    induce: float
+    """Refusal score of negative prompts with the direction added."""
+    kl: float
+    refused: int
+    """Positive prompts that are still refused."""
+    cosmic: float
+    ruled_out: str
+    """Why; empty where it stays."""
+
+
+class Projections(TypedDict):
+    """Components along the direction, prompt by prompt."""
+
+    positive: list[float]
+    negative: list[float]
+
+
+class Plane(TypedDict):
+    """Prompts in the plane of their first two principal components."""
+
+    positive: list[tuple[float, float]]
+    negative: list[tuple[float, float]]
+    explained: list[float]
+    """Share of the variance by component."""
+
+
+class Layer(TypedDict):
+    """How one layer's direction separates the select prompts."""
+
+    layer: int
+    d_prime: float
+    """In standard deviations."""
+    auc: float
+    norm: float
+    """‖μ⁺ − μ⁻‖."""
+    relative_norm: float
+    """The same over the mean norm of the stream."""
+    random: Quantiles
+    """d′ of random directions."""
+    random_auc: Quantiles
+    permuted: Quantiles
+    """d′ with shuffled labels."""
+    cosine: list[float]
+    """With every layer's direction."""
+    projections: Projections
+    plane: Plane
+    candidate: NotRequired[Candidate]
+
+
+class Limits(TypedDict):
+    """Beyond which a candidate is ruled out."""
+
+    kl: float
+    induce: float
+    deepest: float
+    """Share of the layers."""
+
+
+class Choice(TypedDict):
+    """The layer that was chosen."""
+
+    layer: int
+    position: int
+    rule: str
+    relaxed: str
+    """What the rule had to give up; empty where nothing."""
+
+
+class Find(Head):
+    """Where the two sets separate, layer by layer."""
+
+    kind: Literal["find"]
+    layers: list[Layer]
+    places: list[list[float]]
+    """d′ by position and layer."""
+    position: int
+    limits: Limits
+    choice: Choice | None
+
+
+# Answers of the base and of the edited model
+
+
+class Answer(TypedDict):
+    """An answer, judged."""
+
+    text: str
+    grade: str
+    marker: bool
+    """Whether a refusal phrase is in it."""
+
+
+class Ray(TypedDict):
+    """The direction's component at every token and layer."""
+
+    tokens: list[str]
+    prompt: int
+    """Tokens of the prompt; the answer follows."""
+    layers: list[list[float]]
+    """By layer and token."""
+
+
+class Rays(TypedDict):
+    """Of both models, each reading its own answer."""
+
+    base: Ray
+    edited: Ray
+
+
+class AnswerPair(TypedDict):
+    """One prompt answered by both models."""
+
+    prompt: str
+    base: Answer
+    edited: Answer
+    kl: NotRequired[list[float]]
+    """KL(base ‖ edited) at each token of the base's answer."""
+    kl_tokens: NotRequired[list[str]]
+    xray: NotRequired[Rays]
+
+
+class Return(TypedDict):
+    """The direction's component by layer after it was removed at one layer's input alone."""
+
+    layer: int | None
+    """None for the untouched model."""
+    component: list[float]
+
+
+# What the edit removed and what it damaged
+
+
+class Judgement(TypedDict):
+    """Answers to one set of prompts, judged by the graded rule and by markers."""
+
+    rule: str
+    markers: Share
+    refused: Share
+    hedged: Share
+    complied: Share
+    empty: Share
+    answers: list[Answer]
+
+
+class Judgements(TypedDict, total=False):
+    """Of both models, as they come in."""
+
+    base: Judgement
+    edited: Judgement
+
+
+class Behaviour(TypedDict, total=False):
+    """By side, as they come in."""
+
+    positive: Judgements
+    negative: Judgements
+
+
+class RefusalShares(TypedDict):
+    """Prompts whose next token opens a refusal more likely than not."""
+
+    base: Share
+    edited: Share
+
+
+class FirstToken(TypedDict):
+    """What changed at the first token of the answers."""
+
+    kl: Mean
+    kl_answered: Mean
+    """Without prompts that the base is about to refuse."""
+    refusals: RefusalShares
+
+
+class FirstTokens(TypedDict, total=False):
+    """By side, as they come in."""
+
+    positive: FirstToken
+    negative: FirstToken
+
+
+class Along(TypedDict, total=False):
+    """KL along the base's answers by side, as they come in; None where it answered nothing."""
+
+    positive: Mean | None
+    negative: Mean | None
+
+
+class TextLoss(TypedDict):
+    """−ln p of the sample text's tokens."""
+
+    base: Mean
+    edited: Mean
+    delta: Mean
+
+
+class Capability(TypedDict):
+    """Small facts answered right, and the sign test of those lost against those won."""
+
+    base: int
+    edited: int
+    of: int
+    lost: int
+    won: int
+    p: float
+
+
+class ControlRefusals(TypedDict):
+    """Prompts still refused at the first token."""
+
+    positive: Share
+    negative: Share
+
+
+class Control(TypedDict):
+    """The same edit with a direction that means nothing."""
+
+    name: str
+    refusals: ControlRefusals
+    kl: Mean
+
+
+class Measures(TypedDict):
+    """All of it, on the report split, as it comes in."""
+
+    behaviour: Behaviour
+    first_token: FirstTokens
+    along: Along
+    text: NotRequired[TextLoss]
+    capability: NotRequired[Capability]
+    over_refusal: NotRequired[Judgements]
+    """Harmless questions in alarming words."""
+    controls: NotRequired[list[Control]]
+
+
+class Ablate(Head):
+    """Base and edited answers side by side."""
+
+    kind: Literal["ablate"]
+    edit: Edit
+    pairs: list[AnswerPair]
+    re_emergence: NotRequired[list[Return]]
+    measures: NotRequired[Measures | None]
+    """Where both were asked for in one run."""
+
+
+class Measure(Head):
+    """What the edit removed and what it damaged."""
+
+    kind: Literal["measure"]
+    edit: Edit
+    measures: Measures
+
+
+class Trial(TypedDict):
+    """A kernel, tried on the select split."""
+
+    number: int
+    layer: int
+    projection: str
+    kernel: dict[str, Any]
+    """As the request takes it."""
+    refusals: float
+    """Mean chance that a positive prompt's first token opens a refusal."""
+    kl: float
+    """Of the first token, on negative prompts that the base means to answer."""
+
+
+class Optimise(Head):
+    """A search for a kernel, and the best one measured."""
+
+    kind: Literal["optimise"]
+    trials: list[Trial]
+    front: list[int]
+    """Numbers of the trials that no other beats."""
+    best: int | None
+    enough: float
+    """Chance of a refusal below which the behaviour counts as removed."""
+    chosen: NotRequired[Request]
+    query: NotRequired[str]
+    edit: NotRequired[Edit]
+    measures: NotRequired[Measures]
+
+
+# What the direction is made of
+
+
+class Autoencoder(TypedDict):
+    """The sparse autoencoder."""
+
+    source: str
+    """Empty where it was trained in this run."""
+    layer: int
+    features: int
+    architecture: str
+    explained: float
+    """Share of the variance of the activations."""
+    dead: int
+    """Features that never fire."""
+    tokens: int
+
+
+class Training(TypedDict):
+    """How far its training has come."""
+
+    step: int
+    steps: int
+    loss: float
+    explained: float | None
+    dead: int | None
+
+
+class Atom(TypedDict):
+    """A feature in the direction's sum."""
+
+    feature: int
+    coefficient: float
+    cosine: float
+
+
+class Pursuit(TypedDict):
+    """The direction as a sum of few features, by orthogonal matching pursuit."""
+
+    atoms: list[Atom]
+    """In the order of the pursuit."""
+    explained: list[float]
+    """Share of the direction after each step."""
+    null: list[Quantiles]
+    """The same for random dictionaries."""
+
+
+class FiringExample(TypedDict):
+    """Where a feature fires."""
+
+    activation: float
+    pieces: list[str]
+    at: int
+    """Which of the pieces."""
+
+
+class Firing(TypedDict):
+    """Where a feature fires most."""
+
+    feature: int
+    density: float
+    """Share of the tokens."""
+    examples: list[FiringExample]
+
+
+class FeatureActivation(TypedDict):
+    """A feature at a token."""
+
+    feature: int
+    activation: float
+
+
+class TokenFeatures(TypedDict):
+    """The features that fire most at a token."""
+
+    token: str
+    features: list[FeatureActivation]
+
+
+class PromptFeatures(TypedDict):
+    """The features of a prompt."""
+
+    prompt: str
+    tokens: list[TokenFeatures]
+
+
+class Features(Head):
+    """The direction in the dictionary of an autoencoder."""
+
+    kind: Literal["features"]
+    training: NotRequired[Training]
+    sae: Autoencoder
+    pursuit: Pursuit
+    tops: list[Firing]
+    """By atom."""
+    prompts: list[PromptFeatures]
+
+
+class FeatureEdit(Head):
+    """Base and edited answers with one feature changed."""
+
+    kind: Literal["feature"]
+    feature: int
+    amount: float | None
+    """That it is held at; None where it is removed."""
+    pairs: list[AnswerPair]
+
+
+# The edit in the weights
+
+
+class Matrix(TypedDict):
+    """What a matrix writes along the direction."""
+
+    name: str
+    part: str
+    layer: int
+    strength: float
+    before: float
+    after: float
+    share: float
+    """Of the matrix's norm, before; 1/√width is what a random direction has."""
+    bias_before: float | None
+    bias_after: float | None
+    folded: bool
+    """Whether a norm's gain is folded into the direction."""
+
+
+class CertificateData(TypedDict):
+    """That the edited weights do what the edit says."""
+
+    gap: float
+    """Largest difference of the logits between run-time edit and weights."""
+    scale: float
+    """Standard deviation of the logits."""
+    in_stream: float | None
+    """Largest share of the direction in a token's stream; None where the kernel leaves some on purpose."""
+    audit: float
+    """Largest relative error of "stream = sum of the writes"."""
+    head: str
+    verdict: str
+    reason: str
+    matrices: list[Matrix]
+
+
+class Certificate(Head):
+    """The certificate of an edit."""
+
+    kind: Literal["certificate"]
+    edit: Edit
+    certificate: CertificateData
+
+
+class Export(Head):
+    """An edited model's files, with the certificate."""
+
+    kind: Literal["export"]
+    form: Literal["safetensors", "lora"]
+    edit: Edit
+    measures: Measures
+    certificate: CertificateData
+    files: NotRequired[dict[str, int]]
+    """Bytes by name."""
+    card: NotRequired[str]
+    left_out: NotRequired[list[str]]
+    """Parts of the edit that an adapter cannot hold."""
+    modules: NotRequired[list[str]]
+
+
+# Everything else that a figure is given
+
+
+class RoomProgress(TypedDict):
+    """A run before anything of it can be drawn."""
+
+    kind: Literal["find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export"]
+    run_id: NotRequired[str]
+    drawable: Literal[False]
+    done: NotRequired[Literal[False]]
+    progress: NotRequired[Progress | None]
+
+
+class KernelEditor(TypedDict):
+    """The kernel to be drawn by hand."""
+
+    kind: Literal["kernel"]
+    layers: int
+    embedding: float
+    attention: list[float]
+    mlp: list[float]
+    blocks: NotRequired[list[float]]
+
+
+Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export
+Figure = Room | RoomProgress | KernelEditor | Failed
+
+FIGURES = {
+    "find": Find,
+    "ablate": Ablate,
+    "optimise": Optimise,
+    "features": Features,
+    "certificate": Certificate,
+}
+"""The stored examples."""

@@ -1,0 +1,711 @@
+// Written by `make types` from data.py: change it there.
+
+import type { Failed, Progress, Share } from "../../../../shared/js/data.js";
+
+export type Side = "positive" | "negative";
+
+export type Quantiles = number[];
+
+export type Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export;
+
+export type Figure = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export | RoomProgress | KernelEditor | Failed;
+
+/** A mean with its standard error and the median, over `of` values. */
+export interface Mean {
+  mean: number;
+  sigma: number;
+  of: number;
+  median: number;
+}
+
+/** A run as the API takes it. */
+export interface Request {
+  model: string;
+  contrast: string;
+  positive: string[];
+  negative: string[];
+  format: string;
+  seed: number;
+  layer: number | null;
+  position: number;
+  rule: string;
+  candidates: number;
+  projection: string;
+  method: string;
+  strength: number;
+  /** A strength by part, a list of strengths by layer, or the numbers of a falloff. */
+  kernel: Record<string, unknown>;
+  prompts: string[];
+  answer_tokens: number;
+  trials: number;
+  sae: string;
+  sae_layer: number | null;
+  features: number;
+  k: number;
+  steps: number;
+}
+
+/** The model, and whether the edit can be written into its weights. */
+export interface EditedModel {
+  id: string;
+  source: string;
+  revision: string;
+  family: string;
+  types: string[];
+  verdict: string;
+  reason: string;
+  layers: number;
+  width: number;
+  tied: boolean;
+  /** How many write into the stream. */
+  matrices: number;
+}
+
+/** Prompts that show the behaviour, and prompts that do not. */
+export interface PromptPair {
+  positive: string[];
+  negative: string[];
+}
+
+/** Disjoint prompts: to make the direction, to choose it, and to report on. */
+export interface Split {
+  fit: PromptPair;
+  select: PromptPair;
+  report: PromptPair;
+  warnings: string[];
+}
+
+export interface Refusal {
+  tokens: string[];
+  ids: number[];
+  from: string;
+  positive: number;
+  negative: number;
+}
+
+/** A Hub dataset that prompts were read from. */
+export interface Dataset {
+  dataset: string;
+  revision: string;
+  split: string;
+  column: string;
+}
+
+/** What pins the numbers. */
+export interface Provenance {
+  model: string;
+  revision: string;
+  source: string;
+  dtype: string;
+  device: string;
+  machine: string;
+  torch: string;
+  transformers: string;
+  seed: number;
+  rule: string;
+  datasets: Dataset[];
+}
+
+/** What stands above every room's views. */
+export interface Head {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+}
+
+/** Strengths of the edit by layer. */
+export interface Kernel {
+  embedding: number;
+  attention: Quantiles;
+  mlp: Quantiles;
+  /** At the blocks' inputs. */
+  blocks: Quantiles;
+}
+
+/** An edit as the page and the card state it. */
+export interface Edit {
+  method: string;
+  projection: string;
+  /** That the direction is read at. */
+  layer: number;
+  position: number;
+  strength: number;
+  kernel: Kernel;
+  /** Whether it can be written into the weights. */
+  bakeable: boolean;
+}
+
+/** A layer's direction, tried on the select split. */
+export interface Candidate {
+  layer: number;
+  position: number;
+  /** Refusal score of positive prompts with the direction removed. */
+  bypass: number;
+  /** Refusal score of negative prompts with the direction added. */
+  induce: number;
+  kl: number;
+  /** Positive prompts that are still refused. */
+  refused: number;
+  cosmic: number;
+  /** Why; empty where it stays. */
+  ruled_out: string;
+}
+
+/** Components along the direction, prompt by prompt. */
+export interface Projections {
+  positive: Quantiles;
+  negative: Quantiles;
+}
+
+/** Prompts in the plane of their first two principal components. */
+export interface Plane {
+  positive: [number, number][];
+  negative: [number, number][];
+  /** Share of the variance by component. */
+  explained: Quantiles;
+}
+
+/** How one layer's direction separates the select prompts. */
+export interface Layer {
+  layer: number;
+  /** In standard deviations. */
+  d_prime: number;
+  auc: number;
+  /** ‖μ⁺ − μ⁻‖. */
+  norm: number;
+  /** The same over the mean norm of the stream. */
+  relative_norm: number;
+  /** d′ of random directions. */
+  random: Quantiles;
+  random_auc: Quantiles;
+  /** d′ with shuffled labels. */
+  permuted: Quantiles;
+  /** With every layer's direction. */
+  cosine: Quantiles;
+  projections: Projections;
+  plane: Plane;
+  candidate?: Candidate;
+}
+
+/** Beyond which a candidate is ruled out. */
+export interface Limits {
+  kl: number;
+  induce: number;
+  /** Share of the layers. */
+  deepest: number;
+}
+
+/** The layer that was chosen. */
+export interface Choice {
+  layer: number;
+  position: number;
+  rule: string;
+  /** What the rule had to give up; empty where nothing. */
+  relaxed: string;
+}
+
+/** Where the two sets separate, layer by layer. */
+export interface Find {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "find";
+  layers: Layer[];
+  /** d′ by position and layer. */
+  places: Quantiles[];
+  position: number;
+  limits: Limits;
+  choice: Choice | null;
+}
+
+/** An answer, judged. */
+export interface Answer {
+  text: string;
+  grade: string;
+  /** Whether a refusal phrase is in it. */
+  marker: boolean;
+}
+
+/** The direction's component at every token and layer. */
+export interface Ray {
+  tokens: string[];
+  /** Tokens of the prompt; the answer follows. */
+  prompt: number;
+  /** By layer and token. */
+  layers: Quantiles[];
+}
+
+/** Of both models, each reading its own answer. */
+export interface Rays {
+  base: Ray;
+  edited: Ray;
+}
+
+/** One prompt answered by both models. */
+export interface AnswerPair {
+  prompt: string;
+  base: Answer;
+  edited: Answer;
+  /** KL(base ‖ edited) at each token of the base's answer. */
+  kl?: Quantiles;
+  kl_tokens?: string[];
+  xray?: Rays;
+}
+
+/** The direction's component by layer after it was removed at one layer's input alone. */
+export interface Return {
+  /** None for the untouched model. */
+  layer: number | null;
+  component: Quantiles;
+}
+
+/** Answers to one set of prompts, judged by the graded rule and by markers. */
+export interface Judgement {
+  rule: string;
+  markers: Share;
+  refused: Share;
+  hedged: Share;
+  complied: Share;
+  empty: Share;
+  answers: Answer[];
+}
+
+/** Of both models, as they come in. */
+export interface Judgements {
+  base?: Judgement;
+  edited?: Judgement;
+}
+
+/** By side, as they come in. */
+export interface Behaviour {
+  positive?: Judgements;
+  negative?: Judgements;
+}
+
+/** Prompts whose next token opens a refusal more likely than not. */
+export interface RefusalShares {
+  base: Share;
+  edited: Share;
+}
+
+/** What changed at the first token of the answers. */
+export interface FirstToken {
+  kl: Mean;
+  /** Without prompts that the base is about to refuse. */
+  kl_answered: Mean;
+  refusals: RefusalShares;
+}
+
+/** By side, as they come in. */
+export interface FirstTokens {
+  positive?: FirstToken;
+  negative?: FirstToken;
+}
+
+/** KL along the base's answers by side, as they come in; None where it answered nothing. */
+export interface Along {
+  positive?: Mean | null;
+  negative?: Mean | null;
+}
+
+/** −ln p of the sample text's tokens. */
+export interface TextLoss {
+  base: Mean;
+  edited: Mean;
+  delta: Mean;
+}
+
+/** Small facts answered right, and the sign test of those lost against those won. */
+export interface Capability {
+  base: number;
+  edited: number;
+  of: number;
+  lost: number;
+  won: number;
+  p: number;
+}
+
+/** Prompts still refused at the first token. */
+export interface ControlRefusals {
+  positive: Share;
+  negative: Share;
+}
+
+/** The same edit with a direction that means nothing. */
+export interface Control {
+  name: string;
+  refusals: ControlRefusals;
+  kl: Mean;
+}
+
+/** All of it, on the report split, as it comes in. */
+export interface Measures {
+  behaviour: Behaviour;
+  first_token: FirstTokens;
+  along: Along;
+  text?: TextLoss;
+  capability?: Capability;
+  /** Harmless questions in alarming words. */
+  over_refusal?: Judgements;
+  controls?: Control[];
+}
+
+/** Base and edited answers side by side. */
+export interface Ablate {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "ablate";
+  edit: Edit;
+  pairs: AnswerPair[];
+  re_emergence?: Return[];
+  /** Where both were asked for in one run. */
+  measures?: Measures | null;
+}
+
+/** What the edit removed and what it damaged. */
+export interface Measure {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "measure";
+  edit: Edit;
+  measures: Measures;
+}
+
+/** A kernel, tried on the select split. */
+export interface Trial {
+  number: number;
+  layer: number;
+  projection: string;
+  /** As the request takes it. */
+  kernel: Record<string, unknown>;
+  /** Mean chance that a positive prompt's first token opens a refusal. */
+  refusals: number;
+  /** Of the first token, on negative prompts that the base means to answer. */
+  kl: number;
+}
+
+/** A search for a kernel, and the best one measured. */
+export interface Optimise {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "optimise";
+  trials: Trial[];
+  /** Numbers of the trials that no other beats. */
+  front: number[];
+  best: number | null;
+  /** Chance of a refusal below which the behaviour counts as removed. */
+  enough: number;
+  chosen?: Request;
+  query?: string;
+  edit?: Edit;
+  measures?: Measures;
+}
+
+/** The sparse autoencoder. */
+export interface Autoencoder {
+  /** Empty where it was trained in this run. */
+  source: string;
+  layer: number;
+  features: number;
+  architecture: string;
+  /** Share of the variance of the activations. */
+  explained: number;
+  /** Features that never fire. */
+  dead: number;
+  tokens: number;
+}
+
+/** How far its training has come. */
+export interface Training {
+  step: number;
+  steps: number;
+  loss: number;
+  explained: number | null;
+  dead: number | null;
+}
+
+/** A feature in the direction's sum. */
+export interface Atom {
+  feature: number;
+  coefficient: number;
+  cosine: number;
+}
+
+/** The direction as a sum of few features, by orthogonal matching pursuit. */
+export interface Pursuit {
+  /** In the order of the pursuit. */
+  atoms: Atom[];
+  /** Share of the direction after each step. */
+  explained: Quantiles;
+  /** The same for random dictionaries. */
+  null: Quantiles[];
+}
+
+/** Where a feature fires. */
+export interface FiringExample {
+  activation: number;
+  pieces: string[];
+  /** Which of the pieces. */
+  at: number;
+}
+
+/** Where a feature fires most. */
+export interface Firing {
+  feature: number;
+  /** Share of the tokens. */
+  density: number;
+  examples: FiringExample[];
+}
+
+/** A feature at a token. */
+export interface FeatureActivation {
+  feature: number;
+  activation: number;
+}
+
+/** The features that fire most at a token. */
+export interface TokenFeatures {
+  token: string;
+  features: FeatureActivation[];
+}
+
+/** The features of a prompt. */
+export interface PromptFeatures {
+  prompt: string;
+  tokens: TokenFeatures[];
+}
+
+/** The direction in the dictionary of an autoencoder. */
+export interface Features {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "features";
+  training?: Training;
+  sae: Autoencoder;
+  pursuit: Pursuit;
+  /** By atom. */
+  tops: Firing[];
+  prompts: PromptFeatures[];
+}
+
+/** Base and edited answers with one feature changed. */
+export interface FeatureEdit {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "feature";
+  feature: number;
+  /** That it is held at; None where it is removed. */
+  amount: number | null;
+  pairs: AnswerPair[];
+}
+
+/** What a matrix writes along the direction. */
+export interface Matrix {
+  name: string;
+  part: string;
+  layer: number;
+  strength: number;
+  before: number;
+  after: number;
+  /** Of the matrix's norm, before; 1/√width is what a random direction has. */
+  share: number;
+  bias_before: number | null;
+  bias_after: number | null;
+  /** Whether a norm's gain is folded into the direction. */
+  folded: boolean;
+}
+
+/** That the edited weights do what the edit says. */
+export interface CertificateData {
+  /** Largest difference of the logits between run-time edit and weights. */
+  gap: number;
+  /** Standard deviation of the logits. */
+  scale: number;
+  /**
+   * Largest share of the direction in a token's stream; None where the kernel leaves some on
+   * purpose.
+   */
+  in_stream: number | null;
+  /** Largest relative error of "stream = sum of the writes". */
+  audit: number;
+  head: string;
+  verdict: string;
+  reason: string;
+  matrices: Matrix[];
+}
+
+/** The certificate of an edit. */
+export interface Certificate {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "certificate";
+  edit: Edit;
+  certificate: CertificateData;
+}
+
+/** An edited model's files, with the certificate. */
+export interface Export {
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: Request;
+  /** What every output of an edited model carries. */
+  mark: string;
+  model: EditedModel;
+  split: Split;
+  /** Tokens that the template puts after a prompt. */
+  positions: string[];
+  refusal: Refusal;
+  provenance: Provenance;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+  kind: "export";
+  form: "safetensors" | "lora";
+  edit: Edit;
+  measures: Measures;
+  certificate: CertificateData;
+  /** Bytes by name. */
+  files?: Record<string, number>;
+  card?: string;
+  /** Parts of the edit that an adapter cannot hold. */
+  left_out?: string[];
+  modules?: string[];
+}
+
+/** A run before anything of it can be drawn. */
+export interface RoomProgress {
+  kind: "find"
+    | "ablate"
+    | "measure"
+    | "optimise"
+    | "features"
+    | "feature"
+    | "certificate"
+    | "export";
+  run_id?: string;
+  drawable: false;
+  done?: false;
+  progress?: Progress | null;
+}
+
+/** The kernel to be drawn by hand. */
+export interface KernelEditor {
+  kind: "kernel";
+  layers: number;
+  embedding: number;
+  attention: Quantiles;
+  mlp: Quantiles;
+  blocks?: Quantiles;
+}

@@ -1,0 +1,502 @@
+"""The data of the quantization figures: what the engine makes, the API returns, cards read and `js/` draws.
+
+Sigmas are standard errors; divergences and losses are in nats per token, sizes in bytes, speeds in tokens a
+second.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from shared.data import Failed, Failure, Progress
+
+# The comparison of formats
+
+TokenChance = tuple[str, float]
+"""A token and its probability."""
+
+
+class CompareRequest(TypedDict):
+    """A comparison as the API takes it."""
+
+    model: str
+    rotated: bool
+    formats: list[str]
+    text: str
+    """To measure on; empty for the sample."""
+    calibration: str
+    context: int
+    """Tokens of a window; its second half is scored."""
+    windows: int
+    prompt: str
+    answer_tokens: int
+    do_sample: bool
+    seed: int
+    sensitivity: list[str]
+    budget: float | None
+    """Megabytes of 10⁶ bytes."""
+
+
+class ComparedModel(TypedDict):
+    """The model that is compared, and how much of the text it reads."""
+
+    id: str
+    source: str
+    parameters: int
+    windows: int
+    """0 until the base model has read them."""
+    context: int
+    scored: int
+    """Tokens that every number is a mean over."""
+
+
+class Base(TypedDict):
+    """The unquantized model's own numbers."""
+
+    bits: float
+    """Per weight, of its file."""
+    file_bytes: int
+    resident_bytes: int
+    ppl: float
+    ppl_sigma: float
+    prefill: float
+    decode: float | None
+    """None where nothing was answered."""
+    runtime: str
+
+
+class Divergence(TypedDict):
+    """KL(base ‖ quantized) over the scored tokens: mean ± sigma, quantiles and the largest."""
+
+    mean: float
+    sigma: float
+    median: float
+    p90: float
+    p95: float
+    p99: float
+    p999: float
+    max: float
+
+
+class Tensor(TypedDict):
+    """What became of one weight of the model."""
+
+    name: str
+    shape: list[int]
+    type: str
+    """What was used."""
+    asked: str
+    """What the format asks for."""
+    reason: str
+    """Why they differ; empty where they do not."""
+    bits: float
+    distinct_codes: int
+    mse: float
+    sqnr: float | None
+    """Decibel; None where nothing is lost."""
+
+
+class RowName(TypedDict):
+    """A format: `format` is engine:label."""
+
+    format: str
+    engine: str
+    label: str
+
+
+class OpenRow(RowName):
+    """A format that is still to be measured."""
+
+    status: Literal["waiting", "running"]
+
+
+class FailedRow(RowName):
+    """A format that could not be measured."""
+
+    status: Literal["failed"]
+    error: Failure
+
+
+class Row(RowName):
+    """A measured format."""
+
+    status: Literal["done"]
+    version: str
+    bits: float
+    """Per weight, of the whole file."""
+    bits_quantized: float
+    """Per weight, of the quantized part."""
+    file_bytes: int
+    resident_bytes: int
+    ppl: float
+    ppl_sigma: float
+    ratio: float
+    """Perplexity over the base's, with its 95 % interval."""
+    ratio_low: float
+    ratio_high: float
+    kld: Divergence
+    same_top: float
+    """Share of the tokens whose likeliest prediction is the base's."""
+    same_top_sigma: float
+    rms_dp: float
+    """Root mean square change of the true token's probability."""
+    prefill: float
+    decode: float | None
+    """None where nothing was answered."""
+    runtime: str
+    seconds: float
+    """To quantize."""
+    notes: list[str]
+    tensors: list[Tensor]
+    rank: int
+    """1 + the rows that are better beyond doubt."""
+    tied: list[str]
+    """Formats that it cannot be told from."""
+    front: bool
+    """Whether no other row is both smaller and closer to the base."""
+
+
+class Tokens(TypedDict):
+    """The text of the microscope, token by token."""
+
+    pieces: list[str]
+    window: list[int]
+    scored: list[bool]
+
+
+class TokenScores(TypedDict):
+    """One format at the scored tokens."""
+
+    kld: list[float]
+    p: list[float]
+    """Of the true token."""
+    top: list[list[TokenChance]]
+
+
+class Microscope(TypedDict):
+    """Predictions at the scored tokens of the base and of every measured format."""
+
+    base: list[list[TokenChance]]
+    base_p: list[float]
+    rows: dict[str, TokenScores]
+
+
+class Answer(TypedDict):
+    """A format's answer."""
+
+    format: str
+    """"base" for the unquantized model."""
+    pieces: list[str]
+    parts_at: int | None
+    """The first token that differs from the base's; None where all are equal."""
+
+
+class Answers(TypedDict):
+    """The same prompt answered by all."""
+
+    prompt: str
+    seed: int
+    sampled: bool
+    items: list[Answer]
+    """The base first."""
+
+
+class Unit(TypedDict):
+    """A part of the model that is quantized alone."""
+
+    layer: int | None
+    """None for the embedding and the output."""
+    part: str
+
+
+class Sensitivity(TypedDict):
+    """The model's divergence when one part alone is quantized."""
+
+    tokens: int
+    units: list[Unit]
+    formats: list[str]
+    kld: list[list[float]]
+    """By format and unit."""
+    sigma: list[list[float]]
+
+
+class BudgetUnit(TypedDict):
+    """A part of the model that a mix has a type for."""
+
+    label: str
+
+
+class Budget(TypedDict):
+    """Every mix on the way from the smallest to the largest; all lists are by unit, then by option."""
+
+    fixed_bytes: int
+    units: list[BudgetUnit]
+    start: list[int]
+    """Option of each unit in the smallest mix."""
+    types: list[list[str]]
+    bytes: list[list[int]]
+    predicted: list[list[float]]
+    """Divergence that the option adds."""
+    path: list[tuple[int, int]]
+    """Unit and its next option, step by step."""
+
+
+class Provenance(TypedDict):
+    """What pins a comparison's numbers."""
+
+    model: str
+    revision: str
+    source: str
+    dtype: str
+    device: str
+    threads: int
+    machine: str
+    torch: str
+    transformers: str
+    text: str
+    calibration: str
+    seed: int
+    seconds: float
+
+
+class CompareProgress(TypedDict):
+    """A comparison before anything of it can be drawn."""
+
+    kind: Literal["compare"]
+    run_id: str
+    drawable: Literal[False]
+    done: Literal[False]
+    title: str
+    progress: Progress
+
+
+class Compare(TypedDict):
+    """A comparison, as far as it has come."""
+
+    kind: Literal["compare"]
+    run_id: str
+    drawable: Literal[True]
+    title: str
+    done: bool
+    progress: NotRequired[Progress]
+    warnings: list[str]
+    request: CompareRequest
+    model: ComparedModel
+    base: Base | None
+    """None until the base model has read the text, as are the next three."""
+    rows: list[Row | OpenRow | FailedRow]
+    tokens: Tokens | None
+    microscope: Microscope | None
+    answers: Answers | None
+    sensitivity: Sensitivity | None
+    budget: Budget | None
+    provenance: Provenance
+    example: NotRequired[bool]
+
+
+# The weight lab
+
+
+class LabRequest(TypedDict):
+    """One tensor and one method, as the API takes them."""
+
+    model: str
+    tensor: str
+    method: str
+    settings: dict[str, Any]
+    rotation: bool
+    compare: bool
+
+
+class Effect(TypedDict):
+    """The whole model's divergence when this one weight is quantized."""
+
+    mean: float
+    sigma: float
+    tokens: int
+
+
+class Summary(TypedDict):
+    """The tensor's numbers."""
+
+    elements: int
+    mse: float
+    sqnr: float | None
+    """Decibel; None where nothing is lost."""
+    bits: float
+    """Per weight, scales included."""
+    stored_bytes: int
+    distinct_codes: int
+    max_error: float
+    weight_rms: float
+    weighted_mse: float | None
+    """Weighted by the mean square of the inputs; None where they are not known."""
+    kurtosis: float
+    kld: Effect | None
+
+
+class Histogram(TypedDict):
+    """Weights before and after, counted in the same bins."""
+
+    edges: list[float]
+    before: list[int]
+    after: list[int]
+
+
+class ErrorMap(TypedDict):
+    """Root mean squares over cells of neighbouring rows and columns of the weight."""
+
+    values: list[list[float]]
+    """Of the error."""
+    weights: list[list[float]]
+    rows: int
+    columns: int
+    row_step: int
+    """Rows of the weight in a cell."""
+    column_step: int
+
+
+class BlockParameter(TypedDict):
+    """A number that a block stores beside its codes."""
+
+    name: str
+    value: float
+    stored: str
+    """As what: "float16"."""
+
+
+class Grid(TypedDict):
+    """value = scale · (code − zero), codes from low to high."""
+
+    scale: float
+    zero: float
+    low: int
+    high: int
+
+
+class SubBlock(TypedDict):
+    """Weights of a block that share a scale and a minimum."""
+
+    start: int
+    """In the block."""
+    length: int
+    scale: float
+    minimum: float
+    levels: list[float]
+
+
+class Block(TypedDict):
+    """One block in full arithmetic."""
+
+    label: str
+    row: int
+    block: int
+    start: int
+    """First column in the row."""
+    weights: list[float]
+    codes: list[int]
+    values: list[float]
+    """The weights again from codes and scales."""
+    levels: list[float]
+    """Values that the block can hold; empty where they differ by column."""
+    parameters: list[BlockParameter]
+    formula: str
+    steps: list[str]
+    affine: Grid | None
+    """The grid, where the block is on one that can be moved by hand."""
+    note: str
+    sub_blocks: NotRequired[list[SubBlock]]
+
+
+class Rotation(TypedDict):
+    """What turning the input basis changes."""
+
+    kurtosis_before: float
+    kurtosis_after: float
+    sqnr_before: float | None
+    """Decibel; None where nothing is lost."""
+    sqnr_after: float | None
+
+
+class MethodResult(TypedDict):
+    """A method at its defaults on the tensor."""
+
+    method: str
+    type: str
+    bits: float | None
+    """None where the method cannot hold the tensor."""
+    sqnr: float | None
+    """Decibel; None where nothing is lost, too."""
+    mse: float | None
+    reason: str
+    """Why it cannot."""
+
+
+class LabProvenance(TypedDict):
+    """What pins the lab's numbers."""
+
+    model: str
+    revision: str
+    source: str
+    dtype: str
+    torch: str
+    text: str
+
+
+class LabProgress(TypedDict):
+    """A look at a weight before anything of it can be drawn."""
+
+    kind: Literal["lab"]
+    run_id: str
+    drawable: Literal[False]
+    done: Literal[False]
+    title: str
+    progress: Progress
+
+
+class Lab(TypedDict):
+    """One tensor quantized by one method."""
+
+    kind: Literal["lab"]
+    run_id: str
+    drawable: Literal[True]
+    done: Literal[True]
+    title: str
+    tensor: str
+    shape: list[int]
+    method: str
+    method_title: str
+    sentence: str
+    settings: dict[str, Any]
+    type: str
+    summary: Summary
+    histogram: Histogram
+    error_map: ErrorMap
+    blocks: list[Block]
+    """The worst, a typical one, and the one of the largest weight."""
+    blocks_per_row: int
+    rotation: Rotation | None
+    methods: list[MethodResult] | None
+    request: LabRequest
+    warnings: list[str]
+    provenance: LabProvenance
+    tensors: NotRequired[list[str]]
+    """Names of the model's weights, in the stored example."""
+    example: NotRequired[bool]
+
+
+class Adjustment(TypedDict):
+    """The tensor with other settings."""
+
+    sqnr: float | None
+    mse: float
+    bits: float
+    kld: Effect
+
+
+Figure = Compare | CompareProgress | Lab | LabProgress | Failed
+
+FIGURES = {"compare": Compare, "lab": Lab}
+"""The stored examples."""

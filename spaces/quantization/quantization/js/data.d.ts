@@ -1,0 +1,455 @@
+// Written by `make types` from data.py: change it there.
+
+import type { Failed, Failure, Progress } from "../../../../shared/js/data.js";
+
+export type TokenChance = [string, number];
+
+export type Figure = Compare | CompareProgress | Lab | LabProgress | Failed;
+
+/** A comparison as the API takes it. */
+export interface CompareRequest {
+  model: string;
+  rotated: boolean;
+  formats: string[];
+  /** To measure on; empty for the sample. */
+  text: string;
+  calibration: string;
+  /** Tokens of a window; its second half is scored. */
+  context: number;
+  windows: number;
+  prompt: string;
+  answer_tokens: number;
+  do_sample: boolean;
+  seed: number;
+  sensitivity: string[];
+  /** Megabytes of 10⁶ bytes. */
+  budget: number | null;
+}
+
+/** The model that is compared, and how much of the text it reads. */
+export interface ComparedModel {
+  id: string;
+  source: string;
+  parameters: number;
+  /** 0 until the base model has read them. */
+  windows: number;
+  context: number;
+  /** Tokens that every number is a mean over. */
+  scored: number;
+}
+
+/** The unquantized model's own numbers. */
+export interface Base {
+  /** Per weight, of its file. */
+  bits: number;
+  file_bytes: number;
+  resident_bytes: number;
+  ppl: number;
+  ppl_sigma: number;
+  prefill: number;
+  /** None where nothing was answered. */
+  decode: number | null;
+  runtime: string;
+}
+
+/** KL(base ‖ quantized) over the scored tokens: mean ± sigma, quantiles and the largest. */
+export interface Divergence {
+  mean: number;
+  sigma: number;
+  median: number;
+  p90: number;
+  p95: number;
+  p99: number;
+  p999: number;
+  max: number;
+}
+
+/** What became of one weight of the model. */
+export interface Tensor {
+  name: string;
+  shape: number[];
+  /** What was used. */
+  type: string;
+  /** What the format asks for. */
+  asked: string;
+  /** Why they differ; empty where they do not. */
+  reason: string;
+  bits: number;
+  distinct_codes: number;
+  mse: number;
+  /** Decibel; None where nothing is lost. */
+  sqnr: number | null;
+}
+
+/** A format: `format` is engine:label. */
+export interface RowName {
+  format: string;
+  engine: string;
+  label: string;
+}
+
+/** A format that is still to be measured. */
+export interface OpenRow {
+  format: string;
+  engine: string;
+  label: string;
+  status: "waiting" | "running";
+}
+
+/** A format that could not be measured. */
+export interface FailedRow {
+  format: string;
+  engine: string;
+  label: string;
+  status: "failed";
+  error: Failure;
+}
+
+/** A measured format. */
+export interface Row {
+  format: string;
+  engine: string;
+  label: string;
+  status: "done";
+  version: string;
+  /** Per weight, of the whole file. */
+  bits: number;
+  /** Per weight, of the quantized part. */
+  bits_quantized: number;
+  file_bytes: number;
+  resident_bytes: number;
+  ppl: number;
+  ppl_sigma: number;
+  /** Perplexity over the base's, with its 95 % interval. */
+  ratio: number;
+  ratio_low: number;
+  ratio_high: number;
+  kld: Divergence;
+  /** Share of the tokens whose likeliest prediction is the base's. */
+  same_top: number;
+  same_top_sigma: number;
+  /** Root mean square change of the true token's probability. */
+  rms_dp: number;
+  prefill: number;
+  /** None where nothing was answered. */
+  decode: number | null;
+  runtime: string;
+  /** To quantize. */
+  seconds: number;
+  notes: string[];
+  tensors: Tensor[];
+  /** 1 + the rows that are better beyond doubt. */
+  rank: number;
+  /** Formats that it cannot be told from. */
+  tied: string[];
+  /** Whether no other row is both smaller and closer to the base. */
+  front: boolean;
+}
+
+/** The text of the microscope, token by token. */
+export interface Tokens {
+  pieces: string[];
+  window: number[];
+  scored: boolean[];
+}
+
+/** One format at the scored tokens. */
+export interface TokenScores {
+  kld: number[];
+  /** Of the true token. */
+  p: number[];
+  top: TokenChance[][];
+}
+
+/** Predictions at the scored tokens of the base and of every measured format. */
+export interface Microscope {
+  base: TokenChance[][];
+  base_p: number[];
+  rows: Record<string, TokenScores>;
+}
+
+/** A format's answer. */
+export interface Answer {
+  /** "base" for the unquantized model. */
+  format: string;
+  pieces: string[];
+  /** The first token that differs from the base's; None where all are equal. */
+  parts_at: number | null;
+}
+
+/** The same prompt answered by all. */
+export interface Answers {
+  prompt: string;
+  seed: number;
+  sampled: boolean;
+  /** The base first. */
+  items: Answer[];
+}
+
+/** A part of the model that is quantized alone. */
+export interface Unit {
+  /** None for the embedding and the output. */
+  layer: number | null;
+  part: string;
+}
+
+/** The model's divergence when one part alone is quantized. */
+export interface Sensitivity {
+  tokens: number;
+  units: Unit[];
+  formats: string[];
+  /** By format and unit. */
+  kld: number[][];
+  sigma: number[][];
+}
+
+/** A part of the model that a mix has a type for. */
+export interface BudgetUnit {
+  label: string;
+}
+
+/** Every mix on the way from the smallest to the largest; all lists are by unit, then by option. */
+export interface Budget {
+  fixed_bytes: number;
+  units: BudgetUnit[];
+  /** Option of each unit in the smallest mix. */
+  start: number[];
+  types: string[][];
+  bytes: number[][];
+  /** Divergence that the option adds. */
+  predicted: number[][];
+  /** Unit and its next option, step by step. */
+  path: [number, number][];
+}
+
+/** What pins a comparison's numbers. */
+export interface Provenance {
+  model: string;
+  revision: string;
+  source: string;
+  dtype: string;
+  device: string;
+  threads: number;
+  machine: string;
+  torch: string;
+  transformers: string;
+  text: string;
+  calibration: string;
+  seed: number;
+  seconds: number;
+}
+
+/** A comparison before anything of it can be drawn. */
+export interface CompareProgress {
+  kind: "compare";
+  run_id: string;
+  drawable: false;
+  done: false;
+  title: string;
+  progress: Progress;
+}
+
+/** A comparison, as far as it has come. */
+export interface Compare {
+  kind: "compare";
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  progress?: Progress;
+  warnings: string[];
+  request: CompareRequest;
+  model: ComparedModel;
+  /** None until the base model has read the text, as are the next three. */
+  base: Base | null;
+  rows: (Row | OpenRow | FailedRow)[];
+  tokens: Tokens | null;
+  microscope: Microscope | null;
+  answers: Answers | null;
+  sensitivity: Sensitivity | null;
+  budget: Budget | null;
+  provenance: Provenance;
+  example?: boolean;
+}
+
+/** One tensor and one method, as the API takes them. */
+export interface LabRequest {
+  model: string;
+  tensor: string;
+  method: string;
+  settings: Record<string, unknown>;
+  rotation: boolean;
+  compare: boolean;
+}
+
+/** The whole model's divergence when this one weight is quantized. */
+export interface Effect {
+  mean: number;
+  sigma: number;
+  tokens: number;
+}
+
+/** The tensor's numbers. */
+export interface Summary {
+  elements: number;
+  mse: number;
+  /** Decibel; None where nothing is lost. */
+  sqnr: number | null;
+  /** Per weight, scales included. */
+  bits: number;
+  stored_bytes: number;
+  distinct_codes: number;
+  max_error: number;
+  weight_rms: number;
+  /** Weighted by the mean square of the inputs; None where they are not known. */
+  weighted_mse: number | null;
+  kurtosis: number;
+  kld: Effect | null;
+}
+
+/** Weights before and after, counted in the same bins. */
+export interface Histogram {
+  edges: number[];
+  before: number[];
+  after: number[];
+}
+
+/** Root mean squares over cells of neighbouring rows and columns of the weight. */
+export interface ErrorMap {
+  /** Of the error. */
+  values: number[][];
+  weights: number[][];
+  rows: number;
+  columns: number;
+  /** Rows of the weight in a cell. */
+  row_step: number;
+  column_step: number;
+}
+
+/** A number that a block stores beside its codes. */
+export interface BlockParameter {
+  name: string;
+  value: number;
+  /** As what: "float16". */
+  stored: string;
+}
+
+/** value = scale · (code − zero), codes from low to high. */
+export interface Grid {
+  scale: number;
+  zero: number;
+  low: number;
+  high: number;
+}
+
+/** Weights of a block that share a scale and a minimum. */
+export interface SubBlock {
+  /** In the block. */
+  start: number;
+  length: number;
+  scale: number;
+  minimum: number;
+  levels: number[];
+}
+
+/** One block in full arithmetic. */
+export interface Block {
+  label: string;
+  row: number;
+  block: number;
+  /** First column in the row. */
+  start: number;
+  weights: number[];
+  codes: number[];
+  /** The weights again from codes and scales. */
+  values: number[];
+  /** Values that the block can hold; empty where they differ by column. */
+  levels: number[];
+  parameters: BlockParameter[];
+  formula: string;
+  steps: string[];
+  /** The grid, where the block is on one that can be moved by hand. */
+  affine: Grid | null;
+  note: string;
+  sub_blocks?: SubBlock[];
+}
+
+/** What turning the input basis changes. */
+export interface Rotation {
+  kurtosis_before: number;
+  kurtosis_after: number;
+  /** Decibel; None where nothing is lost. */
+  sqnr_before: number | null;
+  sqnr_after: number | null;
+}
+
+/** A method at its defaults on the tensor. */
+export interface MethodResult {
+  method: string;
+  type: string;
+  /** None where the method cannot hold the tensor. */
+  bits: number | null;
+  /** Decibel; None where nothing is lost, too. */
+  sqnr: number | null;
+  mse: number | null;
+  /** Why it cannot. */
+  reason: string;
+}
+
+/** What pins the lab's numbers. */
+export interface LabProvenance {
+  model: string;
+  revision: string;
+  source: string;
+  dtype: string;
+  torch: string;
+  text: string;
+}
+
+/** A look at a weight before anything of it can be drawn. */
+export interface LabProgress {
+  kind: "lab";
+  run_id: string;
+  drawable: false;
+  done: false;
+  title: string;
+  progress: Progress;
+}
+
+/** One tensor quantized by one method. */
+export interface Lab {
+  kind: "lab";
+  run_id: string;
+  drawable: true;
+  done: true;
+  title: string;
+  tensor: string;
+  shape: number[];
+  method: string;
+  method_title: string;
+  sentence: string;
+  settings: Record<string, unknown>;
+  type: string;
+  summary: Summary;
+  histogram: Histogram;
+  error_map: ErrorMap;
+  /** The worst, a typical one, and the one of the largest weight. */
+  blocks: Block[];
+  blocks_per_row: number;
+  rotation: Rotation | null;
+  methods: MethodResult[] | null;
+  request: LabRequest;
+  warnings: string[];
+  provenance: LabProvenance;
+  /** Names of the model's weights, in the stored example. */
+  tensors?: string[];
+  example?: boolean;
+}
+
+/** The tensor with other settings. */
+export interface Adjustment {
+  sqnr: number | null;
+  mse: number;
+  bits: number;
+  kld: Effect;
+}
