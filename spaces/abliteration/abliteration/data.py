@@ -2,6 +2,7 @@
 
 Divergences and losses are in nats per token, components of the stream in its own units. `base` is the model
 as it is, `edited` the model with the edit.
+It is long because it is one list: the contract of the whole Space.
 """
 
 from __future__ import annotations
@@ -632,13 +633,31 @@ class Export(Head):
 # Everything else that a figure is given
 
 
-class RoomProgress(TypedDict):
-    """A run before anything of it can be drawn."""
+class Waiting(TypedDict):
+    """A run before anything of it can be drawn; what is known of it comes in as in the rooms' figures."""
 
     kind: Literal["find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export"]
     run_id: NotRequired[str]
-    drawable: Literal[False]
+    drawable: NotRequired[Literal[False]]
+    title: NotRequired[str]
     done: NotRequired[Literal[False]]
+    request: NotRequired[Request]
+    mark: NotRequired[str]
+    model: NotRequired[EditedModel]
+    split: NotRequired[Split]
+    positions: NotRequired[list[str]]
+    refusal: NotRequired[Refusal]
+    provenance: NotRequired[Provenance]
+    edit: NotRequired[Edit]
+    measures: NotRequired[Measures]
+    trials: NotRequired[list[Trial]]
+    front: NotRequired[list[int]]
+    best: NotRequired[int | None]
+    enough: NotRequired[float]
+    training: NotRequired[Training]
+    feature: NotRequired[int]
+    amount: NotRequired[float | None]
+    form: NotRequired[Literal["safetensors", "lora"]]
     progress: NotRequired[Progress | None]
 
 
@@ -654,13 +673,4 @@ class KernelEditor(TypedDict):
 
 
 Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export
-Figure = Room | RoomProgress | KernelEditor | Failed
-
-FIGURES = {
-    "find": Find,
-    "ablate": Ablate,
-    "optimise": Optimise,
-    "features": Features,
-    "certificate": Certificate,
-}
-"""The stored examples."""
+Figure = Room | Waiting | KernelEditor | Failed

@@ -1,4 +1,7 @@
-"""The data of the merging figures: what the engine makes, the API returns, cards read and `js/` draws."""
+"""The data of the merging figures: what the engine makes, the API returns, cards read and `js/` draws.
+
+It is long because it is one list: the contract of the whole Space.
+"""
 
 from __future__ import annotations
 
@@ -199,17 +202,6 @@ class Check(TypedDict):
     cost: Cost | None
 
 
-class MergeProgress(TypedDict):
-    """A merge before anything of it can be drawn."""
-
-    kind: Literal["merge"]
-    run_id: str
-    drawable: Literal[False]
-    done: Literal[False]
-    request: MergeRequest
-    progress: Progress | None
-
-
 class Merge(TypedDict):
     """A merge and its comparison with the parents, as far as it has come."""
 
@@ -321,19 +313,6 @@ class ScoredText(TypedDict):
     """The text of the loss."""
 
     tokens: int
-
-
-class ExploreProgress(TypedDict):
-    """An exploration before anything of it can be drawn."""
-
-    kind: Literal["explore"]
-    run_id: str
-    drawable: Literal[False]
-    done: Literal[False]
-    request: ExploreRequest
-    points: list[Point]
-    search: Search | None
-    progress: Progress | None
 
 
 class Explore(TypedDict):
@@ -589,7 +568,17 @@ class EditorFailed(TypedDict):
     error: Failure
 
 
-Figure = Merge | MergeProgress | Explore | ExploreProgress | Tree | Editor | EditorFailed | Failed
+class Waiting(TypedDict):
+    """A run before anything of it can be drawn."""
 
-FIGURES = {"merge": Merge, "explore": Explore, "tree": Tree}
-"""The stored examples."""
+    kind: Literal["merge", "explore"]
+    run_id: str
+    drawable: Literal[False]
+    done: Literal[False]
+    request: MergeRequest | ExploreRequest
+    points: NotRequired[list[Point]]
+    search: NotRequired[Search | None]
+    progress: Progress | None
+
+
+Figure = Merge | Explore | Tree | Editor | EditorFailed | Waiting | Failed

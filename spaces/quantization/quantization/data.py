@@ -2,6 +2,7 @@
 
 Sigmas are standard errors; divergences and losses are in nats per token, sizes in bytes, speeds in tokens a
 second.
+It is long because it is one list: the contract of the whole Space.
 """
 
 from __future__ import annotations
@@ -261,17 +262,6 @@ class Provenance(TypedDict):
     seconds: float
 
 
-class CompareProgress(TypedDict):
-    """A comparison before anything of it can be drawn."""
-
-    kind: Literal["compare"]
-    run_id: str
-    drawable: Literal[False]
-    done: Literal[False]
-    title: str
-    progress: Progress
-
-
 class Compare(TypedDict):
     """A comparison, as far as it has come."""
 
@@ -445,17 +435,6 @@ class LabProvenance(TypedDict):
     text: str
 
 
-class LabProgress(TypedDict):
-    """A look at a weight before anything of it can be drawn."""
-
-    kind: Literal["lab"]
-    run_id: str
-    drawable: Literal[False]
-    done: Literal[False]
-    title: str
-    progress: Progress
-
-
 class Lab(TypedDict):
     """One tensor quantized by one method."""
 
@@ -496,7 +475,15 @@ class Adjustment(TypedDict):
     kld: Effect
 
 
-Figure = Compare | CompareProgress | Lab | LabProgress | Failed
+class Waiting(TypedDict):
+    """A run before anything of it can be drawn."""
 
-FIGURES = {"compare": Compare, "lab": Lab}
-"""The stored examples."""
+    kind: Literal["compare", "lab"]
+    run_id: str
+    drawable: Literal[False]
+    done: Literal[False]
+    title: str
+    progress: Progress
+
+
+Figure = Compare | Lab | Waiting | Failed

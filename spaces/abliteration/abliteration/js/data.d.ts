@@ -8,7 +8,7 @@ export type Quantiles = number[];
 
 export type Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export;
 
-export type Figure = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export | RoomProgress | KernelEditor | Failed;
+export type Figure = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export | Waiting | KernelEditor | Failed;
 
 /** A mean with its standard error and the median, over `of` values. */
 export interface Mean {
@@ -684,8 +684,11 @@ export interface Export {
   modules?: string[];
 }
 
-/** A run before anything of it can be drawn. */
-export interface RoomProgress {
+/**
+ * A run before anything of it can be drawn; what is known of it comes in as in the rooms'
+ * figures.
+ */
+export interface Waiting {
   kind: "find"
     | "ablate"
     | "measure"
@@ -695,8 +698,26 @@ export interface RoomProgress {
     | "certificate"
     | "export";
   run_id?: string;
-  drawable: false;
+  drawable?: false;
+  title?: string;
   done?: false;
+  request?: Request;
+  mark?: string;
+  model?: EditedModel;
+  split?: Split;
+  positions?: string[];
+  refusal?: Refusal;
+  provenance?: Provenance;
+  edit?: Edit;
+  measures?: Measures;
+  trials?: Trial[];
+  front?: number[];
+  best?: number | null;
+  enough?: number;
+  training?: Training;
+  feature?: number;
+  amount?: number | null;
+  form?: "safetensors" | "lora";
   progress?: Progress | null;
 }
 

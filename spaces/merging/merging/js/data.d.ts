@@ -10,7 +10,7 @@ export type Relation = "finetune" | "adapter" | "merge" | "quantized" | "new_ver
 
 export type Span = [number, number];
 
-export type Figure = Merge | MergeProgress | Explore | ExploreProgress | Tree | Editor | EditorFailed | Failed;
+export type Figure = Merge | Explore | Tree | Editor | EditorFailed | Waiting | Failed;
 
 /** A mean with its standard error. */
 export interface Estimate {
@@ -179,16 +179,6 @@ export interface Check {
   cost: Cost | null;
 }
 
-/** A merge before anything of it can be drawn. */
-export interface MergeProgress {
-  kind: "merge";
-  run_id: string;
-  drawable: false;
-  done: false;
-  request: MergeRequest;
-  progress: Progress | null;
-}
-
 /** A merge and its comparison with the parents, as far as it has come. */
 export interface Merge {
   kind: "merge";
@@ -343,18 +333,6 @@ export interface Search {
 /** The text of the loss. */
 export interface ScoredText {
   tokens: number;
-}
-
-/** An exploration before anything of it can be drawn. */
-export interface ExploreProgress {
-  kind: "explore";
-  run_id: string;
-  drawable: false;
-  done: false;
-  request: ExploreRequest;
-  points: Point[];
-  search: Search | null;
-  progress: Progress | null;
 }
 
 /** The merges between two or three models, as far as they are measured. */
@@ -588,4 +566,16 @@ export interface EditorFailed {
   methods: Method[];
   models: string[];
   error: Failure;
+}
+
+/** A run before anything of it can be drawn. */
+export interface Waiting {
+  kind: "merge" | "explore";
+  run_id: string;
+  drawable: false;
+  done: false;
+  request: MergeRequest | ExploreRequest;
+  points?: Point[];
+  search?: Search | null;
+  progress: Progress | null;
 }

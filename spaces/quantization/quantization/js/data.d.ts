@@ -4,7 +4,7 @@ import type { Failed, Failure, Progress } from "../../../../shared/js/data.js";
 
 export type TokenChance = [string, number];
 
-export type Figure = Compare | CompareProgress | Lab | LabProgress | Failed;
+export type Figure = Compare | Lab | Waiting | Failed;
 
 /** A comparison as the API takes it. */
 export interface CompareRequest {
@@ -239,16 +239,6 @@ export interface Provenance {
   seconds: number;
 }
 
-/** A comparison before anything of it can be drawn. */
-export interface CompareProgress {
-  kind: "compare";
-  run_id: string;
-  drawable: false;
-  done: false;
-  title: string;
-  progress: Progress;
-}
-
 /** A comparison, as far as it has come. */
 export interface Compare {
   kind: "compare";
@@ -406,16 +396,6 @@ export interface LabProvenance {
   text: string;
 }
 
-/** A look at a weight before anything of it can be drawn. */
-export interface LabProgress {
-  kind: "lab";
-  run_id: string;
-  drawable: false;
-  done: false;
-  title: string;
-  progress: Progress;
-}
-
 /** One tensor quantized by one method. */
 export interface Lab {
   kind: "lab";
@@ -452,4 +432,14 @@ export interface Adjustment {
   mse: number;
   bits: number;
   kld: Effect;
+}
+
+/** A run before anything of it can be drawn. */
+export interface Waiting {
+  kind: "compare" | "lab";
+  run_id: string;
+  drawable: false;
+  done: false;
+  title: string;
+  progress: Progress;
 }
