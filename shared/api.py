@@ -89,7 +89,8 @@ def _with_settings(
     call.__doc__ = "\n".join(
         [summary, "\nArgs:", *(f"    {one.name}: {one.says.rstrip('.')}." for one in listed), "", result]
     ).rstrip()
-    call.__annotations__ = {**{one.name: one.type for one in listed}, "return": hints.get("return", Any)}
+    # the result stays one value: a tuple would become several, and change what callers get
+    call.__annotations__ = {**{one.name: one.type for one in listed}, "return": Any}
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter(
@@ -97,7 +98,7 @@ def _with_settings(
             )
             for one in listed
         ],
-        return_annotation=hints.get("return", Any),
+        return_annotation=Any,
     )
     return _guarded(call)
 
@@ -120,8 +121,10 @@ def _argument(
         return Argument(
             given, list[dict[str, Any] if is_dataclass(item) else item] | None, None, field.metadata["says"]
         )
-    if default is MISSING:
+    if default is MISSING:  # an object
         return Argument(given, hint | None, None, field.metadata["says"])
+    if field.metadata["required"]:
+        default = inspect.Parameter.empty
     return Argument(given, hint, default, field.metadata["says"])
 
 

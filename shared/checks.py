@@ -52,6 +52,15 @@ def one_of(*known: str) -> Callable[[str, Any], str]:
     return check
 
 
+def flag(name: str, value: Any) -> bool:
+    """A check for true and false, called as that of `whole`."""
+    if value in (True, 1, "1", "true", "True"):
+        return True
+    if value in (False, 0, "0", "false", "False"):
+        return False
+    raise VisitorError(f"{name} is {str(value)[:40]}.", "Use true or false.")
+
+
 def finite(value: Any) -> float:
     """A value as a finite number; NaN, which fails every comparison, for anything else, booleans included."""
     try:

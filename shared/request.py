@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, ClassVar, Self
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qs, urlencode
 
 from shared.errors import VisitorError
@@ -28,18 +28,20 @@ MAX_LINK_VALUES = 1_000
 """Values in one link."""
 
 
-def setting(default: Any, check: Check, says: str, *, blank: bool = False, link: str = "") -> Any:
+def setting(
+    default: Any, check: Check, says: str, *, blank: bool = False, required: bool = False, link: str = ""
+) -> Any:
     """One field of a request.
 
     Args:
-        default: the value where a visitor says nothing. A tuple makes a setting that a link repeats, one item
-            each.
+        default: the value where a visitor says nothing.
         check: see `Check`.
         says: the setting in one line, for the API's documentation; it goes on where "name: " ends.
         blank: whether an empty text is a value; otherwise it means the default.
+        required: whether nothing, or an empty text, is refused by the check.
         link: the setting's name in a link, where that is another.
     """
-    metadata = {"check": check, "says": says, "blank": blank, "link": link}
+    metadata = {"check": check, "says": says, "blank": blank, "required": required, "link": link}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -77,7 +79,10 @@ class Request:
             for name, value in values.items()
             if name in known and value is not None and (known[name].metadata["blank"] or value != "")
         }
-        checked = {name: known[name].metadata["check"](name, value) for name, value in stated.items()}
+        needed = {name: "" for name, one in known.items() if one.metadata["required"]}
+        checked = {
+            name: known[name].metadata["check"](name, value) for name, value in {**needed, **stated}.items()
+        }
         return cls(**checked).consistent()
 
     def consistent(self) -> Self:
@@ -95,14 +100,12 @@ class Request:
 
     def to_query(self) -> str | None:
         """The request as the query of a URL, defaults left out; None where it is too long for a link."""
-        default = type(self)()
+        stated, default = self.to_json(), type(self)().to_json()
         pairs: list[tuple[str, Any]] = []
         for name, known in self.settings().items():
-            stated = getattr(self, name)
-            if stated == getattr(default, name):
-                continue
-            items = (stated or ("",)) if isinstance(stated, tuple) else (stated,)
-            pairs += [(known.metadata["link"] or name, _in_link(item)) for item in items]
+            if stated[name] != default[name]:
+                items = stated[name] or [""] if self._repeats(name) else [stated[name]]
+                pairs += [(known.metadata["link"] or name, _in_link(item)) for item in items]
         query = urlencode(pairs)
         return query if len(query) <= self.LINK_CHARACTERS else None
 
@@ -120,8 +123,14 @@ class Request:
         values: dict[str, Any] = {}
         for name, known in cls.settings().items():
             if items := given.get(known.metadata["link"] or name):
-                values[name] = items if isinstance(known.default, tuple) else items[-1]
+                values[name] = items if cls._repeats(name) else items[-1]
         return cls.parse(**values)
+
+    @classmethod
+    def _repeats(cls, name: str) -> bool:
+        """Whether a link gives a setting's items one by one; a list of objects is one text of JSON."""
+        hint = get_type_hints(cls)[name]
+        return get_origin(hint) is tuple and not is_dataclass(get_args(hint)[0])
 
     def to_form(self) -> dict[str, Any]:
         """The values as the controls show them, by setting; `shared.room` turns them into text where a
@@ -133,4 +142,6 @@ class Request:
 def _in_link(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, dict) else value
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value

@@ -53,12 +53,17 @@ LATEST: dict[str, Any] = {**LIGHT, "trigger_mode": "always_last"}
 
 def run_button(verb: str, **settings: Any) -> gr.Button:
     """A room's primary button, for the row of its main controls."""
-    return gr.Button(verb, variant="primary", scale=0, min_width=150, **settings)
+    return gr.Button(verb, variant="primary", scale=0, min_width=140, elem_classes="run", **settings)
 
 
 def cancel_button(**settings: Any) -> gr.Button:
     """The button beside a primary one."""
-    return gr.Button("Cancel", scale=0, min_width=96, **settings)
+    return gr.Button("Cancel", scale=0, min_width=90, elem_classes="run", **settings)
+
+
+def chip(label: str) -> gr.Button:
+    """A small button for a stored example, for a row of class `chips`."""
+    return gr.Button(label, size="sm", scale=0, min_width=60)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class Room:
         """Connect a run to events: `handler(values)` or `handler(values, event)`, ended by the room's Cancel.
 
         Args:
-            triggers: one event listener or several.
+            triggers: an event listener such as `button.click` or `event.then`, or a list of the first.
             handler: yields values by component; an error stands in the figure's place.
             inputs: whose values it gets beside the room's controls, state and inputs.
             outputs: what it may set beside the room's outputs.
@@ -136,8 +141,8 @@ class Room:
         Returns:
             The event, for `then`.
         """
-        event = gr.on(
-            triggers if isinstance(triggers, list) else [triggers],
+        listen = partial(gr.on, triggers) if isinstance(triggers, list) else triggers
+        event = listen(
             guarded(handler, self.figure, self.follow),
             {*self.controls.values(), self.state, *self.inputs, *inputs},
             [self.figure, self.state, self.panel, *self.outputs, *outputs],
@@ -145,6 +150,26 @@ class Room:
         )
         self.end(event)
         return event
+
+    def update(self, trigger: Any, handler: Callable[..., Values], **settings: Any) -> Any:
+        """Connect what needs no run to an event: `handler(values)` or `handler(values, event)` answers at once.
+
+        Args:
+            trigger: an event listener.
+            handler: returns values by component; an error stands in the figure's place.
+            settings: of the event.
+        """
+
+        @wraps(handler)
+        def answer(*args: Any) -> Values:
+            try:
+                return self.follow(handler(*args))
+            except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+                return {self.figure: for_visitor(error).to_json()}
+
+        given = {*self.controls.values(), self.state, *self.inputs}
+        into = [self.figure, self.state, self.panel, *self.controls.values(), *self.outputs]
+        return trigger(answer, given, into, **{**LIGHT, **settings})
 
     def end(self, event: Any) -> None:
         """Let the room's Cancel end an event too.
@@ -161,11 +186,11 @@ def below(
     """Code and link of a complete figure; the link names the run that the data names as `kind`, or the
     first.
     """
-    asked = request.parse(**data["request"])
-    query = asked.to_query()
+    made_by = request.parse(**data["request"])
+    query = made_by.to_query()
     name = data["kind"] if data.get("kind") in runs else next(iter(runs))
     link = "" if query is None else "&".join(filter(None, (f"room={name}", query)))
-    return code_and_link_value(title, programs(asked, data), link, live=not data.get("example"))
+    return code_and_link_value(title, programs(made_by, data), link, live=not data.get("example"))
 
 
 def open_room(
@@ -187,6 +212,7 @@ def open_room(
     tabs: gr.Tabs | None = None,
     tab: str | None = None,
     marks: Sequence[str] = (),
+    stored: Sequence[Data] = (),
     seconds: Callable[[str, Any], int] | None = None,
     stopped: VisitorError | None = None,
     queue: Mapping[str, Any] = MODEL,
@@ -211,6 +237,7 @@ def open_room(
         tabs: the page's tabs, where a link has to open the room's.
         tab: the tab's id, where it is not `name`.
         marks: parts of queries that open the room where a link names none: links of earlier versions.
+        stored: complete figures that a link with the same request shows without a run.
         seconds: GPU seconds that a run asks for, of its name and request; on ZeroGPU its button says so.
         stopped: stands in the figure of a cancelled run; without it the figure keeps what it has, marked
             `cancelled`.
@@ -239,7 +266,7 @@ def open_room(
     cancel.click(None, [figure, cancel], [figure, cancel], js=script, **LIGHT)
     for which, button in buttons.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
-    _open_links(demo, room, marks, tabs, tab or name)
+    _open_links(demo, room, marks, stored, tabs, tab or name)
     if seconds and gpu.on_zero_gpu():
         for which, button in buttons.items():
             _say_cost(room, button, partial(seconds, which))
@@ -253,7 +280,14 @@ def _pressed(room: Room, run: Run) -> Callable[[Values], Iterator[Values]]:
     return handler
 
 
-def _open_links(demo: gr.Blocks, room: Room, marks: Sequence[str], tabs: gr.Tabs | None, tab: str) -> None:
+def _open_links(
+    demo: gr.Blocks,
+    room: Room,
+    marks: Sequence[str],
+    stored: Sequence[Data],
+    tabs: gr.Tabs | None,
+    tab: str,
+) -> None:
     """Run what the address of a visitor's page describes, where it names one of the room's runs.
 
     A load event that answers "nothing to do" would wait in the queue behind the runs of others and then touch
@@ -271,10 +305,14 @@ def _open_links(demo: gr.Blocks, room: Room, marks: Sequence[str], tabs: gr.Tabs
         query = values[link]
         if tabs:
             yield {tabs: gr.Tabs(selected=tab)}
-        asked = room.request.from_query(query)
-        yield {room.figure: None, **room.form(asked)}
+        request = room.request.from_query(query)
+        for data in stored:
+            if room.request.parse(**data["request"]) == request:
+                yield {room.figure: data, **room.form(request)}
+                return
+        yield {room.figure: None, **room.form(request)}
         named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
-        yield from room.runs[named](asked, values)
+        yield from room.runs[named](request, values)
 
     demo.load(query_of, None, [link], **LIGHT)
     outputs = [*room.controls.values(), *([tabs] if tabs else [])]

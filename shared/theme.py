@@ -37,7 +37,12 @@ def theme() -> gr.themes.Base:
         c950="#0f1115",
     )
     return gr.themes.Base(
-        primary_hue=blue, secondary_hue=blue, neutral_hue=grey, font=_SANS, font_mono=_MONO
+        primary_hue=blue,
+        secondary_hue=blue,
+        neutral_hue=grey,
+        spacing_size="sm",  # the figure has to be in view when a visitor arrives
+        font=_SANS,
+        font_mono=_MONO,
     ).set(
         body_background_fill="#ffffff",
         body_background_fill_dark="#0f1115",

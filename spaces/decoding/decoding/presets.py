@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from decoding.request import SETTINGS
+from decoding.strategy import SETTINGS
 from shared.errors import VisitorError
 
 PRESETS: dict[str, dict[str, Any]] = {

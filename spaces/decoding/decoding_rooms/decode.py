@@ -1,0 +1,272 @@
+"""The room of the decoding Space: a prompt, up to four strategies, one tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from decoding import presets, programs
+from decoding.request import Request
+from decoding.strategy import NAME_LENGTH, SAMPLING_ONLY, Strategy, strategies_of
+from decoding_rooms.form import build_form
+from decoding_rooms.panel import distribution
+from shared import experts, gpu, limits, models, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.steps import last, paced
+
+TITLE = "Decoding"
+HERE = Path(__file__).parents[1]
+RENDERER = HERE / "decoding" / "js"
+
+example = partial(page.stored, HERE / "examples")
+
+
+def seconds(request: Request) -> int:
+    """GPU seconds to ask for: start-up and weights, then forward passes; not measured on a GPU yet, so
+    generous.
+    """
+    return min(120, 15 + request.max_new_tokens // 2 + 2 * len(request.strategies))
+
+
+@gpu.on_gpu(duration=seconds)
+def traces(request: Request) -> Iterator[Data]:
+    """Decode, yielding the growing trace, the complete one last."""
+    from decoding.engine import decode
+
+    loaded = models.on_device(models.load(request.model))
+    for trace in paced(decode(request, loaded), lambda trace: trace.done):
+        yield trace.to_json()
+
+
+def decode(request: Request) -> dict[str, Any]:
+    """Continue a prompt with several decoding strategies and record every candidate token and its fate.
+
+    Returns:
+        The trace: runs[].sequences[] with token_ids, text and score, and runs[].nodes[] with every
+            candidate's
+        log-probabilities (nats), status and reason; provenance names the model's copy, dtype and library
+        versions.
+    """
+    models.load(request.model)
+    return last(traces(request))
+
+
+def programs_of(request: Request, data: Data) -> dict[str, str]:
+    """The program below a figure."""
+    origin = data["provenance"]
+    label = f"The same run with transformers {'and peft' if request.model in experts.NAMES else 'alone'}"
+    revision, source = origin.get("revision", "main"), origin.get("source", "")
+    return {label: programs.transformers_program(request, revision, source)}
+
+
+def branch(state: Data, run: int, node: int, token_id: int) -> Iterator[Data]:
+    """Grow a branch from a candidate that was not taken, with the settings of the run it hangs on.
+
+    Args:
+        state: a complete trace.
+        run: whose candidate it is.
+        node: the candidate's parent.
+        token_id: the candidate.
+
+    Raises:
+        VisitorError: the tree can hold no further branch.
+    """
+    parent = state["runs"][run]
+    path, place = [token_id], parent["nodes"][node]
+    while place["parent"] is not None:
+        path.insert(0, place["token_id"])
+        place = parent["nodes"][place["parent"]]
+    text = next((n["text"] for n in parent["nodes"] if n["token_id"] == path[-1]), str(path[-1]))
+    name = f"{parent['name'].split(' → ')[0][:24]} → {text.strip() or '␣'}"[:NAME_LENGTH]
+    request = Request.parse(**state["request"])
+    if sum(bool(strategy.prefix) for strategy in request.strategies) >= limits.MAX_BRANCHES:
+        raise VisitorError(
+            f"This tree has {limits.MAX_BRANCHES} branches already.", "Remove one, or decode again."
+        )
+    grown = replace(
+        request, strategies=(*request.strategies, Strategy(name, parent["config"], tuple(path)))
+    ).consistent()
+    for part in traces(replace(grown, strategies=grown.strategies[-1:])):
+        added = {**part["runs"][0], "color": len(state["runs"])}
+        runs = [*state["runs"], added]
+        yield {**state, "example": False, "request": grown.to_json(), "runs": runs, "done": part["done"]}
+
+
+def without(state: Data, run: int) -> Data:
+    """The tree without one of its branches; a strategy's own run stays."""
+    if not state["runs"][run]["prefix"]:
+        return state
+    keep = [index for index in range(len(state["runs"])) if index != run]
+    strategies = [state["request"]["strategies"][index] for index in keep]
+    runs = [{**state["runs"][index], "color": place} for place, index in enumerate(keep)]
+    return {**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}
+
+
+def renamed(state: Data, run: int, name: str) -> Data:
+    """The tree with another name for one of its runs; as it is where the name is empty."""
+    name = " ".join(name.split())[:NAME_LENGTH]
+    if not name:
+        return state
+    runs = [{**one, "name": name} if i == run else one for i, one in enumerate(state["runs"])]
+    strategies = [
+        {**one, "name": name} if i == run else one for i, one in enumerate(state["request"]["strategies"])
+    ]
+    return {**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}
+
+
+def with_settings(text: str, name: str, config: dict[str, Any]) -> str:
+    """The strategies' JSON with the sampler panel's settings put into the strategy of that name, or into a
+    new one.
+    """
+    strategies = [strategy.to_json() for strategy in strategies_of(text)]
+    for index, strategy in enumerate(strategies):
+        if strategy["name"] == name:
+            kept = {key: value for key, value in strategy.items() if key not in SAMPLING_ONLY}
+            strategies[index] = {**kept, **config, "do_sample": True}
+            return presets.dump(strategies)
+    new = {"name": name or "sample", **config, "do_sample": True}
+    return presets.dump([*strategies[: limits.MAX_STRATEGIES - 1], new])
+
+
+def build(demo: gr.Blocks) -> Room:
+    """Controls, figure, and their events."""
+    first = example(next(iter(presets.EXAMPLES)))
+    request = Request.parse(**first["request"])
+    with gr.Row(equal_height=True):
+        prompt = gr.Textbox(
+            request.prompt,
+            label="Prompt",
+            lines=1,
+            max_lines=3,
+            max_length=limits.MAX_PROMPT_CHARACTERS,
+            scale=4,
+            min_width=260,
+            elem_id="prompt",
+        )
+        names = gr.Dropdown(
+            list(presets.PRESETS),
+            value=[strategy.name for strategy in request.strategies],
+            multiselect=True,
+            max_choices=limits.MAX_STRATEGIES,
+            label="Strategies, up to four",
+            scale=4,
+            min_width=260,
+        )
+        start, cancel = run_button("Decode", elem_id="decode"), cancel_button(elem_id="cancel")
+    with gr.Accordion(
+        "Advanced: length, model, seed, and every setting of a strategy", open=False
+    ) as advanced:
+        with gr.Row():
+            max_new_tokens = gr.Slider(
+                1,
+                limits.MAX_NEW_TOKENS,
+                request.max_new_tokens,
+                step=1,
+                label="max_new_tokens",
+                min_width=180,
+            )
+            model = page.model_field(request.model, scale=2)
+            seed = gr.Textbox(str(request.seed), label="seed", max_lines=1, min_width=120)
+            chat = gr.Checkbox(request.chat, label="Use the model's chat template", min_width=160)
+        strategies = gr.Textbox(
+            request.to_form()["strategies"],
+            label="Strategies as GenerationConfig JSON: edit or paste",
+            lines=3,
+            max_lines=14,
+            elem_classes="mono",
+            elem_id="strategies",
+        )
+
+        # The form is made when the accordion opens: 25 fields would slow down every visit for the few who use
+        # them.
+        @gr.render(inputs=[strategies], triggers=[advanced.expand])
+        def form(text: str) -> None:
+            build_form(text, strategies)
+
+    with gr.Row(elem_classes="chips"):
+        chips = {name: chip(facts["label"]) for name, facts in presets.EXAMPLES.items()}
+    figure = Figure(
+        first,
+        folder=RENDERER,
+        events=("branch", "apply", "undo", "rename"),
+        fetch=(distribution,),
+        title=TITLE,
+        elem_id="figure",
+    )
+
+    def run(request: Request, _: Values) -> Iterator[Values]:
+        models.load(request.model)
+        for data in traces(request):
+            yield {figure: data}
+
+    room = open_room(
+        demo,
+        name="decode",
+        title=TITLE,
+        request=Request,
+        controls={
+            "prompt": prompt,
+            "model": model,
+            "strategies": strategies,
+            "max_new_tokens": max_new_tokens,
+            "seed": seed,
+            "chat": chat,
+        },
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=run,
+        programs=programs_of,
+        triggers=[prompt.submit],
+        marks=["prompt="],
+        stored=[example(name) for name in presets.EXAMPLES],
+        seconds=lambda _, request: seconds(request),
+    )
+    tree = room.state
+
+    def grow(values: Values, event: gr.EventData) -> Iterator[Values]:
+        if not values[tree].get("done"):
+            return
+        try:
+            for data in branch(values[tree], int(event.run), int(event.node), int(event.token_id)):
+                yield {figure: data}
+        except VisitorError as error:  # the tree that stands is worth more than the sentence in its place
+            gr.Warning(str(error))
+            yield {figure: gr.skip()}
+
+    def undo(values: Values, event: gr.EventData) -> Values:
+        return {figure: without(values[tree], int(event.run))}
+
+    def rename(values: Values, event: gr.EventData) -> Values:
+        return {figure: renamed(values[tree], int(event.run), str(event.name))}
+
+    def apply(text: str, state: Data, event: gr.EventData) -> str:
+        run = int(event.run)
+        name = state["runs"][run]["name"].split(" → ")[0] if run < len(state["runs"]) else ""
+        try:
+            return with_settings(text, name, event.config)
+        except VisitorError as error:
+            gr.Warning(str(error))
+            return text
+
+    def show(data: Data, _: Values) -> Values:
+        return {figure: data, **room.form(Request.parse(**data["request"]))}
+
+    room.connect(figure.branch, grow)
+    room.update(figure.undo, undo)
+    room.update(figure.rename, rename)
+    # queued: a warning needs the queue
+    applied = figure.apply(apply, [strategies, tree], [strategies], **QUIET)
+    room.connect(applied.then, lambda values: run(room.parse(values), values))
+    for name, button in chips.items():
+        room.update(button.click, partial(show, example(name)))
+    names.input(presets.from_names, [names], [strategies], **LIGHT)
+    strategies.blur(presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **LIGHT)
+    return room

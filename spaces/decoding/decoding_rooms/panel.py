@@ -1,0 +1,56 @@
+"""What the sampler panel asks of the page: the odds of the next token after any prefix."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from decoding.request import Request
+from shared import models
+from shared.checks import whole
+from shared.errors import VisitorError, for_visitor
+
+TURN_SECONDS = 20
+"""How long a question waits for its turn."""
+
+_turn = threading.Lock()
+"""Questions pass the queue by: one is answered at a time."""
+
+
+def distribution(argument: dict[str, Any]) -> dict[str, Any]:
+    """The next-token distribution after any prefix, computed on the CPU of the server.
+
+    Args:
+        argument: `model`, `token_ids` (prompt and continuation), `prompt_length`, `config` (GenerationConfig
+            fields) and `limit` (tokens to list, null for the whole vocabulary).
+    """
+    try:
+        return _distribution(argument)
+    except Exception as error:  # noqa: BLE001  the panel must go on whatever happened
+        return for_visitor(error).to_json()
+
+
+def _distribution(argument: dict[str, Any]) -> dict[str, Any]:
+    from decoding.engine import next_token_distribution, window
+
+    request = Request.parse(prompt="-", model=argument["model"], strategies=[argument["config"]])
+    loaded = models.in_memory(request.model)
+    if loaded is None and request.model == models.EMBEDDED_MODEL:  # the stored examples are its own
+        loaded = models.load(request.model)
+    if loaded is None:
+        raise VisitorError(f"{request.model} is not in memory any more.", "Decode again.")
+    if not 1 <= len(argument["token_ids"]) <= window(loaded):
+        raise VisitorError("That place in the text cannot be computed.", "Decode again.")
+    size = loaded.model.config.get_text_config().vocab_size
+    ids = [whole(0, size - 1)("A token", token) for token in argument["token_ids"]]
+    prompt_length = whole(1, len(ids))("prompt_length", argument["prompt_length"])
+    limit = argument.get("limit")
+    limit = None if limit is None else whole(1, size)("limit", limit)
+    if not _turn.acquire(timeout=TURN_SECONDS):
+        raise VisitorError(
+            "The server computes for others at the moment.", "Select the token again in a minute."
+        )
+    try:
+        return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)
+    finally:
+        _turn.release()
