@@ -13,11 +13,12 @@ import inspect
 import sys
 import textwrap
 import types
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin
 
-from typing_extensions import get_type_hints, is_typeddict
+from typing_extensions import get_original_bases, get_type_hints, is_typeddict
 
 ROOT = Path(__file__).parents[1]
 COMMON = "shared.data"
@@ -38,18 +39,20 @@ def declarations(module: ModuleType) -> str:
     """The text of `data.d.ts` for a module of TypedDicts.
 
     Raises:
-        TypeError: for an annotation that JSON or the list above has no word for.
+        TypeError: for an annotation that JSON has no word for.
     """
     aliases = {
         value: name
         for name, value in vars(module).items()
         if not name.startswith("_") and get_origin(value) is not None
     }
+    docs = _docs(module.__name__)
     common: set[str] = set()
     parts = []
     for value, name in aliases.items():
         others = {other: word for other, word in aliases.items() if word != name}
-        parts.append(f"export type {name} = {_spell(value, others, common)};\n")
+        line = f"export type {name} = {_spell(value, others, common)};"
+        parts.append("\n".join([*_comment(docs.get(name, ""), ""), _wrapped(line), ""]))
     for kind in typed_dicts(module):
         parts.append(_interface(kind, aliases, common))
     head = f"// Written by `make types` from {module.__name__.split('.')[-1]}.py: change it there.\n"
@@ -60,40 +63,47 @@ def declarations(module: ModuleType) -> str:
 
 def _interface(kind: type, aliases: dict[Any, str], common: set[str]) -> str:
     """A TypedDict as an interface, its inherited keys among its own."""
-    docs = _docs(kind)
-    lines = [*_comment(inspect.cleandoc(kind.__doc__ or ""), ""), f"export interface {kind.__name__} {{"]
+    own = _docs(kind.__module__).get(kind.__name__, "")
+    lines = [*_comment(own, ""), f"export interface {kind.__name__} {{"]
     for key, hint in get_type_hints(kind, include_extras=True).items():
         optional = get_origin(hint) is NotRequired
         inner = get_args(hint)[0] if optional else hint
         absent = optional or key in kind.__optional_keys__  # type: ignore[attr-defined]
         name = key if key.isidentifier() else f'"{key}"'
         line = f"  {name}{'?' if absent else ''}: {_spell(inner, aliases, common)};"
-        if len(line) > _WIDTH:
-            line = line.replace(" | ", "\n    | ")
-        lines += [*_comment(docs.get(key, ""), "  "), line]
+        lines += [*_comment(_doc_of(kind, key), "  "), _wrapped(line)]
     return "\n".join([*lines, "}\n"])
 
 
-def _docs(kind: type) -> dict[str, str]:
-    """The docstrings below a TypedDict's keys, and below those that it inherits."""
+def _doc_of(kind: type, key: str) -> str:
+    """The docstring below a TypedDict's key, or below that of the one that it inherits the key from."""
+    own = _docs(kind.__module__).get(f"{kind.__name__}.{key}", "")
+    bases = [base for base in get_original_bases(kind) if is_typeddict(base)]
+    return own or next(filter(None, (_doc_of(base, key) for base in bases)), "")
+
+
+@cache
+def _docs(module: str) -> dict[str, str]:
+    """A module's docstrings: of `Class`, `Class.key` and of names at its top level."""
     docs: dict[str, str] = {}
-    for base in getattr(kind, "__orig_bases__", ()):
-        docs |= _docs(base) if is_typeddict(base) else {}
-    try:
-        source = inspect.getsource(kind)
-    except OSError:  # written as a call, for a key that is a word of Python's
-        return docs
-    (body,) = ast.parse(textwrap.dedent(source)).body
-    assert isinstance(body, ast.ClassDef)
-    for key, text in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(key, ast.AnnAssign)
-            and isinstance(key.target, ast.Name)
-            and isinstance(text, ast.Expr)
-            and isinstance(text.value, ast.Constant)
-        ):
-            docs[key.target.id] = inspect.cleandoc(str(text.value.value))
+
+    def collect(body: list[ast.stmt], prefix: str) -> None:
+        for item, after in zip(body, [*body[1:], None], strict=True):
+            if isinstance(item, ast.ClassDef):
+                docs[item.name] = ast.get_docstring(item) or ""
+                collect(item.body, f"{item.name}.")
+            target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)
+            text = after.value if isinstance(after, ast.Expr) else None
+            if isinstance(target, ast.Name) and isinstance(text, ast.Constant):
+                docs[prefix + target.id] = inspect.cleandoc(str(text.value))
+
+    collect(ast.parse(inspect.getsource(importlib.import_module(module))).body, "")
     return docs
+
+
+def _wrapped(line: str) -> str:
+    """A union too long for one line, a part in each."""
+    return line.replace(" | ", "\n    | ") if len(line) > _WIDTH else line
 
 
 def _comment(text: str, indent: str) -> list[str]:

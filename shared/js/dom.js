@@ -23,8 +23,9 @@ const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 /**
  * Put attributes, listeners and children on an element.
  *
- * A function under `on…` becomes a listener, an object under `style` sets properties, `true` an empty attribute;
- * `null`, `undefined` and `false` are left out. Strings and numbers among the children become text nodes.
+ * A function under `on…` becomes a listener, an object under `style` sets properties, `true` an
+ * empty attribute; `null`, `undefined` and `false` are left out. Strings and numbers among the
+ * children become text nodes.
  * @template {HTMLElement | SVGElement} E
  * @param {E} node
  * @param {Attributes<E> | null | undefined} attributes
@@ -62,8 +63,8 @@ function appendAll(node, children) {
  * Make an HTML element.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
- * @param {Attributes<HTMLElementTagNameMap[T]> | null} [attributes] attributes, `onclick`-like listeners, `style` as an
- *   object
+ * @param {Attributes<HTMLElementTagNameMap[T]> | null} [attributes] attributes, `onclick`-like
+ *   listeners, `style` as an object
  * @param {...Child} children
  * @returns {HTMLElementTagNameMap[T]}
  */
@@ -84,8 +85,8 @@ export function s(tag, attributes, ...children) {
 }
 
 /**
- * A token's text with its whitespace made visible: space ·, newline ⏎, tab ⇥; control and direction characters, which
- * could hide or reorder the text around them, as ‹U+202E›.
+ * A token's text with its whitespace made visible: space ·, newline ⏎, tab ⇥; control and direction
+ * characters, which could hide or reorder the text around them, as ‹U+202E›.
  * @param {string} text
  * @returns {string}
  */
@@ -98,4 +99,45 @@ export function visible(text) {
       /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
       (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
     );
+}
+
+/**
+ * Redraw what is in an element; the control of the same `data-key` keeps the focus.
+ * @param {Element} element
+ * @param {() => void} redraw
+ */
+export function keepFocus(element, redraw) {
+  const { activeElement } = document;
+  const key = element.contains(activeElement) ? activeElement?.getAttribute("data-key") : null;
+  redraw();
+  if (key) focusOn(element.querySelector(`[data-key="${CSS.escape(key)}"]`));
+}
+
+/**
+ * Give an element the focus where it stands.
+ * @param {Element | null} element
+ */
+export function focusOn(element) {
+  if (element instanceof HTMLElement || element instanceof SVGElement)
+    element.focus({ preventScroll: true });
+}
+
+/**
+ * What makes an element of a picture a button, for the mouse and for the keyboard.
+ * @param {() => void} press
+ */
+export function buttonLike(press) {
+  return {
+    role: "button",
+    tabindex: 0,
+    onclick: (/** @type {Event} */ event) => {
+      event.preventDefault();
+      press();
+    },
+    onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      press();
+    },
+  };
 }

@@ -1,9 +1,10 @@
 // Numbers as words.
 
+/** @typedef {number | null | undefined} Maybe a number that may be unknown */
+
 /**
  * A probability in words: "29 %", "9.2 %", "0.04 %", "< 0.01 %", "> 99.9 %".
- * @param {number|null} probability 0 to 1
- * @returns {string}
+ * @param {Maybe} probability 0 to 1
  */
 export function percent(probability) {
   if (probability === null || probability === undefined || Number.isNaN(probability)) return "–";
@@ -19,9 +20,8 @@ export function percent(probability) {
 
 /**
  * A number with a true minus sign; "–" where there is none.
- * @param {number|null} value
+ * @param {Maybe} value
  * @param {number} [digits] after the point
- * @returns {string}
  */
 export function number(value, digits = 2) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
@@ -29,22 +29,45 @@ export function number(value, digits = 2) {
   return (value < 0 && Number(text) !== 0 ? "−" : "") + text;
 }
 
-/** A small number with two or three digits that count. */
+/**
+ * A whole number with its thousands parted.
+ * @param {Maybe} value
+ */
+export function whole(value) {
+  return value === null || value === undefined ? "–" : value.toLocaleString("en-GB");
+}
+
+/**
+ * "1 row", "2 rows".
+ * @param {number} count
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function plural(count, one, many = `${one}s`) {
+  return `${whole(count)} ${count === 1 ? one : many}`;
+}
+
+/**
+ * A small number with two or three digits that count.
+ * @param {Maybe} value
+ * @param {number} [digits]
+ */
 export function brief(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-GB");
-  if (Math.abs(value) < 1e-4)
-    return value
-      .toExponential(1)
-      .replace("-", "−")
-      .replace("e", "·10^")
-      .replace("·10^−", "·10⁻")
-      .replace(/⁻(\d+)/, (_, n) => `⁻${[...n].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`);
+  if (Math.abs(value) < 1e-4) {
+    const [head, power] = value.toExponential(1).split("e-");
+    const raised = [...power].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
+    return `${head.replace("-", "−")}·10⁻${raised}`;
+  }
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
-/** Megabytes of 10⁶ bytes. */
+/**
+ * Megabytes of 10⁶ bytes.
+ * @param {Maybe} bytes
+ */
 export function megabytes(bytes) {
   if (bytes === null || bytes === undefined) return "–";
   const size = bytes / 1e6;

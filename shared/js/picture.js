@@ -1,4 +1,5 @@
-// The current picture as a static SVG file: no script, its own styles, the colours as they are on the screen.
+// The current picture as a static SVG file: no script, its own styles, the colours as they are on
+// the screen.
 
 import { s } from "./dom.js";
 
@@ -17,6 +18,18 @@ const STYLES = [
   "font-weight",
   "text-anchor",
 ];
+/** @type {Record<string, string>} */
+const INITIAL = {
+  "fill-opacity": "1",
+  opacity: "1",
+  "stroke-dasharray": "none",
+  "stroke-linecap": "butt",
+  "stroke-linejoin": "miter",
+  "paint-order": "normal",
+  "font-weight": "400",
+  "text-anchor": "start",
+  stroke: "none",
+};
 const DROPPED = ["tabindex", "role", "style", "class"];
 const MARGIN = 16;
 const HEADING = 46;
@@ -30,30 +43,29 @@ export function pictureAsSvg(element) {
   const root = element.matches(".course-figure")
     ? element
     : element.querySelector(".course-figure");
+  /** @type {SVGSVGElement | null | undefined} */
   const source = root?.querySelector(".panel:not([hidden]) svg.picture");
-  if (!source) return null;
+  if (!root || !source) return null;
+  /** @type {Map<string, string>} */
   const classes = new Map();
   const copy = copyElement(source, classes);
-  const [, , width, height] = source.getAttribute("viewBox").split(" ").map(Number);
-  for (const [name, value] of [
-    ["x", MARGIN],
-    ["y", HEADING],
-    ["width", width],
-    ["height", height],
-  ])
+  const [, , width, height] = (source.getAttribute("viewBox") ?? "").split(" ").map(Number);
+  for (const [name, value] of Object.entries({ x: MARGIN, y: HEADING, width, height }))
     copy.setAttribute(name, String(value));
   const colours = getComputedStyle(root);
-  const paint = (name) => colours.getPropertyValue(name).trim();
+  const paint = (/** @type {string} */ name) => colours.getPropertyValue(name).trim();
   const title = root.querySelector(".figure-title")?.textContent ?? "";
   const provenance = root.querySelector(".provenance")?.textContent ?? "";
   const caption = root.querySelector(".panel:not([hidden]) .picture-caption")?.textContent ?? "";
-  const words = Math.max(6.4 * caption.length, 5.9 * provenance.length); // about as wide as they are drawn below
+  // About as wide as they are drawn below.
+  const words = Math.max(6.4 * caption.length, 5.9 * provenance.length);
   const fullWidth = Math.ceil(
     Math.max(width + 2 * MARGIN, 420, Math.min(1200, words + 2 * MARGIN)),
   );
   const fullHeight = height + HEADING + 24 + (caption ? 18 : 0);
   const sans = "font-family:system-ui,sans-serif";
-  const line = (x, y, style, text) => s("text", { x, y, style: `${sans};${style}` }, text);
+  const line = (/** @type {number} */ y, /** @type {string} */ style, /** @type {string} */ text) =>
+    s("text", { x: MARGIN, y, style: `${sans};${style}` }, text);
   const wrapper = s(
     "svg",
     {
@@ -65,21 +77,24 @@ export function pictureAsSvg(element) {
       "aria-label": title,
     },
     s("rect", { width: fullWidth, height: fullHeight, fill: paint("--paper") }),
-    line(MARGIN, 26, `font-size:14px;font-weight:600;fill:${paint("--ink")}`, title),
+    line(26, `font-size:14px;font-weight:600;fill:${paint("--ink")}`, title),
     copy,
-    caption
-      ? line(MARGIN, fullHeight - 28, `font-size:12px;fill:${paint("--ink")}`, caption)
-      : null,
-    line(MARGIN, fullHeight - 10, `font-size:11px;fill:${paint("--muted")}`, provenance),
+    caption ? line(fullHeight - 28, `font-size:12px;fill:${paint("--ink")}`, caption) : null,
+    line(fullHeight - 10, `font-size:11px;fill:${paint("--muted")}`, provenance),
   );
   const rules = [...classes].map(([style, name]) => `.${name}{${style}}`).join("");
   wrapper.prepend(s("style", {}, rules));
   return new XMLSerializer().serializeToString(wrapper);
 }
 
-/** Copy an element with what its style sheet says of it, one class for each distinct set of values. */
+/**
+ * Copy an element with what its style sheet says of it, one class for each distinct set of values.
+ * @param {Element} source
+ * @param {Map<string, string>} classes names by their declarations
+ * @returns {Element}
+ */
 function copyElement(source, classes) {
-  const copy = source.cloneNode(false);
+  const copy = /** @type {Element} */ (source.cloneNode(false));
   for (const { name } of [...copy.attributes]) {
     if (DROPPED.includes(name) || name.startsWith("aria-") || name.startsWith("data-"))
       copy.removeAttribute(name);
@@ -91,44 +106,42 @@ function copyElement(source, classes) {
     source.hasAttribute("class");
   if (drawn) {
     const style = STYLES.map((property) => [property, computed.getPropertyValue(property)])
-      .filter(([property, value]) => value && !isInitial(property, value))
+      .filter(([property, value]) => value && INITIAL[property] !== value)
       .map(
         ([property, value]) =>
           `${property}:${value.replace(/url\("?[^#)]*(#[^")]+)"?\)/g, "url($1)")}`,
       )
       .join(";");
-    if (style && !classes.has(style)) classes.set(style, `c${classes.size}`);
-    if (style) copy.setAttribute("class", classes.get(style));
+    const name = classes.get(style) ?? `c${classes.size}`;
+    if (style) {
+      classes.set(style, name);
+      copy.setAttribute("class", name);
+    }
   }
   for (const child of source.childNodes) {
-    if (child.nodeType === Node.ELEMENT_NODE) copy.append(copyElement(child, classes));
-    else if (child.nodeType === Node.TEXT_NODE) copy.append(child.cloneNode());
+    if (child instanceof Element) copy.append(copyElement(child, classes));
+    else if (child instanceof Text) copy.append(child.data);
   }
   return copy;
 }
 
-function isInitial(property, value) {
-  const initial = {
-    "fill-opacity": "1",
-    opacity: "1",
-    "stroke-dasharray": "none",
-    "stroke-linecap": "butt",
-    "stroke-linejoin": "miter",
-    "paint-order": "normal",
-    "font-weight": "400",
-    "text-anchor": "start",
-    stroke: "none",
-  };
-  return initial[property] === value;
-}
-
-/** Save the current picture as a file. */
+/**
+ * Save the current picture as a file.
+ * @param {HTMLElement} root
+ * @param {string} name
+ */
 export function downloadSvg(root, name) {
   const text = pictureAsSvg(root);
   if (text) saveFile(root, name, "image/svg+xml", text);
 }
 
-/** Hand a text to the visitor as a file. */
+/**
+ * Hand a text to the visitor as a file.
+ * @param {HTMLElement} root
+ * @param {string} name
+ * @param {string} type
+ * @param {string} text
+ */
 export function saveFile(root, name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");

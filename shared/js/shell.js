@@ -1,17 +1,71 @@
-// The frame that every figure has: title, key, provenance, tabs, tools, states, hint and the exports.
+// The frame that every figure has: title, key, provenance, tabs, tools, states, hint and the
+// exports.
 
 import { h } from "./dom.js";
 import { downloadSvg, saveFile } from "./picture.js";
 
-let shellCount = 0;
+/**
+ * @import {Child} from "./dom.js"
+ * @import {Failure, Progress} from "./data.js"
+ */
 
 /**
+ * What a figure may ask of the page around it.
+ * @typedef {Object} Host
+ * @property {(name: string, detail: object) => void} emit an event for Python
+ * @property {((name: string, argument: object) => Promise<unknown>) | null} fetch asks Python's
+ *   function of that name; null where the figure stands alone
+ * @property {boolean} exported whether the figure stands alone
+ */
+
+/** @type {Host} */
+export const NO_HOST = { emit: () => {}, fetch: null, exported: true };
+
+/**
+ * @typedef {"frame" | "title" | "key" | "provenance" | "tags" | "tabs" | "tools" | "state" |
+ *   "panels" | "details" | "hint" | "live"} Part
+ *
  * @typedef {Object} Shell
  * @property {string} id unique in the page
  * @property {string} kind the Space's name, in class names and file names
  * @property {HTMLElement} root
- * @property {Object<string, HTMLElement>} parts frame, title, key, provenance, tags, tabs, tools, state, panels, details, hint, live
+ * @property {Record<Part, HTMLElement>} parts
  */
+
+/**
+ * A figure of some kind, as `render` knows it.
+ * @typedef {Object} AnyFigure
+ * @property {HTMLElement} root
+ * @property {Host} host
+ * @property {(data: never) => void} show is given data of the kind that it was opened for, or an
+ *   error or null
+ */
+
+/**
+ * The `render` of a Space's figures: draws data, or brings what is drawn up to date. A figure keeps
+ * what the visitor did to it until data of another kind comes.
+ * @param {Record<string, () => AnyFigure>} openers by the data's kind, the one before any data
+ *   first
+ * @returns {(element: HTMLElement, data: {kind?: string} | null, host?: Host) => void} fills the
+ *   element
+ */
+export function renderer(openers) {
+  /** @type {WeakMap<HTMLElement, {kind: string, figure: AnyFigure}>} */
+  const drawn = new WeakMap();
+  return (element, data, host = NO_HOST) => {
+    let entry = drawn.get(element);
+    const kind = data?.kind ?? entry?.kind ?? Object.keys(openers)[0];
+    if (!entry || !element.contains(entry.figure.root) || entry.kind !== kind) {
+      entry = { kind, figure: openers[kind]() };
+      drawn.set(element, entry);
+      element.replaceChildren(entry.figure.root);
+    }
+    entry.figure.host = host;
+    entry.figure.show(/** @type {never} */ (data));
+  };
+}
+
+let shellCount = 0;
 
 /**
  * Make a figure's frame.
@@ -43,7 +97,7 @@ export function openShell(kind, label) {
     h("div", { class: "origin" }, parts.provenance, parts.tags),
   );
   const bar = h("div", { class: "bar" }, parts.tabs, parts.tools);
-  parts.frame = h(
+  const frame = h(
     "figure",
     { class: "frame", "aria-label": label },
     caption,
@@ -54,7 +108,7 @@ export function openShell(kind, label) {
   const root = h(
     "div",
     { class: `course-figure ${kind}-figure` },
-    parts.frame,
+    frame,
     parts.details,
     parts.live,
     parts.hint,
@@ -62,13 +116,13 @@ export function openShell(kind, label) {
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape") parts.hint.hidden = true;
   });
-  return { id, kind, root, parts };
+  return { id, kind, root, parts: { ...parts, frame } };
 }
 
 /**
  * Show an error, the words for nothing, a run's progress, or none of them.
  * @param {Shell} shell
- * @param {{error?: Object|null, empty?: string|null, progress?: {value: number, max: number, label: string}|null}} state
+ * @param {{error?: Failure | null, empty?: Child, progress?: Progress | null}} state
  */
 export function drawState({ parts }, { error, empty, progress }) {
   parts.frame.classList.toggle("vacant", Boolean(empty));
@@ -78,9 +132,9 @@ export function drawState({ parts }, { error, empty, progress }) {
       h(
         "div",
         { class: "message alert", role: "alert" },
-        h("b", {}, error.what ?? String(error)),
+        h("b", {}, error.what),
         " ",
-        error.remedy ?? "",
+        error.remedy,
       ),
     );
   } else if (empty) {
@@ -103,9 +157,11 @@ export function drawState({ parts }, { error, empty, progress }) {
  * @param {string} current
  * @param {(name: string) => void} open
  */
-export function drawTabs({ id, parts }, views, current, open) {
+export function drawTabs(shell, views, current, open) {
+  const { id, parts } = shell;
   const { tabs, panels } = parts;
   for (const { name, label, hidden } of views) {
+    /** @type {HTMLButtonElement | null} */
     let tab = tabs.querySelector(`[data-view="${name}"]`);
     if (!tab) {
       tab = h("button", {
@@ -131,45 +187,60 @@ export function drawTabs({ id, parts }, views, current, open) {
     tab.hidden = Boolean(hidden);
     tab.setAttribute("aria-selected", String(current === name));
     tab.tabIndex = current === name ? 0 : -1;
-    panelOf({ id, parts }, name).hidden = current !== name;
+    panelOf(shell, name).hidden = current !== name;
   }
   tabs.onkeydown = (event) => {
-    const shown = [...tabs.children].filter((tab) => !tab.hidden);
-    const at = shown.indexOf(document.activeElement);
+    const names = views.filter(({ hidden }) => !hidden).map(({ name }) => name);
+    const at = names.indexOf(/** @type {HTMLElement} */ (event.target).dataset.view ?? "");
     const to = {
       ArrowRight: at + 1,
-      ArrowLeft: at - 1 + shown.length,
+      ArrowLeft: at - 1 + names.length,
       Home: 0,
-      End: shown.length - 1,
+      End: names.length - 1,
     }[event.key];
     if (at < 0 || to === undefined) return;
     event.preventDefault();
-    const tab = shown[to % shown.length];
-    open(tab.dataset.view);
-    tab.focus();
+    const name = names[to % names.length];
+    open(name);
+    /** @type {HTMLElement | null} */ (tabs.querySelector(`[data-view="${name}"]`))?.focus();
   };
 }
 
-/** The panel of a view. */
+/**
+ * The panel of a view that has a tab.
+ * @param {Shell} shell
+ * @param {string} name
+ * @returns {HTMLElement}
+ */
 export function panelOf({ id, parts }, name) {
-  return parts.panels.querySelector(`#${id}-${name}`);
+  const panel = parts.panels.querySelector(`#${id}-${name}`);
+  return /** @type {HTMLElement} */ (panel);
 }
 
-/** A button of the tool bar. */
+/**
+ * A button of the tool bar.
+ * @param {string} label
+ * @param {string} name
+ * @param {(event: MouseEvent & {currentTarget: HTMLButtonElement}) => void} action
+ */
 export function toolButton(label, name, action) {
   return h("button", { type: "button", "aria-label": name, title: name, onclick: action }, label);
 }
 
-/** The button that saves the current picture as a static SVG file. */
+/**
+ * The button that saves the current picture as a static SVG file.
+ * @param {Shell} shell
+ */
 export function svgButton({ kind, root }) {
   return toolButton("SVG", "Download SVG", () => downloadSvg(root, `${kind}.svg`));
 }
 
 /**
- * The buttons that save the figure as one HTML file, drawn by the server's `standalone_file`, and its data as JSON.
+ * The buttons that save the figure as one HTML file, drawn by the server's `standalone_file`, and
+ * its data as JSON.
  * @param {Shell} shell
- * @param {(name: string, argument: any) => Promise<any>} ask the page's `host.fetch`
- * @param {() => Object} data
+ * @param {NonNullable<Host["fetch"]>} ask
+ * @param {() => object} data
  */
 export function exportButtons({ kind, root }, ask, data) {
   return [
@@ -178,7 +249,7 @@ export function exportButtons({ kind, root }, ask, data) {
       pressed.disabled = true;
       const text = await ask("standalone_file", data()).catch(() => null);
       pressed.disabled = false;
-      if (text) saveFile(root, `${kind}.html`, "text/html", text);
+      if (text) saveFile(root, `${kind}.html`, "text/html", String(text));
       else pressed.title = "The file could not be made. Try again.";
     }),
     toolButton("JSON", "Download the data as JSON", () =>
@@ -191,10 +262,10 @@ export function exportButtons({ kind, root }, ask, data) {
  * Show the hint below an element.
  * @param {Shell} shell
  * @param {Element} target
- * @param {(Node|string|null)[]} content
+ * @param {(Node | string | null)[]} content
  */
 export function showHint({ root, parts: { hint } }, target, content) {
-  hint.replaceChildren(...content.filter(Boolean));
+  hint.replaceChildren(...content.filter((part) => part !== null));
   hint.hidden = false;
   const frame = root.getBoundingClientRect();
   const box = target.getBoundingClientRect();
@@ -202,11 +273,26 @@ export function showHint({ root, parts: { hint } }, target, content) {
   hint.style.top = `${box.bottom - frame.top + 6}px`;
 }
 
-/** A labelled select. */
-export function choice(label, options, value, onChange) {
+/**
+ * Hide the hint.
+ * @param {Shell} shell
+ */
+export function hideHint({ parts: { hint } }) {
+  hint.hidden = true;
+}
+
+/**
+ * A labelled select.
+ * @template {string} V
+ * @param {string} label
+ * @param {readonly (readonly [value: V, text: string])[]} options
+ * @param {V} value
+ * @param {(value: V) => void} choose
+ */
+export function choice(label, options, value, choose) {
   const select = h(
     "select",
-    { onchange: (event) => onChange(event.target.value) },
+    { onchange: () => choose(/** @type {V} */ (select.value)) },
     options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)),
   );
   return h("label", {}, label, " ", select);

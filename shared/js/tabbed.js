@@ -1,88 +1,198 @@
-// A frame with tabs.
+// The figure of every Space: a frame with tabs, one view each, that follows the data as it grows.
 
 import { h } from "./dom.js";
-import { drawState, drawTabs, exportButtons, openShell, panelOf, svgButton } from "./shell.js";
+import {
+  NO_HOST,
+  drawState,
+  drawTabs,
+  exportButtons,
+  hideHint,
+  openShell,
+  panelOf,
+  svgButton,
+} from "./shell.js";
 
 /**
- * A figure with tabs.
+ * @import {Child} from "./dom.js"
+ * @import {Failure, Progress} from "./data.js"
+ * @import {Host, Shell} from "./shell.js"
+ */
+
+/**
+ * What a figure can draw: `drawable` is the word of who made the data.
+ * @typedef {{drawable: true, done: boolean, cancelled?: boolean, progress?: Progress | null}}
+ *   Drawable
+ *
+ * A run that has nothing to draw yet.
+ * @typedef {{drawable?: false, progress?: Progress | null}} Undrawable
+ */
+
+/**
+ * What stands in the place of data: a failure, a run that has nothing yet, or null before the first
+ * one.
+ * @typedef {(Undrawable & {error?: Failure | null}) | null} Nothing
+ */
+
+/**
+ * @template {Drawable} D
+ * @typedef {Object} Tabbed
+ * @property {Host} host
+ * @property {D | null} data
+ * @property {string} current name of the open view
+ * @property {(name: string) => void} open a view
+ * @property {() => void} refresh what stands above the views, and the open view
+ * @property {(data: D | Nothing) => void} show
+ */
+
+/**
+ * @template {Drawable} D
+ * @typedef {Shell & Tabbed<D>} Figure
+ */
+
+/**
+ * @template {Drawable} D
+ * @typedef {Object} View
+ * @property {string} name
+ * @property {string} label
+ * @property {boolean} [picture] whether it can be saved as SVG
+ * @property {(data: D) => boolean} [hidden]
+ * @property {(figure: Figure<D>, panel: HTMLElement) => (data: D) => void} open returns what brings
+ *   the view up to date
+ */
+
+/**
+ * What stands above the views.
+ * @typedef {Object} Facts
+ * @property {Node | string} title
+ * @property {Child[]} [key] where it is left out, the figure draws its own
+ * @property {string} provenance
+ * @property {string[]} tags
+ * @property {string[]} [warnings]
+ */
+
+/**
+ * What a figure does beside that.
+ * @template {Drawable} D
+ * @typedef {Object} Extras
+ * @property {(data: D) => void} [take] gets new data ready, before anything is drawn
+ * @property {() => void} [forget] is told that there is nothing to draw; without it the last
+ *   picture stays
+ * @property {(data: Undrawable) => Child} [waiting] in place of a picture that is to come
+ * @property {(data: D) => Progress | null} [progress] where the data does not say it
+ * @property {(view: string) => {mark: string, buttons: () => Node[]}} [tools] are made again when
+ *   `mark` changes
+ * @property {(data: D) => object} [exported] the data for an export
+ */
+
+/**
+ * Open a figure with tabs.
+ * @template {Drawable} D
  * @param {string} kind the Space's name
  * @param {string} label for a screen reader
  * @param {string} empty words before the first run
- * @param {{name: string, label: string, picture?: boolean, hidden?: (data: Object) => boolean, open: Function}[]} views
- *   `open(figure, panel)` returns `update(data)`
- * @param {(data: Object) => {title: string, key: (string|Node)[], provenance: string, tags: string[], warnings?: string[]}} facts
+ * @param {View<D>[]} views
+ * @param {(data: D) => Facts} facts
+ * @param {Extras<D>} [extras]
+ * @returns {Figure<D>}
  */
-export function openTabbed(kind, label, empty, views, facts) {
+export function openTabbed(kind, label, empty, views, facts, extras = {}) {
+  const warnings = h("ul", { class: "warnings", "aria-label": "Warnings" });
+  /** @type {Map<string, (data: D) => void>} */
+  const updates = new Map();
+  const viewNamed = (/** @type {string} */ name) =>
+    views.find((view) => view.name === name) ?? views[0];
+
+  /** @type {Figure<D>} */
   const figure = {
     ...openShell(kind, label),
-    host: { fetch: null },
+    host: NO_HOST,
     data: null,
     current: views[0].name,
-    opened: new Map(),
+    open(name) {
+      figure.current = name;
+      if (figure.data) drawViews(figure.data);
+    },
+    refresh() {
+      if (!figure.data) return;
+      drawFacts(figure.data);
+      drawView(figure.data);
+    },
+    show(data) {
+      hideHint(figure);
+      if (data?.drawable) showData(data);
+      else showNothing(data);
+    },
   };
-  figure.warnings = h("ul", { class: "warnings", "aria-label": "Warnings" });
-  figure.parts.frame.querySelector("figcaption").append(figure.warnings);
-  const update = () => {
-    const { data } = figure;
-    if (!data) return;
-    const view = views.find(({ name }) => name === figure.current);
-    if (!figure.opened.has(view.name))
-      figure.opened.set(view.name, view.open(figure, panelOf(figure, view.name)));
-    figure.opened.get(view.name)(data);
-  };
-  const tools = () => {
-    const { data, host } = figure;
-    const view = views.find(({ name }) => name === figure.current);
-    const buttons = view.picture ? [svgButton(figure)] : [];
-    if (host.fetch && !host.exported && data)
-      buttons.push(...exportButtons(figure, host.fetch, () => figure.data));
-    figure.parts.tools.replaceChildren(...buttons);
-  };
-  const tabs = () => {
-    const shown = views.map(({ name, label: text, hidden }) => ({
-      name,
-      label: text,
-      hidden: Boolean(figure.data && hidden?.(figure.data)),
-    }));
-    if (shown.find(({ name }) => name === figure.current)?.hidden) figure.current = views[0].name;
-    drawTabs(figure, shown, figure.current, figure.open);
-  };
-  figure.refresh = update;
-  figure.open = (name) => {
-    figure.current = name;
-    tabs();
-    update();
-    tools();
-  };
-  figure.show = (data) => {
-    if (data?.error) {
-      drawState(figure, { error: data.error, empty: figure.data ? null : " " });
-      if (!figure.data) drawState(figure, { error: data.error });
-      figure.parts.frame.classList.toggle("vacant", !figure.data);
-      return;
+  const { parts } = figure;
+  parts.frame.querySelector("figcaption")?.append(warnings);
+
+  const showNothing = (/** @type {Nothing} */ data) => {
+    if (extras.forget) {
+      figure.data = null;
+      for (const part of [parts.title, parts.key, parts.provenance, parts.tags, warnings])
+        part.replaceChildren();
+      extras.forget();
     }
-    const drawable =
-      data && (data.done || data.base || data.rows?.length || data.blocks || data.drawable);
+    const progress = data?.progress;
+    const waiting = data && !data.error ? (extras.waiting?.(data) ?? progress?.label) : null;
     drawState(figure, {
-      empty: drawable || figure.data ? null : (data?.progress?.label ?? empty),
-      progress: data && !data.done ? data.progress : null,
+      error: data?.error,
+      empty: figure.data ? null : (waiting ?? empty),
+      progress,
     });
-    if (!drawable) {
-      if (data?.progress) figure.parts.live.textContent = data.progress.label;
-      return;
-    }
+    if (progress) announce(progress.label);
+  };
+  const showData = (/** @type {D} */ data) => {
     figure.data = data;
-    const said = facts(data);
-    figure.parts.title.textContent = said.title;
-    figure.parts.key.classList.add("joined");
-    figure.parts.key.replaceChildren(...said.key.map((item) => h("li", {}, item)));
-    figure.parts.provenance.textContent = said.provenance;
-    figure.parts.tags.replaceChildren(...said.tags.map((tag) => h("span", { class: "tag" }, tag)));
-    figure.warnings.replaceChildren(...(said.warnings ?? []).map((text) => h("li", {}, text)));
-    figure.parts.live.textContent = data.done ? "Done." : (data.progress?.label ?? "");
-    tabs();
-    update();
-    tools();
+    extras.take?.(data);
+    const over = data.done || data.cancelled;
+    const progress = over ? null : (extras.progress?.(data) ?? data.progress);
+    drawState(figure, { progress });
+    drawFacts(data);
+    announce(data.done ? "Done." : (progress?.label ?? ""));
+    drawViews(data);
+  };
+  const announce = (/** @type {string} */ words) => {
+    if (parts.live.textContent !== words) parts.live.textContent = words;
+  };
+
+  const drawFacts = (/** @type {D} */ data) => {
+    const { title, key, provenance, tags, warnings: texts = [] } = facts(data);
+    parts.title.replaceChildren(title);
+    if (key) {
+      parts.key.classList.add("joined");
+      parts.key.replaceChildren(...key.map((item) => h("li", {}, item)));
+    }
+    parts.provenance.textContent = provenance;
+    parts.tags.replaceChildren(...tags.map((tag) => h("span", { class: "tag" }, tag)));
+    warnings.replaceChildren(...texts.map((text) => h("li", {}, text)));
+  };
+  const drawViews = (/** @type {D} */ data) => {
+    const tabs = views.map((view) => ({ ...view, hidden: view.hidden?.(data) }));
+    if (tabs.find(({ name }) => name === figure.current)?.hidden) figure.current = views[0].name;
+    drawTabs(figure, tabs, figure.current, figure.open);
+    drawView(data);
+    drawTools();
+  };
+  const drawView = (/** @type {D} */ data) => {
+    const { name, open } = viewNamed(figure.current);
+    const update = updates.get(name) ?? open(figure, panelOf(figure, name));
+    updates.set(name, update);
+    update(data);
+  };
+  const drawTools = () => {
+    const { host, current } = figure;
+    const ask = host.exported ? null : host.fetch;
+    const own = extras.tools?.(current);
+    const mark = [current, Boolean(ask), own?.mark].join();
+    if (parts.tools.dataset.mark === mark) return;
+    parts.tools.dataset.mark = mark;
+    const data = () => (figure.data && extras.exported?.(figure.data)) ?? figure.data ?? {};
+    parts.tools.replaceChildren(
+      ...(own?.buttons() ?? []),
+      ...(viewNamed(current).picture ? [svgButton(figure)] : []),
+      ...(ask ? exportButtons(figure, (name, argument) => ask(name, argument), data) : []),
+    );
   };
   return figure;
 }

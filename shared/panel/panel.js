@@ -2,7 +2,16 @@
 
 import { h } from "../js/dom.js";
 
-/** A read-only text with a button that copies it. */
+/**
+ * @import {Child} from "../js/dom.js"
+ * @import {Panel} from "../js/data.js"
+ */
+
+/**
+ * A read-only text with a button that copies it.
+ * @param {string} label
+ * @param {string} text
+ */
 function copyable(label, text) {
   const said = h("span", { class: "panel-said", role: "status" });
   const copy = async () => {
@@ -10,10 +19,7 @@ function copyable(label, text) {
       await navigator.clipboard.writeText(text);
       said.textContent = "copied";
     } catch {
-      const range = document.createRange();
-      range.selectNodeContents(box);
-      getSelection().removeAllRanges();
-      getSelection().addRange(range);
+      getSelection()?.selectAllChildren(box);
       said.textContent = "selected: press Ctrl+C";
     }
   };
@@ -35,8 +41,9 @@ function copyable(label, text) {
 }
 
 /**
+ * Draw the panel; what the visitor unfolded stays so.
  * @param {HTMLElement} element
- * @param {{title: string, code: {label: string, text: string}[], query: string, live: boolean, gradio: string}} data
+ * @param {Panel | null} data
  */
 export function render(element, data) {
   if (!data) {
@@ -47,15 +54,21 @@ export function render(element, data) {
   const base = location.origin + location.pathname;
   const url = data.query ? `${base}?${data.query}` : base;
   if (data.live && data.query) history.replaceState(null, "", `?${data.query}`);
-  const attribute = (text) =>
+  const attribute = (/** @type {string} */ text) =>
     text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
-  const frame = `<iframe src="${attribute(url)}" title="${attribute(data.title)}" width="100%" height="900" style="border:0" loading="lazy"></iframe>`;
+  const frame =
+    `<iframe src="${attribute(url)}" title="${attribute(data.title)}" width="100%" height="900" ` +
+    `style="border:0" loading="lazy"></iframe>`;
   const component =
     `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/${data.gradio}/gradio.js"></` +
     `script>\n<gradio-app src="${attribute(base)}"></gradio-app>`;
-  const fold = (title, index, first, ...children) => {
+  const fold = (
+    /** @type {string} */ title,
+    /** @type {number} */ index,
+    /** @type {Child[]} */ ...children
+  ) => {
     const node = h("details", {}, h("summary", {}, title), ...children);
-    node.open = open[index] ?? first;
+    node.open = open[index] ?? false;
     return node;
   };
   element.replaceChildren(
@@ -65,7 +78,6 @@ export function render(element, data) {
       fold(
         "Code",
         0,
-        false,
         ...data.code.map(({ label, text }) =>
           copyable(label, text.replaceAll("{this demo}", base)),
         ),
@@ -73,13 +85,14 @@ export function render(element, data) {
       fold(
         "Share and embed",
         1,
-        false,
         h(
           "p",
           {},
           data.query
-            ? "The link reproduces this figure with these settings. For a figure that works offline, press HTML above the picture."
-            : "A file of your own has no link. For a figure that works anywhere, also offline, press HTML above the picture.",
+            ? "The link reproduces this figure with these settings. For a figure that works offline, " +
+                "press HTML above the picture."
+            : "A file of your own has no link. For a figure that works anywhere, also offline, " +
+                "press HTML above the picture.",
         ),
         data.query ? copyable("Permalink", url) : "",
         copyable("An iframe for a blog post", frame),

@@ -334,6 +334,7 @@ def compare_splits(
             }
             yield {
                 "kind": "contamination",
+                "drawable": False,
                 "done": False,
                 "title": " against ".join(names),
                 "progress": progress,

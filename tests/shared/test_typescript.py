@@ -26,12 +26,13 @@ def forbid_extra(module: types.ModuleType) -> None:
 
 
 def figure_type(space: str, kind: str) -> type:
-    """The TypedDict of a Space's figure, by the `kind` that it names."""
+    """The TypedDict of what a Space's figure draws, by the `kind` that it names."""
     modules = [importlib.import_module(name) for name in (typescript.COMMON, f"{space}.data")]
     for module in modules:
         forbid_extra(module)
     figures = typescript.typed_dicts(modules[-1])
-    (figure,) = (item for item in figures if get_type_hints(item).get("kind") == Literal[kind])
+    wanted = {"kind": Literal[kind], "drawable": Literal[True]}
+    (figure,) = (item for item in figures if wanted.items() <= get_type_hints(item).items())
     return figure
 
 

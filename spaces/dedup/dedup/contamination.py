@@ -72,6 +72,7 @@ class Contamination:
         needed = {(leak.split, leak.row) for leak in shown} | {(leak.other, leak.match) for leak in shown}
         return {
             "kind": "contamination",
+            "drawable": True,
             "done": True,
             "title": " against ".join(self.names),
             "request": {"ngram": request.ngram, "unit": request.unit},

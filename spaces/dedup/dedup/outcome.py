@@ -283,7 +283,7 @@ def _plan(result: Result) -> dict[str, Any] | None:
 
 
 def to_json(result: Result, decided: Outcome) -> dict[str, Any]:
-    """The figure's data, see `js/figure.js`: the clusters, as much of them as a page can hold."""
+    """The figure's data, see `data.Deduplication`: the clusters, as much of them as a page can hold."""
     kept_nodes, edges, complete = _shown(result)
     index = {node: place for place, node in enumerate(kept_nodes)}
     nodes = [{"rows": result.nodes[node].tolist(), "rank": int(result.ranks[node])} for node in kept_nodes]
@@ -299,6 +299,7 @@ def to_json(result: Result, decided: Outcome) -> dict[str, Any]:
     data = {
         "kind": "dedup",
         "run_id": run_id(result),
+        "drawable": True,
         "title": f"{result.dataset.name} · {', '.join(result.compared.columns)}",
         "done": True,
         "request": result.request.to_json(),
@@ -386,6 +387,7 @@ def progress_json(progress: Progress, result_request: dict[str, Any], title: str
     return {
         "kind": "dedup",
         "run_id": "running",
+        "drawable": False,
         "title": title,
         "done": False,
         "request": result_request,

@@ -4,11 +4,29 @@ import type { Failed, Progress, Share } from "../../../../shared/js/data.js";
 
 export type Side = "positive" | "negative";
 
+/** 5 %, 50 % and 95 % quantile of what chance gives. */
 export type Quantiles = number[];
 
-export type Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export;
+export type Room = Find
+    | Ablate
+    | Measure
+    | Optimise
+    | Features
+    | FeatureEdit
+    | Certificate
+    | Export;
 
-export type Figure = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export | Waiting | KernelEditor | Failed;
+export type Figure = Find
+    | Ablate
+    | Measure
+    | Optimise
+    | Features
+    | FeatureEdit
+    | Certificate
+    | Export
+    | Waiting
+    | KernelEditor
+    | Failed;
 
 /** A mean with its standard error and the median, over `of` values. */
 export interface Mean {
@@ -75,6 +93,10 @@ export interface Split {
   warnings: string[];
 }
 
+/**
+ * Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of
+ * them.
+ */
 export interface Refusal {
   tokens: string[];
   ids: number[];

@@ -4,10 +4,14 @@ import type { Failed, Failure, Progress, Share } from "../../../../shared/js/dat
 
 export type Role = "base" | "parent" | "child";
 
+/**
+ * Values by layer and module; None where a layer has no such module or nothing could be compared.
+ */
 export type LayerMap = ((number | null)[])[];
 
 export type Relation = "finetune" | "adapter" | "merge" | "quantized" | "new_version";
 
+/** Lowest and highest coefficient of a model's weights in another's: 1 for all of it. */
 export type Span = [number, number];
 
 export type Figure = Merge | Explore | Tree | Editor | EditorFailed | Waiting | Failed;
@@ -428,6 +432,7 @@ export interface Kinship {
   bends: Span[];
 }
 
+/** What an ancestor's licence asks of the start, and the way from the start to it. */
 export interface Obligation {
   asks: string;
   from: string;
@@ -436,6 +441,7 @@ export interface Obligation {
   path: string[];
 }
 
+/** An ancestor whose terms are not known. */
 export interface UnknownTerms {
   from: string;
   licence: string;

@@ -2,6 +2,7 @@
 
 import type { Failed, Failure, Progress } from "../../../../shared/js/data.js";
 
+/** A token and its probability. */
 export type TokenChance = [string, number];
 
 export type Figure = Compare | Lab | Waiting | Failed;

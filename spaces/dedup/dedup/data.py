@@ -1,0 +1,284 @@
+"""The types of the dedup Space's data: what its figures draw, and what its API returns."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from shared.data import Progress
+
+Pair = tuple[int, int, float]
+"""Two nodes, the one to keep first, and their similarity."""
+
+CurvePoint = tuple[float, int, int]
+"""A threshold, and the kept rows and pairs at or above it."""
+
+
+class Request(TypedDict):
+    """The settings of a run, see `dedup.request.Request`."""
+
+    dataset: str
+    """A Hub dataset's id or a stored example's file name; empty for a visitor's file."""
+    config: str
+    split: str
+    columns: list[str]
+    part: Literal["all", "prompt", "answer", "turn"]
+    """What is compared of a conversation."""
+    threshold: float
+    floor: float
+    """The lowest similarity whose pairs are stored."""
+    ngram: int
+    unit: Literal["word", "character", "turn"]
+    keep: str
+    """first, last, longest, central, or max: and a column."""
+    method: Literal["leader", "components"]
+    recall: float
+    """Probability with which a pair at the threshold is to be found."""
+    limit: int
+    goal: int | None
+    """Rows to end with, in place of the threshold."""
+    pinned: list[int]
+    """Rows that stay whatever they repeat."""
+    seed: int
+    measure: Literal["jaccard", "cosine"]
+    embedding: str
+    """For cosine: a model2vec model; empty for the default."""
+
+
+class RunProgress(Progress):
+    """How far a run has come, with its stage and what it has counted."""
+
+    stage: str
+    counts: dict[str, int]
+
+
+class Waiting(TypedDict):
+    """A run that has no result yet."""
+
+    kind: Literal["dedup"]
+    run_id: str
+    drawable: Literal[False]
+    title: str
+    done: Literal[False]
+    cancelled: NotRequired[bool]
+    request: Request
+    progress: RunProgress
+
+
+class RecallSample(TypedDict):
+    """What brute force on a sample of rows says of the bands."""
+
+    rows: int
+    """Rows that were compared with all others."""
+    true_pairs: int
+    found: int
+    """True pairs that the bands found as well."""
+    complete: bool
+    """Whether the sample is the whole dataset."""
+
+
+class Plan(TypedDict):
+    """Bands, and what they are expected to cost."""
+
+    num_perm: int
+    num_bands: int
+    rows_per_band: int
+    expected_recall: float
+    """Of a pair whose similarity is the threshold."""
+    candidates: int | None
+    """Pairs expected to be verified."""
+    seconds: float
+    megabytes: float
+    alike: float
+    """Share of the sample's pairs whose similarity reaches the floor."""
+    curve: list[tuple[float, float]]
+    """A similarity, and the probability that such a pair becomes a candidate."""
+
+
+class RunPlan(Plan):
+    """The plan of a run that is over."""
+
+    candidates_found: int
+
+
+class Provenance(TypedDict):
+    """Where the numbers come from."""
+
+    source: str
+    rows: int
+    columns: list[str]
+    verification: str
+    rensa: NotRequired[str]
+    """Version; this and the next three for shingles only."""
+    num_perm: NotRequired[int]
+    num_bands: NotRequired[int]
+    seed: NotRequired[int]
+    model2vec: NotRequired[str]
+    """Version; this and the next for vectors only."""
+    embedding: NotRequired[str]
+
+
+class Summary(TypedDict):
+    """A run's numbers."""
+
+    rows: int
+    """Of the whole dataset."""
+    kept: int
+    removed: int
+    clusters: int
+    """Groups of two rows or more of which one at least is removed."""
+    pairs: int
+    """Verified pairs of different texts at or above the threshold."""
+    exact_copies: int
+    """Rows whose text is that of an earlier one."""
+    without_text: int
+    precision: float | None
+    """Of pairs: 1, for each was verified; null where nothing proves them."""
+    recall: float | None
+    """Of pairs at the request's threshold, measured on `recall_sample`; null where that has none."""
+    recall_interval: tuple[float, float] | None
+    """95 %."""
+    recall_sample: RecallSample
+    threshold: float
+    """That was applied, or at which the wanted number of rows was reached."""
+    seconds: dict[str, float]
+    """By stage, and in `total`."""
+    warnings: list[str]
+    provenance: Provenance
+
+
+class RemovedRow(TypedDict):
+    """A removed row and the row that stays in its place."""
+
+    row: int
+    keeper: int
+    jaccard: float
+    copy: bool
+    """Whether the two have the same text."""
+
+
+class Report(Summary):
+    """The API's answer."""
+
+    removed_rows: list[RemovedRow]
+    request: Request
+    plan: RunPlan | None
+
+
+class Node(TypedDict):
+    """A distinct text."""
+
+    rows: list[int]
+    """With that text, the one to keep first."""
+    rank: int
+    """Priority to be kept; the lowest first."""
+
+
+class Graph(TypedDict):
+    """Distinct texts and their verified pairs, as many whole clusters as a page can hold."""
+
+    nodes: list[Node]
+    edges: list[Pair]
+    complete: bool
+    """Whether every cluster is here."""
+
+
+class Choice(TypedDict):
+    """What a visitor had chosen when the figure was exported."""
+
+    threshold: float | None
+    pinned: list[int]
+
+
+class Deduplication(Summary):
+    """A run."""
+
+    kind: Literal["dedup"]
+    run_id: str
+    """The same rows and settings, the same name: what the visitor chose stays while it is the same."""
+    drawable: Literal[True]
+    title: str
+    done: bool
+    cancelled: NotRequired[bool]
+    example: NotRequired[bool]
+    request: Request
+    progress: NotRequired[RunProgress]
+    plan: RunPlan | None
+    """None where every pair was compared."""
+    curve: list[CurvePoint]
+    """Without pins, at every hundredth from the floor to 1."""
+    graph: Graph
+    texts: dict[str, str]
+    """By the first row of a node; long ones are cut."""
+    answers: NotRequired[dict[str, tuple[int, float]]]
+    """By row that was removed because of its prompt: its keeper, and how similar their answers are."""
+    choice: NotRequired[Choice]
+
+
+class Cell(TypedDict):
+    """What one split holds of another."""
+
+    rows: int
+    """Of the first split, that have a match in the second."""
+    share: float
+
+
+Leak = TypedDict(
+    "Leak",
+    {"split": int, "row": int, "in": int, "match": int, "jaccard": float, "containment": float},
+)
+"""A row of one split and its best match in another split or among the rest of its own."""
+
+
+class LeakRequest(TypedDict):
+    """The settings that a difference of two texts needs."""
+
+    ngram: int
+    unit: Literal["word", "character", "turn"]
+
+
+class LeakProvenance(LeakRequest):
+    """Where the numbers come from."""
+
+    source: str
+
+
+class ContaminationWaiting(TypedDict):
+    """A comparison of splits that has no result yet."""
+
+    kind: Literal["contamination"]
+    drawable: Literal[False]
+    title: str
+    done: Literal[False]
+    cancelled: NotRequired[bool]
+    progress: RunProgress
+
+
+class Contamination(TypedDict):
+    """What every split shares with every split, and with itself."""
+
+    kind: Literal["contamination"]
+    run_id: str
+    drawable: Literal[True]
+    title: str
+    done: Literal[True]
+    example: NotRequired[bool]
+    request: LeakRequest
+    splits: list[str]
+    rows: list[int]
+    """Of each split."""
+    measure: Literal["jaccard", "containment"]
+    threshold: float
+    matrix: list[list[Cell]]
+    """By the split whose rows are looked for, then by the split that they are looked for in."""
+    leaks: list[Leak]
+    """The strongest of each pair of splits."""
+    texts: dict[str, str]
+    """By split and row, `0:17`; long ones are cut."""
+    warnings: list[str]
+    provenance: LeakProvenance
+
+
+Figure = Deduplication | Waiting | Contamination | ContaminationWaiting
+"""What the figure is given, beside a failure."""

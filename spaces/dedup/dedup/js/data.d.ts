@@ -1,0 +1,329 @@
+// Written by `make types` from data.py: change it there.
+
+/** Two nodes, the one to keep first, and their similarity. */
+export type Pair = [number, number, number];
+
+/** A threshold, and the kept rows and pairs at or above it. */
+export type CurvePoint = [number, number, number];
+
+/** What the figure is given, beside a failure. */
+export type Figure = Deduplication | Waiting | Contamination | ContaminationWaiting;
+
+/** The settings of a run, see `dedup.request.Request`. */
+export interface Request {
+  /** A Hub dataset's id or a stored example's file name; empty for a visitor's file. */
+  dataset: string;
+  config: string;
+  split: string;
+  columns: string[];
+  /** What is compared of a conversation. */
+  part: "all" | "prompt" | "answer" | "turn";
+  threshold: number;
+  /** The lowest similarity whose pairs are stored. */
+  floor: number;
+  ngram: number;
+  unit: "word" | "character" | "turn";
+  /** first, last, longest, central, or max: and a column. */
+  keep: string;
+  method: "leader" | "components";
+  /** Probability with which a pair at the threshold is to be found. */
+  recall: number;
+  limit: number;
+  /** Rows to end with, in place of the threshold. */
+  goal: number | null;
+  /** Rows that stay whatever they repeat. */
+  pinned: number[];
+  seed: number;
+  measure: "jaccard" | "cosine";
+  /** For cosine: a model2vec model; empty for the default. */
+  embedding: string;
+}
+
+/** How far a run has come, with its stage and what it has counted. */
+export interface RunProgress {
+  label: string;
+  value: number;
+  max: number;
+  stage: string;
+  counts: Record<string, number>;
+}
+
+/** A run that has no result yet. */
+export interface Waiting {
+  kind: "dedup";
+  run_id: string;
+  drawable: false;
+  title: string;
+  done: false;
+  cancelled?: boolean;
+  request: Request;
+  progress: RunProgress;
+}
+
+/** What brute force on a sample of rows says of the bands. */
+export interface RecallSample {
+  /** Rows that were compared with all others. */
+  rows: number;
+  true_pairs: number;
+  /** True pairs that the bands found as well. */
+  found: number;
+  /** Whether the sample is the whole dataset. */
+  complete: boolean;
+}
+
+/** Bands, and what they are expected to cost. */
+export interface Plan {
+  num_perm: number;
+  num_bands: number;
+  rows_per_band: number;
+  /** Of a pair whose similarity is the threshold. */
+  expected_recall: number;
+  /** Pairs expected to be verified. */
+  candidates: number | null;
+  seconds: number;
+  megabytes: number;
+  /** Share of the sample's pairs whose similarity reaches the floor. */
+  alike: number;
+  /** A similarity, and the probability that such a pair becomes a candidate. */
+  curve: [number, number][];
+}
+
+/** The plan of a run that is over. */
+export interface RunPlan {
+  num_perm: number;
+  num_bands: number;
+  rows_per_band: number;
+  /** Of a pair whose similarity is the threshold. */
+  expected_recall: number;
+  /** Pairs expected to be verified. */
+  candidates: number | null;
+  seconds: number;
+  megabytes: number;
+  /** Share of the sample's pairs whose similarity reaches the floor. */
+  alike: number;
+  /** A similarity, and the probability that such a pair becomes a candidate. */
+  curve: [number, number][];
+  candidates_found: number;
+}
+
+/** Where the numbers come from. */
+export interface Provenance {
+  source: string;
+  rows: number;
+  columns: string[];
+  verification: string;
+  /** Version; this and the next three for shingles only. */
+  rensa?: string;
+  num_perm?: number;
+  num_bands?: number;
+  seed?: number;
+  /** Version; this and the next for vectors only. */
+  model2vec?: string;
+  embedding?: string;
+}
+
+/** A run's numbers. */
+export interface Summary {
+  /** Of the whole dataset. */
+  rows: number;
+  kept: number;
+  removed: number;
+  /** Groups of two rows or more of which one at least is removed. */
+  clusters: number;
+  /** Verified pairs of different texts at or above the threshold. */
+  pairs: number;
+  /** Rows whose text is that of an earlier one. */
+  exact_copies: number;
+  without_text: number;
+  /** Of pairs: 1, for each was verified; null where nothing proves them. */
+  precision: number | null;
+  /** Of pairs at the request's threshold, measured on `recall_sample`; null where that has none. */
+  recall: number | null;
+  /** 95 %. */
+  recall_interval: [number, number] | null;
+  recall_sample: RecallSample;
+  /** That was applied, or at which the wanted number of rows was reached. */
+  threshold: number;
+  /** By stage, and in `total`. */
+  seconds: Record<string, number>;
+  warnings: string[];
+  provenance: Provenance;
+}
+
+/** A removed row and the row that stays in its place. */
+export interface RemovedRow {
+  row: number;
+  keeper: number;
+  jaccard: number;
+  /** Whether the two have the same text. */
+  copy: boolean;
+}
+
+/** The API's answer. */
+export interface Report {
+  /** Of the whole dataset. */
+  rows: number;
+  kept: number;
+  removed: number;
+  /** Groups of two rows or more of which one at least is removed. */
+  clusters: number;
+  /** Verified pairs of different texts at or above the threshold. */
+  pairs: number;
+  /** Rows whose text is that of an earlier one. */
+  exact_copies: number;
+  without_text: number;
+  /** Of pairs: 1, for each was verified; null where nothing proves them. */
+  precision: number | null;
+  /** Of pairs at the request's threshold, measured on `recall_sample`; null where that has none. */
+  recall: number | null;
+  /** 95 %. */
+  recall_interval: [number, number] | null;
+  recall_sample: RecallSample;
+  /** That was applied, or at which the wanted number of rows was reached. */
+  threshold: number;
+  /** By stage, and in `total`. */
+  seconds: Record<string, number>;
+  warnings: string[];
+  provenance: Provenance;
+  removed_rows: RemovedRow[];
+  request: Request;
+  plan: RunPlan | null;
+}
+
+/** A distinct text. */
+export interface Node {
+  /** With that text, the one to keep first. */
+  rows: number[];
+  /** Priority to be kept; the lowest first. */
+  rank: number;
+}
+
+/** Distinct texts and their verified pairs, as many whole clusters as a page can hold. */
+export interface Graph {
+  nodes: Node[];
+  edges: Pair[];
+  /** Whether every cluster is here. */
+  complete: boolean;
+}
+
+/** What a visitor had chosen when the figure was exported. */
+export interface Choice {
+  threshold: number | null;
+  pinned: number[];
+}
+
+/** A run. */
+export interface Deduplication {
+  /** Of the whole dataset. */
+  rows: number;
+  kept: number;
+  removed: number;
+  /** Groups of two rows or more of which one at least is removed. */
+  clusters: number;
+  /** Verified pairs of different texts at or above the threshold. */
+  pairs: number;
+  /** Rows whose text is that of an earlier one. */
+  exact_copies: number;
+  without_text: number;
+  /** Of pairs: 1, for each was verified; null where nothing proves them. */
+  precision: number | null;
+  /** Of pairs at the request's threshold, measured on `recall_sample`; null where that has none. */
+  recall: number | null;
+  /** 95 %. */
+  recall_interval: [number, number] | null;
+  recall_sample: RecallSample;
+  /** That was applied, or at which the wanted number of rows was reached. */
+  threshold: number;
+  /** By stage, and in `total`. */
+  seconds: Record<string, number>;
+  warnings: string[];
+  provenance: Provenance;
+  kind: "dedup";
+  /**
+   * The same rows and settings, the same name: what the visitor chose stays while it is the same.
+   */
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  cancelled?: boolean;
+  example?: boolean;
+  request: Request;
+  progress?: RunProgress;
+  /** None where every pair was compared. */
+  plan: RunPlan | null;
+  /** Without pins, at every hundredth from the floor to 1. */
+  curve: CurvePoint[];
+  graph: Graph;
+  /** By the first row of a node; long ones are cut. */
+  texts: Record<string, string>;
+  /**
+   * By row that was removed because of its prompt: its keeper, and how similar their answers are.
+   */
+  answers?: Record<string, [number, number]>;
+  choice?: Choice;
+}
+
+/** What one split holds of another. */
+export interface Cell {
+  /** Of the first split, that have a match in the second. */
+  rows: number;
+  share: number;
+}
+
+/** A row of one split and its best match in another split or among the rest of its own. */
+export interface Leak {
+  split: number;
+  row: number;
+  in: number;
+  match: number;
+  jaccard: number;
+  containment: number;
+}
+
+/** The settings that a difference of two texts needs. */
+export interface LeakRequest {
+  ngram: number;
+  unit: "word" | "character" | "turn";
+}
+
+/** Where the numbers come from. */
+export interface LeakProvenance {
+  ngram: number;
+  unit: "word" | "character" | "turn";
+  source: string;
+}
+
+/** A comparison of splits that has no result yet. */
+export interface ContaminationWaiting {
+  kind: "contamination";
+  drawable: false;
+  title: string;
+  done: false;
+  cancelled?: boolean;
+  progress: RunProgress;
+}
+
+/** What every split shares with every split, and with itself. */
+export interface Contamination {
+  kind: "contamination";
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: true;
+  example?: boolean;
+  request: LeakRequest;
+  splits: string[];
+  /** Of each split. */
+  rows: number[];
+  measure: "jaccard" | "containment";
+  threshold: number;
+  /** By the split whose rows are looked for, then by the split that they are looked for in. */
+  matrix: Cell[][];
+  /** The strongest of each pair of splits. */
+  leaks: Leak[];
+  /** By split and row, `0:17`; long ones are cut. */
+  texts: Record<string, string>;
+  warnings: string[];
+  provenance: LeakProvenance;
+}
