@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import experts, hub, limits
+from shared import experts, hub, limits, weights
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -355,8 +355,6 @@ def in_memory(model_id: str) -> Loaded | None:
 
 
 def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
-    from shared import gpu
-
     if model_id in experts.NAMES:
         folder, revision, source = expert_folder(model_id, report)
     elif model_id == EMBEDDED_MODEL and not hub.has_snapshot(model_id) and not hub.reachable():
@@ -368,8 +366,7 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
     elif hub.is_local_path(model_id):
         folder, revision, source = hub.local_folder(model_id), "local folder", "local folder"
     else:
-        limit = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
-        folder, revision = hub.download(model_id, limit, report)
+        folder, revision = hub.download(model_id, largest_model(), report)
         source = HUB_SOURCE
     return open_folder(folder, model_id, revision, source)
 
@@ -378,48 +375,44 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Load
     """Load a model from a folder that this process trusts, in float32; it is not kept.
 
     Raises:
-        VisitorError: it is no causal language model that transformers can load.
+        VisitorError: it is no causal language model that transformers can load, it is above the limit, or its
+            config.json, weights and tokenizer do not belong together.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    _check_generates(folder, model_id)
+    weights.check_kind(folder, model_id)
     try:
+        weights.check_size(folder, model_id, largest_model())
         with _quiet_progress():
-            model = AutoModelForCausalLM.from_pretrained(
+            model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
+                ignore_mismatched_sizes=True,  # they are in the report
+                output_loading_info=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except VisitorError:
+        raise
     except Exception as error:
+        reason = _first_line(error).replace(str(folder), model_id)
         raise VisitorError(
-            f"{model_id} could not be loaded as a causal language model ({_first_line(error)}).",
+            f"{model_id} could not be loaded as a causal language model ({reason}).",
             "Choose a text-generation model with safetensors weights and no code of its own.",
         ) from error
+    weights.check_names(report, model_id)
+    weights.check_vocabulary(model, tokenizer, model_id)
     return Loaded(model.eval(), tokenizer, model_id, revision, source, "float32", "cpu")
 
 
-def _check_generates(folder: Path, model_id: str) -> None:
-    """Raise a VisitorError for a model that writes no text: transformers would give an encoder a new, random
-    head.
-    """
-    try:
-        architectures = (
-            json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
-        )
-    except (OSError, ValueError):
-        return  # loading says what is wrong with it
-    if architectures and not any(str(name).endswith(_GENERATES) for name in architectures):
-        raise VisitorError(
-            f"{model_id} is a {str(architectures[0])[:60]}, which does not write text.",
-            "Choose a causal language model: its architecture ends in ForCausalLM or LMHeadModel.",
-        )
+def largest_model() -> int:
+    """How many parameters a model may have on this machine."""
+    from shared import gpu
 
-
-_GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+    return limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
 
 
 def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:

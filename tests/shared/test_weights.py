@@ -1,0 +1,165 @@
+"""A folder held against its config.json: what people save in odd ways opens, what does not belong is refused.
+
+The animals that must be refused are in tests/test_zoo.py; here are the ways in which weights are stored.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from shared import limits, models
+from shared.errors import VisitorError
+from tests import zoo
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """`changed(animal, edit, **config)`: a copy whose tensors went through a function."""
+
+    def make(name: str, edit=lambda tensors: tensors, **config) -> Path:
+        folder = tmp_path / "a model"
+        shutil.copytree(zoo.folder(name), folder)
+        tensors = load_file(folder / "model.safetensors")
+        save_file(
+            {key: value.contiguous() for key, value in edit(tensors).items()},
+            folder / "model.safetensors",
+            {"format": "pt"},
+        )
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | config))
+        return folder
+
+    return make
+
+
+def opened(folder: Path) -> models.Loaded:
+    return models.open_folder(folder, "me/model", "main", "test")
+
+
+def same(folder: Path, name: str) -> bool:
+    ids = torch.tensor([[5, 9, 7, 30]])
+    with torch.inference_mode():
+        return torch.equal(opened(folder).model(ids).logits, zoo.opened(name).model(ids).logits)
+
+
+def test_gpt2_as_the_hub_has_it(changed):
+    """Without the prefix, and with the masks that its first code kept beside the weights."""
+
+    def old(tensors):
+        bare = {key.removeprefix("transformer."): value for key, value in tensors.items()}
+        masks = {f"h.{layer}.attn.bias": torch.ones(1, 1, 512, 512).tril() for layer in range(3)}
+        return bare | masks
+
+    assert same(changed("gpt2", old), "gpt2")
+
+
+def test_pythia_as_the_hub_has_it(changed):
+    def old(tensors):
+        layers = [f"gpt_neox.layers.{layer}.attention" for layer in range(3)]
+        masks = {f"{layer}.bias": torch.ones(1, 1, 64, 64).tril() for layer in layers}
+        values = {f"{layer}.masked_bias": torch.tensor(-1e9) for layer in layers}
+        return tensors | masks | values | {f"{layer}.rotary_emb.inv_freq": torch.ones(2) for layer in layers}
+
+    assert same(changed("neox", old), "neox")
+
+
+def test_a_tied_head_may_be_stored_or_not(changed):
+    def stored(tensors):
+        return tensors | {"lm_head.weight": tensors["model.embed_tokens.weight"].clone()}
+
+    assert same(changed("tools", stored), "tools")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_limit_counts_numbers_and_not_bytes(changed, monkeypatch, dtype):
+    folder = changed("tools", lambda tensors: {key: value.to(dtype) for key, value in tensors.items()})
+    parameters = sum(parameter.numel() for parameter in zoo.opened("tools").model.parameters())
+    monkeypatch.setattr(limits, "MAX_PARAMETERS_CPU", parameters + 100)  # buffers count too
+    opened(folder)
+    monkeypatch.setattr(limits, "MAX_PARAMETERS_CPU", parameters - 1)
+    with pytest.raises(VisitorError, match="the limit is"):
+        opened(folder)
+
+
+def test_other_weight_files_in_the_folder_do_not_count(changed):
+    folder = changed("tools", hidden_size=256, intermediate_size=512, head_dim=64)
+    save_file({"extra": torch.zeros(2_000_000)}, folder / "consolidated.safetensors")
+    with pytest.raises(VisitorError, match=r"describes .* parameters, and its weights hold 123,264"):
+        opened(folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"num_hidden_layers": 4}, r"lack model\.layers\.3\.\S+ and 8 more"),
+        ({"attention_bias": True}, r"lack model\.layers\.0\.self_attn\.k_proj\.bias and 11 more"),
+        ({"intermediate_size": 128}, r"has shape \(64, 96\), and config\.json describes \(64, 128\)"),
+        ({"tie_word_embeddings": False}, r"lack lm_head\.weight"),
+        ({"model_type": "qwen3"}, r"lack model\.layers\.0\.self_attn\.k_norm\.weight"),
+        ({"vocab_size": 500}, "has shape"),
+        ({"num_hidden_layers": 1000}, "1,000 num_hidden_layers"),
+        ({"hidden_act": "no such function"}, "could not be loaded"),
+        ({"num_attention_heads": "many"}, "could not be loaded"),
+        ({"architectures": "LlamaForCausalLM"}, "does not write text"),
+        ({"architectures": 7}, None),
+        ({"quantization_config": {}}, r"quantized \(unknown\)"),
+        ({"quantization_config": None}, None),
+        ({"quantization_config": ["gptq"]}, r"quantized \(unknown\)"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, r"quantized \(gptq\)"),
+        ({"is_encoder_decoder": True}, "an encoder and a decoder"),
+        ({"model_type": "clip", "architectures": ["CLIPForCausalLM"]}, "“clip” models do not write text"),
+        ({"model_type": None}, "knows no models of the kind “None”"),
+    ],
+)
+def test_a_config_that_says_something_else(changed, config, reason):
+    folder = changed("tools", **config)
+    if reason is None:
+        assert same(folder, "tools")
+        return
+    with pytest.raises(VisitorError, match=reason) as caught:
+        opened(folder)
+    assert str(folder) not in str(caught.value) and caught.value.what.endswith(".")
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{", '"llama"', "{}"])
+def test_a_config_that_is_none(changed, content):
+    folder = changed("tools")
+    (folder / "config.json").unlink()
+    if content is not None:
+        (folder / "config.json").write_text(content)
+    with pytest.raises(VisitorError, match="could not be loaded") as caught:
+        opened(folder)
+    assert str(folder) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", (10**15).to_bytes(8, "little"), (20).to_bytes(8, "little") + b"{"]
+)
+def test_weights_that_are_none(changed, content):
+    folder = changed("tools")
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(VisitorError, match="could not be loaded"):
+        opened(folder)
+
+
+def test_an_adapter_left_beside_a_model_is_not_followed(changed):
+    """transformers would load the base that it names in the place of this folder."""
+    folder = changed("tools")
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "someone/else"}))
+    with pytest.raises(VisitorError, match="is an adapter"):
+        opened(folder)
+
+
+def test_a_missing_part_of_sharded_weights(tmp_path):
+    folder = tmp_path / "sharded"
+    shutil.copytree(zoo.folder("mistral"), folder)
+    next(folder.glob("model-00002*")).unlink()
+    with pytest.raises(VisitorError, match="could not be loaded") as caught:
+        opened(folder)
+    assert "model-00002" in caught.value.what and str(folder) not in caught.value.what
