@@ -84,7 +84,7 @@ def test_the_layers_that_carry_are_named(open_page) -> None:
 
 def test_colours_between_points_are_bilinear(open_page) -> None:
     page = open_page(PLANE)
-    code = "([at, u, v]) => maths.between({steps: 2, at: new Map(Object.entries(at))}, u, v)"
+    code = "([at, u, v]) => maths.between({steps: 2, values: new Map(Object.entries(at))}, u, v)"
     at = {f"{u},{v}": u * 10 + v for u in (0, 0.5, 1) for v in (0, 0.5, 1)}
     for u, v in ((0, 0), (1, 1), (0.25, 0.75), (0.9, 0.1)):
         assert page.evaluate(code, [at, u, v]) == pytest.approx(10 * u + v)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Failed, Progress, Share
+from shared.data import Progress, Share
 
 Side = Literal["positive", "negative"]
 Quantiles = list[float]
@@ -673,4 +673,3 @@ class KernelEditor(TypedDict):
 
 
 Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export
-Figure = Room | Waiting | KernelEditor | Failed

@@ -579,6 +579,3 @@ class Waiting(TypedDict):
     points: NotRequired[list[Point]]
     search: NotRequired[Search | None]
     progress: Progress | None
-
-
-Figure = Merge | Explore | Tree | Editor | EditorFailed | Waiting | Failed

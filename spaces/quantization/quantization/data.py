@@ -11,7 +11,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Failed, Failure, Progress
+from shared.data import Failure, Progress
 
 # The comparison of formats
 
@@ -484,6 +484,3 @@ class Waiting(TypedDict):
     done: Literal[False]
     title: str
     progress: Progress
-
-
-Figure = Compare | Lab | Waiting | Failed

@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Failed, Progress, Share } from "../../../../shared/js/data.js";
+import type { Progress, Share } from "../../../../shared/js/data.js";
 
 export type Side = "positive" | "negative";
 
@@ -15,18 +15,6 @@ export type Room = Find
     | FeatureEdit
     | Certificate
     | Export;
-
-export type Figure = Find
-    | Ablate
-    | Measure
-    | Optimise
-    | Features
-    | FeatureEdit
-    | Certificate
-    | Export
-    | Waiting
-    | KernelEditor
-    | Failed;
 
 /** A mean with its standard error and the median, over `of` values. */
 export interface Mean {

@@ -2,56 +2,49 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { choice } from "../../../../shared/js/shell.js";
-import { colourOf, shortName } from "./mergefigure.js";
+import { colourOf, shortName } from "./models.js";
 
-/** Open the view. */
-export function openAnswers(figure, panel) {
-  const state = { run: null, at: 0 };
-  let data = null;
+/** @import { Merge, Model } from "./data.js" */
+
+const QUESTION_LENGTH = 70; // letters of a question in the menu
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Merge) => void}
+ */
+export function openAnswers(_figure, panel) {
+  const state = { run: "", place: 0 };
   const body = h("div", { class: "padded" });
   panel.append(body);
-  const draw = () => {
+  /** @param {Merge} data */
+  const draw = (data) => {
     const { prompts, models } = data;
-    const all = [...prompts.cooking, ...prompts.other, ...prompts.asked];
-    const options = all.map((text, index) => [
-      String(index),
-      text.length > 70 ? `${text.slice(0, 69)}…` : text,
-    ]);
-    const turn = (step) => () => {
-      state.at = (state.at + step + all.length) % all.length;
-      draw();
+    const questions = [...prompts.cooking, ...prompts.other, ...prompts.asked];
+    /** @param {number} place */
+    const show = (place) => {
+      state.place = (place + questions.length) % questions.length;
+      draw(data);
     };
     body.replaceChildren(
       h(
         "div",
         { class: "filters" },
-        choice("Question", options, String(state.at), (value) => {
-          state.at = Number(value);
-          draw();
-        }),
-        h("button", { type: "button", "aria-label": "Previous question", onclick: turn(-1) }, "‹"),
-        h("button", { type: "button", "aria-label": "Next question", onclick: turn(1) }, "›"),
+        choice(
+          "Question",
+          questions.map((text, index) => [String(index), shortened(text)]),
+          String(state.place),
+          (value) => show(Number(value)),
+        ),
+        stepButton("‹", "Previous question", () => show(state.place - 1)),
+        stepButton("›", "Next question", () => show(state.place + 1)),
       ),
-      h("p", {}, h("bdi", {}, all[state.at])),
+      h("p", {}, h("bdi", {}, questions[state.place])),
       h(
         "div",
         { class: "answers" },
-        models.map((model) => {
-          const answer = model.answers[state.at];
-          return h(
-            "article",
-            { class: `facts edge-${colourOf(models, model.name)}` },
-            h(
-              "h2",
-              {},
-              h("bdi", {}, shortName(model.name)),
-              model.role === "child" ? " (the merge)" : "",
-            ),
-            answer
-              ? h("p", {}, h("bdi", {}, answer.text || "(nothing)"), answer.ended ? "" : " …")
-              : h("p", { class: "said" }, "not asked yet"),
-          );
-        }),
+        models.map((model) => answerCard(models, model, state.place)),
       ),
       h(
         "p",
@@ -60,16 +53,43 @@ export function openAnswers(figure, panel) {
       ),
     );
   };
-  return (next) => {
-    if (state.run !== next.run_id)
-      Object.assign(state, {
-        run: next.run_id,
-        at: Math.max(
-          0,
-          next.prompts.asked.length ? next.prompts.cooking.length + next.prompts.other.length : 0,
-        ),
-      });
-    data = next;
-    draw();
+  return (data) => {
+    if (state.run !== data.run_id) {
+      const { cooking, other, asked } = data.prompts;
+      state.run = data.run_id;
+      state.place = asked.length ? cooking.length + other.length : 0;
+    }
+    draw(data);
   };
+}
+
+/** @param {string} text */
+function shortened(text) {
+  return text.length > QUESTION_LENGTH ? `${text.slice(0, QUESTION_LENGTH - 1)}…` : text;
+}
+
+/**
+ * @param {string} sign
+ * @param {string} name
+ * @param {() => void} action
+ */
+function stepButton(sign, name, action) {
+  return h("button", { type: "button", "aria-label": name, onclick: action }, sign);
+}
+
+/**
+ * @param {Model[]} models
+ * @param {Model} model
+ * @param {number} place of the question
+ */
+function answerCard(models, model, place) {
+  const answer = model.answers.at(place);
+  return h(
+    "article",
+    { class: `facts edge-${colourOf(models, model.name)}` },
+    h("h2", {}, h("bdi", {}, shortName(model.name)), model.role === "child" ? " (the merge)" : ""),
+    answer
+      ? h("p", {}, h("bdi", {}, answer.text || "(nothing)"), answer.ended ? "" : " …")
+      : h("p", { class: "said" }, "not asked yet"),
+  );
 }

@@ -1,19 +1,35 @@
-// A parameter as curves over the layers, for attention and MLP apart: drag the points, or move them with arrow keys.
+// A parameter as curves over the layers, for attention and MLP apart: drag the points, or move them with
+// arrow keys.
 
+import { axisLabel, gridLine, pointerIn } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 
-const CURVE_WIDE = 300;
-const CURVE_HIGH = 110;
-const PARTS = [
+/**
+ * A parameter over the layers: points of attention and MLP, and the value of all other tensors.
+ * @typedef {{self_attn: number[], mlp: number[], rest: number | number[]}} Curve
+ */
+
+/** @typedef {"self_attn" | "mlp"} CurvePart */
+/** @typedef {{filter?: string | null, value: number | number[]}} FilteredValue mergekit's own form */
+
+const CURVE_WIDTH = 300;
+const CURVE_HEIGHT = 110;
+const CURVE_SIDE = 16;
+/** @type {[CurvePart, string][]} */
+const CURVE_PARTS = [
   ["self_attn", "attention"],
   ["mlp", "MLP"],
 ];
 
-/** Whether a setting is one that the curves can show: lists of numbers, for all tensors or for attention and MLP. */
-export function isCurve(value) {
-  if (!Array.isArray(value) || value.length === 0) return false;
-  if (value.every((item) => typeof item === "number")) return true;
-  return value.every(
+/**
+ * Whether a setting is one that the curves can show: numbers, for all tensors or for attention and MLP.
+ * @param {unknown} setting
+ * @returns {setting is number[] | FilteredValue[]}
+ */
+export function isCurve(setting) {
+  if (!Array.isArray(setting) || setting.length === 0) return false;
+  if (setting.every((item) => typeof item === "number")) return true;
+  return setting.every(
     (item) =>
       item &&
       typeof item === "object" &&
@@ -21,22 +37,39 @@ export function isCurve(value) {
       (typeof item.value === "number" ||
         (Array.isArray(item.value) &&
           item.value.length > 0 &&
-          item.value.every((number) => typeof number === "number"))),
+          item.value.every((/** @type {unknown} */ value) => typeof value === "number"))),
   );
 }
 
-/** A setting as curves: points of attention and MLP, and the value of all other tensors. */
-export function curveOf(value) {
-  const list = (item) => (Array.isArray(item) ? [...item] : [item, item]);
-  if (value.every((item) => typeof item === "number"))
-    return { self_attn: list(value), mlp: list(value), rest: value[0] };
-  const found = (filter) => value.find((item) => (item.filter ?? null) === filter)?.value;
-  const rest = found(null) ?? 1;
-  return { self_attn: list(found("self_attn") ?? rest), mlp: list(found("mlp") ?? rest), rest };
+/**
+ * A setting as curves.
+ * @param {number[] | FilteredValue[]} setting
+ * @returns {Curve}
+ */
+export function curveOf(setting) {
+  const numbers = setting.filter((item) => typeof item === "number");
+  if (numbers.length) return { self_attn: [...numbers], mlp: [...numbers], rest: numbers[0] };
+  const values = new Map(
+    setting
+      .filter((item) => typeof item !== "number")
+      .toReversed() // the first of a kind counts
+      .map(({ filter, value }) => [filter ?? null, value]),
+  );
+  const rest = values.get(null) ?? 1;
+  /** @param {CurvePart} part */
+  const points = (part) => {
+    const value = values.get(part) ?? rest;
+    return Array.isArray(value) ? [...value] : [value, value];
+  };
+  return { self_attn: points("self_attn"), mlp: points("mlp"), rest };
 }
 
-/** Curves as a setting of the recipe. */
-export function settingOf(curve) {
+/**
+ * Curves as a setting of the recipe.
+ * @param {Curve} curve
+ * @returns {FilteredValue[]}
+ */
+function settingOf(curve) {
   return [
     { filter: "self_attn", value: curve.self_attn },
     { filter: "mlp", value: curve.mlp },
@@ -46,70 +79,82 @@ export function settingOf(curve) {
 
 /**
  * Draw the curves.
- * @param {{name: string}} parameter
- * @param {{self_attn: number[], mlp: number[], rest: number}} curve changed in place
- * @param {(setting: Object[]) => void} changed when a drag ends or a key is pressed
+ * @param {string} name of the parameter
+ * @param {Curve} curve changed in place
+ * @param {(setting: FilteredValue[]) => void} changed when a drag ends or a key is pressed
  */
-export function drawCurve(parameter, curve, changed) {
+export function drawCurve(name, curve, changed) {
   const numbers = [...curve.self_attn, ...curve.mlp];
   const top = Math.max(1, ...numbers);
   const low = Math.min(0, ...numbers);
-  const x = (index, count) => 16 + (index / Math.max(1, count - 1)) * (CURVE_WIDE - 32);
-  const y = (value) => 10 + ((top - value) / (top - low)) * (CURVE_HIGH - 32);
+  const slope = (CURVE_HEIGHT - 32) / (top - low);
+  /**
+   * @param {number} place
+   * @param {number} count
+   */
+  const x = (place, count) =>
+    CURVE_SIDE + (place / Math.max(1, count - 1)) * (CURVE_WIDTH - 2 * CURVE_SIDE);
+  /** @param {number} value */
+  const y = (value) => 10 + (top - value) * slope;
   const svg = s("svg", {
     class: "curve",
-    viewBox: `0 0 ${CURVE_WIDE} ${CURVE_HIGH}`,
+    viewBox: `0 0 ${CURVE_WIDTH} ${CURVE_HEIGHT}`,
     role: "group",
-    "aria-label": `${parameter.name} over the layers`,
+    "aria-label": `${name} over the layers`,
   });
   const draw = () => {
-    const kept = document.activeElement?.dataset?.point;
+    const focus = /** @type {SVGElement | null} */ (document.activeElement)?.dataset.point;
     svg.replaceChildren(
       ...[low, top].flatMap((level) => [
-        s("line", { class: "grid", x1: 16, x2: CURVE_WIDE - 16, y1: y(level), y2: y(level) }),
-        s("text", { class: "axis", x: 13, y: y(level) + 4, "text-anchor": "end" }, level),
+        gridLine(CURVE_SIDE, CURVE_WIDTH - CURVE_SIDE, y(level)),
+        axisLabel(13, y(level) + 4, "end", level),
       ]),
-      ...PARTS.map(([filter], index) =>
+      ...CURVE_PARTS.map(([part], index) =>
         s("polyline", {
           class: `line line-${"ab"[index]}`,
-          points: curve[filter]
-            .map((value, at) => `${x(at, curve[filter].length)},${y(value)}`)
+          points: curve[part]
+            .map((value, place) => `${x(place, curve[part].length)},${y(value)}`)
             .join(" "),
         }),
       ),
-      ...PARTS.flatMap(([filter, label], index) =>
-        curve[filter].map((value, at) => point(filter, label, index, at, value)),
+      ...CURVE_PARTS.flatMap(([part, label], index) =>
+        curve[part].map((value, place) => point(part, label, index, place, value)),
       ),
-      s("text", { class: "axis", x: 16, y: CURVE_HIGH - 3, "text-anchor": "start" }, "first layer"),
-      s(
-        "text",
-        { class: "axis", x: CURVE_WIDE - 16, y: CURVE_HIGH - 3, "text-anchor": "end" },
-        "last layer",
-      ),
+      axisLabel(CURVE_SIDE, CURVE_HEIGHT - 3, "start", "first layer"),
+      axisLabel(CURVE_WIDTH - CURVE_SIDE, CURVE_HEIGHT - 3, "end", "last layer"),
     );
-    if (kept) svg.querySelector(`[data-point="${kept}"]`)?.focus();
+    /** @type {SVGElement | null} */ (svg.querySelector(`[data-point="${focus}"]`))?.focus();
   };
-  const move = (filter, at, value) => {
-    curve[filter][at] = Math.round(100 * Math.max(low, Math.min(top, value))) / 100;
+  /**
+   * @param {CurvePart} part
+   * @param {number} place
+   * @param {number} value
+   */
+  const move = (part, place, value) => {
+    curve[part][place] = Math.round(100 * Math.max(low, Math.min(top, value))) / 100;
     draw();
   };
-  const point = (filter, label, index, at, value) => {
+  /**
+   * @param {CurvePart} part
+   * @param {string} label
+   * @param {number} index of the part
+   * @param {number} place
+   * @param {number} value
+   */
+  const point = (part, label, index, place, value) => {
     const common = {
       class: `point point-${"ab"[index]}`,
       tabindex: 0,
       role: "slider",
-      "data-point": `${filter}-${at}`,
-      "aria-label": `${parameter.name}, ${label}, point ${at + 1} of ${curve[filter].length}`,
+      "data-point": `${part}-${place}`,
+      "aria-label": `${name}, ${label}, point ${place + 1} of ${curve[part].length}`,
       "aria-valuemin": low,
       "aria-valuemax": top,
       "aria-valuenow": value,
-      onpointerdown: (event) => {
-        event.preventDefault();
-        const drag = (next) => {
-          const box = svg.getBoundingClientRect();
-          const inside = ((next.clientY - box.top) / box.height) * CURVE_HIGH;
-          move(filter, at, top - ((inside - 10) / (CURVE_HIGH - 32)) * (top - low));
-        };
+      onpointerdown: (/** @type {PointerEvent} */ press) => {
+        press.preventDefault();
+        const drag = (/** @type {PointerEvent} */ event) =>
+          move(part, place, top - (pointerIn(svg, event).y - 10) / slope);
         const end = () => {
           window.removeEventListener("pointermove", drag);
           changed(settingOf(curve));
@@ -117,15 +162,15 @@ export function drawCurve(parameter, curve, changed) {
         window.addEventListener("pointermove", drag);
         window.addEventListener("pointerup", end, { once: true });
       },
-      onkeydown: (event) => {
-        const step = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.25, PageDown: -0.25 }[event.key];
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        const step = CURVE_STEPS[event.key];
         if (!step) return;
         event.preventDefault();
-        move(filter, at, curve[filter][at] + step * (top - low));
+        move(part, place, curve[part][place] + step * (top - low));
         changed(settingOf(curve));
       },
     };
-    const [cx, cy] = [x(at, curve[filter].length), y(value)];
+    const [cx, cy] = [x(place, curve[part].length), y(value)];
     return index === 0
       ? s("circle", { ...common, cx, cy, r: 6 })
       : s("rect", { ...common, x: cx - 5.5, y: cy - 5.5, width: 11, height: 11 });
@@ -141,3 +186,6 @@ export function drawCurve(parameter, curve, changed) {
   );
   return h("div", {}, svg, key);
 }
+
+/** What a key adds to a point, as a share of the axis. @type {Record<string, number>} */
+const CURVE_STEPS = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.25, PageDown: -0.25 };

@@ -14,8 +14,6 @@ export type Relation = "finetune" | "adapter" | "merge" | "quantized" | "new_ver
 /** Lowest and highest coefficient of a model's weights in another's: 1 for all of it. */
 export type Span = [number, number];
 
-export type Figure = Merge | Explore | Tree | Editor | EditorFailed | Waiting | Failed;
-
 /** A mean with its standard error. */
 export interface Estimate {
   mean: number;

@@ -1,8 +1,20 @@
 // The recipe as a form: method, models, parameters, and curves over the layers drawn by hand.
 
 import { h } from "../../../../shared/js/dom.js";
-import { drawState, openShell } from "../../../../shared/js/shell.js";
-import { curveOf, drawCurve, isCurve } from "./curve.js";
+import { NO_HOST, drawState, openShell } from "../../../../shared/js/shell.js";
+import { parameterField } from "./parameterfield.js";
+import { entriesOf, fitTo, slicesOf } from "./recipe.js";
+
+/** @import { Failed } from "../../../../shared/js/data.js" */
+/** @import { Editor, EditorFailed, Method } from "./data.js" */
+/** @import { Entry, Recipe } from "./recipe.js" */
+
+/**
+ * The form's data, with the parts of the recipe that it reads.
+ * @typedef {Editor & {recipe: Recipe}} Form
+ */
+
+/** @typedef {(redraw?: boolean) => void} Changed sends the recipe to the text */
 
 /** Open the form. */
 export function openEditor() {
@@ -10,154 +22,158 @@ export function openEditor() {
   const form = h("div", { class: "form" });
   shell.parts.frame.classList.add("editor");
   shell.parts.panels.append(form);
-  const figure = { ...shell, host: {}, data: null };
-  let sent = []; // recipes on their way to the text; they come back as data and must not disturb what is typed meanwhile
-  const changed = (redraw = true) => {
-    sent.push(canonical(figure.data.recipe));
-    figure.host.emit?.("recipe", { recipe: figure.data.recipe });
-    if (redraw) draw();
+  const figure = { ...shell, host: NO_HOST, show };
+  /** @type {Form | null} */
+  let data = null;
+  // Recipes on their way to the text: they come back as data and must not disturb what is typed meanwhile.
+  /** @type {string[]} */
+  let sent = [];
+  /** @param {Form} next */
+  const draw = (next) => {
+    /** @type {Changed} */
+    const changed = (redraw = true) => {
+      sent.push(canonical(next.recipe));
+      figure.host.emit("recipe", { recipe: next.recipe });
+      if (redraw) draw(next);
+    };
+    form.replaceChildren(...formParts(next, changed));
   };
-  const draw = () => form.replaceChildren(...formParts(figure.data, changed));
-  figure.show = (data) => {
-    if (data?.error) {
-      drawState(figure, { error: data.error });
+  /** @param {Editor | EditorFailed | Failed} next */
+  function show(next) {
+    if ("error" in next) {
+      drawState(figure, { error: next.error });
       return;
     }
     drawState(figure, {});
-    const echo = sent.lastIndexOf(canonical(data.recipe));
+    const echo = sent.lastIndexOf(canonical(next.recipe));
     sent = echo < 0 ? [] : sent.slice(echo + 1);
-    if (echo >= 0 && figure.data) return;
-    figure.data = data;
-    draw();
-  };
+    if (echo >= 0 && data) return;
+    data = next;
+    draw(next);
+  }
   return figure;
 }
 
-/** A value's text, whatever the order of its keys. */
-function canonical(value) {
-  const ordered = (_, held) =>
-    held && typeof held === "object" && !Array.isArray(held)
-      ? Object.fromEntries(Object.entries(held).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : held;
-  return JSON.stringify(value ?? null, ordered);
+/**
+ * A recipe's text, whatever the order of its keys.
+ * @param {Recipe} recipe
+ */
+function canonical(recipe) {
+  return JSON.stringify(recipe, (_, value) =>
+    value && typeof value === "object" && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
 }
 
+/**
+ * @param {Form} data
+ * @param {Changed} changed
+ */
 function formParts(data, changed) {
   const { recipe, methods } = data;
-  if (data.moe)
-    return [
-      h(
-        "p",
-        { class: "said" },
-        "A mixture of experts: gates and prompts are written on the right.",
-      ),
-      ...(recipe.experts ?? []).map((expert, index) =>
-        h(
-          "p",
-          {},
-          `Expert ${index + 1}: `,
-          h("b", {}, h("bdi", {}, String(expert.source_model))),
-          `, ${(expert.positive_prompts ?? []).length} prompts`,
-        ),
-      ),
-    ];
+  if (data.moe) return expertParts(recipe);
   const method = methods.find(({ name }) => name === recipe.merge_method);
+  /** @type {HTMLElement[]} */
   const parts = [methodField(data, method, changed)];
-  if (method)
-    parts.push(
-      h(
-        "p",
-        { class: "said" },
-        method.about,
-        " ",
-        method.url
-          ? h("a", { href: method.url, target: "_blank", rel: "noopener" }, "Source")
-          : null,
-      ),
-    );
+  if (method) parts.push(methodNote(method));
   if (method && method.base !== "ignored" && method.base !== "forbidden")
     parts.push(baseField(data, method, changed));
-  if (recipe.slices || recipe.modules) parts.push(sliceParts(data, changed));
-  else parts.push(modelParts(data, method, changed));
-  const shared = (method?.parameters ?? []).filter(({ each }) => !each);
-  if (shared.length)
+  if (recipe.slices || recipe.modules) parts.push(sliceFields(data, changed));
+  else parts.push(modelFields(data, method, changed));
+  const parameters = (method?.parameters ?? []).filter(({ each }) => !each);
+  if (parameters.length)
     parts.push(
       h(
         "fieldset",
         {},
         h("legend", {}, "Parameters of the merge"),
-        shared.map((parameter) => parameterField(recipe, parameter, changed)),
+        parameters.map((parameter) => parameterField(recipe, parameter, changed)),
       ),
     );
   return parts;
 }
 
-function methodField(data, method, changed) {
+/** @param {Recipe} recipe */
+function expertParts({ experts }) {
+  return [
+    h("p", { class: "said" }, "A mixture of experts: gates and prompts are written on the right."),
+    ...entriesOf(experts).map(({ source_model: model, positive_prompts: prompts }, index) =>
+      h(
+        "p",
+        {},
+        `Expert ${index + 1}: `,
+        h("b", {}, h("bdi", {}, String(model))),
+        `, ${Array.isArray(prompts) ? prompts.length : 0} prompts`,
+      ),
+    ),
+  ];
+}
+
+/** @param {Method} method */
+function methodNote({ about, url }) {
+  return h(
+    "p",
+    { class: "said" },
+    about,
+    " ",
+    url ? h("a", { href: url, target: "_blank", rel: "noopener" }, "Source") : null,
+  );
+}
+
+/**
+ * @param {Form} data
+ * @param {Method | undefined} method
+ * @param {Changed} changed
+ */
+function methodField({ recipe, methods }, method, changed) {
   const select = h(
     "select",
     {
       "aria-label": "Method",
       onchange: () => {
-        data.recipe.merge_method = select.value;
-        const next = data.methods.find(({ name }) => name === select.value);
-        fitTo(data.recipe, next);
+        recipe.merge_method = select.value;
+        const next = methods.find(({ name }) => name === select.value);
+        if (next) fitTo(recipe, next);
         changed();
       },
     },
     method
       ? null
-      : h("option", { value: "", selected: true }, String(data.recipe.merge_method ?? "choose")),
-    data.methods.map(({ name }) =>
-      h("option", { value: name, selected: name === method?.name }, name),
-    ),
+      : h("option", { value: "", selected: true }, String(recipe.merge_method ?? "choose")),
+    methods.map(({ name }) => h("option", { value: name, selected: name === method?.name }, name)),
   );
   return h("label", { class: "field" }, h("span", {}, "Method"), select);
 }
 
-/** Give a recipe what another method needs, and take away what it does not know. */
-export function fitTo(recipe, method) {
-  const known = new Map(method.parameters.map((parameter) => [parameter.name, parameter]));
-  const holders = [[recipe, false], ...(recipe.models ?? []).map((model) => [model, true])];
-  for (const [holder, isModel] of holders) {
-    const given =
-      holder.parameters && typeof holder.parameters === "object" ? holder.parameters : {};
-    for (const name of Object.keys(given))
-      if (!known.has(name) || (isModel && !known.get(name).each)) delete given[name];
-    const isBase = isModel && holder.model === recipe.base_model;
-    for (const parameter of known.values()) {
-      if (
-        parameter.required &&
-        parameter.each === isModel &&
-        !(isBase && !parameter.on_base) &&
-        given[parameter.name] === undefined &&
-        recipe.parameters?.[parameter.name] === undefined
-      )
-        given[parameter.name] = parameter.name === "t" ? 0.5 : 1;
-    }
-    if (Object.keys(given).length) holder.parameters = given;
-    else delete holder.parameters;
-  }
-}
-
-function modelSelect(data, value, label, onChange) {
-  const names = [...new Set([...data.models, value].filter(Boolean))];
+/**
+ * A menu of models, with a way to name any other.
+ * @param {string[]} models
+ * @param {unknown} value
+ * @param {string} label
+ * @param {(name: string) => void} choose
+ */
+function modelMenu(models, value, label, choose) {
+  const names = value ? [...new Set([...models, String(value)])] : models;
   const select = h(
     "select",
     {
       "aria-label": label,
       onchange: () => {
         if (select.value !== "…") {
-          onChange(select.value);
+          choose(select.value);
           return;
         }
-        const typed = h("input", {
+        const field = h("input", {
           type: "text",
           "aria-label": `${label}: Hub id`,
           placeholder: "owner/name",
-          onchange: () => typed.value.trim() && onChange(typed.value.trim()),
+          onchange: () => {
+            if (field.value.trim()) choose(field.value.trim());
+          },
         });
-        select.replaceWith(typed);
-        typed.focus();
+        select.replaceWith(field);
+        field.focus();
       },
     },
     value ? null : h("option", { value: "", selected: true }, "none"),
@@ -167,196 +183,137 @@ function modelSelect(data, value, label, onChange) {
   return select;
 }
 
-function baseField(data, method, changed) {
-  const { recipe } = data;
-  const select = modelSelect(data, recipe.base_model, "Base model", (name) => {
-    recipe.base_model = name;
-    changed();
-  });
+/**
+ * @param {Form} data
+ * @param {Method} method
+ * @param {Changed} changed
+ */
+function baseField({ recipe, models }, method, changed) {
   return h(
     "label",
     { class: "field" },
     h("span", {}, `Base model${method.base === "optional" ? " (optional)" : ""}`),
-    select,
+    modelMenu(models, recipe.base_model, "Base model", (name) => {
+      recipe.base_model = name;
+      changed();
+    }),
   );
 }
 
-function modelParts(data, method, changed) {
-  const { recipe } = data;
-  const entries = Array.isArray(recipe.models) ? recipe.models : [];
-  const rows = entries
-    .filter((entry) => entry && typeof entry === "object")
-    .map((entry) => {
-      const isBase = entry.model === recipe.base_model;
-      const own = (method?.parameters ?? []).filter(
-        ({ each, on_base: onBase }) => each && (onBase || !isBase),
-      );
-      return h(
-        "fieldset",
-        { class: "model" },
-        h(
-          "legend",
-          {},
-          modelSelect(data, entry.model, "Model", (name) => {
-            entry.model = name;
-            changed();
-          }),
-          isBase ? h("span", { class: "tag" }, "base") : null,
-          h(
-            "button",
-            {
-              type: "button",
-              "aria-label": `Remove ${entry.model}`,
-              onclick: () => {
-                entries.splice(entries.indexOf(entry), 1);
-                changed();
-              },
-            },
-            "×",
-          ),
-        ),
-        own.map((parameter) => parameterField(entry, parameter, changed)),
-      );
-    });
+/**
+ * @param {Form} data
+ * @param {Method | undefined} method
+ * @param {Changed} changed
+ */
+function modelFields(data, method, changed) {
+  const { recipe, models } = data;
+  const entries = entriesOf(recipe.models);
   const add = h(
     "button",
     {
       type: "button",
       onclick: () => {
-        const free =
-          data.models
-            .toReversed()
-            .find(
-              (name) => name !== recipe.base_model && !entries.some(({ model }) => model === name),
-            ) ?? data.models[0];
-        recipe.models = [...entries, { model: free }];
+        const free = models
+          .toReversed()
+          .find(
+            (name) => name !== recipe.base_model && !entries.some(({ model }) => model === name),
+          );
+        recipe.models = [...entries, { model: free ?? models[0] }];
         if (method) fitTo(recipe, method);
         changed();
       },
     },
     "Add a model",
   );
-  return h("div", { class: "models-form" }, rows, add);
+  return h(
+    "div",
+    { class: "models-form" },
+    entries.map((entry) => entryField(data, method, entry, changed)),
+    add,
+  );
 }
 
-function sliceParts(data, changed) {
-  const rows = (Array.isArray(data.recipe.slices) ? data.recipe.slices : []).flatMap(
-    (slice, index) =>
-      (slice?.sources ?? []).map((source) => {
-        const end = (place) => {
-          const input = h("input", {
-            type: "number",
-            min: 0,
-            step: 1,
-            value: source.layer_range?.[place] ?? 0,
-            "aria-label": `Slice ${index + 1}, ${place ? "to layer" : "from layer"}`,
-            onchange: () => {
-              source.layer_range = [...(source.layer_range ?? [0, 0])];
-              source.layer_range[place] = Number(input.value);
-              changed(false);
-            },
-          });
-          return input;
-        };
-        return h(
-          "div",
-          { class: "slice" },
-          h("span", { class: "said" }, `Slice ${index + 1}`),
-          modelSelect(data, source.model, `Slice ${index + 1}, model`, (name) => {
-            source.model = name;
-            changed();
-          }),
-          "layers ",
-          end(0),
-          " to ",
-          end(1),
-        );
-      }),
+/**
+ * @param {Form} data
+ * @param {Method | undefined} method
+ * @param {Entry} entry
+ * @param {Changed} changed
+ */
+function entryField({ recipe, models }, method, entry, changed) {
+  const isBase = entry.model === recipe.base_model;
+  const parameters = (method?.parameters ?? []).filter(
+    ({ each, on_base: onBase }) => each && (onBase || !isBase),
   );
+  return h(
+    "fieldset",
+    { class: "model" },
+    h(
+      "legend",
+      {},
+      modelMenu(models, entry.model, "Model", (name) => {
+        entry.model = name;
+        changed();
+      }),
+      isBase ? h("span", { class: "tag" }, "base") : null,
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-label": `Remove ${entry.model}`,
+          onclick: () => {
+            recipe.models = entriesOf(recipe.models).filter((other) => other !== entry);
+            changed();
+          },
+        },
+        "×",
+      ),
+    ),
+    parameters.map((parameter) => parameterField(entry, parameter, changed)),
+  );
+}
+
+/**
+ * @param {Form} data
+ * @param {Changed} changed
+ */
+function sliceFields({ recipe, models }, changed) {
+  const rows = slicesOf(recipe).map(({ source, place }) => {
+    const name = `Slice ${place + 1}`;
+    const range = Array.isArray(source.layer_range) ? source.layer_range : [0, 0];
+    /** @param {0 | 1} end */
+    const field = (end) => {
+      const input = h("input", {
+        type: "number",
+        min: 0,
+        step: 1,
+        value: String(range[end] ?? 0),
+        "aria-label": `${name}, ${end ? "to layer" : "from layer"}`,
+        onchange: () => {
+          range[end] = Number(input.value);
+          source.layer_range = [...range];
+          changed(false);
+        },
+      });
+      return input;
+    };
+    return h(
+      "div",
+      { class: "slice" },
+      h("span", { class: "said" }, name),
+      modelMenu(models, source.model, `${name}, model`, (model) => {
+        source.model = model;
+        changed();
+      }),
+      "layers ",
+      field(0),
+      " to ",
+      field(1),
+    );
+  });
   return h(
     "fieldset",
     {},
     h("legend", {}, "Slices, stacked in this order"),
     rows.length ? rows : h("p", { class: "said" }, "Modules are edited on the right."),
-  );
-}
-
-function parameterField(holder, parameter, changed) {
-  const given = holder.parameters ?? {};
-  const value = given[parameter.name];
-  const set = (next, redraw = true) => {
-    holder.parameters = { ...(holder.parameters ?? {}) };
-    if (next === undefined) delete holder.parameters[parameter.name];
-    else holder.parameters[parameter.name] = next;
-    if (!Object.keys(holder.parameters).length) delete holder.parameters;
-    changed(redraw);
-  };
-  const label = h(
-    "span",
-    { title: parameter.about },
-    parameter.name,
-    parameter.required ? " *" : "",
-  );
-  if (parameter.kind === "bool") {
-    const box = h("input", {
-      type: "checkbox",
-      checked: Boolean(value ?? parameter.default),
-      "aria-label": parameter.name,
-      onchange: () => set(box.checked === parameter.default ? undefined : box.checked, false),
-    });
-    return h("label", { class: "field short" }, box, " ", label);
-  }
-  if (value !== null && typeof value === "object") {
-    const single = h(
-      "button",
-      { type: "button", onclick: () => set(parameter.required ? 1 : undefined) },
-      "one value",
-    );
-    if (!isCurve(value))
-      return h(
-        "div",
-        { class: "field" },
-        label,
-        h("span", { class: "said" }, "set on the right "),
-        single,
-      );
-    return h(
-      "div",
-      { class: "field tall" },
-      h("div", { class: "curve-head" }, label, single),
-      drawCurve(parameter, curveOf(value), (next) => set(next, false)),
-    );
-  }
-  const input = h("input", {
-    type: "number",
-    step: "any",
-    value: value ?? "",
-    placeholder: parameter.required ? "needed" : String(parameter.default ?? "–"),
-    "aria-label": parameter.name,
-    onchange: () => set(input.value === "" ? undefined : Number(input.value), false),
-  });
-  const draw = h(
-    "button",
-    {
-      type: "button",
-      title: "Draw a curve over the layers",
-      onclick: () => {
-        const level = Number(value ?? parameter.default ?? 1);
-        const flat = [level, level, level, level, level];
-        set([
-          { filter: "self_attn", value: flat },
-          { filter: "mlp", value: [...flat] },
-          { value: level },
-        ]);
-      },
-    },
-    "curve",
-  );
-  return h(
-    "label",
-    { class: "field short" },
-    label,
-    input,
-    parameter.kind === "float" ? draw : null,
   );
 }

@@ -1,12 +1,14 @@
 // A merge: parents and child side by side, and what each layer holds of whom.
 
-import { h } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
-import { openBehaviours } from "./behaviours.js";
 import { openAnswers } from "./answers.js";
-import { openCarriers } from "./carriersview.js";
 import { openAtlas } from "./atlasview.js";
+import { openBehaviours } from "./behaviours.js";
+import { openCarriers } from "./carriersview.js";
+
+/** @import { Facts } from "../../../../shared/js/tabbed.js" */
+/** @import { Merge } from "./data.js" */
 
 /** Open the figure. */
 export function openMerge() {
@@ -21,73 +23,50 @@ export function openMerge() {
         name: "carriers",
         label: "Which layers carry it",
         picture: true,
-        hidden: (data) => data.done && !data.carriers?.length,
+        hidden: ({ done, carriers }) => done && !carriers.length,
         open: openCarriers,
       },
       {
         name: "atlas",
         label: "Atlas of task vectors",
         picture: true,
-        hidden: (data) => data.done && !data.atlas,
+        hidden: ({ done, atlas }) => done && !atlas,
         open: openAtlas,
       },
     ],
-    facts,
+    mergeFacts,
   );
 }
 
-/** What stands above the views. */
-function facts(data) {
+/**
+ * What stands above the views.
+ * @param {Merge} data
+ * @returns {Facts}
+ */
+function mergeFacts(data) {
   const { report } = data;
-  const size = Object.entries(report.files).reduce(
-    (sum, [name, bytes]) => sum + (name.endsWith(".safetensors") ? bytes : 0),
-    0,
-  );
+  const weights = Object.entries(report.files).filter(([name]) => name.endsWith(".safetensors"));
+  const size = weights.reduce((sum, [, bytes]) => sum + bytes, 0);
   const child = data.models.find(({ role }) => role === "child");
   const key = [`${data.models.length} models measured`];
   if (child) key.push(`child: perplexity ${brief(child.perplexity)} ± ${brief(child.sigma, 2)}`);
-  const parents = report.models.map(({ name, revision }) => `${name} (${revision})`).join(", ");
   return {
     title: data.title,
     key,
-    provenance: `${parents} · mergekit ${report.versions.mergekit}, seed ${report.seed} · merged in ${brief(report.seconds)} s, ${Math.round(size / 1e6).toLocaleString("en-GB")} MB${data.seconds ? ` · measured in ${brief(data.seconds)} s on ${data.device}` : ""}`,
+    provenance: [
+      report.models.map(({ name, revision }) => `${name} (${revision})`).join(", "),
+      `mergekit ${report.versions.mergekit}, seed ${report.seed}`,
+      `merged in ${brief(report.seconds)} s, ${Math.round(size / 1e6).toLocaleString("en-GB")} MB`,
+      data.seconds ? `measured in ${brief(data.seconds)} s on ${data.device}` : null,
+    ]
+      .filter(Boolean)
+      .join(" · "),
     tags: data.example ? ["stored example"] : [],
     warnings: [
       ...report.findings
         .filter(({ level }) => level === "warning")
         .map(({ message, fix }) => `${message} ${fix}`),
-      ...(data.skipped ?? []),
+      ...data.skipped,
     ],
   };
-}
-
-/** Colour class of a model: parents in their order, the child in ink. */
-export function colourOf(models, name) {
-  const model = models.find((other) => other.name === name);
-  if (model?.role === "child") return "child";
-  return "abcd"[
-    models.filter(({ role }) => role !== "child").findIndex((other) => other.name === name) % 4
-  ];
-}
-
-/** A model's short name. */
-export function shortName(name) {
-  return name.split("/").at(-1);
-}
-
-/** A legend of the models. */
-export function modelLegend(models) {
-  return h(
-    "ul",
-    { class: "models", "aria-label": "Models" },
-    models.map(({ name, role }) =>
-      h(
-        "li",
-        {},
-        h("span", { class: `swatch swatch-${colourOf(models, name)}`, "aria-hidden": "true" }),
-        h("bdi", {}, shortName(name)),
-        role === "child" ? " (the merge)" : role === "base" ? " (base)" : "",
-      ),
-    ),
-  );
 }

@@ -2,72 +2,63 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
-import { measuresOf } from "./explorefigure.js";
-import { shortName } from "./mergefigure.js";
+import { scrollTable } from "../../../../shared/js/tables.js";
+import { measuresOf } from "./measures.js";
+import { shortName } from "./models.js";
 
-/** Open the view. */
-export function openPoints(figure, panel) {
+/** @import { Blend, Explore } from "./data.js" */
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Explore) => void}
+ */
+export function openPoints(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
   return (data) => {
-    const shares = measuresOf(data).filter(({ key }) => key !== "loss");
+    const behaviours = measuresOf(data).filter(({ key }) => key !== "loss");
     const rows = [
-      ...data.points.map((point) => ({ ...point, kind: "grid" })),
+      ...data.points.map((point) => ({ point, origin: "grid", score: null })),
       ...(data.search?.candidates ?? []).map((point) => ({
-        ...point,
-        kind: `generation ${point.generation}`,
+        point,
+        origin: `generation ${point.generation}`,
+        score: point.score,
       })),
     ];
     const head = [
       ...data.models.slice(1).map(({ name }) => `weight of ${shortName(name)}`),
       "loss, nats",
-      ...shares.map(({ label }) => label),
+      ...behaviours.map(({ label }) => label),
       "where from",
-      data.search ? "score" : null,
-    ].filter(Boolean);
+      ...(data.search ? ["score"] : []),
+    ];
     box.replaceChildren(
-      h(
-        "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Measured merges" },
-        h(
-          "table",
-          { class: "numbers" },
+      scrollTable(
+        "Measured merges",
+        head,
+        rows.map(({ point, origin, score }) =>
           h(
-            "thead",
+            "tr",
             {},
-            h(
-              "tr",
-              {},
-              head.map((text) => h("th", { scope: "col" }, text)),
-            ),
-          ),
-          h(
-            "tbody",
-            {},
-            rows.map((row) =>
-              h(
-                "tr",
-                {},
-                row.weights.map((weight) => h("td", {}, brief(weight, 3))),
-                h("td", {}, `${row.loss.toFixed(3)} ± ${brief(row.sigma, 2)}`),
-                shares.map(({ key }) =>
-                  h(
-                    "td",
-                    {},
-                    row.shares[key]
-                      ? `${row.shares[key].count} of ${row.shares[key].of}`
-                      : row.chances[key] === undefined
-                        ? "–"
-                        : `log p ${brief(row.chances[key])}`,
-                  ),
-                ),
-                h("td", {}, row.kind),
-                data.search ? h("td", {}, row.score === undefined ? "–" : brief(row.score)) : null,
-              ),
-            ),
+            point.weights.map((weight) => h("td", {}, brief(weight, 3))),
+            h("td", {}, `${point.loss.toFixed(3)} ± ${brief(point.sigma, 2)}`),
+            behaviours.map(({ key }) => h("td", {}, behaviourCell(point, key))),
+            h("td", {}, origin),
+            data.search ? h("td", {}, brief(score)) : null,
           ),
         ),
       ),
     );
   };
+}
+
+/**
+ * @param {Blend} point
+ * @param {string} key
+ */
+function behaviourCell({ shares, chances }, key) {
+  if (key in shares) return `${shares[key].count} of ${shares[key].of}`;
+  return key in chances ? `log p ${brief(chances[key])}` : "–";
 }

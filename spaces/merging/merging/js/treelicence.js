@@ -1,96 +1,86 @@
 // What the ancestors' licences ask, the way each came, and what stands against what.
 
 import { h } from "../../../../shared/js/dom.js";
+import { scrollTable } from "../../../../shared/js/tables.js";
 
-/** Open the view. */
-export function openLicences(figure, panel) {
+/** @import { Licences, Obligation, Tree, UnknownTerms } from "./data.js" */
+
+const MOST_UNKNOWN = 40; // ancestors that are listed
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Tree) => void}
+ */
+export function openLicences(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  const way = (path) => path.flatMap((name, index) => [index ? " ← " : "", h("bdi", {}, name)]);
   return ({ licences, start }) =>
     box.replaceChildren(
-      h(
-        "p",
-        {},
-        h("b", {}, h("bdi", {}, start)),
-        licences.own ? ` states ${licences.own}. ` : " states no licence. ",
-        licences.conflicts.length
-          ? `${licences.conflicts.length} things stand against that:`
-          : "Nothing that its readable ancestors state stands against that.",
-      ),
-      licences.conflicts.length
-        ? h(
-            "ul",
-            { class: "evidence" },
-            licences.conflicts.map(({ message, resolve }) =>
-              h("li", {}, h("b", {}, message), " ", resolve),
-            ),
-          )
-        : "",
-      licences.obligations.length
-        ? h(
-            "div",
-            { class: "scroll", tabindex: 0, role: "region", "aria-label": "Obligations" },
-            h(
-              "table",
-              { class: "numbers words" },
-              h(
-                "thead",
-                {},
-                h(
-                  "tr",
-                  {},
-                  ["asked for", "by", "under", "way"].map((text) =>
-                    h("th", { scope: "col" }, text),
-                  ),
-                ),
-              ),
-              h(
-                "tbody",
-                {},
-                licences.obligations.map((item) =>
-                  h(
-                    "tr",
-                    {},
-                    h("th", { scope: "row" }, item.asks),
-                    h("td", {}, h("bdi", {}, item.from)),
-                    h(
-                      "td",
-                      {},
-                      h("a", { href: item.url, target: "_blank", rel: "noopener" }, item.licence),
-                    ),
-                    h("td", { class: "way" }, way(item.path)),
-                  ),
-                ),
-              ),
-            ),
-          )
-        : "",
-      licences.unknown.length
-        ? h(
-            "div",
-            {},
-            h(
-              "p",
-              {},
-              `Terms not known here, which is neither good nor bad (${licences.unknown.length}):`,
-            ),
+      h("p", {}, h("b", {}, h("bdi", {}, start)), verdictOf(licences)),
+      ...(licences.conflicts.length
+        ? [
             h(
               "ul",
               { class: "evidence" },
-              licences.unknown
-                .slice(0, 40)
-                .map((item) =>
-                  h(
-                    "li",
-                    {},
-                    h("bdi", {}, item.from),
-                    item.licence ? `: ${item.licence}` : ": none stated",
-                  ),
-                ),
+              licences.conflicts.map(({ message, resolve }) =>
+                h("li", {}, h("b", {}, message), " ", resolve),
+              ),
             ),
-          )
-        : "",
+          ]
+        : []),
+      ...(licences.obligations.length ? [obligationTable(licences.obligations)] : []),
+      ...(licences.unknown.length ? [unknownList(licences.unknown)] : []),
       h("p", { class: "said" }, licences.note),
     );
+}
+
+/** @param {Licences} licences */
+function verdictOf({ own, conflicts }) {
+  const statement = own ? ` states ${own}. ` : " states no licence. ";
+  return conflicts.length
+    ? `${statement}${conflicts.length} things stand against that:`
+    : `${statement}Nothing that its readable ancestors state stands against that.`;
+}
+
+/** @param {Obligation[]} obligations */
+function obligationTable(obligations) {
+  return scrollTable(
+    "Obligations",
+    ["asked for", "by", "under", "way"],
+    obligations.map(({ asks, from, licence, url, path }) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, asks),
+        h("td", {}, h("bdi", {}, from)),
+        h("td", {}, h("a", { href: url, target: "_blank", rel: "noopener" }, licence)),
+        h(
+          "td",
+          { class: "way" },
+          path.flatMap((name, index) => [index ? " ← " : "", h("bdi", {}, name)]),
+        ),
+      ),
+    ),
+    "numbers words",
+  );
+}
+
+/** @param {UnknownTerms[]} unknown */
+function unknownList(unknown) {
+  return h(
+    "div",
+    {},
+    h("p", {}, `Terms not known here, which is neither good nor bad (${unknown.length}):`),
+    h(
+      "ul",
+      { class: "evidence" },
+      unknown
+        .slice(0, MOST_UNKNOWN)
+        .map(({ from, licence }) =>
+          h("li", {}, h("bdi", {}, from), `: ${licence || "none stated"}`),
+        ),
+    ),
+  );
 }

@@ -1,76 +1,62 @@
-// Models and relations of a tree as tables.
+// Members and kinships of a tree as tables.
 
 import { h } from "../../../../shared/js/dom.js";
-import { shareText } from "./treefigure.js";
+import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { shareText } from "./treecards.js";
 
-/** Open the view. */
-export function openFamilyTable(figure, panel) {
+/** @import { Kinship, Member, Tree } from "./data.js" */
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Tree) => void}
+ */
+export function openFamilyTable(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  const table = (label, head, rows) =>
-    h(
-      "div",
-      { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
-      h(
-        "table",
-        { class: "numbers words" },
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            head.map((text) => h("th", { scope: "col" }, text)),
-          ),
-        ),
-        h("tbody", {}, rows),
-      ),
-    );
-  return (data) =>
+  return ({ nodes, edges }) =>
     box.replaceChildren(
       h("h2", {}, "Models"),
-      table(
+      scrollTable(
         "Models",
         ["model", "in the model", "licence", "status", "downloads", "created", "generation"],
-        data.nodes.map((node) =>
-          h(
-            "tr",
-            {},
-            h("th", { scope: "row" }, h("bdi", {}, node.id)),
-            h("td", {}, shareText(node.share)),
-            h("td", {}, node.licence || "–"),
-            h("td", {}, node.status),
-            h("td", {}, node.downloads?.toLocaleString("en-GB") ?? "–"),
-            h("td", {}, node.created || "–"),
-            h(
-              "td",
-              {},
-              node.depth === 0
-                ? "start"
-                : node.depth > 0
-                  ? `${node.depth} above`
-                  : `${-node.depth} below`,
-            ),
-          ),
-        ),
+        nodes.map(memberRow),
+        "numbers words",
       ),
       h("h2", {}, "Relations"),
-      table(
+      scrollTable(
         "Relations",
         ["parent and child", "relation", "role", "weight", "part", "pinned", "read in"],
-        data.edges.map((edge) =>
-          h(
-            "tr",
-            {},
-            h("th", { scope: "row" }, h("bdi", {}, edge.source), " → ", h("bdi", {}, edge.target)),
-            h("td", {}, edge.relation),
-            h("td", {}, edge.role),
-            h("td", {}, edge.weight ?? "–"),
-            h("td", {}, edge.relation === "new_version" ? "–" : shareText(edge.part)),
-            h("td", {}, edge.pinned ? edge.revision.slice(0, 12) : "no"),
-            h("td", {}, edge.evidence.map(({ source }) => source).join(", ")),
-          ),
-        ),
+        edges.map(kinRow),
+        "numbers words",
       ),
     );
+}
+
+/** @param {Member} member */
+function memberRow({ id, share, licence, status, downloads, created, depth }) {
+  return headedRow(h("bdi", {}, id), [
+    shareText(share),
+    licence || "–",
+    status,
+    downloads?.toLocaleString("en-GB") ?? "–",
+    created || "–",
+    depth === 0 ? "start" : depth > 0 ? `${depth} above` : `${-depth} below`,
+  ]);
+}
+
+/** @param {Kinship} edge */
+function kinRow(edge) {
+  return headedRow(
+    [h("bdi", {}, edge.source), " → ", h("bdi", {}, edge.target)],
+    [
+      edge.relation,
+      edge.role,
+      edge.weight ?? "–",
+      edge.relation === "new_version" ? "–" : shareText(edge.part),
+      edge.pinned ? edge.revision.slice(0, 12) : "no",
+      edge.evidence.map(({ source }) => source).join(", "),
+    ],
+  );
 }

@@ -1,11 +1,9 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Failed, Failure, Progress } from "../../../../shared/js/data.js";
+import type { Failure, Progress } from "../../../../shared/js/data.js";
 
 /** A token and its probability. */
 export type TokenChance = [string, number];
-
-export type Figure = Compare | Lab | Waiting | Failed;
 
 /** A comparison as the API takes it. */
 export interface CompareRequest {

@@ -1,0 +1,59 @@
+// Tables and lists of facts.
+
+import { h } from "./dom.js";
+
+/** @import {Child} from "./dom.js" */
+
+/**
+ * A table in a region that scrolls by itself.
+ * @param {string} label of the region, for a screen reader
+ * @param {readonly Child[]} head an empty text makes an empty cell
+ * @param {readonly HTMLElement[]} rows
+ * @param {string} [kind] class of the table
+ */
+export function scrollTable(label, head, rows, kind = "numbers") {
+  return h(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
+    h(
+      "table",
+      { class: kind },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          head.map((text) => (text === "" ? h("td", {}) : h("th", { scope: "col" }, text))),
+        ),
+      ),
+      h("tbody", {}, rows),
+    ),
+  );
+}
+
+/**
+ * A row that begins with what it is about.
+ * @param {Child} header
+ * @param {readonly Child[]} cells
+ */
+export function headedRow(header, cells) {
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, header),
+    cells.map((cell) => h("td", {}, cell)),
+  );
+}
+
+/**
+ * Terms and what is known of them.
+ * @param {readonly (readonly Child[])[]} rows each a term and words
+ */
+export function factList(rows) {
+  return h(
+    "dl",
+    { class: "facts" },
+    rows.map(([term, words]) => [h("dt", {}, term), h("dd", {}, words)]),
+  );
+}
