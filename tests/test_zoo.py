@@ -108,6 +108,7 @@ HAS: dict[str, Callable[[Loaded], Any]] = {
     "no_pad": lambda it: it.tokenizer.pad_token_id is None,
     "no_system": refuses_a_system_prompt,
     "no_template": lambda it: not it.tokenizer.chat_template,
+    "odd_rows": lambda it: (getattr(text_settings(it), "intermediate_size", 0) or 0) % 64,
     "own_generation": lambda it: {"temperature", "top_k"} & set(stated(it, "generation_config.json")),
     "padded_vocab": lambda it: rows(it) > len(it.tokenizer),
     "parallel": lambda it: getattr(it.model.config, "use_parallel_residual", False),

@@ -16,13 +16,27 @@ BF16 = torch.bfloat16
 _ANY = "PreTrainedTokenizerFast"
 
 
-@animal("adds_bos template_bos untied bf16 rope_scaling own_generation several_eos no_pad wide chat")
-def llama3(folder: Path) -> None:
-    """Llama 3: byte-level BPE whose post-processor adds BOS, a template that writes BOS too; rows of 256."""
+def _llama3(folder: Path, **more: Any) -> None:
     start, *ends = names = ["<|begin_of_text|>", "<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"]
     tokenizer = byte_level([*names, "<|start_header_id|>", "<|end_header_id|>"], LLAMA3_SPLIT, bos=start)
     tokens = {"bos_token": start, "eos_token": "<|eot_id|>"}
     save(tokenizer, folder, tokenizers.LLAMA3, tokenizer_class=_ANY, **tokens)
+    sizes = {"hidden_size": 256, "intermediate_size": 512, "tie_word_embeddings": False}
+    config = settings("Llama", tokenizer, bos=start, **sizes, **more)
+    config.eos_token_id = [tokenizer.token_to_id(name) for name in ends]
+    generation = {"bos_token_id": config.bos_token_id, "eos_token_id": config.eos_token_id}
+    write(folder, config, BF16, generation | {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
+
+
+@animal("adds_bos template_bos untied bf16 own_generation several_eos no_pad wide chat")
+def llama3(folder: Path) -> None:
+    """Llama 3: byte-level BPE whose post-processor adds BOS, a template that writes BOS too; rows of 256."""
+    _llama3(folder)
+
+
+@animal("adds_bos template_bos untied bf16 rope_scaling own_generation several_eos no_pad wide chat")
+def llama31(folder: Path) -> None:
+    """Llama 3.1: the same with frequencies scaled for long texts."""
     rope = {
         "rope_type": "llama3",
         "rope_theta": 500000.0,
@@ -31,11 +45,7 @@ def llama3(folder: Path) -> None:
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 64,
     }
-    sizes = {"hidden_size": 256, "intermediate_size": 512, "tie_word_embeddings": False}
-    config = settings("Llama", tokenizer, bos=start, rope_parameters=rope, **sizes)
-    config.eos_token_id = [tokenizer.token_to_id(name) for name in ends]
-    generation = {"bos_token_id": config.bos_token_id, "eos_token_id": config.eos_token_id}
-    write(folder, config, BF16, generation | {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
+    _llama3(folder, rope_parameters=rope)
 
 
 _PIECES = ["<unk>", "<s>", "</s>"]
@@ -211,17 +221,17 @@ def granite(folder: Path) -> None:
 
 def _with_templates(folder: Path, template: Any) -> None:
     tokenizer = qwen_tokenizer(folder, template)
-    config = settings("Llama", tokenizer, eos="<|im_end|>", tie_word_embeddings=True)
+    config = settings("Llama", tokenizer, eos="<|im_end|>", intermediate_size=96, tie_word_embeddings=True)
     write(folder, config, generation={"eos_token_id": config.eos_token_id})
 
 
-@animal("tied f32 several_templates chat")
+@animal("tied f32 several_templates odd_rows chat")
 def tools(folder: Path) -> None:
-    """Two chat templates by name: default and tool_use."""
+    """Two chat templates by name, default and tool_use; rows of 96, which no group of 64 divides."""
     _with_templates(folder, tokenizers.SEVERAL)
 
 
-@animal("tied f32 several_templates no_default_template")
+@animal("tied f32 several_templates no_default_template odd_rows")
 def no_default(folder: Path) -> None:
     """Two chat templates, neither of which is the default."""
     _with_templates(folder, tokenizers.NO_DEFAULT)

@@ -110,7 +110,7 @@ def settings(kind: str, tokenizer: Tokenizer, **more: Any) -> Any:
     usual = {
         "vocab_size": tokenizer.get_vocab_size(),
         "hidden_size": width,
-        "intermediate_size": 96,
+        "intermediate_size": 128,
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
