@@ -114,7 +114,7 @@ class Room:
     def follow(self, values: Values) -> Values:
         """Values with what follows from the figure's data: the state, and the panel once it is complete."""
         data = values.get(self.figure)
-        if not isinstance(data, dict) or "error" in data:
+        if not isinstance(data, dict) or data.get("error"):
             return values
         complete = "request" in data and data.get("done", True)
         panel = below(self.title, self.request, self.programs, self.runs, data) if complete else gr.skip()
