@@ -14,7 +14,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test types node lint bench build check-build deploy examples blog screenshots clean
+.PHONY: help demo test check types node lint bench build check-build deploy examples blog screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,8 +39,11 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.ready
 	@PY=$(PY) bash tests/browser/install_chromium.sh
 	@touch $@
 
-test: lint $(VENV)/.tests ## Lint, type-check and run every test
-	$(PY) -m pytest
+test: lint $(VENV)/.tests ## Lint, type-check and run every test, or those of SPACE=…
+	$(PY) -m pytest $(if $(SPACE),$(wildcard tests/$(SPACE) tests/browser/test_$(SPACE)_*.py))
+
+check: lint $(VENV)/.tests ## Lint, type-check and run the fast tests: no browser, no server, no model of full size
+	$(PY) -m pytest -m "not slow"
 
 node:
 	@command -v npm >/dev/null || { echo "make lint checks the figures' JavaScript with Node, which is missing: install Node 20 or newer and run it again."; exit 1; }
@@ -57,8 +60,9 @@ lint: $(VENV)/.ready node_modules/.package-lock.json ## Check style and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check --quiet . || { echo "Run '$(PY) -m ruff format .'"; exit 1; }
 	@rm -f shared/*.pyi # Gradio writes them beside its subclasses, and does not bring them up to date
-	$(PY) -m mypy shared $(foreach space,$(notdir $(wildcard spaces/*)),spaces/$(space)/$(space))
-	@for app in spaces/*/app.py; do $(PY) -m mypy $$app || exit 1; done
+	@export MYPYPATH=$$(echo . spaces/* | tr ' ' ':'); \
+	  $(PY) -m mypy shared $(dir $(wildcard spaces/*/*/__init__.py)) || exit 1; \
+	  for app in spaces/*/app.py; do $(PY) -m mypy $$app || exit 1; done # all are named app: one at a time
 	npm run --silent lint
 
 bench: $(VENV)/.tests ## Measure speed and size, as ratios in one run

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from shared.suite import ROOT, names, read_card
+from shared.suite import ROOT, head, names, read_card
 
 SUITE = "suite"
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.pyi", ".*")
@@ -58,11 +58,8 @@ def suite_card() -> str:
     """The card of the Space that holds all Spaces."""
     import yaml
 
-    heads = [
-        yaml.safe_load((ROOT / "spaces" / space / "README.md").read_text(encoding="utf-8").split("---\n")[1])
-        for space in names()
-    ]
-    head = {
+    heads = [head(space) for space in names()]
+    merged = {
         "title": "The LLM course that you can touch",
         "emoji": "🧭",
         "colorFrom": "blue",
@@ -73,14 +70,14 @@ def suite_card() -> str:
         "app_file": "app.py",
         "pinned": False,
         "license": "apache-2.0",
-        "short_description": "Decoding, quantization, merging, abliteration, dedup",
+        "short_description": ", ".join(one["title"] for one in heads).capitalize(),
         "suggested_hardware": "zero-a10g",
         "hf_oauth": True,
         "hf_oauth_scopes": ["contribute-repos"],
         "models": sorted({model for one in heads for model in one.get("models", [])}),
     }
     rooms = "\n".join(f"- **{card.title}**: {card.sentence}" for card in map(read_card, names()))
-    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(merged, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n\n# The LLM course that you can touch\n\n{rooms}\n"
 
 

@@ -22,6 +22,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import pytest
 
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), *(str(app.parent) for app in sorted(ROOT.glob("spaces/*/app.py")))]
 
 
 @pytest.fixture(scope="session")
