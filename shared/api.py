@@ -114,7 +114,7 @@ def _argument(
         return given
     if given in own:
         return Argument(given, hints[given], own[given].default, documented[given])
-    field = request.settings()[given]
+    field = request.declared()[given]
     hint, default = get_type_hints(request)[given], field.default
     if get_origin(hint) is tuple:  # JSON has no tuples, and no dataclasses in them
         item = get_args(hint)[0]

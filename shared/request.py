@@ -60,7 +60,7 @@ class Request:
     """Longest query of a link."""
 
     @classmethod
-    def settings(cls) -> dict[str, Field[Any]]:
+    def declared(cls) -> dict[str, Field[Any]]:
         """The settings by name."""
         return {one.name: one for one in fields(cls)}
 
@@ -71,7 +71,7 @@ class Request:
         Raises:
             VisitorError: a value is refused, by its name, or the values do not fit each other.
         """
-        known = cls.settings()
+        known = cls.declared()
         for name in sorted(set(values) - set(known) - set(cls.DERIVED)):
             raise VisitorError(f"There is no setting “{name[:40]}”.", f"Known are: {', '.join(known)}.")
         stated = {
@@ -95,14 +95,14 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """The request as the API takes it."""
-        values = {name: getattr(self, name) for name in (*self.settings(), *self.DERIVED)}
+        values = {name: getattr(self, name) for name in (*self.declared(), *self.DERIVED)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def to_query(self) -> str | None:
         """The request as the query of a URL, defaults left out; None where it is too long for a link."""
         stated, default = self.to_json(), type(self)().to_json()
         pairs: list[tuple[str, Any]] = []
-        for name, known in self.settings().items():
+        for name, known in self.declared().items():
             if stated[name] != default[name]:
                 items = stated[name] or [""] if self._repeats(name) else [stated[name]]
                 pairs += [(known.metadata["link"] or name, _in_link(item)) for item in items]
@@ -121,7 +121,7 @@ class Request:
         except ValueError:
             raise VisitorError("The link has too many values.", "Open the page without them.") from None
         values: dict[str, Any] = {}
-        for name, known in cls.settings().items():
+        for name, known in cls.declared().items():
             if items := given.get(known.metadata["link"] or name):
                 values[name] = items if cls._repeats(name) else items[-1]
         return cls.parse(**values)
@@ -136,7 +136,7 @@ class Request:
         """The values as the controls show them, by setting; `shared.room` turns them into text where a
         control is one.
         """
-        return {name: getattr(self, name) for name in self.settings()}
+        return {name: getattr(self, name) for name in self.declared()}
 
 
 def _in_link(value: Any) -> Any:
