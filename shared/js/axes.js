@@ -102,7 +102,7 @@ export function axisLabel(x, y, anchor, text, extra = {}) {
 export function valueAxis(y, ticks, [left, right], write = brief) {
   return ticks.flatMap((tick) => [
     gridLine(left, right, y(tick)),
-    axisLabel(left - 7, y(tick) + 4, "end", write(tick)),
+    axisLabel(left - 8, y(tick) + 4, "end", write(tick)),
   ]);
 }
 

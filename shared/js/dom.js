@@ -17,7 +17,7 @@ const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 /**
  * @template {Element} E
  * @typedef {Listeners<E> & {[name: string]: string | number | boolean | null | undefined |
- *   {[property: string]: string} | ((event: never) => void)}} Attributes
+ *   {[property: string]: string | number} | ((event: never) => void)}} Attributes
  */
 
 /**
@@ -39,7 +39,7 @@ function furnish(node, attributes, children) {
       node.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
     else if (typeof value === "object") {
       for (const [property, setting] of Object.entries(value))
-        node.style.setProperty(property, setting);
+        node.style.setProperty(property, String(setting));
     } else node.setAttribute(name, value === true ? "" : String(value));
   }
   appendAll(node, children);

@@ -24,7 +24,7 @@ import {
  *   Drawable
  *
  * A run that has nothing to draw yet.
- * @typedef {{drawable?: false, progress?: Progress | null}} Undrawable
+ * @typedef {{drawable?: false, cancelled?: boolean, progress?: Progress | null}} Undrawable
  */
 
 /**
@@ -75,8 +75,8 @@ import {
  * @template {Drawable} D
  * @typedef {Object} Extras
  * @property {(data: D) => void} [take] gets new data ready, before anything is drawn
- * @property {() => void} [forget] is told that there is nothing to draw; without it the last
- *   picture stays
+ * @property {(data: Nothing) => void} [forget] is told that there is nothing to draw; without it
+ *   the last picture stays
  * @property {(data: Undrawable) => Child} [waiting] in place of a picture that is to come
  * @property {(data: D) => Progress | null} [progress] where the data does not say it
  * @property {(view: string) => {mark: string, buttons: () => Node[]}} [tools] are made again when
@@ -131,10 +131,11 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
       figure.data = null;
       for (const part of [parts.title, parts.key, parts.provenance, parts.tags, warnings])
         part.replaceChildren();
-      extras.forget();
+      extras.forget(data);
     }
     const progress = data?.progress;
-    const waiting = data && !data.error ? (extras.waiting?.(data) ?? progress?.label) : null;
+    const begun = data && !data.error && (progress || data.cancelled);
+    const waiting = begun ? (extras.waiting?.(data) ?? progress?.label) : null;
     drawState(figure, {
       error: data?.error,
       empty: figure.data ? null : (waiting ?? empty),
@@ -182,16 +183,18 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   };
   const drawTools = () => {
     const { host, current } = figure;
-    const ask = host.exported ? null : host.fetch;
+    const exportable = Boolean(host.fetch) && !host.exported;
     const own = extras.tools?.(current);
-    const mark = [current, Boolean(ask), own?.mark].join();
+    const mark = [current, exportable, own?.mark].join();
     if (parts.tools.dataset.mark === mark) return;
     parts.tools.dataset.mark = mark;
+    /** @type {NonNullable<Host["fetch"]>} */
+    const ask = async (name, argument) => figure.host.fetch?.(name, argument) ?? null;
     const data = () => (figure.data && extras.exported?.(figure.data)) ?? figure.data ?? {};
     parts.tools.replaceChildren(
       ...(own?.buttons() ?? []),
       ...(viewNamed(current).picture ? [svgButton(figure)] : []),
-      ...(ask ? exportButtons(figure, (name, argument) => ask(name, argument), data) : []),
+      ...(exportable ? exportButtons(figure, ask, data) : []),
     );
   };
   return figure;

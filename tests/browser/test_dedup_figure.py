@@ -210,6 +210,7 @@ def make_run(texts: list[str], **request: Any) -> dict[str, Any]:
     true_pairs = sum(edge[2] >= asked["threshold"] for edge in edges)
     return {
         "kind": "dedup",
+        "drawable": True,
         "run_id": f"run {len(texts)} {json.dumps(asked)}",
         "title": "cooking.jsonl · text",
         "done": True,
@@ -286,8 +287,11 @@ def make_contamination() -> dict[str, Any]:
     texts |= {f"{leak['in']}:{leak['match']}": splits[leak["in"]][leak["match"]] for leak in leaks}
     return {
         "kind": "contamination",
+        "drawable": True,
+        "run_id": "one",
         "title": "train against test",
         "done": True,
+        "request": {"ngram": 3, "unit": "word"},
         "splits": ["train", "test"],
         "rows": [120, 30],
         "measure": "jaccard",
@@ -295,8 +299,7 @@ def make_contamination() -> dict[str, Any]:
         "matrix": matrix,
         "leaks": leaks,
         "texts": texts,
-        "provenance": {},
-        "seconds": {"total": 0.4},
+        "provenance": {"source": "train, test", "ngram": 3, "unit": "word"},
         "warnings": [],
     }
 
@@ -749,7 +752,7 @@ def growing(share: float) -> dict[str, Any]:
         "max": 900,
         "counts": {"rows": 400, "candidates": 900},
     }
-    return {**RUN, "graph": graph, "curve": None, "done": False, "progress": progress}
+    return {**RUN, "graph": graph, "curve": [], "done": False, "progress": progress}
 
 
 def test_a_growing_run_keeps_what_the_visitor_chose(open_page) -> None:
@@ -789,6 +792,7 @@ def test_states_without_a_picture(open_page) -> None:
         "draw",
         {
             "kind": "dedup",
+            "drawable": False,
             "run_id": "running",
             "title": "x · y",
             "done": False,
@@ -998,10 +1002,10 @@ def test_heatmap_opens_a_cells_rows(open_page) -> None:
 
 
 def test_missing_parts_of_a_comparison_do_no_harm(open_page) -> None:
-    """Splits that were not compared, no rows found, texts that were left out."""
+    """No rows found, texts that were left out."""
     empty = {
         **CONTAMINATION,
-        "matrix": [[None, {"rows": 0, "share": 0.0}], [{"rows": 0, "share": 0.0}, None]],
+        "matrix": [[{"rows": 0, "share": 0.0}] * 2] * 2,
         "leaks": [],
         "texts": {},
     }
@@ -1011,8 +1015,10 @@ def test_missing_parts_of_a_comparison_do_no_harm(open_page) -> None:
         "draw",
         {
             "kind": "contamination",
+            "drawable": False,
+            "title": "train against test",
             "done": False,
-            "progress": {"label": "Comparing splits", "value": 1, "max": 4},
+            "progress": {"stage": "compare", "label": "Comparing splits", "value": 1, "max": 4, "counts": {}},
         },
     )
     expect(page.locator(".going")).to_contain_text("Comparing splits")

@@ -23,7 +23,7 @@ def test_the_style_sheet_survives_gradio(folder) -> None:
     """Gradio puts its own class before every selector and splits them at each comma, brackets or not."""
     assert not re.search(r":(is|where|not|has)\([^)]*,", stylesheet(COMMON) + stylesheet(folder))
     rules = re.sub(
-        r"/\*.*?\*/|@keyframes \w+ \{ [^}]*\} \}|@media[^{]*\{", "", stylesheet(folder), flags=re.DOTALL
+        r"/\*.*?\*/|@keyframes \w+ \{\s+[^}]*\}\s+\}|@media[^{]*\{", "", stylesheet(folder), flags=re.DOTALL
     )
     selectors = [part.strip() for rule in re.findall(r"([^{}]+)\{", rules) for part in rule.split(",")]
     figure = f".{folder.parent.name}-figure"

@@ -1,26 +1,50 @@
-// The view of the bands: how surely a pair of each similarity becomes a candidate, for the run's bands and for others.
+// The view of the bands: how surely a pair of each similarity becomes a candidate, for the run's
+// bands and for others.
 
+import {
+  axisLabel,
+  baseAxis,
+  hatchPattern,
+  pathThrough,
+  scaleOf,
+  setSize,
+  valueAxis,
+  watchWidth,
+} from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { number, percent } from "../../../../shared/js/numbers.js";
-import { axisText, followWidth, hatchPattern, pathThrough, plural, whole } from "./axes.js";
+import { number, percent, plural, whole } from "../../../../shared/js/numbers.js";
 import { askedOf } from "./run.js";
+
+/**
+ * @import {Deduplication, RunPlan} from "./data.js"
+ * @import {Run, Session} from "./run.js"
+ */
 
 const LEFT_EDGE = 50;
 const RIGHT_EDGE = 16;
 const CHART_TOP = 42;
 const CHART_HEIGHT = 230;
 
-/** Probability that a pair of this similarity shares at least one band. */
+/** @typedef {{bands: number, rows: number}} Bands how many, and how many values each has */
+
+/**
+ * Probability that a pair of this similarity shares at least one band.
+ * @param {number} similarity
+ * @param {number} bands
+ * @param {number} rowsPerBand
+ */
 export function candidateChance(similarity, bands, rowsPerBand) {
   return 1 - (1 - similarity ** rowsPerBand) ** bands;
 }
 
 /**
  * @param {HTMLElement} panel
- * @param {Object} figure the figure's state, see figure.js
+ * @param {Session} session
  */
-export function openBandsView(panel, figure) {
-  const view = { runId: null, bands: 1, rows: 1 };
+export function openBandsView(panel, session) {
+  const view = { runId: "", bands: 1, rows: 1 };
+  /** @type {Run | null} */
+  let run = null;
   const svg = s("svg", { class: "picture bands-chart", role: "img" });
   const place = h("div", { class: "chart" }, svg);
   const sliders = {
@@ -29,7 +53,7 @@ export function openBandsView(panel, figure) {
   };
   const back = h(
     "button",
-    { type: "button", onclick: () => ((view.runId = null), update()) },
+    { type: "button", onclick: () => ((view.runId = ""), draw()) },
     "Back to the run’s bands",
   );
   const said = h("p", { class: "said", role: "status" });
@@ -37,7 +61,9 @@ export function openBandsView(panel, figure) {
   const explained = h(
     "p",
     { class: "said" },
-    "Every row gets a signature, cut into bands of equal length. Two rows that agree in one band become a candidate pair, and every candidate is compared exactly. So a pair can be missed, but no pair is wrong.",
+    "Every row gets a signature, cut into bands of equal length. Two rows that agree in one band " +
+      "become a candidate pair, and every candidate is compared exactly. So a pair can be missed, " +
+      "but no pair is wrong.",
   );
   const caption = h("p", { class: "picture-caption" });
   panel.append(
@@ -53,6 +79,10 @@ export function openBandsView(panel, figure) {
     caption,
   );
 
+  /**
+   * @param {keyof Bands} name
+   * @param {string} label
+   */
   function labelledSlider(name, label) {
     const output = h("output", {});
     const field = h("input", {
@@ -62,49 +92,65 @@ export function openBandsView(panel, figure) {
       step: 1,
       oninput: () => {
         view[name] = Number(field.value);
-        update();
+        draw();
       },
     });
     return { field, output, element: h("label", {}, h("span", {}, label), field, output) };
   }
-  const update = () => {
-    const { data } = figure.run;
-    const { plan } = data;
+  const draw = () => {
+    if (!run?.data.plan) return;
+    const { data } = run;
+    const { plan } = run.data;
     if (view.runId !== data.run_id)
       Object.assign(view, { runId: data.run_id, bands: plan.num_bands, rows: plan.rows_per_band });
     const limits = { bands: Math.max(256, plan.num_bands), rows: Math.max(20, plan.rows_per_band) };
-    for (const name of ["bands", "rows"]) {
+    for (const name of /** @type {(keyof Bands)[]} */ (["bands", "rows"])) {
       const { field, output } = sliders[name];
-      field.max = limits[name];
+      field.max = String(limits[name]);
       field.value = String(view[name]);
       output.textContent = String(view[name]);
     }
-    const other = view.bands !== plan.num_bands || view.rows !== plan.rows_per_band;
-    back.hidden = !other;
-    drawBands(svg, figure, view, other, widthNow());
-    said.textContent = otherSentence(figure.run, view, other);
+    const differ = view.bands !== plan.num_bands || view.rows !== plan.rows_per_band;
+    const other = differ ? view : null;
+    back.hidden = !differ;
+    drawBands(svg, `${session.id}-bands-hatch`, run, plan, other, widthNow());
+    said.textContent = other
+      ? otherSentence(run, other)
+      : "Move the sliders to see what other bands would find.";
     measured.textContent = measuredSentence(data);
-    caption.textContent = `${plural(plan.num_bands, "band")} of ${plural(plan.rows_per_band, "value")} (${whole(plan.num_perm)} permutations): a pair at ${number(askedOf(figure.run))} is found with a probability of ${percent(plan.expected_recall)}.`;
+    caption.textContent =
+      `${plural(plan.num_bands, "band")} of ${plural(plan.rows_per_band, "value")} ` +
+      `(${whole(plan.num_perm)} permutations): a pair at ${number(askedOf(run))} is found with a ` +
+      `probability of ${percent(plan.expected_recall)}.`;
   };
-  const widthNow = followWidth(place, () => figure.run?.data.plan && update());
-  return { update };
+  const widthNow = watchWidth(place, draw);
+  return (/** @type {Run} */ next) => {
+    run = next;
+    draw();
+  };
 }
 
-function drawBands(svg, figure, view, other, width) {
-  const { data } = figure.run;
-  const { plan, request } = data;
-  const asked = askedOf(figure.run);
-  const x = (similarity) => LEFT_EDGE + similarity * (width - LEFT_EDGE - RIGHT_EDGE);
-  const y = (chance) => CHART_TOP + CHART_HEIGHT * (1 - chance);
-  const bottom = y(0);
-  const hatch = `${figure.id}-bands-hatch`;
-  svg.setAttribute("viewBox", `0 0 ${width} ${bottom + 40}`);
-  svg.setAttribute("width", width);
-  svg.setAttribute("height", bottom + 40);
+/**
+ * @param {SVGSVGElement} svg
+ * @param {string} hatch id of the pattern for what was not looked for
+ * @param {Run} run
+ * @param {RunPlan} plan
+ * @param {Bands | null} other than the run's
+ * @param {number} width
+ */
+function drawBands(svg, hatch, run, plan, other, width) {
+  const { request } = run.data;
+  const asked = askedOf(run);
+  const bottom = CHART_TOP + CHART_HEIGHT;
+  const x = scaleOf(0, 1, LEFT_EDGE, width - RIGHT_EDGE);
+  const y = scaleOf(0, 1, bottom, CHART_TOP);
+  setSize(svg, width, bottom + 40);
   svg.setAttribute(
     "aria-label",
-    `Probability that a pair becomes a candidate against its similarity; ${percent(plan.expected_recall)} at ${number(asked)}.`,
+    "Probability that a pair becomes a candidate against its similarity; " +
+      `${percent(plan.expected_recall)} at ${number(asked)}.`,
   );
+  /** @type {SVGElement[]} */
   const parts = [
     s("defs", {}, hatchPattern(hatch)),
     s("rect", {
@@ -116,19 +162,15 @@ function drawBands(svg, figure, view, other, width) {
       fill: `url(#${hatch})`,
     }),
   ];
-  for (const value of [0, 0.25, 0.5, 0.75, 1]) {
-    parts.push(
-      s("line", { class: "grid-line", x1: x(0), x2: x(1), y1: y(value), y2: y(value) }),
-      axisText(LEFT_EDGE - 8, y(value) + 4, "end", `${100 * value}\u202f%`),
-    );
-  }
-  for (const value of [0, 0.2, 0.4, 0.6, 0.8, 1])
-    parts.push(axisText(x(value), bottom + 16, "middle", number(value, 1)));
-  parts.push(axisText(x(1), bottom + 34, "end", "similarity of a pair (Jaccard)"));
+  const share = (/** @type {number} */ value) => `${100 * value}\u202f%`;
+  const tenths = (/** @type {number} */ value) => number(value, 1);
   parts.push(
+    ...valueAxis(y, [0, 0.25, 0.5, 0.75, 1], [x(0), x(1)], share),
+    ...baseAxis(x, [0, 0.2, 0.4, 0.6, 0.8, 1], bottom + 16, tenths),
+    axisLabel(x(1), bottom + 34, "end", "similarity of a pair (Jaccard)"),
     s("text", { class: "series-name", x: x(0), y: 14 }, "probability to become a candidate"),
   );
-  const upright = (value, name) =>
+  const upright = (/** @type {number} */ value, /** @type {string} */ name) =>
     s("line", { class: name, x1: x(value), x2: x(value), y1: CHART_TOP - 4, y2: bottom });
   const left = request.floor > 0.25;
   parts.push(
@@ -156,8 +198,15 @@ function drawBands(svg, figure, view, other, width) {
       d: pathThrough(plan.curve.map(([similarity, chance]) => [x(similarity), y(chance)])),
     }),
   );
-  // The S-curve leaves room above it on the left and below it on the right; there the label has two short lines.
+  // The S-curve leaves room above it on the left and below it on the right; there the label has two
+  // short lines.
   const room = width - x(asked) > 64;
+  /**
+   * @param {number} chance
+   * @param {string} name
+   * @param {string} label
+   * @param {boolean} below
+   */
   const end = (chance, name, label, below) => {
     const right = below && room;
     const at = { x: x(asked) + (right ? 9 : -9), "text-anchor": right ? "start" : "end" };
@@ -173,15 +222,15 @@ function drawBands(svg, figure, view, other, width) {
   if (other) {
     const points = Array.from({ length: 101 }, (_, step) => [
       x(step / 100),
-      y(candidateChance(step / 100, view.bands, view.rows)),
+      y(candidateChance(step / 100, other.bands, other.rows)),
     ]);
-    const chance = candidateChance(asked, view.bands, view.rows);
+    const chance = candidateChance(asked, other.bands, other.rows);
     parts.push(s("path", { class: "stroke other-curve", d: pathThrough(points) }));
     parts.push(
       ...end(
         chance,
         "other",
-        `${view.bands} × ${view.rows}`,
+        `${other.bands} × ${other.rows}`,
         chance <= plan.expected_recall || y(plan.expected_recall) - y(chance) < 30,
       ),
     );
@@ -192,25 +241,32 @@ function drawBands(svg, figure, view, other, width) {
   svg.replaceChildren(...parts);
 }
 
-/** What other bands would cost and find, by the similarities of the pairs of this run. */
-function otherSentence(run, view, other) {
-  if (!other) return "Move the sliders to see what other bands would find.";
+/**
+ * What other bands would cost and find, by the similarities of the pairs of this run.
+ * @param {Run} run
+ * @param {Bands} bands
+ */
+function otherSentence(run, { bands, rows }) {
   const asked = askedOf(run);
+  const chanceAt = (/** @type {number} */ similarity) => candidateChance(similarity, bands, rows);
   const pairs = run.edges.filter((edge) => edge[2] >= asked);
-  const found = pairs.reduce(
-    (sum, edge) => sum + candidateChance(edge[2], view.bands, view.rows),
-    0,
-  );
+  const expected = pairs.reduce((sum, edge) => sum + chanceAt(edge[2]), 0);
   const of = pairs.length
-    ? ` Of the ${plural(pairs.length, "verified pair")} here they would find about ${whole(Math.round(found))}.`
+    ? ` Of the ${plural(pairs.length, "verified pair")} here they would find about ` +
+      `${whole(Math.round(expected))}.`
     : "";
-  return `${view.bands} × ${view.rows} = ${plural(view.bands * view.rows, "permutation")} find a pair at ${number(asked)} with a probability of ${percent(candidateChance(asked, view.bands, view.rows))}.${of}`;
+  return (
+    `${bands} × ${rows} = ${plural(bands * rows, "permutation")} find a pair at ${number(asked)} ` +
+    `with a probability of ${percent(chanceAt(asked))}.${of}`
+  );
 }
 
-/** The recall that was measured, with its interval and the sample that it rests on. */
+/**
+ * The recall that was measured, with its interval and the sample that it rests on.
+ * @param {Deduplication} data
+ */
 export function measuredSentence(data) {
   const sample = data.recall_sample;
-  if (!sample) return "";
   const rows = sample.complete
     ? `all ${whole(sample.rows)} rows that differ were compared with one another`
     : `n = ${whole(sample.rows)} rows compared with all`;
@@ -220,5 +276,8 @@ export function measuredSentence(data) {
     !sample.complete && data.recall_interval
       ? `, 95\u202f% interval ${data.recall_interval.map((end) => number(end, 3)).join(" to ")}`
       : "";
-  return `Measured recall: ${whole(sample.found)} of ${plural(sample.true_pairs, "true pair")} found${interval} (${rows}).`;
+  return (
+    `Measured recall: ${whole(sample.found)} of ${plural(sample.true_pairs, "true pair")} ` +
+    `found${interval} (${rows}).`
+  );
 }

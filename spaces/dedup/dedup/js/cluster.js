@@ -1,11 +1,16 @@
-// From verified pairs to kept and removed rows at any threshold. `clusters.py` has the same algorithm.
+// From verified pairs to kept and removed rows at any threshold. `clusters.py` has the same
+// algorithm.
+
+/** @import {CurvePoint, Node, Pair, Request} from "./data.js" */
 
 /**
- * @typedef {Object} Graph
- * @property {{rows: number[], rank: number}[]} nodes distinct texts: rows with that text, and the priority to be kept
- * @property {[number, number, number][]} edges pairs of nodes with their Jaccard similarity
+ * @typedef {{nodes: Node[], edges: Pair[]}} Pairs distinct texts and their similarities
  *
- * @typedef {Object} RemovedRow
+ * @typedef {Request["method"]} Method
+ *
+ * @typedef {[node: number, similarity: number][]} Partners of a node
+ *
+ * @typedef {Object} Removal
  * @property {number} node
  * @property {number} row
  * @property {number} keeper node that stays in its place
@@ -13,17 +18,18 @@
  * @property {number|null} jaccard null where the two were joined through others
  * @property {boolean} copy whether it only repeats the text of a node that stays
  *
- * @typedef {Object} Group rows that belong together: a connected component of pairs, or the copies of one text
+ * @typedef {Object} Group rows that belong together: a connected component of pairs, or the copies
+ *   of one text
  * @property {number[]} nodes by rank
  * @property {number[]} keepers nodes that stay
- * @property {RemovedRow[]} removed
+ * @property {Removal[]} removed
  * @property {number} size rows
  * @property {number|null} lowest the lowest similarity of a removed row to its keeper
  * @property {boolean} chain whether some two of its texts are no pair at this threshold
  *
  * @typedef {Object} Outcome
  * @property {boolean[]} kept for each node
- * @property {RemovedRow[]} removed by row; the rows of the dataset less these are kept
+ * @property {Removal[]} removed by row; the rows of the dataset less these are kept
  * @property {Group[]} groups largest first
  * @property {number} pairs at or above the threshold
  * @property {Group[]} chains
@@ -31,8 +37,9 @@
 
 /**
  * Decide which rows stay.
- * @param {Graph} graph
- * @param {{threshold: number, method: "leader"|"components", pinned?: Iterable<number>}} options pinned: rows that always stay
+ * @param {Pairs} graph
+ * @param {{threshold: number, method: Method, pinned?: Iterable<number>}} options pinned: rows that
+ *   always stay
  * @returns {Outcome}
  */
 export function cluster(graph, { threshold, method, pinned = [] }) {
@@ -45,20 +52,20 @@ export function cluster(graph, { threshold, method, pinned = [] }) {
 
 /**
  * Join the most similar texts first until `joins` of them are gone: for a wanted number of rows.
- * @param {Graph} graph
+ * @param {Pairs} graph
  * @param {number} joins
  * @param {Iterable<number>} [pinned] rows that stay beside the wanted ones
  * @returns {Outcome}
  */
 export function clusterToGoal(graph, joins, pinned = []) {
   const { nodes } = graph;
-  const rank = (node) => nodes[node].rank;
+  const rank = (/** @type {number} */ node) => nodes[node].rank;
   const order = [...graph.edges].sort(
     (one, other) =>
       other[2] - one[2] || rank(one[0]) - rank(other[0]) || rank(one[1]) - rank(other[1]),
   );
   const parent = nodes.map((_, node) => node);
-  const root = (node) => {
+  const root = (/** @type {number} */ node) => {
     while (parent[node] !== node) node = parent[node] = parent[parent[node]];
     return node;
   };
@@ -84,12 +91,11 @@ export function clusterToGoal(graph, joins, pinned = []) {
 
 /**
  * Kept rows and pairs at every threshold from `floor` to 1 in steps of .01.
- * @param {Graph} graph
+ * @param {Pairs} graph
  * @param {number} rows of the whole dataset
- * @param {"leader"|"components"} method
+ * @param {Method} method
  * @param {number} floor
  * @param {Iterable<number>} [pinned]
- * @returns {[number, number, number][]} threshold, kept rows, pairs
  */
 export function curveOf(graph, rows, method, floor, pinned = []) {
   const pins = new Set(pinned);
@@ -100,6 +106,7 @@ export function curveOf(graph, rows, method, floor, pinned = []) {
   const repeated = graph.nodes.map(
     (node) => node.rows.slice(1).filter((row) => !pins.has(row)).length,
   );
+  /** @type {CurvePoint[]} */
   const curve = [];
   for (let step = Math.round(100 * floor); step <= 100; step += 1) {
     const { neighbours, pairs } = neighboursAt(graph, step / 100);
@@ -114,8 +121,13 @@ export function curveOf(graph, rows, method, floor, pinned = []) {
   return curve;
 }
 
-/** Each node's partners at a threshold, with the similarity. */
+/**
+ * Each node's partners at a threshold, and how many pairs there are.
+ * @param {Pairs} graph
+ * @param {number} threshold
+ */
 function neighboursAt(graph, threshold) {
+  /** @type {Partners[]} */
   const neighbours = graph.nodes.map(() => []);
   let pairs = 0;
   for (const [first, second, jaccard] of graph.edges) {
@@ -127,15 +139,18 @@ function neighboursAt(graph, threshold) {
   return { neighbours, pairs };
 }
 
-/** The connected component of each node, named by one of its nodes. */
+/**
+ * The connected component of each node, named by one of its nodes.
+ * @param {Partners[]} neighbours
+ */
 function labelComponents(neighbours) {
-  const label = new Array(neighbours.length).fill(-1);
+  const label = neighbours.map(() => -1);
   for (let start = 0; start < neighbours.length; start += 1) {
     if (label[start] >= 0) continue;
     label[start] = start;
     const open = [start];
-    while (open.length) {
-      for (const [other] of neighbours[open.pop()]) {
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      for (const [other] of neighbours[node]) {
         if (label[other] >= 0) continue;
         label[other] = start;
         open.push(other);
@@ -145,12 +160,21 @@ function labelComponents(neighbours) {
   return label;
 }
 
+/**
+ * Which nodes stay.
+ * @param {Node[]} nodes
+ * @param {Partners[]} neighbours
+ * @param {number[]} label the component of each node
+ * @param {Method} method
+ * @param {Set<number>} pins
+ */
 function keepNodes(nodes, neighbours, label, method, pins) {
   const kept = nodes.map((node) => pins.size > 0 && node.rows.some((row) => pins.has(row)));
   const order = nodes
     .map((_, node) => node)
     .sort((one, other) => nodes[one].rank - nodes[other].rank);
-  const served = new Set(label.filter((_, node) => kept[node])); // components that have a pinned node
+  // Components that have a pinned node.
+  const served = new Set(label.filter((_, node) => kept[node]));
   for (const node of order) {
     if (kept[node]) continue;
     if (method === "leader") kept[node] = !neighbours[node].some(([other]) => kept[other]);
@@ -162,18 +186,30 @@ function keepNodes(nodes, neighbours, label, method, pins) {
   return kept;
 }
 
+/**
+ * @param {Node[]} nodes
+ * @param {Partners[]} neighbours
+ * @param {number[]} label the component of each node
+ * @param {boolean[]} kept
+ * @param {Set<number>} pins
+ * @param {number} pairs
+ * @returns {Outcome}
+ */
 function describeOutcome(nodes, neighbours, label, kept, pins, pairs) {
+  /** @type {Map<number, number[]>} */
   const members = new Map();
   nodes.forEach((_, node) => {
-    if (!members.has(label[node])) members.set(label[node], []);
-    members.get(label[node]).push(node);
+    const list = members.get(label[node]);
+    if (list) list.push(node);
+    else members.set(label[node], [node]);
   });
+  /** @type {Group[]} */
   const groups = [];
   for (const list of members.values()) {
     const size = list.reduce((sum, node) => sum + nodes[node].rows.length, 0);
     if (size > 1) groups.push(describeGroup(nodes, neighbours, list, kept, pins, size));
   }
-  const first = (group) => nodes[group.nodes[0]].rank;
+  const first = (/** @type {Group} */ group) => nodes[group.nodes[0]].rank;
   groups.sort((one, other) => other.size - one.size || first(one) - first(other));
   const removed = groups
     .flatMap((group) => group.removed)
@@ -181,9 +217,19 @@ function describeOutcome(nodes, neighbours, label, kept, pins, pairs) {
   return { kept, removed, groups, pairs, chains: groups.filter((group) => group.chain) };
 }
 
+/**
+ * @param {Node[]} nodes
+ * @param {Partners[]} neighbours
+ * @param {number[]} list the group's nodes
+ * @param {boolean[]} kept
+ * @param {Set<number>} pins
+ * @param {number} size rows
+ * @returns {Group}
+ */
 function describeGroup(nodes, neighbours, list, kept, pins, size) {
   const ordered = [...list].sort((one, other) => nodes[one].rank - nodes[other].rank);
   const keepers = ordered.filter((node) => kept[node]);
+  /** @type {Removal[]} */
   const removed = [];
   for (const node of ordered) {
     const [head, ...copies] = nodes[node].rows;
@@ -196,7 +242,7 @@ function describeGroup(nodes, neighbours, list, kept, pins, size) {
     for (const row of copies)
       if (!pins.has(row)) removed.push({ node, row, keeper, keeperRow, jaccard, copy: kept[node] });
   }
-  const known = removed.map((item) => item.jaccard).filter((jaccard) => jaccard !== null);
+  const known = removed.flatMap(({ jaccard }) => (jaccard === null ? [] : [jaccard]));
   const links = list.reduce((sum, node) => sum + neighbours[node].length, 0) / 2;
   const chain = links < (list.length * (list.length - 1)) / 2;
   return {
@@ -209,8 +255,14 @@ function describeGroup(nodes, neighbours, list, kept, pins, size) {
   };
 }
 
-/** The most similar neighbour that stays; of equals the one of lowest rank. */
+/**
+ * The most similar neighbour that stays; of equals the one of lowest rank.
+ * @param {Node[]} nodes
+ * @param {Partners} list
+ * @param {boolean[]} kept
+ */
 function keeperOf(nodes, list, kept) {
+  /** @type {Partners[number] | null} */
   let best = null;
   for (const candidate of list) {
     if (!kept[candidate[0]]) continue;

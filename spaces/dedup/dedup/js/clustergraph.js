@@ -1,43 +1,51 @@
-// One cluster as a picture: its texts on a circle, a line for each pair, the wider the more similar.
+// One cluster as a picture: its texts on a circle, a line for each pair, the wider the more
+// similar.
 
-import { s } from "../../../../shared/js/dom.js";
+import { axisLabel, hatchPattern } from "../../../../shared/js/axes.js";
+import { buttonLike, s } from "../../../../shared/js/dom.js";
 import { number } from "../../../../shared/js/numbers.js";
-import { axisText, hatchPattern } from "./axes.js";
+
+/**
+ * @import {Group} from "./cluster.js"
+ * @import {Pair} from "./data.js"
+ * @import {Run} from "./run.js"
+ */
 
 const DRAWABLE = 40; // texts; more would only be a ball of wool
 const RADIUS = 11;
 
-/** Whether a group is small enough to draw. */
+/**
+ * @typedef {{turn: number, x: number, y: number}} Spot a place on the circle; its angle in radians
+ */
+
+/**
+ * Whether a group is small enough to draw.
+ * @param {Group} group
+ */
 export function canDraw(group) {
   return group.nodes.length > 1 && group.nodes.length <= DRAWABLE;
 }
 
 /**
- * @param {import("./run.js").Run} run
- * @param {import("./cluster.js").Group} group
+ * @param {Run} run
+ * @param {Group} group
  * @param {number} threshold
- * @param {number|null} chosen row whose text is compared below
+ * @param {number | null} chosen row whose text is compared below
  * @param {string} id unique in the page
  * @param {(row: number) => void} choose
- * @returns {SVGElement}
  */
 export function clusterGraph(run, group, threshold, chosen, id, choose) {
   const order = orderOnCircle(run, group, threshold);
   const count = order.length;
   const radius = Math.max(64, Math.min(170, (count * 42) / (2 * Math.PI)));
   const [width, height] = [2 * radius + 190, count === 2 ? 110 : 2 * radius + 84];
-  const places = new Map(
-    order.map((node, index) => {
-      const turn =
-        count === 2 ? Math.PI * (1 - index) : (2 * Math.PI * index) / count - Math.PI / 2;
-      return [
-        node,
-        { turn, x: width / 2 + radius * Math.cos(turn), y: height / 2 + radius * Math.sin(turn) },
-      ];
-    }),
-  );
+  const spots = order.map((_, index) => {
+    const turn = count === 2 ? Math.PI * (1 - index) : (2 * Math.PI * index) / count - Math.PI / 2;
+    const [x, y] = [Math.cos(turn), Math.sin(turn)];
+    return { turn, x: width / 2 + radius * x, y: height / 2 + radius * y };
+  });
+  const spotOf = (/** @type {number} */ node) => spots[order.indexOf(node)];
   const edges = edgesWithin(run, group, threshold);
-  const kept = (node) => group.keepers.includes(node);
   const svg = s("svg", {
     class: "picture cluster-graph",
     viewBox: `0 0 ${width} ${height}`,
@@ -52,17 +60,27 @@ export function clusterGraph(run, group, threshold, chosen, id, choose) {
     s(
       "g",
       { "aria-hidden": "true" },
-      edges.map((edge) => drawEdge(edge, places, threshold, edges.length <= 6)),
+      edges.map(([one, other, jaccard]) =>
+        drawEdge(spotOf(one), spotOf(other), jaccard, threshold, edges.length <= 6),
+      ),
     ),
-    ...order.map((node) =>
-      drawNode(run, node, places.get(node), kept(node), node === nodeOfRow, id, choose, width / 2),
-    ),
+    ...order.map((node, index) => {
+      const { rows } = run.data.graph.nodes[node];
+      const text = { rows, kept: group.keepers.includes(node), chosen: node === nodeOfRow };
+      return drawText(text, spots[index], width / 2, `url(#${id}-gone)`, () => choose(rows[0]));
+    }),
   );
   return svg;
 }
 
+/**
+ * @param {Run} run
+ * @param {Group} group
+ * @param {number} threshold
+ */
 function edgesWithin(run, group, threshold) {
   const size = run.data.graph.nodes.length;
+  /** @type {Pair[]} */
   const edges = [];
   group.nodes.forEach((one, index) => {
     for (const other of group.nodes.slice(index + 1)) {
@@ -74,25 +92,35 @@ function edgesWithin(run, group, threshold) {
   return edges;
 }
 
-/** From the keeper to the most similar text not yet placed, and on: pairs come to lie side by side. */
+/**
+ * From the keeper to the most similar text not yet placed, and on: pairs come to lie side by side.
+ * @param {Run} run
+ * @param {Group} group
+ * @param {number} threshold
+ */
 function orderOnCircle(run, group, threshold) {
-  const partners = new Map(group.nodes.map((node) => [node, []]));
-  for (const [first, second, jaccard] of edgesWithin(run, group, threshold)) {
-    partners.get(first).push([second, jaccard]);
-    partners.get(second).push([first, jaccard]);
-  }
+  const edges = edgesWithin(run, group, threshold).sort((one, two) => two[2] - one[2]);
+  /** @type {number[]} */
   const order = [];
-  const visit = (node) => {
+  const visit = (/** @type {number} */ node) => {
     order.push(node);
-    for (const [other] of partners.get(node).sort((one, two) => two[1] - one[1]))
+    for (const [first, second] of edges) {
+      const other = first === node ? second : second === node ? first : node;
       if (!order.includes(other)) visit(other);
+    }
   };
   for (const node of [...group.keepers, ...group.nodes]) if (!order.includes(node)) visit(node);
   return order;
 }
 
-function drawEdge([first, second, jaccard], places, threshold, labelled) {
-  const [from, to] = [places.get(first), places.get(second)];
+/**
+ * @param {Spot} from
+ * @param {Spot} to
+ * @param {number} jaccard
+ * @param {number} threshold
+ * @param {boolean} labelled
+ */
+function drawEdge(from, to, jaccard, threshold, labelled) {
   const share = threshold < 1 ? (jaccard - threshold) / (1 - threshold) : 1;
   const line = s(
     "line",
@@ -124,38 +152,37 @@ function drawEdge([first, second, jaccard], places, threshold, labelled) {
   );
 }
 
-function drawNode(run, node, { x, y, turn }, kept, chosen, id, choose, middle) {
-  const { rows } = run.data.graph.nodes[node];
+/**
+ * @param {{rows: number[], kept: boolean, chosen: boolean}} text
+ * @param {Spot} spot
+ * @param {number} middle of the picture
+ * @param {string} hatch for what is removed
+ * @param {() => void} choose
+ */
+function drawText({ rows, kept, chosen }, { x, y, turn }, middle, hatch, choose) {
   const [row] = rows;
   const copies = rows.length > 1 ? ` ×${rows.length}` : "";
   const away = RADIUS + 7;
   const anchor = Math.abs(x - middle) < 8 ? "middle" : x > middle ? "start" : "end";
-  const label = axisText(
+  const label = axisLabel(
     x + away * Math.cos(turn),
     y + (anchor === "middle" ? Math.sign(Math.sin(turn)) * (away + 4) : away * Math.sin(turn)) + 4,
     anchor,
     `row ${row}${copies}`,
   );
-  const act = (event) => {
-    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    choose(row);
-  };
+  const others = rows.length > 1 ? ` and ${rows.length - 1} copies` : "";
   return s(
     "g",
     {
       class: `text-node ${kept ? "stays" : "goes"}${chosen ? " chosen" : ""}`,
-      role: "button",
-      tabindex: 0,
+      ...buttonLike(choose),
       "data-key": `node-${row}`,
       "aria-pressed": String(chosen),
-      "aria-label": `Row ${row}${rows.length > 1 ? ` and ${rows.length - 1} copies` : ""}, ${kept ? "kept" : "removed"}`,
-      onclick: act,
-      onkeydown: act,
+      "aria-label": `Row ${row}${others}, ${kept ? "kept" : "removed"}`,
     },
     s("circle", { class: "ring", cx: x, cy: y, r: RADIUS + 4 }),
     s("circle", { class: "ground", cx: x, cy: y, r: RADIUS }),
-    kept ? null : s("circle", { class: "veil", cx: x, cy: y, r: RADIUS, fill: `url(#${id}-gone)` }),
+    kept ? null : s("circle", { class: "veil", cx: x, cy: y, r: RADIUS, fill: hatch }),
     label,
   );
 }

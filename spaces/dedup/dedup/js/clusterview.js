@@ -1,21 +1,28 @@
-// The view of the clusters: a list to search, and of the chosen one a graph, its rows and a comparison.
+// The view of the clusters: a list to search, and of the chosen one a graph, its rows and a
+// comparison.
 
-import { h } from "../../../../shared/js/dom.js";
-import { number } from "../../../../shared/js/numbers.js";
-import { plural } from "./axes.js";
+import { h, keepFocus } from "../../../../shared/js/dom.js";
+import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { canDraw, clusterGraph } from "./clustergraph.js";
 import { openPager } from "./foldlist.js";
 import { diffOfRows, excerptOf, similarityOf, textOfRow, thresholdOf } from "./run.js";
+
+/**
+ * @import {Group} from "./cluster.js"
+ * @import {Run, Session} from "./run.js"
+ */
 
 const PER_PAGE = 20;
 const MOST_ROWS = 60; // of one cluster, until the visitor asks for all
 
 /**
  * @param {HTMLElement} panel
- * @param {Object} figure the figure's state, see figure.js
+ * @param {Session} session
  */
-export function openClusterView(panel, figure) {
-  const view = { search: "", all: false, mark: "" };
+export function openClusterView(panel, session) {
+  const view = { search: "", all: false };
+  /** @type {Run | null} */
+  let run = null;
   const field = h("input", {
     type: "search",
     placeholder: "words or a row’s number",
@@ -23,12 +30,12 @@ export function openClusterView(panel, figure) {
     oninput: () => {
       view.search = field.value;
       pager.page = 0;
-      drawList();
+      draw();
     },
   });
   const count = h("span", { class: "said", role: "status" });
   const list = h("ul", { class: "cluster-list", "aria-label": "Clusters, largest first" });
-  const pager = openPager(() => drawList());
+  const pager = openPager(() => draw());
   const detail = h("div", { class: "cluster-detail" });
   const caption = h("p", { class: "picture-caption" });
   panel.append(
@@ -47,62 +54,64 @@ export function openClusterView(panel, figure) {
     caption,
   );
 
-  const drawList = () => {
-    const groups = matching(figure.run, view.search);
-    const total = figure.run.outcome.groups.length;
+  const draw = () => {
+    if (!run) return;
+    drawList(run);
+    drawDetail(run);
+  };
+  const drawList = (/** @type {Run} */ shown) => {
+    const groups = matching(shown, view.search);
+    const total = shown.outcome.groups.length;
     const from = pager.clamp(groups.length, PER_PAGE);
     count.textContent = view.search
-      ? `${groups.length.toLocaleString("en-GB")} of ${plural(total, "cluster")}`
+      ? `${whole(groups.length)} of ${plural(total, "cluster")}`
       : total
         ? plural(total, "cluster")
         : "No two rows are alike at this threshold.";
-    const current = groupOf(figure);
-    const focused = list.contains(document.activeElement)
-      ? document.activeElement.dataset.key
-      : null;
-    list.replaceChildren(
-      ...groups
-        .slice(from, from + PER_PAGE)
-        .map((group) => listItem(figure, group, group === current)),
-    );
-    if (focused) list.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
+    const current = groupOf(shown, session);
+    const items = groups.slice(from, from + PER_PAGE).map((group) => {
+      const row = headOf(shown, group.keepers[0]);
+      return listItem(shown, group, group === current, () => session.select(row, null));
+    });
+    keepFocus(list, () => list.replaceChildren(...items));
   };
-  const drawDetail = () => {
-    const group = groupOf(figure);
-    const focused = detail.contains(document.activeElement)
-      ? document.activeElement.dataset.key
-      : null;
-    detail.replaceChildren(
-      ...(group
-        ? detailOf(figure, group, view, drawDetail)
-        : [h("p", { class: "said" }, "Lower the threshold, or run again with a lower one.")]
-      ).filter(Boolean),
-    );
-    caption.textContent = group ? captionOf(figure.run, group) : "";
+  const drawDetail = (/** @type {Run} */ shown) => {
+    const group = groupOf(shown, session);
+    const parts = group
+      ? detailOf(shown, session, group, view.all, () => ((view.all = true), draw()))
+      : [h("p", { class: "said" }, "Lower the threshold, or run again with a lower one.")];
+    keepFocus(detail, () => detail.replaceChildren(...parts));
+    caption.textContent = group ? captionOf(shown, group) : "";
     caption.hidden = !group;
-    if (focused)
-      detail.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   };
-  return {
-    update() {
-      drawList();
-      drawDetail();
-    },
+  return (/** @type {Run} */ next) => {
+    run = next;
+    draw();
   };
 }
 
-/** The cluster that holds the chosen row; else the largest. */
-function groupOf({ run, selected }) {
+/**
+ * The cluster that holds the chosen row; else the largest.
+ * @param {Run} run
+ * @param {Session} session
+ */
+function groupOf(run, { selected }) {
   const { groups } = run.outcome;
-  const node = run.nodeOf.get(selected.row);
-  return groups.find((group) => group.nodes.includes(node)) ?? groups[0] ?? null;
+  const node = selected.row === null ? undefined : run.nodeOf.get(selected.row);
+  const chosen = groups.find((group) => node !== undefined && group.nodes.includes(node));
+  return chosen ?? groups[0] ?? null;
 }
 
+/**
+ * The clusters with a row of that number, or with these words.
+ * @param {Run} run
+ * @param {string} search
+ */
 function matching(run, search) {
   const wanted = search.trim().toLowerCase();
   if (!wanted) return run.outcome.groups;
   const isRow = /^\d+$/.test(wanted);
-  const fits = (node) => {
+  const fits = (/** @type {number} */ node) => {
     const { rows } = run.data.graph.nodes[node];
     return (
       (isRow && rows.includes(Number(wanted))) ||
@@ -112,10 +121,20 @@ function matching(run, search) {
   return run.outcome.groups.filter((group) => group.nodes.some(fits));
 }
 
+/**
+ * The row that stands for a text.
+ * @param {Run} run
+ * @param {number} node
+ */
 const headOf = (run, node) => run.data.graph.nodes[node].rows[0];
 
-function listItem(figure, group, current) {
-  const { run } = figure;
+/**
+ * @param {Run} run
+ * @param {Group} group
+ * @param {boolean} current
+ * @param {() => void} open
+ */
+function listItem(run, group, current, open) {
   const row = headOf(run, group.keepers[0]);
   const facts = [
     plural(group.size, "row"),
@@ -136,7 +155,7 @@ function listItem(figure, group, current) {
         class: "plain cluster-item",
         "aria-current": current ? "true" : null,
         "data-key": row,
-        onclick: () => figure.select(row, null),
+        onclick: open,
       },
       h("bdi", { class: "excerpt" }, excerptOf(run, row) || `row ${row}`),
       h("span", { class: "said" }, facts.filter(Boolean).join(" · ")),
@@ -144,21 +163,27 @@ function listItem(figure, group, current) {
   );
 }
 
-function detailOf(figure, group, view, redraw) {
-  const { run } = figure;
+/**
+ * @param {Run} run
+ * @param {Session} session
+ * @param {Group} group
+ * @param {boolean} all whether all rows are listed, however many there are
+ * @param {() => void} showAll
+ */
+function detailOf(run, session, group, all, showAll) {
   const threshold = thresholdOf(run);
-  const chosen = chosenRow(figure, group);
+  const chosen = chosenRow(run, session, group);
   const names = group.keepers.map((node) => headOf(run, node));
   const stays =
     names.length === 1
       ? `row ${names[0]} stays`
       : `rows ${names.slice(0, 6).join(", ")}${names.length > 6 ? ", …" : ""} stay`;
-  const choose = (row) => figure.select(names[0], row);
+  const choose = (/** @type {number} */ row) => session.select(names[0], row);
   const graph = canDraw(group)
     ? h(
         "div",
         { class: "wide" },
-        clusterGraph(run, group, threshold, chosen, `${figure.id}-graph`, choose),
+        clusterGraph(run, group, threshold, chosen, `${session.id}-graph`, choose),
       )
     : h(
         "p",
@@ -168,40 +193,50 @@ function detailOf(figure, group, view, redraw) {
           : `${plural(group.nodes.length, "text")} are too many to draw; they are listed below.`,
       );
   const rows = rowsOf(run, group);
-  const shown = view.all ? rows : rows.slice(0, MOST_ROWS);
+  const shown = all ? rows : rows.slice(0, MOST_ROWS);
   const more =
     rows.length > shown.length
-      ? h(
-          "button",
-          { type: "button", onclick: () => ((view.all = true), redraw()) },
-          `Show all ${rows.length} rows`,
-        )
+      ? h("button", { type: "button", onclick: showAll }, `Show all ${rows.length} rows`)
       : null;
-  return [
+  const parts = [
     h("h2", {}, `${plural(group.size, "row")}, ${stays}`),
     group.chain ? h("p", { class: "warning" }, chainSentence(run, group, threshold)) : null,
     graph,
-    h("div", { class: "members" }, memberTable(figure, shown, chosen, choose), more),
+    h("div", { class: "members" }, memberTable(run, session, shown, chosen, choose), more),
     chosen === null ? null : diffOfRows(run, keeperRowOf(run, group, chosen), chosen),
   ];
+  return parts.filter((part) => part !== null);
 }
 
-/** Rows of a cluster: what stays first, each text's copies after it. */
+/**
+ * Rows of a cluster: what stays first, each text's copies after it.
+ * @param {Run} run
+ * @param {Group} group
+ */
 function rowsOf(run, group) {
   const order = [...group.keepers, ...group.nodes.filter((node) => !group.keepers.includes(node))];
   return order.flatMap((node) => run.data.graph.nodes[node].rows);
 }
 
-/** The row that is compared with its keeper: the visitor's choice, else the first that goes. */
-function chosenRow({ run, selected }, group) {
-  const inside = selected.member !== null && group.nodes.includes(run.nodeOf.get(selected.member));
-  if (inside) return selected.member;
+/**
+ * The row that is compared with its keeper: the visitor's choice, else the first that goes.
+ * @param {Run} run
+ * @param {Session} session
+ * @param {Group} group
+ */
+function chosenRow(run, { selected: { member } }, group) {
+  if (member !== null && group.nodes.includes(run.nodeOf.get(member) ?? -1)) return member;
   const near = group.removed.find((item) => !item.copy) ?? group.removed[0];
   return (
     near?.row ?? rowsOf(run, group).find((row) => row !== headOf(run, group.keepers[0])) ?? null
   );
 }
 
+/**
+ * @param {Run} run
+ * @param {Group} group
+ * @param {number} row
+ */
 function keeperRowOf(run, group, row) {
   const removed = run.removedRows.get(row);
   if (removed) return removed.keeperRow;
@@ -209,12 +244,18 @@ function keeperRowOf(run, group, row) {
   return row === head ? headOf(run, group.keepers[1] ?? group.nodes[1] ?? group.keepers[0]) : head;
 }
 
-function memberTable(figure, rows, chosen, choose) {
-  const { run } = figure;
-  const pinnable = figure.canPin();
+/**
+ * @param {Run} run
+ * @param {Session} session
+ * @param {number[]} rows
+ * @param {number | null} chosen
+ * @param {(row: number) => void} choose
+ */
+function memberTable(run, session, rows, chosen, choose) {
+  const pinnable = session.canPin();
   const body = rows.map((row) => {
     const removed = run.removedRows.get(row);
-    const head = headOf(run, run.nodeOf.get(row));
+    const head = headOf(run, run.nodeOf.get(row) ?? 0);
     const fate = run.pins.has(row)
       ? "kept, pinned"
       : !removed
@@ -235,7 +276,7 @@ function memberTable(figure, rows, chosen, choose) {
         "data-key": `pin-${row}`,
         "aria-pressed": String(run.pins.has(row)),
         "aria-label": `Always keep row ${row}`,
-        onclick: () => figure.pin(row),
+        onclick: () => session.pin(row),
       },
       run.pins.has(row) ? "unpin" : "pin",
     );
@@ -285,10 +326,17 @@ function memberTable(figure, rows, chosen, choose) {
   );
 }
 
-/** Names two texts of the cluster that are no pair, and the one between them. */
+/**
+ * Names two texts of the cluster that are no pair, and the one between them.
+ * @param {Run} run
+ * @param {Group} group
+ * @param {number} threshold
+ */
 function chainSentence(run, group, threshold) {
-  const similar = (one, other) => similarityOf(run, headOf(run, one), headOf(run, other)) ?? 0;
-  const joined = (one, other) => similar(one, other) >= threshold && similar(one, other) > 0;
+  const joined = (/** @type {number} */ one, /** @type {number} */ other) => {
+    const similar = similarityOf(run, headOf(run, one), headOf(run, other)) ?? 0;
+    return similar >= threshold && similar > 0;
+  };
   for (const middle of group.nodes) {
     const near = group.nodes.filter((node) => node !== middle && joined(node, middle));
     for (const [place, one] of near.entries()) {
@@ -301,10 +349,17 @@ function chainSentence(run, group, threshold) {
   return "A chain: some rows are alike only by way of others.";
 }
 
+/**
+ * @param {Run} run
+ * @param {Group} group
+ */
 function captionOf(run, group) {
   const names = group.keepers
     .map((node) => headOf(run, node))
     .slice(0, 6)
     .join(", ");
-  return `Cluster of ${plural(group.size, "row")} at ${number(thresholdOf(run))}. Filled: kept (row ${names}). Hatched: removed. Lines: pairs, wider where more similar.`;
+  return (
+    `Cluster of ${plural(group.size, "row")} at ${number(thresholdOf(run))}. ` +
+    `Filled: kept (row ${names}). Hatched: removed. Lines: pairs, wider where more similar.`
+  );
 }

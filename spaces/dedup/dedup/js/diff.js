@@ -1,7 +1,8 @@
-// Two texts side by side: words that only one of them has are marked, words in a shingle of both are underlined softly.
+// Two texts side by side: words that only one of them has are marked, words in a shingle of both
+// are underlined softly.
 
 import { h } from "../../../../shared/js/dom.js";
-import { number } from "../../../../shared/js/numbers.js";
+import { number, whole } from "../../../../shared/js/numbers.js";
 import { compareShingles, shinglesOf, showHidden, unitsOf, words } from "./words.js";
 
 const MOST_WORDS = 600; // a side; the alignment's cost is their product
@@ -13,16 +14,33 @@ const UNIT_NAMES = {
 };
 
 /**
+ * @import {Request} from "./data.js"
+ * @import {Shingle, Unit} from "./words.js"
+ */
+
+/**
  * @typedef {Object} Side
  * @property {string} label what the text is, such as "row 12, kept"
- * @property {string|undefined} text
+ * @property {string | undefined} text
+ *
+ * @typedef {Unit & {shared: boolean}} Word shared: wholly in shingles that the other text has too
+ *
+ * @typedef {Object} Reading of a side
+ * @property {string} text
+ * @property {Word[]} words
+ * @property {boolean} cut whether there are more
+ * @property {number} end where the words end in the text
+ * @property {Shingle[]} shingles
+ *
+ * @typedef {{place: number, only: boolean}[]} Part one text's words in a line of the alignment
  */
 
 /**
  * The longest common subsequence of two lists of words, as a list of what to put beside what.
  * @param {string[]} left
  * @param {string[]} right
- * @returns {[number|null, number|null][]} places in `left` and `right`; both where the words are the same
+ * @returns {[number|null, number|null][]} places in `left` and `right`; both where the words are
+ *   the same
  */
 export function alignWords(left, right) {
   let before = 0;
@@ -47,6 +65,7 @@ export function alignWords(left, right) {
         : Math.max(longest[(i + 1) * width + j], longest[i * width + j + 1]);
     }
   }
+  /** @type {[number | null, number | null][]} */
   const steps = Array.from({ length: before }, (_, place) => [place, place]);
   let [i, j] = [0, 0];
   while (i < rows || j < columns) {
@@ -70,12 +89,11 @@ export function alignWords(left, right) {
  * @param {Side} options.left the text that stays
  * @param {Side} options.right the text that goes
  * @param {string} options.heading
- * @param {number|null} options.verified the similarity that the server verified
- * @param {"jaccard"|"cosine"} [options.measure] what `verified` is
+ * @param {number | null} options.verified the similarity that the server verified
+ * @param {Request["measure"]} [options.measure] what `verified` is
  * @param {number} options.ngram
- * @param {"word"|"character"|"turn"} options.unit
- * @param {(Node|string)[]} [options.notes] sentences below the counts
- * @returns {HTMLElement}
+ * @param {Request["unit"]} options.unit
+ * @param {string[]} [options.notes] sentences below the counts
  */
 export function diffElement({
   left,
@@ -96,11 +114,11 @@ export function diffElement({
       h("p", { class: "said" }, "The texts of this pair were not sent to the page."),
     );
   }
-  const sides = [left, right].map((side) => readSide(side.text, ngram, unit));
-  const found = compareShingles(sides[0].shingles, sides[1].shingles);
-  for (const side of sides) markShared(side, found.shared);
-  const steps = alignWords(...sides.map((side) => side.words.map((word) => word.text)));
-  const lines = linesOf(steps, sides);
+  const [one, other] = [readSide(left.text, ngram, unit), readSide(right.text, ngram, unit)];
+  const common = compareShingles(one.shingles, other.shingles);
+  for (const side of [one, other]) markShared(side, common.shared);
+  const [these, those] = [one, other].map((side) => side.words.map((word) => word.text));
+  const lines = linesOf(alignWords(these, those), one, other);
   return h(
     "section",
     { class: "diff", "aria-label": heading },
@@ -109,11 +127,11 @@ export function diffElement({
       "p",
       { class: "counts" },
       measure === "cosine"
-        ? meaningOf(found, verified)
-        : countsOf(found, verified, ngram, unit, [left.text, right.text]),
+        ? meaningOf(common, verified)
+        : countsOf(common, verified, ngram, unit, [left.text, right.text]),
     ),
     notes.map((note) => h("p", { class: "said" }, note)),
-    sides.some((side) => side.cut)
+    one.cut || other.cut
       ? h("p", { class: "said" }, `Only the first ${MOST_WORDS} words of each text are aligned.`)
       : null,
     legendElement(left, right),
@@ -123,28 +141,37 @@ export function diffElement({
       h("p", { class: "side-name keeps" }, left.label),
       h("p", { class: "side-name goes" }, right.label),
       lines.map((line) => [
-        cellOf(line[0], sides[0], "keeps", left.label),
-        cellOf(line[1], sides[1], "goes", right.label),
+        cellOf(line[0], one, "keeps", left.label),
+        cellOf(line[1], other, "goes", right.label),
       ]),
     ),
   );
 }
 
+/**
+ * @param {string} text
+ * @param {number} ngram
+ * @param {Request["unit"]} unit
+ * @returns {Reading}
+ */
 function readSide(text, ngram, unit) {
   const all = words(text);
   const kept = all.slice(0, MOST_WORDS);
   const cut = all.length > MOST_WORDS;
   return {
     text,
-    words: kept,
+    words: kept.map((word) => ({ ...word, shared: false })),
     cut,
     end: cut ? all[MOST_WORDS].start : text.length,
     shingles: shinglesOf(unitsOf(text, unit), ngram),
-    single: new Set(),
   };
 }
 
-/** Mark the words that lie wholly in shingles which the other text has as well. */
+/**
+ * Mark the words that lie wholly in shingles which the other text has as well.
+ * @param {Reading} side
+ * @param {Set<string>} shared
+ */
 function markShared(side, shared) {
   const covered = new Uint8Array(side.text.length);
   for (const { key, start, end } of side.shingles) if (shared.has(key)) covered.fill(1, start, end);
@@ -152,20 +179,30 @@ function markShared(side, shared) {
     word.shared = covered.subarray(word.start, word.end).every(Boolean);
 }
 
-/** The counts where texts were compared by meaning: shingles are only shown. */
+/**
+ * The counts where texts were compared by meaning: shingles are only shown.
+ * @param {ReturnType<typeof compareShingles>} common
+ * @param {number | null} cosine
+ */
 function meaningOf({ shared, all }, cosine) {
-  const counts = `${shared.size.toLocaleString("en-GB")} of ${all.toLocaleString("en-GB")} shingles are in both.`;
-  return cosine === null || cosine === undefined
-    ? [counts]
-    : [h("b", {}, `Cosine ${number(cosine, 3)}. `), counts];
+  const counts = `${whole(shared.size)} of ${whole(all)} shingles are in both.`;
+  return cosine === null ? [counts] : [h("b", {}, `Cosine ${number(cosine, 3)}. `), counts];
 }
 
+/**
+ * @param {ReturnType<typeof compareShingles>} common
+ * @param {number | null} verified
+ * @param {number} ngram
+ * @param {Request["unit"]} unit
+ * @param {string[]} texts
+ */
 function countsOf({ shared, all, jaccard }, verified, ngram, unit, texts) {
-  const [one, many] = UNIT_NAMES[unit] ?? UNIT_NAMES.word;
+  const [one, many] = UNIT_NAMES[unit];
   const window = ngram === 1 ? `one ${one} each` : `${ngram} ${many} each`;
-  const here = `${shared.size.toLocaleString("en-GB")} of ${all.toLocaleString("en-GB")} shingles (${window}) are in both: ${number(jaccard, 3)}`;
-  if (verified === null || verified === undefined)
-    return [h("b", {}, here), ". This pair was not among the verified ones."];
+  const here =
+    `${whole(shared.size)} of ${whole(all)} shingles (${window}) are in both: ` +
+    number(jaccard, 3);
+  if (verified === null) return [h("b", {}, here), ". This pair was not among the verified ones."];
   if (Math.abs(jaccard - verified) < 5e-4) return [h("b", {}, here), ", as verified."];
   const cut = texts.some((text) => text.endsWith("…"));
   return [
@@ -174,48 +211,67 @@ function countsOf({ shared, all, jaccard }, verified, ngram, unit, texts) {
   ];
 }
 
+/**
+ * @param {Side} left
+ * @param {Side} right
+ */
 function legendElement(left, right) {
-  const entry = (name, sample, text) =>
-    h("li", {}, h("span", { class: `part ${name}` }, sample), " ", text);
+  const entry = (/** @type {string} */ name, /** @type {string} */ text) =>
+    h("li", {}, h("span", { class: `part ${name}` }, "word"), " ", text);
   return h(
     "ul",
     { class: "legend", "aria-label": "Marks" },
-    entry("only-keeps", "word", `only in ${left.label}`),
-    entry("only-goes", "word", `only in ${right.label}`),
-    entry("shared", "word", "in a shingle that both have"),
+    entry("only-keeps", `only in ${left.label}`),
+    entry("only-goes", `only in ${right.label}`),
+    entry("shared", "in a shingle that both have"),
     h("li", { class: "said" }, "Case and punctuation do not count."),
   );
 }
 
-/** Break the alignment where a sentence ends in both texts, so that long texts stay side by side. */
-function linesOf(steps, sides) {
+/**
+ * Break the alignment where a sentence ends in both texts, so that long texts stay side by side.
+ * @param {[number | null, number | null][]} steps
+ * @param {Reading} one
+ * @param {Reading} other
+ */
+function linesOf(steps, one, other) {
+  /** @type {[Part, Part][]} */
   const lines = [];
+  /** @type {[Part, Part]} */
   let line = [[], []];
-  const gapAfter = (side, place) =>
-    side.text.slice(side.words[place].end, side.words[place + 1]?.start ?? side.end);
-  const ended = ([one, other]) =>
-    one.length &&
-    other.length &&
-    SENTENCE_END.test(gapAfter(sides[0], one[one.length - 1].place)) &&
-    SENTENCE_END.test(gapAfter(sides[1], other[other.length - 1].place));
+  const ends = (/** @type {Reading} */ side, /** @type {Part} */ part) => {
+    const place = part.at(-1)?.place;
+    if (place === undefined) return false;
+    const next = side.words[place + 1]?.start ?? side.end;
+    return SENTENCE_END.test(side.text.slice(side.words[place].end, next));
+  };
+  const ended = () => ends(one, line[0]) && ends(other, line[1]);
   const flush = () => {
     lines.push(line);
     line = [[], []];
   };
   for (const [left, right] of steps) {
     const both = left !== null && right !== null;
-    if (both && ended(line)) flush();
+    if (both && ended()) flush();
     if (left !== null) line[0].push({ place: left, only: !both });
     if (right !== null) line[1].push({ place: right, only: !both });
-    if (both && ended(line)) flush();
+    if (both && ended()) flush();
   }
   if (line[0].length || line[1].length || !lines.length) flush();
   return lines;
 }
 
-/** One text's part of a line: its words with all that stands between them. */
+/**
+ * One text's part of a line: its words with all that stands between them.
+ * @param {Part} items
+ * @param {Reading} side
+ * @param {"keeps" | "goes"} name
+ * @param {string} label
+ */
 function cellOf(items, side, name, label) {
   const cell = h("div", { class: `cell ${name}`, dir: "auto", "data-side": label });
+  /** @type {HTMLElement | null} */
+  let open = null; // the mark that runs on
   items.forEach(({ place, only }, index) => {
     const word = side.words[place];
     const from = place === 0 ? 0 : word.start;
@@ -228,23 +284,18 @@ function cellOf(items, side, name, label) {
       next && next.only === only && (only || (word.shared && side.words[next.place].shared));
     const end = runsOn ? to : word.end;
     const text = showHidden(side.text.slice(word.start, end));
-    const last = cell.lastChild;
-    if (last instanceof Element && last.dataset.open === kind) last.append(text);
-    else
-      cell.append(
-        h(
-          only ? (name === "keeps" ? "ins" : "del") : "span",
-          { class: `part ${kind}`, "data-open": kind },
-          text,
-        ),
-      );
+    if (open) open.append(text);
+    else {
+      open = h(only ? (name === "keeps" ? "ins" : "del") : "span", { class: `part ${kind}` }, text);
+      cell.append(open);
+    }
     if (!runsOn) {
-      cell.lastChild.removeAttribute("data-open");
+      open = null;
       cell.append(showHidden(side.text.slice(word.end, to)));
     }
   });
   if (!side.words.length) cell.append(showHidden(side.text));
   else if (!items.length) cell.append(h("span", { class: "said" }, "–"));
-  else if (side.cut && items[items.length - 1].place === side.words.length - 1) cell.append("…");
+  else if (side.cut && items.at(-1)?.place === side.words.length - 1) cell.append("…");
   return cell;
 }

@@ -1,290 +1,187 @@
-// The figure of the dedup Space: header, tabs, tools, the states without a picture, and what the visitor chose.
+// The figures of the dedup Space: a run with what the visitor chose in it, and rows that splits
+// share.
 
 import { h } from "../../../../shared/js/dom.js";
-import { number } from "../../../../shared/js/numbers.js";
-import {
-  drawState,
-  drawTabs,
-  exportButtons,
-  openShell,
-  panelOf,
-  svgButton,
-} from "../../../../shared/js/shell.js";
-import { plural, whole } from "./axes.js";
+import { number, plural, whole } from "../../../../shared/js/numbers.js";
+import { renderer } from "../../../../shared/js/shell.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openBandsView } from "./bandsview.js";
 import { openClusterView } from "./clusterview.js";
 import { openContamination } from "./contamination.js";
+import { progressElement } from "./progress.js";
 import { openRemovedView } from "./removedview.js";
 import { decide, goalStands, openRun, sentenceOf, thresholdOf } from "./run.js";
 import { openThresholdView } from "./threshold.js";
 
-const VIEWS = [
-  { name: "threshold", label: "Threshold", open: openThresholdView, picture: true },
-  { name: "clusters", label: "Clusters", open: openClusterView, picture: true },
-  { name: "bands", label: "Bands", open: openBandsView, picture: true },
-  { name: "table", label: "Table", open: openRemovedView, picture: false },
-];
+/**
+ * @import {Deduplication, Waiting} from "./data.js"
+ * @import {Nothing} from "../../../../shared/js/tabbed.js"
+ * @import {Run, Session} from "./run.js"
+ */
+
+const EMPTY =
+  "Nothing was compared yet: choose the rows and press the button, and what is alike appears here.";
 const CHOICE_DELAY = 150; // milliseconds: a drag is one choice
 
-const figures = new WeakMap();
+export const render = renderer({ dedup: openDeduplication, contamination: openContamination });
 
-/**
- * @typedef {Object} DedupData
- * @property {"dedup"} kind
- * @property {string} run_id names the run: what the visitor chose stays while it is the same
- * @property {string} title
- * @property {boolean} done
- * @property {{label: string, value: number, max: number, counts: Object<string, number>}} [progress] while not done
- * @property {Object} request threshold, floor, goal, ngram, unit, method, keep, pinned and what else was asked
- * @property {number} rows of the dataset
- * @property {number} exact_copies rows whose text is that of an earlier one
- * @property {number|null} precision of pairs: 1, for each was verified; null where nothing proves them
- * @property {number|null} recall of pairs, measured at the request's threshold, with `recall_interval` and `recall_sample`
- * @property {Object} plan num_perm, num_bands, rows_per_band, expected_recall, curve
- * @property {[number, number, number][]} curve threshold, kept rows and pairs, without pins
- * @property {import("./cluster.js").Graph} graph with `complete`: false where it holds some clusters only
- * @property {Object<string, string>} texts of each node's first row
- * @property {Object<string, [number, number]>} [answers] of removed rows: the keeper, and how similar the answers are
- * @property {string[]} warnings
- * @property {{threshold: number|null, pinned: number[]}} [choice] in an export: what the visitor had chosen
- */
+/** A run; its threshold, pins and selection stay while `run_id` is the same. */
+function openDeduplication() {
+  /** @type {Run | null} */
+  let run = null;
+  let timer = 0;
+  const isRunning = () => Boolean(run && !run.data.done && !run.data.cancelled);
 
-/**
- * Draw the figure, or bring it up to date: view, threshold, pins and selection stay as the visitor left them while
- * `data.run_id` is the same.
- * @param {HTMLElement} element is filled with the figure
- * @param {Object|null} data of kind "dedup" or "contamination"; `{error: {what, remedy}}`; or null before the first run
- * @param {{emit?: Function, fetch: Function|null, exported?: boolean}} host
- */
-export function render(element, data, host) {
-  let figure = figures.get(element);
-  const kind = data?.kind ?? figure?.kindShown ?? "dedup";
-  if (!figure || !element.contains(figure.root) || figure.kindShown !== kind) {
-    figure = kind === "contamination" ? openContamination() : openFigure();
-    figure.kindShown = kind;
-    figures.set(element, figure);
-    element.replaceChildren(figure.root);
-  }
-  figure.host = host ?? { fetch: null };
-  figure.show(data);
-}
+  /**
+   * @type {(open: (panel: HTMLElement, session: Session) => (run: Run) => void) => {open: (figure:
+   * object, panel: HTMLElement) => () => void}}
+   */
+  const view = (open) => ({
+    open(_figure, panel) {
+      const update = open(panel, session);
+      return () => run && update(run);
+    },
+  });
+  const figure = openTabbed(
+    "dedup",
+    "Near-duplicate rows",
+    EMPTY,
+    [
+      { name: "threshold", label: "Threshold", picture: true, ...view(openThresholdView) },
+      { name: "clusters", label: "Clusters", picture: true, ...view(openClusterView) },
+      {
+        name: "bands",
+        label: "Bands",
+        picture: true,
+        hidden: (/** @type {Deduplication} */ data) => !data.plan,
+        ...view(openBandsView),
+      },
+      { name: "table", label: "Table", ...view(openRemovedView) },
+    ],
+    () => factsOf(/** @type {Run} */ (run)),
+    {
+      take(data) {
+        if (run?.data.run_id !== data.run_id) {
+          session.selected = { row: null, member: null };
+          clearTimeout(timer);
+        }
+        run = openRun(run, data);
+      },
+      forget(data) {
+        if (!data || data.error) run = null;
+      },
+      waiting: (data) => progressElement(/** @type {Waiting} */ (data)),
+      exported: (data) => ({
+        ...data,
+        choice: run && { threshold: run.moved, pinned: [...run.pins] },
+      }),
+    },
+  );
 
-function openFigure() {
-  const figure = {
-    ...openShell("dedup", "Near-duplicate rows"),
-    host: { fetch: null },
-    run: null,
-    running: false,
-    selected: { row: null, member: null },
-    views: new Map(),
-    current: "threshold",
-    choice: 0,
+  /**
+   * After a choice everything follows at once; the page hears of it when the choice has settled.
+   */
+  const follow = (/** @type {Run} */ chosen) => {
+    decide(chosen);
+    figure.refresh();
+    clearTimeout(timer);
+    if (!session.canEmit()) return;
+    timer = setTimeout(() => {
+      if (run !== chosen || !session.canEmit()) return;
+      const pinned = [...chosen.pins].sort((one, other) => one - other);
+      session.emit("choice", {
+        threshold: goalStands(chosen) ? null : thresholdOf(chosen),
+        pinned,
+      });
+    }, CHOICE_DELAY);
   };
-  figure.parts.warnings = h("ul", { class: "warnings", "aria-label": "Warnings" });
-  figure.parts.frame.querySelector("figcaption").append(figure.parts.warnings);
-  giveManners(figure);
+  /** @type {Session} */
+  const session = {
+    id: figure.id,
+    selected: { row: null, member: null },
+    canEmit: () => !figure.host.exported && !isRunning(),
+    canPin: () => !isRunning(),
+    emit: (name, detail) => figure.host.emit(name, detail),
+    moveThreshold(threshold) {
+      if (!run || run.moved === threshold) return;
+      run.moved = threshold;
+      follow(run);
+    },
+    pin(row) {
+      if (!run) return;
+      if (!run.pins.delete(row)) run.pins.add(row);
+      follow(run);
+      const fate = run.pins.has(row) ? "always kept" : "no longer pinned";
+      figure.parts.live.textContent = `Row ${row} is ${fate}. ${sentenceOf(run)}`;
+    },
+    select(row, member) {
+      session.selected = { row, member };
+      figure.refresh();
+    },
+  };
   return figure;
 }
 
-/** What the views may ask of the figure. */
-function giveManners(figure) {
-  figure.canEmit = () => Boolean(figure.host.emit && !figure.host.exported && !figure.running);
-  figure.canPin = () => !figure.running;
-  figure.moveThreshold = (threshold) => {
-    if (figure.run.moved === threshold) return;
-    figure.run.moved = threshold;
-    changed(figure);
+/**
+ * What stands above the views: the key numbers at the visitor's threshold among it.
+ * @param {Run} run
+ */
+function factsOf(run) {
+  const { data } = run;
+  const going = !data.done && !data.cancelled && data.progress;
+  const tags = [
+    ...(going ? [going.label] : []),
+    ...(data.example ? ["stored example"] : []),
+    ...(data.cancelled ? ["stopped early"] : []),
+  ];
+  return {
+    title: h("bdi", { title: data.title }, data.title),
+    key: keyOf(run).map((fact) => h("span", {}, fact)),
+    provenance: provenanceOf(data),
+    tags,
+    warnings: data.warnings,
   };
-  figure.pin = (row) => {
-    if (!figure.run.pins.delete(row)) figure.run.pins.add(row);
-    changed(figure);
-    figure.parts.live.textContent = `Row ${row} is ${figure.run.pins.has(row) ? "always kept" : "no longer pinned"}. ${sentenceOf(figure.run)}`;
-  };
-  figure.select = (row, member) => {
-    figure.selected = { row, member };
-    updateView(figure);
-  };
-  figure.open = (name) => {
-    figure.current = name;
-    drawTabs(figure, shownViews(figure), name, figure.open);
-    updateView(figure);
-    drawTools(figure);
-  };
-  figure.show = (data) => showData(figure, data);
 }
 
-/** After a choice of the visitor: everything follows at once, the page hears of it when the choice has settled. */
-function changed(figure) {
-  decide(figure.run);
-  drawFacts(figure);
-  updateView(figure);
-  clearTimeout(figure.choice);
-  if (!figure.canEmit()) return;
-  const { run } = figure;
-  figure.choice = setTimeout(() => {
-    if (figure.run !== run || !figure.canEmit()) return;
-    const pinned = [...run.pins].sort((one, other) => one - other);
-    figure.host.emit("choice", { threshold: goalStands(run) ? null : thresholdOf(run), pinned });
-  }, CHOICE_DELAY);
-}
-
-function showData(figure, data) {
-  const { parts } = figure;
-  const error = data?.error ?? null;
-  const hasRun = Boolean(data?.graph && data.request);
-  figure.running = hasRun && !data.done && !data.cancelled && !error;
-  drawState(figure, stateOf(data, error, hasRun));
-  if (!hasRun) {
-    parts.title.textContent = "";
-    for (const part of [parts.key, parts.provenance, parts.tags, parts.warnings])
-      part.replaceChildren();
-    if (error || !data) figure.run = null;
-    parts.frame.classList.add("vacant");
-    return;
-  }
-  if (figure.run?.data.run_id !== data.run_id) {
-    figure.selected = { row: null, member: null };
-    clearTimeout(figure.choice);
-  }
-  figure.run = openRun(figure.run, data);
-  const views = shownViews(figure);
-  if (views.find((view) => view.name === figure.current).hidden) figure.current = "threshold";
-  drawCaption(figure);
-  drawFacts(figure);
-  drawTabs(figure, views, figure.current, figure.open);
-  updateView(figure);
-  drawTools(figure);
-}
-
-function shownViews({ run }) {
-  return VIEWS.map((view) => ({ ...view, hidden: view.name === "bands" && !run?.data.plan }));
-}
-
-/** What stands in place of the picture, or beside it. */
-function stateOf(data, error, hasRun) {
-  if (error) return { error };
-  if (!data)
-    return {
-      empty:
-        "Nothing was compared yet: choose the rows and press the button, and what is alike appears here.",
-    };
-  if (!hasRun)
-    return {
-      empty: data.cancelled
-        ? "The run was stopped before there was anything to show."
-        : progressElement(data),
-    };
-  if (data.done || data.cancelled || !data.progress) return {};
-  const { value, max, label } = data.progress;
-  return { progress: { value, max: max || 1, label } };
-}
-
-/** A run without a result yet: its stage and what it counted so far. */
-function progressElement(data) {
-  const { label = "Reading", value = 0, max = 0, counts = {} } = data.progress ?? {};
-  const amount = max ? `${whole(value)} of ${whole(max)}` : "";
-  const bar = h("progress", { "aria-label": label, max: max || 1, value: max ? value : null });
-  const facts = Object.entries(counts).map(([name, count]) =>
-    h("div", {}, h("dt", {}, name), h("dd", {}, whole(count))),
-  );
-  return h(
-    "div",
-    { class: "going" },
-    h("p", {}, h("bdi", {}, data.title ?? "")),
-    h("p", { class: "stage", role: "status" }, h("b", {}, label), " ", amount),
-    bar,
-    h("dl", { class: "readout" }, facts),
-  );
-}
-
-function drawCaption(figure) {
-  const { parts } = figure;
-  const { data } = figure.run;
-  parts.title.replaceChildren(h("bdi", { title: data.title }, data.title));
-  parts.provenance.textContent = provenanceOf(data);
-  const tags = [];
-  const tag = (text) => tags.push(h("span", { class: "tag" }, text));
-  if (figure.running && data.progress) tag(data.progress.label);
-  if (data.example) tag("stored example");
-  if (data.cancelled) tag("stopped early");
-  parts.tags.replaceChildren(...tags);
-  parts.warnings.replaceChildren(...(data.warnings ?? []).map((text) => h("li", {}, text)));
-}
-
-function provenanceOf({ request, provenance = {}, plan, seconds }) {
-  const units = { word: "word", character: "character", turn: "turn" }[request.unit];
+/** @param {Deduplication} data */
+function provenanceOf({ request, provenance, plan, seconds }) {
   const meaning = request.measure === "cosine";
   const facts = [
     meaning
       ? `cosine of static vectors (${provenance.embedding})`
-      : `${request.ngram === 1 ? "" : `${request.ngram}-`}${units} shingles`,
+      : `${request.ngram === 1 ? "" : `${request.ngram}-`}${request.unit} shingles`,
     meaning ? "every pair compared" : "exact Jaccard",
-    plan ? `${whole(plan.num_perm)} permutations` : null,
-    provenance.rensa ? `rensa ${provenance.rensa}` : null,
-    provenance.seed === undefined ? null : `seed ${provenance.seed}`,
-    provenance.rows === undefined ? null : `n = ${plural(provenance.rows, "row")}`,
+    plan && `${whole(plan.num_perm)} permutations`,
+    provenance.rensa && `rensa ${provenance.rensa}`,
+    provenance.seed !== undefined && `seed ${provenance.seed}`,
+    `n = ${plural(provenance.rows, "row")}`,
     `keep ${request.keep}`,
     { leader: "compared with kept rows", components: "connected components" }[request.method],
-    seconds?.total ? `${number(seconds.total, seconds.total < 10 ? 1 : 0)}\u202fs` : null,
+    `${number(seconds.total, seconds.total < 10 ? 1 : 0)}\u202fs`,
   ];
   return facts.filter(Boolean).join(", ");
 }
 
-/** The key numbers at the visitor's threshold. */
-function drawFacts(figure) {
-  const { data, totals } = figure.run;
+/** @param {Run} run */
+function keyOf(run) {
+  const { data, totals, pins } = run;
+  const { recall, recall_interval: interval, recall_sample: sample } = data;
   const copies = totals.copies ? ` (${plural(totals.copies, "exact copy", "exact copies")})` : "";
-  const interval =
-    data.recall_interval && !data.recall_sample?.complete
-      ? ` [${data.recall_interval.map((end) => number(end, 2)).join(", ")}]`
-      : "";
-  const recall =
-    data.recall === null || data.recall === undefined
-      ? null
-      : `recall ${number(data.recall, data.recall === 1 ? 0 : 3)}${interval} at ${number(data.request.threshold)}`;
   const facts = [
     [h("b", {}, whole(totals.kept)), ` of ${plural(data.rows, "row")} kept`],
     [`${whole(totals.removed)} removed${copies}`],
-    data.precision === null
-      ? ["by meaning: look at the pairs"]
-      : [`precision of pairs ${number(data.precision ?? 1, 0)} (each verified)`],
-    recall && data.precision !== null ? [recall] : null,
-    goalStands(figure.run) ? [`wanted: ${plural(data.request.goal, "row")}`] : null,
-    figure.run.pins.size ? [`${whole(figure.run.pins.size)} pinned`] : null,
   ];
-  figure.parts.key.setAttribute("aria-label", "Key facts");
-  figure.parts.key.classList.add("joined");
-  figure.parts.key.replaceChildren(
-    ...facts.filter(Boolean).map((fact) => h("li", {}, h("span", {}, fact))),
-  );
-}
-
-function updateView(figure) {
-  const { name, open } = VIEWS.find((view) => view.name === figure.current);
-  if (!figure.views.has(name)) figure.views.set(name, open(panelOf(figure, name), figure));
-  figure.views.get(name).update();
-}
-
-function drawTools(figure) {
-  const { tools } = figure.parts;
-  const picture = VIEWS.find((view) => view.name === figure.current).picture;
-  const exportable = Boolean(figure.host.fetch) && !figure.running;
-  const mark = [picture, exportable].join();
-  if (tools.dataset.mark === mark) return;
-  tools.dataset.mark = mark;
-  tools.replaceChildren(
-    ...(picture ? [svgButton(figure)] : []),
-    ...(exportable
-      ? exportButtons(
-          figure,
-          (name, argument) => figure.host.fetch(name, argument),
-          () => exportData(figure.run),
-        )
-      : []),
-  );
-}
-
-/** The data with what the visitor chose, so that an export opens as the page looks. */
-function exportData(run) {
-  return { ...run.data, choice: { threshold: run.moved, pinned: [...run.pins] } };
+  if (data.precision === null) facts.push(["by meaning: look at the pairs"]);
+  else {
+    facts.push([`precision of pairs ${number(data.precision, 0)} (each verified)`]);
+    const ends =
+      interval && !sample.complete ? ` [${interval.map((end) => number(end, 2)).join(", ")}]` : "";
+    if (recall !== null)
+      facts.push([
+        `recall ${number(recall, recall === 1 ? 0 : 3)}${ends} at ${number(data.request.threshold)}`,
+      ]);
+  }
+  if (goalStands(run)) facts.push([`wanted: ${plural(data.request.goal ?? 0, "row")}`]);
+  if (pins.size) facts.push([`${whole(pins.size)} pinned`]);
+  return facts;
 }

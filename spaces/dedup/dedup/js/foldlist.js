@@ -1,12 +1,13 @@
-// A list of buttons of which one at a time shows its content below itself, in pages where it is long.
+// A list of buttons of which one at a time shows its content below itself, in pages where it is
+// long.
 
-import { h } from "../../../../shared/js/dom.js";
-import { whole } from "./axes.js";
+import { h, keepFocus } from "../../../../shared/js/dom.js";
+import { whole } from "../../../../shared/js/numbers.js";
 
 /**
  * @typedef {Object} FoldItem
  * @property {string} key
- * @property {() => (Node|string)[]} label
+ * @property {() => Node[]} label
  * @property {() => Node} content
  */
 
@@ -18,19 +19,17 @@ export function openFoldList(name, perPage = Infinity) {
   const list = h("ul", { class: "fold-list", "aria-label": name });
   const pager = openPager(() => draw());
   const element = h("div", {}, list, pager.element);
+  /** @type {FoldItem[]} */
   let items = [];
+  /** @type {string | null} */
   let open = null;
   let mark = "";
   const draw = () => {
     const from = pager.clamp(items.length, perPage);
-    const focused = list.contains(document.activeElement)
-      ? document.activeElement.dataset.key
-      : null;
-    list.replaceChildren(...items.slice(from, from + perPage).map(itemElement));
-    if (focused)
-      list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    const shown = items.slice(from, from + perPage).map(itemElement);
+    keepFocus(list, () => list.replaceChildren(...shown));
   };
-  const itemElement = (item) => {
+  const itemElement = (/** @type {FoldItem} */ item) => {
     const shown = open === item.key;
     const toggle = () => {
       open = shown ? null : item.key;
@@ -77,14 +76,18 @@ export function openFoldList(name, perPage = Infinity) {
  */
 export function openPager(draw) {
   const count = h("span", { class: "said", role: "status" });
-  const turn = (label, by) =>
+  const turn = (/** @type {string} */ label, /** @type {number} */ by) =>
     h("button", { type: "button", onclick: () => ((pager.page += by), draw()) }, label);
   const [back, forth] = [turn("Previous", -1), turn("Next", 1)];
   const element = h("div", { class: "pager" }, back, forth, count);
   const pager = {
     page: 0,
     element,
-    /** Keep the page within a list; its first item. */
+    /**
+     * Keep the page within a list; its first item.
+     * @param {number} length
+     * @param {number} perPage
+     */
     clamp(length, perPage) {
       const pages = Math.max(1, Math.ceil(length / perPage));
       pager.page = Math.min(Math.max(0, pager.page), pages - 1);

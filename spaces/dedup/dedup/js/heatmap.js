@@ -1,22 +1,23 @@
 // Every split against every split as a map of one hue.
 
-import { s } from "../../../../shared/js/dom.js";
-import { percent } from "../../../../shared/js/numbers.js";
-import { plural, whole } from "./axes.js";
+import { axisLabel } from "../../../../shared/js/axes.js";
+import { buttonLike, s } from "../../../../shared/js/dom.js";
+import { percent, plural, whole } from "../../../../shared/js/numbers.js";
+
+/** @import {Contamination} from "./data.js" */
 
 const CELL = { width: 108, height: 64 };
 const NAMES = { width: 90, height: 46 };
 const DARKEST = 0.5; // opacity of the largest share: words on it stay readable
 
 /**
- * @param {Object} data of kind "contamination"
- * @param {[number, number]|null} chosen
+ * @param {Contamination} data
+ * @param {[number, number] | null} chosen
  * @param {(first: number, second: number) => void} choose
- * @returns {SVGElement}
  */
 export function drawHeatmap(data, chosen, choose) {
   const { splits, matrix } = data;
-  const shares = matrix.flat().map((cell) => cell?.share ?? 0);
+  const shares = matrix.flat().map((cell) => cell.share);
   const most = Math.max(...shares) || 1;
   const [width, height] = [
     NAMES.width + splits.length * CELL.width + 8,
@@ -30,11 +31,11 @@ export function drawHeatmap(data, chosen, choose) {
     role: "group",
     "aria-label": "Shared rows of every split with every split",
   });
-  const columnX = (place) => NAMES.width + place * CELL.width;
-  const rowY = (place) => NAMES.height + place * CELL.height;
+  const columnX = (/** @type {number} */ place) => NAMES.width + place * CELL.width;
+  const rowY = (/** @type {number} */ place) => NAMES.height + place * CELL.height;
   svg.append(
-    s("text", { class: "axis", x: NAMES.width, y: 16 }, "has a match in"),
-    s("text", { class: "axis", x: 12, y: NAMES.height - 8 }, "a row of"),
+    axisLabel(NAMES.width, 16, "start", "has a match in"),
+    axisLabel(12, NAMES.height - 8, "start", "a row of"),
   );
   splits.forEach((name, place) => {
     svg.append(
@@ -55,28 +56,15 @@ export function drawHeatmap(data, chosen, choose) {
         shortName(name),
         s("title", {}, name),
       ),
-      s(
-        "text",
-        { class: "axis", x: 12, y: rowY(place) + CELL.height / 2 + 15 },
-        `n = ${whole(data.rows[place])}`,
-      ),
+      axisLabel(12, rowY(place) + CELL.height / 2 + 15, "start", `n = ${whole(data.rows[place])}`),
     );
   });
   matrix.forEach((line, first) =>
-    line.forEach((cell, second) => {
-      const isChosen = Boolean(chosen && chosen[0] === first && chosen[1] === second);
+    line.forEach((_, second) => {
+      const current = chosen?.[0] === first && chosen[1] === second;
+      const corner = { x: columnX(second), y: rowY(first) };
       svg.append(
-        drawMapCell(
-          data,
-          cell,
-          first,
-          second,
-          columnX(second),
-          rowY(first),
-          most,
-          isChosen,
-          choose,
-        ),
+        drawMapCell(data, first, second, corner, most, current, () => choose(first, second)),
       );
     }),
   );
@@ -84,38 +72,30 @@ export function drawHeatmap(data, chosen, choose) {
   return svg;
 }
 
-function drawMapCell(data, cell, first, second, x, y, most, chosen, choose) {
+/**
+ * @param {Contamination} data
+ * @param {number} first
+ * @param {number} second
+ * @param {{x: number, y: number}} corner
+ * @param {number} most the largest share
+ * @param {boolean} chosen
+ * @param {() => void} choose
+ */
+function drawMapCell(data, first, second, { x, y }, most, chosen, choose) {
+  const cell = data.matrix[first][second];
   const box = { x: x + 1.5, y: y + 1.5, width: CELL.width - 3, height: CELL.height - 3, rx: 5 };
   const middle = x + CELL.width / 2;
-  const word = (dy, name, text) =>
+  const word = (/** @type {number} */ dy, /** @type {string} */ name, /** @type {string} */ text) =>
     s("text", { class: name, x: middle, y: y + dy, "text-anchor": "middle" }, text);
-  if (!cell)
-    return s(
-      "g",
-      { class: "map-cell empty" },
-      s("rect", { class: "cell-edge", ...box }),
-      word(36, "note", "not compared"),
-    );
-  const interval =
-    cell.low === undefined || cell.low === null
-      ? null
-      : `${percent(cell.low)} to ${percent(cell.high)}`;
-  const act = (event) => {
-    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    choose(first, second);
-  };
-  const names = `rows of ${data.splits[first]} with a match in ${first === second ? "the same split" : data.splits[second]}`;
+  const other = first === second ? "the same split" : data.splits[second];
+  const names = `rows of ${data.splits[first]} with a match in ${other}`;
   return s(
     "g",
     {
       class: `map-cell${chosen ? " chosen" : ""}${first === second ? " own" : ""}`,
-      role: "button",
-      tabindex: 0,
+      ...buttonLike(choose),
       "aria-pressed": String(chosen),
       "aria-label": `${whole(cell.rows)} ${names}, ${percent(cell.share)}`,
-      onclick: act,
-      onkeydown: act,
     },
     s("rect", {
       class: "cell-heat",
@@ -123,20 +103,30 @@ function drawMapCell(data, cell, first, second, x, y, most, chosen, choose) {
       style: { "fill-opacity": (DARKEST * cell.share) / most },
     }),
     s("rect", { class: "cell-edge", ...box }),
-    word(interval ? 24 : 30, "cell-count", plural(cell.rows, "row")),
-    word(interval ? 40 : 48, "cell-share", percent(cell.share)),
-    interval ? word(54, "note cell-interval", interval) : null,
+    word(30, "cell-count", plural(cell.rows, "row")),
+    word(48, "cell-share", percent(cell.share)),
   );
 }
 
+/**
+ * A name that fits into a cell.
+ * @param {string} name
+ */
 function shortName(name) {
   return name.length > 11 ? `${name.slice(0, 5)}…${name.slice(-5)}` : name;
 }
 
-/** What a shade means, in steps: a gradient would not survive in every viewer of the exported picture. */
+/**
+ * What a shade means, in steps: a gradient would not survive in every viewer of the exported
+ * picture.
+ * @param {SVGSVGElement} svg
+ * @param {number} most
+ * @param {number} x
+ * @param {number} y
+ */
 function drawScale(svg, most, x, y) {
   const [steps, length] = [8, 128];
-  svg.append(s("text", { class: "axis", x, y: y + 4 }, "share of the split’s rows"));
+  svg.append(axisLabel(x, y + 4, "start", "share of the split’s rows"));
   for (let step = 0; step < steps; step += 1) {
     svg.append(
       s("rect", {
@@ -151,7 +141,7 @@ function drawScale(svg, most, x, y) {
   }
   svg.append(
     s("rect", { class: "cell-edge", x, y: y + 10, width: length, height: 9 }),
-    s("text", { class: "axis", x, y: y + 32 }, percent(0)),
-    s("text", { class: "axis", x: x + length, y: y + 32, "text-anchor": "end" }, percent(most)),
+    axisLabel(x, y + 32, "start", percent(0)),
+    axisLabel(x + length, y + 32, "end", percent(most)),
   );
 }

@@ -1,13 +1,32 @@
 // The view of the table: every removed row, what stays for it, and both texts below a chosen row.
 
-import { h } from "../../../../shared/js/dom.js";
-import { number } from "../../../../shared/js/numbers.js";
-import { plural, whole } from "./axes.js";
+import { h, keepFocus } from "../../../../shared/js/dom.js";
+import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { openPager } from "./foldlist.js";
 import { diffOfRows, excerptOf, textOfRow, thresholdOf } from "./run.js";
 
+/**
+ * @import {Removal} from "./cluster.js"
+ * @import {Run} from "./run.js"
+ *
+ * @typedef {Object} Column
+ * @property {string} name
+ * @property {string} label
+ * @property {boolean} [number]
+ * @property {(item: Removal, run: Run) => number | string} of what it is sorted by
+ *
+ * @typedef {Object} TableView
+ * @property {Column} sort
+ * @property {boolean} down
+ * @property {string} search
+ * @property {number | null} open row
+ * @property {number | null} openAnswer row
+ * @property {string} runId
+ */
+
 const ROWS_A_PAGE = 50;
 const MOST_ANSWERS = 100;
+/** @type {Column[]} */
 const COLUMNS = [
   { name: "row", label: "row", number: true, of: (item) => item.row },
   { name: "keeper", label: "kept instead", number: true, of: (item) => item.keeperRow },
@@ -17,10 +36,19 @@ const COLUMNS = [
 
 /**
  * @param {HTMLElement} panel
- * @param {Object} figure the figure's state, see figure.js
  */
-export function openRemovedView(panel, figure) {
-  const view = { sort: "row", down: false, search: "", open: null, openAnswer: null, runId: null };
+export function openRemovedView(panel) {
+  /** @type {TableView} */
+  const view = {
+    sort: COLUMNS[0],
+    down: false,
+    search: "",
+    open: null,
+    openAnswer: null,
+    runId: "",
+  };
+  /** @type {Run | null} */
+  let run = null;
   const field = h("input", {
     type: "search",
     placeholder: "words or a row’s number",
@@ -28,15 +56,15 @@ export function openRemovedView(panel, figure) {
     oninput: () => {
       view.search = field.value;
       pager.page = 0;
-      update();
+      draw();
     },
   });
   const count = h("span", { class: "said", role: "status" });
-  const pager = openPager(() => update());
+  const pager = openPager(() => draw());
   const heads = COLUMNS.map((column) => {
     const sort = h(
       "button",
-      { type: "button", class: "plain", onclick: () => sortBy(column.name) },
+      { type: "button", class: "plain", onclick: () => sortBy(column) },
       column.label,
     );
     return h("th", { scope: "col", class: column.number ? "num" : "text" }, sort);
@@ -61,46 +89,48 @@ export function openRemovedView(panel, figure) {
     ),
   );
 
-  const sortBy = (name) => {
-    view.down = view.sort === name ? !view.down : name === "jaccard";
-    view.sort = name;
+  const sortBy = (/** @type {Column} */ column) => {
+    view.down = view.sort === column ? !view.down : column.name === "jaccard";
+    view.sort = column;
     pager.page = 0;
-    update();
+    draw();
   };
-  const update = () => {
-    const { run } = figure;
-    if (view.runId !== run.data.run_id)
-      Object.assign(view, { runId: run.data.run_id, open: null, openAnswer: null });
-    const rows = sorted(run, matchingRows(run, view.search), view);
+  const draw = () => {
+    if (run) keepFocus(panel, () => run && drawRun(run));
+  };
+  const drawRun = (/** @type {Run} */ shown) => {
+    if (view.runId !== shown.data.run_id)
+      Object.assign(view, { runId: shown.data.run_id, open: null, openAnswer: null });
+    const rows = sorted(shown, matchingRows(shown, view.search), view);
     const from = pager.clamp(rows.length, ROWS_A_PAGE);
     count.textContent = rows.length
       ? view.search
-        ? `${whole(rows.length)} of ${plural(run.outcome.removed.length, "removed row")}`
+        ? `${whole(rows.length)} of ${plural(shown.outcome.removed.length, "removed row")}`
         : plural(rows.length, "removed row")
       : view.search
         ? "No removed row has these words."
         : "Nothing is removed at this threshold.";
     table.hidden = !rows.length;
     heads.forEach((head, place) => {
-      const current = COLUMNS[place].name === view.sort;
+      const current = COLUMNS[place] === view.sort;
       if (current) head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     });
-    const focused = panel.contains(document.activeElement)
-      ? document.activeElement.dataset.key
-      : null;
-    body.replaceChildren(
-      ...rows
-        .slice(from, from + ROWS_A_PAGE)
-        .flatMap((item) => rowElements(run, item, view, update)),
-    );
-    drawAnswers(answers, run, view, update);
-    if (focused)
-      panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    const page = rows.slice(from, from + ROWS_A_PAGE);
+    body.replaceChildren(...page.flatMap((item) => rowElements(shown, item, view, draw)));
+    drawAnswers(answers, shown, view, draw);
   };
-  return { update };
+  return (/** @type {Run} */ next) => {
+    run = next;
+    draw();
+  };
 }
 
+/**
+ * The removed rows of that number, or with these words.
+ * @param {Run} run
+ * @param {string} search
+ */
 function matchingRows(run, search) {
   const wanted = search.trim().toLowerCase();
   if (!wanted) return run.outcome.removed;
@@ -112,19 +142,31 @@ function matchingRows(run, search) {
   );
 }
 
+/**
+ * @param {Run} run
+ * @param {Removal[]} items
+ * @param {TableView} view
+ */
 function sorted(run, items, { sort, down }) {
-  const { of } = COLUMNS.find((column) => column.name === sort);
-  const keyed = items.map((item) => [of(item, run), item]);
+  const keyed = items.map((item) => ({ key: sort.of(item, run), item }));
   const sign = down ? -1 : 1;
-  keyed.sort(([one, a], [other, b]) => (one < other ? -sign : one > other ? sign : a.row - b.row));
-  return keyed.map(([, item]) => item);
+  keyed.sort((one, other) =>
+    one.key < other.key ? -sign : one.key > other.key ? sign : one.item.row - other.item.row,
+  );
+  return keyed.map(({ item }) => item);
 }
 
-function rowElements(run, item, view, update) {
+/**
+ * @param {Run} run
+ * @param {Removal} item
+ * @param {TableView} view
+ * @param {() => void} redraw
+ */
+function rowElements(run, item, view, redraw) {
   const open = view.open === item.row;
   const toggle = () => {
     view.open = open ? null : item.row;
-    update();
+    redraw();
   };
   const similar =
     item.jaccard === null ? "by others" : item.copy ? "copy" : number(item.jaccard, 3);
@@ -144,7 +186,9 @@ function rowElements(run, item, view, update) {
     "tr",
     {
       class: open ? "current" : "",
-      onclick: (event) => !event.target.closest("button") && toggle(),
+      onclick: ({ target }) => {
+        if (!(target instanceof Element && target.closest("button"))) toggle();
+      },
     },
     h("th", { scope: "row", class: "num" }, button),
     h("td", { class: "num" }, String(item.keeperRow)),
@@ -163,18 +207,23 @@ function rowElements(run, item, view, update) {
     : [line];
 }
 
-/** Rows that go for their prompt though their answer differs from the keeper's. */
-function drawAnswers(element, run, view, update) {
-  const { data } = run;
-  element.hidden = !data.answers;
-  if (!data.answers) return;
+/**
+ * Rows that go for their prompt though their answer differs from the keeper's.
+ * @param {HTMLElement} element
+ * @param {Run} run
+ * @param {TableView} view
+ * @param {() => void} redraw
+ */
+function drawAnswers(element, run, view, redraw) {
+  const { answers } = run.data;
+  element.hidden = !answers;
+  if (!answers) return;
   const at = thresholdOf(run);
   const differing = run.outcome.removed
-    .filter((item) => {
-      const answer = data.answers[String(item.row)];
-      return answer && answer[0] === item.keeperRow && answer[1] < at;
+    .flatMap((item) => {
+      const [keeper, jaccard] = answers[String(item.row)] ?? [null, 0];
+      return keeper === item.keeperRow && jaccard < at ? [{ item, jaccard }] : [];
     })
-    .map((item) => ({ item, jaccard: data.answers[String(item.row)][1] }))
     .sort((one, other) => one.jaccard - other.jaccard || one.item.row - other.item.row);
   const title = h("h2", {}, "Same prompt, different answer");
   if (!differing.length) {
@@ -188,7 +237,7 @@ function drawAnswers(element, run, view, update) {
     const open = view.openAnswer === item.row;
     const toggle = () => {
       view.openAnswer = open ? null : item.row;
-      update();
+      redraw();
     };
     const button = h(
       "button",
@@ -215,15 +264,15 @@ function drawAnswers(element, run, view, update) {
       ? h("p", { class: "said" }, `and ${plural(differing.length - MOST_ANSWERS, "more row")}`)
       : null;
   element.replaceChildren(
-    ...[
-      title,
-      h(
-        "p",
-        { class: "said" },
-        `${plural(differing.length, "removed row")} with answers less similar than ${number(at)} to the keeper’s (the number is the answers’ similarity). Only prompts were compared; look before you drop them.`,
-      ),
-      h("ul", { class: "fold-list short", "aria-label": "Same prompt, different answer" }, entries),
-      rest,
-    ].filter(Boolean),
+    title,
+    h(
+      "p",
+      { class: "said" },
+      `${plural(differing.length, "removed row")} with answers less similar than ${number(at)} to ` +
+        "the keeper’s (the number is the answers’ similarity). Only prompts were compared; " +
+        "look before you drop them.",
+    ),
+    h("ul", { class: "fold-list short", "aria-label": "Same prompt, different answer" }, entries),
+    ...(rest ? [rest] : []),
   );
 }

@@ -1,8 +1,8 @@
-// The view of the threshold: the chart, a slider, what one step changes, and the pairs nearest to the line.
+// The view of the threshold: the chart, a slider, what one step changes, and the pairs nearest to
+// the line.
 
 import { h } from "../../../../shared/js/dom.js";
-import { number } from "../../../../shared/js/numbers.js";
-import { plural, whole } from "./axes.js";
+import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { candidateChance } from "./bandsview.js";
 import { openFoldList } from "./foldlist.js";
 import {
@@ -16,20 +16,26 @@ import {
 } from "./run.js";
 import { openThresholdChart } from "./thresholdchart.js";
 
+/**
+ * @import {Pair} from "./data.js"
+ * @import {FoldItem} from "./foldlist.js"
+ * @import {Run, Session} from "./run.js"
+ */
+
 const NEAREST = 5; // pairs on each side of the line
 
 /**
  * @param {HTMLElement} panel
- * @param {Object} figure the figure's state, see figure.js
+ * @param {Session} session
  */
-export function openThresholdView(panel, figure) {
+export function openThresholdView(panel, session) {
   const readout = h("dl", { class: "readout" });
   const chartPlace = h("div", {});
   const slider = h("input", {
     type: "range",
     step: 0.01,
     "aria-label": "Threshold",
-    oninput: () => figure.moveThreshold(Number(slider.value)),
+    oninput: () => session.moveThreshold(Number(slider.value)),
   });
   const track = h("div", { class: "track" }, slider);
   const step = h("p", { class: "said step" });
@@ -38,11 +44,11 @@ export function openThresholdView(panel, figure) {
     {
       type: "button",
       class: "action",
-      onclick: () => figure.host.emit("threshold", { threshold: thresholdOf(figure.run) }),
+      onclick: () => session.emit("threshold", { threshold: at }),
     },
     "Use this threshold",
   );
-  const back = h("button", { type: "button", onclick: () => figure.moveThreshold(null) });
+  const back = h("button", { type: "button", onclick: () => session.moveThreshold(null) });
   const actions = h("p", { class: "actions" }, use, back);
   const lists = {
     above: openFoldList("Pairs just above the line"),
@@ -65,17 +71,16 @@ export function openThresholdView(panel, figure) {
     h("div", { class: "padded" }, step, actions, near),
     caption,
   );
-  const chart = openThresholdChart(chartPlace, figure.id, (threshold) =>
-    figure.moveThreshold(threshold),
-  );
+  const chart = openThresholdChart(chartPlace, session.id, session.moveThreshold);
   track.style.setProperty("--from", `${chart.insets[0]}px`);
   track.style.setProperty("--to", `${chart.insets[1]}px`);
-  let runId = null;
+  let runId = "";
+  let at = 0;
 
-  const update = () => {
-    const { run } = figure;
+  return (/** @type {Run} */ run) => {
     const { data, totals } = run;
-    const [at, asked] = [thresholdOf(run), askedOf(run)];
+    const asked = askedOf(run);
+    at = thresholdOf(run);
     if (runId !== data.run_id) for (const list of Object.values(lists)) list.reset();
     runId = data.run_id;
     drawReadout(readout, run);
@@ -87,14 +92,14 @@ export function openThresholdView(panel, figure) {
       kept: totals.kept,
       pairs: totals.pairs,
     });
-    slider.min = data.request.floor;
-    slider.max = 1;
+    slider.min = String(data.request.floor);
+    slider.max = "1";
     if (Number(slider.value) !== at) slider.value = String(at);
     track.style.setProperty("--floor", String(unknownShare(data.request.floor)));
     slider.setAttribute("aria-valuetext", sentenceOf(run));
     step.textContent = stepSentence(run, at);
     const moved = run.moved !== null && run.moved !== asked;
-    use.hidden = !figure.canEmit() || !moved;
+    use.hidden = !session.canEmit() || !moved;
     back.hidden = run.moved === null;
     back.textContent = data.request.goal
       ? `Back to ${whole(data.request.goal)} rows`
@@ -103,19 +108,26 @@ export function openThresholdView(panel, figure) {
     drawNear(run, at, divider, lists);
     caption.textContent =
       sentenceOf(run) +
-      (data.graph.complete === false
-        ? " Clusters were too many to send all: the numbers are of all rows, the lists of those that were sent."
-        : "");
+      (data.graph.complete
+        ? ""
+        : " Clusters were too many to send all: the numbers are of all rows, the lists of those " +
+          "that were sent.");
   };
-  return { update };
 }
 
-/** The hatched share of the chart's width, left of the slider's first value. */
+/**
+ * The hatched share of the chart's width, left of the slider's first value.
+ * @param {number} floor
+ */
 function unknownShare(floor) {
   const low = Math.max(0, Math.round(100 * floor - 10) / 100);
   return (floor - low) / (1 - low);
 }
 
+/**
+ * @param {HTMLElement} readout
+ * @param {Run} run
+ */
 function drawReadout(readout, run) {
   const { totals } = run;
   const facts = [
@@ -130,15 +142,19 @@ function drawReadout(readout, run) {
   );
 }
 
-/** What the next step of the line down and up would change. */
+/**
+ * What the next step of the line down and up would change.
+ * @param {Run} run
+ * @param {number} at
+ */
 function stepSentence(run, at) {
   const { floor } = run.data.request;
   const said = [];
-  for (const [threshold, possible] of [
-    [Math.ceil(100 * at - 1.001) / 100, at - 0.005 > floor],
-    [Math.floor(100 * at + 1.001) / 100, at < 1],
-  ]) {
-    if (!possible) continue;
+  const steps = [
+    ...(at - 0.005 > floor ? [Math.ceil(100 * at - 1.001) / 100] : []),
+    ...(at < 1 ? [Math.floor(100 * at + 1.001) / 100] : []),
+  ];
+  for (const threshold of steps) {
     const there = totalsNear(run, Math.min(1, Math.max(floor, threshold)));
     const rows = there.kept - run.totals.kept;
     const clusters =
@@ -151,16 +167,23 @@ function stepSentence(run, at) {
       changes.push(`${plural(Math.abs(clusters), "cluster")} ${clusters < 0 ? "fewer" : "more"}`);
     said.push(`At ${number(threshold)}: ${changes.length ? changes.join(", ") : "no change"}.`);
   }
-  const { plan } = run.data; // null where every pair was compared
+  const { plan } = run.data;
   if (plan && at < askedOf(run)) {
     const chance = candidateChance(at, plan.num_bands, plan.rows_per_band);
     said.push(
-      `The bands were planned for ${number(askedOf(run))}; a pair at ${number(at)} was found with probability ${number(chance, chance > 0.995 ? 4 : 2)}.`,
+      `The bands were planned for ${number(askedOf(run))}; a pair at ${number(at)} was found with ` +
+        `probability ${number(chance, chance > 0.995 ? 4 : 2)}.`,
     );
   }
   return said.join(" ");
 }
 
+/**
+ * @param {Run} run
+ * @param {number} at
+ * @param {HTMLElement} divider
+ * @param {Record<"above" | "below", ReturnType<typeof openFoldList>>} lists
+ */
 function drawNear(run, at, divider, lists) {
   const { edges } = run;
   let first = edges.findIndex((edge) => edge[2] >= at);
@@ -184,6 +207,11 @@ function drawNear(run, at, divider, lists) {
   );
 }
 
+/**
+ * @param {Run} run
+ * @param {Pair} pair
+ * @returns {FoldItem}
+ */
 function nearItem(run, [first, second, jaccard]) {
   const { nodes } = run.data.graph;
   const rows = [first, second]

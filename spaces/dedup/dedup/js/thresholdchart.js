@@ -1,16 +1,22 @@
 // Kept rows, pairs and the pairs' similarities over the threshold, with a line to drag.
 
-import { h, s } from "../../../../shared/js/dom.js";
-import { number } from "../../../../shared/js/numbers.js";
 import {
-  axisText,
-  followWidth,
+  axisLabel,
+  baseAxis,
+  evenTicks,
+  gridLine,
   hatchPattern,
   pathThrough,
-  plural,
-  roundTicks,
-  whole,
-} from "./axes.js";
+  pointerIn,
+  scaleOf,
+  setSize,
+  valueAxis,
+  watchWidth,
+} from "../../../../shared/js/axes.js";
+import { h, s } from "../../../../shared/js/dom.js";
+import { number, plural, whole } from "../../../../shared/js/numbers.js";
+
+/** @import {CurvePoint} from "./data.js" */
 
 const LEFT = 58;
 const RIGHT = 16;
@@ -22,12 +28,16 @@ const BIN = 1; // hundredths: as fine as the line's steps, so that no bar lies o
 
 /**
  * @typedef {Object} ThresholdModel
- * @property {[number, number, number][]} curve threshold, kept rows, pairs
+ * @property {CurvePoint[]} curve
  * @property {number} floor
  * @property {number} asked the threshold of the request
  * @property {number} at where the line stands
  * @property {number} kept rows, there
  * @property {number} pairs there
+ *
+ * @typedef {typeof KEPT} Panel
+ *
+ * @typedef {ReturnType<typeof scalesOf>} Scales
  */
 
 /**
@@ -39,37 +49,37 @@ export function openThresholdChart(element, id, onMove) {
   const svg = s("svg", { class: "picture threshold-chart", role: "img" });
   const frame = h("div", { class: "chart" }, svg);
   element.append(frame);
+  /** @type {ThresholdModel | null} */
   let model = null;
+  /** @type {Scales | null} */
   let scales = null;
   const line = s("g", { class: "cut", "aria-hidden": "true" });
   const redraw = () => {
     if (!model) return;
     scales = scalesOf(model, widthNow());
-    svg.setAttribute("viewBox", `0 0 ${scales.width} ${BOTTOM + 38}`);
-    svg.setAttribute("width", scales.width);
-    svg.setAttribute("height", BOTTOM + 38);
+    setSize(svg, scales.width, BOTTOM + 38);
     svg.replaceChildren(
       s("defs", {}, hatchPattern(`${id}-hatch`)),
       ...drawGround(model, scales, `url(#${id}-hatch)`),
       ...drawSeries(model, scales),
       line,
     );
-    moveLine();
+    moveLine(model, scales);
   };
-  const moveLine = () => {
+  const moveLine = (/** @type {ThresholdModel} */ now, /** @type {Scales} */ places) => {
     svg.setAttribute(
       "aria-label",
-      `At ${number(model.at)}: ${plural(model.kept, "row")} kept, ${plural(model.pairs, "pair")}. Kept rows, pairs and the pairs’ similarities against the threshold.`,
+      `At ${number(now.at)}: ${plural(now.kept, "row")} kept, ${plural(now.pairs, "pair")}. ` +
+        "Kept rows, pairs and the pairs’ similarities against the threshold.",
     );
-    line.replaceChildren(...drawLine(model, scales));
+    line.replaceChildren(...drawLine(now, places));
     for (const bar of svg.querySelectorAll("[data-from]"))
-      bar.classList.toggle("counted", Number(bar.dataset.from) >= model.at - 1e-9);
+      bar.classList.toggle("counted", Number(bar.getAttribute("data-from")) >= now.at - 1e-9);
   };
-  const widthNow = followWidth(frame, redraw);
-  const moveTo = (event) => {
-    const box = svg.getBoundingClientRect();
-    const x = ((event.clientX - box.left) * scales.width) / box.width;
-    const wanted = scales.low + ((x - LEFT) / (scales.width - LEFT - RIGHT)) * (1 - scales.low);
+  const widthNow = watchWidth(frame, redraw);
+  const moveTo = (/** @type {PointerEvent} */ event) => {
+    if (!model || !scales) return;
+    const wanted = scales.x.invert(pointerIn(svg, event).x);
     onMove(Math.round(100 * Math.min(1, Math.max(model.floor, wanted))) / 100);
   };
   let dragging = false;
@@ -81,57 +91,65 @@ export function openThresholdChart(element, id, onMove) {
     event.preventDefault();
   });
   svg.addEventListener("pointermove", (event) => dragging && moveTo(event));
-  for (const name of ["pointerup", "pointercancel"])
-    svg.addEventListener(name, () => (dragging = false));
-  let mark = "";
+  for (const end of ["pointerup", "pointercancel"])
+    svg.addEventListener(end, () => (dragging = false));
+  let drawn = "";
   return {
     /** @param {ThresholdModel} next */
     update(next) {
-      const same = JSON.stringify([next.curve, next.floor, next.asked]);
+      const wanted = JSON.stringify([next.curve, next.floor, next.asked]);
       model = next;
-      if (same !== mark || !scales || scales.width !== widthNow()) redraw();
-      else moveLine();
-      mark = same;
+      if (!scales || wanted !== drawn || scales.width !== widthNow()) redraw();
+      else moveLine(model, scales);
+      drawn = wanted;
     },
     /** Where the plot begins and ends, for a slider below it. */
     insets: [LEFT, RIGHT],
   };
 }
 
+/**
+ * @param {ThresholdModel} model
+ * @param {number} width
+ */
 function scalesOf({ curve, floor }, width) {
   const low = Math.max(0, Math.round(100 * floor - 10) / 100);
   const kept = curve.map((point) => point[1]);
   const [least, most] = [Math.min(...kept), Math.max(...kept)];
-  const ticks = roundTicks(
-    least === most ? least - 1 : least,
-    least === most ? most + 1 : most,
-    4,
-    true,
-  );
-  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
-  const [bottom, top] = [
-    Math.max(0, Math.floor(least / step) * step),
-    Math.ceil(most / step) * step,
-  ];
+  const flat = least === most ? 1 : 0;
+  const rough = evenTicks(least - flat, most + flat, 4, true);
+  const step = rough.length > 1 ? rough[1] - rough[0] : 1;
+  const bottom = Math.max(0, Math.floor(least / step) * step);
+  const top = Math.max(Math.ceil(most / step) * step, bottom + 1);
   const mostPairs = Math.max(1, ...curve.map((point) => point[2]));
   const bins = binsOf(curve, floor);
   const mostInBin = Math.max(1, ...bins.map((bin) => bin.count));
-  const between = ({ top: start, height }, share) => start + height * (1 - share);
+  /**
+   * @param {Panel} panel
+   * @param {number} from
+   * @param {number} to
+   */
+  const up = (panel, from, to) => scaleOf(from, to, panel.top + panel.height, panel.top);
   return {
     width,
     low,
     bins,
     mostPairs,
     mostInBin,
-    keptTicks: roundTicks(bottom, Math.max(top, bottom + 1), 4, true),
-    x: (threshold) => LEFT + ((threshold - low) / (1 - low)) * (width - LEFT - RIGHT),
-    yKept: (rows) => between(KEPT, (rows - bottom) / Math.max(1, top - bottom)),
-    yPairs: (pairs) => between(PAIRS, pairs / mostPairs),
-    yBin: (count) => between(STRIP, count / mostInBin),
+    keptTicks: evenTicks(bottom, top, 4, true),
+    x: scaleOf(low, 1, LEFT, width - RIGHT),
+    yKept: up(KEPT, bottom, top),
+    yPairs: up(PAIRS, 0, mostPairs),
+    yBin: up(STRIP, 0, mostInBin),
   };
 }
 
-/** How many pairs lie in each stretch of similarity: differences of the curve, which counts all pairs, sent or not. */
+/**
+ * How many pairs lie in each stretch of similarity: differences of the curve, which counts all
+ * pairs, sent or not.
+ * @param {CurvePoint[]} curve
+ * @param {number} floor
+ */
 function binsOf(curve, floor) {
   const pairsAt = new Map(
     curve.map(([threshold, , pairs]) => [Math.round(100 * threshold), pairs]),
@@ -145,11 +163,15 @@ function binsOf(curve, floor) {
   return bins;
 }
 
+/**
+ * @param {ThresholdModel} model
+ * @param {Scales} scales
+ * @param {string} hatch for thresholds below the floor
+ */
 function drawGround(model, scales, hatch) {
   const { x, width, low } = scales;
-  const parts = [];
   const right = width - RIGHT;
-  const unknown = (panel) =>
+  const unknown = (/** @type {Panel} */ panel) =>
     s("rect", {
       class: "unknown",
       x: LEFT,
@@ -158,67 +180,52 @@ function drawGround(model, scales, hatch) {
       height: panel.height,
       fill: hatch,
     });
-  if (model.floor > low) parts.push(unknown(KEPT), unknown(PAIRS), unknown(STRIP));
-  for (const value of scales.keptTicks) {
-    parts.push(
-      s("line", {
-        class: "grid-line",
-        x1: LEFT,
-        x2: right,
-        y1: scales.yKept(value),
-        y2: scales.yKept(value),
-      }),
-    );
-    parts.push(axisText(LEFT - 8, scales.yKept(value) + 4, "end", whole(value)));
-  }
-  for (const [panel, y, most] of [
-    [PAIRS, scales.yPairs, scales.mostPairs],
-    [STRIP, scales.yBin, scales.mostInBin],
-  ]) {
-    parts.push(
-      s("line", {
-        class: "grid-line",
-        x1: LEFT,
-        x2: right,
-        y1: panel.top + panel.height,
-        y2: panel.top + panel.height,
-      }),
-    );
-    parts.push(
-      axisText(LEFT - 8, y(most) + 8, "end", whole(most)),
-      axisText(LEFT - 8, y(0) + 1, "end", "0"),
-    );
-  }
-  for (const value of roundTicks(low, 1, width < 480 ? 4 : 8))
-    parts.push(
-      axisText(
-        x(value),
-        BOTTOM + 16,
-        "middle",
-        number(value, value * 10 === Math.round(value * 10) ? 1 : 2),
-      ),
-    );
-  parts.push(
-    axisText(right, BOTTOM + 32, "end", width < 520 ? "threshold" : "threshold (similarity)"),
-  );
-  if (model.floor > low)
-    parts.push(
-      axisText(
-        LEFT,
-        BOTTOM + 32,
-        "start",
-        width < 520
-          ? "hatched: not looked for"
-          : `hatched: pairs below ${number(model.floor)}, not looked for`,
-      ),
-    );
-  return parts;
+  const narrow = width < 520;
+  const tenths = (/** @type {number} */ value) =>
+    number(value, value * 10 === Math.round(value * 10) ? 1 : 2);
+  const parts = [
+    ...valueAxis(scales.yKept, scales.keptTicks, [LEFT, right], whole),
+    ...drawFoot(PAIRS, scales.mostPairs, right),
+    ...drawFoot(STRIP, scales.mostInBin, right),
+    ...baseAxis(x, evenTicks(low, 1, width < 480 ? 4 : 8), BOTTOM + 16, tenths),
+    axisLabel(right, BOTTOM + 32, "end", narrow ? "threshold" : "threshold (similarity)"),
+  ];
+  if (model.floor <= low) return parts;
+  const words = narrow
+    ? "hatched: not looked for"
+    : `hatched: pairs below ${number(model.floor)}, not looked for`;
+  return [
+    ...[KEPT, PAIRS, STRIP].map(unknown),
+    ...parts,
+    axisLabel(LEFT, BOTTOM + 32, "start", words),
+  ];
 }
 
+/**
+ * The foot of a small panel, and its two ends.
+ * @param {Panel} panel
+ * @param {number} most
+ * @param {number} right
+ */
+function drawFoot({ top, height }, most, right) {
+  return [
+    gridLine(LEFT, right, top + height),
+    axisLabel(LEFT - 8, top + 8, "end", whole(most)),
+    axisLabel(LEFT - 8, top + height + 1, "end", "0"),
+  ];
+}
+
+/**
+ * @param {ThresholdModel} model
+ * @param {Scales} scales
+ */
 function drawSeries(model, scales) {
   const { x, yKept, yPairs, yBin } = scales;
-  const title = (panel, name, text) =>
-    s("text", { class: `series-name ${name}`, x: LEFT, y: panel.top - 9 }, text);
+  const title = (
+    /** @type {Panel} */ panel,
+    /** @type {string} */ name,
+    /** @type {string} */ text,
+  ) => s("text", { class: `series-name ${name}`, x: LEFT, y: panel.top - 9 }, text);
   const bars = scales.bins.map(({ from, to, count }) =>
     s("rect", {
       class: "bar",
@@ -245,23 +252,30 @@ function drawSeries(model, scales) {
   ];
 }
 
+/**
+ * @param {ThresholdModel} model
+ * @param {Scales} scales
+ */
 function drawLine(model, scales) {
   const { x, yKept, yPairs, width } = scales;
   const at = x(model.at);
-  const beside = at > width - 110 ? { anchor: "end", shift: -9 } : { anchor: "start", shift: 9 };
-  const label = (y, text) =>
-    s("text", { class: "reading", x: at + beside.shift, y, "text-anchor": beside.anchor }, text);
+  const left = at > width - 110; // where the labels stand
+  const label = (/** @type {number} */ y, /** @type {string} */ text) =>
+    s(
+      "text",
+      { class: "reading", x: at + (left ? -9 : 9), y, "text-anchor": left ? "end" : "start" },
+      text,
+    );
   const pill = Math.min(width - RIGHT - 22, Math.max(LEFT + 22, at));
+  const asked = s("line", {
+    class: "asked",
+    x1: x(model.asked),
+    x2: x(model.asked),
+    y1: KEPT.top - 4,
+    y2: BOTTOM,
+  });
   return [
-    model.at === model.asked
-      ? null
-      : s("line", {
-          class: "asked",
-          x1: x(model.asked),
-          x2: x(model.asked),
-          y1: KEPT.top - 4,
-          y2: BOTTOM,
-        }),
+    ...(model.at === model.asked ? [] : [asked]),
     s("line", { class: "cut-line", x1: at, x2: at, y1: 26, y2: BOTTOM }),
     s("rect", { class: "handle", x: pill - 22, y: 4, width: 44, height: 22, rx: 11 }),
     s(
@@ -271,11 +285,12 @@ function drawLine(model, scales) {
     ),
     s("circle", { class: "dot kept-dot", cx: at, cy: yKept(model.kept), r: 4 }),
     s("circle", { class: "dot pairs-dot", cx: at, cy: yPairs(model.pairs), r: 4 }),
-    // Kept rows rise with the threshold: below the curve on its right and above it on its left is room.
+    // Kept rows rise with the threshold: below the curve on its right and above it on its left is
+    // room.
     label(
-      beside.shift > 0 ? yKept(model.kept) + 18 : Math.max(KEPT.top + 12, yKept(model.kept) - 8),
+      left ? Math.max(KEPT.top + 12, yKept(model.kept) - 8) : yKept(model.kept) + 18,
       `${whole(model.kept)} kept`,
     ),
     label(Math.max(PAIRS.top + 12, yPairs(model.pairs) - 8), plural(model.pairs, "pair")),
-  ].filter(Boolean);
+  ];
 }

@@ -1,17 +1,28 @@
-// How a text is cut into units and shingles, as `shingles.py` does it, with each unit's place in the original text.
+// How a text is cut into units and shingles, as `shingles.py` does it, with each unit's place in
+// the original text.
 
 const IN_WORD = /[\p{L}\p{N}\p{M}_]/u;
 // Scripts written without spaces: each of their characters is a word.
-const ALONE =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const ALONE = new RegExp(
+  "[" +
+    ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"]
+      .map((script) => `\\p{Script=${script}}`)
+      .join("") +
+    "]",
+  "u",
+);
 const MARK = /^\p{M}/u;
 const SPACE = /[\t\n\f\r ]/;
+
+/** @import {Request} from "./data.js" */
 
 /**
  * @typedef {Object} Unit
  * @property {string} text as it is compared
  * @property {number} start where it begins in the original text
  * @property {number} end where it ends there
+ *
+ * @typedef {{key: string, start: number, end: number}} Shingle
  */
 
 /**
@@ -20,7 +31,9 @@ const SPACE = /[\t\n\f\r ]/;
  * @returns {Unit[]}
  */
 export function words(text) {
+  /** @type {Unit[]} */
   const found = [];
+  /** @type {Unit | null} */
   let open = null;
   for (const { character, start, end } of normalCharacters(text)) {
     const alone = ALONE.test(character);
@@ -38,7 +51,7 @@ export function words(text) {
 /**
  * The units that shingles are made of.
  * @param {string} text
- * @param {"word"|"character"|"turn"} unit
+ * @param {Request["unit"]} unit
  * @returns {Unit[]}
  */
 export function unitsOf(text, unit) {
@@ -50,7 +63,7 @@ export function unitsOf(text, unit) {
  * Every window of `size` units; a text of fewer units has one shingle, the whole text.
  * @param {Unit[]} units
  * @param {number} size
- * @returns {{key: string, start: number, end: number}[]}
+ * @returns {Shingle[]}
  */
 export function shinglesOf(units, size) {
   if (!units.length) return [];
@@ -79,18 +92,23 @@ export function compareShingles(one, other) {
 }
 
 /**
- * A text whose control and direction characters, which could hide or reorder what stands around them, are named.
+ * A text whose control and direction characters, which could hide or reorder what stands around
+ * them, are named.
  * @param {string} text
  */
 export function showHidden(text) {
   return text.replace(
-    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    /(?![\t\n\r])[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
     (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
   );
 }
 
-/** Characters, with every run of white space as one space and none at the ends. */
+/**
+ * Characters, with every run of white space as one space and none at the ends.
+ * @param {string} text
+ */
 function charactersOf(text) {
+  /** @type {Unit[]} */
   const found = [];
   for (const { character, start, end } of normalCharacters(text)) {
     const last = found[found.length - 1];
@@ -102,9 +120,14 @@ function charactersOf(text) {
   return found;
 }
 
-/** Lines, one for each turn of a conversation. */
+/**
+ * Lines, one for each turn of a conversation.
+ * @param {string} text
+ */
 function turnsOf(text) {
+  /** @type {Unit[]} */
   const found = [];
+  /** @type {Unit | null} */
   let open = null;
   for (const { character, start, end } of normalCharacters(text)) {
     if (character === "\n") {
@@ -120,20 +143,27 @@ function turnsOf(text) {
 }
 
 /**
- * The characters of the text in NFKC and lower case, each with the piece of the original that it comes from. Normalising
- * piece by piece (a character with its marks) gives what normalising the whole gives, and keeps the places.
+ * The characters of the text in NFKC and lower case, each with the piece of the original that it
+ * comes from. Normalising piece by piece (a character with its marks) gives what normalising the
+ * whole gives, and keeps the places.
+ * @param {string} text
  */
 function* normalCharacters(text) {
   for (const { piece, start } of piecesOf(text)) {
     const end = start + piece.length;
     for (const character of piece.normalize("NFKC")) {
-      // One character for one, as the engine does: no final sigma, no dot of its own on a Turkish i.
+      // One character for one, as the engine does: no final sigma, no dot of its own on a Turkish
+      // i.
       const [small] = character.toLowerCase();
       yield { character: small, start, end };
     }
   }
 }
 
+/**
+ * A text cut into characters with their marks.
+ * @param {string} text
+ */
 function* piecesOf(text) {
   let piece = "";
   let start = 0;
@@ -148,7 +178,11 @@ function* piecesOf(text) {
   if (piece) yield { piece, start };
 }
 
-/** Whether normalising may join a character with the one before: a mark in any form, or a Hangul vowel or final. */
+/**
+ * Whether normalising may join a character with the one before: a mark in any form, or a Hangul
+ * vowel or final.
+ * @param {string} character
+ */
 function continuesPiece(character) {
   if (character < "\u0300") return false;
   const plain = character.normalize("NFKD");
