@@ -74,7 +74,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Continuation:
     """A text that a strategy returns: its new tokens (EOS included), its score and the node it ends on."""
 
     token_ids: tuple[int, ...]
@@ -105,7 +105,7 @@ class Run:
     """Index in `processors` where the sampling filters start."""
     min_tokens_to_keep: int
     """Tokens that every sampling filter leaves."""
-    sequences: tuple[Sequence, ...]
+    sequences: tuple[Continuation, ...]
     nodes: tuple[Node, ...]
     distributions: dict[int, dict[str, Any]]
     decisions: dict[int, Decision]
@@ -148,6 +148,7 @@ class Trace:
         """The trace as JSON."""
         return {
             "kind": "decoding",
+            "drawable": True,
             "done": self.done,
             "error": None,
             "request": self.request,

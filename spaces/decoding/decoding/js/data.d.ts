@@ -1,0 +1,222 @@
+// Written by `make types` from data.py: change it there.
+
+/** What a strategy's settings amount to. */
+export type Kind = "greedy"
+    | "sample"
+    | "beam"
+    | "beam_sample"
+    | "group_beam"
+    | "contrastive"
+    | "dola";
+
+/** A candidate's fate: taken; alive in a beam search or at its end; left; removed by a setting. */
+export type Status = "chosen" | "kept" | "pruned" | "finished" | "filtered";
+
+/** The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`. */
+export interface Config {
+  do_sample?: boolean;
+  num_beams?: number;
+  num_beam_groups?: number;
+  num_return_sequences?: number;
+  length_penalty?: number;
+  early_stopping?: boolean | "never";
+  diversity_penalty?: number;
+  penalty_alpha?: number;
+  dola_layers?: string | number[];
+  temperature?: number;
+  top_h?: number;
+  top_k?: number;
+  top_p?: number;
+  min_p?: number;
+  typical_p?: number;
+  epsilon_cutoff?: number;
+  eta_cutoff?: number;
+  repetition_penalty?: number;
+  no_repeat_ngram_size?: number;
+  min_length?: number;
+  min_new_tokens?: number;
+  bad_words_ids?: number[][];
+  sequence_bias?: [number[], number][];
+  renormalize_logits?: boolean;
+}
+
+/** A strategy as it is asked for. */
+export interface Strategy {
+  do_sample?: boolean;
+  num_beams?: number;
+  num_beam_groups?: number;
+  num_return_sequences?: number;
+  length_penalty?: number;
+  early_stopping?: boolean | "never";
+  diversity_penalty?: number;
+  penalty_alpha?: number;
+  dola_layers?: string | number[];
+  temperature?: number;
+  top_h?: number;
+  top_k?: number;
+  top_p?: number;
+  min_p?: number;
+  typical_p?: number;
+  epsilon_cutoff?: number;
+  eta_cutoff?: number;
+  repetition_penalty?: number;
+  no_repeat_ngram_size?: number;
+  min_length?: number;
+  min_new_tokens?: number;
+  bad_words_ids?: number[][];
+  sequence_bias?: [number[], number][];
+  renormalize_logits?: boolean;
+  name: string;
+  /** Token ids that a branch begins with. */
+  prefix?: number[];
+}
+
+/** The settings of a run, see `decoding.request.Request`. */
+export interface Request {
+  prompt: string;
+  model: string;
+  strategies: Strategy[];
+  max_new_tokens: number;
+  seed: number;
+  chat: boolean;
+}
+
+/** Where the numbers come from. */
+export interface Provenance {
+  model: string;
+  revision: string;
+  source: string;
+  dtype: string;
+  device: string;
+  seed: number;
+  /** Of torch and transformers. */
+  versions: Record<string, string>;
+}
+
+/** The text that every run continues. */
+export interface Prompt {
+  text: string;
+  /** Through the chat template, where that is asked for. */
+  token_ids: number[];
+  tokens: string[];
+}
+
+/** A candidate token after a path of tokens; node 0 is the root, the end of the prompt. */
+export interface Node {
+  id: number;
+  parent: number | null;
+  step: number;
+  /** None for the root. */
+  token_id: number | null;
+  text: string;
+  /** The model's. */
+  logprob_raw: number | null;
+  /** What the strategy used: after its processors, for beams not renormalised. */
+  logprob_processed: number | null;
+  /** Sum of `logprob_processed` along the path. */
+  cumulative_logprob: number | null;
+  /** Cumulative; for beams divided by length^length_penalty. */
+  score: number | null;
+  status: Status;
+  /** One sentence. */
+  reason: string;
+  /** Among a beam search's candidates. */
+  rank: number | null;
+  /** The value after each of the run's processors. */
+  stages: (number | null)[];
+}
+
+/** The whole next-token distribution after a node, in four numbers. */
+export interface Decision {
+  /** Of the model's distribution, in nats. */
+  entropy: number | null;
+  /** Tokens that the processors left. */
+  kept: number;
+  /** Their probability under the model. */
+  kept_mass: number | null;
+  /** The probability under the model of all tokens that have no node below this one. */
+  rest_mass: number | null;
+}
+
+/** Log-probabilities of the tokens that are not listed, as a histogram: a number for each bin. */
+export interface Tail {
+  /** The largest. */
+  start: number;
+  count: number[];
+  mean: number[];
+  variance: number[];
+}
+
+/** A token that a penalty or constraint removed. */
+export interface RemovedToken {
+  id: number;
+  text: string;
+  raw: number | null;
+  /** The setting. */
+  by: string | null;
+}
+
+/** A next-token distribution, the likeliest tokens first. */
+export interface Distribution {
+  vocab_size: number;
+  ids: number[];
+  texts: string[];
+  /** Before any setting. */
+  raw: number[];
+  /** After penalties and constraints, before temperature and filters; None where equal to `raw`. */
+  base: number[] | null;
+  /** None where every token that is left is listed. */
+  tail: Tail | null;
+  /** The likeliest of them. */
+  removed: RemovedToken[];
+}
+
+/** A text that a strategy returns. */
+export interface Sequence {
+  /** The new ones, the end of the text included. */
+  token_ids: number[];
+  text: string;
+  score: number | null;
+  /** The one that it ends on. */
+  node: number;
+}
+
+/** One strategy's part of the trace. */
+export interface Run {
+  name: string;
+  kind: Kind;
+  config: Config;
+  /** Token ids that a branch begins with. */
+  prefix: number[];
+  /** Its place among the runs when it came. */
+  color: number;
+  /** The settings that change scores, in their order. */
+  processors: string[];
+  /** Index in `processors` where the sampling filters start. */
+  warpers: number;
+  /** Tokens that every sampling filter leaves. */
+  min_tokens_to_keep: number;
+  sequences: Sequence[];
+  nodes: Node[];
+  /** By the id of a node on the path to a sequence; empty until the run is done. */
+  distributions: Record<string, Distribution>;
+  /** By a node's id. */
+  decisions: Record<string, Decision>;
+  forward_passes: number;
+  seconds: number;
+  done: boolean;
+}
+
+/** What the API returns and the figure draws: every candidate token of every strategy. */
+export interface Trace {
+  kind: "decoding";
+  drawable: true;
+  done: boolean;
+  error: null;
+  cancelled?: boolean;
+  example?: boolean;
+  request: Request;
+  provenance: Provenance;
+  prompt: Prompt;
+  runs: Run[];
+}
