@@ -109,7 +109,7 @@ def main(*arguments: str) -> None:
     names = [argument for argument in arguments if argument != "--dry-run" and argument]
     if len(names) != 2:
         raise SystemExit(
-            "Name a Space and where to: make deploy SPACE=decoding NAMESPACE=me, with DRY_RUN=1 to look first."
+            "Name a Space and where to: make deploy SPACE=decoding NAMESPACE=me; DRY_RUN=1 looks first."
         )
     if url := deploy(*names, dry_run=dry_run):
         print(f"Deployed to {url}")

@@ -5,7 +5,8 @@ A renderer is a folder of small ES modules, one of which exports `render(element
 joined with the modules of `shared/js` into one script: import lines and the word `export` go, so top-level
 names must be unique among them. `host` is
 
-- `emit(name, detail)`: an event for Python, heard by `figure.<name>(handler)` as `gr.EventData`; absent in an export;
+- `emit(name, detail)`: an event for Python, heard by `figure.<name>(handler)` as `gr.EventData`; an export
+  does nothing with it;
 - `fetch(name, arguments)`: asks the page's Python function of that name, `null` in an export;
 - `exported`: whether the figure stands alone.
 """
@@ -47,47 +48,6 @@ const draw = () => {
 draw();
 watch('value', draw);
 """
-
-_STANDALONE = """\
-<!doctype html>
-<html lang="en" class="standalone">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:">
-<title>{title}</title>
-<style>
-html.standalone {{ color-scheme: light dark; background: #fff; }}
-@media (prefers-color-scheme: dark) {{ html.standalone {{ background: #0f1115; }} }}
-html.standalone body {{ margin: 0; }}
-html.standalone .figure-credit {{ margin: 8px 2px 0; font: 12.5px/1.5 ui-sans-serif, system-ui, sans-serif; color: #667085; }}
-@media (prefers-color-scheme: dark) {{ html.standalone .figure-credit {{ color: #98a2b3; }} }}
-{css}
-</style>
-</head>
-<body>
-<main><div class="figure-root"></div>{credit}</main>
-<script type="application/json" id="figure-data">{data}</script>
-<script>
-(() => {{
-"use strict";
-{script}
-const data = JSON.parse(document.getElementById("figure-data").textContent);
-render(document.querySelector(".figure-root"), data, {{ emit: () => {{}}, fetch: null, exported: true }});
-if (window.parent !== window) {{
-  let last = 0;
-  const report = () => {{
-    const height = Math.ceil(document.querySelector("main").getBoundingClientRect().height);
-    if (height !== last) window.parent.postMessage({{ type: "figure-height", height: (last = height) }}, "*");
-  }};
-  new ResizeObserver(report).observe(document.querySelector("main"));
-}}
-}})();
-</script>
-</body>
-</html>
-"""
-
 
 COMMON = Path(__file__).parent / "js"
 """Modules and style sheet that every figure has."""
@@ -194,14 +154,17 @@ def standalone_html(data: dict[str, Any], folder: Path, *, title: str, link: str
     """
     credit = ""
     if link and link.startswith(("https://", "http://")):
-        credit = f'<p class="figure-credit">Made with <a href="{html.escape(link, quote=True)}">{html.escape(title)}</a></p>'
+        anchor = f'<a href="{html.escape(link, quote=True)}">{html.escape(title)}</a>'
+        credit = f'<p class="figure-credit">Made with {anchor}</p>'
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    script = bundle(folder).replace("</script", "<\\/script")
-    return _STANDALONE.format(
-        title=html.escape(title),
-        css=stylesheet(COMMON) + stylesheet(folder),
-        data=text,
-        script=script,
-        credit=credit,
-    )
+    parts = {
+        "<!-- title -->": html.escape(title),
+        "/* css */": stylesheet(COMMON) + stylesheet(folder),
+        "<!-- credit -->": credit,
+        "<!-- data -->": text,
+        "/* script */": bundle(folder).replace("</script", "<\\/script"),
+    }
+    page = (Path(__file__).parent / "standalone.html").read_text(encoding="utf-8")
+    # one pass: what is put in may hold another mark
+    return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)

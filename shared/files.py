@@ -22,6 +22,12 @@ DISK_REMEDY = "Try again later, or with less data; where the demo is yours, free
 """What to do about a full disk."""
 
 
+def cache_folder() -> Path:
+    """The suite's folder under the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`)."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "llm-course-demos"
+
+
 def upload_folder() -> Path:
     """Where Gradio puts uploads, and the only folder that it serves to whoever knows a file's path."""
     return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()

@@ -2,8 +2,19 @@
 user.
 """
 
+import functools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
 from shared.api import _guarded as for_api  # noqa: F401
-from shared.errors import unexpected  # noqa: F401
+from shared.errors import (
+    VisitorError,
+    unexpected,
+)
+from shared.figure import Figure
 from shared.files import RESULT_SECONDS, expire, result_folder, upload_folder, zipped  # noqa: F401
 from shared.page import *  # noqa: F403
 from shared.page import code_and_link as panel  # noqa: F401
@@ -12,14 +23,6 @@ from shared.room import LIGHT, QUIET, cancel_button  # noqa: F401
 from shared.server import COMPRESSION, address, launch, queue  # noqa: F401
 from shared.steps import last  # noqa: F401
 from shared.theme import theme  # noqa: F401
-
-import functools
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
-import gradio as gr
-from shared.errors import VisitorError
-from shared.figure import Figure
 
 HEAVY = {"concurrency_limit": 1, "concurrency_id": "model", **QUIET}
 

@@ -247,7 +247,8 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
     parameters = max(stated, size // 4)  # a repository may hold more than the model that it states
     if parameters > max_parameters:
         raise VisitorError(
-            f"{model_id} has {parameters / 1e9:.1f} billion parameters; the limit here is {max_parameters / 1e9:.1f} billion.",
+            f"{model_id} has {parameters / 1e9:.1f} billion parameters; the limit here is "
+            f"{max_parameters / 1e9:.1f} billion.",
             "Choose a smaller model, or run the demo on a larger machine.",
         )
     return info.sha or "main", parameters, size
@@ -406,7 +407,8 @@ def dataset_rows(
             size += batch.nbytes
             if size > limits.MAX_FILE_BYTES:
                 raise VisitorError(
-                    f"The first {sum(map(len, tables)):,} rows of {name} hold more than {limits.MAX_FILE_BYTES / 1e6:,.0f} MB.",
+                    f"The first {sum(map(len, tables)):,} rows of {name} hold more than "
+                    f"{limits.MAX_FILE_BYTES / 1e6:,.0f} MB.",
                     "Lower the limit of rows.",
                 )
     except GatedRepoError as error:

@@ -152,7 +152,7 @@ class Room:
         return event
 
     def update(self, trigger: Any, handler: Callable[..., Values], **settings: Any) -> Any:
-        """Connect what needs no run to an event: `handler(values)` or `handler(values, event)` answers at once.
+        """Connect an event that needs no run: `handler(values)` or `handler(values, event)` answers at once.
 
         Args:
             trigger: an event listener.

@@ -34,7 +34,7 @@ class Card:
 
 @cache
 def head(name: str) -> dict[str, Any]:
-    """The YAML head of a Space's card: what the Hub reads, and `course` with its place and further entrances here."""
+    """The YAML head of a Space's card: what the Hub reads, and `course`, its place here."""
     import yaml
 
     text = (ROOT / "spaces" / name / "README.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from gradio.data_classes import FileData
 
 from dedup import examples
 from dedup.request import KEEP, Request, validate
-from shared import frame, hub, limits, models
+from shared import files, frame, hub, limits, models
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 
@@ -62,7 +62,7 @@ CONTROLS = (
 
 def checkpoints() -> Path:
     """Where interrupted runs leave their signatures; they hold hashes only, no text, and go after a day."""
-    folder = models.cache_folder() / "dedup"
+    folder = files.cache_folder() / "dedup"
     frame.expire(folder, "*.npz", 86_400)
     return folder
 

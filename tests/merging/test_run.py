@@ -399,11 +399,11 @@ def test_an_extracted_adapter_gives_the_model_back(family, tmp_path):
     report = run_all(extract_lora("concise", "HuggingFaceTB/SmolLM2-135M-Instruct", 4, tmp_path))
     from safetensors.torch import load_file
 
-    from shared import models
+    from shared import embedded_model, models
 
     adapter = load_file(report.folder / "adapter_model.safetensors")
     settings = json.loads((report.folder / "adapter_config.json").read_text())
-    expert, base = tensors(models.expert_folder("concise")[0]), tensors(models.base_folder()[0])
+    expert, base = tensors(models.expert_folder("concise")[0]), tensors(embedded_model.base_folder()[0])
     name = "model.layers.7.mlp.up_proj"
     down, up = (
         adapter[f"base_model.model.{name}.lora_A.weight"],

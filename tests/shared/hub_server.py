@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from base64 import b64decode
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+
+from tests.conftest import ROOT
 
 
 @dataclass
@@ -224,3 +230,19 @@ def info(name: str, repo: Repo) -> dict[str, Any]:
     if repo.parameters is not None:
         answer["safetensors"] = {"parameters": {"F32": repo.parameters}, "total": repo.parameters}
     return answer
+
+
+def run_against(hub: HubServer, home: Path, script: str) -> str:
+    """Run a script with the real client pointed at the loopback Hub, in a process of its own."""
+    environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
+    environment |= {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout

@@ -20,7 +20,7 @@ from abliteration.activations import first_tokens
 from abliteration.architecture import inspect
 from abliteration.request import Request, validate
 from abliteration.study import SIDES, Study, check, edit_of, spread, study
-from shared import hub, models, texts
+from shared import embedded_model, hub, models, texts
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -692,7 +692,7 @@ def exported(
     data |= {"certificate": certificate.to_json(), "drawable": True}
     base = models.EMBEDDED_MODEL if known.loaded.id in models.experts.NAMES else known.loaded.id
     try:
-        with models.disk_errors():
+        with embedded_model.disk_errors():
             if form == "lora":
                 adapter = bake.save_lora(known.loaded.model, known.anatomy, edit, folder, base)
                 data |= {"left_out": list(adapter.left_out), "modules": adapter.modules}

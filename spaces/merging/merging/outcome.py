@@ -15,7 +15,7 @@ from merging.carriers import carriers
 from merging.request import validate
 from merging.run import Report
 from merging.sources import expert_of, split
-from shared import models
+from shared import embedded_model, models
 from shared.errors import VisitorError
 from shared.models import Loaded
 
@@ -145,7 +145,7 @@ def _layers(
         return
     done = len(found)
     folders = {name: source.folder for name, source in report.sources.items()}
-    start = folders[base] if base in folders else models.base_folder()[0]
+    start = folders[base] if base in folders else embedded_model.base_folder()[0]
     for step in atlas((base, start), {name: folders[name] for name in parents}):
         if isinstance(step, Atlas):
             data["atlas"] = step.to_json()
