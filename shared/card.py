@@ -197,14 +197,24 @@ def card(head: str, *sections: str, private: Iterable[str] = ()) -> str:
     Args:
         head: of `model_head` or `dataset_head`.
         sections: Markdown.
-        private: names that a section may quote (a recipe, a note) and that may be paths of this machine;
-            they, and every path under the home, working or temporary folder, become their `public_name`.
+        private: as for `without_paths`.
     """
     body = "\n\n".join(section.strip() for section in sections if section.strip())
+    return f"{head.strip()}\n\n{without_paths(body, private)}\n"
+
+
+def without_paths(text: str, private: Iterable[str] = ()) -> str:
+    """A text that names no folder of this machine.
+
+    Args:
+        text: Markdown, or what stands beside a card, such as a recipe.
+        private: names that it may quote (a recipe, a note) and that may be paths of this machine; they, and
+            every path under the home, working or temporary folder, become their `public_name`.
+    """
     for name in sorted({name for name in private if name and not hub_id(name)}, key=len, reverse=True):
-        body = body.replace(name, public_name(name))
+        text = text.replace(name, public_name(name))
     for root in {str(Path.home()), str(Path.cwd()), tempfile.gettempdir()}:
         if len(root) > 1:  # a home at the root of a container would be part of every path
             path = rf"(?<!\w){re.escape(root)}(?![\w-])(?:/[^\s`'\"|<>,;)\]]*)?"
-            body = re.sub(path, lambda match: public_name(match[0]), body)
-    return f"{head.strip()}\n\n{body}\n"
+            text = re.sub(path, lambda match: public_name(match[0]), text)
+    return text
