@@ -29,6 +29,18 @@ class Share(TypedDict):
     high: float
 
 
+class Mean(TypedDict):
+    """A mean and how sure it is."""
+
+    mean: float
+    sigma: float | None
+    """Its standard error; None where a single cluster leaves it unknown."""
+    of: int
+    """Values."""
+    clusters: int
+    """Independent groups of values, which the standard error counts."""
+
+
 class Progress(TypedDict):
     """How far a run has come."""
 

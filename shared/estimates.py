@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared import data
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -34,7 +36,7 @@ class Estimate:
     count: int
     clusters: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Mean:
         """Mean to six digits, standard error to three, and of how many values in how many clusters."""
         return {
             "mean": float(f"{self.mean:.6g}"),
@@ -144,7 +146,7 @@ class Share:
         low = 0.0 if self.count == 0 else centre - half
         return low, 1.0 if self.count == n else centre + half
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Share:
         """Count, of, and the ends of the share's interval."""
         low, high = self.interval
         return {"count": self.count, "of": self.of, "low": round(low, 4), "high": round(high, 4)}

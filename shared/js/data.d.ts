@@ -21,6 +21,17 @@ export interface Share {
   high: number;
 }
 
+/** A mean and how sure it is. */
+export interface Mean {
+  mean: number;
+  /** Its standard error; None where a single cluster leaves it unknown. */
+  sigma: number | null;
+  /** Values. */
+  of: number;
+  /** Independent groups of values, which the standard error counts. */
+  clusters: number;
+}
+
 /** How far a run has come. */
 export interface Progress {
   label: string;
