@@ -306,7 +306,7 @@ def lab_data(type: str) -> dict[str, Any]:
 
     weight = torch.randn(32, 64, generator=torch.Generator().manual_seed(0)) * 0.05
     data, _ = lab.explore(weight, type, {})
-    common = {name: LAB[name] for name in ("kind", "done", "provenance")}
+    common = {name: LAB[name] for name in ("kind", "drawable", "done", "provenance")}
     request = {**LAB["request"], "method": type, "settings": {}}
     return json.loads(
         json.dumps({**data, **common, "run_id": type, "title": type, "warnings": [], "request": request})

@@ -2,179 +2,216 @@
 
 import { h } from "../../../../shared/js/dom.js";
 
-/** Open the view. */
-export function openAnswers(figure, panel) {
-  const state = { run: null, blind: null };
-  let data = null;
+/** @import { Answer, Answers, Compare } from "./data.js" */
+
+/**
+ * A blind comparison: pairs of answers, the one that is shown, and the votes.
+ * @typedef {{pairs: [Answer, Answer][], at: number, votes: (0 | 1 | null)[]}} Blind
+ */
+
+const MOST_PAIRS = 6;
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Compare) => void}
+ */
+export function openAnswers(_figure, panel) {
+  let run = "";
+  /** @type {Blind | null} */
+  let blind = null;
   const body = h("div", { class: "padded" });
   panel.append(body);
-  const draw = () => (state.blind ? drawBlind() : drawAll());
-  const drawAll = () => {
-    const { prompt, items, sampled, seed } = data.answers;
-    body.replaceChildren(
-      h("p", {}, h("b", {}, "Prompt: "), h("bdi", {}, prompt)),
-      h(
-        "p",
-        { class: "said" },
-        `${sampled ? `Sampled with seed ${seed} for every row.` : "Greedy: the likeliest token each time."} Underlined: tokens from the first that differs from the base's on.`,
-      ),
-      h(
-        "div",
-        { class: "answers" },
-        items.map((item) =>
-          h(
-            "article",
-            { class: "facts" },
-            h("h2", {}, item.format),
-            answerText(item),
-            h(
-              "p",
-              { class: "said" },
-              item.format === "base"
-                ? "The unquantized model."
-                : item.parts_at === null
-                  ? "The same answer as the base."
-                  : `Parts at token ${item.parts_at + 1}.`,
-            ),
-          ),
-        ),
-      ),
-      h(
-        "div",
-        { class: "actions", hidden: items.length < 2 },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "action",
-            onclick: () => {
-              state.blind = { pairs: pairsOf(items, data.run_id), at: 0, votes: [] };
-              draw();
-            },
-          },
-          "Compare blind",
-        ),
-      ),
-    );
-  };
-  const drawBlind = () => {
-    const { pairs, at, votes } = state.blind;
-    const back = h(
-      "button",
-      {
-        type: "button",
-        onclick: () => {
-          state.blind = null;
-          draw();
-        },
-      },
-      "Back to all answers",
-    );
-    if (at >= pairs.length) {
-      const tally = new Map();
-      votes.forEach(
-        (vote, index) =>
-          vote !== null &&
-          tally.set(pairs[index][vote].format, (tally.get(pairs[index][vote].format) ?? 0) + 1),
-      );
-      const undecided = votes.filter((vote) => vote === null).length;
+  /** @param {Answers} answers */
+  const draw = (answers) => {
+    if (!blind) body.replaceChildren(...allAnswers(answers, () => begin(answers)));
+    else if (blind.at >= blind.pairs.length)
       body.replaceChildren(
-        h("h2", {}, "Revealed"),
+        ...revealed(blind),
         h(
-          "ol",
-          { class: "revealed" },
-          votes.map((vote, index) =>
-            h(
-              "li",
-              {},
-              `A was ${pairs[index][0].format}, B was ${pairs[index][1].format}: ${vote === null ? "no difference" : `you preferred ${"AB"[vote]}, ${pairs[index][vote].format}`}.`,
-            ),
-          ),
+          "div",
+          { class: "actions" },
+          backButton(() => leave(answers)),
         ),
-        h(
-          "p",
-          { role: "status" },
-          `${[...tally].map(([name, count]) => `${name}: ${count}`).join(", ") || "No preference"}${undecided ? `; no difference: ${undecided}` : ""}. ${votes.length} pairs say little: many more would be needed for a ranking.`,
-        ),
-        h("div", { class: "actions" }, back),
       );
-      return;
-    }
-    const vote = (choice) => () => {
-      votes.push(choice);
-      state.blind.at += 1;
-      draw();
-      body.querySelector("button")?.focus();
+    else body.replaceChildren(...blindPair(answers, blind));
+  };
+  /** @param {Answers} answers */
+  const begin = (answers) => {
+    blind = { pairs: pairsOf(answers.items, run), at: 0, votes: [] };
+    draw(answers);
+  };
+  /** @param {Answers} answers */
+  const leave = (answers) => {
+    blind = null;
+    draw(answers);
+  };
+  /**
+   * @param {Answers} answers
+   * @param {Blind} test
+   */
+  const blindPair = (answers, test) => {
+    const { pairs, at, votes } = test;
+    /**
+     * @param {string} label
+     * @param {0 | 1 | null} preference
+     * @param {string} [kind]
+     */
+    const voteButton = (label, preference, kind) => {
+      const vote = () => {
+        votes.push(preference);
+        test.at += 1;
+        draw(answers);
+        body.querySelector("button")?.focus();
+      };
+      return h("button", { type: "button", class: kind, onclick: vote }, label);
     };
-    body.replaceChildren(
-      h("p", {}, h("b", {}, "Prompt: "), h("bdi", {}, data.answers.prompt)),
+    const reveal = () => {
+      test.at = pairs.length;
+      draw(answers);
+    };
+    return [
+      promptLine(answers),
       h(
         "div",
         { class: "answers" },
-        pairs[at].map((item, index) =>
+        pairs[at].map(({ pieces }, index) =>
           h(
             "article",
             { class: "facts" },
             h("h2", {}, "AB"[index]),
-            h("p", {}, h("bdi", {}, item.pieces.join(""))),
+            h("p", {}, h("bdi", {}, pieces.join(""))),
           ),
         ),
       ),
       h(
         "div",
         { class: "actions" },
-        ["A is better", "B is better"].map((name, index) =>
-          h("button", { type: "button", class: "action", onclick: vote(index) }, name),
-        ),
-        h("button", { type: "button", onclick: vote(null) }, "No difference"),
-        h(
-          "button",
-          {
-            type: "button",
-            onclick: () => {
-              state.blind.at = pairs.length;
-              draw();
-            },
-          },
-          "Reveal",
-        ),
-        back,
+        voteButton("A is better", 0, "action"),
+        voteButton("B is better", 1, "action"),
+        voteButton("No difference", null),
+        h("button", { type: "button", onclick: reveal }, "Reveal"),
+        backButton(() => leave(answers)),
       ),
       h("p", { class: "said", role: "status" }, `Pair ${at + 1} of ${pairs.length}.`),
-    );
+    ];
   };
-  return (next) => {
-    if (state.run !== next.run_id) Object.assign(state, { run: next.run_id, blind: null });
-    data = next;
-    if (!state.blind) draw();
+  return ({ run_id: id, answers }) => {
+    if (run !== id) blind = null;
+    run = id;
+    if (answers && !blind) draw(answers);
   };
 }
 
+/** @param {Answers} answers */
+function promptLine({ prompt }) {
+  return h("p", {}, h("b", {}, "Prompt: "), h("bdi", {}, prompt));
+}
+
+/** @param {() => void} leave */
+function backButton(leave) {
+  return h("button", { type: "button", onclick: leave }, "Back to all answers");
+}
+
+/**
+ * @param {Answers} answers
+ * @param {() => void} begin a blind comparison
+ */
+function allAnswers(answers, begin) {
+  const { items, sampled, seed } = answers;
+  return [
+    promptLine(answers),
+    h(
+      "p",
+      { class: "said" },
+      sampled
+        ? `Sampled with seed ${seed} for every row. `
+        : "Greedy: the likeliest token each time. ",
+      "Underlined: tokens from the first that differs from the base's on.",
+    ),
+    h(
+      "div",
+      { class: "answers" },
+      items.map((item) =>
+        h(
+          "article",
+          { class: "facts" },
+          h("h2", {}, item.format),
+          answerText(item),
+          h("p", { class: "said" }, partingWords(item)),
+        ),
+      ),
+    ),
+    h(
+      "div",
+      { class: "actions", hidden: items.length < 2 },
+      h("button", { type: "button", class: "action", onclick: begin }, "Compare blind"),
+    ),
+  ];
+}
+
+/** @param {Answer} answer */
+function partingWords({ format, parts_at: at }) {
+  if (format === "base") return "The unquantized model.";
+  return at === null ? "The same answer as the base." : `Parts at token ${at + 1}.`;
+}
+
+/** @param {Answer} answer */
 function answerText({ pieces, parts_at: at }) {
-  if (at === null || at === undefined) return h("p", {}, h("bdi", {}, pieces.join("")));
-  return h(
-    "p",
-    {},
-    h("bdi", {}, pieces.slice(0, at).join(""), h("ins", {}, pieces.slice(at).join("") || "(ends)")),
-  );
+  if (at === null) return h("p", {}, h("bdi", {}, pieces.join("")));
+  const difference = h("ins", {}, pieces.slice(at).join("") || "(ends)");
+  return h("p", {}, h("bdi", {}, pieces.slice(0, at).join(""), difference));
 }
 
-/** Pairs of neighbours in a shuffled order, each in a random order; the same for the same run. */
+/** @param {Blind} blind */
+function revealed({ pairs, votes }) {
+  /** @type {Map<string, number>} */
+  const tally = new Map();
+  const lines = votes.map((vote, index) => {
+    const [a, b] = pairs[index];
+    const names = `A was ${a.format}, B was ${b.format}: `;
+    if (vote === null) return `${names}no difference.`;
+    const { format } = pairs[index][vote];
+    tally.set(format, (tally.get(format) ?? 0) + 1);
+    return `${names}you preferred ${"AB"[vote]}, ${format}.`;
+  });
+  const preferences = [...tally].map(([name, count]) => `${name}: ${count}`);
+  const undecided = votes.filter((vote) => vote === null).length;
+  return [
+    h("h2", {}, "Revealed"),
+    h(
+      "ol",
+      { class: "revealed" },
+      lines.map((line) => h("li", {}, line)),
+    ),
+    h(
+      "p",
+      { role: "status" },
+      preferences.join(", ") || "No preference",
+      undecided ? `; no difference: ${undecided}. ` : ". ",
+      `${votes.length} pairs say little: many more would be needed for a ranking.`,
+    ),
+  ];
+}
+
+/**
+ * Pairs of neighbours in a shuffled order, each in a random order; the same for the same run.
+ * @param {Answer[]} items
+ * @param {string} seed
+ * @returns {[Answer, Answer][]}
+ */
 function pairsOf(items, seed) {
-  let state = [...String(seed)].reduce(
-    (sum, character) => (sum * 31 + character.codePointAt(0)) >>> 0,
-    7,
-  );
+  let state = [...seed].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) >>> 0, 7);
   const random = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
   const order = items
-    .map((item) => [random(), item])
-    .toSorted((one, other) => one[0] - other[0])
-    .map(([, item]) => item);
-  const pairs = order
-    .slice(1)
+    .map((item) => ({ item, place: random() }))
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ item }) => item);
+  return order
+    .slice(1, 1 + MOST_PAIRS)
     .map((item, index) => (random() < 0.5 ? [order[index], item] : [item, order[index]]));
-  return pairs.slice(0, 6);
 }

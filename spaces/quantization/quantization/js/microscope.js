@@ -5,10 +5,32 @@ import { h, visible } from "../../../../shared/js/dom.js";
 import { brief, percent } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
 
-/** Open the view. */
-export function openMicroscope(figure, panel) {
-  const state = { format: null, at: 0, run: null };
-  let data = null;
+/** @import { Compare, Microscope, TokenChance, TokenScores, Tokens } from "./data.js" */
+
+/**
+ * One format under the microscope: where its top token differs from the base's, and where the text's scored
+ * tokens are.
+ * @typedef {Object} Slide
+ * @property {string} format
+ * @property {TokenScores} scores
+ * @property {boolean[]} differing by scored token
+ * @property {Microscope} microscope
+ * @property {Tokens} tokens
+ */
+
+/** Scored tokens that a key moves on by. @type {Record<string, number>} */
+const TOKEN_STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 10, ArrowUp: -10 };
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Compare) => void}
+ */
+export function openMicroscope(_figure, panel) {
+  const state = { run: "", format: "", place: 0 };
+  /** @type {Slide | null} */
+  let slide = null;
   const strip = h("div", {
     class: "strip",
     role: "group",
@@ -18,48 +40,43 @@ export function openMicroscope(figure, panel) {
   const legend = h("div", { class: "padded-row" });
   const detail = h("div", { class: "padded two", "aria-live": "polite" });
   panel.append(bar, legend, strip, detail);
-  const rowOf = () => data.microscope.rows[state.format];
-  const parts = () =>
-    data.microscope.base.map((top, index) => top[0]?.[0] !== rowOf().top[index][0]?.[0]);
-  const draw = () => {
-    const names = Object.keys(data.microscope.rows);
-    if (!names.length) {
+  /**
+   * @param {Microscope} microscope
+   * @param {Tokens} tokens
+   */
+  const draw = (microscope, tokens) => {
+    const formats = Object.keys(microscope.rows);
+    const last = formats.at(-1);
+    if (last === undefined) {
       bar.replaceChildren(h("span", {}, "No format has been measured yet."));
       return;
     }
-    if (!names.includes(state.format)) state.format = names.at(-1);
-    const { kld } = rowOf();
-    state.at = Math.min(state.at, kld.length - 1);
-    const most = Math.max(...kld, 1e-9);
-    const differing = parts();
-    const count = differing.filter(Boolean).length;
-    const next = h(
-      "button",
-      {
-        type: "button",
-        onclick: () => go(nextDifference(differing, state.at), true),
-        disabled: !count,
-      },
-      "Next token where greedy parts",
-    );
+    if (!formats.includes(state.format)) state.format = last;
+    const current = slideOf(microscope, tokens, state.format);
+    const { differing, scores } = current;
+    const most = Math.max(...scores.kld, 1e-9);
+    slide = current;
+    state.place = Math.min(state.place, scores.kld.length - 1);
     bar.replaceChildren(
       choice(
         "Format",
-        names.map((name) => [name, name]),
+        formats.map((name) => [name, name]),
         state.format,
         (name) => {
           state.format = name;
-          draw();
+          draw(microscope, tokens);
         },
       ),
-      next,
       h(
-        "span",
-        {},
-        count
-          ? `The top token differs at ${count} of ${kld.length} positions, first at ${differing.indexOf(true) + 1}.`
-          : `The top token is the same at all ${kld.length} positions.`,
+        "button",
+        {
+          type: "button",
+          onclick: () => go(nextDifference(differing, state.place), true),
+          disabled: !differing.includes(true),
+        },
+        "Next token where greedy parts",
       ),
+      h("span", {}, differenceWords(differing)),
     );
     legend.replaceChildren(
       heatLegend(
@@ -68,138 +85,184 @@ export function openMicroscope(figure, panel) {
         "nats (KLD; the bar below a token is its share, on a square-root scale)",
       ),
     );
-    let scored = -1;
-    strip.replaceChildren(
-      ...data.tokens.pieces
-        .map((piece, index) => {
-          const start = index === 0 || data.tokens.window[index] !== data.tokens.window[index - 1];
-          const gap =
-            start && index > 0 ? h("span", { class: "window-gap", "aria-hidden": "true" }) : null;
-          if (!data.tokens.scored[index]) return [gap, h("span", { class: "unscored" }, piece)];
-          scored += 1;
-          const place = scored;
-          const share = Math.sqrt(kld[place] / most);
-          return [
-            gap,
-            h(
-              "button",
-              {
-                type: "button",
-                class: `scored${differing[place] ? " parts" : ""}`,
-                "data-place": place,
-                tabindex: place === state.at ? 0 : -1,
-                "aria-pressed": String(place === state.at),
-                "aria-label": `${visible(piece)}: KLD ${brief(kld[place])}${differing[place] ? ", another top token" : ""}`,
-                style: { background: heat(0.42 * share), "--share": share.toFixed(3) },
-                onclick: () => go(place, false),
-              },
-              piece,
-            ),
-          ];
-        })
-        .flat()
-        .filter(Boolean),
-    );
-    drawDetail();
+    strip.replaceChildren(...tokenButtons(current, most, state.place, (place) => go(place, false)));
+    detail.replaceChildren(...tokenParts(current, state.place));
   };
+  /**
+   * @param {number} place of a scored token; −1 for none
+   * @param {boolean} focus
+   */
   const go = (place, focus) => {
-    if (place < 0) return;
-    const before = strip.querySelector('[aria-pressed="true"]');
-    before?.setAttribute("aria-pressed", "false");
-    if (before) before.tabIndex = -1;
-    state.at = place;
-    const button = strip.querySelector(`[data-place="${place}"]`);
-    button.setAttribute("aria-pressed", "true");
-    button.tabIndex = 0;
-    if (focus) button.focus();
-    drawDetail();
+    if (place < 0 || !slide) return;
+    pressToken(strip, state.place, false);
+    state.place = place;
+    const button = pressToken(strip, place, true);
+    if (focus) button?.focus();
+    detail.replaceChildren(...tokenParts(slide, place));
   };
   strip.addEventListener("keydown", (event) => {
-    const move = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 10, ArrowUp: -10 }[event.key];
-    if (!move) return;
+    const step = TOKEN_STEPS[event.key];
+    if (!step || !slide) return;
     event.preventDefault();
-    go(Math.max(0, Math.min(rowOf().kld.length - 1, state.at + move)), true);
+    const last = slide.scores.kld.length - 1;
+    go(Math.max(0, Math.min(last, state.place + step)), true);
   });
-  const drawDetail = () => {
-    const row = rowOf();
-    const place = state.at;
-    const piece = data.tokens.pieces[placeOf(data.tokens.scored, place)];
-    const [base, mine] = [data.microscope.base[place], row.top[place]];
-    const names = [...new Set([...base, ...mine].map(([name]) => name))];
-    const chance = (list, name) => list.find(([other]) => other === name)?.[1] ?? null;
-    detail.replaceChildren(
+  return ({ run_id: run, microscope, tokens }) => {
+    if (state.run !== run) Object.assign(state, { run, format: "", place: 0 });
+    if (microscope && tokens) draw(microscope, tokens);
+  };
+}
+
+/**
+ * @param {Microscope} microscope
+ * @param {Tokens} tokens
+ * @param {string} format
+ * @returns {Slide}
+ */
+function slideOf(microscope, tokens, format) {
+  const scores = microscope.rows[format];
+  const differing = microscope.base.map(
+    (top, place) => top.at(0)?.[0] !== scores.top[place].at(0)?.[0],
+  );
+  return { format, scores, differing, microscope, tokens };
+}
+
+/** @param {boolean[]} differing */
+function differenceWords(differing) {
+  const count = differing.filter(Boolean).length;
+  return count
+    ? `The top token differs at ${count} of ${differing.length} positions, ` +
+        `first at ${differing.indexOf(true) + 1}.`
+    : `The top token is the same at all ${differing.length} positions.`;
+}
+
+/**
+ * Press or release a scored token's button.
+ * @param {HTMLElement} strip
+ * @param {number} place
+ * @param {boolean} isPressed
+ */
+function pressToken(strip, place, isPressed) {
+  const button = /** @type {HTMLElement | null} */ (strip.querySelector(`[data-place="${place}"]`));
+  button?.setAttribute("aria-pressed", String(isPressed));
+  if (button) button.tabIndex = isPressed ? 0 : -1;
+  return button;
+}
+
+/**
+ * The text: a button for every scored token.
+ * @param {Slide} slide
+ * @param {number} most KLD of the full colour
+ * @param {number} pressed
+ * @param {(place: number) => void} go
+ */
+function tokenButtons({ tokens, scores, differing }, most, pressed, go) {
+  let scored = 0;
+  return tokens.pieces.flatMap((piece, index) => {
+    const isFirst = index > 0 && tokens.window[index] !== tokens.window[index - 1];
+    const gap = isFirst ? [h("span", { class: "window-gap", "aria-hidden": "true" })] : [];
+    if (!tokens.scored[index]) return [...gap, h("span", { class: "unscored" }, piece)];
+    const place = scored;
+    scored += 1;
+    const share = Math.sqrt(scores.kld[place] / most);
+    const words = `${visible(piece)}: KLD ${brief(scores.kld[place])}`;
+    return [
+      ...gap,
       h(
-        "div",
-        {},
-        h("h2", {}, "The next token here was ", h("bdi", { class: "token" }, visible(piece))),
-        h(
-          "p",
-          { class: "said" },
-          `KLD ${brief(row.kld[place])} nats. p of the true token: ${percent(data.microscope.base_p[place])} in the base, ${percent(row.p[place])} in ${state.format}. ${base[0][0] === mine[0][0] ? "Both models’ top token is the same." : "The top tokens differ: greedy decoding would part here."}`,
-        ),
+        "button",
+        {
+          type: "button",
+          class: differing[place] ? "scored parts" : "scored",
+          "data-place": place,
+          tabindex: place === pressed ? 0 : -1,
+          "aria-pressed": String(place === pressed),
+          "aria-label": differing[place] ? `${words}, another top token` : words,
+          style: { background: heat(0.42 * share), "--share": share.toFixed(3) },
+          onclick: () => go(place),
+        },
+        piece,
       ),
+    ];
+  });
+}
+
+/**
+ * Both distributions at a scored token.
+ * @param {Slide} slide
+ * @param {number} place
+ */
+function tokenParts({ format, scores, differing, microscope, tokens }, place) {
+  const piece = tokens.pieces.filter((_, index) => tokens.scored[index])[place];
+  const tops = [microscope.base[place], scores.top[place]];
+  const names = [...new Set(tops.flat().map(([name]) => name))];
+  const chances = [microscope.base_p[place], scores.p[place]].map(percent);
+  return [
+    h(
+      "div",
+      {},
+      h("h2", {}, "The next token here was ", h("bdi", { class: "token" }, visible(piece))),
       h(
-        "div",
-        { class: "wide", tabindex: 0, role: "region", "aria-label": "Both distributions" },
+        "p",
+        { class: "said" },
+        `KLD ${brief(scores.kld[place])} nats. p of the true token: `,
+        `${chances[0]} in the base, ${chances[1]} in ${format}. `,
+        differing[place]
+          ? "The top tokens differ: greedy decoding would part here."
+          : "Both models’ top token is the same.",
+      ),
+    ),
+    h(
+      "div",
+      { class: "wide", tabindex: 0, role: "region", "aria-label": "Both distributions" },
+      h(
+        "table",
+        { class: "pairs" },
         h(
-          "table",
-          { class: "pairs" },
+          "thead",
+          {},
           h(
-            "thead",
+            "tr",
             {},
+            ["token", "base", format].map((name) => h("th", { scope: "col" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          names.map((name) =>
             h(
               "tr",
               {},
-              ["token", "base", state.format].map((name) => h("th", { scope: "col" }, name)),
-            ),
-          ),
-          h(
-            "tbody",
-            {},
-            names.map((name) =>
-              h(
-                "tr",
-                {},
-                h("th", { scope: "row" }, h("bdi", { class: "token" }, visible(name))),
-                [chance(base, name), chance(mine, name)].map((p, index) =>
-                  h(
-                    "td",
-                    {},
-                    h(
-                      "span",
-                      { class: `bar-cell bar-${index}`, style: { "--share": (p ?? 0).toFixed(4) } },
-                      p === null ? "not among the 5" : percent(p),
-                    ),
-                  ),
-                ),
-              ),
+              h("th", { scope: "row" }, h("bdi", { class: "token" }, visible(name))),
+              tops.map((top, index) => h("td", {}, chanceBar(top, name, index))),
             ),
           ),
         ),
       ),
-    );
-  };
-  return (next) => {
-    if (state.run !== next.run_id) Object.assign(state, { run: next.run_id, at: 0, format: null });
-    data = next;
-    draw();
-  };
+    ),
+  ];
 }
 
-/** The next position whose top token differs, from the start again after the last; −1 where there is none. */
+/**
+ * @param {TokenChance[]} top
+ * @param {string} name
+ * @param {number} index of the model
+ */
+function chanceBar(top, name, index) {
+  const chance = top.find(([other]) => other === name)?.[1];
+  return h(
+    "span",
+    { class: `bar-cell bar-${index}`, style: { "--share": (chance ?? 0).toFixed(4) } },
+    chance === undefined ? "not among the 5" : percent(chance),
+  );
+}
+
+/**
+ * The next position whose top token differs, from the start again after the last; −1 where there is none.
+ * @param {boolean[]} differing
+ * @param {number} at
+ */
 export function nextDifference(differing, at) {
-  for (let step = 1; step <= differing.length; step += 1) {
-    const place = (at + step) % differing.length;
-    if (differing[place]) return place;
-  }
-  return -1;
-}
-
-/** The token of the n-th scored position. */
-function placeOf(scored, wanted) {
-  let seen = -1;
-  return scored.findIndex((is) => {
-    seen += is ? 1 : 0;
-    return is && seen === wanted;
-  });
+  const next = differing.indexOf(true, at + 1);
+  return next < 0 ? differing.indexOf(true) : next;
 }

@@ -1,18 +1,30 @@
 // One part of the model quantized at a time, and the mix of types that a budget buys.
 
-import { axisLabel, heat, heatLegend, watchWidth } from "../../../../shared/js/axes.js";
+import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
-import { showHint } from "../../../../shared/js/shell.js";
+import { estimateWords } from "./measures.js";
+import { mixAfter, mixWithin } from "./mix.js";
 
-const MAP_LEFT = 96,
-  MAP_TOP = 10,
-  MAP_CELL = 26;
+/** @import { Shell } from "../../../../shared/js/shell.js" */
+/** @import { Figure } from "../../../../shared/js/tabbed.js" */
+/** @import { Budget, Compare, Sensitivity, Unit } from "./data.js" */
+/** @import { Mix } from "./mix.js" */
 
-/** Open the view. */
+const [MAP_LEFT, MAP_TOP, MAP_CELL] = [96, 10, 26]; // pixels
+
+/**
+ * Open the view.
+ * @param {Figure<Compare>} figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Compare) => void}
+ */
 export function openSensitivity(figure, panel) {
-  const state = { megabytes: null, run: null };
-  let data = null;
+  /** @type {{run: string, megabytes: number | null}} */
+  const state = { run: "", megabytes: null };
+  /** @type {Sensitivity | null} */
+  let sensitivity = null;
   const svg = s("svg", { class: "picture", role: "img" });
   const frame = h(
     "div",
@@ -20,7 +32,7 @@ export function openSensitivity(figure, panel) {
     svg,
   );
   const legend = h("div", { class: "padded-row" });
-  const budget = h("div", { class: "padded" });
+  const box = h("div", { class: "padded" });
   panel.append(
     h(
       "p",
@@ -29,191 +41,155 @@ export function openSensitivity(figure, panel) {
     ),
     frame,
     legend,
-    budget,
+    box,
   );
   const draw = () => {
-    const found = data.sensitivity;
-    const layers = Math.max(...found.units.map(({ layer }) => layer ?? 0)) + 1;
-    const parts = [...new Set(found.units.map(({ part }) => part))];
-    const lines = found.formats.flatMap((format, index) =>
-      parts.map((part) => ({ format, index, part })),
-    );
-    const width = widthNow();
-    const wide = Math.max(14, (width - MAP_LEFT - 12) / layers);
-    const high = MAP_TOP + lines.length * MAP_CELL;
-    const most = Math.max(...found.kld.flat(), 1e-12);
-    const full = MAP_LEFT + wide * layers + 12;
-    svg.setAttribute("viewBox", `0 0 ${full} ${high + 34}`);
-    svg.setAttribute("width", full);
-    svg.setAttribute("height", high + 34);
-    svg.setAttribute(
-      "aria-label",
-      `Sensitivity of ${found.units.length} parts, n = ${found.tokens} tokens`,
-    );
-    const cells = lines.flatMap(({ format, index, part }, line) =>
-      found.units.map((unit, place) =>
-        unit.part !== part
-          ? null
-          : cell(
-              unit,
-              found,
-              index,
-              place,
-              MAP_LEFT + (unit.layer ?? 0) * wide,
-              MAP_TOP + line * MAP_CELL,
-              wide,
-              most,
-              format,
-            ),
-      ),
-    );
-    svg.replaceChildren(
-      ...lines.map(({ format, part }, line) =>
-        axisLabel(
-          MAP_LEFT - 8,
-          MAP_TOP + line * MAP_CELL + MAP_CELL / 2 + 3,
-          "end",
-          found.formats.length > 1 ? `${part} ${format}` : part,
-        ),
-      ),
-      ...cells.filter(Boolean),
-      ...Array.from({ length: layers }, (_, layer) =>
-        layer % 5 === 0 || layers < 12
-          ? axisLabel(MAP_LEFT + (layer + 0.5) * wide, high + 14, "middle", layer)
-          : null,
-      ).filter(Boolean),
-      axisLabel(full - 12, high + 29, "end", "layer →"),
-    );
-    legend.replaceChildren(
-      heatLegend(
-        "0",
-        brief(most, 2),
-        `nats; ${found.formats.join(", ")}; n = ${found.tokens} tokens`,
-      ),
-    );
-    drawBudget();
+    if (!sensitivity) return;
+    const { formats, tokens, kld } = sensitivity;
+    const most = Math.max(...kld.flat(), 1e-12);
+    drawUnits(figure, svg, sensitivity, most, widthNow());
+    const unit = `nats; ${formats.join(", ")}; n = ${tokens} tokens`;
+    legend.replaceChildren(heatLegend("0", brief(most, 2), unit));
   };
-  const cell = (unit, found, index, place, x, y, wide, most, format) => {
-    const [mean, sigma] = [found.kld[index][place], found.sigma[index][place]];
-    const text = `${unit.layer === null ? unit.part : `Layer ${unit.layer}, ${unit.part}`} in ${format}: KLD ${brief(mean)} ± ${brief(sigma, 2)} nats`;
-    const hint = () => showHint(figure, node, [text]);
-    const node = s("rect", {
-      class: "cell",
-      x,
-      y,
-      width: wide - 1.5,
-      height: MAP_CELL - 2,
-      rx: 2,
-      tabindex: 0,
-      role: "img",
-      "aria-label": text,
-      style: { fill: heat(Math.sqrt(mean / most)) },
-      onpointerenter: hint,
-      onfocus: hint,
-      onpointerleave: () => (figure.parts.hint.hidden = true),
-      onblur: () => (figure.parts.hint.hidden = true),
-    });
-    return node;
-  };
-  const drawBudget = () => {
-    if (!data.budget) {
-      budget.replaceChildren();
-      return;
-    }
-    const ends = [0, data.budget.path.length].map(
-      (steps) => mixAfter(data.budget, steps).bytes / 1e6,
-    );
-    state.megabytes ??= (ends[0] + ends[1]) / 2;
-    const slider = h("input", {
-      type: "range",
-      min: ends[0].toFixed(2),
-      max: (ends[1] + 0.01).toFixed(2),
-      step: "0.1",
-      value: state.megabytes,
-      "aria-label": "Budget in megabytes",
-      oninput: () => {
-        state.megabytes = Number(slider.value);
-        show();
-      },
-    });
-    const said = h("p", { role: "status" });
-    const kinds = h("div", { class: "mix", role: "img" });
-    const button =
-      figure.host.emit && !figure.host.exported
-        ? h(
-            "button",
-            {
-              type: "button",
-              class: "action",
-              onclick: () =>
-                figure.host.emit("mix", { bytes: Math.ceil(state.megabytes * 10) * 1e5 }),
-            },
-            "Measure this mix",
-          )
-        : null;
-    const show = () => {
-      const mix = mixWithin(data.budget, state.megabytes * 1e6);
-      said.textContent = `${megabytes(mix.bytes)} MB of ${state.megabytes.toFixed(1)}: predicted KLD ${brief(mix.predicted)} nats (the sum of the parts; a prediction until the whole mix is measured).`;
-      const used = [...new Set(mix.types)].toSorted();
-      kinds.setAttribute(
-        "aria-label",
-        used
-          .map((type) => `${mix.types.filter((other) => other === type).length} parts in ${type}`)
-          .join(", "),
-      );
-      kinds.replaceChildren(
-        ...mix.types.map((type, index) =>
-          h("span", {
-            class: `kind kind-${used.indexOf(type) % 4}`,
-            title: `${data.budget.units[index].label}: ${type}`,
-          }),
-        ),
-        h(
-          "span",
-          { class: "mix-key" },
-          used.map((type) =>
-            h(
-              "span",
-              {},
-              h("span", { class: `kind kind-${used.indexOf(type) % 4}` }),
-              ` ${type} × ${mix.types.filter((other) => other === type).length}`,
-            ),
-          ),
-        ),
-      );
-    };
-    budget.replaceChildren(
-      h("h2", {}, "A mix for a budget"),
-      h("label", { class: "filters" }, "MB ", slider),
-      said,
-      kinds,
-      h("div", { class: "actions" }, button),
-    );
-    show();
-  };
-  const widthNow = watchWidth(frame, () => data && draw());
-  return (next) => {
-    if (state.run !== next.run_id) Object.assign(state, { run: next.run_id, megabytes: null });
-    data = next;
+  const widthNow = watchWidth(frame, draw);
+  return (data) => {
+    if (state.run !== data.run_id) Object.assign(state, { run: data.run_id, megabytes: null });
+    ({ sensitivity } = data);
     draw();
+    box.replaceChildren(...(data.budget ? mixParts(figure, data.budget, state) : []));
   };
 }
 
-/** The mix after a number of steps of the path. */
-export function mixAfter(budget, steps) {
-  const chosen = [...budget.start];
-  for (const [unit, type] of budget.path.slice(0, steps)) chosen[unit] = type;
-  const sum = (table) => chosen.reduce((total, type, unit) => total + table[unit][type], 0);
-  return {
-    bytes: budget.fixed_bytes + sum(budget.bytes),
-    predicted: sum(budget.predicted),
-    types: chosen.map((type, unit) => budget.types[unit][type]),
-  };
+/**
+ * Draw the map of parts × layers, one band a format.
+ * @param {Shell} figure
+ * @param {SVGSVGElement} svg
+ * @param {Sensitivity} sensitivity
+ * @param {number} most KLD of the full colour
+ * @param {number} width
+ */
+function drawUnits(figure, svg, { units, formats, kld, sigma, tokens }, most, width) {
+  const layers = Math.max(...units.map(({ layer }) => layer ?? 0)) + 1;
+  const parts = [...new Set(units.map(({ part }) => part))];
+  const rows = formats.flatMap((format, index) => parts.map((part) => ({ format, index, part })));
+  const wide = Math.max(14, (width - MAP_LEFT - 12) / layers);
+  const high = MAP_TOP + rows.length * MAP_CELL;
+  const full = MAP_LEFT + wide * layers + 12;
+  const step = layers < 12 ? 1 : 5;
+  const numbers = Array.from({ length: Math.ceil(layers / step) }, (_, index) => index * step);
+  setSize(svg, full, high + 34);
+  svg.setAttribute("aria-label", `Sensitivity of ${units.length} parts, n = ${tokens} tokens`);
+  svg.replaceChildren(
+    ...rows.map(({ format, part }, row) =>
+      axisLabel(
+        MAP_LEFT - 8,
+        MAP_TOP + (row + 0.5) * MAP_CELL + 3,
+        "end",
+        formats.length > 1 ? `${part} ${format}` : part,
+      ),
+    ),
+    ...rows.flatMap(({ format, index, part }, row) =>
+      units.flatMap((unit, place) => {
+        if (unit.part !== part) return [];
+        const estimate = { mean: kld[index][place], sigma: sigma[index][place] };
+        const words = `${unitWords(unit)} in ${format}: KLD ${estimateWords(estimate)} nats`;
+        return s("rect", {
+          class: "cell",
+          x: MAP_LEFT + (unit.layer ?? 0) * wide,
+          y: MAP_TOP + row * MAP_CELL,
+          width: wide - 1.5,
+          height: MAP_CELL - 2,
+          rx: 2,
+          tabindex: 0,
+          role: "img",
+          "aria-label": words,
+          style: { fill: heat(Math.sqrt(estimate.mean / most)) },
+          ...hintListeners(figure, () => [words]),
+        });
+      }),
+    ),
+    ...numbers.map((layer) =>
+      axisLabel(MAP_LEFT + (layer + 0.5) * wide, high + 14, "middle", layer),
+    ),
+    axisLabel(full - 12, high + 29, "end", "layer →"),
+  );
 }
 
-/** The last mix on the path that fits. */
-export function mixWithin(budget, bytes) {
-  let steps = 0;
-  while (steps < budget.path.length && mixAfter(budget, steps + 1).bytes <= bytes) steps += 1;
-  return mixAfter(budget, steps);
+/** @param {Unit} unit */
+function unitWords({ layer, part }) {
+  return layer === null ? part : `Layer ${layer}, ${part}`;
+}
+
+/**
+ * The slider of the budget, and the mix that it buys.
+ * @param {Figure<Compare>} figure
+ * @param {Budget} budget
+ * @param {{megabytes: number | null}} state
+ */
+function mixParts({ host }, budget, state) {
+  const [least, most] = [0, budget.path.length].map((steps) => mixAfter(budget, steps).bytes / 1e6);
+  const start = state.megabytes ?? (least + most) / 2;
+  const slider = h("input", {
+    type: "range",
+    min: least.toFixed(2),
+    max: (most + 0.01).toFixed(2),
+    step: "0.1",
+    value: start,
+    "aria-label": "Budget in megabytes",
+    oninput: () => draw(Number(slider.value)),
+  });
+  const sentence = h("p", { role: "status" });
+  const kinds = h("div", { class: "mix", role: "img" });
+  /** @param {number} limit megabytes */
+  const draw = (limit) => {
+    state.megabytes = limit;
+    const mix = mixWithin(budget, limit * 1e6);
+    sentence.textContent =
+      `${megabytes(mix.bytes)} MB of ${limit.toFixed(1)}: predicted KLD ${brief(mix.predicted)} nats ` +
+      "(the sum of the parts; a prediction until the whole mix is measured).";
+    drawKinds(kinds, budget, mix);
+  };
+  const measure = () =>
+    host.emit("mix", { bytes: Math.ceil((state.megabytes ?? start) * 10) * 1e5 });
+  draw(start);
+  return [
+    h("h2", {}, "A mix for a budget"),
+    h("label", { class: "filters" }, "MB ", slider),
+    sentence,
+    kinds,
+    h(
+      "div",
+      { class: "actions" },
+      host.exported
+        ? null
+        : h("button", { type: "button", class: "action", onclick: measure }, "Measure this mix"),
+    ),
+  ];
+}
+
+/**
+ * Every part of the model as a box in the colour of its type.
+ * @param {HTMLElement} box
+ * @param {Budget} budget
+ * @param {Mix} mix
+ */
+function drawKinds(box, { units }, { types }) {
+  const kinds = [...new Set(types)].toSorted();
+  /** @param {string} type */
+  const count = (type) => types.filter((other) => other === type).length;
+  /** @param {string} type */
+  const colour = (type) => `kind kind-${kinds.indexOf(type) % 4}`;
+  box.setAttribute("aria-label", kinds.map((type) => `${count(type)} parts in ${type}`).join(", "));
+  box.replaceChildren(
+    ...types.map((type, unit) =>
+      h("span", { class: colour(type), title: `${units[unit].label}: ${type}` }),
+    ),
+    h(
+      "span",
+      { class: "mix-key" },
+      kinds.map((type) =>
+        h("span", {}, h("span", { class: colour(type) }), ` ${type} × ${count(type)}`),
+      ),
+    ),
+  );
 }

@@ -1,0 +1,46 @@
+// Measured rows and the model's divergence in words.
+
+import { brief } from "../../../../shared/js/numbers.js";
+
+/** @import { Compare, Effect, Row } from "./data.js" */
+
+/**
+ * The rows that are measured, in the request's order.
+ * @param {Compare} data
+ */
+export function measuredRows({ rows }) {
+  return rows.filter(isMeasured);
+}
+
+/**
+ * @param {Compare["rows"][number]} row
+ * @returns {row is Row}
+ */
+function isMeasured(row) {
+  return row.status === "done";
+}
+
+/**
+ * Mean and standard error.
+ * @param {{mean: number, sigma: number}} estimate
+ */
+export function estimateWords({ mean, sigma }) {
+  return `${brief(mean)} ± ${brief(sigma, 2)}`;
+}
+
+/**
+ * The model's divergence with one weight quantized.
+ * @param {Effect | null} kld
+ */
+export function effectWords(kld) {
+  return kld ? `model KLD ${estimateWords(kld)} nats, n = ${kld.tokens} tokens` : "";
+}
+
+/**
+ * Signal to quantization noise.
+ * @param {number | null} sqnr decibel; null where nothing is lost
+ * @param {number} [digits] after the point
+ */
+export function sqnrWords(sqnr, digits = 1) {
+  return sqnr === null ? "lossless" : `${sqnr.toFixed(digits)} dB`;
+}
