@@ -18,7 +18,7 @@ from pathlib import Path
 
 from shared import bundle, models, suite
 from tests.conftest import ROOT, free_port
-from tests.shared.test_suite import MAIN_JOB
+from tests import main_jobs
 
 HUB_PYTHON, HUB_TORCH = "3.12", "torch==2.11.0"
 WHEEL = f"{models.EMBEDDED_WHEEL}=={models.EMBEDDED_WHEEL_VERSION}"
@@ -102,10 +102,10 @@ def drive(python: Path, folder: Path, jobs: dict[str, str]) -> None:
         try:
             for name, path in jobs.items():
                 client = connect(f"http://127.0.0.1:{port}{path}", process, log)
-                endpoint, values, right = MAIN_JOB[name]
+                job = main_jobs.of(name)
                 assert isinstance(client, Client)
-                if not right(client.predict(**values, api_name=endpoint)):
-                    raise SystemExit(f"{name}: {endpoint} answered something else than it should.")
+                if not job.is_right(client.predict(**job.values, api_name=job.endpoint)):
+                    raise SystemExit(f"{name}: {job.endpoint} answered something else than it should.")
         finally:
             process.terminate()
             try:

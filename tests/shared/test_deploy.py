@@ -93,7 +93,8 @@ def test_the_suite_is_staged_as_one_space_and_runs_on_zero_gpu(tmp_path, embedde
     assert {path.name for path in (folder / "spaces").iterdir()} == set(suite.names())
     scheduler = Scheduler()
     script = PRELUDE + f"import os, runpy; os.chdir({str(folder)!r}); sys.path.insert(0, {str(folder)!r}); "
-    script += f"sys.path[:] = [p for p in sys.path if p and p != {str(ROOT)!r}]; runpy.run_path('app.py', run_name='__main__')"
+    script += f"sys.path[:] = [path for path in sys.path if path and path != {str(ROOT)!r}]; "
+    script += "runpy.run_path('app.py', run_name='__main__')"
     server = Server(["-P", "-c", script], {**scheduler.environment(tmp_path), "PYTHONPATH": ""}, "/decoding/")
     try:
         from gradio_client import Client

@@ -10,7 +10,11 @@ from shared import hub
 from shared.errors import VisitorError
 card = "---\\nlicense: mit\\n---\\n"
 for name, private, files in (
-    ("me/hidden", True, {}), ("me/hidden", True, {}), ("me/open", False, {}), ("me/public", True, {}), ("me/open", False, {"a": Path("/gone")}),
+    ("me/hidden", True, {}),
+    ("me/hidden", True, {}),
+    ("me/open", False, {}),
+    ("me/public", True, {}),
+    ("me/open", False, {"a": Path("/gone")}),
 ):
     try:
         print(hub.push(name, "model", files, card, "a-token", private=private))
@@ -75,9 +79,14 @@ import os
 os.environ["SPACE_ID"], os.environ["HF_TOKEN"] = "owner/space", "hf_owner"
 from shared import hub, models
 for ask in (
-    lambda: models.load("owner/private"), lambda: hub.inspect("owner/private", 10**9), lambda: hub.weight_headers("owner/private"),
-    lambda: hub.licence("owner/private"), lambda: hub.dataset_revision("owner/rows"), lambda: hub.dataset_rows("owner/rows", None, "train", 2),
-    lambda: hub.model_size("owner/private", ["model.safetensors"]), lambda: hub._check_access("owner/private"),
+    lambda: models.load("owner/private"),
+    lambda: hub.inspect("owner/private", 10**9),
+    lambda: hub.weight_headers("owner/private"),
+    lambda: hub.licence("owner/private"),
+    lambda: hub.dataset_revision("owner/rows"),
+    lambda: hub.dataset_rows("owner/rows", None, "train", 2),
+    lambda: hub.model_size("owner/private", ["model.safetensors"]),
+    lambda: hub._check_access("owner/private"),
 ):
     try:
         ask()

@@ -79,7 +79,10 @@ def compare(client, number, model):
 
 
 def check(client, number, model):
-    recipe = f"merge_method: linear\nmodels:\n- model: pirate\n  parameters: {{weight: 1, wait{number}: 1}}\n- model: cautious\n  parameters: {{weight: 1}}\n"
+    recipe = (
+        f"merge_method: linear\nmodels:\n- model: pirate\n  parameters: {{weight: 1, wait{number}: 1}}\n"
+        "- model: cautious\n  parameters: {weight: 1}\n"
+    )
     answer = client.predict(recipe=recipe, api_name="/check")
     return answer["ok"] and any(finding["where"].endswith(f".wait{number}") for finding in answer["findings"])
 
