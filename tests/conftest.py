@@ -43,13 +43,15 @@ def free_port() -> int:
 class Server:
     """A suite or a Space in a process of its own, with what it printed."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], path: str = "/") -> None:
+    def __init__(
+        self, arguments: list[str], environment: dict[str, str], path: str = "/", cwd: Path = ROOT
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             env={
                 **os.environ,
                 "HOST": "127.0.0.1",
