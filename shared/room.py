@@ -81,6 +81,7 @@ class Room:
         programs: listings that reproduce a complete figure, by what each is.
         inputs: whose values a run gets beside the request.
         outputs: what a run may set beside figure, state and panel.
+        clears: what every run sets first, whatever comes of it.
         queue: concurrency settings of its runs.
         runs: by their names in links; the room's own comes first.
     """
@@ -95,6 +96,7 @@ class Room:
     programs: Programs
     inputs: Sequence[Component]
     outputs: Sequence[Component]
+    clears: Values
     queue: Mapping[str, Any]
     runs: Mapping[str, Run]
 
@@ -141,9 +143,16 @@ class Room:
         Returns:
             The event, for `then`.
         """
+
+        @wraps(handler)
+        def started(*args: Any) -> Iterator[Values]:
+            if self.clears:
+                yield self.clears
+            yield from handler(*args)
+
         listen = partial(gr.on, triggers) if isinstance(triggers, list) else triggers
         event = listen(
-            guarded(handler, self.figure, self.follow),
+            guarded(started, self.figure, self.follow),
             {*self.controls.values(), self.state, *self.inputs, *inputs},
             [self.figure, self.state, self.panel, *self.outputs, *outputs],
             **{**self.queue, **QUIET, **settings},
@@ -188,9 +197,13 @@ def below(
     """
     made_by = request.parse(**data["request"])
     query = made_by.to_query()
-    name = data["kind"] if data.get("kind") in runs else next(iter(runs))
-    link = "" if query is None else "&".join(filter(None, (f"room={name}", query)))
+    link = "" if query is None else "&".join(filter(None, (f"room={_run_of(data, runs)}", query)))
     return code_and_link_value(title, programs(made_by, data), link, live=not data.get("example"))
+
+
+def _run_of(data: Data, runs: Mapping[str, Run]) -> str:
+    """The run that made a figure: the one that its data names as `kind`, or the first."""
+    return str(data["kind"]) if data.get("kind") in runs else next(iter(runs))
 
 
 def open_room(
@@ -207,6 +220,7 @@ def open_room(
     programs: Programs,
     inputs: Sequence[Component] = (),
     outputs: Sequence[Component] = (),
+    clears: Values | None = None,
     triggers: Sequence[Any] = (),
     more_runs: Mapping[str, tuple[gr.Button, Run]] | None = None,
     tabs: gr.Tabs | None = None,
@@ -232,6 +246,7 @@ def open_room(
         programs: listings that reproduce a complete figure, by what each is, of its request and data.
         inputs: whose values the run gets beside the request.
         outputs: what the run may set beside the figure.
+        clears: what every run sets first, whatever comes of it: files and states of an earlier result go.
         triggers: events that start the run beside the button.
         more_runs: further buttons with their runs, by their names in links.
         tabs: the page's tabs, where a link has to open the room's.
@@ -259,6 +274,7 @@ def open_room(
         programs=programs,
         inputs=inputs,
         outputs=outputs,
+        clears=clears or {},
         queue=queue,
         runs=runs,
     )
@@ -306,12 +322,12 @@ def _open_links(
         if tabs:
             yield {tabs: gr.Tabs(selected=tab)}
         request = room.request.from_query(query)
+        named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         for data in stored:
-            if room.request.parse(**data["request"]) == request:
+            if _run_of(data, room.runs) == named and room.request.parse(**data["request"]) == request:
                 yield {room.figure: data, **room.form(request)}
                 return
         yield {room.figure: None, **room.form(request)}
-        named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         yield from room.runs[named](request, values)
 
     demo.load(query_of, None, [link], **LIGHT)
