@@ -3,81 +3,63 @@
 from __future__ import annotations
 
 from dedup.engine import Result
-from dedup.outcome import Outcome, provenance
+from dedup.outcome import Outcome
+from dedup.report import provenance
+from shared.card import Markdown, card, code, dataset_head, table
 
 
-def dataset_card(result: Result, decided: Outcome, file: str) -> str:
+def dataset_card(result: Result, outcome: Outcome, file: str) -> str:
     """What a reader of the pushed dataset should know, as Markdown with the Hub's YAML head."""
     request = result.request
-    linked = f"source_datasets:\n  - {request.dataset}\n" if "/" in request.dataset else ""
-    facts = [("compared", ", ".join(map(_code, result.compared.columns))), *_facts(result, decided)]
-    table = "\n".join(f"| {name} | {value} |" for name, value in facts)
-    return f"""---
-tags:
-  - deduplicated
-{linked}configs:
-  - config_name: default
-    data_files: "data/{file}"
----
-
-# Deduplicated rows
-
-{len(decided.kept):,} of {result.dataset.rows:,} rows of {_code(request.dataset or result.dataset.name)} are left; {len(decided.removed):,} were removed because
-{_reason(result, decided)}
-
-| | |
-|---|---|
-{table}
-"""
+    head = dataset_head(tags=["deduplicated"], sources=[request.dataset], data_files=f"data/{file}")
+    columns = Markdown(", ".join(map(code, result.compared.columns)))
+    source = code(request.dataset or result.dataset.name)
+    counts = f"{len(outcome.kept):,} of {result.dataset.rows:,} rows of {source} are left; "
+    counts += f"{len(outcome.removed):,} were removed because {_reason(result, outcome)}"
+    facts = table(["", ""], [("compared", columns), *_facts(result, outcome)])
+    return card(head, "# Deduplicated rows", counts, facts)
 
 
-def _reason(result: Result, decided: Outcome) -> str:
+def _reason(result: Result, outcome: Outcome) -> str:
     """Why rows went, and no more than was proven of them."""
-    threshold = f"{decided.threshold:g}"
+    threshold = f"{outcome.threshold:g}"
     if result.request.measure == "cosine":
         return (
-            f"static vectors of their text have a cosine of at least {threshold} with those of another row, which tells the subject and not "
-            "the meaning: opposite sentences can be that alike."
+            f"static vectors of their text have a cosine of at least {threshold} with those of another row, "
+            "which tells the subject and not the meaning: opposite sentences can be that alike."
         )
-    if decided.least >= decided.threshold:
+    if outcome.least >= outcome.threshold:
         return f"their text has a Jaccard similarity of at least {threshold} with a row that stayed."
     return (
-        f"pairs of texts with a Jaccard similarity of at least {threshold} lead from them to a row that stayed, some through other rows: "
-        f"the least like its row that stayed has {decided.least:.2f}."
+        f"pairs of texts with a Jaccard similarity of at least {threshold} lead from them to a row that "
+        f"stayed, some through other rows: the least like its row that stayed has {outcome.least:.2f}."
     )
 
 
-def _facts(result: Result, decided: Outcome) -> list[tuple[str, str]]:
+def _facts(result: Result, outcome: Outcome) -> list[tuple[str, str]]:
     """Settings and measurements, by name."""
-    request, recall = result.request, result.recall
-    method = f"goal: {request.goal:,} rows" if decided.method == "goal" else decided.method
-    kept = ("kept of a cluster", f"{_code(request.keep)} ({method})")
+    request, recall, plan = result.request, result.recall, result.plan
+    method = f"goal: {request.goal:,} rows" if outcome.method == "goal" else outcome.method
+    kept = ("kept of a cluster", Markdown(f"{code(request.keep)} ({method})"))
     if request.measure == "cosine":
-        model = _code(provenance(result)["embedding"])
         return [
-            ("threshold", f"{decided.threshold:g} (cosine, every pair compared)"),
-            ("vectors", f"model2vec, {model}"),
+            ("threshold", f"{outcome.threshold:g} (cosine, every pair compared)"),
+            ("vectors", Markdown(f"model2vec, {code(provenance(result)['embedding'])}")),
             kept,
         ]
-    measured = (
-        "unknown: no pair was found"
-        if recall.value is None
-        else f"{recall.value:.4f} (95 % interval {recall.interval[0]:.4f} to {recall.interval[1]:.4f}, {recall.rows:,} rows compared with all others)"
+    low, high = recall.interval
+    measured = "unknown: there was no pair"
+    if recall.value is not None:
+        measured = f"{recall.value:.4f} (95 % interval {low:.4f} to {high:.4f}, "
+        measured += f"{recall.rows:,} rows compared with all others)"
+    bands = (
+        f"{plan.num_perm} permutations, {plan.num_bands} bands of {plan.rows_per_band}, seed {request.seed}"
     )
-    plan = result.plan
     return [
-        ("shingles", f"{request.ngram} {request.unit}s"),
-        ("threshold", f"{decided.threshold:g} (exact Jaccard)"),
+        ("shingles", f"{request.ngram} {request.unit}{'' if request.ngram == 1 else 's'}"),
+        ("threshold", f"{outcome.threshold:g} (exact Jaccard)"),
         kept,
         ("precision of pairs", "1: every pair that joins two rows was verified"),
         ("recall of pairs", measured),
-        (
-            "MinHash",
-            f"rensa, {plan.num_perm} permutations, {plan.num_bands} bands of {plan.rows_per_band}, seed {request.seed}",
-        ),
+        ("MinHash", f"rensa, {bands}"),
     ]
-
-
-def _code(text: str) -> str:
-    """A name as Markdown code, in a cell of a table."""
-    return f"`{' '.join(text.split()).replace('`', '’').replace('|', '¦')}`"

@@ -13,7 +13,8 @@ _SYSTEM = {"system", "developer", "tool", "function", "function_call", "observat
 
 _TEMPLATE = re.compile(
     # ChatML, Llama 3
-    r"<\|(?:im_start|start_header_id|start)\|>[ \t]*(?:system|user|assistant|tool)?(?:<\|(?:end_header_id|message)\|>)?\n?"
+    r"<\|(?:im_start|start_header_id|start)\|>[ \t]*(?:system|user|assistant|tool)?"
+    r"(?:<\|(?:end_header_id|message)\|>)?\n?"
     r"|<\|[a-z0-9_ ]{2,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>(?:user|model)?\n?"
     r"|^#{2,3} ?(?:Instruction|Response|Input|Human|Assistant|User|System) ?:[ \t]*"
     r"|^(?:Human|Assistant|USER|ASSISTANT|User) ?:[ \t]*",
@@ -21,8 +22,9 @@ _TEMPLATE = re.compile(
 )
 
 _TRANSCRIPT = re.compile(
-    r"<\|im_start\|>|<\|start_header_id\|>|\[INST\]|<start_of_turn>|^### ?(?:Instruction|Response) ?:|^Human: .*^Assistant:",
-    re.M | re.S,
+    r"<\|im_start\|>|<\|start_header_id\|>|\[INST\]|<start_of_turn>|^### ?(?:Instruction|Response) ?:"
+    r"|^Human: .*^Assistant:",
+    re.MULTILINE | re.DOTALL,
 )
 """What only a transcript under a chat template holds."""
 
@@ -51,13 +53,8 @@ def turns(cell: Any) -> list[tuple[str, str]] | None:
             return None
         if isinstance(content, list):  # content parts; only their text is compared
             content = "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-        kind = (
-            "answer"
-            if str(role).lower() in _ANSWERS
-            else "system"
-            if str(role).lower() in _SYSTEM
-            else "prompt"
-        )
+        name = str(role).lower()
+        kind = "answer" if name in _ANSWERS else "system" if name in _SYSTEM else "prompt"
         result.append((kind, "" if content is None else str(content)))
     return result
 

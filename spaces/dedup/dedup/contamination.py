@@ -1,4 +1,4 @@
-"""Rows of one dataset that another holds as well: every split against every split, exactly.
+"""Rows of one split that another holds as well: every split against every split, exactly.
 
 Every pair of rows that shares a shingle is compared (a sparse product), so nothing is estimated: precision
 and recall are 1 by construction.
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from dedup.engine import CHUNK, shingle_rows
-from dedup.minhash import Float64, Int64
-from dedup.request import Request
+from dedup import data
+from dedup.arrays import Float64, Int64
+from dedup.engine import Progress
+from dedup.report import digest_of
+from dedup.request import SplitsRequest
 from dedup.shingles import clean, sets
+from dedup.signing import CHUNK, shingle_rows
+from dedup.texts import Compared
 from shared import limits
 from shared.errors import VisitorError
 
-MEASURES = ("jaccard", "containment")
 MAX_LEAKS = 500
 MAX_TEXT = 4_000
 
@@ -27,6 +30,23 @@ TILE = 5_000
 """Rows that `CHUNK` rows are compared with at once: where all share a shingle, the product has a number for
 every pair.
 """
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows that are compared with those of others.
+
+    Args:
+        name: for captions.
+        source: the file's name, or the name of the Hub dataset's split.
+        compared: its texts.
+        cut: rows left out because of the limit; None where some were and nobody counted them.
+    """
+
+    name: str
+    source: str
+    compared: Compared
+    cut: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -46,41 +66,38 @@ class Contamination:
     """What every split shares with every split.
 
     Args:
-        names: of the splits.
-        rows: of each.
         leaks: for each ordered pair of splits, the rows of the first that have a match in the second.
     """
 
-    names: list[str]
-    rows: list[int]
+    request: SplitsRequest
+    splits: list[Split]
     leaks: dict[tuple[int, int], list[Leak]]
-    threshold: float
-    measure: str
 
-    def to_json(self, texts: list[list[str]], request: Request) -> dict[str, Any]:
+    def to_json(self) -> data.Contamination:
         """The figure's data; at most `MAX_LEAKS` leaks of each pair of splits, the strongest first."""
-        matrix: list[list[Any]] = []
-        shown: list[Leak] = []
-        for first in range(len(self.names)):
-            line: list[Any] = []
-            for second in range(len(self.names)):
-                found = self.leaks[first, second]
-                count, total = len(found), self.rows[first]
-                line.append({"rows": count, "share": count / total if total else 0.0})
-                shown += sorted(found, key=lambda leak: (-getattr(leak, self.measure), leak.row))[:MAX_LEAKS]
-            matrix.append(line)
-        needed = {(leak.split, leak.row) for leak in shown} | {(leak.other, leak.match) for leak in shown}
+        names = [split.name for split in self.splits]
+        rows = [len(split.compared.texts) for split in self.splits]
+        strongest = self._strongest()
+        places = {(leak.split, leak.row) for leak in strongest} | {
+            (leak.other, leak.match) for leak in strongest
+        }
+        settings = cast(data.SplitsRequest, self.request.to_json())
+        counts = [[len(self.leaks[a, b]) for b in range(len(rows))] for a in range(len(rows))]
         return {
             "kind": "contamination",
+            "run_id": digest_of([names, rows, settings, counts]),
             "drawable": True,
             "done": True,
-            "title": " against ".join(self.names),
-            "request": {"ngram": request.ngram, "unit": request.unit},
-            "splits": self.names,
-            "rows": self.rows,
-            "measure": self.measure,
-            "threshold": self.threshold,
-            "matrix": matrix,
+            "title": title(names),
+            "request": settings,
+            "splits": names,
+            "rows": rows,
+            "measure": settings["measure"],
+            "threshold": self.request.threshold,
+            "matrix": [
+                [{"rows": count, "share": count / total if total else 0.0} for count in line]
+                for line, total in zip(counts, rows, strict=True)
+            ],
             "leaks": [
                 {
                     "split": leak.split,
@@ -90,41 +107,61 @@ class Contamination:
                     "jaccard": round(leak.jaccard, 6),
                     "containment": round(leak.containment, 6),
                 }
-                for leak in shown
+                for leak in strongest
             ],
-            "texts": {f"{split}:{row}": clean(texts[split][row])[:MAX_TEXT] for split, row in sorted(needed)},
+            "texts": {
+                f"{split}:{row}": clean(self.splits[split].compared.texts[row])[:MAX_TEXT]
+                for split, row in sorted(places)
+            },
+            "warnings": [
+                f"Of {split.name} only the first {count:,} rows were read."
+                for split, count in zip(self.splits, rows, strict=True)
+                if split.cut != 0
+            ],
+            "provenance": {
+                "source": ", ".join(names),
+                "files": [split.source for split in self.splits],
+                "columns": [list(split.compared.columns) for split in self.splits],
+                "ngram": self.request.ngram,
+                "unit": settings["unit"],
+            },
         }
 
+    def _strongest(self) -> list[Leak]:
+        measure = self.request.measure
+        return [
+            leak
+            for leaks in self.leaks.values()
+            for leak in sorted(leaks, key=lambda leak: (-getattr(leak, measure), leak.row))[:MAX_LEAKS]
+        ]
 
-def contamination(
-    names: list[str], texts: list[list[str]], request: Request, measure: str
-) -> Iterator[tuple[int, int] | Contamination]:
-    """Compare every split with every split.
+
+def title(names: list[str]) -> str:
+    """Of the comparison of splits with these names."""
+    return " against ".join(names)
+
+
+def compare(splits: list[Split], request: SplitsRequest) -> Iterator[Progress | Contamination]:
+    """Compare every split with every split and with itself.
 
     Containment of a row A in a row B is |A ∩ B| / |A|: a short question inside a long document has a
     containment of 1 and a low Jaccard similarity.
 
-    Args:
-        names: of the splits.
-        texts: of each split.
-        request: threshold, ngram and unit.
-        measure: "jaccard" or "containment".
-
     Yields:
-        (finished, all) blocks, and the Contamination last.
+        Progress, and the Contamination last.
 
     Raises:
-        VisitorError: an unknown measure, or too many rows.
+        VisitorError: too many rows.
     """
-    if measure not in MEASURES:
-        raise VisitorError(f"measure is “{str(measure)[:40]}”.", f"Choose one of {', '.join(MEASURES)}.")
+    texts = [split.compared.texts for split in splits]
     rows = [len(split) for split in texts]
     if sum(rows) > limits.MAX_CONTAMINATION_ROWS:
         raise VisitorError(
-            f"The splits have {sum(rows):,} rows together; at most {limits.MAX_CONTAMINATION_ROWS:,} are compared.",
+            f"The splits have {sum(rows):,} rows together; at most {limits.MAX_CONTAMINATION_ROWS:,} are "
+            "compared.",
             "Lower the limit of rows.",
         )
-    matrix = sets([part for split in texts for part in shingle_rows(split, None, request)])
+    matrix = sets([part for split in texts for part in shingle_rows(split, request.ngram, request.unit)])
     starts = np.concatenate([[0], np.cumsum(rows)])
     leaks: dict[tuple[int, int], list[Leak]] = {
         (a, b): [] for a in range(len(rows)) for b in range(len(rows))
@@ -134,55 +171,46 @@ def contamination(
         for begin in range(0, rows[first], CHUNK):
             here = np.arange(starts[first] + begin, min(starts[first] + begin + CHUNK, starts[first + 1]))
             for second in range(len(rows)):
-                own = first == second
-                found = _best(
-                    matrix,
-                    here,
-                    int(starts[second]),
-                    int(starts[second + 1]),
-                    request.threshold,
-                    measure,
-                    own,
-                )
+                place = int(starts[second]), int(starts[second + 1])
+                matches = _matches(matrix, here, place, request, own=first == second)
                 leaks[first, second] += [
-                    Leak(first, int(here[place] - starts[first]), second, match, jaccard, containment)
-                    for place, match, jaccard, containment in found
+                    Leak(first, int(here[row] - starts[first]), second, match, jaccard, containment)
+                    for row, match, jaccard, containment in matches
                 ]
                 done += 1
-                yield done, total
-    yield Contamination(names, rows, leaks, request.threshold, measure)
+                yield Progress("compare", "Comparing splits", done, total)
+    yield Contamination(request, splits, leaks)
 
 
-def _best(
-    matrix: Any, here: Int64, start: int, end: int, threshold: float, measure: str, own: bool
+def _matches(
+    matrix: Any, here: Int64, place: tuple[int, int], request: SplitsRequest, own: bool
 ) -> list[tuple[int, int, float, float]]:
-    """For rows `here`, the best match among rows start to end: (place in here, row from start, jaccard,
-    containment).
+    """For rows `here`, the best match among the rows of a split: (place in here, row from the split's start,
+    jaccard, containment).
+
+    Args:
+        matrix: all rows' shingles.
+        place: first row of the split and the one after its last.
+        own: whether the rows are the split's own; none is then its own match.
     """
+    start, end = place
     tiles = [
-        _best_of_tile(matrix, here, (start, begin, min(begin + TILE, end)), threshold, measure, own)
+        _matches_in_tile(matrix, here, (start, begin, min(begin + TILE, end)), request, own)
         for begin in range(start, end, TILE)
     ]
     first, second, jaccard, contained = (
         (np.concatenate(parts) for parts in zip(*tiles, strict=True)) if tiles else _NOTHING
     )
-    best = _strongest(first, second, jaccard, jaccard if measure == "jaccard" else contained)
-    return list(
-        zip(
-            first[best].tolist(),
-            second[best].tolist(),
-            jaccard[best].tolist(),
-            contained[best].tolist(),
-            strict=True,
-        )
-    )
+    best = _best(first, second, jaccard, jaccard if request.measure == "jaccard" else contained)
+    columns = (first, second, jaccard, contained)
+    return list(zip(*(column[best].tolist() for column in columns), strict=True))
 
 
 _NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
 
 
-def _best_of_tile(
-    matrix: Any, here: Int64, tile: tuple[int, int, int], threshold: float, measure: str, own: bool
+def _matches_in_tile(
+    matrix: Any, here: Int64, tile: tuple[int, int, int], request: SplitsRequest, own: bool
 ) -> tuple[Int64, Int64, Float64, Float64]:
     """The same among some of these rows, given as the split's start and the tile's begin and end; an array
     each.
@@ -196,13 +224,13 @@ def _best_of_tile(
         first, second, shared = first[apart], second[apart], shared[apart]
     contained: Float64 = shared / sizes[here[first]]
     jaccard: Float64 = shared / (sizes[here[first]] + sizes[second + start] - shared)
-    values = jaccard if measure == "jaccard" else contained
-    strong = np.flatnonzero(values >= threshold)
-    best = strong[_strongest(first[strong], second[strong], jaccard[strong], values[strong])]
+    values = jaccard if request.measure == "jaccard" else contained
+    strong = np.flatnonzero(values >= request.threshold)
+    best = strong[_best(first[strong], second[strong], jaccard[strong], values[strong])]
     return first[best].astype(np.int64), second[best].astype(np.int64), jaccard[best], contained[best]
 
 
-def _strongest(first: Int64, second: Int64, jaccard: Float64, values: Float64) -> Int64:
+def _best(first: Int64, second: Int64, jaccard: Float64, values: Float64) -> Int64:
     """Places of the strongest match of each row: of the highest value, then Jaccard similarity, then the
     earliest.
     """

@@ -231,17 +231,32 @@ Leak = TypedDict(
 """A row of one split and its best match in another split or among the rest of its own."""
 
 
-class LeakRequest(TypedDict):
-    """The settings that a difference of two texts needs."""
+class SplitsRequest(TypedDict):
+    """The settings of a comparison of splits, see `dedup.request.SplitsRequest`."""
 
+    dataset: str
+    """A Hub dataset's id or a stored example's name; empty for a visitor's files."""
+    splits: list[str]
+    """Of that dataset."""
+    columns: list[str]
+    threshold: float
     ngram: int
+    measure: Literal["jaccard", "containment"]
+    limit: int
+    config: str
     unit: Literal["word", "character", "turn"]
 
 
-class LeakProvenance(LeakRequest):
+class SplitsProvenance(TypedDict):
     """Where the numbers come from."""
 
     source: str
+    files: list[str]
+    """Of each split: its file, or its name on the Hub."""
+    columns: list[list[str]]
+    """That were compared of each split."""
+    ngram: int
+    unit: Literal["word", "character", "turn"]
 
 
 class ContaminationWaiting(TypedDict):
@@ -252,6 +267,7 @@ class ContaminationWaiting(TypedDict):
     title: str
     done: Literal[False]
     cancelled: NotRequired[bool]
+    request: SplitsRequest
     progress: RunProgress
 
 
@@ -264,7 +280,7 @@ class Contamination(TypedDict):
     title: str
     done: Literal[True]
     example: NotRequired[bool]
-    request: LeakRequest
+    request: SplitsRequest
     splits: list[str]
     rows: list[int]
     """Of each split."""
@@ -277,7 +293,7 @@ class Contamination(TypedDict):
     texts: dict[str, str]
     """By split and row, `0:17`; long ones are cut."""
     warnings: list[str]
-    provenance: LeakProvenance
+    provenance: SplitsProvenance
 
 
 Figure = Deduplication | Waiting | Contamination | ContaminationWaiting

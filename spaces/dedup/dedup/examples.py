@@ -1,9 +1,18 @@
-"""The example datasets that lie beside the app, and the request of the first."""
+"""The example datasets that lie beside the app, and the requests whose results are stored."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-EXAMPLES = ("kitchen.jsonl", "quiz_train.jsonl", "quiz_test.jsonl")
+from dedup.request import Request, SplitsRequest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+
+DATASETS = ("kitchen.jsonl", "quiz_train.jsonl", "quiz_test.jsonl")
+"""Files of the folder that a request may name as its dataset."""
+
 PAIRS = {"quiz": ("quiz_train.jsonl", "quiz_test.jsonl")}
-FIRST: dict[str, Any] = {"dataset": "kitchen.jsonl", "columns": ["text"], "threshold": 0.7}
+"""Splits by the name that a comparison may name as their dataset."""
+
+KITCHEN = Request(dataset="kitchen.jsonl", columns=("text",), threshold=0.7)
+QUIZ = SplitsRequest(dataset="quiz", splits=("train", "test"), threshold=0.7)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dedup.shingles import Shingles, UInt64
+from dedup import data
+from dedup.arrays import Float64, Int64, UInt32, UInt64
+from dedup.shingles import Shingles
 
 MAX_NUM_PERM = 1_024
 MAX_BUCKET = 400
@@ -42,10 +43,6 @@ SECONDS_PER_KILOBYTE = 2.0e-5
 
 SECONDS_PER_VERIFIED_KILOBYTE = 4.0e-5
 """Cost of making sets of 1,000 characters that some candidate needs; measured, order of magnitude."""
-
-UInt32 = npt.NDArray[np.uint32]
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
 
 
 def s_curve(similarity: float | Float64, num_bands: int, rows_per_band: int) -> Any:
@@ -77,12 +74,20 @@ class Plan:
     megabytes: float
     alike: float = 0.0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Plan:
         """The plan with its S-curve."""
-        curve = [
-            [s / 50, round(float(s_curve(s / 50, self.num_bands, self.rows_per_band)), 6)] for s in range(51)
-        ]
-        return {**self.__dict__, "curve": curve}
+        chances = s_curve(np.arange(51) / 50, self.num_bands, self.rows_per_band).tolist()
+        return {
+            "num_perm": self.num_perm,
+            "num_bands": self.num_bands,
+            "rows_per_band": self.rows_per_band,
+            "expected_recall": self.expected_recall,
+            "candidates": self.candidates,
+            "seconds": self.seconds,
+            "megabytes": self.megabytes,
+            "alike": self.alike,
+            "curve": [(step / 50, round(chance, 6)) for step, chance in enumerate(chances)],
+        }
 
 
 AFFORDABLE_SECONDS = 0.05
@@ -130,12 +135,10 @@ def choose_bands(
                 )
             num_perm = num_bands * rows_per_band
             signing = rows * num_perm * SECONDS_PER_PERMUTATION
-            involved = min(
-                1.0, 2 * (candidates or 0) / max(1, rows)
-            )  # share of the rows that are in some candidate pair
-            verifying = (
-                candidates or 0
-            ) * SECONDS_PER_CANDIDATE + involved * characters / 1000 * SECONDS_PER_VERIFIED_KILOBYTE
+            # share of the rows that are in some candidate pair
+            involved = min(1.0, 2 * (candidates or 0) / max(1, rows))
+            verifying = (candidates or 0) * SECONDS_PER_CANDIDATE
+            verifying += involved * characters / 1000 * SECONDS_PER_VERIFIED_KILOBYTE
             seconds = signing + verifying + characters / 1000 * SECONDS_PER_KILOBYTE
             megabytes = (rows * (4 * num_bands + 40) + (candidates or 0) * 24) / 1e6
             expected = float(s_curve(threshold, num_bands, rows_per_band))
@@ -200,20 +203,19 @@ def candidates(keys: Iterable[UInt32], rows: int) -> Candidates:
         keys: for each band, one key a row.
         rows: how many rows.
     """
-    found: list[UInt64] = []
+    bands: list[UInt64] = []
     waiting, thinned = 0, 0
     for band in keys:
-        codes, large = _bucket_pairs(band, rows, MAX_CANDIDATES - sum(map(len, found)))
+        codes, large = _bucket_pairs(band, rows, MAX_CANDIDATES - sum(map(len, bands)))
         thinned += large
-        found.append(codes)
+        bands.append(codes)
         waiting += len(codes)
         if waiting > MAX_CANDIDATES:
-            found = [np.unique(np.concatenate(found))]
+            bands = [np.unique(np.concatenate(bands))]
             waiting = 0
-    codes = np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
-    pairs = np.stack([codes // np.uint64(max(1, rows)), codes % np.uint64(max(1, rows))], axis=1).astype(
-        np.int64
-    )
+    codes = np.unique(np.concatenate(bands)) if bands else np.zeros(0, dtype=np.uint64)
+    base = np.uint64(max(1, rows))
+    pairs = np.stack([codes // base, codes % base], axis=1).astype(np.int64)
     return Candidates(pairs, thinned)
 
 

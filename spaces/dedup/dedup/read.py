@@ -12,13 +12,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import pyarrow as pa
-
+from dedup import parquet
 from dedup.shingles import clean
 from shared import limits
 from shared.errors import VisitorError
+from shared.files import written_whole
 
 FORMATS = {
     ".csv": "csv",
@@ -95,12 +95,12 @@ class Dataset:
             place = {name: index for index, name in enumerate(self.columns)}
             return [[row[index] for row in self.table[:rows]] for index in map(place.__getitem__, names)]
         raw = dict(zip(self.columns, self.raw or self.columns, strict=True))
-        found: list[list[Any]] = [[] for _ in names]
-        keyed = [(raw[name], cells) for name, cells in zip(names, found, strict=True)]
+        columns: list[list[Any]] = [[] for _ in names]
+        keyed = [(raw[name], cells) for name, cells in zip(names, columns, strict=True)]
         for record in self._records(rows):
             for key, cells in keyed:
                 cells.append(record.get(key))
-        return found
+        return columns
 
     def head(self, rows: int) -> dict[str, list[Any]]:
         """What stands in the first rows by column; of JSON, where every row may have keys of its own, without
@@ -108,11 +108,11 @@ class Dataset:
         """
         if self.format not in ("jsonl", "json"):
             return dict(zip(self.columns, self.cells(self.columns, rows), strict=True))
-        found: dict[str, list[Any]] = {}
+        filled: dict[str, list[Any]] = {}
         for record in self._records(rows):
             for key, cell in record.items():
-                found.setdefault(clean(key), []).append(cell)
-        return found
+                filled.setdefault(clean(key), []).append(cell)
+        return filled
 
     def _records(self, rows: int | None) -> Iterator[dict[str, Any]]:
         return iter(self.table[:rows]) if self.format == "json" else map(json.loads, self.lines[:rows])
@@ -133,7 +133,7 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
     kind = FORMATS.get(Path(name).suffix.lower())
     if kind is None:
         raise VisitorError(
-            f"“{name[:80]}” is no file that this page reads.",
+            f"“{name[:80]}” is not a file that this page reads.",
             "Use CSV, TSV, JSONL, JSON, Parquet or plain text.",
         )
     size = path.stat().st_size
@@ -250,11 +250,9 @@ def _read_json(path: Path, name: str, limit: int) -> Dataset:
 
 
 def _read_csv(path: Path, name: str, limit: int) -> Dataset:
-    content = (
-        b"\n".join(_lines(path))
-        if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff")
-        else path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    )
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        content = b"\n".join(_lines(path))
     text = content.decode("utf-8", "surrogateescape")
     head = text[: text.find("\n")] if "\n" in text else text
     delimiter = "\t" if name.lower().endswith(".tsv") else max(",;\t|", key=head.count)
@@ -289,83 +287,10 @@ def _read_csv(path: Path, name: str, limit: int) -> Dataset:
     )
 
 
-BATCH = 1_000
-"""Rows of a Parquet file that are decoded at once."""
-
-
 def _read_parquet(path: Path, name: str, limit: int) -> Dataset:
-    import pyarrow.parquet as pq
-
-    batches: list[pa.RecordBatch] = []
-    size, left = 0, limit
-    try:
-        file = pq.ParquetFile(path)
-        total = file.metadata.num_rows
-        for batch in file.iter_batches(batch_size=_batch_rows(path, file.metadata)):
-            batches.append(batch.slice(0, left))
-            size += _bytes(batches[-1])
-            if size > limits.MAX_FILE_BYTES:
-                raise VisitorError(
-                    f"The first {sum(map(len, batches)):,} rows of the file hold more than {limits.MAX_FILE_BYTES / 1e6:,.0f} MB.",
-                    "Lower the limit of rows, or run the exported script.",
-                )
-            left -= len(batches[-1])
-            if left <= 0:
-                break
-        table = pa.Table.from_batches(batches, schema=file.schema_arrow)
-        columns = tuple(table.column_names)
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise VisitorError(
-            f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole."
-        ) from error
-    return Dataset(name, "parquet", table.num_rows, columns, table=table, cut=max(0, total - table.num_rows))
-
-
-def _bytes(batch: pa.RecordBatch) -> int:
-    """Bytes of a batch once each of its cells is a value of its own."""
-    columns = (
-        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-        for column in batch.columns
-    )
-    return sum(column.nbytes for column in columns)
-
-
-def _batch_rows(path: Path, metadata: Any) -> int:
-    """Rows to decode at once: `BATCH`, or fewer where they might not fit into `limits.MAX_FILE_BYTES`.
-
-    Parquet may store a value once and repeat it in every row, so that a file of kilobytes becomes gigabytes.
-    """
-    largest = 1
-    with path.open("rb") as file:
-        for group in map(metadata.row_group, range(metadata.num_row_groups)):
-            largest = max(
-                largest, sum(_repeatable(file, group.column(place)) for place in range(group.num_columns))
-            )
-    return max(1, min(BATCH, limits.MAX_FILE_BYTES // largest))
-
-
-def _repeatable(file: BinaryIO, chunk: Any) -> int:
-    """Bytes that any cell of a column chunk may have though they are stored once: those of its dictionary,
-    the first page.
-    """
-    if (
-        "DELTA_BYTE_ARRAY" not in chunk.encodings
-    ):  # which stores what a value does not share with the one before
-        file.seek(min(offset for offset in (chunk.dictionary_page_offset, chunk.data_page_offset) if offset))
-        header = file.read(
-            16
-            # Thrift's compact form: field 1 is the page's type, field 2 its bytes, each as a varint of twice the
-            # number
-        )
-        if header.startswith((b"\x15\x00", b"\x15\x06")):
-            return 0  # a page of data
-        if header.startswith(b"\x15\x04\x15"):
-            size = 0
-            for place, byte in enumerate(header[3:]):
-                size |= (byte & 127) << 7 * place
-                if byte < 128:
-                    return size // 2
-    return int(chunk.total_uncompressed_size)
+    table, total = parquet.read_table(path, limit)
+    cut = max(0, total - table.num_rows)
+    return Dataset(name, "parquet", table.num_rows, tuple(table.column_names), table=table, cut=cut)
 
 
 def read_hub(name: str, config: str | None, split: str, limit: int, token: str | None = None) -> Dataset:
@@ -393,25 +318,28 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
     Args:
         keep: row numbers, ascending.
         path: the file to write; it appears whole or not at all.
-    """
-    part = path.with_name(path.name + ".part")
-    if dataset.format in ("text", "jsonl"):
-        part.write_bytes(b"".join(dataset.lines[row] + b"\n" for row in keep))
-    elif dataset.format == "json":
-        part.write_text(
-            json.dumps([dataset.table[row] for row in keep], ensure_ascii=True, indent=1), encoding="utf-8"
-        )
-    elif dataset.format == "parquet":
-        import pyarrow.parquet as pq
 
-        pq.write_table(dataset.table.take(pa.array(keep, pa.int64())), part)
-    else:
-        delimiter, ending = dataset.dialect
-        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            writer = csv.writer(file, delimiter=delimiter, lineterminator=ending)
-            writer.writerow(dataset.raw or dataset.columns)
-            writer.writerows(dataset.table[row] for row in keep)
-    part.replace(path)
+    Raises:
+        VisitorError: the disk is full.
+    """
+    with written_whole(path, "the kept rows") as part:
+        if dataset.format in ("text", "jsonl"):
+            part.write_bytes(b"".join(dataset.lines[row] + b"\n" for row in keep))
+        elif dataset.format == "json":
+            text = json.dumps([dataset.table[row] for row in keep], ensure_ascii=True, indent=1)
+            part.write_text(text, encoding="utf-8")
+        elif dataset.format == "parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pq.write_table(dataset.table.take(pa.array(keep, pa.int64())), part)
+        else:
+            delimiter, ending = dataset.dialect
+            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                writer = csv.writer(file, delimiter=delimiter, lineterminator=ending)
+                writer.writerow(dataset.raw or dataset.columns)
+                writer.writerows(dataset.table[row] for row in keep)
 
 
 SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "json": ".json", "parquet": ".parquet", "text": ".txt"}
+"""Of the file that a dataset's format is written to."""

@@ -1,18 +1,17 @@
-"""What a visitor asks for, checked before a row is read; it converts to and from the query of a URL."""
+"""What a visitor asks for: one dataset without its duplicates, or the rows that several splits share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
-from urllib.parse import parse_qs, urlencode
+from typing import Any, ClassVar, Self
 
 from dedup.chat import PARTS
 from dedup.clusters import METHODS
-from dedup.shingles import UNITS, clean
-from shared import limits
+from dedup.shingles import UNITS
+from shared import checks, limits, request
 from shared.checks import SEED, between, one_of, whole
 from shared.errors import VisitorError
+from shared.request import Check, setting
 
 KEEP = ("first", "last", "longest", "central")
 """Keep policies by name; `max:<column>` keeps the highest value of a column."""
@@ -21,118 +20,7 @@ MAX_COLUMNS = 64
 """Columns that are compared together."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """Everything that determines a run but the file itself.
-
-    Args:
-        dataset: a Hub dataset's id, or "" for a file.
-        config: the Hub dataset's configuration, or "".
-        split: its split.
-        columns: columns that are compared, joined; empty for the likeliest one.
-        part: what is compared of a conversation, see `dedup.chat.part_of`.
-        threshold: Jaccard similarity from which two rows count as duplicates.
-        ngram: units in a shingle.
-        unit: "word", "character" or "turn".
-        keep: keep policy: "first", "last", "longest", "central" or "max:<column>".
-        method: "leader" or "components", see `dedup.clusters.cluster`.
-        recall: probability with which a pair at the threshold is to be found.
-        limit: rows to read at most.
-        goal: rows to end with exactly, pinned rows that would have gone not counted; None to go by the
-            threshold.
-        pinned: rows that stay whatever they repeat.
-        seed: of the permutations.
-        measure: "jaccard" of shingles, or "cosine" of static text vectors, see `dedup.semantic`.
-        embedding: for cosine: "embedded", or a model2vec model's id on the Hub; "" for the default.
-    """
-
-    dataset: str = ""
-    config: str = ""
-    split: str = "train"
-    columns: tuple[str, ...] = ()
-    part: str = "all"
-    threshold: float = 0.8
-    ngram: int = 3
-    unit: str = "word"
-    keep: str = "first"
-    method: str = "leader"
-    recall: float = 0.99
-    limit: int = limits.MAX_DATASET_ROWS
-    goal: int | None = None
-    pinned: tuple[int, ...] = ()
-    seed: int = 42
-    measure: str = "jaccard"
-    embedding: str = ""
-
-    @property
-    def floor(self) -> float:
-        """The lowest similarity whose pairs are stored, so that the threshold can be moved down."""
-        return max(0.1, round(self.threshold - (0.25 if self.measure == "jaccard" else 0.1), 2))
-
-    def to_json(self) -> dict[str, Any]:
-        """The request as the API takes it."""
-        return {
-            **self.__dict__,
-            "columns": list(self.columns),
-            "pinned": list(self.pinned),
-            "floor": self.floor,
-        }
-
-    def to_query(self) -> str:
-        """The request as the query of a URL, without the question mark; defaults are left out."""
-        default = Request()
-        values: list[tuple[str, Any]] = []
-        for name, value in self.__dict__.items():
-            if value == getattr(default, name):
-                continue
-            if isinstance(value, tuple):
-                values += [(name, item) for item in value]
-            else:
-                values.append((name, value))
-        return urlencode(values)
-
-    @classmethod
-    def from_query(cls, query: str) -> Request:
-        """The request that a URL's query describes; missing parameters take their defaults.
-
-        Raises:
-            VisitorError: as `validate`.
-        """
-        given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
-        values: dict[str, Any] = {
-            name: items[-1] for name, items in given.items() if name in cls.__dataclass_fields__
-        }
-        for name in ("columns", "pinned"):
-            if name in given:
-                values[name] = given[name]
-        return validate(**values)
-
-
-def validate(**values: Any) -> Request:
-    """Check a request's values, which may come as text from a form or a URL.
-
-    Raises:
-        VisitorError: naming the value that was refused.
-    """
-    values.pop("floor", None)
-    unknown = set(values) - set(Request.__dataclass_fields__)
-    if unknown:
-        raise VisitorError(
-            f"There is no setting “{sorted(unknown)[0][:40]}”.",
-            f"Known are: {', '.join(Request.__dataclass_fields__)}.",
-        )
-    given = {
-        name: value
-        for name, value in values.items()
-        if value is not None and (value != "" or name in ("dataset", "config", "embedding"))
-    }
-    request = Request(**{name: _CHECKS[name](name, value) for name, value in given.items()})
-    if "turn" in (request.unit, request.part):  # turns are compared as wholes
-        request = replace(request, unit="turn", part="turn", ngram=1)
-    return request
-
-
-def _list(name: str, value: Any) -> list[Any]:
+def _items(name: str, value: Any) -> list[Any]:
     if isinstance(value, (str, int)):
         return [value]
     if not isinstance(value, (list, tuple)):
@@ -141,24 +29,32 @@ def _list(name: str, value: Any) -> list[Any]:
 
 
 def _columns(name: str, value: Any) -> tuple[str, ...]:
-    columns = tuple(dict.fromkeys(_text(name, item) for item in _list(name, value)))
+    columns = tuple(dict.fromkeys(checks.text(name, item) for item in _items(name, value)))
     if len(columns) > MAX_COLUMNS:
         raise VisitorError(f"{len(columns):,} columns are named; the limit is {MAX_COLUMNS}.", "Name fewer.")
     return columns
 
 
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise VisitorError(f"{name} is not a text.", "Write it as text.")
-    if clean(value) != value:
-        raise VisitorError(
-            f"{name} contains half of a character (a lone surrogate).", "Delete it, or choose from the list."
-        )
-    return value.strip() if name != "columns" else value
+def _rows(name: str, value: Any) -> tuple[int, ...]:
+    return tuple(sorted({whole(0, limits.MAX_DATASET_ROWS)(name, item) for item in _items(name, value)}))
+
+
+def _splits(name: str, value: Any) -> tuple[str, ...]:
+    """Names of splits: a list, or text with commas or lines between them."""
+    items = value.replace("\n", ",").split(",") if isinstance(value, str) else _items(name, value)
+    splits = tuple(filter(None, (_name(name, item) for item in items)))
+    if len(splits) > limits.MAX_UPLOADS:
+        raise VisitorError(f"More than {limits.MAX_UPLOADS} splits were given.", "Compare fewer at once.")
+    return splits
+
+
+def _name(name: str, value: Any) -> str:
+    """A name, however it was typed or pasted."""
+    return checks.text(name, value).strip()
 
 
 def _keep(name: str, value: Any) -> str:
-    policy = _text(name, value)
+    policy = _name(name, value)
     if policy not in KEEP and not (policy.startswith("max:") and policy != "max:"):
         raise VisitorError(
             f"keep is “{policy[:40]}”.", f"Choose one of {', '.join(KEEP)}, or max: and a column's name."
@@ -166,21 +62,104 @@ def _keep(name: str, value: Any) -> str:
     return policy
 
 
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    **{name: _text for name in ("dataset", "config", "split", "embedding")},
-    "keep": _keep,
-    "part": one_of(*PARTS),
-    "unit": one_of(*UNITS),
-    "method": one_of(*METHODS),
-    "measure": one_of("jaccard", "cosine"),
-    "threshold": lambda name, value: round(between(0.1, 1.0)(name, value), 4),
-    "recall": lambda name, value: round(between(0.5, 0.9999)(name, value), 4),
-    "ngram": whole(1, 20),
-    "limit": whole(1, limits.MAX_DATASET_ROWS),
-    "goal": whole(1, limits.MAX_DATASET_ROWS),
-    "seed": SEED,
-    "columns": _columns,
-    "pinned": lambda name, value: tuple(
-        sorted({whole(0, limits.MAX_DATASET_ROWS)(name, item) for item in _list(name, value)})
-    ),
-}
+def _share(low: float, high: float) -> Check:
+    return lambda name, value: round(between(low, high)(name, value), 4)
+
+
+class _OfDataset(request.Request):
+    """A request that a link can carry only where it names a dataset: a visitor's file stays with the
+    visitor.
+    """
+
+    dataset: str
+
+    def to_query(self) -> str | None:
+        return super().to_query() if self.dataset else None
+
+
+@dataclass(frozen=True)
+class Request(_OfDataset):
+    """Everything that determines a run but the file itself."""
+
+    DERIVED: ClassVar[tuple[str, ...]] = ("floor",)
+
+    dataset: str = setting("", _name, "instead of a file, a dataset's id on the Hub", blank=True)
+    config: str = setting("", _name, "configuration of the Hub dataset", blank=True)
+    split: str = setting("train", _name, "of that dataset")
+    columns: tuple[str, ...] = setting(
+        (), _columns, "columns to compare, joined; by default the likeliest one"
+    )
+    part: str = setting("all", one_of(*PARTS), f"of conversations: {', '.join(PARTS[:-1])} or {PARTS[-1]}")
+    threshold: float = setting(
+        0.8, _share(0.1, 1.0), "similarity from which two rows count as duplicates, 0.1 to 1"
+    )
+    ngram: int = setting(3, whole(1, 20), "words (or characters) in a shingle")
+    unit: str = setting("word", one_of(*UNITS), f"{', '.join(UNITS[:-1])} or {UNITS[-1]}")
+    keep: str = setting("first", _keep, f"{', '.join(KEEP)} or max:<column>")
+    method: str = setting("leader", one_of(*METHODS), " or ".join(METHODS))
+    recall: float = setting(
+        0.99, _share(0.5, 0.9999), "wanted probability that a pair at the threshold is found"
+    )
+    limit: int = setting(limits.MAX_DATASET_ROWS, whole(1, limits.MAX_DATASET_ROWS), "rows to read at most")
+    goal: int | None = setting(
+        None, whole(1, limits.MAX_DATASET_ROWS), "rows to end with exactly, instead of a threshold"
+    )
+    pinned: tuple[int, ...] = setting((), _rows, "numbers of rows that stay whatever they repeat")
+    seed: int = setting(42, SEED, "of the MinHash permutations")
+    measure: str = setting(
+        "jaccard",
+        one_of("jaccard", "cosine"),
+        "jaccard (of words, proven) or cosine (of static text vectors, a hint)",
+    )
+    embedding: str = setting(
+        "", _name, "for cosine: embedded, or a model2vec model's id on the Hub", blank=True
+    )
+
+    @property
+    def floor(self) -> float:
+        """The lowest similarity whose pairs are stored, so that the threshold can be moved down."""
+        return max(0.1, round(self.threshold - (0.25 if self.measure == "jaccard" else 0.1), 2))
+
+    def consistent(self) -> Self:
+        """Turns are compared as wholes."""
+        if "turn" in (self.unit, self.part):
+            return replace(self, unit="turn", part="turn", ngram=1)
+        return self
+
+
+@dataclass(frozen=True)
+class SplitsRequest(_OfDataset):
+    """Everything that determines a comparison of splits but the files themselves."""
+
+    dataset: str = setting("", _name, "instead of files, a dataset's id on the Hub", blank=True)
+    splits: tuple[str, ...] = setting((), _splits, "of that dataset, two or more")
+    columns: tuple[str, ...] = setting(
+        (), _columns, "columns to compare; by default the likeliest one of each split"
+    )
+    threshold: float = setting(0.8, _share(0.1, 1.0), "from which a row counts as held by the other split")
+    ngram: int = setting(3, whole(1, 20), "words (or characters) in a shingle")
+    measure: str = setting(
+        "containment",
+        one_of("jaccard", "containment"),
+        "jaccard, or containment (share of the row's own shingles)",
+    )
+    limit: int = setting(
+        limits.MAX_CONTAMINATION_ROWS,
+        whole(1, limits.MAX_DATASET_ROWS),
+        "rows to read of each split at most",
+    )
+    config: str = setting("", _name, "configuration of the Hub dataset", blank=True)
+    unit: str = setting("word", one_of(*UNITS), f"{', '.join(UNITS[:-1])} or {UNITS[-1]}")
+
+    @property
+    def part(self) -> str:
+        """What is compared of conversations."""
+        return "turn" if self.unit == "turn" else "all"
+
+    def consistent(self) -> Self:
+        """Turns are compared as wholes."""
+        return replace(self, ngram=1) if self.unit == "turn" else self
+
+    def to_form(self) -> dict[str, Any]:
+        """The splits' names as one line."""
+        return {**super().to_form(), "splits": ", ".join(self.splits)}

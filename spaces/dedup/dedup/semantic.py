@@ -7,15 +7,13 @@ opposite things; that is why the page shows every pair and why this mode has no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from dedup.request import Request
-from dedup.verify import Pairs
+from dedup.arrays import Float32
+from dedup.verify import NO_PAIRS, Pairs
 from shared import hub, limits
 from shared.errors import VisitorError
 
@@ -51,8 +49,6 @@ SIF = 1e-4
 """Smoothing of the inverse frequency weights (Arora et al. 2017); a token's rank stands for its frequency,
 after Zipf.
 """
-
-Float32 = npt.NDArray[np.float32]
 
 
 def default_model() -> str:
@@ -95,7 +91,7 @@ def load(name: str) -> StaticModel:
         )
     except Exception as error:  # model2vec raises whatever its readers raise
         raise VisitorError(
-            f"{name} is no static embedding model ({type(error).__name__}).",
+            f"{name} is not a static embedding model ({type(error).__name__}).",
             f"Choose {HUB_DEFAULT}, or “{EMBEDDED}”.",
         ) from error
 
@@ -136,8 +132,9 @@ def embed(texts: list[str], name: str) -> Float32:
     """
     if len(texts) > limits.MAX_SEMANTIC_ROWS:
         raise VisitorError(
-            f"{len(texts):,} different rows are too many for cosine; the limit is {limits.MAX_SEMANTIC_ROWS:,}.",
-            "Lower the limit, or use jaccard.",
+            f"{len(texts):,} different rows are too many for cosine; at most {limits.MAX_SEMANTIC_ROWS:,} "
+            "are compared.",
+            "Lower the limit of rows, or use jaccard.",
         )
     vectors = np.asarray(
         load(name).encode(texts, max_length=None, use_multiprocessing=False), dtype=np.float32
@@ -146,56 +143,29 @@ def embed(texts: list[str], name: str) -> Float32:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-def similar_pairs(vectors: Float32, floor: float, report: Callable[[int], Any] = lambda _: None) -> Pairs:
+def similar_pairs(vectors: Float32, floor: float) -> Pairs:
     """Every pair of rows whose cosine similarity is at least `floor`; nothing is estimated.
 
     Args:
         vectors: unit vectors, float32 of shape (rows, dimensions).
         floor: above 0.
-        report: called with the rows done so far.
 
     Raises:
         VisitorError: more pairs than a page can hold.
     """
-    nothing = np.zeros(0, dtype=np.int64)
-    parts = [Pairs(nothing, nothing, np.zeros(0))]
-    found = 0
+    parts = [NO_PAIRS]
+    count = 0
     for begin in range(0, len(vectors), BLOCK):
         product = vectors[begin : begin + BLOCK] @ vectors[begin:].T
         first, second = np.nonzero(np.triu(product >= floor, 1))
-        found += len(first)
-        if found > MAX_PAIRS:
+        count += len(first)
+        if count > MAX_PAIRS:
             raise VisitorError(
                 f"More than {MAX_PAIRS:,} pairs have a cosine of {floor:g} or more.", "Raise the threshold."
             )
         parts.append(
             Pairs(first + begin, second + begin, np.minimum(1.0, product[first, second].astype(np.float64)))
         )
-        report(min(begin + BLOCK, len(vectors)))
     return Pairs(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "jaccard"))
     )
-
-
-def code(request: Request, column: str) -> str:
-    """The Python that compares rows by meaning with model2vec alone; the visitor's words enter as literals
-    only.
-    """
-    name = HUB_DEFAULT if request.embedding in ("", EMBEDDED) else request.embedding
-    return f"""\
-import numpy as np
-from datasets import load_dataset
-from model2vec import StaticModel
-
-# the page's own vectors of the embedded language model, where they answered, give other cosines than this model
-model = StaticModel.from_pretrained({name!r})
-rows = load_dataset("json", data_files="rows.jsonl", split="train")  # or your dataset
-vectors = model.encode(rows[{column!r}], max_length=None)
-vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-kept = []
-for row, vector in enumerate(vectors):
-    if not kept or (vectors[kept] @ vector).max() < {request.threshold!r}:
-        kept.append(row)
-print(len(kept), "of", len(rows), "rows are kept")
-rows.select(kept).to_json("kept.jsonl")
-"""

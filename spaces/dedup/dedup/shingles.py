@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from dedup.arrays import Bool, Int64, UInt64
 
 UNITS = ("word", "character", "turn")
 
@@ -21,9 +22,6 @@ _SINGLE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]
 """Scripts written without spaces: each of their characters is a word."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-UInt64 = npt.NDArray[np.uint64]
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def shingle(texts: pa.Array, ngram: int, unit: str) -> Shingles:
     return _windows(hashes, offsets, ngram)
 
 
-def _hash_units(texts: pa.Array, unit_bytes: npt.NDArray[np.bool_]) -> tuple[UInt64, Int64]:
+def _hash_units(texts: pa.Array, unit_bytes: Bool) -> tuple[UInt64, Int64]:
     """Split every text into runs of certain bytes, and hash each run.
 
     The hash is multilinear: each byte (in lower case) times a random odd factor of its place, summed modulo

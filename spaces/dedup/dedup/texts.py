@@ -8,7 +8,7 @@ from typing import Any
 
 from dedup.chat import part_of, strip_template, turns
 from dedup.read import Dataset
-from dedup.request import Request
+from dedup.request import Request, SplitsRequest
 from shared.errors import VisitorError
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation", "chat")
@@ -56,7 +56,7 @@ def likely_column(dataset: Dataset) -> str:
     return max(lengths, key=lambda name: lengths[name])
 
 
-def compared(dataset: Dataset, request: Request) -> Compared:
+def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
     """The text of each row under a request.
 
     Raises:
@@ -65,18 +65,18 @@ def compared(dataset: Dataset, request: Request) -> Compared:
     columns = request.columns or (likely_column(dataset),)
     texts: list[list[str]] = []
     answers: list[list[str]] = []
-    found_chat = False
+    conversations = False
     for name, cells in zip(columns, dataset.cells(columns), strict=True):
         first = next((cell for cell in cells if cell not in (None, "")), "")
         if turns(first) is not None:
-            found_chat = True
-            conversations = [turns(cell) or [] for cell in cells]
-            texts.append([part_of(conversation, request.part) for conversation in conversations])
-            answers.append([part_of(conversation, "answer") for conversation in conversations])
+            conversations = True
+            spoken = [turns(cell) or [] for cell in cells]
+            texts.append([part_of(conversation, request.part) for conversation in spoken])
+            answers.append([part_of(conversation, "answer") for conversation in spoken])
         else:
             _check_text(name, cells)
             texts.append([strip_template(cell) if isinstance(cell, str) else "" for cell in cells])
-    if request.part in ("prompt", "answer", "turn") and not found_chat:
+    if request.part != "all" and not conversations:
         raise VisitorError(
             f"“{columns[0][:60]}” holds no conversations, so there is no {request.part} to compare.",
             "Set part to all, or choose a column of messages.",
@@ -84,10 +84,9 @@ def compared(dataset: Dataset, request: Request) -> Compared:
     joined = (
         texts[0] if len(texts) == 1 else ["\n".join(parts).strip("\n") for parts in zip(*texts, strict=True)]
     )
-    said = None
-    if request.part == "prompt":
-        said = answers[0] if len(answers) == 1 else ["\n".join(parts) for parts in zip(*answers, strict=True)]
-    return Compared(columns, joined, said)
+    if request.part != "prompt":
+        return Compared(columns, joined)
+    return Compared(columns, joined, ["\n".join(parts) for parts in zip(*answers, strict=True)])
 
 
 def _check_text(name: str, cells: list[Any]) -> None:

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dedup.arrays import Float64, Int64
 from dedup.shingles import Shingles, sets
-
-Int64 = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
 
 SHINGLES_AT_ONCE = 40_000_000
 """Of both rows of the pairs that are compared together; 500 MB."""
@@ -49,6 +46,9 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.first)
+
+
+NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 class Sample:
@@ -105,7 +105,7 @@ class Sample:
         )
 
 
-def recall_interval(found: int, missed: Int64, chance: float) -> tuple[float, float, float]:
+def recall_interval(hits: int, missed: Int64, chance: float) -> tuple[float, float, float]:
     """Recall of the bands and its 95 % interval, where brute force on a sample of rows shows a part of what
     they missed.
 
@@ -114,7 +114,7 @@ def recall_interval(found: int, missed: Int64, chance: float) -> tuple[float, fl
     interval (Poisson, after Garwood 1936) is the effective number of clusters.
 
     Args:
-        found: pairs that the bands found, in the whole dataset.
+        hits: pairs that the bands found, in the whole dataset.
         missed: per cluster, the missed pairs that the sample shows.
         chance: that the sample shows a given missed pair, above 0.
 
@@ -128,7 +128,7 @@ def recall_interval(found: int, missed: Int64, chance: float) -> tuple[float, fl
     count = total / weight
     low = weight * (chi2.ppf(0.025, 2 * count) / 2 if count else 0.0) / chance
     high = weight * (chi2.ppf(0.975, 2 * count + 2) / 2) / chance
-    return found / (found + total / chance), found / (found + high), found / (found + low)
+    return hits / (hits + total / chance), hits / (hits + high), hits / (hits + low)
 
 
 def similarities_within(parts: list[Shingles]) -> Float64:

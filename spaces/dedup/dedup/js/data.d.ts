@@ -281,17 +281,30 @@ export interface Leak {
   containment: number;
 }
 
-/** The settings that a difference of two texts needs. */
-export interface LeakRequest {
+/** The settings of a comparison of splits, see `dedup.request.SplitsRequest`. */
+export interface SplitsRequest {
+  /** A Hub dataset's id or a stored example's name; empty for a visitor's files. */
+  dataset: string;
+  /** Of that dataset. */
+  splits: string[];
+  columns: string[];
+  threshold: number;
   ngram: number;
+  measure: "jaccard" | "containment";
+  limit: number;
+  config: string;
   unit: "word" | "character" | "turn";
 }
 
 /** Where the numbers come from. */
-export interface LeakProvenance {
+export interface SplitsProvenance {
+  source: string;
+  /** Of each split: its file, or its name on the Hub. */
+  files: string[];
+  /** That were compared of each split. */
+  columns: string[][];
   ngram: number;
   unit: "word" | "character" | "turn";
-  source: string;
 }
 
 /** A comparison of splits that has no result yet. */
@@ -301,6 +314,7 @@ export interface ContaminationWaiting {
   title: string;
   done: false;
   cancelled?: boolean;
+  request: SplitsRequest;
   progress: RunProgress;
 }
 
@@ -312,7 +326,7 @@ export interface Contamination {
   title: string;
   done: true;
   example?: boolean;
-  request: LeakRequest;
+  request: SplitsRequest;
   splits: string[];
   /** Of each split. */
   rows: number[];
@@ -325,5 +339,5 @@ export interface Contamination {
   /** By split and row, `0:17`; long ones are cut. */
   texts: Record<string, string>;
   warnings: string[];
-  provenance: LeakProvenance;
+  provenance: SplitsProvenance;
 }

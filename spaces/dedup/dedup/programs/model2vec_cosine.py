@@ -1,0 +1,50 @@
+"""Remove rows that say the same in other words, by the cosine of static text vectors: a hint, not a proof.
+
+pip install datasets pyarrow numpy model2vec==0.8.0
+python model2vec_cosine.py [input] [output.jsonl]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from model2vec import StaticModel
+
+from dedup.programs.rows import compared, load, visiting_order
+
+# --- settings of the run ---
+SOURCE = "rows.jsonl"
+CONFIG: str | None = None
+SPLIT: str | None = None  # of a dataset of the Hub; None where the source is a file
+COLUMNS: tuple[str, ...] = ("text",)
+PART = "all"  # of conversations
+LIMIT: int | None = None  # rows to read at most; None for all
+THRESHOLD = 0.8
+KEEP = "first"
+MODEL = "minishlab/potion-base-8M"
+# --- end of the settings ---
+
+
+def main(source: str = SOURCE, target: str = "kept.jsonl") -> None:
+    """Read the source, keep the rows that are like no row kept before them, write them."""
+    rows = load(source, CONFIG, SPLIT, LIMIT)
+    texts = compared(rows, COLUMNS, PART)
+    vectors = StaticModel.from_pretrained(MODEL).encode(texts, max_length=None, use_multiprocessing=False)
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    kept: list[int] = []
+    held = np.zeros_like(vectors)  # the vectors of the kept rows
+    for row in visiting_order(rows, texts, KEEP):
+        if kept and (held[: len(kept)] @ vectors[row]).max() >= THRESHOLD:
+            continue
+        held[len(kept)] = vectors[row]
+        kept.append(row)
+    with Path(target).open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(rows[row], default=str) + "\n" for row in sorted(kept))
+    print(f"kept {len(kept)} of {len(rows)} rows, removed {len(rows) - len(kept)}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,264 @@
+"""What a run tells: the figure's data, the API's report, and a run that is under way."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from typing import cast
+
+import numpy as np
+
+from dedup import clusters, data
+from dedup.engine import Progress, Result
+from dedup.outcome import Outcome
+from dedup.request import Request, SplitsRequest
+from dedup.shingles import clean, sets, shingle, to_arrow
+from dedup.verify import Pairs, jaccard_of_pairs
+
+MAX_NODES = 4_000
+MAX_EDGES = 40_000
+MAX_TEXT = 4_000
+"""Characters of one text in a figure."""
+MAX_TEXTS = 1_500_000
+"""Characters of all texts in a figure."""
+
+
+def report(result: Result, outcome: Outcome) -> data.Report:
+    """The API's answer: the summary and every removed row."""
+    removed: list[data.RemovedRow] = [
+        {"row": item.row, "keeper": item.keeper, "jaccard": round(item.jaccard, 6), "copy": item.copy}
+        for item in outcome.removed
+    ]
+    return {
+        **summary(result, outcome),
+        "removed_rows": removed,
+        "request": settings(result.request),
+        "plan": _plan(result),
+    }
+
+
+def to_json(result: Result, outcome: Outcome) -> data.Deduplication:
+    """The figure's data: the clusters, as much of them as a page can hold."""
+    request = result.request
+    places, edges, complete = _largest(result)
+    index = {node: place for place, node in enumerate(places)}
+    nodes: list[data.Node] = [
+        {"rows": result.nodes[node].tolist(), "rank": int(result.ranks[node])} for node in places
+    ]
+    pairs = zip(edges.first.tolist(), edges.second.tolist(), edges.jaccard.tolist(), strict=True)
+    links = [(index[first], index[second], round(jaccard, 6)) for first, second, jaccard in pairs]
+    share = max(200, min(MAX_TEXT, MAX_TEXTS // max(1, len(nodes))))
+    texts = {str(row): clean(result.compared.texts[row]) for row in (node["rows"][0] for node in nodes)}
+    curve = clusters.curve(
+        result.edges, result.ranks, result.dataset.rows, result.copies, request.floor, request.method
+    )
+    figure: data.Deduplication = {
+        "kind": "dedup",
+        "run_id": run_id(result),
+        "drawable": True,
+        "title": f"{result.dataset.name} · {', '.join(result.compared.columns)}",
+        "done": True,
+        "request": settings(request),
+        **summary(result, outcome),
+        "plan": _plan(result),
+        "curve": curve,
+        "graph": {"nodes": nodes, "edges": links, "complete": complete},
+        "texts": {
+            row: text if len(text) <= share else f"{text[: share - 1]}…" for row, text in texts.items()
+        },
+    }
+    if result.compared.answers is not None:
+        figure["answers"] = _answers(result.compared.answers, outcome, request.ngram)
+    return figure
+
+
+def waiting(progress: Progress, request: Request, title: str) -> data.Waiting:
+    """A run that has no result yet, for the figure."""
+    return {
+        "kind": "dedup",
+        "run_id": "running",
+        "drawable": False,
+        "title": title,
+        "done": False,
+        "request": settings(request),
+        "progress": progress_of(progress),
+    }
+
+
+def splits_waiting(progress: Progress, request: SplitsRequest, title: str) -> data.ContaminationWaiting:
+    """A comparison of splits that has no result yet, for the figure."""
+    return {
+        "kind": "contamination",
+        "drawable": False,
+        "title": title,
+        "done": False,
+        "request": cast(data.SplitsRequest, request.to_json()),
+        "progress": progress_of(progress),
+    }
+
+
+def progress_of(progress: Progress) -> data.RunProgress:
+    """How far a run is, for the figure."""
+    return {
+        "stage": progress.stage,
+        "label": progress.label,
+        "value": progress.value,
+        "max": progress.max,
+        "counts": progress.counts,
+    }
+
+
+def settings(request: Request) -> data.Request:
+    """The request as the API takes it."""
+    return cast(data.Request, request.to_json())
+
+
+def summary(result: Result, outcome: Outcome) -> data.Summary:
+    """The numbers of a run."""
+    recall = result.recall
+    low, high = (round(float(end), 6) for end in recall.interval)
+    return {
+        "rows": result.dataset.rows,
+        "kept": len(outcome.kept),
+        "removed": len(outcome.removed),
+        "clusters": outcome.clusters,
+        "pairs": outcome.pairs,
+        "exact_copies": result.copies,
+        "without_text": result.without_text,
+        "precision": 1.0 if result.request.measure == "jaccard" else None,
+        "recall": None if recall.value is None else round(recall.value, 6),
+        "recall_interval": None if recall.value is None else (low, high),
+        "recall_sample": {
+            "rows": recall.rows,
+            "true_pairs": recall.true_pairs,
+            "found": recall.found,
+            "complete": recall.complete,
+        },
+        "threshold": outcome.threshold,
+        "seconds": {**result.seconds, "total": round(sum(result.seconds.values()), 4)},
+        "warnings": warnings(result, outcome),
+        "provenance": provenance(result),
+    }
+
+
+def provenance(result: Result) -> data.Provenance:
+    """Where the numbers come from."""
+    common: data.Provenance = {
+        "source": result.dataset.name,
+        "rows": result.dataset.rows,
+        "columns": list(result.compared.columns),
+        "verification": "exact Jaccard of 64-bit shingle hashes",
+    }
+    if result.request.measure == "cosine":
+        from dedup.semantic import default_model
+
+        return {
+            **common,
+            "model2vec": importlib.metadata.version("model2vec"),
+            "embedding": result.request.embedding or default_model(),
+            "verification": "cosine of static vectors, every pair",
+        }
+    return {
+        **common,
+        "rensa": importlib.metadata.version("rensa"),
+        "num_perm": result.plan.num_perm,
+        "num_bands": result.plan.num_bands,
+        "seed": result.request.seed,
+    }
+
+
+def warnings(result: Result, outcome: Outcome) -> list[str]:
+    """What a careful visitor should know."""
+    lines = []
+    if result.request.measure == "cosine":
+        lines.append(
+            "Cosine of static vectors is a hint, not a proof: it is blind to word order and to “not”. Look "
+            "at the pairs before you remove any."
+        )
+    if result.dataset.cut != 0:
+        count = "Rows" if result.dataset.cut is None else f"{result.dataset.cut:,} rows"
+        lines.append(
+            f"{count} past the limit of {result.request.limit:,} were not read; they are not in the kept "
+            "file."
+        )
+    if result.without_text:
+        rows = "row has" if result.without_text == 1 else "rows have"
+        lines.append(f"{result.without_text:,} {rows} nothing to compare; all are kept.")
+    if result.thinned:
+        lines.append(
+            f"{result.thinned:,} buckets were too large to compare every pair in them; each of their rows "
+            "was compared with the first and with a few that follow it."
+        )
+    if outcome.chains:
+        groups = "cluster holds" if outcome.chains == 1 else "clusters hold"
+        lines.append(
+            f"{outcome.chains:,} {groups} rows that are like a common neighbour but not like each other "
+            "(A ~ B ~ C, A ≁ C)."
+        )
+    return lines
+
+
+def run_id(result: Result) -> str:
+    """The same rows and settings, the same name."""
+    facts = [
+        result.dataset.name,
+        result.dataset.rows,
+        result.request.to_json(),
+        len(result.edges),
+        sum(result.edges.jaccard.tolist()),
+    ]
+    return digest_of(facts)
+
+
+def digest_of(facts: list[object]) -> str:
+    """A short name for some facts."""
+    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+
+
+def _plan(result: Result) -> data.RunPlan | None:
+    if result.request.measure == "cosine":
+        return None
+    return {**result.plan.to_json(), "candidates_found": result.candidates}
+
+
+def _largest(result: Result) -> tuple[list[int], Pairs, bool]:
+    """The nodes and edges to send: all that lie in a cluster, or those of the largest clusters that fit; and
+    whether it is all.
+    """
+    edges = result.edges
+    concerned = np.zeros(len(result.nodes), dtype=bool)
+    concerned[edges.first] = concerned[edges.second] = True
+    concerned |= np.array([len(rows) > 1 for rows in result.nodes], dtype=bool)
+    if concerned.sum() <= MAX_NODES and len(edges) <= MAX_EDGES:
+        return np.flatnonzero(concerned).tolist(), edges, True
+    label = clusters.cluster(edges, result.ranks, result.request.floor, "components").label
+    node_count = np.bincount(label[concerned], minlength=label.max() + 1)
+    edge_count = np.bincount(label[edges.first], minlength=label.max() + 1)
+    chosen = np.zeros(label.max() + 1, dtype=bool)
+    left_nodes, left_edges = MAX_NODES, MAX_EDGES
+    for component in np.argsort(-node_count, kind="stable"):
+        if not node_count[component]:
+            break
+        if node_count[component] <= left_nodes and edge_count[component] <= left_edges:
+            chosen[component] = True
+            left_nodes -= int(node_count[component])
+            left_edges -= int(edge_count[component])
+    keep = chosen[label[edges.first]]
+    pairs = Pairs(edges.first[keep], edges.second[keep], edges.jaccard[keep])
+    return np.flatnonzero(concerned & chosen[label]).tolist(), pairs, False
+
+
+def _answers(answers: list[str], outcome: Outcome, ngram: int) -> dict[str, tuple[int, float]]:
+    """For rows that were removed because of their prompt: their keeper, and how similar its answer is."""
+    removed = outcome.removed[:MAX_NODES]
+    if not removed:
+        return {}
+    pairs = np.array([[item.row, item.keeper] for item in removed])
+    involved, places = np.unique(pairs, return_inverse=True)
+    matrix = sets([shingle(to_arrow([answers[row] for row in involved]), ngram, "word")])
+    similar = jaccard_of_pairs(matrix, places.reshape(pairs.shape)).tolist()
+    return {
+        str(item.row): (item.keeper, round(jaccard, 6))
+        for item, jaccard in zip(removed, similar, strict=True)
+    }

@@ -1,0 +1,118 @@
+"""The room that finds rows of one split in another: train against test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from dedup import examples, programs
+from dedup.contamination import Contamination, compare, title
+from dedup.report import splits_waiting
+from dedup.request import SplitsRequest
+from dedup_rooms.duplicates import RENDERER, TITLE
+from dedup_rooms.source import KINDS, open_splits
+from shared import hub, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.steps import last, paced
+
+QUEUE: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "splits"}
+CANCELLED = VisitorError("The comparison was cancelled.", "Press Compare to start again.")
+
+example = partial(page.stored, examples.FOLDER, "quiz")
+
+
+def contamination(request: SplitsRequest, files: list[FileData] | None = None) -> dict[str, Any]:
+    """Compare every split (or file) with every other and with itself, exactly.
+
+    Args:
+        files: two files or more, each a split.
+
+    Returns:
+        matrix[i][j] with the rows of split i that split j holds too and their share, and leaks[] with split,
+        row, in, match, jaccard and containment.
+    """
+    result = last(compare(open_splits(request, files, hub.local_token()), request))
+    assert isinstance(result, Contamination)
+    return dict(result.to_json())
+
+
+def programs_of(request: SplitsRequest, data: Data) -> dict[str, str]:
+    """The program below a figure."""
+    return {"The same comparison in plain Python": programs.splits_program(request, data["provenance"])}
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+    """Controls, figure, and their events."""
+    first = examples.QUIZ
+    with gr.Row(equal_height=True):
+        files = gr.File(
+            label="Two files or more, each a split",
+            file_count="multiple",
+            file_types=KINDS,
+            height=78,
+            scale=3,
+            min_width=200,
+            elem_id="splits-files",
+            elem_classes="slim",
+        )
+        dataset = gr.Textbox(
+            first.dataset,
+            label="or a Hub dataset",
+            placeholder="owner/name",
+            max_lines=1,
+            scale=3,
+            min_width=180,
+        )
+        splits = gr.Textbox(", ".join(first.splits), label="its splits", max_lines=1, scale=2, min_width=120)
+        threshold = gr.Slider(0.1, 1, first.threshold, step=0.01, label="threshold", scale=3, min_width=160)
+        start, cancel = run_button("Compare", elem_id="compare"), cancel_button(elem_id="compare-cancel")
+    with gr.Accordion("Advanced: measure, config, shingles", open=False), gr.Row():
+        measure = gr.Dropdown(["containment", "jaccard"], value=first.measure, label="measure", min_width=150)
+        config = gr.Textbox("", label="config of the Hub dataset", max_lines=1, min_width=150)
+        ngram = gr.Textbox(str(first.ngram), label="ngram (words)", max_lines=1, min_width=150)
+    with gr.Row(elem_classes="chips"):
+        quiz = chip("Quiz questions")
+    stored = example()
+    figure = Figure(stored, folder=RENDERER, title="Contamination", elem_id="contamination")
+
+    def run(request: SplitsRequest, values: Values) -> Iterator[Values]:
+        parts = open_splits(request, values[files], hub.local_token())
+        name = title([part.name for part in parts])
+        for step in paced(compare(parts, request), lambda step: isinstance(step, Contamination)):
+            done = isinstance(step, Contamination)
+            yield {figure: step.to_json() if done else splits_waiting(step, request, name)}
+
+    room = open_room(
+        demo,
+        name="contamination",
+        title=TITLE,
+        request=SplitsRequest,
+        controls={
+            "dataset": dataset,
+            "splits": splits,
+            "threshold": threshold,
+            "measure": measure,
+            "config": config,
+            "ngram": ngram,
+        },
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=run,
+        programs=programs_of,
+        inputs=[files],
+        outputs=[files],
+        tabs=tabs,
+        stored=[stored],
+        stopped=CANCELLED,
+        queue=QUEUE,
+    )
+    files.upload(lambda: "", None, [dataset], **LIGHT)
+    room.update(quiz.click, lambda _: {figure: stored, files: None, **room.form(first)})
+    return room

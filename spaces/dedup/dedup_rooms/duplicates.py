@@ -1,0 +1,330 @@
+"""The room that removes near-duplicates from one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.data_classes import FileData
+
+from dedup import examples, programs
+from dedup.chat import PARTS
+from dedup.clusters import METHODS
+from dedup.data import Plan as PlanData
+from dedup.engine import Progress, Result, make_plan
+from dedup.engine import deduplicate as steps_of
+from dedup.minhash import Plan
+from dedup.outcome import outcome
+from dedup.report import report, to_json, waiting
+from dedup.request import KEEP, Request
+from dedup.shingles import UNITS
+from dedup.texts import compared, likely_column
+from dedup_rooms.results import EXAMPLE, download, kept_file, push
+from dedup_rooms.source import KINDS, checkpoints, open_rows
+from shared import hub, limits, page
+from shared.errors import VisitorError, for_visitor
+from shared.figure import Figure
+from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.steps import last, paced
+
+TITLE = "Dedup"
+RENDERER = Path(__file__).parents[1] / "dedup" / "js"
+QUEUE: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "rows"}
+"""Two visitors' rows at a time."""
+
+MAX_CHOICES = 200
+"""Columns to choose from; any other can be written."""
+
+CANCELLED = VisitorError(
+    "The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on."
+)
+
+example = partial(page.stored, examples.FOLDER, "kitchen")
+
+
+def deduplicate(request: Request, file: FileData | None = None) -> tuple[dict[str, Any], FileData]:
+    """Remove near-duplicate rows from a dataset; under the measure jaccard every pair that joins two rows is
+    proven exactly.
+
+    With the method leader each removed row is itself that similar to the row that stays in its place. With
+    components, or a goal, it may be joined to that row through others: removed_rows gives the exact
+    similarity of the two.
+
+    Args:
+        file: CSV, TSV, JSONL, JSON, Parquet or text.
+
+    Returns:
+        A report (rows, kept, removed, clusters, pairs, precision and recall of pairs, recall_interval,
+        seconds, removed_rows with row, keeper and jaccard) and the kept rows as a file of the input's format.
+        Where the measure is cosine, precision is null and jaccard is the cosine.
+    """
+    result = last(steps_of(open_rows(request, file, hub.local_token()), request, checkpoints()))
+    assert isinstance(result, Result)
+    kept = outcome(result)
+    path = kept_file(result, kept.kept)
+    return dict(report(result, kept)), FileData(path=str(path), orig_name=path.name)
+
+
+def plan(request: Request, file: FileData | None = None) -> dict[str, Any]:
+    """What a deduplication would cost and find, before it is run; parameters as of deduplicate.
+
+    Args:
+        file: CSV, TSV, JSONL, JSON, Parquet or text.
+
+    Returns:
+        num_perm, num_bands, rows_per_band, expected_recall (of a pair at the threshold), candidates, seconds,
+        megabytes, rows, columns, and curve: pairs of similarity and probability to become a candidate.
+    """
+    rows = open_rows(request, file, hub.local_token())
+    texts = compared(rows, request)
+    return {**make_plan(texts.texts, request).to_json(), "rows": rows.rows, "columns": list(texts.columns)}
+
+
+def programs_of(request: Request, data: Data) -> dict[str, str]:
+    """The programs below a figure."""
+    origin = data["provenance"]
+    columns, source = origin["columns"], origin["source"]
+    if request.measure == "cosine":
+        program = programs.cosine_program(request, columns, source, origin["embedding"])
+        return {"The same comparison with model2vec": program}
+    bands = Plan(**{name: data["plan"][name] for name in Plan.__dataclass_fields__})
+    listings = {"The same run with rensa alone": programs.rensa_program(request, bands, columns, source)}
+    try:
+        program = programs.datatrove_program(request, bands, columns, source)
+    except VisitorError as error:  # datatrove compares words only
+        program = f"# {error}"
+    return {**listings, "The same run past one machine, with datatrove": program}
+
+
+def plan_sentence(values: Mapping[str, Any], file: Any) -> str:
+    """The plan for the controls' values in words, or the sentences of the error."""
+    try:
+        request = Request.parse(**values)
+        if request.measure == "cosine":
+            return (
+                f"Plan: every pair of at most {limits.MAX_SEMANTIC_ROWS:,} different rows is compared by the "
+                "cosine of static vectors."
+            )
+        rows = open_rows(request, file)
+        bands = make_plan(compared(rows, request).texts, request)
+    except VisitorError as error:
+        return str(error)
+    return plan_words(bands.to_json(), rows.rows, request.threshold)
+
+
+def plan_words(bands: PlanData, rows: int, threshold: float) -> str:
+    """A plan as a sentence."""
+    expected = f"{bands['expected_recall']:.4f}" if bands["expected_recall"] < 0.9999 else "0.9999 or more"
+    return (
+        f"Plan: {rows:,} rows · {bands['num_bands']} × {bands['rows_per_band']} bands find a pair at "
+        f"{threshold:g} with probability {expected} · about {bands['candidates'] or 0:,} candidates to "
+        f"verify · about {max(bands['megabytes'], 0.1):,.1f} MB and {max(bands['seconds'], 0.1):,.1f} s"
+    )
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+    """Controls, figure, and their events."""
+    first = examples.KITCHEN
+    with gr.Row(equal_height=True):
+        file = gr.File(
+            label="File: CSV, JSONL, Parquet, text",
+            file_types=KINDS,
+            height=78,
+            scale=3,
+            min_width=200,
+            elem_id="file",
+            elem_classes="slim",
+        )
+        dataset = gr.Textbox(
+            first.dataset,
+            label="or a Hub dataset",
+            placeholder="owner/name",
+            max_lines=1,
+            scale=3,
+            min_width=180,
+            elem_id="dataset",
+        )
+        columns = gr.Dropdown(
+            list(first.columns),
+            value=list(first.columns),
+            label="Columns to compare",
+            multiselect=True,
+            allow_custom_value=True,
+            scale=3,
+            min_width=180,
+            elem_id="columns",
+        )
+        threshold = gr.Slider(
+            0.1,
+            1,
+            first.threshold,
+            step=0.01,
+            label="threshold",
+            scale=3,
+            min_width=170,
+            elem_id="threshold",
+        )
+        start, cancel = run_button("Deduplicate", elem_id="start"), cancel_button(elem_id="cancel")
+    with gr.Accordion("Advanced: config and split, shingles, which row to keep, recall, limits", open=False):
+        controls = {
+            "dataset": dataset,
+            "columns": columns,
+            "threshold": threshold,
+            **_advanced(first),
+        }
+    stored = example()
+    words = page.quiet(plan_words(stored["plan"], stored["rows"], first.threshold))
+    with gr.Row(elem_classes="chips"):
+        kitchen = chip("Kitchen notes")
+        sentence = gr.HTML(words, elem_classes="quiet", elem_id="plan", padding=False)
+    figure = Figure(stored, folder=RENDERER, events=("choice", "threshold"), title=TITLE, elem_id="figure")
+    save = gr.Button("Prepare the kept rows as a file", scale=0, min_width=260, elem_id="save")
+    files = gr.Files(
+        label="Kept rows in the input's format, and the removed rows with their keepers",
+        visible=False,
+        interactive=False,
+        elem_id="files",
+    )
+    result = gr.State(EXAMPLE)
+    choice = gr.State(None)
+
+    def run(request: Request, values: Values) -> Iterator[Values]:
+        upload = values[file]
+        name = Path(upload).name if upload else request.dataset
+        yield {figure: waiting(Progress("read", "Reading the rows", 0, 1), request, name)}
+        rows = open_rows(request, upload, hub.local_token())
+        for step in paced(steps_of(rows, request, checkpoints()), lambda step: isinstance(step, Result)):
+            if isinstance(step, Result):
+                yield {figure: to_json(step, outcome(step)), result: step}
+            else:
+                yield {figure: waiting(step, request, rows.name)}
+
+    room = open_room(
+        demo,
+        name="duplicates",
+        title=TITLE,
+        request=Request,
+        controls=controls,
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=run,
+        programs=programs_of,
+        inputs=[file, choice],
+        outputs=[file, sentence, files, result, choice],
+        clears={files: gr.Files(visible=False), result: None, choice: None},
+        tabs=tabs,
+        marks=["dataset="],
+        stopped=CANCELLED,
+        queue=QUEUE,
+    )
+    with gr.Accordion("Push the kept rows to the Hub", open=False):
+        page.push_row("Dataset to create or update, owner/name", push, [result, choice])
+
+    def again(values: Values) -> Iterator[Values]:
+        """At the threshold of the figure, with its pins."""
+        pinned = (values[choice] or {}).get("pinned") or []
+        request = replace(room.parse(values), pinned=Request.parse(pinned=pinned).pinned)
+        yield from run(request, values)
+
+    def planned(values: Values) -> Values:
+        settings = {name: values[box] for name, box in controls.items()}
+        known = values[file] or settings["dataset"] in examples.DATASETS  # a Hub dataset waits for the run
+        return {sentence: page.quiet(plan_sentence(settings, values[file]) if known else "")}
+
+    def offered(values: Values) -> Values:
+        """The columns to choose from, and the plan, for a file that was just dropped."""
+        nothing = gr.Dropdown(choices=[], value=[])
+        if not values[file]:
+            return {columns: nothing, sentence: page.quiet("")}
+        try:
+            rows = open_rows(Request(), values[file])
+            column = likely_column(rows)
+        except VisitorError as error:
+            return {columns: nothing, sentence: page.quiet(str(error))}
+        choices = gr.Dropdown(choices=list(rows.columns[:MAX_CHOICES]), value=[column])
+        return {columns: choices, **planned({**values, columns: [column], dataset: ""})}
+
+    def show(_: Values) -> Values:
+        """The stored example."""
+        room_values = {figure: stored, file: None, sentence: words, **room.form(first)}
+        return {**room_values, **room.clears, result: EXAMPLE}
+
+    def prepared(state: Any, choice: Data | None) -> Any:
+        try:
+            return gr.Files(value=download(state, choice), visible=True)
+        except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+            gr.Warning(str(for_visitor(error)))
+            return gr.skip()
+
+    settings: dict[str, Any] = {**QUEUE, **QUIET, "trigger_mode": "always_last"}
+    boxes = {file, *controls.values()}
+    dropped = file.upload(lambda: "", None, [dataset], **LIGHT)
+    dropped.then(offered, boxes, [columns, sentence], **{**QUEUE, **QUIET})
+    gr.on([threshold.release, columns.input], planned, boxes, [sentence], **settings)
+    figure.choice(picked, None, [choice], **LIGHT)
+    taken_over = figure.threshold(moved, None, [threshold, controls["goal"]], **LIGHT)
+    room.connect(taken_over.then, again)
+    room.update(kitchen.click, show)
+    save.click(prepared, [result, choice], [files], **{**QUEUE, **QUIET})
+    return room
+
+
+def picked(event: gr.EventData) -> dict[str, Any]:
+    """What the visitor chose in the figure."""
+    return {"threshold": event.threshold, "pinned": list(event.pinned)}
+
+
+def moved(event: gr.EventData) -> tuple[float, str]:
+    """The figure's threshold as the control's, in the place of a goal."""
+    return Request.parse(threshold=event.threshold).threshold, ""
+
+
+def _advanced(first: Request) -> dict[str, Component]:
+    """The settings that most visitors leave alone."""
+    line: dict[str, Any] = {"max_lines": 1, "min_width": 150}
+    with gr.Row():
+        config = gr.Textbox("", label="config of the Hub dataset", placeholder="default", **line)
+        split = gr.Textbox(first.split, label="split", **line)
+        keep = gr.Dropdown(
+            [*KEEP, "max:column"], value=first.keep, label="keep", allow_custom_value=True, min_width=150
+        )
+        method = gr.Dropdown(list(METHODS), value=first.method, label="method", min_width=150)
+    with gr.Row():
+        part = gr.Dropdown(list(PARTS), value=first.part, label="part of conversations", min_width=150)
+        unit = gr.Dropdown(list(UNITS), value=first.unit, label="unit", min_width=150)
+        ngram = gr.Textbox(str(first.ngram), label="ngram", **line)
+        recall = gr.Textbox(f"{first.recall:g}", label="recall wanted", **line)
+    with gr.Row():
+        limit = gr.Textbox(str(first.limit), label="limit of rows", **line)
+        goal = gr.Textbox("", label="goal: end with this many rows", placeholder="none", **line)
+        seed = gr.Textbox(str(first.seed), label="seed", **line)
+        measure = gr.Dropdown(
+            ["jaccard", "cosine"],
+            value=first.measure,
+            label="measure: jaccard (words) or cosine (meaning)",
+            min_width=200,
+        )
+        embedding = gr.Textbox(
+            "", label="embedding model for cosine", placeholder="default; or a model2vec id", **line
+        )
+    return {
+        "config": config,
+        "split": split,
+        "part": part,
+        "ngram": ngram,
+        "unit": unit,
+        "keep": keep,
+        "method": method,
+        "recall": recall,
+        "limit": limit,
+        "goal": goal,
+        "seed": seed,
+        "measure": measure,
+        "embedding": embedding,
+    }

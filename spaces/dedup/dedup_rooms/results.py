@@ -1,0 +1,95 @@
+"""What a finished run is worth taking home: the kept rows as a file, a report, a dataset on the Hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dedup import examples
+from dedup.card import dataset_card
+from dedup.engine import Result, deduplicate
+from dedup.outcome import Outcome, outcome
+from dedup.read import SUFFIX, write
+from dedup.report import report
+from dedup.request import Request
+from dedup_rooms.source import open_rows
+from shared import files, hub
+from shared.errors import VisitorError
+from shared.steps import last
+
+EXAMPLE = "example"
+"""Stands for the stored example's Result, which is computed when somebody wants it."""
+
+
+def result_of(state: Result | str | None) -> Result:
+    """The result that the figure shows; for the stored example it is computed again, in a fraction of a
+    second.
+
+    Raises:
+        VisitorError: the last run has no result.
+    """
+    if state is None:
+        raise VisitorError("There is no result yet.", "Press Deduplicate first.")
+    if isinstance(state, Result):
+        return state
+    result = last(deduplicate(open_rows(examples.KITCHEN), examples.KITCHEN))
+    assert isinstance(result, Result)
+    return result
+
+
+def chosen(result: Result, choice: dict[str, Any] | None) -> Outcome:
+    """The outcome at the threshold and with the pins that the figure reports; without a threshold at the
+    request's own, or with its goal.
+
+    Raises:
+        VisitorError: as `Request.parse` and `outcome`.
+    """
+    if not choice:
+        return outcome(result)
+    pinned = Request.parse(pinned=choice.get("pinned") or []).pinned
+    threshold = choice.get("threshold")
+    if threshold is not None:
+        threshold = Request.parse(threshold=threshold).threshold
+    return outcome(result, threshold, pinned)
+
+
+def kept_file(result: Result, keep: list[int]) -> Path:
+    """Write the kept rows into a folder of their own, under a name that every system takes."""
+    name = "".join(
+        character if character.isprintable() and character != "/" else "-"
+        for character in result.dataset.name
+    )
+    stem = Path(name).stem[:40] or "dataset"
+    path = files.result_folder() / f"{stem}-deduplicated{SUFFIX[result.dataset.format]}"
+    write(result.dataset, keep, path)
+    return path
+
+
+def download(state: Result | str | None, choice: dict[str, Any] | None) -> list[str]:
+    """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the
+    figure.
+    """
+    result = result_of(state)
+    kept = chosen(result, choice)
+    rows = kept_file(result, kept.kept)
+    removed = rows.with_name("removed_rows.json")
+    text = json.dumps(report(result, kept), ensure_ascii=False, indent=1)
+    with files.written_whole(removed, "the report") as part:
+        part.write_text(text, encoding="utf-8")
+    return [str(rows), str(removed)]
+
+
+def push(
+    state: Result | str | None, choice: dict[str, Any] | None, repository: str, token: str | None
+) -> str:
+    """Upload the kept rows and a card that says how they were made; the dataset's URL.
+
+    Raises:
+        VisitorError: there is no result, or as `hub.push`.
+    """
+    result = result_of(state)
+    kept = chosen(result, choice)
+    rows = kept_file(result, kept.kept)
+    card = dataset_card(result, kept, rows.name)
+    return hub.push(repository, "dataset", {f"data/{rows.name}": rows}, card, token)

@@ -1,0 +1,97 @@
+"""Where rows come from: a visitor's files, a dataset of the Hub, an example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dedup import examples
+from dedup.contamination import Split
+from dedup.read import Dataset, read_file, read_hub
+from dedup.request import Request, SplitsRequest
+from dedup.texts import compared
+from shared import files, limits
+from shared.errors import VisitorError
+
+KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
+"""Files to choose from."""
+
+_BOTH = VisitorError("Both a file and a dataset are given.", "Clear one of them.")
+
+
+def checkpoints() -> Path:
+    """Where interrupted runs leave their signatures; they hold hashes only, no text, and go after a day."""
+    folder = files.cache_folder() / "dedup"
+    files.expire(folder, "*.npz", 86_400)
+    return folder
+
+
+def open_rows(request: Request, file: Any = None, token: str | None = None) -> Dataset:
+    """The rows that a request is about: the uploaded file, else the Hub's dataset, else an example of that
+    name.
+
+    Args:
+        file: an upload, from a component or from an API call.
+        token: for the Hub.
+
+    Raises:
+        VisitorError: there is nothing to read, or it cannot be read.
+    """
+    upload = upload_of(file)
+    if upload and request.dataset and request.dataset not in examples.DATASETS:
+        raise _BOTH
+    if upload:
+        return read_file(*upload, request.limit)
+    if request.dataset in examples.DATASETS:
+        return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
+    if not request.dataset:
+        raise VisitorError("There is nothing to read yet.", "Drop a file, or name a dataset of the Hub.")
+    return read_hub(request.dataset, request.config, request.split, request.limit, token)
+
+
+def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None = None) -> list[Split]:
+    """The splits that a request is about, each with the texts that are compared; arguments as of
+    `open_rows`, the files a list.
+    """
+    if uploads and not isinstance(uploads, list):
+        raise VisitorError(f"files is {str(uploads)[:40]}.", "Give a list.")
+    if uploads and request.dataset and request.dataset not in examples.PAIRS:
+        raise _BOTH
+    if uploads and len(uploads) > limits.MAX_UPLOADS:
+        raise VisitorError(f"More than {limits.MAX_UPLOADS} files were given.", "Compare fewer at once.")
+    limit = request.limit
+    rows: list[tuple[str, str, Dataset]] = []  # name, source
+    if uploads:
+        for path, name in filter(None, map(upload_of, uploads)):
+            rows.append((Path(name).stem, name, read_file(path, name, limit)))
+    elif request.dataset in examples.PAIRS:
+        for name in examples.PAIRS[request.dataset]:
+            split = Path(name).stem.removeprefix(f"{request.dataset}_")
+            rows.append((split, name, read_file(examples.FOLDER / name, name, limit)))
+    elif request.dataset:
+        for split in request.splits:
+            rows.append((split, split, read_hub(request.dataset, request.config, split, limit, token)))
+    if len(rows) < 2:
+        raise VisitorError(
+            "At least two splits are needed.", "Upload two files, or name two splits of a dataset."
+        )
+    return [Split(name, source, compared(part, request), part.cut) for name, source, part in rows]
+
+
+def upload_of(file: Any) -> tuple[Path, str] | None:
+    """The path and name of an uploaded file, from a component or from an API call; None for none.
+
+    Raises:
+        VisitorError: the path is no upload of this server.
+    """
+    if not file:
+        return None
+    try:
+        path = Path(file["path"] if isinstance(file, dict) else file)
+        name = str((isinstance(file, dict) and file.get("orig_name")) or path.name)
+        uploaded = files.upload_folder() in path.resolve().parents and path.is_file()
+    except (TypeError, KeyError, ValueError, OSError):  # no path at all, or one that no file can have
+        uploaded = False
+    if not uploaded:
+        raise VisitorError("That file was not uploaded here.", "Upload it again.")
+    return path, name
