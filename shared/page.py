@@ -136,10 +136,12 @@ def code_and_link(value: dict[str, Any] | None) -> Figure:
 
 
 def about(card: Path) -> None:
-    """The text of a Space's card (without its YAML head), folded away."""
+    """The text of a Space's card, folded away: without its YAML head, and without pictures of the page that
+    shows it.
+    """
     from markdown_it import MarkdownIt
 
-    text = card.read_text(encoding="utf-8").split("\n---\n", 1)[1]
+    text = card.read_text(encoding="utf-8").split("\n---\n", 1)[1].partition("\n## Pictures\n")[0]
     with gr.Accordion("About", open=False):
         gr.HTML(
             MarkdownIt("commonmark", {"html": False}).enable("table").render(text),

@@ -1,57 +1,36 @@
-"""`make screenshots`: the README's pictures, taken of the running pages."""
+"""`make screenshots`: the pictures of the README and of the Spaces' cards, taken of the running pages."""
 
 from __future__ import annotations
 
+import importlib
 import os
+from dataclasses import dataclass
 
+from shared import suite
 from tests.conftest import ROOT, Server, chromium_path
 
-VIEWS = (
-    ("decoding", "Tree", "light"),
-    ("decoding", "Probability area", "light"),
-    ("decoding", "Beams", "dark"),
-    ("quantization", "Size against quality", "light"),
-    ("quantization", "Weight lab", "light"),
-    ("merging", "Before and after", "light"),
-    ("merging", "Which layers carry it", "light"),
-    ("merging", "Between models", "light"),
-    ("merging", "Family tree", "dark"),
-    ("abliteration", "1 Find", "light"),
-    ("abliteration", "3 Measure", "light"),
-    ("dedup", "Threshold", "light"),
-    ("dedup", "Clusters", "light"),
-)
-FILES = (
-    "decoding-tree",
-    "decoding-area",
-    "decoding-beams",
-    "quantization-size",
-    "quantization-block",
-    "merging-behaviours",
-    "merging-layers",
-    "merging-plane",
-    "merging-tree",
-    "abliteration-find",
-    "abliteration-search",
-    "dedup-threshold",
-    "dedup-clusters",
-)
-ROOMS = {
-    "Weight lab": "#lab-figure",
-    "Between models": "#between",
-    "Family tree": "#tree",
-    "1 Find": "#find",
-    "3 Measure": "#measure",
-}
-"""Figures of rooms that are not the first of their page."""
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a Space, from `tests/<space>/pictures.py`.
+
+    Args:
+        name: of the file, `spaces/<space>/docs/<name>.png`.
+        tab: of the page or the figure that has to be open.
+        element: what is pictured.
+        scheme: light or dark.
+    """
+
+    name: str
+    tab: str
+    element: str = "#figure"
+    scheme: str = "light"
 
 
 def main() -> None:
-    """Start the suite and write docs/*.png."""
+    """Start the suite and take them all."""
     from playwright.sync_api import sync_playwright
 
-    folder = ROOT / "docs"
-    folder.mkdir(exist_ok=True)
     server = Server(["-m", "shared.suite"], {}, "/decoding/")
     try:
         with sync_playwright() as playwright:
@@ -59,17 +38,26 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
             page = browser.new_page(viewport={"width": 1180, "height": 640})
             page.goto(server.url)
-            page.screenshot(path=folder / "landing.png")
-            for (space, tab, scheme), name in zip(VIEWS, FILES, strict=True):
-                page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme=scheme)
-                page.goto(f"{server.url}/{space}/?__theme={scheme}")
-                page.get_by_role("tab", name=tab, exact=True).click()
-                page.wait_for_timeout(600)
-                shown = ROOMS.get(tab, "#figure")
-                page.locator(shown).screenshot(path=folder / f"{name}.png")
+            page.screenshot(path=ROOT / "docs/landing.png")
+            for space in suite.names():
+                folder = ROOT / "spaces" / space / "docs"
+                folder.mkdir(exist_ok=True)
+                for picture in importlib.import_module(f"tests.{space}.pictures").PICTURES:
+                    take(browser, f"{server.url}/{space}/", picture).screenshot(
+                        path=folder / f"{picture.name}.png"
+                    )
             browser.close()
     finally:
         server.stop()
+
+
+def take(browser, url: str, picture: Picture):
+    """The element of a picture on a page of its own."""
+    page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme=picture.scheme)
+    page.goto(f"{url}?__theme={picture.scheme}")
+    page.get_by_role("tab", name=picture.tab, exact=True).click()
+    page.wait_for_timeout(600)
+    return page.locator(picture.element)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,11 @@
+"""The pictures in the Space's card, see `tests.browser.screenshots`."""
+
+from __future__ import annotations
+
+from tests.browser.screenshots import Picture
+
+PICTURES = (
+    Picture("tree", "Tree"),
+    Picture("area", "Probability area"),
+    Picture("beams", "Beams", scheme="dark"),
+)
