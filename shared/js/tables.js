@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 /**
  * A table in a region that scrolls by itself.
  * @param {string} label of the region, for a screen reader
- * @param {readonly Child[]} head an empty text makes an empty cell
+ * @param {readonly Child[]} head a cell stands as it is, all else in one
  * @param {readonly HTMLElement[]} rows
  * @param {string} [kind] class of the table
  */
@@ -24,7 +24,9 @@ export function scrollTable(label, head, rows, kind = "numbers") {
         h(
           "tr",
           {},
-          head.map((text) => (text === "" ? h("td", {}) : h("th", { scope: "col" }, text))),
+          head.map((item) =>
+            item instanceof HTMLTableCellElement ? item : h("th", { scope: "col" }, item),
+          ),
         ),
       ),
       h("tbody", {}, rows),

@@ -1,53 +1,64 @@
-// The same prompts to the base and to the edited model, side by side, with the divergence at every token of the base's answer.
+// The same prompts to the base and to the edited model, side by side, with the divergence at every token of
+// the base's answer.
 
 import { heat, heatLegend } from "../../../../shared/js/axes.js";
 import { h } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 
-/** Open the view. */
-export function openAnswerPairs(figure, panel) {
+/** @import { Child } from "../../../../shared/js/dom.js" */
+/** @import { AnswerPair } from "./data.js" */
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: {pairs: AnswerPair[], mark: string}) => void}
+ */
+export function openAnswerPairs(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  return (data) => {
-    const most = Math.max(0.5, ...data.pairs.flatMap(({ kl }) => kl ?? []));
+  return ({ pairs, mark }) => {
+    const divergences = pairs.flatMap(({ kl = [] }) => kl);
+    const most = Math.max(0.5, ...divergences);
     box.replaceChildren(
-      ...data.pairs.map((pair) =>
+      ...pairs.map(({ prompt, base, edited, kl = [], kl_tokens: tokens = [] }) =>
         h(
           "section",
           { class: "pair" },
-          h("h2", {}, h("bdi", {}, pair.prompt)),
+          h("h2", {}, h("bdi", {}, prompt)),
           h(
             "div",
             { class: "two" },
             answerBox(
               "base",
               "the model as it is",
-              pair.base,
-              pair.kl?.length
-                ? klTokens(pair, most)
-                : h("p", {}, h("bdi", {}, pair.base.text || "…")),
+              base.grade,
+              kl.length ? klTokens(kl, tokens, most) : h("p", {}, h("bdi", {}, base.text || "…")),
             ),
-            answerBox(
-              "edited",
-              data.mark,
-              pair.edited,
-              h("p", {}, h("bdi", {}, pair.edited.text || "…")),
-            ),
+            answerBox("edited", mark, edited.grade, h("p", {}, h("bdi", {}, edited.text || "…"))),
           ),
         ),
       ),
-      data.pairs.some(({ kl }) => kl?.length)
-        ? heatLegend(
-            "0",
-            brief(2 * most, 2),
-            "nats: KL(base ‖ edited) at each token of the base's answer",
-          )
-        : "",
+      ...(divergences.length
+        ? [
+            heatLegend(
+              "0",
+              brief(2 * most, 2),
+              "nats: KL(base ‖ edited) at each token of the base's answer",
+            ),
+          ]
+        : []),
     );
   };
 }
 
-function answerBox(kind, name, { grade }, content) {
+/**
+ * @param {"base" | "edited"} kind
+ * @param {string} name
+ * @param {string} grade
+ * @param {Child} content
+ */
+function answerBox(kind, name, grade, content) {
   return h(
     "article",
     { class: `answer answer-${kind}` },
@@ -56,7 +67,12 @@ function answerBox(kind, name, { grade }, content) {
   );
 }
 
-function klTokens({ kl, kl_tokens: tokens }, most) {
+/**
+ * @param {number[]} kl
+ * @param {string[]} tokens
+ * @param {number} most
+ */
+function klTokens(kl, tokens, most) {
   return h(
     "p",
     { class: "kl-tokens" },

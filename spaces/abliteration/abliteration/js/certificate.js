@@ -2,83 +2,78 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
+import { factList, headedRow, scrollTable } from "../../../../shared/js/tables.js";
 
-/** Open the view. */
-export function openCertificate(figure, panel) {
+/** @import { Certificate, CertificateData, Export } from "./data.js" */
+
+const ROUNDING = 1e-4; // of the stream's norm, above which something else must write too
+
+/**
+ * Open the view.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Certificate | Export) => void}
+ */
+export function openCertificate(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  return ({ certificate: found, files, left_out: left }) => {
-    const edited = found.matrices.filter(({ strength }) => strength);
-    const facts = [
-      ["verdict", `${found.verdict}: ${found.reason}`],
-      [
-        "hook against weights",
-        `logits differ by ${brief(found.gap)} at most; their standard deviation is ${brief(found.scale)}`,
-      ],
-      [
-        "left in the stream",
-        found.in_stream === null
-          ? "the kernel does not remove the direction everywhere"
-          : `at most ${brief(found.in_stream)} of any token's norm`,
-      ],
-      [
-        "stream = sum of its writes",
-        `to ${brief(found.audit)} of its norm: ${found.audit < 1e-4 ? "no write was overlooked" : "something else writes too, and is not edited"}`,
-      ],
-      ["head", found.head],
-      ...(left?.length ? [["not in the adapter", left.join(", ")]] : []),
-      ...(files
-        ? [
-            [
-              "files",
-              Object.entries(files)
-                .map(([name, bytes]) => `${name} (${bytes.toLocaleString("en-GB")} bytes)`)
-                .join(", "),
-            ],
-          ]
-        : []),
-    ];
+  return (data) => {
+    const { certificate } = data;
     box.replaceChildren(
-      h(
-        "dl",
-        { class: "facts" },
-        facts.map(([term, words]) => [h("dt", {}, term), h("dd", {}, words)]),
-      ),
-      h(
-        "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Edited matrices" },
-        h(
-          "table",
-          { class: "numbers" },
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ["matrix", "strength", "‖r̂ᵀW‖ before", "after", "bias before", "after"].map((text) =>
-                h("th", { scope: "col" }, text),
+      factList([
+        ...certificateFacts(certificate),
+        ...(data.kind === "export" ? exportFacts(data) : []),
+      ]),
+      scrollTable(
+        "Edited matrices",
+        ["matrix", "strength", "‖r̂ᵀW‖ before", "after", "bias before", "after"],
+        certificate.matrices
+          .filter(({ strength }) => strength)
+          .map(({ name, folded, strength, before, after, ...bias }) =>
+            headedRow(
+              folded ? `${name} (norm folded)` : name,
+              [strength, before, after, bias.bias_before, bias.bias_after].map((value) =>
+                brief(value),
               ),
             ),
           ),
-          h(
-            "tbody",
-            {},
-            edited.map((row) =>
-              h(
-                "tr",
-                {},
-                h("th", { scope: "row" }, `${row.name}${row.folded ? " (norm folded)" : ""}`),
-                h("td", {}, brief(row.strength)),
-                h("td", {}, brief(row.before)),
-                h("td", {}, brief(row.after)),
-                h("td", {}, brief(row.bias_before)),
-                h("td", {}, brief(row.bias_after)),
-              ),
-            ),
-          ),
-        ),
       ),
     );
   };
+}
+
+/** @param {CertificateData} certificate */
+function certificateFacts({ verdict, reason, gap, scale, in_stream: rest, audit, head }) {
+  return [
+    ["verdict", `${verdict}: ${reason}`],
+    [
+      "hook against weights",
+      `logits differ by ${brief(gap)} at most; their standard deviation is ${brief(scale)}`,
+    ],
+    [
+      "left in the stream",
+      rest === null
+        ? "the kernel does not remove the direction everywhere"
+        : `at most ${brief(rest)} of any token's norm`,
+    ],
+    [
+      "stream = sum of its writes",
+      `to ${brief(audit)} of its norm: ` +
+        (audit < ROUNDING
+          ? "no write was overlooked"
+          : "something else writes too, and is not edited"),
+    ],
+    ["head", head],
+  ];
+}
+
+/** @param {Export} data */
+function exportFacts({ left_out: missing = [], files = {} }) {
+  const sizes = Object.entries(files).map(
+    ([name, bytes]) => `${name} (${bytes.toLocaleString("en-GB")} bytes)`,
+  );
+  return [
+    ...(missing.length ? [["not in the adapter", missing.join(", ")]] : []),
+    ...(sizes.length ? [["files", sizes.join(", ")]] : []),
+  ];
 }

@@ -1,126 +1,157 @@
-// Curves over the layers with the ribbon of chance behind them, and small marks that several views use.
+// Curves over the layers with the ribbon of chance behind them, and what several views stand in.
 
-import { axisLabel, scaleOf } from "../../../../shared/js/axes.js";
+import {
+  axisLabel,
+  baseAxis,
+  layerTicks,
+  pointerIn,
+  scaleOf,
+  valueAxis,
+  watchWidth,
+} from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 
+/** @import { Child } from "../../../../shared/js/dom.js" */
+/** @import { Quantiles } from "./data.js" */
+
 /**
  * Curves over the layers.
- * @param {Object} chart
- * @param {number} chart.width
- * @param {number} [chart.high]
- * @param {number} chart.count layers
- * @param {{values: number[], colour: string, label: string}[]} chart.lines
- * @param {number[][]} [chart.ribbon] low, middle and high by layer
- * @param {number|null} [chart.chosen] layer
- * @param {number[]} [chart.range] of the values, where it is fixed
- * @param {string} chart.label of the axis
- * @param {(layer: number) => void} [chart.choose]
- * @returns {SVGElement}
+ * @typedef {Object} LayerChart
+ * @property {number} width
+ * @property {number} [height]
+ * @property {number} count layers
+ * @property {{values: number[], colour: string, label: string}[]} lines what is not finite is left out
+ * @property {Quantiles[]} [ribbon] by layer
+ * @property {number | null} [chosen] layer
+ * @property {[number, number]} [range] of the values, where it is fixed
+ * @property {string} label of the axis
+ * @property {(layer: number) => void} [choose]
  */
-export function layerChart({
-  width,
-  high = 170,
-  count,
-  lines,
-  ribbon = null,
-  chosen = null,
-  range = null,
-  label,
-  choose,
-}) {
-  const all = [...lines.flatMap(({ values }) => values), ...(ribbon ?? []).flat()].filter((value) =>
-    Number.isFinite(value),
-  );
-  const [low, top] = range ?? [Math.min(0, ...all), Math.max(1e-9, ...all)];
-  const x = scaleOf(0, Math.max(1, count - 1), 52, width - 14);
-  const y = scaleOf(low, top, high - 34, 12);
-  const svg = s("svg", {
-    class: "picture layer-chart",
-    width,
-    height: high,
-    viewBox: `0 0 ${width} ${high}`,
-    role: "img",
-    tabindex: choose ? 0 : null,
-    "aria-label": `${label}: ${lines.map((line) => `${line.label} from ${brief(Math.min(...line.values))} to ${brief(Math.max(...line.values))}`).join("; ")} over ${count} layers${choose ? ". Arrow keys move the chosen layer" : ""}`,
-  });
-  svg.append(
-    ...y
-      .ticks(4)
-      .flatMap((tick) => [
-        s("line", { class: "grid", x1: 52, x2: width - 14, y1: y(tick), y2: y(tick) }),
-        axisLabel(46, y(tick) + 4, "end", brief(tick, 2)),
-      ]),
-  );
-  if (ribbon) {
-    const edge = (place) => ribbon.map((row, layer) => `${x(layer)},${y(row[place])}`);
-    svg.append(
-      s("polygon", { class: "ribbon", points: [...edge(2), ...edge(0).toReversed()].join(" ") }),
-      s("polyline", { class: "ribbon-middle", points: edge(1).join(" ") }),
-    );
-  }
-  for (const { values, colour } of lines) {
-    svg.append(
-      s("polyline", {
-        class: `line line-${colour}`,
-        points: values
-          .map((value, layer) => (Number.isFinite(value) ? `${x(layer)},${y(value)}` : null))
-          .filter(Boolean)
-          .join(" "),
-      }),
-    );
-  }
-  if (chosen !== null) {
-    svg.append(s("line", { class: "cut", x1: x(chosen), x2: x(chosen), y1: 8, y2: high - 30 }));
-    for (const { values, colour } of lines)
-      if (Number.isFinite(values[chosen]))
-        svg.append(
-          s("circle", {
-            class: `mark mark-${colour}`,
-            cx: x(chosen),
-            cy: y(values[chosen]),
-            r: 4.5,
-          }),
-        );
-  }
-  const step = count > 40 ? 10 : count > 12 ? 5 : 1;
-  svg.append(
-    ...Array.from({ length: count }, (_, layer) =>
-      layer % step === 0 ? axisLabel(x(layer), high - 18, "middle", layer) : null,
-    ).filter(Boolean),
-    axisLabel(width - 14, high - 3, "end", "layer →"),
+
+const [CURVES_LEFT, CURVES_RIGHT, CURVES_TOP, CURVES_BOTTOM] = [52, 14, 12, 34]; // pixels
+
+/** Layers that a key moves on by. @type {Record<string, number>} */
+const LAYER_STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+
+/**
+ * Draw curves over the layers.
+ * @param {LayerChart} chart
+ * @returns {SVGSVGElement}
+ */
+export function layerChart(chart) {
+  const { width, height = 170, count, lines, ribbon, chosen = null, choose } = chart;
+  const [low, top] = chart.range ?? rangeOf(lines, ribbon ?? []);
+  const right = width - CURVES_RIGHT;
+  const x = scaleOf(0, Math.max(1, count - 1), CURVES_LEFT, right);
+  const y = scaleOf(low, top, height - CURVES_BOTTOM, CURVES_TOP);
+  /** @param {number[]} values */
+  const points = (values) =>
+    values.flatMap((value, layer) => (Number.isFinite(value) ? `${x(layer)},${y(value)}` : []));
+  const svg = s(
+    "svg",
+    {
+      class: "picture layer-chart",
+      width,
+      height,
+      viewBox: `0 0 ${width} ${height}`,
+      role: "img",
+      tabindex: choose ? 0 : null,
+      "aria-label": chartWords(chart),
+    },
+    valueAxis(y, y.ticks(4), [CURVES_LEFT, right], (value) => brief(value, 2)),
+    ribbon ? chanceRibbon(ribbon, points) : null,
+    lines.map(({ values, colour }) =>
+      s("polyline", { class: `line line-${colour}`, points: points(values).join(" ") }),
+    ),
+    chosen === null
+      ? null
+      : [
+          s("line", { class: "cut", x1: x(chosen), x2: x(chosen), y1: 8, y2: height - 30 }),
+          lines
+            .filter(({ values }) => Number.isFinite(values[chosen]))
+            .map(({ values, colour }) =>
+              s("circle", {
+                class: `mark mark-${colour}`,
+                cx: x(chosen),
+                cy: y(values[chosen]),
+                r: 4.5,
+              }),
+            ),
+        ],
+    baseAxis(x, layerTicks(count), height - 18, String),
+    axisLabel(right, height - 3, "end", "layer →"),
   );
   if (choose) {
-    const at = (event) => {
-      const box = svg.getBoundingClientRect();
-      return Math.max(
-        0,
-        Math.min(count - 1, Math.round(x.invert(((event.clientX - box.left) / box.width) * width))),
-      );
-    };
-    svg.addEventListener("click", (event) => choose(at(event)));
+    /** @param {number} layer */
+    const chooseWithin = (layer) => choose(Math.max(0, Math.min(count - 1, layer)));
+    svg.addEventListener("click", (event) =>
+      chooseWithin(Math.round(x.invert(pointerIn(svg, event).x))),
+    );
     svg.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const step = LAYER_STEPS[event.key];
       if (!step) return;
       event.preventDefault();
-      choose(Math.max(0, Math.min(count - 1, (chosen ?? 0) + step)));
+      chooseWithin((chosen ?? 0) + step);
     });
   }
   return svg;
 }
 
-/** A heading, words and a picture. */
-export function block(title, said, ...content) {
+/**
+ * @param {LayerChart["lines"]} lines
+ * @param {Quantiles[]} ribbon
+ * @returns {[number, number]}
+ */
+function rangeOf(lines, ribbon) {
+  const values = [...lines.flatMap((line) => line.values), ...ribbon.flat()].filter(
+    Number.isFinite,
+  );
+  return [Math.min(0, ...values), Math.max(1e-9, ...values)];
+}
+
+/** @param {LayerChart} chart */
+function chartWords({ label, lines, count, choose }) {
+  const curves = lines.map(({ label: name, values }) => {
+    const known = values.filter(Number.isFinite);
+    return `${name} from ${brief(Math.min(...known))} to ${brief(Math.max(...known))}`;
+  });
+  const keys = choose ? ". Arrow keys move the chosen layer" : "";
+  return `${label}: ${curves.join("; ")} over ${count} layers${keys}`;
+}
+
+/**
+ * @param {Quantiles[]} ribbon
+ * @param {(values: number[]) => string[]} points
+ */
+function chanceRibbon(ribbon, points) {
+  const [low, middle, high] = [0, 1, 2].map((place) => points(ribbon.map((row) => row[place])));
+  return [
+    s("polygon", { class: "ribbon", points: [...high, ...low.toReversed()].join(" ") }),
+    s("polyline", { class: "ribbon-middle", points: middle.join(" ") }),
+  ];
+}
+
+/**
+ * A heading, words and a picture.
+ * @param {string} title
+ * @param {string | null} words
+ * @param {...Child} content
+ */
+export function block(title, words, ...content) {
   return h(
     "section",
     { class: "block" },
     h("h2", {}, title),
-    said ? h("p", { class: "said" }, said) : null,
-    ...content,
+    words ? h("p", { class: "said" }, words) : null,
+    content,
   );
 }
 
-/** A legend of lines. */
+/**
+ * A legend of lines.
+ * @param {readonly (readonly [colour: string, text: string])[]} entries
+ */
 export function lineLegend(entries) {
   return h(
     "ul",
@@ -131,7 +162,27 @@ export function lineLegend(entries) {
   );
 }
 
-/** A share with its interval in words. */
-export function shareWords({ count, of, low, high }) {
-  return `${count} of ${of} (95 %: ${Math.round(100 * low)} to ${Math.round(100 * high)} %)`;
+/**
+ * Draw what fills a padded box, again whenever its width changes.
+ * @template D
+ * @param {HTMLElement} box
+ * @param {(data: D, width: number) => void} draw
+ * @returns {(data: D) => void} takes new data
+ */
+export function drawInBox(box, draw) {
+  /** @type {(() => void) | null} */
+  let again = null;
+  const widthNow = watchWidth(box, () => again?.());
+  return (data) => {
+    again = () => draw(data, Math.max(280, widthNow() - 28));
+    again();
+  };
+}
+
+/**
+ * The width of a block, where two stand side by side if there is room.
+ * @param {number} width of the box
+ */
+export function columnWidth(width) {
+  return width > 940 ? Math.floor((width - 20) / 2) : width;
 }

@@ -1,16 +1,57 @@
-// The kernel over layers, drawn with the mouse or keys: how strongly attention and MLP of each layer are edited.
+// The kernel over layers, drawn with the mouse or keys: how strongly attention and MLP of each layer are
+// edited.
 
-import { axisLabel, watchWidth } from "../../../../shared/js/axes.js";
+import {
+  axisLabel,
+  gridLine,
+  layerTicks,
+  pointerIn,
+  watchWidth,
+} from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { drawState, openShell } from "../../../../shared/js/shell.js";
+import { NO_HOST, drawState, openShell } from "../../../../shared/js/shell.js";
 
-const KERNEL_TOP = 2,
-  KERNEL_HIGH = 120,
-  KERNEL_LEFT = 40;
+/** @import { Failed } from "../../../../shared/js/data.js" */
+/** @import { KernelEditor } from "./data.js" */
+
+/** @typedef {"attention" | "mlp"} KernelPart */
+
+/**
+ * What the bars of a part need to know.
+ * @typedef {Object} BarsOf
+ * @property {KernelPart} part
+ * @property {string} label
+ * @property {string} colour
+ * @property {number[]} values are changed in place
+ * @property {number} width
+ * @property {() => void} redraw
+ * @property {() => void} send tells the page
+ */
+
+const STRENGTH_MAX = 2;
+const [BARS_TOP, BARS_LEFT, BARS_RIGHT, BARS_HEIGHT] = [8, 40, 8, 120]; // pixels
+const BARS_UNIT = (BARS_HEIGHT - 28) / STRENGTH_MAX; // pixels of a strength of 1
+
+/** @type {[KernelPart, string, string][]} */
 const KERNEL_PARTS = [
   ["attention", "Attention", "a"],
   ["mlp", "MLP", "b"],
 ];
+
+/** What keys add to a strength. @type {Record<string, number>} */
+const STRENGTH_STEPS = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.25, PageDown: -0.25 };
+
+/** Kernels to begin with: strengths at each place, 0 the first layer and 1 the last. */
+const PRESETS = [
+  { label: "everywhere", embedding: 1, attention: () => 1, mlp: () => 1 },
+  { label: "attention alone", embedding: 0, attention: () => 1, mlp: () => 0 },
+  { label: "upper half", embedding: 0, attention: upperHalf, mlp: upperHalf },
+];
+
+/** @param {number} place */
+function upperHalf(place) {
+  return place > 0.5 ? 1 : 0;
+}
 
 /** Open the editor. */
 export function openKernel() {
@@ -18,197 +59,233 @@ export function openKernel() {
   shell.parts.frame.classList.add("editor");
   const box = h("div", { class: "padded kernel" });
   shell.parts.panels.append(box);
-  const figure = { ...shell, host: {}, data: null };
-  const inputs = () => (figure.data.blocks ?? []).filter(Boolean).length;
-  const send = () => {
-    const { embedding, attention, mlp, blocks } = figure.data;
-    figure.host.emit?.("kernel", {
-      kernel: { embedding, attention, mlp, ...(inputs() ? { blocks } : {}) },
+  const figure = { ...shell, host: NO_HOST, show };
+  /** @type {KernelEditor | null} */
+  let kernel = null;
+  /** @param {KernelEditor} data */
+  const send = ({ embedding, attention, mlp, blocks }) =>
+    figure.host.emit("kernel", {
+      kernel: { embedding, attention, mlp, ...(blocks?.some(Boolean) ? { blocks } : {}) },
     });
-  };
-  const preset = (label, fill) =>
-    h(
-      "button",
-      {
-        type: "button",
-        onclick: () => {
-          const { layers } = figure.data;
-          Object.assign(
-            figure.data,
-            { blocks: [] },
-            fill(Array.from({ length: layers }, (_, layer) => layer / Math.max(1, layers - 1))),
-          );
-          draw();
-          send();
-        },
-      },
-      label,
-    );
   const draw = () => {
-    const { layers } = figure.data;
+    if (!kernel) return;
+    const data = kernel;
     const width = Math.max(260, widthNow() - 28);
-    const focused = document.activeElement?.dataset?.bar;
+    const focus = /** @type {SVGElement | null} */ (document.activeElement)?.dataset.bar;
     box.replaceChildren(
       h(
         "div",
         { class: "filters" },
-        preset("everywhere", (at) => ({
-          embedding: 1,
-          attention: at.map(() => 1),
-          mlp: at.map(() => 1),
-        })),
-        preset("attention alone", (at) => ({
-          embedding: 0,
-          attention: at.map(() => 1),
-          mlp: at.map(() => 0),
-        })),
-        preset("upper half", (at) => ({
-          embedding: 0,
-          attention: at.map((place) => (place > 0.5 ? 1 : 0)),
-          mlp: at.map((place) => (place > 0.5 ? 1 : 0)),
-        })),
-        h(
-          "label",
-          {},
-          h("input", {
-            type: "checkbox",
-            checked: figure.data.embedding > 0,
-            onchange: (event) => {
-              figure.data.embedding = event.target.checked ? 1 : 0;
-              send();
-            },
-          }),
-          " embedding too",
-        ),
-      ),
-      ...KERNEL_PARTS.map(([part, label, colour]) => bars(part, label, colour, layers, width)),
-      inputs()
-        ? h(
-            "p",
-            { class: "said" },
-            `The stream is also edited at the input of ${inputs()} of ${layers} blocks: the part “blocks” of the kernel, under Advanced.`,
-          )
-        : "",
-    );
-    if (focused) box.querySelector(`[data-bar="${focused}"]`)?.focus();
-  };
-  const bars = (part, label, colour, layers, width) => {
-    const wide = (width - KERNEL_LEFT - 8) / layers;
-    const y = (value) => 8 + ((KERNEL_TOP - value) / KERNEL_TOP) * (KERNEL_HIGH - 28);
-    const values = figure.data[part];
-    const svg = s("svg", {
-      class: "kernel-bars",
-      width,
-      height: KERNEL_HIGH,
-      viewBox: `0 0 ${width} ${KERNEL_HIGH}`,
-      role: "group",
-      "aria-label": `${label}: strength over ${layers} layers; drag to draw`,
-    });
-    const rects = values.map((value, layer) =>
-      s("rect", {
-        class: `bar bar-${colour}`,
-        tabindex: 0,
-        role: "slider",
-        "data-bar": `${part}-${layer}`,
-        "aria-label": `${label}, layer ${layer}`,
-        "aria-valuemin": 0,
-        "aria-valuemax": KERNEL_TOP,
-        "aria-valuenow": value,
-        x: KERNEL_LEFT + layer * wide + 0.5,
-        width: Math.max(1, wide - 1),
-        y: y(value),
-        height: Math.max(2, y(0) - y(value)),
-        onkeydown: (event) => {
-          const step = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.25, PageDown: -0.25 }[
-            event.key
-          ];
-          const next = { ArrowLeft: layer - 1, ArrowRight: layer + 1 }[event.key];
-          if (next !== undefined) {
-            event.preventDefault();
-            svg.querySelector(`[data-bar="${part}-${next}"]`)?.focus();
-          }
-          if (!step) return;
-          event.preventDefault();
-          put(layer, value + step);
+        presetButtons(data, () => {
           draw();
-          send();
-        },
-      }),
-    );
-    const put = (layer, value) => {
-      figure.data[part][layer] = Math.round(20 * Math.max(0, Math.min(KERNEL_TOP, value))) / 20;
-    };
-    const paint = (event) => {
-      const at = svg.getBoundingClientRect();
-      const layer = Math.floor(
-        (((event.clientX - at.left) / at.width) * width - KERNEL_LEFT) / wide,
-      );
-      if (layer < 0 || layer >= layers) return;
-      put(
-        layer,
-        KERNEL_TOP -
-          ((((event.clientY - at.top) / at.height) * KERNEL_HIGH - 8) / (KERNEL_HIGH - 28)) *
-            KERNEL_TOP,
-      );
-      const value = figure.data[part][layer];
-      rects[layer].setAttribute("y", y(value));
-      rects[layer].setAttribute("height", Math.max(2, y(0) - y(value)));
-      rects[layer].setAttribute("aria-valuenow", value);
-    };
-    svg.addEventListener("pointerdown", (event) => {
-      event.preventDefault();
-      paint(event);
-      const end = () => {
-        window.removeEventListener("pointermove", paint);
-        send();
-      };
-      window.addEventListener("pointermove", paint);
-      window.addEventListener("pointerup", end, { once: true });
-    });
-    const step = layers > 12 ? 5 : 1;
-    svg.append(
-      ...[0, 0.5, 1, 1.5, 2].flatMap((level) => [
-        s("line", { class: "grid", x1: KERNEL_LEFT, x2: width - 8, y1: y(level), y2: y(level) }),
-        axisLabel(KERNEL_LEFT - 6, y(level) + 4, "end", level),
-      ]),
-      ...rects,
-      ...values
-        .map((_, layer) =>
-          layer % step
-            ? null
-            : axisLabel(KERNEL_LEFT + (layer + 0.5) * wide, KERNEL_HIGH - 4, "middle", layer),
-        )
-        .filter(Boolean),
-    );
-    return h(
-      "div",
-      {},
-      h(
-        "h2",
-        {},
-        h("span", { class: `swatch swatch-${colour}`, "aria-hidden": "true" }),
-        ` ${label}`,
+          send(data);
+        }),
+        embeddingBox(data, () => send(data)),
       ),
-      svg,
+      ...KERNEL_PARTS.map(([part, label, colour]) =>
+        barsBlock({
+          part,
+          label,
+          colour,
+          values: data[part],
+          width,
+          redraw: draw,
+          send: () => send(data),
+        }),
+      ),
+      ...blocksNote(data),
     );
+    if (focus) focusBar(box, focus);
   };
-  const widthNow = watchWidth(box, () => figure.data && draw());
-  figure.show = (data) => {
-    if (data?.error) {
+  const widthNow = watchWidth(box, draw);
+  /** @param {KernelEditor | Failed} data */
+  function show(data) {
+    if ("error" in data) {
       drawState(figure, { error: data.error });
       return;
     }
     drawState(figure, {});
-    const drawn = (kernel) =>
-      JSON.stringify([
-        kernel.embedding,
-        kernel.attention,
-        kernel.mlp,
-        (kernel.blocks ?? []).some(Boolean) && kernel.blocks,
-      ]);
-    if (figure.data && drawn(figure.data) === drawn(data)) return;
-    figure.data = structuredClone(data);
+    if (kernel && fingerprint(kernel) === fingerprint(data)) return;
+    kernel = structuredClone(data);
     draw();
-  };
+  }
   return figure;
+}
+
+/**
+ * What two kernels must have in common to be the same.
+ * @param {KernelEditor} kernel
+ */
+function fingerprint({ embedding, attention, mlp, blocks = [] }) {
+  return JSON.stringify([embedding, attention, mlp, blocks.some(Boolean) && blocks]);
+}
+
+/**
+ * @param {Element} box
+ * @param {string} name
+ */
+function focusBar(box, name) {
+  /** @type {SVGElement | null} */ (box.querySelector(`[data-bar="${name}"]`))?.focus();
+}
+
+/**
+ * @param {KernelEditor} kernel is changed
+ * @param {() => void} changed
+ */
+function presetButtons(kernel, changed) {
+  const places = kernel.attention.map((_, layer) => layer / Math.max(1, kernel.layers - 1));
+  return PRESETS.map(({ label, embedding, attention, mlp }) => {
+    const fill = () => {
+      Object.assign(kernel, {
+        embedding,
+        attention: places.map(attention),
+        mlp: places.map(mlp),
+        blocks: [],
+      });
+      changed();
+    };
+    return h("button", { type: "button", onclick: fill }, label);
+  });
+}
+
+/**
+ * @param {KernelEditor} kernel is changed
+ * @param {() => void} changed
+ */
+function embeddingBox(kernel, changed) {
+  const box = h("input", {
+    type: "checkbox",
+    checked: kernel.embedding > 0,
+    onchange: () => {
+      kernel.embedding = box.checked ? 1 : 0;
+      changed();
+    },
+  });
+  return h("label", {}, box, " embedding too");
+}
+
+/** @param {KernelEditor} kernel */
+function blocksNote({ blocks = [], layers }) {
+  const count = blocks.filter(Boolean).length;
+  if (!count) return [];
+  return [
+    h(
+      "p",
+      { class: "said" },
+      `The stream is also edited at the input of ${count} of ${layers} blocks: `,
+      "the part “blocks” of the kernel, under Advanced.",
+    ),
+  ];
+}
+
+/** @param {number} strength */
+function barTop(strength) {
+  return BARS_TOP + (STRENGTH_MAX - strength) * BARS_UNIT;
+}
+
+/** @param {BarsOf} bars */
+function barsBlock(bars) {
+  const { label, colour, values, width, send } = bars;
+  const wide = (width - BARS_LEFT - BARS_RIGHT) / values.length;
+  const rects = values.map((_, layer) => bar(bars, layer, wide));
+  const svg = s(
+    "svg",
+    {
+      class: "kernel-bars",
+      width,
+      height: BARS_HEIGHT,
+      viewBox: `0 0 ${width} ${BARS_HEIGHT}`,
+      role: "group",
+      "aria-label": `${label}: strength over ${values.length} layers; drag to draw`,
+    },
+    [0, 0.5, 1, 1.5, 2].map((level) => [
+      gridLine(BARS_LEFT, width - BARS_RIGHT, barTop(level)),
+      axisLabel(BARS_LEFT - 6, barTop(level) + 4, "end", level),
+    ]),
+    rects,
+    layerTicks(values.length).map((layer) =>
+      axisLabel(BARS_LEFT + (layer + 0.5) * wide, BARS_HEIGHT - 4, "middle", layer),
+    ),
+  );
+  /** @param {PointerEvent} event */
+  const paint = (event) => {
+    const { x, y } = pointerIn(svg, event);
+    const layer = Math.floor((x - BARS_LEFT) / wide);
+    if (layer < 0 || layer >= values.length) return;
+    values[layer] = strengthOf(STRENGTH_MAX - (y - BARS_TOP) / BARS_UNIT);
+    for (const [name, value] of Object.entries(heightOf(values[layer])))
+      rects[layer].setAttribute(name, String(value));
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    paint(event);
+    const end = () => {
+      window.removeEventListener("pointermove", paint);
+      send();
+    };
+    window.addEventListener("pointermove", paint);
+    window.addEventListener("pointerup", end, { once: true });
+  });
+  return h(
+    "div",
+    {},
+    h(
+      "h2",
+      {},
+      h("span", { class: `swatch swatch-${colour}`, "aria-hidden": "true" }),
+      ` ${label}`,
+    ),
+    svg,
+  );
+}
+
+/**
+ * One layer's bar.
+ * @param {BarsOf} bars
+ * @param {number} layer
+ * @param {number} wide pixels from a bar to the next
+ */
+function bar({ part, label, colour, values, redraw, send }, layer, wide) {
+  const rect = s("rect", {
+    class: `bar bar-${colour}`,
+    tabindex: 0,
+    role: "slider",
+    "data-bar": `${part}-${layer}`,
+    "aria-label": `${label}, layer ${layer}`,
+    "aria-valuemin": 0,
+    "aria-valuemax": STRENGTH_MAX,
+    x: BARS_LEFT + layer * wide + 0.5,
+    width: Math.max(1, wide - 1),
+    ...heightOf(values[layer]),
+    onkeydown: (event) => {
+      const neighbour = { ArrowLeft: layer - 1, ArrowRight: layer + 1 }[event.key];
+      const step = STRENGTH_STEPS[event.key];
+      if (neighbour === undefined && !step) return;
+      event.preventDefault();
+      if (neighbour !== undefined && rect.parentElement)
+        focusBar(rect.parentElement, `${part}-${neighbour}`);
+      if (!step) return;
+      values[layer] = strengthOf(values[layer] + step);
+      redraw();
+      send();
+    },
+  });
+  return rect;
+}
+
+/**
+ * A strength within its range, in steps of 0.05.
+ * @param {number} value
+ */
+function strengthOf(value) {
+  return Math.round(20 * Math.max(0, Math.min(STRENGTH_MAX, value))) / 20;
+}
+
+/**
+ * A bar's attributes that say its strength.
+ * @param {number} strength
+ */
+function heightOf(strength) {
+  const y = barTop(strength);
+  return { y, height: Math.max(2, barTop(0) - y), "aria-valuenow": strength };
 }

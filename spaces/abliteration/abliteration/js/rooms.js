@@ -5,128 +5,168 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswerPairs } from "./answers.js";
 import { openCandidates } from "./candidates.js";
 import { openCertificate } from "./certificate.js";
+import { openDamage, openJudgedAnswers } from "./damage.js";
 import { openFeatures, openFeatureTokens } from "./features.js";
-import { openFind } from "./findview.js";
-import { openDamage, openMeasuredAnswers } from "./damage.js";
+import { openLayers } from "./findview.js";
 import { openParetoView } from "./pareto.js";
 import { openReturn, openXray } from "./xray.js";
 
-const inside = (data) => data.done && !data.pairs?.[0]?.xray;
+/** @import { Drawable, Facts, Figure, View } from "../../../../shared/js/tabbed.js" */
+/** @import { Ablate, Certificate, Export, FeatureEdit, Features, Find } from "./data.js" */
+/** @import { Measure, Optimise, Room } from "./data.js" */
+
+/**
+ * Open a room's figure.
+ * @template {Room & Drawable} D
+ * @param {string} label for a screen reader
+ * @param {string} empty words before the first run
+ * @param {View<D>[]} views
+ * @returns {Figure<D>}
+ */
+function openRoom(label, empty, views) {
+  return openTabbed("abliteration", label, empty, views, roomFacts);
+}
+
+/** @param {{measures?: Measure["measures"]}} data */
+const isUnmeasured = ({ measures }) => !measures?.behaviour.positive?.edited;
+
+/** What was removed and damaged, in two rooms. */
 const DAMAGE = [
   {
     name: "damage",
     label: "Removed and damaged",
     picture: true,
-    hidden: (data) => !data.measures?.behaviour?.positive?.edited,
+    hidden: isUnmeasured,
     open: openDamage,
   },
-  {
-    name: "judged",
-    label: "Answers",
-    hidden: (data) => !data.measures?.behaviour?.positive?.edited,
-    open: openMeasuredAnswers,
-  },
+  { name: "judged", label: "Answers", hidden: isUnmeasured, open: openJudgedAnswers },
 ];
 
-const ROOMS = {
-  find: [
-    "Where two sets of prompts part",
-    "Press Find the direction.",
-    [
-      { name: "layers", label: "Layers", picture: true, open: openFind },
-      { name: "candidates", label: "Candidates", picture: true, open: openCandidates },
-    ],
-  ],
-  ablate: [
-    "Base and edited model, side by side",
-    "Press Remove it.",
-    [
-      { name: "answers", label: "Answers", open: openAnswerPairs },
-      { name: "xray", label: "X-ray", picture: true, hidden: inside, open: openXray },
-      {
-        name: "return",
-        label: "Does it come back?",
-        picture: true,
-        hidden: (data) => !data.re_emergence?.length,
-        open: openReturn,
-      },
-    ],
-  ],
-  measure: ["What was removed and what was damaged", "Press Measure.", DAMAGE],
-  optimise: [
-    "A search for a kernel",
-    "Press Search a kernel.",
-    [{ name: "pareto", label: "Pareto", picture: true, open: openParetoView }, ...DAMAGE],
-  ],
-  features: [
-    "What the direction is made of",
-    "Press Take it apart.",
-    [
-      { name: "atoms", label: "Direction as features", picture: true, open: openFeatures },
-      { name: "tokens", label: "Features of a prompt", open: openFeatureTokens },
-    ],
-  ],
-  feature: [
+/** @returns {Figure<Find>} */
+export function openFindRoom() {
+  return openRoom("Where two sets of prompts part", "Press Find the direction.", [
+    { name: "layers", label: "Layers", picture: true, open: openLayers },
+    { name: "candidates", label: "Candidates", picture: true, open: openCandidates },
+  ]);
+}
+
+/** @returns {Figure<Ablate>} */
+export function openAblateRoom() {
+  return openRoom("Base and edited model, side by side", "Press Remove it.", [
+    { name: "answers", label: "Answers", open: openAnswerPairs },
+    {
+      name: "xray",
+      label: "X-ray",
+      picture: true,
+      hidden: ({ done, pairs }) => done && !pairs[0].xray,
+      open: openXray,
+    },
+    {
+      name: "return",
+      label: "Does it come back?",
+      picture: true,
+      hidden: (data) => !data.re_emergence?.length,
+      open: openReturn,
+    },
+  ]);
+}
+
+/** @returns {Figure<Measure>} */
+export function openMeasureRoom() {
+  /** @type {View<Measure>[]} */
+  const views = DAMAGE;
+  return openRoom("What was removed and what was damaged", "Press Measure.", views);
+}
+
+/** @returns {Figure<Optimise>} */
+export function openOptimiseRoom() {
+  return openRoom("A search for a kernel", "Press Search a kernel.", [
+    { name: "pareto", label: "Pareto", picture: true, open: openParetoView },
+    ...DAMAGE,
+  ]);
+}
+
+/** @returns {Figure<Features>} */
+export function openFeaturesRoom() {
+  return openRoom("What the direction is made of", "Press Take it apart.", [
+    { name: "atoms", label: "Direction as features", picture: true, open: openFeatures },
+    { name: "tokens", label: "Features of a prompt", open: openFeatureTokens },
+  ]);
+}
+
+/** @returns {Figure<FeatureEdit>} */
+export function openFeatureRoom() {
+  /** @type {View<FeatureEdit>[]} */
+  const views = [{ name: "answers", label: "Answers", open: openAnswerPairs }];
+  return openRoom(
     "Answers with one feature changed",
     "Press Remove it or Hold it at on a feature above.",
-    [{ name: "answers", label: "Answers", open: openAnswerPairs }],
-  ],
-  certificate: [
-    "Certificate of the edited weights",
-    "Press Certify.",
-    [{ name: "certificate", label: "Certificate", open: openCertificate }],
-  ],
-};
-ROOMS.export = ROOMS.certificate;
-
-/** Open a room's figure. */
-export function openRoom(kind) {
-  const [label, empty, views] = ROOMS[kind] ?? ROOMS.find;
-  const figure = openTabbed("abliteration", label, empty, views, roomFacts);
-  const show = figure.show;
-  figure.show = (data) => show(data && !data.error ? { ...data, drawable: drawable(data) } : data);
-  return figure;
+    views,
+  );
 }
 
-/** Whether there is something to draw yet. */
-function drawable(data) {
-  return {
-    find: data.layers,
-    ablate: data.pairs,
-    feature: data.pairs,
-    measure: data.measures?.behaviour?.positive?.edited,
-    optimise: data.trials?.length,
-    features: data.pursuit,
-    certificate: data.certificate,
-    export: data.certificate,
-  }[data.kind];
+/** @returns {Figure<Certificate | Export>} */
+export function openCertificateRoom() {
+  return openRoom("Certificate of the edited weights", "Press Certify.", [
+    { name: "certificate", label: "Certificate", open: openCertificate },
+  ]);
 }
 
+/**
+ * What stands above a room's views.
+ * @param {Room} data
+ * @returns {Facts}
+ */
 function roomFacts(data) {
-  const { model, split, edit, provenance } = data;
-  const sizes = ["fit", "select", "report"]
-    .map((part) => `${part} ${split[part].positive.length} + ${split[part].negative.length}`)
-    .join(", ");
-  const key = [`prompts: ${sizes}`];
-  if (data.choice) key.push(`layer ${data.choice.layer} chosen (${data.choice.rule})`);
+  const { split } = data;
+  const parts = [
+    { name: "fit", ...split.fit },
+    { name: "select", ...split.select },
+    { name: "report", ...split.report },
+  ];
+  const sizes = parts.map(
+    ({ name, positive, negative }) => `${name} ${positive.length} + ${negative.length}`,
+  );
+  const isUnedited = data.kind === "find" || data.kind === "features";
+  const relaxed = data.kind === "find" ? data.choice?.relaxed : "";
+  return {
+    title: data.title,
+    key: [`prompts: ${sizes.join(", ")}`, ...runKey(data)],
+    provenance: provenanceOf(data),
+    tags: [...(data.example ? ["stored example"] : []), ...(isUnedited ? [] : [data.mark])],
+    warnings: [...split.warnings, ...(relaxed ? [relaxed] : [])],
+  };
+}
+
+/**
+ * What was chosen or changed in a run.
+ * @param {Room} data
+ */
+function runKey(data) {
+  if (data.kind === "find")
+    return data.choice ? [`layer ${data.choice.layer} chosen (${data.choice.rule})`] : [];
   if (data.kind === "feature")
-    key.push(
+    return [
       data.amount === null
         ? `feature ${data.feature} removed`
         : `feature ${data.feature} held at ${brief(data.amount)}`,
-    );
-  if (edit)
-    key.push(
-      `${edit.method}, ${edit.projection} direction of layer ${edit.layer}, strength ${brief(edit.strength)}`,
-    );
-  return {
-    title: data.title,
-    key,
-    provenance: `${model.id} (${model.revision}), ${model.source}; ${model.family}, ${model.layers} layers: ${model.verdict} in the weights · ${provenance.dtype} on ${provenance.device}, torch ${provenance.torch}, transformers ${provenance.transformers}, seed ${provenance.seed}${(provenance.datasets ?? []).map(({ dataset, revision, split, column }) => ` · ${dataset}, ${split}, ${column}, ${revision.slice(0, 7)}`).join("")}${data.seconds ? ` · ${brief(data.seconds)} s` : ""}`,
-    tags: [
-      ...(data.example ? ["stored example"] : []),
-      ...(data.kind === "find" || data.kind === "features" ? [] : [data.mark]),
-    ],
-    warnings: [...(split.warnings ?? []), ...(data.choice?.relaxed ? [data.choice.relaxed] : [])],
-  };
+    ];
+  if (data.kind === "features" || !data.edit) return [];
+  const { method, projection, layer, strength } = data.edit;
+  return [`${method}, ${projection} direction of layer ${layer}, strength ${brief(strength)}`];
+}
+
+/** @param {Room} data */
+function provenanceOf({ model, provenance, seconds }) {
+  const origin = `${model.id} (${model.revision}), ${model.source}`;
+  const versions = `torch ${provenance.torch}, transformers ${provenance.transformers}`;
+  return [
+    `${origin}; ${model.family}, ${model.layers} layers: ${model.verdict} in the weights`,
+    `${provenance.dtype} on ${provenance.device}, ${versions}, seed ${provenance.seed}`,
+    ...provenance.datasets.map(
+      ({ dataset, revision, split, column }) =>
+        `${dataset}, ${split}, ${column}, ${revision.slice(0, 7)}`,
+    ),
+    ...(seconds ? [`${brief(seconds)} s`] : []),
+  ].join(" · ");
 }

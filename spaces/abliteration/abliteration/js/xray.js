@@ -1,98 +1,84 @@
-// The direction's component in the stream, token by layer; and how it is written again after it was removed at one layer.
+// The direction's component in the stream, token by layer; and how it is written again after it was removed
+// at one layer.
 
-import { axisLabel, watchWidth } from "../../../../shared/js/axes.js";
+import { axisLabel } from "../../../../shared/js/axes.js";
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
-import { block, layerChart, lineLegend } from "./charts.js";
+import { block, drawInBox, layerChart, lineLegend } from "./charts.js";
 
-const RAY_LEFT = 34,
-  RAY_RIGHT = 34,
-  RAY_ROW = 9,
-  RAY_LAST = 10;
-const RAY_WIDE = 12; // narrower, the tokens below would run into each other
+/** @import { Ablate, Ray } from "./data.js" */
 
-/** Open the view. */
-export function openXray(figure, panel) {
-  const state = { prompt: 0 };
-  let data = null;
+const [RAY_LEFT, RAY_RIGHT, RAY_ROW] = [34, 34, 9]; // pixels
+const RAY_COLUMN = 12; // pixels: narrower, the tokens below would run into each other
+const RAY_PROMPT = 10; // tokens of the prompt that are drawn
+const RETURN_COLOURS = ["ink", "a", "b", "c", "d"];
+
+/**
+ * Open the X-ray.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Ablate) => void}
+ */
+export function openXray(_figure, panel) {
+  let place = 0;
   const bar = h("div", { class: "filters padded-row" });
   const box = h("div", { class: "padded" });
   panel.append(bar, box);
-  const draw = () => {
-    const pairs = data.pairs.filter(({ xray }) => xray);
+  const draw = drawInBox(box, (/** @type {Ablate} */ data, width) => {
+    const pairs = data.pairs.flatMap(({ prompt, xray }) => (xray ? { prompt, xray } : []));
     if (!pairs.length) {
       box.replaceChildren(h("p", { class: "said" }, "Looking inside …"));
       return;
     }
-    const pair = pairs[Math.min(state.prompt, pairs.length - 1)];
+    const { base, edited } = pairs[Math.min(place, pairs.length - 1)].xray;
+    // The first token's norm is that of no other.
+    const components = base.layers.slice(1).flatMap((row) => row.slice(1).map(Math.abs));
+    const most = Math.max(1e-9, ...components);
     bar.replaceChildren(
       choice(
         "Prompt",
         pairs.map(({ prompt }, index) => [String(index), prompt.slice(0, 60)]),
-        String(state.prompt),
+        String(place),
         (value) => {
-          state.prompt = Number(value);
-          draw();
+          place = Number(value);
+          draw(data);
         },
       ),
     );
-    const most = Math.max(
-      1e-9,
-      ...pair.xray.base.layers.slice(1).flatMap((row) => row.slice(1).map(Math.abs)),
-    );
-    const width = Math.max(280, widthNow() - 28);
     box.replaceChildren(
       h(
         "p",
         { class: "said" },
-        "r̂ᵀh at every token (across) and layer (up). Blue: along the direction, orange: against it. Dashed line: where the answer begins.",
+        "r̂ᵀh at every token (across) and layer (up). Blue: along the direction, orange: against it. ",
+        "Dashed line: where the answer begins.",
       ),
-      block("The model as it is", null, ray("The model as it is", pair.xray.base, most, width)),
-      block(data.mark, null, ray(data.mark, pair.xray.edited, most, width)),
+      block("The model as it is", null, rayMap("The model as it is", base, most, width)),
+      block(data.mark, null, rayMap(data.mark, edited, most, width)),
       h(
         "p",
         { class: "said" },
-        `Full colour is ${brief(most)}, the largest of the untouched model. The first token of the text is left out of the scale: its norm is that of no other.`,
+        `Full colour is ${brief(most)}, the largest of the untouched model. The first token of the text is `,
+        "left out of the scale: its norm is that of no other.",
       ),
     );
-  };
-  const widthNow = watchWidth(box, () => data && draw());
-  return (next) => {
-    data = next;
-    draw();
-  };
+  });
+  return draw;
 }
 
-function ray(name, { tokens, prompt, layers }, most, width) {
-  const from = Math.max(0, prompt - RAY_LAST);
-  const shown = tokens.slice(from);
-  const wide = Math.max(RAY_WIDE, (width - RAY_LEFT - RAY_RIGHT) / shown.length);
+/**
+ * @param {string} name
+ * @param {Ray} ray
+ * @param {number} most component of the full colour
+ * @param {number} width
+ */
+function rayMap(name, { tokens, prompt, layers }, most, width) {
+  const from = Math.max(0, prompt - RAY_PROMPT);
+  const columns = tokens.slice(from);
+  const wide = Math.max(RAY_COLUMN, (width - RAY_LEFT - RAY_RIGHT) / columns.length);
   const high = layers.length * RAY_ROW;
-  const full = RAY_LEFT + wide * shown.length + RAY_RIGHT;
-  const step = layers.length > 24 ? 10 : layers.length > 6 ? 5 : 2;
-  const cells = layers.flatMap((row, layer) =>
-    row.slice(from).map((value, column) =>
-      s("rect", {
-        x: RAY_LEFT + column * wide,
-        y: high - (layer + 1) * RAY_ROW,
-        width: wide,
-        height: RAY_ROW,
-        class: value < 0 ? "against" : "along",
-        style: { "fill-opacity": Math.min(1, Math.abs(value) / most).toFixed(3) },
-      }),
-    ),
-  );
-  const labels = shown.map((token, column) =>
-    s(
-      "text",
-      {
-        class: "axis ray-token",
-        transform: `translate(${RAY_LEFT + (column + 0.62) * wide} ${high + 6}) rotate(60)`,
-      },
-      visible(token).slice(0, 9),
-    ),
-  );
+  const full = RAY_LEFT + wide * columns.length + RAY_RIGHT;
+  const cut = RAY_LEFT + (prompt - from) * wide;
   return h(
     "div",
     {
@@ -109,65 +95,88 @@ function ray(name, { tokens, prompt, layers }, most, width) {
         height: high + 62,
         viewBox: `0 0 ${full} ${high + 62}`,
         role: "img",
-        "aria-label": `Component of the direction over ${shown.length} tokens and ${layers.length} layers`,
+        "aria-label": `Component of the direction over ${columns.length} tokens and ${layers.length} layers`,
       },
-      cells,
-      labels,
-      s("line", {
-        class: "cut",
-        x1: RAY_LEFT + (prompt - from) * wide,
-        x2: RAY_LEFT + (prompt - from) * wide,
-        y1: 0,
-        y2: high,
-      }),
-      layers.flatMap((_, layer) =>
-        layer % step
-          ? []
-          : [axisLabel(RAY_LEFT - 6, high - (layer + 0.5) * RAY_ROW + 4, "end", layer)],
+      layers.map((row, layer) =>
+        row.slice(from).map((value, column) =>
+          s("rect", {
+            x: RAY_LEFT + column * wide,
+            y: high - (layer + 1) * RAY_ROW,
+            width: wide,
+            height: RAY_ROW,
+            class: value < 0 ? "against" : "along",
+            style: { "fill-opacity": Math.min(1, Math.abs(value) / most).toFixed(3) },
+          }),
+        ),
+      ),
+      columns.map((token, column) =>
+        tokenLabel(token, RAY_LEFT + (column + 0.62) * wide, high + 6),
+      ),
+      s("line", { class: "cut", x1: cut, x2: cut, y1: 0, y2: high }),
+      rayTicks(layers.length).map((layer) =>
+        axisLabel(RAY_LEFT - 6, high - (layer + 0.5) * RAY_ROW + 4, "end", layer),
       ),
     ),
   );
 }
 
-/** Open the view of what later layers write again. */
-export function openReturn(figure, panel) {
-  let data = null;
+/**
+ * @param {string} token
+ * @param {number} x
+ * @param {number} y
+ */
+function tokenLabel(token, x, y) {
+  return s(
+    "text",
+    { class: "axis ray-token", transform: `translate(${x} ${y}) rotate(60)` },
+    visible(token).slice(0, 9),
+  );
+}
+
+/**
+ * Layers that get a number: rows are low.
+ * @param {number} count
+ */
+function rayTicks(count) {
+  const step = count > 24 ? 10 : count > 6 ? 5 : 2;
+  return Array.from({ length: Math.ceil(count / step) }, (_, index) => index * step);
+}
+
+/**
+ * Open the view of what later layers write again.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: Ablate) => void}
+ */
+export function openReturn(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  const colours = ["ink", "a", "b", "c", "d"];
-  const draw = () => {
-    const curves = data.re_emergence;
-    const width = Math.max(280, widthNow() - 28);
-    const lines = curves.slice(0, 5).map(({ component }, index) => ({
-      values: component,
-      colour: colours[index],
-      label: "component",
-    }));
+  return drawInBox(box, (/** @type {Ablate} */ data, width) => {
+    const curves = (data.re_emergence ?? []).slice(0, RETURN_COLOURS.length);
+    if (!curves.length) return;
     box.replaceChildren(
       block(
         "The direction, removed at one layer's input alone",
-        "Mean r̂ᵀh at the last token of three positive prompts, at every block's input. Where a curve rises again, later blocks write the direction anew: one cut does not do.",
+        "Mean r̂ᵀh at the last token of three positive prompts, at every block's input. Where a curve " +
+          "rises again, later blocks write the direction anew: one cut does not do.",
         layerChart({
           width,
-          high: 240,
+          height: 240,
           count: curves[0].component.length,
-          lines,
+          lines: curves.map(({ component }, index) => ({
+            values: component,
+            colour: RETURN_COLOURS[index],
+            label: "component",
+          })),
           label: "mean component",
         }),
         lineLegend(
-          curves
-            .slice(0, 5)
-            .map(({ layer }, index) => [
-              colours[index],
-              layer === null ? "untouched" : `removed entering layer ${layer}`,
-            ]),
+          curves.map(({ layer }, index) => [
+            RETURN_COLOURS[index],
+            layer === null ? "untouched" : `removed entering layer ${layer}`,
+          ]),
         ),
       ),
     );
-  };
-  const widthNow = watchWidth(box, () => data?.re_emergence?.length && draw());
-  return (next) => {
-    data = next;
-    if (next.re_emergence?.length) draw();
-  };
+  });
 }

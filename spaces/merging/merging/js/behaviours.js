@@ -2,9 +2,10 @@
 
 import { axisLabel, scaleOf, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { estimateWords, percentage } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
-import { BEHAVIOURS, percentage } from "./measures.js";
+import { BEHAVIOURS } from "./measures.js";
 import { colourOf, modelLegend, shortName } from "./models.js";
 
 /** @import { Child } from "../../../../shared/js/dom.js" */
@@ -130,13 +131,15 @@ function numberParts({ models, prompts, text }) {
   if (child)
     rows.push(
       line("KL(model ‖ merge), nats per token", ({ name }) =>
-        name in child.kl
-          ? `${brief(child.kl[name].mean)} ± ${brief(child.kl[name].sigma, 2)}`
-          : "–",
+        name in child.kl ? estimateWords(child.kl[name]) : "–",
       ),
     );
   return [
-    scrollTable("Numbers", ["", ...models.map(({ name }) => h("bdi", {}, shortName(name)))], rows),
+    scrollTable(
+      "Numbers",
+      [h("td", {}), ...models.map(({ name }) => h("bdi", {}, shortName(name)))],
+      rows,
+    ),
     h(
       "p",
       { class: "said" },

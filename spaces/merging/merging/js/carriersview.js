@@ -2,9 +2,9 @@
 
 import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { percentage } from "../../../../shared/js/estimates.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief } from "../../../../shared/js/numbers.js";
-import { percentage } from "./measures.js";
 import { shortName } from "./models.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */

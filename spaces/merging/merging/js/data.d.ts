@@ -1,24 +1,32 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Failed, Failure, Progress, Share } from "../../../../shared/js/data.js";
+import type { Failed, Failure, Mean, Progress, Share } from "../../../../shared/js/data.js";
 
 export type Role = "base" | "parent" | "child";
+
+export type Level = "error" | "warning" | "note";
 
 /**
  * Values by layer and module; None where a layer has no such module or nothing could be compared.
  */
 export type LayerMap = ((number | null)[])[];
 
+export type Job = "merge" | "mixture" | "extract";
+
+export type Goal = "behaviours" | "loss";
+
 export type Relation = "finetune" | "adapter" | "merge" | "quantized" | "new_version";
+
+export type Status = "ok" | "here" | "gated" | "disabled" | "private" | "missing" | "unread";
+
+export type Part = "contributor" | "base" | "adapter" | "tokenizer" | "parent";
 
 /** Lowest and highest coefficient of a model's weights in another's: 1 for all of it. */
 export type Span = [number, number];
 
-/** A mean with its standard error. */
-export interface Estimate {
-  mean: number;
-  sigma: number;
-}
+export type Kind = "float" | "int" | "bool";
+
+export type Base = "required" | "optional" | "forbidden" | "ignored";
 
 /** A merge as the API takes it. */
 export interface MergeRequest {
@@ -31,7 +39,7 @@ export interface MergeRequest {
 
 /** One thing that the check of a recipe has to say. */
 export interface Finding {
-  level: "error" | "warning" | "note";
+  level: Level;
   /** Path in the recipe; empty for the whole. */
   where: string;
   message: string;
@@ -49,7 +57,7 @@ export interface Source {
 
 /** A finished merge. */
 export interface Report {
-  kind: "merge" | "mixture" | "extract";
+  kind: Job;
   /** Bytes by name. */
   files: Record<string, number>;
   /** Of each weight file. */
@@ -82,10 +90,12 @@ export interface Model {
   /** To the cooking, the other and then the visitor's prompts. */
   answers: Answer[];
   perplexity: number;
-  /** Standard error of the perplexity. */
-  sigma: number;
+  /**
+   * Standard error of the perplexity over the windows of the text; None where there is one window.
+   */
+  sigma: number | null;
   /** KL(parent ‖ child), nats per token, by parent; of the child alone. */
-  kl: Record<string, Estimate>;
+  kl: Record<string, Mean>;
 }
 
 /** Two parents' task vectors against each other. */
@@ -219,6 +229,10 @@ export interface TensorSample {
 export interface ExploreRequest {
   origin: string;
   others: string[];
+  /** Of a search. */
+  goal: Goal;
+  /** Of a search. */
+  seed: number;
 }
 
 /** A corner of the plane. */
@@ -233,8 +247,8 @@ export interface Blend {
   weights: number[];
   /** Nats per token. */
   loss: number;
-  /** Standard error of the loss. */
-  sigma: number;
+  /** Standard error of the loss over the windows of the text; None where there is one window. */
+  sigma: number | null;
   /** By behaviour; empty where no answers were written. */
   shares: Record<string, Share>;
   /**
@@ -250,8 +264,8 @@ export interface Point {
   weights: number[];
   /** Nats per token. */
   loss: number;
-  /** Standard error of the loss. */
-  sigma: number;
+  /** Standard error of the loss over the windows of the text; None where there is one window. */
+  sigma: number | null;
   /** By behaviour; empty where no answers were written. */
   shares: Record<string, Share>;
   /**
@@ -269,8 +283,8 @@ export interface Candidate {
   weights: number[];
   /** Nats per token. */
   loss: number;
-  /** Standard error of the loss. */
-  sigma: number;
+  /** Standard error of the loss over the windows of the text; None where there is one window. */
+  sigma: number | null;
   /** By behaviour; empty where no answers were written. */
   shares: Record<string, Share>;
   /**
@@ -288,8 +302,8 @@ export interface Best {
   weights: number[];
   /** Nats per token. */
   loss: number;
-  /** Standard error of the loss. */
-  sigma: number;
+  /** Standard error of the loss over the windows of the text; None where there is one window. */
+  sigma: number | null;
   /** By behaviour; empty where no answers were written. */
   shares: Record<string, Share>;
   /**
@@ -308,8 +322,8 @@ export interface HeldOut {
   weights: number[];
   /** Nats per token. */
   loss: number;
-  /** Standard error of the loss. */
-  sigma: number;
+  /** Standard error of the loss over the windows of the text; None where there is one window. */
+  sigma: number | null;
   /** By behaviour; empty where no answers were written. */
   shares: Record<string, Share>;
   /**
@@ -322,7 +336,7 @@ export interface HeldOut {
 
 /** A search for weights. */
 export interface Search {
-  goal: "behaviours" | "loss";
+  goal: Goal;
   seed: number;
   candidates: Candidate[];
   /** The centre of the search, generation by generation. */
@@ -334,16 +348,18 @@ export interface Search {
 
 /** The text of the loss. */
 export interface ScoredText {
+  /** That are scored. */
   tokens: number;
+  windows: number;
 }
 
 /** The merges between two or three models, as far as they are measured. */
-export interface Explore {
-  kind: "explore";
+export interface Between {
   run_id: string;
   drawable: true;
   done: boolean;
   request: ExploreRequest;
+  /** Of the grid; empty where weights are searched. */
   points: Point[];
   search: Search | null;
   models: NamedModel[];
@@ -357,12 +373,56 @@ export interface Explore {
   example?: boolean;
 }
 
+/** The points of a grid. */
+export interface Explore {
+  run_id: string;
+  drawable: true;
+  done: boolean;
+  request: ExploreRequest;
+  /** Of the grid; empty where weights are searched. */
+  points: Point[];
+  search: Search | null;
+  models: NamedModel[];
+  behaviours: string[];
+  /** Prompts of each kind. */
+  each: number;
+  text: ScoredText;
+  progress: Progress | null;
+  seconds?: number;
+  device?: string;
+  example?: boolean;
+  kind: "explore";
+}
+
+/** A search for weights. */
+export interface Evolve {
+  run_id: string;
+  drawable: true;
+  done: boolean;
+  request: ExploreRequest;
+  /** Of the grid; empty where weights are searched. */
+  points: Point[];
+  search: Search | null;
+  models: NamedModel[];
+  behaviours: string[];
+  /** Prompts of each kind. */
+  each: number;
+  text: ScoredText;
+  progress: Progress | null;
+  seconds?: number;
+  device?: string;
+  example?: boolean;
+  kind: "evolve";
+}
+
 /** A tree as the API takes it. */
 export interface TreeRequest {
   model: string;
   ancestors: number;
   descendants: number;
   limit: number;
+  /** YAML of the start, where that is a merge made here; empty for the first example's. */
+  recipe: string;
   /** "parents:ID" or "<relation>:ID", once for each further page of children. */
   expand: string[];
 }
@@ -373,7 +433,7 @@ export interface Member {
   /** Commit that was read; empty where it is not known, as are all texts below. */
   sha: string;
   licence: string;
-  status: "ok" | "here" | "gated" | "disabled" | "private" | "missing" | "unread";
+  status: Status;
   /** In the weights of the start; None for no ancestor, and until the tree is complete. */
   share: Span | null;
   /** Why the status is not "ok". */
@@ -415,7 +475,7 @@ export interface Kinship {
   source: string;
   target: string;
   relation: Relation;
-  role: "contributor" | "base" | "adapter" | "tokenizer" | "parent";
+  role: Part;
   weight: number | null;
   density: number | null;
   /** First layer and the one after the last of each slice; empty for all. */
@@ -526,7 +586,7 @@ export interface Tree {
 /** A parameter of a merge method. */
 export interface Parameter {
   name: string;
-  kind: "float" | "int" | "bool";
+  kind: Kind;
   /** Whether every model has its own value; otherwise it is of the whole merge. */
   each: boolean;
   /** Whether the base model has a value too. */
@@ -541,7 +601,7 @@ export interface Method {
   name: string;
   title: string;
   url: string | null;
-  base: "required" | "optional" | "forbidden" | "ignored";
+  base: Base;
   /** Models at least, the base counted. */
   least: number;
   most: number | null;
@@ -574,7 +634,7 @@ export interface EditorFailed {
 
 /** A run before anything of it can be drawn. */
 export interface Waiting {
-  kind: "merge" | "explore";
+  kind: "merge" | "explore" | "evolve";
   run_id: string;
   drawable: false;
   done: false;

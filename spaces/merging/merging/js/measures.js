@@ -1,10 +1,10 @@
 // What is measured of a merge, in words.
 
+import { percentage, shareWords } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { factList } from "../../../../shared/js/tables.js";
 import { shortName } from "./models.js";
 
-/** @import { Share } from "../../../../shared/js/data.js" */
 /** @import { Blend, Explore } from "./data.js" */
 
 /** Behaviours in words. @type {Record<string, string>} */
@@ -50,22 +50,6 @@ export function measuresOf(data) {
       write: percentage,
     })),
   ];
-}
-
-/**
- * A share in whole percent.
- * @param {number} share 0 to 1
- */
-export function percentage(share) {
-  return `${Math.round(100 * share)} %`;
-}
-
-/**
- * A count with its interval.
- * @param {Share} share
- */
-export function shareWords({ count, of, low, high }) {
-  return `${count} of ${of} (95 %: ${Math.round(100 * low)} to ${percentage(high)})`;
 }
 
 /**

@@ -8,9 +8,10 @@ import {
   valueAxis,
 } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { percentage } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { between, gridOf } from "./grid.js";
-import { percentage, weightsText } from "./measures.js";
+import { weightsText } from "./measures.js";
 import { shortName } from "./models.js";
 
 /** @import { Child } from "../../../../shared/js/dom.js" */

@@ -1,9 +1,10 @@
 // What a block, one of its weights, and the whole tensor come to, in words.
 
 import { h } from "../../../../shared/js/dom.js";
+import { estimateWords } from "../../../../shared/js/estimates.js";
 import { brief, number } from "../../../../shared/js/numbers.js";
 import { meanSquare } from "./affine.js";
-import { effectWords, estimateWords, sqnrWords } from "./measures.js";
+import { effectWords, sqnrWords } from "./measures.js";
 
 /** @import { Failed } from "../../../../shared/js/data.js" */
 /** @import { Adjustment, Block, Grid, Lab } from "./data.js" */

@@ -1,7 +1,7 @@
 // The columns of the table of formats, and the rows as comma-separated values.
 
+import { estimateWords } from "../../../../shared/js/estimates.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
-import { estimateWords } from "./measures.js";
 
 /** @import { Row } from "./data.js" */
 

@@ -5,6 +5,8 @@ import type { Failure, Progress } from "../../../../shared/js/data.js";
 /** A token and its probability. */
 export type TokenChance = [string, number];
 
+export type AnyRow = Row | OpenRow | FailedRow;
+
 /** A comparison as the API takes it. */
 export interface CompareRequest {
   model: string;
@@ -35,6 +37,8 @@ export interface ComparedModel {
   context: number;
   /** Tokens that every number is a mean over. */
   scored: number;
+  /** Tokens that every window begins with: BOS, where the tokenizer adds one. */
+  lead: number[];
 }
 
 /** The unquantized model's own numbers. */
@@ -44,7 +48,7 @@ export interface Base {
   file_bytes: number;
   resident_bytes: number;
   ppl: number;
-  ppl_sigma: number;
+  ppl_sigma: number | null;
   prefill: number;
   /** None where nothing was answered. */
   decode: number | null;
@@ -54,7 +58,7 @@ export interface Base {
 /** KL(base ‖ quantized) over the scored tokens: mean ± sigma, quantiles and the largest. */
 export interface Divergence {
   mean: number;
-  sigma: number;
+  sigma: number | null;
   median: number;
   p90: number;
   p95: number;
@@ -104,12 +108,38 @@ export interface FailedRow {
   error: Failure;
 }
 
-/** A measured format. */
-export interface Row {
-  format: string;
-  engine: string;
-  label: string;
-  status: "done";
+/** How close a model is to the base. */
+export interface Quality {
+  ppl: number;
+  ppl_sigma: number | null;
+  /** Perplexity over the base's, with its 95 % interval; None where there is one window. */
+  ratio: number;
+  ratio_low: number | null;
+  ratio_high: number | null;
+  kld: Divergence;
+  /** Share of the tokens whose likeliest prediction is the base's. */
+  same_top: number;
+  same_top_sigma: number | null;
+  /** Root mean square change of the true token's probability. */
+  rms_dp: number;
+  prefill: number;
+}
+
+/** What was measured of a format alone. */
+export interface Facts {
+  ppl: number;
+  ppl_sigma: number | null;
+  /** Perplexity over the base's, with its 95 % interval; None where there is one window. */
+  ratio: number;
+  ratio_low: number | null;
+  ratio_high: number | null;
+  kld: Divergence;
+  /** Share of the tokens whose likeliest prediction is the base's. */
+  same_top: number;
+  same_top_sigma: number | null;
+  /** Root mean square change of the true token's probability. */
+  rms_dp: number;
+  prefill: number;
   version: string;
   /** Per weight, of the whole file. */
   bits: number;
@@ -117,19 +147,6 @@ export interface Row {
   bits_quantized: number;
   file_bytes: number;
   resident_bytes: number;
-  ppl: number;
-  ppl_sigma: number;
-  /** Perplexity over the base's, with its 95 % interval. */
-  ratio: number;
-  ratio_low: number;
-  ratio_high: number;
-  kld: Divergence;
-  /** Share of the tokens whose likeliest prediction is the base's. */
-  same_top: number;
-  same_top_sigma: number;
-  /** Root mean square change of the true token's probability. */
-  rms_dp: number;
-  prefill: number;
   /** None where nothing was answered. */
   decode: number | null;
   runtime: string;
@@ -137,6 +154,41 @@ export interface Row {
   seconds: number;
   notes: string[];
   tensors: Tensor[];
+}
+
+/** A measured format. */
+export interface Row {
+  format: string;
+  engine: string;
+  label: string;
+  ppl: number;
+  ppl_sigma: number | null;
+  /** Perplexity over the base's, with its 95 % interval; None where there is one window. */
+  ratio: number;
+  ratio_low: number | null;
+  ratio_high: number | null;
+  kld: Divergence;
+  /** Share of the tokens whose likeliest prediction is the base's. */
+  same_top: number;
+  same_top_sigma: number | null;
+  /** Root mean square change of the true token's probability. */
+  rms_dp: number;
+  prefill: number;
+  version: string;
+  /** Per weight, of the whole file. */
+  bits: number;
+  /** Per weight, of the quantized part. */
+  bits_quantized: number;
+  file_bytes: number;
+  resident_bytes: number;
+  /** None where nothing was answered. */
+  decode: number | null;
+  runtime: string;
+  /** To quantize. */
+  seconds: number;
+  notes: string[];
+  tensors: Tensor[];
+  status: "done";
   /** 1 + the rows that are better beyond doubt. */
   rank: number;
   /** Formats that it cannot be told from. */
@@ -199,7 +251,7 @@ export interface Sensitivity {
   formats: string[];
   /** By format and unit. */
   kld: number[][];
-  sigma: number[][];
+  sigma: ((number | null)[])[];
 }
 
 /** A part of the model that a mix has a type for. */
@@ -251,13 +303,49 @@ export interface Compare {
   model: ComparedModel;
   /** None until the base model has read the text, as are the next three. */
   base: Base | null;
-  rows: (Row | OpenRow | FailedRow)[];
+  rows: AnyRow[];
   tokens: Tokens | null;
   microscope: Microscope | null;
   answers: Answers | null;
   sensitivity: Sensitivity | null;
   budget: Budget | null;
   provenance: Provenance;
+  example?: boolean;
+}
+
+/** A model in one format, as the API takes it. */
+export interface TakeRequest {
+  model: string;
+  format: string;
+  calibration: string;
+  text: string;
+}
+
+/** A file that was written. */
+export interface File {
+  name: string;
+  bytes: number;
+}
+
+/** A model's files with what was measured of them, or a program to run where there is a GPU. */
+export interface Take {
+  kind: "take";
+  run_id: string;
+  drawable: true;
+  done: true;
+  title: string;
+  request: TakeRequest;
+  files: File[];
+  /** None for a program, as are the next two. */
+  model: ComparedModel | null;
+  base: Base | null;
+  row: Row | null;
+  /** Markdown; empty for a program. */
+  card: string;
+  /** The program; empty for a model. */
+  script: string;
+  warnings: string[];
+  provenance: Provenance | null;
   example?: boolean;
 }
 
@@ -274,7 +362,7 @@ export interface LabRequest {
 /** The whole model's divergence when this one weight is quantized. */
 export interface Effect {
   mean: number;
-  sigma: number;
+  sigma: number | null;
   tokens: number;
 }
 
@@ -341,17 +429,8 @@ export interface SubBlock {
   levels: number[];
 }
 
-/** One block in full arithmetic. */
-export interface Block {
-  label: string;
-  row: number;
-  block: number;
-  /** First column in the row. */
-  start: number;
-  weights: number[];
-  codes: number[];
-  /** The weights again from codes and scales. */
-  values: number[];
+/** How a block's codes become values. */
+export interface Arithmetic {
   /** Values that the block can hold; empty where they differ by column. */
   levels: number[];
   parameters: BlockParameter[];
@@ -361,6 +440,28 @@ export interface Block {
   affine: Grid | null;
   note: string;
   sub_blocks?: SubBlock[];
+}
+
+/** One block in full arithmetic. */
+export interface Block {
+  /** Values that the block can hold; empty where they differ by column. */
+  levels: number[];
+  parameters: BlockParameter[];
+  formula: string;
+  steps: string[];
+  /** The grid, where the block is on one that can be moved by hand. */
+  affine: Grid | null;
+  note: string;
+  sub_blocks?: SubBlock[];
+  label: string;
+  row: number;
+  block: number;
+  /** First column in the row. */
+  start: number;
+  weights: number[];
+  codes: number[];
+  /** The weights again from codes and scales. */
+  values: number[];
 }
 
 /** What turning the input basis changes. */
@@ -395,14 +496,8 @@ export interface LabProvenance {
   text: string;
 }
 
-/** One tensor quantized by one method. */
-export interface Lab {
-  kind: "lab";
-  run_id: string;
-  drawable: true;
-  done: true;
-  title: string;
-  tensor: string;
+/** A tensor and what a method makes of it. */
+export interface View {
   shape: number[];
   method: string;
   method_title: string;
@@ -416,6 +511,29 @@ export interface Lab {
   blocks: Block[];
   blocks_per_row: number;
   rotation: Rotation | null;
+}
+
+/** One tensor quantized by one method. */
+export interface Lab {
+  shape: number[];
+  method: string;
+  method_title: string;
+  sentence: string;
+  settings: Record<string, unknown>;
+  type: string;
+  summary: Summary;
+  histogram: Histogram;
+  error_map: ErrorMap;
+  /** The worst, a typical one, and the one of the largest weight. */
+  blocks: Block[];
+  blocks_per_row: number;
+  rotation: Rotation | null;
+  kind: "lab";
+  run_id: string;
+  drawable: true;
+  done: true;
+  title: string;
+  tensor: string;
   methods: MethodResult[] | null;
   request: LabRequest;
   warnings: string[];
@@ -435,7 +553,7 @@ export interface Adjustment {
 
 /** A run before anything of it can be drawn. */
 export interface Waiting {
-  kind: "compare" | "lab";
+  kind: "compare" | "lab" | "take";
   run_id: string;
   drawable: false;
   done: false;

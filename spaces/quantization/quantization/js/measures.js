@@ -1,6 +1,6 @@
 // Measured rows and the model's divergence in words.
 
-import { brief } from "../../../../shared/js/numbers.js";
+import { estimateWords } from "../../../../shared/js/estimates.js";
 
 /** @import { Compare, Effect, Row } from "./data.js" */
 
@@ -18,14 +18,6 @@ export function measuredRows({ rows }) {
  */
 function isMeasured(row) {
   return row.status === "done";
-}
-
-/**
- * Mean and standard error.
- * @param {{mean: number, sigma: number}} estimate
- */
-export function estimateWords({ mean, sigma }) {
-  return `${brief(mean)} ± ${brief(sigma, 2)}`;
 }
 
 /**

@@ -3,9 +3,10 @@
 
 import { pointerIn, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { estimateWords } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
-import { estimateWords, measuredRows } from "./measures.js";
+import { measuredRows } from "./measures.js";
 import {
   SIZE_FLOOR,
   SIZE_HEIGHT,

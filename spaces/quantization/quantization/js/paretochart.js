@@ -2,11 +2,11 @@
 
 import { axisLabel, baseAxis, gridLine, scaleOf, valueAxis } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { estimateWords } from "../../../../shared/js/estimates.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
 import { placeLabel } from "./labels.js";
 import { mark } from "./marks.js";
-import { estimateWords } from "./measures.js";
 
 /** @import { Scale } from "../../../../shared/js/axes.js" */
 /** @import { Shell } from "../../../../shared/js/shell.js" */

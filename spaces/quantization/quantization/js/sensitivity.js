@@ -2,9 +2,9 @@
 
 import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
+import { estimateWords } from "../../../../shared/js/estimates.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
-import { estimateWords } from "./measures.js";
 import { mixAfter, mixWithin } from "./mix.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
