@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,21 @@ def test_the_style_sheet_survives_gradio(folder) -> None:
     assert [selector for selector in selectors if not selector.startswith(figure)] == [], (
         "a figure styles itself alone"
     )
+
+
+def test_imports_go_in_one_direction(folder) -> None:
+    """A circle is a `CycleError`, which names its modules."""
+    imports = {
+        path: {
+            (path.parent / name).resolve()
+            for name in re.findall(
+                r'^import [^;]* from "([^"]+)";', path.read_text(encoding="utf-8"), re.MULTILINE
+            )
+        }
+        for path in [*COMMON.glob("*.js"), *folder.glob("*.js")]
+    }
+    assert any(imports.values())
+    TopologicalSorter(imports).prepare()
 
 
 def test_modules_are_short(folder) -> None:

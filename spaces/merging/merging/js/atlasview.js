@@ -12,6 +12,7 @@ import { shortName } from "./models.js";
 /** @import { Shell } from "../../../../shared/js/shell.js" */
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
 /** @import { Atlas, LayerMap, Merge, TensorSample } from "./data.js" */
+/** @import { Lens } from "./lens.js" */
 
 const ATLAS_LEFT = 104;
 const ATLAS_CELL = 20;
@@ -19,11 +20,6 @@ const ATLAS_CELL = 20;
 /**
  * One of the maps.
  * @typedef {{label: string, unit: string, values: LayerMap, most: number}} AtlasMap
- */
-
-/**
- * The tensor under the microscope: its entries once they are there, or why they are not.
- * @typedef {{name: string, sample: TensorSample | null, problem: string}} Lens
  */
 
 /**

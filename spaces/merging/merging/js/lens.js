@@ -6,8 +6,12 @@ import { brief } from "../../../../shared/js/numbers.js";
 import { shortName } from "./models.js";
 import { tiesOf } from "./ties.js";
 
-/** @import { Lens } from "./atlasview.js" */
 /** @import { TensorSample } from "./data.js" */
+
+/**
+ * The tensor under the microscope: its entries once they are there, or why they are not.
+ * @typedef {{name: string, sample: TensorSample | null, problem: string}} Lens
+ */
 
 const BINS = 61;
 const HISTOGRAM_HEIGHT = 74;

@@ -11,7 +11,11 @@ import { arithmetic, errorWords, wholeWords } from "./blockwords.js";
 /** @import { Failed } from "../../../../shared/js/data.js" */
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
 /** @import { Adjustment, Block, Grid, Lab } from "./data.js" */
-/** @import { Wish } from "./lab.js" */
+
+/**
+ * A block that one view asks another to show; null once it is shown.
+ * @typedef {{place: {row: number, block: number} | null}} Wish
+ */
 
 const PAUSE = 300; // milliseconds: the model is asked when a handle rests
 

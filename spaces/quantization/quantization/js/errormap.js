@@ -5,8 +5,8 @@ import { h, s } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
+/** @import { Wish } from "./block.js" */
 /** @import { ErrorMap, Lab } from "./data.js" */
-/** @import { Wish } from "./lab.js" */
 
 const [ERRORS_LEFT, ERRORS_RIGHT, ERRORS_TOP, ERRORS_HEIGHT] = [56, 16, 14, 520]; // pixels
 

@@ -10,12 +10,8 @@ import { effectWords, sqnrWords } from "./measures.js";
 import { openMethods } from "./methodchart.js";
 
 /** @import { Facts } from "../../../../shared/js/tabbed.js" */
+/** @import { Wish } from "./block.js" */
 /** @import { Lab } from "./data.js" */
-
-/**
- * A block that one view asks another to show; null once it is shown.
- * @typedef {{place: {row: number, block: number} | null}} Wish
- */
 
 /** Open the figure. */
 export function openLab() {
