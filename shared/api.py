@@ -117,10 +117,9 @@ def _argument(
     field = request.declared()[given]
     hint, default = get_type_hints(request)[given], field.default
     if get_origin(hint) is tuple:  # JSON has no tuples, and no dataclasses in them
-        item = get_args(hint)[0]
-        return Argument(
-            given, list[dict[str, Any] if is_dataclass(item) else item] | None, None, field.metadata["says"]
-        )
+        item: Any = get_args(hint)[0]
+        listed: Any = list[dict[str, Any]] if is_dataclass(item) else list[item]
+        return Argument(given, listed | None, None, field.metadata["says"])
     if default is MISSING:  # an object
         return Argument(given, hint | None, None, field.metadata["says"])
     if field.metadata["required"]:

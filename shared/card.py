@@ -60,16 +60,12 @@ def model_head(
     from huggingface_hub import ModelCardData
 
     known = list(dict.fromkeys(name for name in base if hub_id(name)))
-    linked: dict[str, Any] = {"base_model": known[0] if len(known) == 1 else known} if known else {}
+    facts: dict[str, Any] = dict(licence_fields(licences))
+    if known:
+        facts["base_model"] = known[0] if len(known) == 1 else known
     if known and relation:
-        linked["base_model_relation"] = relation
-    data = ModelCardData(
-        library_name=library,
-        pipeline_tag="text-generation",
-        tags=list(tags),
-        **licence_fields(licences),
-        **linked,
-    )
+        facts["base_model_relation"] = relation
+    data = ModelCardData(library_name=library, pipeline_tag="text-generation", tags=list(tags), **facts)
     return f"---\n{data.to_yaml()}\n---\n"
 
 
@@ -92,9 +88,12 @@ def dataset_head(
 
     known = list(dict.fromkeys(name for name in sources if hub_id(name)))
     files = data_files if isinstance(data_files, str) else list(data_files)
-    configs = {"configs": [{"config_name": "default", "data_files": files}]} if files else {}
-    linked = {"source_datasets": known} if known else {}
-    data = DatasetCardData(tags=list(dict.fromkeys(tags)), **licence_fields(licences), **linked, **configs)
+    facts: dict[str, Any] = dict(licence_fields(licences))
+    if known:
+        facts["source_datasets"] = known
+    if files:
+        facts["configs"] = [{"config_name": "default", "data_files": files}]
+    data = DatasetCardData(tags=list(dict.fromkeys(tags)), **facts)
     return f"---\n{data.to_yaml()}\n---\n"
 
 

@@ -116,7 +116,8 @@ class Figure(gr.HTML):
             **arguments,
         )
 
-    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+    # gr.HTML takes text; a figure takes its data
+    def postprocess(self, value: dict[str, Any] | None) -> str | None:  # type: ignore[override]
         """The value as one JSON text: Gradio would wrap every part of an object in observers, which costs a
         fifth of a second.
         """

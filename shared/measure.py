@@ -232,8 +232,10 @@ def kl_divergence(base: Tensor, other: Tensor) -> Tensor:
     """KL(base ‖ other) = Σ p·(ln p − ln q) along the last axis, nats: float64, from logits or
     log-probabilities of the same shape (…, vocabulary).
     """
+    import torch
+
     flat = base.reshape(-1, base.shape[-1])
-    targets = flat.new_zeros(len(flat), dtype=int)  # nobody looks at their loss
+    targets = torch.zeros(len(flat), dtype=torch.long, device=flat.device)  # nobody looks at their loss
     rows = flat if other is base else other.reshape(flat.shape)
     return compare(flat, rows, targets).kl.reshape(base.shape[:-1])
 

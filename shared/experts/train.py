@@ -72,7 +72,7 @@ def train(name: str, pairs: list[tuple[str, str]]) -> None:
         if step % 10 == 9:
             print(f"{name}: step {step + 1}, loss {loss.item():.3f}", flush=True)
     folder = HERE / name
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.to(torch.bfloat16).save_pretrained(str(folder))
     settings = json.loads((folder / "adapter_config.json").read_text())
     settings["base_model_name_or_path"] = models.EMBEDDED_MODEL
     (folder / "adapter_config.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
