@@ -35,7 +35,7 @@ Values = dict[Any, Any]
 """Values by component."""
 Run = Callable[[Any, Values], Iterator[Values]]
 """Called with a request and the values of the room's components; yields values, the figure's among them."""
-Programs = Callable[[Any, Data], dict[str, str]]
+Programs = Callable[[Any, Any], dict[str, str]]
 """Listings that reproduce a complete figure, by what each is, of its request and data."""
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -68,21 +68,11 @@ def chip(label: str) -> gr.Button:
 
 @dataclass(frozen=True)
 class Room:
-    """A room that is wired; for what a page connects beside it.
+    """A room that is wired, for what a page connects beside it.
 
-    Args:
-        title: of the page.
-        request: what the controls make.
-        controls: by the request's own names.
-        figure: where runs show what they do; its data has `done: false` while one goes on.
+    Args as those of `open_room`, and
         panel: code and link below the figure.
         state: what the figure shows, kept on the server.
-        cancel: its Cancel button.
-        programs: listings that reproduce a complete figure, by what each is.
-        inputs: whose values a run gets beside the request.
-        outputs: what a run may set beside figure, state and panel.
-        clears: what every run sets first, whatever comes of it.
-        queue: concurrency settings of its runs.
         runs: by their names in links; the room's own comes first.
     """
 
@@ -99,6 +89,7 @@ class Room:
     clears: Values
     queue: Mapping[str, Any]
     runs: Mapping[str, Run]
+    stopped: VisitorError | None
 
     def parse(self, values: Values) -> Request:
         """The request that the controls make.
@@ -122,11 +113,17 @@ class Room:
         panel = below(self.title, self.request, self.programs, self.runs, data) if complete else gr.skip()
         return {self.state: data, self.panel: panel, **values}
 
+    def stop(self, figure: Figure) -> None:
+        """Let Cancel say in a figure that its run was stopped."""
+        script = _CANCEL.replace("STOPPED", json.dumps(self.stopped.to_json() if self.stopped else None))
+        self.cancel.click(None, [figure, self.cancel], [figure, self.cancel], js=script, **LIGHT)
+
     def connect(
         self,
         triggers: Any,
         handler: Callable[..., Iterator[Values]],
         *,
+        figure: Figure | None = None,
         inputs: Sequence[Component] = (),
         outputs: Sequence[Component] = (),
         **settings: Any,
@@ -136,6 +133,7 @@ class Room:
         Args:
             triggers: an event listener such as `button.click` or `event.then`, or a list of the first.
             handler: yields values by component; an error stands in the figure's place.
+            figure: a second figure that shows this run in the place of the room's own.
             inputs: whose values it gets beside the room's controls, state and inputs.
             outputs: what it may set beside the room's outputs.
             settings: of the event.
@@ -146,18 +144,20 @@ class Room:
 
         @wraps(handler)
         def started(*args: Any) -> Iterator[Values]:
-            if self.clears:
+            if self.clears and figure is None:
                 yield self.clears
             yield from handler(*args)
 
         listen = partial(gr.on, triggers) if isinstance(triggers, list) else triggers
         event = listen(
-            guarded(started, self.figure, self.follow),
+            guarded(started, figure) if figure else guarded(started, self.figure, self.follow),
             {*self.controls.values(), self.state, *self.inputs, *inputs},
-            [self.figure, self.state, self.panel, *self.outputs, *outputs],
+            [figure or self.figure, self.state, self.panel, *self.outputs, *outputs],
             **{**self.queue, **QUIET, **settings},
         )
         self.end(event)
+        if figure:
+            self.stop(figure)
         return event
 
     def update(self, trigger: Any, handler: Callable[..., Values], **settings: Any) -> Any:
@@ -277,9 +277,9 @@ def open_room(
         clears=clears or {},
         queue=queue,
         runs=runs,
+        stopped=stopped,
     )
-    script = _CANCEL.replace("STOPPED", json.dumps(stopped.to_json() if stopped else None))
-    cancel.click(None, [figure, cancel], [figure, cancel], js=script, **LIGHT)
+    room.stop(figure)
     for which, button in buttons.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
     _open_links(demo, room, marks, stored, tabs, tab or name)
