@@ -21,9 +21,11 @@ export function shareWords({ count, of, low, high }) {
 }
 
 /**
- * A mean with its standard error.
+ * A mean with its standard error, where that is known.
  * @param {{mean: number, sigma: number | null}} estimate
+ * @param {number} [digits] of the mean
  */
-export function estimateWords({ mean, sigma }) {
-  return `${brief(mean)} ± ${brief(sigma, 2)}`;
+export function estimateWords({ mean, sigma }, digits = 3) {
+  const words = brief(mean, digits);
+  return sigma === null ? words : `${words} ± ${brief(sigma, 2)}`;
 }

@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 /**
  * A table in a region that scrolls by itself.
  * @param {string} label of the region, for a screen reader
- * @param {readonly Child[]} head a cell stands as it is, all else in one
+ * @param {readonly Child[]} head a cell stands as it is, an empty text is an empty cell
  * @param {readonly HTMLElement[]} rows
  * @param {string} [kind] class of the table
  */
@@ -25,7 +25,11 @@ export function scrollTable(label, head, rows, kind = "numbers") {
           "tr",
           {},
           head.map((item) =>
-            item instanceof HTMLTableCellElement ? item : h("th", { scope: "col" }, item),
+            item === ""
+              ? h("td", {})
+              : item instanceof HTMLTableCellElement
+                ? item
+                : h("th", { scope: "col" }, item),
           ),
         ),
       ),

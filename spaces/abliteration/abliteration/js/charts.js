@@ -12,7 +12,7 @@ import {
 import { h, s } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 
-/** @import { Child } from "../../../../shared/js/dom.js" */
+/** @import { Attributes, Child } from "../../../../shared/js/dom.js" */
 /** @import { Quantiles } from "./data.js" */
 
 /**
@@ -48,14 +48,11 @@ export function layerChart(chart) {
   /** @param {number[]} values */
   const points = (values) =>
     values.flatMap((value, layer) => (Number.isFinite(value) ? `${x(layer)},${y(value)}` : []));
-  const svg = s(
-    "svg",
+  const svg = picture(
+    width,
+    height,
     {
       class: "picture layer-chart",
-      width,
-      height,
-      viewBox: `0 0 ${width} ${height}`,
-      role: "img",
       tabindex: choose ? 0 : null,
       "aria-label": chartWords(chart),
     },
@@ -130,6 +127,22 @@ function chanceRibbon(ribbon, points) {
     s("polygon", { class: "ribbon", points: [...high, ...low.toReversed()].join(" ") }),
     s("polyline", { class: "ribbon-middle", points: middle.join(" ") }),
   ];
+}
+
+/**
+ * An SVG that can be saved; it has as many units as pixels.
+ * @param {number} width
+ * @param {number} height
+ * @param {Attributes<SVGSVGElement>} attributes its "aria-label" above all
+ * @param {...Child} content
+ */
+export function picture(width, height, attributes, ...content) {
+  const viewBox = `0 0 ${width} ${height}`;
+  return s(
+    "svg",
+    { class: "picture", width, height, viewBox, role: "img", ...attributes },
+    content,
+  );
 }
 
 /**

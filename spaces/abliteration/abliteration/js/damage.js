@@ -6,7 +6,7 @@ import { h, s } from "../../../../shared/js/dom.js";
 import { estimateWords, percentage, shareWords } from "../../../../shared/js/estimates.js";
 import { brief, whole } from "../../../../shared/js/numbers.js";
 import { factList, scrollTable } from "../../../../shared/js/tables.js";
-import { block, drawInBox, lineLegend } from "./charts.js";
+import { block, drawInBox, lineLegend, picture } from "./charts.js";
 
 /** @import { Share } from "../../../../shared/js/data.js" */
 /** @import { FirstToken, Judgement, Mean, Measures, Side, Split } from "./data.js" */
@@ -154,19 +154,7 @@ function shareChart(pairs, width) {
     ({ label, base, edited }) =>
       `${label}: before ${shareWords(base)}, after ${shareWords(edited)}`,
   );
-  return s(
-    "svg",
-    {
-      class: "picture",
-      width,
-      height: high,
-      viewBox: `0 0 ${width} ${high}`,
-      role: "img",
-      "aria-label": words.join(". "),
-    },
-    grid,
-    rows,
-  );
+  return picture(width, high, { "aria-label": words.join(". ") }, grid, rows);
 }
 
 /**

@@ -5,7 +5,7 @@ import { axisLabel, baseAxis, heat, scaleOf, valueAxis } from "../../../../share
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
 import { brief, whole } from "../../../../shared/js/numbers.js";
-import { block, drawInBox } from "./charts.js";
+import { block, drawInBox, picture } from "./charts.js";
 
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
 /** @import { Atom, Features, Firing, FiringExample, Pursuit } from "./data.js" */
@@ -60,14 +60,10 @@ function pursuitChart({ explained, null: chance }, width) {
   /** @param {number[]} values */
   const points = (values) => values.map((value, index) => `${x(index + 1)},${y(value)}`);
   const [low, high] = [0, 2].map((place) => points(chance.map((row) => row[place])));
-  return s(
-    "svg",
+  return picture(
+    width,
+    height,
     {
-      class: "picture",
-      width,
-      height,
-      viewBox: `0 0 ${width} ${height}`,
-      role: "img",
       "aria-label":
         `${explained.length} features explain ${percentage(explained[last])}, ` +
         `random ones ${percentage(chance[last][1])}`,

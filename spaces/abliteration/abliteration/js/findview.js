@@ -4,7 +4,7 @@ import { axisLabel, heat, heatLegend, layerTicks } from "../../../../shared/js/a
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
-import { block, columnWidth, drawInBox, layerChart, lineLegend } from "./charts.js";
+import { block, columnWidth, drawInBox, layerChart, lineLegend, picture } from "./charts.js";
 import { projectionChart, scatterChart } from "./layercharts.js";
 
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
@@ -204,14 +204,10 @@ function placesMap({ host }, { places, positions, position, choice }, width) {
   return h(
     "div",
     {},
-    s(
-      "svg",
+    picture(
+      width,
+      height,
       {
-        class: "picture",
-        width,
-        height,
-        viewBox: `0 0 ${width} ${height}`,
-        role: "img",
         "aria-label": `d′ at ${places.length} tokens and ${layers} layers, at most ${brief(most)}`,
       },
       cells,
@@ -247,16 +243,10 @@ function cosineMap(layers, chosen, size) {
   return h(
     "div",
     {},
-    s(
-      "svg",
-      {
-        class: "picture",
-        width: size,
-        height: size,
-        viewBox: `0 0 ${size} ${size}`,
-        role: "img",
-        "aria-label": "Cosine between the directions of every two layers",
-      },
+    picture(
+      size,
+      size,
+      { "aria-label": "Cosine between the directions of every two layers" },
       layers.map(({ cosine }, row) =>
         cosine.map((value, column) =>
           s(

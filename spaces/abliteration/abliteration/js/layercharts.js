@@ -3,6 +3,7 @@
 import { baseAxis, scaleOf } from "../../../../shared/js/axes.js";
 import { s } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
+import { picture } from "./charts.js";
 
 /** @import { Plane, Projections } from "./data.js" */
 
@@ -28,16 +29,10 @@ export function projectionChart({ positive, negative }, width) {
     ];
   };
   const means = [positive, negative].map((values) => brief(meanOf(values)));
-  return s(
-    "svg",
-    {
-      class: "picture",
-      width,
-      height,
-      viewBox: `0 0 ${width} ${height}`,
-      role: "img",
-      "aria-label": `Projections: positive mean ${means[0]}, negative mean ${means[1]}`,
-    },
+  return picture(
+    width,
+    height,
+    { "aria-label": `Projections: positive mean ${means[0]}, negative mean ${means[1]}` },
     line(positive, 26, "b"),
     line(negative, 64, "a"),
     baseAxis(x, x.ticks(5), height - 8, (value) => brief(value, 2)),
@@ -60,14 +55,10 @@ export function scatterChart({ positive, negative }, width) {
   const [across, up] = [all.map(([value]) => value), all.map(([, value]) => value)];
   const x = scaleOf(Math.min(...across), Math.max(...across), 14, width - 14);
   const y = scaleOf(Math.min(...up), Math.max(...up), height - 14, 14);
-  return s(
-    "svg",
+  return picture(
+    width,
+    height,
     {
-      class: "picture",
-      width,
-      height,
-      viewBox: `0 0 ${width} ${height}`,
-      role: "img",
       "aria-label":
         `${positive.length} positive and ${negative.length} negative prompts in the plane of the first ` +
         "two principal components",

@@ -6,7 +6,7 @@ import { h, s } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief } from "../../../../shared/js/numbers.js";
-import { block, drawInBox, layerChart, lineLegend } from "./charts.js";
+import { block, drawInBox, layerChart, lineLegend, picture } from "./charts.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
@@ -92,16 +92,10 @@ function trialChart(figure, { trials, front, best }, width) {
   const steps = trials
     .filter(({ number }) => front.includes(number))
     .toSorted((one, other) => one.kl - other.kl);
-  return s(
-    "svg",
-    {
-      class: "picture",
-      width,
-      height,
-      viewBox: `0 0 ${width} ${height}`,
-      role: "group",
-      "aria-label": `${trials.length} kernels, ${steps.length} on the front`,
-    },
+  return picture(
+    width,
+    height,
+    { role: "group", "aria-label": `${trials.length} kernels, ${steps.length} on the front` },
     valueAxis(y, y.ticks(4), [left, right], percentage),
     baseAxis(x, x.ticks(width < 500 ? 3 : 6), height - 22, (value) => brief(value, 1)),
     axisLabel(right, height - 5, "end", "first-token KL on negative prompts, nats →"),

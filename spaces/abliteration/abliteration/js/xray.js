@@ -5,7 +5,7 @@ import { axisLabel } from "../../../../shared/js/axes.js";
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
-import { block, drawInBox, layerChart, lineLegend } from "./charts.js";
+import { block, drawInBox, layerChart, lineLegend, picture } from "./charts.js";
 
 /** @import { Ablate, Ray } from "./data.js" */
 
@@ -87,14 +87,10 @@ function rayMap(name, { tokens, prompt, layers }, most, width) {
       role: "region",
       "aria-label": `Component by token and layer: ${name}`,
     },
-    s(
-      "svg",
+    picture(
+      full,
+      high + 62,
       {
-        class: "picture",
-        width: full,
-        height: high + 62,
-        viewBox: `0 0 ${full} ${high + 62}`,
-        role: "img",
         "aria-label": `Component of the direction over ${columns.length} tokens and ${layers.length} layers`,
       },
       layers.map((row, layer) =>

@@ -3,7 +3,6 @@
 import { axisLabel, scaleOf, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { estimateWords, percentage } from "../../../../shared/js/estimates.js";
-import { brief } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { BEHAVIOURS } from "./measures.js";
 import { colourOf, modelLegend, shortName } from "./models.js";
@@ -126,7 +125,7 @@ function numberParts({ models, prompts, text }) {
     ...Object.entries(BEHAVIOURS).map(([key, label]) =>
       line(label, ({ shares }) => `${shares[key].count} of ${shares[key].of}`),
     ),
-    line("perplexity ± σ", ({ perplexity, sigma }) => `${brief(perplexity)} ± ${brief(sigma, 2)}`),
+    line("perplexity ± σ", ({ perplexity: mean, sigma }) => estimateWords({ mean, sigma })),
   ];
   if (child)
     rows.push(
@@ -135,11 +134,7 @@ function numberParts({ models, prompts, text }) {
       ),
     );
   return [
-    scrollTable(
-      "Numbers",
-      [h("td", {}), ...models.map(({ name }) => h("bdi", {}, shortName(name)))],
-      rows,
-    ),
+    scrollTable("Numbers", ["", ...models.map(({ name }) => h("bdi", {}, shortName(name)))], rows),
     h(
       "p",
       { class: "said" },

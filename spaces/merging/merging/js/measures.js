@@ -1,6 +1,6 @@
 // What is measured of a merge, in words.
 
-import { percentage, shareWords } from "../../../../shared/js/estimates.js";
+import { estimateWords, percentage, shareWords } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { factList } from "../../../../shared/js/tables.js";
 import { shortName } from "./models.js";
@@ -70,7 +70,7 @@ export function weightsText(data, weights) {
  */
 export function pointFacts(point) {
   return factList([
-    ["loss", `${brief(point.loss, 4)} ± ${brief(point.sigma, 2)} nats a token`],
+    ["loss", `${estimateWords({ mean: point.loss, sigma: point.sigma }, 4)} nats a token`],
     ...Object.entries(point.chances).map(([name, chance]) => [
       name === "refuses_other"
         ? "log-probability of not refusing other questions"

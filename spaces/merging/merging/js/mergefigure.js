@@ -1,5 +1,6 @@
 // A merge: parents and child side by side, and what each layer holds of whom.
 
+import { estimateWords } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswers } from "./answers.js";
@@ -49,7 +50,10 @@ function mergeFacts(data) {
   const size = weights.reduce((sum, [, bytes]) => sum + bytes, 0);
   const child = data.models.find(({ role }) => role === "child");
   const key = [`${data.models.length} models measured`];
-  if (child) key.push(`child: perplexity ${brief(child.perplexity)} ± ${brief(child.sigma, 2)}`);
+  if (child) {
+    const { perplexity: mean, sigma } = child;
+    key.push(`child: perplexity ${estimateWords({ mean, sigma })}`);
+  }
   return {
     title: data.title,
     key,

@@ -3,7 +3,7 @@
 import { estimateWords } from "../../../../shared/js/estimates.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
 
-/** @import { Row } from "./data.js" */
+/** @import { Base, Row } from "./data.js" */
 
 /**
  * One column.
@@ -87,13 +87,13 @@ export const COLUMNS = [
     "PPL ratio, 95 %",
     "ratio",
     ({ ratio }) => ratio,
-    (row) => `${row.ratio.toFixed(3)} (${row.ratio_low.toFixed(3)}–${row.ratio_high.toFixed(3)})`,
+    (row) => ratioWords(row),
   ),
   column(
     "same top, %",
     "same_top",
     (row) => row.same_top,
-    (row) => `${(100 * row.same_top).toFixed(1)} ± ${(100 * row.same_top_sigma).toFixed(1)}`,
+    (row) => sameTopWords(row),
     1,
   ),
   column(
@@ -132,10 +132,43 @@ export const COLUMNS = [
 
 /**
  * Perplexity and its standard error.
- * @param {{ppl: number, ppl_sigma: number}} row
+ * @param {{ppl: number, ppl_sigma: number | null}} row
  */
-export function perplexityWords({ ppl, ppl_sigma: sigma }) {
-  return `${brief(ppl, 4)} ± ${brief(sigma, 2)}`;
+function perplexityWords({ ppl, ppl_sigma: sigma }) {
+  return estimateWords({ mean: ppl, sigma }, 4);
+}
+
+/**
+ * The perplexity's ratio and its interval.
+ * @param {Row} row
+ */
+function ratioWords({ ratio, ratio_low: low, ratio_high: high }) {
+  const interval = low === null || high === null ? "" : ` (${low.toFixed(3)}–${high.toFixed(3)})`;
+  return `${ratio.toFixed(3)}${interval}`;
+}
+
+/**
+ * The share of equal top tokens and its standard error, in percent.
+ * @param {Row} row
+ */
+function sameTopWords({ same_top: share, same_top_sigma: sigma }) {
+  return `${(100 * share).toFixed(1)}${sigma === null ? "" : ` ± ${(100 * sigma).toFixed(1)}`}`;
+}
+
+/**
+ * What is known of the base, by the key of the column.
+ * @param {Base} base
+ * @returns {Record<string, string>}
+ */
+export function baseCells(base) {
+  return {
+    file_mb: megabytes(base.file_bytes),
+    bits: base.bits.toFixed(2),
+    ppl: perplexityWords(base),
+    prefill: brief(base.prefill),
+    decode: brief(base.decode),
+    resident_mb: megabytes(base.resident_bytes),
+  };
 }
 
 /**

@@ -1,9 +1,8 @@
 // Every number of every row, and a row's tensors.
 
 import { h } from "../../../../shared/js/dom.js";
-import { brief, megabytes } from "../../../../shared/js/numbers.js";
 import { saveFile } from "../../../../shared/js/picture.js";
-import { COLUMNS, csvOf, perplexityWords, worthOf } from "./columns.js";
+import { COLUMNS, baseCells, csvOf, worthOf } from "./columns.js";
 import { measuredRows } from "./measures.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
@@ -126,15 +125,7 @@ function headers({ by, up }, sort) {
 
 /** @param {Base} base */
 function baseLine(base) {
-  /** @type {Record<string, string>} */
-  const cells = {
-    file_mb: megabytes(base.file_bytes),
-    bits: base.bits.toFixed(2),
-    ppl: perplexityWords(base),
-    prefill: brief(base.prefill),
-    decode: brief(base.decode),
-    resident_mb: megabytes(base.resident_bytes),
-  };
+  const cells = baseCells(base);
   return h(
     "tr",
     { class: "current" },
@@ -202,32 +193,34 @@ function detailsOf({ version, runtime, notes, tensors }) {
       notes.map((note) => h("li", {}, note)),
     ),
     h("p", {}, [...types].map(([type, count]) => `${count} × ${type}`).join(", ")),
+    h("details", {}, h("summary", {}, `${tensors.length} tensors`), tensorTable(tensors)),
+  );
+}
+
+/**
+ * A row's tensors, those first that hold another type than the format asks for.
+ * @param {Tensor[]} tensors
+ */
+export function tensorTable(tensors) {
+  const titles = ["tensor", "shape", "asked", "used", "why", "bits", "codes", "SQNR, dB"];
+  return h(
+    "table",
+    {},
     h(
-      "details",
+      "thead",
       {},
-      h("summary", {}, `${tensors.length} tensors`),
       h(
-        "table",
+        "tr",
         {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            ["tensor", "shape", "asked", "used", "why", "bits", "codes", "SQNR, dB"].map((title) =>
-              h("th", { scope: "col" }, title),
-            ),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          tensors
-            .toSorted((one, other) => Number(Boolean(other.reason)) - Number(Boolean(one.reason)))
-            .map(tensorLine),
-        ),
+        titles.map((title) => h("th", { scope: "col" }, title)),
       ),
+    ),
+    h(
+      "tbody",
+      {},
+      tensors
+        .toSorted((one, other) => Number(Boolean(other.reason)) - Number(Boolean(one.reason)))
+        .map(tensorLine),
     ),
   );
 }

@@ -38,7 +38,11 @@ const LOSSES = {
   kld: { label: "mean KL divergence, nats", of: ({ kld }) => interval(kld.mean, kld.sigma) },
   ratio: {
     label: "perplexity over the base's, − 1",
-    of: (row) => [row.ratio - 1, row.ratio_low - 1, row.ratio_high - 1],
+    of: ({ ratio, ratio_low: low, ratio_high: high }) => [
+      ratio - 1,
+      (low ?? ratio) - 1,
+      (high ?? ratio) - 1,
+    ],
   },
   top: {
     label: "share of tokens with another top choice",
@@ -157,13 +161,14 @@ export function openPareto(figure, panel) {
 }
 
 /**
- * A 95 % interval.
+ * A 95 % interval; of no width where it is not known.
  * @param {number} mean
- * @param {number} sigma
+ * @param {number | null} sigma
  * @returns {Point["loss"]}
  */
 function interval(mean, sigma) {
-  return [mean, mean - 1.96 * sigma, mean + 1.96 * sigma];
+  const half = 1.96 * (sigma ?? 0);
+  return [mean, mean - half, mean + half];
 }
 
 /**
