@@ -40,10 +40,10 @@ def ours(texts: list[str]) -> list[int]:
     from dedup.engine import Result, deduplicate
     from dedup.outcome import outcome
     from dedup.read import Dataset
-    from dedup.request import validate
+    from dedup.request import Request
 
     data = Dataset("bench.json", "json", len(texts), ("text",), table=[{"text": text} for text in texts])
-    *_, result = deduplicate(data, validate(threshold=THRESHOLD, ngram=NGRAM))
+    *_, result = deduplicate(data, Request.parse(threshold=THRESHOLD, ngram=NGRAM))
     assert isinstance(result, Result)
     return outcome(result).kept
 
@@ -139,7 +139,7 @@ import numpy as np
 from dedup.engine import deduplicate
 from dedup.outcome import outcome
 from dedup.read import Dataset
-from dedup.request import validate
+from dedup.request import Request
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -161,7 +161,7 @@ def rows(count):
 count = {count}
 texts = rows(count)
 data = Dataset("x.txt", "text", count, ("text",), tuple(text.encode() for text in texts))
-list(deduplicate(Dataset("x.txt", "text", 2000, ("text",), data.lines[:2000]), validate()))
+list(deduplicate(Dataset("x.txt", "text", 2000, ("text",), data.lines[:2000]), Request.parse()))
 del texts
 gc.collect()
 ctypes.CDLL(None).malloc_trim(0)
@@ -177,7 +177,7 @@ def watch():
 watcher = threading.Thread(target=watch)
 watcher.start()
 began = time.perf_counter()
-*_, result = deduplicate(data, validate())
+*_, result = deduplicate(data, Request.parse())
 decided = outcome(result)
 seconds = time.perf_counter() - began
 running = False

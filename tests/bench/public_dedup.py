@@ -33,11 +33,13 @@ def clusters_of(texts: list[str], threshold: float, ngram: int, unit: str) -> tu
     from dedup.clusters import cluster
     from dedup.engine import Result, deduplicate
     from dedup.read import Dataset
-    from dedup.request import validate
+    from dedup.request import Request
 
     data = Dataset("rows", "json", len(texts), ("text",), table=[{"text": text} for text in texts])
     began = time.perf_counter()
-    *_, result = deduplicate(data, validate(threshold=threshold, ngram=ngram, unit=unit, method="components"))
+    *_, result = deduplicate(
+        data, Request.parse(threshold=threshold, ngram=ngram, unit=unit, method="components")
+    )
     assert isinstance(result, Result)
     label = cluster(result.edges, result.ranks, threshold, "components").label
     seconds = time.perf_counter() - began

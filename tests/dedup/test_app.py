@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from dedup.engine import deduplicate
+from dedup.read import read_file
+from dedup.request import Request, SplitsRequest
+from shared import files
 from shared.errors import VisitorError
+from shared.steps import last
 from shared.suite import load_app
 
 
@@ -16,31 +21,50 @@ def app():
 def test_cancel_reaches_every_run(app):
     """The figure starts a run as well, when its threshold is taken over."""
     functions = app.demo.fns
-    stopped = {functions[number].name for function in functions.values() for number in function.cancels}
-    assert stopped == {"run_page", "again_page", "open_page", "compare_page"}
+    stopped = [functions[number].name for function in functions.values() for number in function.cancels]
+    # in each room its button and its link, and where the figure takes its threshold over
+    assert sorted(stopped) == ["again", "handler", "handler", "opened", "opened"]
 
 
 @pytest.mark.parametrize(
     "file", [3, {"path": 3}, {"other": "x"}, {"path": "\x00"}, "/etc/hostname", {"path": "/" + "x" * 5_000}]
 )
 def test_what_is_no_upload_gets_a_sentence(app, file):
+    from dedup_rooms import source
+
     with pytest.raises(VisitorError, match="not uploaded here"):
-        app.uploaded(file)
+        source.open_rows(Request(), file)
+    with pytest.raises(VisitorError, match="not uploaded here"):
+        source.open_splits(SplitsRequest(), [file])
 
 
 @pytest.mark.parametrize("name", ["🎉" * 100 + ".txt", "a\x00b.txt", "../../a.txt", "\ud800.txt"])
 def test_every_name_gives_a_file_of_its_rows(app, tmp_path, monkeypatch, name):
-    from dedup.engine import deduplicate
-    from dedup.read import read_file
-    from dedup.request import validate
+    from dedup_rooms import results
 
-    monkeypatch.setattr(app.frame, "result_folder", lambda: tmp_path)
+    monkeypatch.setattr(files, "result_folder", lambda: tmp_path)
     (tmp_path / "rows").write_bytes(b"one two three\nfour five six\n")
-    *_, result = deduplicate(read_file(tmp_path / "rows", name, 10), validate())
-    path = app.Path(app.kept_file(result, [0, 1]))
+    result = last(deduplicate(read_file(tmp_path / "rows", name, 10), Request()))
+    path = results.kept_file(result, [0, 1])
     assert path.parent == tmp_path and path.read_bytes() == (tmp_path / "rows").read_bytes()
 
 
 def test_splits_that_were_cut_are_named(app):
-    *_, result = app.compare_splits([], "quiz", [], [], 0.7, 3, "containment", 8, "", "word")
+    from dedup_rooms import contamination
+
+    result = contamination.contamination(SplitsRequest.parse(dataset="quiz", limit=8, threshold=0.7))
     assert result["warnings"] == ["Of train only the first 8 rows were read."]
+
+
+def test_a_file_and_a_dataset_are_not_both_read(app, tmp_path, monkeypatch):
+    from dedup_rooms import source
+
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text("one two three\n")
+    paths = [str(tmp_path / f"{name}.txt") for name in ("a", "b")]
+    with pytest.raises(VisitorError, match="Both a file and a dataset"):
+        source.open_rows(Request(dataset="a/b"), paths[0])
+    with pytest.raises(VisitorError, match="Both a file and a dataset"):
+        source.open_splits(SplitsRequest(dataset="a/b"), paths)
+    assert [split.name for split in source.open_splits(SplitsRequest(dataset="quiz"), paths)] == ["a", "b"]

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup import read
+from dedup import parquet, read
 from dedup.chat import part_of, strip_template, turns
 from dedup.engine import Result, deduplicate
-from dedup.outcome import api_json, outcome, to_json
+from dedup.outcome import outcome
 from dedup.read import Dataset, read_file, write
-from dedup.request import Request, validate
+from dedup.report import report, to_json
+from dedup.request import Request, SplitsRequest
 from dedup.texts import compared, likely_column
 from shared import limits
 from shared.errors import VisitorError
@@ -32,7 +33,7 @@ def stored(folder: Path, name: str, content: bytes) -> Dataset:
 
 def run(data: Dataset, **settings) -> tuple[Result, list[int]]:
     """The run and its kept rows; kept and removed are all rows, always."""
-    *_, result = deduplicate(data, validate(**settings))
+    *_, result = deduplicate(data, Request.parse(**settings))
     assert isinstance(result, Result)
     decided = outcome(result)
     assert sorted([*decided.kept, *(item.row for item in decided.removed)]) == list(range(data.rows))
@@ -41,7 +42,13 @@ def run(data: Dataset, **settings) -> tuple[Result, list[int]]:
 
 
 def test_csv_keeps_every_cell(tmp_path):
-    content = 'id,text,note\r\n007,"a, b\r\nc",=1+2\r\n7,same words here,"<script>alert(1)</script>"\r\n8,Same words here!,é\r\n'.encode()
+    lines = [
+        "id,text,note",
+        '007,"a, b\r\nc",=1+2',
+        '7,same words here,"<script>alert(1)</script>"',
+        "8,Same words here!,é",
+    ]
+    content = "".join(f"{line}\r\n" for line in lines).encode()
     data = stored(tmp_path, "rows.csv", content)
     assert data.columns == ("id", "text", "note") and data.rows == 3
     _, kept = run(data, columns=["text"], ngram=1)
@@ -90,7 +97,7 @@ def test_names_that_are_not_utf8_can_be_shown_and_are_written_back(tmp_path):
     assert likely_column(data) == data.columns[1]
     result, kept = run(data, keep=f"max:{data.columns[0]}")
     assert kept == [1, 2]
-    json.dumps(api_json(result, outcome(result)), ensure_ascii=False).encode()
+    json.dumps(report(result, outcome(result)), ensure_ascii=False).encode()
     write(data, [0, 1, 2], tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == content
     with pytest.raises(VisitorError, match="same name"):
@@ -100,7 +107,7 @@ def test_names_that_are_not_utf8_can_be_shown_and_are_written_back(tmp_path):
         ("rows.json", b'[{"\\ud800 k": "a b c"}]'),
     ):
         data = stored(tmp_path, name, text)
-        assert compared(data, validate(columns=list(data.columns))).texts[0] == "a b c"
+        assert compared(data, Request.parse(columns=list(data.columns))).texts[0] == "a b c"
         run(data)
         write(data, [0], tmp_path / "out")
         assert b"\\ud800 k" in (tmp_path / "out").read_bytes()
@@ -143,7 +150,7 @@ def test_parquet_keeps_its_schema(tmp_path):
     [
         ("a.csv", b"", "empty"),
         ("a.csv", b"text\n", "no rows"),
-        ("a.exe", b"x", "no file that this page reads"),
+        ("a.exe", b"x", "not a file that this page reads"),
         ("a.csv", b'text\n"open\n', "not CSV"),
         ("a.csv", b"a,b\n1,2\n1,2,3\n", "Line 3 has 3 cells"),
         ("a.csv", b"a,a\n1,2\n", "same name"),
@@ -181,7 +188,7 @@ def repeating(path: Path, rows: int = 1_000, **settings) -> Path:
 def test_the_limit_of_bytes_is_one_of_memory(tmp_path, monkeypatch, settings):
     monkeypatch.setattr(limits, "MAX_FILE_BYTES", 10_000_000)
     path = repeating(tmp_path / "rows.parquet", **settings)
-    assert read._batch_rows(path, pq.ParquetFile(path).metadata) * 100_000 <= limits.MAX_FILE_BYTES, (
+    assert parquet.batch_rows(path, pq.ParquetFile(path).metadata) * 100_000 <= limits.MAX_FILE_BYTES, (
         "no batch is larger than the limit"
     )
     with pytest.raises(
@@ -209,7 +216,7 @@ def test_columns_are_judged_without_reading_everything_for_each(tmp_path, monkey
     monkeypatch.setattr(read.json, "loads", lambda text: parsed.append(text) or loads(text))
     assert likely_column(data) == "k0"
     assert len(parsed) == 200
-    compared(data, validate(columns=[f"k{column}" for column in range(50)]))
+    compared(data, Request.parse(columns=[f"k{column}" for column in range(50)]))
     assert len(parsed) == 200 + 2_000
 
 
@@ -228,11 +235,11 @@ def test_rows_past_the_limit_are_counted(tmp_path):
     path.write_bytes(b"\n".join(b"row number %d here" % number for number in range(50)))
     data = read_file(path, "rows.txt", 20)
     assert (data.rows, data.cut) == (20, 30)
-    *_, result = deduplicate(data, validate())
+    *_, result = deduplicate(data, Request.parse())
     assert any(
         "30 rows past the limit" in warning for warning in to_json(result, outcome(result))["warnings"]
     )
-    *_, result = deduplicate(replace(data, cut=None), validate(limit=20))
+    *_, result = deduplicate(replace(data, cut=None), Request.parse(limit=20))
     assert (
         "Rows past the limit of 20 were not read; they are not in the kept file."
         in to_json(result, outcome(result))["warnings"]
@@ -271,12 +278,12 @@ def test_columns(tmp_path):
     )
     assert likely_column(data) == "body"
     with pytest.raises(VisitorError, match="no column “nope”"):
-        compared(data, validate(columns=["nope"]))
+        compared(data, Request.parse(columns=["nope"]))
     with pytest.raises(VisitorError, match="holds no text"):
-        compared(data, validate(columns=["n"]))
+        compared(data, Request.parse(columns=["n"]))
     with pytest.raises(VisitorError, match="no conversations"):
-        compared(data, validate(part="prompt"))
-    assert compared(data, validate(columns=["title", "body"])).texts == ["t\na long body of text"]
+        compared(data, Request.parse(part="prompt"))
+    assert compared(data, Request.parse(columns=["title", "body"])).texts == ["t\na long body of text"]
     with pytest.raises(VisitorError, match="No column holds text"):
         likely_column(stored(tmp_path, "n.json", b'[{"n": 1}]'))
 
@@ -303,7 +310,7 @@ def test_conversations(tmp_path):
     result, kept = run(data, part="prompt", ngram=2)
     assert kept == [0, 2]
     answers = to_json(result, outcome(result))["answers"]
-    assert answers == {"1": [0, 0.0]}, "the same question with another answer is listed apart"
+    assert answers == {"1": (0, 0.0)}, "the same question with another answer is listed apart"
     assert run(data, part="answer", ngram=2)[1] == [0, 1]
     assert run(data, part="all", ngram=2)[1] == [0, 1, 2]
     assert part_of(turns(CHAT[2]) or [], "turn") == "prompt: Name a tall tree.\nanswer: Of water."
@@ -324,8 +331,10 @@ def test_conversations(tmp_path):
         "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\nScattering.<|im_end|>",
         "<s>[INST] Why is the sky blue? [/INST] Scattering.</s>",
         "### Instruction:\nWhy is the sky blue?\n### Response:\nScattering.",
-        "<start_of_turn>user\nWhy is the sky blue?<end_of_turn>\n<start_of_turn>model\nScattering.<end_of_turn>",
-        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWhy is the sky blue?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nScattering.<|eot_id|>",
+        "<start_of_turn>user\nWhy is the sky blue?<end_of_turn>\n"
+        "<start_of_turn>model\nScattering.<end_of_turn>",
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWhy is the sky blue?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\nScattering.<|eot_id|>",
         "Human: Why is the sky blue?\nAssistant: Scattering.",
     ],
 )
@@ -339,7 +348,7 @@ def test_other_text_keeps_its_marks():
 
 
 def test_requests_and_links():
-    request = validate(
+    request = Request.parse(
         dataset="a/b",
         columns=["text", "x y"],
         threshold="0.75",
@@ -348,10 +357,24 @@ def test_requests_and_links():
         keep="max:likes",
         limit=500,
     )
-    assert Request.from_query("?" + request.to_query()) == request
-    assert Request().to_query() == ""
-    assert validate(**request.to_json()) == request
-    assert validate(columns=["a", "b", "a"]).columns == ("a", "b")
+    assert Request.from_query(f"?{request.to_query()}") == request
+    assert Request().to_query() is None, "no link carries a visitor's file"
+    assert Request.parse(**request.to_json()) == request
+    assert Request.parse(columns=["a", "b", "a"]).columns == ("a", "b")
+    assert Request.parse(dataset=" a/b\n") == Request(dataset="a/b"), "pasted as typed"
+
+
+def test_requests_for_splits():
+    request = SplitsRequest.parse(dataset="a/b", splits=["train", "test"], measure="jaccard", threshold="0.7")
+    assert SplitsRequest.from_query(f"?room=contamination&{request.to_query()}") == request
+    assert SplitsRequest.parse(**request.to_json()) == request
+    for text in ("train, test", "train\ntest\n", " train,test ,"):
+        assert replace(request, splits=SplitsRequest.parse(splits=text).splits) == request
+    assert request.to_form()["splits"] == "train, test"
+    assert SplitsRequest(dataset="", splits=("a", "b")).to_query() is None
+    for values in ({"splits": 3.5}, {"splits": [3]}, {"measure": "cosine"}, {"splits": list("abcdefg")}):
+        with pytest.raises(VisitorError):
+            SplitsRequest.parse(**values)
 
 
 @pytest.mark.parametrize(
@@ -387,5 +410,5 @@ def test_requests_and_links():
 )
 def test_wrong_values_get_a_sentence(values):
     with pytest.raises(VisitorError) as caught:
-        validate(**values)
+        Request.parse(**values)
     assert caught.value.what.endswith(".") and caught.value.remedy.endswith(".")

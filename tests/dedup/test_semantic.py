@@ -12,7 +12,8 @@ import pytest
 
 from dedup import semantic
 from dedup.card import dataset_card
-from dedup.outcome import outcome, to_json
+from dedup.outcome import outcome
+from dedup.report import to_json
 from dedup.verify import Pairs
 from shared import limits
 from shared.errors import VisitorError
@@ -151,7 +152,7 @@ def test_a_model_of_the_hub(tmp_path):
         atol=1e-3,
     )
     assert "no public model me/none" in unknown
-    assert "is no static embedding model" in encoder
+    assert "is not a static embedding model" in encoder
     assert "me/huge has 2 MB; the limit is 1 MB." in huge
     asked = [path for path in server.requests if "/resolve/" in path]
     assert any(

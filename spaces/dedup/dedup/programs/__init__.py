@@ -43,15 +43,9 @@ def rensa_program(request: Request, plan: Plan, columns: Sequence[str], source: 
 
     Source: MinHash and banding after Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3.
     """
-    notes = _left_out(request)
-    if request.keep == "longest":
-        notes.append(
-            "Of rows with the same words in the same order the page kept the first; this program keeps"
-        )
-        notes.append("the longest.")
     return exported(
         "rensa_alone",
-        notes,
+        _left_out(request),
         **_source(request, columns, source),
         THRESHOLD=request.threshold,
         NGRAM=request.ngram,
@@ -113,6 +107,7 @@ def cosine_program(request: Request, columns: Sequence[str], source: str, embedd
         notes,
         **_source(request, columns, source),
         THRESHOLD=request.threshold,
+        UNIT=request.unit,
         KEEP=request.keep,
         MODEL=HUB_DEFAULT if embedding == EMBEDDED else embedding,
     )
@@ -213,11 +208,16 @@ def _left_out(request: Request, clusters: bool = False) -> list[str]:
         return lines
     if request.method == "components":
         lines.append(
-            "The page removed whole connected components; here a row goes only if it is itself like a"
+            "The page removed whole connected components; here a row goes only if it is itself like a kept "
+            "one."
         )
-        lines.append("kept one.")
     if request.keep == "central":
         lines.append("The page kept the most central row of a cluster; this program keeps the first.")
+    if request.keep == "longest":
+        lines.append(
+            "Of rows with the same words in the same order the page kept the first; this program keeps the "
+            "longest."
+        )
     return lines
 
 

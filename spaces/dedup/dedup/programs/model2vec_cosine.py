@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from model2vec import StaticModel
 
-from dedup.programs.rows import compared, load, visiting_order
+from dedup.programs.rows import compared, load, units, visiting_order
 
 # --- settings of the run ---
 SOURCE = "rows.jsonl"
@@ -23,6 +23,7 @@ COLUMNS: tuple[str, ...] = ("text",)
 PART = "all"  # of conversations
 LIMIT: int | None = None  # rows to read at most; None for all
 THRESHOLD = 0.8
+UNIT = "word"
 KEEP = "first"
 MODEL = "minishlab/potion-base-8M"
 # --- end of the settings ---
@@ -34,12 +35,18 @@ def main(source: str = SOURCE, target: str = "kept.jsonl") -> None:
     texts = compared(rows, COLUMNS, PART)
     vectors = StaticModel.from_pretrained(MODEL).encode(texts, max_length=None, use_multiprocessing=False)
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    words = units(texts, UNIT)
     kept: list[int] = []
-    held = np.zeros_like(vectors)  # the vectors of the kept rows
+    known: set[tuple[str, ...]] = set()  # copies have the same words in the same order
+    held, count = np.zeros_like(vectors), 0  # vectors of the kept rows
     for row in visiting_order(rows, texts, KEEP):
-        if kept and (held[: len(kept)] @ vectors[row]).max() >= THRESHOLD:
-            continue
-        held[len(kept)] = vectors[row]
+        if own := tuple(words[row]):  # a row without words stays
+            copy = own in known
+            known.add(own)
+            if copy or (count and (held[:count] @ vectors[row]).max() >= THRESHOLD):
+                continue
+            held[count] = vectors[row]
+            count += 1
         kept.append(row)
     with Path(target).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(rows[row], default=str) + "\n" for row in sorted(kept))

@@ -29,24 +29,28 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup import chat, script
+from dedup import chat, contamination, data, programs, semantic
 from dedup.engine import Result, deduplicate
 from dedup.minhash import MAX_NUM_PERM, Plan, s_curve
 from dedup.outcome import outcome
+from dedup.programs import datatrove_program, export, rensa_program, unverified_bands
 from dedup.read import Dataset, read_file
-from dedup.request import Request, validate
-from dedup.script import datatrove_script, rensa_script, unverified_bands
-from dedup.texts import compared
+from dedup.request import Request, SplitsRequest
+from dedup.texts import Compared, compared
 from shared.errors import VisitorError
+from shared.steps import last
+from tests.conftest import ROOT
 from tests.dedup.corpus import documents
 from tests.dedup.test_engine import reference_shingles
 
 PLAN = Plan(128, 16, 8, 0.99, None, 0, 0)
 THRESHOLD = 0.7
+DATATROVE = "0.10.1"
 LIMIT_SECONDS = 150
 
 HOSTILE = [
@@ -81,7 +85,7 @@ def run(texts: list[str], **settings: Any) -> Result:
     table = [{"text": text, "row": row} for row, text in enumerate(texts)]
     *_, result = deduplicate(
         Dataset("docs.jsonl", "json", len(texts), ("text", "row"), table=table),
-        validate(columns=["text"], **settings),
+        Request.parse(columns=["text"], **settings),
     )
     assert isinstance(result, Result)
     return result
@@ -90,7 +94,7 @@ def run(texts: list[str], **settings: Any) -> Result:
 @functools.cache
 def related(count: int) -> tuple[str, ...]:
     """Real documents of which half resemble another one, and some repeat it."""
-    texts = list(documents(12_000))
+    texts = list(documents(6_000))
     result = run(texts, threshold=0.5)
     edges = result.edges
     pairs = [rows[:2].tolist() for rows in result.nodes if len(rows) > 1]
@@ -116,10 +120,6 @@ def read_rows(*paths: Path) -> list[Any]:
     return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def programs(request: Request, columns: tuple[str, ...], source: str, plan: Plan = PLAN) -> list[str]:
-    return [rensa_script(request, plan, columns, source), datatrove_script(request, plan, columns, source)]
-
-
 # what a visitor typed
 
 
@@ -143,122 +143,161 @@ def comments(program: str) -> list[str]:
 
 
 def constants(program: str) -> dict[str, Any]:
-    """The head's constants; of an expression (a name that the command line may replace) the last literal."""
+    """The block of settings."""
+    block = program.split(export.BEGIN)[1].split(export.END)[0]
     found = {}
-    for node in ast.parse(program).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            value = node.value.orelse if isinstance(node.value, ast.IfExp) else node.value
-            if isinstance(value, (ast.Constant, ast.Tuple)):
-                found[node.targets[0].id] = ast.literal_eval(value)
+    for node in ast.parse(block).body:
+        assert isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        found[ast.unparse(target)] = ast.literal_eval(node.value)
     return found
+
+
+def written(request: Request, columns: tuple[str, ...], source: str) -> list[str]:
+    """Every program of a run."""
+    listings = [rensa_program(request, PLAN, columns, source)]
+    if request.unit == "word":
+        listings.append(datatrove_program(request, PLAN, columns, source))
+    return [*listings, programs.cosine_program(request, columns, source, request.embedding or "a/b")]
+
+
+def provenance(*files: str, columns: str = "text") -> data.SplitsProvenance:
+    """Where a comparison of these splits comes from."""
+    own = [[columns] for _ in files]
+    return {"source": "", "files": list(files), "columns": own, "ngram": 3, "unit": "word"}
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_a_visitor_typed_stays_a_constant(text):
-    request = validate(threshold=THRESHOLD, keep="max:score")
+    request = Request(threshold=THRESHOLD, keep="max:score", embedding="e")
+    hostile = replace(request, keep="max:" + text, embedding=text)
+    hub = replace(request, dataset="someone/something", config="main")
     cases = [
+        (written(request, ("text", "b"), "a.csv"), written(hostile, (text, "b" + text), text + ".csv")),
         (
-            request,
-            ("text", "title"),
-            "file.csv",
-            replace(request, keep="max:" + text),
-            (text, "b" + text),
-            text + ".csv",
-        ),
-        (
-            request,
-            ("messages",),
-            "file.jsonl",
-            replace(request, keep="max:" + text),
-            ("messages" + text,),
-            text + ".jsonl",
+            written(hub, ("text",), ""),
+            written(replace(hostile, dataset=text, config=text, split=text), (text,), ""),
         ),
     ]
-    hub = replace(request, dataset="someone/something", config="main", split="train")
+    splits = SplitsRequest(dataset="someone/something", config="main")
     cases.append(
         (
-            hub,
-            ("text",),
-            "",
-            replace(hub, dataset=text, config=text, split=text, keep="max:" + text),
-            (text,),
-            "",
+            [programs.splits_program(splits, provenance("train", "test"))],
+            [
+                programs.splits_program(
+                    replace(splits, dataset=text, config=text), provenance(text, "b" + text, columns=text)
+                )
+            ],
         )
     )
-    for plain, columns, source, hostile, own_columns, own_source in cases:
-        chats = {"conversations": columns == ("messages",)}
-        for write in (rensa_script, datatrove_script):
-            expected, program = (
-                write(plain, PLAN, columns, source, **chats),
-                write(hostile, PLAN, own_columns, own_source, **chats),
-            )
+    for expected, found in cases:
+        for plain, program in zip(expected, found, strict=True):
             program.encode("utf-8")
             compile(program, "program", "exec")
-            assert shape(program) == shape(expected)
-            assert comments(program) == comments(expected)
-            found = constants(program)
-            assert found["SOURCE"] == (hostile.dataset or own_source)
-            assert found["COLUMNS"] == own_columns
+            assert shape(program) == shape(plain)
+            assert comments(program) == comments(plain)
+            settings = constants(program)
+            assert text in repr(settings) or repr(text)[1:-1] in repr(settings)
+    rensa, datatrove, cosine = cases[0][1]
+    for program in (rensa, datatrove, cosine):
+        assert constants(program)["SOURCE"] == text + ".csv"
+        assert constants(program)["COLUMNS"] == (text, "b" + text)
+    assert constants(rensa)["KEEP"] == "max:" + text
+    assert constants(cosine)["MODEL"] == text
 
 
-@pytest.mark.parametrize("source", ["a.jsonl", "a.json", "a.csv", "a.TSV", "a.parquet", "a.txt", ""])
+@pytest.mark.parametrize("source", ["a.jsonl", "a.csv", ""])
 def test_programs_are_sound(source, tmp_path):
-    """They compile, and pyflakes finds no unknown name and no import that is not used."""
-    for number, (part, unit, keep) in enumerate(
-        [
-            ("all", "word", "first"),
-            ("prompt", "word", "last"),
-            ("answer", "character", "max:n"),
-            ("turn", "turn", "longest"),
-        ]
-    ):
-        request = validate(part=part, unit=unit, keep=keep, dataset="" if source else "someone/something")
-        written = [rensa_script(request, PLAN, ("text",), source)]
-        if unit == "word":
-            written.append(datatrove_script(request, PLAN, ("text",), source))
-        for place, program in enumerate(written):
-            compile(program, "program", "exec")
-            (tmp_path / f"program{number}_{place}.py").write_text(program, encoding="utf-8")
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F,E9", str(tmp_path)]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    """They compile, and ruff finds no unknown name, no import that is not used and none out of order."""
+    dataset = "" if source else "someone/something"
+    listings = []
+    for part, unit, keep in [
+        ("all", "word", "first"),
+        ("prompt", "character", "max:n"),
+        ("turn", "turn", "last"),
+    ]:
+        request = Request.parse(part=part, unit=unit, keep=keep, dataset=dataset)
+        listings += written(request, ("text",), source)
+    listings.append(
+        programs.splits_program(
+            SplitsRequest(dataset=dataset), provenance(source or "train", source or "test")
+        )
+    )
+    for place, program in enumerate(listings):
+        compile(program, "program", "exec")
+        assert "from dedup" not in program and "from shared" not in program, "it stands alone"
+        (tmp_path / f"program{place}.py").write_text(program, encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F,E9,I,E30", "--preview"]
+    checked = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize("name", ["rensa_alone", "model2vec_cosine", "splits_compared", "datatrove_pipeline"])
+def test_a_program_takes_its_own_settings_and_no_others(name):
+    own = constants((export.FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    assert constants(export.exported(name, [], **own)) == own
+    with pytest.raises(ValueError, match="the settings are"):
+        export.exported(name, [], **own, EXTRA=1)
+    with pytest.raises(ValueError, match="the settings are"):
+        export.exported(name, [])
+
+
+def test_the_page_imports_nothing_that_only_a_program_needs():
+    """Programs are read as text; neither they nor datatrove is imported by anything else."""
+    folder = ROOT / "spaces/dedup"
+    names = {path.stem for path in export.FOLDER.glob("*.py")} - {"__init__", "export"}
+    for path in folder.rglob("*.py"):
+        if path.stem in names:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                modules = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+            else:
+                continue
+            assert not {f"dedup.programs.{name}" for name in names} & set(modules), path
+            assert not {"datatrove", "dill", "fsspec"} & {module.split(".")[0] for module in modules}, path
+
+
 def test_what_cannot_be_written_is_refused():
-    for write in (rensa_script, datatrove_script):
-        with pytest.raises(VisitorError, match="no file that a script can read"):
+    for write in (rensa_program, datatrove_program):
+        with pytest.raises(VisitorError, match="not a file that a program can read"):
             write(Request(), PLAN, ("text",), "file.exe")
-        with pytest.raises(VisitorError, match="No column"):
-            write(Request(), PLAN, (), "file.csv")
     with pytest.raises(VisitorError, match="compares words"):
-        datatrove_script(validate(unit="character"), PLAN, ("text",), "file.csv")
+        datatrove_program(Request.parse(unit="character"), PLAN, ("text",), "file.csv")
 
 
 def test_settings_that_a_program_does_not_follow_are_named_in_it():
-    program = rensa_script(validate(method="components", goal=7, pinned=[3]), PLAN, ("text",), "a.csv")
+    program = rensa_program(Request.parse(method="components", goal=7, pinned=[3]), PLAN, ("text",), "a.csv")
     assert [word in program for word in ("components", "exact number", "pinned")] == [True] * 3
-    assert "most central" in rensa_script(validate(keep="central"), PLAN, ("text",), "a.csv")
+    assert "most central" in rensa_program(Request.parse(keep="central"), PLAN, ("text",), "a.csv")
     assert not any(
-        word in rensa_script(Request(), PLAN, ("text",), "a.csv")
+        word in rensa_program(Request(), PLAN, ("text",), "a.csv")
         for word in ("components", "pinned", "central")
     )
 
 
 def test_the_versions_are_those_that_are_tested_here():
-    assert importlib.metadata.version("rensa") == script.RENSA
-    assert set(script._IMPORTS) - {"hub"} == set(script.FORMATS.values())
+    text = "".join(path.read_text(encoding="utf-8") for path in export.FOLDER.glob("*.py"))
+    pinned = re.findall(r"(rensa|datatrove|model2vec)(?:\[[\w,]+\])?==([\d.]+)", text)
+    assert {name for name, _ in pinned} == {"rensa", "datatrove", "model2vec"}
+    for name, version in pinned:
+        assert importlib.metadata.version(name) == version
 
 
 # rensa
 
 
-def run_rensa(program: str, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The rows that the program keeps; it runs in this process."""
+def run_program(
+    program: str, tmp_path: Path, source: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> list[Any]:
+    """The rows that the program keeps of a source; it runs in this process."""
     path, kept = tmp_path / "program.py", tmp_path / "kept.jsonl"
     path.write_text(program, encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", [str(path), str(source), str(kept)])
+    monkeypatch.setattr(sys, "argv", [str(path), *([str(source), str(kept)] if source else [])])
     runpy.run_path(str(path), run_name="__main__")
-    return read_rows(kept)
+    return read_rows(kept) if source else []
 
 
 def test_the_rensa_program_keeps_the_engines_rows(tmp_path):
@@ -268,7 +307,7 @@ def test_the_rensa_program_keeps_the_engines_rows(tmp_path):
     assert result.recall.complete, "the engine compared every pair, so its rows are the exact ones"
     source = write_rows(tmp_path / "docs.jsonl", texts)
     (tmp_path / "program.py").write_text(
-        rensa_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8"
+        rensa_program(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
@@ -286,6 +325,20 @@ def test_the_rensa_program_keeps_the_engines_rows(tmp_path):
     assert f"kept {len(decided.kept)} of {len(texts)} rows, removed {len(decided.removed)}" in done.stdout
 
 
+def test_a_program_runs_as_it_stands(tmp_path):
+    """The file of the repository, unfilled: what `make lint` reads is what runs."""
+    texts = [*related(60), "one two three", "One, two, three!"]
+    source = write_rows(tmp_path / "docs.jsonl", texts)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'spaces/dedup'}"}
+    command = [sys.executable, "-m", "dedup.programs.rensa_alone", str(source), "kept.jsonl"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS
+    )
+    assert done.returncode == 0, done.stderr
+    kept = [row["row"] for row in read_rows(tmp_path / "kept.jsonl")]
+    assert kept == outcome(run(texts, threshold=0.8)).kept
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -299,17 +352,17 @@ def test_the_rensa_program_follows_the_settings(settings, tmp_path, monkeypatch,
     texts = [*related(600), "", "ﬁne ﬁgures", "Fine figures!", "tab\tand\u00a0space\u2028line", "日本語"]
     result = run(texts, **settings)
     source = write_rows(tmp_path / "docs.jsonl", texts)
-    program = rensa_script(result.request, result.plan, ("text",), "docs.jsonl")
-    assert [row["row"] for row in run_rensa(program, tmp_path, source, monkeypatch)] == outcome(result).kept
+    program = rensa_program(result.request, result.plan, ("text",), "docs.jsonl")
+    assert [row["row"] for row in run_program(program, tmp_path, source, monkeypatch)] == outcome(result).kept
 
 
 def test_the_longest_of_copies_is_another_one_as_the_program_says(tmp_path, monkeypatch, capsys):
     texts = list(related(600))
     result = run(texts, threshold=THRESHOLD, keep="longest")
-    program = rensa_script(result.request, result.plan, ("text",), "docs.jsonl")
+    program = rensa_program(result.request, result.plan, ("text",), "docs.jsonl")
     kept = {
         row["row"]
-        for row in run_rensa(program, tmp_path, write_rows(tmp_path / "docs.jsonl", texts), monkeypatch)
+        for row in run_program(program, tmp_path, write_rows(tmp_path / "docs.jsonl", texts), monkeypatch)
     }
     assert "this program keeps the longest" in program
     ours = set(outcome(result).kept)
@@ -328,8 +381,8 @@ def test_rows_that_the_bands_miss_explain_every_difference(tmp_path, monkeypatch
     plan = replace(result.plan, num_perm=48, num_bands=8, rows_per_band=6)
     assert 0.5 < s_curve(THRESHOLD, 8, 6) < 0.8
     source = write_rows(tmp_path / "docs.jsonl", texts)
-    program = rensa_script(result.request, plan, ("text",), "docs.jsonl")
-    kept = {row["row"] for row in run_rensa(program, tmp_path, source, monkeypatch)}
+    program = rensa_program(result.request, plan, ("text",), "docs.jsonl")
+    kept = {row["row"] for row in run_program(program, tmp_path, source, monkeypatch)}
     ours = set(outcome(result).kept)
     hashes, keys = runpy.run_path(str(tmp_path / "program.py"))["sign"](texts)
     shingles = [reference_shingles(text, 3) for text in texts]
@@ -378,21 +431,21 @@ def test_every_format_is_read_as_the_page_reads_it(suffix, tmp_path, monkeypatch
             writer.writeheader()
             writer.writerows(rows)
     *_, result = deduplicate(
-        read_file(path, path.name, 10_000), validate(columns=["text"], threshold=THRESHOLD)
+        read_file(path, path.name, 10_000), Request.parse(columns=["text"], threshold=THRESHOLD)
     )
-    program = rensa_script(result.request, result.plan, ("text",), path.name)
-    assert run_rensa(program, tmp_path, path, monkeypatch) == [rows[row] for row in outcome(result).kept]
-    limited = rensa_script(validate(columns=["text"], limit=5), result.plan, ("text",), path.name)
-    assert len(run_rensa(limited, tmp_path, path, monkeypatch)) <= 5
+    program = rensa_program(result.request, result.plan, ("text",), path.name)
+    assert run_program(program, tmp_path, path, monkeypatch) == [rows[row] for row in outcome(result).kept]
+    limited = rensa_program(Request.parse(columns=["text"], limit=5), result.plan, ("text",), path.name)
+    assert len(run_program(limited, tmp_path, path, monkeypatch)) <= 5
 
 
 def test_names_that_are_not_utf8_are_found(tmp_path, monkeypatch, capsys):
     path = tmp_path / "rows.csv"
     path.write_bytes(b"pr\xe9nom,n\none two three four,1\none two three four,2\nfive six seven eight,3\n")
     data = read_file(path, path.name, 100)
-    *_, result = deduplicate(data, validate(columns=[data.columns[0]], threshold=THRESHOLD))
-    program = rensa_script(result.request, result.plan, (data.columns[0],), path.name)
-    assert [row["n"] for row in run_rensa(program, tmp_path, path, monkeypatch)] == ["1", "3"]
+    *_, result = deduplicate(data, Request.parse(columns=[data.columns[0]], threshold=THRESHOLD))
+    program = rensa_program(result.request, result.plan, (data.columns[0],), path.name)
+    assert [row["n"] for row in run_program(program, tmp_path, path, monkeypatch)] == ["1", "3"]
 
 
 CONVERSATIONS: list[Any] = [
@@ -435,15 +488,12 @@ def test_conversations_are_taken_apart_as_on_the_page(part, tmp_path):
         "\n\nlines\n",
     ]
     rows = [{"messages": cell, "text": texts[row % len(texts)]} for row, cell in enumerate(CONVERSATIONS)]
-    request = validate(part=part, columns=["messages", "text"])
+    request = Request.parse(part=part, columns=["messages", "text"])
     expected = compared(Dataset("a.json", "json", len(rows), ("messages", "text"), table=rows), request)
     path = tmp_path / "program.py"
-    path.write_text(rensa_script(request, PLAN, expected.columns, "a.json"), encoding="utf-8")
+    path.write_text(rensa_program(request, PLAN, expected.columns, "a.json"), encoding="utf-8")
     program = runpy.run_path(str(path))
-    assert [program["turns"](cell) for cell in CONVERSATIONS] == [chat.turns(cell) for cell in CONVERSATIONS]
-    assert program["compared"](rows) == [
-        text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in expected.texts
-    ]
+    assert program["compared"](rows, expected.columns, part) == expected.texts
 
 
 def test_a_run_on_turns(tmp_path, monkeypatch, capsys):
@@ -453,9 +503,62 @@ def test_a_run_on_turns(tmp_path, monkeypatch, capsys):
     ]
     path = tmp_path / "chats.json"
     path.write_text(json.dumps(rows), encoding="utf-8")
-    *_, result = deduplicate(read_file(path, path.name, 100), validate(part="turn", threshold=0.9))
-    program = rensa_script(result.request, result.plan, ("messages",), path.name)
-    assert run_rensa(program, tmp_path, path, monkeypatch) == [rows[row] for row in outcome(result).kept]
+    *_, result = deduplicate(read_file(path, path.name, 100), Request.parse(part="turn", threshold=0.9))
+    program = rensa_program(result.request, result.plan, ("messages",), path.name)
+    assert run_program(program, tmp_path, path, monkeypatch) == [rows[row] for row in outcome(result).kept]
+
+
+# model2vec and the comparison of splits
+
+
+def test_the_cosine_program_keeps_the_engines_rows(tmp_path, monkeypatch, capsys):
+    from model2vec import StaticModel
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    texts = [" ".join(text.split()[:12]) for text in related(300)] + ["", "!!!"]
+    words = sorted({word for text in texts for word in text.lower().split()})
+    tokenizer = Tokenizer(
+        models.WordLevel({word: place for place, word in enumerate(["[UNK]", *words])}, "[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    vectors = np.random.default_rng(0).normal(size=(len(words) + 1, 16)).astype(np.float32)
+    model = StaticModel(vectors, tokenizer)
+    model.save_pretrained(tmp_path / "static")
+    monkeypatch.setattr(semantic, "load", lambda _: model)
+    result = run(texts, threshold=0.9, measure="cosine", embedding="static")
+    kept = outcome(result).kept
+    assert len(kept) < 250
+    source = write_rows(tmp_path / "docs.jsonl", texts)
+    program = programs.cosine_program(result.request, ("text",), "docs.jsonl", str(tmp_path / "static"))
+    assert [row["row"] for row in run_program(program, tmp_path, source, monkeypatch)] == kept
+
+
+@pytest.mark.parametrize("measure", ["jaccard", "containment"])
+def test_the_splits_program_finds_the_engines_leaks(measure, tmp_path, monkeypatch, capsys):
+    texts = list(related(400))
+    parts = {"a.jsonl": [*texts[:250], "one two", ""], "b.jsonl": [*texts[150:], "one two", "one two three"]}
+    splits = []
+    for name, part in parts.items():
+        write_rows(tmp_path / name, part)
+        splits.append(contamination.Split(name, name, Compared(("text",), part)))
+    request = SplitsRequest(threshold=0.5, measure=measure)
+    result = last(contamination.compare(splits, request))
+    assert isinstance(result, contamination.Contamination) and all(result.leaks.values())
+    monkeypatch.chdir(tmp_path)
+    run_program(programs.splits_program(request, result.to_json()["provenance"]), tmp_path, None, monkeypatch)
+    names = list(parts)
+    expected = {
+        (names[leak.split], leak.row, names[leak.other], leak.match): (leak.jaccard, leak.containment)
+        for leaks in result.leaks.values()
+        for leak in leaks
+    }
+    assert expected == {
+        (leak["split"], leak["row"], leak["in"], leak["match"]): (leak["jaccard"], leak["containment"])
+        for leak in read_rows(tmp_path / "leaks.jsonl")
+    }
+    assert (
+        f"{len(result.leaks[0, 1])} of 252 rows of a.jsonl have a match in b.jsonl" in capsys.readouterr().out
+    )
 
 
 # datatrove
@@ -467,7 +570,7 @@ def jaccard(one: set[Any], other: set[Any]) -> float:
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.95, 1.0])
 def test_bands_that_nothing_verifies_are_steep(threshold):
-    request = validate(threshold=threshold)
+    request = Request.parse(threshold=threshold)
     soft = replace(PLAN, num_perm=16, num_bands=16, rows_per_band=1)
     bands, rows_per_band = unverified_bands(request, soft)
     assert bands * rows_per_band <= MAX_NUM_PERM
@@ -475,30 +578,30 @@ def test_bands_that_nothing_verifies_are_steep(threshold):
     if (
         threshold >= 0.7
     ):  # below, no number of permutations that is allowed separates half the threshold from it
-        assert s_curve(threshold / 2, bands, rows_per_band) <= script.UNVERIFIED_CHANCE
+        assert s_curve(threshold / 2, bands, rows_per_band) <= programs.UNVERIFIED_CHANCE
         assert unverified_bands(request, replace(PLAN, num_bands=bands, rows_per_band=rows_per_band)) == (
             bands,
             rows_per_band,
         )
-    program = datatrove_script(request, soft, ("text",), "a.csv")
+    program = datatrove_program(request, soft, ("text",), "a.csv")
     assert (constants(program)["BANDS"], constants(program)["ROWS_PER_BAND"]) == (bands, rows_per_band)
     assert "16 bands of 1 were meant to be verified" in program
-    steep = datatrove_script(request, replace(PLAN, num_bands=2, rows_per_band=20), ("text",), "a.csv")
+    steep = datatrove_program(request, replace(PLAN, num_bands=2, rows_per_band=20), ("text",), "a.csv")
     assert (constants(steep)["BANDS"], constants(steep)["ROWS_PER_BAND"]) == (2, 20)
     assert "meant to be verified" not in steep
 
 
 SIGNATURES = """
-import argparse, hashlib, json, runpy, sys
+import hashlib, json, runpy, sys
 program = runpy.run_path(sys.argv[1])
-place = argparse.Namespace(input=sys.argv[2], output=sys.argv[3], tasks=1)
-_, step = program["stages"](place)["signatures"][0]
+_, step = program["stages"](sys.argv[2], sys.argv[3], 1)["signatures"][0]
 rows = []
 with open(sys.argv[2], "rb") as file:
-    for row in program["read"](file):
-        shingles = step.get_shingles(program["compared"](row))
+    for row in program["read"](file, ".jsonl"):
+        shingles = step.get_shingles(program["text_of"](row))
         bands = step.get_signature(shingles) if shingles.size else []
-        rows.append([sorted({str(item) for item in shingles.ravel()}), [hashlib.blake2b(repr(band).encode()).hexdigest() for band in bands]])
+        names = [hashlib.blake2b(repr(band).encode()).hexdigest() for band in bands]
+        rows.append([sorted({str(item) for item in shingles.ravel()}), names])
 json.dump(rows, sys.stdout)
 """
 """Prints each row's shingles as datatrove makes them, and a name of each of its buckets."""
@@ -514,8 +617,9 @@ print("Submitted batch job", number)
 if "launch_pickled_pipeline" in script:
     first, last = re.search(r"--array=(\\d+)-(\\d+)", script).groups()
     for task in range(int(first), int(last) + 1):
-        environment = {**os.environ, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_NODELIST": "localhost", "SLURM_JOB_ID": str(number), "RUN_OFFSET": "0"}
-        subprocess.run(["bash", "-c", script], env=environment, check=True, stdout=sys.stderr)
+        own = {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_NODELIST": "localhost"}
+        own |= {"SLURM_JOB_ID": str(number), "RUN_OFFSET": "0"}
+        subprocess.run(["bash", "-c", script], env={**os.environ, **own}, check=True, stdout=sys.stderr)
 '''
 SRUN = """
 import os, sys
@@ -558,24 +662,25 @@ def interpreter() -> str:
     )
     found = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=LIMIT_SECONDS)
     assert found.returncode == 0, (
-        f"The exported pipeline cannot be tested: {python} lacks datatrove. Install 'datatrove[io,processing,ray]=={script.DATATROVE}' and spacy, "
-        f"or name an interpreter that has them in DATATROVE_PYTHON.\n{found.stderr[-500:]}"
+        f"The exported pipeline cannot be tested: {python} lacks datatrove. Install "
+        f"'datatrove[io,processing,ray]=={DATATROVE}' and spacy, or name an interpreter that has them in "
+        f"DATATROVE_PYTHON.\n{found.stderr[-500:]}"
     )
-    assert found.stdout.strip() == script.DATATROVE
+    assert found.stdout.strip() == DATATROVE
     return python
 
 
 @pytest.fixture(scope="module")
 def trove(interpreter, tmp_path_factory) -> Iterator[SimpleNamespace]:
-    """A thousand documents, the engine's run, the program, and what runs it."""
+    """Six hundred documents, the engine's run, the program, and what runs it."""
     folder = tmp_path_factory.mktemp("datatrove")
-    texts = [*related(996), "", "  ", "two words", "two words"]
-    result = run(texts, threshold=THRESHOLD, recall=0.99)
+    texts = [*related(596), "", "  ", "two words", "two words"]
+    result = run(texts, threshold=THRESHOLD, recall=0.95)
     assert result.recall.complete
     source = write_rows(folder / "docs.jsonl", texts)
     program = folder / "program.py"
     program.write_text(
-        datatrove_script(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8"
+        datatrove_program(result.request, result.plan, ("text",), "docs.jsonl"), encoding="utf-8"
     )
     with tempfile.TemporaryDirectory(prefix="t") as short:  # a socket's path has a hundred characters
         environment = {
@@ -718,10 +823,10 @@ def test_a_folder_is_read_file_by_file(trove, local):
     parts = trove.folder / "parts"
     parts.mkdir()
     lines = trove.source.read_bytes().splitlines(keepends=True)
-    (parts / "a.jsonl").write_bytes(b"".join(lines[:700]))
-    (parts / "b.jsonl").write_bytes(b"".join(lines[700:]))
+    (parts / "a.jsonl").write_bytes(b"".join(lines[:400]))
+    (parts / "b.jsonl").write_bytes(b"".join(lines[400:]))
     (parts / "readme.md").write_text("no rows", encoding="utf-8")
-    done = trove.start("--workers", "2", "--output", "folder", source=parts)
+    done = trove.start("--workers", "1", "--output", "folder", source=parts)
     assert done.returncode == 0, done.stdout[-3_000:]
     assert len(kept_by(trove, "folder")) == len(local)
 
@@ -732,12 +837,12 @@ def test_a_dataset_of_the_hub_is_read(trove, tmp_path, monkeypatch, capsys):
     request, plan = replace(trove.result.request, dataset="someone/something"), trove.result.plan
     (tmp_path / "data").mkdir()
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / "train.parquet")
-    kept = run_rensa(rensa_script(request, plan, ("text",), ""), tmp_path, tmp_path / "data", monkeypatch)
+    kept = run_program(rensa_program(request, plan, ("text",), ""), tmp_path, tmp_path / "data", monkeypatch)
     assert [row["row"] for row in kept] == outcome(
         run([row["text"] for row in rows], threshold=THRESHOLD)
     ).kept
     program = tmp_path / "pipeline.py"
-    program.write_text(datatrove_script(replace(request, limit=200), plan, ("text",), ""), encoding="utf-8")
+    program.write_text(datatrove_program(replace(request, limit=200), plan, ("text",), ""), encoding="utf-8")
     done = trove.start("--workers", "1", "--output", "hub", program=program, source=tmp_path / "data")
     assert done.returncode == 0, done.stdout[-3_000:]
     written = read_rows(
