@@ -96,7 +96,7 @@ import {
  * @returns {Figure<D>}
  */
 export function openTabbed(kind, label, empty, views, facts, extras = {}) {
-  const warnings = h("ul", { class: "warnings", "aria-label": "Warnings" });
+  const warnings = h("ul", { class: "warnings", "aria-label": "Warnings", hidden: true });
   /** @type {Map<string, (data: D) => void>} */
   const updates = new Map();
   const viewNamed = (/** @type {string} */ name) =>
@@ -167,6 +167,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     parts.provenance.textContent = provenance;
     parts.tags.replaceChildren(...tags.map((tag) => h("span", { class: "tag" }, tag)));
     warnings.replaceChildren(...texts.map((text) => h("li", {}, text)));
+    warnings.hidden = !texts.length;
   };
   const drawViews = (/** @type {D} */ data) => {
     const tabs = views.map((view) => ({ ...view, hidden: view.hidden?.(data) }));

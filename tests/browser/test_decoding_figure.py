@@ -264,6 +264,7 @@ def test_filters_leave_what_the_run_says(open_page) -> None:
             "config": {"do_sample": True, "num_beams": 2, "top_k": 1},
             "processors": ["top_k"],
             "warpers": 0,
+            "min_tokens_to_keep": 2,
         }
     page = open_page(trace)
     expect(page.locator(".sampler-odds .said").first).to_contain_text("2 of 49,152 tokens stay")
@@ -360,11 +361,11 @@ def test_text_view_measures(open_page) -> None:
     cells = page.locator(".measures tbody tr").first.locator("td")
     expect(cells.nth(0)).to_have_text(f"{sum(path):.2f}".replace("-", "−"))
     expect(cells.nth(2)).to_have_text(f"{2.718281828 ** (-sum(path) / len(path)):.2f}")
-    token = page.locator("[data-token]").nth(1)
+    token = page.locator(".prose bdi").nth(1)
     token.focus()
     expect(page.locator(".hint .odds")).to_have_count(10)
     page.keyboard.press("ArrowRight")
-    expect(page.locator("[data-token]:focus")).to_have_count(1)
+    expect(page.locator(".prose bdi:focus")).to_have_count(1)
     page.get_by_label("by entropy").check()
     expect(page.locator(".scale")).to_contain_text("bits")
 

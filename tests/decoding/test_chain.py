@@ -12,6 +12,7 @@ import torch
 from transformers.generation import logits_process as lp
 
 from decoding import distribution
+from shared.figure import bundle
 
 JS = Path(__file__).parents[2] / "spaces/decoding/decoding/js"
 
@@ -28,14 +29,14 @@ WARPERS = {
 ORDER = list(WARPERS)
 
 
-SOURCE = (JS / "chain.js").read_text(encoding="utf-8")
+SOURCE = bundle(JS)
 
 
 def page_with(browser, source: str):
     """A blank page with a chain in it."""
     page = browser.new_page()
     names = "\nwindow.runChain = runChain; window.keepingRanges = keepingRanges; window.condense = condense;"
-    page.add_script_tag(content=source.replace("export ", "") + names)
+    page.add_script_tag(content=source + names)
     return page
 
 

@@ -99,6 +99,11 @@ export interface Prompt {
   /** Through the chat template, where that is asked for. */
   token_ids: number[];
   tokens: string[];
+  /**
+   * What `add_special_tokens` has to be so that the tokenizer gives these ids; None where it never
+   * does.
+   */
+  special_tokens: boolean | null;
 }
 
 /** A candidate token after a path of tokens; node 0 is the root, the end of the prompt. */

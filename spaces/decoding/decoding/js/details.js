@@ -1,41 +1,31 @@
-// Below the picture: what each run did with the selected token, and the sampler panel of the step that chose it.
+// Below the picture: what each run did with the selected token, and the sampler panel of the step
+// that chose it.
 
-import { h, s } from "../../../../shared/js/dom.js";
-import { number, percent } from "../../../../shared/js/numbers.js";
-import { fateOf, fromLog, nodesById, pathTo, seriesOf, textOf } from "./paths.js";
-import { spoken, tailOf, tokenLabel } from "./pill.js";
-import { drawSampler } from "./sampler.js";
+import { h, keepFocus } from "../../../../shared/js/dom.js";
+import { number, percent, whole } from "../../../../shared/js/numbers.js";
+import { runLabel } from "./lines.js";
+import { oddsAt, showSampler } from "./origin.js";
+import { fateOf, fromLog, textOf } from "./paths.js";
+import { spoken, tailOf, tokenElement } from "./pill.js";
 
-/** A token in running text: isolated, so that its direction cannot reorder the words around it. */
-export function tokenElement(text, extra = "") {
-  return h(
-    "bdi",
-    { class: `token ${extra}`.trim(), title: text.length > 40 ? text.slice(0, 400) : null },
-    tokenLabel(text),
-  );
-}
+/**
+ * @import {Node, Run} from "./data.js"
+ * @import {Session} from "./figure.js"
+ * @import {Entry, Place} from "./paths.js"
+ * @import {OddsPlace} from "./origin.js"
+ */
 
-/** A short sample of a run's line. */
-export function lineSample(run, index) {
-  const { name, thin, double } = seriesOf(run, index);
-  const weight = thin ? " thin" : "";
-  const svg = s("svg", { class: "sample", viewBox: "0 0 26 8", "aria-hidden": "true" });
-  svg.append(s("path", { class: `stroke ${name}${weight}`, d: "M2 4H24" }));
-  if (double) svg.append(s("path", { class: `stroke gap${weight}`, d: "M2 4H24" }));
-  return svg;
-}
-
-/** A run's line sample and name. */
-export function runLabel(run, index) {
-  return h("span", { class: "run-label" }, lineSample(run, index), h("bdi", {}, run.name));
-}
-
-/** The entry of the selected place whose run the details speak of: the visitor's choice, else one that stored the odds. */
-export function entryOf(figure, place) {
-  const chosen = place.entries.find(({ run }) => run === figure.selected.run);
+/**
+ * The entry of the selected place whose run the details speak of: the visitor's choice, else one
+ * that stored the odds.
+ * @param {Session} session
+ * @param {Place} place
+ */
+function entryOf({ trace, selected }, place) {
+  const chosen = place.entries.find(({ run }) => run === selected.run);
   if (chosen) return chosen;
-  const stored = ({ run, node }) =>
-    figure.trace.runs[run].distributions?.[String(node.parent ?? node.id)];
+  const stored = (/** @type {Entry} */ { run, node }) =>
+    String(node.parent ?? node.id) in trace.runs[run].distributions;
   const users = place.entries.filter(({ run }) => place.users.includes(run));
   return users.find(stored) ?? place.entries.find(stored) ?? users[0] ?? place.entries[0] ?? null;
 }
@@ -43,74 +33,69 @@ export function entryOf(figure, place) {
 /**
  * Draw the details of the selected place.
  * @param {HTMLElement} element
- * @param {Object} figure the figure's state, see figure.js
+ * @param {Session} session
  */
-export function drawDetails(element, figure) {
-  const { trace, forest, selected } = figure;
+export function drawDetails(element, session) {
+  const { trace, forest, selected } = session;
   const place = forest.places.get(selected.key) ?? forest.root;
-  const entry = entryOf(figure, place);
+  const entry = entryOf(session, place);
   if (!entry) {
     element.replaceChildren();
     return;
   }
-  const run = trace.runs[entry.run];
-  const odds = oddsOf(trace, run, entry);
-  const mark = detailsMark(figure, place, entry, odds);
-  let facts = element.querySelector(":scope > .facts");
-  let sampler = element.querySelector(":scope > .sampler");
-  if (!facts) {
-    facts = h("section", { class: "facts", "aria-label": "Selected token" });
-    sampler = h("div", { class: "sampler" });
-    element.append(facts, sampler);
-  }
+  const [facts, sampler] = partsOf(element);
+  const odds = oddsAt(trace, trace.runs[entry.run], entry.node);
+  const mark = detailsMark(session, place, entry, odds);
   if (facts.dataset.mark === mark) return;
   facts.dataset.mark = mark;
-  const focusKept = facts.contains(document.activeElement)
-    ? document.activeElement.dataset.keep
-    : null;
-  facts.replaceChildren(...factsOf(figure, place, entry).filter(Boolean));
-  if (focusKept)
-    facts.querySelector(`[data-keep="${CSS.escape(focusKept)}"]`)?.focus({ preventScroll: true });
-  showSampler(sampler, figure, place, entry, run, odds);
+  const parts = factsOf(session, place, entry).filter((part) => part !== null);
+  keepFocus(facts, () => facts.replaceChildren(...parts));
+  showSampler(sampler, session, place, entry, odds);
 }
 
-/** What the odds at the end of a prompt depend on: the model's very copy, and the prompt as it read it. */
-export function originOf(trace) {
-  const { model, revision } = trace.provenance ?? {};
-  return JSON.stringify([model, revision, trace.prompt.token_ids]);
-}
-
-/** Where the selected token was chosen, or the place after the prompt: its node, the path to it, and a name that no other odds have. */
-function oddsOf(trace, run, entry) {
-  const source = entry.node.parent ?? entry.node.id;
-  const byId = nodesById(run);
-  const path = pathTo(byId, byId.get(source));
-  const key = JSON.stringify([originOf(trace), run.config, path.map((node) => node.token_id)]);
-  return { source, path, key };
-}
-
-function detailsMark(figure, place, entry, odds) {
-  const fates = place.entries.map(({ run, node }) =>
-    [figure.trace.runs[run].name, node.id, node.status, node.reason].join(),
+/**
+ * The two parts of the details.
+ * @param {HTMLElement} element
+ * @returns {[facts: HTMLElement, sampler: HTMLElement]}
+ */
+function partsOf(element) {
+  const [facts, sampler] = element.children;
+  if (facts instanceof HTMLElement && sampler instanceof HTMLElement) return [facts, sampler];
+  element.replaceChildren(
+    h("section", { class: "facts", "aria-label": "Selected token" }),
+    h("div", { class: "sampler" }),
   );
-  const decision = figure.trace.runs[entry.run].distributions?.[
-    String(entry.node.parent ?? entry.node.id)
-  ]
-    ? 1
-    : 0;
+  return partsOf(element);
+}
+
+/**
+ * @param {Session} session
+ * @param {Place} place
+ * @param {Entry} entry
+ * @param {OddsPlace} odds
+ */
+function detailsMark({ trace, running }, place, entry, odds) {
+  const fates = place.entries.map(({ run, node }) =>
+    [trace.runs[run].name, node.id, node.status, node.reason].join(),
+  );
   return [
     place.key,
     entry.run,
-    figure.running,
+    running,
     place.users.join(),
-    decision,
+    String(odds.source) in trace.runs[entry.run].distributions,
     odds.key,
     ...fates,
   ].join("|");
 }
 
-function factsOf(figure, place, entry) {
-  const { trace } = figure;
+/**
+ * @param {Session} session
+ * @param {Place} place
+ * @param {Entry} entry
+ */
+function factsOf(session, place, entry) {
+  const { trace } = session;
   const before = place.parent ? trace.prompt.text + textOf(place.parent) : trace.prompt.text;
   const heading = place.parent
     ? h("h2", {}, "Token ", String(place.depth), ": ", tokenElement(place.text))
@@ -130,7 +115,7 @@ function factsOf(figure, place, entry) {
       decisionLine(trace.runs[entry.run], "0"),
     ];
   }
-  const rows = place.entries.map(({ run, node }) => factRow(figure, place, entry, run, node));
+  const rows = place.entries.map(({ run, node }) => factRow(session, place, entry, run, node));
   const columns = ["strategy", "model", "with settings", "log p so far", "fate and reason"];
   const head = columns.map((text, at) =>
     h("th", { scope: "col", class: at && at < 4 ? "num" : null }, text),
@@ -151,28 +136,40 @@ function factsOf(figure, place, entry) {
     h("div", { class: "wide" }, table),
     decisionLine(trace.runs[entry.run], String(entry.node.parent)),
     story,
-    actionsOf(figure, place),
+    actionsOf(session, place),
   ];
 }
 
-/** A small probability as people say it: "1.1 %, one in 94". */
+/**
+ * A small probability as people say it: "1.1 %, one in 94".
+ * @param {number} probability
+ */
 export function oneIn(probability) {
   if (!(probability > 0)) return "no chance";
   const odds = 1 / probability;
   if (odds < 10) return percent(probability);
   const words =
     odds < 1e6
-      ? Math.round(odds).toLocaleString("en-GB")
+      ? whole(Math.round(odds))
       : odds.toExponential(1).replace(/e\+(\d+)/, (_, power) => ` × 10${superscript(power)}`);
   return `${percent(probability)}, one in ${words}`;
 }
 
+/** @param {string} digits */
 function superscript(digits) {
   return Array.from(digits, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
 }
 
-function factRow(figure, place, entry, index, node) {
-  const run = figure.trace.runs[index];
+/**
+ * What a run made of a place.
+ * @param {Session} session
+ * @param {Place} place
+ * @param {Entry} entry the one that the details speak of
+ * @param {number} index of the run
+ * @param {Node} node
+ */
+function factRow(session, place, entry, index, node) {
+  const run = session.trace.runs[index];
   const many = new Set(place.entries.map((other) => other.run)).size > 1;
   const name = many
     ? h(
@@ -180,14 +177,14 @@ function factRow(figure, place, entry, index, node) {
         {
           type: "button",
           class: "plain",
-          "data-keep": `run-${index}`,
+          "data-key": `run-${index}`,
           "aria-pressed": String(entry.run === index),
           title: "Show the odds below under this strategy's settings",
-          onclick: () => figure.select(place.key, index),
+          onclick: () => session.select(place.key, index),
         },
-        runLabel(run, index),
+        runLabel(run),
       )
-    : runLabel(run, index);
+    : runLabel(run);
   const score =
     node.score !== null && node.score !== node.cumulative_logprob
       ? `, score ${number(node.score, 3)}`
@@ -217,35 +214,51 @@ function factRow(figure, place, entry, index, node) {
   );
 }
 
-/** The token's odds after each processor, where a run has any. */
+/**
+ * The token's odds after each processor, where a run has any.
+ * @param {Run} run
+ * @param {Node} node
+ */
 function stagesLine(run, node) {
-  if (!run.processors?.length || !node.stages?.length) return null;
+  if (!run.processors.length || !node.stages.length) return null;
   const steps = run.processors.map((name, index) => {
-    const value = node.stages[index];
-    return ` → ${name} ${value === null || value === undefined ? "removed" : percent(Math.exp(value))}`;
+    const value = node.stages[index] ?? null;
+    return ` → ${name} ${value === null ? "removed" : percent(Math.exp(value))}`;
   });
   return h("span", { class: "stages" }, `model ${percent(fromLog(node.logprob_raw))}`, steps);
 }
 
+/**
+ * How unsure the model was after a node, and what the settings left.
+ * @param {Run} run
+ * @param {string} parentId
+ */
 function decisionLine(run, parentId) {
-  const decision = run.decisions?.[parentId];
-  if (!decision) return null;
-  const bits = decision.entropy / Math.LN2;
-  const kept =
-    decision.kept === 1 ? "one token" : `${decision.kept.toLocaleString("en-GB")} tokens`;
+  const decision = run.decisions[parentId];
+  if (!decision || decision.entropy === null) return null;
+  const { entropy, kept, kept_mass: mass } = decision;
+  const equal = Math.max(1, Math.exp(entropy)).toFixed(1);
   const cut =
-    decision.kept_mass > 0.99999
+    mass !== null && mass > 0.99999
       ? "removes nothing"
-      : `leaves ${kept} with ${percent(decision.kept_mass)} of its odds`;
-  const text = `Here the model is as unsure as between ${Math.max(1, Math.exp(decision.entropy)).toFixed(1)} equal tokens (${number(bits, 2)} bits). ${run.name} ${cut}.`;
-  return h("p", { class: "said" }, text);
+      : `leaves ${kept === 1 ? "one token" : `${whole(kept)} tokens`} with ${percent(mass)} of its odds`;
+  return h(
+    "p",
+    { class: "said" },
+    `Here the model is as unsure as between ${equal} equal tokens (${number(entropy / Math.LN2, 2)} ` +
+      `bits). ${run.name} ${cut}.`,
+  );
 }
 
-function actionsOf(figure, place) {
-  if (!figure.canBranch(place)) return null;
+/**
+ * @param {Session} session
+ * @param {Place} place
+ */
+function actionsOf(session, place) {
+  if (!session.canBranch(place)) return null;
   const button = h(
     "button",
-    { type: "button", class: "action", "data-keep": "branch", onclick: () => figure.branch(place) },
+    { type: "button", class: "action", "data-key": "branch", onclick: () => session.branch(place) },
     "Continue from here",
   );
   return h(
@@ -256,79 +269,15 @@ function actionsOf(figure, place) {
   );
 }
 
-/** The odds in which the selected token was chosen, or those after the prompt; asks for them where they are not stored. */
-function showSampler(element, figure, place, entry, run, { source, path, key }) {
-  const { host, trace } = figure;
-  const stored = run.distributions?.[String(source)] ?? figure.fetched.get(key) ?? null;
-  const taken = place.children.find((child) => child.users.includes(entry.run));
-  const text = trace.prompt.text + path.map((node) => node.text).join("");
-  const argument = {
-    run: entry.run,
-    node: source,
-    model: trace.request.model,
-    token_ids: [...trace.prompt.token_ids, ...path.map((node) => node.token_id)],
-    prompt_length: trace.prompt.token_ids.length,
-    config: run.config,
-  };
-  const ask = host.fetch && ((name, extra) => host.fetch(name, { ...argument, ...extra }));
-  const view = {
-    distribution: stored,
-    run: { ...run, index: entry.run },
-    node: source,
-    takenId: entry.node.token_id ?? taken?.tokenId ?? null, // the token that the panel follows through the chain
-    nodeText: tailOf(text, 40),
-    key,
-    stored: !host.fetch,
-  };
-  // A redraw would take the visitor's hand off the sliders: none unless there is something else to show.
-  const mark = [
-    key,
-    entry.run,
-    view.takenId,
-    Boolean(stored),
-    Boolean(ask),
-    figure.running && !stored,
-  ].join("|");
-  if (element.dataset.mark === mark) return;
-  element.dataset.mark = mark;
-  const show = (distribution) =>
-    drawSampler(element, { ...view, distribution }, { ...host, fetch: ask });
-  if (stored) {
-    show(stored);
-    return;
-  }
-  if (!ask || figure.running) {
-    const why = figure.running
-      ? "The odds at this step come when the run is done."
-      : "This file stores the odds along the returned texts only.";
-    element.replaceChildren(h("p", { class: "said empty" }, why));
-    return;
-  }
-  element.replaceChildren(
-    h("p", { class: "said empty", role: "status" }, "Asking the model for the odds at this step …"),
-  );
-  ask("distribution", { limit: 60 })
-    .then((distribution) => {
-      if (distribution?.error)
-        throw new Error(`${distribution.error.what} ${distribution.error.remedy}`);
-      figure.fetched.set(key, distribution);
-      if (element.dataset.mark === mark) show(distribution);
-    })
-    .catch((error) => {
-      if (element.dataset.mark !== mark) return;
-      element.replaceChildren(
-        h(
-          "p",
-          { class: "said empty", role: "alert" },
-          error.message || "The odds could not be computed. Select another token.",
-        ),
-      );
-    });
-}
-
-/** What is said when the selection moves. */
-export function announcement(figure, place) {
+/**
+ * What is said when the selection moves.
+ * @param {Session} session
+ * @param {Place} place
+ */
+export function announcement({ trace }, place) {
   if (!place.parent) return "The end of the prompt is selected.";
-  const users = place.users.map((index) => figure.trace.runs[index].name).join(" and ");
-  return `Selected ${spoken(place.text)}, token ${place.depth}, ${percent(fromLog(place.logprob))}${users ? `, taken by ${users}` : ""}.`;
+  const users = place.users.map((index) => trace.runs[index].name).join(" and ");
+  const odds = percent(fromLog(place.logprob));
+  const taken = users ? `, taken by ${users}` : "";
+  return `Selected ${spoken(place.text)}, token ${place.depth}, ${odds}${taken}.`;
 }

@@ -1,376 +1,286 @@
-// The figure of the decoding Space: header, tabs, tools, the states without a picture, and the parts' common memory.
+// The figure of the decoding Space: its views, its tools, and the memory that they share.
 
-import { announcement, drawDetails, lineSample, originOf, tokenElement } from "./details.js";
 import { h } from "../../../../shared/js/dom.js";
-import { percent } from "../../../../shared/js/numbers.js";
-import {
-  drawState,
-  drawTabs,
-  exportButtons,
-  openShell,
-  panelOf,
-  showHint,
-  svgButton,
-  toolButton,
-} from "../../../../shared/js/shell.js";
-import { openAreaView } from "./area.js";
-import { openLatticeView } from "./lattice.js";
-import { fatesOf, openTreeView } from "./treeview.js";
-import { fromLog, isBeamRun, mergeRuns } from "./paths.js";
+import { percent, plural } from "../../../../shared/js/numbers.js";
+import { choice, hideHint, renderer, showHint, toolButton } from "../../../../shared/js/shell.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
+import { openAreaView } from "./areaview.js";
+import { announcement, drawDetails } from "./details.js";
+import { drawKey } from "./key.js";
+import { openLatticeView } from "./latticeview.js";
+import { lineSample } from "./lines.js";
+import { originOf } from "./origin.js";
+import { fateOf, fromLog, isBeamRun, mergeRuns } from "./paths.js";
+import { tokenElement } from "./pill.js";
 import { openTableView } from "./table.js";
 import { openTextView } from "./textview.js";
-
-const VIEWS = [
-  { name: "tree", label: "Tree", open: openTreeView },
-  { name: "area", label: "Probability area", open: openAreaView },
-  { name: "lattice", label: "Beams", open: openLatticeView },
-  { name: "text", label: "Text", open: openTextView },
-  { name: "table", label: "Table", open: openTableView },
-];
-
-const figures = new WeakMap();
+import { openTreeView } from "./treeview.js";
 
 /**
- * Draw the figure, or bring it up to date: view, zoom, scrolling and selection stay as the visitor left them.
- * @param {HTMLElement} element is filled with the figure
- * @param {Object|null} data a trace; `{error: {what, remedy}}`; or null before the first run
- * @param {{emit?: Function, fetch: Function|null, exported?: boolean, events?: string[]}} host
+ * @import {Canvas} from "../../../../shared/js/canvas.js"
+ * @import {Host} from "../../../../shared/js/shell.js"
+ * @import {Figure} from "../../../../shared/js/tabbed.js"
+ * @import {Distribution, Trace} from "./data.js"
+ * @import {Entry, Forest, Place} from "./paths.js"
+ *
+ * @typedef {Object} Session what the views share, and what they may do
+ * @property {string} id unique in the page
+ * @property {Host} host
+ * @property {Trace} trace
+ * @property {Forest} forest
+ * @property {boolean} running
+ * @property {{key: string, run: number | null}} selected a place, and the run that is spoken of
+ * @property {number} alternatives tokens not taken that the tree shows of each step
+ * @property {number | null} highlighted run whose line alone is shown
+ * @property {Map<string, Distribution>} fetched odds, by the place that they are of
+ * @property {() => void} redraw
+ * @property {() => void} zoomed says the zoom
+ * @property {(key: string, run?: number | null) => void} select
+ * @property {(place: Place) => boolean} canBranch
+ * @property {(place: Place) => void} branch
+ * @property {(target: Element, place: Place) => void} explain
+ * @property {(target: Element, content: (Node | null)[]) => void} explainWith
+ * @property {() => void} hush
+ *
+ * @typedef {{update: () => void, canvas?: Canvas}} TraceView
+ *
+ * @typedef {(panel: HTMLElement, session: Session) => TraceView} OpenView
  */
-export function render(element, data, host) {
-  let figure = figures.get(element);
-  if (!figure || !element.contains(figure.root)) {
-    figure = openFigure();
-    figures.set(element, figure);
-    element.replaceChildren(figure.root);
-  }
-  figure.host = host ?? { fetch: null };
-  figure.show(data);
-}
 
-function openFigure() {
-  const figure = {
-    ...openShell("decoding", "Decoding strategies compared"),
-    host: { fetch: null },
-    trace: null,
-    forest: null,
+const NOTHING_YET = "Write a prompt and press Decode: the tree of tokens grows here.";
+/** @type {[name: string, label: string, open: OpenView][]} */
+const VIEWS = [
+  ["tree", "Tree", openTreeView],
+  ["area", "Probability area", openAreaView],
+  ["lattice", "Beams", openLatticeView],
+  ["text", "Text", openTextView],
+  ["table", "Table", openTableView],
+];
+const PICTURES = ["tree", "area", "lattice"];
+const hasBeams = (/** @type {Trace} */ trace) => trace.runs.some(isBeamRun);
+
+export const render = renderer({ decoding: openDecoding });
+
+/** A trace; view, zoom, scrolling and selection stay as the visitor left them. */
+function openDecoding() {
+  /** @type {Session | null} */
+  let session = null;
+  let blank = true;
+  /** @type {Map<string, Canvas>} */
+  const canvases = new Map();
+  const canvasNow = () => canvases.get(figure.current);
+  const asSession = () => /** @type {Session} */ (session); // views are opened after data came
+
+  /** @type {Figure<Trace>} */
+  const figure = openTabbed(
+    "decoding",
+    "Decoding strategies compared",
+    NOTHING_YET,
+    VIEWS.map(([name, label, open]) => ({
+      name,
+      label,
+      picture: PICTURES.includes(name),
+      hidden: (/** @type {Trace} */ trace) => name === "lattice" && !hasBeams(trace),
+      open: (/** @type {object} */ _figure, /** @type {HTMLElement} */ panel) => {
+        const view = open(panel, asSession());
+        if (view.canvas) canvases.set(name, view.canvas);
+        return () => {
+          view.update();
+          highlight(panel, asSession().highlighted);
+        };
+      },
+    })),
+    (trace) => {
+      drawKey(parts.key, asSession());
+      return traceFacts(trace, asSession());
+    },
+    {
+      take(trace) {
+        const forest = mergeRuns(trace);
+        const before = blank ? null : asSession().trace;
+        session ??= openSession(trace, forest);
+        takeTrace(session, trace, forest, before);
+        blank = false;
+        // The picture first: on the first paint the details below it wait for a frame.
+        if (before) drawDetails(parts.details, session);
+        else
+          requestAnimationFrame(() =>
+            setTimeout(() => !blank && drawDetails(parts.details, asSession())),
+          );
+      },
+      forget() {
+        blank = true;
+        parts.details.replaceChildren();
+        delete parts.key.dataset.mark;
+      },
+      progress(trace) {
+        const [value, max] = progressOf(trace);
+        return { value, max, label: "Decoding" };
+      },
+      tools: (view) => ({
+        mark: String(Boolean(canvasNow())),
+        buttons: () => [...(view === "tree" ? [chooseAlternatives()] : []), ...zoomTools()],
+      }),
+    },
+  );
+  const { parts } = figure;
+  const zoomLevel = h("output", { "aria-label": "Zoom" });
+
+  const chooseAlternatives = () =>
+    choice(
+      "other tokens",
+      [
+        ["0", "none"],
+        ["1", "1"],
+        ["3", "3"],
+        ["99", "all"],
+      ],
+      String(asSession().alternatives),
+      (value) => {
+        asSession().alternatives = Number(value);
+        figure.refresh();
+      },
+    );
+  const zoomTools = () => {
+    const canvas = canvasNow();
+    if (!canvas) return [];
+    const zoomBy = (/** @type {number} */ factor) => () => canvas.zoomTo(canvas.zoom * factor);
+    asSession().zoomed();
+    return [
+      h(
+        "span",
+        { class: "zoom" },
+        toolButton("−", "Zoom out", zoomBy(1 / 1.25)),
+        zoomLevel,
+        toolButton("+", "Zoom in", zoomBy(1.25)),
+        toolButton("fit", "Fit the width", canvas.fit),
+      ),
+    ];
+  };
+
+  /**
+   * @param {Trace} trace
+   * @param {Forest} forest
+   * @returns {Session}
+   */
+  const openSession = (trace, forest) => ({
+    id: figure.id,
+    get host() {
+      return figure.host;
+    },
+    trace,
+    forest,
     running: false,
     selected: { key: "", run: null },
     alternatives: 3,
     highlighted: null,
     fetched: new Map(),
-    views: new Map(),
-    current: "tree",
-  };
-  giveManners(figure);
+    redraw: () => figure.refresh(),
+    zoomed() {
+      zoomLevel.textContent = `${Math.round(100 * (canvasNow()?.zoom ?? 1))}\u202f%`;
+    },
+    select(key, run = null) {
+      const now = asSession();
+      now.selected = { key, run: run ?? now.selected.run };
+      figure.refresh();
+      drawDetails(parts.details, now);
+      parts.live.textContent = announcement(now, now.forest.places.get(key) ?? now.forest.root);
+    },
+    canBranch(place) {
+      const open = !figure.host.exported && !asSession().running;
+      return open && place.parent !== null && place.lane === null && place.entries.length > 0;
+    },
+    branch(place) {
+      const { selected, canBranch } = asSession();
+      if (!canBranch(place)) return;
+      const entry = place.entries.find(({ run }) => run === selected.run) ?? place.entries[0];
+      const { run, node } = entry;
+      figure.host.emit("branch", { run, node: node.parent, token_id: node.token_id });
+    },
+    explain: (target, place) => showHint(figure, target, hintOf(asSession(), place)),
+    explainWith: (target, content) => showHint(figure, target, content),
+    hush: () => hideHint(figure),
+  });
   return figure;
 }
 
-/** What the parts may ask of the figure. */
-function giveManners(figure) {
-  const { parts } = figure;
-  const canvasOf = () => figure.views.get(figure.current)?.view.canvas ?? null;
-
-  figure.zoomed = () => {
-    const zoom = parts.tools.querySelector("output");
-    if (zoom && canvasOf()) zoom.textContent = `${Math.round(100 * canvasOf().zoom)}\u202f%`;
-  };
-  figure.canvas = canvasOf;
-  figure.select = (key, run = null) => {
-    figure.selected = { key, run: run ?? figure.selected.run };
-    updateView(figure);
-    drawDetails(parts.details, figure);
-    parts.live.textContent = announcement(
-      figure,
-      figure.forest.places.get(key) ?? figure.forest.root,
-    );
-  };
-  figure.canBranch = (place) =>
-    Boolean(
-      figure.host.emit &&
-      !figure.host.exported &&
-      !figure.running &&
-      place.parent &&
-      place.lane === null &&
-      branchEntry(figure, place),
-    );
-  figure.branch = (place) => {
-    if (!figure.canBranch(place)) return;
-    const { run, node } = branchEntry(figure, place);
-    figure.host.emit("branch", { run, node: node.parent, token_id: node.token_id });
-  };
-  figure.explain = (target, place) => showHint(figure, target, hintOf(figure, place));
-  figure.explainWith = (target, content) => showHint(figure, target, content);
-  figure.hush = () => {
-    parts.hint.hidden = true;
-  };
-  figure.open = (name) => {
-    figure.current = name;
-    drawViews(figure);
-    updateView(figure);
-    drawTools(figure);
-  };
-  figure.show = (data) => showData(figure, data);
-}
-
-function branchEntry(figure, place) {
-  return place.entries.find(({ run }) => run === figure.selected.run) ?? place.entries[0] ?? null;
-}
-
-function showData(figure, data) {
-  const { parts } = figure;
-  const hasRuns = Boolean(data?.runs?.length);
-  const error = data?.error ?? null;
-  figure.hush();
-  drawState(figure, stateOf(data, error, hasRuns));
-  if (!hasRuns) {
-    parts.title.textContent = "";
-    for (const part of [parts.key, parts.provenance, parts.tags, parts.details])
-      part.replaceChildren();
-    delete parts.key.dataset.mark;
-    figure.trace = null;
-    return;
+/**
+ * Take a trace over. The selected place stays if it still exists; another prompt starts at its end
+ * again.
+ * @param {Session} session
+ * @param {Trace} trace
+ * @param {Forest} forest
+ * @param {Trace | null} before
+ */
+function takeTrace(session, trace, forest, before) {
+  const { selected } = session;
+  Object.assign(session, { trace, forest, running: !trace.done && !trace.cancelled });
+  if (before && originOf(before) !== originOf(trace)) session.fetched.clear();
+  if (before?.prompt.text !== trace.prompt.text || !forest.places.has(selected.key))
+    session.selected = { key: "", run: null };
+  else if (selected.run !== null) {
+    const { name } = before.runs[selected.run];
+    if (trace.runs[selected.run]?.name !== name) {
+      const moved = trace.runs.findIndex((run) => run.name === name);
+      session.selected = { key: selected.key, run: moved < 0 ? null : moved };
+    }
   }
-  const before = figure.trace;
-  figure.trace = data;
-  figure.running = !data.done && !data.cancelled && !error;
-  figure.forest = mergeRuns(data);
-  if (before && originOf(before) !== originOf(data)) figure.fetched.clear();
-  keepSelection(figure, before);
-  const beams = data.runs.some(isBeamRun);
-  if (figure.current === "lattice" && !beams) figure.current = "tree";
-  drawCaption(figure);
-  drawViews(figure);
-  updateView(figure);
-  drawTools(figure);
-  // The picture first: on the first paint the details below it wait for a frame.
-  if (before) drawDetails(parts.details, figure);
-  else
-    requestAnimationFrame(() =>
-      setTimeout(() => figure.trace && drawDetails(parts.details, figure)),
-    );
+  if (session.highlighted !== null && !trace.runs[session.highlighted]) session.highlighted = null;
 }
 
-/** Keep the selected place if it still exists; another prompt starts at its end again. */
-function keepSelection(figure, before) {
-  const { selected, forest, trace } = figure;
-  const samePrompt = before?.prompt.text === trace.prompt.text;
-  if (!samePrompt || !forest.places.has(selected.key)) figure.selected = { key: "", run: null };
-  else if (
-    selected.run !== null &&
-    before.runs[selected.run]?.name !== trace.runs[selected.run]?.name
-  ) {
-    const moved = trace.runs.findIndex((run) => run.name === before.runs[selected.run]?.name);
-    figure.selected = { key: selected.key, run: moved < 0 ? null : moved };
-  }
-  if (figure.highlighted !== null && !trace.runs[figure.highlighted]) figure.highlighted = null;
+/**
+ * How many tokens the longest run has, and how many it may get.
+ * @param {Trace} trace
+ */
+function progressOf({ runs, request }) {
+  const step = Math.max(0, ...runs.map(({ nodes }) => Math.max(...nodes.map((node) => node.step))));
+  return [step, Math.max(step, request.max_new_tokens)];
 }
 
-/** What stands beside or in place of the picture. */
-function stateOf(data, error, hasRuns) {
-  const empty = hasRuns
-    ? null
-    : data === null || data === undefined
-      ? "Write a prompt and press Decode: the tree of tokens grows here."
-      : "Nothing was decoded: no strategy has a token to show.";
-  if (error || empty || data.done || data.cancelled) return { error, empty };
-  const [value, max] = progressOf(data);
-  return { progress: { value, max, label: "Decoding" } };
-}
-
-/** How many tokens the longest run has, and how many it may get. */
-function progressOf(trace) {
-  const step = trace.runs.reduce(
-    (most, run) => run.nodes.reduce((deepest, node) => Math.max(deepest, node.step), most),
-    0,
-  );
-  return [step, Math.max(step, trace.request?.max_new_tokens ?? step)];
-}
-
-function drawCaption(figure) {
-  const { parts, trace } = figure;
-  parts.title.replaceChildren(
-    h("bdi", { title: trace.prompt.text }, `“${trace.prompt.text.trim()} …”`),
-  );
-  const from = trace.provenance ?? {};
-  const model = String(from.model ?? trace.request?.model ?? "")
-    .split("/")
-    .pop();
+/**
+ * What stands above the views.
+ * @param {Trace} trace
+ * @param {Session} session
+ */
+function traceFacts(trace, { forest, running }) {
+  const { provenance, prompt } = trace;
   const returned = trace.runs.reduce((sum, run) => sum + (run.sequences.length || 1), 0);
-  const facts = [
-    model,
-    from.source,
-    from.dtype,
-    `seed ${from.seed ?? trace.request?.seed ?? 0}`,
-    `n = ${returned} text${returned === 1 ? "" : "s"} of up to ${figure.forest.depth} token${figure.forest.depth === 1 ? "" : "s"}`,
+  const tags = [
+    ...(running ? [`step ${progressOf(trace).join(" of ")}`] : []),
+    ...(trace.example ? ["stored example"] : []),
+    ...(trace.cancelled && !trace.done ? ["stopped early"] : []),
   ];
-  parts.provenance.textContent = facts.filter(Boolean).join(", ");
-  const tags = [];
-  if (figure.running)
-    tags.push(h("span", { class: "tag" }, `step ${progressOf(trace).join(" of ")}`));
-  if (trace.example) tags.push(h("span", { class: "tag" }, "stored example"));
-  if (trace.cancelled && !trace.done) tags.push(h("span", { class: "tag" }, "stopped early"));
-  parts.tags.replaceChildren(...tags);
-  const editable = Boolean(figure.host.emit && !figure.host.exported && !figure.running);
-  const mark = JSON.stringify([
-    editable,
-    figure.highlighted,
-    trace.runs.map((run) => [run.name, run.color, run.prefix]),
-  ]);
-  if (parts.key.dataset.mark === mark) return;
-  parts.key.dataset.mark = mark;
-  parts.key.replaceChildren(
-    ...trace.runs.map((run, index) => keyItem(figure, run, index, editable)),
-  );
-}
-
-function keyItem(figure, run, index, editable) {
-  const label = h(
-    "button",
-    {
-      type: "button",
-      class: "plain",
-      "aria-pressed": String(figure.highlighted === index),
-      title: "Show this strategy's line alone",
-      onclick: () => {
-        figure.highlighted = figure.highlighted === index ? null : index;
-        drawCaption(figure);
-        updateView(figure);
-        figure.parts.key.children[index]?.querySelector("button")?.focus();
-      },
-    },
-    lineSample(run, index),
-    h("bdi", {}, run.name),
-  );
-  const item = h("li", {}, label);
-  if (!editable || !run.prefix?.length) return item;
-  const rename = h(
-    "button",
-    {
-      type: "button",
-      class: "small",
-      "aria-label": `Rename ${run.name}`,
-      onclick: () => editName(figure, item, run, index),
-    },
-    "rename",
-  );
-  const undo = h(
-    "button",
-    {
-      type: "button",
-      class: "small",
-      "aria-label": `Remove ${run.name}`,
-      onclick: () => figure.host.emit("undo", { run: index }),
-    },
-    "remove",
-  );
-  item.append(rename, undo);
-  return item;
-}
-
-function editName(figure, item, run, index) {
-  const field = h("input", {
-    type: "text",
-    value: run.name,
-    maxlength: 40,
-    "aria-label": "Name of the branch",
-  });
-  let closed = false; // Enter takes the field away, which makes it lose the focus: one name, one event
-  const close = (save) => {
-    if (closed) return;
-    closed = true;
-    const name = field.value.trim();
-    delete figure.parts.key.dataset.mark;
-    if (save && name && name !== run.name) figure.host.emit("rename", { run: index, name });
-    drawCaption(figure);
+  const facts = [
+    provenance.model.split("/").at(-1),
+    provenance.source,
+    provenance.dtype,
+    `seed ${provenance.seed}`,
+    `n = ${plural(returned, "text")} of up to ${plural(forest.depth, "token")}`,
+  ];
+  return {
+    title: h("bdi", { title: prompt.text }, `“${prompt.text.trim()} …”`),
+    provenance: facts.filter(Boolean).join(", "),
+    tags,
   };
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") close(true);
-    else if (event.key === "Escape") close(false);
-    else return;
-    event.preventDefault();
-    figure.parts.key.children[index]?.querySelector("button")?.focus();
-  });
-  field.addEventListener("blur", () => close(true));
-  item.replaceChildren(field);
-  field.focus();
-  field.select();
 }
 
-function drawViews(figure) {
-  const beams = figure.trace.runs.some(isBeamRun);
-  drawTabs(
-    figure,
-    VIEWS.map((view) => ({ ...view, hidden: view.name === "lattice" && !beams })),
-    figure.current,
-    figure.open,
-  );
+/**
+ * Show one run's line alone, or all.
+ * @param {HTMLElement} panel
+ * @param {number | null} run
+ */
+function highlight(panel, run) {
+  panel.classList.toggle("highlighting", run !== null);
+  for (const line of panel.querySelectorAll("[data-run]"))
+    line.classList.toggle("lit", run !== null && Number(line.getAttribute("data-run")) === run);
 }
 
-function updateView(figure) {
-  const { name, open } = VIEWS.find((view) => view.name === figure.current);
-  const panel = panelOf(figure, name);
-  let record = figure.views.get(name);
-  if (!record) {
-    record = { panel, view: open(panel, figure) };
-    figure.views.set(name, record);
-  }
-  record.view.update();
-  panel.classList.toggle("highlighting", figure.highlighted !== null);
-  for (const line of panel.querySelectorAll("[data-run]")) {
-    line.classList.toggle(
-      "lit",
-      figure.highlighted !== null && Number(line.getAttribute("data-run")) === figure.highlighted,
-    );
-  }
-}
-
-function drawTools(figure) {
-  const { tools } = figure.parts;
-  const canvas = figure.canvas();
-  const exportable = Boolean(figure.host.fetch) && !figure.running;
-  const mark = [figure.current, Boolean(canvas), exportable].join();
-  if (tools.dataset.mark === mark) return;
-  tools.dataset.mark = mark;
-  tools.replaceChildren();
-  if (figure.current === "tree") {
-    const choice = h(
-      "select",
-      {
-        onchange: (event) => {
-          figure.alternatives = Number(event.target.value);
-          updateView(figure);
-        },
-      },
-      [
-        ["none", 0],
-        ["1", 1],
-        ["3", 3],
-        ["all", 99],
-      ].map(([label, value]) =>
-        h("option", { value, selected: value === figure.alternatives }, label),
-      ),
-    );
-    tools.append(h("label", {}, "other tokens ", choice));
-  }
-  if (canvas) {
-    tools.append(
-      h(
-        "span",
-        { class: "zoom" },
-        toolButton("−", "Zoom out", () => figure.canvas().zoomTo(figure.canvas().zoom / 1.25)),
-        h("output", { "aria-label": "Zoom" }, "100\u202f%"),
-        toolButton("+", "Zoom in", () => figure.canvas().zoomTo(figure.canvas().zoom * 1.25)),
-        toolButton("fit", "Fit the width", () => figure.canvas().fit()),
-      ),
-      svgButton(figure),
-    );
-    figure.zoomed();
-  }
-  if (exportable) tools.append(...exportButtons(figure, figure.host.fetch, () => figure.trace));
-}
-
-/** The hint on a token: its odds, and one line a run. */
-function hintOf(figure, place) {
+/**
+ * The hint on a token: its odds, and one line a run.
+ * @param {Session} session
+ * @param {Place} place
+ */
+function hintOf({ trace }, place) {
   if (!place.parent) return [h("p", {}, "The end of the prompt")];
   const head = h(
     "p",
@@ -378,20 +288,22 @@ function hintOf(figure, place) {
     tokenElement(place.text),
     ` ${percent(fromLog(place.logprob))} of the model's odds`,
   );
-  const lines = fatesOf(place, figure.trace.runs).map(({ run, fate, reason }) =>
-    h(
+  const line = (/** @type {Entry} */ { run: index, node }) => {
+    const run = trace.runs[index];
+    return h(
       "p",
       { class: "fate" },
-      lineSample(figure.trace.runs[run], run),
-      h("bdi", {}, figure.trace.runs[run].name),
+      lineSample(run),
+      h("bdi", {}, run.name),
       ": ",
-      h("b", {}, fate),
-      reason ? `. ${reason}` : "",
-    ),
-  );
+      h("b", {}, fateOf(run, node)),
+      node.reason ? `. ${node.reason}` : "",
+    );
+  };
+  const rest = place.entries.length - 5;
   return [
     head,
-    ...lines.slice(0, 5),
-    lines.length > 5 ? h("p", {}, `and ${lines.length - 5} more strategies`) : null,
+    ...place.entries.slice(0, 5).map(line),
+    rest > 0 ? h("p", {}, `and ${rest} more strategies`) : null,
   ];
 }

@@ -1,47 +1,94 @@
 // One tree for all runs: a place is a prefix of new tokens, whoever considered it. No drawing here.
 
+/** @import {Node, Run, Trace} from "./data.js" */
+
 /**
  * @typedef {Object} Place
  * @property {string} key token ids joined by "-"; "" is the end of the prompt
  * @property {number} depth how many new tokens; 0 for the end of the prompt
- * @property {number|null} tokenId
+ * @property {number | null} tokenId
  * @property {string} text the token's own text
- * @property {number|null} logprob raw log-probability of the token here, in nats
+ * @property {number | null} logprob raw log-probability of the token here, in nats
  * @property {number} joint sum of raw log-probabilities from the prompt to here, in nats
- * @property {Place|null} parent
+ * @property {Place | null} parent
  * @property {Place[]} children
- * @property {{run: number, node: Object}[]} entries what each run recorded here
+ * @property {Entry[]} entries
  * @property {number[]} users runs with a returned sequence through here, ascending
- * @property {number|null} lane index of the first lane through here; null if no returned sequence passes
+ * @property {number | null} lane index of the first lane through here; null if no returned sequence
+ *   passes
+ *
+ * @typedef {{run: number, node: Node}} Entry what a run recorded at a place
+ *
+ * @typedef {Object} Lane a returned sequence; it owns `path[start]` and what follows, the lanes
+ *   before it the rest
+ * @property {number} run
+ * @property {number} order among the run's sequences
+ * @property {Place[]} path from the root
+ * @property {number} start `path.length` where earlier lanes own all of it
+ *
+ * @typedef {Object} Forest
+ * @property {Place} root
+ * @property {Map<string, Place>} places by key
+ * @property {number} depth
+ * @property {Lane[]} lanes in the order of runs and of their sequences
  */
 
-/** Whether a run keeps several hypotheses and compares their scores. */
+/**
+ * Whether a run keeps several hypotheses and compares their scores.
+ * @param {Run} run
+ */
 export function isBeamRun(run) {
   return run.kind.includes("beam");
 }
 
-/** Nodes of a run by id. */
+/**
+ * Nodes of a run by id.
+ * @param {Run} run
+ */
 export function nodesById(run) {
   return new Map(run.nodes.map((node) => [node.id, node]));
 }
 
-/** The nodes from the root (excluded) to `node` (included). */
-export function pathTo(byId, node) {
+/**
+ * The nodes from the root (excluded) to a node (included).
+ * @param {Map<number, Node>} byId
+ * @param {number | null} id
+ */
+export function pathTo(byId, id) {
+  /** @type {Node[]} */
   const path = [];
-  for (let at = node; at && at.parent !== null && at.parent !== undefined; at = byId.get(at.parent))
-    path.unshift(at);
+  let node = id === null ? undefined : byId.get(id);
+  while (node && node.parent !== null) {
+    path.unshift(node);
+    node = byId.get(node.parent);
+  }
   return path;
 }
 
-/** A probability from its logarithm; 0 for a removed token. */
-export function fromLog(logprob) {
-  return logprob === null || logprob === undefined ? 0 : Math.exp(logprob);
+/**
+ * The key of the place at the end of a path.
+ * @param {Node[]} path
+ */
+export function keyOf(path) {
+  return path.map((node) => node.token_id).join("-");
 }
 
-/** The leaves to draw as lanes: those of the returned sequences or, while a run grows, of its best so far. */
-function leavesOf(run) {
+/**
+ * A probability from its logarithm; 0 for a removed token.
+ * @param {number | null} logprob
+ */
+export function fromLog(logprob) {
+  return logprob === null ? 0 : Math.exp(logprob);
+}
+
+/**
+ * The leaves to draw as lanes: those of the returned sequences or, while a run grows, of its best
+ * so far.
+ * @param {Run} run
+ */
+export function leavesOf(run) {
   if (run.sequences.length) return run.sequences.map((sequence) => sequence.node);
-  const wanted = run.config?.num_return_sequences ?? 1;
+  const wanted = run.config.num_return_sequences ?? 1;
   if (isBeamRun(run)) {
     const alive = run.nodes.filter((node) => node.status === "kept");
     const last = Math.max(0, ...alive.map((node) => node.step));
@@ -58,30 +105,28 @@ function leavesOf(run) {
 
 /**
  * Merge the runs of a trace into one tree.
- * @param {Object} trace
- * @returns {{root: Place, places: Map<string, Place>, depth: number, lanes: {run: number, order: number, path: Place[],
- *   start: number}[]}} lanes in the order of runs and of their sequences; `path` starts at the root, and a lane owns
- *   `path[start]` and what follows (`start === path.length` where earlier lanes own all of it)
+ * @param {Trace} trace
+ * @returns {Forest}
  */
 export function mergeRuns(trace) {
   const root = newPlace("", null, null, "");
   root.logprob = 0;
   const places = new Map([["", root]]);
+  /** @type {Lane[]} */
   const lanes = [];
   let depth = 0;
   trace.runs.forEach((run, index) => {
+    /** @type {Map<number, Place>} */
     const placeOf = new Map();
     for (const node of [...run.nodes].sort((one, other) => one.step - other.step)) {
-      const parent =
-        node.parent === null || node.parent === undefined ? null : placeOf.get(node.parent);
+      const parent = node.parent === null ? null : placeOf.get(node.parent);
       if (parent === undefined) continue;
       const place = parent === null ? root : childPlace(places, parent, node);
       placeOf.set(node.id, place);
       place.entries.push({ run: index, node });
     }
     for (const [order, leaf] of leavesOf(run).entries()) {
-      const path = [];
-      for (let place = placeOf.get(leaf) ?? root; place; place = place.parent) path.unshift(place);
+      const path = ancestry(placeOf.get(leaf) ?? root);
       const start = path.findIndex((place) => place.depth > 0 && place.lane === null);
       for (const place of path) {
         place.lane ??= lanes.length;
@@ -94,8 +139,26 @@ export function mergeRuns(trace) {
   return { root, places, lanes, depth };
 }
 
+/**
+ * The places from the root to a place, both included.
+ * @param {Place} place
+ */
+export function ancestry(place) {
+  /** @type {Place[]} */
+  const path = [];
+  for (let at = /** @type {Place | null} */ (place); at; at = at.parent) path.unshift(at);
+  return path;
+}
+
+/**
+ * @param {string} key
+ * @param {Place | null} parent
+ * @param {number | null} tokenId
+ * @param {string} text
+ * @returns {Place}
+ */
 function newPlace(key, parent, tokenId, text) {
-  const place = {
+  return {
     key,
     parent,
     tokenId,
@@ -103,10 +166,18 @@ function newPlace(key, parent, tokenId, text) {
     depth: parent ? parent.depth + 1 : 0,
     logprob: null,
     joint: 0,
+    children: [],
+    entries: [],
+    users: [],
+    lane: null,
   };
-  return Object.assign(place, { children: [], entries: [], users: [], lane: null });
 }
 
+/**
+ * @param {Map<string, Place>} places
+ * @param {Place} parent
+ * @param {Node} node
+ */
 function childPlace(places, parent, node) {
   const key = parent.key === "" ? String(node.token_id) : `${parent.key}-${node.token_id}`;
   let place = places.get(key);
@@ -120,16 +191,24 @@ function childPlace(places, parent, node) {
   return place;
 }
 
-/** The new tokens' text from the prompt to a place. */
+/**
+ * The new tokens' text from the prompt to a place.
+ * @param {Place} place
+ * @returns {string}
+ */
 export function textOf(place) {
   return place.parent ? textOf(place.parent) + place.text : "";
 }
 
-/** The children of a place on returned sequences (in the order of lanes) and the others (likeliest first). */
+/**
+ * The children of a place on returned sequences (in the order of lanes) and the others (likeliest
+ * first).
+ * @param {Place} place
+ */
 export function splitChildren(place) {
   const taken = place.children
     .filter((child) => child.lane !== null)
-    .sort((one, other) => one.lane - other.lane);
+    .sort((one, other) => (one.lane ?? 0) - (other.lane ?? 0));
   const others = place.children
     .filter((child) => child.lane === null)
     .sort((one, other) => (other.logprob ?? -Infinity) - (one.logprob ?? -Infinity));
@@ -144,25 +223,34 @@ const FATES = {
   filtered: "removed",
 };
 
-/** One word for what became of a node. */
+/**
+ * One word for what became of a node.
+ * @param {Run} run
+ * @param {Node} node
+ */
 export function fateOf(run, node) {
-  if (node.parent === null || node.parent === undefined) return "start";
-  if (node.status === "kept" && !isBeamRun(run)) return "not taken";
-  if (node.status === "pruned" && !isBeamRun(run)) return "not taken";
-  return FATES[node.status] ?? node.status;
+  if (node.parent === null) return "start";
+  if (["kept", "pruned"].includes(node.status) && !isBeamRun(run)) return "not taken";
+  return FATES[node.status];
 }
 
-/** Whether every run that recorded this place had the token removed by a processor. */
+/**
+ * Whether every run that recorded this place had the token removed by a processor.
+ * @param {Place} place
+ */
 export function isRemoved(place) {
   return place.entries.length > 0 && place.entries.every(({ node }) => node.status === "filtered");
 }
 
-/** Whether a run's line is thin, and which of the four line styles it has. */
-export function seriesOf(run, index = 0) {
-  const colour = (run.color ?? index) % 8;
+/**
+ * Whether a run's line is thin, and which of the four line styles it has.
+ * @param {Run} run
+ */
+export function seriesOf(run) {
+  const colour = run.color % 8;
   return {
     name: `series-${colour % 4}`,
-    thin: colour >= 4 || run.prefix?.length > 0,
+    thin: colour >= 4 || run.prefix.length > 0,
     double: colour % 4 === 3,
   };
 }

@@ -1,15 +1,21 @@
 // A token's pill: its text, and its probability as a length from the left and as a number.
 
-import { s, visible } from "../../../../shared/js/dom.js";
+import { h, s, visible } from "../../../../shared/js/dom.js";
 
 const CELL = 0.602; // advance of one character of a monospace face, in em
 
-/** A token as the pictures write it: whitespace visible, ∅ for no text. */
+/**
+ * A token as the pictures write it: whitespace visible, ∅ for no text.
+ * @param {string} text
+ */
 export function tokenLabel(text) {
   return visible(text) || "∅";
 }
 
-/** A token as a screen reader should say it. */
+/**
+ * A token as a screen reader should say it.
+ * @param {string} text
+ */
 export function spoken(text) {
   if (text === "") return "empty";
   return (
@@ -22,14 +28,21 @@ export function spoken(text) {
   );
 }
 
-/** Width of monospace text in em, wide scripts and emoji counted as two cells. */
+/**
+ * Width of monospace text in em, wide scripts and emoji counted as two cells.
+ * @param {string} text
+ */
 export function textWidth(text) {
   let cells = 0;
-  for (const character of text) cells += character.codePointAt(0) >= 0x1100 ? 1.8 : 1;
+  for (const character of text) cells += character >= "\u1100" ? 1.8 : 1;
   return cells * CELL;
 }
 
-/** The longest beginning of `text` that fits into `em`, with "…" where something was left out. */
+/**
+ * The longest beginning of `text` that fits into `em`, with "…" where something was left out.
+ * @param {string} text
+ * @param {number} em
+ */
 export function fitText(text, em) {
   if (textWidth(text) <= em) return text;
   let kept = "";
@@ -42,32 +55,54 @@ export function fitText(text, em) {
   return kept + "…";
 }
 
-/** The last characters of a text, cut at a word where possible. */
+/**
+ * The last characters of a text.
+ * @param {string} text
+ * @param {number} length
+ */
 export function tailOf(text, length) {
   const characters = Array.from(text);
   return characters.length <= length ? text : `…${characters.slice(-length).join("")}`;
 }
 
-/** Outline of the part of a rounded rectangle that lies left of `to`. */
+/**
+ * Outline of the part of a rounded rectangle that lies left of `to`.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} radius
+ * @param {number} to
+ */
 export function roundedShare(width, height, radius, to) {
   const end = Math.max(0, Math.min(width, to));
-  const bend = (distance) =>
+  const bend = (/** @type {number} */ distance) =>
     radius - Math.sqrt(Math.max(0, radius * radius - (radius - distance) ** 2));
   const start = end < radius ? bend(end) : 0;
   const near = Math.min(end, radius);
-  const left = `M${near} ${start}A${radius} ${radius} 0 0 0 0 ${radius}V${height - radius}A${radius} ${radius} 0 0 0 ${near} ${height - start}`;
+  const left =
+    `M${near} ${start}A${radius} ${radius} 0 0 0 0 ${radius}V${height - radius}` +
+    `A${radius} ${radius} 0 0 0 ${near} ${height - start}`;
   if (end <= width - radius) return `${left}H${end}V${start}Z`;
   const stop = bend(width - end);
-  const curve = `A${radius} ${radius} 0 0 0 ${end} ${height - stop}V${stop}A${radius} ${radius} 0 0 0 ${width - radius} 0`;
+  const curve =
+    `A${radius} ${radius} 0 0 0 ${end} ${height - stop}V${stop}` +
+    `A${radius} ${radius} 0 0 0 ${width - radius} 0`;
   return `${left}H${width - radius}${curve}Z`;
 }
 
 /**
- * Fill a group with a pill's parts. Text is cut with an ellipsis where it does not fit; the whole is in the title.
+ * Fill a group with a pill's parts. Text is cut with an ellipsis where it does not fit; the whole
+ * is in the title.
  * @param {SVGElement} group
- * @param {{width: number, height: number, radius: number, size: number, label: string, share: number,
- *   note: string, removed: boolean, hatch: string}} pill `size` of the text in pixels; `share` 0 to 1 of the width;
- *   `note` stands at the right; `hatch` is the paint of removed shares
+ * @param {Object} pill
+ * @param {number} pill.width
+ * @param {number} pill.height
+ * @param {number} pill.radius
+ * @param {number} pill.size of the text in pixels
+ * @param {string} pill.label
+ * @param {number} pill.share 0 to 1 of the width
+ * @param {string} pill.note stands at the right
+ * @param {boolean} pill.removed
+ * @param {string} pill.hatch paint of removed shares
  */
 export function fillPill(group, pill) {
   const { width, height, radius, size, label, share, note, removed, hatch } = pill;
@@ -85,4 +120,13 @@ export function fillPill(group, pill) {
     s("text", { class: "note", x: width - 7, y: height / 2 + 3.8, "text-anchor": "end" }, note),
   );
   if (shown !== label) group.append(s("title", {}, label.slice(0, 400)));
+}
+
+/**
+ * A token in running text: isolated, so that its direction cannot reorder the words around it.
+ * @param {string} text
+ */
+export function tokenElement(text) {
+  const title = text.length > 40 ? text.slice(0, 400) : null;
+  return h("bdi", { class: "token", title }, tokenLabel(text));
 }

@@ -1,25 +1,35 @@
-// Every candidate of every run as a plain table: the picture for those who read, search or use a screen reader.
+// Every candidate of every run as a plain table: the picture for those who read, search or use a
+// screen reader.
 
-import { runLabel, tokenElement } from "./details.js";
 import { h } from "../../../../shared/js/dom.js";
-import { number, percent } from "../../../../shared/js/numbers.js";
-import { fateOf, fromLog, nodesById, pathTo } from "./paths.js";
+import { number, percent, whole } from "../../../../shared/js/numbers.js";
+import { runLabel } from "./lines.js";
+import { fateOf, fromLog, keyOf, nodesById, pathTo } from "./paths.js";
+import { tokenElement } from "./pill.js";
+
+/**
+ * @import {Node, Run} from "./data.js"
+ * @import {Session} from "./figure.js"
+ *
+ * @typedef {{run: Run, index: number, node: Node, fate: string}} Line index: of the run
+ */
 
 const PAGE = 200;
 
 /**
  * @param {HTMLElement} panel
- * @param {Object} figure the figure's state, see figure.js
+ * @param {Session} session
  */
-export function openTableView(panel, figure) {
-  const view = { run: "", step: "", fate: "", page: 0, mark: "" };
-  const filter = (label, name) => {
+export function openTableView(panel, session) {
+  const wanted = { run: "", step: "", fate: "" };
+  let page = 0;
+  const filter = (/** @type {string} */ label, /** @type {keyof typeof wanted} */ name) => {
     const field = h("select", {
       "aria-label": label,
       onchange: () => {
-        view[name] = field.value;
-        view.page = 0;
-        view.update();
+        wanted[name] = field.value;
+        page = 0;
+        update();
       },
     });
     return { field, element: h("label", {}, `${label} `, field) };
@@ -30,8 +40,8 @@ export function openTableView(panel, figure) {
     fate: filter("fate", "fate"),
   };
   const count = h("span", { class: "said", role: "status" });
-  const turn = (label, by) =>
-    h("button", { type: "button", onclick: () => ((view.page += by), view.update()) }, label);
+  const turn = (/** @type {string} */ label, /** @type {number} */ by) =>
+    h("button", { type: "button", onclick: () => ((page += by), update()) }, label);
   const [back, forth] = [turn("Previous", -1), turn("Next", 1)];
   const body = h("tbody", {});
   const columns = ["strategy", "step", "token", "model", "with settings", "sum", "fate", "reason"];
@@ -44,7 +54,8 @@ export function openTableView(panel, figure) {
     h(
       "caption",
       {},
-      "Every token that a strategy considered. Sum: log-probability of the text so far, in nats, with the settings.",
+      "Every token that a strategy considered. Sum: log-probability of the text so far, in nats, " +
+        "with the settings.",
     ),
     h("thead", {}, h("tr", {}, head)),
     body,
@@ -61,75 +72,84 @@ export function openTableView(panel, figure) {
     h("div", { class: "wide" }, table),
   );
 
-  view.update = () => {
-    const { trace } = figure;
-    const all = trace.runs.flatMap((run, index) =>
+  const update = () => {
+    const { runs } = session.trace;
+    /** @type {Line[]} */
+    const all = runs.flatMap((run, index) =>
       run.nodes
         .filter((node) => node.parent !== null)
         .map((node) => ({ run, index, node, fate: fateOf(run, node) })),
     );
-    const options = (list) => [
-      ["", "all"],
-      ...list.map((value) => (Array.isArray(value) ? value : [String(value), String(value)])),
-    ];
+    const steps = [...new Set(all.map(({ node }) => node.step))].sort((a, b) => a - b);
+    const fates = [...new Set(all.map(({ fate }) => fate))];
     fillOptions(
       filters.run.field,
-      options(trace.runs.map((run, index) => [String(index), run.name])),
-      view.run,
+      runs.map((run, index) => [String(index), run.name]),
+      wanted.run,
     );
     fillOptions(
       filters.step.field,
-      options([...new Set(all.map(({ node }) => node.step))].sort((one, other) => one - other)),
-      view.step,
+      steps.map((step) => [String(step), String(step)]),
+      wanted.step,
     );
-    fillOptions(filters.fate.field, options([...new Set(all.map(({ fate }) => fate))]), view.fate);
-    const rows = all.filter(
+    fillOptions(
+      filters.fate.field,
+      fates.map((fate) => [fate, fate]),
+      wanted.fate,
+    );
+    const lines = all.filter(
       ({ index, node, fate }) =>
-        (view.run === "" || index === Number(view.run)) &&
-        (view.step === "" || node.step === Number(view.step)) &&
-        (view.fate === "" || fate === view.fate),
+        (wanted.run === "" || index === Number(wanted.run)) &&
+        (wanted.step === "" || node.step === Number(wanted.step)) &&
+        (wanted.fate === "" || fate === wanted.fate),
     );
-    const pages = Math.max(1, Math.ceil(rows.length / PAGE));
-    view.page = Math.min(Math.max(0, view.page), pages - 1);
-    const from = view.page * PAGE;
-    const shown = rows.slice(from, from + PAGE);
-    count.textContent = rows.length
-      ? `${from + 1}–${from + shown.length} of ${rows.length.toLocaleString("en-GB")}`
+    const pages = Math.max(1, Math.ceil(lines.length / PAGE));
+    page = Math.min(Math.max(0, page), pages - 1);
+    const from = page * PAGE;
+    const shown = lines.slice(from, from + PAGE);
+    count.textContent = lines.length
+      ? `${from + 1}–${from + shown.length} of ${whole(lines.length)}`
       : "no token fits these filters";
-    back.disabled = view.page === 0;
-    forth.disabled = view.page >= pages - 1;
+    back.disabled = page === 0;
+    forth.disabled = page >= pages - 1;
     back.hidden = forth.hidden = pages === 1;
-    const byIds = trace.runs.map(nodesById);
+    const byIds = runs.map(nodesById);
     body.replaceChildren(
-      ...shown.map(({ run, index, node, fate }) =>
-        tableRow(figure, byIds[index], run, index, node, fate),
+      ...shown.map((line) =>
+        tableRow(line, () => {
+          session.select(keyOf(pathTo(byIds[line.index], line.node.id)), line.index);
+        }),
       ),
     );
   };
-  return view;
+  return { update };
 }
 
+/**
+ * Fill a menu, where its choices changed; the first of them is all.
+ * @param {HTMLSelectElement} field
+ * @param {[value: string, label: string][]} options
+ * @param {string} value
+ */
 function fillOptions(field, options, value) {
   const mark = JSON.stringify(options);
   if (field.dataset.mark !== mark) {
     field.dataset.mark = mark;
-    field.replaceChildren(...options.map(([key, label]) => h("option", { value: key }, label)));
+    const all = [["", "all"], ...options];
+    field.replaceChildren(...all.map(([key, label]) => h("option", { value: key }, label)));
   }
   field.value = value;
 }
 
-function tableRow(figure, byId, run, index, node, fate) {
-  const choose = () =>
-    figure.select(
-      pathTo(byId, node)
-        .map((other) => other.token_id)
-        .join("-"),
-      index,
-    );
+/**
+ * @param {Line} line
+ * @param {() => void} choose
+ */
+function tableRow({ run, node, fate }, choose) {
   return h(
     "tr",
     { class: node.status },
-    h("td", {}, runLabel(run, index)),
+    h("td", {}, runLabel(run)),
     h("td", { class: "num" }, String(node.step)),
     h(
       "th",
@@ -144,6 +164,6 @@ function tableRow(figure, byId, run, index, node, fate) {
     ),
     h("td", { class: "num" }, number(node.cumulative_logprob, 3)),
     h("td", {}, fate),
-    h("td", { class: "why" }, node.reason ?? ""),
+    h("td", { class: "why" }, node.reason),
   );
 }

@@ -1,97 +1,99 @@
 // The tab "Tree": the picture of tree.js with its mouse, keys and tools.
 
 import { openCanvas } from "../../../../shared/js/canvas.js";
-import { fateOf } from "./paths.js";
-import { drawTree, layOutTree, neighbour } from "./tree.js";
+import { focusOn } from "../../../../shared/js/dom.js";
+import { openDrawing, drawTree } from "./tree.js";
+import { layOutTree, neighbour } from "./treelayout.js";
+
+/**
+ * @import {Session} from "./figure.js"
+ * @import {Item, Layout} from "./treelayout.js"
+ */
 
 /**
  * @param {HTMLElement} panel
- * @param {Object} figure the figure's state, see figure.js
- * @returns {{update: () => void, canvas: Object}}
+ * @param {Session} session
  */
-export function openTreeView(panel, figure) {
-  const hatch = `${figure.id}-tree-hatch`;
+export function openTreeView(panel, session) {
+  const hatch = `${session.id}-tree-hatch`;
   const canvas = openCanvas(
     panel,
     { role: "tree", "aria-label": "Tree of tokens", class: "picture tree" },
     hatch,
-    figure.zoomed,
+    session.zoomed,
   );
-  const drawn = new Map();
-  const widths = [];
-  const view = { canvas, layout: null, focused: "", prompt: null };
+  const drawing = openDrawing(canvas);
+  /** @type {number[]} smallest width of each column, while a trace grows */
+  let widths = [];
+  /** @type {Layout | null} */
+  let layout = null;
+  let focused = "";
+  /** @type {string | null} */
+  let prompt = null;
 
-  view.update = () => {
-    const { trace, forest } = figure;
-    if (view.prompt !== trace.prompt.text) {
-      view.prompt = trace.prompt.text;
-      view.focused = "";
-      widths.length = 0;
+  const update = () => {
+    const { trace, forest, running, selected, alternatives } = session;
+    if (prompt !== trace.prompt.text) {
+      prompt = trace.prompt.text;
+      focused = "";
+      widths = [];
       canvas.scroll.scrollTo(0, 0);
     }
-    view.layout = layOutTree(forest, {
-      alternatives: figure.alternatives,
-      running: figure.running,
-      wanted: trace.request?.max_new_tokens ?? 0,
-      selected: figure.selected.key,
+    layout = layOutTree(forest, {
+      alternatives,
+      running,
+      wanted: trace.request.max_new_tokens,
+      selected: selected.key,
       widths,
     });
-    if (figure.running)
-      view.layout.width.forEach(
-        (width, column) => (widths[column] = column <= forest.depth ? width : undefined),
-      );
-    drawTree(canvas, drawn, trace, forest, view.layout, {
-      selected: figure.selected.key,
-      focused: view.focused,
+    if (running) widths = layout.width.slice(0, forest.depth + 1);
+    drawTree(canvas, drawing, trace, forest, layout, {
+      selected: selected.key,
+      focused,
       hatch: `url(#${hatch})`,
       prompt: trace.prompt.text,
-      running: figure.running,
+      running,
     });
   };
 
-  const itemAt = (target) => {
+  const itemAt = (/** @type {EventTarget | null} */ target) => {
     const group = target instanceof Element ? target.closest("[data-key]") : null;
-    return (
-      group && view.layout.items.find(({ place }) => place.key === group.getAttribute("data-key"))
-    );
+    const key = group?.getAttribute("data-key");
+    return layout?.items.find(({ place }) => place.key === key) ?? null;
   };
-  const groupOf = (key) => canvas.svg.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  const groupOf = (/** @type {string} */ key) =>
+    canvas.svg.querySelector(`[data-key="${CSS.escape(key)}"]`);
 
   /** Move the keyboard to a place and bring it into view. */
-  const focus = (item) => {
-    groupOf(view.focused)?.setAttribute("tabindex", "-1");
-    view.focused = item.place.key;
-    const group = groupOf(view.focused);
+  const focus = (/** @type {Item} */ item) => {
+    focused = item.place.key;
+    const group = groupOf(focused);
     if (!group) return;
     for (const other of canvas.svg.querySelectorAll('[tabindex="0"]'))
       other.setAttribute("tabindex", "-1");
     group.setAttribute("tabindex", "0");
-    group.focus({ preventScroll: true });
+    focusOn(group);
     canvas.reveal(item.x, item.y, item.width, item.height);
     group.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
-  view.focusSelected = () => {
-    const item = view.layout?.items.find(({ place }) => place.key === figure.selected.key);
-    if (item) canvas.reveal(item.x, item.y, item.width, item.height);
-  };
 
-  const explain = (item) => {
+  const explain = (/** @type {Item} */ item) => {
     const group = groupOf(item.place.key);
-    if (group) figure.explain(group, item.place);
+    if (group) session.explain(group, item.place);
   };
   canvas.svg.addEventListener("click", (event) => {
     const item = itemAt(event.target);
     if (!item) return;
     focus(item);
-    figure.select(item.place.key);
+    session.select(item.place.key);
   });
   canvas.svg.addEventListener("keydown", (event) => {
     const item = itemAt(event.target);
     if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Enter" || event.key === " ") figure.select(item.place.key);
-    else if (event.key === "b" || event.key === "B") figure.branch(item.place);
+    if (event.key === "Enter" || event.key === " ") session.select(item.place.key);
+    else if (event.key === "b" || event.key === "B") session.branch(item.place);
     else if (event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End") {
-      const next = neighbour(view.layout, item.place.key, event.key);
+      const next = layout && neighbour(layout, item.place.key, event.key);
       if (next) focus(next);
     } else return;
     event.preventDefault();
@@ -99,22 +101,14 @@ export function openTreeView(panel, figure) {
   canvas.svg.addEventListener("pointerover", (event) => {
     const item = itemAt(event.target);
     if (item && event.pointerType === "mouse") explain(item);
-    else figure.hush();
+    else session.hush();
   });
-  canvas.svg.addEventListener("pointerleave", () => figure.hush());
+  canvas.svg.addEventListener("pointerleave", session.hush);
   canvas.svg.addEventListener("focusin", (event) => {
     const item = itemAt(event.target);
-    if (item && event.target.matches(":focus-visible")) explain(item);
+    const { target } = event;
+    if (item && target instanceof Element && target.matches(":focus-visible")) explain(item);
   });
-  canvas.svg.addEventListener("focusout", () => figure.hush());
-  return view;
-}
-
-/** What each run did with a place, one sentence each, for the hint. */
-export function fatesOf(place, runs) {
-  return place.entries.map(({ run, node }) => ({
-    run,
-    fate: fateOf(runs[run], node),
-    reason: node.reason ?? "",
-  }));
+  canvas.svg.addEventListener("focusout", session.hush);
+  return { update, canvas };
 }

@@ -1,0 +1,215 @@
+// The tab "Probability area": the picture of area.js with its mouse, keys and way back.
+
+import { openCanvas } from "../../../../shared/js/canvas.js";
+import { focusOn, h, s } from "../../../../shared/js/dom.js";
+import { number, percent } from "../../../../shared/js/numbers.js";
+import {
+  AREA_COLUMN,
+  AREA_HEIGHT,
+  AREA_LABELS,
+  AREA_TOP,
+  drawAreaSteps,
+  drawCell,
+  drawGround,
+  layOutArea,
+  outlineRuns,
+} from "./area.js";
+import { oneIn } from "./details.js";
+import { ancestry, fromLog, textOf } from "./paths.js";
+import { tailOf, tokenElement } from "./pill.js";
+import { drawRace } from "./race.js";
+
+/**
+ * @import {Session} from "./figure.js"
+ * @import {Place} from "./paths.js"
+ */
+
+/**
+ * @param {HTMLElement} panel
+ * @param {Session} session
+ */
+export function openAreaView(panel, session) {
+  const hatch = `${session.id}-area-hatch`;
+  const crumbs = h("nav", { class: "crumbs", "aria-label": "Zoomed to" });
+  panel.append(crumbs);
+  const canvas = openCanvas(
+    panel,
+    {
+      role: "tree",
+      "aria-label": "Area is the joint probability of the tokens",
+      class: "picture area",
+    },
+    hatch,
+    session.zoomed,
+  );
+  const caption = h("p", { class: "picture-caption" });
+  const race = h("div", { class: "race" });
+  panel.append(caption, race);
+  // Grounds, then the runs' lines, then words: a line never crosses out a token.
+  const grounds = s("g", { "aria-hidden": "true" });
+  const lines = s("g", { "aria-hidden": "true" });
+  const layer = s("g", { role: "group", "aria-label": "tokens" });
+  canvas.svg.append(grounds, lines, layer);
+  let zoomed = ""; // the place that takes the whole height
+  let active = "";
+  /** @type {Place[]} the places with a cell, in the order of the cells */
+  let drawn = [];
+
+  const update = () => {
+    const { forest } = session;
+    const focus = forest.places.get(zoomed) ?? forest.root;
+    zoomed = focus.key;
+    drawCrumbs(crumbs, focus, session, zoomInto);
+    caption.textContent = areaCaption(forest.places.get(session.selected.key) ?? forest.root);
+    const cells = layOutArea(focus);
+    const columns = Math.max(...cells.map((cell) => cell.column));
+    canvas.resize(14 + (columns + 1) * AREA_COLUMN + AREA_LABELS, AREA_HEIGHT + AREA_TOP + 12);
+    drawn = cells.filter(({ listed }) => listed).map(({ at }) => at);
+    if (!drawn.some(({ key }) => key === active)) active = focus.key;
+    grounds.replaceChildren(...cells.map((cell) => drawGround(cell, `url(#${hatch})`)));
+    layer.replaceChildren(...cells.map((cell) => drawCell(cell, session, active)));
+    lines.replaceChildren(
+      ...drawAreaSteps(columns, focus.depth),
+      ...outlineRuns(cells, session, focus, columns),
+    );
+    drawRace(race, session);
+  };
+  const select = (/** @type {string} */ key) => {
+    active = key;
+    session.select(key);
+    focusOn(layer.querySelector('[tabindex="0"]'));
+  };
+  const zoomInto = (/** @type {string} */ key) => {
+    zoomed = key;
+    canvas.scroll.scrollTo(0, 0);
+    select(key);
+  };
+  const act = (/** @type {Place} */ place) => {
+    if (place.key === zoomed && place.parent) zoomInto(place.parent.key);
+    else if (place.children.length) zoomInto(place.key);
+    else select(place.key);
+  };
+  const cellAt = (/** @type {EventTarget | null} */ target) =>
+    target instanceof Element ? target.closest("[data-key]") : null;
+  const placeOf = (/** @type {Element | null} */ cell) =>
+    cell ? session.forest.places.get(cell.getAttribute("data-key") ?? "") : undefined;
+  const move = (/** @type {Place | null | undefined} */ place) => {
+    const target = place && layer.querySelector(`[data-key="${CSS.escape(place.key)}"]`);
+    if (!target) return;
+    layer.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
+    active = place.key;
+    target.setAttribute("tabindex", "0");
+    focusOn(target);
+    const edge = target.querySelector("rect");
+    const [x, y] = ["x", "y"].map((name) => Number(edge?.getAttribute(name)));
+    canvas.reveal(x, y, AREA_COLUMN, 30);
+  };
+  const moves = {
+    ArrowLeft: (/** @type {Place} */ { parent }) => drawn.find((other) => other === parent),
+    ArrowRight: (/** @type {Place} */ place) => drawn.find((other) => other.parent === place),
+    ArrowDown: (/** @type {Place} */ place) => beside(place, 1),
+    ArrowUp: (/** @type {Place} */ place) => beside(place, -1),
+  };
+  const beside = (/** @type {Place} */ place, /** @type {number} */ by) => {
+    const column = drawn.filter((other) => other.depth === place.depth);
+    return column[column.indexOf(place) + by];
+  };
+  const explain = (/** @type {Element | null} */ cell) => {
+    const place = placeOf(cell);
+    if (cell && place) session.explain(cell, place);
+  };
+  layer.addEventListener("click", (event) => {
+    const place = placeOf(cellAt(event.target));
+    if (place) act(place);
+  });
+  layer.addEventListener("keydown", (event) => {
+    const place = placeOf(cellAt(event.target));
+    if (!place || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { key } = event;
+    if (key === "Enter" || key === " ") act(place);
+    else if (key === "b" || key === "B") session.branch(place);
+    else if (key === "Backspace") zoomInto(session.forest.places.get(zoomed)?.parent?.key ?? "");
+    else if (key in moves) move(moves[/** @type {keyof typeof moves} */ (key)](place));
+    else return;
+    event.preventDefault();
+  });
+  layer.addEventListener("pointerover", (event) => {
+    const cell = cellAt(event.target);
+    if (cell && event.pointerType === "mouse") explain(cell);
+    else session.hush();
+  });
+  layer.addEventListener("pointerleave", session.hush);
+  layer.addEventListener("focusin", (event) => {
+    const cell = cellAt(event.target);
+    if (cell?.matches(":focus-visible")) explain(cell);
+  });
+  layer.addEventListener("focusout", session.hush);
+  return { update, canvas };
+}
+
+/**
+ * The way from the prompt to the place that takes the whole height.
+ * @param {HTMLElement} crumbs
+ * @param {Place} focus
+ * @param {Session} session
+ * @param {(key: string) => void} go
+ */
+function drawCrumbs(crumbs, focus, { trace, forest }, go) {
+  crumbs.replaceChildren(
+    ...ancestry(focus).flatMap((place, index) => {
+      const label = place.parent
+        ? tokenElement(place.text)
+        : h("bdi", {}, tailOf(trace.prompt.text, 24));
+      const current = place === focus;
+      const crumb = h(
+        "button",
+        {
+          type: "button",
+          class: "plain",
+          "aria-current": current ? "location" : null,
+          onclick: () => go(place.key),
+        },
+        label,
+      );
+      return index ? [h("span", { "aria-hidden": "true" }, "›"), crumb] : [crumb];
+    }),
+  );
+  const forks = [...forest.places.values()].filter(
+    (place) =>
+      place.parent &&
+      place !== focus &&
+      place.children.filter((child) => child.lane !== null).length > 1,
+  );
+  const parts = forks
+    .slice(0, 3)
+    .map((place) =>
+      h(
+        "button",
+        { type: "button", class: "small", onclick: () => go(place.key) },
+        "where lines part: ",
+        tokenElement(place.text),
+      ),
+    );
+  if (!focus.parent)
+    crumbs.append(
+      h("span", { class: "said" }, "Select a token to give it the whole height."),
+      ...parts,
+    );
+}
+
+/** @param {Place} place */
+function areaCaption(place) {
+  if (!place.parent)
+    return (
+      "A token’s height is the probability of the whole text up to it. " +
+      "Hatched: tokens that are not listed."
+    );
+  const path = ancestry(place).slice(1);
+  const factors =
+    path.length < 8 && path.length > 1
+      ? `${path.map((at) => percent(fromLog(at.logprob))).join(" × ")} = `
+      : "";
+  const text = tailOf(textOf(place), 60).replace(/\n/g, "⏎");
+  const odds = oneIn(Math.exp(place.joint));
+  return `“${text}”: ${factors}${odds} (log p ${number(place.joint, 2)}).`;
+}

@@ -1,0 +1,311 @@
+// The sampler panel's right half: the stages of the chain, to set and to put in another order.
+
+import { h } from "../../../../shared/js/dom.js";
+import { percent, whole } from "../../../../shared/js/numbers.js";
+import { SAMPLER_STAGES, isOff } from "./chain.js";
+
+/**
+ * @import {ChainOdds, StageName, StageOdds} from "./chain.js"
+ * @import {Config, Run} from "./data.js"
+ * @import {OwnStage, SamplerPanel} from "./sampler.js"
+ *
+ * @typedef {Object} Card a stage in the list
+ * @property {HTMLElement} element
+ * @property {(outcome: StageOdds | undefined) => void} paint
+ *
+ * @typedef {(stage: OwnStage, other: OwnStage) => void} Move puts a stage where another one stands
+ */
+
+/** @type {Record<StageName, number>} */
+const SUGGESTED = {
+  temperature: 1,
+  top_h: 0.4,
+  top_k: 50,
+  top_p: 0.9,
+  min_p: 0.1,
+  typical_p: 0.9,
+  epsilon_cutoff: 0.001,
+  eta_cutoff: 0.001,
+};
+const COMMON_STAGES = ["temperature", "top_k", "top_p", "min_p"];
+const OWN_ORDER = SAMPLER_STAGES.map(({ name }) => name);
+
+/**
+ * The stages of a run: its own values, switched on where `generate` applies them.
+ * @param {Run} run
+ * @returns {OwnStage[]}
+ */
+export function stagesOf(run) {
+  const active = run.processors.slice(run.warpers);
+  return SAMPLER_STAGES.map(({ name }) => {
+    const set = run.config[name];
+    const value = set === undefined || isOff(name, set) ? SUGGESTED[name] : set;
+    return { name, value, on: active.includes(name) };
+  });
+}
+
+/** @param {SamplerPanel} panel */
+export function openStages(panel) {
+  const { state, view } = panel;
+  const list = h("ol", { class: "stages" });
+  const applied = h(
+    "button",
+    { type: "button", class: "action", onclick: () => apply(panel) },
+    "Decode with these settings",
+  );
+  const note = h("p", { class: "said" });
+  const reset = h(
+    "button",
+    {
+      type: "button",
+      onclick: () => {
+        state.stages = stagesOf(view.run);
+        lay();
+        panel.repaint();
+      },
+    },
+    "Reset",
+  );
+  const parts = [
+    h("h2", {}, "Sampler chain"),
+    h(
+      "p",
+      { class: "said" },
+      "Stages work from top to bottom. Drag one by its handle, or use the arrows, to change the " +
+        "order.",
+    ),
+    list,
+    h("p", { class: "actions" }, panel.live ? applied : null, reset),
+    note,
+  ];
+  /** @type {Map<StageName, Card>} */
+  const cards = new Map();
+  const lay = () => {
+    const shown = state.stages.filter(
+      (stage) => state.more || stage.on || COMMON_STAGES.includes(stage.name),
+    );
+    cards.clear();
+    for (const stage of shown) cards.set(stage.name, openCard(panel, list, stage, shown, move));
+    list.replaceChildren(...[...cards.values()].map(({ element }) => element));
+    const rest = state.stages.length - shown.length;
+    if (rest) list.append(moreStages(rest));
+  };
+  const moreStages = (/** @type {number} */ rest) => {
+    const show = () => {
+      state.more = true;
+      lay();
+      panel.repaint();
+    };
+    const button = h(
+      "button",
+      { type: "button", class: "small", onclick: show },
+      `${rest} more stages`,
+    );
+    return h("li", { class: "more-stages" }, button);
+  };
+  /** @type {Move} */
+  const move = (stage, other) => {
+    const to = state.stages.indexOf(other);
+    state.stages.splice(state.stages.indexOf(stage), 1);
+    state.stages.splice(to, 0, stage);
+    lay();
+    panel.repaint();
+  };
+  lay();
+  return {
+    parts,
+    /** @param {ChainOdds} result */
+    paint(result) {
+      for (const [name, card] of cards)
+        card.paint(result.stages.find((stage) => stage.name === name));
+      const active = panel.active().map(({ name }) => OWN_ORDER.indexOf(name));
+      const own = active.every((place, index) => index === 0 || active[index - 1] < place);
+      const branch = view.run.prefix.length > 0;
+      applied.disabled = !own || branch;
+      note.textContent = branch
+        ? "Settings of a branch follow the strategy that it grew from."
+        : own
+          ? ""
+          : "generate() applies the stages in its own order, so this order can be looked at but " +
+            "not decoded.";
+    },
+  };
+}
+
+/**
+ * @param {SamplerPanel} panel
+ * @param {HTMLElement} list
+ * @param {OwnStage} stage
+ * @param {OwnStage[]} shown
+ * @param {Move} move
+ * @returns {Card}
+ */
+function openCard(panel, list, stage, shown, move) {
+  const { low, high, step, integer } = SAMPLER_STAGES[OWN_ORDER.indexOf(stage.name)];
+  const set = (/** @type {number} */ value) => {
+    if (!Number.isFinite(value)) return;
+    stage.value = integer
+      ? Math.max(0, Math.round(value))
+      : stage.name === "temperature"
+        ? Math.max(0.01, value)
+        : Math.min(1, Math.max(0, value));
+    stage.on = true;
+    box.checked = true;
+    slider.value = String(stage.value);
+    if (document.activeElement !== input) input.value = String(stage.value);
+    panel.repaint();
+  };
+  const box = h("input", {
+    type: "checkbox",
+    "aria-label": `${stage.name} on`,
+    checked: stage.on,
+    onchange: () => {
+      stage.on = box.checked;
+      panel.repaint();
+    },
+  });
+  const slider = h("input", {
+    type: "range",
+    min: low,
+    max: high,
+    step,
+    value: stage.value,
+    "aria-label": stage.name,
+    oninput: () => set(Number(slider.value)),
+  });
+  const input = h("input", {
+    type: "number",
+    min: low,
+    step,
+    value: stage.value,
+    "aria-label": `${stage.name} value`,
+    oninput: () => set(Number(input.value)),
+  });
+  const place = shown.indexOf(stage);
+  const kept = (/** @type {string} */ selector) => {
+    const control = list.querySelector(`[data-stage="${stage.name}"] ${selector}`);
+    if (control instanceof HTMLElement) control.focus();
+  };
+  const arrow = (/** @type {number} */ by) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        disabled: !shown[place + by],
+        "aria-label": `Move ${stage.name} ${by < 0 ? "up" : "down"}`,
+        onclick: () => {
+          move(stage, shown[place + by]);
+          kept(`[aria-label^="Move"]:not(:disabled)`);
+        },
+      },
+      by < 0 ? "↑" : "↓",
+    );
+  const told = h("p", { class: "said told" });
+  const level = h("i", {});
+  const handle = h(
+    "span",
+    {
+      class: "handle",
+      title: "drag to another place",
+      "aria-hidden": "true",
+      onpointerdown: (event) =>
+        drag(list, element, handle, event, (name) => {
+          const other = shown.find((entry) => entry.name === name);
+          if (other && other !== stage) move(stage, other);
+        }),
+    },
+    "⠿",
+  );
+  const element = h(
+    "li",
+    {
+      class: "stage",
+      "data-stage": stage.name,
+      onkeydown: (event) => {
+        if (!event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
+        const other = shown[place + (event.key === "ArrowUp" ? -1 : 1)];
+        if (!other) return;
+        event.preventDefault();
+        move(stage, other);
+        kept("[type=range]");
+      },
+    },
+    h(
+      "div",
+      { class: "stage-head" },
+      handle,
+      h("label", {}, box, h("code", {}, stage.name)),
+      input,
+      arrow(-1),
+      arrow(1),
+    ),
+    slider,
+    h("span", { class: "meter", "aria-hidden": "true" }, level),
+    told,
+  );
+  return {
+    element,
+    paint(outcome) {
+      element.classList.toggle("off", !stage.on);
+      level.style.width = outcome ? `${100 * outcome.keptMass}%` : "100%";
+      told.textContent = stage.on ? effectWords(outcome) : "off";
+    },
+  };
+}
+
+/** @param {StageOdds | undefined} outcome */
+function effectWords(outcome) {
+  if (!outcome) return "waits for the stage above";
+  if (outcome.off) return "changes nothing at this value";
+  if (outcome.name === "temperature") return `${outcome.text} the odds`;
+  return `${outcome.text}: ${whole(outcome.kept)} left, ${percent(outcome.keptMass)} of the mass`;
+}
+
+/**
+ * Drag a stage by its handle.
+ * @param {HTMLElement} list
+ * @param {HTMLElement} card
+ * @param {HTMLElement} handle
+ * @param {PointerEvent} start
+ * @param {(name: string) => void} drop told the stage that it was dropped on
+ */
+function drag(list, card, handle, start, drop) {
+  start.preventDefault();
+  handle.setPointerCapture(start.pointerId);
+  card.classList.add("dragged");
+  const over = (/** @type {PointerEvent} */ { clientY }) =>
+    [...list.querySelectorAll(".stage")].find((item) => {
+      const { top, bottom } = item.getBoundingClientRect();
+      return clientY >= top && clientY < bottom;
+    });
+  const onMove = (/** @type {PointerEvent} */ event) => {
+    const target = over(event);
+    for (const item of list.children)
+      item.classList.toggle("target", item === target && item !== card);
+  };
+  const onEnd = (/** @type {PointerEvent} */ event) => {
+    handle.removeEventListener("pointermove", onMove);
+    card.classList.remove("dragged");
+    for (const item of list.children) item.classList.remove("target");
+    const name = event.type === "pointerup" && over(event)?.getAttribute("data-stage");
+    if (name) drop(name);
+  };
+  handle.addEventListener("pointermove", onMove);
+  handle.addEventListener("pointerup", onEnd, { once: true });
+  handle.addEventListener("pointercancel", onEnd, { once: true });
+}
+
+/**
+ * Send the chain's settings to the page; a stage that is off gets the value that switches it off.
+ * @param {SamplerPanel} panel
+ */
+function apply({ state, view, emit }) {
+  /** @type {Config} */
+  const config = {};
+  for (const { name, value, on } of state.stages) {
+    if (on) config[name] = value;
+    else if (name === "top_k") config.top_k = 0;
+  }
+  emit("apply", { run: view.index, config });
+}
