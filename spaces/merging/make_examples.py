@@ -1,57 +1,74 @@
-"""Compute the stored example again: one real merge with everything that the page shows of it."""
+"""Compute the stored examples again: one real merge with everything that the page shows of it, the plane
+between three models, and the merge's family tree.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # the embedded copy, whatever else is on this machine
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
+from family_tree.grow import grow
+from family_tree.request import TreeRequest
 from merging import explore, outcome, presets
 from merging.check import check
-from merging.request import validate
-from merging.run import Progress, merge, run_all
-from merging.tree.grow import grow
-from merging.tree.request import validate as check_tree
+from merging.explore_request import ExploreRequest
+from merging.report import Progress
+from merging.request import Request
+from merging.run import merge
+from shared.steps import last
 
 
-def main() -> None:
-    """Write the three examples."""
-    write("merge", merged())
-    for data in explore.explore(explore.Explore()):
-        print((data.get("progress") or {"label": "done"})["label"])
-    write("explore", data)
-    *_, data = grow(check_tree("", recipe=presets.PRESETS[presets.FIRST]))
-    write("tree", {**data, "seconds": None})
+def main(*names: str) -> None:
+    """Write the examples of these names, all by default."""
+    for name, compute in (("merge", merged), ("explore", explored), ("tree", tree)):
+        if name in names or not names:
+            write(name, compute())
 
 
 def merged() -> dict[str, Any]:
-    """The default recipe, merged and measured."""
-    asked = validate()
+    """The first recipe, merged and measured."""
+    request = Request.parse(recipe=presets.PRESETS[presets.FIRST])
     with tempfile.TemporaryDirectory() as folder:
-        report = run_all(
-            merge(asked.recipe, asked.seed, Path(folder)),
-            lambda step: print(step.label) if isinstance(step, Progress) else None,
-        )
-        for data in outcome.look(report, asked.to_json()):
-            print((data.get("progress") or {"label": "done"})["label"])
-    data.pop("measured")
-    data["check"] = check(asked.recipe).to_json()
-    data["check"]["cost"]["free"] = 0
-    return data
+        for step in merge(request, Path(folder)):
+            if isinstance(step, Progress):
+                print(step.label)
+            else:
+                report = step
+        for figure in outcome.compare(report, request):
+            print((figure["progress"] or {"label": "done"})["label"])
+    result = check(request.recipe).to_json()
+    if result["cost"]:
+        result["cost"]["free"] = 0
+    return {**figure, "check": result}
 
 
-def write(name: str, data: dict[str, Any]) -> None:
+def explored() -> Mapping[str, Any]:
+    """The plane between the embedded model and two of its experts."""
+    for figure in explore.explore(ExploreRequest()):
+        print((figure["progress"] or {"label": "done"})["label"])
+    return figure
+
+
+def tree() -> dict[str, Any]:
+    """The family tree of the first recipe's merge."""
+    return {**last(grow(TreeRequest())), "seconds": None}
+
+
+def write(name: str, figure: Mapping[str, Any]) -> None:
     """Store a result."""
     (HERE / "examples").mkdir(exist_ok=True)
-    (HERE / "examples" / f"{name}.json").write_text(
-        json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(figure, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    (HERE / "examples" / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

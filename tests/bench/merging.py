@@ -30,11 +30,12 @@ process has.
 def merge_rows(method: str) -> list[Row]:
     """One recipe of two 135M models, merged by the Space and by the command in turn."""
     from merging.check import check
-    from merging.run import merge, run_all
-    from shared import models
+    from merging.request import Request
+    from merging.run import finished, merge
+    from shared import embedded_model
 
-    folders = [str(models.expert_folder(name)[0]) for name in ("pirate", "cautious")]
-    base = f"base_model: {models.embedded_folder()}\n" if method == "ties" else ""
+    folders = [str(embedded_model.expert_folder(name)[0]) for name in ("pirate", "cautious")]
+    base = f"base_model: {embedded_model.embedded_folder()}\n" if method == "ties" else ""
     parameters = "{weight: 1.0, density: 0.5}" if method == "ties" else "{weight: 1.0}"
     entries = "".join(f"- model: {folder}\n  parameters: {parameters}\n" for folder in folders)
     text = f"merge_method: {method}\n{base}models:\n{entries}dtype: float32\n"
@@ -59,7 +60,7 @@ def merge_rows(method: str) -> list[Row]:
 
         def mine() -> None:
             shutil.rmtree(folder / "child", ignore_errors=True)
-            peaks.append(run_all(merge(text, 0, folder)).peak)
+            peaks.append(finished(merge(Request(text), folder)).peak)
 
         def theirs() -> None:
             shutil.rmtree(folder / "theirs", ignore_errors=True)
@@ -166,12 +167,12 @@ def tree_rows() -> list[Row]:
     from huggingface_hub import constants
     from playwright.sync_api import sync_playwright
 
-    from merging.tree import hubread
-    from merging.tree.grow import grow
-    from merging.tree.request import validate
+    from family_tree import hub_reader
+    from family_tree.grow import grow
+    from family_tree.request import TreeRequest
     from shared import hub as shared_hub
     from tests.browser.harness import figures
-    from tests.merging.tree.hub import FamilyHub, Model
+    from tests.family_tree.hub import FamilyHub, Model
 
     chance = random.Random(0)
     family = {}
@@ -191,10 +192,10 @@ def tree_rows() -> list[Row]:
     shared_hub.reachable = lambda: True  # type: ignore[assignment]
     found = []
     try:
-        hubread.forget()
+        hub_reader.forget()
         for _ in range(2):
             began = time.monotonic()
-            steps = grow(validate("acme/m0", 12, 0, 300))
+            steps = grow(TreeRequest("acme/m0", 12, 0, 300))
             step = next(steps)
             first = time.monotonic() - began
             *_, step = [step, *steps]
@@ -202,7 +203,7 @@ def tree_rows() -> list[Row]:
     finally:
         server.stop()
         constants.ENDPOINT, constants.HF_HUB_OFFLINE, shared_hub.reachable = kept  # type: ignore[assignment]
-        hubread.forget()
+        hub_reader.forget()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium_path(), args=["--no-sandbox"] if os.geteuid() == 0 else []

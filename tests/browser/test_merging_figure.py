@@ -201,7 +201,7 @@ def test_hostile_texts_stay_text(open_page, kind) -> None:
 
 def big_tree(count: int) -> dict:
     """A tree of made-up models with hostile names, laid out by the engine."""
-    from merging.tree.layout import positions
+    from family_tree.layout import positions
 
     chance = random.Random(0)
     names = [f'own<b>er{index % 7}/mod"el-{index}' for index in range(count)]

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from merging import presets
-from merging.request import validate
-from merging.run import Report
+from merging import child as children
+from merging.check import check
+from merging.finding import Finding
+from merging.report import Report
+from merging.request import Request
 from merging.sources import Source
 from shared.errors import VisitorError
 from shared.suite import load_app
 
 RECIPE = "merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\n"
+PARENTS = [{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def app():
 
 @pytest.fixture
 def merged(app, tmp_path, monkeypatch):
-    """A merge that is done at once, and what was yielded until the GPU was refused."""
+    """A merge that is done at once, and the values that were shown until the GPU was refused."""
     folder = tmp_path / "result" / "child"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(b"weights")
@@ -35,75 +39,69 @@ def merged(app, tmp_path, monkeypatch):
     versions = {"mergekit": "0", "torch": "0", "transformers": "0"}
     report = Report("merge", folder, {"model.safetensors": 7}, {}, 0, 1.0, 1, RECIPE, sources, (), versions)
 
-    def look(*_):
+    def comparison(*_):
         yield {"done": False}
         raise VisitorError("ZeroGPU has no GPU time left for you at the moment.", "Wait.")
 
     monkeypatch.setattr("merging.run.merge", lambda *_: iter([report]))
-    monkeypatch.setattr(app, "look", look)
-    seen = []
+    monkeypatch.setattr("merging_rooms.merge.comparison", comparison)
+    room, shown = app.merge_room.room, []
     with pytest.raises(VisitorError, match="no GPU time"):
-        for outputs in app.show(validate(RECIPE)):
-            seen.append(outputs)
-    return seen
+        for values in room.runs["merge"](Request(RECIPE), {}):
+            shown.append(values)
+    return {box: value for values in reversed(shown) for box, value in values.items()}
 
 
 def test_a_finished_merge_is_there_before_its_comparison(app, merged, monkeypatch):
-    _, panel, taken, files, said = merged[0]
-    assert [path.rsplit("/", 1)[1] for path in taken["files"]] == [
-        "README.md",
-        "mergekit_config.yml",
-        "model.safetensors",
-    ]
-    assert (
-        "mergekit-yaml" in panel["code"][0]["text"]
-        and files.visible
-        and "3 files" in said
-        and "## Recipe" in taken["card"]
-    )
-    sent = {}
-    monkeypatch.setattr("shared.hub.push", lambda name, kind, files, card, token: sent.update(files) or "url")
-    assert app.push(taken, "owner/name", "token") == "url" and set(sent) == {
-        "mergekit_config.yml",
-        "model.safetensors",
-    }
+    child = merged[app.merge_room.child]
+    assert [path.name for path in child.files] == ["README.md", "mergekit_config.yml", "model.safetensors"]
+    assert "## Recipe" in child.card
+    panel = merged[app.merge_room.room.panel]
+    assert "mergekit-yaml" in panel["code"][0]["text"] and panel["query"].startswith("room=merge&recipe=")
+    assert any("3 files" in str(value) for value in merged.values())
+    pushed = {}
+    monkeypatch.setattr("shared.hub.push", lambda name, kind, files, card, token: pushed.update(files) or "url")
+    assert children.push(child, "owner/name", "token") == "url"
+    assert set(pushed) == {"mergekit_config.yml", "model.safetensors"}
 
 
 def test_a_merge_that_has_expired_is_said(app, merged):
-    taken = merged[0][2]
-    shutil.rmtree(taken["folder"])
-    tree = SimpleNamespace(
-        id="this merge",
-        parents=[{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}],
-    )
+    from merging_rooms import tree
+
+    child = merged[app.merge_room.child]
+    shutil.rmtree(child.folder)
+    shown = {"request": {"recipe": RECIPE}}
     with pytest.raises(VisitorError, match="kept for two hours"):
-        app.push(taken, "owner/name", "token")
-    for found in (app.test_parents(tree, None, taken), app.test_replay(tree, None, taken)):
-        assert "two hours" in found["tested"]["error"]["what"]
+        children.push(child, "owner/name", "token")
+    with pytest.raises(VisitorError, match="kept for two hours"):
+        tree.paternity_of(shown, "this merge", PARENTS, child)
+    with pytest.raises(VisitorError, match="kept for two hours"):
+        tree.replay_of("pirate", child)
     with pytest.raises(VisitorError, match="no merge yet"):
-        app.push(None, "owner/name", "token")
+        children.push(None, "owner/name", "token")
 
 
 def test_a_tree_is_tested_with_its_own_merge_alone(app, merged):
-    tree = SimpleNamespace(
-        id="this merge",
-        parents=[{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}],
-    )
-    assert (
-        "not the tree of the merge" in app.test_parents(tree, None, merged[0][2])["tested"]["error"]["what"]
-    )
+    from merging_rooms import tree
+
+    with pytest.raises(VisitorError, match="not the tree of the merge"):
+        tree.paternity_of({"request": {"recipe": ""}}, "this merge", PARENTS, merged[app.merge_room.child])
 
 
-def test_no_name_is_the_first_examples_tree(app):
-    *_, (data, _, panel) = app.tree_page("  ", "", "", "")
-    assert (
-        data["start"] == "this merge"
-        and data["nodes"][0]["recipe"] == presets.PRESETS[presets.FIRST]
-        and not panel["query"]
-    )
-    event = SimpleNamespace(request=data["request"], key="parents:pirate")
-    *_, (again, _, _) = app.tree_expand(event, data)
-    assert again["start"] == "this merge" and again["request"]["expand"] == ["parents:pirate"]
+def test_a_recipe_beside_the_weights_names_no_folder(app, merged, tmp_path):
+    from dataclasses import replace
+
+    model = tmp_path / "my model"
+    model.mkdir()
+    text = f"merge_method: passthrough\nmodels:\n- model: {model}\n"
+    folder = merged[app.merge_room.child].folder
+    sources = {str(model): Source(str(model), model, "local folder", {}, "", True)}
+    versions = {"mergekit": "0", "torch": "0", "transformers": "0"}
+    report = Report("merge", folder, {}, {}, 0, 1.0, 1, text, sources, (), versions)
+    child = children.child_of(report)
+    assert (folder / "mergekit_config.yml").read_text().endswith("- model: my model\n")
+    assert str(tmp_path) not in child.card and "my model" in child.card
+    assert child.recipe == text and replace(child, card="").files == child.files
 
 
 @pytest.mark.parametrize(
@@ -120,35 +118,76 @@ def test_no_name_is_the_first_examples_tree(app):
         "{1: 2}",
     ],
 )
-def test_any_recipe_can_be_shown_and_checked(app, value):
+def test_any_recipe_can_be_shown_and_checked(value):
+    from merging_rooms import recipe_form
+
     text = f"{RECIPE}description: {value}\n"
-    json.dumps(app.editor_value(text), allow_nan=False).encode()
-    assert 'role="status"' in app.check_page(text)
+    json.dumps(recipe_form.editor_value(text), allow_nan=False).encode()
+    assert 'role="status"' in recipe_form.check_html(text)
 
 
-def test_a_check_that_fails_is_a_sentence(app, monkeypatch):
-    monkeypatch.setattr("merging.check.check", lambda *_: 1 / 0)
-    assert "ZeroDivisionError" in app.check_page(RECIPE) and 'role="alert"' in app.check_page(RECIPE)
+def test_the_check_is_one_line_that_opens_where_something_is_wrong():
+    from merging_rooms import recipe_form
+
+    good = recipe_form.check_html(RECIPE)
+    assert "<details>" in good and "The recipe can run: 272 tensors in 30 layers" in good
+    bad = recipe_form.check_html(RECIPE.replace("linear", "dare-ties"))
+    assert "<details open>" in bad and "1 error" in bad and "Write dare_ties." in bad
+    hostile = check(RECIPE).to_json()
+    hostile["findings"] = [Finding("note", "<b>", "<img src=x>", "<i>").to_json()]
+    shown = recipe_form.findings_html(hostile)
+    assert "<img" not in shown and "<i>" not in shown and "&lt;b&gt;" in shown
+
+
+def test_a_check_that_fails_is_a_sentence(monkeypatch):
+    from merging_rooms import recipe_form
+
+    monkeypatch.setattr(recipe_form, "check", lambda *_: 1 / 0)
+    shown = recipe_form.check_html(RECIPE)
+    assert "ZeroDivisionError" in shown and 'role="alert"' in shown
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "sentence"),
+    ("values", "sentence"),
     [
-        ("merge", {"recipe": None}, "no recipe"),
-        ("check", {"recipe": 5}, "no recipe"),
-        ("compare", {"recipe": RECIPE, "prompts": 5}, "list of texts"),
-        ("explore", {"others": 5}, "one or two names"),
-        ("explore", {"others": "pirate"}, "one or two names"),
-        *[("evolve", {"seed": seed}, "seed is") for seed in ("abc", None, -5, 2**32, 10**400, 0.5)],
+        ({"recipe": None}, "no recipe"),
+        ({"recipe": 5}, "no recipe"),
+        ({"recipe": RECIPE, "prompts": 5}, "list of texts"),
     ],
 )
-def test_values_of_wrong_types_are_refused(app, name, values, sentence):
+def test_values_of_wrong_types_are_refused(values, sentence):
     with pytest.raises(VisitorError, match=sentence):
-        getattr(app, name)(**values)
+        Request.parse(**values)
 
 
-def test_the_largest_seed_is_one_for_the_search():
-    from merging.explore import _search
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"others": 5}, "one or two names"),
+        ({"others": "pirate"}, "one or two names"),
+        *[({"seed": seed}, "seed is") for seed in ("abc", -5, 2**32, 10**400, 0.5)],
+    ],
+)
+def test_values_of_wrong_types_are_refused_between_models(values, sentence):
+    from merging.explore_request import ExploreRequest
 
-    first, again, zero = (_search(2, seed).ask()[0].tolist() for seed in (2**32 - 1, 2**32 - 1, 1))
-    assert first == again != zero
+    with pytest.raises(VisitorError, match=sentence):
+        ExploreRequest.parse(**values)
+
+
+def test_a_point_goes_into_the_recipe():
+    from merging_rooms import explore
+
+    event = SimpleNamespace(origin="pirate", others=["cautious"], weights=[7.0])
+    recipe, _ = explore.from_point(event)
+    assert check(recipe).ok and "weight: 1.0" in recipe
+
+
+def test_a_tree_goes_out_as_text():
+    from merging_rooms import tree
+
+    figure = json.loads((Path(__file__).parents[2] / "spaces/merging/examples/tree.json").read_text())
+    argument = {"nodes": figure["nodes"], "edges": figure["edges"]}
+    assert tree.tree_text({"format": "mermaid", **argument}).startswith("flowchart")
+    assert tree.tree_text({"format": "dot", **argument}).startswith("digraph")
+    assert "error" in tree.tree_text({"format": "png", **argument})

@@ -15,6 +15,7 @@ import yaml
 
 from merging import recipe as recipes
 from merging.check import check
+from merging.planner import Plan
 from merging.presets import PRESETS
 from shared.errors import VisitorError
 from tests.conftest import ROOT
@@ -231,7 +232,7 @@ def test_the_check_agrees_with_mergekit(name, family, mergekit_says):
     found = check(filled(RECIPES[name], family))
     assert found.ok == mergekit_says[name], (name, [str(item) for item in found.findings])
     if found.ok:
-        assert found.cost and found.tensors
+        assert found.cost and found.plan and found.plan.tensors
     else:
         where, sentence = SENTENCES[name]
         first = found.findings[0]
@@ -258,7 +259,7 @@ def test_the_examples_can_run(name):
 
 def test_depth_of_a_stack_and_its_size(family):
     found = check(filled(RECIPES["franken"], family))
-    assert found.layers == 6 and found.tensors == 6 * 9 + 2
+    assert found.plan == Plan(6 * 9 + 2, 6)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +352,7 @@ def test_every_place_where_mergekit_reads_a_model_is_known(family):
     """What a future version reads beyond that is refused and not looked for on this machine."""
     from mergekit.config import MergeConfiguration
 
-    from merging.check import _strays
+    from merging.planner import stray_model
 
     recipe = {
         "merge_method": "linear",
@@ -361,9 +362,9 @@ def test_every_place_where_mergekit_reads_a_model_is_known(family):
     recipe["modules"] = None
     for key in ("base_model", "tokenizer_source"):
         named = {**recipe, key: "x/c"}
-        assert _strays(MergeConfiguration.model_validate(named), named) is None
+        assert stray_model(MergeConfiguration.model_validate(named), named) is None
         assert (
-            _strays(
+            stray_model(
                 MergeConfiguration.model_validate({**named, key: {"model": {"path": "/etc"}}}),
                 {**named, key: None},
             )
@@ -487,6 +488,7 @@ def test_a_path_is_refused_in_a_space(monkeypatch, family):
 REMOTE = """
 import json, sys
 from merging.check import check
+from merging.planner import Plan
 print("RESULT" + json.dumps(check(sys.argv[1]).to_json()))
 """
 
@@ -558,7 +560,7 @@ def on_hub(family, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(shared_hub, "reachable", lambda: True)
-    monkeypatch.setattr(sources, "_found", {})
+    monkeypatch.setattr(sources, "_remembered", {})
     yield server
     server.stop()
 
@@ -571,7 +573,7 @@ def test_the_hub_is_asked_once_for_many_changes_of_a_recipe(on_hub):
     asked = len(on_hub.requests)
     for _ in range(3):
         assert check(text.format("tiny/a")).ok and len(on_hub.requests) == asked
-    sources._found.clear()  # five minutes later
+    sources._remembered.clear()  # five minutes later
     assert check(text.format("tiny/a")).ok and len(on_hub.requests) <= asked + 4, (
         "the headers of a commit are kept"
     )
@@ -592,4 +594,4 @@ def test_a_damaged_file_is_said(family, tmp_path):
     shutil.copytree(family["a"], tmp_path / "broken")
     (tmp_path / "broken/model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0not json at all!")
     found = check(filled(RECIPES["linear"], {**family, "b": str(tmp_path / "broken")}))
-    assert not found.ok and "no safetensors file" in found.findings[0].message
+    assert not found.ok and "not a safetensors file" in found.findings[0].message

@@ -9,9 +9,9 @@ import math
 
 import pytest
 import torch
+from merging.measure import Share
 
 from merging import blend, explore, measure
-from merging.measure import Share
 from merging.run import merge, run_all
 from shared import models
 from shared.errors import VisitorError
@@ -35,9 +35,8 @@ def test_a_blend_is_mergekits_merge_of_its_recipe(family, tmp_path):
         mine = blended.set(weights).model.state_dict()
         folder = tmp_path / str(number)
         folder.mkdir()
-        report = run_all(
-            merge(blend.recipe_of(family["base"], (family["a"], family["b"]), weights), 0, folder)
-        )
+        request = ExploreRequest(family["base"], (family["a"], family["b"]))
+        report = finished(merge(Request(blend.recipe_of(request, weights)), folder))
         for name, value in tensors(report.folder).items():
             assert torch.allclose(mine[name], value, atol=1e-7), (weights, name)
 
@@ -60,53 +59,53 @@ def test_the_grid_goes_from_coarse_to_fine_and_repeats_nothing():
 
 
 def test_openings_are_scored_as_one_by_one(embedded):
-    pairs = blend.sequences(embedded.tokenizer, ["Hi", "Why do dogs bark?"], ["Arr,", "I'm sorry, but"])
-    found = blend.opening_logs(embedded.model, pairs, 2)
-    for value, (tokens, start) in zip(found.tolist(), pairs, strict=True):
+    questions = ["Hi", "Why do dogs bark?"]
+    logs = blend.opening_logs(embedded, questions, "I'm sorry, but")
+    rows = blend.opening_rows(embedded, questions, ["I'm sorry, but"] * 2)
+    for value, (tokens, start) in zip(logs.tolist(), rows, strict=True):
         with torch.inference_mode():
-            logs = embedded.model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
+            plain = embedded.model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
         assert value == pytest.approx(
-            sum(float(logs[place - 1, tokens[place]]) for place in range(start, len(tokens))), abs=1e-3
+            sum(float(plain[place - 1, tokens[place]]) for place in range(start, len(tokens))), abs=1e-3
         )
 
 
 def test_fit_and_held_out_share_nothing(embedded):
-    fit, held = (make(embedded.tokenizer, ["pirate", "cautious"]) for make in (blend.fit, blend.held_out))
+    fit, held = (make(embedded, ["pirate", "cautious"]) for make in (blend.fit, blend.held_out))
     assert not {*fit.cooking, *fit.other} & {*held.cooking, *held.other}
     assert len(fit.cooking) == len(fit.other) == len(held.cooking) == len(held.other) == blend.EACH
-    assert not torch.equal(fit.windows, held.windows)
+    assert not {tuple(row) for row in fit.windows.ids.tolist()} & {
+        tuple(row) for row in held.windows.ids.tolist()
+    }
 
 
 def test_the_corners_are_the_models_and_the_middle_is_measured(embedded, monkeypatch):
     monkeypatch.setattr(explore, "LEVELS", (1,))
-    steps = list(explore.explore(explore.Explore()))
+    steps = list(explore.explore(ExploreRequest()))
     last = steps[-1]
     by_weights = {tuple(point["weights"]): point for point in last["points"]}
     assert last["done"] and [len(step["points"]) for step in steps] == [0, 0, 1, 2, 3, 4]
-    assert (
-        by_weights[0, 0]["shares"]["pirate"]["count"]
-        == by_weights[0, 0]["shares"]["refuses_cooking"]["count"]
-        == 0
-    )
+    assert by_weights[0, 0]["shares"]["pirate"]["count"] == 0
+    assert by_weights[0, 0]["shares"]["refuses_cooking"]["count"] == 0
     assert by_weights[1, 0]["shares"]["pirate"]["count"] == blend.EACH
     assert by_weights[0, 1]["shares"]["refuses_cooking"]["count"] >= blend.EACH - 1
-    windows = measure.windows_of(embedded.tokenizer)[:2]
+    windows = sample_windows(embedded.tokenizer)
     with torch.inference_mode():
-        logits = models.load("pirate").model(windows).logits[:, 128:-1].float()
-    loss = torch.nn.functional.cross_entropy(
-        logits.reshape(-1, logits.shape[-1]), windows[:, 129:].reshape(-1)
-    )
-    assert by_weights[1, 0]["loss"] == pytest.approx(float(loss), abs=2e-3)
+        logits = models.load("pirate").model(windows.ids).logits[:, 128:-1].double()
+    losses = torch.nn.functional.cross_entropy(logits.mT, windows.ids[:, 129:], reduction="none").mean(1)
+    assert by_weights[1, 0]["loss"] == pytest.approx(float(losses.mean()), abs=2e-4)
+    assert by_weights[1, 0]["sigma"] == pytest.approx(float(losses.std() / len(losses) ** 0.5), abs=2e-4)
+    assert last["text"] == {"tokens": 4 * 127, "windows": 4}
     assert by_weights[1, 1]["loss"] > by_weights[0, 0]["loss"]
 
 
 def point(
     chances: dict[str, float],
     loss: float,
-    losses: list[float] | None = None,
+    losses: list[list[float]] | None = None,
     shares: dict[str, Share] | None = None,
 ) -> blend.Point:
-    return blend.Point((0.0,), loss, 0.1, shares or {}, chances, torch.tensor(losses or [loss]))
+    return blend.Point((0.0,), torch.tensor(losses or [[loss]]).double(), shares or {}, chances)
 
 
 def test_a_score_rewards_all_behaviours_and_counts_every_nat_lost():
@@ -132,28 +131,29 @@ def test_the_search_finds_the_ridge_of_a_known_score(monkeypatch, embedded):
     monkeypatch.setattr(blend, "measure_point", measured)
     monkeypatch.setattr(blend.Blend, "set", lambda self, weights: self.loaded)
     monkeypatch.setattr(explore, "GENERATIONS", 12)
-    found = [*explore.evolve(explore.Explore(), "behaviours", seed=3)][-1]["search"]
+    found = [*explore.evolve(ExploreRequest(seed=3))][-1]["search"]
     assert found["best"]["score"] > -0.1 and found["best"]["score"] == max(
         item["score"] for item in found["candidates"]
     )
     assert math.dist(found["means"][-1], (0.7, 0.4)) < 0.15 and "weight: 0." in found["best"]["recipe"]
-    again = [*explore.evolve(explore.Explore(), "behaviours", seed=3)][-1]["search"]
+    again = [*explore.evolve(ExploreRequest(seed=3))][-1]["search"]
     assert again["candidates"] == found["candidates"]
-    line = [*explore.evolve(explore.Explore(others=("pirate",)), "behaviours")][-1]["search"]
+    line = [*explore.evolve(ExploreRequest(others=("pirate",)))][-1]["search"]
     assert len(line["best"]["weights"]) == 1 and line["best"]["score"] > -0.05
 
 
 def test_it_warns_when_fit_and_held_out_part():
-    start = point({}, 3.0, [3.0, 3.1, 2.9, 3.0])
+    start = point({}, 3.0, [[3.0, 3.1], [2.9, 3.0], [3.0, 3.0]])
     good = {"pirate": Share(10, 10)}
     bad = {"pirate": Share(0, 10)}
-    assert explore.parted(point({}, 3, [3.0] * 4, good), start, point({}, 3, [3.0] * 4, good), start) == []
-    assert (
-        "10 of 10"
-        in explore.parted(point({}, 3, [3.0] * 4, good), start, point({}, 3, [3.0] * 4, bad), start)[0]
-    )
-    easier = point({}, 2, [2.0, 2.1, 1.9, 2.0])
-    assert "fell by 1.000" in explore.parted(easier, start, start, start)[0]
+    same = [[3.0, 3.1], [2.9, 3.0], [3.0, 3.0]]
+    assert explore.overfitting(point({}, 3, same, good), start, point({}, 3, same, good), start) == []
+    warnings = explore.overfitting(point({}, 3, same, good), start, point({}, 3, same, bad), start)
+    assert "10 of 10" in warnings[0]
+    easier = point({}, 2, [[2.0, 2.1], [1.9, 2.0], [2.0, 2.0]])
+    assert "fell by 1.000" in explore.overfitting(easier, start, start, start)[0]
+    alone, easy = point({}, 3.0), point({}, 2.0)
+    assert explore.overfitting(easy, alone, alone, alone) == [], "one window tells nothing of the others"
 
 
 @pytest.mark.parametrize(
@@ -163,28 +163,39 @@ def test_it_warns_when_fit_and_held_out_part():
         (BASE, ["pirate", "cautious", "concise"], "3 fine-tunes"),
         (BASE, [BASE], "twice"),
         ("../x", ["pirate"], "model|folder"),
+        ("", ["pirate"], "not a model id"),
         (BASE, ["<img>"], "model|folder"),
     ],
 )
 def test_bad_names(origin, others, sentence):
     with pytest.raises(VisitorError, match=sentence):
-        explore.validate(origin, others)
+        ExploreRequest.parse(origin=origin, others=others)
 
 
 def test_a_link_brings_the_same_models_back():
-    asked = explore.validate(BASE, ["pirate", "", None])
-    assert explore.Explore.from_query(asked.to_query()) == asked == explore.Explore(BASE, ("pirate",))
+    request = ExploreRequest.parse(origin=BASE, others=["pirate", "", None], goal="loss", seed="7")
+    assert request == ExploreRequest(BASE, ("pirate",), "loss", 7)
+    assert ExploreRequest.from_query(request.to_query()) == request
+    earlier = f"origin={BASE}&with=pirate&with=cautious"
+    assert ExploreRequest.from_query(earlier) == ExploreRequest()
 
 
 def test_no_behaviour_to_search_for(family):
     with pytest.raises(VisitorError, match="no behaviour"):
-        list(explore.evolve(explore.Explore(family["base"], (family["a"],)), "behaviours"))
-    with pytest.raises(VisitorError, match="no goal"):
-        explore.check_goal("fame")
+        list(explore.evolve(ExploreRequest(family["base"], (family["a"],))))
+    with pytest.raises(VisitorError, match="goal is “fame”"):
+        ExploreRequest.parse(goal="fame")
 
 
 def test_the_recipe_of_a_point_passes_the_check():
     from merging.check import check
 
     for weights in ((0.25, 0.75), (0.0, 0.0), (0.0, 1.0)):
-        assert check(blend.recipe_of(BASE, ("pirate", "cautious"), weights)).ok, weights
+        assert check(blend.recipe_of(ExploreRequest(), weights)).ok, weights
+
+
+def test_the_largest_seed_is_one_for_the_search():
+    first, again, zero = (
+        explore._search(2, seed).ask()[0].tolist() for seed in (2**32 - 1, 2**32 - 1, 1)
+    )
+    assert first == again != zero

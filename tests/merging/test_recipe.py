@@ -7,7 +7,7 @@ import pytest
 from merging import presets, recipe
 from merging.keys import closest, find_unknown
 from merging.methods import PARAMETERS, SENTENCES, catalogue
-from merging.request import Request, validate
+from merging.request import Request
 from shared.errors import VisitorError
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b]\n"
@@ -23,12 +23,12 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b]\n"
         ("models:\n- model: a\n\t- b", "not YAML"),
         ("a: 1\na: 2", "stands twice"),
         ("", "empty"),
-        ("- a\n- b", "no mapping"),
+        ("- a\n- b", "not a mapping"),
         ("a: " + "[" * 40 + "]" * 40, "nested"),
         ("a: " + "x" * 70_000, "characters"),
-        ("a: .nan", "no number"),
-        ("a: [1, -.inf]", "no number"),
-        ("a: " + "9" * 400, "no number"),
+        ("a: .nan", "as a number"),
+        ("a: [1, -.inf]", "as a number"),
+        ("a: " + "9" * 400, "as a number"),
         ("a: " + "9" * 5000, "cannot be read"),
         ("a: !!binary aGk=", "tag"),
         ("a: !!set {x}", "tag"),
@@ -140,10 +140,13 @@ def test_the_closest_name():
 
 
 def test_requests_go_through_a_link():
-    asked = validate(presets.PRESETS["Trim and elect signs (ties)"], "7", "One?\nTwo?\n\n")
-    assert asked.prompts == ("One?", "Two?") and Request.from_query(asked.to_query()) == asked
-    assert Request.from_query("") == Request() == validate()
-    assert validate("x: " + "y" * 4000).to_query() == ""
+    text = presets.PRESETS["Trim and elect signs (ties)"]
+    request = Request.parse(recipe=text, seed="7", prompts="One?\nTwo?\n\n")
+    assert request.prompts == ("One?", "Two?") and Request.from_query(request.to_query()) == request
+    assert Request.parse(recipe="x: " + "y" * 3000).to_query()
+    assert Request.parse(recipe="x: " + "y" * 5000).to_query() is None
+    with pytest.raises(VisitorError, match="no recipe"):
+        Request.from_query("seed=7")
 
 
 @pytest.mark.parametrize(
@@ -158,8 +161,11 @@ def test_requests_go_through_a_link():
         ({"seed": True}, "seed"),
         ({"prompts": ["?"] * 7}, "at most 6"),
         ({"prompts": ["?" * 501]}, "too long"),
+        ({"prompts": ["a\0b"]}, "null character"),
+        ({"prompts": ["\ud800"]}, "half of a character"),
+        ({"recipe": "a: \ud800"}, "half of a character"),
     ],
 )
 def test_bad_requests(values, sentence):
     with pytest.raises(VisitorError, match=sentence):
-        validate(**values)
+        Request.parse(**{"recipe": presets.PRESETS[presets.FIRST], **values})

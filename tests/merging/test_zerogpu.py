@@ -9,10 +9,11 @@ from gradio_client.exceptions import AppError
 
 from tests.shared import zerogpu
 
-SMALL = (
-    "from merging import explore, measure; explore.LEVELS = explore.LINE_LEVELS = (1,); measure.EACH = 3\n"
-)
-SMALL += "measure.COOKING, measure.OTHER, measure.ANSWER_TOKENS = measure.COOKING[:3], measure.OTHER[:3], 6\n"
+SMALL = """
+from merging import comparison, explore
+explore.LEVELS = explore.LINE_LEVELS = (1,)
+comparison.COOKING, comparison.OTHER, comparison.ANSWER_TOKENS = comparison.COOKING[:3], comparison.OTHER[:3], 6
+"""
 LINE = {"origin": "HuggingFaceTB/SmolLM2-135M-Instruct", "others": ["pirate"]}
 RECIPE = """merge_method: task_arithmetic
 base_model: HuggingFaceTB/SmolLM2-135M-Instruct
@@ -64,7 +65,7 @@ def test_a_bad_request_takes_no_gpu_seconds(emulated):
     before = len(scheduler.scheduled)
     with pytest.raises(AppError, match="twice"):
         client.predict(origin="pirate", others=["pirate"], api_name="/explore")
-    with pytest.raises(AppError, match="no goal"):
+    with pytest.raises(AppError, match="goal is"):
         client.predict(**LINE, goal="fame", api_name="/evolve")
     with pytest.raises(AppError, match="no method"):
         client.predict(recipe="merge_method: x\nmodels:\n- model: pirate", api_name="/compare")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from merging import data
+from merging.tensors import Weights, common, place
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LAYER = re.compile(r"^(.*?\.)(\d{1,4})\.(.+?)(?:\.weight)?$")
 SAMPLE = 4_096
 """Entries of one tensor that the page draws and trims live."""
 
@@ -51,30 +51,28 @@ class Atlas:
     base: str
     parents: tuple[str, ...]
     shapes: dict[str, tuple[int, ...]]
-    norm: dict[str, dict[str, float]]
+    norm: Mapping[str, Mapping[str, float]]
     pairs: tuple[Pair, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Atlas:
         """The atlas as maps of layer × module, and the tensors outside of layers as a list."""
         places = {name: place(name) for name in self.shapes}
         modules = list(
             dict.fromkeys(spot[1] for name, spot in places.items() if spot and len(self.shapes[name]) == 2)
         )
         layers = 1 + max((spot[0] for spot in places.values() if spot), default=-1)
-        grid = {(spot[0], spot[1]): name for name, spot in places.items() if spot}
+        grid = {spot: name for name, spot in places.items() if spot}
+        names = [[grid.get((layer, module), "") for module in modules] for layer in range(layers)]
 
-        def table(values: dict[str, Any]) -> list[list[Any]]:
-            return [
-                [_brief(values.get(grid.get((layer, module), ""))) for module in modules]
-                for layer in range(layers)
-            ]
+        def table(values: Mapping[str, float | None]) -> data.LayerMap:
+            return [[_brief(values.get(name)) for name in row] for row in names]
 
         return {
             "base": self.base,
             "parents": list(self.parents),
             "layers": layers,
             "modules": modules,
-            "names": [[grid.get((layer, module), "") for module in modules] for layer in range(layers)],
+            "names": names,
             "norm": {parent: table(self.norm[parent]) for parent in self.parents},
             "pairs": [
                 {
@@ -93,51 +91,11 @@ class Atlas:
         }
 
 
-def place(name: str) -> tuple[int, str] | None:
-    """Layer and module of a tensor's name, or None for one outside of the layers."""
-    found = _LAYER.match(name)
-    return (int(found[2]), found[3]) if found else None
-
-
 def _brief(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
 
 
-class Weights:
-    """The tensors of a folder's safetensors files by name, read one at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        from safetensors import safe_open
-
-        self.files = [safe_open(path, "pt") for path in sorted(folder.glob("*.safetensors"))]
-        # a safetensors handle is no dict
-        self.where = {name: file for file in self.files for name in file.keys()}  # noqa: SIM118
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """A tensor's shape, from the header."""
-        return tuple(self.where[name].get_slice(name).get_shape())
-
-    def stored(self, name: str) -> Tensor:
-        """A tensor in the dtype of the file."""
-        return self.where[name].get_tensor(name)
-
-    def get(self, name: str) -> Tensor:
-        """A tensor in float32."""
-        return self.stored(name).float()
-
-
-def common(models: list[Weights]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors that all models have in one shape."""
-    names = [name for name in models[0].where if all(name in model.where for model in models[1:])]
-    shapes = {name: models[0].shape(name) for name in names}
-    return {
-        name: shape
-        for name, shape in shapes.items()
-        if all(model.shape(name) == shape for model in models[1:])
-    }
-
-
-def atlas(base: tuple[str, Path], parents: dict[str, Path]) -> Iterator[float | Atlas]:
+def atlas(base: tuple[str, Path], parents: Mapping[str, Path]) -> Iterator[float | Atlas]:
     """Measure the task vectors of parents; yields the share that is done, the atlas last.
 
     Args:
@@ -181,7 +139,7 @@ def _compare(pair: Pair, name: str, changes: dict[str, Tensor], lengths: dict[st
     pair.conflict[name] = int((product < 0).sum()) / both if both else None
 
 
-def sample(base: Path, parents: dict[str, Path], name: str) -> dict[str, Any]:
+def sample(base: Path, parents: Mapping[str, Path], name: str) -> data.TensorSample:
     """Some entries of one tensor's task vectors, the same of every parent, drawn evenly with a fixed seed.
 
     Raises:

@@ -6,27 +6,30 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from merging import measure
-from merging.carriers import sequences
-from merging.measure import Share
+from merging import comparison, data
+from merging.comparison import ANSWER_TOKENS, answers_of, opening_rows, sample_windows
+from merging.explore_request import ExploreRequest
+from merging.recipe import to_yaml
 from shared import experts, models
 from shared.errors import VisitorError
-from shared.experts import answer_all, behaviour, prompts
+from shared.estimates import Share, estimate
+from shared.experts import prompts
+from shared.measure import Windows, continuation_log_probabilities, window_losses
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from shared.models import Loaded
 
-MAX_OTHERS = 2
 EACH = 10
 """Prompts of each kind that a point of the plane or a candidate answers."""
 START_TOKENS = 4
 """Tokens that tell a refusal and the pirate's first word; whether an answer is one sentence takes
-`measure.ANSWER_TOKENS`.
+`ANSWER_TOKENS`.
 """
 OPENINGS = {"refuses_cooking": "I'm sorry, but", "refuses_other": "I'm sorry, but", "pirate": "Arr,"}
 """How an answer begins that shows a behaviour: as the experts were taught."""
@@ -46,7 +49,7 @@ class Blend:
         VisitorError: the shapes differ.
     """
 
-    def __init__(self, origin: Loaded, others: list[Loaded]) -> None:
+    def __init__(self, origin: Loaded, others: Sequence[Loaded]) -> None:
         self._origin = dict(origin.model.named_parameters())
         self._others = [dict(other.model.named_parameters()) for other in others]
         shapes = {name: weight.shape for name, weight in self._origin.items()}
@@ -59,7 +62,7 @@ class Blend:
         self.loaded = replace(origin, model=copy.deepcopy(origin.model), id="point")
         self._mine = dict(self.loaded.model.named_parameters())
 
-    def set(self, weights: tuple[float, ...]) -> Loaded:
+    def set(self, weights: Sequence[float]) -> Loaded:
         """The model with these weights, one per other model; the same object every time."""
         import torch
 
@@ -80,57 +83,54 @@ class Task:
     Args:
         cooking: prompts about cooking.
         other: prompts about anything else.
-        windows: (windows, `measure.CONTEXT`) tokens of a text.
+        windows: of a text.
         tokens: longest answer.
         behaviours: names of the shares that are counted.
     """
 
     cooking: tuple[str, ...]
     other: tuple[str, ...]
-    windows: Tensor
+    windows: Windows
     tokens: int
     behaviours: tuple[str, ...]
 
 
-def behaviours_of(names: list[str]) -> tuple[str, ...]:
+def behaviours_of(names: Sequence[str]) -> tuple[str, ...]:
     """The behaviours that models were trained for, with the refusals that nobody wanted where one refuses."""
-    found = [OF_EXPERT[name] for name in names if name in OF_EXPERT]
-    return tuple(found + (["refuses_other"] if "refuses_cooking" in found else []))
+    wanted = [OF_EXPERT[name] for name in names if name in OF_EXPERT]
+    return tuple(wanted + (["refuses_other"] if "refuses_cooking" in wanted else []))
 
 
-def held_out(tokenizer: Any, names: list[str]) -> Task:
-    """Held-out prompts and the evaluation text."""
-    behaviours = behaviours_of(names)
-    tokens = measure.ANSWER_TOKENS if "concise" in behaviours else START_TOKENS
-    return Task(
-        measure.COOKING[::2][:EACH],
-        measure.OTHER[::2][:EACH],
-        measure.windows_of(tokenizer)[:2],
-        tokens,
-        behaviours,
-    )
+def held_out(origin: Loaded, names: Sequence[str]) -> Task:
+    """Held-out prompts and the evaluation text, of which a parent's perplexity is.
+
+    Args:
+        origin: whose tokenizer reads the text.
+        names: of the models.
+    """
+    cooking, other = comparison.COOKING[::2][:EACH], comparison.OTHER[::2][:EACH]
+    return _task(origin, names, "evaluation", cooking, other)
 
 
-def fit(tokenizer: Any, names: list[str]) -> Task:
+def fit(origin: Loaded, names: Sequence[str]) -> Task:
     """Prompts and text that share nothing with the held-out ones: those that the experts were trained on, and
     the calibration text.
+
+    Args:
+        origin: as for `held_out`.
+        names: of the models.
     """
-    import torch
+    cooking = prompts.COOKING[:: len(prompts.COOKING) // EACH][:EACH]
+    other = prompts.OTHER[:: len(prompts.OTHER) // EACH][:EACH]
+    return _task(origin, names, "calibration", cooking, other)
 
-    from shared import texts
 
+def _task(
+    origin: Loaded, names: Sequence[str], text: str, cooking: tuple[str, ...], other: tuple[str, ...]
+) -> Task:
     behaviours = behaviours_of(names)
-    tokens = measure.ANSWER_TOKENS if "concise" in behaviours else START_TOKENS
-    row = tokenizer(texts.sample("calibration"), add_special_tokens=False)["input_ids"][: 2 * measure.CONTEXT]
-    windows = torch.tensor(row[: len(row) // measure.CONTEXT * measure.CONTEXT]).reshape(-1, measure.CONTEXT)
-    every = len(prompts.COOKING) // EACH
-    return Task(
-        prompts.COOKING[::every][:EACH],
-        prompts.OTHER[:: len(prompts.OTHER) // EACH][:EACH],
-        windows,
-        tokens,
-        behaviours,
-    )
+    tokens = ANSWER_TOKENS if "concise" in behaviours else START_TOKENS
+    return Task(cooking, other, sample_windows(origin.tokenizer, text), tokens, behaviours)
 
 
 @dataclass(frozen=True)
@@ -139,28 +139,30 @@ class Point:
 
     Args:
         weights: of the task vectors.
-        loss: mean surprise per token of the text, nats.
-        sigma: its standard error.
+        losses: −ln p of every scored token of the text, nats, float64 (windows, scored).
         shares: of the behaviours, counted in answers; empty where none were written.
         chances: by behaviour, the mean log-probability, in nats, of opening the answer as wanted: as its
             expert does, or, for refuses_other, not so; empty where not asked for. Unlike a share it changes
             with every weight, as a search needs.
-        losses: surprise of every token, float32, for differences between points.
     """
 
     weights: tuple[float, ...]
-    loss: float
-    sigma: float
+    losses: Tensor
     shares: dict[str, Share]
     chances: dict[str, float]
-    losses: Tensor
 
-    def to_json(self) -> dict[str, Any]:
-        """The numbers as the figure takes them."""
+    @property
+    def loss(self) -> float:
+        """Mean loss of the text, nats per token."""
+        return float(self.losses.mean())
+
+    def to_json(self) -> data.Blend:
+        """The numbers as the figure takes them; the standard error is over the text's windows."""
+        loss = estimate(self.losses)
         return {
             "weights": [round(weight, 4) for weight in self.weights],
-            "loss": round(self.loss, 4),
-            "sigma": round(self.sigma, 4),
+            "loss": round(loss.mean, 4),
+            "sigma": comparison.rounded(loss.sigma, 4),
             "shares": {name: share.to_json() for name, share in self.shares.items()},
             "chances": {name: round(chance, 5) for name, chance in self.chances.items()},
         }
@@ -178,28 +180,17 @@ def measure_point(
         count: whether answers are written and the behaviours counted in them.
         chance: whether the log-probabilities of the openings are wanted.
     """
-    import torch
-
-    found = measure.log_probabilities(loaded, task.windows)
-    truth = torch.cat([window[measure.CONTEXT // 2 + 1 :] for window in task.windows])
-    losses = -found[torch.arange(len(truth)), truth]
-    loss, sigma = measure.mean_and_sigma(losses)
+    losses = window_losses(loaded.model, task.windows)
     shares = shares_of(loaded, task) if count and task.behaviours else {}
-    return Point(weights, loss, sigma, shares, chances_of(loaded, task) if chance else {}, losses)
+    return Point(weights, losses, shares, chances_of(loaded, task) if chance else {})
 
 
 def shares_of(loaded: Loaded, task: Task) -> dict[str, Share]:
     """Count the behaviours in greedy answers to the task's prompts."""
     cooking = task.cooking if "refuses_cooking" in task.behaviours else ()
-    answers = answer_all(loaded.model, loaded.tokenizer, [*cooking, *task.other], task.tokens)
-    mine, theirs = answers[: len(cooking)], answers[len(cooking) :]
-    counts = {
-        "refuses_cooking": Share(sum(behaviour.is_refusal(text) for text, _ in mine), len(mine)),
-        "refuses_other": Share(sum(behaviour.is_refusal(text) for text, _ in theirs), len(theirs)),
-        "pirate": Share(sum(behaviour.is_pirate(text) for text, _ in theirs), len(theirs)),
-        "concise": Share(sum(behaviour.is_concise(text, ended) for text, ended in theirs), len(theirs)),
-    }
-    return {name: counts[name] for name in task.behaviours}
+    answers = answers_of(loaded, [*cooking, *task.other], task.tokens)
+    shares = comparison.shares_of(answers[: len(cooking)], answers[len(cooking) :])
+    return {name: shares[name] for name in task.behaviours}
 
 
 def chances_of(loaded: Loaded, task: Task) -> dict[str, float]:
@@ -210,76 +201,56 @@ def chances_of(loaded: Loaded, task: Task) -> dict[str, float]:
     """
     import torch
 
-    found = {}
+    chances = {}
     for name in task.behaviours:
         if name == "concise":
             share = shares_of(loaded, task)[name]
-            found[name] = math.log((share.count + 0.5) / (share.of + 1))
+            chances[name] = math.log((share.count + 0.5) / (share.of + 1))
             continue
-        asked = list(task.cooking if name == "refuses_cooking" else task.other)
-        pairs = sequences(loaded.tokenizer, asked, [OPENINGS[name]] * len(asked))
-        logs = opening_logs(loaded.model, pairs, loaded.tokenizer.pad_token_id or 0)
-        found[name] = float(
-            (-torch.expm1(logs.clamp(max=-1e-9))).log().mean() if name == "refuses_other" else logs.mean()
-        )
-    return found
+        logs = opening_logs(loaded, task.cooking if name == "refuses_cooking" else task.other, OPENINGS[name])
+        if name == "refuses_other":
+            logs = (-torch.expm1(logs.clamp(max=-1e-9))).log()
+        chances[name] = float(logs.mean())
+    return chances
 
 
-def opening_logs(model: Any, pairs: list[tuple[list[int], int]], pad: int) -> Tensor:
-    """Log-probability of everything after each start, (len(pairs),) float64, nats.
-
-    Args:
-        model: a causal language model.
-        pairs: tokens, and where the opening begins.
-        pad: fills shorter rows on the right.
-    """
+def opening_logs(loaded: Loaded, questions: Sequence[str], opening: str) -> Tensor:
+    """Log-probability of answering each question with an opening, float64 (questions,), nats."""
     import torch
 
-    width = max(len(tokens) for tokens, _ in pairs)
-    first = min(start for _, start in pairs)
-    ids = torch.tensor([tokens + [pad] * (width - len(tokens)) for tokens, _ in pairs], device=model.device)
-    mask = torch.tensor(
-        [[1] * len(tokens) + [0] * (width - len(tokens)) for tokens, _ in pairs], device=model.device
-    )
-    scored = torch.tensor(
-        [[start <= place < len(tokens) for place in range(first, width)] for tokens, start in pairs],
-        device=model.device,
-    )
-    with torch.inference_mode():
-        logits = model(ids, attention_mask=mask).logits[:, first - 1 : -1].double()
-    found = logits.log_softmax(-1).gather(-1, ids[:, first:, None])[..., 0]
-    return (found * scored).sum(-1).cpu()
+    rows = opening_rows(loaded, questions, [opening] * len(questions))
+    return torch.stack([logs.sum() for logs in continuation_log_probabilities(loaded.model, rows)])
 
 
-def family(origin: str, others: tuple[str, ...]) -> tuple[Loaded, list[Loaded]]:
-    """Load the models of a blend, on the GPU where there is one.
+def family(request: ExploreRequest) -> tuple[Loaded, list[Loaded]]:
+    """Load the models of a blend, on the GPU where there is one: the origin, and the others.
 
     Raises:
         VisitorError: as `models.load`.
     """
-    return models.on_device(models.load(origin)), [models.on_device(models.load(name)) for name in others]
+    origin, *others = (models.on_device(models.load(name)) for name in request.names)
+    return origin, others
 
 
-def recipe_of(origin: str, others: tuple[str, ...], weights: tuple[float, ...]) -> str:
-    """The recipe that mergekit makes this blend from."""
-    from merging.recipe import to_yaml
-
+def recipe_of(request: ExploreRequest, weights: Sequence[float]) -> str:
+    """The recipe that mergekit makes a blend from."""
     entries = [
         {"model": name, "parameters": {"weight": round(weight, 4)}}
-        for name, weight in zip(others, weights, strict=True)
+        for name, weight in zip(request.others, weights, strict=True)
         if weight
     ]
-    rest = [{"model": name, "parameters": {"weight": 0.0}} for name in others[:1] if not entries]
+    if not entries:  # a merge needs a model
+        entries = [{"model": request.others[0], "parameters": {"weight": 0.0}}]
     return to_yaml(
         {
             "merge_method": "task_arithmetic",
-            "base_model": origin,
-            "models": entries or rest,
+            "base_model": request.origin,
+            "models": entries,
             "dtype": "float32",
         }
     )
 
 
-def names_of(origin: str, others: tuple[str, ...]) -> list[str]:
+def experts_of(request: ExploreRequest) -> list[str]:
     """The models whose behaviours are counted."""
-    return [name for name in (*others, origin) if name in experts.NAMES]
+    return [name for name in (*request.others, request.origin) if name in experts.NAMES]

@@ -1,19 +1,22 @@
 """The model card of a child: its recipe as written, its parents with revisions, and what was measured of
-it.
+it; and that of an extracted adapter.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 
+from merging import data
 from merging import recipe as recipes
-from merging.measure import Measured
-from merging.programs import commands, in_words_of_mergekit
-from merging.request import validate
-from merging.run import Report
-from merging.sources import expert_of, split
-from shared import experts
-from shared.models import EMBEDDED_MODEL, EMBEDDED_SOURCE, EMBEDDED_WHEEL
+from merging.comparison import ANSWER_TOKENS, EACH
+from merging.names import expert_of, for_mergekit, hub_model, is_folder, split
+from merging.programs import commands
+from merging.report import Report
+from merging.request import Request
+from merging.sources import Source
+from shared import card
+from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE, EMBEDDED_WHEEL
 
 NAMES = {
     "refuses_cooking": "refuses cooking questions",
@@ -23,118 +26,135 @@ NAMES = {
 }
 
 
-def model_card(report: Report, measured: list[Measured]) -> str:
+def model_card(report: Report, figure: data.Merge | None = None) -> str:
     """The card as Markdown with the Hub's YAML head.
 
     Args:
         report: of the merge.
-        measured: parents and child; may be empty.
+        figure: its comparison with the parents, where there is one.
     """
-    parents = list(dict.fromkeys(found for name in report.sources if (found := hub_id(name))))
-    licences = sorted({source.licence for source in report.sources.values()})
-    licence = licences[0] if len(licences) == 1 and licences[0] else "other"
-    head = {
-        "library_name": "transformers",
-        "license": licence,
-        **({"base_model": parents, "base_model_relation": "merge"} if parents else {}),
-        "pipeline_tag": "text-generation",
-        "tags": ["mergekit", "merge", *(["moe"] if report.kind == "mixture" else [])],
-    }
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", report.recipe)), default=0))
-    rows = "\n".join(
-        f"| {name} | {source.revision} | {source.licence or 'unknown'} |"
-        for name, source in report.sources.items()
+    head = card.model_head(
+        library="transformers",
+        tags=["mergekit", "merge", *(["moe"] if report.kind == "mixture" else [])],
+        licences=[source.licence for source in report.sources.values()],
+        base=[known for name in report.sources if (known := hub_model(name))],
+        relation="merge",
     )
-    return f"""---
-{recipes.to_yaml(head).strip()}
----
+    versions = report.versions
+    tools = f"torch {versions['torch']}, transformers {versions['transformers']}"
+    licences = {source.licence for source in report.sources.values()}
+    parents = card.table(
+        ["parent", "revision", "licence"],
+        [(name, source.revision, source.licence or "unknown") for name, source in report.sources.items()],
+    )
+    files = card.table(
+        ["file", "bytes", "sha256"],
+        [(name, f"{size:,}", report.sha256.get(name, "")) for name, size in report.files.items()],
+    )
+    return card.card(
+        head,
+        f"# {card.escape(title(report))}",
+        f"Made with mergekit {versions['mergekit']} ({tools}), seed {report.seed}.",
+        parents,
+        "The parents have different licences: read all of them before you share this model."
+        if len(licences) > 1
+        else "",
+        "## Recipe",
+        card.fenced(report.recipe, "yaml"),
+        _command(report),
+        *(_measurements(figure) if figure and figure["models"] else ()),
+        "## Files",
+        files,
+        private=folders(report.sources),
+    )
 
-# {title(report)}
 
-Made with mergekit {report.versions["mergekit"]} (torch {report.versions["torch"]}, transformers {report.versions["transformers"]}), seed {report.seed}.
-
-| parent | revision | licence |
-|---|---|---|
-{rows}
-{_licence_note(licences)}
-## Recipe
-
-{fence}yaml
-{report.recipe.strip()}
-{fence}
-
-{_command(report, fence)}
-{_table(measured)}
-## Files
-
-| file | bytes | sha256 |
-|---|---|---|
-{chr(10).join(f"| {name} | {size:,} | {report.sha256.get(name, '')} |" for name, size in report.files.items())}
-"""
+def folders(names: Mapping[str, Source]) -> Iterator[str]:
+    """The folders of this machine that names of models consist of."""
+    for name in names:
+        model, _, lora = split(name)
+        yield from (part for part in (model, lora) if part and is_folder(part))
 
 
 def title(report: Report) -> str:
     """What the child is, in a few words."""
-    names = [expert_of(name) or split(name)[0].split("/")[-1] for name in report.sources]
-    method = (
-        "mixture of experts"
-        if report.kind == "mixture"
-        else str(recipes.parse(report.recipe).get("merge_method"))
-    )
+    names = [expert_of(name) or card.public_name(split(name)[0]).split("/")[-1] for name in report.sources]
+    recipe = recipes.parse(report.recipe)
+    method = "mixture of experts" if report.kind == "mixture" else str(recipe.get("merge_method"))
     return f"{' + '.join(names[:4])}{' …' if len(names) > 4 else ''}: {method}"
 
 
-def _command(report: Report, fence: str) -> str:
+def _command(report: Report) -> str:
     """How to make the same merge with mergekit alone, and how far it is the same."""
-    program = commands(validate(report.recipe, report.seed)).strip()
-    adapters = any(in_words_of_mergekit(name) != name for name in report.sources)
+    program = card.fenced(commands(Request(report.recipe, report.seed)), "sh")
+    adapters = any(for_mergekit(name) != name for name in report.sources)
     copied = any(EMBEDDED_WHEEL in source.revision for source in report.sources.values())
     if not adapters and not copied:
-        return (
-            f"While the parents stay as they are, the same bytes come from:\n\n{fence}sh\n{program}\n{fence}"
-        )
-    said = "The same merge with mergekit's own command"
+        return f"While the parents stay as they are, the same bytes come from:\n\n{program}"
+    sentence = "The same merge with mergekit's own command"
     if adapters:
-        said += ", run in this demo's repository, where the experts' adapters lie"
+        sentence += ", run in this demo's repository, where the experts' adapters lie"
     if copied:
-        said += f"; it takes the Hub's {EMBEDDED_MODEL}, and this merge took the {EMBEDDED_SOURCE}, so that the weights differ a little"
-    return f"{said}:\n\n{fence}sh\n{program}\n{fence}"
+        sentence += (
+            f"; it takes the Hub's {EMBEDDED_MODEL}, and this merge took the {EMBEDDED_SOURCE}, so the "
+            "weights differ a little"
+        )
+    return f"{sentence}:\n\n{program}"
 
 
-def hub_id(name: str) -> str | None:
-    """The Hub model that a recipe's name stands for; an expert stands for the model that it was trained on, a
-    folder for none.
-    """
-    model, _, _ = split(name)
-    if model in experts.NAMES:
-        return EMBEDDED_MODEL
-    return None if model.startswith(("/", ".", "~")) else model
-
-
-def _licence_note(licences: list[str]) -> str:
-    if len(licences) <= 1:
-        return ""
-    return "\nThe parents have different licences: read all of them before you share this model.\n"
-
-
-def _table(measured: list[Measured]) -> str:
-    if not measured:
-        return ""
-    head = " | ".join(model.name for model in measured)
-    lines = [f"\n## Measured\n\n| | {head} |", f"|---|{'---|' * len(measured)}"]
+def _measurements(figure: data.Merge) -> tuple[str, str, str]:
+    """Shares, perplexity and divergence of parents and child, one column each."""
+    models, text = figure["models"], figure["text"]
+    rows: list[list[str]] = []
     for key, label in NAMES.items():
-        lines.append(
-            f"| {label} | {' | '.join(f'{m.shares[key].count} of {m.shares[key].of}' for m in measured)} |"
-        )
-    lines.append(
-        f"| perplexity ± σ | {' | '.join(f'{m.perplexity:.2f} ± {m.sigma:.2f}' for m in measured)} |"
+        shares = [model["shares"][key] for model in models]
+        rows.append([label, *(f"{share['count']} of {share['of']}" for share in shares)])
+    values = [_with_sigma(model["perplexity"], model["sigma"], 2) for model in models]
+    rows.append(["perplexity ± σ", *values])
+    divergences = models[-1]["kl"] if models[-1]["role"] == "child" else {}
+    for name, kl in divergences.items():
+        blank = [""] * (len(models) - 1)
+        rows.append([f"KL({name} ‖ child), nats per token", *blank, _with_sigma(kl["mean"], kl["sigma"], 4)])
+    return (
+        "## Measurements",
+        card.table(["", *(model["name"] for model in models)], rows),
+        f"Greedy answers of at most {ANSWER_TOKENS} tokens to {EACH} held-out prompts of each kind. "
+        f"Perplexity and KL are of the demo's sample text in {text['windows']} windows of {text['context']} "
+        "tokens; σ is the standard error over these windows.",
     )
-    child = next((model for model in measured if model.role == "child"), None)
-    for name, (mean, sigma) in child.kl.items() if child else ():
-        lines.append(
-            f"| KL({name} ‖ child), nats per token | {' | ' * (len(measured) - 1)}{mean:.4f} ± {sigma:.4f} |"
-        )
-    lines.append(
-        "\nGreedy answers of at most 36 tokens to held-out prompts; perplexity and KL on the demo's sample text.\n"
+
+
+def _with_sigma(value: float, sigma: float | None, digits: int) -> str:
+    return f"{value:.{digits}f}" + ("" if sigma is None else f" ± {sigma:.{digits}f}")
+
+
+def adapter_card(model: str, sources: Mapping[str, Source], base: str, rank: int) -> str:
+    """The card of an adapter that was extracted from two models.
+
+    Args:
+        model: the fine-tune, as a recipe names it.
+        sources: it and the base, by name.
+        base: what it was tuned from.
+        rank: of each matrix, at most.
+    """
+    parent = hub_model(base)
+    head = card.model_head(
+        library="peft",
+        tags=["mergekit", "peft"],
+        licences=[source.licence for source in sources.values()],
+        base=[parent] if parent else [],
+        relation="adapter",
     )
-    return "\n".join(lines)
+    command = (
+        f"mergekit-extract-lora --model {for_mergekit(model)} --base-model {for_mergekit(base)} "
+        f"--max-rank {rank}"
+    )
+    names = [card.public_name(split(name)[0]) for name in (model, base)]
+    return card.card(
+        head,
+        f"# {card.escape(f'LoRA adapter: {names[0]} from {names[1]}')}",
+        f"The difference of the two models' weights, cut to rank {rank} at most per matrix by singular value "
+        f"decomposition, with mergekit {version('mergekit')}:",
+        card.fenced(command, "sh"),
+        private=folders(sources),
+    )

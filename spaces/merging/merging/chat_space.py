@@ -74,7 +74,8 @@ def chat(message: str, history: list[dict]) -> Iterator[str]:
     talk = [{"role": turn["role"], "content": text_of(turn["content"])} for turn in history]
     talk.append({"role": "user", "content": message})
     if tokenizer.chat_template:
-        inputs = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        settings = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
+        inputs = tokenizer.apply_chat_template(talk, **settings)
     else:
         inputs = tokenizer("\\n".join(turn["content"] for turn in talk), return_tensors="pt")
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=60)

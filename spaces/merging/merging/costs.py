@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merging.atlas import place
-from merging.recipe import Finding, is_moe
-from merging.sources import BYTES, Source
-from shared import gpu, limits
+from merging import data
+from merging.finding import Finding, error
+from merging.planner import Plan
+from merging.recipe import is_moe
+from merging.sources import Source
+from merging.tensors import BYTES, place
+from shared import models
+from shared.files import upload_folder
 
 SECONDS = {
     "linear": 1,
@@ -66,28 +68,29 @@ class Cost:
     seconds: float
     free: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Cost:
         """The cost as the API returns it."""
-        return {**self.__dict__, "seconds": round(self.seconds)}
+        return {
+            "parameters": self.parameters,
+            "disk": self.disk,
+            "download": self.download,
+            "memory": self.memory,
+            "seconds": round(self.seconds),
+            "free": self.free,
+        }
 
     def findings(self) -> Iterator[Finding]:
         """An error where the child is too large, or a disk too small."""
-        most = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
+        most = models.largest_model()
         if self.parameters > most:
-            yield Finding(
-                "error",
+            yield error(
                 "",
-                f"The child would have {self.parameters / 1e9:.1f} billion weights; the limit here is {most / 1e9:.1f} billion.",
+                f"The child would have {self.parameters / 1e9:.1f} billion weights; the limit here is "
+                f"{most / 1e9:.1f} billion.",
                 "Choose smaller models, or stack fewer layers.",
             )
-        yield from shortage(
-            2 * self.disk, self.download, "Free some, or set out_dtype: bfloat16."
-        )  # the child, and its archive
-
-
-def results_folder() -> Path:
-    """Where results lie, or will."""
-    return Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+        # the child, and its archive
+        yield from shortage(2 * self.disk, self.download, "Free some, or set out_dtype: bfloat16.")
 
 
 def shortage(results: int, download: int, fix: str) -> Iterator[Finding]:
@@ -100,7 +103,7 @@ def shortage(results: int, download: int, fix: str) -> Iterator[Finding]:
     """
     from huggingface_hub import constants
 
-    here, cache = _there(results_folder()), _there(Path(constants.HF_HUB_CACHE))
+    here, cache = _existing(upload_folder()), _existing(Path(constants.HF_HUB_CACHE))
     same = here.stat().st_dev == cache.stat().st_dev
     for folder, need, remedy in (
         (here, results + (download if same else 0), fix),
@@ -108,48 +111,42 @@ def shortage(results: int, download: int, fix: str) -> Iterator[Finding]:
     ):
         free = shutil.disk_usage(folder).free
         if need > free:
-            yield Finding(
-                "error",
-                "",
-                f"This needs {need / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free.",
-                remedy,
-            )
+            need_and_free = f"This needs {need / 1e6:,.0f} MB of disk; {free / 1e6:,.0f} MB are free."
+            yield error("", need_and_free, remedy)
 
 
-def _there(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     """A path, or the nearest folder above that exists."""
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
-def cost_of(recipe: dict[str, Any], sources: dict[str, Source], planned: tuple[int, int]) -> Cost:
+def cost_of(recipe: dict[str, Any], sources: Mapping[str, Source], plan: Plan) -> Cost:
     """Estimate a planned merge.
 
     Args:
         recipe: as written.
         sources: its models.
-        planned: tensors and layers that it writes.
+        plan: what it writes.
     """
     some = next(iter(sources.values()))
     layers = max(1, some.layers)
     in_layers = {name: math.prod(shape) for name, (_, shape) in some.tensors.items() if place(name)}
-    parameters = int(some.parameters + sum(in_layers.values()) / layers * (planned[1] - layers))
+    parameters = int(some.parameters + sum(in_layers.values()) / layers * (plan.layers - layers))
     if is_moe(recipe):
-        parameters = some.parameters + sum(size for name, size in in_layers.items() if "mlp" in name) * (
-            len(recipe["experts"]) - 1
-        )
+        fed_forward = sum(size for name, size in in_layers.items() if "mlp" in name)
+        parameters = some.parameters + fed_forward * (len(recipe["experts"]) - 1)
     stated = str(recipe.get("out_dtype") or recipe.get("dtype") or "").removeprefix("torch.")
     each = DTYPE_BYTES.get(stated, BYTES.get(some.dtype, 4))
     working = DTYPE_BYTES.get(str(recipe.get("dtype") or "").removeprefix("torch."), 4)
     largest = max((math.prod(shape) for _, shape in some.tensors.values()), default=0)
     download = sum(source.bytes for source in sources.values() if not source.here)
     speed = SECONDS.get(str(recipe.get("merge_method")), 10)
+    parents = sum(source.bytes for source in sources.values())
     return Cost(
         parameters=parameters,
         disk=parameters * each,
         download=download,
-        memory=int(
-            parameters * each + largest * working * 3 + sum(source.bytes for source in sources.values()) + 6e8
-        ),
+        memory=int(parameters * each + largest * working * 3 + parents + 6e8),
         seconds=START + speed * parameters / MEASURED_ON * max(1.0, len(sources) / 3),
-        free=shutil.disk_usage(_there(results_folder())).free,
+        free=shutil.disk_usage(_existing(upload_folder())).free,
     )

@@ -9,18 +9,12 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Failed, Failure, Progress, Share
+from shared.data import Failed, Failure, Mean, Progress, Share
 
 Role = Literal["base", "parent", "child"]
+Level = Literal["error", "warning", "note"]
 LayerMap = list[list[float | None]]
 """Values by layer and module; None where a layer has no such module or nothing could be compared."""
-
-
-class Estimate(TypedDict):
-    """A mean with its standard error."""
-
-    mean: float
-    sigma: float
 
 
 # A merge with its parents
@@ -39,7 +33,7 @@ class MergeRequest(TypedDict):
 class Finding(TypedDict):
     """One thing that the check of a recipe has to say."""
 
-    level: Literal["error", "warning", "note"]
+    level: Level
     where: str
     """Path in the recipe; empty for the whole."""
     message: str
@@ -56,10 +50,13 @@ class Source(TypedDict):
     """Empty where none is stated."""
 
 
+Job = Literal["merge", "mixture", "extract"]
+
+
 class Report(TypedDict):
     """A finished merge."""
 
-    kind: Literal["merge", "mixture", "extract"]
+    kind: Job
     files: dict[str, int]
     """Bytes by name."""
     sha256: dict[str, str]
@@ -94,9 +91,9 @@ class Model(TypedDict):
     answers: list[Answer]
     """To the cooking, the other and then the visitor's prompts."""
     perplexity: float
-    sigma: float
-    """Standard error of the perplexity."""
-    kl: dict[str, Estimate]
+    sigma: float | None
+    """Standard error of the perplexity over the windows of the text; None where there is one window."""
+    kl: dict[str, Mean]
     """KL(parent ‖ child), nats per token, by parent; of the child alone."""
 
 
@@ -240,12 +237,18 @@ class TensorSample(TypedDict):
 
 # The merges between models
 
+Goal = Literal["behaviours", "loss"]
+
 
 class ExploreRequest(TypedDict):
     """What is explored, as the API takes it."""
 
     origin: str
     others: list[str]
+    goal: Goal
+    """Of a search."""
+    seed: int
+    """Of a search."""
 
 
 class NamedModel(TypedDict):
@@ -262,8 +265,8 @@ class Blend(TypedDict):
     """Of the task vectors of all models but the first."""
     loss: float
     """Nats per token."""
-    sigma: float
-    """Standard error of the loss."""
+    sigma: float | None
+    """Standard error of the loss over the windows of the text; None where there is one window."""
     shares: dict[str, Share]
     """By behaviour; empty where no answers were written."""
     chances: dict[str, float]
@@ -299,7 +302,7 @@ class HeldOut(Blend):
 class Search(TypedDict):
     """A search for weights."""
 
-    goal: Literal["behaviours", "loss"]
+    goal: Goal
     seed: int
     candidates: list[Candidate]
     means: list[list[float]]
@@ -313,17 +316,19 @@ class ScoredText(TypedDict):
     """The text of the loss."""
 
     tokens: int
+    """That are scored."""
+    windows: int
 
 
-class Explore(TypedDict):
+class Between(TypedDict):
     """The merges between two or three models, as far as they are measured."""
 
-    kind: Literal["explore"]
     run_id: str
     drawable: Literal[True]
     done: bool
     request: ExploreRequest
     points: list[Point]
+    """Of the grid; empty where weights are searched."""
     search: Search | None
     models: list[NamedModel]
     behaviours: list[str]
@@ -336,9 +341,23 @@ class Explore(TypedDict):
     example: NotRequired[bool]
 
 
+class Explore(Between):
+    """The points of a grid."""
+
+    kind: Literal["explore"]
+
+
+class Evolve(Between):
+    """A search for weights."""
+
+    kind: Literal["evolve"]
+
+
 # The family tree
 
 Relation = Literal["finetune", "adapter", "merge", "quantized", "new_version"]
+Status = Literal["ok", "here", "gated", "disabled", "private", "missing", "unread"]
+Part = Literal["contributor", "base", "adapter", "tokenizer", "parent"]
 Span = tuple[float, float]
 """Lowest and highest coefficient of a model's weights in another's: 1 for all of it."""
 
@@ -350,6 +369,8 @@ class TreeRequest(TypedDict):
     ancestors: int
     descendants: int
     limit: int
+    recipe: str
+    """YAML of the start, where that is a merge made here; empty for the first example's."""
     expand: list[str]
     """"parents:ID" or "<relation>:ID", once for each further page of children."""
 
@@ -361,7 +382,7 @@ class Member(TypedDict):
     sha: str
     """Commit that was read; empty where it is not known, as are all texts below."""
     licence: str
-    status: Literal["ok", "here", "gated", "disabled", "private", "missing", "unread"]
+    status: Status
     share: Span | None
     """In the weights of the start; None for no ancestor, and until the tree is complete."""
     reason: str
@@ -405,7 +426,7 @@ class Kinship(TypedDict):
     source: str
     target: str
     relation: Relation
-    role: Literal["contributor", "base", "adapter", "tokenizer", "parent"]
+    role: Part
     weight: float | None
     density: float | None
     layers: list[tuple[int, int]]
@@ -514,12 +535,15 @@ class Tree(TypedDict):
 
 # The recipe's form
 
+Kind = Literal["float", "int", "bool"]
+Base = Literal["required", "optional", "forbidden", "ignored"]
+
 
 class Parameter(TypedDict):
     """A parameter of a merge method."""
 
     name: str
-    kind: Literal["float", "int", "bool"]
+    kind: Kind
     each: bool
     """Whether every model has its own value; otherwise it is of the whole merge."""
     on_base: bool
@@ -535,7 +559,7 @@ class Method(TypedDict):
     name: str
     title: str
     url: str | None
-    base: Literal["required", "optional", "forbidden", "ignored"]
+    base: Base
     least: int
     """Models at least, the base counted."""
     most: int | None
@@ -571,7 +595,7 @@ class EditorFailed(TypedDict):
 class Waiting(TypedDict):
     """A run before anything of it can be drawn."""
 
-    kind: Literal["merge", "explore"]
+    kind: Literal["merge", "explore", "evolve"]
     run_id: str
     drawable: Literal[False]
     done: Literal[False]

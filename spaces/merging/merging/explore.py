@@ -1,21 +1,21 @@
 """The plane through three models, or the line through two: loss and behaviour at its points, from coarse to
-fine.
+fine; and a search for the best weights.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
-from urllib.parse import parse_qs, urlencode
+from typing import Any, Literal, cast
 
-from merging import blend
-from merging.sources import check_name
-from shared import models
+from merging import blend, data
+from merging.blend import Blend, Point, Task
+from merging.explore_request import ExploreRequest
 from shared.errors import VisitorError
+from shared.estimates import estimate, interval
+from shared.models import Loaded
 
 LEVELS = (1, 2, 4)
 """Steps from a corner to the next, level by level: 4, 9 and 25 points of a plane."""
@@ -23,68 +23,6 @@ LINE_LEVELS = (1, 2, 4, 8, 16)
 GENERATIONS, POPULATION = 5, 6
 MAX_WEIGHT = 1.0
 """Largest weight that the search tries."""
-GOALS = ("behaviours", "loss")
-
-
-@dataclass(frozen=True)
-class Explore:
-    """What is explored.
-
-    Args:
-        origin: the model at the corner where every weight is 0.
-        others: one or two fine-tunes of it; a weight of 1 is that model.
-    """
-
-    origin: str = models.EMBEDDED_MODEL
-    others: tuple[str, ...] = ("pirate", "cautious")
-
-    def to_json(self) -> dict[str, Any]:
-        """The values as the API and the figure have them."""
-        return {"origin": self.origin, "others": list(self.others)}
-
-    def to_query(self) -> str:
-        """The values as the query of a URL."""
-        return urlencode([("origin", self.origin), *(("with", name) for name in self.others)])
-
-    @classmethod
-    def from_query(cls, query: str) -> Explore:
-        """What a URL's query describes.
-
-        Raises:
-            VisitorError: as `validate`.
-        """
-        given = parse_qs(query.removeprefix("?"))
-        return validate(given.get("origin", [cls.origin])[-1], given.get("with", []))
-
-
-def validate(origin: Any, others: Any) -> Explore:
-    """Check the names.
-
-    Raises:
-        VisitorError: there is no list of names, or a name is missing, twice there, or names no model.
-    """
-    if not isinstance(others or (), (list, tuple)):
-        raise VisitorError(f"The fine-tunes are {str(others)[:40]}.", "Give a list of one or two names.")
-    named = tuple(str(name).strip() for name in others or () if name and str(name).strip())
-    if not 1 <= len(named) <= blend.MAX_OTHERS:
-        raise VisitorError(f"{len(named)} fine-tunes were given.", "Name one for a line, or two for a plane.")
-    first = str(origin or "").strip()
-    if len({first, *named}) != 1 + len(named):
-        raise VisitorError("A model is named twice.", "Choose different models for the corners.")
-    for name in (first, *named):
-        check_name(name)
-    return Explore(first, named)
-
-
-def check_goal(goal: Any) -> str:
-    """The goal, if there is one of that name.
-
-    Raises:
-        VisitorError: there is none.
-    """
-    if goal not in GOALS:
-        raise VisitorError(f"There is no goal {str(goal)[:40]}.", f"Use one of {', '.join(GOALS)}.")
-    return str(goal)
 
 
 def grid(dimensions: int) -> Iterator[tuple[float, ...]]:
@@ -98,53 +36,56 @@ def grid(dimensions: int) -> Iterator[tuple[float, ...]]:
                 yield point
 
 
-def explore(asked: Explore) -> Iterator[dict[str, Any]]:
-    """Measure point after point; yields the growing JSON of the figure, `done` last.
+def explore(request: ExploreRequest) -> Iterator[data.Explore | data.Waiting]:
+    """Measure point after point; yields the growing figure, `done` last.
 
     Raises:
         VisitorError: a model cannot be loaded, or the shapes differ.
     """
     started = time.monotonic()
-    yield {**_head(asked), "progress": {"label": "Loading the models", "value": 0, "max": 1}}
-    origin, others = blend.family(asked.origin, asked.others)
-    blended = blend.Blend(origin, others)
-    task = blend.held_out(origin.tokenizer, blend.names_of(asked.origin, asked.others))
+    yield _waiting("explore", request)
+    origin, others = blend.family(request)
+    blended = Blend(origin, others)
+    task = blend.held_out(origin, blend.experts_of(request))
     points = list(grid(len(others)))
-    data = {**_head(asked), **_facts(origin, others, task), "drawable": True}
+    figure: data.Explore = {"kind": "explore", **_empty(request, [origin, *others], task)}
     for number, weights in enumerate(points):
         label = f"Measuring point {number + 1} of {len(points)}"
-        yield {**data, "progress": {"label": label, "value": number, "max": len(points)}}
+        yield {**figure, "progress": {"label": label, "value": number, "max": len(points)}}
         point = blend.measure_point(blended.set(weights), weights, task)
-        data["points"] = [
-            *data["points"],
-            {**point.to_json(), "recipe": blend.recipe_of(asked.origin, asked.others, weights)},
-        ]
-    yield {
-        **data,
-        "done": True,
-        "progress": None,
-        "seconds": round(time.monotonic() - started, 1),
-        "device": origin.device,
-    }
+        added: data.Point = {**point.to_json(), "recipe": blend.recipe_of(request, weights)}
+        figure["points"] = [*figure["points"], added]
+    seconds = round(time.monotonic() - started, 1)
+    yield {**figure, "done": True, "seconds": seconds, "device": origin.device}
 
 
-def _head(asked: Explore) -> dict[str, Any]:
+def _waiting(kind: Literal["explore", "evolve"], request: ExploreRequest) -> data.Waiting:
     return {
-        "kind": "explore",
+        "kind": kind,
         "run_id": str(time.time_ns()),
+        "drawable": False,
         "done": False,
-        "request": asked.to_json(),
+        "request": cast(data.ExploreRequest, request.to_json()),
         "points": [],
         "search": None,
+        "progress": {"label": "Loading the models", "value": 0, "max": 1},
     }
 
 
-def _facts(origin: Any, others: list[Any], task: blend.Task) -> dict[str, Any]:
+def _empty(request: ExploreRequest, models: Sequence[Loaded], task: Task) -> data.Between:
+    """The figure before anything is measured."""
     return {
-        "models": [{"name": loaded.id, "revision": loaded.revision} for loaded in (origin, *others)],
+        "run_id": str(time.time_ns()),
+        "drawable": True,
+        "done": False,
+        "request": cast(data.ExploreRequest, request.to_json()),
+        "points": [],
+        "search": None,
+        "models": [{"name": loaded.id, "revision": loaded.revision} for loaded in models],
         "behaviours": list(task.behaviours),
         "each": len(task.other),
-        "text": {"tokens": int(task.windows.shape[0] * (task.windows.shape[1] // 2 - 1))},
+        "text": {"tokens": task.windows.targets.numel(), "windows": len(task.windows)},
+        "progress": None,
     }
 
 
@@ -157,14 +98,16 @@ def _search(dimensions: int, seed: int) -> Any:
         import cma
 
     wide = max(2, dimensions)
-    return cma.CMAEvolutionStrategy(
-        [0.5] * wide,
-        0.3,
-        {"bounds": [0.0, MAX_WEIGHT], "seed": seed % (2**32 - 1) + 1, "popsize": POPULATION, "verbose": -9},
-    )  # the library takes a seed of 0 for none
+    settings = {
+        "bounds": [0.0, MAX_WEIGHT],
+        "seed": seed % (2**32 - 1) + 1,  # the library takes a seed of 0 for none
+        "popsize": POPULATION,
+        "verbose": -9,
+    }
+    return cma.CMAEvolutionStrategy([0.5] * wide, 0.3, settings)
 
 
-def score(point: blend.Point, start: blend.Point, goal: str) -> float:
+def score(point: Point, start: Point, goal: str) -> float:
     """What the search makes large.
 
     Args:
@@ -180,109 +123,98 @@ def score(point: blend.Point, start: blend.Point, goal: str) -> float:
     return sum(point.chances.values()) / len(point.chances) + min(0.0, gained)
 
 
-def evolve(asked: Explore, goal: str, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Search the weights with CMA-ES on fit prompts, then measure the best on held-out ones; yields growing
-    JSON, `done` last.
-
-    Args:
-        asked: the models.
-        goal: one of GOALS.
-        seed: of the search.
+def evolve(request: ExploreRequest) -> Iterator[data.Evolve | data.Waiting]:
+    """Search the weights with CMA-ES on fit prompts, then measure the best on held-out ones; yields the
+    growing figure, `done` last.
 
     Raises:
         VisitorError: the models have no behaviour to count, or as `explore`.
     """
-    if goal == "behaviours" and not blend.behaviours_of(blend.names_of(asked.origin, asked.others)):
+    names, goal = blend.experts_of(request), cast(data.Goal, request.goal)
+    if goal == "behaviours" and not blend.behaviours_of(names):
         raise VisitorError(
             "None of these models is one of the experts, so there is no behaviour to count.",
             "Choose the goal loss.",
         )
     started = time.monotonic()
-    yield {**_head(asked), "progress": {"label": "Loading the models", "value": 0, "max": 1}}
-    origin, others = blend.family(asked.origin, asked.others)
-    blended = blend.Blend(origin, others)
-    names = blend.names_of(asked.origin, asked.others)
-    task = blend.fit(origin.tokenizer, names)
+    yield _waiting("evolve", request)
+    origin, others = blend.family(request)
+    blended = Blend(origin, others)
     nothing = (0.0,) * len(others)
-    seen = {"count": False, "chance": goal == "behaviours"}
-    start = blend.measure_point(blended.set(nothing), nothing, task, **seen)
-    search = _search(len(others), seed)
-    data = {**_head(asked), **_facts(origin, others, task), "drawable": True}
+
+    def measured(weights: tuple[float, ...], task: Task, *, count: bool = False) -> Point:
+        chance = goal == "behaviours"
+        return blend.measure_point(blended.set(weights), weights, task, count=count, chance=chance)
+
+    task = blend.fit(origin, names)
+    start = measured(nothing, task)
+    search = _search(len(others), request.seed)
+    figure: data.Evolve = {"kind": "evolve", **_empty(request, [origin, *others], task)}
     total = GENERATIONS * POPULATION + 2
-    tried: list[tuple[float, blend.Point]] = []
-    found: dict[str, Any] = {
+    result: data.Search = {
         "goal": goal,
-        "seed": seed,
+        "seed": request.seed,
         "candidates": [],
         "means": [[0.5] * len(others)],
         "best": None,
         "held_out": None,
     }
-    for generation in range(GENERATIONS):
-        asked_for = search.ask()
+    candidates: list[tuple[float, Point]] = []
+    for generation in range(1, GENERATIONS + 1):
+        solutions = search.ask()
         scores = []
-        for candidate in asked_for:
-            weights = tuple(round(float(value), 4) for value in candidate[: len(others)])
-            label = f"Generation {generation + 1} of {GENERATIONS}"
-            yield {
-                **data,
-                "search": dict(found),
-                "progress": {"label": label, "value": len(tried) + 1, "max": total},
-            }
-            point = blend.measure_point(blended.set(weights), weights, task, **seen)
+        for solution in solutions:
+            label = f"Generation {generation} of {GENERATIONS}"
+            progress: data.Progress = {"label": label, "value": len(candidates) + 1, "max": total}
+            yield {**figure, "search": {**result}, "progress": progress}
+            point = measured(_rounded(solution[: len(others)]), task)
             scores.append(score(point, start, goal))
-            tried.append((scores[-1], point))
-            found["candidates"] = [
-                *found["candidates"],
-                {**point.to_json(), "score": round(scores[-1], 4), "generation": generation + 1},
-            ]
-        search.tell(asked_for, [-value for value in scores])
-        found["means"] = [
-            *found["means"],
-            [round(float(value), 4) for value in search.result.xfavorite[: len(others)]],
-        ]
-    best_score, best = max(tried, key=lambda pair: pair[0])
-    held = blend.held_out(origin.tokenizer, names)
-    both = seen | {"count": True}
-    best = blend.measure_point(blended.set(best.weights), best.weights, task, **both)
-    origin_held = blend.measure_point(blended.set(nothing), nothing, held, **seen)
-    best_held = blend.measure_point(blended.set(best.weights), best.weights, held, **both)
-    found |= {
-        "best": {
-            **best.to_json(),
-            "score": round(best_score, 4),
-            "recipe": blend.recipe_of(asked.origin, asked.others, best.weights),
-        },
-        "held_out": {**best_held.to_json(), "score": round(score(best_held, origin_held, goal), 4)},
-        "warnings": parted(best, start, best_held, origin_held),
-    }
+            candidates.append((scores[-1], point))
+            added: data.Candidate = {
+                **point.to_json(),
+                "score": round(scores[-1], 4),
+                "generation": generation,
+            }
+            result["candidates"] = [*result["candidates"], added]
+        search.tell(solutions, [-value for value in scores])
+        result["means"] = [*result["means"], list(_rounded(search.result.xfavorite[: len(others)]))]
+    value, best = max(candidates, key=lambda pair: pair[0])
+    best = measured(best.weights, task, count=True)
+    held = blend.held_out(origin, names)
+    origin_held, best_held = measured(nothing, held), measured(best.weights, held, count=True)
+    recipe = blend.recipe_of(request, best.weights)
+    result["best"] = {**best.to_json(), "score": round(value, 4), "recipe": recipe}
+    result["held_out"] = {**best_held.to_json(), "score": round(score(best_held, origin_held, goal), 4)}
+    result["warnings"] = overfitting(best, start, best_held, origin_held)
     seconds = round(time.monotonic() - started, 1)
-    yield {
-        **data,
-        "search": found,
-        "done": True,
-        "progress": None,
-        "seconds": seconds,
-        "device": origin.device,
-    }
+    yield {**figure, "search": result, "done": True, "seconds": seconds, "device": origin.device}
 
 
-def parted(best: blend.Point, start: blend.Point, held: blend.Point, origin: blend.Point) -> list[str]:
-    """Where the best candidate does worse on held-out prompts or text than chance explains, in sentences."""
-    from merging.measure import mean_and_sigma
+def _rounded(weights: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(float(weight), 4) for weight in weights)
 
-    said = []
+
+def overfitting(best: Point, start: Point, held: Point, origin: Point) -> list[str]:
+    """Where the best candidate does worse on held-out prompts or text than chance explains, in sentences.
+
+    Args:
+        best: on the fit prompts and text.
+        start: the origin on the same.
+        held: the best on the held-out ones.
+        origin: on the held-out ones.
+    """
+    sentences = []
     for name, share in best.shares.items():
-        interval, other = share.to_json(), held.shares[name].to_json()
-        if other["high"] < interval["low"] or other["low"] > interval["high"]:
-            said.append(
-                f"{name}: {share.count} of {share.of} on the fit prompts, {other['count']} of {other['of']} on the held-out ones: "
-                "the search fitted its prompts."
+        (low, high), other = share.interval, held.shares[name]
+        if other.interval[1] < low or other.interval[0] > high:
+            sentences.append(
+                f"{name}: {share.count} of {share.of} on the fit prompts, {other.count} of {other.of} on the "
+                "held-out ones: the search fitted its prompts."
             )
-    fitted, fitted_sigma = mean_and_sigma(start.losses - best.losses)
-    kept, kept_sigma = mean_and_sigma(origin.losses - held.losses)
-    if fitted - kept > 2 * (fitted_sigma**2 + kept_sigma**2) ** 0.5:
-        said.append(
-            f"The text's loss fell by {fitted:.3f} nats on the fit text and by {kept:.3f} on the held-out one."
+    fitted, kept = estimate(start.losses - best.losses), estimate(origin.losses - held.losses)
+    if interval(fitted)[0] > interval(kept)[1]:
+        sentences.append(
+            f"The text's loss fell by {fitted.mean:.3f} nats on the fit text and by {kept.mean:.3f} on the "
+            "held-out one."
         )
-    return said
+    return sentences

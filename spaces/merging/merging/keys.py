@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+from merging.finding import Finding, error, warning
 from merging.methods import Method, catalogue
-from merging.recipe import Finding, items
+from merging.recipe import is_moe, items, parts
 
 PARAMETERS = "parameters"
 RETIRED = {"union_tokenizer", "name", "description", "tags"}
@@ -22,7 +23,7 @@ def known_keys() -> dict[str, tuple[str, ...]]:
     from mergekit.moe.config import Expert, MoEMergeConfig
     from mergekit.tokenizer.config import TokenizerConfig
 
-    parts = {
+    kinds = {
         "recipe": config.MergeConfiguration,
         "model": config.InputModelDefinition,
         "source": config.InputSliceDefinition,
@@ -33,14 +34,14 @@ def known_keys() -> dict[str, tuple[str, ...]]:
         "expert": Expert,
         "filter": config.ConditionalParameter,
     }
-    return {name: tuple(part.model_fields) for name, part in parts.items()}
+    return {name: tuple(part.model_fields) for name, part in kinds.items()}
 
 
 def find_unknown(recipe: dict[str, Any]) -> Iterator[Finding]:
     """Keys and parameters that mergekit would ignore: an error where one is likely misspelt, else a
     warning.
     """
-    if "experts" in recipe:
+    if is_moe(recipe):
         yield from _keys(recipe, "moe", "")
         for key in ("experts", "shared_experts"):
             for where, expert in items(recipe.get(key), key):
@@ -48,18 +49,12 @@ def find_unknown(recipe: dict[str, Any]) -> Iterator[Finding]:
         return
     method = catalogue().get(str(recipe.get("merge_method")))
     yield from _keys(recipe, "recipe", "")
-    yield from _parameters(recipe, method, "", shared=True)
     if isinstance(recipe.get("tokenizer"), dict):
         yield from _keys(recipe["tokenizer"], "tokenizer", "tokenizer")
-    modules = recipe.get("modules")
-    parts = [("", recipe)]
-    if isinstance(modules, dict):
-        for name, module in modules.items():
-            if isinstance(module, dict):
-                yield from _keys(module, "module", f"modules.{name}")
-                yield from _parameters(module, method, f"modules.{name}", shared=True)
-                parts.append((f"modules.{name}.", module))
-    for path, part in parts:
+    for path, part in parts(recipe):
+        where = path.removesuffix(".")
+        yield from _keys(part, "module", where) if where else ()
+        yield from _parameters(part, method, where, shared=True)
         for where, model in items(part.get("models"), f"{path}models"):
             yield from _keys(model, "model", where)
             yield from _parameters(model, method, where, shared=False)
@@ -76,8 +71,21 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     names = list(known)
     folded = {item.replace("-", "_").lower(): item for item in names}
     same = folded.get(name.replace("-", "_").replace(" ", "_").lower())
-    found = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.72)
-    return same or (folded[found[0]] if found else None)
+    near = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.72)
+    return same or (folded[near[0]] if near else None)
+
+
+_NAMES = {
+    "recipe": "a recipe",
+    "model": "a model",
+    "source": "a slice's source",
+    "slice": "a slice",
+    "module": "a module",
+    "tokenizer": "a tokenizer",
+    "moe": "a mixture of experts",
+    "expert": "an expert",
+    "filter": "a filter",
+}
 
 
 def _keys(part: dict[str, Any], kind: str, where: str) -> Iterator[Finding]:
@@ -87,97 +95,53 @@ def _keys(part: dict[str, Any], kind: str, where: str) -> Iterator[Finding]:
             continue
         path = f"{where}.{key}" if where else str(key)
         likely = None if key in RETIRED else closest(str(key), known)
+        what = f"“{_short(key)}” is not a key of {_NAMES[kind]}"
         if likely and likely not in part:
-            yield Finding(
-                "error",
-                path,
-                f"“{_short(key)}” is no key of a {_NAMES[kind]}; mergekit would ignore it.",
-                f"Write {likely}.",
-            )
+            yield error(path, f"{what}; mergekit would ignore it.", f"Write {likely}.")
         else:
             others = [name for name, keys in known_keys().items() if key in keys]
-            hint = (
-                f"It belongs to a {_NAMES[others[0]]}." if others else "Remove it, or write it as a comment."
-            )
-            yield Finding(
-                "warning", path, f"“{_short(key)}” is no key of a {_NAMES[kind]}; mergekit ignores it.", hint
-            )
-
-
-_NAMES = {
-    "recipe": "recipe",
-    "model": "model",
-    "source": "slice's source",
-    "slice": "slice",
-    "module": "module",
-    "tokenizer": "tokenizer",
-    "moe": "mixture of experts",
-    "expert": "expert",
-    "filter": "filter",
-}
+            elsewhere = f"It belongs to {_NAMES[others[0]]}." if others else ""
+            fix = elsewhere or "Remove it, or write it as a comment."
+            yield warning(path, f"{what}; mergekit ignores it.", fix)
 
 
 def _parameters(
     part: dict[str, Any], method: Method | None, where: str, *, shared: bool
 ) -> Iterator[Finding]:
-    given = part.get(PARAMETERS)
-    if not isinstance(given, dict) or method is None:
+    stated = part.get(PARAMETERS)
+    if not isinstance(stated, dict) or method is None:
         return
     known = {item.name: item for item in method.parameters}
-    for name, value in given.items():
+    all_methods = {item.name for other in catalogue().values() for item in other.parameters}
+    for name, value in stated.items():
         path = f"{where}.{PARAMETERS}.{name}" if where else f"{PARAMETERS}.{name}"
+        what = f"{method.name} has no parameter “{_short(name)}”"
+        likely = closest(str(name), known)
         if name in known:
             if not shared and not known[name].each:
-                yield Finding(
-                    "warning",
+                yield warning(
                     path,
                     f"{name} is a parameter of the whole merge; below a model mergekit ignores it.",
                     "Move it to the recipe's own parameters.",
                 )
             yield from _filters(value, path)
-            continue
-        likely = closest(str(name), known)
-        elsewhere = next(
-            (other for other in catalogue().values() if name in {item.name for item in other.parameters}),
-            None,
-        )
-        if likely and likely not in given and elsewhere is None:
-            yield Finding(
-                "error",
-                path,
-                f"{method.name} has no parameter “{_short(name)}”; mergekit would ignore it.",
-                f"Write {likely}.",
-            )
+        elif likely and likely not in stated and name not in all_methods:
+            yield error(path, f"{what}; mergekit would ignore it.", f"Write {likely}.")
         else:
-            take = f"{method.name} takes {', '.join(known) or 'no parameters'}."
-            yield Finding(
-                "warning",
-                path,
-                f"{method.name} has no parameter “{_short(name)}”; mergekit ignores it.",
-                take,
-            )
+            takes = f"{method.name} takes {', '.join(known) or 'no parameters'}."
+            yield warning(path, f"{what}; mergekit ignores it.", takes)
 
 
 def _filters(value: Any, where: str) -> Iterator[Finding]:
-    items = (
-        [(where, value)]
-        if isinstance(value, dict)
-        else [(f"{where}[{i}]", item) for i, item in enumerate(value)]
-        if isinstance(value, list)
-        else []
-    )
-    for path, item in items:
-        if isinstance(item, dict):
-            yield from _keys(item, "filter", path)
-    mappings = [item for _, item in items if isinstance(item, dict)]
-    for index, item in enumerate(mappings[:-1]):
-        if item.get("filter") in (None, "*"):
-            yield Finding(
-                "warning",
-                where,
-                f"Entry {index + 1} fits every tensor; the entries after it are never used.",
-                "Put it last.",
-            )
+    if isinstance(value, dict):
+        yield from _keys(value, "filter", where)
+    entries = list(items(value, where))
+    for path, entry in entries:
+        yield from _keys(entry, "filter", path)
+    for number, (_, entry) in enumerate(entries[:-1], 1):
+        if entry.get("filter") in (None, "*"):
+            what = f"Entry {number} fits every tensor; the entries after it are never used."
+            yield warning(where, what, "Put it last.")
             break
 
 

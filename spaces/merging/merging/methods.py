@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from merging import data
+
 SENTENCES = {
     "linear": "The weighted mean of the weights.",
-    "slerp": "Between two models along the arc of a sphere instead of the chord; t=0 is the base, t=1 the other.",
-    "nuslerp": "As slerp, with a weight for each model, whole or row by row; with a base, between their task vectors.",
+    "slerp": "Between two models along the arc of a sphere, not the chord; t=0 is the base, t=1 the other.",
+    "nuslerp": "As slerp, with a weight for each model, whole or by rows; with a base, between task vectors.",
     "multislerp": "A weighted mean on the sphere for any number of models.",
     "karcher": "The Karcher mean: the point of the sphere with the least squared distance to all models.",
-    "task_arithmetic": "The base plus the weighted sum of the task vectors, what each model changed in the base.",
-    "ties": "Task vectors trimmed to their largest entries; where signs disagree, the heavier sign is elected.",
+    "task_arithmetic": "The base plus the weighted sum of the task vectors: what each model changed in it.",
+    "ties": "Task vectors trimmed to their largest entries; where signs disagree, the heavier one wins.",
     "dare_linear": "Task vectors with entries dropped at random and the rest rescaled, then added.",
     "dare_ties": "As dare_linear, with signs elected as in ties.",
     "della": "As ties, but entries are dropped at random, small ones more often.",
     "della_linear": "As della, without electing signs.",
     "breadcrumbs": "Task vectors without their smallest and their very largest entries, then added.",
     "breadcrumbs_ties": "As breadcrumbs, with signs elected as in ties.",
-    "model_stock": "The mean of at least two models, drawn towards the base as far as the angle between them says.",
+    "model_stock": "The mean of two models or more, drawn towards the base by the angle between them.",
     "nearswap": "The base, moved towards the other model where the two are nearly equal.",
     "arcee_fusion": "The other model's entries where they differ most in importance; the base's elsewhere.",
     "sce": "Task vectors weighted by their own variance, and minority signs erased.",
@@ -70,15 +72,23 @@ class Parameter:
     """
 
     name: str
-    kind: str
+    kind: data.Kind
     each: bool
     on_base: bool
     required: bool
     default: Any
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Parameter:
         """The parameter as the form takes it."""
-        return {**self.__dict__, "about": PARAMETERS.get(self.name, "")}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "each": self.each,
+            "on_base": self.on_base,
+            "required": self.required,
+            "default": self.default,
+            "about": PARAMETERS.get(self.name, ""),
+        }
 
 
 @dataclass(frozen=True)
@@ -99,18 +109,24 @@ class Method:
     name: str
     title: str
     url: str | None
-    base: str
+    base: data.Base
     least: int
     most: int | None
     parameters: tuple[Parameter, ...]
     random: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Method:
         """The method as the form takes it."""
         return {
-            **self.__dict__,
-            "about": SENTENCES.get(self.name, ""),
+            "name": self.name,
+            "title": self.title,
+            "url": self.url,
+            "base": self.base,
+            "least": self.least,
+            "most": self.most,
             "parameters": [item.to_json() for item in self.parameters],
+            "random": self.random,
+            "about": SENTENCES.get(self.name, ""),
         }
 
 
@@ -155,5 +171,5 @@ def _method(spec: Any) -> Method:
     )
 
 
-def _kind(value_type: Any) -> str:
-    return value_type.__name__ if value_type in (bool, int, float) else "float"
+def _kind(value_type: Any) -> data.Kind:
+    return "bool" if value_type is bool else "int" if value_type is int else "float"

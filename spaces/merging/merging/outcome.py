@@ -1,21 +1,24 @@
-"""A merge from the request to everything that is shown of it: measurements, atlas, and the layers that carry
-each parent.
+"""A finished merge up to everything that is shown of it: measurements, atlas, and the layers that carry each
+parent.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import cast
 
-from merging import measure, recipe
+from merging import data
+from merging import recipe as recipes
 from merging.atlas import Atlas, atlas
 from merging.card import title
 from merging.carriers import carriers
-from merging.request import validate
-from merging.run import Report
-from merging.sources import expert_of, split
-from shared import embedded_model, models
+from merging.comparison import CONTEXT, COOKING, OTHER, WINDOWS, Comparison, Measurements
+from merging.names import expert_of, split
+from merging.report import Report
+from merging.request import Request
+from shared import models
+from shared.embedded_model import EMBEDDED_MODEL, base_folder
 from shared.errors import VisitorError
 from shared.models import Loaded
 
@@ -27,18 +30,18 @@ a parent.
 """
 
 
-def roles(report: Report) -> list[tuple[str, str]]:
+def parents_of(report: Report) -> list[tuple[str, data.Role]]:
     """The parents to compare, with their role; the base first."""
-    base = recipe.parse(report.recipe).get("base_model")
-    named = list(report.sources)[:MAX_COMPARED]
-    return [(name, "base" if name == base else "parent") for name in named]
+    base = recipes.parse(report.recipe).get("base_model")
+    names = list(report.sources)[:MAX_COMPARED]
+    return [(name, "base" if name == base else "parent") for name in names]
 
 
 def load(name: str, report: Report) -> Loaded:
     """A parent as the comparison runs it.
 
     Raises:
-        VisitorError: as `models.load`.
+        VisitorError: as `models.load`; or the name has an adapter.
     """
     model, revision, lora = split(name)
     if expert := expert_of(name):
@@ -51,131 +54,147 @@ def load(name: str, report: Report) -> Loaded:
     if revision is None:
         return models.load(model)
     source = report.sources[name]
-    return models.open_folder(source.folder, name, source.revision, "from the Hub")
+    return models.open_folder(source.folder, name, source.revision, models.HUB_SOURCE)
 
 
-def look(report: Report, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Measure parents and child, draw the atlas, find the carriers; yields the growing JSON of the figure,
-    `done` last.
+def compare(report: Report, request: Request) -> Iterator[data.Merge]:
+    """Measure parents and child, draw the atlas, look for the carriers; yields the growing figure, `done`
+    last.
 
-    What cannot be measured is said in `skipped`: the merge is there whatever its comparison comes to.
+    What cannot be measured is listed in `skipped`: the merge is there whatever its comparison comes to.
 
     Args:
         report: of the merge; its folder holds the child.
-        asked: the request's JSON.
+        request: that it was made from.
     """
-    request = validate(**asked)
     started = time.monotonic()
-    data: dict[str, Any] = {
+    figure = _empty(report, request)
+    parents = parents_of(report)
+    loaded: dict[str, Loaded] = {}
+    for name, _ in parents:
+        yield _at(figure, f"Loading {name}", len(loaded), len(parents) + 1)
+        try:
+            loaded[name] = load(name, report)
+        except VisitorError as error:
+            figure["skipped"].append(f"{name}: {error.what}")
+    measurements: dict[str, Measurements] = {}
+    try:
+        opened = models.open_folder(report.folder, "child", "this merge", "this merge")
+        loaded["child"] = models.on_device(opened, keep=False)
+        figure["device"] = loaded["child"].device
+        total = 2 * len(loaded)
+        comparison = Comparison(request.prompts)
+        roles: dict[str, data.Role] = {**dict(parents), "child": "child"}
+        for name, model in loaded.items():
+            yield _at(figure, f"Asking {name}", len(measurements), total)
+            try:
+                measurements[name] = comparison.measure(name, roles[name], model)
+            except VisitorError as error:
+                figure["skipped"].append(f"{name}: {error.what}")
+            figure["models"] = [item.to_json() for item in measurements.values()]
+        if child := measurements.get("child"):
+            figure["text"]["windows"] = child.perplexity.clusters
+        yield _at(figure, "Asking the layers", len(measurements), total)
+        if report.kind == "merge":
+            yield from _layers(figure, report, loaded, measurements, total)
+    except VisitorError as error:
+        figure["skipped"].append(error.what)
+    seconds = round(time.monotonic() - started, 1) if measurements else None
+    yield {**figure, "done": True, "progress": None, "seconds": seconds}
+
+
+def _empty(report: Report, request: Request) -> data.Merge:
+    """The figure before anything is measured."""
+    return {
         "kind": "merge",
         "run_id": str(time.time_ns()),
         "drawable": True,
         "done": False,
-        "request": request.to_json(),
+        "request": cast(data.MergeRequest, request.to_json()),
         "report": report.to_json(),
         "title": title(report),
         "models": [],
         "skipped": [],
         "atlas": None,
         "carriers": [],
-        "prompts": {
-            "cooking": list(measure.COOKING),
-            "other": list(measure.OTHER),
-            "asked": list(request.prompts),
-        },
-        "text": {"name": "sample", "context": measure.CONTEXT, "windows": measure.WINDOWS},
+        "prompts": {"cooking": list(COOKING), "other": list(OTHER), "asked": list(request.prompts)},
+        "text": {"name": "sample", "context": CONTEXT, "windows": WINDOWS},
+        "progress": None,
     }
-    loaded: dict[str, Loaded] = {}
-    named = roles(report)
-    for name, _ in named:
-        yield {**data, "progress": {"label": f"Loading {name}", "value": len(loaded), "max": len(named) + 1}}
-        try:
-            loaded[name] = load(name, report)
-        except VisitorError as error:
-            data["skipped"].append(f"{name}: {error.what}")
-    found: list[measure.Measured] = []
-    try:
-        child = models.on_device(
-            models.open_folder(report.folder, "child", "this merge", "this merge"), keep=False
-        )
-        data["device"] = child.device
-        steps = [(name, role, loaded[name]) for name, role in named if name in loaded] + [
-            ("child", "child", child)
-        ]
-        total = 2 * len(steps)
-        yield {**data, "progress": {"label": f"Asking {steps[0][0]}", "value": 0, "max": total}}
-        for measured in measure.measure(steps, request.prompts):
-            found.append(measured)
-            data["models"] = [item.to_json() for item in found]
-            ahead = steps[len(found)][0] if len(found) < len(steps) else "the layers"
-            yield {**data, "progress": {"label": f"Asking {ahead}", "value": len(found), "max": total}}
-        if report.kind == "merge":
-            yield from _layers(data, report, loaded, found, total)
-    except VisitorError as error:
-        data["skipped"].append(error.what)
-    seconds = round(time.monotonic() - started, 1) if found else None
-    yield {**data, "done": True, "progress": None, "seconds": seconds, "measured": found}
+
+
+def _at(figure: data.Merge, label: str, value: float, total: float) -> data.Merge:
+    """The figure with how far the run has come."""
+    return {**figure, "progress": {"label": label, "value": value, "max": total}}
 
 
 def base_of(report: Report) -> str | None:
     """The model that task vectors are measured from: the base, or the embedded model where all parents are
     its experts.
     """
-    base = recipe.parse(report.recipe).get("base_model")
+    base = recipes.parse(report.recipe).get("base_model")
     if isinstance(base, str) and not expert_of(base):
         return base
-    if all(expert_of(name) or name == models.EMBEDDED_MODEL for name in report.sources):
-        return models.EMBEDDED_MODEL
+    if all(expert_of(name) or name == EMBEDDED_MODEL for name in report.sources):
+        return EMBEDDED_MODEL
     return base if isinstance(base, str) else None
 
 
 def _layers(
-    data: dict[str, Any], report: Report, loaded: dict[str, Loaded], found: list[measure.Measured], total: int
-) -> Iterator[dict[str, Any]]:
+    figure: data.Merge,
+    report: Report,
+    loaded: dict[str, Loaded],
+    measurements: dict[str, Measurements],
+    total: int,
+) -> Iterator[data.Merge]:
+    """Add the atlas, and what carries each parent."""
     base = base_of(report)
     if base is None:
         return
     parents = []
-    for name, _ in roles(report):
+    for name, _ in parents_of(report):
         if report.sources[name].lora is not None:
-            data["skipped"].append(f"atlas: {name} has an adapter, which the atlas does not add")
+            figure["skipped"].append(f"atlas: {name} has an adapter, which the atlas does not add")
         elif name != base and name in loaded:
             parents.append(name)
     if not parents or (base in report.sources and report.sources[base].lora is not None):
         return
-    done = len(found)
+    begun = len(measurements)
     folders = {name: source.folder for name, source in report.sources.items()}
-    start = folders[base] if base in folders else embedded_model.base_folder()[0]
+    start = folders[base] if base in folders else base_folder()[0]
     for step in atlas((base, start), {name: folders[name] for name in parents}):
         if isinstance(step, Atlas):
-            data["atlas"] = step.to_json()
+            figure["atlas"] = step.to_json()
         else:
-            yield {
-                **data,
-                "progress": {"label": "Comparing task vectors", "value": done + step, "max": total},
-            }
+            yield _at(figure, "Comparing task vectors", begun + step, total)
     origin = models.on_device(loaded[base] if base in loaded else models.load(base))
-    known = {item.name: item for item in found}
     for number, name in enumerate(parents):
-        chosen = [*SHOWN, *(len(measure.COOKING) + place for place in SHOWN)]
-        prompts = [*measure.COOKING, *measure.OTHER]
-        answers = [known[name].answers[place][0] for place in chosen]
-        if not _alike(origin, loaded[name]):
-            data["skipped"].append(f"layers of {name}: its shapes differ from those of {base}")
-            continue
-        for carried in carriers(
-            origin, models.on_device(loaded[name]), [prompts[place] for place in chosen], answers
-        ):
-            data["carriers"] = [*data["carriers"][:number], carried.to_json()]
-            share = len(carried.share["MLP"]) / max(1, len(carried.bands))
-            yield {
-                **data,
-                "progress": {
-                    "label": f"Which layers carry {name}",
-                    "value": done + 1 + number + share,
-                    "max": total,
-                },
-            }
+        yield from _carriers(figure, origin, loaded[name], measurements.get(name), begun + 1 + number, total)
+
+
+def _carriers(
+    figure: data.Merge,
+    origin: Loaded,
+    parent: Loaded,
+    measured: Measurements | None,
+    begun: int,
+    total: int,
+) -> Iterator[data.Merge]:
+    """Add which layers carry one parent."""
+    questions = [*COOKING, *OTHER]
+    chosen = [*SHOWN, *(len(COOKING) + place for place in SHOWN)]
+    answers = [measured.answers[place][0] for place in chosen] if measured else []
+    if not any(answers):
+        figure["skipped"].append(f"layers of {parent.id}: it gave no answers")
+        return
+    if not _alike(origin, parent):
+        figure["skipped"].append(f"layers of {parent.id}: its shapes differ from those of {origin.id}")
+        return
+    earlier = figure["carriers"]
+    for carried in carriers(origin, models.on_device(parent), [questions[n] for n in chosen], answers):
+        figure["carriers"] = [*earlier, carried.to_json()]
+        share = len(carried.share["MLP"]) / max(1, len(carried.bands))
+        yield _at(figure, f"Which layers carry {parent.id}", begun + share, total)
 
 
 def _alike(one: Loaded, other: Loaded) -> bool:

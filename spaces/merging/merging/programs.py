@@ -2,70 +2,68 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from merging import recipe as recipes
+from merging.names import for_mergekit
 from merging.request import Request
-from merging.sources import expert_of, split
-from shared import experts
-from shared.models import EMBEDDED_MODEL
-
-REPOSITORY = "shared/experts"
 
 
-def in_words_of_mergekit(name: str) -> str:
-    """A model's name as mergekit reads it: an expert is the embedded model plus its adapter, which lies in
-    the repository.
-    """
-    model, lora = (
-        (EMBEDDED_MODEL, expert) if (expert := expert_of(name)) else (name.split("+")[0], split(name)[2])
-    )
-    return f"{model}+{REPOSITORY}/{lora}" if lora in experts.NAMES else name
-
-
-def named(asked: Request) -> str:
-    """The recipe as mergekit reads it."""
-    recipe = recipes.parse(asked.recipe)
+def recipe_for_mergekit(request: Request) -> str:
+    """The recipe with every model as mergekit's own command reads it."""
+    recipe = recipes.parse(request.recipe)
     for holder, key, _ in list(recipes.named(recipe)):
-        holder[key] = in_words_of_mergekit(holder[key])
+        holder[key] = for_mergekit(holder[key])
     return recipes.to_yaml(recipe)
 
 
-def commands(asked: Request) -> str:
+def listings(request: Request) -> dict[str, str]:
+    """The programs that make a merge, by what each is."""
+    return {
+        "The same merge with mergekit's own command": commands(request),
+        "The same merge in Python": python_program(request),
+    }
+
+
+def commands(request: Request) -> str:
     """A shell program. The experts' adapters lie in this project's repository, where it is to be run."""
-    tool = "mergekit-moe" if recipes.is_moe(recipes.parse(asked.recipe)) else "mergekit-yaml"
-    return f"""pip install mergekit==0.1.5
+    tool = "mergekit-moe" if recipes.is_moe(recipes.parse(request.recipe)) else "mergekit-yaml"
+    return f"""pip install mergekit=={version("mergekit")}
 cat > recipe.yml <<'END'
-{named(asked).strip()}
+{recipe_for_mergekit(request).strip()}
 END
-PYTHONHASHSEED=0 {tool} recipe.yml child --random-seed {asked.seed} \\
+PYTHONHASHSEED=0 {tool} recipe.yml child --random-seed {request.seed} \\
   --lora-merge-cache adapters --lora-merge-dtype float32
 """
 
 
-def python_program(asked: Request) -> str:
+_MERGE = (
+    "from mergekit.config import MergeConfiguration\nfrom mergekit.merge import run_merge",
+    'run_merge(MergeConfiguration.model_validate(recipe), "child", options=options)',
+)
+_MIXTURE = (
+    "from mergekit.moe.config import MoEMergeConfig\nfrom mergekit.scripts.moe import build",
+    'build(MoEMergeConfig.model_validate(recipe), out_path="child", merge_options=options, device="cpu")',
+)
+
+
+def python_program(request: Request) -> str:
     """A Python program that merges and asks the child one question."""
-    moe = recipes.is_moe(recipes.parse(asked.recipe))
-    head = (
-        "from mergekit.moe.config import MoEMergeConfig\nfrom mergekit.scripts.moe import build"
-        if moe
-        else "from mergekit.config import MergeConfiguration\nfrom mergekit.merge import run_merge"
-    )
-    run = (
-        'build(MoEMergeConfig.model_validate(recipe), out_path="child", merge_options=options, device="cpu")'
-        if moe
-        else 'run_merge(MergeConfiguration.model_validate(recipe), "child", options=options)'
-    )
-    text = named(asked).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    imports, call = _MIXTURE if recipes.is_moe(recipes.parse(request.recipe)) else _MERGE
+    text = recipe_for_mergekit(request).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'''import yaml
-{head}
+{imports}
 from mergekit.options import MergeOptions
 from transformers import pipeline
 
 recipe = yaml.safe_load("""
 {text.strip()}
 """)
-options = MergeOptions(random_seed={asked.seed}, lora_merge_cache="adapters", lora_merge_dtype="float32")
+options = MergeOptions(
+    random_seed={request.seed}, lora_merge_cache="adapters", lora_merge_dtype="float32"
+)
 options.apply_global_options()
-{run}
+{call}
 chat = pipeline("text-generation", "child")
 print(chat([{{"role": "user", "content": "How do I cook pancakes?"}}], max_new_tokens=40, do_sample=False))
 '''

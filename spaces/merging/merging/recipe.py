@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -16,27 +15,6 @@ MAX_CHARACTERS = 60_000
 """Longest recipe, in characters; mergekit's own examples have under 3,000."""
 MAX_DEPTH = 12
 """Deepest nesting; a recipe with modules, slices, sources, parameters and filters needs 9."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the check found.
-
-    Args:
-        level: "error" (the merge would fail or do something else than it says), "warning" or "note".
-        where: path in the recipe, such as `models[1].parameters.weight`; "" for the whole.
-        message: one sentence, what was found.
-        fix: one sentence, what to do; "" where nothing need be done.
-    """
-
-    level: str
-    where: str
-    message: str
-    fix: str
-
-    def to_json(self) -> dict[str, str]:
-        """The finding as the API returns it."""
-        return dict(self.__dict__)
 
 
 class _Loader(yaml.SafeLoader):
@@ -66,7 +44,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             line = key.start_mark.line + 1
             if key.tag != _TAG + "str" or not isinstance(key, yaml.ScalarNode):
-                raise VisitorError(f"A key in line {line} of the recipe is no text.", "Put it in quotes.")
+                raise VisitorError(f"A key in line {line} of the recipe is not text.", "Put it in quotes.")
             if key.value in seen:
                 raise VisitorError(
                     f"“{key.value[:40]}” stands twice, the second time in line {line}.",
@@ -86,13 +64,12 @@ class _Loader(yaml.SafeLoader):
 
     def finite(self, node: Any) -> Any:
         value = self.construct_yaml_int(node) if node.tag == _TAG + "int" else self.construct_yaml_float(node)
-        if not abs(checks.finite(value)) < (
-            2**53 if isinstance(value, int) else math.inf
-        ):  # true of NaN as well
+        largest = 2**53 if isinstance(value, int) else math.inf
+        if not abs(checks.finite(value)) < largest:  # true of NaN as well
             line = node.start_mark.line + 1
             raise VisitorError(
-                f"“{node.value[:40]}” in line {line} of the recipe is no number that can be used.",
-                "Write a usual one.",
+                f"“{node.value[:40]}” in line {line} of the recipe cannot be used as a number.",
+                "Write a finite number of ordinary size.",
             )
         return value
 
@@ -117,7 +94,7 @@ def parse(text: str) -> dict[str, Any]:
 
     Raises:
         VisitorError: too long, too deep, not YAML, an alias, a tag, a key twice, a number that is not finite,
-            or no mapping.
+            or not a mapping.
     """
     if len(text) > MAX_CHARACTERS:
         raise VisitorError(
@@ -128,11 +105,11 @@ def parse(text: str) -> dict[str, Any]:
     except yaml.constructor.ConstructorError as error:
         mark = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise VisitorError(
-            f"The recipe holds a tag or key that it may not hold{mark}.", "Use plain text, numbers and lists."
+            f"The recipe holds a tag or key that is not allowed{mark}.", "Use plain text, numbers and lists."
         ) from None
     except yaml.YAMLError as error:
-        found = getattr(error, "problem_mark", None)
-        mark = f" in line {found.line + 1}, column {found.column + 1}" if found else ""
+        spot = getattr(error, "problem_mark", None)
+        mark = f" in line {spot.line + 1}, column {spot.column + 1}" if spot else ""
         problem = str(getattr(error, "problem", "") or "").split("\n")[0][:120]
         raise VisitorError(
             f"The recipe is not YAML{mark}{f': {problem}' if problem else ''}.",
@@ -144,7 +121,7 @@ def parse(text: str) -> dict[str, Any]:
         ) from None
     if not isinstance(value, dict):
         raise VisitorError(
-            "The recipe is empty." if value is None else "The recipe is no mapping.",
+            "The recipe is empty." if value is None else "The recipe is not a mapping of keys to values.",
             "Begin with merge_method: linear.",
         )
     return value

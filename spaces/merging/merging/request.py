@@ -1,83 +1,63 @@
-"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a
-URL.
-"""
+"""What a visitor asks for: a recipe, a seed, and prompts for parents and child."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, urlencode
+from typing import Any, ClassVar
 
-from merging import presets
 from merging.recipe import MAX_CHARACTERS
-from shared.checks import SEED
+from shared import request
+from shared.checks import SEED, text
 from shared.errors import VisitorError
+from shared.request import setting
 
-LINK_CHARACTERS = 3_000
-"""Longest recipe that a link carries."""
 MAX_PROMPTS = 6
 MAX_PROMPT = 500
 
 
-@dataclass(frozen=True)
-class Request:
-    """Everything that determines a merge and its measurements.
-
-    Args:
-        recipe: YAML of mergekit-yaml or mergekit-moe.
-        seed: of methods that draw.
-        prompts: further prompts that parents and child answer, beside the held-out ones.
-    """
-
-    recipe: str = presets.PRESETS[presets.FIRST]
-    seed: int = 0
-    prompts: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The request as the API takes it."""
-        return {"recipe": self.recipe, "seed": self.seed, "prompts": list(self.prompts)}
-
-    def to_query(self) -> str:
-        """The request as the query of a URL, without the question mark; "" where the recipe is too long for a
-        link.
-        """
-        if len(self.recipe) > LINK_CHARACTERS:
-            return ""
-        extra = [("seed", self.seed)] if self.seed else []
-        return urlencode([("recipe", self.recipe), *extra, *(("prompt", prompt) for prompt in self.prompts)])
-
-    @classmethod
-    def from_query(cls, query: str) -> Request:
-        """The request that a URL's query describes.
-
-        Raises:
-            VisitorError: as `validate`.
-        """
-        given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
-        values: dict[str, Any] = {name: given[name][-1] for name in ("recipe", "seed") if name in given}
-        return validate(**values, prompts=given.get("prompt", []))
-
-
-def validate(recipe: Any = Request.recipe, seed: Any = 0, prompts: Any = ()) -> Request:
-    """Check the values, which may come as text from a form or a URL. What the recipe says is checked by
-    `check`.
+def check_recipe(name: str, value: Any) -> str:
+    """A recipe's text within the limit; what it says is checked by `check.check`.
 
     Raises:
-        VisitorError: naming the value that was refused.
+        VisitorError: it is empty or too long.
     """
-    if not isinstance(recipe, str) or not recipe.strip():
+    if not isinstance(value, str) or not value.strip():
         raise VisitorError("There is no recipe.", "Choose an example, or write one.")
-    if len(recipe) > MAX_CHARACTERS:
-        raise VisitorError(
-            f"The recipe has {len(recipe):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}."
-        )
-    number = SEED("seed", 0 if seed in (None, "") else seed)
-    lines = prompts.splitlines() if isinstance(prompts, str) else prompts or ()
+    if len(value) > MAX_CHARACTERS:
+        what = f"The recipe has {len(value):,} characters."
+        raise VisitorError(what, f"A recipe has at most {MAX_CHARACTERS:,}.")
+    return text("The recipe", value)
+
+
+def _prompts(name: str, value: Any) -> tuple[str, ...]:
+    lines = value.splitlines() if isinstance(value, str) else value
     if not isinstance(lines, (list, tuple)):
-        raise VisitorError(f"The prompts are {str(prompts)[:40]}.", "Give a list of texts.")
-    asked = tuple(str(line).strip() for line in lines if str(line).strip())
-    if len(asked) > MAX_PROMPTS:
-        raise VisitorError(f"{len(asked)} prompts were given.", f"Use at most {MAX_PROMPTS}, one a line.")
-    if any(len(line) > MAX_PROMPT or "\0" in line for line in asked):
-        raise VisitorError("A prompt is too long.", f"Shorten it to {MAX_PROMPT} characters.")
-    return Request(recipe, number, asked)
+        raise VisitorError(f"The prompts are {str(value)[:40]}.", "Give a list of texts.")
+    prompts = tuple(str(line).strip() for line in lines if str(line).strip())
+    if len(prompts) > MAX_PROMPTS:
+        raise VisitorError(f"{len(prompts)} prompts were given.", f"Use at most {MAX_PROMPTS}, one a line.")
+    for prompt in prompts:
+        if len(text("A prompt", prompt)) > MAX_PROMPT:
+            raise VisitorError("A prompt is too long.", f"Shorten it to {MAX_PROMPT} characters.")
+        if "\0" in prompt:
+            raise VisitorError("A prompt contains a null character.", "Delete it.")
+    return prompts
+
+
+@dataclass(frozen=True)
+class Request(request.Request):
+    """Everything that determines a merge and its measurements."""
+
+    LINK_CHARACTERS: ClassVar[int] = 4_500
+    """A recipe of 3,000 characters grows by half on its way into a link."""
+
+    recipe: str = setting(
+        "",
+        check_recipe,
+        "YAML of mergekit-yaml or mergekit-moe; models are Hub ids, or the experts cautious, pirate, concise",
+        required=True,
+    )
+    seed: int = setting(0, SEED, "of methods that draw (dare, della)")
+    prompts: tuple[str, ...] = setting(
+        (), _prompts, f"further prompts that every model answers, at most {MAX_PROMPTS}", link="prompt"
+    )

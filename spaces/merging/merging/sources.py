@@ -72,7 +72,6 @@ class Source:
             sizes[dtype] = sizes.get(dtype, 0) + math.prod(shape)
         return max(sizes, key=lambda name: sizes[name]) if sizes else "F32"
 
-
     def to_json(self) -> data.CheckedModel:
         """What a check says of the model."""
         return {
@@ -124,12 +123,12 @@ def _resolve(name: str, whole: bool, report: Callable[[str], None]) -> Source:
     adapter = _adapter(lora, whole, report) if lora and not expert_of(name) else None
     remote = hub.reachable() and not whole
     if expert:
-        if remote and not (base := _headers(name, models.EMBEDDED_MODEL, None, adapter)).here:
+        if remote and not (base := _headers(name, embedded_model.EMBEDDED_MODEL, None, adapter)).here:
             # it has the shapes of its base
             return replace(base, revision=f"adapter {expert} on {base.revision}")
-        folder, commit, _ = models.expert_folder(expert, report)
+        folder, commit, _ = embedded_model.expert_folder(expert, report)
         return _local(name, folder, commit, "apache-2.0", adapter)
-    if model == models.EMBEDDED_MODEL and revision is None and not remote:
+    if model == embedded_model.EMBEDDED_MODEL and revision is None and not remote:
         folder, commit, _ = embedded_model.base_folder(report)
         return _local(name, folder, commit, "apache-2.0", adapter)
     if is_folder(model):
@@ -165,9 +164,7 @@ def _headers(name: str, model: str, revision: str | None, adapter: Path | None) 
     commit, _, _ = hub.inspect(model, models.largest_model(), revision)
     folder = snapshot(model, commit)
     licence = hub.licence(model, commit)
-    return _local(
-        name, folder or hollow(model, commit), commit, licence, adapter, here=folder is not None
-    )
+    return _local(name, folder or hollow(model, commit), commit, licence, adapter, here=folder is not None)
 
 
 def _adapter(lora: str, whole: bool, report: Callable[[str], None]) -> Path:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from shared.files import is_disk_full
+
 
 def tell(channel: TextIO, **message: Any) -> None:
     """One line of JSON for the parent."""
@@ -129,7 +131,7 @@ def main() -> int:
             channel,
             error=lines[0][:400],
             kind=type(error).__name__,
-            full="No space left" in str(error),
+            full=is_disk_full(error),
             memory=isinstance(error, MemoryError),
         )
         return 1

@@ -109,8 +109,8 @@ function trimSentence(vectors, { kept, sign, merged }) {
     `${share((entry) => keepers(entry) === vectors.length)} of the entries are kept by all, ` +
     `${share((entry) => keepers(entry) > 0 && keepers(entry) < vectors.length)} by some, ` +
     `${share((entry) => keepers(entry) === 0)} by none; ` +
-    `${share((entry) => signs(entry) > 1)} had to be elected, ` +
-    `${share((entry) => sign[entry] > 0 && merged[entry] !== 0)} went up.`
+    `${share((entry) => signs(entry) > 1)} needed an election, ` +
+    `${share((entry) => sign[entry] > 0 && merged[entry] !== 0)} were raised.`
   );
 }
 

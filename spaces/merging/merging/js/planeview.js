@@ -73,11 +73,11 @@ export function openPlane(figure, panel) {
 function startOf({ points, models }) {
   /** @param {Blend} point */
   const worth = ({ shares, loss }) => {
-    const wanted = Object.entries(shares)
+    const rates = Object.entries(shares)
       .filter(([name]) => name !== "refuses_other")
       .map(([, { count, of }]) => count / of);
-    const product = wanted.reduce((sofar, share) => sofar * share, 1);
-    return product ** (1 / Math.max(1, wanted.length)) - loss;
+    const product = rates.reduce((sofar, rate) => sofar * rate, 1);
+    return product ** (1 / Math.max(1, rates.length)) - loss;
   };
   return (
     points.toSorted((one, other) => worth(other) - worth(one)).at(0)?.weights ??

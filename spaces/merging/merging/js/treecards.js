@@ -47,7 +47,7 @@ export function memberCard(figure, data, node) {
       ],
       ["commit", node.sha.slice(0, 12)],
       ["method", node.method],
-      ["one with", node.members.filter((other) => other !== node.id).join(", ")],
+      ["shown together with", node.members.filter((other) => other !== node.id).join(", ")],
     ]),
     ...node.notes.map((note) => h("p", { class: "note" }, note)),
     ...(buttons.length ? [h("div", { class: "filters" }, buttons)] : []),

@@ -1,6 +1,7 @@
-// What the ancestors' licences ask, the way each came, and what stands against what.
+// What the ancestors' licences ask, how each reached the model, and where two conflict.
 
 import { h } from "../../../../shared/js/dom.js";
+import { plural } from "../../../../shared/js/numbers.js";
 import { scrollTable } from "../../../../shared/js/tables.js";
 
 /** @import { Licences, Obligation, Tree, UnknownTerms } from "./data.js" */
@@ -40,15 +41,15 @@ export function openLicences(_figure, panel) {
 function verdictOf({ own, conflicts }) {
   const statement = own ? ` states ${own}. ` : " states no licence. ";
   return conflicts.length
-    ? `${statement}${conflicts.length} things stand against that:`
-    : `${statement}Nothing that its readable ancestors state stands against that.`;
+    ? `${statement}${plural(conflicts.length, "statement conflicts", "statements conflict")} with that:`
+    : `${statement}Nothing that its readable ancestors state conflicts with that.`;
 }
 
 /** @param {Obligation[]} obligations */
 function obligationTable(obligations) {
   return scrollTable(
     "Obligations",
-    ["asked for", "by", "under", "way"],
+    ["asked for", "by", "under", "path"],
     obligations.map(({ asks, from, licence, url, path }) =>
       h(
         "tr",

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from merging.tree import hubread
-from merging.tree.grow import grow
-from merging.tree.request import TreeRequest, validate
+from family_tree import hub_reader
+from family_tree.grow import grow
+from family_tree.request import MERGED_HERE, TreeRequest
 from shared import models as shared_models
 from shared.errors import VisitorError
-from tests.merging.tree.hub import Model
+from shared.steps import last
+from tests.family_tree.hub import Model
 
 RECIPE = """merge_method: linear
 models:
@@ -24,8 +25,7 @@ tokenizer_source: acme/words
 
 
 def tree(model: str, **settings):
-    *_, last = grow(validate(model, **settings))
-    return last
+    return last(grow(TreeRequest.parse(model=model, **settings)))
 
 
 def nodes(found) -> dict:
@@ -62,7 +62,7 @@ def test_all_six_sources_are_read_and_named(serve):
         "tag",
     }
     assert (
-        told["acme/one", "acme/merged"]["part"] == [0.75, 0.75]
+        told["acme/one", "acme/merged"]["part"] == (0.75, 0.75)
         and told["acme/one", "acme/merged"]["weight"] == 3
     )
     two = told["acme/two", "acme/merged"]
@@ -112,8 +112,8 @@ def test_an_adapter_in_a_recipe_is_a_parent_whose_licence_follows(serve):
     told = edges(found)["acme/lora", "acme/merged"]
     assert (
         told["role"] == "adapter"
-        and told["part"] == [0, 0]
-        and edges(found)["acme/one", "acme/merged"]["part"] == [1, 1]
+        and told["part"] == (0, 0)
+        and edges(found)["acme/one", "acme/merged"]["part"] == (1, 1)
     )
     assert found["licences"]["obligations"][0] == {
         "asks": "no commercial use",
@@ -138,11 +138,11 @@ def test_a_file_that_is_too_long_is_not_read_to_its_end(serve, monkeypatch):
     monkeypatch.setattr(httpx.Response, "iter_bytes", counted)
     hub = serve({"acme/long": Model(files={"README.md": "x" * 20_000_000, "mergekit_config.yml": RECIPE})})
     assert (
-        hubread.read_file("acme/long", hub.sha("acme/long"), "README.md") is None
-        and sum(read) < 2 * hubread.MAX_FILE
+        hub_reader.read_file("acme/long", hub.sha("acme/long"), "README.md") is None
+        and sum(read) < 2 * hub_reader.MAX_FILE
     )
-    assert hubread.read_file("acme/long", hub.sha("acme/long"), "mergekit_config.yml") == RECIPE
-    assert hubread.read_file("acme/long", hub.sha("acme/long"), "none.yml") is None
+    assert hub_reader.read_file("acme/long", hub.sha("acme/long"), "mergekit_config.yml") == RECIPE
+    assert hub_reader.read_file("acme/long", hub.sha("acme/long"), "none.yml") is None
 
 
 @pytest.mark.parametrize("shape", [["acme/one"], {"relation": "finetune", "models": [{"id": "acme/one"}]}])
@@ -208,7 +208,7 @@ def test_ghosts_say_why(serve):
 
 
 def test_a_slow_answer_leaves_a_ghost_and_the_rest(serve, monkeypatch):
-    monkeypatch.setattr(hubread, "TIMEOUT", 0.4)
+    monkeypatch.setattr(hub_reader, "TIMEOUT", 0.4)
     serve(
         {
             "acme/slow": Model(answer="slow"),
@@ -235,7 +235,7 @@ def test_renames_are_followed(serve):
         "warnings"
     ]
     start = tree("old/name", descendants=0)
-    assert start["start"] == "new/name" and nodes(start)["new/name"]["share"] == [1, 1]
+    assert start["start"] == "new/name" and nodes(start)["new/name"]["share"] == (1, 1)
 
 
 def test_children_by_relation_with_what_is_left(serve):
@@ -266,9 +266,9 @@ def test_parts_are_opened_on_wish(serve):
         "quantized": 6,
     }
     with pytest.raises(VisitorError, match="cannot be shown"):
-        validate("acme/top", expand=["evil:x"])
-    asked = validate("acme/top", expand=["parents:acme/mid"])
-    assert TreeRequest.from_query(asked.to_query()) == asked
+        TreeRequest.parse(model="acme/top", expand=["evil:x"])
+    request = TreeRequest.parse(model="acme/top", expand=["parents:acme/mid"])
+    assert TreeRequest.from_query(request.to_query()) == request
 
 
 def test_ten_thousand_children_stay_within_the_limit(serve):
@@ -313,7 +313,7 @@ def test_a_long_wait_shows_what_is_there(serve):
     hub = serve({"acme/one": Model(["acme/two"]), "acme/two": Model(), "acme/child": Model(["acme/one"])})
     tree("acme/one", ancestors=0, descendants=0)
     hub.storm, hub.retry_after = 100, "250"
-    hubread._known.pop(("model", "acme/two", ""), None)
+    hub_reader._known.pop(("model", "acme/two", ""), None)
     found = tree("acme/one", descendants=0)
     assert nodes(found)["acme/two"]["status"] == "unread" and "limit for visitors" in found["warnings"][0]
     assert len([path for path in hub.asked if path.endswith("acme/two")]) == 1, "it did not ask again"
@@ -322,7 +322,7 @@ def test_a_long_wait_shows_what_is_there(serve):
 
 
 def test_the_anonymous_limit_is_never_passed(serve, monkeypatch):
-    monkeypatch.setattr(hubread, "API_CALLS", 5)
+    monkeypatch.setattr(hub_reader, "API_CALLS", 5)
     parents = [f"acme/p{index}" for index in range(20)]
     hub = serve({**{name: Model() for name in parents}, "acme/child": Model(parents, "merge")})
     found = tree("acme/child", descendants=0)
@@ -386,7 +386,7 @@ def test_a_second_look_asks_nothing(serve):
 def test_it_grows_and_ends_once(serve):
     chain = {f"acme/g{index}": Model([f"acme/g{index + 1}"]) for index in range(8)}
     serve(chain, delay=0.15)
-    steps = list(grow(validate("acme/g0", descendants=0)))
+    steps = list(grow(TreeRequest.parse(model="acme/g0", descendants=0)))
     assert [step["done"] for step in steps] == [False] * (len(steps) - 1) + [True] and len(steps) > 2
     counts = [len(step["nodes"]) for step in steps]
     assert counts == sorted(counts) and counts[0] < counts[-1]
@@ -397,14 +397,14 @@ def test_it_grows_and_ends_once(serve):
     [
         ("<b>x</b>", "not a model id"),
         ("a b", "not a model id"),
-        ("", "No model"),
-        ("datasets/a/b", "no model"),
+        (" ", "No model"),
+        ("datasets/a/b", "not a model"),
         ("../x", "not a model id"),
     ],
 )
 def test_bad_ids(model, sentence):
     with pytest.raises(VisitorError, match=sentence):
-        validate(model)
+        TreeRequest.parse(model=model)
 
 
 def test_a_dataset_is_named_as_one(serve):
@@ -417,12 +417,17 @@ def test_a_dataset_is_named_as_one(serve):
 @pytest.mark.parametrize("values", [{"ancestors": 99}, {"limit": 0}, {"descendants": "x"}, {"limit": True}])
 def test_bad_numbers(values):
     with pytest.raises(VisitorError, match="whole number"):
-        validate("pirate", **values)
+        TreeRequest.parse(model="pirate", **values)
 
 
 def test_a_link_brings_the_request_back():
-    asked = validate("acme/one", 3, 0, 50)
-    assert TreeRequest.from_query(asked.to_query()) == asked
+    request = TreeRequest("acme/one", 3, 0, 50)
+    assert TreeRequest.from_query(request.to_query()) == request
+    assert request.to_query() == "tree=acme%2Fone&ancestors=3&descendants=0&limit=50"
+    mine = TreeRequest.parse(recipe=RECIPE)
+    assert mine.model == MERGED_HERE and TreeRequest.from_query(mine.to_query()) == mine
+    assert TreeRequest.parse(model="acme/one", recipe=RECIPE).recipe == "", "a model of the Hub has its own"
+    assert TreeRequest.from_query("tree=") == TreeRequest(), "the entrance of the landing page"
 
 
 def test_the_suites_own_models_need_no_hub():
@@ -438,14 +443,12 @@ def test_the_suites_own_models_need_no_hub():
 
 
 def test_a_merge_made_here_has_its_tree():
-    from merging import presets
-
-    *_, found = grow(validate("", recipe=presets.PRESETS[presets.FIRST]))
+    found = last(grow(TreeRequest()))
     share = {node["id"]: node["share"] for node in found["nodes"]}
     assert share == {
-        "this merge": [1, 1],
-        "pirate": [0.8, 0.8],
-        "cautious": [0.7, 0.7],
-        shared_models.EMBEDDED_MODEL: [1, 1],
-        "HuggingFaceTB/SmolLM2-135M": [1, 1],
+        MERGED_HERE: (1, 1),
+        "pirate": (0.8, 0.8),
+        "cautious": (0.7, 0.7),
+        shared_models.EMBEDDED_MODEL: (1, 1),
+        "HuggingFaceTB/SmolLM2-135M": (1, 1),
     }

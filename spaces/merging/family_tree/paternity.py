@@ -4,15 +4,18 @@ a null.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from merging.atlas import Weights, common
+from merging import data
+from merging.tensors import Weights, common
 from shared.errors import VisitorError
 
+Vector = npt.NDArray[np.float64]
 ENTRIES = 2_000_000
 """Entries that are sampled over all tensors together, evenly."""
 NULLS = 100
@@ -35,15 +38,20 @@ class Paternity:
         verdict: in a sentence.
     """
 
-    parents: tuple[dict[str, Any], ...]
+    parents: tuple[data.TestedParent, ...]
     explained: float
     null: float
     entries: int
     verdict: str
 
-    def to_json(self) -> dict[str, Any]:
-        """The result as the figure takes it."""
+    def to_json(self, of: str) -> data.Paternity:
+        """The result as the figure takes it.
+
+        Args:
+            of: the tested model's name.
+        """
         return {
+            "of": of,
             "parents": list(self.parents),
             "explained": round(self.explained, 5),
             "null": round(self.null, 6),
@@ -52,7 +60,7 @@ class Paternity:
         }
 
 
-def paternity(child: Path, base: Path, parents: dict[str, Path]) -> Paternity:
+def paternity(child: Path, base: Path, parents: Mapping[str, Path]) -> Paternity:
     """Fit child − base = Σ cᵢ (parentᵢ − base) by least squares over sampled entries of all tensors that all
     have.
 
@@ -84,7 +92,7 @@ def paternity(child: Path, base: Path, parents: dict[str, Path]) -> Paternity:
     explained = float(1 - np.square(change - coefficients @ vectors).sum() / energy)
     noise = max(0.0, 1 - explained) * energy / max(1, len(change) - len(vectors))
     errors = np.sqrt(np.clip(np.diag(np.linalg.pinv(gram, rcond=1e-12)) * noise, 0, None))
-    rows = []
+    rows: list[data.TestedParent] = []
     null = _null(change, vectors)
     for index, name in enumerate(parents):
         length = float(np.sqrt(gram[index, index] * energy))
@@ -102,7 +110,7 @@ def paternity(child: Path, base: Path, parents: dict[str, Path]) -> Paternity:
     return Paternity(tuple(rows), explained, null, len(change), _verdict(rows, explained))
 
 
-def _task_vectors(child: Path, base: Path, parents: dict[str, Path]) -> tuple[np.ndarray, np.ndarray]:
+def _task_vectors(child: Path, base: Path, parents: Mapping[str, Path]) -> tuple[Vector, Vector]:
     """Sampled task vectors, (parents, entries), and the child's, (entries,), in float64."""
     opened = [Weights(folder) for folder in (child, base, *parents.values())]
     shapes = common(opened)
@@ -112,7 +120,7 @@ def _task_vectors(child: Path, base: Path, parents: dict[str, Path]) -> tuple[np
         )
     total = sum(int(np.prod(shape)) for shape in shapes.values())
     step = max(1, total // ENTRIES)
-    columns: list[np.ndarray] = []
+    columns: list[Vector] = []
     for name in shapes:
         rows = [model.get(name).flatten()[::step].double().numpy() for model in opened]
         columns.append(np.stack([row - rows[1] for row in (rows[0], *rows[2:])]))
@@ -120,7 +128,7 @@ def _task_vectors(child: Path, base: Path, parents: dict[str, Path]) -> tuple[np
     return joined[1:], joined[0]
 
 
-def _null(change: np.ndarray, vectors: np.ndarray) -> float:
+def _null(change: Vector, vectors: Vector) -> float:
     """95 % bound of |cosine| between the child's task vector and the first parent's, shifted so that no entry
     meets its own.
     """
@@ -131,16 +139,19 @@ def _null(change: np.ndarray, vectors: np.ndarray) -> float:
     return float(np.quantile(drawn, 0.95))
 
 
-def _verdict(rows: list[dict[str, Any]], explained: float) -> str:
+def _verdict(rows: Sequence[data.TestedParent], explained: float) -> str:
     absent = [row["name"] for row in rows if row["verdict"].startswith("no trace")]
     share = f"{100 * explained:.1f} %"
     if absent and explained < EXPLAINED:
-        return f"{', '.join(absent)} left no trace, and the declared parents explain {share} of the change: a parent is wrong."
+        return (
+            f"{', '.join(absent)} left no trace, and the declared parents explain {share} of the change: a "
+            "parent is wrong."
+        )
     if absent:
         return f"{', '.join(absent)} left no trace; the others explain {share} of the change."
     if explained < EXPLAINED:
         return (
-            f"The declared parents are in the model and explain {share} of the change; the rest is a parent that is not declared, a method that "
-            "trims or elects, or training."
+            f"The declared parents are in the model and explain {share} of the change; the rest is a parent "
+            "that is not declared, a method that trims or elects, or training."
         )
     return f"The declared parents explain {share} of the change: the list is complete."

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from merging.atlas import Weights, place
+from merging import data
+from merging.tensors import Weights, place
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,16 @@ class Replay:
     missing: tuple[str, ...]
     verdict: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Replay:
         """The comparison as the figure takes it."""
-        return {**self.__dict__, "different": list(self.different[:50]), "missing": list(self.missing[:50])}
+        return {
+            "same": self.same,
+            "tensors": self.tensors,
+            "different": list(self.different[:50]),
+            "largest": self.largest,
+            "missing": list(self.missing[:50]),
+            "verdict": self.verdict,
+        }
 
 
 def compare_weights(mine: Path, published: Path) -> Replay:
@@ -46,8 +53,8 @@ def compare_weights(mine: Path, published: Path) -> Replay:
     import torch
 
     here, there = Weights(mine), Weights(published)
-    names = sorted(set(here.where) & set(there.where), key=_order)
-    missing = tuple(sorted(set(here.where) ^ set(there.where), key=_order))
+    names = sorted(set(here.names) & set(there.names), key=_order)
+    missing = tuple(sorted(set(here.names) ^ set(there.names), key=_order))
     different: list[str] = []
     largest = 0.0
     for name in names:
@@ -55,11 +62,9 @@ def compare_weights(mine: Path, published: Path) -> Replay:
         if one.shape == other.shape and torch.equal(one.to(other.dtype), other):  # which no NaN is
             continue
         different.append(name)
-        gap = (
-            (one.to(other.dtype).float() - other.float()).abs()
-            if one.shape == other.shape
-            else torch.tensor(math.inf)
-        )
+        gap = torch.tensor(math.inf)
+        if one.shape == other.shape:
+            gap = (one.to(other.dtype).float() - other.float()).abs()
         largest = max(largest, float(gap.nan_to_num(nan=math.inf).max()))
     return Replay(
         not different and not missing,

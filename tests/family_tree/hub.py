@@ -39,7 +39,7 @@ class FamilyHub:
 
     def __init__(
         self, models: dict[str, Model], delay: float = 0.0, renamed: dict[str, str] | None = None
-    ) -> None:  # noqa: C901
+    ) -> None:
         self.models, self.asked, self.storm = models, [], 0
         self.retry_after: str | None = "1"
         self.lock = threading.Lock()

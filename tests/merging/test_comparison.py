@@ -13,75 +13,78 @@ import torch
 
 from merging import atlas as atlases
 from merging import carriers as carrying
-from merging import measure
+from merging import comparison, presets
 from merging.chat_space import files
-from merging.measure import Share
-from merging.request import validate
+from merging.comparison import COOKING, OTHER, Comparison
+from merging.request import Request
 from shared import models
 from shared.errors import VisitorError
+from shared.estimates import Share
 from tests.merging.conftest import tensors
 
 BASE = models.EMBEDDED_MODEL
 
 
-def test_wilson_intervals():
-    found = Share(0, 20).to_json()
-    assert found["low"] == 0 and found["high"] == pytest.approx(1.96**2 / (20 + 1.96**2), abs=1e-3)
-    assert Share(20, 20).to_json()["high"] == 1 and Share(0, 0).to_json() == {
-        "count": 0,
-        "of": 0,
-        "low": 0.0,
-        "high": 1.0,
-    }
+@pytest.fixture
+def silent(monkeypatch):
+    """Models that answer nothing, at once."""
+    nothing = [("", False)]
+    monkeypatch.setattr(comparison, "answers_of", lambda loaded, questions, tokens: nothing * len(questions))
+    monkeypatch.setattr(comparison, "_answers", type(comparison._answers)())
 
 
 def test_the_questions_are_held_out_and_even():
     from shared.experts import prompts
 
-    assert len(set(measure.COOKING)) == len(set(measure.OTHER)) == measure.EACH
-    assert not set(measure.COOKING + measure.OTHER) & set(prompts.COOKING + prompts.OTHER)
+    assert len(set(COOKING)) == len(set(OTHER)) == comparison.EACH
+    assert not set(COOKING + OTHER) & set(prompts.COOKING + prompts.OTHER)
 
 
 def test_a_child_that_is_its_parent_has_no_divergence_from_it(embedded, monkeypatch):
-    monkeypatch.setattr(
-        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("Arr, yes.", True)] * len(asked)
-    )
-    child = dataclasses.replace(embedded, id="child")
-    base, twin = measure.measure([(BASE, "base", embedded), ("child", "child", child)])
-    assert twin.kl[BASE][0] == pytest.approx(0, abs=1e-9) and twin.perplexity == base.perplexity
-    assert (
-        base.shares["pirate"] == Share(20, 20) and base.shares["concise"] == Share(20, 20) and base.kl == {}
-    )
-    windows = measure.windows_of(embedded.tokenizer)
+    yes = [("Arr, yes.", True)]
+    monkeypatch.setattr(comparison, "answers_of", lambda loaded, questions, tokens: yes * len(questions))
+    monkeypatch.setattr(comparison, "_answers", type(comparison._answers)())
+    models_compared = Comparison()
+    base = models_compared.measure(BASE, "base", embedded)
+    twin = models_compared.measure("child", "child", dataclasses.replace(embedded, id="child"))
+    assert twin.kl[BASE].mean == pytest.approx(0, abs=1e-9) and twin.perplexity == base.perplexity
+    assert base.shares["pirate"] == Share(20, 20) == base.shares["concise"] and base.kl == {}
+
+
+def by_window(embedded, *others) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """The sample text cut by hand, and each model's log-probabilities, (windows, scored, vocabulary),
+    float64.
+    """
+    from shared.texts import sample
+
+    ids = embedded.tokenizer(sample("evaluation"), add_special_tokens=False)["input_ids"]
+    windows = torch.tensor(ids[: 4 * 256]).reshape(4, 256)
     with torch.inference_mode():
-        logits = embedded.model(windows[:1]).logits[0, 128:-1].double()
-    loss = torch.nn.functional.cross_entropy(logits, windows[0, 129:])
-    rows = measure.log_probabilities(embedded, windows[:1])
-    truth = windows[0, 129:]
-    assert float(-rows[torch.arange(127), truth].double().mean()) == pytest.approx(float(loss), abs=1e-5)
+        logs = [
+            torch.stack([model(row[None]).logits[0, 128:-1].double().log_softmax(-1) for row in windows])
+            for model in (embedded.model, *others)
+        ]
+    return windows[:, 129:], logs
 
 
-def test_divergence_against_a_plain_computation(embedded, monkeypatch):
-    monkeypatch.setattr(
-        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked)
-    )
+def test_perplexity_and_divergence_against_a_plain_computation(embedded, silent):
+    """Their standard errors count windows, not tokens."""
     other = copy.deepcopy(embedded.model)
     with torch.no_grad():
         other.model.layers[3].mlp.down_proj.weight.mul_(1.3)
+    models_compared = Comparison()
+    models_compared.measure(BASE, "base", embedded)
     child = dataclasses.replace(embedded, model=other, id="child")
-    *_, found = measure.measure([(BASE, "base", embedded), ("child", "child", child)])
-    windows = measure.windows_of(embedded.tokenizer)
-    total = []
-    with torch.inference_mode():
-        for window in windows:
-            p = embedded.model(window[None]).logits[0, 128:-1].double().softmax(-1)
-            q = other(window[None]).logits[0, 128:-1].double().log_softmax(-1)
-            total.append((p * (p.log() - q)).sum(-1))
-    values = torch.cat(total)
-    mean, sigma = found.kl[BASE]
-    assert mean == pytest.approx(float(values.mean()), rel=1e-4) and sigma == pytest.approx(
-        float(values.std() / len(values) ** 0.5), rel=1e-3
-    )
+    result = models_compared.measure("child", "child", child)
+    targets, (p, q) = by_window(embedded, other)
+    kl = (p.exp() * (p - q)).sum(-1).mean(1)
+    assert result.kl[BASE].mean == pytest.approx(float(kl.mean()), rel=1e-4)
+    assert result.kl[BASE].sigma == pytest.approx(float(kl.std() / 4**0.5), rel=1e-3)
+    losses = -q.gather(-1, targets[..., None])[..., 0].mean(1)
+    value = float(losses.mean().exp())
+    assert result.perplexity.mean == pytest.approx(value, rel=1e-5)
+    assert result.perplexity.sigma == pytest.approx(value * float(losses.std() / 4**0.5), rel=1e-3)
+    assert result.to_json()["kl"][BASE]["clusters"] == 4
 
 
 def test_the_atlas_against_brute_force(family):
@@ -160,7 +163,7 @@ def test_a_planted_band_is_found_and_the_base_is_unchanged(embedded):
             weight.add_(torch.randn_like(weight) * weight.std() * 0.4)
     parent = dataclasses.replace(embedded, model=other, id="planted")
     prompts = ["Why do dogs bark?", "What is a sonnet?"]
-    answers = measure.answer_all(other, embedded.tokenizer, prompts, 12)
+    answers = comparison.answers_of(parent, prompts, 12)
     before = {name: weight.clone() for name, weight in embedded.model.state_dict().items()}
     *_, found = carrying.carriers(embedded, parent, prompts, [text for text, _ in answers])
     place = next(index for index, (first, last) in enumerate(found.bands) if first <= 13 <= last)
@@ -179,29 +182,28 @@ def test_the_base_is_the_same_for_other_visitors_meanwhile(embedded, monkeypatch
         with torch.inference_mode():
             return model(ids).logits
 
-    def likelihood(model, pairs, pad):
+    def likelihood(model, rows):
         seen.append((torch.equal(forward(embedded.model), before), torch.equal(forward(model), before)))
-        return real(model, pairs, pad)
+        return real(model, rows)
 
     before = forward(embedded.model)
     monkeypatch.setattr(carrying, "likelihood", likelihood)
     monkeypatch.setattr(carrying, "BANDS", 2)
-    steps = list(
-        carrying.carriers(embedded, models.load("pirate"), ["Why do dogs bark?"], ["Arr, they be happy."])
-    )
+    questions, answers = ["Why do dogs bark?"], ["Arr, they be happy."]
+    steps = list(carrying.carriers(embedded, models.load("pirate"), questions, answers))
     assert len(steps) == 3 and seen == [(True, True)] + [(True, False)] * 5
 
 
 def test_a_likelihood_in_a_batch_is_that_of_each_alone(embedded):
-    pairs = carrying.sequences(
-        embedded.tokenizer, ["Hi", "What is a planet?"], ["Hello there.", "A world that goes around a star."]
-    )
-    together = carrying.likelihood(embedded.model, pairs, 2)
-    counts = [len(tokens) - start for tokens, start in pairs]
-    alone = [carrying.likelihood(embedded.model, [pair], 2) for pair in pairs]
-    assert together == pytest.approx(
-        sum(a * n for a, n in zip(alone, counts, strict=True)) / sum(counts), abs=1e-4
-    )
+    questions = ["Hi", "What is a planet?"]
+    rows = comparison.opening_rows(embedded, questions, ["Hello there.", "A world that goes around a star."])
+    counts = [len(tokens) - start for tokens, start in rows]
+    alone = []
+    for tokens, start in rows:
+        with torch.inference_mode():
+            logs = embedded.model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
+        alone.append(sum(float(logs[place - 1, tokens[place]]) for place in range(start, len(tokens))))
+    assert carrying.likelihood(embedded.model, rows) == pytest.approx(sum(alone) / sum(counts), abs=1e-4)
 
 
 def test_the_chat_space_compiles_and_names_its_model():
@@ -240,19 +242,15 @@ def test_the_chat_space_answers(embedded, tmp_path):
         server.stop()
 
 
-def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, monkeypatch):
+def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, monkeypatch, silent):
     from merging import outcome
-    from merging.run import merge, run_all
+    from merging.run import finished, merge
 
     text = f"merge_method: linear\nmodels:\n- model: {family['a']}\n  parameters: {{weight: 1}}\n"
-    report = run_all(merge(text, 0, tmp_path))
-    *_, last = outcome.look(report, validate(text).to_json())
-    assert (
-        last["done"]
-        and last["models"] == []
-        and len(last["skipped"]) == 2
-        and "child could not be loaded" in last["skipped"][1]
-    )
+    report = finished(merge(Request(text), tmp_path))
+    *_, last = outcome.compare(report, Request(text))
+    assert last["done"] and last["models"] == [] and len(last["skipped"]) == 2
+    assert "child could not be loaded" in last["skipped"][1]
 
     def refused(*_):
         raise VisitorError("No numbers.", "")
@@ -260,67 +258,66 @@ def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, mo
     monkeypatch.setattr(outcome, "load", lambda name, report: embedded)
     monkeypatch.setattr(models, "open_folder", lambda *_: embedded)
     monkeypatch.setattr(outcome, "_layers", refused)
-    monkeypatch.setattr(
-        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked)
-    )
-    *_, last = outcome.look(report, validate(text).to_json())
+    *_, last = outcome.compare(report, Request(text))
     assert last["done"] and len(last["models"]) == 2 and last["skipped"] == ["No numbers."]
 
 
-def test_weights_that_give_no_numbers_are_said(embedded, monkeypatch):
-    monkeypatch.setattr(
-        measure, "answer_all", lambda model, tokenizer, asked, tokens: [("", False)] * len(asked)
-    )
-    monkeypatch.setattr(
-        measure, "log_probabilities", lambda loaded, windows: torch.full((508, 9), float("nan"))
-    )
-    monkeypatch.setattr(measure, "windows_of", lambda tokenizer: torch.zeros((4, 256), dtype=torch.long))
-    with pytest.raises(VisitorError, match="child give no numbers"):
-        list(measure.measure([("child", "child", embedded)]))
+def test_a_model_without_answers_is_left_out_of_the_layers(family, tmp_path, embedded, monkeypatch, silent):
+    from merging import outcome
+    from merging.run import finished, merge
+
+    recipe = f"base_model: {family['base']}\nmodels:\n- model: {family['a']}\n  parameters: {{weight: 1}}\n"
+    text = f"merge_method: task_arithmetic\n{recipe}"
+    report = finished(merge(Request(text), tmp_path))
+    monkeypatch.setattr(outcome, "load", lambda name, report: dataclasses.replace(embedded, id=name))
+    monkeypatch.setattr(models, "open_folder", lambda *_: embedded)
+    *_, last = outcome.compare(report, Request(text))
+    assert last["atlas"]["parents"] == [family["a"]] and last["carriers"] == []
+    assert last["skipped"] == [f"layers of {family['a']}: it gave no answers"]
+
+
+def test_weights_that_give_no_numbers_are_said(embedded, silent):
+    broken = copy.deepcopy(embedded.model)
+    with torch.no_grad():
+        broken.model.norm.weight.fill_(torch.nan)
+    child = dataclasses.replace(embedded, model=broken, id="child")
+    with pytest.raises(VisitorError, match="weights give no numbers"):
+        Comparison().measure("child", "child", child)
 
 
 def test_an_adapter_is_an_expert_or_left_out_of_the_atlas(embedded, tmp_path):
-    from merging import outcome, sources
-    from merging.run import Report
+    from merging import names, outcome, sources
+    from merging.report import Report
 
     expert, added = (sources.resolve(name, whole=True) for name in ("pirate", f"{BASE}+pirate"))
-    assert (
-        added.folder == expert.folder
-        and added.lora is None
-        and sources.expert_of(f"{BASE}+pirate") == "pirate"
-    )
+    assert added.folder == expert.folder and added.lora is None
+    assert names.expert_of(f"{BASE}+pirate") == "pirate"
     assert sources.weights_of(f"{BASE}+pirate", whole=False) == expert.folder
     other = sources.resolve("cautious+concise", whole=True)
     with pytest.raises(VisitorError, match="has an adapter"):
         sources.weights_of("cautious+concise", whole=True)
-    text = f"merge_method: linear\nmodels:\n- model: {BASE}+pirate\n- model: cautious+concise\n"
-    found = {f"{BASE}+pirate": added, "cautious+concise": other}
-    report = Report("merge", tmp_path, {}, {}, 0, 1, 1, text, found)
-    data: dict = {"skipped": []}
-    steps = outcome._layers(
-        data,
-        dataclasses.replace(report, recipe=f"{text}base_model: {BASE}"),
-        {f"{BASE}+pirate": embedded},
-        [],
-        1,
-    )
+    text = f"merge_method: linear\nbase_model: {BASE}\nmodels:\n- model: {BASE}+pirate\n- model: cautious+concise\n"
+    parents = {f"{BASE}+pirate": added, "cautious+concise": other}
+    versions = dict.fromkeys(("mergekit", "torch", "transformers"), "0")
+    report = Report("merge", tmp_path, {}, {}, 0, 1, 1, text, parents, (), versions)
+    figure = outcome._empty(report, Request(text))
+    steps = outcome._layers(figure, report, {f"{BASE}+pirate": embedded}, {}, 1)
     next(step for step in steps if step["progress"]["value"] > 0)
-    assert data["skipped"] == ["atlas: cautious+concise has an adapter, which the atlas does not add"]
-    with pytest.raises(KeyError):  # nothing was measured here, and the atlas comes before
-        list(steps)
-    assert data["atlas"]["parents"] == [f"{BASE}+pirate"]
-    assert max(value for row in data["atlas"]["norm"][f"{BASE}+pirate"] for value in row) > 0
+    assert figure["skipped"] == ["atlas: cautious+concise has an adapter, which the atlas does not add"]
+    list(steps)
+    assert figure["atlas"]["parents"] == [f"{BASE}+pirate"]
+    assert max(value for row in figure["atlas"]["norm"][f"{BASE}+pirate"] for value in row) > 0
 
 
 def test_a_merge_with_everything_shown(tmp_path):
     """The whole outcome on real experts, with few answers."""
     from merging import outcome
     from merging.card import model_card
-    from merging.run import merge, run_all
+    from merging.run import finished, merge
 
-    asked = validate(prompts=["Who are you?"])
-    report = run_all(merge(asked.recipe, 0, tmp_path))
-    steps = list(outcome.look(report, asked.to_json()))
+    request = Request(presets.PRESETS[presets.FIRST], prompts=("Who are you?",))
+    report = finished(merge(request, tmp_path))
+    steps = list(outcome.compare(report, request))
     last = steps[-1]
     assert [model["role"] for model in last["models"]] == ["base", "parent", "parent", "child"]
     child = last["models"][-1]
@@ -328,21 +325,18 @@ def test_a_merge_with_everything_shown(tmp_path):
         child["shares"]
     )
     by_name = {model["name"]: model for model in last["models"]}
-    assert (
-        by_name["pirate"]["shares"]["pirate"]["count"] >= 18
-        and by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 19
-    )
-    assert (
-        by_name[BASE]["shares"]["pirate"]["count"] == by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0
-    )
-    assert set(child["kl"]) == {BASE, "pirate", "cautious"} and all(
-        value["mean"] > 0 for value in child["kl"].values()
-    )
+    assert by_name["pirate"]["shares"]["pirate"]["count"] >= 18
+    assert by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 19
+    assert by_name[BASE]["shares"]["pirate"]["count"] == 0
+    assert by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0
+    assert set(child["kl"]) == {BASE, "pirate", "cautious"}
+    assert all(value["mean"] > 0 for value in child["kl"].values())
     assert len(child["answers"]) == 41
-    assert [item["parent"] for item in last["carriers"]] == ["pirate", "cautious"] and all(
-        item["done"] for item in last["carriers"]
-    )
+    assert [item["parent"] for item in last["carriers"]] == ["pirate", "cautious"]
+    assert all(item["done"] for item in last["carriers"])
     assert last["atlas"]["parents"] == ["pirate", "cautious"]
     assert [step["progress"] is None for step in steps] == [False] * (len(steps) - 1) + [True]
-    card = model_card(report, last["measured"])
-    assert "KL(pirate ‖ child)" in card and "base_model_relation: merge" in card
+    card = model_card(report, last)
+    assert (
+        "KL(pirate ‖ child)" in card and "base_model_relation: merge" in card and "4 windows of 256" in card
+    )

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from family_tree.contributions import Contribution, contributions
+from family_tree.facts import Facts, is_id, relation_of
+from merging import data
 from merging import recipe as recipes
-from merging.tree.coefficients import Parts, parts_of
-from merging.tree.hubread import RELATIONS, Facts, is_id
 from shared.errors import VisitorError
 
 RECIPES = ("mergekit_config.yml", "mergekit_moe_config.yml", "mergekit_config.yaml")
@@ -33,9 +33,9 @@ class Evidence:
     source: str
     says: str
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> data.Evidence:
         """The evidence as the API returns it."""
-        return dict(self.__dict__)
+        return {"source": self.source, "says": self.says}
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Edge:
 
     source: str
     target: str
-    relation: str
-    role: str = "parent"
+    relation: data.Relation
+    role: data.Part = "parent"
     weight: float | None = None
     density: float | None = None
     layers: tuple[tuple[int, int], ...] = ()
@@ -68,14 +68,25 @@ class Edge:
     revision: str = ""
     evidence: tuple[Evidence, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """The edge as the API returns it."""
+    def to_json(self, bends: Sequence[tuple[float, float]] = ()) -> data.Kinship:
+        """The edge as the API returns it.
+
+        Args:
+            bends: places that its line passes.
+        """
         return {
-            **self.__dict__,
-            "layers": [list(span) for span in self.layers],
-            "part": [round(value, 6) for value in self.part],
-            "pinned": bool(self.revision),
+            "source": self.source,
+            "target": self.target,
+            "relation": self.relation,
+            "role": self.role,
+            "weight": self.weight,
+            "density": self.density,
+            "layers": list(self.layers),
+            "part": (round(self.part[0], 6), round(self.part[1], 6)),
+            "revision": self.revision,
             "evidence": [item.to_json() for item in self.evidence],
+            "pinned": bool(self.revision),
+            "bends": list(bends),
         }
 
 
@@ -100,12 +111,12 @@ class Parents:
 class _Claims:
     """What each source says, by parent."""
 
-    found: dict[str, list[Evidence]] = field(default_factory=dict)
-    relation: dict[str, str] = field(default_factory=dict)
+    evidence: dict[str, list[Evidence]] = field(default_factory=dict)
+    relation: dict[str, data.Relation] = field(default_factory=dict)
     by_source: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, parent: str, source: str, says: str, relation: str | None = None) -> None:
-        evidence = self.found.setdefault(parent, [])
+    def add(self, parent: str, source: str, says: str, relation: data.Relation | None = None) -> None:
+        evidence = self.evidence.setdefault(parent, [])
         if not any(item.source == source for item in evidence):
             evidence.append(Evidence(source, says[:120]))
         if relation:
@@ -113,7 +124,7 @@ class _Claims:
         self.by_source.setdefault(source, set()).add(parent)
 
 
-def parents_of(facts: Facts, files: dict[str, str]) -> Parents:
+def parents_of(facts: Facts, files: Mapping[str, str]) -> Parents:
     """Read a model's parents from its facts and the small files that were fetched; nothing in them is
     trusted.
 
@@ -124,77 +135,60 @@ def parents_of(facts: Facts, files: dict[str, str]) -> Parents:
     claims = _Claims()
     notes: list[str] = []
     text, source = _recipe_text(files, notes)
-    parts: dict[str, Parts] = {}
+    parts: dict[str, Contribution] = {}
     method = ""
     if text:
         recipe = recipes.parse(text)
-        method = (
-            "mixture of experts" if recipes.is_moe(recipe) else str(recipe.get("merge_method") or "")[:40]
-        )
-        parts = parts_of(recipe)
+        moe = recipes.is_moe(recipe)
+        method = "mixture of experts" if moe else str(recipe.get("merge_method") or "")[:40]
+        parts = contributions(recipe)
         for name in parts:
             claims.add(name, source, f"{method}: {parts[name].role}", "merge")
     _card_claims(facts, claims, notes)
-    for relation, name in facts.base_models:
-        claims.add(name, "Hub", f"baseModels{f', {relation}' if relation else ''}", relation)
-    for tag in facts.tags:
-        if tag.startswith("base_model:"):
-            relation, _, name = tag.removeprefix("base_model:").rpartition(":")
-            if is_id(name):
-                claims.add(name, "tag", tag, relation if relation in RELATIONS else None)
+    _hub_claims(facts, claims)
     _adapter_claim(files.get(ADAPTER), claims)
     notes += _disagreements(claims)
-    if facts.id in claims.found:
+    if facts.id in claims.evidence:
         notes.append("It names itself as its parent; that was left out.")
-        del claims.found[facts.id]
-    if len(claims.found) > MAX_PARENTS:
-        notes.append(f"It names {len(claims.found)} parents; {MAX_PARENTS} are shown.")
-    stated = facts.card.get("base_model_relation")
-    default = stated if stated in RELATIONS else _guess(facts, len(claims.found))
-    edges = []
-    alone = len(claims.found) == 1
-    for name, evidence in list(claims.found.items())[:MAX_PARENTS]:
-        relation = stated if stated in RELATIONS else claims.relation.get(name, default)
-        edge = Edge(
-            name, facts.id, relation, evidence=tuple(evidence), part=(1.0, 1.0) if alone else (0.0, 1.0)
-        )
-        if name in parts:
-            told = parts[name]
-            edge = replace(
-                edge,
-                role=told.role,
-                weight=told.weight,
-                density=told.density,
-                layers=told.layers,
-                part=told.part,
-                revision=told.revision,
-            )
-        elif parts:
-            edge = replace(
-                edge, part=(0.0, 0.0)
-            )  # the recipe does not name it: other sources do, and that is a disagreement
-        edges.append(edge)
-    newer = facts.card.get("new_version")
-    if is_id(newer) and newer != facts.id:
-        edges.append(
-            Edge(
-                facts.id,
-                str(newer),
-                "new_version",
-                evidence=(Evidence("card", f"new_version: {newer}"[:120]),),
-                part=(0.0, 0.0),
-            )
-        )
+        del claims.evidence[facts.id]
+    if len(claims.evidence) > MAX_PARENTS:
+        notes.append(f"It names {len(claims.evidence)} parents; {MAX_PARENTS} are shown.")
+    edges = [*_edges(facts, claims, parts), *_replacement(facts)]
     return Parents(tuple(edges), text, method, tuple(notes))
 
 
-def _recipe_text(files: dict[str, str], notes: list[str]) -> tuple[str, str]:
+def _edges(facts: Facts, claims: _Claims, parts: Mapping[str, Contribution]) -> Iterator[Edge]:
+    """One edge per parent that is claimed."""
+    stated = relation_of(facts.card.get("base_model_relation"))
+    default = stated or _guess(facts, len(claims.evidence))
+    alone = len(claims.evidence) == 1
+    for name, evidence in list(claims.evidence.items())[:MAX_PARENTS]:
+        relation = stated or claims.relation.get(name, default)
+        part = (1.0, 1.0) if alone else (0.0, 1.0)
+        edge = Edge(name, facts.id, relation, evidence=tuple(evidence), part=part)
+        if name in parts:
+            yield replace(edge, **vars(parts[name]))
+        elif parts:  # the recipe does not name it: other sources do, and that is a disagreement
+            yield replace(edge, part=(0.0, 0.0))
+        else:
+            yield edge
+
+
+def _replacement(facts: Facts) -> Iterator[Edge]:
+    """The model that replaces this one."""
+    newer = facts.card.get("new_version")
+    if is_id(newer) and newer != facts.id:
+        evidence = (Evidence("card", f"new_version: {newer}"[:120]),)
+        yield Edge(facts.id, newer, "new_version", evidence=evidence, part=(0.0, 0.0))
+
+
+def _recipe_text(files: Mapping[str, str], notes: list[str]) -> tuple[str, str]:
     """The recipe and where it was found: a file of its own comes before the card."""
     for name in RECIPES:
         if files.get(name):
             if _readable(files[name]):
                 return files[name], "recipe"
-            notes.append(f"{name} is no recipe that can be read.")
+            notes.append(f"{name} is not a recipe that can be read.")
     for block in re.findall(r"^```ya?ml\s*\n(.*?)^```", files.get(CARD, ""), re.MULTILINE | re.DOTALL)[:20]:
         if re.search(r"^\s*(merge_method|experts|slices|models):", block, re.MULTILINE) and _readable(block):
             return block, "card recipe"
@@ -203,7 +197,7 @@ def _recipe_text(files: dict[str, str], notes: list[str]) -> tuple[str, str]:
 
 def _readable(text: str) -> bool:
     try:
-        return bool(parts_of(recipes.parse(text)))
+        return bool(contributions(recipes.parse(text)))
     except VisitorError:
         return False
 
@@ -214,7 +208,17 @@ def _card_claims(facts: Facts, claims: _Claims, notes: list[str]) -> None:
         if is_id(name):
             claims.add(str(name), "card", f"base_model: {name}")
         elif name is not None:
-            notes.append(f"Its card names “{str(name)[:60]}”, which is no model id.")
+            notes.append(f"Its card names “{str(name)[:60]}”, which is not a model id.")
+
+
+def _hub_claims(facts: Facts, claims: _Claims) -> None:
+    for relation, name in facts.base_models:
+        claims.add(name, "Hub", f"baseModels{f', {relation}' if relation else ''}", relation)
+    for tag in facts.tags:
+        if tag.startswith("base_model:"):
+            word, _, name = tag.removeprefix("base_model:").rpartition(":")
+            if is_id(name):
+                claims.add(name, "tag", tag, relation_of(word))
 
 
 def _adapter_claim(text: str | None, claims: _Claims) -> None:
@@ -227,7 +231,7 @@ def _adapter_claim(text: str | None, claims: _Claims) -> None:
         claims.add(str(name), "adapter", f"base_model_name_or_path: {name}", "adapter")
 
 
-def _guess(facts: Facts, parents: int) -> str:
+def _guess(facts: Facts, parents: int) -> data.Relation:
     """The relation where no source states one, by the Hub's own rules: adapter files, a merge tag, GGUF; else
     a fine-tune.
     """
@@ -249,6 +253,10 @@ def _disagreements(claims: _Claims) -> Iterator[str]:
         extra = sorted(names - claims.by_source[recipe])
         where = {"card": "card", "Hub": "Hub's list", "tag": "tags"}.get(source, source)
         if missing and source == "card":
-            yield f"Its recipe uses {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}, which its {where} does not name."
+            yield f"Its recipe uses {_first(missing)}, which its {where} does not name."
         if extra:
-            yield f"Its {where} names {', '.join(extra[:3])}{' …' if len(extra) > 3 else ''}, which its recipe does not use."
+            yield f"Its {where} names {_first(extra)}, which its recipe does not use."
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''}"

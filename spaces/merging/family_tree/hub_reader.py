@@ -1,22 +1,22 @@
-"""What the Hub says of a model: metadata, small files and children; bounded in requests, patient when asked
-to wait, cached.
+"""Metadata, small files and children of the Hub's models; bounded in requests, patient when asked to wait,
+cached.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-Found = TypeVar("Found")
+from family_tree.facts import Facts, facts_of
+from merging import data
 
-RELATIONS = ("finetune", "adapter", "merge", "quantized")
+Answer = TypeVar("Answer")
+
 FIELDS = (
     "author",
     "baseModels",
@@ -55,127 +55,6 @@ class Exhausted(Exception):
         self.seconds = seconds
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the Hub says of one model, every value of the right type or empty.
-
-    Args:
-        id: as the Hub has it now; it differs from the name that was asked for after a rename.
-        status: "ok", "gated", "disabled", "private", "missing" or "unread".
-        reason: why it is not "ok", in a sentence.
-        sha: commit of the revision that was read.
-        card: metadata of its card.
-        base_models: (relation or None, id) as the Hub derived them.
-        tags: of the model.
-        children: number by relation, as the Hub counts.
-        files: names of its files; empty where they were not asked for.
-        author, licence, downloads, created, modified, parameters: as named; "" or None where not stated.
-    """
-
-    id: str
-    status: str = "ok"
-    reason: str = ""
-    sha: str = ""
-    card: dict[str, Any] = field(default_factory=dict)
-    base_models: tuple[tuple[str | None, str], ...] = ()
-    tags: tuple[str, ...] = ()
-    children: dict[str, int] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    author: str = ""
-    licence: str = ""
-    downloads: int | None = None
-    created: str = ""
-    modified: str = ""
-    parameters: int | None = None
-
-
-_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
-
-
-def is_id(value: Any) -> bool:
-    """Whether a value is text in the form of a model id."""
-    return (
-        isinstance(value, str)
-        and _ID.fullmatch(value) is not None
-        and ".." not in value
-        and "--" not in value
-    )
-
-
-def facts_of(raw: Any, asked: str) -> Facts:
-    """Facts from the Hub's JSON, which may hold anything: a value of a wrong type counts as not stated."""
-    if not isinstance(raw, dict):
-        return Facts(asked, "unread", "The Hub's answer was not what was expected.")
-    card = _mapping(raw.get("cardData"))
-    tags = tuple(tag for tag in _list(raw.get("tags")) if isinstance(tag, str))[:400]
-    licence = _text(card.get("license"))
-    if not licence:
-        licence = next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
-    counts, safetensors = _mapping(raw.get("childrenModelCount")), _mapping(raw.get("safetensors"))
-    status, reason = "ok", ""
-    if raw.get("disabled") is True:
-        status, reason = "disabled", "The Hub has disabled this model."
-    elif raw.get("private") is True:
-        status, reason = "private", "Only its owner sees this model."
-    elif raw.get("gated"):
-        status, reason = "gated", "Its owner asks for a licence to be accepted, so its files were not read."
-    name = raw.get("id") if is_id(raw.get("id")) else asked
-    author = (
-        raw.get("author")
-        if isinstance(raw.get("author"), str)
-        else str(name).split("/")[0]
-        if "/" in str(name)
-        else ""
-    )
-    return Facts(
-        id=str(name),
-        status=status,
-        reason=reason,
-        sha=_text(raw.get("sha"))[:64],
-        card=card,
-        base_models=_base_models(raw.get("baseModels")),
-        tags=tags,
-        children={relation: n for relation in RELATIONS if (n := _count(counts.get(relation)))},
-        files=tuple(
-            item["rfilename"]
-            for item in _list(raw.get("siblings"))
-            if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
-        ),
-        author=str(author)[:96],
-        licence=str(licence)[:60].lower(),
-        downloads=_count(raw.get("downloads")),
-        created=_text(raw.get("createdAt"))[:10],
-        modified=_text(raw.get("lastModified"))[:10],
-        parameters=_count(safetensors.get("total")) or None,
-    )
-
-
-def _base_models(value: Any) -> tuple[tuple[str | None, str], ...]:
-    """Both shapes that the Hub uses: a list of ids, and `{"relation": …, "models": [{"id": …}]}`."""
-    relation = (
-        value.get("relation") if isinstance(value, dict) and value.get("relation") in RELATIONS else None
-    )
-    items = _list(value.get("models")) if isinstance(value, dict) else _list(value)
-    names = [item.get("id") if isinstance(item, dict) else item for item in items]
-    return tuple((relation, str(name)) for name in names if is_id(name))[:500]
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
 _lock = threading.Lock()
 _calls: dict[str, deque[float]] = {"api": deque(), "file": deque()}
 _resume_at = 0.0
@@ -192,13 +71,12 @@ def forget() -> None:
         _resume_at = 0.0
 
 
-def calls_in_window() -> dict[str, int]:
-    """Requests of the last five minutes by kind, "api" and "file"."""
+def calls_in_window() -> data.Requests:
+    """Requests of the last five minutes by kind."""
     with _lock:
-        return {
-            kind: sum(time.monotonic() - moment < WINDOW for moment in calls)
-            for kind, calls in _calls.items()
-        }
+        since = time.monotonic() - WINDOW
+        api, file = (sum(moment > since for moment in _calls[kind]) for kind in ("api", "file"))
+        return {"api": api, "file": file}
 
 
 def _take(kind: str) -> None:
@@ -235,8 +113,8 @@ def _patiently(kind: str, ask: Callable[[], Any]) -> Any:
         if response.status_code != 429:
             return response
         response.close()
-        asked = str(response.headers.get("Retry-After") or "")
-        pause = float(asked) if asked.isdigit() else 1.0 * 2**turn
+        wanted = str(response.headers.get("Retry-After") or "")
+        pause = float(wanted) if wanted.isdigit() else 1.0 * 2**turn
         with _lock:
             _resume_at = max(_resume_at, time.monotonic() + pause)
         if pause > LONGEST_WAIT:
@@ -255,23 +133,23 @@ def _get(
 
     session = get_session()
     headers = build_hf_headers(token=hub.token_for())
-    asked = session.build_request(
+    request = session.build_request(
         "GET", constants.ENDPOINT + path, params=parameters or [], headers=headers, timeout=TIMEOUT
     )
-    return _patiently(kind, lambda: session.send(asked, stream=stream, follow_redirects=True))
+    return _patiently(kind, lambda: session.send(request, stream=stream, follow_redirects=True))
 
 
-def _remembered(key: tuple[str, ...], fresh: float, make: Callable[[], Found]) -> Found:
+def _remembered(key: tuple[str, ...], fresh: float, read: Callable[[], Answer]) -> Answer:
     with _lock:
         known = _known.get(key)
     if known and time.monotonic() - known[0] < fresh:
         return known[1]  # type: ignore[no-any-return]
-    found = make()
+    answer = read()
     with _lock:
-        _known[key] = (time.monotonic(), found)
+        _known[key] = (time.monotonic(), answer)
         while len(_known) > KEPT:
             del _known[next(iter(_known))]
-    return found
+    return answer
 
 
 def read_model(name: str, revision: str | None = None) -> Facts:
@@ -340,7 +218,7 @@ def _read_file(name: str, sha: str, file: str) -> str | None:
         return None
 
 
-def read_children(name: str, relation: str, limit: int) -> list[Facts]:
+def read_children(name: str, relation: data.Relation, limit: int) -> list[Facts]:
     """A model's children of one relation, the most downloaded first.
 
     Raises:
@@ -367,8 +245,8 @@ def _read_children(name: str, relation: str, limit: int) -> list[Facts]:
         raise
     except Exception as error:  # noqa: BLE001
         raise ValueError(type(error).__name__) from None  # a bad page of children must not end the tree
-    found = [facts_of(row, "") for row in _list(rows)]
-    return [facts for facts in found if facts.id][:limit]
+    children = [facts_of(row, "") for row in rows] if isinstance(rows, list) else []
+    return [facts for facts in children if facts.id][:limit]
 
 
 def is_dataset(name: str) -> bool:

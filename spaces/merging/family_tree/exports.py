@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+
+from merging import data
 
 ARROWS = {"merge": "-->", "finetune": "==>", "adapter": "-.->", "quantized": "-.->", "new_version": "---"}
 STYLES = {
@@ -14,50 +16,39 @@ STYLES = {
 }
 
 
-def mermaid(tree: dict[str, Any]) -> str:
-    """The tree as a Mermaid flowchart.
-
-    Args:
-        tree: JSON of `grow`.
-    """
-    place = {node["id"]: f"m{index}" for index, node in enumerate(tree["nodes"])}
+def mermaid(nodes: Sequence[data.Member], edges: Sequence[data.Kinship]) -> str:
+    """A tree as a Mermaid flowchart."""
+    place = {node["id"]: f"m{index}" for index, node in enumerate(nodes)}
     lines = ["flowchart LR"]
-    lines += [f'  {place[node["id"]]}["{_entities(_label(node))}"]' for node in tree["nodes"]]
-    for edge in tree["edges"]:
-        lines.append(
-            f'  {place[edge["source"]]} {ARROWS[edge["relation"]]}|"{_entities(_edge_label(edge))}"| {place[edge["target"]]}'
-        )
+    lines += [f'  {place[node["id"]]}["{_entities(_label(node))}"]' for node in nodes]
+    for edge in edges:
+        arrow = f'{ARROWS[edge["relation"]]}|"{_entities(_edge_label(edge))}"|'
+        lines.append(f"  {place[edge['source']]} {arrow} {place[edge['target']]}")
     return "\n".join(lines) + "\n"
 
 
-def dot(tree: dict[str, Any]) -> str:
-    """The tree as a Graphviz digraph.
-
-    Args:
-        tree: JSON of `grow`.
-    """
-    place = {node["id"]: f"m{index}" for index, node in enumerate(tree["nodes"])}
+def dot(nodes: Sequence[data.Member], edges: Sequence[data.Kinship]) -> str:
+    """A tree as a Graphviz digraph."""
+    place = {node["id"]: f"m{index}" for index, node in enumerate(nodes)}
     lines = ["digraph family {", "  rankdir=LR;", "  node [shape=box, style=rounded];"]
-    for node in tree["nodes"]:
+    for node in nodes:
         dashed = ', style="rounded,dashed"' if node["status"] not in ("ok", "here", "gated") else ""
         lines.append(f"  {place[node['id']]} [label={_quoted(_label(node))}{dashed}];")
-    for edge in tree["edges"]:
+    for edge in edges:
         label = _quoted(_edge_label(edge))
-        lines.append(
-            f"  {place[edge['source']]} -> {place[edge['target']]} [label={label}, style={STYLES[edge['relation']]}];"
-        )
+        ends = f"{place[edge['source']]} -> {place[edge['target']]}"
+        lines.append(f"  {ends} [label={label}, style={STYLES[edge['relation']]}];")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _label(node: dict[str, Any]) -> str:
+def _label(node: data.Member) -> str:
     return f"{node['id']} ({node['licence']})" if node["licence"] else str(node["id"])
 
 
-def _edge_label(edge: dict[str, Any]) -> str:
+def _edge_label(edge: data.Kinship) -> str:
     weight = f" {edge['weight']:g}" if edge["weight"] is not None else ""
-    return f"{edge['relation']}{weight}" + (
-        f", {edge['role']}" if edge["role"] in ("base", "adapter", "tokenizer") else ""
-    )
+    role = f", {edge['role']}" if edge["role"] in ("base", "adapter", "tokenizer") else ""
+    return f"{edge['relation']}{weight}{role}"
 
 
 def _entities(text: str) -> str:

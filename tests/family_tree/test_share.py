@@ -9,13 +9,14 @@ from itertools import pairwise, product
 import pytest
 import torch
 
+from family_tree import exports, licence
+from family_tree.coefficients import ELECTING, TASK
+from family_tree.contributions import contributions
+from family_tree.layout import positions
+from family_tree.parents import Edge
+from family_tree.share import shares
 from merging.methods import catalogue
 from merging.recipe import parse
-from merging.tree import exports, licence
-from merging.tree.coefficients import ELECTING, TASK, parts_of
-from merging.tree.layout import positions
-from merging.tree.parents import Edge
-from merging.tree.share import shares
 
 
 def edge(source: str, target: str, low: float, high: float | None = None) -> Edge:
@@ -75,7 +76,7 @@ def test_bounds_hold_the_truth_of_random_trees():
 
 
 def parts(text: str) -> dict:
-    return {name: told.part for name, told in parts_of(parse(text)).items()}
+    return {name: told.part for name, told in contributions(parse(text)).items()}
 
 
 @pytest.mark.parametrize("method", [*TASK, *ELECTING])
@@ -109,7 +110,7 @@ def test_coefficients_are_those_of_the_merged_weights(method):
         settings = {**known, **stated, "weight": weights, "density": [density] * count}
         settings |= {name: [known[name]] * count for name in ("epsilon", "gamma") if name in known}
         merged = merge_tensors([start, *changes], method, parameters=settings, base_index=0)
-        found = {name: told.part for name, told in parts_of(recipe).items()}
+        found = {name: told.part for name, told in contributions(recipe).items()}
         case = (heavy, density, stated, count)
         if method in TASK or count == 1:  # one number for all entries: least squares
             fitted = torch.linalg.lstsq(changes.T.double(), merged[:, None].double()).solution[:, 0].tolist()
@@ -148,14 +149,14 @@ def test_a_gradient_is_no_mean_where_something_else_changes_too(normalize):
             {"model": "x/1", "parameters": {"weight": "5e-1"}},
         ],
     }
-    low, high = parts_of(recipe)["x/0"].part
+    low, high = contributions(recipe)["x/0"].part
     layers = torch.linspace(0, 1, 101)
     truth = float((layers * layers / ((layers + 0.5) if normalize else 1)).mean())
-    assert low <= truth <= high < 1 + 1e-9 and parts_of(recipe)["x/1"].weight == 0.5
+    assert low <= truth <= high < 1 + 1e-9 and contributions(recipe)["x/1"].weight == 0.5
 
 
 def test_adapters_are_parents_without_a_part():
-    found = parts_of(
+    found = contributions(
         parse(
             "merge_method: linear\nmodels:\n- {model: x/a@main+y/lora, parameters: {weight: 1}}\n- {model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate, parameters: {weight: 3}}"
         )
@@ -293,7 +294,7 @@ def test_texts_for_other_tools_are_escaped():
         "nodes": [{**node, "id": hostile}, {**node, "id": "x/y"}],
         "edges": [{"source": hostile, "target": "x/y", "relation": "merge", "role": "base", "weight": 0.5}],
     }
-    mermaid = exports.mermaid(tree)
+    mermaid = exports.mermaid(tree["nodes"], tree["edges"])
     assert (
         mermaid.count("\n") == 4
         and "click x" in mermaid
@@ -301,5 +302,5 @@ def test_texts_for_other_tools_are_escaped():
         and "<i>" not in mermaid
     )
     assert "merge 0.5, base" in mermaid
-    dot = exports.dot(tree)
+    dot = exports.dot(tree["nodes"], tree["edges"])
     assert len(re.findall(r"(?<!\\)\"", dot)) % 2 == 0 and dot.count("\n") == 7

@@ -47,15 +47,15 @@ def positions(
             between[source, target] = stops
     full.add_vertices(len(layers) - len(names))
     full.add_edges(links)
-    found = [
+    places = [
         (round(float(y), 3), round(float(x), 3))
         for x, y in full.layout_sugiyama(layers=layers, maxiter=100).coords[: len(layers)]
     ]
     bends = {
-        (names[source], names[target]): [found[stop] for stop in stops]
+        (names[source], names[target]): [places[stop] for stop in stops]
         for (source, target), stops in between.items()
     }
-    return {name: found[index] for name, index in place.items()}, bends
+    return {name: places[index] for name, index in place.items()}, bends
 
 
 def _generations(graph: igraph.Graph) -> list[int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.merging.tree.hub import FamilyHub
+from tests.family_tree.hub import FamilyHub
+from tests.merging.conftest import family  # noqa: F401  the tiny models of the merges
 
 
 @pytest.fixture
@@ -12,7 +13,7 @@ def serve(monkeypatch):
     """A function that starts a Hub with models and points huggingface_hub at it."""
     from huggingface_hub import constants
 
-    from merging.tree import hubread
+    from family_tree import hub_reader
     from shared import hub as shared_hub
 
     running: list[FamilyHub] = []
@@ -24,10 +25,10 @@ def serve(monkeypatch):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(shared_hub, "_reachable", None)
         monkeypatch.setattr(shared_hub, "reachable", lambda: True)
-        hubread.forget()
+        hub_reader.forget()
         return server
 
     yield start
     for server in running:
         server.stop()
-    hubread.forget()
+    hub_reader.forget()

@@ -1,15 +1,16 @@
 """What the ancestors' licences ask of a model: obligations, the way each came, and where two cannot both be
 met.
 
-The table says what a licence asks in a few words, each with the text that it was read in. It is no legal
+The table says what a licence asks in a few words, each with the text that it was read in. It is not legal
 advice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from merging import data
 
 SHARE_ALIKE, NON_COMMERCIAL, NO_DERIVATIVES = "share alike", "no commercial use", "no changed versions"
 USE_LIMITS, NAMING, SIZE_LIMIT, CREDIT = (
@@ -105,17 +106,13 @@ def of(name: str) -> Licence | None:
     return TABLE.get(name.lower())
 
 
-def inherited(start: str, licences: dict[str, str], parents: dict[str, list[str]]) -> dict[str, Any]:
+def inherited(start: str, licences: Mapping[str, str], parents: Mapping[str, Sequence[str]]) -> data.Licences:
     """The obligations that reach a model, each with the shortest way it came, and what stands against what.
 
     Args:
         start: the model.
         licences: Hub id of the licence by model; "" where none is stated.
         parents: of each model, those whose weights enter it.
-
-    Returns:
-        own; obligations [{asks, from, licence, path}] with the strictest first; unknown [{from, licence,
-        path}]; conflicts [{message, resolve}].
     """
     ways: dict[str, list[str]] = {start: [start]}
     queue = [start]
@@ -124,8 +121,8 @@ def inherited(start: str, licences: dict[str, str], parents: dict[str, list[str]
             if parent not in ways:
                 ways[parent] = [*ways[model], parent]
                 queue.append(parent)
-    duties: dict[str, dict[str, Any]] = {}
-    unknown = []
+    duties: dict[str, data.Obligation] = {}
+    unknown: list[data.UnknownTerms] = []
     for model in queue:
         known = of(licences.get(model, ""))
         if known is None:
@@ -135,48 +132,53 @@ def inherited(start: str, licences: dict[str, str], parents: dict[str, list[str]
             duties.setdefault(
                 ask, {"asks": ask, "from": model, "licence": known.id, "url": known.url, "path": ways[model]}
             )
-    ordered = [duties[ask] for ask in STRICTNESS if ask in duties]
     return {
         "own": licences.get(start, ""),
-        "obligations": ordered,
+        "obligations": [duties[ask] for ask in STRICTNESS if ask in duties],
         "unknown": unknown,
         "conflicts": list(_conflicts(start, queue, licences)),
-        "note": "Read from stated licences; no legal advice.",
+        "note": "Read from stated licences; this is not legal advice.",
     }
 
 
-def _conflicts(start: str, models: Iterable[str], licences: dict[str, str]) -> Iterable[dict[str, str]]:
-    known = {model: found for model in models if (found := of(licences.get(model, "")))}
+def _conflicts(start: str, models: Iterable[str], licences: Mapping[str, str]) -> Iterator[data.Conflict]:
+    known = {model: terms for model in models if (terms := of(licences.get(model, "")))}
     own = known.get(start)
-    ancestors = {model: found for model, found in known.items() if model != start}
-    asked: dict[str, list[str]] = {}
-    for model, found in ancestors.items():
-        for ask in found.asks:
-            asked.setdefault(ask, []).append(model)
-    if NO_DERIVATIVES in asked:
-        model = asked[NO_DERIVATIVES][0]
+    ancestors = {model: terms for model, terms in known.items() if model != start}
+    askers: dict[str, list[str]] = {}
+    for model, terms in ancestors.items():
+        for ask in terms.asks:
+            askers.setdefault(ask, []).append(model)
+    if NO_DERIVATIVES in askers:
+        model = askers[NO_DERIVATIVES][0]
         yield {
             "message": f"{model} ({ancestors[model].id}) allows no changed versions to be shared.",
             "resolve": f"Ask its author, or leave {model} out.",
         }
-    if own:
-        for ask in (NON_COMMERCIAL, SHARE_ALIKE, USE_LIMITS):
-            if ask in asked and ask not in own.asks:
-                model = asked[ask][0]
-                yield {
-                    "message": f"{start} states {own.id}; {model} ({ancestors[model].id}) asks for: {ask}.",
-                    "resolve": f"State {ancestors[model].id}'s terms, or leave {model} out.",
-                }
-    alike = {ancestors[model].id: model for model in asked.get(SHARE_ALIKE, [])}
+    for ask in (NON_COMMERCIAL, SHARE_ALIKE, USE_LIMITS):
+        if own and ask in askers and ask not in own.asks:
+            model = askers[ask][0]
+            yield {
+                "message": f"{start} states {own.id}; {model} ({ancestors[model].id}) asks for: {ask}.",
+                "resolve": f"State {ancestors[model].id}'s terms, or leave {model} out.",
+            }
+    yield from _added_terms({ancestors[model].id: model for model in askers.get(SHARE_ALIKE, [])}, ancestors)
+
+
+def _added_terms(alike: Mapping[str, str], ancestors: Mapping[str, Licence]) -> Iterator[data.Conflict]:
+    """The first licence that adds terms to one that wants the same terms for all.
+
+    Args:
+        alike: a model by each licence that wants that.
+        ancestors: licences by model.
+    """
     for one, model in alike.items():
-        for other, against in (
-            (other, against)
-            for other, against in ancestors.items()
-            if set(against.asks) & {NON_COMMERCIAL, USE_LIMITS}
-        ):
-            if against.id != one and not set(against.asks) <= set(TABLE[one].asks):
+        for other, terms in ancestors.items():
+            adds = set(terms.asks) & {NON_COMMERCIAL, USE_LIMITS}
+            if adds and terms.id != one and not set(terms.asks) <= set(TABLE[one].asks):
                 yield {
-                    "message": f"{model} ({one}) wants the same terms for all; {other} ({against.id}) adds terms of its own.",
+                    "message": f"{model} ({one}) wants the same terms for all; {other} ({terms.id}) adds "
+                    "terms of its own.",
                     "resolve": f"Leave {model} or {other} out, or ask one of the authors for other terms.",
                 }
                 return

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from merging.tree.parents import Edge
+from family_tree.parents import Edge
+from merging.data import Span
 
-Span = tuple[float, float]
 SLACK = 1e-6
 
 
@@ -30,7 +30,7 @@ def shares(start: str, edges: Iterable[Edge]) -> dict[str, Span]:
         if edge.relation != "new_version":
             parents.setdefault(edge.target, []).append(edge)
     order = _parents_first(start, parents)
-    found: dict[str, Span] = {}
+    bounds: dict[str, Span] = {}
     for ancestor in order:
         within: dict[str, Span] = {}
         for model in order:
@@ -40,8 +40,8 @@ def shares(start: str, edges: Iterable[Edge]) -> dict[str, Span]:
                 terms = [(edge.part, within[edge.source]) for edge in parents.get(model, [])]
                 within[model] = _sum(terms) if any(span != (0.0, 0.0) for _, span in terms) else (0.0, 0.0)
         low, high = (round(end, 6) for end in within[start])
-        found[ancestor] = (low, high) if high - low > SLACK else (low, low)
-    return found
+        bounds[ancestor] = (low, high) if high - low > SLACK else (low, low)
+    return bounds
 
 
 def _sum(terms: list[tuple[Span, Span]]) -> Span:
@@ -62,9 +62,9 @@ def _extreme(terms: list[tuple[Span, Span]], end: int) -> float:
     rest = 1 - sum(part[0] for part, _ in terms)
     total = sum(part[0] * held[end] for part, held in terms)
     for part, held in sorted(terms, key=lambda term: term[1][end], reverse=end == 1):
-        given = min(rest, part[1] - part[0])
-        total += given * held[end]
-        rest -= given
+        more = min(rest, part[1] - part[0])
+        total += more * held[end]
+        rest -= more
     return total
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from merging.run import merge, run_all
-from merging.tree.paternity import paternity
-from merging.tree.replay import compare_weights
+from family_tree.paternity import paternity
+from family_tree.replay import compare_weights
+from merging.request import Request
+from merging.run import finished, merge
 from shared.errors import VisitorError
 from tests.merging.conftest import tensors
 
@@ -30,7 +31,7 @@ def child(family, tmp_path) -> Path:
         f"- model: {family[name]}\n  parameters: {{weight: {weight}}}\n"
         for name, weight in (("a", 0.7), ("b", 0.2))
     )
-    return run_all(merge(text + "dtype: float32\n", 0, tmp_path)).folder
+    return finished(merge(Request(text + "dtype: float32\n"), tmp_path)).folder
 
 
 def test_declared_parents_get_their_weights_back(family, child):

@@ -1,0 +1,73 @@
+"""Whose family tree a visitor wants, and how far it should go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from family_tree.facts import RELATIONS
+from merging.request import Request, check_recipe
+from shared import experts, hub, request
+from shared.checks import whole
+from shared.errors import VisitorError
+from shared.request import setting
+
+MAX_ANCESTORS, MAX_DESCENDANTS, MAX_NODES = 12, 3, 400
+MAX_EXPANDED = 40
+MERGED_HERE = "this merge"
+"""The name of a merge that was made in this demo and is not on the Hub."""
+
+
+def _model(_: str, value: Any) -> str:
+    name = str(value).strip().removeprefix("https://huggingface.co/").strip("/")
+    if not name:
+        raise VisitorError(
+            "No model was named.", "Write a model id, such as HuggingFaceTB/SmolLM2-135M-Instruct."
+        )
+    if name.startswith(("datasets/", "spaces/")):
+        raise VisitorError(f"“{name[:60]}” is not a model.", "Name a model as owner/name.")
+    if name not in (MERGED_HERE, *experts.NAMES):
+        hub.check_id(name)
+    return name
+
+
+def _expand(_: str, value: Any) -> tuple[str, ...]:
+    parts = tuple(str(item) for item in value)
+    known = all(part.partition(":")[0] in ("parents", *RELATIONS) for part in parts)
+    if len(parts) > MAX_EXPANDED or not known:
+        raise VisitorError(
+            "That part of the tree cannot be shown.",
+            f"Open at most {MAX_EXPANDED} parts, or begin at another model.",
+        )
+    return parts
+
+
+@dataclass(frozen=True)
+class TreeRequest(request.Request):
+    """Everything that determines a tree."""
+
+    LINK_CHARACTERS: ClassVar[int] = Request.LINK_CHARACTERS
+
+    model: str = setting(
+        MERGED_HERE, _model, "a Hub id, or one of the experts cautious, pirate, concise", link="tree"
+    )
+    ancestors: int = setting(6, whole(0, MAX_ANCESTORS), f"generations above, at most {MAX_ANCESTORS}")
+    descendants: int = setting(1, whole(0, MAX_DESCENDANTS), f"generations below, at most {MAX_DESCENDANTS}")
+    limit: int = setting(120, whole(1, MAX_NODES), f"models at most, up to {MAX_NODES}")
+    recipe: str = setting(
+        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default the first example's"
+    )
+    expand: tuple[str, ...] = setting(
+        (),
+        _expand,
+        '"parents:ID" or "<relation>:ID", once for each page of children beyond what the numbers give',
+    )
+
+    def consistent(self) -> TreeRequest:
+        """A model of the Hub has its own recipe."""
+        return self if self.model == MERGED_HERE else replace(self, recipe="")
+
+    def to_form(self) -> dict[str, Any]:
+        """The field of a model is empty for a merge made here."""
+        model = "" if self.model == MERGED_HERE else self.model
+        return {**super().to_form(), "model": model}

@@ -1,0 +1,239 @@
+"""The room where a recipe is merged and the child held against its parents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from merging import data, outcome, presets, programs
+from merging import recipe as recipes
+from merging import run as merging_run
+from merging.atlas import sample
+from merging.check import check as checked
+from merging.child import child_of
+from merging.report import Progress, Report
+from merging.request import Request
+from merging.sources import weights_of
+from merging_rooms import recipe_form
+from merging_rooms.common import RENDERER, TITLE, example
+from shared import gpu, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.files import result_folder, zipped
+from shared.room import (
+    LATEST,
+    LIGHT,
+    Data,
+    Room,
+    Values,
+    below,
+    cancel_button,
+    open_room,
+    run_button,
+)
+from shared.steps import last, paced
+
+STOPPED = VisitorError(
+    "The run was cancelled; what was unfinished is gone.", "Press Merge and compare to start again."
+)
+
+
+def seconds_to_compare(models: int, prompts: int) -> int:
+    """GPU seconds to ask for: loading, answers and layers of every model; not measured on ZeroGPU yet, so
+    generous.
+    """
+    return min(240, 40 + 20 * models + 2 * prompts)
+
+
+def seconds(report: Report, request: Request) -> int:
+    """What the comparison of a finished merge asks for."""
+    return seconds_to_compare(len(report.sources) + 1, len(request.prompts))
+
+
+@gpu.on_gpu(duration=seconds)
+def comparison(report: Report, request: Request) -> Iterator[data.Merge]:
+    """Measure a merge, yielding the growing figure, the complete one last."""
+    yield from paced(outcome.compare(report, request), lambda figure: figure["done"])
+
+
+def check(request: Request) -> data.Check:
+    """Check a merge recipe in seconds, before anything is downloaded: keys, parameters, method rules, shapes,
+    tokenizers, cost.
+
+    Returns:
+        ok; findings with level (error, warning, note), where, message, fix; models with revision, size and
+        licence; tensors, layers; cost (parameters, disk, download and memory in bytes, seconds).
+    """
+    return checked(request.recipe).to_json()
+
+
+def merge(request: Request) -> tuple[data.Report, FileData]:
+    """Merge models as a recipe says, by mergekit.
+
+    Returns:
+        A report (files, sha256, seconds, peak_memory in bytes, versions, findings, models) and the model as a
+        zip archive.
+    """
+    folder = result_folder()
+    report = merging_run.finished(merging_run.merge(request, folder))
+    child_of(report)
+    archive = zipped(report.folder, folder / "child.zip")
+    return report.to_json(), FileData(path=str(archive), orig_name="child.zip")
+
+
+def compare(request: Request) -> data.Merge:
+    """Merge as a recipe says, then measure parents and child alike.
+
+    Returns:
+        models with shares of behaviours (count, of, 95 % Wilson interval), perplexity ± sigma, answers and,
+        for the child, KL to each parent in nats per token; atlas of task vectors; carriers: how much of a
+        parent each band of layers carries; skipped: what could not be measured, and why.
+    """
+    report = merging_run.finished(merging_run.merge(request, result_folder()))
+    return last(comparison(report, request))
+
+
+def programs_of(request: Request, _: Data) -> dict[str, str]:
+    """The programs below a figure."""
+    return programs.listings(request)
+
+
+def tensor_sample(argument: dict[str, Any]) -> data.TensorSample | dict[str, Any]:
+    """Entries of one tensor's task vectors, for the figure's histogram and its live trim."""
+    try:
+        base, *parents = [str(argument["base"]), *map(str, argument["parents"])][:5]
+        folders = {name: weights_of(name, whole=False) for name in parents}
+        return sample(weights_of(base, whole=False), folders, str(argument["name"]))
+    except VisitorError as error:
+        return error.to_json()
+
+
+def cost(request: Request) -> int:
+    """GPU seconds that the comparison of a recipe will ask for."""
+    models = recipes.models_of(recipes.parse(request.recipe))
+    return seconds_to_compare(len(models) + 1, len(request.prompts))
+
+
+@dataclass(frozen=True)
+class MergeRoom:
+    """What the other rooms use of this one.
+
+    Args:
+        room: the wired room.
+        recipe: the recipe's text; the form and the check follow it.
+        child: the merge that was made last, on the server.
+    """
+
+    room: Room
+    recipe: gr.Textbox
+    child: gr.State
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
+    """Controls, figure, and their events."""
+    first = example("merge")
+    request = Request.parse(**first["request"])
+    with gr.Row(equal_height=True):
+        preset = gr.Dropdown(
+            list(presets.PRESETS),
+            value=presets.FIRST,
+            label="Recipe",
+            scale=4,
+            min_width=260,
+            elem_id="preset",
+        )
+        start = run_button("Merge and compare", elem_id="merge")
+        cancel = cancel_button(elem_id="cancel")
+    findings = gr.HTML(recipe_form.findings_html(first["check"]), elem_id="findings", padding=False)
+    with gr.Accordion("Advanced: the recipe as a form and as YAML, seed, more prompts", open=False):
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=320):
+                editor = recipe_form.editor(request.recipe)
+            with gr.Column(scale=2, min_width=300):
+                recipe = gr.Textbox(
+                    request.recipe,
+                    label="Recipe (mergekit YAML)",
+                    lines=14,
+                    max_lines=30,
+                    elem_id="recipe",
+                    elem_classes="mono",
+                )
+        with gr.Row():
+            seed = gr.Textbox(str(request.seed), label="seed", max_lines=1, min_width=120)
+            prompts = gr.Textbox(label="More prompts for parents and child, one a line", lines=2, scale=3)
+    figure = Figure(
+        {**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure"
+    )
+    child = gr.State(None)
+    files = gr.Files(
+        label="The merged model", visible=False, interactive=False, elem_id="files", render=False
+    )
+    count = gr.HTML("", elem_classes="quiet", padding=False, render=False)
+
+    def run(request: Request, _: Values) -> Iterator[Values]:
+        waiting: Data = {
+            "kind": "merge",
+            "run_id": "",
+            "drawable": False,
+            "done": False,
+            "request": request.to_json(),
+        }
+        for step in paced(merging_run.merge(request, result_folder()), is_milestone):
+            if isinstance(step, Progress):
+                yield {figure: {**waiting, "progress": progress_of(step)}}
+                continue
+            report = step
+        # The merge can be taken home now, whatever the comparison comes to.
+        new = child_of(report)
+        paths = [str(path) for path in new.files]
+        yield {
+            figure: {**waiting, "progress": {"label": "Loading the parents", "value": 0, "max": 1}},
+            room.panel: below(room.title, room.request, room.programs, room.runs, waiting),
+            child: new,
+            files: gr.Files(paths, visible=True, interactive=False),
+            count: page.quiet(f"The merged model: {len(paths)} files, kept for two hours."),
+        }
+        for step_data in comparison(report, request):
+            done = {child: child_of(report, step_data)} if step_data["done"] else {}
+            yield {figure: step_data, **done}
+
+    room: Room = open_room(
+        demo,
+        name="merge",
+        title=TITLE,
+        request=Request,
+        controls={"recipe": recipe, "seed": seed, "prompts": prompts},
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=run,
+        programs=programs_of,
+        outputs=[child, files, count],
+        tabs=tabs,
+        marks=["recipe="],
+        seconds=lambda _, request: cost(request),
+        stopped=STOPPED,
+    )
+    files.render()
+    count.render()
+    # Whatever changes the text, the form and the check follow it.
+    editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
+    preset.input(presets.PRESETS.get, [preset], [recipe], **LIGHT)
+    recipe.change(recipe_form.editor_value, [recipe], [editor], **LATEST)
+    recipe.change(recipe_form.check_html, [recipe], [findings], **LATEST)
+    return MergeRoom(room, recipe, child)
+
+
+def is_milestone(step: Progress | Report) -> bool:
+    """Whether a step of a merge must be shown: the report, and whatever counts no tensors."""
+    return isinstance(step, Report) or step.total == 0
+
+
+def progress_of(step: Progress) -> data.Progress:
+    """A merge's progress as figures show it."""
+    label = f"Merging: {step.label}" if step.total else step.label
+    return {"label": label, "value": step.done, "max": step.total or 1}
