@@ -43,20 +43,21 @@ export const NO_HOST = { emit: () => {}, fetch: null, exported: true };
 
 /**
  * The `render` of a Space's figures: draws data, or brings what is drawn up to date. A figure keeps
- * what the visitor did to it until data of another kind comes.
+ * what the visitor did to it until data comes that another function opens.
  * @param {Record<string, () => AnyFigure>} openers by the data's kind, the one before any data
  *   first
  * @returns {(element: HTMLElement, data: {kind?: string} | null, host?: Host) => void} fills the
  *   element
  */
 export function renderer(openers) {
-  /** @type {WeakMap<HTMLElement, {kind: string, figure: AnyFigure}>} */
+  /** @type {WeakMap<HTMLElement, {open: () => AnyFigure, figure: AnyFigure}>} */
   const drawn = new WeakMap();
   return (element, data, host = NO_HOST) => {
     let entry = drawn.get(element);
-    const kind = data?.kind ?? entry?.kind ?? Object.keys(openers)[0];
-    if (!entry || !element.contains(entry.figure.root) || entry.kind !== kind) {
-      entry = { kind, figure: openers[kind]() };
+    const open = data?.kind ? openers[data.kind] : (entry?.open ?? Object.values(openers)[0]);
+    // kinds that one function opens share a figure: a search is drawn over the plane measured before
+    if (!entry || !element.contains(entry.figure.root) || entry.open !== open) {
+      entry = { open, figure: open() };
       drawn.set(element, entry);
       element.replaceChildren(entry.figure.root);
     }

@@ -8,7 +8,7 @@ import { openPlane } from "./planeview.js";
 import { openPoints } from "./pointstable.js";
 
 /** @import { Facts } from "../../../../shared/js/tabbed.js" */
-/** @import { Explore } from "./data.js" */
+/** @import { Between } from "./data.js" */
 
 /** Open the figure. */
 export function openExplore() {
@@ -26,7 +26,7 @@ export function openExplore() {
 
 /**
  * What stands above the views.
- * @param {Explore} data
+ * @param {Between} data
  * @returns {Facts}
  */
 function exploreFacts(data) {

@@ -1,6 +1,6 @@
 // The regular grid of measured points, and the values between them.
 
-/** @import { Explore } from "./data.js" */
+/** @import { Between } from "./data.js" */
 /** @import { Measure } from "./measures.js" */
 
 /**
@@ -10,7 +10,7 @@
 
 /**
  * The finest grid that is measured completely.
- * @param {Explore} data
+ * @param {Between} data
  * @param {Measure} measure
  * @returns {ValueGrid | null}
  */

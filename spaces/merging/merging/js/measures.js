@@ -5,7 +5,7 @@ import { brief } from "../../../../shared/js/numbers.js";
 import { factList } from "../../../../shared/js/tables.js";
 import { shortName } from "./models.js";
 
-/** @import { Blend, Explore } from "./data.js" */
+/** @import { Between, Blend } from "./data.js" */
 
 /** Behaviours in words. @type {Record<string, string>} */
 export const BEHAVIOURS = {
@@ -27,7 +27,7 @@ export const BEHAVIOURS = {
 
 /**
  * What can be drawn of the merges between models: the loss first, then every behaviour.
- * @param {Explore} data
+ * @param {Between} data
  * @returns {Measure[]}
  */
 export function measuresOf(data) {
@@ -54,7 +54,7 @@ export function measuresOf(data) {
 
 /**
  * A point's weights in words.
- * @param {Explore} data
+ * @param {Between} data
  * @param {readonly number[]} weights
  */
 export function weightsText(data, weights) {

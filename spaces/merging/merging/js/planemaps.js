@@ -15,13 +15,13 @@ import { weightsText } from "./measures.js";
 import { shortName } from "./models.js";
 
 /** @import { Child } from "../../../../shared/js/dom.js" */
-/** @import { Blend, Explore } from "./data.js" */
+/** @import { Between, Blend } from "./data.js" */
 /** @import { Measure } from "./measures.js" */
 
 /**
  * Draws a measure's map.
  * @callback DrawMap
- * @param {Explore} data
+ * @param {Between} data
  * @param {Measure} measure
  * @param {number[]} chosen weights of the chosen point
  * @param {(weights: number[]) => void} choose
@@ -178,7 +178,7 @@ function writerOf({ key }) {
   return key === "loss" ? (/** @type {number} */ value) => brief(value, 2) : percentage;
 }
 
-/** @param {Explore} data */
+/** @param {Between} data */
 function namesOf({ models }) {
   return models.map(({ name }) => shortName(name).slice(0, 22));
 }
@@ -205,7 +205,7 @@ function chosenMark([x, y]) {
 
 /**
  * Candidates of the search, paler the earlier, and the way of its mean.
- * @param {Explore} data
+ * @param {Between} data
  * @param {(u: number, v: number) => [number, number]} place
  */
 function searchMarks({ search }, place) {
@@ -234,7 +234,7 @@ const PLANE_STEPS = {
 
 /**
  * A map in its box: a click or an arrow key chooses a point.
- * @param {Explore} data
+ * @param {Between} data
  * @param {Measure} measure
  * @param {number[]} chosen
  * @param {(weights: number[]) => void} choose

@@ -10,19 +10,19 @@ import { measuresOf, pointFacts, weightsText } from "./measures.js";
 import { lineMap, planeMap } from "./planemaps.js";
 
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
-/** @import { Blend, Explore } from "./data.js" */
+/** @import { Between, Blend } from "./data.js" */
 
 const MAP_WIDTH = 420; // pixels at most
 const MAP_GAP = 14;
 
 /**
  * Open the view.
- * @param {Figure<Explore>} figure
+ * @param {Figure<Between>} figure
  * @param {HTMLElement} panel
- * @returns {(data: Explore) => void}
+ * @returns {(data: Between) => void}
  */
 export function openPlane(figure, panel) {
-  /** @type {Explore | null} */
+  /** @type {Between | null} */
   let data = null;
   /** @type {number[]} */
   let chosen = [];
@@ -68,7 +68,7 @@ export function openPlane(figure, panel) {
 
 /**
  * The measured point that shows all behaviours best for its loss, as a place to begin.
- * @param {Explore} data
+ * @param {Between} data
  */
 function startOf({ points, models }) {
   /** @param {Blend} point */
@@ -87,8 +87,8 @@ function startOf({ points, models }) {
 
 /**
  * What is known of the chosen point, and the way to merge it.
- * @param {Figure<Explore>} figure
- * @param {Explore} data
+ * @param {Figure<Between>} figure
+ * @param {Between} data
  * @param {number[]} chosen
  */
 function readoutParts({ host }, data, chosen) {
@@ -142,7 +142,7 @@ function readoutParts({ host }, data, chosen) {
 
 /**
  * What a point between measured ones is likely to show.
- * @param {Explore} data
+ * @param {Between} data
  * @param {number[]} weights
  */
 function estimates(data, [u, v]) {

@@ -6,13 +6,13 @@ import { scrollTable } from "../../../../shared/js/tables.js";
 import { measuresOf } from "./measures.js";
 import { shortName } from "./models.js";
 
-/** @import { Blend, Explore } from "./data.js" */
+/** @import { Between, Blend } from "./data.js" */
 
 /**
  * Open the view.
  * @param {unknown} _figure
  * @param {HTMLElement} panel
- * @returns {(data: Explore) => void}
+ * @returns {(data: Between) => void}
  */
 export function openPoints(_figure, panel) {
   const box = h("div", { class: "padded" });

@@ -11,6 +11,7 @@ import { openTree } from "./treefigure.js";
 export const render = renderer({
   merge: openMerge,
   explore: openExplore,
+  evolve: openExplore,
   tree: openTree,
   editor: openEditor,
 });
