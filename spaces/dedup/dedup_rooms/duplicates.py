@@ -158,6 +158,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             scale=3,
             min_width=180,
             elem_id="columns",
+            elem_classes="one-line",
         )
         threshold = gr.Slider(
             0.1,

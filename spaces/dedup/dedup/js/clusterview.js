@@ -3,6 +3,7 @@
 
 import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
+import { tableHead } from "../../../../shared/js/tables.js";
 import { canDraw, clusterGraph } from "./clustergraph.js";
 import { openPager } from "./foldlist.js";
 import { diffOfRows, excerptOf, similarityOf, textOfRow, thresholdOf } from "./run.js";
@@ -304,26 +305,8 @@ function memberTable(run, session, rows, chosen, choose) {
       pinnable ? h("td", { class: "num" }, pin) : null,
     );
   });
-  const heads = [
-    ["row", ""],
-    ["fate", ""],
-    ["similarity", "num"],
-    ...(pinnable ? [["pin", "num"]] : []),
-  ];
-  return h(
-    "table",
-    {},
-    h(
-      "thead",
-      {},
-      h(
-        "tr",
-        {},
-        heads.map(([text, name]) => h("th", { scope: "col", class: name }, text)),
-      ),
-    ),
-    h("tbody", {}, body),
-  );
+  const heads = ["row", "fate", "similarity", ...(pinnable ? ["pin"] : [])];
+  return h("table", {}, tableHead(heads, [2, 3]), h("tbody", {}, body));
 }
 
 /**

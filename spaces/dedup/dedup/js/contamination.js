@@ -4,6 +4,7 @@
 import { focusOn, h } from "../../../../shared/js/dom.js";
 import { number, percent, plural, whole } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
+import { tableHead } from "../../../../shared/js/tables.js";
 import { diffElement } from "./diff.js";
 import { openFoldList } from "./foldlist.js";
 import { drawHeatmap } from "./heatmap.js";
@@ -218,13 +219,7 @@ function openLeaks(panel) {
   const title = h("h2", {});
   const list = openFoldList("All rows found", LEAKS_A_PAGE);
   panel.append(h("div", { class: "padded" }, table, title, list.element));
-  const heads = [
-    ["rows of", ""],
-    ["in", ""],
-    ["found", "num"],
-    ["of", "num"],
-    ["share", "num"],
-  ];
+  const heads = ["rows of", "in", "found", "of", "share"];
   return (/** @type {Contamination} */ data) => {
     const { splits, rows, matrix, leaks } = data;
     const lines = matrix.flatMap((line, first) =>
@@ -240,8 +235,7 @@ function openLeaks(panel) {
         ),
       ),
     );
-    const head = heads.map(([text, name]) => h("th", { scope: "col", class: name }, text));
-    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines)));
+    table.replaceChildren(h("table", {}, tableHead(heads, [2, 3, 4]), h("tbody", {}, lines)));
     title.textContent = leaks.length ? "Rows found" : "No row has a match.";
     const name = (/** @type {Leak} */ leak) =>
       `${splits[leak.split]} ${leak.row} · ${splits[leak.in]} ${leak.match}`;

@@ -2,6 +2,7 @@
 
 import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
+import { tableHead } from "../../../../shared/js/tables.js";
 import { openPager } from "./foldlist.js";
 import { diffOfRows, excerptOf, textOfRow, thresholdOf } from "./run.js";
 
@@ -74,7 +75,7 @@ export function openRemovedView(panel) {
     "table",
     { class: "removed-rows" },
     h("caption", {}, "Removed rows. Press a row to compare its text with the one that stays."),
-    h("thead", {}, h("tr", {}, heads)),
+    tableHead(heads),
     body,
   );
   const answers = h("section", { class: "answers" });
