@@ -89,7 +89,10 @@ def check_row() -> Row:
     """Seconds of a check of two local 135M models."""
     from merging.check import check
 
-    text = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\n- model: cautious\n  parameters: {weight: 1}\n"
+    text = (
+        "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\n- model: cautious\n"
+        "  parameters: {weight: 1}\n"
+    )
     check(text)
     spent = []
     for _ in range(5):

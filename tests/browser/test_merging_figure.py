@@ -66,7 +66,8 @@ def test_the_table_says_what_was_measured(open_page) -> None:
 def test_answers_have_the_whole_width_of_their_card(open_page) -> None:
     page = open_page(MERGE)
     show(page, "Answers")
-    widths = "cards => cards.map(card => card.querySelector('p').getBoundingClientRect().width / card.getBoundingClientRect().width)"
+    widths = """cards => cards.map((card) =>
+      card.querySelector("p").getBoundingClientRect().width / card.getBoundingClientRect().width)"""
     assert min(page.locator(".answers article").evaluate_all(widths)) > 0.8
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds_only_gradios_own, figures, opened
+from tests.browser.harness import axe_finds_only_gradios_own, figures, opened, unfold
 
 ROOT = Path(__file__).parents[2] / "spaces" / "merging"
 FOLDER = ROOT / "merging" / "js"
@@ -22,8 +22,15 @@ FIRST = "#figure .merging-figure"
 @pytest.fixture
 def page(browser, suite_url):
     with opened(browser, f"{suite_url}/merging/", FIRST) as page:
-        expect(page.locator("#editor .form")).to_be_visible(timeout=60_000)
         yield page
+
+
+@pytest.fixture
+def form(page):
+    """The page with the recipe unfolded."""
+    unfold(page, "Advanced: the recipe")
+    expect(page.locator("#editor .form")).to_be_visible(timeout=60_000)
+    return page
 
 
 def recipe_text(page):
@@ -36,13 +43,34 @@ def test_the_first_paint_is_a_stored_result(page):
     expect(page.locator("#findings")).to_contain_text("The recipe can run")
 
 
-def test_the_yaml_follows_the_form_and_the_check_follows_both(page):
-    page.locator("#editor").get_by_label("Method", exact=True).select_option("ties")
-    expect(recipe_text(page)).to_have_value(lambda_free("merge_method: ties"), timeout=30_000)
-    page.locator("#editor").get_by_label("density").first.fill("0.25")
-    page.locator("#editor").get_by_label("density").first.blur()
-    expect(recipe_text(page)).to_have_value(lambda_free("density: 0.25"), timeout=30_000)
-    expect(page.locator("#findings")).to_contain_text("The recipe can run", timeout=60_000)
+def test_a_preset_is_checked_though_its_recipe_is_folded(page):
+    page.locator("#preset input").click()
+    page.get_by_role("option", name="Stack layers (passthrough)").click()
+    expect(page.locator("#findings")).to_contain_text("in 36 layers", timeout=60_000)
+    unfold(page, "Advanced: the recipe")
+    expect(recipe_text(page)).to_have_value(lambda_free("merge_method: passthrough"), timeout=30_000)
+
+
+def test_pasted_text_is_checked_as_typed_text_is(form):
+    field = recipe_text(form)
+    field.evaluate(
+        """(box, text) => {
+          box.focus();
+          box.select();
+          document.execCommand("insertText", false, text);
+        }""",
+        "merge_method: dare-ties\nmodels:\n- model: cautious\n",
+    )
+    expect(form.locator("#findings")).to_contain_text("Write dare_ties.", timeout=60_000)
+
+
+def test_the_yaml_follows_the_form_and_the_check_follows_both(form):
+    form.locator("#editor").get_by_label("Method", exact=True).select_option("ties")
+    expect(recipe_text(form)).to_have_value(lambda_free("merge_method: ties"), timeout=30_000)
+    form.locator("#editor").get_by_label("density").first.fill("0.25")
+    form.locator("#editor").get_by_label("density").first.blur()
+    expect(recipe_text(form)).to_have_value(lambda_free("density: 0.25"), timeout=30_000)
+    expect(form.locator("#findings")).to_contain_text("The recipe can run", timeout=60_000)
 
 
 def lambda_free(part: str):
@@ -50,22 +78,22 @@ def lambda_free(part: str):
     return re.compile(f"[\\s\\S]*{re.escape(part)}[\\s\\S]*")
 
 
-def test_the_form_follows_the_yaml_and_a_slip_is_named(page):
-    recipe_text(page).fill(
+def test_the_form_follows_the_yaml_and_a_slip_is_named(form):
+    recipe_text(form).fill(
         "merge_method: slerp\nbase_model: pirate\nmodels:\n- model: cautious\nparameters:\n  t: 0.25\n"
     )
-    expect(page.locator("#editor").get_by_label("t", exact=True)).to_have_value("0.25", timeout=30_000)
-    recipe_text(page).fill("merge_method: dare-ties\nmodels:\n- model: cautious\n")
-    expect(page.locator("#findings")).to_contain_text("Write dare_ties.", timeout=60_000)
+    expect(form.locator("#editor").get_by_label("t", exact=True)).to_have_value("0.25", timeout=30_000)
+    recipe_text(form).fill("merge_method: dare-ties\nmodels:\n- model: cautious\n")
+    expect(form.locator("#findings")).to_contain_text("Write dare_ties.", timeout=60_000)
 
 
-def test_a_curve_is_drawn_by_keys_and_reaches_the_recipe(page):
-    page.locator("#editor").get_by_role("button", name="curve").first.click()
-    point = page.locator("#editor").get_by_role("slider", name="weight, attention, point 1 of 5")
+def test_a_curve_is_drawn_by_keys_and_reaches_the_recipe(form):
+    form.locator("#editor").get_by_role("button", name="curve").first.click()
+    point = form.locator("#editor").get_by_role("slider", name="weight, attention, point 1 of 5")
     point.focus()
-    page.keyboard.press("PageDown")
-    expect(recipe_text(page)).to_have_value(lambda_free("filter: self_attn"), timeout=30_000)
-    expect(page.locator("#findings")).to_contain_text("The recipe can run", timeout=60_000)
+    form.keyboard.press("PageDown")
+    expect(recipe_text(form)).to_have_value(lambda_free("filter: self_attn"), timeout=30_000)
+    expect(form.locator("#findings")).to_contain_text("The recipe can run", timeout=60_000)
 
 
 def test_every_view_opens_and_fits_a_phone(browser, suite_url):
@@ -93,7 +121,8 @@ def test_a_point_between_models_becomes_the_recipe(page):
     page.get_by_role("tab", name="Between models", exact=True).click()
     expect(page.locator("#between .map")).to_have_count(4, timeout=60_000)
     page.locator("#between").get_by_role("button", name="Put this merge into the recipe").click()
-    expect(page.locator("#recipe")).to_be_visible(timeout=30_000)
+    expect(page.locator("#merge")).to_be_visible(timeout=30_000)
+    unfold(page, "Advanced: the recipe")
     expect(recipe_text(page)).to_have_value(lambda_free("merge_method: task_arithmetic"), timeout=30_000)
     expect(recipe_text(page)).to_have_value(lambda_free("weight: 0.75"), timeout=30_000)
 
@@ -101,11 +130,13 @@ def test_a_point_between_models_becomes_the_recipe(page):
 def test_a_link_merges_measures_and_can_be_cancelled(browser, suite_url):
     recipe = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
     with opened(browser, f"{suite_url}/merging/?" + urlencode({"recipe": recipe, "seed": 7}), FIRST) as page:
-        expect(recipe_text(page)).to_have_value(recipe, timeout=90_000)
         expect(page.locator("#figure")).to_contain_text("linear", timeout=240_000)
         expect(page.locator("#figure")).to_contain_text("measured in", timeout=240_000)
         expect(page.locator("#files")).to_contain_text(".safetensors")
         expect(page.locator("#figure table.numbers")).to_contain_text("child")
+        unfold(page, "Advanced: the recipe")
+        expect(recipe_text(page)).to_have_value(recipe)
+        assert "room=merge&" in page.url and "seed=7" in page.url
         page.get_by_role("button", name="Merge and compare").click()
         page.wait_for_timeout(3_000)
         page.locator("#cancel").click()
@@ -129,7 +160,13 @@ def test_a_tree_is_shown_opened_by_link_and_its_recipe_goes_to_the_merge_room(pa
     page.get_by_role("button", name="Show the tree").click()
     expect(page.locator("#tree .figure-title")).to_have_text("this merge", timeout=60_000)
     page.locator("#tree").get_by_role("button", name="Put its recipe into the merge room").click()
-    expect(page.locator("#recipe")).to_be_visible(timeout=30_000)
+    expect(page.locator("#merge")).to_be_visible(timeout=30_000)
+
+
+def test_the_landing_pages_entrance_opens_the_tree(browser, suite_url):
+    with opened(browser, f"{suite_url}/merging/?tree=", "#tree .merging-figure") as page:
+        expect(page.locator("#tree")).to_contain_text("stored example")
+        expect(page.locator("#tree-model textarea, #tree-model input").first).to_have_value("")
 
 
 def test_axe_finds_nothing_beyond_gradios_own(page):

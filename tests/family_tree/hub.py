@@ -34,13 +34,26 @@ class Model:
     answer: str = "ok"
 
 
+Reply = tuple[int, Any, dict[str, str]]
+"""Status, body and headers of an answer."""
+
+REFUSALS: dict[str, Reply] = {
+    "missing": (401, {"error": "no"}, {"X-Error-Code": "RepoNotFound"}),
+    "gated": (403, {}, {"X-Error-Code": "GatedRepo"}),
+    "disabled": (403, {}, {"X-Error-Message": "Access to this resource is disabled."}),
+    "broken": (200, b"<html>not json", {}),
+}
+
+
 class FamilyHub:
     """Serves `models` until `stop`; `asked` lists the requests."""
 
     def __init__(
         self, models: dict[str, Model], delay: float = 0.0, renamed: dict[str, str] | None = None
     ) -> None:
-        self.models, self.asked, self.storm = models, [], 0
+        self.models, self.renamed, self.delay = models, renamed or {}, delay
+        self.asked: list[str] = []
+        self.storm = 0
         self.retry_after: str | None = "1"
         self.lock = threading.Lock()
         hub = self
@@ -51,80 +64,76 @@ class FamilyHub:
             def log_message(self, *_: Any) -> None:
                 return None
 
-            def send(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
+            def do_GET(self) -> None:
+                status, value, headers = hub.reply(self.path)
                 body = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
-                for name, text in {"Content-Length": str(len(body)), **(headers or {})}.items():
+                for name, text in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, text)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(body)
 
-            def do_HEAD(self) -> None:
-                self.do_GET()
-
-            def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                path = unquote(url.path)
-                query = parse_qs(url.query)
-                time.sleep(delay)
-                if path == "/":
-                    return self.send(200, b"hub")
-                with hub.lock:
-                    hub.asked.append(path)
-                    storming = hub.storm > 0
-                    hub.storm -= storming
-                if storming:
-                    return self.send(
-                        429,
-                        {"error": "Too many"},
-                        {"Retry-After": hub.retry_after} if hub.retry_after else {},
-                    )
-                if path == "/api/models":
-                    wanted = query["filter"][0].removeprefix("base_model:")
-                    relation, _, parent = wanted.partition(":")
-                    found = [
-                        name
-                        for name, model in hub.models.items()
-                        if parent in model.parents and model.relation == relation
-                    ]
-                    limit = int(query.get("limit", ["1000"])[0])
-                    return self.send(200, [hub.metadata(name) for name in found[:limit]])
-                if path.startswith("/api/datasets/"):
-                    return self.send(200 if path.endswith("/data") else 404, {"id": "owner/data"})
-                name = (
-                    path.removeprefix("/api/models/")
-                    if path.startswith("/api/")
-                    else "/".join(path.split("/")[1:3])
-                )
-                name, _, revision = name.partition("/revision/")
-                if renamed and name in renamed:
-                    place = self.path.replace(name, renamed[name])
-                    return self.send(307, {}, {"Location": place})
-                model = hub.models.get(name)
-                if model is None or model.answer == "missing":
-                    return self.send(401, {"error": "no"}, {"X-Error-Code": "RepoNotFound"})
-                if model.answer == "slow":
-                    time.sleep(1.5)
-                if model.answer == "gated":
-                    return self.send(403, {}, {"X-Error-Code": "GatedRepo"})
-                if model.answer == "disabled":
-                    return self.send(403, {}, {"X-Error-Message": "Access to this resource is disabled."})
-                if model.answer == "broken":
-                    return self.send(200, b"<html>not json")
-                if revision and revision != hub.sha(name):
-                    return self.send(404, {}, {"X-Error-Code": "RevisionNotFound"})
-                if path.startswith("/api/"):
-                    return self.send(200, hub.metadata(name))
-                file = path.split("/", 5)[-1]
-                if path.split("/")[3] != "resolve" or file not in model.files:
-                    return self.send(404, {}, {"X-Error-Code": "EntryNotFound"})
-                return self.send(200, model.files[file].encode())
-
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def reply(self, address: str) -> Reply:
+        """The answer to a request."""
+        url = urlsplit(address)
+        path = unquote(url.path)
+        time.sleep(self.delay)
+        if path == "/":
+            return 200, b"hub", {}
+        with self.lock:
+            self.asked.append(path)
+            storming = self.storm > 0
+            self.storm -= storming
+        if storming:
+            return 429, {"error": "Too many"}, {"Retry-After": self.retry_after} if self.retry_after else {}
+        if path == "/api/models":
+            return 200, self.children(parse_qs(url.query)), {}
+        if path.startswith("/api/datasets/"):
+            return 200 if path.endswith("/data") else 404, {"id": "owner/data"}, {}
+        name = (
+            path.removeprefix("/api/models/") if path.startswith("/api/") else "/".join(path.split("/")[1:3])
+        )
+        name, _, revision = name.partition("/revision/")
+        if name in self.renamed:
+            return 307, {}, {"Location": address.replace(name, self.renamed[name])}
+        return self.of_model(name, revision, path)
+
+    def children(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        """The list of a model's children."""
+        relation, _, parent = query["filter"][0].removeprefix("base_model:").partition(":")
+        names = [
+            name
+            for name, model in self.models.items()
+            if parent in model.parents and model.relation == relation
+        ]
+        return [self.metadata(name) for name in names[: int(query.get("limit", ["1000"])[0])]]
+
+    def of_model(self, name: str, revision: str, path: str) -> Reply:
+        """A model's metadata, or one of its files."""
+        model = self.models.get(name)
+        if model is None:
+            return REFUSALS["missing"]
+        if model.answer == "slow":
+            time.sleep(1.5)
+        if model.answer in REFUSALS:
+            return REFUSALS[model.answer]
+        if revision and revision != self.sha(name):
+            return 404, {}, {"X-Error-Code": "RevisionNotFound"}
+        if path.startswith("/api/"):
+            return 200, self.metadata(name), {}
+        file = path.split("/", 5)[-1]
+        if path.split("/")[3] != "resolve" or file not in model.files:
+            return 404, {}, {"X-Error-Code": "EntryNotFound"}
+        return 200, model.files[file].encode(), {}
 
     @staticmethod
     def sha(name: str) -> str:

@@ -158,7 +158,8 @@ def test_a_gradient_is_no_mean_where_something_else_changes_too(normalize):
 def test_adapters_are_parents_without_a_part():
     found = contributions(
         parse(
-            "merge_method: linear\nmodels:\n- {model: x/a@main+y/lora, parameters: {weight: 1}}\n- {model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate, parameters: {weight: 3}}"
+            "merge_method: linear\nmodels:\n- {model: x/a@main+y/lora, parameters: {weight: 1}}\n"
+            "- {model: HuggingFaceTB/SmolLM2-135M-Instruct+pirate, parameters: {weight: 3}}"
         )
     )
     assert {name: (told.role, told.part) for name, told in found.items()} == {
@@ -173,19 +174,23 @@ def test_adapters_are_parents_without_a_part():
     ("text", "expected"),
     [
         (
-            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: 0.3}",
+            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\n"
+            "parameters: {t: 0.3}",
             {"x/a": (0.7, 0.7), "x/b": (0.3, 0.3)},
         ),
         (
-            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [0, 1, 0]}",
+            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\n"
+            "parameters: {t: [0, 1, 0]}",
             {"x/a": (0.5, 0.5), "x/b": (0.5, 0.5)},
         ),
         (
-            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\nparameters: {t: [{filter: mlp, value: 0.2}, {value: 0.6}]}",
+            "merge_method: slerp\nbase_model: x/a\nmodels: [{model: x/a}, {model: x/b}]\n"
+            "parameters: {t: [{filter: mlp, value: 0.2}, {value: 0.6}]}",
             {"x/a": (0.4, 0.8), "x/b": (0.2, 0.6)},
         ),
         (
-            "merge_method: passthrough\nslices:\n- sources: [{model: x/a, layer_range: [0, 3]}]\n- sources: [{model: x/b, layer_range: [2, 3]}]",
+            "merge_method: passthrough\nslices:\n- sources: [{model: x/a, layer_range: [0, 3]}]\n"
+            "- sources: [{model: x/b, layer_range: [2, 3]}]",
             {"x/a": (0.75, 0.75), "x/b": (0.25, 0.25)},
         ),
         (
@@ -201,7 +206,8 @@ def test_adapters_are_parents_without_a_part():
             {"x/a": (0, 1), "x/b": (0, 1)},
         ),
         (
-            "merge_method: linear\nmodels: [{model: x/a, parameters: {weight: 2}}]\nparameters: {normalize: false}",
+            "merge_method: linear\nmodels: [{model: x/a, parameters: {weight: 2}}]\n"
+            "parameters: {normalize: false}",
             {"x/a": (2, 2)},
         ),
         (
@@ -214,7 +220,8 @@ def test_adapters_are_parents_without_a_part():
             {"x/a": (0, 1), "x/b": (0, 1), "x/o": (0, 1)},
         ),
         (
-            "merge_method: task_arithmetic\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: {a: 1}}}]\nslices: 7",
+            "merge_method: task_arithmetic\nbase_model: x/o\n"
+            "models: [{model: x/a, parameters: {weight: {a: 1}}}]\nslices: 7",
             {"x/a": (0, 1), "x/o": (0, 1)},
         ),
     ],

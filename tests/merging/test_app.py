@@ -60,7 +60,7 @@ def test_a_finished_merge_is_there_before_its_comparison(app, merged, monkeypatc
     assert "mergekit-yaml" in panel["code"][0]["text"] and panel["query"].startswith("room=merge&recipe=")
     assert any("3 files" in str(value) for value in merged.values())
     pushed = {}
-    monkeypatch.setattr("shared.hub.push", lambda name, kind, files, card, token: pushed.update(files) or "url")
+    monkeypatch.setattr("shared.hub.push", lambda name, kind, files, *_: pushed.update(files) or "url")
     assert children.push(child, "owner/name", "token") == "url"
     assert set(pushed) == {"mergekit_config.yml", "model.safetensors"}
 

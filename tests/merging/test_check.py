@@ -277,7 +277,8 @@ def test_depth_of_a_stack_and_its_size(family):
         ("merge_method: [linear]\nmodels:\n- model: pirate\n", "no method"),
         ("merge_method: {}\nmodels:\n- model: pirate\n", "no method"),
         (
-            "base_model: {model: {path: /etc}}\nexperts:\n- source_model: {model: {path: /etc}}\n  positive_prompts: [x]\n- source_model: {model: {path: /usr}}\n  positive_prompts: [y]",
+            "base_model: {model: {path: /etc}}\nexperts:\n- source_model: {model: {path: /etc}}\n"
+            "  positive_prompts: [x]\n- source_model: {model: {path: /usr}}\n  positive_prompts: [y]",
             "names no model as text",
         ),
         (
@@ -304,11 +305,14 @@ def test_depth_of_a_stack_and_its_size(family):
         ("merge_method: linear\nmodels:\n" + "".join(f"- model: o/m{i}\n" for i in range(20)), "20 models"),
         ("merge_method: linear\nmodels:\n- model: <img src=x>\n  parameters: {weight: 1}", "not a model id"),
         (
-            "base_model: pirate\nexperts:\n- source_model: cautious\n- source_model: concise\n  positive_prompts: [x]",
+            "base_model: pirate\nexperts:\n- source_model: cautious\n- source_model: concise\n"
+            "  positive_prompts: [x]",
             "no positive prompts",
         ),
         (
-            "base_model: pirate\ngate_mode: magic\nexperts:\n- {source_model: cautious, positive_prompts: [a]}\n- {source_model: concise, positive_prompts: [x]}",
+            "base_model: pirate\ngate_mode: magic\nexperts:\n"
+            "- {source_model: cautious, positive_prompts: [a]}\n"
+            "- {source_model: concise, positive_prompts: [x]}",
             "gate_mode",
         ),
     ],
@@ -568,7 +572,10 @@ def on_hub(family, tmp_path, monkeypatch):
 def test_the_hub_is_asked_once_for_many_changes_of_a_recipe(on_hub):
     from merging import sources
 
-    text = "merge_method: linear\nmodels:\n- model: {}\n  parameters: {{weight: 1}}\n- model: tiny/b\n  parameters: {{weight: 1}}\n"
+    text = (
+        "merge_method: linear\nmodels:\n- model: {}\n  parameters: {{weight: 1}}\n- model: tiny/b\n"
+        "  parameters: {{weight: 1}}\n"
+    )
     assert check(text.format("tiny/a")).ok
     asked = len(on_hub.requests)
     for _ in range(3):

@@ -230,7 +230,10 @@ def test_the_chat_space_answers(embedded, tmp_path):
 
     for name, text in files("owner/child").items():
         (tmp_path / name).write_text(text)
-    script = f"import os, runpy; os.chdir({str(tmp_path)!r}); os.environ['GRADIO_SERVER_PORT'] = os.environ['PORT']; "
+    script = (
+        f"import os, runpy; os.chdir({str(tmp_path)!r}); os.environ['GRADIO_SERVER_PORT'] = "
+        f"os.environ['PORT']; "
+    )
     script += "runpy.run_path('app.py', run_name='__main__')"
     server = Server(["-c", script], {"MODEL": str(models.embedded_folder())})
     try:
@@ -296,7 +299,10 @@ def test_an_adapter_is_an_expert_or_left_out_of_the_atlas(embedded, tmp_path):
     other = sources.resolve("cautious+concise", whole=True)
     with pytest.raises(VisitorError, match="has an adapter"):
         sources.weights_of("cautious+concise", whole=True)
-    text = f"merge_method: linear\nbase_model: {BASE}\nmodels:\n- model: {BASE}+pirate\n- model: cautious+concise\n"
+    text = (
+        f"merge_method: linear\nbase_model: {BASE}\nmodels:\n- model: {BASE}+pirate\n"
+        f"- model: cautious+concise\n"
+    )
     parents = {f"{BASE}+pirate": added, "cautious+concise": other}
     versions = dict.fromkeys(("mergekit", "torch", "transformers"), "0")
     report = Report("merge", tmp_path, {}, {}, 0, 1, 1, text, parents, (), versions)

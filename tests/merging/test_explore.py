@@ -9,12 +9,15 @@ import math
 
 import pytest
 import torch
-from merging.measure import Share
 
-from merging import blend, explore, measure
-from merging.run import merge, run_all
+from merging import blend, explore
+from merging.comparison import sample_windows
+from merging.explore_request import ExploreRequest
+from merging.request import Request
+from merging.run import finished, merge
 from shared import models
 from shared.errors import VisitorError
+from shared.estimates import Share
 from tests.merging.conftest import tensors
 
 BASE = models.EMBEDDED_MODEL
@@ -89,7 +92,7 @@ def test_the_corners_are_the_models_and_the_middle_is_measured(embedded, monkeyp
     assert by_weights[0, 0]["shares"]["refuses_cooking"]["count"] == 0
     assert by_weights[1, 0]["shares"]["pirate"]["count"] == blend.EACH
     assert by_weights[0, 1]["shares"]["refuses_cooking"]["count"] >= blend.EACH - 1
-    windows = sample_windows(embedded.tokenizer)
+    windows = sample_windows(embedded)
     with torch.inference_mode():
         logits = models.load("pirate").model(windows.ids).logits[:, 128:-1].double()
     losses = torch.nn.functional.cross_entropy(logits.mT, windows.ids[:, 129:], reduction="none").mean(1)
@@ -195,7 +198,5 @@ def test_the_recipe_of_a_point_passes_the_check():
 
 
 def test_the_largest_seed_is_one_for_the_search():
-    first, again, zero = (
-        explore._search(2, seed).ask()[0].tolist() for seed in (2**32 - 1, 2**32 - 1, 1)
-    )
+    first, again, zero = (explore._search(2, seed).ask()[0].tolist() for seed in (2**32 - 1, 2**32 - 1, 1))
     assert first == again != zero

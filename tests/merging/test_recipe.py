@@ -52,8 +52,10 @@ def test_examples_read_and_write_the_same(name):
 
 def test_models_are_found_wherever_a_recipe_names_them():
     parsed = recipe.parse(
-        "base_model: a\nmodules:\n  text_decoder:\n    slices:\n    - base_model: b\n      sources:\n      - {model: c, layer_range: [0, 1]}\n"
-        "tokenizer:\n  source: union\n  tokens:\n    x: {source: d}\n    y: {source: {kind: model_token, model: e, token: z}}\n"
+        "base_model: a\nmodules:\n  text_decoder:\n    slices:\n    - base_model: b\n      sources:\n"
+        "      - {model: c, layer_range: [0, 1]}\n"
+        "tokenizer:\n  source: union\n  tokens:\n    x: {source: d}\n"
+        "    y: {source: {kind: model_token, model: e, token: z}}\n"
         "models:\n- model: f@main+g\n"
     )
     assert recipe.models_of(parsed) == ["a", "d", "e", "f@main+g", "b", "c"]

@@ -478,8 +478,10 @@ def test_a_card_names_parents_as_the_hub_does_and_promises_no_more_than_is_so():
 
 
 HOSTILE = (
-    'merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\nname: |\n  """\n  )\n  raise SystemExit(7)  # \\\n  END\n  touch owned\n',
-    'merge_method: linear\nmodels:\n- {model: pirate}\n"END": "\\"\\"\\"\\"\\n\\\\"\ndescription: "a\\nEND\\ntouch owned\\n$(touch owned) `touch owned`"\n',
+    'merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\nname: |\n  """\n  )\n'
+    "  raise SystemExit(7)  # \\\n  END\n  touch owned\n",
+    'merge_method: linear\nmodels:\n- {model: pirate}\n"END": "\\"\\"\\"\\"\\n\\\\"\n'
+    'description: "a\\nEND\\ntouch owned\\n$(touch owned) `touch owned`"\n',
     "merge_method: linear\nmodels:\n- {model: pirate}\nname: 'x\n\n  END\n\n  touch owned'\nEND:\n- END\n",
 )
 

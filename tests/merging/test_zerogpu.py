@@ -12,7 +12,8 @@ from tests.shared import zerogpu
 SMALL = """
 from merging import comparison, explore
 explore.LEVELS = explore.LINE_LEVELS = (1,)
-comparison.COOKING, comparison.OTHER, comparison.ANSWER_TOKENS = comparison.COOKING[:3], comparison.OTHER[:3], 6
+comparison.COOKING, comparison.OTHER = comparison.COOKING[:3], comparison.OTHER[:3]
+comparison.ANSWER_TOKENS = 6
 """
 LINE = {"origin": "HuggingFaceTB/SmolLM2-135M-Instruct", "others": ["pirate"]}
 RECIPE = """merge_method: task_arithmetic

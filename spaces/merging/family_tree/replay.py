@@ -36,7 +36,7 @@ class Replay:
             "same": self.same,
             "tensors": self.tensors,
             "different": list(self.different[:50]),
-            "largest": self.largest,
+            "largest": self.largest if math.isfinite(self.largest) else None,
             "missing": list(self.missing[:50]),
             "verdict": self.verdict,
         }

@@ -105,7 +105,7 @@ def held_out(origin: Loaded, names: Sequence[str]) -> Task:
     """Held-out prompts and the evaluation text, of which a parent's perplexity is.
 
     Args:
-        origin: whose tokenizer reads the text.
+        origin: that reads the text.
         names: of the models.
     """
     cooking, other = comparison.COOKING[::2][:EACH], comparison.OTHER[::2][:EACH]
@@ -130,7 +130,7 @@ def _task(
 ) -> Task:
     behaviours = behaviours_of(names)
     tokens = ANSWER_TOKENS if "concise" in behaviours else START_TOKENS
-    return Task(cooking, other, sample_windows(origin.tokenizer, text), tokens, behaviours)
+    return Task(cooking, other, sample_windows(origin, text), tokens, behaviours)
 
 
 @dataclass(frozen=True)

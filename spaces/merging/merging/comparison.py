@@ -8,7 +8,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from merging import data
 from shared import measure, models, texts
@@ -16,7 +16,7 @@ from shared.errors import VisitorError
 from shared.estimates import Estimate, Share, estimate, perplexity
 from shared.experts import behaviour, prompts
 from shared.measure import Windows, text_windows, window_log_probabilities
-from shared.talk import answer_all, prompt_ids
+from shared.talk import answer_all, check_length, context_limit, longest_prompt, prompt_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +49,7 @@ class Measurements:
         name: in the recipe, or "child".
         role: "base", "parent" or "child".
         revision: what pins it.
+        context: tokens in a window of the sample text.
         shares: by behaviour: refuses_cooking, refuses_other, pirate, concise.
         answers: to COOKING, OTHER and then the visitor's prompts.
         perplexity: of the sample text.
@@ -58,6 +59,7 @@ class Measurements:
     name: str
     role: data.Role
     revision: str
+    context: int
     shares: dict[str, Share]
     answers: tuple[Answer, ...]
     perplexity: Estimate
@@ -82,14 +84,16 @@ def rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def sample_windows(tokenizer: Any, name: str = "evaluation") -> Windows:
-    """A sample text in windows, BOS in each where the tokenizer adds one.
+def sample_windows(loaded: Loaded, name: str = "evaluation") -> Windows:
+    """A sample text in windows, BOS in each where the tokenizer adds one; shorter ones where the model was
+    built to read less.
 
     Args:
-        tokenizer: of the model.
+        loaded: whose tokenizer reads it.
         name: "evaluation", or "calibration", which shares no sentence with it.
     """
-    return text_windows(tokenizer, texts.sample(name), CONTEXT, WINDOWS)
+    context = min(CONTEXT, context_limit(loaded) or CONTEXT)
+    return text_windows(loaded.tokenizer, texts.sample(name), context, WINDOWS)
 
 
 _answers: OrderedDict[tuple[str, str, tuple[str, ...]], tuple[Answer, ...]] = OrderedDict()
@@ -99,9 +103,12 @@ def answers_of(loaded: Loaded, questions: Sequence[str], tokens: int) -> tuple[A
     """Greedy answers to questions, each alone in a conversation where the model has a chat template.
 
     Raises:
-        VisitorError: the template does not take a question, or the model has no token for it.
+        VisitorError: the template does not take a question, the model has no token for it, or it does not fit
+            into what the model can read.
     """
     rows = [prompt_ids(loaded, question) for question in questions]
+    for question, row in zip(questions, rows, strict=True):
+        check_length(question, row, longest_prompt(loaded, tokens))
     *_, answers = answer_all(loaded.model, loaded.tokenizer, rows, tokens)
     assert isinstance(answers, list)
     return tuple((answer.text(loaded.tokenizer), answer.ended) for answer in answers)
@@ -159,7 +166,7 @@ class Comparison:
         import torch
 
         loaded = loaded if role == "child" else models.on_device(loaded)
-        windows = sample_windows(loaded.tokenizer)
+        windows = sample_windows(loaded)
         rows = list(window_log_probabilities(loaded.model, windows))
         losses = torch.stack(
             [measure.losses(row, targets) for row, targets in zip(rows, windows.targets, strict=True)]
@@ -174,9 +181,18 @@ class Comparison:
         else:
             answers, kl = _remembered(loaded, self.questions), {}
             self.parents[name] = windows, rows
-        asked = len(COOKING)
-        shares = shares_of(answers[:asked], answers[asked : asked + len(OTHER)])
-        return Measurements(name, role, loaded.revision, shares, answers, perplexity(losses), kl)
+        first = len(COOKING)
+        shares = shares_of(answers[:first], answers[first : first + len(OTHER)])
+        return Measurements(
+            name=name,
+            role=role,
+            revision=loaded.revision,
+            context=windows.context,
+            shares=shares,
+            answers=answers,
+            perplexity=perplexity(losses),
+            kl=kl,
+        )
 
     def _divergences(self, windows: Windows, rows: Sequence[Tensor]) -> Iterator[tuple[str, Estimate]]:
         """KL from each parent that reads the text in the same tokens, its standard error over windows."""

@@ -504,8 +504,8 @@ class Replay(TypedDict):
     same: bool
     tensors: int
     different: list[str]
-    largest: float
-    """Largest absolute difference."""
+    largest: float | None
+    """Largest absolute difference; None where a value is not a number, or a shape differs."""
     missing: list[str]
     verdict: str
 

@@ -93,7 +93,7 @@ def compare(report: Report, request: Request) -> Iterator[data.Merge]:
                 figure["skipped"].append(f"{name}: {error.what}")
             figure["models"] = [item.to_json() for item in measurements.values()]
         if child := measurements.get("child"):
-            figure["text"]["windows"] = child.perplexity.clusters
+            figure["text"] |= {"context": child.context, "windows": child.perplexity.clusters}
         yield _at(figure, "Asking the layers", len(measurements), total)
         if report.kind == "merge":
             yield from _layers(figure, report, loaded, measurements, total)

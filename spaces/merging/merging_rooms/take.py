@@ -78,9 +78,9 @@ def build(child: gr.State) -> None:
             paths = chat_files(name)
         except VisitorError as error:
             return {chat: gr.Files(visible=False), advice: page.alert(error)}
-        shown = gr.Files([str(path) for path in paths.values()], visible=True, interactive=False)
+        value = gr.Files([str(path) for path in paths.values()], visible=True, interactive=False)
         sentence = "Put these three files into a new Space with ZeroGPU hardware."
-        return {chat: shown, advice: page.quiet(sentence)}
+        return {chat: value, advice: page.quiet(sentence)}
 
     def extraction(name: str, base_name: str, most: str) -> Iterator[Values]:
         try:

@@ -193,15 +193,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, child: gr.State) -
     def of_mine(values: Values) -> Iterator[Values]:
         if values[child] is None:
             raise VisitorError("There is no merge yet.", "Press Merge and compare in the first room.")
-        asked = room.parse({**values, model: ""})
-        yield from run(replace(asked, recipe=values[child].recipe), values)
+        request = room.parse({**values, model: ""})
+        yield from run(replace(request, recipe=values[child].recipe), values)
 
     def of_member(values: Values, event: gr.EventData) -> Iterator[Values]:
         yield from run(room.parse({**values, model: str(event.id)}), values)
 
     def expanded(values: Values, event: gr.EventData) -> Iterator[Values]:
-        shown = TreeRequest.parse(**event.request)
-        yield from run(TreeRequest.parse(**{**event.request, "expand": [*shown.expand, event.key]}), values)
+        request = TreeRequest.parse(**event.request)
+        wider = [*request.expand, str(event.key)]
+        yield from run(TreeRequest.parse(**{**event.request, "expand": wider}), values)
 
     def with_test(tree: Data, result: Any) -> Values:
         return {figure: {**tree, "tested": result}}

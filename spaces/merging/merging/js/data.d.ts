@@ -555,8 +555,8 @@ export interface Replay {
   same: boolean;
   tensors: number;
   different: string[];
-  /** Largest absolute difference. */
-  largest: number;
+  /** Largest absolute difference; None where a value is not a number, or a shape differs. */
+  largest: number | null;
   missing: string[];
   verdict: string;
 }

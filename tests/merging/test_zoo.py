@@ -1,0 +1,162 @@
+"""A merge of each animal of the zoo with a relative of it, and what the page shows of that, against mergekit
+itself and plain computations.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from merging import comparison, outcome, sources
+from merging.blend import Blend
+from merging.check import check
+from merging.report import Report
+from merging.request import Request
+from shared import models
+from shared.texts import sample
+from tests import zoo
+from tests.merging.conftest import tensors
+
+WEIGHT = 0.6
+VERSIONS = dict.fromkeys(("mergekit", "torch", "transformers"), "0")
+UNKNOWN: dict[str, str] = {}
+"""Animals that mergekit cannot merge, with a pattern of the reason."""
+SILENT = {
+    "no_default": "chat templates for",
+    "short": "The prompt .* tokens",
+}
+"""Animals that cannot be asked, with a pattern of the reason."""
+
+MERGEKIT = """
+import json, logging, sys
+logging.disable(logging.CRITICAL)
+from mergekit.io.tasks import LoaderCache
+from mergekit.scripts.run_yaml import main
+merged = []
+for name, path in json.loads(sys.argv[1]).items():
+    LoaderCache().loaders.clear()
+    try:
+        main.main([path, path + "-child", "--no-write-model-card", "--quiet"], standalone_mode=False)
+        merged.append(name)
+    except BaseException:
+        pass
+print("MERGED" + json.dumps(merged))
+"""
+
+
+@pytest.fixture(scope="module")
+def relatives(tmp_path_factory) -> dict[str, Path]:
+    """Each animal with a little noise on its weights, as a fine-tune has it."""
+    root = tmp_path_factory.mktemp("relatives")
+    torch.manual_seed(0)
+    for name in zoo.names():
+        shutil.copytree(zoo.folder(name), root / name)
+        for path in (root / name).glob("*.safetensors"):
+            weights = load_file(path)
+            noisy = {key: value + 0.02 * torch.randn_like(value) for key, value in weights.items()}
+            save_file(noisy, path, metadata={"format": "pt"})
+    return {name: root / name for name in zoo.names()}
+
+
+@pytest.fixture(scope="module")
+def recipes(relatives) -> dict[str, str]:
+    return {
+        name: f"merge_method: task_arithmetic\nbase_model: {zoo.folder(name)}\nmodels:\n"
+        f"- model: {relative}\n  parameters: {{weight: {WEIGHT}}}\ndtype: float32\n"
+        for name, relative in relatives.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def children(recipes, tmp_path_factory) -> dict[str, Path]:
+    """The children that mergekit's own command makes, all in one process."""
+    root = tmp_path_factory.mktemp("children")
+    for name, recipe in recipes.items():
+        (root / name).write_text(recipe)
+    paths = json.dumps({name: str(root / name) for name in recipes})
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", MERGEKIT, paths], capture_output=True, text=True, env=environment, timeout=300
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("MERGED"))
+    return {name: root / f"{name}-child" for name in json.loads(line.removeprefix("MERGED"))}
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Three questions of a kind and short answers: the engine is the same, and answers are random words."""
+    for module in (comparison, outcome):
+        monkeypatch.setattr(module, "COOKING", comparison.COOKING[:3])
+        monkeypatch.setattr(module, "OTHER", comparison.OTHER[:3])
+    monkeypatch.setattr(comparison, "ANSWER_TOKENS", 6)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_check_says_what_mergekit_does(name, recipes, children):
+    result = check(recipes[name])
+    assert result.ok == (name in children), [str(finding) for finding in result.findings]
+
+
+def plain(loaded, context: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of the scored tokens' distributions, and the tokens, window by window: float64."""
+    tokenizer = loaded.tokenizer
+    ids = tokenizer(sample("evaluation"), add_special_tokens=False)["input_ids"]
+    first = [token for token in tokenizer("a")["input_ids"][:1] if token == tokenizer.bos_token_id]
+    rows = [*first, *ids]
+    count = min(4, len(rows) // context)
+    windows = torch.tensor(rows[: count * context]).reshape(count, context)
+    if first:
+        windows[:, 0] = first[0]
+    with torch.inference_mode():
+        logs = torch.stack([loaded.model(row[None]).logits[0].double().log_softmax(-1) for row in windows])
+    return logs[:, context // 2 : -1], windows[:, context // 2 + 1 :]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_merge_is_compared_with_its_parents(name, recipes, relatives, children):
+    if name not in children:
+        pytest.skip("mergekit does not know its architecture")
+    base, other = str(zoo.folder(name)), str(relatives[name])
+    parents = {path: sources.resolve(path, whole=True) for path in (base, other)}
+    files = {path.name: path.stat().st_size for path in children[name].iterdir()}
+    report = Report("merge", children[name], files, {}, 0, 1, 1, recipes[name], parents, (), VERSIONS)
+    *_, figure = outcome.compare(report, Request(recipes[name]))
+    json.dumps(figure, allow_nan=False)
+
+    one, two, child = tensors(zoo.folder(name)), tensors(relatives[name]), tensors(children[name])
+    for key, value in child.items():
+        expected = one[key] + WEIGHT * (two[key] - one[key])
+        assert torch.allclose(value, expected, atol=2e-6), key
+    some = next(key for row in figure["atlas"]["names"] for key in row if key)
+    assert max(value or 0 for row in figure["atlas"]["norm"][other] for value in row) > 0
+    assert (two[some] - one[some]).norm() > 0
+
+    loaded = models.open_folder(children[name], "child", "", "")
+    blended = Blend(models.load(base), [models.load(other)]).set((WEIGHT,))
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        assert torch.allclose(blended.model(ids).logits, loaded.model(ids).logits, atol=2e-3)
+
+    if name in SILENT:
+        assert figure["models"] == []
+        assert all(line for line in figure["skipped"])
+        return
+    assert figure["skipped"] == []
+    assert [model["role"] for model in figure["models"]] == ["base", "parent", "child"]
+    q, targets = plain(loaded, figure["text"]["context"])
+    p, _ = plain(models.load(base), figure["text"]["context"])
+    losses = -q.gather(-1, targets[..., None])[..., 0]
+    measured = figure["models"][-1]
+    assert measured["perplexity"] == pytest.approx(float(losses.mean().exp()), rel=1e-4)
+    assert measured["kl"][base]["mean"] == pytest.approx(float((p.exp() * (p - q)).sum(-1).mean()), rel=1e-3)
+    assert len(losses) == figure["text"]["windows"] == measured["kl"][base]["clusters"]
+    assert len(measured["answers"]) == 6
+    assert figure["carriers"] and figure["carriers"][0]["done"]
