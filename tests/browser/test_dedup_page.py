@@ -149,10 +149,10 @@ def test_a_pin_survives_another_threshold_and_its_link(page):
 
 
 def test_the_link_reproduces_the_figure(page, suite_url):
-    page.get_by_label("threshold (Jaccard)").first.fill("0.8")
+    page.locator("#threshold input").first.fill("0.8")
     page.keyboard.press("Tab")
     page.locator("#start").click()
-    expect(page).to_have_url(re.compile(r"dataset=kitchen\.jsonl"), timeout=30_000)
+    expect(page).to_have_url(re.compile(r"room=duplicates&dataset=kitchen\.jsonl"), timeout=30_000)
     caption = page.locator("#figure figcaption").inner_text()
     assert "68 of 114 rows kept" in caption
     again = page.context.new_page()
@@ -180,12 +180,52 @@ def test_errors_stand_where_the_figure_would(page, tmp_path, name, content, sent
     expect(page.locator("#files")).to_be_hidden()
 
 
-def test_train_against_test(page):
+def test_train_against_test(page, suite_url):
     page.get_by_role("tab", name="Train against test").click()
-    page.locator("#compare").click()
     figure = page.locator("#contamination")
-    expect(figure.locator("figcaption")).to_contain_text("train against test", timeout=30_000)
-    expect(figure).to_contain_text("3")
+    expect(figure).to_contain_text("stored example")
+    expect(figure.locator("figcaption")).to_contain_text("3 of 8 rows of test in train")
+    page.get_by_role("button", name="Quiz questions").click()
+    page.locator("#compare").click()
+    expect(figure).not_to_contain_text("stored example", timeout=30_000)
+    expect(figure.locator("figcaption")).to_contain_text("3 of 8 rows of test in train")
+    expect(page).to_have_url(re.compile(r"room=contamination&dataset=quiz&splits=train&splits=test"))
+    panel = page.locator("#panel").locator("visible=true")
+    panel.get_by_text("Code", exact=True).click()
+    expect(panel.locator("pre").first).to_contain_text("def best_match")
+    again = page.context.new_page()
+    again.goto(page.url.replace("threshold=0.7", "threshold=0.95"))
+    expect(again.locator("#contamination figcaption")).to_contain_text(
+        "2 of 8 rows of test in train", timeout=30_000
+    )
+
+
+def paste(page: Page, field: str, text: str) -> None:
+    """Put a text into a field from the clipboard, in the place of what it held."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.locator(field).click()
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Control+V")
+
+
+@pytest.mark.parametrize("way", ["typed", "pasted"])
+def test_text_in_a_field_counts_however_it_came_there(page, way):
+    """The button is pressed with the cursor still in the field; it must not move away under the click."""
+    for field, text in (
+        ("#dataset input, #dataset textarea", " quiz_test.jsonl "),
+        ("#columns input", "nope"),
+    ):
+        if way == "pasted":
+            paste(page, field, text)
+        else:
+            page.locator(field).click()
+            page.keyboard.press("Control+A")
+            page.keyboard.type(text)
+    page.locator("#start").click()
+    expect(page.locator("#figure [role=alert]")).to_contain_text(
+        "There is no column “nope”. Choose from: text.", timeout=30_000
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

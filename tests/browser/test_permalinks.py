@@ -57,6 +57,17 @@ LINKS = {
     "abliteration": ("abliteration", "#find", [("room", "find"), ("candidates", 2), ("seed", 5), *SETS]),
     "removal": ("abliteration", "#ablate", [("room", "ablate"), ("layer", 20), ("answer_tokens", 8), *SETS]),
     "dedup": ("dedup", "#figure", [("dataset", "kitchen.jsonl"), ("threshold", 0.8)]),
+    "contamination": (
+        "dedup",
+        "#contamination",
+        [
+            ("room", "contamination"),
+            ("dataset", "quiz"),
+            ("splits", "train"),
+            ("splits", "test"),
+            ("threshold", 0.6),
+        ],
+    ),
 }
 CLOCK = {"run_id", "seconds", "prefill", "decode", "peak_memory"}
 """Time and memory of a run: no link reproduces them."""
