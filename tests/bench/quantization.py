@@ -23,12 +23,12 @@ def comparison_rows() -> list[Row]:
     import torch
 
     from quantization import compare as engine
-    from quantization import formats
-    from quantization.request import validate
+    from quantization import formats, rowcache
+    from quantization.request import Request
     from shared import models
 
     loaded = models.load(models.EMBEDDED_MODEL)
-    request = validate(
+    request = Request.parse(
         formats=FORMATS, context=CONTEXT, windows=WINDOWS, prompt="", text="word and number " * 1_000
     )
     ids = (
@@ -55,7 +55,7 @@ def comparison_rows() -> list[Row]:
         return time.perf_counter() - began
 
     def measured() -> float:
-        engine.forget()
+        rowcache.forget()
         spent.clear()
         began = time.perf_counter()
         for step in engine.compare(request, loaded):
@@ -118,9 +118,15 @@ import json, sys
 sys.path[:0] = [".", "spaces/quantization"]
 from shared import models
 from quantization.compare import compare
-from quantization.request import validate
+from quantization.request import Request
 loaded = models.load(models.EMBEDDED_MODEL)
-request = validate(formats=["own:rtn-int4-g64", "gguf:Q4_0"], context=512, windows=2, prompt="", text="word and number " * 1000)
+request = Request.parse(
+    formats=["own:rtn-int4-g64", "gguf:Q4_0"],
+    context=512,
+    windows=2,
+    prompt="",
+    text="word and number " * 1000,
+)
 for parameter in loaded.model.parameters():
     parameter.detach().sum()  # the file is mapped: pages that nobody has read yet do not count
 before = int(open("/proc/self/statm").read().split()[1]) * 4096

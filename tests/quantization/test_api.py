@@ -111,16 +111,18 @@ PUSH = """
 import sys
 sys.path[:0] = [{root!r}, {root!r} + "/spaces/quantization"]
 from pathlib import Path
-from shared import frame
-from shared.suite import load_app
-app = load_app("quantization")
+from shared import gpu, page
+from quantization_rooms import take
 path = Path({folder!r}) / "model-Q8_0.gguf"
 path.write_bytes(b"GGUF" + bytes(100))
 made = {{"files": [str(path)], "card": "---\\nlibrary_name: gguf\\n---\\n# A card"}}
 for values, name, token in (
-    ((made,), "me/quantized", "hf_secret"), ((None,), "me/quantized", "hf_secret"), ((made,), "me/quantized", None), ((made,), "<b>", "hf_secret"),
+    ((made,), "me/quantized", "hf_secret"),
+    ((None,), "me/quantized", "hf_secret"),
+    ((made,), "me/quantized", None),
+    ((made,), "<b>", "hf_secret"),
 ):
-    print(frame.pushed(app.push, values, name, token))
+    print(page.pushed(take.push, values, name, token))
 """
 
 

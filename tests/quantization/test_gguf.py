@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from quantization import ggml, gguf_file, gguf_types, llama_cpp, modules
+from quantization import ggml, ggml_blocks, ggml_codes, gguf_file, gguf_types, lab, llama_cpp, modules
 from shared.errors import VisitorError
 from tests.quantization.conftest import small_llama
 
@@ -62,7 +62,7 @@ def test_every_type_quantizes_awkward_weights(type):
     importance[:5] = 0
     bound = {1: 0.6, 2: 0.35, 3: 0.08, 4: 0.03}
     for name, weight in weights().items():
-        made = ggml.quantized(weight, type, importance * (1e-25 if name == "outlier" else 1))
+        made = ggml_codes.quantized(weight, type, importance * (1e-25 if name == "outlier" else 1))
         assert (
             torch.isfinite(made.values).all()
             and made.codes.shape == weight.shape
@@ -83,10 +83,10 @@ def test_explained_blocks_are_gguf_own_values(type):
     """
     weight = weights()["outlier"]
     importance = torch.ones(512)
-    made = ggml.quantized(weight, type, importance)
+    made = ggml_codes.quantized(weight, type, importance)
     length = ggml.layout(type)[0]
     for index in range(512 // length):
-        found = ggml.explain_block(made.details["data"][2], type, 512, index, weight[2].numpy())
+        found = lab.block("", weight, made, type, 2, index)
         part = slice(index * length, (index + 1) * length)
         assert found["values"] == made.values[2, part].tolist() and found["start"] == index * length
         parts = found.get("sub_blocks") or [{"start": 0, "length": length, "levels": found["levels"]}]
@@ -103,11 +103,11 @@ def test_explained_blocks_are_gguf_own_values(type):
 )
 def test_codes_and_scales_of_k_types_give_the_values(type, zero, high):
     weight = weights()["normal"]
-    made = ggml.quantized(weight, type)
+    made = ggml_codes.quantized(weight, type)
     assert made.codes.min() >= 0 and made.codes.max() <= high
     length = 32 if type in ("Q4_K", "Q5_K") else 16
     for sub in range(256 // length):
-        scale, minimum = ggml.sub_scale(made.details["data"][1][: ggml.layout(type)[1]], type, sub)
+        scale, minimum = ggml_blocks.sub_scale(made.details["data"][1][: ggml.layout(type)[1]], type, sub)
         part = slice(sub * length, (sub + 1) * length)
         expected = scale * (made.codes[1, part].double() - zero) - minimum
         torch.testing.assert_close(made.values[1, part].double(), expected, rtol=1e-5, atol=1e-8)
@@ -196,7 +196,7 @@ def test_every_file_type_plans_types_that_exist(file_type):
         for choice in gguf_types.plan(file_type, model_of(30, columns)[:-1], shape):
             assert choice.used in (*ggml.TYPES, *ggml.PLAIN)
             assert choice.used in ggml.PLAIN or columns % ggml.layout(choice.used)[0] == 0
-            assert bool(choice.reason) == (choice.asked != choice.used)
+            assert bool(choice.reason) == (choice.wanted != choice.used)
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_a_float32_file_loses_nothing(embedded, tmp_path):
 def test_the_embedded_copy_lies_on_the_grid_of_q4_1(embedded):
     """Which is why the page warns: on this copy Q4_1 loses nothing."""
     weight = embedded.model.model.layers[7].mlp.gate_proj.weight.detach()
-    lossless = ggml.quantized(weight, "Q4_1").values
-    others = ggml.quantized(weight, "Q4_0").values
+    lossless = ggml_codes.quantized(weight, "Q4_1").values
+    others = ggml_codes.quantized(weight, "Q4_0").values
     assert float(((weight - lossless) ** 2).sum()) < 1e-3 * float(((weight - others) ** 2).sum())
 
 
@@ -263,7 +263,7 @@ def test_llama_cpp_says_what_transformers_says(served, embedded):
 
 def test_tokens_are_the_same_in_the_file(served, embedded):
     """Vocabulary, merges and special tokens as llama.cpp's own conversion wrote them for this model."""
-    from shared.models import embedded_gguf
+    from shared.embedded_model import embedded_gguf
 
     reader, original = gguf.GGUFReader(served[1]), gguf.GGUFReader(embedded_gguf())
 

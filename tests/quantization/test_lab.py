@@ -10,7 +10,7 @@ import pytest
 
 from quantization import effect, lab, modules
 from quantization.methods.awq import output_error
-from quantization.request import validate_lab
+from quantization.request import LabRequest
 from shared import limits
 from shared.errors import VisitorError
 from tests.quantization.conftest import small_llama
@@ -18,13 +18,13 @@ from tests.quantization.conftest import small_llama
 TENSOR = "model.layers.0.mlp.down_proj.weight"
 
 
-def asked(**values):
-    return validate_lab(**{"tensor": TENSOR, "settings": {"group": 32}, **values})
+def request_of(**values):
+    return LabRequest.parse(**{"tensor": TENSOR, "settings": {"group": 32}, **values})
 
 
 @pytest.mark.parametrize("method", ["rtn", "gptq", "Q4_0"])
 def test_a_block_of_a_rotated_weight_is_the_one_that_the_figure_shows(tiny_gguf, method):
-    request = asked(method=method, rotation=True)
+    request = request_of(method=method, rotation=True)
     shown = effect.look(tiny_gguf, replace(request, compare=False))
     first = shown["blocks"][0]
     again = effect.look_at_block(tiny_gguf, request, first["row"], first["block"])
@@ -38,12 +38,12 @@ def test_a_block_of_a_rotated_weight_is_the_one_that_the_figure_shows(tiny_gguf,
 def test_what_scales_single_columns_is_refused_in_a_turned_basis(tiny_gguf):
     for ask in (effect.look, effect.adjusted):
         with pytest.raises(VisitorError, match="a rotation mixes"):
-            ask(tiny_gguf, asked(method="awq", rotation=True))
+            ask(tiny_gguf, request_of(method="awq", rotation=True))
 
 
 def test_nothing_keeps_a_model_that_is_no_longer_loaded(embedded):
     loaded = small_llama(embedded)
-    effect.adjusted(loaded, asked())
+    effect.adjusted(loaded, request_of())
     assert loaded.model in effect._bases and loaded.model in effect._inputs
     model = weakref.ref(loaded.model)
     del loaded
@@ -62,11 +62,11 @@ def test_a_large_model_is_refused_on_a_cpu(tiny_gguf, monkeypatch):
     monkeypatch.setattr(limits, "MAX_QUANTIZED_PARAMETERS_CPU", 1_000)
     for ask in (effect.look, effect.adjusted, lambda *rest: effect.look_at_block(*rest, 0, 0)):
         with pytest.raises(VisitorError, match="million parameters"):
-            ask(tiny_gguf, asked())
+            ask(tiny_gguf, request_of())
 
 
 def test_a_weight_turned_and_turned_back_is_itself(tiny_gguf):
-    weight, inputs = effect.weigh(tiny_gguf, asked())
+    weight, inputs = effect.weigh(tiny_gguf, request_of())
     turned, moved, turn = lab.rotate(weight, "gptq", inputs, 0)
     assert (lab.turned_back(turned, turn) - weight).abs().max() < 1e-6
     # The layer's outputs have the same energy in both bases.

@@ -39,7 +39,7 @@ def test_every_format_quantizes_and_leaves_the_base_alone(loaded, name):
     bits = 4 if "int4" in name else bits
     for tensor in made.tensors:
         assert 1 < tensor.distinct_codes <= 2**bits and tensor.squared_error > 0 and tensor.sqnr > 3
-        assert tensor.type == tensor.asked and not tensor.reason, (
+        assert tensor.type == tensor.wanted and not tensor.reason, (
             "a library takes no other type than it is asked for"
         )
     with torch.no_grad():

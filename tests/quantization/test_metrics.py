@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from transformers import (
 )
 
 from quantization import answers, metrics, modules
+from shared import talk
+from shared.errors import VisitorError
+from shared.measure import Windows
 from shared.models import twin
 from tests.quantization.conftest import at_once
 
@@ -63,12 +67,16 @@ def damaged(model, amount: float = 0.05):
     return copy
 
 
+def of(ids: torch.Tensor) -> Windows:
+    return Windows(ids, (), ids.numel())
+
+
 def windows(count: int = 3, length: int = 20) -> torch.Tensor:
     return torch.randint(0, VOCABULARY, (count, length), generator=torch.Generator().manual_seed(2))
 
 
 def run(model, ids) -> metrics.Base:
-    *_, base = metrics.base_pass(model, ids)
+    *_, base = metrics.base_pass(model, of(ids))
     assert isinstance(base, metrics.Base)
     return base
 
@@ -107,30 +115,54 @@ def test_scores_equal_a_plain_float64_implementation(kind):
     assert base.through_head == (kind != "gemma2"), "logits that are capped after the head must be kept whole"
     found = scores(other, base)
     klds, base_nll, nll, same = plain(model, other, windows())
-    assert len(found.kld) == 3 * 9
-    np.testing.assert_allclose(found.kld, klds, rtol=1e-4, atol=1e-7)
-    np.testing.assert_allclose(base.scores.nll, base_nll, rtol=1e-5)
-    np.testing.assert_allclose(found.nll, nll, rtol=1e-5)
-    np.testing.assert_array_equal(found.same_top, same)
+    assert found.kl.shape == (3, 9)
+    np.testing.assert_allclose(found.kl.flatten(), klds, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(base.scores.loss.flatten(), base_nll, rtol=1e-5)
+    np.testing.assert_allclose(found.loss.flatten(), nll, rtol=1e-5)
+    np.testing.assert_array_equal(found.same_top.flatten(), same)
     assert klds.min() > 0 and not same.all(), "the fixture must tell the models apart"
 
     row = metrics.statistics(found, base.scores)
-    n = len(nll)
+    # Windows are what is independent: the error of a mean is that of three windows' means.
+    sigma = lambda values: values.reshape(3, 9).mean(1).std(ddof=1) / math.sqrt(3)  # noqa: E731
     assert row["ppl"] == pytest.approx(math.exp(nll.mean()))
-    assert row["ppl_sigma"] == pytest.approx(
-        row["ppl"] * math.sqrt((np.mean(nll**2) - nll.mean() ** 2) / (n - 1)), rel=1e-4
-    )
+    assert row["ppl_sigma"] == pytest.approx(row["ppl"] * sigma(nll), rel=1e-4)
     assert row["kld"]["mean"] == pytest.approx(klds.mean(), rel=1e-4)
-    assert row["kld"]["sigma"] == pytest.approx(math.sqrt(klds.var() / (n - 1)), rel=1e-3)
+    assert row["kld"]["sigma"] == pytest.approx(sigma(klds), rel=1e-3)
+    assert row["kld"]["median"] == pytest.approx(np.median(klds), rel=1e-4)
+    assert row["same_top_sigma"] == pytest.approx(sigma(same.astype(float)), rel=1e-4)
     assert row["kld"]["p99"] == pytest.approx(np.quantile(klds, 0.99), rel=1e-4)
     assert row["rms_dp"] == pytest.approx(
         math.sqrt(np.mean((np.exp(-nll) - np.exp(-base_nll)) ** 2)), rel=1e-4
     )
-    # The ratio's error has the covariance term: var(a) + var(b) − 2 cov(a, b).
-    covariance = np.mean(nll * base_nll) - nll.mean() * base_nll.mean()
-    sigma = math.sqrt((nll.var() + base_nll.var() - 2 * covariance) / (n - 1))
+    # The ratio's error has the covariance term: var(a) + var(b) − 2 cov(a, b), over windows.
+    one, other = (values.reshape(3, 9).mean(1) for values in (nll, base_nll))
+    variance = one.var(ddof=1) + other.var(ddof=1) - 2 * np.cov(one, other)[0, 1]
+    half = 4.302653 * math.sqrt(variance / 3)  # Student's t with two degrees of freedom
     assert row["ratio"] == pytest.approx(math.exp(nll.mean() - base_nll.mean()), rel=1e-5)
-    assert math.log(row["ratio_high"] / row["ratio"]) == pytest.approx(1.96 * sigma, rel=1e-3)
+    assert math.log(row["ratio_high"] / row["ratio"]) == pytest.approx(half, rel=1e-3)
+    assert math.log(row["ratio"] / row["ratio_low"]) == pytest.approx(half, rel=1e-3)
+
+
+def test_one_window_has_no_error():
+    """Its tokens depend on each other: there is nothing to count."""
+    model = tiny()
+    base = run(model, windows(1))
+    row = metrics.statistics(scores(damaged(model), base), base.scores)
+    unknown = ("ppl_sigma", "ratio_low", "ratio_high", "same_top_sigma")
+    assert [row[name] for name in unknown] == [None] * 4
+    assert row["kld"]["sigma"] is None and row["kld"]["mean"] > 0
+
+
+def test_predictions_that_are_no_numbers_are_refused():
+    model = tiny()
+    base = run(model, windows())
+    broken = damaged(model)
+    modules.replace_weight(broken, "model.layers.1.mlp.down_proj.weight", torch.full((32, 64), torch.nan))
+    with pytest.raises(VisitorError, match="not finite"):
+        scores(broken, base)
+    with pytest.raises(VisitorError, match="not finite"):
+        run(broken, windows())
 
 
 def test_a_model_against_itself_diverges_by_exactly_nothing(embedded):
@@ -138,7 +170,7 @@ def test_a_model_against_itself_diverges_by_exactly_nothing(embedded):
     for model, given in ((tiny(), windows()), (tiny("gemma2"), windows()), (embedded.model, ids)):
         base = run(model, given)
         found = scores(twin(model), base)
-        assert found.kld.max() == 0 and found.same_top.all()
+        assert found.kl.max() == 0 and found.same_top.all()
         assert metrics.statistics(found, base.scores)["ratio"] == 1
 
 
@@ -149,7 +181,7 @@ def test_passes_at_the_same_time_do_not_hear_each_other():
     alone = [run(model, ids) for ids in texts]
     together = at_once(*(lambda ids=ids: run(model, ids) for ids in texts))
     for one, other in zip(alone, together, strict=True):
-        assert np.array_equal(one.scores.nll, other.scores.nll)
+        assert torch.equal(one.scores.loss, other.scores.loss)
         assert all(torch.equal(*pair) for pair in zip(one.kept, other.kept, strict=True))
 
 
@@ -158,8 +190,8 @@ def test_top_tokens_are_the_likeliest_ones():
     base = run(model, windows())
     with torch.no_grad():
         expected = model(windows()[1][None]).logits[0, 10].softmax(0).topk(metrics.TOP)
-    assert base.scores.top_ids[9].tolist() == expected.indices.tolist()
-    np.testing.assert_allclose(base.scores.top_p[9], expected.values.numpy(), rtol=1e-5)
+    assert base.scores.top_ids[1, 0].tolist() == expected.indices.tolist()
+    np.testing.assert_allclose(base.scores.top_p[1, 0], expected.values.numpy(), rtol=1e-5)
 
 
 def test_a_copy_shares_tensors_and_leaves_the_original_alone():
@@ -217,38 +249,36 @@ def test_pareto_front_equals_brute_force():
 
 
 def test_answers_are_generates_own(embedded):
-    ids = answers.prompt_ids(embedded, "Name three colours.", 100)
-    found = answers.answer(embedded.model, embedded, ids, 10, False, 0)
+    prompt = talk.prompt_ids(embedded, "Name three colours.")
+    ids = torch.tensor([prompt])
+    found = answers.answer(embedded.model, embedded, prompt, 10, False, 0)
     with torch.no_grad():
         expected = embedded.model.generate(ids, max_new_tokens=10, do_sample=False, pad_token_id=2)[
             0, ids.shape[1] :
         ].tolist()
     assert list(found.token_ids) == expected and found.decode > 0
     assert "".join(found.pieces) == embedded.tokenizer.decode(expected, clean_up_tokenization_spaces=False)
-    drawn = [answers.answer(embedded.model, embedded, ids, 10, True, seed).token_ids for seed in (1, 1, 2)]
+    drawn = [answers.answer(embedded.model, embedded, prompt, 10, True, seed).token_ids for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_a_models_own_penalties_do_not_change_its_answer(embedded):
     """A greedy answer is the likeliest token each time; of the model's settings only its end counts."""
     model = tiny()
-    ids = windows(1, 8)
-    model.generation_config.repetition_penalty, model.generation_config.suppress_tokens = (
-        5.0,
-        list(range(0, VOCABULARY, 2)),
-    )
-    model.generation_config.eos_token_id, settings = None, model.generation_config
-    found = answers.answer(model, embedded, ids, 8, False, 0)
-    expected = ids[0].tolist()
+    loaded = replace(embedded, model=model)
+    ids = windows(1, 8)[0].tolist()
+    own = model.generation_config
+    own.repetition_penalty, own.suppress_tokens = 5.0, list(range(0, VOCABULARY, 2))
+    own.eos_token_id = VOCABULARY + 1
+    found = answers.answer(model, loaded, ids, 8, False, 0)
+    expected = list(ids)
     with torch.no_grad():
         for _ in range(8):
             expected.append(int(model(torch.tensor([expected])).logits[0, -1].argmax()))
-    assert list(found.token_ids) == expected[8:] and model.generation_config is settings
-    model.generation_config.eos_token_id = [expected[10]]
-    assert (
-        len(answers.answer(model, embedded, ids, 8, False, 0).token_ids)
-        == expected[8:].index(expected[10]) + 1
-    )
+    assert list(found.token_ids) == expected[8:] and model.generation_config is own
+    own.eos_token_id = [expected[10]]
+    ended = answers.answer(model, loaded, ids, 8, False, 0).token_ids
+    assert len(ended) == expected[8:].index(expected[10]) + 1
 
 
 def test_pieces_join_to_the_text_also_where_a_character_is_several_tokens(embedded):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from quantization import formats
-from quantization.request import LabRequest, Request, validate, validate_lab
+from quantization.request import LabRequest, Request, TakeRequest
 from shared import limits, texts
 from shared.errors import VisitorError
 
@@ -23,16 +25,73 @@ def test_a_link_comes_back_as_the_same_request():
         },
         {"formats": [], "budget": 100},
     ):
-        asked = validate(**values)
-        query = asked.to_query()
-        assert query.startswith("room=compare")
-        assert Request.from_query(query) == asked
-    lab = validate_lab(tensor="a.weight", method="rtn", settings={"bits": 3}, rotation=True)
-    assert LabRequest.from_query(lab.to_query()) == lab and "room=lab" in lab.to_query()
+        request = Request.parse(**values)
+        assert Request.from_query(request.to_query()) == request
+        assert pickle.loads(pickle.dumps(request)) == request == Request.parse(**request.to_json())
+    assert Request.parse().to_query() == ""
+    lab = LabRequest.parse(tensor="a.weight", method="rtn", settings={"bits": 3}, rotation=True)
+    assert LabRequest.from_query(lab.to_query()) == lab
+    take = TakeRequest.parse(format="mix:100", text="some text & more")
+    assert TakeRequest.from_query(take.to_query()) == take
+
+
+EARLIER = (
+    "room=compare&rotated=1&formats=gguf%3AQ4_K_M&formats=own%3Artn-int3-g64&context=64&windows=1&prompt="
+    "&do_sample=1&seed=7&sensitivity=Q4_0&budget=84.5&text=short+%26+more"
+)
+
+
+def test_links_of_earlier_versions_open():
+    assert Request.from_query(EARLIER) == Request.parse(
+        rotated=True,
+        formats=["gguf:Q4_K_M", "own:rtn-int3-g64"],
+        context=64,
+        windows=1,
+        prompt="",
+        do_sample=True,
+        seed=7,
+        sensitivity=["Q4_0"],
+        budget=84.5,
+        text="short & more",
+    )
+    assert Request.from_query("room=compare&formats=&budget=100").formats == ()
+    settings = "room=lab&method=rtn&settings=%7B%22bits%22%3A3%2C%22group%22%3A32%7D&rotation=1&compare=0"
+    lab = LabRequest.from_query(settings)
+    assert (lab.settings["bits"], lab.settings["group"], lab.rotation, lab.compare) == (3, 32, True, False)
 
 
 def test_a_long_text_of_the_visitor_is_in_no_link():
-    assert validate(text="word " * 5_000).to_query() == ""
+    assert Request.parse(text="word " * 5_000).to_query() is None
+
+
+def test_a_file_is_a_comparison_of_one_row():
+    """That makes no answers, and whose only row has files."""
+    row = TakeRequest.parse(model="a/b", format="bitsandbytes:nf4", text="words", calibration="more")
+    assert row.comparison() == Request.parse(
+        model="a/b", formats=["bitsandbytes:nf4"], text="words", calibration="more", prompt=""
+    )
+    mix = TakeRequest.parse(format=" mix:84.5 ").comparison()
+    assert (mix.formats, mix.budget) == ((), 84.5)
+    assert TakeRequest.parse(format="script:awq").script == "awq"
+
+
+@pytest.mark.parametrize(
+    ("format", "sentence"),
+    [
+        (None, "no format to take home"),
+        (" ", "no format to take home"),
+        ("mix:", "The mix has no size"),
+        ("mix", "The mix has no size"),
+        ("mix:much", "budget is much"),
+        ("script:foo", "no script “foo”"),
+        ("gguf:Q9", "gguf has no format"),
+        ("nf4", "There is no format"),
+    ],
+)
+def test_what_cannot_be_taken_home_is_refused(format, sentence):
+    with pytest.raises(VisitorError, match=sentence) as caught:
+        TakeRequest.parse(format=format)
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -61,8 +120,10 @@ def test_a_long_text_of_the_visitor_is_in_no_link():
         ({"context": 10**6}, "context"),
         ({"budget": -1}, "budget"),
         ({"budget": "inf"}, "budget"),
-        ({"sensitivity": ["IQ1_S"]}, "no type that layers"),
-        ({"text": 3}, "not a text"),
+        ({"sensitivity": ["IQ1_S"]}, "Layers are not measured"),
+        ({"text": 3}, "text is 3, not text"),
+        ({"text": "half \ud83d"}, "half of a character"),
+        ({"model": " "}, "model is blank"),
         ({"text": "x" * (limits.MAX_TEXT_CHARACTERS + 1)}, "characters"),
         ({"do_sample": "perhaps"}, "do_sample"),
         ({"bits": 4}, "no setting"),
@@ -70,7 +131,7 @@ def test_a_long_text_of_the_visitor_is_in_no_link():
 )
 def test_refusals_name_the_value(values, sentence):
     with pytest.raises(VisitorError, match=sentence) as caught:
-        validate(**values)
+        Request.parse(**values)
     assert caught.value.remedy
 
 
@@ -85,12 +146,12 @@ def test_refusals_name_the_value(values, sentence):
         ({"settings": {"bits": 10**400}}, "bits is 1000"),
         ({"settings": {"bits": 99}}, "bits"),
         ({"settings": {"unknown": 1}}, "unknown"),
-        ({"tensor": 4}, "not a text"),
+        ({"tensor": 4}, "tensor is 4, not text"),
     ],
 )
 def test_the_lab_refuses(values, sentence):
     with pytest.raises(VisitorError, match=sentence):
-        validate_lab(**values)
+        LabRequest.parse(**values)
 
 
 def test_every_listed_format_is_understood():

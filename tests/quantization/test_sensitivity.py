@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from quantization import metrics, sensitivity
-from quantization.metrics import Estimate
 from quantization.sensitivity import Option, Sensitivity, Unit
 from shared.errors import VisitorError
+from shared.estimates import Estimate
+from shared.measure import Windows
 from shared.models import twin
 
 
@@ -27,7 +28,7 @@ def random_case(seed: int, units: int = 4, kinds: int = 4) -> Sensitivity:
         }
         options.append(sensitivity._distinct(made))
     names = tuple(Unit(index, "mlp", (f"layers.{index}.weight",)) for index in range(units))
-    kld = {"T0": [Estimate(float(generator.random() * 0.1), 0.001) for _ in range(units)]}
+    kld = {"T0": [Estimate(float(generator.random() * 0.1), 0.001, 255, 2) for _ in range(units)]}
     return Sensitivity(names, tuple(options), kld, {"T0": [unit[0].error for unit in options]}, 255)
 
 
@@ -79,8 +80,8 @@ def test_measured_sensitivity_is_that_of_the_unit_alone(tiny_gguf):
     from quantization import ggml, modules
 
     loaded = tiny_gguf
-    windows = torch.randint(0, 4_000, (2, 32), generator=torch.Generator().manual_seed(0))
-    *_, base = metrics.base_pass(loaded.model, windows)
+    ids = torch.randint(0, 4_000, (2, 32), generator=torch.Generator().manual_seed(0))
+    *_, base = metrics.base_pass(loaded.model, Windows(ids, (), ids.numel()))
     *_, found = sensitivity.measure(loaded, base, ("Q4_0",))
     place = next(index for index, unit in enumerate(found.units) if unit.label == "layer 1 mlp")
     copy = twin(loaded.model)
@@ -90,5 +91,5 @@ def test_measured_sensitivity_is_that_of_the_unit_alone(tiny_gguf):
             copy, name, ggml.dequantize(ggml.quantize(weight, "Q4_0"), "Q4_0", weight.shape[1])
         )
     *_, scores = metrics.score(copy, base)
-    assert found.kld["Q4_0"][place].mean == pytest.approx(scores.kld.mean(), rel=1e-6)
+    assert found.kld["Q4_0"][place].mean == pytest.approx(float(scores.kl.mean()), rel=1e-6)
     assert found.kld["Q4_0"][place].mean > 0 and found.tokens == 30

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import VisitorError
+from shared import talk
 from shared.models import Loaded
 
 if TYPE_CHECKING:
@@ -32,36 +33,22 @@ class Answer:
     decode: float | None
 
 
-def prompt_ids(loaded: Loaded, prompt: str, most: int) -> Tensor:
-    """The prompt in the model's chat template where it has one, else as it is; int64 (1, tokens).
-
-    Raises:
-        VisitorError: the prompt is empty or longer than `most` tokens.
-    """
-    tokenizer = loaded.tokenizer
-    if tokenizer.chat_template:
-        made = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            add_generation_prompt=True,
-            return_tensors="pt",
-            return_dict=True,
-        )
-    else:
-        made = tokenizer(prompt, return_tensors="pt")
-    ids = made["input_ids"]
-    if not 1 <= ids.shape[1] <= most:
-        raise VisitorError(f"The prompt has {ids.shape[1]:,} tokens.", f"Write one of 1 to {most:,} tokens.")
-    return ids
-
-
 def answer(
-    model: PreTrainedModel, loaded: Loaded, ids: Tensor, tokens: int, do_sample: bool, seed: int
+    model: PreTrainedModel, loaded: Loaded, prompt: list[int], tokens: int, do_sample: bool, seed: int
 ) -> Answer:
     """Answer by transformers' `generate`: greedy, or sampled at temperature 1 with the same seed for every
     model.
 
     Of the model's own generation settings only the tokens that end an answer count: a penalty would hide the
     likeliest token.
+
+    Args:
+        model: a base model or a quantized one.
+        loaded: the base model, with its tokenizer.
+        prompt: token ids, see `talk.prompt_ids`.
+        tokens: longest answer.
+        do_sample: whether to draw.
+        seed: of the draws.
     """
     import torch
     from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
@@ -74,41 +61,59 @@ def answer(
             return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
     device = model.get_input_embeddings().weight.device
-    speaker = copy.copy(
-        model
-    )  # the modules are the model's, the settings its own: generate() fills in what it is not told from them
+    ids = torch.tensor([prompt], device=device)
+    # The modules are the model's, the settings its own: generate() fills in what it is not told from them.
+    speaker = copy.copy(model)
     speaker.generation_config = GenerationConfig(
-        eos_token_id=model.generation_config.eos_token_id,
-        pad_token_id=loaded.tokenizer.pad_token_id or loaded.tokenizer.eos_token_id or 0,
+        eos_token_id=sorted(talk.end_tokens(loaded.model, loaded.tokenizer)) or None,
+        pad_token_id=talk.pad_token(loaded.model, loaded.tokenizer),
     )
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
-        made = speaker.generate(
-            ids.to(device),
-            attention_mask=torch.ones_like(ids).to(device),
+        written = speaker.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
             max_new_tokens=tokens,
             do_sample=do_sample,
             top_k=0 if do_sample else None,
             stopping_criteria=StoppingCriteriaList([Clock()]),
-        )[0, ids.shape[1] :].tolist()
+        )[0, len(prompt) :].tolist()
     steps = [after - before for before, after in itertools.pairwise(times)]
-    return Answer(tuple(made), tuple(pieces(loaded, made)), 1 / median(steps) if steps else None)
+    return Answer(tuple(written), tuple(pieces(loaded, written)), 1 / median(steps) if steps else None)
+
+
+def decoder(loaded: Loaded) -> Callable[[list[int]], str]:
+    """A function from neighbouring tokens to the text that they add.
+
+    A SentencePiece tokenizer leaves out the space before the first token of a text, so none of them is the
+    first here.
+    """
+    tokenizer = loaded.tokenizer
+    lead = tokenizer("a", add_special_tokens=False)["input_ids"][:1]
+    before = tokenizer.decode(lead, clean_up_tokenization_spaces=False)
+
+    def decode(ids: list[int]) -> str:
+        text: str = tokenizer.decode([*lead, *ids], clean_up_tokenization_spaces=False)
+        return text.removeprefix(before)
+
+    return decode
 
 
 def pieces(loaded: Loaded, ids: list[int]) -> list[str]:
     """The text that each token adds; bytes of a character that several tokens share appear with its last
     token.
     """
-    decode = loaded.tokenizer.decode
-    found, start, said = [], 0, ""
+    decode = decoder(loaded)
+    texts: list[str] = []
+    start = 0
     for end in range(1, len(ids) + 1):
-        text = decode(ids[start:end], clean_up_tokenization_spaces=False)
+        text = decode(ids[start:end])
         if text.endswith("\ufffd") and end < len(ids) and end - start < 8:
-            found.append("")
+            texts.append("")
             continue
-        found.append(text[len(said) :] if text.startswith(said) else text)
-        start, said = end, ""
-    return found
+        texts.append(text)
+        start = end
+    return texts
 
 
 def parts_at(answer: tuple[int, ...], base: tuple[int, ...]) -> int | None:

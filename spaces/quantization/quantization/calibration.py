@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantization import modules
-from shared.errors import VisitorError
 from shared.models import twin
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ class Calibration:
     """Statistics of a linear layer's inputs over all tokens, float32 on the CPU.
 
     Args:
-        second_moment: E[xxᵀ], (inputs, inputs); None where the products were not asked for.
+        second_moment: E[xxᵀ], (inputs, inputs); None where the products are not wanted.
         column_maximum: max|x|, (inputs,).
         column_mean_square: E[x²], (inputs,).
         column_mean_absolute: E|x|, (inputs,).
@@ -33,25 +32,9 @@ class Calibration:
     tokens: int
 
 
-def text_windows(tokenizer: Any, text: str, length: int, most: int) -> Tensor:
-    """A text's tokens in windows that do not overlap, int64 (windows, length); what is left over is not used.
-
-    Raises:
-        VisitorError: the text has not enough tokens for one window.
-    """
-    ids = tokenizer(text, return_tensors="pt", truncation=False, verbose=False)["input_ids"][0]
-    count = min(most, len(ids) // length)
-    if count < 1:
-        raise VisitorError(
-            f"The text has {len(ids):,} tokens, too few for one window of {length:,}.",
-            "Use a longer text, or lower context.",
-        )
-    return ids[: count * length].reshape(count, length)
-
-
 class _Sums:
     """Running sums of one input, float64 on the CPU; of its products only the diagonal where the others are
-    not asked for.
+    not wanted.
     """
 
     def __init__(self, width: int, products: bool) -> None:

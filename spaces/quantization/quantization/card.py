@@ -1,8 +1,10 @@
-"""The model card of a quantized model that is taken home: what it is and what was measured of it."""
+"""The model card of a quantized model: what it is and what was measured of it."""
 
 from __future__ import annotations
 
-from quantization.compare import Comparison, Row
+from quantization import data
+from quantization.comparison import Comparison, Row
+from shared import card, hub
 
 LIBRARIES = {
     "gguf": "gguf",
@@ -11,43 +13,70 @@ LIBRARIES = {
     "autoround": "transformers",
     "hqq": "hqq",
 }
+"""Of each engine: what loads its files."""
 
 
 def model_card(run: Comparison, row: Row) -> str:
     """The card of one measured row, as Markdown with the Hub's YAML head."""
-    facts, kld, base = row.facts, row.facts["kld"], run.base_facts
-    linked = (
-        f"base_model: {run.loaded.id}\nbase_model_relation: quantized\n"
-        if "/" in run.loaded.id and not run.request.rotated
-        else ""
-    )
+    assert row.facts is not None and run.base_facts is not None
+    model, form = run.loaded, row.form
+    name = card.public_name(model.id)
+    windows = len(run.base.windows) if run.base else 0
     text = "the visitor's text" if run.request.text else "the demo's sample text"
-    tokens = len(row.scores.kld) if row.scores else 0
-    notes = "\n".join(f"- {note}" for note in [*facts["notes"], *run.warnings])
-    return f"""---
-library_name: {LIBRARIES[row.form.engine]}
-{linked}pipeline_tag: text-generation
-tags:
-  - quantized
-  - {row.form.engine}
----
+    head = card.model_head(
+        library=LIBRARIES[form.engine],
+        tags=["quantized", form.engine],
+        licences=[hub.licence(model.id)],
+        base=[] if run.request.rotated else [model.id],
+        relation="quantized",
+    )
+    notes = [*row.facts["notes"], *run.warnings]
+    return card.card(
+        head,
+        f"# {card.escape(name.split('/')[-1])}, {card.escape(form.label)}",
+        f"Made from {card.code(name)} ({card.escape(model.source)}, revision {card.escape(model.revision)}) "
+        f"with {card.escape(row.facts['version'])}.",
+        f"Measured on {text}: {windows} {'window' if windows == 1 else 'windows'} of {run.request.context} "
+        "tokens, the second half of each scored, as llama.cpp's perplexity tool does. σ counts windows"
+        + (", and of one there is none." if windows == 1 else "."),
+        measured(run.base_facts, row.facts, form.label),
+        "\n".join(f"- {card.escape(note)}" for note in notes),
+        private=[model.id],
+    )
 
-# {run.loaded.id.split("/")[-1]}, {row.form.label}
 
-Made from `{run.loaded.id}` ({run.loaded.source}, revision {run.loaded.revision}) with {facts["version"]}.
+def measured(base: data.Base, facts: data.Facts, label: str) -> str:
+    """The measured table, as Markdown."""
+    kld = facts["kld"]
 
-| measured on {tokens:,} tokens of {text} | base, float32 | {row.form.label} |
-|---|---|---|
-| bits per weight (whole model) | {base["bits"]:.2f} | {facts["bits"]:.2f} |
-| weights as stored, MB (10⁶ bytes) | {base["file_bytes"] / 1e6:,.1f} | {facts["file_bytes"] / 1e6:,.1f} |
-| perplexity ± σ | {base["ppl"]:.3f} ± {base["ppl_sigma"]:.3f} | {facts["ppl"]:.3f} ± {facts["ppl_sigma"]:.3f} |
-| perplexity ratio (95 % interval) | 1 | {facts["ratio"]:.4f} ({facts["ratio_low"]:.4f} to {facts["ratio_high"]:.4f}) |
-| KL divergence, mean ± σ, nats | 0 | {kld["mean"]:.5f} ± {kld["sigma"]:.5f} |
-| KL divergence, median, 99th percentile, largest | 0 | {kld["median"]:.5f}, {kld["p99"]:.4f}, {kld["max"]:.4f} |
-| same likeliest token | 100 % | {100 * facts["same_top"]:.2f} ± {100 * facts["same_top_sigma"]:.2f} % |
-| RMS of Δp of the true token | 0 | {facts["rms_dp"]:.4f} |
+    def each(value: float, sigma: float | None, digits: int) -> str:
+        return f"{value:.{digits}f}" + ("" if sigma is None else f" ± {sigma:.{digits}f}")
 
-Windows of {run.request.context} tokens, the second half of each scored, as llama.cpp's perplexity tool does.
+    ratio = f"{facts['ratio']:.4f}"
+    if facts["ratio_low"] is not None and facts["ratio_high"] is not None:
+        ratio += f" ({facts['ratio_low']:.4f} to {facts['ratio_high']:.4f})"
+    share = each(100 * facts["same_top"], _hundredfold(facts["same_top_sigma"]), 2)
+    return card.table(
+        ["", "base, float32", label],
+        [
+            ["bits per weight (whole model)", f"{base['bits']:.2f}", f"{facts['bits']:.2f}"],
+            [
+                "weights as stored, MB (10⁶ bytes)",
+                *(f"{one['file_bytes'] / 1e6:,.1f}" for one in (base, facts)),
+            ],
+            ["perplexity ± σ", *(each(one["ppl"], one["ppl_sigma"], 3) for one in (base, facts))],
+            ["perplexity ratio (95 % interval)", 1, ratio],
+            ["KL divergence, mean ± σ, nats", 0, each(kld["mean"], kld["sigma"], 5)],
+            [
+                "KL divergence, median, 99th percentile, largest",
+                0,
+                f"{kld['median']:.5f}, {kld['p99']:.4f}, {kld['max']:.4f}",
+            ],
+            ["same likeliest token", "100 %", f"{share} %"],
+            ["RMS of Δp of the true token", 0, f"{facts['rms_dp']:.4f}"],
+        ],
+    )
 
-{notes}
-"""
+
+def _hundredfold(value: float | None) -> float | None:
+    return None if value is None else 100 * value

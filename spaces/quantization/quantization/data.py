@@ -1,7 +1,7 @@
 """The data of the quantization figures: what the engine makes, the API returns, cards read and `js/` draws.
 
-Sigmas are standard errors; divergences and losses are in nats per token, sizes in bytes, speeds in tokens a
-second.
+Sigmas are standard errors, which count windows of the text, and intervals Student's; both are None where
+there is one window. Divergences and losses are in nats per token, sizes in bytes, speeds in tokens a second.
 It is long because it is one list: the contract of the whole Space.
 """
 
@@ -51,6 +51,8 @@ class ComparedModel(TypedDict):
     context: int
     scored: int
     """Tokens that every number is a mean over."""
+    lead: list[int]
+    """Tokens that every window begins with: BOS, where the tokenizer adds one."""
 
 
 class Base(TypedDict):
@@ -61,7 +63,7 @@ class Base(TypedDict):
     file_bytes: int
     resident_bytes: int
     ppl: float
-    ppl_sigma: float
+    ppl_sigma: float | None
     prefill: float
     decode: float | None
     """None where nothing was answered."""
@@ -72,7 +74,10 @@ class Divergence(TypedDict):
     """KL(base ‖ quantized) over the scored tokens: mean ± sigma, quantiles and the largest."""
 
     mean: float
-    sigma: float
+    sigma: float | None
+    low: float | None
+    """Ends of the mean's 95 % interval, as below."""
+    high: float | None
     median: float
     p90: float
     p95: float
@@ -120,10 +125,29 @@ class FailedRow(RowName):
     error: Failure
 
 
-class Row(RowName):
-    """A measured format."""
+class Quality(TypedDict):
+    """How close a model is to the base."""
 
-    status: Literal["done"]
+    ppl: float
+    ppl_sigma: float | None
+    ratio: float
+    """Perplexity over the base's, with its 95 % interval; None where there is one window."""
+    ratio_low: float | None
+    ratio_high: float | None
+    kld: Divergence
+    same_top: float
+    """Share of the tokens whose likeliest prediction is the base's."""
+    same_top_sigma: float | None
+    same_top_low: float | None
+    same_top_high: float | None
+    rms_dp: float
+    """Root mean square change of the true token's probability."""
+    prefill: float
+
+
+class Facts(Quality):
+    """What was measured of a format alone."""
+
     version: str
     bits: float
     """Per weight, of the whole file."""
@@ -131,19 +155,6 @@ class Row(RowName):
     """Per weight, of the quantized part."""
     file_bytes: int
     resident_bytes: int
-    ppl: float
-    ppl_sigma: float
-    ratio: float
-    """Perplexity over the base's, with its 95 % interval."""
-    ratio_low: float
-    ratio_high: float
-    kld: Divergence
-    same_top: float
-    """Share of the tokens whose likeliest prediction is the base's."""
-    same_top_sigma: float
-    rms_dp: float
-    """Root mean square change of the true token's probability."""
-    prefill: float
     decode: float | None
     """None where nothing was answered."""
     runtime: str
@@ -151,12 +162,21 @@ class Row(RowName):
     """To quantize."""
     notes: list[str]
     tensors: list[Tensor]
+
+
+class Row(RowName, Facts):
+    """A measured format."""
+
+    status: Literal["done"]
     rank: int
     """1 + the rows that are better beyond doubt."""
     tied: list[str]
     """Formats that it cannot be told from."""
     front: bool
     """Whether no other row is both smaller and closer to the base."""
+
+
+AnyRow = Row | OpenRow | FailedRow
 
 
 class Tokens(TypedDict):
@@ -220,7 +240,7 @@ class Sensitivity(TypedDict):
     formats: list[str]
     kld: list[list[float]]
     """By format and unit."""
-    sigma: list[list[float]]
+    sigma: list[list[float | None]]
 
 
 class BudgetUnit(TypedDict):
@@ -276,13 +296,55 @@ class Compare(TypedDict):
     model: ComparedModel
     base: Base | None
     """None until the base model has read the text, as are the next three."""
-    rows: list[Row | OpenRow | FailedRow]
+    rows: list[AnyRow]
     tokens: Tokens | None
     microscope: Microscope | None
     answers: Answers | None
     sensitivity: Sensitivity | None
     budget: Budget | None
     provenance: Provenance
+    example: NotRequired[bool]
+
+
+# A model to take home
+
+
+class TakeRequest(TypedDict):
+    """A model in one format, as the API takes it."""
+
+    model: str
+    format: str
+    calibration: str
+    text: str
+
+
+class File(TypedDict):
+    """A file that was written."""
+
+    name: str
+    bytes: int
+
+
+class Take(TypedDict):
+    """A model's files with what was measured of them, or a program to run where there is a GPU."""
+
+    kind: Literal["take"]
+    run_id: str
+    drawable: Literal[True]
+    done: Literal[True]
+    title: str
+    request: TakeRequest
+    files: list[File]
+    model: ComparedModel | None
+    """None for a program, as are the next two."""
+    base: Base | None
+    row: Row | None
+    card: str
+    """Markdown; empty for a program."""
+    script: str
+    """The program; empty for a model."""
+    warnings: list[str]
+    provenance: Provenance | None
     example: NotRequired[bool]
 
 
@@ -304,7 +366,7 @@ class Effect(TypedDict):
     """The whole model's divergence when this one weight is quantized."""
 
     mean: float
-    sigma: float
+    sigma: float | None
     tokens: int
 
 
@@ -377,7 +439,21 @@ class SubBlock(TypedDict):
     levels: list[float]
 
 
-class Block(TypedDict):
+class Arithmetic(TypedDict):
+    """How a block's codes become values."""
+
+    levels: list[float]
+    """Values that the block can hold; empty where they differ by column."""
+    parameters: list[BlockParameter]
+    formula: str
+    steps: list[str]
+    affine: Grid | None
+    """The grid, where the block is on one that can be moved by hand."""
+    note: str
+    sub_blocks: NotRequired[list[SubBlock]]
+
+
+class Block(Arithmetic):
     """One block in full arithmetic."""
 
     label: str
@@ -389,15 +465,6 @@ class Block(TypedDict):
     codes: list[int]
     values: list[float]
     """The weights again from codes and scales."""
-    levels: list[float]
-    """Values that the block can hold; empty where they differ by column."""
-    parameters: list[BlockParameter]
-    formula: str
-    steps: list[str]
-    affine: Grid | None
-    """The grid, where the block is on one that can be moved by hand."""
-    note: str
-    sub_blocks: NotRequired[list[SubBlock]]
 
 
 class Rotation(TypedDict):
@@ -435,15 +502,9 @@ class LabProvenance(TypedDict):
     text: str
 
 
-class Lab(TypedDict):
-    """One tensor quantized by one method."""
+class View(TypedDict):
+    """A tensor and what a method makes of it."""
 
-    kind: Literal["lab"]
-    run_id: str
-    drawable: Literal[True]
-    done: Literal[True]
-    title: str
-    tensor: str
     shape: list[int]
     method: str
     method_title: str
@@ -457,6 +518,17 @@ class Lab(TypedDict):
     """The worst, a typical one, and the one of the largest weight."""
     blocks_per_row: int
     rotation: Rotation | None
+
+
+class Lab(View):
+    """One tensor quantized by one method."""
+
+    kind: Literal["lab"]
+    run_id: str
+    drawable: Literal[True]
+    done: Literal[True]
+    title: str
+    tensor: str
     methods: list[MethodResult] | None
     request: LabRequest
     warnings: list[str]
@@ -478,7 +550,7 @@ class Adjustment(TypedDict):
 class Waiting(TypedDict):
     """A run before anything of it can be drawn."""
 
-    kind: Literal["compare", "lab"]
+    kind: Literal["compare", "lab", "take"]
     run_id: str
     drawable: Literal[False]
     done: Literal[False]

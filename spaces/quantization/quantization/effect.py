@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from quantization import metrics, modules
+from quantization import data, lab, metrics, modules
 from quantization.request import LabRequest
-from shared import texts
+from shared import measure, talk, texts
 from shared.errors import VisitorError
-from shared.models import EMBEDDED_SOURCE, Loaded, twin
+from shared.estimates import estimate
+from shared.measure import Windows
+from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,13 +21,8 @@ if TYPE_CHECKING:
 
     from quantization.calibration import Calibration
 
-GRID_WARNING = (
-    "This copy of the model was stored as Q4_1 and dequantized: its weights lie on a 4-bit grid. Q4_1 is lossless on it by "
-    "construction and every method of 4 to 5 bits is flattered. Rotate first, or use the original from the Hub."
-)
-
 CONTEXT = 256
-"""Tokens of the sample that are read; the second half is scored."""
+"""Tokens of the sample that are read, as one window; its second half is scored."""
 
 ROTATION_SEED = 0
 """Of "Rotate first"."""
@@ -37,46 +35,47 @@ _inputs: WeakKeyDictionary[PreTrainedModel, dict[str, Calibration]] = WeakKeyDic
 """Both go with the model: nothing in them may refer to it."""
 
 
+def _windows(loaded: Loaded, sample: str, most: int) -> Windows:
+    context = min(CONTEXT, talk.context_limit(loaded) or CONTEXT)
+    windows = measure.text_windows(loaded.tokenizer, texts.sample(sample), context, most)
+    talk.check_vocabulary(loaded.model, windows.ids)
+    return windows
+
+
 def short_base(loaded: Loaded) -> metrics.Base:
     """The base model's pass over one window of the sample."""
-    from quantization.calibration import text_windows
-
     base = _bases.get(loaded.model)
-    if (
-        base is None or base.kept[0].device != loaded.model.device
-    ):  # a comparison may have moved the model to the GPU
-        *_, found = metrics.base_pass(
-            loaded.model, text_windows(loaded.tokenizer, texts.sample("evaluation"), CONTEXT, 1)
-        )
-        assert isinstance(found, metrics.Base)
-        base = _bases[loaded.model] = replace(found, model=None)  # type: ignore[arg-type]
+    # A comparison may have moved the model to the GPU.
+    if base is None or base.kept[0].device != loaded.model.device:
+        *_, whole = metrics.base_pass(loaded.model, _windows(loaded, "evaluation", 1))
+        assert isinstance(whole, metrics.Base)
+        base = _bases[loaded.model] = replace(whole, model=None)  # type: ignore[arg-type]
     return replace(base, model=loaded.model)
 
 
 def inputs_of(loaded: Loaded, name: str) -> Calibration:
     """What one layer sees of the calibration sample."""
-    from quantization.calibration import collect, text_windows
+    from quantization.calibration import collect
 
     known = _inputs.setdefault(loaded.model, {})
-    found = known.get(name)
-    if found is None:
-        windows = text_windows(loaded.tokenizer, texts.sample("calibration"), CONTEXT, 2)
-        found = collect(loaded.model, windows, [name])[name]
+    inputs = known.get(name)
+    if inputs is None:
+        inputs = collect(loaded.model, _windows(loaded, "calibration", 2).ids, [name])[name]
         while len(known) >= REMEMBERED:
             known.pop(next(iter(known)), None)
-        known[name] = found
-    return found
+        known[name] = inputs
+    return inputs
 
 
-def effect(loaded: Loaded, name: str, values: Tensor) -> dict[str, Any]:
-    """The model's KLD when this one weight (outputs, inputs) is replaced: mean, standard error, tokens."""
+def effect(loaded: Loaded, name: str, values: Tensor) -> data.Effect:
+    """The model's KLD when this one weight (outputs, inputs) is replaced."""
     base = short_base(loaded)
     model = twin(loaded.model)
     modules.replace_weight(model, name, values.to(loaded.model.device))
     *_, scores = metrics.score(model, base)
     assert isinstance(scores, metrics.Scores)
-    found = metrics.mean_of(scores.kld)
-    return {"mean": found.mean, "sigma": found.sigma, "tokens": len(scores.kld)}
+    kl = estimate(scores.kl)
+    return {"mean": kl.mean, "sigma": kl.sigma, "tokens": kl.count}
 
 
 def tensor_names(loaded: Loaded) -> list[str]:
@@ -104,41 +103,33 @@ def weigh(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | No
 
 
 def _turned(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | None, Tensor | None]:
-    """As `weigh`, in the basis that the request asks for, and the turn into it; raises as `lab.rotate`
-    too.
-    """
-    from quantization import lab
-
+    """As `weigh`, in the basis that the request names, and the turn into it; raises as `lab.rotate` too."""
     weight, inputs = weigh(loaded, request)
-    return (
-        lab.rotate(weight, request.method, inputs, ROTATION_SEED)
-        if request.rotation
-        else (weight, inputs, None)
-    )
+    if request.rotation:
+        return lab.rotate(weight, request.method, inputs, ROTATION_SEED)
+    return weight, inputs, None
 
 
-def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
+def look(loaded: Loaded, request: LabRequest) -> data.Lab:
     """The weight lab's data for one request, the model's KLD included."""
     import torch
 
-    from quantization import lab
-
     weight, inputs = weigh(loaded, request)
-    data, values = lab.explore(
-        weight, request.method, request.settings, inputs, ROTATION_SEED if request.rotation else None
-    )
-    data["summary"]["kld"] = effect(loaded, request.tensor, values)
-    if request.compare:
-        data["methods"] = lab.all_methods(weight, inputs)
+    seed = ROTATION_SEED if request.rotation else None
+    view, values = lab.explore(weight, request.method, request.settings, inputs, seed)
+    on_grid = modules.on_grid(loaded) and not request.rotation
     return {
-        **data,
+        **view,
+        "summary": {**view["summary"], "kld": effect(loaded, request.tensor, values)},
+        "methods": lab.all_methods(weight, inputs) if request.compare else None,
         "kind": "lab",
+        "run_id": str(time.time_ns()),
         "drawable": True,
         "done": True,
         "title": f"{request.tensor} · {request.method}",
         "tensor": request.tensor,
-        "request": request.to_json(),
-        "warnings": [GRID_WARNING] if loaded.source == EMBEDDED_SOURCE and not request.rotation else [],
+        "request": request.to_json(),  # type: ignore[typeddict-item]  # from the fields, as they are
+        "warnings": [modules.grid_warning("method", "Rotate first")] if on_grid else [],
         "provenance": {
             "model": loaded.id,
             "revision": loaded.revision,
@@ -150,34 +141,28 @@ def look(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
     }
 
 
-def look_at_block(loaded: Loaded, request: LabRequest, row: int, index: int) -> dict[str, Any]:
+def look_at_block(loaded: Loaded, request: LabRequest, row: int, index: int) -> data.Block:
     """One block of the tensor in full arithmetic.
 
     Raises:
         VisitorError: as `weigh`, or no such block.
     """
-    from quantization import lab
-
     weight, inputs, _ = _turned(loaded, request)
-    return {
-        "label": f"row {row}, block {index}",
-        **lab.block(
-            weight, lab.make(weight, request.method, request.settings, inputs), request.method, row, index
-        ),
-    }
+    quantized = lab.quantize(weight, request.method, request.settings, inputs)
+    return lab.block(f"row {row}, block {index}", weight, quantized, request.method, row, index)
 
 
-def adjusted(loaded: Loaded, request: LabRequest) -> dict[str, Any]:
+def adjusted(loaded: Loaded, request: LabRequest) -> data.Adjustment:
     """The tensor's error and the model's KLD with the request's settings, and nothing else: for a handle that
     moves.
     """
-    from quantization import lab
-
     weight, inputs, turn = _turned(loaded, request)
-    made = lab.make(weight, request.method, request.settings, inputs)
-    found = lab.summary(weight, made, inputs)
-    values = made.values if turn is None else lab.turned_back(made.values, turn)
+    quantized = lab.quantize(weight, request.method, request.settings, inputs)
+    summary = lab.summary(weight, quantized, inputs)
+    values = quantized.values if turn is None else lab.turned_back(quantized.values, turn)
     return {
-        **{name: found[name] for name in ("sqnr", "mse", "bits")},
+        "sqnr": summary["sqnr"],
+        "mse": summary["mse"],
+        "bits": summary["bits"],
         "kld": effect(loaded, request.tensor, values),
     }

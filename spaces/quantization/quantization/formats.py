@@ -176,7 +176,7 @@ class Calibration:
     _with_products: bool = False
 
     def moments(self, loaded: Loaded, products: bool) -> dict[str, Any]:
-        """Statistics of every linear layer's input by parameter name, with E[xxᵀ] where it is asked for."""
+        """Statistics of every linear layer's input by parameter name, with E[xxᵀ] where a format needs it."""
         if self._moments is None or (products and not self._with_products):
             from quantization.calibration import collect
 
@@ -216,7 +216,7 @@ def quantize(loaded: Loaded, form: Format, calibration: Calibration) -> Quantize
 
         method, settings = own_settings(form.spec)
         moments = calibration.moments(loaded, needs_products(form)) if is_calibrated(form) else None
-        made = own_model(loaded, method, settings, moments)
+        quantized = own_model(loaded, method, settings, moments)
     elif form.engine == "gguf":
         from quantization.gguf_file import quantize_model
 
@@ -225,29 +225,30 @@ def quantize(loaded: Loaded, form: Format, calibration: Calibration) -> Quantize
             importance = {
                 name: moment.column_mean_square for name, moment in calibration.moments(loaded, False).items()
             }
-        made = quantize_model(loaded, form.spec, importance, form.overrides)
+        quantized = quantize_model(loaded, form.spec, importance, form.overrides)
     else:
-        made = _library(form.engine).quantize_model(loaded, form.spec, calibration.windows)
-    return proven(made)
+        quantized = _library(form.engine).quantize_model(loaded, form.spec, calibration.windows)
+    return proven(quantized)
 
 
 SIXTEEN_BITS = {"F32", "F16", "BF16"}
 
 
-def proven(made: QuantizedModel) -> QuantizedModel:
+def proven(quantized: QuantizedModel) -> QuantizedModel:
     """The model, if it is what it says: integer codes of few values and an error, or weights that lay on the
     grid before.
 
     Raises:
         VisitorError: a tensor has more different codes than eight bits can hold.
     """
-    for tensor in made.tensors:
+    for tensor in quantized.tensors:
         if tensor.type not in SIXTEEN_BITS and not 1 <= tensor.distinct_codes <= 256:
             raise VisitorError(
-                f"{made.format} did not quantize {tensor.name}: it holds {tensor.distinct_codes:,} different codes.",
+                f"{quantized.format} did not quantize {tensor.name}, which holds {tensor.distinct_codes:,} "
+                "different codes.",
                 "Leave this format out.",
             )
-    return made
+    return quantized
 
 
 def _library(engine: str) -> Any:

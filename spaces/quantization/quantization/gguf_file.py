@@ -5,10 +5,8 @@ load.
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantization import ggml, gguf_types, modules
+from quantization import ggml, ggml_codes, gguf_types, modules
 from quantization.record import QuantizedModel, TensorReport
 from shared.errors import VisitorError
+from shared.files import DISK_REMEDY, is_disk_full, written_whole
 from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
@@ -103,13 +102,13 @@ def quantize_model(
         with _full_disk():
             blocks.flush()
         written = np.memmap(blocks, np.uint8, "r")
-        made = {
+        contents = {
             name: (type, written[start : start + math.prod(form)].reshape(form))
             for name, (type, start, form) in stored.items()
         }
         label = "mix" if overrides else file_type
         path = folder / f"{loaded.id.split('/')[-1]}-{label}.gguf"
-        write_gguf(path, loaded, made, label)
+        write_gguf(path, loaded, contents, label)
         return [path]
 
     return QuantizedModel(
@@ -134,10 +133,10 @@ def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: T
         codes = (
             None
             if choice.used in ggml.PLAIN
-            else torch.from_numpy(ggml.codes_of(data[rows], choice.used, weight.shape[1]))
+            else torch.from_numpy(ggml_codes.codes_of(data[rows], choice.used, weight.shape[1]))
         )
         tally.add(rows, values[rows], codes)
-    return tally.report(choice.name, choice.used, data.nbytes, choice.asked, choice.reason)
+    return tally.report(choice.name, choice.used, data.nbytes, choice.wanted, choice.reason)
 
 
 def header_bytes(loaded: Loaded) -> int:
@@ -175,41 +174,40 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
     import gguf
 
     architecture = check_architecture(loaded)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-    writer = gguf.GGUFWriter(part, architecture)
-    try:
-        with _full_disk():
+    with written_whole(path, "the GGUF file") as part:
+        writer = gguf.GGUFWriter(part, architecture)
+        try:
             _metadata(writer, loaded, file_type)
             _vocabulary(writer, loaded)
-            names = gguf.get_tensor_name_map(
-                gguf.MODEL_ARCH[architecture.upper()], loaded.model.config.num_hidden_layers
-            )
-            for name, parameter in loaded.model.named_parameters():
-                stem, _, kind = name.rpartition(".")
-                target = names.get_name(stem)
-                if target is None:
-                    raise VisitorError(
-                        f"GGUF has no name for the parameter {name}.", "Choose another engine."
-                    )
-                if name in stored:
-                    type, data = stored[name]
-                    data = _reordered(data, loaded, stem)
-                    writer.add_tensor(f"{target}.{kind}", data, raw_dtype=gguf.GGMLQuantizationType[type])
-                else:
-                    values = _reordered(parameter.detach().float().cpu().numpy(), loaded, stem)
-                    writer.add_tensor(f"{target}.{kind}", values)
+            _tensors(writer, loaded, stored)
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
             for handle in writer.fout or []:
                 handle.flush()
                 os.fsync(handle.fileno())
+        finally:
             writer.close()
-            part.replace(path)
-    finally:
-        for handle in writer.fout or []:
-            handle.close()
-        part.unlink(missing_ok=True)
+
+
+def _tensors(writer: Any, loaded: Loaded, stored: dict[str, tuple[str, ggml.Bytes]]) -> None:
+    """Every parameter, under llama.cpp's name and in its order of rows."""
+    import gguf
+
+    architecture = gguf.MODEL_ARCH[check_architecture(loaded).upper()]
+    names = gguf.get_tensor_name_map(architecture, loaded.model.config.num_hidden_layers)
+    for name, parameter in loaded.model.named_parameters():
+        stem, _, kind = name.rpartition(".")
+        target = names.get_name(stem)
+        if target is None:
+            raise VisitorError(f"GGUF has no name for the parameter {name}.", "Choose another engine.")
+        if name in stored:
+            type, data = stored[name]
+            data = _reordered(data, loaded, stem)
+            writer.add_tensor(f"{target}.{kind}", data, raw_dtype=gguf.GGMLQuantizationType[type])
+        else:
+            values = _reordered(parameter.detach().float().cpu().numpy(), loaded, stem)
+            writer.add_tensor(f"{target}.{kind}", values)
 
 
 @contextlib.contextmanager
@@ -218,12 +216,9 @@ def _full_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not is_disk_full(error):
             raise
-        raise VisitorError(
-            "The disk is full: the GGUF file could not be written.",
-            "Free some space, or choose a smaller format.",
-        ) from error
+        raise VisitorError("The disk is full: the GGUF file could not be written.", DISK_REMEDY) from error
 
 
 def _reordered(rows: Any, loaded: Loaded, stem: str) -> Any:

@@ -73,13 +73,13 @@ class Choice:
 
     Args:
         name: of the parameter.
-        asked: by the file type's rules.
+        wanted: by the file type's rules.
         used: after shapes that a type cannot hold.
         reason: why they differ, or "".
     """
 
     name: str
-    asked: str
+    wanted: str
     used: str
     reason: str
 
@@ -138,9 +138,9 @@ def plan(
     """
     choices = []
     for name, (_, columns) in tensors:
-        asked = (overrides or {}).get(name) or wanted(file_type, name, columns, shape)
-        used, reason = (asked, "") if asked in ggml.PLAIN else substitute(asked, columns)
-        choices.append(Choice(name, asked, used, reason))
+        type = (overrides or {}).get(name) or wanted(file_type, name, columns, shape)
+        used, reason = (type, "") if type in ggml.PLAIN else substitute(type, columns)
+        choices.append(Choice(name, type, used, reason))
     return choices
 
 

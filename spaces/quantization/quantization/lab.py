@@ -6,10 +6,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from quantization import ggml, rotation
-from quantization.methods import METHODS, check_settings, quantize
+from quantization import data, ggml, ggml_blocks, ggml_codes, methods, rotation
+from quantization.methods import METHODS, check_settings
 from quantization.record import QuantizedTensor
 from shared.errors import VisitorError
+from shared.estimates import median
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +23,7 @@ SEGMENT = 64
 MAP_ROWS, MAP_COLUMNS = 64, 72
 
 
-def make(
+def quantize(
     weight: Tensor, method: str, settings: dict[str, Any], inputs: Calibration | None
 ) -> QuantizedTensor:
     """Quantize by an own method or a ggml type.
@@ -31,8 +32,8 @@ def make(
         VisitorError: as `methods.quantize` and `ggml.quantize`.
     """
     if method in METHODS:
-        return quantize(weight, method, settings, inputs)
-    return ggml.quantized(weight, method, inputs.column_mean_square if inputs else None)
+        return methods.quantize(weight, method, settings, inputs)
+    return ggml_codes.quantized(weight, method, inputs.column_mean_square if inputs else None)
 
 
 def explore(
@@ -41,53 +42,48 @@ def explore(
     settings: dict[str, Any],
     inputs: Calibration | None = None,
     rotation_seed: int | None = None,
-) -> tuple[dict[str, Any], Tensor]:
+) -> tuple[data.View, Tensor]:
     """What the figure draws of a tensor, and the quantized weight in the model's own basis.
 
     Args:
         weight: (rows, columns), float32.
         method: an own method or a ggml type.
-        settings: checked.
+        settings: all of the method's.
         inputs: what the layer sees, where it is a linear layer.
         rotation_seed: turn the input basis first; the figure then shows the turned weight.
 
     Raises:
-        VisitorError: as `make`; or a method that cannot work in a turned basis.
+        VisitorError: as `quantize`; or a method that cannot work in a turned basis.
     """
-    turned, turn = weight, None
-    rotated: dict[str, float | None] | None = None
+    turned, turn, own_inputs = weight, None, inputs
     if rotation_seed is not None:
-        turned, turned_inputs, turn = rotate(weight, method, inputs, rotation_seed)
+        turned, inputs, turn = rotate(weight, method, inputs, rotation_seed)
+    result = quantize(turned, method, settings, inputs)
+    rotated: data.Rotation | None = None
+    if turn is not None:
         rotated = {
             "kurtosis_before": rotation.kurtosis(weight),
             "kurtosis_after": rotation.kurtosis(turned),
-            "sqnr_before": sqnr(weight, make(weight, method, settings, inputs).values),
+            "sqnr_before": sqnr(weight, quantize(weight, method, settings, own_inputs).values),
+            "sqnr_after": sqnr(turned, result.values),
         }
-        inputs = turned_inputs
-    made = make(turned, method, settings, inputs)
-    if rotated is not None:
-        rotated["sqnr_after"] = sqnr(turned, made.values)
-    values = made.values if turn is None else turned_back(made.values, turn)
-    length = segment(made, turned)
-    data = {
-        "tensor": "",
+    length = segment(result, turned)
+    known = METHODS.get(method)
+    view: data.View = {
         "shape": list(weight.shape),
         "method": method,
-        "method_title": METHODS[method].title if method in METHODS else f"GGUF {method}",
-        "sentence": METHODS[method].sentence
-        if method in METHODS
-        else "A block type of GGUF, quantized by ggml's own code.",
+        "method_title": known.title if known else f"GGUF {method}",
+        "sentence": known.sentence if known else "A block type of GGUF, quantized by ggml's own code.",
         "settings": settings,
-        "type": made.type,
-        "summary": summary(turned, made, inputs),
-        "histogram": histogram(turned, made.values),
-        "error_map": error_map(turned, made.values),
-        "blocks": chosen_blocks(turned, made, method, length),
+        "type": result.type,
+        "summary": summary(turned, result, inputs),
+        "histogram": histogram(turned, result.values),
+        "error_map": error_map(turned, result.values),
+        "blocks": chosen_blocks(turned, result, method, length),
         "blocks_per_row": math.ceil(turned.shape[1] / length),
         "rotation": rotated,
-        "methods": None,
     }
-    return data, values
+    return view, result.values if turn is None else turned_back(result.values, turn)
 
 
 def rotate(
@@ -125,9 +121,9 @@ def sqnr(weight: Tensor, values: Tensor) -> float | None:
     return 10 * math.log10(float((weight.double() ** 2).sum()) / error) if error and weight.any() else None
 
 
-def summary(weight: Tensor, made: QuantizedTensor, inputs: Calibration | None) -> dict[str, Any]:
+def summary(weight: Tensor, result: QuantizedTensor, inputs: Calibration | None) -> data.Summary:
     """The tensor's numbers."""
-    difference = (weight.double() - made.values.double()) ** 2
+    difference = (weight.double() - result.values.double()) ** 2
     weighted = None
     if inputs is not None:
         square = inputs.column_mean_square.double()
@@ -135,10 +131,10 @@ def summary(weight: Tensor, made: QuantizedTensor, inputs: Calibration | None) -
     return {
         "elements": weight.numel(),
         "mse": float(difference.mean()),
-        "sqnr": sqnr(weight, made.values),
-        "bits": 8 * made.stored_bytes / weight.numel(),
-        "stored_bytes": made.stored_bytes,
-        "distinct_codes": int(made.codes.unique().numel()),
+        "sqnr": sqnr(weight, result.values),
+        "bits": 8 * result.stored_bytes / weight.numel(),
+        "stored_bytes": result.stored_bytes,
+        "distinct_codes": int(result.codes.unique().numel()),
         "max_error": float(difference.max().sqrt()),
         "weight_rms": float((weight.double() ** 2).mean().sqrt()),
         "weighted_mse": weighted,
@@ -147,7 +143,7 @@ def summary(weight: Tensor, made: QuantizedTensor, inputs: Calibration | None) -
     }
 
 
-def histogram(weight: Tensor, values: Tensor) -> dict[str, Any]:
+def histogram(weight: Tensor, values: Tensor) -> data.Histogram:
     """Counts of weights before and after, in the same bins of the same units; the range holds both."""
     import torch
 
@@ -164,7 +160,7 @@ def histogram(weight: Tensor, values: Tensor) -> dict[str, Any]:
     return {"edges": edges.tolist(), "before": counts(weight), "after": counts(values)}
 
 
-def error_map(weight: Tensor, values: Tensor) -> dict[str, Any]:
+def error_map(weight: Tensor, values: Tensor) -> data.ErrorMap:
     """Root mean square of error and weight over cells of neighbouring rows and columns."""
     import torch
 
@@ -188,115 +184,110 @@ def error_map(weight: Tensor, values: Tensor) -> dict[str, Any]:
     }
 
 
-def segment(made: QuantizedTensor, weight: Tensor) -> int:
+def segment(result: QuantizedTensor, weight: Tensor) -> int:
     """Weights that one block of the microscope shows."""
     columns = weight.shape[1]
-    size = made.details.get("block") or made.details.get("group")
+    size = result.details.get("block") or result.details.get("group")
     length = size if isinstance(size, int) and size <= 256 and columns % size == 0 else SEGMENT
     return min(length, columns)
 
 
-def chosen_blocks(weight: Tensor, made: QuantizedTensor, method: str, length: int) -> list[dict[str, Any]]:
+def chosen_blocks(weight: Tensor, result: QuantizedTensor, method: str, length: int) -> list[data.Block]:
     """The worst block, a typical one, and the one with the largest weight."""
     rows, columns = weight.shape
     whole = columns // length * length
-    squares = ((weight - made.values) ** 2)[:, :whole].reshape(rows, -1, length).sum(2).flatten()
-    worst = int(squares.argmax())
-    typical = int((squares - squares.median()).abs().argmin())
-    largest = int(weight[:, :whole].abs().reshape(rows, -1, length).amax(2).flatten().argmax())
-    named = (("worst block", worst), ("typical block", typical), ("block of the largest weight", largest))
+    squares = ((weight - result.values) ** 2)[:, :whole].reshape(rows, -1, length).sum(2).flatten()
+    named = {
+        "worst block": squares.argmax(),
+        "typical block": (squares - median(squares)).abs().argmin(),
+        "block of the largest weight": weight[:, :whole].abs().reshape(rows, -1, length).amax(2).argmax(),
+    }
     per_row = whole // length
     return [
-        {"label": label, **block(weight, made, method, place // per_row, place % per_row)}
-        for label, place in named
+        block(label, weight, result, method, int(place) // per_row, int(place) % per_row)
+        for label, place in named.items()
     ]
 
 
-def block(weight: Tensor, made: QuantizedTensor, method: str, row: int, index: int) -> dict[str, Any]:
+def block(
+    label: str, weight: Tensor, result: QuantizedTensor, method: str, row: int, index: int
+) -> data.Block:
     """One block in full arithmetic.
 
     Raises:
         VisitorError: there is no such block.
     """
-    length = segment(made, weight)
+    length = segment(result, weight)
     start = index * length
     if not 0 <= row < weight.shape[0] or not 0 <= start < weight.shape[1]:
         raise VisitorError(
             f"There is no block {index} in row {row}.",
             f"Rows go to {weight.shape[0] - 1}, blocks to {(weight.shape[1] - 1) // length}.",
         )
-    common = {"row": row, "block": index}
-    if made.details["kind"] == "ggml":
-        return {
-            **common,
-            **ggml.explain_block(
-                made.details["data"][row], method, weight.shape[1], index, weight[row].numpy()
-            ),
-        }
     part = slice(start, start + length)
-    known = {
-        **common,
+    kind = result.details["kind"]
+    if kind == "ggml":
+        arithmetic = ggml_blocks.arithmetic(result.details["data"][row], method, index)
+    elif kind == "affine":
+        arithmetic = _affine_arithmetic(result, method, row, start)
+    else:
+        arithmetic = _codebook_arithmetic(result, row * weight.shape[1] + start)
+    return {
+        **arithmetic,
+        "label": label,
+        "row": row,
+        "block": index,
         "start": start,
         "weights": weight[row, part].tolist(),
-        "codes": made.codes[row, part].tolist(),
-        "values": made.values[row, part].tolist(),
-    }
-    return {
-        **known,
-        **(_affine_block if made.details["kind"] == "affine" else _codebook_block)(
-            weight, made, method, row, start
-        ),
+        "codes": result.codes[row, part].tolist(),
+        "values": result.values[row, part].tolist(),
     }
 
 
-def _affine_block(weight: Tensor, made: QuantizedTensor, method: str, row: int, start: int) -> dict[str, Any]:
+def _affine_arithmetic(result: QuantizedTensor, method: str, row: int, start: int) -> data.Arithmetic:
     """Scale, zero point and levels of an affine block."""
-    details = made.details
+    details = result.details
     grid, group = details["grid"], details["group"]
     place = (0 if grid.scale.shape[0] == 1 else row, start // group if isinstance(group, int) else 0)
     scale, zero = float(grid.scale[place]), float(grid.zero[place])
-    columns = details.get("scales")
+    where = {"row": "the row", "tensor": "the tensor"}.get(str(group), f"{group} weights")
     levels = [scale * (code - zero) for code in range(grid.low, grid.high + 1)]
-    parameters = [{"name": "scale", "value": scale, "stored": "float16"}]
+    parameters: list[data.BlockParameter] = [{"name": "scale", "value": scale, "stored": "float16"}]
+    formula, symmetry = "ŵ = scale · code", "symmetric around zero"
     if details["with_zero"]:
         stored = "float16" if method == "hqq" else f"{details['bits']} bits"
         parameters.append({"name": "zero point", "value": zero, "stored": stored})
-    where = {"row": "the row", "tensor": "the tensor"}.get(str(group), f"{group} weights")
+        formula, symmetry = "ŵ = scale · (code − zero)", f"zero point {zero:.6g}"
     note = ""
-    if columns is not None:
-        note = "Weights were multiplied by a scale of their column before rounding, and divided by it after: levels differ by column."
+    if details.get("scales") is not None:
+        note = (
+            "Weights were multiplied by a scale of their column before rounding, and divided by it after: "
+            "levels differ by column."
+        )
         levels = []
     if len(details.get("kept", ())):
         note = f"{len(details['kept'])} columns of the tensor stay in 16 bits."
-    formula, steps = (
-        "ŵ = scale · (code − zero)",
-        [f"One grid for {where}: scale {scale:.6g}, zero point {zero:.6g}."],
-    )
-    if not details["with_zero"]:
-        formula, steps = (
-            "ŵ = scale · code",
-            [f"One grid for {where}: scale {scale:.6g}, symmetric around zero."],
-        )
-    steps.append(f"code = clamp(round(w / scale + zero), {grid.low}, {grid.high})")
     plain = method in ("absmax", "zero_point", "rtn")
     return {
         "levels": levels,
         "parameters": parameters,
         "formula": formula,
-        "steps": steps,
+        "steps": [
+            f"One grid for {where}: scale {scale:.6g}, {symmetry}.",
+            f"code = clamp(round(w / scale + zero), {grid.low}, {grid.high})",
+        ],
         "affine": {"scale": scale, "zero": zero, "low": grid.low, "high": grid.high} if plain else None,
         "note": note,
     }
 
 
-def _codebook_block(
-    weight: Tensor, made: QuantizedTensor, method: str, row: int, start: int
-) -> dict[str, Any]:
-    """Maximum and levels of a codebook block; blocks run through the flat weight."""
-    size = made.details["block"]
-    largest = float(made.details["largest"][(row * weight.shape[1] + start) // size])
+def _codebook_arithmetic(result: QuantizedTensor, place: int) -> data.Arithmetic:
+    """Maximum and levels of a codebook block; blocks run through the flat weight, where its first weight has
+    this place.
+    """
+    largest = float(result.details["largest"][place // result.details["block"]])
     return {
-        "levels": [largest * level for level in made.details["levels"]],
+        "levels": [largest * level for level in result.details["levels"]],
         "parameters": [{"name": "largest weight", "value": largest, "stored": "float32"}],
         "formula": "ŵ = largest · level[code]",
         "steps": [f"The block's largest weight is {largest:.6g}.", "code = the level nearest to w / largest"],
@@ -305,30 +296,28 @@ def _codebook_block(
     }
 
 
-def all_methods(weight: Tensor, inputs: Calibration | None) -> list[dict[str, Any]]:
+def all_methods(weight: Tensor, inputs: Calibration | None) -> list[data.MethodResult]:
     """Every own method and ggml type at its default on this tensor; those that cannot hold it, with the
     reason.
     """
-    found: list[dict[str, Any]] = []
-    for name in [*METHODS, *(type for type in ggml.TYPES if type != "F32")]:
+    rows: list[data.MethodResult] = []
+    for name in [*METHODS, *ggml.TYPES]:
         settings = check_settings(name, {}) if name in METHODS else {}
         try:
-            made = make(weight, name, settings, inputs)
+            result = quantize(weight, name, settings, inputs)
         except VisitorError as error:
-            found.append(
+            rows.append(
                 {"method": name, "type": "", "bits": None, "sqnr": None, "mse": None, "reason": error.what}
             )
             continue
-        mse = float(((weight.double() - made.values.double()) ** 2).mean())
-        bits = 8 * made.stored_bytes / weight.numel()
-        found.append(
+        rows.append(
             {
                 "method": name,
-                "type": made.type,
-                "bits": bits,
-                "sqnr": sqnr(weight, made.values),
-                "mse": mse,
+                "type": result.type,
+                "bits": 8 * result.stored_bytes / weight.numel(),
+                "sqnr": sqnr(weight, result.values),
+                "mse": float(((weight.double() - result.values.double()) ** 2).mean()),
                 "reason": "",
             }
         )
-    return found
+    return rows

@@ -1,60 +1,58 @@
-"""What is measured of a quantized model: perplexity and divergence from the base model, as llama.cpp defines
-them.
+"""What a comparison measures of each row beside what all Spaces measure (`shared.measure`): the base model's
+pass, kept for all rows; likeliest tokens, paired ratios, ranks and the front.
 
-Windows of tokens do not overlap. Only the second half of a window is scored (positions n/2 … n−2, each
-predicting the next token), so that every scored token has at least n/2 tokens of context. All sums are in
-float64.
+Every standard error counts windows: the tokens of one window depend on each other.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from quantization import data
+from shared import estimates, measure
+from shared.errors import VisitorError
+from shared.estimates import Estimate
+from shared.measure import Windows
 from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-Float64 = npt.NDArray[np.float64]
-
 TOP = 5
 """Candidates that the token microscope shows of each distribution."""
-CHUNK = 16
-"""Positions that are compared at once: float64 rows of a whole vocabulary should stay near the processor's
-cache.
-"""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One model's predictions at every scored position, against the base model's.
+    """One model's predictions at every scored position, against the base model's; all on the CPU.
 
     Args:
-        nll: −ln p of the true token, nats.
-        kld: Σ p_base·(ln p_base − ln p), nats.
-        same_top: whether both models' likeliest token is the same.
-        top_ids: (positions, TOP) likeliest tokens.
-        top_p: their probabilities.
+        loss: −ln p of the true token, nats, float64 (windows, scored).
+        kl: Σ p_base·(ln p_base − ln p), nats, float64 (windows, scored).
+        same_top: whether both models' likeliest token is the same, bool (windows, scored).
+        top_ids: likeliest tokens, int64 (windows, scored, TOP).
+        top_p: their probabilities, float64 (windows, scored, TOP).
         prefill: tokens a second of each window's forward pass, without the comparison.
     """
 
-    nll: Float64
-    kld: Float64
-    same_top: npt.NDArray[np.bool_]
-    top_ids: npt.NDArray[np.int64]
-    top_p: Float64
+    loss: Tensor
+    kl: Tensor
+    same_top: Tensor
+    top_ids: Tensor
+    top_p: Tensor
     prefill: tuple[float, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Base:
     """The base model's scored positions, kept so that its pass runs once for all rows.
 
@@ -62,56 +60,54 @@ class Base:
     each row; where a model does more to its logits than the head, the logits themselves are kept.
     """
 
-    windows: Tensor
+    windows: Windows
     model: PreTrainedModel
     scores: Scores
-    kept: list[Tensor] = field(default_factory=list)
-    through_head: bool = True
+    kept: tuple[Tensor, ...]
+    through_head: bool
 
     def logits(self, window: int) -> Tensor:
-        """The base model's logits at a window's scored positions, float32 (positions, vocabulary)."""
+        """The base model's logits at a window's scored positions, float32 (scored, vocabulary)."""
         import torch
 
-        places = len(scored_positions(len(self.windows[window])))
+        kept = self.kept[window]
+        if not self.through_head:
+            return kept.float()
         with torch.inference_mode():  # in the shape of the first pass: another may round differently
-            return (_head(self.model)(self.kept[window])[0] if self.through_head else self.kept[window])[
-                :places
-            ].float()
+            return _head(self.model)(kept)[0, :-1].float()
 
 
-def scored_positions(length: int) -> range:
-    """Positions of a window whose next token is scored."""
-    return range(length // 2, length - 1)
-
-
-def base_pass(model: PreTrainedModel, windows: Tensor) -> Iterator[int | Base]:
+def base_pass(model: PreTrainedModel, windows: Windows) -> Iterator[int | Base]:
     """Run the base model over the windows; yields the number of windows done, at the end the `Base`.
 
     It runs in a twin: a pass listens to the head with a hook, and would hear the passes of others on the same
-        model.
+    model.
 
     Args:
         model: the unquantized model.
-        windows: token ids, int64 (windows, length).
+        windows: of the text.
+
+    Raises:
+        VisitorError: the model has no such token, or its predictions are no numbers.
     """
     import torch
 
     model = twin(model)
-    base = Base(windows, model, None)  # type: ignore[arg-type]
-    parts: list[dict[str, Any]] = []
+    kept: list[Tensor] = []
+    parts: list[dict[str, Tensor]] = []
     rates: list[float] = []
-    for number, window in enumerate(windows):
+    through_head = True
+    for number, window in enumerate(windows.ids):
         logits, hidden, rate = _forward(model, window)
         if number == 0:
             with torch.inference_mode():
-                base.through_head = torch.equal(_head(model)(hidden)[0, : len(logits)].float(), logits)
-        base.kept.append((hidden if base.through_head else logits).clone())
-        parts.append(_compare(logits, logits, window))
+                through_head = torch.equal(_head(model)(hidden)[0, :-1].float(), logits)
+        kept.append((hidden if through_head else logits).clone())
+        parts.append(_compared(logits, logits, windows.targets[number]))
         del logits, hidden  # the next window's are as large
         rates.append(rate)
         yield number + 1
-    base.scores = _joined(parts, rates)
-    yield base
+    yield Base(windows, model, _joined(parts, rates), tuple(kept), through_head)
 
 
 def score(model: PreTrainedModel, base: Base) -> Iterator[int | Scores]:
@@ -119,12 +115,22 @@ def score(model: PreTrainedModel, base: Base) -> Iterator[int | Scores]:
     `Scores`.
 
     The model must be the caller's own, see `base_pass`.
+
+    Raises:
+        VisitorError: its predictions are no numbers.
     """
-    parts: list[dict[str, Any]] = []
+    parts: list[dict[str, Tensor]] = []
     rates: list[float] = []
-    for number, window in enumerate(base.windows):
+    for number, window in enumerate(base.windows.ids):
         logits, _, rate = _forward(model, window)
-        parts.append(_compare(base.logits(number), logits, window))
+        parts.append(
+            _compared(
+                base.logits(number),
+                logits,
+                base.windows.targets[number],
+                base.scores.top_ids[number, :, 0],
+            )
+        )
         del logits  # the next window's are as large
         rates.append(rate)
         yield number + 1
@@ -136,138 +142,122 @@ def _head(model: PreTrainedModel) -> nn.Module:
 
 
 def _forward(model: PreTrainedModel, window: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Logits at the scored positions, what entered the head there (1, half a window, hidden), and tokens a
-    second.
+    """Logits at the scored positions, what entered the head there and at the last one (1, scored + 1,
+    hidden), and tokens a second.
     """
     import torch
 
-    places = scored_positions(len(window))
-    held: list[Tensor] = []
-    hook = _head(model).register_forward_pre_hook(lambda module, inputs: held.append(inputs[0]))
-    device = model.get_input_embeddings().weight.device
-    keep = len(window) - places.start
+    places = measure.scored_positions(len(window))
+    heard: list[Tensor] = []
+    hook = _head(model).register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
     try:
-        with torch.inference_mode():
-            started = time.perf_counter()
-            logits = model(window[None].to(device), logits_to_keep=keep, use_cache=False).logits
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            rate = len(window) / (time.perf_counter() - started)
+        began = time.perf_counter()
+        logits = measure.next_token_logits(model, window, places.start + 1)
+        if logits.device.type == "cuda":
+            torch.cuda.synchronize()
+        rate = len(window) / (time.perf_counter() - began)
     finally:
         hook.remove()
-    return logits[0, -keep:][: len(places)].float(), held[0], rate
+    return logits, heard[0][:, -len(places) - 1 :], rate
 
 
-def _compare(base: Tensor, other: Tensor, window: Tensor) -> dict[str, Any]:
-    """Per-position numbers of one window; logits are (positions, vocabulary)."""
-    import torch
+def _compared(
+    base: Tensor, other: Tensor, targets: Tensor, base_top: Tensor | None = None
+) -> dict[str, Tensor]:
+    """One window's numbers at its scored positions, as in `Scores`.
 
-    places = scored_positions(len(window))
-    targets = window[places.start + 1 : places.stop + 1].to(base.device)
-    found: dict[str, list[Tensor]] = {name: [] for name in ("nll", "kld", "same_top", "top_ids", "top_p")}
-    with torch.inference_mode():
-        # Room for a chunk's numbers: were it asked for again and again, the heap would grow by it each time.
-        narrow = torch.empty((2, CHUNK, base.shape[1]), device=base.device)
-        wide = torch.empty((CHUNK, base.shape[1]), dtype=torch.float64, device=base.device)
-        for begin in range(0, len(places), CHUNK):
-            part = slice(begin, begin + CHUNK)
-            p, q = base[part], other[part]
-            (weights, spare), exact = narrow[:, : len(p)], wide[: len(p)]
-            total_p, log_p = _partition(p, weights, exact)
-            log_q = log_p if other is base else _partition(q, spare, exact)[1]
-            # Σ p·(ln p − ln q) = Σ p·(x_p − x_q) − (ln Z_p − ln Z_q): no logarithm of each of the
-            # vocabulary's numbers
-            crossed = exact.copy_(weights.mul_(torch.sub(p, q, out=spare))).sum(1) / total_p
-            found["kld"].append((crossed - (log_p - log_q)).clamp_(min=0))
-            found["nll"].append(log_q - q.gather(1, targets[part, None])[:, 0].double())
-            top = q.topk(TOP)
-            found["top_ids"].append(top.indices)
-            found["top_p"].append((top.values.double() - log_q[:, None]).exp())
-            found["same_top"].append(
-                top.indices[:, 0] == (top.indices[:, 0] if other is base else p.argmax(1))
-            )
-    return {name: torch.cat(values).cpu().numpy() for name, values in found.items()}
-
-
-def _partition(logits: Tensor, weights: Tensor, exact: Tensor) -> tuple[Tensor, Tensor]:
-    """Write exp(x − max) into `weights`, float32; its sum, by way of `exact`, and the logarithm of the
-    partition function in float64.
+    Args:
+        base: logits (scored, vocabulary).
+        other: likewise, or the very same tensor.
+        targets: the true tokens (scored,).
+        base_top: the base's likeliest tokens (scored,); None where `other` is the base.
     """
     import torch
 
-    largest = logits.amax(1, keepdim=True)
-    total = exact.copy_(torch.sub(logits, largest, out=weights).exp_()).sum(1)
-    return total, largest[:, 0].double() + total.log()
+    divergence = measure.compare(base, other, targets)
+    if not bool(divergence.kl.isfinite().all() and divergence.loss.isfinite().all()):
+        raise VisitorError("The predictions are not finite numbers.", "Choose another model or format.")
+    with torch.inference_mode():
+        top = other.topk(TOP)
+        true = other.gather(1, targets[:, None].to(other.device))[:, 0].double()
+        partition = divergence.loss + true
+        chances = (top.values.double() - partition[:, None]).exp()
+    ids = top.indices.cpu()
+    return {
+        "loss": divergence.loss.cpu(),
+        "kl": divergence.kl.cpu(),
+        "same_top": ids[:, 0] == (ids[:, 0] if base_top is None else base_top),
+        "top_ids": ids,
+        "top_p": chances.cpu(),
+    }
 
 
-def _joined(parts: list[dict[str, Any]], rates: list[float]) -> Scores:
+def _joined(parts: list[dict[str, Tensor]], rates: list[float]) -> Scores:
+    import torch
+
     return Scores(
-        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, prefill=tuple(rates)
+        **{name: torch.stack([part[name] for part in parts]) for name in parts[0]}, prefill=tuple(rates)
     )
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its standard error."""
-
-    mean: float
-    sigma: float
-
-
-def mean_of(values: npt.NDArray[Any]) -> Estimate:
-    """Mean and its standard error √((E[x²]−E[x]²)/(n−1)), as llama.cpp's perplexity tool reports them."""
-    exact = np.asarray(values, dtype=np.float64)
-    return Estimate(float(exact.mean()), float(np.sqrt(exact.var() / max(1, len(exact) - 1))))
-
-
-def perplexity(nll: Float64) -> Estimate:
-    """exp(mean NLL), its error by the delta method."""
-    found = mean_of(nll)
-    value = float(np.exp(found.mean))
-    return Estimate(value, value * found.sigma)
-
-
-def log_ratio(nll: Float64, base_nll: Float64) -> Estimate:
-    """ln(PPL/PPL_base) with its error; the covariance of the two is in it because the same tokens are
-    paired.
-    """
-    return mean_of(nll - base_nll)
-
-
-def statistics(scores: Scores, base: Scores) -> dict[str, Any]:
+def statistics(scores: Scores, base: Scores) -> data.Quality:
     """The columns of a row: perplexity, its ratio to base, KLD, same-top share and RMS Δp, each with its
-    error.
+    error over windows; None where there is one window.
+
+    The ratio's error has the covariance of the two perplexities in it, because the same windows are paired;
+    its interval is Student's.
     """
-    ratio = log_ratio(scores.nll, base.nll)
-    found, kld, same = perplexity(scores.nll), mean_of(scores.kld), mean_of(scores.same_top)
-    quantiles = np.quantile(scores.kld, [0.5, 0.9, 0.95, 0.99, 0.999])
-    delta = np.exp(-scores.nll) - np.exp(-base.nll)
+    ratio = estimates.estimate(scores.loss - base.loss)
+    ppl, kl = estimates.perplexity(scores.loss), estimates.estimate(scores.kl)
+    same = estimates.estimate(scores.same_top.double())
+    (low, high), kl_ends, same_ends = (_ends(one) for one in (ratio, kl, same))
+    middle, p90, p95, p99, p999 = estimates.quantile(scores.kl, [0.5, 0.9, 0.95, 0.99, 0.999])
+    change = (-scores.loss).exp() - (-base.loss).exp()
     return {
-        "ppl": found.mean,
-        "ppl_sigma": found.sigma,
-        "ratio": float(np.exp(ratio.mean)),
-        "ratio_low": float(np.exp(ratio.mean - 1.96 * ratio.sigma)),
-        "ratio_high": float(np.exp(ratio.mean + 1.96 * ratio.sigma)),
+        "ppl": ppl.mean,
+        "ppl_sigma": ppl.sigma,
+        "ratio": _exp(ratio.mean),
+        "ratio_low": None if low is None else _exp(low),
+        "ratio_high": None if high is None else _exp(high),
         "kld": {
-            "mean": kld.mean,
-            "sigma": kld.sigma,
-            **dict(zip(("median", "p90", "p95", "p99", "p999"), map(float, quantiles), strict=True)),
-            "max": float(scores.kld.max()),
+            "mean": kl.mean,
+            "sigma": kl.sigma,
+            "low": kl_ends[0],
+            "high": kl_ends[1],
+            "median": middle,
+            "p90": p90,
+            "p95": p95,
+            "p99": p99,
+            "p999": p999,
+            "max": float(scores.kl.max()),
         },
         "same_top": same.mean,
         "same_top_sigma": same.sigma,
-        "rms_dp": float(np.sqrt((delta**2).mean())),
-        "prefill": median(
-            scores.prefill[1:] or scores.prefill
-        ),  # the first window warms up, where there are others
+        "same_top_low": same_ends[0],
+        "same_top_high": same_ends[1],
+        "rms_dp": float((change**2).mean().sqrt()),
+        # the first window warms up, where there are others
+        "prefill": median(scores.prefill[1:] or scores.prefill),
     }
+
+
+def _ends(value: Estimate) -> tuple[float | None, float | None]:
+    """The 95 % interval, None where σ is unknown."""
+    return (None, None) if value.sigma is None else estimates.interval(value)
+
+
+def _exp(value: float) -> float:
+    """E to a number, as far as a float goes."""
+    return math.exp(min(value, 700.0))
 
 
 BLOCK = 16
 """Neighbouring tokens are resampled together: their divergences depend on each other."""
 
 
-def ranks(klds: dict[str, Float64], seed: int = 0, resamples: int = 2000) -> dict[str, tuple[int, list[str]]]:
+def ranks(
+    kls: dict[str, npt.ArrayLike], seed: int = 0, resamples: int = 2000
+) -> dict[str, tuple[int, list[str]]]:
     """Rank rows by mean KLD, as far as a paired bootstrap can tell them apart.
 
     Blocks of 16 neighbouring tokens are drawn with replacement, the same for all rows (Efron's paired
@@ -276,29 +266,30 @@ def ranks(klds: dict[str, Float64], seed: int = 0, resamples: int = 2000) -> dic
     be told apart need not have the same rank.
 
     Args:
-        klds: per-token KLD of each row, equally long.
+        kls: KLD of every token of each row, equally many.
+        seed: of the draws.
+        resamples: how often the blocks are drawn.
 
     Returns:
         For each row its rank, 1 + the number of rows that are better beyond doubt, and the rows it cannot be
         told from.
     """
-    names = list(klds)
+    names = list(kls)
     if not names:
         return {}
-    table = np.stack([klds[name] for name in names])
-    cut = np.arange(0, table.shape[1], BLOCK)
-    sums, sizes = np.add.reduceat(table, cut, axis=1), np.diff(np.append(cut, table.shape[1]))
-    drawn = np.random.default_rng(seed).multinomial(len(cut), np.full(len(cut), 1 / len(cut)), size=resamples)
-    means = (drawn @ sums.T) / (drawn @ sizes)[:, None]
-    found: dict[str, tuple[int, list[str]]] = {}
+    table = np.stack([np.asarray(kls[name], dtype=np.float64).ravel() for name in names])
+    cuts = np.arange(0, table.shape[1], BLOCK)
+    sizes = np.diff(np.append(cuts, table.shape[1]))
+    means = estimates.bootstrap_means(np.add.reduceat(table, cuts, axis=1), sizes, resamples, seed)
+    ranked: dict[str, tuple[int, list[str]]] = {}
     for index, name in enumerate(names):
         low, high = np.quantile(means[:, [index]] - means, [0.025, 0.975], axis=0)
         better = int((low > 0).sum())
         tied = [
             other for place, other in enumerate(names) if place != index and low[place] <= 0 <= high[place]
         ]
-        found[name] = (1 + better, tied)
-    return found
+        ranked[name] = (1 + better, tied)
+    return ranked
 
 
 def pareto(points: list[tuple[float, float]]) -> list[bool]:

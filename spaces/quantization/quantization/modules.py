@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quantization.record import QuantizedTensor, TensorReport
 from shared import limits
 from shared.errors import VisitorError
-from shared.models import Loaded
+from shared.models import EMBEDDED_SOURCE, Loaded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,6 +42,25 @@ def check_size(loaded: Loaded) -> None:
         )
 
 
+def on_grid(loaded: Loaded) -> bool:
+    """Whether a model is the embedded copy, whose weights lie on the 4-bit grid that it was stored on."""
+    return loaded.source.startswith(EMBEDDED_SOURCE)
+
+
+def grid_warning(what: str, remedy: str) -> str:
+    """What a reader of such a model's numbers should know.
+
+    Args:
+        what: is flattered: "row" or "method".
+        remedy: what to do about it here.
+    """
+    return (
+        "This copy of the model was stored as Q4_1 and dequantized: its weights lie on a 4-bit grid. Q4_1 is "
+        f"lossless on it by construction, and every {what} of 4 to 5 bits is flattered. {remedy}, or use the "
+        "original from the Hub."
+    )
+
+
 def weight_of(model: PreTrainedModel, name: str) -> Tensor:
     """A weight as (outputs, inputs): GPT-2's Conv1D stores the transpose."""
     weight = model.get_parameter(name)
@@ -72,7 +91,7 @@ def replace_weight(model: PreTrainedModel, name: str, value: Tensor) -> None:
 
 
 def other_bytes(model: PreTrainedModel, quantized: set[str], bytes_each: int = 2) -> int:
-    """Bytes of the parameters that stay as they are, in 16 bits each unless said otherwise; tied ones counted
+    """Bytes of the parameters that stay as they are, in 16 bits each as a rule; tied ones counted
     once.
     """
     return bytes_each * sum(
@@ -104,13 +123,13 @@ def _inner(tensor: Tensor) -> list[Tensor]:
     return [tensor, *scales]
 
 
-def report(name: str, weight: Tensor, made: QuantizedTensor) -> TensorReport:
-    """The report of a weight (outputs, inputs) and what a method made of it."""
+def report(name: str, weight: Tensor, result: QuantizedTensor) -> TensorReport:
+    """The report of a weight (outputs, inputs) and what became of it."""
     tally = Tally(weight)
     for start in range(0, len(weight), Tally.ROWS):
         part = slice(start, start + Tally.ROWS)
-        tally.add(part, made.values[part], made.codes[part])
-    return tally.report(name, made.type, made.stored_bytes)
+        tally.add(part, result.values[part], result.codes[part])
+    return tally.report(name, result.type, result.stored_bytes)
 
 
 class Tally:
@@ -134,14 +153,14 @@ class Tally:
             self.codes.update(codes.unique().tolist())
 
     def report(
-        self, name: str, type: str, stored_bytes: int, asked: str = "", reason: str = ""
+        self, name: str, type: str, stored_bytes: int, wanted: str = "", reason: str = ""
     ) -> TensorReport:
         """The report of the whole weight."""
         return TensorReport(
             name,
             tuple(self.weight.shape),
             type,
-            asked or type,
+            wanted or type,
             reason,
             stored_bytes,
             len(self.codes),

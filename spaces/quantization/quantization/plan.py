@@ -7,6 +7,7 @@ from quantization.request import Request
 from quantization.sensitivity import WINDOWS
 from shared import experts, gpu, hub, limits, models
 from shared.errors import VisitorError
+from shared.measure import scored_positions
 from shared.models import Loaded
 
 RATE = {"cpu": 8e10, "cuda": 5e12}
@@ -62,7 +63,21 @@ def parameters_of(model_id: str) -> int | None:
     return hub.inspect(model_id, limit)[1]
 
 
-def estimate(asked: Request, parameters: int, device: str = "cpu") -> dict[str, float]:
+TOKENS_A_SECOND = 20_000
+"""Tokens that one format reads on ZeroGPU in a second, a careful guess."""
+
+
+def gpu_seconds(request: Request) -> int:
+    """GPU seconds to ask for: start-up and weights, then every format and what it reads; not measured on
+    ZeroGPU yet, so generous.
+    """
+    passes = len(request.formats) + 1
+    layers = 30 if request.sensitivity or request.budget else 0
+    reading = request.windows * request.context * passes // TOKENS_A_SECOND
+    return min(240, 20 + 8 * passes + layers + reading)
+
+
+def estimate(request: Request, parameters: int, device: str = "cpu") -> dict[str, float]:
     """What a comparison takes.
 
     Returns:
@@ -70,21 +85,21 @@ def estimate(asked: Request, parameters: int, device: str = "cpu") -> dict[str, 
         memory: bytes: base and one copy in float32, and the products that GPTQ and AWQ learn from.
         disk: bytes of the largest file, and of its blocks while it is measured.
     """
-    chosen = [formats.parse(name) for name in asked.formats]
-    millions, mixed = parameters / 1e6, asked.budget is not None
-    reading = asked.context * asked.windows * parameters / RATE[device]
+    chosen = [formats.parse(name) for name in request.formats]
+    millions, mixed = parameters / 1e6, request.budget is not None
+    reading = request.context * request.windows * parameters / RATE[device]
     passes = 1 + len(chosen) + mixed
     seconds = passes * reading + sum(_quantizing(form) for form in chosen) * millions
-    if asked.prompt:
-        seconds += passes * asked.answer_tokens * parameters * ANSWER[device]
+    if request.prompt:
+        seconds += passes * request.answer_tokens * parameters * ANSWER[device]
     if any(formats.is_calibrated(form) for form in chosen):
         seconds += 2 * reading
     files = sum(form.engine == "gguf" for form in chosen) + mixed
     if device == "cpu":
         seconds += files * LLAMA_CPP * millions
-    if asked.sensitivity or mixed:
-        read = reading * min(1, WINDOWS / asked.windows)
-        seconds += UNITS * max(1, len(asked.sensitivity)) * read + (OPTIONS + SLOW * mixed) * millions
+    if request.sensitivity or mixed:
+        read = reading * min(1, WINDOWS / request.windows)
+        seconds += UNITS * max(1, len(request.sensitivity)) * read + (OPTIONS + SLOW * mixed) * millions
     products = any(formats.needs_products(form) for form in chosen)
     return {
         "seconds": seconds,
@@ -100,37 +115,39 @@ def _quantizing(form: formats.Format) -> float:
     return SECONDS_PER_MILLION[form.engine]
 
 
-def check_time(asked: Request, loaded: Loaded) -> None:
+def check_time(request: Request, loaded: Loaded) -> None:
     """Raise a VisitorError for a comparison that would take too long; others wait for it.
 
     Args:
-        asked: with the windows that its text really has.
+        request: with the windows that its text really has.
         loaded: the model.
     """
     parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
-    seconds = estimate(asked, parameters, loaded.device)["seconds"]
+    seconds = estimate(request, parameters, loaded.device)["seconds"]
     if seconds > limits.MAX_COMPARE_SECONDS:
         raise VisitorError(
-            f"This comparison would take about {seconds / 60:,.0f} minutes; at most {limits.MAX_COMPARE_SECONDS // 60} are given to one.",
+            f"This comparison would take about {seconds / 60:,.0f} minutes; the limit is "
+            f"{limits.MAX_COMPARE_SECONDS // 60}.",
             "Lower windows or context, or compare fewer formats.",
         )
 
 
-def plan(asked: Request) -> str:
+def plan(request: Request) -> str:
     """The plan in one sentence.
 
     Raises:
         VisitorError: as `parameters_of`.
     """
-    parameters = parameters_of(asked.model)
-    count = f"{len(asked.formats)} format{'' if len(asked.formats) == 1 else 's'}{' and a mix' if asked.budget is not None else ''}"
+    parameters = parameters_of(request.model)
+    count = f"{len(request.formats)} format{'' if len(request.formats) == 1 else 's'}"
+    count += " and a mix" if request.budget is not None else ""
     if parameters is None:
-        return f"Plan: {count}; what they cost is known once {asked.model} is loaded."
-    cost = estimate(asked, parameters, "cuda" if gpu.has_gpu() else "cpu")
-    products = ", and what GPTQ and AWQ learn from" if cost["memory"] > 8 * parameters else ""
+        return f"Plan: {count}; what they cost is known once {request.model} is loaded."
+    cost = estimate(request, parameters, "cuda" if gpu.has_gpu() else "cpu")
     where = "" if gpu.has_gpu() else " on two CPU cores"
+    scored = request.windows * len(scored_positions(request.context))
     return (
-        f"Plan: {count} of {parameters / 1e6:,.0f} million weights on up to {asked.windows * asked.context // 2:,} scored tokens · "
-        f"about {max(5, round(cost['seconds'], -1)):,.0f} s{where} · {cost['memory'] / 1e9:,.1f} GB of memory (base and one copy in "
-        f"float32{products}) · up to {cost['disk'] / 1e6:,.0f} MB of disk"
+        f"Plan: {count} of {parameters / 1e6:,.0f} million weights on up to {scored:,} scored tokens · about "
+        f"{max(5, round(cost['seconds'], -1)):,.0f} s{where} · {cost['memory'] / 1e9:,.1f} GB of memory · up "
+        f"to {cost['disk'] / 1e6:,.0f} MB of disk"
     )

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from quantization import data
+
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
@@ -20,7 +22,7 @@ class QuantizedTensor:
         codes: integer codes in the weight's shape; int16 or narrower.
         values: the weight again from codes and scales, float32, in the weight's shape.
         stored_bytes: codes packed at their nominal width, scales, zero points and codebooks.
-        details: what `lab.block` needs to explain one block, by the method that made it.
+        details: what `lab.block` needs to explain one block, by its method.
     """
 
     type: str
@@ -38,7 +40,7 @@ class TensorReport:
         name: of the parameter in the model.
         shape: of the weight.
         type: what was used.
-        asked: what the format asked for.
+        wanted: by the format.
         reason: why they differ, or "".
         stored_bytes: as `QuantizedTensor.stored_bytes`.
         distinct_codes: different integer codes in the whole tensor: the proof that it is quantized.
@@ -49,7 +51,7 @@ class TensorReport:
     name: str
     shape: tuple[int, ...]
     type: str
-    asked: str
+    wanted: str
     reason: str
     stored_bytes: int
     distinct_codes: int
@@ -70,13 +72,13 @@ class TensorReport:
             else None
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Tensor:
         """The report as the API and the figure take it."""
         return {
             "name": self.name,
             "shape": list(self.shape),
             "type": self.type,
-            "asked": self.asked,
+            "asked": self.wanted,
             "reason": self.reason,
             "bits": round(8 * self.stored_bytes / self.elements, 4),
             "distinct_codes": self.distinct_codes,

@@ -64,11 +64,11 @@ def rotate(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     reason = supported(model)
     if reason:
         raise VisitorError(f"This model cannot be rotated: {reason}", "Use it as it is.")
-    made = twin(model)
-    made.config = copy.deepcopy(model.config)
-    made.config.tie_word_embeddings = False
-    body, head = made.model, made.get_output_embeddings()
-    turn = orthogonal(made.config.hidden_size, seed).to(model.device)
+    rotated = twin(model)
+    rotated.config = copy.deepcopy(model.config)
+    rotated.config.tie_word_embeddings = False
+    body, head = rotated.model, rotated.get_output_embeddings()
+    turn = orthogonal(rotated.config.hidden_size, seed).to(model.device)
 
     def put(module: nn.Module, name: str, value: Tensor) -> None:
         setattr(module, name, nn.Parameter(value.to(torch.float32), requires_grad=False))
@@ -93,15 +93,15 @@ def rotate(model: PreTrainedModel, seed: int) -> PreTrainedModel:
         reads(layer.post_attention_layernorm, mlp.gate_proj, mlp.up_proj)
         writes(attention.o_proj)
         writes(mlp.down_proj)
-    return made
+    return rotated
 
 
 def rotated_notes(model: PreTrainedModel) -> tuple[str, ...]:
     """What a reader of a rotated model's numbers should know."""
     extra = model.get_output_embeddings().weight.numel()
     return (
-        f"The residual stream is rotated: the same function in another basis. The output head is a matrix of its own now "
-        f"({extra / 1e6:,.0f} million weights more than where it is tied to the embedding).",
+        "The residual stream is rotated: the same function in another basis. The output head is a matrix of "
+        f"its own now ({extra / 1e6:,.0f} million weights more than where it is tied to the embedding).",
     )
 
 

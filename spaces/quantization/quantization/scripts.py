@@ -5,8 +5,8 @@ from __future__ import annotations
 _HEAD = '''\
 """Quantize {safe} to {title}. Needs a GPU.
 
-Written by a page that could not run it: what was checked there is that it compiles, and that the library has these names
-in its documentation. Install: {install}
+Written by a page that could not run it: what was checked there is that it compiles, and that the library's
+documentation has these names. Install: {install}
 """
 
 import pathlib
@@ -46,7 +46,8 @@ rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
 pyarrow.parquet.write_table(pyarrow.table({"text": rows}), "calibration.parquet")
 source = snapshot_download(MODEL)
 subprocess.run(
-    [sys.executable, "convert.py", "-i", source, "-o", "../work", "-cf", "../model-exl2", "-b", "4.0", "-c", "../calibration.parquet"],
+    [sys.executable, "convert.py", "-i", source, "-o", "../work", "-cf", "../model-exl2", "-b", "4.0"]
+    + ["-c", "../calibration.parquet"],
     cwd="exllamav2",
     check=True,
 )

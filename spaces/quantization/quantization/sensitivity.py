@@ -15,12 +15,13 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from quantization import ggml, metrics
+from quantization import data, ggml, metrics
 from quantization.gguf_types import substitute
 from quantization.modules import linear_names, replace_weight, weight_of
 from shared.errors import VisitorError
+from shared.estimates import Estimate, estimate
 from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
@@ -69,18 +70,18 @@ class Sensitivity:
 
     units: tuple[Unit, ...]
     options: tuple[tuple[Option, ...], ...]
-    kld: dict[str, list[metrics.Estimate]]
+    kld: dict[str, list[Estimate]]
     errors: dict[str, list[float]]
     tokens: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Sensitivity:
         """As the figure takes it."""
         return {
             "tokens": self.tokens,
             "units": [{"layer": unit.layer, "part": unit.part} for unit in self.units],
             "formats": list(self.kld),
-            "kld": [[found.mean for found in row] for row in self.kld.values()],
-            "sigma": [[found.sigma for found in row] for row in self.kld.values()],
+            "kld": [[one.mean for one in row] for row in self.kld.values()],
+            "sigma": [[one.sigma for one in row] for row in self.kld.values()],
         }
 
 
@@ -88,14 +89,14 @@ def units_of(model: PreTrainedModel) -> tuple[Unit, ...]:
     """The model's units in order, the embedding first; a tied output head belongs to it."""
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found: dict[tuple[int | None, str], list[str]] = {(None, "embedding"): [names[id(embedding.weight)]]}
+    units: dict[tuple[int | None, str], list[str]] = {(None, "embedding"): [names[id(embedding.weight)]]}
     if head.weight is not embedding.weight:
-        found[(None, "output")] = [names[id(head.weight)]]
+        units[(None, "output")] = [names[id(head.weight)]]
     for name in linear_names(model):
         match = _LAYER.search(name)
         part = "attention" if "attn" in name or "attention" in name else "mlp"
-        found.setdefault((int(match[1]) if match else None, part), []).append(name)
-    return tuple(Unit(layer, part, tuple(unit)) for (layer, part), unit in found.items())
+        units.setdefault((int(match[1]) if match else None, part), []).append(name)
+    return tuple(Unit(layer, part, tuple(unit)) for (layer, part), unit in units.items())
 
 
 def measure(
@@ -111,55 +112,55 @@ def measure(
     """
     units = units_of(loaded.model)
     options: list[tuple[Option, ...]] = []
-    kld: dict[str, list[metrics.Estimate]] = {type: [] for type in types}
+    kld: dict[str, list[Estimate]] = {type: [] for type in types}
     errors: dict[str, list[float]] = {type: [] for type in types}
     for number, unit in enumerate(units):
         yield number, len(units)
-        made: dict[str, Option] = {}
+        by_type: dict[str, Option] = {}
         for type in dict.fromkeys([*types, *TYPES]):
             swapped = twin(loaded.model) if type in types else None
             used, size, error, square = [], 0, 0.0, 0.0
             for name in unit.names:
                 weight = weight_of(loaded.model, name).detach().float().cpu()
                 actual = substitute(type, weight.shape[1])[0]
-                data = ggml.quantize(weight, actual)
-                values = ggml.dequantize(data, actual, weight.shape[1])
+                blocks = ggml.quantize(weight, actual)
+                values = ggml.dequantize(blocks, actual, weight.shape[1])
                 used.append(actual)
-                size += data.nbytes
+                size += blocks.nbytes
                 error += float(((weight - values).double() ** 2).sum())
                 square += float((weight.double() ** 2).sum())
                 if swapped is not None:
                     replace_weight(swapped, name, values.to(loaded.model.device))
-            made[type] = Option(type, tuple(used), size, error / square if square else 0.0)
+            by_type[type] = Option(type, tuple(used), size, error / square if square else 0.0)
             if swapped is not None:
                 *_, scores = metrics.score(swapped, base)
                 assert isinstance(scores, metrics.Scores)
-                kld[type].append(metrics.mean_of(scores.kld))
-                errors[type].append(made[type].error)
-        options.append(_distinct(made))
-    yield Sensitivity(units, tuple(options), kld, errors, len(base.scores.kld))
+                kld[type].append(estimate(scores.kl))
+                errors[type].append(by_type[type].error)
+        options.append(_distinct(by_type))
+    yield Sensitivity(units, tuple(options), kld, errors, base.scores.kl.numel())
 
 
-def _distinct(made: dict[str, Option]) -> tuple[Option, ...]:
+def _distinct(by_type: dict[str, Option]) -> tuple[Option, ...]:
     """The options by rising size, those that are larger and no better left out: substituted types often
     coincide.
     """
     kept: list[Option] = []
-    for option in sorted(made.values(), key=lambda one: (one.bytes, one.error)):
+    for option in sorted(by_type.values(), key=lambda one: (one.bytes, one.error)):
         if not kept or option.error < kept[-1].error:
             kept.append(option)
     return tuple(kept)
 
 
-def predict(found: Sensitivity, unit: int, option: Option) -> float:
+def predict(measured: Sensitivity, unit: int, option: Option) -> float:
     """KLD that a unit's option adds: measured, or scaled by squared error from the measured type of the
     nearest error.
     """
-    measured = {type: errors[unit] for type, errors in found.errors.items() if errors[unit]}
-    if not measured:
+    errors = {type: units[unit] for type, units in measured.errors.items() if units[unit]}
+    if not errors:
         return 0.0
-    nearest = min(measured, key=lambda type: abs(math.log(measured[type] / max(option.error, 1e-12))))
-    return found.kld[nearest][unit].mean * option.error / measured[nearest]
+    nearest = min(errors, key=lambda type: abs(math.log(errors[type] / max(option.error, 1e-12))))
+    return measured.kld[nearest][unit].mean * option.error / errors[nearest]
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class Budget:
         }
         return types, size, sum(self.predicted[unit][choice] for unit, choice in enumerate(chosen))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Budget:
         """As the figure takes it."""
         options = self.sensitivity.options
         return {
@@ -211,29 +212,29 @@ class Budget:
             "types": [["/".join(dict.fromkeys(option.used)) for option in unit] for unit in options],
             "bytes": [[option.bytes for option in unit] for unit in options],
             "predicted": [list(unit) for unit in self.predicted],
-            "path": [list(step) for step in self.path],
+            "path": list(self.path),
         }
 
 
-def plan_budget(found: Sensitivity, fixed_bytes: int) -> Budget:
+def plan_budget(measured: Sensitivity, fixed_bytes: int) -> Budget:
     """Order the upgrades of all units by the KLD that they save per byte.
 
     On each unit's lower convex hull of (bytes, KLD), taking the steepest step first is optimal at every total
     that the path passes through (Everett's generalized Lagrange multipliers, 1963).
     """
     predicted = tuple(
-        tuple(predict(found, unit, option) for option in options)
-        for unit, options in enumerate(found.options)
+        tuple(predict(measured, unit, option) for option in options)
+        for unit, options in enumerate(measured.options)
     )
     steps: list[tuple[float, int, int]] = []
-    for unit, options in enumerate(found.options):
+    for unit, options in enumerate(measured.options):
         hull = _hull([(option.bytes, loss) for option, loss in zip(options, predicted[unit], strict=True)])
         for before, after in itertools.pairwise(hull):
             saved = (predicted[unit][before] - predicted[unit][after]) / (
                 options[after].bytes - options[before].bytes
             )
             steps.append((-saved, unit, after))
-    return Budget(found, fixed_bytes, predicted, tuple((unit, after) for _, unit, after in sorted(steps)))
+    return Budget(measured, fixed_bytes, predicted, tuple((unit, after) for _, unit, after in sorted(steps)))
 
 
 def _hull(points: list[tuple[float, float]]) -> list[int]:

@@ -45,8 +45,10 @@ export function openTable(figure, panel) {
       h(
         "span",
         {},
-        "MB are 10⁶ bytes, of a file its weights. Rank is 1 + the rows that are better beyond doubt; ",
-        "= marks rows that it cannot be told from. Bold is the best of a column. Open a row for its tensors.",
+        "MB are 10⁶ bytes, of a file its weights. ± is the standard error over the windows of the text; ",
+        "one window has none. Rank is 1 + the rows that are better beyond doubt; ",
+        "= marks a tie: rows that cannot be told apart. Bold is the best of a column. ",
+        "Open a row for its tensors.",
       ),
     ),
   );

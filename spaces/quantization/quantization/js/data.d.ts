@@ -59,6 +59,9 @@ export interface Base {
 export interface Divergence {
   mean: number;
   sigma: number | null;
+  /** Ends of the mean's 95 % interval, as below. */
+  low: number | null;
+  high: number | null;
   median: number;
   p90: number;
   p95: number;
@@ -120,6 +123,8 @@ export interface Quality {
   /** Share of the tokens whose likeliest prediction is the base's. */
   same_top: number;
   same_top_sigma: number | null;
+  same_top_low: number | null;
+  same_top_high: number | null;
   /** Root mean square change of the true token's probability. */
   rms_dp: number;
   prefill: number;
@@ -137,6 +142,8 @@ export interface Facts {
   /** Share of the tokens whose likeliest prediction is the base's. */
   same_top: number;
   same_top_sigma: number | null;
+  same_top_low: number | null;
+  same_top_high: number | null;
   /** Root mean square change of the true token's probability. */
   rms_dp: number;
   prefill: number;
@@ -171,6 +178,8 @@ export interface Row {
   /** Share of the tokens whose likeliest prediction is the base's. */
   same_top: number;
   same_top_sigma: number | null;
+  same_top_low: number | null;
+  same_top_high: number | null;
   /** Root mean square change of the true token's probability. */
   rms_dp: number;
   prefill: number;

@@ -25,7 +25,9 @@ function isMeasured(row) {
  * @param {Effect | null} kld
  */
 export function effectWords(kld) {
-  return kld ? `model KLD ${estimateWords(kld)} nats, n = ${kld.tokens} tokens` : "";
+  if (!kld) return "";
+  const count = kld.sigma === null ? "tokens of one window, so no σ" : "tokens";
+  return `model KLD ${estimateWords(kld)} nats, n = ${kld.tokens} ${count}`;
 }
 
 /**

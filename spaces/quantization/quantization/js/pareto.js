@@ -35,18 +35,17 @@ const SIZES = {
 };
 /** @type {Record<Loss, {label: string, of: (row: Row) => Point["loss"]}>} */
 const LOSSES = {
-  kld: { label: "mean KL divergence, nats", of: ({ kld }) => interval(kld.mean, kld.sigma) },
+  kld: {
+    label: "mean KL divergence, nats",
+    of: ({ kld }) => interval(kld.mean, kld.low, kld.high),
+  },
   ratio: {
     label: "perplexity over the base's, − 1",
-    of: ({ ratio, ratio_low: low, ratio_high: high }) => [
-      ratio - 1,
-      (low ?? ratio) - 1,
-      (high ?? ratio) - 1,
-    ],
+    of: (row) => interval(row.ratio, row.ratio_low, row.ratio_high, (ratio) => ratio - 1),
   },
   top: {
     label: "share of tokens with another top choice",
-    of: (row) => interval(1 - row.same_top, row.same_top_sigma),
+    of: (row) => interval(row.same_top, row.same_top_high, row.same_top_low, (share) => 1 - share),
   },
 };
 
@@ -161,14 +160,15 @@ export function openPareto(figure, panel) {
 }
 
 /**
- * A 95 % interval; of no width where it is not known.
+ * A mean with the ends of its 95 % interval, of no width where that is not known.
  * @param {number} mean
- * @param {number | null} sigma
+ * @param {number | null} low
+ * @param {number | null} high
+ * @param {(value: number) => number} [loss] of each
  * @returns {Point["loss"]}
  */
-function interval(mean, sigma) {
-  const half = 1.96 * (sigma ?? 0);
-  return [mean, mean - half, mean + half];
+function interval(mean, low, high, loss = (value) => value) {
+  return [loss(mean), loss(low ?? mean), loss(high ?? mean)];
 }
 
 /**

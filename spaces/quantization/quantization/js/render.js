@@ -3,6 +3,7 @@
 import { renderer } from "../../../../shared/js/shell.js";
 import { openCompare } from "./compare.js";
 import { openLab } from "./lab.js";
+import { openTake } from "./take.js";
 
 /** Draw a figure, or bring it up to date. */
-export const render = renderer({ compare: openCompare, lab: openLab });
+export const render = renderer({ compare: openCompare, lab: openLab, take: openTake });

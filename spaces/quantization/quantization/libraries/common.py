@@ -5,12 +5,9 @@ all.
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib.metadata
 import io
 import logging
-import secrets
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantization import modules
 from shared.errors import VisitorError
+from shared.files import written_whole
 from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
@@ -90,23 +88,9 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> list[Path]:
     Raises:
         VisitorError: the disk is full; nothing is left.
     """
-    part = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}.part")
-    part.mkdir(parents=True)
-    try:
+    with written_whole(folder, "the model") as part:
+        part.mkdir(parents=True)
         write(part)
-        for path in part.iterdir():
-            shutil.move(str(path), folder / path.name) if folder.is_dir() else None
-        if not folder.is_dir():
-            part.rename(folder)
-    except Exception as error:
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-            raise VisitorError(
-                "The disk is full: the model could not be written.",
-                "Free some space, or choose a smaller format.",
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return sorted(path for path in folder.iterdir() if path.is_file())
 
 

@@ -38,18 +38,18 @@ def awq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64) -
         exponent = step / STEPS
         scales = inputs.column_mean_absolute.clamp(min=1e-8).pow(exponent)
         scales = (scales / (scales.max() * scales.min()).sqrt()).half().float()
-        made = rtn(weight * scales, bits, group)
-        loss = output_error(weight - made.values / scales, inputs.second_moment)
+        result = rtn(weight * scales, bits, group)
+        loss = output_error(weight - result.values / scales, inputs.second_moment)
         if best is None or loss < best[0]:
-            best = (loss, exponent, scales, made)
+            best = (loss, exponent, scales, result)
     assert best is not None
-    _, exponent, scales, made = best
+    _, exponent, scales, result = best
     return QuantizedTensor(
         type=f"int{bits} {suffix(group)} awq",
-        codes=made.codes,
-        values=made.values / scales,
-        stored_bytes=made.stored_bytes + 2 * len(scales),
-        details={**made.details, "scales": scales, "exponent": exponent},
+        codes=result.codes,
+        values=result.values / scales,
+        stored_bytes=result.stored_bytes + 2 * len(scales),
+        details={**result.details, "scales": scales, "exponent": exponent},
     )
 
 

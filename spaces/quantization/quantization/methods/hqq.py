@@ -51,9 +51,11 @@ def hqq(weight: Tensor, bits: int = 4, group: Group = 64) -> QuantizedTensor:
         grid, beta = Grid(grid.scale, zero, grid.low, grid.high), beta * GROWTH
     best = Grid(best.scale, stored(best.zero.abs()) * best.zero.sign(), best.low, best.high)
     codes, _ = _round(blocks, best)
-    made = finish(weight, best, codes, group, bits, f"int{bits} {suffix(group)} hqq", True)
+    result = finish(weight, best, codes, group, bits, f"int{bits} {suffix(group)} hqq", True)
     extra = 2 * best.zero.numel() - -(-best.zero.numel() * bits // 8)  # the zero point is stored in 16 bits
-    return QuantizedTensor(made.type, made.codes, made.values, made.stored_bytes + extra, made.details)
+    return QuantizedTensor(
+        result.type, result.codes, result.values, result.stored_bytes + extra, result.details
+    )
 
 
 def _round(blocks: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:

@@ -35,17 +35,17 @@ def own_model(
     reports = []
     for name in names:
         weight = modules.weight_of(loaded.model, name).detach()
-        made = quantize(weight, method, settings, calibrations[name] if calibrations else None)
+        result = quantize(weight, method, settings, calibrations[name] if calibrations else None)
         if method in ROUNDS_ACTIVATIONS:
             layer = activation_linear(
-                made,
+                result,
                 getattr(loaded.model.get_submodule(name.rpartition(".")[0]), "bias", None),
                 settings.get("bits", 8),
             )
             model.set_submodule(name.rpartition(".")[0], layer.to(loaded.model.device))
         else:
-            modules.replace_weight(model, name, made.values.to(loaded.model.device))
-        reports.append(modules.report(name, weight.float().cpu(), made))
+            modules.replace_weight(model, name, result.values.to(loaded.model.device))
+        reports.append(modules.report(name, weight.float().cpu(), result))
     rounding = method in ROUNDS_ACTIVATIONS
     return QuantizedModel(
         format=f"own:{method}",

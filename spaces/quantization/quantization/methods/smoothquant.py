@@ -36,13 +36,13 @@ def smoothquant(weight: Tensor, inputs: Calibration, bits: int = 8, alpha: float
         alpha: how much of the difficulty moves into the weights, 0 to 1.
     """
     scales = smooth_scales(weight, inputs, alpha)
-    made = absmax(weight * scales, bits, "row")
+    result = absmax(weight * scales, bits, "row")
     return QuantizedTensor(
         f"w{bits}a{bits} smoothquant",
-        made.codes,
-        made.values / scales,
-        made.stored_bytes + 2 * len(scales),
-        {**made.details, "scales": scales},
+        result.codes,
+        result.values / scales,
+        result.stored_bytes + 2 * len(scales),
+        {**result.details, "scales": scales},
     )
 
 
@@ -54,7 +54,7 @@ def round_per_token(values: Tensor, bits: int) -> Tensor:
     return (values / scale).round().clamp(-high, high) * scale
 
 
-def activation_linear(made: QuantizedTensor, bias: Tensor | None, bits: int) -> nn.Module:
+def activation_linear(result: QuantizedTensor, bias: Tensor | None, bits: int) -> nn.Module:
     """A linear layer that rounds its inputs too: divided by the smoothing scales, columns in 16 bits left out
     of it.
     """
@@ -66,10 +66,10 @@ def activation_linear(made: QuantizedTensor, bias: Tensor | None, bits: int) -> 
 
         def __init__(self) -> None:
             super().__init__()
-            scales = made.details.get("scales", torch.ones(made.values.shape[1]))
+            scales = result.details.get("scales", torch.ones(result.values.shape[1]))
             self.register_buffer("scales", scales)
-            self.register_buffer("weight", made.values * scales)
-            self.register_buffer("kept", made.details.get("kept", torch.zeros(0, dtype=torch.long)))
+            self.register_buffer("weight", result.values * scales)
+            self.register_buffer("kept", result.details.get("kept", torch.zeros(0, dtype=torch.long)))
             self.bias = nn.Parameter(bias.detach(), requires_grad=False) if bias is not None else None
 
         def forward(self, inputs: Tensor) -> Tensor:

@@ -1,0 +1,202 @@
+"""The room that compares formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from quantization import data, formats, programs
+from quantization.plan import gpu_seconds, plan
+from quantization.request import Request
+from quantization.sensitivity import TYPES
+from quantization_rooms.textfield import text_field
+from shared import gpu, limits, models, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.room import LATEST, Room, Values, cancel_button, open_room, run_button
+from shared.steps import last, paced
+
+TITLE = "Quantization"
+HERE = Path(__file__).parents[1]
+RENDERER = HERE / "quantization" / "js"
+
+example = partial(page.stored, HERE / "examples")
+
+NOT_IN_THE_API = ("microscope", "tokens", "kind", "run_id", "done", "drawable", "title")
+"""Keys of the figure's data that only the figure needs."""
+
+
+@gpu.on_gpu(duration=gpu_seconds)
+def comparisons(request: Request) -> Iterator[data.Compare]:
+    """Compare, yielding the growing comparison, the complete one last."""
+    from quantization.compare import compare
+
+    loaded = models.on_device(models.load(request.model))
+    for step in paced(compare(request, loaded), lambda step: step.done):
+        yield step.to_json()
+
+
+def compare(request: Request) -> dict[str, Any]:
+    """Measure what formats of several engines cost a model: size, perplexity, divergence from the base,
+    speed.
+
+    Returns:
+        base, and rows with engine, version, rank, tied, bits, bits_quantized, file_bytes, resident_bytes,
+            ppl, ppl_sigma, ratio, kld (mean, sigma, median, p90, p95, p99, p999, max), same_top, rms_dp,
+            prefill, decode (tokens a second), tensors with the type used and why, notes; answers,
+            sensitivity, budget, provenance. Sigmas count windows, and are null where there is one.
+    """
+    models.load(request.model)
+    result = last(comparisons(request))
+    return {name: value for name, value in result.items() if name not in NOT_IN_THE_API}
+
+
+def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
+    """The comparison's figure as the run goes on."""
+    yield {
+        "kind": "compare",
+        "run_id": "",
+        "drawable": False,
+        "done": False,
+        "title": request.model,
+        "progress": {"label": "Loading the model", "value": 0, "max": 1},
+    }
+    models.load(request.model)
+    yield from comparisons(request)
+
+
+def programs_of(request: Request, figure: dict[str, Any]) -> dict[str, str]:
+    """The programs below a comparison."""
+    return {
+        "A GGUF row, checked with llama.cpp's own tools": programs.llama_cpp_commands(request),
+        "The metrics of any two models, with transformers alone": programs.transformers_program(
+            request, figure["model"]["lead"]
+        ),
+    }
+
+
+def plan_line(parse: Any, values: Values) -> str:
+    """What the comparison will cost, or what is wrong with it."""
+    try:
+        return page.quiet(plan(parse(values)))
+    except VisitorError as error:
+        return page.quiet(str(error))
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+    """Controls, figure, and their events."""
+    first = example("compare")
+    request = Request.parse(**first["request"])
+    with gr.Row(equal_height=True):
+        chosen = gr.Dropdown(
+            formats.all_formats(),
+            value=list(request.formats),
+            multiselect=True,
+            allow_custom_value=True,
+            max_choices=limits.MAX_FORMATS,
+            label="Formats, engine:format",
+            scale=4,
+            min_width=300,
+            elem_id="formats",
+            elem_classes="many",
+        )
+        start, cancel = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
+    with gr.Accordion(
+        "Advanced: model, text, windows, a mix for a size, layer sensitivity, the prompt", open=False
+    ):
+        with gr.Row():
+            model = page.model_field(request.model, scale=2, elem_id="model")
+            rotated = gr.Checkbox(
+                request.rotated, label="Rotated equivalent (off the 4-bit grid)", scale=1, min_width=200
+            )
+        with gr.Row():
+            context = _number("context (tokens in a window)", request.context)
+            windows = _number("windows", request.windows)
+            seed = _number("seed", request.seed)
+            budget = gr.Textbox(
+                "" if request.budget is None else f"{request.budget:g}",
+                label="Fit a mix in … MB",
+                placeholder="no mix",
+                max_lines=1,
+                min_width=120,
+                elem_id="budget",
+            )
+            sensitivity = gr.Dropdown(
+                list(TYPES),
+                value=list(request.sensitivity),
+                multiselect=True,
+                label="Measure every layer with",
+                min_width=200,
+            )
+        with gr.Row():
+            prompt = gr.Textbox(request.prompt, label="Prompt that every row answers", lines=2, scale=3)
+            answer_tokens = _number("answer tokens", request.answer_tokens)
+            do_sample = gr.Checkbox(request.do_sample, label="do_sample (one seed for all)", min_width=120)
+        with gr.Row():
+            text = text_field("Text to measure on", request.text)
+            calibration = text_field(
+                "Calibration text (GPTQ, AWQ, SmoothQuant, IQ types, AutoRound)", request.calibration
+            )
+    cost = gr.HTML(page.quiet(plan(request)), elem_classes="quiet", elem_id="plan", padding=False)
+    figure = Figure(first, folder=RENDERER, events=("mix",), title=TITLE, elem_id="figure")
+    # On ZeroGPU the rows were measured in a process that is gone.
+    again = "start again" if gpu.on_zero_gpu() else "go on; finished rows are remembered"
+
+    def show(request: Request, _: Values) -> Iterator[Values]:
+        for step in run(request):
+            yield {figure: step}
+
+    room = open_room(
+        demo,
+        name="compare",
+        title=TITLE,
+        request=Request,
+        controls={
+            "formats": chosen,
+            "budget": budget,
+            "model": model,
+            "rotated": rotated,
+            "context": context,
+            "windows": windows,
+            "seed": seed,
+            "sensitivity": sensitivity,
+            "prompt": prompt,
+            "answer_tokens": answer_tokens,
+            "do_sample": do_sample,
+            "text": text,
+            "calibration": calibration,
+        },
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=show,
+        programs=programs_of,
+        tabs=tabs,
+        stored=[first],
+        seconds=lambda _, request: gpu_seconds(request),
+        stopped=VisitorError("The comparison was cancelled.", f"Press Compare to {again}."),
+    )
+
+    def mix(values: Values, event: gr.EventData) -> Iterator[Values]:
+        megabytes = f"{float(event.bytes) / 1e6:.1f}"
+        yield {budget: megabytes}
+        yield from show(room.parse({**values, budget: megabytes}), values)
+
+    room.connect(figure.mix, mix, outputs=[budget])
+    gr.on(
+        [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input],
+        partial(plan_line, room.parse),
+        set(room.controls.values()),
+        [cost],
+        **LATEST,
+    )
+    return room
+
+
+def _number(label: str, value: int) -> gr.Textbox:
+    """A number whose field is a text: an empty one means the default."""
+    return gr.Textbox(str(value), label=label, max_lines=1, min_width=120)

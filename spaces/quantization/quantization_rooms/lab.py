@@ -1,0 +1,195 @@
+"""The room that looks at one weight."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from quantization import data, ggml, programs
+from quantization.methods import METHODS
+from quantization.request import LabRequest
+from quantization_rooms.compare import RENDERER, TITLE, example
+from shared import models, page
+from shared.checks import whole
+from shared.errors import VisitorError, for_visitor
+from shared.figure import Figure
+from shared.models import Loaded
+from shared.room import LIGHT, MODEL, QUIET, Room, Values, cancel_button, open_room, run_button
+
+TURN_SECONDS = 20
+"""How long a handle's question waits for its turn."""
+
+_turn = threading.Lock()
+"""Handles ask outside the queue: one is answered at a time."""
+
+
+def weights(request: LabRequest) -> dict[str, Any]:
+    """Quantize one weight of a model and show what rounding does to it.
+
+    Returns:
+        summary (bits, stored_bytes, mse, sqnr in dB, distinct_codes, kld of the model with this tensor alone
+            replaced), histogram, error_map, and blocks with every weight, code, level and parameter.
+    """
+    from quantization.effect import look
+
+    figure = look(models.load(request.model), request)
+    return {name: value for name, value in figure.items() if name not in ("run_id", "drawable")}
+
+
+def run(request: LabRequest) -> Iterator[data.Lab | data.Waiting]:
+    """The weight lab's figure."""
+    from quantization.effect import look
+
+    yield {
+        "kind": "lab",
+        "run_id": "",
+        "drawable": False,
+        "done": False,
+        "title": f"{request.tensor} · {request.method}",
+        "progress": {"label": "Quantizing", "value": 0, "max": 1},
+    }
+    yield look(models.load(request.model), request)
+
+
+def programs_of(request: LabRequest, _: dict[str, Any]) -> dict[str, str]:
+    """The method's own source."""
+    return {f"The method: {request.method}": programs.method_source(request.method)}
+
+
+def block(argument: dict[str, Any]) -> dict[str, Any]:
+    """One block of the weight that the figure shows, for a click on its map."""
+    from quantization.effect import look_at_block
+
+    def work(request: LabRequest, loaded: Loaded) -> data.Block:
+        row, index = (whole(0, 2**31)(name, argument.get(name)) for name in ("row", "block"))
+        return look_at_block(loaded, request, row, index)
+
+    return _answer(argument, work)
+
+
+def adjust(argument: dict[str, Any]) -> dict[str, Any]:
+    """What other settings do to the tensor and to the model, for the figure's handles."""
+    from quantization import effect
+
+    return _answer(argument, lambda request, loaded: effect.adjusted(loaded, request))
+
+
+def _answer(argument: dict[str, Any], work: Callable[[LabRequest, Loaded], Any]) -> dict[str, Any]:
+    """An answer about the weight that a figure shows; no other model is loaded for it."""
+    try:
+        request = LabRequest.parse(
+            **{name: argument[name] for name in LabRequest.declared() if name in argument}
+        )
+        if not _turn.acquire(timeout=TURN_SECONDS):
+            raise VisitorError("The server computes for others at the moment.", "Try again in a moment.")
+        try:
+            loaded = models.in_memory(request.model)
+            if loaded is None and request.model == models.EMBEDDED_MODEL:  # the stored example is its own
+                loaded = models.load(request.model)
+            if loaded is None:
+                raise VisitorError(f"{request.model} is not in memory any more.", "Press Quantize again.")
+            return dict(work(request, loaded))
+        finally:
+            _turn.release()
+    except Exception as error:  # noqa: BLE001  the figure must go on whatever happened
+        return for_visitor(error).to_json()
+
+
+def settings_of(method: str) -> tuple[str, str]:
+    """A method's default settings as JSON, and its sentence."""
+    if method not in METHODS:
+        return "{}", page.quiet("A block type of GGUF: its layout leaves nothing to set.")
+    known = METHODS[method]
+    defaults = {name: setting.default for name, setting in known.settings.items()}
+    return json.dumps(defaults), page.quiet(known.sentence)
+
+
+def tensors_of(model: str, tensor: str) -> Any:
+    """The weights that a model has, for the list of tensors."""
+    from quantization.effect import tensor_names
+
+    if not model:
+        return gr.skip()
+    try:
+        names = tensor_names(models.load(model))
+    except VisitorError as error:
+        gr.Warning(str(error))
+        return gr.skip()
+    return gr.Dropdown(choices=names, value=tensor if tensor in names else names[1])
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+    """Controls, figure, and their events."""
+    first = example("lab")
+    request = LabRequest.parse(**first["request"])
+    with gr.Row(equal_height=True):
+        tensor = gr.Dropdown(
+            first["tensors"],
+            value=request.tensor,
+            label="Tensor",
+            scale=3,
+            min_width=220,
+            allow_custom_value=True,
+            elem_id="tensor",
+        )
+        method = gr.Dropdown(
+            [*METHODS, *ggml.TYPES],
+            value=request.method,
+            label="Method or type",
+            scale=1,
+            min_width=150,
+            elem_id="method",
+        )
+        settings = gr.Textbox(
+            json.dumps(request.settings),
+            label="Its settings (JSON)",
+            max_lines=1,
+            scale=2,
+            min_width=200,
+            elem_classes="mono",
+        )
+        start, cancel = run_button("Quantize", elem_id="look"), cancel_button()
+    with gr.Accordion("Advanced: model, rotation", open=False), gr.Row():
+        model = page.model_field(request.model, scale=2, elem_id="lab-model")
+        rotation = gr.Checkbox(request.rotation, label="Rotate first (QuaRot)", scale=1, min_width=160)
+    sentence = gr.HTML(settings_of(request.method)[1], elem_classes="quiet", padding=False)
+    figure = Figure(
+        first, folder=RENDERER, fetch=(block, adjust), title=f"{TITLE}: weight lab", elem_id="lab-figure"
+    )
+
+    def show(request: LabRequest, _: Values) -> Iterator[Values]:
+        for step in run(request):
+            yield {figure: step}
+
+    room = open_room(
+        demo,
+        name="lab",
+        title=TITLE,
+        request=LabRequest,
+        controls={
+            "tensor": tensor,
+            "method": method,
+            "settings": settings,
+            "rotation": rotation,
+            "model": model,
+        },
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=show,
+        programs=programs_of,
+        tabs=tabs,
+        stored=[first],
+    )
+    method.input(settings_of, [method], [settings, sentence], **LIGHT)
+    model.input(tensors_of, [model, tensor], [tensor], **MODEL, **QUIET)
+    return room
+
+
+without_comparison = partial(LabRequest.parse, compare=False)
+"""The endpoint's request: it answers for one method alone."""

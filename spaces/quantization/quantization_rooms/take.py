@@ -1,0 +1,171 @@
+"""The room that writes files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from quantization import formats, programs
+from quantization.plan import gpu_seconds
+from quantization.request import TakeRequest
+from quantization.scripts import SCRIPTS
+from quantization.take import Step, ready_script, waiting
+from quantization_rooms.compare import RENDERER, TITLE, example
+from quantization_rooms.textfield import text_field
+from shared import gpu, hub, models, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.files import result_folder, zipped
+from shared.room import Room, Values, cancel_button, open_room, run_button
+from shared.steps import last, paced
+
+WITH_FILES = ("gguf:", "bitsandbytes:", "autoround:")
+"""Engines whose models something loads."""
+
+
+def seconds(request: TakeRequest, *_: Any) -> int:
+    """GPU seconds to ask for."""
+    return 0 if request.script else gpu_seconds(request.comparison())
+
+
+@gpu.on_gpu(duration=seconds)
+def steps(request: TakeRequest, folder: Path) -> Iterator[Step]:
+    """Quantize, measure and write, the files last."""
+    from quantization.take import take
+
+    loaded = models.on_device(models.load(request.model))
+    yield from paced(take(request, loaded, folder), lambda step: bool(step.files))
+
+
+def quantize(request: TakeRequest) -> tuple[FileData, str]:
+    """Quantize a whole model into a file.
+
+    Returns:
+        The file (a GGUF, or a zip archive of a model folder) and its model card with the measured table.
+    """
+    name = f"{request.model.split('/')[-1]}-{_label(request)}"
+    models.load(request.model)
+    folder = result_folder() / name
+    step = last(steps(request, folder))
+    path = step.files[0] if len(step.files) == 1 else zipped(folder, folder.parent / f"{name}.zip")
+    return FileData(path=str(path), orig_name=path.name), step.figure["card"]  # type: ignore[typeddict-item]
+
+
+def made_here(**values: Any) -> TakeRequest:
+    """The endpoint's request: a format that is made here, and no program.
+
+    Raises:
+        VisitorError: as `TakeRequest.parse` and `formats.parse`.
+    """
+    request = TakeRequest.parse(**values)
+    request.comparison()
+    return request
+
+
+def _label(request: TakeRequest) -> str:
+    rows = request.comparison().formats
+    return (rows[0] if rows else "mix").replace(":", "-")
+
+
+def run(request: TakeRequest) -> Iterator[Step]:
+    """The steps from a request to its files; a run that is cancelled leaves none."""
+    if request.script:
+        yield ready_script(request, result_folder())
+        return
+    yield Step(waiting(request, f"Loading {request.model}"))
+    models.load(request.model)
+    folder = result_folder()
+    written = False
+    try:
+        for step in steps(request, folder):
+            written = bool(step.files)
+            yield step
+    finally:
+        if not written:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def programs_of(request: TakeRequest, figure: dict[str, Any]) -> dict[str, str]:
+    """The programs below a file."""
+    if request.script:
+        return {"The program": figure["script"]}
+    listings = {"The same file, from Python": programs.file_program(request, page.ADDRESS)}
+    if request.format.startswith("gguf:"):
+        checked = programs.llama_cpp_commands(request.comparison())
+        listings["The same file, checked with llama.cpp's own tools"] = checked
+    return listings
+
+
+def push(taken: dict[str, Any] | None, repository: str, token: str | None) -> str:
+    """Upload the files and their card; the repository's URL.
+
+    Raises:
+        VisitorError: there are no files yet, or as `hub.push`.
+    """
+    if not taken:
+        raise VisitorError("There is nothing to push yet.", "Press Quantize first.")
+    files = {Path(path).name: Path(path) for path in taken["files"]}
+    return hub.push(repository, "model", files, taken["card"], token)
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+    """Controls, figure, files, and their events."""
+    first = example("take")
+    request = TakeRequest.parse(**first["request"])
+    choices = [name for name in formats.all_formats() if name.startswith(WITH_FILES)]
+    choices += ["mix:100", *(f"script:{name}" for name in SCRIPTS)]
+    with gr.Row(equal_height=True):
+        model = page.model_field(request.model, scale=2, elem_id="take-model")
+        chosen = gr.Dropdown(
+            choices,
+            value=request.format,
+            allow_custom_value=True,
+            label="Format; mix:100 fits 100 MB; script: to run with CUDA",
+            scale=2,
+            min_width=260,
+            elem_id="take-format",
+        )
+        start, cancel = run_button("Quantize", elem_id="take"), cancel_button(elem_id="take-cancel")
+    with gr.Accordion("Advanced: texts", open=False), gr.Row():
+        calibration = text_field("Calibration text", request.calibration)
+        text = text_field("Text to measure on, for the model card", request.text)
+    files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
+    figure = Figure(first, folder=RENDERER, title=f"{TITLE}: take home", elem_id="take-figure")
+    taken = gr.State(None)
+
+    def show(request: TakeRequest, _: Values) -> Iterator[Values]:
+        yield {files: gr.Files(None, visible=False), taken: None}
+        for step in run(request):
+            values: Values = {figure: step.figure}
+            if step.files:
+                paths = [str(path) for path in step.files]
+                values[files] = gr.Files(paths, visible=True)
+                if not request.script:
+                    values[taken] = {"files": paths, "card": step.figure["card"]}  # type: ignore[typeddict-item]
+            yield values
+
+    room = open_room(
+        demo,
+        name="take",
+        title=TITLE,
+        request=TakeRequest,
+        controls={"model": model, "format": chosen, "calibration": calibration, "text": text},
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=show,
+        programs=programs_of,
+        outputs=[files, taken],
+        tabs=tabs,
+        stored=[first],
+        seconds=lambda _, request: seconds(request),
+        stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),
+    )
+    with gr.Accordion("Push to the Hub", open=False):
+        page.push_row("Model repository to create or update, owner/name", push, [taken])
+    return room
