@@ -125,7 +125,7 @@ def test_the_microscope_walks_to_the_next_difference(open_page) -> None:
     expect(page.locator("#root")).to_contain_text(
         f"The top token differs at {sum(differing)} of {len(differing)} positions"
     )
-    page.get_by_role("button", name="Next token where greedy parts").click()
+    page.get_by_role("button", name="Next token where greedy diverges").click()
     chosen = int(page.locator('.scored[aria-pressed="true"]').get_attribute("data-place"))
     assert chosen == differing.index(True) or (differing[0] and chosen > 0)
     page.keyboard.press("ArrowRight")

@@ -72,7 +72,7 @@ function criteria({ layers, choice, refusal }, width) {
     ),
     block(
       "Direction removed: KL on negative prompts",
-      "Low is good: little else moved. Nats at the first token.",
+      "Low is good: little else changed. Nats at the first token.",
       chart("kl", "a", "KL"),
     ),
     block(

@@ -38,7 +38,8 @@ export function openDamage(_figure, panel) {
     box.replaceChildren(
       block(
         "Removed",
-        "Report prompts, which neither made nor chose the direction. Whiskers: 95 % Wilson intervals.",
+        "Report prompts, which played no part in making or choosing the direction. " +
+          "Whiskers: 95 % Wilson intervals.",
         shareChart(sharePairs(measures), width),
         lineLegend([
           ["a", "the model as it is"],

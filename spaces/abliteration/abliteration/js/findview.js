@@ -1,4 +1,4 @@
-// Where the two sets part: curves over the layers, and one layer's projections, plane and neighbours.
+// Where the two sets separate: curves over the layers, and one layer's projections, plane and neighbours.
 
 import { axisLabel, heat, heatLegend, layerTicks } from "../../../../shared/js/axes.js";
 import { h, s, visible } from "../../../../shared/js/dom.js";
@@ -93,7 +93,7 @@ function layerCurves({ layers, split }, chosen, width, choose) {
       "div",
       { class: "two" },
       block(
-        "Separation of prompts it was not made from",
+        "Separation of prompts that played no part in making it",
         null,
         chart("d_prime", "d′", "d′, standard deviations", {
           ribbon: layers.map(({ random }) => random),
@@ -149,7 +149,7 @@ function layerParts(figure, data, chosen, width) {
       scatterChart(layer.plane, width),
     ),
     block(
-      "Where to read: d′ by layer and token",
+      "Where to read the direction: d′ by layer and token",
       "The tokens that the chat template puts after every prompt, the last one below.",
       placesMap(figure, data, width),
     ),

@@ -44,7 +44,7 @@ const DAMAGE = [
 
 /** @returns {Figure<Find>} */
 export function openFindRoom() {
-  return openRoom("Where two sets of prompts part", "Press Find the direction.", [
+  return openRoom("Where the two sets of prompts separate", "Press Find the direction.", [
     { name: "layers", label: "Layers", picture: true, open: openLayers },
     { name: "candidates", label: "Candidates", picture: true, open: openCandidates },
   ]);

@@ -32,7 +32,7 @@ export function openXray(_figure, panel) {
       return;
     }
     const { base, edited } = pairs[Math.min(place, pairs.length - 1)].xray;
-    // The first token's norm is that of no other.
+    // The first token's norm is far from all others.
     const components = base.layers.slice(1).flatMap((row) => row.slice(1).map(Math.abs));
     const most = Math.max(1e-9, ...components);
     bar.replaceChildren(
@@ -59,7 +59,7 @@ export function openXray(_figure, panel) {
         "p",
         { class: "said" },
         `Full colour is ${brief(most)}, the largest of the untouched model. The first token of the text is `,
-        "left out of the scale: its norm is that of no other.",
+        "left out of the scale: its norm is far from all others.",
       ),
     );
   });
@@ -154,7 +154,7 @@ export function openReturn(_figure, panel) {
       block(
         "The direction, removed at one layer's input alone",
         "Mean r̂ᵀh at the last token of three positive prompts, at every block's input. Where a curve " +
-          "rises again, later blocks write the direction anew: one cut does not do.",
+          "rises again, later blocks write the direction again: one cut is not enough.",
         layerChart({
           width,
           height: 240,

@@ -128,7 +128,7 @@ function allAnswers(answers, begin) {
       sampled
         ? `Sampled with seed ${seed} for every row. `
         : "Greedy: the likeliest token each time. ",
-      "Underlined: tokens from the first that differs from the base's on.",
+      "Underlined: the answer from the first token that differs from the base's.",
     ),
     h(
       "div",
@@ -154,7 +154,7 @@ function allAnswers(answers, begin) {
 /** @param {Answer} answer */
 function partingWords({ format, parts_at: at }) {
   if (format === "base") return "The unquantized model.";
-  return at === null ? "The same answer as the base." : `Parts at token ${at + 1}.`;
+  return at === null ? "The same answer as the base." : `Differs from token ${at + 1} on.`;
 }
 
 /** @param {Answer} answer */

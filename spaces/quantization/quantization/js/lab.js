@@ -93,13 +93,14 @@ function openRotation(_figure, panel) {
       h(
         "p",
         {},
-        "An orthogonal turn of the input basis mixes every column with all others: outliers are spread out, ",
-        "the weights look more like a normal distribution (kurtosis 3), and a grid wastes fewer levels. ",
-        "In a model the turn is undone by the layer before, so that the function stays the same (QuaRot).",
+        "An orthogonal rotation of the input basis mixes every column with all others: outliers are spread ",
+        "out, the weights look more like a normal distribution (kurtosis 3), and a grid wastes fewer ",
+        "levels. In a model the rotation is undone by the layer before, so that the function stays the ",
+        "same (QuaRot).",
       ),
       rotationPair("Kurtosis", [rotation.kurtosis_before, rotation.kurtosis_after], ""),
       rotationPair("SQNR", [rotation.sqnr_before, rotation.sqnr_after], "dB"),
-      h("p", { class: "said" }, "The other views show the turned weight."),
+      h("p", { class: "said" }, "The other views show the rotated weight."),
     );
   };
 }

@@ -53,7 +53,7 @@ export function openMethods(_figure, panel) {
       "p",
       { class: "said padded-row" },
       "Every method at its defaults on this tensor, in its own basis. Error of the weights alone: GPTQ and ",
-      "AWQ give some of it up for less error of the outputs.",
+      "AWQ accept more of it in exchange for less error of the outputs.",
     ),
     frame,
     table,

@@ -74,7 +74,7 @@ export function openMicroscope(_figure, panel) {
           onclick: () => go(nextDifference(differing, state.place), true),
           disabled: !differing.includes(true),
         },
-        "Next token where greedy parts",
+        "Next token where greedy diverges",
       ),
       h("span", {}, differenceWords(differing)),
     );
@@ -207,7 +207,7 @@ function tokenParts({ format, scores, differing, microscope, tokens }, place) {
         `KLD ${brief(scores.kld[place])} nats. p of the true token: `,
         `${chances[0]} in the base, ${chances[1]} in ${format}. `,
         differing[place]
-          ? "The top tokens differ: greedy decoding would part here."
+          ? "The top tokens differ: greedy decoding would diverge here."
           : "Both models’ top token is the same.",
       ),
     ),

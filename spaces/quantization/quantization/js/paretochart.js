@@ -140,7 +140,7 @@ function rowHint(row) {
     h(
       "div",
       {},
-      tied.length ? `Rank ${rank}, not to be told from ${tied.join(", ")}` : `Rank ${rank}`,
+      tied.length ? `Rank ${rank}, cannot be told apart from ${tied.join(", ")}` : `Rank ${rank}`,
     ),
   ];
 }

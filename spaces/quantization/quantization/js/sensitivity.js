@@ -37,7 +37,7 @@ export function openSensitivity(figure, panel) {
     h(
       "p",
       { class: "said padded-row" },
-      "KLD of the model when this part alone is quantized; all else stays exact.",
+      "KLD of the model when this part alone is quantized and everything else stays exact.",
     ),
     frame,
     legend,
