@@ -61,6 +61,21 @@ def flag(name: str, value: Any) -> bool:
     raise VisitorError(f"{name} is {str(value)[:40]}.", "Use true or false.")
 
 
+def text(name: str, value: Any) -> str:
+    """A check for text without half characters, which no tokenizer and no JSON can carry; called as that of
+    `whole`.
+    """
+    if not isinstance(value, str):
+        raise VisitorError(f"{name} is {str(value)[:40]}, not text.", "Write some text.")
+    for character in value:
+        if "\ud800" <= character <= "\udfff":
+            raise VisitorError(
+                f"{name} contains half of a character (the lone surrogate U+{ord(character):04X}).",
+                "Delete it or paste the text again.",
+            )
+    return value
+
+
 def finite(value: Any) -> float:
     """A value as a finite number; NaN, which fails every comparison, for anything else, booleans included."""
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 
+from shared.data import Failed
+
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +26,7 @@ class VisitorError(Exception):
     def __str__(self) -> str:
         return f"{self.what} {self.remedy}"
 
-    def to_json(self) -> dict[str, dict[str, str]]:
+    def to_json(self) -> Failed:
         """The error as a figure's value: it stands where the figure would."""
         return {"error": {"what": self.what, "remedy": self.remedy}}
 
