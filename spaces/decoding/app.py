@@ -14,9 +14,8 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
 
-from decoding_rooms import decode
-
 from decoding.request import Request
+from decoding_rooms import decode
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet

@@ -13,7 +13,6 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from decoding.engine import decode
 from decoding.presets import EXAMPLES, example_request
-from decoding.request import validate
 from shared import models
 
 
@@ -22,7 +21,7 @@ def main() -> None:
     folder = HERE / "examples"
     folder.mkdir(exist_ok=True)
     for name in EXAMPLES:
-        request = validate(model=models.EMBEDDED_MODEL, **example_request(name))
+        request = example_request(name)
         *_, trace = decode(request, models.load(request.model, print))
         text = json.dumps(trace.to_json(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         (folder / f"{name}.json").write_text(text, encoding="utf-8")

@@ -21,14 +21,14 @@ def engine_rows() -> list[Row]:
 
     from decoding import presets
     from decoding.engine import decode
-    from decoding.request import validate
+    from decoding.request import Request
     from shared import models
 
     loaded = models.load(models.EMBEDDED_MODEL)
     ids = loaded.tokenizer(PROMPT, return_tensors="pt")
 
     def record(config: dict, new: int) -> Callable[[], object]:
-        request = validate(PROMPT, models.EMBEDDED_MODEL, [config], new, 0)
+        request = Request.parse(prompt=PROMPT, strategies=[config], max_new_tokens=new)
 
         def run() -> object:
             for trace in decode(request, loaded):  # noqa: B007
@@ -76,7 +76,8 @@ def engine_rows() -> list[Row]:
         Row("tree of 5 beams × 16 tokens without cache ÷ ours", value, "≥ 5", value >= 5, detail=detail)
     )
     names = ["greedy", "beam 5", "nucleus .9", "contrastive .6"]
-    request = validate(PROMPT, models.EMBEDDED_MODEL, [presets.PRESETS[name] for name in names], 32, 4)
+    configs = [presets.PRESETS[name] for name in names]
+    request = Request.parse(prompt=PROMPT, strategies=configs, max_new_tokens=32, seed=4)
     *_, trace = decode(request, loaded)
     size = len(json.dumps(trace.to_json(), ensure_ascii=False, separators=(",", ":")).encode()) / 1000
     rows.append(
@@ -85,7 +86,13 @@ def engine_rows() -> list[Row]:
     return rows
 
 
-EMPTY = "import gradio as gr\nwith gr.Blocks() as demo:\n    gr.Markdown('empty')\nfrom shared import frame\nframe.launch(demo, '')"
+EMPTY = """
+import gradio as gr
+from shared import server
+with gr.Blocks() as demo:
+    gr.Markdown("empty")
+server.launch(demo, "")
+"""
 USABLE = """() => new Promise(resolve => { const ready = () => document.querySelector(SELECTOR)
   ? requestAnimationFrame(() => resolve(performance.now())) : setTimeout(ready, 5); ready(); })"""
 

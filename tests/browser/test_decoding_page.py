@@ -155,6 +155,14 @@ def test_the_export_opens_from_disk_without_a_network(page, browser, tmp_path, s
     context.close()
 
 
+BLOG = """<iframe src=figure.html width=600 height=200></iframe><script>
+addEventListener("message", (event) => {
+  window.told = event.data;
+  document.querySelector("iframe").height = event.data.height;
+});
+</script>"""
+
+
 def test_an_export_reports_its_height_to_the_page_around_it(page, browser, tmp_path):
     from decoding import presets
     from shared.figure import standalone_html
@@ -163,10 +171,7 @@ def test_an_export_reports_its_height_to_the_page_around_it(page, browser, tmp_p
     folder = ROOT / "spaces/decoding"
     data = json.loads((folder / f"examples/{next(iter(presets.EXAMPLES))}.json").read_text())
     (tmp_path / "figure.html").write_text(standalone_html(data, folder / "decoding/js", title="Decoding"))
-    (tmp_path / "blog.html").write_text(
-        "<iframe src=figure.html width=600 height=200></iframe><script>addEventListener('message', e => { window.told = e.data; "
-        "document.querySelector('iframe').height = e.data.height; });</script>"
-    )
+    (tmp_path / "blog.html").write_text(BLOG)
     blog = page.context.new_page()
     blog.goto((tmp_path / "blog.html").as_uri())
     blog.wait_for_function("window.told && window.told.height > 300")
@@ -204,7 +209,7 @@ def test_markup_in_prompt_and_tokens_stays_text(page):
 
 
 def test_pasting_a_generation_config_sets_the_controls(page):
-    unfold(page, "Advanced: model, seed")
+    unfold(page, "Advanced")
     form_field = page.locator("input[type=text], textarea").and_(page.get_by_label("top_p", exact=True))
     expect(form_field).to_have_value("", timeout=15_000)
     page.locator("#strategies textarea").fill(
@@ -249,13 +254,13 @@ def test_the_panel_gives_code_link_and_snippets(page, suite_url):
     )
     page.get_by_text("Share and embed").click()
     link = page.locator("#panel pre").nth(1).inner_text()
-    assert link.startswith(f"{suite_url}/decoding/?prompt=The+lighthouse")
+    assert link.startswith(f"{suite_url}/decoding/?room=decode&prompt=The+lighthouse")
     assert page.locator("#panel pre").nth(2).inner_text().startswith('<iframe src="http')
     assert "<gradio-app src=" in page.locator("#panel pre").nth(3).inner_text()
 
 
 def test_the_form_and_the_json_follow_each_other(page):
-    unfold(page, "Advanced: model, seed")
+    unfold(page, "Advanced")
     beams = page.get_by_label("num_beams", exact=True)
     expect(beams).to_have_value("", timeout=15_000)
     beams.fill("3")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sys
+import types
 from pathlib import Path
 
 import pytest
 import torch
 
-from decoding import presets, strategies
+from decoding import presets
+from decoding.decoders import beams
 from decoding.engine import decode, next_token_distribution
-from decoding.request import Request, validate
+from decoding.prepare import prepare
+from decoding.request import Request
 from shared import models
 from shared.errors import VisitorError
 from tests.decoding.tiny import EOS, tiny
@@ -21,10 +25,16 @@ PROMPT = "w3 w5 w2"
 KINDS = ("gpt2", "llama")
 
 
-def run(loaded, configs, prompt=PROMPT, new=8, seed=0, chat=False):
+def asking(loaded, configs, prompt=PROMPT, new=8, seed=0, chat=False):
+    """The request for some configs."""
+    return Request.parse(
+        prompt=prompt, model=loaded.id, strategies=configs, max_new_tokens=new, seed=seed, chat=chat
+    )
+
+
+def run(loaded, configs, **values):
     """The finished trace of some configs."""
-    request = validate(prompt, loaded.id, configs, new, seed, chat)
-    *_, trace = decode(request, loaded)
+    *_, trace = decode(asking(loaded, configs, **values), loaded)
     assert trace.done
     return trace
 
@@ -373,7 +383,7 @@ def test_diverse_beams_equal_plain_lists(kind):
 
 def test_a_wrong_length_penalty_is_noticed(monkeypatch):
     """A known visualiser computes step + 1**penalty: the penalty then never matters."""
-    monkeypatch.setattr(strategies, "_length_penalty", lambda plan: 1.0)
+    monkeypatch.setattr(beams, "_length_penalty", lambda plan: 1.0)
     with pytest.raises(AssertionError):
         for seed in range(3):
             check_beams(
@@ -385,17 +395,15 @@ def test_a_wrong_length_penalty_is_noticed(monkeypatch):
 
 def test_normalising_by_the_whole_text_is_noticed(monkeypatch):
     """A known notebook divides by prompt + new tokens."""
-    monkeypatch.setattr(strategies, "_length_penalty", lambda plan: math.log(plan.context.shape[1] + 8, 8))
+    monkeypatch.setattr(beams, "_length_penalty", lambda plan: math.log(plan.context.shape[1] + 8, 8))
     with pytest.raises(AssertionError):
         check_beams(tiny("llama"), {"num_beams": 3}, 0)
 
 
 def test_finishing_outside_the_beam_is_noticed(monkeypatch):
     """A known visualiser finishes an EOS of any rank; only one among the first num_beams may."""
-    source = Path(strategies.__file__).read_text()
-    broken = source.replace(
-        "counts = hit & (torch.arange(wanted, device=values.device) < size)", "counts = hit"
-    )
+    source = Path(beams.__file__).read_text()
+    broken = source.replace("counts = hit & (torch.arange(len(hit), device=device) < size)", "counts = hit")
     assert broken != source
     swap(monkeypatch, broken)
     with pytest.raises(AssertionError):
@@ -411,10 +419,10 @@ def test_beams_that_are_never_pruned_are_noticed(monkeypatch):
     """A known notebook follows every branch (b^d): it then finds the best text where a real beam search does
     not.
     """
-    source = Path(strategies.__file__).read_text()
+    source = Path(beams.__file__).read_text()
     broken = source.replace(
         "keep = torch.topk(running, size).indices",
-        "keep = torch.arange(size, device=values.device)[torch.randperm(size)] + size",
+        "keep = torch.arange(size, device=device)[torch.randperm(size)] + size",
     )
     assert broken != source
     swap(monkeypatch, broken)
@@ -425,7 +433,7 @@ def test_beams_that_are_never_pruned_are_noticed(monkeypatch):
 def test_scores_that_ignore_temperature_are_noticed(monkeypatch):
     from decoding import engine
 
-    original = engine._plan
+    original = engine.prepare
 
     def without_temperature(*arguments):
         plan = original(*arguments)
@@ -433,7 +441,7 @@ def test_scores_that_ignore_temperature_are_noticed(monkeypatch):
         plan.recorder.names = tuple(name for name, _ in plan.stages)
         return plan
 
-    monkeypatch.setattr(engine, "_plan", without_temperature)
+    monkeypatch.setattr(engine, "prepare", without_temperature)
     loaded = tiny("llama")
     config = {"do_sample": True, "temperature": 0.5, "top_k": 0}
     trace = run(loaded, [config])
@@ -446,19 +454,11 @@ def test_scores_that_ignore_temperature_are_noticed(monkeypatch):
 
 
 def swap(monkeypatch, source: str) -> None:
-    """Run the engine on another source of the strategies."""
-    import types
-
-    from decoding import engine
-
+    """Run the engine on another source of the beam search."""
     module = types.ModuleType("broken")
-    module.__dict__["__name__"] = "broken"
-    import sys
-
     monkeypatch.setitem(sys.modules, "broken", module)
     exec(compile(source, "broken.py", "exec"), module.__dict__)
-    monkeypatch.setattr(engine, "start", module.start)
-    monkeypatch.setattr(engine, "Outputs", module.Outputs)
+    monkeypatch.setattr(beams, "steps", module.steps)
 
 
 # Properties
@@ -524,7 +524,7 @@ def test_a_branch_equals_generate_on_prompt_and_prefix(kind, config):
 
 def test_partial_traces_grow():
     loaded = tiny("llama")
-    request = validate(PROMPT, loaded.id, [{}, {"num_beams": 2}], 5)
+    request = asking(loaded, [{}, {"num_beams": 2}], new=5)
     traces = list(decode(request, loaded))
     assert [trace.done for trace in traces] == [False] * (len(traces) - 1) + [True]
     sizes = [sum(len(part.nodes) for part in trace.runs) for trace in traces]
@@ -603,17 +603,15 @@ def test_the_most_extreme_settings_still_draw():
 @pytest.mark.parametrize(("ends", "kept"), [(None, 2), (1, 2), ([1, 2], 3)])
 def test_the_trace_says_what_the_filters_must_leave(ends, kept):
     """As transformers gave it to its own filters: a number for the browser's chain."""
-    from decoding import engine
-
     loaded = tiny("llama")
     loaded.model.generation_config.eos_token_id = ends
-    request = validate(
-        PROMPT, loaded.id, [{"do_sample": True, "top_p": 0.5, "num_beams": beams} for beams in (1, 3)], 4
+    request = asking(
+        loaded, [{"do_sample": True, "top_p": 0.5, "num_beams": beams} for beams in (1, 3)], new=4
     )
     *_, trace = decode(request, loaded)
     assert [part["min_tokens_to_keep"] for part in trace.to_json()["runs"]] == [1, kept]
     for part, strategy in zip(trace.runs, request.strategies, strict=True):
-        filters = dict(engine._plan(strategy, request, loaded, [3, 5], lambda ids: [""] * len(ids)).stages)
+        filters = dict(prepare(strategy, request, loaded, [3, 5], lambda ids: [""] * len(ids)).stages)
         assert filters["top_p"].min_tokens_to_keep == part.min_tokens_to_keep
 
 
@@ -642,8 +640,8 @@ def test_stored_examples_are_what_the_engine_computes(embedded):
     folder = Path(presets.__file__).parents[1] / "examples"
     for name in presets.EXAMPLES:
         stored = json.loads((folder / f"{name}.json").read_text())
-        request: Request = validate(**stored["request"])
-        assert request == validate(model=models.EMBEDDED_MODEL, **presets.example_request(name))
+        request = Request.parse(**stored["request"])
+        assert request == presets.example_request(name)
         *_, trace = decode(request, embedded)
         fresh = trace.to_json()
         for old, new in zip(stored["runs"], fresh["runs"], strict=True):

@@ -84,6 +84,8 @@ class Prompt(TypedDict):
     token_ids: list[int]
     """Through the chat template, where that is asked for."""
     tokens: list[str]
+    special_tokens: bool | None
+    """What `add_special_tokens` has to be so that the tokenizer gives these ids; None where it never does."""
 
 
 class Node(TypedDict):

@@ -9,9 +9,12 @@ follow to 1e-4.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
+
+from decoding import data
+from decoding.tokens import Texts
+from decoding.trace import number
 
 LIMIT = 40
 """Tokens listed by name, unless the caller asks for another number."""
@@ -30,23 +33,19 @@ REMOVED = 8
 def summarise(
     raw: torch.Tensor,
     base: torch.Tensor,
-    decode: Any,
+    texts: Texts,
     limit: int | None = LIMIT,
     removed_by: str | None = None,
-) -> dict[str, Any]:
+) -> data.Distribution:
     """The distribution as JSON; see the module's text.
 
     Args:
         raw: [V] float32, log-probabilities of the model's logits, before any setting.
         base: [V] float32, log-probabilities after penalties and constraints, before temperature and filters;
             −inf where a token was removed.
-        decode: function from a list of token ids to their texts.
+        texts: from token ids to their texts.
         limit: tokens to list, None for all of the vocabulary.
         removed_by: the setting that removed tokens, if there is one.
-
-    Returns:
-        `vocab_size`, `ids`, `texts`, `raw`, `base` (null where equal to `raw`), `tail` and `removed`;
-        log-probabilities in nats.
     """
     finite = torch.isfinite(base)
     remaining = int(finite.sum())
@@ -55,32 +54,32 @@ def summarise(
     same = raw is base or torch.equal(raw, base)
     listed = ids.tolist()
     digits = 7 if limit is None else 5  # among a whole flat vocabulary five digits would make ties
-    result: dict[str, Any] = {
+    return {
         "vocab_size": base.shape[0],
         "ids": listed,
-        "texts": decode(listed),
-        "raw": rounded(raw[ids], digits),
-        "base": None if same else rounded(values, digits),
+        "texts": texts(listed),
+        "raw": _rounded(raw[ids], digits),
+        "base": None if same else _rounded(values, digits),
         "tail": _tail(base, ids, finite) if remaining > count else None,
-        "removed": [],
+        "removed": _removed(raw, finite, texts, removed_by),
     }
-    if remaining < base.shape[0]:
-        lost = torch.where(finite, -torch.inf, raw)
-        top, lost_ids = torch.topk(lost, min(REMOVED, base.shape[0] - remaining))
-        texts = decode(lost_ids.tolist())
-        rows = zip(lost_ids.tolist(), texts, rounded(top), strict=True)
-        result["removed"] = [
-            {"id": i, "text": text, "raw": value, "by": removed_by} for i, text, value in rows
-        ]
-    return result
 
 
-def rounded(values: torch.Tensor, digits: int = 5) -> list[float | None]:
-    """A tensor as JSON numbers; null for what is not finite."""
-    return [round(value, digits) if abs(value) < math.inf else None for value in values.tolist()]
+def _removed(
+    raw: torch.Tensor, finite: torch.Tensor, texts: Texts, removed_by: str | None
+) -> list[data.RemovedToken]:
+    """The likeliest of the tokens that are not finite any more."""
+    lost = torch.where(finite, -torch.inf, raw)
+    top, ids = torch.topk(lost, min(REMOVED, len(raw) - int(finite.sum())))
+    rows = zip(ids.tolist(), texts(ids.tolist()), top.tolist(), strict=True)
+    return [{"id": i, "text": text, "raw": number(value), "by": removed_by} for i, text, value in rows]
 
 
-def _tail(base: torch.Tensor, listed: torch.Tensor, finite: torch.Tensor) -> dict[str, Any]:
+def _rounded(values: torch.Tensor, digits: int = 5) -> list[float]:
+    return [round(value, digits) for value in values.tolist()]
+
+
+def _tail(base: torch.Tensor, listed: torch.Tensor, finite: torch.Tensor) -> data.Tail:
     """Histogram of the log-probabilities of all tokens that are neither listed nor removed."""
     inside = finite.clone()
     inside[listed] = False
@@ -97,6 +96,6 @@ def _tail(base: torch.Tensor, listed: torch.Tensor, finite: torch.Tensor) -> dic
     return {
         "start": round(start, 5),
         "count": count[kept].long().tolist(),
-        "mean": [round(value, 4) for value in mean[kept].tolist()],
-        "variance": [round(value, 5) for value in variance[kept].tolist()],
+        "mean": _rounded(mean[kept], 4),
+        "variance": _rounded(variance[kept]),
     }

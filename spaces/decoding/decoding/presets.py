@@ -1,14 +1,11 @@
-"""The strategies and examples that the page offers, and the way between `GenerationConfig` JSON and form
-fields.
-"""
+"""The strategies and examples that the page offers."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from decoding.strategy import SETTINGS
-from shared.errors import VisitorError
+from decoding.request import Request
+from decoding.strategy import text_of
 
 PRESETS: dict[str, dict[str, Any]] = {
     "greedy": {},
@@ -66,104 +63,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 """Requests whose results are stored in the repository; `make examples` computes them."""
 
 
-def dump(strategies: list[dict[str, Any]]) -> str:
-    """Strategies as JSON text, one to a line."""
-    return (
-        "[\n" + ",\n".join("  " + json.dumps(strategy, ensure_ascii=False) for strategy in strategies) + "\n]"
-    )
-
-
 def from_names(names: list[str]) -> str:
     """The JSON text of the presets with these names; greedy where none is left."""
-    return dump(
+    return text_of(
         [{"name": name, **PRESETS[name]} for name in names if name in PRESETS] or [{"name": "greedy"}]
     )
 
 
-def example_request(name: str) -> dict[str, Any]:
-    """The request of an example, as keyword arguments of `validate`."""
+def example_request(name: str) -> Request:
+    """The request of an example."""
     example = {key: value for key, value in EXAMPLES[name].items() if key != "label"}
-    return {
-        **example,
-        "strategies": [{"name": preset, **PRESETS[preset]} for preset in example["strategies"]],
-    }
-
-
-def read_pasted(text: str, max_new_tokens: int) -> tuple[str, int]:
-    """Turn a pasted `generation_config.json` (or a list of strategies) into this demo's strategies.
-
-    Fields that describe the model and not the strategy (`eos_token_id`, `transformers_version`, …) are left
-    out, and `max_new_tokens` moves to the slider. What is malformed is left as it stands: the run will say
-    what is wrong.
-
-    Args:
-        text: JSON, an object or a list of objects.
-        max_new_tokens: the slider's value, kept where the text names none.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text, max_new_tokens
-    items = [value] if isinstance(value, dict) else value
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or not items:
-        return text, max_new_tokens
-    for item in items:
-        if type(item.get("max_new_tokens")) is int:
-            max_new_tokens = item["max_new_tokens"]
-    cleaned = [
-        {key: item[key] for key in item if key not in _NOT_OF_A_STRATEGY and item[key] is not None}
-        for item in items
-    ]
-    return dump(cleaned), max_new_tokens
-
-
-_NOT_OF_A_STRATEGY = {
-    "_from_model_config",
-    "transformers_version",
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-    "max_new_tokens",
-    "max_length",
-    "use_cache",
-    "output_attentions",
-    "output_hidden_states",
-    "output_scores",
-    "output_logits",
-    "return_dict_in_generate",
-}
-
-
-def to_field(name: str, value: Any) -> Any:
-    """A setting's value as its form field shows it: text, empty where unset (a checkbox: False)."""
-    if SETTINGS[name].type == "bool":
-        return bool(value)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def from_field(name: str, value: Any) -> Any:
-    """A form field's value as the setting; None where the field is empty.
-
-    Raises:
-        VisitorError: the text is no number, or no JSON where a list belongs.
-    """
-    if value is None or value == "":
-        return None
-    setting = SETTINGS[name]
-    if setting.type == "bool":
-        return True if value else None
-    if setting.type in ("int", "float"):
-        try:
-            return int(value) if setting.type == "int" else float(value)
-        except ValueError:
-            raise VisitorError(
-                f"{name} is “{str(value)[:20]}”, not a number.", "Write a number, or leave the field empty."
-            ) from None
-    if value in ("never", "low", "high"):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise VisitorError(f"{name} is not valid JSON.", "Write lists with square brackets.") from None
+    strategies = [{"name": preset, **PRESETS[preset]} for preset in example["strategies"]]
+    return Request.parse(**{**example, "strategies": strategies})

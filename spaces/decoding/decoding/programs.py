@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from decoding import data
 from decoding.request import Request
 from decoding.strategy import Strategy
 from shared import experts
-from shared.models import EMBEDDED_MODEL, EMBEDDED_SOURCE
+from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 
 HUB_STRATEGIES = {
     "contrastive": "transformers-community/contrastive-search",
@@ -19,16 +20,16 @@ each.
 """
 
 
-def transformers_program(request: Request, revision: str = "main", source: str = "") -> str:
+def transformers_program(request: Request, trace: data.Trace) -> str:
     """The Python that reproduces a run with transformers alone; for an expert of this suite, with peft as
     well.
 
     Args:
-        request: the run.
-        revision: the model's commit sha.
-        source: the copy of the model that answered, as `Loaded.source` names it.
+        request: the run's.
+        trace: its result, which names the model's revision and copy, and says how the prompt was read.
     """
     expert = request.model in experts.NAMES
+    revision, source = trace["provenance"]["revision"], trace["provenance"]["source"]
     pinned = f", revision={revision!r}" if revision not in ("main", "") and " " not in revision else ""
     lines = ["import torch", *(["from peft import PeftModel"] if expert else [])]
     lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
@@ -42,23 +43,32 @@ def transformers_program(request: Request, revision: str = "main", source: str =
         f"model = AutoModelForCausalLM.from_pretrained(model_id{pinned}, dtype=torch.float32)",
     ]
     if expert:
-        lines.append("# the expert is an adapter that lies in the demo's repository: run this there")
-        lines.append(
-            f"model = PeftModel.from_pretrained(model, {f'shared/experts/{request.model}'!r}).merge_and_unload()"
-        )
-    lines.append(f"prompt = {request.prompt!r}")
+        adapter = f"shared/experts/{request.model}"
+        lines.append("# the expert is an adapter in the demo's repository: run this there")
+        lines.append(f"model = PeftModel.from_pretrained(model, {adapter!r}).merge_and_unload()")
+    lines += [*_inputs(request, trace["prompt"]), 'length = inputs["input_ids"].shape[1]', ""]
+    for strategy in request.strategies:
+        lines += [f"# {_comment(strategy.name)}", *_call(request, strategy), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _inputs(request: Request, prompt: data.Prompt) -> list[str]:
+    """The lines that give the model the very tokens that the run gave it."""
+    lines = [f"prompt = {request.prompt!r}"]
     if request.chat:
         lines += [
             'messages = [{"role": "user", "content": prompt}]',
             "prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)",
-            'inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)',
         ]
-    else:
-        lines += ['inputs = tokenizer(prompt, return_tensors="pt")']
-    lines += ['length = inputs["input_ids"].shape[1]', ""]
-    for strategy in request.strategies:
-        lines += [f"# {_comment(strategy.name)}", *_call(request, strategy), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    if prompt["special_tokens"] is None:
+        return [
+            *lines,
+            "# the tokenizer puts special tokens where a text that goes on has none",
+            f"ids = torch.tensor([{prompt['token_ids']}])",
+            'inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}',
+        ]
+    bare = "" if prompt["special_tokens"] else ", add_special_tokens=False"
+    return [*lines, f'inputs = tokenizer(prompt, return_tensors="pt"{bare})']
 
 
 def _comment(text: str) -> str:
@@ -70,16 +80,13 @@ def _call(request: Request, strategy: Strategy) -> list[str]:
     inputs, new_tokens = "**inputs", request.max_new_tokens - len(strategy.prefix)
     lines = []
     if strategy.prefix:
-        lines.append(
-            f'branch = torch.cat([inputs["input_ids"], torch.tensor([{list(strategy.prefix)}])], dim=1)'
-        )
-        inputs = "branch"
-    if "sample" in strategy.kind:
+        lines.append(f"branch = torch.tensor([{list(strategy.prefix)}])")
+        lines.append('branch = torch.cat([inputs["input_ids"], branch], dim=1)')
+        inputs = "branch, attention_mask=torch.ones_like(branch)"
+    if strategy.draws:
         lines.append(f"torch.manual_seed({request.seed})")
     if strategy.kind in HUB_STRATEGIES:
-        lines.append(
-            "# transformers 5 moved this strategy to a repository of its own, whose code it must be allowed to run"
-        )
+        lines.append("# transformers 5 moved this strategy to a repository, whose code has to be trusted")
         arguments += [f"custom_generate={HUB_STRATEGIES[strategy.kind]!r}", "trust_remote_code=True"]
     arguments = [inputs, f"max_new_tokens={new_tokens}", *arguments]
     lines.append(f"output = model.generate({', '.join(arguments)})")

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from decoding import distribution
+from decoding import data, distribution
+from decoding.tokens import Texts
 from decoding.trace import Decision, Node
 
 CANDIDATES = 5
@@ -64,6 +65,17 @@ class Scored:
     processed: torch.Tensor
     normalised: bool
 
+    def part(self, start: int, stop: int) -> Scored:
+        """The distributions of the rows from `start` to before `stop`."""
+        rows = slice(start, stop)
+        return Scored(
+            self.raw[rows],
+            tuple(stage[rows] for stage in self.stages),
+            self.scores[rows],
+            self.processed[rows],
+            self.normalised,
+        )
+
 
 def score(logits: torch.Tensor, input_ids: torch.Tensor, stages: Sequence[Stage], plain: bool) -> Scored:
     """Apply the processors one by one, as `generate` does.
@@ -89,16 +101,16 @@ class Recorder:
     def __init__(
         self,
         names: Sequence[str],
-        decode: Callable[[Sequence[int]], list[str]],
+        texts: Texts,
         length_penalty: float | None = None,
     ) -> None:
         self.names = tuple(names)
         self.warpers = next((i for i, name in enumerate(names) if name in WARPERS), len(names))
-        self.decode = decode
+        self.texts = texts
         self.length_penalty = length_penalty
         self.nodes = [Node(0, None, 0, None, "", 0.0, 0.0, 0.0, 0.0, "chosen", "The end of the prompt.")]
         self.decisions: dict[int, Decision] = {}
-        self.distributions: dict[int, dict[str, Any]] = {}
+        self.distributions: dict[int, data.Distribution] = {}
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def candidates(
@@ -142,23 +154,24 @@ class Recorder:
             gathered[2:] -= norms[:, :, None]
         numbers = gathered.tolist()
         self._decide([parents[row] for row in rows], raw, processed, index, wanted)
-        made: list[dict[int, int]] = [{} for _ in parents]
+        children: list[dict[int, int]] = [{} for _ in parents]
         for place, row in enumerate(rows):
             parent = self.nodes[parents[row]]
-            texts = self.decode_after(parent.id, wanted[place])
+            texts = self.texts(wanted[place])
             for column, token in enumerate(wanted[place]):
                 values = [layer[place][column] for layer in numbers]
                 if not scored.stages and values[1] <= -1e30:
                     continue
-                made[row][token] = self._add(parent, token, texts[column], values)
-        return made
+                children[row][token] = self._add(parent, token, texts[column], values)
+        return children
 
     def _add(self, parent: Node, token: int, text: str, values: list[float]) -> int:
         raw, processed, *stages = values
         cumulative = parent.cumulative_logprob + processed
         step = parent.step + 1
         value = cumulative if self.length_penalty is None else cumulative / step**self.length_penalty
-        status, reason = "pruned", ""
+        status: data.Status = "pruned"
+        reason = ""
         if processed == -math.inf:
             stage = next((i for i, entry in enumerate(stages) if entry == -math.inf), None)
             status = "filtered"
@@ -202,17 +215,15 @@ class Recorder:
             rest = max(0.0, 1.0 - sum(masses[place][: len(wanted[place])]))
             self.decisions[parent] = Decision(rows[place][0], int(rows[place][1]), rows[place][2], rest)
 
-    def decode_after(self, parent: int, ids: Sequence[int]) -> list[str]:
-        """Texts of tokens; half a character shows as U+FFFD."""
-        return self.decode(ids)
-
-    def update(self, node: int, status: str, reason: str, rank: int | None = None) -> None:
+    def update(self, node: int, status: data.Status, reason: str, rank: int | None = None) -> None:
         """Set a node's fate."""
         self.nodes[node] = replace(self.nodes[node], status=status, reason=reason, rank=rank)
 
-    def explain_filters(self, made: dict[int, int], row: int, scored: Scored, config: dict[str, Any]) -> None:
+    def explain_filters(
+        self, candidates: dict[int, int], row: int, scored: Scored, config: dict[str, Any]
+    ) -> None:
         """Put numbers into the reasons of the tokens that a processor removed after one row."""
-        for token, identity in made.items():
+        for token, identity in candidates.items():
             node = self.nodes[identity]
             if node.status == "filtered" and node.stages:
                 stage = next(i for i, value in enumerate(node.stages) if value == -math.inf)
@@ -245,9 +256,9 @@ class Recorder:
         """Turn one node's next-token distribution into JSON at once."""
         self.distributions[node] = self._summary(raw, base)
 
-    def _summary(self, raw: torch.Tensor, base: torch.Tensor) -> dict[str, Any]:
+    def _summary(self, raw: torch.Tensor, base: torch.Tensor) -> data.Distribution:
         by = next((name for name in reversed(self.names[: self.warpers])), None)
-        return distribution.summarise(raw, base, self.decode, removed_by=by)
+        return distribution.summarise(raw, base, self.texts, removed_by=by)
 
     def path(self, node: int) -> list[int]:
         """Node ids from the root to a node."""
@@ -292,13 +303,17 @@ def _why(
         above = float(probabilities[values > values[token]].sum())
         return f"top_p {setting:g}: the likelier tokens already hold {percent(above)}."
     if name == "min_p":
-        floor = setting * float(probabilities.max())
-        return f"min_p {setting:g}: {percent(own)} is below {percent(floor)}, that share of the likeliest token's probability."
+        floor = percent(setting * float(probabilities.max()))
+        share = "that share of the likeliest token's probability"
+        return f"min_p {setting:g}: {percent(own)} is below {floor}, {share}."
     if name in ("epsilon_cutoff", "eta_cutoff"):
         return f"{name} {setting:g}: {percent(own)} is too little."
     if name == "typical_p":
         entropy = float(-(probabilities * torch.log_softmax(values, -1).clamp_min(-1e4)).sum())
-        return f"typical_p {setting:g}: its surprise of {-math.log(max(own, 1e-30)):.2f} nats is too far from the expected {entropy:.2f}."
+        surprise = f"{-math.log(max(own, 1e-30)):.2f} nats"
+        return (
+            f"typical_p {setting:g}: its surprise of {surprise} is too far from the expected {entropy:.2f}."
+        )
     if name == "top_h":
         return f"top_h {setting:g}: the likelier tokens already use up the entropy allowed."
     if name == "no_repeat_ngram_size":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from decoding import presets
-from decoding.strategy import Strategy, check_length, check_text, strategies_of, without_equal_names
+from decoding.strategy import Strategy, check_length, strategies_of, text_of, without_equal_names
 from shared import limits, request
-from shared.checks import SEED, flag, whole
+from shared.checks import SEED, flag, text, whole
+from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
-from shared.models import EMBEDDED_MODEL
 from shared.request import setting
 
 
@@ -20,8 +19,7 @@ def _prompt(_: str, value: Any) -> str:
     if len(value) > limits.MAX_PROMPT_CHARACTERS:
         limit = f"the limit is {limits.MAX_PROMPT_CHARACTERS:,}"
         raise VisitorError(f"The prompt has {len(value):,} characters; {limit}.", "Shorten it.")
-    check_text(value, "The prompt")
-    return value
+    return text("The prompt", value)
 
 
 def _model(_: str, value: Any) -> str:
@@ -35,6 +33,8 @@ def _model(_: str, value: Any) -> str:
 class Request(request.Request):
     """Everything that determines a run."""
 
+    LINK_CHARACTERS: ClassVar[int] = 8_000  # most servers and proxies take no address of more than 8 KB
+
     prompt: str = setting(
         "", _prompt, f"the text to continue, at most {limits.MAX_PROMPT_TOKENS:,} tokens", required=True
     )
@@ -45,6 +45,7 @@ class Request(request.Request):
         (Strategy("greedy", {"do_sample": False}),),
         lambda _, value: strategies_of(value),
         'up to four GenerationConfig dicts, each with an optional "name"; [{}] is greedy search',
+        blank=True,
     )
     max_new_tokens: int = setting(
         24, whole(1, limits.MAX_NEW_TOKENS), f"tokens to add, 1 to {limits.MAX_NEW_TOKENS}"
@@ -91,7 +92,7 @@ class Request(request.Request):
     def to_form(self) -> dict[str, Any]:
         """The strategies as JSON text, without branches: those are grown on the tree."""
         plain = [strategy.to_json() for strategy in self.strategies if not strategy.prefix]
-        return {**super().to_form(), "strategies": presets.dump(plain)}
+        return {**super().to_form(), "strategies": text_of(plain)}
 
     def to_json(self) -> dict[str, Any]:
         """As the API takes it."""

@@ -1,84 +1,21 @@
-"""A decoding strategy: a named set of transformers' `GenerationConfig` fields, checked one by one and
-together.
-"""
+"""A decoding strategy: a named set of `GenerationConfig` fields that fit each other."""
 
 from __future__ import annotations
 
 import difflib
 import json
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from decoding.data import Kind
+from decoding.settings import BEAM_ONLY, SAMPLING_ONLY, SETTINGS
 from shared import limits
-from shared.checks import finite, whole
+from shared.checks import text
 from shared.errors import VisitorError
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One accepted `GenerationConfig` field: its JSON type and the values it may take."""
-
-    name: str
-    type: str  # "bool" | "int" | "float" | "other"
-    minimum: float = -math.inf
-    maximum: float = math.inf
-    open_minimum: bool = False
-    """Whether the minimum itself is refused."""
-
-
-_SETTINGS: tuple[Setting, ...] = (
-    Setting("do_sample", "bool"),
-    Setting("num_beams", "int", 1, 16),
-    Setting("num_beam_groups", "int", 1, 8),
-    Setting("num_return_sequences", "int", 1, 16),
-    Setting("length_penalty", "float", -5, 5),
-    Setting("early_stopping", "other"),
-    Setting("diversity_penalty", "float", 0, 100),
-    Setting("penalty_alpha", "float", 0, 1),
-    Setting("dola_layers", "other"),
-    Setting("temperature", "float", 0.01, 100),
-    Setting("top_h", "float", 0, 1, open_minimum=True),
-    Setting("top_k", "int", 0, 1_000_000),
-    Setting("top_p", "float", 0, 1, open_minimum=True),
-    Setting("min_p", "float", 0, 1),
-    Setting("typical_p", "float", 0, 1, open_minimum=True),
-    Setting("epsilon_cutoff", "float", 0, 1),
-    Setting("eta_cutoff", "float", 0, 1),
-    Setting("repetition_penalty", "float", 0.01, 100),
-    Setting("no_repeat_ngram_size", "int", 0, 64),
-    Setting("min_length", "int", 0, limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS),
-    Setting("min_new_tokens", "int", 0, limits.MAX_NEW_TOKENS),
-    Setting("bad_words_ids", "other"),
-    Setting("sequence_bias", "other"),
-    Setting("renormalize_logits", "bool"),
-)
-SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _SETTINGS}
-
-MAX_BIAS = 10_000.0
-"""Largest bias of `sequence_bias`; with the smallest temperature it still leaves logits that float32 can
-hold.
-"""
-
-MAX_LAYERS = 64
-"""Layers that `dola_layers` may name."""
 
 NAME_LENGTH = 40
 """Longest name of a strategy, in characters."""
-
-SAMPLING_ONLY = (
-    "temperature",
-    "top_h",
-    "top_k",
-    "top_p",
-    "min_p",
-    "typical_p",
-    "epsilon_cutoff",
-    "eta_cutoff",
-)
-"""Fields that transformers applies only when `do_sample` is true, in the order it applies them."""
-
-BEAM_ONLY = ("length_penalty", "early_stopping")
 
 
 @dataclass(frozen=True)
@@ -92,10 +29,8 @@ class Strategy:
     prefix: tuple[int, ...] = ()
 
     @property
-    def kind(self) -> str:
-        """One of greedy, sample, beam, beam_sample, group_beam, contrastive, dola; transformers' own
-        precedence.
-        """
+    def kind(self) -> Kind:
+        """What the settings amount to, by transformers' own precedence."""
         config = self.config
         if config.get("dola_layers") is not None:
             return "dola"
@@ -106,6 +41,16 @@ class Strategy:
         if config.get("num_beams", 1) > 1:
             return "beam_sample" if config.get("do_sample") else "beam"
         return "sample" if config.get("do_sample") else "greedy"
+
+    @property
+    def has_beams(self) -> bool:
+        """Whether it is a beam search of any kind, which adds up plain log-probabilities."""
+        return self.kind in ("beam", "beam_sample", "group_beam")
+
+    @property
+    def draws(self) -> bool:
+        """Whether it takes random numbers."""
+        return self.kind in ("sample", "beam_sample")
 
     @property
     def rows(self) -> int:
@@ -119,16 +64,6 @@ class Strategy:
         return {"name": self.name, **({"prefix": list(self.prefix)} if self.prefix else {}), **self.config}
 
 
-def check_text(text: str, what: str) -> None:
-    """Raise a VisitorError for half a character, which no tokenizer and no JSON can carry."""
-    for character in text:
-        if "\ud800" <= character <= "\udfff":
-            raise VisitorError(
-                f"{what} contains half of a character (the lone surrogate U+{ord(character):04X}).",
-                "Delete it or paste the text again.",
-            )
-
-
 _LIST_REMEDY = 'Write a JSON list of GenerationConfig dicts, for example [{"num_beams": 5}].'
 
 
@@ -140,6 +75,12 @@ def strategies_of(value: Any) -> tuple[Strategy, ...]:
         VisitorError: naming the first value that does not fit, and what would.
     """
     return tuple(_strategy(item, index) for index, item in enumerate(_list(value)))
+
+
+def text_of(strategies: list[dict[str, Any]]) -> str:
+    """Strategies as JSON text for a visitor to edit, one to a line."""
+    lines = ",\n".join("  " + json.dumps(strategy, ensure_ascii=False) for strategy in strategies)
+    return f"[\n{lines}\n]"
 
 
 def _list(strategies: Any) -> list[Any]:
@@ -158,7 +99,8 @@ def _list(strategies: Any) -> list[Any]:
         raise VisitorError("No strategy is chosen.", "Choose at least one.")
     if len(strategies) > limits.MAX_STRATEGIES + limits.MAX_BRANCHES:
         raise VisitorError(
-            f"There are {len(strategies):,} strategies; the limits are {limits.MAX_STRATEGIES} and {limits.MAX_BRANCHES} branches.",
+            f"There are {len(strategies):,} strategies; the limits are {limits.MAX_STRATEGIES} and "
+            f"{limits.MAX_BRANCHES} branches.",
             "Remove some.",
         )
     check_length(strategies)
@@ -200,198 +142,102 @@ def _strategy(item: Any, index: int) -> Strategy:
     name = item.get("name", "")
     if not isinstance(name, str) or len(name) > NAME_LENGTH:
         raise VisitorError(
-            f"{label} has a name that is no text of at most {NAME_LENGTH} characters.", "Shorten the name."
+            f"The name of {label.lower()} is not text of at most {NAME_LENGTH} characters.",
+            "Shorten the name.",
         )
-    check_text(name, f"The name of {label.lower()}")
+    text(f"The name of {label.lower()}", name)
     label = name or label
     prefix = item.get("prefix", [])
     if not isinstance(prefix, list | tuple) or not all(type(token) is int and token >= 0 for token in prefix):
         raise VisitorError(f"{label}: prefix is not a list of token ids.", "Write it as [19529, 578].")
-    config: dict[str, Any] = {}
+    # Some models' own generation_config turns sampling on: without this a strategy's meaning would depend on
+    # the model.
+    config: dict[str, Any] = {"do_sample": False}
     for key, value in item.items():
         if key in ("name", "prefix") or value is None:
             continue
         if key not in SETTINGS:
             near = difflib.get_close_matches(str(key), SETTINGS, 1)
             raise VisitorError(
-                f"{label}: “{str(key)[:60]}” is no setting of this demo.",
+                f"{label}: “{str(key)[:60]}” is not a setting of this demo.",
                 f"Did you mean {near[0]}?" if near else f"Use {', '.join(SETTINGS)}.",
             )
-        config[key] = _value(SETTINGS[key], value, label)
-    # Some models' own generation_config turns sampling on: without this a strategy's meaning would depend on
-    # the model.
-    config = {"do_sample": False, **config}
+        config[key] = SETTINGS[key].check(f"{label}: {key}", value)
     strategy = Strategy(name, config, tuple(prefix))
-    _check_conflicts(strategy, label)
+    for what, remedy in _conflicts(strategy):
+        raise VisitorError(f"{label}: {what}", remedy)
     return replace(strategy, name=name or describe(strategy))
 
 
-def _value(setting: Setting, value: Any, label: str) -> Any:
-    where = f"{label}: {setting.name}"
-    if setting.type == "bool":
-        if not isinstance(value, bool):
-            raise VisitorError(f"{where} is {value!r}, not true or false.", "Write true or false.")
-        return value
-    if setting.type == "int":
-        return whole(int(setting.minimum), int(setting.maximum))(where, value)
-    if setting.type == "float":
-        number = _number(value)
-        if math.isnan(number):
-            raise VisitorError(
-                f"{where} is {str(value)[:40]}, not a finite number.", f"Use {_range(setting)}."
-            )
-        low = number <= setting.minimum if setting.open_minimum else number < setting.minimum
-        if low or number > setting.maximum:
-            raise VisitorError(f"{where} is {number:g}.", f"Use {_range(setting)}.")
-        return number
-    return _other(setting.name, value, where)
-
-
-def _other(name: str, value: Any, where: str) -> Any:
-    if name == "early_stopping":
-        if not isinstance(value, bool) and value != "never":
-            raise VisitorError(f"{where} is {str(value)[:40]}.", 'Use true, false or "never".')
-        return value
-    if name == "dola_layers":
-        if value in ("low", "high"):
-            return value
-        layers = sorted(set(value)) if _is_ids(value) else []
-        if not 1 <= len(layers) <= MAX_LAYERS:
-            raise VisitorError(
-                f"{where} is {str(value)[:40]}.",
-                f'Use "low", "high" or a list of at most {MAX_LAYERS} layer numbers.',
-            )
-        return layers
-    if name == "bad_words_ids":
-        if isinstance(value, list) and value and all(_is_ids(word) for word in value):
-            return value
-        raise VisitorError(
-            f"{where} is not a list of lists of token ids.", "Write it as [[1234], [567, 89]]."
-        )
-    if (
-        isinstance(value, list)
-        and value
-        and all(
-            isinstance(pair, list)
-            and len(pair) == 2
-            and _is_ids(pair[0])
-            and abs(_number(pair[1])) <= MAX_BIAS
-            for pair in value
-        )
-    ):
-        return [[pair[0], _number(pair[1])] for pair in value]
-    raise VisitorError(
-        f"{where} is not a list of pairs of token ids and a bias.",
-        f"Write it as [[[1234], -2.5]], each bias at most {MAX_BIAS:,.0f}.",
-    )
-
-
-def _is_ids(value: Any) -> bool:
-    return (
-        isinstance(value, list) and bool(value) and all(type(token) is int and token >= 0 for token in value)
-    )
-
-
-def _number(value: Any) -> float:
-    """A JSON number as a float; NaN for anything else, text included."""
-    return finite(value) if isinstance(value, int | float) else math.nan
-
-
-def _range(setting: Setting) -> str:
-    kind = "a number"
-    if math.isinf(setting.maximum):
-        return (
-            f"{kind} above {setting.minimum:g}"
-            if setting.open_minimum
-            else f"{kind} from {setting.minimum:g}"
-        )
-    return f"{kind} {'above' if setting.open_minimum else 'from'} {setting.minimum:g}{' and up' if setting.open_minimum else ''} to {setting.maximum:g}"
-
-
-def _check_conflicts(strategy: Strategy, label: str) -> None:
-    """Refuse settings that contradict each other or that transformers would ignore."""
+def _conflicts(strategy: Strategy) -> Iterator[tuple[str, str]]:
+    """Settings that contradict each other or that transformers would ignore, each in two sentences."""
     config, kind = strategy.config, strategy.kind
-    sampling = [
-        name for name in SAMPLING_ONLY if name in config and not (name == "top_k" and kind == "contrastive")
-    ]
-    if sampling and not config.get("do_sample"):
-        verb = "has" if len(sampling) == 1 else "have"
-        raise VisitorError(
-            f"{label}: {_and(sampling)} {verb} no effect while do_sample is false.",
-            "Set do_sample to true, or remove it.",
-        )
     beams, returned = config.get("num_beams", 1), config.get("num_return_sequences", 1)
-    idle = [name for name in (*BEAM_ONLY, "num_beam_groups", "diversity_penalty") if name in config]
+    groups, samples = config.get("num_beam_groups", 1), config["do_sample"]
+
+    sampling = [name for name in SAMPLING_ONLY if name in config]
+    if kind == "contrastive" and "top_k" in sampling:
+        sampling.remove("top_k")
+    if sampling and not samples:
+        yield (
+            f"{_have(sampling)} no effect while do_sample is false.",
+            f"Set do_sample to true, or {_remove(sampling)}.",
+        )
+    idle = [name for name in BEAM_ONLY if name in config]
     if idle and beams == 1:
-        verb = "has" if len(idle) == 1 else "have"
-        raise VisitorError(
-            f"{label}: {_and(idle)} {verb} no effect with num_beams 1.",
-            "Set num_beams to 2 or more, or remove it.",
-        )
-    if kind in ("beam", "beam_sample", "group_beam") and returned > beams:
-        raise VisitorError(
-            f"{label}: num_return_sequences {returned} is more than num_beams {beams}.", "Raise num_beams."
-        )
+        yield f"{_have(idle)} no effect with num_beams 1.", f"Set num_beams to 2 or more, or {_remove(idle)}."
+
+    if strategy.has_beams and returned > beams:
+        yield f"num_return_sequences {returned} is more than num_beams {beams}.", "Raise num_beams."
     if kind in ("greedy", "contrastive", "dola") and returned > 1:
-        raise VisitorError(
-            f"{label}: num_return_sequences {returned} needs sampling or beams.",
-            "Set do_sample to true, or num_beams.",
-        )
+        remedy = "Set do_sample to true, or num_beams."
+        yield f"num_return_sequences {returned} needs sampling or beams.", remedy
+
     if kind == "contrastive" and config.get("top_k", 50) < 2:
-        raise VisitorError(f"{label}: penalty_alpha needs top_k of at least 2.", "Set top_k to 4.")
+        yield "penalty_alpha needs top_k of at least 2.", "Set top_k to 4."
     if config.get("penalty_alpha") and kind != "contrastive":
-        raise VisitorError(
-            f"{label}: penalty_alpha cannot be combined with do_sample, num_beams or dola_layers.",
-            "Remove one of them.",
-        )
-    if kind == "dola" and (beams > 1 or config.get("do_sample")):
+        others = "do_sample, num_beams or dola_layers"
+        yield f"penalty_alpha cannot be combined with {others}.", "Remove one of them."
+    if kind == "dola" and (beams > 1 or samples):
         other = "num_beams" if beams > 1 else "do_sample"
-        raise VisitorError(f"{label}: dola_layers cannot be combined with {other}.", "Remove one of them.")
-    groups = config.get("num_beam_groups", 1)
-    if groups > 1:
-        if config.get("do_sample"):
-            raise VisitorError(
-                f"{label}: num_beam_groups cannot be combined with do_sample.", "Remove one of them."
-            )
-        if beams % groups:
-            raise VisitorError(
-                f"{label}: num_beams {beams} cannot be split into {groups} equal groups.",
-                "Choose a multiple.",
-            )
-        if not config.get("diversity_penalty"):
-            raise VisitorError(
-                f"{label}: num_beam_groups needs a diversity_penalty above 0.",
-                "Set diversity_penalty, for example to 1.",
-            )
-    elif config.get("diversity_penalty"):
-        raise VisitorError(
-            f"{label}: diversity_penalty needs num_beam_groups of 2 or more.", "Set num_beam_groups."
-        )
+        yield f"dola_layers cannot be combined with {other}.", "Remove one of them."
+
+    if groups > 1 and samples:
+        yield "num_beam_groups cannot be combined with do_sample.", "Remove one of them."
+    if groups > 1 and beams % groups:
+        remedy = f"Choose a multiple of {groups}."
+        yield f"num_beams {beams} cannot be split into {groups} equal groups.", remedy
+    if groups > 1 and not config.get("diversity_penalty"):
+        remedy = "Set diversity_penalty, for example to 1."
+        yield "num_beam_groups needs a diversity_penalty above 0.", remedy
+    if groups == 1 and config.get("diversity_penalty"):
+        yield "diversity_penalty needs num_beam_groups of 2 or more.", "Set num_beam_groups."
 
 
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _have(names: list[str]) -> str:
+    return f"{names[0]} has" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} have"
+
+
+def _remove(names: list[str]) -> str:
+    return "remove it" if len(names) == 1 else "remove them"
 
 
 def describe(strategy: Strategy) -> str:
     """A short name made of the settings, for strategies that were given none."""
-    config, kind = strategy.config, strategy.kind
-    parts = {
-        "greedy": ["greedy"],
-        "sample": ["sample"],
-        "beam": [f"beam {config.get('num_beams')}"],
-        "beam_sample": [f"beam {config.get('num_beams')} sample"],
-        "group_beam": [f"diverse beam {config.get('num_beams')}/{config.get('num_beam_groups')}"],
-        "contrastive": [
-            f"contrastive {config.get('penalty_alpha'):g}" if config.get("penalty_alpha") else "contrastive"
-        ],
-        "dola": ["DoLa"],
-    }[kind]
-    shown = [name for name in SAMPLING_ONLY if name in config and kind in ("sample", "beam_sample")]
-    parts += [
-        f"{name} {config[name]:g}" for name in (*shown, *(n for n in ("repetition_penalty",) if n in config))
+    config = strategy.config
+    start = {
+        "greedy": "greedy",
+        "sample": "sample",
+        "beam": f"beam {config.get('num_beams')}",
+        "beam_sample": f"beam {config.get('num_beams')} sample",
+        "group_beam": f"diverse beam {config.get('num_beams')}/{config.get('num_beam_groups')}",
+        "contrastive": f"contrastive {config.get('penalty_alpha', 0):g}",
+        "dola": "DoLa",
+    }[strategy.kind]
+    telling = [*(SAMPLING_ONLY if strategy.draws else ()), "repetition_penalty"]
+    return ", ".join([start, *(f"{name} {config[name]:g}" for name in telling if name in config)])[
+        :NAME_LENGTH
     ]
-    return ", ".join(parts)[:NAME_LENGTH]
 
 
 def without_equal_names(strategies: tuple[Strategy, ...]) -> tuple[Strategy, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+
+from decoding import data
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Node:
     logprob_processed: float
     cumulative_logprob: float
     score: float
-    status: str  # chosen | kept | pruned | finished | filtered
+    status: data.Status
     reason: str
     rank: int | None = None
     stages: tuple[float, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Node:
         """The node as JSON, numbers rounded to five decimals, null for what is not finite."""
         return {
             "id": self.id,
@@ -63,7 +64,7 @@ class Decision:
     kept_mass: float
     rest_mass: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Decision:
         """The decision as JSON."""
         return {
             "entropy": number(self.entropy),
@@ -82,7 +83,7 @@ class Continuation:
     score: float
     node: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Sequence:
         """The sequence as JSON."""
         return {
             "token_ids": list(self.token_ids),
@@ -97,8 +98,8 @@ class Run:
     """One strategy's part of the trace."""
 
     name: str
-    kind: str
-    config: dict[str, Any]
+    kind: data.Kind
+    config: data.Config
     prefix: tuple[int, ...]
     processors: tuple[str, ...]
     warpers: int
@@ -107,13 +108,13 @@ class Run:
     """Tokens that every sampling filter leaves."""
     sequences: tuple[Continuation, ...]
     nodes: tuple[Node, ...]
-    distributions: dict[int, dict[str, Any]]
+    distributions: dict[int, data.Distribution]
     decisions: dict[int, Decision]
     forward_passes: int
     seconds: float
     done: bool
 
-    def to_json(self, color: int) -> dict[str, Any]:
+    def to_json(self, color: int) -> data.Run:
         """The run as JSON; `color` is its place among the runs."""
         return {
             "name": self.name,
@@ -138,13 +139,13 @@ class Run:
 class Trace:
     """The Result of the decoding Space: what the API returns, the figure draws and the tests compare."""
 
-    request: dict[str, Any]
-    provenance: dict[str, Any]
-    prompt: dict[str, Any]
+    request: data.Request
+    provenance: data.Provenance
+    prompt: data.Prompt
     runs: tuple[Run, ...]
     done: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Trace:
         """The trace as JSON."""
         return {
             "kind": "decoding",

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from decoding import presets, programs
+from decoding.data import Trace
 from decoding.request import Request
-from decoding.strategy import NAME_LENGTH, SAMPLING_ONLY, Strategy, strategies_of
-from decoding_rooms.form import build_form
+from decoding_rooms.form import build_form, read_pasted, with_sampling
 from decoding_rooms.panel import distribution
+from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import experts, gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import LIGHT, QUIET, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
 
 TITLE = "Decoding"
@@ -36,7 +36,7 @@ def seconds(request: Request) -> int:
 
 
 @gpu.on_gpu(duration=seconds)
-def traces(request: Request) -> Iterator[Data]:
+def traces(request: Request) -> Iterator[Trace]:
     """Decode, yielding the growing trace, the complete one last."""
     from decoding.engine import decode
 
@@ -45,94 +45,22 @@ def traces(request: Request) -> Iterator[Data]:
         yield trace.to_json()
 
 
-def decode(request: Request) -> dict[str, Any]:
+def decode(request: Request) -> Trace:
     """Continue a prompt with several decoding strategies and record every candidate token and its fate.
 
     Returns:
         The trace: runs[].sequences[] with token_ids, text and score, and runs[].nodes[] with every
-            candidate's
-        log-probabilities (nats), status and reason; provenance names the model's copy, dtype and library
-        versions.
+        candidate's log-probabilities (nats), status and reason; provenance names the model's copy, dtype and
+        library versions.
     """
     models.load(request.model)
     return last(traces(request))
 
 
-def programs_of(request: Request, data: Data) -> dict[str, str]:
+def programs_of(request: Request, data: Trace) -> dict[str, str]:
     """The program below a figure."""
-    origin = data["provenance"]
-    label = f"The same run with transformers {'and peft' if request.model in experts.NAMES else 'alone'}"
-    revision, source = origin.get("revision", "main"), origin.get("source", "")
-    return {label: programs.transformers_program(request, revision, source)}
-
-
-def branch(state: Data, run: int, node: int, token_id: int) -> Iterator[Data]:
-    """Grow a branch from a candidate that was not taken, with the settings of the run it hangs on.
-
-    Args:
-        state: a complete trace.
-        run: whose candidate it is.
-        node: the candidate's parent.
-        token_id: the candidate.
-
-    Raises:
-        VisitorError: the tree can hold no further branch.
-    """
-    parent = state["runs"][run]
-    path, place = [token_id], parent["nodes"][node]
-    while place["parent"] is not None:
-        path.insert(0, place["token_id"])
-        place = parent["nodes"][place["parent"]]
-    text = next((n["text"] for n in parent["nodes"] if n["token_id"] == path[-1]), str(path[-1]))
-    name = f"{parent['name'].split(' → ')[0][:24]} → {text.strip() or '␣'}"[:NAME_LENGTH]
-    request = Request.parse(**state["request"])
-    if sum(bool(strategy.prefix) for strategy in request.strategies) >= limits.MAX_BRANCHES:
-        raise VisitorError(
-            f"This tree has {limits.MAX_BRANCHES} branches already.", "Remove one, or decode again."
-        )
-    grown = replace(
-        request, strategies=(*request.strategies, Strategy(name, parent["config"], tuple(path)))
-    ).consistent()
-    for part in traces(replace(grown, strategies=grown.strategies[-1:])):
-        added = {**part["runs"][0], "color": len(state["runs"])}
-        runs = [*state["runs"], added]
-        yield {**state, "example": False, "request": grown.to_json(), "runs": runs, "done": part["done"]}
-
-
-def without(state: Data, run: int) -> Data:
-    """The tree without one of its branches; a strategy's own run stays."""
-    if not state["runs"][run]["prefix"]:
-        return state
-    keep = [index for index in range(len(state["runs"])) if index != run]
-    strategies = [state["request"]["strategies"][index] for index in keep]
-    runs = [{**state["runs"][index], "color": place} for place, index in enumerate(keep)]
-    return {**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}
-
-
-def renamed(state: Data, run: int, name: str) -> Data:
-    """The tree with another name for one of its runs; as it is where the name is empty."""
-    name = " ".join(name.split())[:NAME_LENGTH]
-    if not name:
-        return state
-    runs = [{**one, "name": name} if i == run else one for i, one in enumerate(state["runs"])]
-    strategies = [
-        {**one, "name": name} if i == run else one for i, one in enumerate(state["request"]["strategies"])
-    ]
-    return {**state, "runs": runs, "request": {**state["request"], "strategies": strategies}}
-
-
-def with_settings(text: str, name: str, config: dict[str, Any]) -> str:
-    """The strategies' JSON with the sampler panel's settings put into the strategy of that name, or into a
-    new one.
-    """
-    strategies = [strategy.to_json() for strategy in strategies_of(text)]
-    for index, strategy in enumerate(strategies):
-        if strategy["name"] == name:
-            kept = {key: value for key, value in strategy.items() if key not in SAMPLING_ONLY}
-            strategies[index] = {**kept, **config, "do_sample": True}
-            return presets.dump(strategies)
-    new = {"name": name or "sample", **config, "do_sample": True}
-    return presets.dump([*strategies[: limits.MAX_STRATEGIES - 1], new])
+    libraries = "transformers and peft" if request.model in experts.NAMES else "transformers alone"
+    return {f"The same run with {libraries}": programs.transformers_program(request, data)}
 
 
 def build(demo: gr.Blocks) -> Room:
@@ -235,8 +163,9 @@ def build(demo: gr.Blocks) -> Room:
         if not values[tree].get("done"):
             return
         try:
-            for data in branch(values[tree], int(event.run), int(event.node), int(event.token_id)):
-                yield {figure: data}
+            grown = branched(values[tree], int(event.run), int(event.node), int(event.token_id))
+            for data in traces(replace(grown, strategies=grown.strategies[-1:])):
+                yield {figure: with_branch(values[tree], grown, data)}
         except VisitorError as error:  # the tree that stands is worth more than the sentence in its place
             gr.Warning(str(error))
             yield {figure: gr.skip()}
@@ -247,16 +176,16 @@ def build(demo: gr.Blocks) -> Room:
     def rename(values: Values, event: gr.EventData) -> Values:
         return {figure: renamed(values[tree], int(event.run), str(event.name))}
 
-    def apply(text: str, state: Data, event: gr.EventData) -> str:
+    def apply(text: str, state: Trace, event: gr.EventData) -> str:
         run = int(event.run)
         name = state["runs"][run]["name"].split(" → ")[0] if run < len(state["runs"]) else ""
         try:
-            return with_settings(text, name, event.config)
+            return with_sampling(text, name, event.config)
         except VisitorError as error:
             gr.Warning(str(error))
             return text
 
-    def show(data: Data, _: Values) -> Values:
+    def show(data: Trace, _: Values) -> Values:
         return {figure: data, **room.form(Request.parse(**data["request"]))}
 
     room.connect(figure.branch, grow)
@@ -268,5 +197,5 @@ def build(demo: gr.Blocks) -> Room:
     for name, button in chips.items():
         room.update(button.click, partial(show, example(name)))
     names.input(presets.from_names, [names], [strategies], **LIGHT)
-    strategies.blur(presets.read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **LIGHT)
+    strategies.blur(read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **LIGHT)
     return room

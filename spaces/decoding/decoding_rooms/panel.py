@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from decoding.data import Distribution
 from decoding.request import Request
 from shared import models
 from shared.checks import whole
+from shared.data import Failed
+from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError, for_visitor
 
 TURN_SECONDS = 20
@@ -17,7 +20,7 @@ _turn = threading.Lock()
 """Questions pass the queue by: one is answered at a time."""
 
 
-def distribution(argument: dict[str, Any]) -> dict[str, Any]:
+def distribution(argument: dict[str, Any]) -> Distribution | Failed:
     """The next-token distribution after any prefix, computed on the CPU of the server.
 
     Args:
@@ -30,12 +33,13 @@ def distribution(argument: dict[str, Any]) -> dict[str, Any]:
         return for_visitor(error).to_json()
 
 
-def _distribution(argument: dict[str, Any]) -> dict[str, Any]:
-    from decoding.engine import next_token_distribution, window
+def _distribution(argument: dict[str, Any]) -> Distribution:
+    from decoding.engine import next_token_distribution
+    from decoding.tokens import window
 
     request = Request.parse(prompt="-", model=argument["model"], strategies=[argument["config"]])
     loaded = models.in_memory(request.model)
-    if loaded is None and request.model == models.EMBEDDED_MODEL:  # the stored examples are its own
+    if loaded is None and request.model == EMBEDDED_MODEL:  # the stored examples are its own
         loaded = models.load(request.model)
     if loaded is None:
         raise VisitorError(f"{request.model} is not in memory any more.", "Decode again.")

@@ -1,0 +1,31 @@
+"""How each kind of strategy decodes: a generator, `steps`, that is sent the model's outputs and yields the
+tokens to feed next.
+
+It never calls the model. It yields a `Feed` (one token for each of its rows, and which of its earlier rows
+each continues) and receives `Outputs` for exactly these rows. The engine can therefore run all strategies in
+one batch, and each module here reads as the algorithm does in its paper.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from decoding.decoders import beams, choice, contrastive, dola
+from decoding.decoders.plan import Decoder, Outputs, Plan
+
+
+def start(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
+    """The decoder of a plan.
+
+    Args:
+        plan: the strategy made ready.
+        outputs: the model's at the end of the plan's context.
+        head: maps a hidden state to logits.
+    """
+    if plan.strategy.has_beams:
+        return beams.steps(plan, outputs)
+    if plan.strategy.kind == "contrastive":
+        return contrastive.steps(plan, outputs)
+    if plan.strategy.kind == "dola":
+        return dola.steps(plan, outputs, head)
+    return choice.steps(plan, outputs)

@@ -1,0 +1,61 @@
+"""What decoders and the engine hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from decoding.record import Recorder, Stage
+from decoding.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Tokens to feed next, [n] int64, and for each the row of the last `Outputs` that it continues, [n]
+    int64.
+    """
+
+    tokens: torch.Tensor
+    rows: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model says after the fed tokens: logits [n, V] float32, and hidden states where the strategy
+    needs them.
+
+    `hidden` is a tuple over layers (embeddings first) of [n, T, d]; T is the prompt's length at first and 1
+    afterwards.
+    """
+
+    logits: torch.Tensor
+    hidden: tuple[torch.Tensor, ...] | None
+
+
+@dataclass
+class Plan:
+    """A strategy made ready: everything it needs beside the model's outputs, and where it leaves its
+    results.
+    """
+
+    strategy: Strategy
+    stages: tuple[Stage, ...]
+    settings: dict[str, Any]
+    """The prepared GenerationConfig's values, the model's own defaults included."""
+    context: torch.Tensor
+    """[1, P] int64: the prompt, and the prefix of a branch."""
+    new_tokens: int
+    eos: tuple[int, ...]
+    pad: int
+    seed: int
+    recorder: Recorder
+    root: int = 0
+    """The node that decoding starts from."""
+    results: list[tuple[int, float]] = field(default_factory=list)
+    """Leaf node and score of every returned text so far, best first."""
+
+
+Decoder = Generator[Feed, Outputs, None]

@@ -1,0 +1,140 @@
+"""A strategy made ready by transformers itself: `generate` prepares its processors and settings, and stops
+before it decodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from decoding.decoders.dola import candidate_layers
+from decoding.decoders.plan import Plan
+from decoding.record import FIELDS, Recorder, Stage
+from decoding.request import Request
+from decoding.strategy import Strategy
+from decoding.tokens import Texts
+from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from shared.models import Loaded
+
+_OWN_FIELDS = ("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_penalty")
+"""Fields of the strategies that transformers moved out of its core: they are carried out here, not by
+`generate`.
+"""
+
+
+def prepare(
+    strategy: Strategy, request: Request, loaded: Loaded, prompt: Sequence[int], texts: Texts
+) -> Plan:
+    """The plan of a strategy.
+
+    Args:
+        strategy: one of the request's.
+        request: of the run.
+        loaded: its model.
+        prompt: token ids.
+        texts: from token ids to their texts.
+
+    Raises:
+        VisitorError: the model has no such token or layer.
+    """
+    from transformers import GenerationConfig
+
+    _check_tokens(strategy, loaded)
+    config = {name: value for name, value in strategy.config.items() if name not in _OWN_FIELDS}
+    if strategy.kind == "contrastive":
+        config.pop("top_k", None)
+    context = torch.tensor([[*prompt, *strategy.prefix]], device=loaded.device)
+    new_tokens = request.max_new_tokens - len(strategy.prefix)
+    prepared = loaded.model.generate(
+        context,
+        attention_mask=torch.ones_like(context),
+        generation_config=GenerationConfig(**config, max_new_tokens=new_tokens),
+        custom_generate=_prepared,
+    )
+    settings = prepared["settings"]
+    stages: list[Stage] = [
+        (FIELDS.get(type(processor).__name__, type(processor).__name__), processor)
+        for processor in prepared["processors"]
+    ]
+    names = [name for name, _ in stages]
+    penalty = settings.get("length_penalty")
+    exponent = (1.0 if penalty is None else float(penalty)) if strategy.has_beams else None
+    recorder = Recorder(["dola_layers", *names] if strategy.kind == "dola" else names, texts, exponent)
+    if strategy.kind == "dola":
+        recorder.warpers = 0
+        settings["dola_layers"] = _dola_layers(strategy, loaded)
+    return Plan(
+        strategy,
+        tuple(stages),
+        settings,
+        context,
+        new_tokens,
+        prepared["eos"],
+        prepared["pad"],
+        request.seed,
+        recorder,
+    )
+
+
+def _prepared(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    **_: Any,
+) -> Any:
+    """A `custom_generate` that returns what `generate` made ready instead of decoding."""
+    eos: list[int] = next(
+        (
+            criteria.eos_token_id.tolist()
+            for criteria in stopping_criteria
+            if hasattr(criteria, "eos_token_id")
+        ),
+        [],
+    )
+    pad = generation_config.pad_token_id
+    pad = pad[0] if isinstance(pad, list) else pad
+    return {
+        "processors": list(logits_processor),
+        "settings": generation_config.to_dict(),
+        "eos": tuple(eos),
+        "pad": int(pad) if pad is not None else (eos[0] if eos else 0),
+    }
+
+
+def _check_tokens(strategy: Strategy, loaded: Loaded) -> None:
+    """Refuse token ids that the model does not have."""
+    size = loaded.model.config.get_text_config().vocab_size
+    lists = [
+        list(strategy.prefix),
+        *strategy.config.get("bad_words_ids", []),
+        *(ids for ids, _ in strategy.config.get("sequence_bias", [])),
+    ]
+    for ids in lists:
+        for token in ids:
+            if token >= size:
+                raise VisitorError(
+                    f"{strategy.name}: token {token} is not in the vocabulary of {size:,}.",
+                    "Use ids of this model's tokenizer.",
+                )
+
+
+def _dola_layers(strategy: Strategy, loaded: Loaded) -> list[int]:
+    """The layers that DoLa may contrast with.
+
+    Raises:
+        VisitorError: the model has none of them.
+    """
+    config, choice = loaded.model.config.get_text_config(), strategy.config["dola_layers"]
+    layers = candidate_layers(choice, config.num_hidden_layers, config.tie_word_embeddings)
+    if not layers:
+        which = f"layer {min(choice)}" if isinstance(choice, list) else f"layers that count as {choice}"
+        raise VisitorError(
+            f"{strategy.name}: the model has no {which}.", 'Use smaller numbers, "low" or "high".'
+        )
+    return layers

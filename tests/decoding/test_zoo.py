@@ -1,0 +1,186 @@
+"""Decoding over the zoo: on a model of every shape the tokens are those of `generate`, with the model's own
+generation settings, template and special tokens; what cannot work is refused with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from decoding.engine import decode, next_token_distribution
+from decoding.request import Request
+from shared.errors import VisitorError
+from tests import zoo
+
+PROMPT = "Why do dogs bark at the moon?"
+STRATEGIES = [
+    {},
+    {"do_sample": True, "num_return_sequences": 2},
+    {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.5},
+    {"num_beams": 2, "do_sample": True, "no_repeat_ngram_size": 2, "min_new_tokens": 4},
+]
+"""They leave open what the model's own generation settings may say: penalties, temperature, top_k, top_p."""
+NEW = 8
+
+
+def trace_of(name: str, strategies: list[dict], chat: bool = False, prompt: str = PROMPT) -> dict:
+    request = Request.parse(
+        prompt=prompt, model=f"zoo/{name}", strategies=strategies, max_new_tokens=NEW, seed=3, chat=chat
+    )
+    *_, trace = decode(request, zoo.opened(name))
+    return json.loads(json.dumps(trace.to_json(), allow_nan=False))
+
+
+def generated(name: str, ids: list[int], config: dict, new: int = NEW) -> list[list[int]]:
+    """What `generate` writes after a prompt, each text up to its end."""
+    model, row = zoo.opened(name).model, torch.tensor([ids])
+    torch.manual_seed(3)
+    output = model.generate(
+        row, attention_mask=torch.ones_like(row), max_new_tokens=new, **{"do_sample": False, **config}
+    )
+    ends = model.generation_config.eos_token_id
+    ends = set(ends if isinstance(ends, list) else [ends])
+    texts = output[:, len(ids) :].tolist()
+    return [
+        text[: next((at for at, token in enumerate(text, 1) if token in ends), len(text))] for text in texts
+    ]
+
+
+def written(run: dict) -> list[list[int]]:
+    return [sequence["token_ids"] for sequence in run["sequences"]]
+
+
+def prompt_of(name: str, chat: bool) -> list[int]:
+    """The prompt's ids as transformers itself gives them; no EOS behind a text that goes on."""
+    tokenizer = zoo.opened(name).tokenizer
+    if chat:
+        talk = [{"role": "user", "content": PROMPT}]
+        return tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_dict=False)
+    ids = tokenizer(PROMPT).input_ids
+    return ids[:-1] if "adds_eos" in zoo.ANIMALS[name].traits else ids
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_plain_text_goes_on_as_generate_writes_it(name):
+    check_runs(name, chat=False)
+
+
+@pytest.mark.parametrize("name", zoo.names("chat"))
+def test_answers_are_those_of_generate(name):
+    check_runs(name, chat=True)
+
+
+def check_runs(name: str, chat: bool) -> None:
+    trace = trace_of(name, STRATEGIES, chat)
+    ids = trace["prompt"]["token_ids"]
+    assert ids == prompt_of(name, chat)
+    for run, config in zip(trace["runs"], STRATEGIES, strict=True):
+        assert written(run) == generated(name, ids, config), run["name"]
+        assert all(node["text"] for node in run["nodes"][1:]), "every token has a text"
+
+
+@pytest.mark.parametrize("name", zoo.names("chat", "adds_bos"))
+def test_bos_stands_once(name):
+    """Where the template writes it, and where the tokenizer does."""
+    tokenizer = zoo.opened(name).tokenizer
+    bos = tokenizer.bos_token_id
+    written_by_template = "template_bos" in zoo.ANIMALS[name].traits
+    assert trace_of(name, [{}], chat=True)["prompt"]["token_ids"].count(bos) == int(written_by_template)
+    assert trace_of(name, [{}])["prompt"]["token_ids"].count(bos) == 1
+    assert trace_of(name, [{}], prompt=tokenizer.bos_token + PROMPT)["prompt"]["token_ids"].count(bos) == 1
+
+
+@pytest.mark.parametrize("name", zoo.names("own_generation"))
+def test_a_models_own_settings_count_where_a_strategy_says_nothing(name):
+    """And are those of a greedy run too, of which transformers leaves out the sampling ones."""
+    stated = zoo.opened(name).model.generation_config
+    greedy, sample = trace_of(name, [{}, {"do_sample": True}])["runs"]
+    own = {setting for setting in ("temperature", "top_k", "top_p") if getattr(stated, setting)}
+    assert own <= set(sample["processors"]) and own.isdisjoint(greedy["processors"])
+    penalty = "repetition_penalty" in zoo.ANIMALS[name].traits
+    assert ("repetition_penalty" in greedy["processors"]) == penalty
+
+
+@pytest.mark.parametrize("name", zoo.names("padded_vocab"))
+def test_ids_past_the_tokenizer_have_a_name(name):
+    loaded = zoo.opened(name)
+    padding = loaded.model.config.get_text_config().vocab_size - 1
+    config = {"sequence_bias": [[[padding], 100.0]]}
+    trace = trace_of(name, [config, {**config, "num_beams": 2}])
+    assert written(trace["runs"][0]) == generated(name, trace["prompt"]["token_ids"], config)
+    assert written(trace["runs"][0]) == [[padding] * NEW]
+    chosen = [node for node in trace["runs"][0]["nodes"] if node["token_id"] == padding]
+    assert {node["text"] for node in chosen} == {f"⟨{padding}⟩"}
+    whole = next_token_distribution(loaded, trace["prompt"]["token_ids"], {}, 1, None)
+    assert f"⟨{padding}⟩" in whole["texts"]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_strategies_that_left_transformers_run_on_every_model(name):
+    """Contrastive search with α = 0 is greedy search; DoLa starts with a token of the last layer's best."""
+    own = {"repetition_penalty": 1.0}
+    trace = trace_of(name, [own, {"penalty_alpha": 1e-9, "top_k": 4, **own}, {"dola_layers": [0, 1], **own}])
+    greedy, contrastive, dola = trace["runs"]
+    assert written(contrastive) == written(greedy)
+    first = dola["nodes"][0]["id"]
+    assert all(node["reason"] for node in dola["nodes"] if node["parent"] == first)
+    groups = {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0, "num_return_sequences": 4}
+    texts = written(trace_of(name, [groups])["runs"][0])
+    assert len({tuple(text) for text in texts}) > 1
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_branch_goes_on_as_generate_does(name):
+    plain = trace_of(name, [{}])
+    other = next(
+        node for node in plain["runs"][0]["nodes"] if node["parent"] == 0 and node["status"] == "pruned"
+    )
+    branch = [other["token_id"], plain["prompt"]["token_ids"][-1]]
+    trace = trace_of(name, [{"prefix": branch}, {"prefix": branch, "num_beams": 2}])
+    for run, config in zip(trace["runs"], [{}, {"num_beams": 2}], strict=True):
+        assert [text[:2] for text in written(run)] == [branch]
+        expected = generated(name, [*trace["prompt"]["token_ids"], *branch], config, NEW - 2)
+        assert [text[2:] for text in written(run)] == expected
+
+
+@pytest.mark.parametrize("name", zoo.names("sentencepiece"))
+def test_the_pieces_of_a_text_are_the_text(name):
+    """A SentencePiece tokenizer leaves out the space before the first token it decodes: no token is that."""
+    loaded = zoo.opened(name)
+    trace = trace_of(name, [{}], prompt="The cat sat on the mat")
+    pieces = trace["prompt"]["tokens"]
+    specials = set(loaded.tokenizer.all_special_tokens)
+    assert "".join(piece for piece in pieces if piece not in specials).strip() == "The cat sat on the mat"
+
+
+@pytest.mark.parametrize("name", zoo.names("no_template"))
+def test_a_chat_without_a_template_is_refused(name):
+    with pytest.raises(VisitorError, match=r"has no chat template[.] Switch the chat template off"):
+        trace_of(name, [{}], chat=True)
+
+
+@pytest.mark.parametrize("name", zoo.names("no_default_template"))
+def test_templates_for_other_purposes_are_no_chat_template(name):
+    with pytest.raises(VisitorError, match=r"none for a question alone[.] Switch"):
+        trace_of(name, [{}], chat=True)
+
+
+@pytest.mark.parametrize("name", zoo.names("short"))
+def test_a_short_window_is_said(name):
+    with pytest.raises(VisitorError, match=r"more than the .* that zoo/short can read[.] Shorten"):
+        trace_of(name, [{}], prompt=PROMPT * 6)
+
+
+@pytest.mark.parametrize("name", zoo.names("special_past_vocab"))
+def test_a_token_without_an_embedding_is_said(name):
+    tokenizer = zoo.opened(name).tokenizer
+    outside = tokenizer.convert_ids_to_tokens(len(tokenizer) - 1)
+    with pytest.raises(VisitorError, match="the model has only"):
+        trace_of(name, [{}], prompt=f"Why {outside}?")
+
+
+def test_too_few_layers_for_dola_are_said():
+    with pytest.raises(VisitorError, match="no layers that count as low"):
+        trace_of("qwen2", [{"dola_layers": "low"}])
