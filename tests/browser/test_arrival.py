@@ -17,8 +17,9 @@ HEIGHT_IN_VIEW = """() => {
     const { top, bottom, width } = figure.getBoundingClientRect();
     return width ? Math.min(bottom, innerHeight) - Math.max(top, 0) : 0;
   });
-  return Math.max(0, ...seen);
+  return seen.some(Boolean) ? Math.max(...seen) : null;
 }"""
+"""Null in a room that has no figure, such as one that only pushes files."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -34,7 +35,7 @@ def test_every_room_shows_its_figure_on_arrival(browser, suite_url, space, schem
                 rooms.nth(index).click()
             page.wait_for_timeout(400)
             seen = page.evaluate(HEIGHT_IN_VIEW)
-            assert seen >= IN_VIEW, f"{space}, {name}: {seen:.0f} px of the figure are in view"
+            assert seen is None or seen >= IN_VIEW, f"{space}, {name}: {seen:.0f} px of the figure are in view"
 
 
 @pytest.mark.parametrize("space", suite.names())
