@@ -14,7 +14,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types node lint bench build check-build deploy examples blog screenshots clean
+.PHONY: help demo test check types node lint bench gpu-check build check-build deploy examples blog screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ lint: $(VENV)/.ready node_modules/.package-lock.json ## Check style and types
 
 bench: $(VENV)/.tests ## Measure speed and size, as ratios in one run
 	$(PY) -m tests.bench $(SPACE)
+
+gpu-check: $(VENV)/.ready ## On a machine with a GPU: CUDA against the CPU, and seconds by model size; TINY=1 tries it anywhere
+	@$(PY) -m tests.gpu_check $(if $(TINY),--tiny)
 
 build: $(VENV)/.ready ## Stage SPACE=… (or suite: all in one) as a self-contained folder in build/
 	@$(PY) -m shared.bundle $(SPACE)
