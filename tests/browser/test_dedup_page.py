@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.harness import SMALL, WIDE, axe_finds, axe_finds_only_gradios_own, opened, watch
+from tests.browser.harness import SMALL, WIDE, axe_finds, axe_finds_only_gradios_own, opened, unfold, watch
 
 ROWS = [
     "The lighthouse keeper writes the weather into his book every morning at six.",
@@ -178,6 +178,23 @@ def test_errors_stand_where_the_figure_would(page, tmp_path, name, content, sent
     page.locator("#save").click()  # nobody gets the example's rows for their own
     expect(page.get_by_text("There is no result yet.")).to_be_visible(timeout=10_000)
     expect(page.locator("#files")).to_be_hidden()
+
+
+def test_no_result_stands_beside_an_error(page):
+    """Nor its files: they would be taken for those of the run that was refused."""
+    page.locator("#save").click()
+    expect(page.locator("#files")).to_be_visible(timeout=20_000)
+    unfold(page, "Advanced")
+    page.get_by_label("ngram").fill("0")
+    page.locator("#start").click()
+    expect(page.locator("#figure [role=alert]")).to_contain_text("ngram is 0.", timeout=20_000)
+    expect(page.locator("#files")).to_be_hidden()
+    page.locator("#save").click()
+    expect(page.get_by_text("There is no result yet.")).to_be_visible(timeout=10_000)
+    page.get_by_role("button", name="Kitchen notes").click()
+    expect(page.locator("#figure")).to_contain_text("stored example", timeout=20_000)
+    page.locator("#save").click()
+    expect(page.locator("#files")).to_be_visible(timeout=20_000)
 
 
 def test_train_against_test(page, suite_url):

@@ -204,7 +204,7 @@ def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
                 else str(error)[:80]
             )
             raise VisitorError(
-                f"Line {number:,} is not JSON ({why}).", "Mend the line, or remove it."
+                f"Line {number:,} is not JSON ({why}).", "Fix the line, or remove it."
             ) from error
         if not isinstance(row, dict):
             raise VisitorError(
@@ -231,7 +231,7 @@ def _read_json(path: Path, name: str, limit: int) -> Dataset:
     except (ValueError, RecursionError) as error:
         if b"\n{" in path.read_bytes()[:1_000_000]:
             return _read_jsonl(path, name, limit)
-        raise VisitorError(f"The file is not JSON ({str(error)[:80]}).", "Mend it, or use JSONL.") from error
+        raise VisitorError(f"The file is not JSON ({str(error)[:80]}).", "Fix it, or use JSONL.") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise VisitorError(
             "The file is not a JSON list of objects.", 'Use [{"text": "…"}, …] or one object a line.'
@@ -270,7 +270,7 @@ def _read_csv(path: Path, name: str, limit: int) -> Dataset:
             elif len(row) != len(columns):
                 raise VisitorError(
                     f"Line {reader.line_num:,} has {len(row)} cells, the header {len(columns)}.",
-                    "Mend the line: a quote may be missing.",
+                    "Fix the line: a quote may be missing.",
                 )
             elif len(rows) < limit:
                 rows.append(row)
@@ -279,7 +279,7 @@ def _read_csv(path: Path, name: str, limit: int) -> Dataset:
     except csv.Error as error:
         raise VisitorError(
             f"Line {reader.line_num:,} is not CSV ({str(error)[:80]}).",
-            "Mend the line: a quote may be missing.",
+            "Fix the line: a quote may be missing.",
         ) from error
     dialect = (delimiter, "\r\n" if "\r\n" in text[:100_000] else "\n")
     return Dataset(

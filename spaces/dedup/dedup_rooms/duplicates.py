@@ -233,12 +233,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         request = replace(room.parse(values), pinned=Request.parse(pinned=pinned).pinned)
         yield from run(request, values)
 
-    def planned(values: Values) -> Values:
+    def plan_now(values: Values) -> Values:
         settings = {name: values[box] for name, box in controls.items()}
         known = values[file] or settings["dataset"] in examples.DATASETS  # a Hub dataset waits for the run
         return {sentence: page.quiet(plan_sentence(settings, values[file]) if known else "")}
 
-    def offered(values: Values) -> Values:
+    def offer_columns(values: Values) -> Values:
         """The columns to choose from, and the plan, for a file that was just dropped."""
         nothing = gr.Dropdown(choices=[], value=[])
         if not values[file]:
@@ -249,14 +249,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         except VisitorError as error:
             return {columns: nothing, sentence: page.quiet(str(error))}
         choices = gr.Dropdown(choices=list(rows.columns[:MAX_CHOICES]), value=[column])
-        return {columns: choices, **planned({**values, columns: [column], dataset: ""})}
+        return {columns: choices, **plan_now({**values, columns: [column], dataset: ""})}
 
     def show(_: Values) -> Values:
         """The stored example."""
-        room_values = {figure: stored, file: None, sentence: words, **room.form(first)}
-        return {**room_values, **room.clears, result: EXAMPLE}
+        controls_as_first = {file: None, sentence: words, **room.form(first)}
+        return {figure: stored, **controls_as_first, **room.clears, result: EXAMPLE}
 
-    def prepared(state: Any, choice: Data | None) -> Any:
+    def prepare(state: Any, choice: Data | None) -> Any:
         try:
             return gr.Files(value=download(state, choice), visible=True)
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
@@ -265,23 +265,23 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
 
     settings: dict[str, Any] = {**QUEUE, **QUIET, "trigger_mode": "always_last"}
     boxes = {file, *controls.values()}
-    dropped = file.upload(lambda: "", None, [dataset], **LIGHT)
-    dropped.then(offered, boxes, [columns, sentence], **{**QUEUE, **QUIET})
-    gr.on([threshold.release, columns.input], planned, boxes, [sentence], **settings)
-    figure.choice(picked, None, [choice], **LIGHT)
-    taken_over = figure.threshold(moved, None, [threshold, controls["goal"]], **LIGHT)
-    room.connect(taken_over.then, again)
+    upload = file.upload(lambda: "", None, [dataset], **LIGHT)
+    upload.then(offer_columns, boxes, [columns, sentence], **{**QUEUE, **QUIET})
+    gr.on([threshold.release, columns.input], plan_now, boxes, [sentence], **settings)
+    figure.choice(choice_of, None, [choice], **LIGHT)
+    new_threshold = figure.threshold(threshold_of, None, [threshold, controls["goal"]], **LIGHT)
+    room.connect(new_threshold.then, again)
     room.update(kitchen.click, show)
-    save.click(prepared, [result, choice], [files], **{**QUEUE, **QUIET})
+    save.click(prepare, [result, choice], [files], **{**QUEUE, **QUIET})
     return room
 
 
-def picked(event: gr.EventData) -> dict[str, Any]:
+def choice_of(event: gr.EventData) -> dict[str, Any]:
     """What the visitor chose in the figure."""
     return {"threshold": event.threshold, "pinned": list(event.pinned)}
 
 
-def moved(event: gr.EventData) -> tuple[float, str]:
+def threshold_of(event: gr.EventData) -> tuple[float, str]:
     """The figure's threshold as the control's, in the place of a goal."""
     return Request.parse(threshold=event.threshold).threshold, ""
 
@@ -300,9 +300,9 @@ def _advanced(first: Request) -> dict[str, Component]:
         part = gr.Dropdown(list(PARTS), value=first.part, label="part of conversations", min_width=150)
         unit = gr.Dropdown(list(UNITS), value=first.unit, label="unit", min_width=150)
         ngram = gr.Textbox(str(first.ngram), label="ngram", **line)
-        recall = gr.Textbox(f"{first.recall:g}", label="recall wanted", **line)
+        recall = gr.Textbox(f"{first.recall:g}", label="wanted recall", **line)
     with gr.Row():
-        limit = gr.Textbox(str(first.limit), label="limit of rows", **line)
+        limit = gr.Textbox(str(first.limit), label="row limit", **line)
         goal = gr.Textbox("", label="goal: end with this many rows", placeholder="none", **line)
         seed = gr.Textbox(str(first.seed), label="seed", **line)
         measure = gr.Dropdown(

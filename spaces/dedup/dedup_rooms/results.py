@@ -38,7 +38,7 @@ def result_of(state: Result | str | None) -> Result:
     return result
 
 
-def chosen(result: Result, choice: dict[str, Any] | None) -> Outcome:
+def outcome_of(result: Result, choice: dict[str, Any] | None) -> Outcome:
     """The outcome at the threshold and with the pins that the figure reports; without a threshold at the
     request's own, or with its goal.
 
@@ -71,7 +71,7 @@ def download(state: Result | str | None, choice: dict[str, Any] | None) -> list[
     figure.
     """
     result = result_of(state)
-    kept = chosen(result, choice)
+    kept = outcome_of(result, choice)
     rows = kept_file(result, kept.kept)
     removed = rows.with_name("removed_rows.json")
     text = json.dumps(report(result, kept), ensure_ascii=False, indent=1)
@@ -89,7 +89,7 @@ def push(
         VisitorError: there is no result, or as `hub.push`.
     """
     result = result_of(state)
-    kept = chosen(result, choice)
+    kept = outcome_of(result, choice)
     rows = kept_file(result, kept.kept)
     card = dataset_card(result, kept, rows.name)
     return hub.push(repository, "dataset", {f"data/{rows.name}": rows}, card, token)
