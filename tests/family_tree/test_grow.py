@@ -69,7 +69,7 @@ def test_all_six_sources_are_read_and_named(serve):
     assert two["revision"] == "abc123" and two["pinned"] and not told["acme/one", "acme/merged"]["pinned"]
     assert told["acme/words", "acme/merged"]["role"] == "tokenizer" and told["acme/words", "acme/merged"][
         "part"
-    ] == [0, 0]
+    ] == (0, 0)
     assert [item["source"] for item in told["acme/base", "acme/merged"]["evidence"]] == ["adapter"]
     assert any(
         "acme/two, acme/words, which its card does not name" in note
@@ -361,7 +361,7 @@ def test_metadata_of_the_wrong_type_and_bombs(serve):
     )
     found = tree("acme/child", descendants=0)
     assert set(nodes(found)) == {"acme/child", "acme/bomb", "acme/odd", "acme/names", "acme/ok"}
-    assert "no recipe that can be read" in nodes(found)["acme/bomb"]["notes"][0]
+    assert "not a recipe that can be read" in nodes(found)["acme/bomb"]["notes"][0]
     assert nodes(found)["acme/odd"]["downloads"] is None and nodes(found)["acme/names"]["licence"] == ""
     assert any("no model id" in note for note in nodes(found)["acme/names"]["notes"])
 

@@ -130,7 +130,9 @@ def test_the_check_is_one_line_that_opens_where_something_is_wrong():
     from merging_rooms import recipe_form
 
     good = recipe_form.check_html(RECIPE)
-    assert "<details>" in good and "The recipe can run: 272 tensors in 30 layers" in good
+    assert "The recipe can run: 272 tensors in 30 layers" in good and "<details" not in good
+    noted = recipe_form.check_html(RECIPE + "name: mine\n")
+    assert "<details>" in noted and "1 warning" in noted
     bad = recipe_form.check_html(RECIPE.replace("linear", "dare-ties"))
     assert "<details open>" in bad and "1 error" in bad and "Write dare_ties." in bad
     hostile = check(RECIPE).to_json()

@@ -59,7 +59,7 @@ class Node:
             "created": facts.created,
             "modified": facts.modified,
             "parameters": facts.parameters,
-            "children": dict(facts.children),
+            "children": {relation: count for relation, count in facts.children.items()},
             "more": {relation: count for relation, count in self.more.items() if count},
             "depth": self.depth,
             "method": self.method,

@@ -134,7 +134,7 @@ def _get(
     session = get_session()
     headers = build_hf_headers(token=hub.token_for())
     request = session.build_request(
-        "GET", constants.ENDPOINT + path, params=parameters or [], headers=headers, timeout=TIMEOUT
+        "GET", constants.ENDPOINT + path, params=tuple(parameters or ()), headers=headers, timeout=TIMEOUT
     )
     return _patiently(kind, lambda: session.send(request, stream=stream, follow_redirects=True))
 

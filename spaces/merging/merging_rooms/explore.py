@@ -99,7 +99,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
             value=request.origin,
             allow_custom_value=True,
             label="Origin, every weight 0",
-            scale=3,
+            scale=4,
             min_width=220,
             elem_id="origin",
         )

@@ -21,6 +21,7 @@ from merging.sources import weights_of
 from merging_rooms import recipe_form
 from merging_rooms.common import RENDERER, TITLE, example
 from shared import gpu, page
+from shared.data import Failed
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -102,7 +103,7 @@ def programs_of(request: Request, _: Data) -> dict[str, str]:
     return programs.listings(request)
 
 
-def tensor_sample(argument: dict[str, Any]) -> data.TensorSample | dict[str, Any]:
+def tensor_sample(argument: dict[str, Any]) -> data.TensorSample | Failed:
     """Entries of one tensor's task vectors, for the figure's histogram and its live trim."""
     try:
         base, *parents = [str(argument["base"]), *map(str, argument["parents"])][:5]
@@ -148,7 +149,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
         )
         start = run_button("Merge and compare", elem_id="merge")
         cancel = cancel_button(elem_id="cancel")
-    findings = gr.HTML(recipe_form.findings_html(first["check"]), elem_id="findings", padding=False)
+    findings = gr.HTML(
+        recipe_form.findings_html(first["check"]), elem_id="findings", elem_classes="quiet", padding=False
+    )
     with gr.Accordion("Advanced: the recipe as a form and as YAML, seed, more prompts", open=False):
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):

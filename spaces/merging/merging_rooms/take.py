@@ -68,7 +68,7 @@ def build(child: gr.State) -> None:
                 (EMBEDDED_MODEL, "Its base", "tuned-from"),
             )
         )
-        rank = gr.Textbox("8", label="largest rank", max_lines=1, min_width=100)
+        rank = gr.Textbox("8", label="Largest rank", max_lines=1, min_width=100)
         extract = gr.Button("Extract", scale=0, min_width=110, elem_classes="run", elem_id="extract")
     adapter = gr.Files(label="The adapter", visible=False, interactive=False, elem_id="adapter")
     progress = gr.HTML("", elem_classes="quiet", elem_id="extracted")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -18,6 +17,7 @@ from merging.child import Child, still_here
 from merging.recipe import MAX_CHARACTERS
 from merging.sources import weights_of
 from merging_rooms.common import RENDERER, TITLE, example
+from shared.data import Failed
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.page import ADDRESS
@@ -69,7 +69,7 @@ def programs_of(request: TreeRequest, _: Data) -> dict[str, str]:
     return {"The same tree from the API of a running demo": call}
 
 
-def tree_text(argument: dict[str, Any]) -> str | dict[str, Any]:
+def tree_text(argument: dict[str, Any]) -> str | Failed:
     """A tree as Mermaid or DOT, for the figure's download."""
     try:
         write = {"mermaid": exports.mermaid, "dot": exports.dot}[str(argument["format"])]
@@ -190,14 +190,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, child: gr.State) -
         queue=READING,
     )
 
+    def reach(values: Values) -> dict[str, Any]:
+        return {name: values[box] for name, box in numbers.items()}
+
     def of_mine(values: Values) -> Iterator[Values]:
         if values[child] is None:
             raise VisitorError("There is no merge yet.", "Press Merge and compare in the first room.")
-        request = room.parse({**values, model: ""})
-        yield from run(replace(request, recipe=values[child].recipe), values)
+        yield from run(TreeRequest.parse(recipe=values[child].recipe, **reach(values)), values)
 
     def of_member(values: Values, event: gr.EventData) -> Iterator[Values]:
-        yield from run(room.parse({**values, model: str(event.id)}), values)
+        yield from run(TreeRequest.parse(model=event.id, **reach(values)), values)
 
     def expanded(values: Values, event: gr.EventData) -> Iterator[Values]:
         request = TreeRequest.parse(**event.request)
