@@ -83,7 +83,10 @@ class Request:
         checked = {
             name: known[name].metadata["check"](name, value) for name, value in {**needed, **stated}.items()
         }
-        return cls(**checked).consistent()
+        made = cls(**checked).consistent()
+        for name, value in made.to_json().items():
+            _check_characters(name, value)
+        return made
 
     def consistent(self) -> Self:
         """The request where its values fit each other; values that follow from others may be set here.
@@ -137,6 +140,18 @@ class Request:
         control is one.
         """
         return {name: getattr(self, name) for name in self.declared()}
+
+
+def _check_characters(name: str, value: Any) -> None:
+    """Refuse half of a character, as a wrong cut leaves it: no page, link or tokenizer can carry it."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(error.object[error.start]):04X}"
+        raise VisitorError(
+            f"{name} contains half of a character (the lone surrogate {half}).",
+            "Delete it or paste the text again.",
+        ) from None
 
 
 def _in_link(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from decoding.strategy import Strategy, check_length, strategies_of, text_of, without_equal_names
 from shared import limits, request
-from shared.checks import SEED, flag, text, whole
+from shared.checks import SEED, flag, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.request import setting
@@ -19,7 +19,7 @@ def _prompt(_: str, value: Any) -> str:
     if len(value) > limits.MAX_PROMPT_CHARACTERS:
         limit = f"the limit is {limits.MAX_PROMPT_CHARACTERS:,}"
         raise VisitorError(f"The prompt has {len(value):,} characters; {limit}.", "Shorten it.")
-    return text("The prompt", value)
+    return value
 
 
 def _model(_: str, value: Any) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 from decoding.data import Kind
 from decoding.settings import BEAM_ONLY, SAMPLING_ONLY, SETTINGS
 from shared import limits
-from shared.checks import text
 from shared.errors import VisitorError
 
 NAME_LENGTH = 40
@@ -145,7 +144,6 @@ def _strategy(item: Any, index: int) -> Strategy:
             f"The name of {label.lower()} is not text of at most {NAME_LENGTH} characters.",
             "Shorten the name.",
         )
-    text(f"The name of {label.lower()}", name)
     label = name or label
     prefix = item.get("prefix", [])
     if not isinstance(prefix, list | tuple) or not all(type(token) is int and token >= 0 for token in prefix):
