@@ -5,6 +5,21 @@ import { h } from "./dom.js";
 /** @import {Child} from "./dom.js" */
 
 /**
+ * The head of a table.
+ * @param {readonly Child[]} cells the columns' names; a cell stands as it is, an empty text is an
+ *   empty cell
+ * @param {readonly number[]} [numeric] places of columns of numbers
+ */
+export function tableHead(cells, numeric = []) {
+  const cell = (/** @type {Child} */ item, /** @type {number} */ at) => {
+    if (item instanceof HTMLTableCellElement) return item;
+    if (item === "") return h("td", {});
+    return h("th", { scope: "col", class: numeric.includes(at) ? "num" : null }, item);
+  };
+  return h("thead", {}, h("tr", {}, cells.map(cell)));
+}
+
+/**
  * A table in a region that scrolls by itself.
  * @param {string} label of the region, for a screen reader
  * @param {readonly Child[]} head a cell stands as it is, an empty text is an empty cell
@@ -15,26 +30,7 @@ export function scrollTable(label, head, rows, kind = "numbers") {
   return h(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
-    h(
-      "table",
-      { class: kind },
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          head.map((item) =>
-            item === ""
-              ? h("td", {})
-              : item instanceof HTMLTableCellElement
-                ? item
-                : h("th", { scope: "col" }, item),
-          ),
-        ),
-      ),
-      h("tbody", {}, rows),
-    ),
+    h("table", { class: kind }, tableHead(head), h("tbody", {}, rows)),
   );
 }
 

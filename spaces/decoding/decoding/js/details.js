@@ -3,6 +3,7 @@
 
 import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, percent, whole } from "../../../../shared/js/numbers.js";
+import { tableHead } from "../../../../shared/js/tables.js";
 import { runLabel } from "./lines.js";
 import { oddsAt, showSampler } from "./origin.js";
 import { fateOf, fromLog, textOf } from "./paths.js";
@@ -117,10 +118,7 @@ function factsOf(session, place, entry) {
   }
   const rows = place.entries.map(({ run, node }) => factRow(session, place, entry, run, node));
   const columns = ["strategy", "model", "with settings", "log p so far", "fate and reason"];
-  const head = columns.map((text, at) =>
-    h("th", { scope: "col", class: at && at < 4 ? "num" : null }, text),
-  );
-  const table = h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+  const table = h("table", {}, tableHead(columns, [1, 2, 3]), h("tbody", {}, rows));
   const joint = Number.isFinite(place.joint) ? Math.exp(place.joint) : 0;
   const story =
     place.depth > 1

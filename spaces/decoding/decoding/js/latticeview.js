@@ -4,6 +4,7 @@
 import { openCanvas } from "../../../../shared/js/canvas.js";
 import { focusOn, h } from "../../../../shared/js/dom.js";
 import { number, percent } from "../../../../shared/js/numbers.js";
+import { tableHead } from "../../../../shared/js/tables.js";
 import { LATTICE_COLUMN, LATTICE_PILL, columnX, drawLattice, openLattice } from "./lattice.js";
 import { runLabel } from "./lines.js";
 import { fateOf, fromLog, isBeamRun, keyOf, nodesById, pathTo } from "./paths.js";
@@ -253,14 +254,11 @@ function candidatesOf(session, index, step) {
       h("td", { class: "why" }, node.reason),
     );
   });
-  const head = ["rank", "text so far", "sum", "score", "fate", "why"].map((text, place) =>
-    h("th", { scope: "col", class: [0, 2, 3].includes(place) ? "num" : null }, text),
-  );
   const table = h(
     "table",
     {},
     h("caption", {}, "Candidates of step ", String(step), " of ", runLabel(run)),
-    h("thead", {}, h("tr", {}, head)),
+    tableHead(["rank", "text so far", "sum", "score", "fate", "why"], [0, 2, 3]),
     h("tbody", {}, rows),
   );
   const unranked =

@@ -2,6 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { number } from "../../../../shared/js/numbers.js";
+import { tableHead } from "../../../../shared/js/tables.js";
 import { runLabel } from "./lines.js";
 import { nodesById, pathTo } from "./paths.js";
 
@@ -88,7 +89,7 @@ export function drawMeasures(trace) {
     );
   });
   const head = columns.map((text, at) =>
-    h("th", { scope: "col", class: at ? "num" : null, "aria-label": titles[text] ?? null }, text),
+    h("th", { scope: "col", class: at ? "num" : null, "aria-label": titles[text] }, text),
   );
   const caption = h(
     "caption",
@@ -96,5 +97,5 @@ export function drawMeasures(trace) {
     "Under the model alone, without any setting. Bold: the likeliest text. " +
       "distinct-n: share of different n-grams.",
   );
-  return h("table", {}, caption, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
+  return h("table", {}, caption, tableHead(head), h("tbody", {}, body));
 }

@@ -3,6 +3,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { number, percent, whole } from "../../../../shared/js/numbers.js";
+import { tableHead } from "../../../../shared/js/tables.js";
 import { runLabel } from "./lines.js";
 import { fateOf, fromLog, keyOf, nodesById, pathTo } from "./paths.js";
 import { tokenElement } from "./pill.js";
@@ -45,9 +46,6 @@ export function openTableView(panel, session) {
   const [back, forth] = [turn("Previous", -1), turn("Next", 1)];
   const body = h("tbody", {});
   const columns = ["strategy", "step", "token", "model", "with settings", "sum", "fate", "reason"];
-  const head = columns.map((text, at) =>
-    h("th", { scope: "col", class: [1, 3, 4, 5].includes(at) ? "num" : null }, text),
-  );
   const table = h(
     "table",
     {},
@@ -57,7 +55,7 @@ export function openTableView(panel, session) {
       "Every token that a strategy considered. Sum: log-probability of the text so far, in nats, " +
         "with the settings.",
     ),
-    h("thead", {}, h("tr", {}, head)),
+    tableHead(columns, [1, 3, 4, 5]),
     body,
   );
   panel.append(
