@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from merging.recipe import MAX_CHARACTERS
 from shared import request
-from shared.checks import SEED, text
+from shared.checks import SEED
 from shared.errors import VisitorError
 from shared.request import setting
 
@@ -26,7 +26,7 @@ def check_recipe(name: str, value: Any) -> str:
     if len(value) > MAX_CHARACTERS:
         what = f"The recipe has {len(value):,} characters."
         raise VisitorError(what, f"A recipe has at most {MAX_CHARACTERS:,}.")
-    return text("The recipe", value)
+    return value
 
 
 def _prompts(name: str, value: Any) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def _prompts(name: str, value: Any) -> tuple[str, ...]:
     if len(prompts) > MAX_PROMPTS:
         raise VisitorError(f"{len(prompts)} prompts were given.", f"Use at most {MAX_PROMPTS}, one a line.")
     for prompt in prompts:
-        if len(text("A prompt", prompt)) > MAX_PROMPT:
+        if len(prompt) > MAX_PROMPT:
             raise VisitorError("A prompt is too long.", f"Shorten it to {MAX_PROMPT} characters.")
         if "\0" in prompt:
             raise VisitorError("A prompt contains a null character.", "Delete it.")
