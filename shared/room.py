@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qs
 
 import gradio as gr
@@ -29,6 +29,7 @@ from shared.figure import Figure
 from shared.page import code_and_link, code_and_link_value
 from shared.request import Request
 
+Asked = TypeVar("Asked", bound=Request)
 Data = dict[str, Any]
 """What a figure shows."""
 Values = dict[Any, Any]
@@ -67,7 +68,7 @@ def chip(label: str) -> gr.Button:
 
 
 @dataclass(frozen=True)
-class Room:
+class Room(Generic[Asked]):
     """A room that is wired, for what a page connects beside it.
 
     Args as those of `open_room`, and
@@ -77,8 +78,8 @@ class Room:
     """
 
     title: str
-    request: type[Request]
-    controls: Mapping[str, Component]
+    request: type[Asked]
+    controls: Mapping[str, Any]
     figure: Figure
     panel: Figure
     state: gr.State
@@ -91,7 +92,7 @@ class Room:
     runs: Mapping[str, Run]
     stopped: VisitorError | None
 
-    def parse(self, values: Values) -> Request:
+    def parse(self, values: Values) -> Asked:
         """The request that the controls make.
 
         Raises:
@@ -99,7 +100,7 @@ class Room:
         """
         return self.request.parse(**{name: values[box] for name, box in self.controls.items()})
 
-    def form(self, request: Request) -> Values:
+    def form(self, request: Asked) -> Values:
         """A request as the values of the controls."""
         shown = request.to_form()
         return {box: control_value(box, shown[name]) for name, box in self.controls.items()}
@@ -125,7 +126,7 @@ class Room:
         *,
         figure: Figure | None = None,
         inputs: Sequence[Component] = (),
-        outputs: Sequence[Component] = (),
+        outputs: Sequence[Any] = (),
         **settings: Any,
     ) -> Any:
         """Connect a run to events: `handler(values)` or `handler(values, event)`, ended by the room's Cancel.
@@ -211,8 +212,8 @@ def open_room(
     *,
     name: str,
     title: str,
-    request: type[Request],
-    controls: Mapping[str, Component],
+    request: type[Asked],
+    controls: Mapping[str, Any],
     start: gr.Button,
     cancel: gr.Button,
     figure: Figure,
@@ -230,7 +231,7 @@ def open_room(
     seconds: Callable[[str, Any], int] | None = None,
     stopped: VisitorError | None = None,
     queue: Mapping[str, Any] = MODEL,
-) -> Room:
+) -> Room[Asked]:
     """Connect a room's parts, and put the panel with code and link below its figure.
 
     Args:
@@ -251,7 +252,7 @@ def open_room(
         more_runs: further buttons with their runs, by their names in links.
         tabs: the page's tabs, where a link has to open the room's.
         tab: the tab's id, where it is not `name`.
-        marks: parts of queries that open the room where a link names none: links of earlier versions.
+        marks: settings by which a link that names no room, as those of earlier versions, opens this one.
         stored: complete figures that a link with the same request shows without a run.
         seconds: GPU seconds that a run asks for, of its name and request; on ZeroGPU its button says so.
         stopped: stands in the figure of a cancelled run; without it the figure keeps what it has, marked
@@ -261,8 +262,9 @@ def open_room(
     buttons = {name: start, **{other: button for other, (button, _) in (more_runs or {}).items()}}
     runs = {name: run, **{other: more for other, (_, more) in (more_runs or {}).items()}}
     first = figure.data
-    complete = first is not None and "request" in first
-    panel = code_and_link(below(title, request, programs, runs, first) if complete else None)
+    panel = code_and_link(
+        below(title, request, programs, runs, first) if first and "request" in first else None
+    )
     room = Room(
         title=title,
         request=request,
@@ -289,7 +291,7 @@ def open_room(
     return room
 
 
-def _pressed(room: Room, run: Run) -> Callable[[Values], Iterator[Values]]:
+def _pressed(room: Room[Any], run: Run) -> Callable[[Values], Iterator[Values]]:
     def handler(values: Values) -> Iterator[Values]:
         yield from run(room.parse(values), values)
 
@@ -298,7 +300,7 @@ def _pressed(room: Room, run: Run) -> Callable[[Values], Iterator[Values]]:
 
 def _open_links(
     demo: gr.Blocks,
-    room: Room,
+    room: Room[Any],
     marks: Sequence[str],
     stored: Sequence[Data],
     tabs: gr.Tabs | None,
@@ -313,9 +315,10 @@ def _open_links(
 
     def query_of(page: gr.Request) -> Any:
         query = str(page.query_params)
-        named = parse_qs(query).get("room")
-        mine = named[-1] in room.runs if named else any(mark in query for mark in marks)
-        return query if mine else gr.skip()
+        given = parse_qs(query, keep_blank_values=True)
+        known = room.runs if "room" in given else {mark.removesuffix("=") for mark in marks}
+        names = given["room"][-1:] if "room" in given else given
+        return query if any(name in known for name in names) else gr.skip()
 
     def opened(values: Values) -> Iterator[Values]:
         query = values[link]
@@ -335,7 +338,7 @@ def _open_links(
     room.connect(link.change, opened, inputs=[link], outputs=outputs)
 
 
-def _say_cost(room: Room, button: gr.Button, seconds: Callable[[Any], int]) -> None:
+def _say_cost(room: Room[Any], button: gr.Button, seconds: Callable[[Any], int]) -> None:
     """Let a button say how many GPU seconds the controls' request asks for."""
     verb = button.value
 
