@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import shutil
 import subprocess
 from collections.abc import Sequence
 from typing import Any
@@ -20,9 +21,10 @@ def about(tiny: bool) -> dict[str, Any]:
     import transformers
 
     cuda = torch.cuda.is_available()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=setting.ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+    commit = ""
+    if shutil.which("git"):
+        command = ["git", "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(command, cwd=setting.ROOT, capture_output=True, text=True).stdout.strip()
     return {
         "device": torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()})",
         "memory": torch.cuda.get_device_properties(0).total_memory if cuda else None,

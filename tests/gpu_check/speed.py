@@ -17,8 +17,14 @@ READ = (256, 1024)
 ROWS = (1, 8, 40)
 """Rows of a step."""
 STEPS = 12
-QUANTIZED = 1.2e9
-"""Largest model whose comparison is timed: blocks are made on the CPU, one after the other."""
+LONG = {
+    "quantization: one own format": {"float32": 1.2},
+    "quantization: one GGUF format": {"float32": 0.5},
+    "abliteration: ablate and measure": {"float32": 3.5},
+}
+"""Jobs that take long, by dtype up to which size they are timed, in billions of parameters."""
+LARGEST = 5e9
+"""Largest model in float32 whose jobs are timed."""
 
 Job = Callable[[Any], dict[str, float]]
 JOBS: dict[str, Job] = {
@@ -81,7 +87,7 @@ def measured(name: str, dtype: str, device: str, until: float) -> Iterator[dict[
     record["steps"] = [[rows, _step(loaded, rows)] for rows in ROWS]
     yield record
     for title, job in JOBS.items():
-        if title.startswith("quantization") and (parameters > QUANTIZED or dtype != "float32"):
+        if not _wanted(title, dtype, parameters):
             continue
         if time.monotonic() > until:
             record["skipped"][title] = "no time left"
@@ -95,6 +101,13 @@ def measured(name: str, dtype: str, device: str, until: float) -> Iterator[dict[
             record["jobs"][title] = {"seconds": seconds, **facts}
         setting.free()
         yield record
+
+
+def _wanted(title: str, dtype: str, parameters: int) -> bool:
+    """Whether a job of this size is timed at all."""
+    if title in LONG:
+        return parameters <= 1e9 * LONG[title].get(dtype, 0)
+    return dtype != "float32" or parameters <= LARGEST
 
 
 def _ids(loaded: Any, tokens: int) -> list[int]:

@@ -22,8 +22,8 @@ heads of keys and values, vocabulary, whether the head is the embedding.
 
 TINY = {
     "S": (64, 128, 2, 4, 2, 1024, True),
-    "M": (96, 192, 3, 4, 2, 1024, True),
-    "L": (128, 256, 4, 4, 2, 1024, False),
+    "M": (128, 256, 3, 4, 2, 1024, True),
+    "L": (192, 384, 4, 4, 2, 1024, False),
 }
 """Sizes that a CPU runs in a second."""
 
