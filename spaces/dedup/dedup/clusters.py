@@ -127,14 +127,14 @@ def chained(edges: Pairs, clustering: Clustering, threshold: float) -> Int64:
     return np.flatnonzero((sizes > 2) & (pairs < sizes * (sizes - 1) // 2))
 
 
-def curve(edges: Pairs, ranks: Int64, rows: int, copies: int, floor: float, method: str) -> list[list[Any]]:
-    """Kept rows and pairs at every threshold from `floor` to 1 in steps of .01, without pins.
+def curve(edges: Pairs, ranks: Int64, rows: int, copies: int, floor: float, method: str) -> list[Any]:
+    """Threshold, kept rows and pairs, from `floor` to 1 in steps of .01, without pins.
 
     Args:
         rows: of the whole dataset.
         copies: rows that repeat a node's text.
     """
-    result: list[list[Any]] = []
+    result: list[Any] = []
     for step in range(round(100 * floor), 101):
         threshold = step / 100
         removed = cluster(edges, ranks, threshold, method).removed

@@ -85,8 +85,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         parts = open_splits(request, values[files], hub.local_token())
         name = title([part.name for part in parts])
         for step in paced(compare(parts, request), lambda step: isinstance(step, Contamination)):
-            done = isinstance(step, Contamination)
-            yield {figure: step.to_json() if done else splits_waiting(step, request, name)}
+            if isinstance(step, Contamination):
+                yield {figure: step.to_json()}
+            else:
+                yield {figure: splits_waiting(step, request, name)}
 
     room = open_room(
         demo,

@@ -123,7 +123,7 @@ class Comparison:
     def listed(self) -> list[data.AnyRow]:
         """Every row, with its rank among those that are measured."""
         done = [row for row in self.rows if row.facts and row.scores]
-        kls = {row.form.name: row.scores.kl for row in done if row.scores}
+        kls = {row.form.name: row.scores.kl.numpy() for row in done if row.scores}
         points = [(row.facts["file_bytes"], row.facts["kld"]["mean"]) for row in done if row.facts]
         ranked = metrics.ranks(kls, self.request.seed)
         fronts = dict(zip(kls, metrics.pareto(points), strict=True))

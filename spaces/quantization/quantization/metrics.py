@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -256,7 +256,7 @@ BLOCK = 16
 
 
 def ranks(
-    kls: dict[str, npt.ArrayLike], seed: int = 0, resamples: int = 2000
+    kls: Mapping[str, npt.ArrayLike], seed: int = 0, resamples: int = 2000
 ) -> dict[str, tuple[int, list[str]]]:
     """Rank rows by mean KLD, as far as a paired bootstrap can tell them apart.
 
@@ -292,7 +292,7 @@ def ranks(
     return ranked
 
 
-def pareto(points: list[tuple[float, float]]) -> list[bool]:
+def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Which points (size, loss) no other point beats in one and matches in the other."""
     return [
         not any(

@@ -9,7 +9,7 @@ that its weights were stored on.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.errors import VisitorError
 from shared.models import twin
@@ -73,13 +73,13 @@ def rotate(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     def put(module: nn.Module, name: str, value: Tensor) -> None:
         setattr(module, name, nn.Parameter(value.to(torch.float32), requires_grad=False))
 
-    def reads(norm: nn.Module, *layers: nn.Module) -> None:
+    def reads(norm: Any, *layers: Any) -> None:
         gain = norm.weight.detach().double()
         for layer in layers:
             put(layer, "weight", (layer.weight.detach().double() * gain) @ turn)
         put(norm, "weight", torch.ones_like(norm.weight))
 
-    def writes(layer: nn.Module) -> None:
+    def writes(layer: Any) -> None:
         put(layer, "weight", turn.T @ layer.weight.detach().double())
         if layer.bias is not None:
             put(layer, "bias", layer.bias.detach().double() @ turn)

@@ -97,7 +97,7 @@ def _answer(argument: dict[str, Any], work: Callable[[LabRequest, Loaded], Any])
         finally:
             _turn.release()
     except Exception as error:  # noqa: BLE001  the figure must go on whatever happened
-        return for_visitor(error).to_json()
+        return dict(for_visitor(error).to_json())
 
 
 def settings_of(method: str) -> tuple[str, str]:

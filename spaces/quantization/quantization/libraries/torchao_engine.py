@@ -27,6 +27,7 @@ def _settings(spec: str) -> Any:
     import torch
     import torchao.quantization as ao
 
+    int4 = torch.int4  # type: ignore[attr-defined]  # torch's types do not name it
     if spec == "int8-weight-only":
         return ao.Int8WeightOnlyConfig()
     if spec == "int8-dynamic":
@@ -34,10 +35,8 @@ def _settings(spec: str) -> Any:
     if spec == "float8-weight-only":
         return ao.Float8WeightOnlyConfig()
     if spec == "int4-g32-weight-only":
-        return ao.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=ao.PerGroup(32))
-    return ao.Int8DynamicActivationIntxWeightConfig(
-        weight_dtype=torch.int4, weight_granularity=ao.PerGroup(32)
-    )
+        return ao.IntxWeightOnlyConfig(weight_dtype=int4, granularity=ao.PerGroup(32))
+    return ao.Int8DynamicActivationIntxWeightConfig(weight_dtype=int4, weight_granularity=ao.PerGroup(32))
 
 
 def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> QuantizedModel:

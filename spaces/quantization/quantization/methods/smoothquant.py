@@ -64,6 +64,10 @@ def activation_linear(result: QuantizedTensor, bias: Tensor | None, bits: int) -
     class ActivationLinear(nn.Module):
         """y = round(x/s) · (Ŵ·s)ᵀ + bias; outlier columns, where there are any, in full."""
 
+        scales: Tensor
+        weight: Tensor
+        kept: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             scales = result.details.get("scales", torch.ones(result.values.shape[1]))
