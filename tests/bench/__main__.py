@@ -11,11 +11,12 @@ import sys
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["TQDM_DISABLE"] = "1"
 
+from shared import suite
 from tests.conftest import ROOT
 
 os.environ["HF_HUB_OFFLINE"] = str(int("public_dedup" not in sys.argv))  # the only part that needs the Hub
 
-SPACES = ("decoding", "quantization", "merging", "abliteration", "dedup")
+SPACES = suite.names()
 
 
 def main(*chosen: str) -> None:

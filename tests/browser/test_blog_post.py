@@ -14,9 +14,10 @@ import gradio
 import pytest
 from playwright.sync_api import expect
 
+from shared import suite
 from tests.conftest import ROOT
 
-SPACES = ("decoding", "quantization", "merging", "abliteration", "dedup")
+SPACES = suite.names()
 COMPONENT = Path(gradio.__file__).parent / "templates" / "frontend"
 
 

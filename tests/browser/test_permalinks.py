@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -9,66 +10,16 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
+from shared import suite
 from tests.browser.harness import opened
 
-RECIPE = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
-COOKING = [
-    f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")
-]
-OTHER = [
-    f"What is {thing}?"
-    for thing in ("a comet", "a verb", "rust", "a map", "a lock", "snow", "a river", "gold")
-]
-SETS = [
-    ("contrast", "own"),
-    *(("positive", prompt) for prompt in COOKING),
-    *(("negative", prompt) for prompt in OTHER),
-]
 LINKS = {
-    "decoding": (
-        "decoding",
-        "#figure",
-        [
-            ("prompt", "A short <b>walk</b> & back"),
-            ("max_new_tokens", 6),
-            ("seed", 3),
-            ("strategies", json.dumps([{"do_sample": True, "top_p": 0.8}])),
-        ],
-    ),
-    "quantization": (
-        "quantization",
-        "#figure",
-        [
-            ("room", "compare"),
-            ("context", 64),
-            ("windows", 1),
-            ("prompt", "Hi"),
-            ("formats", "own:absmax-int8"),
-            ("formats", "own:rtn-int2-g32"),
-        ],
-    ),
-    "weight lab": (
-        "quantization",
-        "#lab-figure",
-        [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
-    ),
-    "merging": ("merging", "#figure", [("recipe", RECIPE), ("seed", 7)]),
-    "family tree": ("merging", "#tree", [("tree", "cautious"), ("limit", 50)]),
-    "abliteration": ("abliteration", "#find", [("room", "find"), ("candidates", 2), ("seed", 5), *SETS]),
-    "removal": ("abliteration", "#ablate", [("room", "ablate"), ("layer", 20), ("answer_tokens", 8), *SETS]),
-    "dedup": ("dedup", "#figure", [("dataset", "kitchen.jsonl"), ("threshold", 0.8)]),
-    "contamination": (
-        "dedup",
-        "#contamination",
-        [
-            ("room", "contamination"),
-            ("dataset", "quiz"),
-            ("splits", "train"),
-            ("splits", "test"),
-            ("threshold", 0.6),
-        ],
-    ),
+    name: (space, *link)
+    for space in suite.names()
+    for name, link in importlib.import_module(f"tests.{space}.links").LINKS.items()
 }
+"""By name: the Space, its figure's place, and the query of a link, from `tests/<space>/links.py`."""
+
 CLOCK = {"run_id", "seconds", "prefill", "decode", "peak_memory"}
 """Time and memory of a run: no link reproduces them."""
 

@@ -1,0 +1,18 @@
+"""Links whose figures a second visit must give again, see `tests.browser.test_permalinks`."""
+
+from __future__ import annotations
+
+import json
+
+LINKS = {
+    "decoding": (
+        "#figure",
+        [
+            ("prompt", "A short <b>walk</b> & back"),
+            ("max_new_tokens", 6),
+            ("seed", 3),
+            ("strategies", json.dumps([{"do_sample": True, "top_p": 0.8}])),
+        ],
+    ),
+}
+"""By name: the figure's place on the page, and the query."""

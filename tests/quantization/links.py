@@ -1,0 +1,22 @@
+"""Links whose figures a second visit must give again, see `tests.browser.test_permalinks`."""
+
+from __future__ import annotations
+
+LINKS = {
+    "quantization": (
+        "#figure",
+        [
+            ("room", "compare"),
+            ("context", 64),
+            ("windows", 1),
+            ("prompt", "Hi"),
+            ("formats", "own:absmax-int8"),
+            ("formats", "own:rtn-int2-g32"),
+        ],
+    ),
+    "weight lab": (
+        "#lab-figure",
+        [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
+    ),
+}
+"""By name: the figure's place on the page, and the query."""
