@@ -17,8 +17,8 @@ import venv
 from pathlib import Path
 
 from shared import bundle, models, suite
-from tests.conftest import ROOT, free_port
 from tests import main_jobs
+from tests.conftest import ROOT, free_port
 
 HUB_PYTHON, HUB_TORCH = "3.12", "torch==2.11.0"
 WHEEL = f"{models.EMBEDDED_WHEEL}=={models.EMBEDDED_WHEEL_VERSION}"
@@ -141,10 +141,8 @@ def main(*chosen: str) -> None:
                 folder,
                 {space: f"/{space}/" for space in suite.names()} if name == bundle.SUITE else {name: "/"},
             )
-        print(
-            f"{name}: resolves for the Hub, installs, starts and does its job ({time.monotonic() - began:.0f} s)",
-            flush=True,
-        )
+        seconds = time.monotonic() - began
+        print(f"{name}: resolves for the Hub, installs, starts, does its job ({seconds:.0f} s)", flush=True)
 
 
 if __name__ == "__main__":

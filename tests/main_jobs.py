@@ -1,4 +1,4 @@
-"""Each Space's main job over its API: what must work wherever the Space runs. It lies in the Space's own tests."""
+"""Each Space's main job over its API: what must work wherever the Space runs."""
 
 from __future__ import annotations
 

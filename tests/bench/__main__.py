@@ -25,11 +25,9 @@ def main(*chosen: str) -> None:
     import torch
     import transformers
 
+    machine = f"{platform.machine()}, {os.cpu_count()} cores · Python {platform.python_version()}"
     print(
-        f"{datetime.date.today()} · {platform.machine()}, {os.cpu_count()} cores · Python {platform.python_version()}",
-        end=" · ",
-    )
-    print(
+        f"{datetime.date.today()} · {machine} · "
         f"torch {torch.__version__}, transformers {transformers.__version__}, gradio {gradio.__version__}\n"
     )
     print("| figure | measured | goal | range |\n|---|---|---|---|")
@@ -38,10 +36,8 @@ def main(*chosen: str) -> None:
         sys.path.insert(0, str(ROOT / "spaces" / name.removeprefix("public_")))
         for row in importlib.import_module(f"tests.bench.{name}").rows():
             missed |= not row.met
-            print(
-                f"| {name}: {row.name} | {row.value:.2f}{row.unit}{'' if row.met else ' **missed**'} | {row.goal} | {row.detail} |",
-                flush=True,
-            )
+            value = f"{row.value:.2f}{row.unit}{'' if row.met else ' **missed**'}"
+            print(f"| {name}: {row.name} | {value} | {row.goal} | {row.detail} |", flush=True)
     sys.exit(missed)
 
 

@@ -182,7 +182,8 @@ decided = outcome(result)
 seconds = time.perf_counter() - began
 running = False
 watcher.join()
-print(json.dumps({{"seconds": seconds, "bytes": (peak - before) / count, "kept": len(decided.kept), "peak": peak}}))
+found = {{"seconds": seconds, "bytes": (peak - before) / count, "kept": len(decided.kept), "peak": peak}}
+print(json.dumps(found))
 """
 
 
@@ -203,7 +204,8 @@ def scale_rows() -> list[Row]:
     whole = time.perf_counter() - began
     exponent = math.log(large["seconds"] / small) / math.log(100)
     per_row = large["bytes"] / 1000
-    detail = f"10⁴ rows {small:.2f} s, 10⁶ rows {large['seconds']:.1f} s ({whole:.0f} s with making them), {large['kept']:,} kept"
+    times = f"10⁴ rows {small:.2f} s, 10⁶ rows {large['seconds']:.1f} s ({whole:.0f} s with making them)"
+    detail = f"{times}, {large['kept']:,} kept"
     return [
         Row(
             "growth of time from 10⁴ to 10⁶ rows, n^",

@@ -17,7 +17,8 @@ SMALL = {"width": 360, "height": 800}
 WIDE = {"width": 1280, "height": 1000}
 
 PAGE = """<!doctype html><html lang="en" class="standalone"><head><meta charset="utf-8"><title>harness</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>body{margin:0}%s</style></head><body><main><div id="root"></div></main>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body{margin:0}%s</style></head><body><main><div id="root"></div></main>
 <script>(() => {"use strict";
 %s
 window.emitted = [];

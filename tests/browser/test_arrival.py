@@ -35,7 +35,9 @@ def test_every_room_shows_its_figure_on_arrival(browser, suite_url, space, schem
                 rooms.nth(index).click()
             page.wait_for_timeout(400)
             seen = page.evaluate(HEIGHT_IN_VIEW)
-            assert seen is None or seen >= IN_VIEW, f"{space}, {name}: {seen:.0f} px of the figure are in view"
+            assert seen is None or seen >= IN_VIEW, (
+                f"{space}, {name}: {seen:.0f} px of the figure are in view"
+            )
 
 
 @pytest.mark.parametrize("space", suite.names())

@@ -62,7 +62,8 @@ def test_figures_fit_settle_and_ask_nobody(browser, post_url, width, scheme):
         assert frame.bounding_box()["height"] == first, f"{space} grows"
         content = page.frame(url=lambda url, space=space: url.endswith(f"/{space}.html"))
         sizes = content.evaluate(
-            "[document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"
+            "[document.documentElement.scrollWidth, innerWidth,"
+            " document.documentElement.scrollHeight, innerHeight]"
         )
         assert sizes[0] <= sizes[1], f"{space} is clipped at the side"
         assert sizes[2] <= sizes[3] + 1, f"{space} is clipped below"

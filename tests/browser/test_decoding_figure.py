@@ -417,7 +417,8 @@ def test_svg_is_static_and_whole(open_page, view) -> None:
         and "onclick" not in picture
     )
     parsed = page.evaluate(
-        "(text) => new DOMParser().parseFromString(text, 'image/svg+xml').querySelector('parsererror, img, script') === null",
+        "(text) => new DOMParser().parseFromString(text, 'image/svg+xml')"
+        ".querySelector('parsererror, img, script') === null",
         picture,
     )
     assert parsed

@@ -53,7 +53,10 @@ def test_the_front_is_the_one_that_python_finds(open_page) -> None:
 @pytest.mark.parametrize("width", [360, 1120])
 def test_names_stand_inside_the_plot_and_on_nothing_else(open_page, width) -> None:
     page = open_page(COMPARE, width=width)
-    boxes = "parts => parts.map((part) => { const { x, y, width, height } = part.getBoundingClientRect(); return [x, y, x + width, y + height]; })"
+    boxes = (
+        "parts => parts.map((part) => { const { x, y, width, height } = part.getBoundingClientRect();"
+        " return [x, y, x + width, y + height]; })"
+    )
     names, marks = (
         page.locator(".point-name").evaluate_all(boxes),
         page.locator("[data-row] .mark").evaluate_all(boxes),

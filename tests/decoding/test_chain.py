@@ -69,7 +69,8 @@ def wire(logprobs: torch.Tensor, limit: int | None) -> dict:
 RUN = """
 ([distributions, cases]) => cases.map(({d, stages, least}) => {
   const result = runChain(distributions[d], stages, {minTokensToKeep: least});
-  return { exact: result.exact, kept: result.last.kept, tail: result.last.tailMass, p: Array.from(result.last.probabilities).slice(0, 400) };
+  const { kept, tailMass, probabilities } = result.last;
+  return { exact: result.exact, kept, tail: tailMass, p: Array.from(probabilities).slice(0, 400) };
 })
 """
 
