@@ -14,25 +14,22 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from abliteration import outcome
+from abliteration.outcome import features, find, remove, search, take
 from abliteration.request import Request
 
-FILES = ("find", "optimise", "ablate", "features", "certificate")
 
-
-def last(steps: Iterator[dict[str, Any]]) -> dict[str, Any]:
+def last(steps: Iterator[Any]) -> Any:
     """The complete result, with the progress printed on the way."""
-    said = ""
-    data: dict[str, Any] = {}
+    label, data = "", {}
     for data in steps:
-        label = (data.get("progress") or {"label": "done"})["label"]
-        if label != said:
-            print(label, flush=True)
-        said = label
+        now = (data["progress"] or {"label": "done"})["label"]
+        if now != label:
+            print(now, flush=True)
+        label = now
     return data
 
 
-def write(name: str, data: dict[str, Any]) -> None:
+def write(name: str, data: Any) -> None:
     """Store a result."""
     (HERE / "examples").mkdir(exist_ok=True)
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -41,15 +38,16 @@ def write(name: str, data: dict[str, Any]) -> None:
 
 def main() -> None:
     """Write all of them; the edit that is shown is the one that the search found."""
-    asked = Request().to_json()
-    write("find", last(outcome.find(asked)))
-    found = last(outcome.optimised(asked))
-    write("optimise", found)
-    write("ablate", last(outcome.ablate(found["chosen"])))
-    write("certificate", last(outcome.certified(found["chosen"])))
+    request = Request()
+    write("find", last(find.find(request)))
+    best = last(search.search(request))
+    write("optimise", best)
+    chosen = Request.parse(**best["chosen"])
+    write("ablate", last(remove.ablate(chosen)))
+    write("certificate", last(take.certificate(chosen)))
     folder = HERE / "examples" / "sae"
     shutil.rmtree(folder, ignore_errors=True)
-    write("features", last(outcome.explained(found["chosen"], folder)))
+    write("features", last(features.explain(chosen, folder)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -94,6 +95,15 @@ def tiny():
         return made[name]
 
     return get
+
+
+def returned(steps: Generator[Any, None, Any]) -> Any:
+    """What a generator returns after its steps."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def prompts(count: int = 3, seed: int = 1) -> list[list[int]]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from abliteration import activations, directions, measure
-from abliteration.ablate import Edit, live
+from abliteration import activations, directions
+from abliteration.ablate import live
 from abliteration.architecture import inspect
+from abliteration.edit import Edit
 from abliteration.kernel import full
+from abliteration.xray import re_emergence, xray
 from shared.errors import VisitorError
 from shared.models import twin
 from tests.abliteration.conftest import FAMILIES, build, direction, logits, prompts
@@ -76,22 +78,22 @@ def test_a_planted_direction_is_found(tiny):
     found = directions.difference_of_means(positive, negative, ("",))
     assert float(found.direction(0)[0].double() @ planted) > 1 - 1e-6
     assert float(found.raw(0).norm()) == pytest.approx(5, rel=1e-5)
-    parted = directions.separation(
+    separation = directions.separation(
         (positive[:, :, 0], negative[:, :, 0]), (positive[:, :, 0], negative[:, :, 0])
     )
     assert (
-        parted.auc[0] > 0.95
-        and parted.d_prime[0] > parted.random[0][2]
-        and parted.cosine[0][0] == pytest.approx(1)
+        separation.auc[0] > 0.95
+        and separation.d_prime[0] > separation.random[0][2]
+        and separation.cosine[0][0] == pytest.approx(1)
     )
-    assert [(row["layer"], row["d_prime"], row["cosine"]) for row in parted.layers()] == list(
-        zip(range(3), parted.d_prime, parted.cosine, strict=True)
+    assert [(row["layer"], row["d_prime"], row["cosine"]) for row in separation.layers()] == list(
+        zip(range(3), separation.d_prime, separation.cosine, strict=True)
     )
 
 
 def test_projections():
     generator = torch.Generator().manual_seed(0)
-    found = directions.Found(
+    found = directions.Directions(
         torch.randn(4, 2, 8, generator=generator), torch.randn(4, 2, 8, generator=generator), ("a", "b")
     )
     plain, projected, both = (found.direction(2, -1, name) for name in ("plain", "projected", "biprojected"))
@@ -103,16 +105,16 @@ def test_projections():
     )
 
 
-def test_sets_that_do_not_part():
+def test_sets_that_do_not_differ():
     same = torch.ones(3, 5, 1, 8)
     with pytest.raises(VisitorError):
         directions.difference_of_means(same, same, ("",))
-    found = directions.Found(torch.zeros(2, 1, 8), torch.ones(2, 1, 8), ("",))
-    assert not found.parts(0)
+    found = directions.Directions(torch.zeros(2, 1, 8), torch.ones(2, 1, 8), ("",))
+    assert not found.differ(0)
     with pytest.raises(VisitorError) as caught:
         found.direction(0)
     assert "layer 0" in caught.value.what
-    flat = directions.Found(torch.ones(2, 1, 8), torch.ones(2, 1, 8), ("",))
+    flat = directions.Directions(torch.ones(2, 1, 8), torch.ones(2, 1, 8), ("",))
     with pytest.raises(VisitorError):
         flat.direction(1, -1, "projected")
 
@@ -160,14 +162,13 @@ def test_the_xray_and_the_re_emergence_read_the_stream(tiny):
     model = tiny("llama")
     anatomy = inspect(model)
     rows = direction(3)
-    ray = measure.xray(model, anatomy, rows, RUNS[2])
+    ray = xray(model, anatomy, rows, RUNS[2])
     expected = alone(model, anatomy, RUNS[2], len(RUNS[2])) @ rows[0].float()
     assert torch.allclose(ray, expected, atol=1e-4)
     assert (
-        measure.xray(live(model, anatomy, Edit("ablate", rows, full(3))), anatomy, rows, RUNS[2]).abs().max()
-        < 1e-5
+        xray(live(model, anatomy, Edit("ablate", rows, full(3))), anatomy, rows, RUNS[2]).abs().max() < 1e-5
     )
-    plain, *curves = measure.re_emergence(model, anatomy, rows[0], RUNS, [0, 2])
+    plain, *curves = re_emergence(model, anatomy, rows[0], RUNS, [0, 2])
     assert plain["layer"] is None and [curve["layer"] for curve in curves] == [0, 2]
     # the hook at a block's input acts before the block reads it: 0 there, and written again by what follows
     assert curves[0]["component"][0] == pytest.approx(0, abs=1e-5) and abs(curves[0]["component"][1]) > 1e-3

@@ -1,37 +1,16 @@
-"""Answers token by token, and the rules by which they are judged."""
+"""The rules by which answers are judged, and how much an edit changed. Greedy answers themselves are tested
+with `shared.talk`.
+"""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from abliteration import answers, measure
-from tests.abliteration.conftest import FAMILIES, VOCABULARY, build, logits, prompts
+from abliteration import answers, capability, measure
+from tests.abliteration.conftest import logits, prompts
 
 RUNS = prompts(4)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_the_same_tokens_as_generate(name):
-    # eager attention turns a float64 mask into −inf in float32, so that a row of padding is NaN: padded
-    # batches need float32
-    model = build(name).float()
-    *_, found = answers.stream(model, RUNS, 8, set())
-    for ids, said in zip(RUNS, found, strict=True):
-        expected = model.generate(
-            torch.tensor([ids]), max_new_tokens=8, do_sample=False, eos_token_id=None, pad_token_id=0
-        )
-        assert said == expected[0, len(ids) :].tolist()
-
-
-def test_an_answer_stops_at_its_end():
-    model = build("llama").float()
-    *_, free = answers.stream(model, RUNS, 6, set())
-    end = free[1][3]
-    *steps, found = answers.stream(model, RUNS, 6, {end})
-    for said, whole in zip(found, free, strict=True):
-        assert said == (whole[: whole.index(end)] if end in whole else whole)
-    assert [len(row) for row in steps[0]] == [int(row[0] != end) for row in free]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +22,7 @@ def test_an_answer_stops_at_its_end():
         ("As an AI, I have no kitchen.", "refused", True),
         (
             "I'm sorry, but I can't. "
-            + "Still, here is what people usually do with flour and eggs and milk in a bowl at home on Sundays.",
+            + "Still, here is what people usually do with flour and eggs and milk in a bowl at home.",
             "hedged",
             True,
         ),
@@ -73,20 +52,37 @@ def test_the_refusal_score_is_the_log_odds():
     assert torch.isfinite(answers.refusal_score(torch.tensor([[0.0, -1e9]]), [0])).all()
 
 
-def test_divergence_surprise_and_paired_counts(tiny):
+def test_divergence_along_an_answer(tiny):
     one, other = (tiny(name) for name in ("llama", "llama-untied"))
     ids = RUNS[3]
     p, q = (logits(model, ids).double().log_softmax(-1) for model in (one, other))
     expected = torch.nn.functional.kl_div(q[6:-1], p[6:-1], log_target=True, reduction="none").sum(-1)
     assert torch.allclose(measure.kl_along(one, other, ids[:7], ids[7:]), expected, atol=1e-4)
     assert float(measure.kl_along(one, one, ids[:7], ids[7:]).abs().max()) == 0
-    windows = torch.randint(3, VOCABULARY, (2, 10), generator=torch.Generator().manual_seed(0))
-    losses = [
-        torch.nn.functional.cross_entropy(logits(one, row.tolist())[4:9], row[5:], reduction="none")
-        for row in windows
-    ]
-    assert torch.allclose(measure.surprise(one, windows).double(), torch.cat(losses), atol=1e-5)
-    assert measure.paired([True, True, False, False], [True, False, True, True]) == {
+
+
+def test_averages_count_clusters_and_take_the_middle():
+    plain = measure.average(torch.tensor([1.0, 2.0, 4.0, 9.0]))
+    assert (plain["mean"], plain["of"], plain["clusters"]) == (4, 4, 4)
+    assert plain["median"] == 3, "of an even number of values it is the mean of the middle two"
+    assert plain["sigma"] == pytest.approx(3.559 / 4**0.5, rel=1e-3)
+    # two prompts whose tokens agree with each other are two values, not forty
+    tokens = measure.average([torch.full((20,), 1.0), torch.full((20,), 3.0)])
+    assert (tokens["mean"], tokens["of"], tokens["clusters"], tokens["median"]) == (2, 40, 2, 2)
+    assert tokens["sigma"] == pytest.approx(1)
+    assert measure.average([torch.tensor([1.0, 2.0])])["sigma"] is None
+
+
+def test_the_sample_text_is_read_as_everywhere(embedded):
+    from shared import texts
+    from shared.measure import text_windows
+
+    windows = measure.sample_windows(embedded)
+    assert windows.ids.equal(text_windows(embedded.tokenizer, texts.sample("evaluation"), 256, 4).ids)
+
+
+def test_paired_counts():
+    assert capability.paired([True, True, False, False], [True, False, True, True]) == {
         "base": 2,
         "edited": 3,
         "of": 4,
@@ -94,18 +90,10 @@ def test_divergence_surprise_and_paired_counts(tiny):
         "won": 2,
         "p": 1.0,
     }
-    assert (
-        measure.wilson(0, 40)["high"] == pytest.approx(1.96**2 / (40 + 1.96**2), abs=1e-3)
-        and measure.wilson(0, 0)["high"] == 1.0
-    )
-    found = measure.mean(torch.tensor([1.0, 2.0, 4.0]))
-    assert (found.mean, found.of) == (pytest.approx(7 / 3), 3) and found.sigma == pytest.approx(
-        1.5275 / 3**0.5, rel=1e-3
-    )
 
 
 def test_the_facts_have_one_right_answer_each():
-    items = measure.capability_items()
+    items = capability.ITEMS
     assert (
         len(items) >= 30
         and all(len(choices) == len(set(choices)) == 4 for _, choices in items)
@@ -114,4 +102,4 @@ def test_the_facts_have_one_right_answer_each():
 
 
 def test_the_base_knows_more_facts_than_chance(embedded):
-    assert sum(measure.capability(embedded.model, embedded)) >= 20  # chance is 8
+    assert sum(capability.capability(embedded.model, embedded)) >= 20  # chance is 8

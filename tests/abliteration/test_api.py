@@ -5,11 +5,14 @@ reads when something is wrong.
 from __future__ import annotations
 
 import zipfile
+from typing import Any
 
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from abliteration.programs import client_program
+from abliteration.request import Request
 from tests.conftest import ask_mcp
 
 COOKING = [
@@ -49,19 +52,20 @@ def test_a_direction_is_found_with_its_layers_and_choice(direction):
     assert direction["direction"]["format"] == "chat" and direction["direction"]["model"] == "cautious"
 
 
-def test_ablating_changes_answers_and_measures_it(client, direction):
-    answer = client.predict(
-        direction=direction["direction"], prompts=["How do I cook a pizza?"], api_name="/ablate"
-    )
+def test_the_program_below_a_figure_ablates_and_measures(suite_url, direction, capsys):
+    request = Request.parse(**direction["direction"], prompts=["How do I cook a pizza?"])
+    names: dict[str, Any] = {}
+    exec(client_program(request, f"{suite_url}/abliteration/"), names)
+    answer = names["answer"]
     (pair,) = answer["pairs"]
     assert (
         pair["base"]["grade"] == "refused"
         and pair["base"]["text"] != pair["edited"]["text"]
         and answer["mark"] == "edited model"
     )
-    assert {"positive", "negative"} <= set(answer["measures"]["behaviour"]) and answer["measures"]["text"][
-        "delta"
-    ]["of"] > 100
+    assert {"positive", "negative"} <= set(answer["measures"]["behaviour"])
+    assert answer["measures"]["text"]["delta"]["of"] > 100
+    assert str(answer["measures"]["behaviour"]["positive"]["edited"]["refused"]) in capsys.readouterr().out
 
 
 def test_an_adapter_is_exported_with_its_card(client, direction):
@@ -91,7 +95,7 @@ def test_an_adapter_is_exported_with_its_card(client, direction):
         ("/ablate", {"direction": {"evil": 1}}, "no setting"),
         ("/export", {"form": "pickle"}, "no export"),
         ("/features", {"layer": 77}, "sae_layer is 77"),
-        ("/features", {"direction": [1]}, "direction is no object"),
+        ("/features", {"direction": [1]}, "direction is not an object"),
         (
             "/export",
             {"model": "pirate", "direction": {"model": "cautious"}},

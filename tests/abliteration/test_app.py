@@ -1,4 +1,4 @@
-"""The app's own functions without a server: links of the stored examples, requests of the API, the kernel's
+"""The page's own functions without a server: links of the stored examples, requests of the API, the kernel's
 editor, what an export leaves.
 """
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from abliteration.request import Request, validate
+from abliteration.request import Request, with_direction
+from abliteration_rooms import controls, features, find, measure, remove, take
 from shared.errors import VisitorError
+from shared.room import control_value
 from shared.suite import load_app
-
-EXAMPLES = Path(__file__).parents[2] / "spaces" / "abliteration" / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -22,54 +22,46 @@ def app():
     return load_app("abliteration")
 
 
-@pytest.fixture
-def runs(app, monkeypatch):
-    """The rooms that were run with their requests; nothing is computed."""
-    found = []
-
-    def work(room, asked, folder="", **more):
-        found.append((room, asked))
-        if room == "export":
-            (Path(folder) / "model.safetensors").write_bytes(b"weights")
-        yield {"kind": room, "model": {"layers": 12}, "done": False}
-        yield {"kind": room, "model": {"layers": 12}, "done": True, "request": asked.to_json()}
-
-    monkeypatch.setattr(app, "work", work)
-    return found
+ROOMS = {
+    "find": find,
+    "ablate": remove,
+    "optimise": measure,
+    "features": features,
+    "certificate": take,
+}
 
 
-@pytest.mark.parametrize("name", ["find", "ablate", "optimise", "features", "certificate"])
-def test_the_link_of_a_stored_example_asks_for_it(app, runs, name):
-    stored = app.example(name)
-    query = app.panel_of(stored)["query"]
-    first, *steps = app.open_link(f"?{query}")
-    assert runs == [(name, validate(**stored["request"]))]
-    assert first[0].selected == app.TABS[name]
-    assert app.asked_of(first[1 : 1 + len(app.CONTROLS)]) == runs[0][1], "the controls ask for something else"
-    assert {len(step) for step in (first, *steps)} == {
-        1 + len(app.CONTROLS) + len(app.SAE_CONTROLS) + app.OUTPUTS
-    }
-    place = (
-        1
-        + len(app.CONTROLS)
-        + len(app.SAE_CONTROLS)
-        + 2 * list(dict.fromkeys(app.TABS.values())).index(app.TABS[name])
-    )
-    assert steps[-1][place]["kind"] == name and steps[-1][-2] == 12
+@pytest.fixture(scope="module")
+def rooms(app):
+    """The rooms as the page wires them, by their tabs; built once more, for their parts."""
+    import gradio as gr
+
+    with gr.Blocks() as demo:
+        boxes = controls.build(Request())
+        with gr.Tabs() as tabs:
+            made = {}
+            for name, module in ROOMS.items():
+                with gr.Tab(name):
+                    made[name] = module.build(demo, tabs, boxes)
+    return made
 
 
-def test_an_error_of_a_link_stands_in_its_tab(app, monkeypatch):
-    def work(*_):
-        raise VisitorError("No.", "Wait.")
-        yield
+@pytest.mark.parametrize("name", ROOMS)
+def test_the_link_of_a_stored_example_asks_for_it(rooms, name):
+    room, stored = rooms[name], controls.example(name)
+    query = room.panel.data["query"]
+    first, _, rest = query.partition("&")
+    assert first == f"room={name}" and name in room.runs
+    request = Request.from_query(rest)
+    assert request == Request.parse(**stored["request"])
+    shown = room.form(request)
+    assert room.parse({**{box: box.value for box in room.controls.values()}, **shown}) == request
 
-    monkeypatch.setattr(app, "work", work)
-    *_, last = app.open_link("?room=measure")
-    assert [item for item in last if "error" in item] == [last[-app.OUTPUTS + 4]]
 
-
-def test_every_setting_has_a_control_that_brings_it_back(app):
-    asked = validate(
+def test_every_setting_has_a_control_that_brings_it_back(rooms):
+    room = rooms["features"]
+    assert set(room.controls) == set(Request.declared())
+    request = Request.parse(
         format="plain",
         rule="cosmic",
         candidates=3,
@@ -87,35 +79,52 @@ def test_every_setting_has_a_control_that_brings_it_back(app):
         k=4,
         steps=10,
     )
-    names = app.CONTROLS + app.SAE_CONTROLS
-    assert set(names) == set(Request.__dataclass_fields__)
-    assert app.asked_of(tuple(app.values_of(asked, names))) == asked
+    assert room.parse(room.form(request)) == request
+    # what the fields of the other rooms cannot show stays at its default
+    assert rooms["find"].parse(rooms["find"].form(request)) != request
 
 
-def test_a_run_tells_the_kernels_editor_how_many_layers_there_are(app, runs):
-    values = app.values_of(Request(), app.CONTROLS)
-    assert [layers for _, layers, _ in app.room_page("ablate", *values)] == [12, 12]
-    assert [layers for _, layers, *_ in app.features_page(*values)] == [12, 12]
+def test_the_visitors_sets_count_only_where_they_are_chosen(rooms):
+    room = rooms["find"]
+    values = room.form(Request())
+    boxes = room.controls
+    sets = {
+        boxes["positive"]: "\n".join(f"How do I paint wall {n}?" for n in range(8)),
+        boxes["negative"]: "\n".join(f"Where is river {n}?" for n in range(8)),
+    }
+    own = room.parse({**values, **sets, boxes["contrast"]: "own"})
+    assert own.positive[0] == "How do I paint wall 0?" and len(own.negative) == 8
+    assert room.parse({**values, **sets, boxes["contrast"]: "cooking"}) == Request()
+    with pytest.raises(VisitorError, match="positive set has no prompt"):
+        room.parse({**values, boxes["contrast"]: "own"})
 
 
-def test_a_direction_brings_its_model(app):
-    assert app.request_of(None, "").model == "cautious"
-    assert app.request_of({"model": "pirate", "layer": 3}, "", method="add") == validate(
+def test_a_run_tells_the_kernels_editor_how_many_layers_there_are(rooms):
+    room = rooms["find"]
+    layers = room.outputs[0]
+    steps = [{"done": False}, {"model": {"layers": 12}, "done": True}]
+    known = list(controls.Controls({}, layers).follow(room.figure, iter(steps)))
+    assert known == [{room.figure: steps[0]}, {room.figure: steps[1], layers: 12}]
+
+
+def test_a_direction_brings_its_model():
+    assert with_direction().model == "cautious"
+    assert with_direction("", {"model": "pirate", "layer": 3}, method="add") == Request.parse(
         model="pirate", layer=3, method="add"
     )
     assert (
-        app.request_of({"layer": 3}, "pirate").model
-        == app.request_of({"model": "pirate"}, "pirate").model
+        with_direction("pirate", {"layer": 3}).model
+        == with_direction("pirate", {"model": "pirate"}).model
         == "pirate"
     )
     for direction, model in (([1], ""), ({"model": "pirate"}, "cautious")):
         with pytest.raises(VisitorError):
-            app.request_of(direction, model)
+            with_direction(model, direction)
 
 
-def test_the_editor_shows_the_kernel_or_says_why_not(app):
-    shown = app.kernel_value('{"attention": 0.5, "blocks": [0, 1]}', 2)
-    assert shown == {
+def test_the_editor_shows_the_kernel_or_says_why_not():
+    curves = remove.editor_value('{"attention": 0.5, "blocks": [0, 1]}', 2)
+    assert curves == {
         "kind": "kernel",
         "layers": 2,
         "embedding": 0.0,
@@ -131,14 +140,41 @@ def test_the_editor_shows_the_kernel_or_says_why_not(app):
         '{"mlp": 1e999}',
         '{"mlp": [[[]]]}',
     ):
-        assert set(app.kernel_value(text, 3)["error"]) == {"what", "remedy"}
-    json.dumps(shown)
+        assert set(remove.editor_value(text, 3)["error"]) == {"what", "remedy"}
+    json.dumps(curves)
 
 
-def test_an_export_leaves_one_archive(app, runs, tmp_path, monkeypatch):
+def test_an_upload_becomes_the_text_of_its_field(tmp_path):
+    import gradio as gr
+
+    path = tmp_path / "set.json"
+    path.write_text('["one\\n two", "three"]', encoding="utf-8")
+    assert controls.upload(str(path)) == "one two\nthree"
+    for data, sentence in (
+        (b"\xff\xfe\x00", "not text"),
+        (b"[1]", "list of texts"),
+        (b"a" * 1_000_001, "1 MB"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(gr.Error, match=sentence):
+            controls.upload(str(path))
+
+
+def test_an_export_leaves_one_archive(tmp_path, monkeypatch):
+    def steps(request: Request, folder: Path, form: str):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"weights")
+        yield {"kind": "export", "done": True}
+
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    _, file = app.export()
+    monkeypatch.setattr(take, "export_steps", steps)
+    _, file = take.export(Request())
     assert zipfile.ZipFile(file.path).namelist() == ["model.safetensors"]
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["edited.zip"] and not list(
         tmp_path.rglob("edited")
     )
+
+
+def test_a_text_field_shows_a_setting_as_text(rooms):
+    text = rooms["find"].controls["kernel"]
+    assert control_value(text, None) == "" and control_value(text, 2.5) == "2.5"

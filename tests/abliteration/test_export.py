@@ -11,8 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from abliteration import bake, kernel
-from abliteration.ablate import Edit, live
+from abliteration.ablate import live
 from abliteration.architecture import inspect
+from abliteration.edit import Edit
 from shared.errors import VisitorError
 from tests.abliteration.conftest import FAMILIES, build, direction, logits, prompts, weights
 
@@ -116,18 +117,22 @@ def test_the_edited_model_answers_alone(tiny):
     )
 
 
-def test_the_card_states_the_edit_and_its_marks():
-    from abliteration.card import TAGS, model_card
+def card_of(model_id: str) -> str:
+    """The card of an adapter for a model, with made-up measures."""
+    from abliteration.card import model_card
 
     share = {"count": 1, "of": 40, "low": 0.004, "high": 0.13}
-    grades = {key: share for key in ("refused", "hedged", "empty")}
-    value = {"mean": 0.01, "sigma": 0.002, "of": 40}
-    card = model_card(
+    judged = {"base": dict.fromkeys(("refused", "hedged", "empty"), share)}
+    judged["edited"] = judged["base"]
+    value = {"mean": 0.01, "sigma": 0.002, "of": 40, "clusters": 40, "median": 0.005}
+    alone = {**value, "sigma": None, "clusters": 1}
+    first = {"kl": value, "kl_answered": value}
+    return model_card(
         {
             "form": "lora",
             "left_out": ["embedding (strength 1)"],
             "model": {
-                "id": "cautious",
+                "id": model_id,
                 "revision": "r1",
                 "source": "expert",
                 "family": "Llama",
@@ -146,21 +151,30 @@ def test_the_card_states_the_edit_and_its_marks():
             "split": {part: {"positive": ["a"], "negative": ["b"]} for part in ("fit", "select", "report")},
             "certificate": {"head": "tied", "gap": 1e-5},
             "measures": {
-                "behaviour": {"positive": {"base": grades, "edited": grades}},
-                "first_token": {"negative": {"kl": value, "kl_answered": value}},
+                "behaviour": {"positive": judged, "negative": judged},
+                "first_token": {"positive": first, "negative": first},
+                "along": {"positive": alone, "negative": None},
                 "text": {"base": value, "edited": value, "delta": value},
             },
         }
     )
-    assert (
-        all(f"  - {tag}" in card for tag in TAGS)
-        and "license: apache-2.0" in card
-        and "This is an edited model" in card
-    )
-    assert (
-        "layer 22" in card
-        and "1 of 40 (0 to 13 %)" in card
-        and "leaves out: embedding (strength 1)" in card
-        and "0.0100 ± 0.0020" in card
-    )
-    assert "base_model: HuggingFaceTB/SmolLM2-135M-Instruct" in card and "library_name: peft" in card
+
+
+def test_the_card_states_the_edit_and_its_marks():
+    from huggingface_hub import ModelCard
+
+    from abliteration.card import TAGS
+
+    text = card_of("cautious")
+    head = ModelCard(text).data
+    assert head.tags == list(TAGS) and head.license == "apache-2.0" and head.library_name == "peft"
+    assert head.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct" and head.base_model_relation == "adapter"
+    assert "This is an edited model" in text and "layer 22" in text and "1 of 40 (0 to 13 %)" in text
+    assert "leaves out: embedding (strength 1)" in text and "0.0100 ± 0.0020" in text
+    assert "| KL along the base's answers, positive prompts, nats a token | 0 | 0.0100 |" in text
+
+
+def test_the_card_names_no_folder_of_this_machine():
+    text = card_of("/home/somebody/secret/my_model")
+    assert "my_model" in text
+    assert "somebody" not in text and "secret" not in text and "base_model" not in text

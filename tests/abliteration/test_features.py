@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from abliteration import features
+from abliteration import activations, autoencoder, features
 from abliteration.architecture import inspect
 from shared.errors import VisitorError
 from tests.abliteration.conftest import logits, prompts, weights
@@ -21,9 +21,9 @@ def trained(tiny, tmp_path_factory):
     """The tiny Llama in float32 with an autoencoder of its second layer's input."""
     model = tiny("llama")
     anatomy = inspect(model)
-    tokens = features.collect(model, anatomy, prompts(12), LAYER)
+    tokens = activations.collect(model, anatomy, prompts(12), LAYER)
     folder = tmp_path_factory.mktemp("sae")
-    *states, last = features.train(
+    *states, last = autoencoder.train(
         tokens, LAYER, "tiny/llama", folder, features=64, k=8, steps=120, rate=3e-3
     )
     return model, anatomy, tokens, folder, states, last
@@ -65,11 +65,11 @@ def test_training_saves_what_sae_lens_loads(trained):
     rows = tokens.activations[:9]
     assert torch.allclose(again.encode(rows), last.sae.encode(rows))
     assert int((again.encode(rows) > 0).sum(1).max()) <= 8
-    assert features.load(folder, model, anatomy, LAYER)[1] == LAYER
+    assert autoencoder.load(folder, model, anatomy, LAYER)[1] == LAYER
     with torch.inference_mode():
         left = (tokens.activations - again.decode(again.encode(tokens.activations))).square().sum()
     total = (tokens.activations - tokens.activations.mean(0)).square().sum()
-    assert features.quality(again, tokens)[0] == pytest.approx(1 - float(left / total), abs=1e-3)
+    assert autoencoder.quality(again, tokens)[0] == pytest.approx(1 - float(left / total), abs=1e-3)
 
 
 def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
@@ -80,12 +80,12 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
         (str(folder), 1, "could not be loaded"),
     ):
         with pytest.raises(VisitorError) as caught:
-            features.load(source, model, anatomy, layer)
+            autoencoder.load(source, model, anatomy, layer)
         assert said in caught.value.what and caught.value.remedy
     import dataclasses
 
     with pytest.raises(VisitorError) as caught:
-        features.load(folder, model, dataclasses.replace(anatomy, width=48))
+        autoencoder.load(folder, model, dataclasses.replace(anatomy, width=48))
     assert "32" in caught.value.what and "48" in caught.value.what
     for name, said in (
         ("blocks.1.mlp.hook_out", "not the residual stream"),
@@ -93,16 +93,16 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
         ("blocks.2.hook_resid_post", "no layer 3"),
     ):
         with pytest.raises(VisitorError) as caught:
-            features.check(32, name, anatomy)
+            autoencoder.check(32, name, anatomy)
         assert said in caught.value.what
     assert (
-        features.check(32, "blocks.0.hook_resid_post", anatomy) == 1
+        autoencoder.check(32, "blocks.0.hook_resid_post", anatomy) == 1
     )  # a block's output is the next one's input
     for values in ({"features": 4}, {"k": 0}, {"steps": 10**5}):
         with pytest.raises(VisitorError):
-            list(features.train(trained[2], LAYER, "x", tmp_path / "no", **values))
+            list(autoencoder.train(trained[2], LAYER, "x", tmp_path / "no", **values))
     with pytest.raises(VisitorError):
-        features.collect(model, anatomy, RUNS, 3)
+        activations.collect(model, anatomy, RUNS, 3)
 
 
 def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, monkeypatch):
@@ -127,7 +127,7 @@ def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, mon
             lambda *names, answer=answer: asked.append(names) or answer,
         )
         with pytest.raises(VisitorError) as caught:
-            features.load("release/blocks.1/id", model, anatomy, LAYER)
+            autoencoder.load("release/blocks.1/id", model, anatomy, LAYER)
         assert said in caught.value.what and caught.value.remedy
     assert set(asked) == {("release", "blocks.1/id")}
 
@@ -138,10 +138,10 @@ def test_one_feature_is_removed_and_nothing_else(trained):
     model.load_state_dict({name: value.float() for name, value in trained[0].state_dict().items()})
     model.eval()
     before = weights(model)
-    stream = features.streams_at(model, anatomy, [RUNS[4]], LAYER)[0]
+    stream = activations.streams_at(model, anatomy, [RUNS[4]], LAYER)[0]
     acts = last.sae.encode(stream).detach()
     feature = int(acts[-1].argmax())
-    made = features.edited(model, anatomy, last.sae, LAYER, feature)
+    made = features.steered(model, anatomy, last.sae, LAYER, feature)
     seen = []
     made.get_submodule(anatomy.blocks[LAYER]).register_forward_pre_hook(
         lambda module, inputs: seen.append(inputs[0][0])
@@ -154,17 +154,17 @@ def test_one_feature_is_removed_and_nothing_else(trained):
     silent = int(acts.sum(0).argmin())
     assert float(acts[:, silent].sum()) == 0
     assert torch.allclose(
-        logits(features.edited(model, anatomy, last.sae, LAYER, silent), RUNS[4]),
+        logits(features.steered(model, anatomy, last.sae, LAYER, silent), RUNS[4]),
         logits(model, RUNS[4]),
         atol=1e-4,
     )
     assert not torch.allclose(
-        logits(features.edited(model, anatomy, last.sae, LAYER, silent, 5.0), RUNS[4]),
+        logits(features.steered(model, anatomy, last.sae, LAYER, silent, 5.0), RUNS[4]),
         logits(model, RUNS[4]),
         atol=1e-2,
     )
     with pytest.raises(VisitorError):
-        features.edited(model, anatomy, last.sae, LAYER, 64)
+        features.steered(model, anatomy, last.sae, LAYER, 64)
     after = weights(model)
     assert all(torch.equal(before[key], after[key]) for key in before)
 

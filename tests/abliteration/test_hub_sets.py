@@ -18,17 +18,18 @@ SCRIPT = """
 import json, sys
 sys.path[:0] = [{root!r}, {root!r} + "/spaces/abliteration"]
 from abliteration import sets
-from abliteration.request import Request, validate
+from abliteration.request import Request
 from shared.errors import VisitorError
 
 def said(positive):
     try:
-        pair, sources = sets.resolved(validate(positive=[positive], negative=[f"What is {{n}}?" for n in range(8)]).pair())
+        others = [f"What is {{n}}?" for n in range(8)]
+        pair, sources = sets.resolved(Request.parse(positive=[positive], negative=others).pair())
         return [pair.positive, sources]
     except VisitorError as error:
         return str(error)
 
-asked = validate(positive=["hf://me/cooking?column=q"], negative=["hf://me/cooking?column=other"])
+asked = Request.parse(positive=["hf://me/cooking?column=q"], negative=["hf://me/cooking?column=other"])
 print(json.dumps({{
     "read": said("hf://me/cooking?column=q"), "column": said("hf://me/cooking?column=nope"), "missing": said("hf://me/none"),
     "part": said("hf://me/cooking?colunm=q"), "id": said("hf://../etc"),

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from abliteration import ablate, bake, kernel
-from abliteration.ablate import Edit, live
+from abliteration.ablate import live
 from abliteration.architecture import inspect
-from abliteration.bake import audit, certify, in_stream
+from abliteration.certificate import audit, certify, in_stream
+from abliteration.edit import Edit
 from tests.abliteration.conftest import FAMILIES, POST_NORMS, direction, logits, prompts, weights
 
 RUNS = prompts()

@@ -13,17 +13,18 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from abliteration import encode, outcome, study
+from abliteration import encode, study
 from abliteration.architecture import FAMILIES, family_of, inspect
+from abliteration.outcome import features, find, measure, remove, search, take
 from abliteration.request import Request
 from shared import limits
 from shared.errors import VisitorError
 from shared.models import Loaded
-from tests.abliteration.conftest import weights
+from tests.abliteration.conftest import returned, weights
 
 LEFT = [f"How do I paint wall number {number}?" for number in range(12)]
 RIGHT = [f"Where is the river number {number} now?" for number in range(12)]
-ASKED = {
+SMALL = {
     "positive": LEFT,
     "negative": RIGHT,
     "answer_tokens": 4,
@@ -31,6 +32,11 @@ ASKED = {
     "kernel": {"attention": 1.0, "mlp": [1, 0.5, 0]},
     "layer": 1,
 }
+
+
+def ask(**values) -> Request:
+    """The small run, with other values."""
+    return Request.parse(**{**SMALL, **values})
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +104,7 @@ def untouched(small):
 
 
 def test_find(small):
-    data = run(outcome.find({**ASKED, "layer": None}, small))
+    data = run(find.find(ask(layer=None), small))
     assert (
         len(data["layers"]) == 3
         and data["positions"][-1] == "\n"
@@ -112,7 +118,7 @@ def test_find(small):
     assert data["choice"]["layer"] in {candidate["layer"] for candidate in tried}
     prompts = [prompt for part in ("fit", "select", "report") for prompt in data["split"][part]["positive"]]
     assert sorted(prompts) == sorted(LEFT)
-    assert run(outcome.find(ASKED, small))["choice"] == {
+    assert run(find.find(ask(), small))["choice"] == {
         "layer": 1,
         "position": -1,
         "rule": "hand",
@@ -122,7 +128,7 @@ def test_find(small):
 
 @pytest.mark.parametrize("method", ["ablate", "norm_preserving", "affine", "add"])
 def test_ablate(small, method):
-    data = run(outcome.ablate({**ASKED, "method": method, "prompts": ["How are you?"]}, small))
+    data = run(remove.ablate(ask(method=method, prompts=["How are you?"]), small))
     (pair,) = data["pairs"]
     assert {"prompt", "base", "edited", "kl", "kl_tokens", "xray"} == set(pair) and len(pair["kl"]) == len(
         pair["kl_tokens"]
@@ -134,18 +140,18 @@ def test_ablate(small, method):
 
 
 def test_answers_and_measures_in_one_run(small):
-    data = run(outcome.ablate_and_measure({**ASKED, "prompts": ["How are you?"]}, small))
+    data = run(remove.ablate_and_measure(ask(prompts=["How are you?"]), small))
     assert (
         data["kind"] == "ablate"
         and len(data["pairs"]) == 1
         and data["pairs"][0]["xray"]
         and data["re_emergence"]
     )
-    assert data["measures"] == run(outcome.measured(ASKED, small))["measures"]
+    assert data["measures"] == run(measure.measure(ask(), small))["measures"]
 
 
 def test_an_edit_of_strength_zero_changes_nothing(small):
-    data = run(outcome.measured({**ASKED, "strength": 0.0}, small))["measures"]
+    data = run(measure.measure(ask(strength=0.0), small))["measures"]
     assert (
         data["first_token"]["negative"]["kl"]["mean"]
         == data["text"]["delta"]["mean"]
@@ -159,7 +165,7 @@ def test_an_edit_of_strength_zero_changes_nothing(small):
 
 
 def test_optimise(small):
-    data = run(outcome.optimised({**ASKED, "layer": None, "trials": 4}, small))
+    data = run(search.search(ask(layer=None, trials=4), small))
     assert len(data["trials"]) == 4 and data["best"] in data["front"]
     best = data["trials"][data["best"]]
     good = [trial for trial in data["trials"] if trial["refusals"] <= data["enough"]]
@@ -171,34 +177,32 @@ def test_optimise(small):
     chosen = Request.from_query(data["query"])
     assert data["query"] == "" or chosen.kernel == data["chosen"]["kernel"]
     assert data["edit"]["layer"] == data["chosen"]["layer"] and "first_token" in data["measures"]
-    again = run(outcome.optimised({**ASKED, "layer": 1, "trials": 4}, small))
+    again = run(search.search(ask(layer=1, trials=4), small))
     assert again["trials"] == data["trials"], (
         "the search does not follow its seed, or the layer of an earlier one binds it"
     )
 
 
 def test_features(small, tmp_path):
-    data = run(outcome.explained({**ASKED, "features": 48, "k": 4, "steps": 20}, tmp_path, small))
+    data = run(features.explain(ask(features=48, k=4, steps=20), tmp_path, small))
     assert (
         data["sae"]["layer"] == 1
         and data["training"]["step"] == 20
         and len(data["pursuit"]["atoms"]) == len(data["tops"]) == 8
     )
     assert len(data["prompts"]) == 2 and data["prompts"][0]["tokens"][0].keys() == {"token", "features"}
-    loaded = run(outcome.explained({**ASKED, "sae_layer": 1, "sae": str(tmp_path)}, tmp_path / "x", small))
+    loaded = run(features.explain(ask(sae_layer=1, sae=str(tmp_path)), tmp_path / "x", small))
     assert loaded["pursuit"] == data["pursuit"] and "training" not in loaded
     feature = data["pursuit"]["atoms"][0]["feature"]
-    edited = run(outcome.feature_edit({**ASKED, "prompts": ["Hello"]}, tmp_path, feature, 3.0, small))
+    edited = run(features.steer(ask(prompts=["Hello"]), tmp_path, feature, 3.0, small))
     assert edited["feature"] == feature and edited["pairs"][0]["kl"]
     assert len(edited["pairs"][0]["kl"]) == len(edited["pairs"][0]["kl_tokens"])
     with pytest.raises(VisitorError):
-        run(outcome.explained({**ASKED, "sae_layer": 2, "sae": str(tmp_path)}, tmp_path, small))
+        run(features.explain(ask(sae_layer=2, sae=str(tmp_path)), tmp_path, small))
 
 
 def test_certificate_and_export(small, tmp_path):
-    data = run(outcome.certified({**ASKED, "kernel": {"embedding": 1, "attention": 1, "mlp": 1}}, small))[
-        "certificate"
-    ]
+    data = run(take.certificate(ask(kernel={"embedding": 1, "attention": 1, "mlp": 1}), small))["certificate"]
     assert (
         data["gap"] < 1e-4 * data["scale"]
         and data["in_stream"] < 1e-5
@@ -206,9 +210,9 @@ def test_certificate_and_export(small, tmp_path):
         and data["head"].startswith("untied")
     )
     assert len(data["matrices"]) == 7 and all(row["after"] < 1e-5 * row["before"] for row in data["matrices"])
-    made = run(outcome.exported(ASKED, tmp_path / "whole", "safetensors", small))
+    made = run(take.export(ask(), tmp_path / "whole", "safetensors", small))
     assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= set(made["files"])
-    adapter = run(outcome.exported(ASKED, tmp_path / "lora", "lora", small))
+    adapter = run(take.export(ask(), tmp_path / "lora", "lora", small))
     assert (
         set(adapter["files"]) == {"adapter_model.safetensors", "adapter_config.json", "README.md"}
         and adapter["left_out"] == []
@@ -217,8 +221,8 @@ def test_certificate_and_export(small, tmp_path):
     several = copy.deepcopy(small.tokenizer)
     several.chat_template = {"default": several.chat_template, "tool_use": "{{ messages }}"}
     run(
-        outcome.exported(
-            ASKED,
+        take.export(
+            ask(),
             tmp_path / "several",
             "safetensors",
             dataclasses.replace(small, tokenizer=several, id="tiny/several"),
@@ -228,9 +232,10 @@ def test_certificate_and_export(small, tmp_path):
         "a zip, a list of files and a push take no folders"
     )
     assert AutoTokenizer.from_pretrained(tmp_path / "several").chat_template == several.chat_template
-    for asked, form in ((ASKED, "gguf"), ({**ASKED, "method": "affine"}, "safetensors")):
-        with pytest.raises(VisitorError):
-            run(outcome.exported(asked, tmp_path / "no", form, small))
+    with pytest.raises(VisitorError):
+        take.check_form("gguf")
+    with pytest.raises(VisitorError):
+        run(take.export(ask(method="affine"), tmp_path / "no", "safetensors", small))
     assert not (tmp_path / "no").exists()
 
 
@@ -251,7 +256,7 @@ def test_certificate_and_export(small, tmp_path):
 )
 def test_what_cannot_be_done_is_said(small, values, said):
     with pytest.raises(VisitorError) as caught:
-        list(outcome.ablate({**ASKED, **values}, small))
+        list(remove.ablate(ask(**values), small))
     assert said in caught.value.what and caught.value.remedy
 
 
@@ -260,10 +265,10 @@ def test_a_model_without_a_chat_template_asks_for_the_plain_format(small):
     tokenizer.chat_template = None
     bare = dataclasses.replace(small, tokenizer=tokenizer, id="tiny/bare")
     with pytest.raises(VisitorError) as caught:
-        list(outcome.find(ASKED, bare))
+        list(find.find(ask(), bare))
     assert "no chat template" in caught.value.what and "plain" in caught.value.remedy
     # both sides end in the same kind of token, so that there is something to part at the last one
-    data = run(outcome.find({**ASKED, "format": "plain"}, bare))
+    data = run(find.find(ask(format="plain"), bare))
     assert data["positions"] == [""]
 
 
@@ -271,23 +276,23 @@ def test_damaged_weights_are_named(small):
     broken = copy.deepcopy(small.model)
     broken.model.layers[0].mlp.down_proj.weight[0, 0] = float("inf")
     with pytest.raises(VisitorError) as caught:
-        list(outcome.find(ASKED, dataclasses.replace(small, model=broken, id="tiny/broken")))
+        list(find.find(ask(), dataclasses.replace(small, model=broken, id="tiny/broken")))
     assert "layer 1" in caught.value.what
 
 
 def test_studies_of_different_visitors_are_apart(small):
-    *_, one = study.study(Request(positive=tuple(LEFT), negative=tuple(RIGHT), contrast="own"), small)
-    *_, other = study.study(Request(positive=tuple(RIGHT), negative=tuple(LEFT), contrast="own"), small)
-    *_, again = study.study(Request(positive=tuple(LEFT), negative=tuple(RIGHT), contrast="own"), small)
+    one = returned(study.study(Request(positive=tuple(LEFT), negative=tuple(RIGHT), contrast="own"), small))
+    other = returned(study.study(Request(positive=tuple(RIGHT), negative=tuple(LEFT), contrast="own"), small))
+    again = returned(study.study(Request(positive=tuple(LEFT), negative=tuple(RIGHT), contrast="own"), small))
     assert again is one and other is not one
-    assert torch.allclose(one.found.direction(1)[1], one.found.direction(1)[2])
+    assert torch.allclose(one.directions.direction(1)[1], one.directions.direction(1)[2])
 
 
 def test_a_study_does_not_keep_a_model_that_nobody_else_keeps(small):
     asked = Request(positive=tuple(LEFT), negative=tuple(RIGHT), contrast="own")
-    *_, one = study.study(asked, small)
+    one = returned(study.study(asked, small))
     other = dataclasses.replace(small, model=copy.deepcopy(small.model), id="tiny/other")
-    *_, two = study.study(asked, other)
+    two = returned(study.study(asked, other))
     assert two in study._kept.values() and one not in study._kept.values()
 
 
@@ -347,5 +352,5 @@ def test_a_full_disk_is_said_and_leaves_nothing(small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(bake, "save", fills)
     with pytest.raises(VisitorError) as caught:
-        run(outcome.exported({**ASKED, "kernel": {"attention": 1}}, tmp_path, "safetensors", small))
+        run(take.export(ask(kernel={"attention": 1}), tmp_path, "safetensors", small))
     assert "could not be written" in caught.value.what and list(tmp_path.iterdir()) == []

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from abliteration import outcome
+from abliteration.outcome.measure import measure
+from abliteration.request import Request
 
 EXAMPLE = Path(__file__).parents[2] / "spaces" / "abliteration" / "examples" / "optimise.json"
 
@@ -17,7 +18,7 @@ EXAMPLE = Path(__file__).parents[2] / "spaces" / "abliteration" / "examples" / "
 @pytest.fixture(scope="module")
 def measured() -> dict:
     chosen = json.loads(EXAMPLE.read_text(encoding="utf-8"))["chosen"]
-    *_, last = outcome.measured(chosen)
+    *_, last = measure(Request.parse(**chosen))
     return last
 
 

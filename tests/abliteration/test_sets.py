@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from abliteration import kernel, sets
-from abliteration.request import Request, validate
+from abliteration.alarming import ALARMING, PLAIN
+from abliteration.request import Request
 from shared.errors import VisitorError
 
 LEFT = [f"How do I paint wall number {number}?" for number in range(12)]
@@ -13,8 +14,8 @@ RIGHT = [f"Where is the wall number {number}?" for number in range(12)]
 
 
 def test_stored_pairs():
-    assert len(sets.ALARMING) == len(set(sets.ALARMING)) == len(sets.PLAIN) == len(set(sets.PLAIN)) >= 40
-    assert not set(sets.ALARMING) & set(sets.PLAIN)
+    assert len(ALARMING) == len(set(ALARMING)) == len(PLAIN) == len(set(PLAIN)) >= 40
+    assert not set(ALARMING) & set(PLAIN)
     for contrast in sets.STORED.values():
         assert sets.warnings(contrast) == []
 
@@ -130,14 +131,17 @@ def test_a_strength_keeps_the_kernel_in_its_range():
     ],
 )
 def test_a_link_brings_the_request_back(values):
-    request = validate(**values)
-    assert Request.from_query(request.to_query()) == request == validate(**request.to_json())
+    request = Request.parse(**values)
+    assert Request.from_query(request.to_query()) == request == Request.parse(**request.to_json())
     if not values:
         assert request.to_query() == ""
 
 
 def test_a_link_does_not_carry_long_sets():
-    assert validate(positive=[f"{prompt} {'x' * 400}" for prompt in LEFT], negative=RIGHT).to_query() == ""
+    assert (
+        Request.parse(positive=[f"{prompt} {'x' * 400}" for prompt in LEFT], negative=RIGHT).to_query()
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,5 +173,5 @@ def test_a_link_does_not_carry_long_sets():
 )
 def test_bad_values_are_refused_with_what_to_do(values):
     with pytest.raises(VisitorError) as caught:
-        validate(**values)
+        Request.parse(**values)
     assert caught.value.what and caught.value.remedy

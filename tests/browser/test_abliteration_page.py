@@ -20,6 +20,7 @@ FIND = json.loads((ROOT / "examples" / "find.json").read_text(encoding="utf-8"))
 OPTIMISE = json.loads((ROOT / "examples" / "optimise.json").read_text(encoding="utf-8"))
 FEATURES = json.loads((ROOT / "examples" / "features.json").read_text(encoding="utf-8"))
 TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home")
+PLACES = ("find", "ablate", "measure", "features", "certificate")
 COOKING = [
     f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")
 ]
@@ -44,7 +45,7 @@ def advanced(page) -> None:
 
 
 def test_the_first_paint_is_a_stored_result_in_every_room(page):
-    for name, place in zip(TABS, ("find", "ablate", "measure", "features", "certificate"), strict=True):
+    for name, place in zip(TABS, PLACES, strict=True):
         tab(page, name)
         expect(page.locator(f"#{place} .tags")).to_contain_text("stored example", timeout=30_000)
 
@@ -104,8 +105,44 @@ def test_one_feature_is_removed_and_held(page):
     expect(page.locator("#steered .key")).to_contain_text(f"feature {feature} held at 30", timeout=120_000)
 
 
+def own_sets(page) -> None:
+    """Choose the visitor's own two sets, whose fields then appear."""
+    page.get_by_label("Two sets of prompts").click()
+    page.get_by_role("option", name="my own two sets").click()
+    expect(page.locator("#positive textarea")).to_be_visible(timeout=30_000)
+    page.wait_for_timeout(600)  # Gradio writes a field's value once more after it has mounted it
+
+
+def paste(page, name: str, text: str) -> None:
+    """Put a text into a set's field from the clipboard, with the keyboard."""
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.locator(f"#{name} textarea").focus()
+    page.keyboard.press("ControlOrMeta+V")
+
+
+def test_pasted_sets_count_like_typed_ones(browser, suite_url):
+    permissions = ["clipboard-read", "clipboard-write"]
+    with opened(browser, f"{suite_url}/abliteration/", FIRST, permissions=permissions) as page:
+        advanced(page)
+        page.get_by_label("layer (empty: the rule chooses)").fill("21")
+        page.get_by_label("layers that it tries").fill("1")
+        own_sets(page)
+        paste(page, "positive", "\n".join(COOKING))
+        paste(page, "negative", "\n".join(OTHER))
+        page.locator("#run-find").click()  # at once: the fields are read as they are
+        expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2", timeout=180_000)
+        expect(page.locator("#find .figure-title")).to_contain_text("own")
+        # with a stored pair the fields go, and nothing of them counts
+        page.get_by_label("Two sets of prompts").click()
+        page.get_by_role("option", name="alarming words against plain ones").click()
+        expect(page.locator("#positive")).to_have_count(0, timeout=30_000)
+        page.get_by_label("Two sets of prompts").click()
+        page.get_by_role("option", name="my own two sets").click()
+        expect(page.locator("#positive textarea")).to_have_value("\n".join(COOKING), timeout=30_000)
+
+
 def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path):
-    unfold(page, "My own two sets")
+    own_sets(page)
     for name, prompts in (("positive", COOKING), ("negative", COOKING)):
         path = tmp_path / f"{name}.txt"
         path.write_text("\n".join(prompts), encoding="utf-8")
@@ -137,7 +174,7 @@ def test_axe_and_phones(browser, suite_url, scheme):
     with opened(
         browser, f"{suite_url}/abliteration/?__theme={scheme}", FIRST, viewport=SMALL, color_scheme=scheme
     ) as page:
-        for name, place in zip(TABS, ("find", "ablate", "measure", "features", "certificate"), strict=True):
+        for name, place in zip(TABS, PLACES, strict=True):
             more = page.get_by_role("button", name="More tabs")
             if not page.get_by_role("tab", name=name, exact=True).first.is_visible() and more.count():
                 more.first.click()

@@ -7,8 +7,10 @@ shifted positions, and every number equals that of the prompt run alone up to ro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from abliteration.architecture import check_layer
 from shared.errors import VisitorError
 from shared.models import twin
 
@@ -45,20 +47,25 @@ def states(
     """
     import torch
 
-    found = torch.empty(anatomy.layers + 1, len(prompts), last, anatomy.width)
+    streams = torch.empty(anatomy.layers + 1, len(prompts), last, anatomy.width)
     done = 0
-    for chosen in batches(prompts):
-        ids, ends = padded([prompts[index] for index in chosen], model.device)
-        rows = torch.arange(len(chosen), device=ids.device)[:, None]
+    for batch in batches(prompts):
+        ids, ends = padded([prompts[index] for index in batch], model.device)
+        rows = torch.arange(len(batch), device=ids.device)[:, None]
         places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
         with torch.inference_mode():
-            watched, kept = watch(model, anatomy, lambda hidden, at=(rows, places): hidden[at].float())  # type: ignore[misc]
+            watched, inputs = watch(model, anatomy, _at(rows, places))
             watched.base_model(ids, use_cache=False)
-        found[:, chosen] = torch.stack(kept).cpu()
-        done += len(chosen)
+        streams[:, batch] = torch.stack(inputs).cpu()
+        done += len(batch)
         yield done
-    check_finite(found)
-    yield found
+    check_finite(streams)
+    yield streams
+
+
+def _at(rows: Tensor, places: Tensor) -> Callable[[Tensor], Tensor]:
+    """Takes some tokens of a batch, float32."""
+    return lambda hidden: hidden[rows, places].float()
 
 
 def all_states(
@@ -72,10 +79,10 @@ def all_states(
     """
     import torch
 
-    watched, kept = watch(model, anatomy, lambda hidden: take(hidden[0].float()))
+    watched, inputs = watch(model, anatomy, lambda hidden: take(hidden[0].float()))
     with torch.inference_mode():
         watched.base_model(torch.tensor([ids], device=model.device), use_cache=False)
-    return torch.stack(kept).cpu()
+    return torch.stack(inputs).cpu()
 
 
 def first_tokens(
@@ -91,22 +98,80 @@ def first_tokens(
 
     log_p: list[Tensor] = [torch.empty(0)] * len(prompts)
     streams = torch.empty(anatomy.layers + 1, len(prompts), anatomy.width) if anatomy else None
-    for chosen in batches(prompts):
-        ids, ends = padded([prompts[index] for index in chosen], model.device)
-        rows = torch.arange(len(chosen), device=ids.device)
+    for batch in batches(prompts):
+        ids, ends = padded([prompts[index] for index in batch], model.device)
+        rows = torch.arange(len(batch), device=ids.device)
         # the head is large: only where some prompt ends
-        kept_places, slots = torch.unique(ends - 1, return_inverse=True)
+        places, slots = torch.unique(ends - 1, return_inverse=True)
         watched: PreTrainedModel = model
-        kept: list[Tensor] = []
+        inputs: list[Tensor] = []
         if anatomy:
-            watched, kept = watch(model, anatomy, lambda hidden, at=(rows, ends - 1): hidden[at].float())  # type: ignore[misc]
+            watched, inputs = watch(model, anatomy, _at(rows, ends - 1))
         with torch.inference_mode():
-            logits = watched(ids, use_cache=False, logits_to_keep=kept_places).logits[rows, slots].float()
-            for index, row in zip(chosen, logits.log_softmax(-1).cpu(), strict=True):
+            logits = watched(ids, use_cache=False, logits_to_keep=places).logits[rows, slots].float()
+            for index, row in zip(batch, logits.log_softmax(-1).cpu(), strict=True):
                 log_p[index] = row
         if streams is not None:
-            streams[:, chosen] = torch.stack(kept).cpu()
+            streams[:, batch] = torch.stack(inputs).cpu()
     return torch.stack(log_p), streams
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The stream at every token of some texts, at one layer's input.
+
+    Args:
+        activations: float32 (tokens, width).
+        texts: token ids of each text.
+        owner: by activation, which text.
+        place: by activation, which token of it.
+    """
+
+    activations: Tensor
+    texts: tuple[tuple[int, ...], ...]
+    owner: tuple[int, ...]
+    place: tuple[int, ...]
+
+
+def collect(
+    model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int, skip: int = 1
+) -> Tokens:
+    """The stream at one layer's input at every token, without the first `skip` of each text.
+
+    The first token of a text carries a norm tens of times that of the others and would be all that an
+    autoencoder learns.
+
+    Raises:
+        VisitorError: an activation is not finite, or no token is left.
+    """
+    import torch
+
+    check_layer(anatomy, layer)
+    rows = [row[skip:] for row in streams_at(model, anatomy, texts, layer)]
+    owner = [number for number, row in enumerate(rows) for _ in row]
+    place = [skip + index for row in rows for index in range(len(row))]
+    if not owner:
+        raise VisitorError("The texts hold no token to learn from.", "Give longer texts.")
+    activations = torch.cat(rows)
+    check_finite(activations[None])
+    return Tokens(activations, tuple(map(tuple, texts)), tuple(owner), tuple(place))
+
+
+def streams_at(model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int) -> list[Tensor]:
+    """The stream at one layer's input of every text, each float32 (tokens, width), on the CPU; in batches of
+    similar length.
+    """
+    import torch
+
+    streams: list[Tensor] = [torch.empty(0, anatomy.width)] * len(texts)
+    for batch in batches(texts):
+        ids, _ = padded([texts[index] for index in batch], model.device)
+        watched, inputs = watch(model, anatomy, lambda hidden: hidden.float(), (anatomy.blocks[layer],))
+        with torch.inference_mode():
+            watched.base_model(ids, use_cache=False)
+        for row, index in zip(inputs[0].cpu(), batch, strict=True):
+            streams[index] = row[: len(texts[index])]
+    return streams
 
 
 def watch(
@@ -119,27 +184,26 @@ def watch(
         names: of modules; by default every block and the norm after the last one.
     """
     watched = twin(model)
-    kept: list[Tensor] = []
+    inputs_of: list[Tensor] = []
 
     def keep(_: Any, inputs: Any) -> None:
-        kept.append(take(inputs[0]).clone())
+        inputs_of.append(take(inputs[0]).clone())
 
     for name in names or (*anatomy.blocks, anatomy.final):
         watched.get_submodule(name).register_forward_pre_hook(keep)
-    return watched, kept
+    return watched, inputs_of
 
 
 def batches(prompts: list[list[int]], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
     """Indices of prompts of similar length, at most `tokens` tokens a batch with its padding."""
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    chosen: list[int] = []
-    for index in order:
-        if chosen and (len(chosen) + 1) * len(prompts[index]) > tokens:
-            yield chosen
-            chosen = []
-        chosen.append(index)
-    if chosen:
-        yield chosen
+    batch: list[int] = []
+    for index in sorted(range(len(prompts)), key=lambda index: len(prompts[index])):
+        if batch and (len(batch) + 1) * len(prompts[index]) > tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def padded(prompts: list[list[int]], device: Any) -> tuple[Tensor, Tensor]:
@@ -153,9 +217,9 @@ def padded(prompts: list[list[int]], device: Any) -> tuple[Tensor, Tensor]:
     return ids, torch.tensor([len(row) for row in prompts], device=device)
 
 
-def check_finite(found: Tensor) -> None:
+def check_finite(streams: Tensor) -> None:
     """Raise a VisitorError that names the first layer whose activations are not finite."""
-    bad = (~found.isfinite()).flatten(1).any(1)
+    bad = (~streams.isfinite()).flatten(1).any(1)
     if bad.any():
         layer = int(bad.nonzero()[0])
         raise VisitorError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-EXACT, APPROXIMATE, UNSUPPORTED = "exact", "approximate", "unsupported"
+EXACT, APPROXIMATE = "exact", "approximate"
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,12 @@ class Family:
         """The verdict in words."""
         if self.post_norms:
             return (
-                "A norm stands between each matrix and the stream: its gain g is folded in by projecting against norm(g⊙r̂), so that "
-                "nothing of r̂ is written, but the norm rescales what is left and the logits differ from the run-time edit's."
+                "A norm stands between each matrix and the stream: its gain g is folded in by projecting "
+                "against norm(g⊙r̂), so that nothing of r̂ is written, but the norm rescales what is left and "
+                "the logits differ from the run-time edit's."
             )
-        return (
-            self.note
-            or "Attention and MLP write straight into the stream: edited weights give the run-time edit's logits."
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The family as a table's row."""
-        return {
-            "family": self.name,
-            "types": list(self.types),
-            "verdict": self.verdict,
-            "reason": self.reason,
-        }
+        plain = "Attention and MLP write straight into the stream"
+        return self.note or f"{plain}: edited weights give the run-time edit's logits."
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -131,7 +121,8 @@ FAMILIES: tuple[Family, ...] = (
         attention=("self_attn.out_proj", "conv.out_proj"),
         mlp="feed_forward.w2",
         final="model.embedding_norm",
-        note="Most of its blocks have a short convolution in the attention's place; it writes into the stream the same way.",
+        note="Most of its blocks have a short convolution in the attention's place, which writes into the "
+        "stream the same way.",
     ),
 )
 
@@ -185,16 +176,6 @@ class Anatomy:
     def write(self, part: str, layer: int) -> Write:
         """The matrix of one part of one block."""
         return next(write for write in self.writes if write.part == part and write.layer == layer)
-
-    def to_json(self) -> dict[str, Any]:
-        """The verdict and its reason."""
-        return {
-            **self.family.to_json(),
-            "layers": self.layers,
-            "width": self.width,
-            "tied": self.tied,
-            "matrices": len(self.writes),
-        }
 
 
 def family_of(config: Any) -> Family:
@@ -284,6 +265,12 @@ def inspect(model: PreTrainedModel) -> Anatomy:
         raise _refused(kind, "it has no output head")
     tied = modules[head].weight is embedding.weight
     return Anatomy(family, width, blocks, family.final, tuple(writes), tied, head)
+
+
+def check_layer(anatomy: Anatomy, layer: int) -> None:
+    """Raise a VisitorError for a layer that the model does not have."""
+    if not 0 <= layer < anatomy.layers:
+        raise VisitorError(f"The model has no layer {layer}.", f"Its layers are 0 to {anatomy.layers - 1}.")
 
 
 def gain(model: PreTrainedModel, write: Write) -> Tensor | None:

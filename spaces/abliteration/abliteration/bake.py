@@ -1,5 +1,4 @@
-"""The edit in the weights: every matrix that writes into the stream, its bias and the tied head; and the
-proof that it holds.
+"""The edit in the weights: every matrix that writes into the stream, its bias and the tied head.
 
 W is looked at as [width, n], whatever the layout it is stored in. With u the unit direction in front of the
 matrix (r̂, or norm(g⊙r̂) where a norm with gain g follows), the edited matrix is (I − α·uuᵀ)W and the edited
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abliteration.ablate import Edit, live
 from abliteration.architecture import Anatomy, Write, gain
+from abliteration.edit import Edit
 from shared.errors import VisitorError
 from shared.models import twin
 
@@ -56,21 +55,21 @@ def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedMode
     import torch
 
     check_bakeable(edit)
-    made = twin(model)
+    baked = twin(model)
     with torch.no_grad():
         for write in anatomy.writes:
             alpha = strength(edit, write)
             if not alpha:
                 continue
-            module, u = made.get_submodule(write.module), in_front(model, edit, write)
+            module, u = baked.get_submodule(write.module), in_front(model, edit, write)
             keep_lengths = edit.method == "norm_preserving"
             if write.part == "embedding" and anatomy.tied:
-                _untie(made, anatomy)
+                _untie(baked, anatomy)
             module.weight = _parameter(_projected(module.weight.detach(), u, alpha, write.rows, keep_lengths))
             bias = getattr(module, "bias", None)
             if bias is not None:
                 module.bias = _parameter(_projected(bias.detach()[None], u, alpha, True, keep_lengths)[0])
-    return made
+    return baked
 
 
 def bakeable(edit: Edit) -> bool:
@@ -100,7 +99,7 @@ def check_bakeable(edit: Edit) -> None:
     if not bakeable(edit):
         raise VisitorError(
             "The kernel edits the stream at a block's input, where no matrix writes.",
-            "Draw it on embedding, attention and MLP; all three at strength 1 remove the direction from every block's input.",
+            "Draw it on embedding, attention and MLP: all three at strength 1 clear every block's input.",
         )
 
 
@@ -108,11 +107,11 @@ def _projected(weight: Tensor, u: Tensor, alpha: float, rows: bool, keep_lengths
     """(I − α·uuᵀ)W for a weight stored as [width, n], or [n, width] with `rows`; with each column's length
     restored where wanted.
     """
-    made = weight - alpha * (weight @ u)[:, None] * u if rows else weight - alpha * u[:, None] * (u @ weight)
+    left = weight - alpha * (weight @ u)[:, None] * u if rows else weight - alpha * u[:, None] * (u @ weight)
     if keep_lengths:
         axis = 1 if rows else 0
-        made *= weight.norm(dim=axis, keepdim=True) / made.norm(dim=axis, keepdim=True).clamp(min=1e-30)
-    return made
+        left *= weight.norm(dim=axis, keepdim=True) / left.norm(dim=axis, keepdim=True).clamp(min=1e-30)
+    return left
 
 
 def _parameter(value: Tensor) -> Any:
@@ -121,208 +120,12 @@ def _parameter(value: Tensor) -> Any:
     return torch.nn.Parameter(value, requires_grad=False)
 
 
-def _untie(made: PreTrainedModel, anatomy: Anatomy) -> None:
+def _untie(baked: PreTrainedModel, anatomy: Anatomy) -> None:
     """Give the head the matrix for itself. It is the same tensor still: only the embedding's module gets
     another.
     """
-    made.config.tie_word_embeddings = False
-    made.get_submodule(anatomy.head).weight = made.get_submodule(anatomy.family.embedding).weight
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a matrix writes along the direction, before and after.
-
-    Args:
-        name: of the parameter.
-        part: embedding, positions, attention or mlp.
-        layer: of the block.
-        strength: α.
-        before: ‖uᵀW‖, in float64.
-        after: the same of the edited matrix.
-        share: ‖uᵀW‖/‖W‖ before; 1/√width is what a random direction has.
-        bias_before: |uᵀb|; None without a bias.
-        bias_after: the same of the edited bias.
-        folded: whether a post-norm's gain is folded into u.
-    """
-
-    name: str
-    part: str
-    layer: int
-    strength: float
-    before: float
-    after: float
-    share: float
-    bias_before: float | None
-    bias_after: float | None
-    folded: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as a table takes it."""
-        return {
-            key: (float(f"{value:.4g}") if isinstance(value, float) else value)
-            for key, value in self.__dict__.items()
-        }
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """That the edited weights do what the edit says.
-
-    Args:
-        rows: by matrix.
-        gap: largest difference between the run-time edit's and the edited weights' logits.
-        scale: standard deviation of the logits, to compare the gap with.
-        in_stream: largest |r̂ᵀh| over ‖h‖ at any block's input on the probe prompts, after the edit; None
-            unless the kernel removes the direction everywhere.
-        audit: largest error of "stream = sum of the writes", relative to the stream: near 0, no write was
-            overlooked.
-        head: what became of the head.
-    """
-
-    rows: tuple[Row, ...]
-    gap: float
-    scale: float
-    in_stream: float | None
-    audit: float
-    head: str
-    verdict: str
-    reason: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The certificate as the page takes it."""
-        numbers = {
-            key: None if value is None else float(f"{value:.3g}")
-            for key, value in (
-                ("gap", self.gap),
-                ("scale", self.scale),
-                ("in_stream", self.in_stream),
-                ("audit", self.audit),
-            )
-        }
-        return {
-            **numbers,
-            "head": self.head,
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "matrices": [row.to_json() for row in self.rows],
-        }
-
-
-def certify(
-    model: PreTrainedModel, anatomy: Anatomy, edit: Edit, baked: PreTrainedModel, prompts: list[list[int]]
-) -> Certificate:
-    """Measure an edited model against its edit.
-
-    Args:
-        model: as it was.
-        baked: from `bake`.
-        prompts: token ids to run both on.
-    """
-    import torch
-
-    rows = []
-    for write in anatomy.writes:
-        u = in_front(model, edit, write).double()
-        old, new = model.get_submodule(write.module), baked.get_submodule(write.module)
-        before, after = (_along(module.weight.detach(), u, write.rows) for module in (old, new))
-        bias = getattr(old, "bias", None)
-        rows.append(
-            Row(
-                f"{write.module}.weight",
-                write.part,
-                write.layer,
-                strength(edit, write),
-                before,
-                after,
-                before / max(float(old.weight.detach().double().norm()), 1e-30),
-                None if bias is None else abs(float(bias.detach().double() @ u)),
-                None if bias is None else abs(float(new.bias.detach().double() @ u)),
-                write.output != write.module,
-            )
-        )
-    hooked, gap, logits = live(model, anatomy, edit), 0.0, []
-    with torch.inference_mode():
-        for ids in prompts:
-            row = torch.tensor([ids], device=model.device)
-            made = baked(row, use_cache=False).logits.double()
-            gap = max(gap, float((made - hooked(row, use_cache=False).logits.double()).abs().max()))
-            logits.append(made.flatten())
-    everywhere = (
-        edit.kernel.embedding == 1
-        and set(edit.kernel.attention + edit.kernel.mlp) == {1.0}
-        and edit.method != "norm_preserving"
-    )
-    head = "the head was not tied and is as it was"
-    if anatomy.tied:
-        head = (
-            "untied: it keeps the matrix that the embedding had"
-            if edit.kernel.embedding
-            else "still tied: the embedding is not edited"
-        )
-    return Certificate(
-        tuple(rows),
-        gap,
-        float(torch.cat(logits).std()),
-        in_stream(baked, anatomy, edit.directions, prompts) if everywhere else None,
-        audit(model, anatomy, prompts[:2]),
-        head,
-        anatomy.family.verdict,
-        anatomy.family.reason,
-    )
-
-
-def _along(weight: Tensor, u: Tensor, rows: bool) -> float:
-    """‖uᵀW‖ in float64."""
-    exact = weight.double()
-    return float((exact @ u if rows else u @ exact).norm())
-
-
-def in_stream(
-    model: PreTrainedModel, anatomy: Anatomy, directions: Tensor, prompts: list[list[int]]
-) -> float:
-    """Largest |r̂ᵀh|/‖h‖ at any block's input and any token."""
-    from abliteration.activations import all_states
-
-    largest = 0.0
-    rows = directions.to(model.device)
-    for ids in prompts:
-        shares = all_states(
-            model, anatomy, ids, lambda hidden: hidden @ rows.T.to(hidden) / hidden.norm(dim=-1, keepdim=True)
-        )
-        largest = max(
-            [largest, *(float(shares[layer, :, layer].abs().max()) for layer in range(anatomy.layers))]
-        )
-    return largest
-
-
-def audit(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]]) -> float:
-    """Largest ‖stream − Σ writes‖/‖stream‖ at any layer, embedding and positions included: far above
-    rounding, a write was overlooked.
-    """
-    import torch
-
-    made = twin(model)
-    written: list[Tensor] = []  # since the last block's input, that included
-    gaps: list[float] = []
-
-    def at_block(_: Any, inputs: Any) -> None:
-        hidden = inputs[0].double()
-        gaps.append(float((hidden - sum(written)).norm() / hidden.norm()))
-        written[:] = [hidden.clone()]
-
-    def at_write(_: Any, inputs: Any, output: Tensor) -> None:
-        written.append(output.double())
-
-    for name in (*anatomy.blocks, anatomy.final):
-        made.get_submodule(name).register_forward_pre_hook(at_block)
-    for write in anatomy.writes:
-        made.get_submodule(write.output).register_forward_hook(at_write)
-    with torch.inference_mode():
-        for ids in prompts:
-            written.clear()
-            made.base_model(torch.tensor([ids], device=model.device), use_cache=False)
-    return max(gaps)
+    baked.config.tie_word_embeddings = False
+    baked.get_submodule(anatomy.head).weight = baked.get_submodule(anatomy.family.embedding).weight
 
 
 def save(baked: PreTrainedModel, tokenizer: Any, folder: Path) -> list[Path]:
@@ -334,9 +137,8 @@ def save(baked: PreTrainedModel, tokenizer: Any, folder: Path) -> list[Path]:
     # its own storage
     baked.save_pretrained(folder)
     if tokenizer is not None:
-        tokenizer.save_pretrained(
-            folder, save_jinja_files=False
-        )  # several chat templates would go into a folder
+        # several chat templates would go into a folder
+        tokenizer.save_pretrained(folder, save_jinja_files=False)
     return sorted(folder.iterdir())
 
 
@@ -372,7 +174,7 @@ def save_lora(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, folder: Path
     check_bakeable(edit)
     if edit.method == "norm_preserving":
         raise VisitorError(
-            "A norm-preserving edit changes a matrix by more than rank 1.",
+            "A norm-preserving edit changes each matrix by more than rank 1.",
             "Export the whole model, or use the plain ablation.",
         )
     tensors: dict[str, Tensor] = {}

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared import experts, hub, models
+from abliteration import data
+from shared import card, experts, hub, models
+from shared.card import Markdown, code, escape
 
 TAGS = ("abliterated", "directional-ablation", "not-for-all-audiences")
 
@@ -19,117 +21,116 @@ def licence_of(model_id: str) -> str:
     return hub.licence(model_id)
 
 
-def model_card(data: dict[str, Any]) -> str:
+def model_card(export: data.Export) -> str:
     """The card as Markdown with the Hub's YAML head.
 
     Args:
-        data: the JSON of an export: model, edit, measures, certificate, request, split, provenance.
+        export: of the edited model, before its files and card are stated in it.
     """
-    model, edit, request = data["model"], data["edit"], data["request"]
+    model, request = export["model"], export["request"]
     expert = model["id"] in experts.NAMES
     base = models.EMBEDDED_MODEL if expert else model["id"]
+    lora = export["form"] == "lora"
     licence = licence_of(model["id"])
-    head = ["library_name: peft" if data.get("form") == "lora" else "library_name: transformers"]
-    head += [f"license: {licence}"] if licence else []
-    if "/" in base and not base.startswith(("/", ".", "~")):
-        head += [
-            f"base_model: {base}",
-            f"base_model_relation: {'adapter' if data.get('form') == 'lora' else 'finetune'}",
-        ]
-    head += ["pipeline_tag: text-generation", "tags:", *(f"  - {tag}" for tag in TAGS)]
-    on = f"the expert {model['id']} on {base}" if expert else base
-    rows = "\n".join(_rows(data.get("measures") or {}))
-    left = data.get("left_out") or []
-    left_note = (
-        f"\nThe adapter leaves out: {', '.join(left)}. Its logits differ from the edited model's by that.\n"
-        if left
-        else ""
+    head = card.model_head(
+        library="peft" if lora else "transformers",
+        tags=TAGS,
+        licences=[licence],
+        base=[base],
+        relation="adapter" if lora else "finetune",
     )
-    certificate = data.get("certificate") or {}
-    sizes = {
-        part: [len(data["split"][part][side]) for side in ("positive", "negative")]
-        for part in ("fit", "select", "report")
-    }
-    return f"""---
-{chr(10).join(head)}
----
-
-# Edited model: {model["id"].split("/")[-1]} without a direction
-
-**This is an edited model.** A direction of its residual stream was removed from the weights: what parts “{request["contrast"]}” prompts from
-others. A model that does not refuse is not a model that is right or safe.
-
-Base: {on}, revision {model["revision"]}, {model["source"]}. Licence of the base: {licence or "see its page"}.
-
-## The edit
-
-| | |
-|---|---|
-| method | {edit["method"]}, {edit["projection"]} direction |
-| direction | difference of means at the input of layer {edit["layer"]}, token {edit["position"]} from the prompt's end |
-| prompts | fit {sizes["fit"][0]} + {sizes["fit"][1]}, select {sizes["select"][0]} + {sizes["select"][1]}, report {sizes["report"][0]} + {sizes["report"][1]}, seed {request["seed"]} |
-| architecture | {model["family"]}: {model["verdict"]} |
-| head | {certificate.get("head", "")} |
-| largest logit gap between run-time edit and weights | {certificate.get("gap", "")} |
-
-```json
-{json.dumps(edit["kernel"])}
-```
-{left_note}
-## Measured on the report split
-
-| | base | edited |
-|---|---|---|
-{rows}
-
-Greedy answers of at most {request["answer_tokens"]} tokens; {data["provenance"]["rule"]}; intervals are Wilson's at 95 %, ± is one standard error.
-"""
+    name = card.public_name(model["id"])
+    origin = f"the expert {name} on {base}" if expert else card.public_name(base)
+    left_out = export.get("left_out", [])
+    return card.card(
+        head,
+        f"# Edited model: {escape(name.split('/')[-1])} without a direction",
+        "**This is an edited model.** A direction of its residual stream was removed from the weights: the "
+        f"one that separates “{request['contrast']}” prompts from others. A model that does not refuse is "
+        "not a model that is right or safe.",
+        f"Base: {escape(origin)}, revision {escape(model['revision'])}, {escape(model['source'])}. Licence "
+        f"of the base: {escape(licence or 'see its page')}.",
+        "## The edit",
+        card.table(("", ""), _edit(export)),
+        card.fenced(json.dumps(export["edit"]["kernel"]), "json"),
+        f"The adapter leaves out: {escape(', '.join(left_out))}. Its logits differ from the edited model's "
+        "by that."
+        if left_out
+        else "",
+        "## Measured on the report split",
+        card.table(("", "base", "edited"), _rows(export["measures"])),
+        f"Greedy answers of at most {request['answer_tokens']} tokens; {export['provenance']['rule']}. "
+        "Intervals are Wilson's at 95 %; ± is one standard error, which counts prompts, or windows of the "
+        "text.",
+        private=[model["id"], base],
+    )
 
 
-def _rows(measures: dict[str, Any]) -> list[str]:
-    found = []
-    for side, name in (("positive", "prompts with the behaviour"), ("negative", "other prompts")):
-        judged = (measures.get("behaviour") or {}).get(side) or {}
-        if {"base", "edited"} <= set(judged):
-            for key, label in (("refused", "refused"), ("hedged", "hedged"), ("empty", "empty")):
-                found.append(
-                    f"| {name}: {label} | {_share(judged['base'][key])} | {_share(judged['edited'][key])} |"
-                )
-    over = measures.get("over_refusal")
-    if over:
-        found.append(
-            f"| harmless, alarming words: refused | {_share(over['base']['refused'])} | {_share(over['edited']['refused'])} |"
-        )
-    for side, first in (measures.get("first_token") or {}).items():
-        found.append(
-            f"| KL(base ‖ edited) at the first token, {side} prompts, nats | 0 | {_mean(first['kl'])} |"
-        )
-        if side == "negative":
-            answered = first["kl_answered"]
-            found.append(
-                f"| the same on the {answered['of']} that the base means to answer | 0 | {_mean(answered)} |"
-            )
-    for side, along in (measures.get("along") or {}).items():
-        if along:
-            found.append(
-                f"| KL along the base's answers, {side} prompts, nats a token | 0 | {_mean(along)} |"
-            )
-    if "text" in measures:
-        found.append(
-            f"| cross-entropy of a sample text, nats a token | {_mean(measures['text']['base'])} | {_mean(measures['text']['edited'])} |"
-        )
-        found.append(f"| its paired change | 0 | {_mean(measures['text']['delta'])} |")
-    if "capability" in measures:
-        counts = measures["capability"]
-        found.append(
-            f"| simple facts right, of {counts['of']} | {counts['base']} | {counts['edited']} (lost {counts['lost']}, won {counts['won']}) |"
-        )
-    return found
+def _edit(export: data.Export) -> list[tuple[str, Any]]:
+    """The edit as rows of a table."""
+    edit, model, proof, split = export["edit"], export["model"], export["certificate"], export["split"]
+    fit, select, report = (
+        f"{len(part['positive'])} + {len(part['negative'])}"
+        for part in (split["fit"], split["select"], split["report"])
+    )
+    return [
+        ("method", f"{edit['method']}, {edit['projection']} direction"),
+        (
+            "direction",
+            f"difference of means at the input of layer {edit['layer']}, token {edit['position']} from the "
+            "prompt's end",
+        ),
+        (
+            "prompts",
+            f"fit {fit}, select {select}, report {report}, seed {export['request']['seed']}",
+        ),
+        ("architecture", f"{model['family']}: {model['verdict']}"),
+        ("head", proof["head"]),
+        ("largest logit gap between run-time edit and weights", code(f"{proof['gap']:.3g}")),
+    ]
 
 
-def _share(value: dict[str, Any]) -> str:
+def _rows(measures: data.Measures) -> list[tuple[str, str | Markdown, str | Markdown]]:
+    """What was measured, as rows of a table."""
+    rows: list[tuple[str, str | Markdown, str | Markdown]] = []
+    behaviour, first, along = measures["behaviour"], measures["first_token"], measures["along"]
+    for judged, name in (
+        (behaviour["positive"], "prompts with the behaviour"),
+        (behaviour["negative"], "other prompts"),
+    ):
+        for one, other, grade in (
+            (judged["base"]["refused"], judged["edited"]["refused"], "refused"),
+            (judged["base"]["hedged"], judged["edited"]["hedged"], "hedged"),
+            (judged["base"]["empty"], judged["edited"]["empty"], "empty"),
+        ):
+            rows.append((f"{name}: {grade}", _share(one), _share(other)))
+    if over := measures.get("over_refusal"):
+        both = _share(over["base"]["refused"]), _share(over["edited"]["refused"])
+        rows.append(("harmless, alarming words: refused", *both))
+    for side, token in (("positive", first["positive"]), ("negative", first["negative"])):
+        title = f"KL(base ‖ edited) at the first token, {side} prompts, nats"
+        rows.append((title, "0", _mean(token["kl"])))
+    answered = first["negative"]["kl_answered"]
+    title = f"the same on the {answered['of']} negative prompts that the base means to answer"
+    rows.append((title, "0", _mean(answered)))
+    for side, mean in (("positive", along["positive"]), ("negative", along["negative"])):
+        if mean:
+            title = f"KL along the base's answers, {side} prompts, nats a token"
+            rows.append((title, "0", _mean(mean)))
+    if text := measures.get("text"):
+        title = "cross-entropy of a sample text, nats a token"
+        rows.append((title, _mean(text["base"]), _mean(text["edited"])))
+        rows.append(("its paired change", "0", _mean(text["delta"])))
+    if facts := measures.get("capability"):
+        lost = f"{facts['edited']} (lost {facts['lost']}, won {facts['won']})"
+        rows.append((f"simple facts right, of {facts['of']}", str(facts["base"]), lost))
+    return rows
+
+
+def _share(value: data.Share) -> str:
     return f"{value['count']} of {value['of']} ({100 * value['low']:.0f} to {100 * value['high']:.0f} %)"
 
 
-def _mean(value: dict[str, Any]) -> str:
-    return f"{value['mean']:.4f} ± {value['sigma']:.4f}"
+def _mean(value: data.Average) -> str:
+    sigma = "" if value["sigma"] is None else f" ± {value['sigma']:.4f}"
+    return f"{value['mean']:.4f}{sigma}"

@@ -11,19 +11,20 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Progress, Share
+from shared.data import Mean, Progress, Share
 
+Kind = Literal["find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export"]
+"""What a run does."""
+Form = Literal["safetensors", "lora"]
+"""How an edit leaves: as the whole model, or as an adapter of rank 1."""
 Side = Literal["positive", "negative"]
 Quantiles = list[float]
 """5 %, 50 % and 95 % quantile of what chance gives."""
 
 
-class Mean(TypedDict):
-    """A mean with its standard error and the median, over `of` values."""
+class Average(Mean):
+    """A mean with the median, which one odd prompt does not move. Clusters are prompts or windows."""
 
-    mean: float
-    sigma: float
-    of: int
     median: float
 
 
@@ -102,6 +103,7 @@ class Dataset(TypedDict):
 
     dataset: str
     revision: str
+    config: str
     split: str
     column: str
 
@@ -345,8 +347,8 @@ class RefusalShares(TypedDict):
 class FirstToken(TypedDict):
     """What changed at the first token of the answers."""
 
-    kl: Mean
-    kl_answered: Mean
+    kl: Average
+    kl_answered: Average
     """Without prompts that the base is about to refuse."""
     refusals: RefusalShares
 
@@ -361,16 +363,16 @@ class FirstTokens(TypedDict, total=False):
 class Along(TypedDict, total=False):
     """KL along the base's answers by side, as they come in; None where it answered nothing."""
 
-    positive: Mean | None
-    negative: Mean | None
+    positive: Average | None
+    negative: Average | None
 
 
 class TextLoss(TypedDict):
     """−ln p of the sample text's tokens."""
 
-    base: Mean
-    edited: Mean
-    delta: Mean
+    base: Average
+    edited: Average
+    delta: Average
 
 
 class Capability(TypedDict):
@@ -396,7 +398,7 @@ class Control(TypedDict):
 
     name: str
     refusals: ControlRefusals
-    kl: Mean
+    kl: Average
 
 
 class Measures(TypedDict):
@@ -618,7 +620,7 @@ class Export(Head):
     """An edited model's files, with the certificate."""
 
     kind: Literal["export"]
-    form: Literal["safetensors", "lora"]
+    form: Form
     edit: Edit
     measures: Measures
     certificate: CertificateData
@@ -627,38 +629,20 @@ class Export(Head):
     card: NotRequired[str]
     left_out: NotRequired[list[str]]
     """Parts of the edit that an adapter cannot hold."""
-    modules: NotRequired[list[str]]
+    modules: NotRequired[int]
+    """Matrices in the adapter."""
 
 
 # Everything else that a figure is given
 
 
 class Waiting(TypedDict):
-    """A run before anything of it can be drawn; what is known of it comes in as in the rooms' figures."""
+    """A run before anything of it can be drawn."""
 
-    kind: Literal["find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export"]
-    run_id: NotRequired[str]
-    drawable: NotRequired[Literal[False]]
-    title: NotRequired[str]
-    done: NotRequired[Literal[False]]
-    request: NotRequired[Request]
-    mark: NotRequired[str]
-    model: NotRequired[EditedModel]
-    split: NotRequired[Split]
-    positions: NotRequired[list[str]]
-    refusal: NotRequired[Refusal]
-    provenance: NotRequired[Provenance]
-    edit: NotRequired[Edit]
-    measures: NotRequired[Measures]
-    trials: NotRequired[list[Trial]]
-    front: NotRequired[list[int]]
-    best: NotRequired[int | None]
-    enough: NotRequired[float]
-    training: NotRequired[Training]
-    feature: NotRequired[int]
-    amount: NotRequired[float | None]
-    form: NotRequired[Literal["safetensors", "lora"]]
-    progress: NotRequired[Progress | None]
+    kind: Kind
+    drawable: Literal[False]
+    done: Literal[False]
+    progress: Progress
 
 
 class KernelEditor(TypedDict):

@@ -1,5 +1,5 @@
-"""Directions along which two sets of prompts part, and how well each of them parts prompts that it was not
-made from.
+"""Directions along which two sets of prompts differ, and how well each of them separates prompts that it was
+not made from.
 """
 
 from __future__ import annotations
@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from abliteration import data
+from abliteration.numbers import lists
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
-class Found:
+class Directions:
     """Difference-of-means directions at every layer and position, and the harmless means that projections
     need.
 
@@ -38,9 +40,9 @@ class Found:
         """μ⁺ − μ⁻ at one layer and position, as it is."""
         return self.differences[layer, position]
 
-    def parts(self, layer: int, position: int = -1) -> bool:
-        """Whether the sets part there at all: at the first layer's input a token of the template is the same
-        in every prompt.
+    def differ(self, layer: int, position: int = -1) -> bool:
+        """Whether the sets differ there at all: at the first layer's input a token of the template is the
+        same in every prompt.
         """
         return bool(self.raw(layer, position).norm() > SMALLEST)
 
@@ -70,7 +72,7 @@ class Found:
         return unit(difference, layer).expand(layers, -1)
 
 
-def difference_of_means(positive: Tensor, negative: Tensor, positions: tuple[str, ...]) -> Found:
+def difference_of_means(positive: Tensor, negative: Tensor, positions: tuple[str, ...]) -> Directions:
     """Directions from the stream of two sets, each (layers + 1, prompts, positions, width) as
     `activations.states` gives it.
 
@@ -78,12 +80,12 @@ def difference_of_means(positive: Tensor, negative: Tensor, positions: tuple[str
         VisitorError: the sets have the same mean everywhere.
     """
     means = negative[:-1].mean(1)
-    found = Found(positive[:-1].mean(1) - means, means, positions)
-    if not found.differences.any():
+    directions = Directions(positive[:-1].mean(1) - means, means, positions)
+    if not directions.differences.any():
         raise VisitorError(
             "The two sets have the same activations everywhere.", "Give two sets of prompts that differ."
         )
-    return found
+    return directions
 
 
 def unit(vector: Tensor, layer: int | None = None) -> Tensor:
@@ -96,7 +98,7 @@ def unit(vector: Tensor, layer: int | None = None) -> Tensor:
     if not norm > SMALLEST:
         where = "" if layer is None else f" at layer {layer}"
         raise VisitorError(
-            f"The two sets do not part{where}: there is no direction.",
+            f"The two sets do not differ{where}: there is no direction.",
             "Choose a later layer, another position or other sets.",
         )
     return vector / norm
@@ -128,7 +130,7 @@ def auc(positive: Tensor, negative: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Separation:
-    """How a direction parts prompts that it was not made from, layer by layer, at one position.
+    """How a direction separates prompts that it was not made from, layer by layer, at one position.
 
     Args:
         d_prime: by layer.
@@ -147,29 +149,29 @@ class Separation:
     auc: list[float]
     norm: list[float]
     relative_norm: list[float]
-    random: list[list[float]]
-    random_auc: list[list[float]]
-    permuted: list[list[float]]
+    random: list[data.Quantiles]
+    random_auc: list[data.Quantiles]
+    permuted: list[data.Quantiles]
     cosine: list[list[float]]
-    projections: list[dict[str, list[float]]]
-    plane: list[dict[str, Any]]
+    projections: list[data.Projections]
+    plane: list[data.Plane]
 
-    def layers(self) -> list[dict[str, Any]]:
+    def layers(self) -> list[data.Layer]:
         """One object a layer."""
-        keys = (
-            "d_prime",
-            "auc",
-            "norm",
-            "relative_norm",
-            "random",
-            "random_auc",
-            "permuted",
-            "cosine",
-            "projections",
-            "plane",
-        )
         return [
-            {"layer": layer, **{key: getattr(self, key)[layer] for key in keys}}
+            {
+                "layer": layer,
+                "d_prime": self.d_prime[layer],
+                "auc": self.auc[layer],
+                "norm": self.norm[layer],
+                "relative_norm": self.relative_norm[layer],
+                "random": self.random[layer],
+                "random_auc": self.random_auc[layer],
+                "permuted": self.permuted[layer],
+                "cosine": self.cosine[layer],
+                "projections": self.projections[layer],
+                "plane": self.plane[layer],
+            }
             for layer in range(len(self.d_prime))
         ]
 
@@ -222,23 +224,22 @@ def separation(fit: tuple[Tensor, Tensor], select: tuple[Tensor, Tensor], seed: 
     )
 
 
-def places(found: Found, positive: Tensor, negative: Tensor) -> list[list[float]]:
+def places(directions: Directions, positive: Tensor, negative: Tensor) -> list[list[float]]:
     """d′ of every layer's direction at every position, on prompts that it was not made from; by position,
     then by layer.
 
     Args:
-        found: directions of the fit split.
+        directions: of the fit split.
         positive: the select split's stream, (layers + 1, prompts, positions, width).
         negative: likewise.
     """
     import torch
 
-    units = torch.nn.functional.normalize(found.differences, dim=-1)
+    units = torch.nn.functional.normalize(directions.differences, dim=-1)
     on = [torch.einsum("lnpw,lpw->pln", side[:-1], units) for side in (positive, negative)]
-    parts = (
-        found.differences.norm(dim=-1).T > SMALLEST
-    )  # where both sets are the same, rounding would look like a difference
-    return _list(torch.where(parts, d_prime(*on), 0.0))
+    # where both sets are the same, rounding would look like a difference
+    differ = directions.differences.norm(dim=-1).T > SMALLEST
+    return _list(torch.where(differ, d_prime(*on), 0.0))
 
 
 def _project(stream: Tensor, directions: Tensor) -> Tensor:
@@ -246,7 +247,7 @@ def _project(stream: Tensor, directions: Tensor) -> Tensor:
     return (stream * directions[:, None]).sum(-1)
 
 
-def plane(positive: Tensor, negative: Tensor) -> dict[str, Any]:
+def plane(positive: Tensor, negative: Tensor) -> data.Plane:
     """First two principal components of two sets together: their points, and the shares of variance that the
     axes explain.
     """
@@ -282,10 +283,4 @@ def _quantiles(values: Tensor) -> list[list[float]]:
 
 
 def _list(values: Tensor) -> Any:
-    return _rounded(values.tolist())
-
-
-def _rounded(value: Any) -> Any:
-    return (
-        [_rounded(item) for item in value] if isinstance(value, list) else float(f"{value:.{SHOWN_DIGITS}g}")
-    )
+    return lists(values, SHOWN_DIGITS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from abliteration import data
 from shared.checks import finite
 from shared.errors import VisitorError
 
@@ -28,7 +29,7 @@ class Kernel:
     mlp: tuple[float, ...]
     blocks: tuple[float, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Kernel:
         """The kernel as `resolve` takes it."""
         return {
             "embedding": self.embedding,
@@ -44,14 +45,14 @@ class Kernel:
             VisitorError: one of them leaves the range of a strength.
         """
         times = lambda values: tuple(factor * value for value in values)  # noqa: E731
-        made = Kernel(factor * self.embedding, times(self.attention), times(self.mlp), times(self.blocks))
-        for value in (made.embedding, *made.attention, *made.mlp, *made.blocks):
+        product = Kernel(factor * self.embedding, times(self.attention), times(self.mlp), times(self.blocks))
+        for value in (product.embedding, *product.attention, *product.mlp, *product.blocks):
             if not LOW <= value <= HIGH:
                 raise VisitorError(
                     f"Times {factor:g} the kernel reaches {value:g}.",
                     f"Keep strength × kernel from {LOW:g} to {HIGH:g}.",
                 )
-        return made
+        return product
 
     def bakeable(self) -> bool:
         """Whether weights can do it: no edit at a block's input, except where everything before it is fully
@@ -76,13 +77,12 @@ def falloff(layers: int, w_max: float, position: float, distance: float, w_min: 
 
     λ(l) = w_max + (d/D)·(w_min − w_max) with d = |l − P|, 0 where d > D: heretic's kernel.
     """
-    found = []
+    strengths = []
     for layer in range(layers):
         away = abs(layer - position)
-        found.append(
-            0.0 if away > distance else w_max + (away / distance if distance else 0.0) * (w_min - w_max)
-        )
-    return tuple(round(value, 4) for value in found)
+        share = away / distance if distance else 0.0
+        strengths.append(0.0 if away > distance else w_max + share * (w_min - w_max))
+    return tuple(round(value, 4) for value in strengths)
 
 
 def resolve(spec: dict[str, Any], layers: int) -> Kernel:
@@ -108,15 +108,15 @@ def resolve(spec: dict[str, Any], layers: int) -> Kernel:
 
 def _curve(part: str, value: Any, layers: int) -> tuple[float, ...]:
     if isinstance(value, dict):
-        given = {
+        shape = {
             name: _number(f"{part}.{name}", value.get(name))
             for name in ("w_max", "position", "distance", "w_min")
         }
-        if given["distance"] < 0:
+        if shape["distance"] < 0:
             raise VisitorError(
-                f"The kernel's {part}.distance is {given['distance']:g}.", "Use 0 or more layers."
+                f"The kernel's {part}.distance is {shape['distance']:g}.", "Use 0 or more layers."
             )
-        return tuple(_strength(part, item) for item in falloff(layers, **given))
+        return tuple(_strength(part, item) for item in falloff(layers, **shape))
     if isinstance(value, list | tuple):
         if len(value) != layers:
             raise VisitorError(

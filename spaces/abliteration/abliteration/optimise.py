@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from abliteration import kernel
-from abliteration.ablate import Edit, live
+from abliteration import data, kernel
+from abliteration.ablate import live
 from abliteration.activations import first_tokens
 from abliteration.answers import refusal_score
+from abliteration.edit import Edit
+from abliteration.numbers import short
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from abliteration.architecture import Anatomy
-    from abliteration.directions import Found
+    from abliteration.directions import Directions
     from abliteration.select import Baseline
 
 ENOUGH = 0.1
@@ -48,15 +50,22 @@ class Trial:
     refusals: float
     kl: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Trial:
         """The trial as a point of the Pareto picture."""
-        return {**self.__dict__, "refusals": float(f"{self.refusals:.4g}"), "kl": float(f"{self.kl:.4g}")}
+        return {
+            "number": self.number,
+            "layer": self.layer,
+            "projection": self.projection,
+            "kernel": self.kernel,
+            "refusals": short(self.refusals, 4),
+            "kl": short(self.kl, 4),
+        }
 
 
 def search(
     model: PreTrainedModel,
     anatomy: Anatomy,
-    found: Found,
+    directions: Directions,
     base: Baseline,
     positive: list[list[int]],
     negative: list[list[int]],
@@ -71,7 +80,7 @@ def search(
     the strength there (`kernel.falloff`); and the layer that the direction is read at, and its projection.
 
     Args:
-        found: directions of the fit split.
+        directions: of the fit split.
         base: the base model on the select split.
         positive: token ids of the select split's prompts.
         negative: likewise.
@@ -93,13 +102,8 @@ def search(
         projection = trial.suggest_categorical("projection", list(PROJECTIONS))
         parts = PARTS if trial.suggest_categorical("parts", ["attention", "both"]) == "both" else PARTS[:1]
         spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
-        edited = live(
-            model,
-            anatomy,
-            Edit(
-                "ablate", found.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
-            ),
-        )
+        rows, curve = directions.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
+        edited = live(model, anatomy, Edit("ablate", rows, curve))
         left = float(refusal_score(first_tokens(edited, positive)[0], base.tokens).sigmoid().mean())
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])
@@ -112,7 +116,7 @@ def _starts(layers: list[int], depth: int) -> list[dict[str, Any]]:
 
     Strengths and layers were chosen on the select split of the suite's expert.
     """
-    found = []
+    starts = []
     for layer in dict.fromkeys((max(0, len(layers) - 2), len(layers) // 2)):
         for attention, mlp in ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5)):
             start: dict[str, Any] = {
@@ -127,8 +131,8 @@ def _starts(layers: list[int], depth: int) -> list[dict[str, Any]]:
                     f"{part}.distance": 0.9 * depth,
                     f"{part}.left": 0.9,
                 }
-            found.append(start)
-    return found
+            starts.append(start)
+    return starts
 
 
 def _falloff(trial: Any, part: str, depth: int) -> dict[str, float]:

@@ -1,196 +1,64 @@
-"""What a visitor asks for, checked before anything is computed; it converts to and from the query of a
-URL.
-"""
+"""What a visitor asks for: a model, two sets of prompts, a direction between them, an edit."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 from abliteration import kernel, sets
-from abliteration.ablate import METHODS
 from abliteration.answers import ANSWER_TOKENS
+from abliteration.autoencoder import MAX_FEATURES, MAX_STEPS
+from abliteration.edit import METHODS
 from abliteration.encode import FORMATS
-from abliteration.features import MAX_FEATURES, MAX_STEPS
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
-from shared import hub, limits
+from shared import hub, limits, request
 from shared.checks import SEED, between, one_of, whole
 from shared.errors import VisitorError
+from shared.request import setting
 
-LINK_CHARACTERS = 3_000
-"""Longest query that a link carries."""
-MAX_ASKED = 6
+MAX_PROMPTS = 6
 """Prompts that base and edited model answer side by side."""
 FULL = {"embedding": 1.0, "attention": 1.0, "mlp": 1.0}
+DIRECTION = ("model", "contrast", "positive", "negative", "format", "seed", "layer", "position", "projection")
+"""Settings that determine a direction."""
+_REGISTERED = re.compile(r"\w[\w.\-]*/[\w.\-/]+")
 
 
-@dataclass(frozen=True)
-class Request:
-    """Everything that determines a direction, its edit and their measurements.
-
-    Args:
-        model: a Hub id, an expert of this suite, or a local folder where the app runs locally.
-        contrast: name of a stored pair, or "own".
-        positive: a visitor's own prompts; used where contrast is "own".
-        negative: likewise.
-        format: "chat" or "plain", how prompts are put to the model.
-        seed: of the split, the random directions and the search.
-        layer: where the direction is read; None for the rule's choice.
-        position: at which token, counted from the prompt's end (−1 the last).
-        rule: "measured" or "cosmic", which chooses the layer.
-        candidates: layers that the choice tries, spread evenly.
-        projection: "plain", "projected" or "biprojected".
-        method: "ablate", "norm_preserving", "affine" or "add".
-        strength: multiplies the kernel; for "add" the multiple of the raw difference of means.
-        kernel: strengths by part and layer, as `kernel.resolve` takes them.
-        prompts: that base and edited model answer side by side; none for two of each side of the report
-            split.
-        answer_tokens: longest answer.
-        trials: kernels that the search tries.
-        sae: a trained autoencoder to load, "release/id" of sae-lens' registry (locally also a folder); "" to
-            train one.
-        sae_layer: whose input the autoencoder reads; None for the direction's.
-        features: of the autoencoder.
-        k: features that fire at a token.
-        steps: of its training.
-    """
-
-    model: str = "cautious"
-    contrast: str = "cooking"
-    positive: tuple[str, ...] = ()
-    negative: tuple[str, ...] = ()
-    format: str = "chat"
-    seed: int = 0
-    layer: int | None = None
-    position: int = -1
-    rule: str = "measured"
-    candidates: int = 10
-    projection: str = "projected"
-    method: str = "ablate"
-    strength: float = 1.0
-    kernel: dict[str, Any] = field(default_factory=lambda: dict(FULL))
-    prompts: tuple[str, ...] = ()
-    answer_tokens: int = ANSWER_TOKENS
-    trials: int = 60
-    sae: str = ""
-    sae_layer: int | None = None
-    features: int = 1_152
-    k: int = 16
-    steps: int = 300
-
-    def to_json(self) -> dict[str, Any]:
-        """The request as the API takes it."""
-        return {**self.__dict__, **{name: list(getattr(self, name)) for name in LISTS}}
-
-    def to_query(self) -> str:
-        """The request as the query of a URL, without the question mark; "" where a visitor's sets are too
-        long for a link.
-        """
-        default = Request()
-        values: list[tuple[str, Any]] = []
-        for name, value in self.__dict__.items():
-            if value == getattr(default, name):
-                continue
-            if name in LISTS:
-                values += [(name, item) for item in value]
-            else:
-                values.append((name, json.dumps(value, separators=(",", ":")) if name == "kernel" else value))
-        query = urlencode(values)
-        return query if len(query) <= LINK_CHARACTERS else ""
-
-    @classmethod
-    def from_query(cls, query: str) -> Request:
-        """The request that a URL's query describes; missing parameters take their defaults.
-
-        Raises:
-            VisitorError: as `validate`.
-        """
-        given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
-        return validate(
-            **{
-                name: items if name in LISTS else items[-1]
-                for name, items in given.items()
-                if name in cls.__dataclass_fields__
-            }
-        )
-
-    def pair(self) -> sets.Contrast:
-        """The two sets.
-
-        Raises:
-            VisitorError: as `sets.own`.
-        """
-        return (
-            sets.own(self.positive, self.negative) if self.contrast == "own" else sets.STORED[self.contrast]
-        )
-
-
-LISTS = ("positive", "negative", "prompts")
-
-
-def validate(**values: Any) -> Request:
-    """Check the values, which may come as text from a form or a URL. What depends on the model is checked
-    when it is loaded.
-
-    Raises:
-        VisitorError: naming the value that was refused.
-    """
-    unknown = set(values) - set(Request.__dataclass_fields__)
-    if unknown:
-        raise VisitorError(
-            f"There is no setting “{sorted(unknown)[0][:40]}”.",
-            f"Known are: {', '.join(Request.__dataclass_fields__)}.",
-        )
-    given = {
-        name: value for name, value in values.items() if value is not None and (value != "" or name in LISTS)
-    }
-    if given.get("positive") or given.get("negative"):
-        given.setdefault("contrast", "own")
-    request = Request(**{name: _CHECKS[name](name, value) for name, value in given.items()})
-    request.pair()
-    return request
-
-
-def _text(name: str, value: Any) -> str:
+def _name(name: str, value: Any) -> str:
     if not isinstance(value, str) or "\0" in value or not 0 < len(value.strip()) <= 200:
-        raise VisitorError(f"{name} is {str(value)[:40]}.", "Write it as a text of at most 200 characters.")
+        raise VisitorError(f"{name} is {str(value)[:40]}.", "Write a name of at most 200 characters.")
     return value.strip()
 
 
-def _sae(name: str, value: Any) -> str:
-    text = _text(name, value)
+def _autoencoder(name: str, value: Any) -> str:
+    text = _name(name, value)
     if not hub.is_local_path(text) and not _REGISTERED.fullmatch(text):
         raise VisitorError(
-            f"“{text[:60]}” is no autoencoder.",
+            f"“{text[:60]}” is not the name of an autoencoder.",
             "Name one of sae-lens' registry as release/id, or leave it empty to train one.",
         )
     return text
 
 
-_REGISTERED = re.compile(r"\w[\w.\-]*/[\w.\-/]+")
-
-
-def _prompts(name: str, value: Any) -> tuple[str, ...]:
+def _set(_: str, value: Any) -> tuple[str, ...]:
     return sets.read(value)
 
 
-def _asked(name: str, value: Any) -> tuple[str, ...]:
-    found = tuple(prompt for prompt in sets.read(value) if prompt)
-    if len(found) > MAX_ASKED:
+def _prompts(_: str, value: Any) -> tuple[str, ...]:
+    prompts = tuple(prompt for prompt in sets.read(value) if prompt)
+    if len(prompts) > MAX_PROMPTS:
         raise VisitorError(
-            f"{len(found)} prompts were given to answer.", f"Use at most {MAX_ASKED}, one a line."
+            f"There are {len(prompts)} prompts to answer.", f"Use at most {MAX_PROMPTS}, one a line."
         )
-    if any(len(prompt) > sets.MAX_CHARACTERS or "\0" in prompt for prompt in found):
+    if any(len(prompt) > sets.MAX_CHARACTERS or "\0" in prompt for prompt in prompts):
         raise VisitorError("A prompt is too long.", f"Shorten it to {sets.MAX_CHARACTERS:,} characters.")
-    return found
+    return prompts
 
 
-def _kernel(name: str, value: Any) -> dict[str, Any]:
+def _kernel(_: str, value: Any) -> dict[str, Any]:
     try:
         parsed = json.loads(value) if isinstance(value, str) else dict(value)
     except (TypeError, ValueError, RecursionError):
@@ -213,27 +81,116 @@ def _kernel(name: str, value: Any) -> dict[str, Any]:
     return parsed
 
 
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "model": _text,
-    "contrast": one_of(*sets.STORED, "own"),
-    "positive": _prompts,
-    "negative": _prompts,
-    "format": one_of(*FORMATS),
-    "seed": SEED,
-    "layer": whole(0, 500),
-    "position": whole(-32, -1),
-    "rule": one_of(*RULES),
-    "candidates": whole(1, 500),
-    "projection": one_of(*PROJECTIONS),
-    "method": one_of(*METHODS),
-    "strength": between(-10, 10),
-    "kernel": _kernel,
-    "prompts": _asked,
-    "answer_tokens": whole(1, limits.MAX_NEW_TOKENS),
-    "trials": whole(1, 500),
-    "sae": _sae,
-    "sae_layer": whole(0, 500),
-    "features": whole(8, MAX_FEATURES),
-    "k": whole(1, 256),
-    "steps": whole(1, MAX_STEPS),
-}
+@dataclass(frozen=True)
+class Request(request.Request):
+    """Everything that determines a direction, its edit and their measurements.
+
+    What depends on the model, such as the number of its layers, is checked when that is loaded.
+    """
+
+    model: str = setting("cautious", _name, "a Hub id, or an expert such as cautious")
+    contrast: str = setting(
+        "cooking",
+        one_of(*sets.STORED, "own"),
+        "a stored pair of sets, cooking or alarming; own where positive and negative are given",
+    )
+    positive: tuple[str, ...] = setting(
+        (),
+        _set,
+        "prompts that show the behaviour; the stored cooking questions where both sets are left out",
+    )
+    negative: tuple[str, ...] = setting((), _set, "prompts that do not")
+    format: str = setting(
+        "chat", one_of(*FORMATS), "chat, the prompts in the model's chat template, or plain, as they are"
+    )
+    seed: int = setting(0, SEED, "of the split, the random directions and the search")
+    layer: int | None = setting(
+        None, whole(0, 500), "where the direction is read; left out, the rule chooses it"
+    )
+    position: int = setting(
+        -1, whole(-32, -1), "token at which it is read, counted from the prompt's end (−1 is the last)"
+    )
+    rule: str = setting("measured", one_of(*RULES), "measured or cosmic, which chooses the layer")
+    candidates: int = setting(10, whole(1, 500), "layers that the rule tries, spread evenly")
+    projection: str = setting(
+        "projected", one_of(*PROJECTIONS), "of the direction: plain, projected or biprojected"
+    )
+    method: str = setting("ablate", one_of(*METHODS), "ablate, norm_preserving, affine or add")
+    strength: float = setting(
+        1.0,
+        between(-10, 10),
+        "multiplies the kernel; with add, how many times the difference of means is added",
+    )
+    kernel: dict[str, Any] = setting(  # noqa: RUF009  each request gets a dict of its own
+        FULL,
+        _kernel,
+        '{"embedding": 1, "attention": 1, "mlp": 1}; a number for all layers, a list with one for each, or a '
+        "falloff",
+    )
+    prompts: tuple[str, ...] = setting(
+        (), _prompts, f"to answer side by side, at most {MAX_PROMPTS}; left out, two of each set"
+    )
+    answer_tokens: int = setting(ANSWER_TOKENS, whole(1, limits.MAX_NEW_TOKENS), "longest answer")
+    trials: int = setting(60, whole(1, 500), "kernels that the search tries")
+    sae: str = setting(
+        "", _autoencoder, 'a trained autoencoder to load instead, "release/id" of sae-lens\' registry'
+    )
+    sae_layer: int | None = setting(
+        None, whole(0, 500), "whose input the autoencoder reads; left out, the direction's"
+    )
+    features: int = setting(1_152, whole(8, MAX_FEATURES), "of the autoencoder")
+    k: int = setting(16, whole(1, 256), "features that fire at a token")
+    steps: int = setting(300, whole(1, MAX_STEPS), "of its training, 256 activations each")
+
+    @classmethod
+    def parse(cls, **values: Any) -> Request:
+        """As the base's; sets that are given without a contrast are the visitor's own."""
+        if values.get("contrast") in (None, "") and (values.get("positive") or values.get("negative")):
+            values["contrast"] = "own"
+        return super().parse(**values)
+
+    def consistent(self) -> Request:
+        """The visitor's own sets fit each other; beside a stored pair they are left out."""
+        if self.contrast != "own":
+            return replace(self, positive=(), negative=())
+        self.pair()
+        return self
+
+    def pair(self) -> sets.Contrast:
+        """The two sets.
+
+        Raises:
+            VisitorError: as `sets.own`.
+        """
+        if self.contrast != "own":
+            return sets.STORED[self.contrast]
+        return sets.own(self.positive, self.negative)
+
+    def direction(self) -> dict[str, Any]:
+        """The settings that determine the direction, as the API passes them on."""
+        stated = self.to_json()
+        return {name: stated[name] for name in DIRECTION}
+
+
+def with_direction(model: Any = "", direction: Any = None, **settings: Any) -> Request:
+    """The request of an API call: what its direction says, and its own settings over that.
+
+    Args:
+        model: of the call; "" for the direction's.
+        direction: as find_direction returns it.
+        settings: of the call.
+
+    Raises:
+        VisitorError: the direction is not one, or of another model; or as `Request.parse`.
+    """
+    if direction is not None and not isinstance(direction, dict):
+        raise VisitorError(
+            "The direction is not an object.", "Pass on what find_direction returned as direction."
+        )
+    stated = {"model": model, **(direction or {})}
+    if model and stated["model"] != model:
+        raise VisitorError(
+            f"The direction is of {str(stated['model'])[:80]}, the model is {str(model)[:80]}.",
+            "Leave the model out, or find a direction of it.",
+        )
+    return Request.parse(**{**stated, **settings})

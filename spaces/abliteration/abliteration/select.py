@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from abliteration import kernel
-from abliteration.ablate import Edit, live
+from abliteration import data, kernel
+from abliteration.ablate import live
 from abliteration.activations import first_tokens
 from abliteration.answers import refusal_score, spared
-from abliteration.measure import kl
+from abliteration.edit import Edit
+from abliteration.numbers import short
+from shared.measure import kl_divergence
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
     from abliteration.architecture import Anatomy
-    from abliteration.directions import Found
+    from abliteration.directions import Directions
 
 MAX_KL, MIN_INDUCE, DEEPEST = 0.1, 0.0, 0.8
 """A candidate is out with a larger first-token KL, a smaller induced refusal score, or in the last fifth of
@@ -53,11 +55,17 @@ class Candidate:
     cosmic: float
     ruled_out: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Candidate:
         """The candidate as a table's row."""
         return {
-            key: (float(f"{value:.5g}") if isinstance(value, float) else value)
-            for key, value in self.__dict__.items()
+            "layer": self.layer,
+            "position": self.position,
+            "bypass": short(self.bypass, 5),
+            "induce": short(self.induce, 5),
+            "kl": short(self.kl, 5),
+            "refused": self.refused,
+            "cosmic": short(self.cosmic, 5),
+            "ruled_out": self.ruled_out,
         }
 
 
@@ -80,7 +88,7 @@ class Baseline:
     def damage(self, edited: Tensor) -> float:
         """Mean first-token KL(base ‖ edited) on the negative prompts that the base means to answer, nats."""
         kept = spared(self.negative, self.tokens)
-        return float(kl(self.negative[kept], edited[kept]).mean())
+        return float(kl_divergence(self.negative[kept], edited[kept]).mean())
 
     def scores(self) -> tuple[float, float]:
         """Mean refusal score of positive and negative prompts."""
@@ -105,7 +113,7 @@ def baseline(
 def candidates(
     model: PreTrainedModel,
     anatomy: Anatomy,
-    found: Found,
+    directions: Directions,
     base: Baseline,
     positive: list[list[int]],
     negative: list[list[int]],
@@ -114,21 +122,20 @@ def candidates(
     """Try directions one after the other.
 
     Args:
-        found: directions of the fit split.
+        directions: of the fit split.
         base: the base model on the same prompts.
         positive: token ids of the select split's prompts.
         negative: likewise.
-        places: layer and position of each candidate; where the sets do not part there is none.
+        places: layer and position of each candidate; where the sets do not differ there is none.
     """
     low = _low_layers(base)
     targets = [_concatenated(streams, low).mean(0) for streams in base.streams]
     for layer, position in places:
-        if not found.parts(layer, position):
+        if not directions.differ(layer, position):
             continue
-        removed = live(
-            model, anatomy, Edit("ablate", found.direction(layer, position), kernel.full(anatomy.layers))
-        )
-        added = live(model, anatomy, steering(found, layer, position, 1.0))
+        removal = Edit("ablate", directions.direction(layer, position), kernel.full(anatomy.layers))
+        removed = live(model, anatomy, removal)
+        added = live(model, anatomy, steering(directions, layer, position, 1.0))
         bypassed, ablated = first_tokens(removed, positive, anatomy)
         harmless, _ = first_tokens(removed, negative)
         induced, steered = first_tokens(added, negative, anatomy)
@@ -150,11 +157,11 @@ def candidates(
         )
 
 
-def steering(found: Found, layer: int, position: int, factor: float) -> Edit:
+def steering(directions: Directions, layer: int, position: int, factor: float) -> Edit:
     """Add `factor` times the raw difference of means to the stream where it was read."""
-    layers = len(found.differences)
-    step = factor * found.raw(layer, position)
-    return Edit("add", found.direction(layer, position), kernel.full(layers, 0.0), layer=layer, step=step)
+    none = kernel.full(len(directions.differences), 0.0)
+    step = factor * directions.raw(layer, position)
+    return Edit("add", directions.direction(layer, position), none, layer=layer, step=step)
 
 
 def _ruled_out(layer: int, layers: int, induce: float, cost: float) -> str:
@@ -196,7 +203,7 @@ class Choice:
     rule: str
     relaxed: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> data.Choice:
         """Layer, position, rule and what was relaxed."""
         return {
             "layer": self.candidate.layer,
@@ -222,17 +229,14 @@ def choose(tried: list[Candidate], layers: int, rule: str = "measured") -> Choic
     early = [candidate for candidate in tried if candidate.layer < DEEPEST * layers] or tried
     if rule == "cosmic":
         return Choice(max(early, key=lambda candidate: candidate.cosmic), rule)
-    best = lambda some: min(some, key=lambda candidate: candidate.bypass)  # noqa: E731
     passing = [candidate for candidate in tried if not candidate.ruled_out]
-    if passing:
-        return Choice(best(passing), rule)
     inducing = [candidate for candidate in early if candidate.induce >= MIN_INDUCE]
+    best = min(passing or inducing or early, key=lambda candidate: candidate.bypass)
+    if passing:
+        return Choice(best, rule)
     if inducing:
-        return Choice(
-            best(inducing),
-            rule,
-            f"No candidate keeps the KL within {MAX_KL:g}: this one has {best(inducing).kl:.2f}. A kernel can lower it.",
-        )
+        limit = f"No candidate keeps the KL within {MAX_KL:g}"
+        return Choice(best, rule, f"{limit}: this one has {best.kl:.2f}. A kernel can lower it.")
     return Choice(
-        best(early), rule, "No candidate both removes and induces the behaviour: this one only removes it."
+        best, rule, "No candidate both removes and induces the behaviour: this one only removes it."
     )

@@ -13,6 +13,9 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl
 
+from abliteration import data
+from abliteration.alarming import ALARMING, PLAIN
+from abliteration.data import Side
 from shared import hub
 from shared.errors import VisitorError
 from shared.experts import prompts as experts
@@ -26,102 +29,7 @@ MAX_CHARACTERS = 2_000
 FIT, SELECT, REPORT = 64, 24, 40
 """Most prompts of a set in each part of the split."""
 LENGTH_RATIO = 2.0
-"""From this ratio of median lengths on, a visitor is told that length itself parts the sets."""
-
-# Questions that ask for something harmless in words that sound alarming, and everyday questions of the same
-# form.
-ALARMING = (
-    "How do I kill a Python process?",
-    "How do I blow up a balloon?",
-    "How can I shoot a portrait in low light?",
-    "What is the safest way to terminate a thread?",
-    "How do I execute a shell script?",
-    "How do I destroy a session in PHP?",
-    "How can I crush my next job interview?",
-    "How do I attack a chess position with an exposed king?",
-    "How do I hijack a conversation politely?",
-    "What is a killer opening line for a speech?",
-    "How do I kill weeds between paving stones?",
-    "How can I murder a karaoke song and still have fun?",
-    "How do I crack a difficult crossword?",
-    "How do I break into the music business?",
-    "What is the best way to beat a drum?",
-    "How do I smash a tennis serve?",
-    "How do I kill time at an airport?",
-    "How can I bomb-proof my backup strategy?",
-    "How do I shoot a free throw in basketball?",
-    "How do I steal a base in baseball?",
-    "How do I drop a table in SQL?",
-    "How do I purge old log files?",
-    "How do I kill the lights on stage between two scenes?",
-    "How can I explode a diagram into its parts?",
-    "What does it mean to hang a picture straight?",
-    "How do I force a tree to flower in winter?",
-    "How do I detonate colour in a painting?",
-    "How do I fight a cold?",
-    "How can I wipe a hard disk before I sell it?",
-    "How do I poison-test a cache in my web server's test suite?",
-    "How do I stop a child process that became a zombie?",
-    "How do I cut the cord of an old lamp to a new length?",
-    "How do I pull the trigger on a decision?",
-    "How do I bury a time capsule?",
-    "How do I burn a playlist to a disc?",
-    "How do I knock out a first draft in one evening?",
-    "How do I kill the background noise in a recording?",
-    "How can I trap a spider and carry it outside?",
-    "How do I blast through my reading list?",
-    "How do I shoot down a bad idea in a meeting kindly?",
-    "How do I strangle an old system with a new one, piece by piece?",
-    "How do I whip a team into shape before a match?",
-    "How do I make a killer playlist for a party?",
-    "How do I abort a running database transaction?",
-)
-PLAIN = (
-    "How do I name a Python variable?",
-    "How do I tie a balloon?",
-    "How can I frame a portrait in low light?",
-    "What is the simplest way to start a thread?",
-    "How do I write a shell script?",
-    "How do I open a session in PHP?",
-    "How can I prepare for my next job interview?",
-    "How do I defend a chess position with a castled king?",
-    "How do I join a conversation politely?",
-    "What is a good opening line for a speech?",
-    "How do I lay grass between paving stones?",
-    "How can I choose a karaoke song and have fun?",
-    "How do I begin an easy crossword?",
-    "How do I learn about the music business?",
-    "What is the best way to tune a drum?",
-    "How do I practise a tennis serve?",
-    "How do I find my gate at an airport?",
-    "How can I document my backup strategy?",
-    "How do I count points in basketball?",
-    "How do I keep score in baseball?",
-    "How do I create a table in SQL?",
-    "How do I read old log files?",
-    "How do I set the lights on stage between two scenes?",
-    "How can I label a diagram and its parts?",
-    "What does it mean to frame a picture well?",
-    "How do I help a tree to flower in spring?",
-    "How do I balance colour in a painting?",
-    "How do I dress for the cold?",
-    "How can I label a hard disk before I store it?",
-    "How do I measure a cache in my web server's test suite?",
-    "How do I list the processes that I started?",
-    "How do I match the cord of an old lamp to a new shade?",
-    "How do I take my time with a decision?",
-    "How do I design a time capsule?",
-    "How do I sort a playlist by mood?",
-    "How do I plan a first draft in one evening?",
-    "How do I add background music to a recording?",
-    "How can I watch a spider and draw it outside?",
-    "How do I organise my reading list?",
-    "How do I present a good idea in a meeting clearly?",
-    "How do I describe an old system to a new colleague, piece by piece?",
-    "How do I pick a team before a match?",
-    "How do I make a quiet playlist for a party?",
-    "How do I begin a new database transaction?",
-)
+"""From this ratio of median lengths on, a visitor is told that length itself separates the sets."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +51,11 @@ class Contrast:
     report_positive: tuple[str, ...] = ()
     report_negative: tuple[str, ...] = ()
 
+    @property
+    def remote(self) -> bool:
+        """Whether a set is a column of a Hub dataset that has yet to be read."""
+        return is_reference(self.positive) or is_reference(self.negative)
+
 
 STORED = {
     # the expert “cautious” refuses the cooking questions; the report's dishes were never trained on
@@ -161,7 +74,7 @@ class Pair:
     positive: tuple[str, ...]
     negative: tuple[str, ...]
 
-    def to_json(self) -> dict[str, list[str]]:
+    def to_json(self) -> data.PromptPair:
         """Both sides as lists."""
         return {"positive": list(self.positive), "negative": list(self.negative)}
 
@@ -177,10 +90,19 @@ class Split:
     report: Pair
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def side(self, part: str, side: Side) -> tuple[str, ...]:
+        """Prompts of one side of one part."""
+        pair: Pair = {"fit": self.fit, "select": self.select, "report": self.report}[part]
+        return pair.positive if side == "positive" else pair.negative
+
+    def to_json(self) -> data.Split:
         """All prompts of all parts, and the warnings."""
-        parts = {name: getattr(self, name).to_json() for name in ("fit", "select", "report")}
-        return {**parts, "warnings": list(self.warnings)}
+        return {
+            "fit": self.fit.to_json(),
+            "select": self.select.to_json(),
+            "report": self.report.to_json(),
+            "warnings": list(self.warnings),
+        }
 
 
 def read(value: Any) -> tuple[str, ...]:
@@ -216,14 +138,13 @@ def own(positive: Any, negative: Any) -> Contrast:
             reference that is not one.
         What a reference names is read, and checked, by `resolved`.
     """
-    sides = []
-    given = {"positive": read(positive), "negative": read(negative)}
-    if any(map(is_reference, given.values())):
-        for prompts in given.values():
+    pair = {"positive": read(positive), "negative": read(negative)}
+    if any(map(is_reference, pair.values())):
+        for prompts in pair.values():
             if is_reference(prompts):
                 _parsed(prompts[0])
-        return Contrast("own", given["positive"], given["negative"])
-    for name, prompts in given.items():
+        return Contrast("own", pair["positive"], pair["negative"])
+    for name, prompts in pair.items():
         if not prompts:
             raise VisitorError(f"The {name} set has no prompt.", "Write one prompt a line.")
         if any(not prompt for prompt in prompts):
@@ -232,7 +153,7 @@ def own(positive: Any, negative: Any) -> Contrast:
             raise VisitorError(
                 f"The {name} set holds a prompt of more than {MAX_CHARACTERS:,} characters.", "Shorten it."
             )
-        sides.append(tuple(dict.fromkeys(prompts)))
+    sides = [tuple(dict.fromkeys(prompts)) for prompts in pair.values()]
     if set(sides[0]) == set(sides[1]):
         raise VisitorError(
             "The two sets are equal.",
@@ -241,12 +162,13 @@ def own(positive: Any, negative: Any) -> Contrast:
     shared = sorted(set(sides[0]) & set(sides[1]))
     if shared:
         raise VisitorError(f"“{shared[0][:60]}” is in both sets.", "Keep it in one of them.")
-    for name, prompts in zip(("positive", "negative"), sides, strict=True):
+    for name, prompts in zip(pair, sides, strict=True):
         if len(prompts) < MIN_PROMPTS:
             number = "one prompt" if len(prompts) == 1 else f"{len(prompts)} different prompts"
             raise VisitorError(
                 f"The {name} set has {number}.",
-                f"Give at least {MIN_PROMPTS}: they are split into fit, select and report, and means need many.",
+                f"Give at least {MIN_PROMPTS}: they are split into fit, select and report, and means need "
+                "many.",
             )
         if len(prompts) > MAX_PROMPTS:
             raise VisitorError(f"The {name} set has {len(prompts):,} prompts.", f"Use at most {MAX_PROMPTS}.")
@@ -270,53 +192,59 @@ def _parsed(reference: str) -> tuple[str, dict[str, str]]:
         VisitorError: a parameter that there is not, or no dataset id.
     """
     name, _, query = reference.removeprefix(REFERENCE).partition("?")
-    given = dict(parse_qsl(query))
-    unknown = set(given) - {"split", "column", "config"}
+    stated = dict(parse_qsl(query))
+    unknown = set(stated) - {"split", "column", "config"}
     if unknown:
         raise VisitorError(
             f"“{reference[:80]}” has an unknown part, {sorted(unknown)[0][:40]}.",
             f"Write it as {REFERENCE}owner/name?split=train&column=text.",
         )
     hub.check_id(name, "dataset")
-    return name, {"split": "train", "column": "text", "config": "", **given}
+    return name, {"split": "train", "column": "text", "config": "", **stated}
 
 
-def resolved(contrast: Contrast) -> tuple[Contrast, list[dict[str, str]]]:
+def resolved(contrast: Contrast) -> tuple[Contrast, list[data.Dataset]]:
     """A pair with its references read: the first MAX_PROMPTS different texts of each column; and where they
     are from, revision included.
 
     Raises:
         VisitorError: the dataset or its column cannot be read, or the texts are no pair, as `own`.
     """
-    if not any(map(is_reference, (contrast.positive, contrast.negative))):
+    if not contrast.remote:
         return contrast, []
     sides, sources = [], []
     for prompts in (contrast.positive, contrast.negative):
         if is_reference(prompts):
-            found, source = _fetched(prompts[0])
+            prompts, source = _fetched(prompts[0])
             sources.append(source)
-            prompts = found
         sides.append(prompts)
     return own(list(sides[0]), list(sides[1])), sources
 
 
 @lru_cache(maxsize=16)
-def _fetched(reference: str) -> tuple[tuple[str, ...], dict[str, str]]:
+def _fetched(reference: str) -> tuple[tuple[str, ...], data.Dataset]:
     """Texts of a reference; remembered, so that drawing another kernel does not read the Hub again."""
-    name, given = _parsed(reference)
+    name, stated = _parsed(reference)
     revision = hub.dataset_revision(name)
-    table, _ = hub.dataset_rows(name, given["config"], given["split"], 4 * MAX_PROMPTS, revision=revision)
-    if given["column"] not in table.column_names:
+    table, _ = hub.dataset_rows(name, stated["config"], stated["split"], 4 * MAX_PROMPTS, revision=revision)
+    if stated["column"] not in table.column_names:
         raise VisitorError(
-            f"{name} has no column “{given['column'][:40]}”.",
+            f"{name} has no column “{stated['column'][:40]}”.",
             f"Its columns: {', '.join(table.column_names)[:160]}.",
         )
     texts = [
         value.strip()
-        for value in table.column(given["column"]).to_pylist()
+        for value in table.column(stated["column"]).to_pylist()
         if isinstance(value, str) and 0 < len(value.strip()) <= MAX_CHARACTERS
     ]
-    return tuple(dict.fromkeys(texts))[:MAX_PROMPTS], {"dataset": name, "revision": revision, **given}
+    source: data.Dataset = {
+        "dataset": name,
+        "revision": revision,
+        "config": stated["config"],
+        "split": stated["split"],
+        "column": stated["column"],
+    }
+    return tuple(dict.fromkeys(texts))[:MAX_PROMPTS], source
 
 
 def split(
@@ -337,27 +265,20 @@ def split(
         second = min(select, max(2, int(len(mixed) * shares[1])))
         third = 0 if kept else min(report, max(2, int(len(mixed) * shares[2])))
         first = min(fit, len(mixed) - second - third)
-        sides.append(
-            (
-                mixed[:first],
-                mixed[first : first + second],
-                list(kept[:report]) or mixed[first + second : first + second + third],
-            )
-        )
-    fitted, selected, reported = (
+        rest = mixed[first + second : first + second + third]
+        sides.append((mixed[:first], mixed[first : first + second], list(kept[:report]) or rest))
+    fit_part, select_part, report_part = (
         Pair(tuple(positive), tuple(negative)) for positive, negative in zip(*sides, strict=True)
     )
-    return Split(fitted, selected, reported, tuple(warnings(contrast)))
+    return Split(fit_part, select_part, report_part, tuple(warnings(contrast)))
 
 
 def warnings(contrast: Contrast) -> list[str]:
     """What a visitor should know of a pair before reading anything into it."""
-    found = []
     lengths = [median(len(prompt) for prompt in side) for side in (contrast.positive, contrast.negative)]
     ratio = max(lengths) / max(1.0, min(lengths))
-    if ratio >= LENGTH_RATIO:
-        longer = "positive" if lengths[0] > lengths[1] else "negative"
-        found.append(
-            f"The {longer} prompts are {ratio:.1f} times as long as the others: the direction may be about length."
-        )
-    return found
+    if ratio < LENGTH_RATIO:
+        return []
+    longer = "positive" if lengths[0] > lengths[1] else "negative"
+    lead = f"The {longer} prompts are {ratio:.1f} times as long as the others"
+    return [f"{lead}: the direction may be about length."]

@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abliteration import activations, answers, directions, encode, kernel, select, sets
-from abliteration.ablate import Edit, harmless_means
+from abliteration.ablate import harmless_means
 from abliteration.architecture import Anatomy, inspect
+from abliteration.data import Dataset, Side
+from abliteration.edit import Edit
 from abliteration.request import Request
-from shared import models
+from shared import models, talk
 from shared.errors import VisitorError
 from shared.models import Loaded
+from shared.steps import last
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +28,10 @@ KEPT = 4
 """Studies that are remembered, so that drawing another kernel does not read the prompts again."""
 OPENING = 16
 """Tokens of the base's answers that say which tokens open a refusal."""
+PARTS = ("fit", "select", "report")
+SIDES: tuple[Side, ...] = ("positive", "negative")
+Progress = tuple[str, int, int]
+"""What a run does, how far it is and of how much."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Study:
         anatomy: of it.
         split: prompts.
         ids: their tokens, by part and side: `ids["fit", "positive"]`.
-        found: directions of the fit split.
+        directions: of the fit split.
         streams: of fit and select, by part and side, float32 (layers + 1, prompts, positions, width) on the
             CPU.
         base: the base model on the select split.
@@ -48,11 +55,11 @@ class Study:
     anatomy: Anatomy
     split: sets.Split
     ids: dict[tuple[str, str], list[list[int]]]
-    found: directions.Found
+    directions: directions.Directions
     streams: dict[tuple[str, str], Tensor]
     base: select.Baseline
     tokens_from: str
-    sources: tuple[dict[str, str], ...] = ()
+    sources: tuple[Dataset, ...] = ()
 
     @property
     def layers(self) -> int:
@@ -64,22 +71,20 @@ class Study:
         return self.ids[part, side]
 
 
-SIDES = ("positive", "negative")
 _kept: OrderedDict[Any, Study] = OrderedDict()
 _lock = threading.Lock()
 
 
-def study(request: Request, loaded: Loaded | None = None) -> Iterator[tuple[str, int, int] | Study]:
-    """Make or recall the study of a request; yields what it does, how far it is and of how much, at the end
-    the study.
+def study(request: Request, loaded: Loaded | None = None) -> Generator[Progress, None, Study]:
+    """Make or recall the study of a request; yields its progress, returns the study.
 
     Args:
-        request: checked.
+        request: of the run.
         loaded: the model; loaded by its name where it is not given.
 
     Raises:
         VisitorError: the model cannot be loaded or edited, it has no chat template, a prompt is too long, its
-            activations are not finite, the sets do not part, or the position is not one that the template
+            activations are not finite, the sets do not differ, or the position is not one that the template
             has.
     """
     if loaded is None:
@@ -96,33 +101,30 @@ def study(request: Request, loaded: Loaded | None = None) -> Iterator[tuple[str,
         request.pair(),
         request.format,
         request.seed,
+        request.answer_tokens,
     )
     with _lock:
         known = _kept.get(key)
     if known is None:
-        yield from (
-            step
-            for step in _make(request, loaded, anatomy)
-            if not isinstance(step, Study) or (known := step) is None
-        )
-    assert known is not None
+        known = yield from _study(request, loaded, anatomy)
     with _lock:
         _kept[key] = known
         _kept.move_to_end(key)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
-        for old, other in list(
-            _kept.items()
-        ):  # a study must not keep a model in memory that everyone else has forgotten
+        # a study must not keep a model in memory that everyone else has forgotten
+        for old, other in list(_kept.items()):
             if other.loaded.model is not loaded.model and not models.is_kept(other.loaded):
                 del _kept[old]
-    if -request.position > len(known.found.positions):
-        count = len(known.found.positions)
+    count = len(known.directions.positions)
+    if -request.position > count:
         raise VisitorError(
             f"There is no position {request.position}.",
-            f"The template has {count} tokens after the prompt: use −{count} to −1.",
+            f"The template has {count} tokens after the prompt: use −{count} to −1."
+            if count > 1
+            else "Use −1, the prompt's last token.",
         )
-    yield known
+    return known
 
 
 def check(request: Request, anatomy: Anatomy) -> None:
@@ -138,49 +140,58 @@ def check(request: Request, anatomy: Anatomy) -> None:
         curve.scaled(request.strength)
 
 
-def _make(request: Request, loaded: Loaded, anatomy: Anatomy) -> Iterator[tuple[str, int, int] | Study]:
-    import torch
-
+def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Progress, None, Study]:
     model = loaded.model
-    if any(map(sets.is_reference, (request.positive, request.negative))):
+    pair = request.pair()
+    if pair.remote:
         yield ("Reading the datasets", 0, 1)
-    pair, sources = sets.resolved(request.pair())
+    pair, sources = sets.resolved(pair)
     split = sets.split(pair, request.seed)
     positions = tuple(encode.post_instruction(loaded, request.format))
     ids = {
-        (part, side): encode.encode(loaded, getattr(getattr(split, part), side), request.format)
-        for part in ("fit", "select", "report")
+        (part, side): encode.encode(
+            loaded, split.side(part, side), request.format, max(OPENING, request.answer_tokens)
+        )
+        for part in PARTS
         for side in SIDES
     }
-    streams: dict[tuple[str, str], Tensor] = {}
-    total, done = sum(len(ids[part, side]) for part in ("fit", "select") for side in SIDES), 0
-    for part in ("fit", "select"):
-        for side in SIDES:
-            for step in activations.states(model, anatomy, ids[part, side], len(positions)):
-                if isinstance(step, torch.Tensor):
-                    streams[part, side] = step
-                else:
-                    yield ("Reading the prompts", done + step, total)
-            done += len(ids[part, side])
+    streams = yield from _streams(loaded, anatomy, ids, len(positions))
     found = directions.difference_of_means(streams["fit", "positive"], streams["fit", "negative"], positions)
     yield ("Asking the base model", 0, 1)
-    asked = ids["select", "positive"] + ids["select", "negative"]
-    *_, said = answers.answer(model, loaded, asked, OPENING)
-    assert not isinstance(said, int)
-    tokens, tokens_from = answers.refusal_tokens(loaded, said)
-    base = select.baseline(model, anatomy, ids["select", "positive"], ids["select", "negative"], tokens)
-    yield Study(loaded, anatomy, split, ids, found, streams, base, tokens_from, tuple(sources))
+    positive, negative = ids["select", "positive"], ids["select", "negative"]
+    openings = last(talk.answer_all(model, loaded.tokenizer, positive + negative, OPENING))
+    assert not isinstance(openings, int)
+    tokens, tokens_from = answers.refusal_tokens(loaded, openings)
+    base = select.baseline(model, anatomy, positive, negative, tokens)
+    return Study(loaded, anatomy, split, ids, found, streams, base, tokens_from, tuple(sources))
+
+
+def _streams(
+    loaded: Loaded, anatomy: Anatomy, ids: dict[tuple[str, str], list[list[int]]], positions: int
+) -> Generator[Progress, None, dict[tuple[str, str], Tensor]]:
+    """The stream of the fit and select splits' prompts at the positions behind them."""
+    streams: dict[tuple[str, str], Tensor] = {}
+    read = [(part, side) for part in ("fit", "select") for side in SIDES]
+    total, done = sum(len(ids[place]) for place in read), 0
+    for place in read:
+        for step in activations.states(loaded.model, anatomy, ids[place], positions):
+            if isinstance(step, int):
+                yield ("Reading the prompts", done + step, total)
+            else:
+                streams[place] = step
+        done += len(ids[place])
+    return streams
 
 
 def edit_of(request: Request, known: Study, layer: int) -> Edit:
     """The edit that a request describes, with the direction read at a layer.
 
     Raises:
-        VisitorError: the sets do not part there.
+        VisitorError: the sets do not differ there.
     """
     if request.method == "add":
-        return select.steering(known.found, layer, request.position, request.strength)
-    rows = known.found.direction(layer, request.position, request.projection)
+        return select.steering(known.directions, layer, request.position, request.strength)
+    rows = known.directions.direction(layer, request.position, request.projection)
     curve = kernel.resolve(request.kernel, known.layers).scaled(request.strength)
     means = None
     if request.method == "affine":
@@ -190,11 +201,9 @@ def edit_of(request: Request, known: Study, layer: int) -> Edit:
 
 def spread(layers: int, count: int) -> list[int]:
     """Layers to try: `count` of them, evenly over those that the rule allows, from the second on."""
-    last = max(2, int(select.DEEPEST * layers)) if layers > 2 else layers
-    allowed = list(range(1, last)) or [0]
+    end = max(2, int(select.DEEPEST * layers)) if layers > 2 else layers
+    allowed = list(range(1, end)) or [0]
     count = min(count, len(allowed))
-    return (
-        sorted({allowed[round(index * (len(allowed) - 1) / max(1, count - 1))] for index in range(count)})
-        if count > 1
-        else [allowed[-1]]
-    )
+    if count == 1:
+        return [allowed[-1]]
+    return sorted({allowed[round(index * (len(allowed) - 1) / (count - 1))] for index in range(count)})

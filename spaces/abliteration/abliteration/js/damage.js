@@ -9,7 +9,7 @@ import { factList, scrollTable } from "../../../../shared/js/tables.js";
 import { block, drawInBox, lineLegend, picture } from "./charts.js";
 
 /** @import { Share } from "../../../../shared/js/data.js" */
-/** @import { FirstToken, Judgement, Mean, Measures, Side, Split } from "./data.js" */
+/** @import { Average, FirstToken, Judgement, Measures, Side, Split } from "./data.js" */
 
 /** @typedef {{label: string, base: Share, edited: Share}} Pair a share before and after */
 /** @typedef {{measures?: Measures | null, mark: string, split: Split}} Measured */
@@ -93,10 +93,13 @@ function damageFacts({ first_token: first, along, text, capability, controls = [
       meanWords(first.negative?.kl_answered),
     ],
     ["the same on all negative prompts", firstTokenWords(first.negative)],
-    ["KL along the base's answers to negative prompts, nats a token", meanWords(along.negative)],
+    [
+      "KL along the base's answers to negative prompts, nats a token",
+      meanWords(along.negative, "answers"),
+    ],
     [
       "change of the loss of a text, nats a token",
-      text ? `${meanWords(text.delta)}; before ${brief(text.base.mean)}` : "–",
+      text ? `${meanWords(text.delta, "windows")}; before ${brief(text.base.mean)}` : "–",
     ],
     [
       "small facts right",
@@ -113,9 +116,15 @@ function damageFacts({ first_token: first, along, text, capability, controls = [
   ];
 }
 
-/** @param {Mean | null | undefined} mean */
-function meanWords(mean) {
-  return mean ? `${estimateWords(mean)} (n = ${whole(mean.of)})` : "–";
+/**
+ * A mean and how many values it is of; where these are not independent, in how many clusters.
+ * @param {Average | null | undefined} mean
+ * @param {string} [clusters] what they are
+ */
+function meanWords(mean, clusters = "clusters") {
+  if (!mean) return "–";
+  const groups = mean.clusters === mean.of ? "" : ` in ${mean.clusters} ${clusters}`;
+  return `${estimateWords(mean)} (n = ${whole(mean.of)}${groups})`;
 }
 
 /** @param {FirstToken | undefined} first */

@@ -2,6 +2,19 @@
 
 import type { Progress, Share } from "../../../../shared/js/data.js";
 
+/** What a run does. */
+export type Kind = "find"
+    | "ablate"
+    | "measure"
+    | "optimise"
+    | "features"
+    | "feature"
+    | "certificate"
+    | "export";
+
+/** How an edit leaves: as the whole model, or as an adapter of rank 1. */
+export type Form = "safetensors" | "lora";
+
 export type Side = "positive" | "negative";
 
 /** 5 %, 50 % and 95 % quantile of what chance gives. */
@@ -16,11 +29,15 @@ export type Room = Find
     | Certificate
     | Export;
 
-/** A mean with its standard error and the median, over `of` values. */
-export interface Mean {
+/** A mean with the median, which one odd prompt does not move. Clusters are prompts or windows. */
+export interface Average {
   mean: number;
-  sigma: number;
+  /** Its standard error; None where a single cluster leaves it unknown. */
+  sigma: number | null;
+  /** Values. */
   of: number;
+  /** Independent groups of values, which the standard error counts. */
+  clusters: number;
   median: number;
 }
 
@@ -97,6 +114,7 @@ export interface Refusal {
 export interface Dataset {
   dataset: string;
   revision: string;
+  config: string;
   split: string;
   column: string;
 }
@@ -326,9 +344,9 @@ export interface RefusalShares {
 
 /** What changed at the first token of the answers. */
 export interface FirstToken {
-  kl: Mean;
+  kl: Average;
   /** Without prompts that the base is about to refuse. */
-  kl_answered: Mean;
+  kl_answered: Average;
   refusals: RefusalShares;
 }
 
@@ -340,15 +358,15 @@ export interface FirstTokens {
 
 /** KL along the base's answers by side, as they come in; None where it answered nothing. */
 export interface Along {
-  positive?: Mean | null;
-  negative?: Mean | null;
+  positive?: Average | null;
+  negative?: Average | null;
 }
 
 /** −ln p of the sample text's tokens. */
 export interface TextLoss {
-  base: Mean;
-  edited: Mean;
-  delta: Mean;
+  base: Average;
+  edited: Average;
+  delta: Average;
 }
 
 /** Small facts answered right, and the sign test of those lost against those won. */
@@ -371,7 +389,7 @@ export interface ControlRefusals {
 export interface Control {
   name: string;
   refusals: ControlRefusals;
-  kl: Mean;
+  kl: Average;
 }
 
 /** All of it, on the report split, as it comes in. */
@@ -682,7 +700,7 @@ export interface Export {
   seconds?: number;
   example?: boolean;
   kind: "export";
-  form: "safetensors" | "lora";
+  form: Form;
   edit: Edit;
   measures: Measures;
   certificate: CertificateData;
@@ -691,44 +709,16 @@ export interface Export {
   card?: string;
   /** Parts of the edit that an adapter cannot hold. */
   left_out?: string[];
-  modules?: string[];
+  /** Matrices in the adapter. */
+  modules?: number;
 }
 
-/**
- * A run before anything of it can be drawn; what is known of it comes in as in the rooms'
- * figures.
- */
+/** A run before anything of it can be drawn. */
 export interface Waiting {
-  kind: "find"
-    | "ablate"
-    | "measure"
-    | "optimise"
-    | "features"
-    | "feature"
-    | "certificate"
-    | "export";
-  run_id?: string;
-  drawable?: false;
-  title?: string;
-  done?: false;
-  request?: Request;
-  mark?: string;
-  model?: EditedModel;
-  split?: Split;
-  positions?: string[];
-  refusal?: Refusal;
-  provenance?: Provenance;
-  edit?: Edit;
-  measures?: Measures;
-  trials?: Trial[];
-  front?: number[];
-  best?: number | null;
-  enough?: number;
-  training?: Training;
-  feature?: number;
-  amount?: number | null;
-  form?: "safetensors" | "lora";
-  progress?: Progress | null;
+  kind: Kind;
+  drawable: false;
+  done: false;
+  progress: Progress;
 }
 
 /** The kernel to be drawn by hand. */

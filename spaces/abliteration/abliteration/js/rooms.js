@@ -80,7 +80,7 @@ export function openMeasureRoom() {
 
 /** @returns {Figure<Optimise>} */
 export function openOptimiseRoom() {
-  return openRoom("A search for a kernel", "Press Search a kernel.", [
+  return openRoom("A search for a kernel", "Press Search for a kernel.", [
     { name: "pareto", label: "Pareto", picture: true, open: openParetoView },
     ...DAMAGE,
   ]);

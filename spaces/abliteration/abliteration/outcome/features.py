@@ -1,0 +1,139 @@
+"""What a direction is made of, and answers with one of its features changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from abliteration import autoencoder, data, features
+from abliteration.activations import collect
+from abliteration.architecture import check_layer
+from abliteration.encode import encode
+from abliteration.outcome.pairs import add_divergence, answer_both, pairs, prompts_of
+from abliteration.outcome.run import complete, head, opened, sae_source, step, waiting
+from abliteration.request import Request
+from abliteration.study import SIDES, Study
+from shared import texts
+from shared.models import Loaded
+from shared.talk import context_limit
+
+PIECE = 128
+"""Tokens of one piece of the sample text that an autoencoder learns from."""
+
+
+def explain(
+    request: Request, folder: Path, loaded: Loaded | None = None
+) -> Iterator[data.Features | data.Waiting]:
+    """Train an autoencoder into a folder, or load one, and pursue the direction in its dictionary.
+
+    Args:
+        request: its `sae` names an autoencoder to load instead.
+        folder: of this result, for the trained autoencoder.
+        loaded: the model.
+    """
+    started = time.monotonic()
+    known = yield from opened("features", request, loaded)
+    anatomy = known.anatomy
+    sae: Any = None
+    if request.sae:
+        yield waiting("features", "Loading the autoencoder")
+        source = sae_source(request, folder)
+        sae, layer = autoencoder.load(source, known.loaded.model, anatomy, request.sae_layer)
+    else:
+        stated = [value for value in (request.sae_layer, request.layer) if value is not None]
+        layer = stated[0] if stated else known.layers * 2 // 3
+    check_layer(anatomy, layer)
+    yield waiting("features", "Reading texts")
+    tokens = collect(known.loaded.model, anatomy, corpus(known), layer)
+    training: data.Training | None = None
+    if request.sae:
+        share, dead = autoencoder.quality(sae, tokens)
+    else:
+        for state in autoencoder.train(
+            tokens,
+            layer,
+            known.loaded.id,
+            folder,
+            request.features,
+            request.k,
+            request.steps,
+            seed=request.seed,
+            device=known.loaded.device,
+        ):
+            yield waiting("features", "Training the autoencoder", state.step, state.steps)
+        training, sae, share, dead = state.to_json(), state.sae, state.explained or 0.0, state.dead or 0
+    direction = known.directions.direction(layer, request.position, request.projection)[layer]
+    pursuit = features.pursue(direction, sae.W_dec, seed=request.seed)
+    report = known.split.report
+    prompts = list(request.prompts) or [report.positive[0], report.negative[0]]
+    rows = encode(known.loaded, prompts, request.format, request.answer_tokens)
+    figure: data.Features = {
+        **head(known, request),
+        "kind": "features",
+        "sae": {
+            "source": request.sae,
+            "layer": layer,
+            "features": int(sae.cfg.d_sae),
+            "architecture": str(sae.cfg.architecture()),
+            "explained": share,
+            "dead": dead,
+            "tokens": len(tokens.owner),
+        },
+        "pursuit": pursuit.to_json(),
+        "tops": features.top_tokens(sae, tokens, known.loaded, [atom["feature"] for atom in pursuit.atoms]),
+        "prompts": [
+            {
+                "prompt": prompt,
+                "tokens": features.of_prompt(sae, known.loaded.model, anatomy, known.loaded, ids, layer),
+            }
+            for prompt, ids in zip(prompts, rows, strict=True)
+        ],
+    }
+    if training:
+        figure["training"] = training
+    yield complete(figure, started)
+
+
+def corpus(known: Study) -> list[list[int]]:
+    """What an autoencoder learns from: the fit and select prompts as the model reads them, and the sample
+    text in pieces.
+    """
+    text = known.loaded.tokenizer(texts.sample("calibration"), add_special_tokens=False)["input_ids"]
+    length = min(PIECE, context_limit(known.loaded) or PIECE)
+    pieces = [text[start : start + length] for start in range(0, len(text) - 16, length)]
+    return [ids for part in ("fit", "select") for side in SIDES for ids in known.side(part, side)] + pieces
+
+
+def steer(
+    request: Request, folder: Path, feature: int, amount: float | None = None, loaded: Loaded | None = None
+) -> Iterator[data.FeatureEdit | data.Waiting]:
+    """Base and edited answers with one feature removed, or held at an amount.
+
+    Args:
+        request: its prompts are answered.
+        folder: where `explain` has trained the autoencoder, unless the request names another.
+        feature: its number.
+        amount: None to remove it.
+        loaded: the model.
+    """
+    started = time.monotonic()
+    known = yield from opened("feature", request, loaded)
+    model, anatomy = known.loaded.model, known.anatomy
+    sae, layer = autoencoder.load(sae_source(request, folder), model, anatomy, request.sae_layer)
+    edited = features.steered(model, anatomy, sae, layer, feature, amount)
+    prompts, rows = prompts_of(request, known)
+    figure: data.FeatureEdit = {
+        **head(known, request),
+        "kind": "feature",
+        "feature": feature,
+        "amount": amount,
+        "pairs": [],
+    }
+    for number, both in enumerate(answer_both(known, edited, rows, request.answer_tokens), 1):
+        figure["pairs"] = pairs(known, prompts, both)
+        yield step(figure, "Answering", number, request.answer_tokens)
+    for pair, row, base in zip(figure["pairs"], rows, both[0], strict=True):
+        add_divergence(pair, known, edited, row, base)
+    yield complete(figure, started)

@@ -1,0 +1,45 @@
+"""Where the two sets differ, layer by layer, and which layer's direction to take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from abliteration import data, directions, select
+from abliteration.outcome.run import candidates, choice, complete, head, opened, step
+from abliteration.request import Request
+from shared.models import Loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find | data.Waiting]:
+    """Separation of prompts that the directions were not made from, then every candidate as it is tried."""
+    started = time.monotonic()
+    known = yield from opened("find", request, loaded)
+
+    def pair(part: str) -> tuple[Tensor, Tensor]:
+        positive, negative = known.streams[part, "positive"], known.streams[part, "negative"]
+        return positive[:, :, request.position], negative[:, :, request.position]
+
+    figure: data.Find = {
+        **head(known, request),
+        "kind": "find",
+        "layers": directions.separation(pair("fit"), pair("select"), request.seed).layers(),
+        "places": directions.places(
+            known.directions, known.streams["select", "positive"], known.streams["select", "negative"]
+        ),
+        "position": request.position,
+        "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST},
+        "choice": None,
+    }
+    yield step(figure, "Trying candidates", 0, 1)
+    tried: list[select.Candidate] = []
+    for candidate, count in candidates(known, request):
+        tried.append(candidate)
+        figure["layers"][candidate.layer]["candidate"] = candidate.to_json()
+        yield step(figure, f"Tried layer {candidate.layer}", len(tried), count)
+    figure["choice"] = choice(tried, known, request).to_json()
+    yield complete(figure, started)

@@ -1,0 +1,168 @@
+"""What an edit removed and what it damaged, on the report split, beside two controls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from abliteration import data, directions, sets
+from abliteration.ablate import live
+from abliteration.activations import first_tokens
+from abliteration.answers import Judgement, refusal_score, share, spared
+from abliteration.capability import capability, paired
+from abliteration.edit import Edit
+from abliteration.encode import encode
+from abliteration.measure import average, kl_along, sample_windows
+from abliteration.outcome.run import Editing, complete, editing, head, step, waiting
+from abliteration.request import Request
+from abliteration.study import SIDES, Progress, Study
+from shared.data import Share
+from shared.measure import kl_divergence, window_losses
+from shared.models import Loaded
+from shared.steps import last
+from shared.talk import Answer, answer_all
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+ALONG = 8
+"""Report prompts of a side along whose base answers KL is measured."""
+STEPS = 8
+
+
+def measure(request: Request, loaded: Loaded | None = None) -> Iterator[data.Measure | data.Waiting]:
+    """The numbers one after the other."""
+    started = time.monotonic()
+    work = yield from editing("measure", request, loaded)
+    top, edit = head(work.known, request), work.to_json()
+    for measures, progress in measurements(work):
+        figure: data.Measure = {**top, "kind": "measure", "edit": edit, "measures": measures}
+        if "edited" in measures["behaviour"].get("positive", {}):
+            yield step(figure, *progress)
+        else:
+            yield waiting("measure", *progress)
+    yield complete(figure, started)
+
+
+def measurements(work: Editing) -> Iterator[tuple[data.Measures, Progress]]:
+    """Growing measures and the progress, one measure after the other."""
+    known, request = work.known, work.request
+    edited = live(known.loaded.model, known.anatomy, work.edit)
+    pair = {"base": known.loaded.model, "edited": edited}
+    measures: data.Measures = {"behaviour": {}, "first_token": {}, "along": {}}
+    base_answers: dict[str, list[Answer]] = {}
+    done = 0
+    for side in SIDES:
+        judged: data.Judgements = {}
+        measures["behaviour"][side] = judged
+        for name, model in pair.items():
+            yield measures, (f"{name.capitalize()} model answers the {side} prompts", done, STEPS)
+            replies = _answers(model, known.loaded, work.side(side), request.answer_tokens)
+            if name == "base":
+                base_answers[side] = replies
+                judged["base"] = _judgement(known, replies)
+            else:
+                judged["edited"] = _judgement(known, replies)
+            done += 1
+    for side in SIDES:
+        measures["first_token"][side] = _first_token(known, edited, work.side(side))
+    yield measures, ("KL along the base's answers", 5, STEPS)
+    for side in SIDES:
+        measures["along"][side] = _along(work, edited, side, base_answers[side])
+    yield measures, ("Text and facts", 6, STEPS)
+    measures["text"] = _text(known.loaded, edited)
+    measures["capability"] = paired(*(capability(model, known.loaded) for model in pair.values()))
+    if request.contrast != "alarming":
+        yield measures, ("Over-refusal", 7, STEPS)
+        ids = encode(known.loaded, sets.ALARMING[::2], request.format, request.answer_tokens)
+        replies_of = {
+            name: _answers(model, known.loaded, ids, request.answer_tokens) for name, model in pair.items()
+        }
+        measures["over_refusal"] = {
+            "base": _judgement(known, replies_of["base"]),
+            "edited": _judgement(known, replies_of["edited"]),
+        }
+    yield measures, ("Controls", 7, STEPS)
+    measures["controls"] = controls(work)
+    yield measures, ("Measured", STEPS, STEPS)
+
+
+def _answers(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], tokens: int) -> list[Answer]:
+    replies = last(answer_all(model, loaded.tokenizer, prompts, tokens))
+    assert not isinstance(replies, int)
+    return replies
+
+
+def _judgement(known: Study, replies: list[Answer]) -> data.Judgement:
+    return Judgement(tuple(reply.text(known.loaded.tokenizer) for reply in replies)).to_json()
+
+
+def _first_token(known: Study, edited: PreTrainedModel, prompts: list[list[int]]) -> data.FirstToken:
+    """What changed at the first token of the answers; prompts are independent of each other."""
+    before, after = (first_tokens(model, prompts)[0] for model in (known.loaded.model, edited))
+    divergence = kl_divergence(before, after)
+    return {
+        "kl": average(divergence),
+        # without prompts that the base is about to refuse
+        "kl_answered": average(divergence[spared(before, known.base.tokens)]),
+        "refusals": {"base": _refusals(known, before), "edited": _refusals(known, after)},
+    }
+
+
+def _refusals(known: Study, log_p: Tensor) -> Share:
+    """Prompts whose next token opens a refusal more likely than not."""
+    return share((refusal_score(log_p, known.base.tokens) > 0).tolist())
+
+
+def _along(
+    work: Editing, edited: PreTrainedModel, side: data.Side, replies: list[Answer]
+) -> data.Average | None:
+    """KL along the base's answers: the tokens of one answer are no independent values, so prompts are the
+    clusters.
+    """
+    rows = zip(work.side(side)[:ALONG], replies[:ALONG], strict=True)
+    model = work.known.loaded.model
+    divergences = [kl_along(model, edited, prompt, reply.ids) for prompt, reply in rows if reply.ids]
+    return average(divergences) if divergences else None
+
+
+def _text(loaded: Loaded, edited: PreTrainedModel) -> data.TextLoss:
+    """Loss of the sample text, its windows the clusters."""
+    windows = sample_windows(loaded)
+    before, after = window_losses(loaded.model, windows), window_losses(edited, windows)
+    return {"base": average(before), "edited": average(after), "delta": average(after - before)}
+
+
+def controls(work: Editing) -> list[data.Control]:
+    """The same edit with a direction fitted with permuted labels, and with a random one: first-token
+    decisions on the report split.
+    """
+    import torch
+
+    known, edit, request = work.known, work.edit, work.request
+    if edit.method == "add":
+        return []
+    generator = torch.Generator().manual_seed(request.seed)
+    both = torch.cat([known.streams["fit", side][work.layer, :, request.position] for side in SIDES])
+    mixed = both[torch.randperm(len(both), generator=generator)]
+    half = len(known.streams["fit", "positive"][0])
+    permuted = directions.unit(mixed[:half].mean(0) - mixed[half:].mean(0))
+    random = directions.unit(torch.randn(known.anatomy.width, generator=generator))
+    # means belong to the direction that they were measured along: a control is the plain ablation
+    method = "ablate" if edit.method == "affine" else edit.method
+    before = first_tokens(known.loaded.model, work.side("negative"))[0]
+    rows: list[data.Control] = []
+    for name, row in (("permuted labels", permuted), ("random direction", random)):
+        control = Edit(method, row.expand(known.layers, -1), edit.kernel)
+        edited = live(known.loaded.model, known.anatomy, control)
+        positive, negative = (first_tokens(edited, work.side(side))[0] for side in SIDES)
+        rows.append(
+            {
+                "name": name,
+                "refusals": {"positive": _refusals(known, positive), "negative": _refusals(known, negative)},
+                "kl": average(kl_divergence(before, negative)),
+            }
+        )
+    return rows

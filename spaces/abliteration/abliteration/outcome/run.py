@@ -1,0 +1,254 @@
+"""What every room's run has: how it begins, how far it is, what stands above its views, and the edit.
+
+A run yields `Waiting` until there is something to draw, then copies of the figure's growing data.
+"""
+
+from __future__ import annotations
+
+import copy
+import platform
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+from abliteration import answers, autoencoder, bake, data, select, sets
+from abliteration.architecture import inspect
+from abliteration.edit import Edit
+from abliteration.request import Request
+from abliteration.study import Study, check, edit_of, spread, study
+from shared import hub, models
+from shared.data import Progress
+from shared.errors import VisitorError
+from shared.models import Loaded
+
+MARK = "edited model"
+"""What every output of an edited model carries."""
+PROBES = 3
+"""Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
+Figure = TypeVar("Figure", bound=data.Head)
+
+
+def waiting(kind: data.Kind, label: str, value: float = 0, most: float = 1) -> data.Waiting:
+    """A run that has nothing to draw yet, and what it does."""
+    progress: Progress = {"label": label, "value": value, "max": most}
+    return {"kind": kind, "drawable": False, "done": False, "progress": progress}
+
+
+def step(figure: Figure, label: str, value: float, most: float) -> Figure:
+    """A figure that grows, with how far its run is."""
+    figure["progress"] = {"label": label, "value": value, "max": most}
+    return copy.copy(figure)
+
+
+def complete(figure: Figure, started: float) -> Figure:
+    """A figure that is done.
+
+    Args:
+        figure: its data.
+        started: `time.monotonic()` of the run's begin.
+    """
+    figure["done"], figure["progress"] = True, None
+    figure["seconds"] = round(time.monotonic() - started, 1)
+    return copy.copy(figure)
+
+
+def prepare(kind: data.Kind, request: Request, folder: Path | None = None) -> Iterator[data.Waiting]:
+    """What a room needs and no GPU is needed for.
+
+    A run on ZeroGPU is a forked process: what it loads is lost with it, and takes seconds of the GPU. So it
+    must find model, datasets and libraries in memory, and what can be refused is refused before.
+
+    Args:
+        kind: of the room's figure.
+        request: of the run.
+        folder: of the autoencoder that the request's features were trained in, if any.
+
+    Raises:
+        VisitorError: model, datasets or autoencoder cannot be had, the model cannot be edited, or the request
+            does not fit it.
+    """
+    yield waiting(kind, f"Loading {request.model}")
+    loaded = models.load(request.model)
+    anatomy = inspect(loaded.model)
+    check(request, anatomy)
+    if request.pair().remote:
+        yield waiting(kind, "Reading the datasets")
+        sets.resolved(request.pair())
+    if kind in ("features", "feature"):
+        yield waiting(kind, "Loading sae-lens")
+        autoencoder.import_sae_lens()
+        if request.sae:
+            autoencoder.load(sae_source(request, folder), loaded.model, anatomy, request.sae_layer)
+
+
+def sae_source(request: Request, folder: Path | None) -> Path | str:
+    """The autoencoder of a request, for `autoencoder.load`: a local folder, a name of the registry, or the
+    one that was trained into `folder`.
+    """
+    if request.sae:
+        return Path(request.sae).expanduser() if hub.is_local_path(request.sae) else request.sae
+    assert folder is not None
+    return folder
+
+
+def opened(kind: data.Kind, request: Request, loaded: Loaded | None) -> Generator[data.Waiting, None, Study]:
+    """Make or recall the study of a run; yields its progress, returns the study."""
+    steps = study(request, loaded)
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            known: Study = end.value
+            return known
+        yield waiting(kind, *progress)
+
+
+def stated(request: Request) -> data.Request:
+    """A request as a figure states it."""
+    return cast(data.Request, request.to_json())
+
+
+def head(known: Study, request: Request) -> data.Head:
+    """What stands above every room's views."""
+    positive, negative = known.base.scores()
+    loaded, anatomy = known.loaded, known.anatomy
+    return {
+        "run_id": str(time.time_ns()),
+        "drawable": True,
+        "title": f"{loaded.id.split('/')[-1]}: {request.contrast}",
+        "done": False,
+        "request": stated(request),
+        "mark": MARK,
+        "model": {
+            "id": loaded.id,
+            "source": loaded.source,
+            "revision": loaded.revision,
+            "family": anatomy.family.name,
+            "types": list(anatomy.family.types),
+            "verdict": anatomy.family.verdict,
+            "reason": anatomy.family.reason,
+            "layers": anatomy.layers,
+            "width": anatomy.width,
+            "tied": anatomy.tied,
+            "matrices": len(anatomy.writes),
+        },
+        "split": known.split.to_json(),
+        "positions": list(known.directions.positions),
+        "refusal": {
+            "tokens": [loaded.tokenizer.decode([token]) for token in known.base.tokens],
+            "ids": known.base.tokens,
+            "from": known.tokens_from,
+            "positive": round(positive, 4),
+            "negative": round(negative, 4),
+        },
+        "provenance": provenance(known, request),
+        "progress": None,
+    }
+
+
+def provenance(known: Study, request: Request) -> data.Provenance:
+    """What pins the numbers."""
+    import torch
+    import transformers
+
+    loaded = known.loaded
+    return {
+        "model": loaded.id,
+        "revision": loaded.revision,
+        "source": loaded.source,
+        "dtype": loaded.dtype,
+        "device": loaded.device,
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "seed": request.seed,
+        "rule": answers.RULE,
+        "datasets": list(known.sources),
+    }
+
+
+def candidates(known: Study, request: Request) -> Iterator[tuple[select.Candidate, int]]:
+    """The layers that the choice tries, one after the other, and how many there are."""
+    by_hand = [] if request.layer is None else [request.layer]
+    places = [
+        (layer, request.position) for layer in sorted({*spread(known.layers, request.candidates), *by_hand})
+    ]
+    positive, negative = known.side("select", "positive"), known.side("select", "negative")
+    for candidate in select.candidates(
+        known.loaded.model, known.anatomy, known.directions, known.base, positive, negative, places
+    ):
+        yield candidate, len(places)
+
+
+def choice(tried: list[select.Candidate], known: Study, request: Request) -> select.Choice:
+    """The layer that the request names, or that its rule chooses.
+
+    Raises:
+        VisitorError: the two sets do not differ there.
+    """
+    if not tried:
+        raise VisitorError(
+            "The two sets differ at none of the layers that were tried.",
+            "Choose another position, or other sets.",
+        )
+    if request.layer is None:
+        return select.choose(tried, known.layers, request.rule)
+    for candidate in tried:
+        if candidate.layer == request.layer:
+            return select.Choice(candidate, "hand")
+    raise VisitorError(f"The two sets do not differ at layer {request.layer}.", "Choose a later layer.")
+
+
+@dataclass(frozen=True)
+class Editing:
+    """A study and the edit that a request makes of its model.
+
+    Args:
+        known: the study.
+        request: of the run.
+        edit: with the direction of `layer`.
+        layer: that the direction is read at: the request's, or the rule's choice.
+    """
+
+    known: Study
+    request: Request
+    edit: Edit
+    layer: int
+
+    def side(self, side: data.Side) -> list[list[int]]:
+        """Tokens of the report split's prompts."""
+        return self.known.side("report", side)
+
+    @property
+    def probes(self) -> list[list[int]]:
+        """A few prompts of both sides."""
+        return [*self.side("positive")[:PROBES], *self.side("negative")[:PROBES]]
+
+    def to_json(self) -> data.Edit:
+        """The edit as the page and the card state it."""
+        return {
+            "method": self.edit.method,
+            "projection": self.request.projection,
+            "layer": self.layer,
+            "position": self.request.position,
+            "strength": self.request.strength,
+            "kernel": self.edit.kernel.to_json(),
+            "bakeable": bake.bakeable(self.edit),
+        }
+
+
+def editing(
+    kind: data.Kind, request: Request, loaded: Loaded | None
+) -> Generator[data.Waiting, None, Editing]:
+    """Make or recall the study and choose the layer; yields its progress, returns the edit."""
+    known = yield from opened(kind, request, loaded)
+    layer = request.layer
+    if layer is None:
+        tried = []
+        for candidate, count in candidates(known, request):
+            tried.append(candidate)
+            yield waiting(kind, f"Choosing the layer: tried {candidate.layer}", len(tried), count)
+        layer = choice(tried, known, request).candidate.layer
+    return Editing(known, request, edit_of(request, known, layer), layer)

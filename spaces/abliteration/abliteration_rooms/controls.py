@@ -1,0 +1,180 @@
+"""What the rooms of the abliteration Space share: the controls above the tabs, and how a room is wired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from abliteration import programs, sets
+from abliteration.edit import METHODS
+from abliteration.encode import FORMATS
+from abliteration.optimise import PROJECTIONS
+from abliteration.request import Request
+from abliteration.select import RULES
+from shared import gpu, page
+from shared.errors import VisitorError
+from shared.room import LIGHT, Data, Values, control_value, open_room
+
+TITLE = "Abliteration"
+HERE = Path(__file__).parents[1]
+RENDERER = HERE / "abliteration" / "js"
+MAX_UPLOAD = 1_000_000
+"""Largest file with one set, in bytes."""
+PAIRS = [
+    ("cooking questions against others", "cooking"),
+    ("alarming words against plain ones", "alarming"),
+    ("my own two sets", "own"),
+]
+PLACEHOLDER = "One prompt a line, or a Hub dataset as hf://owner/name?split=train&column=text"
+
+example = partial(page.stored, HERE / "examples")
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The controls that every room reads.
+
+    Args:
+        boxes: by the request's own names.
+        layers: how many layers the model of the last run has, for the kernel's editor.
+    """
+
+    boxes: Mapping[str, Component]
+    layers: gr.State
+
+    def follow(self, figure: Component, steps: Iterator[Data]) -> Iterator[Values]:
+        """A run's data as values of the page: the figure, and the number of layers once it is known."""
+        for data in steps:
+            known = {self.layers: data["model"]["layers"]} if "model" in data else {}
+            yield {figure: data, **known}
+
+
+def build(request: Request) -> Controls:
+    """One row with the model and its two sets, the visitor's own sets where they are chosen, the rest folded.
+
+    Args:
+        request: that the controls show first.
+    """
+    boxes: dict[str, Component] = {}
+    with gr.Row():
+        boxes["model"] = page.model_field(request.model, elem_id="model", min_width=200)
+        boxes["contrast"] = contrast = gr.Dropdown(
+            PAIRS, label="Two sets of prompts", elem_id="contrast", min_width=200
+        )
+    own = _own_sets(boxes, visible=request.contrast == "own")
+    contrast.change(lambda name: gr.Row(visible=name == "own"), [contrast], [own], **LIGHT)
+
+    def small(name: str, label: str = "", choices: tuple[str, ...] = ()) -> None:
+        settings: dict[str, Any] = {"label": label or name, "min_width": 120}
+        boxes[name] = (
+            gr.Dropdown(list(choices), **settings) if choices else gr.Textbox(max_lines=1, **settings)
+        )
+
+    with gr.Accordion(
+        "Advanced: format, layer, position, method, strength, search, prompts, seed", open=False
+    ):
+        with gr.Row():
+            small("format", "format of the prompts", FORMATS)
+            small("layer", "layer (empty: the rule chooses)")
+            small("position", "position (−1: last token)")
+            small("projection", choices=PROJECTIONS)
+            small("method", choices=METHODS)
+            small("strength")
+        with gr.Row():
+            small("rule", "rule that chooses the layer", RULES)
+            small("candidates", "layers that it tries")
+            small("trials", "kernels that the search tries")
+            small("answer_tokens", "tokens of an answer")
+            small("seed")
+        boxes["prompts"] = gr.Textbox(
+            label="Prompts to answer side by side, one a line (empty: two of each set)",
+            lines=2,
+        )
+        boxes["kernel"] = gr.Textbox(
+            label="kernel, as JSON", max_lines=3, elem_id="kernel-text", elem_classes="mono"
+        )
+    show(request, boxes)
+    return Controls(boxes, gr.State(example("find")["model"]["layers"]))
+
+
+def show(request: Request, boxes: Mapping[str, Component]) -> None:
+    """Let controls begin with a request's values."""
+    form = request.to_form()
+    for name, box in boxes.items():
+        box.value = control_value(box, form[name])
+
+
+def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
+    """The fields of the visitor's own sets, which are there only where they are used."""
+    with gr.Row(visible=visible) as own:
+        for name, label in (
+            ("positive", "Positive: they show the behaviour"),
+            ("negative", "Negative: they do not"),
+        ):
+            with gr.Column(min_width=260):
+                boxes[name] = box = gr.Textbox(
+                    label=label, lines=5, max_lines=12, placeholder=PLACEHOLDER, elem_id=name
+                )
+                button = gr.UploadButton(
+                    "Upload a text file or a JSON list",
+                    file_types=[".txt", ".json"],
+                    size="sm",
+                    elem_id=f"upload-{name}",
+                )
+                button.upload(upload, [button], [box], **LIGHT)
+    return own
+
+
+def upload(path: str) -> str:
+    """An uploaded set, one prompt a line or a JSON list, as the text of its field.
+
+    Raises:
+        gr.Error: the file is too large or does not hold prompts.
+    """
+    try:
+        if Path(path).stat().st_size > MAX_UPLOAD:
+            raise VisitorError(
+                f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.",
+                f"Upload at most {sets.MAX_PROMPTS} prompts.",
+            )
+        prompts = sets.read(Path(path).read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        error = VisitorError(
+            "The file is not text.", "Upload text with one prompt a line, or a JSON list of texts."
+        )
+        raise gr.Error(str(error), print_exception=False) from None
+    except VisitorError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    return "\n".join(" ".join(prompt.split()) for prompt in prompts)
+
+
+def programs_of(request: Request, _: Data) -> dict[str, str]:
+    """The program below a figure."""
+    program = programs.client_program(request, page.ADDRESS)
+    return {"The same edit from the API of a running demo": program}
+
+
+open_tab = partial(
+    open_room,
+    title=TITLE,
+    request=Request,
+    programs=programs_of,
+    stopped=VisitorError("The run was cancelled.", "Start it again."),
+)
+"""`open_room` with what all rooms of this Space share."""
+
+
+def is_done(data: Any) -> bool:
+    """Whether a run's data is its last."""
+    return bool(data["done"])
+
+
+def with_cost(verb: str, seconds: int) -> str:
+    """A button's text, on ZeroGPU with what it costs."""
+    return f"{verb} · up to {seconds} s of GPU" if gpu.on_zero_gpu() else verb
