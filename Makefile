@@ -9,6 +9,8 @@ DRY_RUN ?=
 SUITE ?= http://127.0.0.1:7860
 HOST ?= 127.0.0.1
 PORT ?= 7860
+# two test processes, a file's tests in the same one: its models and servers are made once; torch takes one thread in each
+WORKERS ?= -n 2 --dist loadfile
 export GRADIO_ANALYTICS_ENABLED := False
 export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
@@ -40,10 +42,10 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.ready
 	@touch $@
 
 test: lint $(VENV)/.tests ## Lint, type-check and run every test, or those of SPACE=…
-	$(PY) -m pytest $(if $(SPACE),$(wildcard tests/$(SPACE) tests/browser/test_$(SPACE)_*.py))
+	$(PY) -m pytest $(WORKERS) $(if $(SPACE),$(wildcard tests/$(SPACE) tests/browser/test_$(SPACE)_*.py))
 
 check: lint $(VENV)/.tests ## Lint, type-check and run the fast tests: no browser, no server, no model of full size
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest $(WORKERS) -m "not slow"
 
 node:
 	@command -v npm >/dev/null || { echo "make lint checks the figures' JavaScript with Node, which is missing: install Node 20 or newer and run it again."; exit 1; }

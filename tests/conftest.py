@@ -18,11 +18,28 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+if "PYTEST_XDIST_WORKER" in os.environ:  # its neighbour has the other core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), *(str(app.parent) for app in sorted(ROOT.glob("spaces/*/app.py")))]
+
+SLOW_FIXTURES = {"browser", "suite_url", "embedded"}
+SLOW_FILES = {"test_bundle", "test_contributing", "test_deploy", "test_load", "test_server", "test_zerogpu"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The mark that `make check` leaves out."""
+    config.addinivalue_line("markers", "slow: needs a browser, a server or a model of full size")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs more than a moment: by what it is given, or by its file."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.path.stem in SLOW_FILES:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
