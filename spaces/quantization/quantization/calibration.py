@@ -67,7 +67,8 @@ def collect(
 ) -> dict[str, Calibration]:
     """Run the model over the windows and gather what its linear layers see.
 
-    Layers that are given the very same tensor (queries, keys and values; gate and up) share one result.
+    Layers that are given the very same tensor (queries, keys and values; gate and up) share one result. A
+    layer that nothing reaches has none.
 
     Args:
         model: the base model; its twin listens, so that the passes of others on the same model are not heard.
@@ -105,4 +106,4 @@ def collect(
             seen.clear()
             model(window[None].to(model.device), use_cache=False, logits_to_keep=1)
     results = {name: sums.pop(name).result() for name in list(sums)}  # the float64 sums go one by one
-    return {name: results[owner[name]] for name in wanted}
+    return {name: results[owner[name]] for name in wanted if name in owner}

@@ -263,6 +263,11 @@ def _notes(run: Comparison, quantized: QuantizedModel) -> list[str]:
         notes.append("Lossless here: every weight already lies on this format's grid.")
     elif flattered and 4 <= quantized.bits_quantized < 6:
         notes.append("Flattered: the copy's weights come from a 4-bit grid.")
+    if experts := modules.expert_share(run.loaded.model):
+        notes.append(
+            f"A mixture of experts: {100 * experts:.0f} % of the weights are experts, which no format here "
+            "quantizes; they stay in 16 bits."
+        )
     reasons = [tensor.reason for tensor in quantized.tensors if tensor.reason]
     if reasons:
         why = "; ".join(sorted(set(reasons)))

@@ -53,14 +53,16 @@ def short_base(loaded: Loaded) -> metrics.Base:
     return replace(base, model=loaded.model)
 
 
-def inputs_of(loaded: Loaded, name: str) -> Calibration:
-    """What one layer sees of the calibration sample."""
+def inputs_of(loaded: Loaded, name: str) -> Calibration | None:
+    """What one layer sees of the calibration sample; None where that is nothing."""
     from quantization.calibration import collect
 
     known = _inputs.setdefault(loaded.model, {})
     inputs = known.get(name)
     if inputs is None:
-        inputs = collect(loaded.model, _windows(loaded, "calibration", 2).ids, [name])[name]
+        inputs = collect(loaded.model, _windows(loaded, "calibration", 2).ids, [name]).get(name)
+        if inputs is None:
+            return None
         while len(known) >= REMEMBERED:
             known.pop(next(iter(known)), None)
         known[name] = inputs

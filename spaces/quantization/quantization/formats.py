@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from quantization import modules
 from quantization.record import QuantizedModel
 from shared.errors import VisitorError
 from shared.models import Loaded
@@ -176,12 +177,22 @@ class Calibration:
     _with_products: bool = False
 
     def moments(self, loaded: Loaded, products: bool) -> dict[str, Any]:
-        """Statistics of every linear layer's input by parameter name, with E[xxᵀ] where a format needs it."""
+        """Statistics of every linear layer's input by parameter name, with E[xxᵀ] where a format needs it.
+
+        Raises:
+            VisitorError: a layer sees nothing of the text, or its weight is used without it.
+        """
         if self._moments is None or (products and not self._with_products):
             from quantization.calibration import collect
 
             self._moments, self._with_products = None, products  # the former ones go first
             self._moments = collect(loaded.model, self.windows, products=products)
+            for name in modules.linear_names(loaded.model):
+                if name not in self._moments:
+                    raise VisitorError(
+                        f"The calibration text shows nothing of what {name} sees.",
+                        "Choose a format that does not learn from a text, such as own:rtn-int4-g64.",
+                    )
         return self._moments
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quantization.record import QuantizedTensor, TensorReport
 from shared import limits
 from shared.errors import VisitorError
-from shared.models import EMBEDDED_SOURCE, Loaded
+from shared.models import EMBEDDED_SOURCE, Loaded, twin
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,18 +17,45 @@ if TYPE_CHECKING:
 def linear_names(model: PreTrainedModel) -> list[str]:
     """Names of the weights of the linear layers inside the decoder's blocks, in the model's order.
 
-    The output head and the embeddings are not among them: engines other than gguf leave them in 16 bits.
-    transformers' Conv1D (GPT-2), whose weight is transposed, counts as linear.
+    The output head and the embeddings are not among them: engines other than gguf leave them in 16 bits. Nor
+    are the layers of a model's eyes. transformers' Conv1D (GPT-2), whose weight is transposed, counts as
+    linear.
     """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    head = model.get_output_embeddings()
+    head, decoder = model.get_output_embeddings(), set((model.get_decoder() or model).modules())
     return [
         f"{name}.weight"
         for name, module in model.named_modules()
-        if isinstance(module, (nn.Linear, Conv1D)) and module is not head
+        if isinstance(module, (nn.Linear, Conv1D)) and module in decoder and module is not head
     ]
+
+
+def bypassed(model: PreTrainedModel, names: list[str]) -> list[str]:
+    """Those of the named weights that the model's code uses without calling their layers, as Mamba's does:
+    another layer cannot take the place of such a one.
+    """
+    import torch
+
+    model, called = twin(model), set()
+    layers = {name: name.rpartition(".")[0] for name in names}
+    for path in {*layers.values(), *(layer.rpartition(".")[0] for layer in layers.values())}:
+        model.get_submodule(path).register_forward_pre_hook(
+            lambda module, inputs, path=path: called.add(path)
+        )
+    with torch.inference_mode():
+        model(torch.zeros((1, 2), dtype=torch.int64, device=model.device), use_cache=False)
+    return [name for name, path in layers.items() if path not in called and path.rpartition(".")[0] in called]
+
+
+def expert_share(model: PreTrainedModel) -> float:
+    """The share of a model's weights that are experts of a mixture: stacked in one tensor, they are no linear
+    layers.
+    """
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    stacked = {name for name, parameter in model.named_parameters() if parameter.dim() == 3}
+    return sum(sizes[name] for name in stacked if ".experts." in name) / sum(sizes.values())
 
 
 def check_size(loaded: Loaded) -> None:

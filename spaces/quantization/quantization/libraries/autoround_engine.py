@@ -28,11 +28,16 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
     """Tune and round a copy of the model on windows of the calibration text.
 
     Raises:
-        VisitorError: a group that does not divide a weight.
+        VisitorError: a group that does not divide a weight, a mixture of experts, or what the library raised.
     """
     import torch
 
     names = common.only_linear(loaded, "auto-round")
+    if modules.expert_share(loaded.model):
+        # It would change transformers' code for experts, and every other copy in this process with it.
+        raise VisitorError(
+            "auto-round takes a mixture of experts apart, which is not done here.", "Choose another engine."
+        )
     number, group = FORMATS[spec]
     for name in names:
         if loaded.model.get_parameter(name).shape[1] % group:
@@ -67,7 +72,13 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
                 device_map=str(loaded.model.device),
                 amp=False,
             )
-            model, _ = tuner.quantize()
+            try:
+                model, _ = tuner.quantize()
+            except Exception as error:
+                raise VisitorError(
+                    f"auto-round does not get through {loaded.id} ({type(error).__name__}).",
+                    "Choose another engine.",
+                ) from error
     model = model.float().eval().requires_grad_(False)
     reports = []
     for name in names:

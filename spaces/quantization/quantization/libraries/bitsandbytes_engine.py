@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any
 from quantization import modules
 from quantization.libraries import common
 from quantization.record import QuantizedModel, QuantizedTensor
+from shared.errors import VisitorError
 from shared.models import Loaded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+BLOCK = 64
+"""Weights that share a scale."""
 
 FORMATS = {"nf4": "nf4", "nf4-double": "nf4", "fp4": "fp4", "int8": "int8"}
 """What works on a CPU too, and bitsandbytes' quant_type."""
 
 
 def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> QuantizedModel:
-    """Replace every linear layer of the decoder's blocks by bitsandbytes'."""
+    """Replace every linear layer of the decoder's blocks by bitsandbytes'.
+
+    Raises:
+        VisitorError: as `common.only_linear`, or rows that it cannot multiply with.
+    """
     import bitsandbytes
     import torch
 
@@ -27,6 +35,12 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         logging.ERROR
     )  # it warns of every cast to float16, once a product
     names = common.only_linear(loaded, "bitsandbytes")
+    odd = {width for name in names if (width := loaded.model.get_parameter(name).shape[1]) % BLOCK}
+    if odd and spec != "int8" and loaded.device == "cpu":
+        raise VisitorError(
+            f"On a CPU bitsandbytes needs rows that blocks of {BLOCK} divide, and some here have {min(odd)}.",
+            "Choose bitsandbytes:int8, or another engine.",
+        )
     double = spec.endswith("-double")
     reports = []
 

@@ -32,13 +32,16 @@ def only_linear(loaded: Loaded, library: str) -> list[str]:
     """Names of the weights that a library's layers can take the place of.
 
     Raises:
-        VisitorError: the model's layers are transformers' Conv1D (GPT-2), which the libraries do not replace.
+        VisitorError: the model's layers are transformers' Conv1D (GPT-2), which the libraries do not replace,
+            or its code uses a weight without its layer.
     """
     names = modules.linear_names(loaded.model)
+    own = "Choose a format of the engine own, or another model."
     if any(modules.is_transposed(loaded.model, name) for name in names):
+        raise VisitorError(f"{library} replaces nn.Linear only, and {loaded.id} is built of Conv1D.", own)
+    if without := modules.bypassed(loaded.model, names):
         raise VisitorError(
-            f"{library} replaces nn.Linear only, and {loaded.id} is built of Conv1D.",
-            "Choose own or another model.",
+            f"{library} replaces layers, and {loaded.id} uses {without[0]} without its layer.", own
         )
     return names
 
