@@ -13,6 +13,7 @@ from tests.browser.harness import SMALL, axe_finds, axe_finds_only_gradios_own, 
 
 FIRST = "#figure .quantization-figure"
 LAB = "#lab-figure .quantization-figure"
+TAKE = "#take-figure"
 
 
 @pytest.fixture
@@ -78,6 +79,15 @@ def test_an_error_stands_where_the_figure_would(page):
     expect(alert).not_to_contain_text("Traceback")
 
 
+def test_pasted_text_counts_as_typed_text(page):
+    advanced(page)
+    field = page.get_by_label("Text to measure on")
+    field.click()
+    page.evaluate("text => document.execCommand('insertText', false, text)", "pasted, and far too short")
+    page.locator("#compare").click()
+    expect(page.locator("#figure [role=alert]")).to_contain_text("too few for one window", timeout=60_000)
+
+
 def test_the_wrong_encoding_is_said(page, tmp_path):
     path = tmp_path / "latin.txt"
     path.write_bytes("Käse und Brötchen".encode("latin-1"))
@@ -109,8 +119,11 @@ def test_a_visitor_takes_a_file_home(page, tmp_path):
     page.locator("#take-format input").fill("gguf:Q8_0")
     page.locator("#take-format input").press("Enter")
     page.locator("#take").click()
-    expect(page.locator("#taken")).to_contain_text("Done: gguf:Q8_0", timeout=120_000)
-    expect(page.locator("#card")).to_contain_text("KL divergence")
+    figure = page.locator(TAKE)
+    expect(figure.locator("figcaption")).to_contain_text("SmolLM2-135M-Instruct, Q8_0", timeout=120_000)
+    expect(figure).not_to_contain_text("stored example")
+    figure.get_by_role("tab", name="Model card", exact=True).click()
+    expect(figure).to_contain_text("KL divergence, mean")
     link = page.locator("#files a[download]").first
     with page.expect_download() as download:
         link.click()
@@ -120,36 +133,29 @@ def test_a_visitor_takes_a_file_home(page, tmp_path):
 
 
 def test_cancel_says_what_it_did(page):
-    """Nothing where nothing runs, and "no file" only where none was made."""
+    """Nothing where nothing runs, and "no file" only where none was written."""
     room(page, "Take home")
-    cancel = page.locator("#take-cancel")
+    cancel, figure = page.locator("#take-cancel"), page.locator(TAKE)
     cancel.click()
     page.wait_for_timeout(300)
-    expect(page.locator("#taken")).to_have_text("")
+    expect(figure).to_contain_text("stored example")
     expect(cancel).to_have_text("Cancel")
     page.locator("#take-format input").fill("script:awq")
     page.locator("#take-format input").press("Enter")
     page.locator("#take").click()
-    expect(page.locator("#taken")).to_contain_text("It was not run here", timeout=30_000)
+    expect(figure).to_contain_text("It was not run here", timeout=30_000)
+    expect(page.locator("#files")).to_contain_text("awq")
     cancel.click()
     page.wait_for_timeout(300)
-    expect(page.locator("#taken")).to_contain_text("It was not run here")
+    expect(figure).to_contain_text("It was not run here")
     page.locator("#take-format input").fill("gguf:Q8_0")
     page.locator("#take-format input").press("Enter")
     page.locator("#take").click()
-    expect(page.locator("#taken")).to_contain_text(" …", timeout=30_000)
+    expect(figure.locator("progress")).to_be_visible(timeout=30_000)
+    expect(page.locator("#files")).to_be_hidden()
     cancel.click()
-    expect(page.locator("#taken")).to_have_text("Cancelled; no file was kept.")
+    expect(figure.locator("[role=alert]")).to_contain_text("no file was kept")
     expect(cancel).to_have_text("Cancel", timeout=60_000)
-
-
-def test_a_script_is_called_a_script(page):
-    room(page, "Take home")
-    page.locator("#take-format input").fill("script:exl3")
-    page.locator("#take-format input").press("Enter")
-    page.locator("#take").click()
-    expect(page.locator("#taken")).to_contain_text("It was not run here", timeout=30_000)
-    expect(page.locator("#files")).to_contain_text("exl3")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -161,6 +167,10 @@ def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme):
         expect(page.locator(LAB)).to_be_visible()
         page.wait_for_timeout(300)
         assert axe_finds(page, "#lab-figure") == []
+        room(page, "Take home")
+        expect(page.locator(f"{TAKE} table").first).to_be_visible()
+        page.wait_for_timeout(300)
+        assert axe_finds(page, TAKE) == []
 
 
 def test_a_phone_shows_the_page_without_sideways_scrolling(browser, suite_url):

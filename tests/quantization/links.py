@@ -18,5 +18,6 @@ LINKS = {
         "#lab-figure",
         [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
     ),
+    "take home": ("#take-figure", [("room", "take"), ("format", "script:awq")]),
 }
 """By name: the figure's place on the page, and the query."""

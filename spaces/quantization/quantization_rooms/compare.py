@@ -87,7 +87,7 @@ def plan_line(parse: Any, values: Values) -> str:
         return page.quiet(str(error))
 
 
-def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     """Controls, figure, and their events."""
     first = example("compare")
     request = Request.parse(**first["request"])

@@ -123,7 +123,7 @@ def tensors_of(model: str, tensor: str) -> Any:
     return gr.Dropdown(choices=names, value=tensor if tensor in names else names[1])
 
 
-def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
     """Controls, figure, and their events."""
     first = example("lab")
     request = LabRequest.parse(**first["request"])

@@ -113,7 +113,7 @@ def push(taken: dict[str, Any] | None, repository: str, token: str | None) -> st
     return hub.push(repository, "model", files, taken["card"], token)
 
 
-def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     """Controls, figure, files, and their events."""
     first = example("take")
     request = TakeRequest.parse(**first["request"])
