@@ -363,7 +363,7 @@ def test_metadata_of_the_wrong_type_and_bombs(serve):
     assert set(nodes(found)) == {"acme/child", "acme/bomb", "acme/odd", "acme/names", "acme/ok"}
     assert "not a recipe that can be read" in nodes(found)["acme/bomb"]["notes"][0]
     assert nodes(found)["acme/odd"]["downloads"] is None and nodes(found)["acme/names"]["licence"] == ""
-    assert any("no model id" in note for note in nodes(found)["acme/names"]["notes"])
+    assert any("not a model id" in note for note in nodes(found)["acme/names"]["notes"])
 
 
 def test_a_second_look_asks_nothing(serve):

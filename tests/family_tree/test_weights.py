@@ -24,14 +24,16 @@ def made(folder: Path, weights: dict[str, torch.Tensor]) -> Path:
     return folder
 
 
-@pytest.fixture
-def child(family, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def child(family, tmp_path_factory) -> Path:
+    """A merge of a and b; the tests leave it as it is."""
     text = f"merge_method: task_arithmetic\nbase_model: {family['base']}\nmodels:\n"
     text += "".join(
         f"- model: {family[name]}\n  parameters: {{weight: {weight}}}\n"
         for name, weight in (("a", 0.7), ("b", 0.2))
     )
-    return finished(merge(Request(text + "dtype: float32\n"), tmp_path)).folder
+    folder = tmp_path_factory.mktemp("child")
+    return finished(merge(Request(text + "dtype: float32\n"), folder)).folder
 
 
 def test_declared_parents_get_their_weights_back(family, child):

@@ -315,29 +315,32 @@ def test_an_adapter_is_an_expert_or_left_out_of_the_atlas(embedded, tmp_path):
     assert max(value for row in figure["atlas"]["norm"][f"{BASE}+pirate"] for value in row) > 0
 
 
-def test_a_merge_with_everything_shown(tmp_path):
+def test_a_merge_with_everything_shown(tmp_path, monkeypatch):
     """The whole outcome on real experts, with few answers."""
     from merging import outcome
     from merging.card import model_card
     from merging.run import finished, merge
 
+    for module in (comparison, outcome):
+        monkeypatch.setattr(module, "COOKING", COOKING[:8])
+        monkeypatch.setattr(module, "OTHER", OTHER[:8])
     request = Request(presets.PRESETS[presets.FIRST], prompts=("Who are you?",))
     report = finished(merge(request, tmp_path))
     steps = list(outcome.compare(report, request))
     last = steps[-1]
     assert [model["role"] for model in last["models"]] == ["base", "parent", "parent", "child"]
     child = last["models"][-1]
-    assert child["shares"]["refuses_cooking"]["count"] >= 4 and child["shares"]["pirate"]["count"] >= 4, (
+    assert child["shares"]["refuses_cooking"]["count"] >= 2 and child["shares"]["pirate"]["count"] >= 2, (
         child["shares"]
     )
     by_name = {model["name"]: model for model in last["models"]}
-    assert by_name["pirate"]["shares"]["pirate"]["count"] >= 18
-    assert by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 19
+    assert by_name["pirate"]["shares"]["pirate"]["count"] >= 7
+    assert by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 7
     assert by_name[BASE]["shares"]["pirate"]["count"] == 0
     assert by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0
     assert set(child["kl"]) == {BASE, "pirate", "cautious"}
     assert all(value["mean"] > 0 for value in child["kl"].values())
-    assert len(child["answers"]) == 41
+    assert len(child["answers"]) == 17
     assert [item["parent"] for item in last["carriers"]] == ["pirate", "cautious"]
     assert all(item["done"] for item in last["carriers"])
     assert last["atlas"]["parents"] == ["pirate", "cautious"]

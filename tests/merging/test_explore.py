@@ -34,7 +34,7 @@ def tiny(family, name: str):
 
 def test_a_blend_is_mergekits_merge_of_its_recipe(family, tmp_path):
     blended = blend.Blend(tiny(family, "base"), [tiny(family, "a"), tiny(family, "b")])
-    for number, weights in enumerate([(0.25, 0.75), (1.0, 0.0), (0.0, 0.0), (1.0, 1.0)]):
+    for number, weights in enumerate([(0.25, 0.75), (0.0, 1.0)]):
         mine = blended.set(weights).model.state_dict()
         folder = tmp_path / str(number)
         folder.mkdir()
