@@ -128,11 +128,15 @@ def _argument(
 
 
 def _sections(text: str) -> tuple[str, dict[str, str], str]:
-    """A docstring's words before "Args:", its arguments, and "Returns:" with what follows."""
-    summary, _, rest = text.partition("\nArgs:\n")
-    if not rest:
-        summary, found, after = text.partition("\nReturns:\n")
-        return summary.rstrip(), {}, found.lstrip() + after
-    block, found, after = rest.partition("\nReturns:\n")
+    """A docstring's words before "Args:", its arguments by name, and "Returns:" with what follows."""
+    summary, _, block = text.partition("\nArgs:\n")
+    if not block:
+        summary, heading, after = text.partition("\nReturns:\n")
+        return summary.rstrip(), {}, heading.lstrip() + after
+    block, heading, after = block.partition("\nReturns:\n")
     items = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", block, re.MULTILINE)
-    return summary.rstrip(), {name: " ".join(words.split()) for name, words in items}, found.lstrip() + after
+    return (
+        summary.rstrip(),
+        {name: " ".join(words.split()) for name, words in items},
+        heading.lstrip() + after,
+    )

@@ -91,8 +91,8 @@ export function render(element, data) {
           data.query
             ? "The link reproduces this figure with these settings. For a figure that works offline, " +
                 "press HTML above the picture."
-            : "A file of your own has no link. For a figure that works anywhere, also offline, " +
-                "press HTML above the picture.",
+            : "A file of your own has no link, nor have very long settings. For a figure that works " +
+                "anywhere, also offline, press HTML above the picture.",
         ),
         data.query ? copyable("Permalink", url) : "",
         copyable("An iframe for a blog post", frame),

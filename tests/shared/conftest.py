@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from shared import models
+from tests.conftest import Server
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,11 @@ def tiny_files(tmp_path_factory) -> dict[str, bytes]:
     LlamaForCausalLM(settings).save_pretrained(folder)
     models.load(models.EMBEDDED_MODEL).tokenizer.save_pretrained(folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def toy_url() -> Iterator[str]:
+    """The running toy Space, see `tests.shared.toy`."""
+    server = Server(["-m", "tests.shared.toy.page"], {})
+    yield server.url
+    server.stop()

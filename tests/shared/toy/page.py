@@ -97,7 +97,7 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         word = gr.Textbox("stored", label="word", elem_id="word")
         times = gr.Slider(1, 400, 3, step=1, label="times", elem_id="times")
         start, cancel = run_button("Say", elem_id="say"), cancel_button(elem_id="cancel")
-        reverse = gr.Button("Reverse", elem_id="reverse")
+        reverse, echo = gr.Button("Reverse", elem_id="reverse"), gr.Button("Echo", elem_id="echo")
     with gr.Row():
         pace = gr.Number(0, label="pace", elem_id="pace")
         loud = gr.Checkbox(label="loud", elem_id="loud")
@@ -105,6 +105,7 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         marks = gr.Textbox("", label="marks", lines=2, elem_id="marks")
     figure = Figure(example("stored"), folder=RENDERER, events=("more", "shout"), elem_id="figure")
     note = gr.Textbox("", label="note", elem_id="note")
+    shadow = Figure(None, folder=RENDERER, elem_id="echo-figure")
 
     def run(request: Request, values: Values) -> Iterator[Values]:
         for data in saying(request):
@@ -131,7 +132,7 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         triggers=[word.submit],
         more_runs={"reverse": (reverse, backwards)},
         tabs=tabs,
-        marks=["word="],
+        marks=["word"],
         stored=[example("stored"), example("second")],
         seconds=lambda name, request: seconds(request) + (name == "reverse"),
     )
@@ -147,7 +148,13 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             figure: {**values[room.state], "said": [word + event.mark for word in values[room.state]["said"]]}
         }
 
+    def repeat(values: Values) -> Iterator[Values]:
+        word = values[room.controls["word"]]
+        for data in saying(Request.parse(word=word if word == "impossible" else "echo", times=2)):
+            yield {shadow: data}
+
     room.connect(figure.more, more)
+    room.connect(echo.click, repeat, figure=shadow)
     room.update(figure.shout, shout)
     return room
 
