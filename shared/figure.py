@@ -16,7 +16,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class Figure(gr.HTML):
 
     def __init__(
         self,
-        value: dict[str, Any] | None = None,
+        value: Mapping[str, Any] | None = None,
         *,
         folder: Path,
         events: Sequence[str] = (),
@@ -117,7 +117,7 @@ class Figure(gr.HTML):
         )
 
     # gr.HTML takes text; a figure takes its data
-    def postprocess(self, value: dict[str, Any] | None) -> str | None:  # type: ignore[override]
+    def postprocess(self, value: Mapping[str, Any] | None) -> str | None:  # type: ignore[override]
         """The value as one JSON text: Gradio would wrap every part of an object in observers, which costs a
         fifth of a second.
         """

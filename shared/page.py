@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -130,7 +130,7 @@ def code_and_link_value(title: str, code: dict[str, str], query: str, *, live: b
     return {"title": title, "code": listings, "query": query, "live": live, "gradio": gr.__version__}
 
 
-def code_and_link(value: dict[str, Any] | None) -> Figure:
+def code_and_link(value: Mapping[str, Any] | None) -> Figure:
     """Code, permalink and embed snippets of the figure above."""
     return Figure(value, folder=PANEL, elem_id="panel")
 

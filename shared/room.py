@@ -30,7 +30,7 @@ from shared.page import code_and_link, code_and_link_value
 from shared.request import Request
 
 Asked = TypeVar("Asked", bound=Request)
-Data = dict[str, Any]
+Data = Mapping[str, Any]
 """What a figure shows."""
 Values = dict[Any, Any]
 """Values by component."""
@@ -108,7 +108,7 @@ class Room(Generic[Asked]):
     def follow(self, values: Values) -> Values:
         """Values with what follows from the figure's data: the state, and the panel once it is complete."""
         data = values.get(self.figure)
-        if not isinstance(data, dict) or data.get("error"):
+        if not isinstance(data, Mapping) or data.get("error"):
             return values
         complete = "request" in data and data.get("done", True)
         panel = below(self.title, self.request, self.programs, self.runs, data) if complete else gr.skip()

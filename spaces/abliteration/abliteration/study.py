@@ -54,9 +54,9 @@ class Study:
     loaded: Loaded
     anatomy: Anatomy
     split: sets.Split
-    ids: dict[tuple[str, str], list[list[int]]]
+    ids: dict[tuple[str, Side], list[list[int]]]
     directions: directions.Directions
-    streams: dict[tuple[str, str], Tensor]
+    streams: dict[tuple[str, Side], Tensor]
     base: select.Baseline
     tokens_from: str
     sources: tuple[Dataset, ...] = ()
@@ -66,7 +66,7 @@ class Study:
         """How many blocks."""
         return self.anatomy.layers
 
-    def side(self, part: str, side: str) -> list[list[int]]:
+    def side(self, part: str, side: Side) -> list[list[int]]:
         """Tokens of one side of one part."""
         return self.ids[part, side]
 
@@ -167,10 +167,10 @@ def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Prog
 
 
 def _streams(
-    loaded: Loaded, anatomy: Anatomy, ids: dict[tuple[str, str], list[list[int]]], positions: int
-) -> Generator[Progress, None, dict[tuple[str, str], Tensor]]:
+    loaded: Loaded, anatomy: Anatomy, ids: dict[tuple[str, Side], list[list[int]]], positions: int
+) -> Generator[Progress, None, dict[tuple[str, Side], Tensor]]:
     """The stream of the fit and select splits' prompts at the positions behind them."""
-    streams: dict[tuple[str, str], Tensor] = {}
+    streams: dict[tuple[str, Side], Tensor] = {}
     read = [(part, side) for part in ("fit", "select") for side in SIDES]
     total, done = sum(len(ids[place]) for place in read), 0
     for place in read:

@@ -64,7 +64,7 @@ def features(request: Request) -> dict[str, Any]:
         sae (explained variance, dead features), pursuit (features, explained share, null of random
         dictionaries), tops, prompts.
     """
-    return last(steps(request, result_folder()))
+    return dict(last(steps(request, result_folder())))
 
 
 def request_of(layer: int | None = None, **values: Any) -> Request:

@@ -50,7 +50,7 @@ def ablate(request: Request) -> dict[str, Any]:
         intervals, KL, loss, facts).
     """
     last(prepare("ablate", request))
-    return last(compute_with_measures(request))
+    return dict(last(compute_with_measures(request)))
 
 
 def editor_value(text: str, layers: int) -> Data:
@@ -69,7 +69,8 @@ def drawn(event: gr.EventData) -> str:
 
 def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     """Buttons, figure and the kernel's editor, and their events."""
-    text, layers = controls.boxes["kernel"], controls.layers
+    text: Any = controls.boxes["kernel"]
+    layers: Any = controls.layers
     with gr.Row():
         start, cancel = run_button("Remove it", elem_id="run-ablate"), cancel_button(elem_id="cancel-ablate")
     with gr.Row():

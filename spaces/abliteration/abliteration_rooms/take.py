@@ -63,7 +63,7 @@ def export(request: Request, form: str = "safetensors") -> tuple[dict[str, Any],
         A report with certificate and measures, and the files as a zip archive.
     """
     folder = result_folder()
-    data = last(export_steps(request, folder / "edited", form))
+    data = dict(last(export_steps(request, folder / "edited", form)))
     path = zipped(folder / "edited", folder / "edited.zip")
     shutil.rmtree(folder / "edited")  # it is as large as the archive
     return data, FileData(path=str(path), orig_name="edited.zip")

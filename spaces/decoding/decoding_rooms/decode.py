@@ -18,7 +18,7 @@ from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import experts, gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LIGHT, QUIET, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
 
 TITLE = "Decoding"
@@ -153,7 +153,7 @@ def build(demo: gr.Blocks) -> Room:
         run=run,
         programs=programs_of,
         triggers=[prompt.submit],
-        marks=["prompt="],
+        marks=["prompt"],
         stored=[example(name) for name in presets.EXAMPLES],
         seconds=lambda _, request: seconds(request),
     )
@@ -185,7 +185,7 @@ def build(demo: gr.Blocks) -> Room:
             gr.Warning(str(error))
             return text
 
-    def show(data: Trace, _: Values) -> Values:
+    def show(data: Data, _: Values) -> Values:
         return {figure: data, **room.form(Request.parse(**data["request"]))}
 
     room.connect(figure.branch, grow)

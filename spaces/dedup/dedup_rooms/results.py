@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def result_of(state: Result | str | None) -> Result:
     return result
 
 
-def outcome_of(result: Result, choice: dict[str, Any] | None) -> Outcome:
+def outcome_of(result: Result, choice: Mapping[str, Any] | None) -> Outcome:
     """The outcome at the threshold and with the pins that the figure reports; without a threshold at the
     request's own, or with its goal.
 
@@ -66,7 +67,7 @@ def kept_file(result: Result, keep: list[int]) -> Path:
     return path
 
 
-def download(state: Result | str | None, choice: dict[str, Any] | None) -> list[str]:
+def download(state: Result | str | None, choice: Mapping[str, Any] | None) -> list[str]:
     """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the
     figure.
     """
@@ -81,7 +82,7 @@ def download(state: Result | str | None, choice: dict[str, Any] | None) -> list[
 
 
 def push(
-    state: Result | str | None, choice: dict[str, Any] | None, repository: str, token: str | None
+    state: Result | str | None, choice: Mapping[str, Any] | None, repository: str, token: str | None
 ) -> str:
     """Upload the kept rows and a card that says how they were made; the dataset's URL.
 

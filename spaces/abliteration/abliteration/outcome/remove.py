@@ -68,7 +68,7 @@ def ablate_and_measure(
     figure["done"] = False
     for growth in measure(request, loaded):
         if "measures" in growth:
-            figure["measures"] = growth["measures"]
+            figure["measures"] = growth["measures"]  # type: ignore[typeddict-item]  # only one kind has it
         if progress := growth["progress"]:
             yield step(figure, progress["label"], progress["value"], progress["max"])
     yield complete(figure, started)
