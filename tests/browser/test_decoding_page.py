@@ -221,6 +221,7 @@ def test_pasting_a_generation_config_sets_the_controls(page):
 
 
 def test_cancel_keeps_what_there_is(page):
+    unfold(page, "Advanced")
     page.get_by_label("number input for max_new_tokens").fill("128")
     page.keyboard.press("Tab")
     page.locator("#prompt textarea").fill("A very long story begins")
