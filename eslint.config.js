@@ -1,4 +1,4 @@
-// Rules for the figures' JavaScript. Prettier owns the layout, TypeScript (tsconfig.json) the types in the JSDoc.
+// Rules for the figures' JavaScript. Prettier owns the layout, TypeScript the types in the JSDoc.
 
 import js from "@eslint/js";
 import globals from "globals";

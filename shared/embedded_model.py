@@ -127,7 +127,8 @@ def _add_adapter(base: Path, name: str, partial: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(
             base, dtype=torch.float32, use_safetensors=True, local_files_only=True
         )
-        merged = PeftModel.from_pretrained(model, experts.folder(name)).merge_and_unload()  # type: ignore[operator]
+        adapted = PeftModel.from_pretrained(model, experts.folder(name))
+        merged = adapted.merge_and_unload()  # type: ignore[operator]
         with disk_errors():
             merged.save_pretrained(partial)
             AutoTokenizer.from_pretrained(base, local_files_only=True).save_pretrained(partial)

@@ -1,4 +1,7 @@
-"""The Hugging Face Hub: what can be learnt of a model before its download, and the download itself."""
+"""The Hugging Face Hub: what can be learnt of a model before its download, the download, datasets, pushing.
+
+It is long because whose token reads and writes has to be seen in one place.
+"""
 
 from __future__ import annotations
 

@@ -165,7 +165,8 @@ class _Reading:
             return
         try:
             parents = parents_of(facts, files)
-        except Exception as error:  # noqa: BLE001  one card of a shape that nobody foresaw must not end the tree
+        # one card of a shape that nobody foresaw must not end the tree
+        except Exception as error:  # noqa: BLE001
             note = f"What it says of its parents could not be read ({type(error).__name__})."
             parents = Parents(notes=(note,))
         growth.nodes[facts.id] = Node(

@@ -56,8 +56,8 @@ def quantize(request: TakeRequest) -> tuple[FileData, str]:
     return FileData(path=str(path), orig_name=path.name), step.figure["card"]  # type: ignore[typeddict-item]
 
 
-def made_here(**values: Any) -> TakeRequest:
-    """The endpoint's request: a format that is made here, and no program.
+def file_request(**values: Any) -> TakeRequest:
+    """The endpoint's request: for a file, and no program.
 
     Raises:
         VisitorError: as `TakeRequest.parse` and `formats.parse`.
@@ -146,7 +146,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
                 paths = [str(path) for path in step.files]
                 values[files] = gr.Files(paths, visible=True)
                 if not request.script:
-                    values[taken] = {"files": paths, "card": step.figure["card"]}  # type: ignore[typeddict-item]
+                    card = step.figure["card"]  # type: ignore[typeddict-item]
+                    values[taken] = {"files": paths, "card": card}
             yield values
 
     room = open_room(

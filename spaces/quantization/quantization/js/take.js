@@ -1,4 +1,4 @@
-// A model to take home: what was measured of its file, its types, and its card; or a program to run elsewhere.
+// A model to take home: what was measured of its file, its types, its card; or a program to run elsewhere.
 
 import { h } from "../../../../shared/js/dom.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
