@@ -21,7 +21,7 @@ def files(model: str) -> dict[str, str]:
     """
     if not _ID.fullmatch(model) or ".." in model:
         raise VisitorError(
-            f"“{model[:60]}” is not owner/name.", "Name the model repository that the chat shall load."
+            f"“{model[:60]}” is not owner/name.", "Name the model repository for the chat to load."
         )
     return {
         "README.md": _README.format(name=model.split("/")[1][:30], model=model, gradio=version("gradio")),
