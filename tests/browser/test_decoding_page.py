@@ -94,7 +94,7 @@ def test_settings_of_the_chain_decode(page):
     expect(page.locator("#figure")).not_to_contain_text("stored example", timeout=60_000)
     expect(page.locator("#figure .running")).to_be_hidden(timeout=60_000)
     page.get_by_text("Code", exact=True).click()
-    expect(page.locator("#panel pre").first).to_contain_text("top_k=2", timeout=10_000)
+    expect(page.locator("#panel pre").first).to_contain_text("top_k=2", timeout=60_000)
 
 
 def branch(page: Page) -> None:
