@@ -71,33 +71,37 @@ def build(request: Request) -> Controls:
     contrast.change(lambda name: gr.Row(visible=name == "own"), [contrast], [own], **LIGHT)
 
     def small(name: str, label: str = "", choices: tuple[str, ...] = ()) -> None:
-        settings: dict[str, Any] = {"label": label or name, "min_width": 120}
+        settings: dict[str, Any] = {"label": label or name, "min_width": 150}
         boxes[name] = (
             gr.Dropdown(list(choices), **settings) if choices else gr.Textbox(max_lines=1, **settings)
         )
 
-    with gr.Accordion(
-        "Advanced: format, layer, position, method, strength, search, prompts, seed", open=False
-    ):
+    with gr.Accordion("Advanced: layer, method, strength, format, rule, seed, kernel, prompts", open=False):
         with gr.Row():
-            small("format", "format of the prompts", FORMATS)
-            small("layer", "layer (empty: the rule chooses)")
+            small("layer", "layer (empty: by the rule)")
             small("position", "position (−1: last token)")
             small("projection", choices=PROJECTIONS)
             small("method", choices=METHODS)
             small("strength")
         with gr.Row():
+            small("format", "format of the prompts", FORMATS)
             small("rule", "rule that chooses the layer", RULES)
             small("candidates", "layers that it tries")
-            small("trials", "kernels that the search tries")
             small("answer_tokens", "tokens of an answer")
             small("seed")
+        with gr.Row():
+            boxes["kernel"] = gr.Textbox(
+                label="kernel, as JSON",
+                max_lines=3,
+                elem_id="kernel-text",
+                elem_classes="mono",
+                scale=4,
+                min_width=240,
+            )
+            small("trials", "kernels that the search tries")
         boxes["prompts"] = gr.Textbox(
             label="Prompts to answer side by side, one a line (empty: two of each set)",
             lines=2,
-        )
-        boxes["kernel"] = gr.Textbox(
-            label="kernel, as JSON", max_lines=3, elem_id="kernel-text", elem_classes="mono"
         )
     show(request, boxes)
     return Controls(boxes, gr.State(example("find")["model"]["layers"]))
@@ -121,12 +125,15 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
                 boxes[name] = box = gr.Textbox(
                     label=label, lines=5, max_lines=12, placeholder=PLACEHOLDER, elem_id=name
                 )
-                button = gr.UploadButton(
-                    "Upload a text file or a JSON list",
-                    file_types=[".txt", ".json"],
-                    size="sm",
-                    elem_id=f"upload-{name}",
-                )
+                with gr.Row():
+                    button = gr.UploadButton(
+                        "Upload a text file or a JSON list",
+                        file_types=[".txt", ".json"],
+                        size="sm",
+                        scale=0,
+                        min_width=240,
+                        elem_id=f"upload-{name}",
+                    )
                 button.upload(upload, [button], [box], **LIGHT)
     return own
 
