@@ -36,7 +36,7 @@ css = stylesheet(controls.RENDERER)
 first = replace(Request.parse(**controls.example("optimise")["chosen"]), layer=None)
 
 with page.page(controls.TITLE, SENTENCE) as demo:
-    shown = controls.build(first)
+    common = controls.build(first)
     with gr.Tabs() as tabs:
         for name, label, room in (
             ("find", "1 Find", find),
@@ -46,7 +46,7 @@ with page.page(controls.TITLE, SENTENCE) as demo:
             ("take", "5 Take home", take),
         ):
             with gr.Tab(label, id=name):
-                room.build(demo, tabs, shown)
+                room.build(demo, tabs, common)
     page.about(HERE / "README.md")
     model = Argument(
         "model",

@@ -146,25 +146,25 @@ def _falloff(trial: Any, part: str, depth: int) -> dict[str, float]:
     return {name: round(value, 3) for name, value in spec.items()}
 
 
-def front(tried: list[Trial]) -> list[int]:
+def front(trials: list[Trial]) -> list[int]:
     """Numbers of the trials that no other beats in one objective and matches in the other."""
     return [
         one.number
-        for one in tried
+        for one in trials
         if not any(
             other.refusals <= one.refusals
             and other.kl <= one.kl
             and (other.refusals < one.refusals or other.kl < one.kl)
-            for other in tried
+            for other in trials
         )
     ]
 
 
-def best(tried: list[Trial]) -> Trial:
+def best(trials: list[Trial]) -> Trial:
     """The least KL among the trials that leave at most ENOUGH refusals; where none does, the fewest refusals.
     It is always on the front.
     """
-    good = [trial for trial in tried if trial.refusals <= ENOUGH]
+    good = [trial for trial in trials if trial.refusals <= ENOUGH]
     if good:
         return min(good, key=lambda trial: (trial.kl, trial.refusals))
-    return min(tried, key=lambda trial: (trial.refusals, trial.kl))
+    return min(trials, key=lambda trial: (trial.refusals, trial.kl))

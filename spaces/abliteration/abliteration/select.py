@@ -87,8 +87,8 @@ class Baseline:
 
     def damage(self, edited: Tensor) -> float:
         """Mean first-token KL(base ‖ edited) on the negative prompts that the base means to answer, nats."""
-        kept = spared(self.negative, self.tokens)
-        return float(kl_divergence(self.negative[kept], edited[kept]).mean())
+        answered = spared(self.negative, self.tokens)
+        return float(kl_divergence(self.negative[answered], edited[answered]).mean())
 
     def scores(self) -> tuple[float, float]:
         """Mean refusal score of positive and negative prompts."""
@@ -216,20 +216,20 @@ class Choice:
 RULES = ("measured", "cosmic")
 
 
-def choose(tried: list[Candidate], layers: int, rule: str = "measured") -> Choice:
+def choose(candidates: list[Candidate], layers: int, rule: str = "measured") -> Choice:
     """The best candidate.
 
     Args:
-        tried: at least one.
+        candidates: at least one.
         layers: of the model.
         rule: "measured", the smallest bypass score among those that are not ruled out (Arditi et al. 2024).
             Where KL rules out all of them, the KL limit is dropped, then the limit on induced refusals, and
             `relaxed` says so. "cosmic", the largest COSMIC score outside the last fifth of the layers.
     """
-    early = [candidate for candidate in tried if candidate.layer < DEEPEST * layers] or tried
+    early = [candidate for candidate in candidates if candidate.layer < DEEPEST * layers] or candidates
     if rule == "cosmic":
         return Choice(max(early, key=lambda candidate: candidate.cosmic), rule)
-    passing = [candidate for candidate in tried if not candidate.ruled_out]
+    passing = [candidate for candidate in candidates if not candidate.ruled_out]
     inducing = [candidate for candidate in early if candidate.induce >= MIN_INDUCE]
     best = min(passing or inducing or early, key=lambda candidate: candidate.bypass)
     if passing:

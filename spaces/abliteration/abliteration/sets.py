@@ -256,17 +256,17 @@ def split(
     Prompts that a stored pair keeps for the report stay there.
     """
     sides = []
-    for prompts, kept in (
+    for prompts, held_out in (
         (contrast.positive, contrast.report_positive),
         (contrast.negative, contrast.report_negative),
     ):
         mixed = random.Random(seed).sample(prompts, len(prompts))  # noqa: S311  a split, no secret
-        shares = (2 / 3, 1 / 3, 0.0) if kept else (0.5, 0.25, 0.25)
+        shares = (2 / 3, 1 / 3, 0.0) if held_out else (0.5, 0.25, 0.25)
         second = min(select, max(2, int(len(mixed) * shares[1])))
-        third = 0 if kept else min(report, max(2, int(len(mixed) * shares[2])))
+        third = 0 if held_out else min(report, max(2, int(len(mixed) * shares[2])))
         first = min(fit, len(mixed) - second - third)
         rest = mixed[first + second : first + second + third]
-        sides.append((mixed[:first], mixed[first : first + second], list(kept[:report]) or rest))
+        sides.append((mixed[:first], mixed[first : first + second], list(held_out[:report]) or rest))
     fit_part, select_part, report_part = (
         Pair(tuple(positive), tuple(negative)) for positive, negative in zip(*sides, strict=True)
     )

@@ -10,10 +10,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from abliteration import activations, answers, directions, encode, kernel, select, sets
+from abliteration import activations, answers, encode, kernel, select, sets
 from abliteration.ablate import harmless_means
 from abliteration.architecture import Anatomy, inspect
 from abliteration.data import Dataset, Side
+from abliteration.directions import Directions, difference_of_means
 from abliteration.edit import Edit
 from abliteration.request import Request
 from shared import models, talk
@@ -55,7 +56,7 @@ class Study:
     anatomy: Anatomy
     split: sets.Split
     ids: dict[tuple[str, Side], list[list[int]]]
-    directions: directions.Directions
+    directions: Directions
     streams: dict[tuple[str, Side], Tensor]
     base: select.Baseline
     tokens_from: str
@@ -156,14 +157,14 @@ def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Prog
         for side in SIDES
     }
     streams = yield from _streams(loaded, anatomy, ids, len(positions))
-    found = directions.difference_of_means(streams["fit", "positive"], streams["fit", "negative"], positions)
+    directions = difference_of_means(streams["fit", "positive"], streams["fit", "negative"], positions)
     yield ("Asking the base model", 0, 1)
     positive, negative = ids["select", "positive"], ids["select", "negative"]
     openings = last(talk.answer_all(model, loaded.tokenizer, positive + negative, OPENING))
     assert not isinstance(openings, int)
     tokens, tokens_from = answers.refusal_tokens(loaded, openings)
     base = select.baseline(model, anatomy, positive, negative, tokens)
-    return Study(loaded, anatomy, split, ids, found, streams, base, tokens_from, tuple(sources))
+    return Study(loaded, anatomy, split, ids, directions, streams, base, tokens_from, tuple(sources))
 
 
 def _streams(
