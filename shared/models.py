@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from shared import experts, hub, limits, weights
 from shared.embedded_model import (
     EMBEDDED_MODEL,
+    EMBEDDED_PARAMETERS,
     EMBEDDED_SOURCE,
     EMBEDDED_WHEEL,
     EMBEDDED_WHEEL_VERSION,
@@ -163,6 +164,17 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Load
     weights.check_names(report, model_id)
     weights.check_vocabulary(model, tokenizer, model_id)
     return Loaded(model.eval(), tokenizer, model_id, revision, source, "float32", "cpu")
+
+
+def most_parameters(model_id: str) -> int:
+    """How many parameters a model has at most, without a look at the Hub: of a model in memory its own, of
+    the embedded model and the experts what is known of them, of any other the limit.
+    """
+    if loaded := in_memory(model_id):
+        return sum(parameter.numel() for parameter in loaded.model.parameters())
+    if model_id == EMBEDDED_MODEL or model_id in experts.NAMES:
+        return EMBEDDED_PARAMETERS
+    return largest_model()
 
 
 def largest_model() -> int:

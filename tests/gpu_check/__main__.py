@@ -37,6 +37,8 @@ def main() -> int:
     from tests.gpu_check.outcome import Outcome
 
     logging.set_verbosity_error()
+    # cuDNN's attention makes a plan for every new length: tens of milliseconds a token in bfloat16
+    torch.backends.cuda.enable_cudnn_sdp(False)
     until = time.monotonic() + options.seconds
     outcome = Outcome(options.out, report.about(options.tiny))
     print(", ".join(f"{name} {value}" for name, value in outcome.about.items() if value), flush=True)

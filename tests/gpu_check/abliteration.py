@@ -2,110 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
+from shared.steps import last
 from tests.gpu_check import setting
 from tests.gpu_check.checks import Check, largest
-from tests.gpu_check.setting import last
 
 SPACE = "abliteration"
+LOG_P = 2e-3
+"""Largest difference of a log-probability, and of a refusal score, which is one of two such."""
 
 
 def request_of(loaded: Any) -> Any:
     """The Space's usual request, for a model with or without a chat template."""
-    from abliteration import request
+    from abliteration.request import Request
 
-    form = "chat" if loaded.tokenizer.chat_template else "plain"
-    values = {"model": loaded.id, "format": form}
-    return request.validate(**values) if hasattr(request, "validate") else request.Request.parse(**values)
+    return Request.parse(model=loaded.id, format="chat" if loaded.tokenizer.chat_template else "plain")
 
 
 def against_cpu(name: str, cpu: Any, gpu: Any) -> Iterator[Check]:
     """The same two sets of prompts on both devices."""
     one, other = (_measured(side) for side in (cpu, gpu))
     dtype = cpu.dtype
-    yield Check(
-        SPACE,
-        "1 − cosine of a layer's direction",
-        name,
-        dtype,
-        _turned(one["directions"], other["directions"]),
-        1e-5,
-    )
-    yield Check(
-        SPACE,
-        "edited model: a log-probability of the next token",
-        name,
-        dtype,
-        largest(one["edited"], other["edited"]),
-        5e-3,
-    )
-    yield Check(
-        SPACE, "edited model: refusal scores", name, dtype, largest(one["scores"], other["scores"]), 5e-3
-    )
-    yield Check(SPACE, "chosen layer differs", name, dtype, float(one["layer"] != other["layer"]), 0)
+    gap = _angle(one["directions"], other["directions"])
+    yield Check(SPACE, "1 − cosine of a layer's direction", name, dtype, gap, 1e-6)
+    gap = largest(one["edited"], other["edited"])
+    yield Check(SPACE, "edited model: a log-probability of the next token", name, dtype, gap, LOG_P)
+    gap = largest(one["scores"], other["scores"])
+    yield Check(SPACE, "edited model: a refusal score", name, dtype, gap, LOG_P)
+    gap = float(one["layer"] != other["layer"])
+    yield Check(SPACE, "chosen layers that differ", name, dtype, gap, 0)
 
 
-def _turned(one: Any, other: Any) -> float:
+def _angle(one: Any, other: Any) -> float:
     """1 − the smallest cosine between rows of two (layers, width) tensors, where there is a direction."""
     import torch
 
-    parts = one.norm(dim=-1) > 1e-4
-    return float(1 - torch.cosine_similarity(one[parts].double(), other[parts].double(), dim=-1).min())
+    known = one.norm(dim=-1) > 1e-4
+    return float(1 - torch.cosine_similarity(one[known].double(), other[known].double(), dim=-1).min())
 
 
 def _measured(loaded: Any) -> dict[str, Any]:
     from abliteration import kernel, select
-    from abliteration.ablate import Edit, live
+    from abliteration.ablate import live
     from abliteration.activations import first_tokens
+    from abliteration.edit import Edit
     from abliteration.study import study
 
-    request = request_of(loaded)
     with setting.on(loaded.device):
-        known = last(study(request, loaded))
-        count = known.layers
+        known = _returned(study(request_of(loaded), loaded))
+        count, directions, base = known.layers, known.directions, known.base
         positive, negative = known.side("select", "positive"), known.side("select", "negative")
         places = [(layer, -1) for layer in range(1, count, max(1, count // 5))]
-        differences = getattr(known, "found", None) or known.directions
         tried = list(
-            select.candidates(
-                loaded.model, known.anatomy, differences, known.base, positive, negative, places
-            )
+            select.candidates(loaded.model, known.anatomy, directions, base, positive, negative, places)
         )
-        edit = Edit("ablate", differences.direction(places[len(places) // 2][0]), kernel.full(count))
+        edit = Edit("ablate", directions.direction(places[len(places) // 2][0]), kernel.full(count))
         edited, _ = first_tokens(live(loaded.model, known.anatomy, edit), positive)
     return {
-        "directions": differences.differences[:, -1].cpu(),
+        "directions": directions.differences[:, -1].cpu(),
         "edited": edited,
         "scores": [value for one in tried for value in (one.bypass, one.induce)],
         "layer": min(tried, key=lambda one: round(one.bypass, 3)).layer,
     }
 
 
+def _returned(steps: Generator[Any, None, Any]) -> Any:
+    """What a generator returns."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return end.value
+
+
 def job(loaded: Any) -> dict[str, float]:
     """The Space's main job: find the direction; ten candidates."""
-    from abliteration import outcome, study
+    from abliteration import study
+    from abliteration.outcome.find import find
 
     study._kept.clear()
     request = request_of(loaded)
     with setting.on(loaded.device):
-        last(outcome.find(_given(request), loaded))
+        last(find(request, loaded))
     return {"candidates": request.candidates}
 
 
 def measure_job(loaded: Any) -> dict[str, float]:
     """Removing the direction and measuring what went, from a study that is known."""
-    from abliteration import outcome
+    from abliteration.outcome.remove import ablate_and_measure
 
-    request = request_of(loaded)
     with setting.on(loaded.device):
-        last(outcome.ablate_and_measure(_given(request), loaded))
+        last(ablate_and_measure(request_of(loaded), loaded))
     return {"runs": 1}
-
-
-def _given(request: Any) -> Any:
-    """A request as the engine takes it."""
-    from abliteration import request as module
-
-    return request.to_json() if hasattr(module, "validate") else request

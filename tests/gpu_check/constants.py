@@ -56,15 +56,16 @@ def fit(rows: Sequence[tuple[Sequence[float], float, float]]) -> Fit | None:
 def fits(starts: Sequence[float], records: Sequence[dict[str, Any]]) -> dict[str, Fit]:
     """Every constant that the records allow.
 
-    Names are those of `shared.gpu`: "START"; "MOVE" (s for 10⁹ bytes); "READ float32" (s for a pass; for 10⁹
-    parameters and 1,000 tokens); "WRITE float32" (s for a step; for a row of it; for 10⁹ parameters); "RECORD
-    float32" (s for a step and a sequence of decoding); of every job its fixed seconds, and those for 10⁹
-    parameters.
+    Names are those of `shared.gpu`: "START"; "MOVE" (s; s for 10⁹ bytes); "READ float32" (s for a pass; for
+    10⁹ parameters and 1,000 tokens); "WRITE float32" (s for a step; for a row of it; for 10⁹ parameters);
+    "RECORD float32" (s for a step and a sequence of decoding); of every job its fixed seconds, and those for
+    10⁹ parameters.
     """
     wanted: dict[str, list[tuple[Sequence[float], float, float]]] = {}
     for record in records:
         billions, dtype = record["parameters"] / 1e9, record["dtype"]
-        wanted.setdefault("MOVE", []).append(((record["bytes"] / 1e9,), record["move"], billions))
+        if "move" in record:
+            wanted.setdefault("MOVE", []).append(((1.0, record["bytes"] / 1e9), record["move"], billions))
         for tokens, seconds in record.get("passes", ()):
             row = ((1.0, billions * tokens / 1e3), seconds, billions)
             wanted.setdefault(f"READ {dtype}", []).append(row)

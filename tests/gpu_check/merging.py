@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from shared.steps import last
 from tests.gpu_check import setting
 from tests.gpu_check.checks import Check, largest, relative, unequal
 
 SPACE = "merging"
 ANSWERS = 2
-"""Of 40 greedy answers of 36 tokens, how many may part: a near tie turns one."""
+"""Of 80 greedy answers of 36 tokens, how many may differ: a near tie turns one."""
+NATS = 1e-3
+"""Largest difference of a loss or a log-chance."""
 
 
 def relatives(loaded: Any) -> list[Any]:
@@ -38,37 +41,18 @@ def against_cpu(name: str, family: list[Any], device: str) -> Iterator[Check]:
         _measured(members) for members in (family, [setting.moved(member, device) for member in family])
     )
     dtype = family[0].dtype
-    gap = largest(one["losses"], other["losses"])
-    yield Check(SPACE, "points between models: a token's loss, nats", name, dtype, gap, 5e-3)
-    yield Check(
-        SPACE,
-        "points between models: a behaviour's log-chance, nats",
-        name,
-        dtype,
-        largest(one["chances"], other["chances"]),
-        5e-3,
-    )
-    yield Check(
-        SPACE,
-        "points between models: counts of behaviours",
-        name,
-        dtype,
-        largest(one["counts"], other["counts"]),
-        1,
-    )
-    yield Check(
-        SPACE, "parent and child: perplexity, relative", name, dtype, relative(other["ppl"], one["ppl"]), 1e-3
-    )
-    yield Check(
-        SPACE,
-        "parent and child: KL divergence, relative",
-        name,
-        dtype,
-        relative(other["kl"], one["kl"]),
-        1e-2,
-    )
+    for what, key, most in (
+        ("points between models: a token's loss, nats", "losses", NATS),
+        ("points between models: a behaviour's log-chance, nats", "chances", NATS),
+        ("points between models: a count of a behaviour", "counts", 1),
+    ):
+        yield Check(SPACE, what, name, dtype, largest(one[key], other[key]), most)
+    gap = relative(other["ppl"], one["ppl"])
+    yield Check(SPACE, "parent and child: perplexity, relative", name, dtype, gap, 1e-4)
+    gap = relative(other["kl"], one["kl"])
+    yield Check(SPACE, "parent and child: KL divergence, relative", name, dtype, gap, 1e-3)
     gap = unequal(one["answers"], other["answers"])
-    yield Check(SPACE, f"answers that part, of {len(one['answers'])}", name, dtype, gap, ANSWERS)
+    yield Check(SPACE, f"answers that differ, of {len(one['answers'])}", name, dtype, gap, ANSWERS)
 
 
 def _measured(family: list[Any]) -> dict[str, Any]:
@@ -123,9 +107,7 @@ def layers_job(loaded: Any) -> dict[str, float]:
 
     parent = replace(loaded, model=_other(loaded.model))
     questions = ["Why do dogs bark?", "How is bread made?", "What is rust?"] * 2
-    setting.last(
-        carriers(loaded, parent, questions, ["Arr, because the sea is wide and the wind is fair."] * 6)
-    )
+    last(carriers(loaded, parent, questions, ["Arr, because the sea is wide and the wind is fair."] * 6))
     return {"parents": 1}
 
 

@@ -25,7 +25,8 @@ class Outcome:
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path, self.about = path, about
         self.checks: list[Check] = []
-        self.skipped: list[str] = []
+        self.skipped: list[str] = []  # what raised
+        self.late: list[str] = []  # what there was no time for
         self.starts: list[float] = []
         self.records: list[dict[str, Any]] = []
 
@@ -41,6 +42,7 @@ class Outcome:
             **self.about,
             "checks": [check.to_json() for check in self.checks],
             "skipped": self.skipped,
+            "late": self.late,
             "starts": self.starts,
             "speed": self.records,
             **more,

@@ -46,6 +46,7 @@ def text(outcome: Outcome, fits: dict[str, Fit]) -> str:
         parts += ["", "Seconds by model size", speeds(outcome.records)]
         parts += ["", "Constants", constants(fits)]
     parts += [f"skipped: {line}" for line in outcome.skipped]
+    parts += [f"no time left for {line}" for line in outcome.late]
     held = len(outcome.checks) - len(outcome.failed)
     parts += ["", f"{held} of {len(outcome.checks)} checks hold; all numbers are in {outcome.path}"]
     parts += [f"FAILS: {_line(check, check.model)}" for check in outcome.failed]
@@ -61,7 +62,7 @@ def agreement(checks: Sequence[Check]) -> str:
 
 
 def _line(check: Check, models: str) -> str:
-    verdict = "told" if check.tolerance is None else "ok" if check.holds else "FAILS"
+    verdict = "info" if check.tolerance is None else "ok" if check.holds else "FAILS"
     most = "" if check.tolerance is None else f" ≤ {check.tolerance:g}"
     number = f"{check.difference:9.3g}{most:9}"
     return f"{verdict:5}  {check.space:12}  {check.dtype:8}  {number}  {check.what} ({models})"
@@ -74,7 +75,8 @@ def speeds(records: Sequence[dict[str, Any]]) -> str:
         read = dict(map(tuple, record.get("passes", ())))
         steps = "  ".join(f"{rows}: {rows / seconds:,.0f}/s" for rows, seconds in record.get("steps", ()))
         rate = f"{1024 / read[1024]:,.0f}/s" if 1024 in read else "—"
-        lines.append(f"{record['size']:6} {record['dtype']:10} {record['move']:8.2f} s {rate:>13}   {steps}")
+        move = f"{record['move']:.2f} s" if "move" in record else "—"
+        lines.append(f"{record['size']:6} {record['dtype']:10} {move:>10} {rate:>13}   {steps}")
         if record["jobs"]:
             jobs = ", ".join(f"{title} {job['seconds']:.1f} s" for title, job in record["jobs"].items())
             lines.append(f"       {jobs}")

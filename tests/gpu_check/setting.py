@@ -93,9 +93,3 @@ def _finish() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def last(steps: Iterator[Any]) -> Any:
-    """What a generator yields at its end."""
-    *_, result = steps
-    return result
