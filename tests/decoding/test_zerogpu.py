@@ -4,12 +4,20 @@ is no GPU.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from decoding import presets
+from decoding.request import Request
+from decoding_rooms.decode import seconds
+from shared import gpu, models
 from tests.shared import zerogpu
 
+MEASURED = Path(__file__).parents[1] / "gpu_check" / "measured.json"
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
@@ -43,14 +51,28 @@ def test_decodes_in_a_forked_worker(emulated, embedded):
 
 
 def test_asks_for_the_declared_duration(emulated):
+    """The scheduler refuses here, so that nothing is computed."""
     scheduler, _, client = emulated
-    scheduler.answer = "ok"
-    call(client, max_new_tokens=4)
-    short = int(scheduler.scheduled[-1]["durationSeconds"])
-    call(client, max_new_tokens=40)
-    long = int(scheduler.scheduled[-1]["durationSeconds"])
-    assert short == 15 + 2 + 4
-    assert long == 15 + 20 + 4
+    scheduler.answer = "busy"
+    for tokens, beams in ((4, 2), (128, 8)):
+        strategies = [{"num_beams": beams}] * 4
+        with pytest.raises(AppError):
+            call(client, strategies=strategies, max_new_tokens=tokens)
+        request = Request.parse(prompt="Once upon a", strategies=strategies, max_new_tokens=tokens)
+        assert int(scheduler.scheduled[-1]["durationSeconds"]) == seconds(request)
+    assert seconds(request) > gpu.LEAST
+
+
+def test_asks_for_more_than_its_example_took(monkeypatch):
+    """The example with three strategies, as `make gpu-check` timed it on every size; without the floor."""
+    request = presets.example_request("lighthouse")
+    assert request.max_new_tokens <= 24  # as it was timed
+    monkeypatch.setattr(gpu, "LEAST", 0)
+    timed = [record for record in json.loads(MEASURED.read_text())["speed"] if "decoding" in record["jobs"]]
+    assert len(timed) >= 8
+    for record in timed:
+        monkeypatch.setattr(models, "most_parameters", lambda _, record=record: record["parameters"])
+        assert seconds(request) >= gpu.MARGIN * record["jobs"]["decoding"]
 
 
 @pytest.mark.parametrize(

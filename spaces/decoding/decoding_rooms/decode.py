@@ -25,14 +25,21 @@ TITLE = "Decoding"
 HERE = Path(__file__).parents[1]
 RENDERER = HERE / "decoding" / "js"
 
+RECORD = 0.002
+"""Seconds to record one sequence's candidates at a step, as measured beside the constants of `shared.gpu`."""
+
 example = partial(page.stored, HERE / "examples")
 
 
 def seconds(request: Request) -> int:
-    """GPU seconds to ask for: start-up and weights, then forward passes; not measured on a GPU yet, so
-    generous.
-    """
-    return min(120, 15 + request.max_new_tokens // 2 + 2 * len(request.strategies))
+    """GPU seconds to ask for: the prompt once, a step for each new token, and recording each sequence."""
+    steps, rows = request.max_new_tokens, sum(strategy.rows for strategy in request.strategies)
+    return gpu.seconds_for(
+        models.most_parameters(request.model),
+        read=limits.MAX_PROMPT_TOKENS,
+        steps=steps,
+        more=RECORD * steps * rows,
+    )
 
 
 @gpu.on_gpu(duration=seconds)
