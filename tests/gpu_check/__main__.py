@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.gpu_check", description=__doc__)
     parser.add_argument("--tiny", action="store_true", help="small sizes; needs no GPU")
     parser.add_argument("--out", type=Path, default=setting.ROOT / "build" / "gpu-check.json")
-    parser.add_argument("--seconds", type=float, default=450, help="after which nothing new is timed")
+    parser.add_argument("--seconds", type=float, default=420, help="after which nothing new is timed")
     parser.add_argument(
         "--part", choices=("agreement", "generate", "speed"), action="append", help="only this"
     )
