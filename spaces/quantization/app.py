@@ -60,7 +60,7 @@ with page.page(compare.TITLE, SENTENCE) as demo:
         lab.weights,
         LabRequest,
         ["tensor", "method", "settings", "model", "rotation"],
-        parse=lab.without_comparison,
+        parse=lab.one_method,
         **MODEL,
     )
     endpoint(
@@ -72,7 +72,7 @@ with page.page(compare.TITLE, SENTENCE) as demo:
             "calibration",
             "text",
         ],
-        parse=take.made_here,
+        parse=take.file_request,
         **MODEL,
     )
 

@@ -1,4 +1,4 @@
-"""A small random Llama with the embedded model's tokenizer: GGUF needs a real one."""
+"""A small random Llama with a tokenizer of the zoo: GGUF needs a real one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from shared.models import Loaded
+from tests import zoo
 
 
-def small_llama(embedded, hidden: int = 64, tied: bool = True) -> Loaded:
-    """Two layers of random weights."""
+def small_llama(hidden: int = 64, tied: bool = True) -> Loaded:
+    """Two layers of random weights; ids up to 400 are tokens."""
     torch.manual_seed(0)
+    tokenizer = zoo.opened("granite").tokenizer
     config = LlamaConfig(
-        vocab_size=len(embedded.tokenizer),
+        vocab_size=len(tokenizer),
         hidden_size=hidden,
         intermediate_size=2 * hidden,
         num_hidden_layers=2,
@@ -31,13 +33,19 @@ def small_llama(embedded, hidden: int = 64, tied: bool = True) -> Loaded:
     )
     model = LlamaForCausalLM(config).eval()
     model.generation_config.pad_token_id = 2
-    return Loaded(model, embedded.tokenizer, "tiny/llama", "none", "random weights", "float32", "cpu")
+    return Loaded(model, tokenizer, "tiny/llama", "none", "random weights", "float32", "cpu")
 
 
 @pytest.fixture(scope="session")
-def tiny_gguf(embedded) -> Loaded:
+def tiny_gguf() -> Loaded:
     """Rows of 64 weights: the legacy types fit, the K types are substituted."""
-    return small_llama(embedded)
+    return small_llama()
+
+
+@pytest.fixture(scope="session")
+def mixable() -> Loaded:
+    """Some megabytes, which the smallest budget of a mix does not hold."""
+    return small_llama(384)
 
 
 def at_once(*jobs: Callable[[], Any]) -> list[Any]:

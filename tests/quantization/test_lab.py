@@ -41,8 +41,8 @@ def test_what_scales_single_columns_is_refused_in_a_turned_basis(tiny_gguf):
             ask(tiny_gguf, request_of(method="awq", rotation=True))
 
 
-def test_nothing_keeps_a_model_that_is_no_longer_loaded(embedded):
-    loaded = small_llama(embedded)
+def test_nothing_keeps_a_model_that_is_no_longer_loaded():
+    loaded = small_llama()
     effect.adjusted(loaded, request_of())
     assert loaded.model in effect._bases and loaded.model in effect._inputs
     model = weakref.ref(loaded.model)

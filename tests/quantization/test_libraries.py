@@ -17,12 +17,12 @@ from tests.quantization.conftest import small_llama
 ENGINES = [
     name for name in formats.all_formats() if name.partition(":")[0] not in ("own", "gguf", "autoround")
 ]
-IDS = torch.randint(0, 4000, (1, 24), generator=torch.Generator().manual_seed(0))
+IDS = torch.randint(0, 400, (1, 24), generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
-def loaded(embedded):
-    return small_llama(embedded, 128)
+def loaded():
+    return small_llama(128)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -49,11 +49,11 @@ def test_every_format_quantizes_and_leaves_the_base_alone(loaded, name):
     assert made.version.split()[1][0].isdigit() and made.runtime
 
 
-def test_nf4_is_what_transformers_makes(embedded, tmp_path):
+def test_nf4_is_what_transformers_makes(tmp_path):
     """The same logits as `from_pretrained(quantization_config=…)` on the same weights."""
     from transformers import BitsAndBytesConfig
 
-    loaded = small_llama(embedded, 128)
+    loaded = small_llama(128)
     loaded.model.save_pretrained(tmp_path)
     settings = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
@@ -80,7 +80,7 @@ def test_a_folder_loads_back_in_transformers(loaded, tmp_path, name):
 
 
 def test_autoround_rounds_on_its_grid_and_loads_back(loaded, tmp_path):
-    windows = torch.randint(0, 4000, (2, 32), generator=torch.Generator().manual_seed(1))
+    windows = torch.randint(0, 400, (2, 32), generator=torch.Generator().manual_seed(1))
     made = formats.quantize(loaded, formats.parse("autoround:int4-g64"), formats.Calibration(windows))
     for tensor in made.tensors:
         assert 1 < tensor.distinct_codes <= 16 and tensor.squared_error > 0

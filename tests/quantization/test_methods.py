@@ -307,8 +307,7 @@ def test_calibration_sees_what_the_layers_see(embedded):
 def test_calibrations_at_the_same_time_do_not_hear_each_other(tiny_gguf):
     sizes = (8, 12)
     texts = [
-        torch.randint(0, 4_000, (count, 16), generator=torch.Generator().manual_seed(count))
-        for count in sizes
+        torch.randint(0, 400, (count, 16), generator=torch.Generator().manual_seed(count)) for count in sizes
     ]
     alone = [calibration.collect(tiny_gguf.model, windows) for windows in texts]
     together = at_once(
@@ -321,7 +320,7 @@ def test_calibrations_at_the_same_time_do_not_hear_each_other(tiny_gguf):
 
 def test_products_are_kept_only_where_they_are_asked_for(tiny_gguf):
     """The rest is the same to the last bit, so that a row does not depend on the others of its comparison."""
-    windows = torch.randint(0, 4_000, (2, 16), generator=torch.Generator().manual_seed(0))
+    windows = torch.randint(0, 400, (2, 16), generator=torch.Generator().manual_seed(0))
     full = calibration.collect(tiny_gguf.model, windows)
     lean = formats.Calibration(windows)
     for name, found in lean.moments(tiny_gguf, False).items():

@@ -84,9 +84,9 @@ def test_the_plan_loads_no_model(loaded, tmp_path):
     ("format", "sentence"),
     [("", "no format to take home"), ("mix:", "The mix has no size"), ("script:awq", "There is no format")],
 )
-def test_the_endpoint_takes_what_is_made_here(format, sentence):
+def test_the_endpoint_writes_files_only(format, sentence):
     with pytest.raises(VisitorError, match=sentence):
-        take.made_here(format=format)
+        take.file_request(format=format)
 
 
 def test_a_program_is_said_to_be_one_and_has_no_card(tmp_path, monkeypatch):

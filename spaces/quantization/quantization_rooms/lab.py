@@ -185,11 +185,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
         programs=programs_of,
         tabs=tabs,
         stored=[first],
+        stopped=VisitorError("Cancelled.", "Press Quantize to start again."),
     )
     method.input(settings_of, [method], [settings, sentence], **LIGHT)
     model.input(tensors_of, [model, tensor], [tensor], **MODEL, **QUIET)
     return room
 
 
-without_comparison = partial(LabRequest.parse, compare=False)
-"""The endpoint's request: it answers for one method alone."""
+one_method = partial(LabRequest.parse, compare=False)
+"""The endpoint's request, without the comparison of all methods."""

@@ -101,16 +101,16 @@ def programs_of(request: TakeRequest, figure: dict[str, Any]) -> dict[str, str]:
     return listings
 
 
-def push(taken: dict[str, Any] | None, repository: str, token: str | None) -> str:
+def push(upload: dict[str, Any] | None, repository: str, token: str | None) -> str:
     """Upload the files and their card; the repository's URL.
 
     Raises:
         VisitorError: there are no files yet, or as `hub.push`.
     """
-    if not taken:
+    if not upload:
         raise VisitorError("There is nothing to push yet.", "Press Quantize first.")
-    files = {Path(path).name: Path(path) for path in taken["files"]}
-    return hub.push(repository, "model", files, taken["card"], token)
+    files = {Path(path).name: Path(path) for path in upload["files"]}
+    return hub.push(repository, "model", files, upload["card"], token)
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
@@ -136,10 +136,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         text = text_field("Text to measure on, for the model card", request.text)
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: take home", elem_id="take-figure")
-    taken = gr.State(None)
+    upload = gr.State(None)
 
     def show(request: TakeRequest, _: Values) -> Iterator[Values]:
-        yield {files: gr.Files(None, visible=False), taken: None}
+        yield {files: gr.Files(None, visible=False), upload: None}
         for step in run(request):
             values: Values = {figure: step.figure}
             if step.files:
@@ -147,7 +147,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
                 values[files] = gr.Files(paths, visible=True)
                 if not request.script:
                     card = step.figure["card"]  # type: ignore[typeddict-item]
-                    values[taken] = {"files": paths, "card": card}
+                    values[upload] = {"files": paths, "card": card}
             yield values
 
     room = open_room(
@@ -161,12 +161,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         figure=figure,
         run=show,
         programs=programs_of,
-        outputs=[files, taken],
+        outputs=[files, upload],
         tabs=tabs,
         stored=[first],
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),
     )
     with gr.Accordion("Push to the Hub", open=False):
-        page.push_row("Model repository to create or update, owner/name", push, [taken])
+        page.push_row("Model repository to create or update, owner/name", push, [upload])
     return room
