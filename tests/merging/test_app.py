@@ -39,12 +39,12 @@ def merged(app, tmp_path, monkeypatch):
     versions = {"mergekit": "0", "torch": "0", "transformers": "0"}
     report = Report("merge", folder, {"model.safetensors": 7}, {}, 0, 1.0, 1, RECIPE, sources, (), versions)
 
-    def comparison(*_):
+    def comparisons(*_):
         yield {"done": False}
         raise VisitorError("ZeroGPU has no GPU time left for you at the moment.", "Wait.")
 
     monkeypatch.setattr("merging.run.merge", lambda *_: iter([report]))
-    monkeypatch.setattr("merging_rooms.merge.comparison", comparison)
+    monkeypatch.setattr("merging_rooms.merge.comparisons", comparisons)
     room, shown = app.merge_room.room, []
     with pytest.raises(VisitorError, match="no GPU time"):
         for values in room.runs["merge"](Request(RECIPE), {}):

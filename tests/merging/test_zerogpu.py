@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 from gradio_client.exceptions import AppError
 
+from shared import gpu
+from shared.embedded_model import EMBEDDED_PARAMETERS
 from tests.shared import zerogpu
 
 SMALL = """
@@ -35,13 +37,18 @@ def emulated(embedded, tmp_path_factory):
         yield found
 
 
-def test_measures_a_merge_in_a_forked_worker(emulated):
+def test_measures_a_merge_in_a_forked_worker(emulated, monkeypatch):
+    from merging import comparison
+    from merging_rooms.merge import seconds_to_compare
+
+    monkeypatch.setattr(comparison, "ANSWER_TOKENS", 6)
     scheduler, server, client = emulated
     scheduler.answer = "ok"
     answer = client.predict(recipe=RECIPE, prompts=["Who are you?"], api_name="/compare")
     assert [model["role"] for model in answer["models"]] == ["base", "parent", "child"] and answer["done"]
     assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
-    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 40 + 20 * 3 + 2
+    asked = int(scheduler.scheduled[-1]["durationSeconds"])
+    assert asked == seconds_to_compare(EMBEDDED_PARAMETERS, 2, 1) > gpu.LEAST
 
 
 def test_measures_a_line_and_asks_for_its_points(emulated):
@@ -49,7 +56,7 @@ def test_measures_a_line_and_asks_for_its_points(emulated):
     scheduler.answer = "ok"
     answer = client.predict(**LINE, api_name="/explore")
     assert [point["weights"] for point in answer["points"]] == [[0.0], [1.0]]
-    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 40 + 2 * 2
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == gpu.LEAST
 
 
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
@@ -71,3 +78,18 @@ def test_a_bad_request_takes_no_gpu_seconds(emulated):
     with pytest.raises(AppError, match="no method"):
         client.predict(recipe="merge_method: x\nmodels:\n- model: pirate", api_name="/compare")
     assert len(scheduler.scheduled) == before
+
+
+def test_seconds_grow_with_the_work():
+    from merging.explore_request import ExploreRequest
+    from merging_rooms import explore, merge
+
+    less = merge.seconds_to_compare(1_000_000_000, 2, 0)
+    assert merge.seconds_to_compare(1_000_000_000, 3, 0) > less
+    assert merge.seconds_to_compare(4_000_000_000, 2, 0) > less
+    assert merge.seconds_to_compare(1_000_000_000, 2, 6) > less
+    line, plane = ExploreRequest(others=("pirate",)), ExploreRequest()
+    assert explore.seconds_to_explore(line) < explore.seconds_to_explore(plane)
+    assert explore.seconds_to_explore(plane) < explore.seconds_to_evolve(plane)
+    long = ExploreRequest(others=("concise", "pirate"))
+    assert explore.seconds_to_explore(plane) < explore.seconds_to_explore(long)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from merging import blend, data, programs
+from merging import blend, comparison, data, programs
 from merging import explore as engine
 from merging.explore_request import MAX_OTHERS, ExploreRequest
 from merging.request import Request
@@ -22,14 +22,37 @@ GOALS = [("all behaviours, little loss", "behaviours"), ("little loss", "loss")]
 STOPPED = VisitorError("The measurement was cancelled.", "Press Measure to start again.")
 
 
+OPENINGS = 300
+"""Tokens that the openings of ten answers have, with their questions, about."""
+
+
+def seconds_for(request: ExploreRequest, points: int, behaviours: int = 0) -> int:
+    """GPU seconds to ask for: the models and their blend, then every point's text, openings and answers.
+
+    Args:
+        request: with the models.
+        points: how many are measured.
+        behaviours: whose openings each point scores.
+    """
+    concise = "concise" in request.names
+    return gpu.seconds_for(
+        max(map(models.most_parameters, request.names)),
+        models=len(request.names) + 1,
+        passes=points * (comparison.WINDOWS + behaviours),
+        read=points * (comparison.WINDOWS * comparison.CONTEXT + behaviours * OPENINGS),
+        steps=points * (comparison.ANSWER_TOKENS if concise else blend.START_TOKENS),
+    )
+
+
 def seconds_to_explore(request: ExploreRequest) -> int:
-    """GPU seconds to ask for: loading, and every point; not measured on ZeroGPU yet, so generous."""
-    return 40 + 2 * len(list(engine.grid(len(request.others))))
+    """What the points between models ask for."""
+    return seconds_for(request, len(list(engine.grid(len(request.others)))))
 
 
 def seconds_to_evolve(request: ExploreRequest) -> int:
-    """GPU seconds to ask for: loading, and every candidate; as `seconds_to_explore`."""
-    return 40 + 2 * (engine.GENERATIONS * engine.POPULATION + 3)
+    """What a search asks for: its candidates, and the start and the best once more."""
+    candidates = engine.GENERATIONS * engine.POPULATION + 4
+    return seconds_for(request, candidates, len(blend.OPENINGS))
 
 
 SECONDS = {"explore": seconds_to_explore, "evolve": seconds_to_evolve}

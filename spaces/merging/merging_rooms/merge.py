@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,18 +10,19 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from merging import data, outcome, presets, programs
+from merging import carriers, comparison, data, outcome, presets, programs
 from merging import recipe as recipes
 from merging import run as merging_run
 from merging.atlas import sample
 from merging.check import check as checked
 from merging.child import child_of
+from merging.names import expert_of
 from merging.report import Progress, Report
 from merging.request import Request
 from merging.sources import weights_of
 from merging_rooms import recipe_form
 from merging_rooms.common import RENDERER, TITLE, example
-from shared import gpu, page
+from shared import gpu, models, page
 from shared.data import Failed
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -37,26 +39,52 @@ from shared.room import (
     run_button,
 )
 from shared.steps import last, paced
+from shared.talk import ROWS
 
 STOPPED = VisitorError(
     "The run was cancelled; what was unfinished is gone.", "Press Merge and compare to start again."
 )
 
 
-def seconds_to_compare(models: int, prompts: int) -> int:
-    """GPU seconds to ask for: loading, answers and layers of every model; not measured on ZeroGPU yet, so
-    generous.
+READ_BY_BAND = 300
+"""Tokens that six answers and their questions have, about."""
+READ, BAND = 3.0, 0.05
+"""Seconds of the comparison's own work: opening 10⁹ weights and reading them once more for the atlas, on the
+processor, which was not measured on a GPU machine and is generous; and putting a band of layers into a model,
+which was, see tests/gpu_check.
+"""
+
+
+def seconds_to_compare(parameters: int, parents: int, prompts: int) -> int:
+    """GPU seconds to ask for: windows and answers of parents and child, then each parent's bands of layers.
+
+    Args:
+        parameters: of the largest model.
+        parents: how many.
+        prompts: of the visitor's own.
     """
-    return min(240, 40 + 20 * models + 2 * prompts)
+    count = parents + 1
+    batches = math.ceil((2 * comparison.EACH + prompts) / ROWS)
+    bands = parents * (2 * carriers.BANDS + 2)
+    return gpu.seconds_for(
+        parameters,
+        models=count,
+        passes=comparison.WINDOWS * count + bands,
+        read=comparison.WINDOWS * comparison.CONTEXT * count + READ_BY_BAND * bands,
+        steps=comparison.ANSWER_TOKENS * batches * count,
+        more=READ * count * parameters / 1e9 + BAND * bands,
+    )
 
 
 def seconds(report: Report, request: Request) -> int:
     """What the comparison of a finished merge asks for."""
-    return seconds_to_compare(len(report.sources) + 1, len(request.prompts))
+    parents = list(report.sources.values())[: outcome.MAX_COMPARED]
+    largest = max(source.parameters for source in parents)
+    return seconds_to_compare(largest, len(parents), len(request.prompts))
 
 
 @gpu.on_gpu(duration=seconds)
-def comparison(report: Report, request: Request) -> Iterator[data.Merge]:
+def comparisons(report: Report, request: Request) -> Iterator[data.Merge]:
     """Measure a merge, yielding the growing figure, the complete one last."""
     yield from paced(outcome.compare(report, request), lambda figure: figure["done"])
 
@@ -95,7 +123,7 @@ def compare(request: Request) -> data.Merge:
         parent each band of layers carries; skipped: what could not be measured, and why.
     """
     report = merging_run.finished(merging_run.merge(request, result_folder()))
-    return last(comparison(report, request))
+    return last(comparisons(report, request))
 
 
 def programs_of(request: Request, _: Data) -> dict[str, str]:
@@ -114,9 +142,10 @@ def tensor_sample(argument: dict[str, Any]) -> data.TensorSample | Failed:
 
 
 def cost(request: Request) -> int:
-    """GPU seconds that the comparison of a recipe will ask for."""
-    models = recipes.models_of(recipes.parse(request.recipe))
-    return seconds_to_compare(len(models) + 1, len(request.prompts))
+    """GPU seconds that the comparison of a recipe will ask for at most."""
+    names = recipes.models_of(recipes.parse(request.recipe))[: outcome.MAX_COMPARED]
+    largest = max((models.most_parameters(expert_of(name) or name) for name in names), default=0)
+    return seconds_to_compare(largest, len(names), len(request.prompts))
 
 
 @dataclass(frozen=True)
@@ -200,7 +229,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
             files: gr.Files(paths, visible=True, interactive=False),
             count: page.quiet(f"The merged model: {len(paths)} files, kept for two hours."),
         }
-        for step_data in comparison(report, request):
+        for step_data in comparisons(report, request):
             done = {child: child_of(report, step_data)} if step_data["done"] else {}
             yield {figure: step_data, **done}
 
