@@ -91,7 +91,7 @@ def programs(request: Request, data: Data) -> dict[str, str]:
     return {"The same in Python": f"print({request.word!r} * {request.times})  # {data['kind']}\n"}
 
 
-def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     """A room with two runs, stored figures, and events of its own."""
     with gr.Row(equal_height=True):
         word = gr.Textbox("stored", label="word", elem_id="word")
@@ -149,8 +149,7 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         }
 
     def repeat(values: Values) -> Iterator[Values]:
-        word = values[room.controls["word"]]
-        for data in saying(Request.parse(word=word if word == "impossible" else "echo", times=2)):
+        for data in saying(room.parse({**values, loud: False, ending: "…"})):
             yield {shadow: data}
 
     room.connect(figure.more, more)
@@ -159,7 +158,7 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     return room
 
 
-def build_sing(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
+def build_sing(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     """A room without a first figure, whose cancelled run leaves nothing."""
     with gr.Row(equal_height=True):
         word = gr.Textbox("", label="song", elem_id="song")

@@ -65,7 +65,7 @@ class Request(request.Request):
     times: int = setting(3, whole(1, 400), "how often, 1 to 400")
     pace: float = setting(0.0, between(0, 1), "seconds between two words")
     loud: bool = setting(False, flag, "whether it is said loudly", link="l")
-    ending: str = setting("!", one_of("!", "?", ""), "what comes behind", blank=True)
+    ending: str = setting("!", one_of("!", "?", "…", ""), "what comes behind", blank=True)
     marks: tuple[str, ...] = setting((), _marks, "what comes between", blank=True)
     parts: tuple[Part, ...] = setting((), _parts, "more words, as objects with text and times")
     weights: dict[str, float] = setting(  # noqa: RUF009  as every other, which are immutable
