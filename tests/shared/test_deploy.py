@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from shared import bundle, suite
+from tests import main_jobs
 from tests.conftest import ROOT, Server
 from tests.shared.hub_server import HubServer, Repo
-from tests.shared.test_suite import MAIN_JOB
 from tests.shared.zerogpu import PRELUDE, Scheduler
 
 TOKEN = "hf_not_a_real_token"
@@ -101,10 +101,9 @@ def test_the_suite_is_staged_as_one_space_and_runs_on_zero_gpu(tmp_path, embedde
 
         assert scheduler.started
         for name in ("decoding", "dedup"):
-            endpoint, values, right = MAIN_JOB[name]
-            assert right(
-                Client(f"{server.url}/{name}/", verbose=False).predict(**values, api_name=endpoint)
-            ), name
+            job = main_jobs.of(name)
+            client = Client(f"{server.url}/{name}/", verbose=False)
+            assert job.is_right(client.predict(**job.values, api_name=job.endpoint)), name
         assert scheduler.allowed, "decoding ran in a worker that ZeroGPU lent"
     finally:
         server.stop()
@@ -118,11 +117,15 @@ def named(requirements: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", suite.names())
 def test_requirements_name_what_the_space_imports(name):
-    """Every third-party module that the Space's own code imports is the platform's or in its requirements."""
+    """Every third-party module that the Space's own code imports is the platform's or in its requirements.
+
+    Programs that a visitor takes along run elsewhere, and name what they need themselves.
+    """
     known = packages_distributions()
     wanted = named(ROOT / "spaces" / name / "requirements.txt") | PLATFORM
-    own = {"shared", *suite.names()} | {path.stem for path in (ROOT / "spaces" / name).glob("*.py")}
-    for path in [*(ROOT / "spaces" / name / name).rglob("*.py"), ROOT / "spaces" / name / "app.py"]:
+    space = ROOT / "spaces" / name
+    own = {"shared"} | {path.stem for path in space.iterdir()}
+    for path in (path for path in space.rglob("*.py") if "programs" not in path.parts):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [node.module] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else modules
