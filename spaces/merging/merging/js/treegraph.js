@@ -213,14 +213,13 @@ function relativeOf({ nodes, edges }, member, key) {
  * @param {Tree} data
  */
 function textButtons({ host, root }, { nodes, edges }) {
-  const { fetch } = host;
-  if (!fetch || host.exported) return [];
+  if (!host.fetch || host.exported) return [];
   return [
     ["Mermaid", "mermaid", "md"],
     ["DOT", "dot", "dot"],
   ].map(([label, format, ending]) =>
     toolButton(label, `Download as ${label}`, async () => {
-      const text = await fetch("tree_text", { format, nodes, edges }).catch(() => null);
+      const text = await host.fetch?.("tree_text", { format, nodes, edges }).catch(() => null);
       if (typeof text === "string") saveFile(root, `family.${ending}`, "text/plain", text);
     }),
   );

@@ -213,8 +213,8 @@ function isLive({ host }) {
  * @param {object} argument
  */
 async function ask(figure, name, argument) {
-  const { fetch } = figure.host;
-  return fetch && isLive(figure) ? fetch(name, argument).catch(() => null) : null;
+  const { host } = figure;
+  return host.fetch && isLive(figure) ? host.fetch(name, argument).catch(() => null) : null;
 }
 
 /**
