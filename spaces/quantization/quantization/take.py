@@ -13,6 +13,7 @@ from quantization.card import model_card
 from quantization.compare import compare
 from quantization.request import TakeRequest
 from quantization.scripts import SCRIPTS, script
+from quantization.waiting import waiting
 from shared import texts
 from shared.files import written_whole
 from shared.models import Loaded
@@ -31,18 +32,6 @@ class Step:
     files: tuple[Path, ...] = ()
 
 
-def waiting(request: TakeRequest, label: str, value: float = 0, most: float = 1) -> data.Waiting:
-    """The figure's data before there is a file."""
-    return {
-        "kind": "take",
-        "run_id": "",
-        "drawable": False,
-        "done": False,
-        "title": request.format,
-        "progress": {"label": label, "value": value, "max": most},
-    }
-
-
 def take(request: TakeRequest, loaded: Loaded, folder: Path) -> Iterator[Step]:
     """Quantize a model, measure it and write its files; the last step has them.
 
@@ -56,7 +45,7 @@ def take(request: TakeRequest, loaded: Loaded, folder: Path) -> Iterator[Step]:
     """
     for run in compare(request.comparison(), loaded, folder):
         if not run.done:
-            yield Step(waiting(request, *run.progress))
+            yield Step(waiting("take", request.format, *run.progress))
     row = run.rows[-1]
     if row.error is not None:
         raise row.error

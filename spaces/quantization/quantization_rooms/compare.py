@@ -13,6 +13,7 @@ from quantization import data, formats, programs
 from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
 from quantization.sensitivity import TYPES
+from quantization.waiting import waiting
 from quantization_rooms.textfield import text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
@@ -57,14 +58,7 @@ def compare(request: Request) -> dict[str, Any]:
 
 def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
     """The comparison's figure as the run goes on."""
-    yield {
-        "kind": "compare",
-        "run_id": "",
-        "drawable": False,
-        "done": False,
-        "title": request.model,
-        "progress": {"label": "Loading the model", "value": 0, "max": 1},
-    }
+    yield waiting("compare", request.model, "Loading the model")
     models.load(request.model)
     yield from comparisons(request)
 

@@ -13,6 +13,7 @@ import gradio as gr
 from quantization import data, ggml, programs
 from quantization.methods import METHODS
 from quantization.request import LabRequest
+from quantization.waiting import waiting
 from quantization_rooms.compare import RENDERER, TITLE, example
 from shared import models, page
 from shared.checks import whole
@@ -45,14 +46,7 @@ def run(request: LabRequest) -> Iterator[data.Lab | data.Waiting]:
     """The weight lab's figure."""
     from quantization.effect import look
 
-    yield {
-        "kind": "lab",
-        "run_id": "",
-        "drawable": False,
-        "done": False,
-        "title": f"{request.tensor} · {request.method}",
-        "progress": {"label": "Quantizing", "value": 0, "max": 1},
-    }
+    yield waiting("lab", f"{request.tensor} · {request.method}", "Quantizing")
     yield look(models.load(request.model), request)
 
 

@@ -14,7 +14,8 @@ from quantization import formats, programs
 from quantization.plan import gpu_seconds
 from quantization.request import TakeRequest
 from quantization.scripts import SCRIPTS
-from quantization.take import Step, ready_script, waiting
+from quantization.take import Step, ready_script
+from quantization.waiting import waiting
 from quantization_rooms.compare import RENDERER, TITLE, example
 from quantization_rooms.textfield import text_field
 from shared import gpu, hub, models, page
@@ -77,7 +78,7 @@ def run(request: TakeRequest) -> Iterator[Step]:
     if request.script:
         yield ready_script(request, result_folder())
         return
-    yield Step(waiting(request, f"Loading {request.model}"))
+    yield Step(waiting("take", request.format, f"Loading {request.model}"))
     models.load(request.model)
     folder = result_folder()
     written = False
