@@ -70,7 +70,7 @@ def programs_of(request: Request, data: Trace) -> dict[str, str]:
     return {f"The same run with {libraries}": programs.transformers_program(request, data)}
 
 
-def build(demo: gr.Blocks) -> Room:
+def build(demo: gr.Blocks) -> Room[Request]:
     """Controls, figure, and their events."""
     first = example(next(iter(presets.EXAMPLES)))
     request = Request.parse(**first["request"])
@@ -107,9 +107,10 @@ def build(demo: gr.Blocks) -> Room:
                 label="max_new_tokens",
                 min_width=180,
             )
-            model = page.model_field(request.model, scale=2)
+            model = page.model_field(request.model, scale=2, min_width=260)
             seed = gr.Textbox(str(request.seed), label="seed", max_lines=1, min_width=120)
-            chat = gr.Checkbox(request.chat, label="Use the model's chat template", min_width=160)
+            with gr.Column(min_width=190):
+                chat = gr.Checkbox(request.chat, label="Use the model's chat template")
         strategies = gr.Textbox(
             request.to_form()["strategies"],
             label="Strategies as GenerationConfig JSON: edit or paste",

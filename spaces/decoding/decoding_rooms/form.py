@@ -44,8 +44,12 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
         first, others = Strategy("greedy"), []
     names = [strategy.name for strategy in (first, *others)]
     target = gr.Radio(names, label="Strategy to edit", value=first.name)
-    with gr.Row():
-        fields = {name: _field(name, first.config.get(name)) for name in SETTINGS}
+    fields = {}
+    for flags in (True, False):  # a flag needs little room, and would be squeezed between the others
+        with gr.Row():
+            for name, setting in SETTINGS.items():
+                if (setting.kind == "flag") == flags:
+                    fields[name] = _field(name, first.config.get(name))
 
     def show(values: Values) -> Values:
         try:
@@ -88,11 +92,12 @@ def _named(text: str) -> tuple[Strategy, ...]:
 def _field(name: str, value: Any) -> gr.Checkbox | gr.Dropdown | gr.Textbox:
     setting, shown = SETTINGS[name], to_field(name, value)
     if setting.kind == "flag":
-        return gr.Checkbox(shown, label=name, min_width=190)
+        with gr.Column(min_width=170, scale=0):  # a checkbox alone takes no least width
+            return gr.Checkbox(shown, label=name)
     if setting.choices:
         choices = ["", *setting.choices]
-        return gr.Dropdown(choices, value=shown, label=name, allow_custom_value=True, min_width=150)
-    width = 230 if "[" in setting.hint else 150
+        return gr.Dropdown(choices, value=shown, label=name, allow_custom_value=True, min_width=165)
+    width = 230 if "[" in setting.hint else 165
     return gr.Textbox(shown, label=name, placeholder=setting.hint, max_lines=1, min_width=width)
 
 
