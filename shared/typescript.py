@@ -62,24 +62,24 @@ def declarations(module: ModuleType) -> str:
 
 
 def _interface(kind: type, aliases: dict[Any, str], common: set[str]) -> str:
-    """A TypedDict as an interface, its inherited keys among its own."""
-    own = _docs(kind.__module__).get(kind.__name__, "")
-    lines = [*_comment(own, ""), f"export interface {kind.__name__} {{"]
+    """A TypedDict as an interface that extends those which it inherits from."""
+    docs = _docs(kind.__module__)
+    bases = [base for base in get_original_bases(kind) if is_typeddict(base)]
+    inherited: dict[str, Any] = {}
+    for base in bases:
+        inherited |= get_type_hints(base, include_extras=True)
+    extends = f" extends {', '.join(_spell(base, aliases, common) for base in bases)}" if bases else ""
+    lines = [*_comment(docs.get(kind.__name__, ""), ""), f"export interface {kind.__name__}{extends} {{"]
     for key, hint in get_type_hints(kind, include_extras=True).items():
+        if inherited.get(key) == hint:
+            continue
         optional = get_origin(hint) is NotRequired
         inner = get_args(hint)[0] if optional else hint
         absent = optional or key in kind.__optional_keys__  # type: ignore[attr-defined]
         name = key if key.isidentifier() else f'"{key}"'
         line = f"  {name}{'?' if absent else ''}: {_spell(inner, aliases, common)};"
-        lines += [*_comment(_doc_of(kind, key), "  "), _wrapped(line)]
+        lines += [*_comment(docs.get(f"{kind.__name__}.{key}", ""), "  "), _wrapped(line)]
     return "\n".join([*lines, "}\n"])
-
-
-def _doc_of(kind: type, key: str) -> str:
-    """The docstring below a TypedDict's key, or below that of the one that it inherits the key from."""
-    own = _docs(kind.__module__).get(f"{kind.__name__}.{key}", "")
-    bases = [base for base in get_original_bases(kind) if is_typeddict(base)]
-    return own or next(filter(None, (_doc_of(base, key) for base in bases)), "")
 
 
 @cache

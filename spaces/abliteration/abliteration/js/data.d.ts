@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Progress, Share } from "../../../../shared/js/data.js";
+import type { Mean, Progress, Share } from "../../../../shared/js/data.js";
 
 /** What a run does. */
 export type Kind = "find"
@@ -30,14 +30,7 @@ export type Room = Find
     | Export;
 
 /** A mean with the median, which one odd prompt does not move. Clusters are prompts or windows. */
-export interface Average {
-  mean: number;
-  /** Its standard error; None where a single cluster leaves it unknown. */
-  sigma: number | null;
-  /** Values. */
-  of: number;
-  /** Independent groups of values, which the standard error counts. */
-  clusters: number;
+export interface Average extends Mean {
   median: number;
 }
 
@@ -246,23 +239,7 @@ export interface Choice {
 }
 
 /** Where the two sets separate, layer by layer. */
-export interface Find {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface Find extends Head {
   kind: "find";
   layers: Layer[];
   /** d′ by position and layer. */
@@ -405,23 +382,7 @@ export interface Measures {
 }
 
 /** Base and edited answers side by side. */
-export interface Ablate {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface Ablate extends Head {
   kind: "ablate";
   edit: Edit;
   pairs: AnswerPair[];
@@ -431,23 +392,7 @@ export interface Ablate {
 }
 
 /** What the edit removed and what it damaged. */
-export interface Measure {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface Measure extends Head {
   kind: "measure";
   edit: Edit;
   measures: Measures;
@@ -467,23 +412,7 @@ export interface Trial {
 }
 
 /** A search for a kernel, and the best one measured. */
-export interface Optimise {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface Optimise extends Head {
   kind: "optimise";
   trials: Trial[];
   /** Numbers of the trials that no other beats. */
@@ -572,23 +501,7 @@ export interface PromptFeatures {
 }
 
 /** The direction in the dictionary of an autoencoder. */
-export interface Features {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface Features extends Head {
   kind: "features";
   training?: Training;
   sae: Autoencoder;
@@ -599,23 +512,7 @@ export interface Features {
 }
 
 /** Base and edited answers with one feature changed. */
-export interface FeatureEdit {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface FeatureEdit extends Head {
   kind: "feature";
   feature: number;
   /** That it is held at; None where it is removed. */
@@ -659,46 +556,14 @@ export interface CertificateData {
 }
 
 /** The certificate of an edit. */
-export interface Certificate {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface Certificate extends Head {
   kind: "certificate";
   edit: Edit;
   certificate: CertificateData;
 }
 
 /** An edited model's files, with the certificate. */
-export interface Export {
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  request: Request;
-  /** What every output of an edited model carries. */
-  mark: string;
-  model: EditedModel;
-  split: Split;
-  /** Tokens that the template puts after a prompt. */
-  positions: string[];
-  refusal: Refusal;
-  provenance: Provenance;
-  progress: Progress | null;
-  seconds?: number;
-  example?: boolean;
+export interface Export extends Head {
   kind: "export";
   form: Form;
   edit: Edit;

@@ -41,31 +41,7 @@ export interface Config {
 }
 
 /** A strategy as it is asked for. */
-export interface Strategy {
-  do_sample?: boolean;
-  num_beams?: number;
-  num_beam_groups?: number;
-  num_return_sequences?: number;
-  length_penalty?: number;
-  early_stopping?: boolean | "never";
-  diversity_penalty?: number;
-  penalty_alpha?: number;
-  dola_layers?: string | number[];
-  temperature?: number;
-  top_h?: number;
-  top_k?: number;
-  top_p?: number;
-  min_p?: number;
-  typical_p?: number;
-  epsilon_cutoff?: number;
-  eta_cutoff?: number;
-  repetition_penalty?: number;
-  no_repeat_ngram_size?: number;
-  min_length?: number;
-  min_new_tokens?: number;
-  bad_words_ids?: number[][];
-  sequence_bias?: [number[], number][];
-  renormalize_logits?: boolean;
+export interface Strategy extends Config {
   name: string;
   /** Token ids that a branch begins with. */
   prefix?: number[];

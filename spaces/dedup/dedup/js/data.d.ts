@@ -1,5 +1,7 @@
 // Written by `make types` from data.py: change it there.
 
+import type { Progress } from "../../../../shared/js/data.js";
+
 /** Two nodes, the one to keep first, and their similarity. */
 export type Pair = [number, number, number];
 
@@ -40,10 +42,7 @@ export interface Request {
 }
 
 /** How far a run has come, with its stage and what it has counted. */
-export interface RunProgress {
-  label: string;
-  value: number;
-  max: number;
+export interface RunProgress extends Progress {
   stage: string;
   counts: Record<string, number>;
 }
@@ -89,20 +88,7 @@ export interface Plan {
 }
 
 /** The plan of a run that is over. */
-export interface RunPlan {
-  num_perm: number;
-  num_bands: number;
-  rows_per_band: number;
-  /** Of a pair whose similarity is the threshold. */
-  expected_recall: number;
-  /** Pairs expected to be verified. */
-  candidates: number | null;
-  seconds: number;
-  megabytes: number;
-  /** Share of the sample's pairs whose similarity reaches the floor. */
-  alike: number;
-  /** A similarity, and the probability that such a pair becomes a candidate. */
-  curve: [number, number][];
+export interface RunPlan extends Plan {
   candidates_found: number;
 }
 
@@ -160,31 +146,7 @@ export interface RemovedRow {
 }
 
 /** The API's answer. */
-export interface Report {
-  /** Of the whole dataset. */
-  rows: number;
-  kept: number;
-  removed: number;
-  /** Groups of two rows or more of which one at least is removed. */
-  clusters: number;
-  /** Verified pairs of different texts at or above the threshold. */
-  pairs: number;
-  /** Rows whose text is that of an earlier one. */
-  exact_copies: number;
-  without_text: number;
-  /** Of pairs: 1, for each was verified; null where nothing proves them. */
-  precision: number | null;
-  /** Of pairs at the request's threshold, measured on `recall_sample`; null where that has none. */
-  recall: number | null;
-  /** 95 %. */
-  recall_interval: [number, number] | null;
-  recall_sample: RecallSample;
-  /** That was applied, or at which the wanted number of rows was reached. */
-  threshold: number;
-  /** By stage, and in `total`. */
-  seconds: Record<string, number>;
-  warnings: string[];
-  provenance: Provenance;
+export interface Report extends Summary {
   removed_rows: RemovedRow[];
   request: Request;
   plan: RunPlan | null;
@@ -213,31 +175,7 @@ export interface Choice {
 }
 
 /** A run. */
-export interface Deduplication {
-  /** Of the whole dataset. */
-  rows: number;
-  kept: number;
-  removed: number;
-  /** Groups of two rows or more of which one at least is removed. */
-  clusters: number;
-  /** Verified pairs of different texts at or above the threshold. */
-  pairs: number;
-  /** Rows whose text is that of an earlier one. */
-  exact_copies: number;
-  without_text: number;
-  /** Of pairs: 1, for each was verified; null where nothing proves them. */
-  precision: number | null;
-  /** Of pairs at the request's threshold, measured on `recall_sample`; null where that has none. */
-  recall: number | null;
-  /** 95 %. */
-  recall_interval: [number, number] | null;
-  recall_sample: RecallSample;
-  /** That was applied, or at which the wanted number of rows was reached. */
-  threshold: number;
-  /** By stage, and in `total`. */
-  seconds: Record<string, number>;
-  warnings: string[];
-  provenance: Provenance;
+export interface Deduplication extends Summary {
   kind: "dedup";
   /**
    * The same rows and settings, the same name: what the visitor chose stays while it is the same.

@@ -259,78 +259,24 @@ export interface Blend {
 }
 
 /** A point of the grid. */
-export interface Point {
-  /** Of the task vectors of all models but the first. */
-  weights: number[];
-  /** Nats per token. */
-  loss: number;
-  /** Standard error of the loss over the windows of the text; None where there is one window. */
-  sigma: number | null;
-  /** By behaviour; empty where no answers were written. */
-  shares: Record<string, Share>;
-  /**
-   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
-   * measured.
-   */
-  chances: Record<string, number>;
+export interface Point extends Blend {
   /** Of the merge at this point. */
   recipe: string;
 }
 
 /** A merge that the search tried. */
-export interface Candidate {
-  /** Of the task vectors of all models but the first. */
-  weights: number[];
-  /** Nats per token. */
-  loss: number;
-  /** Standard error of the loss over the windows of the text; None where there is one window. */
-  sigma: number | null;
-  /** By behaviour; empty where no answers were written. */
-  shares: Record<string, Share>;
-  /**
-   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
-   * measured.
-   */
-  chances: Record<string, number>;
+export interface Candidate extends Blend {
   score: number;
   generation: number;
 }
 
 /** The best merge of a search, on the prompts of the search. */
-export interface Best {
-  /** Of the task vectors of all models but the first. */
-  weights: number[];
-  /** Nats per token. */
-  loss: number;
-  /** Standard error of the loss over the windows of the text; None where there is one window. */
-  sigma: number | null;
-  /** By behaviour; empty where no answers were written. */
-  shares: Record<string, Share>;
-  /**
-   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
-   * measured.
-   */
-  chances: Record<string, number>;
-  /** Of the merge at this point. */
-  recipe: string;
+export interface Best extends Point {
   score: number;
 }
 
 /** The best merge of a search, on prompts that the search did not see. */
-export interface HeldOut {
-  /** Of the task vectors of all models but the first. */
-  weights: number[];
-  /** Nats per token. */
-  loss: number;
-  /** Standard error of the loss over the windows of the text; None where there is one window. */
-  sigma: number | null;
-  /** By behaviour; empty where no answers were written. */
-  shares: Record<string, Share>;
-  /**
-   * Mean log-probability of the opening that shows a behaviour, nats; empty where it was not
-   * measured.
-   */
-  chances: Record<string, number>;
+export interface HeldOut extends Blend {
   score: number;
 }
 
@@ -374,44 +320,12 @@ export interface Between {
 }
 
 /** The points of a grid. */
-export interface Explore {
-  run_id: string;
-  drawable: true;
-  done: boolean;
-  request: ExploreRequest;
-  /** Of the grid; empty where weights are searched. */
-  points: Point[];
-  search: Search | null;
-  models: NamedModel[];
-  behaviours: string[];
-  /** Prompts of each kind. */
-  each: number;
-  text: ScoredText;
-  progress: Progress | null;
-  seconds?: number;
-  device?: string;
-  example?: boolean;
+export interface Explore extends Between {
   kind: "explore";
 }
 
 /** A search for weights. */
-export interface Evolve {
-  run_id: string;
-  drawable: true;
-  done: boolean;
-  request: ExploreRequest;
-  /** Of the grid; empty where weights are searched. */
-  points: Point[];
-  search: Search | null;
-  models: NamedModel[];
-  behaviours: string[];
-  /** Prompts of each kind. */
-  each: number;
-  text: ScoredText;
-  progress: Progress | null;
-  seconds?: number;
-  device?: string;
-  example?: boolean;
+export interface Evolve extends Between {
   kind: "evolve";
 }
 

@@ -95,18 +95,12 @@ export interface RowName {
 }
 
 /** A format that is still to be measured. */
-export interface OpenRow {
-  format: string;
-  engine: string;
-  label: string;
+export interface OpenRow extends RowName {
   status: "waiting" | "running";
 }
 
 /** A format that could not be measured. */
-export interface FailedRow {
-  format: string;
-  engine: string;
-  label: string;
+export interface FailedRow extends RowName {
   status: "failed";
   error: Failure;
 }
@@ -131,22 +125,7 @@ export interface Quality {
 }
 
 /** What was measured of a format alone. */
-export interface Facts {
-  ppl: number;
-  ppl_sigma: number | null;
-  /** Perplexity over the base's, with its 95 % interval; None where there is one window. */
-  ratio: number;
-  ratio_low: number | null;
-  ratio_high: number | null;
-  kld: Divergence;
-  /** Share of the tokens whose likeliest prediction is the base's. */
-  same_top: number;
-  same_top_sigma: number | null;
-  same_top_low: number | null;
-  same_top_high: number | null;
-  /** Root mean square change of the true token's probability. */
-  rms_dp: number;
-  prefill: number;
+export interface Facts extends Quality {
   version: string;
   /** Per weight, of the whole file. */
   bits: number;
@@ -164,39 +143,7 @@ export interface Facts {
 }
 
 /** A measured format. */
-export interface Row {
-  format: string;
-  engine: string;
-  label: string;
-  ppl: number;
-  ppl_sigma: number | null;
-  /** Perplexity over the base's, with its 95 % interval; None where there is one window. */
-  ratio: number;
-  ratio_low: number | null;
-  ratio_high: number | null;
-  kld: Divergence;
-  /** Share of the tokens whose likeliest prediction is the base's. */
-  same_top: number;
-  same_top_sigma: number | null;
-  same_top_low: number | null;
-  same_top_high: number | null;
-  /** Root mean square change of the true token's probability. */
-  rms_dp: number;
-  prefill: number;
-  version: string;
-  /** Per weight, of the whole file. */
-  bits: number;
-  /** Per weight, of the quantized part. */
-  bits_quantized: number;
-  file_bytes: number;
-  resident_bytes: number;
-  /** None where nothing was answered. */
-  decode: number | null;
-  runtime: string;
-  /** To quantize. */
-  seconds: number;
-  notes: string[];
-  tensors: Tensor[];
+export interface Row extends RowName, Facts {
   status: "done";
   /** 1 + the rows that are better beyond doubt. */
   rank: number;
@@ -452,16 +399,7 @@ export interface Arithmetic {
 }
 
 /** One block in full arithmetic. */
-export interface Block {
-  /** Values that the block can hold; empty where they differ by column. */
-  levels: number[];
-  parameters: BlockParameter[];
-  formula: string;
-  steps: string[];
-  /** The grid, where the block is on one that can be moved by hand. */
-  affine: Grid | null;
-  note: string;
-  sub_blocks?: SubBlock[];
+export interface Block extends Arithmetic {
   label: string;
   row: number;
   block: number;
@@ -523,20 +461,7 @@ export interface View {
 }
 
 /** One tensor quantized by one method. */
-export interface Lab {
-  shape: number[];
-  method: string;
-  method_title: string;
-  sentence: string;
-  settings: Record<string, unknown>;
-  type: string;
-  summary: Summary;
-  histogram: Histogram;
-  error_map: ErrorMap;
-  /** The worst, a typical one, and the one of the largest weight. */
-  blocks: Block[];
-  blocks_per_row: number;
-  rotation: Rotation | null;
+export interface Lab extends View {
   kind: "lab";
   run_id: string;
   drawable: true;
