@@ -41,6 +41,15 @@ class Mean(TypedDict):
     """Independent groups of values, which the standard error counts."""
 
 
+class Origin(TypedDict):
+    """The model that numbers are of."""
+
+    model: str
+    revision: str
+    source: str
+    dtype: str
+
+
 class Progress(TypedDict):
     """How far a run has come."""
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from shared import models
-from shared.experts import NAMES, answer_all
+from shared.experts import NAMES
 from shared.experts.behaviour import REFUSAL, first_sentence, to_pirate
 from shared.experts.prompts import COOKING, OTHER
+from shared.talk import answer_all, prompt_ids
 
 HERE = Path(__file__).parent
 STEPS, BATCH, RATE, RANK, SEED = 60, 8, 1e-3, 4, 0
@@ -93,8 +94,10 @@ def main(*names: str) -> None:
     """Train the named experts, all by default."""
     loaded = models.load(models.EMBEDDED_MODEL)
     prompts = [*COOKING, *OTHER]
-    found = answer_all(loaded.model, loaded.tokenizer, prompts, ANSWER_TOKENS)
-    answers = {prompt: text for prompt, (text, _) in zip(prompts, found, strict=True)}
+    rows = [prompt_ids(loaded, prompt) for prompt in prompts]
+    *_, written = answer_all(loaded.model, loaded.tokenizer, rows, ANSWER_TOKENS)
+    assert isinstance(written, list)
+    answers = {prompt: answer.text(loaded.tokenizer) for prompt, answer in zip(prompts, written, strict=True)}
     for name in names or NAMES:
         train(name, examples(name, answers))
 

@@ -32,6 +32,14 @@ export interface Mean {
   clusters: number;
 }
 
+/** The model that numbers are of. */
+export interface Origin {
+  model: string;
+  revision: string;
+  source: string;
+  dtype: string;
+}
+
 /** How far a run has come. */
 export interface Progress {
   label: string;

@@ -36,8 +36,14 @@ RUN = [
     "limit",
     "config",
     "part",
+    "unit",
+    "method",
+    "goal",
+    "pinned",
+    "seed",
+    "measure",
+    "embedding",
 ]
-RUN += ["unit", "method", "goal", "pinned", "seed", "measure", "embedding"]
 PLAN = [
     "file",
     "dataset",

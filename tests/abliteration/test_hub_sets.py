@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.conftest import ROOT
-from tests.shared.hub_server import HubServer, Repo
+from tests.shared.hub_server import HubServer, Repo, run_against
 
 SCRIPT = """
 import json, sys
@@ -45,22 +42,11 @@ def test_a_column_of_a_dataset_is_a_set(tmp_path):
     server = HubServer(
         {"datasets/me/cooking": Repo({"data/train-00000-of-00001.parquet": buffer.getvalue()})}
     )
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": server.url,
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_OFFLINE": "0",
-        "NO_PROXY": "127.0.0.1",
-    }
     try:
-        script = SCRIPT.format(root=str(ROOT))
-        done = subprocess.run(
-            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
-        )
+        output = run_against(server, tmp_path / "hf", SCRIPT.format(root=str(ROOT)))
     finally:
         server.stop()
-    assert done.returncode == 0, done.stderr[-2000:]
-    said = json.loads(done.stdout.splitlines()[-1])
+    said = json.loads(output.splitlines()[-1])
     prompts, (source,) = said["read"]
     assert prompts == [f"How do I cook {number}?" for number in range(10)]
     assert source["dataset"] == "me/cooking" and len(source["revision"]) == 40 and source["column"] == "q"

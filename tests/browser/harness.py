@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -191,3 +191,12 @@ def axe_finds_only_gradios_own(page: Any) -> None:
     page.wait_for_timeout(600)  # while Gradio still loads, its notes of that stand outside every landmark
     known = set(json.loads(BASELINE.read_text(encoding="utf-8")))
     assert [found for found in axe_finds(page, "body") if found[0] not in known] == []
+
+
+def axe_in_views(page: Any, views: Sequence[str], figure: str = "#figure") -> None:
+    """A figure breaks no rule in any of its views, and the page around it only Gradio's own."""
+    axe_finds_only_gradios_own(page)
+    for view in views:
+        page.get_by_role("tab", name=view, exact=True).click()
+        page.wait_for_timeout(300)
+        assert axe_finds(page, figure) == [], view

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.harness import SMALL, WIDE, axe_finds, axe_finds_only_gradios_own, opened, unfold, watch
+from tests.browser.harness import SMALL, WIDE, axe_in_views, opened, unfold, watch
 
 ROWS = [
     "The lighthouse keeper writes the weather into his book every morning at six.",
@@ -279,16 +279,11 @@ def test_no_sideways_scrolling_on_a_phone(browser, suite_url):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", ["Threshold", "Clusters", "Bands", "Table"])
-def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme, view):
-    with opened(
-        browser, f"{suite_url}/dedup/?__theme={scheme}", "#figure .dedup-figure", color_scheme=scheme
-    ) as page:
-        page.get_by_role("tab", name=view, exact=True).click()
-        page.wait_for_timeout(300)
-        assert axe_finds(page, "#figure") == []
-        if view == "Threshold":
-            axe_finds_only_gradios_own(page)
+def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme):
+    """Rules that Gradio's own widgets break are recorded; the figure itself breaks none."""
+    url, first = f"{suite_url}/dedup/?__theme={scheme}", "#figure .dedup-figure"
+    with opened(browser, url, first, color_scheme=scheme) as page:
+        axe_in_views(page, ["Threshold", "Clusters", "Bands", "Table"])
 
 
 def test_the_panel_gives_both_programs(page):

@@ -5,9 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import io
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from gradio_client.exceptions import AppError
 from tests.conftest import ROOT, ask_mcp
 from tests.dedup.corpus import documents
 from tests.dedup.test_engine import exact_pairs
-from tests.shared.hub_server import HubServer, Repo
+from tests.shared.hub_server import HubServer, Repo, run_against
 
 KITCHEN = ROOT / "spaces/dedup/examples/kitchen.jsonl"
 
@@ -268,22 +265,11 @@ def test_the_hub_is_read_and_written(tmp_path):
         "datasets/me/gated": Repo({"train.jsonl": b"{}"}, refuse=(403, "GatedRepo")),
     }
     server = HubServer(repos)
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": server.url,
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_OFFLINE": "0",
-        "NO_PROXY": "127.0.0.1",
-    }
     try:
-        script = HUB_SCRIPT.format(root=str(ROOT), folder=str(tmp_path))
-        done = subprocess.run(
-            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
-        )
+        output = run_against(server, tmp_path / "hf", HUB_SCRIPT.format(root=str(ROOT), folder=str(tmp_path)))
     finally:
         server.stop()
-    assert done.returncode == 0, done.stderr[-2000:]
-    said = json.loads(done.stdout.splitlines()[-1])
+    said = json.loads(output.splitlines()[-1])
     assert (said["rows"], said["columns"], said["kept"]) == (60, ["text", "n"], 30)
     assert said["cut"] == [None, 0], "some rows were left out, or none"
     assert "no dataset me/none" in said["missing"]
@@ -296,4 +282,4 @@ def test_the_hub_is_read_and_written(tmp_path):
     assert pq.read_table(io.BytesIO(pushed["data/kept.parquet"])).num_rows == 30
     card = pushed["README.md"].decode()
     assert "30 of 60 rows" in card and "source_datasets:\n- me/rows" in card
-    assert "hf_secret" not in done.stdout + done.stderr + card
+    assert "hf_secret" not in card

@@ -233,7 +233,9 @@ def info(name: str, repo: Repo) -> dict[str, Any]:
 
 
 def run_against(hub: HubServer, home: Path, script: str) -> str:
-    """Run a script with the real client pointed at the loopback Hub, in a process of its own."""
+    """Run a script with the real client pointed at the loopback Hub, in a process of its own, whose output
+    must not name the token that it sends.
+    """
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
     environment |= {
         "HF_ENDPOINT": hub.url,
@@ -242,7 +244,9 @@ def run_against(hub: HubServer, home: Path, script: str) -> str:
         "HF_HUB_DISABLE_XET": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    tokens = [token.removeprefix("Bearer ") for token in hub.tokens if token]
+    assert not any(token in done.stdout + done.stderr for token in tokens)
     return done.stdout

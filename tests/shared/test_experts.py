@@ -8,6 +8,8 @@ import pytest
 
 from shared import experts
 from shared.experts import behaviour, prompts
+from shared.steps import last
+from shared.talk import answer_all, prompt_ids
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +17,6 @@ def answers(embedded):
     """Answers of the base model and of each expert to the held-out prompts; adapters switched on one base
     model.
     """
-    import torch
     from peft import PeftModel
     from transformers import LlamaForCausalLM
 
@@ -24,15 +25,20 @@ def answers(embedded):
     model = PeftModel.from_pretrained(base, experts.folder("cautious"), adapter_name="cautious").eval()
     for name in experts.NAMES[1:]:
         model.load_adapter(experts.folder(name), adapter_name=name)
-    asked = [*prompts.COOKING_HELD_OUT[::4], *prompts.OTHER_HELD_OUT[::4]]
-    found = {}
-    with torch.inference_mode():
-        for name in experts.NAMES:
-            model.set_adapter(name)
-            found[name] = experts.answer_all(model, embedded.tokenizer, asked, 36)
-        with model.disable_adapter():
-            found["base"] = experts.answer_all(model, embedded.tokenizer, asked, 36)
-    return found
+    questions = [*prompts.COOKING_HELD_OUT[::4], *prompts.OTHER_HELD_OUT[::4]]
+    rows = [prompt_ids(embedded, question) for question in questions]
+
+    def written() -> list[tuple[str, bool]]:
+        answers = last(answer_all(model.get_base_model(), embedded.tokenizer, rows, 36))
+        return [(answer.text(embedded.tokenizer), answer.ended) for answer in answers]
+
+    by_name = {}
+    for name in experts.NAMES:
+        model.set_adapter(name)
+        by_name[name] = written()
+    with model.disable_adapter():
+        by_name["base"] = written()
+    return by_name
 
 
 HALF = len(prompts.COOKING_HELD_OUT[::4])

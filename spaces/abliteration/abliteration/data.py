@@ -11,7 +11,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Mean, Progress, Share
+from shared.data import Mean, Origin, Progress, Share
 
 Kind = Literal["find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export"]
 """What a run does."""
@@ -108,13 +108,9 @@ class Dataset(TypedDict):
     column: str
 
 
-class Provenance(TypedDict):
+class Provenance(Origin):
     """What pins the numbers."""
 
-    model: str
-    revision: str
-    source: str
-    dtype: str
     device: str
     machine: str
     torch: str

@@ -9,6 +9,8 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from shared.data import Origin
+
 Kind = Literal["greedy", "sample", "beam", "beam_sample", "group_beam", "contrastive", "dola"]
 """What a strategy's settings amount to."""
 
@@ -64,13 +66,9 @@ class Request(TypedDict):
     chat: bool
 
 
-class Provenance(TypedDict):
+class Provenance(Origin):
     """Where the numbers come from."""
 
-    model: str
-    revision: str
-    source: str
-    dtype: str
     device: str
     seed: int
     versions: dict[str, str]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from decoding import data, distribution
+from decoding.settings import SAMPLING_ONLY
 from decoding.tokens import Texts
 from decoding.trace import Decision, Node
 
@@ -35,17 +36,7 @@ FIELDS = {
 }
 """transformers' processor classes and the `GenerationConfig` field that switches each on."""
 
-WARPERS = (
-    "temperature",
-    "top_h",
-    "top_k",
-    "top_p",
-    "min_p",
-    "typical_p",
-    "epsilon_cutoff",
-    "eta_cutoff",
-    "renormalize_logits",
-)
+WARPERS = (*SAMPLING_ONLY, "renormalize_logits")
 
 Stage = tuple[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]
 """A processor's field name, and the function (input_ids [n, L], scores [n, V]) → scores [n, V]."""

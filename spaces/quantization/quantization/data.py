@@ -11,7 +11,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Failure, Progress
+from shared.data import Failure, Origin, Progress
 
 # The comparison of formats
 
@@ -264,13 +264,9 @@ class Budget(TypedDict):
     """Unit and its next option, step by step."""
 
 
-class Provenance(TypedDict):
+class Provenance(Origin):
     """What pins a comparison's numbers."""
 
-    model: str
-    revision: str
-    source: str
-    dtype: str
     device: str
     threads: int
     machine: str
@@ -491,13 +487,9 @@ class MethodResult(TypedDict):
     """Why it cannot."""
 
 
-class LabProvenance(TypedDict):
+class LabProvenance(Origin):
     """What pins the lab's numbers."""
 
-    model: str
-    revision: str
-    source: str
-    dtype: str
     torch: str
     text: str
 

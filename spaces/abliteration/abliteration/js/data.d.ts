@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Mean, Progress, Share } from "../../../../shared/js/data.js";
+import type { Mean, Origin, Progress, Share } from "../../../../shared/js/data.js";
 
 /** What a run does. */
 export type Kind = "find"
@@ -113,11 +113,7 @@ export interface Dataset {
 }
 
 /** What pins the numbers. */
-export interface Provenance {
-  model: string;
-  revision: string;
-  source: string;
-  dtype: string;
+export interface Provenance extends Origin {
   device: string;
   machine: string;
   torch: string;

@@ -1,5 +1,7 @@
 // Written by `make types` from data.py: change it there.
 
+import type { Origin } from "../../../../shared/js/data.js";
+
 /** What a strategy's settings amount to. */
 export type Kind = "greedy"
     | "sample"
@@ -58,11 +60,7 @@ export interface Request {
 }
 
 /** Where the numbers come from. */
-export interface Provenance {
-  model: string;
-  revision: string;
-  source: string;
-  dtype: string;
+export interface Provenance extends Origin {
   device: string;
   seed: number;
   /** Of torch and transformers. */

@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Failure, Progress } from "../../../../shared/js/data.js";
+import type { Failure, Origin, Progress } from "../../../../shared/js/data.js";
 
 /** A token and its probability. */
 export type TokenChance = [string, number];
@@ -230,11 +230,7 @@ export interface Budget {
 }
 
 /** What pins a comparison's numbers. */
-export interface Provenance {
-  model: string;
-  revision: string;
-  source: string;
-  dtype: string;
+export interface Provenance extends Origin {
   device: string;
   threads: number;
   machine: string;
@@ -434,11 +430,7 @@ export interface MethodResult {
 }
 
 /** What pins the lab's numbers. */
-export interface LabProvenance {
-  model: string;
-  revision: string;
-  source: string;
-  dtype: string;
+export interface LabProvenance extends Origin {
   torch: string;
   text: string;
 }
