@@ -13,6 +13,7 @@ from gradio_client.exceptions import AppError
 
 from abliteration.programs import client_program
 from abliteration.request import Request
+from tests import zoo
 from tests.conftest import ask_mcp
 
 COOKING = [
@@ -68,10 +69,11 @@ def test_the_program_below_a_figure_ablates_and_measures(suite_url, direction, c
     assert str(answer["measures"]["behaviour"]["positive"]["edited"]["refused"]) in capsys.readouterr().out
 
 
-def test_an_adapter_is_exported_with_its_card(client, direction):
+def test_an_adapter_is_exported_with_its_card(client):
+    small = str(zoo.folder("llama3"))
     report, path = client.predict(
-        model="cautious",
-        direction=direction["direction"],
+        model=small,
+        direction={"model": small, "positive": COOKING, "negative": OTHER, "layer": 1},
         kernel={"attention": 1.0},
         form="lora",
         api_name="/export",

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
+from tests import zoo
 from tests.browser.harness import axe_finds_only_gradios_own, figures, opened, unfold
 
 ROOT = Path(__file__).parents[2] / "spaces" / "merging"
@@ -128,7 +129,8 @@ def test_a_point_between_models_becomes_the_recipe(page):
 
 
 def test_a_link_merges_measures_and_can_be_cancelled(browser, suite_url):
-    recipe = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
+    model = zoo.folder("llama3")  # a small one: its run ends soon
+    recipe = f"merge_method: linear\nmodels:\n- model: {model}\n  parameters: {{weight: 1}}\ndtype: float32\n"
     with opened(browser, f"{suite_url}/merging/?" + urlencode({"recipe": recipe, "seed": 7}), FIRST) as page:
         expect(page.locator("#figure")).to_contain_text("linear", timeout=240_000)
         expect(page.locator("#figure")).to_contain_text("measured in", timeout=240_000)
@@ -137,6 +139,7 @@ def test_a_link_merges_measures_and_can_be_cancelled(browser, suite_url):
         unfold(page, "Advanced: the recipe")
         expect(recipe_text(page)).to_have_value(recipe)
         assert "room=merge&" in page.url and "seed=7" in page.url
+        recipe_text(page).fill(recipe.replace(str(model), "pirate"))
         page.get_by_role("button", name="Merge and compare").click()
         page.wait_for_timeout(3_000)
         page.locator("#cancel").click()

@@ -161,7 +161,7 @@ def test_cancel_keeps_what_there_is_and_the_next_run_is_whole(page):
     page.locator("#say").click()
     expect(page.locator("#figure .toy-said")).to_contain_text("ha! ha!", timeout=20_000)
     page.locator("#cancel").click()
-    expect(page.locator("#figure .toy-state")).to_have_text("stopped")
+    expect(page.locator("#figure .toy-state")).to_have_text("stopped", timeout=20_000)
     count = len((page.locator("#figure .toy-said").text_content() or "").split())
     expect(page.locator("#cancel")).to_have_text("Cancel", timeout=20_000)
     page.wait_for_timeout(400)
@@ -320,7 +320,7 @@ def test_a_second_figure_of_a_room_shows_its_own_run(page):
     page.locator("#echo").click()
     expect(page.locator("#echo-figure .toy-said")).to_contain_text("ha… ha…", timeout=20_000)
     page.locator("#cancel").click()
-    expect(page.locator("#echo-figure .toy-state")).to_have_text("stopped")
+    expect(page.locator("#echo-figure .toy-state")).to_have_text("stopped", timeout=20_000)
     expect_said(page, "stored! stored! stored!", "example")
 
 

@@ -68,11 +68,7 @@ export interface Leaf {
   tail?: (number | string)[];
 }
 
-export interface Branch {
-  /** In pixels. */
-  width: number;
-  kind: Kind;
-  tail?: (number | string)[];
+export interface Branch extends Leaf {
   pair: [number, unknown];
   by_name: Record<string, Leaf[]>;
   flag: boolean;

@@ -177,7 +177,9 @@ class Tally:
         self.error += float((exact - values.double()).square_().sum())
         self.square += float(exact.square_().sum())
         if codes is not None:
-            self.codes.update(codes.unique().tolist())
+            least = int(codes.min())  # codes span few values: counting them is quicker than sorting them
+            counts = (codes.long() - least).flatten().bincount()
+            self.codes.update((counts.nonzero().flatten() + least).tolist())
 
     def report(
         self, name: str, type: str, stored_bytes: int, wanted: str = "", reason: str = ""
