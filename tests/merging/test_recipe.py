@@ -10,13 +10,17 @@ from merging.methods import PARAMETERS, SENTENCES, catalogue
 from merging.request import Request
 from shared.errors import VisitorError
 
-BOMB = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b]\n"
+BOMB = "".join(
+    f"n{level}: &n{level} [{', '.join([f'*n{level - 1}' if level else 'x'] * 9)}]\n" for level in range(9)
+)
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (BOMB, "alias"),
+        (BOMB, "once its aliases"),
+        ("a: &a [*a]", "alias of itself"),
+        ("merge_method: linear\n---\nmerge_method: ties", "2 recipes parted by ---"),
         ("a: !!python/object/apply:os.system [ls]", "tag"),
         ("merge_method: !!python/name:os.system x", "tag"),
         ("a: [1, 2", "not YAML"),

@@ -24,6 +24,8 @@ MAX_MODELS = 16
 """Models in one recipe."""
 ONE_OF_THREE = "Give exactly one of the three."
 DTYPES = ("float32", "bfloat16", "float16", "float64")
+SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp64": "float64"}
+"""Names that other tools have for them."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def check(text: str, report: Callable[[str], None] = lambda _: None) -> Check:
     plan = None
     with tempfile.TemporaryDirectory(prefix="check-") as scratch:
         sources, missing = _sources(recipe, report)
-        findings += [*missing, *remarks.on_ranges(recipe, sources)]
+        findings += [*missing, *remarks.on_weights(recipe, sources)]
         if not any(finding.level == "error" for finding in findings):
             folder = Path(scratch) / "models"
             with _lock:
@@ -105,17 +107,20 @@ def _form(recipe: dict[str, Any]) -> Iterator[Finding]:
     for holder, key, where in recipes.places(recipe):
         if not isinstance(holder.get(key), str):
             yield error(where, "This entry names no model as text.", f"Write {key}: owner/name.")
-    if recipes.is_moe(recipe):
-        return
-    yield from _method(recipe)
-    parts = [key for key in ("models", "slices", "modules") if recipe.get(key)]
-    if not parts:
-        yield error("models", "The recipe has neither models nor slices nor modules.", ONE_OF_THREE)
-    elif len(parts) > 1:
-        yield error(parts[1], f"The recipe has both {parts[0]} and {parts[1]}.", ONE_OF_THREE)
+    if not recipes.is_moe(recipe):
+        yield from _method(recipe)
+        parts = [key for key in ("models", "slices", "modules") if recipe.get(key)]
+        if not parts:
+            yield error("models", "The recipe has neither models nor slices nor modules.", ONE_OF_THREE)
+        elif len(parts) > 1:
+            yield error(parts[1], f"The recipe has both {parts[0]} and {parts[1]}.", ONE_OF_THREE)
     for key in ("dtype", "out_dtype"):
         if recipe.get(key) is not None and str(recipe[key]).removeprefix("torch.") not in DTYPES:
-            likely = closest(str(recipe[key]), DTYPES) or " or ".join(DTYPES)
+            likely = (
+                SHORT.get(str(recipe[key]).lower())
+                or closest(str(recipe[key]), DTYPES)
+                or " or ".join(DTYPES)
+            )
             yield error(key, f"{key} is “{str(recipe[key])[:40]}”.", f"Write {likely}.")
 
 

@@ -33,30 +33,37 @@ def explained(
     text = in_own_names(_first_line(problem), recipe, linked)
     method = catalogue().get(str(recipe.get("merge_method")))
     return (
-        (_of_method(text, method) if method else None)
+        (_of_method(text, method, str(recipe.get("base_model") or "")) if method else None)
         or _of_models(text, sources)
         or error("", f"mergekit refuses the recipe: {text.rstrip('.')}.", "Change the recipe accordingly.")
     )
 
 
-def _of_method(text: str, method: Method) -> Finding | None:
+def _of_method(text: str, method: Method, base: str) -> Finding | None:
     """What a method does not accept."""
     if "Missing required parameter" in text:
         name = text.split("Missing required parameter ")[1].split(" for ")[0]
         each = any(parameter.name == name and parameter.each for parameter in method.parameters)
-        return error(
-            "parameters",
-            f"{method.name} needs a {name} for {text.split(' for ', 1)[1]}.",
-            f"Add {name} to {'every model' if each else 'parameters'}.",
-        )
+        place = text.split(" for ", 1)[1]
+        fix = f"Add {name} to {'every model' if each else 'parameters'}."
+        if base and place.startswith(f"{base}."):
+            fix = f"base_model takes part in it: list {base} among the models with a {name}, or remove it."
+        return error("parameters", f"{method.name} needs a {name} for {place}.", fix)
     if "base input" in text and method.base == "required":
         return error(
             "base_model",
             f"{method.name} needs base_model.",
             "Add base_model: the model that the others were fine-tuned from.",
         )
-    if "base input" in text:
+    if "base input" in text and "not accept" in text:
         return error("base_model", f"{method.name} takes no base_model.", "Remove base_model.")
+    if "non-base inputs" in text and "requires" in text:
+        wanted, count = text.split("requires ")[1].split(" non-base inputs")[0], text.rsplit(" ", 1)[1]
+        return error(
+            "models",
+            f"{method.name} takes {wanted} models beside base_model; the recipe has {count}.",
+            "Name as many, or choose another method.",
+        )
     if "inputs" in text and "requires" in text:
         most = "" if method.most is None else f" and at most {method.most}"
         return error(

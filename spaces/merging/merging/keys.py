@@ -21,7 +21,7 @@ def known_keys() -> dict[str, tuple[str, ...]]:
     """Keys by the part of a recipe they belong to, from mergekit's own models."""
     from mergekit import config
     from mergekit.moe.config import Expert, MoEMergeConfig
-    from mergekit.tokenizer.config import TokenizerConfig
+    from mergekit.tokenizer.config import TokenEmbeddingConfig, TokenizerConfig
 
     kinds = {
         "recipe": config.MergeConfiguration,
@@ -30,6 +30,7 @@ def known_keys() -> dict[str, tuple[str, ...]]:
         "slice": config.OutputSliceDefinition,
         "module": config.OutputModuleDefinition,
         "tokenizer": TokenizerConfig,
+        "token": TokenEmbeddingConfig,
         "moe": MoEMergeConfig,
         "expert": Expert,
         "filter": config.ConditionalParameter,
@@ -47,10 +48,16 @@ def find_unknown(recipe: dict[str, Any]) -> Iterator[Finding]:
             for where, expert in items(recipe.get(key), key):
                 yield from _keys(expert, "expert", where)
         return
-    method = catalogue().get(str(recipe.get("merge_method")))
+    name = str(recipe.get("merge_method"))
+    method = catalogue().get(name) or catalogue().get(closest(name, catalogue()) or "")
     yield from _keys(recipe, "recipe", "")
-    if isinstance(recipe.get("tokenizer"), dict):
-        yield from _keys(recipe["tokenizer"], "tokenizer", "tokenizer")
+    tokenizer = recipe.get("tokenizer")
+    if isinstance(tokenizer, dict):
+        yield from _keys(tokenizer, "tokenizer", "tokenizer")
+        tokens = tokenizer.get("tokens")
+        for token, setting in tokens.items() if isinstance(tokens, dict) else ():
+            if isinstance(setting, dict):
+                yield from _keys(setting, "token", f"tokenizer.tokens.{token}")
     for path, part in parts(recipe):
         where = path.removesuffix(".")
         yield from _keys(part, "module", where) if where else ()
@@ -82,6 +89,7 @@ _NAMES = {
     "slice": "a slice",
     "module": "a module",
     "tokenizer": "a tokenizer",
+    "token": "a token",
     "moe": "a mixture of experts",
     "expert": "an expert",
     "filter": "a filter",

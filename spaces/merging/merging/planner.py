@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from merging import recipe as recipes
+from merging import values
 from merging.explanation import explained
 from merging.finding import Finding, error
 from merging.sources import Source
 
 MAX_LAYERS = 512
 """Layers of a child: four times as many as the largest public models have."""
-LARGEST = 1e30
-"""Numbers beyond it are infinite once they meet a weight in float32."""
 GATES = ("hidden", "cheap_embed", "random", "uniform_random")
 
 
@@ -77,7 +76,10 @@ def _merge(
             deep = f"The child would have {depth:,} layers."
             return None, [error("", deep, f"Stack at most {MAX_LAYERS} here.")]
         planner._plan()
-        problems = [*_shapes(planner, config, sources, linked, recipe), *_numbers(planner)]
+        problems = [
+            *_shapes(planner, config, sources, linked, recipe),
+            *values.problems(planner, recipe),
+        ]
         return Plan(len(planner._tensors), int(getattr(out, "num_hidden_layers", 0) or 0)), problems
     except Exception as problem:  # noqa: BLE001  whatever mergekit raises, the merge would raise
         return None, [explained(problem, recipe, sources, linked)]
@@ -218,25 +220,3 @@ def _different(weight: Any, shapes: dict[str, tuple[int, ...]], rule: bool) -> I
             f"The vocabularies differ in size: {sizes}.",
             "Add tokenizer_source: union (or base), so that rows are matched by their tokens.",
         )
-
-
-def _numbers(planner: Any) -> Iterator[Finding]:
-    """The first setting, as mergekit resolved it for a tensor, that gives no numbers: not finite, or divided
-    by weights that sum to 0.
-    """
-    for tensor, task in planner._tensors:
-        shared = dict(task.parameters)
-        each = [dict(settings) for settings in task.input_parameters.values()]
-        for name, value in (pair for settings in (shared, *each) for pair in settings.items()):
-            if isinstance(value, float) and not abs(value) < LARGEST:  # true of NaN as well
-                what = f"{name} is {value:g} for {tensor.name}."
-                yield error("parameters", what, "Write a finite number of ordinary size.")
-                return
-        divides = {"linear": "normalize", "multislerp": "normalize_weights"}.get(task.method_name, "")
-        if shared.get(divides) and abs(sum(settings.get("weight", 0.0) for settings in each)) < 1e-6:
-            yield error(
-                "parameters",
-                f"The weights of {tensor.name} sum to 0, and {task.method_name} divides by their sum.",
-                f"Change a weight, or set {divides}: false.",
-            )
-            return

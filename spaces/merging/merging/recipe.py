@@ -15,20 +15,25 @@ MAX_CHARACTERS = 60_000
 """Longest recipe, in characters; mergekit's own examples have under 3,000."""
 MAX_DEPTH = 12
 """Deepest nesting; a recipe with modules, slices, sources, parameters and filters needs 9."""
+MAX_NODES = 20_000
+"""Values and keys that a recipe stands for, each alias (*name) written out."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as a recipe needs it: text, finite numbers, booleans, lists and mappings; no aliases, which can
-    swell to gigabytes, no key twice.
+    """YAML as a recipe needs it: text, finite numbers, booleans, lists and mappings; no key twice, and no
+    aliases that swell to gigabytes.
     """
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1
+    def compose_document(self) -> Any:
+        node = super().compose_document()
+        if (size := _size(node, {})) > MAX_NODES:
             raise VisitorError(
-                f"Line {line} of the recipe uses an alias (*name).",
-                "Write the value out; recipes need no aliases.",
+                f"The recipe stands for {size:,} values once its aliases (*name) are written out.",
+                f"A recipe has at most {MAX_NODES:,}.",
             )
+        return node
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:
             raise VisitorError(
@@ -43,6 +48,8 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             line = key.start_mark.line + 1
+            if key.tag == _TAG + "merge":  # <<: *name, whose keys yield to those that stand here
+                continue
             if key.tag != _TAG + "str" or not isinstance(key, yaml.ScalarNode):
                 raise VisitorError(f"A key in line {line} of the recipe is not text.", "Put it in quotes.")
             if key.value in seen:
@@ -75,6 +82,33 @@ class _Loader(yaml.SafeLoader):
 
 
 _TAG = "tag:yaml.org,2002:"
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Nodes below and with a node, those behind an alias counted at each of its places.
+
+    Raises:
+        VisitorError: an alias stands inside what it stands for.
+    """
+    if id(node) not in known:
+        known[id(node)] = 0  # until all below it is counted
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = [part for item in inner for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    elif not known[id(node)]:
+        raise VisitorError(
+            f"Line {node.start_mark.line + 1} of the recipe holds an alias of itself.", "Write the value out."
+        )
+    return known[id(node)]
+
+
+def _apart(value: Any) -> Any:
+    """A copy in which no two places share a value, as aliases let them."""
+    if isinstance(value, dict):
+        return {key: _apart(item) for key, item in value.items()}
+    return [_apart(item) for item in value] if isinstance(value, list) else value
+
+
 # What JSON can hold, and no more: a date stays the text that it was written as.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in known if tag != _TAG + "timestamp"]
@@ -93,15 +127,15 @@ def parse(text: str) -> dict[str, Any]:
     """Read a recipe; what it holds can be written as JSON.
 
     Raises:
-        VisitorError: too long, too deep, not YAML, an alias, a tag, a key twice, a number that is not finite,
-            or not a mapping.
+        VisitorError: too long, too deep, not YAML, too large once its aliases are written out, several
+            documents, a tag, a key twice, a number that is not finite, or not a mapping.
     """
     if len(text) > MAX_CHARACTERS:
         raise VisitorError(
             f"The recipe has {len(text):,} characters.", f"A recipe has at most {MAX_CHARACTERS:,}."
         )
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506  _Loader is SafeLoader with less
+        documents = [_apart(value) for value in yaml.load_all(text, Loader=_Loader)]  # SafeLoader with less
     except yaml.constructor.ConstructorError as error:
         mark = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise VisitorError(
@@ -119,6 +153,12 @@ def parse(text: str) -> dict[str, Any]:
         raise VisitorError(
             "The recipe holds a value that cannot be read.", "Use plain text, numbers and lists."
         ) from None
+    if len(documents) > 1:
+        raise VisitorError(
+            f"The text holds {len(documents)} recipes parted by ---, the stages of mergekit-multi.",
+            "Check and merge one stage at a time, and name the result of the first in the next.",
+        )
+    value = documents[0] if documents else None
     if not isinstance(value, dict):
         raise VisitorError(
             "The recipe is empty." if value is None else "The recipe is not a mapping of keys to values.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,11 +10,61 @@ from typing import Any
 
 from merging import recipe as recipes
 from merging.finding import Finding, error, note, warning
+from merging.keys import closest
 from merging.methods import catalogue
 from merging.sources import Source
 
 
-def on_ranges(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
+def on_weights(recipe: dict[str, Any], sources: Mapping[str, Source]) -> list[Finding]:
+    """Why the weights of a recipe's models cannot be merged as it says."""
+    return [*_quantized(recipe, sources), *_experts(recipe, sources), *_ranges(recipe, sources)]
+
+
+PACKED = ("U8", "I8", "F8_", "F6_", "F4")
+"""What safetensors' names of dtypes that hold codes begin with."""
+
+
+def _quantized(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
+    """Models whose tensors hold codes: mergekit would average the codes, or fail in the middle."""
+    places = {holder[key]: where for holder, key, where in reversed(list(recipes.named(recipe)))}
+    for name, source in sources.items():
+        settings = source.config.get("quantization_config")
+        method = settings.get("quant_method") if isinstance(settings, dict) else None
+        packed = next((dtype for dtype, _ in source.tensors.values() if dtype.startswith(PACKED)), None)
+        if isinstance(settings, dict) or packed:
+            how = ", ".join(str(item)[:40] for item in (method, packed) if item) or "quantization_config"
+            yield error(
+                places.get(name, ""),
+                f"{name} is quantized ({how}): its tensors hold codes, not weights.",
+                "Merge the model that it was quantized from.",
+            )
+
+
+def _experts(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
+    """Experts whose layers are not the base's: mergekit-moe reads the base's layers of each."""
+    base = sources.get(str(recipe.get("base_model")))
+    if base is None or not recipes.is_moe(recipe):
+        return
+    for key in ("experts", "shared_experts"):
+        for where, expert in recipes.items(recipe.get(key), key):
+            source = sources.get(str(expert.get("source_model")))
+            if source is None:
+                continue
+            place = f"{where}.source_model"
+            fix = "Choose an expert that was fine-tuned from the base."
+            if source.layers != base.layers:
+                what = f"{source.name} has {source.layers} layers, and the base {base.layers}."
+                yield error(place, what, fix)
+                continue
+            for name, (_, shape) in base.tensors.items():
+                other = source.tensors.get(name, ("", shape))[1]
+                if ".mlp." in name and other != shape:
+                    sizes = " and ".join("×".join(map(str, size)) for size in (other, shape))
+                    yield error(place, f"{name} differs in shape from the base's: {sizes}.", fix)
+                    break
+
+
+def _ranges(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
     """Layer ranges that a model does not have."""
     for where, output in recipes.slices(recipe):
         for inner, entry in recipes.items(output.get("sources"), f"{where}.sources"):
@@ -31,7 +82,14 @@ def on_ranges(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator
 
 def on_models(recipe: dict[str, Any], sources: Mapping[str, Source]) -> list[Finding]:
     """What licences and tokenizers say, and what surprises people."""
-    return [*_licences(sources), *_tokenizers(recipe, sources), *_surprises(recipe, sources)]
+    return [
+        *_licences(sources),
+        *_tokenizers(recipe, sources),
+        *_no_tokenizer(recipe, sources),
+        *_template(recipe),
+        *_tokens(recipe, sources),
+        *_surprises(recipe, sources),
+    ]
 
 
 def _licences(sources: Mapping[str, Source]) -> Iterator[Finding]:
@@ -55,8 +113,9 @@ def _tokenizers(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterat
         return
     vocabularies = {name: _vocabulary(source.folder) for name, source in sources.items()}
     known = {name: vocabulary for name, vocabulary in vocabularies.items() if vocabulary}
-    if len(set(known.values())) > 1:
-        first, other = next((a, b) for a in known for b in known if known[a] != known[b])
+    differing = [(a, b) for a in known for b in known if known[a] != known[b]]
+    if differing:
+        first, other = differing[0]
         yield warning(
             "tokenizer_source",
             f"{first} and {other} number their tokens differently, and row n is merged with row n.",
@@ -64,14 +123,76 @@ def _tokenizers(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterat
         )
 
 
-def _vocabulary(folder: Path) -> int | None:
-    """A hash of the pairs of token and number; None where the file cannot be read."""
+def _no_tokenizer(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
+    """A child without a tokenizer: mergekit logs that it could not copy one and says nothing else."""
+    asked = recipe.get("tokenizer_source")
+    tokenizer = recipe.get("tokenizer")
+    if isinstance(tokenizer, dict):
+        asked = tokenizer.get("source") or "union"
+    donors = [str(recipe["base_model"])] if recipe.get("base_model") else list(sources)
+    if asked not in (None, "union", "base"):
+        donors = [str(asked)]
+    lacking = [name for name in donors if name in sources and not _has_tokenizer(sources[name].folder)]
+    if not lacking:
+        return
+    others = [name for name, source in sources.items() if _has_tokenizer(source.folder)]
+    what = f"{lacking[0]} has no tokenizer, so that the child would have none."
+    if others:
+        yield error("tokenizer_source", what, f"Add tokenizer_source: {others[0]}.")
+    elif asked or recipe.get("chat_template"):
+        yield error("tokenizer_source", what, "Name a model that has one.")
+    else:
+        yield warning(
+            "", "No model has a tokenizer: the child can read and write token ids only.", "Add one."
+        )
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
+
+
+def _template(recipe: dict[str, Any]) -> Iterator[Finding]:
+    """A chat_template that is neither a name that mergekit knows nor a template's text."""
+    template = recipe.get("chat_template")
+    if not isinstance(template, str) or template == "auto":
+        return
+    files = importlib.resources.files("mergekit._data.chat_templates").iterdir()
+    names = sorted(file.name.removesuffix(".jinja") for file in files if file.name.endswith(".jinja"))
+    if template not in names and (len(template) < 20 or "{" not in template):
+        likely = closest(template, names)
+        fix = f"Write {likely}." if likely else f"Write auto, {', '.join(names)}, or a whole Jinja template."
+        yield error("chat_template", f"mergekit knows no chat template “{template[:40]}”.", fix)
+
+
+def _tokens(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
+    """Tokens that are to come from a model that does not have them."""
+    tokenizer = recipe.get("tokenizer")
+    tokens = tokenizer.get("tokens") if isinstance(tokenizer, dict) else None
+    for token, setting in tokens.items() if isinstance(tokens, dict) else ():
+        source = setting.get("source") if isinstance(setting, dict) else None
+        model, wanted = source, token
+        if isinstance(source, dict):
+            model, wanted = source.get("model"), source.get("token")
+        vocabulary = (
+            _vocabulary(sources[model].folder) if isinstance(model, str) and model in sources else None
+        )
+        if vocabulary and isinstance(wanted, str) and wanted not in vocabulary:
+            near = closest(wanted, vocabulary)
+            yield error(
+                f"tokenizer.tokens.{token}.source",
+                f"{model} has no token “{wanted[:40]}”.",
+                f"Write {near}." if near else "Name a model that has it, or a token of this one.",
+            )
+
+
+def _vocabulary(folder: Path) -> dict[str, int] | None:
+    """Numbers by token, the added ones among them; None where the file cannot be read."""
     try:
         parsed = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         vocabulary = parsed["model"]["vocab"]
-        if isinstance(vocabulary, dict):
-            return hash(frozenset(vocabulary.items()))
-        return hash(frozenset((item[0], number) for number, item in enumerate(vocabulary)))
+        if not isinstance(vocabulary, dict):
+            vocabulary = {item[0]: number for number, item in enumerate(vocabulary)}
+        return {**vocabulary, **{item["content"]: item["id"] for item in parsed.get("added_tokens", ())}}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
