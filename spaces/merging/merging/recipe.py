@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_document(self) -> Any:
         node = super().compose_document()
-        if (size := _size(node, {})) > MAX_NODES:
+        if node and (size := _size(node, {})) > MAX_NODES:
             raise VisitorError(
                 f"The recipe stands for {size:,} values once its aliases (*name) are written out.",
                 f"A recipe has at most {MAX_NODES:,}.",
