@@ -33,6 +33,7 @@ SLOW_FILES = {
     "test_deploy",
     "test_load",
     "test_owner",
+    "test_powers",
     "test_server",
     "test_zerogpu",
 }
