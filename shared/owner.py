@@ -143,16 +143,22 @@ def _wrong_name(headers: Headers) -> VisitorError | None:
 
     An address is never wrong: a name can be pointed at another machine, an address is where the browser went.
     """
-    for header in ("host", "x-forwarded-host"):  # Gradio takes the second for its own name
-        given = headers.get(header, "").split(",")[0].strip()
+    host, *proxied = _names(headers)
+    # a Space's router tells the public name in the second header alone
+    for given in proxied or [host] if is_space() else [host, *proxied]:
         name = _name(given)
-        if not (given or header == "host") or (name and (_address(name) or _is_own(name))):
-            continue
-        return VisitorError(
-            f"This server does not go by the name “{given[:60]}”.",
-            "Open it at its address, or start it with that name in ALLOWED_HOSTS.",
-        )
+        if not name or not (_address(name) or _is_own(name)):
+            return VisitorError(
+                f"This server does not go by the name “{given[:60]}”.",
+                "Open it at its address, or start it with that name in ALLOWED_HOSTS.",
+            )
     return None
+
+
+def _names(headers: Headers) -> list[str]:
+    """What a request calls the server by; of what a proxy was called by, Gradio takes the first."""
+    proxied = headers.get("x-forwarded-host", "").split(",")[0].strip()
+    return [headers.get("host", ""), *([proxied] if proxied else [])]
 
 
 def _wrong_site(scope: Scope, headers: Headers) -> VisitorError | None:
@@ -164,7 +170,7 @@ def _wrong_site(scope: Scope, headers: Headers) -> VisitorError | None:
     """
     if is_space() or not _is_foreign(headers):
         return None
-    site = urlsplit(headers["origin"]).hostname or ""
+    site = _name(headers["origin"].partition("://")[2]) or ""
     if _is_own(site) and (not _is_loopback(site) or _is_loopback(_name(headers["host"]) or "")):
         return None
     if scope["method"] in ("GET", "HEAD", "OPTIONS") and _MCP not in scope["path"]:
@@ -181,9 +187,7 @@ def _is_foreign(headers: Headers) -> bool:
     if origin is None:
         return False
     site = _authority(origin.partition("://")[2])
-    own = [headers.get(name, "").split(",")[0].strip() for name in ("host", "x-forwarded-host")]
-    known = [*map(_authority, own), *map(_authority, _listed("SPACE_HOST"))]
-    return site is None or site not in known
+    return site is None or site not in map(_authority, [*_names(headers), *_listed("SPACE_HOST")])
 
 
 def _without_lies(scope: Scope, headers: Headers) -> Scope:

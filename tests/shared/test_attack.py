@@ -1,4 +1,4 @@
-"""What a careful stranger tries on a running suite: file routes, forged files, uploads, figures' functions and
+"""What a careful stranger tries on a running suite: file routes, forged files, uploads, functions of figures,
 links. All of it held when it was first tried by hand; here it stays so.
 
 The server has secrets that no answer may hold: a file outside its folders, a Hub token in the user's cache, a

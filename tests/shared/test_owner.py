@@ -154,7 +154,7 @@ def test_a_network_server_is_reached_by_its_addresses(shared):
         assert ask(shared.url, "/config", Host=name)[0] == 200
 
 
-FOREIGN = ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://192.0.2.7"]
+FOREIGN = ["https://evil.example", "null", "http://[", "//", "http://127.0.0.1.evil.example", "http://192.0.2.7"]
 
 
 @pytest.mark.parametrize("site", FOREIGN)
@@ -189,6 +189,7 @@ def test_a_space_answers_pages_everywhere_and_has_no_owner():
         for name in ("me-demo.hf.space", "demo.example", "me--demo--1a2b.hf.space", "10.1.2.3:7860"):
             assert ask(server.url, "/config", Host=name)[0] == 200
         assert ask(server.url, "/config", Host="evil.example")[0] == 400
+        assert ask(server.url, "/config", Host="router", X_Forwarded_Host="demo.example")[0] == 200
         for origin in ({}, {"Origin": "https://me-demo.hf.space"}, {"Origin": "https://blog.example"}):
             assert everything(server.url, Host="me-demo.hf.space", **origin) == VISITORS
         assert "token=" not in "".join(server.log)
