@@ -154,7 +154,14 @@ def test_a_network_server_is_reached_by_its_addresses(shared):
         assert ask(shared.url, "/config", Host=name)[0] == 200
 
 
-FOREIGN = ["https://evil.example", "null", "http://[", "//", "http://127.0.0.1.evil.example", "http://192.0.2.7"]
+FOREIGN = [
+    "https://evil.example",
+    "null",
+    "http://[",
+    "//",
+    "http://127.0.0.1.evil.example",
+    "http://192.0.2.7",
+]
 
 
 @pytest.mark.parametrize("site", FOREIGN)
