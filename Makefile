@@ -20,7 +20,7 @@ export HOST PORT
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@echo "  Variables: SPACE=decoding (one Space), NAMESPACE=me, HOST=127.0.0.1, PORT=7860, PYTHON=python3"
+	@echo "  Variables: SPACE=decoding (one Space), NAMESPACE=me, HOST=127.0.0.1, PORT=7860, ALLOWED_HOSTS=name,…, PYTHON=python3"
 
 # The environment is made once; this file's date says when. A second run needs no network.
 $(VENV)/.ready: requirements.txt

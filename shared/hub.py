@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import limits
+from shared import limits, owner
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -21,9 +21,20 @@ if TYPE_CHECKING:
     from pyarrow import Table
 
 _ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
+_REVISION = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)*", re.ASCII)
 _PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 _IN_FOLDERS = ["*/*"]
 """Not part of the model: checkpoints, other formats, notes."""
+
+
+CATALOGUE = (
+    "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "HuggingFaceTB/SmolLM2-360M-Instruct",
+    "Qwen/Qwen3-0.6B",
+    "EleutherAI/pythia-160m",
+    "openai-community/gpt2",
+)
+"""Models that a page offers: everyone may read them."""
 
 
 def unlock_after_fork(lock: Any) -> None:
@@ -41,28 +52,20 @@ _reachable_lock = threading.Lock()
 unlock_after_fork(_reachable_lock)
 
 
-def is_space() -> bool:
-    """Whether the app runs as a Hugging Face Space, where visitors are strangers."""
-    return "SPACE_ID" in os.environ
-
-
 def local_token() -> str | None:
-    """The token of a local user (`hf auth login`, or HF_TOKEN); None on a Space, where only what a visitor
-    signs in with is used.
+    """The token of this machine (`hf auth login`, or HF_TOKEN) where its owner asks; None for visitors, who
+    have what they sign in with.
     """
     from huggingface_hub import get_token
 
-    return None if is_space() else get_token()
+    return get_token() if owner.is_here() else None
 
 
-def token_for(token: str | None = None) -> str | bool | None:
-    """What huggingface_hub gets as `token`: a visitor's own, else none at all on a Space, else the local
-    user's.
-
-    None would mean "the one that is set", and on a Space that is its owner's: strangers would read the
-    owner's private repositories.
+def token_for(token: str | None = None) -> str | bool:
+    """What huggingface_hub gets as `token`: a visitor's own, else the owner's where the owner asks, else
+    False, which means none at all.
     """
-    return token or (False if is_space() else None)
+    return token or local_token() or False
 
 
 def _api(token: str | None = None) -> HfApi:
@@ -73,16 +76,16 @@ def _api(token: str | None = None) -> HfApi:
 
 def _sign_in() -> str:
     return (
-        "This page reads what is public."
-        if is_space()
-        else "Check the spelling, or run `hf auth login` if it is yours."
+        "Check the spelling, or run `hf auth login` if it is yours."
+        if owner.is_here()
+        else "This page reads what is public."
     )
 
 
 def is_local_path(model_id: str) -> bool:
-    """Whether the name is a folder of this machine, which only a local app may read."""
+    """Whether the name is a folder of this machine, which only its owner may read."""
     return (
-        not is_space()
+        owner.is_here()
         and model_id.startswith(("/", "./", "../", "~"))
         and Path(model_id).expanduser().is_dir()
     )
@@ -129,6 +132,7 @@ def has_snapshot(model_id: str, revision: str | None = None) -> bool:
     """Whether the model's weights lie in the Hub's cache folder already."""
     from huggingface_hub import try_to_load_from_cache
 
+    check_revision(revision)
     return any(
         isinstance(try_to_load_from_cache(model_id, name, revision=revision), str)
         for name in ("model.safetensors", "model.safetensors.index.json")
@@ -156,6 +160,18 @@ def check_id(repository: str, kind: str = "model") -> None:
         )
 
 
+def check_revision(revision: str | None) -> None:
+    """Raise a VisitorError unless the text has the form of a branch, tag or commit, or there is none.
+
+    The Hub's client makes a path of it: one with `..` would be written outside its folder.
+    """
+    if revision is not None and not (
+        len(revision) <= 200 and ".." not in revision and _REVISION.fullmatch(revision)
+    ):
+        shown = revision if len(revision) <= 60 else revision[:57] + "…"
+        raise VisitorError(f"“{shown}” is not a revision.", "Name a branch, a tag or a commit, such as main.")
+
+
 def download(
     model_id: str, max_parameters: int, report: Callable[[str], None], revision: str | None = None
 ) -> tuple[Path, str]:
@@ -177,8 +193,11 @@ def download(
     from huggingface_hub import snapshot_download
 
     check_id(model_id)
+    check_revision(revision)
     if not reachable():
-        if not has_snapshot(model_id, revision):
+        # without the Hub nobody can say which of the owner's models are private
+        open_to_all = owner.is_here() or owner.is_space() or model_id in CATALOGUE
+        if not open_to_all or not has_snapshot(model_id, revision):
             raise VisitorError(
                 f"{model_id} is not on this machine and the Hub cannot be reached.",
                 "Choose the embedded SmolLM2-135M-Instruct, or try again with a connection.",
@@ -219,6 +238,7 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
         RevisionNotFoundError,
     )
 
+    check_revision(revision)
     try:
         info = _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
     except RevisionNotFoundError:
@@ -268,6 +288,7 @@ def weight_headers(
     """
     from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
 
+    check_revision(revision)
     try:
         found = _api().get_safetensors_metadata(model_id, revision=revision)
     except (NotASafetensorsRepoError, SafetensorsParsingError):
@@ -292,6 +313,7 @@ def licence(model_id: str, revision: str | None = None) -> str:
     """The licence that a model's card states, "" where it states none or the Hub cannot be asked."""
     from huggingface_hub.errors import HfHubHTTPError
 
+    check_revision(revision)
     if not reachable():
         return ""
     try:
@@ -333,6 +355,7 @@ def small_files(model_id: str, revision: str | None, folder: Path) -> None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
+    check_revision(revision)
     patterns = [pattern for pattern in _PATTERNS if pattern != "*.safetensors"]
     ignored = ["*.index.json", *_IN_FOLDERS]
     try:
@@ -391,6 +414,7 @@ def dataset_rows(
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
     check_id(name, "dataset")
+    check_revision(revision)
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Upload the file instead.")
     tables: list[Table] = []
@@ -457,9 +481,9 @@ def dataset_revision(name: str) -> str:
 
 def _gated(model_id: str) -> VisitorError:
     remedy = (
-        "Choose another model, or run this demo locally."
-        if is_space()
-        else "Accept it on the model's page, then run `hf auth login`."
+        "Accept it on the model's page, then run `hf auth login`."
+        if owner.is_here()
+        else "Choose another model, or run this demo locally."
     )
     return VisitorError(f"{model_id} is gated: its owner asks for a licence to be accepted.", remedy)
 
@@ -501,6 +525,10 @@ def push(
     if "/" not in repository:
         raise VisitorError(f"“{repository}” has no owner.", "Write it as owner/name.")
     if not token:
+        if not (owner.is_here() or owner.is_space()):
+            raise VisitorError(
+                "Only the owner of this demo can push from it.", "Download the files, or run it yourself."
+            )
         raise VisitorError(
             "You are not signed in to the Hub.", "Sign in, or run `hf auth login` where the demo runs."
         )

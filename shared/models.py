@@ -10,11 +10,11 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import experts, hub, limits, weights
+from shared import experts, hub, limits, owner, weights
 from shared.embedded_model import (
     EMBEDDED_MODEL,
     EMBEDDED_PARAMETERS,
@@ -35,14 +35,7 @@ if TYPE_CHECKING:
 for _noisy in ("torchao", "torch.utils._pytree"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
 
-CATALOGUE: tuple[str, ...] = (
-    EMBEDDED_MODEL,
-    "HuggingFaceTB/SmolLM2-360M-Instruct",
-    "Qwen/Qwen3-0.6B",
-    "EleutherAI/pythia-160m",
-    "openai-community/gpt2",
-    *experts.NAMES,
-)
+CATALOGUE: tuple[str, ...] = (*hub.CATALOGUE, *experts.NAMES)
 """Models that a page offers; any other causal language model of the Hub can be named. The experts come
 last.
 """
@@ -50,7 +43,10 @@ last.
 
 @dataclass(frozen=True)
 class Loaded:
-    """A causal language model in evaluation mode, with its tokenizer and where it came from."""
+    """A causal language model in evaluation mode, with its tokenizer and where it came from.
+
+    With `owners` the owner asked for it: it may be a folder, or private on the Hub, and is not a visitor's.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -59,6 +55,7 @@ class Loaded:
     source: str
     dtype: str
     device: str
+    owners: bool = False
 
 
 _lock = threading.Lock()
@@ -77,24 +74,24 @@ def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loade
     bfloat16 products depend on the batch.
 
     Args:
-        model_id: a Hub id `owner/name`, an expert of this suite, or a local folder where the app runs
-            locally.
+        model_id: a Hub id `owner/name`, an expert of this suite, or for the owner a local folder.
         report: called with a sentence before a long step.
 
     Raises:
         VisitorError: unknown, gated, too large, no safetensors, needs remote code, not a causal language
             model, or the Hub cannot be reached.
     """
+    if known := in_memory(model_id):
+        return known
     with _lock:
-        if model_id in _loaded:
-            _loaded.move_to_end(model_id)
-            return _loaded[model_id]
         turn = _turns.setdefault(model_id, threading.Lock())
     with turn:
         if known := in_memory(model_id):
             return known
         try:
             loaded = _load(model_id, report)
+            if model_id not in CATALOGUE:
+                loaded = replace(loaded, owners=owner.is_here())
         finally:
             with _lock:
                 _turns.pop(model_id, None)
@@ -107,9 +104,13 @@ def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loade
 
 
 def in_memory(model_id: str) -> Loaded | None:
-    """The model, where `load` keeps it already."""
+    """The model, where `load` keeps it already and whoever asks may have it."""
     with _lock:
-        return _loaded.get(model_id)
+        known = _loaded.get(model_id)
+        if known is None or (known.owners and not owner.is_here()):
+            return None
+        _loaded.move_to_end(model_id)
+        return known
 
 
 def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
@@ -145,6 +146,7 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Load
         with quiet_progress():
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
+                config=weights.configuration(folder),
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -191,8 +193,6 @@ def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
         loaded: a model.
         keep: whether it is one that `load` keeps, which then stays there.
     """
-    from dataclasses import replace
-
     from shared import gpu
 
     device = gpu.device()

@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import hub, models
+from shared import hub, models, owner
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, stylesheet
 
@@ -82,7 +82,7 @@ def push_row(
     with gr.Row():
         target = gr.Textbox(label=label, max_lines=1, scale=2)
         button = gr.Button(verb, scale=0, min_width=170)
-        if hub.is_space():
+        if owner.is_space():
             gr.LoginButton(scale=0, min_width=200)
     said = gr.HTML("", elem_classes="quiet")
 
@@ -93,7 +93,7 @@ def push_row(
         return pushed(push, values, repository, hub.local_token())
 
     button.click(
-        signed_in if hub.is_space() else here,
+        signed_in if owner.is_space() else here,
         [target, *inputs],
         [said],
         api_visibility="private",

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import limits
+from shared import limits, owner
 from shared.page import style
 from shared.theme import theme
 
@@ -24,7 +24,7 @@ def address() -> tuple[str, int]:
     Raises:
         SystemExit: with a sentence, where nothing can listen there.
     """
-    host = os.environ.get("HOST") or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    host = owner.host()
     text = os.environ.get("PORT") or os.environ.get("GRADIO_SERVER_PORT") or "7860"
     if not text.isdecimal() or not 0 < int(text) < 65_536:
         raise SystemExit(f"PORT is {text!r}. Use a number from 1 to 65535.")
@@ -69,10 +69,12 @@ def launch(demo: gr.Blocks, css: str) -> None:
     from starlette.middleware.gzip import GZipMiddleware
 
     host, port = address()
+    if said := owner.notice(port):
+        print(said, flush=True)
     queue(demo).launch(
         server_name=host,
         server_port=port,
         show_error=True,
-        app_kwargs={"middleware": [Middleware(GZipMiddleware, **COMPRESSION)]},
+        app_kwargs={"middleware": [Middleware(owner.Door), Middleware(GZipMiddleware, **COMPRESSION)]},
         **app_settings(css),
     )

@@ -100,20 +100,25 @@ def landing() -> str:
     return page.replace("<!-- cards -->", entrances)
 
 
-def build() -> FastAPI:
-    """The landing page at `/` and every Space's app at `/<name>`."""
+def build(url: str = "") -> FastAPI:
+    """The landing page at `/` and every Space's app at `/<name>`.
+
+    Args:
+        url: where the server finds itself; a call over MCP is passed on to it.
+    """
     os.environ["LLM_COURSE_SUITE"] = "1"
     import gradio as gr
     from fastapi import FastAPI
     from fastapi.middleware.gzip import GZipMiddleware
     from fastapi.responses import HTMLResponse
 
-    from shared import hub, server
+    from shared import owner, server
 
     app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, **server.COMPRESSION)
+    app.add_middleware(owner.Door)
     # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app
-    if hub.is_space():
+    if owner.is_space():
         from gradio.oauth import attach_oauth
 
         attach_oauth(app)
@@ -131,6 +136,8 @@ def build() -> FastAPI:
         app = gr.mount_gradio_app(
             app, server.queue(module.demo), f"/{name}", **server.app_settings(module.css)
         )
+        if url:  # Gradio would take the address that the first caller claims, for all who follow
+            module.demo.mcp_server_obj._local_url = f"{url}/{name}/"
     return app
 
 
@@ -163,7 +170,7 @@ def main(space: str | None = None) -> None:
         sys.exit(f"There is no Space {space!r}. Choose one of: {', '.join(names())}.")
     print("Starting …", flush=True)
     from shared import gpu  # isort: skip  imports spaces, which must come before torch
-    from shared import server
+    from shared import owner, server
 
     host, port = server.address()
     if space:
@@ -172,10 +179,10 @@ def main(space: str | None = None) -> None:
         return
     import uvicorn
 
-    app = build()
+    app = build(owner.own_url(port))
     if gpu.on_zero_gpu():
         start_zero_gpu()
-    print(f"Open http://{host}:{port}/", flush=True)
+    print(owner.notice(port) or f"Open http://{host}:{port}/", flush=True)
     # open pages hold a connection for ever
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
 

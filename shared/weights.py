@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _COUNTS = ("num_hidden_layers", "num_experts", "num_local_experts", "n_routed_experts")
@@ -77,6 +77,18 @@ def _check_known(config: dict[str, Any], model_id: str) -> None:
         raise VisitorError(f"{model_id} could not be loaded: “{kind}” models do not write text.", remedy)
 
 
+def configuration(folder: Path) -> PreTrainedConfig:
+    """A model's configuration, without what it says of how attention and experts are computed.
+
+    A name such as `kernels-community/flash-attn` there would be code that transformers takes from the Hub.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    config._attn_implementation = config._experts_implementation = None  # of its parts too
+    return config
+
+
 def check_size(folder: Path, model_id: str, most: int) -> None:
     """Refuse a folder whose config.json describes a larger model than it holds, or one above the limit.
 
@@ -91,10 +103,10 @@ def check_size(folder: Path, model_id: str, most: int) -> None:
         VisitorError: as above.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     shapes = _shapes(folder)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    config = configuration(folder)
     text = config.get_text_config()
     for name in _COUNTS:
         count = getattr(text, name, None)

@@ -27,7 +27,16 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), *(str(app.parent) for app in sorted(ROOT.glob("spaces/*/app.py")))]
 
 SLOW_FIXTURES = {"browser", "suite_url", "embedded"}
-SLOW_FILES = {"test_bundle", "test_contributing", "test_deploy", "test_load", "test_server", "test_zerogpu"}
+SLOW_FILES = {
+    "test_bundle",
+    "test_contributing",
+    "test_deploy",
+    "test_load",
+    "test_owner",
+    "test_powers",
+    "test_server",
+    "test_zerogpu",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -139,7 +139,7 @@ class HubServer:
                 api = path.startswith("/api/")
                 kind, name, rest = split_path(path.removeprefix("/api/" if api else "/"))
                 repo = repos.get(kind + name)
-                if repo is None:
+                if repo is None or (repo.private and not self.headers.get("Authorization")):
                     return self.send(401, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
                 if repo.refuse:
                     status, code = repo.refuse

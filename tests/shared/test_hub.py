@@ -105,3 +105,46 @@ def test_a_spaces_own_token_serves_no_visitor(tiny_files, tmp_path):
         hub.stop()
     assert len(hub.requests) > 10 and hub.tokens == {None}
     assert said.splitlines()[-1] == "None hf_visitor"
+
+
+REVISIONS = """
+from pathlib import Path
+from family_tree import hub_reader
+from merging.check import check
+from shared import hub, limits
+from shared.errors import VisitorError
+recipe = "merge_method: linear\\nmodels:\\n- model: owner/tiny@{}\\n- model: pirate\\n"
+PATHS = ("../../../../outside", "a/../b", "/etc/passwd", ".", "..", "main/", "a//b")
+for revision in (*PATHS, "", "a\\0b", "a b", "a" * 201, "é"):
+    for ask in (
+        lambda: hub.download("owner/tiny", 10**9, print, revision),
+        lambda: hub.inspect("owner/tiny", 10**9, revision),
+        lambda: hub.weight_headers("owner/tiny", revision),
+        lambda: hub.has_snapshot("owner/tiny", revision),
+        lambda: hub.licence("owner/tiny", revision),
+        lambda: hub.small_files("owner/tiny", revision, Path("small")),
+        lambda: hub.dataset_rows("owner/rows", None, "train", 1, revision=revision),
+    ):
+        try:
+            print("TAKEN", revision, ask())
+        except VisitorError as error:
+            assert "is not a revision" in str(error), error
+    assert not check(recipe.format(revision)).ok, revision
+    if revision:
+        assert hub_reader.read_model("owner/tiny", revision).status == "missing", revision
+print("ASKED")
+for revision in ("main", "v1.0", "refs/pr/3", "0123456789abcdef0123456789abcdef01234567"):
+    print(hub.inspect("owner/tiny", 10**9, revision)[0])
+"""
+
+
+def test_a_revision_is_no_path(tiny_files, tmp_path):
+    """The Hub's client writes the commit of a branch into a file of the branch's name."""
+    hub = HubServer({"owner/tiny": Repo(tiny_files, parameters=800_000), "datasets/owner/rows": Repo()})
+    script = "import sys\nsys.path.insert(0, 'spaces/merging')\n" + REVISIONS
+    try:
+        said = run_against(hub, tmp_path / "home", script)
+    finally:
+        hub.stop()
+    assert "TAKEN" not in said and said.splitlines()[-4:] == [Repo().sha] * 4
+    assert not list(tmp_path.rglob("*outside*"))

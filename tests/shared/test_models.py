@@ -153,3 +153,19 @@ with models._lock, hub._reachable_lock, models._turns["slow/one"]:
     assert models._lock.locked() and os.waitpid(child, 0)[1] == 0
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)
+
+
+def test_a_visitor_gets_no_model_that_the_owner_brought(monkeypatch, tmp_path):
+    """It stays in memory under its name."""
+    monkeypatch.setattr(models, "_loaded", OrderedDict())
+    monkeypatch.setattr(
+        models, "_load", lambda name, _: models.Loaded(None, None, name, "", "", "float32", "cpu")
+    )
+    private = models.load(str(tmp_path))
+    assert models.load(str(tmp_path)) is private and models.in_memory(str(tmp_path)) is private
+    monkeypatch.undo()
+    monkeypatch.setattr(models, "_loaded", OrderedDict({str(tmp_path): private}))
+    monkeypatch.setattr(models.owner, "is_here", lambda: False)
+    assert models.in_memory(str(tmp_path)) is None
+    with pytest.raises(VisitorError, match="is not a model id"):
+        models.load(str(tmp_path))

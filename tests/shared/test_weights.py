@@ -163,3 +163,25 @@ def test_a_missing_part_of_sharded_weights(tmp_path):
     with pytest.raises(VisitorError, match="could not be loaded") as caught:
         opened(folder)
     assert "model-00002" in caught.value.what and str(folder) not in caught.value.what
+
+
+KERNELS = ["kernels-community/flash-attn", "someone/code@main:run", "paged|someone/code", "flash_attention_2"]
+
+
+@pytest.mark.parametrize("animal", ["llama3", "gemma3_vision"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_configuration_brings_code_from_the_hub(changed, monkeypatch, animal, kernel):
+    """transformers takes a kernel that config.json names, where the package `kernels` is installed."""
+    from transformers import modeling_utils
+    from transformers.integrations import hub_kernels
+
+    taken = []
+    for module in (hub_kernels, modeling_utils):
+        monkeypatch.setattr(module, "is_kernels_available", lambda: True)
+    monkeypatch.setattr(hub_kernels, "get_kernel", lambda name, **_: taken.append(name))
+    folder = changed(animal)
+    config = json.loads((folder / "config.json").read_text())
+    for part in (config, config.get("text_config", {}), config.get("vision_config", {})):
+        part |= {"attn_implementation": kernel, "_attn_implementation": kernel}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert same(folder, animal) and not taken

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from abliteration import data
 from abliteration.alarming import ALARMING, PLAIN
 from abliteration.data import Side
-from shared import hub
+from shared import hub, owner
 from shared.errors import VisitorError
 from shared.experts import prompts as experts
 
@@ -215,15 +215,17 @@ def resolved(contrast: Contrast) -> tuple[Contrast, list[data.Dataset]]:
     sides, sources = [], []
     for prompts in (contrast.positive, contrast.negative):
         if is_reference(prompts):
-            prompts, source = _fetched(prompts[0])
+            prompts, source = _fetched(prompts[0], owner.is_here())
             sources.append(source)
         sides.append(prompts)
     return own(list(sides[0]), list(sides[1])), sources
 
 
 @lru_cache(maxsize=16)
-def _fetched(reference: str) -> tuple[tuple[str, ...], data.Dataset]:
-    """Texts of a reference; remembered, so that drawing another kernel does not read the Hub again."""
+def _fetched(reference: str, _: bool) -> tuple[tuple[str, ...], data.Dataset]:
+    """Texts of a reference; remembered, so that drawing another kernel does not read the Hub again, for the
+    owner and for visitors apart.
+    """
     name, stated = _parsed(reference)
     revision = hub.dataset_revision(name)
     table, _ = hub.dataset_rows(name, stated["config"], stated["split"], 4 * MAX_PROMPTS, revision=revision)

@@ -14,7 +14,7 @@ import numpy as np
 
 from dedup.arrays import Float32
 from dedup.verify import NO_PAIRS, Pairs
-from shared import hub, limits
+from shared import hub, limits, owner
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -53,12 +53,11 @@ after Zipf.
 
 def default_model() -> str:
     """The embedded vectors where the demo runs locally, a model of the Hub on a Space."""
-    return HUB_DEFAULT if hub.is_space() else EMBEDDED
+    return HUB_DEFAULT if owner.is_space() else EMBEDDED
 
 
-@lru_cache(maxsize=2)
 def load(name: str) -> StaticModel:
-    """A static embedding model.
+    """A static embedding model; what the owner's token brought here is remembered for the owner alone.
 
     Args:
         name: "embedded", or a model2vec model's id on the Hub (safetensors).
@@ -67,6 +66,11 @@ def load(name: str) -> StaticModel:
         VisitorError: malformed id, the Hub cannot be reached, no such model, or larger than
             `limits.MAX_EMBEDDING_BYTES`.
     """
+    return _load(name, owner.is_here())
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, _: bool) -> StaticModel:
     from huggingface_hub import snapshot_download
     from model2vec import StaticModel
 

@@ -5,8 +5,9 @@ whatever answers or not.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,7 +112,11 @@ class _Reading:
         elif len(growth.nodes) + len(waiting) >= growth.request.limit:
             growth.cut += 1
         else:
-            self.pending[self.pool.submit(_read, model.name, model.revision)] = model
+            self.pending[self.submit(_read, model.name, model.revision)] = model
+
+    def submit(self, read: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Let the pool read, for whoever asked for the tree."""
+        return self.pool.submit(copy_context().run, read, *arguments)
 
     def _models(self) -> list[tuple[Future[Any], _Model]]:
         return [(future, one) for future, one in self.pending.items() if isinstance(one, _Model)]
@@ -180,7 +185,7 @@ class _Reading:
         for relation in RELATIONS:
             pages = request.expand.count(f"{relation}:{facts.id}") + (-request.descendants < depth <= 0)
             if pages and facts.children.get(relation):
-                future = self.pool.submit(hub_reader.read_children, facts.id, relation, PAGE * pages)
+                future = self.submit(hub_reader.read_children, facts.id, relation, PAGE * pages)
                 self.pending[future] = _Children(facts.id, relation, min(0, depth) - 1)
 
     def add_children(self, question: _Children, children: list[Facts]) -> None:

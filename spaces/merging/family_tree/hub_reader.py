@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from family_tree.facts import Facts, facts_of
 from merging import data
+from shared import hub, owner
+from shared.errors import VisitorError
 
 Answer = TypeVar("Answer")
 
@@ -58,7 +60,7 @@ class Exhausted(Exception):
 _lock = threading.Lock()
 _calls: dict[str, deque[float]] = {"api": deque(), "file": deque()}
 _resume_at = 0.0
-_known: dict[tuple[str, ...], tuple[float, Any]] = {}
+_known: dict[tuple[Any, ...], tuple[float, Any]] = {}
 
 
 def forget() -> None:
@@ -129,8 +131,6 @@ def _get(
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import build_hf_headers
 
-    from shared import hub
-
     session = get_session()
     headers = build_hf_headers(token=hub.token_for())
     request = session.build_request(
@@ -139,7 +139,9 @@ def _get(
     return _patiently(kind, lambda: session.send(request, stream=stream, follow_redirects=True))
 
 
-def _remembered(key: tuple[str, ...], fresh: float, read: Callable[[], Answer]) -> Answer:
+def _remembered(key: tuple[Any, ...], fresh: float, read: Callable[[], Answer]) -> Answer:
+    """What the Hub answered; the owner, whose token it saw, and visitors have answers of their own."""
+    key = (owner.is_here(), *key)
     with _lock:
         known = _known.get(key)
     if known and time.monotonic() - known[0] < fresh:
@@ -172,6 +174,7 @@ def _read_model(name: str, revision: str | None) -> Facts:
 
     path = f"/api/models/{quote(name)}" + (f"/revision/{quote(revision, safe='')}" if revision else "")
     try:
+        hub.check_revision(revision)
         response = _get("api", path, [("expand", name) for name in FIELDS])
         hf_raise_for_status(response)
         return facts_of(response.json(), name)
@@ -179,7 +182,7 @@ def _read_model(name: str, revision: str | None) -> Facts:
         raise
     except GatedRepoError:  # a kind of RepositoryNotFoundError, so it comes first
         return Facts(name, "gated", "Its owner asks for a licence to be accepted.")
-    except RevisionNotFoundError:
+    except (RevisionNotFoundError, VisitorError):
         return Facts(name, "missing", f"It has no revision {str(revision)[:40]}.")
     except RepositoryNotFoundError:
         return Facts(

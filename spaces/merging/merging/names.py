@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared import card, experts, hub
+from shared import card, experts, hub, owner
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 
@@ -35,18 +35,17 @@ def expert_of(name: str) -> str | None:
 
 
 def check_name(name: str) -> None:
-    """Raise a VisitorError unless the text names an expert, a Hub model, or a folder where the app runs
-    locally.
-    """
+    """Raise a VisitorError unless the text names an expert, a Hub model, or for the owner a folder."""
     model, revision, lora = split(name)
     if model in experts.NAMES and revision is not None:
         raise VisitorError(f"“{name[:60]}” names a revision of an expert.", f"Write {model}.")
+    hub.check_revision(revision)
     for part in [model, *([lora] if lora is not None else [])]:
         if part in experts.NAMES or is_folder(part):
             continue
         if part.startswith(("/", "./", "../", "~")) or "\\" in part:
             raise VisitorError(
-                f"“{part[:60]}” is a path." if hub.is_space() else f"There is no folder “{part[:60]}”.",
+                f"There is no folder “{part[:60]}”." if owner.is_here() else f"“{part[:60]}” is a path.",
                 "Name a model of the Hub as owner/name, or an expert.",
             )
         hub.check_id(part)

@@ -14,7 +14,7 @@ from merging import data
 from merging.hollow import KEPT, hollow, snapshot
 from merging.names import check_name, expert_of, is_folder, split
 from merging.tensors import BYTES, Headers, place, read_headers
-from shared import embedded_model, experts, hub, limits, models
+from shared import embedded_model, experts, hub, limits, models, owner
 from shared.errors import VisitorError
 
 
@@ -87,7 +87,8 @@ class Source:
 
 FRESH = 300.0
 """Seconds that a check's source counts as current."""
-_remembered: dict[str, tuple[float, Source]] = {}
+_remembered: dict[tuple[str, bool], tuple[float, Source]] = {}
+"""By name, and whether its owner asked, whose token sees more."""
 
 
 def resolve(name: str, *, whole: bool, report: Callable[[str], None] = lambda _: None) -> Source:
@@ -103,15 +104,16 @@ def resolve(name: str, *, whole: bool, report: Callable[[str], None] = lambda _:
         VisitorError: as `check_name` and `hub.download`.
     """
     check_name(name)
-    moment, known = _remembered.get(name, (-math.inf, None))
+    key = name, owner.is_here()
+    moment, known = _remembered.get(key, (-math.inf, None))
     fresh = time.monotonic() - moment < FRESH
     if known and not whole and fresh and (known.folder / "config.json").is_file():
         return known
     source = _resolve(name, whole, report)
     if any(part and is_folder(part) for part in split(name)):
         return source  # a folder of this machine may change at any moment
-    _remembered.pop(name, None)
-    _remembered[name] = time.monotonic(), source
+    _remembered.pop(key, None)
+    _remembered[key] = time.monotonic(), source
     for old in list(_remembered)[:-KEPT]:
         _remembered.pop(old, None)
     return source
