@@ -8,14 +8,17 @@ from typing import Any
 
 import gradio as gr
 
-from shared import limits
+from shared import files, limits
 from shared.page import style
 from shared.theme import theme
+from shared.uploads import UploadLimit
 
 
 def queue(demo: gr.Blocks) -> gr.Blocks:
-    """Give the app its queue; ZeroGPU's default would hold one run only."""
-    return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1)
+    """Give the app its queue; ZeroGPU's default would hold one run only. Nobody passes it by, on a laptop no
+    more than on a Space.
+    """
+    return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1, api_open=False)
 
 
 def address() -> tuple[str, int]:
@@ -69,10 +72,11 @@ def launch(demo: gr.Blocks, css: str) -> None:
     from starlette.middleware.gzip import GZipMiddleware
 
     host, port = address()
+    files.keep_order()
     queue(demo).launch(
         server_name=host,
         server_port=port,
         show_error=True,
-        app_kwargs={"middleware": [Middleware(GZipMiddleware, **COMPRESSION)]},
+        app_kwargs={"middleware": [Middleware(GZipMiddleware, **COMPRESSION), Middleware(UploadLimit)]},
         **app_settings(css),
     )

@@ -192,4 +192,5 @@ def test_a_tree_goes_out_as_text():
     argument = {"nodes": figure["nodes"], "edges": figure["edges"]}
     assert tree.tree_text({"format": "mermaid", **argument}).startswith("flowchart")
     assert tree.tree_text({"format": "dot", **argument}).startswith("digraph")
-    assert "error" in tree.tree_text({"format": "png", **argument})
+    with pytest.raises(VisitorError, match="could not be written"):
+        tree.tree_text({"format": "png", **argument})
