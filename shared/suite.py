@@ -109,9 +109,11 @@ def build() -> FastAPI:
     from fastapi.responses import HTMLResponse
 
     from shared import hub, server
+    from shared.uploads import UploadLimit
 
     app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, **server.COMPRESSION)
+    app.add_middleware(UploadLimit)
     # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app
     if hub.is_space():
         from gradio.oauth import attach_oauth
@@ -163,7 +165,7 @@ def main(space: str | None = None) -> None:
         sys.exit(f"There is no Space {space!r}. Choose one of: {', '.join(names())}.")
     print("Starting …", flush=True)
     from shared import gpu  # isort: skip  imports spaces, which must come before torch
-    from shared import server
+    from shared import files, server
 
     host, port = server.address()
     if space:
@@ -172,6 +174,7 @@ def main(space: str | None = None) -> None:
         return
     import uvicorn
 
+    files.keep_order()
     app = build()
     if gpu.on_zero_gpu():
         start_zero_gpu()
