@@ -77,6 +77,7 @@ def claim() -> Path:
                 root = folder.parent
         _own, _owner = (root / f"{_PREFIX}{secrets.token_hex(4)}").resolve(), os.getpid()
         os.environ["GRADIO_TEMP_DIR"] = str(_own / "files")
+        atexit.register(clear)
     return _own
 
 
@@ -94,7 +95,6 @@ def keep_order() -> None:
     _lock = FileLock(claim() / _LOCK)
     _lock.acquire()
     sweep()
-    atexit.register(clear)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_sweep_for_ever, name="sweeper", daemon=True).start()
