@@ -1,0 +1,59 @@
+"""Memory: a call that is over leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import pytest
+
+from tests.small_calls import small_calls, two_models
+
+WARM, CALLS = 40, 60
+A_CALL = 300
+"""Bytes that a call may leave at most; a run's identifiers in a log or a table of results would be more."""
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    root = tmp_path_factory.mktemp("memory")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(root / "uploads"))
+        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
+        yield small_calls(*two_models(root))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "merging: check",
+        "merging: form",
+        "quantization: plan",
+        "quantization: lab",
+        "quantization: block",
+        "quantization: handle",
+        "dedup: plan",
+        "dedup: run",
+        "decoding: presets",
+        "decoding: form",
+        "decoding: run",
+        "decoding: odds",
+        "abliteration: kernel",
+    ],
+)
+def test_a_small_call_leaves_nothing_behind(calls, name):
+    """What a process has from its system says little (its allocator keeps what was freed): this counts what
+    is still in use.
+    """
+    for _ in range(WARM):
+        calls[name]()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(CALLS):
+            calls[name]()
+        gc.collect()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left / CALLS < A_CALL
