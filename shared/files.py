@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -41,7 +42,8 @@ SWEEP_SECONDS = 60
 DISK_REMEDY = "Try again later, or with less data; where the demo is yours, free some space."
 """What to do about a full disk."""
 
-_PREFIX = "llm-course-demos-"
+_PREFIX = "llm-course-run-"
+_NAME = re.compile(rf"{_PREFIX}[0-9a-f]{{8}}(\.gone)?")
 _LOCK = ".lock"
 
 _own: Path | None = None
@@ -73,7 +75,7 @@ def claim() -> Path:
     if _own is None:
         root = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()).absolute()
         for folder in (root, *root.parents):
-            if folder.name.startswith(_PREFIX):  # of the process that started this one
+            if _NAME.fullmatch(folder.name):  # of the process that started this one
                 root = folder.parent
         _own, _owner = (root / f"{_PREFIX}{secrets.token_hex(4)}").resolve(), os.getpid()
         os.environ["GRADIO_TEMP_DIR"] = str(_own / "files")
@@ -82,21 +84,24 @@ def claim() -> Path:
 
 
 def keep_order() -> None:
-    """Start the sweeper, and see to it that nothing is left when this process ends, by SIGTERM too.
+    """Start the sweeper, and see to it that nothing is left when this process ends, by a signal too.
 
     What libraries write for a moment goes into the process's folder as well.
     """
     from filelock import FileLock
 
     global _lock
+    claim().parent.mkdir(parents=True, exist_ok=True)
+    claim().mkdir(mode=0o700, exist_ok=True)
     scratch = claim() / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(exist_ok=True)
     tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)
     _lock = FileLock(claim() / _LOCK)
     _lock.acquire()
     sweep()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
     threading.Thread(target=_sweep_for_ever, name="sweeper", daemon=True).start()
 
 
@@ -138,7 +143,7 @@ def sweep() -> None:
         if not folder.exists():
             _sessions.pop(folder, None)
     for folder in claim().parent.glob(f"{_PREFIX}*"):
-        if folder != claim() and _is_abandoned(folder):
+        if folder != claim() and _NAME.fullmatch(folder.name) and _is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -124,18 +124,20 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_leaves_nothing_and_takes_what_a_killed_one_left(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    aged(tmp_path / "tmp/llm-course-run-mine", 9_000)  # no name that a process takes
     killed = start(tmp_path)
     killed.kill()
     killed.wait()
-    assert len(names(tmp_path / "tmp")) == 1
+    assert len(names(tmp_path / "tmp")) == 2
     running = start(tmp_path)
-    (folder,) = names(tmp_path / "tmp")  # of the second: that of the first went at its start
+    folder, mine = names(tmp_path / "tmp")  # of the second: that of the first went at its start
     other = start(tmp_path)
-    assert folder in names(tmp_path / "tmp") and len(names(tmp_path / "tmp")) == 2
+    assert {folder, mine} < set(names(tmp_path / "tmp")) and len(names(tmp_path / "tmp")) == 3
     for process in (running, other):
         process.terminate()
         assert process.wait(30) == 128 + signal.SIGTERM
-    assert names(tmp_path / "tmp") == []
+    assert names(tmp_path / "tmp") == [mine]
     assert len(names(tmp_path / "cache/llm-course-demos")) == 1  # the killed one's: nobody could remove it
 
 
