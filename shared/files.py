@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import logging
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,11 @@ DISK_REMEDY = "Try again later, or with less data; where the demo is yours, free
 _PREFIX = "llm-course-run-"
 _NAME = re.compile(rf"{_PREFIX}[0-9a-f]{{8}}(\.gone)?")
 _LOCK = ".lock"
+
+log = logging.getLogger(__name__)
+
+chores: list[Callable[[], None]] = []
+"""What else the sweeper does each time."""
 
 _own: Path | None = None
 _owner = 0
@@ -114,8 +120,11 @@ def _end(number: int, _: FrameType | None) -> None:
 def _sweep_for_ever() -> None:
     while True:
         time.sleep(SWEEP_SECONDS)
-        with suppress(OSError):
-            sweep()
+        for chore in (sweep, *chores):
+            try:
+                chore()
+            except Exception:
+                log.exception("the sweeper failed")  # the next round may do better
 
 
 def clear() -> None:

@@ -75,7 +75,7 @@ MAX_CHECKPOINT_BYTES = 2_000_000_000
 MAX_MODELS_ON_DISK_BYTES = 20_000_000_000
 """Models of the Hub that a Space keeps on its disk, in bytes: beyond that the least used go."""
 
-MAX_WAITING = 8
+MAX_WAITING = 4
 """Callers that wait for one of a figure's functions before a newcomer is turned away."""
 
 MAX_TEXT_CHARACTERS = 400_000

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from shared import files, limits
 from shared.page import style
+from shared.sessions import forget
 from shared.theme import theme
 from shared.uploads import UploadLimit
 
@@ -18,6 +20,7 @@ def queue(demo: gr.Blocks) -> gr.Blocks:
     """Give the app its queue; ZeroGPU's default would hold one run only. Nobody passes it by, on a laptop no
     more than on a Space.
     """
+    files.chores.append(partial(forget, demo))
     return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1, api_open=False)
 
 

@@ -15,17 +15,19 @@ BUSY = VisitorError("The server answers others at the moment.", "Try again in a 
 
 
 def in_turn(
-    function: Callable[..., Any], refusal: Callable[[VisitorError], Any]
+    function: Callable[..., Any],
+    refusal: Callable[[VisitorError], Any],
+    most: int = limits.MAX_WAITING,
 ) -> Callable[..., Awaitable[Any]]:
     """A function of a page, for Gradio to await: its calls are answered one after the other.
 
     Gradio runs a plain function in one of the forty threads that all pages share, where 60 calls that wait
-    for each other stop them all. Here a call that waits takes no thread, and no more than
-    `limits.MAX_WAITING` wait.
+    for each other stop them all. Here a call that waits takes no thread, and no more than a few wait.
 
     Args:
         function: is called in a thread.
         refusal: the answer in the place of an error, of `BUSY` too.
+        most: calls that may wait.
     """
     import anyio
 
@@ -35,7 +37,7 @@ def in_turn(
     @wraps(function)
     async def asked(*arguments: Any) -> Any:
         nonlocal present
-        if present > limits.MAX_WAITING:
+        if present > most:
             return refusal(BUSY)
         present += 1
         try:

@@ -24,7 +24,7 @@ from merging.request import Request
 from merging.sources import weights_of
 from merging_rooms import recipe_form
 from merging_rooms.common import RENDERER, TITLE, example
-from shared import gpu, models, page
+from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -256,7 +256,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
     editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
     preset.input(presets.PRESETS.get, [preset], [recipe], **LIGHT)
     recipe.change(recipe_form.editor_value, [recipe], [editor], **LATEST)
-    recipe.change(in_turn(recipe_form.check_html, page.alert), [recipe], [findings], **LATEST)
+    checking = in_turn(recipe_form.check_html, page.alert, limits.MAX_QUEUE)
+    recipe.change(checking, [recipe], [findings], **LATEST)
     return MergeRoom(room, recipe, child)
 
 

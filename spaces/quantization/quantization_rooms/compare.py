@@ -181,7 +181,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     room.connect(figure.mix, mix, outputs=[budget])
     gr.on(
         [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input],
-        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error))),
+        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
         set(room.controls.values()),
         [cost],
         **LATEST,
