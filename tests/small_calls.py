@@ -38,7 +38,7 @@ def small_calls(model: str, other: str) -> dict[str, Callable[[], object]]:
 
     recipe = f"merge_method: linear\nmodels:\n- model: {model}\n  parameters: {{weight: 1}}\n"
     recipe += f"- model: {other}\n  parameters: {{weight: 1}}\n"
-    strategies = json.dumps([{"name": "a", "config": {"do_sample": True}}])
+    strategies = json.dumps([{"name": "a", "do_sample": True}])
     question = {"model": model, "token_ids": [1, 2, 3], "prompt_length": 1, "config": {}}
     weight = {"model": model, "tensor": "model.layers.0.mlp.up_proj.weight", "method": "rtn"}
     decoding = DecodeRequest.parse(prompt="The cat", model=model, max_new_tokens=2)

@@ -25,7 +25,7 @@ models:
   parameters: {weight: 1}
 """
 STRATEGIES = [
-    {"name": name, "config": config}
+    {"name": name, **config}
     for name, config in (
         ("greedy", {}),
         ("beams", {"num_beams": 4}),
@@ -114,7 +114,8 @@ def test_sigterm_leaves_no_process_and_no_file(home):
         ):
             assert time.monotonic() < deadline and not runs["merging"].done(), runs["merging"]
             time.sleep(0.2)
-        assert not {name: str(run.exception() or "done") for name, run in runs.items() if run.done()}
+        over = {name: str(run.exception() or "done") for name, run in runs.items() if run.done()}
+        assert not over, "".join(server.log[-60:])
         states = {name: run.status().code for name, run in runs.items()}
         assert set(states.values()) <= {Status.PROCESSING, Status.ITERATING}, states
         os.kill(server.process.pid, signal.SIGTERM)

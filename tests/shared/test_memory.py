@@ -11,7 +11,9 @@ from tests.small_calls import small_calls, two_models
 
 WARM, CALLS = 40, 60
 A_CALL = 300
-"""Bytes that a call may leave at most; a run's identifiers in a log or a table of results would be more."""
+"""Bytes that a call may leave at most: a remembered request alone would be more."""
+SLOW = {"quantization: handle"}
+"""A fifth as many of these: each takes a quarter of a second."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,6 @@ def calls(tmp_path_factory):
         "merging: check",
         "merging: form",
         "quantization: plan",
-        "quantization: lab",
         "quantization: block",
         "quantization: handle",
         "dedup: plan",
@@ -45,16 +46,17 @@ def test_a_small_call_leaves_nothing_behind(calls, name):
     """What a process has from its system says little (its allocator keeps what was freed): this counts what
     is still in use.
     """
+    share = 5 if name in SLOW else 1
     tracemalloc.start()  # before the warm-up, so that what takes another's place is no growth
     try:
-        for _ in range(WARM):
+        for _ in range(WARM // share):
             calls[name]()
         gc.collect()
         before, _ = tracemalloc.get_traced_memory()
-        for _ in range(CALLS):
+        for _ in range(CALLS // share):
             calls[name]()
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (after - before) / CALLS < A_CALL
+    assert (after - before) / (CALLS // share) < A_CALL

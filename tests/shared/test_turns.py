@@ -8,12 +8,13 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
-from shared import limits, server
+from shared import files, limits, server, sessions
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.turns import BUSY
@@ -35,9 +36,14 @@ class Room:
             self.go.wait(60)
             return argument
 
+        def counted(number: int) -> int:
+            return number + 1
+
         with gr.Blocks(analytics_enabled=False) as demo:
             self.figure = Figure(folder=FOLDER, fetch=(slow,))
+            self.state = gr.State(0)
             demo.load(lambda: None, api_name="queued")
+            gr.api(counted, api_name="counted")
         server.queue(demo)
         _, self.url, _ = demo.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
         self.demo = demo
@@ -112,3 +118,29 @@ def test_a_figures_functions_are_all_in_turn():
     names = {function.__name__ for function in made.server_fns}
     assert names == {"standalone_file", "text"}
     assert all(inspect.iscoroutinefunction(function) for function in made.server_fns)
+
+
+def test_a_session_that_keeps_nothing_is_forgotten(room):
+    """Gradio remembers a copy of a page's configuration for ten thousand sessions, and a call of the API
+    without a client is a session of its own.
+    """
+    for number in range(30):
+        status, answer = room.post("call/counted", {"data": [number]})
+        assert status == 200
+        with urllib.request.urlopen(
+            f"{room.url}gradio_api/call/counted/{answer['event_id']}", timeout=30
+        ) as stream:
+            assert f"[{number + 1}]" in stream.read().decode()
+    holder = room.demo.state_holder
+    before = len(holder.session_data)
+    assert before >= 30
+    holder["a-page"][room.state._id] = 5
+    sessions.forget(room.demo)
+    assert len(holder.session_data) == before + 1  # each may be in the middle of a run
+    for name in holder.time_last_used:
+        holder.time_last_used[name] -= timedelta(seconds=2 * files.SWEEP_SECONDS)
+    sessions.forget(room.demo)
+    assert set(holder.session_data) == {"a-page"} == set(holder.time_last_used)
+    holder.time_last_used["a-page"] -= timedelta(seconds=files.RESULT_SECONDS)
+    sessions.forget(room.demo)
+    assert not holder.session_data
