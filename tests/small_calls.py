@@ -35,7 +35,9 @@ def small_calls(model: str, other: str) -> dict[str, Callable[[], object]]:
     from quantization.request import LabRequest
     from quantization.request import Request as CompareRequest
     from quantization_rooms import lab
+    from shared import models
 
+    models.load(model)  # a figure's questions load none
     recipe = f"merge_method: linear\nmodels:\n- model: {model}\n  parameters: {{weight: 1}}\n"
     recipe += f"- model: {other}\n  parameters: {{weight: 1}}\n"
     strategies = json.dumps([{"name": "a", "do_sample": True}])

@@ -109,13 +109,12 @@ def test_sigterm_leaves_no_process_and_no_file(home):
         press(f"{server.url}/abliteration/", "run-search")
         process = psutil.Process(server.process.pid)
         deadline = time.monotonic() + 120
-        while not (worker := process.children(recursive=True)) or not any(
-            home.glob("tmp/*/files/result-*/.merge-*")
-        ):
-            assert time.monotonic() < deadline and not runs["merging"].done(), runs["merging"]
+        worker: list[psutil.Process] = []
+        while not worker or not any(home.glob("tmp/*/files/result-*/.merge-*")):
+            over = {name: str(run.exception() or "done") for name, run in runs.items() if run.done()}
+            assert not over and time.monotonic() < deadline, f"{over} {''.join(server.log[-80:])}"
             time.sleep(0.2)
-        over = {name: str(run.exception() or "done") for name, run in runs.items() if run.done()}
-        assert not over, "".join(server.log[-60:])
+            worker = process.children(recursive=True)
         states = {name: run.status().code for name, run in runs.items()}
         assert set(states.values()) <= {Status.PROCESSING, Status.ITERATING}, states
         os.kill(server.process.pid, signal.SIGTERM)

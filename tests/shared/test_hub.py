@@ -130,23 +130,27 @@ def test_a_download_takes_what_is_named_and_no_more(tiny_files, tmp_path):
             "tiny/swollen": Repo(swollen, parameters=800_000),
         }
     )
-    script = """
+    script = (
+        f"small = {str(tmp_path / 'small')!r}"
+        + """
+from pathlib import Path
 from shared import hub
 from shared.errors import VisitorError
-folder, _ = hub.download("tiny/llama", 10**6, print)
+folder, _ = hub.download("tiny/llama", 10**7, print)
 print(sorted(path.name for path in folder.rglob("*")))
 try:
-    hub.download("tiny/swollen", 10**6, print)
+    hub.download("tiny/swollen", 10**7, print)
 except VisitorError as error:
     print(error)
-hub.small_files("tiny/llama", None, hub.Path("small"))
-print(sorted(path.name for path in hub.Path("small").iterdir() if path.name[0] != "."))
+hub.small_files("tiny/llama", None, Path(small))
+print(sorted(path.name for path in Path(small).iterdir() if path.name[0] != "."))
 """
+    )
     try:
         said, found, refused, small = run_against(server, tmp_path, script).splitlines()
     finally:
         server.stop()
-    assert "tiny/llama, 1 million parameters" in said
+    assert "tiny/llama, 2 million parameters" in said
     assert "model.safetensors" in found and "tokenizer.json" in found
     assert not any(name in found + small for name in stray if "/" not in name) and "checkpoint" not in found
     assert "tokenizer.json" in small and "model.safetensors" not in small
