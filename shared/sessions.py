@@ -31,5 +31,8 @@ def forget(demo: gr.Blocks) -> None:
 
 
 def _is_fresh(demo: gr.Blocks, session: Any) -> bool:
-    """Whether a session is what a new one would be: no state of its own, nothing rendered for it alone."""
-    return not session.state_data and len(session.blocks_config.fns) == len(demo.default_config.fns)
+    """Whether a session is what a new one would be: no state, no changed component, nothing rendered for it
+    alone.
+    """
+    mine, everyones = session.blocks_config, demo.default_config
+    return not session.state_data and mine.blocks == everyones.blocks and len(mine.fns) == len(everyones.fns)
