@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -233,9 +234,17 @@ class disk_errors:
 
 
 class quiet_progress:
-    """Silence transformers' progress bars for a while."""
+    """Silence transformers' progress bars while a model is loaded, one at a time in this process.
+
+    While it loads, transformers replaces `PreTrainedModel.tie_weights` by nothing. Of two threads that load
+    at the same time the second would keep that nothing as the original: no model with tied weights could be
+    loaded any more.
+    """
+
+    lock = threading.RLock()
 
     def __enter__(self) -> None:
+        self.lock.acquire()
         from transformers.utils import logging
 
         self.active = logging.is_progress_bar_enabled()
@@ -246,6 +255,10 @@ class quiet_progress:
 
         if self.active:
             logging.enable_progress_bar()
+        self.lock.release()
+
+
+hub.unlock_after_fork(quiet_progress.lock)
 
 
 def _is_complete(folder: Path) -> bool:
