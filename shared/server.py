@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio import mcp, routes
 
 from shared import files, limits
 from shared.page import style
@@ -46,6 +47,13 @@ def address() -> tuple[str, int]:
     return host, int(text)
 
 
+def keep_order() -> None:
+    """As `files.keep_order`, and every part of Gradio uses this process's folder."""
+    files.keep_order()
+    for module in (routes, mcp):  # they read the variable at their import
+        module.DEFAULT_TEMP_DIR = str(files.upload_folder())
+
+
 COMPRESSION: dict[str, Any] = {"minimum_size": 1_000, "compresslevel": 5}
 """A page carries its figures' data and scripts: a fifth of their bytes is left. Gradio compresses its own
 scripts alone.
@@ -75,7 +83,7 @@ def launch(demo: gr.Blocks, css: str) -> None:
     from starlette.middleware.gzip import GZipMiddleware
 
     host, port = address()
-    files.keep_order()
+    keep_order()
     queue(demo).launch(
         server_name=host,
         server_port=port,

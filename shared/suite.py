@@ -165,7 +165,7 @@ def main(space: str | None = None) -> None:
         sys.exit(f"There is no Space {space!r}. Choose one of: {', '.join(names())}.")
     print("Starting …", flush=True)
     from shared import gpu  # isort: skip  imports spaces, which must come before torch
-    from shared import files, server
+    from shared import server
 
     host, port = server.address()
     if space:
@@ -174,7 +174,7 @@ def main(space: str | None = None) -> None:
         return
     import uvicorn
 
-    files.keep_order()
+    server.keep_order()
     app = build()
     if gpu.on_zero_gpu():
         start_zero_gpu()
