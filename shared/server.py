@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio import mcp, routes
 
 from shared import files, limits
 from shared.page import style
@@ -49,6 +48,8 @@ def address() -> tuple[str, int]:
 
 def keep_order() -> None:
     """As `files.keep_order`, and every part of Gradio uses this process's folder."""
+    from gradio import mcp, routes
+
     files.keep_order()
     for module in (routes, mcp):  # they read the variable at their import
         module.DEFAULT_TEMP_DIR = str(files.upload_folder())
