@@ -77,7 +77,7 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
     for source, layer, said in (
         (folder, 2, "layer 1's input"),
         (tmp_path, 1, "could not be loaded"),
-        (str(folder), 1, "could not be loaded"),
+        (str(folder), 1, "registry has no"),
     ):
         with pytest.raises(VisitorError) as caught:
             autoencoder.load(source, model, anatomy, layer)
@@ -130,7 +130,7 @@ def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, mon
         with pytest.raises(VisitorError) as caught:
             autoencoder.load("release/blocks.1/id", model, anatomy, LAYER)
         assert said in caught.value.what and caught.value.remedy
-    with pytest.raises(VisitorError, match="has no release someone"):  # sae-lens takes it for a repository
+    with pytest.raises(VisitorError, match="registry has no someone"):  # sae-lens takes it for a repository
         autoencoder.load("someone/blocks.1/id", model, anatomy, LAYER)
     assert set(asked) == {("release", "blocks.1/id")}
 

@@ -154,7 +154,7 @@ print(sorted(path.name for path in Path(small).iterdir() if path.name[0] != ".")
     assert "model.safetensors" in found and "tokenizer.json" in found
     assert not any(name in found + small for name in stray if "/" not in name) and "checkpoint" not in found
     assert "tokenizer.json" in small and "model.safetensors" not in small
-    assert "100 MB of files beside its weights" in refused
+    assert "104 MB of files beside its weights" in refused
 
 
 def test_a_space_keeps_models_within_a_size_and_a_laptop_keeps_what_it_has(tmp_path, monkeypatch):

@@ -205,7 +205,7 @@ def load(
             release, _, sae_id = source.partition("/")
             if release not in get_pretrained_saes_directory():  # sae-lens would take it for a repository
                 raise VisitorError(
-                    f"sae-lens' registry has no release {release[:40]}.",
+                    f"sae-lens' registry has no {source[:60]}.",
                     "Train one here, or name one of the registry as release/id.",
                 )
             stated = load_sae_config_from_huggingface(release, sae_id)
