@@ -51,7 +51,8 @@ def keep_order() -> None:
     from gradio import mcp, routes
 
     files.keep_order()
-    for module in (routes, mcp):  # they read the variable at their import
+    late: tuple[Any, ...] = (routes, mcp)  # they read the variable at their import
+    for module in late:
         module.DEFAULT_TEMP_DIR = str(files.upload_folder())
 
 
