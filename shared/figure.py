@@ -23,6 +23,9 @@ from typing import Any
 
 import gradio as gr
 
+from shared.errors import VisitorError
+from shared.turns import in_turn
+
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"^[ ]*(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
 """Comments on lines of their own: every visit and every export carries the script, and a fifth of it speaks
@@ -82,7 +85,8 @@ class Figure(gr.HTML):
         folder: the renderer's ES modules and style sheets.
         events: names that `host.emit` may use; each becomes a listener, `figure.<name>(handler)`.
         fetch: Python functions that `host.fetch` may call by name, each with one dict argument, returning
-            JSON. Beside them it always has `standalone_file(data)`, the text of `standalone_html`.
+            JSON; a figure is told of an error, and that too many ask, as `{error: {what, remedy}}`. Beside
+            them it always has `standalone_file(data)`, the text of `standalone_html`.
         title: title of the one-file export.
         elem_id: id of the component's element.
     """
@@ -112,7 +116,9 @@ class Figure(gr.HTML):
             apply_default_css=False,
             padding=False,
             elem_id=elem_id,
-            server_functions=[standalone_file, *fetch],
+            server_functions=[
+                in_turn(function, VisitorError.to_json) for function in (standalone_file, *fetch)
+            ],
             **arguments,
         )
 

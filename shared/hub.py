@@ -5,26 +5,59 @@ It is long because whose token reads and writes has to be seen in one place.
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import shutil
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import limits, owner
+from shared import files, limits, owner
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
     from pyarrow import Table
 
 _ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[\w.\-]{1,96})?")
 _REVISION = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)*", re.ASCII)
-_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
-_IN_FOLDERS = ["*/*"]
-"""Not part of the model: checkpoints, other formats, notes."""
+_WEIGHTS = re.compile(r"(adapter_|pytorch_)?model(-\d{5}-of-\d{5})?\.safetensors")
+_SMALL_FILES = {
+    "config.json",
+    "generation_config.json",
+    "adapter_config.json",
+    "model.safetensors.index.json",
+    "pytorch_model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "tokenizer.model",
+    "sentencepiece.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "dict.txt",
+    "bpe.codes",
+    "entity_vocab.json",
+    "byte_maps.json",
+}
+"""Configuration, and every name that transformers gives a tokenizer's files. A repository holds whatever its
+owner likes beside them: checkpoints, other formats, data.
+"""
+
+
+_OF_WEIGHTS = (".safetensors", ".index.json")
 
 
 CATALOGUE = (
@@ -202,19 +235,19 @@ def download(
                 f"{model_id} is not on this machine and the Hub cannot be reached.",
                 "Choose the embedded SmolLM2-135M-Instruct, or try again with a connection.",
             )
-        folder = Path(
-            snapshot_download(model_id, revision=revision, allow_patterns=_PATTERNS, local_files_only=True)
-        )
+        folder = Path(snapshot_download(model_id, revision=revision, local_files_only=True))
         return folder, folder.name
-    _, parameters, size = inspect(model_id, max_parameters, revision)
-    report(f"Downloading {model_id}, {parameters / 1e6:,.0f} million parameters, {size / 1e6:,.0f} MB …")
+    info, parameters, size = _inspected(model_id, max_parameters, revision)
+    names = [file.rfilename for file in _needed(info)]
+    if not has_snapshot(model_id, info.sha):
+        report(f"Downloading {model_id}, {parameters / 1e6:,.0f} million parameters, {size / 1e6:,.0f} MB …")
+        make_room(model_id, size)
     try:
         folder = Path(
             snapshot_download(
                 model_id,
                 revision=revision,
-                allow_patterns=_PATTERNS,
-                ignore_patterns=_IN_FOLDERS,
+                allow_patterns=names,
                 token=token_for(),
             )
         )
@@ -222,15 +255,65 @@ def download(
         raise VisitorError(
             f"The download of {model_id} broke off ({error}).", "Try again, or choose another model."
         ) from error
+    with suppress(OSError):
+        os.utime(_kept_at(model_id))  # it was used now
     return folder, folder.name
 
 
+def _needed(info: ModelInfo) -> list[RepoSibling]:
+    """A repository's files that are downloaded: weights by their usual names, configuration, tokenizer."""
+    return [
+        file
+        for file in info.siblings or []
+        if file.rfilename in _SMALL_FILES or _WEIGHTS.fullmatch(file.rfilename)
+    ]
+
+
+def _kept_at(model_id: str) -> Path:
+    """Where the Hub's cache keeps a model."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{model_id.replace('/', '--')}"
+
+
+def make_room(model_id: str, size: int) -> None:
+    """See to it that a model of so many bytes fits on the disk.
+
+    On a Space the models that nobody has used for longest go, down to `limits.MAX_MODELS_ON_DISK_BYTES`; on
+    any other machine the cache is its user's, and nothing in it is touched.
+
+    Raises:
+        VisitorError: the disk has no room.
+    """
+    from huggingface_hub import constants
+
+    from shared.embedded_model import EMBEDDED_MODEL  # which imports this module
+
+    cache = Path(constants.HF_HUB_CACHE)
+    if owner.is_space():
+        kept = {_kept_at(name) for name in (model_id, EMBEDDED_MODEL)}
+        others = [path for path in cache.glob("models--*") if path not in kept]
+        files.trim(others, math.inf, limits.MAX_MODELS_ON_DISK_BYTES - size)
+    above = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(above).free
+    if size > free:
+        raise VisitorError(
+            f"{model_id} has {size / 1e6:,.0f} MB; {free / 1e6:,.0f} MB of the disk are free.",
+            "Choose a smaller model, or free some space where the demo is yours.",
+        )
+
+
 def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> tuple[str, int, int]:
-    """A model's commit sha, parameter count and download size in bytes, from its metadata alone.
+    """A model's commit sha, parameter count and weights in bytes, from its metadata alone.
 
     Raises:
         VisitorError: as `download`.
     """
+    info, parameters, size = _inspected(model_id, max_parameters, revision)
+    return info.sha or "main", parameters, size
+
+
+def _inspected(model_id: str, max_parameters: int, revision: str | None) -> tuple[ModelInfo, int, int]:
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -255,11 +338,8 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
         ) from error
     if info.gated:
         _check_access(model_id)
-    weights = [
-        file
-        for file in info.siblings or []
-        if file.rfilename.endswith(".safetensors") and "/" not in file.rfilename
-    ]
+    needed = _needed(info)
+    weights = [file for file in needed if _WEIGHTS.fullmatch(file.rfilename)]
     if not weights:
         raise VisitorError(
             f"{model_id} has no safetensors weights.",
@@ -274,7 +354,15 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
             f"{max_parameters / 1e9:.1f} billion.",
             "Choose a smaller model, or run the demo on a larger machine.",
         )
-    return info.sha or "main", parameters, size
+    _check_small(model_id, [file for file in needed if file not in weights])
+    return info, parameters, size
+
+
+def _check_small(model_id: str, small: Sequence[RepoSibling]) -> None:
+    if (size := sum(file.size or 0 for file in small)) > limits.MAX_SMALL_FILES_BYTES:
+        raise VisitorError(
+            f"{model_id} has {size / 1e6:,.0f} MB of files beside its weights.", "Choose another model."
+        )
 
 
 def weight_headers(
@@ -356,25 +444,15 @@ def small_files(model_id: str, revision: str | None, folder: Path) -> None:
     from huggingface_hub.errors import HfHubHTTPError
 
     check_revision(revision)
-    patterns = [pattern for pattern in _PATTERNS if pattern != "*.safetensors"]
-    ignored = ["*.index.json", *_IN_FOLDERS]
     try:
         info = _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
-        small = [
-            file
-            for file in info.siblings or []
-            if "/" not in file.rfilename and not file.rfilename.endswith((".safetensors", ".bin"))
-        ]
-        if (size := sum(file.size or 0 for file in small)) > limits.MAX_SMALL_FILES_BYTES:
-            raise VisitorError(
-                f"{model_id} has {size / 1e6:,.0f} MB of files beside its weights.", "Choose another model."
-            )
+        small = [file for file in _needed(info) if not file.rfilename.endswith(_OF_WEIGHTS)]
+        _check_small(model_id, small)
         snapshot_download(
             model_id,
             revision=revision,
             local_dir=folder,
-            allow_patterns=patterns,
-            ignore_patterns=ignored,
+            allow_patterns=[file.rfilename for file in small],
             token=token_for(),
         )
     except (HfHubHTTPError, OSError) as error:
@@ -536,7 +614,8 @@ def push(
         raise VisitorError("The Hub cannot be reached from here.", "Download the files instead.")
     if not all(path.is_file() for path in files.values()):
         raise VisitorError(
-            "The files are no longer here: results are kept for two hours.", "Make them again, then push."
+            "The files are no longer here: results are kept for two hours at most.",
+            "Make them again, then push.",
         )
     operations = [
         CommitOperationAdd("README.md", card.encode("utf-8")),

@@ -60,6 +60,24 @@ MAX_SEMANTIC_ROWS = 20_000
 MAX_FORMATS = 16
 """Formats in one comparison."""
 
+MAX_RESULTS_BYTES = 15_000_000_000
+"""Uploads and results of all visitors together, in bytes: beyond that the oldest go."""
+
+MAX_UPLOADS_AT_ONCE = 8
+"""Files that are on their way to the server at the same moment."""
+
+MAX_SESSION_BYTES = 4_000_000_000
+"""Results that one visitor keeps, in bytes, beside the newest: beyond that the oldest go."""
+
+MAX_CHECKPOINT_BYTES = 2_000_000_000
+"""What interrupted runs left to be taken up again, in bytes: beyond that the oldest go."""
+
+MAX_MODELS_ON_DISK_BYTES = 20_000_000_000
+"""Models of the Hub that a Space keeps on its disk, in bytes: beyond that the least used go."""
+
+MAX_WAITING = 4
+"""Callers that wait for one of a figure's functions before a newcomer is turned away."""
+
 MAX_TEXT_CHARACTERS = 400_000
 """Longest text to measure on or to calibrate with."""
 

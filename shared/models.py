@@ -27,6 +27,7 @@ from shared.embedded_model import (
     quiet_progress,
 )
 from shared.errors import VisitorError
+from shared.imports import import_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -114,6 +115,7 @@ def in_memory(model_id: str) -> Loaded | None:
 
 
 def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
+    import_transformers()
     if model_id in experts.NAMES:
         folder, revision, source = expert_folder(model_id, report)
     elif model_id == EMBEDDED_MODEL and not hub.has_snapshot(model_id) and not hub.reachable():

@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import hub, models, owner
+from shared import files, hub, models, owner
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, stylesheet
 
@@ -30,9 +30,8 @@ def style(css: str) -> str:
 @contextmanager
 def page(title: str, sentence: str) -> Iterator[gr.Blocks]:
     """A Space's app, open for its controls, with the page's header."""
-    with gr.Blocks(
-        title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)
-    ) as demo:
+    files.claim()
+    with gr.Blocks(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
         header(title, sentence)
         yield demo
 

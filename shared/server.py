@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from shared import limits, owner
+from shared import files, limits, owner
 from shared.page import style
+from shared.sessions import forget
 from shared.theme import theme
+from shared.uploads import UploadLimit
 
 
 def queue(demo: gr.Blocks) -> gr.Blocks:
-    """Give the app its queue; ZeroGPU's default would hold one run only."""
-    return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1)
+    """Give the app its queue; ZeroGPU's default would hold one run only. Nobody passes it by, on a laptop no
+    more than on a Space.
+    """
+    files.chores.append(partial(forget, demo))
+    return demo.queue(max_size=limits.MAX_QUEUE, default_concurrency_limit=1, api_open=False)
 
 
 def address() -> tuple[str, int]:
@@ -38,6 +44,16 @@ def address() -> tuple[str, int]:
         why = f"Nothing can listen on {host}:{text} ({error.strerror})."
         raise SystemExit(f"{why} Choose another address, such as PORT={int(text) % 65_535 + 1}.") from None
     return host, int(text)
+
+
+def keep_order() -> None:
+    """As `files.keep_order`, and every part of Gradio uses this process's folder."""
+    from gradio import mcp, routes
+
+    files.keep_order()
+    late: tuple[Any, ...] = (routes, mcp)  # they read the variable at their import
+    for module in late:
+        module.DEFAULT_TEMP_DIR = str(files.upload_folder())
 
 
 COMPRESSION: dict[str, Any] = {"minimum_size": 1_000, "compresslevel": 5}
@@ -69,12 +85,19 @@ def launch(demo: gr.Blocks, css: str) -> None:
     from starlette.middleware.gzip import GZipMiddleware
 
     host, port = address()
+    keep_order()
     if said := owner.notice(port):
         print(said, flush=True)
     queue(demo).launch(
         server_name=host,
         server_port=port,
         show_error=True,
-        app_kwargs={"middleware": [Middleware(owner.Door), Middleware(GZipMiddleware, **COMPRESSION)]},
+        app_kwargs={
+            "middleware": [
+                Middleware(owner.Door),
+                Middleware(GZipMiddleware, **COMPRESSION),
+                Middleware(UploadLimit),
+            ]
+        },
         **app_settings(css),
     )

@@ -113,9 +113,11 @@ def build(url: str = "") -> FastAPI:
     from fastapi.responses import HTMLResponse
 
     from shared import owner, server
+    from shared.uploads import UploadLimit
 
     app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, **server.COMPRESSION)
+    app.add_middleware(UploadLimit)
     app.add_middleware(owner.Door)
     # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app
     if owner.is_space():
@@ -179,6 +181,7 @@ def main(space: str | None = None) -> None:
         return
     import uvicorn
 
+    server.keep_order()
     app = build(owner.own_url(port))
     if gpu.on_zero_gpu():
         start_zero_gpu()

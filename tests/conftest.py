@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -11,8 +12,9 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -64,6 +66,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def ask(function: Callable[..., Any], argument: Any) -> Any:
+    """What a figure gets that asks one of its page's functions."""
+    from shared.errors import VisitorError
+    from shared.turns import in_turn
+
+    return asyncio.run(in_turn(function, VisitorError.to_json)(argument))
 
 
 class Server:

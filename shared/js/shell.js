@@ -6,7 +6,7 @@ import { downloadSvg, saveFile } from "./picture.js";
 
 /**
  * @import {Child} from "./dom.js"
- * @import {Failure, Progress} from "./data.js"
+ * @import {Failed, Failure, Progress} from "./data.js"
  */
 
 /**
@@ -243,20 +243,38 @@ export function svgButton({ kind, root }) {
  * @param {NonNullable<Host["fetch"]>} ask
  * @param {() => object} data
  */
-export function exportButtons({ kind, root }, ask, data) {
+export function exportButtons(shell, ask, data) {
+  const { kind, root } = shell;
   return [
     toolButton("HTML", "Download as one HTML file", async (event) => {
       const pressed = event.currentTarget;
       pressed.disabled = true;
       const text = await ask("standalone_file", data()).catch(() => null);
       pressed.disabled = false;
-      if (text) saveFile(root, `${kind}.html`, "text/html", String(text));
-      else pressed.title = "The file could not be made. Try again.";
+      saveText(shell, pressed, `${kind}.html`, "text/html", text);
     }),
     toolButton("JSON", "Download the data as JSON", () =>
       saveFile(root, `${kind}.json`, "application/json", JSON.stringify(data())),
     ),
   ];
+}
+
+/**
+ * Save a text that the page's Python wrote, or say below the button why there is none.
+ * @param {Shell} shell
+ * @param {Element} pressed
+ * @param {string} name
+ * @param {string} type
+ * @param {unknown} answer a text, `{error}`, or null where the page did not answer
+ */
+export function saveText(shell, pressed, name, type, answer) {
+  if (typeof answer === "string") {
+    hideHint(shell);
+    return saveFile(shell.root, name, type, answer);
+  }
+  const { error } = /** @type {Partial<Failed>} */ (answer ?? {});
+  const words = error ? `${error.what} ${error.remedy}` : "The file could not be made. Try again.";
+  return showHint(shell, pressed, [h("span", { role: "alert" }, words)]);
 }
 
 /**

@@ -77,7 +77,7 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
     for source, layer, said in (
         (folder, 2, "layer 1's input"),
         (tmp_path, 1, "could not be loaded"),
-        (str(folder), 1, "could not be loaded"),
+        (str(folder), 1, "registry has no"),
     ):
         with pytest.raises(VisitorError) as caught:
             autoencoder.load(source, model, anatomy, layer)
@@ -106,10 +106,11 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
 
 
 def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, monkeypatch):
-    from sae_lens.loading import pretrained_sae_loaders
+    from sae_lens.loading import pretrained_sae_loaders, pretrained_saes_directory
     from sae_lens.saes.sae import SAE
 
     model, anatomy = tiny("llama"), inspect(tiny("llama"))
+    monkeypatch.setattr(pretrained_saes_directory, "get_pretrained_saes_directory", lambda: {"release": None})
     stated = {"d_in": 32, "d_sae": 1_024, "metadata": {"hook_name": "blocks.1.hook_resid_pre"}}
     asked = []
     monkeypatch.setattr(SAE, "from_pretrained", lambda *_, **__: pytest.fail("the weights were downloaded"))
@@ -129,6 +130,8 @@ def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, mon
         with pytest.raises(VisitorError) as caught:
             autoencoder.load("release/blocks.1/id", model, anatomy, LAYER)
         assert said in caught.value.what and caught.value.remedy
+    with pytest.raises(VisitorError, match="registry has no someone"):  # sae-lens takes it for a repository
+        autoencoder.load("someone/blocks.1/id", model, anatomy, LAYER)
     assert set(asked) == {("release", "blocks.1/id")}
 
 

@@ -322,3 +322,17 @@ def test_the_export_draws_offline(browser, tmp_path, kind) -> None:
     with exported(browser, tmp_path / "figure.html", VIEWS[kind][0], FOLDER) as page:
         expect(page.locator(".merging-figure svg").first).to_be_visible()
         assert page.get_by_role("button", name="Put this merge into the recipe").count() == 0
+
+
+def test_a_file_that_cannot_be_made_now_is_said_beside_its_button(open_page) -> None:
+    """The server refuses at once what it cannot answer soon; the next try has a clean page."""
+    page = open_page(TREE)
+    refusal = {"error": {"what": "The server answers others.", "remedy": "Try again in a moment."}}
+    for name in ("Download as Mermaid", "Download as one HTML file"):
+        page.evaluate("answer => { window.answer = answer; }", refusal)
+        page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("alert")).to_have_text("The server answers others. Try again in a moment.")
+        page.evaluate("() => { window.answer = 'a text'; }")
+        with page.expect_download():
+            page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("alert")).to_have_count(0)

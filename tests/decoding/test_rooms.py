@@ -10,12 +10,13 @@ import pytest
 
 from decoding.data import Trace
 from decoding.request import Request
-from decoding_rooms import decode, panel
+from decoding_rooms import decode
 from decoding_rooms.panel import distribution
 from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import limits, models
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
+from tests.conftest import ask
 
 QUESTION = {
     "model": EMBEDDED_MODEL,
@@ -30,7 +31,7 @@ def test_the_panel_may_ask_before_anything_was_decoded(embedded, monkeypatch):
     names = []
     monkeypatch.setattr(models, "in_memory", lambda _: None)
     monkeypatch.setattr(models, "load", lambda name: names.append(name) or embedded)
-    answer = distribution(QUESTION)
+    answer = ask(distribution, QUESTION)
     assert len(answer["ids"]) == 5 and answer["vocab_size"] == 49_152
     assert names == [EMBEDDED_MODEL]
 
@@ -38,7 +39,7 @@ def test_the_panel_may_ask_before_anything_was_decoded(embedded, monkeypatch):
 def test_the_panel_loads_no_model(monkeypatch):
     """Its questions pass the queue by: nobody may have the server load and run whatever they name."""
     monkeypatch.setattr(models, "load", lambda name: pytest.fail(f"{name} was loaded"))
-    assert distribution({**QUESTION, "model": "pirate"})["error"]["remedy"] == "Decode again."
+    assert ask(distribution, {**QUESTION, "model": "pirate"})["error"]["remedy"] == "Decode again."
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,7 @@ def test_the_panel_loads_no_model(monkeypatch):
     ],
 )
 def test_a_wrong_question_gets_a_sentence(embedded, values, sentence):
-    assert sentence in distribution({**QUESTION, **values})["error"]["what"]
-
-
-def test_one_question_at_a_time(embedded, monkeypatch):
-    monkeypatch.setattr(panel, "TURN_SECONDS", 0.01)
-    with panel._turn:
-        assert "for others" in distribution(QUESTION)["error"]["what"]
-    assert "error" not in distribution(QUESTION)
+    assert sentence in ask(distribution, {**QUESTION, **values})["error"]["what"]
 
 
 @pytest.fixture(scope="module")

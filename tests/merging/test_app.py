@@ -4,6 +4,7 @@ types.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -17,8 +18,10 @@ from merging.finding import Finding
 from merging.report import Report
 from merging.request import Request
 from merging.sources import Source
+from shared import page
 from shared.errors import VisitorError
 from shared.suite import load_app
+from shared.turns import in_turn
 
 RECIPE = "merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\n"
 PARENTS = [{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}]
@@ -145,7 +148,7 @@ def test_a_check_that_fails_is_a_sentence(monkeypatch):
     from merging_rooms import recipe_form
 
     monkeypatch.setattr(recipe_form, "check", lambda *_: 1 / 0)
-    shown = recipe_form.check_html(RECIPE)
+    shown = asyncio.run(in_turn(recipe_form.check_html, page.alert)(RECIPE))
     assert "ZeroDivisionError" in shown and 'role="alert"' in shown
 
 
@@ -192,4 +195,5 @@ def test_a_tree_goes_out_as_text():
     argument = {"nodes": figure["nodes"], "edges": figure["edges"]}
     assert tree.tree_text({"format": "mermaid", **argument}).startswith("flowchart")
     assert tree.tree_text({"format": "dot", **argument}).startswith("digraph")
-    assert "error" in tree.tree_text({"format": "png", **argument})
+    with pytest.raises(VisitorError, match="could not be written"):
+        tree.tree_text({"format": "png", **argument})

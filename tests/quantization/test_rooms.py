@@ -12,6 +12,7 @@ from quantization.request import Request, TakeRequest
 from quantization_rooms import lab, take
 from shared import experts, files, models, steps
 from shared.errors import VisitorError
+from tests.conftest import ask
 
 DEFAULT = {"tensor": "model.layers.0.mlp.down_proj.weight", "method": "rtn", "settings": {"group": 32}}
 
@@ -25,12 +26,12 @@ def loaded(tiny_gguf, monkeypatch):
 
 
 def test_a_handle_asks_of_a_model_in_memory_only(loaded):
-    found = lab.block({**DEFAULT, "model": loaded.id, "row": 1, "block": 1})
+    found = ask(lab.block, {**DEFAULT, "model": loaded.id, "row": 1, "block": 1})
     assert found["row"] == 1 and len(found["codes"]) == 32
-    assert lab.adjust({**DEFAULT, "model": loaded.id})["kld"]["mean"] > 0
+    assert ask(lab.adjust, {**DEFAULT, "model": loaded.id})["kld"]["mean"] > 0
     assert (
         "not in memory any more"
-        in lab.block({**DEFAULT, "model": "someone/else", "row": 0, "block": 0})["error"]["what"]
+        in ask(lab.block, {**DEFAULT, "model": "someone/else", "row": 0, "block": 0})["error"]["what"]
     )
 
 
@@ -47,7 +48,7 @@ def test_a_handle_asks_of_a_model_in_memory_only(loaded):
     ],
 )
 def test_a_figure_that_asks_nonsense_reads_what_is_wrong(loaded, values, sentence):
-    found = lab.block({**DEFAULT, "model": loaded.id, "row": 0, "block": 0, **values})
+    found = ask(lab.block, {**DEFAULT, "model": loaded.id, "row": 0, "block": 0, **values})
     assert sentence in found["error"]["what"], found
 
 
@@ -58,15 +59,8 @@ def test_what_nobody_foresaw_is_an_error_too(loaded, monkeypatch):
         raise OverflowError
 
     monkeypatch.setattr(effect, "adjusted", broken)
-    assert "OverflowError" in lab.adjust({**DEFAULT, "model": loaded.id})["error"]["what"]
-    assert "TypeError" in lab.adjust(3)["error"]["what"]
-
-
-def test_a_handle_does_not_wait_for_ever(loaded, monkeypatch):
-    monkeypatch.setattr(lab, "TURN_SECONDS", 0.01)
-    with lab._turn:
-        assert "computes for others" in lab.adjust({**DEFAULT, "model": loaded.id})["error"]["what"]
-    assert "kld" in lab.adjust({**DEFAULT, "model": loaded.id})
+    assert "OverflowError" in ask(lab.adjust, {**DEFAULT, "model": loaded.id})["error"]["what"]
+    assert "TypeError" in ask(lab.adjust, 3)["error"]["what"]
 
 
 def test_the_plan_loads_no_model(loaded, tmp_path):

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
+
+import pytest
+
+from shared import hub, limits
+from shared.errors import VisitorError
 from tests.shared.hub_server import HubServer, Repo, run_against
 
 PUSH = """
@@ -148,3 +155,73 @@ def test_a_revision_is_no_path(tiny_files, tmp_path):
         hub.stop()
     assert "TAKEN" not in said and said.splitlines()[-4:] == [Repo().sha] * 4
     assert not list(tmp_path.rglob("*outside*"))
+
+
+def test_a_download_takes_what_is_named_and_no_more(tiny_files, tmp_path):
+    """A repository holds whatever its owner likes: other formats, logs of gigabytes, checkpoints."""
+    stray = {
+        "consolidated.safetensors": b"x" * 9_000_000,
+        "log.json": b"{}",
+        "data.txt": b"x",
+        "checkpoint-1/model.safetensors": b"x",
+        "notes.model": b"x",
+    }
+    swollen = {**tiny_files, "merges.txt": b"x" * 100_000_001}
+    server = HubServer(
+        {
+            "tiny/llama": Repo({**tiny_files, **stray}, parameters=800_000),
+            "tiny/swollen": Repo(swollen, parameters=800_000),
+        }
+    )
+    script = (
+        f"small = {str(tmp_path / 'small')!r}"
+        + """
+from pathlib import Path
+from shared import hub
+from shared.errors import VisitorError
+folder, _ = hub.download("tiny/llama", 10**7, print)
+print(sorted(path.name for path in folder.rglob("*")))
+try:
+    hub.download("tiny/swollen", 10**7, print)
+except VisitorError as error:
+    print(error)
+hub.small_files("tiny/llama", None, Path(small))
+print(sorted(path.name for path in Path(small).iterdir() if path.name[0] != "."))
+"""
+    )
+    try:
+        said, found, refused, small = run_against(server, tmp_path, script).splitlines()
+    finally:
+        server.stop()
+    assert "tiny/llama, 2 million parameters" in said
+    assert "model.safetensors" in found and "tokenizer.json" in found
+    assert not any(name in found + small for name in stray if "/" not in name) and "checkpoint" not in found
+    assert "tokenizer.json" in small and "model.safetensors" not in small
+    assert "104 MB of files beside its weights" in refused
+
+
+def test_a_space_keeps_models_within_a_size_and_a_laptop_keeps_what_it_has(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(limits, "MAX_MODELS_ON_DISK_BYTES", 3_500_000)
+    for days, name in enumerate(
+        ("new--one", "old--one", "older--one", "HuggingFaceTB--SmolLM2-135M-Instruct")
+    ):
+        blob = tmp_path / f"models--{name}/blobs/x"
+        blob.parent.mkdir(parents=True)
+        blob.write_bytes(b"x" * 10**6)
+        for path in (blob, blob.parent, blob.parents[1]):
+            os.utime(path, (time.time() - 86_400 * (days + 1),) * 2)
+
+    def kept() -> list[str]:
+        return sorted(path.name for path in tmp_path.iterdir())
+
+    everything = kept()
+    hub.make_room("a/b", 2 * 10**6)
+    assert kept() == everything
+    monkeypatch.setenv("SPACE_ID", "someone/decoding")
+    hub.make_room("a/b", 2 * 10**6)
+    assert kept() == ["models--HuggingFaceTB--SmolLM2-135M-Instruct", "models--new--one"]
+    with pytest.raises(VisitorError, match="of the disk are free"):
+        hub.make_room("a/b", 10**18)

@@ -8,6 +8,8 @@ import json
 import socket
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client
@@ -39,18 +41,16 @@ THINGS = (
 )
 
 
-@pytest.fixture(scope="module")
-def tiny_model(embedded, tmp_path_factory):
-    """A folder with a random model of two layers and the embedded model's tokenizer: a run takes no time, a
-    mix-up would still show.
+def make_tiny(folder: Path, tokenizer: Any) -> str:
+    """A random model of two layers with the embedded model's tokenizer: a run takes no time, a mix-up would
+    still show.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
     config = LlamaConfig(
-        vocab_size=len(embedded.tokenizer),
+        vocab_size=len(tokenizer),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
@@ -60,8 +60,13 @@ def tiny_model(embedded, tmp_path_factory):
         eos_token_id=2,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
-    embedded.tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def tiny_model(embedded, tmp_path_factory) -> str:
+    return make_tiny(tmp_path_factory.mktemp("models") / "tiny", embedded.tokenizer)
 
 
 def decode(client, number, model):

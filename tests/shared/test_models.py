@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ import pytest
 
 from shared import models
 from shared.errors import VisitorError
+from tests import zoo
 from tests.conftest import ROOT
 from tests.shared.hub_server import HubServer, Repo, run_against
 
@@ -169,3 +171,29 @@ def test_a_visitor_gets_no_model_that_the_owner_brought(monkeypatch, tmp_path):
     assert models.in_memory(str(tmp_path)) is None
     with pytest.raises(VisitorError, match="is not a model id"):
         models.load(str(tmp_path))
+
+
+def test_models_are_loaded_one_at_a_time(monkeypatch):
+    """transformers replaces a method of all models while it loads one: after two at the same time no model
+    with tied weights could be loaded any more.
+    """
+    from transformers import AutoModelForCausalLM, PreTrainedModel
+
+    present, most = 0, 0
+    load, tie = AutoModelForCausalLM.from_pretrained, PreTrainedModel.tie_weights
+
+    def watched(*args, **kwargs):
+        nonlocal present, most
+        present += 1
+        most = max(most, present)
+        time.sleep(0.1)
+        try:
+            return load(*args, **kwargs)
+        finally:
+            present -= 1
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", watched)
+    folder = zoo.folder("gpt2")
+    with ThreadPoolExecutor(3) as pool:
+        opened = list(pool.map(lambda name: models.open_folder(folder, name, "", ""), "abc"))
+    assert most == 1 and len(opened) == 3 and PreTrainedModel.tie_weights is tie

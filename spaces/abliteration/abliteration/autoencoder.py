@@ -195,6 +195,7 @@ def load(
             another part of the model.
     """
     from sae_lens.loading.pretrained_sae_loaders import load_sae_config_from_huggingface
+    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
     from sae_lens.saes.sae import SAE
 
     try:
@@ -202,6 +203,11 @@ def load(
             sae = SAE.load_from_disk(source, device=str(model.device))
         else:
             release, _, sae_id = source.partition("/")
+            if release not in get_pretrained_saes_directory():  # sae-lens would take it for a repository
+                raise VisitorError(
+                    f"sae-lens' registry has no {source[:60]}.",
+                    "Train one here, or name one of the registry as release/id.",
+                )
             stated = load_sae_config_from_huggingface(release, sae_id)
             check(stated["d_in"], (stated.get("metadata") or {}).get("hook_name"), anatomy, layer)
             check_size(source, int(stated["d_in"]) * int(stated["d_sae"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,8 @@ def features(request: Request) -> dict[str, Any]:
         sae (explained variance, dead features), pursuit (features, explained share, null of random
         dictionaries), tops, prompts.
     """
-    return dict(last(steps(request, result_folder())))
+    with tempfile.TemporaryDirectory(prefix="autoencoder-") as folder:
+        return dict(last(steps(request, Path(folder))))
 
 
 def request_of(layer: int | None = None, **values: Any) -> Request:

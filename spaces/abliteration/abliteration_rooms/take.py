@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,6 @@ def export(request: Request, form: str = "safetensors") -> tuple[dict[str, Any],
     folder = result_folder()
     data = dict(last(export_steps(request, folder / "edited", form)))
     path = zipped(folder / "edited", folder / "edited.zip")
-    shutil.rmtree(folder / "edited")  # it is as large as the archive
     return data, FileData(path=str(path), orig_name="edited.zip")
 
 

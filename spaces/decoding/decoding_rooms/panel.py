@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from decoding.data import Distribution
 from decoding.request import Request
 from shared import models
 from shared.checks import whole
-from shared.data import Failed
 from shared.embedded_model import EMBEDDED_MODEL
-from shared.errors import VisitorError, for_visitor
-
-TURN_SECONDS = 20
-"""How long a question waits for its turn."""
-
-_turn = threading.Lock()
-"""Questions pass the queue by: one is answered at a time."""
+from shared.errors import VisitorError
 
 
-def distribution(argument: dict[str, Any]) -> Distribution | Failed:
+def distribution(argument: dict[str, Any]) -> Distribution:
     """The next-token distribution after any prefix, computed on the CPU of the server.
 
     Args:
         argument: `model`, `token_ids` (prompt and continuation), `prompt_length`, `config` (GenerationConfig
             fields) and `limit` (tokens to list, null for the whole vocabulary).
     """
-    try:
-        return _distribution(argument)
-    except Exception as error:  # noqa: BLE001  the panel must go on whatever happened
-        return for_visitor(error).to_json()
-
-
-def _distribution(argument: dict[str, Any]) -> Distribution:
     from decoding.engine import next_token_distribution
     from decoding.tokens import window
 
@@ -50,11 +35,4 @@ def _distribution(argument: dict[str, Any]) -> Distribution:
     prompt_length = whole(1, len(ids))("prompt_length", argument["prompt_length"])
     limit = argument.get("limit")
     limit = None if limit is None else whole(1, size)("limit", limit)
-    if not _turn.acquire(timeout=TURN_SECONDS):
-        raise VisitorError(
-            "The server computes for others at the moment.", "Select the token again in a minute."
-        )
-    try:
-        return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)
-    finally:
-        _turn.release()
+    return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)

@@ -20,10 +20,10 @@ _BOTH = VisitorError("Both a file and a dataset are given.", "Clear one of them.
 
 
 def checkpoints() -> Path:
-    """Where interrupted runs leave their signatures; they hold hashes only, no text, and go after a day."""
-    folder = files.cache_folder() / "dedup"
-    files.expire(folder, "*.npz", 86_400)
-    return folder
+    """Where interrupted runs leave their signatures; they hold hashes only, no text, and the sweeper takes
+    them after a day.
+    """
+    return files.cache_folder() / "dedup"
 
 
 def open_rows(request: Request, file: Any = None, token: str | None = None) -> Dataset:

@@ -19,6 +19,7 @@ from merging.model_links import relinked
 from merging.planner import Plan
 from merging.sources import Source, resolve
 from shared.errors import VisitorError
+from shared.imports import import_transformers
 
 MAX_MODELS = 16
 """Models in one recipe."""
@@ -77,6 +78,7 @@ def check(text: str, report: Callable[[str], None] = lambda _: None) -> Check:
         text: YAML, of mergekit-yaml or of mergekit-moe.
         report: called with a sentence before a long step.
     """
+    import_transformers()
     try:
         recipe = recipes.parse(text)
     except VisitorError as problem:

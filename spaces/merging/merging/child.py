@@ -59,7 +59,7 @@ def still_here(child: Child | None) -> Child:
     if child is None:
         raise VisitorError("There is no merge yet.", "Press Merge and compare in the first room.")
     if not child.folder.is_dir():
-        raise VisitorError("The merge was kept for two hours.", "Merge again.")
+        raise VisitorError("The merge's files are gone: they are kept for two hours at most.", "Merge again.")
     return child
 
 

@@ -86,6 +86,7 @@ def _merge(
     finally:
         logging.disable(logging.NOTSET)
         LoaderCache().loaders.clear()
+        MergePlanner._model_arch.cache_clear()  # it holds whole planners, of the last 64 checks
         shutil.rmtree(scratch, ignore_errors=True)
 
 

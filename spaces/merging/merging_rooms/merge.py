@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,8 +24,7 @@ from merging.request import Request
 from merging.sources import weights_of
 from merging_rooms import recipe_form
 from merging_rooms.common import RENDERER, TITLE, example
-from shared import gpu, models, page
-from shared.data import Failed
+from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -40,6 +41,7 @@ from shared.room import (
 )
 from shared.steps import last, paced
 from shared.talk import ROWS
+from shared.turns import in_turn
 
 STOPPED = VisitorError(
     "The run was cancelled; what was unfinished is gone.", "Press Merge and compare to start again."
@@ -122,8 +124,9 @@ def compare(request: Request) -> data.Merge:
         for the child, KL to each parent in nats per token; atlas of task vectors; carriers: how much of a
         parent each band of layers carries; skipped: what could not be measured, and why.
     """
-    report = merging_run.finished(merging_run.merge(request, result_folder()))
-    return last(comparisons(report, request))
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder:  # nobody takes the child home
+        report = merging_run.finished(merging_run.merge(request, Path(folder)))
+        return last(comparisons(report, request))
 
 
 def programs_of(request: Request, _: Data) -> dict[str, str]:
@@ -131,14 +134,11 @@ def programs_of(request: Request, _: Data) -> dict[str, str]:
     return programs.listings(request)
 
 
-def tensor_sample(argument: dict[str, Any]) -> data.TensorSample | Failed:
+def tensor_sample(argument: dict[str, Any]) -> data.TensorSample:
     """Entries of one tensor's task vectors, for the figure's histogram and its live trim."""
-    try:
-        base, *parents = [str(argument["base"]), *map(str, argument["parents"])][:5]
-        folders = {name: weights_of(name, whole=False) for name in parents}
-        return sample(weights_of(base, whole=False), folders, str(argument["name"]))
-    except VisitorError as error:
-        return error.to_json()
+    base, *parents = [str(argument["base"]), *map(str, argument["parents"])][:5]
+    folders = {name: weights_of(name, whole=False) for name in parents}
+    return sample(weights_of(base, whole=False), folders, str(argument["name"]))
 
 
 def cost(request: Request) -> int:
@@ -227,7 +227,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
             room.panel: below(room.title, room.request, room.programs, room.runs, waiting),
             child: new,
             files: gr.Files(paths, visible=True, interactive=False),
-            count: page.quiet(f"The merged model: {len(paths)} files, kept for two hours."),
+            count: page.quiet(f"The merged model: {len(paths)} files, kept for two hours at most."),
         }
         for step_data in comparisons(report, request):
             done = {child: child_of(report, step_data)} if step_data["done"] else {}
@@ -256,7 +256,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
     editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
     preset.input(presets.PRESETS.get, [preset], [recipe], **LIGHT)
     recipe.change(recipe_form.editor_value, [recipe], [editor], **LATEST)
-    recipe.change(recipe_form.check_html, [recipe], [findings], **LATEST)
+    checking = in_turn(recipe_form.check_html, page.alert, limits.MAX_QUEUE)
+    recipe.change(checking, [recipe], [findings], **LATEST)
     return MergeRoom(room, recipe, child)
 
 

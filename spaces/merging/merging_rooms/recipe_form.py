@@ -12,8 +12,8 @@ from merging import recipe as recipes
 from merging.check import check
 from merging.methods import catalogue
 from merging_rooms.common import RENDERER, TITLE
-from shared import models, page
-from shared.errors import VisitorError, for_visitor
+from shared import models
+from shared.errors import VisitorError
 from shared.figure import Figure
 
 MARKS = {"error": "✕", "warning": "!", "note": "i"}
@@ -52,10 +52,7 @@ def from_form(event: gr.EventData) -> str:
 
 def check_html(text: str) -> str:
     """What the check says of a recipe, as safe HTML."""
-    try:
-        return findings_html(check(text).to_json())
-    except Exception as error:  # noqa: BLE001  the page must go on whatever happened
-        return page.alert(for_visitor(error))
+    return findings_html(check(text).to_json())
 
 
 def findings_html(result: data.Check) -> str:

@@ -17,7 +17,6 @@ from merging.child import Child, still_here
 from merging.recipe import MAX_CHARACTERS
 from merging.sources import weights_of
 from merging_rooms.common import RENDERER, TITLE, example
-from shared.data import Failed
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.page import ADDRESS
@@ -69,13 +68,13 @@ def programs_of(request: TreeRequest, _: Data) -> dict[str, str]:
     return {"The same tree from the API of a running demo": call}
 
 
-def tree_text(argument: dict[str, Any]) -> str | Failed:
+def tree_text(argument: dict[str, Any]) -> str:
     """A tree as Mermaid or DOT, for the figure's download."""
     try:
         write = {"mermaid": exports.mermaid, "dot": exports.dot}[str(argument["format"])]
         return write(argument["nodes"], argument["edges"])
     except (KeyError, TypeError):
-        return VisitorError("The tree could not be written.", "Show the tree again.").to_json()
+        raise VisitorError("The tree could not be written.", "Show the tree again.") from None
 
 
 def paternity_of(

@@ -16,6 +16,7 @@ import numpy as np
 
 from quantization import ggml, ggml_codes, gguf_types, modules
 from quantization.record import QuantizedModel, TensorReport
+from shared.embedded_model import quiet_progress
 from shared.errors import VisitorError
 from shared.files import DISK_REMEDY, is_disk_full, written_whole
 from shared.models import Loaded, twin
@@ -341,4 +342,6 @@ def load_gguf(path: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
+    with quiet_progress():
+        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    return model.eval()

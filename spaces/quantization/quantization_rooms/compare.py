@@ -20,6 +20,7 @@ from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.room import LATEST, Room, Values, cancel_button, open_room, run_button
 from shared.steps import last, paced
+from shared.turns import in_turn
 
 TITLE = "Quantization"
 HERE = Path(__file__).parents[1]
@@ -75,10 +76,7 @@ def programs_of(request: Request, figure: dict[str, Any]) -> dict[str, str]:
 
 def plan_line(parse: Any, values: Values) -> str:
     """What the comparison will cost, or what is wrong with it."""
-    try:
-        return page.quiet(plan(parse(values)))
-    except VisitorError as error:
-        return page.quiet(str(error))
+    return page.quiet(plan(parse(values)))
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
@@ -183,7 +181,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     room.connect(figure.mix, mix, outputs=[budget])
     gr.on(
         [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input],
-        partial(plan_line, room.parse),
+        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
         set(room.controls.values()),
         [cost],
         **LATEST,

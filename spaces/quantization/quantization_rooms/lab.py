@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -17,16 +16,10 @@ from quantization.waiting import waiting
 from quantization_rooms.compare import RENDERER, TITLE, example
 from shared import models, page
 from shared.checks import whole
-from shared.errors import VisitorError, for_visitor
+from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.models import Loaded
 from shared.room import LIGHT, MODEL, QUIET, Room, Values, cancel_button, open_room, run_button
-
-TURN_SECONDS = 20
-"""How long a handle's question waits for its turn."""
-
-_turn = threading.Lock()
-"""Handles ask outside the queue: one is answered at a time."""
 
 
 def weights(request: LabRequest) -> dict[str, Any]:
@@ -75,23 +68,13 @@ def adjust(argument: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(argument: dict[str, Any], work: Callable[[LabRequest, Loaded], Any]) -> dict[str, Any]:
     """An answer about the weight that a figure shows; no other model is loaded for it."""
-    try:
-        request = LabRequest.parse(
-            **{name: argument[name] for name in LabRequest.declared() if name in argument}
-        )
-        if not _turn.acquire(timeout=TURN_SECONDS):
-            raise VisitorError("The server computes for others at the moment.", "Try again in a moment.")
-        try:
-            loaded = models.in_memory(request.model)
-            if loaded is None and request.model == models.EMBEDDED_MODEL:  # the stored example is its own
-                loaded = models.load(request.model)
-            if loaded is None:
-                raise VisitorError(f"{request.model} is not in memory any more.", "Press Quantize again.")
-            return dict(work(request, loaded))
-        finally:
-            _turn.release()
-    except Exception as error:  # noqa: BLE001  the figure must go on whatever happened
-        return dict(for_visitor(error).to_json())
+    request = LabRequest.parse(**{name: argument[name] for name in LabRequest.declared() if name in argument})
+    loaded = models.in_memory(request.model)
+    if loaded is None and request.model == models.EMBEDDED_MODEL:  # the stored example is its own
+        loaded = models.load(request.model)
+    if loaded is None:
+        raise VisitorError(f"{request.model} is not in memory any more.", "Press Quantize again.")
+    return dict(work(request, loaded))
 
 
 def settings_of(method: str) -> tuple[str, str]:

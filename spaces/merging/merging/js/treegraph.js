@@ -2,8 +2,7 @@
 
 import { openCanvas } from "../../../../shared/js/canvas.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { saveFile } from "../../../../shared/js/picture.js";
-import { choice, toolButton } from "../../../../shared/js/shell.js";
+import { choice, saveText, toolButton } from "../../../../shared/js/shell.js";
 import { edgeCard, memberCard, testParts } from "./treecards.js";
 import { COLOUR_CHOICES, paletteOf } from "./treecolours.js";
 import { BOX_HEIGHT, BOX_WIDTH, kinLine, memberBox } from "./treeshapes.js";
@@ -212,15 +211,17 @@ function relativeOf({ nodes, edges }, member, key) {
  * @param {Figure<Tree>} figure
  * @param {Tree} data
  */
-function textButtons({ host, root }, { nodes, edges }) {
+function textButtons(figure, { nodes, edges }) {
+  const { host } = figure;
   if (!host.fetch || host.exported) return [];
   return [
     ["Mermaid", "mermaid", "md"],
     ["DOT", "dot", "dot"],
   ].map(([label, format, ending]) =>
-    toolButton(label, `Download as ${label}`, async () => {
+    toolButton(label, `Download as ${label}`, async (event) => {
+      const pressed = event.currentTarget;
       const text = await host.fetch?.("tree_text", { format, nodes, edges }).catch(() => null);
-      if (typeof text === "string") saveFile(root, `family.${ending}`, "text/plain", text);
+      saveText(figure, pressed, `family.${ending}`, "text/plain", text);
     }),
   );
 }
