@@ -12,6 +12,15 @@ MAX_PROMPT_CHARACTERS = 8_000
 MAX_PROMPT_TOKENS = 1_024
 """Longest prompt, in tokens, the chat template included."""
 
+MAX_TEMPLATE_CHARACTERS = 100_000
+"""Longest chat template, and longest text that one writes, in characters."""
+
+TEMPLATE_SECONDS = 2.0
+"""Seconds of the processor that a chat template may take for one text."""
+
+TEMPLATE_BYTES = 400_000_000
+"""Memory that the process with the chat templates may take, in bytes; Python takes a tenth of it."""
+
 MAX_NEW_TOKENS = 128
 """Longest continuation, in tokens."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from shared import limits
+from shared import limits, stranger
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
         settings: further variables of the template, such as `enable_thinking`.
 
     Raises:
-        VisitorError: there is no chat template, it does not take a question alone, or it refuses or drops the
-            system prompt.
+        VisitorError: there is no chat template, it does not take a question alone, it refuses or drops the
+            system prompt, or it goes past the limits of `shared.stranger`.
     """
     template = loaded.tokenizer.chat_template
     if not template:
@@ -75,7 +75,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
         )
     try:
         text = _filled(loaded, prompt, "", settings)
-    except Exception as error:  # whatever a stranger's template raises
+    except (stranger.Failed, ValueError) as error:
         raise VisitorError(
             f"The chat template of {loaded.id} does not take a question alone.", remedy
         ) from error
@@ -84,7 +84,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
     without = "Leave the system prompt empty, or write it into the prompt."
     try:
         text = _filled(loaded, prompt, system, settings)
-    except Exception as error:
+    except (stranger.Failed, ValueError) as error:
         raise VisitorError(f"The chat template of {loaded.id} takes no system prompt.", without) from error
     if system.strip() not in text:
         raise VisitorError(f"The chat template of {loaded.id} drops the system prompt.", without)
@@ -94,8 +94,24 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
 def _filled(loaded: Loaded, prompt: str, system: str, settings: dict[str, Any]) -> str:
     talk = [{"role": "system", "content": system}] if system else []
     talk.append({"role": "user", "content": prompt})
-    text = loaded.tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False, **settings)
-    if not isinstance(text, str) or prompt.strip() not in text:
+    tokenizer = loaded.tokenizer
+    variables = {
+        "messages": talk,
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": True,
+        **tokenizer.special_tokens_map,
+        **settings,
+    }
+    try:
+        text = stranger.fill(tokenizer.get_chat_template(), variables)
+    except stranger.TooMuch as error:
+        raise VisitorError(
+            f"The chat template of {loaded.id} takes more than {limits.TEMPLATE_SECONDS:g} seconds or writes "
+            f"more than {limits.MAX_TEMPLATE_CHARACTERS:,} characters.",
+            "Choose another model, or let this one continue the prompt as plain text.",
+        ) from error
+    if prompt.strip() not in text:
         raise ValueError("the template loses the question")
     return text
 
