@@ -7,7 +7,6 @@ opposite things; that is why the page shows every pair and why this mode has no 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,9 +55,12 @@ def default_model() -> str:
     return HUB_DEFAULT if hub.is_space() else EMBEDDED
 
 
-@lru_cache(maxsize=2)
+_kept: dict[str, StaticModel] = {}
+"""The model that was used last."""
+
+
 def load(name: str) -> StaticModel:
-    """A static embedding model.
+    """A static embedding model; the last one is kept, and goes before another one comes.
 
     Args:
         name: "embedded", or a model2vec model's id on the Hub (safetensors).
@@ -67,6 +69,14 @@ def load(name: str) -> StaticModel:
         VisitorError: malformed id, the Hub cannot be reached, no such model, or larger than
             `limits.MAX_EMBEDDING_BYTES`.
     """
+    known = _kept.get(name)
+    if known is None:
+        _kept.clear()
+        known = _kept[name] = _load(name)
+    return known
+
+
+def _load(name: str) -> StaticModel:
     from huggingface_hub import snapshot_download
     from model2vec import StaticModel
 
