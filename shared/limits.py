@@ -1,9 +1,9 @@
 """Every limit of the suite, in one place: stated in the pages, enforced on the server."""
 
 MODEL_BYTES = {"cpu": 7_300_000_000, "cuda": 18_500_000_000}
-"""Largest model by what it runs on, in bytes of the dtype that it is loaded in, buffers included. On a CPU that
-is float32: 1.8 billion parameters. On a GPU of 48 GB it is the stored one: 9.2 billion in bfloat16, 4.6 billion
-in float32.
+"""Largest model by what it runs on, in bytes of the dtype that it is loaded in, buffers included. On a CPU
+that is float32: 1.8 billion parameters. On a GPU of 48 GB it is the stored one: 9.2 billion in bfloat16,
+4.6 billion in float32.
 """
 
 MODELS_BYTES = {"cpu": 12_000_000_000, "cuda": 40_000_000_000}
@@ -88,6 +88,25 @@ MAX_DATASET_ROWS = 1_000_000
 
 MAX_FILE_BYTES = 500_000_000
 """Largest dataset file, in bytes."""
+
+MAX_CELL_CHARACTERS = 1_000_000
+"""Longest text of a row, in characters: some 500 pages."""
+
+MAX_ROW_BYTES = 3_000_000
+"""Longest row of a text file, in bytes; of UTF-16 and CSV, in characters."""
+
+MAX_COLUMNS = 1_000
+"""Columns of a dataset."""
+
+
+def unpacked_bytes(size: int) -> int:
+    """Memory that the rows of a packed file may take, in bytes: six times its size, and at least 60 MB.
+
+    Args:
+        size: of the file in bytes.
+    """
+    return min(MAX_FILE_BYTES, max(60_000_000, 6 * size))
+
 
 MAX_CONTAMINATION_ROWS = 200_000
 """Rows of all splits together that one contamination report compares."""

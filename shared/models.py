@@ -287,6 +287,10 @@ def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
     device = gpu.device()
     if loaded.device == device:
         return loaded
+    if device == "cuda":
+        import torch
+
+        torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every length of a text
     moved = replace(loaded, model=loaded.model.to(device), device=device)  # type: ignore[arg-type]
     if keep:
         with _lock:

@@ -74,12 +74,15 @@ _kept: Kept[Study] = Kept(limits.KEPT_BYTES)
 models.when_forgotten(lambda gone: _kept.forget(lambda known: known.loaded.model is gone.model))
 
 
-def study(request: Request, loaded: Loaded | None = None) -> Generator[Progress, None, Study]:
+def study(
+    request: Request, loaded: Loaded | None = None, *, exact: bool = False
+) -> Generator[Progress, None, Study]:
     """Make or recall the study of a request; yields its progress, returns the study.
 
     Args:
         request: of the run.
         loaded: the model; loaded by its name where it is not given.
+        exact: as for `models.load`.
 
     Raises:
         VisitorError: the model cannot be loaded or edited, it has no chat template, a prompt is too long, its
@@ -88,7 +91,7 @@ def study(request: Request, loaded: Loaded | None = None) -> Generator[Progress,
     """
     if loaded is None:
         yield (f"Loading {request.model}", 0, 1)
-        loaded = models.load(request.model)
+        loaded = models.load(request.model, exact=exact)
     loaded = models.on_device(loaded)
     anatomy = inspect(loaded.model)
     check(request, anatomy)
