@@ -26,7 +26,7 @@ def size_of(value: Any) -> int:
     if isinstance(value, (int, float)):
         return 24
     size = getattr(value, "nbytes", 0)  # torch and numpy
-    return size if isinstance(size, int) else 0
+    return 100 + size if isinstance(size, int) else 0
 
 
 class Kept(Generic[Value]):
@@ -54,6 +54,8 @@ class Kept(Generic[Value]):
         size = size_of(value)
         with self._lock:
             self._values.pop(key, None)
+            if size > self.most:
+                return
             self._values[key] = value, size
             while self.bytes > self.most:
                 self._values.popitem(last=False)

@@ -89,6 +89,9 @@ MAX_DATASET_ROWS = 1_000_000
 MAX_FILE_BYTES = 500_000_000
 """Largest dataset file, in bytes."""
 
+RESULTS_BYTES = 2_000_000_000
+"""Datasets of finished runs that visitors may still take home, all together, in bytes."""
+
 MAX_CELL_CHARACTERS = 1_000_000
 """Longest text of a row, in characters: some 500 pages."""
 

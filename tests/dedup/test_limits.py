@@ -20,6 +20,7 @@ from dedup.signing import sample_rows
 from dedup.verify import parts
 from shared import limits
 from shared.errors import VisitorError
+from shared.kept import Kept, size_of
 from tests.conftest import ROOT
 
 SIZE = 20_000_000
@@ -55,7 +56,7 @@ WORST: dict[str, tuple[Callable[[Path], None], str]] = {
         "more than 1,000 columns",
     ),
     "columns.parquet": (table({f"c{n}": [1] for n in range(1_500)}), "1,500 columns; the limit is 1,000"),
-    "repeated.parquet": (table({"text": ["x" * 100_000] * 100_000}), "hold more than 60 MB"),
+    "repeated.parquet": (table({"text": ["x" * 100_000] * 1_500}), "hold more than 60 MB"),
     "structs.parquet": (
         table({"a": pa.array([[{"b": None}] * 500_000] * 4, pa.list_(pa.struct([("b", pa.bool_())])))}),
         "hold more than 60 MB",
@@ -68,7 +69,7 @@ WORST: dict[str, tuple[Callable[[Path], None], str]] = {
     "spaces.json": (repeated(b" ", b'[{"text": "x"}', b"]"), ""),
     "lists.jsonl": (repeated(b'{"text": "x", "a": [' + b"{}," * 990_000 + b"{}]}\n"), ""),
     "conversations.jsonl": (
-        repeated(b'{"messages": [' + b",".join([b'{"role": "user", "content": "hi"}'] * 90_000) + b"]}\n"),
+        repeated(b'{"messages": [' + b",".join([b'{"role": "user", "content": "hi"}'] * 80_000) + b"]}\n"),
         "",
     ),
 }
@@ -81,6 +82,7 @@ from dedup.read import read_file
 from dedup.request import Request
 from dedup.texts import compared
 from shared.errors import VisitorError
+from shared.kept import Kept, size_of
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 def read(path):
     try: compared(read_file(path, path.name, 1_000_000), Request()); return ""
@@ -173,3 +175,16 @@ def test_pairs_are_verified_in_parts():
 def test_the_limits_belong_together():
     assert limits.MAX_CELL_CHARACTERS <= limits.MAX_ROW_BYTES <= limits.MAX_FILE_BYTES
     assert limits.unpacked_bytes(10**9) == limits.MAX_FILE_BYTES
+
+
+def test_results_of_all_visitors_have_one_limit(monkeypatch):
+    from dedup_rooms import results
+
+    first = results.result_of(results.EXAMPLE)
+    monkeypatch.setattr(results, "_kept", Kept(int(2.5 * size_of(first))))
+    names = [results.keep(first) for _ in range(3)]
+    assert results.result_of(names[2]) is results.result_of(names[1]) is first
+    with pytest.raises(VisitorError, match="made room for those of later runs"):
+        results.result_of(names[0])
+    with pytest.raises(VisitorError, match="no result yet"):
+        results.result_of(None)

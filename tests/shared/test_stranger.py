@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from shared import limits, stranger, talk
@@ -126,3 +128,11 @@ def test_the_process_ends_with_the_one_that_started_it(tmp_path):
 
 def test_the_limits_leave_room_for_real_templates():
     assert limits.MAX_TEMPLATE_CHARACTERS > 4 * limits.MAX_PROMPT_CHARACTERS
+
+
+def test_a_pattern_that_takes_too_many_steps_is_given_up():
+    loaded = with_template(None)
+    loaded.tokenizer.backend_tokenizer.pre_tokenizer = Split(Regex("(a+)+b"), "isolated")
+    assert talk.prompt_ids(loaded, "aaab c", "plain")
+    with pytest.raises(VisitorError, match="its pattern takes too many steps"):
+        talk.prompt_ids(loaded, "a" * 40, "plain")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
-from json.decoder import WHITESPACE
 from pathlib import Path
 from typing import Any
 
 from shared import limits
 from shared.errors import VisitorError
 
+_SPACE = re.compile(r"[ \t\n\r]*")
 PIECE = 1_000_000
 """Bytes that are read at once."""
 
@@ -76,7 +77,7 @@ class _Reader:
     def sign(self) -> str:
         """The next character that is no space, where the place is then; "" at the end."""
         while True:
-            space = WHITESPACE.match(self.text, self.place)
+            space = _SPACE.match(self.text, self.place)
             self.place = space.end() if space else self.place
             if self.place < len(self.text) or not self.more():
                 return self.text[self.place : self.place + 1]

@@ -393,6 +393,8 @@ def read_hub(name: str, config: str | None, split: str, limit: int, token: str |
     from shared import hub
 
     table, more = hub.dataset_rows(name, config, split, limit, token)
+    _check_columns(table.num_columns)
+    parquet.check_cells(table)
     return Dataset(
         f"{name}, {split}",
         "parquet",

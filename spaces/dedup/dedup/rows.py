@@ -22,6 +22,11 @@ class Rows(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
+    @property
+    def nbytes(self) -> int:
+        """Of all rows, and of their places."""
+        return len(self._content) + 8 * len(self._ends)
+
     def __iter__(self) -> Iterator[bytes]:
         return map(self.__getitem__, range(len(self)))
 

@@ -26,7 +26,7 @@ from shared.models import Loaded
 MARK = "edited model"
 """What every output of an edited model carries."""
 EXACT: tuple[data.Kind, ...] = ("certificate", "export")
-"""What is published is computed in float32 on a GPU too: bfloat16 rounds more than weights and hooks differ."""
+"""What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
 Figure = TypeVar("Figure", bound=data.Head)
