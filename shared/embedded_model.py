@@ -116,7 +116,7 @@ def base_folder(report: Callable[[str], None] = lambda _: None) -> tuple[Path, s
     """
     if not hub.has_snapshot(EMBEDDED_MODEL) and not hub.reachable():
         return embedded_folder(report), f"{EMBEDDED_WHEEL} {EMBEDDED_WHEEL_VERSION}", EMBEDDED_SOURCE
-    folder, revision = hub.download(EMBEDDED_MODEL, limits.MAX_PARAMETERS_CPU, report)
+    folder, revision = hub.download(EMBEDDED_MODEL, limits.MODEL_BYTES["cpu"] // 4, report)
     return folder, revision, HUB_SOURCE
 
 

@@ -28,13 +28,15 @@ MOVE = 0.22
 """Seconds for 10⁹ bytes of weights on their way to the GPU."""
 PASS = 0.04
 """Seconds of a forward pass over texts, beside what follows."""
-READ = {"float32": 0.046, "bfloat16": 0.004}
-"""Seconds for 10⁹ parameters and 1,000 tokens that such passes read, by dtype of the weights."""
+READ = {"float32": 0.046, "bfloat16": 0.004, "float16": 0.004}
+"""Seconds for 10⁹ parameters and 1,000 tokens that such passes read, by dtype of the weights; float16 was not
+measured and stands with bfloat16.
+"""
 STEP = 0.045
 """Seconds of a step that writes a token of every row of a batch, beside what follows."""
-WRITE = {"float32": 0.0025, "bfloat16": 0.0005}
+WRITE = {"float32": 0.0025, "bfloat16": 0.0005, "float16": 0.0005}
 """Seconds of such a step for 10⁹ parameters."""
-BYTES = {"float32": 4, "bfloat16": 2}
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 MARGIN, LEAST = 1.4, 10
 """What is asked for: so many times what was measured, and at least so many seconds, since a run that is cut
 off is worth nothing.
@@ -83,7 +85,7 @@ def seconds_for(
         steps: forward passes that each write a token of every row.
         more: seconds of the Space's own work.
         models: how many models of that size go to the GPU.
-        dtype: of the weights, "float32" or "bfloat16".
+        dtype: of the weights, "float32", "bfloat16" or "float16".
     """
     billions = parameters / 1e9
     move = models * billions * BYTES[dtype] * MOVE

@@ -507,7 +507,7 @@ def dataset_rows(
             token=token_for(token),
             revision=revision,
         )
-        for batch in stream.take(limit + 1).with_format("arrow").iter(batch_size=1_000):
+        for batch in stream.take(limit + 1).with_format("arrow").iter(batch_size=100):
             tables.append(batch)
             size += batch.nbytes
             if size > limits.MAX_FILE_BYTES:

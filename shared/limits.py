@@ -1,16 +1,60 @@
 """Every limit of the suite, in one place: stated in the pages, enforced on the server."""
 
-MAX_PARAMETERS_GPU = 4_000_000_000
-"""Largest model on a GPU, in parameters (16 GB in float32)."""
+MODEL_BYTES = {"cpu": 7_300_000_000, "cuda": 18_500_000_000}
+"""Largest model by what it runs on, in bytes of the dtype that it is loaded in, buffers included. On a CPU
+that is float32: 1.8 billion parameters. On a GPU of 48 GB it is the stored one: 9.2 billion in bfloat16,
+4.6 billion in float32.
+"""
 
-MAX_PARAMETERS_CPU = 1_800_000_000
-"""Largest model on a CPU, in parameters (7 GB in float32)."""
+MODELS_BYTES = {"cpu": 12_000_000_000, "cuda": 40_000_000_000}
+"""All models in memory together, in bytes: those that runs hold, and those that are kept for the next one."""
+
+
+MAX_LAYERS = 1_000
+"""Layers of a model, and experts of a layer: what config.json counts is built one by one."""
+
+MAX_MODEL_FILES_BYTES = {
+    "config.json": 1_000_000,
+    "generation_config.json": 1_000_000,
+    "tokenizer_config.json": 10_000_000,
+    "tokenizer.json": 60_000_000,
+    "model.safetensors.index.json": 20_000_000,
+}
+"""Files that are read whole, each with its largest size; the largest tokenizers have 35 MB."""
+
+MAX_HEADER_BYTES = 25_000_000
+"""Header of one safetensors file: 100,000 tensors take 12 MB."""
+
+
+KEPT_BYTES = 500_000_000
+"""What each Space keeps of earlier runs beside the models, in bytes."""
+
+
+def fits(size: int, device: str, held: int = 0) -> bool:
+    """Whether a model may be loaded.
+
+    Args:
+        size: of the model in bytes, in the dtype that it is loaded in.
+        device: "cpu" or "cuda".
+        held: bytes of the models that stay in memory beside it.
+    """
+    return size <= MODEL_BYTES[device] and size + held <= MODELS_BYTES[device]
+
 
 MAX_PROMPT_CHARACTERS = 8_000
 """Longest prompt that is tokenized at all, in characters."""
 
 MAX_PROMPT_TOKENS = 1_024
 """Longest prompt, in tokens, the chat template included."""
+
+MAX_TEMPLATE_CHARACTERS = 100_000
+"""Longest chat template, and longest text that one writes, in characters."""
+
+TEMPLATE_SECONDS = 2.0
+"""Seconds of the processor that a chat template may take for one text."""
+
+TEMPLATE_BYTES = 400_000_000
+"""Memory that the process with the chat templates may take, in bytes; Python takes a tenth of it."""
 
 MAX_NEW_TOKENS = 128
 """Longest continuation, in tokens."""
@@ -30,9 +74,6 @@ MAX_STRATEGIES_JSON = 20_000
 MAX_QUEUE = 40
 """Runs that wait in line before a newcomer is turned away."""
 
-MODELS_IN_MEMORY = 2
-"""Models kept in memory at once beside the embedded one."""
-
 MAX_SMALL_FILES_BYTES = 100_000_000
 """Configuration and tokenizer files of one model, in bytes."""
 
@@ -47,6 +88,28 @@ MAX_DATASET_ROWS = 1_000_000
 
 MAX_FILE_BYTES = 500_000_000
 """Largest dataset file, in bytes."""
+
+RESULTS_BYTES = 2_000_000_000
+"""Datasets of finished runs that visitors may still take home, all together, in bytes."""
+
+MAX_CELL_CHARACTERS = 1_000_000
+"""Longest text of a row, in characters: some 500 pages."""
+
+MAX_ROW_BYTES = 3_000_000
+"""Longest row of a text file, in bytes; of UTF-16 and CSV, in characters."""
+
+MAX_COLUMNS = 1_000
+"""Columns of a dataset."""
+
+
+def unpacked_bytes(size: int) -> int:
+    """Memory that the rows of a packed file may take, in bytes: six times its size, and at least 60 MB.
+
+    Args:
+        size: of the file in bytes.
+    """
+    return min(MAX_FILE_BYTES, max(60_000_000, 6 * size))
+
 
 MAX_CONTAMINATION_ROWS = 200_000
 """Rows of all splits together that one contamination report compares."""

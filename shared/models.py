@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from shared import experts, hub, limits, owner, weights
 from shared.embedded_model import (
@@ -59,62 +62,125 @@ class Loaded:
     owners: bool = False
 
 
+Key = tuple[str, bool]
+"""A name, and whether float32 was asked for."""
+
 _lock = threading.Lock()
-_loaded: OrderedDict[str, Loaded] = OrderedDict()
-_turns: dict[str, threading.Lock] = {}
+_loaded: OrderedDict[Key, Loaded] = OrderedDict()
+_alive: WeakKeyDictionary[PreTrainedModel, int] = WeakKeyDictionary()
+"""Bytes of every model that somebody holds, kept or not."""
+_coming: list[int] = []
+"""Bytes of the models that are being loaded."""
+_forgetful: list[Callable[[Loaded], None]] = []
+_turns: dict[Key, threading.Lock] = {}
 """Whoever loads a model holds its lock: others who want the same wait, others who want another do not."""
 hub.unlock_after_fork(_lock)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_turns.clear)
+    os.register_at_fork(after_in_child=_coming.clear)
 
 
-def load(model_id: str, report: Callable[[str], None] = lambda _: None) -> Loaded:
-    """Load a model in float32 and keep it; a second call with the same name returns the same object.
+def load(model_id: str, report: Callable[[str], None] = lambda _: None, *, exact: bool = False) -> Loaded:
+    """Load a model and keep it; a second call with the same name returns the same object.
 
-    float32 whatever the stored dtype, because results are held to `generate()` token for token and batched
-    bfloat16 products depend on the batch.
+    On a CPU it is in float32 whatever the stored dtype, because results are held to `generate()` token for
+    token, and batched bfloat16 products depend on the batch. On a GPU it is in the dtype that it is stored
+    in, as `from_pretrained` loads it.
 
     Args:
         model_id: a Hub id `owner/name`, an expert of this suite, or for the owner a local folder.
         report: called with a sentence before a long step.
+        exact: float32 on a GPU too: where what is measured may be as small as the rounding of bfloat16.
 
     Raises:
         VisitorError: unknown, gated, too large, no safetensors, needs remote code, not a causal language
-            model, or the Hub cannot be reached.
+            model, the Hub cannot be reached, or the models in use leave no memory.
     """
-    if known := in_memory(model_id):
+    if known := in_memory(model_id, exact=exact):
         return known
+    key = _key(model_id, exact)
     with _lock:
-        turn = _turns.setdefault(model_id, threading.Lock())
+        turn = _turns.setdefault(key, threading.Lock())
     with turn:
-        if known := in_memory(model_id):
+        if known := in_memory(model_id, exact=exact):
             return known
         try:
-            loaded = _load(model_id, report)
+            loaded = _load(model_id, report, exact)
             if model_id not in CATALOGUE:
                 loaded = replace(loaded, owners=owner.is_here())
         finally:
             with _lock:
-                _turns.pop(model_id, None)
+                _turns.pop(key, None)
         with _lock:
-            _loaded[model_id] = loaded
-            others = [name for name in _loaded if name != EMBEDDED_MODEL]
-            for name in others[: max(0, len(others) - limits.MODELS_IN_MEMORY)]:
-                del _loaded[name]
+            _loaded[key] = loaded
         return loaded
 
 
-def in_memory(model_id: str) -> Loaded | None:
+def _key(model_id: str, exact: bool) -> Key:
+    return model_id, exact or machine() == "cpu"
+
+
+def machine() -> str:
+    """What models run on, "cuda" or "cpu": ZeroGPU lends the GPU later, so `gpu.device` does not know yet."""
+    from shared import gpu
+
+    return "cuda" if gpu.has_gpu() else "cpu"
+
+
+def in_memory(model_id: str, *, exact: bool = False) -> Loaded | None:
     """The model, where `load` keeps it already and whoever asks may have it."""
+    key = _key(model_id, exact)
     with _lock:
-        known = _loaded.get(model_id)
+        known = _loaded.get(key)
         if known is None or (known.owners and not owner.is_here()):
             return None
-        _loaded.move_to_end(model_id)
+        _loaded.move_to_end(key)
         return known
 
 
-def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
+def when_forgotten(forget: Callable[[Loaded], None]) -> None:
+    """Have a function called with every model that `load` keeps no longer: whoever remembers something with
+    the model in it forgets it then, or the model would stay in memory.
+    """
+    _forgetful.append(forget)
+
+
+@contextmanager
+def _room(size: int, model_id: str) -> Iterator[None]:
+    """Memory for a model that is about to be loaded: those go first that nobody has asked for the longest,
+    all but the embedded one.
+
+    Raises:
+        VisitorError: those that runs hold at the moment leave too little.
+    """
+    collected = False
+    while True:
+        with _lock:
+            if limits.fits(size, machine(), sum(_alive.values()) + sum(_coming)):
+                _coming.append(size)
+                break
+            old = next((key for key in _loaded if key[0] != EMBEDDED_MODEL), None)
+            gone = _loaded.pop(old) if old else None
+        if gone is None and collected:
+            raise VisitorError(
+                f"{model_id} takes {size / 1e9:.1f} GB, and the models in use leave no room for it: together "
+                f"they may take {limits.MODELS_BYTES[machine()] / 1e9:.0f} GB.",
+                "Try again in a minute, or choose a smaller model.",
+            )
+        if gone is not None:
+            for forget in _forgetful:
+                forget(gone)
+        gone = None
+        gc.collect()  # a model is part of cycles
+        collected = True
+    try:
+        yield
+    finally:
+        with _lock:
+            _coming.remove(size)
+
+
+def _load(model_id: str, report: Callable[[str], None], exact: bool) -> Loaded:
     import_transformers()
     if model_id in experts.NAMES:
         folder, revision, source = expert_folder(model_id, report)
@@ -127,13 +193,13 @@ def _load(model_id: str, report: Callable[[str], None]) -> Loaded:
     elif hub.is_local_path(model_id):
         folder, revision, source = hub.local_folder(model_id), "local folder", "local folder"
     else:
-        folder, revision = hub.download(model_id, largest_model(), report)
+        folder, revision = hub.download(model_id, largest_model(exact=exact), report)
         source = HUB_SOURCE
-    return open_folder(folder, model_id, revision, source)
+    return open_folder(folder, model_id, revision, source, exact=exact)
 
 
-def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Loaded:
-    """Load a model from a folder that this process trusts, in float32; it is not kept.
+def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exact: bool = False) -> Loaded:
+    """Load a model from a folder that this process trusts, in the dtype of `load`; it is not kept.
 
     Raises:
         VisitorError: it is no causal language model that transformers can load, it is above the limit, or its
@@ -144,19 +210,22 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Load
 
     weights.check_kind(folder, model_id)
     try:
-        weights.check_size(folder, model_id, largest_model())
-        with quiet_progress():
+        dtype = dtype_for(weights.stored_dtype(folder), machine(), exact=exact)
+        size = weights.check_size(folder, model_id, dtype, machine())
+        with _room(size, model_id), quiet_progress():
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=weights.configuration(folder),
-                dtype=torch.float32,
+                dtype=getattr(torch, dtype),
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
                 ignore_mismatched_sizes=True,  # they are in the report
                 output_loading_info=True,
             )
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            with _lock:
+                _alive[model] = size
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except VisitorError:
         raise
     except Exception as error:
@@ -167,25 +236,45 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str) -> Load
         ) from error
     weights.check_names(report, model_id)
     weights.check_vocabulary(model, tokenizer, model_id)
-    return Loaded(model.eval(), tokenizer, model_id, revision, source, "float32", "cpu")
+    return Loaded(model.eval(), tokenizer, model_id, revision, source, dtype, "cpu")
 
 
-def most_parameters(model_id: str) -> int:
+def dtype_for(stored: str, device: str, *, exact: bool = False) -> str:
+    """The dtype to load weights in.
+
+    Args:
+        stored: as `weights.stored_dtype` gives it.
+        device: "cuda" or "cpu".
+        exact: as for `load`.
+    """
+    return stored if device == "cuda" and not exact else "float32"
+
+
+def most_parameters(model_id: str, *, exact: bool = False) -> int:
     """How many parameters a model has at most, without a look at the Hub: of a model in memory its own, of
     the embedded model and the experts what is known of them, of any other the limit.
     """
-    if loaded := in_memory(model_id):
+    if loaded := in_memory(model_id, exact=exact):
         return sum(parameter.numel() for parameter in loaded.model.parameters())
     if model_id == EMBEDDED_MODEL or model_id in experts.NAMES:
         return EMBEDDED_PARAMETERS
-    return largest_model()
+    return largest_model(exact=exact)
 
 
-def largest_model() -> int:
-    """How many parameters a model may have on this machine."""
-    from shared import gpu
+def dtype_of(model_id: str, *, exact: bool = False) -> str:
+    """The dtype that a model runs in, without a look at the Hub: of one not in memory the likeliest."""
+    if loaded := in_memory(model_id, exact=exact):
+        return loaded.dtype
+    ours = model_id == EMBEDDED_MODEL or model_id in experts.NAMES
+    return dtype_for("float32" if ours else "bfloat16", machine(), exact=exact)
 
-    return limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_PARAMETERS_CPU
+
+def largest_model(*, exact: bool = False) -> int:
+    """How many parameters a model may have on this machine: on a GPU in a dtype of two bytes, unless `exact`
+    asks for float32.
+    """
+    device = machine()
+    return limits.MODEL_BYTES[device] // (2 if device == "cuda" and not exact else 4)
 
 
 def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
@@ -200,19 +289,23 @@ def on_device(loaded: Loaded, *, keep: bool = True) -> Loaded:
     device = gpu.device()
     if loaded.device == device:
         return loaded
+    if device == "cuda":
+        import torch
+
+        torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every length of a text
     moved = replace(loaded, model=loaded.model.to(device), device=device)  # type: ignore[arg-type]
     if keep:
         with _lock:
-            _loaded[loaded.id] = moved
+            for key, known in _loaded.items():
+                if known.model is loaded.model:
+                    _loaded[key] = moved
     return moved
 
 
 def is_kept(loaded: Loaded) -> bool:
-    """Whether `load` still keeps this very model; whoever remembers something with the model in it should
-    forget it with the model.
-    """
-    known = in_memory(loaded.id)
-    return known is not None and known.model is loaded.model
+    """Whether `load` still keeps this very model."""
+    with _lock:
+        return any(known.model is loaded.model for known in _loaded.values())
 
 
 def twin(model: PreTrainedModel) -> PreTrainedModel:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from shared import limits
+from shared import limits, stranger
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -42,12 +42,33 @@ def leading_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     return tuple(full[:1]) if full[:1] == [tokenizer.bos_token_id] else ()
 
 
+def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of a text alone, with no special tokens around it.
+
+    The pattern by which a tokenizer splits a text is its author's, too. Its library gives up a place in the
+    text after 10⁷ steps, a third of a second, by an exception that passes every `except Exception`.
+
+    Raises:
+        VisitorError: it gave up.
+    """
+    try:
+        ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise VisitorError(
+            "The model's tokenizer gave up: its pattern takes too many steps for this text.",
+            "Choose another model, or another text.",
+        ) from error
+    return list(ids)
+
+
 def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Token ids of a text that goes on: BOS first where the tokenizer adds one, once, and no EOS behind it
     even where the tokenizer adds that.
     """
     lead = list(leading_tokens(tokenizer))
-    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    ids = token_ids(tokenizer, text)
     return ids if ids[: len(lead)] == lead else lead + ids
 
 
@@ -62,8 +83,8 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
         settings: further variables of the template, such as `enable_thinking`.
 
     Raises:
-        VisitorError: there is no chat template, it does not take a question alone, or it refuses or drops the
-            system prompt.
+        VisitorError: there is no chat template, it does not take a question alone, it refuses or drops the
+            system prompt, or it goes past the limits of `shared.stranger`.
     """
     template = loaded.tokenizer.chat_template
     if not template:
@@ -75,7 +96,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
         )
     try:
         text = _filled(loaded, prompt, "", settings)
-    except Exception as error:  # whatever a stranger's template raises
+    except (stranger.Failed, ValueError) as error:
         raise VisitorError(
             f"The chat template of {loaded.id} does not take a question alone.", remedy
         ) from error
@@ -84,7 +105,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
     without = "Leave the system prompt empty, or write it into the prompt."
     try:
         text = _filled(loaded, prompt, system, settings)
-    except Exception as error:
+    except (stranger.Failed, ValueError) as error:
         raise VisitorError(f"The chat template of {loaded.id} takes no system prompt.", without) from error
     if system.strip() not in text:
         raise VisitorError(f"The chat template of {loaded.id} drops the system prompt.", without)
@@ -94,8 +115,24 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
 def _filled(loaded: Loaded, prompt: str, system: str, settings: dict[str, Any]) -> str:
     talk = [{"role": "system", "content": system}] if system else []
     talk.append({"role": "user", "content": prompt})
-    text = loaded.tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False, **settings)
-    if not isinstance(text, str) or prompt.strip() not in text:
+    tokenizer = loaded.tokenizer
+    variables = {
+        "messages": talk,
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": True,
+        **tokenizer.special_tokens_map,
+        **settings,
+    }
+    try:
+        text = stranger.fill(tokenizer.get_chat_template(), variables)
+    except stranger.TooMuch as error:
+        raise VisitorError(
+            f"The chat template of {loaded.id} takes more than {limits.TEMPLATE_SECONDS:g} seconds or writes "
+            f"more than {limits.MAX_TEMPLATE_CHARACTERS:,} characters.",
+            "Choose another model, or let this one continue the prompt as plain text.",
+        ) from error
+    if prompt.strip() not in text:
         raise ValueError("the template loses the question")
     return text
 
@@ -121,7 +158,7 @@ def prompt_ids(
     """
     if form == "chat" or system or (form == "auto" and loaded.tokenizer.chat_template):
         text = render(loaded, prompt, system, remedy, **settings)
-        ids = loaded.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        ids = token_ids(loaded.tokenizer, text)
     else:
         ids = plain_ids(loaded.tokenizer, prompt)
     if not ids:

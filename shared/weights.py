@@ -7,19 +7,25 @@ name, and builds whatever size config.json claims. Here each of these is an erro
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared import limits
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-_COUNTS = ("num_hidden_layers", "num_experts", "num_local_experts", "n_routed_experts")
-"""Values of a configuration that say how many modules there are: each needs tensors of its own."""
+_COUNTS = re.compile(r"(^|_)(layers?|blocks?|experts?|depth|labels)($|_per_|_num$)")
+"""Names of the values of a configuration that say how many modules there are: each is built, be it without
+memory for its weights, and has tensors of its own.
+"""
+_PLAIN_NAME = re.compile(r"[\w.\-]+\.safetensors")
 _OTHER_COPY = "Choose another copy of the model, or save it again."
 
 
@@ -33,6 +39,14 @@ def check_kind(folder: Path, model_id: str) -> None:
         raise VisitorError(
             f"{model_id} is an adapter, not a whole model.", "Merge it into its base, and name the result."
         )
+    for name, most in limits.MAX_MODEL_FILES_BYTES.items():
+        path = folder / name
+        if path.is_file() and path.stat().st_size > most:
+            raise VisitorError(
+                f"The {name} of {model_id} has {path.stat().st_size / 1e6:.1f} MB; the limit is "
+                f"{most / 1e6:.0f} MB.",
+                _OTHER_COPY,
+            )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         architectures = [str(name)[:60] for name in config.get("architectures") or []]
@@ -89,15 +103,33 @@ def configuration(folder: Path) -> PreTrainedConfig:
     return config
 
 
-def check_size(folder: Path, model_id: str, most: int) -> None:
-    """Refuse a folder whose config.json describes a larger model than it holds, or one above the limit.
+def stored_dtype(folder: Path) -> str:
+    """The dtype that most of a folder's numbers are stored in: "float32", "bfloat16" or "float16"; "float32"
+    for any other.
+
+    Raises:
+        OSError, ValueError: as `_tensors`.
+    """
+    counts: dict[str, int] = {}
+    for code, size in _tensors(folder):
+        counts[code] = counts.get(code, 0) + size
+    return {"BF16": "bfloat16", "F16": "float16"}.get(
+        max(counts, key=counts.__getitem__, default=""), "float32"
+    )
+
+
+def check_size(folder: Path, model_id: str, dtype: str, device: str) -> int:
+    """Bytes that a folder's model takes in memory; refused where its config.json describes a larger one than
+    it holds, or one above the limit.
+
 
     The model is built on torch's meta device, which takes no memory, and its numbers are counted.
 
     Args:
         folder: with config.json and safetensors.
         model_id: the name that a visitor knows.
-        most: parameters and buffers that a model may have.
+        dtype: that it will be loaded in.
+        device: whose limit counts, "cpu" or "cuda".
 
     Raises:
         VisitorError: as above.
@@ -105,59 +137,88 @@ def check_size(folder: Path, model_id: str, most: int) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    shapes = _shapes(folder)
+    sizes = [size for _, size in _tensors(folder)]
+    described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    _check_counts(described, min(len(sizes), limits.MAX_LAYERS), model_id)
     config = configuration(folder)
-    text = config.get_text_config()
-    for name in _COUNTS:
-        count = getattr(text, name, None)
-        if isinstance(count, int) and count > len(shapes):
-            what = f"{model_id} has {count:,} {name} by its config.json"
-            raise VisitorError(f"{what}, and its weights are {len(shapes):,} tensors.", _OTHER_COPY)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    total = parameters + sum(buffer.numel() for buffer in model.buffers())
-    held = sum(shapes)
-    if parameters > 2 * held:  # a little more is for the names to tell, see `check_names`
+    if parameters > 2 * sum(sizes):  # a little more is for the names to tell, see `check_names`
         raise VisitorError(
-            f"{model_id}'s config.json describes {parameters:,} parameters, and its weights hold {held:,}.",
+            f"{model_id}'s config.json describes {parameters:,} parameters, and its weights hold "
+            f"{sum(sizes):,}.",
             _OTHER_COPY,
         )
-    if total > most:
+    total = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
+    if not limits.fits(total, device):
         raise VisitorError(
-            f"{model_id} has {total / 1e9:.1f} billion parameters; the limit is {most / 1e9:.1f} billion.",
+            f"{model_id} has {parameters / 1e9:.1f} billion parameters and takes {total / 1e9:.1f} GB in "
+            f"{dtype}; the limit is {limits.MODEL_BYTES[device] / 1e9:.1f} GB.",
             "Choose a smaller model, or run the demo on a larger machine.",
         )
+    return total
 
 
-def _shapes(folder: Path) -> list[int]:
-    """Numbers in every tensor of the weight files that transformers would read, from their headers.
+def _check_counts(described: Any, most: int, model_id: str) -> None:
+    """Refuse a configuration that names more layers or experts than it may have, at any depth: even to make
+    the configuration of a billion layers takes gigabytes.
+    """
+    if isinstance(described, list):
+        if len(described) > limits.MAX_LAYERS:
+            raise VisitorError(f"{model_id}'s config.json holds a list of {len(described):,}.", _OTHER_COPY)
+        described = dict(enumerate(described))
+    if not isinstance(described, dict):
+        return
+    for name, value in described.items():
+        count = isinstance(value, (int, float)) and _COUNTS.search(str(name))
+        if count and value > most:
+            what = f"{model_id} has {value:,} {str(name)[:40]} by its config.json"
+            raise VisitorError(f"{what}; at most {most:,} are possible with its weights.", _OTHER_COPY)
+        _check_counts(value, most, model_id)
+
+
+def _tensors(folder: Path) -> list[tuple[str, int]]:
+    """Dtype and numbers of every tensor of the weight files that transformers would read, from their headers.
 
     Raises:
-        OSError, ValueError: there is no such file, or its header is damaged.
+        OSError, ValueError: there is no such file, or its header is damaged or promises more than it holds.
     """
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").exists() or not index.exists():
         files = {"model.safetensors"}
     else:
         files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    sizes = []
-    for name in files:
-        path = folder / Path(name).name
+    tensors: list[tuple[str, int]] = []
+    for name in sorted(files):
+        if not _PLAIN_NAME.fullmatch(name):
+            raise ValueError("its index names a file that is not one of its weight files")
+        path = folder / name
         if not path.is_file():
-            raise FileNotFoundError(f"it holds no {path.name}")
-        with path.open("rb") as handle:
-            (length,) = struct.unpack("<Q", handle.read(8))
-            if length > min(path.stat().st_size, 100_000_000):
-                raise ValueError(f"the header of {path.name} is damaged")
-            header = json.loads(handle.read(length))
-        for tensor, entry in header.items():
-            if tensor != "__metadata__":
-                size = 1
-                for side in entry["shape"]:
-                    size *= int(side)
-                sizes.append(size)
-    return sizes
+            raise FileNotFoundError(f"it holds no {name}")
+        tensors += _header(path)
+    return tensors
+
+
+def _header(path: Path) -> Iterator[tuple[str, int]]:
+    """Dtype and numbers of every tensor of a safetensors file."""
+    whole = path.stat().st_size
+    with path.open("rb") as handle:
+        (length,) = struct.unpack("<Q", handle.read(8))
+        if length > min(whole - 8, limits.MAX_HEADER_BYTES):
+            raise ValueError(f"the header of {path.name} is damaged")
+        header = json.loads(handle.read(length))
+    end = 0
+    for tensor, entry in header.items():
+        if tensor == "__metadata__":
+            continue
+        first, last = entry["data_offsets"]
+        if not 0 <= first <= last <= whole - 8 - length:
+            raise ValueError(f"the header of {path.name} is damaged")
+        end += last - first
+        yield str(entry["dtype"]), math.prod(map(int, entry["shape"]))
+    if end > whole - 8 - length:
+        raise ValueError(f"the tensors of {path.name} overlap")
 
 
 def check_names(report: dict[str, Any], model_id: str) -> None:

@@ -190,8 +190,7 @@ def test_what_cannot_work_is_refused_in_two_sentences(name):
 
 
 def test_a_model_above_the_limit_is_refused_before_its_weights_are_read(monkeypatch):
-    monkeypatch.setattr(limits, "MAX_PARAMETERS_CPU", 100_000)
-    monkeypatch.setattr(limits, "MAX_PARAMETERS_GPU", 100_000)
+    monkeypatch.setattr(limits, "MODEL_BYTES", {"cpu": 400_000, "cuda": 400_000})
     with pytest.raises(VisitorError, match="the limit is"):
         models.open_folder(zoo.folder("gpt2"), "zoo/gpt2", "zoo", "zoo")
 

@@ -293,7 +293,8 @@ def test_a_study_does_not_keep_a_model_that_nobody_else_keeps(small):
     one = returned(study.study(asked, small))
     other = dataclasses.replace(small, model=copy.deepcopy(small.model), id="tiny/other")
     two = returned(study.study(asked, other))
-    assert two in study._kept.values() and one not in study._kept.values()
+    assert returned(study.study(asked, other)) is two
+    assert returned(study.study(asked, small)) is not one
 
 
 def test_an_answer_fits_behind_the_longest_prompt(small):

@@ -4,19 +4,22 @@ weights against the run-time edit, an edit of strength 0 against none; and what 
 
 from __future__ import annotations
 
+import copy
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 from abliteration.architecture import inspect
-from abliteration.outcome import find, measure, remove, take
+from abliteration.outcome import find, measure, remove, run, take
 from abliteration.request import Request
-from shared import talk
+from shared import models, talk
 from shared.errors import VisitorError
 from shared.models import Loaded
 from shared.steps import last
 from tests import zoo
+from tests.abliteration.conftest import returned
 
 LEFT = [f"Paint wall {number}." for number in range(6)]
 RIGHT = [f"Where is {number}?" for number in range(6)]
@@ -124,3 +127,25 @@ def test_what_does_not_fit_into_a_short_model_is_refused():
             find.find(request("short", positive=[prompt + " a" * 60 for prompt in LEFT]), zoo.opened("short"))
         )
     assert "1 to 48 tokens" in caught.value.remedy  # 64, less what the base model answers to be asked
+
+
+def test_a_model_in_bfloat16_is_read_as_on_a_gpu():
+    loaded = zoo.opened("qwen2")
+    half = replace(
+        loaded, id="zoo/half", model=copy.deepcopy(loaded.model).to(torch.bfloat16), dtype="bfloat16"
+    )
+    found, exact = (last(find.find(request("qwen2"), model)) for model in (half, loaded))
+    norms, expected = ([layer["norm"] for layer in data["layers"]] for data in (found, exact))
+    assert norms == pytest.approx(expected, rel=0.02, abs=0.01) and norms != expected
+    assert found["provenance"]["dtype"] == "bfloat16"
+    measures = last(measure.measure(request("qwen2", strength=0), half))["measures"]
+    assert measures["first_token"]["positive"]["kl"]["mean"] == measures["text"]["delta"]["mean"] == 0
+
+
+@pytest.mark.parametrize(("kind", "exact"), [("find", False), ("certificate", True), ("export", True)])
+def test_what_is_published_is_computed_in_float32(monkeypatch, kind, exact):
+    asked = []
+    monkeypatch.setattr(models, "load", lambda _, *, exact=False: asked.append(exact) or zoo.opened("qwen2"))
+    list(run.prepare(kind, request("qwen2")))
+    returned(run.opened(kind, request("qwen2"), None))
+    assert asked == [exact, exact]

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.bench.common import Row, ratio
 from tests.conftest import ROOT
-from tests.dedup.corpus import documents
+from tests.dedup.corpus import documents, rows_of
 
 THRESHOLD, NGRAM, NUM_PERM = 0.8, 3, 128
 COUNT, BLOCKS = 20_000, 3
@@ -39,10 +39,9 @@ def ours(texts: list[str]) -> list[int]:
     """Kept rows of the whole pipeline, recall measurement and all."""
     from dedup.engine import Result, deduplicate
     from dedup.outcome import outcome
-    from dedup.read import Dataset
     from dedup.request import Request
 
-    data = Dataset("bench.json", "json", len(texts), ("text",), table=[{"text": text} for text in texts])
+    data = rows_of([{"text": text} for text in texts], "bench.json")
     *_, result = deduplicate(data, Request.parse(threshold=THRESHOLD, ngram=NGRAM))
     assert isinstance(result, Result)
     return outcome(result).kept

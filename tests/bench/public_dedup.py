@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tests.bench.common import Row
+from tests.dedup.corpus import rows_of
 
 CORE = "pinecone/core-2020-05-10-deduplication"
 NEWS = "chenghao/NEWS-COPY-eval"
@@ -32,10 +33,9 @@ def clusters_of(texts: list[str], threshold: float, ngram: int, unit: str) -> tu
     """Each row's cluster, and the seconds of the run."""
     from dedup.clusters import cluster
     from dedup.engine import Result, deduplicate
-    from dedup.read import Dataset
     from dedup.request import Request
 
-    data = Dataset("rows", "json", len(texts), ("text",), table=[{"text": text} for text in texts])
+    data = rows_of([{"text": text} for text in texts], "rows")
     began = time.perf_counter()
     *_, result = deduplicate(
         data, Request.parse(threshold=threshold, ngram=ngram, unit=unit, method="components")

@@ -55,7 +55,7 @@ def comparison_rows() -> list[Row]:
         return time.perf_counter() - began
 
     def measured() -> float:
-        rowcache.forget()
+        rowcache.rows.forget()
         spent.clear()
         began = time.perf_counter()
         for step in engine.compare(request, loaded):

@@ -4,12 +4,15 @@ generation settings, template and special tokens; what cannot work is refused wi
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from decoding.engine import decode, next_token_distribution
+from decoding.programs import transformers_program
 from decoding.request import Request
 from shared.errors import VisitorError
 from tests import zoo
@@ -184,3 +187,21 @@ def test_a_token_without_an_embedding_is_said(name):
 def test_too_few_layers_for_dola_are_said():
     with pytest.raises(VisitorError, match="no layers that count as low"):
         trace_of("qwen2", [{"dola_layers": "low"}])
+
+
+@pytest.mark.parametrize("name", ["qwen2", "gemma2", "mamba"])
+def test_a_model_in_bfloat16_decodes_as_on_a_gpu(name):
+    """One text alone is that of `generate`; where many are one batch, its products depend on the batch."""
+    loaded = zoo.opened(name)
+    half = replace(loaded, model=copy.deepcopy(loaded.model).to(torch.bfloat16), dtype="bfloat16")
+    asked = {"prompt": PROMPT, "model": loaded.id, "max_new_tokens": NEW, "chat": False}
+    *_, trace = decode(Request.parse(strategies=[{}], **asked), half)
+    row = torch.tensor([trace.to_json()["prompt"]["token_ids"]])
+    text = half.model.generate(row, attention_mask=torch.ones_like(row), max_new_tokens=NEW, do_sample=False)
+    (ids,) = written(trace.to_json()["runs"][0])
+    assert ids == text[0, row.shape[1] :].tolist()[: len(ids)] and len(ids) >= 1
+    *_, trace = decode(Request.parse(strategies=STRATEGIES, **asked), half)
+    data = trace.to_json()
+    json.dumps(data, allow_nan=False)
+    assert data["provenance"]["dtype"] == "bfloat16" and len(data["runs"]) == len(STRATEGIES)
+    assert "dtype=torch.bfloat16" in transformers_program(Request.parse(strategies=[{}], **asked), data)

@@ -6,10 +6,23 @@ paragraph.
 
 from __future__ import annotations
 
+import json
 import random
 import sysconfig
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dedup.read import Dataset
+
+
+def rows_of(rows: list[dict[str, Any]], name: str) -> Dataset:
+    """The dataset that a JSON list of these rows is."""
+    from dedup.read import Dataset
+
+    columns = tuple(dict.fromkeys(key for row in rows for key in row))
+    return Dataset(name, "json", len(rows), columns, [json.dumps(row).encode() for row in rows])
 
 
 @cache

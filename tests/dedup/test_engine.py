@@ -25,12 +25,12 @@ from dedup.shingles import sets, shingle, to_arrow
 from dedup.texts import Compared
 from dedup.verify import Pairs, recall_interval
 from shared.errors import VisitorError
-from tests.dedup.corpus import documents
+from tests.dedup.corpus import documents, rows_of
 
 
 def dataset(texts: list[str]) -> Dataset:
     """Texts as a one-column dataset."""
-    return Dataset("test.json", "json", len(texts), ("text",), table=[{"text": text} for text in texts])
+    return rows_of([{"text": text} for text in texts], "test.json")
 
 
 def run(texts: list[str], checkpoints: Path | None = None, **settings: Any) -> Result:
@@ -324,7 +324,7 @@ def test_keep_policies(keep, kept):
         {"text": body + " a lot more is here", "score": ""},
         {"text": body + " x y", "score": "7.5"},
     ]
-    data = Dataset("x.json", "json", 4, ("text", "score"), table=rows)
+    data = rows_of(rows, "x.json")
     *_, result = deduplicate(data, Request.parse(columns=["text"], threshold=0.6, keep=keep))
     if keep == "longest":
         assert len(rows[0]["text"]) < len(rows[2]["text"])

@@ -39,13 +39,13 @@ from dedup.engine import Result, deduplicate
 from dedup.minhash import MAX_NUM_PERM, Plan, s_curve
 from dedup.outcome import outcome
 from dedup.programs import datatrove_program, export, rensa_program, unverified_bands
-from dedup.read import Dataset, read_file
+from dedup.read import read_file
 from dedup.request import Request, SplitsRequest
 from dedup.texts import Compared, compared
 from shared.errors import VisitorError
 from shared.steps import last
 from tests.conftest import ROOT
-from tests.dedup.corpus import documents
+from tests.dedup.corpus import documents, rows_of
 from tests.dedup.test_engine import reference_shingles
 
 PLAN = Plan(128, 16, 8, 0.99, None, 0, 0)
@@ -84,7 +84,7 @@ def run(texts: list[str], **settings: Any) -> Result:
     """The engine's run on one column of text."""
     table = [{"text": text, "row": row} for row, text in enumerate(texts)]
     *_, result = deduplicate(
-        Dataset("docs.jsonl", "json", len(texts), ("text", "row"), table=table),
+        rows_of(table, "docs.jsonl"),
         Request.parse(columns=["text"], **settings),
     )
     assert isinstance(result, Result)
@@ -489,7 +489,7 @@ def test_conversations_are_taken_apart_as_on_the_page(part, tmp_path):
     ]
     rows = [{"messages": cell, "text": texts[row % len(texts)]} for row, cell in enumerate(CONVERSATIONS)]
     request = Request.parse(part=part, columns=["messages", "text"])
-    expected = compared(Dataset("a.json", "json", len(rows), ("messages", "text"), table=rows), request)
+    expected = compared(rows_of(rows, "a.json"), request)
     path = tmp_path / "program.py"
     path.write_text(rensa_program(request, PLAN, expected.columns, "a.json"), encoding="utf-8")
     program = runpy.run_path(str(path))

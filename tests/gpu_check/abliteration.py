@@ -82,7 +82,7 @@ def job(loaded: Any) -> dict[str, float]:
     from abliteration import study
     from abliteration.outcome.find import find
 
-    study._kept.clear()
+    study._kept.forget()
     request = request_of(loaded)
     with setting.on(loaded.device):
         last(find(request, loaded))

@@ -72,14 +72,14 @@ def _ablated(subject: Subject) -> Iterator[Check]:
 def _experts(whole: Subject) -> Iterator[Check]:
     from shared import models
 
-    family = [whole.opened(), *(models.load(name) for name in ("pirate", "cautious"))]
+    family = [whole.opened(), *(models.load(name, exact=True) for name in ("pirate", "cautious"))]
     yield from merging.against_cpu(whole.name, family, setting.device())
 
 
 def _cautious() -> Iterator[Check]:
     from shared import models
 
-    cpu = models.load("cautious")
+    cpu = models.load("cautious", exact=True)
     yield from abliteration.against_cpu("cautious", cpu, setting.moved(cpu, setting.device()))
 
 

@@ -74,7 +74,7 @@ def job(
     from quantization.compare import compare
     from quantization.request import Request
 
-    rowcache.forget()
+    rowcache.rows.forget()
     done = last(compare(Request.parse(model=loaded.id, formats=list(formats), context=context), loaded))
     failed = [row.error for row in done.rows if row.status != "done"]
     if failed:

@@ -53,7 +53,7 @@ class Subject:
         from shared import models
         from shared.embedded_model import quiet_progress
 
-        loaded = models.open_folder(self.folder, self.id, "check", "check")
+        loaded = models.open_folder(self.folder, self.id, "check", "check", exact=True)
         if dtype == "float32":
             return loaded
         with quiet_progress():

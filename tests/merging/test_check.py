@@ -466,7 +466,7 @@ def test_a_stack_has_a_limit(inside, family, monkeypatch):
         "modules": {"default": {"slices": [{"sources": [{"model": "a", "layer_range": [0, "999999999"]}]}]}},
     }
     assert not check(filled(endless, family)).ok
-    monkeypatch.setattr(limits, "MAX_PARAMETERS_CPU", 10_000)
+    monkeypatch.setitem(limits.MODEL_BYTES, "cpu", 40_000)
     assert "billion weights" in check(filled(RECIPES["franken"], family)).findings[0].message
 
 

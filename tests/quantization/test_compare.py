@@ -22,7 +22,7 @@ SMALL = {"context": 32, "windows": 2, "prompt": "Hello", "answer_tokens": 4}
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
-    rowcache.forget()
+    rowcache.rows.forget()
 
 
 def finished(loaded, **values):
@@ -200,7 +200,7 @@ def test_a_cancelled_run_stops_at_the_next_step(tiny_gguf):
     steps = compare(Request.parse(formats=["own:absmax-int8", "own:nf4"], **SMALL), tiny_gguf)
     next(steps)
     steps.close()
-    assert not rowcache._rows
+    assert not rowcache.rows
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ SETTINGS = {"context": CONTEXT, "windows": WINDOWS, "prompt": ""}
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered():
-    rowcache.forget()
+    rowcache.rows.forget()
 
 
 def finished(name: str, **values):

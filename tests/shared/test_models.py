@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakKeyDictionary
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from shared import models
+from shared import limits, models
+from shared.embedded_model import quiet_progress
 from shared.errors import VisitorError
 from tests import zoo
 from tests.conftest import ROOT
@@ -118,7 +124,7 @@ def test_two_models_load_at_the_same_time(monkeypatch):
     """A download that takes minutes holds up only those who want the same model."""
     started, go_on = threading.Event(), threading.Event()
 
-    def slow(name, report):
+    def slow(name, report, exact):
         if name == "slow/one":
             started.set()
             assert go_on.wait(30)
@@ -161,12 +167,12 @@ def test_a_visitor_gets_no_model_that_the_owner_brought(monkeypatch, tmp_path):
     """It stays in memory under its name."""
     monkeypatch.setattr(models, "_loaded", OrderedDict())
     monkeypatch.setattr(
-        models, "_load", lambda name, _: models.Loaded(None, None, name, "", "", "float32", "cpu")
+        models, "_load", lambda name, *_: models.Loaded(None, None, name, "", "", "float32", "cpu")
     )
     private = models.load(str(tmp_path))
     assert models.load(str(tmp_path)) is private and models.in_memory(str(tmp_path)) is private
     monkeypatch.undo()
-    monkeypatch.setattr(models, "_loaded", OrderedDict({str(tmp_path): private}))
+    monkeypatch.setattr(models, "_loaded", OrderedDict({(str(tmp_path), True): private}))
     monkeypatch.setattr(models.owner, "is_here", lambda: False)
     assert models.in_memory(str(tmp_path)) is None
     with pytest.raises(VisitorError, match="is not a model id"):
@@ -197,3 +203,77 @@ def test_models_are_loaded_one_at_a_time(monkeypatch):
     with ThreadPoolExecutor(3) as pool:
         opened = list(pool.map(lambda name: models.open_folder(folder, name, "", ""), "abc"))
     assert most == 1 and len(opened) == 3 and PreTrainedModel.tie_weights is tie
+
+
+@pytest.mark.parametrize(
+    ("stored", "device", "exact", "dtype"),
+    [
+        ("bfloat16", "cuda", False, "bfloat16"),
+        ("float16", "cuda", False, "float16"),
+        ("float32", "cuda", False, "float32"),
+        ("bfloat16", "cuda", True, "float32"),
+        ("bfloat16", "cpu", False, "float32"),
+        ("float16", "cpu", True, "float32"),
+    ],
+)
+def test_a_gpu_takes_the_stored_dtype_and_a_cpu_float32(stored, device, exact, dtype):
+    assert models.dtype_for(stored, device, exact=exact) == dtype
+
+
+@pytest.mark.parametrize(
+    ("parameters", "width", "device", "fits"),
+    [
+        (9.0e9, 2, "cuda", True),
+        (9.5e9, 2, "cuda", False),
+        (4.5e9, 4, "cuda", True),
+        (9.0e9, 4, "cuda", False),
+        (1.8e9, 4, "cpu", True),
+        (3.0e9, 4, "cpu", False),
+    ],
+)
+def test_what_fits(parameters, width, device, fits):
+    assert limits.fits(int(parameters * width), device) is fits
+    assert not limits.fits(int(parameters * width), device, held=limits.MODELS_BYTES[device])
+
+
+def saved_in(dtype, folder):
+    """An animal of the zoo, stored in a dtype."""
+    zoo.opened("qwen2")
+    shutil.copytree(zoo.folder("qwen2"), folder)
+    tensors = load_file(folder / "model.safetensors")
+    save_file(
+        {name: tensor.to(dtype) for name, tensor in tensors.items()},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    return str(folder)
+
+
+def test_a_gpu_machine_keeps_a_model_by_its_dtype(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "_loaded", OrderedDict())
+    monkeypatch.setattr(models, "machine", lambda: "cuda")
+    name = saved_in(torch.bfloat16, tmp_path / "half")
+    loaded, exact = models.load(name), models.load(name, exact=True)
+    assert (loaded.dtype, loaded.model.dtype) == ("bfloat16", torch.bfloat16) and models.load(name) is loaded
+    assert (exact.dtype, exact.model.dtype) == ("float32", torch.float32)
+    assert models.dtype_of(name) == "bfloat16" and models.dtype_of(name, exact=True) == "float32"
+    assert models._alive[exact.model] == pytest.approx(2 * models._alive[loaded.model], rel=0.01)
+    assert models.largest_model() > 9e9 > 5e9 > models.largest_model(exact=True)
+
+
+def test_the_old_model_goes_before_the_new_one_comes(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "_loaded", OrderedDict())
+    monkeypatch.setattr(models, "_alive", WeakKeyDictionary())
+    first, second = (saved_in(torch.float32, tmp_path / name) for name in ("one", "two"))
+    one = models.load(first)
+    monkeypatch.setitem(limits.MODELS_BYTES, "cpu", int(1.5 * models._alive[one.model]))
+    with pytest.raises(VisitorError, match="the models in use leave no room"):
+        models.load(second)  # this test still holds the other
+    assert models.in_memory(first) is None
+    del one
+    one = weakref.ref(models.load(first).model)
+    told, there = [], []
+    monkeypatch.setattr(models, "_forgetful", [lambda gone: told.append(gone.id)])
+    monkeypatch.setattr(models, "quiet_progress", lambda: there.append(one()) or quiet_progress())
+    models.load(second)
+    assert there == [None] and told == [first] and not models._coming

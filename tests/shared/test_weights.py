@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from shared import limits, models
 from shared.errors import VisitorError
 from tests import zoo
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -77,12 +80,12 @@ def test_a_tied_head_may_be_stored_or_not(changed):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_the_limit_counts_numbers_and_not_bytes(changed, monkeypatch, dtype):
+def test_the_limit_counts_what_is_in_memory_and_not_what_is_stored(changed, monkeypatch, dtype):
     folder = changed("tools", lambda tensors: {key: value.to(dtype) for key, value in tensors.items()})
     parameters = sum(parameter.numel() for parameter in zoo.opened("tools").model.parameters())
-    monkeypatch.setattr(limits, "MAX_PARAMETERS_CPU", parameters + 100)  # buffers count too
+    monkeypatch.setitem(limits.MODEL_BYTES, "cpu", 4 * parameters + 400)  # buffers count too
     opened(folder)
-    monkeypatch.setattr(limits, "MAX_PARAMETERS_CPU", parameters - 1)
+    monkeypatch.setitem(limits.MODEL_BYTES, "cpu", 4 * parameters - 1)
     with pytest.raises(VisitorError, match="the limit is"):
         opened(folder)
 
@@ -185,3 +188,101 @@ def test_no_configuration_brings_code_from_the_hub(changed, monkeypatch, animal,
         part |= {"attn_implementation": kernel, "_attn_implementation": kernel}
     (folder / "config.json").write_text(json.dumps(config))
     assert same(folder, animal) and not taken
+
+
+def repacked(path: Path, change) -> None:
+    """A weight file whose header went through a function."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+
+
+NORM = "model.norm.weight"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header[NORM].update(shape=[10**9, 10**9]),
+        lambda header: header[NORM].update(shape=[-64]),
+        lambda header: header[NORM].update(data_offsets=[0, 10**12]),
+        lambda header: header[NORM].update(data_offsets=[10, 0]),
+        lambda header: header.update({f"extra.{n}": header[NORM] for n in range(5_000)}),
+        lambda header: header.update(extra=7),
+    ],
+    ids=["shape", "negative", "past the end", "backwards", "overlap", "no tensor"],
+)
+def test_a_header_that_lies(changed, change):
+    folder = changed("tools")
+    repacked(folder / "model.safetensors", change)
+    with pytest.raises(VisitorError, match="could not be loaded"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/passwd", "gone.safetensors", "x.bin"])
+def test_an_index_that_names_other_files(changed, name):
+    folder = changed("tools")
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NORM: name}}))
+    with pytest.raises(VisitorError, match="could not be loaded") as caught:
+        opened(folder)
+    assert "passwd" not in str(caught.value)
+
+
+GREEDY = {
+    "tools": [
+        {"vocab_size": 10**9},
+        {"hidden_size": 2**20},
+        {"intermediate_size": 10**8},
+        {"num_hidden_layers": 10**9},
+        {"num_hidden_layers": 27},
+        {"head_dim": 10**7},
+        {"num_key_value_heads": 10**6},
+        {"num_labels": 10**8},
+        {"id2label": {str(label): "x" for label in range(100_000)}},
+        {"max_position_embeddings": 10**9},
+    ],
+    "gpt2": [{"n_positions": 10**9}, {"n_layer": 10**8}, {"n_inner": 10**9}],
+    "qwen3_moe": [{"num_experts": 10**9}, {"moe_intermediate_size": 10**8}],
+    "gemma3": [{"num_hidden_layers": 10**9}, {"layer_types": ["full_attention"] * 50_000}],
+    "neox": [{"max_position_embeddings": 10**9}],
+    "mamba": [{"state_size": 10**8}, {"time_step_rank": 10**9}],
+}
+"""By animal, what a config.json of a few bytes may ask for."""
+
+
+def test_a_config_takes_no_memory_that_the_weights_do_not(changed, tmp_path):
+    """All in one process, whose peak is measured."""
+    for name, configs in GREEDY.items():
+        for number, config in enumerate(configs):
+            changed(name, **config).rename(tmp_path / f"{name} {number}")
+    script = """
+import resource, sys
+from pathlib import Path
+from shared import models
+from shared.errors import VisitorError
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def opened(folder):
+    try: return models.open_folder(folder, "me/model", "", "") and None
+    except VisitorError as error: return error.what
+folders = sorted(Path(sys.argv[1]).iterdir())
+for name in {folder.name.split()[0] for folder in folders}: opened(Path(sys.argv[2]) / name)
+before, told = peak(), {folder.name: opened(folder) for folder in folders}
+print(peak() - before, [name for name, what in told.items() if what is None])
+"""
+    home = zoo.folder("tools").parent
+    for name in GREEDY:
+        assert zoo.folder(name).parent == home
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), str(home)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    megabytes, opens = done.stdout.split(" ", 1)
+    assert float(megabytes) < 60
+    assert opens.strip() == "['neox 0', 'tools 9']", "a model that may read more has no more weights"

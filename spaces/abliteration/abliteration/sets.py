@@ -109,12 +109,17 @@ def read(value: Any) -> tuple[str, ...]:
     """Prompts from a list, from the text of a JSON list, or from text with one a line.
 
     Raises:
-        VisitorError: it is none of these.
+        VisitorError: it is none of these, or far too long.
     """
     if value is None:
         return ()
     if isinstance(value, str):
         text = value.strip()
+        if len(text) > 2 * MAX_PROMPTS * MAX_CHARACTERS:
+            raise VisitorError(
+                f"The prompts have {len(text):,} characters together.",
+                f"Use at most {MAX_PROMPTS} prompts of {MAX_CHARACTERS:,} characters.",
+            )
         if text.startswith("["):
             try:
                 value = json.loads(text)

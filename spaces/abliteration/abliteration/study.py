@@ -4,11 +4,9 @@ model's own answers.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from abliteration import activations, answers, encode, kernel, select, sets
 from abliteration.ablate import harmless_means
@@ -17,16 +15,15 @@ from abliteration.data import Dataset, Side
 from abliteration.directions import Directions, difference_of_means
 from abliteration.edit import Edit
 from abliteration.request import Request
-from shared import models, talk
+from shared import limits, models, talk
 from shared.errors import VisitorError
+from shared.kept import Kept
 from shared.models import Loaded
 from shared.steps import last
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-KEPT = 4
-"""Studies that are remembered, so that drawing another kernel does not read the prompts again."""
 OPENING = 16
 """Tokens of the base's answers that say which tokens open a refusal."""
 PARTS = ("fit", "select", "report")
@@ -72,16 +69,20 @@ class Study:
         return self.ids[part, side]
 
 
-_kept: OrderedDict[Any, Study] = OrderedDict()
-_lock = threading.Lock()
+_kept: Kept[Study] = Kept(limits.KEPT_BYTES)
+"""So that drawing another kernel does not read the prompts again."""
+models.when_forgotten(lambda gone: _kept.forget(lambda known: known.loaded.model is gone.model))
 
 
-def study(request: Request, loaded: Loaded | None = None) -> Generator[Progress, None, Study]:
+def study(
+    request: Request, loaded: Loaded | None = None, *, exact: bool = False
+) -> Generator[Progress, None, Study]:
     """Make or recall the study of a request; yields its progress, returns the study.
 
     Args:
         request: of the run.
         loaded: the model; loaded by its name where it is not given.
+        exact: as for `models.load`.
 
     Raises:
         VisitorError: the model cannot be loaded or edited, it has no chat template, a prompt is too long, its
@@ -90,7 +91,7 @@ def study(request: Request, loaded: Loaded | None = None) -> Generator[Progress,
     """
     if loaded is None:
         yield (f"Loading {request.model}", 0, 1)
-        loaded = models.load(request.model)
+        loaded = models.load(request.model, exact=exact)
     loaded = models.on_device(loaded)
     anatomy = inspect(loaded.model)
     check(request, anatomy)
@@ -104,19 +105,12 @@ def study(request: Request, loaded: Loaded | None = None) -> Generator[Progress,
         request.seed,
         request.answer_tokens,
     )
-    with _lock:
-        known = _kept.get(key)
+    known = _kept.get(key)
     if known is None:
         known = yield from _study(request, loaded, anatomy)
-    with _lock:
-        _kept[key] = known
-        _kept.move_to_end(key)
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
         # a study must not keep a model in memory that everyone else has forgotten
-        for old, other in list(_kept.items()):
-            if other.loaded.model is not loaded.model and not models.is_kept(other.loaded):
-                del _kept[old]
+        _kept.forget(lambda old: old.loaded.model is not loaded.model and not models.is_kept(old.loaded))
+        _kept.put(key, known)
     count = len(known.directions.positions)
     if -request.position > count:
         raise VisitorError(

@@ -30,6 +30,7 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
     """
     expert = request.model in experts.NAMES
     revision, source = trace["provenance"]["revision"], trace["provenance"]["source"]
+    dtype = trace["provenance"]["dtype"]
     pinned = f", revision={revision!r}" if revision not in ("main", "") and " " not in revision else ""
     lines = ["import torch", *(["from peft import PeftModel"] if expert else [])]
     lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
@@ -40,7 +41,7 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
     lines += [
         f"model_id = {(EMBEDDED_MODEL if expert else request.model)!r}",
         f"tokenizer = AutoTokenizer.from_pretrained(model_id{pinned})",
-        f"model = AutoModelForCausalLM.from_pretrained(model_id{pinned}, dtype=torch.float32)",
+        f"model = AutoModelForCausalLM.from_pretrained(model_id{pinned}, dtype=torch.{dtype})",
     ]
     if expert:
         adapter = f"shared/experts/{request.model}"

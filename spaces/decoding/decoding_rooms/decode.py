@@ -39,6 +39,7 @@ def seconds(request: Request) -> int:
         read=limits.MAX_PROMPT_TOKENS,
         steps=steps,
         more=RECORD * steps * rows,
+        dtype=models.dtype_of(request.model),
     )
 
 

@@ -18,7 +18,7 @@ from dedup.request import Request
 from dedup.shingles import sets
 from dedup.signing import Signatures, copies, forget, sample_rows, shingle_rows, sign, without_bands
 from dedup.texts import Compared, compared
-from dedup.verify import Pairs, jaccard_of_pairs, similarities_within
+from dedup.verify import Pairs, jaccard_of_pairs, parts, similarities_within
 
 PLAN_SAMPLE = 1_500
 """Rows that are compared with each other to plan the bands."""
@@ -204,8 +204,10 @@ class _Clock:
 
 def _verify(texts: list[str], leaders: Int64, pairs: Int64, request: Request) -> Pairs:
     """The candidates whose exact similarity reaches the floor."""
-    involved, place = np.unique(pairs, return_inverse=True)
-    matrix = sets(shingle_rows(texts, request.ngram, request.unit, leaders[involved]))
-    jaccard = jaccard_of_pairs(matrix, place.reshape(pairs.shape))
+    jaccard = np.zeros(len(pairs))
+    for part in parts(pairs, np.array([len(texts[row]) for row in leaders], dtype=np.int64)):
+        involved, place = np.unique(pairs[part], return_inverse=True)
+        matrix = sets(shingle_rows(texts, request.ngram, request.unit, leaders[involved]))
+        jaccard[part] = jaccard_of_pairs(matrix, place.reshape(-1, 2))
     keep = jaccard >= request.floor
     return Pairs(pairs[keep, 0], pairs[keep, 1], jaccard[keep])

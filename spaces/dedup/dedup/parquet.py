@@ -2,61 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shared import limits
 from shared.errors import VisitorError
 
 BATCH = 1_000
 """Rows of a Parquet file that are decoded at once."""
+AT_ONCE = 64
+"""Rows that are Python values at once."""
+_OBJECT = 64
+"""Bytes of a dict or a list in Python, at least."""
 
 
 def read_table(path: Path, limit: int) -> tuple[pa.Table, int]:
     """The first rows of a Parquet file, and how many it has.
 
     Raises:
-        VisitorError: it is not Parquet, or its rows need more than `limits.MAX_FILE_BYTES` of memory.
+        VisitorError: it is not Parquet, or its rows need more than `limits.unpacked_bytes` of memory.
     """
     import pyarrow.parquet as pq
 
-    batches: list[pa.RecordBatch] = []
+    parts: list[pa.RecordBatch] = []
     size, left = 0, limit
+    most = limits.unpacked_bytes(path.stat().st_size)
     try:
         file = pq.ParquetFile(path)
+        if len(file.schema_arrow) > limits.MAX_COLUMNS:
+            raise VisitorError(
+                f"The file has {len(file.schema_arrow):,} columns; the limit is {limits.MAX_COLUMNS:,}.",
+                "Leave out those that you do not need.",
+            )
         total = file.metadata.num_rows
-        for batch in file.iter_batches(batch_size=batch_rows(path, file.metadata)):
-            batches.append(batch.slice(0, left))
-            size += _bytes(batches[-1])
-            if size > limits.MAX_FILE_BYTES:
-                first = f"The first {sum(map(len, batches)):,} rows of the file"
+        for batch in file.iter_batches(batch_size=batch_rows(path, file.metadata, most // 4)):
+            parts.append(batch.slice(0, left))
+            size += sum(map(_bytes, parts[-1].columns))
+            rows = sum(map(len, parts))
+            if size > most:
                 raise VisitorError(
-                    f"{first} hold more than {limits.MAX_FILE_BYTES / 1e6:,.0f} MB.",
+                    f"The first {rows:,} rows of the file hold more than {most / 1e6:,.0f} MB, the limit for "
+                    f"a file of {path.stat().st_size / 1e6:,.1f} MB.",
                     "Lower the limit of rows, or run the exported script.",
                 )
-            left -= len(batches[-1])
+            check_cells(parts[-1], rows - len(parts[-1]))
+            left -= len(parts[-1])
             if left <= 0:
                 break
-        return pa.Table.from_batches(batches, schema=file.schema_arrow), total
+        return pa.Table.from_batches(parts, schema=file.schema_arrow), total
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise VisitorError(
             f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole."
         ) from error
 
 
-def _bytes(batch: pa.RecordBatch) -> int:
-    """Bytes of a batch once each of its cells is a value of its own."""
-    columns = (
-        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-        for column in batch.columns
-    )
-    return sum(column.nbytes for column in columns)
+def batches(table: pa.Table) -> Iterator[list[list[Any]]]:
+    """The cells of a table as Python values, a list a column, of a few rows at a time."""
+    for start in range(0, len(table), AT_ONCE):
+        yield [column.to_pylist() for column in table.slice(start, AT_ONCE).columns]
 
 
-def batch_rows(path: Path, metadata: Any) -> int:
-    """Rows to decode at once: `BATCH`, or fewer where they might not fit into `limits.MAX_FILE_BYTES`.
+def check_cells(batch: pa.RecordBatch | pa.Table, before: int = 0) -> None:
+    """Raise a VisitorError where a text is too long to be compared.
+
+    Args:
+        batch: rows.
+        before: how many rows stand before them.
+    """
+    for column in batch.columns:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if not pa.types.is_large_string(kind) and not pa.types.is_string(kind):
+            continue
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(kind)
+        if column.nbytes <= limits.MAX_CELL_CHARACTERS:
+            continue
+        lengths = pc.utf8_length(column)
+        longest = pc.max(lengths).as_py()
+        if longest is not None and longest > limits.MAX_CELL_CHARACTERS:
+            raise VisitorError(
+                f"Row {before + pc.index(lengths, longest).as_py() + 1:,} holds a text of {longest:,} "
+                f"characters; the limit is {limits.MAX_CELL_CHARACTERS:,}.",
+                "Split the text, or leave the row out.",
+            )
+
+
+def _bytes(array: pa.Array) -> int:
+    """Bytes of an array once each of its cells is a value of its own, as in Python."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _bytes(array.dictionary_decode())
+    if pa.types.is_struct(kind):
+        return _OBJECT * len(array) + sum(map(_bytes, array.flatten()))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return int(array.nbytes) + _OBJECT * len(array) + _bytes(array.flatten())
+    if pa.types.is_map(kind):
+        return int(array.nbytes) + _OBJECT * len(array) + _bytes(array.keys) + _bytes(array.items)
+    return int(array.nbytes)
+
+
+def batch_rows(path: Path, metadata: Any, most: int) -> int:
+    """Rows to decode at once: `BATCH`, or fewer where they might take more than `most` bytes.
 
     Parquet may store a value once and repeat it in every row, so that a file of kilobytes becomes gigabytes.
     """
@@ -66,7 +116,7 @@ def batch_rows(path: Path, metadata: Any) -> int:
             largest = max(
                 largest, sum(_repeatable(file, group.column(place)) for place in range(group.num_columns))
             )
-    return max(1, min(BATCH, limits.MAX_FILE_BYTES // largest))
+    return max(1, min(BATCH, most // largest))
 
 
 def _repeatable(file: BinaryIO, chunk: Any) -> int:

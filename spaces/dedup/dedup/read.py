@@ -1,20 +1,25 @@
 """Reading a dataset and writing the kept rows back, in the input's own format and with every column intact.
 
-Rows of JSONL and text files are kept as the bytes they were; CSV cells as the strings they were (bytes that
-are not UTF-8 survive as escapes); Parquet as an Arrow table with its schema.
+Rows of text, JSONL and JSON files are kept as the bytes they were; those of CSV as JSON lists of their cells
+(bytes that are not UTF-8 survive as escapes); Parquet as an Arrow table with its schema. A row is parsed when
+it is needed, and no longer kept than that: parsed it takes up to forty times its bytes. What lies past the
+limit of rows is not read, and only Parquet says how much that is.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dedup import parquet
+from dedup.json_list import first_sign, objects, reason, too_long
+from dedup.rows import Rows
 from dedup.shingles import clean
 from shared import limits
 from shared.errors import VisitorError
@@ -43,8 +48,8 @@ class Dataset:
         rows: how many.
         columns: names, in order, as a page can show them.
         raw: the same names as the file has them, where they hold half characters or bytes that are not UTF-8.
-        lines: JSONL and text: each row's bytes without its newline; empty otherwise.
-        table: CSV, JSON and Parquet: the cells; None otherwise.
+        lines: each row's bytes, without its newline; empty for Parquet. Of CSV a JSON list of the cells.
+        table: Parquet: the cells; None otherwise.
         cut: rows left out because of the limit; None where some were and nobody counted them.
         dialect: CSV: delimiter and line ending.
     """
@@ -53,7 +58,7 @@ class Dataset:
     format: str
     rows: int
     columns: tuple[str, ...]
-    lines: tuple[bytes, ...] = ()
+    lines: Sequence[bytes] = ()
     table: Any = None
     cut: int | None = 0
     dialect: tuple[str, str] = (",", "\n")
@@ -85,37 +90,60 @@ class Dataset:
             VisitorError: no such column.
         """
         names = list(names)
-        for name in names:
-            self.require(name)
-        if self.format == "text":
-            return [[line.decode("utf-8", "replace") for line in self.lines[:rows]] for _ in names]
-        if self.format == "parquet":
-            return [self.table.column(name).slice(0, rows).to_pylist() for name in names]
-        if self.format == "csv":
-            place = {name: index for index, name in enumerate(self.columns)}
-            return [[row[index] for row in self.table[:rows]] for index in map(place.__getitem__, names)]
-        raw = dict(zip(self.columns, self.raw or self.columns, strict=True))
         columns: list[list[Any]] = [[] for _ in names]
-        keyed = [(raw[name], cells) for name, cells in zip(names, columns, strict=True)]
-        for record in self._records(rows):
-            for key, cells in keyed:
-                cells.append(record.get(key))
+        for row in self.each(names, rows):
+            for cells, cell in zip(columns, row, strict=True):
+                cells.append(cell)
         return columns
 
-    def head(self, rows: int) -> dict[str, list[Any]]:
-        """What stands in the first rows by column; of JSON, where every row may have keys of its own, without
-        the empty cells.
+    def each(self, names: Iterable[str], rows: int | None = None) -> Iterator[Sequence[Any]]:
+        """The same row by row: no more than a few rows are parsed at once.
+
+        Raises:
+            VisitorError: no such column.
         """
+        names = list(names)
+        for name in names:
+            self.require(name)
+        if self.format == "parquet":
+            for batch in parquet.batches(self.table.select(names).slice(0, rows)):
+                yield from zip(*batch, strict=True)
+        elif self.format == "text":
+            for line in itertools.islice(self.lines, rows):
+                yield [line.decode("utf-8", "replace")] * len(names)
+        elif self.format == "csv":
+            places = [self.columns.index(name) for name in names]
+            for row in self._parsed(rows):
+                yield [row[place] for place in places]
+        else:
+            raw = dict(zip(self.columns, self.raw or self.columns, strict=True))
+            keys = [raw[name] for name in names]
+            for record in self._parsed(rows):
+                yield [record.get(key) for key in keys]
+                del record  # before the next one is parsed
+
+    def head(self, rows: int) -> dict[str, list[Any]]:
+        """What stands in the first rows by column, in fewer of them where they are long; of JSON, where every
+        row may have keys of its own, without the empty cells.
+        """
+        while rows > 1 and self._size(rows) > limits.MAX_ROW_BYTES:
+            rows //= 2
         if self.format not in ("jsonl", "json"):
             return dict(zip(self.columns, self.cells(self.columns, rows), strict=True))
         filled: dict[str, list[Any]] = {}
-        for record in self._records(rows):
+        for record in self._parsed(rows):
             for key, cell in record.items():
                 filled.setdefault(clean(key), []).append(cell)
         return filled
 
-    def _records(self, rows: int | None) -> Iterator[dict[str, Any]]:
-        return iter(self.table[:rows]) if self.format == "json" else map(json.loads, self.lines[:rows])
+    def _size(self, rows: int) -> int:
+        """Bytes of the first rows."""
+        if self.format == "parquet":
+            return int(self.table.slice(0, rows).nbytes)
+        return sum(map(len, itertools.islice(self.lines, rows)))
+
+    def _parsed(self, rows: int | None) -> Iterator[Any]:
+        return map(json.loads, itertools.islice(self.lines, rows))
 
 
 def read_file(path: Path, name: str, limit: int) -> Dataset:
@@ -159,19 +187,58 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
     return dataset
 
 
-def _lines(path: Path) -> list[bytes]:
-    content = path.read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            content = content.decode("utf-16").encode("utf-8")
-        except UnicodeError as error:
+def _check_cells(cells: Iterable[Any], place: str) -> None:
+    """Raise a VisitorError where a text is too long to be compared."""
+    for cell in cells:
+        if isinstance(cell, str) and len(cell) > limits.MAX_CELL_CHARACTERS:
             raise VisitorError(
-                "The file begins as UTF-16 but cannot be read as it.", "Save it as UTF-8."
-            ) from error
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    return [line.removesuffix(b"\r") for line in lines]
+                f"{place} holds a text of {len(cell):,} characters; the limit is "
+                f"{limits.MAX_CELL_CHARACTERS:,}.",
+                "Split the text, or leave the row out.",
+            )
+
+
+def _check_columns(count: int) -> None:
+    if count > limits.MAX_COLUMNS:
+        raise VisitorError(
+            f"The file has more than {limits.MAX_COLUMNS:,} columns.", "Leave out those that you do not need."
+        )
+
+
+def _is_utf16(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+_UTF16 = VisitorError("The file begins as UTF-16 but cannot be read as it.", "Save it as UTF-8.")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """A file's lines in UTF-8, without their ends, one at a time.
+
+    Raises:
+        VisitorError: a line is longer than a row may be, or the file begins as UTF-16 and is not.
+    """
+    most = limits.MAX_ROW_BYTES
+    opened: Callable[[], IO[Any]] = (
+        (lambda: path.open(encoding="utf-16", newline="\n")) if _is_utf16(path) else (lambda: path.open("rb"))
+    )
+    with opened() as file:
+        for number in itertools.count(1):
+            try:
+                line = file.readline(most + 2)
+            except UnicodeError:
+                raise _UTF16 from None
+            if not line:
+                return
+            if isinstance(line, str):
+                line = line.encode()
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            line = line.removesuffix(b"\n").removesuffix(b"\r")
+            if len(line) > most:
+                raise too_long(f"Line {number:,}")
+            yield line
 
 
 def _shown(raw: Iterable[str]) -> dict[str, str]:
@@ -185,85 +252,102 @@ def _shown(raw: Iterable[str]) -> dict[str, str]:
 
 
 def _read_text(path: Path, name: str, limit: int) -> Dataset:
-    lines = _lines(path)
-    return Dataset(
-        name, "text", min(len(lines), limit), ("text",), tuple(lines[:limit]), cut=max(0, len(lines) - limit)
-    )
+    rows = Rows()
+    for number, line in enumerate(_lines(path), start=1):
+        if len(rows) == limit:
+            break
+        if len(line) > limits.MAX_CELL_CHARACTERS:
+            _check_cells([line.decode("utf-8", "replace")], f"Line {number:,}")
+        rows.append(line)
+    else:
+        return Dataset(name, "text", len(rows), ("text",), rows)
+    return Dataset(name, "text", len(rows), ("text",), rows, cut=None)
 
 
 def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
-    numbered = [(number, line) for number, line in enumerate(_lines(path), start=1) if line.strip()]
-    columns: dict[str, None] = {}
-    for number, line in numbered[:limit]:
+    rows, columns = Rows(), dict[str, None]()
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        if len(rows) == limit:
+            return _records(name, "jsonl", rows, columns, None)
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            why = (
-                f"{error.msg}, column {error.colno}"
-                if isinstance(error, json.JSONDecodeError)
-                else str(error)[:80]
-            )
             raise VisitorError(
-                f"Line {number:,} is not JSON ({why}).", "Fix the line, or remove it."
+                f"Line {number:,} is not JSON ({reason(error)}).", "Fix the line, or remove it."
             ) from error
         if not isinstance(row, dict):
             raise VisitorError(
                 f"Line {number:,} is not a JSON object.",
                 'Every line must be an object such as {"text": "…"}.',
             )
-        columns.update(dict.fromkeys(row))
-    kept = tuple(line for _, line in numbered[:limit])
+        _add(columns, row, f"Line {number:,}")
+        rows.append(line)
+        del row  # before the next one is parsed
+    return _records(name, "jsonl", rows, columns, 0)
+
+
+def _add(columns: dict[str, None], row: dict[str, Any], place: str) -> None:
+    _check_cells(row.values(), place)
+    columns.update(dict.fromkeys(row))
+    _check_columns(len(columns))
+
+
+def _records(name: str, form: str, rows: Rows, columns: Iterable[str], cut: int | None) -> Dataset:
     names = _shown(columns)
-    return Dataset(
-        name,
-        "jsonl",
-        len(kept),
-        tuple(names),
-        kept,
-        cut=max(0, len(numbered) - limit),
-        raw=tuple(names.values()),
-    )
+    return Dataset(name, form, len(rows), tuple(names), rows, cut=cut, raw=tuple(names.values()))
 
 
 def _read_json(path: Path, name: str, limit: int) -> Dataset:
-    try:
-        rows = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        if b"\n{" in path.read_bytes()[:1_000_000]:
+    with path.open("rb") as file:
+        if b"\n{" in file.read(1_000_000) and first_sign(path) == "{":
             return _read_jsonl(path, name, limit)
-        raise VisitorError(f"The file is not JSON ({str(error)[:80]}).", "Fix it, or use JSONL.") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise VisitorError(
-            "The file is not a JSON list of objects.", 'Use [{"text": "…"}, …] or one object a line.'
-        )
-    names = _shown(dict.fromkeys(key for row in rows[:limit] for key in row))
-    cut = max(0, len(rows) - limit)
-    return Dataset(
-        name,
-        "json",
-        min(len(rows), limit),
-        tuple(names),
-        table=rows[:limit],
-        cut=cut,
-        raw=tuple(names.values()),
-    )
+    rows, columns = Rows(), dict[str, None]()
+    for number, (text, row) in enumerate(objects(path), start=1):
+        if len(rows) == limit:
+            return _records(name, "json", rows, columns, None)
+        _add(columns, row, f"Object {number:,}")
+        rows.append(text.encode("utf-8", "surrogatepass"))
+        del row
+    return _records(name, "json", rows, columns, 0)
 
 
 def _read_csv(path: Path, name: str, limit: int) -> Dataset:
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        content = b"\n".join(_lines(path))
-    text = content.decode("utf-8", "surrogateescape")
-    head = text[: text.find("\n")] if "\n" in text else text
+    utf16 = _is_utf16(path)
+    errors = "strict" if utf16 else "surrogateescape"
+    csv.field_size_limit(limits.MAX_CELL_CHARACTERS)
+    with path.open(encoding="utf-16" if utf16 else "utf-8-sig", errors=errors, newline="") as file:
+        try:
+            start = file.read(100_000)
+            file.seek(0)
+            return _csv_rows(file, start, name, limit)
+        except UnicodeError:
+            raise _UTF16 from None
+
+
+def _csv_rows(file: IO[str], start: str, name: str, limit: int) -> Dataset:
+    head = start[: start.find("\n")] if "\n" in start else start
     delimiter = "\t" if name.lower().endswith(".tsv") else max(",;\t|", key=head.count)
-    csv.field_size_limit(limits.MAX_FILE_BYTES)
-    rows: list[list[str]] = []
-    cut = 0
+    rows = Rows()
     columns: tuple[str, ...] = ()
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    length = 0  # of the lines of the row that is being read
+
+    def lines() -> Iterator[str]:
+        nonlocal length
+        while line := file.readline(limits.MAX_ROW_BYTES + 1):
+            length += len(line)
+            if length > limits.MAX_ROW_BYTES:
+                raise too_long(f"The row of line {reader.line_num + 1:,}")
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    cut: int | None = 0
     try:
         for row in reader:
+            length = 0
             if not columns:
+                _check_columns(len(row))
                 columns = tuple(row)
             elif not row:
                 continue
@@ -272,18 +356,25 @@ def _read_csv(path: Path, name: str, limit: int) -> Dataset:
                     f"Line {reader.line_num:,} has {len(row)} cells, the header {len(columns)}.",
                     "Fix the line: a quote may be missing.",
                 )
-            elif len(rows) < limit:
-                rows.append(row)
+            elif len(rows) == limit:
+                cut = None
+                break
             else:
-                cut += 1
+                rows.append(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     except csv.Error as error:
+        if "field larger" in str(error):
+            raise VisitorError(
+                f"Line {reader.line_num:,} holds a text of more than {limits.MAX_CELL_CHARACTERS:,} "
+                "characters.",
+                "Split the text, or leave the row out; a quote may be missing.",
+            ) from error
         raise VisitorError(
             f"Line {reader.line_num:,} is not CSV ({str(error)[:80]}).",
             "Fix the line: a quote may be missing.",
         ) from error
-    dialect = (delimiter, "\r\n" if "\r\n" in text[:100_000] else "\n")
+    dialect = (delimiter, "\r\n" if "\r\n" in start else "\n")
     return Dataset(
-        name, "csv", len(rows), tuple(map(clean, columns)), table=rows, cut=cut, dialect=dialect, raw=columns
+        name, "csv", len(rows), tuple(map(clean, columns)), rows, cut=cut, dialect=dialect, raw=columns
     )
 
 
@@ -302,6 +393,8 @@ def read_hub(name: str, config: str | None, split: str, limit: int, token: str |
     from shared import hub
 
     table, more = hub.dataset_rows(name, config, split, limit, token)
+    _check_columns(table.num_columns)
+    parquet.check_cells(table)
     return Dataset(
         f"{name}, {split}",
         "parquet",
@@ -323,22 +416,29 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
         VisitorError: the disk is full.
     """
     with written_whole(path, "the kept rows") as part:
-        if dataset.format in ("text", "jsonl"):
-            part.write_bytes(b"".join(dataset.lines[row] + b"\n" for row in keep))
-        elif dataset.format == "json":
-            text = json.dumps([dataset.table[row] for row in keep], ensure_ascii=True, indent=1)
-            part.write_text(text, encoding="utf-8")
-        elif dataset.format == "parquet":
+        if dataset.format == "parquet":
             import pyarrow as pa
             import pyarrow.parquet as pq
 
             pq.write_table(dataset.table.take(pa.array(keep, pa.int64())), part)
+            return
+        rows = (dataset.lines[row] for row in keep)
+        if dataset.format in ("text", "jsonl"):
+            with part.open("wb") as file:
+                file.writelines(row + b"\n" for row in rows)
+        elif dataset.format == "json":
+            with part.open("w", encoding="ascii") as text:
+                text.write("[")
+                for number, row in enumerate(rows):
+                    # a list of one, without its brackets
+                    text.write("," * (number > 0) + json.dumps([json.loads(row)], indent=1)[1:-2])
+                text.write("\n]" if keep else "]")
         else:
             delimiter, ending = dataset.dialect
-            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                writer = csv.writer(file, delimiter=delimiter, lineterminator=ending)
+            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as text:
+                writer = csv.writer(text, delimiter=delimiter, lineterminator=ending)
                 writer.writerow(dataset.raw or dataset.columns)
-                writer.writerows(dataset.table[row] for row in keep)
+                writer.writerows(map(json.loads, rows))
 
 
 SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "json": ".json", "parquet": ".parquet", "text": ".txt"}

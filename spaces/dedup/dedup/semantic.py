@@ -7,7 +7,6 @@ opposite things; that is why the page shows every pair and why this mode has no 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,8 +55,13 @@ def default_model() -> str:
     return HUB_DEFAULT if owner.is_space() else EMBEDDED
 
 
+_kept: dict[tuple[str, bool], StaticModel] = {}
+"""The model that was used last, by its name and whether the owner asked for it."""
+
+
 def load(name: str) -> StaticModel:
-    """A static embedding model; what the owner's token brought here is remembered for the owner alone.
+    """A static embedding model; the last one is kept, and goes before another one comes. What the owner's
+    token brought here is kept for the owner alone.
 
     Args:
         name: "embedded", or a model2vec model's id on the Hub (safetensors).
@@ -66,11 +70,15 @@ def load(name: str) -> StaticModel:
         VisitorError: malformed id, the Hub cannot be reached, no such model, or larger than
             `limits.MAX_EMBEDDING_BYTES`.
     """
-    return _load(name, owner.is_here())
+    key = name, owner.is_here()
+    known = _kept.get(key)
+    if known is None:
+        _kept.clear()
+        known = _kept[key] = _load(name)
+    return known
 
 
-@lru_cache(maxsize=2)
-def _load(name: str, _: bool) -> StaticModel:
+def _load(name: str) -> StaticModel:
     from huggingface_hub import snapshot_download
     from model2vec import StaticModel
 

@@ -27,6 +27,9 @@ CHUNK = 1_000
 CHUNK_CHARACTERS = 1_000_000
 """Rows, or characters, that one thread signs at a time; small enough to stay in the processor's cache."""
 
+SAMPLE_CHARACTERS = 3_000_000
+"""Characters of a sample, all of which is in memory as shingles."""
+
 BLOCK = 50_000
 """Rows between two checkpoints."""
 
@@ -52,7 +55,7 @@ class Signatures:
 
 def sample_rows(texts: list[str], size: int) -> Int64:
     """Rows chosen by their content, so that the choice does not depend on the order of rows; distinct texts
-    only.
+    only, and no more than have `SAMPLE_CHARACTERS` together.
     """
     keys = np.fromiter(
         (xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts),
@@ -60,7 +63,9 @@ def sample_rows(texts: list[str], size: int) -> Int64:
         count=len(texts),
     )
     _, first = np.unique(keys, return_index=True)
-    return first[:size].astype(np.int64)
+    chosen = first[:size].astype(np.int64)
+    held = np.cumsum([len(texts[row]) for row in chosen])
+    return chosen[: max(1, int(np.searchsorted(held, SAMPLE_CHARACTERS, side="right")))]
 
 
 def chunks(lengths: Iterable[int]) -> list[tuple[int, int]]:

@@ -63,19 +63,15 @@ def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
         VisitorError: no such column, or one that holds no text.
     """
     columns = request.columns or (likely_column(dataset),)
-    texts: list[list[str]] = []
-    answers: list[list[str]] = []
-    conversations = False
-    for name, cells in zip(columns, dataset.cells(columns), strict=True):
-        first = next((cell for cell in cells if cell not in (None, "")), "")
-        if turns(first) is not None:
-            conversations = True
-            spoken = [turns(cell) or [] for cell in cells]
-            texts.append([part_of(conversation, request.part) for conversation in spoken])
-            answers.append([part_of(conversation, "answer") for conversation in spoken])
-        else:
-            _check_text(name, cells)
-            texts.append([strip_template(cell) if isinstance(cell, str) else "" for cell in cells])
+    read = [_Column(name, request.part) for name in columns]
+    for row in dataset.each(columns):
+        for column, cell in zip(read, row, strict=True):
+            column.add(cell)
+    for column in read:
+        column.check()
+    texts = [column.texts for column in read]
+    answers = [column.answers for column in read if column.spoken]
+    conversations = bool(answers)
     if request.part != "all" and not conversations:
         raise VisitorError(
             f"“{columns[0][:60]}” holds no conversations, so there is no {request.part} to compare.",
@@ -89,11 +85,40 @@ def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
     return Compared(columns, joined, ["\n".join(parts) for parts in zip(*answers, strict=True)])
 
 
-def _check_text(name: str, cells: list[Any]) -> None:
-    filled = [cell for cell in cells if cell is not None]
-    if filled and not any(isinstance(cell, str) for cell in filled):
-        shown = json.dumps(filled[0], default=str)[:60]
+class _Column:
+    """The texts of a column, cell by cell; it holds conversations where its first cell that is not empty is
+    one.
+    """
+
+    def __init__(self, name: str, part: str) -> None:
+        self.name, self.part = name, part
+        self.texts: list[str] = []
+        self.answers: list[str] = []
+        self.spoken: bool | None = None
+        self.other: Any = None
+        """The first cell that is no text."""
+        self.has_text = False
+
+    def add(self, cell: Any) -> None:
+        if self.spoken is None and cell not in (None, ""):
+            self.spoken = turns(cell) is not None
+        if self.spoken:
+            conversation = turns(cell) or []
+            self.texts.append(part_of(conversation, self.part))
+            self.answers.append(part_of(conversation, "answer"))
+            return
+        self.answers.append("")
+        self.texts.append(strip_template(cell) if isinstance(cell, str) else "")
+        self.has_text = self.has_text or isinstance(cell, str)
+        if self.other is None and not isinstance(cell, str):
+            self.other = cell
+
+    def check(self) -> None:
+        """Raise a VisitorError for a column without text."""
+        if self.spoken or self.has_text or self.other is None:
+            return
         raise VisitorError(
-            f"The column “{name[:60]}” holds no text (its first value is {shown}).",
+            f"The column “{self.name[:60]}” holds no text (its first value is "
+            f"{json.dumps(self.other, default=str)[:60]}).",
             "Choose a column of text or of conversations.",
         )

@@ -13,6 +13,9 @@ from dedup.shingles import Shingles, sets
 SHINGLES_AT_ONCE = 40_000_000
 """Of both rows of the pairs that are compared together; 500 MB."""
 
+CHARACTERS_AT_ONCE = 4_000_000
+"""Of the rows whose shingles are compared together."""
+
 _FILTER = np.uint64(2**22)
 
 
@@ -34,6 +37,32 @@ def jaccard_of_pairs(matrix: Any, pairs: Int64) -> Float64:
         together = sizes[first] + sizes[second] - shared
         result.append(np.divide(shared, together, out=np.zeros(len(first)), where=together > 0))
     return np.concatenate(result)
+
+
+def parts(pairs: Int64, lengths: Int64, most: int = CHARACTERS_AT_ONCE) -> list[Int64]:
+    """Places of the pairs, in parts whose rows are small enough to be in memory together; rows that hang
+    together by pairs are in one part where they fit, so that each is shingled once.
+
+    Args:
+        pairs: int64 of shape (pairs, 2), numbers of rows.
+        lengths: characters of each row.
+        most: characters of the rows of a part, about.
+    """
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(pairs):
+        return []
+    first, second = pairs.T
+    graph = csr_matrix((np.ones(len(pairs), bool), (first, second)), shape=(len(lengths), len(lengths)))
+    _, label = connected_components(graph, directed=False)
+    order = np.lexsort((second, first, label[first]))
+    first, second = first[order], second[order]
+    group = label[first]
+    sizes = np.bincount(label, lengths)[group]
+    new_group, new_first = np.diff(group, prepend=-1) != 0, np.diff(first, prepend=-1) != 0
+    load = np.where(sizes <= most, sizes * new_group, lengths[second] + lengths[first] * new_first)
+    return np.split(order, np.flatnonzero(np.diff(np.cumsum(load) // most)) + 1)
 
 
 @dataclass(frozen=True)

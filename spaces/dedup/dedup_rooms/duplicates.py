@@ -24,7 +24,7 @@ from dedup.report import report, to_json, waiting
 from dedup.request import KEEP, Request
 from dedup.shingles import UNITS
 from dedup.texts import compared, likely_column
-from dedup_rooms.results import EXAMPLE, download, kept_file, push
+from dedup_rooms.results import EXAMPLE, download, keep, kept_file, push
 from dedup_rooms.source import KINDS, checkpoints, open_rows
 from shared import hub, limits, page
 from shared.errors import VisitorError, for_visitor
@@ -201,7 +201,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         rows = open_rows(request, upload, hub.local_token())
         for step in paced(steps_of(rows, request, checkpoints()), lambda step: isinstance(step, Result)):
             if isinstance(step, Result):
-                yield {figure: to_json(step, outcome(step)), result: step}
+                yield {figure: to_json(step, outcome(step)), result: keep(step)}
             else:
                 yield {figure: waiting(step, request, rows.name)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,43 @@ from dedup.read import SUFFIX, write
 from dedup.report import report
 from dedup.request import Request
 from dedup_rooms.source import open_rows
-from shared import files, hub
+from shared import files, hub, limits
 from shared.errors import VisitorError
+from shared.kept import Kept
 from shared.steps import last
 
 EXAMPLE = "example"
 """Stands for the stored example's Result, which is computed when somebody wants it."""
 
 
-def result_of(state: Result | str | None) -> Result:
+_kept: Kept[Result] = Kept(limits.RESULTS_BYTES)
+"""By a name that nobody can guess: a page holds the name, or all open pages would hold their datasets."""
+
+
+def keep(result: Result) -> str:
+    """Keep a result for as long as there is room; its name."""
+    name = secrets.token_urlsafe(16)
+    _kept.put(name, result)
+    return name
+
+
+def result_of(state: str | None) -> Result:
     """The result that the figure shows; for the stored example it is computed again, in a fraction of a
     second.
 
+    Args:
+        state: what `keep` gave, or `EXAMPLE`.
+
     Raises:
-        VisitorError: the last run has no result.
+        VisitorError: the last run has no result, or it is no longer kept.
     """
     if state is None:
         raise VisitorError("There is no result yet.", "Press Deduplicate first.")
-    if isinstance(state, Result):
-        return state
+    if state != EXAMPLE:
+        known = _kept.get(state)
+        if known is None:
+            raise VisitorError("This result made room for those of later runs.", "Press Deduplicate again.")
+        return known
     result = last(deduplicate(open_rows(examples.KITCHEN), examples.KITCHEN))
     assert isinstance(result, Result)
     return result
@@ -67,7 +86,7 @@ def kept_file(result: Result, keep: list[int]) -> Path:
     return path
 
 
-def download(state: Result | str | None, choice: Mapping[str, Any] | None) -> list[str]:
+def download(state: str | None, choice: Mapping[str, Any] | None) -> list[str]:
     """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the
     figure.
     """
@@ -81,9 +100,7 @@ def download(state: Result | str | None, choice: Mapping[str, Any] | None) -> li
     return [str(rows), str(removed)]
 
 
-def push(
-    state: Result | str | None, choice: Mapping[str, Any] | None, repository: str, token: str | None
-) -> str:
+def push(state: str | None, choice: Mapping[str, Any] | None, repository: str, token: str | None) -> str:
     """Upload the kept rows and a card that says how they were made; the dataset's URL.
 
     Raises:

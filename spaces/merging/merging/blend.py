@@ -228,7 +228,7 @@ def family(request: ExploreRequest) -> tuple[Loaded, list[Loaded]]:
     Raises:
         VisitorError: as `models.load`.
     """
-    origin, *others = (models.on_device(models.load(name)) for name in request.names)
+    origin, *others = (models.on_device(models.load(name, exact=True)) for name in request.names)
     return origin, others
 
 

@@ -81,7 +81,7 @@ class Cost:
 
     def findings(self) -> Iterator[Finding]:
         """An error where the child is too large, or a disk too small."""
-        most = models.largest_model()
+        most = models.largest_model(exact=True)
         if self.parameters > most:
             yield error(
                 "",

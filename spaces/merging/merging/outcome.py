@@ -45,16 +45,16 @@ def load(name: str, report: Report) -> Loaded:
     """
     model, revision, lora = split(name)
     if expert := expert_of(name):
-        return models.load(expert)
+        return models.load(expert, exact=True)
     if lora is not None:
         raise VisitorError(
             f"{name} has an adapter, which the comparison does not add.",
             "Compare the child with the other parents.",
         )
     if revision is None:
-        return models.load(model)
+        return models.load(model, exact=True)
     source = report.sources[name]
-    return models.open_folder(source.folder, name, source.revision, models.HUB_SOURCE)
+    return models.open_folder(source.folder, name, source.revision, models.HUB_SOURCE, exact=True)
 
 
 def compare(report: Report, request: Request) -> Iterator[data.Merge]:
@@ -79,7 +79,7 @@ def compare(report: Report, request: Request) -> Iterator[data.Merge]:
             figure["skipped"].append(f"{name}: {error.what}")
     measurements: dict[str, Measurements] = {}
     try:
-        opened = models.open_folder(report.folder, "child", "this merge", "this merge")
+        opened = models.open_folder(report.folder, "child", "this merge", "this merge", exact=True)
         loaded["child"] = models.on_device(opened, keep=False)
         figure["device"] = loaded["child"].device
         total = 2 * len(loaded)
@@ -167,7 +167,7 @@ def _layers(
             figure["atlas"] = step.to_json()
         else:
             yield _at(figure, "Comparing task vectors", begun + step, total)
-    origin = models.on_device(loaded[base] if base in loaded else models.load(base))
+    origin = models.on_device(loaded[base] if base in loaded else models.load(base, exact=True))
     for number, name in enumerate(parents):
         yield from _carriers(figure, origin, loaded[name], measurements.get(name), begun + 1 + number, total)
 

@@ -14,7 +14,7 @@ from merging import data
 from merging.hollow import KEPT, hollow, snapshot
 from merging.names import check_name, expert_of, is_folder, split
 from merging.tensors import BYTES, Headers, place, read_headers
-from shared import embedded_model, experts, hub, limits, models, owner
+from shared import embedded_model, experts, hub, models, owner
 from shared.errors import VisitorError
 
 
@@ -176,9 +176,9 @@ def _adapter(lora: str, whole: bool, report: Callable[[str], None]) -> Path:
     if is_folder(lora):
         folder = Path(lora).expanduser().resolve()
     elif whole or not hub.reachable():
-        folder, _ = hub.download(lora, limits.MAX_PARAMETERS_CPU, report)
+        folder, _ = hub.download(lora, models.largest_model(), report)
     else:
-        folder = hollow(lora, hub.inspect(lora, limits.MAX_PARAMETERS_CPU)[0], weights=False)
+        folder = hollow(lora, hub.inspect(lora, models.largest_model())[0], weights=False)
         files.pop()
     if not all((folder / file).is_file() for file in files):
         raise VisitorError(

@@ -36,7 +36,7 @@ def seconds_for(request: ExploreRequest, points: int, behaviours: int = 0) -> in
     """
     concise = "concise" in request.names
     return gpu.seconds_for(
-        max(map(models.most_parameters, request.names)),
+        max(models.most_parameters(name, exact=True) for name in request.names),
         models=len(request.names) + 1,
         passes=points * (comparison.WINDOWS + behaviours),
         read=points * (comparison.WINDOWS * comparison.CONTEXT + behaviours * OPENINGS),

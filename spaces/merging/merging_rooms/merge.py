@@ -144,7 +144,7 @@ def tensor_sample(argument: dict[str, Any]) -> data.TensorSample:
 def cost(request: Request) -> int:
     """GPU seconds that the comparison of a recipe will ask for at most."""
     names = recipes.models_of(recipes.parse(request.recipe))[: outcome.MAX_COMPARED]
-    largest = max((models.most_parameters(expert_of(name) or name) for name in names), default=0)
+    largest = max((models.most_parameters(expert_of(name) or name, exact=True) for name in names), default=0)
     return seconds_to_compare(largest, len(names), len(request.prompts))
 
 

@@ -160,7 +160,7 @@ def _measure_row(
 ) -> Iterator[Comparison]:
     """Quantize, score and answer with one format."""
     key = rowcache.key(run.request, run.loaded, (row.form.name, tuple(row.form.overrides.items())))
-    if run.folder is None and (known := rowcache.recall(key)):
+    if run.folder is None and (known := rowcache.rows.get(key)):
         row.facts, row.scores, row.answer = known
         row.status = "done"
         return
@@ -191,7 +191,7 @@ def _measure_row(
         if run.folder is not None:
             row.files = exported(quantized, run.folder)
         row.status = "done"
-        rowcache.remember(key, (row.facts, row.scores, row.answer))
+        rowcache.rows.put(key, (row.facts, row.scores, row.answer))
     except Exception as error:  # noqa: BLE001  one engine's failure must not take the other rows away
         row.status, row.error = "failed", _failure(row.form.name, error)
         row.facts = row.scores = row.answer = None
@@ -303,7 +303,7 @@ def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparis
     assert run.base is not None
     types = run.request.sensitivity or ("Q4_0",)
     key = rowcache.key(run.request, run.loaded, types)
-    if (known := rowcache.recall(key)) is not None:
+    if (known := rowcache.rows.get(key)) is not None:
         run.sensitivity, run.budget = known
         return
     windows = run.base.windows
@@ -323,7 +323,7 @@ def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparis
     names = {name for unit in measured.units for name in unit.names}
     fixed = modules.other_bytes(run.loaded.model, names, 4) + header_bytes(run.loaded)
     run.sensitivity, run.budget = measured, sensitivity.plan_budget(measured, fixed)
-    rowcache.remember(key, (run.sensitivity, run.budget))
+    rowcache.rows.put(key, (run.sensitivity, run.budget))
 
 
 def _measure_mix(run: Comparison, material: Material, steps: int) -> Iterator[Comparison]:

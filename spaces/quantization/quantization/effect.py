@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 
 from quantization import data, lab, metrics, modules
 from quantization.request import LabRequest
-from shared import measure, talk, texts
+from shared import limits, measure, talk, texts
 from shared.errors import VisitorError
 from shared.estimates import estimate
+from shared.kept import Kept
 from shared.measure import Windows
 from shared.models import Loaded, twin
 
@@ -27,11 +28,8 @@ CONTEXT = 256
 ROTATION_SEED = 0
 """Of "Rotate first"."""
 
-REMEMBERED = 8
-"""Layers of a model whose inputs are kept."""
-
 _bases: WeakKeyDictionary[PreTrainedModel, metrics.Base] = WeakKeyDictionary()
-_inputs: WeakKeyDictionary[PreTrainedModel, dict[str, Calibration]] = WeakKeyDictionary()
+_inputs: WeakKeyDictionary[PreTrainedModel, Kept[Calibration]] = WeakKeyDictionary()
 """Both go with the model: nothing in them may refer to it."""
 
 
@@ -57,15 +55,13 @@ def inputs_of(loaded: Loaded, name: str) -> Calibration | None:
     """What one layer sees of the calibration sample; None where that is nothing."""
     from quantization.calibration import collect
 
-    known = _inputs.setdefault(loaded.model, {})
+    known = _inputs.setdefault(loaded.model, Kept(limits.KEPT_BYTES))
     inputs = known.get(name)
     if inputs is None:
         inputs = collect(loaded.model, _windows(loaded, "calibration", 2).ids, [name]).get(name)
         if inputs is None:
             return None
-        while len(known) >= REMEMBERED:
-            known.pop(next(iter(known)), None)
-        known[name] = inputs
+        known.put(name, inputs)
     return inputs
 
 

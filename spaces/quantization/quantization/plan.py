@@ -55,11 +55,11 @@ def parameters_of(model_id: str) -> int | None:
     """
     if model_id == models.EMBEDDED_MODEL or model_id in experts.NAMES:
         return EMBEDDED_PARAMETERS
-    if loaded := models.in_memory(model_id):
+    if loaded := models.in_memory(model_id, exact=True):
         return sum(parameter.numel() for parameter in loaded.model.parameters())
     if hub.is_local_path(model_id) or not hub.reachable():
         return None
-    limit = limits.MAX_PARAMETERS_GPU if gpu.has_gpu() else limits.MAX_QUANTIZED_PARAMETERS_CPU
+    limit = models.largest_model(exact=True) if gpu.has_gpu() else limits.MAX_QUANTIZED_PARAMETERS_CPU
     return hub.inspect(model_id, limit)[1]
 
 

@@ -37,7 +37,7 @@ def comparisons(request: Request) -> Iterator[data.Compare]:
     """Compare, yielding the growing comparison, the complete one last."""
     from quantization.compare import compare
 
-    loaded = models.on_device(models.load(request.model))
+    loaded = models.on_device(models.load(request.model, exact=True))
     for step in paced(compare(request, loaded), lambda step: step.done):
         yield step.to_json()
 
@@ -52,7 +52,7 @@ def compare(request: Request) -> dict[str, Any]:
             prefill, decode (tokens a second), tensors with the type used and why, notes; answers,
             sensitivity, budget, provenance. Sigmas count windows, and are null where there is one.
     """
-    models.load(request.model)
+    models.load(request.model, exact=True)
     result = last(comparisons(request))
     return {name: value for name, value in result.items() if name not in NOT_IN_THE_API}
 
@@ -60,7 +60,7 @@ def compare(request: Request) -> dict[str, Any]:
 def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
     """The comparison's figure as the run goes on."""
     yield waiting("compare", request.model, "Loading the model")
-    models.load(request.model)
+    models.load(request.model, exact=True)
     yield from comparisons(request)
 
 

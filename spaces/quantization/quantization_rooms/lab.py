@@ -31,7 +31,7 @@ def weights(request: LabRequest) -> dict[str, Any]:
     """
     from quantization.effect import look
 
-    figure = look(models.load(request.model), request)
+    figure = look(models.load(request.model, exact=True), request)
     return {name: value for name, value in figure.items() if name not in ("run_id", "drawable")}
 
 
@@ -40,7 +40,7 @@ def run(request: LabRequest) -> Iterator[data.Lab | data.Waiting]:
     from quantization.effect import look
 
     yield waiting("lab", f"{request.tensor} · {request.method}", "Quantizing")
-    yield look(models.load(request.model), request)
+    yield look(models.load(request.model, exact=True), request)
 
 
 def programs_of(request: LabRequest, _: dict[str, Any]) -> dict[str, str]:
@@ -69,9 +69,9 @@ def adjust(argument: dict[str, Any]) -> dict[str, Any]:
 def _answer(argument: dict[str, Any], work: Callable[[LabRequest, Loaded], Any]) -> dict[str, Any]:
     """An answer about the weight that a figure shows; no other model is loaded for it."""
     request = LabRequest.parse(**{name: argument[name] for name in LabRequest.declared() if name in argument})
-    loaded = models.in_memory(request.model)
+    loaded = models.in_memory(request.model, exact=True)
     if loaded is None and request.model == models.EMBEDDED_MODEL:  # the stored example is its own
-        loaded = models.load(request.model)
+        loaded = models.load(request.model, exact=True)
     if loaded is None:
         raise VisitorError(f"{request.model} is not in memory any more.", "Press Quantize again.")
     return dict(work(request, loaded))
@@ -93,7 +93,7 @@ def tensors_of(model: str, tensor: str) -> Any:
     if not model:
         return gr.skip()
     try:
-        names = tensor_names(models.load(model))
+        names = tensor_names(models.load(model, exact=True))
     except VisitorError as error:
         gr.Warning(str(error))
         return gr.skip()

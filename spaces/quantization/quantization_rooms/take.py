@@ -39,7 +39,7 @@ def steps(request: TakeRequest, folder: Path) -> Iterator[Step]:
     """Quantize, measure and write, the files last."""
     from quantization.take import take
 
-    loaded = models.on_device(models.load(request.model))
+    loaded = models.on_device(models.load(request.model, exact=True))
     yield from paced(take(request, loaded, folder), lambda step: bool(step.files))
 
 
@@ -50,7 +50,7 @@ def quantize(request: TakeRequest) -> tuple[FileData, str]:
         The file (a GGUF, or a zip archive of a model folder) and its model card with the measured table.
     """
     name = f"{request.model.split('/')[-1]}-{_label(request)}"
-    models.load(request.model)
+    models.load(request.model, exact=True)
     folder = result_folder() / name
     step = last(steps(request, folder))
     path = step.files[0] if len(step.files) == 1 else zipped(folder, folder.parent / f"{name}.zip")
@@ -79,7 +79,7 @@ def run(request: TakeRequest) -> Iterator[Step]:
         yield ready_script(request, result_folder())
         return
     yield Step(waiting("take", request.format, f"Loading {request.model}"))
-    models.load(request.model)
+    models.load(request.model, exact=True)
     folder = result_folder()
     written = False
     try:

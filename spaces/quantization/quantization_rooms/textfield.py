@@ -32,12 +32,12 @@ def read_text(file: str | None) -> str:
     """
     if not file:
         return ""
-    content = Path(file).read_bytes()
-    if len(content) > 4 * limits.MAX_TEXT_CHARACTERS:
+    size = Path(file).stat().st_size
+    if size > 4 * limits.MAX_TEXT_CHARACTERS:
         raise VisitorError(
-            f"The file has {len(content) / 1e6:,.1f} MB.",
-            f"Use at most {limits.MAX_TEXT_CHARACTERS:,} characters.",
+            f"The file has {size / 1e6:,.1f} MB.", f"Use at most {limits.MAX_TEXT_CHARACTERS:,} characters."
         )
+    content = Path(file).read_bytes()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -25,6 +25,8 @@ from shared.models import Loaded
 
 MARK = "edited model"
 """What every output of an edited model carries."""
+EXACT: tuple[data.Kind, ...] = ("certificate", "export")
+"""What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
 Figure = TypeVar("Figure", bound=data.Head)
@@ -70,7 +72,7 @@ def prepare(kind: data.Kind, request: Request, folder: Path | None = None) -> It
             does not fit it.
     """
     yield waiting(kind, f"Loading {request.model}")
-    loaded = models.load(request.model)
+    loaded = models.load(request.model, exact=kind in EXACT)
     anatomy = inspect(loaded.model)
     check(request, anatomy)
     if request.pair().remote:
@@ -95,7 +97,7 @@ def sae_source(request: Request, folder: Path | None) -> Path | str:
 
 def opened(kind: data.Kind, request: Request, loaded: Loaded | None) -> Generator[data.Waiting, None, Study]:
     """Make or recall the study of a run; yields its progress, returns the study."""
-    steps = study(request, loaded)
+    steps = study(request, loaded, exact=kind in EXACT)
     while True:
         try:
             progress = next(steps)

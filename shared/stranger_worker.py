@@ -1,0 +1,139 @@
+"""The process that fills in chat templates, see `shared.stranger`; it imports nothing of this suite.
+
+It reads a line of JSON with `template` and `variables`, and writes one with `text`, `error`, or neither where
+the text is too long or takes too much memory. Where a template takes too much of the processor's time the
+system ends the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+import jinja2.ext
+import jinja2.sandbox
+
+
+class _Generation(jinja2.ext.Extension):
+    """`{% generation %}`, which marks what a model said: the text alone counts here."""
+
+    tags = {"generation"}  # noqa: RUF012  as jinja has it
+
+    def parse(self, parser: Any) -> Any:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("_said"), [], [], body).set_lineno(line)
+
+    def _said(self, caller: Any) -> Any:
+        return caller()
+
+
+class _Namespace(jinja2.utils.Namespace):
+    """As transformers has it: no names that begin with an underscore."""
+
+    def __init__(*args: Any, **kwargs: Any) -> None:  # so that namespace(self=…) works
+        own, *others = args
+        values = dict(*others, **kwargs)
+        for name in values:
+            _check_name(name)
+        jinja2.utils.Namespace.__init__(own, values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _check_name(name)
+        super().__setitem__(name, value)
+
+
+def _check_name(name: Any) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise jinja2.exceptions.SecurityError(f"A namespace cannot hold {name!r}.")
+
+
+class _Dict:
+    """`dict` without its attributes."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict(*args, **kwargs)
+
+    def fromkeys(self, *args: Any) -> dict[Any, Any]:
+        return dict.fromkeys(*args)
+
+
+def _raise(message: str) -> None:
+    raise jinja2.exceptions.TemplateError(message)
+
+
+def _json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: Any = None,
+    separators: Any = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
+
+
+@lru_cache(8)
+def compiled(template: str) -> jinja2.Template:
+    """A template in the environment of transformers' `_cached_compile_jinja_template`, whose import alone
+    takes seconds.
+    """
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = _json
+    environment.globals.update(
+        raise_exception=_raise,
+        strftime_now=lambda form: datetime.now().strftime(form),
+        dict=_Dict(),
+        namespace=_Namespace,
+    )
+    return environment.from_string(template)
+
+
+def answer(template: str, variables: dict[str, Any], most: int) -> dict[str, str]:
+    """The text, or the error that the template raised; neither where it takes more than there may be.
+
+    Args:
+        most: characters that the text may have.
+    """
+    try:
+        parts, length = [], 0
+        for part in compiled(template).generate(**variables):
+            length += len(part)
+            if length > most:
+                return {}
+            parts.append(part)
+        return {"text": "".join(parts)}
+    except (MemoryError, RecursionError):
+        return {}
+    except Exception as error:  # noqa: BLE001  whatever a stranger's template raises
+        return {"error": str(error)[:200]}
+
+
+def main(seconds: float, memory: int, most: int) -> None:
+    """Answer every line until the input ends."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    timer = getattr(signal, "setitimer", None)
+    for line in sys.stdin:
+        if timer:
+            timer(signal.ITIMER_PROF, seconds)  # the default action of its signal ends the process
+        text = json.dumps(answer(most=most, **json.loads(line)))
+        if timer:
+            timer(signal.ITIMER_PROF, 0)
+        print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
