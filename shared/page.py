@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from shared import hub, models
+from shared.door import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, stylesheet
 
@@ -30,7 +31,7 @@ def style(css: str) -> str:
 @contextmanager
 def page(title: str, sentence: str) -> Iterator[gr.Blocks]:
     """A Space's app, open for its controls, with the page's header."""
-    with gr.Blocks(
+    with App(
         title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)
     ) as demo:
         header(title, sentence)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import limits
+from shared import door, limits
 from shared.page import style
 from shared.theme import theme
 
@@ -60,6 +60,8 @@ def app_settings(css: str) -> dict[str, Any]:
         "run_history": False,
         "ssr_mode": False,
         "footer_links": ["api"],
+        "enable_monitoring": False,
+        "app_kwargs": {"exception_handlers": dict(door.HANDLERS), "lifespan": door.lifespan},
     }
 
 
@@ -69,10 +71,11 @@ def launch(demo: gr.Blocks, css: str) -> None:
     from starlette.middleware.gzip import GZipMiddleware
 
     host, port = address()
+    settings = app_settings(css)
+    settings["app_kwargs"]["middleware"] = [Middleware(GZipMiddleware, **COMPRESSION)]
     queue(demo).launch(
         server_name=host,
         server_port=port,
         show_error=True,
-        app_kwargs={"middleware": [Middleware(GZipMiddleware, **COMPRESSION)]},
-        **app_settings(css),
+        **settings,
     )
