@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import hub, models
+from shared import hub, models, quota
 from shared.door import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, stylesheet
@@ -35,6 +35,7 @@ def page(title: str, sentence: str) -> Iterator[gr.Blocks]:
         title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False, delete_cache=(3600, 7200)
     ) as demo:
         header(title, sentence)
+        quota.show(demo)
         yield demo
 
 
