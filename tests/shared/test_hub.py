@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.shared.hub_server import HubServer, Repo, run_against
 
 PUSH = """
@@ -105,3 +107,33 @@ def test_a_spaces_own_token_serves_no_visitor(tiny_files, tmp_path):
         hub.stop()
     assert len(hub.requests) > 10 and hub.tokens == {None}
     assert said.splitlines()[-1] == "None hf_visitor"
+
+
+ABSOLUTE = """
+from shared import hub
+for name in ("me/evil", "me/gone", "me/wide"):
+    for split in ("train", "nothing"):
+        try:
+            print(hub.dataset_rows(name, None, split, 5))
+        except hub.VisitorError as error:
+            print(error)
+"""
+
+
+def test_a_card_that_names_files_of_this_machine_reads_none_and_learns_no_path(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret\n")
+    places = {"evil": str(secret), "gone": "/nowhere/secret.jsonl", "wide": f"../../../..{secret}"}
+    repos = {}
+    for name, place in places.items():
+        card = f"---\nconfigs:\n- config_name: default\n  data_files: {place}\n---\n"
+        repos[f"datasets/me/{name}"] = Repo({"README.md": card.encode(), "rows.txt": b"a\nb\n"})
+    hub = HubServer(repos)
+    try:
+        said = run_against(hub, tmp_path, ABSOLUTE).splitlines()
+    finally:
+        hub.stop()
+    assert len(said) == 6
+    for line in said:
+        assert line.startswith("The dataset me/") and line.endswith("Check its config and split."), line
+        assert len(line) < 300 and str(tmp_path) not in line and str(Path.cwd()) not in line, line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import urllib.error
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from shared import suite
+from shared.errors import VisitorError
+from shared.request import Request
 from tests.conftest import ROOT, Server, ask_mcp
 
 SPACES = suite.names()
@@ -77,6 +80,27 @@ ODD = [
     *FILES,
 ]
 """For one parameter of an endpoint, and those that take a file."""
+
+
+def requests() -> list[type[Request]]:
+    """What can be asked for in every Space: by its links, its events and its API."""
+    found = []
+    for path in sorted((ROOT / "spaces").glob("*/*/*request.py")):
+        module = importlib.import_module(f"{path.parent.name}.{path.stem}")
+        for one in vars(module).values():
+            if isinstance(one, type) and issubclass(one, Request) and one is not Request:
+                found += [one] if one.__module__ == module.__name__ else []
+    return found
+
+
+@pytest.mark.parametrize("request_class", requests(), ids=lambda one: f"{one.__module__}.{one.__name__}")
+def test_no_setting_meets_a_value_that_it_does_not_foresee(request_class):
+    for name, known in request_class.declared().items():
+        for value in [*WRONG, *ODD, 1, 0.5, float("nan"), 10**400]:
+            try:
+                known.metadata["check"](name, value)
+            except VisitorError as error:
+                assert not faults(str(error)), (name, str(value)[:40], str(error)[:300])
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from shared import limits
-from shared.errors import VisitorError
+from shared.errors import VisitorError, reason
 
 BATCH = 1_000
 """Rows of a Parquet file that are decoded at once."""
@@ -42,7 +42,7 @@ def read_table(path: Path, limit: int) -> tuple[pa.Table, int]:
         return pa.Table.from_batches(batches, schema=file.schema_arrow), total
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise VisitorError(
-            f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole."
+            f"The file is not Parquet ({reason(error)}).", "Check that it was written whole."
         ) from error
 
 
