@@ -70,6 +70,8 @@ class App(gr.Blocks):
         """
         try:
             return await super().process_api(*args, **kwargs)
+        except gr.Error:
+            raise  # a function's own, in two sentences already
         except Exception as error:
             raise gr.Error(str(for_visitor(error)), print_exception=False) from error
 
