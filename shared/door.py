@@ -132,8 +132,9 @@ def _checked(tools: Any, handler: Callable[[Any], Awaitable[Any]]) -> Callable[[
     async def checked(call: Any) -> Any:
         tool = await tools._get_cached_tool_definition(call.params.name)
         if said := _misfit(tool.inputSchema if tool else None, call.params.arguments or {}):
-            content = [TextContent(type="text", text=str(said))]
-            return ServerResult(CallToolResult(content=content, isError=True))
+            return ServerResult(
+                CallToolResult(content=[TextContent(type="text", text=str(said))], isError=True)
+            )
         return await handler(call)
 
     return checked

@@ -171,8 +171,8 @@ def _explain(error: Any) -> VisitorError:
     """
     title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
     if "illegal duration" in title:
-        asked = _DURATION.search(message)
-        much = f"{asked[1]} s of GPU" if asked else "GPU time"
+        stated = _DURATION.search(message)
+        much = f"{stated[1]} s of GPU" if stated else "GPU time"
         return VisitorError(
             f"The run asks for {much}, more than one call may have.", "Ask for less in one run."
         )

@@ -92,7 +92,7 @@ def _public(host: str, port: int) -> str:
         VisitorError: it has none.
     """
     found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
-    for *_, (address, _) in found:
-        if ipaddress.ip_address(address).is_global:
-            return str(address)
+    for *_, place in found:
+        if ipaddress.ip_address(place[0]).is_global:
+            return str(place[0])
     raise VisitorError("That address is not on the public web.", _OTHER)
