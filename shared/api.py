@@ -10,12 +10,10 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
-from functools import wraps
 from typing import Any, get_args, get_origin, get_type_hints
 
 import gradio as gr
 
-from shared.errors import for_visitor
 from shared.request import Request
 
 
@@ -48,24 +46,8 @@ def endpoint(
             default.
         queue: concurrency settings.
     """
-    offered = _guarded(function) if request is None else _with_settings(function, request, arguments, parse)
+    offered = function if request is None else _with_settings(function, request, arguments, parse)
     gr.api(offered, api_name=function.__name__, **queue)
-
-
-def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function for callers that get the two sentences of an error and never a traceback."""
-
-    @wraps(function)
-    def safe(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except gr.Error:
-            raise
-        except Exception as error:
-            raise gr.Error(str(for_visitor(error)), print_exception=False) from error
-
-    safe.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    return safe
 
 
 def _with_settings(
@@ -100,7 +82,7 @@ def _with_settings(
         ],
         return_annotation=Any,
     )
-    return _guarded(call)
+    return call
 
 
 def _argument(

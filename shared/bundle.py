@@ -12,6 +12,7 @@ from pathlib import Path
 from shared.suite import ROOT, head, names, read_card
 
 SUITE = "suite"
+LANDING = "docs/landing.png"
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.pyi", ".*")
 
 
@@ -36,6 +37,8 @@ def stage(name: str, target: Path | None = None) -> Path:
         (folder / "app.py").write_text(_SUITE_APP, encoding="utf-8")
         (folder / "requirements.txt").write_text(suite_requirements(), encoding="utf-8")
         (folder / "README.md").write_text(suite_card(), encoding="utf-8")
+        (folder / LANDING).parent.mkdir()
+        shutil.copy(ROOT / LANDING, folder / LANDING)
     else:
         shutil.copytree(ROOT / "spaces" / name, folder, ignore=_LEFT_OUT)
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=_LEFT_OUT)
@@ -75,6 +78,8 @@ def suite_card() -> str:
         "hf_oauth": True,
         "hf_oauth_scopes": ["contribute-repos"],
         "models": sorted({model for one in heads for model in one.get("models", [])}),
+        "preload_from_hub": sorted({files for one in heads for files in one.get("preload_from_hub", [])}),
+        "course": {"thumbnail": LANDING},
     }
     rooms = "\n".join(f"- **{card.title}**: {card.sentence}" for card in map(read_card, names()))
     text = yaml.safe_dump(merged, sort_keys=False, allow_unicode=True)

@@ -1,7 +1,7 @@
 """Put a staged Space on the Hub.
 
 `python -m shared.deploy decoding me` stages the Space, creates or updates `me/decoding`, removes files that
-are no longer part of it and asks for the hardware that its card suggests. `--dry-run` says what would be done
+are no longer part of it and gives it the hardware that its card suggests. `--dry-run` says what would be done
 and asks nobody.
 """
 
@@ -9,30 +9,40 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.bundle import SUITE, stage
 
-FREE = "cpu-basic"
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
+PLAIN = "cpu-basic"
+"""What a card without `suggested_hardware` means; a Gradio Space on it needs a paid plan."""
+
+ZERO = "zero-a10g"
+"""ZeroGPU, where a free account may host two Spaces."""
 
 
 def plan(name: str, namespace: str) -> tuple[Path, str, str, list[tuple[str, int]]]:
-    """Stage a Space: its folder, the repository, the hardware that its card suggests, and every file with its
-    bytes.
+    """Stage a Space and give its card a thumbnail: its folder, the repository, the hardware that its card
+    suggests, and every file with its bytes.
     """
     import yaml
 
-    folder = stage(name)
-    head: dict[str, Any] = yaml.safe_load(
-        (folder / "README.md").read_text(encoding="utf-8").split("---\n")[1]
-    )
+    folder, repository = stage(name), f"{namespace}/{'llm-course' if name == SUITE else name}"
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8")
+    head: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    if picture := head.get("course", {}).get("thumbnail"):  # the Hub wants an address, which names the owner
+        address = f"https://huggingface.co/spaces/{repository}/resolve/main/{picture}"
+        card.write_text(text.replace("---\n", f"---\nthumbnail: {address}\n", 1), encoding="utf-8")
     files = sorted(
         (str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*") if path.is_file()
     )
     return (
         folder,
-        f"{namespace}/{'llm-course' if name == SUITE else name}",
-        str(head.get("suggested_hardware", FREE)),
+        repository,
+        str(head.get("suggested_hardware", PLAIN)),
         files,
     )
 
@@ -75,7 +85,15 @@ def deploy(name: str, namespace: str, *, dry_run: bool = False) -> str:
         )
     api = HfApi(token=token)
     try:
-        api.create_repo(repository, repo_type="space", space_sdk="gradio", exist_ok=True)
+        # The hardware comes with the repository: without it the Hub means a plain CPU, which it gives to paid
+        # plans only.
+        api.create_repo(
+            repository,
+            repo_type="space",
+            space_sdk="gradio",
+            space_hardware=hardware,  # type: ignore[arg-type]
+            exist_ok=True,
+        )
         api.upload_folder(
             repo_id=repository,
             repo_type="space",
@@ -83,24 +101,36 @@ def deploy(name: str, namespace: str, *, dry_run: bool = False) -> str:
             delete_patterns=["*"],
             commit_message=f"Deploy {name}",
         )
+        runtime = api.get_space_runtime(repository)
+        if hardware not in (runtime.hardware, runtime.requested_hardware):  # the Space was there already
+            api.request_space_hardware(repository, hardware)  # type: ignore[arg-type]
     except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        why = (
-            f"The Hub refused to write to {repository}"
-            if status in (401, 403)
-            else f"The Hub did not take the files (status {status})"
-        )
-        raise SystemExit(f"{why}. Use a token that may write there, and try again.") from None
+        raise SystemExit(_refusal(error, repository, hardware)) from None
     except OSError as error:
         raise SystemExit(
             f"The Hub cannot be reached ({type(error).__name__}). Try again with a connection."
         ) from None
-    if hardware != FREE:
-        try:
-            api.request_space_hardware(repository, hardware)  # type: ignore[arg-type]
-        except HfHubHTTPError:
-            print(f"The Hub did not give {hardware}: choose the hardware in the Space's settings.")
     return f"{api.endpoint}/spaces/{repository}"
+
+
+def _refusal(error: HfHubHTTPError, repository: str, hardware: str) -> str:
+    """Why the Hub refused, in its own words where it says so, and what to do."""
+    status = error.response.status_code if error.response is not None else 0
+    said = " ".join((error.server_message or "").split())[:300]
+    words = f" The Hub says: “{said}”." if said else ""
+    if status == 402:
+        needs = f"A Space on {hardware} needs a paid plan or credits for {repository.split('/')[0]}.{words} "
+        if hardware == ZERO:
+            return needs + "Delete or pause another ZeroGPU Space, or subscribe to PRO."
+        return needs + f"Subscribe to PRO, or set suggested_hardware to {ZERO} in the Space's card."
+    if status == 401:
+        return f"The Hub does not know this token.{words} Make a new one with `.venv/bin/hf auth login`."
+    if status == 403:
+        return (
+            f"The Hub refused to write to {repository} on {hardware}.{words} Use a token that may write "
+            f"there; a free account older than 30 days with a confirmed e-mail hosts two Spaces on {ZERO}."
+        )
+    return f"The Hub did not take the Space (status {status}).{words} Try again in a minute."
 
 
 def main(*arguments: str) -> None:

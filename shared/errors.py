@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 
 from shared.data import Failed
 
 log = logging.getLogger(__name__)
+
+
+_PLACE = re.compile(r"(?<![\w:/.])(/|[A-Za-z]:\\)[\w.~-]+[/\\]|\bobject at 0x|\bat 0x")
+"""A path of this machine, or an object as Python prints it."""
 
 
 class VisitorError(Exception):
@@ -42,6 +47,16 @@ def unexpected(error: BaseException) -> VisitorError:
         f"The demo failed in a way it should not ({type(error).__name__}).",
         "Try again, and report it if it stays.",
     )
+
+
+def reason(error: BaseException) -> str:
+    """A library's error for a sentence: its own words, cut short, or its class's name where it has none or
+    they name a place of this machine.
+    """
+    words = " ".join(str(error).split())
+    if not words or _PLACE.search(words):
+        return type(error).__name__
+    return words if len(words) <= 120 else f"{words[:120]}…"
 
 
 def for_visitor(error: BaseException) -> VisitorError:

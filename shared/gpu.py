@@ -7,8 +7,10 @@ returns the function unchanged and all of this is plain Python.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -94,6 +96,17 @@ def seconds_for(
     return max(LEAST, math.ceil(MARGIN * (START + move + reading + writing + more)))
 
 
+def charged(seconds: int) -> int:
+    """Seconds that ZeroGPU counts for so many that a run asks for: by its own factor, which depends on the
+    card; elsewhere the same.
+    """
+    if not on_zero_gpu():
+        return seconds
+    from spaces.zero.client import get_duration_seconds
+
+    return round(get_duration_seconds(timedelta(seconds=seconds), None))
+
+
 @dataclass(frozen=True)
 class _Failure:
     """A VisitorError on its way out of the forked worker, which passes on only the class name of an
@@ -148,23 +161,53 @@ def on_gpu(
     return decorate
 
 
+_LEFT = re.compile(
+    r"(free |Pro )?ZeroGPU quota \((\d+)s requested vs\. (-?\d+)s left\)\. Try again in ([^.]+)"
+)
+_DURATION = re.compile(r"duration \((\d+)s\)")
+
+
 def _explain(error: Any) -> VisitorError:
-    """ZeroGPU's own errors, by their titles, as one sentence of what happened and one of what to do."""
+    """ZeroGPU's own errors, by their titles and words, as one sentence of what happened and one of what to
+    do; the words are those of `spaces.zero.client`.
+    """
     title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
     if "illegal duration" in title:
+        stated = _DURATION.search(message)
+        much = f"{stated[1]} s of GPU" if stated else "GPU time"
         return VisitorError(
-            "The run asks for more GPU time than one call may have.", "Ask for less in one run."
+            f"The run asks for {much}, more than one call may have.", "Ask for less in one run."
         )
-    if "quota" in title or "credits" in title or "queue timeout" in title:
+    if found := _LEFT.search(message):
+        plan, asked, left, wait = found.groups()
+        ways = ["ask for less"] if int(left) >= charged(LEAST) else []
+        if not plan:  # "free" and "Pro" are said of visitors whom the Hub knows
+            ways.append("sign in to huggingface.co, which gives more, and open the Space there")
+        ways.append(f"try again in {wait} (hours, minutes, seconds)")
+        what = f"The run asks for {asked} s of GPU, and {max(0, int(left))} s of your quota are left."
+        advice = ", or ".join(ways)
+        return VisitorError(what, f"{advice[0].upper()}{advice[1:]}.")
+    if "runs limit" in message:
+        return VisitorError("You have had all the GPU runs of this period.", "Try again later.")
+    if "pending credits" in title:
         return VisitorError(
-            "ZeroGPU has no GPU time left for you at the moment.",
-            "Log in to Hugging Face for more, wait a few minutes, or run the demo locally.",
+            "Your ZeroGPU credits are bound to runs that still go on.",
+            "Try again when one of them has ended.",
         )
+    if "No GPU was available after" in message:
+        return VisitorError("ZeroGPU had no free GPU for a minute.", "Try again in a few minutes.")
+    if "quota" in title:  # of a call without the token that the Hub gives to visitors of its pages
+        return VisitorError(
+            "The GPU time of calls from outside the Space's page is used up.",
+            "Open the Space on huggingface.co, or try again later.",
+        )
+    if "proxy token" in message:
+        return VisitorError("ZeroGPU no longer knows this page's visitor.", "Reload the page and try again.")
     if "client error" in title:
         return VisitorError("ZeroGPU has no free GPU at the moment.", "Try again in a minute.")
     if "worker" in title:
         return VisitorError(
-            f"The GPU process stopped before the run was done ({message}).",
+            f"The GPU process stopped before the run was done ({message[:80]}).",
             "Try again; a shorter run is more likely to finish.",
         )
-    return VisitorError(f"The GPU could not be used ({message or title}).", "Try again in a minute.")
+    return VisitorError(f"The GPU could not be used ({(message or title)[:80]}).", "Try again in a minute.")

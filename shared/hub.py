@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import files, limits, owner
-from shared.errors import VisitorError
+from shared.errors import VisitorError, reason
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -253,7 +253,7 @@ def download(
         )
     except OSError as error:
         raise VisitorError(
-            f"The download of {model_id} broke off ({error}).", "Try again, or choose another model."
+            f"The download of {model_id} broke off ({reason(error)}).", "Try again, or choose another model."
         ) from error
     with suppress(OSError):
         os.utime(_kept_at(model_id))  # it was used now
@@ -528,7 +528,7 @@ def dataset_rows(
         raise VisitorError(what, _sign_in()) from error
     except (ValueError, HfHubHTTPError, OSError, RuntimeError) as error:
         raise VisitorError(
-            f"The dataset {name} could not be read ({str(error)[:160]}).", "Check its config and split."
+            f"The dataset {name} could not be read ({reason(error)}).", "Check its config and split."
         ) from error
     if not sum(map(len, tables)):
         raise VisitorError(f"The split {split} of {name} has no rows.", "Choose another split.")
@@ -553,7 +553,7 @@ def dataset_revision(name: str) -> str:
         raise VisitorError(f"The Hub has no dataset {name}, or it is private.", _sign_in()) from error
     except (HfHubHTTPError, OSError) as error:
         raise VisitorError(
-            f"The dataset {name} could not be read ({str(error)[:160]}).", "Try again."
+            f"The dataset {name} could not be read ({reason(error)}).", "Try again."
         ) from error
 
 

@@ -83,6 +83,9 @@ MAX_EMBEDDING_BYTES = 1_000_000_000
 HUB_TIMEOUT = 4.0
 """Seconds to wait for the Hub's metadata before it counts as unreachable."""
 
+FETCH_SECONDS = 60.0
+"""Seconds that the download of a file from an address may take."""
+
 MAX_DATASET_ROWS = 1_000_000
 """Rows that one deduplication reads."""
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from shared import files, hub, models, owner
+from shared import files, hub, models, owner, quota
+from shared.door import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, stylesheet
 
@@ -31,8 +32,9 @@ def style(css: str) -> str:
 def page(title: str, sentence: str) -> Iterator[gr.Blocks]:
     """A Space's app, open for its controls, with the page's header."""
     files.claim()
-    with gr.Blocks(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
+    with App(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
         header(title, sentence)
+        quota.show(demo)
         yield demo
 
 

@@ -254,7 +254,8 @@ def open_room(
         tab: the tab's id, where it is not `name`.
         marks: settings by which a link that names no room, as those of earlier versions, opens this one.
         stored: complete figures that a link with the same request shows without a run.
-        seconds: GPU seconds that a run asks for, of its name and request; on ZeroGPU its button says so.
+        seconds: GPU seconds that a run asks for, of its name and request; on ZeroGPU its button says so
+            unless they are none.
         stopped: stands in the figure of a cancelled run; without it the figure keeps what it has, marked
             `cancelled`.
         queue: concurrency settings.
@@ -343,7 +344,8 @@ def _say_cost(room: Room[Any], button: gr.Button, seconds: Callable[[Any], int])
     verb = button.value
 
     def label(request: Request) -> str:
-        return f"{verb} · up to {seconds(request)} s of GPU"
+        asked = seconds(request)
+        return f"{verb} · up to {gpu.charged(asked)} s of GPU" if asked else verb
 
     def relabelled(values: Values) -> Any:
         try:

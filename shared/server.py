@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import files, limits, owner
+from shared import door, files, limits, owner
 from shared.page import style
 from shared.sessions import forget
 from shared.theme import theme
@@ -76,6 +76,8 @@ def app_settings(css: str) -> dict[str, Any]:
         "run_history": False,
         "ssr_mode": False,
         "footer_links": ["api"],
+        "enable_monitoring": False,
+        "app_kwargs": {"exception_handlers": dict(door.HANDLERS), "lifespan": door.lifespan},
     }
 
 
@@ -88,16 +90,15 @@ def launch(demo: gr.Blocks, css: str) -> None:
     keep_order()
     if said := owner.notice(port):
         print(said, flush=True)
+    settings = app_settings(css)
+    settings["app_kwargs"]["middleware"] = [
+        Middleware(owner.Door),
+        Middleware(GZipMiddleware, **COMPRESSION),
+        Middleware(UploadLimit),
+    ]
     queue(demo).launch(
         server_name=host,
         server_port=port,
         show_error=True,
-        app_kwargs={
-            "middleware": [
-                Middleware(owner.Door),
-                Middleware(GZipMiddleware, **COMPRESSION),
-                Middleware(UploadLimit),
-            ]
-        },
-        **app_settings(css),
+        **settings,
     )

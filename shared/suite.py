@@ -152,7 +152,12 @@ def start_zero_gpu() -> None:
     with gr.Blocks(analytics_enabled=False) as first:
         gr.HTML("")
     first.launch(
-        server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, ssr_mode=False
+        server_name="127.0.0.1",
+        server_port=free_port(),
+        prevent_thread_lock=True,
+        quiet=True,
+        ssr_mode=False,
+        enable_monitoring=False,
     )
     first.close(verbose=False)
 

@@ -30,6 +30,8 @@ const INITIAL = {
   "text-anchor": "start",
   stroke: "none",
 };
+/** Characters that XML 1.0 cannot hold, half ones among them: a token or a row may. */
+const NO_XML = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
 const DROPPED = ["tabindex", "role", "style", "class"];
 const MARGIN = 16;
 const HEADING = 46;
@@ -84,7 +86,7 @@ export function pictureAsSvg(element) {
   );
   const rules = [...classes].map(([style, name]) => `.${name}{${style}}`).join("");
   wrapper.prepend(s("style", {}, rules));
-  return new XMLSerializer().serializeToString(wrapper);
+  return new XMLSerializer().serializeToString(wrapper).replace(NO_XML, "\u{FFFD}");
 }
 
 /**

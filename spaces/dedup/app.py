@@ -12,6 +12,8 @@ HERE = Path(__file__).parent
 ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]
 sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
+from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
+
 import gradio as gr
 
 from dedup.request import Request, SplitsRequest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.figure import COMMON, bundle, stylesheet
+from tests.browser.harness import figures
 
 FOLDERS = {path.parent.name: path for path in sorted((Path(__file__).parents[2] / "spaces").glob("*/*/js"))}
 pytestmark = pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)
@@ -53,3 +55,25 @@ def test_modules_are_short(folder) -> None:
     lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in folder.glob("*.js")}
     assert lengths
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+PICTURE = """text => {
+  const root = document.getElementById("root");
+  root.innerHTML = `<div class="course-figure"><h3 class="figure-title"></h3><div class="panel">
+    <svg class="picture" viewBox="0 0 9 9"><text></text></svg></div></div>`;
+  root.querySelector(".figure-title").textContent = root.querySelector("text").textContent = text;
+  root.querySelector("text").setAttribute("id", text);
+  const written = new DOMParser().parseFromString(picture(), "image/svg+xml");
+  return written.querySelector("parsererror")?.textContent ?? written.documentElement.textContent;
+}"""
+
+
+def test_a_picture_holds_any_text(browser, folder) -> None:
+    """A token or a row may be a control character, or half a character; XML can hold neither."""
+    odd = "".join(map(chr, [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF]))
+    with figures(browser, folder) as make:
+        page = make()
+        for text in (odd, "\ud800", "\udc00\ud800", "a\tb\r\nc", "ä€🙂\ufffd", "<b>&amp;</b>"):
+            shown = page.evaluate(f"({PICTURE})(JSON.parse(String.raw`{json.dumps(text)}`))")
+            assert "error" not in shown, (text, shown)
+        assert "ä€🙂" in page.evaluate(PICTURE, "ä€🙂")

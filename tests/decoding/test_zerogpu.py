@@ -77,7 +77,7 @@ def test_asks_for_more_than_its_example_took(monkeypatch):
 
 @pytest.mark.parametrize(
     ("answer", "sentence"),
-    [("quota", "no GPU time left for you"), ("busy", "no free GPU"), ("kill", "GPU process stopped")],
+    zerogpu.REFUSALS,
 )
 def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated

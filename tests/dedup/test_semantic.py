@@ -47,6 +47,27 @@ def test_pairs_are_all_pairs():
         assert np.allclose(found.jaccard, [cosine[pair] for pair in pairs], atol=1e-5)
 
 
+def test_a_gpu_finds_the_same_pairs(monkeypatch):
+    """The maths of a GPU, on the processor; and only many rows ask for one."""
+    import torch
+
+    rng = np.random.default_rng(4)
+    vectors = rng.normal(size=(2_345, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = semantic.similar_pairs(vectors, 0.9)
+    to = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda rows, _: to(rows, "cpu"))
+    found = semantic.similar_pairs(vectors, 0.9, "cuda")
+    pairs = [set(zip(one.first, one.second, strict=True)) for one in (found, expected)]
+    assert len(pairs[0] ^ pairs[1]) < 5
+    assert found.jaccard.dtype == np.float64 and found.jaccard.max() <= 1
+    asked = []
+    monkeypatch.setattr(semantic, "_lent_pairs", lambda rows, _: iter([asked.append(len(rows))]))
+    for rows in (semantic.GPU_ROWS - 1, semantic.GPU_ROWS):
+        semantic.pairs_of(np.zeros((rows, 2), np.float32), 0.5)
+    assert asked == [semantic.GPU_ROWS]
+
+
 def test_paraphrases_without_a_common_shingle_are_found(embedded):
     result = run(TEXTS, measure="cosine", threshold=0.55)
     decided = outcome(result)

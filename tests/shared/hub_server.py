@@ -45,6 +45,10 @@ class HubServer:
         self.requests: list[str] = []
         self.tokens: set[str | None] = set()
         """What the requests had as their Authorization."""
+        self.created: list[dict[str, Any]] = []
+        """What repositories were created with."""
+        self.no_new: tuple[int, str] | None = None
+        """Status and words to refuse new repositories with."""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -75,7 +79,15 @@ class HubServer:
                     key = {"dataset": "datasets/", "space": "spaces/"}.get(
                         asked.get("type"), ""
                     ) + hub.full_name(asked)
+                    if key in repos:
+                        told = {"error": "You already created this repo", "url": f"{hub.url}/{key}"}
+                        return self.send_json(told, status=409)
+                    if hub.no_new:
+                        status, words = hub.no_new
+                        return self.send_json({"error": words}, status=status)
+                    hub.created.append(asked)
                     repos.setdefault(key, Repo(private=asked.get("visibility") == "private"))
+                    repos[key].hardware = asked.get("hardware", "")
                     return self.send_json({"url": f"{hub.url}/{key}", "id": hub.full_name(asked)})
                 kind, name, rest = split_path(path.removeprefix("/api/"))
                 repo = repos[kind + name]
@@ -117,8 +129,8 @@ class HubServer:
                     }
                 )
 
-            def send_json(self, value: Any, body: bool = True) -> None:
-                self.send(200, json.dumps(value).encode(), {"Content-Type": "application/json"}, body)
+            def send_json(self, value: Any, body: bool = True, status: int = 200) -> None:
+                self.send(status, json.dumps(value).encode(), {"Content-Type": "application/json"}, body)
 
             def send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
                 self.send_response(status)
@@ -144,6 +156,9 @@ class HubServer:
                 if repo.refuse:
                     status, code = repo.refuse
                     return self.send(status, b"{}", {"X-Error-Code": code} if code else {}, body)
+                if api and rest == "runtime":
+                    hardware = {"current": None, "requested": repo.hardware or None}
+                    return self.send_json({"stage": "RUNNING", "hardware": hardware, "storage": None}, body)
                 if api and rest.startswith("tree/"):
                     return self.send_json(
                         tree(repo, "/".join(rest.split("/")[2:]), "recursive=true" in self.path.lower()), body

@@ -60,7 +60,42 @@ def test_deploying_creates_uploads_cleans_up_and_asks_for_hardware():
         "__pycache__" in name for name in files
     )
     assert hub.repos["spaces/me/decoding"].hardware == "zero-a10g"
+    head = files["README.md"].decode().split("---\n")[1]
+    assert "thumbnail: https://huggingface.co/spaces/me/decoding/resolve/main/docs/tree.png" in head
+    assert "docs/tree.png" in files
     assert f"{hub.url}/spaces/me/decoding" in done.stdout and TOKEN not in done.stdout + done.stderr
+    hub.stop()
+
+
+def test_a_new_space_is_created_on_its_hardware():
+    for name in suite.names():
+        assert suite.head(name)["suggested_hardware"] == "zero-a10g", "what a free account can host"
+    hub = HubServer({})
+    done = run(["dedup", "me"], hub)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [one["hardware"] for one in hub.created] == ["zero-a10g"]
+    assert not [path for path in hub.requests if path.endswith("/hardware")], "it has it already"
+    hub.stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "parts"),
+    [
+        (
+            402,
+            "Hosting Gradio Spaces on free cpu-basic requires a PRO subscription.",
+            ("needs a paid plan", "requires a PRO subscription"),
+        ),
+        (403, "You may host 2 ZeroGPU Spaces", ("“You may host 2 ZeroGPU Spaces”", "hosts two Spaces")),
+        (500, "", ("status 500", "Try again")),
+    ],
+)
+def test_a_refusal_is_said_with_the_hubs_reason(status, words, parts):
+    hub = HubServer({})
+    hub.no_new = (status, words)
+    done = run(["dedup", "me"], hub)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert all(part in done.stderr for part in parts), done.stderr[-1500:]
     hub.stop()
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import pytest
 
 from shared import gpu, models
 from shared.embedded_model import EMBEDDED_PARAMETERS
+from shared.errors import VisitorError
 
 MEASURED = json.loads((Path(__file__).parents[1] / "gpu_check" / "measured.json").read_text())
 RECORDS = [pytest.param(record, id=f"{record['size']} {record['dtype']}") for record in MEASURED["speed"]]
@@ -50,3 +55,92 @@ def test_parameters_without_a_look_at_the_hub(embedded, monkeypatch):
     monkeypatch.setattr(models, "in_memory", lambda _: None)
     assert models.most_parameters(models.EMBEDDED_MODEL) == models.most_parameters("pirate") == held
     assert models.most_parameters("somebody/large") == models.largest_model()
+
+
+def refusal(monkeypatch, answer: Any, token: str | None = None, **meta: Any) -> str:
+    """What a visitor reads when the scheduler answers so: the words are those of the installed `spaces`."""
+    from spaces.zero import api, client
+
+    told = (answer, api.ScheduleMetadata(**meta))
+    monkeypatch.setattr(client, "api_client", lambda: SimpleNamespace(schedule=lambda **_: told))
+    monkeypatch.setattr(client.utils, "self_cgroup_device_path", lambda: "/test")
+    headers = httpx.Headers({"x-gradio-user": "app", **({"x-ip-token": token} if token else {})})
+
+    @gpu.on_gpu(duration=lambda: 60)
+    def run() -> Any:
+        client.schedule(1, SimpleNamespace(headers=headers), timedelta(seconds=60))
+        yield None
+
+    with pytest.raises(VisitorError) as refused:
+        next(run())
+    return str(refused.value)
+
+
+def quota(left: int, wait: timedelta) -> Any:
+    from spaces.zero import api
+
+    return api.QuotaInfos(left=left, wait=wait)
+
+
+WAIT = timedelta(hours=13, minutes=22, seconds=46)
+ASKED = "The run asks for 60 s of GPU, and 12 s of your quota are left."
+
+
+@pytest.mark.filterwarnings("ignore:Error while decoding")
+@pytest.mark.parametrize(
+    ("answer", "meta", "said"),
+    [
+        (
+            quota(12, WAIT),
+            {"auth": "regular"},
+            f"{ASKED} Ask for less, or try again in 13:22:46 (hours, minutes, seconds).",
+        ),
+        (
+            quota(12, WAIT),
+            {"auth": "pro"},
+            f"{ASKED} Ask for less, or try again in 13:22:46 (hours, minutes, seconds).",
+        ),
+        (
+            quota(12, WAIT),
+            {},
+            f"{ASKED} Ask for less, or sign in to huggingface.co, which gives more, and open the Space "
+            "there, or try again in 13:22:46 (hours, minutes, seconds).",
+        ),
+        (
+            quota(3, timedelta(days=1)),
+            {"auth": "regular"},
+            "The run asks for 60 s of GPU, and 3 s of your quota are left. Try again in 1 day, 0:00:00 "
+            "(hours, minutes, seconds).",
+        ),
+        (quota(0, timedelta(0)), {"auth": "regular"}, "You have had all the GPU runs of this period."),
+        (
+            quota(0, timedelta(seconds=-1)),
+            {},
+            "The run asks for 60 s of GPU, more than one call may have. Ask for less in one run.",
+        ),
+        (quota(0, WAIT), {"approve_result": "pending-overquota-exceeded"}, "bound to runs that still go on"),
+        (httpx.codes.UNAUTHORIZED, {}, "Reload the page and try again."),
+        (httpx.codes.SERVICE_UNAVAILABLE, {}, "ZeroGPU has no free GPU at the moment."),
+    ],
+)
+def test_what_zero_gpu_refuses_is_said_with_advice_that_fits(monkeypatch, answer, meta, said):
+    assert said in refusal(monkeypatch, answer, "header.e30.sign", **meta)
+
+
+def test_a_queue_that_gave_up_is_no_used_up_quota(monkeypatch):
+    from spaces.zero import api
+
+    for token in (None, "header.e30.sign"):
+        queue = iter([api.QueueEvent(event="failed")])
+        assert "no free GPU for a minute" in refusal(monkeypatch, queue, token)
+    assert "calls from outside" in refusal(monkeypatch, quota(12, WAIT))
+
+
+def test_the_button_says_what_zero_gpu_counts(monkeypatch):
+    from spaces.zero import config
+
+    faster = {**config.get_config(), "duration_factor": 1.5}
+    monkeypatch.setattr(config, "get_config", lambda: faster)
+    assert gpu.charged(20) == 20
+    monkeypatch.setattr(gpu, "on_zero_gpu", lambda: True)
+    assert gpu.charged(20) == 30

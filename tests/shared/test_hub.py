@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -225,3 +226,33 @@ def test_a_space_keeps_models_within_a_size_and_a_laptop_keeps_what_it_has(tmp_p
     assert kept() == ["models--HuggingFaceTB--SmolLM2-135M-Instruct", "models--new--one"]
     with pytest.raises(VisitorError, match="of the disk are free"):
         hub.make_room("a/b", 10**18)
+
+
+ABSOLUTE = """
+from shared import hub
+for name in ("me/evil", "me/gone", "me/wide"):
+    for split in ("train", "nothing"):
+        try:
+            print(hub.dataset_rows(name, None, split, 5))
+        except hub.VisitorError as error:
+            print(error)
+"""
+
+
+def test_a_card_that_names_files_of_this_machine_reads_none_and_learns_no_path(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret\n")
+    places = {"evil": str(secret), "gone": "/nowhere/secret.jsonl", "wide": f"../../../..{secret}"}
+    repos = {}
+    for name, place in places.items():
+        card = f"---\nconfigs:\n- config_name: default\n  data_files: {place}\n---\n"
+        repos[f"datasets/me/{name}"] = Repo({"README.md": card.encode(), "rows.txt": b"a\nb\n"})
+    hub = HubServer(repos)
+    try:
+        said = run_against(hub, tmp_path, ABSOLUTE).splitlines()
+    finally:
+        hub.stop()
+    assert len(said) == 6
+    for line in said:
+        assert line.startswith("The dataset me/") and line.endswith("Check its config and split."), line
+        assert len(line) < 300 and str(tmp_path) not in line and str(Path.cwd()) not in line, line

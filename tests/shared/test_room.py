@@ -361,7 +361,7 @@ def test_on_zero_gpu_a_refusal_stands_in_the_figures_place(browser, zero_gpu):
     with opened(browser, url, "#figure .toy-said") as page:
         scheduler.answer = "quota"
         page.locator("#say").click()
-        expect(page.locator("#figure [role=alert]")).to_contain_text("no GPU time left", timeout=20_000)
+        expect(page.locator("#figure [role=alert]")).to_contain_text("page is used up", timeout=20_000)
         scheduler.answer = "ok"
         page.locator("#say").click()
         expect_said(page, "stored! stored! stored!")

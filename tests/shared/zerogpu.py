@@ -124,5 +124,9 @@ def emulated(space: str, folder: Path, before: str = "") -> Iterator[tuple[Sched
     server.stop()
 
 
-REFUSALS = (("quota", "no GPU time left"), ("busy", "no free GPU"), ("kill", "GPU process stopped"))
+REFUSALS = (
+    ("quota", "calls from outside the Space's page is used up"),
+    ("busy", "no free GPU"),
+    ("kill", "GPU process stopped"),
+)
 """What the scheduler answers, and a part of the sentence that a visitor then reads."""

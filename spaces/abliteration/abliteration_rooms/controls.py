@@ -184,4 +184,4 @@ def is_done(data: Any) -> bool:
 
 def with_cost(verb: str, seconds: int) -> str:
     """A button's text, on ZeroGPU with what it costs."""
-    return f"{verb} · up to {seconds} s of GPU" if gpu.on_zero_gpu() else verb
+    return f"{verb} · up to {gpu.charged(seconds)} s of GPU" if gpu.on_zero_gpu() else verb

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dedup import semantic
 from dedup.arrays import Int64
 from dedup.keep import priorities
 from dedup.minhash import Plan, candidates, choose_bands
@@ -160,8 +161,6 @@ def _by_meaning(
     dataset: Dataset, request: Request, text: Compared, clock: _Clock
 ) -> Iterator[Progress | Result]:
     """The run under cosine similarity: every pair of different texts is compared."""
-    from dedup import semantic
-
     groups, node_of = copies(without_bands(text.texts, request))
     counts = {"rows": dataset.rows, "copies": sum(map(len, groups)) - len(groups)}
     yield Progress("embed", "Embedding the rows", 0, len(groups), counts)
@@ -169,7 +168,7 @@ def _by_meaning(
     vectors = semantic.embed([text.texts[group[0]] for group in groups], model)
     clock.stop("embed")
     yield Progress("verify", "Comparing every pair", 0, len(groups), counts)
-    edges = semantic.similar_pairs(vectors, request.floor)
+    edges = semantic.pairs_of(vectors, request.floor)
     clock.stop("verify")
     pairs = int((edges.jaccard >= request.threshold).sum())
     nodes, ranks = priorities(groups, edges, dataset, text.texts, request)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared import limits
-from shared.errors import VisitorError
+from shared.errors import VisitorError, reason
 
 BATCH = 1_000
 """Rows of a Parquet file that are decoded at once."""
@@ -56,7 +56,7 @@ def read_table(path: Path, limit: int) -> tuple[pa.Table, int]:
         return pa.Table.from_batches(parts, schema=file.schema_arrow), total
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise VisitorError(
-            f"The file is not Parquet ({str(error)[:80]}).", "Check that it was written whole."
+            f"The file is not Parquet ({reason(error)}).", "Check that it was written whole."
         ) from error
 
 

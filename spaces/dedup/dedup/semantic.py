@@ -7,13 +7,14 @@ opposite things; that is why the page shows every pair and why this mode has no 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dedup.arrays import Float32
+from dedup.arrays import Float32, Int64
 from dedup.verify import NO_PAIRS, Pairs
-from shared import hub, limits, owner
+from shared import gpu, hub, limits, owner
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ downloaded.
 """
 
 BLOCK = 1_000
+GPU_ROWS = 4_000
+"""Rows from which a GPU is asked for: comparing fewer takes a processor less than a second."""
+
+SECONDS = gpu.seconds_for(0, passes=0)
+"""GPU seconds that a comparison asks for: 20,000 rows of 256 numbers are 0.1 · 10¹² operations, so nearly all
+of it is the start.
+"""
+
 MAX_PAIRS = 2_000_000
 DIMENSIONS = 256
 COMMON = 8
@@ -155,29 +164,70 @@ def embed(texts: list[str], name: str) -> Float32:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-def similar_pairs(vectors: Float32, floor: float) -> Pairs:
+Near = Callable[[int, float], tuple[Int64, Int64, Float32]]
+"""From the first row of a block and a floor: the near pairs' rows, counted from there, and their cosines."""
+
+
+def _on_cpu(vectors: Float32) -> Near:
+    def near(begin: int, floor: float) -> tuple[Int64, Int64, Float32]:
+        product = vectors[begin : begin + BLOCK] @ vectors[begin:].T
+        first, second = np.nonzero(np.triu(product >= floor, 1))
+        return first, second, product[first, second]
+
+    return near
+
+
+def _on_cuda(vectors: Float32) -> Near:
+    import torch
+
+    rows = torch.from_numpy(vectors).to("cuda")
+
+    def near(begin: int, floor: float) -> tuple[Int64, Int64, Float32]:
+        product = rows[begin : begin + BLOCK] @ rows[begin:].T
+        first, second = torch.nonzero(torch.triu(product >= floor, 1), as_tuple=True)
+        return first.cpu().numpy(), second.cpu().numpy(), product[first, second].cpu().numpy()
+
+    return near
+
+
+def pairs_of(vectors: Float32, floor: float) -> Pairs:
+    """Every pair as `similar_pairs` finds them, on a GPU where ZeroGPU lends one for many rows.
+
+    Raises:
+        VisitorError: as `similar_pairs`, or as `gpu.on_gpu`.
+    """
+    if len(vectors) < GPU_ROWS:
+        return similar_pairs(vectors, floor)
+    return next(_lent_pairs(vectors, floor))
+
+
+@gpu.on_gpu(duration=lambda *_, **__: SECONDS)
+def _lent_pairs(vectors: Float32, floor: float) -> Iterator[Pairs]:
+    yield similar_pairs(vectors, floor, gpu.device())
+
+
+def similar_pairs(vectors: Float32, floor: float, device: str = "cpu") -> Pairs:
     """Every pair of rows whose cosine similarity is at least `floor`; nothing is estimated.
 
     Args:
         vectors: unit vectors, float32 of shape (rows, dimensions).
         floor: above 0.
+        device: "cuda", or "cpu".
 
     Raises:
         VisitorError: more pairs than a page can hold.
     """
     parts = [NO_PAIRS]
     count = 0
+    near = _on_cuda(vectors) if device == "cuda" else _on_cpu(vectors)
     for begin in range(0, len(vectors), BLOCK):
-        product = vectors[begin : begin + BLOCK] @ vectors[begin:].T
-        first, second = np.nonzero(np.triu(product >= floor, 1))
+        first, second, cosine = near(begin, floor)
         count += len(first)
         if count > MAX_PAIRS:
             raise VisitorError(
                 f"More than {MAX_PAIRS:,} pairs have a cosine of {floor:g} or more.", "Raise the threshold."
             )
-        parts.append(
-            Pairs(first + begin, second + begin, np.minimum(1.0, product[first, second].astype(np.float64)))
-        )
+        parts.append(Pairs(first + begin, second + begin, np.minimum(1.0, cosine.astype(np.float64))))
     return Pairs(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "jaccard"))
     )

@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import FileData
 
-from dedup import examples, programs
+from dedup import examples, programs, semantic
 from dedup.chat import PARTS
 from dedup.clusters import METHODS
 from dedup.data import Plan as PlanData
@@ -221,6 +221,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         clears={files: gr.Files(visible=False), result: None, choice: None},
         tabs=tabs,
         marks=["dataset="],
+        seconds=lambda _, request: semantic.SECONDS if request.measure == "cosine" else 0,
         stopped=CANCELLED,
         queue=QUEUE,
     )

@@ -10,7 +10,7 @@ from dedup.contamination import Split
 from dedup.read import Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
 from dedup.texts import compared
-from shared import files, limits
+from shared import files, limits, web
 from shared.errors import VisitorError
 
 KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
@@ -81,11 +81,15 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
 def upload_of(file: Any) -> tuple[Path, str] | None:
     """The path and name of an uploaded file, from a component or from an API call; None for none.
 
+    An API call may give a public address instead, which is fetched.
+
     Raises:
-        VisitorError: the path is no upload of this server.
+        VisitorError: the path is no upload of this server; or as `web.fetch`.
     """
     if not file:
         return None
+    if web.is_address(file):
+        return web.fetch(file)
     try:
         path = Path(file["path"] if isinstance(file, dict) else file)
         name = str((isinstance(file, dict) and file.get("orig_name")) or path.name)
@@ -93,5 +97,5 @@ def upload_of(file: Any) -> tuple[Path, str] | None:
     except (TypeError, KeyError, ValueError, OSError):  # no path at all, or one that no file can have
         uploaded = False
     if not uploaded:
-        raise VisitorError("That file was not uploaded here.", "Upload it again.")
+        raise VisitorError("That file was not uploaded here.", "Upload it, or give its public address.")
     return path, name

@@ -32,7 +32,7 @@ def _model(_: str, value: Any) -> str:
 
 
 def _expand(_: str, value: Any) -> tuple[str, ...]:
-    parts = tuple(str(item) for item in value)
+    parts = tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else (str(value),)
     known = all(part.partition(":")[0] in ("parents", *RELATIONS) for part in parts)
     if len(parts) > MAX_EXPANDED or not known:
         raise VisitorError(

@@ -1,0 +1,160 @@
+"""The door of a page: what comes from outside is taken, or refused in two sentences.
+
+Gradio answers a value that it cannot read with its own words: components as Python prints them, a server's
+path, the value in full. So a page is an `App`, whose every error is a VisitorError's two sentences, whether a
+function raised it or the value never came that far; `HANDLERS` answers requests that fit no route, and
+`lifespan` the calls of MCP clients.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from fastapi.exceptions import RequestValidationError
+from gradio.block_function import BlockFunction
+from gradio.state_holder import SessionState
+from gradio_client.utils import is_http_url_like, traverse
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from shared.errors import VisitorError, for_visitor
+
+if TYPE_CHECKING:
+    from gradio.routes import App as Server
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = "Look at “Use via API” below the page for what it takes."
+"""What to do about a value that an endpoint does not take."""
+
+
+class App(gr.Blocks):
+    """A page whose errors are two sentences, whoever raises them."""
+
+    async def preprocess_data(
+        self,
+        block_fn: BlockFunction,
+        inputs: list[Any],
+        state: SessionState | None,
+        explicit_call: bool = False,
+    ) -> list[Any]:
+        """The inputs as the function takes them.
+
+        Raises:
+            VisitorError: too few or too many, a file that was not uploaded here, or another value that a
+                component cannot read.
+        """
+        given, taken = len(inputs), len(block_fn.inputs)
+        # a page sends what its events need and, to those that cancel others, its session
+        if given < taken or (given > taken and block_fn.api_visibility == "public"):
+            name = f"“{block_fn.api_name}”" if block_fn.api_visibility == "public" else "This event"
+            raise VisitorError(f"{name} takes {taken} values and got {given}.", DESCRIPTION)
+        try:
+            inputs = traverse(inputs, _address_or_upload, _is_file)
+            return list(await super().preprocess_data(block_fn, inputs, state, explicit_call))
+        except Exception as error:
+            log.info("a value was refused", exc_info=error)
+            if _holds_file(inputs):
+                raise VisitorError("That file was not uploaded here.", "Upload it again.") from error
+            raise VisitorError("A value is not of the kind that is taken there.", DESCRIPTION) from error
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Run an event or an endpoint.
+
+        Raises:
+            gr.Error: with the two sentences of what was raised.
+        """
+        try:
+            return await super().process_api(*args, **kwargs)
+        except gr.Error:
+            raise  # a function's own, in two sentences already
+        except Exception as error:
+            raise gr.Error(str(for_visitor(error)), print_exception=False) from error
+
+
+def _is_file(value: Any) -> bool:
+    kind = value.get("meta") if isinstance(value, dict) else None
+    return isinstance(kind, dict) and kind.get("_type") == "gradio.FileData"
+
+
+def _holds_file(inputs: list[Any]) -> bool:
+    return any(_is_file(one) for value in inputs for one in (value if isinstance(value, list) else [value]))
+
+
+def _address_or_upload(file: dict[str, Any]) -> Any:
+    """A file as its function gets it: one that lies on the web by its address alone.
+
+    Gradio would fetch it at once, whatever its size; functions that take one use `shared.web`.
+    """
+    path = file.get("path")
+    return path if isinstance(path, str) and is_http_url_like(path) else file
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    del request
+    said = VisitorError("The request has not the form that this address takes.", DESCRIPTION)
+    return JSONResponse({"detail": str(said)}, 422)
+
+
+def _failed(request: Request, error: Exception) -> JSONResponse:
+    del request
+    return JSONResponse({"detail": str(for_visitor(error))}, 400 if isinstance(error, VisitorError) else 500)
+
+
+HANDLERS: Mapping[Any, Callable[[Request, Any], JSONResponse]] = {
+    RequestValidationError: _refused,  # FastAPI's own answer repeats what was sent
+    VisitorError: _failed,
+    Exception: _failed,
+}
+"""Answers to requests by the exception that ended them, for FastAPI."""
+
+
+@asynccontextmanager
+async def lifespan(server: Server) -> AsyncIterator[None]:
+    """While a page's server runs, check the calls of MCP clients before Gradio does."""
+    from mcp.types import CallToolRequest
+
+    tools = server.get_blocks().mcp_server_obj
+    if tools:
+        handlers = tools.mcp_server.request_handlers
+        handlers[CallToolRequest] = _checked(tools.mcp_server, handlers[CallToolRequest])
+    yield
+
+
+def _checked(tools: Any, handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """A tool call's handler that gets calls of known tools only, with arguments that fit their schema."""
+    from mcp.types import CallToolResult, ServerResult, TextContent
+
+    async def checked(call: Any) -> Any:
+        tool = await tools._get_cached_tool_definition(call.params.name)
+        if said := _misfit(tool.inputSchema if tool else None, call.params.arguments or {}):
+            return ServerResult(
+                CallToolResult(content=[TextContent(type="text", text=str(said))], isError=True)
+            )
+        return await handler(call)
+
+    return checked
+
+
+def _misfit(schema: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> VisitorError | None:
+    """What is wrong with a tool call, None where nothing is."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    if schema is None:
+        return VisitorError("There is no tool of that name.", "Ask the server for the list of its tools.")
+    known = schema["properties"]
+    for name in arguments:
+        if name not in known:
+            return VisitorError(f"There is no setting “{name[:40]}”.", f"Known are: {', '.join(known)}.")
+    for name in schema.get("required", []):
+        if name not in arguments:
+            return VisitorError(f"{name} is missing.", "The tool cannot do without it: give it a value.")
+    if fault := best_match(Draft202012Validator(schema).iter_errors(arguments)):
+        where = fault.absolute_path[0] if fault.absolute_path else "The call"
+        return VisitorError(f"{where} is not of the kind that the tool takes.", "Look at the tool's schema.")
+    return None
