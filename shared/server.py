@@ -75,6 +75,6 @@ def launch(demo: gr.Blocks, css: str) -> None:
         server_name=host,
         server_port=port,
         show_error=True,
-        app_kwargs={"middleware": [Middleware(owner.Door), Middleware(GZipMiddleware, **COMPRESSION)]},
+        app_kwargs={"middleware": [Middleware(owner.Gate), Middleware(GZipMiddleware, **COMPRESSION)]},
         **app_settings(css),
     )
