@@ -5,7 +5,7 @@ the owner's where the server listens on loopback alone, the request comes from t
 nobody passed it on, or where it carries the secret that was printed at the start. On a Space everyone is a
 visitor.
 
-`Door` settles that once for each request and writes it where only the server can: into the request's ASGI
+`Gate` settles that once for each request and writes it where only the server can: into the request's ASGI
 scope. Gradio keeps the request beside the function that it runs, in a queue or not, for the API, for MCP and
 for a figure's own functions; `is_here` reads it there. A thread that such a function starts has to be given
 its context (`contextvars.copy_context().run`), else it works for a visitor.
@@ -85,7 +85,7 @@ def notice(port: int) -> str | None:
     )
 
 
-class Door:
+class Gate:
     """The middleware that every request comes through first.
 
     It refuses names that are not the server's (a page of any site can point its own name at 127.0.0.1), and

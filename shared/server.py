@@ -92,7 +92,7 @@ def launch(demo: gr.Blocks, css: str) -> None:
         print(said, flush=True)
     settings = app_settings(css)
     settings["app_kwargs"]["middleware"] = [
-        Middleware(owner.Door),
+        Middleware(owner.Gate),
         Middleware(GZipMiddleware, **COMPRESSION),
         Middleware(UploadLimit),
     ]

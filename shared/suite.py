@@ -118,7 +118,7 @@ def build(url: str = "") -> FastAPI:
     app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, **server.COMPRESSION)
     app.add_middleware(UploadLimit)
-    app.add_middleware(owner.Door)
+    app.add_middleware(owner.Gate)
     # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app
     if owner.is_space():
         from gradio.oauth import attach_oauth
