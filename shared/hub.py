@@ -287,12 +287,9 @@ def make_room(model_id: str, size: int) -> None:
     """
     from huggingface_hub import constants
 
-    from shared.embedded_model import EMBEDDED_MODEL  # which imports this module
-
     cache = Path(constants.HF_HUB_CACHE)
     if owner.is_space():
-        kept = {_kept_at(name) for name in (model_id, EMBEDDED_MODEL)}
-        others = [path for path in cache.glob("models--*") if path not in kept]
+        others = [path for path in cache.glob("models--*") if path != _kept_at(model_id)]
         files.trim(others, math.inf, limits.MAX_MODELS_ON_DISK_BYTES - size)
     above = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(above).free
