@@ -29,7 +29,7 @@ QUESTION = {
 
 def test_the_panel_may_ask_before_anything_was_decoded(embedded, monkeypatch):
     names = []
-    monkeypatch.setattr(models, "in_memory", lambda _: None)
+    monkeypatch.setattr(models, "in_memory", lambda *_, **__: None)
     monkeypatch.setattr(models, "load", lambda name: names.append(name) or embedded)
     answer = ask(distribution, QUESTION)
     assert len(answer["ids"]) == 5 and answer["vocab_size"] == 49_152

@@ -85,7 +85,7 @@ from shared.errors import VisitorError
 from shared.kept import Kept, size_of
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 def read(path):
-    try: compared(read_file(path, path.name, 1_000_000), Request()); return ""
+    try: compared(read_file(path, path.name, 500_000), Request()); return ""
     except VisitorError as error: return str(error)
 path, small = map(Path, sys.argv[1:])
 read(small)

@@ -259,7 +259,7 @@ def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, mo
         raise VisitorError("No numbers.", "")
 
     monkeypatch.setattr(outcome, "load", lambda name, report: embedded)
-    monkeypatch.setattr(models, "open_folder", lambda *_: embedded)
+    monkeypatch.setattr(models, "open_folder", lambda *_, **__: embedded)
     monkeypatch.setattr(outcome, "_layers", refused)
     *_, last = outcome.compare(report, Request(text))
     assert last["done"] and len(last["models"]) == 2 and last["skipped"] == ["No numbers."]
@@ -273,7 +273,7 @@ def test_a_model_without_answers_is_left_out_of_the_layers(family, tmp_path, emb
     text = f"merge_method: task_arithmetic\n{recipe}"
     report = finished(merge(Request(text), tmp_path))
     monkeypatch.setattr(outcome, "load", lambda name, report: dataclasses.replace(embedded, id=name))
-    monkeypatch.setattr(models, "open_folder", lambda *_: embedded)
+    monkeypatch.setattr(models, "open_folder", lambda *_, **__: embedded)
     *_, last = outcome.compare(report, Request(text))
     assert last["atlas"]["parents"] == [family["a"]] and last["carriers"] == []
     assert last["skipped"] == [f"layers of {family['a']}: it gave no answers"]

@@ -20,8 +20,8 @@ DEFAULT = {"tensor": "model.layers.0.mlp.down_proj.weight", "method": "rtn", "se
 @pytest.fixture
 def loaded(tiny_gguf, monkeypatch):
     """The tiny model as the only one in memory; whoever loads another fails the test."""
-    monkeypatch.setattr(models, "in_memory", lambda name: tiny_gguf if name == tiny_gguf.id else None)
-    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(models, "in_memory", lambda name, **_: tiny_gguf if name == tiny_gguf.id else None)
+    monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("a model was loaded"))
     return tiny_gguf
 
 
@@ -93,7 +93,7 @@ def test_a_program_is_said_to_be_one_and_has_no_card(tmp_path, monkeypatch):
 
 
 def test_a_run_that_is_stopped_leaves_no_files(tiny_gguf, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "load", lambda *_: tiny_gguf)
+    monkeypatch.setattr(models, "load", lambda *_, **__: tiny_gguf)
     monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
     monkeypatch.setattr(steps, "UPDATE_SECONDS", 0)
     text = "word and number " * 400
@@ -106,7 +106,7 @@ def test_a_run_that_is_stopped_leaves_no_files(tiny_gguf, monkeypatch, tmp_path)
 
 
 def test_a_file_comes_with_what_was_measured_of_it(tiny_gguf, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "load", lambda *_: tiny_gguf)
+    monkeypatch.setattr(models, "load", lambda *_, **__: tiny_gguf)
     monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
     text = "word and number " * 400
     request = TakeRequest.parse(model=tiny_gguf.id, format="gguf:Q4_0", text=text, calibration=text)

@@ -52,7 +52,7 @@ def test_parameters_without_a_look_at_the_hub(embedded, monkeypatch):
     monkeypatch.setattr(models.hub, "inspect", lambda *_: pytest.fail("the Hub was asked"))
     held = sum(parameter.numel() for parameter in embedded.model.parameters())
     assert models.most_parameters(models.EMBEDDED_MODEL) == held == EMBEDDED_PARAMETERS
-    monkeypatch.setattr(models, "in_memory", lambda _: None)
+    monkeypatch.setattr(models, "in_memory", lambda *_, **__: None)
     assert models.most_parameters(models.EMBEDDED_MODEL) == models.most_parameters("pirate") == held
     assert models.most_parameters("somebody/large") == models.largest_model()
 
