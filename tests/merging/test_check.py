@@ -597,6 +597,53 @@ def test_the_hub_is_asked_once_for_many_changes_of_a_recipe(on_hub):
         sources.weights_of("pirate", whole=False)
 
 
+def headers_alone(**sizes: int) -> dict[str, bytes]:
+    """The files of a Llama whose weight files, one a layer, are headers."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(**sizes, dtype="bfloat16")
+    with torch.device("meta"):
+        weights = LlamaForCausalLM(config).state_dict()
+    headers: dict[str, dict] = {}
+    for name, tensor in weights.items():
+        number = int(name.split(".")[2]) if ".layers." in name else config.num_hidden_layers
+        file = f"model-{number:05}-of-{config.num_hidden_layers:05}.safetensors"
+        entries = headers.setdefault(file, {})
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        span = [end, end + 2 * tensor.numel()]
+        entries[name] = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": span}
+    files = {}
+    for file, entries in headers.items():
+        text = json.dumps(entries).encode()
+        files[file] = len(text).to_bytes(8, "little") + text
+    places = {name: file for file, entries in headers.items() for name in entries}
+    index = {"metadata": {}, "weight_map": places}
+    described = {**config.to_dict(), "architectures": ["LlamaForCausalLM"]}
+    return {
+        "config.json": json.dumps(described).encode(),
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        **files,
+    }
+
+
+def test_a_merge_of_any_size_is_checked_and_runs_elsewhere(on_hub):
+    sizes = {"hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80, "vocab_size": 128_256}
+    files = headers_alone(**sizes, num_attention_heads=64, num_key_value_heads=8)
+    on_hub.repos |= {f"large/{name}": Repo(files, parameters=70_553_706_496) for name in "ab"}
+    recipe = (
+        "merge_method: linear\ndtype: bfloat16\nmodels:\n"
+        "- model: large/a\n  parameters: {weight: 1}\n- model: large/b\n  parameters: {weight: %s}\n"
+    )
+    large = check(recipe % "1")
+    errors = " ".join(item.message for item in large.findings if item.level == "error")
+    assert not large.ok and "70.6 billion weights" in errors and large.plan == Plan(723, 80)
+    assert large.cost.disk == 2 * 70_553_706_496
+    assert "mergekit-yaml recipe.yml" in large.commands and "large/b" in large.commands
+    wrong = check(recipe % "-1")
+    assert "sum to 0" in wrong.findings[0].message and not wrong.commands
+
+
 def test_a_damaged_file_is_said(family, tmp_path):
     shutil.copytree(family["a"], tmp_path / "broken")
     (tmp_path / "broken/model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0not json at all!")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merging import data, planner, remarks
+from merging import data, planner, programs, remarks
 from merging import recipe as recipes
 from merging.costs import Cost, cost_of
 from merging.finding import Finding, error
@@ -17,6 +17,7 @@ from merging.keys import closest, find_unknown
 from merging.methods import catalogue
 from merging.model_links import relinked
 from merging.planner import Plan
+from merging.request import Request
 from merging.sources import Source, resolve
 from shared.errors import VisitorError
 from shared.imports import import_transformers
@@ -37,13 +38,15 @@ class Check:
         findings: errors first.
         sources: the models by name, those that are there.
         plan: what the merge writes, None where it cannot be planned.
-        cost: what the merge takes, None where it cannot run.
+        cost: what the merge takes, None where the recipe is wrong.
+        commands: a shell program that makes the merge on any machine; "" where the recipe is wrong.
     """
 
     findings: tuple[Finding, ...]
     sources: dict[str, Source]
     plan: Plan | None
     cost: Cost | None
+    commands: str = ""
 
     @property
     def ok(self) -> bool:
@@ -59,6 +62,7 @@ class Check:
             "layers": self.plan.layers if self.plan else None,
             "models": [source.to_json() for source in self.sources.values()],
             "cost": self.cost.to_json() if self.cost else None,
+            "commands": self.commands,
         }
 
     def refusal(self) -> VisitorError:
@@ -101,7 +105,8 @@ def check(text: str, report: Callable[[str], None] = lambda _: None) -> Check:
         findings += cost.findings()
     rank = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: rank[finding.level])
-    return Check(tuple(dict.fromkeys(findings)), sources, plan, cost)
+    commands = programs.commands(Request(text)) if cost else ""
+    return Check(tuple(dict.fromkeys(findings)), sources, plan, cost, commands)
 
 
 def _form(recipe: dict[str, Any]) -> Iterator[Finding]:

@@ -87,7 +87,7 @@ class Cost:
                 "",
                 f"The child would have {self.parameters / 1e9:.1f} billion weights; the limit here is "
                 f"{most / 1e9:.1f} billion.",
-                "Choose smaller models, or stack fewer layers.",
+                "Merge it elsewhere with the commands below, or choose smaller models.",
             )
         # the child, and its archive
         yield from shortage(2 * self.disk, self.download, "Free some, or set out_dtype: bfloat16.")

@@ -197,6 +197,8 @@ class Check(TypedDict):
     layers: int | None
     models: list[CheckedModel]
     cost: Cost | None
+    commands: NotRequired[str]
+    """A shell program that makes the merge on any machine; empty where the recipe is wrong."""
 
 
 class Merge(TypedDict):

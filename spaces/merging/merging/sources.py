@@ -85,6 +85,8 @@ class Source:
         }
 
 
+ANY_SIZE = 10**15
+"""Parameters: a check reads headers alone, so that no model is too large for it."""
 FRESH = 300.0
 """Seconds that a check's source counts as current."""
 _remembered: dict[tuple[str, bool], tuple[float, Source]] = {}
@@ -162,8 +164,8 @@ def weights_of(name: str, *, whole: bool) -> Path:
 
 
 def _headers(name: str, model: str, revision: str | None, adapter: Path | None) -> Source:
-    """A model of the Hub as it is there now; nothing of its weights is downloaded."""
-    commit, _, _ = hub.inspect(model, models.largest_model(), revision)
+    """A model of the Hub as it is there now, of any size; nothing of its weights is downloaded."""
+    commit, _, _ = hub.inspect(model, ANY_SIZE, revision)
     folder = snapshot(model, commit)
     licence = hub.licence(model, commit)
     return _local(name, folder or hollow(model, commit), commit, licence, adapter, here=folder is not None)

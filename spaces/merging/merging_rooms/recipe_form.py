@@ -58,7 +58,13 @@ def check_html(text: str) -> str:
 def findings_html(result: data.Check) -> str:
     """A check's result as safe HTML: one line that opens, and stands open where something is wrong."""
     findings, cost = result["findings"], result["cost"]
-    words = "The recipe can run" if result["ok"] else "The recipe cannot run"
+    words = (
+        "The recipe can run"
+        if result["ok"]
+        else "The recipe cannot run here"
+        if cost
+        else "The recipe cannot run"
+    )
     if cost:
         download = f", {cost['download'] / 1e6:,.0f} MB to download" if cost["download"] else ""
         words += (
@@ -77,9 +83,11 @@ def findings_html(result: data.Check) -> str:
         return f'<div class="findings" role="status"><p>{line}</p></div>'
     opened = "" if result["ok"] else " open"
     items = "".join(map(_item, findings))
+    commands = "" if result["ok"] else html.escape(result.get("commands", ""))
+    elsewhere = f"<pre>{commands}</pre>" if commands else ""
     return (
         f'<div class="findings" role="status"><details{opened}><summary>{line}</summary>'
-        f"<ul>{items}</ul></details></div>"
+        f"<ul>{items}</ul>{elsewhere}</details></div>"
     )
 
 

@@ -189,6 +189,8 @@ export interface Check {
   layers: number | null;
   models: CheckedModel[];
   cost: Cost | null;
+  /** A shell program that makes the merge on any machine; empty where the recipe is wrong. */
+  commands?: string;
 }
 
 /** A merge and its comparison with the parents, as far as it has come. */
