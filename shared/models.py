@@ -211,7 +211,8 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
     weights.check_kind(folder, model_id)
     try:
         dtype = dtype_for(weights.stored_dtype(folder), machine(), exact=exact)
-        size = weights.check_size(folder, model_id, dtype, machine())
+        with quiet_progress():
+            size = weights.check_size(folder, model_id, dtype, machine())
         with _room(size, model_id), quiet_progress():
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,

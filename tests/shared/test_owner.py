@@ -243,7 +243,6 @@ def scope(**changes):
         ({"headers": {"tailscale-user-login": "me"}}, False),
         ({"headers": {"authorization": f"Bearer {owner._SECRET}"}, "client": ("192.168.1.9", 1)}, True),
     ],
-    ids=str,
 )
 def test_whose_a_request_is(monkeypatch, changes, is_owner):
     monkeypatch.delenv("HOST", raising=False)
