@@ -6,7 +6,7 @@ import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { canDraw, clusterGraph } from "./clustergraph.js";
 import { openPager } from "./foldlist.js";
-import { diffOfRows, excerptOf, similarityOf, textOfRow, thresholdOf } from "./run.js";
+import { diffOfRows, excerptOf, sameWords, similarityOf, textOfRow, thresholdOf } from "./run.js";
 
 /**
  * @import {Group} from "./cluster.js"
@@ -263,7 +263,8 @@ function memberTable(run, session, rows, chosen, choose) {
         ? "kept"
         : head !== row
           ? `copy of row ${head}`
-          : `removed for row ${removed.keeperRow}`;
+          : `removed for row ${removed.keeperRow}` +
+            (sameWords(run, row, removed.keeperRow) ? ": same words, other signs" : "");
     const similar = !removed
       ? ""
       : removed.jaccard === null
@@ -320,10 +321,15 @@ function chainSentence(run, group, threshold) {
     const similar = similarityOf(run, headOf(run, one), headOf(run, other)) ?? 0;
     return similar >= threshold && similar > 0;
   };
+  const { apart = [] } = run.data.graph;
+  const compared = (/** @type {number} */ one, /** @type {number} */ other) =>
+    run.data.recall_sample.complete ||
+    similarityOf(run, headOf(run, one), headOf(run, other)) !== null ||
+    apart.some((pair) => pair.includes(one) && pair.includes(other));
   for (const middle of group.nodes) {
     const near = group.nodes.filter((node) => node !== middle && joined(node, middle));
     for (const [place, one] of near.entries()) {
-      const other = near.slice(place + 1).find((node) => !joined(one, node));
+      const other = near.slice(place + 1).find((node) => !joined(one, node) && compared(one, node));
       if (other === undefined) continue;
       const [a, b, c] = [one, middle, other].map((node) => headOf(run, node));
       return `A chain: rows ${a} and ${c} are both like row ${b}, but not like each other.`;
