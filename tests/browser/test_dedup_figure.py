@@ -526,7 +526,7 @@ def test_header_says_what_was_kept(open_page) -> None:
     expect(key).to_contain_text(f"{RUN['removed']} removed ({RUN['exact_copies']} exact copies)")
     expect(key).to_contain_text("precision of pairs 1 (each verified)")
     expect(key).to_contain_text("recall of pairs 0.993 [0.96, 1.00] at 0.80")
-    for part in ("3-word shingles", "160 permutations", "rensa 0.5.0", "seed 42", "n = 400 rows"):
+    for part in ("shingles of 3 words", "160 permutations", "rensa 0.5.0", "seed 42", "n = 400 rows"):
         expect(page.locator(".provenance")).to_contain_text(part)
     expect(page.locator(".tag")).to_have_text("stored example")
     expect(page.locator(".warnings")).to_contain_text("nothing to compare")

@@ -450,6 +450,27 @@ def test_copies_are_rows_with_equal_text():
     ]
 
 
+def test_same_words_under_other_signs_are_a_class_of_their_own():
+    body = "the lighthouse keeper writes the weather into his book every morning at six"
+    texts = [body.capitalize() + ".", body, f"  {body.upper()}!", f"{body} and", body]
+    result = run(texts, threshold=0.7)
+    decided = outcome(result)
+    assert [(item.row, item.copy, item.same_words) for item in decided.removed] == [
+        (1, False, True),
+        (2, False, True),
+        (3, False, False),
+        (4, False, True),
+    ]
+    data = to_json(result, decided)
+    assert (data["same_words"], data["exact_copies"]) == (3, 1)
+    words = {node["rows"][0]: node["words"] for node in data["graph"]["nodes"]}
+    assert words[0] == words[1] == words[2] != words[3]
+    assert not [line for line in data["warnings"] if "other signs" in line], "punctuation and case alone"
+    signed = run(["what is 12 + 5 and why", "what is 12 * 5 and why"], threshold=0.7)
+    (warning,) = to_json(signed, outcome(signed))["warnings"]
+    assert warning.startswith("1 removed row has the words of the row that stays and other signs")
+
+
 SIGNED = {
     "maths": ["What is 12 + 5?", "What is 12 - 5?", "What is 12 * 5?", "What is -12 / -5?", "x > 3", "x < 3"],
     "maths of superscripts": ["Solve x² = 4", "Solve x2 = 4", "Solve x^2 = 4"],

@@ -90,4 +90,4 @@ def same_words(texts: list[str]) -> list[int]:
     """Numbers for texts, equal where their words are the same in the same order."""
     keys = words(to_arrow([parted(text)[1] for text in texts])).to_pylist()
     known: dict[str, int] = {}
-    return [known.setdefault(" ".join(key.split(" ")), len(known)) for key in keys]
+    return [known.setdefault(" ".join(filter(None, key.split(" "))), len(known)) for key in keys]
