@@ -10,7 +10,7 @@ from typing import Any
 
 PARTS = ("all", "prompt", "answer", "turn")
 
-EMPTY = (None, "", [], {})
+EMPTY = (None, "", list[Any](), dict[str, Any]())
 """Cells that hold nothing."""
 
 _ANSWERS = {"assistant", "gpt", "bot", "model", "chatgpt", "bard", "bing", "function_call"}
@@ -140,10 +140,10 @@ def call_of(call: Any) -> str:
             return canonical(call)
     if not isinstance(call, dict):
         return canonical(call)
-    own = call.get("function") if isinstance(call.get("function"), dict) else call
-    arguments = next(
-        (own[key] for key in ("arguments", "input", "parameters") if own.get(key) is not None), {}
-    )
+    inner = call.get("function")
+    own: dict[str, Any] = inner if isinstance(inner, dict) else call
+    given = [own[key] for key in ("arguments", "input", "parameters") if own.get(key) is not None]
+    arguments: Any = given[0] if given else {}
     if isinstance(arguments, str):
         with contextlib.suppress(ValueError, RecursionError):
             arguments = json.loads(arguments)

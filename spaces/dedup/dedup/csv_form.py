@@ -63,7 +63,10 @@ def form_of(start: str, name: str) -> Form:
     else:
         delimiter = max(",;\t|", key=lambda sign: _fit(_rows(body, Form(sign, escape=escape))))
         if _fit(_rows(body, Form(delimiter, escape=escape)))[0] == 0:
-            delimiter = "\t" if "\t" not in body else "\x1f"  # one column, whose text has signs of its own
+            head = body[: body.find("\n")] if "\n" in body else body
+            delimiter = max(",;\t|", key=head.count)
+            if not head.count(delimiter):  # one column, whose text has signs of its own
+                delimiter = "\t" if "\t" not in body else "\x1f"
     form = Form(delimiter, ending, escape, before)
     rows = _rows(body, form)
     return Form(delimiter, ending, escape, before, header=not _is_row(rows))

@@ -113,7 +113,8 @@ class Sampled:
         """
         from scipy.stats import beta
 
-        found = Pairs(*(side[self.by_bands] for side in (edges.first, edges.second, edges.jaccard)))
+        own = self.by_bands
+        found = Pairs(edges.first[own], edges.second[own], edges.jaccard[own])
         result = clusters.cluster(found, ranks, threshold, method)
         if self.complete:  # the edges are all there are
             exact = clusters.cluster(edges, ranks, threshold, method).removed
@@ -121,13 +122,13 @@ class Sampled:
             return (share, share, share) if exact.any() else None
         strong = (self.pairs.jaccard >= threshold) & ~self.known
         first, second = self.pairs.first[strong], self.pairs.second[strong]
-        own, other = np.concatenate([first, second]), np.concatenate([second, first])
+        ends, others = np.concatenate([first, second]), np.concatenate([second, first])
         keeper = result.keeper
         if method == "leader":
-            lost = ~result.removed[own] & ~result.removed[other] & (ranks[other] < ranks[own])
+            lost = ~result.removed[ends] & ~result.removed[others] & (ranks[others] < ranks[ends])
         else:
-            lost = ~result.removed[own] & (ranks[keeper[other]] < ranks[own])
-        missed = np.intersect1d(own[lost], self.nodes)
+            lost = ~result.removed[ends] & (ranks[keeper[others]] < ranks[ends])
+        missed = np.intersect1d(ends[lost], self.nodes)
         gone = float(sizes[result.removed].sum())
         if not gone and not len(missed):
             return None
