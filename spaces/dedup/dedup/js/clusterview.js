@@ -130,6 +130,18 @@ function matching(run, search) {
 const headOf = (run, node) => run.data.graph.nodes[node].rows[0];
 
 /**
+ * How alike a cluster's rows are.
+ * @param {Run} run
+ * @param {Group} group
+ */
+function nearnessOf(run, { lowest, removed }) {
+  if (lowest === null) return null;
+  if (removed.every((item) => item.copy)) return "copies";
+  const same = removed.every((item) => item.copy || sameWords(run, item.row, item.keeperRow));
+  return same ? "same words" : `down to ${number(lowest)}`;
+}
+
+/**
  * @param {Run} run
  * @param {Group} group
  * @param {boolean} current
@@ -137,15 +149,7 @@ const headOf = (run, node) => run.data.graph.nodes[node].rows[0];
  */
 function listItem(run, group, current, open) {
   const row = headOf(run, group.keepers[0]);
-  const facts = [
-    plural(group.size, "row"),
-    group.lowest === null
-      ? null
-      : group.lowest === 1
-        ? "copies"
-        : `down to ${number(group.lowest)}`,
-    group.chain ? "chain" : null,
-  ];
+  const facts = [plural(group.size, "row"), nearnessOf(run, group), group.chain ? "chain" : null];
   return h(
     "li",
     {},
