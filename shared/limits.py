@@ -95,6 +95,9 @@ MAX_FILE_BYTES = 500_000_000
 RESULTS_BYTES = 2_000_000_000
 """Datasets of finished runs that visitors may still take home, all together, in bytes."""
 
+PARSED_BYTES = 600_000_000
+"""Uploaded datasets that are kept parsed between their upload and their run, all together, in bytes."""
+
 MAX_CELL_CHARACTERS = 1_000_000
 """Longest text of a row, in characters: some 500 pages."""
 

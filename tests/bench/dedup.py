@@ -42,7 +42,7 @@ def ours(texts: list[str]) -> list[int]:
     from dedup.request import Request
 
     data = rows_of([{"text": text} for text in texts], "bench.json")
-    *_, result = deduplicate(data, Request.parse(threshold=THRESHOLD, ngram=NGRAM))
+    *_, result = deduplicate(data, Request.parse(threshold=THRESHOLD, ngram=NGRAM, unit="word"))
     assert isinstance(result, Result)
     return outcome(result).kept
 

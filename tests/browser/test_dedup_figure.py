@@ -225,6 +225,13 @@ def make_run(texts: list[str], **request: Any) -> dict[str, Any]:
         "precision": 1.0,
         "recall": 0.993,
         "recall_interval": [0.96, 1.0],
+        "recall_curve": [
+            [step / 100, 0.5 + step / 200, 0.4, 0.99, 200 - step, 180 - step]
+            for step in range(round(100 * asked["floor"]), 101)
+        ],
+        "removed_recall": 0.98,
+        "removed_recall_interval": [0.97, 0.99],
+        "threshold": asked["threshold"],
         "recall_sample": {"rows": 250, "true_pairs": true_pairs + 1, "found": true_pairs, "complete": False},
         "plan": {
             "num_perm": bands * each,
@@ -366,7 +373,7 @@ def random_graph(chance: random.Random) -> dict[str, Any]:
         for a, b in combinations(range(count), 2)
         if chance.random() < 0.3
     ]
-    return {"nodes": nodes, "edges": edges, "complete": True}
+    return {"nodes": nodes, "edges": edges, "complete": True, "compared": True}
 
 
 def test_clusters_equal_the_plain_algorithm(open_page) -> None:
@@ -441,10 +448,15 @@ STRANGE = [
     "",
     "  ,.;  ",
     "😀 emoji 👩‍👩‍👧 family",
+    "if (a != b) { return X**2 >= 3; } // π ≠ 3 =\u0338",
+    "x² ½ ① ❤️ 1️⃣ #️⃣abc 葛\U000e0100飾 zero\u200bwidth soft\u00adhyphen",
+    "left\n\x1e\nright, more",
+    "👍\n\x1e\n😀 ❤️",
+    "!!! \u3000 …",
 ]
 
 
-@pytest.mark.parametrize("unit", ["word", "character", "turn"])
+@pytest.mark.parametrize("unit", ["word", "symbol", "code", "whitespace", "character", "turn"])
 def test_units_equal_the_engine(open_page, unit) -> None:
     from dedup import shingles
 
@@ -513,8 +525,8 @@ def test_header_says_what_was_kept(open_page) -> None:
     expect(key).to_contain_text(f"{RUN['kept']} of 400 rows kept")
     expect(key).to_contain_text(f"{RUN['removed']} removed ({RUN['exact_copies']} exact copies)")
     expect(key).to_contain_text("precision of pairs 1 (each verified)")
-    expect(key).to_contain_text("recall 0.993 [0.96, 1.00] at 0.80")
-    for part in ("3-word shingles", "160 permutations", "rensa 0.5.0", "seed 42", "n = 400 rows"):
+    expect(key).to_contain_text("recall of pairs 0.993 [0.96, 1.00] at 0.80")
+    for part in ("shingles of 3 words", "160 permutations", "rensa 0.5.0", "seed 42", "n = 400 rows"):
         expect(page.locator(".provenance")).to_contain_text(part)
     expect(page.locator(".tag")).to_have_text("stored example")
     expect(page.locator(".warnings")).to_contain_text("nothing to compare")
@@ -640,6 +652,7 @@ def chain_run() -> dict[str, Any]:
     """A ~ B ~ C and A ≁ C, a copy of C, and D that has no part in it."""
     nodes = [{"rows": [0], "rank": 1}, {"rows": [1], "rank": 0}, {"rows": [2, 4], "rank": 2}]
     graph = {"nodes": nodes, "edges": [[0, 1, 0.9], [1, 2, 0.82]], "complete": True}
+    graph["apart"] = [[0, 2, 0.5]]
     texts = {
         "0": "one two three four five six",
         "1": "one two three four five seven",
@@ -672,6 +685,71 @@ def test_chains_are_said_and_drawn(open_page) -> None:
     run["graph"]["nodes"][0]["rank"], run["graph"]["nodes"][1]["rank"] = 0, 1
     page.evaluate("draw", {**run, "run_id": "components"})
     expect(page.locator(".members")).to_contain_text("joined through others")
+
+
+def test_a_chain_that_nobody_compared_is_not_claimed(open_page) -> None:
+    run = chain_run()
+    del run["graph"]["apart"]
+    page = open_page(run)
+    show(page, "clusters")
+    expect(page.locator(".cluster-graph .edge")).to_have_count(2)
+    expect(page.locator(".warning")).to_have_count(0)
+    page.evaluate(
+        "draw", {**run, "run_id": "whole", "recall_sample": {**run["recall_sample"], "complete": True}}
+    )
+    expect(page.locator(".warning")).to_contain_text("but not like each other")
+
+
+def test_recall_follows_the_line(open_page) -> None:
+    page = open_page(RUN)
+    expect(page.locator(".key")).to_contain_text("recall of pairs 0.993 [0.96, 1.00] at 0.80")
+    expect(page.locator(".key")).to_contain_text("recall of removed rows 0.980")
+    slider(page).fill("0.6")
+    expect(page.locator(".key")).to_contain_text("recall of pairs 0.800 [0.40, 0.99] at 0.60")
+    expect(page.locator(".key")).not_to_contain_text("removed rows")
+    show(page, "bands")
+    expect(page.locator(".measured")).to_contain_text("Measured recall at 0.60: 120 of 140 true pairs found")
+    slider_back = page.get_by_role("tab", name="Threshold")
+    slider_back.click()
+    slider(page).fill("0.8")
+    show(page, "bands")
+    expect(page.locator(".measured")).to_contain_text("98\u202f% go (95\u202f% interval 0.970 to 0.990)")
+
+
+def test_the_same_words_under_other_signs_are_shown_character_by_character(open_page) -> None:
+    left, right = "What is 12 + 5, roughly?", "What is 12 − 5 roughly?"
+    run = make_run(["Another row is here to be read.", "It is not alike."], threshold=0.7, floor=0.45)
+    nodes = [{"rows": [0], "rank": 0, "words": 7}, {"rows": [1, 2], "rank": 1, "words": 7}]
+    run |= {
+        "graph": {"nodes": nodes, "edges": [[0, 1, 1.0]], "complete": True},
+        "texts": {"0": left, "1": right},
+        "rows": 3,
+    }
+    page = open_page(run)
+    expect(page.locator(".key")).to_contain_text("2 with the same words, other signs")
+    show(page, "clusters")
+    diff = page.locator(".diff")
+    expect(diff).to_contain_text("marked character by character")
+    assert diff.locator(".cell ins").all_inner_texts() == ["+", ","]
+    assert diff.locator(".cell del").all_inner_texts() == ["−"]
+    assert "".join(diff.locator(".cell.keeps").all_inner_texts()).replace("\n", "") == left
+    assert "".join(diff.locator(".cell.goes").all_inner_texts()).replace("\n", "") == right
+    expect(page.locator(".members")).to_contain_text("same words, other signs")
+    page.get_by_role("button", name="Compare row 2").click()
+    expect(page.locator(".diff")).to_contain_text("Row 2 has the text of row 1")
+
+
+def test_signs_are_aligned_where_they_count(open_page) -> None:
+    left, right = "if (a == b) return a + b;", "if (a != b) return a + b;"
+    run = make_run(["Another row is here.", "It is not alike."], threshold=0.4, floor=0.2, unit="symbol")
+    nodes = [{"rows": [0], "rank": 0, "words": 7}, {"rows": [1], "rank": 1, "words": 7}]
+    graph = {"nodes": nodes, "edges": [[0, 1, 0.5]], "complete": True}
+    page = open_page({**run, "graph": graph, "texts": {"0": left, "1": right}})
+    show(page, "clusters")
+    assert page.locator(".diff .cell ins").all_inner_texts() == ["="]
+    assert page.locator(".diff .cell del").all_inner_texts() == ["!"]
+    expect(page.locator(".diff")).not_to_contain_text("punctuation do not count")
+    expect(page.locator("figcaption")).to_contain_text("shingles of 3 words and symbols")
 
 
 def test_pins_keep_rows(open_page) -> None:

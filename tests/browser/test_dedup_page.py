@@ -80,7 +80,7 @@ def test_the_first_paint_is_a_stored_result(page):
 
 def test_a_visitor_deduplicates_a_file_checks_a_pair_and_takes_it_home(page, own_file, tmp_path):
     drop(page, own_file)
-    expect(page.locator("#plan")).to_contain_text("Plan: 7 rows", timeout=20_000)
+    expect(page.locator("#plan")).to_contain_text("Plan for mine.csv: 7 rows", timeout=20_000)
     expect(page.locator("#columns")).to_contain_text("note")
     deduplicate(page, "mine.csv")
     expect(page.locator("#figure figcaption")).to_contain_text("5 of 7 rows kept")

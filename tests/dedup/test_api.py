@@ -32,7 +32,7 @@ def test_deduplicate_returns_the_contract_and_the_file(client, tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     report, kept = client.predict(
-        file=handle_file(str(path)), columns=["text"], threshold=0.7, api_name="/deduplicate"
+        file=handle_file(str(path)), columns=["text"], threshold=0.7, unit="word", api_name="/deduplicate"
     )
     names = {
         "rows",
@@ -89,7 +89,9 @@ def test_contamination(client, tmp_path):
     for name, part in (("a.txt", texts[:400]), ("b.txt", texts[300:])):
         (tmp_path / name).write_text("\n".join(" ".join(text.split()) for text in part))
     files = [handle_file(str(tmp_path / name)) for name in ("a.txt", "b.txt")]
-    result = client.predict(files=files, threshold=1.0, measure="jaccard", api_name="/contamination")
+    result = client.predict(
+        files=files, threshold=1.0, measure="jaccard", unit="word", api_name="/contamination"
+    )
     truth = exact_pairs(texts, 3, 1.0)
     shared = {b for a, b in truth if a < 400 and b >= 300} | set(range(300, 400))
     assert result["matrix"][1][0]["rows"] == len(shared)

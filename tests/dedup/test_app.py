@@ -68,3 +68,36 @@ def test_a_file_and_a_dataset_are_not_both_read(app, tmp_path, monkeypatch):
     with pytest.raises(VisitorError, match="Both a file and a dataset"):
         source.open_splits(SplitsRequest(dataset="a/b"), paths)
     assert [split.name for split in source.open_splits(SplitsRequest(dataset="quiz"), paths)] == ["a", "b"]
+
+
+def test_an_upload_is_parsed_once(app, tmp_path, monkeypatch):
+    """For the choice of columns, the plan and the run; another content or limit is read anew."""
+    from dedup_rooms import duplicates, source
+
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "one two three"}\n')
+    read: list[int] = []
+    real = source.read_file
+    monkeypatch.setattr(source, "read_file", lambda *given: read.append(given[-1]) or real(*given))
+    first = source.open_rows(Request(), str(path))
+    assert "Plan for rows.jsonl: 1 rows" in duplicates.plan_sentence({"threshold": 0.7}, str(path))
+    assert source.open_rows(Request(threshold=0.5), str(path)) is first
+    assert len(read) == 1
+    assert source.open_rows(Request(limit=5), str(path)) is not first
+    path.write_text('{"text": "one two three"}\n' * 2)
+    assert source.open_rows(Request(), str(path)).rows == 2
+    assert len(read) == 3
+
+
+def test_a_plan_says_what_it_is_for(app):
+    """It follows every setting, and a run leaves its own."""
+    from dedup_rooms import duplicates
+
+    for values in ({"threshold": 0.7}, {"threshold": 0.55}, {"threshold": 0.7, "dataset": "quiz_test.jsonl"}):
+        asked = {"dataset": "kitchen.jsonl", **values}
+        said = duplicates.plan_sentence(asked, None)
+        assert f"Plan for {asked['dataset']}" in said and f"a pair at {asked['threshold']:g} with" in said
+    (planning,) = [function for function in app.demo.fns.values() if function.name == "plan_now"]
+    watched = {app.demo.blocks[block].label for block, event in planning.targets if event == "input"}
+    assert {"or a Hub dataset", "threshold", "ngram", "row limit", "wanted recall", "split"} <= watched

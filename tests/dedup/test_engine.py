@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import regex
 from scipy.sparse import csr_matrix
 
 from dedup import clusters, contamination, engine, minhash, signing, verify
+from dedup import recall as measured
 from dedup.card import dataset_card
 from dedup.engine import Result, deduplicate
 from dedup.minhash import choose_bands, s_curve
@@ -25,6 +27,7 @@ from dedup.shingles import sets, shingle, to_arrow
 from dedup.texts import Compared
 from dedup.verify import Pairs, recall_interval
 from shared.errors import VisitorError
+from tests.conftest import ROOT
 from tests.dedup.corpus import documents, rows_of
 
 
@@ -34,20 +37,45 @@ def dataset(texts: list[str]) -> Dataset:
 
 
 def run(texts: list[str], checkpoints: Path | None = None, **settings: Any) -> Result:
-    """The finished run."""
-    *_, result = deduplicate(dataset(texts), Request.parse(**settings), checkpoints)
+    """The finished run, by words unless said otherwise: the documents are code, whose signs would count."""
+    *_, result = deduplicate(dataset(texts), Request.parse(**{"unit": "word", **settings}), checkpoints)
     assert isinstance(result, Result)
     return result
 
 
-def reference_shingles(text: str, ngram: int, unit: str = "word") -> set[tuple[str, ...]]:
-    """Shingles in plain Python, with the `regex` library's Unicode classes."""
+ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+VARIATION = r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+OPERATOR = r"[+\-*/%=<>!&|^~?:.@#$\\]"
+
+
+def reference_units(text: str, unit: str = "word") -> list[str]:
+    """Units in plain Python, with the `regex` library's Unicode classes."""
     normal = unicodedata.normalize("NFKC", text).lower()
+    whole = regex.sub(r"[\s\p{Z}]+", " ", normal).strip(" ")
     if unit == "character":
-        units = list(" ".join(normal.split()))
+        return list(regex.sub(r"[ \t\n\r\f]+", " ", normal).strip(" "))
+    if unit == "whitespace":
+        return regex.findall(r"[^\t\n\v\f\r \p{Z}\x85]+", text)
+    if unit == "word":
+        normal = regex.sub(VARIATION, "", normal)
+        normal = regex.sub(r"^\p{M}+|(?<=[^\p{L}\p{N}\p{M}_\x1e])\p{M}+", " ", normal)
+        found = regex.findall(rf"{ALONE}|(?:(?!{ALONE})[\p{{L}}\p{{N}}\p{{M}}_])+|\x1e", normal)
     else:
-        alone = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-        units = regex.findall(rf"{alone}|(?:(?!{alone})[\p{{L}}\p{{N}}\p{{M}}_])+", normal)
+        form = regex.sub(VARIATION, "", unicodedata.normalize("NFC", text))
+        form = form.lower() if unit == "symbol" else form
+        form = regex.sub(r"[\p{Z}\p{Cf}\p{Cc}--\x1e]+", " ", form, flags=regex.V1)
+        form = regex.sub(r"([^\p{L}\p{N}\p{M}\x00-\x7f]\p{M}*)", r" \1 ", form)
+        run = rf"{OPERATOR}+" if unit == "code" else "(?!)"
+        letters = rf"(?:(?!{ALONE})[^\x00-\x7f ]|[A-Za-z0-9_])+"
+        found = regex.findall(rf"{ALONE}|{letters}|{run}|[^\s]|\x1e", form)
+    if set(found) <= {"\x1e"} and whole.strip("\x1e "):
+        return [whole, *found]
+    return found
+
+
+def reference_shingles(text: str, ngram: int, unit: str = "word") -> set[tuple[str, ...]]:
+    """Shingles in plain Python."""
+    units = reference_units(text, unit)
     if not units:
         return set()
     return {tuple(units[start : start + ngram]) for start in range(max(1, len(units) - ngram + 1))}
@@ -189,7 +217,7 @@ def test_an_interrupted_run_goes_on_from_its_signatures(tmp_path, monkeypatch):
     texts = list(documents(3_000))
     monkeypatch.setattr(signing, "BLOCK", 1_000)
     whole = run(texts, threshold=0.7)
-    steps = deduplicate(dataset(texts), Request.parse(threshold=0.7), tmp_path)
+    steps = deduplicate(dataset(texts), Request.parse(threshold=0.7, unit="word"), tmp_path)
     for step in steps:
         if getattr(step, "stage", "") == "sign" and step.value > 2_000:
             break
@@ -209,7 +237,7 @@ def test_an_interrupted_run_goes_on_from_its_signatures(tmp_path, monkeypatch):
 def test_a_damaged_checkpoint_is_computed_again(tmp_path, monkeypatch):
     texts = list(documents(2_000))
     monkeypatch.setattr(signing, "BLOCK", 1_000)
-    steps = deduplicate(dataset(texts), Request.parse(threshold=0.7), tmp_path)
+    steps = deduplicate(dataset(texts), Request.parse(threshold=0.7, unit="word"), tmp_path)
     for step in steps:
         if getattr(step, "stage", "") == "sign" and step.value > 1_000:
             break
@@ -334,7 +362,31 @@ def test_keep_policies(keep, kept):
     assert outcome(result).kept == [kept], "a pin leaves no trace when it is undone"
 
 
-@pytest.mark.parametrize("unit", ["word", "character"])
+STRANGE = [
+    "12 + 5",
+    "if (a != b) { return x**2 >= 3; }",
+    "if (a != b) { return X ** 2 >= 3; }",
+    "x² + y² = z²",
+    "❤️",
+    "❤",
+    "a ❤️ b",
+    "1️⃣ #️⃣abc",
+    "👩‍👩‍👧 family",
+    "e\u0301 \u0301start ≠ =\u0338",
+    "葛\U000e0100飾 ﾃｷｽﾄ",
+    "soft\u00adhyphen zero\u200bwidth no\u00a0break wide\u3000space",
+    "left\n\x1e\nright",
+    "\n\x1e\nright",
+    "👍\n\x1e\n😀",
+    "👍\n\x1e\n🎉",
+    "!!!",
+    "!!!!",
+    "… \u200b",
+    "don't “quote” me—please‿now",
+]
+
+
+@pytest.mark.parametrize("unit", ["word", "symbol", "code", "whitespace", "character"])
 @pytest.mark.parametrize("ngram", [1, 2, 3, 5])
 def test_shingles_equal_plain_python(unit, ngram):
     texts = [
@@ -355,29 +407,105 @@ def test_shingles_equal_plain_python(unit, ngram):
         "a" * 500,
         "\u200fright\u200eleft",
         "NUL\x00byte",
-        *documents(500),
+        *documents(500 if unit in ("word", "character") else 100),
+        *STRANGE,
     ]
     result = shingle(to_arrow(texts), ngram, unit)
     matrix = sets([result])
     for row, text in enumerate(texts):
         assert matrix[row].nnz == len(reference_shingles(text, ngram, unit)), text[:60]
-    pairs = [(5, 6), (8, 9), (13, 13), (19, 20), (30, 40), (100, 200)]
+    strange = range(len(texts) - len(STRANGE), len(texts))
+    pairs = [(5, 6), (8, 9), (13, 13), (19, 20), (30, 40), (60, 80), *combinations(strange, 2)]
     for a, b in pairs:
         own, other = reference_shingles(texts[a], ngram, unit), reference_shingles(texts[b], ngram, unit)
         assert matrix[a].multiply(matrix[b]).sum() == len(own & other)
 
 
-def test_copies_are_rows_with_the_same_words_in_the_same_order():
-    result = run(
-        ["Hello,  World", "hello world!", "world hello", "hello world again", "", "  ", "!!!"],
-        threshold=1.0,
-        ngram=1,
-    )
-    assert [rows.tolist() for rows in result.nodes] == [[0, 1], [2], [3]]
-    assert result.without_text == 3
+def test_copies_are_rows_with_equal_text():
+    """The same words under other signs are no copies, though words alone cannot tell them apart."""
+    texts = ["Hello,  World", "hello world!", "world hello", "hello world again", "", "  ", "!!!"]
+    texts += ["Hello,  World", "!!!", "!!", "👍", "👎", "👍", "❤️", "☀️"]
+    result = run(texts, threshold=1.0, ngram=1)
+    assert [rows.tolist() for rows in result.nodes] == [
+        [0, 7],
+        [1],
+        [2],
+        [3],
+        [6, 8],
+        [9],
+        [10, 12],
+        [11],
+        [13],
+        [14],
+    ]
+    assert result.without_text == 2
     decided = outcome(result)
-    assert decided.kept == [0, 3, 4, 5, 6], "the set of words is the same, so row 2 is a duplicate at ngram 1"
-    assert [(item.row, item.keeper, item.copy) for item in decided.removed] == [(1, 0, True), (2, 0, False)]
+    assert decided.kept == [0, 3, 4, 5, 6, 9, 10, 11, 13, 14], "the set of words decides at ngram 1"
+    assert [(item.row, item.keeper, item.copy) for item in decided.removed] == [
+        (1, 0, False),
+        (2, 0, False),
+        (7, 0, True),
+        (8, 6, True),
+        (12, 10, True),
+    ]
+
+
+def test_same_words_under_other_signs_are_a_class_of_their_own():
+    body = "the lighthouse keeper writes the weather into his book every morning at six"
+    texts = [body.capitalize() + ".", body, f"  {body.upper()}!", f"{body} and", body]
+    result = run(texts, threshold=0.7)
+    decided = outcome(result)
+    assert [(item.row, item.copy, item.same_words) for item in decided.removed] == [
+        (1, False, True),
+        (2, False, True),
+        (3, False, False),
+        (4, False, True),
+    ]
+    data = to_json(result, decided)
+    assert (data["same_words"], data["exact_copies"]) == (3, 1)
+    words = {node["rows"][0]: node["words"] for node in data["graph"]["nodes"]}
+    assert words[0] == words[1] == words[2] != words[3]
+    assert not [line for line in data["warnings"] if "other signs" in line], "punctuation and case alone"
+    signed = run(["what is 12 + 5 and why", "what is 12 * 5 and why"], threshold=0.7)
+    (warning,) = to_json(signed, outcome(signed))["warnings"]
+    assert warning.startswith("1 removed row has the words of the row that stays and other signs")
+
+
+SIGNED = {
+    "maths": ["What is 12 + 5?", "What is 12 - 5?", "What is 12 * 5?", "What is -12 / -5?", "x > 3", "x < 3"],
+    "maths of superscripts": ["Solve x² = 4", "Solve x2 = 4", "Solve x^2 = 4"],
+    "numbers": ["the price is 1.5 €", "the price is 15 €", "the price is 1 5 €", "the price is 15 $"],
+    "code": [
+        "if (a == b) return a && b;",
+        "if (a != b) return a || b;",
+        "f(x): return x+1",
+        "f(x): return x-1",
+    ],
+    "names": ["Learn C", "Learn C++", "Learn C#"],
+    "emoji alone": ["❤️", "☀️", "✌️", "✈️"],
+    "emoji in prose": ["I like this one ❤️", "I like this one 💔", "I like this one 👎"],
+    "LaTeX": [r"Find $\frac{a}{b}$ of it", r"Find $\frac{b}{a}$ of it", r"Find $a^{b}$ of it"],
+}
+
+
+@pytest.mark.parametrize("name", SIGNED)
+@pytest.mark.parametrize("prose", [0, 300])
+def test_rows_that_differ_in_signs_stay(name, prose):
+    """Alone, and among prose that is compared by words otherwise."""
+    texts = list(SIGNED[name])
+    if prose and name not in ("maths of superscripts", "LaTeX"):
+        texts += [f"Line {row} tells, quietly, of the {row} birds; they left." for row in range(prose)]
+    assert set(range(len(SIGNED[name]))) <= set(outcome(run(texts, threshold=0.7, unit="auto")).kept)
+    doubled = outcome(run(texts * 2, threshold=0.7, unit="auto"))
+    assert {item.row for item in doubled.removed if item.copy} >= set(range(len(texts), 2 * len(texts)))
+
+
+def test_prose_is_compared_by_words():
+    notes = (ROOT / "spaces/dedup/examples/notes.txt").read_text(encoding="utf-8").splitlines()
+    shouted = [note.upper().replace(".", " !").replace(",", "") for note in notes]
+    result = run([*notes, *shouted], unit="auto", threshold=0.9)
+    assert result.request.unit == "word"
+    assert outcome(result).kept == list(range(len(notes)))
 
 
 def test_a_chain_is_warned_of():
@@ -393,6 +521,85 @@ def test_a_chain_is_warned_of():
     }
     assert any("A ~ B ~ C" in warning for warning in to_json(result, decided)["warnings"])
     assert outcome(run(texts, threshold=0.6, method="leader")).kept == [0, 2]
+
+
+@pytest.mark.parametrize("far", [24, 6])
+def test_a_chain_is_claimed_only_of_texts_that_were_compared(monkeypatch, far):
+    """Where the bands missed a pair, the two are compared before it is said that they are not alike."""
+    words = [f"w{number}" for number in range(120)]
+    texts = [" ".join(words[start : start + 60]) for start in (0, far // 2, far)]
+    texts += [f"quite another row is this one of number {row} and of {row * row}" for row in range(40)]
+    monkeypatch.setattr(measured, "RECALL_SAMPLE", 1)
+    real = engine.candidates
+
+    def missing(*given: Any) -> minhash.Candidates:
+        pairs = real(*given).pairs
+        return minhash.Candidates(pairs[(pairs != [0, 2]).any(axis=1)], 0)
+
+    monkeypatch.setattr(engine, "candidates", missing)
+    result = run(texts, threshold=0.6, method="components")
+    assert not result.sampled.complete and not set(result.sampled.nodes) & {0, 1, 2}
+    decided = outcome(result)
+    assert [item.row for item in decided.removed if item.row < 3] == [1, 2]
+    jaccard = (58 - far) / (58 + far)
+    assert decided.chains == (1 if jaccard < 0.6 else 0)
+    expected = [[0, 2, pytest.approx(jaccard, abs=1e-6)]] if jaccard < 0.6 else []
+    assert [list(pair) for pair in to_json(result, decided)["graph"]["apart"]] == expected
+    assert any("A ~ B ~ C" in line for line in to_json(result, decided)["warnings"]) == (jaccard < 0.6)
+
+
+def test_recall_is_stated_for_the_threshold_it_was_measured_at(texts):
+    """A run at .7 whose line is moved to .45 and saved."""
+    own = texts[:6_000]
+    plan = minhash.Plan(64, 16, 4, 0.9, None, 0, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "make_plan", lambda *_: plan)
+        result = run(own, threshold=0.7)
+    truth = exact_pairs(own, 3, 0.45)
+    heads = {int(rows.min()) for rows in result.nodes}
+    by_bands = Pairs(*(side[result.sampled.by_bands] for side in vars(result.edges).values()))
+    for threshold in (0.7, 0.45):
+        decided = outcome(result, threshold)
+        real = sum(jaccard >= threshold and set(pair) <= heads for pair, jaccard in truth.items())
+        share = int((by_bands.jaccard >= threshold).sum()) / real
+        data = report(result, decided)
+        assert data["threshold"] == threshold
+        low, high = data["recall_interval"]
+        assert low <= share <= high
+        assert f"{data['recall']:.4f} (95 % interval" in dataset_card(result, decided, "kept.jsonl")
+        points = {point[0]: point for point in to_json(result, outcome(result))["recall_curve"]}
+        assert points[threshold][1] == data["recall"] and points[threshold][2:4] == (low, high)
+        assert [points[threshold][4], points[threshold][5]] == [
+            data["recall_sample"]["true_pairs"],
+            data["recall_sample"]["found"],
+        ]
+    assert result.sampled.at(0.45).value < result.sampled.at(0.7).value - 0.02
+
+
+@pytest.mark.parametrize("method", clusters.METHODS)
+def test_recall_of_removed_rows_is_that_of_the_kept_set(texts, monkeypatch, method):
+    """Against the rows that go where every pair is compared."""
+    own = texts[:4_000]
+    plan = minhash.Plan(64, 8, 8, 0.4, None, 0, 0)
+    monkeypatch.setattr(engine, "make_plan", lambda *_: plan)
+    for sample in (5_000, 1_200):
+        monkeypatch.setattr(measured, "RECALL_SAMPLE", sample)
+        result = run(own, threshold=0.7, method=method)
+        sizes = np.array([len(rows) for rows in result.nodes])
+        pairs = {pair: jaccard for pair, jaccard in exact_pairs(own, 3, 0.7).items()}
+        node_of = {int(rows[0]): node for node, rows in enumerate(result.nodes)}
+        real = [(node_of[a], node_of[b], j) for (a, b), j in pairs.items() if a in node_of and b in node_of]
+        first, second, jaccard = (np.array(side) for side in zip(*real, strict=True))
+        exact = clusters.cluster(Pairs(first, second, jaccard), result.ranks, 0.7, method)
+        found = Pairs(*(side[result.sampled.by_bands] for side in vars(result.edges).values()))
+        by_bands = clusters.cluster(found, result.ranks, 0.7, method)
+        share = sizes[by_bands.removed & exact.removed].sum() / sizes[exact.removed].sum()
+        value, low, high = result.sampled.of_removed(result.edges, result.ranks, sizes, 0.7, method)
+        assert 0.2 < share < 0.97
+        if result.sampled.complete:
+            assert value == low == high == pytest.approx(share)
+        else:
+            assert low - 0.04 <= share <= high + 0.04
 
 
 def test_the_plan_reaches_every_recall_that_can_be_asked_for():
@@ -434,7 +641,7 @@ def test_tiles_change_nothing(monkeypatch, measure):
         contamination.Split(name, f"{name}.txt", Compared(("text",), part))
         for name, part in (("a", texts[:400] + texts[:20]), ("b", texts[300:]))
     ]
-    request = SplitsRequest.parse(threshold=0.3, measure=measure)
+    request = SplitsRequest.parse(threshold=0.3, measure=measure, unit="word")
     *_, whole = contamination.compare(splits, request)
     monkeypatch.setattr(contamination, "TILE", 7)
     *_, tiled = contamination.compare(splits, request)
@@ -476,7 +683,7 @@ def test_the_s_curve_is_what_rensa_does():
         common = rng.integers(0, 2**63, shared, dtype=np.uint64)
         hashes += [np.concatenate([common, rng.integers(0, 2**63, own, dtype=np.uint64)]) for _ in range(2)]
     offsets = np.arange(0, 2 * pairs + 1) * (shared + own)
-    part = Shingles(np.concatenate(hashes), offsets, np.zeros((2 * pairs, 2), dtype=np.uint64))
+    part = Shingles(np.concatenate(hashes), offsets)
     plan = choose_bands(0.8, 0.9, 1_000)
     keys = minhash.band_keys(part, plan, 42)
     hit = (keys[:, 0::2] == keys[:, 1::2]).any(axis=0).mean()

@@ -46,7 +46,7 @@ WORST: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "texts.txt": (repeated(TEXT * 300_000 + b"\n"), "Line 1 holds a text of 1,500,000 characters"),
     "quoted.csv": (repeated(b"a\n", b'text\n"', b'"\n'), "holds a text of more than 1,000,000 characters"),
-    "quotes.csv": (repeated(b'"\n",', b"text\n"), "The row of line .* has more than 3 MB"),
+    "quotes.csv": (repeated(b'"\n",', b"text,n\n"), "The row of line .* has more than 3 MB"),
     "numbers.json": (repeated(b"1,", b'[{"n": [', b"1]}]"), "Object 1 has more than 3 MB"),
     "digits.jsonl": (repeated(b"1" * 1_000_000 + b"\n", b'{"n": '), "Line 1 is not JSON"),
     "deep.json": (repeated(b"[", b'[{"a": '), "Object 1 is not JSON"),

@@ -85,7 +85,7 @@ def run(texts: list[str], **settings: Any) -> Result:
     table = [{"text": text, "row": row} for row, text in enumerate(texts)]
     *_, result = deduplicate(
         rows_of(table, "docs.jsonl"),
-        Request.parse(columns=["text"], **settings),
+        Request.parse(**{"columns": ["text"], "unit": "word", **settings}),
     )
     assert isinstance(result, Result)
     return result
@@ -156,7 +156,7 @@ def constants(program: str) -> dict[str, Any]:
 def written(request: Request, columns: tuple[str, ...], source: str) -> list[str]:
     """Every program of a run."""
     listings = [rensa_program(request, PLAN, columns, source)]
-    if request.unit == "word":
+    if request.unit in ("auto", "word"):
         listings.append(datatrove_program(request, PLAN, columns, source))
     return [*listings, programs.cosine_program(request, columns, source, request.embedding or "a/b")]
 
@@ -212,6 +212,9 @@ def test_programs_are_sound(source, tmp_path):
     dataset = "" if source else "someone/something"
     listings = []
     for part, unit, keep in [
+        ("all", "symbol", "first"),
+        ("all", "code", "first"),
+        ("all", "whitespace", "first"),
         ("all", "word", "first"),
         ("prompt", "character", "max:n"),
         ("turn", "turn", "last"),
@@ -344,6 +347,9 @@ def test_a_program_runs_as_it_stands(tmp_path):
     [
         {"unit": "character", "ngram": 5, "threshold": 0.8},
         {"keep": "last", "threshold": 0.6},
+        {"keep": "longest", "threshold": 0.7, "unit": "symbol"},
+        {"unit": "code", "threshold": 0.7},
+        {"unit": "whitespace", "ngram": 2, "threshold": 0.6},
         {"keep": "max:row", "ngram": 1, "threshold": 0.9},
         {"ngram": 5, "threshold": 0.5, "seed": 7},
     ],
@@ -354,22 +360,6 @@ def test_the_rensa_program_follows_the_settings(settings, tmp_path, monkeypatch,
     source = write_rows(tmp_path / "docs.jsonl", texts)
     program = rensa_program(result.request, result.plan, ("text",), "docs.jsonl")
     assert [row["row"] for row in run_program(program, tmp_path, source, monkeypatch)] == outcome(result).kept
-
-
-def test_the_longest_of_copies_is_another_one_as_the_program_says(tmp_path, monkeypatch, capsys):
-    texts = list(related(600))
-    result = run(texts, threshold=THRESHOLD, keep="longest")
-    program = rensa_program(result.request, result.plan, ("text",), "docs.jsonl")
-    kept = {
-        row["row"]
-        for row in run_program(program, tmp_path, write_rows(tmp_path / "docs.jsonl", texts), monkeypatch)
-    }
-    assert "this program keeps the longest" in program
-    ours = set(outcome(result).kept)
-    group = {int(row): place for place, rows in enumerate(result.nodes) for row in rows}
-    assert sorted(group.get(row, -1) for row in kept - ours) == sorted(
-        group.get(row, -1) for row in ours - kept
-    )
 
 
 def test_rows_that_the_bands_miss_explain_every_difference(tmp_path, monkeypatch, capsys):
@@ -493,7 +483,7 @@ def test_conversations_are_taken_apart_as_on_the_page(part, tmp_path):
     path = tmp_path / "program.py"
     path.write_text(rensa_program(request, PLAN, expected.columns, "a.json"), encoding="utf-8")
     program = runpy.run_path(str(path))
-    assert program["compared"](rows, expected.columns, part) == expected.texts
+    assert program["compared"](rows, expected.columns, (), part) == expected.texts
 
 
 def test_a_run_on_turns(tmp_path, monkeypatch, capsys):

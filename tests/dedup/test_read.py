@@ -100,8 +100,8 @@ def test_names_that_are_not_utf8_can_be_shown_and_are_written_back(tmp_path):
     json.dumps(report(result, outcome(result)), ensure_ascii=False).encode()
     write(data, [0, 1, 2], tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == content
-    with pytest.raises(VisitorError, match="same name"):
-        stored(tmp_path, "rows.csv", b"a\xe9,a\xe8\n1,2\n")
+    data = stored(tmp_path, "rows.csv", b"a\xe9,a\xe8\nx,y\n")
+    assert data.columns == ("a\ufffd\ufffd\ufffd", "a\ufffd\ufffd\ufffd (2)"), "they look the same"
     for name, text in (
         ("rows.jsonl", b'{"\\ud800 k": "a b c"}\n{"\\ud800 k": "a b c"}\n'),
         ("rows.json", b'[{"\\ud800 k": "a b c"}]'),
@@ -125,6 +125,23 @@ def test_jsonl_lines_leave_as_they_came(tmp_path):
     assert kept == [0, 2, 3] and result.without_text == 1
     write(data, kept, tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() == b"".join(lines[row] + b"\n" for row in kept)
+
+
+def test_json_objects_leave_as_they_came(tmp_path):
+    """Letters as they were written, and every digit of a number."""
+    objects = [
+        '{"text": "Привет, мир и дом", "n": 1.10, "big": 123456789012345678901234567890, "f": 1e22}',
+        '{\n  "text": "\\u041f\\u0440\\u0438 a b",\n  "n": 2.0\n}',
+        '{"text": "今天天气很好", "n": 3}',
+    ]
+    data = stored(tmp_path, "rows.json", ("[" + ",".join(objects) + "]").encode())
+    assert run(data)[1] == [0, 1, 2]
+    write(data, [0, 2], tmp_path / "kept.json")
+    assert (tmp_path / "kept.json").read_text(encoding="utf-8") == f"[\n{objects[0]},\n{objects[2]}\n]"
+    write(data, [1], tmp_path / "kept.json")
+    assert objects[1] in (tmp_path / "kept.json").read_text(encoding="utf-8")
+    write(data, [], tmp_path / "kept.json")
+    assert json.loads((tmp_path / "kept.json").read_text()) == []
 
 
 def test_parquet_keeps_its_schema(tmp_path):
@@ -152,8 +169,7 @@ def test_parquet_keeps_its_schema(tmp_path):
         ("a.csv", b"text\n", "no rows"),
         ("a.exe", b"x", "not a file that this page reads"),
         ("a.csv", b'text\n"open\n', "not CSV"),
-        ("a.csv", b"a,b\n1,2\n1,2,3\n", "Line 3 has 3 cells"),
-        ("a.csv", b"a,a\n1,2\n", "same name"),
+        ("a.csv", b"a,b\nx,y\n1,2,3\n1,2,3\n", "Line 3 has 3 cells"),
         ("a.jsonl", b'{"text": "x"}\n{"text": \n', "Line 2 is not JSON"),
         ("a.jsonl", b'{"text": "x"}\n\n[1]\n', "Line 3 is not a JSON object"),
         ("a.json", b"{}", "not a JSON list"),
@@ -230,7 +246,7 @@ def test_columns_are_judged_without_reading_everything_for_each(tmp_path, monkey
     assert likely_column(data) == "k0"
     assert len(parsed) == 200
     compared(data, Request.parse(columns=[f"k{column}" for column in range(50)]))
-    assert len(parsed) == 200 + 900
+    assert len(parsed) == 200 + 200 + 900
 
 
 def test_a_cell_may_look_like_json_without_end(tmp_path):
@@ -296,7 +312,7 @@ def test_columns(tmp_path):
         compared(data, Request.parse(columns=["n"]))
     with pytest.raises(VisitorError, match="no conversations"):
         compared(data, Request.parse(part="prompt"))
-    assert compared(data, Request.parse(columns=["title", "body"])).texts == ["t\na long body of text"]
+    assert compared(data, Request.parse(columns=["title", "body"])).texts == ["t\n\x1e\na long body of text"]
     with pytest.raises(VisitorError, match="No column holds text"):
         likely_column(stored(tmp_path, "n.json", b'[{"n": 1}]'))
 

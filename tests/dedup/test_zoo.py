@@ -23,6 +23,7 @@ from dedup.outcome import outcome
 from dedup.programs import rensa_program
 from dedup.read import read_file
 from dedup.request import Request
+from dedup.shingles import BORDER
 from shared.steps import last
 from tests.dedup.corpus import documents
 from tests.dedup.test_engine import reference_shingles
@@ -48,7 +49,7 @@ def notes() -> tuple[str, ...]:
         for _ in range(chance.randrange(0, 3)):
             words[chance.randrange(len(words))] = "changed"
         texts.append(" ".join(words))
-    texts += ["", "!!!", "one", "ONE", "two words"]
+    texts += ["", "!!!", "!!!", "👍", "one", "ONE", "two words"]
     chance.shuffle(texts)
     return tuple(texts)
 
@@ -128,6 +129,14 @@ SHAPES: dict[str, tuple[str, dict[str, Any], Callable[[Path, list[str]], Any]]] 
         {"part": "prompt"},
         lambda path, texts: pq.write_table(pa.table({"messages": [question(text) for text in texts]}), path),
     ),
+    **{
+        unit: (
+            "a.jsonl",
+            {"unit": unit},
+            lambda path, texts: as_lines(path, [{"text": text} for text in texts]),
+        )
+        for unit in ("word", "code", "whitespace")
+    },
     "characters": (
         "a.jsonl",
         {"unit": "character", "ngram": 5},
@@ -144,7 +153,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any], Callable[[Path, list[str]], Any]]] 
 
 
 def kept_by_hand(texts: list[str], ngram: int, unit: str) -> list[int]:
-    """Rows that are like no row kept before them, and rows without a word."""
+    """Rows that are like no row kept before them, and blank rows."""
     kept: list[int] = []
     shingles = [reference_shingles(text, ngram, unit) for text in texts]
     for row, own in enumerate(shingles):
@@ -160,11 +169,13 @@ def test_every_shape_keeps_the_rows_that_plain_python_keeps(shape, tmp_path, mon
     name, settings, write = SHAPES[shape]
     path, texts = tmp_path / name, list(notes())
     write(path, texts)
-    request = Request.parse(threshold=THRESHOLD, **settings)
-    result = last(deduplicate(read_file(path, name, 1_000), request))
+    result = last(deduplicate(read_file(path, name, 1_000), Request.parse(threshold=THRESHOLD, **settings)))
     assert isinstance(result, Result) and result.dataset.rows == len(texts)
+    request = result.request
+    assert request.unit == settings.get("unit", "symbol"), "the documents are code"
     if shape == "two columns":
-        texts = [f"{text[: len(text) // 2]}\n{text[len(text) // 2 :]}" for text in texts]
+        halves = [(text[: len(text) // 2], text[len(text) // 2 :]) for text in texts]
+        texts = [BORDER.join(parts) if any(parts) else "" for parts in halves]
     expected = kept_by_hand(texts, request.ngram, request.unit)
     assert 60 < len(expected) < 110
     assert outcome(result).kept == expected

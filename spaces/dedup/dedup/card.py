@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dedup.engine import Result
 from dedup.outcome import Outcome
-from dedup.report import provenance
+from dedup.report import provenance, removed_recall
+from dedup.units import unit_name
 from shared.card import Markdown, card, code, dataset_head, table
 
 
@@ -38,7 +39,7 @@ def _reason(result: Result, outcome: Outcome) -> str:
 
 def _facts(result: Result, outcome: Outcome) -> list[tuple[str, str]]:
     """Settings and measurements, by name."""
-    request, recall, plan = result.request, result.recall, result.plan
+    request, recall, plan = result.request, result.sampled.at(outcome.threshold), result.plan
     method = f"goal: {request.goal:,} rows" if outcome.method == "goal" else outcome.method
     kept = ("kept of a cluster", Markdown(f"{code(request.keep)} ({method})"))
     if request.measure == "cosine":
@@ -52,14 +53,17 @@ def _facts(result: Result, outcome: Outcome) -> list[tuple[str, str]]:
     if recall.value is not None:
         measured = f"{recall.value:.4f} (95 % interval {low:.4f} to {high:.4f}, "
         measured += f"{recall.rows:,} rows compared with all others)"
+    rows = removed_recall(result, outcome)
+    gone = "unknown" if rows is None else f"{rows[0]:.4f} (95 % interval {rows[1]:.4f} to {rows[2]:.4f})"
     bands = (
         f"{plan.num_perm} permutations, {plan.num_bands} bands of {plan.rows_per_band}, seed {request.seed}"
     )
     return [
-        ("shingles", f"{request.ngram} {request.unit}{'' if request.ngram == 1 else 's'}"),
+        ("shingles", f"{request.ngram} {unit_name(request.unit, request.ngram)}"),
         ("threshold", f"{outcome.threshold:g} (exact Jaccard)"),
         kept,
         ("precision of pairs", "1: every pair that joins two rows was verified"),
         ("recall of pairs", measured),
+        ("recall of removed rows", gone),
         ("MinHash", f"rensa, {bands}"),
     ]

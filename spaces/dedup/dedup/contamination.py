@@ -7,7 +7,7 @@ and recall are 1 by construction.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from dedup.arrays import Float64, Int64
 from dedup.engine import Progress
 from dedup.report import digest_of
 from dedup.request import SplitsRequest
-from dedup.shingles import clean, sets
+from dedup.shingles import clean, parted, sets
 from dedup.signing import CHUNK, shingle_rows
 from dedup.texts import Compared
 from shared import limits
@@ -110,7 +110,7 @@ class Contamination:
                 for leak in strongest
             ],
             "texts": {
-                f"{split}:{row}": clean(self.splits[split].compared.texts[row])[:MAX_TEXT]
+                f"{split}:{row}": clean(parted(self.splits[split].compared.texts[row])[1])[:MAX_TEXT]
                 for split, row in sorted(places)
             },
             "warnings": [
@@ -122,6 +122,7 @@ class Contamination:
                 "source": ", ".join(names),
                 "files": [split.source for split in self.splits],
                 "columns": [list(split.compared.columns) for split in self.splits],
+                "held": [list(split.compared.held) for split in self.splits],
                 "ngram": self.request.ngram,
                 "unit": settings["unit"],
             },
@@ -161,6 +162,7 @@ def compare(splits: list[Split], request: SplitsRequest) -> Iterator[Progress | 
             "compared.",
             "Lower the limit of rows.",
         )
+    request = replace(request, unit=common_unit([split.compared for split in splits]))
     matrix = sets([part for split in texts for part in shingle_rows(split, request.ngram, request.unit)])
     starts = np.concatenate([[0], np.cumsum(rows)])
     leaks: dict[tuple[int, int], list[Leak]] = {
@@ -204,6 +206,12 @@ def _matches(
     best = _best(first, second, jaccard, jaccard if request.measure == "jaccard" else contained)
     columns = (first, second, jaccard, contained)
     return list(zip(*(column[best].tolist() for column in columns), strict=True))
+
+
+def common_unit(compared: list[Compared]) -> str:
+    """The units that all splits are compared by: signs count where they do in one of them."""
+    units = {one.unit for one in compared}
+    return "symbol" if "symbol" in units else compared[0].unit
 
 
 _NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0)

@@ -15,6 +15,15 @@ CurvePoint = tuple[float, int, int]
 """A threshold, and the kept rows and pairs at or above it."""
 
 
+RecallPoint = tuple[float, float | None, float, float, int, int]
+"""A threshold; the recall of pairs there and both ends of its interval; true pairs of the sample, and those
+found.
+"""
+
+Unit = Literal["auto", "word", "symbol", "code", "whitespace", "character", "turn"]
+"""What shingles are made of; a result never says auto."""
+
+
 class Request(TypedDict):
     """The settings of a run, see `dedup.request.Request`."""
 
@@ -29,7 +38,7 @@ class Request(TypedDict):
     floor: float
     """The lowest similarity whose pairs are stored."""
     ngram: int
-    unit: Literal["word", "character", "turn"]
+    unit: Unit
     keep: str
     """first, last, longest, central, or max: and a column."""
     method: Literal["leader", "components"]
@@ -108,6 +117,12 @@ class Provenance(TypedDict):
     source: str
     rows: int
     columns: list[str]
+    held: NotRequired[list[str]]
+    """Columns beside them that must be equal."""
+    schema: NotRequired[str]
+    """What the dataset is called whose columns were chosen; empty where there was no such choice."""
+    guessed: NotRequired[bool]
+    """Whether the units were chosen by what the rows look like."""
     verification: str
     rensa: NotRequired[str]
     """Version; this and the next three for shingles only."""
@@ -132,12 +147,18 @@ class Summary(TypedDict):
     """Verified pairs of different texts at or above the threshold."""
     exact_copies: int
     """Rows whose text is that of an earlier one."""
+    same_words: NotRequired[int]
+    """Removed rows with the words of the row that stays and other signs, case or spaces."""
     without_text: int
     precision: float | None
     """Of pairs: 1, for each was verified; null where nothing proves them."""
     recall: float | None
-    """Of pairs at the request's threshold, measured on `recall_sample`; null where that has none."""
+    """Of pairs at `threshold`, measured on `recall_sample`; null where that has none."""
     recall_interval: tuple[float, float] | None
+    """95 %."""
+    removed_recall: NotRequired[float | None]
+    """Of the rows that would go if every pair were compared, the share that goes by the bands alone."""
+    removed_recall_interval: NotRequired[tuple[float, float] | None]
     """95 %."""
     recall_sample: RecallSample
     threshold: float
@@ -156,6 +177,8 @@ class RemovedRow(TypedDict):
     jaccard: float
     copy: bool
     """Whether the two have the same text."""
+    same_words: bool
+    """Whether they have the same words and differ in signs, case or spaces."""
 
 
 class Report(Summary):
@@ -173,6 +196,8 @@ class Node(TypedDict):
     """With that text, the one to keep first."""
     rank: int
     """Priority to be kept; the lowest first."""
+    words: NotRequired[int]
+    """The same number, the same words."""
 
 
 class Graph(TypedDict):
@@ -182,6 +207,8 @@ class Graph(TypedDict):
     edges: list[Pair]
     complete: bool
     """Whether every cluster is here."""
+    apart: NotRequired[list[Pair]]
+    """Pairs of a cluster's texts that were compared beside the edges, less similar than `threshold`."""
 
 
 class Choice(TypedDict):
@@ -208,6 +235,8 @@ class Deduplication(Summary):
     """None where every pair was compared."""
     curve: list[CurvePoint]
     """Without pins, at every hundredth from the floor to 1."""
+    recall_curve: NotRequired[list[RecallPoint]]
+    """At the same thresholds."""
     graph: Graph
     texts: dict[str, str]
     """By the first row of a node; long ones are cut."""
@@ -244,7 +273,7 @@ class SplitsRequest(TypedDict):
     measure: Literal["jaccard", "containment"]
     limit: int
     config: str
-    unit: Literal["word", "character", "turn"]
+    unit: Unit
 
 
 class SplitsProvenance(TypedDict):
@@ -255,8 +284,10 @@ class SplitsProvenance(TypedDict):
     """Of each split: its file, or its name on the Hub."""
     columns: list[list[str]]
     """That were compared of each split."""
+    held: NotRequired[list[list[str]]]
+    """Of each split the columns beside them that must be equal."""
     ngram: int
-    unit: Literal["word", "character", "turn"]
+    unit: Unit
 
 
 class ContaminationWaiting(TypedDict):

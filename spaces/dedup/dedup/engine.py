@@ -14,11 +14,12 @@ from dedup.arrays import Int64
 from dedup.keep import priorities
 from dedup.minhash import Plan, candidates, choose_bands
 from dedup.read import Dataset
-from dedup.recall import Recall, measure, sample_size
+from dedup.recall import Recall, Sampled, every_pair, measure, sample_size
 from dedup.request import Request
-from dedup.shingles import sets
+from dedup.shingles import parted, sets
 from dedup.signing import Signatures, copies, forget, sample_rows, shingle_rows, sign, without_bands
 from dedup.texts import Compared, compared
+from dedup.units import same_words
 from dedup.verify import Pairs, jaccard_of_pairs, parts, similarities_within
 
 PLAN_SAMPLE = 1_500
@@ -47,6 +48,8 @@ class Result:
         nodes: rows of each distinct text, the one to keep first.
         ranks: priority of each node.
         edges: verified pairs of nodes, similarity at least `request.floor`.
+        sampled: pairs by brute force on a sample of rows, by which the recall is measured.
+        words: a number for each node, equal where two have the same words; of nodes with a pair alone.
         without_text: rows with nothing to compare.
         thinned: buckets whose pairs were not all compared.
         seconds: of each stage.
@@ -60,16 +63,27 @@ class Result:
     nodes: list[Int64]
     ranks: Int64
     edges: Pairs
-    recall: Recall
+    sampled: Sampled
+    words: Int64
     without_text: int
     thinned: int
     seconds: dict[str, float]
     candidates: int
 
     @property
+    def recall(self) -> Recall:
+        """The bands' recall at the request's threshold."""
+        return self.sampled.at(self.request.threshold)
+
+    @property
     def copies(self) -> int:
         """Rows whose text is that of another row that stands for it."""
         return sum(map(len, self.nodes)) - len(self.nodes)
+
+
+def settled(request: Request, text: Compared) -> Request:
+    """The request with the units that its rows called for, where it left them open."""
+    return replace(request, unit=text.unit)
 
 
 def make_plan(texts: list[str], request: Request) -> Plan:
@@ -110,6 +124,7 @@ def deduplicate(
         dataset.require(request.keep[4:])  # the keep policy comes last; its mistake must not
     yield Progress("read", "Reading the column", 0, dataset.rows)
     text = compared(dataset, request)
+    request = settled(request, text)
     clock.stop("read")
     if request.measure == "cosine":
         yield from _by_meaning(dataset, request, text, clock)
@@ -126,7 +141,7 @@ def deduplicate(
             yield Progress("sign", "Signing rows", step, dataset.rows, {"rows": dataset.rows})
     assert signatures is not None
     clock.stop("sign")
-    groups, node_of = copies(signatures)
+    groups, node_of = copies(text.texts, signatures.filled)
     counts = {"rows": dataset.rows, "copies": sum(map(len, groups)) - len(groups)}
     yield Progress("pair", "Comparing bands", dataset.rows, dataset.rows, counts)
     leaders = np.array([group[0] for group in groups], dtype=np.int64)
@@ -135,9 +150,10 @@ def deduplicate(
     counts = {**counts, "candidates": len(near.pairs)}
     yield Progress("verify", "Verifying candidates", dataset.rows, dataset.rows, counts)
     edges = _verify(text.texts, leaders, near.pairs, request)
-    recall, edges = measure(signatures, node_of, edges, request.threshold)
+    sampled, edges = measure(signatures, node_of, edges)
     clock.stop("verify")
     nodes, ranks = priorities(groups, edges, dataset, text.texts, request)
+    words = _words(text.texts, leaders, edges, request)
     clock.stop("choose")
     if checkpoints is not None:
         forget(checkpoints, text.texts, request, plan)
@@ -149,7 +165,8 @@ def deduplicate(
         nodes,
         ranks,
         edges,
-        recall,
+        sampled,
+        words,
         without_text=int((node_of < 0).sum()),
         thinned=near.thinned,
         seconds=clock.seconds,
@@ -161,17 +178,21 @@ def _by_meaning(
     dataset: Dataset, request: Request, text: Compared, clock: _Clock
 ) -> Iterator[Progress | Result]:
     """The run under cosine similarity: every pair of different texts is compared."""
-    groups, node_of = copies(without_bands(text.texts, request))
+    groups, node_of = copies(text.texts, without_bands(text.texts, request).filled)
     counts = {"rows": dataset.rows, "copies": sum(map(len, groups)) - len(groups)}
     yield Progress("embed", "Embedding the rows", 0, len(groups), counts)
     model = request.embedding or semantic.default_model()
-    vectors = semantic.embed([text.texts[group[0]] for group in groups], model)
+    heads = [parted(text.texts[group[0]]) for group in groups]
+    vectors = semantic.embed([said for _, said in heads], model)
     clock.stop("embed")
     yield Progress("verify", "Comparing every pair", 0, len(groups), counts)
     edges = semantic.pairs_of(vectors, request.floor)
+    kinds = np.unique([held for held, _ in heads], return_inverse=True)[1]
+    same = kinds[edges.first] == kinds[edges.second]  # what rows hold beside words must be equal
+    edges = Pairs(edges.first[same], edges.second[same], edges.jaccard[same])
     clock.stop("verify")
-    pairs = int((edges.jaccard >= request.threshold).sum())
     nodes, ranks = priorities(groups, edges, dataset, text.texts, request)
+    leaders = np.array([group[0] for group in groups], dtype=np.int64)
     yield Result(
         dataset,
         request,
@@ -180,7 +201,8 @@ def _by_meaning(
         nodes,
         ranks,
         edges,
-        Recall(len(groups), pairs, pairs, 1.0 if pairs else None, (1.0, 1.0), True),
+        every_pair(edges, len(groups)),
+        _words(text.texts, leaders, edges, request),
         without_text=int((node_of < 0).sum()),
         thinned=0,
         seconds=clock.seconds,
@@ -210,3 +232,14 @@ def _verify(texts: list[str], leaders: Int64, pairs: Int64, request: Request) ->
         jaccard[part] = jaccard_of_pairs(matrix, place.reshape(-1, 2))
     keep = jaccard >= request.floor
     return Pairs(pairs[keep, 0], pairs[keep, 1], jaccard[keep])
+
+
+def _words(texts: list[str], leaders: Int64, edges: Pairs, request: Request) -> Int64:
+    """A number for each node, equal where two nodes of a pair have the same words in the same order."""
+    numbers = -1 - np.arange(len(leaders), dtype=np.int64)
+    # rows with the same words are alike to the full where words are compared
+    alike = edges.jaccard >= (1.0 if request.unit == "word" and request.measure == "jaccard" else 0.0)
+    nodes = np.unique(np.concatenate([edges.first[alike], edges.second[alike]]))
+    if len(nodes):
+        numbers[nodes] = same_words([texts[row] for row in leaders[nodes].tolist()])
+    return numbers

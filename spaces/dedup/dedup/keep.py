@@ -9,6 +9,7 @@ import numpy as np
 from dedup.arrays import Float64, Int64
 from dedup.read import Dataset
 from dedup.request import Request
+from dedup.shingles import parted
 from dedup.verify import Pairs
 
 
@@ -28,7 +29,7 @@ def priorities(
         nodes = [group[::-1] for group in groups]
         values = np.array([-group[0] for group in nodes], dtype=float)
     elif request.keep == "longest":
-        values = np.array([-len(texts[group[0]]) for group in groups], dtype=float)
+        values = np.array([-len(parted(texts[group[0]])[1]) for group in groups], dtype=float)
     elif request.keep == "central":
         strong = edges.jaccard >= request.threshold
         values = -np.bincount(edges.first[strong], edges.jaccard[strong], len(groups))

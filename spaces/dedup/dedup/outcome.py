@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dedup import clusters
 from dedup.engine import Result
-from dedup.shingles import sets, shingle, to_arrow
+from dedup.shingles import parted, sets, shingle, to_arrow
+from dedup.signing import shingle_rows
 from dedup.verify import Pairs, jaccard_of_pairs
 from shared.errors import VisitorError
 
@@ -20,12 +21,14 @@ class Removed:
     Args:
         jaccard: exact similarity; for rows joined through others it may lie below the threshold.
         copy: whether the two have the same text.
+        same_words: whether they have the same words and differ in signs, case or spaces.
     """
 
     row: int
     keeper: int
     jaccard: float
     copy: bool
+    same_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Outcome:
         removed: ascending by row.
         clusters: groups of two rows or more.
         pairs: verified pairs of different texts at or above the threshold.
-        chains: groups in which some two texts are less similar than the threshold.
+        chains: groups in which some two texts are less similar than the threshold, by comparison.
+        apart: pairs of nodes that were compared to tell that, with similarities below the threshold.
         threshold: that was applied, or at which the goal was reached.
         method: of the request, or "goal" where the wanted number of rows decided.
     """
@@ -49,6 +53,7 @@ class Outcome:
     chains: int
     threshold: float
     method: str
+    apart: list[tuple[int, int, float]] = field(default_factory=list)
 
     @property
     def least(self) -> float:
@@ -88,12 +93,13 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
     for node, members in enumerate(result.nodes):
         head = int(members[0])
         keeper = int(result.nodes[clustering.keeper[node]][0])
+        words = bool(result.words[node] == result.words[clustering.keeper[node]])
         jaccard = float(clustering.jaccard[node])
         for row in members.tolist():
             if row in pins:
                 continue
             if clustering.removed[node]:
-                removed.append(Removed(row, keeper, jaccard, False))
+                removed.append(Removed(row, keeper, jaccard, False, words))
             elif row != head:
                 removed.append(Removed(row, head, 1.0, True))
     removed.sort(key=lambda item: item.row)
@@ -101,15 +107,76 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
     gone = {item.row for item in removed}
     kept = [row for row in range(rows) if row not in gone]
     labels = {clustering.label[node_of[item.row]] for item in removed}
-    chains = len(clusters.chained(strong, clustering, threshold)) if len(result.ranks) else 0
+    chains, apart = _chains(result, clustering, threshold)
     method = request.method if goal is None else "goal"
-    return Outcome(kept, removed, len(labels), len(strong), chains, threshold, method)
+    return Outcome(kept, removed, len(labels), len(strong), chains, threshold, method, apart)
 
 
 def at_least(edges: Pairs, threshold: float) -> Pairs:
     """The edges at or above a threshold."""
     strong = edges.jaccard >= threshold
     return Pairs(edges.first[strong], edges.second[strong], edges.jaccard[strong])
+
+
+MAX_CHAINS = 1_000
+"""Clusters in which two texts that are no pair are looked for and compared."""
+
+ENDS = 8
+"""Such pairs of a cluster."""
+
+
+def _chains(
+    result: Result, clustering: clusters.Clustering, threshold: float
+) -> tuple[int, list[tuple[int, int, float]]]:
+    """How many clusters hold two texts that were compared and are less similar than the threshold; and pairs
+    that were compared to tell, where the bands had not brought them together.
+    """
+    if not len(result.ranks):
+        return 0, []
+    label, edges = clustering.label, result.edges
+    labels = clusters.chained(at_least(edges, threshold), clustering, threshold)
+    if result.sampled.complete:  # every pair was compared
+        return len(labels), []
+    weak = (edges.jaccard < threshold) & (label[edges.first] == label[edges.second])
+    certain = np.intersect1d(labels, label[edges.first[weak]])
+    open_ends = [
+        pair
+        for own in np.setdiff1d(labels, certain)[:MAX_CHAINS].tolist()
+        for pair in _ends(np.flatnonzero(label == own).tolist(), edges, threshold)
+    ]
+    if not open_ends:
+        return len(certain), []
+    pairs = np.array(open_ends, dtype=np.int64)
+    involved, places = np.unique(pairs, return_inverse=True)
+    rows = np.array([result.nodes[node][0] for node in involved], dtype=np.int64)
+    request = result.request
+    matrix = sets(shingle_rows(result.compared.texts, request.ngram, request.unit, rows))
+    similar = jaccard_of_pairs(matrix, places.reshape(pairs.shape))
+    found = np.unique(label[pairs[similar < threshold, 0]])
+    below = similar < threshold
+    apart = [
+        (first, second, jaccard)
+        for (first, second), jaccard in zip(pairs[below].tolist(), similar[below].tolist(), strict=True)
+    ]
+    return len(certain) + len(found), apart
+
+
+def _ends(nodes: list[int], edges: Pairs, threshold: float) -> list[tuple[int, int]]:
+    """Pairs of a cluster's texts that are like a common neighbour and no verified pair themselves."""
+    inside = np.isin(edges.first, nodes) & (edges.jaccard >= threshold)
+    near: dict[int, set[int]] = {}
+    for one, other in zip(edges.first[inside].tolist(), edges.second[inside].tolist(), strict=True):
+        near.setdefault(one, set()).add(other)
+        near.setdefault(other, set()).add(one)
+    found: list[tuple[int, int]] = []
+    for own in near.values():
+        for place, one in enumerate(ordered := sorted(own)[: 4 * ENDS]):
+            for other in ordered[place + 1 :]:
+                if other not in near[one] and (one, other) not in found:
+                    found.append((one, other))
+                    if len(found) == ENDS:
+                        return found
+    return found
 
 
 def _to_goal(result: Result, goal: int) -> tuple[clusters.Clustering, float]:
@@ -149,7 +216,7 @@ def _fill_chained(result: Result, removed: list[Removed]) -> list[Removed]:
         from dedup import semantic
 
         model = result.request.embedding or semantic.default_model()
-        vectors = semantic.embed([result.compared.texts[row] for row in involved], model)
+        vectors = semantic.embed([parted(result.compared.texts[row])[1] for row in involved], model)
         similar = (vectors[own] * vectors[other]).sum(axis=1)
     else:
         texts = to_arrow([result.compared.texts[row] for row in involved])

@@ -4,6 +4,8 @@ Rows of text, JSONL and JSON files are kept as the bytes they were; those of CSV
 (bytes that are not UTF-8 survive as escapes); Parquet as an Arrow table with its schema. A row is parsed when
 it is needed, and no longer kept than that: parsed it takes up to forty times its bytes. What lies past the
 limit of rows is not read, and only Parquet says how much that is.
+
+The module is long because a format is read and written back by the same rules, and those stand side by side.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import codecs
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from dedup import parquet
+from dedup.csv_form import PLAIN, Form, fitted, form_of, names_of
+from dedup.encodings import as_utf8, convert, encoding_of
 from dedup.json_list import first_sign, objects, reason, too_long
 from dedup.rows import Rows
 from dedup.shingles import clean
@@ -38,6 +42,10 @@ FORMATS = {
 }
 
 
+MOST_APART = 1_000
+"""Lines of a CSV file that may fit no row."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Rows of some source, with what it takes to write a part of them back.
@@ -52,6 +60,9 @@ class Dataset:
         table: Parquet: the cells; None otherwise.
         cut: rows left out because of the limit; None where some were and nobody counted them.
         dialect: CSV: delimiter and line ending.
+        encoding: of the file, as Python names it; its rows here are UTF-8.
+        form: CSV: how it is written.
+        apart: CSV: lines that fit no row, each with its number; they are no rows.
     """
 
     name: str
@@ -63,6 +74,9 @@ class Dataset:
     cut: int | None = 0
     dialect: tuple[str, str] = (",", "\n")
     raw: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+    form: Form = PLAIN
+    apart: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
     def require(self, name: str) -> None:
         """Raise a VisitorError unless there is a column of that name."""
@@ -179,7 +193,9 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
         "parquet": _read_parquet,
         "text": _read_text,
     }[kind]
-    dataset = reader(path, name, limit)
+    encoding = "utf-8" if kind == "parquet" else encoding_of(path)
+    with as_utf8(path, encoding) as readable:
+        dataset = replace(reader(readable, name, limit), encoding=encoding)
     if dataset.rows == 0:
         raise VisitorError("The file has no rows.", "Choose one with rows.")
     if len(set(dataset.columns)) != len(dataset.columns):
@@ -205,34 +221,18 @@ def _check_columns(count: int) -> None:
         )
 
 
-def _is_utf16(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-_UTF16 = VisitorError("The file begins as UTF-16 but cannot be read as it.", "Save it as UTF-8.")
-
-
 def _lines(path: Path) -> Iterator[bytes]:
-    """A file's lines in UTF-8, without their ends, one at a time.
+    """A file's lines, without their ends, one at a time.
 
     Raises:
-        VisitorError: a line is longer than a row may be, or the file begins as UTF-16 and is not.
+        VisitorError: a line is longer than a row may be.
     """
     most = limits.MAX_ROW_BYTES
-    opened: Callable[[], IO[Any]] = (
-        (lambda: path.open(encoding="utf-16", newline="\n")) if _is_utf16(path) else (lambda: path.open("rb"))
-    )
-    with opened() as file:
+    with path.open("rb") as file:
         for number in itertools.count(1):
-            try:
-                line = file.readline(most + 2)
-            except UnicodeError:
-                raise _UTF16 from None
+            line = file.readline(most + 2)
             if not line:
                 return
-            if isinstance(line, str):
-                line = line.encode()
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)
             line = line.removesuffix(b"\n").removesuffix(b"\r")
@@ -314,67 +314,78 @@ def _read_json(path: Path, name: str, limit: int) -> Dataset:
 
 
 def _read_csv(path: Path, name: str, limit: int) -> Dataset:
-    utf16 = _is_utf16(path)
-    errors = "strict" if utf16 else "surrogateescape"
     csv.field_size_limit(limits.MAX_CELL_CHARACTERS)
-    with path.open(encoding="utf-16" if utf16 else "utf-8-sig", errors=errors, newline="") as file:
-        try:
-            start = file.read(100_000)
-            file.seek(0)
-            return _csv_rows(file, start, name, limit)
-        except UnicodeError:
-            raise _UTF16 from None
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        form = form_of(file.read(100_000), name)
+        file.seek(0)
+        file.read(len(form.before))
+        return _csv_rows(file, form, name, limit)
 
 
-def _csv_rows(file: IO[str], start: str, name: str, limit: int) -> Dataset:
-    head = start[: start.find("\n")] if "\n" in start else start
-    delimiter = "\t" if name.lower().endswith(".tsv") else max(",;\t|", key=head.count)
+def _csv_rows(file: IO[str], form: Form, name: str, limit: int) -> Dataset:
     rows = Rows()
-    columns: tuple[str, ...] = ()
+    raw: list[str] = []
+    apart: list[tuple[int, tuple[str, ...]]] = []
     length = 0  # of the lines of the row that is being read
+    before = form.before.count("\n")
 
     def lines() -> Iterator[str]:
         nonlocal length
         while line := file.readline(limits.MAX_ROW_BYTES + 1):
             length += len(line)
             if length > limits.MAX_ROW_BYTES:
-                raise too_long(f"The row of line {reader.line_num + 1:,}")
+                raise too_long(f"The row of line {reader.line_num + before + 1:,}")
             yield line
 
-    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines(), strict=True, **form.settings)  # type: ignore[arg-type]
     cut: int | None = 0
     try:
         for row in reader:
             length = 0
-            if not columns:
-                _check_columns(len(row))
-                columns = tuple(row)
-            elif not row:
+            if not row:
                 continue
-            elif len(row) != len(columns):
-                raise VisitorError(
-                    f"Line {reader.line_num:,} has {len(row)} cells, the header {len(columns)}.",
-                    "Fix the line: a quote may be missing.",
-                )
-            elif len(rows) == limit:
+            if not raw:
+                _check_columns(len(row))
+                raw = row
+                if form.header:
+                    continue
+            whole = fitted(row, len(raw))
+            if len(rows) == limit:
                 cut = None
                 break
+            if whole is None:
+                apart.append((reader.line_num + before, tuple(row)))
+                if len(apart) > MOST_APART or len(apart) > len(rows) + 1:
+                    break
             else:
-                rows.append(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+                rows.append(json.dumps(whole, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     except csv.Error as error:
+        place = f"Line {reader.line_num + before:,}"
         if "field larger" in str(error):
             raise VisitorError(
-                f"Line {reader.line_num:,} holds a text of more than {limits.MAX_CELL_CHARACTERS:,} "
-                "characters.",
+                f"{place} holds a text of more than {limits.MAX_CELL_CHARACTERS:,} characters.",
                 "Split the text, or leave the row out; a quote may be missing.",
             ) from error
         raise VisitorError(
-            f"Line {reader.line_num:,} is not CSV ({str(error)[:80]}).",
-            "Fix the line: a quote may be missing.",
+            f"{place} is not CSV ({str(error)[:80]}).", "Fix the line: a quote may be missing."
         ) from error
-    dialect = (delimiter, "\r\n" if "\r\n" in start else "\n")
+    if len(apart) > min(MOST_APART, len(rows)):
+        raise VisitorError(
+            f"Line {apart[0][0]:,} has {len(apart[0][1])} cells, the header {len(raw)}.",
+            "Fix the line: a quote may be missing.",
+        )
+    names = names_of([clean(cell) for cell in raw] if form.header else [""] * len(raw))
     return Dataset(
-        name, "csv", len(rows), tuple(map(clean, columns)), rows, cut=cut, dialect=dialect, raw=columns
+        name,
+        "csv",
+        len(rows),
+        names,
+        rows,
+        cut=cut,
+        dialect=(form.delimiter, form.ending),
+        raw=tuple(raw),
+        form=form,
+        apart=tuple(apart),
     )
 
 
@@ -427,18 +438,37 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
             with part.open("wb") as file:
                 file.writelines(row + b"\n" for row in rows)
         elif dataset.format == "json":
-            with part.open("w", encoding="ascii") as text:
-                text.write("[")
+            with part.open("wb") as file:
+                file.write(b"[")
                 for number, row in enumerate(rows):
-                    # a list of one, without its brackets
-                    text.write("," * (number > 0) + json.dumps([json.loads(row)], indent=1)[1:-2])
-                text.write("\n]" if keep else "]")
+                    file.write((b",\n" if number else b"\n") + row)  # as it came: escapes, digits of numbers
+                file.write(b"\n]" if keep else b"]")
         else:
-            delimiter, ending = dataset.dialect
             with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as text:
-                writer = csv.writer(text, delimiter=delimiter, lineterminator=ending)
-                writer.writerow(dataset.raw or dataset.columns)
+                text.write(dataset.form.before)
+                writer = _writer(text, dataset)
+                if dataset.form.header:
+                    writer.writerow(dataset.raw or dataset.columns)
                 writer.writerows(map(json.loads, rows))
+        if dataset.encoding != "utf-8":
+            other = part.with_suffix(".encoded")
+            convert(part, "utf-8", other, dataset.encoding)
+            other.replace(part)
+
+
+def write_apart(dataset: Dataset, path: Path) -> None:
+    """Write the lines of a CSV file that fit no row."""
+    with (
+        written_whole(path, "the lines that fit no row") as part,
+        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        _writer(file, dataset).writerows(row for _, row in dataset.apart)
+
+
+def _writer(file: IO[str], dataset: Dataset) -> Any:
+    delimiter, ending = dataset.dialect
+    settings = {**dataset.form.settings, "delimiter": delimiter, "lineterminator": ending}
+    return csv.writer(file, **settings)  # type: ignore[arg-type]
 
 
 SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "json": ".json", "parquet": ".parquet", "text": ".txt"}

@@ -13,7 +13,8 @@ from dedup import clusters, data
 from dedup.engine import Progress, Result
 from dedup.outcome import Outcome
 from dedup.request import Request, SplitsRequest
-from dedup.shingles import clean, sets, shingle, to_arrow
+from dedup.shingles import clean, parted, sets, shingle, to_arrow
+from dedup.units import signs
 from dedup.verify import Pairs, jaccard_of_pairs
 
 MAX_NODES = 4_000
@@ -27,7 +28,13 @@ MAX_TEXTS = 1_500_000
 def report(result: Result, outcome: Outcome) -> data.Report:
     """The API's answer: the summary and every removed row."""
     removed: list[data.RemovedRow] = [
-        {"row": item.row, "keeper": item.keeper, "jaccard": round(item.jaccard, 6), "copy": item.copy}
+        {
+            "row": item.row,
+            "keeper": item.keeper,
+            "jaccard": round(item.jaccard, 6),
+            "copy": item.copy,
+            "same_words": item.same_words,
+        }
         for item in outcome.removed
     ]
     return {
@@ -44,12 +51,24 @@ def to_json(result: Result, outcome: Outcome) -> data.Deduplication:
     places, edges, complete = _largest(result)
     index = {node: place for place, node in enumerate(places)}
     nodes: list[data.Node] = [
-        {"rows": result.nodes[node].tolist(), "rank": int(result.ranks[node])} for node in places
+        {
+            "rows": result.nodes[node].tolist(),
+            "rank": int(result.ranks[node]),
+            "words": int(result.words[node]),
+        }
+        for node in places
     ]
     pairs = zip(edges.first.tolist(), edges.second.tolist(), edges.jaccard.tolist(), strict=True)
     links = [(index[first], index[second], round(jaccard, 6)) for first, second, jaccard in pairs]
+    apart = [
+        (index[first], index[second], round(jaccard, 6))
+        for first, second, jaccard in outcome.apart
+        if first in index and second in index
+    ]
     share = max(200, min(MAX_TEXT, MAX_TEXTS // max(1, len(nodes))))
-    texts = {str(row): clean(result.compared.texts[row]) for row in (node["rows"][0] for node in nodes)}
+    texts = {
+        str(row): clean(parted(result.compared.texts[row])[1]) for row in (node["rows"][0] for node in nodes)
+    }
     curve = clusters.curve(
         result.edges, result.ranks, result.dataset.rows, result.copies, request.floor, request.method
     )
@@ -63,7 +82,8 @@ def to_json(result: Result, outcome: Outcome) -> data.Deduplication:
         **summary(result, outcome),
         "plan": _plan(result),
         "curve": curve,
-        "graph": {"nodes": nodes, "edges": links, "complete": complete},
+        "recall_curve": result.sampled.curve(request.floor),
+        "graph": {"nodes": nodes, "edges": links, "complete": complete, "apart": apart},
         "texts": {
             row: text if len(text) <= share else f"{text[: share - 1]}…" for row, text in texts.items()
         },
@@ -116,8 +136,9 @@ def settings(request: Request) -> data.Request:
 
 def summary(result: Result, outcome: Outcome) -> data.Summary:
     """The numbers of a run."""
-    recall = result.recall
+    recall = result.sampled.at(outcome.threshold)
     low, high = (round(float(end), 6) for end in recall.interval)
+    removed = removed_recall(result, outcome)
     return {
         "rows": result.dataset.rows,
         "kept": len(outcome.kept),
@@ -125,6 +146,7 @@ def summary(result: Result, outcome: Outcome) -> data.Summary:
         "clusters": outcome.clusters,
         "pairs": outcome.pairs,
         "exact_copies": result.copies,
+        "same_words": sum(item.same_words for item in outcome.removed),
         "without_text": result.without_text,
         "precision": 1.0 if result.request.measure == "jaccard" else None,
         "recall": None if recall.value is None else round(recall.value, 6),
@@ -135,11 +157,22 @@ def summary(result: Result, outcome: Outcome) -> data.Summary:
             "found": recall.found,
             "complete": recall.complete,
         },
+        "removed_recall": None if removed is None else round(removed[0], 6),
+        "removed_recall_interval": None if removed is None else (round(removed[1], 6), round(removed[2], 6)),
         "threshold": outcome.threshold,
         "seconds": {**result.seconds, "total": round(sum(result.seconds.values()), 4)},
         "warnings": warnings(result, outcome),
         "provenance": provenance(result),
     }
+
+
+def removed_recall(result: Result, outcome: Outcome) -> tuple[float, float, float] | None:
+    """Recall of removed rows at the outcome's threshold with its interval; None where that is not known."""
+    if outcome.method == "goal" or result.request.measure == "cosine":
+        return None
+    sizes = np.array([len(rows) for rows in result.nodes], dtype=np.int64)
+    threshold, method = outcome.threshold, outcome.method
+    return result.sampled.of_removed(result.edges, result.ranks, sizes, threshold, method)
 
 
 def provenance(result: Result) -> data.Provenance:
@@ -148,6 +181,9 @@ def provenance(result: Result) -> data.Provenance:
         "source": result.dataset.name,
         "rows": result.dataset.rows,
         "columns": list(result.compared.columns),
+        "held": list(result.compared.held),
+        "schema": result.compared.schema,
+        "guessed": result.compared.guessed,
         "verification": "exact Jaccard of 64-bit shingle hashes",
     }
     if result.request.measure == "cosine":
@@ -182,9 +218,32 @@ def warnings(result: Result, outcome: Outcome) -> list[str]:
             f"{count} past the limit of {result.request.limit:,} were not read; they are not in the kept "
             "file."
         )
+    if result.dataset.encoding not in ("utf-8", "utf-8-sig"):
+        lines.append(
+            f"The file was read as {result.dataset.encoding.upper()}, and so are the kept rows written."
+        )
+    if apart := result.dataset.apart:
+        lines.append(
+            f"{len(apart):,} {'line fits' if len(apart) == 1 else 'lines fit'} no row and "
+            f"{'is' if len(apart) == 1 else 'are'} kept apart: {_listed([line for line, _ in apart])}."
+        )
+    if not result.dataset.form.header:
+        lines.append("The file has no header: its first line was read as a row.")
     if result.without_text:
         rows = "row has" if result.without_text == 1 else "rows have"
         lines.append(f"{result.without_text:,} {rows} nothing to compare; all are kept.")
+    if result.compared.unseen:
+        rows = "row holds" if result.compared.unseen == 1 else "rows hold"
+        lines.append(
+            f"{result.compared.unseen:,} {rows} an image or the like that is not in the file and cannot be "
+            "compared; all are kept."
+        )
+    if other := _other_signs(result, outcome):
+        rows = "removed row has" if other == 1 else "removed rows have"
+        lines.append(
+            f"{other:,} {rows} the words of the row that stays and other signs, such as + and −. With the "
+            "unit “symbol” signs count."
+        )
     if result.thinned:
         lines.append(
             f"{result.thinned:,} buckets were too large to compare every pair in them; each of their rows "
@@ -197,6 +256,18 @@ def warnings(result: Result, outcome: Outcome) -> list[str]:
             "(A ~ B ~ C, A ≁ C)."
         )
     return lines
+
+
+def _other_signs(result: Result, outcome: Outcome) -> int:
+    """Removed rows with the words of their keeper and other signs that carry meaning."""
+    texts = result.compared.texts
+    pairs = [(texts[item.row], texts[item.keeper]) for item in outcome.removed if item.same_words]
+    return sum(signs(one) != signs(other) for one, other in pairs)
+
+
+def _listed(numbers: list[int]) -> str:
+    """The first line numbers."""
+    return ", ".join(f"{number:,}" for number in numbers[:8]) + (", …" if len(numbers) > 8 else "")
 
 
 def run_id(result: Result) -> str:

@@ -87,14 +87,14 @@ class Request(_OfDataset):
     config: str = setting("", _name, "configuration of the Hub dataset", blank=True)
     split: str = setting("train", _name, "of that dataset")
     columns: tuple[str, ...] = setting(
-        (), _columns, "columns to compare, joined; by default the likeliest one"
+        (), _columns, "columns to compare, joined; by default those of a known schema, else the likeliest one"
     )
     part: str = setting("all", one_of(*PARTS), f"of conversations: {', '.join(PARTS[:-1])} or {PARTS[-1]}")
     threshold: float = setting(
         0.8, _share(0.1, 1.0), "similarity from which two rows count as duplicates, 0.1 to 1"
     )
     ngram: int = setting(3, whole(1, 20), "words (or characters) in a shingle")
-    unit: str = setting("word", one_of(*UNITS), f"{', '.join(UNITS[:-1])} or {UNITS[-1]}")
+    unit: str = setting("auto", one_of(*UNITS), f"{', '.join(UNITS[:-1])} or {UNITS[-1]}")
     keep: str = setting("first", _keep, f"{', '.join(KEEP)} or max:<column>")
     method: str = setting("leader", one_of(*METHODS), " or ".join(METHODS))
     recall: float = setting(
@@ -134,7 +134,7 @@ class SplitsRequest(_OfDataset):
     dataset: str = setting("", _name, "instead of files, a dataset's id on the Hub", blank=True)
     splits: tuple[str, ...] = setting((), _splits, "of that dataset, two or more")
     columns: tuple[str, ...] = setting(
-        (), _columns, "columns to compare; by default the likeliest one of each split"
+        (), _columns, "columns to compare; by default those of each split that ask, else its likeliest one"
     )
     threshold: float = setting(0.8, _share(0.1, 1.0), "from which a row counts as held by the other split")
     ngram: int = setting(3, whole(1, 20), "words (or characters) in a shingle")
@@ -149,7 +149,7 @@ class SplitsRequest(_OfDataset):
         "rows to read of each split at most",
     )
     config: str = setting("", _name, "configuration of the Hub dataset", blank=True)
-    unit: str = setting("word", one_of(*UNITS), f"{', '.join(UNITS[:-1])} or {UNITS[-1]}")
+    unit: str = setting("auto", one_of(*UNITS), f"{', '.join(UNITS[:-1])} or {UNITS[-1]}")
 
     @property
     def part(self) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dedup.arrays import Float32, Int64
+from dedup.shingles import BORDER
 from dedup.verify import NO_PAIRS, Pairs
 from shared import gpu, hub, limits, owner
 from shared.errors import VisitorError
@@ -158,7 +159,10 @@ def embed(texts: list[str], name: str) -> Float32:
             "Lower the limit of rows, or use jaccard.",
         )
     vectors = np.asarray(
-        load(name).encode(texts, max_length=None, use_multiprocessing=False), dtype=np.float32
+        load(name).encode(
+            [text.replace(BORDER, "\n") for text in texts], max_length=None, use_multiprocessing=False
+        ),
+        dtype=np.float32,
     )
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

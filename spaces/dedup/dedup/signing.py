@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from dedup.arrays import Bool, Int64, UInt32, UInt64
+from dedup.arrays import Bool, Int64, UInt32
 from dedup.minhash import Plan, band_keys
 from dedup.request import Request
 from dedup.shingles import Shingles, shingle, to_arrow
@@ -40,14 +40,12 @@ class Signatures:
 
     Args:
         keys: uint32 of shape (num_bands, rows): rows with equal keys share that band's bucket.
-        copy_keys: uint64 of shape (rows, 2), equal for equal texts.
         filled: rows with a shingle.
         sample: numbers of the rows of the sample.
         true: pairs (place in the sample, row) of at least the floor, by brute force.
     """
 
     keys: UInt32
-    copy_keys: UInt64
     filled: Bool
     sample: Int64
     true: Pairs
@@ -111,11 +109,11 @@ def sign(
     digest = _digest(texts, request, plan) if folder is not None else ""
     blocks: list[dict[str, Any]] = []
 
-    def work(span: tuple[int, int]) -> tuple[int, UInt32, UInt64, Bool, Pairs]:
+    def work(span: tuple[int, int]) -> tuple[int, UInt32, Bool, Pairs]:
         begin, end = first + span[0], first + span[1]
         part = shingle(to_arrow(texts[begin:end]), request.ngram, request.unit)
         near = known.against(part, begin, request.floor)
-        return end, band_keys(part, plan, request.seed), part.copy_keys, part.counts > 0, near
+        return end, band_keys(part, plan, request.seed), part.counts > 0, near
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for block, first in enumerate(range(0, len(texts), BLOCK)):
@@ -130,8 +128,7 @@ def sign(
             blocks.append(
                 {
                     "keys": np.concatenate([part[1] for part in parts], axis=1),
-                    "copy_keys": np.concatenate([part[2] for part in parts]),
-                    "filled": np.concatenate([part[3] for part in parts]),
+                    "filled": np.concatenate([part[2] for part in parts]),
                     "true": np.concatenate([np.stack([p.first, p.second]) for *_, p in parts], axis=1),
                     "jaccard": np.concatenate([p.jaccard for *_, p in parts]),
                 }
@@ -143,31 +140,29 @@ def sign(
         for name in blocks[0]
     }
     true = Pairs(joined["true"][0], joined["true"][1], joined["jaccard"])
-    yield Signatures(joined["keys"], joined["copy_keys"], joined["filled"], sample, true)
+    yield Signatures(joined["keys"], joined["filled"], sample, true)
 
 
 def without_bands(texts: list[str], request: Request) -> Signatures:
-    """What tells copies and empty rows apart, where every pair will be compared."""
+    """What tells empty rows apart, where every pair will be compared."""
     parts = shingle_rows(texts, request.ngram, request.unit)
     filled = np.concatenate([part.counts > 0 for part in parts])
-    keys = np.concatenate([part.copy_keys for part in parts])
-    return Signatures(np.zeros((0, len(filled)), np.uint32), keys, filled, NO_PAIRS.first, NO_PAIRS)
+    return Signatures(np.zeros((0, len(filled)), np.uint32), filled, NO_PAIRS.first, NO_PAIRS)
 
 
-def copies(signatures: Signatures) -> tuple[list[Int64], Int64]:
+def copies(texts: list[str], filled: Bool) -> tuple[list[Int64], Int64]:
     """Rows grouped by equal text, and each row's group (-1 for rows without text); groups in order of their
     first row.
+
+    Args:
+        filled: rows with a shingle.
     """
-    node_of = np.full(len(signatures.filled), -1, dtype=np.int64)
-    rows = np.flatnonzero(signatures.filled)
+    node_of = np.full(len(filled), -1, dtype=np.int64)
+    rows = np.flatnonzero(filled)
+    known: dict[str, int] = {}
+    node_of[rows] = [known.setdefault(texts[row], len(known)) for row in rows.tolist()]
     if not len(rows):
         return [], node_of
-    pairs = np.ascontiguousarray(signatures.copy_keys[rows])
-    keys = pairs.view([("a", np.uint64), ("b", np.uint64)]).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.empty(len(first), dtype=np.int64)
-    order[np.argsort(first, kind="stable")] = np.arange(len(first))
-    node_of[rows] = order[inverse.ravel()]
     by_node = rows[np.argsort(node_of[rows], kind="stable")]
     bounds = np.flatnonzero(np.diff(node_of[by_node])) + 1
     return np.split(by_node, bounds), node_of
@@ -198,6 +193,6 @@ def _store(path: Path, arrays: dict[str, Any]) -> None:
 def _stored(path: Path) -> dict[str, Any] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ("keys", "copy_keys", "filled", "true", "jaccard")}
+            return {name: file[name] for name in ("keys", "filled", "true", "jaccard")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None

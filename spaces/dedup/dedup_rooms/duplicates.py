@@ -16,14 +16,14 @@ from dedup import examples, programs, semantic
 from dedup.chat import PARTS
 from dedup.clusters import METHODS
 from dedup.data import Plan as PlanData
-from dedup.engine import Progress, Result, make_plan
+from dedup.engine import Progress, Result, make_plan, settled
 from dedup.engine import deduplicate as steps_of
 from dedup.minhash import Plan
 from dedup.outcome import outcome
 from dedup.report import report, to_json, waiting
 from dedup.request import KEEP, Request
 from dedup.shingles import UNITS
-from dedup.texts import compared, likely_column
+from dedup.texts import compared, likely_columns
 from dedup_rooms.results import EXAMPLE, download, keep, kept_file, push
 from dedup_rooms.source import KINDS, checkpoints, open_rows
 from shared import hub, limits, page
@@ -42,6 +42,11 @@ MAX_CHOICES = 200
 
 CANCELLED = VisitorError(
     "The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on."
+)
+
+COSINE_PLAN = (
+    f"Plan: every pair of at most {limits.MAX_SEMANTIC_ROWS:,} different rows is compared by the cosine of "
+    "static vectors."
 )
 
 example = partial(page.stored, examples.FOLDER, "kitchen")
@@ -82,18 +87,21 @@ def plan(request: Request, file: FileData | None = None) -> dict[str, Any]:
     """
     rows = open_rows(request, file, hub.local_token())
     texts = compared(rows, request)
-    return {**make_plan(texts.texts, request).to_json(), "rows": rows.rows, "columns": list(texts.columns)}
+    bands = make_plan(texts.texts, settled(request, texts))
+    return {**bands.to_json(), "rows": rows.rows, "columns": list(texts.columns)}
 
 
 def programs_of(request: Request, data: Data) -> dict[str, str]:
     """The programs below a figure."""
     origin = data["provenance"]
-    columns, source = origin["columns"], origin["source"]
+    columns, source, held = origin["columns"], origin["source"], origin.get("held", ())
     if request.measure == "cosine":
-        program = programs.cosine_program(request, columns, source, origin["embedding"])
+        program = programs.cosine_program(request, columns, source, origin["embedding"], held)
         return {"The same comparison with model2vec": program}
     bands = Plan(**{name: data["plan"][name] for name in Plan.__dataclass_fields__})
-    listings = {"The same run with rensa alone": programs.rensa_program(request, bands, columns, source)}
+    listings = {
+        "The same run with rensa alone": programs.rensa_program(request, bands, columns, source, held)
+    }
     try:
         program = programs.datatrove_program(request, bands, columns, source)
     except VisitorError as error:  # datatrove compares words only
@@ -106,24 +114,22 @@ def plan_sentence(values: Mapping[str, Any], file: Any) -> str:
     try:
         request = Request.parse(**values)
         if request.measure == "cosine":
-            return (
-                f"Plan: every pair of at most {limits.MAX_SEMANTIC_ROWS:,} different rows is compared by the "
-                "cosine of static vectors."
-            )
+            return COSINE_PLAN
         rows = open_rows(request, file)
-        bands = make_plan(compared(rows, request).texts, request)
+        text = compared(rows, request)
+        bands = make_plan(text.texts, settled(request, text))
     except VisitorError as error:
         return str(error)
-    return plan_words(bands.to_json(), rows.rows, request.threshold)
+    return plan_words(bands.to_json(), rows.rows, request.threshold, rows.name)
 
 
-def plan_words(bands: PlanData, rows: int, threshold: float) -> str:
-    """A plan as a sentence."""
+def plan_words(bands: PlanData, rows: int, threshold: float, name: str) -> str:
+    """A plan as a sentence that says which rows it is for."""
     expected = f"{bands['expected_recall']:.4f}" if bands["expected_recall"] < 0.9999 else "0.9999 or more"
     return (
-        f"Plan: {rows:,} rows · {bands['num_bands']} × {bands['rows_per_band']} bands find a pair at "
-        f"{threshold:g} with probability {expected} · about {bands['candidates'] or 0:,} candidates to "
-        f"verify · about {max(bands['megabytes'], 0.1):,.1f} MB and {max(bands['seconds'], 0.1):,.1f} s"
+        f"Plan for {name[:60]}: {rows:,} rows · {bands['num_bands']} × {bands['rows_per_band']} bands find a "
+        f"pair at {threshold:g} with probability {expected} · about {bands['candidates'] or 0:,} candidates "
+        f"to verify · about {max(bands['megabytes'], 0.1):,.1f} MB and {max(bands['seconds'], 0.1):,.1f} s"
     )
 
 
@@ -179,7 +185,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             **_advanced(first),
         }
     stored = example()
-    words = page.quiet(plan_words(stored["plan"], stored["rows"], first.threshold))
+    words = page.quiet(plan_words(stored["plan"], stored["rows"], first.threshold, first.dataset))
     with gr.Row(elem_classes="chips"):
         kitchen = chip("Kitchen notes")
         sentence = gr.HTML(words, elem_classes="quiet", elem_id="plan", padding=False)
@@ -197,11 +203,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     def run(request: Request, values: Values) -> Iterator[Values]:
         upload = values[file]
         name = Path(upload).name if upload else request.dataset
-        yield {figure: waiting(Progress("read", "Reading the rows", 0, 1), request, name)}
+        begun = waiting(Progress("read", "Reading the rows", 0, 1), request, name)
+        yield {figure: begun, sentence: page.quiet("")}
         rows = open_rows(request, upload, hub.local_token())
         for step in paced(steps_of(rows, request, checkpoints()), lambda step: isinstance(step, Result)):
             if isinstance(step, Result):
-                yield {figure: to_json(step, outcome(step)), result: keep(step)}
+                data = to_json(step, outcome(step))
+                said = COSINE_PLAN
+                if data["plan"] is not None:
+                    said = plan_words(data["plan"], step.dataset.rows, request.threshold, step.dataset.name)
+                yield {figure: data, result: keep(step), sentence: page.quiet(said)}
             else:
                 yield {figure: waiting(step, request, rows.name)}
 
@@ -246,11 +257,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             return {columns: nothing, sentence: page.quiet("")}
         try:
             rows = open_rows(Request(), values[file])
-            column = likely_column(rows)
+            likely = list(likely_columns(rows).columns)
         except VisitorError as error:
             return {columns: nothing, sentence: page.quiet(str(error))}
-        choices = gr.Dropdown(choices=list(rows.columns[:MAX_CHOICES]), value=[column])
-        return {columns: choices, **plan_now({**values, columns: [column], dataset: ""})}
+        choices = gr.Dropdown(
+            choices=list(dict.fromkeys([*likely, *rows.columns[:MAX_CHOICES]])), value=likely
+        )
+        return {columns: choices, **plan_now({**values, columns: likely, dataset: ""})}
 
     def show(_: Values) -> Values:
         """The stored example."""
@@ -268,7 +281,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     boxes = {file, *controls.values()}
     upload = file.upload(lambda: "", None, [dataset], **LIGHT)
     upload.then(offer_columns, boxes, [columns, sentence], **{**QUEUE, **QUIET})
-    gr.on([threshold.release, columns.input], plan_now, boxes, [sentence], **settings)
+    changes = [file.clear, *(box.input for box in controls.values() if hasattr(box, "input"))]
+    gr.on(changes, plan_now, boxes, [sentence], **settings)
     figure.choice(choice_of, None, [choice], **LIGHT)
     new_threshold = figure.threshold(threshold_of, None, [threshold, controls["goal"]], **LIGHT)
     room.connect(new_threshold.then, again)
@@ -299,7 +313,9 @@ def _advanced(first: Request) -> dict[str, Component]:
         method = gr.Dropdown(list(METHODS), value=first.method, label="method", min_width=150)
     with gr.Row():
         part = gr.Dropdown(list(PARTS), value=first.part, label="part of conversations", min_width=150)
-        unit = gr.Dropdown(list(UNITS), value=first.unit, label="unit", min_width=150)
+        unit = gr.Dropdown(
+            list(UNITS), value=first.unit, label="unit (auto: words, or symbols)", min_width=150
+        )
         ngram = gr.Textbox(str(first.ngram), label="ngram", **line)
         recall = gr.Textbox(f"{first.recall:g}", label="wanted recall", **line)
     with gr.Row():

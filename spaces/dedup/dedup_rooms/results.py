@@ -12,7 +12,7 @@ from dedup import examples
 from dedup.card import dataset_card
 from dedup.engine import Result, deduplicate
 from dedup.outcome import Outcome, outcome
-from dedup.read import SUFFIX, write
+from dedup.read import SUFFIX, write, write_apart
 from dedup.report import report
 from dedup.request import Request
 from dedup_rooms.source import open_rows
@@ -97,7 +97,11 @@ def download(state: str | None, choice: Mapping[str, Any] | None) -> list[str]:
     text = json.dumps(report(result, kept), ensure_ascii=False, indent=1)
     with files.written_whole(removed, "the report") as part:
         part.write_text(text, encoding="utf-8")
-    return [str(rows), str(removed)]
+    if not result.dataset.apart:
+        return [str(rows), str(removed)]
+    apart = rows.with_name("lines_apart.csv")
+    write_apart(result.dataset, apart)
+    return [str(rows), str(removed), str(apart)]
 
 
 def push(state: str | None, choice: Mapping[str, Any] | None, repository: str, token: str | None) -> str:

@@ -12,6 +12,7 @@ from dedup.request import Request, SplitsRequest
 from dedup.texts import compared
 from shared import files, limits, web
 from shared.errors import VisitorError
+from shared.kept import Kept
 
 KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
 """Files to choose from."""
@@ -41,12 +42,27 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
     if upload and request.dataset and request.dataset not in examples.DATASETS:
         raise _BOTH
     if upload:
-        return read_file(*upload, request.limit)
+        return _parsed(*upload, request.limit)
     if request.dataset in examples.DATASETS:
         return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
     if not request.dataset:
         raise VisitorError("There is nothing to read yet.", "Drop a file, or name a dataset of the Hub.")
     return read_hub(request.dataset, request.config, request.split, request.limit, token)
+
+
+_kept: Kept[Dataset] = Kept(limits.PARSED_BYTES)
+"""Uploads that were parsed last: the choice of columns, the plan and the run take the same."""
+
+
+def _parsed(path: Path, name: str, limit: int) -> Dataset:
+    """An upload's rows; a file that has not changed is parsed once, while there is room to keep it."""
+    facts = path.stat()
+    key = path.resolve(), name, facts.st_mtime_ns, facts.st_size, limit
+    known = _kept.get(key)
+    if known is None:
+        known = read_file(path, name, limit)
+        _kept.put(key, known)
+    return known
 
 
 def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None = None) -> list[Split]:

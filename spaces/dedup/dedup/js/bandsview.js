@@ -13,10 +13,10 @@ import {
 } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { number, percent, plural, whole } from "../../../../shared/js/numbers.js";
-import { askedOf } from "./run.js";
+import { askedOf, recallAt } from "./run.js";
 
 /**
- * @import {Deduplication, RunPlan} from "./data.js"
+ * @import {RunPlan} from "./data.js"
  * @import {Run, Session} from "./run.js"
  */
 
@@ -117,7 +117,7 @@ export function openBandsView(panel, session) {
     said.textContent = other
       ? otherSentence(run, other)
       : "Move the sliders to see what other bands would find.";
-    measured.textContent = measuredSentence(data);
+    measured.textContent = measuredSentence(run);
     caption.textContent =
       `${plural(plan.num_bands, "band")} of ${plural(plan.rows_per_band, "value")} ` +
       `(${whole(plan.num_perm)} permutations): a pair at ${number(askedOf(run))} is found with a ` +
@@ -262,22 +262,30 @@ function otherSentence(run, { bands, rows }) {
 }
 
 /**
- * The recall that was measured, with its interval and the sample that it rests on.
- * @param {Deduplication} data
+ * The recall that was measured at the line, with its interval and the sample that it rests on; and
+ * that of removed rows.
+ * @param {Run} run
  */
-export function measuredSentence(data) {
-  const sample = data.recall_sample;
+export function measuredSentence(run) {
+  const { recall_sample: sample, removed_recall: gone, ...data } = run.data;
+  const { at, recall, interval, pairs, found } = recallAt(run);
   const rows = sample.complete
     ? `all ${whole(sample.rows)} rows that differ were compared with one another`
     : `n = ${whole(sample.rows)} rows compared with all`;
-  if (!sample.true_pairs || data.recall === null)
-    return `Measured recall: no true pair in the sample (${rows}).`;
-  const interval =
-    !sample.complete && data.recall_interval
-      ? `, 95\u202f% interval ${data.recall_interval.map((end) => number(end, 3)).join(" to ")}`
-      : "";
+  if (!pairs || recall === null)
+    return `Measured recall at ${number(at)}: no true pair in the sample (${rows}).`;
+  const range = (/** @type {number[]} */ ends) =>
+    `95\u202f% interval ${ends.map((end) => number(end, 3)).join(" to ")}`;
+  const own = !sample.complete && interval ? `, ${range(interval)}` : "";
+  const removed =
+    gone === undefined || gone === null || at !== data.threshold
+      ? ""
+      : ` Of the rows that would go if all were compared, ${percent(gone)} go` +
+        (sample.complete || !data.removed_recall_interval
+          ? "."
+          : ` (${range(data.removed_recall_interval)}).`);
   return (
-    `Measured recall: ${whole(sample.found)} of ${plural(sample.true_pairs, "true pair")} ` +
-    `found${interval} (${rows}).`
+    `Measured recall at ${number(at)}: ${whole(found)} of ${plural(pairs, "true pair")} ` +
+    `found${own} (${rows}).${removed}`
   );
 }

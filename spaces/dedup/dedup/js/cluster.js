@@ -4,7 +4,12 @@
 /** @import {CurvePoint, Node, Pair, Request} from "./data.js" */
 
 /**
- * @typedef {{nodes: Node[], edges: Pair[]}} Pairs distinct texts and their similarities
+ * @typedef {Object} Pairs distinct texts and their similarities
+ * @property {Node[]} nodes
+ * @property {Pair[]} edges
+ * @property {Pair[]} [apart] pairs that were compared and are less similar than those
+ * @property {boolean} [compared] whether every pair was compared: one that is missing is less
+ *   similar
  *
  * @typedef {Request["method"]} Method
  *
@@ -25,7 +30,8 @@
  * @property {Removal[]} removed
  * @property {number} size rows
  * @property {number|null} lowest the lowest similarity of a removed row to its keeper
- * @property {boolean} chain whether some two of its texts are no pair at this threshold
+ * @property {boolean} chain whether some two of its texts were compared and are no pair at this
+ *   threshold
  *
  * @typedef {Object} Outcome
  * @property {boolean[]} kept for each node
@@ -47,7 +53,23 @@ export function cluster(graph, { threshold, method, pinned = [] }) {
   const { neighbours, pairs } = neighboursAt(graph, threshold);
   const label = labelComponents(neighbours);
   const kept = keepNodes(graph.nodes, neighbours, label, method, pins);
-  return describeOutcome(graph.nodes, neighbours, label, kept, pins, pairs);
+  const apart = labelsApart(graph, label, threshold);
+  return describeOutcome(graph.nodes, neighbours, label, kept, pins, pairs, apart);
+}
+
+/**
+ * Components with two texts that were compared and are less similar than the threshold; null where
+ * every two were compared.
+ * @param {Pairs} graph
+ * @param {number[]} label
+ * @param {number} threshold
+ */
+function labelsApart({ edges, apart = [], compared }, label, threshold) {
+  if (compared) return null;
+  const weak = [...edges, ...apart].filter(
+    ([first, second, jaccard]) => jaccard < threshold && label[first] === label[second],
+  );
+  return new Set(weak.map(([first]) => label[first]));
 }
 
 /**
@@ -86,7 +108,8 @@ export function clusterToGoal(graph, joins, pinned = []) {
     list.filter(([other]) => label[other] === label[node]),
   );
   const kept = nodes.map((_, node) => label[node] === node);
-  return describeOutcome(nodes, inside, label, kept, new Set(pinned), pairs);
+  const apart = labelsApart(graph, label, lowest);
+  return describeOutcome(nodes, inside, label, kept, new Set(pinned), pairs, apart);
 }
 
 /**
@@ -193,9 +216,11 @@ function keepNodes(nodes, neighbours, label, method, pins) {
  * @param {boolean[]} kept
  * @param {Set<number>} pins
  * @param {number} pairs
+ * @param {Set<number> | null} apart components with texts that were compared and are no pair; null
+ *   where all were compared
  * @returns {Outcome}
  */
-function describeOutcome(nodes, neighbours, label, kept, pins, pairs) {
+function describeOutcome(nodes, neighbours, label, kept, pins, pairs, apart) {
   /** @type {Map<number, number[]>} */
   const members = new Map();
   nodes.forEach((_, node) => {
@@ -207,7 +232,8 @@ function describeOutcome(nodes, neighbours, label, kept, pins, pairs) {
   const groups = [];
   for (const list of members.values()) {
     const size = list.reduce((sum, node) => sum + nodes[node].rows.length, 0);
-    if (size > 1) groups.push(describeGroup(nodes, neighbours, list, kept, pins, size));
+    const compared = !apart || apart.has(label[list[0]]);
+    if (size > 1) groups.push(describeGroup(nodes, neighbours, list, kept, pins, size, compared));
   }
   const first = (/** @type {Group} */ group) => nodes[group.nodes[0]].rank;
   groups.sort((one, other) => other.size - one.size || first(one) - first(other));
@@ -224,9 +250,10 @@ function describeOutcome(nodes, neighbours, label, kept, pins, pairs) {
  * @param {boolean[]} kept
  * @param {Set<number>} pins
  * @param {number} size rows
+ * @param {boolean} compared whether texts that are no pair were compared
  * @returns {Group}
  */
-function describeGroup(nodes, neighbours, list, kept, pins, size) {
+function describeGroup(nodes, neighbours, list, kept, pins, size, compared) {
   const ordered = [...list].sort((one, other) => nodes[one].rank - nodes[other].rank);
   const keepers = ordered.filter((node) => kept[node]);
   /** @type {Removal[]} */
@@ -244,7 +271,7 @@ function describeGroup(nodes, neighbours, list, kept, pins, size) {
   }
   const known = removed.flatMap(({ jaccard }) => (jaccard === null ? [] : [jaccard]));
   const links = list.reduce((sum, node) => sum + neighbours[node].length, 0) / 2;
-  const chain = links < (list.length * (list.length - 1)) / 2;
+  const chain = compared && links < (list.length * (list.length - 1)) / 2;
   return {
     nodes: ordered,
     keepers,

@@ -6,7 +6,7 @@ import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { canDraw, clusterGraph } from "./clustergraph.js";
 import { openPager } from "./foldlist.js";
-import { diffOfRows, excerptOf, similarityOf, textOfRow, thresholdOf } from "./run.js";
+import { diffOfRows, excerptOf, sameWords, similarityOf, textOfRow, thresholdOf } from "./run.js";
 
 /**
  * @import {Group} from "./cluster.js"
@@ -130,6 +130,18 @@ function matching(run, search) {
 const headOf = (run, node) => run.data.graph.nodes[node].rows[0];
 
 /**
+ * How alike a cluster's rows are.
+ * @param {Run} run
+ * @param {Group} group
+ */
+function nearnessOf(run, { lowest, removed }) {
+  if (lowest === null) return null;
+  if (removed.every((item) => item.copy)) return "copies";
+  const same = removed.every((item) => item.copy || sameWords(run, item.row, item.keeperRow));
+  return same ? "same words" : `down to ${number(lowest)}`;
+}
+
+/**
  * @param {Run} run
  * @param {Group} group
  * @param {boolean} current
@@ -137,15 +149,7 @@ const headOf = (run, node) => run.data.graph.nodes[node].rows[0];
  */
 function listItem(run, group, current, open) {
   const row = headOf(run, group.keepers[0]);
-  const facts = [
-    plural(group.size, "row"),
-    group.lowest === null
-      ? null
-      : group.lowest === 1
-        ? "copies"
-        : `down to ${number(group.lowest)}`,
-    group.chain ? "chain" : null,
-  ];
+  const facts = [plural(group.size, "row"), nearnessOf(run, group), group.chain ? "chain" : null];
   return h(
     "li",
     {},
@@ -263,7 +267,8 @@ function memberTable(run, session, rows, chosen, choose) {
         ? "kept"
         : head !== row
           ? `copy of row ${head}`
-          : `removed for row ${removed.keeperRow}`;
+          : `removed for row ${removed.keeperRow}` +
+            (sameWords(run, row, removed.keeperRow) ? ": same words, other signs" : "");
     const similar = !removed
       ? ""
       : removed.jaccard === null
@@ -320,10 +325,15 @@ function chainSentence(run, group, threshold) {
     const similar = similarityOf(run, headOf(run, one), headOf(run, other)) ?? 0;
     return similar >= threshold && similar > 0;
   };
+  const { apart = [] } = run.data.graph;
+  const compared = (/** @type {number} */ one, /** @type {number} */ other) =>
+    run.data.recall_sample.complete ||
+    similarityOf(run, headOf(run, one), headOf(run, other)) !== null ||
+    apart.some((pair) => pair.includes(one) && pair.includes(other));
   for (const middle of group.nodes) {
     const near = group.nodes.filter((node) => node !== middle && joined(node, middle));
     for (const [place, one] of near.entries()) {
-      const other = near.slice(place + 1).find((node) => !joined(one, node));
+      const other = near.slice(place + 1).find((node) => !joined(one, node) && compared(one, node));
       if (other === undefined) continue;
       const [a, b, c] = [one, middle, other].map((node) => headOf(run, node));
       return `A chain: rows ${a} and ${c} are both like row ${b}, but not like each other.`;

@@ -5,7 +5,7 @@ import { focusOn, h } from "../../../../shared/js/dom.js";
 import { number, percent, plural, whole } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { tableHead } from "../../../../shared/js/tables.js";
-import { diffElement } from "./diff.js";
+import { UNIT_NAMES, diffElement } from "./diff.js";
 import { openFoldList } from "./foldlist.js";
 import { drawHeatmap } from "./heatmap.js";
 import { progressElement } from "./progress.js";
@@ -73,7 +73,7 @@ function contaminationFacts(data) {
   const outside = matrix
     .flatMap((line, first) => line.map((cell, second) => ({ cell, first, second })))
     .filter(({ first, second }) => first !== second);
-  const units = `${request.unit}${request.ngram === 1 ? "" : "s"}`;
+  const units = UNIT_NAMES[request.unit][request.ngram === 1 ? 0 : 1];
   const facts = [
     `${MEASURES[data.measure]} of at least ${number(data.threshold)}`,
     `shingles of ${request.ngram} ${units}`,

@@ -8,6 +8,16 @@ export type Pair = [number, number, number];
 /** A threshold, and the kept rows and pairs at or above it. */
 export type CurvePoint = [number, number, number];
 
+/**
+ * A threshold; the recall of pairs there and both ends of its interval; true pairs of the sample,
+ * and those
+ * found.
+ */
+export type RecallPoint = [number, number | null, number, number, number, number];
+
+/** What shingles are made of; a result never says auto. */
+export type Unit = "auto" | "word" | "symbol" | "code" | "whitespace" | "character" | "turn";
+
 /** What the figure is given, beside a failure. */
 export type Figure = Deduplication | Waiting | Contamination | ContaminationWaiting;
 
@@ -24,7 +34,7 @@ export interface Request {
   /** The lowest similarity whose pairs are stored. */
   floor: number;
   ngram: number;
-  unit: "word" | "character" | "turn";
+  unit: Unit;
   /** first, last, longest, central, or max: and a column. */
   keep: string;
   method: "leader" | "components";
@@ -97,6 +107,12 @@ export interface Provenance {
   source: string;
   rows: number;
   columns: string[];
+  /** Columns beside them that must be equal. */
+  held?: string[];
+  /** What the dataset is called whose columns were chosen; empty where there was no such choice. */
+  schema?: string;
+  /** Whether the units were chosen by what the rows look like. */
+  guessed?: boolean;
   verification: string;
   /** Version; this and the next three for shingles only. */
   rensa?: string;
@@ -120,13 +136,21 @@ export interface Summary {
   pairs: number;
   /** Rows whose text is that of an earlier one. */
   exact_copies: number;
+  /** Removed rows with the words of the row that stays and other signs, case or spaces. */
+  same_words?: number;
   without_text: number;
   /** Of pairs: 1, for each was verified; null where nothing proves them. */
   precision: number | null;
-  /** Of pairs at the request's threshold, measured on `recall_sample`; null where that has none. */
+  /** Of pairs at `threshold`, measured on `recall_sample`; null where that has none. */
   recall: number | null;
   /** 95 %. */
   recall_interval: [number, number] | null;
+  /**
+   * Of the rows that would go if every pair were compared, the share that goes by the bands alone.
+   */
+  removed_recall?: number | null;
+  /** 95 %. */
+  removed_recall_interval?: [number, number] | null;
   recall_sample: RecallSample;
   /** That was applied, or at which the wanted number of rows was reached. */
   threshold: number;
@@ -143,6 +167,8 @@ export interface RemovedRow {
   jaccard: number;
   /** Whether the two have the same text. */
   copy: boolean;
+  /** Whether they have the same words and differ in signs, case or spaces. */
+  same_words: boolean;
 }
 
 /** The API's answer. */
@@ -158,6 +184,8 @@ export interface Node {
   rows: number[];
   /** Priority to be kept; the lowest first. */
   rank: number;
+  /** The same number, the same words. */
+  words?: number;
 }
 
 /** Distinct texts and their verified pairs, as many whole clusters as a page can hold. */
@@ -166,6 +194,10 @@ export interface Graph {
   edges: Pair[];
   /** Whether every cluster is here. */
   complete: boolean;
+  /**
+   * Pairs of a cluster's texts that were compared beside the edges, less similar than `threshold`.
+   */
+  apart?: Pair[];
 }
 
 /** What a visitor had chosen when the figure was exported. */
@@ -192,6 +224,8 @@ export interface Deduplication extends Summary {
   plan: RunPlan | null;
   /** Without pins, at every hundredth from the floor to 1. */
   curve: CurvePoint[];
+  /** At the same thresholds. */
+  recall_curve?: RecallPoint[];
   graph: Graph;
   /** By the first row of a node; long ones are cut. */
   texts: Record<string, string>;
@@ -231,7 +265,7 @@ export interface SplitsRequest {
   measure: "jaccard" | "containment";
   limit: number;
   config: string;
-  unit: "word" | "character" | "turn";
+  unit: Unit;
 }
 
 /** Where the numbers come from. */
@@ -241,8 +275,10 @@ export interface SplitsProvenance {
   files: string[];
   /** That were compared of each split. */
   columns: string[][];
+  /** Of each split the columns beside them that must be equal. */
+  held?: string[][];
   ngram: number;
-  unit: "word" | "character" | "turn";
+  unit: Unit;
 }
 
 /** A comparison of splits that has no result yet. */

@@ -7,11 +7,20 @@ import { compareShingles, shinglesOf, showHidden, unitsOf, words } from "./words
 
 const MOST_WORDS = 600; // a side; the alignment's cost is their product
 const SENTENCE_END = /[.!?…。！？]["'”’)\]]*\s|\n|[。！？]/;
-const UNIT_NAMES = {
+const MOST_CHARACTERS = 2_000; // a side
+/** @type {Record<Request["unit"], [string, string]>} */
+export const UNIT_NAMES = {
+  auto: ["unit", "units"],
   word: ["word", "words"],
+  symbol: ["word or symbol", "words and symbols"],
+  code: ["token of code", "tokens of code"],
+  whitespace: ["piece between spaces", "pieces between spaces"],
   character: ["character", "characters"],
   turn: ["turn", "turns"],
 };
+
+// Units of which signs are a part; others are shown word by word.
+const SIGNS_COUNT = ["symbol", "code", "whitespace"];
 
 /**
  * @import {Request} from "./data.js"
@@ -114,8 +123,11 @@ export function diffElement({
       h("p", { class: "said" }, "The texts of this pair were not sent to the page."),
     );
   }
-  const [one, other] = [readSide(left.text, ngram, unit), readSide(right.text, ngram, unit)];
+  let [one, other] = [readSide(left.text, ngram, unit), readSide(right.text, ngram, unit)];
   const common = compareShingles(one.shingles, other.shingles);
+  // The same units under another text: its characters tell what differs.
+  const signs = left.text !== right.text && sameUnits(one, other) && !one.cut && !other.cut;
+  if (signs) [one, other] = [one, other].map(byCharacters);
   for (const side of [one, other]) markShared(side, common.shared);
   const [these, those] = [one, other].map((side) => side.words.map((word) => word.text));
   const lines = linesOf(alignWords(these, those), one, other);
@@ -130,11 +142,22 @@ export function diffElement({
         ? meaningOf(common, verified)
         : countsOf(common, verified, ngram, unit, [left.text, right.text]),
     ),
+    left.text === right.text
+      ? h("p", { class: "said" }, "The two texts are equal.")
+      : signs
+        ? h("p", { class: "said" }, SIGNS_DIFFER)
+        : null,
     notes.map((note) => h("p", { class: "said" }, note)),
     one.cut || other.cut
-      ? h("p", { class: "said" }, `Only the first ${MOST_WORDS} words of each text are aligned.`)
+      ? h(
+          "p",
+          { class: "said" },
+          signs
+            ? `Only the first ${whole(MOST_CHARACTERS)} characters of each text are aligned.`
+            : `Only the first ${MOST_WORDS} words of each text are aligned.`,
+        )
       : null,
-    legendElement(left, right),
+    legendElement(left, right, unit, signs),
     h(
       "div",
       { class: "sides" },
@@ -148,6 +171,36 @@ export function diffElement({
   );
 }
 
+const SIGNS_DIFFER =
+  "The same words; what differs is signs, case or white space, marked character by character.";
+
+/**
+ * Whether two texts consist of the same units.
+ * @param {Reading} one
+ * @param {Reading} other
+ */
+function sameUnits(one, other) {
+  const key = (/** @type {Reading} */ side) => side.words.map((word) => word.text).join("\u0000");
+  return one.words.length === other.words.length && key(one) === key(other);
+}
+
+/**
+ * A text character by character, as it is written.
+ * @param {Reading} side
+ * @returns {Reading}
+ */
+function byCharacters(side) {
+  const characters = [];
+  let start = 0;
+  for (const character of side.text) {
+    if (characters.length === MOST_CHARACTERS) break;
+    const end = start + character.length;
+    characters.push({ text: character, start, end, shared: false });
+    start = end;
+  }
+  return { ...side, words: characters, cut: start < side.text.length, end: start };
+}
+
 /**
  * @param {string} text
  * @param {number} ngram
@@ -155,7 +208,7 @@ export function diffElement({
  * @returns {Reading}
  */
 function readSide(text, ngram, unit) {
-  const all = words(text);
+  const all = SIGNS_COUNT.includes(unit) ? unitsOf(text, unit) : words(text);
   const kept = all.slice(0, MOST_WORDS);
   const cut = all.length > MOST_WORDS;
   return {
@@ -214,8 +267,10 @@ function countsOf({ shared, all, jaccard }, verified, ngram, unit, texts) {
 /**
  * @param {Side} left
  * @param {Side} right
+ * @param {Request["unit"]} unit
+ * @param {boolean} signs whether characters are marked
  */
-function legendElement(left, right) {
+function legendElement(left, right, unit, signs) {
   const entry = (/** @type {string} */ name, /** @type {string} */ text) =>
     h("li", {}, h("span", { class: `part ${name}` }, "word"), " ", text);
   return h(
@@ -224,7 +279,9 @@ function legendElement(left, right) {
     entry("only-keeps", `only in ${left.label}`),
     entry("only-goes", `only in ${right.label}`),
     entry("shared", "in a shingle that both have"),
-    h("li", { class: "said" }, "Case and punctuation do not count."),
+    signs || SIGNS_COUNT.includes(unit)
+      ? null
+      : h("li", { class: "said" }, "Case and punctuation do not count."),
   );
 }
 

@@ -8,9 +8,18 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openBandsView } from "./bandsview.js";
 import { openClusterView } from "./clusterview.js";
 import { openContamination } from "./contamination.js";
+import { UNIT_NAMES } from "./diff.js";
 import { progressElement } from "./progress.js";
 import { openRemovedView } from "./removedview.js";
-import { decide, goalStands, openRun, sentenceOf, thresholdOf } from "./run.js";
+import {
+  decide,
+  goalStands,
+  openRun,
+  recallAt,
+  sameWords,
+  sentenceOf,
+  thresholdOf,
+} from "./run.js";
 import { openThresholdView } from "./threshold.js";
 
 /**
@@ -149,7 +158,10 @@ function provenanceOf({ request, provenance, plan, seconds }) {
   const facts = [
     meaning
       ? `cosine of static vectors (${provenance.embedding})`
-      : `${request.ngram === 1 ? "" : `${request.ngram}-`}${request.unit} shingles`,
+      : `shingles of ${request.ngram} ${UNIT_NAMES[request.unit][request.ngram === 1 ? 0 : 1]}` +
+        (provenance.guessed && request.unit === "symbol" ? " (signs tell rows apart here)" : ""),
+    provenance.schema && `columns of ${provenance.schema}`,
+    provenance.held?.length && `${provenance.held.join(", ")} must be equal`,
     meaning ? "every pair compared" : "exact Jaccard",
     plan && `${whole(plan.num_perm)} permutations`,
     provenance.rensa && `rensa ${provenance.rensa}`,
@@ -165,12 +177,17 @@ function provenanceOf({ request, provenance, plan, seconds }) {
 /** @param {Run} run */
 function keyOf(run) {
   const { data, totals, pins } = run;
-  const { recall, recall_interval: interval, recall_sample: sample } = data;
+  const { at, recall, interval } = recallAt(run);
+  const sample = data.recall_sample;
+  const same = run.outcome.removed.filter(
+    (item) => !item.copy && sameWords(run, item.row, item.keeperRow),
+  ).length;
   const copies = totals.copies ? ` (${plural(totals.copies, "exact copy", "exact copies")})` : "";
   const facts = [
     [h("b", {}, whole(totals.kept)), ` of ${plural(data.rows, "row")} kept`],
     [`${whole(totals.removed)} removed${copies}`],
   ];
+  if (same) facts.push([`${whole(same)} with the same words, other signs`]);
   if (data.precision === null) facts.push(["by meaning: look at the pairs"]);
   else {
     facts.push([`precision of pairs ${number(data.precision, 0)} (each verified)`]);
@@ -178,8 +195,11 @@ function keyOf(run) {
       interval && !sample.complete ? ` [${interval.map((end) => number(end, 2)).join(", ")}]` : "";
     if (recall !== null)
       facts.push([
-        `recall ${number(recall, recall === 1 ? 0 : 3)}${ends} at ${number(data.request.threshold)}`,
+        `recall of pairs ${number(recall, recall === 1 ? 0 : 3)}${ends} at ${number(at)}`,
       ]);
+    const gone = data.removed_recall ?? null;
+    if (gone !== null && !sample.complete && at === data.threshold)
+      facts.push([`recall of removed rows ${number(gone, gone === 1 ? 0 : 3)}`]);
   }
   if (goalStands(run)) facts.push([`wanted: ${plural(data.request.goal ?? 0, "row")}`]);
   if (pins.size) facts.push([`${whole(pins.size)} pinned`]);

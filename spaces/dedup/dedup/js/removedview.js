@@ -4,7 +4,7 @@ import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { openPager } from "./foldlist.js";
-import { diffOfRows, excerptOf, textOfRow, thresholdOf } from "./run.js";
+import { diffOfRows, excerptOf, sameWords, textOfRow, thresholdOf } from "./run.js";
 
 /**
  * @import {Removal} from "./cluster.js"
@@ -170,7 +170,13 @@ function rowElements(run, item, view, redraw) {
     redraw();
   };
   const similar =
-    item.jaccard === null ? "by others" : item.copy ? "copy" : number(item.jaccard, 3);
+    item.jaccard === null
+      ? "by others"
+      : item.copy
+        ? "copy"
+        : sameWords(run, item.row, item.keeperRow)
+          ? `${number(item.jaccard, 3)} same words`
+          : number(item.jaccard, 3);
   const button = h(
     "button",
     {

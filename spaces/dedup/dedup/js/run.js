@@ -140,8 +140,53 @@ function outcomeAt(run, threshold) {
   const { data, pins } = run;
   const { goal, method } = data.request;
   if (goal && goalStands(run) && threshold === askedOf(run) && data.graph.complete)
-    return clusterToGoal(data.graph, data.rows - data.exact_copies - goal, pins);
-  return cluster(data.graph, { threshold, method, pinned: pins });
+    return clusterToGoal(graphOf(data), data.rows - data.exact_copies - goal, pins);
+  return cluster(graphOf(data), { threshold, method, pinned: pins });
+}
+
+/**
+ * The pairs, and whether those that are missing were compared.
+ * @param {Deduplication} data
+ */
+function graphOf({ graph, recall_sample: sample, request }) {
+  return { ...graph, compared: sample.complete || request.measure === "cosine" };
+}
+
+/**
+ * Whether two rows have the same words under different texts: signs, case or spaces differ.
+ * @param {Run} run
+ * @param {number} one
+ * @param {number} other
+ */
+export function sameWords(run, one, other) {
+  const { nodes } = run.data.graph;
+  const [first, second] = [one, other].map((row) => run.nodeOf.get(row));
+  if (first === undefined || second === undefined || first === second) return false;
+  return nodes[first].words !== undefined && nodes[first].words === nodes[second].words;
+}
+
+/**
+ * The recall at the line: where it was moved, from the sample's pairs at that threshold.
+ * @param {Run} run
+ * @returns {{at: number, recall: number | null, interval: [number, number] | null, pairs: number, found:
+ * number}}
+ */
+export function recallAt(run) {
+  const { data } = run;
+  const at = thresholdOf(run);
+  const asked = {
+    at: data.threshold ?? data.request.threshold,
+    recall: data.recall,
+    interval: data.recall_interval,
+    pairs: data.recall_sample.true_pairs,
+    found: data.recall_sample.found,
+  };
+  const points = data.recall_curve ?? [];
+  if (Math.abs(asked.at - at) < 1e-9 || !points.length) return asked;
+  const [threshold, recall, low, high, pairs, found] = points.reduce((best, point) =>
+    Math.abs(point[0] - at) < Math.abs(best[0] - at) ? point : best,
+  );
+  return { at: threshold, recall, interval: recall === null ? null : [low, high], pairs, found };
 }
 
 /**
@@ -271,11 +316,7 @@ export function diffOfRows(run, stays, goes) {
   for (const row of [stays, goes]) {
     const node = run.nodeOf.get(row);
     const head = node === undefined ? row : run.data.graph.nodes[node].rows[0];
-    if (head !== row)
-      notes.push(
-        `Row ${row} repeats row ${head}: the same words in the same order. ` +
-          `The text of row ${head} is shown.`,
-      );
+    if (head !== row) notes.push(`Row ${row} has the text of row ${head}.`);
   }
   const answer = run.data.answers?.[String(goes)];
   if (answer && answer[0] === stays)

@@ -1,7 +1,8 @@
 // How a text is cut into units and shingles, as `shingles.py` does it, with each unit's place in
 // the original text.
 
-const IN_WORD = /[\p{L}\p{N}\p{M}_]/u;
+const BORDER = "\u001e"; // between the columns of a row: a unit of its own
+const IN_WORD = new RegExp(`[\\p{L}\\p{N}\\p{M}_${BORDER}]`, "u");
 // Scripts written without spaces: each of their characters is a word.
 const ALONE = new RegExp(
   "[" +
@@ -13,6 +14,11 @@ const ALONE = new RegExp(
 );
 const MARK = /^\p{M}/u;
 const SPACE = /[\t\n\f\r ]/;
+const ANY_SPACE = /[\t-\r \u0085\p{Z}]/u;
+const UNSEEN = new RegExp(`(?!${BORDER})[\\p{Z}\\p{Cf}\\p{Cc}]`, "u");
+// Choose a picture for a sign and count nowhere.
+const VARIATION = /[\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
+const OPERATOR = /[-+*/%=<>!&|^~?:.@#$\\]/;
 
 /** @import {Request} from "./data.js" */
 
@@ -35,11 +41,14 @@ export function words(text) {
   const found = [];
   /** @type {Unit | null} */
   let open = null;
+  let afterSign = true; // a mark there belongs to the sign
   for (const { character, start, end } of normalCharacters(text)) {
+    if (VARIATION.test(character) || (afterSign && MARK.test(character))) continue;
     const alone = ALONE.test(character);
-    if (alone || !IN_WORD.test(character)) open = null;
+    afterSign = !IN_WORD.test(character);
+    if (alone || afterSign) open = null;
     if (alone) found.push({ text: character, start, end });
-    else if (IN_WORD.test(character)) {
+    else if (!afterSign) {
       if (!open) found.push((open = { text: "", start, end }));
       open.text += character;
       open.end = end;
@@ -55,8 +64,91 @@ export function words(text) {
  * @returns {Unit[]}
  */
 export function unitsOf(text, unit) {
+  const found = partsOf(text, unit);
+  if (found.some((item) => item.text !== BORDER) || unit === "character" || unit === "turn")
+    return found;
+  const whole = withoutRuns(text);
+  if (!whole.replaceAll(BORDER, "").trim()) return found;
+  return [{ text: whole, start: 0, end: text.length }, ...found];
+}
+
+/**
+ * @param {string} text
+ * @param {Request["unit"]} unit
+ */
+function partsOf(text, unit) {
   if (unit === "turn") return turnsOf(text);
-  return unit === "character" ? charactersOf(text) : words(text);
+  if (unit === "character") return charactersOf(text);
+  if (unit === "whitespace") return piecesBetweenSpaces(text);
+  return unit === "symbol" || unit === "code" ? tokensOf(text, unit) : words(text);
+}
+
+/**
+ * A text in compatible forms and lower case, with every run of white space as one space.
+ * @param {string} text
+ */
+function withoutRuns(text) {
+  let whole = "";
+  for (const { character } of normalCharacters(text))
+    whole += /[\t\n\f\r \p{Z}]/u.test(character) ? " " : character;
+  return whole.replace(/ +/g, " ").replace(/^ | $/g, "");
+}
+
+/**
+ * Words and every sign; of code with its case, and operators side by side as one.
+ * @param {string} text
+ * @param {"symbol" | "code"} unit
+ */
+function tokensOf(text, unit) {
+  /** @type {Unit[]} */
+  const found = [];
+  /** @type {Unit | null} */
+  let open = null;
+  let kind = ""; // of the open unit
+  for (const { character, start, end } of normalCharacters(text, "NFC", unit === "symbol")) {
+    if (VARIATION.test(character)) continue;
+    if (UNSEEN.test(character)) {
+      open = null;
+      continue;
+    }
+    const mark = MARK.test(character);
+    const plain = character < "\u0080";
+    const now = ALONE.test(character)
+      ? "alone"
+      : mark && open && (kind === "word" || kind === "sign")
+        ? kind
+        : IN_WORD.test(character)
+          ? "word"
+          : plain && unit === "code" && OPERATOR.test(character)
+            ? "operator"
+            : plain
+              ? "single"
+              : "sign";
+    const runsOn =
+      open && now === kind && (now === "word" || now === "operator" || (now === "sign" && mark));
+    if (open && runsOn) {
+      open.text += character;
+      open.end = end;
+    } else found.push((open = { text: character, start, end }));
+    kind = now;
+  }
+  return found;
+}
+
+/**
+ * What stands between white space, as it is written.
+ * @param {string} text
+ */
+function piecesBetweenSpaces(text) {
+  /** @type {Unit[]} */
+  const found = [];
+  let start = 0;
+  for (const piece of text.split(new RegExp(`(${ANY_SPACE.source})`, "u"))) {
+    const end = start + piece.length;
+    if (piece && !ANY_SPACE.test(piece)) found.push({ text: piece, start, end });
+    start = end;
+  }
+  return found;
 }
 
 /**
@@ -97,10 +189,12 @@ export function compareShingles(one, other) {
  * @param {string} text
  */
 export function showHidden(text) {
-  return text.replace(
-    /(?![\t\n\r])[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
-    (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
-  );
+  return text
+    .replaceAll(BORDER, "———")
+    .replace(
+      /(?![\t\n\r])[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
+      (character) => `‹U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}›`,
+    );
 }
 
 /**
@@ -143,19 +237,21 @@ function turnsOf(text) {
 }
 
 /**
- * The characters of the text in NFKC and lower case, each with the piece of the original that it
+ * The characters of the text in a normal form and lower case, each with the piece of the original that it
  * comes from. Normalising piece by piece (a character with its marks) gives what normalising the
  * whole gives, and keeps the places.
  * @param {string} text
+ * @param {"NFKC" | "NFC"} [form]
+ * @param {boolean} [lower]
  */
-function* normalCharacters(text) {
+function* normalCharacters(text, form = "NFKC", lower = true) {
   for (const { piece, start } of piecesOf(text)) {
     const end = start + piece.length;
-    for (const character of piece.normalize("NFKC")) {
+    for (const character of piece.normalize(form)) {
       // One character for one, as the engine does: no final sigma, no dot of its own on a Turkish
       // i.
       const [small] = character.toLowerCase();
-      yield { character: small, start, end };
+      yield { character: lower ? small : character, start, end };
     }
   }
 }

@@ -12,6 +12,7 @@ from dedup.minhash import MAX_NUM_PERM, Plan, s_curve
 from dedup.programs.export import exported
 from dedup.read import FORMATS
 from dedup.request import Request, SplitsRequest
+from dedup.units import unit_name
 from shared import limits
 from shared.errors import VisitorError
 
@@ -24,7 +25,9 @@ UNVERIFIED_CHANCE = 0.05
 EXAMPLE = "The source is an example: it lies in the folder `examples` of this demo's repository."
 
 
-def rensa_program(request: Request, plan: Plan, columns: Sequence[str], source: str) -> str:
+def rensa_program(
+    request: Request, plan: Plan, columns: Sequence[str], source: str, held: Sequence[str] = ()
+) -> str:
     """The run as one file that needs datasets, pyarrow, rensa and numpy.
 
     It makes the page's shingles, verifies every candidate by exact Jaccard and keeps the page's rows, but for
@@ -37,6 +40,7 @@ def rensa_program(request: Request, plan: Plan, columns: Sequence[str], source: 
         plan: its bands.
         columns: the columns that were compared.
         source: the file's name; it is not used where the request names a dataset.
+        held: columns beside them that must be equal.
 
     Raises:
         VisitorError: a file of unknown format.
@@ -49,8 +53,9 @@ def rensa_program(request: Request, plan: Plan, columns: Sequence[str], source: 
         **_source(request, columns, source),
         THRESHOLD=request.threshold,
         NGRAM=request.ngram,
-        UNIT=request.unit,
+        UNIT=_unit(request),
         KEEP=request.keep,
+        SAME=tuple(held),
         BANDS=plan.num_bands,
         ROWS_PER_BAND=plan.rows_per_band,
         SEED=request.seed,
@@ -68,9 +73,9 @@ def datatrove_program(request: Request, plan: Plan, columns: Sequence[str], sour
         VisitorError: characters or turns are compared (datatrove compares words), or a file of unknown
             format.
     """
-    if request.unit != "word":
+    if _unit(request) != "word":
         raise VisitorError(
-            f"datatrove compares words; this run compares {request.unit}s.",
+            f"datatrove compares words; this run compares {unit_name(request.unit, 2)}.",
             "Use the other program, or compare words.",
         )
     bands = unverified_bands(request, plan)
@@ -86,7 +91,9 @@ def datatrove_program(request: Request, plan: Plan, columns: Sequence[str], sour
     )
 
 
-def cosine_program(request: Request, columns: Sequence[str], source: str, embedding: str) -> str:
+def cosine_program(
+    request: Request, columns: Sequence[str], source: str, embedding: str, held: Sequence[str] = ()
+) -> str:
     """The run under cosine similarity, with model2vec; arguments are those of `rensa_program`.
 
     Args:
@@ -107,8 +114,9 @@ def cosine_program(request: Request, columns: Sequence[str], source: str, embedd
         notes,
         **_source(request, columns, source),
         THRESHOLD=request.threshold,
-        UNIT=request.unit,
+        UNIT=_unit(request),
         KEEP=request.keep,
+        SAME=tuple(held),
         MODEL=HUB_DEFAULT if embedding == EMBEDDED else embedding,
     )
 
@@ -122,6 +130,7 @@ def splits_program(request: SplitsRequest, provenance: SplitsProvenance) -> str:
     example = request.dataset in PAIRS
     of_hub = bool(request.dataset) and not example
     files = provenance["files"]
+    held = map(tuple, provenance.get("held") or [[]] * len(files))
     if not of_hub:
         for file in files:
             _check_file(file)
@@ -130,12 +139,12 @@ def splits_program(request: SplitsRequest, provenance: SplitsProvenance) -> str:
         [EXAMPLE] if example else [],
         DATASET=request.dataset if of_hub else None,
         CONFIG=request.config or None,
-        SPLITS=tuple(zip(files, map(tuple, provenance["columns"]), strict=True)),
+        SPLITS=tuple(zip(files, map(tuple, provenance["columns"]), held, strict=True)),
         PART=request.part,
         LIMIT=request.limit,
         THRESHOLD=request.threshold,
         NGRAM=request.ngram,
-        UNIT=request.unit,
+        UNIT=_unit(request),
         MEASURE=request.measure,
     )
 
@@ -182,6 +191,11 @@ def _source(request: Request, columns: Sequence[str], source: str) -> dict[str, 
     }
 
 
+def _unit(request: Request | SplitsRequest) -> str:
+    """What shingles are made of; words where the request leaves it open."""
+    return "word" if request.unit == "auto" else request.unit
+
+
 def _check_file(name: str) -> None:
     if PurePath(name).suffix.lower() not in FORMATS:
         raise VisitorError(
@@ -213,11 +227,6 @@ def _left_out(request: Request, clusters: bool = False) -> list[str]:
         )
     if request.keep == "central":
         lines.append("The page kept the most central row of a cluster; this program keeps the first.")
-    if request.keep == "longest":
-        lines.append(
-            "Of rows with the same words in the same order the page kept the first; this program keeps the "
-            "longest."
-        )
     return lines
 
 
@@ -239,7 +248,7 @@ def _differences(plan: Plan, bands: tuple[int, int], request: Request) -> list[s
         f"  {chances}.",
         "- It joins them to connected components and keeps one row of each, not always the first.",
         "- It splits words its own way (_ and other punctuation separate them), and rows of fewer words than",
-        "  NGRAM all stay.",
+        "  NGRAM all stay. Images and tool calls count as the words that name them.",
     ]
     if bands != (plan.num_bands, plan.rows_per_band):
         lost = chance(half, plan.num_bands, plan.rows_per_band)

@@ -44,7 +44,7 @@ from datatrove.pipeline.writers.jsonl import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
 
-from dedup.chat import part_of, strip_template, turns
+from dedup.chat import Column, joined
 from dedup.programs.rows import Row, read
 from dedup.shingles import clean
 
@@ -70,14 +70,12 @@ DEPENDENCIES = ["datatrove[io,processing]==0.10.1", "spacy", "datasets"]  # of a
 
 def text_of(row: Row) -> str:
     """The text of a row that is compared: its columns, joined."""
-    parts = []
-    for cell in map(row.get, COLUMNS):
-        conversation = turns(cell)
-        if conversation is not None:
-            parts.append(part_of(conversation, PART))
-        else:
-            parts.append(strip_template(cell) if isinstance(cell, str) else "")
-    return clean("\n".join(parts).strip("\n"))
+    texts = []
+    for name in COLUMNS:
+        column = Column(PART)
+        column.add(row.get(name))
+        texts.append(column.texts)
+    return clean(joined(texts, "\n")[0])
 
 
 class Rows(PipelineStep):

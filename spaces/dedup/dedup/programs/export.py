@@ -90,8 +90,8 @@ def _module(place: str) -> _Module:
     texts, uses = {}, {}
     end = imports[-1].end_lineno
     for node in body[body.index(imports[-1]) + 1 :]:
-        if isinstance(node, (ast.Assign, ast.FunctionDef)):
-            name = node.name if isinstance(node, ast.FunctionDef) else ast.unparse(node.targets[0])
+        if isinstance(node, (ast.Assign, ast.FunctionDef, ast.ClassDef)):
+            name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else node.name
             texts[name] = "".join(lines[end : node.end_lineno])
             uses[name] = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
         end = node.end_lineno

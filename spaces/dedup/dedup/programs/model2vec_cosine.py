@@ -14,12 +14,14 @@ import numpy as np
 from model2vec import StaticModel
 
 from dedup.programs.rows import compared, load, units, visiting_order
+from dedup.shingles import BORDER, parted
 
 # --- settings of the run ---
 SOURCE = "rows.jsonl"
 CONFIG: str | None = None
 SPLIT: str | None = None  # of a dataset of the Hub; None where the source is a file
 COLUMNS: tuple[str, ...] = ("text",)
+SAME: tuple[str, ...] = ()  # columns beside them that must be equal
 PART = "all"  # of conversations
 LIMIT: int | None = None  # rows to read at most; None for all
 THRESHOLD = 0.8
@@ -32,20 +34,24 @@ MODEL = "minishlab/potion-base-8M"
 def main(source: str = SOURCE, target: str = "kept.jsonl") -> None:
     """Read the source, keep the rows that are like no row kept before them, write them."""
     rows = load(source, CONFIG, SPLIT, LIMIT)
-    texts = compared(rows, COLUMNS, PART)
-    vectors = StaticModel.from_pretrained(MODEL).encode(texts, max_length=None, use_multiprocessing=False)
+    texts = compared(rows, COLUMNS, SAME, PART)
+    beside, said = zip(*map(parted, texts), strict=True)  # what rows hold beside words, and their words
+    plain = [text.replace(BORDER, "\n") for text in said]
+    vectors = StaticModel.from_pretrained(MODEL).encode(plain, max_length=None, use_multiprocessing=False)
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    words = units(texts, UNIT)
+    filled = units(texts, UNIT)
+    _, kinds = np.unique(np.array(beside, dtype=object), return_inverse=True)
     kept: list[int] = []
-    known: set[tuple[str, ...]] = set()  # copies have the same words in the same order
-    held, count = np.zeros_like(vectors), 0  # vectors of the kept rows
+    known: set[str] = set()
+    held, places, count = np.zeros_like(vectors), np.zeros(len(rows), dtype=int), 0  # vectors of kept rows
     for row in visiting_order(rows, texts, KEEP):
-        if own := tuple(words[row]):  # a row without words stays
-            copy = own in known
-            known.add(own)
-            if copy or (count and (held[:count] @ vectors[row]).max() >= THRESHOLD):
+        if filled[row]:  # a blank row stays
+            copy = texts[row] in known
+            known.add(texts[row])
+            near = (held[:count] @ vectors[row] >= THRESHOLD) & (kinds[places[:count]] == kinds[row])
+            if copy or near.any():
                 continue
-            held[count] = vectors[row]
+            held[count], places[count] = vectors[row], row
             count += 1
         kept.append(row)
     with Path(target).open("w", encoding="utf-8") as file:

@@ -21,6 +21,7 @@ SOURCE = "rows.jsonl"
 CONFIG: str | None = None
 SPLIT: str | None = None  # of a dataset of the Hub; None where the source is a file
 COLUMNS: tuple[str, ...] = ("text",)
+SAME: tuple[str, ...] = ()  # columns beside them that must be equal
 PART = "all"  # of conversations
 LIMIT: int | None = None  # rows to read at most; None for all
 THRESHOLD = 0.8
@@ -53,7 +54,7 @@ def jaccard(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> float
 def main(source: str = SOURCE, target: str = "kept.jsonl") -> None:
     """Read the source, keep one row of each group of near-duplicates, write the kept rows."""
     rows = load(source, CONFIG, SPLIT, LIMIT)
-    texts = compared(rows, COLUMNS, PART)
+    texts = compared(rows, COLUMNS, SAME, PART)
     order = visiting_order(rows, texts, KEEP)
     buckets: list[dict[bytes, list[int]]] = [{} for _ in range(BANDS)]  # of each band: key, kept rows
     kept: dict[int, npt.NDArray[np.uint64]] = {}  # row, its shingles

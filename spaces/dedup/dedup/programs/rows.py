@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,8 +17,19 @@ from typing import Any, BinaryIO
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dedup.chat import part_of, strip_template, turns
-from dedup.shingles import clean, normalise, to_arrow, words
+from dedup.chat import EMPTY, Column, canonical, held_by_rows, joined
+from dedup.shingles import (
+    BORDER,
+    HELD,
+    OPERATORS,
+    clean,
+    normalise,
+    parted,
+    signs_apart,
+    to_arrow,
+    with_held,
+    words,
+)
 
 Row = dict[str, Any]
 
@@ -63,38 +75,65 @@ def read_csv(file: BinaryIO) -> Iterable[Row]:
     return rows
 
 
-def compared(rows: list[Row], columns: Sequence[str], part: str) -> list[str]:
-    """The text of each row that is compared: its columns, joined."""
-    texts = []
-    for name in columns:
-        cells = [row.get(name) for row in rows]
-        first = next((cell for cell in cells if cell not in (None, "")), "")
-        if turns(first) is None:
-            texts.append([strip_template(cell) if isinstance(cell, str) else "" for cell in cells])
-        else:
-            texts.append([part_of(turns(cell) or [], part) for cell in cells])
-    return ["\n".join(parts).strip("\n") for parts in zip(*texts, strict=True)]
+def compared(rows: list[Row], columns: Sequence[str], same: Sequence[str], part: str) -> list[str]:
+    """The text of each row that is compared: its columns, joined; and before it what it holds beside words.
+
+    Args:
+        same: columns that must be equal.
+    """
+    read = [Column(part) for _ in columns]
+    for row in rows:
+        for column, name in zip(read, columns, strict=True):
+            column.add(row.get(name))
+    texts = joined([column.texts for column in read], "\n" if part == "turn" else BORDER)
+    beside = [[canonical(row[name]) if row.get(name) not in EMPTY else "" for row in rows] for name in same]
+    held, _ = held_by_rows([column.held for column in read], beside)
+    return [with_held(clean("\n".join(held.get(row, ()))), text) for row, text in enumerate(texts)]
 
 
 def units(texts: list[str], unit: str) -> list[list[str]]:
-    """The words of each text, its characters (runs of whitespace made one space), or its lines, which are the
-    turns of a conversation.
+    """The units of each text: words; words and signs; tokens of code; what stands between white space;
+    characters (runs of whitespace made one space); or lines, which are the turns of a conversation.
     """
-    if unit == "word":
-        return [text.split() for text in words(to_arrow(texts)).to_pylist()]
-    normal = normalise(to_arrow(texts))
+    said = to_arrow([parted(text)[1] for text in texts])
     if unit == "character":
-        normal = pc.utf8_trim(pc.replace_substring_regex(normal, r"\s+", " "), " ")
+        normal = pc.utf8_trim(pc.replace_substring_regex(normalise(said), r"\s+", " "), " ")
         return [list(text) for text in normal.to_pylist()]
-    normal = pc.replace_substring_regex(normal, r"[^\S\n]+", " ")
-    return [[line for line in text.split("\n") if line] for text in normal.to_pylist()]
+    if unit == "turn":
+        normal = pc.replace_substring_regex(normalise(said), r"[^\S\n]+", " ")
+        return [[line for line in text.split("\n") if line] for text in normal.to_pylist()]
+    if unit == "word":
+        split = words(said)
+    elif unit == "whitespace":
+        split = pc.replace_substring_regex(said, r"[\x09-\x0d\pZ\x{85}]+", " ")
+    else:
+        split = signs_apart(said, lower=unit == "symbol")
+        split = pc.replace_substring_regex(split, r"[\x00-\x1d\x1f\x7f]+", " ")
+        sign = (
+            r"([!-/:-@\[-^`{-~])" if unit == "symbol" else rf"([{re.escape(OPERATORS)}]+|[!-/:-@\[-^`{{-~])"
+        )
+        split = pc.replace_substring_regex(split, sign, r" \1 ")
+    whole = pc.replace_substring_regex(normalise(said), r"[\s\pZ]+", " ").to_pylist()
+    found = [[word for word in text.split(" ") if word] for text in split.to_pylist()]
+    # a row without words is one unit, its whole text
+    return [
+        [text.strip(" "), *own] if set(own) <= {"\x1e"} and text.strip(" \x1e") else own
+        for text, own in zip(whole, found, strict=True)
+    ]
 
 
 def shingles_of(texts: list[str], ngram: int, unit: str) -> list[list[str]]:
-    """Every run of `ngram` units of each text; a shorter text is one run, and one without units has none."""
+    """Every run of `ngram` units of each text; a shorter text is one run, and one without units has none.
+    What a row holds beside words is part of each.
+    """
     return [
-        [" ".join(own[start : start + ngram]) for start in range(max(1, len(own) - ngram + 1))] if own else []
-        for own in units(texts, unit)
+        [
+            parted(text)[0] + HELD + " ".join(own[start : start + ngram])
+            for start in range(max(1, len(own) - ngram + 1))
+        ]
+        if own
+        else []
+        for text, own in zip(texts, units(texts, unit), strict=True)
     ]
 
 
@@ -104,7 +143,7 @@ def visiting_order(rows: list[Row], texts: list[str], keep: str) -> list[int]:
     if keep == "last":
         return order[::-1]
     if keep == "longest":
-        return sorted(order, key=lambda row: -len(texts[row]))
+        return sorted(order, key=lambda row: -len(parted(texts[row])[1]))
     if keep.startswith("max:"):
         return sorted(order, key=lambda row: -number(rows[row].get(keep[4:])))
     return order

@@ -13,10 +13,13 @@ from pathlib import Path
 
 from dedup.programs.rows import compared, load, shingles_of
 
+Split = tuple[str, tuple[str, ...], tuple[str, ...]]
+
 # --- settings of the run ---
 DATASET: str | None = None  # of the Hub; None where the splits are files
 CONFIG: str | None = None
-SPLITS: tuple[tuple[str, tuple[str, ...]], ...] = (("train.jsonl", ("text",)), ("test.jsonl", ("text",)))
+# of each its name, its columns, and columns beside them that must be equal
+SPLITS: tuple[Split, ...] = (("a.txt", ("text",), ()), ("b.txt", ("text",), ()))
 PART = "all"  # of conversations
 LIMIT: int | None = None  # rows to read of each split at most; None for all
 THRESHOLD = 0.8
@@ -53,11 +56,11 @@ def best_match(
 
 def main(*sources: str) -> None:
     """Read the splits, compare each with each, write the matches to leaks.jsonl."""
-    names = list(sources) or [name for name, _ in SPLITS]
+    names = list(sources) or [name for name, *_ in SPLITS]
     splits = []
-    for name, (split, columns) in zip(names, SPLITS, strict=True):
+    for name, (split, columns, same) in zip(names, SPLITS, strict=True):
         rows = load(DATASET or name, CONFIG, split if DATASET else None, LIMIT)
-        splits.append([set(own) for own in shingles_of(compared(rows, columns, PART), NGRAM, UNIT)])
+        splits.append([set(own) for own in shingles_of(compared(rows, columns, same, PART), NGRAM, UNIT)])
     with Path("leaks.jsonl").open("w", encoding="utf-8") as file:
         for second, others in enumerate(splits):
             places: dict[str, list[int]] = {}
