@@ -90,9 +90,13 @@ def test_settings_of_the_chain_decode(page):
     page.locator("#figure [role=treeitem]").first.focus()
     page.locator(".stage[data-stage=top_k] input[type=checkbox]").check()
     page.locator(".stage[data-stage=top_k] input[type=number]").fill("2")
-    page.get_by_role("button", name="Decode with these settings").click()
+    page.get_by_role("button", name="Sample with these settings").click()
     expect(page.locator("#figure")).not_to_contain_text("stored example", timeout=60_000)
     expect(page.locator("#figure .running")).to_be_hidden(timeout=60_000)
+    names = page.locator("#figure .key li")
+    expect(names).to_have_count(4)
+    assert names.nth(0).inner_text() == "greedy", "it is still what it says"
+    assert names.nth(1).inner_text().startswith("sample, ")
     page.get_by_text("Code", exact=True).click()
     expect(page.locator("#panel pre").first).to_contain_text("top_k=2", timeout=60_000)
 

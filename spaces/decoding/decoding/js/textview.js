@@ -12,7 +12,7 @@ import { spoken, tailOf, tokenLabel } from "./pill.js";
  * @import {Distribution, Node, Run} from "./data.js"
  * @import {Session} from "./figure.js"
  *
- * @typedef {{id: number | null, text: string, logprob: number | null}} Candidate
+ * @typedef {{id: number | null, text: string, bytes?: string, logprob: number | null}} Candidate
  *
  * @typedef {"confidence" | "entropy"} Measure what the tokens are coloured by
  *
@@ -43,7 +43,12 @@ export function likeliestAfter(run, nodeId, limit = TOP_TOKENS) {
       }))
     : run.nodes
         .filter((node) => node.parent === nodeId)
-        .map((node) => ({ id: node.token_id, text: node.text, logprob: node.logprob_raw }));
+        .map((node) => ({
+          id: node.token_id,
+          text: node.text,
+          bytes: node.bytes,
+          logprob: node.logprob_raw,
+        }));
   for (const { id, text, raw } of distribution?.removed ?? []) {
     if (!all.some((other) => other.id === id)) all.push({ id, text, logprob: raw });
   }
@@ -231,9 +236,9 @@ function drawRunTexts({ selected, trace }, view, index) {
           "aria-pressed": String(selected.key === key),
           "data-key": names[at],
           "data-place": key,
-          "aria-label": `${spoken(node.text)}, ${percent(fromLog(node.logprob_raw))}${unsure}`,
+          "aria-label": `${spoken(node)}, ${percent(fromLog(node.logprob_raw))}${unsure}`,
         },
-        proseOf(node.text),
+        proseOf(node),
       );
       return /\n/.test(node.text) ? [token, h("br", {})] : token;
     });
@@ -263,11 +268,13 @@ function drawRunTexts({ selected, trace }, view, index) {
 }
 
 /**
- * A token as it reads in prose: plain spaces, but visible newlines and control characters.
- * @param {string} text
+ * A token as it reads in prose: plain spaces, but visible newlines and control characters; bytes
+ * that are a part of a character are small, the character follows.
+ * @param {Node} node
  */
-function proseOf(text) {
-  return text.split(" ").map(visible).join(" ") || "∅";
+function proseOf({ text, bytes }) {
+  const words = text.split(" ").map(visible).join(" ");
+  return bytes ? [words, h("small", { class: "bytes" }, bytes)] : words || "∅";
 }
 
 /**
@@ -277,12 +284,12 @@ function proseOf(text) {
 function alternativesHint(run, node) {
   const list = likeliestAfter(run, node.parent);
   const entropy = entropyBefore(run, node);
-  const row = (/** @type {Candidate} */ { id, text, logprob }) => {
+  const row = (/** @type {Candidate} */ { id, text, bytes, logprob }) => {
     const p = fromLog(logprob);
     return h(
       "div",
       { class: id === node.token_id ? "odds taken" : "odds" },
-      h("bdi", { class: "token" }, tokenLabel(text)),
+      h("bdi", { class: "token" }, tokenLabel({ text, bytes })),
       h("span", { class: "length" }, h("i", { style: { width: `${(100 * p).toFixed(1)}%` } })),
       h("span", { class: "num" }, percent(p)),
     );
@@ -291,7 +298,12 @@ function alternativesHint(run, node) {
     ? []
     : [
         h("p", { class: "said" }, "not among these:"),
-        row({ id: node.token_id, text: node.text, logprob: node.logprob_raw }),
+        row({
+          id: node.token_id,
+          text: node.text,
+          bytes: node.bytes,
+          logprob: node.logprob_raw,
+        }),
       ];
   const head = entropy === null ? "" : `, entropy ${number(entropy / Math.LN2, 2)} bits`;
   return [
