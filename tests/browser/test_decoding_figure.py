@@ -624,3 +624,28 @@ def test_the_prompt_is_drawn_as_the_model_read_it(open_page) -> None:
     expect(page.locator(".warnings")).to_contain_text("It ends so.")
     show(page, "text")
     assert overflow(page) == 0
+
+
+def test_thinking_is_folded_in_the_text(open_page) -> None:
+    """A click shows it, and it stays so while the figure is drawn again."""
+    trace = copy.deepcopy(TRACE)
+    run = trace["runs"][0]
+    path, node = [], run["nodes"][run["sequences"][0]["node"]]
+    while node["parent"] is not None:
+        path.insert(0, node)
+        node = run["nodes"][node["parent"]]
+    path[0]["text"], path[3]["text"] = "<think>", "</think>"
+    page = open_page(trace)
+    show(page, "text")
+    fold = page.locator(".thinking").first
+    thought, answer = fold.locator("bdi").nth(1), page.locator(".prose").first.locator("> bdi").first
+    expect(fold.locator("summary")).to_have_text("thinking, 4 tokens")
+    expect(thought).to_be_hidden()
+    expect(answer).to_have_attribute("tabindex", "0")
+    answer.focus()
+    page.keyboard.press("Home")
+    expect(answer).to_be_focused()
+    fold.locator("summary").click()
+    expect(thought).to_be_visible()
+    page.evaluate("draw", {**trace, "done": True})
+    expect(thought).to_be_visible()

@@ -96,6 +96,7 @@ def build(demo: gr.Blocks) -> Room[Request]:
             label="Strategies, up to four",
             scale=4,
             min_width=260,
+            elem_id="names",
         )
         start, cancel = run_button("Decode", elem_id="decode"), cancel_button(elem_id="cancel")
     with gr.Accordion(

@@ -3,6 +3,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { lineSample } from "./lines.js";
+import { settingValue } from "./stages.js";
 
 /**
  * @import {Run} from "./data.js"
@@ -54,7 +55,7 @@ function keyItem(element, session, run, index, editable) {
   const own = Object.keys(run.settings).filter((name) => run.settings[name].origin === "model");
   const item = h("li", {}, label);
   if (own.length) {
-    const words = own.map((name) => `${name} ${run.settings[name].value}`).join(", ");
+    const words = own.map((name) => settingValue(run, name)).join(", ");
     const title =
       "from the model's own generation_config, which counts where a strategy says nothing";
     item.append(h("span", { class: "said", title }, ` with the model's ${words}`));

@@ -153,16 +153,23 @@ export function openStages(panel) {
 const isDrawn = ({ kind }) => kind === "sample" || kind === "beam_sample";
 
 /**
- * A setting that counts in a run, with who says it.
+ * A setting that counts in a run; of a list only the name.
+ * @param {Run} run
+ * @param {string} name
+ */
+export function settingValue(run, name) {
+  const value = run.settings[name]?.value;
+  return ["number", "boolean", "string"].includes(typeof value) ? `${name} ${value}` : name;
+}
+
+/**
+ * The same with who says it.
  * @param {Run} run
  * @param {string} name
  */
 export function settingWords(run, name) {
-  const { value, origin } = run.settings[name] ?? { value: null, origin: "strategy" };
-  const stated =
-    typeof value === "number" || typeof value === "boolean" || typeof value === "string";
-  const words = stated ? `${name} ${value}` : name;
-  return ORIGINS[origin] ? `${words} (${ORIGINS[origin]})` : words;
+  const whose = ORIGINS[run.settings[name]?.origin ?? "strategy"];
+  return settingValue(run, name) + (whose && ` (${whose})`);
 }
 
 /**
