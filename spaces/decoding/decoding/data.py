@@ -17,7 +17,7 @@ Kind = Literal["greedy", "sample", "beam", "beam_sample", "group_beam", "contras
 Status = Literal["chosen", "kept", "pruned", "finished", "filtered"]
 """A candidate's fate: taken; alive in a beam search or at its end; left; removed by a setting."""
 
-Origin = Literal["strategy", "model", "default"]
+SettingOrigin = Literal["strategy", "model", "default"]
 """Who says a setting: the strategy, the model's own generation_config, or transformers."""
 
 Part = Literal["prompt", "system", "hidden", "template", "special"]
@@ -59,7 +59,7 @@ class Effective(TypedDict):
     """A setting that counts in a run."""
 
     value: Any
-    origin: Origin
+    origin: SettingOrigin
 
 
 class Strategy(Config):

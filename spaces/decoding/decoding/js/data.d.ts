@@ -15,7 +15,7 @@ export type Kind = "greedy"
 export type Status = "chosen" | "kept" | "pruned" | "finished" | "filtered";
 
 /** Who says a setting: the strategy, the model's own generation_config, or transformers. */
-export type Origin = "strategy" | "model" | "default";
+export type SettingOrigin = "strategy" | "model" | "default";
 
 /**
  * Where a token of the prompt comes from: the visitor's prompt or system prompt; a system prompt
@@ -55,7 +55,7 @@ export interface Config {
 /** A setting that counts in a run. */
 export interface Effective {
   value: unknown;
-  origin: Origin;
+  origin: SettingOrigin;
 }
 
 /** A strategy as it is asked for. */
