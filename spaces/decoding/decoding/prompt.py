@@ -94,7 +94,7 @@ def _through_template(request: Request, loaded: Loaded) -> Prompt:
     return Prompt(request.prompt, tuple(ids), parts, False, (note,) if note else ())
 
 
-def _switches(request: Request, loaded: Loaded) -> dict[str, bool]:
+def _switches(request: Request, loaded: Loaded) -> dict[str, Any]:
     if not request.thinking:
         return {}
     template = loaded.tokenizer.chat_template
@@ -111,7 +111,7 @@ Span = tuple[Part, int, int]
 """A part of what the template wrote, from one character to before another."""
 
 
-def _spans(request: Request, loaded: Loaded, written: str, switches: dict[str, bool]) -> list[Span]:
+def _spans(request: Request, loaded: Loaded, written: str, switches: dict[str, Any]) -> list[Span]:
     question = request.prompt.strip()
     start = written.rfind(question)
     spans: list[Span] = [("prompt", start, start + len(question))]
@@ -124,7 +124,7 @@ def _spans(request: Request, loaded: Loaded, written: str, switches: dict[str, b
 
 
 def _own_system(
-    prompt: str, loaded: Loaded, written: str, switches: dict[str, bool]
+    prompt: str, loaded: Loaded, written: str, switches: dict[str, Any]
 ) -> tuple[int, int] | None:
     """Where the template wrote a system prompt that nobody asked for: there another one would stand."""
     mark = "⁂mark⁂"
