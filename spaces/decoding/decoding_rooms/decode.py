@@ -13,7 +13,7 @@ import gradio as gr
 from decoding import pasted, presets, programs
 from decoding.data import Trace
 from decoding.request import Request
-from decoding_rooms.form import build_form, names_in, with_names, with_sampling
+from decoding_rooms.form import build_form, chosen_names, with_names, with_sampling
 from decoding_rooms.growth import growth
 from decoding_rooms.panel import distribution
 from decoding_rooms.tree import branched, renamed, with_branch, without
@@ -145,7 +145,7 @@ def build(demo: gr.Blocks) -> Room[Request]:
         # them.
         @gr.render(inputs=[strategies], triggers=[advanced.expand])
         def form(text: str) -> None:
-            build_form(text, strategies)
+            build_form(text, strategies, names)
 
     with gr.Row(elem_classes="chips"):
         chips = {name: chip(facts["label"]) for name, facts in presets.EXAMPLES.items()}
@@ -229,7 +229,7 @@ def build(demo: gr.Blocks) -> Room[Request]:
     for name, button in chips.items():
         room.update(button.click, partial(show, example(name)))
     names.input(choose, [strategies, names], [strategies, names], **QUIET)
-    strategies.change(chosen, [strategies], [names], **LATEST)
+    strategies.change(chosen_names, [strategies], [names], **LATEST)
     strategies.blur(paste, [strategies], [strategies, max_new_tokens], **QUIET)
     return room
 
@@ -241,15 +241,6 @@ def choose(text: str, names: list[str]) -> tuple[str, Any]:
     except VisitorError as error:
         gr.Warning(f"The strategies' JSON is left as it is. {error}")
         return text, gr.skip()
-
-
-def chosen(text: str) -> Any:
-    """The names that the JSON has, as the field above the figure shows them."""
-    names = names_in(text)
-    if names is None:
-        return gr.skip()
-    more = [name for name in names if name not in presets.PRESETS]
-    return gr.Dropdown(choices=[*presets.PRESETS, *more], value=names)
 
 
 def paste(text: str) -> tuple[str, Any]:

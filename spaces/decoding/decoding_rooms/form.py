@@ -16,12 +16,13 @@ from shared.errors import VisitorError
 from shared.room import QUIET, Values
 
 
-def build_form(text: str, strategies: gr.Textbox) -> None:
+def build_form(text: str, strategies: gr.Textbox, selector: gr.Dropdown) -> None:
     """One field for every setting of one strategy of the list; an empty one means the default.
 
     Args:
         text: the strategies' JSON.
         strategies: the component that holds it; the form and it follow each other.
+        selector: names them; while the form stands, a change of theirs is heard here alone.
     """
     try:
         first, *others = _named(text)
@@ -43,7 +44,8 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
             return {target: gr.skip()}
         chosen = values[target] if values[target] in known else next(iter(known))
         shown = {box: to_field(name, known[chosen].get(name)) for name, box in fields.items()}
-        return {target: gr.Radio(choices=list(known), value=chosen), **shown}
+        radio = gr.Radio(choices=list(known), value=chosen)
+        return {target: radio, selector: chosen_names(values[strategies]), **shown}
 
     def edit(values: Values) -> Values:
         try:
@@ -57,7 +59,7 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
         [strategies.change, target.input],
         show,
         {strategies, target},
-        [target, *fields.values()],
+        [target, selector, *fields.values()],
         queue=False,
         **QUIET,
     )
@@ -139,6 +141,15 @@ def with_names(text: str, names: list[str]) -> str:
         if name in known or name in presets.PRESETS
     ]
     return text_of(chosen or [{"name": "greedy"}])
+
+
+def chosen_names(text: str) -> Any:
+    """The names that the JSON has, as the field above the figure shows them."""
+    names = names_in(text)
+    if names is None:
+        return gr.skip()
+    more = [name for name in names if name not in presets.PRESETS]
+    return gr.Dropdown(choices=[*presets.PRESETS, *more], value=names, multiselect=True)
 
 
 def names_in(text: str) -> list[str] | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
 
 from decoding.decoders.plan import Decoder, Feed, Outputs, Plan
 from decoding.reasons import percent
 from decoding.record import Recorder, Scored, score
 from shared import models
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Head = Callable[[torch.Tensor], torch.Tensor]
 """From hidden states [n, d] to logits [n, V]."""
@@ -50,13 +51,19 @@ class _Known(torch.nn.Module):
         return _Output(last_hidden_state=self.states)
 
 
-class _Output(BaseModelOutput):
-    """Whatever else a head asks of the layers is not there."""
+class _Output:
+    """What a head takes from the layers: their last states, by name or as the first item."""
+
+    def __init__(self, last_hidden_state: torch.Tensor) -> None:
+        self.last_hidden_state = last_hidden_state
+
+    def __getitem__(self, place: int) -> torch.Tensor:
+        return (self.last_hidden_state,)[place]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return None
+        return None  # whatever else it asks for is not there
 
 
 def steps(plan: Plan, outputs: Outputs, head: Head) -> Decoder:
