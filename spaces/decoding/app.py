@@ -31,7 +31,10 @@ with page.page(decode.TITLE, SENTENCE) as demo:
     decode.build(demo)
     page.about(HERE / "README.md")
     endpoint(
-        decode.decode, Request, ["prompt", "model", "strategies", "max_new_tokens", "seed", "chat"], **MODEL
+        decode.decode,
+        Request,
+        ["prompt", "model", "strategies", "max_new_tokens", "seed", "chat", "system", "thinking"],
+        **MODEL,
     )
 
 if __name__ == "__main__":

@@ -234,6 +234,7 @@ def test_the_sampler_panel_forgets_the_settings_before(open_page) -> None:
     trace = copy.deepcopy(TRACE)
     for run in trace["runs"]:
         run |= {"config": {"do_sample": True, "top_k": 5}, "processors": ["top_k"], "warpers": 0}
+        run["settings"] = {"top_k": {"value": 5, "origin": "strategy"}}
     page.evaluate("draw", trace)
     expect(stage.locator("input[type=number]")).to_have_value("5")
     expect(stage.locator("input[type=checkbox]")).to_be_checked()
@@ -262,6 +263,7 @@ def test_filters_leave_what_the_run_says(open_page) -> None:
         run |= {
             "kind": "beam_sample",
             "config": {"do_sample": True, "num_beams": 2, "top_k": 1},
+            "settings": {"top_k": {"value": 1, "origin": "strategy"}},
             "processors": ["top_k"],
             "warpers": 0,
             "min_tokens_to_keep": 2,
@@ -449,3 +451,201 @@ def test_exported_file_works_from_disk(browser, tmp_path) -> None:
         expect(page.get_by_role("button", name="Continue from here")).to_have_count(0)
         expect(page.get_by_role("button", name=re.compile("^Rename"))).to_have_count(0)
         assert overflow(page) == 0
+
+
+def other_prompt(trace: dict) -> None:
+    trace["prompt"] |= {"text": "Another beginning", "token_ids": [7, 8], "tokens": ["Another", " beginning"]}
+    trace["prompt"] |= {"bytes": ["", ""], "parts": ["special", "prompt"], "notes": ["A note."]}
+    trace["request"]["prompt"] = "Another beginning"
+
+
+def other_numbers(trace: dict) -> None:
+    """As another copy of the model gives them, with the same fates and reasons."""
+    for run in trace["runs"]:
+        for node in run["nodes"][1:]:
+            node["logprob_raw"] = node["logprob_raw"] and node["logprob_raw"] * 1.5
+            node["logprob_processed"] = node["logprob_processed"] and node["logprob_processed"] * 1.5
+            node["cumulative_logprob"] = node["cumulative_logprob"] and node["cumulative_logprob"] * 1.5
+        for decision in run["decisions"].values():
+            decision["entropy"] *= 1.5
+        for odds in run["distributions"].values():
+            odds["raw"] = [value * 1.5 for value in odds["raw"]]
+
+
+def other_settings(trace: dict) -> None:
+    trace["generation_config"] = {"repetition_penalty": 1.1}
+    for run in trace["runs"]:
+        run["settings"]["repetition_penalty"] = {"value": 1.1, "origin": "model"}
+
+
+def other_names(trace: dict) -> None:
+    for run in trace["runs"]:
+        run["name"] = f"{run['name']} again"
+        run["color"] += 1
+
+
+VISIBLE = """() => {
+  const root = document.getElementById("root").cloneNode(true);
+  for (const panel of root.querySelectorAll("[role=tabpanel][hidden]")) panel.remove();
+  return root.innerHTML;
+}"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("change", [other_prompt, other_numbers, other_settings, other_names])
+def test_what_is_drawn_over_another_looks_as_if_drawn_anew(open_page, change, view) -> None:
+    """No part keeps what it showed of the trace before."""
+    trace = copy.deepcopy(TRACE)
+    change(trace)
+    pictures = []
+    for before in ([TRACE], []):
+        page = open_page()
+        for data in [*before, trace]:
+            page.evaluate("draw", data)
+            show(page, view)
+            page.wait_for_function("document.querySelector('.facts h2')")
+        page.wait_for_timeout(150)  # the ranges below the odds wait a moment
+        pictures.append(page.evaluate(VISIBLE))
+    assert pictures[0] == pictures[1]
+
+
+def with_settings(**settings) -> dict:
+    """The trace with settings that the model or transformers says, of a run that draws."""
+    trace = copy.deepcopy(TRACE)
+    run = trace["runs"][2]
+    trace["runs"], trace["request"]["strategies"] = [run], [trace["request"]["strategies"][2]]
+    run["settings"] = {"do_sample": {"value": True, "origin": "strategy"}, **settings}
+    run |= {"processors": [*settings], "warpers": int("repetition_penalty" in settings), "color": 0}
+    trace["generation_config"] = {
+        name: one["value"] for name, one in settings.items() if one["origin"] == "model"
+    }
+    return trace
+
+
+OWN = {
+    "repetition_penalty": {"value": 1.1, "origin": "model"},
+    "temperature": {"value": 0.6, "origin": "model"},
+    "top_k": {"value": 50, "origin": "default"},
+}
+
+
+def test_the_panel_starts_from_the_settings_that_count(open_page) -> None:
+    page = open_page(with_settings(**OWN))
+    stage = page.locator(".stage[data-stage=temperature]")
+    expect(stage.locator("input[type=number]")).to_have_value("0.6")
+    expect(stage.locator("input[type=checkbox]")).to_be_checked()
+    expect(stage.locator(".told")).to_contain_text("the model's own setting")
+    expect(page.locator(".stage[data-stage=top_k] .told")).to_contain_text("transformers' default")
+    expect(page.locator(".before-chain")).to_contain_text("repetition_penalty 1.1 (the model's own setting)")
+    expect(page.locator(".key")).to_contain_text("with the model's repetition_penalty 1.1, temperature 0.6")
+    expect(page.locator(".facts")).to_contain_text("temperature 0.6 (the model's own setting)")
+
+
+def test_what_is_switched_off_is_sent_as_off(open_page) -> None:
+    """Else the model's own setting would come back with the run."""
+    page = open_page(with_settings(**OWN))
+    page.locator(".stage[data-stage=temperature] input[type=checkbox]").uncheck()
+    page.get_by_role("button", name="Decode with these settings").click()
+    assert page.evaluate("emitted") == [["apply", {"run": 0, "config": {"temperature": 1, "top_k": 50}}]]
+
+
+def test_a_strategy_that_does_not_draw_is_not_said_to_decode(open_page) -> None:
+    page = open_page(TRACE)
+    expect(page.get_by_role("button", name="Sample with these settings")).to_be_visible()
+    expect(page.get_by_role("button", name="Decode with these settings")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "value"), [("top_p", "0"), ("temperature", "0"), ("min_p", "2"), ("top_k", "1.5")]
+)
+def test_a_value_that_no_run_takes_is_refused_in_the_panel(open_page, stage, value) -> None:
+    page = open_page(TRACE)
+    card = page.locator(f".stage[data-stage={stage}]")
+    card.locator("input[type=number]").fill(value)
+    expect(card.locator(".told")).to_contain_text(f"{stage} must be")
+    expect(card.locator("input[type=number]")).to_have_attribute("aria-invalid", "true")
+    page.get_by_role("button", name="Reset").click()
+    expect(card.locator(".told")).to_have_text("off")
+
+
+def with_pieces() -> dict:
+    """The trace with a character of two tokens in its first text."""
+    trace = copy.deepcopy(TRACE)
+    run = trace["runs"][0]
+    leaf, path = run["sequences"][0]["node"], []
+    while run["nodes"][leaf]["parent"] is not None:
+        path.insert(0, run["nodes"][leaf])
+        leaf = run["nodes"][leaf]["parent"]
+    for other in trace["runs"]:
+        for node in other["nodes"]:
+            if node["token_id"] == path[1]["token_id"] and node["step"] == 2:
+                node |= {"text": "", "bytes": "E3 81"}
+            if node["token_id"] == path[2]["token_id"] and node["step"] == 3:
+                node["text"] = "あ"
+    return trace
+
+
+@pytest.mark.parametrize("view", ["tree", "area", "text", "table"])
+def test_a_character_of_several_tokens_stands_where_it_completes(open_page, view) -> None:
+    page = open_page(with_pieces())
+    show(page, view)
+    panel = page.locator("[role=tabpanel]:visible")
+    expect(panel).to_contain_text("E3 81")
+    if view == "area":  # its cell is too low for words
+        expect(panel.get_by_role("treeitem", name="あ").first).to_be_attached()
+    else:
+        expect(panel).to_contain_text("あ")
+    expect(panel).not_to_contain_text("\ufffd")
+    if view == "tree":
+        page.locator("g.taken").nth(3).click()
+        expect(page.locator(".facts .context")).not_to_contain_text("E3 81")
+        expect(page.locator(".facts h2")).to_have_text("Token 3: あ")
+        page.locator("g.taken").nth(2).click()
+        expect(page.locator(".facts h2")).to_have_text("Token 2: ⟨E3 81⟩")
+        expect(page.locator(".unseen[role=status]")).to_contain_text("bytes E3 81, a part of a character")
+
+
+def test_the_prompt_is_drawn_as_the_model_read_it(open_page) -> None:
+    trace = copy.deepcopy(TRACE)
+    tokens = ["<s>", "user", "\n", "Be", " kind", "Hi", "", "🌳"]
+    parts = ["special", "template", "template", "hidden", "hidden", "prompt", "prompt", "prompt"]
+    trace["prompt"] |= {
+        "tokens": tokens,
+        "parts": parts,
+        "token_ids": list(range(8)),
+        "notes": ["It ends so."],
+    }
+    trace["prompt"]["bytes"] = ["", "", "", "", "", "", "F0 9F", ""]
+    page = open_page(trace)
+    drawn = page.locator(".prompt-tokens bdi")
+    assert drawn.all_inner_texts() == ["<s>", "user", "⏎", "Be", "·kind", "Hi", "⟨F0 9F⟩", "🌳"]
+    expect(page.locator(".facts")).to_contain_text("The model read 8 tokens: special tokens")
+    expect(page.locator(".facts")).to_contain_text("a system prompt that the template adds")
+    expect(page.locator(".warnings")).to_contain_text("It ends so.")
+    show(page, "text")
+    assert overflow(page) == 0
+
+
+def test_thinking_is_folded_in_the_text(open_page) -> None:
+    """A click shows it, and it stays so while the figure is drawn again."""
+    trace = copy.deepcopy(TRACE)
+    run = trace["runs"][0]
+    path, node = [], run["nodes"][run["sequences"][0]["node"]]
+    while node["parent"] is not None:
+        path.insert(0, node)
+        node = run["nodes"][node["parent"]]
+    path[0]["text"], path[3]["text"] = "<think>", "</think>"
+    page = open_page(trace)
+    show(page, "text")
+    fold = page.locator(".thinking").first
+    thought, answer = fold.locator("bdi").nth(1), page.locator(".prose").first.locator("> bdi").first
+    expect(fold.locator("summary")).to_have_text("thinking, 4 tokens")
+    expect(thought).to_be_hidden()
+    expect(answer).to_have_attribute("tabindex", "0")
+    answer.focus()
+    page.keyboard.press("Home")
+    expect(answer).to_be_focused()
+    fold.locator("summary").click()
+    expect(thought).to_be_visible()
+    page.evaluate("draw", {**trace, "done": True})
+    expect(thought).to_be_visible()

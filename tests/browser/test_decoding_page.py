@@ -90,9 +90,13 @@ def test_settings_of_the_chain_decode(page):
     page.locator("#figure [role=treeitem]").first.focus()
     page.locator(".stage[data-stage=top_k] input[type=checkbox]").check()
     page.locator(".stage[data-stage=top_k] input[type=number]").fill("2")
-    page.get_by_role("button", name="Decode with these settings").click()
+    page.get_by_role("button", name="Sample with these settings").click()
     expect(page.locator("#figure")).not_to_contain_text("stored example", timeout=60_000)
     expect(page.locator("#figure .running")).to_be_hidden(timeout=60_000)
+    names = page.locator("#figure .key li")
+    expect(names).to_have_count(4)
+    assert names.nth(0).inner_text() == "greedy", "it is still what it says"
+    assert names.nth(1).inner_text().startswith("sample, ")
     page.get_by_text("Code", exact=True).click()
     expect(page.locator("#panel pre").first).to_contain_text("top_k=2", timeout=60_000)
 
@@ -263,3 +267,35 @@ def test_the_form_and_the_json_follow_each_other(page):
     expect(page.locator("#strategies textarea")).to_have_value(
         re.compile(r'"name": "greedy", "num_beams": 3'), timeout=10_000
     )
+
+
+def test_the_selector_and_the_json_are_one_state(page):
+    """What is written, pasted or opened as an example is chosen above; a choice above keeps the rest."""
+    names, text = page.locator("#names"), page.locator("#strategies textarea")
+    expect(names).to_contain_text("nucleus .9")
+    unfold(page, "Advanced")
+    text.fill('[{"name": "mine", "num_beams": 3}]')
+    expect(names).to_contain_text("mine", timeout=10_000)
+    expect(names).not_to_contain_text("nucleus .9")
+    names.locator("input").click()
+    page.get_by_role("option", name="top-k 50").click()
+    expect(text).to_have_value(
+        re.compile(r'"name": "mine".*"num_beams": 3.*"top-k 50"', re.DOTALL), timeout=10_000
+    )
+    page.get_by_role("button", name="Hot and cold answers").click()
+    expect(names).to_contain_text("warm: temperature 1.5", timeout=10_000)
+    expect(names).not_to_contain_text("mine")
+
+
+def test_what_of_a_pasted_file_is_not_used_is_listed(page):
+    unfold(page, "Advanced")
+    published = {
+        "do_sample": True,
+        "top_k": 64,
+        "cache_implementation": "hybrid",
+        "transformers_version": "4.50.0",
+    }
+    page.locator("#strategies textarea").fill(json.dumps(published))
+    page.locator("#prompt textarea").click()
+    expect(page.get_by_text("Not used here: cache_implementation.")).to_be_visible(timeout=10_000)
+    expect(page.locator("#strategies textarea")).to_have_value(re.compile('^\\[.*"top_k": 64', re.DOTALL))

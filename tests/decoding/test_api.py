@@ -87,7 +87,7 @@ def test_bad_input_is_one_sentence_and_the_app_goes_on(client, values, sentence)
 
 def test_a_lone_surrogate_is_refused(suite_url):
     """The Python client cannot even send one; a browser can."""
-    body = b'{"data": ["half \\ud83d", "HuggingFaceTB/SmolLM2-135M-Instruct", [{}], 2, 0, false]}'
+    body = b'{"data": ["half \\ud83d", "HuggingFaceTB/SmolLM2-135M-Instruct", [{}], 2, 0, false, "", ""]}'
     url = f"{suite_url}/decoding/gradio_api/call/decode"
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
     event = json.loads(urllib.request.urlopen(request, timeout=60).read())["event_id"]
@@ -127,6 +127,8 @@ def test_only_decode_is_public_and_it_is_described(client):
         "max_new_tokens",
         "seed",
         "chat",
+        "system",
+        "thinking",
     ]
 
 

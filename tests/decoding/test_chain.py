@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import GenerationConfig
 from transformers.generation import logits_process as lp
 
 from decoding import distribution
+from decoding.record import FIELDS
+from decoding.settings import SETTINGS
+from shared.errors import VisitorError
 from shared.figure import bundle
+from tests.decoding.tiny import tiny
 
 JS = Path(__file__).parents[2] / "spaces/decoding/decoding/js"
 
@@ -36,6 +41,7 @@ def page_with(browser, source: str):
     """A blank page with a chain in it."""
     page = browser.new_page()
     names = "\nwindow.runChain = runChain; window.keepingRanges = keepingRanges; window.condense = condense;"
+    names += " window.isOff = isOff; window.refusal = refusal;"
     page.add_script_tag(content=source + names)
     return page
 
@@ -264,3 +270,35 @@ def test_keeping_ranges_are_where_the_token_falls_out(page, distributions):
                     for r in ranges[name]
                 )
                 assert said == kept, (place, name, value, ranges[name])
+
+
+@pytest.mark.parametrize("value", [0, 0.001, 0.3, 1, 1.0])
+@pytest.mark.parametrize(
+    "name", ["epsilon_cutoff", "eta_cutoff", "top_p", "typical_p", "min_p", "top_k", "temperature"]
+)
+def test_a_stage_is_off_where_transformers_leaves_it_out(page, name, value):
+    """By its own list of processors; min_p 0 is in it and removes nothing."""
+    if (name in ("top_p", "typical_p", "temperature") and value == 0) or (name == "top_k" and value % 1):
+        pytest.skip("is refused")
+    loaded = tiny("llama")
+    made = loaded.model._get_logits_processor(
+        generation_config=loaded.model._prepare_generation_config(
+            GenerationConfig(do_sample=True, **{"top_k": 0, name: int(value) if name == "top_k" else value})
+        )[0],
+        input_ids_seq_length=3,
+    )
+    on = any(FIELDS[type(one).__name__] == name for one in made) and not (name == "min_p" and value == 0)
+    assert page.evaluate("([name, value]) => isOff(name, value)", [name, value]) == (not on)
+
+
+def test_the_panel_refuses_what_the_server_refuses(page):
+    values = [-1, 0, 0.01, 0.5, 1, 1.5, 2, 101, 2_000_000]
+    for name in ORDER:
+        for value in values:
+            try:
+                SETTINGS[name].check(name, value)
+                good = True
+            except VisitorError:
+                good = False
+            refused = page.evaluate("([name, value]) => refusal(name, value)", [name, value])
+            assert (refused == "") == good, (name, value, refused)

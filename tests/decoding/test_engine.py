@@ -16,7 +16,9 @@ from decoding import presets
 from decoding.decoders import beams
 from decoding.engine import decode, next_token_distribution
 from decoding.prepare import prepare
+from decoding.record import Recorder
 from decoding.request import Request
+from decoding.tokens import Texts
 from shared import models
 from shared.errors import VisitorError
 from tests.decoding.tiny import EOS, tiny
@@ -383,7 +385,7 @@ def test_diverse_beams_equal_plain_lists(kind):
 
 def test_a_wrong_length_penalty_is_noticed(monkeypatch):
     """A known visualiser computes step + 1**penalty: the penalty then never matters."""
-    monkeypatch.setattr(beams, "_length_penalty", lambda plan: 1.0)
+    monkeypatch.setattr(Recorder, "score", lambda self, total, length: total / length)
     with pytest.raises(AssertionError):
         for seed in range(3):
             check_beams(
@@ -395,7 +397,7 @@ def test_a_wrong_length_penalty_is_noticed(monkeypatch):
 
 def test_normalising_by_the_whole_text_is_noticed(monkeypatch):
     """A known notebook divides by prompt + new tokens."""
-    monkeypatch.setattr(beams, "_length_penalty", lambda plan: math.log(plan.context.shape[1] + 8, 8))
+    monkeypatch.setattr(Recorder, "score", lambda self, total, length: total / (length + 3))
     with pytest.raises(AssertionError):
         check_beams(tiny("llama"), {"num_beams": 3}, 0)
 
@@ -611,7 +613,7 @@ def test_the_trace_says_what_the_filters_must_leave(ends, kept):
     *_, trace = decode(request, loaded)
     assert [part["min_tokens_to_keep"] for part in trace.to_json()["runs"]] == [1, kept]
     for part, strategy in zip(trace.runs, request.strategies, strict=True):
-        filters = dict(prepare(strategy, request, loaded, [3, 5], lambda ids: [""] * len(ids)).stages)
+        filters = dict(prepare(strategy, request, loaded, [3, 5], Texts(loaded)).stages)
         assert filters["top_p"].min_tokens_to_keep == part.min_tokens_to_keep
 
 

@@ -58,6 +58,20 @@ def test_a_listing_prints_the_texts_of_its_figure(name, chat):
     assert "torch.manual_seed(7)" in program
 
 
+def test_a_listing_says_what_the_model_adds():
+    """And runs with it: a model's own settings, a system prompt, a switch of the template."""
+    values = {"prompt": "Once", "max_new_tokens": 3, "chat": True, "system": 'Be "brief".', "seed": 7}
+    request = Request.parse(model=str(zoo.folder("qwen2")), strategies=[{}, {"do_sample": True}], **values)
+    trace = trace_of(request, zoo.opened("qwen2"))
+    text = transformers_program(request, trace)
+    assert "# repetition_penalty: from the model's own generation_config" in text
+    assert "temperature=0.6" in text and "repetition_penalty=1.1" in text
+    assert printed(text) == [run["sequences"][0]["text"] for run in trace["runs"]]
+    request = Request.parse(model=str(zoo.folder("qwen3")), thinking="off", **values)
+    trace = trace_of(request, zoo.opened("qwen3"))
+    assert printed(transformers_program(request, trace)) == [trace["runs"][0]["sequences"][0]["text"]]
+
+
 def test_a_prompt_that_begins_with_bos_gets_no_second_one():
     request = Request.parse(prompt="<s> Once upon", model=str(zoo.folder("tinyllama")), max_new_tokens=3)
     trace = trace_of(request, zoo.opened("tinyllama"))
@@ -68,9 +82,9 @@ def test_a_prompt_that_begins_with_bos_gets_no_second_one():
 def program(strategies, revision="abc123", source=HUB_SOURCE, model=EMBEDDED_MODEL) -> str:
     request = Request.parse(prompt="Once", strategies=strategies, model=model)
     prompt = {"text": "Once", "token_ids": [1], "tokens": ["Once"], "special_tokens": True}
-    return transformers_program(
-        request, {"prompt": prompt, "provenance": {"revision": revision, "source": source}}
-    )
+    provenance = {"revision": revision, "source": source}
+    runs = [{"settings": {}} for _ in request.strategies]
+    return transformers_program(request, {"prompt": prompt, "provenance": provenance, "runs": runs})
 
 
 def test_strategies_that_left_transformers_name_their_repository():

@@ -11,10 +11,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from decoding.decoders.dola import early_head
 from decoding.engine import decode, next_token_distribution
 from decoding.programs import transformers_program
 from decoding.request import Request
 from shared.errors import VisitorError
+from shared.models import twin
 from tests import zoo
 
 PROMPT = "Why do dogs bark at the moon?"
@@ -81,7 +83,7 @@ def check_runs(name: str, chat: bool) -> None:
     assert ids == prompt_of(name, chat)
     for run, config in zip(trace["runs"], STRATEGIES, strict=True):
         assert written(run) == generated(name, ids, config), run["name"]
-        assert all(node["text"] for node in run["nodes"][1:]), "every token has a text"
+        assert all(node["text"] or node["bytes"] for node in run["nodes"][1:]), "every token has a text"
 
 
 @pytest.mark.parametrize("name", zoo.names("chat", "adds_bos"))
@@ -104,6 +106,64 @@ def test_a_models_own_settings_count_where_a_strategy_says_nothing(name):
     assert own <= set(sample["processors"]) and own.isdisjoint(greedy["processors"])
     penalty = "repetition_penalty" in zoo.ANIMALS[name].traits
     assert ("repetition_penalty" in greedy["processors"]) == penalty
+
+
+@pytest.mark.parametrize("name", zoo.names("own_generation"))
+def test_the_trace_says_which_settings_count_and_whose_they_are(name):
+    """The effective value of every setting, held to what `generate` prepares for itself."""
+    stated = zoo.opened(name).model.generation_config
+    strategies = [{}, {"do_sample": True, "top_p": 0.5}, {"num_beams": 2}]
+    trace = trace_of(name, strategies)
+    greedy, sample, beams = (run["settings"] for run in trace["runs"])
+    assert sample["top_p"] == {"value": 0.5, "origin": "strategy"}
+    for setting in ("temperature", "top_k", "repetition_penalty"):
+        own, usual = getattr(stated, setting), {"top_k": 50}.get(setting)
+        if own is None and usual is None:
+            assert setting not in sample
+        else:
+            origin = "default" if own is None else "model"
+            assert sample[setting] == {"value": usual if own is None else own, "origin": origin}
+    assert not {"temperature", "top_k", "top_p"} & set(greedy), "greedy search does not draw"
+    assert ("repetition_penalty" in greedy) == (stated.repetition_penalty is not None)
+    assert beams["length_penalty"]["value"] == 1.0 and beams["length_penalty"]["origin"] == "default"
+    assert trace["generation_config"].get("top_p") == stated.top_p
+
+
+def test_which_strategy_it_is_does_not_depend_on_the_model():
+    """A model whose own settings ask for beams and several texts."""
+    loaded = zoo.opened("tools")
+    model = twin(loaded.model)
+    model.generation_config.num_beams, model.generation_config.num_return_sequences = 3, 2
+    request = Request.parse(prompt=PROMPT, strategies=[{}, {"num_beams": 2}], max_new_tokens=NEW)
+    *_, trace = decode(request, replace(loaded, model=model))
+    *_, plain = decode(request, loaded)
+    assert [run.sequences for run in trace.runs] == [run.sequences for run in plain.runs]
+    assert trace.runs[0].settings["num_beams"] == {"value": 1, "origin": "strategy"}
+    assert "num_beams" not in plain.runs[0].settings
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_dola_reads_early_layers_as_the_model_reads_its_last(name):
+    """With the soft cap and the scale that its own code puts after the head."""
+    model = zoo.opened(name).model
+    with torch.inference_mode():
+        output = model(torch.tensor([[5, 6, 7]]), output_hidden_states=True)
+        read = early_head(model)(output.hidden_states[-1][:, -1])
+    assert torch.allclose(read, output.logits[:, -1], atol=1e-4)
+
+
+def test_costs_are_those_of_each_strategy_alone():
+    """Passes and rows do not depend on who runs beside it; seconds are shared out and so add up."""
+    strategies = [{}, {"num_beams": 3}, {"do_sample": True, "num_return_sequences": 2}]
+    together = trace_of("qwen3", strategies)["runs"]
+    alone = [trace_of("qwen3", [one])["runs"][0] for one in strategies]
+    for cost in ("forward_passes", "rows"):
+        assert [run[cost] for run in together] == [run[cost] for run in alone]
+    assert [run["rows"] for run in together] == [1, 3, 2]
+    token = together[0]["nodes"][2]["token_id"]
+    branch = trace_of("qwen3", [{"prefix": [token, token, token]}])["runs"][0]
+    written = len(branch["sequences"][0]["token_ids"])
+    assert branch["forward_passes"] == written - 3, "alone it reads its own tokens with the prompt"
 
 
 @pytest.mark.parametrize("name", zoo.names("padded_vocab"))

@@ -5,7 +5,7 @@ Log-probabilities are in nats, rounded to five decimals; None stands for what is
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -16,6 +16,14 @@ Kind = Literal["greedy", "sample", "beam", "beam_sample", "group_beam", "contras
 
 Status = Literal["chosen", "kept", "pruned", "finished", "filtered"]
 """A candidate's fate: taken; alive in a beam search or at its end; left; removed by a setting."""
+
+SettingOrigin = Literal["strategy", "model", "default"]
+"""Who says a setting: the strategy, the model's own generation_config, or transformers."""
+
+Part = Literal["prompt", "system", "hidden", "template", "special"]
+"""Where a token of the prompt comes from: the visitor's prompt or system prompt; a system prompt that the
+chat template adds by itself; the template's other words; a special token.
+"""
 
 
 class Config(TypedDict, total=False):
@@ -47,6 +55,13 @@ class Config(TypedDict, total=False):
     renormalize_logits: bool
 
 
+class Effective(TypedDict):
+    """A setting that counts in a run."""
+
+    value: Any
+    origin: SettingOrigin
+
+
 class Strategy(Config):
     """A strategy as it is asked for."""
 
@@ -64,6 +79,8 @@ class Request(TypedDict):
     max_new_tokens: int
     seed: int
     chat: bool
+    system: str
+    thinking: Literal["", "on", "off"]
 
 
 class Provenance(Origin):
@@ -82,8 +99,14 @@ class Prompt(TypedDict):
     token_ids: list[int]
     """Through the chat template, where that is asked for."""
     tokens: list[str]
+    """The characters that each completes."""
+    bytes: list[str]
+    """In hex, the bytes of each that are a part of a character; mostly empty."""
+    parts: list[Part]
     special_tokens: bool | None
     """What `add_special_tokens` has to be so that the tokenizer gives these ids; None where it never does."""
+    notes: list[str]
+    """What a visitor may not expect, a sentence each."""
 
 
 class Node(TypedDict):
@@ -95,6 +118,9 @@ class Node(TypedDict):
     token_id: int | None
     """None for the root."""
     text: str
+    """The characters that it completes."""
+    bytes: NotRequired[str]
+    """In hex, those of its bytes that are a part of a character."""
     logprob_raw: float | None
     """The model's."""
     logprob_processed: float | None
@@ -102,7 +128,7 @@ class Node(TypedDict):
     cumulative_logprob: float | None
     """Sum of `logprob_processed` along the path."""
     score: float | None
-    """Cumulative; for beams divided by length^length_penalty."""
+    """Cumulative; for beams the sum after a branch's own tokens, divided by their number^length_penalty."""
     status: Status
     reason: str
     """One sentence."""
@@ -151,6 +177,7 @@ class Distribution(TypedDict):
     vocab_size: int
     ids: list[int]
     texts: list[str]
+    """As a list of tokens shows them: ⟨E3 81⟩ for bytes that are a part of a character."""
     raw: list[float]
     """Before any setting."""
     base: list[float] | None
@@ -178,6 +205,9 @@ class Run(TypedDict):
     name: str
     kind: Kind
     config: Config
+    """As it was asked for."""
+    settings: dict[str, Effective]
+    """Those that count: of the config, of the model's own generation_config, of transformers' defaults."""
     prefix: list[int]
     """Token ids that a branch begins with."""
     color: int
@@ -195,8 +225,20 @@ class Run(TypedDict):
     decisions: dict[str, Decision]
     """By a node's id."""
     forward_passes: int
+    """That the strategy alone would take."""
+    rows: int
+    """Sequences that it extends at once, at most."""
     seconds: float
+    """The pass over the prompt, of each later one the share of its rows, and its own choices."""
     done: bool
+
+
+class Growth(TypedDict):
+    """Which step of a growing trace this is; it carries only the nodes that are new or changed."""
+
+    run_id: str
+    version: int
+    """1 for the first, which is whole."""
 
 
 class Trace(TypedDict):
@@ -207,8 +249,11 @@ class Trace(TypedDict):
     done: bool
     error: None
     cancelled: NotRequired[bool]
+    growth: NotRequired[Growth]
     example: NotRequired[bool]
     request: Request
     provenance: Provenance
+    generation_config: dict[str, Any]
+    """What the model's own says of the settings that a strategy may have."""
     prompt: Prompt
     runs: list[Run]

@@ -9,12 +9,15 @@ follow to 1e-4.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 
 from decoding import data
-from decoding.tokens import Texts
 from decoding.trace import number
+
+Labels = Callable[[Sequence[int]], list[str]]
+"""From token ids to what a list of tokens shows of each."""
 
 LIMIT = 40
 """Tokens listed by name, unless the caller asks for another number."""
@@ -33,7 +36,7 @@ REMOVED = 8
 def summarise(
     raw: torch.Tensor,
     base: torch.Tensor,
-    texts: Texts,
+    texts: Labels,
     limit: int | None = LIMIT,
     removed_by: str | None = None,
 ) -> data.Distribution:
@@ -43,7 +46,7 @@ def summarise(
         raw: [V] float32, log-probabilities of the model's logits, before any setting.
         base: [V] float32, log-probabilities after penalties and constraints, before temperature and filters;
             −inf where a token was removed.
-        texts: from token ids to their texts.
+        texts: see `Labels`.
         limit: tokens to list, None for all of the vocabulary.
         removed_by: the setting that removed tokens, if there is one.
     """
@@ -66,7 +69,7 @@ def summarise(
 
 
 def _removed(
-    raw: torch.Tensor, finite: torch.Tensor, texts: Texts, removed_by: str | None
+    raw: torch.Tensor, finite: torch.Tensor, texts: Labels, removed_by: str | None
 ) -> list[data.RemovedToken]:
     """The likeliest of the tokens that are not finite any more."""
     lost = torch.where(finite, -torch.inf, raw)

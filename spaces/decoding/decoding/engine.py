@@ -17,12 +17,14 @@ import torch
 
 from decoding import data, distribution
 from decoding.decoders import start
+from decoding.decoders.dola import Head, early_head
 from decoding.decoders.plan import Decoder, Feed, Outputs, Plan
-from decoding.prepare import prepare
+from decoding.prepare import own_settings, prepare
+from decoding.prompt import Prompt, encode
 from decoding.record import WARPERS, score
 from decoding.request import Request
 from decoding.strategy import Strategy
-from decoding.tokens import Prompt, Texts, encode, token_texts
+from decoding.tokens import Texts
 from decoding.trace import Continuation, Run, Trace
 from shared import limits
 from shared.errors import VisitorError
@@ -80,6 +82,7 @@ class _Lane:
     first: int = 0  # its first row in the batch
     node: int = 0
     passes: int = 1
+    rows: int = 1
     seconds: float = 0.0
     hidden: list[torch.Tensor] = field(default_factory=list)
 
@@ -99,41 +102,52 @@ def decode(request: Request, loaded: Loaded) -> Iterator[Trace]:
         VisitorError: the prompt does not fit, a token id is not in the vocabulary, or the model's logits are
             not finite.
     """
-    prompt = encode(request.prompt, loaded, request.chat, request.max_new_tokens)
-    texts = token_texts(loaded)
+    prompt, texts = encode(request, loaded), Texts(loaded)
     lanes = [
         _Lane(prepare(strategy, request, loaded, prompt.ids, texts), list(strategy.prefix))
         for strategy in request.strategies
     ]
     about = _About(request, loaded, prompt, texts)
     batch = _Batch(loaded, prompt.ids, any(lane.needs_hidden for lane in lanes))
-    head = loaded.model.get_output_embeddings()
-    began = time.perf_counter()
+    head = early_head(loaded.model)
     with torch.inference_mode():
+        began = time.perf_counter()
         outputs = batch.read()
+        read = time.perf_counter() - began
         for lane in lanes:
-            _step(lane, outputs, head)
-            lane.seconds = time.perf_counter() - began
+            lane.seconds = read + _step(lane, outputs, head)
         while live := [(lane, lane.feed) for lane in lanes if lane.feed is not None]:
             yield about.trace(lanes, done=False)
+            began = time.perf_counter()
             outputs = batch.feed(
                 torch.cat([feed.rows + lane.first for lane, feed in live]),
                 torch.cat([feed.tokens for _, feed in live]),
             )
+            a_row = (time.perf_counter() - began) / len(outputs.logits)
             first = 0
             for lane, feed in live:
                 part = slice(first, first + len(feed.tokens))
-                lane.first, lane.passes, first = first, lane.passes + 1, part.stop
+                lane.first, first = first, part.stop
+                if lane.decoder is not None:  # a branch alone would read its own tokens with the prompt
+                    lane.passes += 1
+                lane.rows = max(lane.rows, len(feed.tokens))
                 states = outputs.hidden if lane.needs_hidden else None
                 own = tuple(state[part] for state in states) if states else None
-                _step(lane, Outputs(outputs.logits[part], own), head)
-            for lane, _ in live:
-                lane.seconds = time.perf_counter() - began
+                lane.seconds += a_row * len(feed.tokens) + _step(
+                    lane, Outputs(outputs.logits[part], own), head
+                )
         yield about.trace(lanes, done=True)
 
 
-def _step(lane: _Lane, outputs: Outputs, head: torch.nn.Module) -> None:
-    """Give a lane its outputs: the next forced token of a branch, or its decoder's turn."""
+def _step(lane: _Lane, outputs: Outputs, head: Head) -> float:
+    """Give a lane its outputs; returns the seconds that its choice took."""
+    began = time.perf_counter()
+    _choose(lane, outputs, head)
+    return time.perf_counter() - began
+
+
+def _choose(lane: _Lane, outputs: Outputs, head: Head) -> None:
+    """The next forced token of a branch, or its decoder's turn."""
     plan = lane.plan
     try:
         if lane.decoder is not None:
@@ -148,7 +162,7 @@ def _step(lane: _Lane, outputs: Outputs, head: torch.nn.Module) -> None:
             single = torch.tensor([token], device=outputs.logits.device)
             lane.feed = Feed(single, torch.zeros_like(single))
             return
-        plan.root = lane.node
+        plan.recorder.root = lane.node
         if plan.strategy.kind == "contrastive" and len(lane.hidden) > 1:
             outputs = Outputs(outputs.logits, (torch.cat(lane.hidden, dim=1),))
         lane.decoder = start(plan, outputs, head)
@@ -195,7 +209,7 @@ class _About:
     def trace(self, lanes: list[_Lane], done: bool) -> Trace:
         import transformers
 
-        loaded = self.loaded
+        loaded, pieces = self.loaded, self.texts.in_turn(self.prompt.ids)
         return Trace(
             request=cast("data.Request", self.request.to_json()),
             provenance={
@@ -207,11 +221,15 @@ class _About:
                 "seed": self.request.seed,
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             },
+            generation_config=own_settings(loaded),
             prompt={
                 "text": self.prompt.text,
                 "token_ids": list(self.prompt.ids),
-                "tokens": self.texts(self.prompt.ids),
+                "tokens": [piece.text for piece in pieces],
+                "bytes": [piece.hex for piece in pieces],
+                "parts": list(self.prompt.parts),
                 "special_tokens": self.prompt.special_tokens,
+                "notes": list(self.prompt.notes),
             },
             runs=tuple(self._run(lane, done) for lane in lanes),
             done=done,
@@ -223,6 +241,7 @@ class _About:
             name=plan.strategy.name,
             kind=plan.strategy.kind,
             config=cast("data.Config", plan.strategy.config),
+            settings=plan.effective,
             prefix=plan.strategy.prefix,
             processors=recorder.names,
             warpers=recorder.warpers,
@@ -234,14 +253,14 @@ class _About:
             distributions=dict(recorder.distributions) if done else {},
             decisions=dict(recorder.decisions),
             forward_passes=lane.passes,
+            rows=lane.rows,
             seconds=lane.seconds,
             done=lane.feed is None,
         )
 
     def _continuation(self, plan: Plan, leaf: int, value: float) -> Continuation:
         ids = plan.recorder.token_ids(leaf)
-        text = self.loaded.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
-        return Continuation(ids, str(text), value, leaf)
+        return Continuation(ids, self.texts.joined(ids), value, leaf)
 
 
 def next_token_distribution(
@@ -257,7 +276,12 @@ def next_token_distribution(
         limit: tokens to list, None for the whole vocabulary.
     """
     request = Request("-", loaded.id, (), max_new_tokens=limits.MAX_NEW_TOKENS)
-    strategy, texts = Strategy("-", config), token_texts(loaded)
+    strategy, texts = Strategy("-", config), Texts(loaded)
+    unfinished = texts.in_turn(token_ids)[-1].unfinished
+
+    def labels(ids: Sequence[int]) -> list[str]:
+        return [piece.label for piece in texts.pieces(ids, unfinished)]
+
     plan = prepare(strategy, request, loaded, token_ids[:prompt_length], texts)
     stages = [stage for stage in plan.stages if stage[0] not in WARPERS]
     with torch.inference_mode():
@@ -265,4 +289,4 @@ def next_token_distribution(
         scored = score(batch.read().logits, batch.ids, stages, strategy.has_beams)
         base = torch.log_softmax(scored.scores, dim=-1)[0] if stages else scored.raw[0]
         by = stages[-1][0] if stages else None
-        return distribution.summarise(scored.raw[0], base, texts, limit, by)
+        return distribution.summarise(scored.raw[0], base, labels, limit, by)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from decoding.data import Effective
 from decoding.decoders.dola import candidate_layers
 from decoding.decoders.plan import Plan
 from decoding.record import FIELDS, Recorder, Stage
 from decoding.request import Request
+from decoding.settings import BEAM_ONLY, SETTINGS
 from decoding.strategy import Strategy
 from decoding.tokens import Texts
 from shared.errors import VisitorError
@@ -24,6 +26,20 @@ _OWN_FIELDS = ("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_pen
 """Fields of the strategies that transformers moved out of its core: they are carried out here, not by
 `generate`.
 """
+
+
+_PLAIN = {"num_beams": 1, "num_return_sequences": 1}
+"""What a strategy means that says nothing of them, whatever the model's own generation_config says: as with
+do_sample, which strategy it is must not depend on the model.
+"""
+
+
+def own_settings(loaded: Loaded) -> dict[str, Any]:
+    """What the model's own generation_config says of the fields that change a decoding."""
+    stated = loaded.model.generation_config
+    known = {*SETTINGS, *FIELDS.values()}
+    values = stated.to_dict() if stated else {}
+    return {name: value for name, value in values.items() if name in known and value is not None}
 
 
 def prepare(
@@ -52,7 +68,7 @@ def prepare(
     prepared = loaded.model.generate(
         context,
         attention_mask=torch.ones_like(context),
-        generation_config=GenerationConfig(**config, max_new_tokens=new_tokens),
+        generation_config=GenerationConfig(**_PLAIN | config, max_new_tokens=new_tokens),
         custom_generate=_prepared,
     )
     settings = prepared["settings"]
@@ -63,7 +79,9 @@ def prepare(
     names = [name for name, _ in stages]
     penalty = settings.get("length_penalty")
     exponent = (1.0 if penalty is None else float(penalty)) if strategy.has_beams else None
-    recorder = Recorder(["dola_layers", *names] if strategy.kind == "dola" else names, texts, exponent)
+    unfinished = texts.in_turn(prompt)[-1].unfinished
+    recorded = ["dola_layers", *names] if strategy.kind == "dola" else names
+    recorder = Recorder(recorded, texts, exponent, unfinished)
     if strategy.kind == "dola":
         recorder.warpers = 0
         settings["dola_layers"] = _dola_layers(strategy, loaded)
@@ -77,7 +95,31 @@ def prepare(
         prepared["pad"],
         request.seed,
         recorder,
+        _effective(strategy, settings, names, own_settings(loaded)),
     )
+
+
+def _effective(
+    strategy: Strategy, settings: dict[str, Any], names: list[str], own: dict[str, Any]
+) -> dict[str, Effective]:
+    """The settings that count, and who says each.
+
+    Args:
+        strategy: whose settings they are.
+        settings: those that `generate` prepared.
+        names: the processors' fields.
+        own: see `own_settings`.
+    """
+    config = {**{name: value for name, value in _PLAIN.items() if own.get(name, value) != value}}
+    config |= strategy.config
+    beams = [name for name in BEAM_ONLY[:2] if strategy.has_beams]
+    more = [name for name in (*names, *beams) if name not in config and settings.get(name) is not None]
+    counts: dict[str, Effective] = {
+        name: {"value": value, "origin": "strategy"} for name, value in config.items()
+    }
+    for name in dict.fromkeys(more):
+        counts[name] = {"value": settings[name], "origin": "model" if name in own else "default"}
+    return counts
 
 
 def _prepared(

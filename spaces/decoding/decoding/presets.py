@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from decoding.request import Request
-from decoding.strategy import text_of
 
 PRESETS: dict[str, dict[str, Any]] = {
     "greedy": {},
@@ -61,13 +60,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
 }
 """Requests whose results are stored in the repository; `make examples` computes them."""
-
-
-def from_names(names: list[str]) -> str:
-    """The JSON text of the presets with these names; greedy where none is left."""
-    return text_of(
-        [{"name": name, **PRESETS[name]} for name in names if name in PRESETS] or [{"name": "greedy"}]
-    )
 
 
 def example_request(name: str) -> Request:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from decoding import data
+from decoding.prompt import SWITCH
 from decoding.request import Request
 from decoding.strategy import Strategy
 from shared import experts
@@ -47,9 +49,9 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
         adapter = f"shared/experts/{request.model}"
         lines.append("# the expert is an adapter in the demo's repository: run this there")
         lines.append(f"model = PeftModel.from_pretrained(model, {adapter!r}).merge_and_unload()")
-    lines += [*_inputs(request, trace["prompt"]), 'length = inputs["input_ids"].shape[1]', ""]
-    for strategy in request.strategies:
-        lines += [f"# {_comment(strategy.name)}", *_call(request, strategy), ""]
+    lines += [*_inputs(request, trace["prompt"]), 'start = len(tokenizer.decode(inputs["input_ids"][0]))', ""]
+    for strategy, run in zip(request.strategies, trace["runs"], strict=True):
+        lines += [f"# {_comment(strategy.name)}", *_call(request, strategy, run), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -57,9 +59,14 @@ def _inputs(request: Request, prompt: data.Prompt) -> list[str]:
     """The lines that give the model the very tokens that the run gave it."""
     lines = [f"prompt = {request.prompt!r}"]
     if request.chat:
+        talk = [{"role": "system", "content": request.system}] if request.system else []
+        said = "".join(f"{json.dumps(one, ensure_ascii=False)}, " for one in talk)
+        switch = f", {SWITCH}={request.thinking == 'on'}" if request.thinking else ""
         lines += [
-            'messages = [{"role": "user", "content": prompt}]',
-            "prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)",
+            f'messages = [{said}{{"role": "user", "content": prompt}}]',
+            "prompt = tokenizer.apply_chat_template(",
+            f"    messages, add_generation_prompt=True, tokenize=False{switch}",
+            ")",
         ]
     if prompt["special_tokens"] is None:
         return [
@@ -76,10 +83,13 @@ def _comment(text: str) -> str:
     return " ".join(text.split()) or "strategy"
 
 
-def _call(request: Request, strategy: Strategy) -> list[str]:
-    arguments = [f"{name}={_argument(name, value)}" for name, value in strategy.config.items()]
+def _call(request: Request, strategy: Strategy, run: data.Run) -> list[str]:
+    stated = {name: one["value"] for name, one in run["settings"].items() if one["origin"] != "default"}
+    arguments = [f"{name}={_argument(name, value)}" for name, value in {**strategy.config, **stated}.items()]
     inputs, new_tokens = "**inputs", request.max_new_tokens - len(strategy.prefix)
     lines = []
+    if own := [name for name, one in run["settings"].items() if one["origin"] == "model"]:
+        lines.append(f"# {', '.join(own)}: from the model's own generation_config, which counts anyway")
     if strategy.prefix:
         lines.append(f"branch = torch.tensor([{list(strategy.prefix)}])")
         lines.append('branch = torch.cat([inputs["input_ids"], branch], dim=1)')
@@ -92,7 +102,7 @@ def _call(request: Request, strategy: Strategy) -> list[str]:
     arguments = [inputs, f"max_new_tokens={new_tokens}", *arguments]
     lines.append(f"output = model.generate({', '.join(arguments)})")
     lines.append("for sequence in output:")
-    lines.append("    print(repr(tokenizer.decode(sequence[length:])))")
+    lines.append("    print(repr(tokenizer.decode(sequence)[start:]))")
     return lines
 
 

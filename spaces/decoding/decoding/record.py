@@ -1,4 +1,4 @@
-"""Recording what a strategy considered: which candidates become nodes, and why each got its fate."""
+"""Recording what a strategy considered: which candidates become nodes, with their numbers and fates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from decoding import data, distribution
+from decoding import data, distribution, reasons
 from decoding.settings import SAMPLING_ONLY
-from decoding.tokens import Texts
+from decoding.tokens import Piece, Texts
 from decoding.trace import Decision, Node
 
 CANDIDATES = 5
@@ -33,6 +33,14 @@ FIELDS = {
     "EpsilonLogitsWarper": "epsilon_cutoff",
     "EtaLogitsWarper": "eta_cutoff",
     "LogitNormalization": "renormalize_logits",
+    "SuppressTokensLogitsProcessor": "suppress_tokens",
+    "SuppressTokensAtBeginLogitsProcessor": "begin_suppress_tokens",
+    "ForcedBOSTokenLogitsProcessor": "forced_bos_token_id",
+    "ForcedEOSTokenLogitsProcessor": "forced_eos_token_id",
+    "EncoderRepetitionPenaltyLogitsProcessor": "encoder_repetition_penalty",
+    "EncoderNoRepeatNGramLogitsProcessor": "encoder_no_repeat_ngram_size",
+    "ExponentialDecayLengthPenalty": "exponential_decay_length_penalty",
+    "InfNanRemoveLogitsProcessor": "remove_invalid_values",
 }
 """transformers' processor classes and the `GenerationConfig` field that switches each on."""
 
@@ -94,12 +102,24 @@ class Recorder:
         names: Sequence[str],
         texts: Texts,
         length_penalty: float | None = None,
+        unfinished: bytes = b"",
     ) -> None:
+        """A recorder with the end of the prompt as its only node.
+
+        Args:
+            names: the processors' fields.
+            texts: of the model's tokens.
+            length_penalty: of a beam search, None for other strategies.
+            unfinished: the beginning of a character that the prompt ends with.
+        """
         self.names = tuple(names)
         self.warpers = next((i for i, name in enumerate(names) if name in WARPERS), len(names))
         self.texts = texts
         self.length_penalty = length_penalty
-        self.nodes = [Node(0, None, 0, None, "", 0.0, 0.0, 0.0, 0.0, "chosen", "The end of the prompt.")]
+        end = Node(0, None, 0, None, "", 0.0, 0.0, 0.0, 0.0, "chosen", "The end of the prompt.")
+        self.nodes = [replace(end, unfinished=unfinished)]
+        self.root = 0
+        """The node that decoding starts from: the end of the prompt, or of a branch's own tokens."""
         self.decisions: dict[int, Decision] = {}
         self.distributions: dict[int, data.Distribution] = {}
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -148,19 +168,36 @@ class Recorder:
         children: list[dict[int, int]] = [{} for _ in parents]
         for place, row in enumerate(rows):
             parent = self.nodes[parents[row]]
-            texts = self.texts(wanted[place])
+            pieces = self.texts.pieces(wanted[place], parent.unfinished)
             for column, token in enumerate(wanted[place]):
                 values = [layer[place][column] for layer in numbers]
                 if not scored.stages and values[1] <= -1e30:
                     continue
-                children[row][token] = self._add(parent, token, texts[column], values)
+                children[row][token] = self._add(parent, token, pieces[column], values)
         return children
 
-    def _add(self, parent: Node, token: int, text: str, values: list[float]) -> int:
+    def score(self, total: Any, length: int) -> Any:
+        """What a text is ranked by: its sum of log-probabilities, for beams divided by
+        length^length_penalty.
+
+        Args:
+            total: the sum over the tokens that the strategy wrote, those of a branch's own left out; a number
+                or a tensor.
+            length: how many they are.
+        """
+        return total if self.length_penalty is None else total / length**self.length_penalty
+
+    def _score(self, cumulative: float, step: int) -> float:
+        if self.length_penalty is None:
+            return cumulative
+        start = self.nodes[self.root]
+        written = step - start.step  # none while a branch's own tokens are read
+        return float(self.score(cumulative - start.cumulative_logprob, written)) if written else cumulative
+
+    def _add(self, parent: Node, token: int, piece: Piece, values: list[float]) -> int:
         raw, processed, *stages = values
         cumulative = parent.cumulative_logprob + processed
         step = parent.step + 1
-        value = cumulative if self.length_penalty is None else cumulative / step**self.length_penalty
         status: data.Status = "pruned"
         reason = ""
         if processed == -math.inf:
@@ -174,15 +211,17 @@ class Recorder:
             parent.id,
             step,
             token,
-            text,
+            piece.text,
             raw,
             processed,
             cumulative,
-            value,
+            self._score(cumulative, step),
             status,
             reason,
             None,
             tuple(stages),
+            piece.hex,
+            piece.unfinished,
         )
         self.nodes.append(node)
         return node.id
@@ -218,12 +257,10 @@ class Recorder:
             node = self.nodes[identity]
             if node.status == "filtered" and node.stages:
                 stage = next(i for i, value in enumerate(node.stages) if value == -math.inf)
-                before = (
-                    scored.stages[stage - 1][row] if stage else (scored.scores if not scored.stages else None)
-                )
-                self.nodes[identity] = replace(
-                    node, reason=_why(self.names[stage], token, before, scored.raw[row], config)
-                )
+                before = scored.stages[stage - 1][row] if stage else scored.raw[row]
+                after = scored.stages[stage][row]
+                reason = reasons.removal(self.names[stage], token, before, after, config)
+                self.nodes[identity] = replace(node, reason=reason)
 
     def keep(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> None:
         """Remember a node's next-token distribution until `summarise` or `forget`."""
@@ -241,15 +278,20 @@ class Recorder:
         for leaf in leaves:
             for node in self.path(leaf):
                 if node in self._kept and node not in self.distributions:
-                    self.distributions[node] = self._summary(*self._kept.pop(node))
+                    self.distributions[node] = self._summary(node, *self._kept.pop(node))
 
     def summarise_now(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> None:
         """Turn one node's next-token distribution into JSON at once."""
-        self.distributions[node] = self._summary(raw, base)
+        self.distributions[node] = self._summary(node, raw, base)
 
-    def _summary(self, raw: torch.Tensor, base: torch.Tensor) -> data.Distribution:
+    def _summary(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> data.Distribution:
         by = next((name for name in reversed(self.names[: self.warpers])), None)
-        return distribution.summarise(raw, base, self.texts, removed_by=by)
+        unfinished = self.nodes[node].unfinished
+
+        def labels(ids: Sequence[int]) -> list[str]:
+            return [piece.label for piece in self.texts.pieces(ids, unfinished)]
+
+        return distribution.summarise(raw, base, labels, removed_by=by)
 
     def path(self, node: int) -> list[int]:
         """Node ids from the root to a node."""
@@ -271,46 +313,3 @@ def base_logprobs(scored: Scored, warpers: int, row: int) -> torch.Tensor:
         return scored.raw[row]
     value = scored.stages[warpers - 1][row]
     return torch.log_softmax(value, dim=-1)
-
-
-def percent(value: float) -> str:
-    """A probability with two significant digits."""
-    shown = 100 * value
-    return f"{shown:.3g} %" if shown >= 0.001 else "under 0.001 %"
-
-
-def _why(
-    name: str, token: int, before: torch.Tensor | None, raw: torch.Tensor, config: dict[str, Any]
-) -> str:
-    """Why a processor removed a token, with the number that decided."""
-    values = raw if before is None else before
-    probabilities = torch.softmax(values, dim=-1)
-    own = float(probabilities[token])
-    setting: Any = config.get(name)
-    if name == "top_k":
-        rank = int((values > values[token]).sum()) + 1
-        return f"top_k {50 if setting is None else setting}: it ranks {rank:,}."
-    if name == "top_p":
-        above = float(probabilities[values > values[token]].sum())
-        return f"top_p {setting:g}: the likelier tokens already hold {percent(above)}."
-    if name == "min_p":
-        floor = percent(setting * float(probabilities.max()))
-        share = "that share of the likeliest token's probability"
-        return f"min_p {setting:g}: {percent(own)} is below {floor}, {share}."
-    if name in ("epsilon_cutoff", "eta_cutoff"):
-        return f"{name} {setting:g}: {percent(own)} is too little."
-    if name == "typical_p":
-        entropy = float(-(probabilities * torch.log_softmax(values, -1).clamp_min(-1e4)).sum())
-        surprise = f"{-math.log(max(own, 1e-30)):.2f} nats"
-        return (
-            f"typical_p {setting:g}: its surprise of {surprise} is too far from the expected {entropy:.2f}."
-        )
-    if name == "top_h":
-        return f"top_h {setting:g}: the likelier tokens already use up the entropy allowed."
-    if name == "no_repeat_ngram_size":
-        return f"no_repeat_ngram_size {setting}: it would repeat {setting} tokens in a row."
-    if name == "bad_words_ids":
-        return "bad_words_ids: it would complete a banned word."
-    if name in ("min_length", "min_new_tokens"):
-        return f"{name} {setting}: the text may not end yet."
-    return f"Removed by {name}."

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from decoding.strategy import Strategy, check_length, strategies_of, text_of, without_equal_names
 from shared import limits, request
-from shared.checks import SEED, flag, whole
+from shared.checks import SEED, flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.request import setting
@@ -19,6 +19,15 @@ def _prompt(_: str, value: Any) -> str:
     if len(value) > limits.MAX_PROMPT_CHARACTERS:
         limit = f"the limit is {limits.MAX_PROMPT_CHARACTERS:,}"
         raise VisitorError(f"The prompt has {len(value):,} characters; {limit}.", "Shorten it.")
+    return value
+
+
+def _system(_: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > limits.MAX_PROMPT_CHARACTERS:
+        raise VisitorError(
+            f"The system prompt is not text of at most {limits.MAX_PROMPT_CHARACTERS:,} characters.",
+            "Shorten it.",
+        )
     return value
 
 
@@ -52,9 +61,21 @@ class Request(request.Request):
     )
     seed: int = setting(0, SEED, "seed of every strategy that draws")
     chat: bool = setting(False, flag, "whether to wrap the prompt in the model's chat template")
+    system: str = setting("", _system, "system prompt of the chat; empty for what the template does without")
+    thinking: str = setting(
+        "",
+        one_of("", "on", "off"),
+        "on or off sets the template's enable_thinking; empty leaves it to the template",
+        blank=True,
+    )
 
     def consistent(self) -> Request:
         """The strategies fit the limits and the length, and have names of their own."""
+        if not self.chat and (self.system.strip() or self.thinking):
+            what = "A system prompt" if self.system.strip() else "thinking"
+            raise VisitorError(
+                f"{what} needs the model's chat template.", "Switch the chat template on, or leave it empty."
+            )
         named = without_equal_names(self.strategies)
         plain = [strategy for strategy in named if not strategy.prefix]
         if len(plain) > limits.MAX_STRATEGIES or len(named) - len(plain) > limits.MAX_BRANCHES:

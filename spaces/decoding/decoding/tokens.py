@@ -2,93 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import codecs
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from shared import limits, talk
-from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from shared.models import Loaded
 
-Texts = Callable[[Sequence[int]], list[str]]
-"""A function from token ids to the text of each."""
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+"""A piece of one byte, as SentencePiece names it."""
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A prompt as the model reads it.
+class Piece:
+    """What a token adds to a text.
 
     Args:
-        text: what the visitor wrote.
-        ids: its tokens.
-        special_tokens: what `add_special_tokens` has to be so that the tokenizer gives these ids, for the
-            text or for what the chat template makes of it; None where it never does.
+        text: the characters that it completes, "" where it completes none.
+        hex: those of its bytes that are a part of a character, as "E3 81"; mostly "".
+        unfinished: all bytes so far of a character that may still be completed.
     """
 
     text: str
-    ids: tuple[int, ...]
-    special_tokens: bool | None
+    hex: str = ""
+    unfinished: bytes = b""
+
+    @property
+    def label(self) -> str:
+        """The token alone, as a list of tokens shows it."""
+        return self.text + (f"⟨{self.hex}⟩" if self.hex else "")
 
 
-def window(loaded: Loaded) -> int:
-    """How many tokens the model can read, the limits of this demo included."""
-    most = limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS
-    return min(most, talk.context_limit(loaded) or most)
+class Texts:
+    """The texts of a model's tokens: special tokens as they are written, ⟨id⟩ for an id that the tokenizer
+    has no text for.
 
-
-def encode(text: str, loaded: Loaded, chat: bool, new_tokens: int) -> Prompt:
-    """A prompt's tokens.
-
-    Args:
-        text: the prompt.
-        loaded: the model.
-        chat: whether the text goes into the chat template.
-        new_tokens: tokens to add, which need room in the model's window.
-
-    Raises:
-        VisitorError: the chat template is missing or does not take the prompt, the prompt has no tokens or
-            too many.
+    A character may be made of several tokens: it belongs to the one that completes it.
     """
-    remedy = "Switch the chat template off, or choose an instruct model."
-    ids = talk.prompt_ids(loaded, text, "chat" if chat else "plain", remedy=remedy)
-    if len(ids) > limits.MAX_PROMPT_TOKENS:
-        raise VisitorError(
-            f"The prompt has {len(ids):,} tokens; the limit is {limits.MAX_PROMPT_TOKENS:,}.", "Shorten it."
-        )
-    if len(ids) + new_tokens > window(loaded):
-        raise VisitorError(
-            f"{len(ids):,} tokens of prompt and {new_tokens} new ones are more than the {window(loaded):,} "
-            f"that {loaded.id} can read.",
-            "Shorten the prompt, or lower max_new_tokens.",
-        )
-    return Prompt(text, tuple(ids), False if chat else _special_tokens(loaded, text, ids))
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._tokenizer: Any = loaded.tokenizer
+        # SentencePiece leaves out the space before the first token of a text: so no token comes first.
+        self._lead = list(self._tokenizer("a", add_special_tokens=False)["input_ids"][:1])
+        self._before = self._decode(self._lead)
+        self._bytes: dict[int, bytes] = {}
+        self._whole: dict[int, Piece] = {}
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
+    def joined(self, ids: Sequence[int]) -> str:
+        """Tokens as the text that goes on, as the tokenizer reads them together."""
+        return self._decode([*self._lead, *ids]).removeprefix(self._before)
+
+    def pieces(self, ids: Sequence[int], unfinished: bytes = b"") -> list[Piece]:
+        """Each of several tokens after the same text.
+
+        Args:
+            ids: the tokens.
+            unfinished: the beginning of a character that the text ends with.
+        """
+        self._learn(ids)
+        if not unfinished:
+            return [self._whole[token] for token in ids]
+        return [_piece(self._bytes[token], unfinished) for token in ids]
+
+    def in_turn(self, ids: Sequence[int]) -> list[Piece]:
+        """Tokens that follow each other, from the beginning of a text."""
+        self._learn(ids)
+        pieces: list[Piece] = []
+        for token in ids:
+            pieces.append(_piece(self._bytes[token], pieces[-1].unfinished if pieces else b""))
+        return pieces
+
+    def _learn(self, ids: Sequence[int]) -> None:
+        missing = [token for token in dict.fromkeys(ids) if token not in self._bytes]
+        if not missing:
+            return
+        pairs = [[*self._lead, token] for token in missing]
+        texts = self._tokenizer.batch_decode(pairs, clean_up_tokenization_spaces=False)
+        for token, text in zip(missing, texts, strict=True):
+            text = text.removeprefix(self._before)
+            parts = self._parts(token) if "\ufffd" in text else None
+            self._bytes[token] = (text or f"⟨{token}⟩").encode() if parts is None else parts
+            self._whole[token] = _piece(self._bytes[token], b"")
+
+    def _parts(self, token: int) -> bytes | None:
+        """The bytes of a token that is no text of its own; None where the tokenizer does not name them."""
+        name = str(self._tokenizer.convert_ids_to_tokens(token))
+        if match := _BYTE.fullmatch(name):
+            return bytes([int(match[1], 16)])
+        known = _byte_alphabet()
+        return bytes(known[letter] for letter in name) if all(letter in known for letter in name) else None
 
 
-def _special_tokens(loaded: Loaded, text: str, ids: list[int]) -> bool | None:
-    for special in (True, False):
-        if loaded.tokenizer(text, add_special_tokens=special)["input_ids"] == ids:
-            return special
-    return None
+def _piece(own: bytes, before: bytes) -> Piece:
+    decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+    decoder.setstate((before, 0))
+    text = decoder.decode(own)
+    unfinished = decoder.getstate()[0]
+    open_end = unfinished[-len(own) :] if text else own
+    return Piece(text, open_end.hex(" ").upper() if unfinished or not text else "", unfinished)
 
 
-def token_texts(loaded: Loaded) -> Texts:
-    """A function from token ids to their texts: special tokens as they are written, � for a part of a
-    character, ⟨id⟩ for an id that the tokenizer has no text for.
-    """
-    tokenizer: Any = loaded.tokenizer
-    # A SentencePiece tokenizer leaves out the space before the first token of a text: so none comes first.
-    lead = tokenizer("a", add_special_tokens=False)["input_ids"][:1]
-    exact = {"clean_up_tokenization_spaces": False}
-    before = tokenizer.decode(lead, **exact)
-    known: dict[int, str] = {}
-
-    def texts(ids: Sequence[int]) -> list[str]:
-        if missing := [token for token in ids if token not in known]:
-            pairs = [[*lead, token] for token in missing]
-            for token, text in zip(missing, tokenizer.batch_decode(pairs, **exact), strict=True):
-                known[token] = text.removeprefix(before) or f"⟨{token}⟩"
-        return [known[token] for token in ids]
-
-    return texts
+@cache
+def _byte_alphabet() -> dict[str, int]:
+    """The letter that stands for each byte in the vocabulary of a byte-level BPE (GPT-2 and most since)."""
+    letters = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in letters]
+    return {chr(byte): byte for byte in letters} | {chr(256 + at): byte for at, byte in enumerate(others)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from decoding import data
 
@@ -14,8 +15,9 @@ class Node:
 
     Log-probabilities are in nats. `logprob_raw` is the model's; `logprob_processed` is what the strategy
     used: the log-softmax of the processed scores for greedy and sampling, the processed and not renormalised
-    log-probability for beams. `cumulative_logprob` sums `logprob_processed` along the path. `score` divides
-    it by length^length_penalty for beams. `stages` holds the value after each processor of the run.
+    log-probability for beams. `cumulative_logprob` sums `logprob_processed` along the path. `score`: see
+    `Recorder.score`. `stages` holds the value after each processor of the run. `text`, `hex` and
+    `unfinished` are those of a `Piece`.
     """
 
     id: int
@@ -31,10 +33,12 @@ class Node:
     reason: str
     rank: int | None = None
     stages: tuple[float, ...] = ()
+    hex: str = ""
+    unfinished: bytes = b""
 
     def to_json(self) -> data.Node:
         """The node as JSON, numbers rounded to five decimals, null for what is not finite."""
-        return {
+        node: data.Node = {
             "id": self.id,
             "parent": self.parent,
             "step": self.step,
@@ -49,6 +53,9 @@ class Node:
             "rank": self.rank,
             "stages": [number(value) for value in self.stages],
         }
+        if self.hex:
+            node["bytes"] = self.hex
+        return node
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class Run:
     name: str
     kind: data.Kind
     config: data.Config
+    settings: dict[str, data.Effective]
     prefix: tuple[int, ...]
     processors: tuple[str, ...]
     warpers: int
@@ -111,6 +119,7 @@ class Run:
     distributions: dict[int, data.Distribution]
     decisions: dict[int, Decision]
     forward_passes: int
+    rows: int
     seconds: float
     done: bool
 
@@ -120,6 +129,7 @@ class Run:
             "name": self.name,
             "kind": self.kind,
             "config": self.config,
+            "settings": self.settings,
             "prefix": list(self.prefix),
             "color": color,
             "processors": list(self.processors),
@@ -130,6 +140,7 @@ class Run:
             "distributions": {str(key): value for key, value in self.distributions.items()},
             "decisions": {str(key): value.to_json() for key, value in self.decisions.items()},
             "forward_passes": self.forward_passes,
+            "rows": self.rows,
             "seconds": round(self.seconds, 3),
             "done": self.done,
         }
@@ -141,6 +152,7 @@ class Trace:
 
     request: data.Request
     provenance: data.Provenance
+    generation_config: dict[str, Any]
     prompt: data.Prompt
     runs: tuple[Run, ...]
     done: bool
@@ -154,6 +166,7 @@ class Trace:
             "error": None,
             "request": self.request,
             "provenance": self.provenance,
+            "generation_config": self.generation_config,
             "prompt": self.prompt,
             "runs": [run.to_json(color) for color, run in enumerate(self.runs)],
         }

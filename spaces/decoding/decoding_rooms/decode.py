@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
-from decoding import presets, programs
+from decoding import pasted, presets, programs
 from decoding.data import Trace
 from decoding.request import Request
-from decoding_rooms.form import build_form, read_pasted, with_sampling
+from decoding_rooms.form import build_form, chosen_names, with_names, with_sampling
+from decoding_rooms.growth import growth
 from decoding_rooms.panel import distribution
 from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import experts, gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import LATEST, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
 
 TITLE = "Decoding"
@@ -94,6 +96,7 @@ def build(demo: gr.Blocks) -> Room[Request]:
             label="Strategies, up to four",
             scale=4,
             min_width=260,
+            elem_id="names",
         )
         start, cancel = run_button("Decode", elem_id="decode"), cancel_button(elem_id="cancel")
     with gr.Accordion(
@@ -110,8 +113,25 @@ def build(demo: gr.Blocks) -> Room[Request]:
             )
             model = page.model_field(request.model, scale=2, min_width=260)
             seed = gr.Textbox(str(request.seed), label="seed", max_lines=1, min_width=120)
-            with gr.Column(min_width=190):
+        with gr.Row():
+            with gr.Column(min_width=190, scale=0):
                 chat = gr.Checkbox(request.chat, label="Use the model's chat template")
+            system = gr.Textbox(
+                request.system,
+                label="System prompt, for chats",
+                lines=1,
+                max_lines=4,
+                max_length=limits.MAX_PROMPT_CHARACTERS,
+                placeholder="what the template says by itself",
+                min_width=260,
+                scale=3,
+            )
+            thinking = gr.Dropdown(
+                [("as the template says", ""), ("on", "on"), ("off", "off")],
+                value=request.thinking,
+                label="Thinking, for chats",
+                min_width=180,
+            )
         strategies = gr.Textbox(
             request.to_form()["strategies"],
             label="Strategies as GenerationConfig JSON: edit or paste",
@@ -125,7 +145,7 @@ def build(demo: gr.Blocks) -> Room[Request]:
         # them.
         @gr.render(inputs=[strategies], triggers=[advanced.expand])
         def form(text: str) -> None:
-            build_form(text, strategies)
+            build_form(text, strategies, names)
 
     with gr.Row(elem_classes="chips"):
         chips = {name: chip(facts["label"]) for name, facts in presets.EXAMPLES.items()}
@@ -140,8 +160,8 @@ def build(demo: gr.Blocks) -> Room[Request]:
 
     def run(request: Request, _: Values) -> Iterator[Values]:
         models.load(request.model)
-        for data in traces(request):
-            yield {figure: data}
+        for data, news in growth(traces(request)):
+            yield {figure: news, tree: data}
 
     room = open_room(
         demo,
@@ -155,6 +175,8 @@ def build(demo: gr.Blocks) -> Room[Request]:
             "max_new_tokens": max_new_tokens,
             "seed": seed,
             "chat": chat,
+            "system": system,
+            "thinking": thinking,
         },
         start=start,
         cancel=cancel,
@@ -173,8 +195,9 @@ def build(demo: gr.Blocks) -> Room[Request]:
             return
         try:
             grown = branched(values[tree], int(event.run), int(event.node), int(event.token_id))
-            for data in traces(replace(grown, strategies=grown.strategies[-1:])):
-                yield {figure: with_branch(values[tree], grown, data)}
+            alone = traces(replace(grown, strategies=grown.strategies[-1:]))
+            for data, news in growth(with_branch(values[tree], grown, data) for data in alone):
+                yield {figure: news, tree: data}
         except VisitorError as error:  # the tree that stands is worth more than the sentence in its place
             gr.Warning(str(error))
             yield {figure: gr.skip()}
@@ -205,6 +228,24 @@ def build(demo: gr.Blocks) -> Room[Request]:
     room.connect(applied.then, lambda values: run(room.parse(values), values))
     for name, button in chips.items():
         room.update(button.click, partial(show, example(name)))
-    names.input(presets.from_names, [names], [strategies], **LIGHT)
-    strategies.blur(read_pasted, [strategies, max_new_tokens], [strategies, max_new_tokens], **LIGHT)
+    names.input(choose, [strategies, names], [strategies, names], **QUIET)
+    strategies.change(chosen_names, [strategies], [names], **LATEST)
+    strategies.blur(paste, [strategies], [strategies, max_new_tokens], **QUIET)
     return room
+
+
+def choose(text: str, names: list[str]) -> tuple[str, Any]:
+    """Strategies chosen by name, put into the JSON; what is written there of others of them stays."""
+    try:
+        return with_names(text, names), gr.skip()
+    except VisitorError as error:
+        gr.Warning(f"The strategies' JSON is left as it is. {error}")
+        return text, gr.skip()
+
+
+def paste(text: str) -> tuple[str, Any]:
+    """A pasted generation_config.json as a strategy; what it says that is not used is listed."""
+    found = pasted.read(text)
+    if found.unused:
+        gr.Info(f"Not used here: {', '.join(found.unused)}.")
+    return found.strategies, gr.skip() if found.max_new_tokens is None else found.max_new_tokens

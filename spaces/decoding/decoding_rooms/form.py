@@ -8,35 +8,21 @@ from typing import Any
 
 import gradio as gr
 
+from decoding import presets
 from decoding.settings import SAMPLING_ONLY, SETTINGS
-from decoding.strategy import Strategy, strategies_of, text_of, without_equal_names
+from decoding.strategy import Strategy, describe, strategies_of, text_of, without_equal_names
 from shared import limits
 from shared.errors import VisitorError
 from shared.room import QUIET, Values
 
-_NOT_OF_A_STRATEGY = {
-    "_from_model_config",
-    "transformers_version",
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-    "max_new_tokens",
-    "max_length",
-    "use_cache",
-    "output_attentions",
-    "output_hidden_states",
-    "output_scores",
-    "output_logits",
-    "return_dict_in_generate",
-}
 
-
-def build_form(text: str, strategies: gr.Textbox) -> None:
+def build_form(text: str, strategies: gr.Textbox, selector: gr.Dropdown) -> None:
     """One field for every setting of one strategy of the list; an empty one means the default.
 
     Args:
         text: the strategies' JSON.
         strategies: the component that holds it; the form and it follow each other.
+        selector: names them; while the form stands, a change of theirs is heard here alone.
     """
     try:
         first, *others = _named(text)
@@ -58,7 +44,8 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
             return {target: gr.skip()}
         chosen = values[target] if values[target] in known else next(iter(known))
         shown = {box: to_field(name, known[chosen].get(name)) for name, box in fields.items()}
-        return {target: gr.Radio(choices=list(known), value=chosen), **shown}
+        radio = gr.Radio(choices=list(known), value=chosen)
+        return {target: radio, selector: chosen_names(values[strategies]), **shown}
 
     def edit(values: Values) -> Values:
         try:
@@ -72,7 +59,7 @@ def build_form(text: str, strategies: gr.Textbox) -> None:
         [strategies.change, target.input],
         show,
         {strategies, target},
-        [target, *fields.values()],
+        [target, selector, *fields.values()],
         queue=False,
         **QUIET,
     )
@@ -113,20 +100,64 @@ def with_config(text: str, name: str, config: dict[str, Any]) -> str:
 
 
 def with_sampling(text: str, name: str, config: dict[str, Any]) -> str:
-    """The strategies' JSON with the sampler panel's settings in the strategy of that name, or in a new one.
+    """The strategies' JSON with the sampler panel's settings in the strategy of that name. A strategy that
+    does not draw stays as it is, and one that draws stands beside it, or in its place where there is no room.
+
+    A name that said what the settings were, as a preset's, is not kept for other settings.
 
     Raises:
         VisitorError: the text is no list of strategies.
     """
     strategies, sampling = list(_named(text)), {**config, "do_sample": True}
-    for place, one in enumerate(strategies):
-        if one.name == name:
-            kept = {key: value for key, value in one.config.items() if key not in SAMPLING_ONLY}
-            strategies[place] = replace(one, config={**kept, **sampling})
-            break
+    place = next((at for at, one in enumerate(strategies) if one.name == name), None)
+    old = strategies[place] if place is not None else None
+    kept = {key: value for key, value in old.config.items() if key not in SAMPLING_ONLY} if old else {}
+    if old and old.kind in ("contrastive", "dola"):  # they choose otherwise: nothing of them is left
+        kept = {}
+    new = Strategy("", {**kept, **sampling})
+    own_name = old is not None and old.draws and old.name not in (*presets.PRESETS, describe(old))
+    new = replace(new, name=old.name if old and own_name else describe(new))
+    if old and place is not None and (old.draws or len(strategies) >= limits.MAX_STRATEGIES):
+        strategies[place] = new
     else:
-        strategies = [*strategies[: limits.MAX_STRATEGIES - 1], Strategy(name or "sample", sampling)]
-    return text_of([one.to_json() for one in strategies])
+        at = len(strategies) if place is None else place + 1
+        strategies = [*strategies[:at], new, *strategies[at:]][: limits.MAX_STRATEGIES]
+        if new not in strategies:
+            strategies[-1] = new
+    return text_of([one.to_json() for one in without_equal_names(tuple(strategies))])
+
+
+def with_names(text: str, names: list[str]) -> str:
+    """The strategies' JSON with those of these names, of the text or else presets; greedy where none is
+    left.
+
+    Raises:
+        VisitorError: the text is no list of strategies.
+    """
+    known = {one.name: one.to_json() for one in _named(text)}
+    chosen = [
+        known.get(name) or {"name": name, **presets.PRESETS[name]}
+        for name in names
+        if name in known or name in presets.PRESETS
+    ]
+    return text_of(chosen or [{"name": "greedy"}])
+
+
+def chosen_names(text: str) -> Any:
+    """The names that the JSON has, as the field above the figure shows them."""
+    names = names_in(text)
+    if names is None:
+        return gr.skip()
+    more = [name for name in names if name not in presets.PRESETS]
+    return gr.Dropdown(choices=[*presets.PRESETS, *more], value=names, multiselect=True)
+
+
+def names_in(text: str) -> list[str] | None:
+    """The names of the strategies; None where the text is no list of strategies."""
+    try:
+        return [one.name for one in _named(text)]
+    except VisitorError:
+        return None
 
 
 def to_field(name: str, value: Any) -> Any:
@@ -162,31 +193,3 @@ def from_field(name: str, value: Any) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         raise VisitorError(f"{name} is not valid JSON.", "Write lists with square brackets.") from None
-
-
-def read_pasted(text: str, max_new_tokens: int) -> tuple[str, int]:
-    """Turn a pasted `generation_config.json` (or a list of strategies) into this demo's strategies.
-
-    Fields that describe the model and not the strategy (`eos_token_id`, `transformers_version`, …) are left
-    out, and `max_new_tokens` moves to the slider. What is malformed is left as it stands: the run will say
-    what is wrong.
-
-    Args:
-        text: JSON, an object or a list of objects.
-        max_new_tokens: the slider's value, kept where the text names none.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text, max_new_tokens
-    items = [value] if isinstance(value, dict) else value
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or not items:
-        return text, max_new_tokens
-    for item in items:
-        if type(item.get("max_new_tokens")) is int:
-            max_new_tokens = item["max_new_tokens"]
-    cleaned = [
-        {key: item[key] for key in item if key not in _NOT_OF_A_STRATEGY and item[key] is not None}
-        for item in items
-    ]
-    return text_of(cleaned), max_new_tokens

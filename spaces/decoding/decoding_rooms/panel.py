@@ -20,7 +20,7 @@ def distribution(argument: dict[str, Any]) -> Distribution:
             fields) and `limit` (tokens to list, null for the whole vocabulary).
     """
     from decoding.engine import next_token_distribution
-    from decoding.tokens import window
+    from decoding.prompt import window
 
     request = Request.parse(prompt="-", model=argument["model"], strategies=[argument["config"]])
     loaded = models.in_memory(request.model)

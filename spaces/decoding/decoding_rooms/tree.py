@@ -35,7 +35,10 @@ def branched(tree: Trace, run: int, node: int, token_id: int) -> Request:
     while place["parent"] is not None and place["token_id"] is not None:
         path.insert(0, place["token_id"])
         place = parent["nodes"][place["parent"]]
-    text = next((one["text"] for one in parent["nodes"] if one["token_id"] == token_id), str(token_id))
+    found = next(
+        (one for one in parent["nodes"] if one["parent"] == node and one["token_id"] == token_id), None
+    )
+    text = found["text"] or found.get("bytes", "") if found else str(token_id)
     name = f"{parent['name'].split(' → ')[0][:24]} → {text.strip() or '␣'}"[:NAME_LENGTH]
     branch = Settings(name, cast("dict[str, Any]", parent["config"]), tuple(path))
     return replace(request, strategies=(*request.strategies, branch)).consistent()

@@ -8,19 +8,18 @@ one batch, and each module here reads as the algorithm does in its paper.
 
 from __future__ import annotations
 
-import torch
-
 from decoding.decoders import beams, choice, contrastive, dola
+from decoding.decoders.dola import Head
 from decoding.decoders.plan import Decoder, Outputs, Plan
 
 
-def start(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
+def start(plan: Plan, outputs: Outputs, head: Head) -> Decoder:
     """The decoder of a plan.
 
     Args:
         plan: the strategy made ready.
         outputs: the model's at the end of the plan's context.
-        head: maps a hidden state to logits.
+        head: see `dola.early_head`.
     """
     if plan.strategy.has_beams:
         return beams.steps(plan, outputs)

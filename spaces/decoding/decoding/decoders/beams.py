@@ -9,6 +9,7 @@ import torch
 
 from decoding.data import Status
 from decoding.decoders.plan import Decoder, Feed, Outputs, Plan
+from decoding.reasons import below
 from decoding.record import Scored, base_logprobs, score
 
 UNREACHABLE = -1.0e9
@@ -27,6 +28,8 @@ class _Group:
     finished_nodes: list[int]
     improvable: bool = True
     open: bool = True
+    closing: str = ""
+    """Why the search stopped, a sentence."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class _Outcome:
     kept: list[int]
     accepted: set[int]
     length: int  # tokens so far, these included
+    worst: float  # score of the worst result
+    closed: str  # why no text may finish any more, "" while one may
 
 
 def steps(plan: Plan, outputs: Outputs) -> Decoder:
@@ -67,7 +72,12 @@ def steps(plan: Plan, outputs: Outputs) -> Decoder:
         scores = torch.full((size,), UNREACHABLE, device=device)
         scores[0] = 0
         states.append(
-            _Group([plan.root] * size, scores, torch.full((size,), UNREACHABLE, device=device), [-1] * size)
+            _Group(
+                [plan.recorder.root] * size,
+                scores,
+                torch.full((size,), UNREACHABLE, device=device),
+                [-1] * size,
+            )
         )
     ids = plan.context.expand(count, -1)
     logits = outputs.logits.expand(count, -1)
@@ -85,6 +95,7 @@ def steps(plan: Plan, outputs: Outputs) -> Decoder:
         )
         _collect(plan, states)
         if not any(state.open for state in states) or length == plan.new_tokens:
+            _explain_end(plan, states)
             break
         chosen = torch.tensor(tokens, device=device)
         parents = torch.tensor(rows, device=device)
@@ -122,7 +133,7 @@ def _advance(
 
     early = plan.settings.get("early_stopping")
     full = bool((state.finished > UNREACHABLE / 2).all()) and early is True
-    final = candidates.totals / (length ** _length_penalty(plan))
+    final = plan.recorder.score(candidates.totals, length)
     final = final + UNREACHABLE * (float(full) + float(not state.improvable))
     counts = hit & (torch.arange(len(hit), device=device) < size)
     final = final + (~counts) * UNREACHABLE
@@ -130,13 +141,21 @@ def _advance(
     winners = torch.topk(merged, size).indices.tolist()
     accepted = {place - size for place in winners if place >= size and counts[place - size]}
 
-    outcome = _Outcome(keep.tolist(), accepted, length)
+    closed = "early_stopping, and all results are in" if full else ""
+    if not state.improvable:
+        closed = "the search of these beams had ended"
+    outcome = _Outcome(keep.tolist(), accepted, length, float(merged[winners].min()), closed)
     nodes = _record(plan, state, scored, candidates, outcome)
     before = list(state.finished_nodes)
     state.finished_nodes = [
         (before[place] if place < size else (nodes[place - size] if place - size in accepted else -1))
         for place in winners
     ]
+    for node in before:
+        if node >= 0 and node not in state.finished_nodes:
+            known = plan.recorder.nodes[node]
+            reason = f"{known.reason} {size} better results came after it."
+            plan.recorder.update(node, known.status, reason, known.rank)
     state.finished = torch.where(
         torch.tensor([node >= 0 for node in state.finished_nodes], device=device),
         merged[winners],
@@ -166,24 +185,33 @@ def _ranked(
     return _Candidates((index // vocabulary).tolist(), tokens, best, ends)
 
 
-def _length_penalty(plan: Plan) -> float:
-    value = plan.settings.get("length_penalty")
-    return 1.0 if value is None else float(value)
-
-
 def _check_stop(plan: Plan, state: _Group, length: int, early: Any, all_end: bool) -> None:
     """Transformers' rule: stop when no running text can still beat the worst result, or all results are
     in.
     """
-    exponent = _length_penalty(plan)
+    exponent = plan.recorder.length_penalty or 0.0
     reach = plan.new_tokens if early == "never" and exponent > 0 else length
-    hopeful = float(state.scores[0]) / reach**exponent
+    hopeful = float(plan.recorder.score(state.scores[0], reach))
     done = [node >= 0 for node in state.finished_nodes]
     worst = float(state.finished.min())
     state.improvable = state.improvable and any(
         hopeful > (worst if finished else UNREACHABLE) for finished in done
     )
     state.open = state.improvable and not (all(done) and early is True) and not all_end
+    if not state.improvable:
+        state.closing = f"no running text could beat the results: {below(hopeful, worst)}, the worst of them"
+    elif not state.open:
+        state.closing = "early_stopping, and all results are in"
+
+
+def _explain_end(plan: Plan, states: list[_Group]) -> None:
+    """Say of the texts that were still running why they went no further."""
+    for state in states:
+        for node in state.nodes:
+            known = plan.recorder.nodes[node]
+            if node >= 0 and known.status == "kept":
+                reason = f"{known.reason} The search stopped here: {state.closing}."
+                plan.recorder.update(node, known.status, reason, known.rank)
 
 
 def _record(
@@ -211,14 +239,15 @@ def _record(
     for place, (node, (status, reason)) in enumerate(zip(nodes, fates, strict=True), 1):
         if node >= 0 and recorder.nodes[node].status != "filtered":
             recorder.update(node, status, reason, place)
-    for below in children:
-        for node in set(below.values()).difference(nodes):
+    for tokens in children:
+        for node in set(tokens.values()).difference(nodes):
             if recorder.nodes[node].status != "filtered":
-                reason = f"Not among the {len(nodes)} best continuations of all beams."
+                among = "draws" if plan.strategy.draws else "best continuations of these beams"
+                reason = f"Not among the {len(nodes)} {among}."
                 recorder.update(node, "pruned", reason)
-    for parent, below in zip(parents, children, strict=True):
-        if parent > plan.root and not any(
-            recorder.nodes[node].status in ("kept", "finished") for node in below.values()
+    for parent, tokens in zip(parents, children, strict=True):
+        if parent > plan.recorder.root and not any(
+            recorder.nodes[node].status in ("kept", "finished") for node in tokens.values()
         ):
             dead = recorder.nodes[parent]
             reason = f"{dead.reason} Died at the next step: no continuation of it was kept."
@@ -227,28 +256,37 @@ def _record(
 
 
 def _fates(plan: Plan, size: int, candidates: _Candidates, outcome: _Outcome) -> list[tuple[Status, str]]:
-    """Status and reason of every candidate of a group of `size` beams."""
+    """Status and reason of every candidate of a group of `size` beams; sums count a branch's own tokens, as
+    those of the nodes do.
+    """
+    recorder, draws = plan.recorder, plan.strategy.draws
+    before = recorder.nodes[recorder.root].cumulative_logprob
     totals, length = candidates.totals.tolist(), outcome.length
     last = min((totals[place] for place in outcome.kept), default=0.0)
-    ending = "reached max_new_tokens" if length == plan.new_tokens else "ended the text"
     fates: list[tuple[Status, str]] = []
     fate: tuple[Status, str]
     for place, total in enumerate(totals):
-        rank = f"{'Draw' if plan.strategy.draws else 'Rank'} {place + 1} of {len(totals)}"
-        final = f"{ending} with score {total / length ** _length_penalty(plan):.3f}"
+        rank = f"{'Draw' if draws else 'Rank'} {place + 1} of {len(totals)}"
+        ending = "ended the text" if candidates.tokens[place] in plan.eos else "reached max_new_tokens"
+        value = float(recorder.score(total, length))
         if candidates.ends[place]:
             if place in outcome.accepted:
-                fate = "finished", f"{rank}: {final}."
+                fate = "finished", f"{rank}: {ending} with score {value:.3f}."
             elif place >= size:
-                fate = "pruned", f"{rank}: {ending}, but only one of the first {size} may finish."
+                fate = (
+                    "pruned",
+                    f"{rank}: {ending}, but only {'draws' if draws else 'ranks'} 1 to {size} may finish.",
+                )
+            elif outcome.closed:
+                fate = "pruned", f"{rank}: {ending} with score {value:.3f}, but {outcome.closed}."
             else:
-                fate = "pruned", f"{rank}: {final}, below the {size} results kept."
+                lost = below(value, outcome.worst)
+                fate = "pruned", f"{rank}: {ending}; its score {lost}, the worst of {size} results."
         elif place in outcome.kept:
-            fate = "kept", f"{rank}: goes on with {total:.3f}."
-        elif plan.strategy.draws:
-            fate = "pruned", f"{rank}: {total:.3f}, below the {size} kept."
+            fate = "kept", f"{rank}: goes on with {total + before:.3f}."
         else:
-            fate = "pruned", f"{rank}: {total:.3f} is below {last:.3f}, the last of {size} beams kept."
+            lost = below(total + before, last + before)
+            fate = "pruned", f"{rank}: {lost}, the last of {size} beams kept."
         fates.append(fate)
     return fates
 
@@ -263,12 +301,11 @@ def _collect(plan: Plan, states: list[_Group]) -> None:
         if node >= 0
     ]
     running = [
-        (node, plan.recorder.nodes[node].score)
+        (node, value)
         for state in states
         for node, value in zip(state.nodes, state.scores.tolist(), strict=True)
         if node >= 0 and value > UNREACHABLE / 2
     ]
     finished.sort(key=lambda result: -result[1])
-    plan.results = (finished if finished and not any(state.open for state in states) else finished + running)[
-        :wanted
-    ]
+    best = finished if finished and not any(state.open for state in states) else finished + running
+    plan.results = [(node, plan.recorder.nodes[node].score) for node, _ in best[:wanted]]

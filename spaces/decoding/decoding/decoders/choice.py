@@ -8,14 +8,15 @@ import torch
 
 from decoding.data import Status
 from decoding.decoders.plan import Decoder, Feed, Outputs, Plan
-from decoding.record import Scored, base_logprobs, percent, score
+from decoding.reasons import less, percent
+from decoding.record import Scored, base_logprobs, score
 
 
 def steps(plan: Plan, outputs: Outputs) -> Decoder:
     """Take the likeliest token, or draw one, for every row at every step."""
     rows = int(plan.settings.get("num_return_sequences") or 1)
     generator = torch.Generator(device=plan.context.device).manual_seed(plan.seed)
-    nodes, alive = [plan.root] * rows, [True] * rows
+    nodes, alive = [plan.recorder.root] * rows, [True] * rows
     ids = plan.context.expand(rows, -1)
     logits = outputs.logits.expand(rows, -1)
     for step in range(plan.new_tokens):
@@ -74,20 +75,22 @@ def _explain(plan: Plan, scored: Scored, row: int, candidates: dict[int, int], t
     recorder, drawn = plan.recorder, plan.strategy.draws
     recorder.explain_filters(candidates, row, scored, plan.settings)
     fate: tuple[Status, str]
-    best = percent(math.exp(recorder.nodes[candidates[taken[0]]].logprob_processed))
+    best = math.exp(recorder.nodes[candidates[taken[0]]].logprob_processed)
+    after = f" after {recorder.names[-1]}" if recorder.names else ""
     for token, identity in candidates.items():
         node = recorder.nodes[identity]
         if node.status == "filtered":
             continue
-        own = percent(math.exp(node.logprob_processed))
+        value = math.exp(node.logprob_processed)
+        own = percent(value)
         if token not in taken:
             if drawn:
                 fate = "kept", f"Stayed in the draw with {own}; the draw took another token."
             else:
-                fate = "pruned", f"{own} is less than {best}, the likeliest token's."
+                fate = "pruned", f"{less(value, best)}, the likeliest token's{after}."
         elif drawn:
             times = taken.count(token)
             fate = "chosen", f"Drawn with {own}" + (f" by {times} samples." if times > 1 else ".")
         else:
-            fate = "chosen", f"The likeliest token, {own}."
+            fate = "chosen", f"The likeliest token{after}, {own}."
         recorder.update(identity, *fate)

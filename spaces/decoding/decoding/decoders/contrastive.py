@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from decoding.decoders.plan import Decoder, Feed, Outputs, Plan
-from decoding.record import Recorder, base_logprobs, percent, score
+from decoding.reasons import below, percent
+from decoding.record import Recorder, base_logprobs, score
 
 
 def steps(plan: Plan, outputs: Outputs) -> Decoder:
@@ -17,7 +18,7 @@ def steps(plan: Plan, outputs: Outputs) -> Decoder:
     The forward pass of a step carries all candidates as rows, and the chosen row goes on.
     """
     alpha, count = float(plan.strategy.config["penalty_alpha"]), int(plan.strategy.config.get("top_k", 50))
-    recorder, node, ids = plan.recorder, plan.root, plan.context
+    recorder, node, ids = plan.recorder, plan.recorder.root, plan.context
     assert outputs.hidden is not None
     before = torch.nn.functional.normalize(outputs.hidden[-1][0], dim=-1)  # [T, d]
     logits, row = outputs.logits, 0
@@ -69,9 +70,9 @@ def _explain(recorder: Recorder, candidates: dict[int, int], contrast: _Contrast
         place = contrast.tokens.index(token)
         similar, own = contrast.similarities[place], contrast.values[place]
         likely = percent(contrast.probabilities[place])
-        formula = f"{1 - alpha:g} × {likely} − {alpha:g} × similarity {similar:.3f} = {own:.3f}"
+        formula = f"{1 - alpha:g} × {likely} − {alpha:g} × similarity {similar:.3f}"
         if place == contrast.row:
-            reason = f"{formula}, the highest of {len(contrast.tokens)}."
+            reason = f"{formula} = {own:.3f}, the highest of {len(contrast.tokens)}."
             recorder.update(identity, "chosen", reason, place + 1)
         else:
-            recorder.update(identity, "pruned", f"{formula}, below {best:.3f}.", place + 1)
+            recorder.update(identity, "pruned", f"{formula} = {below(own, best)}, the highest.", place + 1)

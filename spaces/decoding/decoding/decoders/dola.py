@@ -3,20 +3,76 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from decoding.decoders.plan import Decoder, Feed, Outputs, Plan
-from decoding.record import Recorder, Scored, percent, score
+from decoding.reasons import percent
+from decoding.record import Recorder, Scored, score
+from shared import models
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Head = Callable[[torch.Tensor], torch.Tensor]
+"""From hidden states [n, d] to logits [n, V]."""
 
 
-def steps(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
+def early_head(model: PreTrainedModel) -> Head:
+    """What the model makes of a hidden state: its head, and what its own code does to the logits after it
+    (Gemma's soft cap, Granite's and Cohere's scale).
+
+    Args:
+        model: a causal language model; it is not changed.
+    """
+    made: list[torch.nn.Module] = []
+
+    def head(states: torch.Tensor) -> torch.Tensor:
+        if not made:
+            made.append(models.twin(model))
+        setattr(made[0], model.base_model_prefix, _Known(states[:, None]))
+        ids = torch.zeros((len(states), 1), dtype=torch.long, device=states.device)
+        logits: torch.Tensor = made[0](ids, use_cache=False).logits
+        return logits[:, -1]
+
+    return head
+
+
+class _Known(torch.nn.Module):
+    """In the place of a model's layers: hidden states that are known already."""
+
+    def __init__(self, states: torch.Tensor) -> None:
+        super().__init__()
+        self.states = states
+
+    def forward(self, *_: Any, **__: Any) -> Any:
+        return _Output(last_hidden_state=self.states)
+
+
+class _Output:
+    """What a head takes from the layers: their last states, by name or as the first item."""
+
+    def __init__(self, last_hidden_state: torch.Tensor) -> None:
+        self.last_hidden_state = last_hidden_state
+
+    def __getitem__(self, place: int) -> torch.Tensor:
+        return (self.last_hidden_state,)[place]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return None  # whatever else it asks for is not there
+
+
+def steps(plan: Plan, outputs: Outputs, head: Head) -> Decoder:
     """Take the token that gained most over an earlier layer.
 
     The earlier layer is the candidate with the largest Jensen–Shannon divergence from the last. Tokens with
     less than a tenth of the likeliest token's probability are removed.
     """
-    recorder, node, ids = plan.recorder, plan.root, plan.context
+    recorder, node, ids = plan.recorder, plan.recorder.root, plan.context
     layers: list[int] = plan.settings["dola_layers"]
     for step in range(plan.new_tokens):
         assert outputs.hidden is not None
@@ -41,16 +97,21 @@ def steps(plan: Plan, outputs: Outputs, head: torch.nn.Module) -> Decoder:
 
 def _explain(recorder: Recorder, candidates: dict[int, int], chosen: int, layer: int) -> None:
     """Say of every candidate why it was taken or not."""
+    more = f", with {', '.join(recorder.names[1:])}" if recorder.names[1:] else ""
     for token, identity in candidates.items():
         node = recorder.nodes[identity]
         own = percent(math.exp(node.logprob_raw))
         if token == chosen:
-            recorder.update(identity, "chosen", f"Gained most over layer {layer}: {own} of the last layer.")
+            recorder.update(
+                identity, "chosen", f"Gained most over layer {layer}{more}: {own} of the last layer."
+            )
         elif node.stages[0] == -math.inf:
             reason = f"dola_layers: {own} is under a tenth of the likeliest token's."
             recorder.update(identity, "filtered", reason)
         elif node.status != "filtered":
-            recorder.update(identity, "pruned", f"Gained less over layer {layer} than the chosen token.")
+            recorder.update(
+                identity, "pruned", f"Gained less over layer {layer}{more} than the chosen token."
+            )
 
 
 def candidate_layers(choice: str | list[int], last: int, tied: bool) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from decoding.data import Effective
 from decoding.record import Recorder, Stage
 from decoding.strategy import Strategy
 
@@ -52,8 +53,8 @@ class Plan:
     pad: int
     seed: int
     recorder: Recorder
-    root: int = 0
-    """The node that decoding starts from."""
+    effective: dict[str, Effective] = field(default_factory=dict)
+    """The settings that count, and who says each."""
     results: list[tuple[int, float]] = field(default_factory=list)
     """Leaf node and score of every returned text so far, best first."""
 

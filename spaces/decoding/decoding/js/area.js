@@ -103,7 +103,7 @@ export function drawCell(cell, session, active) {
     isRemoved(place) && "removed",
   ];
   const [text, note] = place.parent
-    ? [tokenLabel(place.text), odds]
+    ? [tokenLabel(place), odds]
     : [tailOf(session.trace.prompt.text, 14), ""];
   return s(
     "g",
@@ -115,7 +115,7 @@ export function drawCell(cell, session, active) {
       "aria-level": column + 1,
       "aria-selected": String(selected),
       "aria-label": place.parent
-        ? `${spoken(place.text)}, ${odds}, joint ${percent(Math.exp(place.joint))}`
+        ? `${spoken(place)}, ${odds}, joint ${percent(Math.exp(place.joint))}`
         : "The prompt",
     },
     s("rect", { ...boxOf(cell), class: "edge" }),
@@ -168,7 +168,7 @@ function drawRest(cell) {
     s(
       "title",
       {},
-      `${percent(share)} of the odds after “${tokenLabel(at.text)}” go to tokens that are not listed`,
+      `${percent(share)} of the odds after “${tokenLabel(at)}” go to tokens that are not listed`,
     ),
   );
 }

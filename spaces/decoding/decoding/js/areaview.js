@@ -158,7 +158,7 @@ function drawCrumbs(crumbs, focus, { trace, forest }, go) {
   crumbs.replaceChildren(
     ...ancestry(focus).flatMap((place, index) => {
       const label = place.parent
-        ? tokenElement(place.text)
+        ? tokenElement(place)
         : h("bdi", {}, tailOf(trace.prompt.text, 24));
       const current = place === focus;
       const crumb = h(
@@ -187,7 +187,7 @@ function drawCrumbs(crumbs, focus, { trace, forest }, go) {
         "button",
         { type: "button", class: "small", onclick: () => go(place.key) },
         "where lines part: ",
-        tokenElement(place.text),
+        tokenElement(place),
       ),
     );
   if (!focus.parent)

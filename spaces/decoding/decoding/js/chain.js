@@ -62,10 +62,29 @@ export const SAMPLER_STAGES = [
  */
 export function isOff(name, value) {
   if (value === null || value === undefined || Number.isNaN(value)) return true;
-  if (name === "temperature" || name === "top_p" || name === "typical_p") return value === 1;
-  return name === "top_k" || name === "min_p" || name === "epsilon_cutoff" || name === "eta_cutoff"
-    ? value === 0
-    : false;
+  if (name === "temperature") return value === 1;
+  if (name === "top_p" || name === "typical_p") return value >= 1;
+  if (name === "epsilon_cutoff" || name === "eta_cutoff") return value <= 0 || value >= 1;
+  return name === "top_k" || name === "min_p" ? value === 0 : false;
+}
+
+/** @type {StageName[]} what has no value 0 */
+const POSITIVE = ["top_h", "top_p", "typical_p"];
+
+/**
+ * Why a stage cannot have a value, in words; "" where it can. The server refuses the same.
+ * @param {StageName} name
+ * @param {number} value
+ */
+export function refusal(name, value) {
+  if (name === "top_k")
+    return Number.isInteger(value) && value >= 0 && value <= 1e6
+      ? ""
+      : "top_k must be a whole number from 0 to 1,000,000";
+  const [low, high] = name === "temperature" ? [0.01, 100] : [0, 1];
+  if (POSITIVE.includes(name))
+    return value > 0 && value <= high ? "" : `${name} must be above 0 and up to 1`;
+  return value >= low && value <= high ? "" : `${name} must be from ${low} to ${high}`;
 }
 
 /**

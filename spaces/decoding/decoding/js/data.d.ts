@@ -14,6 +14,16 @@ export type Kind = "greedy"
 /** A candidate's fate: taken; alive in a beam search or at its end; left; removed by a setting. */
 export type Status = "chosen" | "kept" | "pruned" | "finished" | "filtered";
 
+/** Who says a setting: the strategy, the model's own generation_config, or transformers. */
+export type SettingOrigin = "strategy" | "model" | "default";
+
+/**
+ * Where a token of the prompt comes from: the visitor's prompt or system prompt; a system prompt
+ * that the
+ * chat template adds by itself; the template's other words; a special token.
+ */
+export type Part = "prompt" | "system" | "hidden" | "template" | "special";
+
 /** The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`. */
 export interface Config {
   do_sample?: boolean;
@@ -42,6 +52,12 @@ export interface Config {
   renormalize_logits?: boolean;
 }
 
+/** A setting that counts in a run. */
+export interface Effective {
+  value: unknown;
+  origin: SettingOrigin;
+}
+
 /** A strategy as it is asked for. */
 export interface Strategy extends Config {
   name: string;
@@ -57,6 +73,8 @@ export interface Request {
   max_new_tokens: number;
   seed: number;
   chat: boolean;
+  system: string;
+  thinking: "" | "on" | "off";
 }
 
 /** Where the numbers come from. */
@@ -72,12 +90,18 @@ export interface Prompt {
   text: string;
   /** Through the chat template, where that is asked for. */
   token_ids: number[];
+  /** The characters that each completes. */
   tokens: string[];
+  /** In hex, the bytes of each that are a part of a character; mostly empty. */
+  bytes: string[];
+  parts: Part[];
   /**
    * What `add_special_tokens` has to be so that the tokenizer gives these ids; None where it never
    * does.
    */
   special_tokens: boolean | null;
+  /** What a visitor may not expect, a sentence each. */
+  notes: string[];
 }
 
 /** A candidate token after a path of tokens; node 0 is the root, the end of the prompt. */
@@ -87,14 +111,20 @@ export interface Node {
   step: number;
   /** None for the root. */
   token_id: number | null;
+  /** The characters that it completes. */
   text: string;
+  /** In hex, those of its bytes that are a part of a character. */
+  bytes?: string;
   /** The model's. */
   logprob_raw: number | null;
   /** What the strategy used: after its processors, for beams not renormalised. */
   logprob_processed: number | null;
   /** Sum of `logprob_processed` along the path. */
   cumulative_logprob: number | null;
-  /** Cumulative; for beams divided by length^length_penalty. */
+  /**
+   * Cumulative; for beams the sum after a branch's own tokens, divided by their
+   * number^length_penalty.
+   */
   score: number | null;
   status: Status;
   /** One sentence. */
@@ -139,6 +169,7 @@ export interface RemovedToken {
 export interface Distribution {
   vocab_size: number;
   ids: number[];
+  /** As a list of tokens shows them: ⟨E3 81⟩ for bytes that are a part of a character. */
   texts: string[];
   /** Before any setting. */
   raw: number[];
@@ -164,7 +195,13 @@ export interface Sequence {
 export interface Run {
   name: string;
   kind: Kind;
+  /** As it was asked for. */
   config: Config;
+  /**
+   * Those that count: of the config, of the model's own generation_config, of transformers'
+   * defaults.
+   */
+  settings: Record<string, Effective>;
   /** Token ids that a branch begins with. */
   prefix: number[];
   /** Its place among the runs when it came. */
@@ -181,9 +218,20 @@ export interface Run {
   distributions: Record<string, Distribution>;
   /** By a node's id. */
   decisions: Record<string, Decision>;
+  /** That the strategy alone would take. */
   forward_passes: number;
+  /** Sequences that it extends at once, at most. */
+  rows: number;
+  /** The pass over the prompt, of each later one the share of its rows, and its own choices. */
   seconds: number;
   done: boolean;
+}
+
+/** Which step of a growing trace this is; it carries only the nodes that are new or changed. */
+export interface Growth {
+  run_id: string;
+  /** 1 for the first, which is whole. */
+  version: number;
 }
 
 /** What the API returns and the figure draws: every candidate token of every strategy. */
@@ -193,9 +241,12 @@ export interface Trace {
   done: boolean;
   error: null;
   cancelled?: boolean;
+  growth?: Growth;
   example?: boolean;
   request: Request;
   provenance: Provenance;
+  /** What the model's own says of the settings that a strategy may have. */
+  generation_config: Record<string, unknown>;
   prompt: Prompt;
   runs: Run[];
 }

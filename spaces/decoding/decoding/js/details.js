@@ -7,13 +7,13 @@ import { tableHead } from "../../../../shared/js/tables.js";
 import { runLabel } from "./lines.js";
 import { oddsAt, showSampler } from "./origin.js";
 import { fateOf, fromLog, textOf } from "./paths.js";
-import { spoken, tailOf, tokenElement } from "./pill.js";
+import { spoken, tailOf, tokenElement, tokenLabel } from "./pill.js";
+import { settingWords } from "./stages.js";
 
 /**
- * @import {Node, Run} from "./data.js"
+ * @import {Node, Part, Prompt, Run} from "./data.js"
  * @import {Session} from "./figure.js"
  * @import {Entry, Place} from "./paths.js"
- * @import {OddsPlace} from "./origin.js"
  */
 
 /**
@@ -46,11 +46,10 @@ export function drawDetails(element, session) {
   }
   const [facts, sampler] = partsOf(element);
   const odds = oddsAt(trace, trace.runs[entry.run], entry.node);
-  const mark = detailsMark(session, place, entry, odds);
-  if (facts.dataset.mark === mark) return;
-  facts.dataset.mark = mark;
   const parts = factsOf(session, place, entry).filter((part) => part !== null);
-  keepFocus(facts, () => facts.replaceChildren(...parts));
+  const wanted = h("section", {}, parts);
+  if (wanted.innerHTML !== facts.innerHTML)
+    keepFocus(facts, () => facts.replaceChildren(...wanted.childNodes));
   showSampler(sampler, session, place, entry, odds);
 }
 
@@ -73,33 +72,12 @@ function partsOf(element) {
  * @param {Session} session
  * @param {Place} place
  * @param {Entry} entry
- * @param {OddsPlace} odds
- */
-function detailsMark({ trace, running }, place, entry, odds) {
-  const fates = place.entries.map(({ run, node }) =>
-    [trace.runs[run].name, node.id, node.status, node.reason].join(),
-  );
-  return [
-    place.key,
-    entry.run,
-    running,
-    place.users.join(),
-    String(odds.source) in trace.runs[entry.run].distributions,
-    odds.key,
-    ...fates,
-  ].join("|");
-}
-
-/**
- * @param {Session} session
- * @param {Place} place
- * @param {Entry} entry
  */
 function factsOf(session, place, entry) {
   const { trace } = session;
   const before = place.parent ? trace.prompt.text + textOf(place.parent) : trace.prompt.text;
   const heading = place.parent
-    ? h("h2", {}, "Token ", String(place.depth), ": ", tokenElement(place.text))
+    ? h("h2", {}, "Token ", String(place.depth), ": ", tokenElement(place))
     : h("h2", {}, "The end of the prompt");
   const context = h(
     "p",
@@ -111,9 +89,10 @@ function factsOf(session, place, entry) {
     const hint = "Select any token: what every strategy did with it, and why, stands here.";
     return [
       heading,
-      context,
       h("p", { class: "said" }, hint),
+      ...promptRead(trace.prompt),
       decisionLine(trace.runs[entry.run], "0"),
+      othersLine(trace.runs[entry.run]),
     ];
   }
   const rows = place.entries.map(({ run, node }) => factRow(session, place, entry, run, node));
@@ -133,6 +112,14 @@ function factsOf(session, place, entry) {
     context,
     h("div", { class: "wide" }, table),
     decisionLine(trace.runs[entry.run], String(entry.node.parent)),
+    othersLine(trace.runs[entry.run]),
+    place.bytes
+      ? h(
+          "p",
+          { class: "said" },
+          "A part of a character, which stands at the token that completes it.",
+        )
+      : null,
     story,
     actionsOf(session, place),
   ];
@@ -249,6 +236,59 @@ function decisionLine(run, parentId) {
 }
 
 /**
+ * The settings of a run that its strategy does not say.
+ * @param {Run} run
+ */
+function othersLine(run) {
+  const others = Object.keys(run.settings).filter(
+    (name) => run.settings[name].origin !== "strategy",
+  );
+  if (!others.length) return null;
+  const words = others.map((name) => settingWords(run, name)).join(", ");
+  return h("p", { class: "said" }, `Settings that ${run.name} leaves open: ${words}.`);
+}
+
+/** @type {[part: Part, words: string][]} */
+const PARTS = [
+  ["special", "special tokens"],
+  ["template", "the chat template's words"],
+  ["hidden", "a system prompt that the template adds"],
+  ["system", "your system prompt"],
+  ["prompt", "your prompt"],
+];
+
+/**
+ * The prompt as the model read it.
+ * @param {Prompt} prompt
+ */
+function promptRead({ tokens, bytes, parts }) {
+  const present = PARTS.filter(([part]) => parts.includes(part));
+  const key = present.map(([part, words], index) => [
+    index ? " " : "",
+    h("span", { class: `read ${part}` }, words),
+  ]);
+  const words = tokens.map((text, at) => [
+    h("bdi", { class: `token read ${parts[at]}` }, tokenLabel({ text, bytes: bytes[at] })),
+    /\n/.test(text) ? h("br", {}) : " ",
+  ]);
+  const count = tokens.length === 1 ? "one token" : `${whole(tokens.length)} tokens`;
+  return [
+    h("p", { class: "said" }, `The model read ${count}: `, key),
+    h(
+      "p",
+      {
+        class: "prompt-tokens",
+        dir: "auto",
+        tabindex: "0",
+        role: "group",
+        "aria-label": "Prompt as tokens",
+      },
+      words,
+    ),
+  ];
+}
+
+/**
  * @param {Session} session
  * @param {Place} place
  */
@@ -277,5 +317,5 @@ export function announcement({ trace }, place) {
   const users = place.users.map((index) => trace.runs[index].name).join(" and ");
   const odds = percent(fromLog(place.logprob));
   const taken = users ? `, taken by ${users}` : "";
-  return `Selected ${spoken(place.text)}, token ${place.depth}, ${odds}${taken}.`;
+  return `Selected ${spoken(place)}, token ${place.depth}, ${odds}${taken}.`;
 }

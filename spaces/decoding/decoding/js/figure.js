@@ -6,6 +6,7 @@ import { choice, hideHint, renderer, showHint, toolButton } from "../../../../sh
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAreaView } from "./areaview.js";
 import { announcement, drawDetails } from "./details.js";
+import { grown } from "./growth.js";
 import { drawKey } from "./key.js";
 import { openLatticeView } from "./latticeview.js";
 import { lineSample } from "./lines.js";
@@ -90,12 +91,13 @@ function openDecoding() {
         };
       },
     })),
-    (trace) => {
+    () => {
       drawKey(parts.key, asSession());
-      return traceFacts(trace, asSession());
+      return traceFacts(asSession().trace, asSession());
     },
     {
-      take(trace) {
+      take(news) {
+        const trace = grown(blank ? null : asSession().trace, news);
         const forest = mergeRuns(trace);
         const before = blank ? null : asSession().trace;
         session ??= openSession(trace, forest);
@@ -111,10 +113,11 @@ function openDecoding() {
       forget() {
         blank = true;
         parts.details.replaceChildren();
-        delete parts.key.dataset.mark;
+        parts.key.replaceChildren();
       },
-      progress(trace) {
-        const [value, max] = progressOf(trace);
+      exported: () => asSession().trace,
+      progress() {
+        const [value, max] = progressOf(asSession().trace);
         return { value, max, label: "Decoding" };
       },
       tools: (view) => ({
@@ -193,7 +196,9 @@ function openDecoding() {
     branch(place) {
       const { selected, canBranch } = asSession();
       if (!canBranch(place)) return;
-      const entry = place.entries.find(({ run }) => run === selected.run) ?? place.entries[0];
+      // what was drawn may stem from an earlier trace that looked the same
+      const { entries } = asSession().forest.places.get(place.key) ?? place;
+      const entry = entries.find(({ run }) => run === selected.run) ?? entries[0];
       const { run, node } = entry;
       figure.host.emit("branch", { run, node: node.parent, token_id: node.token_id });
     },
@@ -261,6 +266,7 @@ function traceFacts(trace, { forest, running }) {
     title: h("bdi", { title: prompt.text }, `“${prompt.text.trim()} …”`),
     provenance: facts.filter(Boolean).join(", "),
     tags,
+    warnings: prompt.notes,
   };
 }
 
@@ -285,7 +291,7 @@ function hintOf({ trace }, place) {
   const head = h(
     "p",
     {},
-    tokenElement(place.text),
+    tokenElement(place),
     ` ${percent(fromLog(place.logprob))} of the model's odds`,
   );
   const line = (/** @type {Entry} */ { run: index, node }) => {

@@ -3,11 +3,15 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { lineSample } from "./lines.js";
+import { settingValue } from "./stages.js";
 
 /**
  * @import {Run} from "./data.js"
  * @import {Session} from "./figure.js"
  */
+
+/** @type {WeakMap<HTMLElement, string>} what each key showed before a name was edited */
+const drawnKeys = new WeakMap();
 
 /**
  * Draw the key, where something in it changed.
@@ -15,13 +19,12 @@ import { lineSample } from "./lines.js";
  * @param {Session} session
  */
 export function drawKey(element, session) {
-  const { trace, highlighted, host, running } = session;
+  const { trace, host, running } = session;
   const editable = !host.exported && !running;
-  const runs = trace.runs.map((run) => [run.name, run.color, run.prefix]);
-  const mark = JSON.stringify([editable, highlighted, runs]);
-  if (element.dataset.mark === mark) return;
-  element.dataset.mark = mark;
   const items = trace.runs.map((run, index) => keyItem(element, session, run, index, editable));
+  const wanted = items.map((item) => item.outerHTML).join("");
+  if (drawnKeys.get(element) === wanted && element.children.length) return;
+  drawnKeys.set(element, wanted);
   element.replaceChildren(...items);
 }
 
@@ -49,7 +52,14 @@ function keyItem(element, session, run, index, editable) {
     lineSample(run),
     h("bdi", {}, run.name),
   );
+  const own = Object.keys(run.settings).filter((name) => run.settings[name].origin === "model");
   const item = h("li", {}, label);
+  if (own.length) {
+    const words = own.map((name) => settingValue(run, name)).join(", ");
+    const title =
+      "from the model's own generation_config, which counts where a strategy says nothing";
+    item.append(h("span", { class: "said", title }, ` with the model's ${words}`));
+  }
   if (!editable || !run.prefix.length) return item;
   const small = (
     /** @type {string} */ text,
@@ -81,7 +91,7 @@ function editName(element, session, item, run, index) {
     if (closed) return;
     closed = true;
     const name = field.value.trim();
-    delete element.dataset.mark;
+    drawnKeys.delete(element);
     if (save && name && name !== run.name) session.host.emit("rename", { run: index, name });
     drawKey(element, session);
   };

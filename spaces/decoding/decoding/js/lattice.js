@@ -252,14 +252,14 @@ function drawHypothesis(item, { trace, selected }, { pills }, options) {
     transform: `translate(${leftOf(item)} ${topOf(item)})`,
     "aria-label": root
       ? "The prompt"
-      : `${rank}: ${spoken(node.text)}, score ${number(node.score, 3)}, ${fate}. ${node.reason}`,
+      : `${rank}: ${spoken(node)}, score ${number(node.score, 3)}, ${fate}. ${node.reason}`,
   };
   const parts = {
     width: root ? LATTICE_COLUMN - 30 : LATTICE_COLUMN,
     height: LATTICE_PILL,
     radius: 5,
     size: 11.5,
-    label: root ? tailOf(trace.prompt.text, 10) : tokenLabel(node.text),
+    label: root ? tailOf(trace.prompt.text, 10) : tokenLabel(node),
     share: root ? 0 : Math.exp((node.cumulative_logprob ?? -Infinity) - best),
     note: root ? "" : number(node.score, 2),
     removed: node.status === "pruned" || node.status === "filtered",

@@ -174,16 +174,14 @@ export function openLatticeView(panel, session) {
 }
 
 /** @param {Run} run */
-function latticeCaption({ config }) {
-  const {
-    num_beams: beams = "",
-    num_beam_groups: groups = 1,
-    length_penalty: penalty = 1,
-  } = config;
+function latticeCaption({ config, settings, prefix }) {
+  const { num_beams: beams = "", num_beam_groups: groups = 1 } = config;
+  const penalty = String(settings.length_penalty?.value ?? 1);
+  const after = prefix.length ? ", both counted from where the branch begins" : "";
   const within = groups > 1 ? ` Ranks count within each of ${groups} groups.` : "";
   return (
     `${beams} beams; rows are ranks, a pill’s filling its probability relative to the best of its ` +
-    `step, its number the score: log p ÷ length^${penalty}.${within}`
+    `step, its number the score: log p ÷ length^${penalty}${after}.${within}`
   );
 }
 
@@ -196,7 +194,7 @@ function hintOfNode(node, fate) {
     h(
       "p",
       {},
-      h("bdi", { class: "token" }, tokenLabel(node.text)),
+      h("bdi", { class: "token" }, tokenLabel(node)),
       ` ${percent(fromLog(node.logprob_raw))} of the model's odds`,
     ),
     node.rank === null
@@ -245,7 +243,7 @@ function candidatesOf(session, index, step) {
         h(
           "button",
           { type: "button", class: "plain", title: text.slice(0, 400), onclick: choose },
-          h("bdi", { class: "token" }, tokenLabel(tailOf(text, 44))),
+          h("bdi", { class: "token" }, tokenLabel({ text: tailOf(text, 44), bytes: node.bytes })),
         ),
       ),
       h("td", { class: "num" }, number(node.cumulative_logprob, 3)),

@@ -47,6 +47,7 @@ export function drawMeasures(trace) {
     "repeated 4-grams",
     "tokens",
     "forward passes",
+    "rows",
     "seconds",
   ];
   /** @type {Record<string, string>} */
@@ -72,6 +73,7 @@ export function drawMeasures(trace) {
       written(measures.repeated),
       String(measures.tokens),
       order ? "″" : String(run.forward_passes),
+      order ? "″" : String(run.rows),
       order ? "″" : number(run.seconds, 2),
     ];
     const cells = values.map((value, at) =>
@@ -95,7 +97,8 @@ export function drawMeasures(trace) {
     "caption",
     {},
     "Under the model alone, without any setting. Bold: the likeliest text. " +
-      "distinct-n: share of different n-grams.",
+      "distinct-n: share of different n-grams. Passes and rows: what the strategy takes alone. " +
+      "Seconds: the pass over the prompt, of each later pass the share of its rows, and its choices.",
   );
   return h("table", {}, caption, tableHead(head), h("tbody", {}, body));
 }

@@ -90,14 +90,16 @@ export function showSampler(element, session, place, entry, odds) {
   const stored = run.distributions[String(odds.source)] ?? fetched.get(odds.key);
   // A redraw would take the visitor's hand off the sliders: none unless there is something else to
   // show.
-  const mark = [
+  const { kind, settings, processors, warpers, min_tokens_to_keep, prefix } = run;
+  const mark = JSON.stringify([
     odds.key,
     entry.run,
     takenId,
-    Boolean(stored),
+    text,
+    stored ?? running,
     Boolean(ask),
-    running && !stored,
-  ].join("|");
+    [kind, settings, processors, warpers, min_tokens_to_keep, prefix],
+  ]);
   if (element.dataset.mark === mark) return;
   element.dataset.mark = mark;
   const show = (/** @type {Distribution} */ distribution) => {
@@ -109,6 +111,7 @@ export function showSampler(element, session, place, entry, odds) {
       takenId,
       text: tailOf(text, 40),
       key: odds.key,
+      own: trace.generation_config,
     };
     drawSampler(element, view, session.host.emit, ask);
   };

@@ -7,7 +7,8 @@
  * @property {string} key token ids joined by "-"; "" is the end of the prompt
  * @property {number} depth how many new tokens; 0 for the end of the prompt
  * @property {number | null} tokenId
- * @property {string} text the token's own text
+ * @property {string} text the characters that the token completes
+ * @property {string} bytes in hex, those of its bytes that are a part of a character
  * @property {number | null} logprob raw log-probability of the token here, in nats
  * @property {number} joint sum of raw log-probabilities from the prompt to here, in nats
  * @property {Place | null} parent
@@ -109,7 +110,7 @@ export function leavesOf(run) {
  * @returns {Forest}
  */
 export function mergeRuns(trace) {
-  const root = newPlace("", null, null, "");
+  const root = newPlace("", null, null, "", "");
   root.logprob = 0;
   const places = new Map([["", root]]);
   /** @type {Lane[]} */
@@ -155,14 +156,16 @@ export function ancestry(place) {
  * @param {Place | null} parent
  * @param {number | null} tokenId
  * @param {string} text
+ * @param {string} bytes
  * @returns {Place}
  */
-function newPlace(key, parent, tokenId, text) {
+function newPlace(key, parent, tokenId, text, bytes) {
   return {
     key,
     parent,
     tokenId,
     text,
+    bytes,
     depth: parent ? parent.depth + 1 : 0,
     logprob: null,
     joint: 0,
@@ -182,7 +185,7 @@ function childPlace(places, parent, node) {
   const key = parent.key === "" ? String(node.token_id) : `${parent.key}-${node.token_id}`;
   let place = places.get(key);
   if (!place) {
-    place = newPlace(key, parent, node.token_id, node.text);
+    place = newPlace(key, parent, node.token_id, node.text, node.bytes ?? "");
     places.set(key, place);
     parent.children.push(place);
   }

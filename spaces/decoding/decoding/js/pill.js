@@ -5,18 +5,25 @@ import { h, s, visible } from "../../../../shared/js/dom.js";
 const CELL = 0.602; // advance of one character of a monospace face, in em
 
 /**
- * A token as the pictures write it: whitespace visible, ∅ for no text.
- * @param {string} text
+ * A token: the characters that it completes, and in hex its bytes that are a part of one.
+ * @typedef {{text: string, bytes?: string}} Token
  */
-export function tokenLabel(text) {
-  return visible(text) || "∅";
+
+/**
+ * A token as the pictures write it: whitespace visible, ⟨E3 81⟩ for a part of a character, ∅
+ * for nothing.
+ * @param {Token} token
+ */
+export function tokenLabel({ text, bytes }) {
+  return visible(text) + (bytes ? `⟨${bytes}⟩` : "") || "∅";
 }
 
 /**
  * A token as a screen reader should say it.
- * @param {string} text
+ * @param {Token} token
  */
-export function spoken(text) {
+export function spoken({ text, bytes }) {
+  if (bytes) return `${text.trim()} bytes ${bytes}, a part of a character`.trim();
   if (text === "") return "empty";
   return (
     visible(text)
@@ -124,9 +131,9 @@ export function fillPill(group, pill) {
 
 /**
  * A token in running text: isolated, so that its direction cannot reorder the words around it.
- * @param {string} text
+ * @param {Token} token
  */
-export function tokenElement(text) {
-  const title = text.length > 40 ? text.slice(0, 400) : null;
-  return h("bdi", { class: "token", title }, tokenLabel(text));
+export function tokenElement(token) {
+  const title = token.text.length > 40 ? token.text.slice(0, 400) : null;
+  return h("bdi", { class: "token", title }, tokenLabel(token));
 }

@@ -23,6 +23,7 @@ import { openStages, stagesOf } from "./stages.js";
  * @property {number | null} takenId the token that the panel follows through the chain
  * @property {string} text before the token
  * @property {string} key names these odds
+ * @property {Record<string, unknown>} own what the model's own generation_config says
  *
  * @typedef {Object} SamplerState what the visitor did; it outlives a redraw
  * @property {OwnStage[]} stages

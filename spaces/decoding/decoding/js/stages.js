@@ -2,7 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { percent, whole } from "../../../../shared/js/numbers.js";
-import { SAMPLER_STAGES, isOff } from "./chain.js";
+import { SAMPLER_STAGES, isOff, refusal } from "./chain.js";
 
 /**
  * @import {ChainOdds, StageName, StageOdds} from "./chain.js"
@@ -27,18 +27,34 @@ const SUGGESTED = {
   epsilon_cutoff: 0.001,
   eta_cutoff: 0.001,
 };
+/** @type {Record<StageName, number>} the values that switch them off */
+const NEUTRAL = {
+  temperature: 1,
+  top_h: 1,
+  top_k: 0,
+  top_p: 1,
+  min_p: 0,
+  typical_p: 1,
+  epsilon_cutoff: 0,
+  eta_cutoff: 0,
+};
+const ORIGINS = {
+  strategy: "",
+  model: "the model's own setting",
+  default: "transformers' default",
+};
 const COMMON_STAGES = ["temperature", "top_k", "top_p", "min_p"];
 const OWN_ORDER = SAMPLER_STAGES.map(({ name }) => name);
 
 /**
- * The stages of a run: its own values, switched on where `generate` applies them.
+ * The stages of a run: the values that count, switched on where `generate` applies them.
  * @param {Run} run
  * @returns {OwnStage[]}
  */
 export function stagesOf(run) {
   const active = run.processors.slice(run.warpers);
   return SAMPLER_STAGES.map(({ name }) => {
-    const set = run.config[name];
+    const set = /** @type {number | undefined} */ (run.settings[name]?.value);
     const value = set === undefined || isOff(name, set) ? SUGGESTED[name] : set;
     return { name, value, on: active.includes(name) };
   });
@@ -51,7 +67,7 @@ export function openStages(panel) {
   const applied = h(
     "button",
     { type: "button", class: "action", onclick: () => apply(panel) },
-    "Decode with these settings",
+    isDrawn(view.run) ? "Decode with these settings" : "Sample with these settings",
   );
   const note = h("p", { class: "said" });
   const reset = h(
@@ -74,6 +90,7 @@ export function openStages(panel) {
       "Stages work from top to bottom. Drag one by its handle, or use the arrows, to change the " +
         "order.",
     ),
+    beforeChain(view.run),
     list,
     h("p", { class: "actions" }, panel.live ? applied : null, reset),
     note,
@@ -132,6 +149,40 @@ export function openStages(panel) {
   };
 }
 
+/** @param {Run} run */
+const isDrawn = ({ kind }) => kind === "sample" || kind === "beam_sample";
+
+/**
+ * A setting that counts in a run; of a list only the name.
+ * @param {Run} run
+ * @param {string} name
+ */
+export function settingValue(run, name) {
+  const value = run.settings[name]?.value;
+  return ["number", "boolean", "string"].includes(typeof value) ? `${name} ${value}` : name;
+}
+
+/**
+ * The same with who says it.
+ * @param {Run} run
+ * @param {string} name
+ */
+export function settingWords(run, name) {
+  const whose = ORIGINS[run.settings[name]?.origin ?? "strategy"];
+  return settingValue(run, name) + (whose && ` (${whose})`);
+}
+
+/**
+ * The penalties and constraints, which the chain does not show.
+ * @param {Run} run
+ */
+function beforeChain(run) {
+  const names = run.processors.slice(0, run.warpers);
+  if (!names.length) return null;
+  const words = names.map((name) => settingWords(run, name)).join(", ");
+  return h("p", { class: "said before-chain" }, `Before the chain: ${words}.`);
+}
+
 /**
  * @param {SamplerPanel} panel
  * @param {HTMLElement} list
@@ -141,14 +192,13 @@ export function openStages(panel) {
  * @returns {Card}
  */
 function openCard(panel, list, stage, shown, move) {
-  const { low, high, step, integer } = SAMPLER_STAGES[OWN_ORDER.indexOf(stage.name)];
+  const { low, high, step } = SAMPLER_STAGES[OWN_ORDER.indexOf(stage.name)];
   const set = (/** @type {number} */ value) => {
-    if (!Number.isFinite(value)) return;
-    stage.value = integer
-      ? Math.max(0, Math.round(value))
-      : stage.name === "temperature"
-        ? Math.max(0.01, value)
-        : Math.min(1, Math.max(0, value));
+    const refused = Number.isFinite(value) ? refusal(stage.name, value) : "";
+    input.setAttribute("aria-invalid", String(Boolean(refused)));
+    if (refused) told.textContent = `${refused}; ${stage.value} stays.`;
+    if (refused || !Number.isFinite(value)) return;
+    stage.value = value;
     stage.on = true;
     box.checked = true;
     slider.value = String(stage.value);
@@ -179,7 +229,11 @@ function openCard(panel, list, stage, shown, move) {
     step,
     value: stage.value,
     "aria-label": `${stage.name} value`,
-    oninput: () => set(Number(input.value)),
+    oninput: () => set(input.value === "" ? NaN : Number(input.value)),
+    onblur: () => {
+      input.value = String(stage.value);
+      input.setAttribute("aria-invalid", "false");
+    },
   });
   const place = shown.indexOf(stage);
   const kept = (/** @type {string} */ selector) => {
@@ -249,7 +303,9 @@ function openCard(panel, list, stage, shown, move) {
     paint(outcome) {
       element.classList.toggle("off", !stage.on);
       level.style.width = outcome ? `${100 * outcome.keptMass}%` : "100%";
-      told.textContent = stage.on ? effectWords(outcome) : "off";
+      const { value, origin } = panel.view.run.settings[stage.name] ?? {};
+      const whose = origin && value === stage.value ? ORIGINS[origin] : "";
+      told.textContent = (stage.on ? effectWords(outcome) : "off") + (whose && ` · ${whose}`);
     },
   };
 }
@@ -297,7 +353,8 @@ function drag(list, card, handle, start, drop) {
 }
 
 /**
- * Send the chain's settings to the page; a stage that is off gets the value that switches it off.
+ * Send the chain's settings to the page; a stage that is off, and would be on where nobody speaks of
+ * it, gets the value that switches it off.
  * @param {SamplerPanel} panel
  */
 function apply({ state, view, emit }) {
@@ -305,7 +362,7 @@ function apply({ state, view, emit }) {
   const config = {};
   for (const { name, value, on } of state.stages) {
     if (on) config[name] = value;
-    else if (name === "top_k") config.top_k = 0;
+    else if (name === "top_k" || name in view.own) config[name] = NEUTRAL[name];
   }
   emit("apply", { run: view.index, config });
 }

@@ -152,7 +152,7 @@ function tableRow({ run, node, fate }, choose) {
     h(
       "th",
       { scope: "row" },
-      h("button", { type: "button", class: "plain", onclick: choose }, tokenElement(node.text)),
+      h("button", { type: "button", class: "plain", onclick: choose }, tokenElement(node)),
     ),
     h("td", { class: "num" }, percent(fromLog(node.logprob_raw))),
     h(

@@ -10,15 +10,17 @@ import { spoken, tailOf, tokenLabel } from "./pill.js";
 
 /**
  * @import {Distribution, Node, Run} from "./data.js"
+ * @import {Child} from "../../../../shared/js/dom.js"
  * @import {Session} from "./figure.js"
  *
- * @typedef {{id: number | null, text: string, logprob: number | null}} Candidate
+ * @typedef {{id: number | null, text: string, bytes?: string, logprob: number | null}} Candidate
  *
  * @typedef {"confidence" | "entropy"} Measure what the tokens are coloured by
  *
  * @typedef {Object} Prose what the visitor did with the texts
  * @property {Measure} measure
  * @property {Map<string, string>} active the token of each text that the keyboard is on
+ * @property {Set<string>} unfolded texts whose thinking is shown
  */
 
 const MOST_SURPRISE = Math.log(1000); // a token of 0.1 % gets the full colour
@@ -43,7 +45,12 @@ export function likeliestAfter(run, nodeId, limit = TOP_TOKENS) {
       }))
     : run.nodes
         .filter((node) => node.parent === nodeId)
-        .map((node) => ({ id: node.token_id, text: node.text, logprob: node.logprob_raw }));
+        .map((node) => ({
+          id: node.token_id,
+          text: node.text,
+          bytes: node.bytes,
+          logprob: node.logprob_raw,
+        }));
   for (const { id, text, raw } of distribution?.removed ?? []) {
     if (!all.some((other) => other.id === id)) all.push({ id, text, logprob: raw });
   }
@@ -84,7 +91,7 @@ function textHeat(strength) {
  */
 export function openTextView(panel, session) {
   /** @type {Prose} */
-  const view = { measure: "confidence", active: new Map() };
+  const view = { measure: "confidence", active: new Map(), unfolded: new Set() };
   /** @type {Measure[]} */
   const measures = ["confidence", "entropy"];
   const choices = measures.map((measure) =>
@@ -152,9 +159,10 @@ export function openTextView(panel, session) {
   });
   texts.addEventListener("keydown", (event) => {
     const element = tokenAt(event.target);
-    const text = element?.parentElement;
+    const text = element?.closest("[data-text]");
     if (!element || !text) return;
-    const tokens = [...text.querySelectorAll("bdi[data-key]")];
+    const all = [...text.querySelectorAll("bdi[data-key]")];
+    const tokens = all.filter((token) => token.getClientRects().length); // none is folded away
     const at = tokens.indexOf(element);
     const to = {
       ArrowRight: at + 1,
@@ -170,7 +178,7 @@ export function openTextView(panel, session) {
     tokens[to].setAttribute("tabindex", "0");
     focusOn(tokens[to]);
     tokens[to].scrollIntoView({ block: "nearest" });
-    view.active.set(text.dataset.text ?? "", nameOf(tokens[to]));
+    view.active.set(text.getAttribute("data-text") ?? "", nameOf(tokens[to]));
   });
   return { update };
 }
@@ -213,7 +221,10 @@ function drawRunTexts({ selected, trace }, view, index) {
     /** @type {(number | null)[]} */
     const keys = [];
     const names = path.map((node) => `${index}/${node.id}/${order}`);
-    const active = names.find((other) => other === view.active.get(name)) ?? names[0];
+    const active =
+      names.find((other) => other === view.active.get(name)) ??
+      names[thinkingOf(path)[1]] ??
+      names[0];
     const tokens = path.map((node, at) => {
       keys.push(node.token_id);
       const key = keys.join("-");
@@ -231,9 +242,9 @@ function drawRunTexts({ selected, trace }, view, index) {
           "aria-pressed": String(selected.key === key),
           "data-key": names[at],
           "data-place": key,
-          "aria-label": `${spoken(node.text)}, ${percent(fromLog(node.logprob_raw))}${unsure}`,
+          "aria-label": `${spoken(node)}, ${percent(fromLog(node.logprob_raw))}${unsure}`,
         },
-        proseOf(node.text),
+        proseOf(node),
       );
       return /\n/.test(node.text) ? [token, h("br", {})] : token;
     });
@@ -256,18 +267,57 @@ function drawRunTexts({ selected, trace }, view, index) {
           "aria-label": `Text of ${run.name}`,
         },
         prompt,
-        tokens,
+        foldThinking(view, name, path, tokens),
       ),
     );
   });
 }
 
 /**
- * A token as it reads in prose: plain spaces, but visible newlines and control characters.
- * @param {string} text
+ * Where a text thinks before it answers: the places of the first token and of the one after the
+ * last; equal where it does not.
+ * @param {Node[]} path
+ * @returns {[from: number, to: number]}
  */
-function proseOf(text) {
-  return text.split(" ").map(visible).join(" ") || "∅";
+function thinkingOf(path) {
+  const at = (/** @type {string} */ tag) => path.findIndex(({ text }) => text.trim() === tag);
+  const [from, to] = [at("<think>"), at("</think>")];
+  if (to >= 0) return [Math.max(0, from), to + 1]; // a template may have opened it
+  return from < 0 ? [0, 0] : [from, path.length];
+}
+
+/**
+ * A text's tokens, its thinking folded.
+ * @param {Prose} view
+ * @param {string} name of the text
+ * @param {Node[]} path
+ * @param {Child[]} tokens
+ * @returns {Child[]}
+ */
+function foldThinking(view, name, path, tokens) {
+  const [from, to] = thinkingOf(path);
+  if (from === to) return tokens;
+  const fold = h(
+    "details",
+    {
+      class: "thinking",
+      open: view.unfolded.has(name),
+      ontoggle: () => (fold.open ? view.unfolded.add(name) : view.unfolded.delete(name)),
+    },
+    h("summary", {}, `thinking, ${to - from === 1 ? "one token" : `${to - from} tokens`}`),
+    tokens.slice(from, to),
+  );
+  return [...tokens.slice(0, from), fold, ...tokens.slice(to)];
+}
+
+/**
+ * A token as it reads in prose: plain spaces, but visible newlines and control characters; bytes
+ * that are a part of a character are small, the character follows.
+ * @param {Node} node
+ */
+function proseOf({ text, bytes }) {
+  const words = text.split(" ").map(visible).join(" ");
+  return bytes ? [words, h("small", { class: "bytes" }, bytes)] : words || "∅";
 }
 
 /**
@@ -277,12 +327,12 @@ function proseOf(text) {
 function alternativesHint(run, node) {
   const list = likeliestAfter(run, node.parent);
   const entropy = entropyBefore(run, node);
-  const row = (/** @type {Candidate} */ { id, text, logprob }) => {
+  const row = (/** @type {Candidate} */ { id, text, bytes, logprob }) => {
     const p = fromLog(logprob);
     return h(
       "div",
       { class: id === node.token_id ? "odds taken" : "odds" },
-      h("bdi", { class: "token" }, tokenLabel(text)),
+      h("bdi", { class: "token" }, tokenLabel({ text, bytes })),
       h("span", { class: "length" }, h("i", { style: { width: `${(100 * p).toFixed(1)}%` } })),
       h("span", { class: "num" }, percent(p)),
     );
@@ -291,7 +341,12 @@ function alternativesHint(run, node) {
     ? []
     : [
         h("p", { class: "said" }, "not among these:"),
-        row({ id: node.token_id, text: node.text, logprob: node.logprob_raw }),
+        row({
+          id: node.token_id,
+          text: node.text,
+          bytes: node.bytes,
+          logprob: node.logprob_raw,
+        }),
       ];
   const head = entropy === null ? "" : `, entropy ${number(entropy / Math.LN2, 2)} bits`;
   return [

@@ -53,7 +53,7 @@ export function openDrawing({ svg }) {
  * @param {Run[]} runs
  */
 function describe(place, runs) {
-  const start = `${spoken(place.text)}, ${percent(fromLog(place.logprob))}`;
+  const start = `${spoken(place)}, ${percent(fromLog(place.logprob))}`;
   if (place.users.length)
     return `${start}, taken by ${place.users.map((index) => runs[index].name).join(" and ")}`;
   const { run, node } = place.entries[0];
@@ -145,7 +145,7 @@ function updatePill(pill, item, runs, options, focused) {
     height: item.height,
     radius: taken ? 7 : 4,
     size: taken ? 12.5 : 11,
-    label: root ? tailOf(options.prompt, 10) : tokenLabel(place.text),
+    label: root ? tailOf(options.prompt, 10) : tokenLabel(place),
     share: root ? 0 : fromLog(place.logprob),
     note: root ? "" : percent(fromLog(place.logprob)),
     removed,

@@ -63,8 +63,7 @@ export function layOutTree(forest, options) {
   for (const { place, taken } of hanging) {
     if (place.depth === 0) continue;
     const note = textWidth(percent(fromLog(place.logprob))) * 10;
-    const needed =
-      textWidth(tokenLabel(place.text)) * (taken ? 12.5 : 11) + note + (taken ? 26 : 38);
+    const needed = textWidth(tokenLabel(place)) * (taken ? 12.5 : 11) + note + (taken ? 26 : 38);
     width[place.depth] = Math.max(width[place.depth], 72, Math.min(TREE_WIDEST, Math.ceil(needed)));
   }
   for (let column = 1; column <= columns; column += 1) width[column] ||= TREE_RESERVED;
