@@ -117,6 +117,7 @@ class Room(Generic[Asked]):
     def stop(self, figure: Figure) -> None:
         """Let Cancel say in a figure that its run was stopped."""
         script = _CANCEL.replace("STOPPED", json.dumps(self.stopped.to_json() if self.stopped else None))
+        script = script.replace("NOTHING", json.dumps(NOTHING.to_json()))
         self.cancel.click(None, [figure, self.cancel], [figure, self.cancel], js=script, **LIGHT)
 
     def connect(
@@ -394,8 +395,11 @@ def control_value(box: Component, value: Any) -> Any:
     return "" if value is None else str(value)
 
 
+NOTHING = VisitorError("The run was cancelled.", "Start it again.")
+"""What is left of a run that was cancelled before anything of it could be drawn."""
 _CANCEL = """(value, label) => {
   const data = value ? JSON.parse(value) : null;
   if (data?.done !== false || data.cancelled) return [value, label];
-  return [JSON.stringify(STOPPED ?? { ...data, cancelled: true }), "Stopping …"];
+  const left = data.drawable === false ? NOTHING : { ...data, cancelled: true };
+  return [JSON.stringify(STOPPED ?? left), "Stopping …"];
 }"""

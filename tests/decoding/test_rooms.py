@@ -16,6 +16,7 @@ from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import limits, models
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
+from tests import zoo
 from tests.conftest import ask
 
 QUESTION = {
@@ -34,6 +35,15 @@ def test_the_panel_may_ask_before_anything_was_decoded(embedded, monkeypatch):
     answer = ask(distribution, QUESTION)
     assert len(answer["ids"]) == 5 and answer["vocab_size"] == 49_152
     assert names == [EMBEDDED_MODEL]
+
+
+def test_a_run_says_that_its_model_is_being_loaded():
+    request = Request.parse(prompt="The cat", model=str(zoo.folder("gpt2")), max_new_tokens=2)
+    (waiting, nothing), *_, (_, trace) = decode.steps(request)
+    assert waiting["drawable"] is False and waiting["progress"]["label"] == f"Loading {request.model}"
+    assert nothing is None and trace["done"]
+    (_, first), *_ = decode.steps(request)
+    assert first is not None, "it is in memory now"
 
 
 def test_the_panel_loads_no_model(monkeypatch):

@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Origin
+from shared.data import Origin, Progress
 
 Kind = Literal["greedy", "sample", "beam", "beam_sample", "group_beam", "contrastive", "dola"]
 """What a strategy's settings amount to."""
@@ -257,3 +257,12 @@ class Trace(TypedDict):
     """What the model's own says of the settings that a strategy may have."""
     prompt: Prompt
     runs: list[Run]
+
+
+class Waiting(TypedDict):
+    """A run before anything of it can be drawn."""
+
+    kind: Literal["decoding"]
+    drawable: Literal[False]
+    done: Literal[False]
+    progress: Progress

@@ -11,13 +11,14 @@ from typing import Any
 import gradio as gr
 
 from decoding import pasted, presets, programs
-from decoding.data import Trace
+from decoding.data import Trace, Waiting
 from decoding.request import Request
 from decoding_rooms.form import build_form, chosen_names, with_names, with_sampling
 from decoding_rooms.growth import growth
 from decoding_rooms.panel import distribution
 from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import experts, gpu, limits, models, page
+from shared.data import Progress
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.room import LATEST, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
@@ -53,6 +54,17 @@ def traces(request: Request) -> Iterator[Trace]:
     loaded = models.on_device(models.load(request.model))
     for trace in paced(decode(request, loaded), lambda trace: trace.done):
         yield trace.to_json()
+
+
+def steps(request: Request) -> Iterator[tuple[Any, Trace | None]]:
+    """A run: what the figure is sent, and the trace so far, None while the model is not in memory yet."""
+    if models.in_memory(request.model) is None:
+        progress: Progress = {"label": f"Loading {request.model}", "value": 0, "max": 1}
+        waiting: Waiting = {"kind": "decoding", "drawable": False, "done": False, "progress": progress}
+        yield waiting, None
+    models.load(request.model)
+    for data, news in growth(traces(request)):
+        yield news, data
 
 
 def decode(request: Request) -> Trace:
@@ -159,9 +171,8 @@ def build(demo: gr.Blocks) -> Room[Request]:
     )
 
     def run(request: Request, _: Values) -> Iterator[Values]:
-        models.load(request.model)
-        for data, news in growth(traces(request)):
-            yield {figure: news, tree: data}
+        for news, data in steps(request):
+            yield {figure: news, tree: data or gr.skip()}
 
     room = open_room(
         demo,

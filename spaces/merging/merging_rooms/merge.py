@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from shared.files import result_folder, zipped
 from shared.room import (
     LATEST,
     LIGHT,
+    QUIET,
     Data,
     Room,
     Values,
@@ -256,6 +258,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
     editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
     preset.input(presets.PRESETS.get, [preset], [recipe], **LIGHT)
     recipe.change(recipe_form.editor_value, [recipe], [editor], **LATEST)
+    recipe.change(None, None, [findings], js=f"() => {json.dumps(recipe_form.CHECKING)}", **QUIET)
     checking = in_turn(recipe_form.check_html, page.alert, limits.MAX_QUEUE)
     recipe.change(checking, [recipe], [findings], **LATEST)
     return MergeRoom(room, recipe, child)

@@ -50,6 +50,10 @@ def from_form(event: gr.EventData) -> str:
     return recipes.to_yaml(dict(event.recipe))
 
 
+CHECKING = '<div class="findings" role="status"><p>Checking the recipe …</p></div>'
+"""What stands there until the check of a changed recipe answers."""
+
+
 def check_html(text: str) -> str:
     """What the check says of a recipe, as safe HTML."""
     return findings_html(check(text).to_json())

@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Origin } from "../../../../shared/js/data.js";
+import type { Origin, Progress } from "../../../../shared/js/data.js";
 
 /** What a strategy's settings amount to. */
 export type Kind = "greedy"
@@ -249,4 +249,12 @@ export interface Trace {
   generation_config: Record<string, unknown>;
   prompt: Prompt;
   runs: Run[];
+}
+
+/** A run before anything of it can be drawn. */
+export interface Waiting {
+  kind: "decoding";
+  drawable: false;
+  done: false;
+  progress: Progress;
 }
