@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,13 @@ def ask(function: Callable[..., Any], argument: Any) -> Any:
     from shared.errors import VisitorError
     from shared.turns import in_turn
 
-    return asyncio.run(in_turn(function, VisitorError.to_json)(argument))
+    return in_a_loop(in_turn(function, VisitorError.to_json)(argument))
+
+
+def in_a_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns; it runs in a thread of its own, since this one may have a browser's loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class Server:

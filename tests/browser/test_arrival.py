@@ -44,7 +44,7 @@ def test_every_room_shows_its_figure_on_arrival(browser, suite_url, space, schem
 def test_no_room_scrolls_sideways_on_a_phone(browser, suite_url, space):
     with opened(browser, f"{suite_url}/{space}/", ".course-figure", viewport=PHONE) as page:
         rooms = page.locator("button[role=tab]")
-        names = [rooms.nth(index).inner_text() for index in range(rooms.count())]
+        names = rooms.all_inner_texts()
         for name in names or [""]:
             if name and rooms.filter(has_text=name).first.is_visible():
                 rooms.filter(has_text=name).first.click()

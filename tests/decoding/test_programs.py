@@ -82,7 +82,7 @@ def test_a_prompt_that_begins_with_bos_gets_no_second_one():
 def program(strategies, revision="abc123", source=HUB_SOURCE, model=EMBEDDED_MODEL) -> str:
     request = Request.parse(prompt="Once", strategies=strategies, model=model)
     prompt = {"text": "Once", "token_ids": [1], "tokens": ["Once"], "special_tokens": True}
-    provenance = {"revision": revision, "source": source}
+    provenance = {"revision": revision, "source": source, "dtype": "float32"}
     runs = [{"settings": {}} for _ in request.strategies]
     return transformers_program(request, {"prompt": prompt, "provenance": provenance, "runs": runs})
 

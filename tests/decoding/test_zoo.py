@@ -264,4 +264,4 @@ def test_a_model_in_bfloat16_decodes_as_on_a_gpu(name):
     data = trace.to_json()
     json.dumps(data, allow_nan=False)
     assert data["provenance"]["dtype"] == "bfloat16" and len(data["runs"]) == len(STRATEGIES)
-    assert "dtype=torch.bfloat16" in transformers_program(Request.parse(strategies=[{}], **asked), data)
+    assert "dtype=torch.bfloat16" in transformers_program(Request.parse(strategies=STRATEGIES, **asked), data)

@@ -4,7 +4,6 @@ types.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -22,6 +21,7 @@ from shared import page
 from shared.errors import VisitorError
 from shared.suite import load_app
 from shared.turns import in_turn
+from tests.conftest import in_a_loop
 
 RECIPE = "merge_method: linear\nmodels:\n- {model: pirate, parameters: {weight: 1}}\n"
 PARENTS = [{"id": "pirate", "role": "contributor"}, {"id": "cautious", "role": "contributor"}]
@@ -148,7 +148,7 @@ def test_a_check_that_fails_is_a_sentence(monkeypatch):
     from merging_rooms import recipe_form
 
     monkeypatch.setattr(recipe_form, "check", lambda *_: 1 / 0)
-    shown = asyncio.run(in_turn(recipe_form.check_html, page.alert)(RECIPE))
+    shown = in_a_loop(in_turn(recipe_form.check_html, page.alert)(RECIPE))
     assert "ZeroDivisionError" in shown and 'role="alert"' in shown
 
 
