@@ -262,9 +262,9 @@ def test_a_gpu_machine_keeps_a_model_by_its_dtype(tmp_path, monkeypatch):
 
 
 def test_the_old_model_goes_before_the_new_one_comes(tmp_path, monkeypatch):
+    first, second = (saved_in(torch.float32, tmp_path / name) for name in ("one", "two"))
     monkeypatch.setattr(models, "_loaded", OrderedDict())
     monkeypatch.setattr(models, "_alive", WeakKeyDictionary())
-    first, second = (saved_in(torch.float32, tmp_path / name) for name in ("one", "two"))
     one = models.load(first)
     monkeypatch.setitem(limits.MODELS_BYTES, "cpu", int(1.5 * models._alive[one.model]))
     with pytest.raises(VisitorError, match="the models in use leave no room"):
