@@ -262,15 +262,19 @@ def test_a_gpu_machine_keeps_a_model_by_its_dtype(tmp_path, monkeypatch):
 
 
 def test_the_old_model_goes_before_the_new_one_comes(tmp_path, monkeypatch):
+    models.import_transformers()  # a warning of the first import keeps the frames that imported it
     first, second = (saved_in(torch.float32, tmp_path / name) for name in ("one", "two"))
     monkeypatch.setattr(models, "_loaded", OrderedDict())
     monkeypatch.setattr(models, "_alive", WeakKeyDictionary())
-    one = models.load(first)
-    monkeypatch.setitem(limits.MODELS_BYTES, "cpu", int(1.5 * models._alive[one.model]))
-    with pytest.raises(VisitorError, match="the models in use leave no room"):
-        models.load(second)  # this test still holds the other
+
+    def refused_while_the_other_is_held() -> None:
+        one = models.load(first)
+        monkeypatch.setitem(limits.MODELS_BYTES, "cpu", int(1.5 * models._alive[one.model]))
+        with pytest.raises(VisitorError, match="the models in use leave no room"):
+            models.load(second)
+
+    refused_while_the_other_is_held()
     assert models.in_memory(first) is None
-    del one
     one = weakref.ref(models.load(first).model)
     told, there = [], []
     monkeypatch.setattr(models, "_forgetful", [lambda gone: told.append(gone.id)])
