@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from shared import files, hub, models, owner, quota
-from shared.door import App
+from shared.app import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, stylesheet
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import door, files, limits, owner
+from shared import app, files, limits, owner
 from shared.page import style
 from shared.sessions import forget
 from shared.theme import theme
@@ -77,7 +77,7 @@ def app_settings(css: str) -> dict[str, Any]:
         "ssr_mode": False,
         "footer_links": ["api"],
         "enable_monitoring": False,
-        "app_kwargs": {"exception_handlers": dict(door.HANDLERS), "lifespan": door.lifespan},
+        "app_kwargs": {"exception_handlers": dict(app.HANDLERS), "lifespan": app.lifespan},
     }
 
 

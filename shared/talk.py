@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from shared import limits, stranger
+from shared import chat_templates, limits
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
 
     Raises:
         VisitorError: there is no chat template, it does not take a question alone, it refuses or drops the
-            system prompt, or it goes past the limits of `shared.stranger`.
+            system prompt, or it goes past the limits of `shared.chat_templates`.
     """
     template = loaded.tokenizer.chat_template
     if not template:
@@ -96,7 +96,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
         )
     try:
         text = _filled(loaded, prompt, "", settings)
-    except (stranger.Failed, ValueError) as error:
+    except (chat_templates.Failed, ValueError) as error:
         raise VisitorError(
             f"The chat template of {loaded.id} does not take a question alone.", remedy
         ) from error
@@ -105,7 +105,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
     without = "Leave the system prompt empty, or write it into the prompt."
     try:
         text = _filled(loaded, prompt, system, settings)
-    except (stranger.Failed, ValueError) as error:
+    except (chat_templates.Failed, ValueError) as error:
         raise VisitorError(f"The chat template of {loaded.id} takes no system prompt.", without) from error
     if system.strip() not in text:
         raise VisitorError(f"The chat template of {loaded.id} drops the system prompt.", without)
@@ -125,8 +125,8 @@ def _filled(loaded: Loaded, prompt: str, system: str, settings: dict[str, Any]) 
         **settings,
     }
     try:
-        text = stranger.fill(tokenizer.get_chat_template(), variables)
-    except stranger.TooMuch as error:
+        text = chat_templates.fill(tokenizer.get_chat_template(), variables)
+    except chat_templates.TooMuch as error:
         raise VisitorError(
             f"The chat template of {loaded.id} takes more than {limits.TEMPLATE_SECONDS:g} seconds or writes "
             f"more than {limits.MAX_TEMPLATE_CHARACTERS:,} characters.",

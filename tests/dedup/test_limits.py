@@ -19,8 +19,8 @@ from dedup.rows import Rows
 from dedup.signing import sample_rows
 from dedup.verify import parts
 from shared import limits
+from shared.cache import Cache, size_of
 from shared.errors import VisitorError
-from shared.kept import Kept, size_of
 from tests.conftest import ROOT
 
 SIZE = 20_000_000
@@ -82,7 +82,7 @@ from dedup.read import read_file
 from dedup.request import Request
 from dedup.texts import compared
 from shared.errors import VisitorError
-from shared.kept import Kept, size_of
+from shared.cache import Cache, size_of
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 def read(path):
     try: compared(read_file(path, path.name, 500_000), Request()); return ""
@@ -181,7 +181,7 @@ def test_results_of_all_visitors_have_one_limit(monkeypatch):
     from dedup_rooms import results
 
     first = results.result_of(results.EXAMPLE)
-    monkeypatch.setattr(results, "_kept", Kept(int(2.5 * size_of(first))))
+    monkeypatch.setattr(results, "_kept", Cache(int(2.5 * size_of(first))))
     names = [results.keep(first) for _ in range(3)]
     assert results.result_of(names[2]) is results.result_of(names[1]) is first
     with pytest.raises(VisitorError, match="made room for those of later runs"):

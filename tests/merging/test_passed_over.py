@@ -56,11 +56,11 @@ MISTAKES = {
     ),
     "della beyond a chance of 1": (
         merge("della", "a", each={**WEIGHT, "density": 0.9}, base_model="base"),
-        {"parameters.density": "below 0.85"},
+        {"models[0].parameters.density": "below 0.85"},
     ),
     "dare below a chance of 0": (
         merge("dare_ties", "a", each={**WEIGHT, "density": -1}, base_model="base"),
-        {"parameters.density": "0 to 1"},
+        {"models[0].parameters.density": "0 to 1"},
     ),
     "nuslerp with three models": (
         merge("nuslerp", "a", "b", "c", each=WEIGHT, base_model="base"),
@@ -136,3 +136,15 @@ def test_anchors_and_aliases_are_read():
     first, second, third = recipes.parse(text)["models"]
     assert first == third == {"model": "x", "parameters": {"weight": 1}} and second == {**first, "model": "y"}
     assert first is not third and first["parameters"] is not second["parameters"], "each place has its own"
+
+
+def test_a_value_that_differs_by_layer_is_named_once_and_where_it_stands(family):
+    recipe = merge("ties", "a", "b", each=WEIGHT, base_model="base", parameters={"density": 0.5})
+    recipe["models"][1]["parameters"] = {**WEIGHT, "density": [2, 3]}
+    told = [(item.where, item.level) for item in checked(recipe, family).findings if "density" in item.where]
+    assert told == [("models[1].parameters.density", "warning")]
+    recipe["parameters"]["density"] = 7
+    assert {item.where for item in checked(recipe, family).findings if "density" in item.where} == {
+        "models[1].parameters.density",
+        "parameters.density",
+    }

@@ -12,8 +12,8 @@ from quantization import effect, lab, modules
 from quantization.methods.awq import output_error
 from quantization.request import LabRequest
 from shared import limits
+from shared.cache import Cache, size_of
 from shared.errors import VisitorError
-from shared.kept import Kept, size_of
 from tests.quantization.conftest import small_llama
 
 TENSOR = "model.layers.0.mlp.down_proj.weight"
@@ -54,7 +54,7 @@ def test_nothing_keeps_a_model_that_is_no_longer_loaded():
 
 def test_the_inputs_of_a_few_layers_are_remembered(tiny_gguf, monkeypatch):
     one = size_of(effect.inputs_of(tiny_gguf, modules.linear_names(tiny_gguf.model)[0]))
-    monkeypatch.setitem(effect._inputs, tiny_gguf.model, Kept(2 * one))
+    monkeypatch.setitem(effect._inputs, tiny_gguf.model, Cache(2 * one))
     names = modules.linear_names(tiny_gguf.model)[:4]
     found = [effect.inputs_of(tiny_gguf, name) for name in names]
     assert effect.inputs_of(tiny_gguf, names[-1]) is found[-1] and len(effect._inputs[tiny_gguf.model]) == 2

@@ -16,8 +16,8 @@ from abliteration.directions import Directions, difference_of_means
 from abliteration.edit import Edit
 from abliteration.request import Request
 from shared import limits, models, talk
+from shared.cache import Cache
 from shared.errors import VisitorError
-from shared.kept import Kept
 from shared.models import Loaded
 from shared.steps import last
 
@@ -69,7 +69,7 @@ class Study:
         return self.ids[part, side]
 
 
-_kept: Kept[Study] = Kept(limits.KEPT_BYTES)
+_kept: Cache[Study] = Cache(limits.KEPT_BYTES)
 """So that drawing another kernel does not read the prompts again."""
 models.when_forgotten(lambda gone: _kept.forget(lambda known: known.loaded.model is gone.model))
 

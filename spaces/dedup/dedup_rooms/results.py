@@ -17,15 +17,15 @@ from dedup.report import report
 from dedup.request import Request
 from dedup_rooms.source import open_rows
 from shared import files, hub, limits
+from shared.cache import Cache
 from shared.errors import VisitorError
-from shared.kept import Kept
 from shared.steps import last
 
 EXAMPLE = "example"
 """Stands for the stored example's Result, which is computed when somebody wants it."""
 
 
-_kept: Kept[Result] = Kept(limits.RESULTS_BYTES)
+_kept: Cache[Result] = Cache(limits.RESULTS_BYTES)
 """By a name that nobody can guess: a page holds the name, or all open pages would hold their datasets."""
 
 

@@ -11,8 +11,8 @@ from dedup.read import Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
 from dedup.texts import compared
 from shared import files, limits, web
+from shared.cache import Cache
 from shared.errors import VisitorError
-from shared.kept import Kept
 
 KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
 """Files to choose from."""
@@ -50,7 +50,7 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
     return read_hub(request.dataset, request.config, request.split, request.limit, token)
 
 
-_kept: Kept[Dataset] = Kept(limits.PARSED_BYTES)
+_kept: Cache[Dataset] = Cache(limits.PARSED_BYTES)
 """Uploads that were parsed last: the choice of columns, the plan and the run take the same."""
 
 

@@ -76,9 +76,15 @@ def _merge(
             deep = f"The child would have {depth:,} layers."
             return None, [error("", deep, f"Stack at most {MAX_LAYERS} here.")]
         planner._plan()
+        names = {
+            link[key]: holder[key]
+            for (link, key, _), (holder, _, _) in zip(
+                recipes.named(linked), recipes.named(recipe), strict=True
+            )
+        }
         problems = [
-            *_shapes(planner, config, sources, linked, recipe),
-            *values.problems(planner, recipe),
+            *_shapes(planner, sources, names),
+            *values.problems(planner, recipe, names),
         ]
         return Plan(len(planner._tensors), int(getattr(out, "num_hidden_layers", 0) or 0)), problems
     except Exception as problem:  # noqa: BLE001  whatever mergekit raises, the merge would raise
@@ -170,26 +176,16 @@ class _Listener(logging.Handler):
             self.messages.append(record.getMessage()[:300])
 
 
-def _shapes(
-    planner: Any,
-    config: Any,
-    sources: Mapping[str, Source],
-    linked: dict[str, Any],
-    recipe: dict[str, Any],
-) -> Iterator[Finding]:
+def _shapes(planner: Any, sources: Mapping[str, Source], names: Mapping[str, str]) -> Iterator[Finding]:
     """Tensors that are missing or of different shapes: what mergekit finds only when it gets to them."""
-    folders = {
-        link[key]: holder[key]
-        for (link, key, _), (holder, _, _) in zip(recipes.named(linked), recipes.named(recipe), strict=True)
-    }
-    rule = bool(config.tokenizer_source or config.tokenizer)
+    rule = bool(planner.config.tokenizer_source or planner.config.tokenizer)
     missing: dict[str, list[str]] = {}
     for weight, task in planner._tensors:
         gather = task.gather_tensors
         gather = getattr(gather, "gather_tensors", gather)
         shapes: dict[str, tuple[int, ...]] = {}
         for model, info in gather.weight_info.items():
-            name = folders[str(model)]
+            name = names[str(model)]
             tensors = sources[name].tensors
             known = next((n for n in [info.name, *(info.aliases or [])] if n in tensors), None)
             if known is not None:

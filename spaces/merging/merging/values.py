@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from merging.finding import Finding, error, warning
@@ -14,15 +14,16 @@ SHARES = ("density", "gamma", "select_topk")
 """Parameters that are a share of entries, from 0 to 1."""
 
 
-def problems(planner: Any, recipe: dict[str, Any]) -> Iterator[Finding]:
+def problems(planner: Any, recipe: dict[str, Any], names: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the settings of a merge that mergekit has planned.
 
     Args:
         planner: mergekit's, after planning.
         recipe: as written.
+        names: of the models in `recipe`, by what mergekit calls them.
     """
     yield from _numbers(planner)
-    yield from _domains(planner)
+    yield from _domains(planner, recipe, names)
     yield from _filters(planner, recipe)
 
 
@@ -48,41 +49,72 @@ def _numbers(planner: Any) -> Iterator[Finding]:
             return
 
 
-def _domains(planner: Any) -> Iterator[Finding]:
-    """Settings, as mergekit resolved them for a tensor, that its methods cannot use or take for others."""
-    seen: set[tuple[str, float]] = set()
+def _domains(planner: Any, recipe: dict[str, Any], names: Mapping[str, str]) -> Iterator[Finding]:
+    """Settings, as mergekit resolved them, that its methods cannot use or take for others; of each place the
+    first tensor's, since a gradient gives every layer another value.
+    """
+    told: set[str] = set()
     for tensor, task in planner._tensors:
         shared = dict(task.parameters)
-        for settings in (shared, *map(dict, task.input_parameters.values())):
+        own = [(names.get(str(model)), dict(settings)) for model, settings in task.input_parameters.items()]
+        for model, settings in [(None, shared), *own]:
             for name, value in settings.items():
-                if not isinstance(value, float) or (name, value) in seen:
-                    continue
-                seen.add((name, value))
-                yield from _domain(task.method_name, name, value, {**shared, **settings}, tensor.name)
+                where = _stated(recipe, name, model)
+                if isinstance(value, float) and where not in told:
+                    for finding in _domain(
+                        task.method_name, name, value, {**shared, **settings}, tensor.name, where
+                    ):
+                        told.add(where)
+                        yield finding
 
 
-def _domain(method: str, name: str, value: float, settings: dict[str, Any], tensor: str) -> Iterator[Finding]:
-    where, what = f"parameters.{name}", f"{name} is {value:g} for {tensor}"
+def _stated(recipe: dict[str, Any], name: str, model: str | None) -> str:
+    """Where a recipe states a parameter: below the model, else for all."""
+    everywhere = "parameters"
+    for path, part in _mappings(recipe, ""):
+        stated = part.get("parameters")
+        if isinstance(stated, dict) and name in stated:
+            where = f"{path}.parameters.{name}".lstrip(".")
+            if model is not None and part.get("model") == model:
+                return where
+            if "model" not in part:
+                everywhere = where
+    return everywhere
+
+
+def _mappings(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every mapping of a recipe with its path."""
+    if isinstance(value, dict):
+        yield where, value
+        for key, item in value.items():
+            yield from _mappings(item, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _mappings(item, f"{where}[{number}]")
+
+
+def _domain(
+    method: str, name: str, value: float, settings: dict[str, Any], tensor: str, where: str
+) -> Iterator[Finding]:
+    what = f"{name} is {value:g} for {tensor}"
     if name in SHARES and value < 0 and method.startswith("dare"):
         yield error(where, f"{what}, and a chance is never below 0.", "Write a share from 0 to 1.")
     elif name in SHARES and not 0 <= value <= 1:
-        used = "0" if value < 0 else "1"
+        # a negative gamma shifts what is kept, and stands for no other
+        used = "" if name == "gamma" else f"; mergekit uses {0 if value < 0 else 1} in its place"
         percent = f" {value:g} percent is {value / 100:g}." if 1 < value <= 100 else ""
-        yield warning(
-            where, f"{what}; mergekit uses {used} in its place.", f"Write a share from 0 to 1.{percent}"
-        )
+        yield warning(where, f"{what}{used}.", f"Write a share from 0 to 1.{percent}")
     elif name == "t" and not 0 <= value <= 1:
         what = f"{what}: the result lies beyond the two models, not between them."
         yield warning(where, what, "Write a number from 0 to 1, unless that is what you want.")
     elif name == "density" and method.startswith("della") and 0 < value < 1:
         epsilon = settings.get("epsilon", 0.0)
         if value + epsilon >= 1 or value - epsilon <= 0:
-            least, most = f"{epsilon:g}", f"{1 - epsilon:g}"
             what = f"{what} and epsilon is {epsilon:g}; {method} keeps entries by chances from "
             yield error(
                 where,
                 f"{what}density − epsilon to density + epsilon, which must lie between 0 and 1.",
-                f"Choose a density above {least} and below {most}, or a smaller epsilon.",
+                f"Choose a density above {epsilon:g} and below {1 - epsilon:g}, or a smaller epsilon.",
             )
 
 
@@ -90,22 +122,9 @@ def _filters(planner: Any, recipe: dict[str, Any]) -> Iterator[Finding]:
     """Filters that fit no tensor: mergekit never uses their values."""
     names = [weight.name for weight, _ in planner._tensors]
     parts = {part for name in names for part in name.split(".") if not part.isdigit()}
-    for where, pattern in _patterns(recipe, ""):
-        if pattern != "*" and not any(pattern in name for name in names):
+    for path, part in _mappings(recipe, ""):
+        pattern = part.get("filter") if "value" in part else None
+        if isinstance(pattern, str) and pattern != "*" and not any(pattern in name for name in names):
             likely = closest(pattern, parts)
             fix = f"Write {likely}." if likely else f"Tensors have names such as {names[len(names) // 2]}."
-            yield error(where, f"The filter “{pattern[:40]}” fits no tensor.", fix)
-
-
-def _patterns(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Every filter of a recipe with its path."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            path = f"{where}.{key}" if where else str(key)
-            if key == "filter" and "value" in value and isinstance(item, str):
-                yield path, item
-            else:
-                yield from _patterns(item, path)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _patterns(item, f"{where}[{number}]")
+            yield error(f"{path}.filter", f"The filter “{pattern[:40]}” fits no tensor.", fix)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections.abc import Iterator
@@ -258,7 +257,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
     editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
     preset.input(presets.PRESETS.get, [preset], [recipe], **LIGHT)
     recipe.change(recipe_form.editor_value, [recipe], [editor], **LATEST)
-    recipe.change(None, None, [findings], js=f"() => {json.dumps(recipe_form.CHECKING)}", **QUIET)
+    recipe.change(None, [findings], [findings], js=recipe_form.MARK_STALE, **QUIET)
     checking = in_turn(recipe_form.check_html, page.alert, limits.MAX_QUEUE)
     recipe.change(checking, [recipe], [findings], **LATEST)
     return MergeRoom(room, recipe, child)

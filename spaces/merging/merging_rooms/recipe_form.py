@@ -50,8 +50,8 @@ def from_form(event: gr.EventData) -> str:
     return recipes.to_yaml(dict(event.recipe))
 
 
-CHECKING = '<div class="findings" role="status"><p>Checking the recipe …</p></div>'
-"""What stands there until the check of a changed recipe answers."""
+MARK_STALE = """(html) => (html ?? "").replace('class="findings"', 'class="findings stale"')"""
+"""Dims the findings of an earlier recipe until the check of the changed one answers; nothing moves."""
 
 
 def check_html(text: str) -> str:

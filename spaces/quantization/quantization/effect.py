@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 from quantization import data, lab, metrics, modules
 from quantization.request import LabRequest
 from shared import limits, measure, talk, texts
+from shared.cache import Cache
 from shared.errors import VisitorError
 from shared.estimates import estimate
-from shared.kept import Kept
 from shared.measure import Windows
 from shared.models import Loaded, twin
 
@@ -29,7 +29,7 @@ ROTATION_SEED = 0
 """Of "Rotate first"."""
 
 _bases: WeakKeyDictionary[PreTrainedModel, metrics.Base] = WeakKeyDictionary()
-_inputs: WeakKeyDictionary[PreTrainedModel, Kept[Calibration]] = WeakKeyDictionary()
+_inputs: WeakKeyDictionary[PreTrainedModel, Cache[Calibration]] = WeakKeyDictionary()
 """Both go with the model: nothing in them may refer to it."""
 
 
@@ -55,7 +55,7 @@ def inputs_of(loaded: Loaded, name: str) -> Calibration | None:
     """What one layer sees of the calibration sample; None where that is nothing."""
     from quantization.calibration import collect
 
-    known = _inputs.setdefault(loaded.model, Kept(limits.KEPT_BYTES))
+    known = _inputs.setdefault(loaded.model, Cache(limits.KEPT_BYTES))
     inputs = known.get(name)
     if inputs is None:
         inputs = collect(loaded.model, _windows(loaded, "calibration", 2).ids, [name]).get(name)

@@ -7,10 +7,10 @@ from typing import Any
 
 from quantization.request import Request
 from shared import limits
-from shared.kept import Kept
+from shared.cache import Cache
 from shared.models import Loaded
 
-rows: Kept[Any] = Kept(limits.KEPT_BYTES)
+rows: Cache[Any] = Cache(limits.KEPT_BYTES)
 
 
 def key(request: Request, loaded: Loaded, part: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The process that fills in chat templates, see `shared.stranger`; it imports nothing of this suite.
+"""The process that fills in chat templates, see `shared.chat_templates`; it imports nothing of this suite.
 
 It reads a line of JSON with `template` and `variables`, and writes one with `text`, `error`, or neither where
 the text is too long or takes too much memory. Where a template takes too much of the processor's time the

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from shared.kept import Kept, size_of
+from shared.cache import Cache, size_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def test_the_size_is_that_of_what_is_in_it():
 
 
 def test_those_go_that_nobody_asked_for_the_longest():
-    kept = Kept(3_000)
+    kept = Cache(3_000)
     for key in "abc":
         kept.put(key, np.zeros(100))
     assert kept.get("a") is not None and len(kept) == 3
@@ -42,7 +42,7 @@ def test_those_go_that_nobody_asked_for_the_longest():
 
 
 def test_forgetting():
-    kept = Kept(10_000)
+    kept = Cache(10_000)
     for number in range(4):
         kept.put(number, np.full(3, number))
     kept.forget(lambda value: bool(value[0] % 2))

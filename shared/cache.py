@@ -29,7 +29,7 @@ def size_of(value: Any) -> int:
     return 100 + size if isinstance(size, int) else 0
 
 
-class Kept(Generic[Value]):
+class Cache(Generic[Value]):
     """Values by key, within a number of bytes; those that nobody asked for the longest go first.
 
     Args:

@@ -1,8 +1,9 @@
 """What a model's author wrote and only a process of its own may run: chat templates.
 
 Jinja's sandbox keeps a template from files and attributes, not from writing 20 million letters, counting for
-an hour or holding all memory. So a template is filled in by `shared/stranger_worker.py`, in a process that
-ends when a text has taken too long, needs too much memory or grows too long; the next text starts another.
+an hour or holding all memory. So a template is filled in by `shared/chat_template_worker.py`, in a process
+that ends when a text has taken too long, needs too much memory or grows too long; the next text starts
+another.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from shared import limits
 
-WORKER = Path(__file__).with_name("stranger_worker.py")
+WORKER = Path(__file__).with_name("chat_template_worker.py")
 _DEADLINE = 30.0
 """Seconds until a process that does not answer is stopped: its own limit counts the processor's time, which
 a busy machine stretches.

@@ -1,4 +1,4 @@
-"""The door of a page: what comes from outside is taken, or refused in two sentences.
+"""A page as an app: what comes from outside is taken, or refused in two sentences.
 
 Gradio answers a value that it cannot read with its own words: components as Python prints them, a server's
 path, the value in full. So a page is an `App`, whose every error is a VisitorError's two sentences, whether a
@@ -17,10 +17,11 @@ import gradio as gr
 from fastapi.exceptions import RequestValidationError
 from gradio.block_function import BlockFunction
 from gradio.state_holder import SessionState
-from gradio_client.utils import is_http_url_like, traverse
+from gradio_client.utils import traverse
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from shared import web
 from shared.errors import VisitorError, for_visitor
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _address_or_upload(file: dict[str, Any]) -> Any:
     Gradio would fetch it at once, whatever its size; functions that take one use `shared.web`.
     """
     path = file.get("path")
-    return path if isinstance(path, str) and is_http_url_like(path) else file
+    return path if web.is_address(path) else file
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:

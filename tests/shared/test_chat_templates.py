@@ -11,7 +11,7 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from shared import limits, stranger, talk
+from shared import chat_templates, limits, talk
 from shared.errors import VisitorError
 from tests.shared.test_talk import with_template
 
@@ -33,7 +33,7 @@ EVERYTHING = """
 def test_a_template_writes_what_transformers_writes():
     variables = {"add_generation_prompt": True, "bos_token": "<s>", "tools": None, "documents": None}
     (expected,), _ = render_jinja_template(conversations=[TALK], chat_template=EVERYTHING, **variables)
-    assert stranger.fill(EVERYTHING, {"messages": TALK, **variables}) == expected
+    assert chat_templates.fill(EVERYTHING, {"messages": TALK, **variables}) == expected
     assert "go" in expected and "3 False" in expected
 
 
@@ -49,8 +49,8 @@ def test_a_template_writes_what_transformers_writes():
     ],
 )
 def test_what_a_template_raises_is_told(template, says):
-    with pytest.raises(stranger.Failed, match=says):
-        stranger.fill(template, {"messages": []})
+    with pytest.raises(chat_templates.Failed, match=says):
+        chat_templates.fill(template, {"messages": []})
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_what_a_template_raises_is_told(template, says):
     ids=range(11),
 )
 def test_a_template_without_end_ends(template):
-    with pytest.raises((stranger.TooMuch, stranger.Failed)):
-        stranger.fill(template, {})
-    assert stranger.fill("{{ a }}", {"a": "still here"}) == "still here"
+    with pytest.raises((chat_templates.TooMuch, chat_templates.Failed)):
+        chat_templates.fill(template, {})
+    assert chat_templates.fill("{{ a }}", {"a": "still here"}) == "still here"
 
 
 def test_a_visitor_reads_whose_template_it_was():
@@ -87,35 +87,37 @@ def test_a_visitor_reads_whose_template_it_was():
 
 
 def test_a_process_that_does_not_answer_is_stopped(monkeypatch):
-    stranger.fill("", {})
-    monkeypatch.setattr(stranger, "_DEADLINE", 0.05)
-    assert stranger._process is not None
-    os.kill(stranger._process.pid, 19)  # it stands still, and takes no time of the processor
-    with pytest.raises(stranger.TooMuch):
-        stranger.fill("{{ 1 }}", {})
+    chat_templates.fill("", {})
+    monkeypatch.setattr(chat_templates, "_DEADLINE", 0.05)
+    assert chat_templates._process is not None
+    os.kill(chat_templates._process.pid, 19)  # it stands still, and takes no time of the processor
+    with pytest.raises(chat_templates.TooMuch):
+        chat_templates.fill("{{ 1 }}", {})
     monkeypatch.undo()
-    assert stranger.fill("{{ 1 }}", {}) == "1"
+    assert chat_templates.fill("{{ 1 }}", {}) == "1"
 
 
 def test_a_forked_process_asks_one_of_its_own():
-    stranger.fill("", {})
-    before = stranger._process
+    chat_templates.fill("", {})
+    before = chat_templates._process
     child = os.fork()
     if not child:
         try:
-            right = stranger._process is None and stranger.fill("{{ 2 }}", {}) == "2"
-            stranger._end(stranger._process)
+            right = chat_templates._process is None and chat_templates.fill("{{ 2 }}", {}) == "2"
+            chat_templates._end(chat_templates._process)
         finally:
             os._exit(0 if right else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert stranger.fill("{{ 3 }}", {}) == "3" and stranger._process is before
+    assert chat_templates.fill("{{ 3 }}", {}) == "3" and chat_templates._process is before
 
 
 def test_the_process_ends_with_the_one_that_started_it(tmp_path):
     import subprocess
     import sys
 
-    script = "from shared import stranger; stranger.fill('', {}); print(stranger._process.pid)"
+    script = (
+        "from shared import chat_templates; chat_templates.fill('', {}); print(chat_templates._process.pid)"
+    )
     pid = subprocess.run(
         [sys.executable, "-c", script], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, check=True
     ).stdout
