@@ -162,6 +162,16 @@ def test_parquet_keeps_its_schema(tmp_path):
     assert out.to_pylist() == [table.to_pylist()[row] for row in kept] and kept == [0, 2]
 
 
+@pytest.mark.parametrize("keep", [[], [1], [0, 1, 3, 4], [0, 2, 4]])
+def test_rows_of_view_types_are_written(tmp_path, keep):
+    """Newer writers store texts as string_view, which pyarrow cannot take rows of."""
+    table = pa.table({"text": pa.array(["a b c", "d", None, "é", "x"], pa.string_view()), "n": range(5)})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    write(read_file(tmp_path / "rows.parquet", "rows.parquet", 10), keep, tmp_path / "out.parquet")
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.to_pylist() == [table.to_pylist()[row] for row in keep]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from dedup import parquet
 from dedup.csv_form import PLAIN, Form, fitted, form_of, names_of
@@ -28,6 +28,9 @@ from dedup.shingles import clean
 from shared import limits
 from shared.errors import VisitorError
 from shared.files import written_whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMATS = {
     ".csv": "csv",
@@ -428,10 +431,9 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
     """
     with written_whole(path, "the kept rows") as part:
         if dataset.format == "parquet":
-            import pyarrow as pa
             import pyarrow.parquet as pq
 
-            pq.write_table(dataset.table.take(pa.array(keep, pa.int64())), part)
+            pq.write_table(_taken(dataset.table, keep), part)
             return
         rows = (dataset.lines[row] for row in keep)
         if dataset.format in ("text", "jsonl"):
@@ -454,6 +456,20 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
             other = part.with_suffix(".encoded")
             convert(part, "utf-8", other, dataset.encoding)
             other.replace(part)
+
+
+def _taken(table: pa.Table, keep: list[int]) -> pa.Table:
+    """Some rows of a table, whatever the types of its columns."""
+    import pyarrow as pa
+
+    try:
+        return table.take(pa.array(keep, pa.int64()))
+    except pa.ArrowNotImplementedError:  # string_view and binary_view have no kernel for it
+        if not keep:
+            return table.slice(0, 0)
+        starts = [at for at, row in enumerate(keep) if at == 0 or row != keep[at - 1] + 1]
+        runs = zip(starts, [*starts[1:], len(keep)], strict=True)
+        return pa.concat_tables(table.slice(keep[start], end - start) for start, end in runs)
 
 
 def write_apart(dataset: Dataset, path: Path) -> None:
