@@ -146,7 +146,7 @@ def when_forgotten(forget: Callable[[Loaded], None]) -> None:
 
 
 @contextmanager
-def _room(size: int, model_id: str) -> Iterator[None]:
+def room_for(size: int, model_id: str) -> Iterator[None]:
     """Memory for a model that is about to be loaded: those go first that nobody has asked for the longest,
     all but the embedded one.
 
@@ -178,6 +178,12 @@ def _room(size: int, model_id: str) -> Iterator[None]:
     finally:
         with _lock:
             _coming.remove(size)
+
+
+def count(model: PreTrainedModel, size: int) -> None:
+    """Count a model's bytes among those of all models in memory, for as long as somebody holds it."""
+    with _lock:
+        _alive[model] = size
 
 
 def _load(model_id: str, report: Callable[[str], None], exact: bool) -> Loaded:
@@ -213,7 +219,7 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
         dtype = dtype_for(weights.stored_dtype(folder), machine(), exact=exact)
         with quiet_progress():
             size = weights.check_size(folder, model_id, dtype, machine())
-        with _room(size, model_id), quiet_progress():
+        with room_for(size, model_id), quiet_progress():
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=weights.configuration(folder),
@@ -224,8 +230,7 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
                 ignore_mismatched_sizes=True,  # they are in the report
                 output_loading_info=True,
             )
-            with _lock:
-                _alive[model] = size
+            count(model, size)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except VisitorError:
         raise

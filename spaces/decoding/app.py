@@ -14,6 +14,8 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
 
+import gradio as gr
+
 from decoding.request import Request
 from decoding_rooms import decode
 from shared import page, server
@@ -28,7 +30,8 @@ SENTENCE = (
 css = stylesheet(decode.RENDERER)
 
 with page.page(decode.TITLE, SENTENCE) as demo:
-    decode.build(demo)
+    with gr.Tabs() as tabs, gr.Tab("Decode", id="decode"):
+        decode.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(
         decode.decode,

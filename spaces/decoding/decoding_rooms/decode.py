@@ -85,7 +85,7 @@ def programs_of(request: Request, data: Trace) -> dict[str, str]:
     return {f"The same run with {libraries}": programs.transformers_program(request, data)}
 
 
-def build(demo: gr.Blocks) -> Room[Request]:
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     """Controls, figure, and their events."""
     first = example(next(iter(presets.EXAMPLES)))
     request = Request.parse(**first["request"])
@@ -195,6 +195,7 @@ def build(demo: gr.Blocks) -> Room[Request]:
         run=run,
         programs=programs_of,
         triggers=[prompt.submit],
+        tabs=tabs,
         marks=["prompt"],
         stored=[example(name) for name in presets.EXAMPLES],
         seconds=lambda _, request: seconds(request),

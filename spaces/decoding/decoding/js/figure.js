@@ -2,7 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
-import { choice, hideHint, renderer, showHint, toolButton } from "../../../../shared/js/shell.js";
+import { choice, hideHint, showHint, toolButton } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAreaView } from "./areaview.js";
 import { announcement, drawDetails } from "./details.js";
@@ -60,10 +60,8 @@ const VIEWS = [
 const PICTURES = ["tree", "area", "lattice"];
 const hasBeams = (/** @type {Trace} */ trace) => trace.runs.some(isBeamRun);
 
-export const render = renderer({ decoding: openDecoding });
-
 /** A trace; view, zoom, scrolling and selection stay as the visitor left them. */
-function openDecoding() {
+export function openDecoding() {
   /** @type {Session | null} */
   let session = null;
   let blank = true;

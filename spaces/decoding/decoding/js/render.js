@@ -1,0 +1,7 @@
+// The figures of the decoding Space.
+
+import { renderer } from "../../../../shared/js/shell.js";
+import { openDecoding } from "./figure.js";
+
+/** Draw a figure, or bring it up to date. */
+export const render = renderer({ decoding: openDecoding });
