@@ -4,6 +4,7 @@ visitor grows, prunes and names.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -37,8 +38,9 @@ def test_the_panel_may_ask_before_anything_was_decoded(embedded, monkeypatch):
     assert names == [EMBEDDED_MODEL]
 
 
-def test_a_run_says_that_its_model_is_being_loaded():
-    request = Request.parse(prompt="The cat", model=str(zoo.folder("gpt2")), max_new_tokens=2)
+def test_a_run_says_that_its_model_is_being_loaded(tmp_path):
+    folder = shutil.copytree(zoo.folder("gpt2"), tmp_path / "new")  # the zoo's own may be in memory already
+    request = Request.parse(prompt="The cat", model=str(folder), max_new_tokens=2)
     (waiting, nothing), *_, (_, trace) = decode.steps(request)
     assert waiting["drawable"] is False and waiting["progress"]["label"] == f"Loading {request.model}"
     assert nothing is None and trace["done"]
