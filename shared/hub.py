@@ -291,11 +291,19 @@ def make_room(model_id: str, size: int) -> None:
     if owner.is_space():
         others = [path for path in cache.glob("models--*") if path != _kept_at(model_id)]
         files.trim(others, math.inf, limits.MAX_MODELS_ON_DISK_BYTES - size)
+    check_disk(f"{model_id} has", size)
+
+
+def check_disk(what: str, size: int) -> None:
+    """Raise a VisitorError unless so many bytes can still be downloaded; `what` begins its sentence."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
     above = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(above).free
     if size > free:
         raise VisitorError(
-            f"{model_id} has {size / 1e6:,.0f} MB; {free / 1e6:,.0f} MB of the disk are free.",
+            f"{what} {size / 1e6:,.0f} MB; {free / 1e6:,.0f} MB of the disk are free.",
             "Choose a smaller model, or free some space where the demo is yours.",
         )
 

@@ -137,10 +137,9 @@ def test_a_file_that_is_too_long_is_not_read_to_its_end(serve, monkeypatch):
 
     monkeypatch.setattr(httpx.Response, "iter_bytes", counted)
     hub = serve({"acme/long": Model(files={"README.md": "x" * 20_000_000, "mergekit_config.yml": RECIPE})})
-    assert (
-        hub_reader.read_file("acme/long", hub.sha("acme/long"), "README.md") is None
-        and sum(read) < 2 * hub_reader.MAX_FILE
-    )
+    with pytest.raises(hub_reader.Unread, match="more than 200 kB"):
+        hub_reader.read_file("acme/long", hub.sha("acme/long"), "README.md")
+    assert sum(read) < 2 * hub_reader.MAX_FILE
     assert hub_reader.read_file("acme/long", hub.sha("acme/long"), "mergekit_config.yml") == RECIPE
     assert hub_reader.read_file("acme/long", hub.sha("acme/long"), "none.yml") is None
 

@@ -9,7 +9,7 @@ from itertools import pairwise, product
 import pytest
 import torch
 
-from family_tree import exports, licence
+from family_tree import exports, licence, terms
 from family_tree.coefficients import ELECTING, TASK
 from family_tree.contributions import contributions
 from family_tree.layout import positions
@@ -244,16 +244,16 @@ def test_obligations_come_with_their_way_and_conflicts_with_a_way_out():
     parents = {"m": ["a", "b", "odd"], "a": ["root"]}
     found = licence.inherited("m", licences, parents)
     assert [item["asks"] for item in found["obligations"]][:2] == [
-        licence.NON_COMMERCIAL,
-        licence.SHARE_ALIKE,
+        terms.NON_COMMERCIAL,
+        terms.SHARE_ALIKE,
     ]
-    naming = next(item for item in found["obligations"] if item["asks"] == licence.NAMING)
+    naming = next(item for item in found["obligations"] if item["asks"] == terms.NAMING)
     assert naming["path"] == ["m", "a", "root"] and naming["url"].startswith("https://")
     assert found["unknown"] == [{"from": "odd", "licence": "my-licence", "path": ["m", "odd"]}]
     messages = " ".join(item["message"] for item in found["conflicts"])
     assert (
         "m states apache-2.0; a (cc-by-nc-4.0) asks for: no commercial use" in messages
-        and "b (gpl-3.0) wants the same terms" in messages
+        and "b (gpl-3.0) and root (llama3.1)" in messages
     )
     assert all(item["resolve"] for item in found["conflicts"])
     assert licence.inherited("m", {"m": "apache-2.0", "a": "mit"}, {"m": ["a"]})["conflicts"] == []
@@ -264,8 +264,8 @@ def test_obligations_come_with_their_way_and_conflicts_with_a_way_out():
 
 def test_every_licence_has_a_source():
     assert all(
-        item.url.startswith("https://") and item.id == name and set(item.asks) <= set(licence.STRICTNESS)
-        for name, item in licence.TABLE.items()
+        item.url.startswith("https://") and item.id == name and set(item.asks) <= set(terms.STRICTNESS)
+        for name, item in terms.TABLE.items()
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from family_tree.paternity import paternity
+from family_tree.paternity import ENTRIES, _step, paternity
 from family_tree.replay import compare_weights
 from merging.request import Request
 from merging.run import finished, merge
@@ -96,3 +96,35 @@ def test_a_replay_reproduces_or_says_from_which_layer_on(child, tmp_path):
         not compare_weights(child, less).same
         and "in one of the two only" in compare_weights(child, less).verdict
     )
+
+
+def test_the_sample_meets_every_column():
+    """Of rows of 64 a step of 4 would meet 16 columns, and nothing of a parent in the others."""
+    assert _step([(64, 64)] * 4000) == 9, "16,384,000 entries: every 8th, and 9 shares nothing with 64"
+    assert _step([(48, 35), (10,)]) == 1
+    for rows, width in ((5_000, 2048), (3_000, 1536), (40_000, 576)):
+        step = _step([(rows, width)])
+        met = np.unique(np.arange(0, rows * width, step) % width)
+        assert len(met) == width and rows * width / step < 2 * ENTRIES
+
+
+def test_the_disk_is_looked_at_before_the_first_download(serve, monkeypatch):
+    from types import SimpleNamespace
+
+    from merging import sources
+    from merging_rooms import tree
+    from shared import hub
+
+    asked: list[str] = []
+    big = {"acme/child": 7e9, "acme/base": 7e9, "acme/a": 1e9}
+    monkeypatch.setattr(
+        sources,
+        "resolve",
+        lambda name, *, whole: SimpleNamespace(here=name == "acme/a", bytes=int(big[name])),
+    )
+    monkeypatch.setattr(tree, "weights_of", lambda name, **_: asked.append(name))
+    monkeypatch.setattr(hub.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**10))
+    parents = [{"id": "acme/base", "role": "base"}, {"id": "acme/a", "role": "contributor"}]
+    with pytest.raises(VisitorError, match="2 models that are not here yet have 14,000 MB; 10,000 MB"):
+        tree.paternity_of({}, "acme/child", parents, None)
+    assert asked == []

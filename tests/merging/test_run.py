@@ -439,7 +439,10 @@ def test_the_card_holds_recipe_revisions_and_relation(merged):
     assert str(report.folder.parent.parent) not in card and "/tmp" not in card, "no folder of the machine"
     assert "--random-seed 7" in card and "local folder" in card
     assert recipes.parse(card.split("```yaml\n")[1].split("```")[0])["merge_method"] == "ties"
-    assert not {"base_model", "base_model_relation"} & set(head) and "the same bytes come from" in card
+    assert (
+        not {"base_model", "base_model_relation"} & set(head)
+        and "the same weights, byte for byte, come from" in card
+    )
 
 
 def report_of(recipe: str, revisions: dict[str, str]) -> Report:
@@ -461,7 +464,7 @@ def test_a_card_names_parents_as_the_hub_does_and_promises_no_more_than_is_so():
     card = model_card(report_of(recipe, names))
     assert (
         yaml.safe_load(card.split("---")[1])["base_model"] == ["openai-community/gpt2", "owner/x"]
-        and "the same bytes come from" in card
+        and "the same weights, byte for byte, come from" in card
     )
     assert card.split("`````yaml\n")[1].split("\n`````")[0] == recipe.strip(), (
         "backticks in a recipe do not end its block"

@@ -30,6 +30,9 @@ class Contribution:
     revision: str = ""
 
 
+MAX_PATH = 200
+"""Longest path of a folder that is kept, in characters."""
+
 Source = tuple[str, dict[str, Any], tuple[int, int] | None]
 """A model's name, its own parameters, and the layers that are taken of it."""
 
@@ -42,6 +45,13 @@ def hub_name(name: str) -> str:
     with suppress(VisitorError):
         model = expert_of(name) or model
     return model if model in experts.NAMES or is_id(model) else ""
+
+
+def source_name(name: str) -> str:
+    """A recipe's name for a model: its node's id, the path of a folder as it stands there, or "" where it
+    names none.
+    """
+    return hub_name(name) or name.split("+")[0].strip()[:MAX_PATH]
 
 
 def contributions(recipe: dict[str, Any]) -> dict[str, Contribution]:
@@ -59,7 +69,7 @@ def contributions(recipe: dict[str, Any]) -> dict[str, Contribution]:
         for name, contribution in _weighted(recipe).items():
             _put(parts, name, contribution)
     for holder, key, where in recipes.named(recipe):
-        name = hub_name(holder[key])
+        name = source_name(holder[key])
         if name and name not in parts:
             _put(parts, holder[key], _unweighted(where))
         adapter = holder[key].partition("+")[2]
@@ -78,10 +88,10 @@ def _unweighted(where: str) -> Contribution:
 
 def _put(parts: dict[str, Contribution], name: Any, new: Contribution) -> None:
     """Add a parent; one that comes twice keeps its first role and gets the sum."""
-    key = hub_name(name) if isinstance(name, str) else ""
+    key = source_name(name) if isinstance(name, str) else ""
     if not key:
         return
-    revision = str(name).split("+")[0].partition("@")[2].strip()[:64]
+    revision = str(name).split("+")[0].partition("@")[2].strip()[:64] if hub_name(key) else ""
     known = parts.get(key)
     if known is None:
         parts[key] = replace(new, revision=revision or new.revision)

@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from family_tree import terms
 from merging import data
+
+MAX_LINK = 300
+"""Longest address of a licence's text that is kept, in characters."""
 
 RELATIONS: tuple[data.Relation, ...] = ("finetune", "adapter", "merge", "quantized")
 """Of a child to its parent, as the Hub has them."""
@@ -26,7 +30,8 @@ class Facts:
         tags: of the model.
         children: number by relation, as the Hub counts.
         files: names of its files; empty where they were not asked for.
-        author, licence, downloads, created, modified, parameters: as named; "" or None where not stated.
+        author, licence, licence_link, downloads, created, modified, parameters: as named; "" or None where
+            not stated.
     """
 
     id: str
@@ -40,6 +45,7 @@ class Facts:
     files: tuple[str, ...] = ()
     author: str = ""
     licence: str = ""
+    licence_link: str = ""
     downloads: int | None = None
     created: str = ""
     modified: str = ""
@@ -70,9 +76,7 @@ def facts_of(raw: Any, default: str) -> Facts:
         return Facts(default, "unread", "The Hub's answer was not what was expected.")
     card = _mapping(raw.get("cardData"))
     tags = tuple(tag for tag in _list(raw.get("tags")) if isinstance(tag, str))[:400]
-    licence = _text(card.get("license"))
-    if not licence:
-        licence = next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
+    licence = _licence(card, tags)
     counts, safetensors = _mapping(raw.get("childrenModelCount")), _mapping(raw.get("safetensors"))
     status, reason = _status(raw)
     name = raw["id"] if is_id(raw.get("id")) else default
@@ -92,12 +96,29 @@ def facts_of(raw: Any, default: str) -> Facts:
             if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
         ),
         author=(_text(raw.get("author")) or owner)[:96],
-        licence=licence[:60].lower(),
+        licence=licence[:60],
+        licence_link=_licence_link(card),
         downloads=_count(raw.get("downloads")),
         created=_text(raw.get("createdAt"))[:10],
         modified=_text(raw.get("lastModified"))[:10],
         parameters=_count(safetensors.get("total")) or None,
     )
+
+
+def _licence(card: dict[str, Any], tags: tuple[str, ...]) -> str:
+    """The licence as the card or a tag states it; the name that a card gives to another than those of the
+    Hub's list.
+    """
+    tagged = next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
+    licence = (_text(card.get("license")) or tagged).lower()
+    own = _text(card.get("license_name")).strip().lower()
+    return own if licence in terms.UNKNOWN and own else licence
+
+
+def _licence_link(card: dict[str, Any]) -> str:
+    """Address of the licence's text, where the card states one."""
+    link = _text(card.get("license_link")).strip()
+    return link if link.startswith("https://") and len(link) <= MAX_LINK else ""
 
 
 def _status(raw: dict[str, Any]) -> tuple[data.Status, str]:

@@ -14,9 +14,9 @@ from typing import Any
 from family_tree import hub_reader
 from family_tree.facts import RELATIONS, Facts
 from family_tree.growth import Growth, Node
-from family_tree.hub_reader import Exhausted
+from family_tree.hub_reader import Exhausted, Unread
 from family_tree.own_models import SECTION, known_here
-from family_tree.parents import ADAPTER, CARD, RECIPES, Edge, Evidence, Parents, parents_of
+from family_tree.parents import ADAPTER, CARD, RECIPES, Edge, Evidence, Files, Parents, parents_of
 from family_tree.request import MERGED_HERE, TreeRequest
 from merging import data, presets
 from shared.errors import VisitorError
@@ -95,7 +95,7 @@ class _Reading:
             return
         recipe = request.recipe or presets.PRESETS[presets.FIRST]
         facts = Facts(MERGED_HERE, "here", "Made in this demo; not on the Hub.", author=SECTION)
-        self.add(facts, {RECIPES[0]: recipe}, 0)
+        self.add(facts, Files({RECIPES[0]: recipe}), 0)
 
     def ask(self, model: _Model) -> None:
         """Ask for a model unless it is there, on its way, or beyond the limit."""
@@ -153,7 +153,7 @@ class _Reading:
         else:
             self.add_model(question, *answer)
 
-    def add_model(self, question: _Model, facts: Facts, files: dict[str, str]) -> None:
+    def add_model(self, question: _Model, facts: Facts, files: Files) -> None:
         """Put a model that was asked for into the tree."""
         name = question.name
         first = question.depth == 0 and name == self.growth.start
@@ -163,7 +163,7 @@ class _Reading:
             self.growth.rename(name, facts.id)
         self.add(facts, files, question.depth)
 
-    def add(self, facts: Facts, files: dict[str, str], depth: int) -> None:
+    def add(self, facts: Facts, files: Files, depth: int) -> None:
         """Put a model into the tree, and ask for its parents and children as far as was wanted."""
         growth, request = self.growth, self.growth.request
         if facts.id in growth.nodes:
@@ -180,7 +180,12 @@ class _Reading:
         wanted = 0 <= depth < request.ancestors or f"parents:{facts.id}" in request.expand
         for edge in parents.edges:
             growth.put(edge)
-            if wanted and edge.relation != "new_version":
+            if not wanted or edge.relation == "new_version":
+                continue
+            if path := parents.local.get(edge.source):
+                reason = f"{facts.id} names it by a path, {path}: a folder on its author's machine."
+                growth.nodes[edge.source] = Node(Facts(edge.source, "local", reason), max(0, depth) + 1)
+            else:
                 self.ask(_Model(edge.source, max(0, depth) + 1, edge.revision))
         for relation in RELATIONS:
             pages = request.expand.count(f"{relation}:{facts.id}") + (-request.descendants < depth <= 0)
@@ -203,7 +208,7 @@ class _Reading:
             evidence = (Evidence("Hub", f"listed among the {relation} children"),)
             part = (0.0, 1.0) if relation == "merge" else (1.0, 1.0)
             growth.put(Edge(parent, facts.id, relation, evidence=evidence, part=part))
-            self.add(facts, {}, question.depth)
+            self.add(facts, Files(), question.depth)
         left = max(0, node.more.get(relation, 0) - added)
         growth.nodes[parent] = replace(node, more={**node.more, relation: left})
 
@@ -222,21 +227,27 @@ class _Reading:
         self.pending.clear()
 
 
-def _read(name: str, revision: str) -> tuple[Facts, dict[str, str]]:
+def _read(name: str, revision: str) -> tuple[Facts, Files]:
     """A model's facts, and the small files that tell of its parents."""
     own = known_here(name)
     if own is not None:
-        return own, {}
+        return own, Files()
     facts = hub_reader.read_model(name, revision or None)
     return facts, _files(facts)
 
 
-def _files(facts: Facts) -> dict[str, str]:
+def _files(facts: Facts) -> Files:
     if facts.status != "ok":
-        return {}
+        return Files()
     wanted = [file for file in (*RECIPES, ADAPTER) if file in facts.files]
     merged = bool({"merge", "mergekit", "moe"} & set(facts.tags))
     if merged and CARD in facts.files and not any(file in facts.files for file in RECIPES):
         wanted.append(CARD)
-    texts = {file: hub_reader.read_file(facts.id, facts.sha, file) for file in wanted}
-    return {file: text for file, text in texts.items() if text}
+    texts: dict[str, str] = {}
+    unread: dict[str, str] = {}
+    for file in wanted:
+        try:
+            texts[file] = hub_reader.read_file(facts.id, facts.sha, file) or ""
+        except Unread as error:
+            unread[file] = str(error)
+    return Files({file: text for file, text in texts.items() if text}, unread)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from family_tree import hub_reader, licence
+from family_tree import hub_reader, licence, terms
 from family_tree.facts import Facts
 from family_tree.layout import Place, positions
 from family_tree.parents import Edge
@@ -46,7 +46,7 @@ class Node:
             share: bounds of its weights' coefficient in the start's; None where it has none.
             place: column and row.
         """
-        facts, known = self.facts, licence.of(self.facts.licence)
+        facts, known = self.facts, terms.of(self.facts.licence)
         return {
             "id": facts.id,
             "sha": facts.sha,
@@ -67,7 +67,7 @@ class Node:
             "notes": list(self.notes),
             "members": list(self.members),
             "asks": list(known.asks) if known else None,
-            "licence_url": known.url if known else "",
+            "licence_url": known.url if known else facts.licence_link,
             "x": place[0],
             "y": place[1],
         }
@@ -111,7 +111,8 @@ class Growth:
     def rename(self, old: str, new: str) -> None:
         """Follow a model to its new name, and its edges with it."""
         self.renamed[old] = new
-        self.warnings.append(f"{old} is now called {new}.")
+        if old.casefold() != new.casefold():
+            self.warnings.append(f"{old} is now called {new}.")
         if old == self.start:
             self.start = new
         for key, edge in list(self.edges.items()):
@@ -147,7 +148,14 @@ class Growth:
             "nodes": [nodes[name].to_json(part.get(name), places[name]) for name in order],
             "edges": [edge.to_json(bends.get((edge.source, edge.target), [])) for edge in inside],
             "licences": licence.inherited(
-                start, {name: node.facts.licence for name, node in nodes.items()}, parents
+                start,
+                {name: node.facts.licence for name, node in nodes.items()},
+                parents,
+                {
+                    name: node.facts.reason
+                    for name, node in nodes.items()
+                    if node.facts.status not in ("ok", "here") and not node.facts.licence
+                },
             ),
             "requests": hub_reader.calls_in_window(),
             "progress": None,

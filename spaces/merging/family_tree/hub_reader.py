@@ -49,6 +49,10 @@ FRESH = 300.0
 KEPT = 2_000
 
 
+class Unread(Exception):
+    """A file of a model that may be there, but could not be read; says why, as a part of a sentence."""
+
+
 class Exhausted(Exception):
     """The Hub's limit is reached, or it asked for more patience than a visitor has."""
 
@@ -115,13 +119,23 @@ def _patiently(kind: str, ask: Callable[[], Any]) -> Any:
         if response.status_code != 429:
             return response
         response.close()
-        wanted = str(response.headers.get("Retry-After") or "")
-        pause = float(wanted) if wanted.isdigit() else 1.0 * 2**turn
+        pause = _wanted_pause(response.headers) or 1.0 * 2**turn
         with _lock:
             _resume_at = max(_resume_at, time.monotonic() + pause)
         if pause > LONGEST_WAIT:
             raise Exhausted(pause)
     raise Exhausted(60.0)
+
+
+def _wanted_pause(headers: Any) -> float:
+    """Seconds that the Hub asks to wait, 0 where it does not say: `Retry-After`, or its own `RateLimit`."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    wanted = str(headers.get("Retry-After") or "")
+    if wanted.isdigit():
+        return float(wanted)
+    limit = parse_ratelimit_headers(headers)
+    return float(limit.reset_in_seconds) if limit and limit.remaining == 0 else 0.0
 
 
 def _get(
@@ -139,14 +153,28 @@ def _get(
     return _patiently(kind, lambda: session.send(request, stream=stream, follow_redirects=True))
 
 
-def _remembered(key: tuple[Any, ...], fresh: float, read: Callable[[], Answer]) -> Answer:
-    """What the Hub answered; the owner, whose token it saw, and visitors have answers of their own."""
+def _remembered(
+    key: tuple[Any, ...],
+    fresh: float,
+    read: Callable[[], Answer],
+    is_answer: Callable[[Answer], bool] = lambda _: True,
+) -> Answer:
+    """What the Hub answered; the owner, whose token it saw, and visitors have answers of their own.
+
+    Args:
+        key: of the question.
+        fresh: seconds that an answer holds.
+        read: asks the Hub; what it raises is not remembered.
+        is_answer: whether what was read is an answer; a failure is asked for again.
+    """
     key = (owner.is_here(), *key)
     with _lock:
         known = _known.get(key)
     if known and time.monotonic() - known[0] < fresh:
         return known[1]  # type: ignore[no-any-return]
     answer = read()
+    if not is_answer(answer):
+        return answer
     with _lock:
         _known[key] = (time.monotonic(), answer)
         while len(_known) > KEPT:
@@ -160,7 +188,12 @@ def read_model(name: str, revision: str | None = None) -> Facts:
     Raises:
         Exhausted: the Hub's limit is reached.
     """
-    return _remembered(("model", name, revision or ""), FRESH, lambda: _read_model(name, revision))
+    return _remembered(
+        ("model", name, revision or ""),
+        FRESH,
+        lambda: _read_model(name, revision),
+        lambda facts: facts.status != "unread",
+    )
 
 
 def _read_model(name: str, revision: str | None) -> Facts:
@@ -195,9 +228,10 @@ def _read_model(name: str, revision: str | None) -> Facts:
 
 
 def read_file(name: str, sha: str, file: str) -> str | None:
-    """A small text file of a model at a commit; None where it is missing, too long or cannot be read.
+    """A small text file of a model at a commit; None where there is none.
 
     Raises:
+        Unread: it may be there, but could not be read.
         Exhausted: the Hub's limit is reached.
     """
     return _remembered(("file", name, sha, file), float("inf"), lambda: _read_file(name, sha, file))
@@ -209,16 +243,20 @@ def _read_file(name: str, sha: str, file: str) -> str | None:
             "file", f"/{quote(name)}/resolve/{quote(sha or 'main', safe='')}/{quote(file)}", stream=True
         )
         with closing(response):
+            if response.status_code in (404, 410):
+                return None
+            if response.status_code != 200:
+                raise Unread(f"the Hub answered {response.status_code}")
             content = b""
-            for piece in response.iter_bytes() if response.status_code == 200 else ():
+            for piece in response.iter_bytes():
                 content += piece
                 if len(content) > MAX_FILE:
-                    return None
-        return content.decode("utf-8", errors="replace") if response.status_code == 200 else None
-    except Exhausted:
+                    raise Unread(f"it has more than {MAX_FILE // 1000} kB")
+        return content.decode("utf-8", errors="replace")
+    except (Exhausted, Unread):
         raise
-    except Exception:  # noqa: BLE001  a file that cannot be read is not there
-        return None
+    except Exception as error:  # noqa: BLE001  one bad answer must not end the tree
+        raise Unread(f"the Hub did not answer, {type(error).__name__}") from None
 
 
 def read_children(name: str, relation: data.Relation, limit: int) -> list[Facts]:

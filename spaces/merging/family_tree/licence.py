@@ -1,119 +1,46 @@
 """What the ancestors' licences ask of a model: obligations, the way each came, and where two cannot both be
 met.
-
-The table says what a licence asks in a few words, each with the text that it was read in. It is not legal
-advice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
+from family_tree.terms import (
+    AGAINST,
+    NO_DERIVATIVES,
+    NON_COMMERCIAL,
+    SHARE_ALIKE,
+    STRICTNESS,
+    USE_LIMITS,
+    Licence,
+    fits_under,
+    joint,
+    of,
+)
 from merging import data
 
-SHARE_ALIKE, NON_COMMERCIAL, NO_DERIVATIVES = "share alike", "no commercial use", "no changed versions"
-USE_LIMITS, NAMING, SIZE_LIMIT, CREDIT = (
-    "use restrictions",
-    "name in the model’s name",
-    "limit on users",
-    "credit",
-)
-STRICTNESS = (NO_DERIVATIVES, NON_COMMERCIAL, SHARE_ALIKE, USE_LIMITS, SIZE_LIMIT, NAMING, CREDIT)
-"""Obligations, the strictest first."""
+BINDING = (NO_DERIVATIVES, NON_COMMERCIAL, SHARE_ALIKE, USE_LIMITS)
+"""Obligations that a model takes over from what it was made of, whatever its card says."""
+MOST_CONFLICTS = 12
 
 
-@dataclass(frozen=True)
-class Licence:
-    """What a licence asks of those who share a model that was made from another under it.
-
-    Args:
-        id: as the Hub writes it.
-        asks: some of STRICTNESS.
-        url: of its text.
-    """
-
-    id: str
-    asks: tuple[str, ...]
-    url: str
-
-
-_SPDX = "https://spdx.org/licenses/"
-_CC = "https://creativecommons.org/licenses/"
-_RAIL = (USE_LIMITS, CREDIT)
-_LLAMA = (USE_LIMITS, SIZE_LIMIT, CREDIT)
-TABLE: dict[str, Licence] = {
-    item.id: item
-    for item in (
-        Licence("apache-2.0", (CREDIT,), "https://www.apache.org/licenses/LICENSE-2.0"),
-        Licence("mit", (CREDIT,), f"{_SPDX}MIT.html"),
-        Licence("bsd-2-clause", (CREDIT,), f"{_SPDX}BSD-2-Clause.html"),
-        Licence("bsd-3-clause", (CREDIT,), f"{_SPDX}BSD-3-Clause.html"),
-        Licence("isc", (CREDIT,), f"{_SPDX}ISC.html"),
-        Licence("unlicense", (), f"{_SPDX}Unlicense.html"),
-        Licence("cc0-1.0", (), "https://creativecommons.org/publicdomain/zero/1.0/legalcode"),
-        Licence("wtfpl", (), f"{_SPDX}WTFPL.html"),
-        Licence("artistic-2.0", (CREDIT,), f"{_SPDX}Artistic-2.0.html"),
-        Licence("cc-by-4.0", (CREDIT,), f"{_CC}by/4.0/legalcode"),
-        Licence("cc-by-3.0", (CREDIT,), f"{_CC}by/3.0/legalcode"),
-        Licence("cc-by-sa-4.0", (SHARE_ALIKE, CREDIT), f"{_CC}by-sa/4.0/legalcode"),
-        Licence("cc-by-sa-3.0", (SHARE_ALIKE, CREDIT), f"{_CC}by-sa/3.0/legalcode"),
-        Licence("cc-by-nc-4.0", (NON_COMMERCIAL, CREDIT), f"{_CC}by-nc/4.0/legalcode"),
-        Licence("cc-by-nc-3.0", (NON_COMMERCIAL, CREDIT), f"{_CC}by-nc/3.0/legalcode"),
-        Licence("cc-by-nc-sa-4.0", (NON_COMMERCIAL, SHARE_ALIKE, CREDIT), f"{_CC}by-nc-sa/4.0/legalcode"),
-        Licence("cc-by-nd-4.0", (NO_DERIVATIVES, CREDIT), f"{_CC}by-nd/4.0/legalcode"),
-        Licence("cc-by-nc-nd-4.0", (NO_DERIVATIVES, NON_COMMERCIAL, CREDIT), f"{_CC}by-nc-nd/4.0/legalcode"),
-        Licence("gpl-2.0", (SHARE_ALIKE, CREDIT), f"{_SPDX}GPL-2.0-only.html"),
-        Licence("gpl-3.0", (SHARE_ALIKE, CREDIT), "https://www.gnu.org/licenses/gpl-3.0.html"),
-        Licence("lgpl-3.0", (SHARE_ALIKE, CREDIT), "https://www.gnu.org/licenses/lgpl-3.0.html"),
-        Licence("agpl-3.0", (SHARE_ALIKE, CREDIT), "https://www.gnu.org/licenses/agpl-3.0.html"),
-        Licence("mpl-2.0", (SHARE_ALIKE, CREDIT), "https://www.mozilla.org/MPL/2.0/"),
-        Licence("openrail", _RAIL, "https://huggingface.co/blog/open_rail"),
-        Licence(
-            "openrail++",
-            _RAIL,
-            "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
-        ),
-        Licence(
-            "creativeml-openrail-m", _RAIL, "https://huggingface.co/spaces/CompVis/stable-diffusion-license"
-        ),
-        Licence("bigscience-openrail-m", _RAIL, "https://www.licenses.ai/bigscience-openrail-m-preview"),
-        Licence(
-            "bigcode-openrail-m",
-            _RAIL,
-            "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement",
-        ),
-        Licence("bigscience-bloom-rail-1.0", _RAIL, "https://huggingface.co/spaces/bigscience/license"),
-        Licence("llama2", _LLAMA, "https://ai.meta.com/llama/license/"),
-        Licence("llama3", (*_LLAMA, NAMING), "https://www.llama.com/llama3/license/"),
-        Licence("llama3.1", (*_LLAMA, NAMING), "https://www.llama.com/llama3_1/license/"),
-        Licence("llama3.2", (*_LLAMA, NAMING), "https://www.llama.com/llama3_2/license/"),
-        Licence("llama3.3", (*_LLAMA, NAMING), "https://www.llama.com/llama3_3/license/"),
-        Licence("llama4", (*_LLAMA, NAMING), "https://www.llama.com/llama4/license/"),
-        Licence("gemma", (USE_LIMITS, CREDIT), "https://ai.google.dev/gemma/terms"),
-        Licence(
-            "deepfloyd-if-license",
-            (NON_COMMERCIAL, USE_LIMITS),
-            "https://huggingface.co/spaces/DeepFloyd/deepfloyd-if-license",
-        ),
-    )
-}
-UNKNOWN = ("", "other", "unknown")
-
-
-def of(name: str) -> Licence | None:
-    """The licence of a Hub id, None where its terms are not known here."""
-    return TABLE.get(name.lower())
-
-
-def inherited(start: str, licences: Mapping[str, str], parents: Mapping[str, Sequence[str]]) -> data.Licences:
+def inherited(
+    start: str,
+    licences: Mapping[str, str],
+    parents: Mapping[str, Sequence[str]],
+    unread: Mapping[str, str] | None = None,
+) -> data.Licences:
     """The obligations that reach a model, each with the shortest way it came, and what stands against what.
 
     Args:
         start: the model.
         licences: Hub id of the licence by model; "" where none is stated.
         parents: of each model, those whose weights enter it.
+        unread: why, by each model whose licence could not be read.
     """
+    unread = unread or {}
     ways: dict[str, list[str]] = {start: [start]}
     queue = [start]
     for model in queue:
@@ -123,62 +50,102 @@ def inherited(start: str, licences: Mapping[str, str], parents: Mapping[str, Seq
                 queue.append(parent)
     duties: dict[str, data.Obligation] = {}
     unknown: list[data.UnknownTerms] = []
+    known = {model: terms for model in queue if (terms := of(licences.get(model, "")))}
     for model in queue:
-        known = of(licences.get(model, ""))
-        if known is None:
-            unknown.append({"from": model, "licence": licences.get(model, ""), "path": ways[model]})
+        terms = known.get(model)
+        if terms is None:
+            told: data.UnknownTerms = {
+                "from": model,
+                "licence": licences.get(model, ""),
+                "path": ways[model],
+            }
+            unknown.append({**told, "unread": unread[model]} if model in unread else told)
             continue
-        for ask in known.asks:
+        for ask in terms.asks:
             duties.setdefault(
-                ask, {"asks": ask, "from": model, "licence": known.id, "url": known.url, "path": ways[model]}
+                ask, {"asks": ask, "from": model, "licence": terms.id, "url": terms.url, "path": ways[model]}
             )
+    ancestors = {model: terms for model, terms in known.items() if model != start}
+    conflicts = [*_against(start, known.get(start), ancestors), *_between(ancestors)]
     return {
         "own": licences.get(start, ""),
         "obligations": [duties[ask] for ask in STRICTNESS if ask in duties],
         "unknown": unknown,
-        "conflicts": list(_conflicts(start, queue, licences)),
+        "conflicts": conflicts[:MOST_CONFLICTS],
+        "laxer": list(_laxer(start, known, parents))[:MOST_CONFLICTS],
         "note": "Read from stated licences; this is not legal advice.",
     }
 
 
-def _conflicts(start: str, models: Iterable[str], licences: Mapping[str, str]) -> Iterator[data.Conflict]:
-    known = {model: terms for model in models if (terms := of(licences.get(model, "")))}
-    own = known.get(start)
-    ancestors = {model: terms for model, terms in known.items() if model != start}
-    askers: dict[str, list[str]] = {}
+def _against(start: str, own: Licence | None, ancestors: Mapping[str, Licence]) -> Iterator[data.Conflict]:
+    """Where the model's own statement does not meet what an ancestor asks, once for each obligation."""
     for model, terms in ancestors.items():
-        for ask in terms.asks:
-            askers.setdefault(ask, []).append(model)
-    if NO_DERIVATIVES in askers:
-        model = askers[NO_DERIVATIVES][0]
-        yield {
-            "message": f"{model} ({ancestors[model].id}) allows no changed versions to be shared.",
-            "resolve": f"Ask its author, or leave {model} out.",
-        }
-    for ask in (NON_COMMERCIAL, SHARE_ALIKE, USE_LIMITS):
-        if own and ask in askers and ask not in own.asks:
-            model = askers[ask][0]
+        if NO_DERIVATIVES in terms.asks:
             yield {
-                "message": f"{start} states {own.id}; {model} ({ancestors[model].id}) asks for: {ask}.",
-                "resolve": f"State {ancestors[model].id}'s terms, or leave {model} out.",
+                "message": f"{model} ({terms.id}) allows no changed versions to be shared.",
+                "resolve": f"Ask its author, or leave {model} out.",
             }
-    yield from _added_terms({ancestors[model].id: model for model in askers.get(SHARE_ALIKE, [])}, ancestors)
-
-
-def _added_terms(alike: Mapping[str, str], ancestors: Mapping[str, Licence]) -> Iterator[data.Conflict]:
-    """The first licence that adds terms to one that wants the same terms for all.
-
-    Args:
-        alike: a model by each licence that wants that.
-        ancestors: licences by model.
-    """
-    for one, model in alike.items():
-        for other, terms in ancestors.items():
-            adds = set(terms.asks) & {NON_COMMERCIAL, USE_LIMITS}
-            if adds and terms.id != one and not set(terms.asks) <= set(TABLE[one].asks):
+            break
+    for ask in (NON_COMMERCIAL, SHARE_ALIKE, USE_LIMITS):
+        for model, terms in ancestors.items():
+            if not own or ask not in terms.asks:
+                continue
+            if ask not in own.asks:
                 yield {
-                    "message": f"{model} ({one}) wants the same terms for all; {other} ({terms.id}) adds "
-                    "terms of its own.",
-                    "resolve": f"Leave {model} or {other} out, or ask one of the authors for other terms.",
+                    "message": f"{start} states {own.id}; {model} ({terms.id}) asks for: {ask}.",
+                    "resolve": f"State {terms.id}'s terms, or leave {model} out.",
                 }
-                return
+                break
+            if ask == SHARE_ALIKE and not fits_under(terms, own):
+                yield {
+                    "message": f"{start} states {own.id}; {model} wants the terms of {terms.id} for all.",
+                    "resolve": f"State {terms.id}, or leave {model} out.",
+                }
+                break
+
+
+def _between(ancestors: Mapping[str, Licence]) -> Iterator[data.Conflict]:
+    """Where what one ancestor asks cannot be met together with what another does, once for each pair of
+    licences.
+    """
+    first: dict[str, tuple[str, Licence]] = {}
+    for model, terms in ancestors.items():
+        first.setdefault(terms.id, (model, terms))
+    for (one, terms), (other, others) in combinations(first.values(), 2):
+        if reason := _apart(terms, others):
+            yield {
+                "message": f"{one} ({terms.id}) and {other} ({others.id}) cannot both be met: {reason}.",
+                "resolve": f"Leave {one} or {other} out, or ask one of the authors for other terms.",
+            }
+
+
+def _apart(one: Licence, other: Licence) -> str:
+    """Why two licences cannot both be met, "" where they can."""
+    pair = frozenset((one.id, other.id))
+    if pair in AGAINST:
+        return AGAINST[pair]
+    if NO_DERIVATIVES in one.asks + other.asks:
+        return ""  # that stands alone, see `_against`
+    if SHARE_ALIKE in one.asks and SHARE_ALIKE in other.asks:
+        return "" if joint(one, other) else "each wants its own terms for the whole"
+    for strict, free in ((one, other), (other, one)):
+        adds = {NON_COMMERCIAL, USE_LIMITS} & set(free.asks) - set(strict.asks)
+        if SHARE_ALIKE in strict.asks and adds:
+            return f"{strict.id} wants the same terms for all, {free.id} adds terms of its own"
+    return ""
+
+
+def _laxer(
+    start: str, known: Mapping[str, Licence], parents: Mapping[str, Sequence[str]]
+) -> Iterator[data.Conflict]:
+    """Ancestors that state less than what they were made of asks."""
+    for model, terms in known.items():
+        for parent in parents.get(model, []) if model != start else ():
+            base = known.get(parent)
+            missing = [ask for ask in BINDING if base and ask in base.asks and ask not in terms.asks]
+            if base and missing:
+                yield {
+                    "message": f"{model} states {terms.id}, though its parent {parent} ({base.id}) asks for: "
+                    f"{', '.join(missing)}.",
+                    "resolve": f"Take {model} as if {parent}'s terms held for it, or ask its author.",
+                }

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from family_tree.contributions import Contribution, contributions
+from family_tree.contributions import Contribution, contributions, hub_name
 from family_tree.facts import Facts, is_id, relation_of
 from merging import data
 from merging import recipe as recipes
@@ -19,6 +19,10 @@ RECIPES = ("mergekit_config.yml", "mergekit_moe_config.yml", "mergekit_config.ya
 ADAPTER = "adapter_config.json"
 CARD = "README.md"
 MAX_PARENTS = 200
+MAX_BLOCKS = 50
+"""Code blocks of a card that are looked at."""
+
+_RECIPE = re.compile(r"^\s*-?\s*(merge_method|experts|slices|models|base_model)\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -91,17 +95,32 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Files:
+    """The small files of a model that tell of its parents.
+
+    Args:
+        texts: by name; of RECIPES, ADAPTER and CARD those that exist.
+        unread: why, by the name of each that may exist but could not be read.
+    """
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Parents:
     """A model's parents.
 
     Args:
         edges: one per parent.
+        local: paths of those that are folders on their author's machine, by the ids that they have here.
         recipe: text of its merge recipe, "" where none was found.
         method: of the recipe.
         notes: disagreements and what was left out, in sentences.
     """
 
     edges: tuple[Edge, ...] = ()
+    local: Mapping[str, str] = field(default_factory=dict)
     recipe: str = ""
     method: str = ""
     notes: tuple[str, ...] = ()
@@ -109,13 +128,15 @@ class Parents:
 
 @dataclass
 class _Claims:
-    """What each source says, by parent."""
+    """What each source says, by parent. The Hub takes a name in any case: the first spelling counts."""
 
+    spelling: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, list[Evidence]] = field(default_factory=dict)
     relation: dict[str, data.Relation] = field(default_factory=dict)
     by_source: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, parent: str, source: str, says: str, relation: data.Relation | None = None) -> None:
+        parent = self.spelling.setdefault(parent.casefold(), parent)
         evidence = self.evidence.setdefault(parent, [])
         if not any(item.source == source for item in evidence):
             evidence.append(Evidence(source, says[:120]))
@@ -124,47 +145,48 @@ class _Claims:
         self.by_source.setdefault(source, set()).add(parent)
 
 
-def parents_of(facts: Facts, files: Mapping[str, str]) -> Parents:
+def parents_of(facts: Facts, files: Files) -> Parents:
     """Read a model's parents from its facts and the small files that were fetched; nothing in them is
     trusted.
-
-    Args:
-        facts: of the model.
-        files: texts by name; of RECIPES, ADAPTER and CARD those that exist.
     """
     claims = _Claims()
-    notes: list[str] = []
-    text, source = _recipe_text(files, notes)
+    notes = [f"{name} could not be read: {reason}." for name, reason in files.unread.items()]
+    text, source = _recipe_text(facts, files.texts, notes)
     parts: dict[str, Contribution] = {}
     method = ""
+    local: dict[str, str] = {}
     if text:
         recipe = recipes.parse(text)
         moe = recipes.is_moe(recipe)
         method = "mixture of experts" if moe else str(recipe.get("merge_method") or "")[:40]
-        parts = contributions(recipe)
-        for name in parts:
-            claims.add(name, source, f"{method}: {parts[name].role}", "merge")
+        for name, part in contributions(recipe).items():
+            here = hub_name(name) or f"{name} of {facts.id}"
+            if here != name:
+                local[here] = name
+            claims.add(here, source, f"{method}: {part.role}", "merge")
+            parts[claims.spelling[here.casefold()]] = part
     _card_claims(facts, claims, notes)
     _hub_claims(facts, claims)
-    _adapter_claim(files.get(ADAPTER), claims)
-    notes += _disagreements(claims)
-    if facts.id in claims.evidence:
+    _adapter_claim(files.texts.get(ADAPTER), claims)
+    notes += _disagreements(claims, local)
+    if own := claims.spelling.get(facts.id.casefold()):
         notes.append("It names itself as its parent; that was left out.")
-        del claims.evidence[facts.id]
+        del claims.evidence[own]
     if len(claims.evidence) > MAX_PARENTS:
         notes.append(f"It names {len(claims.evidence)} parents; {MAX_PARENTS} are shown.")
-    edges = [*_edges(facts, claims, parts), *_replacement(facts)]
-    return Parents(tuple(edges), text, method, tuple(notes))
+    # one stated parent is the whole model, unless a recipe that could not be read may name more
+    whole = len(claims.evidence) == 1 and not files.unread
+    edges = [*_edges(facts, claims, parts, whole), *_replacement(facts)]
+    return Parents(tuple(edges), local, text, method, tuple(notes))
 
 
-def _edges(facts: Facts, claims: _Claims, parts: Mapping[str, Contribution]) -> Iterator[Edge]:
-    """One edge per parent that is claimed."""
+def _edges(facts: Facts, claims: _Claims, parts: Mapping[str, Contribution], whole: bool) -> Iterator[Edge]:
+    """One edge per parent that is claimed; `whole` where the only one is all of the model."""
     stated = relation_of(facts.card.get("base_model_relation"))
     default = stated or _guess(facts, len(claims.evidence))
-    alone = len(claims.evidence) == 1
     for name, evidence in list(claims.evidence.items())[:MAX_PARENTS]:
         relation = stated or claims.relation.get(name, default)
-        part = (1.0, 1.0) if alone else (0.0, 1.0)
+        part = (1.0, 1.0) if whole else (0.0, 1.0)
         edge = Edge(name, facts.id, relation, evidence=tuple(evidence), part=part)
         if name in parts:
             yield replace(edge, **vars(parts[name]))
@@ -182,17 +204,43 @@ def _replacement(facts: Facts) -> Iterator[Edge]:
         yield Edge(facts.id, newer, "new_version", evidence=evidence, part=(0.0, 0.0))
 
 
-def _recipe_text(files: Mapping[str, str], notes: list[str]) -> tuple[str, str]:
-    """The recipe and where it was found: a file of its own comes before the card."""
+def _recipe_text(facts: Facts, texts: Mapping[str, str], notes: list[str]) -> tuple[str, str]:
+    """The recipe and where it was found: a file of its own comes before the card. Of several in a card, such
+    as those of the merges that went before, the one counts whose models are most nearly those that the card,
+    the Hub and the tags name.
+    """
     for name in RECIPES:
-        if files.get(name):
-            if _readable(files[name]):
-                return files[name], "recipe"
+        if texts.get(name):
+            if _readable(texts[name]):
+                return texts[name], "recipe"
             notes.append(f"{name} is not a recipe that can be read.")
-    for block in re.findall(r"^```ya?ml\s*\n(.*?)^```", files.get(CARD, ""), re.MULTILINE | re.DOTALL)[:20]:
-        if re.search(r"^\s*(merge_method|experts|slices|models):", block, re.MULTILINE) and _readable(block):
-            return block, "card recipe"
-    return "", ""
+    found = [block for block in _blocks(texts.get(CARD, "")) if _readable(block)]
+    if not found:
+        return "", ""
+    stated = _Claims()
+    _card_claims(facts, stated, [])
+    _hub_claims(facts, stated)
+    best = max(found, key=lambda block: _agreement(block, set(stated.spelling)))
+    if len(found) > 1:
+        place = found.index(best) + 1
+        why = "agrees best with the parents it states" if stated.spelling else "stands first"
+        notes.append(f"Its card holds {len(found)} recipes; number {place}, which {why}, is used.")
+    return best, "card recipe"
+
+
+def _blocks(card: str) -> list[str]:
+    """The code blocks of a card that look like a recipe, whatever their fence."""
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").parse(card)
+    blocks = [token.content for token in tokens if token.type in ("fence", "code_block")][:MAX_BLOCKS]
+    return [block for block in blocks if _RECIPE.search(block)]
+
+
+def _agreement(block: str, stated: set[str]) -> float:
+    """Share of the models that a recipe or the other sources name which both name, 0 to 1."""
+    named = {name.casefold() for name in contributions(recipes.parse(block))}
+    return len(named & stated) / max(1, len(named | stated))
 
 
 def _readable(text: str) -> bool:
@@ -243,13 +291,13 @@ def _guess(facts: Facts, parents: int) -> data.Relation:
     return "quantized" if any(tag in quantized for tag in facts.tags) else "finetune"
 
 
-def _disagreements(claims: _Claims) -> Iterator[str]:
-    """Where two sources name different parents, in sentences."""
+def _disagreements(claims: _Claims, local: Mapping[str, str]) -> Iterator[str]:
+    """Where two sources name different parents, in sentences; no source but a recipe can name a folder."""
     recipe = next((source for source in ("recipe", "card recipe") if source in claims.by_source), None)
     for source, names in claims.by_source.items():
         if not recipe or source in (recipe, "adapter"):
             continue
-        missing = sorted(claims.by_source[recipe] - names)
+        missing = sorted(claims.by_source[recipe] - names - set(local))
         extra = sorted(names - claims.by_source[recipe])
         where = {"card": "card", "Hub": "Hub's list", "tag": "tags"}.get(source, source)
         if missing and source == "card":

@@ -4,6 +4,7 @@ a null.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,14 +119,25 @@ def _task_vectors(child: Path, base: Path, parents: Mapping[str, Path]) -> tuple
         raise VisitorError(
             "The models have no tensor in common.", "The test needs models of one architecture."
         )
-    total = sum(int(np.prod(shape)) for shape in shapes.values())
-    step = max(1, total // ENTRIES)
+    step = _step(list(shapes.values()))
     columns: list[Vector] = []
     for name in shapes:
         rows = [model.get(name).flatten()[::step].double().numpy() for model in opened]
         columns.append(np.stack([row - rows[1] for row in (rows[0], *rows[2:])]))
     joined = np.concatenate(columns, axis=1)
     return joined[1:], joined[0]
+
+
+def _step(shapes: Sequence[Sequence[int]]) -> int:
+    """Every how many entries one is sampled: about `ENTRIES` in all, and a number that shares no factor with
+    any row's length, or the same few columns of a matrix would be met in every row.
+    """
+    total = sum(math.prod(shape) for shape in shapes)
+    lengths = {shape[-1] for shape in shapes if shape}
+    step = max(1, total // ENTRIES)
+    while any(math.gcd(step, length) > 1 for length in lengths):
+        step += 1
+    return step
 
 
 def _null(change: Vector, vectors: Vector) -> float:

@@ -90,7 +90,7 @@ def _command(report: Report) -> str:
     adapters = any(for_mergekit(name) != name for name in report.sources)
     copied = any(EMBEDDED_WHEEL in source.revision for source in report.sources.values())
     if not adapters and not copied:
-        return f"While the parents stay as they are, the same bytes come from:\n\n{program}"
+        return f"While the parents stay as they are, the same weights, byte for byte, come from:\n\n{program}"
     sentence = "The same merge with mergekit's own command"
     if adapters:
         sentence += ", run in this demo's repository, where the experts' adapters lie"

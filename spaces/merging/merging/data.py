@@ -358,7 +358,7 @@ class Evolve(Between):
 # The family tree
 
 Relation = Literal["finetune", "adapter", "merge", "quantized", "new_version"]
-Status = Literal["ok", "here", "gated", "disabled", "private", "missing", "unread"]
+Status = Literal["ok", "here", "gated", "disabled", "private", "missing", "local", "unread"]
 Part = Literal["contributor", "base", "adapter", "tokenizer", "parent"]
 Span = tuple[float, float]
 """Lowest and highest coefficient of a model's weights in another's: 1 for all of it."""
@@ -447,8 +447,10 @@ Obligation = TypedDict(
     "Obligation", {"asks": str, "from": str, "licence": str, "url": str, "path": list[str]}
 )
 """What an ancestor's licence asks of the start, and the way from the start to it."""
-UnknownTerms = TypedDict("UnknownTerms", {"from": str, "licence": str, "path": list[str]})
-"""An ancestor whose terms are not known."""
+UnknownTerms = TypedDict(
+    "UnknownTerms", {"from": str, "licence": str, "path": list[str], "unread": NotRequired[str]}
+)
+"""A model whose terms are not known; `unread` says why its licence could not be read."""
 
 
 class Conflict(TypedDict):
@@ -466,6 +468,8 @@ class Licences(TypedDict):
     """The strictest first."""
     unknown: list[UnknownTerms]
     conflicts: list[Conflict]
+    laxer: NotRequired[list[Conflict]]
+    """Ancestors that state less than what they were made of asks."""
     note: str
 
 

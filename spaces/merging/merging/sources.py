@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,15 @@ def weights_of(name: str, *, whole: bool) -> Path:
     if not source.here:
         raise VisitorError(f"The weights of {name[:90]} are not on this machine.", "Merge it first.")
     return source.folder
+
+
+def check_downloads(names: Iterable[str]) -> None:
+    """Raise a VisitorError before anything is downloaded where the disk cannot hold all of some models."""
+    missing = [source for name in dict.fromkeys(names) if not (source := resolve(name, whole=False)).here]
+    if missing:
+        hub.check_disk(
+            f"The {len(missing)} models that are not here yet have", sum(source.bytes for source in missing)
+        )
 
 
 def _headers(name: str, model: str, revision: str | None, adapter: Path | None) -> Source:

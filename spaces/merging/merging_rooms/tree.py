@@ -15,7 +15,7 @@ from family_tree.request import MERGED_HERE, TreeRequest
 from merging import data, presets
 from merging.child import Child, still_here
 from merging.recipe import MAX_CHARACTERS
-from merging.sources import weights_of
+from merging.sources import check_downloads, weights_of
 from merging_rooms.common import RENDERER, TITLE, example
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -93,6 +93,7 @@ def paternity_of(
     """
     names = [str(parent["id"]) for parent in parents][:8]
     base = next((str(parent["id"]) for parent in parents if parent["role"] == "base"), names[0])
+    check_downloads([base, *names, *([model] if model != MERGED_HERE else [])])
     if model != MERGED_HERE:
         folder = weights_of(model, whole=True)
     elif still_here(child).recipe == recipe_of(tree["request"]):

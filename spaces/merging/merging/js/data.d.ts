@@ -17,7 +17,14 @@ export type Goal = "behaviours" | "loss";
 
 export type Relation = "finetune" | "adapter" | "merge" | "quantized" | "new_version";
 
-export type Status = "ok" | "here" | "gated" | "disabled" | "private" | "missing" | "unread";
+export type Status = "ok"
+    | "here"
+    | "gated"
+    | "disabled"
+    | "private"
+    | "missing"
+    | "local"
+    | "unread";
 
 export type Part = "contributor" | "base" | "adapter" | "tokenizer" | "parent";
 
@@ -415,11 +422,12 @@ export interface Obligation {
   path: string[];
 }
 
-/** An ancestor whose terms are not known. */
+/** A model whose terms are not known; `unread` says why its licence could not be read. */
 export interface UnknownTerms {
   from: string;
   licence: string;
   path: string[];
+  unread?: string;
 }
 
 /** What stands against the start's licence. */
@@ -435,6 +443,8 @@ export interface Licences {
   obligations: Obligation[];
   unknown: UnknownTerms[];
   conflicts: Conflict[];
+  /** Ancestors that state less than what they were made of asks. */
+  laxer?: Conflict[];
   note: string;
 }
 

@@ -60,7 +60,7 @@ export function memberCard(figure, data, node) {
 /** @param {Member} node */
 function memberLink({ id, status }) {
   const name = h("bdi", {}, id);
-  return ["here", "missing"].includes(status)
+  return ["here", "missing", "local"].includes(status)
     ? name
     : h("a", { href: `https://huggingface.co/${id}`, target: "_blank", rel: "noopener" }, name);
 }

@@ -4,7 +4,7 @@ import { h } from "../../../../shared/js/dom.js";
 import { plural } from "../../../../shared/js/numbers.js";
 import { scrollTable } from "../../../../shared/js/tables.js";
 
-/** @import { Licences, Obligation, Tree, UnknownTerms } from "./data.js" */
+/** @import { Conflict, Licences, Obligation, Tree, UnknownTerms } from "./data.js" */
 
 const MOST_UNKNOWN = 40; // ancestors that are listed
 
@@ -19,30 +19,37 @@ export function openLicences(_figure, panel) {
   panel.append(box);
   return ({ licences, start }) =>
     box.replaceChildren(
-      h("p", {}, h("b", {}, h("bdi", {}, start)), verdictOf(licences)),
-      ...(licences.conflicts.length
-        ? [
-            h(
-              "ul",
-              { class: "evidence" },
-              licences.conflicts.map(({ message, resolve }) =>
-                h("li", {}, h("b", {}, message), " ", resolve),
-              ),
-            ),
-          ]
+      h("p", {}, h("b", {}, h("bdi", {}, start)), verdictOf(licences, start)),
+      ...conflictList(licences.conflicts),
+      ...(licences.laxer?.length
+        ? [h("p", {}, "Ancestors that state less than what they were made of asks for:")]
         : []),
+      ...conflictList(licences.laxer ?? []),
       ...(licences.obligations.length ? [obligationTable(licences.obligations)] : []),
       ...(licences.unknown.length ? [unknownList(licences.unknown)] : []),
       h("p", { class: "said" }, licences.note),
     );
 }
 
-/** @param {Licences} licences */
-function verdictOf({ own, conflicts }) {
-  const statement = own ? ` states ${own}. ` : " states no licence. ";
+/**
+ * @param {Licences} licences
+ * @param {string} start
+ */
+function verdictOf({ own, conflicts, unknown }, start) {
+  const unread = unknown.some((one) => one.from === start && one.unread);
+  const none = unread ? ": its licence could not be read. " : " states no licence. ";
+  const statement = own ? ` states ${own}. ` : none;
   return conflicts.length
     ? `${statement}${plural(conflicts.length, "statement conflicts", "statements conflict")} with that:`
     : `${statement}Nothing that its readable ancestors state conflicts with that.`;
+}
+
+/** @param {Conflict[]} conflicts */
+function conflictList(conflicts) {
+  const items = conflicts.map(({ message, resolve }) =>
+    h("li", {}, h("b", {}, message), " ", resolve),
+  );
+  return items.length ? [h("ul", { class: "evidence" }, items)] : [];
 }
 
 /** @param {Obligation[]} obligations */
@@ -79,8 +86,8 @@ function unknownList(unknown) {
       { class: "evidence" },
       unknown
         .slice(0, MOST_UNKNOWN)
-        .map(({ from, licence }) =>
-          h("li", {}, h("bdi", {}, from), `: ${licence || "none stated"}`),
+        .map(({ from, licence, unread }) =>
+          h("li", {}, h("bdi", {}, from), `: ${unread ?? (licence || "none stated")}`),
         ),
     ),
   );

@@ -32,7 +32,7 @@ export const BOX_HEIGHT = 42;
  */
 export function memberBox(data, member, look) {
   const { id, status, reason, more } = member;
-  const [owner, ...rest] = id.split("/");
+  const [owner, ...rest] = (status === "local" ? id.split(" of ")[0] : id).split("/");
   const isGhost = status !== "ok" && status !== "here";
   const words = memberWords(data, member);
   const hidden = Object.values(more).reduce((sum, count) => sum + count, 0);
@@ -103,6 +103,7 @@ function memberWords({ start }, { id, share, status, licence }) {
  */
 function noteOf({ id, status, share, licence, created, downloads, author }, by) {
   const [owner, name] = id.split("/");
+  if (status === "local") return share ? `${shareText(share)} · local folder` : "local folder";
   if (!["ok", "here", "gated"].includes(status)) return status;
   if (by === "author") return name ? owner : author;
   return {
