@@ -27,7 +27,7 @@ export function openFamilyTable(_figure, panel) {
       h("h2", {}, "Relations"),
       scrollTable(
         "Relations",
-        ["parent and child", "relation", "role", "weight", "part", "pinned", "read in"],
+        ["parent and child", "part", "relation", "role", "weight", "pinned", "read in"],
         edges.map(kinRow),
         "numbers words",
       ),
@@ -51,10 +51,10 @@ function kinRow(edge) {
   return headedRow(
     [h("bdi", {}, edge.source), " → ", h("bdi", {}, edge.target)],
     [
+      edge.relation === "new_version" ? "–" : shareText(edge.part),
       edge.relation,
       edge.role,
       edge.weight ?? "–",
-      edge.relation === "new_version" ? "–" : shareText(edge.part),
       edge.pinned ? edge.revision.slice(0, 12) : "no",
       edge.evidence.map(({ source }) => source).join(", "),
     ],
