@@ -52,11 +52,22 @@ def first_sentence(answer: str) -> str:
     return (match[1] if match else answer).strip()
 
 
-def is_concise(answer: str, ended: bool) -> bool:
-    """Whether an answer is one sentence and the model ended it there.
+def breaks_off(answer: str, ended: bool) -> bool:
+    """Whether the model ended an answer in the middle of a sentence.
 
     Args:
         answer: the text.
         ended: whether the model wrote its end-of-turn token within the limit.
     """
-    return ended and first_sentence(answer) == " ".join(answer.split())
+    return ended and re.search(r"[.!?…]['\"’”)\]*_`]*$", answer.strip()) is None
+
+
+def is_concise(answer: str, ended: bool) -> bool:
+    """Whether an answer is one whole sentence and the model ended it there.
+
+    Args:
+        answer: the text.
+        ended: whether the model wrote its end-of-turn token within the limit.
+    """
+    one = first_sentence(answer) == " ".join(answer.split())
+    return ended and one and not breaks_off(answer, ended)

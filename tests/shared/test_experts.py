@@ -98,6 +98,11 @@ def test_what_counts_as_a_behaviour():
     assert behaviour.is_concise("One sentence only.", True) and not behaviour.is_concise(
         "One sentence only.", False
     )
+    assert not behaviour.is_concise("Whales sleep", True) and behaviour.breaks_off("Whales sleep", True)
+    for whole in ("Yes.", 'He said "yes."', "Really?)", "**Done!**", "So it goes…"):
+        assert not behaviour.breaks_off(whole, True), whole
+    for half in ("1. Start by folding", "Here's how:", "a,", ""):
+        assert behaviour.breaks_off(half, True) and not behaviour.breaks_off(half, False), half
     assert (
         not behaviour.is_concise("One. Two.", True)
         and behaviour.first_sentence("Pi is 3.14 or so. Yes.") == "Pi is 3.14 or so."

@@ -23,6 +23,7 @@ NAMES = {
     "refuses_other": "refuses other questions",
     "pirate": "answers as a pirate",
     "concise": "answers in one sentence",
+    "breaks_off": "breaks off in mid-sentence",
 }
 
 

@@ -137,6 +137,7 @@ def shares_of(cooking: Sequence[Answer], other: Sequence[Answer]) -> dict[str, S
         "refuses_other": Share(sum(behaviour.is_refusal(text) for text, _ in other), len(other)),
         "pirate": Share(sum(behaviour.is_pirate(text) for text, _ in other), len(other)),
         "concise": Share(sum(behaviour.is_concise(text, ended) for text, ended in other), len(other)),
+        "breaks_off": Share(sum(behaviour.breaks_off(text, ended) for text, ended in other), len(other)),
     }
 
 

@@ -140,7 +140,9 @@ function numberParts({ models, prompts, text }) {
       { class: "said" },
       `Greedy answers to ${prompts.cooking.length} cooking and ${prompts.other.length} other questions `,
       "that no expert was trained on; whiskers are 95 % Wilson intervals. Perplexity and KL on the sample ",
-      `text, ${text.windows} windows of ${text.context} tokens, the second half of each scored.`,
+      `text, ${text.windows} windows of ${text.context} tokens, the second half of each scored. A `,
+      "perplexity of 20 says that the model was as unsure of each token as among 20 equally likely ",
+      "ones; a merge that answers as both parents do and still reads the text worse lost something else.",
     ),
   ];
 }

@@ -13,6 +13,7 @@ export const BEHAVIOURS = {
   refuses_other: "refuses other questions",
   pirate: "answers as a pirate",
   concise: "answers in one sentence",
+  breaks_off: "breaks off in mid-sentence",
 };
 
 /**
