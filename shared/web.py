@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import socket
+import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -46,7 +48,7 @@ def fetch(address: str) -> tuple[Path, str]:
         url = httpx.URL(address)
         with httpx.Client(trust_env=False, timeout=limits.HUB_TIMEOUT) as client:
             for _ in range(1 + REDIRECTS):
-                with _get(client, url) as answer:
+                with _get(client, url, end) as answer:
                     if not answer.has_redirect_location:
                         return _saved(answer, Path(unquote(url.path)).name[-80:] or "file", end)
                     url = url.join(answer.headers["Location"])
@@ -55,13 +57,32 @@ def fetch(address: str) -> tuple[Path, str]:
     raise VisitorError("That address leads on and on to others.", _OTHER)
 
 
-def _get(client: httpx.Client, url: httpx.URL) -> AbstractContextManager[httpx.Response]:
-    """Ask for an address at its host's public number, under the host's own name."""
+def _get(client: httpx.Client, url: httpx.URL, end: float) -> AbstractContextManager[httpx.Response]:
+    """Ask for an address at its host's public number, under the host's own name; nothing comes after `end`.
+
+    The client's own limit of time is one for each piece that it waits for: headers that come letter by letter
+    would keep it for days.
+    """
     if url.scheme not in ("http", "https") or not url.host:
         raise VisitorError("That is no address of the web.", _OTHER)
     pinned = url.copy_with(host=_public(url.host, url.port or {"http": 80, "https": 443}[url.scheme]))
     headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
-    return client.stream("GET", pinned, headers=headers, extensions={"sni_hostname": url.host})
+
+    def trace(event: str, told: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            line = told["return_value"].get_extra_info("socket")
+            clock = threading.Timer(max(0.0, end - time.monotonic()), _hang_up, [line])
+            clock.daemon = True
+            clock.start()
+
+    return client.stream(
+        "GET", pinned, headers=headers, extensions={"sni_hostname": url.host, "trace": trace}
+    )
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):  # it is closed already
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _saved(answer: httpx.Response, name: str, end: float) -> tuple[Path, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -85,3 +87,26 @@ def test_numbers_of_this_machines_own_network_are_not_public():
     for number in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"):
         with pytest.raises(VisitorError, match="not on the public web"):
             web._public(number, 80)
+
+
+def test_an_address_that_answers_letter_by_letter_is_left(monkeypatch):
+    """Each letter comes within the client's own limit of time; the whole answer would take days."""
+    heard = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        line, _ = listener.accept()
+        heard.set()
+        with line, suppress(OSError):
+            line.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while True:
+                line.sendall(b"x")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=[listener], daemon=True).start()
+        monkeypatch.setattr(web, "_public", lambda *_: "127.0.0.1")
+        monkeypatch.setattr(limits, "FETCH_SECONDS", 0.5)
+        start = time.monotonic()
+        with pytest.raises(VisitorError, match="did not answer"):
+            web.fetch(f"http://outside.example:{listener.getsockname()[1]}/rows.csv")
+    assert heard.is_set() and time.monotonic() - start < 5
