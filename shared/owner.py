@@ -24,7 +24,7 @@ from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SECRET = secrets.token_urlsafe(24)
 _OWNER = "llm_course_owner"
@@ -33,6 +33,13 @@ _OWNER = "llm_course_owner"
 _FORWARDED = ("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip")
 _FORWARDING = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "cf-", "fastly-", "ngrok-", "tailscale-")
 """Headers that proxies and tunnels write, by name and by how their names begin."""
+
+_FRAMES = (
+    b"content-security-policy",
+    b"frame-ancestors 'self' file: http://localhost:* http://*.localhost:* http://127.0.0.1:* "
+    b"https://localhost:* https://*.localhost:* https://127.0.0.1:*",
+)
+"""The pages that may frame one which the owner alone opens: those of this machine."""
 
 _MCP = "/gradio_api/mcp"
 
@@ -90,7 +97,8 @@ class Gate:
 
     It refuses names that are not the server's (a page of any site can point its own name at 127.0.0.1), and
     what other sites' pages send unasked. It takes cookies from other sites' requests, and settles whose a
-    request is. `?token=…` becomes a cookie.
+    request is. `?token=…` becomes a cookie. Where whoever opens a page is the owner, no other site's page may
+    frame it: a link runs what it describes, and a frame may be invisible.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -115,7 +123,17 @@ class Gate:
             await PlainTextResponse("", status, answer)(scope, receive, send)
         else:
             kept = _without_lies(scope, headers)
-            await self.app({**kept, _OWNER: _is_owner(kept)}, receive, send)
+            framed = send if is_space() or is_shared() else _with_header(send, _FRAMES)
+            await self.app({**kept, _OWNER: _is_owner(kept)}, receive, framed)
+
+
+def _with_header(send: Send, header: tuple[bytes, bytes]) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), header]}
+        await send(message)
+
+    return sent
 
 
 def _is_owner(scope: Scope) -> bool:

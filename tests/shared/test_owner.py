@@ -189,6 +189,19 @@ def test_pages_of_this_machine_and_of_named_sites_may_embed_it(local):
         server.stop()
 
 
+def test_the_owners_page_is_framed_by_pages_of_this_machine_alone(local, shared):
+    """A link runs what it describes, and a frame may be invisible. A visitor's page may stand anywhere."""
+    rule = ask(local.url, "/")[2]["content-security-policy"]
+    assert rule.startswith("frame-ancestors 'self' ") and " http://localhost:* " in rule and "*;" not in rule
+    assert ask(local.url, "/config", Host="192.0.2.7:7860")[2]["content-security-policy"] == rule
+    server = Server(TOY, {"ALLOWED_HOSTS": "blog.example"})
+    try:
+        for url in (shared.url, server.url):
+            assert "content-security-policy" not in ask(url, "/")[2]
+    finally:
+        server.stop()
+
+
 def test_a_space_answers_pages_everywhere_and_has_no_owner():
     space = {"SPACE_ID": "me/demo", "SPACE_HOST": "me-demo.hf.space, demo.example", "HOST": "0.0.0.0"}
     server = Server(TOY, space)
@@ -199,6 +212,7 @@ def test_a_space_answers_pages_everywhere_and_has_no_owner():
         assert ask(server.url, "/config", Host="router", X_Forwarded_Host="demo.example")[0] == 200
         for origin in ({}, {"Origin": "https://me-demo.hf.space"}, {"Origin": "https://blog.example"}):
             assert everything(server.url, Host="me-demo.hf.space", **origin) == VISITORS
+        assert "content-security-policy" not in ask(server.url, "/", Host="me-demo.hf.space")[2]
         assert "token=" not in "".join(server.log)
     finally:
         server.stop()
