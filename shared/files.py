@@ -37,6 +37,9 @@ CHECKPOINT_SECONDS = 86_400
 IDLE_SECONDS = 600
 """What was written or used more recently is not removed for want of room: somebody may be at it."""
 
+LEAST = 500_000
+"""Bytes that each counts as having, however small: the number of files has a limit too."""
+
 SWEEP_SECONDS = 60
 """Between two looks of the sweeper."""
 
@@ -132,7 +135,7 @@ def clear() -> None:
     if _own is None or os.getpid() != _owner:
         return
     for path in list(_unfinished):
-        _remove(path)
+        remove(path)
     if _lock is not None:
         _lock.release()
     gone = _own.with_name(f"{_own.name}.gone")  # runs that still write do not find it any more
@@ -176,7 +179,7 @@ class Stay:
 
     Args:
         path: of it.
-        bytes: on the disk.
+        bytes: on the disk, and at least `LEAST`.
         idle: seconds since the last change.
     """
 
@@ -198,7 +201,7 @@ def _stay(path: Path) -> Stay | None:
                 found = Path(folder, name).lstat()
                 size += _allocated(found)
                 changed = max(changed, found.st_mtime)
-    return Stay(path, size, time.time() - changed)
+    return Stay(path, max(size, LEAST), time.time() - changed)
 
 
 def _allocated(found: os.stat_result) -> int:
@@ -220,7 +223,7 @@ def trim(paths: Iterable[Path], seconds: float, most: int, idle: float = IDLE_SE
     total = sum(stay.bytes for stay in found)
     for stay in sorted(found, key=lambda stay: -stay.idle):
         if stay.idle > seconds or (total > most and stay.idle > idle):
-            _remove(stay.path)
+            remove(stay.path)
             total -= stay.bytes
 
 
@@ -230,7 +233,7 @@ def is_full() -> bool:
     return sum(stay.bytes for stay in found if stay) >= limits.MAX_RESULTS_BYTES
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove a file, or a folder with what is in it; another may be removing the same at this moment."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -282,7 +285,7 @@ def unfinished(path: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        _remove(path)
+        remove(path)
         _unfinished.discard(path)
 
 

@@ -40,9 +40,9 @@ def test_what_is_old_goes_and_what_is_too_much(tmp_path):
     os.utime(tmp_path / "c" / "file")  # a run writes deep in a folder, and the folder's own date stays
     (tmp_path / "elsewhere").symlink_to(tmp_path.parent)
     paths = [*tmp_path.iterdir(), tmp_path / "gone meanwhile"]
-    files.trim(paths, 7_200, 4_100_000)
+    files.trim(paths, 7_200, 4_100_000 + files.LEAST)  # a link counts too
     assert names(tmp_path) == ["a", "b.bin", "c", "elsewhere", "new"]
-    files.trim(paths, 7_200, 3_100_000)
+    files.trim(paths, 7_200, 3_100_000 + files.LEAST)
     assert names(tmp_path) == ["b.bin", "c", "elsewhere", "new"]
     files.trim(paths, 7_200, 0)
     assert names(tmp_path) == ["c", "elsewhere", "new"] and tmp_path.parent.is_dir()
@@ -54,6 +54,20 @@ def test_holes_take_no_room(tmp_path):
     os.utime(tmp_path / "weights", (0, 0))
     files.trim(tmp_path.iterdir(), math.inf, 10**6)
     assert names(tmp_path) == ["weights"]
+
+
+def test_many_small_files_are_too_much_too(tmp_path, monkeypatch):
+    """Each has a folder of its own: a million of them take little room, and minutes to look through."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(limits, "MAX_RESULTS_BYTES", 20 * files.LEAST)
+    for number in range(19):
+        aged(tmp_path / f"upload{number:02}", 5_000 - number, 1)
+    assert not files.is_full()
+    for number in range(19, 30):
+        aged(tmp_path / f"upload{number:02}", 5_000 - number, 1)
+    assert files.is_full()
+    files.trim(tmp_path.iterdir(), files.RESULT_SECONDS, limits.MAX_RESULTS_BYTES)
+    assert names(tmp_path) == [f"upload{number:02}" for number in range(10, 30)]
 
 
 def test_the_sweeper_cares_for_uploads_whatever_gradio_does(tmp_path, monkeypatch):
