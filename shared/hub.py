@@ -5,6 +5,7 @@ It is long because whose token reads and writes has to be seen in one place.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
@@ -58,6 +59,9 @@ owner likes beside them: checkpoints, other formats, data.
 
 
 _OF_WEIGHTS = (".safetensors", ".index.json")
+
+
+_SMALLER = "Choose a smaller model, or run the demo on a larger machine."
 
 
 CATALOGUE = (
@@ -206,7 +210,11 @@ def check_revision(revision: str | None) -> None:
 
 
 def download(
-    model_id: str, max_parameters: int, report: Callable[[str], None], revision: str | None = None
+    model_id: str,
+    max_parameters: int,
+    report: Callable[[str], None],
+    revision: str | None = None,
+    max_bytes: float = math.inf,
 ) -> tuple[Path, str]:
     """Check a model's metadata, then download its safetensors and tokenizer.
 
@@ -215,6 +223,7 @@ def download(
         max_parameters: the largest parameter count to accept.
         report: called with a sentence before a long step.
         revision: a branch, tag or commit; the main branch by default.
+        max_bytes: the largest weights to accept, as they are stored.
 
     Returns:
         The folder and the commit sha.
@@ -237,7 +246,7 @@ def download(
             )
         folder = Path(snapshot_download(model_id, revision=revision, local_files_only=True))
         return folder, folder.name
-    info, parameters, size = _inspected(model_id, max_parameters, revision)
+    info, parameters, size = _inspected(model_id, max_parameters, revision, max_bytes)
     names = [file.rfilename for file in _needed(info)]
     if not has_snapshot(model_id, info.sha):
         report(f"Downloading {model_id}, {parameters / 1e6:,.0f} million parameters, {size / 1e6:,.0f} MB …")
@@ -318,7 +327,9 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
     return info.sha or "main", parameters, size
 
 
-def _inspected(model_id: str, max_parameters: int, revision: str | None) -> tuple[ModelInfo, int, int]:
+def _inspected(
+    model_id: str, max_parameters: int, revision: str | None, max_bytes: float = math.inf
+) -> tuple[ModelInfo, int, int]:
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -350,6 +361,8 @@ def _inspected(model_id: str, max_parameters: int, revision: str | None) -> tupl
             f"{model_id} has no safetensors weights.",
             "Choose a model that has: pickled weights can run code and are not loaded.",
         )
+    if len(weights) > limits.MAX_WEIGHT_FILES:
+        raise VisitorError(f"{model_id} has {len(weights):,} files of weights.", "Choose another model.")
     size = sum(file.size or 0 for file in weights)
     stated = info.safetensors.total if info.safetensors else size // 2
     parameters = max(stated, size // 4)  # a repository may hold more than the model that it states
@@ -357,7 +370,12 @@ def _inspected(model_id: str, max_parameters: int, revision: str | None) -> tupl
         raise VisitorError(
             f"{model_id} has {parameters / 1e9:.1f} billion parameters; the limit here is "
             f"{max_parameters / 1e9:.1f} billion.",
-            "Choose a smaller model, or run the demo on a larger machine.",
+            _SMALLER,
+        )
+    if size > max_bytes:
+        raise VisitorError(
+            f"{model_id} has {size / 1e9:.1f} GB of weights; the limit here is {max_bytes / 1e9:.1f} GB.",
+            _SMALLER,
         )
     _check_small(model_id, [file for file in needed if file not in weights])
     return info, parameters, size
@@ -377,13 +395,23 @@ def weight_headers(
     weights.
 
     Raises:
-        VisitorError: no safetensors, or the Hub did not answer.
+        VisitorError: no safetensors, more than `limits.MAX_TENSORS`, or the Hub did not answer.
     """
     from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
 
     check_revision(revision)
+    api, count = _api(), itertools.count()
+    read = api.parse_safetensors_file_metadata
+
+    def counted(*names: Any, **settings: Any) -> Any:
+        parsed = read(*names, **settings)
+        if any(next(count) >= limits.MAX_TENSORS for _ in parsed.tensors):
+            raise VisitorError(f"{model_id} has more than {limits.MAX_TENSORS:,} tensors.", _SMALLER)
+        return parsed
+
+    api.parse_safetensors_file_metadata = counted  # type: ignore[method-assign]
     try:
-        found = _api().get_safetensors_metadata(model_id, revision=revision)
+        found = api.get_safetensors_metadata(model_id, revision=revision)
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         raise VisitorError(
             f"{model_id} has no safetensors weights.",

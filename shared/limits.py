@@ -22,6 +22,12 @@ MAX_MODEL_FILES_BYTES = {
 }
 """Files that are read whole, each with its largest size; the largest tokenizers have 35 MB."""
 
+MAX_WEIGHT_FILES = 500
+"""Files of one model's weights; 191 are the most that a known model has."""
+
+MAX_TENSORS = 200_000
+"""Tensors of one model whose headers are read from the Hub: each takes a kilobyte."""
+
 MAX_HEADER_BYTES = 25_000_000
 """Header of one safetensors file: 100,000 tensors take 12 MB."""
 

@@ -199,7 +199,8 @@ def _load(model_id: str, report: Callable[[str], None], exact: bool) -> Loaded:
     elif hub.is_local_path(model_id):
         folder, revision, source = hub.local_folder(model_id), "local folder", "local folder"
     else:
-        folder, revision = hub.download(model_id, largest_model(exact=exact), report)
+        most = limits.MODEL_BYTES[machine()]  # none is loaded in fewer bytes than it is stored in
+        folder, revision = hub.download(model_id, largest_model(exact=exact), report, max_bytes=most)
         source = HUB_SOURCE
     return open_folder(folder, model_id, revision, source, exact=exact)
 

@@ -167,23 +167,32 @@ def test_a_download_takes_what_is_named_and_no_more(tiny_files, tmp_path):
         "checkpoint-1/model.safetensors": b"x",
         "notes.model": b"x",
     }
+    shards = {f"model-{number:05}-of-00500.safetensors": b"x" for number in range(500)}
     swollen = {**tiny_files, "merges.txt": b"x" * 100_000_001}
     server = HubServer(
         {
             "tiny/llama": Repo({**tiny_files, **stray}, parameters=800_000),
             "tiny/swollen": Repo(swollen, parameters=800_000),
+            "tiny/shards": Repo(tiny_files | shards, parameters=800_000),
         }
     )
     script = (
         f"small = {str(tmp_path / 'small')!r}"
         + """
 from pathlib import Path
-from shared import hub
+from shared import hub, limits
 from shared.errors import VisitorError
 folder, _ = hub.download("tiny/llama", 10**7, print)
 print(sorted(path.name for path in folder.rglob("*")))
+for name in ("tiny/swollen", "tiny/shards"):
+    try:
+        hub.download(name, 10**7, print)
+    except VisitorError as error:
+        print(error)
+assert hub.weight_headers("tiny/llama")
+limits.MAX_TENSORS = 3
 try:
-    hub.download("tiny/swollen", 10**7, print)
+    hub.weight_headers("tiny/llama")
 except VisitorError as error:
     print(error)
 hub.small_files("tiny/llama", None, Path(small))
@@ -191,9 +200,10 @@ print(sorted(path.name for path in Path(small).iterdir() if path.name[0] != ".")
 """
     )
     try:
-        said, found, refused, small = run_against(server, tmp_path, script).splitlines()
+        said, found, refused, many, deep, small = run_against(server, tmp_path, script).splitlines()
     finally:
         server.stop()
+    assert "tiny/shards has 501 files of weights" in many and "more than 3 tensors" in deep
     assert "tiny/llama, 2 million parameters" in said
     assert "model.safetensors" in found and "tokenizer.json" in found
     assert not any(name in found + small for name in stray if "/" not in name) and "checkpoint" not in found

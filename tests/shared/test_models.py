@@ -95,6 +95,30 @@ def test_hub_models_load_or_say_why_not(tiny_files, tmp_path):
     assert not any("pytorch_model.bin" in path or "modeling" in path for path in hub.requests)
 
 
+LARGE = """
+from shared import limits, models
+from shared.errors import VisitorError
+models.machine = lambda: "cuda"
+limits.MODEL_BYTES["cuda"] = 3 * {parameters}
+try:
+    models.load("tiny/llama")
+except VisitorError as error:
+    print(error)
+"""
+
+
+def test_weights_that_are_too_large_as_they_are_stored_are_not_downloaded(tiny_files, tmp_path):
+    """On a GPU a model has the dtype that it is stored in: in float32 fewer parameters fit."""
+    parameters = len(tiny_files["model.safetensors"]) // 4
+    hub = HubServer({"tiny/llama": Repo(tiny_files, parameters=parameters)})
+    try:
+        said = run_against(hub, tmp_path, LARGE.format(parameters=parameters))
+    finally:
+        hub.stop()
+    assert "GB of weights; the limit here is" in said
+    assert not any(path.endswith("model.safetensors") for path in hub.requests)
+
+
 def test_catalogue_name_means_the_hub_when_it_answers(tiny_files, tmp_path):
     hub = HubServer({models.EMBEDDED_MODEL: Repo(tiny_files, parameters=800_000)})
     script = LOAD.format(names=[models.EMBEDDED_MODEL])
