@@ -141,6 +141,18 @@ MAX_RESULTS_BYTES = 15_000_000_000
 MAX_UPLOADS_AT_ONCE = 8
 """Files that are on their way to the server at the same moment."""
 
+MAX_BODY_BYTES = 5_000_000
+"""Largest request beside an upload, in bytes: the longest text, each letter as JSON's six, is half of it."""
+
+MAX_BODY_BRACKETS = 100_000
+"""Lists and objects in such a request: Gradio copies each a few times while everyone else waits."""
+
+MAX_UPLOAD_BYTES = 3_100_000_000
+"""Files of one upload together, in bytes."""
+
+STALL_SECONDS = 30.0
+"""Seconds after which a request that does not go on is given up."""
+
 MAX_SESSION_BYTES = 4_000_000_000
 """Results that one visitor keeps, in bytes, beside the newest: beyond that the oldest go."""
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from shared import app, files, limits, owner
+from shared import app, files, limits, owner, uploads
 from shared.page import style
 from shared.sessions import forget
 from shared.theme import theme
-from shared.uploads import UploadLimit
 
 
 def queue(demo: gr.Blocks) -> gr.Blocks:
@@ -47,13 +46,14 @@ def address() -> tuple[str, int]:
 
 
 def keep_order() -> None:
-    """As `files.keep_order`, and every part of Gradio uses this process's folder."""
+    """As `files.keep_order`, and every part of Gradio uses this process's folder and bounds its uploads."""
     from gradio import mcp, routes
 
     files.keep_order()
     late: tuple[Any, ...] = (routes, mcp)  # they read the variable at their import
     for module in late:
         module.DEFAULT_TEMP_DIR = str(files.upload_folder())
+    uploads.bound()
 
 
 COMPRESSION: dict[str, Any] = {"minimum_size": 1_000, "compresslevel": 5}
@@ -94,7 +94,8 @@ def launch(demo: gr.Blocks, css: str) -> None:
     settings["app_kwargs"]["middleware"] = [
         Middleware(owner.Gate),
         Middleware(GZipMiddleware, **COMPRESSION),
-        Middleware(UploadLimit),
+        Middleware(uploads.UploadLimit),
+        Middleware(uploads.BodyLimit),
     ]
     queue(demo).launch(
         server_name=host,

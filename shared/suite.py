@@ -113,10 +113,11 @@ def build(url: str = "") -> FastAPI:
     from fastapi.responses import HTMLResponse
 
     from shared import owner, server
-    from shared.uploads import UploadLimit
+    from shared.uploads import BodyLimit, UploadLimit
 
     app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, **server.COMPRESSION)
+    app.add_middleware(BodyLimit)
     app.add_middleware(UploadLimit)
     app.add_middleware(owner.Gate)
     # Gradio's sign-in button, and the Hub after it, go to /login of the whole server, not of a mounted app

@@ -11,6 +11,7 @@ import http.client
 import importlib
 import json
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from shared import page
+from shared import limits, page
 from shared.errors import VisitorError
 from shared.request import Request
 from tests.conftest import Server
@@ -292,6 +293,36 @@ def test_a_figure_answers_with_its_own_functions_alone(target):
         for value in values:
             body = {"session_hash": "s", "component_id": 1, "fn_name": "x", "data": {}, part: value}
             assert target.post("/dedup/gradio_api/component_server", body)[0] >= 400, (part, value)
+
+
+@pytest.mark.parametrize(
+    "path", ["process_recording", "deep_link?session_hash=s", "dev/reload", "vibe-code", "proxy=x"]
+)
+def test_what_no_page_needs_is_not_offered(target, path):
+    """One of these cuts videos and leaves each upload for ever, another writes what a session shows."""
+    for method in ("GET", "POST"):
+        kind = "multipart/form-data; boundary=x"
+        status, _ = target.ask(method, f"/dedup/gradio_api/{path}", b"--x--\r\n", Content_Type=kind)
+        assert status in (404, 405), (method, status)
+    assert not (target.uploads / "deep_links").exists()
+
+
+def test_a_body_without_end_is_not_held(target):
+    line = http.client.HTTPConnection("127.0.0.1", target.port, timeout=60)
+    sent = 0
+    try:
+        line.putrequest("POST", "/dedup/gradio_api/queue/join")
+        line.putheader("Content-Type", "application/json")
+        line.putheader("Transfer-Encoding", "chunked")
+        line.endheaders()
+        with suppress(OSError):
+            while sent < 100 * limits.MAX_BODY_BYTES:
+                line.send(b"10000\r\n" + b"[" * 0x10000 + b"\r\n")
+                sent += 0x10000
+        assert sent < 10 * limits.MAX_BODY_BYTES
+    finally:
+        line.close()
+    assert target.ask("GET", f"/dedup/gradio_api/upload_progress?upload_id={'x' * 30_000}")[0] == 400
 
 
 MARKUP = "<img src=x onerror=alert(1)>"
