@@ -3,7 +3,7 @@
 Gradio answers a value that it cannot read with its own words: components as Python prints them, a server's
 path, the value in full. So a page is an `App`, whose every error is a VisitorError's two sentences, whether a
 function raised it or the value never came that far; `HANDLERS` answers requests that fit no route, and
-`lifespan` the calls of MCP clients.
+`lifespan` bounds what Gradio's own server remembers, and answers the calls of MCP clients.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gradio_client.utils import traverse
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from shared import web
+from shared import sessions, web
 from shared.errors import VisitorError, for_visitor
 
 if TYPE_CHECKING:
@@ -116,9 +116,12 @@ HANDLERS: Mapping[Any, Callable[[Request, Any], JSONResponse]] = {
 
 @asynccontextmanager
 async def lifespan(server: Server) -> AsyncIterator[None]:
-    """While a page's server runs, check the calls of MCP clients before Gradio does."""
+    """While a page's server runs, bound what it remembers, and check the calls of MCP clients before Gradio
+    does.
+    """
     from mcp.types import CallToolRequest
 
+    sessions.bound(server)
     tools = server.get_blocks().mcp_server_obj
     if tools:
         handlers = tools.mcp_server.request_handlers

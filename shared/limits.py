@@ -153,6 +153,16 @@ MAX_UPLOAD_BYTES = 3_100_000_000
 STALL_SECONDS = 30.0
 """Seconds after which a request that does not go on is given up."""
 
+MAX_WAITING_BYTES = 10_000_000
+"""What the runs in a page's queue were sent with, in bytes; as objects of Python it may be twenty times that.
+"""
+
+MAX_SESSIONS = 500
+"""Visitors of one page of whom it remembers anything: beyond that those go that were away for longest."""
+
+MAX_UNREAD_BYTES = 200_000_000
+"""Results that were sent to a page's visitors and that they have not read yet, in bytes."""
+
 MAX_SESSION_BYTES = 4_000_000_000
 """Results that one visitor keeps, in bytes, beside the newest: beyond that the oldest go."""
 

@@ -322,6 +322,11 @@ def test_a_body_without_end_is_not_held(target):
         assert sent < 10 * limits.MAX_BODY_BYTES
     finally:
         line.close()
+    long = json.dumps({"data": [], "fn_index": 0, "session_hash": "x" * 4_000_000})
+    for path in ("queue/join", "component_server"):
+        body = {**json.loads(long), "component_id": 1, "fn_name": "x"}
+        status, text = target.post(f"/dedup/gradio_api/{path}", body)
+        assert status == 400 and "no name of a session" in text
     assert target.ask("GET", f"/dedup/gradio_api/upload_progress?upload_id={'x' * 30_000}")[0] == 400
 
 
