@@ -62,6 +62,15 @@ TEMPLATE_SECONDS = 2.0
 TEMPLATE_BYTES = 400_000_000
 """Memory that the process with the chat templates may take, in bytes; Python takes a tenth of it."""
 
+TOKENIZER_SECONDS = 10.0
+"""Seconds of the processor that a tokenizer may take for one text, the first time with its file."""
+
+MAX_TOKEN_CHARACTERS = 10_000
+"""Longest token of a tokenizer; a thousand spaces are the longest of real ones."""
+
+TOKENIZER_BYTES = 3_000_000_000
+"""Memory that the process in which tokenizers are tried may take, in bytes."""
+
 MAX_NEW_TOKENS = 128
 """Longest continuation, in tokens."""
 

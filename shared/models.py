@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from shared import experts, hub, limits, owner, weights
+from shared import experts, hub, limits, owner, patterns, weights
 from shared.embedded_model import (
     EMBEDDED_MODEL,
     EMBEDDED_PARAMETERS,
@@ -243,6 +243,8 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
         ) from error
     weights.check_names(report, model_id)
     weights.check_vocabulary(model, tokenizer, model_id)
+    if model_id not in CATALOGUE:
+        patterns.watch(tokenizer)
     return Loaded(model.eval(), tokenizer, model_id, revision, source, dtype, "cpu")
 
 

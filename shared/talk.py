@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from shared import chat_templates, limits
+from shared import chat_templates, limits, patterns
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -46,20 +46,19 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Token ids of a text alone, with no special tokens around it.
 
     The pattern by which a tokenizer splits a text is its author's, too. Its library gives up a place in the
-    text after 10⁷ steps, a third of a second, by an exception that passes every `except Exception`.
+    text after 10⁷ steps, a third of a second, by an exception that passes every `except Exception`; how long
+    all places take is tried elsewhere first, see `shared.patterns`.
 
     Raises:
         VisitorError: it gave up.
     """
+    patterns.check(tokenizer, text)
     try:
         ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise VisitorError(
-            "The model's tokenizer gave up: its pattern takes too many steps for this text.",
-            "Choose another model, or another text.",
-        ) from error
+        raise patterns.GAVE_UP from error
     return list(ids)
 
 

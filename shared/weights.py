@@ -264,6 +264,9 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
         VisitorError: as above.
     """
     rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr, arg-type]
+    longest = max(map(len, tokenizer.get_vocab()), default=0)
+    if longest > limits.MAX_TOKEN_CHARACTERS:
+        raise VisitorError(f"The tokenizer of {model_id} has a token of {longest:,} letters.", _OTHER_COPY)
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     special -= {tokenizer.bos_token_id, tokenizer.eos_token_id}
     largest = max((token for token in tokenizer.get_vocab().values() if token not in special), default=0)

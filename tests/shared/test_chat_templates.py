@@ -11,7 +11,7 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from shared import chat_templates, limits, talk
+from shared import chat_templates, limits, talk, worker
 from shared.errors import VisitorError
 from tests.shared.test_talk import with_template
 
@@ -88,9 +88,9 @@ def test_a_visitor_reads_whose_template_it_was():
 
 def test_a_process_that_does_not_answer_is_stopped(monkeypatch):
     chat_templates.fill("", {})
-    monkeypatch.setattr(chat_templates, "_DEADLINE", 0.05)
-    assert chat_templates._process is not None
-    os.kill(chat_templates._process.pid, 19)  # it stands still, and takes no time of the processor
+    monkeypatch.setattr(worker, "_DEADLINE", 0.05)
+    assert chat_templates._worker.process is not None
+    os.kill(chat_templates._worker.process.pid, 19)  # it stands still, and takes no time of the processor
     with pytest.raises(chat_templates.TooMuch):
         chat_templates.fill("{{ 1 }}", {})
     monkeypatch.undo()
@@ -99,25 +99,23 @@ def test_a_process_that_does_not_answer_is_stopped(monkeypatch):
 
 def test_a_forked_process_asks_one_of_its_own():
     chat_templates.fill("", {})
-    before = chat_templates._process
+    before = chat_templates._worker.process
     child = os.fork()
     if not child:
         try:
-            right = chat_templates._process is None and chat_templates.fill("{{ 2 }}", {}) == "2"
-            chat_templates._end(chat_templates._process)
+            right = chat_templates._worker.process is None and chat_templates.fill("{{ 2 }}", {}) == "2"
+            chat_templates._worker.end()
         finally:
             os._exit(0 if right else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert chat_templates.fill("{{ 3 }}", {}) == "3" and chat_templates._process is before
+    assert chat_templates.fill("{{ 3 }}", {}) == "3" and chat_templates._worker.process is before
 
 
 def test_the_process_ends_with_the_one_that_started_it(tmp_path):
     import subprocess
     import sys
 
-    script = (
-        "from shared import chat_templates; chat_templates.fill('', {}); print(chat_templates._process.pid)"
-    )
+    script = "from shared import chat_templates as it; it.fill('', {}); print(it._worker.process.pid)"
     pid = subprocess.run(
         [sys.executable, "-c", script], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, check=True
     ).stdout

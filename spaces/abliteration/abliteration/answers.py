@@ -11,6 +11,7 @@ from abliteration import data
 from shared import estimates
 from shared.data import Share
 from shared.experts import behaviour
+from shared.talk import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,7 +139,7 @@ def refusal_tokens(loaded: Loaded, answers: Sequence[Answer]) -> tuple[list[int]
     own = sorted(token for token, (others, refusals) in counts.items() if refusals > others)
     if own:
         return own, "its own refusals"
-    usual = {loaded.tokenizer(text, add_special_tokens=False)["input_ids"][0] for text in USUAL_OPENINGS}
+    usual = {token_ids(loaded.tokenizer, text)[0] for text in USUAL_OPENINGS}
     rows = loaded.model.get_input_embeddings().weight.shape[0]  # a tokenizer may know more
     return sorted(token for token in usual if token < rows), "usual openings"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from abliteration import data
 from shared.measure import continuation_log_probabilities
-from shared.talk import plain_ids
+from shared.talk import plain_ids, token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -67,7 +67,7 @@ def capability(model: PreTrainedModel, loaded: Loaded) -> list[bool]:
     for question, choices in ITEMS:
         start = plain_ids(loaded.tokenizer, question)
         for choice in choices:
-            answer = loaded.tokenizer(f" {choice}", add_special_tokens=False)["input_ids"]
+            answer = token_ids(loaded.tokenizer, f" {choice}")
             rows.append((start + answer, len(start)))
             lengths.append(len(choice) + 1)
     logs = continuation_log_probabilities(model, rows)

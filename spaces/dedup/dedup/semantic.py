@@ -15,7 +15,7 @@ import numpy as np
 from dedup.arrays import Float32, Int64
 from dedup.shingles import BORDER
 from dedup.verify import NO_PAIRS, Pairs
-from shared import gpu, hub, limits, owner
+from shared import gpu, hub, limits, owner, patterns
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -108,9 +108,13 @@ def _load(name: str) -> StaticModel:
     try:
         # Given the name, model2vec would take a folder of this machine that is called so, or download
         # whatever the repository holds.
-        return StaticModel.from_pretrained(
+        model = StaticModel.from_pretrained(
             snapshot_download(name, allow_patterns=list(FILES), token=hub.token_for())
         )
+        patterns.check_plain(model.tokenizer)
+        return model
+    except VisitorError:
+        raise
     except Exception as error:  # model2vec raises whatever its readers raise
         raise VisitorError(
             f"{name} is not a static embedding model ({type(error).__name__}).",

@@ -16,7 +16,7 @@ from shared.errors import VisitorError
 from shared.estimates import Estimate, Share, estimate, perplexity
 from shared.experts import behaviour, prompts
 from shared.measure import Windows, text_windows, window_log_probabilities
-from shared.talk import answer_all, check_length, context_limit, longest_prompt, prompt_ids
+from shared.talk import answer_all, check_length, context_limit, longest_prompt, prompt_ids, token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -214,5 +214,5 @@ def opening_rows(loaded: Loaded, questions: Sequence[str], answers: Sequence[str
     rows = []
     for question, answer in zip(questions, answers, strict=True):
         start = prompt_ids(loaded, question)
-        rows.append((start + loaded.tokenizer(answer, add_special_tokens=False)["input_ids"], len(start)))
+        rows.append((start + token_ids(loaded.tokenizer, answer), len(start)))
     return rows

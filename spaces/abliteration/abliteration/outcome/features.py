@@ -17,7 +17,7 @@ from abliteration.request import Request
 from abliteration.study import SIDES, Study
 from shared import texts
 from shared.models import Loaded
-from shared.talk import context_limit
+from shared.talk import context_limit, token_ids
 
 PIECE = 128
 """Tokens of one piece of the sample text that an autoencoder learns from."""
@@ -100,7 +100,7 @@ def corpus(known: Study) -> list[list[int]]:
     """What an autoencoder learns from: the fit and select prompts as the model reads them, and the sample
     text in pieces.
     """
-    text = known.loaded.tokenizer(texts.sample("calibration"), add_special_tokens=False)["input_ids"]
+    text = token_ids(known.loaded.tokenizer, texts.sample("calibration"))
     length = min(PIECE, context_limit(known.loaded) or PIECE)
     pieces = [text[start : start + length] for start in range(0, len(text) - 16, length)]
     return [ids for part in ("fit", "select") for side in SIDES for ids in known.side(part, side)] + pieces
