@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -530,6 +531,7 @@ def dataset_rows(
         raise VisitorError("The Hub cannot be reached from here.", "Upload the file instead.")
     tables: list[Table] = []
     size = 0
+    _keep_to_the_hub()
     try:
         # A bare name would be looked for among the folders of this machine first.
         stream = load_dataset(
@@ -567,6 +569,27 @@ def dataset_rows(
         raise VisitorError(f"The split {split} of {name} has no rows.", "Choose another split.")
     table = pa.concat_tables(tables, promote_options="default")
     return table.slice(0, limit), len(table) > limit
+
+
+def _keep_to_the_hub() -> None:
+    """Let the datasets library look for files in a dataset's repository alone: where the card names others,
+    it would ask any address and look into this machine's folders before it refuses what is there.
+    """
+    from datasets import data_files
+
+    resolve = data_files.resolve_pattern
+    if hasattr(resolve, "__wrapped__"):
+        return
+
+    @wraps(resolve)
+    def own(pattern: str, base_path: str, *more: Any, **settings: Any) -> list[str]:
+        plain = "://" not in pattern and not pattern.startswith("/")
+        within = base_path.startswith("hf://datasets/") and "::" not in base_path + pattern
+        if not within or not (plain or pattern.startswith("hf://datasets/")):
+            raise ValueError("its card names files that lie elsewhere")
+        return resolve(pattern, base_path, *more, **settings)
+
+    data_files.resolve_pattern = own
 
 
 def dataset_revision(name: str) -> str:

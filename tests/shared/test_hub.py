@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -238,7 +239,7 @@ def test_a_space_keeps_models_within_a_size_and_a_laptop_keeps_what_it_has(tmp_p
 
 ABSOLUTE = """
 from shared import hub
-for name in ("me/evil", "me/gone", "me/wide"):
+for name in {names!r}:
     for split in ("train", "nothing"):
         try:
             print(hub.dataset_rows(name, None, split, 5))
@@ -247,20 +248,41 @@ for name in ("me/evil", "me/gone", "me/wide"):
 """
 
 
-def test_a_card_that_names_files_of_this_machine_reads_none_and_learns_no_path(tmp_path):
+def test_a_card_that_names_files_elsewhere_reads_none_and_asks_nobody(tmp_path):
+    """Neither this machine's files nor a neighbour on its network."""
     secret = tmp_path / "secret.txt"
     secret.write_text("secret\n")
-    places = {"evil": str(secret), "gone": "/nowhere/secret.jsonl", "wide": f"../../../..{secret}"}
-    repos = {}
-    for name, place in places.items():
-        card = f"---\nconfigs:\n- config_name: default\n  data_files: {place}\n---\n"
-        repos[f"datasets/me/{name}"] = Repo({"README.md": card.encode(), "rows.txt": b"a\nb\n"})
-    hub = HubServer(repos)
-    try:
-        said = run_against(hub, tmp_path, ABSOLUTE).splitlines()
-    finally:
-        hub.stop()
-    assert len(said) == 6
+    with socket.create_server(("127.0.0.1", 0)) as neighbour:
+        url = f"http://127.0.0.1:{neighbour.getsockname()[1]}"
+        places = {
+            "evil": f"data_files: {secret}",
+            "gone": "data_files: /nowhere/secret.jsonl",
+            "wide": f"data_files: ../../../..{secret}",
+            "file": f"data_files: file://{secret}",
+            "web": f"data_files: {url}/rows.jsonl",
+            "archive": f"data_files: zip://rows.txt::{url}/rows.zip",
+            "chained": f"data_files: a_b::{url}/rows.txt",
+            "cached": f"data_files: simplecache::{url}/rows.txt",
+            "listed": f"data_files: reference://rows.txt::{secret}",
+            "folder": f"data_dir: {tmp_path}",
+            "site": f"data_dir: {url}",
+        }
+        repos = {}
+        for name, place in places.items():
+            key, value = place.split(": ", 1)
+            card = f"---\nconfigs:\n- config_name: default\n  {key}: '{value}'\n---\n"
+            repos[f"datasets/me/{name}"] = Repo({"README.md": card.encode(), "rows.txt": b"a\nb\n"})
+        hub = HubServer(repos)
+        try:
+            names = [f"me/{name}" for name in places]
+            said = run_against(hub, tmp_path, ABSOLUTE.format(names=names)).splitlines()
+        finally:
+            hub.stop()
+        neighbour.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            neighbour.accept()
+    assert len(said) == 2 * len(places)
     for line in said:
         assert line.startswith("The dataset me/") and line.endswith("Check its config and split."), line
         assert len(line) < 300 and str(tmp_path) not in line and str(Path.cwd()) not in line, line
+    assert sum("its card names files that lie elsewhere" in line for line in said) >= 18, said
