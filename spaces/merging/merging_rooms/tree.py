@@ -105,7 +105,7 @@ def paternity_of(
     return paternity(folder, folders[base], others).to_json(model)
 
 
-def recipe_of(request: data.TreeRequest) -> str:
+def recipe_of(request: dict[str, Any]) -> str:
     """The recipe of the merge that a tree starts from."""
     return request["recipe"] or presets.PRESETS[presets.FIRST]
 

@@ -7,26 +7,6 @@ export type TokenChance = [string, number];
 
 export type AnyRow = Row | OpenRow | FailedRow;
 
-/** A comparison as the API takes it. */
-export interface CompareRequest {
-  model: string;
-  rotated: boolean;
-  formats: string[];
-  /** To measure on; empty for the sample. */
-  text: string;
-  calibration: string;
-  /** Tokens of a window; its second half is scored. */
-  context: number;
-  windows: number;
-  prompt: string;
-  answer_tokens: number;
-  do_sample: boolean;
-  seed: number;
-  sensitivity: string[];
-  /** Megabytes of 10⁶ bytes. */
-  budget: number | null;
-}
-
 /** The model that is compared, and how much of the text it reads. */
 export interface ComparedModel {
   id: string;
@@ -251,7 +231,7 @@ export interface Compare {
   done: boolean;
   progress?: Progress;
   warnings: string[];
-  request: CompareRequest;
+  request: Record<string, unknown>;
   model: ComparedModel;
   /** None until the base model has read the text, as are the next three. */
   base: Base | null;
@@ -263,14 +243,6 @@ export interface Compare {
   budget: Budget | null;
   provenance: Provenance;
   example?: boolean;
-}
-
-/** A model in one format, as the API takes it. */
-export interface TakeRequest {
-  model: string;
-  format: string;
-  calibration: string;
-  text: string;
 }
 
 /** A file that was written. */
@@ -286,7 +258,7 @@ export interface Take {
   drawable: true;
   done: true;
   title: string;
-  request: TakeRequest;
+  request: Record<string, unknown>;
   files: File[];
   /** None for a program, as are the next two. */
   model: ComparedModel | null;
