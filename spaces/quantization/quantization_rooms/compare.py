@@ -18,7 +18,7 @@ from quantization_rooms.textfield import text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, Room, Values, cancel_button, open_room, run_button
+from shared.room import LATEST, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
 from shared.turns import in_turn
 
@@ -138,10 +138,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     # On ZeroGPU the rows were measured in a process that is gone.
     again = "start again" if gpu.on_zero_gpu() else "go on; finished rows are remembered"
 
-    def show(request: Request, _: Values) -> Iterator[Values]:
-        for step in run(request):
-            yield {figure: step}
-
+    show = drawing(figure, run)
     room = open_room(
         demo,
         name="compare",
