@@ -14,7 +14,7 @@ from dedup.contamination import Contamination, compare, title
 from dedup.report import splits_waiting
 from dedup.request import SplitsRequest
 from dedup_rooms.duplicates import RENDERER, TITLE
-from dedup_rooms.source import KINDS, open_splits
+from dedup_rooms.source import open_splits, source_fields
 from shared import hub, page
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -51,23 +51,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     """Controls, figure, and their events."""
     first = examples.QUIZ
     with gr.Row(equal_height=True):
-        files = gr.File(
-            label="Two files or more, each a split",
-            file_count="multiple",
-            file_types=KINDS,
-            height=78,
-            scale=3,
-            min_width=200,
-            elem_id="splits-files",
-            elem_classes="slim",
-        )
-        dataset = gr.Textbox(
-            first.dataset,
-            label="or a Hub dataset",
-            placeholder="owner/name",
-            max_lines=1,
-            scale=3,
-            min_width=180,
+        files, dataset = source_fields(
+            "Two files or more, each a split", first.dataset, prefix="splits-", file_count="multiple"
         )
         splits = gr.Textbox(", ".join(first.splits), label="its splits", max_lines=1, scale=2, min_width=120)
         threshold = gr.Slider(0.1, 1, first.threshold, step=0.01, label="threshold", scale=3, min_width=160)

@@ -25,7 +25,7 @@ from dedup.request import KEEP, Request
 from dedup.shingles import UNITS
 from dedup.texts import compared, likely_columns
 from dedup_rooms.results import EXAMPLE, download, keep, kept_file, push
-from dedup_rooms.source import KINDS, checkpoints, open_rows
+from dedup_rooms.source import checkpoints, open_rows, source_fields
 from shared import hub, limits, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
@@ -137,24 +137,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     """Controls, figure, and their events."""
     first = examples.KITCHEN
     with gr.Row(equal_height=True):
-        file = gr.File(
-            label="File: CSV, JSONL, Parquet, text",
-            file_types=KINDS,
-            height=78,
-            scale=3,
-            min_width=200,
-            elem_id="file",
-            elem_classes="slim",
-        )
-        dataset = gr.Textbox(
-            first.dataset,
-            label="or a Hub dataset",
-            placeholder="owner/name",
-            max_lines=1,
-            scale=3,
-            min_width=180,
-            elem_id="dataset",
-        )
+        file, dataset = source_fields("File: CSV, JSONL, Parquet, text", first.dataset)
         columns = gr.Dropdown(
             list(first.columns),
             value=list(first.columns),
