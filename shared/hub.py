@@ -357,7 +357,7 @@ def _inspected(model_id: str, max_parameters: int, revision: str | None) -> tupl
     if not weights:
         raise VisitorError(
             f"{model_id} has no safetensors weights.",
-            "Choose a model that has: pickled weights can run code and are not loaded.",
+            "Choose one that has them: pickled weights can run code and are not loaded.",
         )
     size = sum(file.size or 0 for file in weights)
     stated = info.safetensors.total if info.safetensors else size // 2
@@ -396,7 +396,7 @@ def weight_headers(
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         raise VisitorError(
             f"{model_id} has no safetensors weights.",
-            "Choose a model that has: pickled weights can run code and are not loaded.",
+            "Choose one that has them: pickled weights can run code and are not loaded.",
         ) from None
     except (HfHubHTTPError, OSError) as error:
         raise VisitorError(
@@ -641,7 +641,7 @@ def push(
                 f"The Hub refused to write to {repository}.", "Use a token that may write there."
             ) from None
         raise VisitorError(
-            f"The Hub did not take the files (status {status}).", "Try again in a minute."
+            f"The Hub did not accept the files (status {status}).", "Try again in a minute."
         ) from None
     except OSError as error:
         raise VisitorError(

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 PATHS = ("/gradio_api/upload", "/gradio_api/upload/")
 
-_CROWD = VisitorError("Others upload files at the moment.", "Try again in a minute.")
-_FULL = VisitorError("The server holds as many files as it may.", "Try again later, or run the demo locally.")
+_CROWD = VisitorError("Other visitors are uploading files at the moment.", "Try again in a minute.")
+_FULL = VisitorError("The server has no more room for files.", "Try again later, or run the demo locally.")
 
 
 class UploadLimit:

@@ -83,7 +83,7 @@ def plan(request: Request, file: FileData | None = None) -> dict[str, Any]:
 
     Returns:
         num_perm, num_bands, rows_per_band, expected_recall (of a pair at the threshold), candidates, seconds,
-        megabytes, rows, columns, and curve: pairs of similarity and probability to become a candidate.
+        megabytes, rows, columns, and curve: pairs of similarity and probability of becoming a candidate.
     """
     rows = open_rows(request, file, hub.local_token())
     texts = compared(rows, request)

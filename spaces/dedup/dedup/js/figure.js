@@ -29,7 +29,7 @@ import { openThresholdView } from "./threshold.js";
  */
 
 const EMPTY =
-  "Nothing was compared yet: choose the rows and press the button, and what is alike appears here.";
+  "Nothing has been compared yet: choose the rows and press the button, and what is alike appears here.";
 const CHOICE_DELAY = 150; // milliseconds: a drag is one choice
 
 export const render = renderer({ dedup: openDeduplication, contamination: openContamination });
