@@ -123,8 +123,7 @@ def on_gpu(
     """Run a generator function on a GPU that ZeroGPU lends; elsewhere leave its behaviour alone.
 
     On ZeroGPU it runs in a forked process: arguments and yields are pickled, and what it changes in memory is
-        lost. It
-    must not be `async`.
+    lost. It must not be `async`.
 
     Args:
         duration: estimates the seconds to ask for, from the same arguments; it must accept `*args, **kwargs`.
