@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from dedup.report import report, to_json, waiting
 from dedup.request import KEEP, Request
 from dedup.shingles import UNITS
 from dedup.texts import compared, likely_columns
+from dedup_rooms.common import RENDERER, TITLE, example
 from dedup_rooms.results import EXAMPLE, download, keep, kept_file, push
 from dedup_rooms.source import checkpoints, open_rows, source_fields
 from shared import hub, limits, page
@@ -32,8 +32,6 @@ from shared.figure import Figure
 from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
 
-TITLE = "Dedup"
-RENDERER = Path(__file__).parents[1] / "dedup" / "js"
 QUEUE: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "rows"}
 """Two visitors' rows at a time."""
 
@@ -48,8 +46,6 @@ COSINE_PLAN = (
     f"Plan: every pair of at most {limits.MAX_SEMANTIC_ROWS:,} different rows is compared by the cosine of "
     "static vectors."
 )
-
-example = partial(page.stored, examples.FOLDER, "kitchen")
 
 
 def deduplicate(request: Request, file: FileData | None = None) -> tuple[dict[str, Any], FileData]:
@@ -167,7 +163,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             "threshold": threshold,
             **_advanced(first),
         }
-    stored = example()
+    stored = example("kitchen")
     words = page.quiet(plan_words(stored["plan"], stored["rows"], first.threshold, first.dataset))
     with gr.Row(elem_classes="chips"):
         kitchen = chip("Kitchen notes")

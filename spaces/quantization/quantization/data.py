@@ -509,10 +509,14 @@ class Adjustment(TypedDict):
     kld: Effect
 
 
+Kind = Literal["compare", "lab", "take"]
+"""The rooms' figures."""
+
+
 class Waiting(TypedDict):
     """A run before anything of it can be drawn."""
 
-    kind: Literal["compare", "lab", "take"]
+    kind: Kind
     run_id: str
     drawable: Literal[False]
     done: Literal[False]

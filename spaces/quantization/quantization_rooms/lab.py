@@ -13,7 +13,7 @@ from quantization import data, ggml, programs
 from quantization.methods import METHODS
 from quantization.request import LabRequest
 from quantization.waiting import waiting
-from quantization_rooms.compare import RENDERER, TITLE, example
+from quantization_rooms.common import RENDERER, TITLE, example
 from shared import models, page
 from shared.checks import whole
 from shared.errors import VisitorError

@@ -7,6 +7,9 @@ export type TokenChance = [string, number];
 
 export type AnyRow = Row | OpenRow | FailedRow;
 
+/** The rooms' figures. */
+export type Kind = "compare" | "lab" | "take";
+
 /** The model that is compared, and how much of the text it reads. */
 export interface ComparedModel {
   id: string;
@@ -451,7 +454,7 @@ export interface Adjustment {
 
 /** A run before anything of it can be drawn. */
 export interface Waiting {
-  kind: "compare" | "lab" | "take";
+  kind: Kind;
   run_id: string;
   drawable: false;
   done: false;
