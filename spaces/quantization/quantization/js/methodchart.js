@@ -92,7 +92,7 @@ function drawMethods(svg, methods, chosen, width) {
     ...baseAxis(x, x.ticks(8), CHART_FLOOR + 16),
     ...points.map(({ method, bits: cost, sqnr }) =>
       s("circle", {
-        class: method === chosen ? "mark mark-b" : "mark mark-a",
+        class: method === chosen ? "mark series-b" : "mark series-a",
         cx: x(cost),
         cy: y(sqnr),
         r: method === chosen ? 6 : 4,
