@@ -88,8 +88,8 @@ check-build: $(VENV)/.tests ## Start every staged Space (or SPACE=…) in an env
 deploy: $(VENV)/.ready ## Put SPACE=… on the Hub under NAMESPACE=…; DRY_RUN=1 only says what would be done
 	@$(PY) -m shared.deploy "$(SPACE)" "$(NAMESPACE)" $(if $(DRY_RUN),--dry-run)
 
-examples: $(VENV)/.ready ## Compute the stored examples again
-	@for script in spaces/*/make_examples.py; do $(PY) $$script || exit 1; done
+examples: $(VENV)/.ready ## Compute the stored examples again, or those of SPACE=…
+	@for script in spaces/$(or $(SPACE),*)/make_examples.py; do $(PY) $$script || exit 1; done
 
 blog: $(VENV)/.ready ## Write the example post with its one-file figures to build/blog; SUITE=… is the live demos' address
 	@$(PY) examples/blog/make_post.py "$(SUITE)"

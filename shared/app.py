@@ -61,7 +61,7 @@ class App(gr.Blocks):
             log.info("a value was refused", exc_info=error)
             if _holds_file(inputs):
                 raise VisitorError("That file was not uploaded here.", "Upload it again.") from error
-            raise VisitorError("A value is not of the kind that is taken there.", DESCRIPTION) from error
+            raise VisitorError("A value is not of the kind that is expected there.", DESCRIPTION) from error
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run an event or an endpoint.
@@ -97,7 +97,7 @@ def _address_or_upload(file: dict[str, Any]) -> Any:
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
     del request
-    said = VisitorError("The request has not the form that this address takes.", DESCRIPTION)
+    said = VisitorError("The request does not have the form that this address takes.", DESCRIPTION)
     return JSONResponse({"detail": str(said)}, 422)
 
 

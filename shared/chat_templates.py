@@ -1,4 +1,4 @@
-"""What a model's author wrote and only a process of its own may run: chat templates.
+"""Chat templates: programs of a model's author, which only a process of its own may run.
 
 Jinja's sandbox keeps a template from files and attributes, not from writing 20 million letters, counting for
 an hour or holding all memory. So a template is filled in by `shared/chat_template_worker.py`, in a process

@@ -130,7 +130,7 @@ def _refusal(error: HfHubHTTPError, repository: str, hardware: str) -> str:
             f"The Hub refused to write to {repository} on {hardware}.{words} Use a token that may write "
             f"there; a free account older than 30 days with a confirmed e-mail hosts two Spaces on {ZERO}."
         )
-    return f"The Hub did not take the Space (status {status}).{words} Try again in a minute."
+    return f"The Hub did not accept the Space (status {status}).{words} Try again in a minute."
 
 
 def main(*arguments: str) -> None:

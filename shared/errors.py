@@ -45,7 +45,7 @@ def unexpected(error: BaseException) -> VisitorError:
         return VisitorError("The disk is full.", "Try again later, or with less data.")
     return VisitorError(
         f"The demo failed in a way it should not ({type(error).__name__}).",
-        "Try again, and report it if it stays.",
+        "Try again, and report it if it persists.",
     )
 
 

@@ -173,28 +173,3 @@ def bootstrap_means(
     chances = np.full(len(counts), 1 / len(counts))
     draws = np.random.default_rng(seed).multinomial(len(counts), chances, size=resamples)
     return (draws @ table.T) / (draws @ counts)[:, None]
-
-
-def paired_bootstrap(
-    one: Tensor | Sequence[Tensor], other: Tensor | Sequence[Tensor], resamples: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean of one minus mean of the other on the same clusters, with the central 95 % of its resamples.
-
-    Args:
-        one: clusters as for `estimate`; neighbouring tokens of one text are clusters by `values.split(16)`
-            (blocks, Künsch 1989).
-        other: values of the same clusters, equally many in each.
-        resamples: how often the clusters are drawn.
-        seed: of the draws.
-
-    Raises:
-        ValueError: the clusters differ.
-    """
-    import numpy as np
-
-    (mine, sizes), (theirs, others) = cluster_sums(one), cluster_sums(other)
-    if sizes.tolist() != others.tolist():
-        raise ValueError("paired values must have the same clusters")
-    means = bootstrap_means([mine.tolist(), theirs.tolist()], sizes.tolist(), resamples, seed)
-    low, high = np.quantile(means[:, 0] - means[:, 1], [0.025, 0.975])
-    return float((mine.sum() - theirs.sum()) / sizes.sum()), float(low), float(high)

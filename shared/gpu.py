@@ -123,8 +123,7 @@ def on_gpu(
     """Run a generator function on a GPU that ZeroGPU lends; elsewhere leave its behaviour alone.
 
     On ZeroGPU it runs in a forked process: arguments and yields are pickled, and what it changes in memory is
-        lost. It
-    must not be `async`.
+    lost. It must not be `async`.
 
     Args:
         duration: estimates the seconds to ask for, from the same arguments; it must accept `*args, **kwargs`.
@@ -188,10 +187,10 @@ def _explain(error: Any) -> VisitorError:
         advice = ", or ".join(ways)
         return VisitorError(what, f"{advice[0].upper()}{advice[1:]}.")
     if "runs limit" in message:
-        return VisitorError("You have had all the GPU runs of this period.", "Try again later.")
+        return VisitorError("You have used up your GPU runs for this period.", "Try again later.")
     if "pending credits" in title:
         return VisitorError(
-            "Your ZeroGPU credits are bound to runs that still go on.",
+            "Your ZeroGPU credits are tied up in runs that are still going on.",
             "Try again when one of them has ended.",
         )
     if "No GPU was available after" in message:

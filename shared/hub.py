@@ -328,9 +328,12 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
     return info.sha or "main", parameters, size
 
 
-def _inspected(
-    model_id: str, max_parameters: int, revision: str | None, max_bytes: float = math.inf
-) -> tuple[ModelInfo, int, int]:
+def _metadata(model_id: str, revision: str | None = None) -> ModelInfo:
+    """What the Hub says of a model and its files.
+
+    Raises:
+        VisitorError: there is no such model or revision, it is gated, or the Hub did not answer.
+    """
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -338,9 +341,8 @@ def _inspected(
         RevisionNotFoundError,
     )
 
-    check_revision(revision)
     try:
-        info = _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+        return _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
     except RevisionNotFoundError:
         raise VisitorError(
             f"{model_id} has no revision {str(revision)[:40]}.", "Name a branch, a tag or a commit of it."
@@ -353,6 +355,13 @@ def _inspected(
         raise VisitorError(
             f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute."
         ) from error
+
+
+def _inspected(
+    model_id: str, max_parameters: int, revision: str | None, max_bytes: float = math.inf
+) -> tuple[ModelInfo, int, int]:
+    check_revision(revision)
+    info = _metadata(model_id, revision)
     if info.gated:
         _check_access(model_id)
     needed = _needed(info)
@@ -360,7 +369,7 @@ def _inspected(
     if not weights:
         raise VisitorError(
             f"{model_id} has no safetensors weights.",
-            "Choose a model that has: pickled weights can run code and are not loaded.",
+            "Choose one that has them: pickled weights can run code and are not loaded.",
         )
     if len(weights) > limits.MAX_WEIGHT_FILES:
         raise VisitorError(f"{model_id} has {len(weights):,} files of weights.", "Choose another model.")
@@ -416,7 +425,7 @@ def weight_headers(
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         raise VisitorError(
             f"{model_id} has no safetensors weights.",
-            "Choose a model that has: pickled weights can run code and are not loaded.",
+            "Choose one that has them: pickled weights can run code and are not loaded.",
         ) from None
     except (HfHubHTTPError, OSError) as error:
         raise VisitorError(
@@ -450,22 +459,13 @@ def model_size(model_id: str, names: Collection[str]) -> int:
     """Bytes of those files of a model that bear one of these names, from its metadata.
 
     Raises:
-        VisitorError: malformed id, missing or private, or the Hub did not answer.
+        VisitorError: malformed id, missing, private or gated, or the Hub did not answer.
     """
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-
     check_id(model_id)
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Choose what is on this machine.")
-    try:
-        info = _api().model_info(model_id, files_metadata=True, timeout=limits.HUB_TIMEOUT)
-    except RepositoryNotFoundError:
-        raise VisitorError(f"The Hub has no public model {model_id}.", _sign_in()) from None
-    except (HfHubHTTPError, OSError) as error:
-        raise VisitorError(
-            f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute."
-        ) from error
-    return sum(file.size or 0 for file in info.siblings or [] if file.rfilename in names)
+    siblings = _metadata(model_id).siblings or []
+    return sum(file.size or 0 for file in siblings if file.rfilename in names)
 
 
 def small_files(model_id: str, revision: str | None, folder: Path) -> None:
@@ -692,7 +692,7 @@ def push(
                 f"The Hub refused to write to {repository}.", "Use a token that may write there."
             ) from None
         raise VisitorError(
-            f"The Hub did not take the files (status {status}).", "Try again in a minute."
+            f"The Hub did not accept the files (status {status}).", "Try again in a minute."
         ) from None
     except OSError as error:
         raise VisitorError(

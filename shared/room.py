@@ -8,7 +8,8 @@ panel. Handlers get the values of the components by component, and yield new one
         for data in engine(request):
             yield {figure: data}
 
-What is special about a room stays plain Gradio events beside it.
+What is special about a room stays plain Gradio events beside it. The module is long because whatever happens
+in a room is wired in this one place.
 """
 
 from __future__ import annotations
@@ -291,6 +292,16 @@ def open_room(
         for which, button in buttons.items():
             _say_cost(room, button, partial(seconds, which))
     return room
+
+
+def drawing(figure: Figure, steps: Callable[[Any], Iterator[Data]]) -> Run:
+    """A run that draws what `steps` yields for a request, and sets nothing beside the figure."""
+
+    def run(request: Request, _: Values) -> Iterator[Values]:
+        for data in steps(request):
+            yield {figure: data}
+
+    return run
 
 
 def _pressed(room: Room[Any], run: Run) -> Callable[[Values], Iterator[Values]]:

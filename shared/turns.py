@@ -11,7 +11,7 @@ from typing import Any
 from shared import limits
 from shared.errors import VisitorError, for_visitor
 
-BUSY = VisitorError("The server answers others at the moment.", "Try again in a moment.")
+BUSY = VisitorError("The server is busy with other visitors.", "Try again in a moment.")
 
 
 def in_turn(

@@ -32,8 +32,8 @@ MAX_NAMES, MAX_NAME = 1_000, 200
 """Uploads whose progress may be asked for, and the longest name of one, in characters."""
 
 _NOWHERE = VisitorError("There is nothing at this address.", "Look at “Use via API” below the page.")
-_CROWD = VisitorError("Others upload files at the moment.", "Try again in a minute.")
-_FULL = VisitorError("The server holds as many files as it may.", "Try again later, or run the demo locally.")
+_CROWD = VisitorError("Other visitors are uploading files at the moment.", "Try again in a minute.")
+_FULL = VisitorError("The server has no more room for files.", "Try again later, or run the demo locally.")
 _MUCH = VisitorError("That is more than one request may hold.", "Send less at once.")
 _CLOSE = {"Connection": "close"}  # what is still to come is not read
 _STALLED = VisitorError("The request did not go on.", "Send it again.")

@@ -54,7 +54,7 @@ def fetch(address: str) -> tuple[Path, str]:
                     url = url.join(answer.headers["Location"])
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise VisitorError(f"That address did not answer ({type(error).__name__}).", _OTHER) from error
-    raise VisitorError("That address leads on and on to others.", _OTHER)
+    raise VisitorError("That address redirects too many times.", _OTHER)
 
 
 def _get(client: httpx.Client, url: httpx.URL, end: float) -> AbstractContextManager[httpx.Response]:
@@ -64,7 +64,7 @@ def _get(client: httpx.Client, url: httpx.URL, end: float) -> AbstractContextMan
     would keep it for days.
     """
     if url.scheme not in ("http", "https") or not url.host:
-        raise VisitorError("That is no address of the web.", _OTHER)
+        raise VisitorError("That is not a web address.", _OTHER)
     pinned = url.copy_with(host=_public(url.host, url.port or {"http": 80, "https": 443}[url.scheme]))
     headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
 

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from tests.conftest import ROOT, Server
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(`{3,})\w+ file=(\S+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,10 @@ def repository(tmp_path_factory) -> Path:
     """A copy of the repository with the guide's new Space in it."""
     folder = tmp_path_factory.mktemp("guide")
     for name in ("shared", "spaces", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "examples"))
-    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "requirements.txt", "LICENSE"):
         shutil.copy(ROOT / name, folder / name)
-    for path, text in BLOCK.findall(GUIDE):
+    for _, path, text in BLOCK.findall(GUIDE):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     subprocess.run([sys.executable, "-m", "shared.typescript"], cwd=folder, check=True)
@@ -44,6 +44,14 @@ def test_the_new_space_passes_lint(repository):
             [sys.executable, "-m", "ruff", *command, *places], cwd=repository, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_what_is_asked_of_every_space_is_true_of_the_new_one(repository):
+    """The tests that go over all Spaces: its card, its requirements, its links, its answers to nonsense …"""
+    command = [sys.executable, "-m", "pytest", "-k", "letters", "--ignore=tests/test_contributing.py"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 10, done.stdout[-500:]
 
 
 def test_the_new_space_is_in_the_suite(repository):

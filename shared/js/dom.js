@@ -85,6 +85,16 @@ export function s(tag, attributes, ...children) {
 }
 
 /**
+ * A box that scrolls, which the keyboard reaches too.
+ * @param {string} label
+ * @param {string} kind class
+ * @param {...Child} children
+ */
+export function scrollBox(label, kind, ...children) {
+  return h("div", { class: kind, tabindex: 0, role: "region", "aria-label": label }, ...children);
+}
+
+/**
  * A token's text with its whitespace made visible: space ·, newline ⏎, tab ⇥; control and direction
  * characters, which could hide or reorder the text around them, as ‹U+202E›.
  * @param {string} text

@@ -1,6 +1,6 @@
 // Tables and lists of facts.
 
-import { h } from "./dom.js";
+import { h, scrollBox } from "./dom.js";
 
 /** @import {Child} from "./dom.js" */
 
@@ -27,9 +27,9 @@ export function tableHead(cells, numeric = []) {
  * @param {string} [kind] class of the table
  */
 export function scrollTable(label, head, rows, kind = "numbers") {
-  return h(
-    "div",
-    { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
+  return scrollBox(
+    label,
+    "scroll",
     h("table", { class: kind }, tableHead(head), h("tbody", {}, rows)),
   );
 }

@@ -18,6 +18,7 @@ import gradio as gr
 
 from dedup.request import Request, SplitsRequest
 from dedup_rooms import contamination, duplicates
+from dedup_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -61,9 +62,9 @@ PLAN = [
 ]
 SPLITS = ["files", "dataset", "splits", "columns", "threshold", "ngram", "measure", "limit", "config", "unit"]
 
-css = stylesheet(duplicates.RENDERER)
+css = stylesheet(RENDERER)
 
-with page.page(duplicates.TITLE, SENTENCE) as demo:
+with page.page(TITLE, SENTENCE) as demo:
     with gr.Tabs() as tabs:
         with gr.Tab("One dataset", id="duplicates"):
             duplicates.build(demo, tabs)

@@ -18,6 +18,7 @@ import gradio as gr
 
 from quantization.request import LabRequest, Request, TakeRequest
 from quantization_rooms import compare, lab, take
+from quantization_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import Argument, endpoint
 from shared.figure import stylesheet
@@ -25,9 +26,9 @@ from shared.room import MODEL
 
 SENTENCE = "Fewer bits make a model smaller and a little wrong: measure how wrong, then take home what fits."
 
-css = stylesheet(compare.RENDERER)
+css = stylesheet(RENDERER)
 
-with page.page(compare.TITLE, SENTENCE) as demo:
+with page.page(TITLE, SENTENCE) as demo:
     with gr.Tabs() as tabs:
         with gr.Tab("Compare formats", id="compare"):
             compare.build(demo, tabs)

@@ -40,6 +40,8 @@ def main() -> None:
             page.goto(server.url)
             page.screenshot(path=ROOT / "docs/landing.png")
             for space in suite.names():
+                if not (ROOT / f"tests/{space}/pictures.py").exists():
+                    continue
                 folder = ROOT / "spaces" / space / "docs"
                 folder.mkdir(exist_ok=True)
                 for picture in importlib.import_module(f"tests.{space}.pictures").PICTURES:

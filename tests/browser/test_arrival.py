@@ -10,15 +10,16 @@ from tests.browser.harness import opened
 LAPTOP = {"width": 1280, "height": 720}
 PHONE = {"width": 360, "height": 800}
 IN_VIEW = 400
-"""Pixels of a figure that are seen without scrolling."""
+"""Pixels of a figure that are seen without scrolling, or all of a smaller one."""
 
 HEIGHT_IN_VIEW = """() => {
   const seen = [...document.querySelectorAll(".course-figure")].map((figure) => {
-    const { top, bottom, width } = figure.getBoundingClientRect();
-    return width ? Math.min(bottom, innerHeight) - Math.max(top, 0) : 0;
+    const { top, bottom, width, height } = figure.getBoundingClientRect();
+    const inView = Math.min(bottom, innerHeight) - Math.max(top, 0);
+    return width ? inView + Math.max(0, IN_VIEW - height) : 0;
   });
   return seen.some(Boolean) ? Math.max(...seen) : null;
-}"""
+}""".replace("IN_VIEW", str(IN_VIEW))
 """Null in a room that has no figure, such as one that only pushes files."""
 
 

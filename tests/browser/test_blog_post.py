@@ -14,21 +14,25 @@ import gradio
 import pytest
 from playwright.sync_api import expect
 
-from shared import suite
 from tests.conftest import ROOT
 
-SPACES = suite.names()
 COMPONENT = Path(gradio.__file__).parent / "templates" / "frontend"
 
 
 @pytest.fixture(scope="module")
-def post_url(suite_url, tmp_path_factory):
-    """The post on a server of its own, its live demos those of the running suite."""
+def make_post():
+    """The script that writes the post."""
     spec = importlib.util.spec_from_file_location("make_post", ROOT / "examples" / "blog" / "make_post.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def post_url(make_post, suite_url, tmp_path_factory):
+    """The post on a server of its own, its live demos those of the running suite."""
     folder = tmp_path_factory.mktemp("blog")
-    module.write(folder, suite_url)
+    make_post.write(folder, suite_url)
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -42,7 +46,7 @@ def post_url(suite_url, tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_figures_fit_settle_and_ask_nobody(browser, post_url, width, scheme):
+def test_figures_fit_settle_and_ask_nobody(browser, make_post, post_url, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     asked: list[tuple[str, str]] = []
@@ -51,7 +55,7 @@ def test_figures_fit_settle_and_ask_nobody(browser, post_url, width, scheme):
     page.on("request", lambda request: asked.append((request.frame.url, request.url)))
     page.route("https://gradio.s3-us-west-2.amazonaws.com/**", lambda route: route.abort())
     page.goto(post_url)
-    for space in SPACES:
+    for space in make_post.FIGURES:
         frame = page.locator(f'iframe[src="figures/{space}.html"]')
         frame.scroll_into_view_if_needed()
         inside = page.frame_locator(f'iframe[src="figures/{space}.html"]')

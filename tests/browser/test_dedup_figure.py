@@ -870,7 +870,7 @@ def test_a_growing_run_keeps_what_the_visitor_chose(open_page) -> None:
 def test_states_without_a_picture(open_page) -> None:
     page = open_page()
     page.evaluate("draw", None)
-    expect(page.locator(".message")).to_contain_text("Nothing was compared yet")
+    expect(page.locator(".message")).to_contain_text("Nothing has been compared yet")
     stages = {
         "stage": "sign",
         "label": "Signing rows",

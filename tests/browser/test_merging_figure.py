@@ -327,11 +327,15 @@ def test_the_export_draws_offline(browser, tmp_path, kind) -> None:
 def test_a_file_that_cannot_be_made_now_is_said_beside_its_button(open_page) -> None:
     """The server refuses at once what it cannot answer soon; the next try has a clean page."""
     page = open_page(TREE)
-    refusal = {"error": {"what": "The server answers others.", "remedy": "Try again in a moment."}}
+    refusal = {
+        "error": {"what": "The server is busy with other visitors.", "remedy": "Try again in a moment."}
+    }
     for name in ("Download as Mermaid", "Download as one HTML file"):
         page.evaluate("answer => { window.answer = answer; }", refusal)
         page.get_by_role("button", name=name).click()
-        expect(page.get_by_role("alert")).to_have_text("The server answers others. Try again in a moment.")
+        expect(page.get_by_role("alert")).to_have_text(
+            "The server is busy with other visitors. Try again in a moment."
+        )
         page.evaluate("() => { window.answer = 'a text'; }")
         with page.expect_download():
             page.get_by_role("button", name=name).click()

@@ -57,5 +57,5 @@ def test_every_encoding_is_read_and_written_back(tmp_path, encoding, suffix):
 
 
 def test_what_is_like_no_encoding_gets_a_sentence(tmp_path):
-    with pytest.raises(VisitorError, match="could not be told"):
+    with pytest.raises(VisitorError, match="could not be recognised"):
         stored(tmp_path, "rows.txt", bytes(range(128, 256)) * 40 + b"\n")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
-import subprocess
-import sys
 from math import comb
 
 import pyarrow as pa
@@ -16,7 +13,7 @@ import pytest
 
 from tests.bench.public_dedup import CORE, NEWS, adjusted_rand_index, clusters_of, core_scores
 from tests.conftest import ROOT
-from tests.shared.hub_server import HubServer, Repo
+from tests.shared.hub_server import HubServer, Repo, run_against
 
 
 def test_core_scores_by_hand():
@@ -88,19 +85,11 @@ def test_the_loaders_read_the_hub(tmp_path):
         f"datasets/{NEWS}": Repo({"data/test-00000-of-00001.parquet": news}),
     }
     server = HubServer(repos)
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT.format(root=str(ROOT))],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        said = run_against(server, tmp_path, SCRIPT.format(root=str(ROOT)))
     finally:
         server.stop()
-    assert done.returncode == 0, done.stderr[-1500:]
-    assert dict(json.loads(done.stdout.splitlines()[-1])) == {
+    assert dict(json.loads(said.splitlines()[-1])) == {
         "CORE precision": 1.0,
         "CORE recall": 1.0,
         "CORE macro F1": 1.0,

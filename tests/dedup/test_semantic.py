@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,7 +16,7 @@ from shared import limits
 from shared.errors import VisitorError
 from tests.conftest import ROOT
 from tests.dedup.test_engine import run
-from tests.shared.hub_server import HubServer, Repo
+from tests.shared.hub_server import HubServer, Repo, run_against
 
 TEXTS = [
     "How do I boil an egg?",
@@ -149,25 +146,11 @@ def test_a_model_of_the_hub(tmp_path):
         "me/huge": Repo({**files, "model.safetensors": bytes(2_000_000)}),
     }
     server = HubServer(repos)
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": server.url,
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_OFFLINE": "0",
-    }
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT.format(root=str(ROOT))],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        said = run_against(server, tmp_path / "hf", SCRIPT.format(root=str(ROOT)), cwd=tmp_path)
     finally:
         server.stop()
-    assert done.returncode == 0, done.stderr[-1500:]
-    first, unknown, encoder, huge = done.stdout.splitlines()[-4:]
+    first, unknown, encoder, huge = said.splitlines()[-4:]
     assert np.allclose(
         json.loads(first),
         [[0.0, 0.707, 0.707, 0.0], [0.0, 0.707, 0.707, 0.0], [0.0, 0.0, 0.0, 1.0]],

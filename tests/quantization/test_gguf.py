@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from quantization import ggml, ggml_blocks, ggml_codes, gguf_file, gguf_types, lab, llama_cpp, modules
+from shared.embedded_model import quiet_progress
 from shared.errors import VisitorError
 from tests.quantization.conftest import small_llama
 
@@ -199,6 +203,13 @@ def test_every_file_type_plans_types_that_exist(file_type):
             assert bool(choice.reason) == (choice.wanted != choice.used)
 
 
+def load_gguf(path: Path) -> Any:
+    """The model that transformers makes of a GGUF file, in float32."""
+    with quiet_progress():
+        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    return model.eval()
+
+
 @pytest.mark.parametrize(
     ("file_type", "hidden"), [("Q4_0", 64), ("Q8_0", 64), ("Q4_K_M", 256), ("Q2_K", 256), ("BF16", 64)]
 )
@@ -207,7 +218,7 @@ def test_a_file_loads_in_transformers_as_the_row_was_measured(tmp_path, file_typ
     made = gguf_file.quantize_model(loaded, file_type, None)
     (path,) = made.export(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    back = gguf_file.load_gguf(path)
+    back = load_gguf(path)
     ids = torch.randint(0, 400, (1, 24), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(back(ids).logits, made.model(ids).logits, rtol=0, atol=1e-5)
@@ -227,7 +238,7 @@ def test_a_float32_file_loses_nothing(tmp_path):
     gguf_file.write_gguf(
         path, loaded, {name: (type, data.view(np.float32)) for name, (type, data) in matrices.items()}, "F32"
     )
-    back = gguf_file.load_gguf(path).state_dict()
+    back = load_gguf(path).state_dict()
     for name, value in loaded.model.state_dict().items():
         assert torch.equal(back[name], value), name
 

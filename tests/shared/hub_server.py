@@ -247,7 +247,7 @@ def info(name: str, repo: Repo) -> dict[str, Any]:
     return answer
 
 
-def run_against(hub: HubServer, home: Path, script: str) -> str:
+def run_against(hub: HubServer, home: Path, script: str, cwd: Path | None = None) -> str:
     """Run a script with the real client pointed at the loopback Hub, in a process of its own, whose output
     must not name the token that it sends.
     """
@@ -259,7 +259,12 @@ def run_against(hub: HubServer, home: Path, script: str) -> str:
         "HF_HUB_DISABLE_XET": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=180
+        [sys.executable, "-c", script],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     tokens = [token.removeprefix("Bearer ") for token in hub.tokens if token and "hf_" in token]

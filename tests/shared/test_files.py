@@ -173,12 +173,14 @@ def test_an_upload_is_refused_where_there_is_no_room(tmp_path, monkeypatch):
     visitor = TestClient(limit)
     assert visitor.post("/dedup/gradio_api/upload", content=b"x").text == "taken"
     limit.present = limits.MAX_UPLOADS_AT_ONCE
-    assert visitor.post("/dedup/gradio_api/upload", content=b"x").text.startswith("Others upload files")
+    assert visitor.post("/dedup/gradio_api/upload", content=b"x").text.startswith(
+        "Other visitors are uploading files"
+    )
     limit.present = 0
     aged(tmp_path / "0a1b", 10, 10**6)
     monkeypatch.setattr(limits, "MAX_RESULTS_BYTES", 10**6)
     answer = visitor.post("/dedup/gradio_api/upload", content=b"x")
-    assert answer.status_code == 507 and "holds as many files as it may" in answer.text
+    assert answer.status_code == 507 and "no more room for files" in answer.text
     assert limit.present == 0
 
 

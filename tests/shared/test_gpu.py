@@ -112,13 +112,13 @@ ASKED = "The run asks for 60 s of GPU, and 12 s of your quota are left."
             "The run asks for 60 s of GPU, and 3 s of your quota are left. Try again in 1 day, 0:00:00 "
             "(hours, minutes, seconds).",
         ),
-        (quota(0, timedelta(0)), {"auth": "regular"}, "You have had all the GPU runs of this period."),
+        (quota(0, timedelta(0)), {"auth": "regular"}, "You have used up your GPU runs for this period."),
         (
             quota(0, timedelta(seconds=-1)),
             {},
             "The run asks for 60 s of GPU, more than one call may have. Ask for less in one run.",
         ),
-        (quota(0, WAIT), {"approve_result": "pending-overquota-exceeded"}, "bound to runs that still go on"),
+        (quota(0, WAIT), {"approve_result": "pending-overquota-exceeded"}, "tied up in runs"),
         (httpx.codes.UNAUTHORIZED, {}, "Reload the page and try again."),
         (httpx.codes.SERVICE_UNAVAILABLE, {}, "ZeroGPU has no free GPU at the moment."),
     ],

@@ -138,7 +138,7 @@ def test_two_visitors_get_their_own(browser, toy_url):
         ({"word": "impossible"}, "That word cannot be said. Say another."),
         (
             {"word": "bug"},
-            "The demo failed in a way it should not (ValueError). Try again, and report it if it stays.",
+            "The demo failed in a way it should not (ValueError). Try again, and report it if it persists.",
         ),
     ],
 )

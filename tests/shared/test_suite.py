@@ -91,9 +91,10 @@ def test_card_says_what_the_hub_needs(name):
     }
     if head.get("hf_oauth"):  # creates repositories and sees those alone; write-repos could create none
         assert head["hf_oauth_scopes"] == ["contribute-repos"]
-    assert (ROOT / "spaces" / name / head["course"]["thumbnail"]).is_file()
-    preloaded = {line.split(" ")[0]: line.split(" ")[1].split(",") for line in head["preload_from_hub"]}
-    assert set(preloaded) == set(head["models"]), "what a visit begins with comes with the build"
+    assert (ROOT / "spaces" / name / head["course"].get("thumbnail", "card.svg")).is_file()
+    lines = head.get("preload_from_hub", [])
+    preloaded = {line.split(" ")[0]: line.split(" ")[1].split(",") for line in lines}
+    assert set(preloaded) == set(head.get("models", [])), "what a visit begins with comes with the build"
     assert all(
         {"config.json", "model.safetensors", "tokenizer.json"} <= set(files) for files in preloaded.values()
     )

@@ -14,8 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict, get_type_hints
 
 from shared import typescript
+from shared.request import Request
 
 ROOT = Path(__file__).parents[2]
+MODULES = [name for name in typescript.sources().values() if name != typescript.COMMON]
 STORED = sorted(path for path in (ROOT / "spaces").glob("*/examples/*.json"))
 
 
@@ -96,6 +98,16 @@ def test_stored_examples_are_what_the_types_say(path: Path) -> None:
     """Strictly: no number for a text, no key that is not named."""
     text = path.read_text(encoding="utf-8")
     TypeAdapter(figure_type(path.parts[-3], json.loads(text)["kind"])).validate_json(text, strict=True)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_settings_that_a_figure_names_are_all_named(module: str) -> None:
+    """Where `data.py` spells out a request instead of `dict[str, Any]`: a new setting is not forgotten."""
+    requests = vars(importlib.import_module(module.replace(".data", ".request")))
+    for kind in typescript.typed_dicts(importlib.import_module(module)):
+        request = requests.get(kind.__name__)
+        if isinstance(request, type) and issubclass(request, Request):
+            assert set(get_type_hints(kind)) == {*request.declared(), *request.DERIVED}, kind.__name__
 
 
 def test_a_key_that_is_not_named_is_refused() -> None:

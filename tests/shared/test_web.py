@@ -68,9 +68,9 @@ def test_a_file_comes_by_its_address(host):
 def test_what_is_not_public_small_and_there_is_refused(host, monkeypatch, tmp_path):
     for address, part in (
         (f"{host}/in", "not on the public web"),
-        (f"{host}/round", "leads on and on"),
+        (f"{host}/round", "redirects too many times"),
         (f"{host}/gone", "status 404"),
-        ("http://", "no address of the web"),
+        ("http://", "not a web address"),
         ("http://[", "did not answer"),
         ("https://10.0.0.1/rows.csv", "not on the public web"),
     ):

@@ -61,7 +61,7 @@ class Request(request.Request):
     )
     seed: int = setting(0, SEED, "seed of every strategy that draws")
     chat: bool = setting(False, flag, "whether to wrap the prompt in the model's chat template")
-    system: str = setting("", _system, "system prompt of the chat; empty for what the template does without")
+    system: str = setting("", _system, "system prompt of the chat; empty for the template's own")
     thinking: str = setting(
         "",
         one_of("", "on", "off"),

@@ -62,7 +62,8 @@ def encoding_of(path: Path) -> str:
     best = from_bytes(head, cp_isolation=list(CANDIDATES)).best()
     if best is None or best.encoding in ("utf_8", "ascii"):
         raise VisitorError(
-            "The file is not UTF-8, and its encoding could not be told.", "Save it as UTF-8, and try again."
+            "The file is not UTF-8, and its encoding could not be recognised.",
+            "Save it as UTF-8, and try again.",
         )
     return _latin(head) if best.encoding in LATIN else best.encoding.replace("_", "-")
 

@@ -86,9 +86,10 @@ class _Reader:
         """Go past the next character, which has to be one of these; `number` objects stand before it."""
         found = self.sign()
         if not found or found not in signs:
+            what = f"“{found}”" if found else "nothing"
             where = f"after object {number:,}" if number else "at its start"
             raise VisitorError(
-                f"The file is not a JSON list of objects: {where} stands {found or 'nothing'}.",
+                f"The file is not a JSON list of objects: {what} stands {where}.",
                 'Use [{"text": "…"}, …] or one object a line.',
             )
         self.place += 1

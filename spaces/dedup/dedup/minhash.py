@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -77,17 +77,8 @@ class Plan:
     def to_json(self) -> data.Plan:
         """The plan with its S-curve."""
         chances = s_curve(np.arange(51) / 50, self.num_bands, self.rows_per_band).tolist()
-        return {
-            "num_perm": self.num_perm,
-            "num_bands": self.num_bands,
-            "rows_per_band": self.rows_per_band,
-            "expected_recall": self.expected_recall,
-            "candidates": self.candidates,
-            "seconds": self.seconds,
-            "megabytes": self.megabytes,
-            "alike": self.alike,
-            "curve": [(step / 50, round(chance, 6)) for step, chance in enumerate(chances)],
-        }
+        curve = [(step / 50, round(chance, 6)) for step, chance in enumerate(chances)]
+        return cast(data.Plan, {**asdict(self), "curve": curve})
 
 
 AFFORDABLE_SECONDS = 0.05

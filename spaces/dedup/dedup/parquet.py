@@ -56,7 +56,7 @@ def read_table(path: Path, limit: int) -> tuple[pa.Table, int]:
         return pa.Table.from_batches(parts, schema=file.schema_arrow), total
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise VisitorError(
-            f"The file is not Parquet ({reason(error)}).", "Check that it was written whole."
+            f"The file is not Parquet ({reason(error)}).", "Check that it was written completely."
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+from dataclasses import asdict
 from typing import cast
 
 import numpy as np
@@ -102,7 +103,7 @@ def waiting(progress: Progress, request: Request, title: str) -> data.Waiting:
         "title": title,
         "done": False,
         "request": settings(request),
-        "progress": progress_of(progress),
+        "progress": cast(data.RunProgress, asdict(progress)),
     }
 
 
@@ -114,18 +115,7 @@ def splits_waiting(progress: Progress, request: SplitsRequest, title: str) -> da
         "title": title,
         "done": False,
         "request": cast(data.SplitsRequest, request.to_json()),
-        "progress": progress_of(progress),
-    }
-
-
-def progress_of(progress: Progress) -> data.RunProgress:
-    """How far a run is, for the figure."""
-    return {
-        "stage": progress.stage,
-        "label": progress.label,
-        "value": progress.value,
-        "max": progress.max,
-        "counts": progress.counts,
+        "progress": cast(data.RunProgress, asdict(progress)),
     }
 
 

@@ -134,7 +134,9 @@ class SplitsRequest(_OfDataset):
     dataset: str = setting("", _name, "instead of files, a dataset's id on the Hub", blank=True)
     splits: tuple[str, ...] = setting((), _splits, "of that dataset, two or more")
     columns: tuple[str, ...] = setting(
-        (), _columns, "columns to compare; by default those of each split that ask, else its likeliest one"
+        (),
+        _columns,
+        "columns to compare; by default each split's columns that hold questions, else its likeliest one",
     )
     threshold: float = setting(0.8, _share(0.1, 1.0), "from which a row counts as held by the other split")
     ngram: int = setting(3, whole(1, 20), "words (or characters) in a shingle")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,9 +12,9 @@ from dedup import examples, programs
 from dedup.contamination import Contamination, compare, title
 from dedup.report import splits_waiting
 from dedup.request import SplitsRequest
-from dedup_rooms.duplicates import RENDERER, TITLE
-from dedup_rooms.source import KINDS, open_splits
-from shared import hub, page
+from dedup_rooms.common import RENDERER, TITLE, example
+from dedup_rooms.source import open_splits, source_fields
+from shared import hub
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
@@ -23,8 +22,6 @@ from shared.steps import last, paced
 
 QUEUE: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "splits"}
 CANCELLED = VisitorError("The comparison was cancelled.", "Press Compare to start again.")
-
-example = partial(page.stored, examples.FOLDER, "quiz")
 
 
 def contamination(request: SplitsRequest, files: list[FileData] | None = None) -> dict[str, Any]:
@@ -51,23 +48,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     """Controls, figure, and their events."""
     first = examples.QUIZ
     with gr.Row(equal_height=True):
-        files = gr.File(
-            label="Two files or more, each a split",
-            file_count="multiple",
-            file_types=KINDS,
-            height=78,
-            scale=3,
-            min_width=200,
-            elem_id="splits-files",
-            elem_classes="slim",
-        )
-        dataset = gr.Textbox(
-            first.dataset,
-            label="or a Hub dataset",
-            placeholder="owner/name",
-            max_lines=1,
-            scale=3,
-            min_width=180,
+        files, dataset = source_fields(
+            "Two files or more, each a split", first.dataset, prefix="splits-", file_count="multiple"
         )
         splits = gr.Textbox(", ".join(first.splits), label="its splits", max_lines=1, scale=2, min_width=120)
         threshold = gr.Slider(0.1, 1, first.threshold, step=0.01, label="threshold", scale=3, min_width=160)
@@ -78,7 +60,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         ngram = gr.Textbox(str(first.ngram), label="ngram (words)", max_lines=1, min_width=150)
     with gr.Row(elem_classes="chips"):
         quiz = chip("Quiz questions")
-    stored = example()
+    stored = example("quiz")
     figure = Figure(stored, folder=RENDERER, title="Contamination", elem_id="contamination")
 
     def run(request: SplitsRequest, values: Values) -> Iterator[Values]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,15 @@ from dedup.report import report, to_json, waiting
 from dedup.request import KEEP, Request
 from dedup.shingles import UNITS
 from dedup.texts import compared, likely_columns
+from dedup_rooms.common import RENDERER, TITLE, example
 from dedup_rooms.results import EXAMPLE, download, keep, kept_file, push
-from dedup_rooms.source import KINDS, checkpoints, open_rows
+from dedup_rooms.source import checkpoints, open_rows, source_fields
 from shared import hub, limits, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
 from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
 
-TITLE = "Dedup"
-RENDERER = Path(__file__).parents[1] / "dedup" / "js"
 QUEUE: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "rows"}
 """Two visitors' rows at a time."""
 
@@ -48,8 +46,6 @@ COSINE_PLAN = (
     f"Plan: every pair of at most {limits.MAX_SEMANTIC_ROWS:,} different rows is compared by the cosine of "
     "static vectors."
 )
-
-example = partial(page.stored, examples.FOLDER, "kitchen")
 
 
 def deduplicate(request: Request, file: FileData | None = None) -> tuple[dict[str, Any], FileData]:
@@ -83,7 +79,7 @@ def plan(request: Request, file: FileData | None = None) -> dict[str, Any]:
 
     Returns:
         num_perm, num_bands, rows_per_band, expected_recall (of a pair at the threshold), candidates, seconds,
-        megabytes, rows, columns, and curve: pairs of similarity and probability to become a candidate.
+        megabytes, rows, columns, and curve: pairs of similarity and probability of becoming a candidate.
     """
     rows = open_rows(request, file, hub.local_token())
     texts = compared(rows, request)
@@ -137,24 +133,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     """Controls, figure, and their events."""
     first = examples.KITCHEN
     with gr.Row(equal_height=True):
-        file = gr.File(
-            label="File: CSV, JSONL, Parquet, text",
-            file_types=KINDS,
-            height=78,
-            scale=3,
-            min_width=200,
-            elem_id="file",
-            elem_classes="slim",
-        )
-        dataset = gr.Textbox(
-            first.dataset,
-            label="or a Hub dataset",
-            placeholder="owner/name",
-            max_lines=1,
-            scale=3,
-            min_width=180,
-            elem_id="dataset",
-        )
+        file, dataset = source_fields("File: CSV, JSONL, Parquet, text", first.dataset)
         columns = gr.Dropdown(
             list(first.columns),
             value=list(first.columns),
@@ -184,7 +163,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             "threshold": threshold,
             **_advanced(first),
         }
-    stored = example()
+    stored = example("kitchen")
     words = page.quiet(plan_words(stored["plan"], stored["rows"], first.threshold, first.dataset))
     with gr.Row(elem_classes="chips"):
         kitchen = chip("Kitchen notes")

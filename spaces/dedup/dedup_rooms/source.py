@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from dedup import examples
 from dedup.contamination import Split
 from dedup.read import Dataset, read_file, read_hub
@@ -18,6 +20,30 @@ KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
 """Files to choose from."""
 
 _BOTH = VisitorError("Both a file and a dataset are given.", "Clear one of them.")
+
+
+def source_fields(label: str, dataset: str, prefix: str = "", **settings: Any) -> tuple[gr.File, gr.Textbox]:
+    """The field for files, which `label` and the settings are of, and beside it that for a Hub dataset."""
+    file = gr.File(
+        label=label,
+        file_types=KINDS,
+        height=78,
+        scale=3,
+        min_width=200,
+        elem_id=f"{prefix}file",
+        elem_classes="slim",
+        **settings,
+    )
+    named = gr.Textbox(
+        dataset,
+        label="or a Hub dataset",
+        placeholder="owner/name",
+        max_lines=1,
+        scale=3,
+        min_width=180,
+        elem_id=f"{prefix}dataset",
+    )
+    return file, named
 
 
 def checkpoints() -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 from family_tree import hub_reader, licence, terms
 from family_tree.facts import Facts
@@ -140,7 +139,7 @@ class Growth:
             "drawable": True,
             "done": done,
             "run_id": f"tree-{self.request.to_query() or time.time_ns()}",
-            "request": cast(data.TreeRequest, self.request.to_json()),
+            "request": self.request.to_json(),
             "start": start,
             "warnings": self.warnings[:20],
             "cut": self.cut,

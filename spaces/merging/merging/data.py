@@ -20,16 +20,6 @@ LayerMap = list[list[float | None]]
 # A merge with its parents
 
 
-class MergeRequest(TypedDict):
-    """A merge as the API takes it."""
-
-    recipe: str
-    """YAML of mergekit-yaml or mergekit-moe."""
-    seed: int
-    prompts: list[str]
-    """Further prompts that every model answers."""
-
-
 class Finding(TypedDict):
     """One thing that the check of a recipe has to say."""
 
@@ -208,7 +198,7 @@ class Merge(TypedDict):
     run_id: str
     drawable: Literal[True]
     done: bool
-    request: MergeRequest
+    request: dict[str, Any]
     report: Report
     title: str
     models: list[Model]
@@ -240,17 +230,6 @@ class TensorSample(TypedDict):
 # The merges between models
 
 Goal = Literal["behaviours", "loss"]
-
-
-class ExploreRequest(TypedDict):
-    """What is explored, as the API takes it."""
-
-    origin: str
-    others: list[str]
-    goal: Goal
-    """Of a search."""
-    seed: int
-    """Of a search."""
 
 
 class NamedModel(TypedDict):
@@ -328,7 +307,7 @@ class Between(TypedDict):
     run_id: str
     drawable: Literal[True]
     done: bool
-    request: ExploreRequest
+    request: dict[str, Any]
     points: list[Point]
     """Of the grid; empty where weights are searched."""
     search: Search | None
@@ -362,19 +341,6 @@ Status = Literal["ok", "here", "gated", "disabled", "private", "missing", "local
 Part = Literal["contributor", "base", "adapter", "tokenizer", "parent"]
 Span = tuple[float, float]
 """Lowest and highest coefficient of a model's weights in another's: 1 for all of it."""
-
-
-class TreeRequest(TypedDict):
-    """A tree as the API takes it."""
-
-    model: str
-    ancestors: int
-    descendants: int
-    limit: int
-    recipe: str
-    """YAML of the start, where that is a merge made here; empty for the first example's."""
-    expand: list[str]
-    """"parents:ID" or "<relation>:ID", once for each further page of children."""
 
 
 class Member(TypedDict):
@@ -523,7 +489,7 @@ class Tree(TypedDict):
     drawable: Literal[True]
     done: bool
     run_id: str
-    request: TreeRequest
+    request: dict[str, Any]
     start: str
     warnings: list[str]
     cut: int
@@ -605,7 +571,7 @@ class Waiting(TypedDict):
     run_id: str
     drawable: Literal[False]
     done: Literal[False]
-    request: MergeRequest | ExploreRequest
+    request: dict[str, Any]
     points: NotRequired[list[Point]]
     search: NotRequired[Search | None]
     progress: Progress | None

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import cast
 
 from merging import data
 from merging import recipe as recipes
@@ -110,7 +109,7 @@ def _empty(report: Report, request: Request) -> data.Merge:
         "run_id": str(time.time_ns()),
         "drawable": True,
         "done": False,
-        "request": cast(data.MergeRequest, request.to_json()),
+        "request": request.to_json(),
         "report": report.to_json(),
         "title": title(report),
         "models": [],

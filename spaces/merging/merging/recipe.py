@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_document()
         if node and (size := _size(node, {})) > MAX_NODES:
             raise VisitorError(
-                f"The recipe stands for {size:,} values once its aliases (*name) are written out.",
+                f"The recipe comes to {size:,} values once its aliases (*name) are written out.",
                 f"A recipe has at most {MAX_NODES:,}.",
             )
         return node
@@ -54,7 +54,7 @@ class _Loader(yaml.SafeLoader):
                 raise VisitorError(f"A key in line {line} of the recipe is not text.", "Put it in quotes.")
             if key.value in seen:
                 raise VisitorError(
-                    f"“{key.value[:40]}” stands twice, the second time in line {line}.",
+                    f"“{key.value[:40]}” appears twice, the second time in line {line}.",
                     "Remove one of the two.",
                 )
             seen.add(key.value)
@@ -155,7 +155,7 @@ def parse(text: str) -> dict[str, Any]:
         ) from None
     if len(documents) > 1:
         raise VisitorError(
-            f"The text holds {len(documents)} recipes parted by ---, the stages of mergekit-multi.",
+            f"The text holds {len(documents)} recipes separated by ---, the stages of mergekit-multi.",
             "Check and merge one stage at a time, and name the result of the first in the next.",
         )
     value = documents[0] if documents else None

@@ -214,7 +214,7 @@ def _failure(message: Mapping[str, Any]) -> VisitorError:
             "Change the recipe accordingly, or report it if it looks right.",
         )
     return VisitorError(
-        "The merge's process was ended from outside, perhaps for want of memory; nothing was kept.",
+        "The merge's process was ended from outside, perhaps because memory ran out; nothing was kept.",
         "Try again, or merge smaller models.",
     )
 

@@ -15,7 +15,7 @@ from merging_rooms.common import RENDERER, TITLE, example
 from shared import gpu, models
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LIGHT, Data, Room, Values, cancel_button, open_room, run_button
+from shared.room import LIGHT, Data, Room, cancel_button, drawing, open_room, run_button
 from shared.steps import last
 
 GOALS = [("all behaviours, little loss", "behaviours"), ("little loss", "loss")]
@@ -147,14 +147,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
         first, folder=RENDERER, events=("chosen",), title=f"{TITLE}: between models", elem_id="between"
     )
 
-    def measure(request: ExploreRequest, _: Values) -> Iterator[Values]:
-        for step in points(request):
-            yield {figure: step}
-
-    def look_for(request: ExploreRequest, _: Values) -> Iterator[Values]:
-        for step in candidates(request):
-            yield {figure: step}
-
     room = open_room(
         demo,
         name="explore",
@@ -164,9 +156,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
         start=start,
         cancel=cancel,
         figure=figure,
-        run=measure,
+        run=drawing(figure, points),
         programs=programs_of,
-        more_runs={"evolve": (search, look_for)},
+        more_runs={"evolve": (search, drawing(figure, candidates))},
         tabs=tabs,
         tab="explore",
         marks=["origin="],

@@ -20,7 +20,7 @@ from merging_rooms.common import RENDERER, TITLE, example
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.page import ADDRESS
-from shared.room import LIGHT, MODEL, Data, Room, Values, cancel_button, open_room, run_button
+from shared.room import LIGHT, MODEL, Data, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last
 
 READING: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "tree"}
@@ -105,7 +105,7 @@ def paternity_of(
     return paternity(folder, folders[base], others).to_json(model)
 
 
-def recipe_of(request: data.TreeRequest) -> str:
+def recipe_of(request: dict[str, Any]) -> str:
     """The recipe of the merge that a tree starts from."""
     return request["recipe"] or presets.PRESETS[presets.FIRST]
 
@@ -166,10 +166,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, child: gr.State) -
         elem_id="tree",
     )
 
-    def run(request: TreeRequest, _: Values) -> Iterator[Values]:
-        for tree in grow(request):
-            yield {figure: tree}
-
+    run = drawing(figure, grow)
     room = open_room(
         demo,
         name="tree",

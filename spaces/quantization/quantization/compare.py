@@ -214,7 +214,7 @@ def _failure(name: str, error: Exception) -> VisitorError:
         )
     return VisitorError(
         f"{name} failed in a way it should not ({type(error).__name__}).",
-        "Leave it out, and report it if it stays.",
+        "Leave it out, and report it if it persists.",
     )
 
 

@@ -91,7 +91,7 @@ class Comparison:
             "title": f"{self.loaded.id.split('/')[-1]}: {len(self.rows)} formats",
             "done": self.done,
             "warnings": self.warnings,
-            "request": self.request.to_json(),  # type: ignore[typeddict-item]  # from the fields, as they are
+            "request": self.request.to_json(),
             "model": self.model(),
             "base": self.base_facts,
             "rows": self.listed(),

@@ -19,27 +19,6 @@ TokenChance = tuple[str, float]
 """A token and its probability."""
 
 
-class CompareRequest(TypedDict):
-    """A comparison as the API takes it."""
-
-    model: str
-    rotated: bool
-    formats: list[str]
-    text: str
-    """To measure on; empty for the sample."""
-    calibration: str
-    context: int
-    """Tokens of a window; its second half is scored."""
-    windows: int
-    prompt: str
-    answer_tokens: int
-    do_sample: bool
-    seed: int
-    sensitivity: list[str]
-    budget: float | None
-    """Megabytes of 10⁶ bytes."""
-
-
 class ComparedModel(TypedDict):
     """The model that is compared, and how much of the text it reads."""
 
@@ -288,7 +267,7 @@ class Compare(TypedDict):
     done: bool
     progress: NotRequired[Progress]
     warnings: list[str]
-    request: CompareRequest
+    request: dict[str, Any]
     model: ComparedModel
     base: Base | None
     """None until the base model has read the text, as are the next three."""
@@ -303,15 +282,6 @@ class Compare(TypedDict):
 
 
 # A model to take home
-
-
-class TakeRequest(TypedDict):
-    """A model in one format, as the API takes it."""
-
-    model: str
-    format: str
-    calibration: str
-    text: str
 
 
 class File(TypedDict):
@@ -329,7 +299,7 @@ class Take(TypedDict):
     drawable: Literal[True]
     done: Literal[True]
     title: str
-    request: TakeRequest
+    request: dict[str, Any]
     files: list[File]
     model: ComparedModel | None
     """None for a program, as are the next two."""
@@ -539,10 +509,14 @@ class Adjustment(TypedDict):
     kld: Effect
 
 
+Kind = Literal["compare", "lab", "take"]
+"""The rooms' figures."""
+
+
 class Waiting(TypedDict):
     """A run before anything of it can be drawn."""
 
-    kind: Literal["compare", "lab", "take"]
+    kind: Kind
     run_id: str
     drawable: Literal[False]
     done: Literal[False]

@@ -16,7 +16,6 @@ import numpy as np
 
 from quantization import ggml, ggml_codes, gguf_types, modules
 from quantization.record import QuantizedModel, TensorReport
-from shared.embedded_model import quiet_progress
 from shared.errors import VisitorError
 from shared.files import DISK_REMEDY, is_disk_full, written_whole
 from shared.models import Loaded, twin
@@ -335,13 +334,3 @@ def _pre_tokenizer(loaded: Loaded, tokens: list[str]) -> str:
     if loaded.model.config.model_type.startswith("qwen"):
         return "qwen2"
     return "gpt-2" if any(token.isdecimal() and len(token) > 1 for token in tokens) else "smollm"
-
-
-def load_gguf(path: Path) -> Any:
-    """The model that transformers makes of a GGUF file, in float32."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    with quiet_progress():
-        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    return model.eval()

@@ -51,7 +51,7 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
         ) from None
     if done.returncode or not done.stdout.strip():
         raise VisitorError(
-            "llama.cpp could not run the file.", "Try another format, and report it if it stays."
+            "llama.cpp could not run the file.", "Try another format, and report it if it persists."
         )
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from quantization import data
 from quantization.card import model_card
@@ -90,14 +89,13 @@ def ready_script(request: TakeRequest, folder: Path) -> Step:
 
 def _head(request: TakeRequest, title: str, files: list[Path]) -> data.Take:
     """The figure's data of files, without anything measured."""
-    settings: Any = request.to_json()
     return {
         "kind": "take",
         "run_id": str(time.time_ns()),
         "drawable": True,
         "done": True,
         "title": title,
-        "request": settings,
+        "request": request.to_json(),
         "files": [{"name": path.name, "bytes": path.stat().st_size} for path in files],
         "model": None,
         "base": None,

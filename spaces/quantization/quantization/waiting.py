@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from quantization import data
 
 
-def waiting(
-    kind: Literal["compare", "lab", "take"], title: str, label: str, value: float = 0, most: float = 1
-) -> data.Waiting:
+def waiting(kind: data.Kind, title: str, label: str, value: float = 0, most: float = 1) -> data.Waiting:
     """A figure's data while it waits.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,19 +13,14 @@ from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
 from quantization.sensitivity import TYPES
 from quantization.waiting import waiting
+from quantization_rooms.common import RENDERER, TITLE, example
 from quantization_rooms.textfield import text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, Room, Values, cancel_button, open_room, run_button
+from shared.room import LATEST, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
 from shared.turns import in_turn
-
-TITLE = "Quantization"
-HERE = Path(__file__).parents[1]
-RENDERER = HERE / "quantization" / "js"
-
-example = partial(page.stored, HERE / "examples")
 
 NOT_IN_THE_API = ("microscope", "tokens", "kind", "run_id", "done", "drawable", "title")
 """Keys of the figure's data that only the figure needs."""
@@ -138,10 +132,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     # On ZeroGPU the rows were measured in a process that is gone.
     again = "start again" if gpu.on_zero_gpu() else "go on; finished rows are remembered"
 
-    def show(request: Request, _: Values) -> Iterator[Values]:
-        for step in run(request):
-            yield {figure: step}
-
+    show = drawing(figure, run)
     room = open_room(
         demo,
         name="compare",

@@ -13,13 +13,13 @@ from quantization import data, ggml, programs
 from quantization.methods import METHODS
 from quantization.request import LabRequest
 from quantization.waiting import waiting
-from quantization_rooms.compare import RENDERER, TITLE, example
+from quantization_rooms.common import RENDERER, TITLE, example
 from shared import models, page
 from shared.checks import whole
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.models import Loaded
-from shared.room import LIGHT, MODEL, QUIET, Room, Values, cancel_button, open_room, run_button
+from shared.room import LIGHT, MODEL, QUIET, Room, cancel_button, drawing, open_room, run_button
 
 
 def weights(request: LabRequest) -> dict[str, Any]:
@@ -139,10 +139,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
         first, folder=RENDERER, fetch=(block, adjust), title=f"{TITLE}: weight lab", elem_id="lab-figure"
     )
 
-    def show(request: LabRequest, _: Values) -> Iterator[Values]:
-        for step in run(request):
-            yield {figure: step}
-
     room = open_room(
         demo,
         name="lab",
@@ -158,7 +154,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
         start=start,
         cancel=cancel,
         figure=figure,
-        run=show,
+        run=drawing(figure, run),
         programs=programs_of,
         tabs=tabs,
         stored=[first],

@@ -16,7 +16,7 @@ from quantization.request import TakeRequest
 from quantization.scripts import SCRIPTS
 from quantization.take import Step, ready_script
 from quantization.waiting import waiting
-from quantization_rooms.compare import RENDERER, TITLE, example
+from quantization_rooms.common import RENDERER, TITLE, example
 from quantization_rooms.textfield import text_field
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError

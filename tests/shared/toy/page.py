@@ -14,7 +14,7 @@ from shared.api import Argument, endpoint
 from shared.errors import VisitorError
 from shared.figure import Figure, stylesheet
 from shared.gpu import on_gpu
-from shared.room import Data, Room, Values, cancel_button, open_room, run_button
+from shared.room import Data, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last
 from tests.shared.toy.request import Request
 
@@ -111,10 +111,6 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         for data in saying(request):
             yield {figure: data, note: f"{values[note]} {len(data['said'])}".strip()}
 
-    def backwards(request: Request, _: Values) -> Iterator[Values]:
-        for data in saying(request, "reverse"):
-            yield {figure: data}
-
     room = open_room(
         demo,
         name="say",
@@ -130,7 +126,7 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         outputs=[note],
         clears={note: "cleared"},
         triggers=[word.submit],
-        more_runs={"reverse": (reverse, backwards)},
+        more_runs={"reverse": (reverse, drawing(figure, lambda request: saying(request, "reverse")))},
         tabs=tabs,
         marks=["word"],
         stored=[example("stored"), example("second")],
@@ -166,11 +162,6 @@ def build_sing(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         pace = gr.Number(0, label="rest", elem_id="rest")
         start, cancel = run_button("Sing", elem_id="sing"), cancel_button(elem_id="hush")
     figure = Figure(None, folder=RENDERER, elem_id="song-figure")
-
-    def run(request: Request, _: Values) -> Iterator[Values]:
-        for data in saying(request, "sing"):
-            yield {figure: data}
-
     return open_room(
         demo,
         name="sing",
@@ -180,7 +171,7 @@ def build_sing(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         start=start,
         cancel=cancel,
         figure=figure,
-        run=run,
+        run=drawing(figure, lambda request: saying(request, "sing")),
         programs=programs,
         tabs=tabs,
         tab="song",

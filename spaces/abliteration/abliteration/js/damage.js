@@ -130,7 +130,7 @@ function meanWords(mean, clusters = "clusters") {
 /** @param {FirstToken | undefined} first */
 function firstTokenWords(first) {
   return first
-    ? `${meanWords(first.kl)}, median ${brief(first.kl.median)}; where the base half meant to refuse, ` +
+    ? `${meanWords(first.kl)}, median ${brief(first.kl.median)}; where the base leant towards refusing, ` +
         "refusing less is the edit itself"
     : "–";
 }

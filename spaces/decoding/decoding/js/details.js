@@ -86,7 +86,7 @@ function factsOf(session, place, entry) {
     h("bdi", { class: "said-text" }, `“${tailOf(before, 70)}”`),
   );
   if (!place.parent) {
-    const hint = "Select any token: what every strategy did with it, and why, stands here.";
+    const hint = "Select any token: what every strategy did with it, and why, appears here.";
     return [
       heading,
       h("p", { class: "said" }, hint),
@@ -230,7 +230,7 @@ function decisionLine(run, parentId) {
   return h(
     "p",
     { class: "said" },
-    `Here the model is as unsure as between ${equal} equal tokens (${number(entropy / Math.LN2, 2)} ` +
+    `Here the model is as unsure as among ${equal} equally likely tokens (${number(entropy / Math.LN2, 2)} ` +
       `bits). ${run.name} ${cut}.`,
   );
 }

@@ -168,7 +168,7 @@ function drawBands(svg, hatch, run, plan, other, width) {
     ...valueAxis(y, [0, 0.25, 0.5, 0.75, 1], [x(0), x(1)], share),
     ...baseAxis(x, [0, 0.2, 0.4, 0.6, 0.8, 1], bottom + 16, tenths),
     axisLabel(x(1), bottom + 34, "end", "similarity of a pair (Jaccard)"),
-    s("text", { class: "series-name", x: x(0), y: 14 }, "probability to become a candidate"),
+    s("text", { class: "series-name", x: x(0), y: 14 }, "probability of becoming a candidate"),
   );
   const upright = (/** @type {number} */ value, /** @type {string} */ name) =>
     s("line", { class: name, x1: x(value), x2: x(value), y1: CHART_TOP - 4, y2: bottom });

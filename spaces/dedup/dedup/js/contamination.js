@@ -17,7 +17,7 @@ import { oneLine } from "./run.js";
  */
 
 const EMPTY_SPLITS =
-  "Nothing was compared yet: choose the splits and press the button, and the rows that they share " +
+  "Nothing has been compared yet: choose the splits and press the button, and the rows that they share " +
   "appear here.";
 const LEAKS_A_PAGE = 25;
 const MEASURES = {

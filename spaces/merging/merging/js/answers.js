@@ -86,7 +86,7 @@ function answerCard(models, model, place) {
   const answer = model.answers.at(place);
   return h(
     "article",
-    { class: `facts edge-${colourOf(models, model.name)}` },
+    { class: `facts edge series-${colourOf(models, model.name)}` },
     h("h2", {}, h("bdi", {}, shortName(model.name)), model.role === "child" ? " (the merge)" : ""),
     answer
       ? h("p", {}, h("bdi", {}, answer.text || "(nothing)"), answer.ended ? "" : " …")

@@ -93,7 +93,7 @@ function shareMark(isChild, colour, { count, of, low, high }, x, y, words) {
   const at = x(count / of);
   return s(
     "g",
-    { class: `share share-${colour}` },
+    { class: `share series-${colour}` },
     s("title", {}, words),
     s("line", { class: "whisker", x1: x(low), x2: x(high), y1: y, y2: y }),
     isChild

@@ -111,7 +111,7 @@ export function drawCurve(name, curve, changed) {
       ]),
       ...CURVE_PARTS.map(([part], index) =>
         s("polyline", {
-          class: `line line-${"ab"[index]}`,
+          class: `line series-${"ab"[index]}`,
           points: curve[part]
             .map((value, place) => `${x(place, curve[part].length)},${y(value)}`)
             .join(" "),
@@ -143,7 +143,7 @@ export function drawCurve(name, curve, changed) {
    */
   const point = (part, label, index, place, value) => {
     const common = {
-      class: `point point-${"ab"[index]}`,
+      class: `point series-${"ab"[index]}`,
       tabindex: 0,
       role: "slider",
       "data-point": `${part}-${place}`,
@@ -179,9 +179,9 @@ export function drawCurve(name, curve, changed) {
   const key = h(
     "div",
     { class: "curve-key" },
-    h("span", { class: "swatch swatch-a round" }),
+    h("span", { class: "swatch series-a" }),
     " attention ",
-    h("span", { class: "swatch swatch-b" }),
+    h("span", { class: "swatch series-b" }),
     ` MLP; all else ${curve.rest}`,
   );
   return h("div", {}, svg, key);

@@ -35,15 +35,6 @@ export type Kind = "float" | "int" | "bool";
 
 export type Base = "required" | "optional" | "forbidden" | "ignored";
 
-/** A merge as the API takes it. */
-export interface MergeRequest {
-  /** YAML of mergekit-yaml or mergekit-moe. */
-  recipe: string;
-  seed: number;
-  /** Further prompts that every model answers. */
-  prompts: string[];
-}
-
 /** One thing that the check of a recipe has to say. */
 export interface Finding {
   level: Level;
@@ -206,7 +197,7 @@ export interface Merge {
   run_id: string;
   drawable: true;
   done: boolean;
-  request: MergeRequest;
+  request: Record<string, unknown>;
   report: Report;
   title: string;
   /** Parents in the recipe's order, the base first, the child last. */
@@ -232,16 +223,6 @@ export interface TensorSample {
   sampled: number;
   /** By parent. */
   values: Record<string, number[]>;
-}
-
-/** What is explored, as the API takes it. */
-export interface ExploreRequest {
-  origin: string;
-  others: string[];
-  /** Of a search. */
-  goal: Goal;
-  /** Of a search. */
-  seed: number;
 }
 
 /** A corner of the plane. */
@@ -313,7 +294,7 @@ export interface Between {
   run_id: string;
   drawable: true;
   done: boolean;
-  request: ExploreRequest;
+  request: Record<string, unknown>;
   /** Of the grid; empty where weights are searched. */
   points: Point[];
   search: Search | null;
@@ -336,18 +317,6 @@ export interface Explore extends Between {
 /** A search for weights. */
 export interface Evolve extends Between {
   kind: "evolve";
-}
-
-/** A tree as the API takes it. */
-export interface TreeRequest {
-  model: string;
-  ancestors: number;
-  descendants: number;
-  limit: number;
-  /** YAML of the start, where that is a merge made here; empty for the first example's. */
-  recipe: string;
-  /** "parents:ID" or "<relation>:ID", once for each further page of children. */
-  expand: string[];
 }
 
 /** A model of the tree. */
@@ -493,7 +462,7 @@ export interface Tree {
   drawable: true;
   done: boolean;
   run_id: string;
-  request: TreeRequest;
+  request: Record<string, unknown>;
   start: string;
   warnings: string[];
   /** Models beyond the limit. */
@@ -564,7 +533,7 @@ export interface Waiting {
   run_id: string;
   drawable: false;
   done: false;
-  request: MergeRequest | ExploreRequest;
+  request: Record<string, unknown>;
   points?: Point[];
   search?: Search | null;
   progress: Progress | null;

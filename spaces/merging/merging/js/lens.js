@@ -184,7 +184,7 @@ function histogramBars(vector, kept, most, floor, width, colour) {
         width: wide,
         height: Math.max(0, all - part),
       }),
-      s("rect", { class: `kept kept-${colour}`, x, y: floor - part, width: wide, height: part }),
+      s("rect", { class: `kept series-${colour}`, x, y: floor - part, width: wide, height: part }),
     ];
   });
 }

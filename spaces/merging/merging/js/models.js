@@ -37,7 +37,7 @@ export function modelLegend(models) {
       h(
         "li",
         {},
-        h("span", { class: `swatch swatch-${colourOf(models, name)}`, "aria-hidden": "true" }),
+        h("span", { class: `swatch series-${colourOf(models, name)}`, "aria-hidden": "true" }),
         h("bdi", {}, shortName(name)),
         { child: " (the merge)", base: " (base)", parent: "" }[role],
       ),

@@ -143,7 +143,7 @@ export function lineMap(data, measure, chosen, choose, width) {
           })
         : null,
       s("polyline", {
-        class: "line line-a",
+        class: "line series-a",
         points: points.map((point) => `${place(point).cx},${place(point).cy}`).join(" "),
       }),
       points.map((point) => s("circle", { class: "measured on-line", ...place(point), r: 3.5 })),

@@ -1,7 +1,7 @@
 // One block under the microscope: its picture, the handles of its grid, its codes and their arithmetic.
 
 import { watchWidth } from "../../../../shared/js/axes.js";
-import { h, s } from "../../../../shared/js/dom.js";
+import { h, s, scrollBox } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
 import { regridded } from "./affine.js";
@@ -47,16 +47,7 @@ export function openBlock(figure, panel, wish) {
   let stage = null;
   const bar = h("div", { class: "filters padded-row" });
   const svg = s("svg", { class: "picture block-picture", role: "img" });
-  const frame = h(
-    "div",
-    {
-      class: "chart scroll",
-      tabindex: 0,
-      role: "region",
-      "aria-label": "Block under the microscope",
-    },
-    svg,
-  );
+  const frame = scrollBox("Block under the microscope", "chart scroll", svg);
   const handles = h("div", { class: "filters padded-row" });
   const caption = h("p", { class: "picture-caption", role: "status" });
   const codes = h("div", {

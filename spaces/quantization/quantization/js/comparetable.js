@@ -1,6 +1,6 @@
 // Every number of every row, and a row's tensors.
 
-import { h } from "../../../../shared/js/dom.js";
+import { h, scrollBox } from "../../../../shared/js/dom.js";
 import { saveFile } from "../../../../shared/js/picture.js";
 import { COLUMNS, baseCells, csvOf, worthOf } from "./columns.js";
 import { measuredRows } from "./measures.js";
@@ -22,12 +22,7 @@ export function openTable(figure, panel) {
   const unfolded = new Set();
   /** @type {Row[]} */
   let rows = [];
-  const box = h("div", {
-    class: "wide scroll",
-    tabindex: 0,
-    role: "region",
-    "aria-label": "Table of formats",
-  });
+  const box = scrollBox("Table of formats", "wide scroll");
   const save = h(
     "button",
     {

@@ -7,25 +7,8 @@ export type TokenChance = [string, number];
 
 export type AnyRow = Row | OpenRow | FailedRow;
 
-/** A comparison as the API takes it. */
-export interface CompareRequest {
-  model: string;
-  rotated: boolean;
-  formats: string[];
-  /** To measure on; empty for the sample. */
-  text: string;
-  calibration: string;
-  /** Tokens of a window; its second half is scored. */
-  context: number;
-  windows: number;
-  prompt: string;
-  answer_tokens: number;
-  do_sample: boolean;
-  seed: number;
-  sensitivity: string[];
-  /** Megabytes of 10⁶ bytes. */
-  budget: number | null;
-}
+/** The rooms' figures. */
+export type Kind = "compare" | "lab" | "take";
 
 /** The model that is compared, and how much of the text it reads. */
 export interface ComparedModel {
@@ -251,7 +234,7 @@ export interface Compare {
   done: boolean;
   progress?: Progress;
   warnings: string[];
-  request: CompareRequest;
+  request: Record<string, unknown>;
   model: ComparedModel;
   /** None until the base model has read the text, as are the next three. */
   base: Base | null;
@@ -263,14 +246,6 @@ export interface Compare {
   budget: Budget | null;
   provenance: Provenance;
   example?: boolean;
-}
-
-/** A model in one format, as the API takes it. */
-export interface TakeRequest {
-  model: string;
-  format: string;
-  calibration: string;
-  text: string;
 }
 
 /** A file that was written. */
@@ -286,7 +261,7 @@ export interface Take {
   drawable: true;
   done: true;
   title: string;
-  request: TakeRequest;
+  request: Record<string, unknown>;
   files: File[];
   /** None for a program, as are the next two. */
   model: ComparedModel | null;
@@ -479,7 +454,7 @@ export interface Adjustment {
 
 /** A run before anything of it can be drawn. */
 export interface Waiting {
-  kind: "compare" | "lab" | "take";
+  kind: Kind;
   run_id: string;
   drawable: false;
   done: false;

@@ -1,6 +1,6 @@
 // The weight lab: one tensor, one method.
 
-import { h } from "../../../../shared/js/dom.js";
+import { h, scrollBox } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openBlock } from "./block.js";
@@ -141,12 +141,7 @@ function rotationPair(name, values, unit) {
  * @returns {(data: Lab) => void}
  */
 function openLabTable(_figure, panel) {
-  const body = h("div", {
-    class: "padded wide",
-    tabindex: 0,
-    role: "region",
-    "aria-label": "Facts",
-  });
+  const body = scrollBox("Facts", "padded wide");
   panel.append(body);
   return (data) => {
     const { summary, provenance } = data;

@@ -22,7 +22,7 @@ const MARKS = {
 export function mark(engine, x, y, size = 5) {
   const [colour, shape] = MARKS[engine] ?? MARKS.gguf;
   const isOpen = shape === "ring" || shape === "cross";
-  const common = { class: `mark mark-${colour}${isOpen ? " open" : ""}` };
+  const common = { class: `mark series-${colour}${isOpen ? " open" : ""}` };
   if (shape === "square")
     return s("rect", { ...common, x: x - size, y: y - size, width: 2 * size, height: 2 * size });
   const [left, right, top, bottom] = [x - size, x + size, y - size, y + size];

@@ -8,7 +8,7 @@ import {
   valueAxis,
   watchWidth,
 } from "../../../../shared/js/axes.js";
-import { h, s } from "../../../../shared/js/dom.js";
+import { h, s, scrollBox } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { placeLabel } from "./labels.js";
 
@@ -42,12 +42,7 @@ export function openMethods(_figure, panel) {
   let lab = null;
   const svg = s("svg", { class: "picture", role: "img" });
   const frame = h("div", { class: "chart" }, svg);
-  const table = h("div", {
-    class: "padded wide",
-    tabindex: 0,
-    role: "region",
-    "aria-label": "Every method",
-  });
+  const table = scrollBox("Every method", "padded wide");
   panel.append(
     h(
       "p",
@@ -92,7 +87,7 @@ function drawMethods(svg, methods, chosen, width) {
     ...baseAxis(x, x.ticks(8), CHART_FLOOR + 16),
     ...points.map(({ method, bits: cost, sqnr }) =>
       s("circle", {
-        class: method === chosen ? "mark mark-b" : "mark mark-a",
+        class: method === chosen ? "mark series-b" : "mark series-a",
         cx: x(cost),
         cy: y(sqnr),
         r: method === chosen ? 6 : 4,

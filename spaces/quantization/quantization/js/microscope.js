@@ -1,7 +1,7 @@
 // The text token by token, coloured by how far a format's prediction moved; a token opens both distributions.
 
 import { heat, heatLegend } from "../../../../shared/js/axes.js";
-import { h, visible } from "../../../../shared/js/dom.js";
+import { h, scrollBox, visible } from "../../../../shared/js/dom.js";
 import { brief, percent } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
 
@@ -211,9 +211,9 @@ function tokenParts({ format, scores, differing, microscope, tokens }, place) {
           : "Both models’ top token is the same.",
       ),
     ),
-    h(
-      "div",
-      { class: "wide", tabindex: 0, role: "region", "aria-label": "Both distributions" },
+    scrollBox(
+      "Both distributions",
+      "wide",
       h(
         "table",
         { class: "pairs" },

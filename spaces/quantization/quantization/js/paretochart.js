@@ -222,7 +222,7 @@ export function engineLegend(rows) {
         engine,
       ),
     ),
-    h("span", {}, "whiskers: 95 % interval over tokens"),
+    h("span", {}, "whiskers: 95 % interval over windows"),
     h("span", {}, "step line: the front that no row beats in both"),
   ];
 }

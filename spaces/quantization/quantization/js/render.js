@@ -1,4 +1,4 @@
-// The figures of the quantization Space: the comparison of formats, and the weight lab.
+// The figures of the quantization Space: the comparison of formats, the weight lab, and a model to take home.
 
 import { renderer } from "../../../../shared/js/shell.js";
 import { openCompare } from "./compare.js";

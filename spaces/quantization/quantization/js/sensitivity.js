@@ -1,7 +1,7 @@
 // One part of the model quantized at a time, and the mix of types that a budget buys.
 
 import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../shared/js/axes.js";
-import { h, s } from "../../../../shared/js/dom.js";
+import { h, s, scrollBox } from "../../../../shared/js/dom.js";
 import { estimateWords } from "../../../../shared/js/estimates.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
@@ -26,11 +26,7 @@ export function openSensitivity(figure, panel) {
   /** @type {Sensitivity | null} */
   let sensitivity = null;
   const svg = s("svg", { class: "picture", role: "img" });
-  const frame = h(
-    "div",
-    { class: "chart scroll", tabindex: 0, role: "region", "aria-label": "Sensitivity map" },
-    svg,
-  );
+  const frame = scrollBox("Sensitivity map", "chart scroll", svg);
   const legend = h("div", { class: "padded-row" });
   const box = h("div", { class: "padded" });
   panel.append(

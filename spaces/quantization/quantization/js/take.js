@@ -1,6 +1,6 @@
 // A model to take home: what was measured of its file, its types, its card; or a program to run elsewhere.
 
-import { h } from "../../../../shared/js/dom.js";
+import { h, scrollBox } from "../../../../shared/js/dom.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
@@ -110,12 +110,7 @@ function notes({ version, runtime, notes: lines }) {
  * @returns {(data: Take) => void}
  */
 function openTensors(_figure, panel) {
-  const box = h("div", {
-    class: "wide scroll",
-    tabindex: 0,
-    role: "region",
-    "aria-label": "Tensors",
-  });
+  const box = scrollBox("Tensors", "wide scroll");
   panel.append(box);
   return ({ row }) => box.replaceChildren(tensorTable(row?.tensors ?? []));
 }

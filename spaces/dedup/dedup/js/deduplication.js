@@ -1,13 +1,10 @@
-// The figures of the dedup Space: a run with what the visitor chose in it, and rows that splits
-// share.
+// A run of deduplication, with what the visitor chose in it.
 
 import { h } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
-import { renderer } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openBandsView } from "./bandsview.js";
 import { openClusterView } from "./clusterview.js";
-import { openContamination } from "./contamination.js";
 import { UNIT_NAMES } from "./diff.js";
 import { progressElement } from "./progress.js";
 import { openRemovedView } from "./removedview.js";
@@ -29,13 +26,11 @@ import { openThresholdView } from "./threshold.js";
  */
 
 const EMPTY =
-  "Nothing was compared yet: choose the rows and press the button, and what is alike appears here.";
+  "Nothing has been compared yet: choose the rows and press the button, and what is alike appears here.";
 const CHOICE_DELAY = 150; // milliseconds: a drag is one choice
 
-export const render = renderer({ dedup: openDeduplication, contamination: openContamination });
-
-/** A run; its threshold, pins and selection stay while `run_id` is the same. */
-function openDeduplication() {
+/** Open the figure; its threshold, pins and selection stay while `run_id` is the same. */
+export function openDeduplication() {
   /** @type {Run | null} */
   let run = null;
   let timer = 0;
