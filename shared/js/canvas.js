@@ -6,7 +6,7 @@ import { h, s } from "./dom.js";
 
 const SMALLEST = 0.25;
 const LARGEST = 2.5;
-const LEGIBLE = 9 / 10.5; // the zoom at which a picture's smallest letters are 9 pixels high
+const READABLE_ZOOM = 9 / 10.5; // the zoom at which a picture's smallest letters are 9 pixels high
 const DRAG_THRESHOLD = 4; // pixels before a press counts as a drag
 
 /**
@@ -65,7 +65,7 @@ export function openCanvas(parent, attributes, hatchId, onZoom) {
     fit() {
       const wide = scroll.clientWidth / Math.max(1, size.width);
       const high = scroll.clientHeight / Math.max(1, size.height);
-      canvas.zoomTo(Math.min(1, Math.max(LEGIBLE, wide >= LEGIBLE ? wide : high)));
+      canvas.zoomTo(Math.min(1, Math.max(READABLE_ZOOM, wide >= READABLE_ZOOM ? wide : high)));
       scroll.scrollTo(0, 0);
     },
     reveal(x, y, width, height) {
