@@ -6,6 +6,7 @@ import { h, s } from "./dom.js";
 
 const SMALLEST = 0.25;
 const LARGEST = 2.5;
+const READABLE_ZOOM = 9 / 10.5; // the zoom at which a picture's smallest letters are 9 pixels high
 const DRAG_THRESHOLD = 4; // pixels before a press counts as a drag
 
 /**
@@ -13,10 +14,12 @@ const DRAG_THRESHOLD = 4; // pixels before a press counts as a drag
  * @property {HTMLElement} scroll
  * @property {SVGSVGElement} svg
  * @property {number} zoom
+ * @property {{width: number, height: number}} size natural, in pixels
  * @property {(width: number, height: number) => void} resize natural size of the picture in pixels
  * @property {(zoom: number, clientX?: number, clientY?: number) => void} zoomTo keeps the point
  *   under the pointer
- * @property {() => void} fit
+ * @property {() => void} fit shows the whole width, or as much as can be read: then all of the
+ *   height, if that can be read
  * @property {(x: number, y: number, width: number, height: number) => void} reveal scrolls a box of
  *   the picture into view
  */
@@ -40,6 +43,7 @@ export function openCanvas(parent, attributes, hatchId, onZoom) {
     scroll,
     svg,
     zoom: 1,
+    size,
     resize(width, height) {
       Object.assign(size, { width, height });
       svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -59,7 +63,9 @@ export function openCanvas(parent, attributes, hatchId, onZoom) {
       onZoom();
     },
     fit() {
-      canvas.zoomTo(Math.min(1, scroll.clientWidth / Math.max(1, size.width)));
+      const wide = scroll.clientWidth / Math.max(1, size.width);
+      const high = scroll.clientHeight / Math.max(1, size.height);
+      canvas.zoomTo(Math.min(1, Math.max(READABLE_ZOOM, wide >= READABLE_ZOOM ? wide : high)));
       scroll.scrollTo(0, 0);
     },
     reveal(x, y, width, height) {

@@ -48,6 +48,7 @@ export function pictureAsSvg(element) {
   /** @type {SVGSVGElement | null | undefined} */
   const source = root?.querySelector(".panel:not([hidden]) svg.picture");
   if (!root || !source) return null;
+  source.dispatchEvent(new Event("save")); // a picture that draws only what is in view draws all
   /** @type {Map<string, string>} */
   const classes = new Map();
   const copy = copyElement(source, classes);

@@ -4,7 +4,7 @@
 import { s } from "../../../../shared/js/dom.js";
 import { number, percent } from "../../../../shared/js/numbers.js";
 import { strokesOf } from "./lines.js";
-import { fromLog, isRemoved, seriesOf } from "./paths.js";
+import { ancestry, fromLog, isRemoved, seriesOf } from "./paths.js";
 import { fitText, spoken, tailOf, textWidth, tokenLabel } from "./pill.js";
 
 /**
@@ -23,15 +23,18 @@ import { fitText, spoken, tailOf, textWidth, tokenLabel } from "./pill.js";
 export const AREA_COLUMN = 128;
 export const AREA_HEIGHT = 440;
 export const AREA_TOP = 22;
-const AREA_THINNEST = 0.6; // pixels: below this a token cannot be seen
-const AREA_LABELLED = 11.5;
+const AREA_THINNEST = 0.6; // pixels on the screen: below this a token cannot be seen
+const AREA_LABELLED = 10.5; // pixels on the screen: below this its letters could not be read
+const AREA_LETTERS = 11.5;
 export const AREA_LABELS = 200; // room for the runs' names at the right
 
 /**
  * Cells of the icicle below a place.
  * @param {Place} focus the place that takes the whole height
+ * @param {number} zoom of the picture: what is larger shows more
  */
-export function layOutArea(focus) {
+export function layOutArea(focus, zoom) {
+  const thinnest = AREA_THINNEST / zoom;
   /** @type {Cell[]} */
   const cells = [];
   /**
@@ -51,11 +54,11 @@ export function layOutArea(focus) {
     )) {
       const part = Math.min(left, fromLog(child.logprob));
       left -= part;
-      if (height * part >= AREA_THINNEST) visit(child, column + 1, at, height * part);
+      if (height * part >= thinnest) visit(child, column + 1, at, height * part);
       at += height * part;
     }
     // Children too thin to be seen lie in the gap above this one and stay blank.
-    if (height * left >= AREA_THINNEST)
+    if (height * left >= thinnest)
       cells.push({
         at: place,
         listed: false,
@@ -67,6 +70,35 @@ export function layOutArea(focus) {
   };
   visit(focus, 0, 0, AREA_HEIGHT);
   return cells;
+}
+
+/**
+ * Whether a place's words have room while another takes the whole height.
+ * @param {Place} place
+ * @param {Place} focus
+ * @param {number} zoom
+ */
+export function isLabelled(place, focus, zoom) {
+  if (!ancestry(place).includes(focus)) return false;
+  return AREA_HEIGHT * Math.exp(place.joint - focus.joint) * zoom >= AREA_LABELLED;
+}
+
+/**
+ * How the layers must be moved so that a picture starts where the one before had left off.
+ * @param {Cell[]} before
+ * @param {Cell[]} after
+ * @returns {string | null} a transform; null where the two have nothing to follow in common
+ */
+export function shiftBetween(before, after) {
+  const [was, is] = [before[0], after[0]];
+  const old = before.find(({ at, listed }) => listed && at === is.at);
+  const now = after.find(({ at, listed }) => listed && at === was.at);
+  const [from, to] = old ? [old, is] : now ? [was, now] : [null, null];
+  if (!from || !to || from === to) return null;
+  const [one, other] = [boxOf(from), boxOf(to)];
+  const scale = one.height / other.height;
+  if (scale > 40 || scale < 1 / 40) return null;
+  return `translate(${one.x - other.x}px, ${one.y - other.y * scale}px) scale(1, ${scale})`;
 }
 
 /** @param {Cell} cell */
@@ -90,10 +122,11 @@ export function drawGround(cell, hatch) {
  * @param {Cell} cell
  * @param {Session} session
  * @param {string} active key of the place that the keyboard is on
+ * @param {number} zoom
  */
-export function drawCell(cell, session, active) {
+export function drawCell(cell, session, active, zoom) {
   const { at: place, listed, column } = cell;
-  if (!listed) return drawRest(cell);
+  if (!listed) return drawRest(cell, zoom);
   const selected = place.key === session.selected.key;
   const odds = percent(fromLog(place.logprob));
   const classes = [
@@ -119,7 +152,7 @@ export function drawCell(cell, session, active) {
         : "The prompt",
     },
     s("rect", { ...boxOf(cell), class: "edge" }),
-    cellWords(cell, text, note),
+    cellWords(cell, text, note, zoom),
   );
 }
 
@@ -128,35 +161,46 @@ export function drawCell(cell, session, active) {
  * @param {Cell} cell
  * @param {string} text
  * @param {string} note
+ * @param {number} zoom
  */
-function cellWords(cell, text, note) {
-  if (cell.height < AREA_LABELLED) return [];
+function cellWords(cell, text, note, zoom) {
+  if (cell.height * zoom < AREA_LABELLED) return [];
   const { x } = boxOf(cell);
   const y = middleOf(cell);
+  const size = Math.min(AREA_LETTERS, cell.height * 0.95);
+  const style = { "font-size": `${size}px` };
   const room = AREA_COLUMN - 18 - (note ? textWidth(note) * 10 : 0);
+  const end = { x: x + AREA_COLUMN - 7, "text-anchor": "end" };
   return [
-    s("text", { class: "token", x: x + 8, y }, fitText(text, room / 11.5)),
+    s("text", { class: "token", x: x + 8, y, style }, fitText(text, room / size)),
     note
-      ? s("text", { class: "note", x: x + AREA_COLUMN - 7, y, "text-anchor": "end" }, note)
+      ? s("text", { class: "note", y, ...end, style: { "font-size": `${size * 0.92}px` } }, note)
       : null,
   ];
 }
 
 /** @param {Cell} cell */
-const middleOf = ({ y, height }) => AREA_TOP + y + Math.min(height / 2, 200) + 4;
+const middleOf = ({ y, height }) =>
+  AREA_TOP + y + Math.min(height / 2, 200) + Math.min(4, height * 0.35);
 
 /**
  * The tokens that the trace does not list.
  * @param {Cell} cell
+ * @param {number} zoom
  */
-function drawRest(cell) {
+function drawRest(cell, zoom) {
   const { at, height, share } = cell;
   const box = boxOf(cell);
   const words =
-    height >= AREA_LABELLED
+    height * zoom >= AREA_LABELLED
       ? s(
           "text",
-          { class: "note rest-label", x: box.x + 8, y: middleOf(cell) },
+          {
+            class: "note rest-label",
+            x: box.x + 8,
+            y: middleOf(cell),
+            style: { "font-size": `${Math.min(10.5, height * 0.95)}px` },
+          },
           `other tokens: ${percent(share)}`,
         )
       : null;

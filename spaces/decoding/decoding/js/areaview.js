@@ -11,18 +11,25 @@ import {
   drawAreaSteps,
   drawCell,
   drawGround,
+  isLabelled,
   layOutArea,
   outlineRuns,
+  shiftBetween,
 } from "./area.js";
+import { drawCrumbs, drawWays } from "./areapath.js";
 import { oneIn } from "./details.js";
 import { ancestry, fromLog, textOf } from "./paths.js";
-import { tailOf, tokenElement } from "./pill.js";
+import { tailOf } from "./pill.js";
 import { drawRace } from "./race.js";
+import { forksOf } from "./treefold.js";
 
 /**
+ * @import {Cell} from "./area.js"
  * @import {Session} from "./figure.js"
  * @import {Place} from "./paths.js"
  */
+
+const AREA_MOVE = 180; // milliseconds from one branch to the next
 
 /**
  * @param {HTMLElement} panel
@@ -31,7 +38,8 @@ import { drawRace } from "./race.js";
 export function openAreaView(panel, session) {
   const hatch = `${session.id}-area-hatch`;
   const crumbs = h("nav", { class: "crumbs", "aria-label": "Zoomed to" });
-  panel.append(crumbs);
+  const ways = h("div", { class: "ways", role: "group", "aria-label": "Ways on" });
+  panel.append(crumbs, ways);
   const canvas = openCanvas(
     panel,
     {
@@ -40,7 +48,10 @@ export function openAreaView(panel, session) {
       class: "picture area",
     },
     hatch,
-    session.zoomed,
+    () => {
+      session.zoomed();
+      update();
+    },
   );
   const caption = h("p", { class: "picture-caption" });
   const race = h("div", { class: "race" });
@@ -51,28 +62,62 @@ export function openAreaView(panel, session) {
   const layer = s("g", { role: "group", "aria-label": "tokens" });
   canvas.svg.append(grounds, lines, layer);
   let zoomed = ""; // the place that takes the whole height
+  let seen = ""; // the selected place, as it was drawn last
+  /** @type {Cell[]} as they were drawn last */
+  let cells = [];
   let active = "";
   /** @type {Place[]} the places with a cell, in the order of the cells */
   let drawn = [];
 
   const update = () => {
     const { forest } = session;
+    const { zoom } = canvas;
+    const selected = forest.places.get(session.selected.key) ?? forest.root;
+    // what was selected in another view is brought where it can be read, beside its rivals
+    const rival = forest.places.get(zoomed) ?? forest.root;
+    if (selected.key !== seen && selected.parent && !isLabelled(selected, rival, zoom))
+      zoomed = selected.parent.key;
+    seen = selected.key;
     const focus = forest.places.get(zoomed) ?? forest.root;
     zoomed = focus.key;
     drawCrumbs(crumbs, focus, session, zoomInto);
-    caption.textContent = areaCaption(forest.places.get(session.selected.key) ?? forest.root);
-    const cells = layOutArea(focus);
+    drawWays(ways, focus, session, zoom, zoomInto);
+    caption.textContent = areaCaption(selected);
+    const before = cells;
+    cells = layOutArea(focus, zoom);
     const columns = Math.max(...cells.map((cell) => cell.column));
     canvas.resize(14 + (columns + 1) * AREA_COLUMN + AREA_LABELS, AREA_HEIGHT + AREA_TOP + 12);
     drawn = cells.filter(({ listed }) => listed).map(({ at }) => at);
     if (!drawn.some(({ key }) => key === active)) active = focus.key;
     grounds.replaceChildren(...cells.map((cell) => drawGround(cell, `url(#${hatch})`)));
-    layer.replaceChildren(...cells.map((cell) => drawCell(cell, session, active)));
+    const focused = layer.contains(document.activeElement);
+    layer.replaceChildren(...cells.map((cell) => drawCell(cell, session, active, zoom)));
+    if (focused) focusOn(layer.querySelector('[tabindex="0"]'));
     lines.replaceChildren(
       ...drawAreaSteps(columns, focus.depth),
       ...outlineRuns(cells, session, focus, columns),
     );
     drawRace(race, session);
+    const shift = before.length && before[0].at !== focus ? shiftBetween(before, cells) : null;
+    if (shift && !matchMedia("(prefers-reduced-motion: reduce)").matches)
+      for (const part of [grounds, lines, layer])
+        part.animate([{ transform: shift }, { transform: "none" }], {
+          duration: AREA_MOVE,
+          easing: "ease-out",
+        });
+  };
+  const goToFork = (/** @type {1 | -1} */ by) => {
+    const { forest } = session;
+    const forks = forksOf(forest);
+    const at = forks.findIndex(({ key }) => key === zoomed);
+    const { depth } = forest.places.get(zoomed) ?? forest.root;
+    const next =
+      at >= 0
+        ? forks[at + by]
+        : by === 1
+          ? forks.find((fork) => fork.depth > depth)
+          : forks.findLast((fork) => fork.depth < depth);
+    if (next) zoomInto(next.key);
   };
   const select = (/** @type {string} */ key) => {
     active = key;
@@ -128,6 +173,8 @@ export function openAreaView(panel, session) {
     const { key } = event;
     if (key === "Enter" || key === " ") act(place);
     else if (key === "b" || key === "B") session.branch(place);
+    else if (key === "n" || key === "N") goToFork(1);
+    else if (key === "p" || key === "P") goToFork(-1);
     else if (key === "Backspace") zoomInto(session.forest.places.get(zoomed)?.parent?.key ?? "");
     else if (key in moves) move(moves[/** @type {keyof typeof moves} */ (key)](place));
     else return;
@@ -145,56 +192,6 @@ export function openAreaView(panel, session) {
   });
   layer.addEventListener("focusout", session.hush);
   return { update, canvas };
-}
-
-/**
- * The way from the prompt to the place that takes the whole height.
- * @param {HTMLElement} crumbs
- * @param {Place} focus
- * @param {Session} session
- * @param {(key: string) => void} go
- */
-function drawCrumbs(crumbs, focus, { trace, forest }, go) {
-  crumbs.replaceChildren(
-    ...ancestry(focus).flatMap((place, index) => {
-      const label = place.parent
-        ? tokenElement(place)
-        : h("bdi", {}, tailOf(trace.prompt.text, 24));
-      const current = place === focus;
-      const crumb = h(
-        "button",
-        {
-          type: "button",
-          class: "plain",
-          "aria-current": current ? "location" : null,
-          onclick: () => go(place.key),
-        },
-        label,
-      );
-      return index ? [h("span", { "aria-hidden": "true" }, "›"), crumb] : [crumb];
-    }),
-  );
-  const forks = [...forest.places.values()].filter(
-    (place) =>
-      place.parent &&
-      place !== focus &&
-      place.children.filter((child) => child.lane !== null).length > 1,
-  );
-  const parts = forks
-    .slice(0, 3)
-    .map((place) =>
-      h(
-        "button",
-        { type: "button", class: "small", onclick: () => go(place.key) },
-        "where lines part: ",
-        tokenElement(place),
-      ),
-    );
-  if (!focus.parent)
-    crumbs.append(
-      h("span", { class: "said" }, "Select a token to give it the whole height."),
-      ...parts,
-    );
 }
 
 /** @param {Place} place */

@@ -57,6 +57,7 @@ const VIEWS = [
   ["text", "Text", openTextView],
   ["table", "Table", openTableView],
 ];
+const MANY_LANES = 5; // one token not taken below each then, unless the visitor wants more
 const PICTURES = ["tree", "area", "lattice"];
 const hasBeams = (/** @type {Trace} */ trace) => trace.runs.some(isBeamRun);
 
@@ -65,6 +66,8 @@ export function openDecoding() {
   /** @type {Session | null} */
   let session = null;
   let blank = true;
+  /** @type {number | null} tokens not taken that the visitor wants to see of each step */
+  let others = null;
   /** @type {Map<string, Canvas>} */
   const canvases = new Map();
   const canvasNow = () => canvases.get(figure.current);
@@ -119,7 +122,7 @@ export function openDecoding() {
         return { value, max, label: "Decoding" };
       },
       tools: (view) => ({
-        mark: String(Boolean(canvasNow())),
+        mark: [Boolean(canvasNow()), view === "tree" && session?.alternatives].join(),
         buttons: () => [...(view === "tree" ? [chooseAlternatives()] : []), ...zoomTools()],
       }),
     },
@@ -138,7 +141,7 @@ export function openDecoding() {
       ],
       String(asSession().alternatives),
       (value) => {
-        asSession().alternatives = Number(value);
+        others = Number(value);
         figure.refresh();
       },
     );
@@ -173,7 +176,9 @@ export function openDecoding() {
     forest,
     running: false,
     selected: { key: "", run: null },
-    alternatives: 3,
+    get alternatives() {
+      return others ?? (asSession().forest.lanes.length > MANY_LANES ? 1 : 3);
+    },
     highlighted: null,
     fetched: new Map(),
     redraw: () => figure.refresh(),

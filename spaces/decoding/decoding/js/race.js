@@ -87,5 +87,12 @@ export function drawRace(element, { trace, forest }) {
     h("b", {}, "Log-probability so far"),
     ` (nats, under the model alone). Likeliest whole text here: ${best.run.name}.`,
   );
-  element.replaceChildren(title, h("div", { class: "wide" }, svg));
+  element.replaceChildren(
+    title,
+    h(
+      "div",
+      { class: "wide", tabindex: 0, role: "region", "aria-label": "Log-probability by step" },
+      svg,
+    ),
+  );
 }

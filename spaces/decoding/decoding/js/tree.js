@@ -5,6 +5,7 @@ import { number, percent } from "../../../../shared/js/numbers.js";
 import { strokesOf } from "./lines.js";
 import { fateOf, fromLog, isBeamRun, isRemoved, seriesOf } from "./paths.js";
 import { fillPill, spoken, tailOf, tokenLabel } from "./pill.js";
+import { isFork } from "./treefold.js";
 import { TREE_PILL } from "./treelayout.js";
 
 /**
@@ -19,8 +20,17 @@ import { TREE_PILL } from "./treelayout.js";
  * @property {SVGGElement} places
  * @property {SVGGElement} marks
  * @property {Map<string, Pill>} pills by the place's key
+ * @property {Scene | null} scene what the pills are drawn from
+ * @property {number} frame the animation frame that draws further pills
  *
- * @typedef {{group: SVGGElement, drawn: string}} Pill drawn: what it was drawn from
+ * @typedef {Object} Scene
+ * @property {Item[]} items
+ * @property {Run[]} runs
+ * @property {TreeOptions} options
+ * @property {string} focused
+ *
+ * @typedef {{group: SVGGElement, drawn: string, scene: Scene | null}} Pill drawn: what it was drawn
+ *   from
  *
  * @typedef {Object} TreeOptions
  * @property {string} selected
@@ -29,6 +39,9 @@ import { TREE_PILL } from "./treelayout.js";
  * @property {string} prompt
  * @property {boolean} running
  */
+
+const MANY = 400; // pills: a larger tree has only those near the view
+const AT_ONCE = 50; // pills made in one frame then
 
 /**
  * Put the tree's layers into a picture.
@@ -44,7 +57,7 @@ export function openDrawing({ svg }) {
     marks: layer("marks"),
   };
   svg.append(...Object.values(layers));
-  return { ...layers, pills: new Map() };
+  return { ...layers, pills: new Map(), scene: null, frame: 0 };
 }
 
 /**
@@ -61,6 +74,17 @@ function describe(place, runs) {
 }
 
 /**
+ * What a screen reader says of a stretch.
+ * @param {Place[]} places
+ * @param {Run[]} runs
+ */
+function describeStretch(places, runs) {
+  const who = places[0].users.map((index) => runs[index].name).join(" and ");
+  const words = places.map(spoken).join(" ");
+  return `${places.length} tokens folded, taken by ${who}: ${words}`;
+}
+
+/**
  * Draw the tree, or bring it up to date.
  * @param {Canvas} canvas
  * @param {Drawing} drawing
@@ -70,7 +94,6 @@ function describe(place, runs) {
  * @param {TreeOptions} options
  */
 export function drawTree(canvas, drawing, trace, forest, layout, options) {
-  const { places, pills } = drawing;
   canvas.resize(layout.totalWidth, layout.totalHeight);
   drawing.steps.replaceChildren(...drawSteps(layout, forest.depth));
   drawing.lines.replaceChildren(...drawLines(trace, forest, layout));
@@ -79,28 +102,85 @@ export function drawTree(canvas, drawing, trace, forest, layout, options) {
     ...drawNames(trace, forest, layout, options.running),
     ...drawBranchPoints(trace, forest, layout),
   );
-  const wanted = new Set(layout.items.map(({ place }) => place.key));
+  const { items } = layout;
+  const focused =
+    [options.focused, options.selected].find((key) =>
+      items.some(({ place }) => place.key === key),
+    ) ?? forest.root.key;
+  drawing.scene = { items, runs: trace.runs, options, focused };
+  drawPills(canvas, drawing);
+}
+
+/**
+ * Draw the pills: of a large tree those near the view, a few in each frame, those in view first.
+ * @param {Canvas} canvas
+ * @param {Drawing} drawing
+ * @param {string} [whole] key of a place that is needed now; `ALL` for every one
+ */
+export function drawPills(canvas, drawing, whole) {
+  const { places, pills, scene } = drawing;
+  if (!scene) return;
+  cancelAnimationFrame(drawing.frame);
+  const { items, runs, options, focused } = scene;
+  /** @type {Set<Item>} */
+  let wanted = new Set(items);
+  let made = items;
+  if (items.length > MANY && whole !== ALL) {
+    const fixed = [whole, focused, options.selected];
+    const near = items.filter(
+      (item) => fixed.includes(item.place.key) || isNear(canvas, item, 0.6),
+    );
+    const missing = near
+      .filter(({ place }) => !pills.has(place.key))
+      .map((item) => ({ item, late: !fixed.includes(item.place.key) && !isNear(canvas, item, 0) }))
+      .sort((one, other) => Number(one.late) - Number(other.late));
+    const late = new Set(missing.slice(AT_ONCE).map(({ item }) => item));
+    wanted = new Set(near);
+    made = near.filter((item) => !late.has(item));
+    if (late.size) drawing.frame = requestAnimationFrame(() => drawPills(canvas, drawing));
+  }
+  const keys = new Set([...wanted].map(({ place }) => place.key));
   for (const [key, pill] of pills) {
-    if (wanted.has(key)) continue;
+    if (keys.has(key)) continue;
     pill.group.remove();
     pills.delete(key);
   }
-  const focused =
-    [options.focused, options.selected].find((key) => wanted.has(key)) ?? forest.root.key;
   /** @type {SVGGElement | null} */
   let next = null;
-  for (const item of [...layout.items].reverse()) {
+  for (const item of [...made].reverse()) {
     const { key } = item.place;
     const pill = pills.get(key) ?? {
       group: s("g", { role: "treeitem", "data-key": key }),
       drawn: "",
+      scene: null,
     };
     pills.set(key, pill);
-    updatePill(pill, item, trace.runs, options, focused);
+    if (pill.scene !== scene) updatePill(pill, item, runs, options, focused);
+    pill.scene = scene;
     if (pill.group.parentNode !== places || pill.group.nextSibling !== next)
       places.insertBefore(pill.group, next);
     next = pill.group;
   }
+}
+
+/** Stands for every place, see `drawPills`. */
+export const ALL = "*";
+
+/**
+ * Whether an item lies in the frame, or not further from it than `margin` frames.
+ * @param {Canvas} canvas
+ * @param {Item} item
+ * @param {number} margin
+ */
+function isNear({ scroll, zoom }, { x, y, width, height }, margin) {
+  const [wide, high] = [scroll.clientWidth / zoom || 1200, scroll.clientHeight / zoom || 640];
+  const [left, top] = [scroll.scrollLeft / zoom, scroll.scrollTop / zoom];
+  return (
+    x + width >= left - margin * wide &&
+    x <= left + (1 + margin) * wide &&
+    y + height >= top - margin * high &&
+    y <= top + (1 + margin) * high
+  );
 }
 
 /**
@@ -112,7 +192,7 @@ export function drawTree(canvas, drawing, trace, forest, layout, options) {
  * @param {string} focused
  */
 function updatePill(pill, item, runs, options, focused) {
-  const { place, taken } = item;
+  const { place, taken, folded } = item;
   const root = place.parent === null;
   const selected = place.key === options.selected;
   const removed = !taken && isRemoved(place);
@@ -128,6 +208,7 @@ function updatePill(pill, item, runs, options, focused) {
     selected && "selected",
     removed && "removed",
     alive && "alive",
+    folded && "folded",
   ];
   const attributes = {
     class: classes.filter(Boolean).join(" "),
@@ -137,17 +218,25 @@ function updatePill(pill, item, runs, options, focused) {
     "aria-posinset": item.position,
     "aria-setsize": item.size,
     "aria-selected": selected,
-    "aria-expanded": taken && place.children.length ? true : null,
-    "aria-label": root ? "The prompt" : describe(place, runs),
+    "aria-expanded": folded ? false : taken && place.children.length ? true : null,
+    "aria-label": root
+      ? "The prompt"
+      : folded
+        ? describeStretch(folded, runs)
+        : describe(place, runs),
   };
   const parts = {
     width: item.width,
     height: item.height,
     radius: taken ? 7 : 4,
     size: taken ? 12.5 : 11,
-    label: root ? tailOf(options.prompt, 10) : tokenLabel(place),
-    share: root ? 0 : fromLog(place.logprob),
-    note: root ? "" : percent(fromLog(place.logprob)),
+    label: root
+      ? tailOf(options.prompt, 10)
+      : folded
+        ? folded.map(tokenLabel).join("")
+        : tokenLabel(place),
+    share: root || folded ? 0 : fromLog(place.logprob),
+    note: root ? "" : folded ? `⋯ ${folded.length} tokens` : percent(fromLog(place.logprob)),
     removed,
     hatch: options.hatch,
   };
@@ -171,15 +260,12 @@ function updatePill(pill, item, runs, options, focused) {
  * @param {number} depth
  */
 function drawSteps(layout, depth) {
-  return layout.left
-    .slice(1)
-    .map((x, index) =>
-      s(
-        "text",
-        { class: index < depth ? "step" : "step coming", x: x + 1, y: 14 },
-        String(index + 1),
-      ),
-    );
+  return layout.left.flatMap((x, step) => {
+    const stretch = layout.stretches.get(step);
+    if (step === 0 || (stretch && step > stretch.from)) return [];
+    const label = stretch ? `${stretch.from} to ${stretch.to}` : String(step);
+    return [s("text", { class: step <= depth ? "step" : "step coming", x: x + 1, y: 14 }, label)];
+  });
 }
 
 /**
@@ -209,6 +295,8 @@ function drawLines(trace, forest, layout) {
     lane.path.forEach((place, index) => {
       if (index === 0 || seen.has(place.key)) return;
       seen.add(place.key);
+      const stretch = layout.stretches.get(place.depth);
+      if (stretch && stretch.from < place.depth) return; // one pill stands for them
       const before = lane.path[index - 1];
       const x = layout.left[before.depth] + layout.width[before.depth];
       const y = layout.laneY[before.lane ?? 0] + offsetOf(before, lane.run);
@@ -232,10 +320,7 @@ function drawLines(trace, forest, layout) {
  */
 function drawForks(layout) {
   return layout.items
-    .filter(
-      ({ place, taken }) =>
-        taken && place.children.filter((child) => child.lane !== null).length > 1,
-    )
+    .filter(({ place, taken }) => taken && isFork(place))
     .map(({ x, y, width }) =>
       s("circle", { class: "fork", cx: x + width, cy: y + TREE_PILL / 2, r: 5 }),
     );

@@ -1,11 +1,16 @@
 // Where the tree's tokens stand: every returned sequence keeps a straight lane, a shared prefix
-// lies in the first lane through it, and tokens not taken hang under the token taken.
+// lies in the first lane through it, and tokens not taken hang under the token taken. A folded
+// stretch of steps is one column wide.
 
 import { percent } from "../../../../shared/js/numbers.js";
 import { fromLog, splitChildren } from "./paths.js";
 import { textWidth, tokenLabel } from "./pill.js";
+import { placesIn } from "./treefold.js";
 
-/** @import {Forest, Place} from "./paths.js" */
+/**
+ * @import {Forest, Place} from "./paths.js"
+ * @import {Stretch} from "./treefold.js"
+ */
 
 export const TREE_PILL = 26; // height of a taken token
 const TREE_ROW = 20; // pitch of the tokens not taken
@@ -13,11 +18,14 @@ const TREE_GAP = 24; // between columns, where the lines are seen
 const TREE_HEAD = 24; // step numbers
 const TREE_RESERVED = 92; // width of a column that is still to come
 const TREE_WIDEST = 176;
+const TREE_FOLDED = 208; // width of a stretch
 
 /**
  * @typedef {Object} Layout
  * @property {number[]} left x of each column
- * @property {number[]} width of each column
+ * @property {number[]} width of each column; those of a stretch share left and width
+ * @property {number[]} needed width of each column where nothing is folded
+ * @property {Map<number, Stretch>} stretches by each of their steps
  * @property {number[]} laneY centre of each lane
  * @property {number} totalWidth
  * @property {number} totalHeight
@@ -31,6 +39,7 @@ const TREE_WIDEST = 176;
  * @property {number} level in the tree, as a screen reader counts
  * @property {number} position among its siblings
  * @property {number} size how many siblings there are
+ * @property {Place[] | null} folded the places that it stands for, where it is a stretch
  *
  * @typedef {Hanging & {x: number, y: number, width: number, height: number}} Item
  *
@@ -40,6 +49,7 @@ const TREE_WIDEST = 176;
  * @property {number} wanted columns to keep free while running
  * @property {string} selected
  * @property {number[]} widths smallest of each column, so that a growing picture never narrows
+ * @property {Stretch[]} folded
  */
 
 /**
@@ -52,24 +62,36 @@ export function layOutTree(forest, options) {
   /** @type {Hanging[]} */
   const hanging = [];
   const rows = forest.lanes.map(() => 0);
-  walk(forest.root, options, hanging, rows, 1, 1, 1);
+  /** @type {Map<number, Stretch>} */
+  const stretches = new Map();
+  for (const stretch of options.folded)
+    for (let step = stretch.from; step <= stretch.to; step += 1) stretches.set(step, stretch);
+  walk(forest.root, options, stretches, hanging, rows, 1, 1, 1);
   const columns = Math.max(
     forest.depth,
     options.running ? options.wanted : 0,
     ...hanging.map(({ place }) => place.depth),
   );
-  const width = Array.from({ length: columns + 1 }, (_, column) => options.widths[column] ?? 0);
-  width[0] = 104;
-  for (const { place, taken } of hanging) {
-    if (place.depth === 0) continue;
+  const needed = Array.from({ length: columns + 1 }, (_, column) => options.widths[column] ?? 0);
+  needed[0] = 104;
+  for (const { place, taken, folded } of hanging) {
+    if (place.depth === 0 || folded) continue;
     const note = textWidth(percent(fromLog(place.logprob))) * 10;
-    const needed = textWidth(tokenLabel(place)) * (taken ? 12.5 : 11) + note + (taken ? 26 : 38);
-    width[place.depth] = Math.max(width[place.depth], 72, Math.min(TREE_WIDEST, Math.ceil(needed)));
+    const words = textWidth(tokenLabel(place)) * (taken ? 12.5 : 11) + note + (taken ? 26 : 38);
+    needed[place.depth] = Math.max(
+      needed[place.depth],
+      72,
+      Math.min(TREE_WIDEST, Math.ceil(words)),
+    );
   }
-  for (let column = 1; column <= columns; column += 1) width[column] ||= TREE_RESERVED;
+  for (let column = 1; column <= columns; column += 1) needed[column] ||= TREE_RESERVED;
+  const width = needed.map((own, column) => (stretches.has(column) ? TREE_FOLDED : own));
   const left = [12];
-  for (let column = 0; column < columns; column += 1)
-    left.push(left[column] + width[column] + TREE_GAP);
+  for (let column = 1; column <= columns; column += 1) {
+    const stretch = stretches.get(column);
+    const same = stretch !== undefined && stretch === stretches.get(column - 1);
+    left.push(same ? left[column - 1] : left[column - 1] + width[column - 1] + TREE_GAP);
+  }
   /** @type {number[]} */
   const laneY = [];
   let y = TREE_HEAD;
@@ -97,6 +119,8 @@ export function layOutTree(forest, options) {
   return {
     left,
     width,
+    needed,
+    stretches,
     laneY,
     items,
     totalWidth: left[columns] + width[columns] + (full ? 110 : 24),
@@ -107,18 +131,23 @@ export function layOutTree(forest, options) {
 /**
  * @param {Place} place
  * @param {LayoutOptions} options
+ * @param {Map<number, Stretch>} stretches by each of their steps
  * @param {Hanging[]} items is filled
  * @param {number[]} rows under each lane; is filled
  * @param {number} level
  * @param {number} position
  * @param {number} size
  */
-function walk(place, options, items, rows, level, position, size) {
-  items.push({ place, taken: true, lane: place.lane ?? 0, row: 0, level, position, size });
-  const { taken, others } = splitChildren(place);
+function walk(place, options, stretches, items, rows, level, position, size) {
+  const stretch = stretches.get(place.depth);
+  const folded = stretch ? placesIn(place, stretch) : null;
+  items.push({ place, taken: true, lane: place.lane ?? 0, row: 0, level, position, size, folded });
+  const { taken, others } = splitChildren(folded?.at(-1) ?? place);
   const hangs = taken[0]?.lane ?? place.lane ?? 0;
+  // what was not taken hangs at the step after; under a stretch it would say nothing
+  const hidden = stretches.has((folded?.at(-1) ?? place).depth + 1);
   const shown = others.filter(
-    (child, index) => index < options.alternatives || child.key === options.selected,
+    (child, index) => child.key === options.selected || (!hidden && index < options.alternatives),
   );
   const count = taken.length + shown.length;
   rows[hangs] = Math.max(rows[hangs] ?? 0, shown.length);
@@ -132,13 +161,24 @@ function walk(place, options, items, rows, level, position, size) {
         level: level + 1,
         position: row + first,
         size: count,
+        folded: null,
       }),
     );
   taken.forEach((child, index) => {
-    walk(child, options, items, rows, level + 1, index === 0 ? 1 : shown.length + index + 1, count);
+    const order = index === 0 ? 1 : shown.length + index + 1;
+    walk(child, options, stretches, items, rows, level + 1, order, count);
     if (index === 0) hang(0, 2);
   });
   if (!taken.length) hang(-1.5, 1);
+}
+
+/**
+ * What is drawn of a place: itself, or the stretch that it is folded into.
+ * @param {Layout} layout
+ * @param {Place} place
+ */
+export function itemAt(layout, place) {
+  return layout.items.find((item) => item.place === place || item.folded?.includes(place)) ?? null;
 }
 
 /**
@@ -150,11 +190,10 @@ function walk(place, options, items, rows, level, position, size) {
 export function neighbour(layout, key, arrow) {
   const at = layout.items.find(({ place }) => place.key === key);
   if (!at) return null;
-  const itemOf = (/** @type {Place | null} */ place) =>
-    layout.items.find((item) => item.place === place) ?? null;
+  const itemOf = (/** @type {Place | null} */ place) => (place ? itemAt(layout, place) : null);
   if (arrow === "ArrowLeft") return itemOf(at.place.parent);
   if (arrow === "ArrowRight") {
-    const { taken, others } = splitChildren(at.place);
+    const { taken, others } = splitChildren(at.folded?.at(-1) ?? at.place);
     const same = taken.find((child) => child.lane === at.place.lane) ?? taken[0] ?? others[0];
     return same ? itemOf(same) : null;
   }
