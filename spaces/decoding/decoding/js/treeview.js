@@ -6,6 +6,7 @@ import { openDrawing, drawTree } from "./tree.js";
 import { layOutTree, neighbour } from "./treelayout.js";
 
 /**
+ * @import {Canvas} from "../../../../shared/js/canvas.js"
  * @import {Session} from "./figure.js"
  * @import {Item, Layout} from "./treelayout.js"
  */
@@ -13,8 +14,9 @@ import { layOutTree, neighbour } from "./treelayout.js";
 /**
  * @param {HTMLElement} panel
  * @param {Session} session
+ * @param {(canvas: Canvas, layout: Layout) => void} [more] draws what else belongs into the picture
  */
-export function openTreeView(panel, session) {
+export function openTreeView(panel, session, more) {
   const hatch = `${session.id}-tree-hatch`;
   const canvas = openCanvas(
     panel,
@@ -54,6 +56,7 @@ export function openTreeView(panel, session) {
       prompt: trace.prompt.text,
       running,
     });
+    more?.(canvas, layout);
   };
 
   const itemAt = (/** @type {EventTarget | null} */ target) => {
