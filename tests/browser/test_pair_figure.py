@@ -64,7 +64,7 @@ def test_every_step_has_its_bar_and_its_rank(open_page, pair) -> None:
     parted = (pair["parting"] or {"step": 1})["step"] - 1
     counts = [len(text["steps"]) for text in pair["texts"]]
     expect(page.locator(".strip .column")).to_have_count(sum(counts) - (parted if len(counts) > 1 else 0))
-    ranks = page.locator(".strip .rank").all_inner_texts()
+    ranks = page.locator(".strip .rank").all_text_contents()
     first = [step["ranks"][1][0] for step in pair["texts"][0]["steps"]]
     assert [int(rank.replace(",", "")) for rank in ranks[: len(first)]] == first
     expect(page.locator(".lane-label")).to_have_count(1 if pair["parting"] is None else 2)
@@ -115,7 +115,7 @@ def test_the_parting_is_selected_and_a_click_selects_a_step(open_page) -> None:
 def test_a_lane_has_the_odds_of_its_own_model(open_page) -> None:
     """And at its end that model's log-probability, though the trunk is the first one's."""
     page = open_page(PAIR)
-    totals = page.locator("text.total").all_inner_texts()
+    totals = page.locator("text.total").all_text_contents()
     for total, text in zip(totals, PAIR["texts"], strict=True):
         value = float(total.removeprefix("log p ").replace("−", "-"))
         assert value == pytest.approx(text["logprob"][text["of"]], abs=0.02)
@@ -181,6 +181,11 @@ def test_a_growing_comparison_keeps_its_height(open_page) -> None:
 VISIBLE = """() => {
   const root = document.getElementById("root").cloneNode(true);
   for (const panel of root.querySelectorAll("[role=tabpanel][hidden]")) panel.remove();
+  for (const element of root.querySelectorAll("*")) { // in whatever order they were set
+    const set = [...element.attributes].sort((one, other) => (one.name < other.name ? -1 : 1));
+    for (const { name } of set) element.removeAttribute(name);
+    for (const { name, value } of set) element.setAttribute(name, value);
+  }
   return root.innerHTML;
 }"""
 

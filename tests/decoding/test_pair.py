@@ -397,3 +397,18 @@ def test_two_runs_in_turn_leave_torch_as_it_was():
     next(steps), next(steps)
     steps.close()
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+
+
+def test_a_token_that_one_model_calls_impossible():
+    """An infinite divergence is no number: null in the data, ∞ in the picture, and no mean."""
+    first = tiny("llama", 12, seed=4)
+    model = copy.deepcopy(first.model)
+    head = torch.nn.Linear(32, 12)
+    head.weight.data, head.bias.data = model.lm_head.weight.data.clone(), torch.zeros(12)
+    head.bias.data[7] = -math.inf
+    model.lm_head = head
+    pair = compared(first, replace(first, model=model, id="tiny/other"), prompt="w3 w4")
+    (text, *_) = pair["texts"]
+    assert all(step["forward"] is None and step["backward"] is not None for step in text["steps"])
+    assert text["forward"] is None and text["backward"]["mean"] > 0
+    assert all(None in step["logprobs"][1] for step in text["steps"] if 7 in step["ids"])

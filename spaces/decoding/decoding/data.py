@@ -291,9 +291,9 @@ class PairStep(TypedDict):
     token_id: int
     text: str
     bytes: NotRequired[str]
-    forward: float
-    """KL(first ‖ second)."""
-    backward: float
+    forward: float | None
+    """KL(first ‖ second); None where it is infinite."""
+    backward: float | None
     """KL(second ‖ first)."""
     variation: float
     """Total variation, 0 to 1."""

@@ -25,7 +25,7 @@ export type SettingOrigin = "strategy" | "model" | "default";
 export type Part = "prompt" | "system" | "hidden" | "template" | "special";
 
 /**
- * How much two models differ over the tokens at which their greedy texts part, see
+ * How much two models differ over the tokens at which greedy texts part, see
  * `decoding.pair.finding`.
  */
 export type Verdict = "near tie" | "shift" | "change of mind";
@@ -282,10 +282,10 @@ export interface PairStep {
   token_id: number;
   text: string;
   bytes?: string;
-  /** KL(first ‖ second). */
-  forward: number;
+  /** KL(first ‖ second); None where it is infinite. */
+  forward: number | null;
   /** KL(second ‖ first). */
-  backward: number;
+  backward: number | null;
   /** Total variation, 0 to 1. */
   variation: number;
   /** Of the first and of the second. */

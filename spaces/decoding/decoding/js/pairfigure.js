@@ -2,7 +2,7 @@
 // texts, the steps, and what it means.
 
 import { h, keepFocus } from "../../../../shared/js/dom.js";
-import { brief, percent, plural, whole } from "../../../../shared/js/numbers.js";
+import { percent, plural, whole } from "../../../../shared/js/numbers.js";
 import { choice, hideHint, showHint, toolButton } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { highlight } from "./figure.js";
@@ -11,7 +11,7 @@ import { drawKey } from "./key.js";
 import { runLabel } from "./lines.js";
 import { keyAt, pairForest, pairOdds, stepAt, tellingStep } from "./pairforest.js";
 import { drawStepCard } from "./pairstep.js";
-import { drawStrip } from "./pairstrip.js";
+import { drawStrip, natsWords } from "./pairstrip.js";
 import { drawSummary, openPairSteps } from "./pairtable.js";
 import { openPairTexts } from "./pairtexts.js";
 import { fromLog } from "./paths.js";
@@ -289,7 +289,11 @@ function pairHint({ pair, trace }, place) {
       ),
     ),
     step
-      ? h("p", {}, `KL(first‖second) ${brief(step.forward)}, back ${brief(step.backward)} nats`)
+      ? h(
+          "p",
+          {},
+          `KL(first‖second) ${natsWords(step.forward)}, back ${natsWords(step.backward)} nats`,
+        )
       : null,
   ];
 }

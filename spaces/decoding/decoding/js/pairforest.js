@@ -100,7 +100,8 @@ export function tellingStep({ texts, parting }) {
   if (!texts.length) return null;
   const first = texts[0].steps;
   if (parting && first[parting.step - 1]) return { text: 0, step: parting.step - 1 };
-  const distance = (/** @type {PairStep} */ step) => Math.max(step.forward, step.backward);
+  const distance = (/** @type {PairStep} */ step) =>
+    Math.max(step.forward ?? Infinity, step.backward ?? Infinity);
   const far = first.reduce(
     (best, step, index) => (distance(step) > distance(first[best]) ? index : best),
     0,

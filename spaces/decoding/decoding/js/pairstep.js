@@ -1,9 +1,10 @@
 // Below the picture of two models: one step, and their odds there side by side.
 
 import { h } from "../../../../shared/js/dom.js";
-import { brief, number, percent, whole } from "../../../../shared/js/numbers.js";
+import { number, percent, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { runLabel } from "./lines.js";
+import { natsWords } from "./pairstrip.js";
 import { fromLog } from "./paths.js";
 import { tailOf, tokenElement, tokenLabel } from "./pill.js";
 
@@ -81,7 +82,7 @@ export function drawStepCard(session) {
     h(
       "p",
       { class: "said" },
-      `KL(first‖second) is ${brief(step.forward)} nats, KL(second‖first) ${brief(step.backward)}; total ` +
+      `KL(first‖second) is ${natsWords(step.forward)} nats, KL(second‖first) ${natsWords(step.backward)}; total ` +
         `variation ${percent(step.variation)}: so much of the odds lies on other tokens.`,
       step.apart === null
         ? ""

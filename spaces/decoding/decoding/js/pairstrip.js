@@ -135,7 +135,7 @@ function drawBand(layout, session, text, index, top) {
       s(
         "text",
         { class: "note", x: x + width / 2, y: base - tall - 3, "text-anchor": "middle" },
-        brief(value, 2),
+        natsWords(value, 2),
       ),
       s(
         "text",
@@ -155,8 +155,17 @@ function drawBand(layout, session, text, index, top) {
 /**
  * The divergence from a text's own model to the other one at a step, in nats.
  * @param {PairText} text
- * @param {{forward: number, backward: number}} step
+ * @param {{forward: number | null, backward: number | null}} step
  */
 export function distanceOn(text, step) {
-  return text.of === 0 ? step.forward : step.backward;
+  return (text.of === 0 ? step.forward : step.backward) ?? Infinity;
+}
+
+/**
+ * A divergence in words; null where it is infinite.
+ * @param {number | null} distance
+ * @param {number} [digits]
+ */
+export function natsWords(distance, digits = 3) {
+  return distance === null || distance === Infinity ? "∞" : brief(distance, digits);
 }

@@ -4,6 +4,7 @@ import { h } from "../../../../shared/js/dom.js";
 import { brief, number, percent, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { runLabel } from "./lines.js";
+import { natsWords } from "./pairstrip.js";
 import { fromLog } from "./paths.js";
 import { tokenElement } from "./pill.js";
 
@@ -139,8 +140,8 @@ export function openPairSteps(panel, session) {
                 tokenElement({ text: step.texts[0] }),
               ),
             ),
-            [brief(step.forward), brief(step.backward), percent(step.variation)].map((words) =>
-              h("td", { class: "num" }, words),
+            [natsWords(step.forward), natsWords(step.backward), percent(step.variation)].map(
+              (words) => h("td", { class: "num" }, words),
             ),
             [0, 1].map((side) =>
               h("td", { class: "num" }, percent(fromLog(step.logprobs[side][0]))),

@@ -3,7 +3,7 @@
 import { focusOn, h, keepFocus } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { runLabel } from "./lines.js";
-import { distanceOn } from "./pairstrip.js";
+import { distanceOn, natsWords } from "./pairstrip.js";
 import { tokenLabel } from "./pill.js";
 import { proseOf } from "./textview.js";
 
@@ -85,7 +85,7 @@ function drawArticle({ pair, trace, at }, text, index) {
   const tokens = text.steps.map((step, place) => {
     const chosen = at?.text === index && at.step === place;
     const classes = ["heat", chosen && "selected", step.ranks[1 - text.of][0] > 1 && "forced"];
-    const label = `${tokenLabel({ text: step.texts[0] })}, ${brief(distanceOn(text, step))} nats`;
+    const label = `${tokenLabel({ text: step.texts[0] })}, ${natsWords(distanceOn(text, step))} nats`;
     return [
       place === parted ? h("span", { class: "parts-here", title: "Here they part" }, "◦") : null,
       h(

@@ -7,6 +7,7 @@ distributions are compared at every token of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -95,14 +96,12 @@ def compare(request: PairRequest, first: Loaded, second: Loaded) -> Iterator[Com
     for step in zip_longest(*(_by_itself(decode(request.alone(side.id), side)) for side in sides)):
         traces = [now or before for now, before in zip_longest(step, traces)]
         yield Comparison((traces[0], traces[1]), request.names, request, tuple(notes))
-    work = _Work(request, sides, traces[0].prompt["token_ids"])
-    ids = [trace.runs[0].sequences[0].token_ids for trace in traces]
-    texts = [work.text(0, ids[0])]
-    if ids[1] != ids[0]:
-        texts.append(work.text(1, ids[1]))
+    first_ids, second_ids = (trace.runs[0].sequences[0].token_ids for trace in traces)
+    work = _Work(request, sides, traces[0].prompt["token_ids"], (first_ids, second_ids))
+    texts = [work.text(0)] if first_ids == second_ids else [work.text(0), work.text(1)]
     if any(len(text["steps"]) < len(text["token_ids"]) for text in texts):
         notes.append("A text ends here at a token that the other model does not have.")
-    parting = work.parting(ids[0], ids[1])
+    parting = work.parting()
     yield Comparison(
         (traces[0], traces[1]), request.names, request, tuple(notes), tuple(texts), parting, done=True
     )
@@ -178,10 +177,21 @@ def _rows(loaded: Loaded) -> int:
 
 
 class _Work:
-    """The comparison of two models after one prompt."""
+    """The comparison of two models on both texts after one prompt."""
 
-    def __init__(self, request: PairRequest, sides: tuple[Loaded, Loaded], prompt: Sequence[int]) -> None:
-        self.sides, self.prompt = sides, list(prompt)
+    def __init__(
+        self,
+        request: PairRequest,
+        sides: tuple[Loaded, Loaded],
+        prompt: Sequence[int],
+        texts: tuple[Sequence[int], Sequence[int]],
+    ) -> None:
+        self.sides, self.prompt, self.texts = sides, list(prompt), texts
+        pairs = enumerate(zip_longest(*texts))
+        self.place = next((at for at, (one, two) in pairs if one != two), None)
+        """Where the texts part, from 0; None where they are equal."""
+        self.parted: tuple[torch.Tensor, torch.Tensor] | None = None
+        """[V] logits of either model there."""
         self.words = Texts(sides[0])
         self.unfinished = self.words.in_turn(self.prompt)[-1].unfinished
         requests = [request.alone(side.id) for side in sides]
@@ -192,16 +202,14 @@ class _Work:
         self.shared = min(_rows(side) for side in sides)
         same_numbers = len({_rows(side) for side in sides}) == 1
         self.coupled = same_numbers and requests[0].strategies[0].draws
-        self.read: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        """Logits of either model at every token of a text, by whose text it is."""
 
-    def text(self, of: Literal[0, 1], ids: Sequence[int]) -> data.PairText:
+    def text(self, of: Literal[0, 1]) -> data.PairText:
         """A text read by both models.
 
         Args:
             of: whose it is, 0 or 1.
-            ids: its tokens.
         """
+        ids = self.texts[of]
         known = [token < self.shared for token in ids]
         read = list(ids[: known.index(False)] if False in known else ids)
         text: data.PairText = {
@@ -219,7 +227,9 @@ class _Work:
             return text
         whole, start = [*self.prompt, *read], len(self.prompt)
         first, second = (measure.next_token_logits(side.model, whole, start) for side in self.sides)
-        rows = self.read[of] = first, second.to(first.device)
+        rows = first, second.to(first.device)
+        if self.parted is None and self.place is not None and self.place < len(read):
+            self.parted = rows[0][self.place].clone(), rows[1][self.place].clone()
         found = divergences(rows[0][:, : self.shared], rows[1][:, : self.shared], read)
         totals = torch.tensor([[side[0] for side in place] for place in found.logs], dtype=torch.float64)
         same = int((found.top[:, 0] == found.top[:, 1]).sum())
@@ -241,12 +251,12 @@ class _Work:
             step: data.PairStep = {
                 "token_id": token,
                 "text": own.text,
-                "forward": _digits(float(found.forward[place])),
-                "backward": _digits(float(found.backward[place])),
+                "forward": _number(float(found.forward[place])),
+                "backward": _number(float(found.backward[place])),
                 "variation": _digits(float(found.variation[place])),
                 "entropy": [_digits(float(value)) for value in found.entropy[place]],
                 "top": [int(value) for value in found.top[place]],
-                "apart": self._apart(rows, ids, place),
+                "apart": self._apart((rows[0][place], rows[1][place]), ids[:place]),
                 "ids": found.listed[place],
                 "texts": [piece.label for piece in pieces],
                 "logprobs": [[_number(value) for value in side] for side in found.logs[place]],
@@ -258,14 +268,14 @@ class _Work:
             unfinished = own.unfinished
         return steps
 
-    def _apart(self, rows: tuple[torch.Tensor, torch.Tensor], ids: Sequence[int], place: int) -> float | None:
-        """The chance that both would draw other tokens here; None where they do not draw, or not with the
-        same random numbers.
+    def _apart(self, rows: tuple[torch.Tensor, torch.Tensor], before: Sequence[int]) -> float | None:
+        """The chance that both would draw other tokens after some; None where they do not draw, or not with
+        the same random numbers.
         """
         if not self.coupled:
             return None
-        drawn = [self._processed(side, row[place], ids[:place]).exp() for side, row in enumerate(rows)]
-        return _digits(parting_chance(drawn[0], drawn[1].to(drawn[0].device)))
+        first, second = (self._processed(side, row, before).exp() for side, row in enumerate(rows))
+        return _digits(parting_chance(first, second))
 
     def _processed(self, side: int, row: torch.Tensor, before: Sequence[int]) -> torch.Tensor:
         """[V] log-probabilities of one side after its settings, float64."""
@@ -273,52 +283,51 @@ class _Work:
         context = torch.tensor([[*self.prompt, *before]], device=row.device)
         return score(row[None], context, plan.stages, plain=False).scores[0].double().log_softmax(-1)
 
-    def parting(self, first: Sequence[int], second: Sequence[int]) -> data.Parting | None:
+    def parting(self) -> data.Parting | None:
         """Where the texts part, and what the models make of the two tokens there; None where they are equal.
 
-        Call it after both texts were read.
+        Call it after the texts were read.
         """
-        pairs = zip_longest(first, second)
-        place = next((at for at, (one, two) in enumerate(pairs) if one != two), None)
-        if place is None:
+        if self.place is None:
             return None
-        ids = [text[place] if place < len(text) else None for text in (first, second)]
-        rows = next((rows for rows in self.read.values() if place < len(rows[0])), None)
-        known = [token for token in ids if token is not None and token < self.shared]
-        tokens: list[data.PartingToken] = []
-        if rows is not None and len(known) == 2:
-            raw = [row[place] for row in rows]
-            after = [self._processed(side, row, first[:place]) for side, row in enumerate(raw)]
-            after = [values[: self.shared] for values in after]
-            unfinished = self._unfinished(first[:place])
-            for token, piece in zip(known, self.words.pieces(known, unfinished), strict=True):
-                tokens.append(
-                    {
-                        "token_id": token,
-                        "label": piece.label,
-                        "logprobs": [_number(float(values[token])) for values in after],
-                        "ranks": [1 + int((values > values[token]).sum()) for values in after],
-                    }
-                )
+        ids = [text[self.place] if self.place < len(text) else None for text in self.texts]
+        before = self.texts[0][: self.place]
         draws = self.plans[0].strategy.draws
-        source = next((of for of, rows in self.read.items() if place < len(rows[0])), 0)
+        tokens = self._at_parting([token for token in ids if token is not None], before)
         return {
-            "step": place + 1,
+            "step": self.place + 1,
             "ids": ids,
             "tokens": tokens,
             "draws": draws,
             "settings": any(plan.stages for plan in self.plans),
-            "apart": self._apart(self.read[source], (first, second)[source], place) if rows else None,
+            "apart": self._apart(self.parted, before) if self.parted else None,
             "verdict": None if draws else finding.verdict(tokens),
         }
 
-    def _unfinished(self, before: Sequence[int]) -> bytes:
-        pieces = self.words.in_turn([*self.prompt, *before])
-        return pieces[-1].unfinished
+    def _at_parting(self, ids: Sequence[int], before: Sequence[int]) -> list[data.PartingToken]:
+        """Both tokens, where there are two and both models have them."""
+        if self.parted is None or len(ids) < 2 or max(ids) >= self.shared:
+            return []
+        after = [self._processed(side, row, before) for side, row in enumerate(self.parted)]
+        after = [values[: self.shared] for values in after]
+        unfinished = self.words.in_turn([*self.prompt, *before])[-1].unfinished
+        return [
+            {
+                "token_id": token,
+                "label": piece.label,
+                "logprobs": [_number(float(values[token])) for values in after],
+                "ranks": [1 + int((values > values[token]).sum()) for values in after],
+            }
+            for token, piece in zip(ids, self.words.pieces(ids, unfinished), strict=True)
+        ]
 
 
-def _mean(values: torch.Tensor) -> data.PairMean:
-    """A mean over the tokens of one text, with a 95 % interval where there are blocks enough."""
+def _mean(values: torch.Tensor) -> data.PairMean | None:
+    """A mean over the tokens of one text, with a 95 % interval where there are blocks enough; None where one
+    of them is infinite.
+    """
+    if not bool(values.isfinite().all()):
+        return None
     found = estimates.estimate(values.split(BLOCK))
     low, high = estimates.interval(found)
     enough = found.clusters >= FEWEST
@@ -334,5 +343,5 @@ def _digits(value: float) -> float:
 
 
 def _number(value: float) -> float | None:
-    """A log-probability to six digits, None for −∞."""
-    return _digits(value) if value > -torch.inf else None
+    """A number to six digits, None for an infinite one."""
+    return _digits(value) if math.isfinite(value) else None

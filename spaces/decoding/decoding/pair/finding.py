@@ -78,8 +78,8 @@ def _same(text: data.PairText) -> Said:
         return Said(
             f"The same {tokens}, and exactly the same odds at every step: 0 nats apart ({places}).", ()
         )
-    largest = max(text["steps"], key=lambda step: step["forward"])
-    at = text["steps"].index(largest)
+    distances = [math.inf if step["forward"] is None else step["forward"] for step in text["steps"]]
+    at = distances.index(max(distances))
     share = text["same_top"]
     agreed = (
         ""
@@ -87,8 +87,8 @@ def _same(text: data.PairText) -> Said:
         else f"Both find the same token likeliest at {share['count']} of {share['of']} steps. "
     )
     meaning = (
-        f"{agreed}Most apart they are at token {at + 1}, {quoted(largest['texts'][0])}: "
-        f"{nats(largest['forward'])} nats.",
+        f"{agreed}Most apart they are at token {at + 1}, {quoted(text['steps'][at]['texts'][0])}: "
+        f"{nats(distances[at])} nats.",
         _scope([text]),
     )
     return Said(f"The same {tokens}, on average {nats(forward['mean'])} nats apart ({places}).", meaning)
@@ -170,6 +170,8 @@ def _odds(token: data.PartingToken, side: int) -> str:
 
 def nats(value: float) -> str:
     """A divergence with two digits."""
+    if value == math.inf:
+        return "infinitely many"
     return "0" if value == 0 else (f"{value:.2g}" if value >= 1e-4 else f"{value:.1e}")
 
 
