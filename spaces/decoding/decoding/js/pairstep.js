@@ -76,7 +76,7 @@ export function drawStepCard(session) {
     ),
     h(
       "div",
-      { class: "wide" },
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Both models at this step" },
       h("table", {}, tableHead(columns, [2, 4, 5]), h("tbody", {}, rows)),
     ),
     h(

@@ -13,7 +13,7 @@ import { fromLog } from "./paths.js";
  * @import {Layout} from "./treelayout.js"
  */
 
-const BAND = 96; // height of one text's part
+const BAND = 104; // height of one text's part
 const BARS = 46;
 const MARKS = [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]; // nats that may get a line
 
@@ -85,7 +85,7 @@ function drawBand(layout, session, text, index, top) {
   const all = pair.texts.flatMap((one) => one.steps.map((step) => distanceOn(one, step)));
   const most = Math.max(0.001, ...all.filter(Number.isFinite));
   const from = index ? (pair.parting?.step ?? 1) - 1 : 0;
-  const base = top + 22 + BARS;
+  const base = top + 30 + BARS;
   const height = (/** @type {number} */ value) => BARS * Math.sqrt(Math.min(1, value / most));
   const left = layout.left[from + 1] ?? 12;
   const right = layout.left[text.steps.length] + layout.width[text.steps.length];
@@ -124,7 +124,7 @@ function drawBand(layout, session, text, index, top) {
     return s(
       "g",
       { class: chosen ? "column chosen" : "column", "data-key": key },
-      s("rect", { class: "hit", x, y: top + 14, width, height: BARS + 28, rx: 5 }),
+      s("rect", { class: "hit", x, y: top + 15, width, height: BARS + 35, rx: 5 }),
       s("rect", {
         class: `bar series-${own}`,
         x: x + width / 2 - 9,

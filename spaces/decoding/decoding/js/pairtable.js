@@ -48,19 +48,19 @@ export function drawSummary(session) {
     "total variation",
     "same likeliest token",
   ];
-  const caption = h(
-    "caption",
-    {},
-    "Both models read each text. Means over its tokens, in nats, with a 95 % interval where it has four " +
-      "blocks of 16 tokens.",
-  );
   return h(
     "section",
     { class: "pair-card pair-summary", "aria-label": "What it means" },
     h(
+      "p",
+      { class: "said" },
+      "Both models read each text. Means over its tokens, in nats, with a 95 % interval where it " +
+        "has four blocks of 16 tokens.",
+    ),
+    h(
       "div",
-      { class: "wide" },
-      h("table", {}, caption, tableHead(columns, [1, 2, 3, 4, 5, 6, 7]), h("tbody", {}, rows)),
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "The texts in numbers" },
+      h("table", {}, tableHead(columns, [1, 2, 3, 4, 5, 6, 7]), h("tbody", {}, rows)),
     ),
     pair.meaning.map((words) => h("p", { class: "said" }, words)),
   );
@@ -102,7 +102,7 @@ export function openPairSteps(panel, session) {
   panel.append(
     h(
       "div",
-      { class: "wide" },
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Every step" },
       h(
         "table",
         {},
