@@ -61,9 +61,10 @@ def stored(folder: Path, name: str) -> dict[str, Any]:
     return {**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), "example": True}
 
 
-def model_field(value: str = models.EMBEDDED_MODEL, **settings: Any) -> gr.Dropdown:
+def model_field(
+    value: str = models.EMBEDDED_MODEL, label: str = "Model (any causal LM of the Hub)", **settings: Any
+) -> gr.Dropdown:
     """The choice of a model: one of the catalogue, or any other by its name."""
-    label = "Model (any causal LM of the Hub)"
     return gr.Dropdown(list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, **settings)
 
 

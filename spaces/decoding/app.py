@@ -16,8 +16,9 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from decoding.pair.request import PairRequest
 from decoding.request import Request
-from decoding_rooms import decode
+from decoding_rooms import decode, pair
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -30,13 +31,33 @@ SENTENCE = (
 css = stylesheet(decode.RENDERER)
 
 with page.page(decode.TITLE, SENTENCE) as demo:
-    with gr.Tabs() as tabs, gr.Tab("Decode", id="decode"):
-        decode.build(demo, tabs)
+    with gr.Tabs() as tabs:
+        with gr.Tab("Decode", id="decode"):
+            decode.build(demo, tabs)
+        with gr.Tab("Two models", id="pair"):
+            pair.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(
         decode.decode,
         Request,
         ["prompt", "model", "strategies", "max_new_tokens", "seed", "chat", "system", "thinking"],
+        **MODEL,
+    )
+    endpoint(
+        pair.compare_models,
+        PairRequest,
+        [
+            "prompt",
+            "model",
+            "other",
+            "rounding",
+            "strategy",
+            "max_new_tokens",
+            "seed",
+            "chat",
+            "system",
+            "thinking",
+        ],
         **MODEL,
     )
 

@@ -14,5 +14,15 @@ LINKS = {
             ("strategies", json.dumps([{"do_sample": True, "top_p": 0.8}])),
         ],
     ),
+    "two models": (
+        "#pair-figure",
+        [
+            ("room", "pair"),
+            ("prompt", "A short <b>walk</b> & back"),
+            ("rounding", "Q4_0"),
+            ("max_new_tokens", 5),
+            ("strategy", json.dumps({"do_sample": True, "top_p": 0.8})),
+        ],
+    ),
 }
 """By name: the figure's place on the page, and the query."""

@@ -117,9 +117,9 @@ def test_visitors_do_not_get_each_others_results(suite_url):
         assert list(pool.map(one, prompts)) == prompts
 
 
-def test_only_decode_is_public_and_it_is_described(client):
+def test_the_endpoints_are_described(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert list(named) == ["/decode"]
+    assert {"/decode", "/compare_models"} <= set(named)
     assert [p["parameter_name"] for p in named["/decode"]["parameters"]] == [
         "prompt",
         "model",
@@ -134,16 +134,36 @@ def test_only_decode_is_public_and_it_is_described(client):
 
 def test_mcp_lists_and_calls_the_tool(suite_url):
     tools = ask_mcp(f"{suite_url}/decoding", "tools/list", {})["tools"]
-    assert len(tools) == 1
-    assert "strategies" in tools[0]["inputSchema"]["properties"]
-    assert "record every candidate" in tools[0]["description"]
+    (tool,) = (tool for tool in tools if "record every candidate" in tool["description"])
+    assert "strategies" in tool["inputSchema"]["properties"]
     result = ask_mcp(
         f"{suite_url}/decoding",
         "tools/call",
-        {"name": tools[0]["name"], "arguments": {"prompt": "The cat", "max_new_tokens": 2}},
+        {"name": tool["name"], "arguments": {"prompt": "The cat", "max_new_tokens": 2}},
     )
     assert not result.get("isError")
     assert "token_ids" in result["content"][0]["text"]
+
+
+def test_two_models_are_compared(client, embedded):
+    """Over the API as over MCP: a rounded model beside the one that it was, without the tree."""
+    values = {"prompt": "The cat sat on", "rounding": "Q8_0", "max_new_tokens": 4}
+    pair = client.predict(**values, api_name="/compare_models")
+    inputs = embedded.tokenizer("The cat sat on", return_tensors="pt")
+    expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=4)
+    own = expected[0, inputs["input_ids"].shape[1] :].tolist()
+    assert pair["texts"][0]["token_ids"] == own and pair["prompt"]["text"] == "The cat sat on"
+    assert 0 < pair["texts"][0]["forward"]["mean"] < 0.1 and pair["finding"]
+    assert [model["source"] for model in pair["models"]] == [
+        "embedded copy, dequantized from Q4_1",
+        "embedded copy, dequantized from Q4_1, 210 matrices rounded to Q8_0",
+    ]
+    for bad, sentence in (
+        ({"other": "someone/unknown"}, "Hub cannot be reached"),
+        ({"rounding": "Q1"}, "Q1"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(**{**values, **bad}, api_name="/compare_models")
 
 
 def test_landing_page_links_every_space(suite_url):

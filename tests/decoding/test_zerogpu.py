@@ -12,7 +12,9 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from decoding import presets
+from decoding.pair.request import PairRequest
 from decoding.request import Request
+from decoding_rooms import pair as pair_room
 from decoding_rooms.decode import seconds
 from shared import gpu, models
 from tests.shared import zerogpu
@@ -61,6 +63,22 @@ def test_asks_for_the_declared_duration(emulated):
         request = Request.parse(prompt="Once upon a", strategies=strategies, max_new_tokens=tokens)
         assert int(scheduler.scheduled[-1]["durationSeconds"]) == seconds(request)
     assert seconds(request) > gpu.LEAST
+
+
+def test_two_models_are_compared_in_a_forked_worker(emulated):
+    """Both are in the server's memory, rounded there; one worker reads and writes with both."""
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    values = {"prompt": "Once upon a", "rounding": "Q8_0", "max_new_tokens": 3}
+    pair = client.predict(**values, api_name="/compare_models")
+    assert all(pid != server.process.pid for pid in scheduler.allowed)
+    assert len(pair["texts"][0]["steps"]) == 3 and pair["models"][1]["source"].endswith("rounded to Q8_0")
+    asked = pair_room.seconds(PairRequest.parse(**values))
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == asked
+    before = len(scheduler.scheduled)
+    with pytest.raises(AppError, match="beam 2 is not how two models are compared"):
+        client.predict(**values, strategy={"num_beams": 2}, api_name="/compare_models")
+    assert len(scheduler.scheduled) == before
 
 
 def test_asks_for_more_than_its_example_took(monkeypatch):

@@ -38,6 +38,7 @@ def calls(tmp_path_factory):
         "decoding: presets",
         "decoding: form",
         "decoding: run",
+        "decoding: two models",
         "decoding: odds",
         "abliteration: kernel",
     ],

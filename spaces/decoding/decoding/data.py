@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Origin, Progress
+from shared.data import Mean, Origin, Progress, Share
 
 Kind = Literal["greedy", "sample", "beam", "beam_sample", "group_beam", "contrastive", "dola"]
 """What a strategy's settings amount to."""
@@ -257,6 +257,135 @@ class Trace(TypedDict):
     """What the model's own says of the settings that a strategy may have."""
     prompt: Prompt
     runs: list[Run]
+
+
+Verdict = Literal["near tie", "shift", "change of mind"]
+"""How much two models differ over the tokens at which greedy texts part, see `decoding.pair.finding`."""
+
+
+class PairRequest(TypedDict):
+    """The settings of a comparison, see `decoding.pair.request.PairRequest`."""
+
+    prompt: str
+    model: str
+    other: str
+    rounding: str
+    strategy: Config
+    max_new_tokens: int
+    seed: int
+    chat: bool
+    system: str
+    thinking: Literal["", "on", "off"]
+
+
+class PairMean(Mean):
+    """A mean over the tokens of one text; its clusters are blocks of neighbouring tokens."""
+
+    interval: list[float] | None
+    """Its 95 % interval; None where the text has too few blocks."""
+
+
+class PairStep(TypedDict):
+    """What two models say at one place of a text: nats, over the whole vocabulary that they share."""
+
+    token_id: int
+    text: str
+    bytes: NotRequired[str]
+    forward: float | None
+    """KL(first ‖ second); None where it is infinite."""
+    backward: float | None
+    """KL(second ‖ first)."""
+    variation: float
+    """Total variation, 0 to 1."""
+    entropy: list[float]
+    """Of the first and of the second."""
+    top: list[int]
+    """The likeliest token of either."""
+    apart: float | None
+    """The chance that draws with the same random numbers differ; None where nothing is drawn so."""
+    ids: list[int]
+    """The text's own token, and the likeliest of either model."""
+    texts: list[str]
+    logprobs: list[list[float | None]]
+    """Theirs in the first model, and in the second."""
+    ranks: list[list[int]]
+    """Likewise."""
+
+
+class PairText(TypedDict):
+    """A text that one model wrote and both have read; the first model's is also the second's where there is
+    no other.
+    """
+
+    of: Literal[0, 1]
+    token_ids: list[int]
+    text: str
+    steps: list[PairStep]
+    logprob: list[float | None]
+    """Of the text in the first model and in the second."""
+    forward: PairMean | None
+    backward: PairMean | None
+    variation: PairMean | None
+    same_top: Share | None
+    """Places where both find the same token likeliest."""
+
+
+class PartingToken(TypedDict):
+    """A token that one of the models took where the texts part, after the strategy's settings."""
+
+    token_id: int
+    label: str
+    logprobs: list[float | None]
+    """In the first model and in the second."""
+    ranks: list[int]
+
+
+class Parting(TypedDict):
+    """Where two texts part."""
+
+    step: int
+    """1 for the first token."""
+    ids: list[int | None]
+    """The first model's token and the second's; None where the text has ended before."""
+    tokens: list[PartingToken]
+    """Both, where both models have them."""
+    draws: bool
+    settings: bool
+    """Whether penalties or filters changed the odds."""
+    apart: float | None
+    """As that of a step."""
+    verdict: Verdict | None
+    """None where tokens were drawn."""
+
+
+class Pair(TypedDict):
+    """Two models on one prompt: both texts as one tree, and how far apart the models are on them."""
+
+    kind: Literal["pair"]
+    drawable: Literal[True]
+    done: bool
+    error: None
+    cancelled: NotRequired[bool]
+    example: NotRequired[bool]
+    request: PairRequest
+    models: list[Provenance]
+    trace: Trace
+    """Its two runs are the models."""
+    texts: list[PairText]
+    """Empty until the run is done."""
+    parting: Parting | None
+    finding: str
+    meaning: list[str]
+    notes: list[str]
+
+
+class PairWaiting(TypedDict):
+    """A comparison before anything of it can be drawn."""
+
+    kind: Literal["pair"]
+    drawable: Literal[False]
+    done: Literal[False]
+    progress: Progress
 
 
 class Waiting(TypedDict):

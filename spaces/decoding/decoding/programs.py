@@ -49,13 +49,17 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
         adapter = f"shared/experts/{request.model}"
         lines.append("# the expert is an adapter in the demo's repository: run this there")
         lines.append(f"model = PeftModel.from_pretrained(model, {adapter!r}).merge_and_unload()")
-    lines += [*_inputs(request, trace["prompt"]), 'start = len(tokenizer.decode(inputs["input_ids"][0]))', ""]
+    lines += [
+        *inputs_of(request, trace["prompt"]),
+        'start = len(tokenizer.decode(inputs["input_ids"][0]))',
+        "",
+    ]
     for strategy, run in zip(request.strategies, trace["runs"], strict=True):
         lines += [f"# {_comment(strategy.name)}", *_call(request, strategy, run), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _inputs(request: Request, prompt: data.Prompt) -> list[str]:
+def inputs_of(request: Request, prompt: data.Prompt) -> list[str]:
     """The lines that give the model the very tokens that the run gave it."""
     lines = [f"prompt = {request.prompt!r}"]
     if request.chat:
@@ -85,7 +89,9 @@ def _comment(text: str) -> str:
 
 def _call(request: Request, strategy: Strategy, run: data.Run) -> list[str]:
     stated = {name: one["value"] for name, one in run["settings"].items() if one["origin"] != "default"}
-    arguments = [f"{name}={_argument(name, value)}" for name, value in {**strategy.config, **stated}.items()]
+    arguments = [
+        f"{name}={argument_text(name, value)}" for name, value in {**strategy.config, **stated}.items()
+    ]
     inputs, new_tokens = "**inputs", request.max_new_tokens - len(strategy.prefix)
     lines = []
     if own := [name for name, one in run["settings"].items() if one["origin"] == "model"]:
@@ -106,7 +112,8 @@ def _call(request: Request, strategy: Strategy, run: data.Run) -> list[str]:
     return lines
 
 
-def _argument(name: str, value: Any) -> str:
+def argument_text(name: str, value: Any) -> str:
+    """A setting as an argument of `generate`."""
     if name == "sequence_bias":
         return "{" + ", ".join(f"{tuple(ids)!r}: {bias!r}" for ids, bias in value) + "}"
     return repr(value)

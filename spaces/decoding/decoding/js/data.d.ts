@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Origin, Progress } from "../../../../shared/js/data.js";
+import type { Mean, Origin, Progress, Share } from "../../../../shared/js/data.js";
 
 /** What a strategy's settings amount to. */
 export type Kind = "greedy"
@@ -23,6 +23,12 @@ export type SettingOrigin = "strategy" | "model" | "default";
  * chat template adds by itself; the template's other words; a special token.
  */
 export type Part = "prompt" | "system" | "hidden" | "template" | "special";
+
+/**
+ * How much two models differ over the tokens at which greedy texts part, see
+ * `decoding.pair.finding`.
+ */
+export type Verdict = "near tie" | "shift" | "change of mind";
 
 /** The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`. */
 export interface Config {
@@ -249,6 +255,125 @@ export interface Trace {
   generation_config: Record<string, unknown>;
   prompt: Prompt;
   runs: Run[];
+}
+
+/** The settings of a comparison, see `decoding.pair.request.PairRequest`. */
+export interface PairRequest {
+  prompt: string;
+  model: string;
+  other: string;
+  rounding: string;
+  strategy: Config;
+  max_new_tokens: number;
+  seed: number;
+  chat: boolean;
+  system: string;
+  thinking: "" | "on" | "off";
+}
+
+/** A mean over the tokens of one text; its clusters are blocks of neighbouring tokens. */
+export interface PairMean extends Mean {
+  /** Its 95 % interval; None where the text has too few blocks. */
+  interval: number[] | null;
+}
+
+/** What two models say at one place of a text: nats, over the whole vocabulary that they share. */
+export interface PairStep {
+  token_id: number;
+  text: string;
+  bytes?: string;
+  /** KL(first ‖ second); None where it is infinite. */
+  forward: number | null;
+  /** KL(second ‖ first). */
+  backward: number | null;
+  /** Total variation, 0 to 1. */
+  variation: number;
+  /** Of the first and of the second. */
+  entropy: number[];
+  /** The likeliest token of either. */
+  top: number[];
+  /** The chance that draws with the same random numbers differ; None where nothing is drawn so. */
+  apart: number | null;
+  /** The text's own token, and the likeliest of either model. */
+  ids: number[];
+  texts: string[];
+  /** Theirs in the first model, and in the second. */
+  logprobs: ((number | null)[])[];
+  /** Likewise. */
+  ranks: number[][];
+}
+
+/**
+ * A text that one model wrote and both have read; the first model's is also the second's where
+ * there is
+ * no other.
+ */
+export interface PairText {
+  of: 0 | 1;
+  token_ids: number[];
+  text: string;
+  steps: PairStep[];
+  /** Of the text in the first model and in the second. */
+  logprob: (number | null)[];
+  forward: PairMean | null;
+  backward: PairMean | null;
+  variation: PairMean | null;
+  /** Places where both find the same token likeliest. */
+  same_top: Share | null;
+}
+
+/** A token that one of the models took where the texts part, after the strategy's settings. */
+export interface PartingToken {
+  token_id: number;
+  label: string;
+  /** In the first model and in the second. */
+  logprobs: (number | null)[];
+  ranks: number[];
+}
+
+/** Where two texts part. */
+export interface Parting {
+  /** 1 for the first token. */
+  step: number;
+  /** The first model's token and the second's; None where the text has ended before. */
+  ids: (number | null)[];
+  /** Both, where both models have them. */
+  tokens: PartingToken[];
+  draws: boolean;
+  /** Whether penalties or filters changed the odds. */
+  settings: boolean;
+  /** As that of a step. */
+  apart: number | null;
+  /** None where tokens were drawn. */
+  verdict: Verdict | null;
+}
+
+/** Two models on one prompt: both texts as one tree, and how far apart the models are on them. */
+export interface Pair {
+  kind: "pair";
+  drawable: true;
+  done: boolean;
+  error: null;
+  cancelled?: boolean;
+  example?: boolean;
+  request: PairRequest;
+  models: Provenance[];
+  /** Its two runs are the models. */
+  trace: Trace;
+  /** Empty until the run is done. */
+  texts: PairText[];
+  parting: Parting | null;
+  finding: string;
+  meaning: string[];
+  notes: string[];
+}
+
+/** A comparison before anything of it can be drawn. */
+export interface PairWaiting {
+  kind: "pair";
+  drawable: false;
+  done: false;
+  progress: Progress;
 }
 
 /** A run before anything of it can be drawn. */

@@ -278,7 +278,7 @@ function traceFacts(trace, { forest, running }) {
  * @param {HTMLElement} panel
  * @param {number | null} run
  */
-function highlight(panel, run) {
+export function highlight(panel, run) {
   panel.classList.toggle("highlighting", run !== null);
   for (const line of panel.querySelectorAll("[data-run]"))
     line.classList.toggle("lit", run !== null && Number(line.getAttribute("data-run")) === run);

@@ -313,9 +313,9 @@ function foldThinking(view, name, path, tokens) {
 /**
  * A token as it reads in prose: plain spaces, but visible newlines and control characters; bytes
  * that are a part of a character are small, the character follows.
- * @param {Node} node
+ * @param {{text: string, bytes?: string}} token
  */
-function proseOf({ text, bytes }) {
+export function proseOf({ text, bytes }) {
   const words = text.split(" ").map(visible).join(" ");
   return bytes ? [words, h("small", { class: "bytes" }, bytes)] : words || "∅";
 }

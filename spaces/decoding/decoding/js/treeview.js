@@ -8,6 +8,7 @@ import { itemAt, layOutTree, neighbour } from "./treelayout.js";
 import { openWay, stretchHint } from "./treeway.js";
 
 /**
+ * @import {Canvas} from "../../../../shared/js/canvas.js"
  * @import {Session} from "./figure.js"
  * @import {Trace} from "./data.js"
  * @import {Place} from "./paths.js"
@@ -21,8 +22,9 @@ const CONTEXT = 300; // pixels shown after a fork that the keyboard goes to
 /**
  * @param {HTMLElement} panel
  * @param {Session} session
+ * @param {(canvas: Canvas, layout: Layout) => void} [more] draws what else belongs into the picture
  */
-export function openTreeView(panel, session) {
+export function openTreeView(panel, session, more) {
   const hatch = `${session.id}-tree-hatch`;
   const canvas = openCanvas(
     panel,
@@ -93,6 +95,7 @@ export function openTreeView(panel, session) {
       running,
     });
     way.draw(trace, forest, layout, folding);
+    more?.(canvas, layout);
   };
 
   const itemUnder = (/** @type {EventTarget | null} */ target) => {
