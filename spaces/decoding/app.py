@@ -17,7 +17,8 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 import gradio as gr
 
 from decoding.request import Request
-from decoding_rooms import decode
+from decoding.speculative.request import Request as SpeculativeRequest
+from decoding_rooms import decode, speculative
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -30,8 +31,11 @@ SENTENCE = (
 css = stylesheet(decode.RENDERER)
 
 with page.page(decode.TITLE, SENTENCE) as demo:
-    with gr.Tabs() as tabs, gr.Tab("Decode", id="decode"):
-        decode.build(demo, tabs)
+    with gr.Tabs() as tabs:
+        with gr.Tab("Decode", id="decode"):
+            decode.build(demo, tabs)
+        with gr.Tab("Speculative", id="speculative"):
+            speculative.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(
         decode.decode,
@@ -39,6 +43,7 @@ with page.page(decode.TITLE, SENTENCE) as demo:
         ["prompt", "model", "strategies", "max_new_tokens", "seed", "chat", "system", "thinking"],
         **MODEL,
     )
+    endpoint(speculative.speculate, SpeculativeRequest, list(SpeculativeRequest.declared()), **MODEL)
 
 if __name__ == "__main__":
     server.launch(demo, css)

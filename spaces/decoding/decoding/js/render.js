@@ -2,6 +2,7 @@
 
 import { renderer } from "../../../../shared/js/shell.js";
 import { openDecoding } from "./figure.js";
+import { openSpeculative } from "./speculative.js";
 
 /** Draw a figure, or bring it up to date. */
-export const render = renderer({ decoding: openDecoding });
+export const render = renderer({ decoding: openDecoding, speculative: openSpeculative });
