@@ -28,7 +28,8 @@ def small_calls(model: str, other: str) -> dict[str, Callable[[], object]]:
     from decoding import presets
     from decoding.pair.request import PairRequest
     from decoding.request import Request as DecodeRequest
-    from decoding_rooms import decode, form, pair, panel
+    from decoding.speculative.request import Request as SpeculativeRequest
+    from decoding_rooms import decode, form, pair, panel, speculative
     from dedup.request import Request as DedupRequest
     from dedup_rooms import duplicates
     from merging_rooms import recipe_form
@@ -46,6 +47,7 @@ def small_calls(model: str, other: str) -> dict[str, Callable[[], object]]:
     weight = {"model": model, "tensor": "model.layers.0.mlp.up_proj.weight", "method": "rtn"}
     decoding = DecodeRequest.parse(prompt="The cat", model=model, max_new_tokens=2)
     two = PairRequest.parse(prompt="The cat", model=model, other=other, max_new_tokens=2)
+    ahead = SpeculativeRequest.parse(prompt="The cat", model=model, max_new_tokens=2, temperature=1)
     return {
         "merging: check": lambda: recipe_form.check_html(recipe),
         "merging: form": lambda: recipe_form.editor_value(recipe),
@@ -59,6 +61,7 @@ def small_calls(model: str, other: str) -> dict[str, Callable[[], object]]:
         "decoding: form": lambda: form.with_config(strategies, "a", {"top_k": 3, "do_sample": True}),
         "decoding: run": lambda: decode.decode(decoding),
         "decoding: two models": lambda: pair.compare_models(two),
+        "decoding: speculative": lambda: speculative.speculate(ahead),
         "decoding: odds": lambda: panel.distribution({**question, "limit": 5}),
         "abliteration: kernel": lambda: remove.editor_value("", 30),
     }

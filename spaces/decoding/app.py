@@ -18,7 +18,8 @@ import gradio as gr
 
 from decoding.pair.request import PairRequest
 from decoding.request import Request
-from decoding_rooms import decode, pair
+from decoding.speculative.request import Request as SpeculativeRequest
+from decoding_rooms import decode, pair, speculative
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -36,6 +37,8 @@ with page.page(decode.TITLE, SENTENCE) as demo:
             decode.build(demo, tabs)
         with gr.Tab("Two models", id="pair"):
             pair.build(demo, tabs)
+        with gr.Tab("Speculative", id="speculative"):
+            speculative.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(
         decode.decode,
@@ -60,6 +63,7 @@ with page.page(decode.TITLE, SENTENCE) as demo:
         ],
         **MODEL,
     )
+    endpoint(speculative.speculate, SpeculativeRequest, list(SpeculativeRequest.declared()), **MODEL)
 
 if __name__ == "__main__":
     server.launch(demo, css)

@@ -1,12 +1,11 @@
-"""Compute the stored examples again, on the embedded model: the requests of `decoding.presets` and of
-`decoding.pair.presets`.
-"""
+"""Compute the stored examples of every room again, on the embedded model."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +13,39 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # the embedded copy, whatever else is on thi
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
+from decoding import presets
 from decoding.engine import decode
+from decoding.pair import presets as pairs
 from decoding.pair.engine import compare
-from decoding.pair.presets import EXAMPLES as PAIRS
-from decoding.pair.presets import example_request as pair_request
-from decoding.presets import EXAMPLES, example_request
 from decoding.rounding import rounded
+from decoding.speculative import examples as drafts
+from decoding.speculative.engine import draft_of, speculate
 from shared import models
+from shared.steps import last
 
 
 def main() -> None:
     """Write one JSON file an example."""
     folder = HERE / "examples"
     folder.mkdir(exist_ok=True)
-    for name in EXAMPLES:
-        request = example_request(name)
-        *_, trace = decode(request, models.load(request.model, print))
-        write(folder, name, trace.to_json())
-    for name in PAIRS:
-        asked = pair_request(name)
-        first, second = (models.load(model, print, exact=True) for model in (asked.model, asked.second))
-        *_, pair = compare(asked, first, rounded(second, asked.rounding))
-        write(folder, name, pair.to_json())
+    for name in presets.EXAMPLES:
+        request = presets.example_request(name)
+        write(folder / f"{name}.json", last(decode(request, models.load(request.model, print))).to_json())
+    for name in pairs.EXAMPLES:
+        pair = pairs.example_request(name)
+        first, second = (models.load(model, print, exact=True) for model in (pair.model, pair.second))
+        write(folder / f"{name}.json", last(compare(pair, first, rounded(second, pair.rounding))).to_json())
+    for name in drafts.EXAMPLES:
+        asked = drafts.example_request(name)
+        loaded = models.load(asked.model, print)
+        write(folder / f"{name}.json", last(speculate(asked, loaded, draft_of(asked, loaded))))
 
 
-def write(folder: Path, name: str, figure: Any) -> None:
-    """One stored figure."""
-    text = json.dumps(figure, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    (folder / f"{name}.json").write_text(text, encoding="utf-8")
-    print(f"{name}: {len(text.encode()) / 1000:.0f} kB")
+def write(path: Path, result: Mapping[str, Any]) -> None:
+    """Store one result."""
+    text = json.dumps(result, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    path.write_text(text, encoding="utf-8")
+    print(f"{path.stem}: {len(text.encode()) / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

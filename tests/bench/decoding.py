@@ -86,6 +86,45 @@ def engine_rows() -> list[Row]:
     return rows
 
 
+def speculative_row() -> Row:
+    """The rounds of a speculative run, recorded, against transformers' assisted generation with the same
+    draft; what the page measures beside them, the model without a draft, is no part of either.
+    """
+
+    from decoding.speculative.engine import recorded_rounds
+    from decoding.speculative.layers import first_layers
+    from decoding.speculative.request import Request
+    from shared import models
+
+    loaded = models.load(models.EMBEDDED_MODEL)
+    ids = loaded.tokenizer(PROMPT, return_tensors="pt")
+    layers, ahead, new = 29, 4, 48
+    drafting = first_layers(loaded, layers)
+    draft = drafting.model
+    draft.generation_config.num_assistant_tokens = ahead
+    draft.generation_config.num_assistant_tokens_schedule = "constant"
+    draft.generation_config.assistant_confidence_threshold = 0
+    request = Request.parse(
+        prompt=PROMPT, draft="layers", layers=layers, draft_tokens=ahead, max_new_tokens=new
+    )
+
+    def assisted() -> object:
+        return loaded.model.generate(**ids, do_sample=False, max_new_tokens=new, assistant_model=draft)
+
+    text = assisted()[0, ids["input_ids"].shape[1] :].tolist()  # type: ignore[index]
+    run = recorded_rounds(request, loaded, drafting)
+    assert run.text == text, "both write the same text"
+    value, detail = ratio(lambda: recorded_rounds(request, loaded, drafting), assisted)
+    passes = f"{len(run.rounds)} rounds, {len(text)} tokens"
+    return Row(
+        "record a speculative run ÷ assisted generation",
+        value,
+        "≤ 1.15",
+        value <= 1.15,
+        detail=f"{detail}; {passes}",
+    )
+
+
 EMPTY = """
 import gradio as gr
 from shared import server
@@ -190,4 +229,4 @@ def import_row() -> Row:
 
 def rows() -> list[Row]:
     """All figures of the Space."""
-    return [*engine_rows(), import_row(), *page_rows()]
+    return [*engine_rows(), speculative_row(), import_row(), *page_rows()]

@@ -20,7 +20,7 @@ LINKS = {
 }
 """By name: the Space, its figure's place, and the query of a link, from `tests/<space>/links.py`."""
 
-CLOCK = {"run_id", "seconds", "prefill", "decode", "peak_memory"}
+CLOCK = {"run_id", "seconds", "middle", "speed", "prefill", "decode", "peak_memory"}
 """Time and memory of a run: no link reproduces them."""
 
 

@@ -24,5 +24,17 @@ LINKS = {
             ("strategy", json.dumps({"do_sample": True, "top_p": 0.8})),
         ],
     ),
+    "speculative": (
+        "#speculative-figure",
+        [
+            ("room", "speculative"),
+            ("prompt", "One, two, three & one, two"),
+            ("draft", "lookup"),
+            ("draft_tokens", 3),
+            ("temperature", 0.7),
+            ("max_new_tokens", 6),
+            ("seed", 3),
+        ],
+    ),
 }
 """By name: the figure's place on the page, and the query."""

@@ -134,8 +134,9 @@ def test_the_endpoints_are_described(client):
 
 def test_mcp_lists_and_calls_the_tool(suite_url):
     tools = ask_mcp(f"{suite_url}/decoding", "tools/list", {})["tools"]
-    (tool,) = (tool for tool in tools if "record every candidate" in tool["description"])
+    tool = next(tool for tool in tools if tool["name"].endswith("decode"))
     assert "strategies" in tool["inputSchema"]["properties"]
+    assert "record every candidate" in tool["description"]
     result = ask_mcp(
         f"{suite_url}/decoding",
         "tools/call",
@@ -164,6 +165,23 @@ def test_two_models_are_compared(client, embedded):
     ):
         with pytest.raises(AppError, match=sentence):
             client.predict(**{**values, **bad}, api_name="/compare_models")
+
+
+def test_a_speculative_run_over_the_api_and_mcp(client, suite_url, embedded):
+    """Greedy, by prompt lookup, on a text that repeats."""
+    values = {"prompt": "one, two, three, one, two, three, one,", "draft": "lookup", "max_new_tokens": 8}
+    result = client.predict(**values, api_name="/speculate")
+    inputs = embedded.tokenizer(values["prompt"], return_tensors="pt")
+    length = inputs["input_ids"].shape[1]
+    expected = embedded.model.generate(**inputs, do_sample=False, max_new_tokens=8)[0, length:].tolist()
+    assert [token["id"] for token in result["tokens"]] == expected
+    assert result["accepted"] > 2 and len(result["rounds"]) < 8
+    assert result["exactness"]["same"] is True
+    with pytest.raises(AppError, match="No draft model"):
+        client.predict(prompt="a", draft="model", api_name="/speculate")
+    tools = ask_mcp(f"{suite_url}/decoding", "tools/list", {})["tools"]
+    tool = next(tool for tool in tools if tool["name"].endswith("speculate"))
+    assert {"draft_tokens", "temperature"} <= set(tool["inputSchema"]["properties"])
 
 
 def test_landing_page_links_every_space(suite_url):

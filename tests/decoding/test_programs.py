@@ -11,6 +11,9 @@ import pytest
 from decoding.engine import decode
 from decoding.programs import transformers_program
 from decoding.request import Request
+from decoding.speculative.engine import draft_of, speculate
+from decoding.speculative.programs import transformers_program as speculative_program
+from decoding.speculative.request import Request as SpeculativeRequest
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE, HUB_SOURCE
 from tests import zoo
 from tests.conftest import ROOT
@@ -85,6 +88,26 @@ def program(strategies, revision="abc123", source=HUB_SOURCE, model=EMBEDDED_MOD
     provenance = {"revision": revision, "source": source, "dtype": "float32"}
     runs = [{"settings": {}} for _ in request.strategies]
     return transformers_program(request, {"prompt": prompt, "provenance": provenance, "runs": runs})
+
+
+@pytest.mark.parametrize("name", ["llama3", "qwen2", "tinyllama", "gemma3_vision"])
+@pytest.mark.parametrize(
+    "draft", [{"draft": "rounded"}, {"draft": "layers", "layers": 1}, {"draft": "lookup"}, {"draft": "model"}]
+)
+def test_the_listing_of_a_speculative_run_prints_its_text(name, draft):
+    """Of greedy search; with a draw it runs, and says that transformers draws in another order."""
+    folder = str(zoo.folder(name))
+    more = {"draft_model": folder} if draft["draft"] == "model" else {}
+    values = {"prompt": "Once upon a time", "model": folder, "max_new_tokens": 6, **draft, **more}
+    other = zoo.opened(name) if more else None
+    request = SpeculativeRequest.parse(**values)
+    *_, result = speculate(request, zoo.opened(name), draft_of(request, zoo.opened(name), other))
+    assert printed(speculative_program(request, result)) == [result["text"]]
+    request = SpeculativeRequest.parse(**values, temperature=0.7, seed=5)
+    *_, result = speculate(request, zoo.opened(name), draft_of(request, zoo.opened(name), other))
+    text = speculative_program(request, result)
+    assert "another order" in text and "torch.manual_seed(5)" in text and "temperature=0.7" in text
+    assert len(printed(text)) == 1
 
 
 def test_strategies_that_left_transformers_name_their_repository():

@@ -14,7 +14,9 @@ from gradio_client.exceptions import AppError
 from decoding import presets
 from decoding.pair.request import PairRequest
 from decoding.request import Request
+from decoding.speculative.request import Request as SpeculativeRequest
 from decoding_rooms import pair as pair_room
+from decoding_rooms import speculative
 from decoding_rooms.decode import seconds
 from shared import gpu, models
 from tests.shared import zerogpu
@@ -104,6 +106,26 @@ def test_says_why_there_is_no_gpu(emulated, answer, sentence):
         call(client)
     scheduler.answer = "ok"
     assert call(client)["done"]  # and the app goes on
+
+
+def test_a_speculative_run_in_a_forked_worker(emulated):
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    values = {"prompt": "one, two, one, two, one,", "draft": "layers", "layers": 20, "max_new_tokens": 4}
+    result = client.predict(**values, api_name="/speculate")
+    assert result["done"] and len(result["tokens"]) == 4
+    assert scheduler.allowed[-1] != server.process.pid
+    asked = speculative.seconds(SpeculativeRequest.parse(**values))
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == asked
+
+
+def test_what_a_draft_cannot_do_takes_no_gpu_seconds(emulated):
+    scheduler, _, client = emulated
+    before = len(scheduler.scheduled)
+    for values, sentence in (({"draft": "layers", "layers": 30}, "30 layers"), ({"draft": "model"}, "draft")):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(prompt="a", **values, api_name="/speculate")
+    assert len(scheduler.scheduled) == before
 
 
 def test_a_bad_request_takes_no_gpu_seconds(emulated):

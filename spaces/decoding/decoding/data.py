@@ -395,3 +395,201 @@ class Waiting(TypedDict):
     drawable: Literal[False]
     done: Literal[False]
     progress: Progress
+
+
+# Speculative decoding
+
+DraftKind = Literal["rounded", "layers", "model", "lookup"]
+"""What proposes tokens, see `decoding.speculative.request.DRAFTS`."""
+
+Author = Literal["draft", "replaced", "bonus", "model"]
+"""Who wrote a token: the draft, which the model agreed with; the model in the place of a refused one; the
+model behind the last of a draft that was kept whole; the model, where nothing was proposed.
+"""
+
+
+class SpeculativeRequest(TypedDict):
+    """The settings of a run, see `decoding.speculative.request.Request`."""
+
+    prompt: str
+    model: str
+    draft: DraftKind
+    rounding: str
+    layers: int
+    draft_model: str
+    ngram: int
+    draft_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    max_new_tokens: int
+    seed: int
+    chat: bool
+    system: str
+    thinking: Literal["", "on", "off"]
+
+
+class Meeting(TypedDict):
+    """The distributions of model and draft at one place, the likeliest tokens of either; after the settings,
+    for greedy search before the choice.
+    """
+
+    ids: list[int]
+    texts: list[str]
+    p: list[float]
+    q: list[float] | None
+    """None where the draft was not asked."""
+    others: int
+    """Tokens that are not listed, and in the next three what they hold together."""
+    others_p: float
+    others_q: float
+    others_kept: float
+    """The sum of the smaller of the two, token by token."""
+
+
+class WrittenToken(TypedDict):
+    """A token that a round added to the text."""
+
+    id: int
+    text: str
+    """As a list of tokens shows it."""
+    by: Author
+    p: float
+    """Its probability under the model, after the settings."""
+    share: float | None
+    """Of the distribution that it was drawn from; None where the draft drew it."""
+
+
+class SpeculativePlace(TypedDict):
+    """A place of the text that a round proposed a token for or decided."""
+
+    at: int
+    """Tokens of text before it."""
+    proposed: int | None
+    text: str
+    """Of the proposed token, as a list of tokens shows it."""
+    p: float | None
+    """Of the proposed token, under the model and under the draft."""
+    q: float | None
+    tested: bool
+    """False behind a refused token."""
+    chance: float | None
+    """With which the proposed token is kept."""
+    number: float | None
+    """The uniform number that decided; None for greedy search."""
+    accepted: bool
+    overlap: float | None
+    """1 − TV(p, q): the chance that the draft's token is kept, whichever it is."""
+    error: float | None
+    """Largest difference between p and what the two ways to a token add up to, over the vocabulary."""
+    written: WrittenToken | None
+    meeting: NotRequired[Meeting]
+    """Comes when the run is done."""
+
+
+class SpeculativeRound(TypedDict):
+    """One pass of the model."""
+
+    start: int
+    """Tokens of text before it."""
+    places: list[SpeculativePlace]
+
+
+class SpeculativeToken(TypedDict):
+    """A token of the text."""
+
+    id: int
+    text: str
+    """The characters that it completes."""
+    bytes: NotRequired[str]
+    by: Author
+
+
+class PassCost(TypedDict):
+    """What forward passes took."""
+
+    passes: int
+    tokens: int
+    """Read by all of them, the prompt included."""
+    seconds: float
+    middle: float | None
+    """Median seconds of a pass behind the first, which reads the prompt; None where there was no other."""
+
+
+class SpeculativeForecast(TypedDict):
+    """What this text costs with so many draft tokens a round."""
+
+    draft_tokens: int
+    passes: float
+    """Of the model: expected given the text; for greedy search exactly so many."""
+    speed: float | None
+    """Times as fast as the model alone, of these passes and the seconds measured here."""
+    measured: bool
+    """Whether `speed` lies within the lengths of passes that were measured."""
+
+
+class Exactness(TypedDict):
+    """That the draft changed nothing."""
+
+    error: float | None
+    """The largest of all places; None for greedy search."""
+    tokens: int
+    """Compared with the model alone so far."""
+    same: bool | None
+    """Greedy: whether they are the model's own text; None for a draw."""
+    first_difference: int | None
+    difference: float | None
+    """Largest difference of a written token's probability, in a pass of many tokens and in a pass of one."""
+
+
+class Speculative(TypedDict):
+    """What the API returns and the figure draws: every round of a speculative run."""
+
+    kind: Literal["speculative"]
+    drawable: Literal[True]
+    done: bool
+    error: None
+    cancelled: NotRequired[bool]
+    example: NotRequired[bool]
+    request: SpeculativeRequest
+    provenance: Provenance
+    draft_source: str
+    """What the draft is."""
+    settings: dict[str, Effective]
+    prompt: Prompt
+    notes: list[str]
+    """Of this run, a sentence each."""
+    progress: Progress
+    rounds: list[SpeculativeRound]
+    tokens: list[SpeculativeToken]
+    text: str
+    ended: bool
+    """Whether the text has an end of its own."""
+    vocabulary: int
+    """Tokens that the model's distributions run over."""
+    tested: int
+    """Proposed tokens that the rule was applied to."""
+    accepted: int
+    expected: float
+    """How many of those would be kept on average: the sum of their overlaps."""
+    sigma: float
+    """The standard deviation of that number."""
+    target: PassCost
+    draft: PassCost | None
+    """None for a draft that is no model."""
+    alone: PassCost | None
+    """The model without a draft; None before that is measured."""
+    forecast: list[SpeculativeForecast]
+    """For 1 draft token and more; empty until the run is done."""
+    independent: float | None
+    """Tokens a pass where every draft token is kept equally often: (1 − α^(γ+1))/(1 − α)."""
+    exactness: Exactness
+
+
+class SpeculativeWaiting(TypedDict):
+    """A run before anything of it can be drawn."""
+
+    kind: Literal["speculative"]
+    drawable: Literal[False]
+    done: Literal[False]
+    progress: Progress

@@ -209,7 +209,7 @@ class _About:
     def trace(self, lanes: list[_Lane], done: bool) -> Trace:
         import transformers
 
-        loaded, pieces = self.loaded, self.texts.in_turn(self.prompt.ids)
+        loaded = self.loaded
         return Trace(
             request=cast("data.Request", self.request.to_json()),
             provenance={
@@ -222,15 +222,7 @@ class _About:
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             },
             generation_config=own_settings(loaded),
-            prompt={
-                "text": self.prompt.text,
-                "token_ids": list(self.prompt.ids),
-                "tokens": [piece.text for piece in pieces],
-                "bytes": [piece.hex for piece in pieces],
-                "parts": list(self.prompt.parts),
-                "special_tokens": self.prompt.special_tokens,
-                "notes": list(self.prompt.notes),
-            },
+            prompt=self.prompt.to_json(self.texts),
             runs=tuple(self._run(lane, done) for lane in lanes),
             done=done,
         )

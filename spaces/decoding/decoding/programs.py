@@ -30,27 +30,9 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
         request: the run's.
         trace: its result, which names the model's revision and copy, and says how the prompt was read.
     """
-    expert = request.model in experts.NAMES
-    revision, source = trace["provenance"]["revision"], trace["provenance"]["source"]
-    dtype = trace["provenance"]["dtype"]
-    pinned = f", revision={revision!r}" if revision not in ("main", "") and " " not in revision else ""
-    lines = ["import torch", *(["from peft import PeftModel"] if expert else [])]
-    lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
-    if EMBEDDED_SOURCE in source:
-        lines.append(
-            "# the page's copy was stored as Q4_1; these are the original weights, whose numbers differ"
-        )
+    lines = loading_lines(request.model, trace["provenance"])
     lines += [
-        f"model_id = {(EMBEDDED_MODEL if expert else request.model)!r}",
-        f"tokenizer = AutoTokenizer.from_pretrained(model_id{pinned})",
-        f"model = AutoModelForCausalLM.from_pretrained(model_id{pinned}, dtype=torch.{dtype})",
-    ]
-    if expert:
-        adapter = f"shared/experts/{request.model}"
-        lines.append("# the expert is an adapter in the demo's repository: run this there")
-        lines.append(f"model = PeftModel.from_pretrained(model, {adapter!r}).merge_and_unload()")
-    lines += [
-        *inputs_of(request, trace["prompt"]),
+        *input_lines(request, trace["prompt"]),
         'start = len(tokenizer.decode(inputs["input_ids"][0]))',
         "",
     ]
@@ -59,7 +41,30 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def inputs_of(request: Request, prompt: data.Prompt) -> list[str]:
+def loading_lines(model: str, provenance: data.Provenance) -> list[str]:
+    """The lines that load a run's model and its tokenizer."""
+    expert = model in experts.NAMES
+    revision, source, dtype = provenance["revision"], provenance["source"], provenance["dtype"]
+    pinned = f", revision={revision!r}" if revision not in ("main", "") and " " not in revision else ""
+    lines = ["import torch", *(["from peft import PeftModel"] if expert else [])]
+    lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
+    if EMBEDDED_SOURCE in source:
+        lines.append(
+            "# the page's copy was stored as Q4_1; these are the original weights, whose numbers differ"
+        )
+    lines += [
+        f"model_id = {(EMBEDDED_MODEL if expert else model)!r}",
+        f"tokenizer = AutoTokenizer.from_pretrained(model_id{pinned})",
+        f"model = AutoModelForCausalLM.from_pretrained(model_id{pinned}, dtype=torch.{dtype})",
+    ]
+    if expert:
+        adapter = f"shared/experts/{model}"
+        lines.append("# the expert is an adapter in the demo's repository: run this there")
+        lines.append(f"model = PeftModel.from_pretrained(model, {adapter!r}).merge_and_unload()")
+    return lines
+
+
+def input_lines(request: Request, prompt: data.Prompt) -> list[str]:
     """The lines that give the model the very tokens that the run gave it."""
     lines = [f"prompt = {request.prompt!r}"]
     if request.chat:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from decoding import data
 from decoding.data import Part
 from decoding.request import Request
+from decoding.tokens import Texts
 from shared import limits, talk
 from shared.errors import VisitorError
 
@@ -36,6 +38,19 @@ class Prompt:
     parts: tuple[Part, ...]
     special_tokens: bool | None
     notes: tuple[str, ...] = ()
+
+    def to_json(self, texts: Texts) -> data.Prompt:
+        """The prompt as JSON; `texts`: of the model's tokens."""
+        pieces = texts.in_turn(self.ids)
+        return {
+            "text": self.text,
+            "token_ids": list(self.ids),
+            "tokens": [piece.text for piece in pieces],
+            "bytes": [piece.hex for piece in pieces],
+            "parts": list(self.parts),
+            "special_tokens": self.special_tokens,
+            "notes": list(self.notes),
+        }
 
 
 def window(loaded: Loaded) -> int:

@@ -30,6 +30,16 @@ export type Part = "prompt" | "system" | "hidden" | "template" | "special";
  */
 export type Verdict = "near tie" | "shift" | "change of mind";
 
+/** What proposes tokens, see `decoding.speculative.request.DRAFTS`. */
+export type DraftKind = "rounded" | "layers" | "model" | "lookup";
+
+/**
+ * Who wrote a token: the draft, which the model agreed with; the model in the place of a refused
+ * one; the
+ * model behind the last of a draft that was kept whole; the model, where nothing was proposed.
+ */
+export type Author = "draft" | "replaced" | "bonus" | "model";
+
 /** The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`. */
 export interface Config {
   do_sample?: boolean;
@@ -379,6 +389,192 @@ export interface PairWaiting {
 /** A run before anything of it can be drawn. */
 export interface Waiting {
   kind: "decoding";
+  drawable: false;
+  done: false;
+  progress: Progress;
+}
+
+/** The settings of a run, see `decoding.speculative.request.Request`. */
+export interface SpeculativeRequest {
+  prompt: string;
+  model: string;
+  draft: DraftKind;
+  rounding: string;
+  layers: number;
+  draft_model: string;
+  ngram: number;
+  draft_tokens: number;
+  temperature: number;
+  top_k: number;
+  top_p: number;
+  max_new_tokens: number;
+  seed: number;
+  chat: boolean;
+  system: string;
+  thinking: "" | "on" | "off";
+}
+
+/**
+ * The distributions of model and draft at one place, the likeliest tokens of either; after the
+ * settings,
+ * for greedy search before the choice.
+ */
+export interface Meeting {
+  ids: number[];
+  texts: string[];
+  p: number[];
+  /** None where the draft was not asked. */
+  q: number[] | null;
+  /** Tokens that are not listed, and in the next three what they hold together. */
+  others: number;
+  others_p: number;
+  others_q: number;
+  /** The sum of the smaller of the two, token by token. */
+  others_kept: number;
+}
+
+/** A token that a round added to the text. */
+export interface WrittenToken {
+  id: number;
+  /** As a list of tokens shows it. */
+  text: string;
+  by: Author;
+  /** Its probability under the model, after the settings. */
+  p: number;
+  /** Of the distribution that it was drawn from; None where the draft drew it. */
+  share: number | null;
+}
+
+/** A place of the text that a round proposed a token for or decided. */
+export interface SpeculativePlace {
+  /** Tokens of text before it. */
+  at: number;
+  proposed: number | null;
+  /** Of the proposed token, as a list of tokens shows it. */
+  text: string;
+  /** Of the proposed token, under the model and under the draft. */
+  p: number | null;
+  q: number | null;
+  /** False behind a refused token. */
+  tested: boolean;
+  /** With which the proposed token is kept. */
+  chance: number | null;
+  /** The uniform number that decided; None for greedy search. */
+  number: number | null;
+  accepted: boolean;
+  /** 1 − TV(p, q): the chance that the draft's token is kept, whichever it is. */
+  overlap: number | null;
+  /**
+   * Largest difference between p and what the two ways to a token add up to, over the vocabulary.
+   */
+  error: number | null;
+  written: WrittenToken | null;
+  /** Comes when the run is done. */
+  meeting?: Meeting;
+}
+
+/** One pass of the model. */
+export interface SpeculativeRound {
+  /** Tokens of text before it. */
+  start: number;
+  places: SpeculativePlace[];
+}
+
+/** A token of the text. */
+export interface SpeculativeToken {
+  id: number;
+  /** The characters that it completes. */
+  text: string;
+  bytes?: string;
+  by: Author;
+}
+
+/** What forward passes took. */
+export interface PassCost {
+  passes: number;
+  /** Read by all of them, the prompt included. */
+  tokens: number;
+  seconds: number;
+  /**
+   * Median seconds of a pass behind the first, which reads the prompt; None where there was no
+   * other.
+   */
+  middle: number | null;
+}
+
+/** What this text costs with so many draft tokens a round. */
+export interface SpeculativeForecast {
+  draft_tokens: number;
+  /** Of the model: expected given the text; for greedy search exactly so many. */
+  passes: number;
+  /** Times as fast as the model alone, of these passes and the seconds measured here. */
+  speed: number | null;
+  /** Whether `speed` lies within the lengths of passes that were measured. */
+  measured: boolean;
+}
+
+/** That the draft changed nothing. */
+export interface Exactness {
+  /** The largest of all places; None for greedy search. */
+  error: number | null;
+  /** Compared with the model alone so far. */
+  tokens: number;
+  /** Greedy: whether they are the model's own text; None for a draw. */
+  same: boolean | null;
+  first_difference: number | null;
+  /**
+   * Largest difference of a written token's probability, in a pass of many tokens and in a pass of
+   * one.
+   */
+  difference: number | null;
+}
+
+/** What the API returns and the figure draws: every round of a speculative run. */
+export interface Speculative {
+  kind: "speculative";
+  drawable: true;
+  done: boolean;
+  error: null;
+  cancelled?: boolean;
+  example?: boolean;
+  request: SpeculativeRequest;
+  provenance: Provenance;
+  /** What the draft is. */
+  draft_source: string;
+  settings: Record<string, Effective>;
+  prompt: Prompt;
+  /** Of this run, a sentence each. */
+  notes: string[];
+  progress: Progress;
+  rounds: SpeculativeRound[];
+  tokens: SpeculativeToken[];
+  text: string;
+  /** Whether the text has an end of its own. */
+  ended: boolean;
+  /** Tokens that the model's distributions run over. */
+  vocabulary: number;
+  /** Proposed tokens that the rule was applied to. */
+  tested: number;
+  accepted: number;
+  /** How many of those would be kept on average: the sum of their overlaps. */
+  expected: number;
+  /** The standard deviation of that number. */
+  sigma: number;
+  target: PassCost;
+  /** None for a draft that is no model. */
+  draft: PassCost | null;
+  /** The model without a draft; None before that is measured. */
+  alone: PassCost | null;
+  /** For 1 draft token and more; empty until the run is done. */
+  forecast: SpeculativeForecast[];
+  /** Tokens a pass where every draft token is kept equally often: (1 − α^(γ+1))/(1 − α). */
+  independent: number | null;
+  exactness: Exactness;
+}
+
+/** A run before anything of it can be drawn. */
+export interface SpeculativeWaiting {
+  kind: "speculative";
   drawable: false;
   done: false;
   progress: Progress;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decoding import data
 from decoding.pair.request import PairRequest
-from decoding.programs import argument_text, inputs_of
+from decoding.programs import argument_text, input_lines
 from shared import experts
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 
@@ -73,7 +73,7 @@ def transformers_program(request: PairRequest, pair: data.Pair) -> str:
     }
     config = {**strategy.config, **settings}
     arguments = ", ".join(f"{name}={argument_text(name, value)}" for name, value in config.items())
-    lines += inputs_of(request.alone(request.model), pair["trace"]["prompt"])
+    lines += input_lines(request.alone(request.model), pair["trace"]["prompt"])
     lines += ["", "texts = []", "for model in (first, second):"]
     if strategy.draws:
         lines.append(f"    torch.manual_seed({request.seed})  # the same random numbers for both")
