@@ -30,6 +30,14 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
         request: the run's.
         trace: its result, which names the model's revision and copy, and says how the prompt was read.
     """
+    lines = [*opening(request, trace), 'start = len(tokenizer.decode(inputs["input_ids"][0]))', ""]
+    for strategy, run in zip(request.strategies, trace["runs"], strict=True):
+        lines += [f"# {comment(strategy.name)}", *_call(request, strategy, run), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def opening(request: Request, trace: data.Trace) -> list[str]:
+    """The lines that load a run's model and make `inputs` of its prompt."""
     expert = request.model in experts.NAMES
     revision, source = trace["provenance"]["revision"], trace["provenance"]["source"]
     dtype = trace["provenance"]["dtype"]
@@ -49,10 +57,7 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
         adapter = f"shared/experts/{request.model}"
         lines.append("# the expert is an adapter in the demo's repository: run this there")
         lines.append(f"model = PeftModel.from_pretrained(model, {adapter!r}).merge_and_unload()")
-    lines += [*_inputs(request, trace["prompt"]), 'start = len(tokenizer.decode(inputs["input_ids"][0]))', ""]
-    for strategy, run in zip(request.strategies, trace["runs"], strict=True):
-        lines += [f"# {_comment(strategy.name)}", *_call(request, strategy, run), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return [*lines, *_inputs(request, trace["prompt"])]
 
 
 def _inputs(request: Request, prompt: data.Prompt) -> list[str]:
@@ -79,11 +84,14 @@ def _inputs(request: Request, prompt: data.Prompt) -> list[str]:
     return [*lines, f'inputs = tokenizer(prompt, return_tensors="pt"{bare})']
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """A name on one line."""
     return " ".join(text.split()) or "strategy"
 
 
 def _call(request: Request, strategy: Strategy, run: data.Run) -> list[str]:
+    if strategy.kind == "llama_cpp":
+        return ["# llama.cpp's chain, which generate() does not have: see the other listings"]
     stated = {name: one["value"] for name, one in run["settings"].items() if one["origin"] != "default"}
     arguments = [f"{name}={_argument(name, value)}" for name, value in {**strategy.config, **stated}.items()]
     inputs, new_tokens = "**inputs", request.max_new_tokens - len(strategy.prefix)
