@@ -309,7 +309,8 @@ class Recorder:
         def labels(ids: Sequence[int]) -> list[str]:
             return [piece.label for piece in self.texts.pieces(ids, unfinished)]
 
-        return distribution.summarise(raw, base, labels, removed_by=by, named=named, log_sum=log_sum)
+        limit = distribution.LIMIT + len(named)  # those that a penalty lowers make room for others
+        return distribution.summarise(raw, base, labels, limit, by, named, log_sum)
 
     def path(self, node: int) -> list[int]:
         """Node ids from the root to a node."""

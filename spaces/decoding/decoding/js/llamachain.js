@@ -433,7 +433,7 @@ const LLAMA_SAMPLERS = {
   mirostat(state, of, { taken }) {
     const mu = mirostatMu(of, taken);
     if (of.mirostat === 1) {
-      if (certain(state) < Math.min(100, state.size)) return { exact: false, text: PAST };
+      if (state.tail && certain(state) < 100) return { exact: false, text: PAST };
       const count = Math.min(mirostatCount(state, of, taken), state.size);
       if (count > certain(state) && state.tail) return { exact: false, text: PAST };
       keepFirst(state, count);

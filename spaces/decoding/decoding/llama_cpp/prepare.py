@@ -92,8 +92,10 @@ def _effective(config: dict[str, Any], settings: Settings) -> dict[str, Effectiv
         name: {"value": value, "origin": "strategy"} for name, value in config.items() if name != "runtime"
     }
     known = defaults()
+    dynamic = settings.dynatemp_range > 0 and not settings.mirostat
     for sampler in settings.stages():
         for name in OF_SAMPLER[sampler]:
-            if not (settings.mirostat and name.startswith("dynatemp")):
+            says_nothing = known[name] in (0, -1) or name == "repeat_penalty"
+            if not says_nothing and (dynamic or name != "dynatemp_exponent"):
                 counts.setdefault(name, {"value": known[name], "origin": "default"})
     return counts

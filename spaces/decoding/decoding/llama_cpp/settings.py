@@ -47,7 +47,7 @@ def _samplers(where: str, value: Any) -> list[str]:
         value = value.split(";") if known else [_LETTERS.get(letter, letter) for letter in str(value)]
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise VisitorError(f"{where} is not a list of names.", remedy)
-    names: list[str] = [_ALIASES.get(name, name) for name in value]
+    names: list[str] = [_ALIASES.get(name, name) for name in map(str, value)]
     for name in names:
         if name == "infill":
             raise VisitorError(f"{where} names infill, which completes code between two texts.", "Remove it.")
