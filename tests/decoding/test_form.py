@@ -9,7 +9,7 @@ import pytest
 from decoding import pasted, presets
 from decoding.settings import SETTINGS
 from decoding.strategy import describe, strategies_of
-from decoding_rooms.form import from_field, names_in, to_field, with_config, with_names, with_sampling
+from decoding_rooms.form import FORMS, from_field, names_in, to_field, with_config, with_names, with_sampling
 from shared import limits
 from shared.errors import VisitorError
 
@@ -191,3 +191,21 @@ def test_a_name_chosen_above_keeps_what_was_written_below():
     with pytest.raises(VisitorError):
         with_names("[", ["greedy"])
     assert json.loads(with_names(own, [])) == [{"name": "greedy"}]
+
+
+def test_the_panel_writes_llama_cpps_chain_in_place_of_what_was_there():
+    text = text_with("greedy", "llama.cpp default")
+    chain = {"runtime": "llama.cpp", "temperature": 0.5, "samplers": ["top_k", "temperature"]}
+    greedy, mine = strategies_of(with_sampling(text, "llama.cpp default", chain))
+    assert mine.config == chain and mine.name == describe(mine) and greedy.kind == "greedy"
+    _, other = strategies_of(with_sampling(text, "llama.cpp default", {"top_k": 5}))
+    assert other.config == {"do_sample": True, "top_k": 5}
+
+
+def test_the_form_edits_llama_cpps_fields():
+    text = text_with("llama.cpp default")
+    edited = with_config(text, "llama.cpp default", {"runtime": "llama.cpp", "top_k": 3, "top_p": None})
+    assert json.loads(edited) == [{"name": "llama.cpp default", "runtime": "llama.cpp", "top_k": 3}]
+    for name, setting in FORMS["llama.cpp"].items():
+        value = {"samplers": ["top_k"], "dry_sequence_breakers": ["\n"]}.get(name, 1)
+        assert from_field(name, to_field(name, value), setting) == value

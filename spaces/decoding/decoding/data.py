@@ -11,14 +11,14 @@ from typing_extensions import TypedDict
 
 from shared.data import Mean, Origin, Progress, Share
 
-Kind = Literal["greedy", "sample", "beam", "beam_sample", "group_beam", "contrastive", "dola"]
-"""What a strategy's settings amount to."""
+Kind = Literal["greedy", "sample", "beam", "beam_sample", "group_beam", "contrastive", "dola", "llama_cpp"]
+"""What a strategy's settings amount to; llama_cpp stands for llama.cpp's chain."""
 
 Status = Literal["chosen", "kept", "pruned", "finished", "filtered"]
 """A candidate's fate: taken; alive in a beam search or at its end; left; removed by a setting."""
 
 SettingOrigin = Literal["strategy", "model", "default"]
-"""Who says a setting: the strategy, the model's own generation_config, or transformers."""
+"""Who says a setting: the strategy, the model's own generation_config, or the runtime."""
 
 Part = Literal["prompt", "system", "hidden", "template", "special"]
 """Where a token of the prompt comes from: the visitor's prompt or system prompt; a system prompt that the
@@ -27,7 +27,11 @@ chat template adds by itself; the template's other words; a special token.
 
 
 class Config(TypedDict, total=False):
-    """The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`."""
+    """The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`; where `runtime` says
+    llama.cpp those of llama-server's JSON, see `decoding.llama_cpp.settings`.
+    """
+
+    runtime: Literal["llama.cpp"]
 
     do_sample: bool
     num_beams: int
@@ -53,6 +57,27 @@ class Config(TypedDict, total=False):
     bad_words_ids: list[list[int]]
     sequence_bias: list[tuple[list[int], float]]
     renormalize_logits: bool
+    samplers: list[str]
+    repeat_last_n: int
+    repeat_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    dry_multiplier: float
+    dry_base: float
+    dry_allowed_length: int
+    dry_penalty_last_n: int
+    dry_sequence_breakers: list[str]
+    top_n_sigma: float
+    xtc_probability: float
+    xtc_threshold: float
+    dynatemp_range: float
+    dynatemp_exponent: float
+    mirostat: int
+    mirostat_tau: float
+    mirostat_eta: float
+    adaptive_target: float
+    adaptive_decay: float
+    min_keep: int
 
 
 class Effective(TypedDict):
@@ -186,6 +211,8 @@ class Distribution(TypedDict):
     """None where every token that is left is listed."""
     removed: list[RemovedToken]
     """The likeliest of them."""
+    log_sum: NotRequired[float]
+    """What a logit is above its log-probability, in nats: penalties need the logits themselves."""
 
 
 class Sequence(TypedDict):
@@ -197,6 +224,23 @@ class Sequence(TypedDict):
     score: float | None
     node: int
     """The one that it ends on."""
+
+
+class Breaker(TypedDict):
+    """A token of the text that a sequence breaker of DRY begins with."""
+
+    token: int
+    tails: list[list[int]]
+    """The tokens that follow in each of its breakers; none where the token holds one."""
+
+
+class Memory(TypedDict):
+    """What llama.cpp's samplers had drawn and learnt when they chose after a node."""
+
+    chance: NotRequired[float]
+    """XTC's draw: it fires up to `xtc_probability`."""
+    taken: NotRequired[float]
+    """Of the token taken: for mirostat the surprise in bits, for adaptive-p the probability it had."""
 
 
 class Run(TypedDict):
@@ -224,6 +268,10 @@ class Run(TypedDict):
     """By the id of a node on the path to a sequence; empty until the run is done."""
     decisions: dict[str, Decision]
     """By a node's id."""
+    memories: NotRequired[dict[str, Memory]]
+    """By a node's id, where llama.cpp's samplers remember anything."""
+    breakers: NotRequired[list[Breaker]]
+    """Those of llama.cpp's DRY, for the tokens of the text."""
     forward_passes: int
     """That the strategy alone would take."""
     rows: int

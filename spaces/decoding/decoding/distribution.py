@@ -39,6 +39,8 @@ def summarise(
     texts: Labels,
     limit: int | None = LIMIT,
     removed_by: str | None = None,
+    named: Sequence[int] = (),
+    log_sum: float | None = None,
 ) -> data.Distribution:
     """The distribution as JSON; see the module's text.
 
@@ -49,23 +51,32 @@ def summarise(
         texts: see `Labels`.
         limit: tokens to list, None for all of the vocabulary.
         removed_by: the setting that removed tokens, if there is one.
+        named: tokens to list beside the likeliest.
+        log_sum: what a logit is above its log-probability, for those who need the logits.
     """
     finite = torch.isfinite(base)
     remaining = int(finite.sum())
     count = remaining if limit is None else min(limit, remaining)
     values, ids = torch.topk(base, count)
+    if count < remaining and (more := sorted({*named}.difference(ids.tolist()))):
+        extra = torch.tensor(more, device=base.device)
+        extra = extra[torch.argsort(base[extra], descending=True)]
+        ids, values = torch.cat([ids, extra]), torch.cat([values, base[extra]])
     same = raw is base or torch.equal(raw, base)
     listed = ids.tolist()
     digits = 7 if limit is None else 5  # among a whole flat vocabulary five digits would make ties
-    return {
+    summary: data.Distribution = {
         "vocab_size": base.shape[0],
         "ids": listed,
         "texts": texts(listed),
         "raw": _rounded(raw[ids], digits),
         "base": None if same else _rounded(values, digits),
-        "tail": _tail(base, ids, finite) if remaining > count else None,
+        "tail": _tail(base, ids, finite) if remaining > len(ids) else None,
         "removed": _removed(raw, finite, texts, removed_by),
     }
+    if log_sum is not None:
+        summary["log_sum"] = round(log_sum, 5)
+    return summary
 
 
 def _removed(

@@ -248,6 +248,8 @@ class _About:
             rows=lane.rows,
             seconds=lane.seconds,
             done=lane.feed is None,
+            memories=dict(plan.dialect.memories) if plan.dialect else None,
+            breakers=plan.dialect.to_json() if plan.dialect else None,
         )
 
     def _continuation(self, plan: Plan, leaf: int, value: float) -> Continuation:
@@ -281,4 +283,5 @@ def next_token_distribution(
         scored = score(batch.read().logits, batch.ids, stages, strategy.has_beams)
         base = torch.log_softmax(scored.scores, dim=-1)[0] if stages else scored.raw[0]
         by = stages[-1][0] if stages else None
-        return distribution.summarise(scored.raw[0], base, labels, limit, by)
+        log_sum = float((scored.scores - scored.raw)[0].max()) if strategy.kind == "llama_cpp" else None
+        return distribution.summarise(scored.raw[0], base, labels, limit, by, log_sum=log_sum)

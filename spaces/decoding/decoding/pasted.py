@@ -1,4 +1,6 @@
-"""A generation_config.json as it is published, read as a strategy."""
+"""What is pasted, read as a strategy: a generation_config.json as it is published, or a request to
+llama-server.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from decoding.llama_cpp import settings as llama_cpp
 from decoding.settings import BEAM_ONLY, SAMPLING_ONLY, SETTINGS
 from decoding.strategy import text_of
+from shared.errors import VisitorError
 
 _NEUTRAL: dict[str, Any] = {
     "max_length": 20,
@@ -58,6 +62,28 @@ _OF_THE_MODEL = {
 """Fields that say nothing of a strategy: they are the model's, the page's or the program's."""
 
 
+_LLAMA_SERVER = {*llama_cpp.SETTINGS}.difference(SETTINGS) | {"n_predict", "cache_prompt"}
+"""Fields by which a request to llama-server is known."""
+
+_OF_THE_SERVER = {
+    "prompt",
+    "n_predict",
+    "max_tokens",
+    "seed",
+    "stream",
+    "cache_prompt",
+    "id_slot",
+    "model",
+    "messages",
+    "timings_per_token",
+    "return_tokens",
+    "return_progress",
+    "n_probs",
+    "post_sampling_probs",
+}
+"""Fields of such a request that say nothing of its samplers."""
+
+
 @dataclass(frozen=True)
 class Pasted:
     """What a text holds.
@@ -74,7 +100,8 @@ class Pasted:
 
 
 def read(text: str) -> Pasted:
-    """Strategies of a pasted `generation_config.json`, or of a list of strategies.
+    """Strategies of a pasted `generation_config.json`, of a request to llama-server, or of a list of
+    strategies.
 
     Neutral values that transformers 4 wrote of everything go, and so do fields that mean nothing beside the
     others: transformers would leave them aside too. In a list, which a visitor writes by hand, only what is
@@ -90,11 +117,38 @@ def read(text: str) -> Pasted:
     items = [value] if isinstance(value, dict) else value
     if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
         return Pasted(text)
+    if isinstance(value, dict) and "runtime" not in value and _LLAMA_SERVER.intersection(value):
+        return _request(value)
     lengths = [item["max_new_tokens"] for item in items if type(item.get("max_new_tokens")) is int]
     published = isinstance(value, dict) or any("transformers_version" in item for item in items)
     unused: list[str] = []
     read = [_strategy(item, published, unused) for item in items]
     return Pasted(text_of(read), lengths[-1] if lengths else None, tuple(dict.fromkeys(unused)))
+
+
+def _request(item: dict[str, Any]) -> Pasted:
+    """A request to llama-server: what llama.cpp itself would pass over goes, and is listed."""
+    unused: list[str] = []
+    known: dict[str, Any] = {}
+    for name, value in item.items():
+        if name in llama_cpp.SETTINGS:
+            known[name] = value
+        elif name not in _OF_THE_SERVER and value not in (None, False, "", [], {}):
+            unused.append(name)
+    for name in ("repeat_last_n", "dry_penalty_last_n"):
+        if known.get(name) == -1:
+            unused.append(f"{name} (-1 was the whole text, and is none now)")
+            del known[name]
+    try:
+        checked = {name: llama_cpp.SETTINGS[name].check(name, value) for name, value in known.items()}
+        for name, reason in llama_cpp.idle(checked).items():
+            if known.pop(name) != llama_cpp.defaults()[name]:
+                unused.append(f"{name} ({reason})")
+    except VisitorError:
+        pass  # the run will say what is wrong
+    lengths = [item[name] for name in ("n_predict", "max_tokens") if type(item.get(name)) is int]
+    length = lengths[0] if lengths and lengths[0] > 0 else None
+    return Pasted(text_of([{"runtime": llama_cpp.RUNTIME, **known}]), length, tuple(unused))
 
 
 def _strategy(item: dict[str, Any], published: bool, unused: list[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ before it decodes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from decoding.data import Effective
 from decoding.decoders.dola import candidate_layers
 from decoding.decoders.plan import Plan
+from decoding.llama_cpp.prepare import speak
 from decoding.record import FIELDS, Recorder, Stage
 from decoding.request import Request
 from decoding.settings import BEAM_ONLY, SETTINGS
@@ -60,6 +62,9 @@ def prepare(
     from transformers import GenerationConfig
 
     _check_tokens(strategy, loaded)
+    if strategy.kind == "llama_cpp":
+        plain = prepare(replace(strategy, config={"do_sample": False}), request, loaded, prompt, texts)
+        return speak(plain, strategy, loaded, texts)
     config = {name: value for name, value in strategy.config.items() if name not in _OWN_FIELDS}
     if strategy.kind == "contrastive":
         config.pop("top_k", None)

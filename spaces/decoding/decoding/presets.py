@@ -30,8 +30,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "contrastive .6": {"penalty_alpha": 0.6, "top_k": 4},
     "DoLa": {"dola_layers": "high"},
+    "llama.cpp default": {"runtime": "llama.cpp"},
+    "llama.cpp, DRY": {"runtime": "llama.cpp", "dry_multiplier": 0.8},
+    "llama.cpp, XTC": {"runtime": "llama.cpp", "xtc_probability": 0.5},
+    "llama.cpp, mirostat 2": {"runtime": "llama.cpp", "mirostat": 2},
 }
-"""Named strategies; each value holds `GenerationConfig` fields. `top_k: 0` because unset it means 50."""
+"""Named strategies; each value holds `GenerationConfig` fields, or llama.cpp's. `top_k: 0` because unset it
+means 50.
+"""
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "lighthouse": {
@@ -57,6 +63,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "max_new_tokens": 24,
         "seed": 1,
         "chat": True,
+    },
+    "loop": {
+        "label": "llama.cpp breaks a loop",
+        "prompt": "The best thing about music is that",
+        "strategies": ["greedy", "llama.cpp default", "llama.cpp, DRY"],
+        "max_new_tokens": 32,
+        "seed": 2,
+        "chat": False,
     },
 }
 """Requests whose results are stored in the repository; `make examples` computes them."""

@@ -30,15 +30,15 @@ def transformers_program(request: Request, trace: data.Trace) -> str:
         request: the run's.
         trace: its result, which names the model's revision and copy, and says how the prompt was read.
     """
-    lines = loading_lines(request.model, trace["provenance"])
-    lines += [
-        *input_lines(request, trace["prompt"]),
-        'start = len(tokenizer.decode(inputs["input_ids"][0]))',
-        "",
-    ]
+    lines = [*opening(request, trace), 'start = len(tokenizer.decode(inputs["input_ids"][0]))', ""]
     for strategy, run in zip(request.strategies, trace["runs"], strict=True):
-        lines += [f"# {_comment(strategy.name)}", *_call(request, strategy, run), ""]
+        lines += [f"# {comment(strategy.name)}", *_call(request, strategy, run), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def opening(request: Request, trace: data.Trace) -> list[str]:
+    """The lines that load a run's model and make `inputs` of its prompt."""
+    return [*loading_lines(request.model, trace["provenance"]), *input_lines(request, trace["prompt"])]
 
 
 def loading_lines(model: str, provenance: data.Provenance) -> list[str]:
@@ -88,11 +88,14 @@ def input_lines(request: Request, prompt: data.Prompt) -> list[str]:
     return [*lines, f'inputs = tokenizer(prompt, return_tensors="pt"{bare})']
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """A name on one line."""
     return " ".join(text.split()) or "strategy"
 
 
 def _call(request: Request, strategy: Strategy, run: data.Run) -> list[str]:
+    if strategy.kind == "llama_cpp":
+        return ["# llama.cpp's chain, which generate() does not have: see the other listings"]
     stated = {name: one["value"] for name, one in run["settings"].items() if one["origin"] != "default"}
     arguments = [
         f"{name}={argument_text(name, value)}" for name, value in {**strategy.config, **stated}.items()

@@ -116,6 +116,8 @@ class Recorder:
         self.warpers = next((i for i, name in enumerate(names) if name in WARPERS), len(names))
         self.texts = texts
         self.length_penalty = length_penalty
+        self.removal = reasons.removal
+        """Why a processor removed a token."""
         end = Node(0, None, 0, None, "", 0.0, 0.0, 0.0, 0.0, "chosen", "The end of the prompt.")
         self.nodes = [replace(end, unfinished=unfinished)]
         self.root = 0
@@ -259,7 +261,7 @@ class Recorder:
                 stage = next(i for i, value in enumerate(node.stages) if value == -math.inf)
                 before = scored.stages[stage - 1][row] if stage else scored.raw[row]
                 after = scored.stages[stage][row]
-                reason = reasons.removal(self.names[stage], token, before, after, config)
+                reason = self.removal(self.names[stage], token, before, after, config)
                 self.nodes[identity] = replace(node, reason=reason)
 
     def keep(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> None:
@@ -280,18 +282,35 @@ class Recorder:
                 if node in self._kept and node not in self.distributions:
                     self.distributions[node] = self._summary(node, *self._kept.pop(node))
 
-    def summarise_now(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> None:
-        """Turn one node's next-token distribution into JSON at once."""
-        self.distributions[node] = self._summary(node, raw, base)
+    def summarise_now(
+        self,
+        node: int,
+        raw: torch.Tensor,
+        base: torch.Tensor,
+        named: Sequence[int] = (),
+        log_sum: float | None = None,
+    ) -> None:
+        """Turn one node's next-token distribution into JSON at once; `named` and `log_sum` as in
+        `distribution.summarise`.
+        """
+        self.distributions[node] = self._summary(node, raw, base, named, log_sum)
 
-    def _summary(self, node: int, raw: torch.Tensor, base: torch.Tensor) -> data.Distribution:
+    def _summary(
+        self,
+        node: int,
+        raw: torch.Tensor,
+        base: torch.Tensor,
+        named: Sequence[int] = (),
+        log_sum: float | None = None,
+    ) -> data.Distribution:
         by = next((name for name in reversed(self.names[: self.warpers])), None)
         unfinished = self.nodes[node].unfinished
 
         def labels(ids: Sequence[int]) -> list[str]:
             return [piece.label for piece in self.texts.pieces(ids, unfinished)]
 
-        return distribution.summarise(raw, base, labels, removed_by=by)
+        limit = distribution.LIMIT + len(named)  # those that a penalty lowers make room for others
+        return distribution.summarise(raw, base, labels, limit, by, named, log_sum)
 
     def path(self, node: int) -> list[int]:
         """Node ids from the root to a node."""

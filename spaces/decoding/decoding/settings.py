@@ -50,7 +50,7 @@ def _json_number(value: Any) -> float:
     return finite(value) if isinstance(value, int | float) else math.nan
 
 
-def _number(low: float, high: float, *, above: bool = False) -> Check:
+def number(low: float, high: float, *, above: bool = False) -> Check:
     """A check for JSON numbers from `low` to `high`, the former excluded if `above`."""
     words = f"above {low:g} and up to {high:g}" if above else f"from {low:g} to {high:g}"
     remedy = f"Use a number {words}."
@@ -115,20 +115,20 @@ SETTINGS: dict[str, Setting] = {
     "num_beams": Setting("int", whole(1, 16)),
     "num_beam_groups": Setting("int", whole(1, 8)),
     "num_return_sequences": Setting("int", whole(1, 16)),
-    "length_penalty": Setting("float", _number(-5, 5)),
+    "length_penalty": Setting("float", number(-5, 5)),
     "early_stopping": Setting("json", _early_stopping, choices=("false", "true", "never")),
-    "diversity_penalty": Setting("float", _number(0, 100)),
-    "penalty_alpha": Setting("float", _number(0, 1)),
+    "diversity_penalty": Setting("float", number(0, 100)),
+    "penalty_alpha": Setting("float", number(0, 1)),
     "dola_layers": Setting("json", _layers, choices=("low", "high")),
-    "temperature": Setting("float", _number(0.01, 100)),
-    "top_h": Setting("float", _number(0, 1, above=True)),
+    "temperature": Setting("float", number(0.01, 100)),
+    "top_h": Setting("float", number(0, 1, above=True)),
     "top_k": Setting("int", whole(0, 1_000_000)),
-    "top_p": Setting("float", _number(0, 1, above=True)),
-    "min_p": Setting("float", _number(0, 1)),
-    "typical_p": Setting("float", _number(0, 1, above=True)),
-    "epsilon_cutoff": Setting("float", _number(0, 1)),
-    "eta_cutoff": Setting("float", _number(0, 1)),
-    "repetition_penalty": Setting("float", _number(0.01, 100)),
+    "top_p": Setting("float", number(0, 1, above=True)),
+    "min_p": Setting("float", number(0, 1)),
+    "typical_p": Setting("float", number(0, 1, above=True)),
+    "epsilon_cutoff": Setting("float", number(0, 1)),
+    "eta_cutoff": Setting("float", number(0, 1)),
+    "repetition_penalty": Setting("float", number(0.01, 100)),
     "no_repeat_ngram_size": Setting("int", whole(0, 64)),
     "min_length": Setting("int", whole(0, limits.MAX_PROMPT_TOKENS + limits.MAX_NEW_TOKENS)),
     "min_new_tokens": Setting("int", whole(0, limits.MAX_NEW_TOKENS)),

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from decoding.data import Kind
-from decoding.settings import BEAM_ONLY, SAMPLING_ONLY, SETTINGS
+from decoding.llama_cpp import settings as llama_cpp
+from decoding.settings import BEAM_ONLY, SAMPLING_ONLY, SETTINGS, Setting
 from shared import limits
 from shared.errors import VisitorError
 
@@ -19,8 +20,8 @@ NAME_LENGTH = 40
 
 @dataclass(frozen=True)
 class Strategy:
-    """A named set of `GenerationConfig` fields; with a `prefix` it is a branch that starts from tokens chosen
-    by hand.
+    """A named set of `GenerationConfig` fields, or of llama.cpp's where `runtime` is llama.cpp; with a
+    `prefix` it is a branch that starts from tokens chosen by hand.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Strategy:
     def kind(self) -> Kind:
         """What the settings amount to, by transformers' own precedence."""
         config = self.config
+        if config.get("runtime") == llama_cpp.RUNTIME:
+            return "llama_cpp"
         if config.get("dola_layers") is not None:
             return "dola"
         if config.get("penalty_alpha") and not config.get("do_sample") and config.get("num_beams", 1) == 1:
@@ -49,7 +52,7 @@ class Strategy:
     @property
     def draws(self) -> bool:
         """Whether it takes random numbers."""
-        return self.kind in ("sample", "beam_sample")
+        return self.kind in ("sample", "beam_sample", "llama_cpp")
 
     @property
     def rows(self) -> int:
@@ -151,24 +154,51 @@ def _strategy(item: Any, index: int) -> Strategy:
     # Some models' own generation_config turns sampling on: without this a strategy's meaning would depend on
     # the model.
     config: dict[str, Any] = {"do_sample": False}
+    known, runtime = SETTINGS, _runtime(label, item.get("runtime"))
+    if runtime == llama_cpp.RUNTIME:
+        config, known = {"runtime": runtime}, llama_cpp.SETTINGS
     for key, value in item.items():
-        if key in ("name", "prefix") or value is None:
+        if key in ("name", "prefix", "runtime") or value is None:
             continue
-        if key not in SETTINGS:
-            near = difflib.get_close_matches(str(key), SETTINGS, 1)
-            raise VisitorError(
-                f"{label}: “{str(key)[:60]}” is not a setting of this demo.",
-                f"Did you mean {near[0]}?" if near else f"Use {', '.join(SETTINGS)}.",
-            )
-        config[key] = SETTINGS[key].check(f"{label}: {key}", value)
+        if key not in known:
+            raise _unknown(label, str(key), known)
+        config[key] = known[key].check(f"{label}: {key}", value)
     strategy = Strategy(name, config, tuple(prefix))
     for what, remedy in _conflicts(strategy):
         raise VisitorError(f"{label}: {what}", remedy)
     return replace(strategy, name=name or describe(strategy))
 
 
+def _runtime(label: str, value: Any) -> str:
+    if value in (None, "transformers", llama_cpp.RUNTIME):
+        return value or "transformers"
+    raise VisitorError(
+        f"{label}: runtime is {str(value)[:40]}.",
+        f"Write {llama_cpp.RUNTIME}, or leave it out for transformers.",
+    )
+
+
+def _unknown(label: str, name: str, known: dict[str, Setting]) -> VisitorError:
+    other = "transformers" if known is llama_cpp.SETTINGS else llama_cpp.RUNTIME
+    if name in (SETTINGS if known is llama_cpp.SETTINGS else llama_cpp.SETTINGS):
+        remedy = (
+            "Remove it, or remove runtime."
+            if other == "transformers"
+            else f'Remove it, or add "runtime": "{other}".'
+        )
+        return VisitorError(f"{label}: {name} is a setting of {other}.", remedy)
+    near = difflib.get_close_matches(name, known, 1)
+    return VisitorError(
+        f"{label}: “{name[:60]}” is not a setting of this demo.",
+        f"Did you mean {near[0]}?" if near else f"Use {', '.join(known)}.",
+    )
+
+
 def _conflicts(strategy: Strategy) -> Iterator[tuple[str, str]]:
-    """Settings that contradict each other or that transformers would ignore, each in two sentences."""
+    """Settings that contradict each other or that the runtime would ignore, each in two sentences."""
+    if strategy.kind == "llama_cpp":
+        yield from llama_cpp.conflicts(strategy.config)
+        return
     config, kind = strategy.config, strategy.kind
     beams, returned = config.get("num_beams", 1), config.get("num_return_sequences", 1)
     groups, samples = config.get("num_beam_groups", 1), config["do_sample"]
@@ -223,6 +253,10 @@ def _remove(names: list[str]) -> str:
 def describe(strategy: Strategy) -> str:
     """A short name made of the settings, for strategies that were given none."""
     config = strategy.config
+    if strategy.kind == "llama_cpp":
+        stated = [f"{name} {value:g}" for name, value in config.items() if isinstance(value, int | float)]
+        more = ["samplers"] if "samplers" in config else []
+        return ", ".join([llama_cpp.RUNTIME, *stated, *more])[:NAME_LENGTH]
     start = {
         "greedy": "greedy",
         "sample": "sample",

@@ -78,6 +78,11 @@ class Texts:
             pieces.append(_piece(self._bytes[token], pieces[-1].unfinished if pieces else b""))
         return pieces
 
+    def bytes_of(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """The text of each of several tokens, of which some are a part of a character."""
+        self._learn(ids)
+        return {token: self._bytes[token] for token in ids}
+
     def _learn(self, ids: Sequence[int]) -> None:
         missing = [token for token in dict.fromkeys(ids) if token not in self._bytes]
         if not missing:

@@ -122,10 +122,14 @@ class Run:
     rows: int
     seconds: float
     done: bool
+    memories: dict[int, data.Memory] | None = None
+    """Of llama.cpp's samplers, None for other runs."""
+    breakers: list[data.Breaker] | None = None
+    """Of llama.cpp's DRY, None for other runs."""
 
     def to_json(self, color: int) -> data.Run:
         """The run as JSON; `color` is its place among the runs."""
-        return {
+        run: data.Run = {
             "name": self.name,
             "kind": self.kind,
             "config": self.config,
@@ -144,6 +148,11 @@ class Run:
             "seconds": round(self.seconds, 3),
             "done": self.done,
         }
+        if self.memories is not None:
+            run["memories"] = {str(key): value for key, value in self.memories.items()}
+        if self.breakers is not None:
+            run["breakers"] = self.breakers
+        return run
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import gradio as gr
 
 from decoding import pasted, presets, programs
 from decoding.data import Trace, Waiting
+from decoding.llama_cpp import programs as llama_cpp
 from decoding.request import Request
 from decoding_rooms.form import build_form, chosen_names, with_names, with_sampling
 from decoding_rooms.growth import growth
@@ -80,9 +81,15 @@ def decode(request: Request) -> Trace:
 
 
 def programs_of(request: Request, data: Trace) -> dict[str, str]:
-    """The program below a figure."""
+    """The programs below a figure."""
     libraries = "transformers and peft" if request.model in experts.NAMES else "transformers alone"
-    return {f"The same run with {libraries}": programs.transformers_program(request, data)}
+    listings = {f"The same run with {libraries}": programs.transformers_program(request, data)}
+    if all(strategy.kind == "llama_cpp" for strategy in request.strategies):
+        listings = {}
+    if any(strategy.kind == "llama_cpp" for strategy in request.strategies):
+        listings["llama.cpp's chain in torch"] = llama_cpp.torch_program(request, data)
+        listings["The same settings for llama.cpp itself"] = llama_cpp.flags_program(request, data)
+    return listings
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:

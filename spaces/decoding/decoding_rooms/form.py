@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from decoding import presets
-from decoding.settings import SAMPLING_ONLY, SETTINGS
+from decoding.llama_cpp import settings as llama_cpp
+from decoding.settings import SAMPLING_ONLY, SETTINGS, Setting
 from decoding.strategy import Strategy, describe, strategies_of, text_of, without_equal_names
 from shared import limits
 from shared.errors import VisitorError
@@ -30,12 +32,8 @@ def build_form(text: str, strategies: gr.Textbox, selector: gr.Dropdown) -> None
         first, others = Strategy("greedy"), []
     names = [strategy.name for strategy in (first, *others)]
     target = gr.Radio(names, label="Strategy to edit", value=first.name)
-    fields = {}
-    for flags in (True, False):  # a flag needs little room, and would be squeezed between the others
-        with gr.Row():
-            for name, setting in SETTINGS.items():
-                if (setting.kind == "flag") == flags:
-                    fields[name] = _field(name, first.config.get(name))
+    forms = {runtime: _Form(runtime, first.config) for runtime in FORMS}
+    boxes = [box for form in forms.values() for box in form.fields.values()]
 
     def show(values: Values) -> Values:
         try:
@@ -43,13 +41,15 @@ def build_form(text: str, strategies: gr.Textbox, selector: gr.Dropdown) -> None
         except VisitorError:
             return {target: gr.skip()}
         chosen = values[target] if values[target] in known else next(iter(known))
-        shown = {box: to_field(name, known[chosen].get(name)) for name, box in fields.items()}
+        shown: Values = {}
+        for form in forms.values():
+            shown |= form.shown(known[chosen])
         radio = gr.Radio(choices=list(known), value=chosen)
         return {target: radio, selector: chosen_names(values[strategies]), **shown}
 
-    def edit(values: Values) -> Values:
+    def edit(values: Values, runtime: str) -> Values:
         try:
-            written = {name: from_field(name, values[box]) for name, box in fields.items()}
+            written = forms[runtime].written(values)
             return {strategies: with_config(values[strategies], values[target], written)}
         except VisitorError as error:
             gr.Warning(str(error))
@@ -59,25 +59,62 @@ def build_form(text: str, strategies: gr.Textbox, selector: gr.Dropdown) -> None
         [strategies.change, target.input],
         show,
         {strategies, target},
-        [target, selector, *fields.values()],
+        [target, selector, *(form.group for form in forms.values()), *boxes],
         queue=False,
         **QUIET,
     )
-    gr.on(
-        [box.blur if isinstance(box, gr.Textbox) else box.input for box in fields.values()],
-        edit,
-        {strategies, target, *fields.values()},
-        [strategies],
-        **QUIET,  # queued: a warning needs the queue
-    )
+    for runtime, form in forms.items():
+        gr.on(
+            [box.blur if isinstance(box, gr.Textbox) else box.input for box in form.fields.values()],
+            partial(edit, runtime=runtime),
+            {strategies, target, *form.fields.values()},
+            [strategies],
+            **QUIET,  # queued: a warning needs the queue
+        )
+
+
+FORMS: dict[str, dict[str, Setting]] = {"transformers": SETTINGS, llama_cpp.RUNTIME: llama_cpp.SETTINGS}
+"""The settings of each runtime."""
+
+
+class _Form:
+    """The fields of one runtime, which are seen while a strategy of its own is edited."""
+
+    def __init__(self, runtime: str, config: dict[str, Any]) -> None:
+        self.runtime = runtime
+        self.fields: dict[str, gr.Checkbox | gr.Dropdown | gr.Textbox] = {}
+        with gr.Column(visible=self._is_of(config)) as self.group:
+            for flags in (True, False):  # a flag needs little room, and would be squeezed between the others
+                with gr.Row():
+                    for name, setting in FORMS[runtime].items():
+                        if (setting.kind == "flag") == flags:
+                            self.fields[name] = _field(name, config.get(name), setting)
+
+    def _is_of(self, config: dict[str, Any]) -> bool:
+        return config.get("runtime", "transformers") == self.runtime
+
+    def shown(self, config: dict[str, Any]) -> Values:
+        """The group and, where a strategy of this runtime is edited, its values."""
+        if not self._is_of(config):
+            return {self.group: gr.Column(visible=False)}
+        values = {box: to_field(name, config.get(name)) for name, box in self.fields.items()}
+        return {self.group: gr.Column(visible=True), **values}
+
+    def written(self, values: Values) -> dict[str, Any]:
+        """The configuration that the fields hold."""
+        runtime = {} if self.runtime == "transformers" else {"runtime": self.runtime}
+        known = FORMS[self.runtime]
+        return runtime | {
+            name: from_field(name, values[box], known[name]) for name, box in self.fields.items()
+        }
 
 
 def _named(text: str) -> tuple[Strategy, ...]:
     return without_equal_names(strategies_of(text))
 
 
-def _field(name: str, value: Any) -> gr.Checkbox | gr.Dropdown | gr.Textbox:
-    setting, shown = SETTINGS[name], to_field(name, value)
+def _field(name: str, value: Any, setting: Setting) -> gr.Checkbox | gr.Dropdown | gr.Textbox:
+    shown = to_field(name, value)
     if setting.kind == "flag":
         with gr.Column(min_width=170, scale=0):  # a checkbox alone takes no least width
             return gr.Checkbox(shown, label=name)
@@ -108,12 +145,14 @@ def with_sampling(text: str, name: str, config: dict[str, Any]) -> str:
     Raises:
         VisitorError: the text is no list of strategies.
     """
-    strategies, sampling = list(_named(text)), {**config, "do_sample": True}
+    strategies = list(_named(text))
+    llama = config.get("runtime") == llama_cpp.RUNTIME
+    sampling = config if llama else {**config, "do_sample": True}
     place = next((at for at, one in enumerate(strategies) if one.name == name), None)
     old = strategies[place] if place is not None else None
     kept = {key: value for key, value in old.config.items() if key not in SAMPLING_ONLY} if old else {}
-    if old and old.kind in ("contrastive", "dola"):  # they choose otherwise: nothing of them is left
-        kept = {}
+    if llama or (old and old.kind in ("contrastive", "dola", "llama_cpp")):
+        kept = {}  # they choose otherwise: nothing of them is left
     new = Strategy("", {**kept, **sampling})
     own_name = old is not None and old.draws and old.name not in (*presets.PRESETS, describe(old))
     new = replace(new, name=old.name if old and own_name else describe(new))
@@ -162,22 +201,22 @@ def names_in(text: str) -> list[str] | None:
 
 def to_field(name: str, value: Any) -> Any:
     """A setting's value as its form field shows it: text, empty where unset (a checkbox: False)."""
-    if SETTINGS[name].kind == "flag":
+    if name in SETTINGS and SETTINGS[name].kind == "flag":
         return bool(value)
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def from_field(name: str, value: Any) -> Any:
-    """A form field's value as the setting; None where the field is empty.
+def from_field(name: str, value: Any, setting: Setting | None = None) -> Any:
+    """A form field's value as the setting, by default one of transformers'; None where the field is empty.
 
     Raises:
         VisitorError: the text is no number, or no JSON where a list belongs.
     """
     if value is None or value == "":
         return None
-    setting = SETTINGS[name]
+    setting = setting or SETTINGS[name]
     if setting.kind == "flag":
         return True if value else None
     if setting.kind in ("int", "float"):

@@ -8,7 +8,7 @@ one batch, and each module here reads as the algorithm does in its paper.
 
 from __future__ import annotations
 
-from decoding.decoders import beams, choice, contrastive, dola
+from decoding.decoders import beams, choice, contrastive, dola, llama_cpp
 from decoding.decoders.dola import Head
 from decoding.decoders.plan import Decoder, Outputs, Plan
 
@@ -27,4 +27,6 @@ def start(plan: Plan, outputs: Outputs, head: Head) -> Decoder:
         return contrastive.steps(plan, outputs)
     if plan.strategy.kind == "dola":
         return dola.steps(plan, outputs, head)
+    if plan.strategy.kind == "llama_cpp":
+        return llama_cpp.steps(plan, outputs)
     return choice.steps(plan, outputs)

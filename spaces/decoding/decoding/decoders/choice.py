@@ -63,14 +63,14 @@ def _record(plan: Plan, scored: Scored, nodes: list[int], alive: list[bool], tok
         children[parent] = candidates[row]
         if parent not in recorder.distributions:
             recorder.summarise_now(parent, scored.raw[row], base_logprobs(scored, recorder.warpers, row))
-        _explain(plan, scored, row, candidates[row], together[parent])
+        explain(plan, scored, row, candidates[row], together[parent])
     return [
         children[node][token] if living else node
         for node, token, living in zip(nodes, tokens, alive, strict=True)
     ]
 
 
-def _explain(plan: Plan, scored: Scored, row: int, candidates: dict[int, int], taken: list[int]) -> None:
+def explain(plan: Plan, scored: Scored, row: int, candidates: dict[int, int], taken: list[int]) -> None:
     """Say of every candidate after one row why it was taken or not; `taken` has a token for each sample."""
     recorder, drawn = plan.recorder, plan.strategy.draws
     recorder.explain_filters(candidates, row, scored, plan.settings)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from decoding.data import Effective
+from decoding.llama_cpp.prepare import Dialect
 from decoding.record import Recorder, Stage
 from decoding.strategy import Strategy
 
@@ -57,6 +58,8 @@ class Plan:
     """The settings that count, and who says each."""
     results: list[tuple[int, float]] = field(default_factory=list)
     """Leaf node and score of every returned text so far, best first."""
+    dialect: Dialect | None = None
+    """Of a llama.cpp strategy."""
 
 
 Decoder = Generator[Feed, Outputs, None]

@@ -23,7 +23,7 @@ import { FILTERS } from "./filters.js";
  * @property {number} tailMass
  *
  * @typedef {Object} StageEffect
- * @property {StageName} name
+ * @property {string} name
  * @property {number} value
  * @property {boolean} off
  * @property {number} keptMass share of the stage's input that it kept

@@ -2,19 +2,20 @@
 
 import type { Mean, Origin, Progress, Share } from "../../../../shared/js/data.js";
 
-/** What a strategy's settings amount to. */
+/** What a strategy's settings amount to; llama_cpp stands for llama.cpp's chain. */
 export type Kind = "greedy"
     | "sample"
     | "beam"
     | "beam_sample"
     | "group_beam"
     | "contrastive"
-    | "dola";
+    | "dola"
+    | "llama_cpp";
 
 /** A candidate's fate: taken; alive in a beam search or at its end; left; removed by a setting. */
 export type Status = "chosen" | "kept" | "pruned" | "finished" | "filtered";
 
-/** Who says a setting: the strategy, the model's own generation_config, or transformers. */
+/** Who says a setting: the strategy, the model's own generation_config, or the runtime. */
 export type SettingOrigin = "strategy" | "model" | "default";
 
 /**
@@ -40,8 +41,13 @@ export type DraftKind = "rounded" | "layers" | "model" | "lookup";
  */
 export type Author = "draft" | "replaced" | "bonus" | "model";
 
-/** The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`. */
+/**
+ * The fields of a `GenerationConfig` that this demo takes, see `decoding.settings`; where
+ * `runtime` says
+ * llama.cpp those of llama-server's JSON, see `decoding.llama_cpp.settings`.
+ */
 export interface Config {
+  runtime?: "llama.cpp";
   do_sample?: boolean;
   num_beams?: number;
   num_beam_groups?: number;
@@ -66,6 +72,27 @@ export interface Config {
   bad_words_ids?: number[][];
   sequence_bias?: [number[], number][];
   renormalize_logits?: boolean;
+  samplers?: string[];
+  repeat_last_n?: number;
+  repeat_penalty?: number;
+  presence_penalty?: number;
+  frequency_penalty?: number;
+  dry_multiplier?: number;
+  dry_base?: number;
+  dry_allowed_length?: number;
+  dry_penalty_last_n?: number;
+  dry_sequence_breakers?: string[];
+  top_n_sigma?: number;
+  xtc_probability?: number;
+  xtc_threshold?: number;
+  dynatemp_range?: number;
+  dynatemp_exponent?: number;
+  mirostat?: number;
+  mirostat_tau?: number;
+  mirostat_eta?: number;
+  adaptive_target?: number;
+  adaptive_decay?: number;
+  min_keep?: number;
 }
 
 /** A setting that counts in a run. */
@@ -195,6 +222,8 @@ export interface Distribution {
   tail: Tail | null;
   /** The likeliest of them. */
   removed: RemovedToken[];
+  /** What a logit is above its log-probability, in nats: penalties need the logits themselves. */
+  log_sum?: number;
 }
 
 /** A text that a strategy returns. */
@@ -205,6 +234,23 @@ export interface Sequence {
   score: number | null;
   /** The one that it ends on. */
   node: number;
+}
+
+/** A token of the text that a sequence breaker of DRY begins with. */
+export interface Breaker {
+  token: number;
+  /** The tokens that follow in each of its breakers; none where the token holds one. */
+  tails: number[][];
+}
+
+/** What llama.cpp's samplers had drawn and learnt when they chose after a node. */
+export interface Memory {
+  /** XTC's draw: it fires up to `xtc_probability`. */
+  chance?: number;
+  /**
+   * Of the token taken: for mirostat the surprise in bits, for adaptive-p the probability it had.
+   */
+  taken?: number;
 }
 
 /** One strategy's part of the trace. */
@@ -234,6 +280,10 @@ export interface Run {
   distributions: Record<string, Distribution>;
   /** By a node's id. */
   decisions: Record<string, Decision>;
+  /** By a node's id, where llama.cpp's samplers remember anything. */
+  memories?: Record<string, Memory>;
+  /** Those of llama.cpp's DRY, for the tokens of the text. */
+  breakers?: Breaker[];
   /** That the strategy alone would take. */
   forward_passes: number;
   /** Sequences that it extends at once, at most. */

@@ -174,7 +174,7 @@ function oddsRow(kind, token, bars, before, after, title) {
 
 /** @param {StageOdds} stage */
 function cutRow({ name, value, kept, keptMass }) {
-  const words = `cut by ${name} ${value}: ${whole(kept)} kept, ${percent(keptMass)} of the mass before it`;
+  const words = `cut by ${name}${Number.isNaN(value) ? "" : ` ${value}`}: ${whole(kept)} kept, ${percent(keptMass)} of the mass before it`;
   return h("div", { class: "cut-line", role: "row" }, h("span", { role: "cell" }, words));
 }
 
@@ -207,7 +207,7 @@ function summaryOf({ distribution, state, live }, result) {
 
 /** @param {SamplerPanel} panel */
 function rangeParts({ distribution, active, least, state, view }) {
-  if (view.takenId === null) return [];
+  if (view.takenId === null || state.llama) return [];
   const few = state.whole ? condense(distribution(), 400) : distribution();
   const place = few.ids.indexOf(view.takenId);
   if (place < 0) return ["The selected token is not among the tokens at hand."];

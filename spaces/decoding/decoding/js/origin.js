@@ -2,6 +2,7 @@
 // plays with them.
 
 import { h } from "../../../../shared/js/dom.js";
+import { breakersOf } from "./dry.js";
 import { nodesById, pathTo } from "./paths.js";
 import { tailOf } from "./pill.js";
 import { drawSampler } from "./sampler.js";
@@ -10,6 +11,7 @@ import { drawSampler } from "./sampler.js";
  * @import {Failure} from "../../../../shared/js/data.js"
  * @import {Distribution, Node, Run, Trace} from "./data.js"
  * @import {Session} from "./figure.js"
+ * @import {LlamaMemory} from "./llamachain.js"
  * @import {Entry, Place} from "./paths.js"
  * @import {Ask, SamplerView} from "./sampler.js"
  *
@@ -40,6 +42,25 @@ export function oddsAt(trace, run, node) {
   const path = pathTo(nodesById(run), source);
   const key = JSON.stringify([originOf(trace), run.config, path.map((other) => other.token_id)]);
   return { source, path, key };
+}
+
+/**
+ * What llama.cpp's samplers remember of a text; of another run's text only its tokens.
+ * @param {Trace} trace
+ * @param {Run} run
+ * @param {OddsPlace} odds
+ * @returns {LlamaMemory}
+ */
+export function memoryAt(trace, run, { path, source }) {
+  const taken = path
+    .filter((node) => node.status === "chosen")
+    .flatMap((node) => run.memories?.[String(node.parent)]?.taken ?? []);
+  return {
+    tokens: [...trace.prompt.token_ids, ...path.flatMap((node) => node.token_id ?? [])],
+    breakers: breakersOf(run.breakers ?? []),
+    chance: run.memories?.[String(source)]?.chance ?? 0,
+    taken,
+  };
 }
 
 /**
@@ -112,6 +133,8 @@ export function showSampler(element, session, place, entry, odds) {
       text: tailOf(text, 40),
       key: odds.key,
       own: trace.generation_config,
+      memory: memoryAt(trace, run, odds),
+      drew: run.memories?.[String(odds.source)]?.chance !== undefined,
     };
     drawSampler(element, view, session.host.emit, ask);
   };

@@ -4,12 +4,17 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { runChain } from "./chain.js";
+import { runLlamaChain } from "./llamachain.js";
+import { llamaMemoryOf, llamaSettingsOf, openLlamaStages, ownLlama } from "./llamastages.js";
 import { openOdds } from "./odds.js";
+import { openRuntimes } from "./runtimesview.js";
 import { openStages, stagesOf } from "./stages.js";
 
 /**
  * @import {StageName} from "./chain.js"
  * @import {Distribution, Run} from "./data.js"
+ * @import {LlamaMemory} from "./llamachain.js"
+ * @import {OwnLlama} from "./llamastages.js"
  *
  * @typedef {{name: StageName, value: number, on: boolean}} OwnStage a stage as the visitor set it
  *
@@ -24,9 +29,12 @@ import { openStages, stagesOf } from "./stages.js";
  * @property {string} text before the token
  * @property {string} key names these odds
  * @property {Record<string, unknown>} own what the model's own generation_config says
+ * @property {LlamaMemory} memory what llama.cpp's samplers remember of the text
+ * @property {boolean} drew whether XTC drew a number here
  *
  * @typedef {Object} SamplerState what the visitor did; it outlives a redraw
  * @property {OwnStage[]} stages
+ * @property {OwnLlama | null} llama of a run in llama.cpp's dialect
  * @property {number} rows tokens that are listed
  * @property {string} named a token that the visitor wrote
  * @property {boolean} more whether rare stages are shown
@@ -58,6 +66,7 @@ function stateOf(view) {
     if (samplerStates.size > 200) samplerStates.clear();
     state = {
       stages: stagesOf(view.run),
+      llama: view.run.kind === "llama_cpp" ? ownLlama(view.run) : null,
       rows: ROWS,
       named: "",
       more: false,
@@ -81,7 +90,13 @@ export function drawSampler(element, view, emit, ask) {
   const state = stateOf(view);
   let painted = false;
   const repaint = () => {
-    const result = runChain(panel.distribution(), panel.active(), { minTokensToKeep: panel.least });
+    const result = state.llama
+      ? runLlamaChain(
+          panel.distribution(),
+          llamaSettingsOf(state.llama),
+          llamaMemoryOf(state.llama, view.memory),
+        )
+      : runChain(panel.distribution(), panel.active(), { minTokensToKeep: panel.least });
     if (!result.exact && !state.whole && ask && !state.failed) {
       askWhole();
       odds.say("The chain keeps tokens beyond those at hand: asking for the whole vocabulary …");
@@ -90,6 +105,7 @@ export function drawSampler(element, view, emit, ask) {
     painted = true;
     odds.paint(result);
     stages.paint(result);
+    runtimes.paint();
   };
   const askWhole = async () => {
     if (state.asking || !ask) return;
@@ -117,11 +133,13 @@ export function drawSampler(element, view, emit, ask) {
     emit,
   };
   const odds = openOdds(panel);
-  const stages = openStages(panel);
+  const stages = state.llama ? openLlamaStages(panel) : openStages(panel);
+  const runtimes = openRuntimes(panel);
   element.classList.add("sampler");
   element.replaceChildren(
     odds.element,
     h("section", { class: "sampler-chain", "aria-label": "Sampler chain" }, stages.parts),
+    ...(runtimes.element ? [runtimes.element] : []),
   );
   repaint();
 }

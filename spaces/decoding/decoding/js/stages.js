@@ -168,7 +168,9 @@ export function settingValue(run, name) {
  * @param {string} name
  */
 export function settingWords(run, name) {
-  const whose = ORIGINS[run.settings[name]?.origin ?? "strategy"];
+  const origin = run.settings[name]?.origin ?? "strategy";
+  const llama = run.kind === "llama_cpp" && origin === "default";
+  const whose = llama ? "llama.cpp's default" : ORIGINS[origin];
   return settingValue(run, name) + (whose && ` (${whose})`);
 }
 
@@ -264,7 +266,7 @@ function openCard(panel, list, stage, shown, move) {
       title: "drag to another place",
       "aria-hidden": "true",
       onpointerdown: (event) =>
-        drag(list, element, handle, event, (name) => {
+        dragStage(list, element, handle, event, (name) => {
           const other = shown.find((entry) => entry.name === name);
           if (other && other !== stage) move(stage, other);
         }),
@@ -326,7 +328,7 @@ function effectWords(outcome) {
  * @param {PointerEvent} start
  * @param {(name: string) => void} drop told the stage that it was dropped on
  */
-function drag(list, card, handle, start, drop) {
+export function dragStage(list, card, handle, start, drop) {
   start.preventDefault();
   handle.setPointerCapture(start.pointerId);
   card.classList.add("dragged");

@@ -7,11 +7,13 @@ import { lineSample } from "./lines.js";
 import { drawMeasures } from "./measures.js";
 import { fromLog, leavesOf, nodesById, pathTo } from "./paths.js";
 import { spoken, tailOf, tokenLabel } from "./pill.js";
+import { xrayOf } from "./xray.js";
 
 /**
  * @import {Distribution, Node, Run} from "./data.js"
  * @import {Child} from "../../../../shared/js/dom.js"
  * @import {Session} from "./figure.js"
+ * @import {XrayState} from "./xray.js"
  *
  * @typedef {{id: number | null, text: string, bytes?: string, logprob: number | null}} Candidate
  *
@@ -21,6 +23,7 @@ import { spoken, tailOf, tokenLabel } from "./pill.js";
  * @property {Measure} measure
  * @property {Map<string, string>} active the token of each text that the keyboard is on
  * @property {Set<string>} unfolded texts whose thinking is shown
+ * @property {Map<string, XrayState>} xrays of each text
  */
 
 const MOST_SURPRISE = Math.log(1000); // a token of 0.1 % gets the full colour
@@ -91,7 +94,7 @@ function textHeat(strength) {
  */
 export function openTextView(panel, session) {
   /** @type {Prose} */
-  const view = { measure: "confidence", active: new Map(), unfolded: new Set() };
+  const view = { measure: "confidence", active: new Map(), unfolded: new Set(), xrays: new Map() };
   /** @type {Measure[]} */
   const measures = ["confidence", "entropy"];
   const choices = measures.map((measure) =>
@@ -210,7 +213,8 @@ function drawScale(measure) {
  * @param {Prose} view
  * @param {number} index of the run
  */
-function drawRunTexts({ selected, trace }, view, index) {
+function drawRunTexts(session, view, index) {
+  const { selected, trace } = session;
   const run = trace.runs[index];
   const byId = nodesById(run);
   const leaves = leavesOf(run);
@@ -269,8 +273,19 @@ function drawRunTexts({ selected, trace }, view, index) {
         prompt,
         foldThinking(view, name, path, tokens),
       ),
+      session.running ? null : xrayOf(trace, run, path, xrayState(view, name)),
     );
   });
+}
+
+/**
+ * @param {Prose} view
+ * @param {string} name of the text
+ */
+function xrayState(view, name) {
+  let state = view.xrays.get(name);
+  if (!state) view.xrays.set(name, (state = { open: false, at: null }));
+  return state;
 }
 
 /**
