@@ -36,7 +36,7 @@ first = Request.parse(**controls.example("optimise")["chosen"])
 
 with page.page(controls.TITLE, SENTENCE) as demo:
     common = controls.build(first)
-    with gr.Tabs() as tabs:
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all five
         for name, label, room in (
             ("find", "1 Find", find),
             ("ablate", "2 Remove", remove),

@@ -88,9 +88,7 @@ def build(request: Request) -> Controls:
             gr.Dropdown(list(choices), **settings) if choices else gr.Textbox(max_lines=1, **settings)
         )
 
-    with gr.Accordion(
-        "Advanced: layer, method, strength, format, rule, seed, kernel, prompts, markers", open=False
-    ):
+    with gr.Accordion("Advanced: layer, edit, format, kernel, prompts", open=False):
         with gr.Row():
             small("layer", "layer (empty: by the rule)")
             small("position", "position (−1: last token)")
@@ -99,8 +97,8 @@ def build(request: Request) -> Controls:
             small("strength")
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
-            small("thinking", "thinking (empty: the template's)", ("", "on", "off"))
-            small("rule", "rule that chooses the layer", RULES)
+            small("thinking", "thinking", ("", "on", "off"))
+            small("rule", "rule for the layer", RULES)
             small("candidates", "layers that it tries")
             small("answer_tokens", "tokens of an answer")
             small("seed")
@@ -116,9 +114,9 @@ def build(request: Request) -> Controls:
             small("trials", "kernels that the search tries")
         with gr.Row():
             for name, label in (
-                ("prompts", "Prompts to answer side by side, one a line (empty: two of each set)"),
-                ("system", "System prompt of the chat (empty: the template's)"),
-                ("markers", "Markers of a refusal, one a line (empty: the rule's own)"),
+                ("prompts", "Prompts to answer, one a line (empty: two of each set)"),
+                ("system", "System prompt (empty: the template's)"),
+                ("markers", "Markers of a refusal, one a line (empty: the rule's)"),
             ):
                 boxes[name] = gr.Textbox(label=label, lines=2, max_lines=8, min_width=240, elem_id=name)
     for box in (boxes["model"], contrast):  # a layer belongs to the model and the sets that it was found with
@@ -155,7 +153,7 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
                         elem_id=f"upload-{name}",
                     )
                     column = gr.Textbox(
-                        placeholder="column of the file (empty: prompt, text, …)",
+                        placeholder="its column (empty: prompt, text …)",
                         label=f"Column of the file with the {name} set",
                         show_label=False,
                         container=False,
