@@ -43,6 +43,7 @@ export function openDamage(_figure, panel) {
   return drawInBox(box, (/** @type {Measured} */ { measures, mark, refusal }, width) => {
     if (!measures) return;
     const curves = refusalCurves(measures, mark);
+    const odds = contrastFacts(measures);
     box.replaceChildren(
       block(
         refusal.from === "its own refusals"
@@ -55,6 +56,7 @@ export function openDamage(_figure, panel) {
           ["a", "the model as it is"],
           ["b", mark],
         ]),
+        odds.length ? factList(odds) : null,
       ),
       curves.length
         ? block(
@@ -208,33 +210,39 @@ function damageFacts(measures) {
 }
 
 /**
- * How likely a refusal is, and how far the models are from the one without the behaviour.
+ * How much likelier a refusal is than an answer: no word has to be recognized for it.
  * @param {Measures} measures
  */
-function truthFacts({ contrast = {}, truth = {} }) {
+function contrastFacts({ contrast = {} }) {
   return SIDES.flatMap((side) => {
-    const [odds, far] = [contrast[side], truth[side]];
+    const odds = contrast[side];
+    if (!odds) return [];
     return [
-      ...(odds
-        ? [
-            [
-              `${side} prompts: ln p of “${odds.refusal}” less that of “${odds.answer}”, nats a token`,
-              `${meanWords(odds.base)} → ${meanWords(odds.edited)}`,
-            ],
-          ]
-        : []),
-      ...(far
-        ? [
-            [
-              `${side} prompts: KL from ${far.model}, in which it was never planted, along its answers`,
-              `${meanWords(far.base, "answers")} → ${meanWords(far.edited, "answers")}`,
-            ],
-            [
-              `${side} prompts: that model's loss of the edited model's answers, nats a token`,
-              `${meanWords(far.edited_loss, "answers")}; of its own ${meanWords(far.own_loss, "answers")}`,
-            ],
-          ]
-        : []),
+      [
+        `${side} prompts: ln p of “${odds.refusal}” less that of “${odds.answer}”, nats a token`,
+        `${meanWords(odds.base)} → ${meanWords(odds.edited)}`,
+      ],
+    ];
+  });
+}
+
+/**
+ * How far the models are from the one that the behaviour was never planted in.
+ * @param {Measures} measures
+ */
+function truthFacts({ truth = {} }) {
+  return SIDES.flatMap((side) => {
+    const far = truth[side];
+    if (!far) return [];
+    return [
+      [
+        `${side} prompts: KL from ${far.model}, in which it was never planted, along its answers`,
+        `${meanWords(far.base, "answers")} → ${meanWords(far.edited, "answers")}`,
+      ],
+      [
+        `${side} prompts: that model's loss of the edited model's answers, nats a token`,
+        `${meanWords(far.edited_loss, "answers")}; of its own ${meanWords(far.own_loss, "answers")}`,
+      ],
     ];
   });
 }
