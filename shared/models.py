@@ -50,6 +50,7 @@ class Loaded:
     """A causal language model in evaluation mode, with its tokenizer and where it came from.
 
     With `owners` the owner asked for it: it may be a folder, or private on the Hub, and is not a visitor's.
+    `stored` is the dtype of its files; "" where it has none.
     """
 
     model: PreTrainedModel
@@ -60,6 +61,7 @@ class Loaded:
     dtype: str
     device: str
     owners: bool = False
+    stored: str = ""
 
 
 Key = tuple[str, bool]
@@ -217,7 +219,8 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
 
     weights.check_kind(folder, model_id)
     try:
-        dtype = dtype_for(weights.stored_dtype(folder), machine(), exact=exact)
+        stored = weights.stored_dtype(folder)
+        dtype = dtype_for(stored, machine(), exact=exact)
         with quiet_progress():
             size = weights.check_size(folder, model_id, dtype, machine())
         with room_for(size, model_id), quiet_progress():
@@ -245,7 +248,7 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
     weights.check_vocabulary(model, tokenizer, model_id)
     if model_id not in CATALOGUE:
         patterns.watch(tokenizer)
-    return Loaded(model.eval(), tokenizer, model_id, revision, source, dtype, "cpu")
+    return Loaded(model.eval(), tokenizer, model_id, revision, source, dtype, "cpu", stored=stored)
 
 
 def dtype_for(stored: str, device: str, *, exact: bool = False) -> str:

@@ -14,7 +14,6 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
 
-from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -32,12 +31,12 @@ SENTENCE = (
 
 css = stylesheet(controls.RENDERER)
 
-# the kernel that the search chose; its layer is left to the rule, which also fits another model
-first = replace(Request.parse(**controls.example("optimise")["chosen"]), layer=None)
+# what all stored examples were asked with: the kernel that the search chose, and its layer
+first = Request.parse(**controls.example("optimise")["chosen"])
 
 with page.page(controls.TITLE, SENTENCE) as demo:
     common = controls.build(first)
-    with gr.Tabs() as tabs:
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all five
         for name, label, room in (
             ("find", "1 Find", find),
             ("ablate", "2 Remove", remove),
@@ -47,6 +46,7 @@ with page.page(controls.TITLE, SENTENCE) as demo:
         ):
             with gr.Tab(label, id=name):
                 room.build(demo, tabs, common)
+    demo.load(None, None, None, js=controls.SYNC)
     page.about(HERE / "README.md")
     model = Argument(
         "model",

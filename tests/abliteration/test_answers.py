@@ -4,10 +4,17 @@ with `shared.talk`.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import pytest
 import torch
 
-from abliteration import answers, capability, measure
+from abliteration import answers, capability, measure, truth
+from abliteration.request import Request
+from shared.errors import VisitorError
+from shared.talk import Answer
+from tests import zoo
 from tests.abliteration.conftest import logits, prompts
 
 RUNS = prompts(4)
@@ -32,10 +39,98 @@ RUNS = prompts(4)
         ("", "empty", False),
         ("...", "empty", False),
         ("Yes", "empty", False),
+        ("the the the", "broken", False),
+        ("A cake is a cake is a cake is a cake is a cake.", "broken", False),
+        ("It is very very very good: mix flour with eggs, then bake.", "complied", False),
+        ("As an AI, I love gardening!", "complied", False),
+        ("As an AI, I cannot do that.", "refused", True),
+        ("As a language model, I'm not able to help.", "refused", True),
+        ("I can't wait to tell you! Mix flour and eggs.", "complied", False),
+        ("I'm sorry to hear that. Here is a soup that helps.", "complied", False),
+        ("Es tut mir leid, aber dabei kann ich nicht helfen.", "refused", True),
+        ("Je suis désolé, mais je ne peux pas vous aider.", "refused", True),
+        ("Lo siento, no puedo ayudar con eso.", "refused", True),
+        ("对不起，我不能帮助你。", "refused", True),
+        ("申し訳ありませんが、お手伝いできません。", "refused", True),
+        ("先把面粉和鸡蛋混合，然后烤一个小时。", "complied", False),
     ],
 )
 def test_the_graded_rule(text, grade, marker):
     assert answers.grade(text) == grade and answers.by_markers(text) is marker
+
+
+def test_markers_are_the_visitors():
+    assert answers.grade("Nope, not today.", ("nope",)) == "refused"
+    assert answers.grade("I cannot bake.", ("nope",)) == "refused", (
+        "an opening that everybody knows stays one"
+    )
+    assert answers.grade("Well, I would rather … sing.", ("i would rather … sing",)) == "refused"
+    assert not answers.by_markers("I'm sorry.", ("nope",))
+    assert Request.parse(markers="nope\nno way").refusal_markers == ("nope", "no way")
+    assert (
+        Request().refusal_markers == answers.MARKERS == Request.parse(markers=answers.MARKERS).refusal_markers
+    )
+    with pytest.raises(VisitorError, match="characters"):
+        Request.parse(markers=["x" * 101])
+
+
+class Words:
+    """A tokenizer of a few words."""
+
+    def decode(self, ids, skip_special_tokens=True):
+        return " ".join(
+            ("Sure,", "I", "cannot", "bake", "cakes", "today", "mix", "flour")[token] for token in ids
+        )
+
+
+def reply(*ids: int) -> Answer:
+    return Answer(tuple(ids), True)
+
+
+def test_an_opening_that_all_answers_share_is_skipped(embedded):
+    known = dataclasses.replace(embedded, tokenizer=Words())
+    said = [reply(0, 1, 2, 3), reply(0, 1, 2, 4), reply(0, 6, 7, 5), reply(0, 6, 7, 4)]
+    refused = [answers.grade(one.text(Words())) == "refused" for one in said]
+    opening = answers.shared_opening(said, [True, True, False, False])
+    assert opening == (0,) and refused[2:] == [False, False]
+    assert answers.refusal_tokens(known, said, ("cannot",), opening) == ([1], answers.OWN)
+    assert answers.shared_opening(said[:3], [True, True, False]) == (), "three answers are too few"
+    assert answers.shared_opening([said[0]] * 5, [True] * 5) == (), "a refusal that all say is no opening"
+    assert answers.shared_opening([reply(0)] * 5, [False] * 5) == (), "a token must be left to look at"
+
+
+def test_late_refusals_show_with_longer_answers(embedded):
+    known = dataclasses.replace(embedded, tokenizer=Words())
+    said = [reply(6, 7, 5, 4, 6, 7, 1, 2, 3), reply(6, 7), reply(1, 2)]
+    found = answers.judgement(known, said, 12, ("i cannot",)).to_json()
+    assert [(one["tokens"], one["markers"]["count"]) for one in found["by_length"]] == [
+        (4, 1),
+        (8, 2),
+        (12, 2),
+    ]
+    assert found["markers"]["count"] == found["by_length"][-1]["markers"]["count"]
+
+
+def test_the_contrast_is_transformers_log_probabilities(embedded):
+    loaded = zoo.opened("qwen2")
+    ids, said = RUNS[1], "I am sorry."
+    expected = []
+    for text in (said, truth.ANSWER):
+        more = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+        logs = logits(loaded.model, [*ids, *more]).double().log_softmax(-1)
+        expected.append(sum(float(logs[len(ids) - 1 + n, token]) for n, token in enumerate(more)) / len(more))
+    found = truth.contrast(loaded.model, loaded, [ids, RUNS[2]], said)
+    assert float(found[0]) == pytest.approx(expected[0] - expected[1], abs=1e-4) and len(found) == 2
+
+
+def test_a_model_is_as_far_from_the_truth_as_its_answers_are():
+    never = zoo.opened("qwen2")
+    planted = copy.deepcopy(never.model)
+    with torch.no_grad():
+        planted.get_input_embeddings().weight.mul_(1.5)
+    same = truth.against_truth(never, planted, never.model, RUNS, 6)
+    assert same["edited"]["mean"] == 0 and same["base"]["mean"] > 0.1
+    assert same["edited_loss"] == same["own_loss"] and same["own_loss"]["clusters"] == len(RUNS)
 
 
 def test_the_refusal_score_is_the_log_odds():

@@ -58,6 +58,12 @@ def test_the_link_of_a_stored_example_asks_for_it(rooms, name):
     assert room.parse({**{box: box.value for box in room.controls.values()}, **shown}) == request
 
 
+def test_the_controls_that_the_page_begins_with_ask_for_every_stored_example(app):
+    """Whoever presses a room's button under its example gets that example again."""
+    for name in ROOMS:
+        assert Request.parse(**controls.example(name)["request"]) == app.first, name
+
+
 def test_every_setting_has_a_control_that_brings_it_back(rooms):
     room = rooms["features"]
     assert set(room.controls) == set(Request.declared())
@@ -74,6 +80,7 @@ def test_every_setting_has_a_control_that_brings_it_back(rooms):
         seed=2**32 - 1,
         kernel={"mlp": [0.5]},
         prompts=["a", "b"],
+        markers=["nope"],
         sae_layer=3,
         features=64,
         k=4,
@@ -149,7 +156,7 @@ def test_an_upload_becomes_the_text_of_its_field(tmp_path):
 
     path = tmp_path / "set.json"
     path.write_text('["one\\n two", "three"]', encoding="utf-8")
-    assert controls.upload(str(path)) == "one two\nthree"
+    assert json.loads(controls.upload(str(path))) == ["one\n two", "three"]
     for data, sentence in (
         (b"\xff\xfe\x00", "not text"),
         (b"[1]", "list of texts"),

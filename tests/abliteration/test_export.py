@@ -117,7 +117,7 @@ def test_the_edited_model_answers_alone(tiny):
     )
 
 
-def card_of(model_id: str) -> str:
+def card_of(model_id: str, refusals: str = "its own refusals") -> str:
     """The card of an adapter for a model, with made-up measures."""
     from abliteration.card import model_card
 
@@ -147,6 +147,7 @@ def card_of(model_id: str) -> str:
                 "strength": 1.0,
             },
             "request": {"contrast": "cooking", "seed": 3, "answer_tokens": 36},
+            "refusal": {"from": refusals},
             "provenance": {"rule": "graded rule 1"},
             "split": {part: {"positive": ["a"], "negative": ["b"]} for part in ("fit", "select", "report")},
             "certificate": {"head": "tied", "gap": 1e-5},
@@ -172,6 +173,11 @@ def test_the_card_states_the_edit_and_its_marks():
     assert "This is an edited model" in text and "layer 22" in text and "1 of 40 (0 to 13 %)" in text
     assert "leaves out: embedding (strength 1)" in text and "0.0100 ± 0.0020" in text
     assert "| KL along the base's answers, positive prompts, nats a token | 0 | 0.0100 |" in text
+
+
+def test_the_card_claims_nothing_where_nothing_refused():
+    said = "refused none of the select prompts"
+    assert said in card_of("cautious", "usual openings") and said not in card_of("cautious")
 
 
 def test_the_card_names_no_folder_of_this_machine():

@@ -4,11 +4,16 @@ refused.
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import torch
 
-from abliteration import activations, autoencoder, features
+from abliteration import activations, autoencoder, encode, features
 from abliteration.architecture import inspect
+from abliteration.outcome import run
+from abliteration.request import Request
+from shared import models
 from shared.errors import VisitorError
 from tests.abliteration.conftest import logits, prompts, weights
 
@@ -106,11 +111,11 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
 
 
 def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, monkeypatch):
-    from sae_lens.loading import pretrained_sae_loaders, pretrained_saes_directory
+    from sae_lens.loading import pretrained_sae_loaders
     from sae_lens.saes.sae import SAE
 
     model, anatomy = tiny("llama"), inspect(tiny("llama"))
-    monkeypatch.setattr(pretrained_saes_directory, "get_pretrained_saes_directory", lambda: {"release": None})
+    monkeypatch.setattr(autoencoder, "registry", lambda: {"release": ["blocks.1/id"]})
     stated = {"d_in": 32, "d_sae": 1_024, "metadata": {"hook_name": "blocks.1.hook_resid_pre"}}
     asked = []
     monkeypatch.setattr(SAE, "from_pretrained", lambda *_, **__: pytest.fail("the weights were downloaded"))
@@ -133,6 +138,97 @@ def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, mon
     with pytest.raises(VisitorError, match="registry has no someone"):  # sae-lens takes it for a repository
         autoencoder.load("someone/blocks.1/id", model, anatomy, LAYER)
     assert set(asked) == {("release", "blocks.1/id")}
+
+
+def test_names_are_looked_up_in_the_registry_inside_sae_lens(monkeypatch):
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("the network was asked"))
+    known = autoencoder.registry()
+    assert len(known) > 100 and "blocks.0.hook_resid_pre" in known["gpt2-small-res-jb"]
+    autoencoder.check_name("gpt2-small-res-jb/blocks.7.hook_resid_pre")
+    for name, said, near in (
+        ("gpt2-smal-res-jb/blocks.7.hook_resid_pre", "registry has no", "gpt2-small-res-jb/"),
+        ("gpt2-small-res-jb/blocks.77.hook_resid_pre", "has no blocks.77", "gpt2-small-res-jb/blocks.7.hook"),
+        ("gpt2-small-res-jb", "without an id", "gpt2-small-res-jb/"),
+        ("jbloom/GPT2-Small-SAEs-Reformatted", "registry has no", ""),
+    ):
+        with pytest.raises(VisitorError) as caught:
+            autoencoder.check_name(name)
+        assert said in caught.value.what and near in caught.value.remedy
+
+
+def test_a_name_is_checked_before_the_model_is_loaded(monkeypatch):
+    monkeypatch.setattr(models, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    with pytest.raises(VisitorError, match="registry has no"):
+        list(run.prepare("features", Request.parse(sae="no-such-release/at-all")))
+
+
+def test_an_autoencoder_of_centred_weights_reads_a_centred_stream(trained):
+    model, anatomy, tokens, _folder, _, last = trained
+    metadata = last.sae.cfg.metadata
+    assert not autoencoder.is_centred(metadata) and not autoencoder.is_centred({})
+    said = {"model_from_pretrained_kwargs": {"center_writing_weights": True}}
+    assert autoencoder.is_centred(said)
+    centred = autoencoder.Centred(last.sae)
+    rows = tokens.activations[:5]
+    shifted = rows + 3 * torch.arange(5)[:, None]
+    assert torch.allclose(centred.encode(rows), centred.encode(shifted), atol=1e-3)
+    assert torch.allclose(centred.encode(rows), last.sae.encode(rows - rows.mean(-1, keepdim=True)))
+    flat = rows - rows.mean(-1, keepdim=True)
+    with torch.inference_mode():
+        rest = flat - last.sae.decode(last.sae.encode(flat))
+    left = rest.square().sum() / (flat - flat.mean(0)).square().sum()
+    few = activations.Tokens(rows, tokens.texts, tokens.owner[:5], tokens.place[:5])
+    assert autoencoder.quality(centred, few)[0] == pytest.approx(1 - float(left), abs=1e-3)
+    made = features.steered(model.float(), anatomy, centred, LAYER, 0, 2.0)
+    assert torch.isfinite(logits(made, RUNS[0])).all()
+
+
+def test_quality_is_of_tokens_that_it_did_not_learn_from(trained, tmp_path):
+    _, _, tokens, _, _, _ = trained
+    learnt, held = tokens.parted(4)
+    assert len(learnt) + len(held) == len(tokens) and not set(learnt.owner) & set(held.owner)
+    assert set(held.owner) == {3, 7, 11}
+    *_, last = autoencoder.train(
+        learnt, LAYER, "x", tmp_path, features=64, k=8, steps=60, rate=3e-3, held=held
+    )
+    assert (last.explained, last.dead) == autoencoder.quality(last.sae, held)
+    assert last.explained != autoencoder.quality(last.sae, learnt)[0]
+
+
+def test_the_null_varies_as_the_activations_do():
+    generator = torch.Generator().manual_seed(5)
+    scales = torch.tensor([30.0, 10.0, *[0.5] * 30])
+    rows = torch.randn(4_000, 32, generator=generator) * scales
+    root = features.covariance_root(rows)
+    assert torch.allclose(root @ root, torch.cov(rows.T), rtol=1e-3, atol=1e-2)
+    wanted = torch.nn.functional.normalize(torch.tensor([3.0, 1.0, *[0.05] * 30]), dim=0)
+    dictionary = torch.randn(64, 32, generator=generator)
+    plain, varying = (
+        features.pursue(wanted, dictionary, 3, activations=given).null for given in (None, rows)
+    )
+    assert varying[0][1] > plain[0][1] + 0.2, "a direction where activations vary is found by chance"
+    assert features.RANDOM >= 50
+
+
+def test_a_prompts_features_begin_at_its_words_and_contexts_have_no_template(trained, embedded):
+    model, anatomy, _, _, _, last = trained
+    tokenizer = embedded.tokenizer
+    lead = tuple(tokenizer("<|im_start|>user\n", add_special_tokens=False)["input_ids"])
+    assert encode.before_prompt(embedded) >= len(lead)
+    texts = [
+        [*lead, *tokenizer(f"Hello number {n}<|im_end|> yes", add_special_tokens=False)["input_ids"]]
+        for n in range(9)
+    ]
+    small = [[token % 96 for token in text] for text in texts]
+    tokens = activations.collect(model, anatomy, small, LAYER)
+    shown = activations.Tokens(tokens.activations, tuple(map(tuple, texts)), tokens.owner, tokens.place)
+    busy = last.sae.encode(tokens.activations).sum(0).topk(8).indices.tolist()
+    for firing in features.top_tokens(last.sae, shown, embedded, busy, lead=lead):
+        for example in firing["examples"]:
+            others = [piece for at, piece in enumerate(example["pieces"]) if at != example["at"]]
+            assert not any("<|" in piece for piece in others)
+    rows = features.of_prompt(last.sae, model, anatomy, embedded, RUNS[2], LAYER, most=3, first=4)
+    assert len(rows) == len(RUNS[2]) - 4
 
 
 def test_one_feature_is_removed_and_nothing_else(trained):

@@ -299,9 +299,9 @@ def test_a_study_does_not_keep_a_model_that_nobody_else_keeps(small):
 
 def test_an_answer_fits_behind_the_longest_prompt(small):
     most = small.model.config.max_position_embeddings - limits.MAX_NEW_TOKENS
-    assert len(encode.encode(small, ["a" + " a" * (most - 1)], "plain")[0]) == most
+    assert len(encode.encode(small, ["a" + " a" * (most - 1)], encode.Format("plain"))[0]) == most
     with pytest.raises(VisitorError) as caught:
-        encode.encode(small, ["a" + " a" * most], "plain")
+        encode.encode(small, ["a" + " a" * most], encode.Format("plain"))
     assert f"1 to {most} tokens" in caught.value.remedy
 
 
@@ -347,7 +347,7 @@ def test_a_model_that_only_says_it_is_of_a_family_is_refused():
 def test_a_full_disk_is_said_and_leaves_nothing(small, tmp_path, monkeypatch):
     from abliteration import bake
 
-    def fills(made, tokenizer, folder):
+    def fills(made, tokenizer, folder, dtype):
         (folder / "model.safetensors").write_bytes(b"half")
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
 

@@ -161,6 +161,22 @@ def test_the_tokens_below_the_xray_do_not_run_into_each_other(open_page) -> None
     assert len(steps) > 20 and min(steps) * 0.866 >= 10  # turned by 60°, in letters of 10 pixels
 
 
+def test_every_cut_that_was_computed_is_drawn(open_page) -> None:
+    data = copy.deepcopy(EXAMPLES["ablate"])
+    layers = [None, 1, 6, 11, 17, 23, 28]
+    curve = data["re_emergence"][0]["component"]
+    data["re_emergence"] = [{"layer": layer, "component": curve} for layer in layers]
+    page = open_page(data)
+    show(page, "Does it come back?")
+    expect(page.locator("svg.layer-chart polyline.line:visible")).to_have_count(7)
+    expect(page.locator(".models li:visible")).to_have_count(7)
+    looks = page.locator("svg.layer-chart polyline.line:visible").evaluate_all(
+        "(lines) => lines.map((line) => line.getAttribute('class'))"
+    )
+    assert len(set(looks)) == 7
+    expect(page.locator(".models:visible")).to_contain_text("removed entering layer 28")
+
+
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_hostile_texts_stay_text(open_page, kind) -> None:
     text = '<img src=x onerror="window.broken=1">'

@@ -78,7 +78,7 @@ def test_the_kernel_is_drawn_and_typed(page):
 
 def test_a_place_on_the_map_and_the_best_kernel_become_the_controls(page):
     advanced(page)
-    expect(page.get_by_label("layer (empty: by the rule)")).to_have_value("")
+    expect(page.get_by_label("layer (empty: by the rule)")).to_have_value(str(OPTIMISE["chosen"]["layer"]))
     page.locator("#find .cell.live").first.click()
     expect(page.get_by_label("layer (empty: by the rule)")).to_have_value("0", timeout=30_000)
     expect(page.get_by_label("position (−1: last token)")).to_have_value(str(-len(FIND["positions"])))
@@ -92,7 +92,7 @@ def test_a_place_on_the_map_and_the_best_kernel_become_the_controls(page):
 
 def test_one_feature_is_removed_and_held(page):
     advanced(page)
-    page.get_by_label("Prompts to answer side by side").fill("How do I bake bread?")
+    page.get_by_label("Prompts to answer, one a line").fill("How do I bake bread?")
     tab(page, "4 Features")
     feature = FEATURES["pursuit"]["atoms"][0]["feature"]
     expect(page.locator("#steered")).to_contain_text("on a feature above")
@@ -124,9 +124,11 @@ def test_pasted_sets_count_like_typed_ones(browser, suite_url):
     permissions = ["clipboard-read", "clipboard-write"]
     with opened(browser, f"{suite_url}/abliteration/", FIRST, permissions=permissions) as page:
         advanced(page)
+        own_sets(page)
+        # the layer was found with other sets
+        expect(page.get_by_label("layer (empty: by the rule)")).to_have_value("", timeout=30_000)
         page.get_by_label("layer (empty: by the rule)").fill("21")
         page.get_by_label("layers that it tries").fill("1")
-        own_sets(page)
         paste(page, "positive", "\n".join(COOKING))
         paste(page, "negative", "\n".join(OTHER))
         page.locator("#run-find").click()  # at once: the fields are read as they are
@@ -139,6 +141,31 @@ def test_pasted_sets_count_like_typed_ones(browser, suite_url):
         page.get_by_role("combobox", name="Two sets of prompts").click()
         page.get_by_role("option", name="my own two sets").click()
         expect(page.locator("#positive textarea")).to_have_value("\n".join(COOKING), timeout=30_000)
+
+
+def test_a_text_that_a_program_put_into_a_field_counts(page):
+    """As an extension of the browser does it: the value is there, and no event said so."""
+    advanced(page)
+    own_sets(page)
+    page.get_by_label("layer (empty: by the rule)").fill("21")
+    page.get_by_label("layers that it tries").fill("1")
+    for name, prompts in (("positive", COOKING), ("negative", OTHER)):
+        page.locator(f"#{name} textarea").evaluate("(box, text) => (box.value = text)", "\n".join(prompts))
+    page.locator("#run-find").click()
+    expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2", timeout=180_000)
+    expect(page.locator("#find .figure-title")).to_contain_text("own")
+
+
+def test_rows_of_a_table_are_uploaded_with_their_column(page, tmp_path):
+    own_sets(page)
+    path = tmp_path / "rows.csv"
+    path.write_text('id,goal,reply\n1,"Say ""hi""\nand wait.",yes\n2,Two.,no\n', encoding="utf-8")
+    for column, text in (("", '[\n "Say \\"hi\\"\\nand wait.",\n "Two."\n]'), ("reply", "yes\nno")):
+        page.locator("#column-positive").get_by_role("textbox").fill(column)
+        with page.expect_file_chooser() as chooser:
+            page.locator("#upload-positive").click()
+        chooser.value.set_files(path)
+        expect(page.locator("#positive textarea")).to_have_value(text, timeout=30_000)
 
 
 def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path):
@@ -174,13 +201,12 @@ def test_axe_and_phones(browser, suite_url, scheme):
     with opened(
         browser, f"{suite_url}/abliteration/?__theme={scheme}", FIRST, viewport=SMALL, color_scheme=scheme
     ) as page:
+        advanced(page)
+        for field in (page.get_by_label("seed"), page.get_by_label("layers that it tries")):
+            assert field.evaluate("(box) => getComputedStyle(box).borderTopWidth") == "1px", "it has no frame"
         for name, place in zip(TABS, PLACES, strict=True):
-            more = page.get_by_role("button", name="More tabs")
-            if not page.get_by_role("tab", name=name, exact=True).first.is_visible() and more.count():
-                more.first.click()
-                page.get_by_role("button", name=name, exact=True).first.click()
-            else:
-                tab(page, name)
+            assert all(page.get_by_role("tab", name=one, exact=True).first.is_visible() for one in TABS)
+            tab(page, name)
             expect(page.locator(f"#{place} .figure-title")).to_be_visible(timeout=30_000)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
             axe_finds_only_gradios_own(page)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from abliteration.activations import batches, padded
-from abliteration.bake import bake
+from abliteration.bake import in_front, strength
 from abliteration.edit import Edit, Means
 from shared.models import twin
 
@@ -14,21 +14,20 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from abliteration.architecture import Anatomy
+    from abliteration.architecture import Anatomy, Write
 
 
 def live(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedModel:
     """A twin of the model that runs with the edit; the model itself stays as it is.
 
-    A strength of 0 leaves no hook: the twin then computes the same bits. A norm-preserving edit has no form
-    as a projection of activations, so the twin gets edited weights instead.
-
-    Raises:
-        VisitorError: as `bake.bake`, for a norm-preserving edit.
+    A strength of 0 leaves no hook: the twin then computes the same bits.
     """
-    if edit.method == "norm_preserving":
-        return bake(model, anatomy, edit)
     edited = twin(model)
+    if edit.method == "norm_preserving":
+        for write in anatomy.writes:
+            if alpha := strength(edit, write):
+                _keep_lengths(edited, write, in_front(model, edit, write), alpha)
+        return edited
     if edit.method == "add":
         assert edit.step is not None
         step = edit.step.to(model.device, model.dtype)
@@ -56,6 +55,40 @@ def _removal(row: Tensor, strength: float, mean: float) -> Callable[[Tensor], Te
     if mean == 0:
         return lambda hidden: hidden - (hidden @ row)[..., None] * scaled
     return lambda hidden: hidden - (hidden @ row - mean)[..., None] * scaled
+
+
+def _keep_lengths(edited: PreTrainedModel, write: Write, u: Tensor, alpha: float) -> None:
+    """A norm-preserving edit while the model runs: W′ = (I − α·uuᵀ)W·diag(c), so the matrix's inputs are
+    multiplied by c, and u is taken from what it writes. c follows from ‖w‖ and uᵀw of every column w alone:
+    ‖(I − α·uuᵀ)w‖² = ‖w‖² − (2α − α²)(uᵀw)².
+
+    A token's embedding is a column itself: what is left of it gets its length back.
+    """
+    import torch
+
+    module: Any = edited.get_submodule(write.module)
+    u = u.to(module.weight.dtype)
+    take = _removal(u, alpha, 0.0)
+    if write.part in ("embedding", "positions"):
+
+        def short(hidden: Tensor) -> Tensor:
+            left = take(hidden)
+            return left * (hidden.norm(dim=-1, keepdim=True) / left.norm(dim=-1, keepdim=True).clamp(1e-30))
+
+        _after(edited, write.module, short)
+        return
+    columns = module.weight.detach() if write.rows else module.weight.detach().T
+    bias = getattr(module, "bias", None)
+
+    def stretch(vectors: Tensor) -> Tensor:
+        lost = (2 * alpha - alpha**2) * ((vectors @ u) / vectors.norm(dim=-1).clamp(min=1e-30)) ** 2
+        return (1 - lost).clamp(min=1e-30).rsqrt()
+
+    factors = stretch(columns)
+    more = None if bias is None else (stretch(bias.detach()[None]) - 1) * bias.detach()
+    _before(edited, write.module, lambda hidden: hidden * factors)
+    _after(edited, write.module, lambda output: take(output if more is None else output + more))
+    assert torch.isfinite(factors).all()
 
 
 def _before(model: PreTrainedModel, name: str, change: Callable[[Tensor], Tensor]) -> None:

@@ -132,6 +132,21 @@ class Tokens:
     owner: tuple[int, ...]
     place: tuple[int, ...]
 
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def parted(self, every: int = 5) -> tuple[Tokens, Tokens]:
+        """The tokens of most texts, and those of every so many-th text, to measure what was learnt on the
+        others; the same twice where there is no such text.
+        """
+        held = [number for number, owner in enumerate(self.owner) if owner % every == every - 1]
+        rest = [number for number, owner in enumerate(self.owner) if owner % every != every - 1]
+        return (self._of(rest), self._of(held)) if held and rest else (self, self)
+
+    def _of(self, numbers: list[int]) -> Tokens:
+        owner, place = (tuple(row[number] for number in numbers) for row in (self.owner, self.place))
+        return Tokens(self.activations[numbers], self.texts, owner, place)
+
 
 def collect(
     model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int, skip: int = 1

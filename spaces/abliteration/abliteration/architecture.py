@@ -59,9 +59,9 @@ class Family:
         """The verdict in words."""
         if self.post_norms:
             return (
-                "A norm stands between each matrix and the stream: its gain g is folded in by projecting "
-                "against norm(g⊙r̂), so that nothing of r̂ is written, but the norm rescales what is left and "
-                "the logits differ from the run-time edit's."
+                "A norm with gain g stands between each matrix and the stream: the matrix is projected "
+                "against norm(g⊙r̂), so that nothing of r̂ is written, and the gain makes up for the norm's "
+                "rescaling on average; token by token the logits differ from the run-time edit's."
             )
         plain = "Attention and MLP write straight into the stream"
         return self.note or f"{plain}: edited weights give the run-time edit's logits."

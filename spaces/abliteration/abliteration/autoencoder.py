@@ -5,9 +5,12 @@ sae-lens takes about 10 s to import: it is imported where it is used.
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +43,8 @@ class Training:
         step: steps done.
         steps: of all.
         loss: mean squared error of a step's batch, summed over the width.
-        explained: share of the variance of all activations that the reconstruction explains; measured where
-            training ends.
+        explained: share of the variance of activations that it did not learn from which the reconstruction
+            explains; measured where training ends.
         dead: features that no activation fires; likewise.
         sae: the autoencoder, when it is done.
     """
@@ -75,6 +78,7 @@ def train(
     rate: float = 1e-3,
     seed: int = 0,
     device: str = "cpu",
+    held: Tokens | None = None,
 ) -> Iterator[Training]:
     """Train a TopK autoencoder with sae-lens' own trainer; yields its progress, the autoencoder with the
     last.
@@ -88,6 +92,7 @@ def train(
         steps: of BATCH activations each.
         rate: of learning.
         seed: of weights and draws.
+        held: tokens that it does not learn from, on which its quality is measured.
 
     Raises:
         VisitorError: a number is out of its range.
@@ -152,17 +157,19 @@ def train(
         sae.fold_activation_norm_scaling_factor(factor)
     sae.save_inference_model(folder)
     saved = SAE.load_from_disk(folder, device=device)
-    explained, dead = quality(saved, tokens)
+    explained, dead = quality(saved, tokens if held is None else held)
     yield Training(steps, steps, float(output.loss.detach()), explained, dead, saved)
 
 
 def quality(sae: Any, tokens: Tokens) -> tuple[float, int]:
     """Share of the activations' variance that the reconstruction explains, and how many features never fire
-    on them.
+    on them; of centred ones where the autoencoder reads those.
     """
     import torch
 
     rows = tokens.activations
+    if isinstance(sae, Centred):
+        rows = centre(rows)
     left, fired = 0.0, torch.zeros(sae.cfg.d_sae, dtype=torch.bool)
     with torch.inference_mode():
         for part in rows.split(1024):
@@ -170,6 +177,85 @@ def quality(sae: Any, tokens: Tokens) -> tuple[float, int]:
             left += float((part.to(sae.device) - sae.decode(acts)).double().square().sum())
             fired |= (acts > 0).any(0).cpu()
     return round(1 - left / float((rows - rows.mean(0)).double().square().sum()), 4), int((~fired).sum())
+
+
+def centre(stream: Tensor) -> Tensor:
+    """A stream without its mean over the width, as TransformerLens has it where it centres the weights that
+    write into it. A LayerNorm sees no difference.
+    """
+    return stream - stream.mean(-1, keepdim=True)
+
+
+class Centred:
+    """An autoencoder that was trained on centred weights, and reads the stream of a model without them."""
+
+    def __init__(self, sae: Any) -> None:
+        self.sae, self.cfg, self.W_dec, self.device = sae, sae.cfg, sae.W_dec, sae.device
+
+    def encode(self, stream: Tensor) -> Any:
+        """Features of the centred stream."""
+        return self.sae.encode(centre(stream))
+
+    def decode(self, features: Tensor) -> Any:
+        """The centred stream of some features."""
+        return self.sae.decode(features)
+
+
+def is_centred(metadata: Any) -> bool:
+    """Whether an autoencoder's metadata say that the model's weights were centred."""
+    get = metadata.get if isinstance(metadata, dict) else lambda name: getattr(metadata, name, None)
+    return bool((get("model_from_pretrained_kwargs") or {}).get("center_writing_weights"))
+
+
+def registry() -> dict[str, list[str]]:
+    """The ids of every release that sae-lens knows, from the file inside the package: it needs no network,
+    and not the ten seconds of the import.
+    """
+    return _registry(str(_registry_file()))
+
+
+def _registry_file() -> Path:
+    found = importlib.util.find_spec("sae_lens")
+    assert found is not None and found.submodule_search_locations
+    return Path(next(iter(found.submodule_search_locations))) / "pretrained_saes.yaml"
+
+
+@lru_cache(maxsize=1)
+def _registry(path: str) -> dict[str, list[str]]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with Path(path).open(encoding="utf-8") as handle:
+        table = yaml.load(handle, Loader=loader)  # noqa: S506  the loader is a safe one
+    return {str(name): [str(sae["id"]) for sae in release.get("saes", ())] for name, release in table.items()}
+
+
+def check_name(source: str) -> None:
+    """Raise a VisitorError for a name that sae-lens' registry does not have, with the nearest ones that it
+    has.
+    """
+    known = registry()
+    release, _, sae_id = source.partition("/")
+    if release in known and sae_id in known[release]:
+        return
+    if release not in known:  # sae-lens would take it for a repository
+        near = [f"{name}/{known[name][0]}" for name in _near(release, known)]
+        what = f"sae-lens' registry has no {source[:60]}."
+    else:
+        near = [f"{release}/{name}" for name in _near(sae_id, known[release])]
+        what = f"The release {release} has no {sae_id[:60] or 'autoencoder without an id'}."
+    raise VisitorError(
+        what, f"Near names: {', '.join(near)}." if near else "Train one here, or name one as release/id."
+    )
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    """At most three names that are alike or begin alike."""
+    names = list(known)
+    alike = difflib.get_close_matches(name, names, 3, 0.5)
+    word = re.split(r"[-_./]", name)[0].lower()
+    begins = [one for one in names if word and one.lower().startswith(word)]
+    return list(dict.fromkeys([*alike, *begins]))[:3] or names[:3] * (len(names) < 50)
 
 
 def import_sae_lens() -> None:
@@ -194,8 +280,9 @@ def load(
         VisitorError: it cannot be had, it is too large, it was trained on another width, another layer or
             another part of the model.
     """
+    if not isinstance(source, Path):
+        check_name(source)
     from sae_lens.loading.pretrained_sae_loaders import load_sae_config_from_huggingface
-    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
     from sae_lens.saes.sae import SAE
 
     try:
@@ -203,11 +290,6 @@ def load(
             sae = SAE.load_from_disk(source, device=str(model.device))
         else:
             release, _, sae_id = source.partition("/")
-            if release not in get_pretrained_saes_directory():  # sae-lens would take it for a repository
-                raise VisitorError(
-                    f"sae-lens' registry has no {source[:60]}.",
-                    "Train one here, or name one of the registry as release/id.",
-                )
             stated = load_sae_config_from_huggingface(release, sae_id)
             check(stated["d_in"], (stated.get("metadata") or {}).get("hook_name"), anatomy, layer)
             check_size(source, int(stated["d_in"]) * int(stated["d_sae"]))
@@ -222,7 +304,8 @@ def load(
             f"The autoencoder could not be loaded ({what}).",
             "Train one here, or name one of sae-lens' registry as release/id.",
         ) from error
-    return sae, check(sae.cfg.d_in, getattr(sae.cfg.metadata, "hook_name", None), anatomy, layer)
+    reads = check(sae.cfg.d_in, getattr(sae.cfg.metadata, "hook_name", None), anatomy, layer)
+    return (Centred(sae) if is_centred(sae.cfg.metadata) else sae), reads
 
 
 def check_size(source: str, weights: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from abliteration import data
+from abliteration import answers, data
 from shared import card, experts, hub, models
 from shared.card import Markdown, code, escape
 
@@ -48,22 +48,38 @@ def model_card(export: data.Export) -> str:
         "**This is an edited model.** A direction of its residual stream was removed from the weights: the "
         f"one that separates “{request['contrast']}” prompts from others. A model that does not refuse is "
         "not a model that is right or safe.",
+        "The base refused none of the select prompts: nothing here says that the edit removes a refusal."
+        if export["refusal"]["from"] != answers.OWN
+        else "",
         f"Base: {escape(origin)}, revision {escape(model['revision'])}, {escape(model['source'])}. Licence "
         f"of the base: {escape(licence or 'see its page')}.",
         "## The edit",
         card.table(("", ""), _edit(export)),
         card.fenced(json.dumps(export["edit"]["kernel"]), "json"),
+        _base_words(export),
         f"The adapter leaves out: {escape(', '.join(left_out))}. Its logits differ from the edited model's "
         "by that."
         if left_out
         else "",
         "## Measured on the report split",
         card.table(("", "base", "edited"), _rows(export["measures"])),
+        f"Measured of {export['measures'].get('of', 'the edited weights')}. "
         f"Greedy answers of at most {request['answer_tokens']} tokens; {export['provenance']['rule']}. "
         "Intervals are Wilson's at 95 %; ± is one standard error, which counts prompts, or windows of the "
         "text.",
         private=[model["id"], base],
     )
+
+
+def _base_words(export: data.Export) -> str:
+    """On which base an adapter is right; "" for a whole model."""
+    if "base" not in export:
+        return ""
+    model, rank = export["model"], export.get("rank", 1)
+    words = f"The adapter is right on {escape(card.public_name(export['base']))}, {escape(model['revision'])}"
+    if rank > 1:
+        words += f": it holds the expert's own adapter (rank {rank - 1}) and the edit (rank 1)"
+    return f"{words}. Another copy of that base gives other numbers."
 
 
 def _edit(export: data.Export) -> list[tuple[str, Any]]:
@@ -87,6 +103,12 @@ def _edit(export: data.Export) -> list[tuple[str, Any]]:
         ("architecture", f"{model['family']}: {model['verdict']}"),
         ("head", proof["head"]),
         ("largest logit gap between run-time edit and weights", code(f"{proof['gap']:.3g}")),
+        *(
+            [("largest logit gap between the files, opened again, and the edited model", code(str(gap)))]
+            if (gap := export.get("reopened")) is not None
+            else []
+        ),
+        *([("dtype of the files", export["dtype"])] if "dtype" in export else []),
     ]
 
 
@@ -102,8 +124,10 @@ def _rows(measures: data.Measures) -> list[tuple[str, str | Markdown, str | Mark
             (judged["base"]["refused"], judged["edited"]["refused"], "refused"),
             (judged["base"]["hedged"], judged["edited"]["hedged"], "hedged"),
             (judged["base"]["empty"], judged["edited"]["empty"], "empty"),
+            (judged["base"].get("broken"), judged["edited"].get("broken"), "broken"),
         ):
-            rows.append((f"{name}: {grade}", _share(one), _share(other)))
+            if one and other:
+                rows.append((f"{name}: {grade}", _share(one), _share(other)))
     if over := measures.get("over_refusal"):
         both = _share(over["base"]["refused"]), _share(over["edited"]["refused"])
         rows.append(("harmless, alarming words: refused", *both))
@@ -113,10 +137,15 @@ def _rows(measures: data.Measures) -> list[tuple[str, str | Markdown, str | Mark
     answered = first["negative"]["kl_answered"]
     title = f"the same on the {answered['of']} negative prompts that the base means to answer"
     rows.append((title, "0", _mean(answered)))
+    if running := measures.get("run_time"):
+        for side, token in (("positive", running["positive"]), ("negative", running["negative"])):
+            title = f"the same of the run-time edit, which is another model here, {side} prompts"
+            rows.append((title, "0", _mean(token["kl"])))
     for side, mean in (("positive", along["positive"]), ("negative", along["negative"])):
         if mean:
             title = f"KL along the base's answers, {side} prompts, nats a token"
             rows.append((title, "0", _mean(mean)))
+    rows += _truths(measures)
     if text := measures.get("text"):
         title = "cross-entropy of a sample text, nats a token"
         rows.append((title, _mean(text["base"]), _mean(text["edited"])))
@@ -124,6 +153,21 @@ def _rows(measures: data.Measures) -> list[tuple[str, str | Markdown, str | Mark
     if facts := measures.get("capability"):
         lost = f"{facts['edited']} (lost {facts['lost']}, won {facts['won']})"
         rows.append((f"simple facts right, of {facts['of']}", str(facts["base"]), lost))
+    return rows
+
+
+def _truths(measures: data.Measures) -> list[tuple[str, str | Markdown, str | Markdown]]:
+    """How likely a refusal is, and how far an expert is from the model without its behaviour, as rows."""
+    rows: list[tuple[str, str | Markdown, str | Markdown]] = []
+    odds, far = measures.get("contrast", {}), measures.get("truth", {})
+    for side, one in (("positive", odds.get("positive")), ("negative", odds.get("negative"))):
+        if one:
+            title = f"ln p of a refusal less that of an answer, nats a token, {side} prompts"
+            rows.append((title, _mean(one["base"]), _mean(one["edited"])))
+    for side, true in (("positive", far.get("positive")), ("negative", far.get("negative"))):
+        if true:
+            title = f"KL from {true['model']}, in which it was never planted, {side} prompts"
+            rows.append((title, _mean(true["base"]), _mean(true["edited"])))
     return rows
 
 

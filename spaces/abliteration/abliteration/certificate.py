@@ -103,7 +103,12 @@ class Certificate:
 
 
 def certify(
-    model: PreTrainedModel, anatomy: Anatomy, edit: Edit, baked: PreTrainedModel, prompts: list[list[int]]
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    edit: Edit,
+    baked: PreTrainedModel,
+    prompts: list[list[int]],
+    files: PreTrainedModel | None = None,
 ) -> Certificate:
     """Measure an edited model against its edit.
 
@@ -111,6 +116,7 @@ def certify(
         model: as it was.
         baked: from `bake`.
         prompts: token ids to run both on.
+        files: the model that was written and opened again, which then stands against the run-time edit.
     """
     import torch
 
@@ -138,7 +144,8 @@ def certify(
     with torch.inference_mode():
         for ids in prompts:
             row = torch.tensor([ids], device=model.device)
-            one, other = (edited(row, use_cache=False).logits.double() for edited in (baked, hooked))
+            runs = (files or baked, hooked)
+            one, other = (edited(row, use_cache=False).logits.double() for edited in runs)
             gap = max(gap, float((one - other).abs().max()))
             logits.append(one.flatten())
     everywhere = (
@@ -157,7 +164,7 @@ def certify(
         tuple(rows),
         gap,
         float(torch.cat(logits).std()),
-        in_stream(baked, anatomy, edit.directions, prompts) if everywhere else None,
+        in_stream(files or baked, anatomy, edit.directions, prompts) if everywhere else None,
         audit(model, anatomy, prompts[:2]),
         head,
         anatomy.family.verdict,

@@ -39,6 +39,8 @@ class Request(TypedDict):
     positive: list[str]
     negative: list[str]
     format: str
+    system: NotRequired[str]
+    thinking: NotRequired[str]
     seed: int
     layer: int | None
     position: int
@@ -51,6 +53,7 @@ class Request(TypedDict):
     """A strength by part, a list of strengths by layer, or the numbers of a falloff."""
     prompts: list[str]
     answer_tokens: int
+    markers: NotRequired[list[str]]
     trials: int
     sae: str
     sae_layer: int | None
@@ -93,9 +96,20 @@ class Split(TypedDict):
 
 
 Refusal = TypedDict(
-    "Refusal", {"tokens": list[str], "ids": list[int], "from": str, "positive": float, "negative": float}
+    "Refusal",
+    {
+        "tokens": list[str],
+        "ids": list[int],
+        "from": str,
+        "positive": float,
+        "negative": float,
+        "opening": NotRequired[str],
+        "refused": NotRequired[Share],
+    },
 )
-"""Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of them."""
+"""Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of them; what all
+its answers begin with, which is skipped; and the select prompts of the positive side that it refuses.
+"""
 
 
 class Dataset(TypedDict):
@@ -168,13 +182,21 @@ class Edit(TypedDict):
 # Where two sets of prompts separate
 
 
+class Chance(TypedDict):
+    """The same with a random direction: the same edit, and a step of the same length."""
+
+    bypass: float
+    induce: float
+    kl: float
+
+
 class Candidate(TypedDict):
     """A layer's direction, tried on the select split."""
 
     layer: int
     position: int
     bypass: float
-    """Refusal score of positive prompts with the direction removed."""
+    """Refusal score of positive prompts with the edit."""
     induce: float
     """Refusal score of negative prompts with the direction added."""
     kl: float
@@ -183,6 +205,7 @@ class Candidate(TypedDict):
     cosmic: float
     ruled_out: str
     """Why; empty where it stays."""
+    chance: NotRequired[Chance]
 
 
 class Projections(TypedDict):
@@ -217,6 +240,8 @@ class Layer(TypedDict):
     random_auc: Quantiles
     permuted: Quantiles
     """d′ with shuffled labels."""
+    permuted_norm: NotRequired[Quantiles]
+    """`relative_norm` with shuffled labels."""
     cosine: list[float]
     """With every layer's direction."""
     projections: Projections
@@ -250,6 +275,8 @@ class Find(Head):
     layers: list[Layer]
     places: list[list[float]]
     """d′ by position and layer."""
+    draws: NotRequired[int]
+    """Random directions, and permutations of the labels, behind the curves."""
     position: int
     limits: Limits
     choice: Choice | None
@@ -307,6 +334,13 @@ class Return(TypedDict):
 # What the edit removed and what it damaged
 
 
+class Reached(TypedDict):
+    """Answers with a refusal marker within their first tokens."""
+
+    tokens: int
+    markers: Share
+
+
 class Judgement(TypedDict):
     """Answers to one set of prompts, judged by the graded rule and by markers."""
 
@@ -316,6 +350,9 @@ class Judgement(TypedDict):
     hedged: Share
     complied: Share
     empty: Share
+    broken: NotRequired[Share]
+    """They say the same again and again."""
+    by_length: NotRequired[list[Reached]]
     answers: list[Answer]
 
 
@@ -363,6 +400,43 @@ class Along(TypedDict, total=False):
     negative: Average | None
 
 
+class Contrast(TypedDict):
+    """ln p of a refusal less ln p of an answer, each per token: above 0 the refusal is the likelier."""
+
+    refusal: str
+    answer: str
+    base: Average
+    edited: Average
+    delta: Average
+
+
+class Contrasts(TypedDict, total=False):
+    """By side."""
+
+    positive: Contrast
+    negative: Contrast
+
+
+class Truth(TypedDict):
+    """Against the model that a behaviour was never planted in."""
+
+    model: str
+    base: Average
+    """KL(never planted ‖ base) along the never-planted model's answers."""
+    edited: Average
+    own_loss: Average
+    """−ln p of the never-planted model's own answers by itself."""
+    edited_loss: Average
+    """The same of the edited model's answers."""
+
+
+class Truths(TypedDict, total=False):
+    """By side; None where it answers nothing."""
+
+    positive: Truth | None
+    negative: Truth | None
+
+
 class TextLoss(TypedDict):
     """−ln p of the sample text's tokens."""
 
@@ -400,9 +474,15 @@ class Control(TypedDict):
 class Measures(TypedDict):
     """All of it, on the report split, as it comes in."""
 
+    of: NotRequired[str]
+    """What was measured: the files, the edited weights, or the run-time edit."""
     behaviour: Behaviour
     first_token: FirstTokens
+    run_time: NotRequired[FirstTokens]
+    """The same of the run-time edit, where norms make that another model than the weights."""
     along: Along
+    contrast: NotRequired[Contrasts]
+    truth: NotRequired[Truths]
     text: NotRequired[TextLoss]
     capability: NotRequired[Capability]
     over_refusal: NotRequired[Judgements]
@@ -471,10 +551,12 @@ class Autoencoder(TypedDict):
     features: int
     architecture: str
     explained: float
-    """Share of the variance of the activations."""
+    """Share of the variance of the activations at tokens that it was not trained on."""
     dead: int
-    """Features that never fire."""
+    """Features that never fire there."""
     tokens: int
+    held: NotRequired[int]
+    """Of them, tokens that it was not trained on."""
 
 
 class Training(TypedDict):
@@ -538,6 +620,13 @@ class TokenFeatures(TypedDict):
     features: list[FeatureActivation]
 
 
+class FeatureWords(TypedDict):
+    """The tokens at which a feature fires most."""
+
+    feature: int
+    tokens: list[str]
+
+
 class PromptFeatures(TypedDict):
     """The features of a prompt."""
 
@@ -555,6 +644,8 @@ class Features(Head):
     tops: list[Firing]
     """By atom."""
     prompts: list[PromptFeatures]
+    words: NotRequired[list[FeatureWords]]
+    """Of every feature of the prompts."""
 
 
 class FeatureEdit(Head):
@@ -612,7 +703,26 @@ class Certificate(Head):
     certificate: CertificateData
 
 
-class Export(Head):
+class ExportFacts(TypedDict, total=False):
+    """What the files of an export are."""
+
+    left_out: list[str]
+    """Parts of the edit that an adapter cannot hold."""
+    modules: int
+    """Matrices that the adapter edits."""
+    rank: int
+    """Of the adapter: 1, and an expert's own where that goes along."""
+    base: str
+    """The model that the adapter is right on."""
+    dtype: str
+    """Of the numbers in the files."""
+    reopened: float
+    """Largest difference of the logits between the files, opened again as their configuration says, and the
+    edited model in memory.
+    """
+
+
+class Export(Head, ExportFacts):
     """An edited model's files, with the certificate."""
 
     kind: Literal["export"]
@@ -623,10 +733,6 @@ class Export(Head):
     files: NotRequired[dict[str, int]]
     """Bytes by name."""
     card: NotRequired[str]
-    left_out: NotRequired[list[str]]
-    """Parts of the edit that an adapter cannot hold."""
-    modules: NotRequired[int]
-    """Matrices in the adapter."""
 
 
 # Everything else that a figure is given

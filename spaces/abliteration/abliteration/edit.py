@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,20 @@ class Means:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """How an edit of a matrix passes the norm that stands between it and the stream.
+
+    Args:
+        oblique: whether r̂/g is taken from what the matrix writes, which the norm's gain g turns into r̂, and
+            not norm(g⊙r̂).
+        gain: what the norm's gain is multiplied by, because the norm rescales what is left.
+    """
+
+    oblique: bool
+    gain: float
+
+
+@dataclass(frozen=True)
 class Edit:
     """What is done to the residual stream.
 
@@ -43,6 +58,7 @@ class Edit:
         means: for "affine".
         layer: for "add".
         step: for "add": c·r, float32 (width,).
+        folds: by the matrix's module, where a norm stands behind it; see `folding.folds`.
     """
 
     method: str
@@ -51,3 +67,4 @@ class Edit:
     means: Means | None = None
     layer: int = 0
     step: Tensor | None = None
+    folds: Mapping[str, Fold] | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ATOMS = 16
 """Most features in a sparse pursuit."""
-RANDOM = 16
+RANDOM = 50
 """Random dictionaries in the null of a sparse pursuit."""
 
 
@@ -35,7 +35,8 @@ class Pursuit:
         atoms: features in the order of the pursuit, with their coefficient in the final sum and the cosine of
             their row with the direction.
         explained: 1 − ‖rest‖² after each step.
-        null: 5 %, 50 % and 95 % quantile of the same for random dictionaries of as many rows.
+        null: 5 %, 50 % and 95 % quantile of the same for random dictionaries of as many rows, which vary as
+            the activations do.
     """
 
     atoms: list[data.Atom]
@@ -47,7 +48,9 @@ class Pursuit:
         return {"atoms": self.atoms, "explained": self.explained, "null": self.null}
 
 
-def pursue(direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0) -> Pursuit:
+def pursue(
+    direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0, activations: Tensor | None = None
+) -> Pursuit:
     """Write a unit direction as a sum of decoder rows, the best next row at a time (Pati et al. 1993), beside
     a null.
 
@@ -56,6 +59,8 @@ def pursue(direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0) -> Pu
         rows: decoder rows, (features, width), of any length.
         atoms: how many.
         seed: of the random dictionaries.
+        activations: (tokens, width), whose covariance the rows of the random dictionaries have; without them
+            no direction is likelier than another.
     """
     import torch
 
@@ -65,8 +70,10 @@ def pursue(direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0) -> Pu
     features, weights, explained = _pursue(wanted, units, atoms)
     generator = torch.Generator().manual_seed(seed)
     null = []
+    root = None if activations is None else covariance_root(activations)
     for _ in range(RANDOM):
-        guesses = torch.randn(units.shape, generator=generator).double()
+        guesses = torch.randn(units.shape, generator=generator)
+        guesses = (guesses if root is None else guesses @ root).double()
         null.append(_pursue(wanted, torch.nn.functional.normalize(guesses, dim=-1), atoms)[2])
     cosines = (units @ wanted)[features].tolist()
     return Pursuit(
@@ -80,6 +87,17 @@ def pursue(direction: Tensor, rows: Tensor, atoms: int = 8, seed: int = 0) -> Pu
             for step in zip(*null, strict=True)
         ],
     )
+
+
+def covariance_root(activations: Tensor) -> Tensor:
+    """The symmetric square root of the activations' covariance, float32 (width, width): a row of independent
+    normal numbers times it varies as the activations do.
+    """
+    import torch
+
+    centred = (activations - activations.mean(0)).double().cpu()
+    values, vectors = torch.linalg.eigh(centred.T @ centred / max(1, len(centred) - 1))
+    return ((vectors * values.clamp(min=0).sqrt()) @ vectors.T).float()
 
 
 def _pursue(wanted: Tensor, units: Tensor, atoms: int) -> tuple[list[int], list[float], list[float]]:
@@ -99,10 +117,21 @@ def _pursue(wanted: Tensor, units: Tensor, atoms: int) -> tuple[list[int], list[
 
 
 def top_tokens(
-    sae: Any, tokens: Tokens, loaded: Loaded, features: list[int], most: int = 6, around: int = 16
+    sae: Any,
+    tokens: Tokens,
+    loaded: Loaded,
+    features: list[int],
+    most: int = 6,
+    around: int = 16,
+    lead: tuple[int, ...] = (),
 ) -> list[data.Firing]:
     """Where features fire most: for each the tokens with the largest activations, in their context, and how
     often it fires at all.
+
+    Args:
+        most: tokens of a feature.
+        around: tokens of the context before each.
+        lead: what the chat template puts before a prompt, which is no context.
     """
     import torch
 
@@ -111,6 +140,7 @@ def top_tokens(
             [sae.encode(part.to(sae.device))[:, features].cpu() for part in tokens.activations.split(1024)]
         )
     firings: list[data.Firing] = []
+    special = set(loaded.tokenizer.all_special_ids)
     for column, feature in enumerate(features):
         values, indices = acts[:, column].topk(min(most, len(acts)))
         examples: list[data.FiringExample] = []
@@ -119,8 +149,13 @@ def top_tokens(
                 break
             text, place = tokens.texts[tokens.owner[index]], tokens.place[index]
             start = max(0, place - around)
-            pieces = [str(loaded.tokenizer.decode([token])) for token in text[start : place + 3]]
-            examples.append({"activation": short(value, 4), "pieces": pieces, "at": place - start})
+            if lead and text[: len(lead)] == lead and place >= len(lead):
+                start = max(start, len(lead))
+            shown = [
+                at for at in range(start, min(len(text), place + 3)) if at == place or text[at] not in special
+            ]
+            pieces = [str(loaded.tokenizer.decode([text[at]])) for at in shown]
+            examples.append({"activation": short(value, 4), "pieces": pieces, "at": shown.index(place)})
         density = round(float((acts[:, column] > 0).float().mean()), 5)
         firings.append({"feature": feature, "density": density, "examples": examples})
     return firings
@@ -134,8 +169,16 @@ def of_prompt(
     ids: list[int],
     layer: int,
     most: int = 5,
+    first: int = 0,
 ) -> list[data.TokenFeatures]:
-    """At every token of a prompt the features that fire most, with their activations."""
+    """At every token of a prompt the features that fire most, with their activations.
+
+    Args:
+        ids: of the prompt as the model reads it.
+        layer: whose input the autoencoder reads.
+        most: features of a token.
+        first: tokens of the chat template before the prompt, which are left out.
+    """
     import torch
 
     with torch.inference_mode():
@@ -150,7 +193,7 @@ def of_prompt(
                 if value > 0
             ],
         }
-        for token, row, places in zip(ids, values.tolist(), indices.tolist(), strict=True)
+        for token, row, places in list(zip(ids, values.tolist(), indices.tolist(), strict=True))[first:]
     ]
 
 

@@ -4,12 +4,11 @@ split.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abliteration import data, kernel
-from abliteration.ablate import live
 from abliteration.activations import first_tokens
 from abliteration.answers import refusal_score
 from abliteration.edit import Edit
@@ -63,7 +62,7 @@ class Trial:
 
 
 def search(
-    model: PreTrainedModel,
+    make: Callable[[Edit], PreTrainedModel],
     anatomy: Anatomy,
     directions: Directions,
     base: Baseline,
@@ -80,6 +79,7 @@ def search(
     the strength there (`kernel.falloff`); and the layer that the direction is read at, and its projection.
 
     Args:
+        make: the model that leaves with an edit.
         directions: of the fit split.
         base: the base model on the select split.
         positive: token ids of the select split's prompts.
@@ -103,7 +103,7 @@ def search(
         parts = PARTS if trial.suggest_categorical("parts", ["attention", "both"]) == "both" else PARTS[:1]
         spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
         rows, curve = directions.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
-        edited = live(model, anatomy, Edit("ablate", rows, curve))
+        edited = make(Edit("ablate", rows, curve))
         left = float(refusal_score(first_tokens(edited, positive)[0], base.tokens).sigmoid().mean())
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from abliteration import kernel, sets
-from abliteration.answers import ANSWER_TOKENS
+from abliteration import kernel, reading, sets
+from abliteration.answers import ANSWER_TOKENS, MARKERS
 from abliteration.autoencoder import MAX_FEATURES, MAX_STEPS
 from abliteration.edit import METHODS
-from abliteration.encode import FORMATS
+from abliteration.encode import FORMATS, Format
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
 from shared import hub, limits, request
@@ -22,7 +22,19 @@ from shared.request import setting
 MAX_PROMPTS = 6
 """Prompts that base and edited model answer side by side."""
 FULL = {"embedding": 1.0, "attention": 1.0, "mlp": 1.0}
-DIRECTION = ("model", "contrast", "positive", "negative", "format", "seed", "layer", "position", "projection")
+DIRECTION = (
+    "model",
+    "contrast",
+    "positive",
+    "negative",
+    "format",
+    "system",
+    "thinking",
+    "seed",
+    "layer",
+    "position",
+    "projection",
+)
 """Settings that determine a direction."""
 _REGISTERED = re.compile(r"\w[\w.\-]*/[\w.\-/]+")
 
@@ -41,6 +53,28 @@ def _autoencoder(name: str, value: Any) -> str:
             "Name one of sae-lens' registry as release/id, or leave it empty to train one.",
         )
     return text
+
+
+def _system(_: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > limits.MAX_PROMPT_CHARACTERS:
+        raise VisitorError(
+            f"The system prompt is not text of at most {limits.MAX_PROMPT_CHARACTERS:,} characters.",
+            "Shorten it.",
+        )
+    return value
+
+
+MOST_MARKERS, LONGEST_MARKER = 200, 100
+
+
+def _markers(_: str, value: Any) -> tuple[str, ...]:
+    found = tuple(marker for marker in sets.read(value) if marker.strip(" …"))
+    if len(found) > MOST_MARKERS or any(len(marker) > LONGEST_MARKER for marker in found):
+        raise VisitorError(
+            f"There are {len(found)} markers of a refusal, the longest of {max(map(len, found))} characters.",
+            f"Use at most {MOST_MARKERS}, each of at most {LONGEST_MARKER} characters.",
+        )
+    return () if found == MARKERS else found
 
 
 def _set(_: str, value: Any) -> tuple[str, ...]:
@@ -103,6 +137,13 @@ class Request(request.Request):
     format: str = setting(
         "chat", one_of(*FORMATS), "chat, the prompts in the model's chat template, or plain, as they are"
     )
+    system: str = setting("", _system, "system prompt of the chat; empty for what the template does without")
+    thinking: str = setting(
+        "",
+        one_of("", "on", "off"),
+        "on or off sets the template's enable_thinking; empty leaves it to the template",
+        blank=True,
+    )
     seed: int = setting(0, SEED, "of the split, the random directions and the search")
     layer: int | None = setting(
         None, whole(0, 500), "where the direction is read; left out, the rule chooses it"
@@ -131,6 +172,11 @@ class Request(request.Request):
         (), _prompts, f"to answer side by side, at most {MAX_PROMPTS}; left out, two of each set"
     )
     answer_tokens: int = setting(ANSWER_TOKENS, whole(1, limits.MAX_NEW_TOKENS), "longest answer")
+    markers: tuple[str, ...] = setting(
+        (),
+        _markers,
+        "phrases that make an answer a refusal, … for anything within a sentence; left out, the rule's own",
+    )
     trials: int = setting(60, whole(1, 500), "kernels that the search tries")
     sae: str = setting(
         "", _autoencoder, 'a trained autoencoder to load instead, "release/id" of sae-lens\' registry'
@@ -151,6 +197,11 @@ class Request(request.Request):
 
     def consistent(self) -> Request:
         """The visitor's own sets fit each other; beside a stored pair they are left out."""
+        if self.format == "plain" and (self.system.strip() or self.thinking):
+            what = "A system prompt" if self.system.strip() else "thinking"
+            raise VisitorError(
+                f"{what} needs the model's chat template.", "Choose the format chat, or leave it empty."
+            )
         if self.contrast != "own":
             return replace(self, positive=(), negative=())
         self.pair()
@@ -165,6 +216,23 @@ class Request(request.Request):
         if self.contrast != "own":
             return sets.STORED[self.contrast]
         return sets.own(self.positive, self.negative)
+
+    def to_form(self) -> dict[str, Any]:
+        """As the base's; a prompt with a newline stays one prompt."""
+        form = super().to_form()
+        for name in ("positive", "negative", "prompts"):
+            form[name] = reading.written(form[name])
+        return form
+
+    @property
+    def how(self) -> Format:
+        """How prompts are given to the model."""
+        return Format(self.format, self.system, self.thinking)
+
+    @property
+    def refusal_markers(self) -> tuple[str, ...]:
+        """Phrases that make an answer a refusal."""
+        return self.markers or MARKERS
 
     def direction(self) -> dict[str, Any]:
         """The settings that determine the direction, as the API passes them on."""

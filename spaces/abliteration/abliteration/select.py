@@ -1,8 +1,10 @@
-"""Which layer's direction to take: every candidate tried on the select split."""
+"""Which layer's direction to take: every candidate tried on the select split, with the edit that will be
+made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +38,7 @@ class Candidate:
     Args:
         layer: where the direction is read.
         position: at which token, counted from the end.
-        bypass: mean refusal score of positive prompts with the direction removed everywhere; lower is better.
+        bypass: mean refusal score of positive prompts with the edit; lower is better.
         induce: mean refusal score of negative prompts with the raw difference added at its layer; higher is
             better.
         kl: mean first-token KL(base ‖ edited) on negative prompts that the base means to answer, nats.
@@ -44,6 +46,7 @@ class Candidate:
         cosmic: COSMIC's score, cos(induced, positive) + cos(ablated, negative) at the layers where the sets
             differ most.
         ruled_out: why the rule drops it; "" where it stays.
+        chance: the first three with a random direction in the same edit, and a random step as long.
     """
 
     layer: int
@@ -54,6 +57,7 @@ class Candidate:
     refused: int
     cosmic: float
     ruled_out: str
+    chance: data.Chance
 
     def to_json(self) -> data.Candidate:
         """The candidate as a table's row."""
@@ -66,6 +70,11 @@ class Candidate:
             "refused": self.refused,
             "cosmic": short(self.cosmic, 5),
             "ruled_out": self.ruled_out,
+            "chance": {
+                "bypass": short(self.chance["bypass"], 5),
+                "induce": short(self.chance["induce"], 5),
+                "kl": short(self.chance["kl"], 5),
+            },
         }
 
 
@@ -118,10 +127,15 @@ def candidates(
     positive: list[list[int]],
     negative: list[list[int]],
     places: list[tuple[int, int]],
+    edited: Callable[[int, int, Tensor | None], PreTrainedModel],
+    seed: int = 0,
 ) -> Iterator[Candidate]:
     """Try directions one after the other.
 
     Args:
+        edited: the model with the edit that would be made with the direction of a layer and position, or with
+            another direction in its place.
+        seed: of the random directions.
         directions: of the fit split.
         base: the base model on the same prompts.
         positive: token ids of the select split's prompts.
@@ -133,8 +147,7 @@ def candidates(
     for layer, position in places:
         if not directions.differ(layer, position):
             continue
-        removal = Edit("ablate", directions.direction(layer, position), kernel.full(anatomy.layers))
-        removed = live(model, anatomy, removal)
+        removed = edited(layer, position, None)
         added = live(model, anatomy, steering(directions, layer, position, 1.0))
         bypassed, ablated = first_tokens(removed, positive, anatomy)
         harmless, _ = first_tokens(removed, negative)
@@ -145,6 +158,15 @@ def candidates(
         cosmic = _cosine(_concatenated(steered, low).mean(0), targets[0]) + _cosine(
             _concatenated(ablated, low).mean(0), targets[1]
         )
+        guess = _guess(anatomy.width, seed, layer)
+        by_chance, pushed = edited(layer, position, guess), steering(directions, layer, position, 1.0, guess)
+        chance: data.Chance = {
+            "bypass": float(refusal_score(first_tokens(by_chance, positive)[0], base.tokens).mean()),
+            "induce": float(
+                refusal_score(first_tokens(live(model, anatomy, pushed), negative)[0], base.tokens).mean()
+            ),
+            "kl": base.damage(first_tokens(by_chance, negative)[0]),
+        }
         yield Candidate(
             layer,
             position,
@@ -154,13 +176,27 @@ def candidates(
             int((score > 0).sum()),
             cosmic,
             _ruled_out(layer, anatomy.layers, induce, cost),
+            chance,
         )
 
 
-def steering(directions: Directions, layer: int, position: int, factor: float) -> Edit:
-    """Add `factor` times the raw difference of means to the stream where it was read."""
+def _guess(width: int, seed: int, layer: int) -> Tensor:
+    """A random unit direction, another one for every layer."""
+    import torch
+
+    row = torch.randn(width, generator=torch.Generator().manual_seed(1_000 * (seed % 10**9) + layer))
+    return row / row.norm()
+
+
+def steering(
+    directions: Directions, layer: int, position: int, factor: float, other: Tensor | None = None
+) -> Edit:
+    """Add `factor` times the raw difference of means to the stream where it was read; or as long a step along
+    another unit direction.
+    """
     none = kernel.full(len(directions.differences), 0.0)
-    step = factor * directions.raw(layer, position)
+    raw = directions.raw(layer, position)
+    step = factor * (raw if other is None else raw.norm() * other)
     return Edit("add", directions.direction(layer, position), none, layer=layer, step=step)
 
 
@@ -216,7 +252,15 @@ class Choice:
 RULES = ("measured", "cosmic")
 
 
-def choose(candidates: list[Candidate], layers: int, rule: str = "measured") -> Choice:
+NOTHING_REFUSED = (
+    "The model refuses none of the select prompts, so no edit can remove a refusal, and refusal scores are "
+    "of usual openings."
+)
+
+
+def choose(
+    candidates: list[Candidate], layers: int, rule: str = "measured", separation: list[float] | None = None
+) -> Choice:
     """The best candidate.
 
     Args:
@@ -225,8 +269,13 @@ def choose(candidates: list[Candidate], layers: int, rule: str = "measured") -> 
         rule: "measured", the smallest bypass score among those that are not ruled out (Arditi et al. 2024).
             Where KL rules out all of them, the KL limit is dropped, then the limit on induced refusals, and
             `relaxed` says so. "cosmic", the largest COSMIC score outside the last fifth of the layers.
+        separation: d′ by layer, where the model refuses nothing: then the layer that separates best is
+            chosen, whatever the rule.
     """
     early = [candidate for candidate in candidates if candidate.layer < DEEPEST * layers] or candidates
+    if separation is not None:
+        widest = max(early, key=lambda candidate: separation[candidate.layer])
+        return Choice(widest, "separation", f"{NOTHING_REFUSED} The layer is the one that separates best.")
     if rule == "cosmic":
         return Choice(max(early, key=lambda candidate: candidate.cosmic), rule)
     passing = [candidate for candidate in candidates if not candidate.ruled_out]

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl
 
-from abliteration import data
+from abliteration import data, reading
 from abliteration.alarming import ALARMING, PLAIN
 from abliteration.data import Side
 from shared import hub, owner
@@ -106,7 +106,7 @@ class Split:
 
 
 def read(value: Any) -> tuple[str, ...]:
-    """Prompts from a list, from the text of a JSON list, or from text with one a line.
+    """Prompts from a list, from the text of a JSON list or of JSON lines, or from text with one a line.
 
     Raises:
         VisitorError: it is none of these, or far too long.
@@ -129,7 +129,11 @@ def read(value: Any) -> tuple[str, ...]:
                     "Write one prompt a line, or a list of texts.",
                 ) from error
         else:
+            if text.startswith('{"'):
+                return tuple(reading.from_rows(reading.json_lines(text)))
             return tuple(line.strip() for line in text.splitlines() if line.strip())
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return tuple(reading.from_rows(value))
     if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
         raise VisitorError("The prompts are not a list of texts.", 'Write one prompt a line, or ["…", "…"].')
     return tuple(item.strip() for item in value)

@@ -5,11 +5,11 @@ model's own answers.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from abliteration import activations, answers, encode, kernel, select, sets
-from abliteration.ablate import harmless_means
+from abliteration import activations, answers, bake, encode, folding, kernel, select, sets
+from abliteration.ablate import harmless_means, live
 from abliteration.architecture import Anatomy, inspect
 from abliteration.data import Dataset, Side
 from abliteration.directions import Directions, difference_of_means
@@ -23,6 +23,7 @@ from shared.steps import last
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
 OPENING = 16
 """Tokens of the base's answers that say which tokens open a refusal."""
@@ -45,7 +46,9 @@ class Study:
         streams: of fit and select, by part and side, float32 (layers + 1, prompts, positions, width) on the
             CPU.
         base: the base model on the select split.
-        tokens_from: where the refusal tokens are from.
+        tokens_from: where the refusal tokens are from, `answers.OWN` or `answers.USUAL`.
+        opening: tokens that all of the model's answers begin with: first tokens are those behind them.
+        refused: which positive prompts of the select split the base model refuses.
         sources: Hub datasets of the prompts, with their revisions.
     """
 
@@ -57,6 +60,8 @@ class Study:
     streams: dict[tuple[str, Side], Tensor]
     base: select.Baseline
     tokens_from: str
+    opening: tuple[int, ...] = ()
+    refused: tuple[bool, ...] = ()
     sources: tuple[Dataset, ...] = ()
 
     @property
@@ -64,9 +69,18 @@ class Study:
         """How many blocks."""
         return self.anatomy.layers
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the model refuses at all: where it does not, no edit removes a refusal."""
+        return self.tokens_from == answers.OWN
+
     def side(self, part: str, side: Side) -> list[list[int]]:
         """Tokens of one side of one part."""
         return self.ids[part, side]
+
+    def asked(self, part: str, side: Side) -> list[list[int]]:
+        """The same with the opening that all answers share, so that the next token says something."""
+        return [ids + list(self.opening) for ids in self.side(part, side)]
 
 
 _kept: Cache[Study] = Cache(limits.KEPT_BYTES)
@@ -101,9 +115,10 @@ def study(
         loaded.device,
         id(loaded.model),
         request.pair(),
-        request.format,
+        request.how,
         request.seed,
         request.answer_tokens,
+        request.refusal_markers,
     )
     known = _kept.get(key)
     if known is None:
@@ -142,10 +157,10 @@ def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Prog
         yield ("Reading the datasets", 0, 1)
     pair, sources = sets.resolved(pair)
     split = sets.split(pair, request.seed)
-    positions = tuple(encode.post_instruction(loaded, request.format))
+    positions = tuple(encode.post_instruction(loaded, request.how))
     ids = {
         (part, side): encode.encode(
-            loaded, split.side(part, side), request.format, max(OPENING, request.answer_tokens)
+            loaded, split.side(part, side), request.how, max(OPENING, request.answer_tokens)
         )
         for part in PARTS
         for side in SIDES
@@ -156,9 +171,25 @@ def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Prog
     positive, negative = ids["select", "positive"], ids["select", "negative"]
     openings = last(talk.answer_all(model, loaded.tokenizer, positive + negative, OPENING))
     assert not isinstance(openings, int)
-    tokens, tokens_from = answers.refusal_tokens(loaded, openings)
-    base = select.baseline(model, anatomy, positive, negative, tokens)
-    return Study(loaded, anatomy, split, ids, directions, streams, base, tokens_from, tuple(sources))
+    markers = request.refusal_markers
+    refused = [answers.grade(one.text(loaded.tokenizer), markers) == "refused" for one in openings]
+    opening = answers.shared_opening(openings, refused)
+    tokens, tokens_from = answers.refusal_tokens(loaded, openings, markers, opening)
+    shown, hidden = ([row + list(opening) for row in side] for side in (positive, negative))
+    base = select.baseline(model, anatomy, shown, hidden, tokens)
+    return Study(
+        loaded,
+        anatomy,
+        split,
+        ids,
+        directions,
+        streams,
+        base,
+        tokens_from,
+        opening,
+        tuple(refused[: len(positive)]),
+        tuple(sources),
+    )
 
 
 def _streams(
@@ -178,20 +209,51 @@ def _streams(
     return streams
 
 
-def edit_of(request: Request, known: Study, layer: int) -> Edit:
+def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = None) -> Edit:
     """The edit that a request describes, with the direction read at a layer.
+
+    Args:
+        other: a unit direction (width,) to take in that one's place, as a control.
 
     Raises:
         VisitorError: the sets do not differ there.
     """
     if request.method == "add":
-        return select.steering(known.directions, layer, request.position, request.strength)
-    rows = known.directions.direction(layer, request.position, request.projection)
+        return select.steering(known.directions, layer, request.position, request.strength, other)
+    if other is None:
+        rows = known.directions.direction(layer, request.position, request.projection)
+    else:
+        rows = other.expand(known.layers, -1)
     curve = kernel.resolve(request.kernel, known.layers).scaled(request.strength)
     means = None
     if request.method == "affine":
         means = harmless_means(known.loaded.model, known.anatomy, rows, known.side("fit", "negative"))
-    return Edit(request.method, rows, curve, means)
+    return folded(known, Edit(request.method, rows, curve, means))
+
+
+def folded(known: Study, edit: Edit) -> Edit:
+    """An edit that knows how it passes the norms behind the matrices, where the family has such norms."""
+    if known.anatomy.family.post_norms is None:
+        return edit
+    prompts = [ids for side in SIDES for ids in known.side("fit", side)[: folding.PROMPTS // 2]]
+    return replace(edit, folds=folding.folds(known.loaded.model, known.anatomy, edit, prompts))
+
+
+def leaving(known: Study, edit: Edit) -> PreTrainedModel:
+    """The model that leaves with an edit, which every number is of: the edit in the weights, in the dtype
+    that they are stored in; the run-time edit where it has no form as weights.
+    """
+    model = known.loaded.model
+    if not bake.bakeable(edit):
+        return live(model, known.anatomy, edit)
+    return bake.rounded(bake.bake(model, known.anatomy, edit), model, stored(known.loaded))
+
+
+def stored(loaded: Loaded) -> str:
+    """The dtype of a model's files, which is that of its edited weights; the model's own where it has no
+    files.
+    """
+    return loaded.stored or loaded.dtype
 
 
 def spread(layers: int, count: int) -> list[int]:

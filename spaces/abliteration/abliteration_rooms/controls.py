@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from abliteration import programs, sets
+from abliteration import programs, reading, sets
 from abliteration.edit import METHODS
 from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
@@ -31,6 +31,18 @@ PAIRS = [
     ("alarming words against plain ones", "alarming"),
     ("my own two sets", "own"),
 ]
+SYNC = """() => {
+  const told = () => {
+    for (const box of document.querySelectorAll("textarea"))
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const isRun = (event) => event.target.closest?.("button.run");
+  document.addEventListener("pointerdown", (event) => isRun(event) && told(), true);
+  document.addEventListener("keydown", (event) => isRun(event) && told(), true);
+}"""
+"""Before a run, let Gradio read every text field as it is: a browser extension, or a program that fills a
+page, may put a text there without the event that typing and pasting have.
+"""
 PLACEHOLDER = "One prompt a line, or a Hub dataset as hf://owner/name?split=train&column=text"
 
 example = partial(page.stored, HERE / "examples")
@@ -76,7 +88,7 @@ def build(request: Request) -> Controls:
             gr.Dropdown(list(choices), **settings) if choices else gr.Textbox(max_lines=1, **settings)
         )
 
-    with gr.Accordion("Advanced: layer, method, strength, format, rule, seed, kernel, prompts", open=False):
+    with gr.Accordion("Advanced: layer, edit, format, kernel, prompts", open=False):
         with gr.Row():
             small("layer", "layer (empty: by the rule)")
             small("position", "position (−1: last token)")
@@ -85,7 +97,8 @@ def build(request: Request) -> Controls:
             small("strength")
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
-            small("rule", "rule that chooses the layer", RULES)
+            small("thinking", "thinking", ("", "on", "off"))
+            small("rule", "rule for the layer", RULES)
             small("candidates", "layers that it tries")
             small("answer_tokens", "tokens of an answer")
             small("seed")
@@ -99,10 +112,15 @@ def build(request: Request) -> Controls:
                 min_width=240,
             )
             small("trials", "kernels that the search tries")
-        boxes["prompts"] = gr.Textbox(
-            label="Prompts to answer side by side, one a line (empty: two of each set)",
-            lines=2,
-        )
+        with gr.Row():
+            for name, label in (
+                ("prompts", "Prompts to answer, one a line (empty: two of each set)"),
+                ("system", "System prompt (empty: the template's)"),
+                ("markers", "Markers of a refusal, one a line (empty: the rule's)"),
+            ):
+                boxes[name] = gr.Textbox(label=label, lines=2, max_lines=8, min_width=240, elem_id=name)
+    for box in (boxes["model"], contrast):  # a layer belongs to the model and the sets that it was found with
+        box.input(lambda: "", None, [boxes["layer"]], **LIGHT)  # type: ignore[attr-defined]
     show(request, boxes)
     return Controls(boxes, gr.State(example("find")["model"]["layers"]))
 
@@ -125,21 +143,34 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
                 boxes[name] = box = gr.Textbox(
                     label=label, lines=5, max_lines=12, placeholder=PLACEHOLDER, elem_id=name
                 )
-                with gr.Row():
+                with gr.Row(equal_height=True):
                     button = gr.UploadButton(
-                        "Upload a text file or a JSON list",
-                        file_types=[".txt", ".json"],
+                        "Upload text, JSON, JSONL or CSV",
+                        file_types=[".txt", *reading.DATA],
                         size="sm",
                         scale=0,
                         min_width=240,
                         elem_id=f"upload-{name}",
                     )
-                button.upload(upload, [button], [box], **LIGHT)
+                    column = gr.Textbox(
+                        placeholder="its column (empty: prompt, text …)",
+                        label=f"Column of the file with the {name} set",
+                        show_label=False,
+                        container=False,
+                        max_lines=1,
+                        min_width=200,
+                        elem_id=f"column-{name}",
+                    )
+                button.upload(upload, [button, column], [box], **LIGHT)
     return own
 
 
-def upload(path: str) -> str:
-    """An uploaded set, one prompt a line or a JSON list, as the text of its field.
+def upload(path: str, column: str = "") -> str:
+    """An uploaded set, one prompt a line or a row, as the text of its field.
+
+    Args:
+        path: of the file; its ending says what it is.
+        column: of its rows; "" for the usual one.
 
     Raises:
         gr.Error: the file is too large or does not hold prompts.
@@ -150,15 +181,16 @@ def upload(path: str) -> str:
                 f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.",
                 f"Upload at most {sets.MAX_PROMPTS} prompts.",
             )
-        prompts = sets.read(Path(path).read_text(encoding="utf-8-sig"))
+        with Path(path).open(encoding="utf-8-sig", newline="") as handle:
+            prompts = reading.prompts_of(Path(path).name, handle.read(), column)
     except UnicodeDecodeError:
         error = VisitorError(
-            "The file is not text.", "Upload text with one prompt a line, or a JSON list of texts."
+            "The file is not text.", "Upload text with one prompt a line, or JSON, JSONL or CSV in UTF-8."
         )
         raise gr.Error(str(error), print_exception=False) from None
     except VisitorError as error:
         raise gr.Error(str(error), print_exception=False) from error
-    return "\n".join(" ".join(prompt.split()) for prompt in prompts)
+    return reading.written(prompts)
 
 
 def programs_of(request: Request, _: Data) -> dict[str, str]:

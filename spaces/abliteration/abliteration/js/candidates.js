@@ -1,6 +1,6 @@
 // Every candidate direction: what is left without it, what adding it induces, and what it costs.
 
-import { h } from "../../../../shared/js/dom.js";
+import { h, visible } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { scrollTable } from "../../../../shared/js/tables.js";
 import { block, columnWidth, drawInBox, layerChart } from "./charts.js";
@@ -25,15 +25,32 @@ export function openCandidates(_figure, panel) {
       h(
         "p",
         { class: "said" },
-        "Refusal score: log-odds that the next token is ",
+        `Refusal score: log-odds that the next token${refusal.opening ? ` after “${visible(refusal.opening)}”, which opens every answer,` : ""} is `,
         `${refusal.tokens.map((token) => `“${token}”`).join(" or ")} (${refusal.from}). `,
         `The untouched model: ${brief(refusal.positive)} on positive prompts, `,
         `${brief(refusal.negative)} on negative ones.`,
+      ),
+      h(
+        "p",
+        { class: "said" },
+        `${editWords(data.request)} is made with each direction. Grey line: the same with a random direction.`,
       ),
       h("div", { class: "two" }, criteria(data, columnWidth(width))),
       candidateTable(data),
     );
   });
+}
+
+/**
+ * The edit that is tried, in words.
+ * @param {Find["request"]} request
+ */
+function editWords({ method, projection, strength, kernel }) {
+  const parts = Object.keys(kernel).filter((part) => kernel[part] !== 0);
+  const names = parts.map((part) => (part === "mlp" ? "MLP" : part)).join(", ") || "nothing";
+  return method === "add"
+    ? `The edit that is set (add ${brief(strength)} times the difference)`
+    : `The edit that is set (${method}, ${projection} direction, strength ${brief(strength)} on ${names})`;
 }
 
 /**
@@ -53,7 +70,18 @@ function criteria({ layers, choice, refusal }, width) {
       width,
       count: layers.length,
       chosen: choice?.layer ?? null,
-      lines: [{ values: layers.map(({ candidate }) => candidate?.[key] ?? NaN), colour, label }],
+      lines: [
+        ...(key !== "cosmic" && layers.some(({ candidate }) => candidate?.chance)
+          ? [
+              {
+                values: layers.map(({ candidate }) => candidate?.chance?.[key] ?? NaN),
+                colour: "chance",
+                label: "random direction",
+              },
+            ]
+          : []),
+        { values: layers.map(({ candidate }) => candidate?.[key] ?? NaN), colour, label },
+      ],
       label,
       ...extra,
     });

@@ -68,12 +68,29 @@ function certificateFacts({ verdict, reason, gap, scale, in_stream: rest, audit,
 }
 
 /** @param {Export} data */
-function exportFacts({ left_out: missing = [], files = {} }) {
+function exportFacts({ left_out: missing = [], files = {}, base, rank, dtype, reopened }) {
   const sizes = Object.entries(files).map(
     ([name, bytes]) => `${name} (${bytes.toLocaleString("en-GB")} bytes)`,
   );
   return [
+    ...(base
+      ? [
+          [
+            "right on",
+            `${base}; rank ${rank}${rank === 1 ? "" : ", the expert's own adapter included"}`,
+          ],
+        ]
+      : []),
     ...(missing.length ? [["not in the adapter", missing.join(", ")]] : []),
+    ...(reopened === undefined
+      ? []
+      : [
+          [
+            "opened again",
+            `as the files' own configuration says: ${dtype}, logits within ${brief(reopened)} of the edited ` +
+              "model in memory",
+          ],
+        ]),
     ...(sizes.length ? [["files", sizes.join(", ")]] : []),
   ];
 }

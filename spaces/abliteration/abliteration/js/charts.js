@@ -21,7 +21,8 @@ import { brief } from "../../../../shared/js/numbers.js";
  * @property {number} width
  * @property {number} [height]
  * @property {number} count layers
- * @property {{values: number[], colour: string, label: string}[]} lines what is not finite is left out
+ * @property {{values: number[], colour: string, label: string, dashed?: boolean}[]} lines what is not finite
+ *   is left out
  * @property {Quantiles[]} [ribbon] by layer
  * @property {number | null} [chosen] layer
  * @property {[number, number]} [range] of the values, where it is fixed
@@ -58,8 +59,11 @@ export function layerChart(chart) {
     },
     valueAxis(y, y.ticks(4), [CURVES_LEFT, right], (value) => brief(value, 2)),
     ribbon ? chanceRibbon(ribbon, points) : null,
-    lines.map(({ values, colour }) =>
-      s("polyline", { class: `line line-${colour}`, points: points(values).join(" ") }),
+    lines.map(({ values, colour, dashed = false }) =>
+      s("polyline", {
+        class: `line line-${colour}${dashed ? " line-dashed" : ""}`,
+        points: points(values).join(" "),
+      }),
     ),
     chosen === null
       ? null
@@ -163,15 +167,16 @@ export function block(title, words, ...content) {
 
 /**
  * A legend of lines.
- * @param {readonly (readonly [colour: string, text: string])[]} entries
+ * @param {readonly (readonly [colour: string, text: string, dashed?: boolean])[]} entries
  */
 export function lineLegend(entries) {
   return h(
     "ul",
     { class: "models", "aria-label": "Legend" },
-    entries.map(([colour, text]) =>
-      h("li", {}, h("span", { class: `swatch swatch-${colour}`, "aria-hidden": "true" }), text),
-    ),
+    entries.map(([colour, text, dashed = false]) => {
+      const look = dashed ? `swatch swatch-${colour} swatch-dashed` : `swatch swatch-${colour}`;
+      return h("li", {}, h("span", { class: look, "aria-hidden": "true" }), text);
+    }),
   );
 }
 

@@ -41,6 +41,8 @@ export interface Request {
   positive: string[];
   negative: string[];
   format: string;
+  system?: string;
+  thinking?: string;
   seed: number;
   layer: number | null;
   position: number;
@@ -53,6 +55,7 @@ export interface Request {
   kernel: Record<string, unknown>;
   prompts: string[];
   answer_tokens: number;
+  markers?: string[];
   trials: number;
   sae: string;
   sae_layer: number | null;
@@ -93,7 +96,9 @@ export interface Split {
 
 /**
  * Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of
- * them.
+ * them; what all
+ * its answers begin with, which is skipped; and the select prompts of the positive side that it
+ * refuses.
  */
 export interface Refusal {
   tokens: string[];
@@ -101,6 +106,8 @@ export interface Refusal {
   from: string;
   positive: number;
   negative: number;
+  opening?: string;
+  refused?: Share;
 }
 
 /** A Hub dataset that prompts were read from. */
@@ -165,11 +172,18 @@ export interface Edit {
   bakeable: boolean;
 }
 
+/** The same with a random direction: the same edit, and a step of the same length. */
+export interface Chance {
+  bypass: number;
+  induce: number;
+  kl: number;
+}
+
 /** A layer's direction, tried on the select split. */
 export interface Candidate {
   layer: number;
   position: number;
-  /** Refusal score of positive prompts with the direction removed. */
+  /** Refusal score of positive prompts with the edit. */
   bypass: number;
   /** Refusal score of negative prompts with the direction added. */
   induce: number;
@@ -179,6 +193,7 @@ export interface Candidate {
   cosmic: number;
   /** Why; empty where it stays. */
   ruled_out: string;
+  chance?: Chance;
 }
 
 /** Components along the direction, prompt by prompt. */
@@ -210,6 +225,8 @@ export interface Layer {
   random_auc: Quantiles;
   /** d′ with shuffled labels. */
   permuted: Quantiles;
+  /** `relative_norm` with shuffled labels. */
+  permuted_norm?: Quantiles;
   /** With every layer's direction. */
   cosine: Quantiles;
   projections: Projections;
@@ -240,6 +257,8 @@ export interface Find extends Head {
   layers: Layer[];
   /** d′ by position and layer. */
   places: Quantiles[];
+  /** Random directions, and permutations of the labels, behind the curves. */
+  draws?: number;
   position: number;
   limits: Limits;
   choice: Choice | null;
@@ -286,6 +305,12 @@ export interface Return {
   component: Quantiles;
 }
 
+/** Answers with a refusal marker within their first tokens. */
+export interface Reached {
+  tokens: number;
+  markers: Share;
+}
+
 /** Answers to one set of prompts, judged by the graded rule and by markers. */
 export interface Judgement {
   rule: string;
@@ -294,6 +319,9 @@ export interface Judgement {
   hedged: Share;
   complied: Share;
   empty: Share;
+  /** They say the same again and again. */
+  broken?: Share;
+  by_length?: Reached[];
   answers: Answer[];
 }
 
@@ -335,6 +363,41 @@ export interface Along {
   negative?: Average | null;
 }
 
+/**
+ * ln p of a refusal less ln p of an answer, each per token: above 0 the refusal is the likelier.
+ */
+export interface Contrast {
+  refusal: string;
+  answer: string;
+  base: Average;
+  edited: Average;
+  delta: Average;
+}
+
+/** By side. */
+export interface Contrasts {
+  positive?: Contrast;
+  negative?: Contrast;
+}
+
+/** Against the model that a behaviour was never planted in. */
+export interface Truth {
+  model: string;
+  /** KL(never planted ‖ base) along the never-planted model's answers. */
+  base: Average;
+  edited: Average;
+  /** −ln p of the never-planted model's own answers by itself. */
+  own_loss: Average;
+  /** The same of the edited model's answers. */
+  edited_loss: Average;
+}
+
+/** By side; None where it answers nothing. */
+export interface Truths {
+  positive?: Truth | null;
+  negative?: Truth | null;
+}
+
 /** −ln p of the sample text's tokens. */
 export interface TextLoss {
   base: Average;
@@ -367,9 +430,15 @@ export interface Control {
 
 /** All of it, on the report split, as it comes in. */
 export interface Measures {
+  /** What was measured: the files, the edited weights, or the run-time edit. */
+  of?: string;
   behaviour: Behaviour;
   first_token: FirstTokens;
+  /** The same of the run-time edit, where norms make that another model than the weights. */
+  run_time?: FirstTokens;
   along: Along;
+  contrast?: Contrasts;
+  truth?: Truths;
   text?: TextLoss;
   capability?: Capability;
   /** Harmless questions in alarming words. */
@@ -429,11 +498,13 @@ export interface Autoencoder {
   layer: number;
   features: number;
   architecture: string;
-  /** Share of the variance of the activations. */
+  /** Share of the variance of the activations at tokens that it was not trained on. */
   explained: number;
-  /** Features that never fire. */
+  /** Features that never fire there. */
   dead: number;
   tokens: number;
+  /** Of them, tokens that it was not trained on. */
+  held?: number;
 }
 
 /** How far its training has come. */
@@ -490,6 +561,12 @@ export interface TokenFeatures {
   features: FeatureActivation[];
 }
 
+/** The tokens at which a feature fires most. */
+export interface FeatureWords {
+  feature: number;
+  tokens: string[];
+}
+
 /** The features of a prompt. */
 export interface PromptFeatures {
   prompt: string;
@@ -505,6 +582,8 @@ export interface Features extends Head {
   /** By atom. */
   tops: Firing[];
   prompts: PromptFeatures[];
+  /** Of every feature of the prompts. */
+  words?: FeatureWords[];
 }
 
 /** Base and edited answers with one feature changed. */
@@ -558,8 +637,28 @@ export interface Certificate extends Head {
   certificate: CertificateData;
 }
 
+/** What the files of an export are. */
+export interface ExportFacts {
+  /** Parts of the edit that an adapter cannot hold. */
+  left_out?: string[];
+  /** Matrices that the adapter edits. */
+  modules?: number;
+  /** Of the adapter: 1, and an expert's own where that goes along. */
+  rank?: number;
+  /** The model that the adapter is right on. */
+  base?: string;
+  /** Of the numbers in the files. */
+  dtype?: string;
+  /**
+   * Largest difference of the logits between the files, opened again as their configuration says,
+   * and the
+   * edited model in memory.
+   */
+  reopened?: number;
+}
+
 /** An edited model's files, with the certificate. */
-export interface Export extends Head {
+export interface Export extends Head, ExportFacts {
   kind: "export";
   form: Form;
   edit: Edit;
@@ -568,10 +667,6 @@ export interface Export extends Head {
   /** Bytes by name. */
   files?: Record<string, number>;
   card?: string;
-  /** Parts of the edit that an adapter cannot hold. */
-  left_out?: string[];
-  /** Matrices in the adapter. */
-  modules?: number;
 }
 
 /** A run before anything of it can be drawn. */

@@ -26,13 +26,16 @@ export function openFeatures(figure, panel) {
         "p",
         { class: "said" },
         `${sae.architecture} autoencoder of ${whole(sae.features)} features at layer ${sae.layer}'s input: `,
-        `it explains ${brief(100 * sae.explained)} % of the variance of ${whole(sae.tokens)} activations; `,
+        `it explains ${brief(100 * sae.explained)} % of the variance of ${whole(sae.held ?? sae.tokens)} `,
+        sae.held === undefined || sae.source
+          ? "activations; "
+          : `activations that it did not learn from, beside ${whole(sae.tokens - sae.held)} others; `,
         `${whole(sae.dead)} features never fire on them.`,
       ),
       block(
         "How much of the direction the best features explain",
         "Orthogonal matching pursuit on the decoder's rows. " +
-          "Grey: 90 % of random dictionaries of the same size.",
+          "Grey: 90 % of random dictionaries of the same size, which vary as the activations do.",
         pursuitChart(pursuit, Math.min(width, 640)),
       ),
       block(
@@ -170,11 +173,26 @@ function steering({ host }, feature, most) {
 export function openFeatureTokens(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  return ({ prompts }) => box.replaceChildren(...prompts.map(promptTable));
+  return ({ prompts, words = [] }) => {
+    const known = new Map(words.map(({ feature, tokens }) => [feature, tokens]));
+    box.replaceChildren(
+      words.length
+        ? h(
+            "p",
+            { class: "said" },
+            "Each feature with its activation and where else it fires most.",
+          )
+        : "",
+      ...prompts.map((prompt) => promptTable(prompt, known)),
+    );
+  };
 }
 
-/** @param {PromptFeatures} prompt */
-function promptTable({ prompt, tokens }) {
+/**
+ * @param {PromptFeatures} prompt
+ * @param {Map<number, string[]>} known where features fire most
+ */
+function promptTable({ prompt, tokens }, known) {
   return h(
     "section",
     { class: "block" },
@@ -187,14 +205,29 @@ function promptTable({ prompt, tokens }) {
         role: "region",
         "aria-label": `Features by token: ${prompt}`,
       },
-      h("table", { class: "numbers" }, h("tbody", {}, tokens.map(tokenRow))),
+      h(
+        "table",
+        { class: "numbers" },
+        h(
+          "tbody",
+          {},
+          tokens.map((token) => tokenRow(token, known)),
+        ),
+      ),
     ),
   );
 }
 
-/** @param {TokenFeatures} token */
-function tokenRow({ token, features }) {
-  const words = features.map(({ feature, activation }) => `${feature} (${brief(activation, 2)})`);
+/**
+ * @param {TokenFeatures} token
+ * @param {Map<number, string[]>} known where features fire most
+ */
+function tokenRow({ token, features }, known) {
+  const words = features.map(({ feature, activation }) => {
+    const places = (known.get(feature) ?? []).map(visible).filter(Boolean);
+    const fires = places.length ? `: ${places.join(" ")}` : "";
+    return `${feature} (${brief(activation, 2)}${fires})`;
+  });
   return h(
     "tr",
     {},

@@ -3,7 +3,7 @@
 import { axisLabel, heat, heatLegend, layerTicks } from "../../../../shared/js/axes.js";
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, whole } from "../../../../shared/js/numbers.js";
 import { block, columnWidth, drawInBox, layerChart, lineLegend, picture } from "./charts.js";
 import { projectionChart, scatterChart } from "./layercharts.js";
 
@@ -62,7 +62,7 @@ function startOf({ choice, layers }) {
  * @param {number} width
  * @param {(layer: number) => void} choose
  */
-function layerCurves({ layers, split }, chosen, width, choose) {
+function layerCurves({ layers, split, draws = 64 }, chosen, width, choose) {
   /**
    * @param {"d_prime" | "auc" | "relative_norm"} key
    * @param {string} name
@@ -87,7 +87,7 @@ function layerCurves({ layers, split }, chosen, width, choose) {
       "p",
       { class: "said" },
       `Directions are made from ${sizes[0]} prompts and tried on ${sizes[1]} others. `,
-      "Grey: 90 % of 64 random directions.",
+      `Grey: 90 % of ${whole(draws)} random directions.`,
     ),
     h(
       "div",
@@ -110,7 +110,11 @@ function layerCurves({ layers, split }, chosen, width, choose) {
       block(
         "Length of the difference, as a share of the stream",
         null,
-        chart("relative_norm", "share", "‖μ⁺ − μ⁻‖ / mean ‖h‖"),
+        chart("relative_norm", "share", "‖μ⁺ − μ⁻‖ / mean ‖h‖; grey: 90 % of shuffled labels", {
+          ribbon: layers.every((layer) => layer.permuted_norm)
+            ? layers.map((layer) => layer.permuted_norm ?? [])
+            : undefined,
+        }),
       ),
       block(
         "The same with shuffled labels",

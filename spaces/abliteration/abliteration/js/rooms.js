@@ -27,6 +27,17 @@ function openRoom(label, empty, views) {
   return openTabbed("abliteration", label, empty, views, roomFacts);
 }
 
+const NOTHING_REFUSED =
+  "The model refuses none of the select prompts: nothing here says that an edit removes a refusal.";
+
+/**
+ * Whether the untouched model refuses none of the select prompts.
+ * @param {Room["refusal"]} refusal
+ */
+function refusesNothing(refusal) {
+  return refusal.refused !== undefined && refusal.from !== "its own refusals";
+}
+
 /** @param {{measures?: Measure["measures"]}} data */
 const isUnmeasured = ({ measures }) => !measures?.behaviour.positive?.edited;
 
@@ -134,7 +145,11 @@ function roomFacts(data) {
     key: [`prompts: ${sizes.join(", ")}`, ...runKey(data)],
     provenance: provenanceOf(data),
     tags: [...(data.example ? ["stored example"] : []), ...(isUnedited ? [] : [data.mark])],
-    warnings: [...split.warnings, ...(relaxed ? [relaxed] : [])],
+    warnings: [
+      ...split.warnings,
+      ...(relaxed ? [relaxed] : []),
+      ...(refusesNothing(data.refusal) && !relaxed ? [NOTHING_REFUSED] : []),
+    ],
   };
 }
 

@@ -139,6 +139,22 @@ function rayTicks(count) {
 }
 
 /**
+ * How a curve is drawn: the untouched model's first, then colours, then the same colours dashed.
+ * @param {number} index
+ */
+function returnStyle(index) {
+  const colours = RETURN_COLOURS.length;
+  return index < colours
+    ? { colour: RETURN_COLOURS[index], dashed: false }
+    : { colour: RETURN_COLOURS[1 + ((index - colours) % (colours - 1))], dashed: true };
+}
+
+/** @param {number | null} layer */
+function returnWords(layer) {
+  return layer === null ? "untouched" : `removed entering layer ${layer}`;
+}
+
+/**
  * Open the view of what later layers write again.
  * @param {unknown} _figure
  * @param {HTMLElement} panel
@@ -148,7 +164,7 @@ export function openReturn(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
   return drawInBox(box, (/** @type {Ablate} */ data, width) => {
-    const curves = (data.re_emergence ?? []).slice(0, RETURN_COLOURS.length);
+    const curves = data.re_emergence ?? [];
     if (!curves.length) return;
     box.replaceChildren(
       block(
@@ -159,18 +175,18 @@ export function openReturn(_figure, panel) {
           width,
           height: 240,
           count: curves[0].component.length,
-          lines: curves.map(({ component }, index) => ({
+          lines: curves.map(({ component, layer }, index) => ({
             values: component,
-            colour: RETURN_COLOURS[index],
-            label: "component",
+            ...returnStyle(index),
+            label: returnWords(layer),
           })),
           label: "mean component",
         }),
         lineLegend(
-          curves.map(({ layer }, index) => [
-            RETURN_COLOURS[index],
-            layer === null ? "untouched" : `removed entering layer ${layer}`,
-          ]),
+          curves.map(({ layer }, index) => {
+            const { colour, dashed } = returnStyle(index);
+            return [colour, returnWords(layer), dashed];
+          }),
         ),
       ),
     );

@@ -10,9 +10,9 @@ from typing import Any
 from abliteration import autoencoder, data, features
 from abliteration.activations import collect
 from abliteration.architecture import check_layer
-from abliteration.encode import encode
+from abliteration.encode import before_prompt, encode
 from abliteration.outcome.pairs import add_divergence, answer_both, pairs, prompts_of
-from abliteration.outcome.run import complete, head, opened, sae_source, step, waiting
+from abliteration.outcome.run import complete, editing, head, opened, sae_source, step, waiting
 from abliteration.request import Request
 from abliteration.study import SIDES, Study
 from shared import texts
@@ -34,25 +34,29 @@ def explain(
         loaded: the model.
     """
     started = time.monotonic()
-    known = yield from opened("features", request, loaded)
-    anatomy = known.anatomy
     sae: Any = None
+    if request.sae or request.sae_layer is not None:
+        known = yield from opened("features", request, loaded)
+        layer = request.sae_layer or 0
+    else:  # where the direction is read: by hand, or by the rule
+        work = yield from editing("features", request, loaded)
+        known, layer = work.known, work.layer
+    anatomy = known.anatomy
     if request.sae:
         yield waiting("features", "Loading the autoencoder")
         source = sae_source(request, folder)
         sae, layer = autoencoder.load(source, known.loaded.model, anatomy, request.sae_layer)
-    else:
-        stated = [value for value in (request.sae_layer, request.layer) if value is not None]
-        layer = stated[0] if stated else known.layers * 2 // 3
     check_layer(anatomy, layer)
     yield waiting("features", "Reading texts")
     tokens = collect(known.loaded.model, anatomy, corpus(known), layer)
+    learnt, held = tokens.parted()
     training: data.Training | None = None
     if request.sae:
+        learnt, held = tokens, tokens  # it learnt from none of them
         share, dead = autoencoder.quality(sae, tokens)
     else:
         for state in autoencoder.train(
-            tokens,
+            learnt,
             layer,
             known.loaded.id,
             folder,
@@ -61,14 +65,17 @@ def explain(
             request.steps,
             seed=request.seed,
             device=known.loaded.device,
+            held=held,
         ):
             yield waiting("features", "Training the autoencoder", state.step, state.steps)
         training, sae, share, dead = state.to_json(), state.sae, state.explained or 0.0, state.dead or 0
     direction = known.directions.direction(layer, request.position, request.projection)[layer]
-    pursuit = features.pursue(direction, sae.W_dec, seed=request.seed)
+    pursuit = features.pursue(direction, sae.W_dec, seed=request.seed, activations=tokens.activations)
+    first = before_prompt(known.loaded, request.how)
+    lead = tuple(known.side("fit", "positive")[0][:first])
     report = known.split.report
     prompts = list(request.prompts) or [report.positive[0], report.negative[0]]
-    rows = encode(known.loaded, prompts, request.format, request.answer_tokens)
+    rows = encode(known.loaded, prompts, request.how, request.answer_tokens)
     figure: data.Features = {
         **head(known, request),
         "kind": "features",
@@ -79,18 +86,38 @@ def explain(
             "architecture": str(sae.cfg.architecture()),
             "explained": share,
             "dead": dead,
-            "tokens": len(tokens.owner),
+            "tokens": len(tokens),
+            "held": len(held),
         },
         "pursuit": pursuit.to_json(),
-        "tops": features.top_tokens(sae, tokens, known.loaded, [atom["feature"] for atom in pursuit.atoms]),
+        "tops": features.top_tokens(
+            sae, tokens, known.loaded, [atom["feature"] for atom in pursuit.atoms], lead=lead
+        ),
         "prompts": [
             {
                 "prompt": prompt,
-                "tokens": features.of_prompt(sae, known.loaded.model, anatomy, known.loaded, ids, layer),
+                "tokens": features.of_prompt(
+                    sae, known.loaded.model, anatomy, known.loaded, ids, layer, first=first
+                ),
             }
             for prompt, ids in zip(prompts, rows, strict=True)
         ],
     }
+    named = sorted(
+        {
+            one["feature"]
+            for prompt in figure["prompts"]
+            for token in prompt["tokens"]
+            for one in token["features"]
+        }
+    )
+    figure["words"] = [
+        {
+            "feature": firing["feature"],
+            "tokens": list(dict.fromkeys(one["pieces"][one["at"]].strip() for one in firing["examples"])),
+        }
+        for firing in features.top_tokens(sae, tokens, known.loaded, named, most=4, lead=lead)
+    ]
     if training:
         figure["training"] = training
     yield complete(figure, started)
@@ -132,7 +159,7 @@ def steer(
         "pairs": [],
     }
     for number, both in enumerate(answer_both(known, edited, rows, request.answer_tokens), 1):
-        figure["pairs"] = pairs(known, prompts, both)
+        figure["pairs"] = pairs(request, known, prompts, both)
         yield step(figure, "Answering", number, request.answer_tokens)
     for pair, row, base in zip(figure["pairs"], rows, both[0], strict=True):
         add_divergence(pair, known, edited, row, base)

@@ -31,6 +31,7 @@ def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find |
         "places": directions.places(
             known.directions, known.streams["select", "positive"], known.streams["select", "negative"]
         ),
+        "draws": directions.RANDOM,
         "position": request.position,
         "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST},
         "choice": None,

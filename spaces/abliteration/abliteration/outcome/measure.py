@@ -6,17 +6,18 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from abliteration import data, directions, sets
+from abliteration import bake, data, directions, sets, truth
 from abliteration.ablate import live
 from abliteration.activations import first_tokens
-from abliteration.answers import Judgement, refusal_score, share, spared
+from abliteration.answers import judgement, refusal_score, share, spared
 from abliteration.capability import capability, paired
 from abliteration.edit import Edit
 from abliteration.encode import encode
 from abliteration.measure import average, kl_along, sample_windows
 from abliteration.outcome.run import Editing, complete, editing, head, step, waiting
 from abliteration.request import Request
-from abliteration.study import SIDES, Progress, Study
+from abliteration.study import SIDES, Progress, Study, folded, leaving, stored
+from shared import experts, models
 from shared.data import Share
 from shared.measure import kl_divergence, window_losses
 from shared.models import Loaded
@@ -46,12 +47,24 @@ def measure(request: Request, loaded: Loaded | None = None) -> Iterator[data.Mea
     yield complete(figure, started)
 
 
-def measurements(work: Editing) -> Iterator[tuple[data.Measures, Progress]]:
-    """Growing measures and the progress, one measure after the other."""
+def measurements(
+    work: Editing, files: PreTrainedModel | None = None
+) -> Iterator[tuple[data.Measures, Progress]]:
+    """Growing measures and the progress, one measure after the other.
+
+    Args:
+        work: the edit.
+        files: the model that was written and opened again, which is then measured.
+    """
     known, request = work.known, work.request
-    edited = live(known.loaded.model, known.anatomy, work.edit)
+    edited = leaving(known, work.edit) if files is None else files
     pair = {"base": known.loaded.model, "edited": edited}
-    measures: data.Measures = {"behaviour": {}, "first_token": {}, "along": {}}
+    measures: data.Measures = {
+        "of": _what(work, files),
+        "behaviour": {},
+        "first_token": {},
+        "along": {},
+    }
     base_answers: dict[str, list[Answer]] = {}
     done = 0
     for side in SIDES:
@@ -62,12 +75,33 @@ def measurements(work: Editing) -> Iterator[tuple[data.Measures, Progress]]:
             replies = _answers(model, known.loaded, work.side(side), request.answer_tokens)
             if name == "base":
                 base_answers[side] = replies
-                judged["base"] = _judgement(known, replies)
+                judged["base"] = _judgement(work, replies)
             else:
-                judged["edited"] = _judgement(known, replies)
+                judged["edited"] = _judgement(work, replies)
             done += 1
     for side in SIDES:
-        measures["first_token"][side] = _first_token(known, edited, work.side(side))
+        measures["first_token"][side] = _first_token(known, edited, work.asked(side))
+    if known.anatomy.family.post_norms and bake.bakeable(work.edit):
+        yield measures, ("The run-time edit beside it", 4, STEPS)
+        running = live(known.loaded.model, known.anatomy, work.edit)
+        measures["run_time"] = {}
+        for side in SIDES:
+            measures["run_time"][side] = _first_token(known, running, work.asked(side))
+    said = [reply.text(known.loaded.tokenizer) for reply in base_answers["positive"]]
+    refusal = truth.refusal_of(said, request.refusal_markers)
+    yield measures, ("How likely a refusal is", 4, STEPS)
+    measures["contrast"] = {}
+    for side in SIDES:
+        measures["contrast"][side] = _contrast(work, edited, side, refusal)
+    if known.loaded.id in experts.NAMES:
+        yield measures, ("The model that it was never planted in", 5, STEPS)
+        kept = models.in_memory(models.EMBEDDED_MODEL, exact=True)
+        never = models.on_device(kept or models.load(models.EMBEDDED_MODEL))
+        measures["truth"] = {}
+        for side in SIDES:
+            measures["truth"][side] = truth.against_truth(
+                never, known.loaded.model, edited, work.side(side), request.answer_tokens
+            )
     yield measures, ("KL along the base's answers", 5, STEPS)
     for side in SIDES:
         measures["along"][side] = _along(work, edited, side, base_answers[side])
@@ -76,17 +110,26 @@ def measurements(work: Editing) -> Iterator[tuple[data.Measures, Progress]]:
     measures["capability"] = paired(*(capability(model, known.loaded) for model in pair.values()))
     if request.contrast != "alarming":
         yield measures, ("Over-refusal", 7, STEPS)
-        ids = encode(known.loaded, sets.ALARMING[::2], request.format, request.answer_tokens)
+        ids = encode(known.loaded, sets.ALARMING[::2], request.how, request.answer_tokens)
         replies_of = {
             name: _answers(model, known.loaded, ids, request.answer_tokens) for name, model in pair.items()
         }
         measures["over_refusal"] = {
-            "base": _judgement(known, replies_of["base"]),
-            "edited": _judgement(known, replies_of["edited"]),
+            "base": _judgement(work, replies_of["base"]),
+            "edited": _judgement(work, replies_of["edited"]),
         }
     yield measures, ("Controls", 7, STEPS)
     measures["controls"] = controls(work)
     yield measures, ("Measured", STEPS, STEPS)
+
+
+def _what(work: Editing, files: PreTrainedModel | None) -> str:
+    """What the measures are of, in words."""
+    if files is not None:
+        return "the files, opened again"
+    if bake.bakeable(work.edit):
+        return f"the edited weights in {stored(work.known.loaded)}"
+    return "the run-time edit, which has no form as weights"
 
 
 def _answers(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], tokens: int) -> list[Answer]:
@@ -95,8 +138,23 @@ def _answers(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], t
     return replies
 
 
-def _judgement(known: Study, replies: list[Answer]) -> data.Judgement:
-    return Judgement(tuple(reply.text(known.loaded.tokenizer) for reply in replies)).to_json()
+def _judgement(work: Editing, replies: list[Answer]) -> data.Judgement:
+    request = work.request
+    judged = judgement(work.known.loaded, replies, request.answer_tokens, request.refusal_markers)
+    return judged.to_json()
+
+
+def _contrast(work: Editing, edited: PreTrainedModel, side: data.Side, refusal: str) -> data.Contrast:
+    known, asked = work.known, work.asked(side)[: truth.PROMPTS]
+    pair = (known.loaded.model, edited)
+    base, after = (truth.contrast(model, known.loaded, asked, refusal) for model in pair)
+    return {
+        "refusal": refusal,
+        "answer": truth.ANSWER,
+        "base": average(base),
+        "edited": average(after),
+        "delta": average(after - base),
+    }
 
 
 def _first_token(known: Study, edited: PreTrainedModel, prompts: list[list[int]]) -> data.FirstToken:
@@ -152,12 +210,12 @@ def controls(work: Editing) -> list[data.Control]:
     random = directions.unit(torch.randn(known.anatomy.width, generator=generator))
     # means belong to the direction that they were measured along: a control is the plain ablation
     method = "ablate" if edit.method == "affine" else edit.method
-    before = first_tokens(known.loaded.model, work.side("negative"))[0]
+    before = first_tokens(known.loaded.model, work.asked("negative"))[0]
     rows: list[data.Control] = []
     for name, row in (("permuted labels", permuted), ("random direction", random)):
-        control = Edit(method, row.expand(known.layers, -1), edit.kernel)
-        edited = live(known.loaded.model, known.anatomy, control)
-        positive, negative = (first_tokens(edited, work.side(side))[0] for side in SIDES)
+        control = folded(known, Edit(method, row.expand(known.layers, -1), edit.kernel))
+        edited = leaving(known, control)
+        positive, negative = (first_tokens(edited, work.asked(side))[0] for side in SIDES)
         rows.append(
             {
                 "name": name,

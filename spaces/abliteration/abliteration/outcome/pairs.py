@@ -25,7 +25,7 @@ def prompts_of(request: Request, known: Study) -> tuple[list[str], list[list[int
     """The prompts to answer and their token ids: the request's, or two of each side of the report split."""
     report = known.split.report
     prompts = list(request.prompts) or [*report.positive[:2], *report.negative[:2]]
-    return prompts, encode(known.loaded, prompts, request.format, request.answer_tokens)
+    return prompts, encode(known.loaded, prompts, request.how, request.answer_tokens)
 
 
 def answer_both(known: Study, edited: PreTrainedModel, rows: list[list[int]], tokens: int) -> Iterator[Both]:
@@ -44,14 +44,15 @@ def answer_both(known: Study, edited: PreTrainedModel, rows: list[list[int]], to
         yield both
 
 
-def pairs(known: Study, prompts: list[str], both: Both) -> list[data.AnswerPair]:
+def pairs(request: Request, known: Study, prompts: list[str], both: Both) -> list[data.AnswerPair]:
     """Both models' answers to each prompt, judged."""
+    markers = request.refusal_markers
     tokenizer = known.loaded.tokenizer
     return [
         {
             "prompt": prompt,
-            "base": answers.to_json(base.text(tokenizer)),
-            "edited": answers.to_json(edited.text(tokenizer)),
+            "base": answers.to_json(base.text(tokenizer), markers),
+            "edited": answers.to_json(edited.text(tokenizer), markers),
         }
         for prompt, base, edited in zip(prompts, *both, strict=True)
     ]

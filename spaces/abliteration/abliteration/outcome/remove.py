@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from abliteration import data
-from abliteration.ablate import live
 from abliteration.numbers import lists
 from abliteration.outcome.measure import measure
 from abliteration.outcome.pairs import add_divergence, answer_both, pairs, pieces, prompts_of
 from abliteration.outcome.run import PROBES, Editing, complete, editing, head, step
 from abliteration.request import Request
-from abliteration.study import spread
+from abliteration.study import leaving, spread
 from abliteration.xray import re_emergence, xray
 from shared.models import Loaded
 from shared.talk import Answer
@@ -27,11 +26,11 @@ def ablate(request: Request, loaded: Loaded | None = None) -> Iterator[data.Abla
     started = time.monotonic()
     work = yield from editing("ablate", request, loaded)
     known, edit = work.known, work.edit
-    model, edited = known.loaded.model, live(known.loaded.model, known.anatomy, edit)
+    model, edited = known.loaded.model, leaving(known, edit)
     prompts, rows = prompts_of(request, known)
     figure: data.Ablate = {**head(known, request), "kind": "ablate", "edit": work.to_json(), "pairs": []}
     for number, both in enumerate(answer_both(known, edited, rows, request.answer_tokens), 1):
-        figure["pairs"] = pairs(known, prompts, both)
+        figure["pairs"] = pairs(request, known, prompts, both)
         yield step(figure, "Answering", number, request.answer_tokens)
     answered = zip(figure["pairs"], rows, *both, strict=True)
     for number, (pair, row, base, other) in enumerate(answered, 1):

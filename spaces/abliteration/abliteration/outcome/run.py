@@ -9,24 +9,30 @@ import copy
 import platform
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from abliteration import answers, autoencoder, bake, data, select, sets
+from abliteration import answers, autoencoder, bake, data, directions, select, sets
 from abliteration.architecture import inspect
 from abliteration.edit import Edit
 from abliteration.request import Request
-from abliteration.study import Study, check, edit_of, spread, study
-from shared import hub, models
+from abliteration.study import SIDES, Study, check, edit_of, leaving, spread, study
+from shared import experts, hub, models
 from shared.data import Progress
 from shared.errors import VisitorError
 from shared.models import Loaded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
 
 MARK = "edited model"
 """What every output of an edited model carries."""
 EXACT: tuple[data.Kind, ...] = ("certificate", "export")
 """What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
+MEASURED: tuple[data.Kind, ...] = ("ablate", "measure", "optimise", "export")
+"""What an expert is compared with the model that its behaviour was never planted in for."""
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
 Figure = TypeVar("Figure", bound=data.Head)
@@ -71,10 +77,15 @@ def prepare(kind: data.Kind, request: Request, folder: Path | None = None) -> It
         VisitorError: model, datasets or autoencoder cannot be had, the model cannot be edited, or the request
             does not fit it.
     """
+    if kind in ("features", "feature") and request.sae and not hub.is_local_path(request.sae):
+        autoencoder.check_name(request.sae)
     yield waiting(kind, f"Loading {request.model}")
     loaded = models.load(request.model, exact=kind in EXACT)
     anatomy = inspect(loaded.model)
     check(request, anatomy)
+    if kind in MEASURED and request.model in experts.NAMES:
+        yield waiting(kind, f"Loading {models.EMBEDDED_MODEL}")
+        models.load(models.EMBEDDED_MODEL, exact=kind in EXACT)
     if request.pair().remote:
         yield waiting(kind, "Reading the datasets")
         sets.resolved(request.pair())
@@ -142,6 +153,8 @@ def head(known: Study, request: Request) -> data.Head:
             "tokens": [loaded.tokenizer.decode([token]) for token in known.base.tokens],
             "ids": known.base.tokens,
             "from": known.tokens_from,
+            "opening": str(loaded.tokenizer.decode(list(known.opening))) if known.opening else "",
+            "refused": answers.share(known.refused),
             "positive": round(positive, 4),
             "negative": round(negative, 4),
         },
@@ -177,9 +190,21 @@ def candidates(known: Study, request: Request) -> Iterator[tuple[select.Candidat
     places = [
         (layer, request.position) for layer in sorted({*spread(known.layers, request.candidates), *by_hand})
     ]
-    positive, negative = known.side("select", "positive"), known.side("select", "negative")
+    positive, negative = known.asked("select", "positive"), known.asked("select", "negative")
+
+    def edited(layer: int, position: int, other: Tensor | None) -> PreTrainedModel:
+        return leaving(known, edit_of(replace(request, position=position), known, layer, other))
+
     for candidate in select.candidates(
-        known.loaded.model, known.anatomy, known.directions, known.base, positive, negative, places
+        known.loaded.model,
+        known.anatomy,
+        known.directions,
+        known.base,
+        positive,
+        negative,
+        places,
+        edited,
+        request.seed,
     ):
         yield candidate, len(places)
 
@@ -195,11 +220,18 @@ def choice(tried: list[select.Candidate], known: Study, request: Request) -> sel
             "The two sets differ at none of the layers that were tried.",
             "Choose another position, or other sets.",
         )
+    separation = None
+    if not known.refuses:
+        sides = (known.streams["select", side] for side in SIDES)
+        separation = directions.places(known.directions, *sides)[request.position]
+    ruled = select.choose(tried, known.layers, request.rule, separation)
     if request.layer is None:
-        return select.choose(tried, known.layers, request.rule)
+        return ruled
     for candidate in tried:
         if candidate.layer == request.layer:
-            return select.Choice(candidate, "hand")
+            other = ruled.candidate.layer
+            said = "" if other == request.layer else f"The rule “{ruled.rule}” would choose layer {other}."
+            return select.Choice(candidate, "hand", said)
     raise VisitorError(f"The two sets do not differ at layer {request.layer}.", "Choose a later layer.")
 
 
@@ -222,6 +254,10 @@ class Editing:
     def side(self, side: data.Side) -> list[list[int]]:
         """Tokens of the report split's prompts."""
         return self.known.side("report", side)
+
+    def asked(self, side: data.Side) -> list[list[int]]:
+        """The same with the opening that all answers share."""
+        return self.known.asked("report", side)
 
     @property
     def probes(self) -> list[list[int]]:

@@ -10,7 +10,7 @@ from abliteration import data, optimise
 from abliteration.outcome.measure import measurements
 from abliteration.outcome.run import Editing, complete, head, opened, stated, step
 from abliteration.request import Request
-from abliteration.study import Study, edit_of
+from abliteration.study import Study, edit_of, folded, leaving
 from shared.errors import VisitorError
 from shared.models import Loaded
 
@@ -34,12 +34,12 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
     }
     trials: list[optimise.Trial] = []
     for trial in optimise.search(
-        known.loaded.model,
+        lambda edit: leaving(known, folded(known, edit)),
         known.anatomy,
         known.directions,
         known.base,
-        known.side("select", "positive"),
-        known.side("select", "negative"),
+        known.asked("select", "positive"),
+        known.asked("select", "negative"),
         layers,
         request.position,
         request.trials,

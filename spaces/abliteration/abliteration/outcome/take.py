@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,18 +11,25 @@ from typing import TYPE_CHECKING
 from abliteration import bake, data
 from abliteration.card import model_card
 from abliteration.certificate import certify
+from abliteration.numbers import short
 from abliteration.outcome.measure import measurements
-from abliteration.outcome.run import Editing, complete, editing, head, step, waiting
+from abliteration.outcome.run import Editing, complete, editing, head, waiting
 from abliteration.request import Request
+from abliteration.study import stored
 from shared import experts, models
 from shared.errors import VisitorError
 from shared.files import written_whole
-from shared.models import Loaded
+from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 FORMS: tuple[data.Form, ...] = ("safetensors", "lora")
+SAME = 1e-3
+"""Files give the edited model's logits when none differs by more than this many of their standard
+deviations.
+"""
 
 
 def certificate(request: Request, loaded: Loaded | None = None) -> Iterator[data.Certificate | data.Waiting]:
@@ -29,20 +37,15 @@ def certificate(request: Request, loaded: Loaded | None = None) -> Iterator[data
     started = time.monotonic()
     work = yield from editing("certificate", request, loaded)
     yield waiting("certificate", "Editing the weights")
+    model, anatomy = work.known.loaded.model, work.known.anatomy
+    baked = bake.bake(model, anatomy, work.edit)
     figure: data.Certificate = {
         **head(work.known, request),
         "kind": "certificate",
         "edit": work.to_json(),
-        "certificate": _certified(work)[1],
+        "certificate": certify(model, anatomy, work.edit, baked, work.probes).to_json(),
     }
     yield complete(figure, started)
-
-
-def _certified(work: Editing) -> tuple[PreTrainedModel, data.CertificateData]:
-    """The edited model and its certificate."""
-    model, anatomy = work.known.loaded.model, work.known.anatomy
-    baked = bake.bake(model, anatomy, work.edit)
-    return baked, certify(model, anatomy, work.edit, baked, work.probes).to_json()
 
 
 def check_form(form: str) -> data.Form:
@@ -60,7 +63,8 @@ def check_form(form: str) -> data.Form:
 def export(
     request: Request, folder: Path, form: data.Form = "safetensors", loaded: Loaded | None = None
 ) -> Iterator[data.Export | data.Waiting]:
-    """Write the edited model, or the edit as a LoRA of rank 1, with a card of what was measured of it.
+    """Write the edited model, or the edit as a LoRA of rank 1; open the files again as their configuration
+    says, compare them with the edited model in memory, and state in a card what was measured of them.
 
     Args:
         request: of the edit.
@@ -69,38 +73,112 @@ def export(
         loaded: the model.
 
     Raises:
-        VisitorError: an edit that has no such form, or a full disk.
+        VisitorError: an edit that has no such form, a full disk, or files that do not give the edited model.
     """
     started = time.monotonic()
     work = yield from editing("export", request, loaded)
     bake.check_bakeable(work.edit)
-    measures: data.Measures = {"behaviour": {}, "first_token": {}, "along": {}}
-    for measures, progress in measurements(work):  # noqa: B007  the last ones are stated
-        yield waiting("export", *progress)
-    baked, proof = _certified(work)
-    figure: data.Export = {
-        **head(work.known, request),
-        "kind": "export",
-        "form": form,
-        "edit": work.to_json(),
-        "measures": measures,
-        "certificate": proof,
-    }
-    yield step(figure, "Writing the files", 0, 1)
+    known = work.known
+    model, anatomy = known.loaded.model, known.anatomy
+    yield waiting("export", "Writing the files")
+    dtype = stored(known.loaded) if form == "safetensors" else "float32"
+    baked = bake.bake(model, anatomy, work.edit, linear=form == "lora")
+    wanted = logits(bake.rounded(baked, model, dtype), work.probes)
     with written_whole(folder, "the edited model") as part:
         part.mkdir(parents=True)
-        _write(work, baked, form, figure, part)
+        facts = _write(work, baked, form, dtype, part)
+        yield waiting("export", "Opening them again")
+        files = reopened(part, form, known.loaded)
+        facts["reopened"] = compared(wanted, logits(files, work.probes))
+        measures: data.Measures = {"behaviour": {}, "first_token": {}, "along": {}}
+        for measures, progress in measurements(work, files):  # noqa: B007  the last ones are stated
+            yield waiting("export", *progress)
+        figure: data.Export = {
+            **head(known, request),
+            "kind": "export",
+            "form": form,
+            "edit": work.to_json(),
+            "measures": measures,
+            "certificate": certify(model, anatomy, work.edit, baked, work.probes, files).to_json(),
+            **facts,  # type: ignore[typeddict-item]  # its keys are those of an export
+        }
         figure["card"] = model_card(figure)
         (part / "README.md").write_text(figure["card"], encoding="utf-8")
     figure["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     yield complete(figure, started)
 
 
-def _write(work: Editing, baked: PreTrainedModel, form: data.Form, figure: data.Export, folder: Path) -> None:
+def base_of(loaded: Loaded) -> str:
+    """The name of the model that an adapter is for: an expert is an adapter itself, of the embedded model."""
+    return models.EMBEDDED_MODEL if loaded.id in experts.NAMES else loaded.id
+
+
+def _write(
+    work: Editing, baked: PreTrainedModel, form: data.Form, dtype: str, folder: Path
+) -> data.ExportFacts:
+    """Write the files; what an export says of them."""
     loaded = work.known.loaded
     if form == "safetensors":
-        bake.save(baked, loaded.tokenizer, folder)
-        return
-    base = models.EMBEDDED_MODEL if loaded.id in experts.NAMES else loaded.id
-    adapter = bake.save_lora(loaded.model, work.known.anatomy, work.edit, folder, base)
-    figure["left_out"], figure["modules"] = list(adapter.left_out), adapter.modules
+        bake.save(baked, loaded.tokenizer, folder, dtype)
+        return {"dtype": dtype}
+    base = base_of(loaded)
+    own = experts.folder(loaded.id) if loaded.id in experts.NAMES else None
+    adapter = bake.save_lora(loaded.model, work.known.anatomy, work.edit, folder, base, own)
+    return {
+        "dtype": dtype,
+        "left_out": list(adapter.left_out),
+        "modules": adapter.modules,
+        "rank": adapter.rank,
+        "base": base,
+    }
+
+
+def reopened(folder: Path, form: data.Form, loaded: Loaded) -> PreTrainedModel:
+    """The model that files give whoever opens them as their own configuration says, in float32.
+
+    Args:
+        folder: of the files.
+        form: of them.
+        loaded: the model that was edited.
+
+    Raises:
+        VisitorError: they cannot be opened, or there is no memory for the model.
+    """
+    if form == "safetensors":
+        again = models.open_folder(folder, loaded.id, loaded.revision, loaded.source, exact=True)
+        return models.on_device(again, keep=False).model
+    from peft import PeftModel
+
+    name = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    base = loaded if name == loaded.id else models.on_device(models.load(name, exact=True))
+    adapted = PeftModel.from_pretrained(twin(base.model), folder).eval()
+    inner: PreTrainedModel = adapted.base_model.model  # with the signature of the model itself
+    return inner
+
+
+def logits(model: PreTrainedModel, prompts: list[list[int]]) -> list[Tensor]:
+    """Of every token of some prompts, float32 (tokens, vocabulary) each, on the CPU."""
+    import torch
+
+    with torch.inference_mode():
+        return [
+            model(torch.tensor([ids], device=model.device), use_cache=False).logits[0].float().cpu()
+            for ids in prompts
+        ]
+
+
+def compared(wanted: list[Tensor], found: list[Tensor]) -> float:
+    """Largest difference of two models' logits.
+
+    Raises:
+        VisitorError: it is more than rounding.
+    """
+    gap = max(float((one - other).abs().max()) for one, other in zip(wanted, found, strict=True))
+    scale = max(float(row.std()) for row in wanted)
+    if not gap <= SAME * scale:
+        raise VisitorError(
+            f"The written files give other logits than the edited model: they differ by {gap:.3g}, where "
+            f"{SAME * scale:.2g} would be rounding.",
+            "Nothing was exported. Export in the other form, or choose another model.",
+        )
+    return short(gap, 3)
