@@ -50,6 +50,8 @@ class Loaded:
     """A causal language model in evaluation mode, with its tokenizer and where it came from.
 
     With `owners` the owner asked for it: it may be a folder, or private on the Hub, and is not a visitor's.
+    `stored` is the dtype of its published weights, whatever it is loaded in; that of the embedded copy is the
+    original's.
     """
 
     model: PreTrainedModel
@@ -60,6 +62,7 @@ class Loaded:
     dtype: str
     device: str
     owners: bool = False
+    stored: str = "bfloat16"
 
 
 Key = tuple[str, bool]
@@ -216,7 +219,8 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
 
     weights.check_kind(folder, model_id)
     try:
-        dtype = dtype_for(weights.stored_dtype(folder), machine(), exact=exact)
+        stored = weights.stored_dtype(folder)
+        dtype = dtype_for(stored, machine(), exact=exact)
         with quiet_progress():
             size = weights.check_size(folder, model_id, dtype, machine())
         with room_for(size, model_id), quiet_progress():
@@ -242,7 +246,9 @@ def open_folder(folder: Path, model_id: str, revision: str, source: str, *, exac
         ) from error
     weights.check_names(report, model_id)
     weights.check_vocabulary(model, tokenizer, model_id)
-    return Loaded(model.eval(), tokenizer, model_id, revision, source, dtype, "cpu")
+    if source.startswith(EMBEDDED_SOURCE):
+        stored = "bfloat16"
+    return Loaded(model.eval(), tokenizer, model_id, revision, source, dtype, "cpu", stored=stored)
 
 
 def dtype_for(stored: str, device: str, *, exact: bool = False) -> str:

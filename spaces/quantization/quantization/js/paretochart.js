@@ -140,7 +140,9 @@ function rowHint(row) {
     h(
       "div",
       {},
-      tied.length ? `Rank ${rank}, cannot be told apart from ${tied.join(", ")}` : `Rank ${rank}`,
+      rank === null
+        ? "No rank: fewer than four windows"
+        : `Rank ${rank}${tied.length ? `, cannot be told apart from ${tied.join(", ")}` : ""}`,
     ),
   ];
 }
