@@ -103,6 +103,19 @@ def gemma3(folder: Path) -> None:
 
 
 @member
+def gemma3_eyes(folder: Path) -> None:
+    """Gemma 3 with eyes, of which the language model is written."""
+    from transformers import Gemma3Config
+
+    tokenizer = pieces_tokenizer(folder, "GemmaTokenizer", pad_token="<pad>")
+    sizes = {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 16, "num_hidden_layers": 3}
+    text = settings("Gemma3Text", tokenizer, bos="<s>", eos="</s>", pad="<pad>", **sizes)
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision |= {"image_size": 28, "patch_size": 7}
+    write(folder, Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4), torch.bfloat16)
+
+
+@member
 def llama2(folder: Path) -> None:
     """Llama 2 with tokenizer.model."""
     tokenizer = pieces_tokenizer(folder, "LlamaTokenizer")

@@ -196,17 +196,11 @@ def _mixture(config: Any) -> Settings:
     return found
 
 
-def _gemma(config: Any) -> Settings:
+def _gemma2(config: Any) -> Settings:
     return {
         **_sizes(config),
         **_stated_head(config),
         "attention.layer_norm_rms_epsilon": config.rms_norm_eps,
-    }
-
-
-def _gemma2(config: Any) -> Settings:
-    return {
-        **_gemma(config),
         "attn_logit_softcapping": float(config.attn_logit_softcapping),
         "final_logit_softcapping": float(config.final_logit_softcapping),
         "attention.sliding_window": config.sliding_window,
@@ -279,7 +273,6 @@ FAMILIES = {
     "qwen3": Family("qwen3", _usual),
     "qwen2_moe": Family("qwen2moe", _mixture),
     "qwen3_moe": Family("qwen3moe", _mixture),
-    "gemma": Family("gemma", _gemma, shifted=True, activation="gelu"),
     "gemma2": Family("gemma2", _gemma2, shifted=True, activation="gelu", windowed=True),
     "gemma3_text": Family("gemma3", _gemma3, shifted=True, activation="gelu", windowed=True),
     "gemma3": Family("gemma3", _gemma3, shifted=True, activation="gelu", windowed=True),
@@ -293,7 +286,7 @@ FAMILIES = {
 _ROPES = {
     **{kind: ("default", "linear", "yarn") for kind in FAMILIES},
     **{kind: ("default", "linear", "yarn", "llama3") for kind in ("llama", "mistral", "smollm3", "granite")},
-    **{kind: ("default",) for kind in ("gemma", "gemma2")},
+    "gemma2": ("default",),
     "phi3": ("default", "longrope"),
 }
 """Rotary embeddings that a family is written with."""
@@ -308,7 +301,6 @@ def _differs(config: Any, family: Family) -> str | None:
     if not activation.startswith(family.activation) and "gemma" not in family.architecture:
         return f"its MLP takes {family.activation}, and this one {activation}"
     checks: dict[str, Callable[[Any], str | None]] = {
-        "gemma": _gemma_differs,
         "gemma2": _gemma_differs,
         "gemma3": _gemma_differs,
         "qwen2moe": _mixture_differs,
@@ -323,8 +315,6 @@ def _differs(config: Any, family: Family) -> str | None:
 
 def _gemma_differs(config: Any) -> str | None:
     size = _head_size(config)
-    if config.model_type == "gemma":
-        return None if rope(config).get("rope_theta", 10_000.0) == 10_000.0 else "its rotary base is 10,000"
     asked, layers = config.query_pre_attn_scalar, config.num_hidden_layers
     largest = {"gemma2": 46, "gemma3_text": 62}[config.model_type]
     taken = config.hidden_size / _heads(config) if layers == largest else size

@@ -56,6 +56,7 @@ def own_model(
         runtime=f"PyTorch, {'weights and activations rounded, ' if rounding else ''}computed in float32",
         notes=(
             METHODS[method].sentence,
+            *([METHODS[method].leaves_out] if METHODS[method].leaves_out else []),
             "Held in float32 here: bytes on disk are counted, nothing loads such a file.",
         ),
     )
