@@ -440,18 +440,23 @@ def weight_headers(
     }
 
 
-def licence(model_id: str, revision: str | None = None) -> str:
-    """The licence that a model's card states, "" where it states none or the Hub cannot be asked."""
+def card(model_id: str, revision: str | None = None) -> dict[str, Any]:
+    """What the head of a model's card states, nothing where it has none or the Hub cannot be asked."""
     from huggingface_hub.errors import HfHubHTTPError
 
     check_revision(revision)
     if not reachable():
-        return ""
+        return {}
     try:
-        card = _api().model_info(model_id, revision=revision, timeout=limits.HUB_TIMEOUT).card_data
+        stated = _api().model_info(model_id, revision=revision, timeout=limits.HUB_TIMEOUT).card_data
     except (HfHubHTTPError, OSError):
-        return ""
-    stated = card.get("license") if card else None
+        return {}
+    return dict(stated.to_dict()) if stated else {}
+
+
+def licence(model_id: str, revision: str | None = None) -> str:
+    """The licence that a model's card states, "" where it states none or the Hub cannot be asked."""
+    stated = card(model_id, revision).get("license")
     return stated if isinstance(stated, str) else ""
 
 

@@ -48,7 +48,7 @@ def test_compare_returns_rows_with_every_column(client):
     }
     assert all(columns <= set(row) for row in rows.values())
     assert rows["own:absmax-int8"]["kld"]["mean"] < rows["own:rtn-int2-g32"]["kld"]["mean"]
-    assert rows["own:absmax-int8"]["rank"] == 1 and rows["own:rtn-int2-g32"]["rank"] == 2
+    assert rows["own:absmax-int8"]["rank"] is None, "one window ranks nothing"
     assert answer["provenance"]["torch"] and answer["model"]["scored"] == 31
     assert "microscope" not in answer
 

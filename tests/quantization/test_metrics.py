@@ -217,25 +217,51 @@ def test_a_tied_head_follows_its_embedding():
 
 def test_a_row_ranks_behind_those_that_are_better_beyond_doubt():
     generator = np.random.default_rng(0)
-    common = generator.gamma(0.5, 0.02, 800)
-    found = metrics.ranks(
-        {"worse": 3 * common, "a": common, "b": common + generator.normal(0, 1e-4, 800), "best": 0.5 * common}
-    )
-    assert found["best"] == (1, [])
-    assert found["a"][0] == found["b"][0] == 2 and found["a"][1] == ["b"] and found["b"][1] == ["a"]
-    assert found["worse"] == (4, [])
+    common = generator.gamma(0.5, 0.02, (4, 200))
+    near = common * (1 + generator.normal(0, 0.05, (4, 1)))
+    rows = {
+        "worse": 3 * common * (1 + generator.normal(0, 0.02, (4, 1))),
+        "a": common,
+        "b": near,
+        "best": 0.5 * near,
+    }
+    found = metrics.ranks(rows)
+    assert found["best"] == (1, []) and found["worse"] == (4, [])
+    assert found["a"] == (2, ["b"]) and found["b"] == (2, ["a"])
     assert metrics.ranks({"only": common}) == {"only": (1, [])}
 
 
-def test_the_paired_bootstrap_covers():
-    """Of pairs with no true difference about 5 % may be told apart, neighbouring tokens correlated or not."""
-    wrong = 0
-    for seed in range(100):
-        generator = np.random.default_rng(seed)
-        noise = np.repeat(generator.normal(0, 0.01, 64), 8) + generator.normal(0, 0.01, 512)
-        pair = {"a": 0.05 + noise, "b": 0.05 + generator.permutation(noise)}
-        wrong += not metrics.ranks(pair, seed, 500)["a"][1]
-    assert wrong <= 14
+def test_a_row_that_loses_nothing_is_first_and_two_of_them_are_alike():
+    common = np.random.default_rng(0).gamma(0.5, 0.02, (4, 50))
+    found = metrics.ranks({"lossless": 0 * common, "row": common, "too": 1e-15 * common})
+    assert found == {"lossless": (1, ["too"]), "row": (3, []), "too": (1, ["lossless"])}
+
+
+@pytest.mark.parametrize("windows", [1, 2, 3])
+def test_few_windows_give_no_rank(windows):
+    """Once 15 tokens of one window told equal rows apart, every time."""
+    common = np.random.default_rng(0).gamma(0.5, 0.02, (windows, 512))
+    assert metrics.ranks({"a": common, "b": 3 * common}) == {"a": (None, []), "b": (None, [])}
+
+
+@pytest.mark.parametrize(("rows", "windows"), [(2, 4), (2, 16), (8, 4), (8, 16)])
+@pytest.mark.parametrize("unlike", [False, True])
+def test_equal_rows_are_told_apart_at_most_one_time_in_twenty(rows, windows, unlike):
+    """Skewed divergences (log-normal as measured: a 99th percentile of eight times the mean) that share their
+    tokens and windows in part; in half of the cases some rows are more skewed than others. 300 comparisons
+    with 5 % of false alarms have at most 26 in 999 of 1,000 tries.
+    """
+    generator, wrong = np.random.default_rng(rows * windows), 0
+    spread = np.linspace(0.9 if unlike else 1.4, 1.4, rows)[:, None, None]
+    for _ in range(300):
+        window = np.exp(
+            generator.normal(0, 0.2, (1, windows, 1)) + generator.normal(0, 0.1, (rows, windows, 1))
+        )
+        token = generator.normal(0, 1, (1, windows, 127)) + generator.normal(0, 1, (rows, windows, 127))
+        kl = np.exp(spread * token / 2**0.5 - spread**2 / 2) * window
+        found = metrics.ranks(dict(zip(map(str, range(rows)), 0.02 * kl, strict=True)))
+        wrong += any(len(tied) < rows - 1 for _, tied in found.values())
+    assert wrong <= 26
 
 
 def test_pareto_front_equals_brute_force():

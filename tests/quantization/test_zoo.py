@@ -97,7 +97,7 @@ def test_calibration_begins_every_window_with_bos(name, monkeypatch):
     (row,), (windows,) = run.rows, texts_seen
     assert row.status == "done", row.error
     lead = run.model()["lead"]
-    assert all(window[: len(lead)].tolist() == lead for window in windows) and len(windows) == WINDOWS
+    assert all(window[: len(lead)].tolist() == lead for window in windows) and len(windows) > WINDOWS
 
 
 @pytest.mark.parametrize("name", zoo.names("chat"))
@@ -134,7 +134,8 @@ REFUSED = [
     ("tools", "autoround:int4-g64", "Groups of 64 do not divide"),
     ("mixtral", "autoround:int4-g64", "mixture of experts"),
     ("lfm2", "autoround:int4-g64", "does not get through"),
-    ("gemma2", "gguf:Q8_0", "not written here"),
+    ("lfm2", "gguf:Q8_0", "not written here"),
+    ("gemma2", "gguf:Q8_0", "would not compute this model"),
 ]
 
 

@@ -6,11 +6,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantization import modules
+from shared import measure
+from shared.measure import Windows
 from shared.models import twin
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+MOST_TOKENS = 8_192
+"""Tokens of a text that formats learn from, at most; of a longer one its beginning."""
+
+FEW = 4
+"""Fewer tokens than this many times a layer's inputs say little of how the inputs move together."""
+
+
+def calibration_windows(tokenizer: PreTrainedTokenizerBase, text: str, context: int) -> Windows:
+    """Cut a text into equal windows of at most `context` tokens that leave next to nothing of it out, however
+    many windows are measured.
+
+    Raises:
+        VisitorError: the text does not fill one window of `context`.
+    """
+    tokens = min(len(measure.plain_ids(tokenizer, text)), MOST_TOKENS)
+    if tokens < context:
+        return measure.text_windows(tokenizer, text, context, 1)
+    count = -(-tokens // context)
+    return measure.text_windows(tokenizer, text, tokens // count, count)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantization import answers, data, formats, heap, metrics, modules, plan, rowcache
+from quantization.calibration import FEW, calibration_windows
 from quantization.comparison import Comparison, Row
 from quantization.record import QuantizedModel
 from quantization.request import Request
@@ -65,13 +66,12 @@ def prepare(request: Request, loaded: Loaded) -> Material:
         reason = rotation.supported(loaded.model)
         if reason:
             raise VisitorError(f"{loaded.id} cannot be rotated: {reason}", "Compare it as it is.")
-    windows, calibration = (
-        measure.text_windows(loaded.tokenizer, text, request.context, request.windows)
-        for text in (
-            request.text or texts.sample("evaluation"),
-            request.calibration or texts.sample("calibration"),
-        )
+    text, learnt = (
+        request.text or texts.sample("evaluation"),
+        request.calibration or texts.sample("calibration"),
     )
+    windows = measure.text_windows(loaded.tokenizer, text, request.context, request.windows)
+    calibration = calibration_windows(loaded.tokenizer, learnt, request.context)
     for ids in (windows.ids, calibration.ids):
         talk.check_vocabulary(loaded.model, ids)
     plan.check_time(replace(request, windows=len(windows)), loaded)
@@ -80,9 +80,9 @@ def prepare(request: Request, loaded: Loaded) -> Material:
         prompt = talk.prompt_ids(loaded, request.prompt, remedy="Leave the prompt empty.")
         talk.check_length(request.prompt, prompt, talk.longest_prompt(loaded, request.answer_tokens))
     if request.sensitivity or request.budget is not None:
-        from quantization.gguf_file import check_architecture
+        from quantization.gguf_file import check
 
-        check_architecture(loaded)
+        check(loaded)
     if request.rotated:
         rotated = rotation.rotate(loaded.model, request.seed)
         loaded = replace(loaded, model=rotated, source=f"{loaded.source}, rotated")
@@ -107,11 +107,12 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
     rows = [Row(formats.parse(name)) for name in request.formats]
     run = Comparison(request, material.loaded, rows, str(time.time_ns()), folder)
     if modules.on_grid(loaded) and not request.rotated:
-        run.warnings.append(modules.grid_warning("row", "Compare the rotated equivalent"))
+        run.warnings.append(modules.grid_warning(loaded, "row", "Compare the rotated equivalent"))
     if request.rotated:
         from quantization.rotation import rotated_notes
 
         run.warnings += list(rotated_notes(run.loaded.model))
+    _refuse_early(run)
     steps = len(rows) + 1 + bool(request.sensitivity or request.budget) + (request.budget is not None)
     run.progress = ("Reading the text with the base model", 0, steps)
     yield run
@@ -135,6 +136,24 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
     yield run
 
 
+def _refuse_early(run: Comparison) -> None:
+    """Mark the rows that cannot be made of this model, before time is spent on the others.
+
+    Raises:
+        VisitorError: where files are wanted: the first reason.
+    """
+    from quantization.gguf_file import check
+
+    for row in run.rows:
+        if row.form.engine == "gguf":
+            try:
+                check(run.loaded)
+            except VisitorError as error:
+                if run.folder is not None:
+                    raise
+                row.status, row.error = "failed", error
+
+
 def _answer(run: Comparison, model: Any, prompt: list[int]) -> answers.Answer:
     request = run.request
     return answers.answer(model, run.loaded, prompt, request.answer_tokens, request.do_sample, request.seed)
@@ -144,21 +163,23 @@ def _base_facts(run: Comparison) -> data.Base:
     assert run.base is not None
     quality = metrics.statistics(run.base.scores, run.base.scores)
     return {
-        "bits": 16.0,
-        "file_bytes": modules.other_bytes(run.loaded.model, set()),
+        "bits": 8.0 * modules.width(run.loaded),
+        "file_bytes": modules.other_bytes(run.loaded.model, set(), modules.width(run.loaded)),
         "resident_bytes": modules.resident_bytes(run.loaded.model),
         "ppl": quality["ppl"],
         "ppl_sigma": quality["ppl_sigma"],
         "prefill": quality["prefill"],
         "decode": run.base_answer.decode if run.base_answer else None,
-        "runtime": "PyTorch, float32; its file at 16 bits a weight",
+        "runtime": f"PyTorch, float32; its file at {8 * modules.width(run.loaded)} bits a weight",
     }
 
 
 def _measure_row(
     run: Comparison, row: Row, material: Material, step: int, steps: int
 ) -> Iterator[Comparison]:
-    """Quantize, score and answer with one format."""
+    """Quantize, score and answer with one format; what was refused before stays so."""
+    if row.error is not None:
+        return
     key = rowcache.key(run.request, run.loaded, (row.form.name, tuple(row.form.overrides.items())))
     if run.folder is None and (known := rowcache.rows.get(key)):
         row.facts, row.scores, row.answer = known
@@ -187,9 +208,14 @@ def _measure_row(
                 yield run
         if material.prompt is not None:
             row.answer = _answer(run, quantized.model, material.prompt)
-        row.facts = _facts(run, row, quantized, seconds)
+        row.facts = _facts(run, row, quantized, seconds, material.calibration)
         if run.folder is not None:
             row.files = exported(quantized, run.folder)
+            row.facts["file_bytes"] = sum(
+                path.stat().st_size for path in row.files if path.suffix in (".gguf", ".safetensors")
+            )
+            if row.form.engine == "gguf":
+                row.facts["notes"].append(_checked(run, quantized, row.files[0]))
         row.status = "done"
         rowcache.rows.put(key, (row.facts, row.scores, row.answer))
     except Exception as error:  # noqa: BLE001  one engine's failure must not take the other rows away
@@ -201,6 +227,22 @@ def _measure_row(
         gc.collect()
     heap.trim()
     yield run
+
+
+def _checked(run: Comparison, quantized: QuantizedModel, path: Path) -> str:
+    """Have llama.cpp read a file that is about to leave; what a reader should know of it.
+
+    Raises:
+        VisitorError: as `gguf_check.check`.
+    """
+    from quantization import gguf_check
+
+    types = [tensor.type for tensor in quantized.tensors]
+    distance = gguf_check.check(path, run.loaded, quantized.model, types, run.request.text)
+    return (
+        "llama.cpp read this file before it left: the tokenizer's own tokens, and at the median token a KL "
+        f"divergence of {distance:.2g} nats from the measured model."
+    )
 
 
 def _failure(name: str, error: Exception) -> VisitorError:
@@ -230,21 +272,23 @@ def exported(quantized: QuantizedModel, folder: Path) -> list[Path]:
     return list(quantized.export(folder))
 
 
-def _facts(run: Comparison, row: Row, quantized: QuantizedModel, seconds: float) -> data.Facts:
+def _facts(
+    run: Comparison, row: Row, quantized: QuantizedModel, seconds: float, calibration: formats.Calibration
+) -> data.Facts:
     """Everything that the table says of a row."""
     assert run.base is not None and row.scores is not None
     elements = sum(parameter.numel() for parameter in run.loaded.model.parameters())
     facts: data.Facts = {
         **metrics.statistics(row.scores, run.base.scores),
         "version": quantized.version,
-        "bits": 8 * quantized.file_bytes / elements,
+        "bits": 8 * quantized.weight_bytes / elements,
         "bits_quantized": quantized.bits_quantized,
         "file_bytes": quantized.file_bytes,
         "resident_bytes": modules.resident_bytes(quantized.model),
         "decode": row.answer.decode if row.answer else None,
         "runtime": quantized.runtime,
         "seconds": seconds,
-        "notes": [*quantized.notes, *_notes(run, quantized)],
+        "notes": [*quantized.notes, *_notes(run, row.form, quantized, calibration)],
         "tensors": [tensor.to_json() for tensor in quantized.tensors],
     }
     if row.form.engine == "gguf" and run.loaded.device == "cpu":
@@ -255,7 +299,23 @@ def _facts(run: Comparison, row: Row, quantized: QuantizedModel, seconds: float)
     return facts
 
 
-def _notes(run: Comparison, quantized: QuantizedModel) -> list[str]:
+def _learnt(run: Comparison, form: formats.Format, calibration: formats.Calibration) -> str:
+    """From how many tokens a format learnt, and whether they are few."""
+    tokens = calibration.windows.numel()
+    model = run.loaded.model
+    widest = max((modules.weight_of(model, name).shape[1] for name in modules.linear_names(model)), default=0)
+    note = f"Learnt from {tokens:,} tokens of the calibration text"
+    if formats.needs_products(form) and tokens < FEW * widest:
+        return (
+            f"{note}: few for inputs of up to {widest:,} numbers, where {FEW * widest:,} would be enough; "
+            "write a longer calibration text."
+        )
+    return f"{note}."
+
+
+def _notes(
+    run: Comparison, form: formats.Format, quantized: QuantizedModel, calibration: formats.Calibration
+) -> list[str]:
     notes = []
     error = sum(tensor.squared_error for tensor in quantized.tensors)
     flattered = modules.on_grid(run.loaded) and not run.request.rotated
@@ -263,11 +323,13 @@ def _notes(run: Comparison, quantized: QuantizedModel) -> list[str]:
         notes.append("Lossless here: every weight already lies on this format's grid.")
     elif flattered and 4 <= quantized.bits_quantized < 6:
         notes.append("Flattered: the copy's weights come from a 4-bit grid.")
-    if experts := modules.expert_share(run.loaded.model):
+    if not quantized.format.startswith("gguf:") and (experts := modules.expert_share(run.loaded.model)):
         notes.append(
-            f"A mixture of experts: {100 * experts:.0f} % of the weights are experts, which no format here "
-            "quantizes; they stay in 16 bits."
+            f"A mixture of experts: {100 * experts:.0f} % of the weights are experts, which only GGUF "
+            "formats quantize here; they stay as they are."
         )
+    if formats.is_calibrated(form) and form.engine != "autoround":
+        notes.append(_learnt(run, form, calibration))
     reasons = [tensor.reason for tensor in quantized.tensors if tensor.reason]
     if reasons:
         why = "; ".join(sorted(set(reasons)))
@@ -298,7 +360,7 @@ def _run_in_llama_cpp(quantized: QuantizedModel, facts: data.Facts) -> None:
 def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparison]:
     """The sensitivity of every unit, and the path of mixes."""
     from quantization import sensitivity
-    from quantization.gguf_file import header_bytes
+    from quantization.gguf_file import beside_blocks
 
     assert run.base is not None
     types = run.request.sensitivity or ("Q4_0",)
@@ -321,7 +383,7 @@ def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparis
             yield run
     assert measured is not None
     names = {name for unit in measured.units for name in unit.names}
-    fixed = modules.other_bytes(run.loaded.model, names, 4) + header_bytes(run.loaded)
+    fixed = sum(beside_blocks(run.loaded, dict.fromkeys(names, 1)))
     run.sensitivity, run.budget = measured, sensitivity.plan_budget(measured, fixed)
     rowcache.rows.put(key, (run.sensitivity, run.budget))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantization import answers, data, formats, metrics
+from quantization.modules import published_dtype
 from quantization.request import Request
 from shared import measure
 from shared.data import Failure
@@ -125,7 +126,7 @@ class Comparison:
         done = [row for row in self.rows if row.facts and row.scores]
         kls = {row.form.name: row.scores.kl.numpy() for row in done if row.scores}
         points = [(row.facts["file_bytes"], row.facts["kld"]["mean"]) for row in done if row.facts]
-        ranked = metrics.ranks(kls, self.request.seed)
+        ranked = metrics.ranks(kls)
         fronts = dict(zip(kls, metrics.pareto(points), strict=True))
         rows: list[data.AnyRow] = []
         for row in self.rows:
@@ -222,6 +223,7 @@ class Comparison:
             "revision": self.loaded.revision,
             "source": self.loaded.source,
             "dtype": self.loaded.dtype,
+            "stored": published_dtype(self.loaded),
             "device": self.loaded.device,
             "threads": torch.get_num_threads(),
             "machine": platform.machine(),

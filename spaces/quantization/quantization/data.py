@@ -147,8 +147,8 @@ class Row(RowName, Facts):
     """A measured format."""
 
     status: Literal["done"]
-    rank: int
-    """1 + the rows that are better beyond doubt."""
+    rank: int | None
+    """1 + the rows that are better beyond doubt; None where too few windows were read."""
     tied: list[str]
     """Formats that it cannot be told from."""
     front: bool
@@ -246,6 +246,8 @@ class Budget(TypedDict):
 class Provenance(Origin):
     """What pins a comparison's numbers."""
 
+    stored: NotRequired[str]
+    """The dtype of the published weights."""
     device: str
     threads: int
     machine: str

@@ -127,7 +127,7 @@ def look(loaded: Loaded, request: LabRequest) -> data.Lab:
         "title": f"{request.tensor} · {request.method}",
         "tensor": request.tensor,
         "request": request.to_json(),  # type: ignore[typeddict-item]  # from the fields, as they are
-        "warnings": [modules.grid_warning("method", "Rotate first")] if on_grid else [],
+        "warnings": [modules.grid_warning(loaded, "method", "Rotate first")] if on_grid else [],
         "provenance": {
             "model": loaded.id,
             "revision": loaded.revision,

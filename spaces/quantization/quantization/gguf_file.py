@@ -8,14 +8,18 @@ import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantization import ggml, ggml_codes, gguf_types, modules
+from quantization import ggml, ggml_codes, gguf_families, gguf_types, modules
+from quantization.gguf_vocabulary import vocabulary
 from quantization.record import QuantizedModel, TensorReport
+from shared import hub
+from shared.card import public_name
+from shared.embedded_model import HUB_SOURCE
 from shared.errors import VisitorError
 from shared.files import DISK_REMEDY, is_disk_full, written_whole
 from shared.models import Loaded, twin
@@ -23,28 +27,29 @@ from shared.models import Loaded, twin
 if TYPE_CHECKING:
     from torch import Tensor
 
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
-"""transformers' model types that are written, and llama.cpp's architecture for each."""
-
 
 def matrices(loaded: Loaded) -> list[tuple[str, tuple[int, int]]]:
-    """Every matrix parameter with its shape, in the model's order; norms and biases stay in float32."""
-    return [(name, (p.shape[0], p.shape[1])) for name, p in loaded.model.named_parameters() if p.dim() == 2]
-
-
-def check_architecture(loaded: Loaded) -> str:
-    """llama.cpp's name of the model's architecture.
-
-    Raises:
-        VisitorError: it is not among those that are written here.
+    """Every matrix that may be quantized, with its shape, in the model's order; norms, biases and what
+    chooses among experts stay in float32. Experts of a layer are stacked: all their rows are counted.
     """
-    kind = str(loaded.model.config.model_type)
-    if kind not in ARCHITECTURES:
-        raise VisitorError(
-            f"GGUF files of “{kind}” models are not written here.",
-            f"Choose a model of the families {', '.join(ARCHITECTURES)}, or another engine.",
-        )
-    return ARCHITECTURES[kind]
+    return [
+        (name, (p.numel() // p.shape[-1], p.shape[-1]))
+        for name, p in loaded.model.named_parameters()
+        if p.dim() in (2, 3) and not gguf_families.is_kept_whole(name)
+    ]
+
+
+def check(loaded: Loaded) -> None:
+    """Raise a VisitorError for a model or a tokenizer that cannot be written as GGUF."""
+    gguf_families.family_of(loaded.model.config)
+    vocabulary(loaded.tokenizer, _rows(loaded))
+    for _ in gguf_families.parts(loaded.model):
+        pass
+
+
+def _rows(loaded: Loaded) -> int:
+    """Rows of the embedding: tokens that a file names."""
+    return len(loaded.model.get_input_embeddings().weight)
 
 
 def quantize_model(
@@ -70,14 +75,14 @@ def quantize_model(
     """
     import torch
 
-    check_architecture(loaded)
-    config = loaded.model.config
-    heads = config.num_attention_heads
+    check(loaded)
+    stated = gguf_families.settings(loaded.model.config)
     shape = gguf_types.Shape(
-        layers=config.num_hidden_layers,
-        sharing=heads // (getattr(config, "num_key_value_heads", None) or heads),
+        layers=int(stated["block_count"]),  # type: ignore[arg-type]
+        sharing=stated["attention.head_count"] // stated["attention.head_count_kv"],  # type: ignore[operator]
         tied=loaded.model.get_output_embeddings().weight is loaded.model.get_input_embeddings().weight,
         importance=importance is not None,
+        experts=int(stated.get("expert_count", 0)),  # type: ignore[arg-type]
     )
     model = twin(loaded.model)
     tensors = matrices(loaded)
@@ -87,12 +92,13 @@ def quantize_model(
     stored: dict[str, tuple[str, int, tuple[int, ...]]] = {}
     reports, start = [], 0
     for choice in gguf_types.plan(file_type, tensors, shape, overrides):
-        weight = loaded.model.get_parameter(choice.name).detach().float().cpu()
+        parameter = loaded.model.get_parameter(choice.name)
+        weight = parameter.detach().float().cpu().reshape(-1, parameter.shape[-1])
         data = ggml.quantize(weight, choice.used, (importance or {}).get(choice.name))
         part = values[start : start + weight.numel()].view_as(weight)
         start += weight.numel()
         reports.append(_read(data, choice, weight, part))
-        modules.replace_weight(model, choice.name, part.to(loaded.model.device))
+        modules.replace_weight(model, choice.name, part.view_as(parameter).to(loaded.model.device))
         stored[choice.name] = (choice.used, blocks.tell(), data.shape)
         with _full_disk():
             blocks.write(data)  # type: ignore[arg-type]
@@ -111,15 +117,36 @@ def quantize_model(
         write_gguf(path, loaded, contents, label)
         return [path]
 
+    plain, header = beside_blocks(loaded, {tensor.name: tensor.stored_bytes for tensor in reports})
     return QuantizedModel(
         format=f"gguf:{file_type}",
         version=ggml.version(),
         model=model,
         tensors=tuple(reports),
-        other_bytes=modules.other_bytes(loaded.model, set(stored), 4),
+        other_bytes=plain,
+        header_bytes=header,
         runtime="PyTorch, weights dequantized to float32",
+        notes=_notes(loaded),
         export=export,
     )
+
+
+def _notes(loaded: Loaded) -> tuple[str, ...]:
+    """What llama.cpp does otherwise, as far as it does not matter for most texts."""
+    notes = []
+    if window := gguf_families.ignored_window(loaded.model.config):
+        notes.append(
+            f"llama.cpp has no sliding window for this family: beyond {window:,} tokens it attends to all "
+            "that came before."
+        )
+    if has_eyes(loaded):
+        notes.append("The language model alone: its eyes would be a file of their own.")
+    return tuple(notes)
+
+
+def has_eyes(loaded: Loaded) -> bool:
+    """Whether the model sees pictures too."""
+    return gguf_families.text_part(loaded.model.config) is not loaded.model.config
 
 
 def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: Tensor) -> TensorReport:
@@ -139,23 +166,48 @@ def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: T
     return tally.report(choice.name, choice.used, data.nbytes, choice.wanted, choice.reason)
 
 
-def header_bytes(loaded: Loaded) -> int:
-    """An upper bound of what a file holds beside its tensors: the tokenizer's words and merges, names, and
-    padding.
-    """
-    import json
+def beside_blocks(loaded: Loaded, sizes: Mapping[str, int]) -> tuple[int, int]:
+    """Bytes that a file holds beside quantized blocks: of the weights that stay in float32; and of its header
+    with the tokenizer, and of padding.
 
-    described = json.loads(loaded.tokenizer.backend_tokenizer.to_str())
-    merges = described.get("model", {}).get("merges", [])
-    words = sum(12 + len(word.encode()) for word in loaded.tokenizer.get_vocab())
-    joined = sum(8 + len((merge if isinstance(merge, str) else " ".join(merge)).encode()) for merge in merges)
-    return (
-        words
-        + joined
-        + 200 * sum(1 for _ in loaded.model.parameters())
-        + len(str(loaded.tokenizer.chat_template).encode())
-        + 10_000
-    )
+    Args:
+        loaded: the model.
+        sizes: bytes of each quantized parameter.
+    """
+    import gguf
+
+    plain = padding = 0
+    with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
+        path = Path(folder) / "header.gguf"
+        writer = gguf.GGUFWriter(path, gguf_families.family_of(loaded.model.config).architecture)
+        for name, factors in gguf_families.frequency_factors(loaded.model.config).items():
+            writer.add_tensor_info(name, factors.shape, factors.dtype, factors.nbytes)
+            plain += factors.nbytes
+        for part in gguf_families.parts(loaded.model):
+            parameter = loaded.model.get_parameter(part.parameter)
+            rows = parameter.shape[-2] if parameter.dim() == 3 else len(parameter)
+            count = (part.stop or rows) - part.start
+            size = (sizes.get(part.parameter) or 4 * parameter.numel()) * count // rows
+            shape = (*parameter.shape[:-2], count, parameter.shape[-1]) if parameter.dim() > 1 else (rows,)
+            writer.add_tensor_info(part.name, shape, np.dtype(np.float32), size)
+            plain += 0 if part.parameter in sizes else size
+            padding += -size % gguf.GGUF_DEFAULT_ALIGNMENT
+        try:
+            _describe(writer, loaded, "F32")
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_ti_data_to_file()
+            writer.flush()
+        finally:
+            writer.close()
+        header = path.stat().st_size
+    return plain, header + -header % gguf.GGUF_DEFAULT_ALIGNMENT + padding
+
+
+def _describe(writer: Any, loaded: Loaded, file_type: str) -> None:
+    """All that a file says beside its tensors."""
+    _metadata(writer, loaded, file_type)
+    vocabulary(loaded.tokenizer, _rows(loaded)).write(writer)
 
 
 def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Bytes]], file_type: str) -> None:
@@ -173,13 +225,13 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
     """
     import gguf
 
-    architecture = check_architecture(loaded)
+    check(loaded)
+    family = gguf_families.family_of(loaded.model.config)
     with written_whole(path, "the GGUF file") as part:
-        writer = gguf.GGUFWriter(part, architecture)
+        writer = gguf.GGUFWriter(part, family.architecture)
         try:
-            _metadata(writer, loaded, file_type)
-            _vocabulary(writer, loaded)
             _tensors(writer, loaded, stored)
+            _describe(writer, loaded, file_type)
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
@@ -194,20 +246,18 @@ def _tensors(writer: Any, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byte
     """Every parameter, under llama.cpp's name and in its order of rows."""
     import gguf
 
-    architecture = gguf.MODEL_ARCH[check_architecture(loaded).upper()]
-    names = gguf.get_tensor_name_map(architecture, loaded.model.config.num_hidden_layers)
-    for name, parameter in loaded.model.named_parameters():
-        stem, _, kind = name.rpartition(".")
-        target = names.get_name(stem)
-        if target is None:
-            raise VisitorError(f"GGUF has no name for the parameter {name}.", "Choose another engine.")
-        if name in stored:
-            type, data = stored[name]
-            data = _reordered(data, loaded, stem)
-            writer.add_tensor(f"{target}.{kind}", data, raw_dtype=gguf.GGMLQuantizationType[type])
+    for name, factors in gguf_families.frequency_factors(loaded.model.config).items():
+        writer.add_tensor(name, factors)
+    for part in gguf_families.parts(loaded.model):
+        parameter = loaded.model.get_parameter(part.parameter)
+        count = parameter.shape[0] if parameter.dim() == 3 else 1
+        if part.parameter in stored:
+            type, data = stored[part.parameter]
+            writer.add_tensor(part.name, part.rows(data, count), raw_dtype=gguf.GGMLQuantizationType[type])
         else:
-            values = _reordered(parameter.detach().float().cpu().numpy(), loaded, stem)
-            writer.add_tensor(f"{target}.{kind}", values)
+            values = parameter.detach().float().cpu().numpy()
+            values = part.rows(values.reshape(-1, values.shape[-1]) if count > 1 else values, count)
+            writer.add_tensor(part.name, values + 1 if part.shifted else values)
 
 
 @contextlib.contextmanager
@@ -221,40 +271,15 @@ def _full_disk() -> Iterator[None]:
         raise VisitorError("The disk is full: the GGUF file could not be written.", DISK_REMEDY) from error
 
 
-def _reordered(rows: Any, loaded: Loaded, stem: str) -> Any:
-    """Rows of queries and keys in llama.cpp's order: it rotates neighbouring pairs where transformers rotates
-    halves.
-    """
-    if ARCHITECTURES[loaded.model.config.model_type] != "llama" or not stem.endswith(("q_proj", "k_proj")):
-        return np.ascontiguousarray(rows)
-    config = loaded.model.config
-    heads = config.num_attention_heads if stem.endswith("q_proj") else config.num_key_value_heads
-    shape = rows.shape
-    parted = rows.reshape(heads, 2, shape[0] // heads // 2, *shape[1:]).swapaxes(1, 2)
-    return np.ascontiguousarray(parted.reshape(shape))
-
-
 def _metadata(writer: Any, loaded: Loaded, file_type: str) -> None:
-    """The model's settings, by llama.cpp's names."""
+    """What the file says of the model: its origin, and its settings by llama.cpp's names."""
     import gguf
 
-    config = loaded.model.config
-    heads = config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
     writer.add_type(gguf.GGUFType.MODEL)
-    writer.add_name(loaded.id.split("/")[-1])
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(getattr(config, "num_key_value_heads", None) or heads)
-    writer.add_key_length(size)
-    writer.add_value_length(size)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(_rope_base(config))
-    writer.add_rope_dimension_count(size)
-    writer.add_vocab_size(config.vocab_size)
+    _origin(loaded, writer.get_total_parameter_count()).set_gguf_meta_model(writer)
+    architecture = gguf_families.family_of(loaded.model.config).architecture
+    for key, value in gguf_families.settings(loaded.model.config).items():
+        _add(writer, f"{architecture}.{key}", value)
     writer.add_file_type(gguf.LlamaFileType[_FILE_TYPE_NAMES.get(file_type, f"MOSTLY_{file_type}")])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
 
@@ -263,74 +288,40 @@ _FILE_TYPE_NAMES = {"F32": "ALL_F32", "mix": "GUESSED"}
 """Names that are no file type's; of a mix only its tensors say what they are."""
 
 
-def _rope_base(config: Any) -> float:
-    """The base of the rotary embedding.
+def _add(writer: Any, key: str, value: gguf_families.Setting) -> None:
+    """One setting, in the type that llama.cpp reads."""
+    if isinstance(value, bool):
+        writer.add_bool(key, value)
+    elif isinstance(value, int):
+        writer.add_uint32(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    elif isinstance(value, str):
+        writer.add_string(key, value)
+    else:
+        writer.add_array(key, value)
 
-    Raises:
-        VisitorError: a scaled variant, which is not written here.
+
+def _origin(loaded: Loaded, counts: tuple[int, int, int, int]) -> Any:
+    """Name, size, licence, languages and base models as llama.cpp's converter finds them in the model's name
+    and card, and how its makers sample.
+
+    Args:
+        loaded: the model.
+        counts: parameters of all tensors, of those that are no experts', of one expert, and experts.
     """
-    settings = getattr(config, "rope_parameters", None) or {}
-    if settings.get("rope_type", "default") != "default":
-        raise VisitorError(
-            f"Rotary embeddings of type “{settings['rope_type']}” are not written here.",
-            "Choose another engine.",
-        )
-    base: Any = settings.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)
-    return float(base)
-
-
-def _vocabulary(writer: Any, loaded: Loaded) -> None:
-    """The tokenizer: byte-level BPE with its merges, token kinds, special tokens and chat template."""
-    import json
-
     import gguf
 
-    tokenizer = loaded.tokenizer
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    described = json.loads(backend.to_str()) if backend is not None else {}
-    if described.get("model", {}).get("type") != "BPE" or "ByteLevel" not in json.dumps(
-        described.get("pre_tokenizer")
-    ):
-        raise VisitorError(
-            "Only byte-level BPE tokenizers are written here.", "Choose another model, or another engine."
-        )
-    size = loaded.model.config.vocab_size
-    words = {number: word for word, number in tokenizer.get_vocab().items()}
-    added = {item["id"]: item for item in described.get("added_tokens", [])}
-    tokens, kinds = [], []
-    for number in range(size):
-        tokens.append(words.get(number, f"[PAD{number}]"))
-        special = added.get(number)
-        kind = gguf.TokenType.NORMAL if number in words else gguf.TokenType.UNUSED
-        if special:
-            kind = gguf.TokenType.CONTROL if special["special"] else gguf.TokenType.USER_DEFINED
-        kinds.append(kind)
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in described["model"]["merges"]]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(_pre_tokenizer(loaded, tokens))
-    writer.add_token_list(tokens)
-    writer.add_token_types(kinds)
-    writer.add_token_merges(merges)
-    for name, number in (
-        ("bos", tokenizer.bos_token_id),
-        ("eos", tokenizer.eos_token_id),
-        ("pad", tokenizer.pad_token_id),
-    ):
-        if number is not None:
-            getattr(writer, f"add_{name}_token_id")(number)
-    if tokenizer.unk_token_id is not None:
-        writer.add_unk_token_id(tokenizer.unk_token_id)
-    writer.add_add_bos_token(False)
-    if isinstance(tokenizer.chat_template, str):
-        writer.add_chat_template(tokenizer.chat_template)
-
-
-def _pre_tokenizer(loaded: Loaded, tokens: list[str]) -> str:
-    """llama.cpp's name of how text is split before the merges.
-
-    SmolLM splits every digit off, so that no token of it has two; GPT-2 does not. Qwen 2 and 3 have a pattern
-    of their own.
-    """
-    if loaded.model.config.model_type.startswith("qwen"):
-        return "qwen2"
-    return "gpt-2" if any(token.isdecimal() and len(token) > 1 for token in tokens) else "smollm"
+    card = hub.card(loaded.id) if loaded.source.startswith(HUB_SOURCE) else {}
+    name = public_name(loaded.id)
+    found = gguf.Metadata.apply_metadata_heuristic(
+        gguf.Metadata(), card, {"_name_or_path": name}, Path(name), counts[0]
+    )
+    found.name = found.name or name.split("/")[-1]
+    found.size_label = found.size_label or gguf.size_label(*counts)
+    sampling = loaded.model.generation_config
+    if sampling is not None:
+        stated = sampling.to_diff_dict()
+        found.sampling_top_k, found.sampling_top_p = stated.get("top_k"), stated.get("top_p")
+        found.sampling_min_p, found.sampling_temp = stated.get("min_p"), stated.get("temperature")
+    return found

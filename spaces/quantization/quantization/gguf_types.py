@@ -76,12 +76,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Shape:
-    """What the rules ask of a model: layers, heads that share a key, a tied head, an importance matrix."""
+    """What the rules ask of a model: layers, heads that share a key, a tied head, an importance matrix, and
+    experts of a layer.
+    """
 
     layers: int
     sharing: int
     tied: bool
     importance: bool
+    experts: int = 0
 
 
 def substitute(type: str, columns: int) -> tuple[str, str]:
@@ -147,12 +150,17 @@ def wanted(file_type: str, name: str, columns: int, shape: Shape) -> str:
     layer = int(match[1]) if match else 0
     if file_type in SMALL:
         return _small(file_type, name, layer, shape) or default
-    if "v_proj" in name:
-        return _values(file_type, layer, shape) or default
+    if "v_proj" in name or "qkv_proj" in name:
+        values = _values(file_type, layer, shape) or default
+        return "Q8_0" if shape.experts == 8 else values
     if "down_proj" in name:
         return _down(file_type, layer, shape) or default
     if "o_proj" in name:
+        if shape.experts == 8:
+            return "Q5_K" if file_type in _EIGHT_EXPERTS else default
         return _ATTENTION_OUTPUT.get(file_type, default)
+    if "k_proj" in name and shape.experts == 8:
+        return "Q8_0"
     if "q_proj" in name or "k_proj" in name:
         return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(file_type, default)
     middle = shape.layers // 8 <= layer < 7 * shape.layers // 8
@@ -164,6 +172,12 @@ _EMBEDDING = {
     **{"IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S", "IQ3_XXS": "IQ3_S", "TQ1_0": "Q4_K", "TQ2_0": "Q4_K"},
 }
 _ATTENTION_OUTPUT = {"Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K"}
+
+_EIGHT_EXPERTS = (
+    *("Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M"),
+    *("IQ3_XS", "IQ3_XXS", "IQ3_S", "IQ3_M", "IQ4_NL", "IQ4_XS"),
+)
+"""File types whose attention output takes five bits in a mixture of eight experts."""
 
 
 def more_bits(layer: int, layers: int) -> bool:
@@ -179,10 +193,14 @@ def _output(file_type: str, default: str, columns: int) -> str:
 
 def _small(file_type: str, name: str, layer: int, shape: Shape) -> str | None:
     better = "IQ3_S" if file_type in ("IQ2_S", "IQ2_M") else "Q2_K"
-    if "v_proj" in name:
-        return "Q4_K" if shape.sharing >= 4 else better
+    if "v_proj" in name or "qkv_proj" in name:
+        return "Q4_K" if shape.sharing >= 4 or shape.experts >= 4 else better
+    if "k_proj" in name and shape.experts == 8:
+        return "Q4_K"
     if "down_proj" in name and layer < shape.layers // 8:
         return better
+    if "o_proj" in name and shape.experts == 8:
+        return "Q5_K"
     if "o_proj" in name:
         return {"IQ1_S": "IQ2_XXS", "IQ1_M": "IQ2_XXS", "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S"}.get(file_type)
     return None
@@ -210,6 +228,8 @@ def _down(file_type: str, layer: int, shape: Shape) -> str | None:
         return "Q4_K" if first else "Q3_K"
     if file_type == "Q3_K_M":
         return "Q5_K" if layer < shape.layers // 16 else "Q4_K"
+    if file_type == "IQ3_M" and shape.experts == 8 and more:
+        return "Q4_K"
     if file_type in ("IQ4_NL", "IQ4_XS"):
         return "Q5_K" if first and not shape.importance else None
     if file_type in ("Q4_0", "Q5_0"):

@@ -12,8 +12,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from shared.errors import VisitorError
 
@@ -83,8 +87,36 @@ def speed(path: Path) -> dict[str, Any]:
     }
 
 
+def read(path: Path, texts: list[str], tokens: list[int]) -> tuple[list[list[int]], npt.NDArray[np.float32]]:
+    """What llama.cpp makes of texts and tokens.
+
+    Args:
+        path: of a GGUF file.
+        texts: to cut into tokens.
+        tokens: to predict after, at most 512.
+
+    Returns:
+        The tokens of each text, and the logits after each of `tokens` (tokens, vocabulary).
+    """
+    with tempfile.TemporaryDirectory(prefix="logits-") as folder:
+        place = Path(folder) / "logits.npy"
+        answer = ask({"path": str(path), "texts": texts, "tokens": tokens, "logits": str(place)})
+        return answer["tokens"], np.load(place)
+
+
+def _read(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer `read` in this process."""
+    from quantization.llama_library import Reader
+
+    reader = Reader(request["path"])
+    np.save(request["logits"], reader.logits(request["tokens"]))
+    return {"tokens": [reader.tokens(text) for text in request["texts"]]}
+
+
 def _serve(request: dict[str, Any]) -> dict[str, Any]:
     """Answer a request in this process."""
+    if "tokens" in request:
+        return _read(request)
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from quantization.record import QuantizedTensor, TensorReport
 from shared import limits
@@ -69,18 +70,89 @@ def check_size(loaded: Loaded) -> None:
         )
 
 
+GRID_DECIBEL = 40.0
+"""Weights that a grid of at most 5 bits holds with less noise than this lay on it before: fresh ones lose all
+that is below 30.
+"""
+
+_grids: WeakKeyDictionary[PreTrainedModel, str] = WeakKeyDictionary()
+
+
+def grid_of(loaded: Loaded) -> str:
+    """The grid of at most 5 bits that a model's weights lie on, whatever its name says; "" where there is
+    none. Three of its layers are looked at, 16 rows of each.
+    """
+    if loaded.model not in _grids:
+        names = linear_names(loaded.model)
+        chosen = [names[place] for place in sorted({0, len(names) // 2, len(names) - 1})] if names else []
+        found = [_grids_of(weight_of(loaded.model, name).detach()[:16].float().cpu()) for name in chosen]
+        common = set.intersection(*found) if found else set()
+        _grids[loaded.model] = next((name for name in _GRIDS if name in common), "")
+    return _grids[loaded.model]
+
+
+_GRIDS = (
+    *("Q4_1", "Q4_0", "Q5_1", "Q5_0", "IQ4_NL", "MXFP4", "Q2_K", "Q3_K", "Q4_K", "Q5_K"),
+    *("nf4", "fp4"),
+    *(
+        f"{method} int{bits} g{group}"
+        for method in ("rtn", "absmax")
+        for bits in (4, 5, 3, 2)
+        for group in (32, 64, 128)
+    ),
+)
+"""Grids that models are published on, the likeliest first."""
+
+
+DIFFERENT = 27
+"""Of 32 neighbouring weights so many differ from each other, or more, unless few bits name their values."""
+
+
+def _grids_of(weight: Tensor) -> set[str]:
+    """The grids that a weight lies on; few values among neighbours are looked for first, which is quick."""
+    neighbours = weight[:, : weight.shape[1] // 32 * 32].reshape(-1, 32).sort(1).values
+    if not len(neighbours) or float((neighbours.diff(dim=1) != 0).sum(1).float().mean()) + 1 >= DIFFERENT:
+        return set()
+    return {name for name in _GRIDS if _holds(weight, name)}
+
+
+def _holds(weight: Tensor, grid: str) -> bool:
+    """Whether a grid holds a weight without a loss worth the name."""
+    from quantization import ggml
+    from quantization.methods import check_settings, quantize
+
+    method, *rest = grid.split()
+    settings = {"bits": int(rest[0][3:]), "group": int(rest[1][1:])} if rest else {}
+    try:
+        if method in ggml.TYPES:
+            values = ggml.dequantize(ggml.quantize(weight, method), method, weight.shape[1])
+        else:
+            values = quantize(weight, method, check_settings(method, settings)).values
+    except VisitorError:  # rows that it does not fit
+        return False
+    noise, signal = float(((weight - values) ** 2).sum()), float((weight**2).sum())
+    return signal > 0 and noise <= signal * 10 ** (-GRID_DECIBEL / 10)
+
+
 def on_grid(loaded: Loaded) -> bool:
-    """Whether a model is the embedded copy, whose weights lie on the 4-bit grid that it was stored on."""
-    return loaded.source.startswith(EMBEDDED_SOURCE)
+    """Whether a model's weights lie on a grid of at most 5 bits, on which it was once stored."""
+    return loaded.source.startswith(EMBEDDED_SOURCE) or bool(grid_of(loaded))
 
 
-def grid_warning(what: str, remedy: str) -> str:
+def grid_warning(loaded: Loaded, what: str, remedy: str) -> str:
     """What a reader of such a model's numbers should know.
 
     Args:
+        loaded: the model.
         what: is flattered: "row" or "method".
         remedy: what to do about it here.
     """
+    if not loaded.source.startswith(EMBEDDED_SOURCE):
+        return (
+            f"The weights of this model lie on a grid of few bits ({grid_of(loaded)}): it was quantized "
+            f"before and dequantized. That format loses nothing on it, and every {what} of 4 to 5 bits is "
+            f"flattered. {remedy}, or use the original weights."
+        )
     return (
         "This copy of the model was stored as Q4_1 and dequantized: its weights lie on a 4-bit grid. Q4_1 is "
         f"lossless on it by construction, and every {what} of 4 to 5 bits is flattered. {remedy}, or use the "
@@ -110,7 +182,42 @@ def replace_weight(model: PreTrainedModel, name: str, value: Tensor) -> None:
 
     old = model.get_parameter(name)
     stored = value.T.contiguous() if is_transposed(model, name) else value
-    new = nn.Parameter(stored.to(old.dtype), requires_grad=False)
+    _put_everywhere(model, old, nn.Parameter(stored.to(old.dtype), requires_grad=False))
+
+
+def published_dtype(loaded: Loaded) -> str:
+    """The dtype of the model's published weights, whatever it is loaded in; of the embedded copy, whose file
+    has 4 bits, that of the original.
+    """
+    return "bfloat16" if loaded.source.startswith(EMBEDDED_SOURCE) else loaded.stored or "bfloat16"
+
+
+def width(loaded: Loaded) -> int:
+    """Bytes that each of the model's published weights takes, and what stays as it is beside quantized
+    ones.
+    """
+    return 4 if published_dtype(loaded) == "float32" else 2
+
+
+def as_published(loaded: Loaded, model: PreTrainedModel, quantized: set[str]) -> None:
+    """Round what is not `quantized` in a copy of the model to the dtype that its file will have: nothing
+    changes, but where the base is no published model (rotated, or dequantized).
+    """
+    import torch
+    from torch import nn
+
+    if published_dtype(loaded) == "float32":
+        return
+    dtype = getattr(torch, published_dtype(loaded))
+    for name, parameter in list(model.named_parameters()):
+        if name not in quantized and parameter.dtype == torch.float32:
+            rounded = parameter.detach().to(dtype).float()
+            if not torch.equal(rounded, parameter):
+                _put_everywhere(model, parameter, nn.Parameter(rounded, requires_grad=False))
+
+
+def _put_everywhere(model: nn.Module, old: nn.Parameter, new: nn.Parameter) -> None:
+    """A parameter in the place of another, wherever that is used."""
     for module in model.modules():
         for key, parameter in list(module._parameters.items()):
             if parameter is old:
@@ -118,9 +225,7 @@ def replace_weight(model: PreTrainedModel, name: str, value: Tensor) -> None:
 
 
 def other_bytes(model: PreTrainedModel, quantized: set[str], bytes_each: int = 2) -> int:
-    """Bytes of the parameters that stay as they are, in 16 bits each as a rule; tied ones counted
-    once.
-    """
+    """Bytes of the parameters that stay as they are; tied ones counted once."""
     return bytes_each * sum(
         parameter.numel() for name, parameter in model.named_parameters() if name not in quantized
     )

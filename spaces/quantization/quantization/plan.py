@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quantization import formats
+from quantization.calibration import MOST_TOKENS
 from quantization.request import Request
 from quantization.sensitivity import WINDOWS
 from shared import experts, gpu, hub, limits, models
@@ -93,7 +94,7 @@ def estimate(request: Request, parameters: int, device: str = "cpu") -> dict[str
     if request.prompt:
         seconds += passes * request.answer_tokens * parameters * ANSWER[device]
     if any(formats.is_calibrated(form) for form in chosen):
-        seconds += 2 * reading
+        seconds += 2 * max(reading, MOST_TOKENS * parameters / RATE[device])
     files = sum(form.engine == "gguf" for form in chosen) + mixed
     if device == "cpu":
         seconds += files * LLAMA_CPP * millions

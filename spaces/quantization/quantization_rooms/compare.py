@@ -60,10 +60,13 @@ def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
 
 def programs_of(request: Request, figure: dict[str, Any]) -> dict[str, str]:
     """The programs below a comparison."""
+    origin = figure["provenance"]
     return {
-        "A GGUF row, checked with llama.cpp's own tools": programs.llama_cpp_commands(request),
+        "A GGUF row, checked with llama.cpp's own tools": programs.llama_cpp_commands(
+            request, origin["source"]
+        ),
         "The metrics of any two models, with transformers alone": programs.transformers_program(
-            request, figure["model"]["lead"]
+            request, figure["model"]["lead"], origin["source"], origin.get("stored", "bfloat16")
         ),
     }
 

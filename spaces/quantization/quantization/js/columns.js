@@ -33,7 +33,7 @@ export const COLUMNS = [
     "rank",
     "rank",
     ({ rank }) => rank,
-    ({ rank, tied }) => `${rank}${tied.length ? " =" : ""}`,
+    ({ rank, tied }) => (rank === null ? "–" : `${rank}${tied.length ? " =" : ""}`),
   ),
   column(
     "file, MB",

@@ -128,8 +128,8 @@ export interface Facts extends Quality {
 /** A measured format. */
 export interface Row extends RowName, Facts {
   status: "done";
-  /** 1 + the rows that are better beyond doubt. */
-  rank: number;
+  /** 1 + the rows that are better beyond doubt; None where too few windows were read. */
+  rank: number | null;
   /** Formats that it cannot be told from. */
   tied: string[];
   /** Whether no other row is both smaller and closer to the base. */
@@ -214,6 +214,8 @@ export interface Budget {
 
 /** What pins a comparison's numbers. */
 export interface Provenance extends Origin {
+  /** The dtype of the published weights. */
+  stored?: string;
   device: string;
   threads: number;
   machine: string;

@@ -161,7 +161,7 @@ function tokenButtons({ tokens, scores, differing }, most, pressed, go) {
   return tokens.pieces.flatMap((piece, index) => {
     const isFirst = index > 0 && tokens.window[index] !== tokens.window[index - 1];
     const gap = isFirst ? [h("span", { class: "window-gap", "aria-hidden": "true" })] : [];
-    if (!tokens.scored[index]) return [...gap, h("span", { class: "unscored" }, piece)];
+    if (!tokens.scored[index]) return [...gap, h("span", { class: "unscored" }, withBreaks(piece))];
     const place = scored;
     scored += 1;
     const share = Math.sqrt(scores.kld[place] / most);
@@ -180,10 +180,18 @@ function tokenButtons({ tokens, scores, differing }, most, pressed, go) {
           style: { background: heat(0.42 * share), "--share": share.toFixed(3) },
           onclick: () => go(place),
         },
-        piece,
+        withBreaks(piece),
       ),
     ];
   });
+}
+
+/**
+ * A token's text, in which a line break breaks the line and can be seen and pressed too.
+ * @param {string} piece
+ */
+function withBreaks(piece) {
+  return piece.replace(/\r\n|\r|\n/g, "⏎\n");
 }
 
 /**

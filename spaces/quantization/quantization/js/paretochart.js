@@ -96,6 +96,26 @@ export function frontLine(points, plot) {
   return s("path", { class: "front", d: steps.join("") });
 }
 
+const CAP = 7; // pixels, half the width of a whisker's ends, which show beside a mark
+const APART = 11; // pixels between marks that would hide each other
+
+/**
+ * By how many pixels each mark is moved to the right, so that none hides another.
+ * @param {{x: number, y: number}[]} places
+ */
+export function apart(places) {
+  /** @type {{x: number, y: number}[]} */
+  const taken = [];
+  return places.map(({ x, y }) => {
+    let shift = 0;
+    const isHidden = () =>
+      taken.some((other) => Math.hypot(other.x - x - shift, other.y - y) < APART - 1);
+    while (isHidden()) shift += APART;
+    taken.push({ x: x + shift, y });
+    return shift;
+  });
+}
+
 /**
  * Every row's mark with its whisker and its name.
  * @param {Shell} figure
@@ -104,6 +124,7 @@ export function frontLine(points, plot) {
  */
 export function rowMarks(figure, points, plot) {
   const labels = placeNames(points, plot, letterMeasure(figure.root));
+  const shifts = apart(points.map((point) => placeOf(point, plot)));
   return points.map((point, index) => {
     const { row, loss } = point;
     const { x, y } = placeOf(point, plot);
@@ -119,8 +140,15 @@ export function rowMarks(figure, points, plot) {
         ...hintListeners(figure, () => rowHint(row)),
       },
       s("line", { class: "whisker", x1: x, x2: x, y1: low, y2: high }),
+      s("path", {
+        class: "whisker",
+        d: `M${x - CAP} ${low}h${2 * CAP}M${x - CAP} ${high}h${2 * CAP}`,
+      }),
       s("line", { class: "leader", x1: x, y1: y, x2: label.x, y2: label.y - 4 }),
-      mark(row.engine, x, y),
+      shifts[index]
+        ? s("line", { class: "leader", x1: x, y1: y, x2: x + shifts[index], y2: y })
+        : [],
+      mark(row.engine, x + shifts[index], y),
       s(
         "text",
         { class: "point-name", x: label.x, y: label.y, "text-anchor": label.anchor },
@@ -140,7 +168,9 @@ function rowHint(row) {
     h(
       "div",
       {},
-      tied.length ? `Rank ${rank}, cannot be told apart from ${tied.join(", ")}` : `Rank ${rank}`,
+      rank === null
+        ? "No rank: fewer than four windows"
+        : `Rank ${rank}${tied.length ? `, cannot be told apart from ${tied.join(", ")}` : ""}`,
     ),
   ];
 }

@@ -163,23 +163,60 @@ function mixParts({ host }, budget, state) {
   ];
 }
 
+const EACH = 5; // layers from one number of the axis to the next
+
+/**
+ * Boxes of the parts over the layers: what belongs to no layer first, then a line for each kind of part.
+ * @param {Budget["units"]} units
+ * @param {(unit: number) => HTMLElement} swatch
+ */
+function mixGrid(units, swatch) {
+  const places = units.map(({ label }) => /^layer (\d+) (.+)$/.exec(label));
+  const layers = 1 + Math.max(-1, ...places.map((place) => (place ? Number(place[1]) : -1)));
+  const outside = units.flatMap(({ label }, unit) =>
+    places[unit] ? [] : [h("span", { class: "mix-name" }, label), swatch(unit)],
+  );
+  const parts = [...new Set(places.flatMap((place) => (place ? [place[2]] : [])))];
+  const lines = parts.flatMap((part) => [
+    h("span", { class: "mix-name" }, part),
+    ...Array.from({ length: layers }, (_, layer) => {
+      const unit = places.findIndex((place) => place?.[2] === part && Number(place[1]) === layer);
+      return unit < 0 ? h("span") : swatch(unit);
+    }),
+  ]);
+  const axis = [
+    h("span", { class: "mix-name" }, "layer"),
+    ...Array.from({ length: layers }, (_, layer) =>
+      h("span", { class: "mix-tick" }, layer % EACH ? "" : String(layer)),
+    ),
+  ];
+  return h(
+    "div",
+    { class: "mix-parts" },
+    h("div", { class: "mix-outside" }, outside),
+    h("div", { class: "mix-grid", style: { "--layers": layers } }, lines, layers ? axis : []),
+  );
+}
+
 /**
  * Every part of the model as a box in the colour of its type.
  * @param {HTMLElement} box
  * @param {Budget} budget
  * @param {Mix} mix
  */
-function drawKinds(box, { units }, { types }) {
-  const kinds = [...new Set(types)].toSorted();
+function drawKinds(box, { units, types: options }, { types }) {
+  const known = [...new Set(options.flat())].toSorted(); // a type keeps its swatch at every budget
+  const kinds = known.filter((type) => types.includes(type));
   /** @param {string} type */
   const count = (type) => types.filter((other) => other === type).length;
   /** @param {string} type */
-  const colour = (type) => `kind kind-${kinds.indexOf(type) % 4}`;
+  const colour = (type) => `kind kind-${known.indexOf(type)}`;
+  /** @param {number} unit */
+  const swatch = (unit) =>
+    h("span", { class: colour(types[unit]), title: `${units[unit].label}: ${types[unit]}` });
   box.setAttribute("aria-label", kinds.map((type) => `${count(type)} parts in ${type}`).join(", "));
   box.replaceChildren(
-    ...types.map((type, unit) =>
-      h("span", { class: colour(type), title: `${units[unit].label}: ${type}` }),
-    ),
+    mixGrid(units, swatch),
     h(
       "span",
       { class: "mix-key" },

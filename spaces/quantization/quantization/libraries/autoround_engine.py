@@ -80,6 +80,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
                     "Choose another engine.",
                 ) from error
     model = model.float().eval().requires_grad_(False)
+    modules.as_published(loaded, model, set(names))
     reports = []
     for name in names:
         layer = model.get_submodule(name.rpartition(".")[0])
@@ -90,6 +91,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         def write(part: Path) -> None:
             with common.silence():
                 tuner.save_quantized(str(part), format="auto_round")
+            common.as_stored(loaded, part)
 
         return common.write_folder(folder, write)
 
@@ -103,7 +105,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         version=common.version("auto-round"),
         model=model,
         tensors=tuple(reports),
-        other_bytes=modules.other_bytes(loaded.model, set(names)),
+        other_bytes=modules.other_bytes(loaded.model, set(names), modules.width(loaded)),
         runtime="PyTorch, weights as AutoRound rounded them, float32",
         notes=(f"AutoRound with {tuned}.",),
         export=export,

@@ -79,6 +79,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
 
     with common.silence():
         model = common.swapped(loaded, names, make).eval()
+    modules.as_published(loaded, model, set(names))
     runtime = (
         "bitsandbytes int8 products, outlier columns in float"
         if spec == "int8"
@@ -94,7 +95,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         version=common.version("bitsandbytes"),
         model=model,
         tensors=tuple(reports),
-        other_bytes=modules.other_bytes(loaded.model, set(names)),
+        other_bytes=modules.other_bytes(loaded.model, set(names), modules.width(loaded)),
         runtime=runtime,
         export=export,
     )

@@ -98,8 +98,8 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> list[Path]:
 
 
 def save(loaded: Loaded, state: dict[str, Tensor], settings: dict[str, Any], folder: Path) -> list[Path]:
-    """Write a state dict as safetensors in 16 bits where it is float and not a quantizer's, with config and
-    tokenizer.
+    """Write a state dict as safetensors, what is float and not a quantizer's in the dtype of the published
+    weights, with the model's settings, those of its answers, and its tokenizer.
     """
     import torch
     from safetensors.torch import save_file
@@ -109,8 +109,10 @@ def save(loaded: Loaded, state: dict[str, Tensor], settings: dict[str, Any], fol
     config |= {
         "quantization_config": settings,
         "architectures": [type(loaded.model).__name__],
-        "dtype": "float32",
+        "dtype": modules.published_dtype(loaded),
     }
+    own = {name for name, _ in loaded.model.named_parameters(remove_duplicate=False)}
+    dtype = getattr(torch, modules.published_dtype(loaded))
 
     def write(part: Path) -> None:
         import json
@@ -120,9 +122,36 @@ def save(loaded: Loaded, state: dict[str, Tensor], settings: dict[str, Any], fol
         for name, tensor in state.items():
             if isinstance(tensor, torch.Tensor) and tensor.data_ptr() not in seen:
                 seen[tensor.data_ptr()] = name
-                kept[name] = tensor.detach().contiguous().cpu()
+                value = tensor.detach().contiguous().cpu()
+                is_plain = name in own and value.dtype == torch.float32
+                kept[name] = value.to(dtype) if is_plain else value
         save_file(kept, part / "model.safetensors", metadata={"format": "pt"})
         (part / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True, default=str))
         loaded.tokenizer.save_pretrained(part)
+        if loaded.model.generation_config is not None:
+            loaded.model.generation_config.save_pretrained(part)
 
     return write_folder(folder, write)
+
+
+def as_stored(loaded: Loaded, folder: Path) -> None:
+    """Put a written folder's float32 weights into the dtype of the published ones."""
+    import json
+
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    dtype = getattr(torch, modules.published_dtype(loaded))
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no dict
+        narrow = {
+            name: value.to(dtype) if value.dtype == torch.float32 else value
+            for name, value in tensors.items()
+        }
+        save_file(narrow, path, metadata=metadata)
+    path = folder / "config.json"
+    settings = json.loads(path.read_text()) | {"dtype": modules.published_dtype(loaded)}
+    path.write_text(json.dumps(settings, indent=1, sort_keys=True))

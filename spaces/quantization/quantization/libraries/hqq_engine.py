@@ -44,7 +44,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         version=common.version("hqq"),
         model=model,
         tensors=tuple(reports),
-        other_bytes=modules.other_bytes(loaded.model, set(names)),
+        other_bytes=modules.other_bytes(loaded.model, set(names), modules.width(loaded)),
         runtime="hqq, dequantized for each product, float32",
         notes=(
             "Scales and zero points counted at 16 bits, as hqq stores them for a 16-bit model.",

@@ -73,7 +73,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
         version=common.version("torchao"),
         model=model,
         tensors=tuple(reports),
-        other_bytes=modules.other_bytes(loaded.model, set(names)),
+        other_bytes=modules.other_bytes(loaded.model, set(names), modules.width(loaded)),
         runtime="torchao, activations rounded to int8"
         if "dynamic" in spec
         else "torchao, dequantized for each product, float32",

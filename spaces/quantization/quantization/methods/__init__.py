@@ -32,8 +32,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Method:
-    """A method: what a visitor reads of it, its settings, and what it learns of a calibration text: nothing,
-    or what each column of a layer's inputs does, or their products too.
+    """A method: what a visitor reads of it, its settings, what it learns of a calibration text (nothing,
+    or what each column of a layer's inputs does, or their products too), and what of the published method a
+    whole model here goes without.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Method:
     settings: dict[str, Setting] = field(default_factory=dict)
     needs_inputs: bool = False
     needs_products: bool = False
+    leaves_out: str = ""
 
 
 BITS8, BITS4 = Setting("int", 8, 2, 8), Setting("int", 4, 2, 8)
@@ -93,6 +95,8 @@ _METHODS = (
         {"bits": BITS4, "group": GROUP, "act_order": Setting("bool", False)},
         True,
         True,
+        "Every layer learns from what it sees in the unquantized model; as published, from what the layers "
+        "before it leave when they are quantized already.",
     ),
     Method(
         "awq",
@@ -102,6 +106,8 @@ _METHODS = (
         {"bits": BITS4, "group": GROUP},
         True,
         True,
+        "Every layer has scales of its own, counted in its size; as published, layers with the same input "
+        "share them, the norm before takes them in, and clips are searched too.",
     ),
     Method(
         "smoothquant",
@@ -110,6 +116,8 @@ _METHODS = (
         smoothquant.smoothquant,
         {"bits": Setting("int", 8, 4, 8), "alpha": Setting("float", 0.5, 0.0, 1.0)},
         True,
+        leaves_out="Every layer is smoothed by itself; as published, only those after a norm, which takes "
+        "the scales in.",
     ),
     Method(
         "llm_int8",

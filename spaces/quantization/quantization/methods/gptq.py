@@ -23,10 +23,11 @@ def gptq(
 ) -> QuantizedTensor:
     """Minimise ‖XW − XŴ‖² greedily, column by column.
 
-    With H = E[xxᵀ] and U the upper Cholesky factor of H⁻¹ (H⁻¹ = UᵀU), rounding column j leaves the error e =
-    (w_j − ŵ_j)/U_jj, and the columns after it move by −e·U_j. The grid of a group is set when its first
-    column is reached, from the weights as they then are. With `act_order` the columns of largest input come
-    first; the groups stay those of the layout and their grids are set beforehand.
+    With H = E[xxᵀ], as far as the tokens that were seen tell it (`shrunk`), and U the upper Cholesky factor
+    of H⁻¹ (H⁻¹ = UᵀU), rounding column j leaves the error e = (w_j − ŵ_j)/U_jj, and the columns after it move
+    by −e·U_j. The grid of a group is set when its first column is reached, from the weights as they then are.
+    With `act_order` the columns of largest input come first; the groups stay those of the layout and their
+    grids are set beforehand.
 
     Args:
         weight: (rows, columns), float32.
@@ -48,7 +49,7 @@ def gptq(
         if act_order
         else torch.arange(columns)
     )
-    factor = cholesky_of_inverse(inputs.second_moment[order][:, order])
+    factor = cholesky_of_inverse(shrunk(inputs)[order][:, order])
     work = work[:, order]
     codes = torch.zeros(weight.shape, dtype=torch.int16)
     for first in range(0, columns, LAZY):
@@ -83,6 +84,20 @@ def gptq(
         f"int{bits} {suffix(group)} gptq",
         True,
     )
+
+
+def shrunk(inputs: Calibration) -> Tensor:
+    """E[xxᵀ] as far as the tokens tell it: with n tokens of d numbers, off the diagonal n/(n + d) of the
+    sample's.
+
+    A sample of few tokens holds correlations that other text does not have, and columns that make up for each
+    other by them do harm: unshrunk, GPTQ on fewer tokens than numbers errs up to twice as much on other text
+    as plain rounding.
+    """
+    assert inputs.second_moment is not None
+    moment = inputs.second_moment * (inputs.tokens / (inputs.tokens + len(inputs.second_moment)))
+    moment.diagonal().copy_(inputs.second_moment.diagonal())
+    return moment
 
 
 def cholesky_of_inverse(moment: Tensor) -> Tensor:

@@ -52,10 +52,11 @@ def own_model(
         version=f"own code, torch {torch.__version__}",
         model=model,
         tensors=tuple(reports),
-        other_bytes=modules.other_bytes(loaded.model, set(names)),
+        other_bytes=modules.other_bytes(loaded.model, set(names), modules.width(loaded)),
         runtime=f"PyTorch, {'weights and activations rounded, ' if rounding else ''}computed in float32",
         notes=(
             METHODS[method].sentence,
+            *([METHODS[method].leaves_out] if METHODS[method].leaves_out else []),
             "Held in float32 here: bytes on disk are counted, nothing loads such a file.",
         ),
     )
