@@ -164,7 +164,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
             elem_id="pair-other",
         )
         rounding = gr.Dropdown(
-            [("not rounded", ""), *TYPES],
+            [("as it is", ""), *TYPES],
             value=request.rounding,
             label="Second in",
             scale=1,
