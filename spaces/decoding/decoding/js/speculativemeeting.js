@@ -52,7 +52,8 @@ function waitingWords({ done }, { tested }) {
  */
 function drawMeeting(place, meeting, drawn) {
   const { ids, texts, p, q, others, others_p, others_q, others_kept } = meeting;
-  const most = Math.max(...p, ...(q ?? []), others_p, others_q, 1e-9);
+  const others_most = q ? others_p + others_q - others_kept : others_p; // both sums beside what they share
+  const most = Math.max(...p, ...(q ?? []), others_most, 1e-9);
   const missing = place.overlap === null ? 0 : 1 - place.overlap;
   const rows = ids.map((id, at) => {
     const [own, theirs] = [p[at], q?.[at] ?? null];
@@ -82,7 +83,7 @@ function drawMeeting(place, meeting, drawn) {
   const heads = ["token", "", "p", ...(q ? ["q"] : []), ...(q && drawn ? ["replacement"] : [])];
   return h(
     "div",
-    { class: "wide" },
+    { class: "wide", tabindex: 0, role: "region", "aria-label": "The two distributions" },
     h(
       "table",
       { class: "spec-meeting" },

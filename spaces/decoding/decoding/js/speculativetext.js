@@ -49,6 +49,8 @@ export function openSpeculativeText(panel, guesses) {
     );
     const words = tokens.flatMap(({ text: piece, bytes, by }, at) => {
       const home = homes[at];
+      const [, line = "", rest = piece] = /^([^]*\n)([^\n]*)$/.exec(piece) ?? [];
+      const shown = (line || rest).split(" ").map(visible).join(" ");
       const token = h(
         "button",
         {
@@ -61,10 +63,10 @@ export function openSpeculativeText(panel, guesses) {
           ),
           onclick: () => home && guesses.select(home.round, home.place),
         },
-        piece.split(" ").map(visible).join(" ") || (bytes ? "" : "∅"),
+        shown || (bytes ? "" : "∅"),
         bytes ? h("small", { class: "bytes" }, bytes) : null,
       );
-      return /\n/.test(piece) ? [token, h("br", {})] : [token];
+      return line ? [token, h("br", {}), h("span", { class: `authored ${by}` }, rest)] : [token];
     });
     keepFocus(text, () =>
       text.replaceChildren(h("span", { class: "said" }, data.prompt.text.slice(-400)), ...words),
