@@ -13,9 +13,12 @@ names must be unique among them. `host` is
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
+import zlib
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -34,6 +37,24 @@ to readers of the source.
 
 _EXPORT = re.compile(r"^export (?=async function|function|const|class|let)", re.MULTILINE)
 
+PACKED = "zlib:"
+"""Marks a value that travels compressed."""
+
+LARGE = 8_000
+"""Bytes from which a value is worth it: nothing else compresses a growing figure on its way."""
+
+LATER = '"later"'
+"""The value of a figure in a tab that is closed at first: it asks for its own once it is seen."""
+
+UNPACK = """\
+async (text) => {
+  if (!text?.startsWith("PACKED")) return text;
+  const bytes = Uint8Array.from(atob(text.slice("PACKED".length)), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return await new Response(stream).text();
+}""".replace("PACKED", PACKED)
+"""JavaScript that gives a figure's value as JSON text."""
+
 _PAGE = """\
 const host = {
   emit: (name, detail) => trigger(name, detail),
@@ -41,12 +62,23 @@ const host = {
   exported: false,
 };
 const events = EVENTS; // Gradio finds a component's events by their names in this text
+const unpack = UNPACK;
+const known = (globalThis.courseFigures ??= {}); // by their script: figures of a page share it
+const script = SCRIPT;
+const renderer = () =>
+  (known["NAME"] ??= script?.() ?? server.script({}).then((text) => Function(text)()));
 let drawn; // Gradio tells of the first value once more after the first draw
+let turn = Promise.resolve(); // no value overtakes another
 const draw = () => {
   const value = props.value;
   if (value === drawn) return;
   drawn = value;
-  render(element.querySelector('.figure-root'), value ? JSON.parse(value) : null, host);
+  turn = turn.catch(() => {}).then(async () => {
+    const text = await unpack(value === LATER ? await server.first({}) : value);
+    if (value === LATER && props.value !== value) return;
+    const render = await renderer();
+    render(element.querySelector('.figure-root'), text ? JSON.parse(text) : null, host);
+  });
 };
 draw();
 watch('value', draw);
@@ -77,6 +109,42 @@ def stylesheet(folder: Path) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
+def _page(folder: Path, events: Sequence[str], *, carried: bool) -> str:
+    """What a figure does in its page; `carried`: whether it brings the renderer's script."""
+    source = bundle(folder)
+    parts = {
+        "EVENTS": json.dumps(list(events)),
+        "UNPACK": UNPACK,
+        "LATER": json.dumps(LATER),
+        "NAME": hashlib.sha256(source.encode()).hexdigest()[:12],
+        "SCRIPT": f"() => {{\n{source}\nreturn render;\n}}" if carried else "null",
+    }
+    return re.sub(r"\b(?:" + "|".join(parts) + r")\b", lambda name: parts[name[0]], _PAGE)
+
+
+def lighten(demo: gr.Blocks) -> None:
+    """Let every script travel once with a page, and what closed tabs show not before it is seen."""
+    brought = set()
+    for figure in [block for block in demo.blocks.values() if isinstance(block, Figure)]:
+        closed = _in_closed_tab(figure)
+        if closed or figure.folder in brought:
+            figure.leave_script()
+        else:
+            brought.add(figure.folder)
+        if closed:
+            figure.leave_value()
+
+
+def _in_closed_tab(block: gr.blocks.Block) -> bool:
+    """Whether a block lies in a tab that is not the first of its row."""
+    parent = block.parent
+    while parent is not None:
+        if isinstance(parent, gr.Tab) and parent.parent and parent.parent.children[0] is not parent:
+            return True
+        parent = parent.parent
+    return False
+
+
 class Figure(gr.HTML):
     """A picture drawn in the browser from a JSON value.
 
@@ -86,7 +154,8 @@ class Figure(gr.HTML):
         events: names that `host.emit` may use; each becomes a listener, `figure.<name>(handler)`.
         fetch: Python functions that `host.fetch` may call by name, each with one dict argument, returning
             JSON; a figure is told of an error, and that too many ask, as `{error: {what, remedy}}`. Beside
-            them it always has `standalone_file(data)`, the text of `standalone_html`.
+            them it always has `standalone_file(data)`, the text of `standalone_html`, and what `lighten`
+            left out of the page.
         title: title of the one-file export.
         elem_id: id of the component's element.
     """
@@ -105,33 +174,51 @@ class Figure(gr.HTML):
         def standalone_file(data: dict[str, Any]) -> str:
             return standalone_html(data, folder, title=title)
 
+        async def script(_: Any) -> str:
+            return f"{bundle(folder)}\nreturn render;"
+
+        async def first(_: Any) -> str | None:
+            return self.postprocess(self.data)
+
         self.data = value
         """The first value, before Gradio makes a text of it."""
-        script = bundle(folder) + "\n" + _PAGE.replace("EVENTS", json.dumps(list(events)))
+        self.folder = folder
+        self.page_events = tuple(events)
         super().__init__(
             value=value,
             html_template='<div class="figure-root"></div>',
             css_template="",
-            js_on_load=script,
+            js_on_load=_page(folder, self.page_events, carried=True),
             apply_default_css=False,
             padding=False,
             elem_id=elem_id,
             server_functions=[
-                in_turn(function, VisitorError.to_json) for function in (standalone_file, *fetch)
+                *(in_turn(function, VisitorError.to_json) for function in (standalone_file, *fetch)),
+                script,
+                first,
             ],
             **arguments,
         )
 
+    def leave_script(self) -> None:
+        """Leave the script out of the page: another figure brings it, or it is asked for."""
+        self.js_on_load = _page(self.folder, self.page_events, carried=False)
+
+    def leave_value(self) -> None:
+        """Leave the first value out of the page: it is asked for when the figure is seen."""
+        if self.data is not None:
+            self.value = LATER
+
     # gr.HTML takes text; a figure takes its data
     def postprocess(self, value: Mapping[str, Any] | None) -> str | None:  # type: ignore[override]
-        """The value as one JSON text: Gradio would wrap every part of an object in observers, which costs a
-        fifth of a second.
+        """The value as one JSON text, compressed where it is large: Gradio would wrap every part of an object
+        in observers, which costs a fifth of a second.
         """
-        return (
-            None
-            if value is None
-            else json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        )
+        if value is None:
+            return None
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        data = text.encode("utf-8", "surrogatepass")
+        return text if len(data) < LARGE else PACKED + b64encode(zlib.compress(data)).decode()
 
     def get_block_name(self) -> str:
         return "html"

@@ -16,7 +16,7 @@ import gradio as gr
 from shared import files, hub, models, owner, quota
 from shared.app import App
 from shared.errors import VisitorError, for_visitor
-from shared.figure import COMMON, Figure, stylesheet
+from shared.figure import COMMON, Figure, lighten, stylesheet
 
 REPOSITORY_NAME = "the LLM course that you can touch"
 
@@ -36,6 +36,7 @@ def page(title: str, sentence: str) -> Iterator[gr.Blocks]:
         header(title, sentence)
         quota.show(demo)
         yield demo
+        lighten(demo)
 
 
 def header(title: str, sentence: str) -> None:

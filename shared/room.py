@@ -26,7 +26,7 @@ from gradio.components import Component
 
 from shared import gpu
 from shared.errors import VisitorError, for_visitor
-from shared.figure import Figure
+from shared.figure import UNPACK, Figure
 from shared.page import code_and_link, code_and_link_value
 from shared.request import Request
 
@@ -118,7 +118,7 @@ class Room(Generic[Asked]):
     def stop(self, figure: Figure) -> None:
         """Let Cancel say in a figure that its run was stopped."""
         script = _CANCEL.replace("STOPPED", json.dumps(self.stopped.to_json() if self.stopped else None))
-        script = script.replace("NOTHING", json.dumps(NOTHING.to_json()))
+        script = script.replace("NOTHING", json.dumps(NOTHING.to_json())).replace("UNPACK", UNPACK)
         self.cancel.click(None, [figure, self.cancel], [figure, self.cancel], js=script, **LIGHT)
 
     def connect(
@@ -385,6 +385,8 @@ def guarded(
         try:
             for values in handler(*args):
                 yield follow(values)
+            # Gradio sends the last value once more with the word that a run is over: let it be none
+            yield {figure: gr.skip()}
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             yield {figure: for_visitor(error).to_json()}
 
@@ -408,8 +410,9 @@ def control_value(box: Component, value: Any) -> Any:
 
 NOTHING = VisitorError("The run was cancelled.", "Start it again.")
 """What is left of a run that was cancelled before anything of it could be drawn."""
-_CANCEL = """(value, label) => {
-  const data = value ? JSON.parse(value) : null;
+_CANCEL = """async (value, label) => {
+  const text = await (UNPACK)(value);
+  const data = text ? JSON.parse(text) : null;
   if (data?.done !== false || data.cancelled) return [value, label];
   const left = data.drawable === false ? NOTHING : { ...data, cancelled: true };
   return [JSON.stringify(STOPPED ?? left), "Stopping …"];

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
+from base64 import b64decode
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from shared import figure, suite
@@ -35,3 +38,30 @@ def test_an_export_cannot_be_broken_out_of():
     assert "javascript:alert" not in text
     stored = re.search(r'id="figure-data">(.*?)</script>', text, re.DOTALL).group(1)
     assert json.loads(stored) == data
+
+
+def test_a_large_value_travels_compressed_and_a_small_one_as_it_is():
+    made = figure.Figure(folder=FOLDERS[0])
+    small, large = {"text": "é"}, {"text": "日本語 \U0001f44d" * 2_000}
+    assert json.loads(made.postprocess(small)) == small
+    text = made.postprocess(large)
+    assert text.startswith(figure.PACKED) and len(text) < 1_000
+    assert json.loads(zlib.decompress(b64decode(text.removeprefix(figure.PACKED)))) == large
+    assert made.postprocess(None) is None
+
+
+def test_closed_tabs_cost_nothing_and_a_script_travels_once():
+    data = {"kind": "decoding", "text": "x" * 100}
+    with gr.Blocks() as demo:
+        with gr.Tabs():
+            with gr.Tab("one"):
+                shown = [figure.Figure(data, folder=FOLDERS[0]) for _ in range(2)]
+            with gr.Tab("two"), gr.Accordion("in it"):
+                hidden = [figure.Figure(data, folder=FOLDERS[0]), figure.Figure(folder=FOLDERS[1])]
+        below = figure.Figure(data, folder=FOLDERS[1])
+    figure.lighten(demo)
+    carried = [len(one.js_on_load) > 20_000 for one in (*shown, *hidden, below)]
+    assert carried == [True, False, False, False, True]
+    assert [one.value for one in hidden] == [figure.LATER, None]
+    assert all(json.loads(one.value) == data for one in (*shown, below))
+    assert hidden[0].data == data, "what the figure shows once it is seen"
