@@ -67,17 +67,26 @@ const known = (globalThis.courseFigures ??= {}); // by their script: figures of 
 const script = SCRIPT;
 const renderer = () =>
   (known["NAME"] ??= script?.() ?? server.script({}).then((text) => Function(text)()));
+const show = (render, text) =>
+  render(element.querySelector('.figure-root'), text ? JSON.parse(text) : null, host);
 let drawn; // Gradio tells of the first value once more after the first draw
 let turn = Promise.resolve(); // no value overtakes another
+let waiting = 0;
 const draw = () => {
   const value = props.value;
   if (value === drawn) return;
   drawn = value;
+  const render = renderer();
+  const ready = typeof render === "function" && value !== LATER && !value?.startsWith(PACKED);
+  if (ready && !waiting) return show(render, value);
+  waiting += 1;
   turn = turn.catch(() => {}).then(async () => {
-    const text = await unpack(value === LATER ? await server.first({}) : value);
-    if (value === LATER && props.value !== value) return;
-    const render = await renderer();
-    render(element.querySelector('.figure-root'), text ? JSON.parse(text) : null, host);
+    try {
+      const text = await unpack(value === LATER ? await server.first({}) : value);
+      if (value !== LATER || props.value === value) show(await render, text);
+    } finally {
+      waiting -= 1;
+    }
   });
 };
 draw();
@@ -116,6 +125,7 @@ def _page(folder: Path, events: Sequence[str], *, carried: bool) -> str:
         "EVENTS": json.dumps(list(events)),
         "UNPACK": UNPACK,
         "LATER": json.dumps(LATER),
+        "PACKED": json.dumps(PACKED),
         "NAME": hashlib.sha256(source.encode()).hexdigest()[:12],
         "SCRIPT": f"() => {{\n{source}\nreturn render;\n}}" if carried else "null",
     }

@@ -26,7 +26,7 @@ from gradio.components import Component
 
 from shared import gpu
 from shared.errors import VisitorError, for_visitor
-from shared.figure import UNPACK, Figure
+from shared.figure import PACKED, UNPACK, Figure
 from shared.page import code_and_link, code_and_link_value
 from shared.request import Request
 
@@ -119,6 +119,7 @@ class Room(Generic[Asked]):
         """Let Cancel say in a figure that its run was stopped."""
         script = _CANCEL.replace("STOPPED", json.dumps(self.stopped.to_json() if self.stopped else None))
         script = script.replace("NOTHING", json.dumps(NOTHING.to_json())).replace("UNPACK", UNPACK)
+        script = script.replace("PACKED", PACKED)
         self.cancel.click(None, [figure, self.cancel], [figure, self.cancel], js=script, **LIGHT)
 
     def connect(
@@ -410,10 +411,12 @@ def control_value(box: Component, value: Any) -> Any:
 
 NOTHING = VisitorError("The run was cancelled.", "Start it again.")
 """What is left of a run that was cancelled before anything of it could be drawn."""
-_CANCEL = """async (value, label) => {
-  const text = await (UNPACK)(value);
-  const data = text ? JSON.parse(text) : null;
-  if (data?.done !== false || data.cancelled) return [value, label];
-  const left = data.drawable === false ? NOTHING : { ...data, cancelled: true };
-  return [JSON.stringify(STOPPED ?? left), "Stopping …"];
+_CANCEL = """(value, label) => {
+  const stopped = (text) => {
+    const data = text ? JSON.parse(text) : null;
+    if (data?.done !== false || data.cancelled) return [value, label];
+    const left = data.drawable === false ? NOTHING : { ...data, cancelled: true };
+    return [JSON.stringify(STOPPED ?? left), "Stopping …"];
+  };
+  return value?.startsWith("PACKED") ? (UNPACK)(value).then(stopped) : stopped(value);
 }"""
