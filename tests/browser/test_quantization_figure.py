@@ -137,6 +137,63 @@ def test_the_microscope_walks_to_the_next_difference(open_page) -> None:
     expect(page.locator("table.pairs")).to_contain_text("%")
 
 
+def test_line_breaks_are_seen_and_pressed(open_page) -> None:
+    """A token of line breaks alone once was a button of no width."""
+    data = json.loads(json.dumps(COMPARE))
+    place = data["tokens"]["scored"].index(True)
+    data["tokens"]["pieces"][place] = "\n\n"
+    page = open_page(data)
+    show(page, "Token microscope")
+    button = page.locator('.scored[data-place="0"]')
+    assert button.text_content() == "⏎\n⏎\n"
+    page.locator('.scored[data-place="3"]').click()
+    button.click(position={"x": 4, "y": 6})
+    expect(button).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_type_keeps_its_swatch_and_no_two_share_one(open_page) -> None:
+    page = open_page(COMPARE)
+    show(page, "Sensitivity")
+    slider = page.get_by_role("slider")
+    swatches: dict[str, str] = {}
+    for share in (0, 0.3, 0.6, 1):
+        slider.evaluate(
+            "(node, share) => { node.value = +node.min + share * (node.max - node.min);"
+            "node.dispatchEvent(new Event('input')); }",
+            share,
+        )
+        for label, name in page.locator(".mix-key > span").evaluate_all(
+            "nodes => nodes.map(node => [node.textContent.trim().split(' ')[0], node.firstChild.className])"
+        ):
+            assert swatches.setdefault(label, name) == name
+    assert len(set(swatches.values())) == len(swatches) > 2
+    boxes = page.locator(".mix-grid .kind").count()
+    assert boxes == 60 and page.locator(".mix-tick").all_inner_texts()[::5] == [
+        "0",
+        "5",
+        "10",
+        "15",
+        "20",
+        "25",
+    ]
+
+
+def test_no_mark_hides_another_and_whiskers_end_beside_it(open_page) -> None:
+    data = json.loads(json.dumps(COMPARE))
+    one, other = data["rows"][:2]
+    other.update(file_bytes=one["file_bytes"], bits=one["bits"], kld=one["kld"])
+    page = open_page(data)
+    middles = page.locator("[data-row] .mark").evaluate_all(
+        "nodes => nodes.map(node => { const box = node.getBoundingClientRect();"
+        "return [box.x + box.width / 2, box.y + box.height / 2]; })"
+    )
+    for place, (x, y) in enumerate(middles):
+        assert all(abs(x - left) + abs(y - top) > 9 for left, top in middles[:place])
+    caps = page.locator("[data-row] path.whisker")
+    assert caps.count() == len(data["rows"])
+    assert all(width >= 13 for width in caps.evaluate_all("nodes => nodes.map(node => node.getBBox().width)"))
+
+
 def test_a_budget_gives_the_engines_mix(open_page) -> None:
     """The path replayed in the browser: the same bytes and prediction as the plain sum over the chosen
     types.

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantization import answers, data, formats, heap, metrics, modules, plan, rowcache
-from quantization.calibration import FEW, calibration_windows
+from quantization.calibration import calibration_windows
 from quantization.comparison import Comparison, Row
+from quantization.notes import notes_of
 from quantization.record import QuantizedModel
 from quantization.request import Request
 from shared import measure, talk, texts
@@ -288,7 +289,7 @@ def _facts(
         "decode": row.answer.decode if row.answer else None,
         "runtime": quantized.runtime,
         "seconds": seconds,
-        "notes": [*quantized.notes, *_notes(run, row.form, quantized, calibration)],
+        "notes": [*quantized.notes, *notes_of(run, row.form, quantized, calibration)],
         "tensors": [tensor.to_json() for tensor in quantized.tensors],
     }
     if row.form.engine == "gguf" and run.loaded.device == "cpu":
@@ -297,46 +298,6 @@ def _facts(
         except VisitorError as error:
             facts["notes"].append(f"Not run in llama.cpp: {error}")
     return facts
-
-
-def _learnt(run: Comparison, form: formats.Format, calibration: formats.Calibration) -> str:
-    """From how many tokens a format learnt, and whether they are few."""
-    tokens = calibration.windows.numel()
-    model = run.loaded.model
-    widest = max((modules.weight_of(model, name).shape[1] for name in modules.linear_names(model)), default=0)
-    note = f"Learnt from {tokens:,} tokens of the calibration text"
-    if formats.needs_products(form) and tokens < FEW * widest:
-        return (
-            f"{note}: few for inputs of up to {widest:,} numbers, where {FEW * widest:,} would be enough; "
-            "write a longer calibration text."
-        )
-    return f"{note}."
-
-
-def _notes(
-    run: Comparison, form: formats.Format, quantized: QuantizedModel, calibration: formats.Calibration
-) -> list[str]:
-    notes = []
-    error = sum(tensor.squared_error for tensor in quantized.tensors)
-    flattered = modules.on_grid(run.loaded) and not run.request.rotated
-    if error == 0:
-        notes.append("Lossless here: every weight already lies on this format's grid.")
-    elif flattered and 4 <= quantized.bits_quantized < 6:
-        notes.append("Flattered: the copy's weights come from a 4-bit grid.")
-    if not quantized.format.startswith("gguf:") and (experts := modules.expert_share(run.loaded.model)):
-        notes.append(
-            f"A mixture of experts: {100 * experts:.0f} % of the weights are experts, which only GGUF "
-            "formats quantize here; they stay as they are."
-        )
-    if formats.is_calibrated(form) and form.engine != "autoround":
-        notes.append(_learnt(run, form, calibration))
-    reasons = [tensor.reason for tensor in quantized.tensors if tensor.reason]
-    if reasons:
-        why = "; ".join(sorted(set(reasons)))
-        notes.append(
-            f"{len(reasons)} of {len(quantized.tensors)} tensors hold another type than the format's: {why}"
-        )
-    return notes
 
 
 def _run_in_llama_cpp(quantized: QuantizedModel, facts: data.Facts) -> None:

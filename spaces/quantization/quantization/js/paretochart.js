@@ -123,8 +123,8 @@ export function apart(places) {
  * @param {Plot} plot
  */
 export function rowMarks(figure, points, plot) {
-  const labels = placeNames(points, plot, letterMeasure(figure.root));
   const shifts = apart(points.map((point) => placeOf(point, plot)));
+  const labels = placeNames(points, plot, letterMeasure(figure.root), shifts);
   return points.map((point, index) => {
     const { row, loss } = point;
     const { x, y } = placeOf(point, plot);
@@ -144,7 +144,7 @@ export function rowMarks(figure, points, plot) {
         class: "whisker",
         d: `M${x - CAP} ${low}h${2 * CAP}M${x - CAP} ${high}h${2 * CAP}`,
       }),
-      s("line", { class: "leader", x1: x, y1: y, x2: label.x, y2: label.y - 4 }),
+      s("line", { class: "leader", x1: x + shifts[index], y1: y, x2: label.x, y2: label.y - 4 }),
       shifts[index]
         ? s("line", { class: "leader", x1: x, y1: y, x2: x + shifts[index], y2: y })
         : [],
@@ -200,10 +200,14 @@ function letterMeasure(root) {
  * @param {Point[]} points
  * @param {Plot} plot
  * @param {(text: string) => number} widthOf
+ * @param {number[]} shifts of the marks to the right, pixels
  * @returns {LabelPlace[]}
  */
-function placeNames(points, plot, widthOf) {
-  const marks = points.map((point) => placeOf(point, plot));
+function placeNames(points, plot, widthOf, shifts) {
+  const marks = points.map((point, index) => {
+    const { x, y } = placeOf(point, plot);
+    return { x: x + shifts[index], y };
+  });
   const taken = marks.map(({ x, y }) => ({ x: x - 7, y: y - 7, width: 14, height: 14 }));
   /** @type {Offset[]} */
   const offsets = [

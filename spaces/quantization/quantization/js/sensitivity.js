@@ -210,7 +210,10 @@ function drawKinds(box, { units, types: options }, { types }) {
   /** @param {string} type */
   const count = (type) => types.filter((other) => other === type).length;
   /** @param {string} type */
-  const colour = (type) => `kind kind-${known.indexOf(type)}`;
+  const colour = (type) => {
+    const place = known.indexOf(type);
+    return `kind kind-${place % 4} fill-${Math.floor(place / 4) % 4}`; // sixteen that differ
+  };
   /** @param {number} unit */
   const swatch = (unit) =>
     h("span", { class: colour(types[unit]), title: `${units[unit].label}: ${types[unit]}` });
