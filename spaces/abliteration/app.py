@@ -31,11 +31,11 @@ SENTENCE = (
 
 css = stylesheet(controls.RENDERER)
 
-# what all stored examples were asked with: the kernel that the search chose, and its layer
-first = Request.parse(**controls.example("optimise")["chosen"])
+first = Request.parse(**controls.example("find")["request"])
 
 with page.page(controls.TITLE, SENTENCE) as demo:
     common = controls.build(first)
+    rooms = []
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all five
         for name, label, room in (
             ("find", "1 Find", find),
@@ -44,8 +44,9 @@ with page.page(controls.TITLE, SENTENCE) as demo:
             ("features", "4 Features", features),
             ("take", "5 Take home", take),
         ):
-            with gr.Tab(label, id=name):
-                room.build(demo, tabs, common)
+            with gr.Tab(label, id=name) as tab:
+                rooms.append((tab, room.build(demo, tabs, common)))
+    controls.follow_tabs(rooms)
     demo.load(None, None, None, js=controls.SYNC)
     page.about(HERE / "README.md")
     model = Argument(

@@ -40,11 +40,10 @@ def main() -> None:
     """Write all of them; the edit that is shown is the one that the search found."""
     best = last(search.search(Request()))
     chosen = Request.parse(**best["chosen"])
-    # a search leaves aside what it finds, so that the chosen settings ask for the same one; they are those
-    # that the page's controls begin with, under every example
+    # a search leaves aside what it finds, so that the chosen settings ask for the same one
     best["request"] = best["chosen"]
     write("optimise", best)
-    write("find", last(find.find(chosen)))
+    write("find", last(find.find(Request())))
     write("ablate", last(remove.ablate(chosen)))
     write("certificate", last(take.certificate(chosen)))
     folder = HERE / "examples" / "sae"

@@ -58,10 +58,29 @@ def test_the_link_of_a_stored_example_asks_for_it(rooms, name):
     assert room.parse({**{box: box.value for box in room.controls.values()}, **shown}) == request
 
 
-def test_the_controls_that_the_page_begins_with_ask_for_every_stored_example(app):
+def test_the_controls_under_a_stored_example_ask_for_it(app, rooms):
     """Whoever presses a room's button under its example gets that example again."""
-    for name in ROOMS:
-        assert Request.parse(**controls.example(name)["request"]) == app.first, name
+    asked = [controls.example_of(room) for room in rooms.values()]
+    shown = rooms["find"].form(app.first)
+    assert app.first == controls.example_of(rooms["find"]), "the page begins with Find"
+    for room in [*rooms.values(), rooms["find"]]:
+        values = {**{box: box.value for box in room.controls.values()}, **shown, room.state: room.state.value}
+        shown = {**values, **(controls.form_of_example(room, values, asked) or {})}
+        assert room.parse(shown) == controls.example_of(room)
+
+
+def test_what_a_visitor_has_set_stays_when_a_tab_is_opened(rooms):
+    room = rooms["ablate"]
+    asked = [controls.example_of(one) for one in rooms.values()]
+    for state, request in (
+        (room.state.value, Request(seed=5)),
+        ({"done": True}, controls.example_of(rooms["find"])),
+        (None, controls.example_of(rooms["find"])),
+    ):
+        values = {**room.form(request), room.state: state}
+        assert controls.form_of_example(room, values, asked) is None
+    broken = {**room.form(Request()), room.controls["layer"]: "x", room.state: room.state.value}
+    assert controls.form_of_example(room, broken, asked) is None
 
 
 def test_every_setting_has_a_control_that_brings_it_back(rooms):

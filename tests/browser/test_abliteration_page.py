@@ -78,7 +78,12 @@ def test_the_kernel_is_drawn_and_typed(page):
 
 def test_a_place_on_the_map_and_the_best_kernel_become_the_controls(page):
     advanced(page)
-    expect(page.get_by_label("layer (empty: by the rule)")).to_have_value(str(OPTIMISE["chosen"]["layer"]))
+    layer = page.get_by_label("layer (empty: by the rule)")
+    expect(layer).to_have_value("")
+    tab(page, "2 Remove")  # its example was made with the kernel that the search chose
+    expect(layer).to_have_value(str(OPTIMISE["chosen"]["layer"]), timeout=30_000)
+    tab(page, "1 Find")
+    expect(layer).to_have_value("", timeout=30_000)
     page.locator("#find .cell.live").first.click()
     expect(page.get_by_label("layer (empty: by the rule)")).to_have_value("0", timeout=30_000)
     expect(page.get_by_label("position (−1: last token)")).to_have_value(str(-len(FIND["positions"])))

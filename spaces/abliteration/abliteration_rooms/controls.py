@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from abliteration.request import Request
 from abliteration.select import RULES
 from shared import gpu, page
 from shared.errors import VisitorError
-from shared.room import LIGHT, Data, Values, control_value, open_room
+from shared.room import LIGHT, Data, Room, Values, control_value, open_room
 
 TITLE = "Abliteration"
 HERE = Path(__file__).parents[1]
@@ -123,6 +123,45 @@ def build(request: Request) -> Controls:
         box.input(lambda: "", None, [boxes["layer"]], **LIGHT)  # type: ignore[attr-defined]
     show(request, boxes)
     return Controls(boxes, gr.State(example("find")["model"]["layers"]))
+
+
+def follow_tabs(rooms: Sequence[tuple[gr.Tab, Room[Request]]]) -> None:
+    """Let the controls ask for the stored example that an opened tab shows, as long as they ask for another
+    tab's: what a visitor has set stays, and so does what a link asks for.
+    """
+    asked = [example_of(room) for _, room in rooms]
+    for tab, room in rooms:
+
+        def opened(values: Values, page: gr.Request, room: Room[Request] = room) -> Any:
+            linked = "room" in page.query_params
+            form = None if linked else form_of_example(room, values, asked)
+            return gr.skip() if form is None else form
+
+        boxes = list(room.controls.values())
+        tab.select(opened, {*boxes, room.state}, boxes, **LIGHT)
+
+
+def example_of(room: Room[Request]) -> Request:
+    """The request of a room's stored example."""
+    assert room.figure.data is not None
+    return Request.parse(**room.figure.data["request"])
+
+
+def form_of_example(room: Room[Request], values: Values, asked: Sequence[Request]) -> Values | None:
+    """What a room's controls show for its stored example; None where the room shows another result, or the
+    controls ask for no example.
+
+    Args:
+        values: of the room's controls and its state.
+        asked: the requests of all rooms' examples.
+    """
+    if not (values[room.state] or {}).get("example"):
+        return None
+    try:
+        now = room.parse(values)
+    except VisitorError:
+        return None
+    return room.form(example_of(room)) if now in asked and now != example_of(room) else None
 
 
 def show(request: Request, boxes: Mapping[str, Component]) -> None:
