@@ -79,7 +79,7 @@ def quantize_model(
     stated = gguf_families.settings(loaded.model.config)
     shape = gguf_types.Shape(
         layers=int(stated["block_count"]),  # type: ignore[arg-type]
-        sharing=stated["attention.head_count"] // stated["attention.head_count_kv"],  # type: ignore[operator]
+        sharing=int(stated["attention.head_count"]) // int(stated["attention.head_count_kv"]),  # type: ignore[arg-type]
         tied=loaded.model.get_output_embeddings().weight is loaded.model.get_input_embeddings().weight,
         importance=importance is not None,
         experts=int(stated.get("expert_count", 0)),  # type: ignore[arg-type]

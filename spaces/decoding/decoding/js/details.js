@@ -47,8 +47,9 @@ export function drawDetails(element, session) {
   const [facts, sampler] = partsOf(element);
   const odds = oddsAt(trace, trace.runs[entry.run], entry.node);
   const parts = factsOf(session, place, entry).filter((part) => part !== null);
-  const wanted = h("section", {}, parts);
-  if (wanted.innerHTML !== facts.innerHTML)
+  const wanted = /** @type {HTMLElement} */ (facts.cloneNode(false));
+  wanted.append(...parts);
+  if (!wanted.isEqualNode(facts))
     keepFocus(facts, () => facts.replaceChildren(...wanted.childNodes));
   showSampler(sampler, session, place, entry, odds);
 }
