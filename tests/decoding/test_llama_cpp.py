@@ -413,7 +413,8 @@ def test_the_panel_gets_the_logits_and_no_setting_in_them():
     ids = loaded.tokenizer(TEXT).input_ids
     config = {"runtime": "llama.cpp", "repeat_penalty": 2.0}
     found = next_token_distribution(loaded, ids, config, len(ids), None)
-    logits = loaded.model(torch.tensor([ids])).logits[0, -1]
+    with torch.inference_mode():
+        logits = loaded.model(torch.tensor([ids])).logits[0, -1]
     assert found["base"] is None
     assert found["log_sum"] == pytest.approx(float(torch.logsumexp(logits, -1)), abs=1e-4)
 

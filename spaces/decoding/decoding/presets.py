@@ -32,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "DoLa": {"dola_layers": "high"},
     "llama.cpp default": {"runtime": "llama.cpp"},
     "llama.cpp, DRY": {"runtime": "llama.cpp", "dry_multiplier": 0.8},
+    "llama.cpp greedy, DRY": {"runtime": "llama.cpp", "temperature": 0.0, "dry_multiplier": 0.8},
     "llama.cpp, XTC": {"runtime": "llama.cpp", "xtc_probability": 0.5},
     "llama.cpp, mirostat 2": {"runtime": "llama.cpp", "mirostat": 2},
 }
@@ -65,10 +66,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "chat": True,
     },
     "loop": {
-        "label": "llama.cpp breaks a loop",
-        "prompt": "The best thing about music is that",
-        "strategies": ["greedy", "llama.cpp default", "llama.cpp, DRY"],
-        "max_new_tokens": 32,
+        "label": "llama.cpp, and the loop that DRY sees",
+        "prompt": "Round and round and round and round and",
+        "strategies": ["greedy", "llama.cpp greedy, DRY", "llama.cpp default"],
+        "max_new_tokens": 16,
         "seed": 2,
         "chat": False,
     },

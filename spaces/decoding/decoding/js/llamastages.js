@@ -369,7 +369,7 @@ function openLlamaCard(panel, list, stage, shown, move) {
       level.style.width = outcome ? `${100 * outcome.keptMass}%` : "100%";
       const { chance } = panel.view.memory;
       fires.checked = own().fires ?? chance <= values.xtc_probability;
-      const drawn = stage === "xtc" && panel.view.drew ? ` It drew ${chance.toFixed(3)} here.` : "";
+      const drawn = stage === "xtc" && panel.view.drew ? `. It drew ${chance.toFixed(3)} here` : "";
       told.textContent =
         (works ? llamaWords(outcome, stage) : alone ? "mirostat works without it" : "off") + drawn;
     },

@@ -82,8 +82,7 @@ function longestOf(repeats) {
  */
 export function xrayOf(trace, run, path, state) {
   const text = loopText(trace, run, path);
-  const places = path.map((_, step) => text.prompt + step + 1);
-  if (!places.length) return null;
+  const places = [...Array(path.length + 1).keys()].map((step) => text.prompt + step);
   const longest = places.map((count) =>
     longestOf(dryRepeats(text.settings, text.ids.slice(0, count), text.breakers)),
   );
@@ -99,8 +98,8 @@ export function xrayOf(trace, run, path, state) {
         {
           type: "button",
           class: `xray-bar${place === count ? " current" : ""}`,
-          title: `before token ${at + 2}: ${plural(lengths[at], "token")} repeated`,
-          "aria-label": `Read ${plural(at + 1, "new token")}: ${lengths[at]} repeated`,
+          title: `before token ${at + 1}: ${plural(lengths[at], "token")} repeated`,
+          "aria-label": `Before token ${at + 1}: ${lengths[at]} repeated`,
           "aria-pressed": String(place === count),
           onclick: () => {
             state.at = place;
@@ -116,7 +115,7 @@ export function xrayOf(trace, run, path, state) {
       h(
         "p",
         { class: "said" },
-        "How many tokens at the end stand earlier too, after each new token:",
+        "How many tokens at the end stand earlier too, before each new token:",
       ),
       h("div", { class: "xray-strip", role: "group", "aria-label": "Repeated tokens" }, strip),
       ...readParts(text, count),
@@ -159,7 +158,7 @@ function readParts({ breakers, ids, own, prompt, settings, tokens }, count) {
     const next = longest && at === longest.at;
     const breaks = (breakers.get(id) ?? []).some((tail) => !tail.length);
     const kinds = [
-      at < prompt ? "read" : "",
+      at < prompt ? "given" : "",
       then ? "then" : "",
       now ? "now" : "",
       next ? "next" : "",
