@@ -57,7 +57,7 @@ def small_calls(model: str, other: str) -> dict[str, Callable[[], object]]:
         "quantization: handle": lambda: lab.adjust(weight),
         "dedup: plan": lambda: duplicates.plan(DedupRequest.parse(dataset="kitchen.jsonl")),
         "dedup: run": lambda: duplicates.deduplicate(DedupRequest.parse(dataset="kitchen.jsonl")),
-        "decoding: presets": lambda: presets.from_names(list(presets.PRESETS)[:4]),
+        "decoding: presets": lambda: form.with_names(strategies, list(presets.PRESETS)[:4]),
         "decoding: form": lambda: form.with_config(strategies, "a", {"top_k": 3, "do_sample": True}),
         "decoding: run": lambda: decode.decode(decoding),
         "decoding: two models": lambda: pair.compare_models(two),
