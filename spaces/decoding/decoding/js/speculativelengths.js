@@ -104,7 +104,7 @@ function drawLengths(svg, data, width) {
     ["b", "times as fast", fast.at(-1)],
     ["c", "if all were kept equally often", points(formula).at(-1)],
   ]).filter(([, , end]) => end);
-  const heights = apart(labels.map(([, , end]) => end?.[1] ?? 0));
+  const heights = setApart(labels.map(([, , end]) => end?.[1] ?? 0));
   svg.replaceChildren(
     ...valueAxis(y, y.ticks(5), [left, right], (value) => `${number(value, value % 1 ? 1 : 0)}×`),
     ...baseAxis(
@@ -139,7 +139,7 @@ function drawLengths(svg, data, width) {
  * Heights of labels, moved until none covers another.
  * @param {number[]} heights
  */
-function apart(heights) {
+function setApart(heights) {
   const order = heights.map((_, at) => at).toSorted((one, other) => heights[one] - heights[other]);
   const moved = [...heights];
   for (const [place, at] of order.entries()) {

@@ -20,7 +20,7 @@ export function openRoundsView(panel, guesses) {
   panel.append(facts, list);
   return (data) => {
     facts.replaceChildren(...drawSpecFacts(data));
-    const rows = stretchesOf(data).map((stretch) => drawStretch(data, guesses, stretch));
+    const rows = rowsOf(data).map((stretch) => drawStretch(data, guesses, stretch));
     keepFocus(list, () => list.replaceChildren(...rows));
   };
 }
@@ -124,7 +124,7 @@ function proofFact({ request, exactness, vocabulary, tested, tokens }) {
  * @param {Speculative} data
  * @returns {[first: number, last: number][]}
  */
-export function stretchesOf({ rounds }) {
+export function rowsOf({ rounds }) {
   const bare = (/** @type {number} */ at) =>
     rounds[at].places.every((one) => one.proposed === null);
   /** @type {[number, number][]} */

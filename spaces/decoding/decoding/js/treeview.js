@@ -36,14 +36,10 @@ export function openTreeView(panel, session, more) {
     },
   );
   const drawing = openDrawing(canvas);
-  const way = openWay(
-    canvas,
-    (by) => goToFork(by),
-    () => fold(!folding),
-  );
+  const way = openWay(canvas, (by) => goToFork(by), more ? null : () => fold(!folding));
   panel.prepend(way.element);
   /** @type {boolean | null} as the visitor wants it; null: where the tree is long */
-  let chosen = null;
+  let chosen = more ? false : null; // what else is drawn stands below every column
   let folding = false;
   /** @type {Set<number>} steps that the visitor unfolded */
   const open = new Set();
@@ -79,7 +75,7 @@ export function openTreeView(panel, session, more) {
     layout = layOutTree(forest, options);
     if (running) widths = layout.needed.slice(0, forest.depth + 1);
     const frame = canvas.scroll.clientWidth || 800;
-    way.element.hidden = layout.totalWidth * canvas.zoom <= frame && chosen === null;
+    way.element.hidden = layout.totalWidth * canvas.zoom <= frame && !chosen;
     // a growing picture does not move what stands
     if (last !== trace) folding = chosen ?? (!running && layout.totalWidth > LONG * frame);
     last = trace;

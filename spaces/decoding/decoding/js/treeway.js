@@ -24,7 +24,7 @@ import { itemAt } from "./treelayout.js";
 /**
  * @param {Canvas} canvas
  * @param {(by: 1 | -1) => void} go moves to the next fork, or to the one before
- * @param {() => void} fold
+ * @param {(() => void) | null} fold null where every step has to stay in sight
  * @returns {Way}
  */
 export function openWay(canvas, go, fold) {
@@ -44,7 +44,8 @@ export function openWay(canvas, go, fold) {
       type: "button",
       title: "Fold the steps between forks",
       "aria-pressed": "false",
-      onclick: fold,
+      hidden: fold === null,
+      onclick: () => fold?.(),
     },
     "fold",
   );
