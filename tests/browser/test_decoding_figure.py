@@ -436,7 +436,13 @@ def test_zoom_by_keys_and_buttons(open_page) -> None:
     assert page.locator("svg.tree").bounding_box()["width"] == pytest.approx(1.25 * width, abs=2)
     page.locator("g.taken").first.focus()
     page.keyboard.press("0")
-    assert page.locator("svg.tree").bounding_box()["width"] <= 1120
+    smallest = page.evaluate(
+        """() => Math.min(...[...document.querySelectorAll("svg.tree text")].map(text =>
+             parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a))"""
+    )
+    fitted = page.locator("svg.tree").bounding_box()["width"]
+    assert smallest >= 9
+    assert fitted <= 1120 or smallest * 1120 / fitted < 9, "in the whole width nobody could read the letters"
 
 
 def test_reduced_motion(open_page) -> None:

@@ -184,7 +184,7 @@ def test_gptq_over_the_lazy_blocks_equals_the_plain_algorithm():
     x = torch.randn(600, 288, generator=generator) @ torch.randn(288, 288, generator=generator) * 0.1
     inputs = from_inputs(x)
     found = made(weight, "gptq", inputs, group=96)
-    factor = module.cholesky_of_inverse(inputs.second_moment)
+    factor = module.cholesky_of_inverse(module.shrunk(inputs))
     work, values = weight.clone(), torch.zeros_like(weight)
     for column in range(288):
         if column % 96 == 0:
