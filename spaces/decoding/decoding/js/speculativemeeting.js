@@ -29,9 +29,13 @@ export function drawMeetingDetails(element, data, { selected }) {
     ? [drawMeeting(place, place.meeting, drawn), ...proofOf(data, place, drawn)]
     : [h("p", { class: "said" }, waitingWords(data, place))];
   element.replaceChildren(
-    h("h2", {}, title),
-    h("p", { class: "spec-sentence" }, guessWords(place, drawn)),
-    ...body,
+    h(
+      "section",
+      { class: "facts", "aria-label": title },
+      h("h2", {}, title),
+      h("p", { class: "spec-sentence" }, guessWords(place, drawn)),
+      ...body,
+    ),
   );
 }
 
