@@ -44,6 +44,7 @@ def theme() -> gr.themes.Base:
         font=_SANS,
         font_mono=_MONO,
     ).set(
+        input_border_width="1px",
         body_background_fill="#ffffff",
         body_background_fill_dark="#0f1115",
         body_text_color="#16181d",

@@ -189,7 +189,7 @@ def published_dtype(loaded: Loaded) -> str:
     """The dtype of the model's published weights, whatever it is loaded in; of the embedded copy, whose file
     has 4 bits, that of the original.
     """
-    return "bfloat16" if loaded.source.startswith(EMBEDDED_SOURCE) else loaded.stored or "bfloat16"
+    return "bfloat16" if loaded.source.startswith(EMBEDDED_SOURCE) else loaded.stored or loaded.dtype
 
 
 def width(loaded: Loaded) -> int:

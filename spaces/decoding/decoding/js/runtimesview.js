@@ -3,7 +3,7 @@
 import { h, visible } from "../../../../shared/js/dom.js";
 import { percent, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
-import { llamaMemoryOf, llamaSettingsOf } from "./llamastages.js";
+import { llamaMemoryOf, llamaSettingsOf } from "./llamasettings.js";
 import { compareRuntimes } from "./runtimes.js";
 
 /**

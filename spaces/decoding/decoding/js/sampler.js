@@ -5,7 +5,8 @@
 import { h } from "../../../../shared/js/dom.js";
 import { runChain } from "./chain.js";
 import { runLlamaChain } from "./llamachain.js";
-import { llamaMemoryOf, llamaSettingsOf, openLlamaStages, ownLlama } from "./llamastages.js";
+import { llamaMemoryOf, llamaSettingsOf, ownLlama } from "./llamasettings.js";
+import { openLlamaStages } from "./llamastages.js";
 import { openOdds } from "./odds.js";
 import { openRuntimes } from "./runtimesview.js";
 import { openStages, stagesOf } from "./stages.js";
@@ -14,7 +15,7 @@ import { openStages, stagesOf } from "./stages.js";
  * @import {StageName} from "./chain.js"
  * @import {Distribution, Run} from "./data.js"
  * @import {LlamaMemory} from "./llamachain.js"
- * @import {OwnLlama} from "./llamastages.js"
+ * @import {OwnLlama} from "./llamasettings.js"
  *
  * @typedef {{name: StageName, value: number, on: boolean}} OwnStage a stage as the visitor set it
  *
