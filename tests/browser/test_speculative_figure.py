@@ -25,7 +25,7 @@ SPARE = {"kind", "draft", "rounding", "by", "dtype", "origin", "thinking"}
 
 @pytest.fixture
 def open_page(browser):
-    with figures(browser, FOLDER, "equallyOften, stretchesOf") as make:
+    with figures(browser, FOLDER, "equallyOften, rowsOf") as make:
         yield make
 
 
@@ -45,7 +45,7 @@ def test_every_round_is_drawn_with_what_became_of_it(open_page, name):
     expect(page.locator(".spec-place.kept")).to_have_count(kept)
     expect(page.locator(".spec-place.idle")).to_have_count(idle)
     expect(page.locator(".spec-place.refused")).to_have_count(len(proposed) - kept - idle)
-    assert len(page.locator(".spec-rounds > li").all()) == len(page.evaluate("maths.stretchesOf", data))
+    assert len(page.locator(".spec-rounds > li").all()) == len(page.evaluate("maths.rowsOf", data))
     facts = page.locator(".spec-facts").inner_text()
     assert f"{len(data['tokens']) / len(data['rounds']):.2f} tokens a pass" in facts
     assert f"{data['accepted']} of {data['tested']} tested" in facts
@@ -141,7 +141,7 @@ def test_rounds_with_nothing_proposed_share_a_row(open_page):
     full = {"places": [{"proposed": 3}, {"proposed": None}]}
     rounds = [bare, bare, full, bare, full, full]
     page = open_page()
-    assert page.evaluate("maths.stretchesOf", {"rounds": rounds}) == [[0, 1], [2, 2], [3, 3], [4, 4], [5, 5]]
+    assert page.evaluate("maths.rowsOf", {"rounds": rounds}) == [[0, 1], [2, 2], [3, 3], [4, 4], [5, 5]]
 
 
 def test_a_growing_figure_keeps_the_selected_place(open_page):
