@@ -9,7 +9,6 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from quantization.gguf_vocabulary import vocabulary
 from quantization.record import QuantizedModel, TensorReport
 from shared import hub
 from shared.card import public_name
-from shared.embedded_model import EMBEDDED_SOURCE, HUB_SOURCE
+from shared.embedded_model import HUB_SOURCE
 from shared.errors import VisitorError
 from shared.files import DISK_REMEDY, is_disk_full, written_whole
 from shared.models import Loaded, twin
@@ -208,11 +207,7 @@ def beside_blocks(loaded: Loaded, sizes: Mapping[str, int]) -> tuple[int, int]:
 def _describe(writer: Any, loaded: Loaded, file_type: str) -> None:
     """All that a file says beside its tensors."""
     _metadata(writer, loaded, file_type)
-    words = vocabulary(loaded.tokenizer, _rows(loaded))
-    if loaded.source.startswith(EMBEDDED_SOURCE):
-        # transformers forgot, when it read this copy's GGUF, that every digit is split off; no token has two
-        words = replace(words, pre="smollm")
-    words.write(writer)
+    vocabulary(loaded.tokenizer, _rows(loaded)).write(writer)
 
 
 def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Bytes]], file_type: str) -> None:

