@@ -190,9 +190,9 @@ function mixGrid(units, swatch) {
       h("span", { class: "mix-tick" }, layer % EACH ? "" : String(layer)),
     ),
   ];
-  return h(
-    "div",
-    { class: "mix-parts" },
+  return scrollBox(
+    "Types by layer",
+    "mix-parts",
     h("div", { class: "mix-outside" }, outside),
     h("div", { class: "mix-grid", style: { "--layers": layers } }, lines, layers ? axis : []),
   );
