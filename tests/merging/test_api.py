@@ -51,7 +51,7 @@ def test_merge_returns_a_report_and_the_files(client, family):
     ("values", "sentence"),
     [
         ({"recipe": "merge_method: dare-ties\nmodels:\n- model: pirate"}, "no method"),
-        ({"recipe": "a: &x [1]\nb: *x"}, "alias"),
+        ({"recipe": "a: &x [1]\nb: *x"}, "names no merge_method"),
         ({"recipe": " "}, "no recipe"),
         ({"recipe": "merge_method: linear\nmodels: []", "seed": -1}, "seed"),
         (
