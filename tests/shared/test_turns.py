@@ -116,7 +116,7 @@ def test_a_figures_functions_are_all_in_turn():
 
     made = Figure(folder=Path(FOLDER), fetch=(text,))
     names = {function.__name__ for function in made.server_fns}
-    assert names == {"standalone_file", "text"}
+    assert names == {"standalone_file", "text", "first", "script"}
     assert all(inspect.iscoroutinefunction(function) for function in made.server_fns)
 
 
