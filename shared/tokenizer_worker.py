@@ -1,4 +1,4 @@
-"""The process that tries what a tokenizer does with a text, see `shared.tokenizers`; it imports nothing of
+"""The process that tries what a tokenizer does with a text, see `shared.patterns`; it imports nothing of
 this suite.
 
 It reads a line of JSON with `path`, of a tokenizer's file, and `text`, and writes one with `tokens`, their

@@ -19,7 +19,7 @@ import gradio as gr
 from decoding.pair.request import PairRequest
 from decoding.request import Request
 from decoding.speculative.request import Request as SpeculativeRequest
-from decoding_rooms import decode, pair, speculative
+from decoding_rooms import common, decode, pair, speculative
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -29,9 +29,9 @@ SENTENCE = (
     "Compare up to four decoding strategies on one tree, token by token, exactly as transformers runs them."
 )
 
-css = stylesheet(decode.RENDERER)
+css = stylesheet(common.RENDERER)
 
-with page.page(decode.TITLE, SENTENCE) as demo:
+with page.page(common.TITLE, SENTENCE) as demo:
     with gr.Tabs() as tabs:
         with gr.Tab("Decode", id="decode"):
             decode.build(demo, tabs)

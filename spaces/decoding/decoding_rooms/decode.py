@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,6 +12,16 @@ from decoding import pasted, presets, programs
 from decoding.data import Trace, Waiting
 from decoding.llama_cpp import programs as llama_cpp
 from decoding.request import Request
+from decoding_rooms.common import (
+    RENDERER,
+    TITLE,
+    chat_fields,
+    chips_of,
+    connect_chips,
+    example,
+    length_field,
+    prompt_field,
+)
 from decoding_rooms.form import build_form, chosen_names, with_names, with_sampling
 from decoding_rooms.growth import growth
 from decoding_rooms.panel import distribution
@@ -22,17 +30,11 @@ from shared import experts, gpu, limits, models, page
 from shared.data import Progress
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import LATEST, QUIET, Room, Values, cancel_button, open_room, run_button
 from shared.steps import last, paced
-
-TITLE = "Decoding"
-HERE = Path(__file__).parents[1]
-RENDERER = HERE / "decoding" / "js"
 
 RECORD = 0.002
 """Seconds to record one sequence's candidates at a step, as measured beside the constants of `shared.gpu`."""
-
-example = partial(page.stored, HERE / "examples")
 
 
 def seconds(request: Request) -> int:
@@ -97,16 +99,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     first = example(next(iter(presets.EXAMPLES)))
     request = Request.parse(**first["request"])
     with gr.Row(equal_height=True):
-        prompt = gr.Textbox(
-            request.prompt,
-            label="Prompt",
-            lines=1,
-            max_lines=3,
-            max_length=limits.MAX_PROMPT_CHARACTERS,
-            scale=4,
-            min_width=260,
-            elem_id="prompt",
-        )
+        prompt = prompt_field(request, elem_id="prompt")
         names = gr.Dropdown(
             list(presets.PRESETS),
             value=[strategy.name for strategy in request.strategies],
@@ -122,35 +115,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         "Advanced: length, model, seed, and every setting of a strategy", open=False
     ) as advanced:
         with gr.Row():
-            max_new_tokens = gr.Slider(
-                1,
-                limits.MAX_NEW_TOKENS,
-                request.max_new_tokens,
-                step=1,
-                label="max_new_tokens",
-                min_width=180,
-            )
+            max_new_tokens = length_field(request)
             model = page.model_field(request.model, scale=2, min_width=260)
             seed = gr.Textbox(str(request.seed), label="seed", max_lines=1, min_width=120)
         with gr.Row():
-            with gr.Column(min_width=190, scale=0):
-                chat = gr.Checkbox(request.chat, label="Use the model's chat template")
-            system = gr.Textbox(
-                request.system,
-                label="System prompt, for chats",
-                lines=1,
-                max_lines=4,
-                max_length=limits.MAX_PROMPT_CHARACTERS,
-                placeholder="what the template says by itself",
-                min_width=260,
-                scale=3,
-            )
-            thinking = gr.Dropdown(
-                [("as the template says", ""), ("on", "on"), ("off", "off")],
-                value=request.thinking,
-                label="Thinking, for chats",
-                min_width=180,
-            )
+            chat = chat_fields(request)
         strategies = gr.Textbox(
             request.to_form()["strategies"],
             label="Strategies as GenerationConfig JSON: edit or paste",
@@ -166,8 +135,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         def form(text: str) -> None:
             build_form(text, strategies, names)
 
-    with gr.Row(elem_classes="chips"):
-        chips = {name: chip(facts["label"]) for name, facts in presets.EXAMPLES.items()}
+    chips = chips_of(presets.EXAMPLES)
     figure = Figure(
         first,
         folder=RENDERER,
@@ -192,9 +160,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "strategies": strategies,
             "max_new_tokens": max_new_tokens,
             "seed": seed,
-            "chat": chat,
-            "system": system,
-            "thinking": thinking,
+            **chat,
         },
         start=start,
         cancel=cancel,
@@ -236,17 +202,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             gr.Warning(str(error))
             return text
 
-    def show(data: Data, _: Values) -> Values:
-        return {figure: data, **room.form(Request.parse(**data["request"]))}
-
     room.connect(figure.branch, grow)
     room.update(figure.undo, undo)
     room.update(figure.rename, rename)
     # queued: a warning needs the queue
     applied = figure.apply(apply, [strategies, tree], [strategies], **QUIET)
     room.connect(applied.then, lambda values: run(room.parse(values), values))
-    for name, button in chips.items():
-        room.update(button.click, partial(show, example(name)))
+    connect_chips(room, chips)
     names.input(choose, [strategies, names], [strategies, names], **QUIET)
     strategies.change(chosen_names, [strategies], [names], **LATEST)
     strategies.blur(paste, [strategies], [strategies, max_new_tokens], **QUIET)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -15,12 +14,22 @@ from decoding.pair import programs, vocabulary
 from decoding.pair.presets import EXAMPLES
 from decoding.pair.request import PairRequest
 from decoding.rounding import TYPES, rounded
-from decoding_rooms.decode import HERE, RECORD, RENDERER, TITLE
+from decoding_rooms.common import (
+    RENDERER,
+    TITLE,
+    chat_fields,
+    chips_of,
+    connect_chips,
+    example,
+    length_field,
+    prompt_field,
+)
+from decoding_rooms.decode import RECORD
 from decoding_rooms.growth import growth
 from shared import experts, gpu, limits, models, page
 from shared.figure import Figure
 from shared.models import Loaded
-from shared.room import Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import Room, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
 
 STRATEGIES = ("pure sampling", "nucleus .9", "top-k 50", "min-p .1")
@@ -30,8 +39,6 @@ MEASURE = 0.035
 """Seconds to compare two distributions of 152,000 tokens at one place, draws included, beside the forward
 passes: as one processor core takes them; a GPU was not timed.
 """
-
-example = partial(page.stored, HERE / "examples")
 
 
 def seconds(request: PairRequest) -> int:
@@ -141,16 +148,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
     first = example(next(iter(EXAMPLES)))
     request = PairRequest.parse(**first["request"])
     with gr.Row(equal_height=True):
-        prompt = gr.Textbox(
-            request.prompt,
-            label="Prompt",
-            lines=1,
-            max_lines=3,
-            max_length=limits.MAX_PROMPT_CHARACTERS,
-            scale=4,
-            min_width=230,
-            elem_id="pair-prompt",
-        )
+        prompt = prompt_field(request, min_width=230, elem_id="pair-prompt")
         model = page.model_field(
             request.model, label="First model", scale=3, min_width=190, elem_id="pair-model"
         )
@@ -174,14 +172,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
         start, cancel = run_button("Compare", elem_id="pair-run"), cancel_button(elem_id="pair-cancel")
     with gr.Accordion("Advanced: length, strategy, seed, chat", open=False):
         with gr.Row():
-            max_new_tokens = gr.Slider(
-                1,
-                limits.MAX_NEW_TOKENS,
-                request.max_new_tokens,
-                step=1,
-                label="max_new_tokens",
-                min_width=180,
-            )
+            max_new_tokens = length_field(request)
             strategy = gr.Dropdown(
                 [("greedy", "{}"), *((name, json.dumps(presets.PRESETS[name])) for name in STRATEGIES)],
                 value=request.to_form()["strategy"],
@@ -192,31 +183,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
             )
             seed = gr.Textbox(str(request.seed), label="seed of both", max_lines=1, min_width=120)
         with gr.Row():
-            with gr.Column(min_width=190, scale=0):
-                chat = gr.Checkbox(request.chat, label="Use the first model's chat template")
-            system = gr.Textbox(
-                request.system,
-                label="System prompt, for chats",
-                lines=1,
-                max_lines=4,
-                max_length=limits.MAX_PROMPT_CHARACTERS,
-                placeholder="what the template says by itself",
-                min_width=260,
-                scale=3,
-            )
-            thinking = gr.Dropdown(
-                [("as the template says", ""), ("on", "on"), ("off", "off")],
-                value=request.thinking,
-                label="Thinking, for chats",
-                min_width=180,
-            )
-    with gr.Row(elem_classes="chips"):
-        chips = {name: chip(facts["label"]) for name, facts in EXAMPLES.items()}
+            chat = chat_fields(request, "Use the first model's chat template")
+    chips = chips_of(EXAMPLES)
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: two models", elem_id="pair-figure")
-
-    def run(request: PairRequest, _: Values) -> Iterator[Values]:
-        for data in steps(request):
-            yield {figure: data}
 
     room = open_room(
         demo,
@@ -231,14 +200,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
             "strategy": strategy,
             "max_new_tokens": max_new_tokens,
             "seed": seed,
-            "chat": chat,
-            "system": system,
-            "thinking": thinking,
+            **chat,
         },
         start=start,
         cancel=cancel,
         figure=figure,
-        run=run,
+        run=drawing(figure, steps),
         programs=programs_of,
         triggers=[prompt.submit],
         tabs=tabs,
@@ -246,9 +213,5 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
         seconds=lambda _, request: seconds(request),
     )
 
-    def show(data: Data, _: Values) -> Values:
-        return {figure: data, **room.form(PairRequest.parse(**data["request"]))}
-
-    for name, button in chips.items():
-        room.update(button.click, partial(show, example(name)))
+    connect_chips(room, chips)
     return room

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -14,16 +11,22 @@ from decoding.rounding import TYPES
 from decoding.speculative import programs
 from decoding.speculative.examples import EXAMPLES
 from decoding.speculative.request import MAX_DRAFT_TOKENS, Request
+from decoding_rooms.common import (
+    RENDERER,
+    TITLE,
+    chat_fields,
+    chips_of,
+    connect_chips,
+    example,
+    length_field,
+    prompt_field,
+)
 from shared import experts, gpu, limits, models, page
 from shared.data import Progress
 from shared.figure import Figure
 from shared.models import Loaded
-from shared.room import Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import Room, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
-
-TITLE = "Decoding"
-HERE = Path(__file__).parents[1]
-RENDERER = HERE / "decoding" / "js"
 
 RECORD = 0.004
 """Seconds to record what the rule decided at a place, beside the passes."""
@@ -34,8 +37,6 @@ DRAFT_NAMES = [
     ("another model", "model"),
     ("prompt lookup", "lookup"),
 ]
-
-example = partial(page.stored, HERE / "examples")
 
 
 def seconds(request: Request) -> int:
@@ -123,16 +124,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     first = example(next(iter(EXAMPLES)))
     request = Request.parse(**first["request"])
     with gr.Row(equal_height=True):
-        prompt = gr.Textbox(
-            request.prompt,
-            label="Prompt",
-            lines=1,
-            max_lines=4,
-            max_length=limits.MAX_PROMPT_CHARACTERS,
-            scale=4,
-            min_width=260,
-            elem_id="speculative-prompt",
-        )
+        prompt = prompt_field(request, max_lines=4, elem_id="speculative-prompt")
         draft = gr.Dropdown(
             DRAFT_NAMES, value=request.draft, label="Draft", scale=2, min_width=200, elem_id="draft"
         )
@@ -165,42 +157,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             )
             top_k = gr.Number(request.top_k, label="top_k, 0 for all", precision=0, min_width=120)
             top_p = gr.Slider(0.05, 1, request.top_p, step=0.05, label="top_p", min_width=150)
-            max_new_tokens = gr.Slider(
-                1,
-                limits.MAX_NEW_TOKENS,
-                request.max_new_tokens,
-                step=1,
-                label="max_new_tokens",
-                min_width=180,
-            )
+            max_new_tokens = length_field(request)
         with gr.Row():
             model = page.model_field(request.model, scale=2, min_width=260)
             seed = gr.Textbox(str(request.seed), label="seed", max_lines=1, min_width=120)
-            with gr.Column(min_width=190, scale=0):
-                chat = gr.Checkbox(request.chat, label="Use the model's chat template")
-            system = gr.Textbox(
-                request.system,
-                label="System prompt, for chats",
-                lines=1,
-                max_lines=4,
-                max_length=limits.MAX_PROMPT_CHARACTERS,
-                placeholder="what the template says by itself",
-                min_width=220,
-                scale=2,
-            )
-            thinking = gr.Dropdown(
-                [("as the template says", ""), ("on", "on"), ("off", "off")],
-                value=request.thinking,
-                label="Thinking, for chats",
-                min_width=160,
-            )
-    with gr.Row(elem_classes="chips"):
-        chips = {name: chip(facts["label"]) for name, facts in EXAMPLES.items()}
+        with gr.Row():
+            chat = chat_fields(request)
+    chips = chips_of(EXAMPLES)
     figure = Figure(first, folder=RENDERER, title=TITLE, elem_id="speculative-figure")
-
-    def run(request: Request, _: Values) -> Iterator[Values]:
-        for data in steps(request):
-            yield {figure: data}
 
     room = open_room(
         demo,
@@ -221,14 +185,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "top_p": top_p,
             "max_new_tokens": max_new_tokens,
             "seed": seed,
-            "chat": chat,
-            "system": system,
-            "thinking": thinking,
+            **chat,
         },
         start=start,
         cancel=cancel,
         figure=figure,
-        run=run,
+        run=drawing(figure, steps),
         programs=programs_of,
         triggers=[prompt.submit],
         tabs=tabs,
@@ -236,9 +198,5 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         seconds=lambda _, request: seconds(request),
     )
 
-    def show(data: dict[str, Any], _: Values) -> Values:
-        return {figure: data, **room.form(Request.parse(**data["request"]))}
-
-    for name, button in chips.items():
-        room.update(button.click, partial(show, example(name)))
+    connect_chips(room, chips)
     return room
