@@ -119,9 +119,9 @@ def test_a_page_comes_compressed(suite_url):
         request = urllib.request.Request(f"{suite_url}/{name}/", headers={"Accept-Encoding": "gzip"})
         with urllib.request.urlopen(request, timeout=60) as answer:
             content = answer.read()
-        assert (
-            answer.headers["Content-Encoding"] == "gzip" and len(content) < len(gzip.decompress(content)) / 3
-        )
+        # large values in it are compressed already
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(content) < len(gzip.decompress(content)) / 2
 
 
 def test_uploads_have_a_limit(suite_url):

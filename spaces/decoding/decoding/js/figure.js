@@ -2,7 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
-import { choice, hideHint, showHint, toolButton } from "../../../../shared/js/shell.js";
+import { hideHint, showHint } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAreaView } from "./areaview.js";
 import { announcement, drawDetails } from "./details.js";
@@ -15,6 +15,7 @@ import { fateOf, fromLog, isBeamRun, mergeRuns } from "./paths.js";
 import { tokenElement } from "./pill.js";
 import { openTableView } from "./table.js";
 import { openTextView } from "./textview.js";
+import { chooseOthers, openZoomLevel, sayZoom, zoomTools } from "./treetools.js";
 import { openTreeView } from "./treeview.js";
 
 /**
@@ -123,43 +124,18 @@ export function openDecoding() {
       },
       tools: (view) => ({
         mark: [Boolean(canvasNow()), view === "tree" && session?.alternatives].join(),
-        buttons: () => [...(view === "tree" ? [chooseAlternatives()] : []), ...zoomTools()],
+        buttons: () => [
+          ...(view === "tree" ? [chooseOthers(asSession().alternatives, showOthers)] : []),
+          ...zoomTools(canvasNow(), zoomLevel),
+        ],
       }),
     },
   );
   const { parts } = figure;
-  const zoomLevel = h("output", { "aria-label": "Zoom" });
-
-  const chooseAlternatives = () =>
-    choice(
-      "other tokens",
-      [
-        ["0", "none"],
-        ["1", "1"],
-        ["3", "3"],
-        ["99", "all"],
-      ],
-      String(asSession().alternatives),
-      (value) => {
-        others = Number(value);
-        figure.refresh();
-      },
-    );
-  const zoomTools = () => {
-    const canvas = canvasNow();
-    if (!canvas) return [];
-    const zoomBy = (/** @type {number} */ factor) => () => canvas.zoomTo(canvas.zoom * factor);
-    asSession().zoomed();
-    return [
-      h(
-        "span",
-        { class: "zoom" },
-        toolButton("−", "Zoom out", zoomBy(1 / 1.25)),
-        zoomLevel,
-        toolButton("+", "Zoom in", zoomBy(1.25)),
-        toolButton("fit", "Fit the width", canvas.fit),
-      ),
-    ];
+  const zoomLevel = openZoomLevel();
+  const showOthers = (/** @type {number} */ count) => {
+    others = count;
+    figure.refresh();
   };
 
   /**
@@ -183,7 +159,7 @@ export function openDecoding() {
     fetched: new Map(),
     redraw: () => figure.refresh(),
     zoomed() {
-      zoomLevel.textContent = `${Math.round(100 * (canvasNow()?.zoom ?? 1))}\u202f%`;
+      sayZoom(zoomLevel, canvasNow());
     },
     select(key, run = null) {
       const now = asSession();

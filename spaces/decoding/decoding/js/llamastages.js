@@ -9,7 +9,7 @@ import {
   llamaSettingsOf,
   ownLlama,
 } from "./llamasettings.js";
-import { dragStage } from "./stages.js";
+import { dragStage, moreItem, openChainFrame } from "./stages.js";
 
 /**
  * @import {ChainOdds, StageOdds} from "./chain.js"
@@ -22,41 +22,18 @@ import { dragStage } from "./stages.js";
 export function openLlamaStages(panel) {
   const { state, view } = panel;
   const own = () => /** @type {OwnLlama} */ (state.llama);
-  const list = h("ol", { class: "stages" });
-  const applied = h(
-    "button",
-    {
-      type: "button",
-      class: "action",
-      onclick: () => panel.emit("apply", { run: view.index, config: llamaConfig(own(), view.run) }),
-    },
-    "Decode with these settings",
-  );
-  const note = h("p", { class: "said" });
-  const reset = h(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        state.llama = ownLlama(view.run);
-        lay();
-        panel.repaint();
-      },
-    },
-    "Reset",
-  );
-  const parts = [
-    h("h2", {}, "llama.cpp's chain"),
-    h(
-      "p",
-      { class: "said" },
+  const { parts, list, applied, note } = openChainFrame(panel, {
+    title: "llama.cpp's chain",
+    words:
       "Samplers work from top to bottom; this order, too, is decoded. Drag one by its handle, or use " +
-        "the arrows.",
-    ),
-    list,
-    h("p", { class: "actions" }, panel.live ? applied : null, reset),
-    note,
-  ];
+      "the arrows.",
+    label: "Decode with these settings",
+    decode: () => panel.emit("apply", { run: view.index, config: llamaConfig(own(), view.run) }),
+    reset: () => {
+      state.llama = ownLlama(view.run);
+      lay();
+    },
+  });
   /** @type {Map<LlamaStage, (outcome: StageOdds | undefined) => void>} */
   const painters = new Map();
   const move = (/** @type {LlamaStage} */ stage, /** @type {LlamaStage | undefined} */ other) => {
@@ -80,14 +57,7 @@ export function openLlamaStages(panel) {
     });
     list.replaceChildren(...cards);
     const rest = order.length - shown.length;
-    const show = () => {
-      state.more = true;
-      lay();
-      panel.repaint();
-    };
-    const more = { type: /** @type {const} */ ("button"), class: "small", onclick: show };
-    if (rest)
-      list.append(h("li", { class: "more-stages" }, h("button", more, `${rest} more samplers`)));
+    if (rest) list.append(moreItem(panel, `${rest} more samplers`, lay));
   };
   lay();
   return {

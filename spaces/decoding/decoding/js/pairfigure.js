@@ -3,7 +3,7 @@
 
 import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { percent, plural, whole } from "../../../../shared/js/numbers.js";
-import { choice, hideHint, showHint, toolButton } from "../../../../shared/js/shell.js";
+import { hideHint, showHint } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { highlight } from "./figure.js";
 import { grown } from "./growth.js";
@@ -16,6 +16,7 @@ import { drawSummary, openPairSteps } from "./pairtable.js";
 import { openPairTexts } from "./pairtexts.js";
 import { fromLog } from "./paths.js";
 import { tokenElement } from "./pill.js";
+import { chooseOthers, openZoomLevel, sayZoom, zoomTools } from "./treetools.js";
 import { openTreeView } from "./treeview.js";
 
 /**
@@ -120,49 +121,25 @@ export function openPair() {
       },
       tools: (view) => ({
         mark: String(Boolean(canvas)),
-        buttons: () => (view === "tree" ? [chooseOthers(), ...zoomButtons()] : []),
+        buttons: () =>
+          view === "tree"
+            ? [chooseOthers(asSession().alternatives, showOthers), ...zoomTools(canvas, zoomLevel)]
+            : [],
       }),
     },
   );
   figure.root.classList.add("pair-figure");
   const { parts } = figure;
-  const zoomLevel = h("output", { "aria-label": "Zoom" });
+  const zoomLevel = openZoomLevel();
 
   const drawCards = () => {
     const now = asSession();
     const cards = [drawSummary(now), drawStepCard(now)].filter((card) => card !== null);
     keepFocus(parts.details, () => parts.details.replaceChildren(...cards));
   };
-  const chooseOthers = () =>
-    choice(
-      "other tokens",
-      [
-        ["0", "none"],
-        ["1", "1"],
-        ["3", "3"],
-        ["99", "all"],
-      ],
-      String(asSession().alternatives),
-      (value) => {
-        asSession().alternatives = Number(value);
-        figure.refresh();
-      },
-    );
-  const zoomButtons = () => {
-    if (!canvas) return [];
-    const frame = canvas;
-    const zoomBy = (/** @type {number} */ factor) => () => frame.zoomTo(frame.zoom * factor);
-    asSession().zoomed();
-    return [
-      h(
-        "span",
-        { class: "zoom" },
-        toolButton("−", "Zoom out", zoomBy(1 / 1.25)),
-        zoomLevel,
-        toolButton("+", "Zoom in", zoomBy(1.25)),
-        toolButton("fit", "Fit the width", frame.fit),
-      ),
-    ];
+  const showOthers = (/** @type {number} */ count) => {
+    asSession().alternatives = count;
+    figure.refresh();
   };
 
   /**
@@ -186,7 +163,7 @@ export function openPair() {
     fetched: new Map(),
     redraw: () => figure.refresh(),
     zoomed() {
-      zoomLevel.textContent = `${Math.round(100 * (canvas?.zoom ?? 1))}\u202f%`;
+      sayZoom(zoomLevel, canvas);
     },
     select(key) {
       const now = asSession();

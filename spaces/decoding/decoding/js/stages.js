@@ -5,6 +5,7 @@ import { percent, whole } from "../../../../shared/js/numbers.js";
 import { SAMPLER_STAGES, isOff, refusal } from "./chain.js";
 
 /**
+ * @import {Child} from "../../../../shared/js/dom.js"
  * @import {ChainOdds, StageName, StageOdds} from "./chain.js"
  * @import {Config, Run} from "./data.js"
  * @import {OwnStage, SamplerPanel} from "./sampler.js"
@@ -60,41 +61,66 @@ export function stagesOf(run) {
   });
 }
 
+/**
+ * What stands around a chain's stages: a heading, what can be done, the buttons and a note.
+ * @param {SamplerPanel} panel
+ * @param {{title: string, words: string, before?: Child, label: string, decode: () => void,
+ *   reset: () => void}} about
+ */
+export function openChainFrame(panel, { title, words, before, label, decode, reset }) {
+  const list = h("ol", { class: "stages" });
+  const applied = h("button", { type: "button", class: "action", onclick: decode }, label);
+  const note = h("p", { class: "said" });
+  const again = () => {
+    reset();
+    panel.repaint();
+  };
+  const buttons = [
+    panel.live ? applied : null,
+    h("button", { type: "button", onclick: again }, "Reset"),
+  ];
+  const parts = [
+    h("h2", {}, title),
+    h("p", { class: "said" }, words),
+    ...(before ? [before] : []),
+    list,
+    h("p", { class: "actions" }, buttons),
+    note,
+  ];
+  return { parts, list, applied, note };
+}
+
+/**
+ * The last item of a chain that does not show all its stages.
+ * @param {SamplerPanel} panel
+ * @param {string} words
+ * @param {() => void} lay lays the stages again
+ */
+export function moreItem(panel, words, lay) {
+  const show = () => {
+    panel.state.more = true;
+    lay();
+    panel.repaint();
+  };
+  const button = h("button", { type: "button", class: "small", onclick: show }, words);
+  return h("li", { class: "more-stages" }, button);
+}
+
 /** @param {SamplerPanel} panel */
 export function openStages(panel) {
   const { state, view } = panel;
-  const list = h("ol", { class: "stages" });
-  const applied = h(
-    "button",
-    { type: "button", class: "action", onclick: () => apply(panel) },
-    isDrawn(view.run) ? "Decode with these settings" : "Sample with these settings",
-  );
-  const note = h("p", { class: "said" });
-  const reset = h(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        state.stages = stagesOf(view.run);
-        lay();
-        panel.repaint();
-      },
+  const { parts, list, applied, note } = openChainFrame(panel, {
+    title: "Sampler chain",
+    words:
+      "Stages work from top to bottom. Drag one by its handle, or use the arrows, to change the order.",
+    before: beforeChain(view.run),
+    label: isDrawn(view.run) ? "Decode with these settings" : "Sample with these settings",
+    decode: () => apply(panel),
+    reset: () => {
+      state.stages = stagesOf(view.run);
+      lay();
     },
-    "Reset",
-  );
-  const parts = [
-    h("h2", {}, "Sampler chain"),
-    h(
-      "p",
-      { class: "said" },
-      "Stages work from top to bottom. Drag one by its handle, or use the arrows, to change the " +
-        "order.",
-    ),
-    beforeChain(view.run),
-    list,
-    h("p", { class: "actions" }, panel.live ? applied : null, reset),
-    note,
-  ];
+  });
   /** @type {Map<StageName, Card>} */
   const cards = new Map();
   const lay = () => {
@@ -105,20 +131,7 @@ export function openStages(panel) {
     for (const stage of shown) cards.set(stage.name, openCard(panel, list, stage, shown, move));
     list.replaceChildren(...[...cards.values()].map(({ element }) => element));
     const rest = state.stages.length - shown.length;
-    if (rest) list.append(moreStages(rest));
-  };
-  const moreStages = (/** @type {number} */ rest) => {
-    const show = () => {
-      state.more = true;
-      lay();
-      panel.repaint();
-    };
-    const button = h(
-      "button",
-      { type: "button", class: "small", onclick: show },
-      `${rest} more stages`,
-    );
-    return h("li", { class: "more-stages" }, button);
+    if (rest) list.append(moreItem(panel, `${rest} more stages`, lay));
   };
   /** @type {Move} */
   const move = (stage, other) => {
