@@ -26,7 +26,7 @@ from shared.figure import stylesheet
 from shared.room import MODEL
 
 SENTENCE = (
-    "Compare up to four decoding strategies on one tree, token by token, exactly as transformers runs them."
+    "Watch a model choose every token: compare strategies, compare two models, or let a draft run ahead."
 )
 
 css = stylesheet(common.RENDERER)

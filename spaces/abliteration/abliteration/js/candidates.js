@@ -21,11 +21,14 @@ export function openCandidates(_figure, panel) {
   panel.append(box);
   return drawInBox(box, (/** @type {Find} */ data, width) => {
     const { refusal } = data;
+    const after = refusal.opening
+      ? ` after “${visible(refusal.opening)}”, which opens every answer,`
+      : "";
     box.replaceChildren(
       h(
         "p",
         { class: "said" },
-        `Refusal score: log-odds that the next token${refusal.opening ? ` after “${visible(refusal.opening)}”, which opens every answer,` : ""} is `,
+        `Refusal score: log-odds that the next token${after} is `,
         `${refusal.tokens.map((token) => `“${token}”`).join(" or ")} (${refusal.from}). `,
         `The untouched model: ${brief(refusal.positive)} on positive prompts, `,
         `${brief(refusal.negative)} on negative ones.`,
@@ -33,7 +36,8 @@ export function openCandidates(_figure, panel) {
       h(
         "p",
         { class: "said" },
-        `${editWords(data.request)} is made with each direction. Grey line: the same with a random direction.`,
+        `${editWords(data.request)} is made with each direction. `,
+        "Grey line: the same with a random direction.",
       ),
       h("div", { class: "two" }, criteria(data, columnWidth(width))),
       candidateTable(data),

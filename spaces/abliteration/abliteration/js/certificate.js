@@ -87,8 +87,8 @@ function exportFacts({ left_out: missing = [], files = {}, base, rank, dtype, re
       : [
           [
             "opened again",
-            `as the files' own configuration says: ${dtype}, logits within ${brief(reopened)} of the edited ` +
-              "model in memory",
+            `as the files' own configuration says: ${dtype}, logits within ${brief(reopened)} of ` +
+              "the edited model in memory",
           ],
         ]),
     ...(sizes.length ? [["files", sizes.join(", ")]] : []),

@@ -129,10 +129,10 @@ function lengthChart(curves, width) {
   const tokens = curves[0].reached.map((one) => one.tokens);
   const x = scaleOf(0, Math.max(...tokens), left, right);
   const y = scaleOf(0, 1, height - 36, 10);
-  const words = curves.map(
-    ({ label, reached }) =>
-      `${label}: ${reached.map((one) => `${percentage(shareOf(one.markers))} within ${one.tokens}`).join(", ")}`,
-  );
+  const words = curves.map(({ label, reached }) => {
+    const shares = reached.map((one) => `${percentage(shareOf(one.markers))} within ${one.tokens}`);
+    return `${label}: ${shares.join(", ")}`;
+  });
   return picture(
     width,
     height,

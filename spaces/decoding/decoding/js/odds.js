@@ -174,7 +174,8 @@ function oddsRow(kind, token, bars, before, after, title) {
 
 /** @param {StageOdds} stage */
 function cutRow({ name, value, kept, keptMass }) {
-  const words = `cut by ${name}${Number.isNaN(value) ? "" : ` ${value}`}: ${whole(kept)} kept, ${percent(keptMass)} of the mass before it`;
+  const at = Number.isNaN(value) ? "" : ` ${value}`;
+  const words = `cut by ${name}${at}: ${whole(kept)} kept, ${percent(keptMass)} of the mass before it`;
   return h("div", { class: "cut-line", role: "row" }, h("span", { role: "cell" }, words));
 }
 

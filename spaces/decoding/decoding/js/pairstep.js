@@ -82,11 +82,13 @@ export function drawStepCard(session) {
     h(
       "p",
       { class: "said" },
-      `KL(first‖second) is ${natsWords(step.forward)} nats, KL(second‖first) ${natsWords(step.backward)}; total ` +
-        `variation ${percent(step.variation)}: so much of the odds lies on other tokens.`,
+      `KL(first‖second) is ${natsWords(step.forward)} nats, ` +
+        `KL(second‖first) ${natsWords(step.backward)}; total variation ` +
+        `${percent(step.variation)}: so much of the odds lies on other tokens.`,
       step.apart === null
         ? ""
-        : ` Draws with the same random numbers, settings applied, differ here in ${percent(step.apart)} of all cases.`,
+        : " Draws with the same random numbers, settings applied, differ here in " +
+            `${percent(step.apart)} of all cases.`,
     ),
     drawOdds(session, step),
   );

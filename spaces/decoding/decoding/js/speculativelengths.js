@@ -49,10 +49,10 @@ export function openLengthsView(panel, _guesses) {
 function lengthsWords({ request, forecast }) {
   const exact =
     request.temperature > 0
-      ? "Given the text, each of its tokens was kept with chance min(1, q/p), independently: so the expected " +
-        "number of passes is exact for every draft length."
-      : "In greedy search the text and the draft alone decide where a draft is refused: so the number of passes " +
-        "is exact for every draft length.";
+      ? "Given the text, each of its tokens was kept with chance min(1, q/p), independently: so the " +
+        "expected number of passes is exact for every draft length."
+      : "In greedy search the text and the draft alone decide where a draft is refused: so the " +
+        "number of passes is exact for every draft length.";
   const speed = forecast.some((one) => one.speed !== null)
     ? " Times as fast: those passes by the seconds measured here, which grow with the tokens a pass reads; " +
       "beyond the longest measured pass its line is thin."
@@ -95,7 +95,8 @@ function drawLengths(svg, data, width) {
   setSize(svg, width, LENGTHS_HEIGHT);
   svg.setAttribute(
     "aria-label",
-    "Tokens a pass and times as fast, by the number of draft tokens a round; the table below has the numbers.",
+    "Tokens a pass and times as fast, by the number of draft tokens a round; " +
+      "the table below has the numbers.",
   );
   const real = tokens.length / Math.max(1, rounds.length);
   const own = x(Math.min(request.draft_tokens, forecast.length));

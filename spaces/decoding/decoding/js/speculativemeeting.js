@@ -191,8 +191,9 @@ function proofOf({ vocabulary, exactness, tested }, { overlap, error }, drawn) {
       "p",
       { class: "said" },
       h("code", {}, "q · min(1, p/q) + (1 − Σ min(p, q)) · residual − p"),
-      `, with the numbers of this run: at most ${brief(error, 1)} over all ${whole(vocabulary)} tokens here, ` +
-        `${brief(exactness.error, 1)} at all ${number(tested, 0)} places. What is left is the rounding of float64.`,
+      `, with the numbers of this run: at most ${brief(error, 1)} over all ${whole(vocabulary)} ` +
+        `tokens here, ${brief(exactness.error, 1)} at all ${number(tested, 0)} places. What is left ` +
+        "is the rounding of float64.",
     ),
   ];
 }

@@ -39,8 +39,9 @@ export function openGuessTable(panel, guesses) {
         h(
           "caption",
           {},
-          "Every proposed token. q and p: its probability under draft and model; it is kept where the number " +
-            "is below the chance. Error: how far both ways to a token are from p, over the vocabulary.",
+          "Every proposed token. q and p: its probability under draft and model; it is kept where the " +
+            "number is below the chance. Error: how far both ways to a token are " +
+            "from p, over the vocabulary.",
         ),
         tableHead(columns, [0, 1, 3, 4, 5, 6, 9, 10]),
         body,
