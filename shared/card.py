@@ -112,7 +112,7 @@ def licence_fields(licences: Sequence[str]) -> dict[str, str]:
     (licence,) = stated
     if _LICENCE.fullmatch(licence.lower()):
         return {"license": licence.lower()}
-    return {"license": "other", "license_name": licence[:80]}
+    return {"license": "other", "license_name": licence.removeprefix("other: ")[:80]}
 
 
 @dataclass(frozen=True)

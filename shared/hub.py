@@ -455,8 +455,13 @@ def card(model_id: str, revision: str | None = None) -> dict[str, Any]:
 
 
 def licence(model_id: str, revision: str | None = None) -> str:
-    """The licence that a model's card states, "" where it states none or the Hub cannot be asked."""
-    stated = card(model_id, revision).get("license")
+    """The licence that a model's card states, "other: name" for one that is not on the Hub's list; "" where
+    it states none or the Hub cannot be asked.
+    """
+    head = card(model_id, revision)
+    stated, name = head.get("license"), head.get("license_name")
+    if stated == "other" and isinstance(name, str) and name.strip():
+        return f"other: {name.strip()[:80]}"
     return stated if isinstance(stated, str) else ""
 
 

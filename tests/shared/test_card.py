@@ -77,6 +77,9 @@ def test_licences_of_several_sources():
         card.licence_fields(["mit", "llama3.1"]) == card.licence_fields(["mit", ""]) == {"license": "other"}
     )
     assert card.licence_fields([]) == card.licence_fields([""]) == {}
+    named = {"license": "other", "license_name": "qwen-research"}
+    assert card.licence_fields(["other: qwen-research"] * 2) == named
+    assert card.licence_fields(["other: qwen-research", "other: mine"]) == {"license": "other"}
 
 
 def test_the_heads_of_models():

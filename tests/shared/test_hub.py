@@ -286,3 +286,18 @@ def test_a_card_that_names_files_elsewhere_reads_none_and_asks_nobody(tmp_path):
         assert line.startswith("The dataset me/") and line.endswith("Check its config and split."), line
         assert len(line) < 300 and str(tmp_path) not in line and str(Path.cwd()) not in line, line
     assert sum("its card names files that lie elsewhere" in line for line in said) >= 18, said
+
+
+@pytest.mark.parametrize(
+    ("head", "stated"),
+    [
+        ({"license": "mit"}, "mit"),
+        ({"license": "other", "license_name": " Qwen-Research "}, "other: Qwen-Research"),
+        ({"license": "other", "license_name": 3}, "other"),
+        ({"license": ["mit"]}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_licence_has_its_name(monkeypatch, head, stated):
+    monkeypatch.setattr(hub, "card", lambda *_: head)
+    assert hub.licence("owner/name") == stated
