@@ -14,7 +14,8 @@ import pytest
 import torch
 from tokenizers import AddedToken
 
-from decoding.pair import finding, vocabulary
+from decoding import vocabulary
+from decoding.pair import finding
 from decoding.pair.divergence import divergences, parting_chance
 from decoding.pair.engine import compare
 from decoding.pair.request import PairRequest

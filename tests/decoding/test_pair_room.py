@@ -8,11 +8,12 @@ import contextlib
 import io
 import json
 import shutil
+from collections import OrderedDict
 
 import pytest
 
+from decoding import vocabulary
 from decoding.data import Pair
-from decoding.pair import vocabulary
 from decoding.pair.presets import EXAMPLES, example_request
 from decoding.pair.programs import transformers_program
 from decoding.pair.request import PairRequest
@@ -75,7 +76,8 @@ def test_a_program_says_whose_weights_it_loads():
     assert f"first = AutoModelForCausalLM.from_pretrained({EMBEDDED_MODEL!r}" in program
 
 
-def test_a_run_sends_what_is_new_and_at_the_end_everything():
+def test_a_run_sends_what_is_new_and_at_the_end_everything(monkeypatch):
+    monkeypatch.setattr(models, "_loaded", OrderedDict())  # another test may have loaded it
     first, *_, last = steps = list(room.steps(asked("mistral", rounding="Q5_0")))
     assert first["drawable"] is False and first["progress"]["label"].startswith("Loading ")
     assert any(not step["drawable"] and "Rounding" in step["progress"]["label"] for step in steps)

@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
 from functools import cache, partial
 
 import pytest
@@ -408,9 +410,20 @@ def run_with_other(target: str, draft: str, **settings) -> dict:
 
 
 def test_a_draft_with_another_vocabulary_is_refused_and_told_how_it_differs():
-    with pytest.raises(VisitorError, match="another vocabulary") as caught:
+    with pytest.raises(VisitorError, match="different vocabularies") as caught:
         run_with_other("llama3", "gpt2")
-    assert "tokens differ, the first is" in str(caught.value)
+    assert "ids name other tokens, the first of them" in str(caught.value)
+
+
+def test_a_draft_that_cannot_read_every_token_is_refused():
+    loaded = zoo.opened("llama3")
+    small = deepcopy(loaded.model)  # resizing writes into the weights that a twin shares
+    small.resize_token_embeddings(100)
+    asked = {"prompt": PROMPT, "model": "zoo/llama3", "draft": "model", "draft_model": "zoo/small"}
+    request = Request.parse(**asked, max_new_tokens=NEW)
+    draft = replace(loaded, model=small, id="zoo/small")
+    with pytest.raises(VisitorError, match=r"zoo/small cannot read [0-9,]+ of the tokens of zoo/llama3"):
+        finished(request, loaded, draft)
 
 
 @pytest.mark.parametrize(("target", "draft"), [("qwen2", "tools"), ("tools", "qwen2"), ("granite", "tools")])

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from decoding import presets
+from decoding import presets, vocabulary
 from decoding.data import Pair, PairWaiting, Trace
-from decoding.pair import programs, vocabulary
+from decoding.pair import programs
 from decoding.pair.presets import EXAMPLES
 from decoding.pair.request import PairRequest
 from decoding.rounding import TYPES, rounded
@@ -67,7 +67,7 @@ def loading(request: PairRequest) -> Iterator[str]:
     first = models.load(request.model, exact=True)
     if models.in_memory(request.second, exact=True) is None:
         yield f"Loading {request.second}"
-        vocabulary.check_before_download(first, request.second, request.names)
+        vocabulary.check_before_download(first, request.second, request.names, exact=True)
     second = models.load(request.second, exact=True)
     vocabulary.check(first.tokenizer, second.tokenizer, request.names)
     if request.rounding:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from decoding import vocabulary
 from decoding.data import Speculative, SpeculativeWaiting
 from decoding.rounding import TYPES
 from decoding.speculative import programs
@@ -73,7 +74,11 @@ def _models(request: Request) -> tuple[Loaded, Loaded | None]:
     from decoding.speculative.engine import draft_of
 
     loaded = models.load(request.model)
-    named = models.load(request.draft_model) if request.draft_model else None
+    named = None
+    if request.draft_model:
+        names = (request.model, request.draft_model)
+        vocabulary.check_before_download(loaded, request.draft_model, names)
+        named = models.load(request.draft_model)
     return loaded, draft_of(request, loaded, named)
 
 

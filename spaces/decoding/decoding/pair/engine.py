@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 
-from decoding import data
+from decoding import data, vocabulary
 from decoding.decoders.plan import Plan
 from decoding.engine import decode
-from decoding.pair import finding, vocabulary
+from decoding.pair import finding
 from decoding.pair.divergence import Divergences, divergences, parting_chance
 from decoding.pair.request import PairRequest
 from decoding.prepare import own_settings, prepare

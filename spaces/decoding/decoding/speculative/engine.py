@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from decoding import data
+from decoding import data, vocabulary
 from decoding.prepare import prepare
 from decoding.prompt import Prompt, encode, window
 from decoding.rounding import rounded as rounded_model
@@ -24,7 +24,6 @@ from decoding.speculative.reader import Reader
 from decoding.speculative.request import MAX_DRAFT_TOKENS, Request
 from decoding.speculative.rounds import Place, Plan, Round, rounds
 from decoding.speculative.rule import Draws
-from decoding.speculative.vocabulary import check_same
 from decoding.speculative.warp import Warp
 from decoding.tokens import Texts
 from shared.errors import VisitorError
@@ -53,7 +52,8 @@ def draft_of(request: Request, loaded: Loaded, named: Loaded | None = None) -> L
         return first_layers(loaded, request.layers)
     if named is None:
         return None
-    check_same(loaded, named)
+    vocabulary.check(loaded.tokenizer, named.tokenizer, (loaded.id, named.id))
+    _check_reads_all(loaded, named)
     if len(prompt.ids) + request.max_new_tokens > window(named):
         raise VisitorError(
             f"{len(prompt.ids):,} tokens of prompt and {request.max_new_tokens} new ones are more than "
@@ -61,6 +61,16 @@ def draft_of(request: Request, loaded: Loaded, named: Loaded | None = None) -> L
             "Shorten the prompt, or lower max_new_tokens.",
         )
     return named
+
+
+def _check_reads_all(loaded: Loaded, draft: Loaded) -> None:
+    """Every token that the model's tokenizer names must be one that the draft can be given."""
+    rows = int(draft.model.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr, arg-type]
+    beyond = sum(token >= rows for token in loaded.tokenizer.get_vocab().values())
+    if beyond:
+        raise VisitorError(
+            f"{draft.id} cannot read {beyond:,} of the tokens of {loaded.id}.", vocabulary.REMEDY
+        )
 
 
 def planned(

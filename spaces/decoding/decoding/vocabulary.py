@@ -1,4 +1,6 @@
-"""Whether two models speak of the same tokens: only then can their odds be compared."""
+"""Whether two models speak of the same tokens: only then are their odds comparable, or can one draft for the
+other.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from shared.models import Loaded
 
-REMEDY = "Compare models of one tokenizer: a base with its fine-tune, merge, edit or quantized version."
+REMEDY = "Name models of one tokenizer: a base with its fine-tune, merge, edit or quantized version."
 
 
 def check(
@@ -56,8 +58,16 @@ def check(
     return notes
 
 
-def check_before_download(first: Loaded, model_id: str, names: tuple[str, str]) -> None:
+def check_before_download(
+    first: Loaded, model_id: str, names: tuple[str, str], *, exact: bool = False
+) -> None:
     """Refuse a model of another vocabulary by its small files, where its weights are not on this machine.
+
+    Args:
+        first: a model in memory.
+        model_id: of the other.
+        names: of both, for the sentence.
+        exact: as for `models.load`.
 
     Raises:
         VisitorError: as `check`; unknown, gated, too large, or the Hub did not answer.
@@ -65,12 +75,12 @@ def check_before_download(first: Loaded, model_id: str, names: tuple[str, str]) 
     from transformers import AutoTokenizer
 
     ours = model_id == EMBEDDED_MODEL or model_id in experts.NAMES
-    if ours or hub.is_local_path(model_id) or models.in_memory(model_id, exact=True):
+    if ours or hub.is_local_path(model_id) or models.in_memory(model_id, exact=exact):
         return
     hub.check_id(model_id)
     if not hub.reachable() or hub.has_snapshot(model_id):
         return
-    revision, _, _ = hub.inspect(model_id, models.largest_model(exact=True))
+    revision, _, _ = hub.inspect(model_id, models.largest_model(exact=exact))
     with tempfile.TemporaryDirectory() as folder:
         hub.small_files(model_id, revision, Path(folder))
         try:
