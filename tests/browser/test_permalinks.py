@@ -23,6 +23,9 @@ LINKS = {
 CLOCK = {"run_id", "seconds", "middle", "speed", "prefill", "decode", "peak_memory"}
 """Time and memory of a run: no link reproduces them."""
 
+CHOICE = {"guessed"}
+"""Who chose a setting: a link states what was left open, so its visitor is told that it was stated."""
+
 
 def figure_of(page: Any, place: str) -> dict[str, Any]:
     """The data of the figure that the link has run."""
@@ -37,9 +40,9 @@ def figure_of(page: Any, place: str) -> dict[str, Any]:
 
 
 def timeless(value: Any) -> Any:
-    """Data without what the machine alone decides."""
+    """Data without what the machine alone decides, and without who chose a setting."""
     if isinstance(value, dict):
-        return {key: timeless(item) for key, item in value.items() if key not in CLOCK}
+        return {key: timeless(item) for key, item in value.items() if key not in CLOCK | CHOICE}
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 from shared.steps import last
@@ -48,15 +49,23 @@ def _measured(loaded: Any) -> dict[str, Any]:
     from abliteration.ablate import live
     from abliteration.activations import first_tokens
     from abliteration.edit import Edit
-    from abliteration.study import study
+    from abliteration.study import edit_of, study
 
+    request = request_of(loaded)
     with setting.on(loaded.device):
-        known = _returned(study(request_of(loaded), loaded))
+        known = _returned(study(request, loaded))
         count, directions, base = known.layers, known.directions, known.base
         positive, negative = known.side("select", "positive"), known.side("select", "negative")
         places = [(layer, -1) for layer in range(1, count, max(1, count // 5))]
+
+        def edited_at(layer: int, position: int, other: Any) -> Any:
+            edit = edit_of(replace(request, position=position), known, layer, other)
+            return live(loaded.model, known.anatomy, edit)
+
         tried = list(
-            select.candidates(loaded.model, known.anatomy, directions, base, positive, negative, places)
+            select.candidates(
+                loaded.model, known.anatomy, directions, base, positive, negative, places, edited_at
+            )
         )
         edit = Edit("ablate", directions.direction(places[len(places) // 2][0]), kernel.full(count))
         edited, _ = first_tokens(live(loaded.model, known.anatomy, edit), positive)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +12,7 @@ from gradio.data_classes import PredictBodyInternal
 from shared import limits, server, sessions, uploads
 from shared.app import App
 from shared.errors import VisitorError
+from tests.conftest import in_a_loop
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def join(served: Any, session: Any, size: int = 0) -> Any:
     body = PredictBodyInternal.model_construct(
         session_hash=session, fn_index=0, data=["x"], request=request, event_id=None
     )
-    return asyncio.run(served.get_blocks()._queue.push(body=body, request=request, username=None))
+    return in_a_loop(served.get_blocks()._queue.push(body=body, request=request, username=None))
 
 
 def event_of(served: Any, answer: Any) -> Any:

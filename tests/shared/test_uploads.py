@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 from shared import limits, uploads
+from tests.conftest import in_a_loop
 
 PATH = "/dedup/gradio_api/upload"
 FILE = b'--x\r\nContent-Disposition: form-data; name="files"; filename="rows.txt"\r\n\r\n'
@@ -48,7 +49,7 @@ def send(server: Any, path: str, parts: list[Any], method: str = "POST") -> tupl
     """Status and text of the answer to a body that comes in parts, each bytes or a wait in seconds; None
     where there is no answer.
     """
-    return asyncio.run(_sent(server, path, parts, method))
+    return in_a_loop(_sent(server, path, parts, method))
 
 
 async def _sent(server: Any, path: str, parts: list[Any], method: str) -> tuple[int, str]:
@@ -128,5 +129,5 @@ def test_the_progress_of_the_last_uploads_is_known_alone(monkeypatch):
         with pytest.raises(Exception, match="no name of an upload"):
             await known.is_tracked("x" * 50_000)
 
-    asyncio.run(ask())
+    in_a_loop(ask())
     assert len(known._statuses) <= 3 and len(known._signals) <= 3
