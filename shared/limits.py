@@ -147,6 +147,12 @@ MAX_FORMATS = 16
 MAX_RESULTS_BYTES = 15_000_000_000
 """Uploads and results of all visitors together, in bytes: beyond that the oldest go."""
 
+MAX_CONNECTIONS = 512
+"""Connections of all visitors together; an open page has up to six. A process may have 1,024 files open."""
+
+MAX_NEIGHBOURS = 200
+"""Connections of one address, which may be an office's."""
+
 MAX_UPLOADS_AT_ONCE = 8
 """Files that are on their way to the server at the same moment."""
 

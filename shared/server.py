@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import app, files, limits, owner, uploads
+from shared import app, connections, files, limits, owner, uploads
 from shared.page import style
 from shared.sessions import forget
 from shared.theme import theme
@@ -46,7 +46,9 @@ def address() -> tuple[str, int]:
 
 
 def keep_order() -> None:
-    """As `files.keep_order`, and every part of Gradio uses this process's folder and bounds its uploads."""
+    """As `files.keep_order`; every part of Gradio uses this process's folder, uploads and connections are
+    bounded.
+    """
     from gradio import mcp, routes
 
     files.keep_order()
@@ -54,6 +56,7 @@ def keep_order() -> None:
     for module in late:
         module.DEFAULT_TEMP_DIR = str(files.upload_folder())
     uploads.bound()
+    connections.bound()
 
 
 COMPRESSION: dict[str, Any] = {"minimum_size": 1_000, "compresslevel": 5}

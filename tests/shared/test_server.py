@@ -14,6 +14,8 @@ import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 from shared import limits, suite
 from tests.conftest import ROOT, Server
 
@@ -40,11 +42,23 @@ def test_an_address_that_cannot_be_used_is_said():
             assert "Traceback" not in done.stderr
 
 
+def refuses_a_crowd(port: int) -> None:
+    """Connections beyond the limit are ended at once, those before them are not."""
+    crowd = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(limits.MAX_CONNECTIONS)]
+    assert crowd[-1].recv(1) == b""  # the page's connection came first
+    crowd[0].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        crowd[0].recv(1)
+    for client in crowd:
+        client.close()
+
+
 def test_control_c_ends_the_suite_while_a_page_is_open():
     server = Server(["-m", "shared.suite"], {}, "/dedup/")
     try:
         # what every open page holds
         with urllib.request.urlopen(f"{server.url}/dedup/gradio_api/heartbeat/anyone", timeout=60):
+            refuses_a_crowd(server.port)
             server.process.send_signal(signal.SIGINT)
             server.process.wait(60)
     finally:
