@@ -202,5 +202,8 @@ MAX_WINDOWS = 64
 MAX_COMPARE_SECONDS = 3_600
 """Longest comparison of formats, as estimated, in seconds: others wait for it."""
 
+MAX_SILENT_SECONDS = 900.0
+"""Longest time in which a merge's process tells nothing of its progress."""
+
 MAX_QUANTIZED_PARAMETERS_CPU = 800_000_000
 """Largest model that is quantized on a CPU: base and copy are in memory together."""

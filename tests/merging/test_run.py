@@ -27,6 +27,7 @@ from merging.report import Progress, Report
 from merging.request import Request
 from merging.run import extract_lora, finished, merge
 from merging.sources import Source
+from shared import limits
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL
 from tests.merging.conftest import tensors
@@ -324,6 +325,13 @@ def test_a_killed_worker_is_said_and_leaves_nothing(family, tmp_path):
             if isinstance(step, Progress) and step.total:
                 [os.kill(pid, signal.SIGKILL) for pid in worker_pids()]
     assert left_behind(tmp_path) == []
+
+
+def test_a_silent_worker_is_ended_and_leaves_nothing(family, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_SILENT_SECONDS", 0.1)  # mergekit's import takes longer
+    with pytest.raises(VisitorError, match="told nothing for 0 minutes"):
+        finished(merge(Request(recipe_for("linear", family), 0), tmp_path))
+    assert left_behind(tmp_path) == [] and not worker_pids()
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(family, tmp_path, monkeypatch):

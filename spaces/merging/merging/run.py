@@ -29,6 +29,7 @@ from merging.model_links import relinked
 from merging.report import Progress, Report
 from merging.request import Request
 from merging.sources import Source, resolve
+from shared import limits
 from shared.checks import whole
 from shared.errors import VisitorError
 from shared.files import DISK_REMEDY, is_disk_full
@@ -152,8 +153,8 @@ def _run(
 
 
 def _messages(job: dict[str, Any], log: Path) -> Iterator[dict[str, Any]]:
-    """Start the worker and yield what it tells, until it ends; if the reader stops listening, end the
-    worker.
+    """Start the worker and yield what it tells, until it ends; if the reader stops listening, or the worker
+    tells nothing for too long, as over a pattern of a stranger's tokenizer, end the worker.
     """
     environment = {
         **os.environ,
@@ -179,13 +180,15 @@ def _messages(job: dict[str, Any], log: Path) -> Iterator[dict[str, Any]]:
         assert process.stdin is not None
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.close()
-        while (line := lines.get()) is not None:
+        while (line := lines.get(timeout=limits.MAX_SILENT_SECONDS)) is not None:
             yield json.loads(line)
         process.wait()
         if process.returncode not in (0, 1):
             yield {"killed": process.returncode}
     except BrokenPipeError:
         yield {"killed": process.wait()}
+    except queue.Empty:
+        yield {"silent": True}
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -204,6 +207,11 @@ def _failure(message: Mapping[str, Any]) -> VisitorError:
     """The sentences for a worker that did not finish, from its last message."""
     if message.get("full"):
         return _full()
+    if message.get("silent"):
+        return VisitorError(
+            f"mergekit told nothing for {limits.MAX_SILENT_SECONDS / 60:.0f} minutes: the run was stopped.",
+            "Merge smaller models, or run the command at home.",
+        )
     if message.get("memory"):
         return VisitorError(
             "The machine ran out of memory during the merge.", "Merge smaller models, or set dtype: bfloat16."
