@@ -58,8 +58,10 @@ def take(browser, url: str, picture: Picture):
     page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme=picture.scheme)
     page.goto(f"{url}?__theme={picture.scheme}")
     page.get_by_role("tab", name=picture.tab, exact=True).click()
+    figure = page.locator(picture.element)
+    figure.locator(".course-figure").first.wait_for()  # a closed tab asks for its data when it is seen
     page.wait_for_timeout(600)
-    return page.locator(picture.element)
+    return figure
 
 
 if __name__ == "__main__":

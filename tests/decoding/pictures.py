@@ -8,4 +8,6 @@ PICTURES = (
     Picture("tree", "Tree"),
     Picture("area", "Probability area"),
     Picture("beams", "Beams", scheme="dark"),
+    Picture("pair", "Two models", "#pair-figure"),
+    Picture("speculative", "Speculative", "#speculative-figure"),
 )

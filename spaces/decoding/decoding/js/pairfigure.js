@@ -66,8 +66,8 @@ export function openPair() {
             h(
               "p",
               { class: "picture-caption said" },
-              "A pill is filled as far as the model of its lane gives odds, the first one where both go; " +
-                "the triangle stands where the other model’s odds end.",
+              "The fill of a pill is its probability in the model of its lane (in the first one where both " +
+                "go), the triangle its probability in the other.",
             ),
           );
           return () => {

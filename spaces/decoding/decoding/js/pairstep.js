@@ -84,7 +84,7 @@ export function drawStepCard(session) {
       { class: "said" },
       `KL(first‖second) is ${natsWords(step.forward)} nats, ` +
         `KL(second‖first) ${natsWords(step.backward)}; total variation ` +
-        `${percent(step.variation)}: so much of the odds lies on other tokens.`,
+        `${percent(step.variation)}: that share of the probability lies on other tokens.`,
       step.apart === null
         ? ""
         : " Draws with the same random numbers, settings applied, differ here in " +
