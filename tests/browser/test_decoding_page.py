@@ -65,6 +65,16 @@ def test_the_whole_vocabulary_is_fetched_where_the_cut_lies_past_what_was_sent(p
     assert kept > 1000
 
 
+def test_a_token_says_why(page):
+    page.locator("#figure").get_by_text("·into").first.click()
+    page.get_by_role("button", name="Why this token?").click()
+    card = page.locator("#figure .why-card")
+    expect(card.locator("h2")).to_have_text("Why ·into", timeout=60_000)
+    expect(card).to_contain_text(re.compile(r"likeliest from layer \d+ of 30 on"))
+    expect(card).to_contain_text(re.compile(r"“·stepped” matters most: without it the model gives \d+ %"))
+    expect(card.locator(".why-token")).to_have_count(9)
+
+
 def test_any_token_can_be_named(page):
     page.get_by_label("Probability of a token that you name").fill("zebra")
     expect(page.locator(".named-answer")).to_contain_text("rank", timeout=30_000)

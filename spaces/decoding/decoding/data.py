@@ -333,6 +333,43 @@ class PairMean(Mean):
     """Its 95 % interval; None where the text has too few blocks."""
 
 
+class LensLayer(TypedDict):
+    """What the model would say if its head came after one of its layers; the first is the embedding."""
+
+    logprob: float | None
+    """Of the token, in nats."""
+    rank: int
+    """Of the token, from 1."""
+    likeliest: str
+    """The likeliest token there."""
+    best: float | None
+    """Its log-probability."""
+
+
+class Contrasted(TypedDict):
+    """The layers that DoLa contrasts with the last one."""
+
+    candidates: list[int]
+    chosen: int
+
+
+class Why(TypedDict):
+    """Why a token has its odds: by the model's layers, and by the text before it."""
+
+    token: str
+    logprob: float | None
+    """In nats, before any setting."""
+    layers: list[LensLayer]
+    """The embedding, then every layer; none where the model has no norm before its head."""
+    context: list[str]
+    """The last tokens of the text before it, as labels."""
+    without: list[float | None]
+    """The token's log-probability after the text without each of them."""
+    length: int
+    """Tokens before the token, of which `context` may be the end only."""
+    dola: Contrasted | None
+
+
 class PairStep(TypedDict):
     """What two models say at one place of a text: nats, over the whole vocabulary that they share."""
 

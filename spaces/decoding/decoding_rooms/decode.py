@@ -24,7 +24,7 @@ from decoding_rooms.common import (
 )
 from decoding_rooms.form import build_form, chosen_names, with_names, with_sampling
 from decoding_rooms.growth import growth
-from decoding_rooms.panel import distribution
+from decoding_rooms.panel import distribution, why
 from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import experts, gpu, limits, models, page
 from shared.data import Progress
@@ -140,7 +140,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         first,
         folder=RENDERER,
         events=("branch", "apply", "undo", "rename"),
-        fetch=(distribution,),
+        fetch=(distribution, why),
         title=TITLE,
         elem_id="figure",
     )

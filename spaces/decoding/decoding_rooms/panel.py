@@ -1,15 +1,16 @@
-"""What the sampler panel asks of the page: the odds of the next token after any prefix."""
+"""What the panel asks of the page: the odds of the next token after any prefix, and why a token has them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from decoding.data import Distribution
+from decoding.data import Distribution, Why
 from decoding.request import Request
 from shared import models
 from shared.checks import whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
+from shared.models import Loaded
 
 
 def distribution(argument: dict[str, Any]) -> Distribution:
@@ -20,6 +21,35 @@ def distribution(argument: dict[str, Any]) -> Distribution:
             fields) and `limit` (tokens to list, null for the whole vocabulary).
     """
     from decoding.engine import next_token_distribution
+
+    request, loaded, ids = _place(argument)
+    prompt_length = whole(1, len(ids))("prompt_length", argument["prompt_length"])
+    size = loaded.model.config.get_text_config().vocab_size
+    limit = argument.get("limit")
+    limit = None if limit is None else whole(1, size)("limit", limit)
+    return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)
+
+
+def why(argument: dict[str, Any]) -> Why:
+    """Why a token has its odds, computed on the CPU of the server.
+
+    Args:
+        argument: as `distribution`'s, and `token`, the id of the token after `token_ids`.
+    """
+    from decoding.why import why
+
+    request, loaded, ids = _place(argument)
+    size = loaded.model.config.get_text_config().vocab_size
+    token = whole(0, size - 1)("A token", argument["token"])
+    return why(loaded, ids, token, request.strategies[0].config.get("dola_layers"))
+
+
+def _place(argument: dict[str, Any]) -> tuple[Request, Loaded, list[int]]:
+    """The request, its model and the tokens so far.
+
+    Raises:
+        VisitorError: the model is not in memory, or the tokens are none of its.
+    """
     from decoding.prompt import window
 
     request = Request.parse(prompt="-", model=argument["model"], strategies=[argument["config"]])
@@ -31,8 +61,4 @@ def distribution(argument: dict[str, Any]) -> Distribution:
     if not 1 <= len(argument["token_ids"]) <= window(loaded):
         raise VisitorError("That place in the text cannot be computed.", "Decode again.")
     size = loaded.model.config.get_text_config().vocab_size
-    ids = [whole(0, size - 1)("A token", token) for token in argument["token_ids"]]
-    prompt_length = whole(1, len(ids))("prompt_length", argument["prompt_length"])
-    limit = argument.get("limit")
-    limit = None if limit is None else whole(1, size)("limit", limit)
-    return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)
+    return request, loaded, [whole(0, size - 1)("A token", token) for token in argument["token_ids"]]

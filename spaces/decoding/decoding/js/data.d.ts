@@ -337,6 +337,42 @@ export interface PairMean extends Mean {
   interval: number[] | null;
 }
 
+/**
+ * What the model would say if its head came after one of its layers; the first is the embedding.
+ */
+export interface LensLayer {
+  /** Of the token, in nats. */
+  logprob: number | null;
+  /** Of the token, from 1. */
+  rank: number;
+  /** The likeliest token there. */
+  likeliest: string;
+  /** Its log-probability. */
+  best: number | null;
+}
+
+/** The layers that DoLa contrasts with the last one. */
+export interface Contrasted {
+  candidates: number[];
+  chosen: number;
+}
+
+/** Why a token has its odds: by the model's layers, and by the text before it. */
+export interface Why {
+  token: string;
+  /** In nats, before any setting. */
+  logprob: number | null;
+  /** The embedding, then every layer; none where the model has no norm before its head. */
+  layers: LensLayer[];
+  /** The last tokens of the text before it, as labels. */
+  context: string[];
+  /** The token's log-probability after the text without each of them. */
+  without: (number | null)[];
+  /** Tokens before the token, of which `context` may be the end only. */
+  length: number;
+  dola: Contrasted | null;
+}
+
 /** What two models say at one place of a text: nats, over the whole vocabulary that they share. */
 export interface PairStep {
   token_id: number;

@@ -9,6 +9,7 @@ import { oddsAt, showSampler } from "./origin.js";
 import { fateOf, fromLog, textOf } from "./paths.js";
 import { spoken, tailOf, tokenElement, tokenLabel } from "./pill.js";
 import { settingWords } from "./stages.js";
+import { showWhy } from "./why.js";
 
 /**
  * @import {Node, Part, Prompt, Run} from "./data.js"
@@ -44,26 +45,28 @@ export function drawDetails(element, session) {
     element.replaceChildren();
     return;
   }
-  const [facts, sampler] = partsOf(element);
+  const [facts, why, sampler] = partsOf(element);
   const odds = oddsAt(trace, trace.runs[entry.run], entry.node);
   const parts = factsOf(session, place, entry).filter((part) => part !== null);
   const wanted = /** @type {HTMLElement} */ (facts.cloneNode(false));
   wanted.append(...parts);
   if (!wanted.isEqualNode(facts))
     keepFocus(facts, () => facts.replaceChildren(...wanted.childNodes));
+  showWhy(why, session, entry, odds);
   showSampler(sampler, session, place, entry, odds);
 }
 
 /**
- * The two parts of the details.
+ * The parts of the details.
  * @param {HTMLElement} element
- * @returns {[facts: HTMLElement, sampler: HTMLElement]}
+ * @returns {[facts: HTMLElement, why: HTMLElement, sampler: HTMLElement]}
  */
 function partsOf(element) {
-  const [facts, sampler] = element.children;
-  if (facts instanceof HTMLElement && sampler instanceof HTMLElement) return [facts, sampler];
+  const parts = [...element.children].filter((part) => part instanceof HTMLElement);
+  if (parts.length === 3) return [parts[0], parts[1], parts[2]];
   element.replaceChildren(
     h("section", { class: "facts", "aria-label": "Selected token" }),
+    h("section", { class: "why-card", "aria-label": "Why this token" }),
     h("div", { class: "sampler" }),
   );
   return partsOf(element);
