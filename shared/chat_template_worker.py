@@ -1,8 +1,8 @@
 """The process that fills in chat templates, see `shared.chat_templates`; it imports nothing of this suite.
 
-It reads a line of JSON with `template` and `variables`, and writes one with `text`, `error`, or neither where
-the text is too long or takes too much memory. Where a template takes too much of the processor's time the
-system ends the process.
+It reads a line of JSON with `template` and `variables`, and writes one with `text` and `spans`, with `error`,
+or with neither where the text is too long or takes too much memory. Where a template takes too much of the
+processor's time the system ends the process.
 """
 
 from __future__ import annotations
@@ -20,8 +20,16 @@ import jinja2.ext
 import jinja2.sandbox
 
 
+_written: list[str] = []
+"""The parts of the text so far."""
+_spans: list[tuple[int, int]] = []
+"""What stood in `{% generation %}` so far, from one character to before another."""
+
+
 class _Generation(jinja2.ext.Extension):
-    """`{% generation %}`, which marks what a model said: the text alone counts here."""
+    """`{% generation %}`, which marks what a model said; it begins, as for transformers' own, where the text
+    that was written before it ends.
+    """
 
     tags = {"generation"}  # noqa: RUF012  as jinja has it
 
@@ -31,7 +39,9 @@ class _Generation(jinja2.ext.Extension):
         return jinja2.nodes.CallBlock(self.call_method("_said"), [], [], body).set_lineno(line)
 
     def _said(self, caller: Any) -> Any:
-        return caller()
+        said, start = caller(), sum(map(len, _written))
+        _spans.append((start, start + len(said)))
+        return said
 
 
 class _Namespace(jinja2.utils.Namespace):
@@ -98,20 +108,23 @@ def compiled(template: str) -> jinja2.Template:
     return environment.from_string(template)
 
 
-def answer(template: str, variables: dict[str, Any], most: int) -> dict[str, str]:
-    """The text, or the error that the template raised; neither where it takes more than there may be.
+def answer(template: str, variables: dict[str, Any], most: int) -> dict[str, Any]:
+    """The text with the spans that the template marks, or the error that the template raised; neither where
+    it takes more than there may be.
 
     Args:
         most: characters that the text may have.
     """
+    _written.clear()
+    _spans.clear()
     try:
-        parts, length = [], 0
+        length = 0
         for part in compiled(template).generate(**variables):
             length += len(part)
             if length > most:
                 return {}
-            parts.append(part)
-        return {"text": "".join(parts)}
+            _written.append(part)
+        return {"text": "".join(_written), "spans": _spans[:most]}
     except (MemoryError, RecursionError):
         return {}
     except Exception as error:  # noqa: BLE001  whatever a stranger's template raises

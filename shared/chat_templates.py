@@ -40,11 +40,18 @@ def fill(template: str, variables: dict[str, Any]) -> str:
         Failed: the template is no template, or raised an error.
         TooMuch: it is too long, or went past a limit.
     """
+    return fill_marked(template, variables)[0]
+
+
+def fill_marked(template: str, variables: dict[str, Any]) -> tuple[str, list[tuple[int, int]]]:
+    """The text, and what the template marks by `{% generation %}` as said by the model: from one character to
+    before another. Arguments and errors as of `fill`.
+    """
     if len(template) > limits.MAX_TEMPLATE_CHARACTERS:
         raise TooMuch
     answer = _worker.ask({"template": template, "variables": variables})
     if "text" in answer:
-        return str(answer["text"])
+        return str(answer["text"]), [(start, end) for start, end in answer["spans"]]
     if "error" in answer:
         raise Failed(answer["error"])
     raise TooMuch

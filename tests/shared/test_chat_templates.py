@@ -37,6 +37,24 @@ def test_a_template_writes_what_transformers_writes():
     assert "go" in expected and "3 False" in expected
 
 
+MARKS = """
+{%- macro said(m) -%}{% generation %}<{{ m.content }}>{% endgeneration %}{%- endmacro -%}
+{%- set kept -%}{% generation %}kept{% endgeneration %}{%- endset -%}
+{% for m in messages %}{{ m.role }}: {% generation %}{{ m.content }}🙂
+{% endgeneration %}{{ said(m) }}{% endfor %}{{ kept }}{% generation %}{% endgeneration %}
+"""
+
+
+def test_what_the_model_said_stands_where_transformers_sees_it():
+    """In macros and in `set` too, where transformers itself is off."""
+    talk = [{"role": "user", "content": "é"}, {"role": "assistant", "content": "b"}]
+    (text,), (spans,) = render_jinja_template(
+        conversations=[talk], chat_template=MARKS, return_assistant_tokens_mask=True
+    )
+    told = chat_templates.fill_marked(MARKS, {"messages": talk, "tools": None, "documents": None})
+    assert told == (text, spans) and len(spans) == 6
+
+
 @pytest.mark.parametrize(
     ("template", "says"),
     [

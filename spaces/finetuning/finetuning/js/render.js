@@ -1,0 +1,7 @@
+// The figures of the fine-tuning Space.
+
+import { renderer } from "../../../../shared/js/shell.js";
+import { openMask } from "./mask.js";
+
+/** Draw a figure, or bring it up to date. */
+export const render = renderer({ mask: openMask });

@@ -1,0 +1,241 @@
+"""Rows as people have them: conversations, prompts with completions, texts; pasted, in a file, on the Hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from finetuning.request import MAX_ROWS, MAX_TEXT, MaskRequest
+from shared import files, hub, limits, web
+from shared.errors import VisitorError
+
+Message = dict[str, Any]
+Form = Literal["messages", "completion", "text", "text_completion"]
+
+ROLES = {"human": "user", "gpt": "assistant"}
+"""Roles that Axolotl calls by the names of chat templates; TRL hands them on as they are."""
+
+WANTED = "Give “messages” (or “conversations”) with role and content, “prompt” with “completion”, or “text”."
+MAX_MESSAGES = 200
+"""Messages of one row."""
+MAX_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Args:
+        number: from 1, as it stands in what was given.
+        form: what it is: a conversation, a conversation whose last part is the completion, a text, a text
+            with its completion.
+        messages: of a conversation, all of them.
+        completion: how many of the last messages are the completion; 0 where the form is another.
+        text: of a text, its prompt where it has a completion.
+        ending: the completion of a text.
+        tools: what the template gets as `tools`.
+        system: the column `system`, which Axolotl reads and TRL does not.
+        foreign: roles that had to be renamed, see `ROLES`.
+    """
+
+    number: int
+    form: Form
+    messages: tuple[Message, ...] = ()
+    completion: int = 0
+    text: str = ""
+    ending: str = ""
+    tools: Any = None
+    system: str = ""
+    foreign: tuple[str, ...] = ()
+
+
+def read(request: MaskRequest, upload: Any = None, token: str | None = None) -> tuple[list[Row], str, bool]:
+    """The rows that a request is about: pasted, uploaded, or of the Hub.
+
+    Returns:
+        The rows, where they come from, and whether there are more.
+
+    Raises:
+        VisitorError: there are none, they cannot be read, or one of them has no form that is known.
+    """
+    if upload and (request.rows.strip() or request.dataset):
+        raise VisitorError("A file is given beside other rows.", "Clear one of them.")
+    if upload:
+        path, source = _upload(upload)
+        objects = list(_parsed(_text_of(path, source)))
+    elif request.dataset:
+        table, more = hub.dataset_rows(
+            request.dataset, request.config or None, request.split, request.limit, token
+        )
+        return _formed(table.to_pylist(), request.limit), f"{request.dataset}, {request.split}", more
+    elif request.rows.strip():
+        source, objects = "pasted rows", list(_parsed(request.rows))
+    else:
+        raise VisitorError("There are no rows.", WANTED)
+    if not objects:
+        raise VisitorError("There are no rows.", WANTED)
+    return _formed(objects[: request.limit], request.limit), source, len(objects) > request.limit
+
+
+def _formed(objects: list[Any], limit: int) -> list[Row]:
+    return [form(item, number) for number, item in enumerate(objects[: min(limit, MAX_ROWS)], 1)]
+
+
+def _upload(upload: Any) -> tuple[Path, str]:
+    if web.is_address(upload):
+        return web.fetch(upload)
+    try:
+        path = Path(upload["path"] if isinstance(upload, dict) else upload)
+        name = str((isinstance(upload, dict) and upload.get("orig_name")) or path.name)
+        ours = files.upload_folder() in path.resolve().parents and path.is_file()
+    except (TypeError, KeyError, ValueError, OSError):
+        ours = False
+    if not ours:
+        raise VisitorError("That file was not uploaded here.", "Upload it, or give its public address.")
+    return path, name
+
+
+def _text_of(path: Path, name: str) -> str:
+    """The beginning of a file that has room for `MAX_TEXT` characters, cut after a whole line."""
+    with path.open("rb") as file:
+        data = file.read(4 * MAX_TEXT + 1)
+    try:
+        text = data.decode("utf-8-sig", "strict" if len(data) <= 4 * MAX_TEXT else "ignore")
+    except UnicodeDecodeError:
+        raise VisitorError(f"{name[:60]} is not UTF-8 text.", "Save it as JSON Lines in UTF-8.") from None
+    if len(text) <= MAX_TEXT:
+        return text
+    whole = text[:MAX_TEXT].rpartition("\n")[0]
+    if not whole or text.lstrip()[:1] == "[":
+        raise VisitorError(
+            f"{name[:60]} has more than {MAX_TEXT:,} characters.", "Save its first rows as JSON Lines."
+        )
+    return whole
+
+
+def _parsed(text: str) -> Iterator[Any]:
+    """The objects of a JSON list, of one object, of JSON Lines, or of one conversation."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        for place, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError) as error:
+                words = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
+                raise VisitorError(
+                    f"Line {place} is no JSON ({words}): {line.strip()[:40]}",
+                    "Give a JSON list, or one JSON object on each line.",
+                ) from None
+        return
+    if isinstance(whole, list) and whole and all(isinstance(one, dict) and _is_message(one) for one in whole):
+        yield {"messages": whole}
+    elif isinstance(whole, list):
+        yield from whole
+    else:
+        yield whole
+
+
+def _is_message(value: dict[str, Any]) -> bool:
+    return ("role" in value and ("content" in value or "tool_calls" in value)) or (
+        "from" in value and "value" in value
+    )
+
+
+def form(item: Any, number: int) -> Row:
+    """A row in its form.
+
+    Raises:
+        VisitorError: it has none that is known; the row is named.
+    """
+
+    def wrong(what: str) -> VisitorError:
+        return VisitorError(f"Row {number} {what}.", WANTED)
+
+    if not isinstance(item, dict):
+        raise wrong(f"is {json.dumps(item, ensure_ascii=False, default=str)[:40]}, no object")
+    if _depth(item) > MAX_DEPTH:
+        raise wrong("is nested too deep")
+    system = item.get("system") if isinstance(item.get("system"), str) else ""
+    tools = item.get("tools")
+    if isinstance(tools, str):
+        try:
+            tools = json.loads(tools) if tools.strip() else None
+        except (ValueError, RecursionError):
+            raise wrong("has “tools” that are no JSON") from None
+    tools = _bare(tools)
+    for name in ("messages", "conversations", "conversation"):
+        if item.get(name) is not None:
+            talk = _talk(item[name], f"“{name}”", wrong)
+            foreign = tuple(dict.fromkeys(one["role"] for one in talk if one["role"] in ROLES))
+            renamed = tuple({**one, "role": ROLES.get(one["role"], one["role"])} for one in talk)
+            return Row(number, "messages", renamed, tools=tools, system=system or "", foreign=foreign)
+    prompt, completion = item.get("prompt"), item.get("completion", item.get("chosen"))
+    if isinstance(prompt, str) and isinstance(completion, str):
+        return Row(number, "text_completion", text=prompt, ending=completion)
+    if isinstance(prompt, list) and isinstance(completion, list):
+        first, last = _talk(prompt, "“prompt”", wrong), _talk(completion, "“completion”", wrong)
+        return Row(number, "completion", first + last, len(last), tools=tools)
+    if prompt is not None and completion is not None:
+        raise wrong("has a prompt and a completion of different kinds")
+    if isinstance(item.get("text"), str):
+        return Row(number, "text", text=item["text"])
+    named = ", ".join(list(map(str, item))[:6]) or "no columns"
+    raise wrong(f"has no form that is known ({named[:80]})")
+
+
+def _talk(value: Any, name: str, wrong: Any) -> tuple[Message, ...]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise wrong(f"has {name} that are no JSON") from None
+    if not isinstance(value, list) or not value:
+        raise wrong(f"has {name} that are no list of messages, or an empty one")
+    if len(value) > MAX_MESSAGES:
+        raise wrong(f"has {len(value):,} messages; the limit is {MAX_MESSAGES}")
+    return tuple(_message(one, place, wrong) for place, one in enumerate(value, 1))
+
+
+def _message(value: Any, place: int, wrong: Any) -> Message:
+    if not isinstance(value, dict) or not _is_message(value):
+        raise wrong(f"has a message {place} without role and content")
+    value = _bare(value)
+    if "role" not in value:
+        value = {"role": value["from"], "content": value["value"]}
+    role = value["role"]
+    if not isinstance(role, str):
+        raise wrong(f"has a message {place} whose role is no text")
+    content = value.get("content")
+    if not isinstance(content, (str, list)) and content is not None:
+        raise wrong(f"has a message {place} whose content is no text")
+    if isinstance(content, str) and len(content) > limits.MAX_CELL_CHARACTERS:
+        raise wrong(f"has a message {place} of {len(content):,} characters")
+    return {**value, "role": role, "content": "" if content is None else content}
+
+
+def _bare(value: Any) -> Any:
+    """A value without the nulls that a table puts where a row has no such key."""
+    if isinstance(value, dict):
+        return {name: _bare(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    return value
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level and deepest <= MAX_DEPTH:
+        deepest += 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+    return deepest

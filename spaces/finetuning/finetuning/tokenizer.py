@@ -1,0 +1,255 @@
+"""A model's tokenizer with a chat template: what it writes, and the tokens of what it wrote."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finetuning.rows import Message
+from finetuning.templates import PRESETS
+from shared import chat_templates, experts, hub, limits, owner, patterns
+from shared.embedded_model import EMBEDDED_MODEL, embedded_folder, quiet_progress
+from shared.errors import VisitorError, reason
+from shared.imports import import_transformers
+
+KEPT = 4
+"""Tokenizers that are kept."""
+
+LOOK_SECONDS = 30.0
+"""Seconds that template and tokenizer may take for all rows of one look together."""
+
+TOO_SLOW = VisitorError(
+    f"Template and tokenizer take more than {LOOK_SECONDS:g} seconds for these rows.",
+    "Read fewer rows, or choose another template.",
+)
+
+_lock = threading.Lock()
+_kept: OrderedDict[tuple[str, bool], tuple[Any, str]] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a template wrote.
+
+    Args:
+        text: of the whole conversation.
+        spans: what it marks by `{% generation %}`, from one character to before another.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+
+class Refused(Exception):
+    """The template raised an error: its sentence."""
+
+
+@dataclass
+class Reader:
+    """A tokenizer with the template that a visitor chose.
+
+    Args:
+        tokenizer: of transformers, with the preset's tokens.
+        template: in jinja; "" where there is none.
+        model: its name.
+        revision: the commit on the Hub, or the copy.
+        named: what the template is called.
+        added: tokens that the preset needed and the tokenizer did not have.
+        eos: the EOS token that was put in the place of another, or "".
+    """
+
+    tokenizer: Any
+    template: str
+    model: str
+    revision: str
+    named: str
+    added: tuple[str, ...] = ()
+    eos: str = ""
+    renders: dict[str, Written] = field(default_factory=dict)
+    """What was written already, by what it is of."""
+    spent: float = 0.0
+    """Seconds that it took so far."""
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Count the seconds of what is done inside.
+
+        Raises:
+            VisitorError: they are too many.
+        """
+        began = time.monotonic()
+        yield
+        self.spent += time.monotonic() - began
+        if self.spent > LOOK_SECONDS:
+            raise TOO_SLOW
+
+    def write(
+        self,
+        messages: Sequence[Message],
+        tools: Any = None,
+        *,
+        prompt: bool = False,
+        template: str | None = None,
+    ) -> Written:
+        """What the template writes, as `apply_chat_template` does.
+
+        Args:
+            messages: the conversation.
+            tools: as the row has them.
+            prompt: whether the beginning of the next answer follows.
+            template: another one.
+
+        Raises:
+            Refused: the template raised an error.
+            VisitorError: there is no template, or it goes past the limits of `shared.chat_templates`.
+        """
+        template = self.template if template is None else template
+        if not template:
+            raise VisitorError(
+                f"{self.model} has no chat template.", "Choose a template, or give rows of text."
+            )
+        key = json.dumps([messages, tools, prompt, template], default=str)
+        if key in self.renders:
+            return self.renders[key]
+        variables = {
+            "messages": list(messages),
+            "tools": tools,
+            "documents": None,
+            "add_generation_prompt": prompt,
+            **self.tokenizer.special_tokens_map,
+        }
+        try:
+            with self._timed():
+                text, spans = chat_templates.fill_marked(template, variables)
+        except chat_templates.Failed as error:
+            raise Refused(str(error)) from None
+        except chat_templates.TooMuch:
+            raise VisitorError(
+                f"The chat template takes more than {limits.TEMPLATE_SECONDS:g} seconds for a row, or writes "
+                f"more than {limits.MAX_TEMPLATE_CHARACTERS:,} characters.",
+                "Choose another template, or shorten the row.",
+            ) from None
+        self.renders[key] = Written(text, tuple(spans))
+        return self.renders[key]
+
+    def encode(self, text: str, *, special: bool = False) -> Any:
+        """A text's tokens with their places, as transformers' BatchEncoding.
+
+        Args:
+            text: the text.
+            special: whether the tokenizer puts its own special tokens around it.
+        """
+        with self._timed():
+            patterns.check(self.tokenizer, text)
+        try:
+            return self.tokenizer(
+                text,
+                add_special_tokens=special,
+                truncation=False,
+                verbose=False,
+                return_offsets_mapping=True,
+            )
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            raise patterns.GAVE_UP from error
+
+    def ids(self, text: str, *, special: bool = False) -> list[int]:
+        """A text's token ids."""
+        return [int(token) for token in self.encode(text, special=special)["input_ids"]]
+
+    @property
+    def specials(self) -> set[int]:
+        """Tokens beside the vocabulary: those of templates, and special ones."""
+        return set(self.tokenizer.added_tokens_decoder) | set(self.tokenizer.all_special_ids)
+
+
+def opened(model_id: str, template: str) -> Reader:
+    """The tokenizer of a model, without its weights, with its own template or another.
+
+    Args:
+        model_id: of the Hub, the embedded model, an expert, or for the owner a folder.
+        template: "" for the model's own, a name of `PRESETS`, or jinja.
+
+    Raises:
+        VisitorError: unknown, gated, no tokenizer, or the Hub did not answer.
+    """
+    tokenizer, revision = _tokenizer(model_id)
+    preset = PRESETS.get(template)
+    if preset is None:
+        own = tokenizer.chat_template
+        if isinstance(own, dict):
+            own = own.get("default", "")
+        if template:
+            return Reader(tokenizer, template, model_id, revision, "a template of your own")
+        return Reader(tokenizer, own or "", model_id, revision, "its own template")
+    tokenizer = copy.deepcopy(tokenizer)
+    known = tokenizer.get_vocab()
+    missing = tuple(token for token in preset.tokens if token not in known)
+    if missing:
+        tokenizer.add_tokens(list(missing), special_tokens=True)
+    changed = ""
+    if preset.eos and preset.eos != tokenizer.eos_token:
+        tokenizer.eos_token = changed = preset.eos
+    if model_id != EMBEDDED_MODEL and model_id not in experts.NAMES:
+        patterns.watch(tokenizer)
+    return Reader(tokenizer, preset.template, model_id, revision, f"template {template}", missing, changed)
+
+
+def _tokenizer(model_id: str) -> tuple[Any, str]:
+    """A tokenizer and its revision, kept for the next call; nobody may change it."""
+    key = model_id, owner.is_here()
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+    import_transformers()
+    named = EMBEDDED_MODEL if model_id in experts.NAMES else model_id  # an expert reads as its base does
+    if named == EMBEDDED_MODEL and not hub.reachable():
+        found = _from_folder(embedded_folder(), model_id), "embedded copy"
+    elif hub.is_local_path(named):
+        found = _from_folder(Path(named).expanduser().resolve(), model_id), "local folder"
+    else:
+        hub.check_id(named)
+        if not hub.reachable():
+            raise VisitorError(
+                f"{model_id} is not on this machine and the Hub cannot be reached.",
+                "Choose the embedded SmolLM2-135M-Instruct with one of the templates.",
+            )
+        hub.model_size(named, ())  # it says what is missing, private or gated
+        with tempfile.TemporaryDirectory() as folder:
+            hub.small_files(named, None, Path(folder))
+            found = _from_folder(Path(folder), model_id), "the Hub"
+    with _lock:
+        _kept[key] = found
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return found
+
+
+def _from_folder(folder: Path, model_id: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet_progress():
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise VisitorError(
+            f"The tokenizer of {model_id} could not be opened ({reason(error)}).", "Choose another model."
+        ) from error
+    if not tokenizer.is_fast:
+        raise VisitorError(
+            f"The tokenizer of {model_id} does not tell where each token stands.", "Choose another model."
+        )
+    if model_id != EMBEDDED_MODEL and model_id not in experts.NAMES:
+        patterns.watch(tokenizer)
+    return tokenizer

@@ -1,0 +1,43 @@
+"""`/mask` over HTTP and MCP, as programs call it."""
+
+from __future__ import annotations
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from tests.conftest import ask_mcp
+from tests.finetuning.talks import TALKS
+
+ROWS = [{"messages": TALKS["two turns"]}, {"messages": TALKS["spaces"]}]
+
+
+@pytest.fixture(scope="module")
+def client(suite_url) -> Client:
+    return Client(f"{suite_url}/finetuning/", verbose=False)
+
+
+def test_rows_are_taken_as_a_list(client):
+    data = client.predict(rows=ROWS, trainer="axolotl", api_name="/mask")
+    assert data["verdict"].startswith("Every answer and its stop token")
+    assert [row["number"] for row in data["rows"]] == [1, 2]
+    trained = [row["views"]["axolotl"]["trained"] for row in data["rows"]]
+    assert data["totals"]["axolotl"]["trained"] == sum(trained)
+
+
+def test_a_file_is_taken(client, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "The sea."}\n', encoding="utf-8")
+    data = client.predict(file=handle_file(str(tmp_path / "rows.jsonl")), api_name="/mask")
+    assert data["provenance"]["rows"] == "rows.jsonl" and data["rows"][0]["parts"][-1] == "stop"
+
+
+def test_an_error_has_two_sentences(client):
+    with pytest.raises(AppError, match=r"Row 1 has no form that is known .* Give “messages”"):
+        client.predict(rows=[{"question": "a"}], api_name="/mask")
+
+
+def test_it_is_a_tool(suite_url):
+    tools = ask_mcp(f"{suite_url}/finetuning", "tools/list", {})["tools"]
+    tool = next(one for one in tools if one["name"].endswith("mask"))
+    asked = {"name": tool["name"], "arguments": {"rows": '{"text": "The sea."}', "trainer": "trl"}}
+    assert "Every text is trained on" in str(ask_mcp(f"{suite_url}/finetuning", "tools/call", asked))

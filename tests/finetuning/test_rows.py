@@ -1,0 +1,196 @@
+"""Rows as people give them, and what is refused by its place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shared import files, limits
+from shared.errors import VisitorError
+from shared.suite import load_app
+from tests.finetuning.talks import TALKS
+
+load_app("finetuning")
+from finetuning.engine import mask
+from finetuning.request import MaskRequest
+from finetuning.rows import form, read
+
+TALK = TALKS["spaces"]
+
+
+def rows_of(text, **settings):
+    return read(MaskRequest.parse(rows=text, **settings))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(TALK),
+        json.dumps({"messages": TALK}),
+        json.dumps([{"messages": TALK}]),
+        json.dumps({"messages": TALK}) + "\n\n",
+        json.dumps({"messages": json.dumps(TALK)}),
+        json.dumps({"conversations": TALK}),
+        [{"messages": TALK}],
+    ],
+)
+def test_a_conversation_is_read_in_every_form(text):
+    (row,) = rows_of(text)
+    assert row.form == "messages" and [dict(one) for one in row.messages] == TALK
+
+
+def test_json_lines_keep_their_numbers():
+    lines = "\n".join(json.dumps({"messages": TALK}) for _ in range(5))
+    assert [row.number for row in rows_of(lines)] == [1, 2, 3, 4, 5]
+    rows, source, more = read(MaskRequest.parse(rows=lines, limit=2))
+    assert (len(rows), source, more) == (2, "pasted rows", True)
+
+
+def test_sharegpt_is_read_and_its_roles_are_remembered():
+    talk = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    row = form({"conversations": talk}, 1)
+    assert [one["role"] for one in row.messages] == ["user", "assistant"]
+    assert row.foreign == ("human", "gpt")
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        (3, "Row 1 is 3, no object"),
+        ({}, "no form that is known"),
+        ({"question": "a", "answer": "b"}, "question, answer"),
+        ({"messages": []}, "no list of messages, or an empty one"),
+        ({"messages": "x"}, "no JSON"),
+        ({"messages": [{"role": "user"}]}, "message 1 without role and content"),
+        ({"messages": [{"role": 3, "content": "a"}]}, "whose role is no text"),
+        ({"messages": [{"role": "user", "content": {"a": 1}}]}, "whose content is no text"),
+        ({"messages": TALK * 101}, "the limit is 200"),
+        ({"prompt": "a", "completion": TALK}, "different kinds"),
+        ({"messages": TALK, "tools": "{"}, "no JSON"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named(item, says):
+    with pytest.raises(VisitorError, match=says) as raised:
+        form(item, 1)
+    assert raised.value.what.startswith("Row 1") and "messages" in raised.value.remedy
+
+
+@pytest.mark.parametrize("text", ["", "  ", "[]", "\n\n"])
+def test_no_rows_are_told(text):
+    with pytest.raises(VisitorError, match="There are no rows"):
+        rows_of(text)
+
+
+def test_a_line_that_is_no_json_is_named():
+    with pytest.raises(VisitorError, match="Line 2 is no JSON"):
+        rows_of('{"text": "a"}\n{"text": ')
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, '{"a":' * 5_000 + "1" + "}" * 5_000])
+def test_what_is_nested_too_deep_is_refused(text):
+    with pytest.raises(VisitorError):
+        rows_of(text)
+
+
+def test_too_many_letters_are_refused_before_they_are_read():
+    with pytest.raises(VisitorError, match="the limit is 400,000"):
+        MaskRequest.parse(rows="a" * 400_001)
+
+
+@pytest.mark.parametrize("file", [3, {"path": 3}, {"other": "x"}, {"path": "\x00"}, "/etc/hostname"])
+def test_what_is_no_upload_gets_a_sentence(file):
+    with pytest.raises(VisitorError, match="not uploaded here"):
+        read(MaskRequest(), file)
+
+
+def test_an_upload_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\ufeff" + "\n".join(json.dumps({"messages": TALK}) for _ in range(9_000)))
+    rows, source, more = read(MaskRequest(limit=3), str(path))
+    assert (len(rows), source, more) == (3, "rows.jsonl", True)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(VisitorError, match="not UTF-8"):
+        read(MaskRequest(), str(path))
+
+
+def test_two_sources_are_refused(tmp_path):
+    with pytest.raises(VisitorError, match="Both rows") as raised:
+        MaskRequest.parse(rows="[]x", dataset="a/b")
+    assert raised.value.remedy == "Clear one of them."
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a' * 20000000 }}",
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% for a in range(99999) %}{% generation %}{% endgeneration %}{{ 'x' * 9 }}{% endfor %}",
+    ],
+)
+def test_a_template_that_takes_too_much_is_refused(embedded, template):
+    with pytest.raises(VisitorError, match="more than"):
+        mask(MaskRequest.parse(rows=[{"messages": TALK}], template=template))
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ 1 / 0 }}", "{% if %}", "{{ raise_exception('No.') }}", "{{ ''.__class__ }}"]
+)
+def test_a_template_that_fails_is_quoted(embedded, template):
+    with pytest.raises(VisitorError, match="refuses every row"):
+        mask(MaskRequest.parse(rows=[{"messages": TALK}], template=template))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "constant {{ '' }}",
+        "{{ messages | length }}",
+        "{{ messages[-1].content[::-1] }}",
+        "{{ messages | tojson }}",
+        "{% generation %}{% endgeneration %}x",
+    ],
+)
+def test_a_template_of_any_shape_gives_a_figure(embedded, template):
+    data = mask(MaskRequest.parse(rows=[{"messages": TALKS["two turns"]}], template=template))
+    row = data["rows"][0]
+    assert len(row["parts"]) == len(row["tokens"]) == len(row["ids"]) == len(row["messages"])
+    assert len(template) < limits.MAX_TEMPLATE_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", [{"type": "text", "text": "a"}], "\u202e\x00🙂", "<|im_end|>" * 9]
+)
+def test_a_message_of_any_content_gives_a_figure(embedded, content):
+    talk = [{"role": "user", "content": content}, {"role": "assistant", "content": content}]
+    data = mask(MaskRequest.parse(rows=[{"messages": talk}]))
+    assert json.dumps(data, allow_nan=False)
+
+
+def test_calls_of_tools_are_answers(embedded):
+    call = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+    talk = [
+        {"role": "user", "content": "1+1"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "2"},
+        {"role": "assistant", "content": "Two."},
+    ]
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+        "{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    data = mask(MaskRequest.parse(rows=[{"messages": talk}], template=template))
+    row = data["rows"][0]
+    text = "".join(token for token, part in zip(row["tokens"], row["parts"], strict=True) if part == "answer")
+    assert '"name": "add"' in text and "Two." in text
+    assert [row["messages"][at] for at, part in enumerate(row["parts"]) if part == "stop"] == [1, 3]
+
+
+def test_rows_that_take_too_long_together_are_refused(embedded, monkeypatch):
+    from finetuning import tokenizer
+
+    monkeypatch.setattr(tokenizer, "LOOK_SECONDS", 0.0)
+    with pytest.raises(VisitorError, match="for these rows"):
+        mask(MaskRequest.parse(rows=[{"messages": TALK}]))
