@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -29,8 +30,12 @@ def bits(view: dict) -> str:
 
 
 def seen(template: str, row: dict, **settings) -> dict:
-    request = MaskRequest.parse(rows=[row], template=template, **settings)
-    return mask(request)["rows"][0]
+    return _seen(template, json.dumps([row]), tuple(settings.items()))
+
+
+@functools.cache
+def _seen(template: str, rows: str, settings: tuple) -> dict:
+    return mask(MaskRequest.parse(rows=rows, template=template, **dict(settings)))["rows"][0]
 
 
 def without_first(answer: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from finetuning.data import Rule, Stretch, View
 from finetuning.rows import Row
 from finetuning.structure import PLACEHOLDERS, span_of_change
-from finetuning.tokenizer import Reader, Refused
+from finetuning.tokenizer import Reader
 from finetuning.unsloth import Markers, response_spans
 
 Labels = list[tuple[bool, Rule]]
@@ -254,6 +254,3 @@ def rules_of(view: View) -> list[Rule]:
     for stretch in view["stretches"]:
         rules += [stretch["rule"]] * (stretch["to"] - len(rules))
     return rules
-
-
-__all__ = ["Refused", "axolotl", "read", "transformers", "trl", "trl_assistant", "unsloth", "view"]
