@@ -38,7 +38,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
             page = browser.new_page(viewport={"width": 1180, "height": 640})
             page.goto(server.url)
-            page.screenshot(path=ROOT / "docs/landing.png")
+            page.screenshot(path=ROOT / "docs/landing.png", full_page=True)
             for space in suite.names():
                 if not (ROOT / f"tests/{space}/pictures.py").exists():
                     continue
