@@ -9,7 +9,7 @@ import { openSides } from "./sides.js";
 import { openTokens } from "./tokens.js";
 
 /**
- * @import {Mask, MaskRow, Trainer} from "./data.js"
+ * @import {Mask, Trainer} from "./data.js"
  * @import {Figure} from "../../../../shared/js/tabbed.js"
  */
 
@@ -103,16 +103,4 @@ function maskWarnings({ provenance }) {
     `The tokenizer did not know ${added.join(", ")}: added as tokens, as TRL’s clone_chat_template does;` +
       ` EOS is ${eos}.`,
   ];
-}
-
-/**
- * A row's label at each token, and why.
- * @param {MaskRow} row
- * @param {Trainer} trainer
- */
-export function labelsOf(row, trainer) {
-  const labels = [];
-  for (const { to, trained, rule } of row.views[trainer].stretches)
-    while (labels.length < to) labels.push({ trained, rule });
-  return labels;
 }

@@ -1,10 +1,9 @@
 // One row as five trainers see it: stretches of tokens against trainers.
 
-import { h, visible } from "../../../../shared/js/dom.js";
+import { h, scrollBox, visible } from "../../../../shared/js/dom.js";
 import { whole } from "../../../../shared/js/numbers.js";
-import { scrollBox } from "../../../../shared/js/dom.js";
 import { tableHead } from "../../../../shared/js/tables.js";
-import { labelsOf } from "./mask.js";
+import { labelsOf } from "./labels.js";
 
 /**
  * @import {Mask, MaskRow, Trainer} from "./data.js"

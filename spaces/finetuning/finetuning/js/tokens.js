@@ -4,7 +4,7 @@ import { focusOn, h, keepFocus, visible } from "../../../../shared/js/dom.js";
 import { plural, whole } from "../../../../shared/js/numbers.js";
 import { choice, toolButton } from "../../../../shared/js/shell.js";
 import { scrollTable } from "../../../../shared/js/tables.js";
-import { labelsOf } from "./mask.js";
+import { labelsOf } from "./labels.js";
 
 /**
  * @import {Mask, MaskRow, Part, Rule, Trainer} from "./data.js"
