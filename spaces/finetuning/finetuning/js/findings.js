@@ -45,7 +45,7 @@ function findingOf(data, finding, open, session) {
   return h(
     "li",
     { class: `mask-finding ${finding.grade}` },
-    h("h3", {}, h("span", { class: "mask-grade" }, finding.grade), " ", finding.says),
+    h("h2", {}, h("span", { class: "mask-grade" }, finding.grade), " ", finding.says),
     h("p", { class: "said" }, finding.why),
     rows.length && finding.of > 1
       ? h(
@@ -71,7 +71,7 @@ function findingOf(data, finding, open, session) {
         "details",
         { open: open && at === 0 },
         h("summary", {}, `Fix for ${label}`),
-        h("pre", { tabindex: 0, role: "region", "aria-label": `Fix for ${label}` }, text),
+        h("pre", { tabindex: 0, role: "region", "aria-label": `${label}: ${finding.says}` }, text),
       ),
     ),
   );
