@@ -4,7 +4,7 @@ import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { openPager } from "./foldlist.js";
-import { diffOfRows, excerptOf, sameWords, textOfRow, thresholdOf } from "./run.js";
+import { diffOfRows, excerptOf, kindOf, sameWords, textOfRow, thresholdOf } from "./run.js";
 
 /**
  * @import {Removal} from "./cluster.js"
@@ -176,7 +176,7 @@ function rowElements(run, item, view, redraw) {
         ? "copy"
         : sameWords(run, item.row, item.keeperRow)
           ? `${number(item.jaccard, 3)} same words`
-          : number(item.jaccard, 3);
+          : [number(item.jaccard, 3), kindWord(run, item)].filter(Boolean).join(" ");
   const button = h(
     "button",
     {
@@ -212,6 +212,16 @@ function rowElements(run, item, view, redraw) {
         ),
       ]
     : [line];
+}
+
+/**
+ * In what a removed row differs from its keeper, in a word.
+ * @param {Run} run
+ * @param {Removal} item
+ */
+function kindWord(run, item) {
+  const kind = kindOf(run, item.row, item.keeperRow);
+  return kind === "other" ? null : kind;
 }
 
 /**
