@@ -14,8 +14,8 @@ import { KIND_WORDS, thresholdOf } from "./run.js";
  * @property {number[]} similar similarities of its pairs, ascending
  */
 
-const WIDTH = 160;
-const HEIGHT = 22;
+const SPARK_WIDTH = 160;
+const SPARK_HEIGHT = 22;
 
 /**
  * @param {HTMLElement} element
@@ -50,7 +50,7 @@ export function openKindsView(element) {
   const caption = /** @type {HTMLElement} */ (section.querySelector("caption"));
 
   return (/** @type {Run} */ run) => {
-    const lines = linesOf(run);
+    const lines = kindLines(run);
     section.hidden = !lines.length;
     if (!lines.length) return;
     const at = thresholdOf(run);
@@ -58,7 +58,7 @@ export function openKindsView(element) {
     caption.textContent =
       `Pairs at ${number(at)} and above; the curves from ${number(floor)} to 1, each to its own ` +
       "height.";
-    body.replaceChildren(...lines.map((line) => rowOf(line, floor, at)));
+    body.replaceChildren(...lines.map((line) => kindRow(line, floor, at)));
     const spared = (spare ?? []).map((kind) => KIND_WORDS[kind]).join("; ");
     note.textContent =
       (spared ? `Spared, and not counted: ${spared}. ` : "") +
@@ -72,7 +72,7 @@ export function openKindsView(element) {
  * @param {Run} run
  * @returns {Line[]}
  */
-function linesOf({ data }) {
+function kindLines({ data }) {
   const { graph, kinds } = data;
   if (!kinds) return [];
   /** @type {Map<number, number[]>} */
@@ -98,12 +98,13 @@ function linesOf({ data }) {
  * @param {number} floor
  * @param {number} at
  */
-function rowOf({ label, similar }, floor, at) {
+function kindRow({ label, similar }, floor, at) {
   const above = (/** @type {number} */ threshold) =>
     similar.filter((value) => value >= threshold - 1e-9).length;
   const x = (/** @type {number} */ threshold) =>
-    1 + ((threshold - floor) / Math.max(1e-9, 1 - floor)) * (WIDTH - 2);
-  const y = (/** @type {number} */ count) => HEIGHT - 2 - (count / similar.length) * (HEIGHT - 4);
+    1 + ((threshold - floor) / Math.max(1e-9, 1 - floor)) * (SPARK_WIDTH - 2);
+  const y = (/** @type {number} */ count) =>
+    SPARK_HEIGHT - 2 - (count / similar.length) * (SPARK_HEIGHT - 4);
   /** @type {[number, number][]} */
   const points = [];
   for (let step = Math.round(100 * floor); step <= 100; step += 1)
@@ -112,14 +113,14 @@ function rowOf({ label, similar }, floor, at) {
   const svg = s(
     "svg",
     {
-      width: WIDTH,
-      height: HEIGHT,
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      width: SPARK_WIDTH,
+      height: SPARK_HEIGHT,
+      viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`,
       role: "img",
       "aria-label": `${whole(similar.length)} at ${number(floor)}, ${whole(count)} at ${number(at)}`,
     },
     s("path", { class: "series", d: pathThrough(points) }),
-    s("line", { class: "at", x1: x(at), x2: x(at), y1: 0, y2: HEIGHT }),
+    s("line", { class: "at", x1: x(at), x2: x(at), y1: 0, y2: SPARK_HEIGHT }),
   );
   return h(
     "tr",

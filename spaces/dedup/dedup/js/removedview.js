@@ -32,6 +32,7 @@ const COLUMNS = [
   { name: "row", label: "row", number: true, of: (item) => item.row },
   { name: "keeper", label: "kept instead", number: true, of: (item) => item.keeperRow },
   { name: "jaccard", label: "similarity", number: true, of: (item) => item.jaccard ?? -1 },
+  { name: "kind", label: "differs in", of: (item, run) => kindWord(run, item) },
   { name: "text", label: "text", of: (item, run) => excerptOf(run, item.row, 60).toLowerCase() },
 ];
 
@@ -170,13 +171,7 @@ function rowElements(run, item, view, redraw) {
     redraw();
   };
   const similar =
-    item.jaccard === null
-      ? "by others"
-      : item.copy
-        ? "copy"
-        : sameWords(run, item.row, item.keeperRow)
-          ? `${number(item.jaccard, 3)} same words`
-          : [number(item.jaccard, 3), kindWord(run, item)].filter(Boolean).join(" ");
+    item.jaccard === null ? "by others" : item.copy ? "copy" : number(item.jaccard, 3);
   const button = h(
     "button",
     {
@@ -200,6 +195,7 @@ function rowElements(run, item, view, redraw) {
     h("th", { scope: "row", class: "num" }, button),
     h("td", { class: "num" }, String(item.keeperRow)),
     h("td", { class: "num" }, similar),
+    h("td", { class: "text said" }, kindWord(run, item)),
     h("td", { class: "text" }, h("bdi", { class: "excerpt" }, excerptOf(run, item.row))),
   );
   return open
@@ -215,13 +211,14 @@ function rowElements(run, item, view, redraw) {
 }
 
 /**
- * In what a removed row differs from its keeper, in a word.
+ * In what a removed row differs from its keeper, in a word; empty for copies.
  * @param {Run} run
  * @param {Removal} item
  */
 function kindWord(run, item) {
-  const kind = kindOf(run, item.row, item.keeperRow);
-  return kind === "other" ? null : kind;
+  if (item.copy) return "";
+  const same = sameWords(run, item.row, item.keeperRow) ? "same words" : "";
+  return kindOf(run, item.row, item.keeperRow) ?? same;
 }
 
 /**
