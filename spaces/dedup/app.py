@@ -16,6 +16,7 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from dedup import compiled
 from dedup.request import Request, SplitsRequest
 from dedup_rooms import contamination, duplicates
 from dedup_rooms.common import RENDERER, TITLE
@@ -46,6 +47,7 @@ RUN = [
     "seed",
     "measure",
     "embedding",
+    "spare",
 ]
 PLAN = [
     "file",
@@ -62,6 +64,7 @@ PLAN = [
 ]
 SPLITS = ["files", "dataset", "splits", "columns", "threshold", "ngram", "measure", "limit", "config", "unit"]
 
+compiled.warm()
 css = stylesheet(RENDERER)
 
 with page.page(TITLE, SENTENCE) as demo:

@@ -24,6 +24,10 @@ Unit = Literal["auto", "word", "symbol", "code", "whitespace", "character", "tur
 """What shingles are made of; a result never says auto."""
 
 
+Kind = Literal["form", "number", "sign", "negation", "emoji", "name", "tool argument", "template", "other"]
+"""In what two texts differ, see `dedup.kinds.KINDS`."""
+
+
 class Request(TypedDict):
     """The settings of a run, see `dedup.request.Request`."""
 
@@ -53,6 +57,8 @@ class Request(TypedDict):
     measure: Literal["jaccard", "cosine"]
     embedding: str
     """For cosine: a model2vec model; empty for the default."""
+    spare: list[Kind]
+    """Pairs that differ so are no duplicates."""
 
 
 class RunProgress(Progress):
@@ -149,6 +155,8 @@ class Summary(TypedDict):
     """Rows whose text is that of an earlier one."""
     same_words: NotRequired[int]
     """Removed rows with the words of the row that stays and other signs, case or spaces."""
+    differences: NotRequired[dict[str, int]]
+    """Removed rows by what they differ in from the row that stays, copies aside."""
     without_text: int
     precision: float | None
     """Of pairs: 1, for each was verified; null where nothing proves them."""
@@ -179,6 +187,8 @@ class RemovedRow(TypedDict):
     """Whether the two have the same text."""
     same_words: bool
     """Whether they have the same words and differ in signs, case or spaces."""
+    kind: Kind | None
+    """In what they differ; None for copies, and where there were too many rows to look at all."""
 
 
 class Report(Summary):
@@ -211,6 +221,14 @@ class Graph(TypedDict):
     """Pairs of a cluster's texts that were compared beside the edges, less similar than `threshold`."""
 
 
+class Kinds(TypedDict):
+    """In what the texts of each pair differ."""
+
+    names: list[Kind]
+    of_edges: list[int]
+    """Place in `names` by edge of the graph; -1 where nobody looked."""
+
+
 class Choice(TypedDict):
     """What a visitor had chosen when the figure was exported."""
 
@@ -238,6 +256,7 @@ class Deduplication(Summary):
     recall_curve: NotRequired[list[RecallPoint]]
     """At the same thresholds."""
     graph: Graph
+    kinds: NotRequired[Kinds]
     texts: dict[str, str]
     """By the first row of a node; long ones are cut."""
     answers: NotRequired[dict[str, tuple[int, float]]]

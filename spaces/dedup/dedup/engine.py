@@ -10,17 +10,29 @@ from pathlib import Path
 import numpy as np
 
 from dedup import semantic
-from dedup.arrays import Int64
+from dedup.arrays import Int64, UInt64
+from dedup.groups import Groups
 from dedup.keep import priorities
+from dedup.kinds import KINDS, kinds_of
 from dedup.minhash import Plan, candidates, choose_bands
 from dedup.read import Dataset
-from dedup.recall import Recall, Sampled, every_pair, measure, sample_size
+from dedup.recall import Recall, Sampled, every_pair, measure, sample_size, without
 from dedup.request import Request
-from dedup.shingles import parted, sets
-from dedup.signing import Signatures, copies, forget, sample_rows, shingle_rows, sign, without_bands
+from dedup.shingles import joined, parted
+from dedup.signing import (
+    Runs,
+    Signatures,
+    copies,
+    forget,
+    keys_of,
+    sample_rows,
+    shingle_rows,
+    sign,
+    without_bands,
+)
 from dedup.texts import Compared, compared
 from dedup.units import same_words
-from dedup.verify import Pairs, jaccard_of_pairs, parts, similarities_within
+from dedup.verify import Pairs, jaccard_of_pairs, jaccard_of_runs, parts, similarities_within
 
 PLAN_SAMPLE = 1_500
 """Rows that are compared with each other to plan the bands."""
@@ -60,7 +72,7 @@ class Result:
     request: Request
     compared: Compared
     plan: Plan
-    nodes: list[Int64]
+    nodes: Groups
     ranks: Int64
     edges: Pairs
     sampled: Sampled
@@ -78,7 +90,7 @@ class Result:
     @property
     def copies(self) -> int:
         """Rows whose text is that of another row that stands for it."""
-        return sum(map(len, self.nodes)) - len(self.nodes)
+        return len(self.nodes.rows) - len(self.nodes)
 
 
 def settled(request: Request, text: Compared) -> Request:
@@ -86,9 +98,13 @@ def settled(request: Request, text: Compared) -> Request:
     return replace(request, unit=text.unit)
 
 
-def make_plan(texts: list[str], request: Request) -> Plan:
-    """Bands for the request's threshold and recall, from the similarities within a sample of rows."""
-    rows = sample_rows(texts, PLAN_SAMPLE)
+def make_plan(texts: list[str], request: Request, keys: UInt64 | None = None) -> Plan:
+    """Bands for the request's threshold and recall, from the similarities within a sample of rows.
+
+    Args:
+        keys: of the texts, where they are known.
+    """
+    rows = sample_rows(texts, keys_of(texts) if keys is None else keys, PLAN_SAMPLE)
     similarities = similarities_within(shingle_rows(texts, request.ngram, request.unit, rows))
     factor = (len(texts) / max(1, len(rows))) ** 2
     plan = choose_bands(
@@ -130,33 +146,35 @@ def deduplicate(
         yield from _by_meaning(dataset, request, text, clock)
         return
     yield Progress("plan", "Planning the bands", 0, dataset.rows)
-    plan = make_plan(text.texts, request)
+    keys = keys_of(text.texts)
+    plan = make_plan(text.texts, request, keys)
     clock.stop("plan")
     signatures: Signatures | None = None
-    sample = sample_rows(text.texts, sample_size(plan, dataset.rows))
-    for step in sign(text.texts, request, plan, sample, checkpoints):
+    sample = sample_rows(text.texts, keys, sample_size(plan, dataset.rows))
+    for step in sign(text.texts, keys, request, plan, sample, checkpoints):
         if isinstance(step, Signatures):
             signatures = step
         else:
             yield Progress("sign", "Signing rows", step, dataset.rows, {"rows": dataset.rows})
     assert signatures is not None
     clock.stop("sign")
-    groups, node_of = copies(text.texts, signatures.filled)
-    counts = {"rows": dataset.rows, "copies": sum(map(len, groups)) - len(groups)}
+    groups, node_of = copies(text.texts, keys, signatures.filled)
+    counts = {"rows": dataset.rows, "copies": len(groups.rows) - len(groups)}
     yield Progress("pair", "Comparing bands", dataset.rows, dataset.rows, counts)
-    leaders = np.array([group[0] for group in groups], dtype=np.int64)
+    leaders = groups.first
     near = candidates((band[leaders] for band in signatures.keys), len(groups))
     clock.stop("pair")
     counts = {**counts, "candidates": len(near.pairs)}
     yield Progress("verify", "Verifying candidates", dataset.rows, dataset.rows, counts)
-    edges = _verify(text.texts, leaders, near.pairs, request)
+    edges = _verify(text.texts, signatures.runs, leaders, near.pairs, request)
     sampled, edges = measure(signatures, node_of, edges)
+    sampled, edges = _spared(text.texts, leaders, sampled, edges, request)
     clock.stop("verify")
     nodes, ranks = priorities(groups, edges, dataset, text.texts, request)
     words = _words(text.texts, leaders, edges, request)
     clock.stop("choose")
     if checkpoints is not None:
-        forget(checkpoints, text.texts, request, plan)
+        forget(checkpoints, keys, request, plan)
     yield Result(
         dataset,
         request,
@@ -178,11 +196,11 @@ def _by_meaning(
     dataset: Dataset, request: Request, text: Compared, clock: _Clock
 ) -> Iterator[Progress | Result]:
     """The run under cosine similarity: every pair of different texts is compared."""
-    groups, node_of = copies(text.texts, without_bands(text.texts, request).filled)
-    counts = {"rows": dataset.rows, "copies": sum(map(len, groups)) - len(groups)}
+    groups, node_of = copies(text.texts, keys_of(text.texts), without_bands(text.texts, request).filled)
+    counts = {"rows": dataset.rows, "copies": len(groups.rows) - len(groups)}
     yield Progress("embed", "Embedding the rows", 0, len(groups), counts)
     model = request.embedding or semantic.default_model()
-    heads = [parted(text.texts[group[0]]) for group in groups]
+    heads = [parted(text.texts[row]) for row in groups.first.tolist()]
     vectors = semantic.embed([said for _, said in heads], model)
     clock.stop("embed")
     yield Progress("verify", "Comparing every pair", 0, len(groups), counts)
@@ -191,8 +209,9 @@ def _by_meaning(
     same = kinds[edges.first] == kinds[edges.second]  # what rows hold beside words must be equal
     edges = Pairs(edges.first[same], edges.second[same], edges.jaccard[same])
     clock.stop("verify")
+    leaders = groups.first
+    sampled, edges = _spared(text.texts, leaders, every_pair(edges, len(groups)), edges, request)
     nodes, ranks = priorities(groups, edges, dataset, text.texts, request)
-    leaders = np.array([group[0] for group in groups], dtype=np.int64)
     yield Result(
         dataset,
         request,
@@ -201,7 +220,7 @@ def _by_meaning(
         nodes,
         ranks,
         edges,
-        every_pair(edges, len(groups)),
+        sampled,
         _words(text.texts, leaders, edges, request),
         without_text=int((node_of < 0).sum()),
         thinned=0,
@@ -223,15 +242,40 @@ class _Clock:
         self.last = now
 
 
-def _verify(texts: list[str], leaders: Int64, pairs: Int64, request: Request) -> Pairs:
+def _verify(texts: list[str], runs: Runs, leaders: Int64, pairs: Int64, request: Request) -> Pairs:
     """The candidates whose exact similarity reaches the floor."""
+    starts, ends = runs.of(leaders)
+    kept = (starts >= 0)[pairs].all(axis=1)
     jaccard = np.zeros(len(pairs))
-    for part in parts(pairs, np.array([len(texts[row]) for row in leaders], dtype=np.int64)):
-        involved, place = np.unique(pairs[part], return_inverse=True)
-        matrix = sets(shingle_rows(texts, request.ngram, request.unit, leaders[involved]))
-        jaccard[part] = jaccard_of_pairs(matrix, place.reshape(-1, 2))
+    jaccard[kept] = jaccard_of_runs(runs.hashes, starts, ends, pairs[kept])
+    if not kept.all():
+        others = np.flatnonzero(~kept)
+        for part in parts(pairs[others], np.array([len(texts[row]) for row in leaders], dtype=np.int64)):
+            involved, place = np.unique(pairs[others[part]], return_inverse=True)
+            rows = joined(shingle_rows(texts, request.ngram, request.unit, leaders[involved]))
+            jaccard[others[part]] = jaccard_of_pairs(rows, place.reshape(-1, 2))
     keep = jaccard >= request.floor
     return Pairs(pairs[keep, 0], pairs[keep, 1], jaccard[keep])
+
+
+def _spared(
+    texts: list[str], leaders: Int64, sampled: Sampled, edges: Pairs, request: Request
+) -> tuple[Sampled, Pairs]:
+    """The sample's pairs and the edges without those that differ in a way which the request spares."""
+    if not request.spare:
+        return sampled, edges
+    kinds = np.array(kinds_of(texts_of_pairs(texts, leaders, edges)), dtype=np.int64)
+    return without(sampled, edges, np.isin(kinds, [KINDS.index(kind) for kind in request.spare]))
+
+
+def texts_of_pairs(texts: list[str], leaders: Int64, pairs: Pairs) -> Iterator[tuple[str, str]]:
+    """The two texts of each pair of nodes.
+
+    Args:
+        leaders: a row of each node.
+    """
+    first, second = leaders[pairs.first].tolist(), leaders[pairs.second].tolist()
+    return ((texts[one], texts[other]) for one, other in zip(first, second, strict=True))
 
 
 def _words(texts: list[str], leaders: Int64, edges: Pairs, request: Request) -> Int64:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dedup.arrays import Float64, Int64
+from dedup.groups import Groups
 from dedup.read import Dataset
 from dedup.request import Request
 from dedup.shingles import parted
@@ -14,8 +15,8 @@ from dedup.verify import Pairs
 
 
 def priorities(
-    groups: list[Int64], edges: Pairs, dataset: Dataset, texts: list[str], request: Request
-) -> tuple[list[Int64], Int64]:
+    groups: Groups, edges: Pairs, dataset: Dataset, texts: list[str], request: Request
+) -> tuple[Groups, Int64]:
     """Each text's rows with the one to keep first, and each text's rank; the lowest is kept first.
 
     Args:
@@ -26,23 +27,23 @@ def priorities(
     """
     nodes = groups
     if request.keep == "last":
-        nodes = [group[::-1] for group in groups]
-        values = np.array([-group[0] for group in nodes], dtype=float)
+        nodes = groups.by(-groups.rows)
+        values = -nodes.first.astype(float)
     elif request.keep == "longest":
-        values = np.array([-len(parted(texts[group[0]])[1]) for group in groups], dtype=float)
+        lengths = [len(parted(texts[row])[1]) for row in groups.first.tolist()]
+        values = -np.array(lengths, dtype=float)
     elif request.keep == "central":
         strong = edges.jaccard >= request.threshold
         values = -np.bincount(edges.first[strong], edges.jaccard[strong], len(groups))
         values -= np.bincount(edges.second[strong], edges.jaccard[strong], len(groups))
     elif request.keep.startswith("max:"):
-        column = _numbers(dataset.column(request.keep[4:]))
-        nodes = [group[np.argsort(-column[group], kind="stable")] for group in groups]
-        values = np.array([-column[group[0]] for group in nodes], dtype=float)
+        column = -_numbers(dataset.column(request.keep[4:]))
+        nodes = groups.by(column[groups.rows])
+        values = column[nodes.first]
     else:
         values = np.zeros(len(groups))
-    first = np.array([group[0] for group in nodes], dtype=np.int64)
     ranks = np.empty(len(groups), dtype=np.int64)
-    ranks[np.lexsort((first, values))] = np.arange(len(groups))
+    ranks[np.lexsort((nodes.first, values))] = np.arange(len(groups))
     return nodes, ranks
 
 

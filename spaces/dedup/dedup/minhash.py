@@ -202,12 +202,20 @@ def candidates(keys: Iterable[UInt32], rows: int) -> Candidates:
         bands.append(codes)
         waiting += len(codes)
         if waiting > MAX_CANDIDATES:
-            bands = [np.unique(np.concatenate(bands))]
+            bands = [_distinct(bands)]
             waiting = 0
-    codes = np.unique(np.concatenate(bands)) if bands else np.zeros(0, dtype=np.uint64)
+    codes = _distinct(bands)
     base = np.uint64(max(1, rows))
     pairs = np.stack([codes // base, codes % base], axis=1).astype(np.int64)
     return Candidates(pairs, thinned)
+
+
+def _distinct(bands: list[UInt64]) -> UInt64:
+    """The codes of several bands, ascending, each once; sorting them is faster here than `np.unique`."""
+    if not bands:
+        return np.zeros(0, dtype=np.uint64)
+    codes = np.sort(np.concatenate(bands))
+    return codes[np.concatenate([[True], codes[1:] != codes[:-1]])[: len(codes)]]
 
 
 def _bucket_pairs(band: UInt32, rows: int, budget: int) -> tuple[UInt64, int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dedup import clusters
 from dedup.engine import Result
-from dedup.shingles import parted, sets, shingle, to_arrow
+from dedup.shingles import joined, parted, shingle, to_arrow
 from dedup.signing import shingle_rows
 from dedup.verify import Pairs, jaccard_of_pairs
 from shared.errors import VisitorError
@@ -80,8 +80,7 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
         )
     rows = result.dataset.rows
     node_of = np.full(rows, -1, dtype=np.int64)
-    for node, members in enumerate(result.nodes):
-        node_of[members] = node
+    node_of[result.nodes.rows] = result.nodes.group_of
     pins = {row for row in pinned if row < rows}
     pinned_nodes = sorted({int(node_of[row]) for row in pins if node_of[row] >= 0})
     if goal is None:
@@ -89,13 +88,13 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
     else:
         clustering, threshold = _to_goal(result, goal)
     strong = at_least(result.edges, threshold)
+    heads, sizes = result.nodes.first, result.nodes.sizes
     removed = []
-    for node, members in enumerate(result.nodes):
-        head = int(members[0])
-        keeper = int(result.nodes[clustering.keeper[node]][0])
+    for node in np.flatnonzero(clustering.removed | (sizes > 1)).tolist():
+        head, keeper = int(heads[node]), int(heads[clustering.keeper[node]])
         words = bool(result.words[node] == result.words[clustering.keeper[node]])
         jaccard = float(clustering.jaccard[node])
-        for row in members.tolist():
+        for row in result.nodes[node].tolist():
             if row in pins:
                 continue
             if clustering.removed[node]:
@@ -104,8 +103,9 @@ def outcome(result: Result, threshold: float | None = None, pinned: tuple[int, .
                 removed.append(Removed(row, head, 1.0, True))
     removed.sort(key=lambda item: item.row)
     removed = _fill_chained(result, removed)
-    gone = {item.row for item in removed}
-    kept = [row for row in range(rows) if row not in gone]
+    stays = np.ones(rows, dtype=bool)
+    stays[[item.row for item in removed]] = False
+    kept = np.flatnonzero(stays).tolist()
     labels = {clustering.label[node_of[item.row]] for item in removed}
     chains, apart = _chains(result, clustering, threshold)
     method = request.method if goal is None else "goal"
@@ -148,10 +148,9 @@ def _chains(
         return len(certain), []
     pairs = np.array(open_ends, dtype=np.int64)
     involved, places = np.unique(pairs, return_inverse=True)
-    rows = np.array([result.nodes[node][0] for node in involved], dtype=np.int64)
-    request = result.request
-    matrix = sets(shingle_rows(result.compared.texts, request.ngram, request.unit, rows))
-    similar = jaccard_of_pairs(matrix, places.reshape(pairs.shape))
+    request, rows = result.request, result.nodes.first[involved]
+    own = joined(shingle_rows(result.compared.texts, request.ngram, request.unit, rows))
+    similar = jaccard_of_pairs(own, places.reshape(pairs.shape))
     found = np.unique(label[pairs[similar < threshold, 0]])
     below = similar < threshold
     apart = [
@@ -181,7 +180,7 @@ def _ends(nodes: list[int], edges: Pairs, threshold: float) -> list[tuple[int, i
 
 def _to_goal(result: Result, goal: int) -> tuple[clusters.Clustering, float]:
     rows, distinct = result.dataset.rows, len(result.nodes)
-    others = rows - sum(map(len, result.nodes))  # rows without text
+    others = rows - len(result.nodes.rows)  # rows without text
     if goal > others + distinct:
         raise VisitorError(
             f"Only {others + distinct:,} of the {rows:,} rows differ, so {goal:,} cannot be kept.",
@@ -220,8 +219,8 @@ def _fill_chained(result: Result, removed: list[Removed]) -> list[Removed]:
         similar = (vectors[own] * vectors[other]).sum(axis=1)
     else:
         texts = to_arrow([result.compared.texts[row] for row in involved])
-        matrix = sets([shingle(texts, result.request.ngram, result.request.unit)])
-        similar = jaccard_of_pairs(matrix, places.reshape(pairs.shape))
+        rows = shingle(texts, result.request.ngram, result.request.unit)
+        similar = jaccard_of_pairs(rows, places.reshape(pairs.shape))
     for place, jaccard in zip(open_ends, similar.tolist(), strict=True):
         filled[place] = replace(removed[place], jaccard=jaccard)
     return filled

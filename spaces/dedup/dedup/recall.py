@@ -144,6 +144,28 @@ class Sampled:
         return value, recall(float(high)), recall(float(low))
 
 
+def without(sampled: Sampled, edges: Pairs, gone: Bool) -> tuple[Sampled, Pairs]:
+    """The sample's pairs and the edges without some of the edges.
+
+    Args:
+        gone: of each edge.
+    """
+    count = max(1, sampled.count)
+    spared = edges.first[gone] * count + edges.second[gone]
+    stays = ~np.isin(sampled.pairs.first * count + sampled.pairs.second, spared)
+    own = sampled.pairs
+    left = Pairs(edges.first[~gone], edges.second[~gone], edges.jaccard[~gone])
+    by_bands = sampled.by_bands[~gone]
+    return Sampled(
+        sampled.nodes,
+        sampled.count,
+        Pairs(own.first[stays], own.second[stays], own.jaccard[stays]),
+        sampled.known[stays],
+        by_bands,
+        np.sort(left.jaccard[by_bands]),
+    ), left
+
+
 def every_pair(edges: Pairs, count: int) -> Sampled:
     """Of a run that compared every pair."""
     all_of_them = np.ones(len(edges), dtype=bool)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import cast
 
 import numpy as np
 
 from dedup import clusters, data
-from dedup.engine import Progress, Result
+from dedup.engine import Progress, Result, texts_of_pairs
+from dedup.kinds import KINDS, kinds_of
 from dedup.outcome import Outcome
 from dedup.request import Request, SplitsRequest
-from dedup.shingles import clean, parted, sets, shingle, to_arrow
+from dedup.shingles import clean, parted, shingle, to_arrow
 from dedup.units import signs
 from dedup.verify import Pairs, jaccard_of_pairs
 
@@ -24,10 +26,13 @@ MAX_TEXT = 4_000
 """Characters of one text in a figure."""
 MAX_TEXTS = 1_500_000
 """Characters of all texts in a figure."""
+MAX_KIND_CHARACTERS = 1_000_000
+"""Of the pairs of which it is told in what they differ, the most similar first."""
 
 
 def report(result: Result, outcome: Outcome) -> data.Report:
     """The API's answer: the summary and every removed row."""
+    kinds = removed_kinds(result, outcome)
     removed: list[data.RemovedRow] = [
         {
             "row": item.row,
@@ -35,11 +40,12 @@ def report(result: Result, outcome: Outcome) -> data.Report:
             "jaccard": round(item.jaccard, 6),
             "copy": item.copy,
             "same_words": item.same_words,
+            "kind": kinds.get(item.row),
         }
         for item in outcome.removed
     ]
     return {
-        **summary(result, outcome),
+        **summary(result, outcome, kinds),
         "removed_rows": removed,
         "request": settings(result.request),
         "plan": _plan(result),
@@ -73,6 +79,12 @@ def to_json(result: Result, outcome: Outcome) -> data.Deduplication:
     curve = clusters.curve(
         result.edges, result.ranks, result.dataset.rows, result.copies, request.floor, request.method
     )
+    order = np.argsort(-edges.jaccard, kind="stable")
+    ordered = Pairs(edges.first[order], edges.second[order], edges.jaccard[order])
+    of_edges = np.full(len(edges), -1, dtype=np.int64)
+    of_edges[order] = kinds_of(
+        texts_of_pairs(result.compared.texts, result.nodes.first, ordered), MAX_KIND_CHARACTERS
+    )
     figure: data.Deduplication = {
         "kind": "dedup",
         "run_id": run_id(result),
@@ -85,6 +97,7 @@ def to_json(result: Result, outcome: Outcome) -> data.Deduplication:
         "curve": curve,
         "recall_curve": result.sampled.curve(request.floor),
         "graph": {"nodes": nodes, "edges": links, "complete": complete, "apart": apart},
+        "kinds": {"names": list(KINDS), "of_edges": of_edges.tolist()},
         "texts": {
             row: text if len(text) <= share else f"{text[: share - 1]}…" for row, text in texts.items()
         },
@@ -124,9 +137,14 @@ def settings(request: Request) -> data.Request:
     return cast(data.Request, request.to_json())
 
 
-def summary(result: Result, outcome: Outcome) -> data.Summary:
-    """The numbers of a run."""
+def summary(result: Result, outcome: Outcome, kinds: dict[int, data.Kind] | None = None) -> data.Summary:
+    """The numbers of a run.
+
+    Args:
+        kinds: what `removed_kinds` says, where it is known.
+    """
     recall = result.sampled.at(outcome.threshold)
+    counts = Counter((removed_kinds(result, outcome) if kinds is None else kinds).values())
     low, high = (round(float(end), 6) for end in recall.interval)
     removed = removed_recall(result, outcome)
     return {
@@ -137,6 +155,7 @@ def summary(result: Result, outcome: Outcome) -> data.Summary:
         "pairs": outcome.pairs,
         "exact_copies": result.copies,
         "same_words": sum(item.same_words for item in outcome.removed),
+        "differences": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "without_text": result.without_text,
         "precision": 1.0 if result.request.measure == "jaccard" else None,
         "recall": None if recall.value is None else round(recall.value, 6),
@@ -156,11 +175,23 @@ def summary(result: Result, outcome: Outcome) -> data.Summary:
     }
 
 
+def removed_kinds(result: Result, outcome: Outcome) -> dict[int, data.Kind]:
+    """By removed row in what it differs from the row that stays; of copies, and past
+    `MAX_KIND_CHARACTERS`, nothing.
+    """
+    texts = result.compared.texts
+    items = sorted((item for item in outcome.removed if not item.copy), key=lambda item: -item.jaccard)
+    found = kinds_of(((texts[item.row], texts[item.keeper]) for item in items), MAX_KIND_CHARACTERS)
+    return {
+        item.row: cast(data.Kind, KINDS[kind]) for item, kind in zip(items, found, strict=True) if kind >= 0
+    }
+
+
 def removed_recall(result: Result, outcome: Outcome) -> tuple[float, float, float] | None:
     """Recall of removed rows at the outcome's threshold with its interval; None where that is not known."""
     if outcome.method == "goal" or result.request.measure == "cosine":
         return None
-    sizes = np.array([len(rows) for rows in result.nodes], dtype=np.int64)
+    sizes = result.nodes.sizes
     threshold, method = outcome.threshold, outcome.method
     return result.sampled.of_removed(result.edges, result.ranks, sizes, threshold, method)
 
@@ -290,7 +321,7 @@ def _largest(result: Result) -> tuple[list[int], Pairs, bool]:
     edges = result.edges
     concerned = np.zeros(len(result.nodes), dtype=bool)
     concerned[edges.first] = concerned[edges.second] = True
-    concerned |= np.array([len(rows) > 1 for rows in result.nodes], dtype=bool)
+    concerned |= result.nodes.sizes > 1
     if concerned.sum() <= MAX_NODES and len(edges) <= MAX_EDGES:
         return np.flatnonzero(concerned).tolist(), edges, True
     label = clusters.cluster(edges, result.ranks, result.request.floor, "components").label
@@ -317,8 +348,8 @@ def _answers(answers: list[str], outcome: Outcome, ngram: int) -> dict[str, tupl
         return {}
     pairs = np.array([[item.row, item.keeper] for item in removed])
     involved, places = np.unique(pairs, return_inverse=True)
-    matrix = sets([shingle(to_arrow([answers[row] for row in involved]), ngram, "word")])
-    similar = jaccard_of_pairs(matrix, places.reshape(pairs.shape)).tolist()
+    rows = shingle(to_arrow([answers[row] for row in involved]), ngram, "word")
+    similar = jaccard_of_pairs(rows, places.reshape(pairs.shape)).tolist()
     return {
         str(item.row): (item.keeper, round(jaccard, 6))
         for item, jaccard in zip(removed, similar, strict=True)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from dedup.chat import PARTS
 from dedup.clusters import METHODS
+from dedup.kinds import KINDS
 from dedup.shingles import UNITS
 from shared import checks, limits, request
 from shared.checks import SEED, between, one_of, whole
@@ -62,6 +63,11 @@ def _keep(name: str, value: Any) -> str:
     return policy
 
 
+def _kinds(name: str, value: Any) -> tuple[str, ...]:
+    chosen = {one_of(*KINDS)(name, item) for item in _items(name, value)}
+    return tuple(kind for kind in KINDS if kind in chosen)
+
+
 def _share(low: float, high: float) -> Check:
     return lambda name, value: round(between(low, high)(name, value), 4)
 
@@ -113,6 +119,10 @@ class Request(_OfDataset):
     )
     embedding: str = setting(
         "", _name, "for cosine: embedded, or a model2vec model's id on the Hub", blank=True
+    )
+
+    spare: tuple[str, ...] = setting(
+        (), _kinds, f"pairs that differ so are no duplicates: {', '.join(KINDS[:-1])} or {KINDS[-1]}"
     )
 
     @property

@@ -1,8 +1,8 @@
 """From text to shingles: normalise, split into units, hash every window of `ngram` units to 64 bits.
 
-All of it works on the bytes of many rows at once, in numpy: Python never sees a word. Only rows with more
-than ASCII go through Arrow's Unicode functions first. A row's shingles are a set; repeats may occur in the
-flat arrays and do not matter to MinHash.
+All of it works on the bytes of many rows at once, compiled: Python never sees a word. Only rows with more
+than ASCII go through Arrow's Unicode functions first. A row's shingles are a run: its distinct hashes,
+sorted.
 
 A text may begin with what its row holds beside words (images, tool calls), between two `HELD`; it becomes
 part of every shingle of the row, so rows that hold different things have none in common.
@@ -11,6 +11,7 @@ part of every shingle of the row, so rows that hold different things have none i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from dedup.arrays import Int64, UInt8, UInt64
+from dedup import compiled
+from dedup.arrays import Bool, Int64, UInt8, UInt64
+from dedup.compiled import (
+    ALONE,
+    BETWEEN,
+    DROPPED,
+    MARK,
+    OPERATOR,
+    RUN,
+    SIGN,
+    SINGLE,
+    SINGLE_MARK,
+    SINGLE_SIGN,
+    SKIPPED,
+)
 
 UNITS = ("auto", "word", "symbol", "code", "whitespace", "character", "turn")
 """What shingles are made of; "auto" becomes one of the next two once the texts are known, see
@@ -48,7 +63,7 @@ class Shingles:
     """Shingle hashes of a run of rows.
 
     Args:
-        hashes: uint64, all rows one after the other.
+        hashes: uint64, all rows one after the other; within a row ascending, without repeats.
         offsets: int64 of length rows + 1; row i owns `hashes[offsets[i]:offsets[i + 1]]`.
     """
 
@@ -60,7 +75,7 @@ class Shingles:
 
     @property
     def counts(self) -> Int64:
-        """Shingles of each row, repeats counted."""
+        """Different shingles of each row."""
         return np.diff(self.offsets)
 
 
@@ -97,7 +112,7 @@ def normalise(texts: pa.Array) -> pa.Array:
 
 def words(texts: pa.Array) -> pa.Array:
     """Texts whose words stand between spaces: runs of letters, marks, digits and _; no punctuation, all
-    normalised.
+    normalised. Shingles are made of the same words, which `_classes` tells.
 
     In scripts that are written without spaces every character is a word. A mark after a sign belongs to the
     sign and is no word; variation selectors, which only choose a picture, count nowhere.
@@ -115,7 +130,8 @@ def _characters_apart(normal: pa.Array) -> pa.Array:
 
 
 def signs_apart(texts: pa.Array, lower: bool) -> pa.Array:
-    """Texts of which every sign beyond ASCII stands between spaces, with its marks: for "symbol" and "code".
+    """Texts of which every sign beyond ASCII stands between spaces, with its marks: for "symbol" and "code"
+    in the programs below a figure; here `_classes` says the same.
 
     Only canonical forms are made one (NFC): a superscript differs from a digit. What cannot be seen (format
     and control characters) parts words and is no sign.
@@ -143,30 +159,33 @@ def shingle(texts: pa.Array, ngram: int, unit: str) -> Shingles:
     texts, keys = _held_apart(texts)
     if unit == "character":
         hashes, offsets = _characters(texts)
-    elif unit == "turn":
-        normal = pc.replace_substring_regex(normalise(texts), r"[^\S\n]+", " ")
-        hashes, offsets = _hash_units(normal, _TURN_BYTES)
+        few = np.diff(offsets) == 0
     else:
         plain = pc.string_is_ascii(texts)
-        split = texts
-        if not pc.all(plain).as_py():
+        formed = texts
+        if unit == "turn":
+            formed = pc.replace_substring_regex(normalise(texts), r"[^\S\n]+", " ")
+        elif unit != "whitespace" and not pc.all(plain).as_py():
             other = pc.invert(plain)
-            split = pc.replace_with_mask(texts, other, _split(texts.filter(other), unit))
-        hashes, offsets = _hash_units(split, _BYTES[unit], lower=unit in ("word", "symbol"))
-    hashes, offsets = _with_wordless(texts, hashes, offsets)
-    result = _windows(hashes, offsets, ngram)
-    if keys is not None:
-        result.hashes[:] ^= np.repeat(keys, result.counts)
-    return result
+            formed = pc.replace_with_mask(texts, other, _formed(texts.filter(other), unit))
+        hashes, offsets, few = _hash_units(formed, _classes(unit), unit not in ("code", "whitespace"))
+    hashes, offsets = _with_wordless(texts, hashes, offsets, np.flatnonzero(few))
+    if keys is None:
+        keys = np.zeros(len(offsets) - 1, dtype=np.uint64)
+    found = np.empty(len(hashes), dtype=np.uint64)
+    ends = np.zeros(len(offsets), dtype=np.int64)
+    compiled.runs(hashes, offsets, _FACTORS[:ngram], keys, found, ends)
+    return Shingles(found[: ends[-1]], ends)
 
 
-def _split(texts: pa.Array, unit: str) -> pa.Array:
-    """Texts with more than ASCII, put so that their bytes can be split like those of ASCII."""
+def _formed(texts: pa.Array, unit: str) -> pa.Array:
+    """Texts with more than ASCII in the form in which they are split: all compatible forms of a letter one,
+    or only the canonical ones, where a superscript differs from a digit.
+    """
     if unit == "word":
-        return words(texts)
-    if unit == "whitespace":
-        return pc.replace_substring_regex(texts, r"[\pZ\x{85}]+", " ")
-    return signs_apart(texts, lower=unit == "symbol")
+        return normalise(texts)
+    form = pc.utf8_normalize(texts, form="NFC")
+    return pc.utf8_lower(form) if unit == "symbol" else form
 
 
 def _held_apart(texts: pa.Array) -> tuple[pa.Array, UInt64 | None]:
@@ -184,12 +203,12 @@ def _held_apart(texts: pa.Array) -> tuple[pa.Array, UInt64 | None]:
     return pa.array(values, texts.type), keys
 
 
-def _with_wordless(texts: pa.Array, hashes: UInt64, offsets: Int64) -> tuple[UInt64, Int64]:
-    """Units, with one more for each text that has none but borders and is not blank: the whole text."""
-    counts = np.diff(offsets)
-    few = np.flatnonzero(counts == 0)
-    if texts.nbytes and pc.any(pc.match_substring(texts, "\x1e")).as_py():
-        few = np.flatnonzero(counts <= pc.count_substring(texts, "\x1e").to_numpy())
+def _with_wordless(texts: pa.Array, hashes: UInt64, offsets: Int64, few: Int64) -> tuple[UInt64, Int64]:
+    """Units, with one more for each text that has none but borders and is not blank: the whole text.
+
+    Args:
+        few: the texts that have none but borders.
+    """
     if not len(few):
         return hashes, offsets
     normal = pc.replace_substring_regex(normalise(texts.take(pa.array(few))), r"[\s\pZ]+", " ")
@@ -205,51 +224,25 @@ def _with_wordless(texts: pa.Array, hashes: UInt64, offsets: Int64) -> tuple[UIn
     return np.insert(hashes, offsets[rows], values), offsets + np.cumsum(added)
 
 
-def _hash_units(texts: pa.Array, kinds: UInt8, lower: bool = True) -> tuple[UInt64, Int64]:
-    """Split every text into runs of bytes of one kind, and hash each run.
-
-    The hash is multilinear: each byte times a random odd factor of its place, summed modulo 2^64, then mixed
-    with the length (Carter and Wegman 1979).
+def _hash_units(texts: pa.Array, classes: UInt8, lower: bool = True) -> tuple[UInt64, Int64, Bool]:
+    """Split every text into units, and hash each.
 
     Args:
         texts: Arrow array of large strings.
-        kinds: of each of the 256 bytes: 0 between units, `_ALONE` a unit of its own, else units are runs of
-            one kind.
+        classes: of every character, see `dedup.compiled`.
         lower: whether ASCII letters count in lower case.
 
     Returns:
-        One hash a unit, and the offsets of each text's units.
+        One hash a unit, the offsets of each text's units, and whether a text has none but borders.
     """
     _, bounds_buffer, data = texts.buffers()
     bounds = np.frombuffer(bounds_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    if data is None or bounds[-1] == bounds[0]:
-        return np.zeros(0, dtype=np.uint64), np.zeros(len(texts) + 1, dtype=np.int64)
-    content = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
-    content = _LOWER[content] if lower else content
-    bounds = bounds - bounds[0]
-    kind = kinds[content]
-    inside = kind != 0
-    starts = inside.copy()
-    if kinds.max() == _RUN:
-        starts[1:] &= ~inside[:-1]
-    else:
-        starts[1:] &= (kind[1:] != kind[:-1]) | (kind[1:] == _ALONE)
-    row_starts = bounds[:-1][bounds[:-1] < len(content)]
-    starts[row_starts] = inside[row_starts]
-    first = np.flatnonzero(starts)
-    if not len(first):
-        return np.zeros(0, dtype=np.uint64), np.zeros(len(texts) + 1, dtype=np.int64)
-    place = np.flatnonzero(inside)
-    begins = np.flatnonzero(starts[place])
-    lengths = np.diff(np.append(begins, len(place)))
-    position = np.arange(len(place)) - np.repeat(begins, lengths)
-    factors = (
-        _FACTORS[position]
-        if lengths.max() <= len(_FACTORS)
-        else _mix(position.astype(np.uint64)) | np.uint64(1)
-    )
-    sums = np.add.reduceat(content[place] * factors, begins)
-    return _mix(sums ^ _mix(lengths.astype(np.uint64))), np.searchsorted(first, bounds).astype(np.int64)
+    content = np.frombuffer(b"" if data is None else data, dtype=np.uint8)
+    hashes = np.empty(int(bounds[-1] - bounds[0]), dtype=np.uint64)
+    ends = np.zeros(len(texts) + 1, dtype=np.int64)
+    borders = np.zeros(len(texts), dtype=np.int64)
+    compiled.units(content, bounds, classes, _LOWER if lower else _SAME, _FACTORS, hashes, ends, borders)
+    return hashes[: ends[-1]], ends, np.diff(ends) <= borders
 
 
 def _characters(texts: pa.Array) -> tuple[UInt64, Int64]:
@@ -269,53 +262,58 @@ def _mix(values: UInt64) -> UInt64:
     return values ^ (values >> np.uint64(31))
 
 
+_SAME = np.arange(256, dtype=np.uint8)
 _LOWER = np.array([byte + 32 if 65 <= byte <= 90 else byte for byte in range(256)], dtype=np.uint8)
-_RUN, _ALONE, _OPERATOR = 1, 2, 3
 
 
-def _kind(byte: int, unit: str) -> int:
-    character = chr(byte)
-    if byte == 0x1E:
-        return _RUN
-    if unit == "whitespace":
-        return 0 if character in "\t\n\x0b\x0c\r " else _RUN
-    if byte >= 128 or byte == 95 or character.isalnum():
-        return _RUN
-    if unit == "word" or byte <= 32 or byte == 127:
-        return 0
-    return _OPERATOR if unit == "code" and character in OPERATORS else _ALONE
+_ASSIGNED = (range(0xD800), range(0xE000, 0x34000), range(0xE0000, 0xE1000))
+"""Where characters have properties; elsewhere there are private ones, which are signs, or none."""
 
 
-_BYTES: dict[str, UInt8] = {
-    unit: np.array([_kind(byte, unit) for byte in range(256)], dtype=np.uint8)
-    for unit in ("word", "symbol", "code", "whitespace")
-}
-_TURN_BYTES = np.array([byte != 10 for byte in range(256)], dtype=np.uint8)
+@cache
+def _classes(unit: str) -> UInt8:
+    """The class of every Unicode character, see `dedup.compiled`, where such units are read; by Arrow's
+    tables, which are the same on every machine that has this version of it.
+    """
+    places = np.concatenate([np.arange(part.start, part.stop) for part in _ASSIGNED])
+    characters = pa.array(map(chr, places.tolist()), pa.string())
+
+    def those(pattern: str) -> Bool:
+        found = np.zeros(0x110000, dtype=bool)
+        found[places] = pc.match_substring_regex(characters, f"^{pattern}$").to_numpy(zero_copy_only=False)
+        return found
+
+    if unit in ("turn", "whitespace"):
+        classes = np.full(0x110000, RUN, dtype=np.uint8)
+        classes[those(r"[\n]" if unit == "turn" else r"[\t\n\v\f\r\pZ\x{85}]")] = BETWEEN
+        return classes
+    single, mark, letter = those(_SINGLE), those(r"\pM"), those(r"[\pL\pN]")
+    classes = np.full(0x110000, DROPPED if unit == "word" else SIGN, dtype=np.uint8)
+    if unit != "word":
+        classes[single] = SINGLE_SIGN
+        classes[those(r"[\pZ\p{Cf}\x{80}-\x{9f}]")] = BETWEEN
+        for byte in range(128):
+            operator = unit == "code" and chr(byte) in OPERATORS
+            classes[byte] = BETWEEN if byte <= 32 or byte == 127 else OPERATOR if operator else ALONE
+    classes[letter] = RUN
+    classes[letter & single] = SINGLE
+    classes[mark] = MARK
+    classes[mark & single] = SINGLE_MARK
+    classes[those(VARIATION)] = SKIPPED
+    classes[[ord("_"), compiled.BORDER_BYTE]] = RUN
+    return classes
+
+
 _FACTORS = _mix(np.arange(256, dtype=np.uint64)) | np.uint64(1)
 
 
-def _windows(units: UInt64, offsets: Int64, ngram: int) -> Shingles:
-    """Combine the hashes of each window: a sum with odd random factors, mixed; wrapping is meant."""
-    factors = _mix(np.arange(ngram, dtype=np.uint64)) | np.uint64(1)
-    lengths = np.diff(offsets)
-    padded = np.concatenate([units, np.zeros(ngram, dtype=np.uint64)])
-    sums = np.zeros(len(units), dtype=np.uint64)
-    for place in range(ngram):
-        sums += padded[place : place + len(units)] * factors[place]
-    counts = np.where(lengths == 0, 0, np.maximum(lengths - ngram + 1, 1))
-    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(counts, out=starts[1:])
-    for row in np.flatnonzero(
-        (lengths > 0) & (lengths < ngram)
-    ):  # their window would reach into the next row
-        own = units[offsets[row] : offsets[row + 1]]
-        sums[offsets[row]] = (own * factors[: len(own)]).sum(dtype=np.uint64)
-    last = np.zeros(len(units) + 1, dtype=bool)
-    for place in range(1, ngram):  # the last n - 1 units of a row start no window …
-        last[np.maximum(offsets[1:] - place, offsets[:-1])[lengths > 0]] = True
-    short = (lengths > 0) & (lengths < ngram)
-    last[offsets[:-1][short]] = False  # … but for the first unit of a short row
-    return Shingles(_mix(sums[~last[:-1]]), starts)
+def joined(parts: list[Shingles]) -> Shingles:
+    """The rows of several runs of rows as one."""
+    if len(parts) == 1:
+        return parts[0]
+    hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
+    counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, dtype=np.int64)
+    return Shingles(hashes, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
 def sets(parts: list[Shingles]) -> Any:

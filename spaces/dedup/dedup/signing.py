@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from dedup.arrays import Bool, Int64, UInt32
+from dedup.arrays import Bool, Int64, UInt32, UInt64
+from dedup.groups import Groups
 from dedup.minhash import Plan, band_keys
 from dedup.request import Request
 from dedup.shingles import Shingles, shingle, to_arrow
@@ -33,6 +34,42 @@ SAMPLE_CHARACTERS = 3_000_000
 BLOCK = 50_000
 """Rows between two checkpoints."""
 
+BYTES_A_CHARACTER = 2
+"""Of the shingles that are kept until the candidates are verified; prose has one and a half."""
+
+FEWEST_KEPT = 4_000_000
+"""Shingles that are kept however short the texts are."""
+
+
+class Runs:
+    """The shingles of many rows, as far as there is room; those of other rows are made again where they are
+    needed.
+
+    Args:
+        rows: how many.
+        room: shingles.
+    """
+
+    def __init__(self, rows: int, room: int) -> None:
+        self.hashes: UInt64 = np.empty(room, dtype=np.uint64)  # what is never written takes no memory
+        self.used = 0
+        self._starts = np.full(rows, -1, dtype=np.int64)
+        self._sizes = np.zeros(rows, dtype=np.int32)
+
+    def add(self, part: Shingles, first_row: int) -> None:
+        """Keep the shingles of the rows from `first_row` on, or none of them."""
+        if self.used + len(part.hashes) > len(self.hashes):
+            return
+        rows = slice(first_row, first_row + len(part))
+        self.hashes[self.used : self.used + len(part.hashes)] = part.hashes
+        self._starts[rows] = part.offsets[:-1] + self.used
+        self._sizes[rows] = part.counts
+        self.used += len(part.hashes)
+
+    def of(self, rows: Int64) -> tuple[Int64, Int64]:
+        """Where the runs of some rows begin and end in `hashes`; -1 and -1 of a row that is not kept."""
+        return self._starts[rows], self._starts[rows] + self._sizes[rows]
+
 
 @dataclass(frozen=True)
 class Signatures:
@@ -43,23 +80,32 @@ class Signatures:
         filled: rows with a shingle.
         sample: numbers of the rows of the sample.
         true: pairs (place in the sample, row) of at least the floor, by brute force.
+        runs: the rows' shingles, as far as they were kept.
     """
 
     keys: UInt32
     filled: Bool
     sample: Int64
     true: Pairs
+    runs: Runs
 
 
-def sample_rows(texts: list[str], size: int) -> Int64:
-    """Rows chosen by their content, so that the choice does not depend on the order of rows; distinct texts
-    only, and no more than have `SAMPLE_CHARACTERS` together.
-    """
-    keys = np.fromiter(
+def keys_of(texts: list[str]) -> UInt64:
+    """A 64-bit hash of each text, equal for equal ones."""
+    return np.fromiter(
         (xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts),
         dtype=np.uint64,
         count=len(texts),
     )
+
+
+def sample_rows(texts: list[str], keys: UInt64, size: int) -> Int64:
+    """Rows chosen by their content, so that the choice does not depend on the order of rows; distinct texts
+    only, and no more than have `SAMPLE_CHARACTERS` together.
+
+    Args:
+        keys: of the texts, see `keys_of`.
+    """
     _, first = np.unique(keys, return_index=True)
     chosen = first[:size].astype(np.int64)
     held = np.cumsum([len(texts[row]) for row in chosen])
@@ -94,26 +140,28 @@ def shingle_rows(texts: list[str], ngram: int, unit: str, rows: Int64 | None = N
 
 
 def sign(
-    texts: list[str], request: Request, plan: Plan, sample: Int64, folder: Path | None
+    texts: list[str], text_keys: UInt64, request: Request, plan: Plan, sample: Int64, folder: Path | None
 ) -> Iterator[int | Signatures]:
     """Shingle and sign every row, block by block, and compare every row with the sample.
 
     Args:
+        text_keys: see `keys_of`.
         sample: numbers of its rows.
         folder: for the signatures of finished blocks; a run with the same rows and settings goes on there.
 
     Yields:
         How many rows are signed, and the Signatures last.
     """
-    known = Sample(shingle_rows(texts, request.ngram, request.unit, sample))
-    digest = _digest(texts, request, plan) if folder is not None else ""
+    known = Sample(shingle_rows(texts, request.ngram, request.unit, sample), request.floor)
+    digest = _digest(text_keys, request, plan) if folder is not None else ""
+    runs = Runs(len(texts), max(FEWEST_KEPT, BYTES_A_CHARACTER * sum(map(len, texts)) // 8))
     blocks: list[dict[str, Any]] = []
 
-    def work(span: tuple[int, int]) -> tuple[int, UInt32, Bool, Pairs]:
+    def work(span: tuple[int, int]) -> tuple[Shingles, int, UInt32, Pairs]:
         begin, end = first + span[0], first + span[1]
         part = shingle(to_arrow(texts[begin:end]), request.ngram, request.unit)
-        near = known.against(part, begin, request.floor)
-        return end, band_keys(part, plan, request.seed), part.counts > 0, near
+        near = known.against(part, begin)
+        return part, begin, band_keys(part, plan, request.seed), near
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for block, first in enumerate(range(0, len(texts), BLOCK)):
@@ -122,13 +170,14 @@ def sign(
                 blocks.append(stored)
                 continue
             parts = []
-            for part in pool.map(work, chunks(map(len, texts[first : first + BLOCK]))):
-                parts.append(part)
-                yield part[0]
+            for shingles, begin, keys, near in pool.map(work, chunks(map(len, texts[first : first + BLOCK]))):
+                runs.add(shingles, begin)
+                parts.append((keys, shingles.counts > 0, near))
+                yield begin + len(shingles)
             blocks.append(
                 {
-                    "keys": np.concatenate([part[1] for part in parts], axis=1),
-                    "filled": np.concatenate([part[2] for part in parts]),
+                    "keys": np.concatenate([part[0] for part in parts], axis=1),
+                    "filled": np.concatenate([part[1] for part in parts]),
                     "true": np.concatenate([np.stack([p.first, p.second]) for *_, p in parts], axis=1),
                     "jaccard": np.concatenate([p.jaccard for *_, p in parts]),
                 }
@@ -140,47 +189,57 @@ def sign(
         for name in blocks[0]
     }
     true = Pairs(joined["true"][0], joined["true"][1], joined["jaccard"])
-    yield Signatures(joined["keys"], joined["filled"], sample, true)
+    yield Signatures(joined["keys"], joined["filled"], sample, true, runs)
 
 
 def without_bands(texts: list[str], request: Request) -> Signatures:
     """What tells empty rows apart, where every pair will be compared."""
     parts = shingle_rows(texts, request.ngram, request.unit)
     filled = np.concatenate([part.counts > 0 for part in parts])
-    return Signatures(np.zeros((0, len(filled)), np.uint32), filled, NO_PAIRS.first, NO_PAIRS)
+    return Signatures(np.zeros((0, len(filled)), np.uint32), filled, NO_PAIRS.first, NO_PAIRS, Runs(0, 0))
 
 
-def copies(texts: list[str], filled: Bool) -> tuple[list[Int64], Int64]:
+def copies(texts: list[str], keys: UInt64, filled: Bool) -> tuple[Groups, Int64]:
     """Rows grouped by equal text, and each row's group (-1 for rows without text); groups in order of their
     first row.
 
     Args:
+        keys: of the texts, see `keys_of`.
         filled: rows with a shingle.
     """
     node_of = np.full(len(filled), -1, dtype=np.int64)
     rows = np.flatnonzero(filled)
-    known: dict[str, int] = {}
-    node_of[rows] = [known.setdefault(texts[row], len(known)) for row in rows.tolist()]
-    if not len(rows):
-        return [], node_of
+    _, first, group = np.unique(keys[rows], return_index=True, return_inverse=True)
+    if any(texts[row] != texts[head] for row, head in _repeated(rows, first[group])):
+        known: dict[str, int] = {}  # two texts have one hash
+        group = np.array([known.setdefault(texts[row], len(known)) for row in rows.tolist()], dtype=np.int64)
+        _, first = np.unique(group, return_index=True)
+    place = np.empty(len(first), dtype=np.int64)
+    place[np.argsort(first)] = np.arange(len(first))
+    node_of[rows] = place[group]
     by_node = rows[np.argsort(node_of[rows], kind="stable")]
-    bounds = np.flatnonzero(np.diff(node_of[by_node])) + 1
-    return np.split(by_node, bounds), node_of
+    sizes = np.bincount(node_of[rows], minlength=len(first))
+    return Groups(by_node, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)), node_of
 
 
-def forget(folder: Path, texts: list[str], request: Request, plan: Plan) -> None:
+def _repeated(rows: Int64, first: Int64) -> list[tuple[int, int]]:
+    """The rows that are not the first of their group, each with that."""
+    later = np.flatnonzero(first != np.arange(len(rows)))
+    return list(zip(rows[later].tolist(), rows[first[later]].tolist(), strict=True))
+
+
+def forget(folder: Path, text_keys: UInt64, request: Request, plan: Plan) -> None:
     """Remove the signatures that a run has left in the folder."""
-    for path in folder.glob(f"{_digest(texts, request, plan)}-*.npz"):
+    for path in folder.glob(f"{_digest(text_keys, request, plan)}-*.npz"):
         path.unlink(missing_ok=True)
 
 
-def _digest(texts: list[str], request: Request, plan: Plan) -> str:
+def _digest(text_keys: UInt64, request: Request, plan: Plan) -> str:
     """Names a run: the same texts and settings, the same name."""
     state = hashlib.blake2b(digest_size=12)
     settings = [request.ngram, request.unit, request.seed, request.floor, plan.num_bands, plan.rows_per_band]
     state.update(json.dumps(settings).encode())
-    for text in texts:
-        state.update(xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass")))
+    state.update(text_keys.tobytes())
     return state.hexdigest()
 
 

@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from dedup.arrays import Float64, Int64
-from dedup.shingles import Shingles, sets
-
-SHINGLES_AT_ONCE = 40_000_000
-"""Of both rows of the pairs that are compared together; 500 MB."""
+from dedup import compiled
+from dedup.arrays import Float64, Int64, UInt8, UInt64
+from dedup.shingles import Shingles, joined
 
 CHARACTERS_AT_ONCE = 4_000_000
 """Of the rows whose shingles are compared together."""
 
-_FILTER = np.uint64(2**22)
+PAIRS_AT_ONCE = 50_000
+"""Pairs that one thread compares at a time."""
+
+LIKELY = 2**13, 2**20
+"""Bytes, at least and at most, by whose bits most shingles of most rows are seen to be in no sampled row."""
+
+ROOM = 4_000
+"""Pairs of a run of rows and the sample for which there is room at first."""
 
 
-def jaccard_of_pairs(matrix: Any, pairs: Int64) -> Float64:
-    """Exact Jaccard similarity |A ∩ B| / |A ∪ B| of each pair of rows.
+def jaccard_of_pairs(rows: Shingles, pairs: Int64) -> Float64:
+    """Exact Jaccard similarity |A ∩ B| / |A ∪ B| of each pair of rows, 0 where both are empty.
 
     Args:
-        matrix: scipy CSR of 0 and 1, rows × shingles.
-        pairs: int64 of shape (pairs, 2), row numbers of the matrix.
+        pairs: int64 of shape (pairs, 2), places in `rows`.
     """
-    if not len(pairs):
-        return np.zeros(0)
-    sizes = np.diff(matrix.indptr)
-    load = np.cumsum(sizes[pairs].sum(axis=1, dtype=np.int64))
-    result = []
-    for part in np.split(pairs, np.flatnonzero(np.diff(load // SHINGLES_AT_ONCE)) + 1):
-        first, second = part.T
-        shared = np.asarray(matrix[first].multiply(matrix[second]).sum(axis=1)).ravel()
-        together = sizes[first] + sizes[second] - shared
-        result.append(np.divide(shared, together, out=np.zeros(len(first)), where=together > 0))
-    return np.concatenate(result)
+    return jaccard_of_runs(rows.hashes, rows.offsets[:-1], rows.offsets[1:], pairs)
+
+
+def jaccard_of_runs(hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64) -> Float64:
+    """The same of runs that lie anywhere.
+
+    Args:
+        hashes: uint64 of all runs.
+        starts: where each run begins in them.
+        ends: where it ends.
+        pairs: int64 of shape (pairs, 2), numbers of runs.
+    """
+    pairs = np.ascontiguousarray(pairs, dtype=np.int64)
+    shared = np.zeros(len(pairs), dtype=np.int64)
+
+    def work(begin: int) -> None:
+        part = slice(begin, begin + PAIRS_AT_ONCE)
+        compiled.shared_of_pairs(hashes, starts, ends, pairs[part], shared[part])
+
+    begins = range(0, len(pairs), PAIRS_AT_ONCE)
+    if len(begins) < 2:
+        any(map(work, begins))
+    else:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            any(pool.map(work, begins))
+    sizes = ends - starts
+    together = sizes[pairs[:, 0]] + sizes[pairs[:, 1]] - shared
+    return np.divide(shared, together, out=np.zeros(len(pairs)), where=together > 0)
 
 
 def parts(pairs: Int64, lengths: Int64, most: int = CHARACTERS_AT_ONCE) -> list[Int64]:
@@ -85,53 +107,46 @@ class Sample:
 
     Args:
         parts: the sampled rows' shingles.
+        floor: the lowest similarity of a pair that counts.
     """
 
-    def __init__(self, parts: list[Shingles]) -> None:
-        hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
-        self.vocabulary = np.unique(hashes)
-        self.filter = np.zeros(_FILTER, dtype=bool)  # most shingles of most rows are in no sampled row
-        self.filter[self.vocabulary % _FILTER] = True
-        self.matrix = self._matrix(parts)
-        self.sizes = np.diff(self.matrix.indptr)
+    def __init__(self, parts: list[Shingles], floor: float) -> None:
+        self.floor = floor
+        self.rows = joined(parts)
+        hashes = self.rows.hashes
+        room = 1 << max(4, 2 * len(hashes) - 1).bit_length()
+        low, high = LIKELY
+        likely = max(low, min(high, 1 << (2 * len(hashes)).bit_length()))
+        self.row_of: Int64 = np.repeat(np.arange(len(self.rows), dtype=np.int64), self.rows.counts)
+        self.slots: Int64 = np.empty(room, dtype=np.int64)
+        self.following: Int64 = np.empty(len(hashes), dtype=np.int64)
+        self.likely: UInt8 = np.empty(likely, dtype=np.uint8)
+        compiled.index(hashes, self.rows.offsets, floor, self.slots, self.following, self.likely)
 
-    def _matrix(self, parts: list[Shingles]) -> Any:
-        from scipy.sparse import csr_matrix
-
-        hashes = np.concatenate([part.hashes for part in parts]) if parts else np.zeros(0, dtype=np.uint64)
-        counts = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, dtype=np.int64)
-        likely = np.flatnonzero(self.filter[hashes % _FILTER])
-        hashes = hashes[likely]
-        columns = np.searchsorted(self.vocabulary, hashes)
-        known = np.zeros(len(hashes), dtype=bool)
-        inside = columns < len(self.vocabulary)
-        known[inside] = self.vocabulary[columns[inside]] == hashes[inside]
-        rows = np.repeat(np.arange(len(counts)), counts)[likely[known]]
-        matrix = csr_matrix(
-            (np.ones(len(rows), dtype=np.int32), (rows, columns[known])),
-            shape=(len(counts), max(1, len(self.vocabulary))),
-        )
-        matrix.sum_duplicates()
-        matrix.data[:] = 1
-        return matrix
-
-    def against(self, part: Shingles, first_row: int, floor: float) -> Pairs:
-        """Pairs (place in the sample, row) of at least `floor`, for rows `first_row` onwards."""
-        others = self._matrix([part])
-        product = (self.matrix @ others.T).tocoo()
-        shared, own = product.data, self.sizes[product.row]
-        near = shared >= floor * own  # the union is no smaller than the sampled row
-        first, second, shared, own = product.row[near], product.col[near], shared[near], own[near]
-        involved, place = np.unique(second, return_inverse=True)
-        sizes = np.array(
-            [len(set(part.hashes[part.offsets[row] : part.offsets[row + 1]].tolist())) for row in involved],
-            dtype=np.int64,
-        )
-        similarity = shared / (own + sizes[place] - shared) if len(involved) else np.zeros(0)
-        keep = similarity >= floor
-        return Pairs(
-            first[keep].astype(np.int64), second[keep].astype(np.int64) + first_row, similarity[keep]
-        )
+    def against(self, part: Shingles, first_row: int) -> Pairs:
+        """Pairs (place in the sample, row) of at least the floor that share a shingle, for rows `first_row`
+        onwards.
+        """
+        room = ROOM
+        while True:
+            pairs, jaccard = np.empty((room, 2), dtype=np.int64), np.empty(room)
+            count = compiled.against(
+                self.rows.hashes,
+                self.rows.offsets,
+                self.row_of,
+                self.floor,
+                self.slots,
+                self.following,
+                self.likely,
+                part.hashes,
+                part.offsets,
+                pairs,
+                jaccard,
+            )
+            if count <= room:
+                first, second = pairs[:count].T.copy()
+                return Pairs(first, second + first_row, jaccard[:count].copy())
+            room = count
 
 
 def recall_interval(hits: int, missed: Int64, chance: float) -> tuple[float, float, float]:
@@ -162,8 +177,6 @@ def recall_interval(hits: int, missed: Int64, chance: float) -> tuple[float, flo
 
 def similarities_within(parts: list[Shingles]) -> Float64:
     """Jaccard similarities, float64, of all pairs of the sampled rows that share a shingle, for the plan."""
-    matrix = sets(parts)
-    product = (matrix @ matrix.T).tocoo()
-    above = product.row < product.col
-    shared, sizes = product.data[above], np.diff(matrix.indptr)
-    return shared / (sizes[product.row[above]] + sizes[product.col[above]] - shared)
+    sample = Sample(parts, 0.0)
+    near = sample.against(sample.rows, 0)
+    return near.jaccard[near.first < near.second]

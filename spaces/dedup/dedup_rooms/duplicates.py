@@ -17,6 +17,7 @@ from dedup.clusters import METHODS
 from dedup.data import Plan as PlanData
 from dedup.engine import Progress, Result, make_plan, settled
 from dedup.engine import deduplicate as steps_of
+from dedup.kinds import KINDS
 from dedup.minhash import Plan
 from dedup.outcome import outcome
 from dedup.report import report, to_json, waiting
@@ -310,6 +311,15 @@ def _advanced(first: Request) -> dict[str, Component]:
         embedding = gr.Textbox(
             "", label="embedding model for cosine", placeholder="default; or a model2vec id", **line
         )
+    with gr.Row():
+        spare = gr.Dropdown(
+            list(KINDS),
+            value=list(first.spare),
+            label="spare: rows that differ in this stay",
+            multiselect=True,
+            min_width=200,
+            elem_id="spare",
+        )
     return {
         "config": config,
         "split": split,
@@ -324,4 +334,5 @@ def _advanced(first: Request) -> dict[str, Component]:
         "seed": seed,
         "measure": measure,
         "embedding": embedding,
+        "spare": spare,
     }

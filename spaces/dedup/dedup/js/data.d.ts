@@ -18,6 +18,17 @@ export type RecallPoint = [number, number | null, number, number, number, number
 /** What shingles are made of; a result never says auto. */
 export type Unit = "auto" | "word" | "symbol" | "code" | "whitespace" | "character" | "turn";
 
+/** In what two texts differ, see `dedup.kinds.KINDS`. */
+export type Kind = "form"
+    | "number"
+    | "sign"
+    | "negation"
+    | "emoji"
+    | "name"
+    | "tool argument"
+    | "template"
+    | "other";
+
 /** What the figure is given, beside a failure. */
 export type Figure = Deduplication | Waiting | Contamination | ContaminationWaiting;
 
@@ -49,6 +60,8 @@ export interface Request {
   measure: "jaccard" | "cosine";
   /** For cosine: a model2vec model; empty for the default. */
   embedding: string;
+  /** Pairs that differ so are no duplicates. */
+  spare: Kind[];
 }
 
 /** How far a run has come, with its stage and what it has counted. */
@@ -138,6 +151,8 @@ export interface Summary {
   exact_copies: number;
   /** Removed rows with the words of the row that stays and other signs, case or spaces. */
   same_words?: number;
+  /** Removed rows by what they differ in from the row that stays, copies aside. */
+  differences?: Record<string, number>;
   without_text: number;
   /** Of pairs: 1, for each was verified; null where nothing proves them. */
   precision: number | null;
@@ -169,6 +184,8 @@ export interface RemovedRow {
   copy: boolean;
   /** Whether they have the same words and differ in signs, case or spaces. */
   same_words: boolean;
+  /** In what they differ; None for copies, and where there were too many rows to look at all. */
+  kind: Kind | null;
 }
 
 /** The API's answer. */
@@ -200,6 +217,13 @@ export interface Graph {
   apart?: Pair[];
 }
 
+/** In what the texts of each pair differ. */
+export interface Kinds {
+  names: Kind[];
+  /** Place in `names` by edge of the graph; -1 where nobody looked. */
+  of_edges: number[];
+}
+
 /** What a visitor had chosen when the figure was exported. */
 export interface Choice {
   threshold: number | null;
@@ -227,6 +251,7 @@ export interface Deduplication extends Summary {
   /** At the same thresholds. */
   recall_curve?: RecallPoint[];
   graph: Graph;
+  kinds?: Kinds;
   /** By the first row of a node; long ones are cut. */
   texts: Record<string, string>;
   /**

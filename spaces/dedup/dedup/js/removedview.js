@@ -4,7 +4,7 @@ import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { openPager } from "./foldlist.js";
-import { diffOfRows, excerptOf, sameWords, textOfRow, thresholdOf } from "./run.js";
+import { diffOfRows, excerptOf, kindOf, sameWords, textOfRow, thresholdOf } from "./run.js";
 
 /**
  * @import {Removal} from "./cluster.js"
@@ -32,6 +32,7 @@ const COLUMNS = [
   { name: "row", label: "row", number: true, of: (item) => item.row },
   { name: "keeper", label: "kept instead", number: true, of: (item) => item.keeperRow },
   { name: "jaccard", label: "similarity", number: true, of: (item) => item.jaccard ?? -1 },
+  { name: "kind", label: "differs in", of: (item, run) => kindWord(run, item) },
   { name: "text", label: "text", of: (item, run) => excerptOf(run, item.row, 60).toLowerCase() },
 ];
 
@@ -170,13 +171,7 @@ function rowElements(run, item, view, redraw) {
     redraw();
   };
   const similar =
-    item.jaccard === null
-      ? "by others"
-      : item.copy
-        ? "copy"
-        : sameWords(run, item.row, item.keeperRow)
-          ? `${number(item.jaccard, 3)} same words`
-          : number(item.jaccard, 3);
+    item.jaccard === null ? "by others" : item.copy ? "copy" : number(item.jaccard, 3);
   const button = h(
     "button",
     {
@@ -200,6 +195,7 @@ function rowElements(run, item, view, redraw) {
     h("th", { scope: "row", class: "num" }, button),
     h("td", { class: "num" }, String(item.keeperRow)),
     h("td", { class: "num" }, similar),
+    h("td", { class: "text said" }, kindWord(run, item)),
     h("td", { class: "text" }, h("bdi", { class: "excerpt" }, excerptOf(run, item.row))),
   );
   return open
@@ -212,6 +208,17 @@ function rowElements(run, item, view, redraw) {
         ),
       ]
     : [line];
+}
+
+/**
+ * In what a removed row differs from its keeper, in a word; empty for copies.
+ * @param {Run} run
+ * @param {Removal} item
+ */
+function kindWord(run, item) {
+  if (item.copy) return "";
+  const same = sameWords(run, item.row, item.keeperRow) ? "same words" : "";
+  return kindOf(run, item.row, item.keeperRow) ?? same;
 }
 
 /**

@@ -6,9 +6,22 @@ import { diffElement } from "./diff.js";
 import { showHidden } from "./words.js";
 
 /**
- * @import {CurvePoint, Deduplication, Pair} from "./data.js"
+ * @import {CurvePoint, Deduplication, Kind, Pair} from "./data.js"
  * @import {Outcome, Removal} from "./cluster.js"
  */
+
+/** @type {Record<Kind, string>} */
+export const KIND_WORDS = {
+  form: "case, spaces or punctuation",
+  number: "numbers",
+  sign: "signs",
+  negation: "a negation",
+  emoji: "emoji",
+  name: "names",
+  "tool argument": "arguments of a tool call",
+  template: "words in the same places",
+  other: "anything else",
+};
 
 /**
  * @typedef {Object} Basis a run's data and what the visitor chose
@@ -20,6 +33,7 @@ import { showHidden } from "./words.js";
  * @property {Map<number, number>} nodeOf node of each row
  * @property {Pair[]} edges the least similar first
  * @property {Map<number, number>} similarity by first node × nodes + second node
+ * @property {Map<number, Kind>} kinds in what a pair differs, by the same
  *
  * @typedef {Object} Totals of the whole dataset
  * @property {number} kept
@@ -60,6 +74,12 @@ import { showHidden } from "./words.js";
 export function openRun(before, data) {
   const same = before?.data.run_id === data.run_id ? before : null;
   const { nodes, edges } = data.graph;
+  /** @type {Map<number, Kind>} */
+  const kinds = new Map();
+  data.kinds?.of_edges.forEach((kind, edge) => {
+    const [first, second] = edges[edge];
+    if (data.kinds && kind >= 0) kinds.set(first * nodes.length + second, data.kinds.names[kind]);
+  });
   /** @type {Basis} */
   const basis = {
     data,
@@ -72,6 +92,7 @@ export function openRun(before, data) {
     similarity: new Map(
       edges.map(([first, second, jaccard]) => [first * nodes.length + second, jaccard]),
     ),
+    kinds,
   };
   return { ...basis, ...decisionOf(basis) };
 }
@@ -163,6 +184,20 @@ export function sameWords(run, one, other) {
   const [first, second] = [one, other].map((row) => run.nodeOf.get(row));
   if (first === undefined || second === undefined || first === second) return false;
   return nodes[first].words !== undefined && nodes[first].words === nodes[second].words;
+}
+
+/**
+ * In what two rows differ; null for copies, and where nobody looked.
+ * @param {Run} run
+ * @param {number} one
+ * @param {number} other
+ * @returns {Kind | null}
+ */
+export function kindOf(run, one, other) {
+  const [first, second] = [one, other]
+    .map((row) => run.nodeOf.get(row) ?? NaN)
+    .sort((a, b) => a - b);
+  return run.kinds.get(first * run.data.graph.nodes.length + second) ?? null;
 }
 
 /**
@@ -318,6 +353,8 @@ export function diffOfRows(run, stays, goes) {
     const head = node === undefined ? row : run.data.graph.nodes[node].rows[0];
     if (head !== row) notes.push(`Row ${row} has the text of row ${head}.`);
   }
+  const kind = kindOf(run, stays, goes);
+  if (kind && kind !== "other") notes.push(`The two differ in ${KIND_WORDS[kind]}.`);
   const answer = run.data.answers?.[String(goes)];
   if (answer && answer[0] === stays)
     notes.push(`Similarity of the answers to these prompts: ${number(answer[1], 2)}.`);

@@ -5,6 +5,7 @@ import { h } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { candidateChance } from "./bandsview.js";
 import { openFoldList } from "./foldlist.js";
+import { openKindsView } from "./kindsview.js";
 import {
   askedOf,
   diffOfRows,
@@ -63,12 +64,14 @@ export function openThresholdView(panel, session) {
     divider,
     lists.below.element,
   );
+  const kinds = h("div", {});
+  const drawKinds = openKindsView(kinds);
   const caption = h("p", { class: "picture-caption" });
   panel.append(
     readout,
     chartPlace,
     track,
-    h("div", { class: "padded" }, step, actions, near),
+    h("div", { class: "padded" }, step, actions, kinds, near),
     caption,
   );
   const chart = openThresholdChart(chartPlace, session.id, session.moveThreshold);
@@ -105,6 +108,7 @@ export function openThresholdView(panel, session) {
       ? `Back to ${whole(data.request.goal)} rows`
       : `Back to ${number(asked)}`;
     actions.hidden = use.hidden && back.hidden;
+    drawKinds(run);
     drawNear(run, at, divider, lists);
     caption.textContent =
       sentenceOf(run) +

@@ -216,6 +216,8 @@ def _left_out(request: Request, clusters: bool = False) -> list[str]:
         lines.append(
             "The page ended with an exact number of rows; this program ends where the threshold does."
         )
+    if request.spare:
+        lines.append(f"Pairs that differ in {', '.join(request.spare)} were spared on the page, not here.")
     if request.pinned:
         lines.append("Rows were pinned on the page; this program pins none.")
     if clusters:

@@ -1,0 +1,435 @@
+"""The loops over bytes and hashes, compiled by numba: units, shingles as sorted runs, and what runs share.
+
+A row's shingles are a run: sorted, distinct 64-bit hashes. Two runs are compared by merging them, without a
+vocabulary and without a matrix. All functions let go of the interpreter, so threads work side by side.
+
+The machine code is kept beside this file, or in the user's cache where that folder cannot be written; a
+later process loads it. `warm` does either beforehand.
+
+The module is long because what is compiled stands in one file: numba looks for changes in a function's own
+file alone, and would keep machine code that calls an older function of another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+
+from dedup.arrays import Float64, Int64, UInt8, UInt64
+
+BETWEEN, RUN, ALONE, OPERATOR, SINGLE, SIGN, DROPPED, MARK, SINGLE_MARK, SINGLE_SIGN, SKIPPED = range(11)
+"""Classes of characters: between units; part of a run; a unit of its own in ASCII; an operator, which makes
+one unit with those beside it; a letter of a script without spaces, a unit of its own; a sign, a unit with the
+marks after it; a sign that is none, nor are the marks after it; a mark, part of what stands before it; a mark
+and a sign of a script without spaces; what counts nowhere.
+"""
+
+BORDER_BYTE = 0x1E
+
+_INSERTED = 32
+"""Hashes of a bucket up to which they are sorted by insertion."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _compiled(function: Function) -> Function:
+    try:
+        return cast(Function, njit(function, nogil=True, cache=True))
+    except RuntimeError:  # no folder for the machine code can be written
+        return cast(Function, njit(function, nogil=True))
+
+
+@_compiled
+def mix(value: Any) -> Any:
+    """The finaliser of splitmix64: every bit of the input reaches every bit of the output."""
+    value = np.uint64(value) + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@_compiled
+def _code_point(content: UInt8, place: int, end: int) -> tuple[Any, Any]:
+    """The character of UTF-8 that begins at a place, and its bytes; 0 and 1 where there is none."""
+    byte = np.int64(content[place])
+    width = 1 + (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
+    if width == 1 or place + width > end:
+        return (byte, 1) if byte < 0x80 else (0, 1)
+    code = byte & (0x7F >> width)
+    for step in range(1, width):
+        code = (code << 6) | (np.int64(content[place + step]) & 0x3F)
+    return (code, width) if code < 0x110000 else (0, 1)
+
+
+@_compiled
+def _factor(place: int) -> Any:
+    """The random odd factor of a place."""
+    return mix(np.uint64(place)) | np.uint64(1)
+
+
+@_compiled
+def units(  # noqa: C901  one pass, one loop: a function a class would hide the order
+    content: UInt8,
+    bounds: Int64,
+    classes: UInt8,
+    lower: UInt8,
+    factors: UInt64,
+    hashes: UInt64,
+    ends: Int64,
+    borders: Int64,
+) -> None:
+    """Split every text into units, and hash the bytes of each.
+
+    The hash is multilinear: each byte times a random odd factor of its place, summed modulo 2^64, then mixed
+    with the length (Carter and Wegman 1979).
+
+    Args:
+        content: UTF-8 of all texts.
+        bounds: of each text, length texts + 1.
+        classes: of every Unicode character. Where some are `DROPPED`, so is a mark that begins a text.
+        lower: what each of the 256 bytes counts as.
+        factors: of the first places; those of later ones are computed.
+        hashes: gets one hash a unit; has room for one a byte.
+        ends: gets the offsets of each text's units, length texts + 1, the first 0.
+        borders: gets the bytes of each text that part columns.
+    """
+    count = 0
+    drops = classes[32] == DROPPED
+    for row in range(len(bounds) - 1):
+        place, end, parting = bounds[row], bounds[row + 1], 0
+        total, length, kind = np.uint64(0), 0, BETWEEN  # of the unit that is being read
+        after_sign, dropping = False, drops
+        while place < end:
+            byte, width = content[place], 1
+            if byte < 0x80:
+                own = classes[byte]
+                if own == RUN and kind == RUN and not after_sign:  # nearly every byte
+                    while own == RUN:
+                        parting += byte == BORDER_BYTE
+                        factor = factors[length] if length < len(factors) else _factor(length)
+                        total += np.uint64(lower[byte]) * factor
+                        length += 1
+                        place += 1
+                        if place == end:
+                            break
+                        byte = content[place]
+                        own = classes[byte] if byte < 0x80 else BETWEEN
+                    continue
+            else:
+                code, width = _code_point(content, place, end)
+                own = classes[code]
+                if own == SKIPPED:
+                    place += width
+                    continue
+            if own in (MARK, SINGLE_MARK):
+                if dropping:
+                    place += width
+                    continue
+                new = SINGLE if own == SINGLE_MARK else SIGN if after_sign and kind == SIGN else RUN
+                parted = kind != new or new == SINGLE
+            else:
+                new = BETWEEN if own == DROPPED else SINGLE if own == SINGLE_SIGN else own
+                parted = after_sign or kind != new or new in (ALONE, SINGLE, SIGN)
+                after_sign, dropping = own in (SIGN, SINGLE_SIGN), own == DROPPED
+            if parted:
+                if length:
+                    hashes[count] = mix(total ^ mix(np.uint64(length)))
+                    count += 1
+                    total, length = np.uint64(0), 0
+                kind = new
+            if new == BETWEEN:
+                place += width
+                continue
+            for _ in range(width):
+                byte = content[place]
+                parting += byte == BORDER_BYTE
+                factor = factors[length] if length < len(factors) else _factor(length)
+                total += np.uint64(lower[byte]) * factor
+                length += 1
+                place += 1
+        if length:
+            hashes[count] = mix(total ^ mix(np.uint64(length)))
+            count += 1
+        ends[row + 1] = count
+        borders[row] = parting
+
+
+@_compiled
+def _heap_sort(values: UInt64) -> None:
+    """Sort in place, in as many steps whatever the values are."""
+    end = len(values)
+    start = end // 2
+    while end > 1:
+        if start > 0:
+            start -= 1
+        else:
+            end -= 1
+            values[0], values[end] = values[end], values[0]
+        root, child = start, 2 * start + 1
+        while child < end:
+            if child + 1 < end and values[child + 1] > values[child]:
+                child += 1
+            if values[child] <= values[root]:
+                break
+            values[root], values[child] = values[child], values[root]
+            root, child = child, 2 * child + 1
+
+
+@_compiled
+def _sort(values: UInt64, spare: UInt64, places: Int64) -> None:
+    """Sort hashes, which are spread evenly, in place: into buckets by their first bits, then each bucket.
+
+    Args:
+        spare: as long as `values`, at least.
+        places: twice as long plus two, at least.
+    """
+    count = len(values)
+    bits = 1
+    while (1 << bits) < count:
+        bits += 1
+    shift = np.uint64(64 - bits)
+    buckets = 1 << bits
+    places[: buckets + 1] = 0
+    for value in values:
+        places[np.int64(value >> shift) + 1] += 1
+    for bucket in range(buckets):
+        places[bucket + 1] += places[bucket]
+    for value in values:
+        own = np.int64(value >> shift)
+        spare[places[own]] = value
+        places[own] += 1
+    begin = 0
+    for bucket in range(buckets):
+        end = places[bucket]
+        if end - begin > _INSERTED:  # many equal ones, or ones that somebody chose
+            _heap_sort(spare[begin:end])
+        else:
+            for place in range(begin + 1, end):
+                value, at = spare[place], place
+                while at > begin and spare[at - 1] > value:
+                    spare[at] = spare[at - 1]
+                    at -= 1
+                spare[at] = value
+        begin = end
+    values[:] = spare[:count]
+
+
+@_compiled
+def runs(units: UInt64, bounds: Int64, factors: UInt64, keys: UInt64, hashes: UInt64, ends: Int64) -> None:
+    """The sorted, distinct hashes of the windows of `len(factors)` units of every text: the sum of the units
+    times odd random factors, mixed; wrapping is meant.
+
+    A text of fewer units has one window, the whole text.
+
+    Args:
+        units: hashes of the units of all texts.
+        bounds: of each text, length texts + 1.
+        keys: what is mixed into all of a text's hashes; 0 for nothing.
+        hashes: gets the runs, one after the other; as long as `units`, at least.
+        ends: gets the offsets of the runs, length texts + 1, the first 0.
+    """
+    ngram, count = len(factors), 0
+    longest = 0
+    for row in range(len(bounds) - 1):
+        longest = max(longest, bounds[row + 1] - bounds[row])
+    spare = np.empty(longest, np.uint64)
+    places = np.empty(2 * longest + 3, np.int64)
+    for row in range(len(bounds) - 1):
+        begin, length = bounds[row], bounds[row + 1] - bounds[row]
+        start = count
+        if length > 0:
+            size = min(ngram, length)
+            for first in range(begin, begin + length - size + 1):
+                total = np.uint64(0)
+                for place in range(size):
+                    total += units[first + place] * factors[place]
+                hashes[count] = mix(total) ^ keys[row]
+                count += 1
+            if count - start > 1:
+                _sort(hashes[start:count], spare, places)
+                last = start
+                for place in range(start + 1, count):
+                    if hashes[place] != hashes[last]:
+                        last += 1
+                        hashes[last] = hashes[place]
+                count = last + 1
+        ends[row + 1] = count
+
+
+@_compiled
+def _slot(known: UInt64, slots: Int64, value: Any) -> Any:
+    """Where a hash is in a table, or would be."""
+    slot = np.int64(value >> np.uint64(20)) & (len(slots) - 1)
+    while slots[slot] >= 0 and known[slots[slot]] != value:
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
+
+
+@_compiled
+def index(
+    hashes: UInt64, offsets: Int64, floor: float, slots: Int64, following: Int64, likely: UInt8
+) -> None:
+    """A table from a hash to the rows whose run holds it: open addressing, and a list a hash.
+
+    A row of n hashes that is similar to another by `floor` has floor · n of them in common with it at least,
+    so one of any n − floor · n + 1: those that the fewest rows have are in the table, the others are not
+    (Chaudhuri, Ganti, Kaushik 2006).
+
+    Args:
+        hashes: the rows' runs.
+        offsets: of the runs, length rows + 1.
+        floor: 0 for all hashes in the table.
+        slots: gets the last place in `hashes` of the hash that belongs there, else -1; a power of two long,
+            twice as long as `hashes` at least.
+        following: gets for each place in `hashes` the one before it of the same hash, else -1.
+        likely: gets a bit for each hash that is there, eight a byte; a power of two long.
+    """
+    slots[:] = -1
+    frequency = np.zeros(len(hashes), np.int64)  # at the first place of a hash
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+        for place in range(offsets[row], offsets[row + 1]):
+            slot = _slot(hashes, slots, hashes[place])
+            if slots[slot] < 0:
+                slots[slot] = place
+            frequency[slots[slot]] += 1
+    order = np.empty(longest, np.uint64)
+    chosen = np.zeros(len(hashes), np.uint8)
+    for row in range(len(offsets) - 1):
+        begin, size = offsets[row], offsets[row + 1] - offsets[row]
+        for place in range(size):
+            common = frequency[slots[_slot(hashes, slots, hashes[begin + place])]]
+            order[place] = (np.uint64(common) << np.uint64(32)) | np.uint64(place)
+        if floor > 0:
+            _heap_sort(order[:size])
+        needed = size - np.int64(np.ceil(floor * size - 1e-9)) + 1
+        for place in range(min(size, needed)):
+            chosen[begin + np.int64(order[place] & np.uint64(0xFFFFFFFF))] = 1
+    slots[:] = -1
+    likely[:] = 0
+    for place in range(len(hashes)):
+        if chosen[place]:
+            value = hashes[place]
+            bit = np.uint8(1 << (value & np.uint64(7)))
+            likely[(value >> np.uint64(3)) & np.uint64(len(likely) - 1)] |= bit
+            slot = _slot(hashes, slots, value)
+            following[place] = slots[slot]
+            slots[slot] = place
+
+
+@_compiled
+def _shared(hashes: UInt64, place: int, end: int, others: UInt64, other: int, other_end: int) -> int:
+    """How many hashes two runs have in common."""
+    found = 0
+    while place < end and other < other_end:
+        left, right = hashes[place], others[other]
+        found += left == right
+        place += left <= right
+        other += right <= left
+    return found
+
+
+@_compiled
+def shared_of_pairs(hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64, shared: Int64) -> None:
+    """How many hashes the two runs of each pair have in common.
+
+    Args:
+        hashes: of all runs.
+        starts: of each run in `hashes`.
+        ends: of each run.
+        pairs: int64 of shape (pairs, 2), numbers of runs.
+        shared: gets a number a pair.
+    """
+    for pair in range(len(pairs)):
+        one, other = pairs[pair, 0], pairs[pair, 1]
+        shared[pair] = _shared(hashes, starts[one], ends[one], hashes, starts[other], ends[other])
+
+
+@_compiled
+def against(
+    known: UInt64,
+    known_offsets: Int64,
+    row_of: Int64,
+    floor: float,
+    slots: Int64,
+    following: Int64,
+    likely: UInt8,
+    hashes: UInt64,
+    offsets: Int64,
+    pairs: Int64,
+    similarity: Float64,
+) -> int:
+    """Every pair of a row of an index and a row of these that share a hash and whose Jaccard similarity is at
+    least the index's floor.
+
+    Args:
+        known: the index's runs, `known_offsets` theirs, and `row_of` the row of each place.
+        floor: and the next three as `index` took and made them.
+        hashes: the runs of the rows to look for.
+        offsets: of those, length rows + 1.
+        pairs: gets (row of the index, row) of each pair, as many as there is room for.
+        similarity: gets theirs.
+
+    Returns:
+        How many pairs there are, which may be more than there was room for.
+    """
+    counts = np.zeros(len(known_offsets) - 1, np.int64)
+    touched = np.empty(len(counts), np.int64)
+    found = 0
+    for row in range(len(offsets) - 1):
+        met = 0
+        begin, end = offsets[row], offsets[row + 1]
+        for place in range(begin, end):
+            value = hashes[place]
+            bits = likely[(value >> np.uint64(3)) & np.uint64(len(likely) - 1)]
+            if not (bits >> (value & np.uint64(7))) & 1:
+                continue
+            at = slots[_slot(known, slots, value)]
+            while at >= 0:
+                other = row_of[at]
+                if counts[other] == 0:
+                    touched[met] = other
+                    met += 1
+                counts[other] += 1
+                at = following[at]
+        for place in range(met):
+            other = touched[place]
+            shared = counts[other]
+            counts[other] = 0
+            first, last = known_offsets[other], known_offsets[other + 1]
+            most = min(last - first, end - begin)
+            if most < floor * (last - first + end - begin - most):
+                continue  # one is too short for the other
+            if floor > 0:  # not all of the index's hashes were counted
+                shared = _shared(known, first, last, hashes, begin, end)
+            jaccard = shared / (last - first + end - begin - shared)
+            if jaccard >= floor:
+                if found < len(pairs):
+                    pairs[found, 0] = other
+                    pairs[found, 1] = row
+                    similarity[found] = jaccard
+                found += 1
+    return found
+
+
+def warm() -> threading.Thread:
+    """Compile or load all of it beside whatever else goes on, so that no run waits for that; the thread that
+    does.
+    """
+    thread = threading.Thread(target=_use_each, name="dedup-compile", daemon=True)
+    thread.start()
+    return thread
+
+
+def _use_each() -> None:
+    from dedup.shingles import shingle, to_arrow
+    from dedup.verify import Sample, jaccard_of_pairs
+
+    part = shingle(to_arrow(["a b c d", "a b c e"]), 3, "word")
+    jaccard_of_pairs(part, np.array([[0, 1]]))
+    Sample([part], 0.5).against(part, 0)
