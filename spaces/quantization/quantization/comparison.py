@@ -18,6 +18,8 @@ from shared.models import Loaded
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from quantization.published_check import Expected
+    from quantization.published_model import Published
     from quantization.sensitivity import Budget, Sensitivity
 
 SHOWN_TOKENS = 256
@@ -36,6 +38,8 @@ class Row:
         answer: likewise, where there is a prompt.
         error: why it failed.
         files: of the format's own, where they were written.
+        published: the file that the row is, once its header was read.
+        base: what such a file is held against.
     """
 
     form: formats.Format
@@ -45,6 +49,8 @@ class Row:
     answer: answers.Answer | None = None
     error: VisitorError | None = None
     files: list[Path] = field(default_factory=list)
+    published: Published | None = None
+    base: Expected | None = None
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from quantization import data, formats, programs
+from quantization import data, formats, programs, published_rows
 from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
 from quantization.sensitivity import TYPES
@@ -46,7 +46,8 @@ def compare(request: Request) -> dict[str, Any]:
             prefill, decode (tokens a second), tensors with the type used and why, notes; answers,
             sensitivity, budget, provenance. Sigmas count windows, and are null where there is one.
     """
-    models.load(request.model, exact=True)
+    for _ in published_rows.fetched(request, models.load(request.model, exact=True)):
+        pass
     result = last(comparisons(request))
     return {name: value for name, value in result.items() if name not in NOT_IN_THE_API}
 
@@ -54,7 +55,8 @@ def compare(request: Request) -> dict[str, Any]:
 def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
     """The comparison's figure as the run goes on."""
     yield waiting("compare", request.model, "Loading the model")
-    models.load(request.model, exact=True)
+    for label in published_rows.fetched(request, models.load(request.model, exact=True)):
+        yield waiting("compare", request.model, label)
     yield from comparisons(request)
 
 
