@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import gc
 import logging
-import tempfile
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from quantization import (
     data,
     formats,
     heap,
+    llama_rows,
     metrics,
     modules,
     plan,
@@ -232,6 +231,8 @@ def _measure_row(
         if material.prompt is not None:
             row.answer = _answer(run, quantized.model, material.prompt)
         row.facts = _facts(run, row, quantized, seconds, material.calibration)
+        if run.request.llama_cpp and llama_rows.is_file(run, row):
+            yield from llama_rows.as_it_runs(run, row, quantized, _called(row), step, steps)
         if run.folder is not None:
             row.files = exported(quantized, run.folder)
             row.facts["file_bytes"] = sum(
@@ -331,40 +332,12 @@ def _facts(
         "notes": [*quantized.notes, *notes_of(run, row.form, quantized, calibration)],
         "tensors": [tensor.to_json() for tensor in quantized.tensors],
     }
-    if (row.published or row.form.engine == "gguf") and run.loaded.device == "cpu":
+    if llama_rows.is_file(run, row):
         try:
-            with _file_of(row, quantized) as path:
-                _run_in_llama_cpp(path, facts)
+            llama_rows.put_speed(row, quantized, facts)
         except VisitorError as error:
             facts["notes"].append(f"Not run in llama.cpp: {error}")
     return facts
-
-
-@contextmanager
-def _file_of(row: Row, quantized: QuantizedModel) -> Iterator[Path]:
-    """A row's GGUF file: the published one, or one that is written and goes when the block ends."""
-    if row.published:
-        yield row.published.place.fetched()
-        return
-    with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
-        (path,) = quantized.export(Path(folder))
-        yield path
-
-
-def _run_in_llama_cpp(path: Path, facts: data.Facts) -> None:
-    """Put in the speed of the row's file in llama.cpp itself, where it can run it; its weights are mapped
-    from the file.
-    """
-    from quantization import llama_cpp
-
-    rates = llama_cpp.speed(path)
-    facts["resident_bytes"] = path.stat().st_size
-    facts["prefill"] = rates["prefill_tokens_per_second"]
-    facts["decode"] = rates["decode_tokens_per_second"]
-    facts["runtime"] = (
-        "speed in llama.cpp, which also quantizes activations; quality in PyTorch with the weights alone "
-        "quantized"
-    )
 
 
 def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparison]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantization import answers, data, formats, metrics
+from quantization.memory import memory_of
 from quantization.modules import published_dtype
 from quantization.request import Request
 from shared import measure
@@ -107,6 +108,7 @@ class Comparison:
             "answers": self._answers(),
             "sensitivity": self.sensitivity.to_json() if self.sensitivity else None,
             "budget": self.budget.to_json() if self.budget else None,
+            "memory": memory_of(self.loaded.model.config),
             "provenance": self.provenance(),
         }
         if not self.done:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from quantization import formats, published, published_rows
 from quantization.calibration import MOST_TOKENS
 from quantization.request import Request
+from quantization.runtime import MOST_WINDOWS
 from quantization.sensitivity import WINDOWS
 from shared import experts, gpu, hub, limits, models
 from shared.errors import VisitorError
@@ -101,6 +102,8 @@ def estimate(request: Request, parameters: int, device: str = "cpu") -> dict[str
     files = sum(form.engine in ("gguf", published.ENGINE) for form in chosen) + mixed
     if device == "cpu":
         seconds += files * LLAMA_CPP * millions
+        if request.llama_cpp:
+            seconds += 4 * files * (reading * min(1, MOST_WINDOWS / request.windows) + LLAMA_CPP * millions)
     if request.sensitivity or mixed:
         read = reading * min(1, WINDOWS / request.windows)
         seconds += UNITS * max(1, len(request.sensitivity)) * read + (OPTIONS + SLOW * mixed) * millions

@@ -285,6 +285,13 @@ def is_upload(name: str) -> bool:
     return name.startswith(f"{ENGINE}:{_UPLOAD}")
 
 
+def on_hub(name: str) -> tuple[str, str] | None:
+    """Repository and path of a row's file on the Hub; None for every other row."""
+    spec = name.removeprefix(f"{ENGINE}:")
+    match = _HUB.fullmatch(spec) if spec != name and not is_upload(name) else None
+    return (match["repository"], match["path"]) if match and match["path"] else None
+
+
 def uploaded(path: str) -> str:
     """The name of a row for a file that a visitor has uploaded.
 

@@ -138,6 +138,12 @@ class Request(request.Request):
         _megabytes,
         "megabytes (10⁶ bytes) that a mix of types, chosen from measured sensitivities, has to fit in",
     )
+    llama_cpp: bool = setting(
+        False,
+        flag,
+        "whether, on a CPU, llama.cpp reads the text with every GGUF row too, with keys and values of 16, 8 "
+        "and 4 bits",
+    )
 
     def consistent(self) -> Request:
         """There is something to measure."""
