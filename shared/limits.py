@@ -144,6 +144,9 @@ MAX_SEMANTIC_ROWS = 20_000
 MAX_FORMATS = 16
 """Formats in one comparison."""
 
+MAX_COMPARED_FILES = 32
+"""Published files in one comparison, those of whole repositories included."""
+
 MAX_RESULTS_BYTES = 15_000_000_000
 """Uploads and results of all visitors together, in bytes: beyond that the oldest go."""
 

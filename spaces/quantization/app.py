@@ -54,6 +54,7 @@ with page.page(TITLE, SENTENCE) as demo:
             "rotated",
             "sensitivity",
             "budget",
+            "llama_cpp",
         ],
         **MODEL,
     )

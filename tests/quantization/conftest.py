@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from shared.models import Loaded
 from tests import zoo
+from tests.quantization import converter, herd
 
 
 def small_llama(hidden: int = 64, tied: bool = True) -> Loaded:
@@ -46,6 +48,14 @@ def tiny_gguf() -> Loaded:
 def mixable() -> Loaded:
     """Some megabytes, which the smallest budget of a mix does not hold."""
     return small_llama(384)
+
+
+@pytest.fixture(scope="session")
+def theirs(tmp_path_factory) -> dict[str, Path]:
+    """The herd's GGUF files as llama.cpp's own converter writes them, in float32."""
+    if converter.unpacked() is None:
+        pytest.skip("llama.cpp's converter is not on the package index here")
+    return converter.convert([herd.folder(name) for name in herd.WRITTEN], tmp_path_factory.mktemp("theirs"))
 
 
 def at_once(*jobs: Callable[[], Any]) -> list[Any]:

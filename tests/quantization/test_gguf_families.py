@@ -4,7 +4,6 @@ llama.cpp to the same tokens and logits; and files that must not leave.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,10 @@ from quantization.request import Request
 from shared import hub, models
 from shared.errors import VisitorError
 from tests import zoo
-from tests.quantization import converter, herd
+from tests.quantization import herd
 
 NO_FILE = ("tinyllama", "mistral", "mixtral")
 """Animals without tokenizer.model, whose scores the converter does not know."""
-
-
-@functools.cache
-def converted(home: Path) -> dict[str, Path]:
-    home.mkdir()
-    return converter.convert([herd.folder(name) for name in herd.WRITTEN], home)
-
-
-@pytest.fixture
-def theirs(request, tmp_path_factory):
-    if converter.unpacked() is None:
-        pytest.skip("llama.cpp's converter is not on the package index here")
-    return converted(tmp_path_factory.getbasetemp() / "converted")
 
 
 def written(loaded: models.Loaded, folder: Path) -> Path:

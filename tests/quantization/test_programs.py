@@ -119,3 +119,10 @@ def test_a_file_is_fetched_with_the_settings_of_its_request():
 @pytest.mark.parametrize("method", [*METHODS, "Q4_K"])
 def test_the_source_of_every_method_compiles(method):
     compile(programs.method_source(method), "method.py", "exec")
+
+
+def test_the_program_reads_the_published_file():
+    request = Request.parse(formats=["own:nf4", "maker/m-GGUF", "maker/m-GGUF/m-Q4_0.gguf"], windows=1)
+    program = programs.transformers_program(request, [])
+    assert "from_pretrained(\n    'maker/m-GGUF', gguf_file='m-Q4_0.gguf'" in program
+    assert compile(program, "program", "exec")

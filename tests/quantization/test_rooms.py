@@ -9,7 +9,7 @@ import pytest
 
 from quantization import plan
 from quantization.request import Request, TakeRequest
-from quantization_rooms import lab, take
+from quantization_rooms import compare, lab, take
 from shared import experts, files, models, steps
 from shared.errors import VisitorError
 from tests.conftest import ask
@@ -120,6 +120,23 @@ def test_a_file_comes_with_what_was_measured_of_it(tiny_gguf, monkeypatch, tmp_p
     listings = take.programs_of(request, figure)
     assert any("llama-quantize" in listing for listing in listings.values())
     assert all(ast.parse(listing) for name, listing in listings.items() if "Python" in name)
+
+
+def test_an_uploaded_file_becomes_a_row(monkeypatch, tmp_path):
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    path = tmp_path / "a1" / "mine.gguf"
+    path.parent.mkdir()
+    path.write_bytes(b"GGUF")
+    said = []
+    monkeypatch.setattr(compare.gr, "Warning", said.append)
+    row = "published:upload:a1/mine.gguf"
+    assert compare.add_file(str(path), ["own:nf4"]) == ["own:nf4", row]
+    assert compare.add_file(str(path), [row]) == [row] and not said
+    assert compare.add_file("/etc/passwd", []) != [] and "not uploaded here" in said[0]
+    projector = path.with_name("mmproj-mine.gguf")
+    projector.write_bytes(b"GGUF")
+    compare.add_file(str(projector), [])
+    assert "a vision projector" in said[1]
 
 
 def test_more_to_read_needs_more_seconds():

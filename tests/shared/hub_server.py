@@ -43,10 +43,14 @@ class HubServer:
     def __init__(self, repos: dict[str, Repo]) -> None:  # noqa: C901  the handler lives in it
         self.repos = repos
         self.requests: list[str] = []
+        self.pieces: list[tuple[str, str | None]] = []
+        """Files that were sent, with the range of bytes that was asked for."""
         self.tokens: set[str | None] = set()
         """What the requests had as their Authorization."""
         self.created: list[dict[str, Any]] = []
         """What repositories were created with."""
+        self.ignores_ranges = False
+        """Whether whole files are sent whatever is asked for."""
         self.no_new: tuple[int, str] | None = None
         """Status and words to refuse new repositories with."""
         hub = self
@@ -171,12 +175,15 @@ class HubServer:
                         404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": repo.sha}, body
                     )
                 content = repo.files[file]
+                if body:
+                    hub.pieces.append((file, self.headers.get("Range")))
                 headers = {
                     "ETag": f'"{hashlib.sha1(content).hexdigest()}"',
                     "X-Repo-Commit": repo.sha,
                     "Accept-Ranges": "bytes",
                 }
-                if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or ""):
+                asked = "" if hub.ignores_ranges else self.headers.get("Range") or ""
+                if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", asked):
                     first, last = int(wanted[1]), int(wanted[2] or len(content) - 1)
                     headers["Content-Range"] = f"bytes {first}-{min(last, len(content) - 1)}/{len(content)}"
                     return self.send(206, content[first : last + 1], headers, body)

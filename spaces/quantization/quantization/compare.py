@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import tempfile
 import time
 import weakref
 from collections.abc import Iterator
@@ -14,7 +13,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantization import answers, data, formats, heap, metrics, modules, plan, rowcache
+from quantization import (
+    answers,
+    data,
+    formats,
+    heap,
+    llama_rows,
+    metrics,
+    modules,
+    plan,
+    published,
+    published_rows,
+    rowcache,
+)
 from quantization.calibration import calibration_windows
 from quantization.comparison import Comparison, Row
 from quantization.notes import notes_of
@@ -104,8 +115,9 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
         VisitorError: the request as a whole cannot be done, see `prepare`.
     """
     began = time.perf_counter()
-    material = prepare(request, loaded)
-    rows = [Row(formats.parse(name)) for name in request.formats]
+    names = published_rows.names(request.formats)
+    material = prepare(replace(request, formats=names), loaded)
+    rows = [Row(formats.parse(name)) for name in names]
     run = Comparison(request, material.loaded, rows, str(time.time_ns()), folder)
     if modules.on_grid(loaded) and not request.rotated:
         run.warnings.append(modules.grid_warning(loaded, "row", "Compare the rotated equivalent"))
@@ -115,6 +127,9 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
         run.warnings += list(rotated_notes(run.loaded.model))
     _refuse_early(run)
     steps = len(rows) + 1 + bool(request.sensitivity or request.budget) + (request.budget is not None)
+    for label in published_rows.opened(run):
+        run.progress = (label, 0, steps)
+        yield run
     run.progress = ("Reading the text with the base model", 0, steps)
     yield run
     count = len(material.windows)
@@ -146,6 +161,8 @@ def _refuse_early(run: Comparison) -> None:
     from quantization.gguf_file import check
 
     for row in run.rows:
+        if row.form.engine == published.ENGINE and run.folder is not None:
+            raise VisitorError(f"{row.form.label} is a file already.", "Download it where it was published.")
         if row.form.engine == "gguf":
             try:
                 check(run.loaded)
@@ -181,20 +198,24 @@ def _measure_row(
     """Quantize, score and answer with one format; what was refused before stays so."""
     if row.error is not None:
         return
-    key = rowcache.key(run.request, run.loaded, (row.form.name, tuple(row.form.overrides.items())))
+    which = row.published.place.revision if row.published else tuple(row.form.overrides.items())
+    key = rowcache.key(run.request, run.loaded, (row.form.name, which))
     if run.folder is None and (known := rowcache.rows.get(key)):
         row.facts, row.scores, row.answer = known
         row.status = "done"
         return
     row.status = "running"
-    run.progress = (f"Quantizing {row.form.name}", step, steps)
+    run.progress = (_making(row), step, steps)
     yield run
     assert run.base is not None
     quantized: QuantizedModel | None = None
     copy: weakref.ref[Any] | None = None
     try:
         began = time.perf_counter()
-        quantized = formats.quantize(run.loaded, row.form, material.calibration)
+        if row.published:
+            quantized = published_rows.made(row)
+        else:
+            quantized = formats.quantize(run.loaded, row.form, material.calibration)
         seconds = time.perf_counter() - began
         copy = weakref.ref(quantized.model)
         heap.trim()  # what one step leaves behind would stand beside the next one's logits
@@ -204,12 +225,14 @@ def _measure_row(
             if isinstance(part, metrics.Scores):
                 row.scores = part
             else:
-                label = f"Measuring {row.form.name}, window {part} of {count}"
+                label = f"Measuring {_called(row)}, window {part} of {count}"
                 run.progress = (label, step + part / count, steps)
                 yield run
         if material.prompt is not None:
             row.answer = _answer(run, quantized.model, material.prompt)
         row.facts = _facts(run, row, quantized, seconds, material.calibration)
+        if run.request.llama_cpp and llama_rows.is_file(run, row):
+            yield from llama_rows.as_it_runs(run, row, quantized, _called(row), step, steps)
         if run.folder is not None:
             row.files = exported(quantized, run.folder)
             row.facts["file_bytes"] = sum(
@@ -220,7 +243,7 @@ def _measure_row(
         row.status = "done"
         rowcache.rows.put(key, (row.facts, row.scores, row.answer))
     except Exception as error:  # noqa: BLE001  one engine's failure must not take the other rows away
-        row.status, row.error = "failed", _failure(row.form.name, error)
+        row.status, row.error = "failed", _failure(_called(row), error)
         row.facts = row.scores = row.answer = None
     del quantized  # the next copy takes its place
     # Looking for cycles takes a third of a second, and most engines make none.
@@ -228,6 +251,23 @@ def _measure_row(
         gc.collect()
     heap.trim()
     yield run
+
+
+def _called(row: Row) -> str:
+    """A row's name in a sentence."""
+    return row.form.label if row.published else row.form.name
+
+
+def _making(row: Row) -> str:
+    """What is done before a row can be measured."""
+    if row.published is None:
+        return f"Quantizing {row.form.name}"
+    place = row.published.place
+    return (
+        f"Reading {row.form.label}"
+        if place.is_here()
+        else f"Downloading {row.form.label}, {place.size / 1e6:,.0f} MB"
+    )
 
 
 def _checked(run: Comparison, quantized: QuantizedModel, path: Path) -> str:
@@ -292,30 +332,12 @@ def _facts(
         "notes": [*quantized.notes, *notes_of(run, row.form, quantized, calibration)],
         "tensors": [tensor.to_json() for tensor in quantized.tensors],
     }
-    if row.form.engine == "gguf" and run.loaded.device == "cpu":
+    if llama_rows.is_file(run, row):
         try:
-            _run_in_llama_cpp(quantized, facts)
+            llama_rows.put_speed(row, quantized, facts)
         except VisitorError as error:
             facts["notes"].append(f"Not run in llama.cpp: {error}")
     return facts
-
-
-def _run_in_llama_cpp(quantized: QuantizedModel, facts: data.Facts) -> None:
-    """Put in the speed of the row's file in llama.cpp itself, where it can run it; its weights are mapped
-    from the file.
-    """
-    from quantization import llama_cpp
-
-    with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
-        (path,) = quantized.export(Path(folder))
-        rates = llama_cpp.speed(path)
-        facts["resident_bytes"] = path.stat().st_size
-    facts["prefill"] = rates["prefill_tokens_per_second"]
-    facts["decode"] = rates["decode_tokens_per_second"]
-    facts["runtime"] = (
-        "speed in llama.cpp, which also quantizes activations; quality in PyTorch with the weights alone "
-        "quantized"
-    )
 
 
 def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparison]:

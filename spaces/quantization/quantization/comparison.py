@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantization import answers, data, formats, metrics
+from quantization.memory import memory_of
 from quantization.modules import published_dtype
 from quantization.request import Request
 from shared import measure
@@ -18,6 +19,8 @@ from shared.models import Loaded
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from quantization.published_check import Expected
+    from quantization.published_model import Published
     from quantization.sensitivity import Budget, Sensitivity
 
 SHOWN_TOKENS = 256
@@ -36,6 +39,8 @@ class Row:
         answer: likewise, where there is a prompt.
         error: why it failed.
         files: of the format's own, where they were written.
+        published: the file that the row is, once its header was read.
+        base: what such a file is held against.
     """
 
     form: formats.Format
@@ -45,6 +50,8 @@ class Row:
     answer: answers.Answer | None = None
     error: VisitorError | None = None
     files: list[Path] = field(default_factory=list)
+    published: Published | None = None
+    base: Expected | None = None
 
 
 @dataclass
@@ -101,6 +108,7 @@ class Comparison:
             "answers": self._answers(),
             "sensitivity": self.sensitivity.to_json() if self.sensitivity else None,
             "budget": self.budget.to_json() if self.budget else None,
+            "memory": memory_of(self.loaded.model.config),
             "provenance": self.provenance(),
         }
         if not self.done:

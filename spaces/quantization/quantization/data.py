@@ -84,7 +84,9 @@ class Tensor(TypedDict):
 
 
 class RowName(TypedDict):
-    """A format: `format` is engine:label."""
+    """A format: `format` is engine:label; of a file that somebody published `engine` is "published", `format`
+    says where it is, and `label` is its short name.
+    """
 
     format: str
     engine: str
@@ -141,6 +143,35 @@ class Facts(Quality):
     """To quantize."""
     notes: list[str]
     tensors: list[Tensor]
+    llama_cpp: NotRequired[Runtime | None]
+    """Where it was asked for."""
+
+
+class Stretch(TypedDict):
+    """A mean divergence over windows."""
+
+    mean: float
+    sigma: float | None
+
+
+class Stage(TypedDict):
+    """A step from the base towards what runs, each on top of the one before; the last two both on the second.
+
+    `name` is "weights", or the format in which llama.cpp holds keys and values, "f16" the usual one.
+    """
+
+    name: str
+    reached: Stretch | None
+    """Divergence from the base; None where a model's keys and values cannot be held so."""
+    added: Stretch | None
+    """Divergence from the step before."""
+
+
+class Runtime(TypedDict):
+    """A file as llama.cpp runs it."""
+
+    windows: int
+    stages: list[Stage]
 
 
 class Row(RowName, Facts):
@@ -243,6 +274,26 @@ class Budget(TypedDict):
     """Unit and its next option, step by step."""
 
 
+class Memory(TypedDict):
+    """What llama.cpp takes for the model beside its weights, as `quantization.memory` says."""
+
+    numbers: int
+    """Of keys and values, for each token, of layers that attend to all tokens."""
+    windowed_numbers: int
+    """Of layers that attend to a sliding window."""
+    window: int
+    """Tokens of that; 0 where there is none."""
+    compute_bytes: int
+    """For the tokens that are computed at once."""
+    mask_bytes: int
+    """For each token of the context."""
+    longest: int
+    """Tokens that the model reads at most."""
+    at_once: int
+    cache_bits: dict[str, float]
+    """Bits of a number of keys and values, by the cache's format."""
+
+
 class Provenance(Origin):
     """What pins a comparison's numbers."""
 
@@ -279,6 +330,8 @@ class Compare(TypedDict):
     answers: Answers | None
     sensitivity: Sensitivity | None
     budget: Budget | None
+    memory: NotRequired[Memory | None]
+    """None where llama.cpp is not known to run the model."""
     provenance: Provenance
     example: NotRequired[bool]
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from quantization import modules
+from quantization import modules, published
 from quantization.record import QuantizedModel
 from shared.errors import VisitorError
 from shared.models import Loaded
@@ -78,8 +78,9 @@ class Format:
 
     Args:
         name: `engine:spec`.
-        engine: one of `ENGINES`.
-        spec: the engine's own name of the format; for gguf a file type. A mix has a name of its own.
+        engine: one of `ENGINES`, or "published" for a file that somebody made.
+        spec: the engine's own name of the format; for gguf a file type, for a published file where it is. A
+            mix has a name of its own.
         overrides: for gguf, ggml types of single parameters by name.
     """
 
@@ -91,6 +92,8 @@ class Format:
     @property
     def label(self) -> str:
         """The name without what the engine's mark says already."""
+        if self.engine == published.ENGINE:
+            return published.label(self.spec)
         return self.name.partition(":")[2]
 
 
@@ -119,13 +122,17 @@ def parse(name: str) -> Format:
     """A format from its name.
 
     Raises:
-        VisitorError: no such engine, no such format of it, or its package is not installed.
+        VisitorError: no such engine, no such format of it, its package is not installed, or as
+            `published.spec_of`.
     """
+    if (file := published.spec_of(str(name))) is not None:
+        return Format(f"{published.ENGINE}:{file}", published.ENGINE, file)
     engine, _, spec = str(name).strip().partition(":")
     if engine not in ENGINES:
         raise VisitorError(
             f"There is no format “{str(name)[:40]}”.",
-            f"Write engine:format; the engines are {', '.join(ENGINES)}.",
+            f"Write engine:format; the engines are {', '.join(ENGINES)}. A GGUF file of the Hub is written "
+            "owner/model-GGUF/file.gguf.",
         )
     if not is_installed(engine):
         raise VisitorError(

@@ -96,7 +96,8 @@ def _heads(config: Any) -> int:
     return int(config.num_attention_heads)
 
 
-def _head_size(config: Any) -> int:
+def head_size(config: Any) -> int:
+    """Columns of one head."""
     return int(getattr(config, "head_dim", None) or config.hidden_size // _heads(config))
 
 
@@ -172,7 +173,7 @@ def _llama(config: Any) -> Settings:
     return {
         **_usual(config),
         "vocab_size": config.vocab_size,
-        "rope.dimension_count": _head_size(config),
+        "rope.dimension_count": head_size(config),
     }
 
 
@@ -315,7 +316,7 @@ def _differs(config: Any, family: Family) -> str | None:
 
 
 def _gemma_differs(config: Any) -> str | None:
-    size = _head_size(config)
+    size = head_size(config)
     asked, layers = config.query_pre_attn_scalar, config.num_hidden_layers
     largest = {"gemma2": 46, "gemma3_text": 62}[config.model_type]
     taken = config.hidden_size / _heads(config) if layers == largest else size
@@ -464,7 +465,7 @@ def frequency_factors(config: Any) -> dict[str, np.ndarray[Any, np.dtype[np.floa
     stated = rope(config)
     kind = stated.get("rope_type", "default")
     if kind == "llama3":
-        return {"rope_freqs.weight": _llama3_factors(stated, _head_size(config))}
+        return {"rope_freqs.weight": _llama3_factors(stated, head_size(config))}
     if kind == "longrope":
         return {
             f"rope_factors_{length}.weight": np.asarray(stated[f"{length}_factor"], np.float32)

@@ -52,6 +52,18 @@ def _rows(loaded: Loaded) -> int:
     return len(loaded.model.get_input_embeddings().weight)
 
 
+def shape_of(loaded: Loaded, importance: bool) -> gguf_types.Shape:
+    """What llama.cpp's rules ask of a model, and whether an importance matrix is given."""
+    stated = gguf_families.settings(loaded.model.config)
+    return gguf_types.Shape(
+        layers=int(stated["block_count"]),  # type: ignore[arg-type]
+        sharing=int(stated["attention.head_count"]) // int(stated["attention.head_count_kv"]),  # type: ignore[arg-type]
+        tied=loaded.model.get_output_embeddings().weight is loaded.model.get_input_embeddings().weight,
+        importance=importance,
+        experts=int(stated.get("expert_count", 0)),  # type: ignore[arg-type]
+    )
+
+
 def quantize_model(
     loaded: Loaded,
     file_type: str,
@@ -76,14 +88,7 @@ def quantize_model(
     import torch
 
     check(loaded)
-    stated = gguf_families.settings(loaded.model.config)
-    shape = gguf_types.Shape(
-        layers=int(stated["block_count"]),  # type: ignore[arg-type]
-        sharing=int(stated["attention.head_count"]) // int(stated["attention.head_count_kv"]),  # type: ignore[arg-type]
-        tied=loaded.model.get_output_embeddings().weight is loaded.model.get_input_embeddings().weight,
-        importance=importance is not None,
-        experts=int(stated.get("expert_count", 0)),  # type: ignore[arg-type]
-    )
+    shape = shape_of(loaded, importance is not None)
     model = twin(loaded.model)
     tensors = matrices(loaded)
     values = torch.empty(sum(rows * columns for _, (rows, columns) in tensors))

@@ -28,17 +28,26 @@ PREFILL, DECODE, REPEATS = 128, 24, 3
 """Tokens read and written, and how often, to measure speed."""
 
 
+def check_installed() -> None:
+    """Raise a VisitorError where xllamacpp is missing."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise VisitorError("llama.cpp is not installed here.", "Install xllamacpp.")
+
+
+def environment() -> dict[str, str]:
+    """The environment of a process that finds this package."""
+    here = Path(__file__).parents[1]
+    shared = next(folder for folder in (here, *here.parents) if (folder / "shared").is_dir())
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(shared)])}
+
+
 def ask(request: dict[str, Any]) -> dict[str, Any]:
     """Send a request to a fresh process.
 
     Raises:
         VisitorError: xllamacpp is missing, llama.cpp could not load the file, crashed, or took too long.
     """
-    if importlib.util.find_spec("xllamacpp") is None:
-        raise VisitorError("llama.cpp is not installed here.", "Install xllamacpp.")
-    here = Path(__file__).parents[1]
-    shared = next(folder for folder in (here, *here.parents) if (folder / "shared").is_dir())
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(shared)])}
+    check_installed()
     try:
         done = subprocess.run(
             [sys.executable, "-m", "quantization.llama_cpp"],
@@ -46,7 +55,7 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
-            env=environment,
+            env=environment(),
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from quantization import formats
+from dataclasses import replace
+
+from quantization import formats, published, published_rows
 from quantization.calibration import MOST_TOKENS
 from quantization.request import Request
+from quantization.runtime import MOST_WINDOWS
 from quantization.sensitivity import WINDOWS
 from shared import experts, gpu, hub, limits, models
 from shared.errors import VisitorError
@@ -26,6 +29,7 @@ SECONDS_PER_MILLION = {
     "hqq": 0.045,
     "torchao": 0.01,
     "autoround": 0.6,
+    published.ENGINE: 0.05,
 }
 """Quantization seconds for a million weights, on two CPU cores as measured with the embedded model; a
 guide.
@@ -72,7 +76,7 @@ def gpu_seconds(request: Request) -> int:
     """GPU seconds to ask for: start-up and weights, then every format and what it reads; not measured on
     ZeroGPU yet, so generous.
     """
-    passes = len(request.formats) + 1
+    passes = published_rows.counted(request.formats) + 1
     layers = 30 if request.sensitivity or request.budget else 0
     reading = request.windows * request.context * passes // TOKENS_A_SECOND
     return min(240, 20 + 8 * passes + layers + reading)
@@ -95,9 +99,11 @@ def estimate(request: Request, parameters: int, device: str = "cpu") -> dict[str
         seconds += passes * request.answer_tokens * parameters * ANSWER[device]
     if any(formats.is_calibrated(form) for form in chosen):
         seconds += 2 * max(reading, MOST_TOKENS * parameters / RATE[device])
-    files = sum(form.engine == "gguf" for form in chosen) + mixed
+    files = sum(form.engine in ("gguf", published.ENGINE) for form in chosen) + mixed
     if device == "cpu":
         seconds += files * LLAMA_CPP * millions
+        if request.llama_cpp:
+            seconds += 4 * files * (reading * min(1, MOST_WINDOWS / request.windows) + LLAMA_CPP * millions)
     if request.sensitivity or mixed:
         read = reading * min(1, WINDOWS / request.windows)
         seconds += UNITS * max(1, len(request.sensitivity)) * read + (OPTIONS + SLOW * mixed) * millions
@@ -137,9 +143,11 @@ def plan(request: Request) -> str:
     """The plan in one sentence.
 
     Raises:
-        VisitorError: as `parameters_of`.
+        VisitorError: as `parameters_of` and `published_rows.names`.
     """
     parameters = parameters_of(request.model)
+    request = replace(request, formats=published_rows.names(request.formats))
+    coming = published_rows.to_download(request.formats)
     count = f"{len(request.formats)} format{'' if len(request.formats) == 1 else 's'}"
     count += " and a mix" if request.budget is not None else ""
     if parameters is None:
@@ -151,4 +159,5 @@ def plan(request: Request) -> str:
         f"Plan: {count} of {parameters / 1e6:,.0f} million weights on up to {scored:,} scored tokens · about "
         f"{max(5, round(cost['seconds'], -1)):,.0f} s{where} · {cost['memory'] / 1e9:,.1f} GB of memory · up "
         f"to {cost['disk'] / 1e6:,.0f} MB of disk"
+        + (f" · {coming / 1e6:,.0f} MB to download" if coming else "")
     )

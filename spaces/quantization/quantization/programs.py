@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from quantization import rotation
+from quantization import published, rotation
 from quantization.request import Request, TakeRequest
 from shared import texts
 from shared.embedded_model import EMBEDDED_SOURCE, EMBEDDED_WHEEL, EMBEDDED_WHEEL_VERSION
@@ -179,8 +179,9 @@ def llama_cpp_commands(request: Request, source: str = "") -> str:
 def transformers_program(
     request: Request, lead: list[int], source: str = "", stored: str = "bfloat16"
 ) -> str:
-    """A program that measures the comparison's first bitsandbytes row, or a GGUF file, as this page does: on
-    the same text, with the same copy of the model, rotated where it was.
+    """A program that measures the comparison's first bitsandbytes row, or a GGUF file (its first published
+    one, where it has some), as this page does: on the same text, with the same copy of the model, rotated
+    where it was.
 
     Args:
         request: the comparison.
@@ -195,6 +196,8 @@ def transformers_program(
     ]
     spec = specs[0] if specs else ""
     extra, imports, load = _LOADS["bitsandbytes" if spec else "gguf"]
+    if not spec and (found := next(filter(None, map(published.on_hub, request.formats)), None)):
+        load = load.replace('".", gguf_file="quantized.gguf"', f"{found[0]!r}, gguf_file={found[1]!r}")
     embedded = source.startswith(EMBEDDED_SOURCE)
     copy = _EMBEDDED.format(package=f"{EMBEDDED_WHEEL}=={EMBEDDED_WHEEL_VERSION}") if embedded else ""
     if request.rotated:

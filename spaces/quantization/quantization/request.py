@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from quantization import formats, ggml
+from quantization import formats, ggml, published
 from quantization.methods import METHODS, check_settings
 from quantization.scripts import SCRIPTS
 from quantization.sensitivity import TYPES
@@ -109,7 +109,9 @@ class Request(request.Request):
     formats: tuple[str, ...] = setting(
         formats.DEFAULT,
         _formats,
-        "names engine:format, for example gguf:Q4_K_M, bitsandbytes:nf4, hqq:int4-g64, own:rtn-int4-g64",
+        "names engine:format, for example gguf:Q4_K_M, bitsandbytes:nf4, hqq:int4-g64, own:rtn-int4-g64; or "
+        "published GGUF files, owner/model-GGUF/file.gguf, owner/model-GGUF:Q4_K_M, or owner/model-GGUF for "
+        "all of its files",
     )
     text: str = setting(
         "", _text(limits.MAX_TEXT_CHARACTERS), "text to measure on; empty for the sample", blank=True
@@ -136,12 +138,22 @@ class Request(request.Request):
         _megabytes,
         "megabytes (10⁶ bytes) that a mix of types, chosen from measured sensitivities, has to fit in",
     )
+    llama_cpp: bool = setting(
+        False,
+        flag,
+        "whether, on a CPU, llama.cpp reads the text with every GGUF row too, with keys and values of 16, 8 "
+        "and 4 bits",
+    )
 
     def consistent(self) -> Request:
         """There is something to measure."""
         if not self.formats and not self.sensitivity and self.budget is None:
             raise VisitorError("There is no format to compare.", "Choose at least one.")
         return self
+
+    def to_query(self) -> str | None:
+        """The request as the query of a URL; None where a row is a file that a visitor has uploaded."""
+        return None if any(published.is_upload(name) for name in self.formats) else super().to_query()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from quantization import data, formats, programs
+from quantization import data, formats, programs, published, published_rows
 from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
 from quantization.sensitivity import TYPES
@@ -18,7 +18,7 @@ from quantization_rooms.textfield import text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, Room, Values, cancel_button, drawing, open_room, run_button
+from shared.room import LATEST, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
 from shared.turns import in_turn
 
@@ -44,9 +44,11 @@ def compare(request: Request) -> dict[str, Any]:
         base, and rows with engine, version, rank, tied, bits, bits_quantized, file_bytes, resident_bytes,
             ppl, ppl_sigma, ratio, kld (mean, sigma, median, p90, p95, p99, p999, max), same_top, rms_dp,
             prefill, decode (tokens a second), tensors with the type used and why, notes; answers,
-            sensitivity, budget, provenance. Sigmas count windows, and are null where there is one.
+            sensitivity, budget, memory, provenance; of GGUF rows that llama.cpp read too, llama_cpp.
+            Sigmas count windows, and are null where there is one.
     """
-    models.load(request.model, exact=True)
+    for _ in published_rows.fetched(request, models.load(request.model, exact=True)):
+        pass
     result = last(comparisons(request))
     return {name: value for name, value in result.items() if name not in NOT_IN_THE_API}
 
@@ -54,7 +56,8 @@ def compare(request: Request) -> dict[str, Any]:
 def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
     """The comparison's figure as the run goes on."""
     yield waiting("compare", request.model, "Loading the model")
-    models.load(request.model, exact=True)
+    for label in published_rows.fetched(request, models.load(request.model, exact=True)):
+        yield waiting("compare", request.model, label)
     yield from comparisons(request)
 
 
@@ -76,6 +79,17 @@ def plan_line(parse: Any, values: Values) -> str:
     return page.quiet(plan(parse(values)))
 
 
+def add_file(path: str | None, names: list[str]) -> Any:
+    """The formats with an uploaded file among them; a warning where it cannot be one."""
+    if not path:
+        return gr.skip()
+    try:
+        return list(dict.fromkeys([*names, published.uploaded(path)]))
+    except VisitorError as error:
+        gr.Warning(str(error))
+        return gr.skip()
+
+
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     """Controls, figure, and their events."""
     first = example("compare")
@@ -87,7 +101,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             multiselect=True,
             allow_custom_value=True,
             max_choices=limits.MAX_FORMATS,
-            label="Formats, engine:format",
+            label="Formats, or GGUF files of the Hub: owner/model-GGUF",
             scale=4,
             min_width=300,
             elem_id="formats",
@@ -120,6 +134,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
                 multiselect=True,
                 label="Measure every layer with",
                 min_width=200,
+            )
+            llama_cpp = gr.Checkbox(
+                request.llama_cpp, label="Run GGUF rows in llama.cpp too", min_width=200, elem_id="llama-cpp"
+            )
+            file = gr.UploadButton(
+                "Add a GGUF file of yours", size="sm", file_types=[".gguf"], scale=0, elem_id="gguf-file"
             )
         with gr.Row():
             prompt = gr.Textbox(request.prompt, label="Prompt that every row answers", lines=2, scale=3)
@@ -155,6 +175,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "do_sample": do_sample,
             "text": text,
             "calibration": calibration,
+            "llama_cpp": llama_cpp,
         },
         start=start,
         cancel=cancel,
@@ -173,8 +194,17 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         yield from show(room.parse({**values, budget: megabytes}), values)
 
     room.connect(figure.mix, mix, outputs=[budget])
+    file.upload(add_file, [file, chosen], [chosen], **QUIET)  # queued: a warning needs the queue
     gr.on(
-        [chosen.input, budget.blur, model.input, windows.blur, context.blur, sensitivity.input],
+        [
+            chosen.input,
+            budget.blur,
+            model.input,
+            windows.blur,
+            context.blur,
+            sensitivity.input,
+            llama_cpp.input,
+        ],
         in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
         set(room.controls.values()),
         [cost],

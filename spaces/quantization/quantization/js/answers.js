@@ -1,6 +1,7 @@
 // The same prompt answered by every row: differences marked, or blind.
 
 import { h } from "../../../../shared/js/dom.js";
+import { nameOfFormat } from "./measures.js";
 
 /** @import { Answer, Answers, Compare } from "./data.js" */
 
@@ -97,10 +98,15 @@ export function openAnswers(_figure, panel) {
       h("p", { class: "said", role: "status" }, `Pair ${at + 1} of ${pairs.length}.`),
     ];
   };
-  return ({ run_id: id, answers }) => {
+  return ({ run_id: id, answers, rows }) => {
     if (run !== id) blind = null;
     run = id;
-    if (answers && !blind) draw(answers);
+    if (!answers || blind) return;
+    const items = answers.items.map((item) => ({
+      ...item,
+      format: nameOfFormat(rows, item.format),
+    }));
+    draw({ ...answers, items });
   };
 }
 

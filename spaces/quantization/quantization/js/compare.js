@@ -4,10 +4,12 @@ import { brief, megabytes } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswers } from "./answers.js";
 import { openTable } from "./comparetable.js";
-import { measuredRows } from "./measures.js";
+import { measuredRows, nameOfRow } from "./measures.js";
+import { fileRows, openFits } from "./fits.js";
 import { openMicroscope } from "./microscope.js";
 import { openPareto } from "./pareto.js";
 import { openSensitivity } from "./sensitivity.js";
+import { openTypes } from "./types.js";
 
 /** @import { Facts } from "../../../../shared/js/tabbed.js" */
 /** @import { Compare } from "./data.js" */
@@ -20,7 +22,19 @@ export function openCompare() {
     "Choose formats and press Compare.",
     [
       { name: "size", label: "Size against quality", picture: true, open: openPareto },
+      {
+        name: "fits",
+        label: "Which to take",
+        hidden: (data) => !data.memory || !fileRows(data).length,
+        open: openFits,
+      },
       { name: "table", label: "Table", open: openTable },
+      {
+        name: "types",
+        label: "Types",
+        hidden: (data) => !fileRows(data).length,
+        open: openTypes,
+      },
       {
         name: "tokens",
         label: "Token microscope",
@@ -57,7 +71,7 @@ function compareFacts(data) {
   if (rows.length) {
     const best = rows.reduce((one, other) => (other.kld.mean < one.kld.mean ? other : one));
     key.push(
-      `closest to the base: ${best.format}, ${megabytes(best.file_bytes)} MB, KLD ${brief(best.kld.mean)}`,
+      `closest to the base: ${nameOfRow(best)}, ${megabytes(best.file_bytes)} MB, KLD ${brief(best.kld.mean)}`,
     );
   }
   if (base) key.push(`base: ${megabytes(base.file_bytes)} MB, perplexity ${brief(base.ppl)}`);

@@ -3,7 +3,8 @@
 import { h, scrollBox } from "../../../../shared/js/dom.js";
 import { saveFile } from "../../../../shared/js/picture.js";
 import { COLUMNS, baseCells, csvOf, worthOf } from "./columns.js";
-import { measuredRows } from "./measures.js";
+import { measuredRows, nameOfRow } from "./measures.js";
+import { runtimeFigure } from "./runtime.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
 /** @import { Base, Compare, FailedRow, OpenRow, Row, Tensor } from "./data.js" */
@@ -140,7 +141,7 @@ function openLine(row) {
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, row.format),
+    h("th", { scope: "row" }, nameOfRow(row)),
     h("td", { colspan: COLUMNS.length, class: "said" }, words),
   );
 }
@@ -162,7 +163,7 @@ function measuredLines(row, best, isUnfolded, fold) {
       "data-format": row.format,
     },
     isUnfolded ? "▾ " : "▸ ",
-    row.format,
+    nameOfRow(row),
   );
   const cells = COLUMNS.map((of, index) => {
     const worth = worthOf(of, row);
@@ -176,7 +177,7 @@ function measuredLines(row, best, isUnfolded, fold) {
 }
 
 /** @param {Row} row */
-function detailsOf({ version, runtime, notes, tensors }) {
+function detailsOf({ version, runtime, notes, tensors, llama_cpp: inLlama }) {
   /** @type {Map<string, number>} */
   const types = new Map();
   for (const { type } of tensors) types.set(type, (types.get(type) ?? 0) + 1);
@@ -189,6 +190,7 @@ function detailsOf({ version, runtime, notes, tensors }) {
       {},
       notes.map((note) => h("li", {}, note)),
     ),
+    inLlama ? runtimeFigure(inLlama) : [],
     h("p", {}, [...types].map(([type, count]) => `${count} × ${type}`).join(", ")),
     h("details", {}, h("summary", {}, `${tensors.length} tensors`), tensorTable(tensors)),
   );

@@ -70,7 +70,11 @@ export interface Tensor {
   sqnr: number | null;
 }
 
-/** A format: `format` is engine:label. */
+/**
+ * A format: `format` is engine:label; of a file that somebody published `engine` is "published",
+ * `format`
+ * says where it is, and `label` is its short name.
+ */
 export interface RowName {
   format: string;
   engine: string;
@@ -123,6 +127,35 @@ export interface Facts extends Quality {
   seconds: number;
   notes: string[];
   tensors: Tensor[];
+  /** Where it was asked for. */
+  llama_cpp?: Runtime | null;
+}
+
+/** A mean divergence over windows. */
+export interface Stretch {
+  mean: number;
+  sigma: number | null;
+}
+
+/**
+ * A step from the base towards what runs, each on top of the one before; the last two both on the
+ * second.
+ *
+ * `name` is "weights", or the format in which llama.cpp holds keys and values, "f16" the usual
+ * one.
+ */
+export interface Stage {
+  name: string;
+  /** Divergence from the base; None where a model's keys and values cannot be held so. */
+  reached: Stretch | null;
+  /** Divergence from the step before. */
+  added: Stretch | null;
+}
+
+/** A file as llama.cpp runs it. */
+export interface Runtime {
+  windows: number;
+  stages: Stage[];
 }
 
 /** A measured format. */
@@ -212,6 +245,25 @@ export interface Budget {
   path: [number, number][];
 }
 
+/** What llama.cpp takes for the model beside its weights, as `quantization.memory` says. */
+export interface Memory {
+  /** Of keys and values, for each token, of layers that attend to all tokens. */
+  numbers: number;
+  /** Of layers that attend to a sliding window. */
+  windowed_numbers: number;
+  /** Tokens of that; 0 where there is none. */
+  window: number;
+  /** For the tokens that are computed at once. */
+  compute_bytes: number;
+  /** For each token of the context. */
+  mask_bytes: number;
+  /** Tokens that the model reads at most. */
+  longest: number;
+  at_once: number;
+  /** Bits of a number of keys and values, by the cache's format. */
+  cache_bits: Record<string, number>;
+}
+
 /** What pins a comparison's numbers. */
 export interface Provenance extends Origin {
   /** The dtype of the published weights. */
@@ -246,6 +298,8 @@ export interface Compare {
   answers: Answers | null;
   sensitivity: Sensitivity | null;
   budget: Budget | null;
+  /** None where llama.cpp is not known to run the model. */
+  memory?: Memory | null;
   provenance: Provenance;
   example?: boolean;
 }

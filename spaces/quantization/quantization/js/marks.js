@@ -10,6 +10,7 @@ const MARKS = {
   hqq: ["d", "diamond"],
   torchao: ["b", "cross"],
   autoround: ["c", "ring"],
+  published: ["a", "ring"],
 };
 
 /**

@@ -21,6 +21,24 @@ function isMeasured(row) {
 }
 
 /**
+ * What a row is called: a published file by its short name, a format by its whole one.
+ * @param {Pick<Row, "engine" | "format" | "label">} row
+ */
+export function nameOfRow({ engine, format, label }) {
+  return engine === "published" ? label : format;
+}
+
+/**
+ * What the row of a format is called.
+ * @param {Compare["rows"]} rows
+ * @param {string} format
+ */
+export function nameOfFormat(rows, format) {
+  const row = rows.find((one) => one.format === format);
+  return row ? nameOfRow(row) : format;
+}
+
+/**
  * The model's divergence with one weight quantized.
  * @param {Effect | null} kld
  */

@@ -4,6 +4,7 @@ import { heat, heatLegend } from "../../../../shared/js/axes.js";
 import { h, scrollBox, visible } from "../../../../shared/js/dom.js";
 import { brief, percent } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
+import { nameOfFormat } from "./measures.js";
 
 /** @import { Compare, Microscope, TokenChance, TokenScores, Tokens } from "./data.js" */
 
@@ -11,7 +12,7 @@ import { choice } from "../../../../shared/js/shell.js";
  * One format under the microscope: where its top token differs from the base's, and where the text's scored
  * tokens are.
  * @typedef {Object} Slide
- * @property {string} format
+ * @property {string} format what it is called
  * @property {TokenScores} scores
  * @property {boolean[]} differing by scored token
  * @property {Microscope} microscope
@@ -31,6 +32,8 @@ export function openMicroscope(_figure, panel) {
   const state = { run: "", format: "", place: 0 };
   /** @type {Slide | null} */
   let slide = null;
+  /** @type {Compare["rows"]} */
+  let rows = [];
   const strip = h("div", {
     class: "strip",
     role: "group",
@@ -52,7 +55,7 @@ export function openMicroscope(_figure, panel) {
       return;
     }
     if (!formats.includes(state.format)) state.format = last;
-    const current = slideOf(microscope, tokens, state.format);
+    const current = slideOf(microscope, tokens, state.format, nameOfFormat(rows, state.format));
     const { differing, scores } = current;
     const most = Math.max(...scores.kld, 1e-9);
     slide = current;
@@ -60,7 +63,7 @@ export function openMicroscope(_figure, panel) {
     bar.replaceChildren(
       choice(
         "Format",
-        formats.map((name) => [name, name]),
+        formats.map((name) => [name, nameOfFormat(rows, name)]),
         state.format,
         (name) => {
           state.format = name;
@@ -107,7 +110,9 @@ export function openMicroscope(_figure, panel) {
     const last = slide.scores.kld.length - 1;
     go(Math.max(0, Math.min(last, state.place + step)), true);
   });
-  return ({ run_id: run, microscope, tokens }) => {
+  return (data) => {
+    const { run_id: run, microscope, tokens } = data;
+    rows = data.rows;
     if (state.run !== run) Object.assign(state, { run, format: "", place: 0 });
     if (microscope && tokens) draw(microscope, tokens);
   };
@@ -117,14 +122,15 @@ export function openMicroscope(_figure, panel) {
  * @param {Microscope} microscope
  * @param {Tokens} tokens
  * @param {string} format
+ * @param {string} name what it is called
  * @returns {Slide}
  */
-function slideOf(microscope, tokens, format) {
+function slideOf(microscope, tokens, format, name) {
   const scores = microscope.rows[format];
   const differing = microscope.base.map(
     (top, place) => top.at(0)?.[0] !== scores.top[place].at(0)?.[0],
   );
-  return { format, scores, differing, microscope, tokens };
+  return { format: name, scores, differing, microscope, tokens };
 }
 
 /** @param {boolean[]} differing */

@@ -6,7 +6,7 @@ import { h, s } from "../../../../shared/js/dom.js";
 import { estimateWords } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
-import { measuredRows } from "./measures.js";
+import { measuredRows, nameOfFormat, nameOfRow } from "./measures.js";
 import {
   SIZE_FLOOR,
   SIZE_HEIGHT,
@@ -216,8 +216,10 @@ function budgetSentence(rows, budget, { unit, of }) {
   const best = within.reduce((one, other) => (other.kld.mean < one.kld.mean ? other : one));
   const tied = best.tied.filter((name) => within.some(({ format }) => format === name));
   return (
-    `Within ${brief(budget)} ${unit}: ${best.format}, KLD ${estimateWords(best.kld)} nats, ` +
+    `Within ${brief(budget)} ${unit}: ${nameOfRow(best)}, KLD ${estimateWords(best.kld)} nats, ` +
     `the same top token ${(100 * best.same_top).toFixed(1)} % of the time.` +
-    (tied.length ? ` It cannot be told apart from ${tied.join(", ")}.` : "")
+    (tied.length
+      ? ` It cannot be told apart from ${tied.map((name) => nameOfFormat(rows, name)).join(", ")}.`
+      : "")
   );
 }

@@ -7,6 +7,7 @@ import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief, megabytes } from "../../../../shared/js/numbers.js";
 import { placeLabel } from "./labels.js";
 import { mark } from "./marks.js";
+import { nameOfFormat, nameOfRow } from "./measures.js";
 
 /** @import { Scale } from "../../../../shared/js/axes.js" */
 /** @import { Shell } from "../../../../shared/js/shell.js" */
@@ -136,8 +137,13 @@ export function rowMarks(figure, points, plot) {
         "data-row": row.format,
         tabindex: 0,
         role: "img",
-        "aria-label": `${row.format}: ${megabytes(row.file_bytes)} MB, KLD ${brief(row.kld.mean)}`,
-        ...hintListeners(figure, () => rowHint(row)),
+        "aria-label": `${nameOfRow(row)}: ${megabytes(row.file_bytes)} MB, KLD ${brief(row.kld.mean)}`,
+        ...hintListeners(figure, () =>
+          rowHint(
+            row,
+            points.map((other) => other.row),
+          ),
+        ),
       },
       s("line", { class: "whisker", x1: x, x2: x, y1: low, y2: high }),
       s("path", {
@@ -158,11 +164,15 @@ export function rowMarks(figure, points, plot) {
   });
 }
 
-/** @param {Row} row */
-function rowHint(row) {
-  const { format, file_bytes: bytes, bits, kld, ratio, rank, tied } = row;
+/**
+ * @param {Row} row
+ * @param {Row[]} rows all of them
+ */
+function rowHint(row, rows) {
+  const { file_bytes: bytes, bits, kld, ratio, rank, tied } = row;
+  const like = tied.map((name) => nameOfFormat(rows, name));
   return [
-    h("b", {}, format),
+    h("b", {}, nameOfRow(row)),
     h("div", {}, `${megabytes(bytes)} MB, ${brief(bits)} bits a weight`),
     h("div", {}, `KLD ${estimateWords(kld)} nats; perplexity × ${ratio.toFixed(4)}`),
     h(
@@ -170,7 +180,7 @@ function rowHint(row) {
       {},
       rank === null
         ? "No rank: fewer than four windows"
-        : `Rank ${rank}${tied.length ? `, cannot be told apart from ${tied.join(", ")}` : ""}`,
+        : `Rank ${rank}${like.length ? `, cannot be told apart from ${like.join(", ")}` : ""}`,
     ),
   ];
 }
@@ -182,7 +192,9 @@ function rowHint(row) {
  * @param {number} width
  */
 function nameOf({ engine, label }, width) {
-  return engine === "gguf" || width < NARROW ? label : `${engine} ${label}`;
+  return engine === "gguf" || engine === "published" || width < NARROW
+    ? label
+    : `${engine} ${label}`;
 }
 
 /**

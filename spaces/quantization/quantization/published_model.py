@@ -1,0 +1,287 @@
+"""The model that a published GGUF file stands for: its weights, dequantized, in transformers' order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from quantization import ggml, ggml_codes, gguf_families, gguf_file, gguf_types, modules
+from quantization.gguf_families import Part
+from quantization.gguf_header import Header, Tensor
+from quantization.published import ENGINE, Place
+from quantization.published_check import HEAD, Expected, check
+from quantization.record import QuantizedModel, TensorReport
+from shared.errors import VisitorError
+from shared.models import twin
+
+if TYPE_CHECKING:
+    import torch
+
+ROWS = modules.Tally.ROWS
+"""Rows that are dequantized at once."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published file that is the base model in another form.
+
+    Args:
+        place: where it lies.
+        tensors: by llama.cpp's names.
+        start: bytes of the header.
+        file_type: as it calls itself, "" where it does not.
+        learnt: whether an importance matrix is stated.
+        notes: what a reader should know.
+    """
+
+    place: Place
+    tensors: dict[str, Tensor]
+    start: int
+    file_type: str
+    learnt: bool
+    notes: tuple[str, ...]
+
+
+def opened(place: Place, base: Expected) -> Published:
+    """A file whose header fits the base model; no weight is read.
+
+    Raises:
+        VisitorError: as `Place.header` and `published_check.check`.
+    """
+    header = place.header()
+    notes = check(header, place.name, base)
+    return Published(
+        place,
+        dict(header.tensors),
+        header.start,
+        _file_type(header),
+        bool(header.value("quantize.imatrix.file")),
+        tuple(notes),
+    )
+
+
+def _file_type(header: Header) -> str:
+    """The name of the mix, as the file states it; "" where it is not one of those that are known."""
+    import gguf
+
+    number = header.value("general.file_type")
+    try:
+        name = gguf.LlamaFileType(int(number)).name
+    except (TypeError, ValueError):
+        return ""
+    name = name.removeprefix("MOSTLY_").removeprefix("ALL_")
+    return name if name in gguf_types.FILE_TYPES or name == "F32" else ""
+
+
+def read(published: Published, path: Path, base: Expected) -> QuantizedModel:
+    """The model whose weights a file holds.
+
+    Values are those that the gguf package reads, bit for bit; rows that llama.cpp has in another order go
+    back to transformers', and where it stores gains with 1 added, 1 is taken away.
+
+    Args:
+        published: the file.
+        path: of it on this machine.
+        base: the model that it was made from.
+
+    Raises:
+        VisitorError: it is no longer the file whose header was read, or holds values that are not finite.
+    """
+    loaded = base.loaded
+    model = twin(loaded.model)
+    if HEAD in published.tensors and base.tied:
+        _untie(model)
+    content = np.memmap(path, np.uint8, "r")
+    if len(content) != published.place.size:
+        raise VisitorError(f"{published.place.name} has changed.", "Compare again.")
+    ours = _ours(published, base)
+    reports, whole = [], []
+    values = _Stretch(published, base)
+    for name, tensor in published.tensors.items():
+        part = base.parts.get(name) or (Part(HEAD, "lm_head.weight") if name == HEAD else None)
+        if part is None:
+            continue
+        target = values.of(part)
+        report = _read(content, tensor, part, target, base, ours.get(part.parameter, ""))
+        if len(tensor.shape) > 1 and not gguf_families.is_kept_whole(part.parameter):
+            reports.append(report)
+        elif tensor.type in ggml.PLAIN:
+            whole.append((name, report))
+    for parameter, value in values.made.items():
+        _put(model, parameter, value, base)
+    stored = sum(published.tensors[name].bytes for name in published.tensors)
+    quantized = sum(report.stored_bytes for report in reports)
+    return QuantizedModel(
+        format=f"{ENGINE}:{published.place.spec}",
+        version=_version(published),
+        model=model,
+        tensors=tuple(reports),
+        other_bytes=stored - quantized,
+        header_bytes=published.place.size - stored,
+        runtime="PyTorch, the file's weights dequantized to float32",
+        notes=(*published.notes, *_weights_notes(whole, loaded.id), *_window_notes(base)),
+    )
+
+
+def _version(published: Published) -> str:
+    place = published.place
+    if place.listed:
+        return f"{place.listed.repository} at {place.listed.revision[:7]}"
+    return "a file of yours"
+
+
+def _weights_notes(whole: list[tuple[str, TensorReport]], model: str) -> list[str]:
+    """Whether what is stored as it was (norms, biases) is the base's."""
+    other = [name for name, report in whole if report.squared_error > 1e-6 * report.squared_weight]
+    if not other:
+        return []
+    return [
+        f"{len(other)} of {len(whole)} tensors that files keep as they are differ from those of {model}, "
+        f"such as {other[0]}: it was made from other weights, a fine-tune or another revision, and the "
+        "divergence is not of its format alone."
+    ]
+
+
+def _window_notes(base: Expected) -> list[str]:
+    window = gguf_families.ignored_window(base.loaded.model.config)
+    return (
+        [
+            f"llama.cpp has no sliding window for this family: beyond {window:,} tokens it attends to all "
+            "that came before."
+        ]
+        if window
+        else []
+    )
+
+
+def _ours(published: Published, base: Expected) -> dict[str, str]:
+    """The type that llama.cpp's rules of today give each matrix of the file's mix, by parameter."""
+    if published.file_type not in gguf_types.FILE_TYPES:
+        return {}
+    shape = gguf_file.shape_of(base.loaded, published.learnt)
+    plan = gguf_types.plan(published.file_type, gguf_file.matrices(base.loaded), shape)
+    return {choice.name: choice.used for choice in plan}
+
+
+class _Stretch:
+    """Room for every parameter's values in one piece of memory, which is freed as a whole."""
+
+    def __init__(self, published: Published, base: Expected) -> None:
+        import torch
+
+        model = base.loaded.model
+        names = dict.fromkeys(part.parameter for part in base.parts.values())
+        self._shapes = {name: tuple(model.get_parameter(name).shape) for name in names}
+        if HEAD in published.tensors and base.tied:
+            self._shapes["lm_head.weight"] = tuple(model.get_output_embeddings().weight.shape)
+        self._room = torch.empty(sum(map(math.prod, self._shapes.values())))
+        self._place = 0
+        self.made: dict[str, torch.Tensor] = {}
+
+    def of(self, part: Part) -> torch.Tensor:
+        """Where a part's values go, as (matrices, rows, columns) or in the parameter's shape."""
+        name = part.parameter
+        if name not in self.made:
+            shape = self._shapes[name]
+            count = math.prod(shape)
+            self.made[name] = self._room[self._place : self._place + count].view(shape)
+            self._place += count
+        whole = self.made[name]
+        return whole[:, part.start : part.stop] if whole.dim() == 3 else whole
+
+
+def _read(
+    content: np.memmap[Any, Any],
+    tensor: Tensor,
+    part: Part,
+    target: torch.Tensor,
+    base: Expected,
+    ours: str,
+) -> TensorReport:
+    """Write a tensor's values where they belong; its report against the base's weight."""
+    import torch
+
+    columns = tensor.shape[-1]
+    data = content[tensor.start : tensor.start + tensor.bytes].reshape(math.prod(tensor.shape[:-1]), -1)
+    weight = _of_base(part, base).reshape(-1, 1 if len(tensor.shape) == 1 else columns)
+    tally = modules.Tally(weight)
+    stacked = target.dim() == 3  # experts: a part of each matrix's rows
+    rows = torch.empty(weight.shape) if stacked else target.view(weight.shape)
+    for begin, values, codes in _dequantized(data, tensor.type, columns):
+        if len(tensor.shape) == 1:
+            values = values.T
+        if part.shifted:
+            values = values - 1
+        places = _places(part, len(rows), begin, begin + len(values))
+        rows[places] = values
+        tally.add(places, values, codes)
+    if stacked:
+        target.copy_(rows.view(target.shape))
+    if not math.isfinite(tally.error):
+        raise VisitorError(
+            f"The file's {tensor.name} holds values that are not finite.", "Choose another file."
+        )
+    reason = f"llama.cpp's own rules give {ours}" if ours and ours != tensor.type else ""
+    return tally.report(part.parameter, tensor.type, tensor.bytes, ours or tensor.type, reason)
+
+
+def _of_base(part: Part, base: Expected) -> torch.Tensor:
+    """The base's weight beside a tensor, float32 on the CPU."""
+    model = base.loaded.model
+    if part.parameter == "lm_head.weight" and base.tied:
+        weight = model.get_output_embeddings().weight
+    else:
+        weight = model.get_parameter(part.parameter)
+    weight = weight.detach().float().cpu()
+    return weight[:, part.start : part.stop] if weight.dim() == 3 else weight
+
+
+def _dequantized(
+    data: Any, type: str, columns: int
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor | None]]:
+    """Values and codes of a tensor's rows, some at a time, in the file's order."""
+    import torch
+
+    for begin in range(0, len(data), ROWS):
+        rows = np.array(data[begin : begin + ROWS])  # the file is mapped, and read-only
+        values = ggml.dequantize(rows, type, columns)
+        codes = None
+        if type not in ggml.PLAIN:
+            codes = torch.from_numpy(ggml_codes.codes_of(rows, type, columns))
+        yield begin, values, codes
+
+
+def _places(part: Part, rows: int, begin: int, end: int) -> Any:
+    """Where rows of the file stand in the parameter: the reverse of `Part.rows`."""
+    import torch
+
+    if not part.order:
+        return slice(begin, end)
+    size = rows // part.order
+    at = torch.arange(begin, end)
+    head, place = at // size, at % size
+    return head * size + place % 2 * (size // 2) + place // 2
+
+
+def _untie(model: Any) -> None:
+    """Give the output head a weight of its own."""
+    from torch import nn
+
+    head = model.get_output_embeddings()
+    head.weight = nn.Parameter(head.weight.detach(), requires_grad=False)
+
+
+def _put(model: Any, parameter: str, value: torch.Tensor, base: Expected) -> None:
+    """A parameter's values in the model."""
+    from torch import nn
+
+    device = base.loaded.model.device
+    if parameter == "lm_head.weight" and base.tied:
+        model.get_output_embeddings().weight = nn.Parameter(value.to(device), requires_grad=False)
+        return
+    modules.replace_weight(model, parameter, value.to(device))
