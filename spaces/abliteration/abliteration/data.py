@@ -183,11 +183,32 @@ class Edit(TypedDict):
 
 
 class Chance(TypedDict):
-    """The same with a random direction: the same edit, and a step of the same length."""
+    """The same with a random direction: the same edit, and a step of the same length; the median of the
+    draws.
+    """
 
     bypass: float
     induce: float
     kl: float
+
+
+class Ribbons(TypedDict):
+    """Quantiles of the same over the draws."""
+
+    bypass: Quantiles
+    kl: Quantiles
+    induce: Quantiles
+
+
+class Draws(TypedDict):
+    """How many random directions are behind the candidates."""
+
+    edits: int
+    """For all candidates together, where an edit is the same for every layer; else as `steps`."""
+    steps: int
+    """For each candidate."""
+    prompts: int
+    """Of a side, on which what a draw changes is measured."""
 
 
 class Candidate(TypedDict):
@@ -206,6 +227,7 @@ class Candidate(TypedDict):
     ruled_out: str
     """Why; empty where it stays."""
     chance: NotRequired[Chance]
+    ribbons: NotRequired[Ribbons]
 
 
 class Projections(TypedDict):
@@ -277,6 +299,7 @@ class Find(Head):
     """d′ by position and layer."""
     draws: NotRequired[int]
     """Random directions, and permutations of the labels, behind the curves."""
+    chance_draws: NotRequired[Draws]
     position: int
     limits: Limits
     choice: Choice | None
@@ -521,6 +544,8 @@ class Trial(TypedDict):
     """Mean chance that a positive prompt's first token opens a refusal."""
     kl: float
     """Of the first token, on negative prompts that the base means to answer."""
+    truth: NotRequired[float]
+    """KL from the model that the behaviour was never planted in, along its answers to positive prompts."""
 
 
 class Optimise(Head):

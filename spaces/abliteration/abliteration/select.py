@@ -46,7 +46,6 @@ class Candidate:
         cosmic: COSMIC's score, cos(induced, positive) + cos(ablated, negative) at the layers where the sets
             differ most.
         ruled_out: why the rule drops it; "" where it stays.
-        chance: the first three with a random direction in the same edit, and a random step as long.
     """
 
     layer: int
@@ -57,7 +56,6 @@ class Candidate:
     refused: int
     cosmic: float
     ruled_out: str
-    chance: data.Chance
 
     def to_json(self) -> data.Candidate:
         """The candidate as a table's row."""
@@ -70,11 +68,6 @@ class Candidate:
             "refused": self.refused,
             "cosmic": short(self.cosmic, 5),
             "ruled_out": self.ruled_out,
-            "chance": {
-                "bypass": short(self.chance["bypass"], 5),
-                "induce": short(self.chance["induce"], 5),
-                "kl": short(self.chance["kl"], 5),
-            },
         }
 
 
@@ -96,14 +89,20 @@ class Baseline:
 
     def damage(self, edited: Tensor) -> float:
         """Mean first-token KL(base ‖ edited) on the negative prompts that the base means to answer, nats."""
-        answered = spared(self.negative, self.tokens)
+        answered = self.spared()
         return float(kl_divergence(self.negative[answered], edited[answered]).mean())
 
+    def spared(self) -> Tensor:
+        """Which negative prompts the base means to answer, bool (prompts,)."""
+        return spared(self.negative, self.tokens)
+
+    def score(self, log_p: Tensor) -> Tensor:
+        """Score of each prompt, from the log-probabilities of its next token."""
+        return refusal_score(log_p, self.tokens)
+
     def scores(self) -> tuple[float, float]:
-        """Mean refusal score of positive and negative prompts."""
-        return float(refusal_score(self.positive, self.tokens).mean()), float(
-            refusal_score(self.negative, self.tokens).mean()
-        )
+        """Mean score of positive and negative prompts."""
+        return float(self.score(self.positive).mean()), float(self.score(self.negative).mean())
 
 
 def baseline(
@@ -128,14 +127,12 @@ def candidates(
     negative: list[list[int]],
     places: list[tuple[int, int]],
     edited: Callable[[int, int, Tensor | None], PreTrainedModel],
-    seed: int = 0,
 ) -> Iterator[Candidate]:
     """Try directions one after the other.
 
     Args:
         edited: the model with the edit that would be made with the direction of a layer and position, or with
             another direction in its place.
-        seed: of the random directions.
         directions: of the fit split.
         base: the base model on the same prompts.
         positive: token ids of the select split's prompts.
@@ -153,20 +150,11 @@ def candidates(
         harmless, _ = first_tokens(removed, negative)
         induced, steered = first_tokens(added, negative, anatomy)
         assert ablated is not None and steered is not None
-        score = refusal_score(bypassed, base.tokens)
-        induce, cost = float(refusal_score(induced, base.tokens).mean()), base.damage(harmless)
+        score = base.score(bypassed)
+        induce, cost = float(base.score(induced).mean()), base.damage(harmless)
         cosmic = _cosine(_concatenated(steered, low).mean(0), targets[0]) + _cosine(
             _concatenated(ablated, low).mean(0), targets[1]
         )
-        guess = _guess(anatomy.width, seed, layer)
-        by_chance, pushed = edited(layer, position, guess), steering(directions, layer, position, 1.0, guess)
-        chance: data.Chance = {
-            "bypass": float(refusal_score(first_tokens(by_chance, positive)[0], base.tokens).mean()),
-            "induce": float(
-                refusal_score(first_tokens(live(model, anatomy, pushed), negative)[0], base.tokens).mean()
-            ),
-            "kl": base.damage(first_tokens(by_chance, negative)[0]),
-        }
         yield Candidate(
             layer,
             position,
@@ -176,16 +164,7 @@ def candidates(
             int((score > 0).sum()),
             cosmic,
             _ruled_out(layer, anatomy.layers, induce, cost),
-            chance,
         )
-
-
-def _guess(width: int, seed: int, layer: int) -> Tensor:
-    """A random unit direction, another one for every layer."""
-    import torch
-
-    row = torch.randn(width, generator=torch.Generator().manual_seed(1_000 * (seed % 10**9) + layer))
-    return row / row.norm()
 
 
 def steering(

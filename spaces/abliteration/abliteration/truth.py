@@ -65,7 +65,7 @@ def against_truth(
         tokens: longest answer.
     """
     few = prompts[:ALONG]
-    own, made = (_answered(model, never, few, tokens) for model in (never.model, edited))
+    own, made = (answered(model, never, few, tokens) for model in (never.model, edited))
     pairs = [(prompt, one.ids) for prompt, one in zip(few, own, strict=True) if one.ids]
     written = [(prompt, one.ids) for prompt, one in zip(few, made, strict=True) if one.ids]
     if not pairs or not written:
@@ -83,7 +83,8 @@ def against_truth(
     }
 
 
-def _answered(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], tokens: int) -> list[Answer]:
+def answered(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], tokens: int) -> list[Answer]:
+    """A model's greedy answers to prompts."""
     replies = last(answer_all(model, loaded.tokenizer, prompts, tokens))
     assert not isinstance(replies, int)
     return replies
