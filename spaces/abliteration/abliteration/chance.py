@@ -97,7 +97,7 @@ def ribbons(
         for number in range(STEPS):
             row = _guess(anatomy.width, seed, candidate.layer, number)
             step = steering(directions, candidate.layer, candidate.position, 1.0, row)
-            pushed.append(_moved(live(model, anatomy, step), base, few[1], base.negative))
+            pushed.append(_moved(live(model, anatomy, step), base, few[1], base.before[1]))
             done += 1
         bypass, kl = zip(*own, strict=True)
         yield done, total, candidate, Ribbons(_quantiles(bypass), _quantiles(kl), _quantiles(pushed))
@@ -121,14 +121,13 @@ def _edit(edited: PreTrainedModel, base: Baseline, few: Sequence[list[list[int]]
     spared = base.spared()[: len(after)]
     spared = spared if spared.any() else ~spared
     kl = float(kl_divergence(base.negative[: len(after)][spared], after[spared]).mean())
-    return _moved(edited, base, few[0], base.positive), kl
+    return _moved(edited, base, few[0], base.before[0]), kl
 
 
 def _moved(edited: PreTrainedModel, base: Baseline, prompts: list[list[int]], before: Tensor) -> float:
     """The untouched model's mean score, and what a draw moves it by on a few of the prompts."""
-    after = base.score(first_tokens(edited, prompts)[0])
-    own = base.score(before)
-    return float(own.mean() + (after - own[: len(after)]).mean())
+    after = base.scale.of(edited, prompts)
+    return float(before.mean() + (after - before[: len(after)]).mean())
 
 
 def _quantiles(values: Sequence[float]) -> data.Quantiles:

@@ -54,6 +54,10 @@ class Request(TypedDict):
     prompts: list[str]
     answer_tokens: int
     markers: NotRequired[list[str]]
+    shows: NotRequired[str]
+    """The rule of a behaviour; empty for the stored pair's own, and for refusing."""
+    value: NotRequired[str]
+    against: NotRequired[str]
     trials: int
     sae: str
     sae_layer: int | None
@@ -105,10 +109,16 @@ Refusal = TypedDict(
         "negative": float,
         "opening": NotRequired[str],
         "refused": NotRequired[Share],
+        "shown": NotRequired[Share],
+        "rule": NotRequired[str],
+        "words": NotRequired[str],
+        "nothing": NotRequired[str],
     },
 )
 """Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of them; what all
-its answers begin with, which is skipped; and the select prompts of the positive side that it refuses.
+its answers begin with, which is skipped; and the select prompts of the positive side that it refuses, and of
+the negative one. Of another behaviour the same of its score: `rule` is its kind, `words` say when an answer
+shows it. `nothing` says why nothing can be claimed to be removed.
 """
 
 
@@ -315,6 +325,8 @@ class Answer(TypedDict):
     grade: str
     marker: bool
     """Whether a refusal phrase is in it."""
+    shows: NotRequired[bool]
+    """Whether it shows the behaviour, where that is no refusal."""
 
 
 class Ray(TypedDict):
@@ -375,6 +387,8 @@ class Judgement(TypedDict):
     empty: Share
     broken: NotRequired[Share]
     """They say the same again and again."""
+    shows: NotRequired[Share]
+    """They show the behaviour, where that is no refusal."""
     by_length: NotRequired[list[Reached]]
     answers: list[Answer]
 

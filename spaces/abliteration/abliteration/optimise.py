@@ -107,7 +107,7 @@ def search(
         spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
         rows, curve = directions.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
         edited = make(Edit("ablate", rows, curve))
-        left = float(base.score(first_tokens(edited, positive)[0]).sigmoid().mean())
+        left = base.scale.share(base.scale.of(edited, positive))
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])
         yield Trial(number, layer, str(projection), spec, left, cost)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from abliteration import data, kernel
 from abliteration.ablate import live
 from abliteration.activations import first_tokens
-from abliteration.answers import refusal_score, spared
+from abliteration.answers import spared
 from abliteration.edit import Edit
 from abliteration.numbers import short
+from abliteration.scale import Scale
 from shared.measure import kl_divergence
 
 if TYPE_CHECKING:
@@ -79,13 +80,20 @@ class Baseline:
         positive: log-probabilities of the next token, (prompts, vocabulary).
         negative: likewise.
         streams: the stream at the last token of both, (layers + 1, prompts, width).
-        tokens: that open a refusal.
+        scale: the behaviour's score.
+        before: score of each prompt, positive and negative.
     """
 
     positive: Tensor
     negative: Tensor
     streams: tuple[Tensor, Tensor]
-    tokens: list[int]
+    scale: Scale
+    before: tuple[Tensor, Tensor]
+
+    @property
+    def tokens(self) -> list[int]:
+        """That open an answer with the behaviour; none where it is not scored by them."""
+        return list(self.scale.tokens)
 
     def damage(self, edited: Tensor) -> float:
         """Mean first-token KL(base ‖ edited) on the negative prompts that the base means to answer, nats."""
@@ -93,16 +101,22 @@ class Baseline:
         return float(kl_divergence(self.negative[answered], edited[answered]).mean())
 
     def spared(self) -> Tensor:
-        """Which negative prompts the base means to answer, bool (prompts,)."""
-        return spared(self.negative, self.tokens)
-
-    def score(self, log_p: Tensor) -> Tensor:
-        """Score of each prompt, from the log-probabilities of its next token."""
-        return refusal_score(log_p, self.tokens)
+        """Which negative prompts the base means to answer without the behaviour, bool (prompts,)."""
+        return spared_of(self.scale, self.negative, self.before[1])
 
     def scores(self) -> tuple[float, float]:
         """Mean score of positive and negative prompts."""
-        return float(self.score(self.positive).mean()), float(self.score(self.negative).mean())
+        return float(self.before[0].mean()), float(self.before[1].mean())
+
+
+def spared_of(scale: Scale, log_p: Tensor, scores: Tensor) -> Tensor:
+    """Prompts on which the base does not show the behaviour, bool (prompts,); all of them where those are
+    fewer than half.
+    """
+    if scale.tokens:
+        return spared(log_p, list(scale.tokens))
+    answered = scores <= scale.threshold
+    return answered if answered.float().mean() >= 0.5 else ~answered | answered
 
 
 def baseline(
@@ -110,12 +124,13 @@ def baseline(
     anatomy: Anatomy,
     positive: list[list[int]],
     negative: list[list[int]],
-    tokens: list[int],
+    scale: Scale,
 ) -> Baseline:
     """Run the base model on the select split's prompts."""
     (one, first), (other, second) = (first_tokens(model, side, anatomy) for side in (positive, negative))
     assert first is not None and second is not None
-    return Baseline(one, other, (first, second), tokens)
+    before = scale.of(model, positive, one), scale.of(model, negative, other)
+    return Baseline(one, other, (first, second), scale, before)
 
 
 def candidates(
@@ -150,8 +165,9 @@ def candidates(
         harmless, _ = first_tokens(removed, negative)
         induced, steered = first_tokens(added, negative, anatomy)
         assert ablated is not None and steered is not None
-        score = base.score(bypassed)
-        induce, cost = float(base.score(induced).mean()), base.damage(harmless)
+        score = base.scale.of(removed, positive, bypassed)
+        induce = float(base.scale.of(added, negative, induced).mean())
+        cost = base.damage(harmless)
         cosmic = _cosine(_concatenated(steered, low).mean(0), targets[0]) + _cosine(
             _concatenated(ablated, low).mean(0), targets[1]
         )
@@ -161,9 +177,9 @@ def candidates(
             float(score.mean()),
             induce,
             cost,
-            int((score > 0).sum()),
+            int((score > base.scale.threshold).sum()),
             cosmic,
-            _ruled_out(layer, anatomy.layers, induce, cost),
+            _ruled_out(layer, anatomy.layers, induce - base.scale.threshold, cost),
         )
 
 
@@ -238,7 +254,12 @@ NOTHING_REFUSED = (
 
 
 def choose(
-    candidates: list[Candidate], layers: int, rule: str = "measured", separation: list[float] | None = None
+    candidates: list[Candidate],
+    layers: int,
+    rule: str = "measured",
+    separation: list[float] | None = None,
+    reason: str = NOTHING_REFUSED,
+    threshold: float = MIN_INDUCE,
 ) -> Choice:
     """The best candidate.
 
@@ -248,17 +269,19 @@ def choose(
         rule: "measured", the smallest bypass score among those that are not ruled out (Arditi et al. 2024).
             Where KL rules out all of them, the KL limit is dropped, then the limit on induced refusals, and
             `relaxed` says so. "cosmic", the largest COSMIC score outside the last fifth of the layers.
-        separation: d′ by layer, where the model refuses nothing: then the layer that separates best is
-            chosen, whatever the rule.
+        separation: d′ by layer, where the model shows the behaviour nowhere, or everywhere alike: then the
+            layer that separates best is chosen, whatever the rule.
+        reason: for that.
+        threshold: from which score on a prompt shows the behaviour.
     """
     early = [candidate for candidate in candidates if candidate.layer < DEEPEST * layers] or candidates
     if separation is not None:
         widest = max(early, key=lambda candidate: separation[candidate.layer])
-        return Choice(widest, "separation", f"{NOTHING_REFUSED} The layer is the one that separates best.")
+        return Choice(widest, "separation", f"{reason} The layer is the one that separates best.")
     if rule == "cosmic":
         return Choice(max(early, key=lambda candidate: candidate.cosmic), rule)
     passing = [candidate for candidate in candidates if not candidate.ruled_out]
-    inducing = [candidate for candidate in early if candidate.induce >= MIN_INDUCE]
+    inducing = [candidate for candidate in early if candidate.induce >= threshold]
     best = min(passing or inducing or early, key=lambda candidate: candidate.bypass)
     if passing:
         return Choice(best, rule)

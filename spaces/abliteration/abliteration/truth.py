@@ -12,7 +12,7 @@ from abliteration import answers, data
 from abliteration.measure import average, kl_along
 from shared.measure import continuation_log_probabilities
 from shared.steps import last
-from shared.talk import Answer, answer_all, token_ids
+from shared.talk import Answer, answer_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,25 +31,6 @@ def refusal_of(texts: Sequence[str], markers: tuple[str, ...]) -> str:
     """The refusal that a model says most often; a usual one where it says none."""
     said = Counter(text for text in texts if answers.grade(text, markers) == "refused")
     return said.most_common(1)[0][0] if said else REFUSAL
-
-
-def contrast(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], refusal: str) -> Tensor:
-    """By prompt, ln p of a refusal less ln p of an answer that begins to help, each per token of its own:
-    float64 (prompts,), nats a token. Above 0 the refusal is the likelier.
-
-    Args:
-        model: a model or an edited twin.
-        loaded: the model, for its tokenizer.
-        prompts: token ids.
-        refusal: a text.
-    """
-    import torch
-
-    said = [token_ids(loaded.tokenizer, text) for text in (refusal, ANSWER)]
-    rows = [(prompt + ids, len(prompt)) for prompt in prompts for ids in said]
-    logs = continuation_log_probabilities(model, rows)
-    means = torch.stack([log.mean() for log in logs]).reshape(-1, 2)
-    return means[:, 0] - means[:, 1]
 
 
 def against_truth(

@@ -156,12 +156,22 @@ def head(known: Study, request: Request) -> data.Head:
             "from": known.tokens_from,
             "opening": str(loaded.tokenizer.decode(list(known.opening))) if known.opening else "",
             "refused": answers.share(known.refused),
+            "shown": answers.share(known.shown),
+            "rule": known.base.scale.rule.kind,
+            "words": _words(known),
+            "nothing": known.nothing,
             "positive": round(positive, 4),
             "negative": round(negative, 4),
         },
         "provenance": provenance(known, request),
         "progress": None,
     }
+
+
+def _words(known: Study) -> str:
+    """When an answer shows the behaviour; "" for a refusal by the graded rule."""
+    rule = known.base.scale.rule
+    return "" if rule.kind == "refuses" else rule.words
 
 
 def provenance(known: Study, request: Request) -> data.Provenance:
@@ -243,10 +253,12 @@ def choice(tried: list[select.Candidate], known: Study, request: Request) -> sel
             "Choose another position, or other sets.",
         )
     separation = None
-    if not known.refuses:
+    nothing = known.nothing
+    if nothing:
         sides = (known.streams["select", side] for side in SIDES)
         separation = directions.places(known.directions, *sides)[request.position]
-    ruled = select.choose(tried, known.layers, request.rule, separation)
+    threshold = known.base.scale.threshold
+    ruled = select.choose(tried, known.layers, request.rule, separation, nothing, threshold)
     if request.layer is None:
         return ruled
     for candidate in tried:
