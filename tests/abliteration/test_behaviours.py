@@ -74,7 +74,7 @@ def test_a_candidate_has_the_behaviours_score(name, rule):
 
 def test_presets_of_refusing_are_scored_as_before():
     """The old computation of the base's openings and scores, beside the new one."""
-    loaded, asked, known = opened("llama3")
+    loaded, _, known = opened("llama3")
     both = known.side("select", "positive") + known.side("select", "negative")
     openings = last(talk.answer_all(loaded.model, loaded.tokenizer, both, 16))
     refused = [answers.grade(one.text(loaded.tokenizer)) == "refused" for one in openings]

@@ -179,7 +179,7 @@ def candidates(
             cost,
             int((score > base.scale.threshold).sum()),
             cosmic,
-            _ruled_out(layer, anatomy.layers, induce - base.scale.threshold, cost),
+            _ruled_out(layer, anatomy.layers, induce - base.scale.threshold, cost, base.scale.rule.kind),
         )
 
 
@@ -195,12 +195,13 @@ def steering(
     return Edit("add", directions.direction(layer, position), none, layer=layer, step=step)
 
 
-def _ruled_out(layer: int, layers: int, induce: float, cost: float) -> str:
+def _ruled_out(layer: int, layers: int, induce: float, cost: float, kind: str) -> str:
     reasons = []
     if layer >= DEEPEST * layers:
         reasons.append(f"in the last {1 - DEEPEST:.0%} of the layers")
     if induce < MIN_INDUCE:
-        reasons.append("adding it induces no refusal")
+        what = "induces no refusal" if kind == "refuses" else "does not cause the behaviour"
+        reasons.append(f"adding it {what}")
     if cost > MAX_KL:
         reasons.append(f"KL above {MAX_KL:g}")
     return ", ".join(reasons)

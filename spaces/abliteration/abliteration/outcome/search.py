@@ -54,7 +54,7 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
         figure["front"], figure["best"] = optimise.front(trials), optimise.best(trials).number
         yield step(figure, f"Tried kernel {len(trials)}", len(trials), request.trials)
     best = optimise.best(trials)
-    if known.loaded.id in experts.NAMES:
+    if known.loaded.id in experts.NAMES and known.base.scale.rule.kind == "refuses":
         for measured in _against_truth(known, trials, request):
             figure["trials"][measured.number]["truth"] = short(measured.truth, 4)
             best = measured if measured.truth < best.truth else best
