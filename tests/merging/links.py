@@ -4,7 +4,8 @@ from __future__ import annotations
 
 RECIPE = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
 
-OWN = '["pirate", {"name": "yes", "prompts": ["Is it?"], "rule": "is likelier", "value": "Y", "against": "N"}]'
+YES = '{"name": "yes", "prompts": ["Is it?"], "rule": "is likelier", "value": "Y", "against": "N"}'
+OWN = f'["pirate", {YES}]'
 
 LINKS = {
     "merging": ("#figure", [("recipe", RECIPE), ("seed", 7), ("behaviours", OWN)]),
