@@ -34,7 +34,8 @@ KINDS = {
 """What can be said of an answer, and what each rule's value is."""
 MOST_CHARACTERS = 2_000
 """Longest value of a rule."""
-UNITS = ("word", "sentence", "token")
+SHOWN = 3
+"""Phrases of a rule that are said in words."""
 _LENGTH = re.compile(r"(at most|at least|exactly) (\d{1,4}) (word|sentence|token)s?")
 _SENTENCE = re.compile(r"\s*\S.*?(?:[.!?](?=\s|$)|[。！？]|$)", re.DOTALL)
 _worker = Worker(Path(__file__).with_name("pattern_worker.py"), limits.PATTERN_SECONDS, limits.PATTERN_BYTES)
@@ -76,7 +77,9 @@ class Rule:
     @property
     def words(self) -> str:
         """The rule as a sentence goes on after "the answer"."""
-        said = " or ".join(f"“{phrase}”" for phrase in self.phrases)
+        few = [f"“{phrase}”" for phrase in self.phrases[:SHOWN]]
+        more = len(self.phrases) - len(few)
+        said = " or ".join([*few, f"{more} more"] if more else few)
         if self.kind == LIKELIER:
             return f"“{self.value}” is likelier than “{self.against}”"
         return f"{self.kind} {said}" if said else self.kind

@@ -169,7 +169,7 @@ function behaviourRow(data, behaviour, changed) {
         behaviour.rule,
         (kind) => {
           behaviour.rule = kind;
-          behaviour.value = kind === "language" ? data.languages[0] : startOf(kind);
+          behaviour.value = kind === "language" ? data.languages[0] : firstValue(kind);
           behaviour.against = kind === "is likelier" ? "No." : "";
           changed();
         },
@@ -189,7 +189,7 @@ function behaviourRow(data, behaviour, changed) {
  * What a rule that has just been chosen begins with, so that it can run at once.
  * @param {string} kind
  */
-function startOf(kind) {
+function firstValue(kind) {
   if (kind === "length") return "at most 20 words";
   if (kind === "is likelier") return "Yes.";
   return BARE.includes(kind) || kind === "refuses" ? "" : "Yes";

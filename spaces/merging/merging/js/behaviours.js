@@ -111,11 +111,11 @@ function shareMark(isChild, colour, { count, of, low, high }, x, y, words) {
  */
 function labelsOf(models) {
   const names = Object.keys(models[0]?.shares ?? {});
-  return names.map((name) => [name, BEHAVIOURS[name] ?? shortened(name)]);
+  return names.map((name) => [name, BEHAVIOURS[name] ?? shortenedName(name)]);
 }
 
 /** @param {string} name */
-function shortened(name) {
+function shortenedName(name) {
   return name.length > NAME_LENGTH ? `${name.slice(0, NAME_LENGTH - 1)}…` : name;
 }
 
