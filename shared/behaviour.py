@@ -163,8 +163,9 @@ def _example() -> str:
 
 
 def _behaviour(value: Any) -> Behaviour:
-    if isinstance(value, str) and value in PRESETS:
-        return PRESETS[value]
+    preset = value.get("name") if isinstance(value, dict) and len(value) == 1 else value
+    if isinstance(preset, str) and preset in PRESETS:
+        return PRESETS[preset]
     if not isinstance(value, dict):
         raise VisitorError(
             f"“{str(value)[:40]}” is not a behaviour.",

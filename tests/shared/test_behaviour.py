@@ -146,6 +146,9 @@ def test_behaviours_come_back_from_their_text_and_json():
     found = behaviours_of(["pirate", own])
     assert found[0] == PRESETS["pirate"] and found[1].prompts == ("Is it late?", "Is it early?")
     assert behaviours_of(text_of(found)) == found == behaviours_of(json.dumps(behaviour.to_json(found)))
+    assert behaviours_of([{"name": "pirate"}]) == (PRESETS["pirate"],), (
+        "as MCP, which takes objects, may say it"
+    )
     assert behaviours_of("") == () and text_of(()) == "" and behaviours_of(own)[0] == found[1]
     assert found[1].parted(10) == (("Is it late?",), ("Is it early?",))
     for one in PRESETS.values():
