@@ -126,7 +126,7 @@ def build(request: Request) -> Controls:
                 boxes[name] = gr.Textbox(label=label, lines=2, max_lines=8, min_width=240, elem_id=name)
     with gr.Accordion("The behaviour: by which rule an answer shows it", open=False), gr.Row():
         choices = [("the pair's own; else it refuses", ""), *((kind, kind) for kind in KINDS)]
-        boxes["shows"] = gr.Dropdown(
+        boxes["shows"] = shows = gr.Dropdown(
             choices, label="The answer …", min_width=200, elem_id="shows", info="A rule without code."
         )
         boxes["value"] = gr.Textbox(
@@ -140,7 +140,7 @@ def build(request: Request) -> Controls:
             elem_id="against",
             info="Of “is likelier” alone.",
         )
-    boxes["shows"].change(_hint, [boxes["shows"]], [boxes["value"]], **LIGHT)
+    shows.change(_hint, [shows], [boxes["value"]], **LIGHT)
     for box in (boxes["model"], contrast):  # a layer belongs to the model and the sets that it was found with
         box.input(lambda: "", None, [boxes["layer"]], **LIGHT)  # type: ignore[attr-defined]
     show(request, boxes)

@@ -66,13 +66,14 @@ class Asked:
 
     def to_json(self) -> data.Prompts:
         """As the figure takes them."""
-        own = {"own": list(self.own)} if self.own else {}
-        return {  # type: ignore[typeddict-item]  # a key that is there where it says something
+        found: data.Prompts = {
             "cooking": list(self.cooking),
             "other": list(self.other),
-            **own,
             "asked": list(self.more),
         }
+        if self.own:
+            found["own"] = list(self.own)
+        return found
 
 
 def asked(behaviours: Sequence[Behaviour], more: Sequence[str] = ()) -> Asked:
