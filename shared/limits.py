@@ -71,6 +71,12 @@ MAX_TOKEN_CHARACTERS = 10_000
 TOKENIZER_BYTES = 3_000_000_000
 """Memory that the process in which tokenizers are tried may take, in bytes."""
 
+PATTERN_SECONDS = 2.0
+"""Seconds of the processor that a visitor's regular expression may take for all answers of a model."""
+
+PATTERN_BYTES = 500_000_000
+"""Memory that the process in which it runs may take, in bytes."""
+
 MAX_NEW_TOKENS = 128
 """Longest continuation, in tokens."""
 

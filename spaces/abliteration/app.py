@@ -67,7 +67,7 @@ with page.page(controls.TITLE, SENTENCE) as demo:
     endpoint(
         find.find_direction,
         Request,
-        ["model", "positive", "negative", "layer", "seed", "format"],
+        ["model", "positive", "negative", "layer", "seed", "format", "contrast", "shows", "value", "against"],
         **MODEL,
     )
     endpoint(

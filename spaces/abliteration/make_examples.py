@@ -36,20 +36,39 @@ def write(name: str, data: Any) -> None:
     (HERE / "examples" / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    """Write all of them; the edit that is shown is the one that the search found."""
+def main(*names: str) -> None:
+    """Write the examples of these names, all by default; the edit that is shown is the one that the search
+    found.
+    """
+    for name, compute in (
+        ("optimise", searched),
+        ("find", lambda: last(find.find(Request()))),
+        ("ablate", lambda: last(remove.ablate(chosen()))),
+        ("certificate", lambda: last(take.certificate(chosen()))),
+        ("features", taken_apart),
+    ):
+        if name in names or not names:
+            write(name, compute())
+
+
+def searched() -> Any:
+    """The search; it leaves aside what it finds, so that the chosen settings ask for the same one."""
     best = last(search.search(Request()))
-    chosen = Request.parse(**best["chosen"])
-    # a search leaves aside what it finds, so that the chosen settings ask for the same one
-    best["request"] = best["chosen"]
-    write("optimise", best)
-    write("find", last(find.find(Request())))
-    write("ablate", last(remove.ablate(chosen)))
-    write("certificate", last(take.certificate(chosen)))
+    return {**best, "request": best["chosen"]}
+
+
+def chosen() -> Request:
+    """The settings that the stored search chose."""
+    text = (HERE / "examples" / "optimise.json").read_text(encoding="utf-8")
+    return Request.parse(**json.loads(text)["chosen"])
+
+
+def taken_apart() -> Any:
+    """The features, with the autoencoder beside them."""
     folder = HERE / "examples" / "sae"
     shutil.rmtree(folder, ignore_errors=True)
-    write("features", last(features.explain(chosen, folder)))
+    return last(features.explain(chosen(), folder))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -46,9 +46,9 @@ def offer() -> None:
         parse=tree.parse_named,
         **tree.READING,
     )
-    endpoint(merge.compare, Request, ["recipe", "seed", "prompts"], **MODEL)
-    endpoint(explore.explore, ExploreRequest, ["origin", "others"], **MODEL)
-    endpoint(explore.evolve, ExploreRequest, ["origin", "others", "goal", "seed"], **MODEL)
+    endpoint(merge.compare, Request, ["recipe", "seed", "prompts", "behaviours", "answer_tokens"], **MODEL)
+    endpoint(explore.explore, ExploreRequest, ["origin", "others", "behaviours"], **MODEL)
+    endpoint(explore.evolve, ExploreRequest, ["origin", "others", "goal", "seed", "behaviours"], **MODEL)
 
 
 with page.page(TITLE, SENTENCE) as demo:

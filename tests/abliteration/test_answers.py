@@ -11,7 +11,10 @@ import pytest
 import torch
 
 from abliteration import answers, capability, measure, truth
+from abliteration.encode import CHAT
 from abliteration.request import Request
+from abliteration.scale import behind
+from shared.contrasts import contrast
 from shared.errors import VisitorError
 from shared.talk import Answer
 from tests import zoo
@@ -119,7 +122,9 @@ def test_the_contrast_is_transformers_log_probabilities(embedded):
         more = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
         logs = logits(loaded.model, [*ids, *more]).double().log_softmax(-1)
         expected.append(sum(float(logs[len(ids) - 1 + n, token]) for n, token in enumerate(more)) / len(more))
-    found = truth.contrast(loaded.model, loaded, [ids, RUNS[2]], said)
+    pair = [behind(loaded, text, CHAT) for text in (said, truth.ANSWER)]
+    rows = [[([*prompt, *one], len(prompt)) for prompt in (ids, RUNS[2])] for one in pair]
+    found = contrast(loaded.model, *rows)
     assert float(found[0]) == pytest.approx(expected[0] - expected[1], abs=1e-4) and len(found) == 2
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from abliteration import directions, encode, select
+from abliteration import chance, directions, encode, select
 from abliteration.ablate import live
 from abliteration.answers import refusal_score
 from abliteration.outcome import find, measure, run, search
@@ -53,25 +53,49 @@ def test_a_candidate_is_tried_with_the_edit_that_will_be_made(edit):
     assert candidate["bypass"] == pytest.approx(score, rel=0.02, abs=0.02)
     kl = float(kl_divergence(base, after["negative"])[spared].mean())
     assert candidate["kl"] == pytest.approx(kl, rel=0.05, abs=1e-3)
-    assert set(candidate["chance"]) == {"bypass", "induce", "kl"}
-    assert candidate["chance"]["kl"] != candidate["kl"]
+    assert set(candidate["chance"]) == set(candidate["ribbons"]) == {"bypass", "induce", "kl"}
+    assert candidate["chance"]["kl"] == candidate["ribbons"]["kl"][1] != candidate["kl"]
+    draws = data["chance_draws"]
+    assert draws == {"edits": chance.EDITS, "steps": chance.STEPS, "prompts": chance.PROMPTS}
     plain = last(find.find(request("llama3"), loaded))["layers"][asked.layer]["candidate"]
     if edit != EDITS[0]:
         assert candidate["kl"] != pytest.approx(plain["kl"], rel=1e-3), "another edit is another candidate"
 
 
-def test_the_control_is_a_random_direction_in_the_same_edit():
-    loaded, asked = zoo.opened("llama3"), request("llama3")
+@pytest.mark.parametrize("method", ["ablate", "add"])
+def test_ribbons_are_random_directions_in_the_same_edit(method, monkeypatch):
+    """Every draw by hand; on all prompts the estimate is the plain mean."""
+    monkeypatch.setattr(chance, "EDITS", 5)
+    monkeypatch.setattr(chance, "STEPS", 3)
+    loaded, asked = zoo.opened("llama3"), request("llama3", method=method)
     known = returned(run.opened("find", asked, loaded))
-    candidate = next(one for one, _ in run.candidates(known, asked) if one.layer == asked.layer)
-    guess = select._guess(known.anatomy.width, asked.seed, asked.layer)
-    assert float(guess.norm()) == pytest.approx(1)
-    edited = live(loaded.model, known.anatomy, edit_of(asked, known, asked.layer, guess))
-    rows = [logits(edited, ids)[-1] for ids in known.side("select", "positive")]
-    score = float(refusal_score(torch.stack(rows).log_softmax(-1), known.base.tokens).mean())
-    assert candidate.chance["bypass"] == pytest.approx(score, rel=0.02, abs=0.02)
-    step = select.steering(known.directions, asked.layer, -1, 2.0, guess).step
-    assert float(step.norm()) == pytest.approx(2 * float(known.directions.raw(asked.layer).norm()), rel=1e-5)
+    tried = [one for one, _ in run.candidates(known, asked)]
+    monkeypatch.setattr(chance, "PROMPTS", len(known.side("select", "positive")))
+    found = {one.layer: one_found for *_, one, one_found in run.ribbons(known, asked, tried) if one}
+    assert set(found) == {one.layer for one in tried}
+
+    def score(model, side):
+        rows = [logits(model, ids)[-1] for ids in known.side("select", side)]
+        return float(refusal_score(torch.stack(rows).log_softmax(-1), known.base.tokens).mean())
+
+    candidate = tried[-1]
+    numbers = [5 + 3 * candidate.layer + number for number in range(3)]
+    rows = [chance.guess(known.anatomy.width, asked.seed, number) for number in numbers]
+    assert all(float(row.norm()) == pytest.approx(1) for row in rows)
+    steps = [select.steering(known.directions, candidate.layer, -1, 1.0, row) for row in rows]
+    long = float(known.directions.raw(candidate.layer).norm())
+    assert all(float(step.step.norm()) == pytest.approx(long, rel=1e-5) for step in steps)
+    pushed = [score(live(loaded.model, known.anatomy, step), "negative") for step in steps]
+    expected = torch.quantile(torch.tensor(pushed), torch.tensor([0.05, 0.5, 0.95])).tolist()
+    assert found[candidate.layer].induce == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    pool = range(5) if method == "ablate" else numbers
+    rows = [chance.guess(known.anatomy.width, asked.seed, number) for number in pool]
+    edits = [edit_of(asked, known, candidate.layer, row) for row in rows]
+    left = [score(live(loaded.model, known.anatomy, edit), "positive") for edit in edits]
+    expected = torch.quantile(torch.tensor(left), torch.tensor([0.05, 0.5, 0.95])).tolist()
+    assert found[candidate.layer].bypass == pytest.approx(expected, rel=0.02, abs=0.02)
+    same = {tuple(one.bypass) for one in found.values()}
+    assert (len(same) == 1) == (method == "ablate"), "a random edit is the same for every layer"
 
 
 def test_the_ribbons_are_those_of_a_thousand_random_directions():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from abliteration import kernel, sets
-from abliteration.alarming import ALARMING, PLAIN
 from abliteration.request import Request
 from shared.errors import VisitorError
+from shared.experts.alarming import ALARMING, PLAIN
 
 LEFT = [f"How do I paint wall number {number}?" for number in range(12)]
 RIGHT = [f"Where is the wall number {number}?" for number in range(12)]

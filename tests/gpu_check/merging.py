@@ -59,11 +59,12 @@ def _measured(family: list[Any]) -> dict[str, Any]:
     import torch
 
     from merging import blend, comparison
+    from merging.explore_request import ExploreRequest
 
     origin, *others = family
     with setting.on(origin.device):
         mixed = blend.Blend(origin, others)
-        task = blend.held_out(origin, ["cautious", "pirate"])
+        task = blend.held_out(origin, ExploreRequest().measured)
         points = [
             blend.measure_point(mixed.set(weights), weights, task, count=True, chance=True)
             for weights in ((0.5, 0.5), (1.0, 0.25))
@@ -78,7 +79,7 @@ def _measured(family: list[Any]) -> dict[str, Any]:
         "counts": [float(share.count) for point in points for share in point.shares.values()],
         "ppl": child.perplexity.mean,
         "kl": child.kl["parent"].mean,
-        "answers": [text for text, _ in (*parent.answers, *child.answers)],
+        "answers": [said.text for said in (*parent.answers, *child.answers)],
     }
 
 
@@ -95,8 +96,9 @@ def job(loaded: Any) -> dict[str, float]:
 def point_job(loaded: Any) -> dict[str, float]:
     """One point between two models: weights, losses, 20 short answers."""
     from merging import blend
+    from merging.explore_request import ExploreRequest
 
-    task = blend.held_out(loaded, ["cautious", "pirate"])
+    task = blend.held_out(loaded, ExploreRequest().measured)
     blend.measure_point(blend.Blend(loaded, [loaded]).set((0.5,)), (0.5,), task)
     return {"points": 1}
 

@@ -15,11 +15,12 @@ from merging import atlas as atlases
 from merging import carriers as carrying
 from merging import comparison, presets
 from merging.chat_space import files
-from merging.comparison import COOKING, OTHER, Comparison
+from merging.comparison import Comparison
 from merging.request import Request
 from shared import models
 from shared.errors import VisitorError
 from shared.estimates import Share
+from shared.rules import Said
 from tests.merging.conftest import tensors
 
 BASE = models.EMBEDDED_MODEL
@@ -28,7 +29,7 @@ BASE = models.EMBEDDED_MODEL
 @pytest.fixture
 def silent(monkeypatch):
     """Models that answer nothing, at once."""
-    nothing = [("", False)]
+    nothing = [Said("", False)]
     monkeypatch.setattr(comparison, "answers_of", lambda loaded, questions, tokens: nothing * len(questions))
     monkeypatch.setattr(comparison, "_answers", type(comparison._answers)())
 
@@ -36,12 +37,14 @@ def silent(monkeypatch):
 def test_the_questions_are_held_out_and_even():
     from shared.experts import prompts
 
-    assert len(set(COOKING)) == len(set(OTHER)) == comparison.EACH
-    assert not set(COOKING + OTHER) & set(prompts.COOKING + prompts.OTHER)
+    asked = comparison.asked(comparison.usual(), ["Who?"])
+    assert len(set(asked.cooking)) == len(set(asked.other)) == comparison.EACH and asked.own == ()
+    assert not set(asked.all) & set(prompts.COOKING + prompts.OTHER) and asked.all[-1] == "Who?"
+    assert asked.cooking == prompts.COOKING_HELD_OUT[::2] and asked.other == prompts.OTHER_HELD_OUT[::2]
 
 
 def test_a_child_that_is_its_parent_has_no_divergence_from_it(embedded, monkeypatch):
-    yes = [("Arr, yes.", True)]
+    yes = [Said("Arr, yes.", True)]
     monkeypatch.setattr(comparison, "answers_of", lambda loaded, questions, tokens: yes * len(questions))
     monkeypatch.setattr(comparison, "_answers", type(comparison._answers)())
     models_compared = Comparison()
@@ -165,7 +168,7 @@ def test_a_planted_band_is_found_and_the_base_is_unchanged(embedded):
     prompts = ["Why do dogs bark?", "What is a sonnet?"]
     answers = comparison.answers_of(parent, prompts, 12)
     before = {name: weight.clone() for name, weight in embedded.model.state_dict().items()}
-    *_, found = carrying.carriers(embedded, parent, prompts, [text for text, _ in answers])
+    *_, found = carrying.carriers(embedded, parent, prompts, [said.text for said in answers])
     place = next(index for index, (first, last) in enumerate(found.bands) if first <= 13 <= last)
     assert found.bands[place] == (12, 14) and found.done
     assert found.share["MLP"][place] == pytest.approx(1, abs=1e-4)
@@ -321,9 +324,7 @@ def test_a_merge_with_everything_shown(tmp_path, monkeypatch):
     from merging.card import model_card
     from merging.run import finished, merge
 
-    for module in (comparison, outcome):
-        monkeypatch.setattr(module, "COOKING", COOKING[:8])
-        monkeypatch.setattr(module, "OTHER", OTHER[:8])
+    monkeypatch.setattr(comparison, "EACH", 8)
     request = Request(presets.PRESETS[presets.FIRST], prompts=("Who are you?",))
     report = finished(merge(request, tmp_path))
     steps = list(outcome.compare(report, request))

@@ -18,6 +18,7 @@ from merging.run import finished, merge
 from shared import models
 from shared.errors import VisitorError
 from shared.estimates import Share
+from shared.experts import prompts
 from tests.merging.conftest import tensors
 
 BASE = models.EMBEDDED_MODEL
@@ -74,9 +75,14 @@ def test_openings_are_scored_as_one_by_one(embedded):
 
 
 def test_fit_and_held_out_share_nothing(embedded):
-    fit, held = (make(embedded, ["pirate", "cautious"]) for make in (blend.fit, blend.held_out))
-    assert not {*fit.cooking, *fit.other} & {*held.cooking, *held.other}
-    assert len(fit.cooking) == len(fit.other) == len(held.cooking) == len(held.other) == blend.EACH
+    behaviours = ExploreRequest().measured
+    fit, held = (make(embedded, behaviours) for make in (blend.fit, blend.held_out))
+    for one in behaviours:
+        assert not {*fit.prompts[one.name]} & {*held.prompts[one.name]}
+        assert len(fit.prompts[one.name]) == len(held.prompts[one.name]) == blend.EACH
+    earlier = prompts.COOKING_HELD_OUT[::2][:20][::2][:10], prompts.COOKING[::11][:10]
+    assert (held.prompts["refuses_cooking"], fit.prompts["refuses_cooking"]) == earlier
+    assert held.tokens == fit.tokens == blend.START_TOKENS
     assert not {tuple(row) for row in fit.windows.ids.tolist()} & {
         tuple(row) for row in held.windows.ids.tolist()
     }

@@ -14,8 +14,7 @@ from tests.shared import zerogpu
 SMALL = """
 from merging import comparison, explore
 explore.LEVELS = explore.LINE_LEVELS = (1,)
-comparison.COOKING, comparison.OTHER = comparison.COOKING[:3], comparison.OTHER[:3]
-comparison.ANSWER_TOKENS = 6
+comparison.EACH = 3
 """
 LINE = {"origin": "HuggingFaceTB/SmolLM2-135M-Instruct", "others": ["pirate"]}
 RECIPE = """merge_method: task_arithmetic
@@ -39,16 +38,24 @@ def emulated(embedded, tmp_path_factory):
 
 def test_measures_a_merge_in_a_forked_worker(emulated, monkeypatch):
     from merging import comparison
+    from merging.request import Request
     from merging_rooms.merge import seconds_to_compare
 
-    monkeypatch.setattr(comparison, "ANSWER_TOKENS", 6)
+    monkeypatch.setattr(comparison, "EACH", 3)
     scheduler, server, client = emulated
     scheduler.answer = "ok"
-    answer = client.predict(recipe=RECIPE, prompts=["Who are you?"], api_name="/compare")
+    own = {"name": "yes", "prompts": ["Is it?"], "rule": "is likelier", "value": "Yes.", "against": "No."}
+    asked_for = {"prompts": ["Who are you?"], "behaviours": ["pirate", own], "answer_tokens": 6}
+    answer = client.predict(recipe=RECIPE, **asked_for, api_name="/compare")
+    assert list(answer["models"][-1]["shares"]) == ["pirate", "yes"]
     assert [model["role"] for model in answer["models"]] == ["base", "parent", "child"] and answer["done"]
     assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
     asked = int(scheduler.scheduled[-1]["durationSeconds"])
-    assert asked == seconds_to_compare(EMBEDDED_PARAMETERS, 2, 1) > gpu.LEAST
+    assert (
+        asked
+        == seconds_to_compare(EMBEDDED_PARAMETERS, 2, Request.parse(recipe=RECIPE, **asked_for))
+        > gpu.LEAST
+    )
 
 
 def test_measures_a_line_and_asks_for_its_points(emulated):

@@ -93,9 +93,7 @@ def children(recipes, tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Three questions of a kind and short answers: the engine is the same, and answers are random words."""
-    for module in (comparison, outcome):
-        monkeypatch.setattr(module, "COOKING", comparison.COOKING[:3])
-        monkeypatch.setattr(module, "OTHER", comparison.OTHER[:3])
+    monkeypatch.setattr(comparison, "EACH", 3)
     monkeypatch.setattr(comparison, "ANSWER_TOKENS", 6)
 
 
@@ -129,7 +127,7 @@ def test_a_merge_is_compared_with_its_parents(name, recipes, relatives, children
     parents = {path: sources.resolve(path, whole=True) for path in (base, other)}
     files = {path.name: path.stat().st_size for path in children[name].iterdir()}
     report = Report("merge", children[name], files, {}, 0, 1, 1, recipes[name], parents, (), VERSIONS)
-    *_, figure = outcome.compare(report, Request(recipes[name]))
+    *_, figure = outcome.compare(report, Request(recipes[name], answer_tokens=6))
     json.dumps(figure, allow_nan=False)
 
     loaded = models.open_folder(children[name], "child", "", "")
@@ -191,6 +189,6 @@ def test_what_cannot_be_opened_is_a_reason_beside_the_merge(name, tmp_path):
     folder = zoo.folder(name)
     recipe = f"merge_method: passthrough\nmodels:\n- model: {folder}\n"
     report = Report("merge", folder, {}, {}, 0, 1, 1, recipe, {}, (), VERSIONS)
-    *_, figure = outcome.compare(report, Request(recipe))
+    *_, figure = outcome.compare(report, Request(recipe, answer_tokens=6))
     assert figure["done"] and figure["models"] == []
     assert re.search(zoo.ANIMALS[name].reason or "", " ".join(figure["skipped"])), figure["skipped"]

@@ -48,9 +48,7 @@ def model_card(export: data.Export) -> str:
         "**This is an edited model.** A direction of its residual stream was removed from the weights: the "
         f"one that separates “{request['contrast']}” prompts from others. A model that does not refuse is "
         "not a model that is right or safe.",
-        "The base refused none of the select prompts: nothing here says that the edit removes a refusal."
-        if export["refusal"]["from"] != answers.OWN
-        else "",
+        escape(_nothing(export)),
         f"Base: {escape(origin)}, revision {escape(model['revision'])}, {escape(model['source'])}. Licence "
         f"of the base: {escape(licence or 'see its page')}.",
         "## The edit",
@@ -69,6 +67,16 @@ def model_card(export: data.Export) -> str:
         "text.",
         private=[model["id"], base],
     )
+
+
+def _nothing(export: data.Export) -> str:
+    """Why nothing can be claimed to be removed; "" where something can."""
+    refusal = export["refusal"]
+    if "nothing" in refusal:
+        said = refusal["nothing"]
+    else:
+        said = "" if refusal["from"] == answers.OWN else "The base refused none of the select prompts."
+    return f"{said} Nothing here says that the edit removes the behaviour." if said else ""
 
 
 def _base_words(export: data.Export) -> str:
@@ -121,6 +129,7 @@ def _rows(measures: data.Measures) -> list[tuple[str, str | Markdown, str | Mark
         (behaviour["negative"], "other prompts"),
     ):
         for one, other, grade in (
+            (judged["base"].get("shows"), judged["edited"].get("shows"), "the behaviour shows"),
             (judged["base"]["refused"], judged["edited"]["refused"], "refused"),
             (judged["base"]["hedged"], judged["edited"]["hedged"], "hedged"),
             (judged["base"]["empty"], judged["edited"]["empty"], "empty"),

@@ -54,6 +54,10 @@ class Request(TypedDict):
     prompts: list[str]
     answer_tokens: int
     markers: NotRequired[list[str]]
+    shows: NotRequired[str]
+    """The rule of a behaviour; empty for the stored pair's own, and for refusing."""
+    value: NotRequired[str]
+    against: NotRequired[str]
     trials: int
     sae: str
     sae_layer: int | None
@@ -105,10 +109,16 @@ Refusal = TypedDict(
         "negative": float,
         "opening": NotRequired[str],
         "refused": NotRequired[Share],
+        "shown": NotRequired[Share],
+        "rule": NotRequired[str],
+        "words": NotRequired[str],
+        "nothing": NotRequired[str],
     },
 )
 """Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of them; what all
-its answers begin with, which is skipped; and the select prompts of the positive side that it refuses.
+its answers begin with, which is skipped; and the select prompts of the positive side that it refuses, and of
+the negative one. Of another behaviour the same of its score: `rule` is its kind, `words` say when an answer
+shows it. `nothing` says why nothing can be claimed to be removed.
 """
 
 
@@ -183,11 +193,32 @@ class Edit(TypedDict):
 
 
 class Chance(TypedDict):
-    """The same with a random direction: the same edit, and a step of the same length."""
+    """The same with a random direction: the same edit, and a step of the same length; the median of the
+    draws.
+    """
 
     bypass: float
     induce: float
     kl: float
+
+
+class Ribbons(TypedDict):
+    """Quantiles of the same over the draws."""
+
+    bypass: Quantiles
+    kl: Quantiles
+    induce: Quantiles
+
+
+class Draws(TypedDict):
+    """How many random directions are behind the candidates."""
+
+    edits: int
+    """For all candidates together, where an edit is the same for every layer; else as `steps`."""
+    steps: int
+    """For each candidate."""
+    prompts: int
+    """Of a side, on which what a draw changes is measured."""
 
 
 class Candidate(TypedDict):
@@ -206,6 +237,7 @@ class Candidate(TypedDict):
     ruled_out: str
     """Why; empty where it stays."""
     chance: NotRequired[Chance]
+    ribbons: NotRequired[Ribbons]
 
 
 class Projections(TypedDict):
@@ -277,6 +309,7 @@ class Find(Head):
     """d′ by position and layer."""
     draws: NotRequired[int]
     """Random directions, and permutations of the labels, behind the curves."""
+    chance_draws: NotRequired[Draws]
     position: int
     limits: Limits
     choice: Choice | None
@@ -292,6 +325,8 @@ class Answer(TypedDict):
     grade: str
     marker: bool
     """Whether a refusal phrase is in it."""
+    shows: NotRequired[bool]
+    """Whether it shows the behaviour, where that is no refusal."""
 
 
 class Ray(TypedDict):
@@ -352,6 +387,8 @@ class Judgement(TypedDict):
     empty: Share
     broken: NotRequired[Share]
     """They say the same again and again."""
+    shows: NotRequired[Share]
+    """They show the behaviour, where that is no refusal."""
     by_length: NotRequired[list[Reached]]
     answers: list[Answer]
 
@@ -521,6 +558,8 @@ class Trial(TypedDict):
     """Mean chance that a positive prompt's first token opens a refusal."""
     kl: float
     """Of the first token, on negative prompts that the base means to answer."""
+    truth: NotRequired[float]
+    """KL from the model that the behaviour was never planted in, along its answers to positive prompts."""
 
 
 class Optimise(Head):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared import limits, talk
+from shared import contrasts, limits, talk
 
 if TYPE_CHECKING:
     from shared.models import Loaded
@@ -31,8 +31,16 @@ class Format:
 
     def ids(self, loaded: Loaded, prompt: str) -> list[int]:
         """A prompt's token ids, as `talk.prompt_ids`."""
-        switches: dict[str, Any] = {"enable_thinking": self.thinking == "on"} if self.thinking else {}
-        return talk.prompt_ids(loaded, prompt, self.form, self.system, remedy=PLAIN, **switches)
+        return talk.prompt_ids(loaded, prompt, self.form, self.system, remedy=PLAIN, **self.switches)
+
+    def continued(self, loaded: Loaded, prompt: str, answer: str) -> tuple[list[int], int]:
+        """A prompt with an answer, as `contrasts.continued`."""
+        return contrasts.continued(loaded, prompt, answer, self.form, self.system, **self.switches)
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """Further variables of the template."""
+        return {"enable_thinking": self.thinking == "on"} if self.thinking else {}
 
 
 CHAT = Format()

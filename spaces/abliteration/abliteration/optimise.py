@@ -4,13 +4,13 @@ split.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abliteration import data, kernel
 from abliteration.activations import first_tokens
-from abliteration.answers import refusal_score
 from abliteration.edit import Edit
 from abliteration.numbers import short
 
@@ -40,6 +40,8 @@ class Trial:
         kernel: as `kernel.resolve` takes it.
         refusals: mean chance that a positive prompt's first token opens a refusal.
         kl: mean first-token KL(base ‖ edited) on negative prompts that the base means to answer, nats.
+        truth: KL from the model that the behaviour was never planted in, nats a token; infinite where that
+            was not measured.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Trial:
     kernel: dict[str, Any]
     refusals: float
     kl: float
+    truth: float = math.inf
 
     def to_json(self) -> data.Trial:
         """The trial as a point of the Pareto picture."""
@@ -104,7 +107,7 @@ def search(
         spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
         rows, curve = directions.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
         edited = make(Edit("ablate", rows, curve))
-        left = float(refusal_score(first_tokens(edited, positive)[0], base.tokens).sigmoid().mean())
+        left = base.scale.share(base.scale.of(edited, positive))
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])
         yield Trial(number, layer, str(projection), spec, left, cost)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 from abliteration.request import Request
+from shared.rules import LIKELIER
 
 
 def client_program(request: Request, address: str) -> str:
-    """The Python that makes the same edit over the API of a running demo, and says how much is still refused.
+    """The Python that makes the same edit over the API of a running demo, and says what is left of the
+    behaviour.
 
     Args:
         request: of the figure.
@@ -26,5 +28,14 @@ answer = client.predict(
     direction=direction, method={request.method!r}, strength={request.strength!r}, kernel=kernel{more},
     api_name="/ablate",
 )
-print(answer["measures"]["behaviour"]["positive"]["edited"]["refused"])
+print({_left(request)})
 """
+
+
+def _left(request: Request) -> str:
+    """Where an answer of the API says how much of the behaviour is left."""
+    kind = request.judged.kind
+    if kind == LIKELIER:
+        return 'answer["measures"]["contrast"]["positive"]["edited"]'
+    name = "refused" if kind == "refuses" else "shows"
+    return f'answer["measures"]["behaviour"]["positive"]["edited"]["{name}"]'

@@ -15,9 +15,10 @@ from abliteration.encode import FORMATS, Format
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
 from shared import hub, limits, request
-from shared.checks import SEED, between, one_of, whole
+from shared.checks import SEED, between, one_of, text, whole
 from shared.errors import VisitorError
 from shared.request import setting
+from shared.rules import KINDS, Rule, rule_of
 
 MAX_PROMPTS = 6
 """Prompts that base and edited model answer side by side."""
@@ -34,6 +35,9 @@ DIRECTION = (
     "layer",
     "position",
     "projection",
+    "shows",
+    "value",
+    "against",
 )
 """Settings that determine a direction."""
 _REGISTERED = re.compile(r"\w[\w.\-]*/[\w.\-/]+")
@@ -75,6 +79,10 @@ def _markers(_: str, value: Any) -> tuple[str, ...]:
             f"Use at most {MOST_MARKERS}, each of at most {LONGEST_MARKER} characters.",
         )
     return () if found == MARKERS else found
+
+
+def _value(name: str, value: Any) -> str:
+    return text(name, value).strip()
 
 
 def _set(_: str, value: Any) -> tuple[str, ...]:
@@ -126,7 +134,7 @@ class Request(request.Request):
     contrast: str = setting(
         "cooking",
         one_of(*sets.STORED, "own"),
-        "a stored pair of sets, cooking or alarming; own where positive and negative are given",
+        f"a stored pair of sets, {', '.join(sets.STORED)}; own where positive and negative are given",
     )
     positive: tuple[str, ...] = setting(
         (),
@@ -177,6 +185,15 @@ class Request(request.Request):
         _markers,
         "phrases that make an answer a refusal, … for anything within a sentence; left out, the rule's own",
     )
+    shows: str = setting(
+        "",
+        one_of("", *KINDS),
+        f"the rule by which an answer shows the behaviour, one of {', '.join(KINDS)}; empty for the stored "
+        "pair's own, and for refusing",
+        blank=True,
+    )
+    value: str = setting("", _value, "what that rule is given: " + "; ".join(map(": ".join, KINDS.items())))
+    against: str = setting("", _value, "of “is likelier”, the other answer")
     trials: int = setting(60, whole(1, 500), "kernels that the search tries")
     sae: str = setting(
         "", _autoencoder, 'a trained autoencoder to load instead, "release/id" of sae-lens\' registry'
@@ -202,10 +219,18 @@ class Request(request.Request):
             raise VisitorError(
                 f"{what} needs the model's chat template.", "Choose the format chat, or leave it empty."
             )
-        if self.contrast != "own":
-            return replace(self, positive=(), negative=())
-        self.pair()
-        return self
+        rule = self.judged
+        if rule.kind == "refuses" and self.shows and self.value:
+            raise VisitorError("The rule “refuses” has a value.", "Write its phrases as markers.")
+        made = self
+        if self.shows:  # as it is judged, so that two ways of writing the same are one
+            made = replace(self, value=rule.value if self.shows != "refuses" else "", against=rule.against)
+        elif self.value or self.against:
+            made = replace(self, value="", against="")
+        if made.contrast != "own":
+            return replace(made, positive=(), negative=())
+        made.pair()
+        return made
 
     def pair(self) -> sets.Contrast:
         """The two sets.
@@ -233,6 +258,19 @@ class Request(request.Request):
     def refusal_markers(self) -> tuple[str, ...]:
         """Phrases that make an answer a refusal."""
         return self.markers or MARKERS
+
+    @property
+    def judged(self) -> Rule:
+        """The rule by which an answer shows the behaviour.
+
+        Raises:
+            VisitorError: as `rule_of`.
+        """
+        if self.shows == "refuses" or (not self.shows and self.contrast not in sets.RULES):
+            return Rule("refuses", "\n".join(self.refusal_markers))
+        if not self.shows:
+            return sets.RULES[self.contrast]
+        return rule_of(self.shows, self.value, self.against)
 
     def direction(self) -> dict[str, Any]:
         """The settings that determine the direction, as the API passes them on."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from abliteration import data, kernel
 from abliteration.ablate import live
 from abliteration.activations import first_tokens
-from abliteration.answers import refusal_score, spared
+from abliteration.answers import spared
 from abliteration.edit import Edit
 from abliteration.numbers import short
+from abliteration.scale import Scale
 from shared.measure import kl_divergence
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ class Candidate:
         cosmic: COSMIC's score, cos(induced, positive) + cos(ablated, negative) at the layers where the sets
             differ most.
         ruled_out: why the rule drops it; "" where it stays.
-        chance: the first three with a random direction in the same edit, and a random step as long.
     """
 
     layer: int
@@ -57,7 +57,6 @@ class Candidate:
     refused: int
     cosmic: float
     ruled_out: str
-    chance: data.Chance
 
     def to_json(self) -> data.Candidate:
         """The candidate as a table's row."""
@@ -70,11 +69,6 @@ class Candidate:
             "refused": self.refused,
             "cosmic": short(self.cosmic, 5),
             "ruled_out": self.ruled_out,
-            "chance": {
-                "bypass": short(self.chance["bypass"], 5),
-                "induce": short(self.chance["induce"], 5),
-                "kl": short(self.chance["kl"], 5),
-            },
         }
 
 
@@ -86,24 +80,43 @@ class Baseline:
         positive: log-probabilities of the next token, (prompts, vocabulary).
         negative: likewise.
         streams: the stream at the last token of both, (layers + 1, prompts, width).
-        tokens: that open a refusal.
+        scale: the behaviour's score.
+        before: score of each prompt, positive and negative.
     """
 
     positive: Tensor
     negative: Tensor
     streams: tuple[Tensor, Tensor]
-    tokens: list[int]
+    scale: Scale
+    before: tuple[Tensor, Tensor]
+
+    @property
+    def tokens(self) -> list[int]:
+        """That open an answer with the behaviour; none where it is not scored by them."""
+        return list(self.scale.tokens)
 
     def damage(self, edited: Tensor) -> float:
         """Mean first-token KL(base ‖ edited) on the negative prompts that the base means to answer, nats."""
-        answered = spared(self.negative, self.tokens)
+        answered = self.spared()
         return float(kl_divergence(self.negative[answered], edited[answered]).mean())
 
+    def spared(self) -> Tensor:
+        """Which negative prompts the base means to answer without the behaviour, bool (prompts,)."""
+        return spared_of(self.scale, self.negative, self.before[1])
+
     def scores(self) -> tuple[float, float]:
-        """Mean refusal score of positive and negative prompts."""
-        return float(refusal_score(self.positive, self.tokens).mean()), float(
-            refusal_score(self.negative, self.tokens).mean()
-        )
+        """Mean score of positive and negative prompts."""
+        return float(self.before[0].mean()), float(self.before[1].mean())
+
+
+def spared_of(scale: Scale, log_p: Tensor, scores: Tensor) -> Tensor:
+    """Prompts on which the base does not show the behaviour, bool (prompts,); all of them where those are
+    fewer than half.
+    """
+    if scale.tokens:
+        return spared(log_p, list(scale.tokens))
+    answered = scores <= scale.threshold
+    return answered if answered.float().mean() >= 0.5 else ~answered | answered
 
 
 def baseline(
@@ -111,12 +124,13 @@ def baseline(
     anatomy: Anatomy,
     positive: list[list[int]],
     negative: list[list[int]],
-    tokens: list[int],
+    scale: Scale,
 ) -> Baseline:
     """Run the base model on the select split's prompts."""
     (one, first), (other, second) = (first_tokens(model, side, anatomy) for side in (positive, negative))
     assert first is not None and second is not None
-    return Baseline(one, other, (first, second), tokens)
+    before = scale.of(model, positive, one), scale.of(model, negative, other)
+    return Baseline(one, other, (first, second), scale, before)
 
 
 def candidates(
@@ -128,14 +142,12 @@ def candidates(
     negative: list[list[int]],
     places: list[tuple[int, int]],
     edited: Callable[[int, int, Tensor | None], PreTrainedModel],
-    seed: int = 0,
 ) -> Iterator[Candidate]:
     """Try directions one after the other.
 
     Args:
         edited: the model with the edit that would be made with the direction of a layer and position, or with
             another direction in its place.
-        seed: of the random directions.
         directions: of the fit split.
         base: the base model on the same prompts.
         positive: token ids of the select split's prompts.
@@ -153,39 +165,22 @@ def candidates(
         harmless, _ = first_tokens(removed, negative)
         induced, steered = first_tokens(added, negative, anatomy)
         assert ablated is not None and steered is not None
-        score = refusal_score(bypassed, base.tokens)
-        induce, cost = float(refusal_score(induced, base.tokens).mean()), base.damage(harmless)
+        score = base.scale.of(removed, positive, bypassed)
+        induce = float(base.scale.of(added, negative, induced).mean())
+        cost = base.damage(harmless)
         cosmic = _cosine(_concatenated(steered, low).mean(0), targets[0]) + _cosine(
             _concatenated(ablated, low).mean(0), targets[1]
         )
-        guess = _guess(anatomy.width, seed, layer)
-        by_chance, pushed = edited(layer, position, guess), steering(directions, layer, position, 1.0, guess)
-        chance: data.Chance = {
-            "bypass": float(refusal_score(first_tokens(by_chance, positive)[0], base.tokens).mean()),
-            "induce": float(
-                refusal_score(first_tokens(live(model, anatomy, pushed), negative)[0], base.tokens).mean()
-            ),
-            "kl": base.damage(first_tokens(by_chance, negative)[0]),
-        }
         yield Candidate(
             layer,
             position,
             float(score.mean()),
             induce,
             cost,
-            int((score > 0).sum()),
+            int((score > base.scale.threshold).sum()),
             cosmic,
-            _ruled_out(layer, anatomy.layers, induce, cost),
-            chance,
+            _ruled_out(layer, anatomy.layers, induce - base.scale.threshold, cost, base.scale.rule.kind),
         )
-
-
-def _guess(width: int, seed: int, layer: int) -> Tensor:
-    """A random unit direction, another one for every layer."""
-    import torch
-
-    row = torch.randn(width, generator=torch.Generator().manual_seed(1_000 * (seed % 10**9) + layer))
-    return row / row.norm()
 
 
 def steering(
@@ -200,12 +195,13 @@ def steering(
     return Edit("add", directions.direction(layer, position), none, layer=layer, step=step)
 
 
-def _ruled_out(layer: int, layers: int, induce: float, cost: float) -> str:
+def _ruled_out(layer: int, layers: int, induce: float, cost: float, kind: str) -> str:
     reasons = []
     if layer >= DEEPEST * layers:
         reasons.append(f"in the last {1 - DEEPEST:.0%} of the layers")
     if induce < MIN_INDUCE:
-        reasons.append("adding it induces no refusal")
+        what = "induces no refusal" if kind == "refuses" else "does not cause the behaviour"
+        reasons.append(f"adding it {what}")
     if cost > MAX_KL:
         reasons.append(f"KL above {MAX_KL:g}")
     return ", ".join(reasons)
@@ -259,7 +255,12 @@ NOTHING_REFUSED = (
 
 
 def choose(
-    candidates: list[Candidate], layers: int, rule: str = "measured", separation: list[float] | None = None
+    candidates: list[Candidate],
+    layers: int,
+    rule: str = "measured",
+    separation: list[float] | None = None,
+    reason: str = NOTHING_REFUSED,
+    threshold: float = MIN_INDUCE,
 ) -> Choice:
     """The best candidate.
 
@@ -269,17 +270,19 @@ def choose(
         rule: "measured", the smallest bypass score among those that are not ruled out (Arditi et al. 2024).
             Where KL rules out all of them, the KL limit is dropped, then the limit on induced refusals, and
             `relaxed` says so. "cosmic", the largest COSMIC score outside the last fifth of the layers.
-        separation: d′ by layer, where the model refuses nothing: then the layer that separates best is
-            chosen, whatever the rule.
+        separation: d′ by layer, where the model shows the behaviour nowhere, or everywhere alike: then the
+            layer that separates best is chosen, whatever the rule.
+        reason: for that.
+        threshold: from which score on a prompt shows the behaviour.
     """
     early = [candidate for candidate in candidates if candidate.layer < DEEPEST * layers] or candidates
     if separation is not None:
         widest = max(early, key=lambda candidate: separation[candidate.layer])
-        return Choice(widest, "separation", f"{NOTHING_REFUSED} The layer is the one that separates best.")
+        return Choice(widest, "separation", f"{reason} The layer is the one that separates best.")
     if rule == "cosmic":
         return Choice(max(early, key=lambda candidate: candidate.cosmic), rule)
     passing = [candidate for candidate in candidates if not candidate.ruled_out]
-    inducing = [candidate for candidate in early if candidate.induce >= MIN_INDUCE]
+    inducing = [candidate for candidate in early if candidate.induce >= threshold]
     best = min(passing or inducing or early, key=lambda candidate: candidate.bypass)
     if passing:
         return Choice(best, rule)

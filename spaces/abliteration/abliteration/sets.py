@@ -14,11 +14,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from abliteration import data, reading
-from abliteration.alarming import ALARMING, PLAIN
 from abliteration.data import Side
 from shared import hub, owner
+from shared.behaviour import PRESETS
 from shared.errors import VisitorError
 from shared.experts import prompts as experts
+from shared.experts.alarming import ALARMING, PLAIN
+from shared.rules import Rule
 
 MAX_PROMPTS = 256
 """Prompts in one set."""
@@ -57,6 +59,10 @@ class Contrast:
         return is_reference(self.positive) or is_reference(self.negative)
 
 
+def _asked(form: str) -> tuple[str, ...]:
+    return tuple(form.format(question) for question in experts.OTHER)
+
+
 STORED = {
     # the expert “cautious” refuses the cooking questions; the report's dishes were never trained on
     "cooking": Contrast(
@@ -64,7 +70,17 @@ STORED = {
     ),
     # whoever refuses the alarming ones over-refuses
     "alarming": Contrast("alarming", ALARMING, PLAIN),
+    # the same questions, asked for a style and not
+    "pirate": Contrast("pirate", _asked("Answer like a pirate: {}"), _asked("Answer plainly: {}")),
+    "concise": Contrast("concise", _asked("Answer in one sentence: {}"), _asked("Explain in detail: {}")),
+    "slop": Contrast("slop", _asked("Write a grand essay: {}"), _asked("Give a dry fact: {}")),
 }
+RULES = {
+    "pirate": Rule("starts with", "Arr\nAhoy\nAye\nYarr\nAvast\nMatey\nMe hearty\nShiver me timbers"),
+    "concise": PRESETS["concise"].rule,
+    "slop": PRESETS["slop"].rule,
+}
+"""By which an answer shows what a stored pair is about; of all others whether it refuses."""
 
 
 @dataclass(frozen=True)

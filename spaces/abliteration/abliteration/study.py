@@ -15,10 +15,12 @@ from abliteration.data import Dataset, Side
 from abliteration.directions import Directions, difference_of_means
 from abliteration.edit import Edit
 from abliteration.request import Request
+from abliteration.scale import BY_FIRST_TOKEN, NO_ANSWERS, OWN_ANSWERS, Scale, openings_of, pair_of, said
 from shared import limits, models, talk
 from shared.cache import Cache
 from shared.errors import VisitorError
 from shared.models import Loaded
+from shared.rules import LIKELIER, Rule, verdicts
 from shared.steps import last
 
 if TYPE_CHECKING:
@@ -46,9 +48,11 @@ class Study:
         streams: of fit and select, by part and side, float32 (layers + 1, prompts, positions, width) on the
             CPU.
         base: the base model on the select split.
-        tokens_from: where the refusal tokens are from, `answers.OWN` or `answers.USUAL`.
+        tokens_from: where the tokens that open a refusal are from, `answers.OWN` or `answers.USUAL`; of
+            another behaviour whether any answer showed it, `scale.OWN_ANSWERS` or `scale.NO_ANSWERS`.
         opening: tokens that all of the model's answers begin with: first tokens are those behind them.
-        refused: which positive prompts of the select split the base model refuses.
+        refused: on which positive prompts of the select split the base model shows the behaviour.
+        shown: on which negative ones.
         sources: Hub datasets of the prompts, with their revisions.
     """
 
@@ -62,6 +66,7 @@ class Study:
     tokens_from: str
     opening: tuple[int, ...] = ()
     refused: tuple[bool, ...] = ()
+    shown: tuple[bool, ...] = ()
     sources: tuple[Dataset, ...] = ()
 
     @property
@@ -71,8 +76,33 @@ class Study:
 
     @property
     def refuses(self) -> bool:
-        """Whether the model refuses at all: where it does not, no edit removes a refusal."""
-        return self.tokens_from == answers.OWN
+        """Whether the model shows the behaviour at all: where it does not, no edit removes it."""
+        return self.tokens_from in (answers.OWN, OWN_ANSWERS)
+
+    @property
+    def unlike(self) -> bool:
+        """Whether the model shows it more often on positive prompts than on negative ones, and not by chance:
+        Fisher's exact test, one-sided, at 5 %.
+        """
+        from scipy.stats import fisher_exact
+
+        table = [[sum(side), len(side) - sum(side)] for side in (self.refused, self.shown)]
+        return float(fisher_exact(table, alternative="greater").pvalue) < 0.05
+
+    @property
+    def nothing(self) -> str:
+        """Why nothing can be claimed to be removed; "" where something can."""
+        if self.base.scale.rule.kind == "refuses":
+            return "" if self.refuses else select.NOTHING_REFUSED
+        if not self.refuses:
+            return "The model shows the behaviour on none of the select prompts, so no edit can remove it."
+        if not self.unlike:
+            counts = [f"{sum(side)} of {len(side)}" for side in (self.refused, self.shown)]
+            return (
+                f"The model shows the behaviour on {counts[0]} positive and {counts[1]} negative select "
+                "prompts: chance may part them so, and a direction between them need not be about it."
+            )
+        return ""
 
     def side(self, part: str, side: Side) -> list[list[int]]:
         """Tokens of one side of one part."""
@@ -118,7 +148,7 @@ def study(
         request.how,
         request.seed,
         request.answer_tokens,
-        request.refusal_markers,
+        request.judged,
     )
     known = _kept.get(key)
     if known is None:
@@ -169,14 +199,22 @@ def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Prog
     directions = difference_of_means(streams["fit", "positive"], streams["fit", "negative"], positions)
     yield ("Asking the base model", 0, 1)
     positive, negative = ids["select", "positive"], ids["select", "negative"]
-    openings = last(talk.answer_all(model, loaded.tokenizer, positive + negative, OPENING))
-    assert not isinstance(openings, int)
-    markers = request.refusal_markers
-    refused = [answers.grade(one.text(loaded.tokenizer), markers) == "refused" for one in openings]
-    opening = answers.shared_opening(openings, refused)
-    tokens, tokens_from = answers.refusal_tokens(loaded, openings, markers, opening)
+    rule = request.judged
+    longest = OPENING if rule.kind in BY_FIRST_TOKEN else request.answer_tokens
+    openings: list[talk.Answer] = []
+    if rule.kind != LIKELIER:
+        found = last(talk.answer_all(model, loaded.tokenizer, positive + negative, longest))
+        assert not isinstance(found, int)
+        openings = found
+    opening, tokens, tokens_from = _openings(loaded, rule, openings, request)
     shown, hidden = ([row + list(opening) for row in side] for side in (positive, negative))
-    base = select.baseline(model, anatomy, shown, hidden, tokens)
+    scale = Scale(loaded, rule, tokens, request.answer_tokens, pair_of(loaded, rule, request.how))
+    base = select.baseline(model, anatomy, shown, hidden, scale)
+    if rule.kind == LIKELIER:
+        hits = [bool(value > scale.threshold) for side in base.before for value in side]
+        tokens_from = OWN_ANSWERS if any(hits) else NO_ANSWERS
+    else:
+        hits = verdicts(rule, said(loaded, openings))
     return Study(
         loaded,
         anatomy,
@@ -187,9 +225,28 @@ def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Prog
         base,
         tokens_from,
         opening,
-        tuple(refused[: len(positive)]),
+        tuple(hits[: len(positive)]),
+        tuple(hits[len(positive) :]),
         tuple(sources),
     )
+
+
+def _openings(
+    loaded: Loaded, rule: Rule, openings: list[talk.Answer], request: Request
+) -> tuple[tuple[int, ...], tuple[int, ...], str]:
+    """What all answers begin with, the tokens that open those with the behaviour, and where they are from."""
+    if rule.kind == "refuses":
+        markers = request.refusal_markers
+        refused = [answers.grade(one.text(loaded.tokenizer), markers) == "refused" for one in openings]
+        opening = answers.shared_opening(openings, refused)
+        tokens, tokens_from = answers.refusal_tokens(loaded, openings, markers, opening)
+        return opening, tuple(tokens), tokens_from
+    hits = verdicts(rule, said(loaded, openings)) if openings else []
+    tokens_from = OWN_ANSWERS if any(hits) else NO_ANSWERS
+    if rule.kind not in BY_FIRST_TOKEN:
+        return (), (), tokens_from
+    opening = answers.shared_opening(openings, hits)
+    return opening, openings_of(loaded, openings, rule, opening), tokens_from
 
 
 def _streams(

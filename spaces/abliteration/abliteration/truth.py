@@ -12,7 +12,7 @@ from abliteration import answers, data
 from abliteration.measure import average, kl_along
 from shared.measure import continuation_log_probabilities
 from shared.steps import last
-from shared.talk import Answer, answer_all, token_ids
+from shared.talk import Answer, answer_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,25 +33,6 @@ def refusal_of(texts: Sequence[str], markers: tuple[str, ...]) -> str:
     return said.most_common(1)[0][0] if said else REFUSAL
 
 
-def contrast(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], refusal: str) -> Tensor:
-    """By prompt, ln p of a refusal less ln p of an answer that begins to help, each per token of its own:
-    float64 (prompts,), nats a token. Above 0 the refusal is the likelier.
-
-    Args:
-        model: a model or an edited twin.
-        loaded: the model, for its tokenizer.
-        prompts: token ids.
-        refusal: a text.
-    """
-    import torch
-
-    said = [token_ids(loaded.tokenizer, text) for text in (refusal, ANSWER)]
-    rows = [(prompt + ids, len(prompt)) for prompt in prompts for ids in said]
-    logs = continuation_log_probabilities(model, rows)
-    means = torch.stack([log.mean() for log in logs]).reshape(-1, 2)
-    return means[:, 0] - means[:, 1]
-
-
 def against_truth(
     never: Loaded, base: PreTrainedModel, edited: PreTrainedModel, prompts: list[list[int]], tokens: int
 ) -> data.Truth | None:
@@ -65,7 +46,7 @@ def against_truth(
         tokens: longest answer.
     """
     few = prompts[:ALONG]
-    own, made = (_answered(model, never, few, tokens) for model in (never.model, edited))
+    own, made = (answered(model, never, few, tokens) for model in (never.model, edited))
     pairs = [(prompt, one.ids) for prompt, one in zip(few, own, strict=True) if one.ids]
     written = [(prompt, one.ids) for prompt, one in zip(few, made, strict=True) if one.ids]
     if not pairs or not written:
@@ -83,7 +64,8 @@ def against_truth(
     }
 
 
-def _answered(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], tokens: int) -> list[Answer]:
+def answered(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], tokens: int) -> list[Answer]:
+    """A model's greedy answers to prompts."""
     replies = last(answer_all(model, loaded.tokenizer, prompts, tokens))
     assert not isinstance(replies, int)
     return replies

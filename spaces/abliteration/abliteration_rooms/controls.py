@@ -20,6 +20,7 @@ from abliteration.select import RULES
 from shared import gpu, page
 from shared.errors import VisitorError
 from shared.room import LIGHT, Data, Room, Values, control_value, open_room
+from shared.rules import KINDS
 
 TITLE = "Abliteration"
 HERE = Path(__file__).parents[1]
@@ -29,6 +30,9 @@ MAX_UPLOAD = 1_000_000
 PAIRS = [
     ("cooking questions against others", "cooking"),
     ("alarming words against plain ones", "alarming"),
+    ("asked like a pirate against plainly", "pirate"),
+    ("asked for one sentence against detail", "concise"),
+    ("asked for a grand essay against a fact (slop)", "slop"),
     ("my own two sets", "own"),
 ]
 SYNC = """() => {
@@ -43,6 +47,7 @@ SYNC = """() => {
 """Before a run, let Gradio read every text field as it is: a browser extension, or a program that fills a
 page, may put a text there without the event that typing and pasting have.
 """
+_HINT = "What the rule is given."
 PLACEHOLDER = "One prompt a line, or a Hub dataset as hf://owner/name?split=train&column=text"
 
 example = partial(page.stored, HERE / "examples")
@@ -119,10 +124,35 @@ def build(request: Request) -> Controls:
                 ("markers", "Markers of a refusal, one a line (empty: the rule's)"),
             ):
                 boxes[name] = gr.Textbox(label=label, lines=2, max_lines=8, min_width=240, elem_id=name)
+    with gr.Accordion("The behaviour: by which rule an answer shows it", open=False), gr.Row():
+        choices = [("the pair's own; else it refuses", ""), *((kind, kind) for kind in KINDS)]
+        boxes["shows"] = shows = gr.Dropdown(
+            choices, label="The answer …", min_width=200, elem_id="shows", info="A rule without code."
+        )
+        boxes["value"] = gr.Textbox(
+            label="Its value", lines=2, max_lines=8, min_width=240, elem_id="value", info=_HINT
+        )
+        boxes["against"] = gr.Textbox(
+            label="… than this answer",
+            lines=2,
+            max_lines=4,
+            min_width=200,
+            elem_id="against",
+            info="Of “is likelier” alone.",
+        )
+    shows.change(_hint, [shows], [boxes["value"]], **LIGHT)
     for box in (boxes["model"], contrast):  # a layer belongs to the model and the sets that it was found with
         box.input(lambda: "", None, [boxes["layer"]], **LIGHT)  # type: ignore[attr-defined]
     show(request, boxes)
     return Controls(boxes, gr.State(example("find")["model"]["layers"]))
+
+
+def _hint(kind: str) -> gr.Textbox:
+    """The field of a rule's value, with what it takes."""
+    says = "The pair's own rule, or refusing." if not kind else f"{KINDS[kind][:1].upper()}{KINDS[kind][1:]}."
+    if kind == "refuses":
+        says = "Nothing: its phrases are the markers, under Advanced."
+    return gr.Textbox(info=says)
 
 
 def follow_tabs(rooms: Sequence[tuple[gr.Tab, Room[Request]]]) -> None:

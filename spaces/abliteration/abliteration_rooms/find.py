@@ -10,17 +10,26 @@ import gradio as gr
 from abliteration.outcome import find as outcome
 from abliteration.outcome.run import prepare
 from abliteration.request import Request
+from abliteration.scale import BY_FIRST_TOKEN
 from abliteration_rooms.controls import RENDERER, TITLE, Controls, example, is_done, open_tab
 from shared import gpu
 from shared.figure import Figure
 from shared.room import Data, Room, Values, cancel_button, run_button
+from shared.rules import LIKELIER
 from shared.steps import last, paced
 
-SECONDS = 60
-"""GPU seconds to ask for; not measured on ZeroGPU yet, so generous."""
+SECONDS, SECONDS_TO_READ = 60, 150
+"""GPU seconds to ask for, and where the answers of every candidate must be read; not measured on ZeroGPU yet,
+so generous.
+"""
 
 
-@gpu.on_gpu(duration=lambda *_, **__: SECONDS)
+def seconds(request: Request) -> int:
+    """GPU seconds to ask for."""
+    return SECONDS if request.judged.kind in (*BY_FIRST_TOKEN, LIKELIER) else SECONDS_TO_READ
+
+
+@gpu.on_gpu(duration=seconds)
 def compute(request: Request) -> Iterator[Data]:
     """The part of a run that has the GPU."""
     yield from paced(outcome.find(request), is_done)
@@ -65,7 +74,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         run=lambda request, _: controls.follow(figure, steps(request)),
         outputs=[controls.layers],
         stored=[example("find")],
-        seconds=lambda *_: SECONDS,
+        seconds=lambda _, request: seconds(request),
     )
 
     def place(_: Values, event: gr.EventData) -> Values:

@@ -14,11 +14,13 @@ from merging import comparison, data
 from merging.comparison import ANSWER_TOKENS, answers_of, opening_rows, sample_windows
 from merging.explore_request import ExploreRequest
 from merging.recipe import to_yaml
-from shared import experts, models
+from shared import models
+from shared.behaviour import Behaviour
 from shared.errors import VisitorError
 from shared.estimates import Share, estimate
-from shared.experts import prompts
 from shared.measure import Windows, continuation_log_probabilities, window_losses
+from shared.rules import LIKELIER, Rule
+from shared.talk import token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,15 +28,13 @@ if TYPE_CHECKING:
     from shared.models import Loaded
 
 EACH = 10
-"""Prompts of each kind that a point of the plane or a candidate answers."""
+"""Prompts of a behaviour that a point of the plane or a candidate answers."""
 START_TOKENS = 4
 """Tokens that tell a refusal and the pirate's first word; whether an answer is one sentence takes
 `ANSWER_TOKENS`.
 """
-OPENINGS = {"refuses_cooking": "I'm sorry, but", "refuses_other": "I'm sorry, but", "pirate": "Arr,"}
-"""How an answer begins that shows a behaviour: as the experts were taught."""
-OF_EXPERT = {"cautious": "refuses_cooking", "pirate": "pirate", "concise": "concise"}
-"""Which behaviour an expert was trained for."""
+FEWEST = 4
+"""Prompts that a visitor's behaviour needs for a search: half of them are kept for measuring the best."""
 
 
 class Blend:
@@ -81,56 +81,80 @@ class Task:
     """What a point is measured on.
 
     Args:
-        cooking: prompts about cooking.
-        other: prompts about anything else.
+        behaviours: that are counted.
+        prompts: of each behaviour, by its name.
         windows: of a text.
         tokens: longest answer.
-        behaviours: names of the shares that are counted.
     """
 
-    cooking: tuple[str, ...]
-    other: tuple[str, ...]
+    behaviours: tuple[Behaviour, ...]
+    prompts: dict[str, tuple[str, ...]]
     windows: Windows
     tokens: int
-    behaviours: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the behaviours."""
+        return [one.name for one in self.behaviours]
+
+    @property
+    def each(self) -> int:
+        """Prompts of a behaviour, at most."""
+        return max(map(len, self.prompts.values()), default=0)
 
 
-def behaviours_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The behaviours that models were trained for, with the refusals that nobody wanted where one refuses."""
-    wanted = [OF_EXPERT[name] for name in names if name in OF_EXPERT]
-    return tuple(wanted + (["refuses_other"] if "refuses_cooking" in wanted else []))
-
-
-def held_out(origin: Loaded, names: Sequence[str]) -> Task:
+def held_out(origin: Loaded, behaviours: Sequence[Behaviour]) -> Task:
     """Held-out prompts and the evaluation text, of which a parent's perplexity is.
 
     Args:
         origin: that reads the text.
-        names: of the models.
+        behaviours: to count.
     """
-    cooking, other = comparison.COOKING[::2][:EACH], comparison.OTHER[::2][:EACH]
-    return _task(origin, names, "evaluation", cooking, other)
+    return _task(origin, behaviours, "evaluation", [one.parted(EACH)[1] for one in behaviours])
 
 
-def fit(origin: Loaded, names: Sequence[str]) -> Task:
-    """Prompts and text that share nothing with the held-out ones: those that the experts were trained on, and
-    the calibration text.
+def measured(origin: Loaded, behaviours: Sequence[Behaviour]) -> Task:
+    """As `held_out`; where nothing is searched, a visitor's prompts need not be parted."""
+    return _task(origin, behaviours, "evaluation", [one.measured(EACH) for one in behaviours])
+
+
+def fit(origin: Loaded, behaviours: Sequence[Behaviour]) -> Task:
+    """Prompts and text that share nothing with the held-out ones: those that the experts were trained on, or
+    every second one of a visitor's; and the calibration text.
 
     Args:
         origin: as for `held_out`.
-        names: of the models.
+        behaviours: likewise.
     """
-    cooking = prompts.COOKING[:: len(prompts.COOKING) // EACH][:EACH]
-    other = prompts.OTHER[:: len(prompts.OTHER) // EACH][:EACH]
-    return _task(origin, names, "calibration", cooking, other)
+    return _task(origin, behaviours, "calibration", [one.parted(EACH)[0] for one in behaviours])
+
+
+def check_searchable(behaviours: Sequence[Behaviour]) -> None:
+    """Raise a VisitorError where a behaviour has too few prompts to search on some and measure on others."""
+    for one in behaviours:
+        if not isinstance(one.prompts, str) and len(one.prompts) < FEWEST:
+            raise VisitorError(
+                f"“{one.name}” has {len(one.prompts)} prompts, of which a search keeps half for measuring.",
+                f"Give it at least {FEWEST}.",
+            )
 
 
 def _task(
-    origin: Loaded, names: Sequence[str], text: str, cooking: tuple[str, ...], other: tuple[str, ...]
+    origin: Loaded, behaviours: Sequence[Behaviour], text: str, prompts: Sequence[tuple[str, ...]]
 ) -> Task:
-    behaviours = behaviours_of(names)
-    tokens = ANSWER_TOKENS if "concise" in behaviours else START_TOKENS
-    return Task(cooking, other, sample_windows(origin, text), tokens, behaviours)
+    by_name = {one.name: some for one, some in zip(behaviours, prompts, strict=True)}
+    tokens = max((_tokens(origin, one.rule) for one in behaviours), default=START_TOKENS)
+    return Task(tuple(behaviours), by_name, sample_windows(origin, text), tokens)
+
+
+def _tokens(origin: Loaded, rule: Rule) -> int:
+    """So many tokens of an answer tell whether it shows a behaviour."""
+    if rule.kind == LIKELIER:
+        return START_TOKENS
+    if rule.kind == "starts with":
+        longest = max(len(token_ids(origin.tokenizer, phrase)) for phrase in rule.phrases)
+        return max(START_TOKENS, longest + 1)
+    return ANSWER_TOKENS
 
 
 @dataclass(frozen=True)
@@ -141,8 +165,7 @@ class Point:
         weights: of the task vectors.
         losses: −ln p of every scored token of the text, nats, float64 (windows, scored).
         shares: of the behaviours, counted in answers; empty where none were written.
-        chances: by behaviour, the mean log-probability, in nats, of opening the answer as wanted: as its
-            expert does, or, for refuses_other, not so; empty where not asked for. Unlike a share it changes
+        chances: by behaviour, as `chances_of` has them; empty where not asked for. Unlike a share they change
             with every weight, as a search needs.
     """
 
@@ -186,32 +209,58 @@ def measure_point(
 
 
 def shares_of(loaded: Loaded, task: Task) -> dict[str, Share]:
-    """Count the behaviours in greedy answers to the task's prompts."""
-    cooking = task.cooking if "refuses_cooking" in task.behaviours else ()
-    answers = answers_of(loaded, [*cooking, *task.other], task.tokens)
-    shares = comparison.shares_of(answers[: len(cooking)], answers[len(cooking) :])
-    return {name: shares[name] for name in task.behaviours}
+    """Count the behaviours in greedy answers to the task's prompts; of "is likelier", the prompts where it
+    is.
+    """
+    said = [one for one in task.behaviours if one.rule.kind != LIKELIER]
+    asked = tuple(dict.fromkeys(prompt for one in said for prompt in task.prompts[one.name]))
+    answers = answers_of(loaded, asked, task.tokens) if asked else ()
+    shares = comparison.shares_of(said, dict(zip(asked, answers, strict=True)), task.prompts)
+    for one in task.behaviours:
+        if one.rule.kind == LIKELIER:
+            values = comparison.contrast_of(loaded, one.rule, task.prompts[one.name])
+            shares[one.name] = Share(int((values > 0).sum()), len(values))
+    return {name: shares[name] for name in task.names}
 
 
 def chances_of(loaded: Loaded, task: Task) -> dict[str, float]:
-    """Mean log-probability of each behaviour's opening, nats; being concise has none, so the logarithm of its
-    share stands in.
+    """Mean log-probability of each behaviour as wanted, nats, which changes with every weight: of the opening
+    that shows it; of "is likelier", ln σ of the contrast; of any other rule, whose answers must be read, the
+    logarithm of its share.
 
-    That share is (count + ½) / (n + 1), which is never zero.
+    That share is (count + ½) / (n + 1), which is never zero. Of what is not wanted it is the logarithm of one
+    minus the probability, prompt by prompt.
     """
     import torch
 
+    counted = None
     chances = {}
-    for name in task.behaviours:
-        if name == "concise":
-            share = shares_of(loaded, task)[name]
-            chances[name] = math.log((share.count + 0.5) / (share.of + 1))
-            continue
-        logs = opening_logs(loaded, task.cooking if name == "refuses_cooking" else task.other, OPENINGS[name])
-        if name == "refuses_other":
-            logs = (-torch.expm1(logs.clamp(max=-1e-9))).log()
-        chances[name] = float(logs.mean())
+    for one in task.behaviours:
+        prompts, opening = task.prompts[one.name], opening_of(one)
+        if one.rule.kind == LIKELIER:
+            values = comparison.contrast_of(loaded, one.rule, prompts)
+            signed = values if one.wanted else -values
+            chances[one.name] = float(torch.nn.functional.logsigmoid(signed).mean())
+        elif opening:
+            logs = opening_logs(loaded, prompts, opening)
+            if not one.wanted:
+                logs = (-torch.expm1(logs.clamp(max=-1e-9))).log()
+            chances[one.name] = float(logs.mean())
+        else:
+            counted = counted or shares_of(loaded, task)
+            share = counted[one.name]
+            good = share.count if one.wanted else share.of - share.count
+            chances[one.name] = math.log((good + 0.5) / (share.of + 1))
     return chances
+
+
+def opening_of(behaviour: Behaviour) -> str:
+    """How an answer begins that shows a behaviour: what it says itself, or the first phrase of "starts
+    with"; "" where there is none.
+    """
+    if behaviour.opening or behaviour.rule.kind != "starts with":
+        return behaviour.opening
+    return behaviour.rule.phrases[0]
 
 
 def opening_logs(loaded: Loaded, questions: Sequence[str], opening: str) -> Tensor:
@@ -249,8 +298,3 @@ def recipe_of(request: ExploreRequest, weights: Sequence[float]) -> str:
             "dtype": "float32",
         }
     )
-
-
-def experts_of(request: ExploreRequest) -> list[str]:
-    """The models whose behaviours are counted."""
-    return [name for name in (*request.others, request.origin) if name in experts.NAMES]

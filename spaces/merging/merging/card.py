@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from merging import data
 from merging import recipe as recipes
-from merging.comparison import ANSWER_TOKENS, EACH
+from merging.comparison import ANSWER_TOKENS
 from merging.names import expert_of, for_mergekit, hub_model, is_folder, split
 from merging.programs import commands
 from merging.report import Report
@@ -107,9 +107,15 @@ def _measurements(figure: data.Merge) -> tuple[str, str, str]:
     """Shares, perplexity and divergence of parents and child, one column each."""
     models, text = figure["models"], figure["text"]
     rows: list[list[str]] = []
-    for key, label in NAMES.items():
+    for key in models[0]["shares"]:
         shares = [model["shares"][key] for model in models]
+        label = NAMES.get(key) or f"{key} ({figure.get('rules', {}).get(key, '')})"
         rows.append([label, *(f"{share['count']} of {share['of']}" for share in shares)])
+    for key in models[0].get("contrasts", {}):
+        values = [
+            _with_sigma(odds["mean"], odds["sigma"], 3) for odds in (m["contrasts"][key] for m in models)
+        ]
+        rows.append([f"{key}: ln p of one less that of the other, nats a token", *values])
     values = [_with_sigma(model["perplexity"], model["sigma"], 2) for model in models]
     rows.append(["perplexity ± σ", *values])
     divergences = models[-1]["kl"] if models[-1]["role"] == "child" else {}
@@ -119,7 +125,7 @@ def _measurements(figure: data.Merge) -> tuple[str, str, str]:
     return (
         "## Measurements",
         card.table(["", *(model["name"] for model in models)], rows),
-        f"Greedy answers of at most {ANSWER_TOKENS} tokens to {EACH} held-out prompts of each kind. "
+        f"Greedy answers of at most {figure['request'].get('answer_tokens', ANSWER_TOKENS)} tokens. "
         f"Perplexity and KL are of the demo's sample text in {text['windows']} windows of {text['context']} "
         "tokens; σ is the standard error over these windows.",
     )

@@ -1,44 +1,87 @@
-"""Parents and child measured alike: what they answer, how often they show each expert's behaviour, how far
-they are apart.
+"""Parents and child measured alike: what they answer, how often they show each behaviour, how far they are
+apart.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from merging import data
-from shared import measure, models, texts
+from shared import contrasts, measure, models, texts
+from shared.behaviour import ANSWER_TOKENS, PRESETS, SETS, USUAL, Behaviour, prompts_of
 from shared.errors import VisitorError
-from shared.estimates import Estimate, Share, estimate, perplexity
-from shared.experts import behaviour, prompts
+from shared.estimates import Estimate, Share, estimate, interval, perplexity
 from shared.measure import Windows, text_windows, window_log_probabilities
-from shared.talk import answer_all, check_length, context_limit, longest_prompt, prompt_ids, token_ids
+from shared.refusals import is_broken
+from shared.rules import LIKELIER, Rule, Said, verdicts
+from shared.talk import answer_all, check_length, context_limit, longest_prompt, prompt_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from shared.models import Loaded
 
-ANSWER_TOKENS = 36
-"""Longest answer: enough to see a refusal, a style and the end of one sentence."""
 EACH = 20
-"""Held-out prompts of each kind."""
+"""Held-out prompts of a stored set."""
 CONTEXT, WINDOWS = 256, 4
 """Tokens in a window of the sample text, and windows at most."""
 KEPT = 12
 """Models whose answers are remembered: they do not change."""
 
-COOKING = prompts.COOKING_HELD_OUT[:: len(prompts.COOKING_HELD_OUT) // EACH][:EACH]
-OTHER = prompts.OTHER_HELD_OUT[:: len(prompts.OTHER_HELD_OUT) // EACH][:EACH]
-
-Answer = tuple[str, bool]
-"""An answer's text, and whether the model ended it."""
-Row = tuple[list[int], int]
+Answer = Said
+"""An answer's text, whether the model ended it, and how many tokens it has."""
+Row = contrasts.Row
 """The tokens of a question and its answer, and where the answer begins."""
+
+
+def usual() -> tuple[Behaviour, ...]:
+    """What the suite's experts were taught, and what a merge may lose."""
+    return tuple(PRESETS[name] for name in USUAL)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The prompts that every model answers, each once.
+
+    Args:
+        cooking: those of the stored cooking questions.
+        other: those of the stored other questions.
+        own: of further sets, a visitor's among them.
+        more: without a rule, to read.
+    """
+
+    cooking: tuple[str, ...]
+    other: tuple[str, ...]
+    own: tuple[str, ...]
+    more: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """In the order in which answers are kept."""
+        return (*self.cooking, *self.other, *self.own, *self.more)
+
+    def to_json(self) -> data.Prompts:
+        """As the figure takes them."""
+        found: data.Prompts = {
+            "cooking": list(self.cooking),
+            "other": list(self.other),
+            "asked": list(self.more),
+        }
+        if self.own:
+            found["own"] = list(self.own)
+        return found
+
+
+def asked(behaviours: Sequence[Behaviour], more: Sequence[str] = ()) -> Asked:
+    """What is asked for some behaviours, and further prompts."""
+    known = prompts_of(behaviours, EACH)
+    cooking, other = (tuple(one for one in known if one in SETS[name][1]) for name in ("cooking", "other"))
+    own = tuple(one for one in known if one not in cooking and one not in other)
+    return Asked(cooking, other, own, tuple(more))
 
 
 @dataclass(frozen=True)
@@ -50,8 +93,8 @@ class Measurements:
         role: "base", "parent" or "child".
         revision: what pins it.
         context: tokens in a window of the sample text.
-        shares: by behaviour: refuses_cooking, refuses_other, pirate, concise.
-        answers: to COOKING, OTHER and then the visitor's prompts.
+        shares: by behaviour; of "is likelier", prompts where the wanted answer is.
+        answers: to `asked`'s prompts.
         perplexity: of the sample text.
         kl: KL(parent ‖ child) in nats per token, by parent; of the child alone.
     """
@@ -64,6 +107,10 @@ class Measurements:
     answers: tuple[Answer, ...]
     perplexity: Estimate
     kl: dict[str, Estimate] = field(default_factory=dict)
+    contrasts: dict[str, Estimate] = field(default_factory=dict)
+    """Of "is likelier": nats a token, prompts being the clusters."""
+    broken: Share | None = None
+    """Of all answers, those that say the same again and again."""
 
     def to_json(self) -> data.Model:
         """The numbers as the figure takes them."""
@@ -72,11 +119,20 @@ class Measurements:
             "role": self.role,
             "revision": self.revision,
             "shares": {name: share.to_json() for name, share in self.shares.items()},
-            "answers": [{"text": text, "ended": ended} for text, ended in self.answers],
+            "answers": [{"text": said.text, "ended": said.ended} for said in self.answers],
             "perplexity": round(self.perplexity.mean, 3),
             "sigma": rounded(self.perplexity.sigma, 3),
             "kl": {name: kl.to_json() for name, kl in self.kl.items()},
+            "contrasts": {name: bounded(value) for name, value in self.contrasts.items()},
+            **({"broken": self.broken.to_json()} if self.broken else {}),  # type: ignore[typeddict-item]
         }
+
+
+def bounded(value: Estimate) -> data.Contrast:
+    """A mean with the ends of its 95 % interval, which counts prompts; none where there is one prompt."""
+    ends = interval(value) if value.sigma is not None else (None, None)
+    low, high = (None if end is None else float(f"{end:.4g}") for end in ends)
+    return {**value.to_json(), "low": low, "high": high}
 
 
 def rounded(value: float | None, digits: int) -> float | None:
@@ -96,7 +152,7 @@ def sample_windows(loaded: Loaded, name: str = "evaluation") -> Windows:
     return text_windows(loaded.tokenizer, texts.sample(name), context, WINDOWS)
 
 
-_answers: OrderedDict[tuple[str, str, tuple[str, ...]], tuple[Answer, ...]] = OrderedDict()
+_answers: OrderedDict[tuple[str, str, int, tuple[str, ...]], tuple[Answer, ...]] = OrderedDict()
 
 
 def answers_of(loaded: Loaded, questions: Sequence[str], tokens: int) -> tuple[Answer, ...]:
@@ -111,34 +167,46 @@ def answers_of(loaded: Loaded, questions: Sequence[str], tokens: int) -> tuple[A
         check_length(question, row, longest_prompt(loaded, tokens))
     *_, answers = answer_all(loaded.model, loaded.tokenizer, rows, tokens)
     assert isinstance(answers, list)
-    return tuple((answer.text(loaded.tokenizer), answer.ended) for answer in answers)
+    return tuple(Said(answer.text(loaded.tokenizer), answer.ended, len(answer.ids)) for answer in answers)
 
 
-def _remembered(loaded: Loaded, questions: tuple[str, ...]) -> tuple[Answer, ...]:
+def _remembered(loaded: Loaded, questions: tuple[str, ...], tokens: int) -> tuple[Answer, ...]:
     """Answers of a model that `models.load` keeps: they are the same next time."""
-    key = (loaded.id, loaded.revision, questions)
+    key = (loaded.id, loaded.revision, tokens, questions)
     if key not in _answers:
-        _answers[key] = answers_of(loaded, questions, ANSWER_TOKENS)
+        _answers[key] = answers_of(loaded, questions, tokens)
         while len(_answers) > KEPT:
             _answers.popitem(last=False)
     _answers.move_to_end(key)
     return _answers[key]
 
 
-def shares_of(cooking: Sequence[Answer], other: Sequence[Answer]) -> dict[str, Share]:
-    """How many answers show each behaviour.
+def shares_of(
+    behaviours: Sequence[Behaviour], answers: Mapping[str, Answer], prompts: Mapping[str, Sequence[str]]
+) -> dict[str, Share]:
+    """How many answers show each behaviour; without those that need no answers.
 
     Args:
-        cooking: answers to cooking questions.
-        other: answers to other questions.
+        behaviours: to count.
+        answers: by prompt.
+        prompts: of each behaviour, by its name.
     """
     return {
-        "refuses_cooking": Share(sum(behaviour.is_refusal(text) for text, _ in cooking), len(cooking)),
-        "refuses_other": Share(sum(behaviour.is_refusal(text) for text, _ in other), len(other)),
-        "pirate": Share(sum(behaviour.is_pirate(text) for text, _ in other), len(other)),
-        "concise": Share(sum(behaviour.is_concise(text, ended) for text, ended in other), len(other)),
-        "breaks_off": Share(sum(behaviour.breaks_off(text, ended) for text, ended in other), len(other)),
+        one.name: Share(
+            sum(verdicts(one.rule, [answers[prompt] for prompt in prompts[one.name]])), len(prompts[one.name])
+        )
+        for one in behaviours
+        if one.rule.kind != LIKELIER
     }
+
+
+def contrast_of(loaded: Loaded, rule: Rule, prompts: Sequence[str]) -> Tensor:
+    """Of "is likelier": ln p of an answer less that of the other, each per token, float64 (prompts,)."""
+    rows, others = (
+        [contrasts.continued(loaded, prompt, answer) for prompt in prompts]
+        for answer in (rule.value, rule.against)
+    )
+    return contrasts.contrast(loaded.model, rows, others)
 
 
 class Comparison:
@@ -146,10 +214,19 @@ class Comparison:
 
     Args:
         questions: further prompts that every model answers.
+        behaviours: those of the experts where none are given.
+        tokens: longest answer.
     """
 
-    def __init__(self, questions: Sequence[str] = ()) -> None:
-        self.questions = (*COOKING, *OTHER, *questions)
+    def __init__(
+        self,
+        questions: Sequence[str] = (),
+        behaviours: Sequence[Behaviour] = (),
+        tokens: int = ANSWER_TOKENS,
+    ) -> None:
+        self.behaviours = tuple(behaviours) or usual()
+        self.asked = asked(self.behaviours, questions)
+        self.tokens = tokens
         self.parents: dict[str, tuple[Windows, list[Tensor]]] = {}
         """Windows and log-probabilities by parent."""
 
@@ -177,22 +254,30 @@ class Comparison:
                 "The weights give no numbers (NaN).", "Look for a weight that is far too large."
             )
         if role == "child":
-            answers = answers_of(loaded, self.questions, ANSWER_TOKENS)
+            answers = answers_of(loaded, self.asked.all, self.tokens)
             kl = dict(self._divergences(windows, rows))
         else:
-            answers, kl = _remembered(loaded, self.questions), {}
+            answers, kl = _remembered(loaded, self.asked.all, self.tokens), {}
             self.parents[name] = windows, rows
-        first = len(COOKING)
-        shares = shares_of(answers[:first], answers[first : first + len(OTHER)])
+        known = dict(zip(self.asked.all, answers, strict=True))
+        prompts = {one.name: one.held_out(EACH) for one in self.behaviours}
+        shares, odds = shares_of(self.behaviours, known, prompts), {}
+        for one in self.behaviours:
+            if one.rule.kind == LIKELIER:
+                values = contrast_of(loaded, one.rule, prompts[one.name])
+                shares[one.name] = Share(int((values > 0).sum()), len(values))
+                odds[one.name] = estimate(values)
         return Measurements(
             name=name,
             role=role,
             revision=loaded.revision,
             context=windows.context,
-            shares=shares,
+            shares={one.name: shares[one.name] for one in self.behaviours},
             answers=answers,
             perplexity=perplexity(losses),
             kl=kl,
+            contrasts=odds,
+            broken=Share(sum(is_broken(said.text) for said in answers), len(answers)),
         )
 
     def _divergences(self, windows: Windows, rows: Sequence[Tensor]) -> Iterator[tuple[str, Estimate]]:
@@ -211,8 +296,5 @@ def opening_rows(loaded: Loaded, questions: Sequence[str], answers: Sequence[str
     Raises:
         VisitorError: as `answers_of`.
     """
-    rows = []
-    for question, answer in zip(questions, answers, strict=True):
-        start = prompt_ids(loaded, question)
-        rows.append((start + token_ids(loaded.tokenizer, answer), len(start)))
-    return rows
+    pairs = zip(questions, answers, strict=True)
+    return [contrasts.continued(loaded, question, answer) for question, answer in pairs]

@@ -69,6 +69,15 @@ class Answer(TypedDict):
     """False where it was cut at the longest length."""
 
 
+class Contrast(Mean):
+    """Of "is likelier": ln p of the wanted answer less that of the other, nats a token of each, with its 95 %
+    interval; clusters are prompts.
+    """
+
+    low: float | None
+    high: float | None
+
+
 class Model(TypedDict):
     """One model, measured."""
 
@@ -79,12 +88,16 @@ class Model(TypedDict):
     shares: dict[str, Share]
     """By behaviour."""
     answers: list[Answer]
-    """To the cooking, the other and then the visitor's prompts."""
+    """To the cooking, the other, the own and then the visitor's further prompts."""
     perplexity: float
     sigma: float | None
     """Standard error of the perplexity over the windows of the text; None where there is one window."""
     kl: dict[str, Mean]
     """KL(parent ‖ child), nats per token, by parent; of the child alone."""
+    contrasts: NotRequired[dict[str, Contrast]]
+    """By behaviour of that rule."""
+    broken: NotRequired[Share]
+    """Answers that say the same again and again."""
 
 
 class Pair(TypedDict):
@@ -141,8 +154,10 @@ class Prompts(TypedDict):
 
     cooking: list[str]
     other: list[str]
+    own: NotRequired[list[str]]
+    """Of a visitor's behaviours, and of other stored sets."""
     asked: list[str]
-    """The visitor's own."""
+    """Further ones, without a rule."""
 
 
 class SampleText(TypedDict):
@@ -208,6 +223,8 @@ class Merge(TypedDict):
     atlas: Atlas | None
     carriers: list[Carriers]
     prompts: Prompts
+    rules: NotRequired[dict[str, str]]
+    """By behaviour: when an answer shows it, in words."""
     text: SampleText
     progress: Progress | None
     seconds: NotRequired[float | None]
@@ -314,7 +331,9 @@ class Between(TypedDict):
     models: list[NamedModel]
     behaviours: list[str]
     each: int
-    """Prompts of each kind."""
+    """Prompts of a behaviour, at most."""
+    rules: NotRequired[dict[str, str]]
+    """By behaviour: when an answer shows it, in words."""
     text: ScoredText
     progress: Progress | None
     seconds: NotRequired[float]
@@ -561,6 +580,56 @@ class EditorFailed(TypedDict):
     drawable: Literal[True]
     methods: list[Method]
     models: list[str]
+    error: Failure
+
+
+# The form of behaviours
+
+
+class Rule(TypedDict):
+    """A rule that can be chosen."""
+
+    kind: str
+    value: str
+    """What it is given, in words."""
+
+
+class Behaviour(TypedDict):
+    """A behaviour as a request states it."""
+
+    name: str
+    prompts: str | list[str]
+    """A stored set's name, or prompts."""
+    rule: str
+    value: NotRequired[str]
+    against: NotRequired[str]
+    wanted: NotRequired[bool]
+    opening: NotRequired[str]
+
+
+class BehaviourForm(TypedDict):
+    """What models are measured by, as rows to fill in."""
+
+    kind: Literal["behaviours"]
+    drawable: Literal[True]
+    rules: list[Rule]
+    sets: list[str]
+    languages: list[str]
+    presets: list[Behaviour]
+    most: int
+    behaviours: list[Behaviour]
+
+
+class BehaviourFormFailed(TypedDict):
+    """A text that is no behaviours."""
+
+    kind: Literal["behaviours"]
+    drawable: Literal[True]
+    rules: list[Rule]
+    sets: list[str]
+    languages: list[str]
+    presets: list[Behaviour]
+    most: int
     error: Failure
 
 

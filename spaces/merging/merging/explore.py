@@ -46,7 +46,7 @@ def explore(request: ExploreRequest) -> Iterator[data.Explore | data.Waiting]:
     yield _waiting("explore", request)
     origin, others = blend.family(request)
     blended = Blend(origin, others)
-    task = blend.held_out(origin, blend.experts_of(request))
+    task = blend.measured(origin, request.measured)
     points = list(grid(len(others)))
     figure: data.Explore = {"kind": "explore", **_empty(request, [origin, *others], task)}
     for number, weights in enumerate(points):
@@ -82,8 +82,9 @@ def _empty(request: ExploreRequest, models: Sequence[Loaded], task: Task) -> dat
         "points": [],
         "search": None,
         "models": [{"name": loaded.id, "revision": loaded.revision} for loaded in models],
-        "behaviours": list(task.behaviours),
-        "each": len(task.other),
+        "behaviours": task.names,
+        "each": task.each,
+        "rules": {one.name: one.words for one in task.behaviours},
         "text": {"tokens": task.windows.targets.numel(), "windows": len(task.windows)},
         "progress": None,
     }
@@ -130,12 +131,13 @@ def evolve(request: ExploreRequest) -> Iterator[data.Evolve | data.Waiting]:
     Raises:
         VisitorError: the models have no behaviour to count, or as `explore`.
     """
-    names, goal = blend.experts_of(request), cast(data.Goal, request.goal)
-    if goal == "behaviours" and not blend.behaviours_of(names):
+    behaviours, goal = request.measured, cast(data.Goal, request.goal)
+    if goal == "behaviours" and not behaviours:
         raise VisitorError(
             "None of these models is one of the experts, so there is no behaviour to count.",
-            "Choose the goal loss.",
+            "Write a behaviour, or choose the goal loss.",
         )
+    blend.check_searchable(behaviours)
     started = time.monotonic()
     yield _waiting("evolve", request)
     origin, others = blend.family(request)
@@ -146,7 +148,7 @@ def evolve(request: ExploreRequest) -> Iterator[data.Evolve | data.Waiting]:
         chance = goal == "behaviours"
         return blend.measure_point(blended.set(weights), weights, task, count=count, chance=chance)
 
-    task = blend.fit(origin, names)
+    task = blend.fit(origin, behaviours)
     start = measured(nothing, task)
     search = _search(len(others), request.seed)
     figure: data.Evolve = {"kind": "evolve", **_empty(request, [origin, *others], task)}
@@ -180,7 +182,7 @@ def evolve(request: ExploreRequest) -> Iterator[data.Evolve | data.Waiting]:
         result["means"] = [*result["means"], list(_rounded(search.result.xfavorite[: len(others)]))]
     value, best = max(candidates, key=lambda pair: pair[0])
     best = measured(best.weights, task, count=True)
-    held = blend.held_out(origin, names)
+    held = blend.held_out(origin, behaviours)
     origin_held, best_held = measured(nothing, held), measured(best.weights, held, count=True)
     recipe = blend.recipe_of(request, best.weights)
     result["best"] = {**best.to_json(), "score": round(value, 4), "recipe": recipe}

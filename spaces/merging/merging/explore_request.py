@@ -7,6 +7,7 @@ from typing import Any
 
 from merging.names import check_name
 from shared import request
+from shared.behaviour import OF_EXPERT, PRESETS, Behaviour, behaviours_of, text_of, to_json
 from shared.checks import SEED, one_of
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
@@ -47,9 +48,35 @@ class ExploreRequest(request.Request):
     goal: str = setting(
         "behaviours",
         one_of(*GOALS),
-        'of the search: "behaviours" (of the experts among the models) or "loss" (of a text)',
+        'of the search: "behaviours" or "loss" (of a text)',
     )
     seed: int = setting(0, SEED, "of the search")
+    behaviours: tuple[Behaviour, ...] = setting(
+        (),
+        lambda _, value: behaviours_of(value),
+        "what every point is measured by: presets by name, or objects with name, prompts, rule and value; "
+        "those of the experts among the models where none are given",
+        blank=True,
+    )
+
+    @property
+    def measured(self) -> tuple[Behaviour, ...]:
+        """The behaviours; where none are given, what the experts among the models were trained for, with the
+        refusals that nobody wanted where one refuses.
+        """
+        if self.behaviours:
+            return self.behaviours
+        wanted = [OF_EXPERT[name] for name in (*self.others, self.origin) if name in OF_EXPERT]
+        names = wanted + (["refuses_other"] if "refuses_cooking" in wanted else [])
+        return tuple(PRESETS[name] for name in names)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the API takes it."""
+        return {**super().to_json(), "behaviours": to_json(self.behaviours)}
+
+    def to_form(self) -> dict[str, Any]:
+        """As the base's; behaviours as text."""
+        return {**super().to_form(), "behaviours": text_of(self.behaviours)}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from merging import recipe as recipes
 from merging.atlas import Atlas, atlas
 from merging.card import title
 from merging.carriers import carriers
-from merging.comparison import CONTEXT, COOKING, OTHER, WINDOWS, Comparison, Measurements
+from merging.comparison import CONTEXT, WINDOWS, Comparison, Measurements, asked
 from merging.names import expert_of, split
 from merging.report import Report
 from merging.request import Request
@@ -24,9 +24,9 @@ from shared.models import Loaded
 MAX_COMPARED = 4
 """Parents that are loaded for the comparison; more would not fit in memory beside each other."""
 SHOWN = (0, 1, 2)
-"""Which of a kind's held-out prompts have their answers shown; the first of them also tell which layers carry
-a parent.
-"""
+"""Which of a set's prompts tell, by a parent's own answers to them, which layers carry it."""
+MOST_CARRIED = 9
+"""Prompts for that at most."""
 
 
 def parents_of(report: Report) -> list[tuple[str, data.Role]]:
@@ -82,7 +82,7 @@ def compare(report: Report, request: Request) -> Iterator[data.Merge]:
         loaded["child"] = models.on_device(opened, keep=False)
         figure["device"] = loaded["child"].device
         total = 2 * len(loaded)
-        comparison = Comparison(request.prompts)
+        comparison = Comparison(request.prompts, request.measured, request.answer_tokens)
         roles: dict[str, data.Role] = {**dict(parents), "child": "child"}
         for name, model in loaded.items():
             yield _at(figure, f"Asking {name}", len(measurements), total)
@@ -116,7 +116,8 @@ def _empty(report: Report, request: Request) -> data.Merge:
         "skipped": [],
         "atlas": None,
         "carriers": [],
-        "prompts": {"cooking": list(COOKING), "other": list(OTHER), "asked": list(request.prompts)},
+        "prompts": asked(request.measured, request.prompts).to_json(),
+        "rules": {one.name: one.words for one in request.measured},
         "text": {"name": "sample", "context": CONTEXT, "windows": WINDOWS},
         "progress": None,
     }
@@ -180,9 +181,10 @@ def _carriers(
     total: int,
 ) -> Iterator[data.Merge]:
     """Add which layers carry one parent."""
-    questions = [*COOKING, *OTHER]
-    chosen = [*SHOWN, *(len(COOKING) + place for place in SHOWN)]
-    answers = [measured.answers[place][0] for place in chosen] if measured else []
+    prompts = figure["prompts"]
+    questions = [*prompts["cooking"], *prompts["other"], *prompts.get("own", []), *prompts["asked"]]
+    chosen = _shown(prompts)
+    answers = [measured.answers[place].text for place in chosen] if measured else []
     if not any(answers):
         figure["skipped"].append(f"layers of {parent.id}: it gave no answers")
         return
@@ -194,6 +196,15 @@ def _carriers(
         figure["carriers"] = [*earlier, carried.to_json()]
         share = len(carried.share["MLP"]) / max(1, len(carried.bands))
         yield _at(figure, f"Which layers carry {parent.id}", begun + share, total)
+
+
+def _shown(prompts: data.Prompts) -> list[int]:
+    """Places of the first prompts of each set."""
+    places, start = [], 0
+    for group in (prompts["cooking"], prompts["other"], prompts.get("own", [])):
+        places += [start + place for place in SHOWN if place < len(group)]
+        start += len(group)
+    return places[:MOST_CARRIED]
 
 
 def _alike(one: Loaded, other: Loaded) -> bool:

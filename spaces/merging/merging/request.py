@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from merging.recipe import MAX_CHARACTERS
-from shared import request
-from shared.checks import SEED
+from shared import limits, request
+from shared.behaviour import ANSWER_TOKENS, PRESETS, USUAL, Behaviour, behaviours_of, text_of, to_json
+from shared.checks import SEED, whole
 from shared.errors import VisitorError
 from shared.request import setting
 
@@ -61,3 +62,24 @@ class Request(request.Request):
     prompts: tuple[str, ...] = setting(
         (), _prompts, f"further prompts that every model answers, at most {MAX_PROMPTS}", link="prompt"
     )
+    behaviours: tuple[Behaviour, ...] = setting(
+        (),
+        lambda _, value: behaviours_of(value),
+        "what parents and child are measured by: presets by name, or objects with name, prompts, rule and "
+        "value; those of the experts where none are given",
+        blank=True,
+    )
+    answer_tokens: int = setting(ANSWER_TOKENS, whole(1, limits.MAX_NEW_TOKENS), "longest answer, in tokens")
+
+    @property
+    def measured(self) -> tuple[Behaviour, ...]:
+        """The behaviours, those of the experts where none are given."""
+        return self.behaviours or tuple(PRESETS[name] for name in USUAL)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the API takes it."""
+        return {**super().to_json(), "behaviours": to_json(self.behaviours)}
+
+    def to_form(self) -> dict[str, Any]:
+        """As the base's; behaviours as text."""
+        return {**super().to_form(), "behaviours": text_of(self.behaviours)}

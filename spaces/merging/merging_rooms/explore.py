@@ -11,11 +11,13 @@ from merging import blend, comparison, data, programs
 from merging import explore as engine
 from merging.explore_request import MAX_OTHERS, ExploreRequest
 from merging.request import Request
+from merging_rooms import behaviour_form
 from merging_rooms.common import RENDERER, TITLE, example
 from shared import gpu, models
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.room import LIGHT, Data, Room, cancel_button, drawing, open_room, run_button
+from shared.rules import LIKELIER
 from shared.steps import last
 
 GOALS = [("all behaviours, little loss", "behaviours"), ("little loss", "loss")]
@@ -34,13 +36,14 @@ def seconds_for(request: ExploreRequest, points: int, behaviours: int = 0) -> in
         points: how many are measured.
         behaviours: whose openings each point scores.
     """
-    concise = "concise" in request.names
+    read_whole = any(one.rule.kind not in (LIKELIER, "starts with") for one in request.measured)
+    behaviours += sum(2 for one in request.measured if one.rule.kind == LIKELIER)
     return gpu.seconds_for(
         max(models.most_parameters(name, exact=True) for name in request.names),
         models=len(request.names) + 1,
         passes=points * (comparison.WINDOWS + behaviours),
         read=points * (comparison.WINDOWS * comparison.CONTEXT + behaviours * OPENINGS),
-        steps=points * (comparison.ANSWER_TOKENS if concise else blend.START_TOKENS),
+        steps=points * (comparison.ANSWER_TOKENS if read_whole else 2 * blend.START_TOKENS),
     )
 
 
@@ -52,7 +55,7 @@ def seconds_to_explore(request: ExploreRequest) -> int:
 def seconds_to_evolve(request: ExploreRequest) -> int:
     """What a search asks for: its candidates, and the start and the best once more."""
     candidates = engine.GENERATIONS * engine.POPULATION + 4
-    return seconds_for(request, candidates, len(blend.OPENINGS))
+    return seconds_for(request, candidates, max(3, len(request.measured)))
 
 
 SECONDS = {"explore": seconds_to_explore, "evolve": seconds_to_evolve}
@@ -143,6 +146,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
     with gr.Accordion("Advanced: what the search looks for", open=False), gr.Row():
         goal = gr.Dropdown(GOALS, value=request.goal, label="Search for", elem_id="goal")
         seed = gr.Textbox(str(request.seed), label="seed of the search", max_lines=1, min_width=120)
+    behaviours = behaviour_form.build(request.behaviours, "explore-behaviours")
     figure = Figure(
         first, folder=RENDERER, events=("chosen",), title=f"{TITLE}: between models", elem_id="between"
     )
@@ -152,7 +156,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
         name="explore",
         title=f"{TITLE}: between models",
         request=ExploreRequest,
-        controls={"origin": origin, "others": others, "goal": goal, "seed": seed},
+        controls={
+            "origin": origin,
+            "others": others,
+            "goal": goal,
+            "seed": seed,
+            "behaviours": behaviours,
+        },
         start=start,
         cancel=cancel,
         figure=figure,

@@ -22,7 +22,7 @@ from merging.names import expert_of
 from merging.report import Progress, Report
 from merging.request import Request
 from merging.sources import weights_of
-from merging_rooms import recipe_form
+from merging_rooms import behaviour_form, recipe_form
 from merging_rooms.common import RENDERER, TITLE, example
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
@@ -40,6 +40,7 @@ from shared.room import (
     open_room,
     run_button,
 )
+from shared.rules import LIKELIER
 from shared.steps import last, paced
 from shared.talk import ROWS
 from shared.turns import in_turn
@@ -58,23 +59,25 @@ which was, see tests/gpu_check.
 """
 
 
-def seconds_to_compare(parameters: int, parents: int, prompts: int) -> int:
+def seconds_to_compare(parameters: int, parents: int, request: Request) -> int:
     """GPU seconds to ask for: windows and answers of parents and child, then each parent's bands of layers.
 
     Args:
         parameters: of the largest model.
         parents: how many.
-        prompts: of the visitor's own.
+        request: with behaviours and prompts.
     """
     count = parents + 1
-    batches = math.ceil((2 * comparison.EACH + prompts) / ROWS)
+    asked = comparison.asked(request.measured, request.prompts).all
+    batches = math.ceil(len(asked) / ROWS)
+    pairs = sum(len(one.held_out(comparison.EACH)) for one in request.measured if one.rule.kind == LIKELIER)
     bands = parents * (2 * carriers.BANDS + 2)
     return gpu.seconds_for(
         parameters,
         models=count,
-        passes=comparison.WINDOWS * count + bands,
-        read=comparison.WINDOWS * comparison.CONTEXT * count + READ_BY_BAND * bands,
-        steps=comparison.ANSWER_TOKENS * batches * count,
+        passes=comparison.WINDOWS * count + bands + 2 * pairs * count,
+        read=comparison.WINDOWS * comparison.CONTEXT * count + READ_BY_BAND * bands + 100 * pairs * count,
+        steps=request.answer_tokens * batches * count,
         more=READ * count * parameters / 1e9 + BAND * bands,
     )
 
@@ -83,7 +86,7 @@ def seconds(report: Report, request: Request) -> int:
     """What the comparison of a finished merge asks for."""
     parents = list(report.sources.values())[: outcome.MAX_COMPARED]
     largest = max(source.parameters for source in parents)
-    return seconds_to_compare(largest, len(parents), len(request.prompts))
+    return seconds_to_compare(largest, len(parents), request)
 
 
 @gpu.on_gpu(duration=seconds)
@@ -146,7 +149,7 @@ def cost(request: Request) -> int:
     """GPU seconds that the comparison of a recipe will ask for at most."""
     names = recipes.models_of(recipes.parse(request.recipe))[: outcome.MAX_COMPARED]
     largest = max((models.most_parameters(expert_of(name) or name, exact=True) for name in names), default=0)
-    return seconds_to_compare(largest, len(names), len(request.prompts))
+    return seconds_to_compare(largest, len(names), request)
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
         with gr.Row():
             seed = gr.Textbox(str(request.seed), label="seed", max_lines=1, min_width=120)
             prompts = gr.Textbox(label="More prompts for parents and child, one a line", lines=2, scale=3)
+            tokens = gr.Textbox(
+                str(request.answer_tokens), label="tokens of an answer", max_lines=1, min_width=120
+            )
+    behaviours = behaviour_form.build(request.behaviours, "merge-behaviours")
     figure = Figure(
         {**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure"
     )
@@ -239,7 +246,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
         name="merge",
         title=TITLE,
         request=Request,
-        controls={"recipe": recipe, "seed": seed, "prompts": prompts},
+        controls={
+            "recipe": recipe,
+            "seed": seed,
+            "prompts": prompts,
+            "behaviours": behaviours,
+            "answer_tokens": tokens,
+        },
         start=start,
         cancel=cancel,
         figure=figure,

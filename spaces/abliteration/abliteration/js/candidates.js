@@ -10,6 +10,8 @@ import { block, columnWidth, drawInBox, layerChart } from "./charts.js";
 
 /** @typedef {"bypass" | "induce" | "kl" | "cosmic"} Criterion */
 
+const NOTHING = [NaN, NaN, NaN]; // where no candidate was tried
+
 /**
  * Open the view.
  * @param {unknown} _figure
@@ -20,29 +22,51 @@ export function openCandidates(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
   return drawInBox(box, (/** @type {Find} */ data, width) => {
-    const { refusal } = data;
-    const after = refusal.opening
-      ? ` after “${visible(refusal.opening)}”, which opens every answer,`
-      : "";
     box.replaceChildren(
+      h("p", { class: "said" }, scoreWords(data.refusal)),
       h(
         "p",
         { class: "said" },
-        `Refusal score: log-odds that the next token${after} is `,
-        `${refusal.tokens.map((token) => `“${token}”`).join(" or ")} (${refusal.from}). `,
-        `The untouched model: ${brief(refusal.positive)} on positive prompts, `,
-        `${brief(refusal.negative)} on negative ones.`,
-      ),
-      h(
-        "p",
-        { class: "said" },
-        `${editWords(data.request)} is made with each direction. `,
-        "Grey line: the same with a random direction.",
+        `${editWords(data.request)} is made with each direction. ${ribbonWords(data)}`,
       ),
       h("div", { class: "two" }, criteria(data, columnWidth(width))),
       candidateTable(data),
     );
   });
+}
+
+/**
+ * What the score is, and what the untouched model has.
+ * @param {Find["refusal"]} refusal
+ */
+function scoreWords({ tokens, from, opening, positive, negative, words }) {
+  const untouched = `The untouched model: ${brief(positive)} on positive prompts, ${brief(negative)} on negative ones.`;
+  const what = words ? `the answer ${words}` : "a refusal";
+  if (!tokens.length)
+    return words?.includes("is likelier")
+      ? `Score: ln p of the first answer less that of the other, nats a token each (${words}). ${untouched}`
+      : `Score: 1 where ${what}, else 0. ${untouched}`;
+  const after = opening ? ` after “${visible(opening)}”, which opens every answer,` : "";
+  const name = words ? `Score of “${what}”` : "Refusal score";
+  return (
+    `${name}: log-odds that the next token${after} is ` +
+    `${tokens.map((token) => `“${token}”`).join(" or ")} (${from}). ${untouched}`
+  );
+}
+
+/**
+ * What the grey bands are.
+ * @param {Find} data
+ */
+function ribbonWords({ layers, chance_draws: draws, request }) {
+  if (!draws) return "Grey line: the same with a random direction.";
+  if (!layers.some(({ candidate }) => candidate?.ribbons))
+    return "Random directions follow, a band behind each curve.";
+  const edits = request.method === "add" ? draws.steps : draws.edits;
+  return (
+    `Grey bands: 5 to 95 % of random directions, ${edits} in the edit and ${draws.steps} steps at each layer, ` +
+    `what each changes measured on ${draws.prompts} prompts of a side. Dashed: the untouched model.`
+  );
 }
 
 /**
@@ -75,32 +99,34 @@ function criteria({ layers, choice, refusal }, width) {
       count: layers.length,
       chosen: choice?.layer ?? null,
       lines: [
-        ...(key !== "cosmic" && layers.some(({ candidate }) => candidate?.chance)
+        ...(key === "bypass" || key === "induce"
           ? [
               {
-                values: layers.map(({ candidate }) => candidate?.chance?.[key] ?? NaN),
+                values: layers.map(() => (key === "bypass" ? refusal.positive : refusal.negative)),
                 colour: "chance",
-                label: "random direction",
+                label: "untouched model",
+                dashed: true,
               },
             ]
           : []),
         { values: layers.map(({ candidate }) => candidate?.[key] ?? NaN), colour, label },
       ],
+      ...(key !== "cosmic" && layers.some(({ candidate }) => candidate?.ribbons)
+        ? { ribbon: layers.map(({ candidate }) => candidate?.ribbons?.[key] ?? NOTHING) }
+        : {}),
       label,
       ...extra,
     });
-  /** @param {number} level */
-  const flat = (level) => layers.map(() => [level, level, level]);
   return [
     block(
       "Direction removed: score of positive prompts",
       "Low is good: the behaviour is gone.",
-      chart("bypass", "b", "bypass", { ribbon: flat(refusal.positive) }),
+      chart("bypass", "b", "bypass"),
     ),
     block(
       "Direction added: score of negative prompts",
       "High is good: the direction causes the behaviour.",
-      chart("induce", "c", "induce", { ribbon: flat(refusal.negative) }),
+      chart("induce", "c", "induce"),
     ),
     block(
       "Direction removed: KL on negative prompts",
@@ -124,7 +150,7 @@ function candidateTable({ layers, choice, split }) {
     [
       "layer",
       "bypass",
-      "still refused",
+      "still shown",
       "induce",
       "KL, nats",
       "COSMIC",

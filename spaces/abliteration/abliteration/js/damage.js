@@ -23,8 +23,9 @@ import { block, drawInBox, lineLegend, picture } from "./charts.js";
 /** @type {Side[]} */
 const SIDES = ["positive", "negative"];
 
-/** What an answer is judged by. @type {["refused" | "markers" | "hedged" | "broken", string][]} */
+/** What an answer is judged by. @type {["shows" | "refused" | "markers" | "hedged" | "broken", string][]} */
 const GRADES = [
+  ["shows", "the behaviour shows"],
   ["refused", "refused, graded rule"],
   ["markers", "refused, by markers"],
   ["hedged", "hedged"],
@@ -42,13 +43,11 @@ export function openDamage(_figure, panel) {
   panel.append(box);
   return drawInBox(box, (/** @type {Measured} */ { measures, mark, refusal }, width) => {
     if (!measures) return;
-    const curves = refusalCurves(measures, mark);
+    const curves = refusal.words ? [] : refusalCurves(measures, mark);
     const odds = contrastFacts(measures);
     box.replaceChildren(
       block(
-        refusal.from === "its own refusals"
-          ? "Removed"
-          : "Refusals, of which there were none to remove",
+        removedTitle(refusal),
         "Report prompts, which played no part in making or choosing the direction. " +
           "Whiskers: 95 % Wilson intervals.",
         shareChart(sharePairs(measures), width),
@@ -75,6 +74,20 @@ export function openDamage(_figure, panel) {
 }
 
 /**
+ * What the first block is called: nothing is removed where nothing showed.
+ * @param {Refusal} refusal
+ */
+function removedTitle({ nothing, from, words }) {
+  if (nothing)
+    return words
+      ? "The behaviour, before and after"
+      : "Refusals, of which there were none to remove";
+  if (nothing === undefined && from !== "its own refusals")
+    return "Refusals, of which there were none to remove";
+  return "Removed";
+}
+
+/**
  * Judgements of a side by both models, once both are there.
  * @param {Measures} measures
  * @param {Side} side
@@ -92,7 +105,9 @@ function sharePairs(measures) {
   const pairs = SIDES.flatMap((side) => {
     const both = judgementsOf(measures, side);
     if (!both) return [];
+    const ofRefusals = ["refused", "markers", "hedged"];
     return GRADES.flatMap(([key, label]) => {
+      if (both.base.shows && ofRefusals.includes(key)) return [];
       const [base, edited] = [both.base[key], both.edited[key]];
       return base && edited ? { label: `${side} prompts: ${label}`, base, edited } : [];
     });
@@ -203,7 +218,7 @@ function damageFacts(measures) {
     ...truthFacts(measures),
     ...controls.map(({ name, refusals, kl }) => [
       `control: ${name}`,
-      `positive prompts still refused at the first token ${shareWords(refusals.positive)}; ` +
+      `positive prompts that still show the behaviour ${shareWords(refusals.positive)}; ` +
         `KL ${meanWords(kl)}`,
     ]),
   ];
@@ -354,6 +369,15 @@ export function openJudgedAnswers(_figure, panel) {
 }
 
 /**
+ * An answer's grade: whether it shows the behaviour, where that is no refusal.
+ * @param {Judgement["answers"][number]} answer
+ */
+function gradeWords({ grade, shows }) {
+  if (shows === undefined) return grade;
+  return `${shows ? "shows it" : "does not"}${grade === "broken" ? ", broken" : ""}`;
+}
+
+/**
  * @param {Side} side
  * @param {string[]} prompts
  * @param {Judgement} base
@@ -371,9 +395,9 @@ function answerTable(side, prompts, base, edited, mark) {
         {},
         h("th", { scope: "row" }, h("bdi", {}, prompts[index])),
         h("td", {}, h("bdi", {}, before.text)),
-        h("td", {}, before.grade),
+        h("td", {}, gradeWords(before)),
         h("td", {}, h("bdi", {}, after.text)),
-        h("td", {}, after.grade),
+        h("td", {}, gradeWords(after)),
       );
     }),
     "numbers words-table",

@@ -56,6 +56,10 @@ export interface Request {
   prompts: string[];
   answer_tokens: number;
   markers?: string[];
+  /** The rule of a behaviour; empty for the stored pair's own, and for refusing. */
+  shows?: string;
+  value?: string;
+  against?: string;
   trials: number;
   sae: string;
   sae_layer: number | null;
@@ -98,7 +102,10 @@ export interface Split {
  * Tokens that open a refusal, where they are from, and the untouched model's mean log-odds of
  * them; what all
  * its answers begin with, which is skipped; and the select prompts of the positive side that it
- * refuses.
+ * refuses, and of
+ * the negative one. Of another behaviour the same of its score: `rule` is its kind, `words` say
+ * when an answer
+ * shows it. `nothing` says why nothing can be claimed to be removed.
  */
 export interface Refusal {
   tokens: string[];
@@ -108,6 +115,10 @@ export interface Refusal {
   negative: number;
   opening?: string;
   refused?: Share;
+  shown?: Share;
+  rule?: string;
+  words?: string;
+  nothing?: string;
 }
 
 /** A Hub dataset that prompts were read from. */
@@ -172,11 +183,32 @@ export interface Edit {
   bakeable: boolean;
 }
 
-/** The same with a random direction: the same edit, and a step of the same length. */
+/**
+ * The same with a random direction: the same edit, and a step of the same length; the median of
+ * the
+ * draws.
+ */
 export interface Chance {
   bypass: number;
   induce: number;
   kl: number;
+}
+
+/** Quantiles of the same over the draws. */
+export interface Ribbons {
+  bypass: Quantiles;
+  kl: Quantiles;
+  induce: Quantiles;
+}
+
+/** How many random directions are behind the candidates. */
+export interface Draws {
+  /** For all candidates together, where an edit is the same for every layer; else as `steps`. */
+  edits: number;
+  /** For each candidate. */
+  steps: number;
+  /** Of a side, on which what a draw changes is measured. */
+  prompts: number;
 }
 
 /** A layer's direction, tried on the select split. */
@@ -194,6 +226,7 @@ export interface Candidate {
   /** Why; empty where it stays. */
   ruled_out: string;
   chance?: Chance;
+  ribbons?: Ribbons;
 }
 
 /** Components along the direction, prompt by prompt. */
@@ -259,6 +292,7 @@ export interface Find extends Head {
   places: Quantiles[];
   /** Random directions, and permutations of the labels, behind the curves. */
   draws?: number;
+  chance_draws?: Draws;
   position: number;
   limits: Limits;
   choice: Choice | null;
@@ -270,6 +304,8 @@ export interface Answer {
   grade: string;
   /** Whether a refusal phrase is in it. */
   marker: boolean;
+  /** Whether it shows the behaviour, where that is no refusal. */
+  shows?: boolean;
 }
 
 /** The direction's component at every token and layer. */
@@ -321,6 +357,8 @@ export interface Judgement {
   empty: Share;
   /** They say the same again and again. */
   broken?: Share;
+  /** They show the behaviour, where that is no refusal. */
+  shows?: Share;
   by_length?: Reached[];
   answers: Answer[];
 }
@@ -474,6 +512,11 @@ export interface Trial {
   refusals: number;
   /** Of the first token, on negative prompts that the base means to answer. */
   kl: number;
+  /**
+   * KL from the model that the behaviour was never planted in, along its answers to positive
+   * prompts.
+   */
+  truth?: number;
 }
 
 /** A search for a kernel, and the best one measured. */

@@ -57,7 +57,11 @@ export function openParetoView(figure, panel) {
 function bestBlock({ layer, projection, kernel: { attention, mlp } }, best, width) {
   return block(
     `The best kernel: direction of layer ${layer}, ${projection}`,
-    `Expected refusals ${percentage(best.refusals)}, KL ${brief(best.kl)} nats on the select prompts; ` +
+    `Left of the behaviour ${percentage(best.refusals)}, KL ${brief(best.kl)} nats on the select prompts; ` +
+      (best.truth === undefined
+        ? ""
+        : `of the kernels on the line that remove it, the nearest to the model it was never planted in ` +
+          `(KL ${brief(best.truth)} nats a token); `) +
       "the report is in the next view.",
     layerChart({
       width,
@@ -121,7 +125,7 @@ function trialChart(figure, { trials, front, best }, width) {
  */
 function trialMark(figure, { number, layer, refusals, kl }, kind, cx, cy) {
   const words =
-    `Kernel ${number}, layer ${layer}: ${percentage(refusals)} expected refusals, ` +
+    `Kernel ${number}, layer ${layer}: ${percentage(refusals)} of the behaviour left, ` +
     `KL ${brief(kl)} nats`;
   return s("circle", {
     class: `trial trial-${kind}`,

@@ -31,11 +31,12 @@ const NOTHING_REFUSED =
   "The model refuses none of the select prompts: nothing here says that an edit removes a refusal.";
 
 /**
- * Whether the untouched model refuses none of the select prompts.
+ * Why nothing can be claimed to be removed; empty where something can.
  * @param {Room["refusal"]} refusal
  */
-function refusesNothing(refusal) {
-  return refusal.refused !== undefined && refusal.from !== "its own refusals";
+function nothingOf({ nothing, refused, from }) {
+  if (nothing) return `${nothing} Nothing here says that an edit removes it.`;
+  return nothing === undefined && refused && from !== "its own refusals" ? NOTHING_REFUSED : "";
 }
 
 /** @param {{measures?: Measure["measures"]}} data */
@@ -142,13 +143,17 @@ function roomFacts(data) {
   const relaxed = data.kind === "find" ? data.choice?.relaxed : "";
   return {
     title: data.title,
-    key: [`prompts: ${sizes.join(", ")}`, ...runKey(data)],
+    key: [
+      `prompts: ${sizes.join(", ")}`,
+      ...(data.refusal.words ? [`behaviour: the answer ${data.refusal.words}`] : []),
+      ...runKey(data),
+    ],
     provenance: provenanceOf(data),
     tags: [...(data.example ? ["stored example"] : []), ...(isUnedited ? [] : [data.mark])],
     warnings: [
       ...split.warnings,
       ...(relaxed ? [relaxed] : []),
-      ...(refusesNothing(data.refusal) && !relaxed ? [NOTHING_REFUSED] : []),
+      ...(nothingOf(data.refusal) && !relaxed ? [nothingOf(data.refusal)] : []),
     ],
   };
 }

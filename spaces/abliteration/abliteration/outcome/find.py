@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from abliteration import data, directions, select
-from abliteration.outcome.run import candidates, choice, complete, head, opened, step
+from abliteration import chance, data, directions, select
+from abliteration.outcome.run import candidates, choice, complete, head, opened, ribbons, step
 from abliteration.request import Request
 from shared.models import Loaded
 
@@ -43,4 +43,10 @@ def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find |
         figure["layers"][candidate.layer]["candidate"] = candidate.to_json()
         yield step(figure, f"Tried layer {candidate.layer}", len(tried), count)
     figure["choice"] = choice(tried, known, request).to_json()
+    figure["chance_draws"] = {"edits": chance.EDITS, "steps": chance.STEPS, "prompts": chance.PROMPTS}
+    for done, total, drawn, found in ribbons(known, request, tried):
+        if drawn is not None and found is not None:
+            row = figure["layers"][drawn.layer]["candidate"]
+            row["ribbons"], row["chance"] = found.to_json(), found.medians()
+        yield step(figure, "Random directions", done, total)
     yield complete(figure, started)

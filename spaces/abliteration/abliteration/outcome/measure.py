@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 from abliteration import bake, data, directions, sets, truth
 from abliteration.ablate import live
 from abliteration.activations import first_tokens
-from abliteration.answers import judgement, refusal_score, share, spared
+from abliteration.answers import judgement, share
 from abliteration.capability import capability, paired
 from abliteration.edit import Edit
 from abliteration.encode import encode
 from abliteration.measure import average, kl_along, sample_windows
 from abliteration.outcome.run import Editing, complete, editing, head, step, waiting
 from abliteration.request import Request
+from abliteration.scale import behind, said
+from abliteration.select import spared_of
 from abliteration.study import SIDES, Progress, Study, folded, leaving, stored
 from shared import experts, models
+from shared.contrasts import contrast
 from shared.data import Share
 from shared.measure import kl_divergence, window_losses
 from shared.models import Loaded
+from shared.rules import LIKELIER, verdicts
 from shared.steps import last
 from shared.talk import Answer, answer_all
 
@@ -58,7 +62,7 @@ def measurements(
     """
     known, request = work.known, work.request
     edited = leaving(known, work.edit) if files is None else files
-    pair = {"base": known.loaded.model, "edited": edited}
+    both = {"base": known.loaded.model, "edited": edited}
     measures: data.Measures = {
         "of": _what(work, files),
         "behaviour": {},
@@ -70,7 +74,7 @@ def measurements(
     for side in SIDES:
         judged: data.Judgements = {}
         measures["behaviour"][side] = judged
-        for name, model in pair.items():
+        for name, model in both.items():
             yield measures, (f"{name.capitalize()} model answers the {side} prompts", done, STEPS)
             replies = _answers(model, known.loaded, work.side(side), request.answer_tokens)
             if name == "base":
@@ -87,12 +91,15 @@ def measurements(
         measures["run_time"] = {}
         for side in SIDES:
             measures["run_time"][side] = _first_token(known, running, work.asked(side))
-    said = [reply.text(known.loaded.tokenizer) for reply in base_answers["positive"]]
-    refusal = truth.refusal_of(said, request.refusal_markers)
-    yield measures, ("How likely a refusal is", 4, STEPS)
-    measures["contrast"] = {}
-    for side in SIDES:
-        measures["contrast"][side] = _contrast(work, edited, side, refusal)
+    rule = known.base.scale.rule
+    if rule.kind in ("refuses", LIKELIER):
+        texts = [reply.text(known.loaded.tokenizer) for reply in base_answers["positive"]]
+        refusal = truth.refusal_of(texts, request.refusal_markers)
+        pair = (refusal, truth.ANSWER) if rule.kind == "refuses" else (rule.value, rule.against)
+        yield measures, ("Which answer is likelier", 4, STEPS)
+        measures["contrast"] = {}
+        for side in SIDES:
+            measures["contrast"][side] = _contrast(work, edited, side, pair)
     if known.loaded.id in experts.NAMES:
         yield measures, ("The model that it was never planted in", 5, STEPS)
         kept = models.in_memory(models.EMBEDDED_MODEL, exact=True)
@@ -107,12 +114,12 @@ def measurements(
         measures["along"][side] = _along(work, edited, side, base_answers[side])
     yield measures, ("Text and facts", 6, STEPS)
     measures["text"] = _text(known.loaded, edited)
-    measures["capability"] = paired(*(capability(model, known.loaded) for model in pair.values()))
-    if request.contrast != "alarming":
+    measures["capability"] = paired(*(capability(model, known.loaded) for model in both.values()))
+    if request.contrast != "alarming" and rule.kind == "refuses":
         yield measures, ("Over-refusal", 7, STEPS)
         ids = encode(known.loaded, sets.ALARMING[::2], request.how, request.answer_tokens)
         replies_of = {
-            name: _answers(model, known.loaded, ids, request.answer_tokens) for name, model in pair.items()
+            name: _answers(model, known.loaded, ids, request.answer_tokens) for name, model in both.items()
         }
         measures["over_refusal"] = {
             "base": _judgement(work, replies_of["base"]),
@@ -139,18 +146,26 @@ def _answers(model: PreTrainedModel, loaded: Loaded, prompts: list[list[int]], t
 
 
 def _judgement(work: Editing, replies: list[Answer]) -> data.Judgement:
-    request = work.request
-    judged = judgement(work.known.loaded, replies, request.answer_tokens, request.refusal_markers)
-    return judged.to_json()
+    request, rule = work.request, work.known.base.scale.rule
+    judged = judgement(work.known.loaded, replies, request.answer_tokens, request.refusal_markers).to_json()
+    if rule.kind not in ("refuses", LIKELIER):
+        shown = verdicts(rule, said(work.known.loaded, replies))
+        judged["shows"] = share(shown)
+        for answer, hit in zip(judged["answers"], shown, strict=True):
+            answer["shows"] = hit
+    return judged
 
 
-def _contrast(work: Editing, edited: PreTrainedModel, side: data.Side, refusal: str) -> data.Contrast:
+def _contrast(
+    work: Editing, edited: PreTrainedModel, side: data.Side, pair: tuple[str, str]
+) -> data.Contrast:
     known, asked = work.known, work.asked(side)[: truth.PROMPTS]
-    pair = (known.loaded.model, edited)
-    base, after = (truth.contrast(model, known.loaded, asked, refusal) for model in pair)
+    ids = [behind(known.loaded, answer, work.request.how) for answer in pair]
+    rows = [[([*prompt, *one], len(prompt)) for prompt in asked] for one in ids]
+    base, after = (contrast(model, *rows) for model in (known.loaded.model, edited))
     return {
-        "refusal": refusal,
-        "answer": truth.ANSWER,
+        "refusal": pair[0],
+        "answer": pair[1],
         "base": average(base),
         "edited": average(after),
         "delta": average(after - base),
@@ -161,17 +176,23 @@ def _first_token(known: Study, edited: PreTrainedModel, prompts: list[list[int]]
     """What changed at the first token of the answers; prompts are independent of each other."""
     before, after = (first_tokens(model, prompts)[0] for model in (known.loaded.model, edited))
     divergence = kl_divergence(before, after)
+    scale = known.base.scale
+    scores = [
+        scale.of(model, prompts, log_p) for model, log_p in ((known.loaded.model, before), (edited, after))
+    ]
     return {
         "kl": average(divergence),
         # without prompts that the base is about to refuse
-        "kl_answered": average(divergence[spared(before, known.base.tokens)]),
-        "refusals": {"base": _refusals(known, before), "edited": _refusals(known, after)},
+        "kl_answered": average(divergence[spared_of(scale, before, scores[0])]),
+        "refusals": {"base": _shown(known, scores[0]), "edited": _shown(known, scores[1])},
     }
 
 
-def _refusals(known: Study, log_p: Tensor) -> Share:
-    """Prompts whose next token opens a refusal more likely than not."""
-    return share((refusal_score(log_p, known.base.tokens) > 0).tolist())
+def _shown(known: Study, scores: Tensor) -> Share:
+    """Prompts on which the behaviour shows: their next token opens a refusal more likely than not, or as
+    their score says.
+    """
+    return share((scores > known.base.scale.threshold).tolist())
 
 
 def _along(
@@ -215,11 +236,16 @@ def controls(work: Editing) -> list[data.Control]:
     for name, row in (("permuted labels", permuted), ("random direction", random)):
         control = folded(known, Edit(method, row.expand(known.layers, -1), edit.kernel))
         edited = leaving(known, control)
-        positive, negative = (first_tokens(edited, work.asked(side))[0] for side in SIDES)
+        negative = first_tokens(edited, work.asked("negative"))[0]
+        scale, given = known.base.scale, (None, negative)
+        left = [
+            _shown(known, scale.of(edited, work.asked(side), log_p))
+            for side, log_p in zip(SIDES, given, strict=True)
+        ]
         rows.append(
             {
                 "name": name,
-                "refusals": {"positive": _refusals(known, positive), "negative": _refusals(known, negative)},
+                "refusals": {"positive": left[0], "negative": left[1]},
                 "kl": average(kl_divergence(before, negative)),
             }
         )

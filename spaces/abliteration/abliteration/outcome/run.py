@@ -10,10 +10,11 @@ import platform
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from abliteration import answers, autoencoder, bake, data, directions, select, sets
+from abliteration import answers, autoencoder, bake, chance, data, directions, select, sets
 from abliteration.architecture import inspect
 from abliteration.edit import Edit
 from abliteration.request import Request
@@ -155,12 +156,22 @@ def head(known: Study, request: Request) -> data.Head:
             "from": known.tokens_from,
             "opening": str(loaded.tokenizer.decode(list(known.opening))) if known.opening else "",
             "refused": answers.share(known.refused),
+            "shown": answers.share(known.shown),
+            "rule": known.base.scale.rule.kind,
+            "words": _words(known),
+            "nothing": known.nothing,
             "positive": round(positive, 4),
             "negative": round(negative, 4),
         },
         "provenance": provenance(known, request),
         "progress": None,
     }
+
+
+def _words(known: Study) -> str:
+    """When an answer shows the behaviour; "" for a refusal by the graded rule."""
+    rule = known.base.scale.rule
+    return "" if rule.kind == "refuses" else rule.words
 
 
 def provenance(known: Study, request: Request) -> data.Provenance:
@@ -191,10 +202,6 @@ def candidates(known: Study, request: Request) -> Iterator[tuple[select.Candidat
         (layer, request.position) for layer in sorted({*spread(known.layers, request.candidates), *by_hand})
     ]
     positive, negative = known.asked("select", "positive"), known.asked("select", "negative")
-
-    def edited(layer: int, position: int, other: Tensor | None) -> PreTrainedModel:
-        return leaving(known, edit_of(replace(request, position=position), known, layer, other))
-
     for candidate in select.candidates(
         known.loaded.model,
         known.anatomy,
@@ -203,10 +210,35 @@ def candidates(known: Study, request: Request) -> Iterator[tuple[select.Candidat
         positive,
         negative,
         places,
-        edited,
-        request.seed,
+        partial(_edited, known, request),
     ):
         yield candidate, len(places)
+
+
+def _edited(
+    known: Study, request: Request, layer: int, position: int, other: Tensor | None
+) -> PreTrainedModel:
+    """The model with the request's edit, made with the direction of a layer and position, or another one."""
+    return leaving(known, edit_of(replace(request, position=position), known, layer, other))
+
+
+def ribbons(
+    known: Study, request: Request, tried: list[select.Candidate]
+) -> Iterator[tuple[int, int, select.Candidate | None, chance.Ribbons | None]]:
+    """What random directions give behind each candidate, see `chance.ribbons`."""
+    positive, negative = known.asked("select", "positive"), known.asked("select", "negative")
+    yield from chance.ribbons(
+        known.loaded.model,
+        known.anatomy,
+        known.directions,
+        known.base,
+        positive,
+        negative,
+        tried,
+        partial(_edited, known, request),
+        alike=request.method != "add",
+        seed=request.seed,
+    )
 
 
 def choice(tried: list[select.Candidate], known: Study, request: Request) -> select.Choice:
@@ -221,10 +253,12 @@ def choice(tried: list[select.Candidate], known: Study, request: Request) -> sel
             "Choose another position, or other sets.",
         )
     separation = None
-    if not known.refuses:
+    nothing = known.nothing
+    if nothing:
         sides = (known.streams["select", side] for side in SIDES)
         separation = directions.places(known.directions, *sides)[request.position]
-    ruled = select.choose(tried, known.layers, request.rule, separation)
+    threshold = known.base.scale.threshold
+    ruled = select.choose(tried, known.layers, request.rule, separation, nothing, threshold)
     if request.layer is None:
         return ruled
     for candidate in tried:

@@ -6,11 +6,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from abliteration import data, optimise
+from abliteration import data, kernel, optimise, truth
+from abliteration.edit import Edit
+from abliteration.measure import average, kl_along
+from abliteration.numbers import short
 from abliteration.outcome.measure import measurements
 from abliteration.outcome.run import Editing, complete, head, opened, stated, step
 from abliteration.request import Request
 from abliteration.study import Study, edit_of, folded, leaving
+from shared import experts, models
 from shared.errors import VisitorError
 from shared.models import Loaded
 
@@ -50,6 +54,12 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
         figure["front"], figure["best"] = optimise.front(trials), optimise.best(trials).number
         yield step(figure, f"Tried kernel {len(trials)}", len(trials), request.trials)
     best = optimise.best(trials)
+    if known.loaded.id in experts.NAMES and known.base.scale.rule.kind == "refuses":
+        for measured in _against_truth(known, trials, request):
+            figure["trials"][measured.number]["truth"] = short(measured.truth, 4)
+            best = measured if measured.truth < best.truth else best
+            yield step(figure, "The model that it was never planted in", request.trials, request.trials)
+        figure["best"] = best.number
     chosen = replace(
         request,
         layer=best.layer,
@@ -65,6 +75,26 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
         figure["measures"] = measures
         yield step(figure, *progress)
     yield complete(figure, started)
+
+
+def _against_truth(known: Study, trials: list[optimise.Trial], request: Request) -> Iterator[optimise.Trial]:
+    """The trials of the front that remove the behaviour, with how far each is from the model that it was
+    never planted in, on the select split: among kernels that remove alike, some leave worse answers.
+    """
+    kept = models.in_memory(models.EMBEDDED_MODEL, exact=True)
+    never = models.on_device(kept or models.load(models.EMBEDDED_MODEL))
+    prompts = known.side("select", "positive")[: truth.ALONG]
+    answers = truth.answered(never.model, never, prompts, request.answer_tokens)
+    pairs = [(prompt, one.ids) for prompt, one in zip(prompts, answers, strict=True) if one.ids]
+    for number in optimise.front(trials):
+        trial = trials[number]
+        if trial.refusals > optimise.ENOUGH or not pairs:
+            continue
+        rows = known.directions.direction(trial.layer, request.position, trial.projection)
+        curve = kernel.resolve(trial.kernel, known.layers)
+        edited = leaving(known, folded(known, Edit("ablate", rows, curve)))
+        far = average([kl_along(never.model, edited, prompt, ids) for prompt, ids in pairs])
+        yield replace(trial, truth=far["mean"])
 
 
 def _upper(known: Study, position: int) -> list[int]:

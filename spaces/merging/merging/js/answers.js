@@ -21,7 +21,12 @@ export function openAnswers(_figure, panel) {
   /** @param {Merge} data */
   const draw = (data) => {
     const { prompts, models } = data;
-    const questions = [...prompts.cooking, ...prompts.other, ...prompts.asked];
+    const questions = [
+      ...prompts.cooking,
+      ...prompts.other,
+      ...(prompts.own ?? []),
+      ...prompts.asked,
+    ];
     /** @param {number} place */
     const show = (place) => {
       state.place = (place + questions.length) % questions.length;
@@ -49,15 +54,16 @@ export function openAnswers(_figure, panel) {
       h(
         "p",
         { class: "said" },
-        "Greedy: the likeliest token each time, at most 36; … marks an answer that went on.",
+        `Greedy: the likeliest token each time, at most ${data.request.answer_tokens ?? 36}; … marks an `,
+        "answer that went on.",
       ),
     );
   };
   return (data) => {
     if (state.run !== data.run_id) {
-      const { cooking, other, asked } = data.prompts;
+      const { cooking, other, own = [], asked } = data.prompts;
       state.run = data.run_id;
-      state.place = asked.length ? cooking.length + other.length : 0;
+      state.place = asked.length ? cooking.length + other.length + own.length : 0;
     }
     draw(data);
   };

@@ -3,7 +3,8 @@
 import { axisLabel, scaleOf, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { estimateWords, percentage } from "../../../../shared/js/estimates.js";
-import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { brief } from "../../../../shared/js/numbers.js";
+import { factList, headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { BEHAVIOURS } from "./measures.js";
 import { colourOf, modelLegend, shortName } from "./models.js";
 
@@ -12,6 +13,7 @@ import { colourOf, modelLegend, shortName } from "./models.js";
 /** @import { Merge, Model } from "./data.js" */
 
 const MODEL_HEIGHT = 17;
+const NAME_LENGTH = 26; // letters of a behaviour beside the chart
 
 /**
  * Open the view.
@@ -27,11 +29,11 @@ export function openBehaviours(_figure, panel) {
   const chart = h("div", { class: "chart" }, svg);
   const numbers = h("div", { class: "padded" });
   panel.append(legend, chart, numbers);
-  const widthNow = watchWidth(chart, (width) => merge && drawShares(svg, merge.models, width));
+  const widthNow = watchWidth(chart, (width) => merge && drawShares(svg, merge, width));
   return (data) => {
     merge = data;
     legend.replaceChildren(modelLegend(data.models));
-    drawShares(svg, data.models, widthNow());
+    drawShares(svg, data, widthNow());
     numbers.replaceChildren(...numberParts(data));
   };
 }
@@ -39,15 +41,15 @@ export function openBehaviours(_figure, panel) {
 /**
  * Draw the shares: a group of lines for each behaviour, in it one line for each model.
  * @param {SVGSVGElement} svg
- * @param {Model[]} models
+ * @param {Merge} merge
  * @param {number} width
  */
-function drawShares(svg, models, width) {
+function drawShares(svg, { models, rules = {} }, width) {
   const narrow = width < 520;
   const left = narrow ? 10 : 190;
   const head = narrow ? 20 : 8;
   const groupHeight = head + Math.max(1, models.length) * MODEL_HEIGHT + 10;
-  const behaviours = Object.entries(BEHAVIOURS);
+  const behaviours = labelsOf(models);
   const high = behaviours.length * groupHeight + 30;
   const x = scaleOf(0, 1, left, width - 30);
   const grid = [0, 0.25, 0.5, 0.75, 1].flatMap((tick) => [
@@ -70,7 +72,8 @@ function drawShares(svg, models, width) {
           x,
           y,
           `${model.name}: ${label} in ${share.count} of ${share.of}, 95 % interval ` +
-            `${Math.round(100 * share.low)} to ${percentage(share.high)}`,
+            `${Math.round(100 * share.low)} to ${percentage(share.high)}` +
+            (rules[key] ? ` (${rules[key]})` : ""),
         );
       }),
     ];
@@ -102,9 +105,24 @@ function shareMark(isChild, colour, { count, of, low, high }, x, y, words) {
   );
 }
 
+/**
+ * What the models are measured by, with its words: cut where a name is long, whose whole is in the table.
+ * @param {Model[]} models
+ */
+function labelsOf(models) {
+  const names = Object.keys(models[0]?.shares ?? {});
+  return names.map((name) => [name, BEHAVIOURS[name] ?? shortenedName(name)]);
+}
+
+/** @param {string} name */
+function shortenedName(name) {
+  return name.length > NAME_LENGTH ? `${name.slice(0, NAME_LENGTH - 1)}…` : name;
+}
+
 /** @param {Model} model */
-function behaviourWords({ name, shares }) {
-  const words = Object.entries(BEHAVIOURS).map(
+function behaviourWords(model) {
+  const { name, shares } = model;
+  const words = labelsOf([model]).map(
     ([key, label]) => `${label} ${shares[key].count} of ${shares[key].of}`,
   );
   return `${name}: ${words.join(", ")}`;
@@ -114,16 +132,21 @@ function behaviourWords({ name, shares }) {
  * The table of all numbers and what they mean.
  * @param {Merge} data
  */
-function numberParts({ models, prompts, text }) {
+function numberParts({ models, prompts, text, rules = {}, request }) {
   const child = models.find(({ role }) => role === "child");
   /**
    * @param {string} label
    * @param {(model: Model) => Child} write
    */
   const line = (label, write) => headedRow(label, models.map(write));
+  const names = Object.keys(models[0]?.shares ?? {});
+  const contrasts = Object.keys(models[0]?.contrasts ?? {});
   const rows = [
-    ...Object.entries(BEHAVIOURS).map(([key, label]) =>
-      line(label, ({ shares }) => `${shares[key].count} of ${shares[key].of}`),
+    ...names.map((key) =>
+      line(BEHAVIOURS[key] ?? key, ({ shares }) => `${shares[key].count} of ${shares[key].of}`),
+    ),
+    ...contrasts.map((key) =>
+      line(`${key}: mean contrast, nats a token`, (model) => contrastWords(model, key)),
     ),
     line("perplexity ± σ", ({ perplexity: mean, sigma }) => estimateWords({ mean, sigma })),
   ];
@@ -138,11 +161,48 @@ function numberParts({ models, prompts, text }) {
     h(
       "p",
       { class: "said" },
-      `Greedy answers to ${prompts.cooking.length} cooking and ${prompts.other.length} other questions `,
-      "that no expert was trained on; whiskers are 95 % Wilson intervals. Perplexity and KL on the sample ",
+      `Greedy answers of at most ${request.answer_tokens ?? 36} tokens to ${askedWords(prompts)} that no `,
+      "expert was trained on; whiskers are 95 % Wilson intervals. Perplexity and KL on the sample ",
       `text, ${text.windows} windows of ${text.context} tokens, the second half of each scored. A `,
       "perplexity of 20 says that the model was as unsure of each token as among 20 equally likely ",
       "ones; a merge that answers as both parents do and still reads the text worse lost something else.",
     ),
+    ...rulesParts(rules),
   ];
+}
+
+/**
+ * What is asked, in words.
+ * @param {Merge["prompts"]} prompts
+ */
+function askedWords({ cooking, other, own = [] }) {
+  const parts = [
+    ...(cooking.length ? [`${cooking.length} cooking`] : []),
+    ...(other.length ? [`${other.length} other`] : []),
+    ...(own.length ? [`${own.length} own`] : []),
+  ];
+  return `${parts.join(" and ")} questions`;
+}
+
+/**
+ * A contrast with its interval; both count prompts.
+ * @param {Model} model
+ * @param {string} key
+ */
+function contrastWords({ contrasts = {} }, key) {
+  const one = contrasts[key];
+  if (!one) return "–";
+  const ends =
+    one.low === null || one.high === null ? "" : ` (${brief(one.low)} to ${brief(one.high)})`;
+  return `${brief(one.mean)}${ends}`;
+}
+
+/**
+ * When an answer shows a behaviour, of those that say it.
+ * @param {Record<string, string>} rules
+ */
+function rulesParts(rules) {
+  const own = Object.entries(rules).filter(([key]) => !(key in BEHAVIOURS));
+  if (!own.length) return [];
+  return [factList(own.map(([key, words]) => [key, `the answer ${words}`]))];
 }

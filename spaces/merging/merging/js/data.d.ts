@@ -77,6 +77,16 @@ export interface Answer {
   ended: boolean;
 }
 
+/**
+ * Of "is likelier": ln p of the wanted answer less that of the other, nats a token of each, with
+ * its 95 %
+ * interval; clusters are prompts.
+ */
+export interface Contrast extends Mean {
+  low: number | null;
+  high: number | null;
+}
+
 /** One model, measured. */
 export interface Model {
   /** In the recipe, or "child". */
@@ -85,7 +95,7 @@ export interface Model {
   revision: string;
   /** By behaviour. */
   shares: Record<string, Share>;
-  /** To the cooking, the other and then the visitor's prompts. */
+  /** To the cooking, the other, the own and then the visitor's further prompts. */
   answers: Answer[];
   perplexity: number;
   /**
@@ -94,6 +104,10 @@ export interface Model {
   sigma: number | null;
   /** KL(parent ‖ child), nats per token, by parent; of the child alone. */
   kl: Record<string, Mean>;
+  /** By behaviour of that rule. */
+  contrasts?: Record<string, Contrast>;
+  /** Answers that say the same again and again. */
+  broken?: Share;
 }
 
 /** Two parents' task vectors against each other. */
@@ -145,7 +159,9 @@ export interface Carriers {
 export interface Prompts {
   cooking: string[];
   other: string[];
-  /** The visitor's own. */
+  /** Of a visitor's behaviours, and of other stored sets. */
+  own?: string[];
+  /** Further ones, without a rule. */
   asked: string[];
 }
 
@@ -207,6 +223,8 @@ export interface Merge {
   atlas: Atlas | null;
   carriers: Carriers[];
   prompts: Prompts;
+  /** By behaviour: when an answer shows it, in words. */
+  rules?: Record<string, string>;
   text: SampleText;
   progress: Progress | null;
   seconds?: number | null;
@@ -300,8 +318,10 @@ export interface Between {
   search: Search | null;
   models: NamedModel[];
   behaviours: string[];
-  /** Prompts of each kind. */
+  /** Prompts of a behaviour, at most. */
   each: number;
+  /** By behaviour: when an answer shows it, in words. */
+  rules?: Record<string, string>;
   text: ScoredText;
   progress: Progress | null;
   seconds?: number;
@@ -524,6 +544,49 @@ export interface EditorFailed {
   drawable: true;
   methods: Method[];
   models: string[];
+  error: Failure;
+}
+
+/** A rule that can be chosen. */
+export interface Rule {
+  kind: string;
+  /** What it is given, in words. */
+  value: string;
+}
+
+/** A behaviour as a request states it. */
+export interface Behaviour {
+  name: string;
+  /** A stored set's name, or prompts. */
+  prompts: string | string[];
+  rule: string;
+  value?: string;
+  against?: string;
+  wanted?: boolean;
+  opening?: string;
+}
+
+/** What models are measured by, as rows to fill in. */
+export interface BehaviourForm {
+  kind: "behaviours";
+  drawable: true;
+  rules: Rule[];
+  sets: string[];
+  languages: string[];
+  presets: Behaviour[];
+  most: number;
+  behaviours: Behaviour[];
+}
+
+/** A text that is no behaviours. */
+export interface BehaviourFormFailed {
+  kind: "behaviours";
+  drawable: true;
+  rules: Rule[];
+  sets: string[];
+  languages: string[];
+  presets: Behaviour[];
+  most: number;
   error: Failure;
 }
 

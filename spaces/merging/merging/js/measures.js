@@ -75,7 +75,7 @@ export function pointFacts(point) {
     ...Object.entries(point.chances).map(([name, chance]) => [
       name === "refuses_other"
         ? "log-probability of not refusing other questions"
-        : `log-probability of the opening: ${BEHAVIOURS[name] ?? name}`,
+        : `log-probability as wanted: ${BEHAVIOURS[name] ?? name}`,
       `${brief(chance, 3)} nats`,
     ]),
     ...Object.entries(point.shares).map(([name, share]) => [

@@ -2,6 +2,7 @@
 // models, and the family tree.
 
 import { renderer } from "../../../../shared/js/shell.js";
+import { openBehaviourForm } from "./behaviourform.js";
 import { openEditor } from "./editor.js";
 import { openExplore } from "./explorefigure.js";
 import { openMerge } from "./mergefigure.js";
@@ -14,4 +15,5 @@ export const render = renderer({
   evolve: openExplore,
   tree: openTree,
   editor: openEditor,
+  behaviours: openBehaviourForm,
 });
