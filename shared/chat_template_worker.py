@@ -19,7 +19,6 @@ import jinja2
 import jinja2.ext
 import jinja2.sandbox
 
-
 _written: list[str] = []
 """The parts of the text so far."""
 _spans: list[tuple[int, int]] = []

@@ -104,7 +104,7 @@ def launch(demo: gr.Blocks, css: str) -> None:
         server_name=host,
         server_port=port,
         show_error=True,
-        # else Gradio asks for its own page, and ends the server where a busy machine takes three seconds for it
+        # else Gradio asks for its own page, and ends where a busy machine takes three seconds for it
         _frontend=False,
         **settings,
     )
