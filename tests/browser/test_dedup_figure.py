@@ -462,6 +462,7 @@ def test_units_equal_the_engine(open_page, unit) -> None:
 
     page = open_page()
     for ngram in (1, 3):
+        found = []
         for text in STRANGE + TEXTS[:5]:
             keys = page.evaluate(
                 "([text, unit, ngram]) => "
@@ -469,13 +470,15 @@ def test_units_equal_the_engine(open_page, unit) -> None:
                 [text, unit, ngram],
             )
             hashes = shingles.shingle(shingles.to_arrow([text]), ngram, unit).hashes.tolist()
-            pattern = [hashes.index(value) for value in hashes]
-            assert [keys.index(key) for key in keys] == pattern, text
+            found.append((text, set(keys), set(hashes)))
+        for text, keys, hashes in found:
+            for _, other_keys, other_hashes in found:
+                assert len(keys & other_keys) == len(hashes & other_hashes), text
     if unit == "word":
         for text in STRANGE:
-            found = page.evaluate("(text) => maths.words(text).map((word) => word.text)", text)
+            seen = page.evaluate("(text) => maths.words(text).map((word) => word.text)", text)
             spaced = shingles.words(shingles.to_arrow([text]))[0].as_py()
-            assert found == [word for word in spaced.split(" ") if word], text
+            assert seen == [word for word in spaced.split(" ") if word], text
 
 
 def test_words_know_their_places(open_page) -> None:
