@@ -16,7 +16,7 @@ import pytest
 from dedup import signing, verify
 from dedup.read import read_file
 from dedup.rows import Rows
-from dedup.signing import sample_rows
+from dedup.signing import keys_of, sample_rows
 from dedup.verify import parts
 from shared import limits
 from shared.cache import Cache, size_of
@@ -149,12 +149,13 @@ def test_a_json_list_is_read_as_json_reads_it(tmp_path, monkeypatch, piece):
 
 def test_a_sample_has_a_size_in_characters(monkeypatch):
     texts = [f"{n} " * 100 for n in range(50)]
-    assert len(sample_rows(texts, 20)) == 20
+    keys = keys_of(texts)
+    assert len(sample_rows(texts, keys, 20)) == 20
     monkeypatch.setattr(signing, "SAMPLE_CHARACTERS", 1_000)
-    few = sample_rows(texts, 20)
+    few = sample_rows(texts, keys, 20)
     assert sum(len(texts[row]) for row in few) <= 1_000 and len(few) >= 3
     monkeypatch.setattr(signing, "SAMPLE_CHARACTERS", 10)
-    assert len(sample_rows(texts, 20)) == 1
+    assert len(sample_rows(texts, keys, 20)) == 1
 
 
 def test_pairs_are_verified_in_parts():

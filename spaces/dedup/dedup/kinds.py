@@ -10,11 +10,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from typing import get_args
 
+from dedup.data import Kind
 from dedup.shingles import BORDER, parted
 from dedup.units import signs as signs_of
 
-KINDS = ("form", "number", "sign", "negation", "emoji", "name", "tool argument", "template", "other")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """What may differ: case, spaces or punctuation; numbers; signs that carry meaning, like operators; a “not”;
 emoji; names and identifiers; the arguments of a tool call; words in the same places of the same text;
 anything else.
