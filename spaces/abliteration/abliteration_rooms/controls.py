@@ -93,7 +93,9 @@ def build(request: Request) -> Controls:
             gr.Dropdown(list(choices), **settings) if choices else gr.Textbox(max_lines=1, **settings)
         )
 
-    with gr.Accordion("Advanced: layer, edit, format, kernel, prompts", open=False):
+    with gr.Accordion(
+        "Advanced: layer, edit, format, kernel, prompts, what counts as the behaviour", open=False
+    ):
         with gr.Row():
             small("layer", "layer (empty: by the rule)")
             small("position", "position (−1: last token)")
@@ -124,22 +126,22 @@ def build(request: Request) -> Controls:
                 ("markers", "Markers of a refusal, one a line (empty: the rule's)"),
             ):
                 boxes[name] = gr.Textbox(label=label, lines=2, max_lines=8, min_width=240, elem_id=name)
-    with gr.Accordion("The behaviour: by which rule an answer shows it", open=False), gr.Row():
-        choices = [("the pair's own; else it refuses", ""), *((kind, kind) for kind in KINDS)]
-        boxes["shows"] = shows = gr.Dropdown(
-            choices, label="The answer …", min_width=200, elem_id="shows", info="A rule without code."
-        )
-        boxes["value"] = gr.Textbox(
-            label="Its value", lines=2, max_lines=8, min_width=240, elem_id="value", info=_HINT
-        )
-        boxes["against"] = gr.Textbox(
-            label="… than this answer",
-            lines=2,
-            max_lines=4,
-            min_width=200,
-            elem_id="against",
-            info="Of “is likelier” alone.",
-        )
+        with gr.Row():
+            choices = [("the pair's own; else it refuses", ""), *((kind, kind) for kind in KINDS)]
+            boxes["shows"] = shows = gr.Dropdown(
+                choices, label="The answer …", min_width=200, elem_id="shows", info="A rule without code."
+            )
+            boxes["value"] = gr.Textbox(
+                label="Its value", lines=2, max_lines=8, min_width=240, elem_id="value", info=_HINT
+            )
+            boxes["against"] = gr.Textbox(
+                label="… than this answer",
+                lines=2,
+                max_lines=4,
+                min_width=200,
+                elem_id="against",
+                info="Of “is likelier” alone.",
+            )
     shows.change(_hint, [shows], [boxes["value"]], **LIGHT)
     for box in (boxes["model"], contrast):  # a layer belongs to the model and the sets that it was found with
         box.input(lambda: "", None, [boxes["layer"]], **LIGHT)  # type: ignore[attr-defined]

@@ -143,10 +143,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
         start = run_button("Measure", elem_id="measure")
         search = gr.Button("Search the weights", scale=0, min_width=160, elem_classes="run", elem_id="search")
         cancel = cancel_button()
-    with gr.Accordion("Advanced: what the search looks for", open=False), gr.Row():
-        goal = gr.Dropdown(GOALS, value=request.goal, label="Search for", elem_id="goal")
-        seed = gr.Textbox(str(request.seed), label="seed of the search", max_lines=1, min_width=120)
-    behaviours = behaviour_form.build(request.behaviours, "explore-behaviours")
+    with gr.Accordion("Advanced: what the search looks for, behaviours of your own", open=False):
+        with gr.Row():
+            goal = gr.Dropdown(GOALS, value=request.goal, label="Search for", elem_id="goal")
+            seed = gr.Textbox(str(request.seed), label="seed of the search", max_lines=1, min_width=120)
+        behaviours = behaviour_form.build(request.behaviours, "explore-behaviours")
     figure = Figure(
         first, folder=RENDERER, events=("chosen",), title=f"{TITLE}: between models", elem_id="between"
     )

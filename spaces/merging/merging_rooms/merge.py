@@ -185,7 +185,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
     findings = gr.HTML(
         recipe_form.findings_html(first["check"]), elem_id="findings", elem_classes="quiet", padding=False
     )
-    with gr.Accordion("Advanced: the recipe as a form and as YAML, seed, more prompts", open=False):
+    with gr.Accordion(
+        "Advanced: the recipe as a form and as YAML, seed, more prompts, behaviours of your own", open=False
+    ):
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
                 editor = recipe_form.editor(request.recipe)
@@ -204,7 +206,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
             tokens = gr.Textbox(
                 str(request.answer_tokens), label="tokens of an answer", max_lines=1, min_width=120
             )
-    behaviours = behaviour_form.build(request.behaviours, "merge-behaviours")
+        behaviours = behaviour_form.build(request.behaviours, "merge-behaviours")
     figure = Figure(
         {**first, "check": None}, folder=RENDERER, fetch=(tensor_sample,), title=TITLE, elem_id="figure"
     )
