@@ -117,10 +117,13 @@ class Room(Generic[Asked]):
 
     def stop(self, figure: Figure) -> None:
         """Let Cancel say in a figure that its run was stopped."""
+        self.cancel.click(None, [figure, self.cancel], [figure, self.cancel], js=self._cancelling(), **LIGHT)
+
+    def _cancelling(self) -> str:
+        """JavaScript from a figure's value and Cancel's label to what they are once the run was stopped."""
         script = _CANCEL.replace("STOPPED", json.dumps(self.stopped.to_json() if self.stopped else None))
         script = script.replace("NOTHING", json.dumps(NOTHING.to_json())).replace("UNPACK", UNPACK)
-        script = script.replace("PACKED", PACKED)
-        self.cancel.click(None, [figure, self.cancel], [figure, self.cancel], js=script, **LIGHT)
+        return script.replace("PACKED", PACKED)
 
     def connect(
         self,
@@ -159,7 +162,7 @@ class Room(Generic[Asked]):
             [figure or self.figure, self.state, self.panel, *self.outputs, *outputs],
             **{**self.queue, **QUIET, **settings},
         )
-        self.end(event)
+        self.end(event, figure or self.figure)
         if figure:
             self.stop(figure)
         return event
@@ -184,13 +187,18 @@ class Room(Generic[Asked]):
         into = [self.figure, self.state, self.panel, *self.controls.values(), *self.outputs]
         return trigger(answer, given, into, **{**LIGHT, **settings})
 
-    def end(self, event: Any) -> None:
-        """Let the room's Cancel end an event too.
+    def end(self, event: Any, figure: Figure) -> None:
+        """Let the room's Cancel end an event too, which draws into a figure.
 
         Gradio starts nothing more until the step that was running has ended; until then the button says so.
+        What was on its way when Cancel was pressed may have been drawn over its word, so the figure is told
+        once more.
         """
         self.cancel.click(None, cancels=[event], **LIGHT)
-        event.then(None, None, [self.cancel], js=f"() => {json.dumps(self.cancel.value)}", **LIGHT)
+        plain = json.dumps(self.cancel.value)
+        script = f"""async (value, label) =>
+          [label === {plain} ? value : (await ({self._cancelling()})(value, label))[0], {plain}]"""
+        event.then(None, [figure, self.cancel], [figure, self.cancel], js=script, **LIGHT)
 
 
 def below(

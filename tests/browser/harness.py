@@ -166,7 +166,7 @@ def opened(browser: Any, url: str, first: str, **settings: Any) -> Iterator[Any]
     page.goto(url)
     expect(page.locator(first).first).to_be_visible(timeout=60_000)
     yield page
-    assert page.problems == []
+    assert not page.problems, page.problems
     context.close()
 
 

@@ -71,7 +71,7 @@ def test_a_token_says_why(page):
     card = page.locator("#figure .why-card")
     expect(card.locator("h2")).to_have_text("Why ·into", timeout=60_000)
     expect(card).to_contain_text(re.compile(r"likeliest from layer \d+ of 30 on"))
-    expect(card).to_contain_text(re.compile(r"“·stepped” matters most: without it the model gives \d+ %"))
+    expect(card).to_contain_text(re.compile(r"“·stepped” matters most: without it the model gives \d+\s%"))
     expect(card.locator(".why-token")).to_have_count(9)
 
 

@@ -78,13 +78,9 @@ export function openDamage(_figure, panel) {
  * @param {Refusal} refusal
  */
 function removedTitle({ nothing, from, words }) {
-  if (nothing)
-    return words
-      ? "The behaviour, before and after"
-      : "Refusals, of which there were none to remove";
-  if (nothing === undefined && from !== "its own refusals")
-    return "Refusals, of which there were none to remove";
-  return "Removed";
+  if (nothing && words) return "The behaviour, before and after";
+  const none = nothing ?? from !== "its own refusals";
+  return none ? "Refusals, of which there were none to remove" : "Removed";
 }
 
 /**
