@@ -169,7 +169,7 @@ def _behaviour(value: Any) -> Behaviour:
     if not isinstance(value, dict):
         raise VisitorError(
             f"“{str(value)[:40]}” is not a behaviour.",
-            f"Name a preset such as {', '.join([*PRESETS][:3])}, or write an object such as {_example()[1:-1]}.",
+            f"Name a preset such as {next(iter(PRESETS))}, or write an object such as {_example()[1:-1]}.",
         )
     if unknown := sorted(set(map(str, value)) - set(_KEYS)):
         raise VisitorError(

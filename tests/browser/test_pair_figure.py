@@ -233,4 +233,4 @@ def test_the_export_works_from_disk(browser, tmp_path) -> None:
 def test_the_picture_is_a_static_svg(open_page) -> None:
     picture = open_page(PAIR).evaluate("picture()")
     assert picture.startswith("<svg") and "<script" not in picture and "var(--" not in picture
-    assert "rank in second" in picture and "the triangle stands where" in picture
+    assert "rank in second" in picture and "the triangle its probability" in picture

@@ -101,9 +101,8 @@ function sharePairs(measures) {
   const pairs = SIDES.flatMap((side) => {
     const both = judgementsOf(measures, side);
     if (!both) return [];
-    const ofRefusals = ["refused", "markers", "hedged"];
     return GRADES.flatMap(([key, label]) => {
-      if (both.base.shows && ofRefusals.includes(key)) return [];
+      if (both.base.shows && ["refused", "markers", "hedged"].includes(key)) return [];
       const [base, edited] = [both.base[key], both.edited[key]];
       return base && edited ? { label: `${side} prompts: ${label}`, base, edited } : [];
     });
