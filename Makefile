@@ -27,7 +27,7 @@ help: ## List the targets
 # its hash. DISABLE_CUDA keeps hqq from compiling kernels.
 LOCKED := --disable-pip-version-check --no-deps --require-hashes -r
 $(VENV)/.ready: locks/requirements.lock locks/cuda.lock
-	@echo "Installing into $(VENV) (2.7 GB, a few minutes, once) …"
+	@echo "Installing into $(VENV) (2.9 GB, a few minutes, once) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	DISABLE_CUDA=1 $(PY) -m pip install $(LOCKED) locks/requirements.lock
