@@ -76,7 +76,7 @@ def test_the_report_says_what_went_and_what_it_cost(open_page) -> None:
     share = data["measures"]["behaviour"]["positive"]["edited"]["refused"]
     label = page.locator("svg.picture:visible").first.get_attribute("aria-label")
     assert f"after {share['count']} of {share['of']}" in label
-    expect(page.locator("dl.facts")).to_contain_text("control: permuted labels")
+    expect(page.locator("dl.facts").last).to_contain_text("control: permuted labels")
 
 
 def test_edited_answers_carry_their_mark(open_page) -> None:
