@@ -18,6 +18,7 @@ from typing import Any
 
 import gradio as gr
 
+from abliteration import sets
 from abliteration.request import Request, with_direction
 from abliteration_rooms import controls, features, find, measure, remove, take
 from shared import page, server
@@ -64,10 +65,17 @@ with page.page(controls.TITLE, SENTENCE) as demo:
     layer = Argument(
         "layer", int | None, None, "whose input the autoencoder reads; the direction's by default"
     )
+    # no pair by default: with one, a caller's own sets would be passed over
+    contrast = Argument(
+        "contrast",
+        str | None,
+        None,
+        f"a stored pair of sets, {', '.join(sets.STORED)}; own where positive and negative are given",
+    )
     endpoint(
         find.find_direction,
         Request,
-        ["model", "positive", "negative", "layer", "seed", "format", "contrast", "shows", "value", "against"],
+        ["model", "positive", "negative", "layer", "seed", "format", contrast, "shows", "value", "against"],
         **MODEL,
     )
     endpoint(
