@@ -1,4 +1,4 @@
-"""The process that fills in chat templates, see `shared.chat_templates`; it imports nothing of this suite.
+"""The process that fills in chat templates, see `shared.chat_templates`; of this suite it imports the loop.
 
 It reads a line of JSON with `template` and `variables`, and writes one with `text` and `spans`, with `error`,
 or with neither where the text is too long or takes too much memory. Where a template takes too much of the
@@ -7,17 +7,17 @@ processor's time the system ends the process.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jinja2
 import jinja2.ext
 import jinja2.sandbox
+
+from shared.worker_loop import serve
 
 _written: list[str] = []
 """The parts of the text so far."""
@@ -130,22 +130,5 @@ def answer(template: str, variables: dict[str, Any], most: int) -> dict[str, Any
         return {"error": str(error)[:200]}
 
 
-def main(seconds: float, memory: int, most: int) -> None:
-    """Answer every line until the input ends."""
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    timer = getattr(signal, "setitimer", None)
-    for line in sys.stdin:
-        if timer:
-            timer(signal.ITIMER_PROF, seconds)  # the default action of its signal ends the process
-        text = json.dumps(answer(most=most, **json.loads(line)))
-        if timer:
-            timer(signal.ITIMER_PROF, 0)
-        print(text, flush=True)
-
-
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    serve(partial(answer, most=int(sys.argv[3])), float(sys.argv[1]), int(sys.argv[2]))

@@ -1,5 +1,5 @@
-"""The process that tries what a tokenizer does with a text, see `shared.patterns`; it imports nothing of
-this suite.
+"""The process that tries what a tokenizer does with a text, see `shared.patterns`; of this suite
+it imports the loop.
 
 It reads a line of JSON with `path`, of a tokenizer's file, and `text`, and writes one with `tokens`, their
 number, or with `error`. Where that takes too much of the processor's time or of memory the system ends the
@@ -8,13 +8,12 @@ process.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import signal
 import sys
 from functools import lru_cache
 
 from tokenizers import Tokenizer
+
+from shared.worker_loop import serve
 
 
 @lru_cache(4)
@@ -34,22 +33,5 @@ def answer(path: str, text: str) -> dict[str, int | str]:
         return {"error": type(error).__name__}
 
 
-def main(seconds: float, memory: int) -> None:
-    """Answer every line until the input ends."""
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    timer = getattr(signal, "setitimer", None)
-    for line in sys.stdin:
-        if timer:
-            timer(signal.ITIMER_PROF, seconds)  # the default action of its signal ends the process
-        text = json.dumps(answer(**json.loads(line)))
-        if timer:
-            timer(signal.ITIMER_PROF, 0)
-        print(text, flush=True)
-
-
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]))
+    serve(answer, float(sys.argv[1]), int(sys.argv[2]))
