@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from decoding import data
-from decoding.decoders.dola import candidate_layers, contrast, early_head
+from decoding.decoders.dola import Head, candidate_layers, contrast, early_head
 from decoding.tokens import Texts
 from decoding.trace import number
 from shared.errors import VisitorError
@@ -45,25 +45,29 @@ def why(
     """
     texts = Texts(loaded)
     with torch.inference_mode():
-        states, logits = _states(loaded, token_ids)
+        states, norm, logits = _read(loaded, token_ids)
         if bool(torch.isnan(logits).any()):
             raise VisitorError(
                 f"{loaded.id} gave numbers that are not finite (NaN).",
                 "Choose another model; its weights may be damaged.",
             )
         odds = torch.log_softmax(logits, dim=-1)
-        every = None if states is None else torch.log_softmax(torch.cat([states, logits]), dim=-1)
+        head = early_head(loaded.model)
+        every = None
+        if norm is not None:
+            every = torch.log_softmax(torch.cat([head(norm(states[:-1])).float(), logits]), dim=-1)
+        dola = None if dola_layers is None else _contrasted(loaded, states, logits, head, dola_layers)
         without = _without(loaded, token_ids, token)
-    unfinished = texts.in_turn(token_ids)[-1].unfinished
-    pieces = texts.in_turn(token_ids)[len(token_ids) - len(without) :]
+    before = texts.in_turn(token_ids)
+    unfinished = before[-1].unfinished
     return data.Why(
         token=texts.pieces([token], unfinished)[0].label,
         logprob=number(float(odds[0, token])),
         layers=[] if every is None else _layers(every, token, texts, unfinished),
-        context=[piece.label for piece in pieces],
+        context=[piece.label for piece in before[len(before) - len(without) :]],
         without=[number(value) for value in without],
         length=len(token_ids),
-        dola=_contrasted(loaded, token_ids, dola_layers),
+        dola=dola,
     )
 
 
@@ -78,9 +82,11 @@ def _layers(every: torch.Tensor, token: int, texts: Texts, unfinished: bytes) ->
     ]
 
 
-def _states(loaded: Loaded, token_ids: Sequence[int]) -> tuple[torch.Tensor | None, torch.Tensor]:
-    """The lens's logits after the embedding and after every layer but the last [layers, V], and the model's
-    own [1, V]; None for the former where the model has no norm between its last layer and its head.
+def _read(
+    loaded: Loaded, token_ids: Sequence[int]
+) -> tuple[torch.Tensor, torch.nn.Module | None, torch.Tensor]:
+    """At the last token: what comes out of the embedding and of every layer, the last one after the norm
+    [layers + 1, d]; that norm, None where nothing stands between layers and head; the model's logits [1, V].
     """
     model = loaded.model
     norms: dict[int, torch.nn.Module] = {}
@@ -97,13 +103,8 @@ def _states(loaded: Loaded, token_ids: Sequence[int]) -> tuple[torch.Tensor | No
     finally:
         for hook in hooks:
             hook.remove()
-    logits = output.logits[:, -1].float()
-    *inner, last = output.hidden_states
-    norm = norms.get(last.data_ptr())
-    if norm is None:
-        return None, logits
-    stacked = torch.stack([state[0, -1] for state in inner])
-    return early_head(model)(norm(stacked)).float(), logits
+    states = torch.stack([state[0, -1] for state in output.hidden_states])
+    return states, norms.get(output.hidden_states[-1].data_ptr()), output.logits[:, -1].float()
 
 
 def _without(loaded: Loaded, token_ids: Sequence[int], token: int) -> list[float]:
@@ -133,18 +134,10 @@ def _last(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
 
 
 def _contrasted(
-    loaded: Loaded, token_ids: Sequence[int], choice: str | list[int] | None
-) -> data.Contrasted | None:
+    loaded: Loaded, states: torch.Tensor, logits: torch.Tensor, head: Head, choice: str | list[int]
+) -> data.Contrasted:
     """The layers that DoLa chooses from, and the one that it takes here; it reads layers without the norm."""
-    if choice is None:
-        return None
-    model = loaded.model
-    config = model.config.get_text_config()
+    config = loaded.model.config.get_text_config()
     layers = candidate_layers(choice, config.num_hidden_layers, config.tie_word_embeddings)
-    with torch.inference_mode():
-        ids = torch.tensor([list(token_ids)], device=loaded.device)
-        output = model(ids, use_cache=False, output_hidden_states=True)
-        head = early_head(model)
-        early = {layer: head(output.hidden_states[layer][:, -1]).float() for layer in layers}
-        _, chosen = contrast(output.logits[:, -1].float(), early)
-    return data.Contrasted(candidates=layers, chosen=chosen)
+    early = {layer: head(states[layer, None]).float() for layer in layers}
+    return data.Contrasted(candidates=layers, chosen=contrast(logits, early)[1])
