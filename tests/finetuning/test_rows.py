@@ -83,7 +83,7 @@ def test_no_rows_are_told(text):
 
 
 def test_a_line_that_is_no_json_is_named():
-    with pytest.raises(VisitorError, match="Line 2 is no JSON"):
+    with pytest.raises(VisitorError, match="Line 2 is not JSON"):
         rows_of('{"text": "a"}\n{"text": ')
 
 

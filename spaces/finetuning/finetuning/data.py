@@ -138,6 +138,15 @@ class Provenance(TypedDict):
     versions: dict[str, str]
 
 
+class Waiting(TypedDict):
+    """A look before anything of it can be drawn."""
+
+    kind: Literal["mask"]
+    drawable: Literal[False]
+    done: Literal[False]
+    progress: Progress
+
+
 class Mask(TypedDict):
     """What is trained on."""
 

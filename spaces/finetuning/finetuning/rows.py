@@ -129,7 +129,7 @@ def _parsed(text: str) -> Iterator[Any]:
             except (ValueError, RecursionError) as error:
                 words = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
                 raise VisitorError(
-                    f"Line {place} is no JSON ({words}): “{line.strip()[:40]}”.",
+                    f"Line {place} is not JSON ({words}): “{line.strip()[:40]}”.",
                     "Give a JSON list, or one JSON object on each line.",
                 ) from None
         return

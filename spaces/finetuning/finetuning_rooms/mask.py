@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from finetuning import programs
+from finetuning.data import Waiting
 from finetuning.engine import mask as masked
 from finetuning.examples import EXAMPLES
 from finetuning.request import TRAINERS, MaskRequest
@@ -115,6 +116,13 @@ def build(demo: gr.Blocks) -> Room[MaskRequest]:
     figure = Figure(example("never_stops"), folder=RENDERER, title="What is trained on", elem_id="figure")
 
     def run(request: MaskRequest, values: Values) -> Iterator[Values]:
+        waiting: Waiting = {
+            "kind": "mask",
+            "drawable": False,
+            "done": False,
+            "progress": {"label": "Reading the rows and the tokenizer", "value": 0, "max": 1},
+        }
+        yield {figure: waiting}
         yield {figure: masked(request, values[file], hub.local_token())}
 
     room = open_room(

@@ -123,6 +123,14 @@ export interface Provenance {
   versions: Record<string, string>;
 }
 
+/** A look before anything of it can be drawn. */
+export interface Waiting {
+  kind: "mask";
+  drawable: false;
+  done: false;
+  progress: Progress;
+}
+
 /** What is trained on. */
 export interface Mask {
   kind: "mask";
