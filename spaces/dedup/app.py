@@ -23,6 +23,7 @@ from dedup_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
+from shared.room import LIGHT
 
 SENTENCE = (
     "Find the rows of a dataset that say nearly the same, check each pair exactly, and keep one of each."
@@ -64,8 +65,13 @@ PLAN = [
 ]
 SPLITS = ["files", "dataset", "splits", "columns", "threshold", "ngram", "measure", "limit", "config", "unit"]
 
-compiled.warm()
 css = stylesheet(RENDERER)
+
+
+def warm() -> None:
+    """Compile the loops."""
+    compiled.warm()
+
 
 with page.page(TITLE, SENTENCE) as demo:
     with gr.Tabs() as tabs:
@@ -73,6 +79,8 @@ with page.page(TITLE, SENTENCE) as demo:
             duplicates.build(demo, tabs)
         with gr.Tab("Train against test", id="contamination"):
             contamination.build(demo, tabs)
+    # a visitor chooses rows meanwhile; whoever only imports the app waits for nothing
+    demo.load(warm, **LIGHT)
     page.about(HERE / "README.md")
     endpoint(duplicates.deduplicate, Request, RUN, **duplicates.QUEUE)
     endpoint(duplicates.plan, Request, PLAN, **duplicates.QUEUE)

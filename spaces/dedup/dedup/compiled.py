@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -417,9 +418,10 @@ def against(
     return found
 
 
+@cache
 def warm() -> threading.Thread:
-    """Compile or load all of it beside whatever else goes on, so that no run waits for that; the thread that
-    does.
+    """Compile or load all of it beside whatever else goes on, once, so that no run waits for that; the thread
+    that does.
     """
     thread = threading.Thread(target=_use_each, name="dedup-compile", daemon=True)
     thread.start()
