@@ -16,7 +16,7 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
-from dedup import compiled
+from dedup import warming
 from dedup.request import Request, SplitsRequest
 from dedup_rooms import contamination, duplicates
 from dedup_rooms.common import RENDERER, TITLE
@@ -70,7 +70,7 @@ css = stylesheet(RENDERER)
 
 def warm() -> None:
     """Compile the loops."""
-    compiled.warm()
+    warming.warm()
 
 
 with page.page(TITLE, SENTENCE) as demo:

@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from dedup import compiled
+from dedup import warming
 from dedup.contamination import Contamination, compare
 from dedup.engine import Result, deduplicate
 from dedup.examples import FOLDER, KITCHEN, QUIZ
@@ -94,7 +94,7 @@ def store(name: str, figure: object) -> None:
 
 def main() -> None:
     """Write the datasets and the stored results."""
-    compiled.warm().join()  # as in a server, so that the seconds are those of a run
+    warming.warm().join()  # as in a server, so that the seconds are those of a run
     train, test = quiz()
     for name, rows in (("kitchen", kitchen()), ("quiz_train", train), ("quiz_test", test)):
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

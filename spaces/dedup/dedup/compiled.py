@@ -4,7 +4,7 @@ A row's shingles are a run: sorted, distinct 64-bit hashes. Two runs are compare
 vocabulary and without a matrix. All functions let go of the interpreter, so threads work side by side.
 
 The machine code is kept beside this file, or in the user's cache where that folder cannot be written; a
-later process loads it. `warm` does either beforehand.
+later process loads it. `warming.warm` does either beforehand.
 
 The module is long because what is compiled stands in one file: numba looks for changes in a function's own
 file alone, and would keep machine code that calls an older function of another.
@@ -12,9 +12,7 @@ file alone, and would keep machine code that calls an older function of another.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from functools import cache
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -416,22 +414,3 @@ def against(
                     similarity[found] = jaccard
                 found += 1
     return found
-
-
-@cache
-def warm() -> threading.Thread:
-    """Compile or load all of it beside whatever else goes on, once, so that no run waits for that; the thread
-    that does.
-    """
-    thread = threading.Thread(target=_use_each, name="dedup-compile", daemon=True)
-    thread.start()
-    return thread
-
-
-def _use_each() -> None:
-    from dedup.shingles import shingle, to_arrow
-    from dedup.verify import Sample, jaccard_of_pairs
-
-    part = shingle(to_arrow(["a b c d", "a b c e"]), 3, "word")
-    jaccard_of_pairs(part, np.array([[0, 1]]))
-    Sample([part], 0.5).against(part, 0)

@@ -1,0 +1,27 @@
+"""The compiled loops, ready before a run needs them."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+
+import numpy as np
+
+from dedup.shingles import shingle, to_arrow
+from dedup.verify import Sample, jaccard_of_pairs
+
+
+@cache
+def warm() -> threading.Thread:
+    """Compile or load all of it beside whatever else goes on, once, so that no run waits for that; the thread
+    that does.
+    """
+    thread = threading.Thread(target=_use_each, name="dedup-compile", daemon=True)
+    thread.start()
+    return thread
+
+
+def _use_each() -> None:
+    part = shingle(to_arrow(["a b c d", "a b c e"]), 3, "word")
+    jaccard_of_pairs(part, np.array([[0, 1]]))
+    Sample([part], 0.5).against(part, 0)
