@@ -92,7 +92,9 @@ def test_the_wrong_encoding_is_said(page, tmp_path):
     path = tmp_path / "latin.txt"
     path.write_bytes("Käse und Brötchen".encode("latin-1"))
     advanced(page)
-    page.locator("input[type=file]").first.set_input_files(str(path))
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload UTF-8 text").first.click()
+    chooser.value.set_files(str(path))
     expect(page.locator("body")).to_contain_text("not UTF-8", timeout=30_000)
 
 

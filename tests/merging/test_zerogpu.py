@@ -89,12 +89,14 @@ def test_a_bad_request_takes_no_gpu_seconds(emulated):
 
 def test_seconds_grow_with_the_work():
     from merging.explore_request import ExploreRequest
+    from merging.request import Request
     from merging_rooms import explore, merge
 
-    less = merge.seconds_to_compare(1_000_000_000, 2, 0)
-    assert merge.seconds_to_compare(1_000_000_000, 3, 0) > less
-    assert merge.seconds_to_compare(4_000_000_000, 2, 0) > less
-    assert merge.seconds_to_compare(1_000_000_000, 2, 6) > less
+    short, long = (Request.parse(recipe=RECIPE, answer_tokens=tokens) for tokens in (4, 64))
+    less = merge.seconds_to_compare(1_000_000_000, 2, short)
+    assert merge.seconds_to_compare(1_000_000_000, 3, short) > less
+    assert merge.seconds_to_compare(4_000_000_000, 2, short) > less
+    assert merge.seconds_to_compare(1_000_000_000, 2, long) > less
     line, plane = ExploreRequest(others=("pirate",)), ExploreRequest()
     assert explore.seconds_to_explore(line) < explore.seconds_to_explore(plane)
     assert explore.seconds_to_explore(plane) < explore.seconds_to_evolve(plane)
