@@ -11,6 +11,7 @@ export default [
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
       eqeqeq: "error",
+      "max-len": ["error", 110], // of comments and texts too, which Prettier leaves as they are
       "no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
       "no-shadow": "error",
       "no-var": "error",

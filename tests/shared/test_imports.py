@@ -1,4 +1,4 @@
-"""What the modules of the house keep to: no import circle, and lines that can be read."""
+"""What the modules of the house keep to: no import circle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "build" not in path.parts
 )
-WIDTH = 110
 
 
 def script_imports() -> dict[str, set[str]]:
@@ -81,14 +80,3 @@ def test_circles_are_seen() -> None:
     graph["shared/js/dom.js"].add("shared/js/tabbed.js")
     with pytest.raises(CycleError):
         TopologicalSorter(graph).prepare()
-
-
-def test_no_line_of_javascript_is_too_long() -> None:
-    """Prettier leaves comments and texts as long as they are; Python's lines are Ruff's affair."""
-    long = [
-        f"{path.relative_to(ROOT)}:{number}"
-        for path in SCRIPTS
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if len(line) > WIDTH
-    ]
-    assert long == []

@@ -40,7 +40,9 @@ export function openCandidates(_figure, panel) {
  * @param {Find["refusal"]} refusal
  */
 function scoreWords({ tokens, from, opening, positive, negative, words }) {
-  const untouched = `The untouched model: ${brief(positive)} on positive prompts, ${brief(negative)} on negative ones.`;
+  const untouched =
+    `The untouched model: ${brief(positive)} on positive prompts, ` +
+    `${brief(negative)} on negative ones.`;
   const what = words ? `the answer ${words}` : "a refusal";
   if (!tokens.length)
     return words?.includes("is likelier")
@@ -64,8 +66,9 @@ function ribbonWords({ layers, chance_draws: draws, request }) {
     return "Random directions follow, a band behind each curve.";
   const edits = request.method === "add" ? draws.steps : draws.edits;
   return (
-    `Grey bands: 5 to 95 % of random directions, ${edits} in the edit and ${draws.steps} steps at each layer, ` +
-    `what each changes measured on ${draws.prompts} prompts of a side. Dashed: the untouched model.`
+    `Grey bands: 5 to 95 % of random directions, ${edits} in the edit and ${draws.steps} steps ` +
+    `at each layer, what each changes measured on ${draws.prompts} prompts of a side. ` +
+    "Dashed: the untouched model."
   );
 }
 

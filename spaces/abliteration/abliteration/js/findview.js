@@ -82,6 +82,7 @@ function layerCurves({ layers, split, draws = 64 }, chosen, width, choose) {
   const sizes = [split.fit, split.select].map(
     ({ positive, negative }) => `${positive.length} + ${negative.length}`,
   );
+  const shares = "‖μ⁺ − μ⁻‖ / mean ‖h‖; grey: 90 % of shuffled labels";
   return [
     h(
       "p",
@@ -110,7 +111,7 @@ function layerCurves({ layers, split, draws = 64 }, chosen, width, choose) {
       block(
         "Length of the difference, as a share of the stream",
         null,
-        chart("relative_norm", "share", "‖μ⁺ − μ⁻‖ / mean ‖h‖; grey: 90 % of shuffled labels", {
+        chart("relative_norm", "share", shares, {
           ribbon: layers.every((layer) => layer.permuted_norm)
             ? layers.map((layer) => layer.permuted_norm ?? [])
             : undefined,

@@ -123,8 +123,8 @@ function meetingCaption({ overlap }, asked, drawn) {
       swatch("kept"),
       " p, the model; ",
       swatch("excess"),
-      " what the draft’s q has more. Greedy search takes the likeliest of each: the draft’s token is kept " +
-        "where they are the same.",
+      " what the draft’s q has more. Greedy search takes the likeliest of each: " +
+        "the draft’s token is kept where they are the same.",
     ];
   return [
     swatch("kept"),

@@ -71,7 +71,8 @@ function compareFacts(data) {
   if (rows.length) {
     const best = rows.reduce((one, other) => (other.kld.mean < one.kld.mean ? other : one));
     key.push(
-      `closest to the base: ${nameOfRow(best)}, ${megabytes(best.file_bytes)} MB, KLD ${brief(best.kld.mean)}`,
+      `closest to the base: ${nameOfRow(best)}, ${megabytes(best.file_bytes)} MB, ` +
+        `KLD ${brief(best.kld.mean)}`,
     );
   }
   if (base) key.push(`base: ${megabytes(base.file_bytes)} MB, perplexity ${brief(base.ppl)}`);

@@ -158,11 +158,16 @@ function sentence(needs, limit, taken, context, rows) {
   const { row, sum } = taken;
   const fitting = new Set(needs.filter((need) => need.sum <= limit).map((need) => need.row.format));
   const like = row.tied.filter((name) => fitting.has(name));
-  const words = `For ${room} take ${nameOfRow(row)}: it needs ${gigabytesWords(sum)}, KLD ${estimateWords(row.kld)} nats.`;
+  const words =
+    `For ${room} take ${nameOfRow(row)}: it needs ${gigabytesWords(sum)}, ` +
+    `KLD ${estimateWords(row.kld)} nats.`;
   if (row.rank === null) return `${words} With fewer than four windows no rank is sure.`;
   if (!like.length) return words;
   const names = like.map((name) => nameOfFormat(rows, name));
-  return `${words} Of the files that fit it is the smallest that cannot be told from the best; nor can ${names.join(", ")}.`;
+  return (
+    `${words} Of the files that fit it is the smallest that cannot be told from the best; ` +
+    `nor can ${names.join(", ")}.`
+  );
 }
 
 /**
@@ -219,8 +224,10 @@ function formulaWords(memory, context, cache) {
     ? `, of layers with a sliding window for ${whole(stepped(memory.window + memory.at_once))} tokens at most`
     : "";
   return (
-    `Needed = file (solid) + keys and values (striped): ${whole(memory.numbers + memory.windowed_numbers)} numbers a token of ` +
-    `${brief(memory.cache_bits[cache])} bits${window}, ${gigabytesWords(beside.cache)} + what llama.cpp computes ` +
-    `${whole(memory.at_once)} tokens in (outlined), ${gigabytesWords(beside.compute)}. The system and the program come on top.`
+    `Needed = file (solid) + keys and values (striped): ` +
+    `${whole(memory.numbers + memory.windowed_numbers)} numbers a token of ` +
+    `${brief(memory.cache_bits[cache])} bits${window}, ${gigabytesWords(beside.cache)} + ` +
+    `what llama.cpp computes ${whole(memory.at_once)} tokens in (outlined), ` +
+    `${gigabytesWords(beside.compute)}. The system and the program come on top.`
   );
 }

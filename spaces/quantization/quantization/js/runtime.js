@@ -1,4 +1,5 @@
-// A file as llama.cpp runs it: how far its weights, llama.cpp's arithmetic and a smaller cache move predictions.
+// A file as llama.cpp runs it: how far its weights, llama.cpp's arithmetic and a smaller cache move
+// predictions.
 
 import { h } from "../../../../shared/js/dom.js";
 import { estimateWords } from "../../../../shared/js/estimates.js";
@@ -28,8 +29,9 @@ export function runtimeFigure({ windows, stages }) {
     h(
       "p",
       { class: "said" },
-      `KLD from the base ± σ, nats, over ${plural(windows, "window")}; alone: from the same file a step before, `,
-      "of both smaller caches from the run with cache f16. llama.cpp multiplies blocks by activations of 8 bits.",
+      `KLD from the base ± σ, nats, over ${plural(windows, "window")}; alone: from the same file `,
+      "a step before, of both smaller caches from the run with cache f16. llama.cpp multiplies blocks by ",
+      "activations of 8 bits.",
     ),
   );
 }
