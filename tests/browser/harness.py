@@ -170,6 +170,45 @@ def opened(browser: Any, url: str, first: str, **settings: Any) -> Iterator[Any]
     context.close()
 
 
+@contextmanager
+def downloaded(
+    page: Any, browser: Any, path: Path, *, size: Any, scheme: str, figure: str = "#figure"
+) -> Iterator[Any]:
+    """A figure of a page, downloaded as one file and opened from the disk with no network; it may log
+    nothing and ask for nothing.
+
+    Args:
+        page: a Space's page.
+        browser: Playwright's.
+        path: of the file to write.
+        size: of the window, as Playwright takes it.
+        scheme: light or dark.
+        figure: its selector.
+    """
+    with page.expect_download(timeout=30_000) as download:
+        page.locator(figure).get_by_role("button", name="Download as one HTML file").click()
+    download.value.save_as(path)
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+    export = context.new_page()
+    problems = watch(export)
+    requests: list[str] = []
+    export.on("request", lambda request: requests.append(request.url))
+    export.goto(path.as_uri())
+    yield export
+    assert requests == [path.as_uri()]
+    assert problems == []
+    context.close()
+
+
+def check_svg(page: Any) -> None:
+    """The picture that a figure offers is an SVG which needs nothing from the page, and runs nothing."""
+    picture = page.evaluate("picture()")
+    assert picture.startswith("<svg")
+    assert [text for text in ("<script", "var(--", "onclick") if text in picture] == []
+    script = "text => new DOMParser().parseFromString(text, 'image/svg+xml')"
+    assert page.evaluate(f"{script}.querySelector('parsererror, img, script') === null", picture)
+
+
 def unfold(page: Any, title: str) -> None:
     """Open an accordion. Gradio writes a field's value once more about 0.2 s after it has mounted it: nobody
     types that soon.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import exported, figures
+from tests.browser.harness import check_svg, exported, figures
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
 TRACE = json.loads((Path(__file__).parent / "data" / "decoding_trace.json").read_text(encoding="utf-8"))
@@ -411,19 +411,7 @@ def test_dark_follows_the_page(open_page) -> None:
 def test_svg_is_static_and_whole(open_page, view) -> None:
     page = open_page(hostile_trace())
     show(page, view)
-    picture = page.evaluate("picture()")
-    assert (
-        picture.startswith("<svg")
-        and "<script" not in picture
-        and "var(--" not in picture
-        and "onclick" not in picture
-    )
-    parsed = page.evaluate(
-        "(text) => new DOMParser().parseFromString(text, 'image/svg+xml')"
-        ".querySelector('parsererror, img, script') === null",
-        picture,
-    )
-    assert parsed
+    check_svg(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download SVG").click()
     assert download.value.suggested_filename == "decoding.svg"

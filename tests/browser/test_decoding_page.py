@@ -10,7 +10,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.harness import SMALL, WIDE, axe_in_views, opened, unfold, watch
+from tests.browser.harness import SMALL, WIDE, axe_in_views, downloaded, opened, unfold
 
 
 @pytest.fixture
@@ -146,27 +146,15 @@ def texts(page: Page) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "narrow"])
 def test_the_export_opens_from_disk_without_a_network(page, browser, tmp_path, scheme, size):
-    with page.expect_download(timeout=30_000) as download:
-        page.get_by_role("button", name="Download as one HTML file").click()
-    path = tmp_path / "figure.html"
-    download.value.save_as(path)
-    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
-    export = context.new_page()
-    problems = watch(export)
-    requests: list[str] = []
-    export.on("request", lambda request: requests.append(request.url))
-    export.goto(path.as_uri())
-    expect(export.locator("figcaption")).to_contain_text("lighthouse")
-    export.get_by_role("tab", name="Beams").click()
-    export.get_by_role("tab", name="Tree").click()
-    assert export.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    background = export.evaluate(
-        "getComputedStyle(document.querySelector('.decoding-figure')).backgroundColor"
-    )
-    assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(15, 17, 21)")
-    assert requests == [path.as_uri()]
-    assert problems == []
-    context.close()
+    with downloaded(page, browser, tmp_path / "figure.html", size=size, scheme=scheme) as export:
+        expect(export.locator("figcaption")).to_contain_text("lighthouse")
+        export.get_by_role("tab", name="Beams").click()
+        export.get_by_role("tab", name="Tree").click()
+        assert export.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        background = export.evaluate(
+            "getComputedStyle(document.querySelector('.decoding-figure')).backgroundColor"
+        )
+        assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(15, 17, 21)")
 
 
 BLOG = """<iframe src=figure.html width=600 height=200></iframe><script>

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.harness import SMALL, WIDE, axe_in_views, opened, unfold, watch
+from tests.browser.harness import SMALL, WIDE, axe_in_views, downloaded, opened, unfold
 
 ROWS = [
     "The lighthouse keeper writes the weather into his book every morning at six.",
@@ -248,25 +248,13 @@ def test_text_in_a_field_counts_however_it_came_there(page, way):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "narrow"])
 def test_the_export_opens_from_disk_without_a_network(page, browser, tmp_path, scheme, size):
-    with page.expect_download(timeout=30_000) as download:
-        page.locator("#figure").get_by_role("button", name="Download as one HTML file").click()
-    path = tmp_path / "figure.html"
-    download.value.save_as(path)
-    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
-    export = context.new_page()
-    problems = watch(export)
-    requests: list[str] = []
-    export.on("request", lambda request: requests.append(request.url))
-    export.goto(path.as_uri())
-    expect(export.locator("figcaption")).to_contain_text("60 of 114 rows kept")
-    for view in ("Clusters", "Bands", "Table", "Threshold"):
-        export.get_by_role("tab", name=view, exact=True).click()
-        assert export.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    export.locator("input[type=range]").first.fill("0.9")
-    expect(export.locator(".threshold-panel")).to_contain_text("96 of 114 rows kept")
-    assert requests == [path.as_uri()]
-    assert problems == []
-    context.close()
+    with downloaded(page, browser, tmp_path / "figure.html", size=size, scheme=scheme) as export:
+        expect(export.locator("figcaption")).to_contain_text("60 of 114 rows kept")
+        for view in ("Clusters", "Bands", "Table", "Threshold"):
+            export.get_by_role("tab", name=view, exact=True).click()
+            assert export.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        export.locator("input[type=range]").first.fill("0.9")
+        expect(export.locator(".threshold-panel")).to_contain_text("96 of 114 rows kept")
 
 
 def test_no_sideways_scrolling_on_a_phone(browser, suite_url):
