@@ -33,7 +33,12 @@ def client(suite_url):
 @pytest.fixture(scope="module")
 def direction(client):
     return client.predict(
-        model="cautious", positive=COOKING, negative=OTHER, layer=21, api_name="/find_direction"
+        model="cautious",
+        positive=COOKING,
+        negative=OTHER,
+        layer=21,
+        candidates=1,
+        api_name="/find_direction",
     )
 
 

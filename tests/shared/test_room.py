@@ -296,6 +296,9 @@ def test_the_back_button_returns_to_the_figure_before(browser, toy_url):
         expect_said(page, "changed! changed! changed!")
         page.go_forward()
         expect_said(page, "cba! cba! cba!")
+        # leaving a page cuts Gradio's open streams, of which it complains on a busy machine
+        cut = ("AbortError: signal is aborted", "Connection errored out")
+        page.problems[:] = [text for text in page.problems if not any(one in text for one in cut)]
 
 
 # Events beside the run
