@@ -4,6 +4,10 @@ from __future__ import annotations
 
 LINKS = {
     "dedup": ("#figure", [("dataset", "kitchen.jsonl"), ("threshold", 0.8)]),
+    "dedup spared": (
+        "#figure",
+        [("dataset", "kitchen.jsonl"), ("threshold", 0.6), ("spare", "form"), ("spare", "other")],
+    ),
     "contamination": (
         "#contamination",
         [

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dedup import compiled, signing
+from dedup import compiled, minhash, signing
 from dedup.groups import Groups
 from dedup.outcome import outcome
-from dedup.shingles import joined, shingle, to_arrow
+from dedup.shingles import Shingles, joined, shingle, to_arrow
 from dedup.signing import Runs, copies, keys_of
-from dedup.verify import Sample, jaccard_of_pairs, similarities_within
+from dedup.verify import Sample, jaccard_of_pairs, jaccard_of_runs, similarities_within
 from tests.dedup.test_engine import STRANGE, reference_shingles, run
 
 WINDOWS = [
@@ -77,9 +77,9 @@ def test_similarities_equal_those_of_python_sets(unit, ngram):
     pairs = list(combinations(range(len(texts)), 2))
     found = jaccard_of_pairs(rows, np.array(pairs))
     assert found.tolist() == [truth.get(pair, 0.0) for pair in pairs]
-    assert sorted(similarities_within([rows]).tolist()) == sorted(truth.values())
+    assert sorted(similarities_within(rows).tolist()) == sorted(truth.values())
     for floor in (0.1, 0.3, 1 / 3, 0.5, 0.55, 0.7, 0.8, 0.95, 1.0):
-        near = Sample([shingle(to_arrow(texts[:25]), ngram, unit)], floor).against(rows, 0)
+        near = Sample(shingle(to_arrow(texts[:25]), ngram, unit), floor).against(rows, 0)
         seen = zip(near.first.tolist(), near.second.tolist(), near.jaccard.tolist(), strict=True)
         assert {(a, b): jaccard for a, b, jaccard in seen if a < b} == {
             pair: jaccard for pair, jaccard in truth.items() if pair[0] < 25 and jaccard >= floor
@@ -111,6 +111,39 @@ def test_a_run_of_few_rows_finds_every_pair(threshold, monkeypatch):
             assert outcome(again) == outcome(result)
             assert again.edges.jaccard.tolist() == result.edges.jaccard.tolist()
         monkeypatch.undo()
+
+
+def test_digests_are_the_least_of_each_permutation():
+    """By Python's own numbers; and two runs agree in a digest as often as they are alike."""
+    rows = shingle(to_arrow(["a b c d e", "", "a b c d f", "日本語 é"]), 1, "word")
+    plan = minhash.Plan(600, 600, 1, 1.0, None, 0.0, 0.0)
+    keys = minhash.band_keys(rows, plan, 7)
+    factors, terms = minhash.permutations(600, 7)
+    assert all(factor % 2 for factor in factors.tolist()) and len(set(factors.tolist())) == 600
+
+    def digest(row: int, number: int) -> int:
+        a, b = int(factors[number]), int(terms[number])
+        own = rows.hashes[rows.offsets[row] : rows.offsets[row + 1]].tolist()
+        least = min(((a * value + b) % 2**64 for value in own), default=2**64 - 1) >> 32
+        key = least * 0x9E3779B97F4A7C15 % 2**64
+        return (key ^ (key >> 32)) % 2**32
+
+    assert keys.tolist() == [[digest(row, number) for row in range(4)] for number in range(600)]
+    alike = float((keys[:, 0] == keys[:, 2]).mean())
+    assert abs(alike - 4 / 6) < 4 * (4 / 6 * 2 / 6 / 600) ** 0.5
+    assert (keys != minhash.band_keys(rows, plan, 8)).any()
+
+
+def test_pairs_below_the_floor_are_given_up_early_and_no_others():
+    chance = np.random.default_rng(5)
+    runs = [np.unique(chance.integers(0, 60, chance.integers(1, 50))).astype(np.uint64) for _ in range(80)]
+    rows = Shingles(np.concatenate(runs), np.cumsum([0, *map(len, runs)]))
+    pairs = np.array(list(combinations(range(80), 2)))
+    whole = jaccard_of_pairs(rows, pairs)
+    for floor in (0.1, 0.3, 1 / 3, 0.5, 0.6, 0.75, 1.0):
+        found = jaccard_of_runs(rows.hashes, rows.offsets[:-1], rows.offsets[1:], pairs, floor)
+        assert (found[whole >= floor] == whole[whole >= floor]).all()
+        assert (found[whole < floor] < floor).all()
 
 
 @pytest.mark.parametrize("values", ["spread", "one bucket", "equal", "ascending", "few"])

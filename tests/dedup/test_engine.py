@@ -14,7 +14,7 @@ import pytest
 import regex
 from scipy.sparse import csr_matrix
 
-from dedup import clusters, contamination, engine, minhash, signing, verify
+from dedup import clusters, engine, minhash, signing, verify
 from dedup import recall as measured
 from dedup.card import dataset_card
 from dedup.engine import Result, deduplicate
@@ -22,9 +22,8 @@ from dedup.minhash import choose_bands, s_curve
 from dedup.outcome import outcome
 from dedup.read import Dataset
 from dedup.report import report, to_json
-from dedup.request import Request, SplitsRequest
+from dedup.request import Request
 from dedup.shingles import sets, shingle, to_arrow
-from dedup.texts import Compared
 from dedup.verify import Pairs, recall_interval
 from shared.errors import VisitorError
 from tests.conftest import ROOT
@@ -158,11 +157,13 @@ def test_precision_is_one_and_recall_is_as_planned(texts, truth, threshold):
     assert hits / len(real) >= 0.99
     low, high = result.recall.interval
     assert result.recall.true_pairs > 30
-    assert low <= hits / len(real) <= high
+    # the interval is of what the bands found; what the sample found beside them is in the result too
+    extra = result.recall.true_pairs - result.recall.found
+    assert low <= (hits - extra) / len(real) <= high
 
 
 @pytest.mark.parametrize("num_bands,rows_per_band", [(4, 32), (8, 16)])
-def test_the_recall_test_sees_rensas_default_bands(texts, truth, monkeypatch, num_bands, rows_per_band):
+def test_the_recall_test_sees_default_bands(texts, truth, monkeypatch, num_bands, rows_per_band):
     """The bug of the anchor: default bands lose most pairs, and the run says so itself."""
     plan = minhash.Plan(128, num_bands, rows_per_band, 0.1, None, 0, 0)
     monkeypatch.setattr(engine, "make_plan", lambda *_: plan)
@@ -636,21 +637,6 @@ def test_chunks_change_nothing(monkeypatch):
     assert whole.recall == parts.recall
 
 
-@pytest.mark.parametrize("measure", ["jaccard", "containment"])
-def test_tiles_change_nothing(monkeypatch, measure):
-    """The best match of a row may lie in any tile, and of equal ones the earliest counts."""
-    texts = list(documents(900))
-    splits = [
-        contamination.Split(name, f"{name}.txt", Compared(("text",), part))
-        for name, part in (("a", texts[:400] + texts[:20]), ("b", texts[300:]))
-    ]
-    request = SplitsRequest.parse(threshold=0.3, measure=measure, unit="word")
-    *_, whole = contamination.compare(splits, request)
-    monkeypatch.setattr(contamination, "TILE", 7)
-    *_, tiled = contamination.compare(splits, request)
-    assert whole == tiled and all(whole.leaks.values())
-
-
 def said_of(texts: list[str], **settings: Any) -> str:
     """The card of a pushed result, in one line."""
     result = run(texts, **settings)
@@ -674,8 +660,8 @@ def test_the_card_claims_what_was_proven():
     assert "`first` (components)" in said_of(chain, threshold=0.6, method="components")
 
 
-def test_the_s_curve_is_what_rensa_does():
-    """The share of pairs that rensa's signatures bring into one bucket, against the formula."""
+def test_the_s_curve_is_what_the_signatures_do():
+    """The share of pairs that the signatures bring into one bucket, against the formula."""
     rng = np.random.default_rng(0)
     shared, own = 70, 15  # Jaccard .7
     from dedup.shingles import Shingles

@@ -22,6 +22,9 @@ def test_only_many_rows_by_meaning_borrow_a_gpu(embedded, tmp_path):
         assert report["rows"] == len(rows)
         assert scheduler.allowed and scheduler.allowed != [server.process.pid]
         assert [one["durationSeconds"] for one in scheduler.scheduled] == [str(semantic.SECONDS)]
+        # pairs that are spared are told apart once the vectors are back
+        spared, _ = client.predict(dataset="kitchen.jsonl", spare=["form"], **values)
+        assert "form" not in spared["differences"] and spared["request"]["spare"] == ["form"]
         client.predict(dataset="kitchen.jsonl", **values)
         client.predict(dataset="kitchen.jsonl", api_name="/deduplicate")
         assert len(scheduler.scheduled) == 1

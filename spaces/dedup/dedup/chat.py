@@ -163,10 +163,17 @@ def _plain(value: Any) -> str:
     return hashlib.blake2b(value, digest_size=16).hexdigest() if isinstance(value, bytes) else str(value)
 
 
+MARKS = (
+    *("<|im_start|>", "<|start_header_id|>", "[INST]", "<start_of_turn>", "Human: "),
+    *("### Instruction", "###Instruction", "### Response", "###Response"),
+)
+"""One of them is in every transcript."""
+
+
 def strip_template(text: str) -> str:
     """A transcript without the marks of its chat template, which all rows share; any other text as it is."""
     # a few substrings cost less than the expression, and nearly no row has one
-    if not ("<|" in text or "[INST]" in text or "_of_turn>" in text or "## " in text or "Human:" in text):
+    if not any(mark in text for mark in MARKS):
         return text
     if not _TRANSCRIPT.search(text):
         return text

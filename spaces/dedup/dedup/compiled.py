@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 
-from dedup.arrays import Float64, Int64, UInt8, UInt64
+from dedup.arrays import Bool, Float64, Int64, UInt8, UInt32, UInt64
 
 BETWEEN, RUN, ALONE, OPERATOR, SINGLE, SIGN, DROPPED, MARK, SINGLE_MARK, SINGLE_SIGN, SKIPPED = range(11)
 """Classes of characters: between units; part of a run; a unit of its own in ASCII; an operator, which makes
@@ -28,6 +28,9 @@ and a sign of a script without spaces; what counts nowhere.
 """
 
 BORDER_BYTE = 0x1E
+
+_LENGTH = np.uint64(0x9E3779B97F4A7C15)
+"""Random odd factor of a unit's length."""
 
 _INSERTED = 32
 """Hashes of a bucket up to which they are sorted by insertion."""
@@ -106,7 +109,12 @@ def units(  # noqa: C901  one pass, one loop: a function a class would hide the 
             byte, width = content[place], 1
             if byte < 0x80:
                 own = classes[byte]
-                if own == RUN and kind == RUN and not after_sign:  # nearly every byte
+                if own == RUN:  # nearly every byte
+                    if length and (kind != RUN or after_sign):
+                        hashes[count] = mix(total + np.uint64(length) * _LENGTH)
+                        count += 1
+                        total, length = np.uint64(0), 0
+                    kind, after_sign, dropping = RUN, False, False
                     while own == RUN:
                         parting += byte == BORDER_BYTE
                         factor = factors[length] if length < len(factors) else _factor(length)
@@ -117,6 +125,14 @@ def units(  # noqa: C901  one pass, one loop: a function a class would hide the 
                             break
                         byte = content[place]
                         own = classes[byte] if byte < 0x80 else BETWEEN
+                    continue
+                if own in (BETWEEN, DROPPED):  # most of the others
+                    if length:
+                        hashes[count] = mix(total + np.uint64(length) * _LENGTH)
+                        count += 1
+                        total, length = np.uint64(0), 0
+                    kind, after_sign, dropping = BETWEEN, False, own == DROPPED
+                    place += 1
                     continue
             else:
                 code, width = _code_point(content, place, end)
@@ -136,7 +152,7 @@ def units(  # noqa: C901  one pass, one loop: a function a class would hide the 
                 after_sign, dropping = own in (SIGN, SINGLE_SIGN), own == DROPPED
             if parted:
                 if length:
-                    hashes[count] = mix(total ^ mix(np.uint64(length)))
+                    hashes[count] = mix(total + np.uint64(length) * _LENGTH)
                     count += 1
                     total, length = np.uint64(0), 0
                 kind = new
@@ -151,10 +167,65 @@ def units(  # noqa: C901  one pass, one loop: a function a class would hide the 
                 length += 1
                 place += 1
         if length:
-            hashes[count] = mix(total ^ mix(np.uint64(length)))
+            hashes[count] = mix(total + np.uint64(length) * _LENGTH)
             count += 1
         ends[row + 1] = count
         borders[row] = parting
+
+
+@_compiled
+def holds_any(content: UInt8, first: Bool, marks: UInt8, ends: Int64) -> bool:
+    """Whether some bytes hold one of several marks.
+
+    Args:
+        content: to look in.
+        first: of each byte, whether a mark begins with it.
+        marks: one after the other.
+        ends: of each mark in them.
+    """
+    for place in range(len(content)):
+        if not first[content[place]]:
+            continue
+        begin = 0
+        for end in ends:
+            size = end - begin
+            if place + size <= len(content):
+                same = 0
+                while same < size and content[place + same] == marks[begin + same]:
+                    same += 1
+                if same == size:
+                    return True
+            begin = end
+    return False
+
+
+@_compiled
+def band_keys(hashes: UInt64, offsets: Int64, factors: UInt64, terms: UInt64, keys: UInt32) -> None:
+    """One key a band and row, of the MinHash digests of runs: under each permutation h → a·h + b (mod 2^64)
+    the upper half of the smallest value.
+
+    Args:
+        hashes: of all runs.
+        offsets: of the runs, length rows + 1.
+        factors: a of each permutation, band after band.
+        terms: b of each.
+        keys: gets the keys, shape (bands, rows).
+    """
+    permutations, bands = len(factors), len(keys)
+    width = permutations // bands
+    least = np.empty(permutations, np.uint64)
+    for row in range(len(offsets) - 1):
+        least[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+        for place in range(offsets[row], offsets[row + 1]):
+            value = hashes[place]
+            for number in range(permutations):
+                least[number] = min(least[number], factors[number] * value + terms[number])
+        for band in range(bands):
+            key = np.uint64(0)
+            for place in range(band * width, (band + 1) * width):
+                key = (key ^ (least[place] >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+                key ^= key >> np.uint64(32)
+            keys[band, row] = np.uint32(key & np.uint64(0xFFFFFFFF))
 
 
 @_compiled
@@ -322,19 +393,38 @@ def index(
 
 
 @_compiled
-def _shared(hashes: UInt64, place: int, end: int, others: UInt64, other: int, other_end: int) -> int:
-    """How many hashes two runs have in common."""
-    found = 0
+def _needed(one: int, other: int, floor: float) -> Any:
+    """Hashes that two runs of these lengths share at least where their Jaccard similarity is `floor`."""
+    return np.int64(np.ceil(floor * (one + other) / (1 + floor) - 1e-9))
+
+
+@_compiled
+def _shared(
+    hashes: UInt64, place: Any, end: int, others: UInt64, other: Any, other_end: int, needed: int
+) -> Any:
+    """How many hashes two runs have in common; fewer than `needed`, and perhaps than there are, where so many
+    cannot be reached.
+    """
+    found: Any = 0
+    last: Any = end - needed  # how far the first run may be read while so many are found
+    other_last: Any = other_end - needed
     while place < end and other < other_end:
         left, right = hashes[place], others[other]
-        found += left == right
+        same = np.int64(left == right)
+        found += same
+        last += same
+        other_last += same
         place += left <= right
         other += right <= left
+        if place > last or other > other_last:
+            break
     return found
 
 
 @_compiled
-def shared_of_pairs(hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64, shared: Int64) -> None:
+def shared_of_pairs(
+    hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64, floor: float, shared: Int64
+) -> None:
     """How many hashes the two runs of each pair have in common.
 
     Args:
@@ -342,11 +432,13 @@ def shared_of_pairs(hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64, sh
         starts: of each run in `hashes`.
         ends: of each run.
         pairs: int64 of shape (pairs, 2), numbers of runs.
+        floor: Jaccard similarity of a pair that counts; of others fewer may be told than they share.
         shared: gets a number a pair.
     """
     for pair in range(len(pairs)):
         one, other = pairs[pair, 0], pairs[pair, 1]
-        shared[pair] = _shared(hashes, starts[one], ends[one], hashes, starts[other], ends[other])
+        needed = _needed(ends[one] - starts[one], ends[other] - starts[other], floor)
+        shared[pair] = _shared(hashes, starts[one], ends[one], hashes, starts[other], ends[other], needed)
 
 
 @_compiled
@@ -405,7 +497,8 @@ def against(
             if most < floor * (last - first + end - begin - most):
                 continue  # one is too short for the other
             if floor > 0:  # not all of the index's hashes were counted
-                shared = _shared(known, first, last, hashes, begin, end)
+                needed = _needed(last - first, end - begin, floor)
+                shared = _shared(known, first, last, hashes, begin, end, needed)
             jaccard = shared / (last - first + end - begin - shared)
             if jaccard >= floor:
                 if found < len(pairs):
@@ -414,3 +507,124 @@ def against(
                     similarity[found] = jaccard
                 found += 1
     return found
+
+
+@_compiled
+def _longest_run(one: UInt64, begin: int, end: int, other: UInt64, start: int, stop: int) -> int:
+    """How many units in a row two texts have in common at most."""
+    lengths = np.zeros(stop - start + 1, np.int64)  # of the common run that ends at each unit of the other
+    longest = 0
+    for place in range(begin, end):
+        before = 0
+        for at in range(start, stop):
+            length = before + 1 if one[place] == other[at] else 0
+            before = lengths[at - start + 1]
+            lengths[at - start + 1] = length
+            longest = max(longest, length)
+    return longest
+
+
+@_compiled
+def _take_better(
+    values: Float64,
+    matches: Int64,
+    row: int,
+    match: int,
+    value: float,
+    jaccard: float,
+    share: float,
+    run: int,
+) -> None:
+    """Note a match where it is better than the one that is known: of a higher value, then Jaccard similarity,
+    then earlier.
+    """
+    if matches[row] >= 0:
+        known, alike = values[row, 0], values[row, 1]
+        as_alike = alike > jaccard or (alike == jaccard and matches[row] < match)
+        if known > value or (known == value and as_alike):
+            return
+    matches[row] = match
+    values[row, 0], values[row, 1], values[row, 2], values[row, 3] = value, jaccard, share, run
+
+
+@_compiled
+def best_matches(
+    known: UInt64,
+    known_offsets: Int64,
+    row_of: Int64,
+    slots: Int64,
+    following: Int64,
+    likely: UInt8,
+    known_units: UInt64,
+    known_bounds: Int64,
+    hashes: UInt64,
+    offsets: Int64,
+    units: UInt64,
+    bounds: Int64,
+    measure: int,
+    threshold: float,
+    first_row: int,
+    own: bool,
+    values: Float64,
+    matches: Int64,
+    back_values: Float64,
+    back_matches: Int64,
+) -> None:
+    """For each row the best match among those of an index, and for each of those the best among these rows.
+
+    Args:
+        known: the index's runs; and the next five as `index` took and made them, with a floor of 0.
+        known_units: the units of its rows, `known_bounds` theirs.
+        hashes: the runs of these rows, `offsets` theirs.
+        units: of these rows, `bounds` theirs.
+        measure: 0 for Jaccard similarity, 1 for containment, 2 for any shingle in common, 3 for the longest
+            common run as a share of the row's units.
+        threshold: the lowest value of a match; where any shingle counts none.
+        first_row: the number of the first of these rows.
+        own: whether they are rows of the index; none is then its own match, and only `matches` are filled.
+        values: gets the value, Jaccard similarity, containment and longest common run (0 where that is not
+            the measure) of each row's match, shape (rows, 4).
+        matches: the match of each row, -1 for none so far.
+        back_values: the same of the index's rows.
+        back_matches: the same, with numbers that count from `first_row`.
+    """
+    counts = np.zeros(len(known_offsets) - 1, np.int64)
+    touched = np.empty(len(counts), np.int64)
+    for row in range(len(offsets) - 1):
+        met = 0
+        begin, end = offsets[row], offsets[row + 1]
+        for place in range(begin, end):
+            value = hashes[place]
+            bits = likely[(value >> np.uint64(3)) & np.uint64(len(likely) - 1)]
+            if not (bits >> (value & np.uint64(7))) & 1:
+                continue
+            at = slots[_slot(known, slots, value)]
+            while at >= 0:
+                other = row_of[at]
+                if counts[other] == 0:
+                    touched[met] = other
+                    met += 1
+                counts[other] += 1
+                at = following[at]
+        for place in range(met):
+            other = touched[place]
+            shared = counts[other]
+            counts[other] = 0
+            if own and other == first_row + row:
+                continue
+            size, other_size = end - begin, known_offsets[other + 1] - known_offsets[other]
+            jaccard = shared / (size + other_size - shared)
+            share, other_share = shared / size, shared / other_size
+            here, there, run = share, other_share, 0
+            if measure == 0:
+                here = there = jaccard
+            elif measure == 3:
+                first, last = known_bounds[other], known_bounds[other + 1]
+                run = _longest_run(units, bounds[row], bounds[row + 1], known_units, first, last)
+                here, there = run / (bounds[row + 1] - bounds[row]), run / (last - first)
+            if measure == 2 or here >= threshold:
+                _take_better(values, matches, row, other, here, jaccard, share, run)
+            if not own and (measure == 2 or there >= threshold):
+                _take_better(
+                    back_values, back_matches, other, first_row + row, there, jaccard, other_share, run
+                )

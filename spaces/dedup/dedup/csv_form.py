@@ -37,7 +37,7 @@ class Form:
 
     @property
     def settings(self) -> dict[str, object]:
-        """For `csv.reader` and `csv.writer`."""
+        """For `csv.reader`."""
         escape = {"escapechar": self.escape, "doublequote": False} if self.escape else {}
         return {"delimiter": self.delimiter, **escape}
 
@@ -52,7 +52,7 @@ def form_of(start: str, name: str) -> Form:
         start: of its text, a hundred rows or so.
         name: its name; one that ends in .tsv has tabs.
     """
-    ending = "\r\n" if "\r\n" in start else "\n"
+    ending = "\r\n" if "\r\n" in start else "\r" if "\r" in start and "\n" not in start else "\n"
     said = _SEPARATOR.match(start)
     before, body = (said[0], start[said.end() :]) if said else ("", start)
     escape = "\\" if re.search(r'"[^"\n]*\\"[^",;\t|\r\n]', body) and '""' not in body else ""

@@ -16,9 +16,9 @@ from dedup.keep import priorities
 from dedup.kinds import KINDS, kinds_of
 from dedup.minhash import Plan, candidates, choose_bands
 from dedup.read import Dataset
-from dedup.recall import Recall, Sampled, every_pair, measure, sample_size, without
+from dedup.recall import RECALL_SAMPLE, Recall, Sampled, every_pair, measure, sample_size, without
 from dedup.request import Request
-from dedup.shingles import joined, parted
+from dedup.shingles import Shingles, joined, parted
 from dedup.signing import (
     Runs,
     Signatures,
@@ -98,14 +98,14 @@ def settled(request: Request, text: Compared) -> Request:
     return replace(request, unit=text.unit)
 
 
-def make_plan(texts: list[str], request: Request, keys: UInt64 | None = None) -> Plan:
+def make_plan(texts: list[str], request: Request, known: tuple[Int64, Shingles] | None = None) -> Plan:
     """Bands for the request's threshold and recall, from the similarities within a sample of rows.
 
     Args:
-        keys: of the texts, where they are known.
+        known: the sample's rows and their shingles, see `_sample`, where they are there already.
     """
-    rows = sample_rows(texts, keys_of(texts) if keys is None else keys, PLAN_SAMPLE)
-    similarities = similarities_within(shingle_rows(texts, request.ngram, request.unit, rows))
+    rows, shingles = known or _sample(texts, keys_of(texts), request)
+    similarities = similarities_within(shingles)
     factor = (len(texts) / max(1, len(rows))) ** 2
     plan = choose_bands(
         request.threshold,
@@ -118,6 +118,14 @@ def make_plan(texts: list[str], request: Request, keys: UInt64 | None = None) ->
     )
     possible = max(1, len(rows) * (len(rows) - 1) // 2)
     return replace(plan, alike=float((similarities >= request.floor).sum() / possible))
+
+
+def _sample(texts: list[str], keys: UInt64, request: Request) -> tuple[Int64, Shingles]:
+    """Rows that are compared with each other to plan the bands, and their shingles; the first of them are
+    compared with all rows to measure the recall.
+    """
+    rows = sample_rows(texts, keys, max(PLAN_SAMPLE, RECALL_SAMPLE))
+    return rows, joined(shingle_rows(texts, request.ngram, request.unit, rows))
 
 
 def deduplicate(
@@ -147,11 +155,12 @@ def deduplicate(
         return
     yield Progress("plan", "Planning the bands", 0, dataset.rows)
     keys = keys_of(text.texts)
-    plan = make_plan(text.texts, request, keys)
+    sample, known = _sample(text.texts, keys, request)
+    plan = make_plan(text.texts, request, (sample, known))
     clock.stop("plan")
     signatures: Signatures | None = None
-    sample = sample_rows(text.texts, keys, sample_size(plan, dataset.rows))
-    for step in sign(text.texts, keys, request, plan, sample, checkpoints):
+    sample = sample[: sample_size(plan, dataset.rows)]
+    for step in sign(text.texts, keys, request, plan, sample, known.part(0, len(sample)), checkpoints):
         if isinstance(step, Signatures):
             signatures = step
         else:
@@ -247,7 +256,7 @@ def _verify(texts: list[str], runs: Runs, leaders: Int64, pairs: Int64, request:
     starts, ends = runs.of(leaders)
     kept = (starts >= 0)[pairs].all(axis=1)
     jaccard = np.zeros(len(pairs))
-    jaccard[kept] = jaccard_of_runs(runs.hashes, starts, ends, pairs[kept])
+    jaccard[kept] = jaccard_of_runs(runs.hashes, starts, ends, pairs[kept], request.floor)
     if not kept.all():
         others = np.flatnonzero(~kept)
         for part in parts(pairs[others], np.array([len(texts[row]) for row in leaders], dtype=np.int64)):

@@ -1,8 +1,9 @@
-"""Signatures, bands and candidates: MinHash by rensa, banding chosen from the S-curve.
+"""Signatures, bands and candidates: MinHash, banding chosen from the S-curve.
 
 A pair of similarity s agrees in one band of r rows with probability s^r, and becomes a candidate with
 probability 1 - (1 - s^r)^b over b bands (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3).
-rensa's default bands are never used: at s = .9 they would find a pair once in eight.
+Bands that libraries choose by default are not used: with four of 32 rows a pair of s = .9 is found once in
+eight.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
 
-from dedup import data
+from dedup import compiled, data
 from dedup.arrays import Float64, Int64, UInt32, UInt64
 from dedup.shingles import Shingles
 
@@ -31,9 +33,7 @@ CHAIN = 8
 """Next rows to which each row of a larger bucket is linked."""
 
 SECONDS_PER_PERMUTATION = 1.0e-7
-"""Cost of one permutation of one row, most of it taking rensa's digests over into numpy; measured, order of
-magnitude.
-"""
+"""Cost of one permutation of one row; measured, order of magnitude."""
 
 SECONDS_PER_CANDIDATE = 2.0e-6
 """Cost of verifying one candidate; measured, order of magnitude."""
@@ -112,6 +112,7 @@ def choose_bands(
         characters: of all texts together.
     """
     plans = []
+    likeness, count_of = np.unique(np.zeros(0) if similarities is None else similarities, return_counts=True)
     for rows_per_band in range(1, 33):
         chance = threshold**rows_per_band
         wanted = 1 if chance >= 1 else max(1, math.ceil(math.log1p(-recall) / math.log1p(-chance)))
@@ -122,7 +123,7 @@ def choose_bands(
             candidates = None
             if similarities is not None:
                 candidates = round(
-                    float(s_curve(similarities, num_bands, rows_per_band).sum()) * pairs_per_sample
+                    float(s_curve(likeness, num_bands, rows_per_band) @ count_of) * pairs_per_sample
                 )
             num_perm = num_bands * rows_per_band
             signing = rows * num_perm * SECONDS_PER_PERMUTATION
@@ -159,19 +160,17 @@ def band_keys(shingles: Shingles, plan: Plan, seed: int) -> UInt32:
     Rows without shingles get keys too; they must not be compared. Two different bands' contents share a key
     by accident once in four thousand million pairs, which verification sorts out.
     """
-    from rensa import RMinHash
+    factors, terms = permutations(plan.num_perm, seed)
+    keys = np.empty((plan.num_bands, len(shingles)), dtype=np.uint32)
+    compiled.band_keys(shingles.hashes, shingles.offsets, factors, terms, keys)
+    return keys
 
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-        shingles.hashes, shingles.offsets, plan.num_perm, seed
-    )
-    digests = np.array(matrix.to_rows(), dtype=np.uint32).reshape(
-        len(shingles), plan.num_bands, plan.rows_per_band
-    )
-    keys = np.zeros((len(shingles), plan.num_bands), dtype=np.uint64)
-    for place in range(plan.rows_per_band):
-        keys = (keys ^ digests[:, :, place]) * np.uint64(0x9E3779B97F4A7C15)
-        keys ^= keys >> np.uint64(32)
-    return np.ascontiguousarray(keys.astype(np.uint32).T)
+
+@cache
+def permutations(count: int, seed: int) -> tuple[UInt64, UInt64]:
+    """a, odd, and b of random permutations h → a·h + b (mod 2^64), see `compiled.band_keys`."""
+    drawn = np.random.PCG64(seed).random_raw(2 * count)
+    return drawn[:count] | np.uint64(1), drawn[count:]
 
 
 @dataclass(frozen=True)
@@ -222,16 +221,18 @@ def _bucket_pairs(band: UInt32, rows: int, budget: int) -> tuple[UInt64, int]:
     """The pairs of one band as codes first * rows + second, about `budget` at most, and how many buckets were
     too large.
     """
-    order = np.argsort(band, kind="stable")
-    ordered = band[order]
+    # key and row in one number: numpy sorts those several times as fast as it finds an order
+    codes_of = (band.astype(np.uint64) << np.uint64(32)) | np.arange(len(band), dtype=np.uint64)
+    codes_of.sort()
+    order = (codes_of & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    ordered = (codes_of >> np.uint64(32)).astype(np.uint32)
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     sizes = np.diff(np.concatenate([starts, [len(ordered)]]))
     codes: list[Int64] = []
-    order = order.astype(np.int64)
     distinct, counts = np.unique(sizes, return_counts=True)
     affordable = distinct[np.cumsum(counts * distinct * (distinct - 1) // 2) <= max(budget, 0)]
     largest = min(MAX_BUCKET, int(affordable[-1]) if len(affordable) else 1)
-    # within a bucket rows ascend, for the sort is stable: first < second below
+    # within a bucket rows ascend: first < second below
     for size in distinct[(distinct > 1) & (distinct <= largest)]:
         members = order[starts[sizes == size][:, None] + np.arange(size)]
         first, second = np.triu_indices(int(size), 1)

@@ -1,9 +1,8 @@
 """Reading a dataset and writing the kept rows back, in the input's own format and with every column intact.
 
-Rows of text, JSONL and JSON files are kept as the bytes they were; those of CSV as JSON lists of their cells
-(bytes that are not UTF-8 survive as escapes); Parquet as an Arrow table with its schema. A row is parsed when
-it is needed, and no longer kept than that: parsed it takes up to forty times its bytes. What lies past the
-limit of rows is not read, and only Parquet says how much that is.
+Rows of text, CSV, JSONL and JSON files are kept as the bytes they were; Parquet as an Arrow table with its
+schema. A row is parsed when it is needed, and no longer kept than that: parsed it takes up to forty times its
+bytes. What lies past the limit of rows is not read, and only Parquet says how much that is.
 
 The module is long because a format is read and written back by the same rules, and those stand side by side.
 """
@@ -22,7 +21,10 @@ from typing import IO, TYPE_CHECKING, Any
 from dedup import parquet
 from dedup.csv_form import PLAIN, Form, fitted, form_of, names_of
 from dedup.encodings import as_utf8, convert, encoding_of
-from dedup.json_list import first_sign, objects, reason, too_long
+from dedup.fields import as_record, field_of, place_of
+from dedup.json_list import Around, first_sign, objects, reason, too_long
+from dedup.packed import unpacked
+from dedup.paragraphs import are_paragraphs, parts_of
 from dedup.rows import Rows
 from dedup.shingles import clean
 from shared import limits
@@ -62,13 +64,16 @@ class Dataset:
         rows: how many.
         columns: names, in order, as a page can show them.
         raw: the same names as the file has them, where they hold half characters or bytes that are not UTF-8.
-        lines: each row's bytes, without its newline; empty for Parquet. Of CSV a JSON list of the cells.
+        lines: each row's bytes, without its newline; empty for Parquet.
         table: Parquet: the cells; None otherwise.
         cut: rows left out because of the limit; None where some were and nobody counted them.
-        dialect: CSV: delimiter and line ending.
         encoding: of the file, as Python names it; its rows here are UTF-8.
         form: CSV: how it is written.
+        opening: CSV: the line that names the columns. JSON: what stands before its rows, to the bracket.
+        closing: JSON: what stands behind its rows, from the bracket.
         apart: CSV: lines that fit no row, each with its number; they are no rows.
+        paragraphs: text: whether rows are what blank lines part, and no lines.
+        packed: the name of the file that it was unpacked from; "" for none.
     """
 
     name: str
@@ -78,15 +83,18 @@ class Dataset:
     lines: Sequence[bytes] = ()
     table: Any = None
     cut: int | None = 0
-    dialect: tuple[str, str] = (",", "\n")
     raw: tuple[str, ...] = ()
     encoding: str = "utf-8"
     form: Form = PLAIN
-    apart: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    opening: bytes = b"["
+    closing: bytes = b"]"
+    apart: tuple[tuple[int, bytes], ...] = ()
+    paragraphs: bool = False
+    packed: str = ""
 
     def require(self, name: str) -> None:
-        """Raise a VisitorError unless there is a column of that name."""
-        if name not in self.columns:
+        """Raise a VisitorError unless there is a column of that name, or one that it is a field of."""
+        if place_of(name, self.columns) is None:
             raise VisitorError(
                 f"There is no column “{name[:60]}”.", f"Choose from: {', '.join(self.columns)[:200]}."
             )
@@ -125,6 +133,16 @@ class Dataset:
         names = list(names)
         for name in names:
             self.require(name)
+        parts = [place_of(name, self.columns) or (name, ()) for name in names]
+        heads = [head for head, _ in parts]
+        if not any(fields for _, fields in parts):
+            yield from self._columns(heads, rows)
+            return
+        for row in self._columns(heads, rows):
+            yield [field_of(cell, fields) for cell, (_, fields) in zip(row, parts, strict=True)]
+
+    def _columns(self, names: list[str], rows: int | None) -> Iterator[Sequence[Any]]:
+        """The cells of whole columns row by row."""
         if self.format == "parquet":
             for batch in parquet.batches(self.table.select(names).slice(0, rows)):
                 yield from zip(*batch, strict=True)
@@ -133,7 +151,7 @@ class Dataset:
                 yield [line.decode("utf-8", "replace")] * len(names)
         elif self.format == "csv":
             places = [self.columns.index(name) for name in names]
-            for row in self._parsed(rows):
+            for row in self._cells(rows):
                 yield [row[place] for place in places]
         else:
             raw = dict(zip(self.columns, self.raw or self.columns, strict=True))
@@ -164,7 +182,12 @@ class Dataset:
 
     def _parsed(self, rows: int | None) -> Iterator[Any]:
         for line in itertools.islice(self.lines, rows):
-            yield _object(line.decode("utf-8", "surrogatepass").lstrip())[0]
+            yield as_record(_object(line.decode("utf-8", "surrogatepass").lstrip())[0])
+
+    def _cells(self, rows: int | None) -> Iterator[list[str]]:
+        texts = (line.decode("utf-8", "surrogateescape") for line in itertools.islice(self.lines, rows))
+        for row in csv.reader(texts, strict=True, **self.form.settings):  # type: ignore[arg-type]
+            yield fitted(row, len(self.columns)) or row
 
 
 def read_file(path: Path, name: str, limit: int) -> Dataset:
@@ -179,19 +202,26 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
         VisitorError: unknown format, empty, too large, two columns of one name, or malformed (with the line).
     """
     name = clean(name)
-    kind = FORMATS.get(Path(name).suffix.lower())
-    if kind is None:
-        raise VisitorError(
-            f"“{name[:80]}” is not a file that this page reads.",
-            "Use CSV, TSV, JSONL, JSON, Parquet or plain text.",
-        )
     size = path.stat().st_size
     if size > limits.MAX_FILE_BYTES:
         raise VisitorError(
             f"The file has {size / 1e6:,.0f} MB; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} MB are read.",
             "Split it, or run the exported script.",
         )
-    if size == 0:
+    with unpacked(path, name, tuple(FORMATS)) as (inner, inside):
+        dataset = _read_plain(inner, clean(inside), limit)
+    return dataset if inside == name else replace(dataset, packed=name)
+
+
+def _read_plain(path: Path, name: str, limit: int) -> Dataset:
+    kind = FORMATS.get(Path(name).suffix.lower())
+    if kind is None:
+        sheet = Path(name).suffix.lower() in (".xlsx", ".xls", ".ods")
+        raise VisitorError(
+            f"“{name[:80]}” is not a file that this page reads.",
+            "Save the sheet as CSV." if sheet else "Use CSV, TSV, JSONL, JSON, Parquet or plain text.",
+        )
+    if path.stat().st_size == 0:
         raise VisitorError("The file is empty.", "Choose one with rows.")
     reader = {
         "csv": _read_csv,
@@ -259,16 +289,19 @@ def _shown(raw: Iterable[str]) -> dict[str, str]:
 
 
 def _read_text(path: Path, name: str, limit: int) -> Dataset:
-    rows = Rows()
-    for number, line in enumerate(_lines(path), start=1):
+    with path.open("rb") as file:
+        paragraphs = are_paragraphs(file.read(limits.MAX_CELL_CHARACTERS))
+    rows, cut = Rows(), None
+    for number, line in enumerate(parts_of(_lines(path)) if paragraphs else _lines(path), start=1):
         if len(rows) == limit:
             break
         if len(line) > limits.MAX_CELL_CHARACTERS:
-            _check_cells([line.decode("utf-8", "replace")], f"Line {number:,}")
+            what = "Paragraph" if paragraphs else "Line"
+            _check_cells([line.decode("utf-8", "replace")], f"{what} {number:,}")
         rows.append(line)
     else:
-        return Dataset(name, "text", len(rows), ("text",), rows)
-    return Dataset(name, "text", len(rows), ("text",), rows, cut=None)
+        return Dataset(name, "text", len(rows), ("text",), rows, paragraphs=paragraphs)
+    return Dataset(name, "text", len(rows), ("text",), rows, cut=cut, paragraphs=paragraphs)
 
 
 def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
@@ -284,12 +317,12 @@ def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
             raise VisitorError(
                 f"Line {number:,} is not JSON ({reason(error)}).", "Fix the line, or remove it."
             ) from error
-        if not isinstance(row, dict):
+        if not isinstance(row, (dict, str)):
             raise VisitorError(
                 f"Line {number:,} is not a JSON object.",
                 'Every line must be an object such as {"text": "…"}.',
             )
-        _add(columns, row, f"Line {number:,}")
+        _add(columns, as_record(row), f"Line {number:,}")
         rows.append(line)
         del row  # before the next one is parsed
     return _records(name, "jsonl", rows, columns, 0)
@@ -308,16 +341,25 @@ def _records(name: str, form: str, rows: Rows, columns: Iterable[str], cut: int 
 
 def _read_json(path: Path, name: str, limit: int) -> Dataset:
     with path.open("rb") as file:
-        if b"\n{" in file.read(1_000_000) and first_sign(path) == "{":
+        if b"\n{" in file.read(1_000_000) and first_sign(path) == "{" and _is_a_line(path):
             return _read_jsonl(path, name, limit)
     rows, columns = Rows(), dict[str, None]()
-    for number, (text, row) in enumerate(objects(path), start=1):
+    around = Around()
+    for number, (text, row) in enumerate(objects(path, around), start=1):
         if len(rows) == limit:
             return _records(name, "json", rows, columns, None)
-        _add(columns, row, f"Object {number:,}")
+        _add(columns, as_record(row), f"Object {number:,}")
         rows.append(text.encode("utf-8", "surrogatepass"))
         del row
-    return _records(name, "json", rows, columns, 0)
+    return replace(_records(name, "json", rows, columns, 0), opening=around.head, closing=around.tail)
+
+
+def _is_a_line(path: Path) -> bool:
+    """Whether a file's first line is a whole JSON object."""
+    try:
+        return isinstance(json.loads(next(line for line in _lines(path) if line.strip())), dict)
+    except (ValueError, RecursionError, StopIteration, VisitorError):
+        return False
 
 
 def _read_csv(path: Path, name: str, limit: int) -> Dataset:
@@ -332,40 +374,45 @@ def _read_csv(path: Path, name: str, limit: int) -> Dataset:
 def _csv_rows(file: IO[str], form: Form, name: str, limit: int) -> Dataset:
     rows = Rows()
     raw: list[str] = []
-    apart: list[tuple[int, tuple[str, ...]]] = []
-    length = 0  # of the lines of the row that is being read
+    head = b""
+    apart: list[tuple[int, bytes]] = []
+    cells = 0  # of the first line that fits no row
+    record: list[str] = []  # the lines of the row that is being read
     before = form.before.count("\n")
 
     def lines() -> Iterator[str]:
-        nonlocal length
+        length = 0
         while line := file.readline(limits.MAX_ROW_BYTES + 1):
-            length += len(line)
+            length = len(line) + (length if record else 0)
             if length > limits.MAX_ROW_BYTES:
                 raise too_long(f"The row of line {reader.line_num + before + 1:,}")
+            record.append(line)
             yield line
 
     reader = csv.reader(lines(), strict=True, **form.settings)  # type: ignore[arg-type]
     cut: int | None = 0
     try:
         for row in reader:
-            length = 0
+            written = "".join(record).removesuffix("\n").removesuffix("\r")
+            record.clear()
             if not row:
                 continue
             if not raw:
                 _check_columns(len(row))
                 raw = row
                 if form.header:
+                    head = written.encode("utf-8", "surrogateescape")
                     continue
-            whole = fitted(row, len(raw))
             if len(rows) == limit:
                 cut = None
                 break
-            if whole is None:
-                apart.append((reader.line_num + before, tuple(row)))
+            if fitted(row, len(raw)) is None:
+                cells = cells or len(row)
+                apart.append((reader.line_num + before, written.encode("utf-8", "surrogateescape")))
                 if len(apart) > MOST_APART or len(apart) > len(rows) + 1:
                     break
             else:
-                rows.append(json.dumps(whole, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+                rows.append(written.encode("utf-8", "surrogateescape"))
     except csv.Error as error:
         place = f"Line {reader.line_num + before:,}"
         if "field larger" in str(error):
@@ -378,7 +425,7 @@ def _csv_rows(file: IO[str], form: Form, name: str, limit: int) -> Dataset:
         ) from error
     if len(apart) > min(MOST_APART, len(rows)):
         raise VisitorError(
-            f"Line {apart[0][0]:,} has {len(apart[0][1])} cells, the header {len(raw)}.",
+            f"Line {apart[0][0]:,} has {cells} cells, the header {len(raw)}.",
             "Fix the line: a quote may be missing.",
         )
     names = names_of([clean(cell) for cell in raw] if form.header else [""] * len(raw))
@@ -389,9 +436,9 @@ def _csv_rows(file: IO[str], form: Form, name: str, limit: int) -> Dataset:
         names,
         rows,
         cut=cut,
-        dialect=(form.delimiter, form.ending),
         raw=tuple(raw),
         form=form,
+        opening=head,
         apart=tuple(apart),
     )
 
@@ -439,27 +486,31 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
 
             pq.write_table(_taken(dataset.table, keep), part)
             return
-        rows = (dataset.lines[row] for row in keep)
-        if dataset.format in ("text", "jsonl"):
-            with part.open("wb") as file:
-                file.writelines(row + b"\n" for row in rows)
-        elif dataset.format == "json":
-            with part.open("wb") as file:
-                file.write(b"[")
+        # as they came: quotes, escapes, digits of numbers
+        rows: Iterable[bytes] = (dataset.lines[row] for row in keep)
+        with part.open("wb") as file:
+            if dataset.format == "json":
+                file.write(dataset.opening)
                 for number, row in enumerate(rows):
-                    file.write((b",\n" if number else b"\n") + row)  # as it came: escapes, digits of numbers
-                file.write(b"\n]" if keep else b"]")
-        else:
-            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as text:
-                text.write(dataset.form.before)
-                writer = _writer(text, dataset)
-                if dataset.form.header:
-                    writer.writerow(dataset.raw or dataset.columns)
-                writer.writerows(map(json.loads, rows))
-        if dataset.encoding != "utf-8":
-            other = part.with_suffix(".encoded")
-            convert(part, "utf-8", other, dataset.encoding)
-            other.replace(part)
+                    file.write((b",\n" if number else b"\n") + row)
+                file.write((b"\n" if keep else b"") + dataset.closing)
+            elif dataset.paragraphs:
+                file.writelines((b"\n" if number else b"") + row + b"\n" for number, row in enumerate(rows))
+            else:
+                ending = dataset.form.ending.encode()
+                if dataset.format == "csv":
+                    file.write(dataset.form.before.encode("utf-8", "surrogateescape"))
+                    rows = itertools.chain([dataset.opening] if dataset.form.header else [], rows)
+                file.writelines(row + ending for row in rows)
+        _encode(part, dataset.encoding)
+
+
+def _encode(path: Path, encoding: str) -> None:
+    """Write a file of UTF-8 in another encoding."""
+    if encoding != "utf-8":
+        other = path.with_suffix(".encoded")
+        convert(path, "utf-8", other, encoding)
+        other.replace(path)
 
 
 def _taken(table: pa.Table, keep: list[int]) -> pa.Table:
@@ -477,18 +528,10 @@ def _taken(table: pa.Table, keep: list[int]) -> pa.Table:
 
 
 def write_apart(dataset: Dataset, path: Path) -> None:
-    """Write the lines of a CSV file that fit no row."""
-    with (
-        written_whole(path, "the lines that fit no row") as part,
-        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        _writer(file, dataset).writerows(row for _, row in dataset.apart)
-
-
-def _writer(file: IO[str], dataset: Dataset) -> Any:
-    delimiter, ending = dataset.dialect
-    settings = {**dataset.form.settings, "delimiter": delimiter, "lineterminator": ending}
-    return csv.writer(file, **settings)  # type: ignore[arg-type]
+    """Write the lines of a CSV file that fit no row, as they came."""
+    with written_whole(path, "the lines that fit no row") as part:
+        part.write_bytes(b"".join(line + dataset.form.ending.encode() for _, line in dataset.apart))
+        _encode(part, dataset.encoding)
 
 
 SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "json": ".json", "parquet": ".parquet", "text": ".txt"}

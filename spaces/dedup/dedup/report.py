@@ -218,7 +218,6 @@ def provenance(result: Result) -> data.Provenance:
         }
     return {
         **common,
-        "rensa": importlib.metadata.version("rensa"),
         "num_perm": result.plan.num_perm,
         "num_bands": result.plan.num_bands,
         "seed": result.request.seed,
@@ -248,6 +247,14 @@ def warnings(result: Result, outcome: Outcome) -> list[str]:
             f"{len(apart):,} {'line fits' if len(apart) == 1 else 'lines fit'} no row and "
             f"{'is' if len(apart) == 1 else 'are'} kept apart: {_listed([line for line, _ in apart])}."
         )
+    if result.dataset.packed:
+        lines.append(f"{result.dataset.packed} was unpacked; the kept rows are written as they lay in it.")
+    if result.dataset.paragraphs:
+        lines.append(
+            "Rows are paragraphs, which blank lines part. Where each line is a row, remove the blank lines."
+        )
+    if result.dataset.format == "json" and result.dataset.closing.strip() != b"]":
+        lines.append("Rows are the file's first list of objects; what stands around it is written as it is.")
     if not result.dataset.form.header:
         lines.append("The file has no header: its first line was read as a row.")
     if result.without_text:

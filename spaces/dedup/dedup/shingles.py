@@ -78,6 +78,11 @@ class Shingles:
         """Different shingles of each row."""
         return np.diff(self.offsets)
 
+    def part(self, begin: int, end: int) -> Shingles:
+        """Those of some rows that follow each other."""
+        offsets = self.offsets[begin : end + 1]
+        return Shingles(self.hashes[offsets[0] : offsets[-1]], offsets - offsets[0])
+
 
 def clean(text: str) -> str:
     """A text that UTF-8 can hold: lone surrogates become the replacement character."""
@@ -156,6 +161,31 @@ def shingle(texts: pa.Array, ngram: int, unit: str) -> Shingles:
             "whitespace" (what stands between white space, as it is written); "character" (Unicode characters,
             runs of whitespace made one space) or "turn".
     """
+    return shingles_of(units_of(texts, unit), ngram)
+
+
+@dataclass(frozen=True)
+class Units:
+    """Hashes of the units of a run of rows, in their order.
+
+    Args:
+        hashes: uint64, all rows one after the other.
+        offsets: int64 of length rows + 1.
+        keys: a hash of what each row holds beside words, 0 for nothing; None where none holds anything.
+    """
+
+    hashes: UInt64
+    offsets: Int64
+    keys: UInt64 | None
+
+    @property
+    def counts(self) -> Int64:
+        """Units of each row."""
+        return np.diff(self.offsets)
+
+
+def units_of(texts: pa.Array, unit: str) -> Units:
+    """The units of every text; arguments as of `shingle`."""
     texts, keys = _held_apart(texts)
     if unit == "character":
         hashes, offsets = _characters(texts)
@@ -170,6 +200,12 @@ def shingle(texts: pa.Array, ngram: int, unit: str) -> Shingles:
             formed = pc.replace_with_mask(texts, other, _formed(texts.filter(other), unit))
         hashes, offsets, few = _hash_units(formed, _classes(unit), unit not in ("code", "whitespace"))
     hashes, offsets = _with_wordless(texts, hashes, offsets, np.flatnonzero(few))
+    return Units(hashes, offsets, keys)
+
+
+def shingles_of(units: Units, ngram: int) -> Shingles:
+    """The shingles of rows whose units are known; arguments as of `shingle`."""
+    hashes, offsets, keys = units.hashes, units.offsets, units.keys
     if keys is None:
         keys = np.zeros(len(offsets) - 1, dtype=np.uint64)
     found = np.empty(len(hashes), dtype=np.uint64)

@@ -92,8 +92,10 @@ class Signatures:
 
 def keys_of(texts: list[str]) -> UInt64:
     """A 64-bit hash of each text, equal for equal ones."""
+    digest = xxhash.xxh3_64_intdigest
     return np.fromiter(
-        (xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in texts),
+        # ASCII is hashed where it lies
+        (digest(text if text.isascii() else text.encode("utf-8", "surrogatepass")) for text in texts),
         dtype=np.uint64,
         count=len(texts),
     )
@@ -140,19 +142,26 @@ def shingle_rows(texts: list[str], ngram: int, unit: str, rows: Int64 | None = N
 
 
 def sign(
-    texts: list[str], text_keys: UInt64, request: Request, plan: Plan, sample: Int64, folder: Path | None
+    texts: list[str],
+    text_keys: UInt64,
+    request: Request,
+    plan: Plan,
+    sample: Int64,
+    shingles: Shingles,
+    folder: Path | None,
 ) -> Iterator[int | Signatures]:
     """Shingle and sign every row, block by block, and compare every row with the sample.
 
     Args:
         text_keys: see `keys_of`.
         sample: numbers of its rows.
+        shingles: theirs.
         folder: for the signatures of finished blocks; a run with the same rows and settings goes on there.
 
     Yields:
         How many rows are signed, and the Signatures last.
     """
-    known = Sample(shingle_rows(texts, request.ngram, request.unit, sample), request.floor)
+    known = Sample(shingles, request.floor)
     digest = _digest(text_keys, request, plan) if folder is not None else ""
     runs = Runs(len(texts), max(FEWEST_KEPT, BYTES_A_CHARACTER * sum(map(len, texts)) // 8))
     blocks: list[dict[str, Any]] = []
@@ -170,10 +179,10 @@ def sign(
                 blocks.append(stored)
                 continue
             parts = []
-            for shingles, begin, keys, near in pool.map(work, chunks(map(len, texts[first : first + BLOCK]))):
-                runs.add(shingles, begin)
-                parts.append((keys, shingles.counts > 0, near))
-                yield begin + len(shingles)
+            for part, begin, keys, near in pool.map(work, chunks(map(len, texts[first : first + BLOCK]))):
+                runs.add(part, begin)
+                parts.append((keys, part.counts > 0, near))
+                yield begin + len(part)
             blocks.append(
                 {
                     "keys": np.concatenate([part[0] for part in parts], axis=1),

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dedup.chat import EMPTY, PLACEHOLDER, Column, canonical, held_by_rows, is_text, joined
+import numpy as np
+
+from dedup import compiled
+from dedup.chat import (
+    EMPTY,
+    MARKS,
+    PLACEHOLDER,
+    Column,
+    canonical,
+    held_by_rows,
+    is_text,
+    joined,
+    strip_template,
+    turns,
+)
+from dedup.fields import leaves
 from dedup.read import Dataset
 from dedup.request import Request, SplitsRequest
 from dedup.shingles import BORDER, HELD, with_held
@@ -49,6 +65,9 @@ HELD_COLUMNS = (*MEDIA_COLUMNS, "tools", "functions")
 
 ANSWER_COLUMNS = ("output", "response", "answer", "answers", "completion", "solution", "chosen", "rejected")
 """Columns of a known schema that splits are not compared by unless they are named."""
+
+AT_ONCE = 200_000
+"""Characters of plain texts that are looked through together."""
 
 HEAD = 200
 """Rows by which the likeliest column is judged."""
@@ -121,7 +140,7 @@ def likely_column(dataset: Dataset) -> str:
         if name in dataset.columns:
             return name
     lengths = {}
-    for name, cells in dataset.head(HEAD).items():
+    for name, cells in _leaves(dataset.head(HEAD)).items():
         if name.lower() not in HELD_COLUMNS and any(is_text(cell) for cell in cells):
             lengths[name] = sum(
                 len(cell) if isinstance(cell, str) else 200 for cell in cells if cell is not None
@@ -131,6 +150,19 @@ def likely_column(dataset: Dataset) -> str:
             "No column holds text.", "Choose a file with a column of text or of conversations."
         )
     return max(lengths, key=lambda name: lengths[name])
+
+
+def _leaves(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Columns, and in place of those that hold objects these's fields by their dotted names; conversations
+    stay whole.
+    """
+    found: dict[str, list[Any]] = {}
+    for name, cells in columns.items():
+        for cell in cells:
+            parts = [(name, cell)] if turns(cell) is not None else leaves(name, cell)
+            for own, value in parts:
+                found.setdefault(own, []).append(value)
+    return found
 
 
 def _choice(dataset: Dataset, request: Request | SplitsRequest) -> Choice:
@@ -148,6 +180,41 @@ def _choice(dataset: Dataset, request: Request | SplitsRequest) -> Choice:
     return likely
 
 
+_CODED = [mark.encode() for mark in MARKS]
+_MARKS = np.frombuffer(b"".join(_CODED), dtype=np.uint8)
+_ENDS = np.cumsum([len(mark) for mark in _CODED])
+_FIRST = np.isin(np.arange(256), [mark[0] for mark in _CODED])
+
+
+def _read_alone(column: Column, dataset: Dataset, name: str) -> None:
+    """Read the one column that is compared; of plain texts many at a time."""
+    waiting: list[str] = []
+    size = 0
+    for (cell,) in dataset.each([name]):
+        plain = column.has_text and column.written is False and column.part == "all"
+        if not plain or not isinstance(cell, str):
+            _add_plain(column, waiting)
+            waiting, size = [], 0
+            column.add(cell)
+            continue
+        waiting.append(cell)
+        size += len(cell)
+        if size >= AT_ONCE:
+            _add_plain(column, waiting)
+            waiting, size = [], 0
+    _add_plain(column, waiting)
+
+
+def _add_plain(column: Column, texts: list[str]) -> None:
+    """Add texts that are no conversations, without the marks of a chat template where one has some."""
+    if not texts:
+        return
+    content = np.frombuffer("\n".join(texts).encode("utf-8", "surrogatepass"), dtype=np.uint8)
+    marked = compiled.holds_any(content, _FIRST, _MARKS, _ENDS)
+    column.texts += map(strip_template, texts) if marked else texts
+    column.answers += [""] * len(texts)
+
+
 def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
     """The text of each row under a request.
 
@@ -157,7 +224,12 @@ def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
     choice = _choice(dataset, request)
     read = [Column(request.part) for _ in choice.columns]
     beside: list[list[Any]] = [[] for _ in choice.held]
-    for row in dataset.each([*choice.columns, *choice.held]):
+    if len(choice.columns) == 1 and not choice.held:
+        _read_alone(read[0], dataset, choice.columns[0])
+        rows: Iterable[Sequence[Any]] = ()
+    else:
+        rows = dataset.each([*choice.columns, *choice.held])
+    for row in rows:
         for column, cell in zip(read, row, strict=False):
             column.add(cell)
         for held_cells, cell in zip(beside, row[len(read) :], strict=True):
@@ -186,7 +258,7 @@ def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
     return Compared(
         choice.columns,
         [with_held("\n".join(holding.get(row, ())), text) for row, text in enumerate(texts)]
-        if holding or any(text.startswith(HELD) for text in texts)
+        if holding or any([text[:1] == HELD for text in texts])
         else texts,
         joined(answers, "\n") if request.part == "prompt" else None,
         unit,

@@ -10,16 +10,19 @@ import numpy as np
 
 from dedup import compiled
 from dedup.arrays import Float64, Int64, UInt8, UInt64
-from dedup.shingles import Shingles, joined
+from dedup.shingles import Shingles
 
 CHARACTERS_AT_ONCE = 4_000_000
 """Of the rows whose shingles are compared together."""
 
-PAIRS_AT_ONCE = 50_000
+PAIRS_AT_ONCE = 5_000
 """Pairs that one thread compares at a time."""
 
 LIKELY = 2**13, 2**20
 """Bytes, at least and at most, by whose bits most shingles of most rows are seen to be in no sampled row."""
+
+AT_ONCE = 250
+"""Rows of a sample that one thread compares with the others at a time."""
 
 ROOM = 4_000
 """Pairs of a run of rows and the sample for which there is room at first."""
@@ -34,7 +37,7 @@ def jaccard_of_pairs(rows: Shingles, pairs: Int64) -> Float64:
     return jaccard_of_runs(rows.hashes, rows.offsets[:-1], rows.offsets[1:], pairs)
 
 
-def jaccard_of_runs(hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64) -> Float64:
+def jaccard_of_runs(hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64, floor: float = 0.0) -> Float64:
     """The same of runs that lie anywhere.
 
     Args:
@@ -42,13 +45,14 @@ def jaccard_of_runs(hashes: UInt64, starts: Int64, ends: Int64, pairs: Int64) ->
         starts: where each run begins in them.
         ends: where it ends.
         pairs: int64 of shape (pairs, 2), numbers of runs.
+        floor: of pairs below it the result is some number below it.
     """
     pairs = np.ascontiguousarray(pairs, dtype=np.int64)
     shared = np.zeros(len(pairs), dtype=np.int64)
 
     def work(begin: int) -> None:
         part = slice(begin, begin + PAIRS_AT_ONCE)
-        compiled.shared_of_pairs(hashes, starts, ends, pairs[part], shared[part])
+        compiled.shared_of_pairs(hashes, starts, ends, pairs[part], floor, shared[part])
 
     begins = range(0, len(pairs), PAIRS_AT_ONCE)
     if len(begins) < 2:
@@ -106,13 +110,13 @@ class Sample:
     """Rows that are compared with all others by brute force, to measure the recall of the bands.
 
     Args:
-        parts: the sampled rows' shingles.
+        rows: the sampled rows' shingles.
         floor: the lowest similarity of a pair that counts.
     """
 
-    def __init__(self, parts: list[Shingles], floor: float) -> None:
+    def __init__(self, rows: Shingles, floor: float) -> None:
         self.floor = floor
-        self.rows = joined(parts)
+        self.rows = rows
         hashes = self.rows.hashes
         room = 1 << max(4, 2 * len(hashes) - 1).bit_length()
         low, high = LIKELY
@@ -175,8 +179,13 @@ def recall_interval(hits: int, missed: Int64, chance: float) -> tuple[float, flo
     return hits / (hits + total / chance), hits / (hits + high), hits / (hits + low)
 
 
-def similarities_within(parts: list[Shingles]) -> Float64:
+def similarities_within(rows: Shingles) -> Float64:
     """Jaccard similarities, float64, of all pairs of the sampled rows that share a shingle, for the plan."""
-    sample = Sample(parts, 0.0)
-    near = sample.against(sample.rows, 0)
-    return near.jaccard[near.first < near.second]
+    sample = Sample(rows, 0.0)
+
+    def work(begin: int) -> Float64:
+        near = sample.against(rows.part(begin, min(begin + AT_ONCE, len(rows))), begin)
+        return near.jaccard[near.first < near.second]
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return np.concatenate([np.zeros(0), *pool.map(work, range(0, len(rows), AT_ONCE))])

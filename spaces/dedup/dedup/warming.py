@@ -7,7 +7,11 @@ from functools import cache
 
 import numpy as np
 
+from dedup.minhash import Plan, band_keys
+from dedup.read import Dataset
+from dedup.request import Request
 from dedup.shingles import shingle, to_arrow
+from dedup.texts import compared
 from dedup.verify import Sample, jaccard_of_pairs
 
 
@@ -23,5 +27,7 @@ def warm() -> threading.Thread:
 
 def _use_each() -> None:
     part = shingle(to_arrow(["a b c d", "a b c e"]), 3, "word")
+    band_keys(part, Plan(2, 1, 2, 1.0, None, 0.0, 0.0), 0)
+    compared(Dataset("", "text", 2, ("text",), [b"a", b"b"]), Request())
     jaccard_of_pairs(part, np.array([[0, 1]]))
-    Sample([part], 0.5).against(part, 0)
+    Sample(part, 0.5).against(part, 0)

@@ -45,6 +45,7 @@ from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
 
 from dedup.chat import Column, joined
+from dedup.fields import named
 from dedup.programs.rows import Row, read
 from dedup.shingles import clean
 
@@ -73,7 +74,7 @@ def text_of(row: Row) -> str:
     texts = []
     for name in COLUMNS:
         column = Column(PART)
-        column.add(row.get(name))
+        column.add(named(row, name))
         texts.append(column.texts)
     return clean(joined(texts, "\n")[0])
 

@@ -42,7 +42,8 @@ def exported(name: str, notes: Sequence[str], **settings: object) -> str:
     comment = [f"# {note}\n" for note in notes]
     settings_block = [BEGIN, _settled(block, settings), END]
     parts = [*title, _joined(modules), *after, *comment, *settings_block]
-    return "".join([*parts, "\n", definitions, "\n\n\n", rest.lstrip()])
+    space = "\n\n" if definitions.startswith(("def ", "class ", "@")) else "\n"
+    return "".join([*parts, space, definitions, "\n\n\n", rest.lstrip()])
 
 
 def _settled(block: str, settings: dict[str, object]) -> str:

@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dedup.chat import EMPTY, Column, canonical, held_by_rows, joined
+from dedup.fields import as_record, named
+from dedup.paragraphs import are_paragraphs, parts_of
 from dedup.shingles import (
     BORDER,
     HELD,
@@ -55,13 +57,20 @@ def read(file: BinaryIO, suffix: str) -> Iterable[Row]:
     if kind == ".json":
         content = file.read()
         try:
-            rows: list[Row] = json.loads(content)
-            return rows
+            whole = json.loads(content)
         except ValueError:
-            return (json.loads(line) for line in content.splitlines() if line.strip())
+            return (as_record(json.loads(line)) for line in content.splitlines() if line.strip())
+        lists = whole.values() if isinstance(whole, dict) else [whole]
+        first = next(own for own in lists if isinstance(own, list))
+        return map(as_record, first)
     if kind in (".jsonl", ".ndjson"):
-        return (json.loads(line) for line in file if line.strip())
-    return ({"text": line.decode("utf-8-sig", "replace").rstrip("\r\n")} for line in file)
+        return (as_record(json.loads(line)) for line in file if line.strip())
+    lines: Iterable[bytes] = file
+    start = file.read(1_000_000)
+    file.seek(0)
+    if are_paragraphs(start):
+        lines = parts_of(line.rstrip(b"\r\n") for line in file)
+    return ({"text": line.decode("utf-8-sig", "replace").rstrip("\r\n")} for line in lines)
 
 
 def read_csv(file: BinaryIO) -> Iterable[Row]:
@@ -84,7 +93,7 @@ def compared(rows: list[Row], columns: Sequence[str], same: Sequence[str], part:
     read = [Column(part) for _ in columns]
     for row in rows:
         for column, name in zip(read, columns, strict=True):
-            column.add(row.get(name))
+            column.add(named(row, name))
     texts = joined([column.texts for column in read], "\n" if part == "turn" else BORDER)
     beside = [[canonical(row[name]) if row.get(name) not in EMPTY else "" for row in rows] for name in same]
     held, _ = held_by_rows([column.held for column in read], beside)
