@@ -64,6 +64,7 @@ PLAN = [
     "unit",
 ]
 SPLITS = ["files", "dataset", "splits", "columns", "threshold", "ngram", "measure", "limit", "config", "unit"]
+CLEAN = [*SPLITS, "clean"]
 
 css = stylesheet(RENDERER)
 
@@ -85,6 +86,7 @@ with page.page(TITLE, SENTENCE) as demo:
     endpoint(duplicates.deduplicate, Request, RUN, **duplicates.QUEUE)
     endpoint(duplicates.plan, Request, PLAN, **duplicates.QUEUE)
     endpoint(contamination.contamination, SplitsRequest, SPLITS, **contamination.QUEUE)
+    endpoint(contamination.decontaminate, SplitsRequest, CLEAN, **contamination.QUEUE)
 
 if __name__ == "__main__":
     server.launch(demo, css)

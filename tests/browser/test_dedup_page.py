@@ -217,6 +217,34 @@ def test_train_against_test(page, suite_url):
     )
 
 
+def test_a_split_leaves_clean(page, tmp_path):
+    """Two files of a visitor: the rows of the first that the second holds go, all of them are listed."""
+    (tmp_path / "train.csv").write_text('"text","n"\n"the first row of train is here","1"\n"a b c d","2"\n')
+    (tmp_path / "test.jsonl").write_text('{"text": "The first row of train is here!", "id": "q7"}\n')
+    page.get_by_role("tab", name="Train against test").click()
+    paths = [str(tmp_path / name) for name in ("train.csv", "test.jsonl")]
+    page.locator("#splits-file input[type=file]").set_input_files(paths)
+    expect(page.locator("#splits-file")).to_contain_text("test", timeout=20_000)
+    page.locator("#compare").click()
+    caption = page.locator("#contamination figcaption")
+    expect(caption).to_contain_text("1 of 2 rows of train are in no other split", timeout=30_000)
+    page.locator("#splits-save").click()
+    links = page.locator("#splits-files a[download]")
+    expect(links).to_have_count(2, timeout=20_000)
+    found = {}
+    for link in links.all():
+        with page.expect_download() as download:
+            link.click()
+        found[download.value.suggested_filename] = download.value.path().read_text()
+    assert found["train-clean.csv"] == '"text","n"\n"a b c d","2"\n'
+    lines = [json.loads(line) for line in found["leaks.jsonl"].splitlines()]
+    assert [(line["split"], line["row"], line["in"]) for line in lines] == [
+        ("train", 0, "test"),
+        ("test", 0, "train"),
+    ]
+    assert lines[0]["match_id"] == "q7"
+
+
 def paste(page: Page, field: str, text: str) -> None:
     """Put a text into a field from the clipboard, in the place of what it held."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -310,3 +338,33 @@ def test_a_cancelled_run_goes_on_where_it_stopped(page, tmp_path):
     expect(cancel).to_have_text("Cancel", timeout=30_000)
     deduplicate(page, "many.txt")
     expect(page.locator("#figure figcaption")).to_contain_text("200,000 of 400,000 rows kept")
+
+
+def test_rows_that_differ_in_what_is_spared_stay(page, tmp_path):
+    """The choice under Advanced is in the table below the curve, in the link and in the kept rows."""
+    path = tmp_path / "mine.csv"
+    texts = [
+        "The train to the coast leaves the station at 6 in the morning",
+        "The train to the coast leaves the station at 7 in the morning",
+        "The train to the coast, leaves the station at 6 in the morning!",
+    ]
+    path.write_text("".join(f'"{text}"\n' for text in ["note", *texts]), encoding="utf-8")
+    drop(page, path)
+    expect(page.locator("#columns")).to_contain_text("note", timeout=20_000)
+    page.locator("#threshold input").first.fill("0.5")
+    page.keyboard.press("Tab")
+    deduplicate(page, "mine.csv")
+    kinds = page.locator("#figure .kinds")
+    expect(page.locator("#figure figcaption")).to_contain_text("1 of 3 rows kept")
+    expect(kinds.get_by_role("row", name=re.compile("number"))).to_contain_text("2")
+    unfold(page, "Advanced")
+    page.locator("#spare input").click()
+    page.get_by_role("option", name="number").click()
+    page.keyboard.press("Escape")
+    deduplicate(page, "mine.csv")
+    expect(page.locator("#figure figcaption")).to_contain_text("2 of 3 rows kept")
+    expect(kinds).to_contain_text("Spared, and not counted: ")
+    expect(kinds.get_by_role("row", name=re.compile("number"))).to_have_count(0)
+    rows, report = saved(page, tmp_path)
+    assert rows == [["note"], [texts[0]], [texts[1]]]
+    assert report["request"]["spare"] == ["number"] and report["removed_rows"][0]["kind"] == "form"

@@ -97,6 +97,25 @@ def test_contamination(client, tmp_path):
     assert result["matrix"][1][0]["rows"] == len(shared)
 
 
+def test_a_clean_split_leaves_with_every_leaking_row(client):
+    report, clean, leaks = client.predict(dataset="quiz", threshold=0.7, api_name="/decontaminate")
+    rows = [json.loads(line) for line in Path(clean).read_text().splitlines()]
+    lines = [json.loads(line) for line in Path(leaks).read_text().splitlines()]
+    gone = {line["row"] for line in lines if (line["split"], line["in"]) == ("train", "test")}
+    train = (ROOT / "spaces/dedup/examples/quiz_train.jsonl").read_text().splitlines()
+    assert rows == [json.loads(line) for row, line in enumerate(train) if row not in gone] and len(gone) == 2
+    assert report["clean"] == {"split": 0, "rows": len(rows)}
+    assert len(lines) == sum(cell["rows"] for line in report["matrix"] for cell in line)
+    with pytest.raises(AppError, match="No split is called"):
+        client.predict(dataset="quiz", clean="dev", api_name="/decontaminate")
+    for measure, found in (("overlap", 2), ("longest", 3)):
+        report, *_ = client.predict(
+            dataset="quiz", threshold=0.7, ngram=8, measure=measure, clean="test", api_name="/decontaminate"
+        )
+        assert report["measure"] == measure and report["clean"]["split"] == 1
+        assert report["matrix"][1][0]["rows"] == found
+
+
 @pytest.mark.parametrize(
     ("endpoint", "values", "sentence"),
     [
@@ -189,9 +208,9 @@ def test_visitors_do_not_get_each_others_results(client, suite_url, tmp_path):
             assert number == rows
 
 
-def test_only_three_endpoints_are_public_and_they_are_described(client):
+def test_only_four_endpoints_are_public_and_they_are_described(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(named) == {"/deduplicate", "/plan", "/contamination"}
+    assert set(named) == {"/deduplicate", "/plan", "/contamination", "/decontaminate"}
     parameters = {item["parameter_name"]: item for item in named["/deduplicate"]["parameters"]}
     wanted = {"file", "dataset", "split", "columns", "threshold", "ngram", "keep", "recall", "limit"}
     assert wanted <= set(parameters) and all(item["parameter_has_default"] for item in parameters.values())
@@ -199,7 +218,7 @@ def test_only_three_endpoints_are_public_and_they_are_described(client):
 
 def test_mcp_lists_and_calls_the_tools(suite_url):
     tools = {tool["name"]: tool for tool in ask_mcp(f"{suite_url}/dedup", "tools/list", {})["tools"]}
-    assert len(tools) == 3
+    assert len(tools) == 4
     name = next(name for name in tools if name.endswith("deduplicate"))
     assert "threshold" in tools[name]["inputSchema"]["properties"] and "proven" in tools[name]["description"]
     result = ask_mcp(

@@ -40,7 +40,7 @@ from dedup.minhash import MAX_NUM_PERM, Plan, s_curve
 from dedup.outcome import outcome
 from dedup.programs import datatrove_program, export, rensa_program, unverified_bands
 from dedup.read import read_file
-from dedup.request import Request, SplitsRequest
+from dedup.request import MEASURES, Request, SplitsRequest
 from dedup.texts import Compared, compared
 from shared.errors import VisitorError
 from shared.steps import last
@@ -523,7 +523,7 @@ def test_the_cosine_program_keeps_the_engines_rows(tmp_path, monkeypatch, capsys
     assert [row["row"] for row in run_program(program, tmp_path, source, monkeypatch)] == kept
 
 
-@pytest.mark.parametrize("measure", ["jaccard", "containment"])
+@pytest.mark.parametrize("measure", MEASURES)
 def test_the_splits_program_finds_the_engines_leaks(measure, tmp_path, monkeypatch, capsys):
     texts = list(related(400))
     parts = {"a.jsonl": [*texts[:250], "one two", ""], "b.jsonl": [*texts[150:], "one two", "one two three"]}
@@ -538,12 +538,13 @@ def test_the_splits_program_finds_the_engines_leaks(measure, tmp_path, monkeypat
     run_program(programs.splits_program(request, result.to_json()["provenance"]), tmp_path, None, monkeypatch)
     names = list(parts)
     expected = {
-        (names[leak.split], leak.row, names[leak.other], leak.match): (leak.jaccard, leak.containment)
+        (names[one.split], one.row, names[one.other], one.match): (one.jaccard, one.containment, one.run)
         for leaks in result.leaks.values()
-        for leak in leaks
+        for one in leaks
     }
+    keys, values = ("split", "row", "in", "match"), ("jaccard", "containment", "run")
     assert expected == {
-        (leak["split"], leak["row"], leak["in"], leak["match"]): (leak["jaccard"], leak["containment"])
+        tuple(leak[key] for key in keys): tuple(leak[key] for key in values)
         for leak in read_rows(tmp_path / "leaks.jsonl")
     }
     assert (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dedup.contamination import Contamination, Split
 from dedup.engine import Result
 from dedup.outcome import Outcome
 from dedup.report import provenance, removed_recall
@@ -65,5 +66,39 @@ def _facts(result: Result, outcome: Outcome) -> list[tuple[str, str]]:
         ("precision of pairs", "1: every pair that joins two rows was verified"),
         ("recall of pairs", measured),
         ("recall of removed rows", gone),
-        ("MinHash", f"rensa, {bands}"),
+        ("MinHash", bands),
     ]
+
+
+MEASURE_WORDS = {
+    "jaccard": "a Jaccard similarity of at least {threshold:g}",
+    "containment": "at least {threshold:g} of the row's shingles in the other",
+    "overlap": "any shingle in common",
+    "longest": "a common run of at least {threshold:g} of the row's units",
+}
+"""What makes two rows a match, see `dedup.request.MEASURES`."""
+
+
+def clean_card(result: Contamination, split: Split, left: int, file: str) -> str:
+    """What a reader of a pushed clean split should know, as Markdown with the Hub's YAML head.
+
+    Args:
+        left: rows of the split that no other holds.
+    """
+    request = result.request
+    head = dataset_head(tags=["decontaminated"], sources=[request.dataset], data_files=f"data/{file}")
+    total = len(split.compared.texts)
+    others = Markdown(", ".join(code(other.source) for other in result.splits if other is not split))
+    counts = (
+        f"{left:,} of {total:,} rows of {code(split.source)} are left; the others have a match in {others}."
+    )
+    facts = table(
+        ["", ""],
+        [
+            ("compared", Markdown(", ".join(map(code, split.compared.columns)))),
+            ("shingles", f"{request.ngram} {unit_name(request.unit, request.ngram)}"),
+            ("a match has", MEASURE_WORDS[request.measure].format(threshold=request.threshold)),
+            ("method", "every pair of rows that shares a shingle was compared; nothing is estimated"),
+        ],
+    )
+    return card(head, "# A split without rows of others", counts, facts)

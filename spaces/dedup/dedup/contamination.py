@@ -1,35 +1,28 @@
-"""Rows of one split that another holds as well: every split against every split, exactly.
-
-Every pair of rows that shares a shingle is compared (a sparse product), so nothing is estimated: precision
-and recall are 1 by construction.
-"""
+"""Rows of one split that another holds as well: every split against every split, exactly."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from dedup import data
-from dedup.arrays import Float64, Int64
 from dedup.engine import Progress
+from dedup.overlap import Index, Matches
+from dedup.read import Dataset
 from dedup.report import digest_of
 from dedup.request import SplitsRequest
-from dedup.shingles import clean, parted, sets
-from dedup.signing import CHUNK, shingle_rows
+from dedup.shingles import clean, parted
+from dedup.signing import chunks
 from dedup.texts import Compared
+from dedup.units import unit_name
 from shared import limits
 from shared.errors import VisitorError
 
 MAX_LEAKS = 500
 MAX_TEXT = 4_000
-
-TILE = 5_000
-"""Rows that `CHUNK` rows are compared with at once: where all share a shingle, the product has a number for
-every pair.
-"""
 
 
 @dataclass(frozen=True)
@@ -41,17 +34,24 @@ class Split:
         source: the file's name, or the name of the Hub dataset's split.
         compared: its texts.
         cut: rows left out because of the limit; None where some were and nobody counted them.
+        dataset: its rows, to write some of them.
     """
 
     name: str
     source: str
     compared: Compared
     cut: int | None = 0
+    dataset: Dataset | None = None
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A row of one split and its best match in another (or the same)."""
+    """A row of one split and its best match in another (or the same).
+
+    Args:
+        run: units of the longest common run; 0 where that is not the measure.
+        value: by the measure.
+    """
 
     split: int
     row: int
@@ -59,6 +59,8 @@ class Leak:
     match: int
     jaccard: float
     containment: float
+    run: int = 0
+    value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,67 @@ class Contamination:
 
     Args:
         leaks: for each ordered pair of splits, the rows of the first that have a match in the second.
+        short: rows of each split with fewer units than a shingle has.
+        alone: splits that were not compared with themselves, for their size.
     """
 
     request: SplitsRequest
     splits: list[Split]
     leaks: dict[tuple[int, int], list[Leak]]
+    short: tuple[int, ...] = ()
+    alone: tuple[int, ...] = ()
+
+    def split_to_clean(self) -> int:
+        """The split that is to lose the rows that others hold: the one that the request names, else the
+        first.
+
+        Raises:
+            VisitorError: no split has that name.
+        """
+        names = [split.name for split in self.splits]
+        if not self.request.clean:
+            return 0
+        if self.request.clean not in names:
+            raise VisitorError(
+                f"No split is called “{self.request.clean[:60]}”.", f"Choose from: {', '.join(names)[:200]}."
+            )
+        return names.index(self.request.clean)
+
+    def clean_rows(self, split: int) -> list[int]:
+        """The rows of a split that no other split holds, ascending."""
+        stays = np.ones(len(self.splits[split].compared.texts), dtype=bool)
+        for other in range(len(self.splits)):
+            if other != split:
+                stays[[leak.row for leak in self.leaks[split, other]]] = False
+        return np.flatnonzero(stays).tolist()
+
+    def lines(self) -> Iterator[data.LeakLine]:
+        """Every row that has a match, by the names of the splits."""
+        ids = [_ids(split.dataset) for split in self.splits]
+        for leaks in self.leaks.values():
+            for leak in leaks:
+                line: data.LeakLine = {
+                    "split": self.splits[leak.split].name,
+                    "row": leak.row,
+                    "in": self.splits[leak.other].name,
+                    "match": leak.match,
+                    "jaccard": round(leak.jaccard, 6),
+                    "containment": round(leak.containment, 6),
+                }
+                if self.request.measure == "longest":
+                    line["run"] = leak.run
+                if (own := ids[leak.split]) is not None:
+                    line["id"] = own[leak.row]
+                if (others := ids[leak.other]) is not None:
+                    line["match_id"] = others[leak.match]
+                yield line
 
     def to_json(self) -> data.Contamination:
         """The figure's data; at most `MAX_LEAKS` leaks of each pair of splits, the strongest first."""
         names = [split.name for split in self.splits]
         rows = [len(split.compared.texts) for split in self.splits]
         strongest = self._strongest()
+        split = self.split_to_clean()
         places = {(leak.split, leak.row) for leak in strongest} | {
             (leak.other, leak.match) for leak in strongest
         }
@@ -95,29 +147,21 @@ class Contamination:
             "measure": settings["measure"],
             "threshold": self.request.threshold,
             "matrix": [
-                [{"rows": count, "share": count / total if total else 0.0} for count in line]
-                for line, total in zip(counts, rows, strict=True)
+                [
+                    {"rows": None, "share": 0.0}
+                    if here == there and here in self.alone
+                    else {"rows": count, "share": count / total if total else 0.0}
+                    for there, count in enumerate(line)
+                ]
+                for here, (line, total) in enumerate(zip(counts, rows, strict=True))
             ],
-            "leaks": [
-                {
-                    "split": leak.split,
-                    "row": leak.row,
-                    "in": leak.other,
-                    "match": leak.match,
-                    "jaccard": round(leak.jaccard, 6),
-                    "containment": round(leak.containment, 6),
-                }
-                for leak in strongest
-            ],
+            "leaks": [self._shown(leak) for leak in strongest],
             "texts": {
                 f"{split}:{row}": clean(parted(self.splits[split].compared.texts[row])[1])[:MAX_TEXT]
                 for split, row in sorted(places)
             },
-            "warnings": [
-                f"Of {split.name} only the first {count:,} rows were read."
-                for split, count in zip(self.splits, rows, strict=True)
-                if split.cut != 0
-            ],
+            "clean": {"split": split, "rows": len(self.clean_rows(split))},
+            "warnings": self._warnings(),
             "provenance": {
                 "source": ", ".join(names),
                 "files": [split.source for split in self.splits],
@@ -128,13 +172,67 @@ class Contamination:
             },
         }
 
+    def _shown(self, leak: Leak) -> data.Leak:
+        """A leak as a figure has it."""
+        shown: data.Leak = {
+            "split": leak.split,
+            "row": leak.row,
+            "in": leak.other,
+            "match": leak.match,
+            "jaccard": round(leak.jaccard, 6),
+            "containment": round(leak.containment, 6),
+        }
+        if self.request.measure == "longest":
+            shown["run"] = leak.run
+        return shown
+
+    def _warnings(self) -> list[str]:
+        """What a careful visitor should know."""
+        lines = [
+            f"Of {split.name} only the first {len(split.compared.texts):,} rows were read."
+            for split in self.splits
+            if split.cut != 0
+        ]
+        ngram = self.request.ngram
+        unit = unit_name(self.request.unit, ngram)
+        for split, count in zip(self.splits, self.short, strict=False):
+            if count:
+                rows = "1 row has" if count == 1 else f"{count:,} rows have"
+                lines.append(
+                    f"{rows} fewer than {ngram} {unit} in {split.name}: such a row is compared as a whole, "
+                    "and only one of the same words holds it."
+                )
+        lines += [
+            f"{self.splits[split].name} was not compared with itself: it has more than "
+            f"{limits.MAX_CONTAMINATION_ROWS:,} rows. The other tab finds what repeats in it."
+            for split in self.alone
+        ]
+        return lines
+
     def _strongest(self) -> list[Leak]:
-        measure = self.request.measure
         return [
             leak
             for leaks in self.leaks.values()
-            for leak in sorted(leaks, key=lambda leak: (-getattr(leak, measure), leak.row))[:MAX_LEAKS]
+            for leak in sorted(leaks, key=lambda leak: (-leak.value, leak.row))[:MAX_LEAKS]
         ]
+
+
+ID_COLUMNS = ("id", "_id", "uid", "uuid", "idx", "index", "question_id", "example_id", "key")
+"""Columns that name a row."""
+
+
+def _ids(dataset: Dataset | None) -> list[data.Name] | None:
+    """What names each row of a dataset, where a column does."""
+    if dataset is None:
+        return None
+    known = {name.lower(): name for name in reversed(dataset.columns)}
+    column = next((known[name] for name in ID_COLUMNS if name in known), None)
+    return None if column is None else [_plain(cell) for cell in dataset.column(column)]
+
+
+def _plain(cell: object) -> data.Name:
+    """A cell that JSON can hold."""
+    return cell if cell is None or isinstance(cell, (str, int, float)) else str(cell)
 
 
 def title(names: list[str]) -> str:
@@ -148,100 +246,63 @@ def compare(splits: list[Split], request: SplitsRequest) -> Iterator[Progress | 
     Containment of a row A in a row B is |A ∩ B| / |A|: a short question inside a long document has a
     containment of 1 and a low Jaccard similarity.
 
+    All splits but the largest are indexed, one after the other, and the larger ones stream past.
+
     Yields:
         Progress, and the Contamination last.
 
     Raises:
         VisitorError: too many rows.
     """
-    texts = [split.compared.texts for split in splits]
-    rows = [len(split) for split in texts]
-    if sum(rows) > limits.MAX_CONTAMINATION_ROWS:
+    rows = [len(split.compared.texts) for split in splits]
+    most = limits.MAX_CONTAMINATION_ROWS
+    order = sorted(range(len(rows)), key=lambda split: (rows[split], split))
+    if sum(rows) - max(rows) > most:
         raise VisitorError(
-            f"The splits have {sum(rows):,} rows together; at most {limits.MAX_CONTAMINATION_ROWS:,} are "
-            "compared.",
-            "Lower the limit of rows.",
+            f"The splits beside the largest have {sum(rows) - max(rows):,} rows together; at most {most:,} "
+            "are compared.",
+            "Lower the limit of rows, or compare fewer splits.",
         )
     request = replace(request, unit=common_unit([split.compared for split in splits]))
-    matrix = sets([part for split in texts for part in shingle_rows(split, request.ngram, request.unit)])
-    starts = np.concatenate([[0], np.cumsum(rows)])
+    indexed = [split for split in order if rows[split] <= most]
     leaks: dict[tuple[int, int], list[Leak]] = {
         (a, b): [] for a in range(len(rows)) for b in range(len(rows))
     }
-    done, total = 0, sum(len(range(0, count, CHUNK)) for count in rows) * len(rows)
-    for first in range(len(rows)):
-        for begin in range(0, rows[first], CHUNK):
-            here = np.arange(starts[first] + begin, min(starts[first] + begin + CHUNK, starts[first + 1]))
-            for second in range(len(rows)):
-                place = int(starts[second]), int(starts[second + 1])
-                matches = _matches(matrix, here, place, request, own=first == second)
-                leaks[first, second] += [
-                    Leak(first, int(here[row] - starts[first]), second, match, jaccard, containment)
-                    for row, match, jaccard, containment in matches
-                ]
-                done += 1
+    short = [0] * len(rows)
+    done, total = 0, sum(sum(rows[other] for other in order[order.index(own) :]) for own in indexed)
+    for own in indexed:
+        index = Index(splits[own].compared.texts, request.ngram, request.unit)
+        for other in order[order.index(own) :]:
+            texts = splits[other].compared.texts
+            parts = (texts[slice(*span)] for span in chunks(map(len, texts)))
+            back = Matches.none(0)
+            for first, units, found, so_far in index.stream(
+                parts, request.measure, request.threshold, other == own
+            ):
+                back = so_far
+                leaks[other, own] += _leaks(other, own, found, first)
+                if own == indexed[0]:
+                    short[other] += int(((units.counts > 0) & (units.counts < request.ngram)).sum())
+                done += len(units.counts)
                 yield Progress("compare", "Comparing splits", done, total)
-    yield Contamination(request, splits, leaks)
+            if other != own:
+                leaks[own, other] += _leaks(own, other, back, 0)
+    alone = tuple(split for split in order if rows[split] > most)
+    yield Contamination(request, splits, leaks, tuple(short), alone)
 
 
-def _matches(
-    matrix: Any, here: Int64, place: tuple[int, int], request: SplitsRequest, own: bool
-) -> list[tuple[int, int, float, float]]:
-    """For rows `here`, the best match among the rows of a split: (place in here, row from the split's start,
-    jaccard, containment).
-
-    Args:
-        matrix: all rows' shingles.
-        place: first row of the split and the one after its last.
-        own: whether the rows are the split's own; none is then its own match.
-    """
-    start, end = place
-    tiles = [
-        _matches_in_tile(matrix, here, (start, begin, min(begin + TILE, end)), request, own)
-        for begin in range(start, end, TILE)
+def _leaks(split: int, other: int, found: Matches, first: int) -> list[Leak]:
+    places = np.flatnonzero(found.rows >= 0)
+    values = found.values[places].tolist()
+    return [
+        Leak(split, first + row, other, match, jaccard, containment, int(run), value)
+        for row, match, (value, jaccard, containment, run) in zip(
+            places.tolist(), found.rows[places].tolist(), values, strict=True
+        )
     ]
-    first, second, jaccard, contained = (
-        (np.concatenate(parts) for parts in zip(*tiles, strict=True)) if tiles else _NOTHING
-    )
-    best = _best(first, second, jaccard, jaccard if request.measure == "jaccard" else contained)
-    columns = (first, second, jaccard, contained)
-    return list(zip(*(column[best].tolist() for column in columns), strict=True))
 
 
 def common_unit(compared: list[Compared]) -> str:
     """The units that all splits are compared by: signs count where they do in one of them."""
     units = {one.unit for one in compared}
     return "symbol" if "symbol" in units else compared[0].unit
-
-
-_NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-
-
-def _matches_in_tile(
-    matrix: Any, here: Int64, tile: tuple[int, int, int], request: SplitsRequest, own: bool
-) -> tuple[Int64, Int64, Float64, Float64]:
-    """The same among some of these rows, given as the split's start and the tile's begin and end; an array
-    each.
-    """
-    start, begin, end = tile
-    product = (matrix[here] @ matrix[begin:end].T).tocoo()
-    sizes = np.diff(matrix.indptr)
-    first, second, shared = product.row, product.col + (begin - start), product.data
-    if own:
-        apart = here[first] != second + start
-        first, second, shared = first[apart], second[apart], shared[apart]
-    contained: Float64 = shared / sizes[here[first]]
-    jaccard: Float64 = shared / (sizes[here[first]] + sizes[second + start] - shared)
-    values = jaccard if request.measure == "jaccard" else contained
-    strong = np.flatnonzero(values >= request.threshold)
-    best = strong[_best(first[strong], second[strong], jaccard[strong], values[strong])]
-    return first[best].astype(np.int64), second[best].astype(np.int64), jaccard[best], contained[best]
-
-
-def _best(first: Int64, second: Int64, jaccard: Float64, values: Float64) -> Int64:
-    """Places of the strongest match of each row: of the highest value, then Jaccard similarity, then the
-    earliest.
-    """
-    order = np.lexsort((second, -jaccard, -values, first))
-    _, unique = np.unique(first[order], return_index=True)
-    return order[unique]

@@ -131,7 +131,7 @@ class Provenance(TypedDict):
     """Whether the units were chosen by what the rows look like."""
     verification: str
     rensa: NotRequired[str]
-    """Version; this and the next three for shingles only."""
+    """Version, in results of former days: signatures were made by it. The next three for shingles only."""
     num_perm: NotRequired[int]
     num_bands: NotRequired[int]
     seed: NotRequired[int]
@@ -267,16 +267,57 @@ class Deduplication(Summary):
 class Cell(TypedDict):
     """What one split holds of another."""
 
-    rows: int
-    """Of the first split, that have a match in the second."""
+    rows: int | None
+    """Of the first split, that have a match in the second; null where a split was too large to be compared
+    with itself.
+    """
     share: float
 
 
 Leak = TypedDict(
     "Leak",
-    {"split": int, "row": int, "in": int, "match": int, "jaccard": float, "containment": float},
+    {
+        "split": int,
+        "row": int,
+        "in": int,
+        "match": int,
+        "jaccard": float,
+        "containment": float,
+        "run": NotRequired[int],
+    },
 )
-"""A row of one split and its best match in another split or among the rest of its own."""
+"""A row of one split and its best match in another split or among the rest of its own; `run`: units of the
+longest common run, where that is the measure.
+"""
+
+
+Name = str | int | float | None
+"""What a column names a row by."""
+
+
+LeakLine = TypedDict(
+    "LeakLine",
+    {
+        "split": str,
+        "row": int,
+        "in": str,
+        "match": int,
+        "jaccard": float,
+        "containment": float,
+        "run": NotRequired[int],
+        "id": NotRequired[Name],
+        "match_id": NotRequired[Name],
+    },
+)
+"""The same in a file, with the splits' names, and what names the two rows where a column does."""
+
+
+class Clean(TypedDict):
+    """The split that can be had without the rows that others hold."""
+
+    split: int
+    rows: int
+    """That are left of it."""
 
 
 class SplitsRequest(TypedDict):
@@ -289,8 +330,9 @@ class SplitsRequest(TypedDict):
     columns: list[str]
     threshold: float
     ngram: int
-    measure: Literal["jaccard", "containment"]
+    measure: Literal["jaccard", "containment", "overlap", "longest"]
     limit: int
+    clean: NotRequired[str]
     config: str
     unit: Unit
 
@@ -334,7 +376,7 @@ class Contamination(TypedDict):
     splits: list[str]
     rows: list[int]
     """Of each split."""
-    measure: Literal["jaccard", "containment"]
+    measure: Literal["jaccard", "containment", "overlap", "longest"]
     threshold: float
     matrix: list[list[Cell]]
     """By the split whose rows are looked for, then by the split that they are looked for in."""
@@ -342,6 +384,7 @@ class Contamination(TypedDict):
     """The strongest of each pair of splits."""
     texts: dict[str, str]
     """By split and row, `0:17`; long ones are cut."""
+    clean: NotRequired[Clean]
     warnings: list[str]
     provenance: SplitsProvenance
 

@@ -17,6 +17,11 @@ from shared.request import Check, setting
 KEEP = ("first", "last", "longest", "central")
 """Keep policies by name; `max:<column>` keeps the highest value of a column."""
 
+MEASURES = ("jaccard", "containment", "overlap", "longest")
+"""Of rows of two splits: Jaccard similarity; the share of a row's own shingles; any shingle in common; the
+longest common run of units as a share of the row's own.
+"""
+
 MAX_COLUMNS = 64
 """Columns that are compared together."""
 
@@ -152,13 +157,17 @@ class SplitsRequest(_OfDataset):
     ngram: int = setting(3, whole(1, 20), "words (or characters) in a shingle")
     measure: str = setting(
         "containment",
-        one_of("jaccard", "containment"),
-        "jaccard, or containment (share of the row's own shingles)",
+        one_of(*MEASURES),
+        "jaccard; containment (share of the row's own shingles); overlap (any shingle in common, whatever "
+        "the threshold); or longest (the longest common run, as a share of the row)",
     )
     limit: int = setting(
-        limits.MAX_CONTAMINATION_ROWS,
+        limits.MAX_DATASET_ROWS,
         whole(1, limits.MAX_DATASET_ROWS),
         "rows to read of each split at most",
+    )
+    clean: str = setting(
+        "", _name, "split that loses the rows that others hold; the first unless named", blank=True
     )
     config: str = setting("", _name, "configuration of the Hub dataset", blank=True)
     unit: str = setting("auto", one_of(*UNITS), f"{', '.join(UNITS[:-1])} or {UNITS[-1]}")

@@ -74,13 +74,15 @@ def outcome_of(result: Result, choice: Mapping[str, Any] | None) -> Outcome:
     return outcome(result, threshold, pinned)
 
 
+def stem_of(name: str) -> str:
+    """The beginning of a file's name, from that of a dataset."""
+    plain = "".join(character if character.isprintable() and character != "/" else "-" for character in name)
+    return Path(plain).stem[:40] or "dataset"
+
+
 def kept_file(result: Result, keep: list[int]) -> Path:
     """Write the kept rows into a folder of their own, under a name that every system takes."""
-    name = "".join(
-        character if character.isprintable() and character != "/" else "-"
-        for character in result.dataset.name
-    )
-    stem = Path(name).stem[:40] or "dataset"
+    stem = stem_of(result.dataset.name)
     path = files.result_folder() / f"{stem}-deduplicated{SUFFIX[result.dataset.format]}"
     write(result.dataset, keep, path)
     return path

@@ -9,6 +9,7 @@ import gradio as gr
 
 from dedup import examples
 from dedup.contamination import Split
+from dedup.packed import PACKERS
 from dedup.read import Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
 from dedup.texts import compared
@@ -16,7 +17,7 @@ from shared import files, limits, web
 from shared.cache import Cache
 from shared.errors import VisitorError
 
-KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt"]
+KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".md", *PACKERS]
 """Files to choose from."""
 
 _BOTH = VisitorError("Both a file and a dataset are given.", "Clear one of them.")
@@ -117,7 +118,7 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
         raise VisitorError(
             "At least two splits are needed.", "Upload two files, or name two splits of a dataset."
         )
-    return [Split(name, source, compared(part, request), part.cut) for name, source, part in rows]
+    return [Split(name, source, compared(part, request), part.cut, part) for name, source, part in rows]
 
 
 def upload_of(file: Any) -> tuple[Path, str] | None:

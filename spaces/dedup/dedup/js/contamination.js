@@ -20,10 +20,6 @@ const EMPTY_SPLITS =
   "Nothing has been compared yet: choose the splits and press the button, and the rows that they share " +
   "appear here.";
 const LEAKS_A_PAGE = 25;
-const MEASURES = {
-  jaccard: "Jaccard similarity",
-  containment: "containment (share of the row’s own shingles)",
-};
 
 /** Open the figure. */
 export function openContamination() {
@@ -67,6 +63,57 @@ function strongestCell({ matrix }) {
   return best ? [best.first, best.second] : null;
 }
 
+/**
+ * What a match is.
+ * @param {Contamination} data
+ */
+function measureSentence({ measure, threshold, request }) {
+  const least = `of at least ${number(threshold)}`;
+  if (measure === "jaccard") return `Jaccard similarity ${least}`;
+  if (measure === "containment") return `containment (share of the row’s own shingles) ${least}`;
+  const units = UNIT_NAMES[request.unit];
+  return measure === "overlap"
+    ? `any ${request.ngram} ${units[1]} in a row in common`
+    : `a common run ${least} of the row’s ${units[1]}`;
+}
+
+/**
+ * @param {Contamination} data
+ * @param {number} run
+ */
+function runLength({ request }, run) {
+  return `${whole(run)} ${UNIT_NAMES[request.unit][run === 1 ? 0 : 1]}`;
+}
+
+/**
+ * How like its match a row is, by the measure.
+ * @param {Contamination} data
+ * @param {Leak} leak
+ */
+function leakValue(data, leak) {
+  if (data.measure === "longest") return runLength(data, leak.run ?? 0);
+  return number(data.measure === "jaccard" ? leak.jaccard : leak.containment, 3);
+}
+
+/**
+ * What is left of the split that can be had clean.
+ * @param {Contamination} data
+ * @returns {HTMLElement[]}
+ */
+function cleanSentence({ clean, rows, splits }) {
+  if (!clean) return [];
+  return [
+    h(
+      "span",
+      {},
+      h("b", {}, whole(clean.rows)),
+      ` of ${whole(rows[clean.split])} rows of `,
+      h("bdi", {}, splits[clean.split]),
+      " are in no other split",
+    ),
+  ];
+}
+
 /** @param {Contamination} data */
 function contaminationFacts(data) {
   const { splits, rows, matrix, request } = data;
@@ -75,7 +122,7 @@ function contaminationFacts(data) {
     .filter(({ first, second }) => first !== second);
   const units = UNIT_NAMES[request.unit][request.ngram === 1 ? 0 : 1];
   const facts = [
-    `${MEASURES[data.measure]} of at least ${number(data.threshold)}`,
+    measureSentence(data),
     `shingles of ${request.ngram} ${units}`,
     "every pair compared, nothing estimated",
     `n = ${rows.map(whole).join(" + ")} rows`,
@@ -88,13 +135,14 @@ function contaminationFacts(data) {
         h(
           "span",
           {},
-          h("b", {}, whole(cell.rows)),
+          h("b", {}, whole(cell.rows ?? 0)),
           ` of ${whole(rows[first])} rows of `,
           h("bdi", {}, splits[first]),
           " in ",
           h("bdi", {}, splits[second]),
         ),
-      ),
+      )
+      .concat(cleanSentence(data)),
     provenance: facts.join(", "),
     tags: data.example ? ["stored example"] : [],
     warnings: data.warnings,
@@ -139,7 +187,13 @@ function openHeatmap(panel) {
     }
     const [first, second] = cell;
     const leaks = data.leaks.filter((leak) => leak.split === first && leak.in === second);
-    const count = data.matrix[first][second].rows;
+    const count = data.matrix[first][second].rows ?? 0;
+    if (data.matrix[first][second].rows === null) {
+      title.textContent = "Not compared: the split is too large to be compared with itself.";
+      cut.hidden = true;
+      list.update([]);
+      return;
+    }
     title.replaceChildren(
       `${plural(count, "row")} of `,
       h("bdi", {}, data.splits[first]),
@@ -173,7 +227,7 @@ function leakItem(data, leak, name) {
   return {
     key: [leak.split, leak.row, leak.in, leak.match].join("-"),
     label: () => [
-      h("b", { class: "value" }, number(leak[data.measure], 3)),
+      h("b", { class: "value" }, leakValue(data, leak)),
       name,
       h("bdi", { class: "excerpt" }, oneLine(leakText(data, leak.split, leak.row) ?? "")),
     ],
@@ -206,7 +260,10 @@ function leakDiff(data, leak) {
     verified: leak.jaccard,
     ngram: data.request.ngram,
     unit: data.request.unit,
-    notes: [`${percent(leak.containment)} of the row’s shingles are in its match (containment).`],
+    notes: [
+      `${percent(leak.containment)} of the row’s shingles are in its match (containment).`,
+      ...(leak.run ? [`The longest run that both have: ${runLength(data, leak.run)}.`] : []),
+    ],
   });
 }
 
@@ -229,9 +286,9 @@ function openLeaks(panel) {
           {},
           h("th", { scope: "row" }, h("bdi", {}, splits[first])),
           h("td", {}, first === second ? "itself" : h("bdi", {}, splits[second])),
-          h("td", { class: "num" }, whole(cell.rows)),
+          h("td", { class: "num" }, cell.rows === null ? "not compared" : whole(cell.rows)),
           h("td", { class: "num" }, whole(rows[first])),
-          h("td", { class: "num" }, percent(cell.share)),
+          h("td", { class: "num" }, cell.rows === null ? "" : percent(cell.share)),
         ),
       ),
     );

@@ -29,6 +29,9 @@ export type Kind = "form"
     | "template"
     | "other";
 
+/** What a column names a row by. */
+export type Name = string | number | null;
+
 /** What the figure is given, beside a failure. */
 export type Figure = Deduplication | Waiting | Contamination | ContaminationWaiting;
 
@@ -127,7 +130,10 @@ export interface Provenance {
   /** Whether the units were chosen by what the rows look like. */
   guessed?: boolean;
   verification: string;
-  /** Version; this and the next three for shingles only. */
+  /**
+   * Version, in results of former days: signatures were made by it. The next three for shingles
+   * only.
+   */
   rensa?: string;
   num_perm?: number;
   num_bands?: number;
@@ -263,12 +269,20 @@ export interface Deduplication extends Summary {
 
 /** What one split holds of another. */
 export interface Cell {
-  /** Of the first split, that have a match in the second. */
-  rows: number;
+  /**
+   * Of the first split, that have a match in the second; null where a split was too large to be
+   * compared
+   * with itself.
+   */
+  rows: number | null;
   share: number;
 }
 
-/** A row of one split and its best match in another split or among the rest of its own. */
+/**
+ * A row of one split and its best match in another split or among the rest of its own; `run`:
+ * units of the
+ * longest common run, where that is the measure.
+ */
 export interface Leak {
   split: number;
   row: number;
@@ -276,6 +290,27 @@ export interface Leak {
   match: number;
   jaccard: number;
   containment: number;
+  run?: number;
+}
+
+/** The same in a file, with the splits' names, and what names the two rows where a column does. */
+export interface LeakLine {
+  split: string;
+  row: number;
+  in: string;
+  match: number;
+  jaccard: number;
+  containment: number;
+  run?: number;
+  id?: Name;
+  match_id?: Name;
+}
+
+/** The split that can be had without the rows that others hold. */
+export interface Clean {
+  split: number;
+  /** That are left of it. */
+  rows: number;
 }
 
 /** The settings of a comparison of splits, see `dedup.request.SplitsRequest`. */
@@ -287,8 +322,9 @@ export interface SplitsRequest {
   columns: string[];
   threshold: number;
   ngram: number;
-  measure: "jaccard" | "containment";
+  measure: "jaccard" | "containment" | "overlap" | "longest";
   limit: number;
+  clean?: string;
   config: string;
   unit: Unit;
 }
@@ -329,7 +365,7 @@ export interface Contamination {
   splits: string[];
   /** Of each split. */
   rows: number[];
-  measure: "jaccard" | "containment";
+  measure: "jaccard" | "containment" | "overlap" | "longest";
   threshold: number;
   /** By the split whose rows are looked for, then by the split that they are looked for in. */
   matrix: Cell[][];
@@ -337,6 +373,7 @@ export interface Contamination {
   leaks: Leak[];
   /** By split and row, `0:17`; long ones are cut. */
   texts: Record<string, string>;
+  clean?: Clean;
   warnings: string[];
   provenance: SplitsProvenance;
 }

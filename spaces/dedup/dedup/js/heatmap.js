@@ -95,7 +95,10 @@ function drawMapCell(data, first, second, { x, y }, most, chosen, choose) {
       class: `map-cell${chosen ? " chosen" : ""}${first === second ? " own" : ""}`,
       ...buttonLike(choose),
       "aria-pressed": String(chosen),
-      "aria-label": `${whole(cell.rows)} ${names}, ${percent(cell.share)}`,
+      "aria-label":
+        cell.rows === null
+          ? `${data.splits[first]} was not compared with itself`
+          : `${whole(cell.rows)} ${names}, ${percent(cell.share)}`,
     },
     s("rect", {
       class: "cell-heat",
@@ -103,8 +106,8 @@ function drawMapCell(data, first, second, { x, y }, most, chosen, choose) {
       style: { "fill-opacity": (DARKEST * cell.share) / most },
     }),
     s("rect", { class: "cell-edge", ...box }),
-    word(30, "cell-count", plural(cell.rows, "row")),
-    word(48, "cell-share", percent(cell.share)),
+    word(30, "cell-count", cell.rows === null ? "not compared" : plural(cell.rows, "row")),
+    word(48, "cell-share", cell.rows === null ? "" : percent(cell.share)),
   );
 }
 

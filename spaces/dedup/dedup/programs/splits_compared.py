@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from dedup.programs.rows import compared, load, shingles_of
+from dedup.programs.rows import compared, load, shingles_of, units
 
 Split = tuple[str, tuple[str, ...], tuple[str, ...]]
 
@@ -28,53 +28,68 @@ UNIT = "word"
 MEASURE = "containment"
 # --- end of the settings ---
 
-Match = tuple[float, float, int]  # Jaccard similarity, containment, row
+Row = tuple[set[str], list[str]]  # its shingles, and its units
+Match = tuple[float, float, int, int]  # Jaccard similarity, containment, longest common run, row
 
 
-def best_match(
-    own: set[str], others: list[set[str]], places: dict[str, list[int]], itself: int | None
-) -> Match | None:
-    """The row that is most like `own` among others; None where none reaches the threshold.
+def longest_run(one: list[str], other: list[str]) -> int:
+    """How many units in a row two texts have in common at most."""
+    longest, lengths = 0, [0] * (len(other) + 1)  # of the common run that ends at each unit of the other
+    for unit in one:
+        lengths = [
+            0,
+            *(before + 1 if unit == own else 0 for before, own in zip(lengths, other, strict=False)),
+        ]
+        longest = max(longest, *lengths)
+    return longest
+
+
+def best_match(row: Row, others: list[Row], places: dict[str, list[int]], itself: int | None) -> Match | None:
+    """The row that is most like one among others; None where none reaches the threshold.
 
     Args:
-        own: shingles of a row.
-        others: shingles of the other rows.
+        row: the one.
+        others: the other rows.
         places: of each shingle the other rows that hold it.
         itself: the row's own number where it is one of the others.
     """
+    own, units = row
     best: tuple[float, float, int] | None = None
     matches: dict[int, Match] = {}
-    for row, shared in Counter(row for shingle in own for row in places.get(shingle, ())).items():
+    for number, shared in Counter(number for shingle in own for number in places.get(shingle, ())).items():
         contained = shared / len(own)
-        jaccard = shared / (len(own) + len(others[row]) - shared)
-        value = jaccard if MEASURE == "jaccard" else contained
-        if row != itself and value >= THRESHOLD:
-            matches[row] = jaccard, contained, row
-            best = max(best or (value, jaccard, -row), (value, jaccard, -row))
+        jaccard = shared / (len(own) + len(others[number][0]) - shared)
+        run = longest_run(units, others[number][1]) if MEASURE == "longest" else 0
+        value = jaccard if MEASURE == "jaccard" else run / len(units) if run else contained
+        if number != itself and (MEASURE == "overlap" or value >= THRESHOLD):
+            matches[number] = jaccard, contained, run, number
+            best = max(best or (value, jaccard, -number), (value, jaccard, -number))
     return None if best is None else matches[-best[2]]
 
 
 def main(*sources: str) -> None:
     """Read the splits, compare each with each, write the matches to leaks.jsonl."""
     names = list(sources) or [name for name, *_ in SPLITS]
-    splits = []
+    splits: list[list[Row]] = []
     for name, (split, columns, same) in zip(names, SPLITS, strict=True):
         rows = load(DATASET or name, CONFIG, split if DATASET else None, LIMIT)
-        splits.append([set(own) for own in shingles_of(compared(rows, columns, same, PART), NGRAM, UNIT)])
+        texts = compared(rows, columns, same, PART)
+        own = zip(shingles_of(texts, NGRAM, UNIT), units(texts, UNIT), strict=True)
+        splits.append([(set(shingles), list(words)) for shingles, words in own])
     with Path("leaks.jsonl").open("w", encoding="utf-8") as file:
         for second, others in enumerate(splits):
             places: dict[str, list[int]] = {}
-            for row, own in enumerate(others):
-                for shingle in own:
-                    places.setdefault(shingle, []).append(row)
+            for number, (shingles, _) in enumerate(others):
+                for shingle in shingles:
+                    places.setdefault(shingle, []).append(number)
             for first, split_rows in enumerate(splits):
                 count = 0
-                for row, own in enumerate(split_rows):
-                    match = best_match(own, others, places, row if first == second else None)
+                for number, row in enumerate(split_rows):
+                    match = best_match(row, others, places, number if first == second else None)
                     if match is not None:
                         count += 1
-                        leak = {"split": names[first], "row": row, "in": names[second], "match": match[2]}
-                        leak |= {"jaccard": match[0], "containment": match[1]}
+                        leak = {"split": names[first], "row": number, "in": names[second], "match": match[3]}
+                        leak |= {"jaccard": match[0], "containment": match[1], "run": match[2]}
                         file.write(json.dumps(leak) + "\n")
                 where = "others of it" if first == second else names[second]
                 print(f"{count} of {len(split_rows)} rows of {names[first]} have a match in {where}")

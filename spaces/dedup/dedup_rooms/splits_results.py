@@ -1,0 +1,87 @@
+"""What a comparison of splits is worth taking home: a clean split, the leaking rows, a dataset on the Hub."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+from dedup import examples
+from dedup.card import clean_card
+from dedup.contamination import Contamination, Split, compare
+from dedup.read import SUFFIX, write
+from dedup_rooms.results import stem_of
+from dedup_rooms.source import open_splits
+from shared import files, hub, limits
+from shared.cache import Cache
+from shared.errors import VisitorError
+from shared.steps import last
+
+EXAMPLE = "example"
+"""Stands for the stored example's comparison, which is made when somebody wants it."""
+
+_kept: Cache[Contamination] = Cache(limits.RESULTS_BYTES)
+"""By a name that nobody can guess."""
+
+
+def keep(result: Contamination) -> str:
+    """Keep a comparison for as long as there is room; its name."""
+    name = secrets.token_urlsafe(16)
+    _kept.put(name, result)
+    return name
+
+
+def result_of(state: str | None) -> Contamination:
+    """The comparison that the figure shows.
+
+    Args:
+        state: what `keep` gave, or `EXAMPLE`.
+
+    Raises:
+        VisitorError: the last run has no result, or it is no longer kept.
+    """
+    if state is None:
+        raise VisitorError("There is no result yet.", "Press Compare first.")
+    if state != EXAMPLE:
+        known = _kept.get(state)
+        if known is None:
+            raise VisitorError("This result made room for those of later runs.", "Press Compare again.")
+        return known
+    result = last(compare(open_splits(examples.QUIZ), examples.QUIZ))
+    assert isinstance(result, Contamination)
+    return result
+
+
+def clean_file(result: Contamination) -> tuple[Path, Split, list[int]]:
+    """Write the rows of the split to clean that no other split holds, in its own format; the file, the split,
+    and those rows.
+    """
+    place = result.split_to_clean()
+    split, rows = result.splits[place], result.clean_rows(place)
+    assert split.dataset is not None
+    path = files.result_folder() / f"{stem_of(split.source)}-clean{SUFFIX[split.dataset.format]}"
+    write(split.dataset, rows, path)
+    return path, split, rows
+
+
+def download(state: str | None) -> list[str]:
+    """The clean split, and every row that has a match, as files."""
+    result = result_of(state)
+    path, _, _ = clean_file(result)
+    leaks = path.with_name("leaks.jsonl")
+    with files.written_whole(leaks, "the report") as part, part.open("w", encoding="utf-8") as file:
+        for line in result.lines():
+            file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode() + "\n")
+    return [str(path), str(leaks)]
+
+
+def push(state: str | None, repository: str, token: str | None) -> str:
+    """Upload the clean split and a card that says how it was made; the dataset's URL.
+
+    Raises:
+        VisitorError: there is no result, or as `hub.push`.
+    """
+    result = result_of(state)
+    path, split, rows = clean_file(result)
+    card = clean_card(result, split, len(rows), path.name)
+    return hub.push(repository, "dataset", {f"data/{path.name}": path}, card, token)

@@ -1,0 +1,177 @@
+"""Splits against each other: every match by brute force, whatever the measure, the order and the parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dedup import contamination, signing
+from dedup.contamination import Contamination, Split
+from dedup.overlap import Index
+from dedup.read import Dataset
+from dedup.request import MEASURES, SplitsRequest
+from dedup.shingles import to_arrow, units_of
+from dedup.texts import Compared
+from shared import limits
+from shared.errors import VisitorError
+from tests.dedup.corpus import rows_of
+from tests.dedup.test_compiled import texts_of
+from tests.dedup.test_engine import reference_shingles
+
+
+def compared(parts: list[list[str]], **settings: Any) -> Contamination:
+    splits = [
+        Split(name, name, Compared(("text",), texts), 0, rows_of([{"text": text} for text in texts], name))
+        for name, texts in zip("abc", parts, strict=False)
+    ]
+    *_, result = contamination.compare(splits, SplitsRequest.parse(unit="word", **settings))
+    assert isinstance(result, Contamination)
+    return result
+
+
+def longest(one: list[Any], other: list[Any]) -> int:
+    """The longest common run, by trying all."""
+    return max(
+        (
+            size
+            for size in range(1, len(one) + 1)
+            for start in range(len(one) - size + 1)
+            if any(one[start : start + size] == other[at : at + size] for at in range(len(other)))
+        ),
+        default=0,
+    )
+
+
+def exact(parts: list[list[str]], ngram: int, measure: str, threshold: float) -> dict[tuple[int, int], list]:
+    """The best match of each row: of the highest value, then similarity, then the earliest."""
+    sets = [[reference_shingles(text, ngram, "word") for text in part] for part in parts]
+    units = [
+        [own.hashes.tolist() for own in (units_of(to_arrow([text]), "word") for text in part)]
+        for part in parts
+    ]
+    found: dict[tuple[int, int], list] = {}
+    for a, b in product(range(len(parts)), repeat=2):
+        found[a, b] = []
+        for row, own in enumerate(sets[a]):
+            matches = []
+            for place, other in enumerate(sets[b]):
+                if (a, row) == (b, place) or not own & other:
+                    continue
+                jaccard, share = len(own & other) / len(own | other), len(own & other) / len(own)
+                run = longest(units[a][row], units[b][place]) if measure == "longest" else 0
+                value = {"jaccard": jaccard, "longest": run / max(1, len(units[a][row]))}.get(measure, share)
+                if measure == "overlap" or value >= threshold:
+                    matches.append((value, jaccard, -place, share, run))
+            if matches:
+                _, jaccard, place, share, run = max(matches)
+                found[a, b].append((row, -place, jaccard, share, run))
+    return found
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_every_match_is_the_best(measure, monkeypatch):
+    for seed, ngram in ((0, 1), (1, 2), (2, 3), (3, 8)):
+        chance = random.Random(seed)
+        parts = [texts_of(chance, count) for count in (30, 45, 20)]
+        truth = exact(parts, ngram, measure, 0.4)
+        for chunk in (1_000, 7):
+            monkeypatch.setattr(signing, "CHUNK", chunk)
+            result = compared(parts, ngram=ngram, measure=measure, threshold=0.4)
+            for pair, leaks in result.leaks.items():
+                told = [(one.row, one.match, one.jaccard, one.containment, one.run) for one in leaks]
+                assert told == truth[pair], (seed, pair)
+        assert sum(map(len, truth.values())) > 20
+
+
+def test_a_stream_holds_no_more_than_the_threads_need():
+    """A part is asked for when an earlier one is done; the index alone stays in memory."""
+    asked = 0
+    texts = [f"one two three four {number}" for number in range(40)]
+    index = Index(texts, 3, "word")
+
+    def parts():
+        nonlocal asked
+        for _ in range(500):
+            asked += 1
+            yield ["nothing of this is there", "a one two three four 7 b"]
+
+    for done, (first, _, found, so_far) in enumerate(index.stream(parts(), "containment", 0.5), start=1):
+        assert asked <= done + 2 + (os.cpu_count() or 1)
+        assert first == 2 * (done - 1) and found.rows.tolist() == [-1, 7]
+        back = so_far
+    assert asked == 500
+    assert back.rows[7] == 1 and np.flatnonzero(back.rows >= 0).tolist() == list(range(40))
+
+
+def test_a_large_split_is_not_compared_with_itself(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_CONTAMINATION_ROWS", 3)
+    rows = [f"row number {number} of the split" for number in range(5)]
+    result = compared([[*rows, rows[0]], rows[:2]])
+    data = result.to_json()
+    assert [[cell["rows"] for cell in line] for line in data["matrix"]] == [[None, 3], [2, 0]]
+    assert any("a was not compared with itself" in line for line in data["warnings"])
+    with pytest.raises(VisitorError, match="beside the largest have 4 rows together; at most 3"):
+        compared([rows, rows[:2], rows[:2]])
+
+
+def test_short_rows_are_told():
+    result = compared([["yes", "one two three four", "no"], ["Yes!", "one two"]], ngram=3)
+    assert result.short == (2, 2)
+    assert [leak.row for leak in result.leaks[0, 1]] == [0], "it is held by a row of the same words alone"
+    assert result.to_json()["warnings"] == [
+        f"2 rows have fewer than 3 words in {name}: such a row is compared as a whole, and only one of the "
+        "same words holds it."
+        for name in "ab"
+    ]
+
+
+def test_a_split_is_left_without_what_others_hold():
+    train = ["one two three four", "five six seven eight", "one two three four", "nine ten eleven"]
+    result = compared([train, ["a one two three four b", "x y z"], ["nine ten eleven twelve"]])
+    assert result.split_to_clean() == 0 and result.clean_rows(0) == [1]
+    assert result.clean_rows(1) == [0, 1], "repeats and what is held in part do not count"
+    assert result.to_json()["clean"] == {"split": 0, "rows": 1}
+    named = compared([train, train[:2]], clean="b")
+    assert named.split_to_clean() == 1 and named.to_json()["clean"] == {"split": 1, "rows": 0}
+    with pytest.raises(VisitorError, match=r"No split is called “z”\. Choose from: a, b"):
+        compared([train, train], clean="z").to_json()
+
+
+def test_every_leak_has_a_line(monkeypatch):
+    """More of them than a figure shows, with what names the rows."""
+    monkeypatch.setattr(contamination, "MAX_LEAKS", 2)
+    texts = [f"row number {number} of them" for number in range(9)]
+    names = [{"ID": f"x{number}", "text": text} for number, text in enumerate(texts)]
+    splits = [
+        Split("a", "a", Compared(("text",), texts), 0, rows_of(names, "a")),
+        Split("b", "b", Compared(("text",), texts[3:])),
+    ]
+    *_, result = contamination.compare(splits, SplitsRequest.parse(unit="word", measure="longest"))
+    assert len(result.to_json()["leaks"]) == 4
+    lines = [json.loads(json.dumps(line)) for line in result.lines()]
+    there = [line for line in lines if (line["split"], line["in"]) == ("a", "b")]
+    assert [line["id"] for line in there] == [f"x{number}" for number in range(9)][3:]
+    assert there[0] == {
+        "split": "a",
+        "row": 3,
+        "in": "b",
+        "match": 0,
+        "jaccard": 1.0,
+        "containment": 1.0,
+        "run": 5,
+        "id": "x3",
+    }
+    assert {line["match_id"] for line in lines if line["in"] == "a"} <= {f"x{number}" for number in range(9)}
+
+
+def test_datasets_name_their_rows():
+    """By the first column of a known name; values that JSON has no word for as text."""
+    one = Dataset("x", "jsonl", 1, ("text", "question_id"), [b'{"text": "a", "question_id": [1]}'])
+    assert contamination._ids(one) == ["[1]"]
+    assert contamination._ids(Dataset("x", "text", 1, ("text",), [b"a"])) is None
