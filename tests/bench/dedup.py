@@ -285,6 +285,70 @@ def scale_rows() -> list[Row]:
     ]
 
 
+SPLITS = """
+import json, sys, tempfile, time
+sys.path[:0] = {paths!r}
+from pathlib import Path
+import numpy as np
+from dedup.contamination import Contamination, Split, compare
+from dedup.read import read_file
+from dedup.request import SplitsRequest
+from dedup.texts import compared
+
+rng = np.random.default_rng(0)
+folder = Path(tempfile.mkdtemp())
+
+def write(name, count):
+    lengths = rng.integers(8, 17, count)
+    words = iter(np.minimum(rng.zipf(1.3, lengths.sum()), 50_000).tolist())
+    path = folder / name
+    with path.open("w") as file:
+        for length in lengths.tolist():
+            text = " ".join(f"w{{next(words)}}" for _ in range(length))
+            file.write(json.dumps({{"text": text}}) + "\\n")
+    return path
+
+request = SplitsRequest.parse(ngram=8, measure="overlap", unit="word")
+
+def run(train, test):
+    began = time.perf_counter()
+    splits = []
+    for path in (train, test):
+        data = read_file(path, path.name, 1_000_000)
+        splits.append(Split(path.name, path.name, compared(data, request), 0, data))
+    read = time.perf_counter()
+    *_, result = compare(splits, request)
+    assert isinstance(result, Contamination)
+    return read - began, time.perf_counter() - read, len(result.leaks[0, 1])
+
+run(write("small.jsonl", 2_000), write("smaller.jsonl", 100))
+print(json.dumps(run(write("train.jsonl", 1_000_000), write("test.jsonl", 10_000))))
+"""
+
+
+def split_rows() -> list[Row]:
+    """A million rows of train against ten thousand of test, beside reading both."""
+    script = SPLITS.format(paths=[str(ROOT), str(ROOT / "spaces/dedup")])
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    read, compared, found = json.loads(done.stdout.splitlines()[-1])
+    return [
+        Row(
+            "10⁶ rows of train against 10⁴ of test ÷ reading them",
+            compared / read,
+            "≤ 2",
+            compared <= 2 * read,
+            detail=f"{read:.1f} s to read, {compared:.1f} s to compare, 8 words in common; {found:,} rows",
+        )
+    ]
+
+
+PARTS = {"speed": speed_rows, "scale": scale_rows, "splits": split_rows}
+"""By name; DEDUP_BENCH names those to measure, with commas between, where not all are wanted."""
+
+
 def rows() -> list[Row]:
     """All figures of the Space."""
-    return [*speed_rows(), *scale_rows()]
+    chosen = os.environ.get("DEDUP_BENCH", ",".join(PARTS)).split(",")
+    return [row for name in chosen for row in PARTS[name]()]

@@ -183,7 +183,7 @@ class Contamination:
             "containment": round(leak.containment, 6),
         }
         if self.request.measure == "longest":
-            shown["run"] = leak.run
+            shown["run"], shown["run_share"] = leak.run, round(leak.value, 6)
         return shown
 
     def _warnings(self) -> list[str]:

@@ -284,10 +284,11 @@ Leak = TypedDict(
         "jaccard": float,
         "containment": float,
         "run": NotRequired[int],
+        "run_share": NotRequired[float],
     },
 )
 """A row of one split and its best match in another split or among the rest of its own; `run`: units of the
-longest common run, where that is the measure.
+longest common run, where that is the measure, and their share of the row's.
 """
 
 

@@ -78,11 +78,11 @@ function measureSentence({ measure, threshold, request }) {
 }
 
 /**
- * @param {Contamination} data
+ * @param {Contamination["request"]} request
  * @param {number} run
  */
-function runLength({ request }, run) {
-  return `${whole(run)} ${UNIT_NAMES[request.unit][run === 1 ? 0 : 1]}`;
+function runLength({ unit }, run) {
+  return `${whole(run)} ${UNIT_NAMES[unit][run === 1 ? 0 : 1]}`;
 }
 
 /**
@@ -91,7 +91,7 @@ function runLength({ request }, run) {
  * @param {Leak} leak
  */
 function leakValue(data, leak) {
-  if (data.measure === "longest") return runLength(data, leak.run ?? 0);
+  if (data.measure === "longest") return number(leak.run_share ?? 0, 3);
   return number(data.measure === "jaccard" ? leak.jaccard : leak.containment, 3);
 }
 
@@ -262,7 +262,9 @@ function leakDiff(data, leak) {
     unit: data.request.unit,
     notes: [
       `${percent(leak.containment)} of the row’s shingles are in its match (containment).`,
-      ...(leak.run ? [`The longest run that both have: ${runLength(data, leak.run)}.`] : []),
+      ...(leak.run
+        ? [`The longest run that both have: ${runLength(data.request, leak.run)}.`]
+        : []),
     ],
   });
 }

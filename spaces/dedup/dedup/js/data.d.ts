@@ -281,7 +281,7 @@ export interface Cell {
 /**
  * A row of one split and its best match in another split or among the rest of its own; `run`:
  * units of the
- * longest common run, where that is the measure.
+ * longest common run, where that is the measure, and their share of the row's.
  */
 export interface Leak {
   split: number;
@@ -291,6 +291,7 @@ export interface Leak {
   jaccard: number;
   containment: number;
   run?: number;
+  run_share?: number;
 }
 
 /** The same in a file, with the splits' names, and what names the two rows where a column does. */
