@@ -23,7 +23,8 @@ def test_cancel_reaches_every_run(app):
     functions = app.demo.fns
     stopped = [functions[number].name for function in functions.values() for number in function.cancels]
     # in each room its button and its link, and where the figure takes its threshold over
-    assert sorted(stopped) == ["again", "handler", "handler", "opened", "opened"]
+    # or what is spared
+    assert sorted(stopped) == ["again", "again", "handler", "handler", "opened", "opened"]
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     with gr.Row(elem_classes="chips"):
         kitchen = chip("Kitchen notes")
         sentence = gr.HTML(words, elem_classes="quiet", elem_id="plan", padding=False)
-    figure = Figure(stored, folder=RENDERER, events=("choice", "threshold"), title=TITLE, elem_id="figure")
+    figure = Figure(
+        stored, folder=RENDERER, events=("choice", "threshold", "spare"), title=TITLE, elem_id="figure"
+    )
     save = gr.Button("Prepare the kept rows as a file", scale=0, min_width=260, elem_id="save")
     files = gr.Files(
         label="Kept rows in the input's format, and the removed rows with their keepers",
@@ -266,6 +268,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     figure.choice(choice_of, None, [choice], **LIGHT)
     new_threshold = figure.threshold(threshold_of, None, [threshold, controls["goal"]], **LIGHT)
     room.connect(new_threshold.then, again)
+    spared = figure.spare(spare_of, None, [controls["spare"], threshold], **LIGHT)
+    room.connect(spared.then, again)
     room.update(kitchen.click, show)
     save.click(prepare, [result, choice], [files], **{**QUEUE, **QUIET})
     return room
@@ -279,6 +283,14 @@ def choice_of(event: gr.EventData) -> dict[str, Any]:
 def threshold_of(event: gr.EventData) -> tuple[float, str]:
     """The figure's threshold as the control's, in the place of a goal."""
     return Request.parse(threshold=event.threshold).threshold, ""
+
+
+def spare_of(event: gr.EventData) -> tuple[list[str], Any]:
+    """What the visitor spares in the figure, and its threshold where it was moved."""
+    spare = list(Request.parse(spare=list(event.spare)).spare)
+    if event.threshold is None:
+        return spare, gr.skip()
+    return spare, Request.parse(threshold=event.threshold).threshold
 
 
 def _advanced(first: Request) -> dict[str, Component]:

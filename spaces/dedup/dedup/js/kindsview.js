@@ -7,10 +7,11 @@ import { KIND_WORDS, thresholdOf } from "./run.js";
 
 /**
  * @import {Kind} from "./data.js"
- * @import {Run} from "./run.js"
+ * @import {Run, Session} from "./run.js"
  *
  * @typedef {Object} Line of the table
  * @property {string} label
+ * @property {Kind | null} kind null for those that nobody looked at
  * @property {number[]} similar similarities of its pairs, ascending
  */
 
@@ -19,8 +20,9 @@ const SPARK_HEIGHT = 22;
 
 /**
  * @param {HTMLElement} element
+ * @param {Session} session
  */
-export function openKindsView(element) {
+export function openKindsView(element, session) {
   const body = h("tbody", {});
   const note = h("p", { class: "said" });
   const section = h(
@@ -39,7 +41,8 @@ export function openKindsView(element) {
           {},
           h("th", { scope: "col", class: "text" }, "they differ in"),
           h("th", { scope: "col", class: "num" }, "pairs"),
-          h("th", { scope: "col", class: "text" }, "by threshold"),
+          h("th", { scope: "col", class: "text curve" }, "by threshold"),
+          h("td", {}),
         ),
       ),
       body,
@@ -51,19 +54,35 @@ export function openKindsView(element) {
 
   return (/** @type {Run} */ run) => {
     const lines = kindLines(run);
-    section.hidden = !lines.length;
-    if (!lines.length) return;
     const at = thresholdOf(run);
-    const { floor, spare } = run.data.request;
-    caption.textContent =
-      `Pairs at ${number(at)} and above; the curves from ${number(floor)} to 1, each to its own ` +
-      "height.";
-    body.replaceChildren(...lines.map((line) => kindRow(line, floor, at)));
-    const spared = (spare ?? []).map((kind) => KIND_WORDS[kind]).join("; ");
-    note.textContent =
+    const { floor, spare = [] } = run.data.request;
+    section.hidden = !lines.length && !spare.length;
+    if (section.hidden) return;
+    const ask = (/** @type {Kind[]} */ kinds) =>
+      session.emit("spare", { spare: kinds, threshold: run.moved });
+    const keep = (/** @type {Kind} */ kind) =>
+      session.canEmit() && run.data.done ? () => ask([...spare, kind]) : null;
+    caption.replaceChildren(
+      `Pairs at ${number(at)} and above`,
+      h(
+        "span",
+        { class: "curve" },
+        `; the curves from ${number(floor)} to 1, each to its own height`,
+      ),
+      ".",
+    );
+    body.replaceChildren(
+      ...lines.map((line) => kindRow(line, floor, at, line.kind && keep(line.kind))),
+    );
+    const spared = spare.map((kind) => KIND_WORDS[kind]).join("; ");
+    note.replaceChildren(
       (spared ? `Spared, and not counted: ${spared}. ` : "") +
-      "A rule of thumb on the words that differ: look at the pairs. With “spare”, under Advanced, " +
-      "rows that differ so stay.";
+        "A rule of thumb on the words that differ: look at the pairs. Rows that differ in what is " +
+        "spared stay. ",
+      ...(spared && session.canEmit()
+        ? [h("button", { type: "button", onclick: () => ask([]) }, "Spare nothing")]
+        : []),
+    );
   };
 }
 
@@ -88,6 +107,7 @@ function kindLines({ data }) {
         Number(one < 0) - Number(other < 0) || those.length - these.length || one - other,
     )
     .map(([kind, values]) => ({
+      kind: kind < 0 ? null : kinds.names[kind],
       label: kind < 0 ? "not looked at: too many" : KIND_WORDS[kinds.names[kind]],
       similar: values.sort((one, other) => one - other),
     }));
@@ -97,8 +117,9 @@ function kindLines({ data }) {
  * @param {Line} line
  * @param {number} floor
  * @param {number} at
+ * @param {(() => void) | null} keep spare pairs of the kind
  */
-function kindRow({ label, similar }, floor, at) {
+function kindRow({ label, similar }, floor, at, keep) {
   const above = (/** @type {number} */ threshold) =>
     similar.filter((value) => value >= threshold - 1e-9).length;
   const x = (/** @type {number} */ threshold) =>
@@ -127,6 +148,16 @@ function kindRow({ label, similar }, floor, at) {
     { class: count ? "" : "none" },
     h("th", { scope: "row", class: "text" }, label),
     h("td", { class: "num" }, whole(count)),
-    h("td", { class: "text" }, svg),
+    h("td", { class: "text curve" }, svg),
+    h(
+      "td",
+      {},
+      keep &&
+        h(
+          "button",
+          { type: "button", onclick: keep, "aria-label": `Spare rows that differ in ${label}` },
+          "spare",
+        ),
+    ),
   );
 }

@@ -65,7 +65,7 @@ export function openThresholdView(panel, session) {
     lists.below.element,
   );
   const kinds = h("div", {});
-  const drawKinds = openKindsView(kinds);
+  const drawKinds = openKindsView(kinds, session);
   const caption = h("p", { class: "picture-caption" });
   panel.append(
     readout,
