@@ -7,7 +7,7 @@ import pytest
 from dedup.engine import deduplicate
 from dedup.read import read_file
 from dedup.request import Request, SplitsRequest
-from shared import files
+from shared import files, limits
 from shared.errors import VisitorError
 from shared.steps import last
 from shared.suite import load_app
@@ -69,6 +69,17 @@ def test_a_file_and_a_dataset_are_not_both_read(app, tmp_path, monkeypatch):
     with pytest.raises(VisitorError, match="Both a file and a dataset"):
         source.open_splits(SplitsRequest(dataset="a/b"), paths)
     assert [split.name for split in source.open_splits(SplitsRequest(dataset="quiz"), paths)] == ["a", "b"]
+
+
+def test_files_have_a_size_together(app, monkeypatch, tmp_path):
+    from dedup_rooms import source
+
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 1_500_000)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("word " * 180_000)
+    with pytest.raises(VisitorError, match="have 2 MB together; at most 2 MB"):
+        source.open_splits(SplitsRequest(), [str(tmp_path / name) for name in ("a.txt", "b.txt")])
 
 
 def test_an_upload_is_parsed_once(app, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dedup import contamination, signing
+from dedup import compiled, contamination, signing
 from dedup.contamination import Contamination, Split
 from dedup.overlap import Index
 from dedup.read import Dataset
@@ -87,6 +87,17 @@ def test_every_match_is_the_best(measure, monkeypatch):
                 told = [(one.row, one.match, one.jaccard, one.containment, one.run) for one in leaks]
                 assert told == truth[pair], (seed, pair)
         assert sum(map(len, truth.values())) > 20
+
+
+def test_the_longest_run_of_long_texts_is_the_same():
+    chance = np.random.default_rng(2)
+    for size, values in ((1, 2), (7, 2), (40, 3), (60, 50), (300, 4)):
+        one, other = (chance.integers(1, values + 1, chance.integers(1, size + 1)) for _ in range(2))
+        one, other = one.astype(np.uint64), other.astype(np.uint64)
+        by_cells = compiled._longest_run(one, 0, len(one), other, 0, len(other))
+        assert by_cells == compiled._longest_by_windows(one, other) == longest(one.tolist(), other.tolist())
+    long = chance.integers(0, 2**63, 3_000).astype(np.uint64)
+    assert compiled._longest_run(long, 0, 3_000, long[500:], 0, 2_500) == 2_500
 
 
 def test_a_stream_holds_no_more_than_the_threads_need():

@@ -32,6 +32,9 @@ BORDER_BYTE = 0x1E
 _LENGTH = np.uint64(0x9E3779B97F4A7C15)
 """Random odd factor of a unit's length."""
 
+_CELLS = 4_000_000
+"""Pairs of units of two texts up to which all of them are looked at for the longest common run."""
+
 _INSERTED = 32
 """Hashes of a bucket up to which they are sorted by insertion."""
 
@@ -510,8 +513,40 @@ def against(
 
 
 @_compiled
+def _windows(units: UInt64, size: int) -> UInt64:
+    """Hashes of every run of `size` units, ascending: polynomials modulo 2^64, mixed."""
+    power, total = np.uint64(1), np.uint64(0)
+    for place in range(size):
+        power *= _LENGTH
+        total = total * _LENGTH + units[place]
+    found = np.empty(len(units) - size + 1, np.uint64)
+    found[0] = mix(total)
+    for place in range(size, len(units)):
+        total = total * _LENGTH + units[place] - units[place - size] * power
+        found[place - size + 1] = mix(total)
+    found.sort()
+    return found
+
+
+@_compiled
+def _longest_by_windows(one: UInt64, other: UInt64) -> int:
+    """The same of long texts: by halving, for where some run is in both its parts are too."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        size = (low + high + 1) // 2
+        left, right = _windows(one, size), _windows(other, size)
+        if _shared(left, 0, len(left), right, 0, len(right), 0) > 0:
+            low = size
+        else:
+            high = size - 1
+    return low
+
+
+@_compiled
 def _longest_run(one: UInt64, begin: int, end: int, other: UInt64, start: int, stop: int) -> int:
     """How many units in a row two texts have in common at most."""
+    if (end - begin) * (stop - start) > _CELLS:
+        return _longest_by_windows(one[begin:end], other[start:stop])
     lengths = np.zeros(stop - start + 1, np.int64)  # of the common run that ends at each unit of the other
     longest = 0
     for place in range(begin, end):

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 from dedup.minhash import Plan, band_keys
+from dedup.overlap import Index
 from dedup.read import Dataset
 from dedup.request import Request
 from dedup.shingles import shingle, to_arrow
@@ -31,3 +32,4 @@ def _use_each() -> None:
     compared(Dataset("", "text", 2, ("text",), [b"a", b"b"]), Request())
     jaccard_of_pairs(part, np.array([[0, 1]]))
     Sample(part, 0.5).against(part, 0)
+    list(Index(["a b c d"], 3, "word").stream([["a b c d"]], "longest", 0.5))

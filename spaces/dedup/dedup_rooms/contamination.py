@@ -15,7 +15,7 @@ from dedup.report import splits_waiting
 from dedup.request import SplitsRequest
 from dedup_rooms.common import RENDERER, TITLE, example
 from dedup_rooms.source import open_splits, source_fields
-from dedup_rooms.splits_results import EXAMPLE, download, keep, push
+from dedup_rooms.splits_results import EXAMPLE, download, keep, push, written
 from shared import hub, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
@@ -55,7 +55,7 @@ def decontaminate(
     """
     result = last(compare(open_splits(request, files, hub.local_token()), request))
     assert isinstance(result, Contamination)
-    clean, leaks = (FileData(path=path, orig_name=Path(path).name) for path in download(keep(result)))
+    clean, leaks = (FileData(path=path, orig_name=Path(path).name) for path in written(result))
     return dict(result.to_json()), clean, leaks
 
 

@@ -105,7 +105,15 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
     limit = request.limit
     rows: list[tuple[str, str, Dataset]] = []  # name, source
     if uploads:
-        for path, name in filter(None, map(upload_of, uploads)):
+        given = list(filter(None, map(upload_of, uploads)))
+        size = sum(path.stat().st_size for path, _ in given)
+        if size > limits.MAX_FILE_BYTES:
+            raise VisitorError(
+                f"The files have {size / 1e6:,.0f} MB together; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} "
+                "MB are read.",
+                "Leave some rows out.",
+            )
+        for path, name in given:
             rows.append((Path(name).stem, name, read_file(path, name, limit)))
     elif request.dataset in examples.PAIRS:
         for name in examples.PAIRS[request.dataset]:

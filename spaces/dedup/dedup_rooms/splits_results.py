@@ -66,7 +66,11 @@ def clean_file(result: Contamination) -> tuple[Path, Split, list[int]]:
 
 def download(state: str | None) -> list[str]:
     """The clean split, and every row that has a match, as files."""
-    result = result_of(state)
+    return written(result_of(state))
+
+
+def written(result: Contamination) -> list[str]:
+    """The same of a comparison."""
     path, _, _ = clean_file(result)
     leaks = path.with_name("leaks.jsonl")
     with files.written_whole(leaks, "the report") as part, part.open("w", encoding="utf-8") as file:
