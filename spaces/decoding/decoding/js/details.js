@@ -9,6 +9,7 @@ import { oddsAt, showSampler } from "./origin.js";
 import { fateOf, fromLog, textOf } from "./paths.js";
 import { spoken, tailOf, tokenElement, tokenLabel } from "./pill.js";
 import { settingWords } from "./stages.js";
+import { constraintWords } from "./structured.js";
 import { showWhy } from "./why.js";
 
 /**
@@ -235,7 +236,7 @@ function decisionLine(run, parentId) {
     "p",
     { class: "said" },
     `Here the model is as unsure as among ${equal} equally likely tokens (${number(entropy / Math.LN2, 2)} ` +
-      `bits). ${run.name} ${cut}.`,
+      `bits). ${run.name} ${cut}.${constraintWords(run, parentId)}`,
   );
 }
 
