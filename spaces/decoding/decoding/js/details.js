@@ -226,7 +226,7 @@ function stagesLine(run, node) {
 function decisionLine(run, parentId) {
   const decision = run.decisions[parentId];
   if (!decision || decision.entropy === null) return null;
-  const { entropy, kept, kept_mass: mass } = decision;
+  const { allowed, entropy, kept, kept_mass: mass } = decision;
   const equal = Math.max(1, Math.exp(entropy)).toFixed(1);
   const cut =
     mass !== null && mass > 0.99999
@@ -236,7 +236,7 @@ function decisionLine(run, parentId) {
     "p",
     { class: "said" },
     `Here the model is as unsure as among ${equal} equally likely tokens (${number(entropy / Math.LN2, 2)} ` +
-      `bits). ${run.name} ${cut}.${constraintWords(run, parentId)}`,
+      `bits).${kept === allowed ? "" : ` ${run.name} ${cut}.`}${constraintWords(run, parentId)}`,
   );
 }
 

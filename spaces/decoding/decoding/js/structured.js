@@ -132,7 +132,7 @@ export function obeyedOf(run, path, obeyed, state, choose) {
       h("s", {}, "struck"),
       ": the model’s likeliest token, forbidden there.",
     ),
-    obeyed?.canonical ? canonicalWords(obeyed.canonical, steps.length) : null,
+    obeyed?.canonical ? canonicalWords(obeyed.canonical, path) : null,
     fold,
   );
 }
@@ -147,7 +147,7 @@ function obeyedSummary(steps) {
   return [
     `Obeying cost ${number(total, 2)} nats over ${plural(steps.length, "token")}`,
     Number.isFinite(total)
-      ? ": drawing freely, the model would stay within what is allowed at each of these places with " +
+      ? ": drawing freely, the model would take an allowed token at every one of these places with " +
         `${oneIn(Math.exp(-total))}. `
       : ". ",
     share ? [`${share} of it was paid for `, tokenElement(most.node), ". "] : null,
@@ -183,7 +183,7 @@ function costStrip(steps, choose) {
       h("small", {}, cost >= COSTLY ? number(cost, cost < 9.95 ? 1 : 0) : "\u00a0"),
       h("i", { style: { height: `${(Math.min(1, cost / most) * 34).toFixed(1)}px` } }),
       h("bdi", { class: "token" }, tokenLabel(node)),
-      h("s", {}, wanted ? tokenLabel(wanted) : "\u00a0"),
+      wanted ? h("s", {}, tokenLabel(wanted)) : h("span", {}, "\u00a0"),
     );
   });
   return h("div", { class: "obeyed-strip", "aria-hidden": "true", dir: "auto" }, columns);
@@ -219,22 +219,28 @@ function obeyedTable(steps) {
 }
 
 /**
- * How the tokenizer alone would have cut the text.
+ * How the tokenizer alone would have cut the text, the tokens marked that the run does not have.
  * @param {Canonical} canonical
- * @param {number} length tokens of the run, its end included
+ * @param {Node[]} path the run's
  */
-function canonicalWords({ tokens, logprob, own }, length) {
-  const cut = tokens.map((text) => [h("bdi", { class: "token" }, visible(text)), " "]);
-  const better =
+function canonicalWords({ tokens, logprob, own }, path) {
+  let at = 0;
+  const cuts = new Set(path.map(({ text }) => `${(at += text.length) - text.length} ${text}`));
+  at = 0;
+  const cut = tokens.map((text) => {
+    const known = cuts.has(`${at} ${text}`);
+    at += text.length;
+    return [h("bdi", { class: known ? "token" : "token differs" }, visible(text)), " "];
+  });
+  const odds =
     logprob !== null && own !== null
-      ? ` The model gives those tokens ${number(logprob, 2)} nats and the run’s ${number(own, 2)}.`
+      ? ` The model gives these tokens ${number(logprob, 2)} nats, the run’s ${number(own, 2)}.`
       : "";
   return h(
     "p",
     { class: "said obeyed-cut" },
-    `The tokenizer alone would cut this text into ${plural(tokens.length, "other token")} ` +
-      `(the run has ${length}, an end of text included): `,
+    "The tokenizer alone would cut this text otherwise: ",
     cut,
-    better,
+    odds,
   );
 }
