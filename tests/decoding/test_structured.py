@@ -219,7 +219,8 @@ def test_other_tokens_for_the_same_text():
             continue
         assert other["token_ids"] == expected and "".join(other["tokens"]) == loaded.tokenizer.decode(own)
         for ids, value in ((expected, other["logprob"]), (own, other["own"])):
-            logits = loaded.model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1]
+            with torch.inference_mode():
+                logits = loaded.model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1]
             odds = torch.log_softmax(logits.float(), dim=-1).gather(1, torch.tensor(ids)[:, None])
             assert value == pytest.approx(float(odds.sum()), abs=1e-3)
         found += 1
@@ -349,6 +350,12 @@ def test_the_request_keeps_a_constraint():
     assert Request.from_query(request.to_query() or "") == request
     assert Request.parse(**request.to_json()) == request
     assert Request.parse(prompt="a", constraint_text="a").constraint_text == ""
+
+
+def test_what_a_lenient_schema_leaves_out_is_noted():
+    schema = json.dumps({"type": "boolean", "not": {"const": True}, "x-guidance": {"lenient": True}})
+    notes = run("gpt2", "json_schema", schema, [{}], max_new_tokens=2)["prompt"]["notes"]
+    assert any("followed only in part" in note and "not" in note for note in notes)
 
 
 def test_the_examples_can_be_followed():

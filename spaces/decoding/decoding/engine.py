@@ -24,6 +24,7 @@ from decoding.prompt import Prompt, encode
 from decoding.record import WARPERS, score
 from decoding.request import Request
 from decoding.strategy import Strategy
+from decoding.structured.constraint import warnings_of
 from decoding.structured.outcome import MAX_TEXTS, outcome
 from decoding.tokens import Texts
 from decoding.trace import Continuation, Run, Trace
@@ -230,10 +231,16 @@ class _About:
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             },
             generation_config=own_settings(loaded),
-            prompt=self.prompt.to_json(self.texts),
+            prompt=self._prompt(),
             runs=tuple(self._run(lane, done) for lane in lanes),
             done=done,
         )
+
+    def _prompt(self) -> data.Prompt:
+        prompt, asked = self.prompt.to_json(self.texts), self.request
+        if asked.constraint:
+            prompt["notes"] += warnings_of(asked.constraint, asked.constraint_text)
+        return prompt
 
     def _run(self, lane: _Lane, done: bool) -> Run:
         plan, recorder = lane.plan, lane.plan.recorder

@@ -79,11 +79,11 @@ def begun(kind: str, text: str) -> str:
 
 
 def told(kind: str, text: str) -> None:
-    """Say what is wrong with a constraint, and what llguidance warns of."""
+    """Say what is wrong with a constraint, or what of it is not followed."""
     if not kind or not text.strip():
         return
     try:
         for warning in warnings_of(kind, text):
-            gr.Info(warning[:200])
+            gr.Info(warning)
     except VisitorError as error:
         gr.Warning(str(error))

@@ -52,8 +52,10 @@ def _without_stuck(
     """End the rows in which no token is left, where `generate` would fail or take any: their scores become
     equal, so that the others' draws stay as they are.
     """
+    if plan.constraint is None:
+        return scores, alive
     stuck = ~torch.isfinite(scores).any(dim=-1)
-    if plan.constraint is None or not bool(stuck.any()):
+    if not bool(stuck.any()):
         return scores, alive
     for node, living, ends in zip(nodes, alive, stuck.tolist(), strict=True):
         if living and ends:

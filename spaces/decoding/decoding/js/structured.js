@@ -157,7 +157,18 @@ function obeyedSummary(steps) {
     forced
       ? `; ${plural(forced, "token was", "tokens were")} forced, which needs no model at all.`
       : ".",
+    wantsSpace(steps[0])
+      ? " It wanted to begin with a space: the constraint holds right behind the prompt."
+      : "",
   ];
+}
+
+/**
+ * Whether it is the space before a word that the constraint forbids.
+ * @param {ObeyedStep} first
+ */
+function wantsSpace({ node, wanted }) {
+  return Boolean(wanted?.text.startsWith(" ")) && !node.text.startsWith(" ");
 }
 
 /**

@@ -30,7 +30,7 @@ _worker = Worker(Path(__file__).with_name("trying.py"), limits.CONSTRAINT_SECOND
 
 @lru_cache(maxsize=64)
 def warnings_of(kind: str, text: str) -> tuple[str, ...]:
-    """Try a constraint; returns what llguidance warns of.
+    """Try a constraint; returns what is not followed of one that asks for that (`lenient`), in sentences.
 
     Args:
         kind: one of `KINDS`.
@@ -52,7 +52,9 @@ def warnings_of(kind: str, text: str) -> tuple[str, ...]:
     said = _worker.ask({"kind": kind, "text": text})
     if "warnings" in said:
         check_forced(kind, said["forced"])
-        return tuple(said["warnings"])
+        return tuple(
+            f"The {KINDS[kind]} is followed only in part: {in_words(one)}." for one in said["warnings"]
+        )
     if "empty" in said:
         raise VisitorError(f"No text fulfils the {KINDS[kind]}.", "Change it so that one does.")
     why = in_words(said.get("error", "too many"))
