@@ -4,7 +4,7 @@
 import { h, scrollBox, visible } from "../../../../shared/js/dom.js";
 import { number, percent, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
-import { oneIn } from "./details.js";
+import { oneIn } from "./chances.js";
 import { fromLog } from "./paths.js";
 import { tokenElement, tokenLabel } from "./pill.js";
 
