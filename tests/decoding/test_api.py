@@ -86,7 +86,7 @@ def test_bad_input_is_one_sentence_and_the_app_goes_on(client, values, sentence)
 
 
 def test_a_lone_surrogate_is_refused(suite_url):
-    """The Python client cannot even send one; a browser can."""
+    """The Python client cannot even send one; a browser can. It may send the settings of an older page."""
     body = b'{"data": ["half \\ud83d", "HuggingFaceTB/SmolLM2-135M-Instruct", [{}], 2, 0, false, "", ""]}'
     url = f"{suite_url}/decoding/gradio_api/call/decode"
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
