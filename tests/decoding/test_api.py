@@ -137,6 +137,7 @@ def test_the_endpoints_are_described(client):
 def test_a_constraint_over_the_api(client):
     """A schema may come as an object; what is wrong with one is said."""
     schema = {"type": "object", "properties": {"name": {"enum": ["Ada", "Bob"]}}, "required": ["name"]}
+    schema["additionalProperties"] = False
     values = {"constraint": "json_schema", "constraint_text": schema, "max_new_tokens": 24, "chat": True}
     trace = call(client, strategies=[{}, {"unconstrained": True}], **values)
     text = trace["runs"][0]["sequences"][0]["text"].removesuffix("<|im_end|>")

@@ -34,8 +34,8 @@ def _layers(name: str, value: Any) -> str | list[int]:
 class WhyRequest(request.Request):
     """A token and the text before it."""
 
-    token_ids: tuple[int, ...] = setting((), _ids, "all tokens before the token", required=True)
     token: int = setting(0, _ID, "id of the token", required=True)
+    token_ids: tuple[int, ...] = setting((), _ids, "all tokens before the token", required=True)
     model: str = setting(EMBEDDED_MODEL, text, "Hub id of a causal language model, or an expert's name")
     dola_layers: str = setting(
         "", _layers, "low, high or a list of layers: of a strategy that contrasts them; empty for none"
