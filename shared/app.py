@@ -8,6 +8,7 @@ function raised it or the value never came that far; `HANDLERS` answers requests
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -49,6 +50,7 @@ class App(gr.Blocks):
             VisitorError: too few or too many, a file that was not uploaded here, or another value that a
                 component cannot read.
         """
+        inputs = [*inputs, *_later(block_fn, len(inputs))]
         given, taken = len(inputs), len(block_fn.inputs)
         # a page sends what its events need and, to those that cancel others, its session
         if given < taken or (given > taken and block_fn.api_visibility == "public"):
@@ -75,6 +77,15 @@ class App(gr.Blocks):
             raise  # a function's own, in two sentences already
         except Exception as error:
             raise gr.Error(str(for_visitor(error)), print_exception=False) from error
+
+
+def _later(block_fn: BlockFunction, given: int) -> list[Any]:
+    """The defaults of an endpoint's last settings, which a caller by place may not know yet."""
+    if block_fn.api_visibility != "public" or block_fn.fn is None:
+        return []
+    missing = list(inspect.signature(block_fn.fn).parameters.values())[given : len(block_fn.inputs)]
+    known = all(one.default is not inspect.Parameter.empty for one in missing)
+    return [one.default for one in missing] if known else []
 
 
 def _is_file(value: Any) -> bool:

@@ -77,6 +77,21 @@ PATTERN_SECONDS = 2.0
 PATTERN_BYTES = 500_000_000
 """Memory that the process in which it runs may take, in bytes."""
 
+MAX_CONSTRAINT_CHARACTERS = 8_000
+"""Longest JSON schema, regular expression or grammar that a text has to obey, in characters."""
+
+CONSTRAINT_SECONDS = 4.0
+"""Seconds of the processor that trying one may take."""
+
+CONSTRAINT_BYTES = 1_000_000_000
+"""Memory that the process in which it is tried may have, in bytes."""
+
+CONSTRAINT_RUN_SECONDS = 20.0
+"""Seconds that a strategy may take to find which tokens it allows, over all steps."""
+
+MAX_FORCED_BYTES = 2_000
+"""Bytes in a row that a constraint may force: no run has room for more."""
+
 MAX_NEW_TOKENS = 128
 """Longest continuation, in tokens."""
 

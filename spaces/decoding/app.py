@@ -19,7 +19,7 @@ import gradio as gr
 from decoding.pair.request import PairRequest
 from decoding.request import Request
 from decoding.speculative.request import Request as SpeculativeRequest
-from decoding_rooms import common, decode, pair, speculative
+from decoding_rooms import common, decode, pair, speculative, why
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -43,7 +43,7 @@ with page.page(common.TITLE, SENTENCE) as demo:
     endpoint(
         decode.decode,
         Request,
-        ["prompt", "model", "strategies", "max_new_tokens", "seed", "chat", "system", "thinking"],
+        list(Request.declared()),
         **MODEL,
     )
     endpoint(
@@ -63,6 +63,7 @@ with page.page(common.TITLE, SENTENCE) as demo:
         ],
         **MODEL,
     )
+    endpoint(why.why, why.WhyRequest, list(why.WhyRequest.declared()), **MODEL)
     endpoint(speculative.speculate, SpeculativeRequest, list(SpeculativeRequest.declared()), **MODEL)
 
 if __name__ == "__main__":

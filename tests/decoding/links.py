@@ -12,6 +12,8 @@ LINKS = {
             ("max_new_tokens", 6),
             ("seed", 3),
             ("strategies", json.dumps([{"do_sample": True, "top_p": 0.8}])),
+            ("constraint", "regex"),
+            ("constraint_text", "[a-z &<>]{8,40}[.]"),
         ],
     ),
     "two models": (

@@ -86,7 +86,7 @@ def test_bad_input_is_one_sentence_and_the_app_goes_on(client, values, sentence)
 
 
 def test_a_lone_surrogate_is_refused(suite_url):
-    """The Python client cannot even send one; a browser can."""
+    """The Python client cannot even send one; a browser can. It may send the settings of an older page."""
     body = b'{"data": ["half \\ud83d", "HuggingFaceTB/SmolLM2-135M-Instruct", [{}], 2, 0, false, "", ""]}'
     url = f"{suite_url}/decoding/gradio_api/call/decode"
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
@@ -129,7 +129,42 @@ def test_the_endpoints_are_described(client):
         "chat",
         "system",
         "thinking",
+        "constraint",
+        "constraint_text",
     ]
+
+
+def test_a_constraint_over_the_api(client):
+    """A schema may come as an object; what is wrong with one is said."""
+    schema = {"type": "object", "properties": {"name": {"enum": ["Ada", "Bob"]}}, "required": ["name"]}
+    schema["additionalProperties"] = False
+    values = {"constraint": "json_schema", "constraint_text": schema, "max_new_tokens": 24, "chat": True}
+    trace = call(client, strategies=[{}, {"unconstrained": True}], **values)
+    text = trace["runs"][0]["sequences"][0]["text"].removesuffix("<|im_end|>")
+    assert json.loads(text)["name"] in ("Ada", "Bob")
+    assert trace["runs"][0]["sequences"][0]["obeyed"]["status"] == "complete"
+    assert all(one["feasible"] <= 0 < one["allowed"] for one in trace["runs"][0]["decisions"].values())
+    assert "obeyed" not in trace["runs"][1]["sequences"][0]
+    with pytest.raises(AppError, match="unclosed group"):
+        call(client, constraint="regex", constraint_text="(a")
+
+
+def test_why_a_token_over_the_api(client):
+    """The last layer's log-probability is the trace's own."""
+    trace = call(client, max_new_tokens=2)
+    prompt, run = trace["prompt"]["token_ids"], trace["runs"][0]
+    first, second = run["sequences"][0]["token_ids"]
+    why = client.predict(token_ids=[*prompt, first], token=second, api_name="/why")
+    node = next(node for node in run["nodes"] if node["token_id"] == second and node["status"] == "chosen")
+    assert why["logprob"] == pytest.approx(node["logprob_raw"], abs=1e-3)
+    assert why["layers"][-1]["rank"] == 1 and len(why["without"]) == len(prompt) + 1
+    for bad, sentence in (
+        ({"token_ids": []}, "not a list of 1 to 1,152 token ids"),
+        ({"token_ids": [1], "token": 49_152}, "not in the vocabulary"),
+        ({"token_ids": [1], "token": 1, "dola_layers": "middle"}, "dola_layers is middle"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(**{"token": 1} | bad, api_name="/why")
 
 
 def test_mcp_lists_and_calls_the_tool(suite_url):

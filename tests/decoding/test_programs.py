@@ -61,6 +61,24 @@ def test_a_listing_prints_the_texts_of_its_figure(name, chat):
     assert "torch.manual_seed(7)" in program
 
 
+@pytest.mark.parametrize("name", ["llama3", "tinyllama", "phi3"])
+def test_a_listing_obeys_the_constraint_of_its_figure(name):
+    """With transformers and llguidance: greedy search, a draw, beams, and a strategy that is free of it."""
+    request = Request.parse(
+        prompt="Once upon a time",
+        model=str(zoo.folder(name)),
+        strategies=[{}, {"do_sample": True, "top_k": 0}, {"num_beams": 3}, {"unconstrained": True}],
+        max_new_tokens=16,
+        seed=7,
+        constraint="regex",
+        constraint_text=r" ?\"[a-z']{2,5}\"( [0-9]{2})?",
+    )
+    trace = trace_of(request, zoo.opened(name))
+    program = transformers_program(request, trace)
+    assert printed(program) == [run["sequences"][0]["text"] for run in trace["runs"]]
+    assert program.count("logits_processor=[constraint]") == 3
+
+
 def test_a_listing_says_what_the_model_adds():
     """And runs with it: a model's own settings, a system prompt, a switch of the template."""
     values = {"prompt": "Once", "max_new_tokens": 3, "chat": True, "system": 'Be "brief".', "seed": 7}

@@ -54,6 +54,22 @@ def test_decodes_in_a_forked_worker(emulated, embedded):
     assert scheduler.released >= 1
 
 
+def test_a_constraint_is_obeyed_in_a_forked_worker(emulated):
+    """Its check takes no GPU seconds; the worker has llguidance's vocabulary from its parent."""
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    values = {"strategies": [{}], "max_new_tokens": 12, "constraint": "regex"}
+    trace = call(client, **values, constraint_text=" (time|day), [a-z]{2,4}[.]")
+    assert scheduler.allowed[-1] != server.process.pid
+    assert trace["runs"][0]["sequences"][0]["obeyed"]["status"] == "complete"
+    asked = Request.parse(prompt="Once upon a", constraint_text="a", **values)
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == seconds(asked)
+    before = len(scheduler.scheduled)
+    with pytest.raises(AppError, match="unclosed group"):
+        call(client, **values, constraint_text="(a")
+    assert len(scheduler.scheduled) == before
+
+
 def test_asks_for_the_declared_duration(emulated):
     """The scheduler refuses here, so that nothing is computed."""
     scheduler, _, client = emulated

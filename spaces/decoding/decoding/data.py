@@ -57,6 +57,8 @@ class Config(TypedDict, total=False):
     bad_words_ids: list[list[int]]
     sequence_bias: list[tuple[list[int], float]]
     renormalize_logits: bool
+    unconstrained: bool
+    """Writes without the request's constraint."""
     samplers: list[str]
     repeat_last_n: int
     repeat_penalty: float
@@ -106,6 +108,8 @@ class Request(TypedDict):
     chat: bool
     system: str
     thinking: Literal["", "on", "off"]
+    constraint: Literal["", "json_schema", "regex", "lark"]
+    constraint_text: str
 
 
 class Provenance(Origin):
@@ -174,6 +178,10 @@ class Decision(TypedDict):
     """Their probability under the model."""
     rest_mass: float | None
     """The probability under the model of all tokens that have no node below this one."""
+    allowed: NotRequired[int]
+    """Tokens that the constraint leaves, where there is one."""
+    feasible: NotRequired[float | None]
+    """The log-probability under the model that the next token is one of them."""
 
 
 class Tail(TypedDict):
@@ -215,6 +223,28 @@ class Distribution(TypedDict):
     """What a logit is above its log-probability, in nats: penalties need the logits themselves."""
 
 
+class Canonical(TypedDict):
+    """A text's tokens as the tokenizer alone would have cut it, where the run cut it otherwise."""
+
+    token_ids: list[int]
+    tokens: list[str]
+    logprob: float | None
+    """Of these tokens after the prompt under the model, in nats."""
+    own: float | None
+    """Of the run's own tokens, the end of the text left out."""
+
+
+class Obeyed(TypedDict):
+    """How a text fulfils the constraint."""
+
+    status: Literal["complete", "unfinished", "stuck"]
+    """complete: the text fulfils it as it stands; unfinished: max_new_tokens came first; stuck: no token of
+    the vocabulary was left.
+    """
+    canonical: Canonical | None
+    """None where the tokenizer would give the same tokens, or was not asked."""
+
+
 class Sequence(TypedDict):
     """A text that a strategy returns."""
 
@@ -224,6 +254,8 @@ class Sequence(TypedDict):
     score: float | None
     node: int
     """The one that it ends on."""
+    obeyed: NotRequired[Obeyed]
+    """Where the strategy obeys a constraint, once the run is done."""
 
 
 class Breaker(TypedDict):

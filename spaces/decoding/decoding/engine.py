@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -24,6 +24,8 @@ from decoding.prompt import Prompt, encode
 from decoding.record import WARPERS, score
 from decoding.request import Request
 from decoding.strategy import Strategy
+from decoding.structured.constraint import warnings_of
+from decoding.structured.outcome import MAX_TEXTS, outcome
 from decoding.tokens import Texts
 from decoding.trace import Continuation, Run, Trace
 from shared import limits
@@ -85,6 +87,8 @@ class _Lane:
     rows: int = 1
     seconds: float = 0.0
     hidden: list[torch.Tensor] = field(default_factory=list)
+    obeyed: list[data.Obeyed] = field(default_factory=list)
+    """Of each returned text, where there is a constraint and the run is done."""
 
     @property
     def needs_hidden(self) -> bool:
@@ -136,6 +140,8 @@ def decode(request: Request, loaded: Loaded) -> Iterator[Trace]:
                 lane.seconds += a_row * len(feed.tokens) + _step(
                     lane, Outputs(outputs.logits[part], own), head
                 )
+        for lane in lanes:
+            lane.obeyed = about.outcomes(lane)
         yield about.trace(lanes, done=True)
 
 
@@ -174,6 +180,9 @@ def _choose(lane: _Lane, outputs: Outputs, head: Head) -> None:
 def _record_forced(plan: Plan, outputs: Outputs, node: int, token: int) -> int:
     """Record a token that was chosen by hand, with the likeliest others beside it; returns its node."""
     scored = score(outputs.logits, plan.context[:, :0], (), plain=False)
+    if plan.constraint is not None:
+        allowed = plan.constraint.allowed_after(plan.recorder.token_ids(node))
+        scored = replace(scored, allowed=allowed[None].to(scored.raw.device))
     candidates = plan.recorder.candidates([node], scored, [[token]])[0]
     plan.recorder.summarise_now(node, scored.raw[0], scored.raw[0])
     for candidate, identity in candidates.items():
@@ -222,10 +231,16 @@ class _About:
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
             },
             generation_config=own_settings(loaded),
-            prompt=self.prompt.to_json(self.texts),
+            prompt=self._prompt(),
             runs=tuple(self._run(lane, done) for lane in lanes),
             done=done,
         )
+
+    def _prompt(self) -> data.Prompt:
+        prompt, asked = self.prompt.to_json(self.texts), self.request
+        if asked.constraint:
+            prompt["notes"] += warnings_of(asked.constraint, asked.constraint_text)
+        return prompt
 
     def _run(self, lane: _Lane, done: bool) -> Run:
         plan, recorder = lane.plan, lane.plan.recorder
@@ -239,7 +254,7 @@ class _About:
             warpers=recorder.warpers,
             # transformers' rule: the filters of a beam leave one token more than there are ends of text
             min_tokens_to_keep=1 + max(1, len(plan.eos)) if plan.strategy.kind == "beam_sample" else 1,
-            sequences=tuple(self._continuation(plan, leaf, value) for leaf, value in plan.results),
+            sequences=self._continuations(lane),
             nodes=tuple(recorder.nodes),
             # large, and of use only when nothing moves any more
             distributions=dict(recorder.distributions) if done else {},
@@ -252,13 +267,37 @@ class _About:
             breakers=plan.dialect.to_json() if plan.dialect else None,
         )
 
-    def _continuation(self, plan: Plan, leaf: int, value: float) -> Continuation:
-        ids = plan.recorder.token_ids(leaf)
-        return Continuation(ids, self.texts.joined(ids), value, leaf)
+    def _continuations(self, lane: _Lane) -> tuple[Continuation, ...]:
+        texts = []
+        for place, (leaf, value) in enumerate(lane.plan.results):
+            ids = lane.plan.recorder.token_ids(leaf)
+            obeyed = lane.obeyed[place] if lane.obeyed else None
+            texts.append(Continuation(ids, self.texts.joined(ids), value, leaf, obeyed))
+        return tuple(texts)
+
+    def outcomes(self, lane: _Lane) -> list[data.Obeyed]:
+        """How each text of a lane fulfils its constraint; empty where there is none."""
+        plan, constraint = lane.plan, lane.plan.constraint
+        if constraint is None:
+            return []
+        room = len(plan.strategy.prefix) + plan.new_tokens
+        found = []
+        for place, (leaf, _) in enumerate(plan.results):
+            nodes = [plan.recorder.nodes[one] for one in plan.recorder.path(leaf)[1:]]
+            written = [(node.token_id or 0, node.logprob_raw) for node in nodes]
+            read = place < MAX_TEXTS
+            prompt = self.prompt.ids
+            found.append(outcome(self.loaded, self.texts, constraint, prompt, written, room, read=read))
+        return found
 
 
 def next_token_distribution(
-    loaded: Loaded, token_ids: list[int], config: dict[str, Any], prompt_length: int, limit: int | None
+    loaded: Loaded,
+    token_ids: list[int],
+    config: dict[str, Any],
+    prompt_length: int,
+    limit: int | None,
+    constraint: tuple[str, str] = ("", ""),
 ) -> data.Distribution:
     """The next-token distribution after any text, for the sampler panel.
 
@@ -268,8 +307,10 @@ def next_token_distribution(
         config: the strategy's fields; its penalties and constraints are applied, its filters are not.
         prompt_length: how many of the ids are the prompt.
         limit: tokens to list, None for the whole vocabulary.
+        constraint: its kind and text, as a request's.
     """
-    request = Request("-", loaded.id, (), max_new_tokens=limits.MAX_NEW_TOKENS)
+    kind, rule = constraint
+    request = Request("-", loaded.id, (), limits.MAX_NEW_TOKENS, constraint=kind, constraint_text=rule)
     strategy, texts = Strategy("-", config), Texts(loaded)
     unfinished = texts.in_turn(token_ids)[-1].unfinished
 

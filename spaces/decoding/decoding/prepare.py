@@ -18,15 +18,16 @@ from decoding.record import FIELDS, Recorder, Stage
 from decoding.request import Request
 from decoding.settings import BEAM_ONLY, SETTINGS
 from decoding.strategy import Strategy
+from decoding.structured.mask import Constraint, ends_of
 from decoding.tokens import Texts
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from shared.models import Loaded
 
-_OWN_FIELDS = ("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_penalty")
-"""Fields of the strategies that transformers moved out of its core: they are carried out here, not by
-`generate`.
+_OWN_FIELDS = ("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_penalty", "unconstrained")
+"""Fields of the strategies that transformers moved out of its core, and what frees one of the constraint:
+they are carried out here, not by `generate`.
 """
 
 
@@ -70,11 +71,13 @@ def prepare(
         config.pop("top_k", None)
     context = torch.tensor([[*prompt, *strategy.prefix]], device=loaded.device)
     new_tokens = request.max_new_tokens - len(strategy.prefix)
+    constraint = _constraint(strategy, request, loaded, prompt, texts) if request.obeys(strategy) else None
     prepared = loaded.model.generate(
         context,
         attention_mask=torch.ones_like(context),
         generation_config=GenerationConfig(**_PLAIN | config, max_new_tokens=new_tokens),
         custom_generate=_prepared,
+        logits_processor=[constraint] if constraint else None,
     )
     settings = prepared["settings"]
     stages: list[Stage] = [
@@ -101,7 +104,27 @@ def prepare(
         request.seed,
         recorder,
         _effective(strategy, settings, names, own_settings(loaded)),
+        constraint=constraint,
     )
+
+
+def _constraint(
+    strategy: Strategy, request: Request, loaded: Loaded, prompt: Sequence[int], texts: Texts
+) -> Constraint:
+    """The request's constraint on what follows the prompt.
+
+    Raises:
+        VisitorError: as `Constraint`; a branch's own tokens break it.
+    """
+    made = Constraint(request.constraint, request.constraint_text, loaded, len(prompt), ends_of(loaded))
+    fitting = made.takes(strategy.prefix)
+    if fitting < len(strategy.prefix):
+        label = texts.pieces([strategy.prefix[fitting]])[0].label
+        raise VisitorError(
+            f"{strategy.name}: the constraint does not allow “{label}” there.",
+            'Branch at a token that it allows, or from a strategy with "unconstrained": true.',
+        )
+    return made
 
 
 def _effective(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from decoding.request import Request
+from decoding.structured.presets import EXAMPLES as CONSTRAINTS
 
 PRESETS: dict[str, dict[str, Any]] = {
     "greedy": {},
@@ -30,6 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "contrastive .6": {"penalty_alpha": 0.6, "top_k": 4},
     "DoLa": {"dola_layers": "high"},
+    "greedy, unconstrained": {"unconstrained": True},
     "llama.cpp default": {"runtime": "llama.cpp"},
     "llama.cpp, DRY": {"runtime": "llama.cpp", "dry_multiplier": 0.8},
     "llama.cpp greedy, DRY": {"runtime": "llama.cpp", "temperature": 0.0, "dry_multiplier": 0.8},
@@ -72,6 +74,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "max_new_tokens": 16,
         "seed": 2,
         "chat": False,
+    },
+    "structured": {
+        "label": "What JSON costs the model",
+        "prompt": "Who was Ada Lovelace? Give name, year of birth and fields.",
+        "strategies": ["greedy", "beam 5", "greedy, unconstrained"],
+        "max_new_tokens": 64,
+        "seed": 0,
+        "chat": True,
+        "constraint": "json_schema",
+        "constraint_text": CONSTRAINTS["a person as JSON"][1],
     },
 }
 """Requests whose results are stored in the repository; `make examples` computes them."""

@@ -9,6 +9,7 @@ from decoding import data
 from decoding.prompt import SWITCH
 from decoding.request import Request
 from decoding.strategy import Strategy
+from decoding.structured import programs as structured
 from shared import experts
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 
@@ -24,13 +25,15 @@ each.
 
 def transformers_program(request: Request, trace: data.Trace) -> str:
     """The Python that reproduces a run with transformers alone; for an expert of this suite, with peft as
-    well.
+    well, and for a constraint with llguidance.
 
     Args:
         request: the run's.
         trace: its result, which names the model's revision and copy, and says how the prompt was read.
     """
     lines = [*opening(request, trace), 'start = len(tokenizer.decode(inputs["input_ids"][0]))', ""]
+    if any(request.obeys(strategy) for strategy in request.strategies):
+        lines = [*structured.import_lines(), *lines, *structured.constraint_lines(request)]
     for strategy, run in zip(request.strategies, trace["runs"], strict=True):
         lines += [f"# {comment(strategy.name)}", *_call(request, strategy, run), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -98,8 +101,12 @@ def _call(request: Request, strategy: Strategy, run: data.Run) -> list[str]:
         return ["# llama.cpp's chain, which generate() does not have: see the other listings"]
     stated = {name: one["value"] for name, one in run["settings"].items() if one["origin"] != "default"}
     arguments = [
-        f"{name}={argument_text(name, value)}" for name, value in {**strategy.config, **stated}.items()
+        f"{name}={argument_text(name, value)}"
+        for name, value in {**strategy.config, **stated}.items()
+        if name != "unconstrained"
     ]
+    if request.obeys(strategy):
+        arguments.append(structured.ARGUMENT)
     inputs, new_tokens = "**inputs", request.max_new_tokens - len(strategy.prefix)
     lines = []
     if own := [name for name, one in run["settings"].items() if one["origin"] == "model"]:

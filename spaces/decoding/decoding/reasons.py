@@ -77,6 +77,10 @@ def removal(
         )
     if name == "top_h":
         return _top_h(setting, token, before)
+    if name == "constraint":
+        kept = torch.isfinite(after)
+        left, mass = int(kept.sum()), percent(float(probabilities[kept].double().sum()))
+        return f"constraint: not among the {left:,} tokens that may come here, which hold {mass}."
     if name == "no_repeat_ngram_size":
         return f"no_repeat_ngram_size {setting}: it would repeat {setting} tokens in a row."
     if name == "bad_words_ids":

@@ -41,8 +41,11 @@ FIELDS = {
     "EncoderNoRepeatNGramLogitsProcessor": "encoder_no_repeat_ngram_size",
     "ExponentialDecayLengthPenalty": "exponential_decay_length_penalty",
     "InfNanRemoveLogitsProcessor": "remove_invalid_values",
+    "Constraint": "constraint",
 }
-"""transformers' processor classes and the `GenerationConfig` field that switches each on."""
+"""transformers' processor classes and the `GenerationConfig` field that switches each on; `constraint` is a
+setting of the request.
+"""
 
 WARPERS = (*SAMPLING_ONLY, "renormalize_logits")
 
@@ -56,6 +59,7 @@ class Scored:
 
     `raw` [n, V] is the log-softmax of the logits. `stages` holds the scores after each processor. `processed`
     [n, V] is the last of them (or `raw`), normalised unless the strategy adds plain log-probabilities.
+    `allowed` [n, V] is the constraint's mask, None where there is none.
     """
 
     raw: torch.Tensor
@@ -63,6 +67,7 @@ class Scored:
     scores: torch.Tensor
     processed: torch.Tensor
     normalised: bool
+    allowed: torch.Tensor | None = None
 
     def part(self, start: int, stop: int) -> Scored:
         """The distributions of the rows from `start` to before `stop`."""
@@ -73,6 +78,7 @@ class Scored:
             self.scores[rows],
             self.processed[rows],
             self.normalised,
+            None if self.allowed is None else self.allowed[rows],
         )
 
 
@@ -86,12 +92,13 @@ def score(logits: torch.Tensor, input_ids: torch.Tensor, stages: Sequence[Stage]
         plain: whether they work on log-probabilities (beams) instead of logits.
     """
     raw = torch.log_softmax(logits, dim=-1)
-    values, scores = [], raw if plain else logits
+    values, scores, allowed = [], raw if plain else logits, None
     for _, processor in stages:
         scores = processor(input_ids, scores.clone())
         values.append(scores)
+        allowed = getattr(processor, "allowed", allowed)
     processed = scores if plain else (torch.log_softmax(scores, dim=-1) if stages else raw)
-    return Scored(raw, tuple(values), scores, processed, not plain)
+    return Scored(raw, tuple(values), scores, processed, not plain, allowed)
 
 
 class Recorder:
@@ -166,7 +173,8 @@ class Recorder:
         if scored.normalised and scored.stages:
             gathered[2:] -= norms[:, :, None]
         numbers = gathered.tolist()
-        self._decide([parents[row] for row in rows], raw, processed, index, wanted)
+        allowed = scored.allowed if whole or scored.allowed is None else scored.allowed[rows]
+        self._decide([parents[row] for row in rows], raw, processed, index, wanted, allowed)
         children: list[dict[int, int]] = [{} for _ in parents]
         for place, row in enumerate(rows):
             parent = self.nodes[parents[row]]
@@ -235,17 +243,24 @@ class Recorder:
         processed: torch.Tensor,
         index: torch.Tensor,
         wanted: list[list[int]],
+        allowed: torch.Tensor | None,
     ) -> None:
-        """Keep entropy, kept tokens and masses of the whole distributions."""
+        """Keep entropy, kept tokens and masses of the whole distributions, and what the constraint leaves."""
         probabilities = raw.exp()
         entropy = -(probabilities * raw.clamp_min(-1e4)).sum(-1)
         finite = torch.isfinite(processed)
         shown = probabilities.gather(1, index)
         rows = torch.stack([entropy, finite.sum(-1), (probabilities * finite).sum(-1)], dim=1).tolist()
         masses = shown.tolist()
+        left: list[tuple[int | None, float | None]] = [(None, None)] * len(parents)
+        if allowed is not None:
+            feasible = torch.logsumexp(raw.double().masked_fill(~allowed, -torch.inf), dim=-1)
+            left = list(zip(allowed.sum(-1).tolist(), feasible.tolist(), strict=True))
         for place, parent in enumerate(parents):
             rest = max(0.0, 1.0 - sum(masses[place][: len(wanted[place])]))
-            self.decisions[parent] = Decision(rows[place][0], int(rows[place][1]), rows[place][2], rest)
+            self.decisions[parent] = Decision(
+                rows[place][0], int(rows[place][1]), rows[place][2], rest, *left[place]
+            )
 
     def update(self, node: int, status: data.Status, reason: str, rank: int | None = None) -> None:
         """Set a node's fate."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from decoding.strategy import Strategy, check_length, strategies_of, text_of, without_equal_names
+from decoding.structured.constraint import FOLLOWERS, KINDS, warnings_of
 from shared import limits, request
 from shared.checks import SEED, flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL
@@ -28,6 +30,14 @@ def _system(_: str, value: Any) -> str:
             f"The system prompt is not text of at most {limits.MAX_PROMPT_CHARACTERS:,} characters.",
             "Shorten it.",
         )
+    return value
+
+
+def _constraint_text(_: str, value: Any) -> str:
+    if isinstance(value, dict | bool):  # a schema as the API may hand it over
+        return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        raise VisitorError("The constraint is not text.", "Write a JSON schema or a regular expression.")
     return value
 
 
@@ -68,6 +78,19 @@ class Request(request.Request):
         "on or off sets the template's enable_thinking; empty leaves it to the template",
         blank=True,
     )
+    constraint: str = setting(
+        "",
+        one_of("", *KINDS),
+        "what every text has to obey: json_schema, regex or lark; empty for nothing",
+        blank=True,
+    )
+    constraint_text: str = setting(
+        "",
+        _constraint_text,
+        "the schema, regular expression or grammar, which the whole continuation fulfils; a strategy with "
+        '"unconstrained": true is free of it',
+        blank=True,
+    )
 
     def consistent(self) -> Request:
         """The strategies fit the limits and the length, and have names of their own."""
@@ -94,7 +117,14 @@ class Request(request.Request):
         check_length([strategy.to_json() for strategy in named])
         for strategy in named:
             self._check_fit(strategy)
+        if not self.constraint:
+            return replace(self, strategies=named, constraint_text="")
+        warnings_of(self.constraint, self.constraint_text)
         return replace(self, strategies=named)
+
+    def obeys(self, strategy: Strategy) -> bool:
+        """Whether a strategy has to obey the constraint."""
+        return bool(self.constraint) and not strategy.config.get("unconstrained")
 
     def _check_fit(self, strategy: Strategy) -> None:
         length = self.max_new_tokens
@@ -108,6 +138,12 @@ class Request(request.Request):
             raise VisitorError(
                 f"{strategy.name} starts after {len(strategy.prefix)} tokens but max_new_tokens is {length}.",
                 "Raise max_new_tokens, or branch earlier.",
+            )
+        if self.obeys(strategy) and strategy.kind not in FOLLOWERS:
+            free = "" if strategy.kind == "llama_cpp" else ', or give it "unconstrained": true'
+            raise VisitorError(
+                f"{strategy.name}: only greedy search, sampling and beams can obey a constraint here.",
+                f"Remove the strategy or the constraint{free}.",
             )
 
     def to_form(self) -> dict[str, Any]:

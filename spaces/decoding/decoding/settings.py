@@ -135,8 +135,9 @@ SETTINGS: dict[str, Setting] = {
     "bad_words_ids": Setting("json", _words, hint="[[1234], [567, 89]]"),
     "sequence_bias": Setting("json", _bias, hint="[[[1234], -2.5]]"),
     "renormalize_logits": Setting("flag", _truth),
+    "unconstrained": Setting("flag", _truth),
 }
-"""The fields by name, in the order of the form."""
+"""The fields by name, in the order of the form; `unconstrained` is none of transformers'."""
 
 SAMPLING_ONLY = (
     "temperature",

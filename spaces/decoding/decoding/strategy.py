@@ -267,7 +267,8 @@ def describe(strategy: Strategy) -> str:
         "dola": "DoLa",
     }[strategy.kind]
     telling = [*(SAMPLING_ONLY if strategy.draws else ()), "repetition_penalty"]
-    return ", ".join([start, *(f"{name} {config[name]:g}" for name in telling if name in config)])[
+    more = ["unconstrained"] if config.get("unconstrained") else []
+    return ", ".join([start, *(f"{name} {config[name]:g}" for name in telling if name in config), *more])[
         :NAME_LENGTH
     ]
 

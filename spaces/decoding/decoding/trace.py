@@ -63,22 +63,30 @@ class Decision:
     """What is known of the whole next-token distribution after a node.
 
     `entropy` of the raw distribution in nats, `kept` tokens that the processors left, `kept_mass` their raw
-    probability, `rest_mass` the raw probability of all tokens that have no node below this one.
+    probability, `rest_mass` the raw probability of all tokens that have no node below this one. `allowed`
+    tokens are those that the constraint leaves, `feasible` the raw log-probability that the next is one of
+    them; None where there is no constraint.
     """
 
     entropy: float
     kept: int
     kept_mass: float
     rest_mass: float
+    allowed: int | None = None
+    feasible: float | None = None
 
     def to_json(self) -> data.Decision:
         """The decision as JSON."""
-        return {
+        decision: data.Decision = {
             "entropy": number(self.entropy),
             "kept": self.kept,
             "kept_mass": number(self.kept_mass),
             "rest_mass": number(self.rest_mass),
         }
+        if self.allowed is not None and self.feasible is not None:
+            decision["allowed"] = self.allowed
+            decision["feasible"] = number(min(0.0, self.feasible))
+        return decision
 
 
 @dataclass(frozen=True)
@@ -89,15 +97,20 @@ class Continuation:
     text: str
     score: float
     node: int
+    obeyed: data.Obeyed | None = None
+    """How it fulfils the constraint, None where there is none or the run goes on."""
 
     def to_json(self) -> data.Sequence:
         """The sequence as JSON."""
-        return {
+        sequence: data.Sequence = {
             "token_ids": list(self.token_ids),
             "text": self.text,
             "score": number(self.score),
             "node": self.node,
         }
+        if self.obeyed is not None:
+            sequence["obeyed"] = self.obeyed
+        return sequence
 
 
 @dataclass(frozen=True)

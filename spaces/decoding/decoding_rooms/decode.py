@@ -12,6 +12,7 @@ from decoding import pasted, presets, programs
 from decoding.data import Trace, Waiting
 from decoding.llama_cpp import programs as llama_cpp
 from decoding.request import Request
+from decoding.structured.mask import ready
 from decoding_rooms.common import (
     RENDERER,
     TITLE,
@@ -22,6 +23,7 @@ from decoding_rooms.common import (
     length_field,
     prompt_field,
 )
+from decoding_rooms.constraint import connect_constraint, constraint_fields
 from decoding_rooms.form import build_form, chosen_names, with_names, with_sampling
 from decoding_rooms.growth import growth
 from decoding_rooms.panel import distribution, why
@@ -36,15 +38,19 @@ from shared.steps import last, paced
 RECORD = 0.002
 """Seconds to record one sequence's candidates at a step, as measured beside the constants of `shared.gpu`."""
 
+MASK = 0.01
+"""Seconds to find the tokens that a constraint allows one sequence at a step."""
+
 
 def seconds(request: Request) -> int:
     """GPU seconds to ask for: the prompt once, a step for each new token, and recording each sequence."""
     steps, rows = request.max_new_tokens, sum(strategy.rows for strategy in request.strategies)
+    masked = sum(strategy.rows for strategy in request.strategies if request.obeys(strategy))
     return gpu.seconds_for(
         models.most_parameters(request.model),
         read=limits.MAX_PROMPT_TOKENS,
         steps=steps,
-        more=RECORD * steps * rows,
+        more=steps * (RECORD * rows + MASK * masked),
         dtype=models.dtype_of(request.model),
     )
 
@@ -65,7 +71,7 @@ def steps(request: Request) -> Iterator[tuple[Any, Trace | None]]:
         progress: Progress = {"label": f"Loading {request.model}", "value": 0, "max": 1}
         waiting: Waiting = {"kind": "decoding", "drawable": False, "done": False, "progress": progress}
         yield waiting, None
-    models.load(request.model)
+    _make_ready(request)
     for data, news in growth(traces(request)):
         yield news, data
 
@@ -75,17 +81,31 @@ def decode(request: Request) -> Trace:
 
     Returns:
         The trace: runs[].sequences[] with token_ids, text and score, and runs[].nodes[] with every
-        candidate's log-probabilities (nats), status and reason; provenance names the model's copy, dtype and
-        library versions.
+        candidate's log-probabilities (nats), status and reason; with a constraint runs[].decisions[] with
+        the number of allowed tokens and their log-probability, feasible, and sequences[] with obeyed;
+        provenance names the model's copy, dtype and library versions.
     """
-    models.load(request.model)
+    _make_ready(request)
     return last(traces(request))
+
+
+def _make_ready(request: Request) -> None:
+    """The model, and what a constraint needs of its tokenizer, in the server's memory: on ZeroGPU each run is
+    a process of its own, which would make it anew.
+    """
+    loaded = models.load(request.model)
+    if any(request.obeys(strategy) for strategy in request.strategies):
+        ready(loaded)
 
 
 def programs_of(request: Request, data: Trace) -> dict[str, str]:
     """The programs below a figure."""
-    libraries = "transformers and peft" if request.model in experts.NAMES else "transformers alone"
-    listings = {f"The same run with {libraries}": programs.transformers_program(request, data)}
+    libraries = ["peft"] if request.model in experts.NAMES else []
+    if any(request.obeys(strategy) for strategy in request.strategies):
+        libraries.append("llguidance")
+    words = {0: "transformers alone", 1: "transformers and {}", 2: "transformers, {} and {}"}
+    libraries_said = words[len(libraries)].format(*libraries)
+    listings = {f"The same run with {libraries_said}": programs.transformers_program(request, data)}
     if all(strategy.kind == "llama_cpp" for strategy in request.strategies):
         listings = {}
     if any(strategy.kind == "llama_cpp" for strategy in request.strategies):
@@ -112,7 +132,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         )
         start, cancel = run_button("Decode", elem_id="decode"), cancel_button(elem_id="cancel")
     with gr.Accordion(
-        "Advanced: length, model, seed, and every setting of a strategy", open=False
+        "Advanced: length, model, seed, a constraint, and every setting of a strategy", open=False
     ) as advanced:
         with gr.Row():
             max_new_tokens = length_field(request)
@@ -128,6 +148,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             elem_classes="mono",
             elem_id="strategies",
         )
+
+        constraint = constraint_fields(request)
+        connect_constraint(constraint)
 
         # The form is made when the accordion opens: 25 fields would slow down every visit for the few who use
         # them.
@@ -161,6 +184,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "max_new_tokens": max_new_tokens,
             "seed": seed,
             **chat,
+            **constraint.controls,
         },
         start=start,
         cancel=cancel,

@@ -18,7 +18,8 @@ def distribution(argument: dict[str, Any]) -> Distribution:
 
     Args:
         argument: `model`, `token_ids` (prompt and continuation), `prompt_length`, `config` (GenerationConfig
-            fields) and `limit` (tokens to list, null for the whole vocabulary).
+            fields), `limit` (tokens to list, null for the whole vocabulary) and, where there is one,
+            `constraint` and `constraint_text`.
     """
     from decoding.engine import next_token_distribution
 
@@ -27,7 +28,10 @@ def distribution(argument: dict[str, Any]) -> Distribution:
     size = loaded.model.config.get_text_config().vocab_size
     limit = argument.get("limit")
     limit = None if limit is None else whole(1, size)("limit", limit)
-    return next_token_distribution(loaded, ids, request.strategies[0].config, prompt_length, limit)
+    constraint = (request.constraint, request.constraint_text)
+    return next_token_distribution(
+        loaded, ids, request.strategies[0].config, prompt_length, limit, constraint
+    )
 
 
 def why(argument: dict[str, Any]) -> Why:
@@ -52,7 +56,13 @@ def _place(argument: dict[str, Any]) -> tuple[Request, Loaded, list[int]]:
     """
     from decoding.prompt import window
 
-    request = Request.parse(prompt="-", model=argument["model"], strategies=[argument["config"]])
+    request = Request.parse(
+        prompt="-",
+        model=argument["model"],
+        strategies=[argument["config"]],
+        constraint=argument.get("constraint"),
+        constraint_text=argument.get("constraint_text"),
+    )
     loaded = models.in_memory(request.model)
     if loaded is None and request.model == EMBEDDED_MODEL:  # the stored examples are its own
         loaded = models.load(request.model)

@@ -94,6 +94,8 @@ def steps(plan: Plan, outputs: Outputs) -> Decoder:
             [node for state in states for node in (*state.nodes, *state.finished_nodes) if node >= 0]
         )
         _collect(plan, states)
+        if not plan.results and plan.constraint is not None:
+            plan.end_at(plan.recorder.root)
         if not any(state.open for state in states) or length == plan.new_tokens:
             _explain_end(plan, states)
             break
@@ -308,4 +310,8 @@ def _collect(plan: Plan, states: list[_Group]) -> None:
     ]
     finished.sort(key=lambda result: -result[1])
     best = finished if finished and not any(state.open for state in states) else finished + running
+    if not best and plan.constraint is not None:  # no token is left: the texts end where they stood
+        for node, _ in plan.results:
+            plan.end_at(node)
+        return
     plan.results = [(node, plan.recorder.nodes[node].score) for node, _ in best[:wanted]]

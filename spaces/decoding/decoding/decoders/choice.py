@@ -21,10 +21,13 @@ def steps(plan: Plan, outputs: Outputs) -> Decoder:
     logits = outputs.logits.expand(rows, -1)
     for step in range(plan.new_tokens):
         scored = score(logits, ids, plan.stages, plain=False)
+        scores, alive = _without_stuck(plan, scored.scores, nodes, alive)
+        if not any(alive):
+            return
         if plan.strategy.draws:
-            chosen = torch.multinomial(torch.softmax(scored.scores, dim=-1), 1, generator=generator)[:, 0]
+            chosen = torch.multinomial(torch.softmax(scores, dim=-1), 1, generator=generator)[:, 0]
         else:
-            chosen = torch.argmax(scored.scores, dim=-1)
+            chosen = torch.argmax(scores, dim=-1)
         tokens = chosen.tolist()
         nodes = _record(plan, scored, nodes, alive, tokens)
         alive = [living and token not in plan.eos for living, token in zip(alive, tokens, strict=True)]
@@ -41,6 +44,24 @@ def steps(plan: Plan, outputs: Outputs) -> Decoder:
         before = torch.arange(rows, device=ids.device) if step else fed.new_zeros(rows)
         outputs = yield Feed(fed, before)
         logits = outputs.logits
+
+
+def _without_stuck(
+    plan: Plan, scores: torch.Tensor, nodes: list[int], alive: list[bool]
+) -> tuple[torch.Tensor, list[bool]]:
+    """End the rows in which no token is left, where `generate` would fail or take any: their scores become
+    equal, so that the others' draws stay as they are.
+    """
+    if plan.constraint is None:
+        return scores, alive
+    stuck = ~torch.isfinite(scores).any(dim=-1)
+    if not bool(stuck.any()):
+        return scores, alive
+    for node, living, ends in zip(nodes, alive, stuck.tolist(), strict=True):
+        if living and ends:
+            plan.end_at(node)
+    still = [one and not ends for one, ends in zip(alive, stuck.tolist(), strict=True)]
+    return scores.masked_fill(stuck[:, None], 0.0), still
 
 
 def _record(plan: Plan, scored: Scored, nodes: list[int], alive: list[bool], tokens: list[int]) -> list[int]:

@@ -12,6 +12,8 @@ from decoding.data import Effective
 from decoding.llama_cpp.prepare import Dialect
 from decoding.record import Recorder, Stage
 from decoding.strategy import Strategy
+from decoding.structured.mask import Constraint
+from shared.errors import VisitorError
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,27 @@ class Plan:
     """Leaf node and score of every returned text so far, best first."""
     dialect: Dialect | None = None
     """Of a llama.cpp strategy."""
+    constraint: Constraint | None = None
+    """That the texts have to obey; it stands among the stages."""
+
+    def end_at(self, node: int) -> None:
+        """Say that no token is left after a node.
+
+        Raises:
+            VisitorError: the node is where the text begins.
+        """
+        before = self.recorder.names[: self.recorder.warpers]  # a filter leaves one token at least
+        others = [name for name in before if name != "constraint"]
+        with_them = f" and {', '.join(others)} together leave" if others else " leaves"
+        if node == self.recorder.root:
+            raise VisitorError(
+                f"{self.strategy.name}: the constraint{with_them} no token to begin with.",
+                "Loosen one of them, or choose a model with another vocabulary.",
+            )
+        known = self.recorder.nodes[node]
+        if "The text stops here" not in known.reason:
+            reason = f"{known.reason} The text stops here: the constraint{with_them} no token."
+            self.recorder.update(node, known.status, reason, known.rank)
 
 
 Decoder = Generator[Feed, Outputs, None]

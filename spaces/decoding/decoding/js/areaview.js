@@ -17,7 +17,7 @@ import {
   shiftBetween,
 } from "./area.js";
 import { drawCrumbs, drawWays } from "./areapath.js";
-import { oneIn } from "./details.js";
+import { oneIn } from "./chances.js";
 import { ancestry, fromLog, textOf } from "./paths.js";
 import { tailOf } from "./pill.js";
 import { drawRace } from "./race.js";

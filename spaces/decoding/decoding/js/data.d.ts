@@ -72,6 +72,8 @@ export interface Config {
   bad_words_ids?: number[][];
   sequence_bias?: [number[], number][];
   renormalize_logits?: boolean;
+  /** Writes without the request's constraint. */
+  unconstrained?: boolean;
   samplers?: string[];
   repeat_last_n?: number;
   repeat_penalty?: number;
@@ -118,6 +120,8 @@ export interface Request {
   chat: boolean;
   system: string;
   thinking: "" | "on" | "off";
+  constraint: "" | "json_schema" | "regex" | "lark";
+  constraint_text: string;
 }
 
 /** Where the numbers come from. */
@@ -188,6 +192,10 @@ export interface Decision {
   kept_mass: number | null;
   /** The probability under the model of all tokens that have no node below this one. */
   rest_mass: number | null;
+  /** Tokens that the constraint leaves, where there is one. */
+  allowed?: number;
+  /** The log-probability under the model that the next token is one of them. */
+  feasible?: number | null;
 }
 
 /** Log-probabilities of the tokens that are not listed, as a histogram: a number for each bin. */
@@ -226,6 +234,28 @@ export interface Distribution {
   log_sum?: number;
 }
 
+/** A text's tokens as the tokenizer alone would have cut it, where the run cut it otherwise. */
+export interface Canonical {
+  token_ids: number[];
+  tokens: string[];
+  /** Of these tokens after the prompt under the model, in nats. */
+  logprob: number | null;
+  /** Of the run's own tokens, the end of the text left out. */
+  own: number | null;
+}
+
+/** How a text fulfils the constraint. */
+export interface Obeyed {
+  /**
+   * complete: the text fulfils it as it stands; unfinished: max_new_tokens came first; stuck: no
+   * token of
+   * the vocabulary was left.
+   */
+  status: "complete" | "unfinished" | "stuck";
+  /** None where the tokenizer would give the same tokens, or was not asked. */
+  canonical: Canonical | null;
+}
+
 /** A text that a strategy returns. */
 export interface Sequence {
   /** The new ones, the end of the text included. */
@@ -234,6 +264,8 @@ export interface Sequence {
   score: number | null;
   /** The one that it ends on. */
   node: number;
+  /** Where the strategy obeys a constraint, once the run is done. */
+  obeyed?: Obeyed;
 }
 
 /** A token of the text that a sequence breaker of DRY begins with. */

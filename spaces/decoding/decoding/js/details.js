@@ -4,11 +4,13 @@
 import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, percent, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
+import { oneIn } from "./chances.js";
 import { runLabel } from "./lines.js";
 import { oddsAt, showSampler } from "./origin.js";
 import { fateOf, fromLog, textOf } from "./paths.js";
 import { spoken, tailOf, tokenElement, tokenLabel } from "./pill.js";
 import { settingWords } from "./stages.js";
+import { constraintWords } from "./structured.js";
 import { showWhy } from "./why.js";
 
 /**
@@ -130,26 +132,6 @@ function factsOf(session, place, entry) {
 }
 
 /**
- * A small probability as people say it: "1.1 %, one in 94".
- * @param {number} probability
- */
-export function oneIn(probability) {
-  if (!(probability > 0)) return "no chance";
-  const odds = 1 / probability;
-  if (odds < 10) return percent(probability);
-  const words =
-    odds < 1e6
-      ? whole(Math.round(odds))
-      : odds.toExponential(1).replace(/e\+(\d+)/, (_, power) => ` × 10${superscript(power)}`);
-  return `${percent(probability)}, one in ${words}`;
-}
-
-/** @param {string} digits */
-function superscript(digits) {
-  return Array.from(digits, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
-}
-
-/**
  * What a run made of a place.
  * @param {Session} session
  * @param {Place} place
@@ -225,7 +207,7 @@ function stagesLine(run, node) {
 function decisionLine(run, parentId) {
   const decision = run.decisions[parentId];
   if (!decision || decision.entropy === null) return null;
-  const { entropy, kept, kept_mass: mass } = decision;
+  const { allowed, entropy, kept, kept_mass: mass } = decision;
   const equal = Math.max(1, Math.exp(entropy)).toFixed(1);
   const cut =
     mass !== null && mass > 0.99999
@@ -235,7 +217,7 @@ function decisionLine(run, parentId) {
     "p",
     { class: "said" },
     `Here the model is as unsure as among ${equal} equally likely tokens (${number(entropy / Math.LN2, 2)} ` +
-      `bits). ${run.name} ${cut}.`,
+      `bits).${kept === allowed ? "" : ` ${run.name} ${cut}.`}${constraintWords(run, parentId)}`,
   );
 }
 

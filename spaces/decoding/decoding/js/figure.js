@@ -13,6 +13,7 @@ import { lineSample } from "./lines.js";
 import { originOf } from "./origin.js";
 import { fateOf, fromLog, isBeamRun, mergeRuns } from "./paths.js";
 import { tokenElement } from "./pill.js";
+import { CONSTRAINT_NAMES } from "./structured.js";
 import { openTableView } from "./table.js";
 import { openTextView } from "./textview.js";
 import { chooseOthers, openZoomLevel, sayZoom, zoomTools } from "./treetools.js";
@@ -240,6 +241,8 @@ function traceFacts(trace, { forest, running }) {
     provenance.dtype,
     `seed ${provenance.seed}`,
     `n = ${plural(returned, "text")} of up to ${plural(forest.depth, "token")}`,
+    CONSTRAINT_NAMES[trace.request.constraint] &&
+      `obeys a ${CONSTRAINT_NAMES[trace.request.constraint]}`,
   ];
   return {
     title: h("bdi", { title: prompt.text }, `“${prompt.text.trim()} …”`),

@@ -133,10 +133,18 @@ function barRows({ distribution, state, view }, result) {
     const bars = [bar("raw", before), bar("final", by ? before : after)];
     rows.push(oddsRow(kind, token, bars, before, by ? "out" : percent(after), "after the chain"));
   }
-  const barred = removed.slice(0, 3).map(({ text, raw: logprob, by }) => {
+  const most = removed[0]?.by === "constraint" ? removed.length : 3;
+  const barred = removed.slice(0, most).map(({ text, raw: logprob, by }) => {
     const odds = fromLog(logprob);
     const token = h("bdi", { class: "token", role: "cell" }, visible(text));
-    return oddsRow(" removed", token, [bar("final", odds)], odds, "barred", `removed by ${by}`);
+    return oddsRow(
+      " removed barred",
+      token,
+      [bar("final", odds)],
+      odds,
+      "barred",
+      `removed by ${by}`,
+    );
   });
   const head = h(
     "div",

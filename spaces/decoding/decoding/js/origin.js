@@ -40,7 +40,9 @@ export function originOf({ provenance, prompt }) {
 export function oddsAt(trace, run, node) {
   const source = node.parent ?? node.id;
   const path = pathTo(nodesById(run), source);
-  const key = JSON.stringify([originOf(trace), run.config, path.map((other) => other.token_id)]);
+  const { constraint, constraint_text: text } = trace.request;
+  const ids = path.map((other) => other.token_id);
+  const key = JSON.stringify([originOf(trace), run.config, ids, constraint, text]);
   return { source, path, key };
 }
 
@@ -73,13 +75,16 @@ export function memoryAt(trace, run, { path, source }) {
 function askerFor(session, index, { source, path }) {
   const { trace } = session;
   if (!session.host.fetch) return null;
+  const run = trace.runs[index];
   const argument = {
     run: index,
     node: source,
     model: trace.request.model,
     token_ids: [...trace.prompt.token_ids, ...path.map((node) => node.token_id)],
     prompt_length: trace.prompt.token_ids.length,
-    config: trace.runs[index].config,
+    config: run.config,
+    constraint: run.processors.includes("constraint") ? trace.request.constraint : "",
+    constraint_text: trace.request.constraint_text,
   };
   return async (limit) => {
     const answer =

@@ -5,14 +5,16 @@ import { focusOn, h, keepFocus, visible } from "../../../../shared/js/dom.js";
 import { number, percent } from "../../../../shared/js/numbers.js";
 import { lineSample } from "./lines.js";
 import { drawMeasures } from "./measures.js";
-import { fromLog, leavesOf, nodesById, pathTo } from "./paths.js";
+import { fromLog, keyOf, leavesOf, nodesById, pathTo } from "./paths.js";
 import { spoken, tailOf, tokenLabel } from "./pill.js";
+import { obeyedOf } from "./structured.js";
 import { xrayOf } from "./xray.js";
 
 /**
  * @import {Distribution, Node, Run} from "./data.js"
  * @import {Child} from "../../../../shared/js/dom.js"
  * @import {Session} from "./figure.js"
+ * @import {ObeyedState} from "./structured.js"
  * @import {XrayState} from "./xray.js"
  *
  * @typedef {{id: number | null, text: string, bytes?: string, logprob: number | null}} Candidate
@@ -24,6 +26,7 @@ import { xrayOf } from "./xray.js";
  * @property {Map<string, string>} active the token of each text that the keyboard is on
  * @property {Set<string>} unfolded texts whose thinking is shown
  * @property {Map<string, XrayState>} xrays of each text
+ * @property {Map<string, ObeyedState>} obeyed of each text
  */
 
 const MOST_SURPRISE = Math.log(1000); // a token of 0.1 % gets the full colour
@@ -94,7 +97,13 @@ function textHeat(strength) {
  */
 export function openTextView(panel, session) {
   /** @type {Prose} */
-  const view = { measure: "confidence", active: new Map(), unfolded: new Set(), xrays: new Map() };
+  const view = {
+    measure: "confidence",
+    active: new Map(),
+    unfolded: new Set(),
+    xrays: new Map(),
+    obeyed: new Map(),
+  };
   /** @type {Measure[]} */
   const measures = ["confidence", "entropy"];
   const choices = measures.map((measure) =>
@@ -273,6 +282,9 @@ function drawRunTexts(session, view, index) {
         prompt,
         foldThinking(view, name, path, tokens),
       ),
+      obeyedOf(run, path, run.sequences[order]?.obeyed, obeyedState(view, name), (node) =>
+        session.select(keyOf(pathTo(byId, node.id)), index),
+      ),
       session.running ? null : xrayOf(trace, run, path, xrayState(view, name)),
     );
   });
@@ -285,6 +297,16 @@ function drawRunTexts(session, view, index) {
 function xrayState(view, name) {
   let state = view.xrays.get(name);
   if (!state) view.xrays.set(name, (state = { open: false, at: null }));
+  return state;
+}
+
+/**
+ * @param {Prose} view
+ * @param {string} name of the text
+ */
+function obeyedState(view, name) {
+  let state = view.obeyed.get(name);
+  if (!state) view.obeyed.set(name, (state = { open: false }));
   return state;
 }
 
