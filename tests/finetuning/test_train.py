@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from dataclasses import replace
@@ -20,7 +21,7 @@ from tests.finetuning.training import CASES, ROWS
 load_app("finetuning")
 from finetuning import losses, pairs
 from finetuning import train as training
-from finetuning.lora import Adapter, Cache, Net, adapted
+from finetuning.lora import Cache, Net, adapted
 from finetuning.snapshot import Snapshot
 from finetuning.train import Since
 from finetuning.train_request import TrainRequest
@@ -39,6 +40,8 @@ def known(monkeypatch):
         return zoo.opened(animal) if animal in zoo.ANIMALS else load(name, *args, **kwargs)
 
     monkeypatch.setattr(models, "load", opened)
+    for name, value in {"WINDOWS": 2, "ELSEWHERE": 2, "ANSWER_TOKENS": 4}.items():  # minutes saved
+        monkeypatch.setattr(f"finetuning.watch.{name}", value)
 
 
 def asked(animal: str, rows=ROWS, **settings) -> TrainRequest:
@@ -84,7 +87,7 @@ def test_losses_and_gradients_are_those_of_trls_own_trainer(name):
     assert of(run, "norm") == pytest.approx(theirs["norms"], rel=1e-3, abs=1e-5)
     assert of(run, "rate") == pytest.approx(theirs["rates"])
     moved = {f"{at}.{key}": size for key, at, size, _ in run["marks"][-1]["norms"]}
-    assert moved == pytest.approx(theirs["moved"], rel=1e-3)
+    assert moved == pytest.approx(theirs["moved"], rel=3e-3)
     if "margins" in theirs:
         ours = [settings.get("beta", 0.1) * (one["chosen"] - one["rejected"]) for one in run["steps"]]
         assert ours == pytest.approx(theirs["margins"], rel=1e-3, abs=1e-4)
@@ -170,7 +173,7 @@ def test_the_adapter_opened_by_peft_has_the_logits_that_were_trained(tmp_path):
     snapshot = kept[0, 6]
     (tmp_path / "adapter_model.safetensors").write_bytes(snapshot.adapter)
     (tmp_path / "adapter_config.json").write_text(snapshot.config, encoding="utf-8")
-    opened = PeftModel.from_pretrained(models.twin(loaded.model), tmp_path)
+    opened = PeftModel.from_pretrained(copy.deepcopy(loaded.model), tmp_path)
     text = rows.held[0].chosen
     with torch.no_grad():
         logits = opened(torch.tensor([text.ids])).logits[0, text.start - 1 : -1]
@@ -203,12 +206,26 @@ def test_what_moved_elsewhere_is_zero_before_the_first_step():
     assert final["kl"]["mean"] > 0 and final["elsewhere"]["mean"] > 0
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_adapter():
-    data, kept = trained(asked("llama3", learning_rate=10, steps=60, schedule="constant", alpha=4096))
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_adapter(monkeypatch):
+    true, seen = losses.sft, []
+
+    def broken(logs):
+        seen.append(1)
+        return true(logs) * (math.nan if len(seen) == 4 else 1)
+
+    monkeypatch.setattr(losses, "sft", broken)
+    data, kept = trained(asked("llama3"))
     run = data["runs"][0]
-    assert (run["stopped"] and "is not finite" in run["stopped"]) or "not finite" in str(run["stopped"])
-    step = max(step for _, step in kept)
-    assert run["marks"][-1]["step"] == step and f"of step {step} is kept" in run["stopped"]
+    assert (
+        run["stopped"].startswith("Step 4: the loss is not finite.") and "of step 3 is kept" in run["stopped"]
+    )
+    assert max(step for _, step in kept) == run["marks"][-1]["step"] == 3
+    assert data["done"] and len(run["steps"]) == 3
+
+
+def test_rows_whose_loss_is_no_number_are_named():
+    _, rows = prepared(asked("llama3"))
+    assert training._where([1.0, math.inf], rows.train[:2]) == "the loss of row 2 is not finite"
 
 
 def test_one_row_is_trained_on_and_said_to_be_what_is_shown():
@@ -230,7 +247,7 @@ def test_empty_answers_train_their_end_alone():
         ([{"prompt": "a", "chosen": "b", "rejected": "b"}], {"objective": "dpo"}, "of row 1 are the same"),
         ([{"messages": [{"role": "user", "content": "a"}]}], {}, "Row 1 has no answer of an assistant"),
         (ROWS, {"max_length": 8}, "No row has anything to train on"),
-        ([{"text": "word " * 2000}], {"max_length": 2048, "batch": 32}, "A step would read"),
+        ([{"text": "word " * 2000}], {"max_length": 1000, "batch": 32}, "A step would read"),
         ([{"text": "word " * 40}], {"targets": "mlp", "rank": 4, "versus": "rank=0"}, "rank is 0"),
     ],
 )
@@ -270,4 +287,3 @@ def test_adapters_too_large_are_refused(monkeypatch):
     monkeypatch.setattr("finetuning.lora.MAX_PARAMETERS", 10)
     with pytest.raises(VisitorError, match="Lower the rank"):
         last(training.train(request := asked("llama3"), *prepared(request)))
-    assert Adapter

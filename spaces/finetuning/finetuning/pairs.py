@@ -94,9 +94,7 @@ def read(request: TrainRequest, reader: Reader, upload: Any = None, token: str |
         stored, kept = sets.stored(request.data)
         pairs = _pairs(stored[: request.limit], request, reader)
         others = _pairs(kept[:HELD_OUT], request, reader)
-        return Rows(
-            tuple(pairs), tuple(others), f"stored set “{request.data}”", more=request.limit < len(stored)
-        )
+        return Rows(tuple(pairs), tuple(others), f"stored set “{request.data}”")
     given, source, more = objects(request, upload, token)
     pairs = _pairs(given, request, reader)
     usable = [pair for pair in pairs if all(text.trained > 0 for text in pair.texts)]

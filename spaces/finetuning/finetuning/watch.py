@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -120,10 +121,10 @@ class Watch:
         """Put into a mark what else moved: a plain text, and questions that the rows are not about."""
         kls, losses = self._moved(net, self.windows)
         if losses:
-            mark["text"], mark["kl"] = _mean(losses), _mean(kls)
+            mark["text"], mark["kl"] = _mean(losses), _mean(kls, least=0)
         kls, _ = self._moved(net, self.elsewhere)
         if kls:
-            mark["elsewhere"] = _mean(kls)
+            mark["elsewhere"] = _mean(kls, least=0)
 
     def _moved(self, net: Net, texts: Sequence[Text]) -> tuple[list[Tensor], list[Tensor]]:
         """KL from the model before training, and loss, of each text's tokens."""
@@ -170,14 +171,14 @@ class Watch:
             )
 
 
-def _mean(groups: Sequence[Tensor]) -> Any:
-    """A mean with its 95 % interval; rows, windows or texts are independent."""
+def _mean(groups: Sequence[Tensor], least: float = -math.inf) -> Any:
+    """A mean with its 95 % interval, not below what is possible; rows, windows or texts are independent."""
     value = estimate(groups)
     low, high = interval(value)
     known = value.sigma is not None
     return {
         **value.to_json(),
-        "low": float(f"{low:.5g}") if known else None,
+        "low": float(f"{max(low, least):.5g}") if known else None,
         "high": float(f"{high:.5g}") if known else None,
     }
 
