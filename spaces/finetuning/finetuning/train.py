@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from finetuning import losses, pairs
-from finetuning.data import Run, StepSeen, Train
+from finetuning import pairs
+from finetuning.data import Run, Train
 from finetuning.lora import Adapter, Cache, Net, adapted, blocks
+from finetuning.one_step import loss_of, seen_step
 from finetuning.pairs import Pair, Rows
 from finetuning.snapshot import Snapshot, restore, taken
 from finetuning.tokenizer import opened
@@ -23,12 +24,10 @@ from finetuning.train_request import TrainRequest, changes_of
 from finetuning.watch import Watch, watching
 from shared import models
 from shared.errors import VisitorError
-from shared.estimates import estimate, median
+from shared.estimates import median
 from shared.talk import context_limit
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from shared.models import Loaded
 
 CLIP = 1.0
@@ -310,7 +309,7 @@ def _steps(
         for group in optimizer.param_groups:
             group["lr"] = rates[step]
         optimizer.zero_grad()
-        loss, each, more = _loss(one, net, watch, some)
+        loss, each, more = loss_of(one, net, watch, some)
         wrong = "" if math.isfinite(float(loss.detach())) else _where(each, some)
         norm = math.nan
         if not wrong:
@@ -327,7 +326,7 @@ def _steps(
             return
         optimizer.step()
         took.append(time.monotonic() - clock)
-        seen["steps"].append(_seen(step + 1, loss, each, rates[step], norm, more))
+        seen["steps"].append(seen_step(step + 1, loss, each, rates[step], norm, more))
         seen["seconds"] = round(median(took), 4)
         yield f"Step {step + 1} of {one.steps}", step + 1 - begin
         if step + 1 in marks:
@@ -347,53 +346,6 @@ def _answered(
             yield f"{step} of {len(watch.asked)} questions answered", value
         else:
             seen["marks"][-1]["shares"], seen["marks"][-1]["said"] = step
-
-
-def _loss(
-    one: TrainRequest, net: Net, watch: Watch, some: Sequence[Pair]
-) -> tuple[Tensor, list[float], dict[str, float]]:
-    """The loss of a step's rows, of each row alone, and what DPO shows besides."""
-    import torch
-
-    if one.objective == "sft":
-        logs = net.token_logs([pair.chosen for pair in some])
-        return losses.sft(logs), [float(-row.detach().mean()) for row in logs], {}
-    sums = [
-        row.sum()
-        for row in net.token_logs([text for at in (0, 1) for text in (pair.texts[at] for pair in some)])
-    ]
-    chosen, rejected = torch.stack(sums[: len(some)]), torch.stack(sums[len(some) :])
-    before = [
-        torch.tensor([watch.reference[pair.texts[at]] for pair in some], device=chosen.device)
-        for at in (0, 1)
-    ]
-    loss = losses.dpo(chosen, rejected, before[0], before[1], one.beta)
-    margins = losses.margins(chosen, rejected, before[0], before[1]).detach()
-    each = (-torch.nn.functional.logsigmoid(one.beta * margins)).tolist()
-    more = {
-        "chosen": float((chosen.detach() - before[0]).mean()),
-        "rejected": float((rejected.detach() - before[1]).mean()),
-        "accuracy": float((margins > 0).float().mean()),
-    }
-    return loss, each, more
-
-
-def _seen(
-    step: int, loss: Tensor, each: Sequence[float], rate: float, norm: float, more: Mapping[str, float]
-) -> StepSeen:
-    import torch
-
-    sigma = estimate(torch.tensor(each)).sigma
-    return {
-        "step": step,
-        "loss": float(f"{float(loss.detach()):.7g}"),
-        "spread": None if sigma is None else float(f"{sigma:.4g}"),
-        "rate": float(f"{rate:.6g}"),
-        "norm": float(f"{norm:.7g}"),
-        "chosen": more.get("chosen"),
-        "rejected": more.get("rejected"),
-        "accuracy": more.get("accuracy"),
-    }
 
 
 def _where(each: Sequence[float], some: Sequence[Pair]) -> str:
