@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -38,7 +38,8 @@ def endpoint(
 
     Args:
         function: takes the request first, then what else its signature names; its docstring documents that
-            and the result. Without `request` it is offered as it is.
+            and the result. What a generator function yields is streamed. Without `request` it is offered as
+            it is.
         request: the class whose settings the endpoint takes.
         arguments: in the order of the API: settings and the function's own arguments by name, or an
             `Argument`.
@@ -62,11 +63,16 @@ def _with_settings(
     listed = [_argument(one, request, own, hints, documented) for one in arguments]
     names = [one.name for one in listed]
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def answer(*args: Any, **kwargs: Any) -> Any:
         values = {**dict(zip(names, args, strict=False)), **kwargs}
         mine = {name: values.pop(name) for name in own if name in values}
         return function((parse or request.parse)(**values), **mine)
 
+    def answers(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from answer(*args, **kwargs)
+
+    # Gradio streams what a generator function yields
+    call: Callable[..., Any] = answers if inspect.isgeneratorfunction(function) else answer
     call.__name__, call.__module__ = function.__name__, function.__module__
     call.__doc__ = "\n".join(
         [summary, "\nArgs:", *(f"    {one.name}: {one.says.rstrip('.')}." for one in listed), "", result]

@@ -1,5 +1,5 @@
-"""The fine-tuning Space: what is trained on. The engine is in `finetuning`, its picture in `finetuning/js`,
-the page in `finetuning_rooms`.
+"""The fine-tuning Space: what is trained on, and a model that learns it. The engine is in `finetuning`, its
+pictures in `finetuning/js`, the page in `finetuning_rooms`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
 
+import gradio as gr
+
+from finetuning.plan import PlanRequest
 from finetuning.request import MaskRequest
-from finetuning_rooms import mask
+from finetuning.train_request import TrainRequest
+from finetuning_rooms import mask, plan, train
 from finetuning_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
+from shared.room import MODEL
 
 SENTENCE = (
-    "See which tokens of your rows are trained on, and why, before a run costs you a night: TRL, Axolotl and "
-    "Unsloth side by side."
+    "See which tokens of your rows are trained on, and why, before a run costs you a night; then watch a "
+    "model learn, token by token."
 )
 
 MASK = [
@@ -44,12 +49,45 @@ MASK = [
     "limit",
 ]
 
+TRAIN = [
+    "objective",
+    "data",
+    "rows",
+    "file",
+    "model",
+    "dataset",
+    "config",
+    "split",
+    "limit",
+    "rank",
+    "alpha",
+    "targets",
+    "layers",
+    "learning_rate",
+    "schedule",
+    "steps",
+    "batch",
+    "beta",
+    "max_length",
+    "seed",
+    "versus",
+    "behaviours",
+    "answers",
+]
+PLAN = ["model", "rank", "targets", "layers", "dtype", "checkpointing"]
+
 css = stylesheet(RENDERER)
 
 with page.page(TITLE, SENTENCE) as demo:
-    mask.build(demo)
+    with gr.Tabs(overflow_behavior="wrap") as tabs:
+        with gr.Tab("1 What is trained on", id="mask"):
+            mask.build(demo, tabs)
+        with gr.Tab("2 Train and watch", id="train"):
+            train.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(mask.mask, MaskRequest, MASK, **mask.QUEUE)
+    endpoint(train.train, TrainRequest, TRAIN, **MODEL)
+    endpoint(plan.plan, PlanRequest, PLAN, **mask.QUEUE)
 
 if __name__ == "__main__":
     server.launch(demo, css)

@@ -12,5 +12,17 @@ LINKS = {
             ("trainer", "axolotl"),
         ],
     ),
+    "finetuning training": (
+        "#train",
+        [
+            ("room", "train"),
+            ("objective", "dpo"),
+            ("rows", '{"prompt": "a", "chosen": " b", "rejected": " c"}'),
+            ("layers", "1"),
+            ("steps", "2"),
+            ("batch", "1"),
+            ("answers", "1"),
+        ],
+    ),
 }
 """By name: the figure's place on the page, and the query."""

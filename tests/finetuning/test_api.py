@@ -41,3 +41,21 @@ def test_it_is_a_tool(suite_url):
     tool = next(one for one in tools if one["name"].endswith("mask"))
     asked = {"name": tool["name"], "arguments": {"rows": '{"text": "The sea."}', "trainer": "trl"}}
     assert "Every text is trained on" in str(ask_mcp(f"{suite_url}/finetuning", "tools/call", asked))
+
+
+def test_a_plan_says_its_formula(client):
+    data = client.predict(api_name="/plan")
+    full, lora, qlora = data["methods"]
+    assert full["trained"] == data["parameters"] and lora["weights"] > qlora["weights"]
+    assert "12·V" in data["formula"] and "not measured on a GPU" in data["assumed"]
+
+
+def test_training_streams_its_measures_and_gives_the_adapter(client):
+    rows = [{"prompt": f"Question {at}", "completion": " Yes."} for at in range(3)]
+    job = client.submit(rows=rows, steps=2, batch=1, layers=1, answers=1, api_name="/train")
+    data, adapter = job.result(timeout=240)
+    assert [step["step"] for step in data["runs"][0]["steps"]] == [1, 2] and adapter.endswith(".zip")
+    growing = [len(one[0]["runs"][0]["steps"]) for one in job.outputs()]
+    assert growing[0] == 0 and growing == sorted(growing)
+    with pytest.raises(AppError, match=r"Row 1 is no pair .* Give “prompt” with “chosen”"):
+        client.predict(rows=rows, objective="dpo", api_name="/train")

@@ -1,13 +1,36 @@
-"""`/mask` on emulated ZeroGPU: the Space starts there, and no GPU is asked for."""
+"""Fine-tuning on emulated ZeroGPU: looking at rows asks for none, training for one call."""
 
 from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
 
 from tests.finetuning.main_job import MAIN_JOB
 from tests.shared import zerogpu
 
+PAIRS = [{"prompt": f"Question {at}", "chosen": " Yes.", "rejected": " No."} for at in range(3)]
 
-def test_looking_at_rows_borrows_no_gpu(embedded, tmp_path):
-    with zerogpu.emulated("finetuning", tmp_path) as (scheduler, _, client):
-        assert scheduler.started, "the Hub finds a function when the Space starts"
-        assert MAIN_JOB.is_right(client.predict(**MAIN_JOB.values, api_name=MAIN_JOB.endpoint))
-        assert scheduler.scheduled == []
+
+@pytest.fixture(scope="module")
+def space(embedded, tmp_path_factory):
+    with zerogpu.emulated("finetuning", tmp_path_factory.mktemp("zerogpu")) as found:
+        yield found
+
+
+def test_looking_at_rows_borrows_no_gpu(space):
+    scheduler, _, client = space
+    assert scheduler.started, "the Hub finds a function when the Space starts"
+    assert MAIN_JOB.is_right(client.predict(**MAIN_JOB.values, api_name=MAIN_JOB.endpoint))
+    assert scheduler.scheduled == []
+
+
+def test_training_is_one_call_and_its_adapter_comes_back(space):
+    scheduler, _, client = space
+    job = client.submit(rows=PAIRS, objective="dpo", steps=2, batch=2, layers=1, answers=1, api_name="/train")
+    data, file = job.result(timeout=240)
+    assert len(scheduler.scheduled) == 1 and data["runs"][0]["steps"][-1]["step"] == 2
+    assert len(job.outputs()) > 2, "measures stream"
+    with zipfile.ZipFile(Path(file)) as archive:
+        assert set(archive.namelist()) == {"adapter_model.safetensors", "adapter_config.json"}

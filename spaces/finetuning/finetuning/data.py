@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Progress
+from shared.data import Mean, Progress, Share
 
 Part = Literal[
     "bos",
@@ -165,4 +165,158 @@ class Mask(TypedDict):
     rows: list[MaskRow]
     provenance: Provenance
     progress: NotRequired[Progress | None]
+    example: NotRequired[bool]
+
+
+class Spread(Mean):
+    """A mean with its 95 % interval; None where a single row leaves it unknown."""
+
+    low: float | None
+    high: float | None
+
+
+class Counted(Share):
+    """How many answers show a behaviour."""
+
+    name: str
+    words: str
+
+
+class Said(TypedDict):
+    """A written answer."""
+
+    prompt: str
+    text: str
+    ended: bool
+
+
+class Mark(TypedDict):
+    """What was measured after so many steps, on what is not trained on."""
+
+    step: int
+    tokens: list[list[float]]
+    """−ln p of every token of each held-out answer, nats."""
+    held_out: Spread
+    """Its mean over tokens; rows are independent."""
+    norms: list[tuple[str, int, float, float]]
+    """Of every adapted module: its name, its block, ‖ΔW‖ and ‖W‖ (Frobenius)."""
+    text: Spread | None
+    """Loss of a plain text, nats a token."""
+    kl: Spread | None
+    """KL of that text's tokens from the model before training, nats."""
+    elsewhere: Spread | None
+    """KL of answers to questions that the rows are not about, nats a token."""
+    chosen: Spread | None
+    """DPO: by how much ln p of a held-out chosen answer grew, nats."""
+    rejected: Spread | None
+    margin: Spread | None
+    """DPO: by how much more the chosen grew than the rejected."""
+    shares: list[Counted] | None
+    """Behaviours in written answers, where some were written."""
+    said: list[Said] | None
+
+
+class StepSeen(TypedDict):
+    """One step of the optimizer, measured on its own rows before it."""
+
+    step: int
+    loss: float
+    spread: float | None
+    """Standard error of the loss over the step's rows."""
+    rate: float
+    norm: float
+    """Of all gradients, before clipping to 1."""
+    chosen: float | None
+    """DPO: mean over the rows of ln p of the chosen answer minus that before training, nats."""
+    rejected: float | None
+    accuracy: float | None
+    """DPO: share of rows whose margin is above 0."""
+
+
+class Run(TypedDict):
+    """One run of the two."""
+
+    name: str
+    changes: dict[str, Any]
+    """Settings that differ from the first run's."""
+    rank: int
+    parameters: int
+    first: int
+    """The lowest block with an adapter."""
+    cached: bool
+    """Whether the blocks below it ran once for every row."""
+    steps: list[StepSeen]
+    marks: list[Mark]
+    stopped: str | None
+    """Why it ended early, as a sentence."""
+    seconds: float | None
+    """Of one step, the median."""
+
+
+class HeldOut(TypedDict):
+    """A held-out row."""
+
+    number: int
+    question: str
+    tokens: list[str]
+
+
+class Trained(TypedDict):
+    """What is trained on."""
+
+    rows: int
+    tokens: int
+    """That the loss counts, in all rows together."""
+    cut: int
+    """Rows that max_length cuts."""
+    empty: int
+    """Rows whose answer is empty."""
+    left_out: list[int]
+    source: str
+    more: bool
+    separate: bool
+    """Whether the held-out rows are not trained on."""
+
+
+class Learner(TypedDict):
+    """The model that learns."""
+
+    model: str
+    revision: str
+    source: str
+    dtype: str
+    device: str
+    blocks: int
+    versions: dict[str, str]
+
+
+class TrainWaiting(TypedDict):
+    """A run before anything of it can be drawn."""
+
+    kind: Literal["train"]
+    drawable: Literal[False]
+    done: Literal[False]
+    progress: Progress
+
+
+class Train(TypedDict):
+    """A run, or two beside each other."""
+
+    kind: Literal["train"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    objective: Literal["sft", "dpo"]
+    beta: float
+    runs: list[Run]
+    held_out: list[HeldOut]
+    trained: Trained
+    provenance: Learner
+    resumed: int | None
+    """The step of an earlier run that this one went on from."""
+    progress: Progress | None
+    seconds: float
+    """Of the whole run."""
+    cancelled: NotRequired[bool]
     example: NotRequired[bool]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from finetuning.request import MaskRequest
+from finetuning.train_request import TrainRequest
 
 FOLDER = Path(__file__).parents[1] / "examples"
 
@@ -64,3 +65,8 @@ EXAMPLES: dict[str, tuple[str, MaskRequest]] = {
     ),
 }
 """By name: the chip's label, and the request."""
+
+RUNS: dict[str, tuple[str, TrainRequest]] = {
+    "pirate": ("A pirate in 30 steps", TrainRequest()),
+}
+"""Runs by name: the chip's label, and the request."""

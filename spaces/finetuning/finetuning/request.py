@@ -30,7 +30,7 @@ MAX_TEXT = 400_000
 """Longest text of pasted rows, in characters."""
 
 
-def _rows(name: str, value: Any) -> str:
+def row_text(name: str, value: Any) -> str:
     """Pasted rows, which the API may send as a list of objects."""
     try:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -43,7 +43,7 @@ def _rows(name: str, value: Any) -> str:
     return text
 
 
-def _short(most: int) -> Any:
+def short(most: int) -> Any:
     def check(name: str, value: Any) -> str:
         text = checks.text(name, value)
         if len(text) > most:
@@ -53,12 +53,12 @@ def _short(most: int) -> Any:
     return check
 
 
-def _name(name: str, value: Any) -> str:
-    return _short(300)(name, value).strip()
+def name_text(name: str, value: Any) -> str:
+    return short(300)(name, value).strip()
 
 
 def _template(name: str, value: Any) -> str:
-    text = _short(limits.MAX_TEMPLATE_CHARACTERS)(name, value)
+    text = short(limits.MAX_TEMPLATE_CHARACTERS)(name, value)
     if text.strip() and text not in PRESETS and "{" not in text:
         raise VisitorError(
             f"There is no template “{text.strip()[:40]}”.",
@@ -71,11 +71,11 @@ def _template(name: str, value: Any) -> str:
 class MaskRequest(request.Request):
     """Everything that determines which tokens of which rows are trained on."""
 
-    rows: str = setting("", _rows, "rows as a JSON list, JSON Lines, or one conversation")
-    dataset: str = setting("", _name, "a dataset of the Hub, in the place of rows")
-    config: str = setting("", _name, "the dataset's config")
-    split: str = setting("train", _name, "the dataset's split")
-    model: str = setting(EMBEDDED_MODEL, _name, "the model whose tokenizer and template read the rows")
+    rows: str = setting("", row_text, "rows as a JSON list, JSON Lines, or one conversation")
+    dataset: str = setting("", name_text, "a dataset of the Hub, in the place of rows")
+    config: str = setting("", name_text, "the dataset's config")
+    split: str = setting("train", name_text, "the dataset's split")
+    model: str = setting(EMBEDDED_MODEL, name_text, "the model whose tokenizer and template read the rows")
     template: str = setting(
         "", _template, f"another chat template: jinja, or one of {', '.join(PRESETS)}; else the model's own"
     )
@@ -83,15 +83,15 @@ class MaskRequest(request.Request):
     max_length: int = setting(1024, whole(0, 1_000_000), "tokens of a row that are kept; 0 for all")
     packing: bool = setting(False, flag, "whether TRL packs several rows into one (bfd)")
     eot_tokens: str = setting(
-        "", _name, "Axolotl's eot_tokens, with commas between; the EOS token by default"
+        "", name_text, "Axolotl's eot_tokens, with commas between; the EOS token by default"
     )
     instruction_part: str = setting(
-        "", _short(300), "Unsloth's instruction_part; found in the template by default", blank=True
+        "", short(300), "Unsloth's instruction_part; found in the template by default", blank=True
     )
     response_part: str = setting(
-        "", _short(300), "Unsloth's response_part; found in the template by default", blank=True
+        "", short(300), "Unsloth's response_part; found in the template by default", blank=True
     )
-    pad_token: str = setting("", _name, "the pad token; the tokenizer's own by default")
+    pad_token: str = setting("", name_text, "the pad token; the tokenizer's own by default")
     limit: int = setting(50, whole(1, MAX_ROWS), "rows to read at most")
 
     def consistent(self) -> Self:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from finetuning.request import MAX_ROWS, MAX_TEXT, MaskRequest
 from shared import files, hub, limits, web
@@ -52,6 +52,21 @@ class Row:
     foreign: tuple[str, ...] = ()
 
 
+class Source(Protocol):
+    """A request that names rows."""
+
+    @property
+    def rows(self) -> str: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def config(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def limit(self) -> int: ...
+
+
 def read(request: MaskRequest, upload: Any = None, token: str | None = None) -> tuple[list[Row], str, bool]:
     """The rows that a request is about: pasted, uploaded, or of the Hub.
 
@@ -61,23 +76,33 @@ def read(request: MaskRequest, upload: Any = None, token: str | None = None) -> 
     Raises:
         VisitorError: there are none, they cannot be read, or one of them has no form that is known.
     """
+    found, source, more = objects(request, upload, token)
+    return _formed(found, request.limit), source, more
+
+
+def objects(request: Source, upload: Any = None, token: str | None = None) -> tuple[list[Any], str, bool]:
+    """The objects that a request names, at most its limit, as `read` returns rows of them.
+
+    Raises:
+        VisitorError: there are none, or they cannot be read.
+    """
     if upload and (request.rows.strip() or request.dataset):
         raise VisitorError("A file is given beside other rows.", "Clear one of them.")
     if upload:
         path, source = _upload(upload)
-        objects = list(_parsed(_text_of(path, source)))
+        found = list(_parsed(_text_of(path, source)))
     elif request.dataset:
         table, more = hub.dataset_rows(
             request.dataset, request.config or None, request.split, request.limit, token
         )
-        return _formed(table.to_pylist(), request.limit), f"{request.dataset}, {request.split}", more
+        return table.to_pylist()[: request.limit], f"{request.dataset}, {request.split}", more
     elif request.rows.strip():
-        source, objects = "pasted rows", list(_parsed(request.rows))
+        source, found = "pasted rows", list(_parsed(request.rows))
     else:
         raise VisitorError("There are no rows.", WANTED)
-    if not objects:
+    if not found:
         raise VisitorError("There are no rows.", WANTED)
-    return _formed(objects[: request.limit], request.limit), source, len(objects) > request.limit
+    return found[: request.limit], source, len(found) > request.limit
 
 
 def _formed(objects: list[Any], limit: int) -> list[Row]:

@@ -41,7 +41,7 @@ def programs_of(request: MaskRequest, data: Data) -> dict[str, str]:
     return programs.listings(request, data["provenance"])
 
 
-def build(demo: gr.Blocks) -> Room[MaskRequest]:
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
     """Controls, figure, and their events."""
     first = EXAMPLES["never_stops"][1]
     with gr.Row(equal_height=True):
@@ -154,6 +154,7 @@ def build(demo: gr.Blocks) -> Room[MaskRequest]:
         inputs=[file],
         outputs=[file],
         marks=["rows=", "dataset="],
+        tabs=tabs,
         stored=[example(name) for name in EXAMPLES],
         queue=QUEUE,
     )

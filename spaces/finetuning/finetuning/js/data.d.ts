@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Progress } from "../../../../shared/js/data.js";
+import type { Mean, Progress, Share } from "../../../../shared/js/data.js";
 
 /**
  * What a token is: BOS; a system message that the template adds by itself; the messages; the
@@ -148,5 +148,148 @@ export interface Mask {
   rows: MaskRow[];
   provenance: Provenance;
   progress?: Progress | null;
+  example?: boolean;
+}
+
+/** A mean with its 95 % interval; None where a single row leaves it unknown. */
+export interface Spread extends Mean {
+  low: number | null;
+  high: number | null;
+}
+
+/** How many answers show a behaviour. */
+export interface Counted extends Share {
+  name: string;
+  words: string;
+}
+
+/** A written answer. */
+export interface Said {
+  prompt: string;
+  text: string;
+  ended: boolean;
+}
+
+/** What was measured after so many steps, on what is not trained on. */
+export interface Mark {
+  step: number;
+  /** −ln p of every token of each held-out answer, nats. */
+  tokens: number[][];
+  /** Its mean over tokens; rows are independent. */
+  held_out: Spread;
+  /** Of every adapted module: its name, its block, ‖ΔW‖ and ‖W‖ (Frobenius). */
+  norms: [string, number, number, number][];
+  /** Loss of a plain text, nats a token. */
+  text: Spread | null;
+  /** KL of that text's tokens from the model before training, nats. */
+  kl: Spread | null;
+  /** KL of answers to questions that the rows are not about, nats a token. */
+  elsewhere: Spread | null;
+  /** DPO: by how much ln p of a held-out chosen answer grew, nats. */
+  chosen: Spread | null;
+  rejected: Spread | null;
+  /** DPO: by how much more the chosen grew than the rejected. */
+  margin: Spread | null;
+  /** Behaviours in written answers, where some were written. */
+  shares: Counted[] | null;
+  said: Said[] | null;
+}
+
+/** One step of the optimizer, measured on its own rows before it. */
+export interface StepSeen {
+  step: number;
+  loss: number;
+  /** Standard error of the loss over the step's rows. */
+  spread: number | null;
+  rate: number;
+  /** Of all gradients, before clipping to 1. */
+  norm: number;
+  /** DPO: mean over the rows of ln p of the chosen answer minus that before training, nats. */
+  chosen: number | null;
+  rejected: number | null;
+  /** DPO: share of rows whose margin is above 0. */
+  accuracy: number | null;
+}
+
+/** One run of the two. */
+export interface Run {
+  name: string;
+  /** Settings that differ from the first run's. */
+  changes: Record<string, unknown>;
+  rank: number;
+  parameters: number;
+  /** The lowest block with an adapter. */
+  first: number;
+  /** Whether the blocks below it ran once for every row. */
+  cached: boolean;
+  steps: StepSeen[];
+  marks: Mark[];
+  /** Why it ended early, as a sentence. */
+  stopped: string | null;
+  /** Of one step, the median. */
+  seconds: number | null;
+}
+
+/** A held-out row. */
+export interface HeldOut {
+  number: number;
+  question: string;
+  tokens: string[];
+}
+
+/** What is trained on. */
+export interface Trained {
+  rows: number;
+  /** That the loss counts, in all rows together. */
+  tokens: number;
+  /** Rows that max_length cuts. */
+  cut: number;
+  /** Rows whose answer is empty. */
+  empty: number;
+  left_out: number[];
+  source: string;
+  more: boolean;
+  /** Whether the held-out rows are not trained on. */
+  separate: boolean;
+}
+
+/** The model that learns. */
+export interface Learner {
+  model: string;
+  revision: string;
+  source: string;
+  dtype: string;
+  device: string;
+  blocks: number;
+  versions: Record<string, string>;
+}
+
+/** A run before anything of it can be drawn. */
+export interface TrainWaiting {
+  kind: "train";
+  drawable: false;
+  done: false;
+  progress: Progress;
+}
+
+/** A run, or two beside each other. */
+export interface Train {
+  kind: "train";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  objective: "sft" | "dpo";
+  beta: number;
+  runs: Run[];
+  held_out: HeldOut[];
+  trained: Trained;
+  provenance: Learner;
+  /** The step of an earlier run that this one went on from. */
+  resumed: number | null;
+  progress: Progress | null;
+  /** Of the whole run. */
+  seconds: number;
+  cancelled?: boolean;
   example?: boolean;
 }

@@ -2,6 +2,7 @@
 
 import { renderer } from "../../../../shared/js/shell.js";
 import { openMask } from "./mask.js";
+import { openTrain } from "./train.js";
 
 /** Draw a figure, or bring it up to date. */
-export const render = renderer({ mask: openMask });
+export const render = renderer({ mask: openMask, train: openTrain });

@@ -1,0 +1,288 @@
+// Curves of a run, one below the other on one axis of steps: loss, what DPO does to both answers,
+// step size and gradient.
+
+import {
+  axisLabel,
+  baseAxis,
+  evenTicks,
+  pathThrough,
+  scaleOf,
+  setSize,
+  valueAxis,
+  watchWidth,
+} from "../../../../shared/js/axes.js";
+import { h, s, scrollBox } from "../../../../shared/js/dom.js";
+import { brief } from "../../../../shared/js/numbers.js";
+
+/**
+ * @import {Mark, Run, Spread, Train} from "./data.js"
+ */
+
+/**
+ * A line of a chart.
+ * @typedef {Object} Curve
+ * @property {string} name
+ * @property {string} kind class
+ * @property {readonly (readonly [number, number])[]} points step and value
+ * @property {readonly (readonly [number, number, number])[]} [ribbon] step, low and high
+ * @property {boolean} [dots]
+ */
+
+const LEFT = 52;
+const RIGHT = 118;
+
+/**
+ * @param {HTMLElement} panel
+ * @returns {(data: Train) => void}
+ */
+export function openCurves(panel) {
+  const svg = s("svg", { class: "picture", role: "img" });
+  const words = h("div", { class: "train-why" });
+  const box = scrollBox("Curves", "scroll train-charts", svg);
+  panel.append(box, words);
+  /** @type {Train | null} */
+  let shown = null;
+  const draw = () => {
+    if (shown) drawCurves(svg, shown, width());
+  };
+  const width = watchWidth(box, draw);
+  return (data) => {
+    shown = data;
+    draw();
+    words.replaceChildren(...reasons(data));
+  };
+}
+
+/**
+ * @param {SVGSVGElement} svg
+ * @param {Train} data
+ * @param {number} wide
+ */
+function drawCurves(svg, data, wide) {
+  const width = Math.max(360, wide);
+  const steps = Number(data.request.steps) || 1;
+  const x = scaleOf(0, steps, LEFT, width - RIGHT);
+  const charts = chartsOf(data);
+  let top = 8;
+  /** @type {SVGElement[]} */
+  const parts = [];
+  for (const { title, curves, tall, zero } of charts) {
+    parts.push(...chart({ title, curves, zero, x, top, tall, width }));
+    top += tall + 40;
+  }
+  parts.push(
+    ...baseAxis(x, evenTicks(0, steps, Math.max(2, (width - LEFT - RIGHT) / 70), true), top),
+    axisLabel(width - RIGHT + 22, top, "start", "steps"),
+  );
+  setSize(svg, width, top + 8);
+  svg.setAttribute("aria-label", charts.map(({ title }) => title).join("; "));
+  svg.replaceChildren(...parts);
+}
+
+/**
+ * @param {Train} data
+ * @returns {{title: string, curves: Curve[], tall: number, zero?: boolean}[]}
+ */
+function chartsOf(data) {
+  const two = data.runs.length > 1;
+  const named = (/** @type {Run} */ run, /** @type {string} */ what) =>
+    two ? `${what}, ${run.name}` : what;
+  const dpo = data.objective === "dpo";
+  const loss = data.runs.flatMap((run, place) => [
+    {
+      name: named(run, "step’s rows"),
+      kind: `train-thin series-${place}`,
+      points: run.steps.map(({ step, loss: value }) => /** @type {const} */ ([step, value])),
+    },
+    ...(dpo
+      ? []
+      : [
+          marked(
+            run,
+            place,
+            named(run, data.trained.separate ? "held out" : "the row"),
+            "held_out",
+          ),
+        ]),
+  ]);
+  const charts = [
+    {
+      title: dpo ? "DPO loss, nats (ln 2 at first)" : "Loss, nats a token",
+      curves: loss,
+      tall: 210,
+    },
+  ];
+  if (dpo) {
+    charts.push({
+      title: "Held-out answers: change of ln p, nats",
+      tall: 210,
+      curves: data.runs.flatMap((run, place) => [
+        marked(run, place, named(run, "chosen"), "chosen"),
+        {
+          ...marked(run, place, named(run, "rejected"), "rejected"),
+          kind: `train-dashed series-${place}`,
+        },
+      ]),
+    });
+    charts.push({
+      title: "Held-out loss of the chosen answer, nats a token",
+      tall: 110,
+      curves: data.runs.map((run, place) => marked(run, place, named(run, "held out"), "held_out")),
+    });
+  }
+  charts.push({
+    title: "Gradient norm, before clipping to 1",
+    tall: 80,
+    curves: data.runs.map((run, place) => ({
+      name: run.name,
+      kind: `train-thin series-${place}`,
+      points: run.steps.map(({ step, norm }) => /** @type {const} */ ([step, norm])),
+    })),
+  });
+  charts.push({
+    title: "Learning rate",
+    tall: 56,
+    curves: data.runs.map((run, place) => ({
+      name: run.name,
+      kind: `train-thin series-${place}`,
+      points: run.steps.map(({ step, rate }) => /** @type {const} */ ([step, rate])),
+    })),
+  });
+  return charts;
+}
+
+/**
+ * @param {Run} run
+ * @param {number} place
+ * @param {string} name
+ * @param {"held_out" | "chosen" | "rejected"} key
+ * @returns {Curve}
+ */
+function marked(run, place, name, key) {
+  /** @type {{step: number, value: Spread}[]} */
+  const known = run.marks.flatMap((/** @type {Mark} */ mark) => {
+    const value = mark[key];
+    return value ? [{ step: mark.step, value }] : [];
+  });
+  return {
+    name,
+    kind: `train-line series-${place}`,
+    dots: true,
+    points: known.map(({ step, value }) => /** @type {const} */ ([step, value.mean])),
+    ribbon: known.flatMap(({ step, value: { low, high } }) =>
+      low === null || high === null ? [] : [/** @type {const} */ ([step, low, high])],
+    ),
+  };
+}
+
+/**
+ * @param {{title: string, curves: Curve[], zero?: boolean, x: (value: number) => number, top: number,
+ *   tall: number, width: number}} asked
+ */
+function chart({ title, curves, x, top, tall, width }) {
+  const lines = curves.flatMap(({ points }) => points.map(([, value]) => value));
+  const spread = curves.flatMap(({ ribbon = [] }) =>
+    ribbon.flatMap(([, low, high]) => [low, high]),
+  );
+  const finite = lines.filter(Number.isFinite);
+  if (!finite.length) return [axisLabel(LEFT, top + 12, "start", `${title}: not measured yet`)];
+  const [least, most] = [Math.min(...finite), Math.max(...finite)];
+  const room = (most - least || Math.abs(most) || 1) * 0.6; // a wide interval must not flatten the lines
+  const low = Math.min(least, Math.max(least - room, Math.min(...spread, least)), 0);
+  const high = Math.max(most, Math.min(most + room, Math.max(...spread, most)), low + 1e-9);
+  const y = scaleOf(low, high, top + 20 + tall, top + 20);
+  const within = (/** @type {number} */ value) => y(Math.max(low, Math.min(high, value)));
+  const ends = labelPlaces(
+    curves
+      .filter(({ points }) => points.length)
+      .map(({ name, kind, points }) => ({
+        name,
+        kind,
+        from: x(points[points.length - 1][0]),
+        y: within(points[points.length - 1][1]),
+      })),
+  );
+  return [
+    s("text", { class: "train-title", x: 4, y: top + 9 }, title),
+    ...valueAxis(y, evenTicks(low, high, Math.max(2, tall / 46)), [LEFT, width - RIGHT], brief),
+    ...curves.flatMap(({ kind, points, ribbon = [], dots }) => [
+      ...(ribbon.length > 1
+        ? [
+            s("path", {
+              class: `train-ribbon ${kind}`,
+              d: `${pathThrough([
+                ...ribbon.map(([step, , top_]) => [x(step), within(top_)]),
+                ...[...ribbon].reverse().map(([step, under]) => [x(step), within(under)]),
+              ])}Z`,
+            }),
+          ]
+        : []),
+      s("path", {
+        class: kind,
+        d: pathThrough(points.map(([step, value]) => [x(step), within(value)])),
+      }),
+      ...(dots
+        ? points.map(([step, value]) =>
+            s(
+              "circle",
+              { class: `train-dot ${kind}`, cx: x(step), cy: within(value), r: 2.6 },
+              s("title", {}, `after step ${step}: ${brief(value)}`),
+            ),
+          )
+        : []),
+    ]),
+    ...ends.map(({ name, kind, from, at }) =>
+      s("text", { class: `train-label ${kind}`, x: from + 7, y: at + 4 }, name),
+    ),
+  ];
+}
+
+/**
+ * Labels beside the ends of lines, apart from each other.
+ * @param {{name: string, kind: string, from: number, y: number}[]} ends
+ */
+function labelPlaces(ends) {
+  let last = -Infinity;
+  return [...ends]
+    .sort((one, other) => one.y - other.y)
+    .map((end) => {
+      last = Math.max(end.y, last + 12);
+      return { ...end, at: last };
+    });
+}
+
+/**
+ * What the curves say, in words.
+ * @param {Train} data
+ */
+function reasons(data) {
+  const mark = data.runs[0]?.marks.at(-1);
+  if (!mark) return [];
+  const words = [
+    h(
+      "p",
+      { class: "train-note" },
+      "Dots and ribbons: mean over held-out rows with its 95 % interval (rows are independent).",
+      " Thin: the rows of each step, before it.",
+    ),
+  ];
+  const { chosen, rejected, margin } = mark;
+  if (chosen && rejected && margin) {
+    const both = chosen.mean < 0 && rejected.mean < 0;
+    words.push(
+      h(
+        "p",
+        {},
+        h("b", {}, both ? "Why do both fall? " : "What DPO follows. "),
+        `The chosen answers changed by ${brief(chosen.mean)} nats, the rejected by `,
+        `${brief(rejected.mean)}; the margin is ${brief(margin.mean)}. The loss sees the margin `,
+        "alone: it sinks as well when both become less likely and the rejected one falls further. ",
+        both
+          ? "What they lose goes to answers that are in no pair. A lower rate, a larger β, or SFT on "
+          : "So watch both lines, not the loss.",
+        both ? "the chosen answers first holds them up." : null,
+      ),
+    );
+  }
+  return words;
+}

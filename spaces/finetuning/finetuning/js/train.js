@@ -1,0 +1,124 @@
+// A model that learns: held-out answers that cool down, curves, behaviours, weights, what else moved.
+
+import { brief, plural, whole } from "../../../../shared/js/numbers.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
+import { openCooling } from "./cooling.js";
+import { openCurves } from "./curves.js";
+import { openMoved } from "./moved.js";
+import { openSaid } from "./said.js";
+
+/**
+ * @import {Train} from "./data.js"
+ * @import {TrainSession} from "./trainsteps.js"
+ * @import {Figure} from "../../../../shared/js/tabbed.js"
+ */
+
+/** Open the figure. */
+export function openTrain() {
+  /** @type {TrainSession} */
+  const session = { mark: -1, run: 0, choose: () => {} };
+  let run = "";
+  /** @type {Figure<Train>} */
+  const figure = openTabbed(
+    "finetuning",
+    "A model that learns",
+    "Choose what to teach and press Train.",
+    [
+      {
+        name: "cooling",
+        label: "The text cools down",
+        open: (_, panel) => openCooling(panel, session),
+      },
+      { name: "curves", label: "Curves", picture: true, open: (_, panel) => openCurves(panel) },
+      { name: "said", label: "What it says", open: (_, panel) => openSaid(panel) },
+      {
+        name: "moved",
+        label: "Weights, and what else moved",
+        open: (_, panel) => openMoved(panel, session),
+      },
+    ],
+    (data) => ({
+      title: trainTitle(data),
+      key: trainKey(data),
+      provenance: trainProvenance(data),
+      tags: data.example ? ["stored example"] : data.cancelled ? ["stopped"] : [],
+      warnings: trainWarnings(data),
+    }),
+    {
+      take(data) {
+        if (data.run_id !== run) Object.assign(session, { mark: -1, run: 0 });
+        run = data.run_id;
+        session.run = Math.min(session.run, data.runs.length - 1);
+      },
+    },
+  );
+  session.choose = (change) => {
+    Object.assign(session, change);
+    figure.refresh();
+  };
+  return figure;
+}
+
+/** @param {Train} data */
+function trainTitle(data) {
+  const [run] = data.runs;
+  if (!run) return "Before the first step";
+  if (run.stopped) return run.stopped;
+  const [first, last] = [run.marks[0], run.marks.at(-1)];
+  if (!first || !last || last === first)
+    return `Held-out loss ${brief(first?.held_out.mean)} nats a token before the first step`;
+  const words = data.trained.separate ? "Held-out loss" : "Loss";
+  const sank = `${brief(first.held_out.mean)} → ${brief(last.held_out.mean)} nats a token`;
+  const told = `${words} ${sank} in ${plural(last.step, "step")}`;
+  const shares = last.shares?.[0];
+  const before = first.shares?.[0];
+  if (!shares || !before) return told;
+  return `${told}; ${shares.name} ${before.count} → ${shares.count} of ${shares.of}`;
+}
+
+/** @param {Train} data */
+function trainKey({ objective, beta, trained, runs }) {
+  const [run] = runs;
+  return [
+    objective === "dpo" ? `DPO, β ${brief(beta)}` : "SFT",
+    `${plural(trained.rows, "row")}, ${plural(trained.tokens, "trained token")}`,
+    ...(run ? [`LoRA of ${whole(run.parameters)} parameters from block ${run.first} on`] : []),
+  ];
+}
+
+/** @param {Train} data */
+function trainProvenance(data) {
+  const { provenance, trained, runs, seconds, done } = data;
+  const { model, source, revision, dtype, device } = provenance;
+  const live = !data.example;
+  const pace = live && runs[0]?.seconds ? [`${brief(runs[0].seconds, 2)} s a step`] : [];
+  const took = live && done ? [`${brief(seconds, 2)} s in all`] : [];
+  return [
+    trained.source,
+    `${model}, ${source} (${revision})`,
+    `${dtype} on ${device === "cuda" ? "a GPU" : "a processor"}`,
+    ...pace,
+    ...took,
+  ].join(" · ");
+}
+
+/** @param {Train} data */
+function trainWarnings({ trained, runs, resumed }) {
+  const { left_out: out, cut, empty, separate, more } = trained;
+  const said = [];
+  if (!separate) said.push("There is one row: what is shown is what is trained on.");
+  if (out.length)
+    said.push(
+      `${plural(out.length, "row")} left out, since max_length leaves nothing to train on: ` +
+        `${out.slice(0, 6).join(", ")}.`,
+    );
+  if (cut) said.push(`max_length cuts ${plural(cut, "row")}.`);
+  if (empty) said.push(`${plural(empty, "row")} with an empty answer: only its end is trained on.`);
+  if (more) said.push(`Trained on the first ${whole(trained.rows)} rows; there are more.`);
+  if (resumed !== null)
+    said.push(`Went on from step ${resumed} of an earlier run: the link below trains anew.`);
+  if (runs[0] && !runs[0].cached && runs[0].first)
+    said.push("This model’s lower blocks cannot be run ahead: the whole model ran in every step.");
+  for (const run of runs.slice(1)) if (run.stopped) said.push(`${run.name}: ${run.stopped}`);
+  return said;
+}

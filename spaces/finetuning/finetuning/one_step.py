@@ -1,0 +1,65 @@
+"""One step of a run: the loss of its rows, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from finetuning import losses
+from finetuning.data import StepSeen
+from finetuning.lora import Net
+from finetuning.pairs import Pair
+from finetuning.train_request import TrainRequest
+from finetuning.watch import Watch
+from shared.estimates import estimate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def loss_of(
+    one: TrainRequest, net: Net, watch: Watch, some: Sequence[Pair]
+) -> tuple[Tensor, list[float], dict[str, float]]:
+    """The loss of a step's rows, of each row alone, and what DPO shows besides."""
+    import torch
+
+    if one.objective == "sft":
+        logs = net.token_logs([pair.chosen for pair in some])
+        return losses.sft(logs), [float(-row.detach().mean()) for row in logs], {}
+    sums = [
+        row.sum()
+        for row in net.token_logs([text for at in (0, 1) for text in (pair.texts[at] for pair in some)])
+    ]
+    chosen, rejected = torch.stack(sums[: len(some)]), torch.stack(sums[len(some) :])
+    before = [
+        torch.tensor([watch.reference[pair.texts[at]] for pair in some], device=chosen.device)
+        for at in (0, 1)
+    ]
+    loss = losses.dpo(chosen, rejected, before[0], before[1], one.beta)
+    margins = losses.margins(chosen, rejected, before[0], before[1]).detach()
+    each = (-torch.nn.functional.logsigmoid(one.beta * margins)).tolist()
+    more = {
+        "chosen": float((chosen.detach() - before[0]).mean()),
+        "rejected": float((rejected.detach() - before[1]).mean()),
+        "accuracy": float((margins > 0).float().mean()),
+    }
+    return loss, each, more
+
+
+def seen_step(
+    step: int, loss: Tensor, each: Sequence[float], rate: float, norm: float, more: Mapping[str, float]
+) -> StepSeen:
+    """A step as the figure draws it."""
+    import torch
+
+    sigma = estimate(torch.tensor(each)).sigma
+    return {
+        "step": step,
+        "loss": float(f"{float(loss.detach()):.7g}"),
+        "spread": None if sigma is None else float(f"{sigma:.4g}"),
+        "rate": float(f"{rate:.6g}"),
+        "norm": float(f"{norm:.7g}"),
+        "chosen": more.get("chosen"),
+        "rejected": more.get("rejected"),
+        "accuracy": more.get("accuracy"),
+    }

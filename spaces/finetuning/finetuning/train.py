@@ -1,0 +1,357 @@
+"""A run: LoRA by SFT or DPO, in a plain loop that gives TRL's losses, and what is seen while it learns.
+
+Rows come in the order of TRL's trainer for the same seed. Every step is AdamW (β .9 and .999, ε 10⁻⁸, no
+decay) on gradients clipped to norm 1, in float32.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finetuning import pairs
+from finetuning.data import Run, Train
+from finetuning.lora import Adapter, Cache, Net, adapted, blocks
+from finetuning.one_step import loss_of, seen_step
+from finetuning.pairs import Pair, Rows
+from finetuning.snapshot import Snapshot, restore, taken
+from finetuning.tokenizer import opened
+from finetuning.train_request import TrainRequest, changes_of
+from finetuning.watch import Watch, watching
+from shared import models
+from shared.errors import VisitorError
+from shared.estimates import median
+from shared.talk import context_limit
+
+if TYPE_CHECKING:
+    from shared.models import Loaded
+
+CLIP = 1.0
+MAX_STEP_TOKENS = 4_096
+"""Tokens of one step, padding included: its logits fill the memory."""
+MAX_RUN_TOKENS = 800_000
+"""Tokens of all steps of one run."""
+SAME = ("model", "data", "rows", "dataset", "objective", "rank", "alpha", "targets", "layers", "versus")
+"""Settings that a run goes on with as they are."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """Where a run goes on from.
+
+    Args:
+        data: the figure of the run so far.
+        step: steps that are kept.
+        snapshots: of each run, after that step.
+    """
+
+    data: Mapping[str, Any]
+    step: int
+    snapshots: Sequence[Snapshot]
+
+
+def order(rows: int, request: TrainRequest) -> list[list[int]]:
+    """Which rows each step reads: every epoch a permutation of its own seed, as accelerate's sampler
+    draws it, in batches; the last of an epoch may be smaller.
+    """
+    import torch
+
+    batches: list[list[int]] = []
+    epoch = 0
+    while len(batches) < request.steps:
+        generator = torch.Generator().manual_seed(request.seed + epoch)
+        drawn = torch.randperm(rows, generator=generator).tolist()
+        batches += [drawn[at : at + request.batch] for at in range(0, rows, request.batch)]
+        epoch += 1
+    return batches[: request.steps]
+
+
+def prepared(request: TrainRequest, upload: Any = None, token: str | None = None) -> tuple[Loaded, Rows]:
+    """The model and the rows, checked, before a GPU is asked for.
+
+    Raises:
+        VisitorError: as `models.load`, `tokenizer.opened` and `pairs.read`; or the rows are too long for the
+            model or for a step.
+    """
+    reader = opened(request.model, "")
+    rows = pairs.read(request, reader, upload, token)
+    loaded = models.load(request.model, exact=True)
+    texts = [text for pair in (*rows.train, *rows.held) for text in pair.texts]
+    longest, limit = max(len(text.ids) for text in texts), context_limit(loaded)
+    if limit is not None and longest > limit:
+        raise VisitorError(
+            f"A row has {longest:,} tokens, and {request.model} reads {limit:,}.",
+            f"Set max_length to {limit:,} or less.",
+        )
+    largest = max(max(text.ids) for text in texts)
+    size = loaded.model.get_input_embeddings().weight.shape[0]
+    if largest >= size:
+        raise VisitorError(
+            f"The tokenizer writes token {largest:,}, and the model has only {size:,}.",
+            "Choose another model.",
+        )
+    for run in request.runs():
+        width = run.batch * longest * (2 if run.objective == "dpo" else 1)
+        if width > MAX_STEP_TOKENS:
+            raise VisitorError(
+                f"A step would read {width:,} tokens (batch {run.batch}, the longest row {longest:,}); the "
+                f"limit is {MAX_STEP_TOKENS:,}.",
+                "Lower batch or max_length.",
+            )
+        if width * run.steps > MAX_RUN_TOKENS:
+            total = width * run.steps
+            raise VisitorError(
+                f"The run would read up to {total:,} tokens; the limit is {MAX_RUN_TOKENS:,}.",
+                "Lower steps, batch or max_length.",
+            )
+    return loaded, rows
+
+
+def train(
+    request: TrainRequest,
+    loaded: Loaded,
+    rows: Rows,
+    since: Since | None = None,
+    *,
+    uploaded: bool = False,
+    cached: bool = True,
+) -> Iterator[tuple[Train, Snapshot | None]]:
+    """A run as a growing figure, with the adapter and the optimizer as they are after each mark.
+
+    Args:
+        request: what is asked for.
+        loaded: the model, where it is to run.
+        rows: as `prepared` gives them.
+        since: a run that goes on.
+        uploaded: whether the rows came in a file.
+        cached: False to run the whole model in every step.
+
+    Raises:
+        VisitorError: peft cannot adapt the model, or a run that goes on has other settings.
+    """
+    began = time.monotonic()
+    if since is not None:
+        check_same(request, since)
+    data = _started(request, loaded, rows)
+    data["resumed"] = since.step if since else None
+    watch = watching(request, loaded, rows, uploaded=uploaded)
+    caches: dict[int, Cache] = {}
+    asked = request.runs()
+    total = sum(one.steps - (since.step if since else 0) for one in asked)
+    done = 0
+    for place, one in enumerate(asked):
+        adapter = adapted(loaded, one)
+        cache = caches.setdefault(adapter.first, Cache(adapter.first)) if cached else None
+        like = min((pair.chosen for pair in rows.train), key=lambda text: len(text.ids))
+        net = Net(adapter, cache, like)
+        if one.objective == "dpo":
+            watch.references(net, rows.held)
+        seen = _run_of(one, place, request, adapter, net)
+        data["runs"].append(seen)
+        for step in _steps(one, adapter, net, watch, rows, loaded, seen, place, since, data):
+            if isinstance(step, Snapshot):
+                yield _now(data, began), step
+                continue
+            label, value = step
+            data["progress"] = {"label": label, "value": done + value, "max": max(1, total)}
+            yield _now(data, began), None
+        done += one.steps - (since.step if since else 0)
+    data["progress"], data["done"] = None, True
+    yield _now(data, began), None
+
+
+def _now(data: Train, began: float) -> Train:
+    """The figure as it is now; what grows later must not change what was sent."""
+    runs: list[Run] = [
+        {**run, "steps": list(run["steps"]), "marks": [{**mark} for mark in run["marks"]]}  # type: ignore[typeddict-item]
+        for run in data["runs"]
+    ]
+    return {**data, "runs": runs, "seconds": round(time.monotonic() - began, 2)}
+
+
+def check_same(request: TrainRequest, since: Since) -> None:
+    """Raise a VisitorError where a run cannot go on with these settings."""
+    before = TrainRequest.parse(**since.data["request"])
+    for name in SAME:
+        if getattr(before, name) != getattr(request, name):
+            was = str(getattr(before, name))[:40] or "(none)"
+            raise VisitorError(
+                f"The run that is to go on was made with {name} {was}.",
+                "Set it back, or start anew.",
+            )
+    if not 0 <= since.step <= request.steps:
+        raise VisitorError(
+            f"The run stands at step {since.step}, and only {request.steps} are asked for.", "Raise steps."
+        )
+
+
+def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
+    reader = opened(request.model, "")
+    texts = [pair.chosen for pair in rows.train]
+    return {
+        "kind": "train",
+        "drawable": True,
+        "done": False,
+        "run_id": str(time.time_ns()),
+        "request": request.to_json(),
+        "objective": "dpo" if request.objective == "dpo" else "sft",
+        "beta": request.beta,
+        "runs": [],
+        "held_out": [
+            {
+                "number": pair.number,
+                "question": pair.question,
+                "tokens": pairs.pieces(reader, pair.chosen),
+            }
+            for pair in rows.held
+        ],
+        "trained": {
+            "rows": len(rows.train),
+            "tokens": sum(text.trained for text in texts),
+            "cut": sum(any(text.cut for text in pair.texts) for pair in rows.train),
+            "empty": sum(pair.empty for pair in rows.train),
+            "left_out": list(rows.left_out[:20]),
+            "source": rows.source,
+            "more": rows.more,
+            "separate": rows.separate,
+        },
+        "provenance": {
+            "model": loaded.id,
+            "revision": loaded.revision,
+            "source": loaded.source,
+            "dtype": loaded.dtype,
+            "device": loaded.device,
+            "blocks": len(blocks(loaded.model)[2]),
+            "versions": {
+                name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")
+            },
+        },
+        "resumed": None,
+        "progress": None,
+        "seconds": 0.0,
+    }
+
+
+def _run_of(one: TrainRequest, place: int, request: TrainRequest, adapter: Adapter, net: Net) -> Run:
+    differs = {key: getattr(one, key) for key in changes_of(request.versus)}
+    words = (
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in differs.items()
+    )
+    return {
+        "name": ", ".join(words),
+        "changes": differs if place else {},
+        "rank": one.rank,
+        "parameters": sum(value.numel() for value in adapter.parameters.values()),
+        "first": adapter.first,
+        "cached": net.exact,
+        "steps": [],
+        "marks": [],
+        "stopped": None,
+        "seconds": None,
+    }
+
+
+def _steps(
+    one: TrainRequest,
+    adapter: Adapter,
+    net: Net,
+    watch: Watch,
+    rows: Rows,
+    loaded: Loaded,
+    seen: Run,
+    place: int,
+    since: Since | None,
+    data: Train,
+) -> Iterator[Snapshot | tuple[str, float]]:
+    """The steps of one run, which fill `seen`; yields where it is, and snapshots."""
+    import torch
+
+    named = adapter.parameters
+    batches = order(len(rows.train), one)
+    used = [rows.train[at] for at in sorted({at for batch in batches for at in batch})]
+    optimizer = torch.optim.AdamW(named.values(), lr=one.learning_rate, weight_decay=0.0)
+    begin = 0
+    if since is not None:
+        watch.remember(net)
+        begin = since.step
+        before = since.data["runs"][place]
+        seen["steps"] = [step for step in before["steps"] if step["step"] <= begin]
+        seen["marks"] = [mark for mark in before["marks"] if mark["step"] <= begin]
+        if one.objective == "dpo":
+            watch.references(net, used)
+        restore(since.snapshots[place], named, optimizer)
+        yield taken(place, begin, adapter, optimizer, one.model)
+    else:
+        seen["marks"].append(watch.mark(net, 0, one))
+        yield "Before the first step", 0
+        watch.remember(net)
+        watch.add_elsewhere(net, seen["marks"][0])
+        yield "Before the first step", 0
+        if place:  # no adapter has moved anything yet
+            first = data["runs"][0]["marks"][0]
+            seen["marks"][0]["shares"], seen["marks"][0]["said"] = first["shares"], first["said"]
+        else:
+            yield from _answered(watch, adapter, loaded, seen, 0)
+        if one.objective == "dpo":
+            yield "Reading the pairs before training", 0
+            watch.references(net, used)
+        yield taken(place, 0, adapter, optimizer, one.model)
+    marks, rates = one.marks(), one.rates()
+    spoken = {marks[len(marks) // 2], marks[-1]}
+    took: list[float] = []
+    for step, batch in enumerate(batches[begin:], begin):
+        clock = time.monotonic()
+        some = [rows.train[at] for at in batch]
+        for group in optimizer.param_groups:
+            group["lr"] = rates[step]
+        optimizer.zero_grad()
+        loss, each, more = loss_of(one, net, watch, some)
+        wrong = "" if math.isfinite(float(loss.detach())) else _where(each, some)
+        norm = math.nan
+        if not wrong:
+            loss.backward()
+            norm = float(torch.nn.utils.clip_grad_norm_(list(named.values()), CLIP))
+            wrong = "" if math.isfinite(norm) else "the gradient is not finite"
+        if wrong:
+            good = seen["marks"][-1]["step"]
+            seen["stopped"] = (
+                f"Step {step + 1}: {wrong}. Training ended there; the adapter of step {good} is kept. "
+                "Lower the learning rate."
+            )
+            yield "Stopped", step - begin
+            return
+        optimizer.step()
+        took.append(time.monotonic() - clock)
+        seen["steps"].append(seen_step(step + 1, loss, each, rates[step], norm, more))
+        seen["seconds"] = round(median(took), 4)
+        yield f"Step {step + 1} of {one.steps}", step + 1 - begin
+        if step + 1 in marks:
+            seen["marks"].append(watch.mark(net, step + 1, one))
+            watch.add_elsewhere(net, seen["marks"][-1])
+            yield f"Step {step + 1} of {one.steps}", step + 1 - begin
+            if step + 1 in spoken:
+                yield from _answered(watch, adapter, loaded, seen, step + 1 - begin)
+            yield taken(place, step + 1, adapter, optimizer, one.model)
+
+
+def _answered(
+    watch: Watch, adapter: Adapter, loaded: Loaded, seen: Run, value: float
+) -> Iterator[tuple[str, float]]:
+    for step in watch.answers(adapter, loaded.tokenizer):
+        if isinstance(step, int):
+            yield f"{step} of {len(watch.asked)} questions answered", value
+        else:
+            seen["marks"][-1]["shares"], seen["marks"][-1]["said"] = step
+
+
+def _where(each: Sequence[float], some: Sequence[Pair]) -> str:
+    """Which rows' loss is no number."""
+    bad = [pair.number for pair, value in zip(some, each, strict=True) if not math.isfinite(value)]
+    if not bad:
+        return "the loss is not finite"
+    rows = f"row {bad[0]}" if len(bad) == 1 else f"rows {', '.join(map(str, bad[:4]))}"
+    return f"the loss of {rows} is not finite"

@@ -1,0 +1,182 @@
+"""The code that reproduces a run: a plain loop with transformers and peft, and the adapter in use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pprint import pformat
+from typing import Any
+
+from finetuning import sets
+from finetuning.rows import objects
+from finetuning.train_request import TrainRequest
+from shared.errors import VisitorError
+
+MOST_CHARACTERS = 30_000
+"""Rows that stand in the program itself."""
+
+
+def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
+    """The programs below a figure, by what each is."""
+    return {
+        "The same run with transformers and peft": loop(request, data),
+        "The adapter in use": use(request),
+    }
+
+
+def _rows(request: TrainRequest) -> str:
+    """The rows to train on, as the program reads them."""
+    split = "held = rows[4::5] or rows[-1:]\nrows = [row for row in rows if row not in held] or rows\n"
+    if not request.own:
+        return (
+            f"rows = {pformat(sets.stored(request.data)[0][: request.limit], width=106, sort_dicts=False)}\n"
+        )
+    if request.dataset:
+        config = f", {request.config!r}" if request.config else ""
+        return (
+            "from datasets import load_dataset\n\n"
+            f"rows = list(load_dataset({request.dataset!r}{config}, split={request.split!r})"
+            f".select(range({request.limit})))\n{split}"
+        )
+    try:
+        given, _, _ = objects(request)
+    except VisitorError:
+        given = []
+    if given and len(text := pformat(given, width=106, sort_dicts=False)) <= MOST_CHARACTERS:
+        return f"rows = {text}\n{split}"
+    return f'rows = [json.loads(line) for line in open("rows.jsonl")][: {request.limit}]\n{split}'
+
+
+def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
+    """A program that trains as the first run did and prints every step's loss."""
+    run = data["runs"][0]
+    norms = run["marks"][0]["norms"] if run["marks"] else []
+    ends = sorted({name.rpartition(".")[2] for name, *_ in norms})
+    some = sorted({at for _, at, *_ in norms})
+    layers = None if len(some) == data["provenance"]["blocks"] else some
+    versions = data["provenance"]["versions"]
+    dpo = request.objective == "dpo"
+    rate = f"{request.learning_rate!r}"
+    if request.schedule == "linear":
+        rate += f" * ({request.steps} - step) / {request.steps}"
+    return (
+        f"# pip install torch=={versions['torch'].partition('+')[0]} "
+        f"transformers=={versions['transformers']} peft=={versions['peft']}\n"
+        "import json\nimport math\n\nimport torch\nfrom peft import LoraConfig, get_peft_model\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        f"{_rows(request)}\n"
+        f"name = {request.model!r}\n"
+        "tokenizer = AutoTokenizer.from_pretrained(name)\n"
+        "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
+        "config = LoraConfig(\n"
+        f"    r={request.rank}, lora_alpha={request.alpha:g}, target_modules={ends!r},\n"
+        f'    layers_to_transform={layers!r}, task_type="CAUSAL_LM",\n'
+        ")\n"
+        "model = get_peft_model(model, config).eval()  # no dropout\n"
+        f"generator = torch.Generator().manual_seed({request.seed})\n"
+        "for key, value in model.named_parameters():\n"
+        '    if ".lora_A." in key:\n'
+        "        torch.nn.init.kaiming_uniform_(value.data, a=math.sqrt(5), generator=generator)\n\n\n"
+        f"{_READ.replace('MAX_LENGTH', str(request.max_length))}"
+        f"{_dpo(request) if dpo else _SFT}"
+        "trained = [value for value in model.parameters() if value.requires_grad]\n"
+        "optimizer = torch.optim.AdamW(trained, weight_decay=0.0)\n"
+        "order = []\n"
+        "epoch = 0\n"
+        f"while len(order) < {request.steps}:  # the order of TRL's trainer\n"
+        f"    generator = torch.Generator().manual_seed({request.seed} + epoch)\n"
+        "    drawn = torch.randperm(len(texts), generator=generator)\n"
+        f"    order += drawn.split({request.batch})\n"
+        "    epoch += 1\n"
+        f"for step, batch in enumerate(order[:{request.steps}]):\n"
+        "    loss = loss_of(batch.tolist())\n"
+        "    optimizer.zero_grad()\n"
+        "    loss.backward()\n"
+        "    norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)\n"
+        f'    optimizer.param_groups[0]["lr"] = {rate}\n'
+        "    optimizer.step()\n"
+        '    print(f"step {step + 1}: loss {loss.item():.6f}, gradient norm {norm.item():.6f}")\n'
+        'model.save_pretrained("adapter")\n'
+    )
+
+
+_READ = '''def ids_of(text, special=False):
+    return tokenizer(text, add_special_tokens=special)["input_ids"]
+
+
+def read(row, answer):
+    """Token ids of a prompt with its answer, and where the answer begins."""
+    if answer in row and isinstance(row[answer], str):  # texts
+        before, text = ids_of(row["prompt"], True), row["prompt"] + row[answer]
+        ids = ids_of(text if text.endswith(tokenizer.eos_token or "") else text + tokenizer.eos_token, True)
+    elif "text" in row:
+        before, text = [], row["text"]
+        ids = ids_of(text if text.endswith(tokenizer.eos_token or "") else text + tokenizer.eos_token, True)
+    else:
+        talk = row["prompt"] + row[answer] if "prompt" in row else row["messages"]
+        prompt = row["prompt"] if "prompt" in row else talk[:-1]
+        write = lambda said, more: tokenizer.apply_chat_template(  # noqa: E731
+            said, tokenize=False, add_generation_prompt=more
+        )
+        before, ids = ids_of(write(prompt, True)), ids_of(write(talk, False))
+    same = next((at for at, (a, b) in enumerate(zip(before, ids)) if a != b), min(len(before), len(ids)))
+    return ids[:MAX_LENGTH], max(1, same)
+
+
+def logs_of(some):
+    """ln p of the trained tokens of each text."""
+    width = max(len(ids) for ids, _ in some)
+    padded = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in some])
+    mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in some])
+    logs = model(input_ids=padded, attention_mask=mask).logits[:, :-1].log_softmax(-1)
+    logs = logs.gather(2, padded[:, 1:, None])[:, :, 0]
+    return [row[start - 1 : len(ids) - 1] for row, (ids, start) in zip(logs, some)]
+
+
+'''
+_SFT = """texts = [read(row, "completion" if "completion" in row else "chosen") for row in rows]
+
+
+def loss_of(batch):
+    logs = torch.cat(logs_of([texts[at] for at in batch]))
+    return -logs.sum() / len(logs)
+
+
+"""
+
+
+def _dpo(request: TrainRequest) -> str:
+    return f"""texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
+
+
+def sums(some):
+    return torch.stack([logs.sum() for logs in logs_of(some)])
+
+
+with torch.no_grad():  # B is zero still: this is the model before training
+    before = [sums(list(pair)) for pair in texts]
+
+
+def loss_of(batch):
+    chosen = sums([texts[at][0] for at in batch]) - torch.stack([before[at][0] for at in batch])
+    rejected = sums([texts[at][1] for at in batch]) - torch.stack([before[at][1] for at in batch])
+    return -torch.nn.functional.logsigmoid({request.beta!r} * (chosen - rejected)).mean()
+
+
+"""
+
+
+def use(request: TrainRequest) -> str:
+    """A program that asks the model with the downloaded adapter."""
+    talk = json.dumps([{"role": "user", "content": "How do clouds form?"}])
+    return (
+        "from peft import PeftModel\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        f"name = {request.model!r}\n"
+        "tokenizer = AutoTokenizer.from_pretrained(name)\n"
+        "model = AutoModelForCausalLM.from_pretrained(name)\n"
+        'model = PeftModel.from_pretrained(model, "adapter")  # the folder, unzipped\n'
+        f'ids = tokenizer.apply_chat_template({talk}, add_generation_prompt=True, return_tensors="pt", '
+        "return_dict=True)\n"
+        "print(tokenizer.decode(model.generate(**ids, max_new_tokens=40, do_sample=False)[0]))\n"
+    )

@@ -1,0 +1,156 @@
+"""What a visitor asks for who trains: rows, objective, adapter, steps, and a second run beside the first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from finetuning.request import name_text, row_text
+from finetuning.sets import BEHAVIOURS, SETS
+from shared import behaviour, request
+from shared.behaviour import Behaviour
+from shared.checks import SEED, between, finite, one_of, whole
+from shared.embedded_model import EMBEDDED_MODEL
+from shared.errors import VisitorError
+from shared.request import setting
+
+OBJECTIVES = {"sft": "SFT", "dpo": "DPO"}
+TARGETS: dict[str, tuple[str, ...]] = {
+    "all-linear": (),
+    "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "q_proj, v_proj": ("q_proj", "v_proj"),
+    "mlp": ("gate_proj", "up_proj", "down_proj"),
+}
+"""Which linear layers get an adapter, by what the choice is called; none named stands for all."""
+MAX_TRAINED_ROWS = 2_000
+VERSUS = ("seed", "learning_rate", "rank", "alpha", "targets", "layers", "batch", "beta", "schedule")
+"""Settings that a second run may change: rows, objective and steps stay the same."""
+
+
+def _rate(name: str, value: Any) -> float:
+    number = finite(value)
+    if not 0 < number <= 10:
+        raise VisitorError(f"{name} is {str(value)[:40]}.", "Use a number above 0, such as 0.002.")
+    return number
+
+
+def _versus(name: str, value: Any) -> str:
+    """Changed settings as `setting=value`, with semicolons between; the API may send an object."""
+    if isinstance(value, dict):
+        value = "; ".join(f"{key}={item}" for key, item in value.items())
+    text = name_text(name, value)
+    changes_of(text)
+    return text
+
+
+def changes_of(text: str) -> dict[str, str]:
+    """The settings that a second run changes.
+
+    Raises:
+        VisitorError: one is none, or may not differ.
+    """
+    changes: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        key, sign, value = (piece.strip() for piece in part.partition("="))
+        if not sign or key not in VERSUS:
+            raise VisitorError(
+                f"“{part[:40]}” is no change for a second run.",
+                f"Write setting=value, of {', '.join(VERSUS)}; several with semicolons between.",
+            )
+        changes[key] = value
+    return changes
+
+
+def _behaviours(_: str, value: Any) -> tuple[Behaviour, ...]:
+    return behaviour.behaviours_of(value)
+
+
+@dataclass(frozen=True)
+class TrainRequest(request.Request):
+    """Everything that determines a run."""
+
+    objective: str = setting(
+        "sft", one_of(*OBJECTIVES), "sft, or dpo on pairs of a chosen and a rejected answer"
+    )
+    data: str = setting("pirate", one_of(*SETS), f"a stored set, where no rows are given: {', '.join(SETS)}")
+    rows: str = setting(
+        "", row_text, "rows of your own: prompt with completion, or with chosen and rejected; or messages"
+    )
+    dataset: str = setting("", name_text, "a dataset of the Hub, in the place of rows")
+    config: str = setting("", name_text, "the dataset's config")
+    split: str = setting("train", name_text, "the dataset's split")
+    limit: int = setting(24, whole(1, MAX_TRAINED_ROWS), "rows to train on at most")
+    model: str = setting(EMBEDDED_MODEL, name_text, "the model to adapt: a Hub id, or an expert")
+    rank: int = setting(8, whole(1, 256), "r of LoRA")
+    alpha: float = setting(16.0, between(0.01, 4096), "lora_alpha; ΔW is alpha/r · B·A")
+    targets: str = setting("all-linear", one_of(*TARGETS), f"which layers are adapted: {', '.join(TARGETS)}")
+    layers: int = setting(8, whole(0, 1_000), "blocks that get adapters, counted from the top; 0 for all")
+    learning_rate: float = setting(0.002, _rate, "the largest step size of AdamW")
+    schedule: str = setting(
+        "linear", one_of("linear", "constant"), "linear to 0 as TRL's default, or constant"
+    )
+    steps: int = setting(30, whole(1, 500), "optimizer steps")
+    batch: int = setting(4, whole(1, 32), "rows of a step")
+    beta: float = setting(0.1, between(0.001, 10), "β of DPO")
+    max_length: int = setting(256, whole(8, 2_048), "tokens of a row that are kept, prompt and answer")
+    seed: int = setting(42, SEED, "of the adapter's A and of the order of rows")
+    versus: str = setting(
+        "", _versus, f"a second run with other settings, such as seed=1: {', '.join(VERSUS)}"
+    )
+    behaviours: tuple[Behaviour, ...] = setting(
+        (),
+        _behaviours,
+        "what answers are counted by, presets by name; by default what the stored set teaches",
+    )
+    answers: int = setting(8, whole(1, 40), "held-out questions that are answered before and after")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**super().to_json(), "behaviours": behaviour.to_json(self.behaviours)}
+
+    def to_form(self) -> dict[str, Any]:
+        return {**super().to_form(), "behaviours": behaviour.text_of(self.behaviours)}
+
+    def consistent(self) -> Self:
+        if self.rows.strip() and self.dataset:
+            raise VisitorError("Both rows and a dataset are given.", "Clear one of them.")
+        for other in self.runs()[1:]:
+            if other == replace(self, versus=""):
+                raise VisitorError(
+                    "The second run is the first one again.", "Change a setting, such as seed=1."
+                )
+        return self
+
+    def runs(self) -> list[Self]:
+        """The runs that are asked for, each without `versus`.
+
+        Raises:
+            VisitorError: a changed setting is refused.
+        """
+        first = replace(self, versus="")
+        if not self.versus:
+            return [first]
+        checks = {name: one.metadata["check"] for name, one in self.declared().items()}
+        changed = {name: checks[name](name, value) for name, value in changes_of(self.versus).items()}
+        return [first, replace(first, **changed)]
+
+    @property
+    def own(self) -> bool:
+        """Whether the rows are the visitor's."""
+        return bool(self.rows.strip() or self.dataset)
+
+    def judged(self, uploaded: bool = False) -> tuple[Behaviour, ...]:
+        """The behaviours that are counted."""
+        if self.behaviours or self.own or uploaded:
+            return self.behaviours
+        return tuple(behaviour.PRESETS[name] for name in BEHAVIOURS[self.data])
+
+    def rates(self) -> list[float]:
+        """The step size of every step."""
+        if self.schedule == "constant":
+            return [self.learning_rate] * self.steps
+        return [self.learning_rate * (self.steps - step) / self.steps for step in range(self.steps)]
+
+    def marks(self) -> list[int]:
+        """After which steps everything is measured: before the first, after the last, and five between."""
+        return sorted({math.ceil(self.steps * share / 6) for share in range(7)})

@@ -1,0 +1,243 @@
+"""What is measured of a model while it learns, from rows and texts that it is not trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from finetuning import sets
+from finetuning.data import Counted, Mark, Said
+from finetuning.lora import Adapter, Net
+from finetuning.pairs import Pair, Rows, Text
+from finetuning.train_request import TrainRequest
+from shared import measure, rules, texts
+from shared.behaviour import ANSWER_TOKENS, Behaviour
+from shared.errors import VisitorError
+from shared.estimates import Share, estimate, interval
+from shared.measure import Windows, text_windows
+from shared.rules import LIKELIER
+from shared.rules import Said as Answered
+from shared.talk import answer_all, context_limit, prompt_ids
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from shared.models import Loaded
+
+CONTEXT, WINDOWS = 128, 3
+"""Of the text whose loss is followed."""
+ELSEWHERE, ELSEWHERE_TOKENS = 6, 24
+"""Questions that the set is not about, and tokens of each answer whose distribution is compared."""
+
+
+@dataclass
+class Watch:
+    """What is followed, and what the model before training says to it.
+
+    Args:
+        rows: the rows, of which the held-out are followed.
+        windows: of a plain text.
+        elsewhere: questions that the rows are not about, with answers.
+        behaviours: that are counted in answers.
+        asked: prompts that are answered: ids, by their words.
+        most: prompts of one behaviour.
+        first: logits before training of windows and elsewhere.
+    """
+
+    rows: Rows
+    windows: tuple[Text, ...]
+    elsewhere: tuple[Text, ...]
+    behaviours: tuple[Behaviour, ...]
+    asked: dict[str, tuple[int, ...]]
+    most: int
+    first: dict[Text, Tensor] = field(default_factory=dict)
+    reference: dict[Text, float] = field(default_factory=dict)
+    """ln p of answers before training, summed."""
+
+    def remember(self, net: Net) -> None:
+        """Keep what the model says before training."""
+        for text in (*self.windows, *self.elsewhere):
+            if text not in self.first:
+                self.first[text] = net.all_logits([text])[0]
+
+    def references(self, net: Net, pairs: Sequence[Pair]) -> None:
+        """Keep ln p of the pairs' answers before training: the net must be that model still."""
+        import torch
+
+        missing = [text for pair in pairs for text in pair.texts if text not in self.reference]
+        missing.sort(key=lambda text: len(text.ids))
+        with torch.no_grad():
+            while missing:
+                some = [missing.pop() for _ in range(min(len(missing), 8))]
+                for text, row in zip(some, net.token_logs(some), strict=True):
+                    self.reference[text] = float(row.double().sum())
+
+    def mark(self, net: Net, step: int, request: TrainRequest) -> Mark:
+        """What is known of the held-out rows and the weights after so many steps."""
+        import torch
+
+        held = self.rows.held
+        with torch.no_grad():
+            logs = [net.token_logs([pair.chosen])[0].double().cpu() for pair in held]
+            others = [
+                net.token_logs([pair.rejected])[0].double().cpu()
+                for pair in held
+                if pair.rejected is not None
+            ]
+        mark: Mark = {
+            "step": step,
+            "tokens": [[round(-value, 4) for value in row.tolist()] for row in logs],
+            "held_out": _mean([-row for row in logs]),
+            "norms": [
+                (name, at, float(f"{moved:.4g}"), float(f"{size:.6g}"))
+                for (at, name), (moved, size) in net.adapter.norms().items()
+            ],
+            "text": None,
+            "kl": None,
+            "elsewhere": None,
+            "chosen": None,
+            "rejected": None,
+            "margin": None,
+            "shares": None,
+            "said": None,
+        }
+        if request.objective == "dpo":
+            sums = torch.stack([row.sum() for row in logs]), torch.stack([row.sum() for row in others])
+            before = [
+                torch.tensor([self.reference[text] for text in chosen], dtype=torch.float64)
+                for chosen in (
+                    [pair.chosen for pair in held],
+                    [pair.rejected for pair in held if pair.rejected is not None],
+                )
+            ]
+            moved = sums[0] - before[0], sums[1] - before[1]
+            mark["chosen"], mark["rejected"] = _mean(list(moved[0][:, None])), _mean(list(moved[1][:, None]))
+            mark["margin"] = _mean(list((moved[0] - moved[1])[:, None]))
+        return mark
+
+    def add_elsewhere(self, net: Net, mark: Mark) -> None:
+        """Put into a mark what else moved: a plain text, and questions that the rows are not about."""
+        kls, losses = self._moved(net, self.windows)
+        if losses:
+            mark["text"], mark["kl"] = _mean(losses), _mean(kls, least=0)
+        kls, _ = self._moved(net, self.elsewhere)
+        if kls:
+            mark["elsewhere"] = _mean(kls, least=0)
+
+    def _moved(self, net: Net, texts: Sequence[Text]) -> tuple[list[Tensor], list[Tensor]]:
+        """KL from the model before training, and loss, of each text's tokens."""
+        import torch
+
+        kls, losses = [], []
+        for text in texts:
+            now = net.all_logits([text])[0]
+            true = torch.tensor(text.ids[text.start :])
+            found = measure.compare(self.first[text], now, true)
+            kls.append(found.kl.cpu())
+            losses.append(found.loss.cpu())
+        return kls, losses
+
+    def answers(self, adapter: Adapter, tokenizer: Any) -> Iterator[int | tuple[list[Counted], list[Said]]]:
+        """Greedy answers to what is asked: how many are done, at the end the behaviours' shares and what was
+        said.
+        """
+        if not self.asked:
+            yield [], []
+            return
+        prompts = list(self.asked.values())
+        for step in answer_all(adapter.model, tokenizer, prompts, ANSWER_TOKENS):
+            if isinstance(step, int):
+                yield step
+                continue
+            said = {
+                words: Answered(answer.text(tokenizer), answer.ended, len(answer.ids))
+                for words, answer in zip(self.asked, step, strict=True)
+            }
+            shares: list[Counted] = []
+            for one in self.behaviours:
+                some = [said[prompt] for prompt in one.held_out(self.most) if prompt in said]
+                shown = rules.verdicts(one.rule, some)
+                shares.append(
+                    {"name": one.name, "words": one.words, **Share(sum(shown), len(some)).to_json()}
+                )
+            yield (
+                shares,
+                [
+                    {"prompt": words[:200], "text": answer.text[:400], "ended": answer.ended}
+                    for words, answer in said.items()
+                ],
+            )
+
+
+def _mean(groups: Sequence[Tensor], least: float = -math.inf) -> Any:
+    """A mean with its 95 % interval, not below what is possible; rows, windows or texts are independent."""
+    value = estimate(groups)
+    low, high = interval(value)
+    known = value.sigma is not None
+    return {
+        **value.to_json(),
+        "low": float(f"{max(low, least):.5g}") if known else None,
+        "high": float(f"{high:.5g}") if known else None,
+    }
+
+
+def watching(request: TrainRequest, loaded: Loaded, rows: Rows, *, uploaded: bool = False) -> Watch:
+    """What is followed of a run.
+
+    Raises:
+        VisitorError: a behaviour cannot be counted in answers, or the model has no token of a text.
+    """
+    behaviours = request.judged(uploaded)
+    for one in behaviours:
+        if one.rule.kind == LIKELIER:
+            raise VisitorError(
+                f"“{one.name}” compares two given answers, and here answers are written.",
+                "Use another rule.",
+            )
+    asked: dict[str, tuple[int, ...]] = {}
+    if _chats(loaded):
+        for one in behaviours:
+            for prompt in one.held_out(request.answers):
+                asked[prompt] = tuple(prompt_ids(loaded, prompt))
+    if not behaviours:
+        for pair in rows.held[: request.answers]:
+            if pair.prompt:
+                asked[pair.question] = pair.prompt
+    limit = context_limit(loaded)
+    asked = {words: ids for words, ids in asked.items() if limit is None or len(ids) + ANSWER_TOKENS <= limit}
+    return Watch(rows, _windows(loaded), _elsewhere(request, loaded), behaviours, asked, request.answers)
+
+
+def _windows(loaded: Loaded) -> tuple[Text, ...]:
+    """The text's windows; none where the model reads less."""
+    limit = context_limit(loaded)
+    context = CONTEXT if limit is None else min(CONTEXT, limit)
+    if context < 8:
+        return ()
+    windows: Windows = text_windows(loaded.tokenizer, texts.sample("evaluation"), context, WINDOWS)
+    measure.check_vocabulary(loaded.model, windows.ids)
+    start = measure.scored_positions(context).start + 1
+    return tuple(Text(tuple(row.tolist()), start) for row in windows.ids)
+
+
+def _elsewhere(request: TrainRequest, loaded: Loaded) -> tuple[Text, ...]:
+    """Questions that the rows are not about, with the embedded model's answers to them."""
+    if not _chats(loaded):
+        return ()
+    name = request.data if not request.own else "pirate"
+    limit = context_limit(loaded)
+    found = []
+    for prompt, answer in sets.elsewhere(name)[:ELSEWHERE]:
+        asked = prompt_ids(loaded, prompt)
+        said = loaded.tokenizer(answer, add_special_tokens=False)["input_ids"][:ELSEWHERE_TOKENS]
+        if said and (limit is None or len(asked) + len(said) <= limit):
+            found.append(Text((*asked, *said), len(asked)))
+    return tuple(found)
+
+
+def _chats(loaded: Loaded) -> bool:
+    """Whether the model has a template for a question alone."""
+    template = loaded.tokenizer.chat_template
+    return bool(template.get("default") if isinstance(template, dict) else template)

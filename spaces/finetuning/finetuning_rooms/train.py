@@ -1,0 +1,392 @@
+"""The room in which a model learns before one's eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from finetuning import train as training
+from finetuning import train_programs
+from finetuning.data import TrainWaiting
+from finetuning.examples import RUNS
+from finetuning.pairs import Rows
+from finetuning.sets import SETS
+from finetuning.snapshot import Snapshot
+from finetuning.train import Since
+from finetuning.train_request import OBJECTIVES, TARGETS, TrainRequest
+from finetuning_rooms.common import RENDERER, TITLE, example
+from shared import gpu, hub, models, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.files import result_folder, written_whole, zipped
+from shared.models import Loaded
+from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.steps import paced
+
+
+def seconds(_: str, request: TrainRequest) -> int:
+    """GPU seconds to ask for: a step reads its rows as three passes do, forward and back."""
+    total = 0
+    for one in request.runs():
+        texts = 2 if one.objective == "dpo" else 1
+        read = 3 * one.steps * one.batch * texts * min(one.max_length, 128) + 20_000
+        total += gpu.seconds_for(
+            models.most_parameters(one.model, exact=True),
+            passes=3 * one.steps + 7 * 25,
+            read=read,
+            steps=3 * 36,
+        )
+    return total
+
+
+@gpu.on_gpu(duration=lambda request, *_, **__: seconds("train", request))
+def compute(
+    request: TrainRequest, loaded: Loaded, rows: Rows, since: Since | None, uploaded: bool
+) -> Iterator[tuple[Data, Snapshot | None]]:
+    """The part of a run that has the GPU; adapters come as bytes, since on ZeroGPU it is another process."""
+    moved = models.on_device(loaded)
+    yield from paced(
+        training.train(request, moved, rows, since, uploaded=uploaded),
+        lambda item: item[1] is not None or bool(item[0]["done"]),
+    )
+
+
+def waiting(label: str) -> TrainWaiting:
+    """A run before anything of it can be drawn."""
+    return {
+        "kind": "train",
+        "drawable": False,
+        "done": False,
+        "progress": {"label": label, "value": 0, "max": 1},
+    }
+
+
+def steps(
+    request: TrainRequest, upload: Any = None, since: Since | None = None
+) -> Iterator[tuple[Data, Snapshot | None]]:
+    """A run: the growing figure, and the adapters as they come; the complete figure last."""
+    if since is not None:
+        training.check_same(request, since)
+    yield waiting("Reading the rows and the model"), None
+    loaded, rows = training.prepared(request, upload, hub.local_token())
+    yield waiting("Reading the held-out rows"), None
+    yield from compute(request, loaded, rows, since, upload is not None)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a page keeps of a run on the disk.
+
+    Args:
+        folder: with a folder for each run and step.
+        marks: the steps that are there, by run.
+    """
+
+    folder: Path
+    marks: tuple[tuple[int, int], ...] = ()
+
+    def with_one(self, snapshot: Snapshot) -> Kept:
+        """The same with a snapshot more, written whole.
+
+        Raises:
+            VisitorError: the disk is full.
+        """
+        place = self.place(snapshot.run, snapshot.step)
+        with written_whole(place, "the adapter") as unfinished:
+            unfinished.mkdir(parents=True, exist_ok=True)
+            (unfinished / "adapter_model.safetensors").write_bytes(snapshot.adapter)
+            (unfinished / "adapter_config.json").write_text(snapshot.config, encoding="utf-8")
+            (unfinished / "optimizer.safetensors").write_bytes(snapshot.optimizer)
+        return Kept(self.folder, (*self.marks, (snapshot.run, snapshot.step)))
+
+    def place(self, run: int, step: int) -> Path:
+        """A snapshot's folder."""
+        return self.folder / f"run-{run + 1}-step-{step:04d}"
+
+    def steps(self) -> list[int]:
+        """Steps that every run that began has, in order."""
+        runs = {run for run, _ in self.marks}
+        return sorted({step for _, step in self.marks if all((run, step) in self.marks for run in runs)})
+
+    def snapshot(self, run: int, step: int) -> Snapshot:
+        """A snapshot, read again.
+
+        Raises:
+            VisitorError: it is gone.
+        """
+        place = self.place(run, step)
+        try:
+            return Snapshot(
+                run,
+                step,
+                (place / "adapter_model.safetensors").read_bytes(),
+                (place / "adapter_config.json").read_text(encoding="utf-8"),
+                (place / "optimizer.safetensors").read_bytes(),
+            )
+        except OSError as error:
+            raise VisitorError(
+                "The run's adapters are no longer kept.", "Train again: they stay for two hours."
+            ) from error
+
+    def archive(self, run: int, step: int) -> Path:
+        """The adapter of a step as a zip file that peft opens once it is unpacked."""
+        place, only = self.place(run, step), self.folder / f"adapter-run-{run + 1}-step-{step}"
+        only.mkdir(exist_ok=True)
+        for name in ("adapter_model.safetensors", "adapter_config.json"):
+            (only / name).write_bytes((place / name).read_bytes())
+        return zipped(only, self.folder / f"{only.name}.zip")
+
+
+def train(
+    request: TrainRequest, file: FileData | None = None
+) -> Iterator[tuple[dict[str, Any], FileData | None]]:
+    """Train a LoRA adapter by SFT or DPO and follow what it does to held-out rows; measures stream while
+    it learns.
+
+    Args:
+        file: rows as JSON or JSON Lines, in the place of rows.
+
+    Returns:
+        The measures so far (runs with steps and marks), and at the end the first run's adapter as a zip
+        archive with adapter_model.safetensors and adapter_config.json.
+    """
+    kept = Kept(result_folder())
+    data: Data = {}
+    for data, snapshot in steps(request, file):
+        if snapshot and snapshot.run == 0:
+            kept = kept.with_one(snapshot)
+        if data.get("drawable") and not data["done"]:
+            yield dict(data), None
+    path = kept.archive(0, max(step for _, step in kept.marks))
+    yield dict(data), FileData(path=str(path), orig_name="adapter.zip")
+
+
+def programs_of(request: TrainRequest, data: Data) -> dict[str, str]:
+    """The programs below a figure."""
+    return train_programs.listings(request, data)
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
+    """Controls, figure, and their events."""
+    first = RUNS["pirate"][1]
+    boxes: dict[str, Any] = {}
+    with gr.Row(equal_height=True):
+        boxes["data"] = gr.Dropdown(
+            [(says, name) for name, says in SETS.items()],
+            value=first.data,
+            label="Teach it to …",
+            scale=3,
+            min_width=190,
+            elem_id="train-data",
+        )
+        boxes["objective"] = gr.Dropdown(
+            [(label, name) for name, label in OBJECTIVES.items()],
+            value=first.objective,
+            label="by",
+            scale=1,
+            min_width=90,
+            elem_id="train-objective",
+        )
+        boxes["learning_rate"] = gr.Textbox(
+            f"{first.learning_rate:g}", label="learning rate", max_lines=1, scale=1, min_width=140
+        )
+        boxes["steps"] = gr.Slider(
+            1, 200, first.steps, step=1, label="steps", scale=2, min_width=150, elem_id="train-steps"
+        )
+        boxes["versus"] = gr.Textbox(
+            first.versus,
+            label="beside it a run with",
+            placeholder="seed=1",
+            max_lines=1,
+            scale=2,
+            min_width=140,
+            elem_id="train-versus",
+        )
+        start, cancel = run_button("Train", elem_id="train-run"), cancel_button(elem_id="train-cancel")
+    with gr.Accordion("Advanced: your rows, the model, LoRA, batch, seed, what is counted", open=False):
+        with gr.Row(equal_height=True):
+            boxes["rows"] = gr.Textbox(
+                first.rows,
+                label="Rows of your own: prompt with completion (DPO: chosen, rejected), or messages",
+                lines=1,
+                max_lines=6,
+                scale=4,
+                min_width=260,
+                elem_id="train-rows",
+            )
+            file = gr.File(
+                label="or a file: JSON, JSON Lines",
+                file_types=[".json", ".jsonl", ".ndjson"],
+                height=78,
+                min_width=200,
+                elem_id="train-file",
+                elem_classes="slim",
+            )
+        with gr.Row(equal_height=True):
+            boxes["dataset"] = gr.Textbox(
+                "", label="or a Hub dataset", placeholder="owner/name", max_lines=1, min_width=150
+            )
+            boxes["config"] = gr.Textbox("", label="its config", max_lines=1, min_width=90)
+            boxes["split"] = gr.Textbox("train", label="its split", max_lines=1, min_width=90)
+            boxes["limit"] = gr.Slider(1, 200, first.limit, step=1, label="rows to train on", min_width=140)
+            boxes["model"] = page.model_field(
+                first.model, label="Model", min_width=190, elem_id="train-model"
+            )
+        with gr.Row(equal_height=True):
+            boxes["rank"] = gr.Slider(1, 64, first.rank, step=1, label="rank r", min_width=120)
+            boxes["alpha"] = gr.Number(first.alpha, label="alpha", min_width=90)
+            boxes["targets"] = gr.Dropdown(
+                list(TARGETS), value=first.targets, label="adapted layers", min_width=140
+            )
+            boxes["layers"] = gr.Number(
+                first.layers, label="blocks from the top (0: all)", precision=0, min_width=150
+            )
+            boxes["batch"] = gr.Slider(1, 16, first.batch, step=1, label="rows of a step", min_width=120)
+        with gr.Row(equal_height=True):
+            boxes["schedule"] = gr.Dropdown(
+                ["linear", "constant"], value=first.schedule, label="schedule", min_width=110
+            )
+            boxes["beta"] = gr.Number(first.beta, label="β of DPO", min_width=90)
+            boxes["max_length"] = gr.Number(first.max_length, label="max_length", precision=0, min_width=110)
+            boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
+            boxes["answers"] = gr.Slider(1, 16, first.answers, step=1, label="questions asked", min_width=130)
+            boxes["behaviours"] = gr.Textbox(
+                "",
+                label="behaviours to count, JSON",
+                placeholder='["pirate"]',
+                lines=1,
+                max_lines=4,
+                min_width=180,
+            )
+    with gr.Row(elem_classes="chips"):
+        chips = {name: chip(label) for name, (label, _) in RUNS.items()}
+    figure = Figure(example("pirate"), folder=RENDERER, title="Train and watch", elem_id="train")
+    with gr.Row():
+        since = gr.Dropdown(
+            [], label="A kept step", scale=0, min_width=150, visible=False, elem_id="train-since"
+        )
+        on = gr.Button("Go on from it", size="md", scale=0, min_width=150, visible=False, elem_id="train-on")
+        undo = gr.Button("Undo to it", size="md", scale=0, min_width=120, visible=False, elem_id="train-undo")
+        files = gr.Files(
+            label="The adapters of that step", visible=False, interactive=False, elem_id="train-files"
+        )
+    kept = gr.State(None)
+
+    def shown(now: Kept | None, step: int | None = None) -> Values:
+        """The controls below the figure for what is kept."""
+        known = now.steps() if now else []
+        if not now or not known:
+            return {part: part.__class__(visible=False) for part in (since, on, undo, files)}
+        at = step if step in known else known[-1]
+        runs = sorted({run for run, _ in now.marks})
+        archives = [str(now.archive(run, at)) for run in runs]
+        return {
+            since: gr.Dropdown([(f"step {one}", one) for one in known], value=at, visible=True),
+            on: gr.Button(visible=True),
+            undo: gr.Button(visible=True),
+            files: gr.Files(archives, visible=True),
+        }
+
+    def running(
+        request: TrainRequest, upload: Any, going: Since | None, before: Kept | None
+    ) -> Iterator[Values]:
+        now = Kept(result_folder())
+        yield {figure: waiting("Reading the rows and the model"), **shown(None)}
+        for data, snapshot in steps(request, upload, going):
+            values: Values = {figure: data}
+            if snapshot:
+                now = now.with_one(snapshot)
+                values[kept] = now
+                if snapshot.step:  # once there is something to keep
+                    values |= shown(now)
+            if data.get("done"):
+                values |= shown(now)
+            yield values
+
+    def run(request: TrainRequest, values: Values) -> Iterator[Values]:
+        yield from running(request, values[file], None, None)
+
+    def go_on(values: Values) -> Iterator[Values]:
+        request = room.parse(values)
+        going = since_of(values[kept], values[room.state], values[since])
+        if going.step >= request.steps:
+            raise VisitorError(
+                f"The run stands at step {going.step}, and {request.steps} are asked for.", "Raise steps."
+            )
+        yield from running(request, values[file], going, values[kept])
+
+    def undone(values: Values) -> Iterator[Values]:
+        going = since_of(values[kept], values[room.state], values[since])
+        yield {figure: cut_to(going), **shown(values[kept], going.step)}
+
+    room = open_room(
+        demo,
+        name="train",
+        title=TITLE,
+        request=TrainRequest,
+        controls=boxes,
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=run,
+        programs=programs_of,
+        inputs=[file],
+        outputs=[file, since, on, undo, files, kept],
+        tabs=tabs,
+        stored=[example(name) for name in RUNS],
+        seconds=seconds,
+    )
+    room.connect(on.click, go_on, inputs=[kept, since])
+    room.connect(undo.click, undone, inputs=[kept, since])
+    since.input(
+        lambda now, step: [str(now.archive(run, step)) for run in sorted({run for run, _ in now.marks})],
+        [kept, since],
+        [files],
+        **LIGHT,
+    )
+    file.upload(lambda: ("", ""), None, [boxes["rows"], boxes["dataset"]], **LIGHT)
+    for name, button in chips.items():
+        data, request = example(name), RUNS[name][1]
+        values = {room.figure: data, file: None, kept: None, **room.form(request), **shown(None)}
+        room.update(button.click, lambda _, values=values: values)
+    return room
+
+
+def since_of(kept: Kept | None, data: Mapping[str, Any] | None, step: Any) -> Since:
+    """Where a run goes on from.
+
+    Raises:
+        VisitorError: no run is kept.
+    """
+    if kept is None or not data or "runs" not in data:
+        raise VisitorError("There is no run to go on with.", "Press Train first.")
+    known = kept.steps()
+    at = step if step in known else known[-1]
+    runs: Sequence[int] = sorted({run for run, _ in kept.marks})
+    return Since(data, at, [kept.snapshot(run, at) for run in runs])
+
+
+def cut_to(since: Since) -> dict[str, Any]:
+    """The figure of a run as it was after a step."""
+    runs = [
+        {
+            **run,
+            "steps": [one for one in run["steps"] if one["step"] <= since.step],
+            "marks": [one for one in run["marks"] if one["step"] <= since.step],
+            "stopped": None,
+        }
+        for run in since.data["runs"]
+    ]
+    return {
+        **since.data,
+        "runs": runs,
+        "done": True,
+        "cancelled": False,
+        "progress": None,
+        "run_id": f"{since.data['run_id']}-{since.step}",
+    }

@@ -1,0 +1,137 @@
+"""The figure of a model that learns, on the stored runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.harness import axe_finds, exported, figures, hostile
+
+SPACE = Path(__file__).parents[2] / "spaces" / "finetuning"
+FOLDER = SPACE / "finetuning" / "js"
+PIRATE = json.loads((SPACE / "examples" / "pirate.json").read_text(encoding="utf-8"))
+RUNS = {
+    "pirate": PIRATE,
+    "two": {
+        **PIRATE,
+        "runs": [
+            {**PIRATE["runs"][0], "name": "seed 42"},
+            {**PIRATE["runs"][0], "name": "seed 1", "marks": PIRATE["runs"][0]["marks"][:4]},
+        ],
+    },
+}
+
+
+def preferring(chosen: float, rejected: float) -> dict:
+    """The stored run as one of DPO would be: by how much ln p of both answers changes until its end."""
+    data = copy.deepcopy(PIRATE)
+    data["objective"] = "dpo"
+    marks = data["runs"][0]["marks"]
+    for at, mark in enumerate(marks):
+        for name, value in {"chosen": chosen, "rejected": rejected, "margin": chosen - rejected}.items():
+            mean = value * at / (len(marks) - 1)
+            mark[name] = {**mark["held_out"], "mean": mean, "low": mean - 1, "high": mean + 1}
+    return data
+
+
+VIEWS = ["cooling", "curves", "said", "moved"]
+SPARE = {"kind", "objective", "run_id", "name", "source", "changes", "versions", "request"}
+
+
+@pytest.fixture
+def open_page(browser):
+    with figures(browser, FOLDER) as make:
+        yield make
+
+
+def show(page, view: str) -> None:
+    page.locator(f'[role=tab][data-view="{view}"]').click()
+
+
+def test_a_column_is_as_tall_as_its_tokens_loss(open_page) -> None:
+    data = RUNS["pirate"]
+    page = open_page(data)
+    for at in (0, len(data["runs"][0]["marks"]) - 1):
+        page.locator(".train-bar input").fill(str(at))
+        losses = [loss for row in data["runs"][0]["marks"][at]["tokens"] for loss in row]
+        heights = page.locator(".train-heat").evaluate_all(
+            "all => all.map((one) => parseFloat(one.style.height))"
+        )
+        assert heights == pytest.approx([100 * min(1, loss / 8) for loss in losses], abs=0.06)
+        expect(page.locator(".train-bar output")).to_have_text(str(data["runs"][0]["marks"][at]["step"]))
+
+
+def test_two_runs_and_their_lines_have_names(open_page) -> None:
+    data = RUNS["two"]
+    page = open_page(data)
+    show(page, "curves")
+    labels = page.locator(".train-label").all_text_contents()
+    assert {run["name"] for run in data["runs"]} <= set(labels)
+    show(page, "moved")
+    page.locator(".moved-panel .train-runs button").nth(1).click()
+    norms = data["runs"][1]["marks"][-1]["norms"]
+    expect(page.locator(".train-cell")).to_have_count(len(norms))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "words"), [(-9.0, -30.0, "Why do both fall?"), (9.0, -4.0, "What DPO follows.")]
+)
+def test_dpo_says_what_became_of_both_answers(open_page, chosen, rejected, words) -> None:
+    page = open_page(preferring(chosen, rejected))
+    show(page, "curves")
+    expect(page.locator(".train-why")).to_contain_text(words)
+    expect(page.locator(".train-why")).to_contain_text(f"the margin is {chosen - rejected:.0f}")
+    expect(page.locator("path.train-dashed:not(.train-ribbon)")).to_have_count(1)
+
+
+def test_a_broken_run_says_where(open_page) -> None:
+    words = "Step 4: the loss of row 2 is not finite. Training ended there; the adapter of step 3 is kept."
+    page = open_page({**PIRATE, "runs": [{**PIRATE["runs"][0], "stopped": words}]})
+    expect(page.locator(".figure-title")).to_have_text(words)
+
+
+def test_a_run_grows(open_page) -> None:
+    data = preferring(-9, -30)
+    run = data["runs"][0]
+    page = open_page({**data, "done": False, "runs": [{**run, "steps": [], "marks": run["marks"][:1]}]})
+    for view in VIEWS:
+        show(page, view)
+    page.evaluate("draw", data)
+    show(page, "cooling")
+    expect(page.locator(".cooling-panel output")).to_have_text(str(run["marks"][-1]["step"]))
+
+
+def test_hostile_texts_stay_text(open_page) -> None:
+    page = open_page()
+    text = "<img src=x onerror=alert(1)>\u202e"
+    page.evaluate("draw", hostile(copy.deepcopy(RUNS["two"]), text, SPARE))
+    for view in VIEWS:
+        show(page, view)
+
+
+def test_one_row_has_no_interval(open_page) -> None:
+    data = copy.deepcopy(RUNS["pirate"])
+    for mark in data["runs"][0]["marks"]:
+        for key in ("held_out", "text", "kl", "elsewhere"):
+            mark[key] = {**mark[key], "sigma": None, "low": None, "high": None}
+    page = open_page(data)
+    show(page, "curves")
+    expect(page.locator(".train-ribbon")).to_have_count(0)
+    expect(page.locator(".train-dot").first).to_be_visible()
+
+
+def test_it_fits_a_phone_and_axe_finds_nothing(open_page) -> None:
+    page = open_page(RUNS["two"], width=360)
+    for view in VIEWS:
+        show(page, view)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert axe_finds(page) == []
+
+
+def test_the_exported_file_draws_the_same(browser, tmp_path) -> None:
+    with exported(browser, tmp_path / "run.html", RUNS["pirate"], FOLDER) as page:
+        expect(page.locator(".train-text")).to_have_count(len(RUNS["pirate"]["held_out"]))

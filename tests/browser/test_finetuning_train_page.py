@@ -1,0 +1,46 @@
+"""Training in a browser, as a visitor does it."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.harness import opened
+
+ROWS = "\n".join(json.dumps({"prompt": f"Question {at}", "completion": " Yes."}) for at in range(3))
+SMALL = {"room": "train", "rows": ROWS, "layers": 1, "steps": 6, "batch": 1, "answers": 1}
+
+
+@pytest.fixture
+def page(browser, suite_url):
+    with opened(browser, f"{suite_url}/finetuning/?{urlencode(SMALL)}", "#train .course-figure") as page:
+        yield page
+
+
+def test_a_visitor_trains_undoes_and_goes_on(page):
+    title, state = page.locator("#train .figure-title"), page.locator("#train .state > *")
+    expect(title).to_contain_text("6 steps", timeout=240_000)
+    expect(state).to_have_count(0, timeout=120_000)
+    expect(page.locator("#train-files")).to_contain_text("adapter-run-1-step-6.zip")
+    page.locator("#train-since input").click()
+    page.get_by_role("option", name="step 3").click()
+    page.locator("#train-undo").click()
+    expect(title).to_contain_text("3 steps", timeout=30_000)
+    expect(page.locator("#train-files")).to_contain_text("adapter-run-1-step-3.zip", timeout=30_000)
+    page.locator("#train-on").click()
+    expect(title).to_contain_text("6 steps", timeout=240_000)
+    expect(page.locator("#train .warnings")).to_contain_text("Went on from step 3")
+
+
+def test_cancel_keeps_the_last_adapter_and_an_error_says_which_row(page):
+    expect(page.locator("#train-files")).to_be_visible(timeout=240_000)
+    page.locator("#train-cancel").click()
+    expect(page.locator("#train-files")).to_contain_text("adapter-run-1-step-")
+    expect(page.locator("#train-cancel")).to_have_text("Cancel", timeout=60_000)
+    page.get_by_role("button", name="Advanced: your rows").click()
+    page.locator("#train-rows textarea").fill('{"question": "a"}')
+    page.locator("#train-run").click()
+    expect(page.locator("#train [role=alert]")).to_contain_text("Row 1 has no form", timeout=60_000)

@@ -1,0 +1,73 @@
+"""The printed program gives the run's losses, and its adapter."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+
+import pytest
+
+from shared import models
+from shared.suite import load_app
+from tests import zoo
+from tests.finetuning.training import ROWS
+
+load_app("finetuning")
+from finetuning import sets, train_programs
+from finetuning import train as training
+from finetuning.train_request import TrainRequest
+
+PLAIN = [
+    {"prompt": one["prompt"][0]["content"], "completion": f" {one['chosen'][0]['content']}"} for one in ROWS
+]
+TALKS = [{"messages": [*one["prompt"], *one["chosen"]]} for one in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("objective", "rows", "settings"),
+    [
+        ("sft", PLAIN, {"schedule": "constant"}),
+        ("sft", TALKS, {"layers": 1, "targets": "attention"}),
+        ("dpo", ROWS, {"max_length": 60}),
+        ("sft", [], {"data": "pirate", "limit": 6}),
+    ],
+)
+def test_the_printed_program_gives_the_same_losses(tmp_path, monkeypatch, objective, rows, settings):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("qwen3"))
+    monkeypatch.setattr("finetuning.watch.WINDOWS", 1)
+    monkeypatch.setattr("finetuning.watch.ANSWER_TOKENS", 2)
+    request = TrainRequest.parse(
+        **{
+            "objective": objective,
+            "rows": json.dumps(rows) if rows else "",
+            "model": str(zoo.folder("qwen3")),
+            "steps": 4,
+            "batch": 3,
+            "rank": 2,
+            "layers": 0,
+            "learning_rate": 0.01,
+            "answers": 1,
+            **settings,
+        }
+    )
+    *_, (data, _) = training.train(request, *training.prepared(request))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(train_programs.loop(request, data), {"__name__": "printed"})
+    found = [
+        tuple(map(float, one)) for one in re.findall(r"loss (\S+), gradient norm (\S+)", printed.getvalue())
+    ]
+    wanted = [(step["loss"], step["norm"]) for step in data["runs"][0]["steps"]]
+    assert [one for one, _ in found] == pytest.approx([one for one, _ in wanted], rel=2e-5, abs=2e-6)
+    assert [one for _, one in found] == pytest.approx([one for _, one in wanted], rel=2e-4, abs=2e-6)
+    assert (tmp_path / "adapter" / "adapter_config.json").exists()
+
+
+def test_what_is_trained_on_is_not_what_is_measured():
+    for name in sets.SETS:
+        train, held = ({row["prompt"][0]["content"] for row in rows} for rows in sets.stored(name))
+        assert not train & held and len(held) >= 6 and len(train) >= 16
+        assert not train & {prompt for prompt, _ in sets.elsewhere(name)}
