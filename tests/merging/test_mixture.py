@@ -283,6 +283,16 @@ def test_modes_without_prompts_are_left_out_and_named(herd):
 
 
 @pytest.mark.parametrize(
+    ("prompts", "sentence"), [(["sea " * 300], "tokens"), (["sea"] * 2_049, "together"), ([""], "no token")]
+)
+def test_prompts_that_would_take_the_memory_are_refused(prompts, sentence, herd):
+    recipe = recipe_of(herd["qwen3"])
+    recipe["experts"][1]["positive_prompts"] = prompts
+    with pytest.raises(VisitorError, match=sentence):
+        gates.vectors(recipe, "hidden", base_of(recipe), SEED)
+
+
+@pytest.mark.parametrize(
     ("values", "sentence"),
     [
         ({"texts": []}, "no text to route"),

@@ -32,6 +32,10 @@ DEGENERATE = 5.0
 """
 MAX_PROMPT_TOKENS = 256
 """Of one prompt."""
+MAX_BATCH = 2_048
+"""Tokens of an expert's prompts together, each filled up to the longest: mergekit keeps every layer's state
+of all of them, and for cheap_embed a row as long as the vocabulary for each.
+"""
 
 
 def modes_of(recipe: dict[str, Any]) -> list[str]:
@@ -111,6 +115,11 @@ def _batch(base: Loaded, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
 
     rows = [prompt_tokens(base, prompt) for prompt in prompts]
     longest = max(map(len, rows))
+    if longest * len(rows) > MAX_BATCH:
+        raise VisitorError(
+            f"An expert has {len(rows)} prompts of up to {longest} tokens, {longest * len(rows):,} together.",
+            f"Use fewer or shorter ones, {MAX_BATCH:,} tokens at most.",
+        )
     pad = _pad(base.tokenizer)
     if pad is None and any(len(row) < longest for row in rows):
         raise VisitorError(
@@ -141,16 +150,16 @@ def _hidden(base: Loaded) -> Any:
 
 
 def _embedding(base: Loaded) -> Any:
-    """Reads a batch: the sum of its tokens' embeddings, the same for every layer."""
-    from mergekit.moe.router import get_cheap_embedding
-
-    table = base.model.get_input_embeddings().weight.detach().cpu()
+    """Reads a batch: the sum of its tokens' embeddings, the same for every layer. mergekit multiplies the
+    table with ones and zeros for this, which takes gigabytes and gives the same rows.
+    """
+    table = base.model.get_input_embeddings().weight.detach().cpu().float()
     layers = base.model.config.num_hidden_layers
 
     def read(batch: tuple[Tensor, Tensor]) -> Tensor:
-        return get_cheap_embedding(
-            table, {"input_ids": batch[0], "attention_mask": batch[1]}, layers, table.shape[0]
-        )
+        ids, mask = batch
+        embedded = (table[ids] * mask.unsqueeze(-1)).sum(1).sum(0, keepdim=True)
+        return (embedded / embedded.norm(dim=-1, keepdim=True).clamp(min=1e-8)).repeat(layers, 1)
 
     return read
 

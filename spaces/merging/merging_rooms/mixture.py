@@ -49,7 +49,8 @@ def seconds_to_route(parameters: int, experts: int, request: MixtureRequest) -> 
     """
     count = len(gating.MODES) + 1
     passes = count * (len(request.texts) + engine.OWN * experts)
-    read = count * (len(request.texts) * engine.MAX_TOKENS + engine.OWN * experts * 40)
+    own = engine.OWN * experts * gating.MAX_PROMPT_TOKENS
+    read = count * (len(request.texts) * engine.MAX_TOKENS + own)
     return gpu.seconds_for(parameters, passes=passes, read=read, more=OPEN * parameters / 1e9)
 
 
