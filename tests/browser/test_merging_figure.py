@@ -110,6 +110,18 @@ def test_gates_that_are_nearly_equal_are_said(open_page) -> None:
     expect(page.locator("#root")).to_contain_text("cheap_embed: the closest are")
 
 
+def test_opposite_gates_are_no_mistake(open_page) -> None:
+    """mergekit's condition number is large for them too."""
+    data = copy.deepcopy(MIXTURE)
+    layers = data["gates"]["layers"]
+    data["gates"]["modes"][0]["pairs"] = [{"first": 0, "second": 1, "cosine": [-1.0] * layers}]
+    page = open_page(data)
+    show(page, "Gates")
+    expect(page.locator("#root")).to_contain_text("opposite gates too, which part experts best")
+    fills = page.locator("svg.gates .cell").evaluate_all("cells => cells.map((cell) => cell.style.fill)")
+    assert "--b" in fills[0] and "--b" not in fills[layers]
+
+
 def test_gate_modes_stand_beside_each_other(open_page) -> None:
     page = open_page(MIXTURE)
     show(page, "What each gate mode changes")

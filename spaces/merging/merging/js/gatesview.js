@@ -76,7 +76,7 @@ export function openGates(figure, panel) {
       `Cosine of the experts' gates by layer, ${modes.map(({ mode }) => mode).join(", ")}`,
     );
     svg.replaceChildren(...parts);
-    legend.replaceChildren(heatLegend("0", "1", "cosine of two gates (absolute value shaded)"));
+    legend.replaceChildren(heatLegend("0", "1", "cosine of two gates; orange below 0"));
     sentences.replaceChildren(
       ...modes.map((mode) => gateSentence(/** @type {GateVectors} */ (gates), mode)),
     );
@@ -180,7 +180,7 @@ function gateCell(figure, words, value, x, y, wide) {
       width: wide - 1.5,
       height: GATE_CELL - 2,
       rx: 2,
-      style: { fill: heat(shade) },
+      style: { fill: likeness(value) },
     }),
     wide > 27
       ? s(
@@ -198,6 +198,16 @@ function gateCell(figure, words, value, x, y, wide) {
 }
 
 /**
+ * The colour of a cosine: one hue above 0, where gates are alike, another below, where they part best.
+ * @param {number} cosine
+ */
+function likeness(cosine) {
+  return cosine < 0
+    ? `color-mix(in srgb, var(--b) ${Math.round(-92 * cosine)}%, var(--paper))`
+    : heat(cosine);
+}
+
+/**
  * What a mode's gates say in words.
  * @param {GateVectors} gates
  * @param {GateMode} mode
@@ -209,13 +219,13 @@ function gateSentence(gates, mode) {
   const sorted = closest.cosine.toSorted((a, b) => a - b);
   const middle = sorted[Math.floor(sorted.length / 2)];
   const count = mode.degenerate.length;
-  const verdict = count
-    ? [
-        `mergekit warns of ${count} of ${plural(gates.layers, "layer")} (condition number above 5): there `,
-        "small differences decide between the experts. Prompts that have less in common, or negative ",
-        "prompts, part them.",
-      ]
-    : ["mergekit warns of no layer."];
+  const warning = `mergekit warns of ${count} of ${plural(gates.layers, "layer")} (condition number above 5)`;
+  const verdict = !count
+    ? "mergekit warns of no layer."
+    : middle > 0
+      ? `${warning}: there small differences decide between the experts. Prompts that have less in common,
+         or negative prompts, part them.`
+      : `${warning}: that number is large for opposite gates too, which part experts best.`;
   const same =
     mode.mode === "hidden" && closest.cosine[0] > 0.999
       ? " In layer 0 a hidden gate is the embedding of the prompts' last tokens, which are the same."
@@ -228,7 +238,7 @@ function gateSentence(gates, mode) {
     sorted[0] === sorted[sorted.length - 1]
       ? " in every layer. "
       : ` at the median (${number(sorted[0])} to ${number(sorted[sorted.length - 1])}). `,
-    verdict,
+    verdict.replace(/\s+/g, " "),
     same,
     more ? ` ${plural(more, "pair")} further apart not drawn.` : "",
   );
