@@ -409,7 +409,7 @@ class GatesFailed(TypedDict):
     """Gates that cannot be computed."""
 
     kind: Literal["gates"]
-    drawable: Literal[True]
+    drawable: Literal[False]
     error: Failure
 
 

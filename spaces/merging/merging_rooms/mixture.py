@@ -113,7 +113,7 @@ def gates_value(text: str, seed: str) -> dict[str, Any]:
     try:
         return dict(engine.gates_of(MixtureRequest.parse(recipe=text, seed=seed)))
     except VisitorError as error:
-        return {"kind": "gates", "drawable": True, **error.to_json()}
+        return {"kind": "gates", "drawable": False, **error.to_json()}
 
 
 def programs_of(request: MixtureRequest, _: Data) -> dict[str, str]:

@@ -387,7 +387,7 @@ export interface Gates {
 /** Gates that cannot be computed. */
 export interface GatesFailed {
   kind: "gates";
-  drawable: true;
+  drawable: false;
   error: Failure;
 }
 

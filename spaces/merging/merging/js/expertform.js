@@ -151,7 +151,7 @@ function expertField(models, expert, label, changed, remove) {
       "div",
       { class: "prompts" },
       promptField(expert, "positive_prompts", label, "prompts for it, one a line", changed),
-      promptField(expert, "negative_prompts", label, "against it, one a line", changed),
+      promptField(expert, "negative_prompts", label, "negative prompts, one a line", changed),
     ),
   );
 }
@@ -166,10 +166,11 @@ function expertField(models, expert, label, changed, remove) {
 function promptField(expert, key, label, words, changed) {
   const prompts = expert[key];
   const text = Array.isArray(prompts) ? prompts.map(String).join("\n") : "";
-  return areaField(`${label}, ${words}`, text, (next) => {
+  const area = areaField(`${label}, ${words}`, text, (next) => {
     const lines = next.split("\n").filter((line) => line.trim());
     if (lines.length) expert[key] = lines;
     else delete expert[key];
     changed(false);
   });
+  return h("label", {}, h("span", {}, words), area);
 }

@@ -182,7 +182,7 @@ function gateCell(figure, words, value, x, y, wide) {
       rx: 2,
       style: { fill: likeness(value) },
     }),
-    wide > 27
+    wide > (value < 0 ? 34 : 27)
       ? s(
           "text",
           {
