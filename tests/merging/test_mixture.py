@@ -19,7 +19,7 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from merging import gates, mixture, routing
+from merging import gates, mixture, programs, routing
 from merging import recipe as recipes
 from merging.check import check
 from merging.mixture_request import MixtureRequest
@@ -240,6 +240,21 @@ def test_the_figure_from_the_recipe_to_the_routing(name, written):
     assert own["agreement"] == 1 and [row["expert"] for row in own["own"]] == [0, 1, 2]
     assert all(sum(row["load"]) == pytest.approx(1, abs=1e-3) for row in own["own"])
     assert json.dumps(done, allow_nan=False)
+
+
+@pytest.mark.parametrize("form", ["plain", "chat"])
+def test_the_program_prints_what_the_figure_shows(form, written, tmp_path, monkeypatch, capsys):
+    recipe, folder, _ = written["one"]
+    (tmp_path / "child").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    exec(programs.routing_program(["the sea", "a soup"], form), {})
+    printed = [[int(one) for one in line.split()[-3:]] for line in capsys.readouterr().out.splitlines()]
+    request = MixtureRequest.parse(
+        recipe=recipes.to_yaml(recipe), seed=SEED, texts=["the sea", "a soup"], form=form
+    )
+    found, figure = mixture.begun(request)
+    *_, done = mixture.routed(request, figure, found, report_of(recipe, folder))
+    assert torch.tensor(done["routed"][0]["weights"]).argmax(-1).tolist() == printed
 
 
 def test_a_mixture_that_transformers_cannot_run_is_said_and_warned_of(herd, tmp_path):

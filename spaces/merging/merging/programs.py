@@ -70,17 +70,26 @@ print(chat([{{"role": "user", "content": "How do I cook pancakes?"}}], max_new_t
 '''
 
 
-def routing_program(texts: Sequence[str]) -> str:
-    """A Python program that prints which expert each token of some texts goes to in each layer, the mixture
-    being in the folder child.
+def routing_program(texts: Sequence[str], form: str) -> str:
+    """A Python program that prints which expert each token of some texts goes to first in each layer, the
+    mixture being in the folder child.
+
+    Args:
+        texts: to route.
+        form: "plain" or "chat".
     """
+    inputs = 'tokenizer(text, return_tensors="pt")'
+    if form == "chat":
+        inputs = """tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )"""
     return f"""import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 model = AutoModelForCausalLM.from_pretrained("child", dtype=torch.float32).eval()
 tokenizer = AutoTokenizer.from_pretrained("child")
 for text in {list(texts)!r}:
-    inputs = tokenizer(text, return_tensors="pt")
+    inputs = {inputs}
     with torch.no_grad():
         logits = model(**inputs, output_router_logits=True).router_logits  # a layer: (tokens, experts)
     first = torch.stack([layer.argmax(-1) for layer in logits], 1)

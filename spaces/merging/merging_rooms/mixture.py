@@ -119,7 +119,10 @@ def gates_value(text: str, seed: str) -> dict[str, Any]:
 def programs_of(request: MixtureRequest, _: Data) -> dict[str, str]:
     """The programs below the figure."""
     plain = Request(request.recipe, request.seed)
-    return {**programs.listings(plain), "The routing in Python": programs.routing_program(request.texts)}
+    return {
+        **programs.listings(plain),
+        "The routing in Python": programs.routing_program(request.texts, request.form),
+    }
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State) -> Room:
