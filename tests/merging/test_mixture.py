@@ -228,6 +228,7 @@ def test_the_figure_from_the_recipe_to_the_routing(name, written):
     request = MixtureRequest.parse(recipe=recipes.to_yaml(recipe), seed=SEED, texts=["the sea", "a soup"])
     found, figure = mixture.begun(request)
     assert list(found) == ["hidden", "cheap_embed", "random"] and figure["gates"]["routed"] == 3
+    assert not figure["done"] and figure["progress"], "a figure without progress is taken for complete"
     assert len(figure["gates"]["experts"]) == (4 if name == "qwen2" else 3)
     *_, done = mixture.routed(request, figure, found, report_of(recipe, folder))
     assert done["done"] and done["skipped"] == [] and [one["mode"] for one in done["routed"]] == list(found)

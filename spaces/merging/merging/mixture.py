@@ -109,7 +109,7 @@ def begun(request: MixtureRequest) -> tuple[Gated, data.Mixture]:
         "routed": [],
         "report": None,
         "skipped": list(shown["skipped"]),
-        "progress": None,
+        "progress": _at("Starting mergekit", 0, 1),
         "seconds": None,
     }
     return found, figure
