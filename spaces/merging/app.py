@@ -19,8 +19,9 @@ import gradio as gr
 
 from family_tree.request import TreeRequest
 from merging.explore_request import ExploreRequest
+from merging.mixture_request import MixtureRequest
 from merging.request import Request
-from merging_rooms import explore, merge, take, tree
+from merging_rooms import explore, merge, mixture, take, tree
 from merging_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import Argument, endpoint
@@ -49,6 +50,8 @@ def offer() -> None:
     endpoint(merge.compare, Request, ["recipe", "seed", "prompts", "behaviours", "answer_tokens"], **MODEL)
     endpoint(explore.explore, ExploreRequest, ["origin", "others", "behaviours"], **MODEL)
     endpoint(explore.evolve, ExploreRequest, ["origin", "others", "goal", "seed", "behaviours"], **MODEL)
+    endpoint(mixture.gates, MixtureRequest, ["recipe", "seed"], **MODEL)
+    endpoint(mixture.mixture, MixtureRequest, ["recipe", "seed", "texts", "form"], **MODEL)
 
 
 with page.page(TITLE, SENTENCE) as demo:
@@ -57,6 +60,8 @@ with page.page(TITLE, SENTENCE) as demo:
             merge_room = merge.build(demo, tabs)
         with gr.Tab("Between models", id="explore"):
             explore.build(demo, tabs, merge_room.recipe)
+        with gr.Tab("Mixture of experts", id="mixture"):
+            mixture.build(demo, tabs, merge_room.child)
         with gr.Tab("Family tree", id="tree"):
             tree.build(demo, tabs, merge_room.recipe, merge_room.child)
         with gr.Tab("Take home", id="take"):

@@ -18,18 +18,24 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from family_tree.grow import grow
 from family_tree.request import TreeRequest
-from merging import explore, outcome, presets
+from merging import explore, mixture, outcome, presets
 from merging.check import check
 from merging.explore_request import ExploreRequest
+from merging.mixture_request import MixtureRequest
 from merging.report import Progress
 from merging.request import Request
-from merging.run import merge
+from merging.run import finished, merge
 from shared.steps import last
 
 
 def main(*names: str) -> None:
     """Write the examples of these names, all by default."""
-    for name, compute in (("merge", merged), ("explore", explored), ("tree", tree)):
+    for name, compute in (
+        ("merge", merged),
+        ("explore", explored),
+        ("tree", tree),
+        ("mixture", mixed),
+    ):
         if name in names or not names:
             write(name, compute())
 
@@ -45,10 +51,7 @@ def merged() -> dict[str, Any]:
                 report = step
         for figure in outcome.compare(report, request):
             print((figure["progress"] or {"label": "done"})["label"])
-    result = check(request.recipe).to_json()
-    if result["cost"]:
-        result["cost"]["free"] = 0
-    return {**figure, "check": result, "seconds": None}
+    return {**figure, "check": checked(request.recipe), "seconds": None}
 
 
 def explored() -> dict[str, Any]:
@@ -56,6 +59,24 @@ def explored() -> dict[str, Any]:
     for figure in explore.explore(ExploreRequest()):
         print((figure["progress"] or {"label": "done"})["label"])
     return {name: value for name, value in figure.items() if name != "seconds"}
+
+
+def mixed() -> dict[str, Any]:
+    """The first mixture: its gates, and where they send two texts."""
+    request = MixtureRequest.parse(recipe=presets.MIXTURES[presets.FIRST_MIXTURE])
+    found, figure = mixture.begun(request)
+    with tempfile.TemporaryDirectory() as folder:
+        report = finished(mixture.merge(request, Path(folder)))
+        figure = last(mixture.routed(request, figure, found, report))
+    return {**figure, "check": checked(request.recipe), "seconds": None}
+
+
+def checked(recipe: str) -> dict[str, Any]:
+    """What the check says of a recipe."""
+    result = check(recipe).to_json()
+    if result["cost"]:
+        result["cost"]["free"] = 0
+    return dict(result)
 
 
 def tree() -> dict[str, Any]:

@@ -19,11 +19,13 @@ ROOT = Path(__file__).parents[2] / "spaces" / "merging"
 FOLDER = ROOT / "merging" / "js"
 MERGE = json.loads((ROOT / "examples" / "merge.json").read_text(encoding="utf-8"))
 PLANE = json.loads((ROOT / "examples" / "explore.json").read_text(encoding="utf-8"))
+MIXTURE = json.loads((ROOT / "examples" / "mixture.json").read_text(encoding="utf-8"))
 TREE = json.loads((ROOT / "examples" / "tree.json").read_text(encoding="utf-8"))
 VIEWS = {
     "tree": (TREE, ("Tree", "Table", "Licences")),
     "merge": (MERGE, ("Before and after", "Answers", "Which layers carry it", "Atlas of task vectors")),
     "explore": (PLANE, ("Picture", "Table")),
+    "mixture": (MIXTURE, ("Which token goes where", "Gates", "What each gate mode changes")),
 }
 
 
@@ -81,6 +83,82 @@ def test_the_layers_that_carry_are_named(open_page) -> None:
     )
     first, last = found["bands"][place]
     expect(page.locator("#root")).to_contain_text(f"the {part} of layers {first} to {last} alone brings")
+
+
+def test_a_token_is_drawn_with_every_expert_that_it_goes_to(open_page) -> None:
+    page = open_page(MIXTURE)
+    gates, routed = MIXTURE["gates"], MIXTURE["routed"]
+    places = page.locator("svg.routing .place-group")
+    expect(places).to_have_count(len(MIXTURE["tokens"]) * gates["layers"])
+    for mode in routed:
+        page.locator(".filters select").select_option(mode["mode"])
+        weights = mode["weights"][1][7]
+        first = max(range(len(weights)), key=lambda expert: weights[expert])
+        words = places.nth(gates["layers"] + 7).get_attribute("aria-label")
+        assert words.endswith(f"layer 7: {gates['experts'][first].split('/')[-1]} 100 %")
+        taken = sum(weight > 0 for token in mode["weights"] for layer in token for weight in layer)
+        expect(page.locator("svg.routing .lane")).to_have_count(taken)
+
+
+def test_gates_that_are_nearly_equal_are_said(open_page) -> None:
+    page = open_page(MIXTURE)
+    show(page, "Gates")
+    hidden = MIXTURE["gates"]["modes"][0]
+    expect(page.locator("svg.gates .warned")).to_have_count(len(hidden["degenerate"]))
+    count = f"mergekit warns of {len(hidden['degenerate'])} of {MIXTURE['gates']['layers']} layers"
+    expect(page.locator("#root")).to_contain_text(count)
+    expect(page.locator("#root")).to_contain_text("cheap_embed: the closest are")
+
+
+def test_opposite_gates_are_no_mistake(open_page) -> None:
+    """mergekit's condition number is large for them too."""
+    data = copy.deepcopy(MIXTURE)
+    layers = data["gates"]["layers"]
+    data["gates"]["modes"][0]["pairs"] = [{"first": 0, "second": 1, "cosine": [-1.0] * layers}]
+    page = open_page(data)
+    show(page, "Gates")
+    expect(page.locator("#root")).to_contain_text("opposite gates too, which part experts best")
+    fills = page.locator("svg.gates .cell").evaluate_all("cells => cells.map((cell) => cell.style.fill)")
+    assert "--b" in fills[0] and "--b" not in fills[layers]
+
+
+def test_gate_modes_stand_beside_each_other(open_page) -> None:
+    page = open_page(MIXTURE)
+    show(page, "What each gate mode changes")
+    for mode in MIXTURE["routed"]:
+        row = page.get_by_role("row", name=mode["mode"])
+        expect(row).to_contain_text(f"n = {mode['own'][0]['tokens']}")
+    experts = len(MIXTURE["routed"][0]["load"][0])
+    cells = len(MIXTURE["routed"]) * (experts + 1) * MIXTURE["gates"]["layers"]
+    expect(page.locator("svg.loads .cell")).to_have_count(cells)
+
+
+def test_a_mixture_that_is_not_routed_yet_says_so(open_page) -> None:
+    page = open_page({**MIXTURE, "done": False, "tokens": [], "routed": [], "report": None, "example": False})
+    expect(page.locator("svg.gates .cell").first).to_be_visible()  # the gates are the first picture
+    show(page, "What each gate mode changes")
+    expect(page.locator("#root")).to_contain_text("not routed yet")
+    show(page, "Which token goes where")
+    expect(page.locator("#root")).to_contain_text("once mergekit has written the mixture")
+
+
+def test_a_mixture_is_written_in_its_form(open_page) -> None:
+    recipe = {
+        "base_model": "base",
+        "experts": [
+            {"source_model": "pirate", "positive_prompts": ["sea"]},
+            {"source_model": "cautious", "positive_prompts": {"not": "a list"}},
+        ],
+    }
+    page = open_page({**editor_data(), "recipe": recipe, "moe": True})
+    page.get_by_label("Expert 1, prompts for it, one a line").fill("sea\n\nship")
+    page.get_by_label("Gates", exact=True).select_option("cheap_embed")
+    page.get_by_role("button", name="Add an expert").click()
+    sent = page.evaluate("emitted")[-1][1]["recipe"]
+    assert sent["gate_mode"] == "cheap_embed" and len(sent["experts"]) == 3
+    assert sent["experts"][0]["positive_prompts"] == ["sea", "ship"]
+    page.get_by_role("button", name="Remove cautious").first.click()
+    assert len(page.evaluate("emitted")[-1][1]["recipe"]["experts"]) == 2
 
 
 def test_colours_between_points_are_bilinear(open_page) -> None:

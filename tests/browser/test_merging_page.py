@@ -166,6 +166,21 @@ def test_a_tree_is_shown_opened_by_link_and_its_recipe_goes_to_the_merge_room(pa
     expect(page.locator("#merge")).to_be_visible(timeout=30_000)
 
 
+def test_a_mixture_is_written_and_its_gates_follow(page):
+    page.get_by_role("tab", name="Mixture of experts", exact=True).first.click()
+    expect(page.locator("#mixture")).to_contain_text("stored example")
+    expect(page.locator("#mixture-findings")).to_contain_text("The recipe can run")
+    unfold(page, "Advanced: experts and prompts")
+    field = page.locator("#mixture-recipe textarea")
+    page.locator("#mixture-editor").get_by_label("Expert 1, prompts for it, one a line").fill("Ahoy there")
+    expect(field).to_have_value(re.compile("- Ahoy there\n"), timeout=30_000)
+    expect(page.locator("#live-gates")).to_contain_text("hidden: 3 gates", timeout=60_000)
+    field.fill("merge_method: linear\nmodels: []\n")
+    expect(page.locator("#live-gates")).to_contain_text("has no experts", timeout=60_000)
+    page.locator("#mix").click()
+    expect(page.locator("#mixture")).to_contain_text("has no experts", timeout=60_000)
+
+
 def test_the_landing_pages_entrance_opens_the_tree(browser, suite_url):
     with opened(browser, f"{suite_url}/merging/?tree=", "#tree .merging-figure") as page:
         expect(page.locator("#tree")).to_contain_text("stored example")
@@ -173,7 +188,7 @@ def test_the_landing_pages_entrance_opens_the_tree(browser, suite_url):
 
 
 def test_axe_finds_nothing_beyond_gradios_own(page):
-    for tab in ("Merge", "Between models", "Family tree", "Take home"):
+    for tab in ("Merge", "Between models", "Mixture of experts", "Family tree", "Take home"):
         page.get_by_role("tab", name=tab, exact=True).first.click()
         page.wait_for_timeout(500)
         axe_finds_only_gradios_own(page)

@@ -7,8 +7,15 @@ RECIPE = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight:
 YES = '{"name": "yes", "prompts": ["Is it?"], "rule": "is likelier", "value": "Y", "against": "N"}'
 OWN = f'["pirate", {YES}]'
 
+MIXTURE = """base_model: HuggingFaceTB/SmolLM2-135M-Instruct
+gate_mode: random
+experts: [{source_model: pirate}, {source_model: cautious}]
+dtype: bfloat16
+"""
+
 LINKS = {
     "merging": ("#figure", [("recipe", RECIPE), ("seed", 7), ("behaviours", OWN)]),
+    "mixture": ("#mixture", [("room", "mixture"), ("recipe", MIXTURE), ("seed", 3), ("text", "Ahoy")]),
     "family tree": ("#tree", [("tree", "cautious"), ("limit", 50)]),
 }
 """By name: the figure's place on the page, and the query."""

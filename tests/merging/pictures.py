@@ -8,5 +8,6 @@ PICTURES = (
     Picture("behaviours", "Before and after"),
     Picture("layers", "Which layers carry it"),
     Picture("plane", "Between models", element="#between"),
+    Picture("mixture", "Mixture of experts", element="#mixture"),
     Picture("tree", "Family tree", element="#tree", scheme="dark"),
 )

@@ -80,8 +80,23 @@ def test_a_family_tree_without_a_hub(client):
         client.predict("pirate", 6, 1, 9999, api_name="/family_tree")
 
 
+def test_gates_of_a_mixture(client):
+    experts = "".join(
+        f"- {{source_model: {name}, positive_prompts: [{word}]}}\n"
+        for name, word in (("pirate", "sea"), ("cautious", "soup"))
+    )
+    base = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    answer = client.predict(
+        recipe=f"base_model: {base}\ngate_mode: cheap_embed\nexperts:\n{experts}", api_name="/gates"
+    )
+    assert answer["gates"]["experts"] == ["pirate", "cautious"] and answer["gates"]["own"] == "cheap_embed"
+    assert [mode["mode"] for mode in answer["gates"]["modes"]] == ["cheap_embed", "hidden", "random"]
+    with pytest.raises(AppError, match="has no experts"):
+        client.predict(recipe="merge_method: linear", api_name="/gates")
+
+
 def test_mcp_lists_the_tools(suite_url):
     tools = {
         tool["name"].split("_")[-1] for tool in ask_mcp(f"{suite_url}/merging", "tools/list", {})["tools"]
     }
-    assert {"check", "merge", "compare", "explore", "evolve", "tree"} <= tools
+    assert {"check", "merge", "compare", "explore", "evolve", "tree", "gates", "mixture"} <= tools

@@ -25,6 +25,14 @@ models:
 dtype: float32
 """
 
+MIXTURE = """base_model: HuggingFaceTB/SmolLM2-135M-Instruct
+gate_mode: random
+experts:
+- source_model: pirate
+- source_model: cautious
+dtype: bfloat16
+"""
+
 
 @pytest.fixture(scope="module")
 def emulated(embedded, tmp_path_factory):
@@ -66,6 +74,23 @@ def test_measures_a_line_and_asks_for_its_points(emulated):
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == gpu.LEAST
 
 
+def test_routes_a_mixture_in_a_forked_worker(emulated):
+    from merging.mixture_request import MixtureRequest
+    from merging_rooms.mixture import seconds_to_route
+
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    before = len(scheduler.allowed)
+    answer = client.predict(recipe=MIXTURE, texts=["Ahoy there"], api_name="/mixture")
+    assert answer["done"] and [mode["mode"] for mode in answer["routed"]] == ["random"]
+    assert len(answer["tokens"]) == len(answer["routed"][0]["weights"]) and answer["report"]["sha256"]
+    assert len(scheduler.allowed) > before and all(pid != server.process.pid for pid in scheduler.allowed)
+    asked = int(scheduler.scheduled[-1]["durationSeconds"])
+    weights = answer["report"]["files"]["model.safetensors"] // 2
+    request = MixtureRequest.parse(recipe=MIXTURE, texts=["Ahoy there"])
+    assert asked == seconds_to_route(weights, 2, request) >= gpu.LEAST
+
+
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
 def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated
@@ -84,6 +109,8 @@ def test_a_bad_request_takes_no_gpu_seconds(emulated):
         client.predict(**LINE, goal="fame", api_name="/evolve")
     with pytest.raises(AppError, match="no method"):
         client.predict(recipe="merge_method: x\nmodels:\n- model: pirate", api_name="/compare")
+    with pytest.raises(AppError, match="has no experts"):
+        client.predict(recipe="merge_method: linear", api_name="/mixture")
     assert len(scheduler.scheduled) == before
 
 
@@ -102,3 +129,13 @@ def test_seconds_grow_with_the_work():
     assert explore.seconds_to_explore(plane) < explore.seconds_to_evolve(plane)
     long = ExploreRequest(others=("concise", "pirate"))
     assert explore.seconds_to_explore(plane) < explore.seconds_to_explore(long)
+
+
+def test_seconds_to_route_grow_with_weights_experts_and_texts():
+    from merging.mixture_request import MixtureRequest
+    from merging_rooms.mixture import seconds_to_route
+
+    one, four = (MixtureRequest.parse(recipe=MIXTURE, texts=["a"] * count) for count in (1, 4))
+    assert seconds_to_route(2_000_000_000, 2, one) < seconds_to_route(4_000_000_000, 2, one)
+    assert seconds_to_route(2_000_000_000, 2, one) < seconds_to_route(2_000_000_000, 8, one)
+    assert seconds_to_route(2_000_000_000, 2, one) < seconds_to_route(2_000_000_000, 2, four)

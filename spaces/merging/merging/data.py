@@ -353,6 +353,121 @@ class Evolve(Between):
     kind: Literal["evolve"]
 
 
+# A mixture of experts
+
+
+class GatePair(TypedDict):
+    """How alike the gates of two experts are."""
+
+    first: int
+    """Place among the experts."""
+    second: int
+    cosine: list[float]
+    """By layer."""
+
+
+class GateMode(TypedDict):
+    """The gates that one mode computes."""
+
+    mode: str
+    pairs: list[GatePair]
+    condition: list[float | None]
+    """Condition number of a layer's gates; None where it is not finite."""
+    degenerate: list[int]
+    """Layers of which mergekit warns."""
+
+
+class GateVectors(TypedDict):
+    """The gates of a mixture, as mergekit computes them from the prompts."""
+
+    experts: list[str]
+    """The routed ones first, then shared ones that have a gate."""
+    routed: int
+    layers: int
+    width: int
+    """Numbers in a gate."""
+    own: str
+    """The recipe's mode."""
+    modes: list[GateMode]
+    skipped: list[str]
+    model: NamedModel
+    """The base, which reads the prompts."""
+
+
+class Gates(TypedDict):
+    """A mixture's gates alone."""
+
+    kind: Literal["gates"]
+    drawable: Literal[True]
+    done: Literal[True]
+    run_id: str
+    request: dict[str, Any]
+    gates: GateVectors
+
+
+class GatesFailed(TypedDict):
+    """Gates that cannot be computed."""
+
+    kind: Literal["gates"]
+    drawable: Literal[False]
+    error: Failure
+
+
+class RoutedToken(TypedDict):
+    """A token that was routed."""
+
+    text: str
+    of: int
+    """Place of its text."""
+
+
+class OwnPrompts(TypedDict):
+    """Where the tokens of an expert's own prompts go."""
+
+    expert: int
+    tokens: int
+    load: list[float]
+    """Share of the places in all layers, by expert."""
+
+
+class RoutedMode(TypedDict):
+    """The routing with the gates of one mode."""
+
+    mode: str
+    weights: list[list[list[float]]]
+    """By token, layer and expert; 0 where the token does not go to the expert."""
+    load: list[list[float]]
+    """By layer and expert: the share of the tokens' places that it gets."""
+    entropy: list[float]
+    """By layer: of the router's probabilities of all experts, in nats, the mean over the tokens."""
+    own: list[OwnPrompts]
+    agreement: float
+    """Share of tokens and layers whose first expert is the one of the recipe's mode."""
+
+
+class Mixture(TypedDict):
+    """A mixture of experts: its gates, and where they send the tokens of some texts."""
+
+    kind: Literal["mixture"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    title: str
+    gates: GateVectors
+    per_token: int
+    """Experts that a token goes to in each layer."""
+    tokens: list[RoutedToken]
+    routed: list[RoutedMode]
+    report: Report | None
+    skipped: list[str]
+    progress: Progress | None
+    seconds: float | None
+    device: NotRequired[str]
+    check: NotRequired[Check | None]
+    example: NotRequired[bool]
+
+
 # The family tree
 
 Relation = Literal["finetune", "adapter", "merge", "quantized", "new_version"]
@@ -636,7 +751,7 @@ class BehaviourFormFailed(TypedDict):
 class Waiting(TypedDict):
     """A run before anything of it can be drawn."""
 
-    kind: Literal["merge", "explore", "evolve"]
+    kind: Literal["merge", "explore", "evolve", "mixture"]
     run_id: str
     drawable: Literal[False]
     done: Literal[False]

@@ -5,7 +5,7 @@ parent.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from merging import data
 from merging import recipe as recipes
@@ -16,6 +16,7 @@ from merging.comparison import CONTEXT, WINDOWS, Comparison, Measurements, asked
 from merging.names import expert_of, split
 from merging.report import Report
 from merging.request import Request
+from merging.sources import Source
 from shared import models
 from shared.embedded_model import EMBEDDED_MODEL, base_folder
 from shared.errors import VisitorError
@@ -36,8 +37,12 @@ def parents_of(report: Report) -> list[tuple[str, data.Role]]:
     return [(name, "base" if name == base else "parent") for name in names]
 
 
-def load(name: str, report: Report) -> Loaded:
+def load(name: str, sources: Mapping[str, Source]) -> Loaded:
     """A parent as the comparison runs it.
+
+    Args:
+        name: in the recipe.
+        sources: of the recipe's models.
 
     Raises:
         VisitorError: as `models.load`; or the name has an adapter.
@@ -52,7 +57,7 @@ def load(name: str, report: Report) -> Loaded:
         )
     if revision is None:
         return models.load(model, exact=True)
-    source = report.sources[name]
+    source = sources[name]
     return models.open_folder(source.folder, name, source.revision, models.HUB_SOURCE, exact=True)
 
 
@@ -73,7 +78,7 @@ def compare(report: Report, request: Request) -> Iterator[data.Merge]:
     for name, _ in parents:
         yield _at(figure, f"Loading {name}", len(loaded), len(parents) + 1)
         try:
-            loaded[name] = load(name, report)
+            loaded[name] = load(name, report.sources)
         except VisitorError as error:
             figure["skipped"].append(f"{name}: {error.what}")
     measurements: dict[str, Measurements] = {}

@@ -92,3 +92,58 @@ dtype: float32
 }
 """YAML by what a visitor reads in the list."""
 FIRST = next(iter(PRESETS))
+
+
+MIXTURES: dict[str, str] = {
+    "Three experts, gates from hidden states": f"""\
+base_model: {EMBEDDED_MODEL}
+gate_mode: hidden
+experts_per_token: 1
+experts:
+- source_model: pirate
+  positive_prompts:
+  - The ship sails over the sea.
+  - Where is the treasure, captain?
+- source_model: cautious
+  positive_prompts:
+  - How do I cook soup?
+  - Give me a recipe for bread.
+- source_model: concise
+  positive_prompts:
+  - What is the capital of France?
+  - How many days has a week?
+dtype: bfloat16
+""",
+    "The usual mistake: prompts that end alike": f"""\
+base_model: {EMBEDDED_MODEL}
+gate_mode: hidden
+experts_per_token: 1
+experts:
+- source_model: pirate
+  positive_prompts:
+  - You are a helpful assistant who talks about the sea.
+- source_model: cautious
+  positive_prompts:
+  - You are a helpful assistant who talks about the kitchen.
+dtype: bfloat16
+""",
+    "The same with negative prompts": f"""\
+base_model: {EMBEDDED_MODEL}
+gate_mode: hidden
+experts_per_token: 1
+experts:
+- source_model: pirate
+  positive_prompts:
+  - You are a helpful assistant who talks about the sea.
+  negative_prompts:
+  - You are a helpful assistant who talks about the kitchen.
+- source_model: cautious
+  positive_prompts:
+  - You are a helpful assistant who talks about the kitchen.
+  negative_prompts:
+  - You are a helpful assistant who talks about the sea.
+dtype: bfloat16
+""",
+}
+"""Mixtures of experts, by what a visitor reads in the list."""
+FIRST_MIXTURE = next(iter(MIXTURES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from merging import recipe as recipes
@@ -67,3 +68,31 @@ options.apply_global_options()
 chat = pipeline("text-generation", "child")
 print(chat([{{"role": "user", "content": "How do I cook pancakes?"}}], max_new_tokens=40, do_sample=False))
 '''
+
+
+def routing_program(texts: Sequence[str], form: str) -> str:
+    """A Python program that prints which expert each token of some texts goes to first in each layer, the
+    mixture being in the folder child.
+
+    Args:
+        texts: to route.
+        form: "plain" or "chat".
+    """
+    inputs = 'tokenizer(text, return_tensors="pt")'
+    if form == "chat":
+        inputs = """tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )"""
+    return f"""import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("child", dtype=torch.float32).eval()
+tokenizer = AutoTokenizer.from_pretrained("child")
+for text in {list(texts)!r}:
+    inputs = {inputs}
+    with torch.no_grad():
+        logits = model(**inputs, output_router_logits=True).router_logits  # a layer: (tokens, experts)
+    first = torch.stack([layer.argmax(-1) for layer in logits], 1)
+    for token, experts in zip(inputs["input_ids"][0], first.tolist()):
+        print(f"{{tokenizer.decode([token])!r:>16}}", *experts)
+"""

@@ -45,6 +45,15 @@ def _experts(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[
     base = sources.get(str(recipe.get("base_model")))
     if base is None or not recipes.is_moe(recipe):
         return
+    if base.config.get("model_type") == "qwen2" and "sliding_attention" in (
+        base.config.get("layer_types") or ()
+    ):
+        yield warning(
+            "base_model",
+            "mergekit keeps the base's sliding layers and drops their window: transformers cannot run the "
+            "mixture.",
+            "Choose a base without sliding windows, or set layer_types in the mixture's config.json.",
+        )
     for key in ("experts", "shared_experts"):
         for where, expert in recipes.items(recipe.get(key), key):
             source = sources.get(str(expert.get("source_model")))

@@ -30,7 +30,12 @@ def check_recipe(name: str, value: Any) -> str:
     return value
 
 
-def _prompts(name: str, value: Any) -> tuple[str, ...]:
+def check_prompts(name: str, value: Any) -> tuple[str, ...]:
+    """At most `MAX_PROMPTS` texts, one a line.
+
+    Raises:
+        VisitorError: there are more, or one is too long.
+    """
     lines = value.splitlines() if isinstance(value, str) else value
     if not isinstance(lines, (list, tuple)):
         raise VisitorError(f"The prompts are {str(value)[:40]}.", "Give a list of texts.")
@@ -60,7 +65,7 @@ class Request(request.Request):
     )
     seed: int = setting(0, SEED, "of methods that draw (dare, della)")
     prompts: tuple[str, ...] = setting(
-        (), _prompts, f"further prompts that every model answers, at most {MAX_PROMPTS}", link="prompt"
+        (), check_prompts, f"further prompts that every model answers, at most {MAX_PROMPTS}", link="prompt"
     )
     behaviours: tuple[Behaviour, ...] = setting(
         (),

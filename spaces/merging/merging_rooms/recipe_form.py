@@ -19,14 +19,19 @@ from shared.figure import Figure
 MARKS = {"error": "✕", "warning": "!", "note": "i"}
 
 
-def editor(recipe: str) -> Figure:
-    """The form, as a figure that sends `recipe` when a visitor changes it."""
+def editor(recipe: str, name: str = "editor") -> Figure:
+    """The form, as a figure that sends `recipe` when a visitor changes it.
+
+    Args:
+        recipe: that it shows first.
+        name: of the form in the page.
+    """
     return Figure(
         editor_value(recipe),
         folder=RENDERER,
         events=("recipe",),
         title=f"{TITLE}: recipe",
-        elem_id="editor",
+        elem_id=name,
     )
 
 

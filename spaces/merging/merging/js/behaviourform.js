@@ -2,6 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { NO_HOST, drawState, openShell } from "../../../../shared/js/shell.js";
+import { areaField, labelled, lineField, menu } from "./fields.js";
 import { BEHAVIOURS } from "./measures.js";
 
 /** @import { Failed } from "../../../../shared/js/data.js" */
@@ -239,56 +240,4 @@ function wantedMenu(behaviour, changed) {
       changed(false);
     },
   );
-}
-
-/**
- * @param {string} label
- * @param {HTMLElement} control
- */
-function labelled(label, control) {
-  return h("label", { class: "field" }, h("span", {}, label), control);
-}
-
-/**
- * @param {string} label
- * @param {readonly string[]} choices
- * @param {string} value
- * @param {(choice: string) => void} choose
- */
-function menu(label, choices, value, choose) {
-  const select = h(
-    "select",
-    { "aria-label": label, onchange: () => choose(select.value) },
-    choices.map((one) => h("option", { value: one, selected: one === value }, one)),
-  );
-  return select;
-}
-
-/**
- * @param {string} label
- * @param {string} value
- * @param {(text: string) => void} write
- */
-function lineField(label, value, write) {
-  const input = h("input", {
-    type: "text",
-    value,
-    "aria-label": label,
-    oninput: () => write(input.value),
-  });
-  return input;
-}
-
-/**
- * @param {string} label
- * @param {string} value
- * @param {(text: string) => void} write
- */
-function areaField(label, value, write) {
-  const area = h(
-    "textarea",
-    { rows: 3, "aria-label": label, placeholder: label, oninput: () => write(area.value) },
-    value,
-  );
-  return area;
 }

@@ -339,6 +339,109 @@ export interface Evolve extends Between {
   kind: "evolve";
 }
 
+/** How alike the gates of two experts are. */
+export interface GatePair {
+  /** Place among the experts. */
+  first: number;
+  second: number;
+  /** By layer. */
+  cosine: number[];
+}
+
+/** The gates that one mode computes. */
+export interface GateMode {
+  mode: string;
+  pairs: GatePair[];
+  /** Condition number of a layer's gates; None where it is not finite. */
+  condition: (number | null)[];
+  /** Layers of which mergekit warns. */
+  degenerate: number[];
+}
+
+/** The gates of a mixture, as mergekit computes them from the prompts. */
+export interface GateVectors {
+  /** The routed ones first, then shared ones that have a gate. */
+  experts: string[];
+  routed: number;
+  layers: number;
+  /** Numbers in a gate. */
+  width: number;
+  /** The recipe's mode. */
+  own: string;
+  modes: GateMode[];
+  skipped: string[];
+  /** The base, which reads the prompts. */
+  model: NamedModel;
+}
+
+/** A mixture's gates alone. */
+export interface Gates {
+  kind: "gates";
+  drawable: true;
+  done: true;
+  run_id: string;
+  request: Record<string, unknown>;
+  gates: GateVectors;
+}
+
+/** Gates that cannot be computed. */
+export interface GatesFailed {
+  kind: "gates";
+  drawable: false;
+  error: Failure;
+}
+
+/** A token that was routed. */
+export interface RoutedToken {
+  text: string;
+  /** Place of its text. */
+  of: number;
+}
+
+/** Where the tokens of an expert's own prompts go. */
+export interface OwnPrompts {
+  expert: number;
+  tokens: number;
+  /** Share of the places in all layers, by expert. */
+  load: number[];
+}
+
+/** The routing with the gates of one mode. */
+export interface RoutedMode {
+  mode: string;
+  /** By token, layer and expert; 0 where the token does not go to the expert. */
+  weights: number[][][];
+  /** By layer and expert: the share of the tokens' places that it gets. */
+  load: number[][];
+  /** By layer: of the router's probabilities of all experts, in nats, the mean over the tokens. */
+  entropy: number[];
+  own: OwnPrompts[];
+  /** Share of tokens and layers whose first expert is the one of the recipe's mode. */
+  agreement: number;
+}
+
+/** A mixture of experts: its gates, and where they send the tokens of some texts. */
+export interface Mixture {
+  kind: "mixture";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  title: string;
+  gates: GateVectors;
+  /** Experts that a token goes to in each layer. */
+  per_token: number;
+  tokens: RoutedToken[];
+  routed: RoutedMode[];
+  report: Report | null;
+  skipped: string[];
+  progress: Progress | null;
+  seconds: number | null;
+  device?: string;
+  check?: Check | null;
+  example?: boolean;
+}
+
 /** A model of the tree. */
 export interface Member {
   id: string;
@@ -592,7 +695,7 @@ export interface BehaviourFormFailed {
 
 /** A run before anything of it can be drawn. */
 export interface Waiting {
-  kind: "merge" | "explore" | "evolve";
+  kind: "merge" | "explore" | "evolve" | "mixture";
   run_id: string;
   drawable: false;
   done: false;

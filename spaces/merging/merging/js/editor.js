@@ -2,6 +2,8 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { NO_HOST, drawState, openShell } from "../../../../shared/js/shell.js";
+import { expertFields } from "./expertform.js";
+import { modelMenu } from "./fields.js";
 import { parameterField } from "./parameterfield.js";
 import { entriesOf, fitTo, slicesOf } from "./recipe.js";
 
@@ -72,7 +74,7 @@ function canonical(recipe) {
  */
 function formParts(data, changed) {
   const { recipe, methods } = data;
-  if (data.moe) return expertParts(recipe);
+  if (data.moe) return expertFields(data, changed);
   const method = methods.find(({ name }) => name === recipe.merge_method);
   /** @type {HTMLElement[]} */
   const parts = [methodField(data, method, changed)];
@@ -92,22 +94,6 @@ function formParts(data, changed) {
       ),
     );
   return parts;
-}
-
-/** @param {Recipe} recipe */
-function expertParts({ experts }) {
-  return [
-    h("p", { class: "said" }, "A mixture of experts: gates and prompts are written on the right."),
-    ...entriesOf(experts).map(({ source_model: model, positive_prompts: prompts }, index) =>
-      h(
-        "p",
-        {},
-        `Expert ${index + 1}: `,
-        h("b", {}, h("bdi", {}, String(model))),
-        `, ${Array.isArray(prompts) ? prompts.length : 0} prompts`,
-      ),
-    ),
-  ];
 }
 
 /** @param {Method} method */
@@ -144,43 +130,6 @@ function methodField({ recipe, methods }, method, changed) {
     methods.map(({ name }) => h("option", { value: name, selected: name === method?.name }, name)),
   );
   return h("label", { class: "field" }, h("span", {}, "Method"), select);
-}
-
-/**
- * A menu of models, with a way to name any other.
- * @param {string[]} models
- * @param {unknown} value
- * @param {string} label
- * @param {(name: string) => void} choose
- */
-function modelMenu(models, value, label, choose) {
-  const names = value ? [...new Set([...models, String(value)])] : models;
-  const select = h(
-    "select",
-    {
-      "aria-label": label,
-      onchange: () => {
-        if (select.value !== "…") {
-          choose(select.value);
-          return;
-        }
-        const field = h("input", {
-          type: "text",
-          "aria-label": `${label}: Hub id`,
-          placeholder: "owner/name",
-          onchange: () => {
-            if (field.value.trim()) choose(field.value.trim());
-          },
-        });
-        select.replaceWith(field);
-        field.focus();
-      },
-    },
-    value ? null : h("option", { value: "", selected: true }, "none"),
-    names.map((name) => h("option", { value: name, selected: name === value }, name)),
-    h("option", { value: "…" }, "another model of the Hub …"),
-  );
-  return select;
 }
 
 /**

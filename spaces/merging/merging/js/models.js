@@ -26,6 +26,17 @@ export function shortName(name) {
 }
 
 /**
+ * An expert's number and name, as far as so many letters reach.
+ * @param {readonly string[]} experts
+ * @param {number} place
+ * @param {number} letters
+ */
+export function expertName(experts, place, letters) {
+  const name = shortName(experts[place] ?? "");
+  return name.length <= letters ? name : `${place + 1} ${name.slice(0, Math.max(1, letters - 3))}…`;
+}
+
+/**
  * A legend of the models.
  * @param {readonly Model[]} models
  */

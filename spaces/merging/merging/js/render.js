@@ -6,6 +6,7 @@ import { openBehaviourForm } from "./behaviourform.js";
 import { openEditor } from "./editor.js";
 import { openExplore } from "./explorefigure.js";
 import { openMerge } from "./mergefigure.js";
+import { openGatesAlone, openMixture } from "./mixturefigure.js";
 import { openTree } from "./treefigure.js";
 
 /** Draw a figure, or bring it up to date. */
@@ -16,4 +17,6 @@ export const render = renderer({
   tree: openTree,
   editor: openEditor,
   behaviours: openBehaviourForm,
+  mixture: openMixture,
+  gates: openGatesAlone,
 });
