@@ -34,7 +34,7 @@ def memory_of(config: Any) -> data.Memory | None:
     layers = int(settings["block_count"])  # type: ignore[arg-type]
     kinds = list(getattr(text, "layer_types", None) or [])
     windowed = kinds.count("sliding_attention") if family.windowed else 0
-    heads = int(settings["attention.head_count_kv"])  # type: ignore[arg-type]
+    heads = int(settings.get("attention.head_count_kv", settings["attention.head_count"]))  # type: ignore[arg-type]
     numbers = 2 * heads * gguf_families.head_size(text)
     width = int(settings["feed_forward_length"])  # type: ignore[arg-type]
     floats = text.vocab_size + 2 * width + int(settings["embedding_length"])  # type: ignore[arg-type]

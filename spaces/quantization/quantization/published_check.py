@@ -206,7 +206,8 @@ def shape_of(name: str, base: Expected) -> tuple[int, ...] | None:
     part = base.parts.get(name)
     if part is None:
         return None
-    shape = tuple(model.get_parameter(part.parameter).shape)
+    parameter = model.get_parameter(part.parameter)
+    shape = tuple((parameter.T if part.transposed else parameter).shape)
     if len(shape) == 3:
         rows = len(range(*slice(part.start, part.stop).indices(shape[1])))
         return shape[0], rows, shape[2]
