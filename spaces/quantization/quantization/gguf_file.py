@@ -214,6 +214,25 @@ def beside_blocks(loaded: Loaded, sizes: Mapping[str, int]) -> tuple[int, int]:
     return plain, header + -header % gguf.GGUF_DEFAULT_ALIGNMENT + padding
 
 
+def planned_bytes(loaded: Loaded, file_type: str) -> int:
+    """The size of a model's file, before anything is quantized.
+
+    Args:
+        loaded: the model.
+        file_type: a key of `gguf_types.FILE_TYPES`.
+
+    Raises:
+        VisitorError: as `check`.
+    """
+    check(loaded)
+    tensors, sizes = matrices(loaded), {}
+    shape = shape_of(loaded, gguf_types.needs_importance(file_type))
+    for choice, (_, (rows, columns)) in zip(gguf_types.plan(file_type, tensors, shape), tensors, strict=True):
+        block, size = ggml.layout(choice.used)
+        sizes[choice.name] = rows * columns // block * size
+    return sum(sizes.values()) + sum(beside_blocks(loaded, sizes))
+
+
 def _describe(writer: Any, loaded: Loaded, file_type: str) -> None:
     """All that a file says beside its tensors."""
     _metadata(writer, loaded, file_type)
