@@ -37,6 +37,7 @@ class Family:
         shifted: whether the gains of norms are stored without their 1, which llama.cpp does not add.
         activation: of the MLP, as llama.cpp has it.
         windowed: whether llama.cpp keeps a sliding window.
+        gated: whether the MLP has two halves, of which one is the other's gate.
     """
 
     architecture: str
@@ -45,6 +46,7 @@ class Family:
     shifted: bool = False
     activation: str = "silu"
     windowed: bool = False
+    gated: bool = True
 
 
 def family_of(config: Any) -> Family:
@@ -294,7 +296,7 @@ FAMILIES = {
     "olmo": Family("olmo", _olmo, pairs=True),
     "olmo2": Family("olmo2", _olmo2, windowed=True),
     "olmo3": Family("olmo2", _olmo2, windowed=True),
-    "gpt2": Family("gpt2", _gpt2, activation="gelu"),
+    "gpt2": Family("gpt2", _gpt2, activation="gelu", gated=False),
 }
 """transformers' model types that are written, and how."""
 

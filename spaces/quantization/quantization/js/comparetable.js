@@ -189,7 +189,11 @@ function takeButton({ host }, { engine, format }) {
   if (host.exported || !TAKEN_HOME.includes(engine)) return [];
   const wanted = format.replace(/^gguf:mix-(.+)MB$/, "mix:$1");
   const take = () => host.emit("take", { format: wanted });
-  return h("button", { type: "button", class: "action", onclick: take }, "Take this home");
+  return h(
+    "div",
+    { class: "actions" },
+    h("button", { type: "button", class: "action", onclick: take }, "Take this home"),
+  );
 }
 
 /**
