@@ -296,10 +296,17 @@ class Tally:
     AT_ONCE = 1 << 15
     """Weights of a step, of short rows."""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, square: float | None = None) -> None:
+        """Begin.
+
+        Args:
+            weight: what values are held against.
+            square: Σw², where it is known.
+        """
         self.weight = weight.detach()
         self.codes: set[int] = set()
-        self.error = self.square = 0.0
+        self.error = 0.0
+        self._known, self.square = square is not None, square or 0.0
         rows, columns = self.weight.shape
         self.shape = min(rows, max(1, self.AT_ONCE // columns)), columns
         self._exact, self._error = np.empty(self.shape), np.empty(self.shape)
@@ -321,7 +328,8 @@ class Tally:
         np.copyto(exact, self.weight[rows].float().cpu().numpy())
         np.subtract(values.detach().float().cpu().numpy(), exact, out=error)
         self.error += float(np.einsum("ij,ij", error, error))
-        self.square += float(np.einsum("ij,ij", exact, exact))
+        if not self._known:
+            self.square += float(np.einsum("ij,ij", exact, exact))
 
     def report(
         self, name: str, type: str, stored_bytes: int, wanted: str = "", reason: str = ""

@@ -217,7 +217,7 @@ def _read(
         data = data.reshape(columns, -1)  # one value a row: types of blocks hold no such tensors
     stacked = target.dim() == 3  # experts: a part of each matrix's rows
     rows = torch.empty(weight.shape) if stacked else target.view(weight.shape)
-    tally = modules.Tally(weight)
+    tally = modules.Tally(weight, base.squares.get(tensor.name))
     room = None if rows.is_contiguous() and not part.order else torch.empty(tally.shape)
     for step in tally.steps():
         values = rows[step] if room is None else room[: step.stop - step.start]
@@ -231,6 +231,7 @@ def _read(
         tally.add(places, values)
         if tensor.type not in ggml.PLAIN and len(tally.codes) < ggml_codes.most(tensor.type):
             tally.codes |= ggml_codes.distinct(data[step], tensor.type, values)
+    base.squares[tensor.name] = tally.square
     if stacked:
         target.copy_(rows.view(target.shape))
     if not math.isfinite(tally.error):
