@@ -31,11 +31,11 @@ css = stylesheet(RENDERER)
 with page.page(TITLE, SENTENCE) as demo:
     with gr.Tabs() as tabs:
         with gr.Tab("Compare formats", id="compare"):
-            compare.build(demo, tabs)
+            compared = compare.build(demo, tabs)
         with gr.Tab("Weight lab", id="lab"):
             lab.build(demo, tabs)
         with gr.Tab("Take home", id="take"):
-            take.build(demo, tabs)
+            take.started_from(compared, take.build(demo, tabs), tabs)
     page.about(HERE / "README.md")
     endpoint(
         compare.compare,
@@ -55,6 +55,8 @@ with page.page(TITLE, SENTENCE) as demo:
             "sensitivity",
             "budget",
             "llama_cpp",
+            "floor",
+            "kinds",
         ],
         **MODEL,
     )

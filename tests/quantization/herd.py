@@ -16,6 +16,7 @@ import torch
 from shared import models
 from tests import zoo
 from tests.zoo import tokenizers
+from tests.zoo.families import _gpt2 as zoo_gpt2
 from tests.zoo.families import qwen_tokenizer
 from tests.zoo.folders import home, settings, write
 
@@ -188,6 +189,14 @@ def mixtral8(folder: Path) -> None:
     tokenizer = pieces_tokenizer(folder, "LlamaTokenizer")
     experts = {"num_local_experts": 8, "num_experts_per_tok": 2, "tie_word_embeddings": False}
     write(folder, settings("Mixtral", tokenizer, bos="<s>", eos="</s>", **experts))
+
+
+@member
+def gpt2_published(folder: Path) -> None:
+    """GPT-2 with the settings of the published one: transposed weights, positions that were learnt."""
+    zoo_gpt2(folder, 512)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"n_ctx": 512}))
 
 
 @member

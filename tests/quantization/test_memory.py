@@ -30,7 +30,9 @@ def test_keys_and_values_take_what_llama_cpp_says(context, cache, tmp_path):
     assert compute_bytes(memory, context) / MIB == pytest.approx(taken.computed, rel=0.1)
 
 
-@pytest.mark.parametrize("name", ["gemma3", "gemma2", "olmo3", "qwen3", "mixtral8", "smollm3", "granite"])
+@pytest.mark.parametrize(
+    "name", ["gemma3", "gemma2", "olmo3", "qwen3", "mixtral8", "smollm3", "granite", "gpt2_published"]
+)
 def test_other_families_take_what_llama_cpp_says(name, tmp_path):
     """Sliding windows, experts, heads of a size of their own."""
     loaded = herd.opened(name)

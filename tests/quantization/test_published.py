@@ -16,6 +16,8 @@ import torch
 from quantization import (
     compare,
     formats,
+    ggml,
+    ggml_codes,
     gguf_file,
     gguf_header,
     plan,
@@ -78,6 +80,23 @@ def test_what_llama_cpps_converter_wrote_is_the_model(name, mine, theirs):
         else:
             assert torch.equal(value, expected[parameter]), parameter
     assert not any("settings are not the model's" in note for note in found.notes), found.notes
+
+
+@pytest.mark.parametrize("type", [*ggml.TYPES, "NVFP4", "F16", "BF16"])
+def test_any_bytes_are_the_values_of_the_gguf_package(type):
+    """ggml's own code reads them; infinities of a broken scale too."""
+    block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[type]]
+    count = 4096 // block
+    data = np.random.default_rng(0).integers(0, 256, (3, count * size), np.uint8)
+    with np.errstate(all="ignore"):
+        expected = gguf.dequantize(data, gguf.GGMLQuantizationType[type]).astype(np.float32)
+    values = ggml.dequantize(data, type, count * block)
+    assert np.array_equal(values.numpy(), expected.reshape(values.shape), equal_nan=True)
+    if type in ggml.TYPES:
+        found = ggml_codes.distinct(data, type, torch.nan_to_num(values, 0.0, 0.0, 0.0))
+        assert len(found) <= ggml_codes.most(type)
+        if not type.startswith(("IQ1", "IQ2", "IQ3")) and type != "TQ1_0":
+            assert found == set(ggml_codes.codes_of(data, type, count * block).ravel().tolist())
 
 
 @pytest.mark.parametrize("name", ["llama31", "gemma3", "qwen2", "mixtral8", "longrope"])

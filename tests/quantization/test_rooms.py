@@ -6,10 +6,12 @@ import ast
 from dataclasses import replace
 
 import pytest
+import torch
 
-from quantization import plan
+from quantization import gguf_file, modules, plan
+from quantization.methods import METHODS
 from quantization.request import Request, TakeRequest
-from quantization_rooms import compare, lab, take
+from quantization_rooms import compare, lab, settings, take
 from shared import experts, files, models, steps
 from shared.errors import VisitorError
 from tests.conftest import ask
@@ -72,6 +74,51 @@ def test_the_plan_loads_no_model(loaded, tmp_path):
     )
     request = replace(Request.parse(), model=str(tmp_path))
     assert plan.parameters_of(request.model) is None and "once" in plan.plan(request)
+
+
+@pytest.mark.parametrize(
+    ("format", "sentences"),
+    [
+        ("gguf:Q8_0", ("at least 143 MB", "llama.cpp, Ollama", "halve it again")),
+        ("gguf:Q4_K_M", ("at least 76 MB, since most weights take 4.5 bits", "What most people take")),
+        ("gguf:Q2_K", ("Below 4 bits",)),
+        ("bitsandbytes:nf4", ("transformers reads it", "What most people take")),
+        ("mix:100", ("at most 100 MB",)),
+        ("script:exl3", ("nothing is computed here",)),
+    ],
+)
+def test_a_file_has_a_plan(format, sentences, monkeypatch):
+    monkeypatch.setattr(models, "in_memory", lambda *_, **__: None)
+    said = plan.take_plan(TakeRequest.parse(format=format))
+    assert said.startswith("Plan: ") and all(sentence in said for sentence in sentences), said
+
+
+@pytest.mark.parametrize("type", ["Q8_0", "Q4_K_M", "IQ2_XS"])
+def test_a_file_of_a_model_in_memory_has_its_size_to_the_byte(loaded, type, tmp_path):
+    inputs = {
+        name: torch.ones(modules.weight_of(loaded.model, name).shape[1])
+        for name in modules.linear_names(loaded.model)
+    }
+    (path,) = gguf_file.quantize_model(loaded, type, inputs if type == "IQ2_XS" else None).export(tmp_path)
+    assert gguf_file.planned_bytes(loaded, type) == path.stat().st_size
+    said = plan.take_plan(TakeRequest.parse(model=loaded.id, format=f"gguf:{type}"))
+    assert f"a file of {path.stat().st_size / 1e6:,.1f} MB ·" in said
+
+
+def test_what_nothing_opens_is_said_before_it_is_made():
+    with pytest.raises(VisitorError, match="Nothing opens a file of own:nf4") as caught:
+        plan.take_plan(TakeRequest.parse(format="own:nf4"))
+    assert caught.value.remedy
+
+
+def test_controls_follow_a_methods_settings():
+    shown = settings._shown("bits", "rtn", {"bits": 3})
+    assert shown == {"value": "3", "visible": True}
+    assert settings._shown("alpha", "rtn", {})["visible"] is False
+    assert settings._shown("alpha", "smoothquant", {}) == {"value": "0.5", "visible": True}
+    assert settings._shown("act_order", "gptq", {"act_order": True}) == {"value": True, "visible": True}
+    assert not any(settings._shown(name, "Q4_0", {})["visible"] for name in settings.LABELS)
+    assert {name for method in METHODS.values() for name in method.settings} == set(settings.LABELS)
 
 
 @pytest.mark.parametrize(

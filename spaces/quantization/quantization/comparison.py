@@ -19,6 +19,7 @@ from shared.models import Loaded
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from quantization.kinds import Kinds
     from quantization.published_check import Expected
     from quantization.published_model import Published
     from quantization.sensitivity import Budget, Sensitivity
@@ -69,6 +70,8 @@ class Comparison:
         base_answer: its answer, where there is a prompt.
         sensitivity: of every unit, once measured.
         budget: every mix, once planned.
+        floor: how far the base is from itself, once measured.
+        kinds: the base's pass over texts of several kinds, once done.
         warnings: what a reader should know about all rows.
         progress: what is done now, how far it is, and where the end is.
         seconds: that the whole took.
@@ -85,6 +88,8 @@ class Comparison:
     base_answer: answers.Answer | None = None
     sensitivity: Sensitivity | None = None
     budget: Budget | None = None
+    floor: data.Floor | None = None
+    kinds: Kinds | None = None
     warnings: list[str] = field(default_factory=list)
     progress: tuple[str, float, float] = ("Starting", 0, 1)
     seconds: float = 0.0
@@ -108,6 +113,8 @@ class Comparison:
             "answers": self._answers(),
             "sensitivity": self.sensitivity.to_json() if self.sensitivity else None,
             "budget": self.budget.to_json() if self.budget else None,
+            "floor": self.floor,
+            "kinds": self.kinds.to_json() if self.kinds else None,
             "memory": memory_of(self.loaded.model.config),
             "provenance": self.provenance(),
         }

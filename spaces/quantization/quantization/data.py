@@ -143,8 +143,44 @@ class Facts(Quality):
     """To quantize."""
     notes: list[str]
     tensors: list[Tensor]
+    kinds: NotRequired[list[OfKind]]
+    """By kind of text, where that was asked for."""
     llama_cpp: NotRequired[Runtime | None]
     """Where it was asked for."""
+
+
+class OfKind(TypedDict):
+    """A format's mean divergence on one kind of text, with its error over windows and 95 % interval."""
+
+    name: str
+    mean: float
+    sigma: float | None
+    low: float | None
+    high: float | None
+
+
+class TextKind(TypedDict):
+    """A kind of text, and how well the base model predicts it."""
+
+    name: str
+    label: str
+    windows: int
+    scored: int
+    ppl: float
+
+
+class Noise(Quality):
+    """The base model held against itself, changed in a way that is no quantization."""
+
+    name: str
+    says: str
+
+
+class Floor(TypedDict):
+    """How far the base model is from itself: below it no difference is real."""
+
+    windows: int
+    noises: list[Noise]
 
 
 class Stretch(TypedDict):
@@ -330,6 +366,9 @@ class Compare(TypedDict):
     answers: Answers | None
     sensitivity: Sensitivity | None
     budget: Budget | None
+    floor: NotRequired[Floor | None]
+    """Where it was asked for, as are the kinds of text."""
+    kinds: NotRequired[list[TextKind] | None]
     memory: NotRequired[Memory | None]
     """None where llama.cpp is not known to run the model."""
     provenance: Provenance

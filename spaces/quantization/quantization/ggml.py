@@ -1,7 +1,7 @@
-"""GGUF's block types, one tensor at a time: quantized by ggml's own C code, read back by the gguf package.
+"""GGUF's block types, one tensor at a time: quantized and read back by ggml's own C code.
 
-`ggml_quantize_chunk` is exported by the shared object inside the wheel xllamacpp; where that is missing,
-gguf's numpy quantizers stand in for the types they know.
+`ggml_quantize_chunk` and what reads blocks are exported by the shared object inside the wheel xllamacpp;
+where that is missing, the gguf package stands in for the types that it knows.
 """
 
 from __future__ import annotations
@@ -186,11 +186,49 @@ def _scaled(importance: Tensor | None) -> Float32 | None:
     return np.maximum(array / mean, 1e-6).astype(np.float32) if mean > 0 else np.ones(len(array), np.float32)
 
 
-def dequantize(data: Bytes, type: str, columns: int) -> Tensor:
-    """Weights of blocks, float32 (rows, columns), by the gguf package."""
+def dequantize(data: Bytes, type: str, columns: int, out: Tensor | None = None) -> Tensor:
+    """Weights of blocks, float32 (rows, columns): by ggml's own C code, or by the gguf package, which agrees
+    with it to the bit, where that is missing.
+
+    Args:
+        data: (rows, bytes of a row); it may be a mapped file.
+        type: of ggml.
+        columns: weights of a row.
+        out: where they go, contiguous (rows, columns); new memory by default.
+    """
     import torch
+
+    if out is None:
+        out = torch.empty((len(data), columns))
+    blocks = np.ascontiguousarray(data)
+    if type in PLAIN:
+        plain = {"F32": np.float32, "F16": np.float16, "BF16": np.int16}[type]
+        stored = torch.from_numpy(_writable(blocks).view(plain))
+        return out.copy_((stored.view(torch.bfloat16) if type == "BF16" else stored).view(out.shape))
+    unpack = _unpacker(type)
+    if unpack is not None:
+        unpack(blocks.ctypes.data, out.data_ptr(), out.numel())
+        return out
     from gguf.constants import GGMLQuantizationType
     from gguf.quants import dequantize as by_numpy
 
-    values = by_numpy(np.ascontiguousarray(data), GGMLQuantizationType[type])
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32).reshape(len(data), columns))
+    values = by_numpy(blocks, GGMLQuantizationType[type])
+    return out.copy_(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32).reshape(out.shape)))
+
+
+def _writable(array: Bytes) -> Bytes:
+    """The array, or a copy of one that may not be written to, which torch warns of."""
+    return array if array.flags.writeable else array.copy()
+
+
+@cache
+def _unpacker(type: str) -> Any:
+    """The C function of ggml that reads a type's blocks, called with their address, that of the values, and
+    how many; None where there is none.
+    """
+    name = f"{type[:-1].lower()}K" if type.endswith("_K") else type.lower()
+    unpack = getattr(_library(), f"dequantize_row_{name}", None)
+    if unpack is not None:
+        unpack.restype = None
+        unpack.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+    return unpack

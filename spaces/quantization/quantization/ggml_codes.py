@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,29 @@ def codes_of(data: Bytes, type: str, columns: int) -> npt.NDArray[np.int16]:
     unpack = _UNPACK.get(type)
     codes = unpack(blocks) if unpack else _ranks(dequantize(data, type, columns).numpy().reshape(-1, block))
     return codes.reshape(rows, columns)
+
+
+def distinct(data: Bytes, type: str, values: Tensor) -> set[int]:
+    """The different codes among some rows, without one for every weight: as `codes_of`, in less time.
+
+    Args:
+        data: (rows, bytes of a row).
+        type: of ggml.
+        values: that the blocks stand for, (rows, columns).
+    """
+    block, size = layout(type)
+    if unpack := _UNPACK.get(type):
+        codes = unpack(data.reshape(-1, size))
+        least = int(codes.min())
+        return set((np.bincount((codes - least).ravel()).nonzero()[0] + least).tolist())
+    order = np.sort(values.numpy().reshape(-1, block), axis=1)
+    return set(range(int((order[:, 1:] != order[:, :-1]).sum(axis=1).max()) + 1))
+
+
+def most(type: str) -> int:
+    """As many different codes as a type can have, or more."""
+    digit = re.search(r"\d", type)
+    return 2 ** int(digit[0]) if digit and type in _UNPACK else 256
 
 
 def _ranks(values: Float32) -> npt.NDArray[np.int16]:

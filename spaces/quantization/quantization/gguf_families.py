@@ -2,7 +2,7 @@
 llama.cpp's own converter writes them; and what llama.cpp would compute otherwise, which is refused.
 
 All of it asks the configuration only, so that a model can be refused before its weights are loaded. It is
-long because it is one list: what sixteen families state.
+long because it is one list: what seventeen families state.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from quantization import modules
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Family:
         shifted: whether the gains of norms are stored without their 1, which llama.cpp does not add.
         activation: of the MLP, as llama.cpp has it.
         windowed: whether llama.cpp keeps a sliding window.
+        gated: whether the MLP has two halves, of which one is the other's gate.
     """
 
     architecture: str
@@ -44,6 +46,7 @@ class Family:
     shifted: bool = False
     activation: str = "silu"
     windowed: bool = False
+    gated: bool = True
 
 
 def family_of(config: Any) -> Family:
@@ -265,6 +268,17 @@ def _olmo2(config: Any) -> Settings:
     return found
 
 
+def _gpt2(config: Any) -> Settings:
+    return {
+        "block_count": config.num_hidden_layers,
+        "context_length": config.max_position_embeddings,
+        "embedding_length": config.hidden_size,
+        "feed_forward_length": 4 * config.hidden_size,
+        "attention.head_count": _heads(config),
+        "attention.layer_norm_epsilon": config.layer_norm_epsilon,
+    }
+
+
 FAMILIES = {
     "llama": Family("llama", _llama, pairs=True),
     "mistral": Family("llama", _llama, pairs=True),
@@ -282,6 +296,7 @@ FAMILIES = {
     "olmo": Family("olmo", _olmo, pairs=True),
     "olmo2": Family("olmo2", _olmo2, windowed=True),
     "olmo3": Family("olmo2", _olmo2, windowed=True),
+    "gpt2": Family("gpt2", _gpt2, activation="gelu", gated=False),
 }
 """transformers' model types that are written, and how."""
 
@@ -299,7 +314,8 @@ def _differs(config: Any, family: Family) -> str | None:
     kind = rope(config).get("rope_type", "default")
     if kind not in _ROPES[str(config.model_type)]:
         return f"it has no rotary embedding of type “{kind}” for it"
-    activation = str(getattr(config, "hidden_act", None) or getattr(config, "hidden_activation", "") or "")
+    names = ("hidden_act", "hidden_activation", "activation_function")
+    activation = next((str(value) for name in names if (value := getattr(config, name, None))), "")
     if not activation.startswith(family.activation) and "gemma" not in family.architecture:
         return f"its MLP takes {family.activation}, and this one {activation}"
     checks: dict[str, Callable[[Any], str | None]] = {
@@ -310,6 +326,7 @@ def _differs(config: Any, family: Family) -> str | None:
         "smollm3": _smollm3_differs,
         "granite": _granite_differs,
         "olmo2": _olmo2_differs,
+        "gpt2": _gpt2_differs,
     }
     check = checks.get(family.architecture)
     return check(config) if check else None
@@ -367,6 +384,16 @@ def _olmo2_differs(config: Any) -> str | None:
     )
 
 
+def _gpt2_differs(config: Any) -> str | None:
+    if config.activation_function not in ("gelu_new", "gelu_pytorch_tanh"):
+        return f"its MLP takes gelu by way of tanh, and this one {config.activation_function}"
+    if config.n_inner not in (None, 4 * config.n_embd):
+        return f"its MLP is four times as wide as the model, and this one has {config.n_inner} columns"
+    if not config.scale_attn_weights or config.scale_attn_by_inverse_layer_idx:
+        return "it divides attention by the root of a head's size in every layer, and this model does not"
+    return None
+
+
 @dataclass(frozen=True)
 class Part:
     """One tensor of the file.
@@ -378,6 +405,7 @@ class Part:
         stop: the last of them + 1, or None for all.
         order: heads whose rows are put in llama.cpp's order, or 0.
         shifted: whether 1 is added.
+        transposed: whether the parameter is stored as (inputs, outputs), as GPT-2's are.
     """
 
     name: str
@@ -386,6 +414,7 @@ class Part:
     stop: int | None = None
     order: int = 0
     shifted: bool = False
+    transposed: bool = False
 
     def rows(self, values: Any, matrices: int = 1) -> Any:
         """The tensor's rows, in llama.cpp's order, of a parameter's array.
@@ -447,12 +476,15 @@ def parts(model: PreTrainedModel) -> Iterator[Part]:
             name,
             order=order,
             shifted=family.shifted and plain.endswith("norm.weight"),
+            transposed=ending == "weight" and modules.is_transposed(model, name),
         )
 
 
 def is_kept_whole(name: str) -> bool:
-    """Whether llama.cpp never quantizes a matrix of that parameter: what chooses among experts, and eyes."""
-    return name.endswith(("mlp.gate.weight", "shared_expert_gate.weight")) or any(
+    """Whether llama.cpp never quantizes a matrix of that parameter: what chooses among experts, the embedding
+    of positions, and eyes.
+    """
+    return name.endswith(("mlp.gate.weight", "shared_expert_gate.weight", ".wpe.weight")) or any(
         eye in name for eye in _EYES
     )
 

@@ -26,6 +26,7 @@ from shared.models import Loaded, twin
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel
 
 
 def matrices(loaded: Loaded) -> list[tuple[str, tuple[int, int]]]:
@@ -33,10 +34,18 @@ def matrices(loaded: Loaded) -> list[tuple[str, tuple[int, int]]]:
     chooses among experts stay in float32. Experts of a layer are stacked: all their rows are counted.
     """
     return [
-        (name, (p.numel() // p.shape[-1], p.shape[-1]))
+        (name, tuple(matrix(loaded.model, name).shape))
         for name, p in loaded.model.named_parameters()
         if p.dim() in (2, 3) and not gguf_families.is_kept_whole(name)
     ]
+
+
+def matrix(model: PreTrainedModel, name: str) -> Tensor:
+    """A parameter as (outputs, inputs), the outputs of stacked matrices one after another."""
+    weight = model.get_parameter(name)
+    if weight.dim() == 2:
+        weight = modules.weight_of(model, name)
+    return weight.detach().reshape(-1, weight.shape[-1])
 
 
 def check(loaded: Loaded) -> None:
@@ -55,9 +64,10 @@ def _rows(loaded: Loaded) -> int:
 def shape_of(loaded: Loaded, importance: bool) -> gguf_types.Shape:
     """What llama.cpp's rules ask of a model, and whether an importance matrix is given."""
     stated = gguf_families.settings(loaded.model.config)
+    heads = int(stated["attention.head_count"])  # type: ignore[arg-type]
     return gguf_types.Shape(
         layers=int(stated["block_count"]),  # type: ignore[arg-type]
-        sharing=int(stated["attention.head_count"]) // int(stated["attention.head_count_kv"]),  # type: ignore[arg-type]
+        sharing=heads // int(stated.get("attention.head_count_kv", heads)),  # type: ignore[arg-type]
         tied=loaded.model.get_output_embeddings().weight is loaded.model.get_input_embeddings().weight,
         importance=importance,
         experts=int(stated.get("expert_count", 0)),  # type: ignore[arg-type]
@@ -98,12 +108,13 @@ def quantize_model(
     reports, start = [], 0
     for choice in gguf_types.plan(file_type, tensors, shape, overrides):
         parameter = loaded.model.get_parameter(choice.name)
-        weight = parameter.detach().float().cpu().reshape(-1, parameter.shape[-1])
+        weight = matrix(loaded.model, choice.name).float().cpu()
         data = ggml.quantize(weight, choice.used, (importance or {}).get(choice.name))
         part = values[start : start + weight.numel()].view_as(weight)
         start += weight.numel()
         reports.append(_read(data, choice, weight, part))
-        modules.replace_weight(model, choice.name, part.view_as(parameter).to(loaded.model.device))
+        shaped = part.view_as(parameter) if parameter.dim() == 3 else part
+        modules.replace_weight(model, choice.name, shaped.to(loaded.model.device))
         stored[choice.name] = (choice.used, blocks.tell(), data.shape)
         with _full_disk():
             blocks.write(data)  # type: ignore[arg-type]
@@ -156,18 +167,12 @@ def has_eyes(loaded: Loaded) -> bool:
 
 def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: Tensor) -> TensorReport:
     """Write the values that blocks stand for into `values`, some rows at a time; the report."""
-    import torch
-
-    tally = modules.Tally(weight)
-    for start in range(0, len(weight), modules.Tally.ROWS):
-        rows = slice(start, start + modules.Tally.ROWS)
-        values[rows] = ggml.dequantize(data[rows], choice.used, weight.shape[1])
-        codes = (
-            None
-            if choice.used in ggml.PLAIN
-            else torch.from_numpy(ggml_codes.codes_of(data[rows], choice.used, weight.shape[1]))
-        )
-        tally.add(rows, values[rows], codes)
+    tally, columns = modules.Tally(weight), weight.shape[1]
+    for rows in tally.steps():
+        ggml.dequantize(data[rows], choice.used, columns, values[rows])
+        tally.add(rows, values[rows])
+        if choice.used not in ggml.PLAIN and len(tally.codes) < ggml_codes.most(choice.used):
+            tally.codes |= ggml_codes.distinct(data[rows], choice.used, values[rows])
     return tally.report(choice.name, choice.used, data.nbytes, choice.wanted, choice.reason)
 
 
@@ -207,6 +212,25 @@ def beside_blocks(loaded: Loaded, sizes: Mapping[str, int]) -> tuple[int, int]:
             writer.close()
         header = path.stat().st_size
     return plain, header + -header % gguf.GGUF_DEFAULT_ALIGNMENT + padding
+
+
+def planned_bytes(loaded: Loaded, file_type: str) -> int:
+    """The size of a model's file, before anything is quantized.
+
+    Args:
+        loaded: the model.
+        file_type: a key of `gguf_types.FILE_TYPES`.
+
+    Raises:
+        VisitorError: as `check`.
+    """
+    check(loaded)
+    tensors, sizes = matrices(loaded), {}
+    shape = shape_of(loaded, gguf_types.needs_importance(file_type))
+    for choice, (_, (rows, columns)) in zip(gguf_types.plan(file_type, tensors, shape), tensors, strict=True):
+        block, size = ggml.layout(choice.used)
+        sizes[choice.name] = rows * columns // block * size
+    return sum(sizes.values()) + sum(beside_blocks(loaded, sizes))
 
 
 def _describe(writer: Any, loaded: Loaded, file_type: str) -> None:
@@ -260,7 +284,8 @@ def _tensors(writer: Any, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byte
             type, data = stored[part.parameter]
             writer.add_tensor(part.name, part.rows(data, count), raw_dtype=gguf.GGMLQuantizationType[type])
         else:
-            values = parameter.detach().float().cpu().numpy()
+            whole = parameter.detach().T if part.transposed else parameter.detach()
+            values = whole.float().cpu().numpy()
             values = part.rows(values.reshape(-1, values.shape[-1]) if count > 1 else values, count)
             writer.add_tensor(part.name, values + 1 if part.shifted else values)
 

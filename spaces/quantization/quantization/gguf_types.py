@@ -140,6 +140,7 @@ def plan(
 def wanted(file_type: str, name: str, columns: int, shape: Shape) -> str:
     """The type that the rules ask for, whether or not the tensor's rows fit it."""
     default = FILE_TYPES[file_type]
+    name = _usual_name(name)
     if default in ggml.PLAIN:
         return default
     if "lm_head" in name or ("embed_tokens" in name and shape.tied):
@@ -166,6 +167,21 @@ def wanted(file_type: str, name: str, columns: int, shape: Shape) -> str:
     middle = shape.layers // 8 <= layer < 7 * shape.layers // 8
     return "IQ3_XXS" if file_type == "IQ3_XS" and middle else default
 
+
+def _usual_name(name: str) -> str:
+    """A parameter's name as most families have it."""
+    for other, usual in _OTHER_NAMES.items():
+        name = name.replace(other, usual)
+    return name
+
+
+_OTHER_NAMES = {
+    ".wte.": ".embed_tokens.",
+    ".attn.c_attn.": ".attn.qkv_proj.",
+    ".attn.c_proj.": ".attn.o_proj.",
+    ".mlp.c_proj.": ".mlp.down_proj.",
+}
+"""How GPT-2 calls what the rules speak of."""
 
 _EMBEDDING = {
     **{name: "Q2_K" for name in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M")},

@@ -23,8 +23,8 @@ def memory_of(config: Any) -> data.Memory | None:
     """What a model of that configuration takes beside its weights; None where llama.cpp is not known to run
     it as it is.
 
-    What is computed in: float32 numbers for 512 tokens at once (every token's logits, the two halves of an
-    MLP, and its hidden state), and a mask of 16 bits for each of them and each token of the context.
+    What is computed in: float32 numbers for 512 tokens at once (every token's logits, the MLP with its gate,
+    and its hidden state), and a mask of 16 bits for each of them and each token of the context.
     """
     try:
         family, settings = gguf_families.family_of(config), gguf_families.settings(config)
@@ -34,10 +34,11 @@ def memory_of(config: Any) -> data.Memory | None:
     layers = int(settings["block_count"])  # type: ignore[arg-type]
     kinds = list(getattr(text, "layer_types", None) or [])
     windowed = kinds.count("sliding_attention") if family.windowed else 0
-    heads = int(settings["attention.head_count_kv"])  # type: ignore[arg-type]
+    heads = int(settings.get("attention.head_count_kv", settings["attention.head_count"]))  # type: ignore[arg-type]
     numbers = 2 * heads * gguf_families.head_size(text)
     width = int(settings["feed_forward_length"])  # type: ignore[arg-type]
-    floats = text.vocab_size + 2 * width + int(settings["embedding_length"])  # type: ignore[arg-type]
+    halves = 1 + family.gated
+    floats = text.vocab_size + halves * width + int(settings["embedding_length"])  # type: ignore[arg-type]
     return {
         "numbers": (layers - windowed) * numbers,
         "windowed_numbers": windowed * numbers,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quantization import formats, published, published_rows
+from quantization import floor, formats, ggml, kinds, published, published_rows
 from quantization.calibration import MOST_TOKENS
-from quantization.request import Request
+from quantization.gguf_types import FILE_TYPES
+from quantization.request import Request, TakeRequest
 from quantization.runtime import MOST_WINDOWS
 from quantization.sensitivity import WINDOWS
 from shared import experts, gpu, hub, limits, models
@@ -43,6 +44,9 @@ which has some of them.
 LLAMA_CPP = 0.015
 """Seconds for a million weights to write a GGUF file and to time it in llama.cpp."""
 
+BFLOAT16 = 8
+"""Times that a processor without instructions for bfloat16 takes longer than in float32."""
+
 UNITS, OPTIONS = 61, 0.48
 """Parts of a model that are measured alone (the embedding, and two of each of 30 layers), and seconds for a
 million weights to quantize them to all types of a mix.
@@ -77,7 +81,8 @@ def gpu_seconds(request: Request) -> int:
     ZeroGPU yet, so generous.
     """
     passes = published_rows.counted(request.formats) + 1
-    layers = 30 if request.sensitivity or request.budget else 0
+    layers = (30 if request.sensitivity or request.budget else 0) + 5 * request.floor
+    layers += request.kinds * passes
     reading = request.windows * request.context * passes // TOKENS_A_SECOND
     return min(240, 20 + 8 * passes + layers + reading)
 
@@ -99,6 +104,12 @@ def estimate(request: Request, parameters: int, device: str = "cpu") -> dict[str
         seconds += passes * request.answer_tokens * parameters * ANSWER[device]
     if any(formats.is_calibrated(form) for form in chosen):
         seconds += 2 * max(reading, MOST_TOKENS * parameters / RATE[device])
+    if request.kinds:
+        read = len(kinds.KINDS) * kinds.WINDOWS * kinds.CONTEXT
+        seconds += passes * read * parameters / RATE[device]
+    if request.floor:
+        slow = 2 + (BFLOAT16 if device == "cpu" else 1)
+        seconds += slow * reading * min(1, floor.MOST_WINDOWS / request.windows)
     files = sum(form.engine in ("gguf", published.ENGINE) for form in chosen) + mixed
     if device == "cpu":
         seconds += files * LLAMA_CPP * millions
@@ -137,6 +148,75 @@ def check_time(request: Request, loaded: Loaded) -> None:
             f"{limits.MAX_COMPARE_SECONDS // 60}.",
             "Lower windows or context, or compare fewer formats.",
         )
+
+
+READERS = {
+    "gguf": "llama.cpp, Ollama and LM Studio read it",
+    "bitsandbytes": "transformers reads it, on a GPU too",
+    "autoround": "transformers and vLLM read it, on a GPU too",
+}
+"""What opens the files of an engine."""
+
+
+def take_plan(request: TakeRequest) -> str:
+    """What a file to take home will cost and be, in one sentence, and what speaks for another.
+
+    Raises:
+        VisitorError: as `TakeRequest.comparison`, `formats.parse` and `parameters_of`.
+    """
+    if request.script:
+        return "Plan: a program to run where there is a GPU; nothing is computed here."
+    wanted = request.comparison()
+    parameters = parameters_of(request.model)
+    if parameters is None:
+        return f"Plan: what it costs is known once {request.model} is loaded."
+    seconds = estimate(wanted, parameters, "cuda" if gpu.has_gpu() else "cpu")["seconds"]
+    seconds = max(5.0, float(f"{seconds:.1g}" if seconds < 100 else f"{seconds:.2g}"))
+    if wanted.budget is not None:
+        size, engine = f"at most {wanted.budget:g} MB", "gguf"
+    else:
+        form = formats.parse(wanted.formats[0])
+        engine = form.engine
+        if engine not in READERS:
+            raise VisitorError(f"Nothing opens a file of {form.name}.", "Choose a format of the list.")
+        size = _size(form, request.model, parameters)
+    where = "" if gpu.has_gpu() else " on two CPU cores"
+    return (
+        f"Plan: about {seconds:,.0f} s{where}, measuring included · a file of {size} · {READERS[engine]}. "
+        + _advice(wanted)
+    )
+
+
+def _size(form: formats.Format, model: str, parameters: int) -> str:
+    """A file's size: of a GGUF to the byte where the model is in memory, otherwise what it is not below."""
+    loaded = models.in_memory(model, exact=True)
+    if form.engine == "gguf" and loaded is not None:
+        from quantization.gguf_file import planned_bytes
+
+        return f"{planned_bytes(loaded, form.spec) / 1e6:,.1f} MB"
+    return f"at least {parameters * _bits(form) / 8e6:,.0f} MB, since most weights take {_bits(form):g} bits"
+
+
+def _bits(form: formats.Format) -> float:
+    """Bits of most weights, by the format's name."""
+    if form.engine == "gguf":
+        return ggml.bits(FILE_TYPES[form.spec])
+    digit = next((int(letter) for letter in form.spec if letter.isdigit()), 8)
+    return digit + 0.5 if digit < 8 else 8.0
+
+
+def _advice(wanted: Request) -> str:
+    """What speaks for another size."""
+    if wanted.budget is not None:
+        return "Its types are chosen where they cost least; Compare formats shows what other sizes cost."
+    bits = _bits(formats.parse(wanted.formats[0]))
+    if bits >= 8:
+        return "Close to the original; 4 to 5 bits halve it again and are what most people take."
+    if bits >= 4:
+        return "What most people take; Q6_K and Q8_0 are closer to the original where there is room."
+    return (
+        "Below 4 bits models become noticeably wrong: measure it first, and prefer a smaller model in 4 bits."
+    )
 
 
 def plan(request: Request) -> str:

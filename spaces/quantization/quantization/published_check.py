@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +69,7 @@ class Expected:
         words: the tokenizer as GGUF stores it.
         parts: by llama.cpp's name, in the model's order.
         tied: whether the output head is the embedding.
+        squares: Σw² of what files hold, by llama.cpp's name, once it was summed.
     """
 
     loaded: Loaded
@@ -77,6 +78,7 @@ class Expected:
     words: Vocabulary
     parts: dict[str, Part]
     tied: bool
+    squares: dict[str, float] = field(default_factory=dict)
 
 
 def expected(loaded: Loaded) -> Expected:
@@ -206,7 +208,8 @@ def shape_of(name: str, base: Expected) -> tuple[int, ...] | None:
     part = base.parts.get(name)
     if part is None:
         return None
-    shape = tuple(model.get_parameter(part.parameter).shape)
+    parameter = model.get_parameter(part.parameter)
+    shape = tuple((parameter.T if part.transposed else parameter).shape)
     if len(shape) == 3:
         rows = len(range(*slice(part.start, part.stop).indices(shape[1])))
         return shape[0], rows, shape[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,6 @@ from shared.models import twin
 
 if TYPE_CHECKING:
     import torch
-
-ROWS = modules.Tally.ROWS
-"""Rows that are dequantized at once."""
 
 
 @dataclass(frozen=True)
@@ -92,28 +89,33 @@ def read(published: Published, path: Path, base: Expected) -> QuantizedModel:
     Raises:
         VisitorError: it is no longer the file whose header was read, or holds values that are not finite.
     """
+    import torch
+
     loaded = base.loaded
     model = twin(loaded.model)
-    if HEAD in published.tensors and base.tied:
-        _untie(model)
-    content = np.memmap(path, np.uint8, "r")
+    content = np.asarray(np.memmap(path, np.uint8, "r"))
     if len(content) != published.place.size:
         raise VisitorError(f"{published.place.name} has changed.", "Compare again.")
     ours = _ours(published, base)
-    reports, whole = [], []
-    values = _Stretch(published, base)
+    room, wanted = _Room(published, base), []
     for name, tensor in published.tensors.items():
         part = base.parts.get(name) or (Part(HEAD, "lm_head.weight") if name == HEAD else None)
-        if part is None:
-            continue
-        target = values.of(part)
-        report = _read(content, tensor, part, target, base, ours.get(part.parameter, ""))
+        if part is not None:
+            wanted.append((tensor, part, room.of(part)))
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        read = list(
+            threads.map(lambda one: _read(content, *one, base, ours.get(one[1].parameter, "")), wanted)
+        )
+    reports, whole = [], []
+    for (tensor, part, _), report in zip(wanted, read, strict=True):
         if len(tensor.shape) > 1 and not gguf_families.is_kept_whole(part.parameter):
             reports.append(report)
         elif tensor.type in ggml.PLAIN:
-            whole.append((name, report))
-    for parameter, value in values.made.items():
-        _put(model, parameter, value, base)
+            whole.append((tensor.name, report))
+    head = room.made.pop("lm_head.weight", None) if base.tied else None
+    modules.replace_weights(model, room.made)
+    if head is not None:
+        _untie(model, head)
     stored = sum(published.tensors[name].bytes for name in published.tensors)
     quantized = sum(report.stored_bytes for report in reports)
     return QuantizedModel(
@@ -168,7 +170,7 @@ def _ours(published: Published, base: Expected) -> dict[str, str]:
     return {choice.name: choice.used for choice in plan}
 
 
-class _Stretch:
+class _Room:
     """Room for every parameter's values in one piece of memory, which is freed as a whole."""
 
     def __init__(self, published: Published, base: Expected) -> None:
@@ -192,11 +194,13 @@ class _Stretch:
             self.made[name] = self._room[self._place : self._place + count].view(shape)
             self._place += count
         whole = self.made[name]
+        if part.transposed:
+            return whole.T
         return whole[:, part.start : part.stop] if whole.dim() == 3 else whole
 
 
 def _read(
-    content: np.memmap[Any, Any],
+    content: ggml.Bytes,
     tensor: Tensor,
     part: Part,
     target: torch.Tensor,
@@ -209,17 +213,25 @@ def _read(
     columns = tensor.shape[-1]
     data = content[tensor.start : tensor.start + tensor.bytes].reshape(math.prod(tensor.shape[:-1]), -1)
     weight = _of_base(part, base).reshape(-1, 1 if len(tensor.shape) == 1 else columns)
-    tally = modules.Tally(weight)
+    if len(tensor.shape) == 1:
+        data = data.reshape(columns, -1)  # one value a row: types of blocks hold no such tensors
     stacked = target.dim() == 3  # experts: a part of each matrix's rows
     rows = torch.empty(weight.shape) if stacked else target.view(weight.shape)
-    for begin, values, codes in _dequantized(data, tensor.type, columns):
-        if len(tensor.shape) == 1:
-            values = values.T
+    tally = modules.Tally(weight, base.squares.get(tensor.name))
+    room = None if rows.is_contiguous() and not part.order else torch.empty(tally.shape)
+    for step in tally.steps():
+        values = rows[step] if room is None else room[: step.stop - step.start]
+        ggml.dequantize(data[step], tensor.type, weight.shape[1], values)
         if part.shifted:
-            values = values - 1
-        places = _places(part, len(rows), begin, begin + len(values))
-        rows[places] = values
-        tally.add(places, values, codes)
+            values -= 1
+        places = step
+        if room is not None:
+            places = _places(part, len(rows), step.start, step.stop)
+            rows[places] = values
+        tally.add(places, values)
+        if tensor.type not in ggml.PLAIN and len(tally.codes) < ggml_codes.most(tensor.type):
+            tally.codes |= ggml_codes.distinct(data[step], tensor.type, values)
+    base.squares[tensor.name] = tally.square
     if stacked:
         target.copy_(rows.view(target.shape))
     if not math.isfinite(tally.error):
@@ -238,22 +250,9 @@ def _of_base(part: Part, base: Expected) -> torch.Tensor:
     else:
         weight = model.get_parameter(part.parameter)
     weight = weight.detach().float().cpu()
+    if part.transposed:
+        return weight.T
     return weight[:, part.start : part.stop] if weight.dim() == 3 else weight
-
-
-def _dequantized(
-    data: Any, type: str, columns: int
-) -> Iterator[tuple[int, torch.Tensor, torch.Tensor | None]]:
-    """Values and codes of a tensor's rows, some at a time, in the file's order."""
-    import torch
-
-    for begin in range(0, len(data), ROWS):
-        rows = np.array(data[begin : begin + ROWS])  # the file is mapped, and read-only
-        values = ggml.dequantize(rows, type, columns)
-        codes = None
-        if type not in ggml.PLAIN:
-            codes = torch.from_numpy(ggml_codes.codes_of(rows, type, columns))
-        yield begin, values, codes
 
 
 def _places(part: Part, rows: int, begin: int, end: int) -> Any:
@@ -268,20 +267,8 @@ def _places(part: Part, rows: int, begin: int, end: int) -> Any:
     return head * size + place % 2 * (size // 2) + place // 2
 
 
-def _untie(model: Any) -> None:
+def _untie(model: Any, values: torch.Tensor) -> None:
     """Give the output head a weight of its own."""
     from torch import nn
 
-    head = model.get_output_embeddings()
-    head.weight = nn.Parameter(head.weight.detach(), requires_grad=False)
-
-
-def _put(model: Any, parameter: str, value: torch.Tensor, base: Expected) -> None:
-    """A parameter's values in the model."""
-    from torch import nn
-
-    device = base.loaded.model.device
-    if parameter == "lm_head.weight" and base.tied:
-        model.get_output_embeddings().weight = nn.Parameter(value.to(device), requires_grad=False)
-        return
-    modules.replace_weight(model, parameter, value.to(device))
+    model.get_output_embeddings().weight = nn.Parameter(values.to(model.device), requires_grad=False)

@@ -144,6 +144,15 @@ class Request(request.Request):
         "whether, on a CPU, llama.cpp reads the text with every GGUF row too, with keys and values of 16, 8 "
         "and 4 bits",
     )
+    floor: bool = setting(
+        False,
+        flag,
+        "whether the base model is held against itself: with every weight a step of float32 away, with "
+        "another number of threads, and in bfloat16",
+    )
+    kinds: bool = setting(
+        False, flag, "whether every row reads prose, code, a chat, maths and German too, each measured apart"
+    )
 
     def consistent(self) -> Request:
         """There is something to measure."""

@@ -15,5 +15,5 @@ rows: Cache[Any] = Cache(limits.KEPT_BYTES)
 
 def key(request: Request, loaded: Loaded, part: Any) -> Any:
     """What a measurement depends on: the model, the texts, the settings, and the part that is measured."""
-    others = replace(request, formats=(), sensitivity=(), budget=None)
+    others = replace(request, formats=(), sensitivity=(), budget=None, floor=False)
     return loaded.id, loaded.revision, loaded.source, loaded.device, loaded.dtype, others, part

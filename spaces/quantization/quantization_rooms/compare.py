@@ -44,7 +44,8 @@ def compare(request: Request) -> dict[str, Any]:
         base, and rows with engine, version, rank, tied, bits, bits_quantized, file_bytes, resident_bytes,
             ppl, ppl_sigma, ratio, kld (mean, sigma, median, p90, p95, p99, p999, max), same_top, rms_dp,
             prefill, decode (tokens a second), tensors with the type used and why, notes; answers,
-            sensitivity, budget, memory, provenance; of GGUF rows that llama.cpp read too, llama_cpp.
+            sensitivity, budget, memory, provenance; of GGUF rows that llama.cpp read too, llama_cpp; where
+            asked for, floor (the base against itself) and kinds (of text, and each row's divergence on them).
             Sigmas count windows, and are null where there is one.
     """
     for _ in published_rows.fetched(request, models.load(request.model, exact=True)):
@@ -135,8 +136,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
                 label="Measure every layer with",
                 min_width=200,
             )
+        with gr.Row():
             llama_cpp = gr.Checkbox(
                 request.llama_cpp, label="Run GGUF rows in llama.cpp too", min_width=200, elem_id="llama-cpp"
+            )
+            floor = gr.Checkbox(
+                request.floor, label="Noise floor: the base against itself", min_width=200, elem_id="floor"
+            )
+            kinds = gr.Checkbox(
+                request.kinds, label="KLD by kind of text", min_width=160, elem_id="text-kinds"
             )
             file = gr.UploadButton(
                 "Add a GGUF file of yours", size="sm", file_types=[".gguf"], scale=0, elem_id="gguf-file"
@@ -151,7 +159,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
                 "Calibration text (GPTQ, AWQ, SmoothQuant, IQ types, AutoRound)", request.calibration
             )
     cost = gr.HTML(page.quiet(plan(request)), elem_classes="quiet", elem_id="plan", padding=False)
-    figure = Figure(first, folder=RENDERER, events=("mix",), title=TITLE, elem_id="figure")
+    figure = Figure(first, folder=RENDERER, events=("mix", "take"), title=TITLE, elem_id="figure")
     # On ZeroGPU the rows were measured in a process that is gone.
     again = "start again" if gpu.on_zero_gpu() else "go on; finished rows are remembered"
 
@@ -176,6 +184,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "text": text,
             "calibration": calibration,
             "llama_cpp": llama_cpp,
+            "floor": floor,
+            "kinds": kinds,
         },
         start=start,
         cancel=cancel,
@@ -204,6 +214,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             context.blur,
             sensitivity.input,
             llama_cpp.input,
+            floor.input,
+            kinds.input,
         ],
         in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
         set(room.controls.values()),

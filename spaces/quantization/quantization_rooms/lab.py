@@ -13,6 +13,7 @@ from quantization import data, ggml, programs
 from quantization.methods import METHODS
 from quantization.request import LabRequest
 from quantization.waiting import waiting
+from quantization_rooms import settings as setting_controls
 from quantization_rooms.common import RENDERER, TITLE, example
 from shared import models, page
 from shared.checks import whole
@@ -122,18 +123,18 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
             min_width=150,
             elem_id="method",
         )
-        settings = gr.Textbox(
-            json.dumps(request.settings),
-            label="Its settings (JSON)",
-            max_lines=1,
-            scale=2,
-            min_width=200,
-            elem_classes="mono",
-        )
+        shown = {
+            name: setting_controls.control(name, request.method, request.settings)
+            for name in setting_controls.LABELS
+            if name not in setting_controls.HANDLES
+        }
         start, cancel = run_button("Quantize", elem_id="look"), cancel_button()
-    with gr.Accordion("Advanced: model, rotation", open=False), gr.Row():
+    settings = setting_controls.json_field(request.settings)
+    with gr.Accordion("Advanced: model, rotation, the scale's handles", open=False), gr.Row():
         model = page.model_field(request.model, scale=2, elem_id="lab-model")
         rotation = gr.Checkbox(request.rotation, label="Rotate first (QuaRot)", scale=1, min_width=160)
+        for name in setting_controls.HANDLES:
+            shown[name] = setting_controls.control(name, request.method, request.settings)
     sentence = gr.HTML(settings_of(request.method)[1], elem_classes="quiet", padding=False)
     figure = Figure(
         first, folder=RENDERER, fetch=(block, adjust), title=f"{TITLE}: weight lab", elem_id="lab-figure"
@@ -160,7 +161,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
         stored=[first],
         stopped=VisitorError("Cancelled.", "Press Quantize to start again."),
     )
-    method.input(settings_of, [method], [settings, sentence], **LIGHT)
+    method.input(lambda name: settings_of(name)[0], [method], [settings], **LIGHT)
+    method.change(lambda name: settings_of(name)[1], [method], [sentence], **LIGHT)  # by a link
+    setting_controls.connect(settings, method, shown)
     model.input(tensors_of, [model, tensor], [tensor], **MODEL, **QUIET)
     return room
 

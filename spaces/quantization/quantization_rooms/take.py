@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,20 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from quantization import formats, programs
-from quantization.plan import gpu_seconds
+from quantization.plan import gpu_seconds, take_plan
 from quantization.request import TakeRequest
 from quantization.scripts import SCRIPTS
 from quantization.take import Step, ready_script
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example
 from quantization_rooms.textfield import text_field
-from shared import gpu, hub, models, page
+from shared import gpu, hub, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
-from shared.room import Room, Values, cancel_button, open_room, run_button
+from shared.room import LATEST, LIGHT, Room, Values, cancel_button, open_room, run_button
 from shared.steps import last, paced
+from shared.turns import in_turn
 
 WITH_FILES = ("gguf:", "bitsandbytes:", "autoround:")
 """Engines whose models something loads."""
@@ -102,6 +104,11 @@ def programs_of(request: TakeRequest, figure: dict[str, Any]) -> dict[str, str]:
     return listings
 
 
+def plan_line(parse: Any, values: Values) -> str:
+    """What the file will cost, or what is wrong with its format."""
+    return page.quiet(take_plan(parse(values)))
+
+
 def push(upload: dict[str, Any] | None, repository: str, token: str | None) -> str:
     """Upload the files and their card; the repository's URL.
 
@@ -132,6 +139,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
             elem_id="take-format",
         )
         start, cancel = run_button("Quantize", elem_id="take"), cancel_button(elem_id="take-cancel")
+    cost = gr.HTML(page.quiet(take_plan(request)), elem_classes="quiet", elem_id="take-plan", padding=False)
     with gr.Accordion("Advanced: texts", open=False), gr.Row():
         calibration = text_field("Calibration text", request.calibration)
         text = text_field("Text to measure on, for the model card", request.text)
@@ -168,6 +176,27 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),
     )
+    gr.on(
+        [chosen.change, model.change],
+        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
+        set(room.controls.values()),
+        [cost],
+        **LATEST,
+    )
     with gr.Accordion("Push to the Hub", open=False):
         page.push_row("Model repository to create or update, owner/name", push, [upload])
     return room
+
+
+def started_from(compared: Room[Any], room: Room[TakeRequest], tabs: gr.Tabs) -> None:
+    """Have a click on a row of the comparison choose its format and model here."""
+
+    def chosen(model: str, event: gr.EventData) -> list[Any]:
+        return [gr.Tabs(selected="take"), model, str(event.format)]
+
+    compared.figure.take(
+        chosen,
+        [compared.controls["model"]],
+        [tabs, room.controls["model"], room.controls["format"]],
+        **LIGHT,
+    )

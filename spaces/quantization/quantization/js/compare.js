@@ -9,6 +9,7 @@ import { fileRows, openFits } from "./fits.js";
 import { openMicroscope } from "./microscope.js";
 import { openPareto } from "./pareto.js";
 import { openSensitivity } from "./sensitivity.js";
+import { openTextKinds } from "./textkinds.js";
 import { openTypes } from "./types.js";
 
 /** @import { Facts } from "../../../../shared/js/tabbed.js" */
@@ -34,6 +35,12 @@ export function openCompare() {
         label: "Types",
         hidden: (data) => !fileRows(data).length,
         open: openTypes,
+      },
+      {
+        name: "kinds",
+        label: "Kinds of text",
+        hidden: ({ kinds }) => !kinds,
+        open: openTextKinds,
       },
       {
         name: "tokens",

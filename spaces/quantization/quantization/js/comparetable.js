@@ -6,14 +6,14 @@ import { COLUMNS, baseCells, csvOf, worthOf } from "./columns.js";
 import { measuredRows, nameOfRow } from "./measures.js";
 import { runtimeFigure } from "./runtime.js";
 
-/** @import { Shell } from "../../../../shared/js/shell.js" */
+/** @import { Figure } from "../../../../shared/js/tabbed.js" */
 /** @import { Base, Compare, FailedRow, OpenRow, Row, Tensor } from "./data.js" */
 
 /** @typedef {{by: number, up: boolean}} Order column and direction */
 
 /**
  * Open the view.
- * @param {Shell} figure
+ * @param {Figure<Compare>} figure
  * @param {HTMLElement} panel
  * @returns {(data: Compare) => void}
  */
@@ -70,7 +70,7 @@ export function openTable(figure, panel) {
       .toSorted((one, other) => compareRows(one, other, order))
       .flatMap((row) =>
         row.status === "done"
-          ? measuredLines(row, best, unfolded.has(row.format), () => fold(row.format))
+          ? measuredLines(figure, row, best, unfolded.has(row.format), () => fold(row.format))
           : [openLine(row)],
       );
     box.replaceChildren(
@@ -147,12 +147,13 @@ function openLine(row) {
 }
 
 /**
+ * @param {Figure<Compare>} figure
  * @param {Row} row
  * @param {number[]} best by column
  * @param {boolean} isUnfolded
  * @param {() => void} fold
  */
-function measuredLines(row, best, isUnfolded, fold) {
+function measuredLines(figure, row, best, isUnfolded, fold) {
   const toggle = h(
     "button",
     {
@@ -172,18 +173,42 @@ function measuredLines(row, best, isUnfolded, fold) {
   });
   const line = h("tr", {}, h("th", { scope: "row" }, toggle), cells);
   return isUnfolded
-    ? [line, h("tr", {}, h("td", { colspan: COLUMNS.length + 1 }, detailsOf(row)))]
+    ? [line, h("tr", {}, h("td", { colspan: COLUMNS.length + 1 }, detailsOf(figure, row)))]
     : [line];
 }
 
-/** @param {Row} row */
-function detailsOf({ version, runtime, notes, tensors, llama_cpp: inLlama }) {
+/** Engines whose models something opens. */
+const TAKEN_HOME = ["gguf", "bitsandbytes", "autoround"];
+
+/**
+ * The button that goes on with a row in Take home; none where there is no page around, or no file.
+ * @param {Figure<Compare>} figure
+ * @param {Row} row
+ */
+function takeButton({ host }, { engine, format }) {
+  if (host.exported || !TAKEN_HOME.includes(engine)) return [];
+  const wanted = format.replace(/^gguf:mix-(.+)MB$/, "mix:$1");
+  const take = () => host.emit("take", { format: wanted });
+  return h(
+    "div",
+    { class: "actions" },
+    h("button", { type: "button", class: "action", onclick: take }, "Take this home"),
+  );
+}
+
+/**
+ * @param {Figure<Compare>} figure
+ * @param {Row} row
+ */
+function detailsOf(figure, row) {
+  const { version, runtime, notes, tensors, llama_cpp: inLlama } = row;
   /** @type {Map<string, number>} */
   const types = new Map();
   for (const { type } of tensors) types.set(type, (types.get(type) ?? 0) + 1);
   return h(
     "div",
     { class: "detail" },
+    takeButton(figure, row),
     h("p", {}, `${version}. ${runtime}.`),
     h(
       "ul",

@@ -127,8 +127,42 @@ export interface Facts extends Quality {
   seconds: number;
   notes: string[];
   tensors: Tensor[];
+  /** By kind of text, where that was asked for. */
+  kinds?: OfKind[];
   /** Where it was asked for. */
   llama_cpp?: Runtime | null;
+}
+
+/**
+ * A format's mean divergence on one kind of text, with its error over windows and 95 % interval.
+ */
+export interface OfKind {
+  name: string;
+  mean: number;
+  sigma: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+/** A kind of text, and how well the base model predicts it. */
+export interface TextKind {
+  name: string;
+  label: string;
+  windows: number;
+  scored: number;
+  ppl: number;
+}
+
+/** The base model held against itself, changed in a way that is no quantization. */
+export interface Noise extends Quality {
+  name: string;
+  says: string;
+}
+
+/** How far the base model is from itself: below it no difference is real. */
+export interface Floor {
+  windows: number;
+  noises: Noise[];
 }
 
 /** A mean divergence over windows. */
@@ -298,6 +332,9 @@ export interface Compare {
   answers: Answers | null;
   sensitivity: Sensitivity | null;
   budget: Budget | null;
+  /** Where it was asked for, as are the kinds of text. */
+  floor?: Floor | null;
+  kinds?: TextKind[] | null;
   /** None where llama.cpp is not known to run the model. */
   memory?: Memory | null;
   provenance: Provenance;

@@ -7,6 +7,7 @@ import { estimateWords } from "../../../../shared/js/estimates.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
 import { measuredRows, nameOfFormat, nameOfRow } from "./measures.js";
+import { loudest, noiseLine, noiseParagraph, noiseWords } from "./noise.js";
 import {
   SIZE_FLOOR,
   SIZE_HEIGHT,
@@ -19,7 +20,7 @@ import {
 } from "./paretochart.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
-/** @import { Compare, Row } from "./data.js" */
+/** @import { Compare, Noise, Quality, Row } from "./data.js" */
 /** @import { Point } from "./paretochart.js" */
 
 /** @typedef {"file" | "bits"} Size */
@@ -33,7 +34,7 @@ const SIZES = {
     of: ({ bits }) => bits,
   },
 };
-/** @type {Record<Loss, {label: string, of: (row: Row) => Point["loss"]}>} */
+/** @type {Record<Loss, {label: string, of: (row: Quality) => Point["loss"]}>} */
 const LOSSES = {
   kld: {
     label: "mean KL divergence, nats",
@@ -62,6 +63,8 @@ export function openPareto(figure, panel) {
   const state = { run: "", size: "file", loss: "kld", budget: null };
   /** @type {Row[]} */
   let rows = [];
+  /** @type {Noise | null} */
+  let noise = null;
   let plot = plotOf([], 0);
   const svg = s("svg", { class: "picture pareto", role: "img" });
   const frame = h(
@@ -97,7 +100,8 @@ export function openPareto(figure, panel) {
     h("label", { class: "grow" }, "Budget ", slider),
   );
   const legend = h("div", { class: "filters padded-row quiet-row" });
-  panel.append(filters, frame, budget, verdict, legend);
+  const noiseSaid = noiseParagraph();
+  panel.append(filters, frame, budget, verdict, legend, noiseSaid);
   /** @param {number} share of the slider */
   const moveTo = (share) => {
     const { x, from, to } = plot;
@@ -112,12 +116,14 @@ export function openPareto(figure, panel) {
       size: SIZES[state.size].of(row),
       loss: LOSSES[state.loss].of(row),
     }));
-    plot = plotOf(points, width);
+    const least = noise ? Math.abs(LOSSES[state.loss].of(noise)[0]) : 0;
+    plot = plotOf(points, width, [least]);
     const [size, loss] = [SIZES[state.size].label, LOSSES[state.loss].label];
     setSize(svg, width, SIZE_HEIGHT);
     svg.setAttribute("aria-label", `${rows.length} formats: ${size} against ${loss}.`);
     svg.replaceChildren(
       ...axes(plot, size, loss),
+      ...noiseLine(noise, least, plot),
       frontLine(points, plot),
       ...rowMarks(figure, points, plot),
       budgetLayer,
@@ -155,6 +161,9 @@ export function openPareto(figure, panel) {
   return (data) => {
     if (state.run !== data.run_id) Object.assign(state, { run: data.run_id, budget: null });
     rows = measuredRows(data);
+    noise = rows.length ? loudest(data) : null;
+    noiseSaid.textContent = noise ? noiseWords(data, rows) : "";
+    noiseSaid.hidden = !noiseSaid.textContent;
     draw();
   };
 }

@@ -30,11 +30,12 @@ const DISTANCES = [0, 14, 28, 42, 58, 74, 92, 112, 134]; // pixels of a name abo
 /**
  * @param {Point[]} points
  * @param {number} width
+ * @param {number[]} [others] losses beside those of the points
  * @returns {Plot}
  */
-export function plotOf(points, width) {
+export function plotOf(points, width, others = []) {
   const sizes = points.map(({ size }) => size);
-  const losses = points.flatMap((point) => point.loss).filter((value) => value > 0);
+  const losses = [...points.flatMap((point) => point.loss), ...others].filter((value) => value > 0);
   const top = Math.max(...losses);
   const floor = losses.length
     ? Math.min(...losses.map((value) => Math.max(value, top / 1e5))) / 1.3
