@@ -33,11 +33,13 @@ def matrices(loaded: Loaded) -> list[tuple[str, tuple[int, int]]]:
     """Every matrix that may be quantized, with its shape, in the model's order; norms, biases and what
     chooses among experts stay in float32. Experts of a layer are stacked: all their rows are counted.
     """
-    return [
-        (name, tuple(matrix(loaded.model, name).shape))
-        for name, p in loaded.model.named_parameters()
-        if p.dim() in (2, 3) and not gguf_families.is_kept_whole(name)
+    names = [
+        name
+        for name, parameter in loaded.model.named_parameters()
+        if parameter.dim() in (2, 3) and not gguf_families.is_kept_whole(name)
     ]
+    shapes = [matrix(loaded.model, name).shape for name in names]
+    return [(name, (rows, columns)) for name, (rows, columns) in zip(names, shapes, strict=True)]
 
 
 def matrix(model: PreTrainedModel, name: str) -> Tensor:

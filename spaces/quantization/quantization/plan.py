@@ -99,16 +99,16 @@ def estimate(request: Request, parameters: int, device: str = "cpu") -> dict[str
     millions, mixed = parameters / 1e6, request.budget is not None
     reading = request.context * request.windows * parameters / RATE[device]
     passes = 1 + len(chosen) + mixed
-    seconds = passes * reading + sum(_quantizing(form) for form in chosen) * millions
+    seconds: float = passes * reading + sum(_quantizing(form) for form in chosen) * millions
     if request.prompt:
         seconds += passes * request.answer_tokens * parameters * ANSWER[device]
     if any(formats.is_calibrated(form) for form in chosen):
         seconds += 2 * max(reading, MOST_TOKENS * parameters / RATE[device])
     if request.kinds:
-        read = len(kinds.KINDS) * kinds.WINDOWS * kinds.CONTEXT
-        seconds += passes * read * parameters / RATE[device]
+        tokens = len(kinds.KINDS) * kinds.WINDOWS * kinds.CONTEXT
+        seconds += passes * tokens * parameters / RATE[device]
     if request.floor:
-        slow = 2 + (BFLOAT16 if device == "cpu" else 1)
+        slow = 2.0 + (BFLOAT16 if device == "cpu" else 1)
         seconds += slow * reading * min(1, floor.MOST_WINDOWS / request.windows)
     files = sum(form.engine in ("gguf", published.ENGINE) for form in chosen) + mixed
     if device == "cpu":

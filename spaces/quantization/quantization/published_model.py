@@ -97,15 +97,19 @@ def read(published: Published, path: Path, base: Expected) -> QuantizedModel:
     if len(content) != published.place.size:
         raise VisitorError(f"{published.place.name} has changed.", "Compare again.")
     ours = _ours(published, base)
-    room, wanted = _Room(published, base), []
+    room = _Room(published, base)
+    wanted: list[tuple[Tensor, Part, torch.Tensor]] = []
     for name, tensor in published.tensors.items():
         part = base.parts.get(name) or (Part(HEAD, "lm_head.weight") if name == HEAD else None)
         if part is not None:
             wanted.append((tensor, part, room.of(part)))
+
+    def take(one: tuple[Tensor, Part, torch.Tensor]) -> TensorReport:
+        tensor, part, target = one
+        return _read(content, tensor, part, target, base, ours.get(part.parameter, ""))
+
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        read = list(
-            threads.map(lambda one: _read(content, *one, base, ours.get(one[1].parameter, "")), wanted)
-        )
+        read = list(threads.map(take, wanted))
     reports, whole = [], []
     for (tensor, part, _), report in zip(wanted, read, strict=True):
         if len(tensor.shape) > 1 and not gguf_families.is_kept_whole(part.parameter):
