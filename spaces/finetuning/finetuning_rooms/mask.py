@@ -49,10 +49,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
             first.rows,
             label="Rows: a conversation, JSON or JSON Lines",
             lines=1,
-            max_lines=3,
+            max_lines=2,
             scale=4,
             min_width=260,
             elem_id="mask-rows",
+            elem_classes="rows",
         )
         model = page.model_field(
             label="Tokenizer of", scale=2, min_width=180, elem_id="mask-model", elem_classes="one-line"
