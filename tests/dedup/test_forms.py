@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from dedup.outcome import outcome
+from dedup.programs.rows import read as program_rows
 from dedup.read import write
 from dedup.report import to_json
 from dedup.texts import likely_columns
@@ -180,3 +181,49 @@ def test_a_bomb_is_not_unpacked(tmp_path, name, monkeypatch):
     packed = gzip.compress(content) if name.endswith("gz") else zipped("rows.txt", content=content)
     with pytest.raises(VisitorError, match="unpacks to more than 3 MB"):
         stored(tmp_path, name, packed)
+
+
+def test_fields_whose_own_names_have_dots_are_compared(tmp_path):
+    rows = [{"data": {"meta.text": "one two three four five"}}] * 2
+    data = stored(tmp_path, "rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    assert likely_columns(data).columns == ("data.meta.text",)
+    assert run(data)[1] == [0]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.jsonl", b'{"text": "one two"}\n{"text": "three\\r\\nfour"}\n'),
+        ("rows.txt", b"one two three\nfour five six\n"),
+        ("rows.txt", f"{FOX}\n\n{BREAD}\n".encode()),
+        ("rows.csv", b'n,text\n1,"one\ntwo"\n2,three\n'),
+    ],
+    ids=["jsonl", "lines", "paragraphs", "csv"],
+)
+def test_lines_end_as_they_did(tmp_path, name, content, end):
+    content = content.replace(b"\n", end)
+    data = stored(tmp_path, name, content)
+    write(data, list(range(data.rows)), tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == content
+
+
+def test_a_break_within_a_cell_is_no_end_of_a_line(tmp_path):
+    content = b'n,text\n1,"one\r\ntwo"\n2,three\n'
+    data = stored(tmp_path, "rows.csv", content)
+    write(data, [0, 1], tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"labels": ["a", "b"], "empty": [], "data": [{"text": "one"}, {"text": "two"}]}',
+        b'["one", "two"]',
+        b'[{"text": "one"}, {"text": "two"}]',
+    ],
+)
+def test_a_program_reads_the_list_that_the_page_reads(tmp_path, content):
+    data = stored(tmp_path, "rows.json", content)
+    assert data.column("text") == ["one", "two"]
+    assert [row["text"] for row in program_rows(io.BytesIO(content), ".json")] == ["one", "two"]

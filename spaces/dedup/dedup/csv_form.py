@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ROWS = 50
 """Rows by which the form is judged."""
@@ -70,6 +70,14 @@ def form_of(start: str, name: str) -> Form:
     form = Form(delimiter, ending, escape, before)
     rows = _rows(body, form)
     return Form(delimiter, ending, escape, before, header=not _is_row(rows))
+
+
+def ending_as(form: Form, line: str) -> Form:
+    """The form with the end of a file's first row, which may lie over several lines of other ends; as it is
+    where the row has none.
+    """
+    found = next((end for end in ("\r\n", "\n", "\r") if line.endswith(end)), form.ending)
+    return replace(form, ending=found)
 
 
 def _rows(body: str, form: Form) -> list[list[str]]:

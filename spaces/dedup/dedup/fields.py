@@ -22,9 +22,14 @@ def place_of(name: str, columns: Collection[str]) -> tuple[str, tuple[str, ...]]
 
 
 def field_of(cell: Any, fields: Sequence[str]) -> Any:
-    """What a cell holds under some fields, one below the other; None where it has none such."""
-    for name in fields:
-        cell = cell.get(name) if isinstance(cell, dict) else None
+    """What a cell holds under some fields, one below the other, whose own names may have dots; None where it
+    has none such.
+    """
+    while fields:
+        place = place_of(".".join(fields), cell) if isinstance(cell, dict) else None
+        if place is None:
+            return None
+        cell, fields = cell[place[0]], place[1]
     return cell
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dedup import parquet
-from dedup.csv_form import PLAIN, Form, fitted, form_of, names_of
+from dedup.csv_form import PLAIN, Form, ending_as, fitted, form_of, names_of
 from dedup.encodings import as_utf8, convert, encoding_of
 from dedup.fields import as_record, field_of, place_of
 from dedup.json_list import Around, first_sign, objects, reason, too_long
@@ -233,6 +233,8 @@ def _read_plain(path: Path, name: str, limit: int) -> Dataset:
     encoding = "utf-8" if kind == "parquet" else encoding_of(path)
     with as_utf8(path, encoding) as readable:
         dataset = replace(reader(readable, name, limit), encoding=encoding)
+        if dataset.format in ("text", "jsonl"):
+            dataset = replace(dataset, form=replace(PLAIN, ending=_line_end(readable)))
     if dataset.rows == 0:
         raise VisitorError("The file has no rows.", "Choose one with rows.")
     if len(set(dataset.columns)) != len(dataset.columns):
@@ -276,6 +278,12 @@ def _lines(path: Path) -> Iterator[bytes]:
             if len(line) > most:
                 raise too_long(f"Line {number:,}")
             yield line
+
+
+def _line_end(path: Path) -> str:
+    """What a file's first line ends in."""
+    with path.open("rb") as file:
+        return "\r\n" if file.readline(limits.MAX_ROW_BYTES + 2).endswith(b"\r\n") else "\n"
 
 
 def _shown(raw: Iterable[str]) -> dict[str, str]:
@@ -393,13 +401,14 @@ def _csv_rows(file: IO[str], form: Form, name: str, limit: int) -> Dataset:
     cut: int | None = 0
     try:
         for row in reader:
-            written = "".join(record).removesuffix("\n").removesuffix("\r")
+            whole = "".join(record)
+            written = whole.removesuffix("\n").removesuffix("\r")
             record.clear()
             if not row:
                 continue
             if not raw:
                 _check_columns(len(row))
-                raw = row
+                raw, form = row, ending_as(form, whole)
                 if form.header:
                     head = written.encode("utf-8", "surrogateescape")
                     continue
@@ -495,7 +504,9 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
                     file.write((b",\n" if number else b"\n") + row)
                 file.write((b"\n" if keep else b"") + dataset.closing)
             elif dataset.paragraphs:
-                file.writelines((b"\n" if number else b"") + row + b"\n" for number, row in enumerate(rows))
+                ending = dataset.form.ending.encode()
+                for number, row in enumerate(rows):
+                    file.write((ending if number else b"") + row.replace(b"\n", ending) + ending)
             else:
                 ending = dataset.form.ending.encode()
                 if dataset.format == "csv":

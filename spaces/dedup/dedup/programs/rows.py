@@ -60,9 +60,10 @@ def read(file: BinaryIO, suffix: str) -> Iterable[Row]:
             whole = json.loads(content)
         except ValueError:
             return (as_record(json.loads(line)) for line in content.splitlines() if line.strip())
-        lists = whole.values() if isinstance(whole, dict) else [whole]
-        first = next(own for own in lists if isinstance(own, list))
-        return map(as_record, first)
+        if isinstance(whole, dict):  # the first list of objects among its values
+            lists = (own for own in whole.values() if isinstance(own, list))
+            whole = next(own for own in lists if isinstance(next(iter(own), None), dict))
+        return map(as_record, whole)
     if kind in (".jsonl", ".ndjson"):
         return (as_record(json.loads(line)) for line in file if line.strip())
     lines: Iterable[bytes] = file
