@@ -154,7 +154,7 @@ def unpacked_bytes(size: int) -> int:
 
 
 MAX_CONTAMINATION_ROWS = 200_000
-"""Rows of all splits together that one contamination report compares."""
+"""Rows of all splits but the largest together that one contamination report compares."""
 
 MAX_UPLOADS = 6
 """Files that one contamination report takes."""

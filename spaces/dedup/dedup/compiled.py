@@ -560,6 +560,22 @@ def _longest_run(one: UInt64, begin: int, end: int, other: UInt64, start: int, s
 
 
 @_compiled
+def _longest_possible(shared: int, size: int, length: int, ngram: int) -> int:
+    """Units of the longest run that a row can have in common with another: each of the run's shingles is one
+    of those in common, or a repeat, or lies over a border, where none was taken.
+
+    Args:
+        shared: different shingles in common.
+        size: different shingles of the row.
+        length: units of the row.
+        ngram: units in a shingle.
+    """
+    if length < ngram:
+        return length
+    return min(length, shared + (length - ngram + 1 - size) + ngram - 1)
+
+
+@_compiled
 def _take_better(
     values: Float64,
     matches: Int64,
@@ -597,6 +613,7 @@ def best_matches(
     units: UInt64,
     bounds: Int64,
     measure: int,
+    ngram: int,
     threshold: float,
     first_row: int,
     own: bool,
@@ -614,6 +631,7 @@ def best_matches(
         units: of these rows, `bounds` theirs.
         measure: 0 for Jaccard similarity, 1 for containment, 2 for any shingle in common, 3 for the longest
             common run as a share of the row's units.
+        ngram: units in a shingle.
         threshold: the lowest value of a match; where any shingle counts none.
         first_row: the number of the first of these rows.
         own: whether they are rows of the index; none is then its own match, and only `matches` are filled.
@@ -655,8 +673,15 @@ def best_matches(
                 here = there = jaccard
             elif measure == 3:
                 first, last = known_bounds[other], known_bounds[other + 1]
+                length, other_length = bounds[row + 1] - bounds[row], last - first
+                most = min(
+                    _longest_possible(shared, size, length, ngram),
+                    _longest_possible(shared, other_size, other_length, ngram),
+                )
+                if most < threshold * length and (own or most < threshold * other_length):
+                    continue  # rows that have little but a template in common
                 run = _longest_run(units, bounds[row], bounds[row + 1], known_units, first, last)
-                here, there = run / (bounds[row + 1] - bounds[row]), run / (last - first)
+                here, there = run / length, run / other_length
             if measure == 2 or here >= threshold:
                 _take_better(values, matches, row, other, here, jaccard, share, run)
             if not own and (measure == 2 or there >= threshold):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -166,7 +166,7 @@ def band_keys(shingles: Shingles, plan: Plan, seed: int) -> UInt32:
     return keys
 
 
-@cache
+@lru_cache(maxsize=64)
 def permutations(count: int, seed: int) -> tuple[UInt64, UInt64]:
     """a, odd, and b of random permutations h → a·h + b (mod 2^64), see `compiled.band_keys`."""
     drawn = np.random.PCG64(seed).random_raw(2 * count)

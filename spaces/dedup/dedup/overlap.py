@@ -106,6 +106,7 @@ class Index:
             rows.hashes,
             rows.offsets,
             MEASURES.index(measure),
+            self.ngram,
             threshold,
             first_row,
             own,
