@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,12 @@ import pytest
 from dedup import compiled, contamination, signing
 from dedup.contamination import Contamination, Split
 from dedup.overlap import Index
+from dedup.programs import splits_program
 from dedup.read import Dataset
 from dedup.request import MEASURES, SplitsRequest
-from dedup.shingles import to_arrow, units_of
+from dedup.shingles import BORDER, shingles_of, to_arrow, units_of
 from dedup.texts import Compared
+from dedup_rooms import source
 from shared import limits
 from shared.errors import VisitorError
 from tests.dedup.corpus import rows_of
@@ -186,3 +190,88 @@ def test_datasets_name_their_rows():
     one = Dataset("x", "jsonl", 1, ("text", "question_id"), [b'{"text": "a", "question_id": [1]}'])
     assert contamination._ids(one) == ["[1]"]
     assert contamination._ids(Dataset("x", "text", 1, ("text",), [b"a"])) is None
+
+
+def test_no_row_is_lost_where_a_bound_spares_the_search_for_the_longest_run():
+    """With repeats and borders between columns as well."""
+    chance = random.Random(5)
+    words = [f"w{number}" for number in range(6)]
+    for ngram in (1, 2, 3):
+        parts = [
+            [
+                BORDER.join(" ".join(chance.choices(words, k=chance.randint(1, 9))) for _ in "ab")
+                for _ in range(20)
+            ]
+            for _ in "ab"
+        ]
+        units = [[units_of(to_arrow([text]), "word").hashes.tolist() for text in part] for part in parts]
+        for threshold in (0.3, 0.6):
+            result = compared(parts, ngram=ngram, measure="longest", threshold=threshold)
+            for one, own in enumerate(units[0]):
+                best = max(
+                    longest(own, other) / len(own) if shares(parts[0][one], parts[1][at], ngram) else 0
+                    for at, other in enumerate(units[1])
+                )
+                told = [leak.value for leak in result.leaks[0, 1] if leak.row == one]
+                assert told == ([best] if best >= threshold else [])
+
+
+def shares(one: str, other: str, ngram: int) -> bool:
+    parts = [shingles_of(units_of(to_arrow([text]), "word"), ngram).hashes.tolist() for text in (one, other)]
+    return bool(set(parts[0]) & set(parts[1]))
+
+
+def test_a_split_that_is_not_there_is_told_before_any_is_compared(monkeypatch):
+    monkeypatch.setattr(contamination, "Index", None)
+    with pytest.raises(VisitorError, match="No split is called"):
+        compared([["one two"], ["one two"]], clean="nope")
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [([float("nan"), 2.0], [None, 2.0]), ([float("inf"), 2.0], ["inf", 2.0]), (["x" * 201, "y"], None)],
+    ids=["nan", "infinite", "pages"],
+)
+def test_a_name_of_a_row_is_short_and_json(cells, told):
+    rows = [{"id": cell, "text": "one two three"} for cell in cells]
+    assert contamination._ids(rows_of(rows, "a")) == told
+
+
+def opened(monkeypatch, *files: Path) -> list[Split]:
+    monkeypatch.setattr(source, "upload_of", lambda file: (file, file.name))
+    return source.open_splits(SplitsRequest.parse(), list(files))
+
+
+def test_packed_splits_have_a_program_and_names_of_their_own(tmp_path, monkeypatch):
+    line = b'{"text": "one two three four"}\n'
+    files = [tmp_path / name for name in ("rows.jsonl.gz", "rows.csv", "rows.txt")]
+    for file, content in zip(files, (gzip.compress(line), b"text\nfive six\n", b"seven\n"), strict=True):
+        file.write_bytes(content)
+    splits = opened(monkeypatch, *files)
+    assert [split.name for split in splits] == ["rows", "rows (2)", "rows (3)"]
+    *_, result = contamination.compare(splits, SplitsRequest.parse(clean="rows (2)"))
+    assert isinstance(result, Contamination)
+    assert result.split_to_clean() == 1
+    assert "rows.jsonl" in splits_program(SplitsRequest.parse(), result.to_json()["provenance"])
+
+
+def test_files_that_unpack_to_more_than_the_memory_are_refused(tmp_path, monkeypatch):
+    files = [tmp_path / name for name in ("a.jsonl.gz", "b.jsonl.gz")]
+    for file in files:
+        file.write_bytes(gzip.compress(b'{"text": "one two three four"}\n' * 1_000))
+    opened(monkeypatch, *files)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 35_000)
+    with pytest.raises(VisitorError, match="together"):
+        opened(monkeypatch, *files)
+
+
+def test_images_that_lie_elsewhere_are_told():
+    splits = [
+        Split(name, name, Compared(("text",), ["one two three"], unseen=unseen))
+        for name, unseen in (("a", 2), ("b", 0))
+    ]
+    *_, result = contamination.compare(splits, SplitsRequest.parse())
+    assert isinstance(result, Contamination)
+    assert [line for line in result.to_json()["warnings"] if "image" in line] == [
+        "2 rows hold an image or the like in a that is not in the file and cannot be compared."
+    ]

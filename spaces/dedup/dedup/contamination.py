@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
@@ -202,6 +203,13 @@ class Contamination:
                     f"{rows} fewer than {ngram} {unit} in {split.name}: such a row is compared as a whole, "
                     "and only one of the same words holds it."
                 )
+        for split in self.splits:
+            if count := split.compared.unseen:
+                rows = "row holds" if count == 1 else "rows hold"
+                lines.append(
+                    f"{count:,} {rows} an image or the like in {split.name} that is not in the file and "
+                    "cannot be compared."
+                )
         lines += [
             f"{self.splits[split].name} was not compared with itself: it has more than "
             f"{limits.MAX_CONTAMINATION_ROWS:,} rows. The other tab finds what repeats in it."
@@ -220,6 +228,9 @@ class Contamination:
 ID_COLUMNS = ("id", "_id", "uid", "uuid", "idx", "index", "question_id", "example_id", "key")
 """Columns that name a row."""
 
+MAX_ID = 200
+"""Characters of such a name."""
+
 
 def _ids(dataset: Dataset | None) -> list[data.Name] | None:
     """What names each row of a dataset, where a column does."""
@@ -227,11 +238,16 @@ def _ids(dataset: Dataset | None) -> list[data.Name] | None:
         return None
     known = {name.lower(): name for name in reversed(dataset.columns)}
     column = next((known[name] for name in ID_COLUMNS if name in known), None)
-    return None if column is None else [_plain(cell) for cell in dataset.column(column)]
+    ids = [] if column is None else [_plain(cell) for cell in dataset.column(column)]
+    # a text of pages is no name, and a line for each of many rows would repeat it
+    longest = max((len(own) for own in ids if isinstance(own, str)), default=0)
+    return None if column is None or longest > MAX_ID else ids
 
 
 def _plain(cell: object) -> data.Name:
     """A cell that JSON can hold."""
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return None if math.isnan(cell) else str(cell)
     return cell if cell is None or isinstance(cell, (str, int, float)) else str(cell)
 
 
@@ -252,7 +268,7 @@ def compare(splits: list[Split], request: SplitsRequest) -> Iterator[Progress | 
         Progress, and the Contamination last.
 
     Raises:
-        VisitorError: too many rows.
+        VisitorError: too many rows; no split to clean has that name.
     """
     rows = [len(split.compared.texts) for split in splits]
     most = limits.MAX_CONTAMINATION_ROWS
@@ -263,6 +279,7 @@ def compare(splits: list[Split], request: SplitsRequest) -> Iterator[Progress | 
             "are compared.",
             "Lower the limit of rows, or compare fewer splits.",
         )
+    Contamination(request, splits, {}).split_to_clean()  # before time is spent
     request = replace(request, unit=common_unit([split.compared for split in splits]))
     indexed = [split for split in order if rows[split] <= most]
     leaks: dict[tuple[int, int], list[Leak]] = {

@@ -14,7 +14,7 @@ from dedup.read import Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
 from dedup.texts import compared
 from shared import files, limits, web
-from shared.cache import Cache
+from shared.cache import Cache, size_of
 from shared.errors import VisitorError
 
 KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".md", *PACKERS]
@@ -114,7 +114,9 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
                 "Leave some rows out.",
             )
         for path, name in given:
-            rows.append((Path(name).stem, name, read_file(path, name, limit)))
+            part = read_file(path, name, limit)
+            rows.append((_stem(name), part.name, part))
+            _check_size([dataset for *_, dataset in rows])
     elif request.dataset in examples.PAIRS:
         for name in examples.PAIRS[request.dataset]:
             split = Path(name).stem.removeprefix(f"{request.dataset}_")
@@ -126,7 +128,39 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
         raise VisitorError(
             "At least two splits are needed.", "Upload two files, or name two splits of a dataset."
         )
-    return [Split(name, source, compared(part, request), part.cut, part) for name, source, part in rows]
+    names = _different([name for name, *_ in rows])
+    return [
+        Split(name, source, compared(part, request), part.cut, part)
+        for name, (_, source, part) in zip(names, rows, strict=True)
+    ]
+
+
+def _stem(name: str) -> str:
+    """A split's name by its file's, without the endings."""
+    path = Path(name)
+    return Path(path.stem).stem if path.suffix.lower() in PACKERS else path.stem
+
+
+def _different(names: list[str]) -> list[str]:
+    """Names, of equal ones the later with a number."""
+    different: list[str] = []
+    for name in names:
+        own, number = name, 2
+        while own in different:
+            own, number = f"{name} ({number})", number + 1
+        different.append(own)
+    return different
+
+
+def _check_size(parts: list[Dataset]) -> None:
+    """Refuse files whose rows, unpacked, take more memory together than one file may."""
+    size = size_of(parts)
+    if size > limits.MAX_FILE_BYTES * 1.5:  # places of the rows take some
+        raise VisitorError(
+            f"The rows of the files take {size / 1e6:,.0f} MB together; at most "
+            f"{limits.MAX_FILE_BYTES * 1.5 / 1e6:,.0f} MB are compared.",
+            "Leave some rows out.",
+        )
 
 
 def upload_of(file: Any) -> tuple[Path, str] | None:
