@@ -108,3 +108,15 @@ def test_it_is_there_in_one_file(browser, tmp_path):
     with exported(browser, tmp_path / "figure.html", TRACE, SPACE / "decoding" / "js") as page:
         texts(page)
         expect(page.locator(".obeyed").first).to_contain_text("Obeying cost")
+
+
+def test_a_chance_below_the_smallest_number_is_still_told(open_page):
+    """A text of 128 tokens may cost 1,000 nats, and e to minus that is 0 in a browser."""
+    trace = copy.deepcopy(TRACE)
+    run = trace["runs"][0]
+    steps = steps_of(run)
+    for _, decision in steps:
+        decision["feasible"] = -1_000 / len(steps)
+    page = open_page(trace)
+    texts(page)
+    expect(page.locator(".obeyed").first).to_contain_text("< 0.01 %, one in 2.0 × 10⁴³⁴")

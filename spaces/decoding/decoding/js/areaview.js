@@ -207,6 +207,6 @@ function areaCaption(place) {
       ? `${path.map((at) => percent(fromLog(at.logprob))).join(" × ")} = `
       : "";
   const text = tailOf(textOf(place), 60).replace(/\n/g, "⏎");
-  const odds = oneIn(Math.exp(place.joint));
+  const odds = oneIn(place.joint);
   return `“${text}”: ${factors}${odds} (log p ${number(place.joint, 2)}).`;
 }

@@ -4,17 +4,22 @@ import { percent, whole } from "../../../../shared/js/numbers.js";
 
 /**
  * A small probability as people say it: "1.1 %, one in 94".
- * @param {number} probability
+ * @param {number} log its natural logarithm: a long text's probability is below the smallest number
  */
-export function oneIn(probability) {
-  if (!(probability > 0)) return "no chance";
-  const odds = 1 / probability;
-  if (odds < 10) return percent(probability);
-  const words =
-    odds < 1e6
-      ? whole(Math.round(odds))
-      : odds.toExponential(1).replace(/e\+(\d+)/, (_, power) => ` × 10${superscript(power)}`);
-  return `${percent(probability)}, one in ${words}`;
+export function oneIn(log) {
+  if (!(log > -Infinity)) return "no chance";
+  const odds = Math.exp(-log);
+  if (odds < 10) return percent(Math.exp(log));
+  const words = odds < 1e6 ? whole(Math.round(odds)) : powerOfTen(-log / Math.LN10);
+  return `${percent(Math.exp(log) || Number.MIN_VALUE)}, one in ${words}`;
+}
+
+/** @param {number} exponent */
+function powerOfTen(exponent) {
+  const lead = (10 ** (exponent % 1)).toFixed(1);
+  return lead === "10.0"
+    ? `1.0 × 10${superscript(String(Math.floor(exponent) + 1))}`
+    : `${lead} × 10${superscript(String(Math.floor(exponent)))}`;
 }
 
 /** @param {string} digits */

@@ -104,13 +104,12 @@ function factsOf(session, place, entry) {
   const rows = place.entries.map(({ run, node }) => factRow(session, place, entry, run, node));
   const columns = ["strategy", "model", "with settings", "log p so far", "fate and reason"];
   const table = h("table", {}, tableHead(columns, [1, 2, 3]), h("tbody", {}, rows));
-  const joint = Number.isFinite(place.joint) ? Math.exp(place.joint) : 0;
   const story =
     place.depth > 1
       ? h(
           "p",
           { class: "said" },
-          `The model gives these ${place.depth} tokens together ${oneIn(joint)}.`,
+          `The model gives these ${place.depth} tokens together ${oneIn(place.joint)}.`,
         )
       : null;
   return [

@@ -148,7 +148,7 @@ function obeyedSummary(steps) {
     `Obeying cost ${number(total, 2)} nats over ${plural(steps.length, "token")}`,
     Number.isFinite(total)
       ? ": drawing freely, the model would take an allowed token at every one of these places with " +
-        `${oneIn(Math.exp(-total))}. `
+        `${oneIn(-total)}. `
       : ". ",
     share ? [`${share} of it was paid for `, tokenElement(most.node), ". "] : null,
     wishes
