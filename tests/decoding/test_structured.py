@@ -279,6 +279,8 @@ WRONG = [
     ("json_schema", '{"$ref": "#"}', "No text fulfils"),
     ("json_schema", '{"$ref": "https://example.com/schema.json"}', "does not fetch"),
     ("lark", "start: foo", "unknown name"),
+    ("lark", 'start: "a" <|im_end|>', "text alone"),
+    ("lark", "start: <[300-400]>", "text alone"),
     ("lark", "start: " + "(" * 3_000 + '"a"' + ")" * 3_000, "too deeply nested"),
 ]
 

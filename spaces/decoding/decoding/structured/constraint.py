@@ -58,6 +58,11 @@ def warnings_of(kind: str, text: str) -> tuple[str, ...]:
     if "empty" in said:
         raise VisitorError(f"No text fulfils the {KINDS[kind]}.", "Change it so that one does.")
     why = in_words(said.get("error", "too many"))
+    if why.startswith(("unknown special token", "Token range", "invalid token range")):
+        raise VisitorError(
+            f"The {KINDS[kind]} names a token of a vocabulary; here a constraint is on text alone.",
+            "Write the text that has to come.",
+        )
     if "error" not in said or too_large(why):
         raise VisitorError(
             f"The {KINDS[kind]} is too large: it takes too much time or memory to follow.",
