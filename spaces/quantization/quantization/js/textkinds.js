@@ -32,7 +32,8 @@ export function openTextKinds(_figure, panel) {
       ),
     );
     words.textContent = kinds.length
-      ? `Mean KL divergence with its 95 % interval over ${readOf(kinds)}; bars are as long as the row's largest. In bold: further from the ` +
+      ? `Mean KL divergence with its 95 % interval over ${readOf(kinds)}; ` +
+        "bars are as long as the row's largest. In bold: further from the " +
         "base, beyond doubt, than on every kind of text on which it is closer. The texts are short: they " +
         "tell kinds apart and are no benchmark."
       : "";
