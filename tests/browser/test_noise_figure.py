@@ -78,6 +78,25 @@ def test_the_floor_is_the_largest_noise_and_its_rows_are_named(open_page):
         assert (middle > at) == (row["kld"]["mean"] < MEANS["bfloat16"]), row["format"]
 
 
+def test_one_window_leaves_a_doubt_about_every_row(open_page):
+    data = noisy()
+    rows = [row for row in data["rows"] if row["status"] == "done"]
+    for row in rows:
+        row["kld"] |= {"sigma": None, "low": None, "high": None}
+    words = open_page(data).locator(".noise-words")
+    expect(words).to_contain_text(f"Not above it beyond doubt: {', '.join(row['format'] for row in rows)}.")
+
+
+def test_kinds_that_fill_fewer_windows_say_so(open_page):
+    data = noisy()
+    data["kinds"][-1] |= {"windows": 3, "scored": 141}
+    page = open_page(data)
+    page.get_by_role("tab", name="Kinds of text", exact=True).click()
+    expect(page.locator(".said:visible")).to_contain_text(
+        "4 windows of maths (188 tokens), 3 windows of German (141 tokens)"
+    )
+
+
 def test_there_is_no_floor_where_none_was_measured(open_page):
     page = open_page({**noisy(), "floor": None, "kinds": None})
     expect(page.locator(".noise-line")).to_have_count(0)

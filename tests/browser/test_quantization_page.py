@@ -135,8 +135,12 @@ def test_a_compared_row_is_taken_home_with_a_click(page):
     figure = page.locator("#figure")
     figure.get_by_role("tab", name="Table", exact=True).click()
     figure.locator('[data-format="gguf:Q5_K_M"]').click()
+    advanced(page)
+    page.locator("#model input, #model textarea").first.fill("owner/another")
     figure.get_by_role("button", name="Take this home").click()
     expect(page.locator("#take-format input")).to_have_value("gguf:Q5_K_M", timeout=20_000)
+    shown = page.locator("#take-model input, #take-model textarea").first
+    expect(shown).to_have_value("HuggingFaceTB/SmolLM2-135M-Instruct")  # that was compared
     plan = page.locator("#take-plan")
     expect(plan).to_contain_text(re.compile(r"a file of (at least )?[\d.]+ MB"), timeout=20_000)
     expect(plan).to_contain_text("llama.cpp, Ollama and LM Studio read it")

@@ -308,6 +308,16 @@ def test_prompts_that_would_take_the_memory_are_refused(prompts, sentence, herd)
         gates.vectors(recipe, "hidden", base_of(recipe), SEED)
 
 
+def test_a_base_that_overflows_is_refused(herd):
+    recipe = recipe_of(herd["qwen3"])
+    base = base_of(recipe)
+    with torch.no_grad():
+        base.model.get_input_embeddings().weight.fill_(math.nan)
+    for mode in ("hidden", "cheap_embed"):
+        with pytest.raises(VisitorError, match="not finite"):
+            gates.vectors(recipe, mode, base, SEED)
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [

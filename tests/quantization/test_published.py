@@ -200,6 +200,21 @@ def emptied(values, tensors):
     tensors.clear()
 
 
+def norm_in_blocks(values, tensors):
+    """llama.cpp multiplies with norms, which it does in plain types alone."""
+    gain = torch.from_numpy(np.array(tensors["blk.0.attn_norm.weight"][0], np.float32))
+    tensors["blk.0.attn_norm.weight"] = (ggml.quantize(gain[None], "Q8_0")[0], Q8_0)
+
+
+def turned(values, tensors):
+    """As many weights, in other rows."""
+    rows, columns = 128, 64
+    assert tensors["blk.0.ffn_up.weight"][0].shape[0] == rows
+    plain = gguf.GGMLQuantizationType.F32
+    tensors["blk.0.ffn_up.weight"] = (np.ones((columns, rows), np.float32), plain)
+
+
+Q8_0 = gguf.GGMLQuantizationType.Q8_0
 UINT16 = gguf.GGUFValueType.UINT16
 REFUSED = {
     "a projector": (put("general.type", "mmproj"), "a vision projector"),
@@ -213,6 +228,8 @@ REFUSED = {
     "other layers": (put("llama.block_count", 7), "its block_count is 7, and that of .* is 2"),
     "a missing tensor": (without("blk.1.ffn_up.weight"), "lacks the tensor blk.1.ffn_up.weight"),
     "one more tensor": (with_tensor("blk.0.attn_q.bias"), "holds the tensor blk.0.attn_q.bias"),
+    "a norm in blocks": (norm_in_blocks, "blk.0.attn_norm.weight, which is no matrix, as Q8_0"),
+    "a matrix turned": (turned, "its blk.0.ffn_up.weight is 64 × 128, and that of .* 128 × 64"),
     "another token": (other_token, "its token 300 is “elephant”"),
     "other merges": (other_merges, "its merges differ"),
     "another kind of tokenizer": (put("tokenizer.ggml.model", "llama"), "kind “llama”"),

@@ -66,7 +66,7 @@ def vectors(recipe: dict[str, Any], mode: str, base: Loaded, seed: int) -> Tenso
         seed: of the draws.
 
     Raises:
-        VisitorError: an expert has no prompts, or a prompt is too long.
+        VisitorError: an expert has no prompts, a prompt is too long, or the base overflows.
     """
     import torch
 
@@ -94,7 +94,13 @@ def vectors(recipe: dict[str, Any], mode: str, base: Loaded, seed: int) -> Tenso
                 gate -= read(_batch(base, expert["negative_prompts"]))
             gate /= gate.norm(p=2, dim=-1, keepdim=True).clamp(min=1e-8)
             gates.append(gate)
-    return torch.stack(gates).permute(1, 0, 2)
+    made = torch.stack(gates).permute(1, 0, 2)
+    if not made.isfinite().all():
+        raise VisitorError(
+            f"{base.id} answers the prompts with values that are not finite.",
+            "Choose another base model, or gates that are drawn.",
+        )
+    return made
 
 
 def prompt_tokens(base: Loaded, prompt: str) -> list[int]:

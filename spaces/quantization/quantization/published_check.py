@@ -4,7 +4,6 @@ downloaded. What it is not is refused; what llama.cpp would compute otherwise be
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -192,7 +191,13 @@ def _check_tensors(header: Header, name: str, base: Expected) -> None:
                 "Choose another file.",
             )
         wanted = shape_of(tensor.name, base)
-        if wanted is not None and math.prod(tensor.shape) != math.prod(wanted):
+        if wanted is not None and len(wanted) == 1 and tensor.type not in ggml.PLAIN:
+            raise VisitorError(
+                f"{name} stores {tensor.name}, which is no matrix, as {tensor.type}: llama.cpp does not run "
+                "it.",
+                "Choose another file.",
+            )
+        if wanted is not None and _sides(tensor.shape) != _sides(wanted):
             raise VisitorError(
                 f"{name} was made from another model: its {tensor.name} is {_times(tensor.shape)}, and that "
                 f"of {base.loaded.id} {_times(wanted)}.",
@@ -336,6 +341,11 @@ def _short(value: Any) -> str:
         return f"{value:g}"
     text = str(value.tolist() if isinstance(value, np.ndarray) else value)
     return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def _sides(shape: Sequence[int]) -> list[int]:
+    """A shape without the ones, which files add and leave out."""
+    return [side for side in shape if side != 1]
 
 
 def _times(shape: Sequence[int]) -> str:

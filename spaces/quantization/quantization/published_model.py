@@ -218,7 +218,7 @@ def _read(
     data = content[tensor.start : tensor.start + tensor.bytes].reshape(math.prod(tensor.shape[:-1]), -1)
     weight = _of_base(part, base).reshape(-1, 1 if len(tensor.shape) == 1 else columns)
     if len(tensor.shape) == 1:
-        data = data.reshape(columns, -1)  # one value a row: types of blocks hold no such tensors
+        data = data.reshape(columns, -1)  # one value a row: such tensors in blocks were refused
     stacked = target.dim() == 3  # experts: a part of each matrix's rows
     rows = torch.empty(weight.shape) if stacked else target.view(weight.shape)
     tally = modules.Tally(weight, base.squares.get(tensor.name))

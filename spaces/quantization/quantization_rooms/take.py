@@ -189,14 +189,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
 
 
 def started_from(compared: Room[Any], room: Room[TakeRequest], tabs: gr.Tabs) -> None:
-    """Have a click on a row of the comparison choose its format and model here."""
+    """Have a click on a row of the comparison choose its format and model here: the model that was compared,
+    whatever stands in the field by now.
+    """
 
-    def chosen(model: str, event: gr.EventData) -> list[Any]:
-        return [gr.Tabs(selected="take"), model, str(event.format)]
+    def chosen(event: gr.EventData) -> list[Any]:
+        return [gr.Tabs(selected="take"), str(event.model), str(event.format)]
 
     compared.figure.take(
         chosen,
-        [compared.controls["model"]],
+        None,
         [tabs, room.controls["model"], room.controls["format"]],
         **LIGHT,
     )

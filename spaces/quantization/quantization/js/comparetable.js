@@ -185,10 +185,10 @@ const TAKEN_HOME = ["gguf", "bitsandbytes", "autoround"];
  * @param {Figure<Compare>} figure
  * @param {Row} row
  */
-function takeButton({ host }, { engine, format }) {
+function takeButton({ host, data }, { engine, format }) {
   if (host.exported || !TAKEN_HOME.includes(engine)) return [];
   const wanted = format.replace(/^gguf:mix-(.+)MB$/, "mix:$1");
-  const take = () => host.emit("take", { format: wanted });
+  const take = () => host.emit("take", { format: wanted, model: data?.request.model ?? "" });
   return h(
     "div",
     { class: "actions" },

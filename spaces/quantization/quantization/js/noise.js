@@ -64,7 +64,8 @@ export function noiseWords({ floor }, rows) {
   const parts = floor.noises.map(
     ({ kld, says }) => `${kld.mean > 0 ? brief(kld.mean, 2) : "0"} with ${says}`,
   );
-  const below = rows.filter(({ kld }) => (kld.low ?? kld.mean) <= most).map(nameOfRow);
+  // one window has no interval, and leaves a doubt
+  const below = rows.filter(({ kld }) => (kld.low ?? 0) <= most).map(nameOfRow);
   return (
     `Noise floor: the base model is this far from itself, KLD in nats over ` +
     `${plural(floor.windows, "window")}: ${parts.join("; ")}. Below the line no difference is real. ` +

@@ -31,14 +31,26 @@ export function openTextKinds(_figure, panel) {
         ),
       ),
     );
-    const [first] = kinds;
-    words.textContent = first
-      ? `Mean KL divergence with its 95 % interval over ${plural(first.windows, "window")} of each kind, ` +
-        `${first.scored} scored tokens; bars are as long as the row's largest. In bold: further from the ` +
+    words.textContent = kinds.length
+      ? `Mean KL divergence with its 95 % interval over ${readOf(kinds)}; ` +
+        "bars are as long as the row's largest. In bold: further from the " +
         "base, beyond doubt, than on every kind of text on which it is closer. The texts are short: they " +
         "tell kinds apart and are no benchmark."
       : "";
   };
+}
+
+/**
+ * What was read of each kind: a tokenizer of many words may fill fewer windows with one of them.
+ * @param {TextKind[]} kinds
+ */
+function readOf(kinds) {
+  const [first] = kinds;
+  return kinds.every(({ windows }) => windows === first.windows)
+    ? `${plural(first.windows, "window")} of each kind, ${first.scored} scored tokens`
+    : kinds
+        .map((kind) => `${plural(kind.windows, "window")} of ${kind.label} (${kind.scored} tokens)`)
+        .join(", ");
 }
 
 /** @param {TextKind} kind */
