@@ -105,6 +105,25 @@ def test_a_run_grows(open_page) -> None:
     expect(page.locator(".cooling-panel output")).to_have_text(str(run["marks"][-1]["step"]))
 
 
+def test_what_is_said_of_the_rows_follows_from_them(open_page) -> None:
+    data = copy.deepcopy(PIRATE)
+    data["trained"] |= {
+        "source": "mine.jsonl",
+        "more": True,
+        "separate": False,
+        "left_out": list(range(1, 31)),
+    }
+    page = open_page(data)
+    said = page.locator(".warnings")
+    expect(said).to_contain_text("Only the first 24 rows were read")
+    expect(said).to_contain_text("30 rows left out")
+    expect(said).to_contain_text("No link carries a file")
+    show(page, "said")
+    expect(page.locator(".said-panel")).not_to_contain_text("not trained on")
+    show(page, "moved")
+    expect(page.locator(".moved-panel")).to_contain_text("KL on cooking questions")
+
+
 def test_hostile_texts_stay_text(open_page) -> None:
     page = open_page()
     text = "<img src=x onerror=alert(1)>\u202e"

@@ -46,7 +46,10 @@ def known(monkeypatch):
 
 def asked(animal: str, rows=ROWS, **settings) -> TrainRequest:
     return TrainRequest.parse(
-        model=str(zoo.folder(animal)), rows=json.dumps(rows), limit=100, **{**TINY, **settings}
+        model=str(zoo.folder(animal)),
+        rows=json.dumps(rows) if rows else "",
+        limit=100,
+        **{**TINY, **settings},
     )
 
 
@@ -163,6 +166,28 @@ def test_undoing_is_going_on_to_where_one_is():
         trained(replace(request, rank=8), since=Since(whole, 3, [kept[0, 3]]))
 
 
+def test_going_on_starts_a_second_run_that_had_not_begun():
+    request = asked("llama3", versus="rank=2")
+    whole, kept = trained(request)
+    ended = {**whole, "runs": whole["runs"][:1]}
+    data, later = trained(request, since=Since(ended, 3, [kept[0, 3]]))
+    assert [run["steps"] for run in data["runs"]] == [run["steps"] for run in whole["runs"]]
+    assert [run["marks"] for run in data["runs"]] == [run["marks"] for run in whole["runs"]]
+    assert later[1, 6].adapter == kept[1, 6].adapter
+
+
+def test_going_on_with_other_rows_or_questions_is_refused():
+    request = asked("llama3")
+    whole, kept = trained(request)
+    since = Since(whole, 3, [kept[0, 3]])
+    for name, value in {"limit": 5, "max_length": 60, "split": "test", "answers": 2}.items():
+        with pytest.raises(VisitorError, match=f"made with {name} "):
+            trained(replace(request, **{name: value}), since=since)
+    loaded, rows = prepared(request)
+    with pytest.raises(VisitorError, match="other held-out rows"):
+        last(training.train(request, loaded, replace(rows, held=rows.train[:1]), since))
+
+
 def test_the_adapter_opened_by_peft_has_the_logits_that_were_trained(tmp_path):
     from peft import PeftModel
 
@@ -233,6 +258,31 @@ def test_one_row_is_trained_on_and_said_to_be_what_is_shown():
     assert data["trained"]["rows"] == 1 and not data["trained"]["separate"]
 
 
+def test_a_row_that_stands_there_twice_is_not_trained_on_and_followed():
+    _, rows = prepared(asked("llama3", [*ROWS[:4], ROWS[0], ROWS[0]]))
+    assert [pair.number for pair in rows.held] == [5] and [pair.number for pair in rows.train] == [2, 3, 4]
+    _, same = prepared(asked("llama3", [ROWS[0]] * 4))
+    assert len(same.train) == 4 and not same.separate
+
+
+@pytest.mark.parametrize("objective", ["sft", "dpo"])
+def test_a_stored_set_that_max_length_cuts_away_is_refused(objective):
+    with pytest.raises(VisitorError, match="No row has anything to train on"):
+        training.prepared(asked("qwen3", [], objective=objective, max_length=8))
+
+
+def test_pairs_that_max_length_makes_equal_are_left_out():
+    long = {**ROWS[0], "prompt": [{"role": "user", "content": "sea " * 60}]}
+    _, rows = training.prepared(asked("qwen3", [*ROWS, long], objective="dpo"))
+    assert rows.left_out == (8,)
+
+
+def test_behaviours_need_a_template():
+    rows = [{"prompt": "The sea", "completion": " is deep."}] * 2
+    with pytest.raises(VisitorError, match="no chat template"):
+        training.prepared(asked("gpt2", rows, behaviours=["pirate"]))
+
+
 def test_empty_answers_train_their_end_alone():
     rows = [{**row, "chosen": [{"role": "assistant", "content": ""}]} for row in ROWS]
     data, _ = trained(asked("qwen3", [{k: row[k] for k in ("prompt", "chosen", "rejected")} for row in rows]))
@@ -268,6 +318,10 @@ def test_an_answer_longer_than_the_window_is_cut_and_counted():
 def test_the_second_run_changes_what_it_says_and_nothing_else():
     with pytest.raises(VisitorError, match="no change for a second run"):
         TrainRequest.parse(versus="steps=4")
+    with pytest.raises(VisitorError, match="beta is of DPO alone"):
+        TrainRequest.parse(versus="beta=0.5")
+    with pytest.raises(VisitorError, match="rank is changed twice"):
+        TrainRequest.parse(versus="rank=2; rank=4")
     with pytest.raises(VisitorError, match="first one again"):
         TrainRequest.parse(versus="rank=8")
     first, second = TrainRequest.parse(versus="rank=2; learning_rate=0.1").runs()

@@ -22,6 +22,8 @@ from finetuning.train_request import TrainRequest
 PLAIN = [
     {"prompt": one["prompt"][0]["content"], "completion": f" {one['chosen'][0]['content']}"} for one in ROWS
 ]
+SHARED = [{name: [*one["prompt"], *one[name]] for name in ("chosen", "rejected")} for one in ROWS]
+LONG = {"messages": [{"role": "user", "content": "sea " * 60}, *ROWS[0]["chosen"]]}
 TALKS = [{"messages": [*one["prompt"], *one["chosen"]]} for one in ROWS]
 
 
@@ -32,6 +34,8 @@ TALKS = [{"messages": [*one["prompt"], *one["chosen"]]} for one in ROWS]
         ("sft", TALKS, {"layers": 1, "targets": "attention"}),
         ("dpo", ROWS, {"max_length": 60}),
         ("sft", [], {"data": "pirate", "limit": 6}),
+        ("dpo", SHARED, {}),
+        ("sft", [LONG, *TALKS], {"max_length": 60}),
     ],
 )
 def test_the_printed_program_gives_the_same_losses(tmp_path, monkeypatch, objective, rows, settings):
@@ -64,6 +68,18 @@ def test_the_printed_program_gives_the_same_losses(tmp_path, monkeypatch, object
     assert [one for one, _ in found] == pytest.approx([one for one, _ in wanted], rel=2e-5, abs=2e-6)
     assert [one for _, one in found] == pytest.approx([one for _, one in wanted], rel=2e-4, abs=2e-6)
     assert (tmp_path / "adapter" / "adapter_config.json").exists()
+
+
+def test_rows_of_a_file_are_not_taken_for_the_stored_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, PLAIN)), encoding="utf-8")
+    trained = {"left_out": [], "source": "mine.jsonl"}
+    seen: dict = {"json": json}
+    exec(train_programs._rows(TrainRequest(), trained), seen)
+    assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
+    (tmp_path / "mine.jsonl").write_text(json.dumps(PLAIN), encoding="utf-8")
+    exec(train_programs._rows(TrainRequest(), trained), seen)
+    assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
 
 
 def test_what_is_trained_on_is_not_what_is_measured():

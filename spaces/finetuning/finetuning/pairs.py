@@ -62,6 +62,11 @@ class Pair:
         """The answers that there are."""
         return (self.chosen,) if self.rejected is None else (self.chosen, self.rejected)
 
+    @property
+    def trains(self) -> bool:
+        """Whether anything is left to train on once max_length has cut, and the two answers still differ."""
+        return len(set(self.texts)) == len(self.texts) and all(text.trained > 0 for text in self.texts)
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -69,7 +74,7 @@ class Rows:
 
     Args:
         train: pairs to train on.
-        held: pairs that nothing is trained on; of a single row that row itself.
+        held: pairs that nothing is trained on; where all rows are the same, one of them.
         source: where they come from.
         left_out: numbers of rows that hold nothing to train on within max_length.
         more: whether there are rows that were not read.
@@ -92,23 +97,33 @@ def read(request: TrainRequest, reader: Reader, upload: Any = None, token: str |
     """
     if not request.own and not upload:
         stored, kept = sets.stored(request.data)
-        pairs = _pairs(stored[: request.limit], request, reader)
-        others = _pairs(kept[:HELD_OUT], request, reader)
-        return Rows(tuple(pairs), tuple(others), f"stored set “{request.data}”")
+        usable, left_out = _usable(_pairs(stored[: request.limit], request, reader), request)
+        others, _ = _usable(_pairs(kept[:HELD_OUT], request, reader), request)
+        return Rows(tuple(usable), tuple(others), stored_source(request.data), left_out)
     given, source, more = objects(request, upload, token)
-    pairs = _pairs(given, request, reader)
-    usable = [pair for pair in pairs if all(text.trained > 0 for text in pair.texts)]
-    left_out = tuple(pair.number for pair in pairs if pair not in usable)
+    usable, left_out = _usable(_pairs(given, request, reader), request)
+    held = usable[4::5] or usable[-1:]
+    followed = {pair.texts for pair in held}
+    train = [pair for pair in usable if pair.texts not in followed]  # a row may stand there twice
+    if not train:
+        return Rows(tuple(usable), tuple(held[:HELD_OUT]), source, left_out, more, separate=False)
+    return Rows(tuple(train), tuple(held[:HELD_OUT]), source, left_out, more)
+
+
+def stored_source(name: str) -> str:
+    """What a figure calls the source of a stored set; no file is called so, since those end in .json."""
+    return f"stored set “{name}”"
+
+
+def _usable(pairs: Sequence[Pair], request: TrainRequest) -> tuple[list[Pair], tuple[int, ...]]:
+    """The pairs that hold something to train on, and the numbers of the others."""
+    usable = [pair for pair in pairs if pair.trains]
     if not usable:
         raise VisitorError(
             f"No row has anything to train on within max_length {request.max_length}: the prompts fill it.",
             "Raise max_length, or shorten the prompts.",
         )
-    if len(usable) == 1:
-        return Rows(tuple(usable), tuple(usable), source, left_out, more, separate=False)
-    held = usable[4::5] or usable[-1:]
-    train = [pair for pair in usable if pair not in held]
-    return Rows(tuple(train), tuple(held[:HELD_OUT]), source, left_out, more)
+    return usable, tuple(pair.number for pair in pairs if not pair.trains)
 
 
 def _pairs(items: Sequence[Any], request: TrainRequest, reader: Reader) -> list[Pair]:
@@ -131,7 +146,7 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
     rejected = None
     if request.objective == "dpo":
         rejected, _, _ = _text(_completed(item, "rejected"), number, request, reader)
-        if chosen.ids == rejected.ids:
+        if chosen.ids == rejected.ids and not chosen.cut and not rejected.cut:
             raise VisitorError(
                 f"The chosen and the rejected answer of row {number} are the same.", "Leave the row out."
             )

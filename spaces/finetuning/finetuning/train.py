@@ -21,7 +21,7 @@ from finetuning.pairs import Pair, Rows
 from finetuning.snapshot import Snapshot, restore, taken
 from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest, changes_of
-from finetuning.watch import Watch, watching
+from finetuning.watch import Watch, countable, watching
 from shared import models
 from shared.errors import VisitorError
 from shared.estimates import median
@@ -35,7 +35,10 @@ MAX_STEP_TOKENS = 4_096
 """Tokens of one step, padding included: its logits fill the memory."""
 MAX_RUN_TOKENS = 800_000
 """Tokens of all steps of one run."""
-SAME = ("model", "data", "rows", "dataset", "objective", "rank", "alpha", "targets", "layers", "versus")
+SAME = (
+    *("model", "data", "rows", "dataset", "config", "split", "limit", "max_length", "objective"),
+    *("rank", "alpha", "targets", "layers", "versus", "behaviours", "answers"),
+)
 """Settings that a run goes on with as they are."""
 
 
@@ -46,7 +49,7 @@ class Since:
     Args:
         data: the figure of the run so far.
         step: steps that are kept.
-        snapshots: of each run, after that step.
+        snapshots: of each run that had begun, after that step; the others start anew.
     """
 
     data: Mapping[str, Any]
@@ -74,12 +77,13 @@ def prepared(request: TrainRequest, upload: Any = None, token: str | None = None
     """The model and the rows, checked, before a GPU is asked for.
 
     Raises:
-        VisitorError: as `models.load`, `tokenizer.opened` and `pairs.read`; or the rows are too long for the
-            model or for a step.
+        VisitorError: as `models.load`, `tokenizer.opened`, `pairs.read` and `countable`; or the rows are
+            too long for the model or for a step.
     """
     reader = opened(request.model, "")
     rows = pairs.read(request, reader, upload, token)
     loaded = models.load(request.model, exact=True)
+    countable(request, loaded, uploaded=bool(upload))
     texts = [text for pair in (*rows.train, *rows.held) for text in pair.texts]
     longest, limit = max(len(text.ids) for text in texts), context_limit(loaded)
     if limit is not None and longest > limit:
@@ -138,10 +142,15 @@ def train(
         check_same(request, since)
     data = _started(request, loaded, rows)
     data["resumed"] = since.step if since else None
+    if since is not None and data["held_out"] != since.data["held_out"]:
+        raise VisitorError(
+            "The run that is to go on followed other held-out rows.", "Give its rows again, or start anew."
+        )
     watch = watching(request, loaded, rows, uploaded=uploaded)
     caches: dict[int, Cache] = {}
     asked = request.runs()
-    total = sum(one.steps - (since.step if since else 0) for one in asked)
+    begun = len(since.snapshots) if since else 0
+    total = sum(one.steps for one in asked) - begun * (since.step if since else 0)
     done = 0
     for place, one in enumerate(asked):
         adapter = adapted(loaded, one)
@@ -152,14 +161,15 @@ def train(
             watch.references(net, rows.held)
         seen = _run_of(one, place, request, adapter, net)
         data["runs"].append(seen)
-        for step in _steps(one, adapter, net, watch, rows, loaded, seen, place, since, data):
+        before = since if place < begun else None
+        for step in _steps(one, adapter, net, watch, rows, loaded, seen, place, before, data):
             if isinstance(step, Snapshot):
                 yield _now(data, began), step
                 continue
             label, value = step
             data["progress"] = {"label": label, "value": done + value, "max": max(1, total)}
             yield _now(data, began), None
-        done += one.steps - (since.step if since else 0)
+        done += one.steps - (before.step if before else 0)
     data["progress"], data["done"] = None, True
     yield _now(data, began), None
 
@@ -178,7 +188,7 @@ def check_same(request: TrainRequest, since: Since) -> None:
     before = TrainRequest.parse(**since.data["request"])
     for name in SAME:
         if getattr(before, name) != getattr(request, name):
-            was = str(getattr(before, name))[:40] or "(none)"
+            was = str(before.to_form()[name])[:40] or "(none)"
             raise VisitorError(
                 f"The run that is to go on was made with {name} {was}.",
                 "Set it back, or start anew.",
@@ -214,7 +224,7 @@ def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
             "tokens": sum(text.trained for text in texts),
             "cut": sum(any(text.cut for text in pair.texts) for pair in rows.train),
             "empty": sum(pair.empty for pair in rows.train),
-            "left_out": list(rows.left_out[:20]),
+            "left_out": list(rows.left_out),
             "source": rows.source,
             "more": rows.more,
             "separate": rows.separate,

@@ -8,6 +8,7 @@ from pprint import pformat
 from typing import Any
 
 from finetuning import sets
+from finetuning.pairs import stored_source
 from finetuning.rows import objects
 from finetuning.train_request import TrainRequest
 from shared.errors import VisitorError
@@ -24,13 +25,19 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _rows(request: TrainRequest) -> str:
+def _rows(request: TrainRequest, trained: Mapping[str, Any]) -> str:
     """The rows to train on, as the program reads them."""
     split = "held = rows[4::5] or rows[-1:]\nrows = [row for row in rows if row not in held] or rows\n"
+    if out := list(trained["left_out"]):
+        left = f"rows = [row for at, row in enumerate(rows, 1) if at not in {out}]\n"
+        split = left + split
+    else:
+        left = ""
+    if not request.own and trained["source"] == stored_source(request.data):
+        stored = sets.stored(request.data)[0][: request.limit]
+        return f"rows = {pformat(stored, width=106, sort_dicts=False)}\n{left}"
     if not request.own:
-        return (
-            f"rows = {pformat(sets.stored(request.data)[0][: request.limit], width=106, sort_dicts=False)}\n"
-        )
+        return _in_file(trained["source"], request) + split
     if request.dataset:
         config = f", {request.config!r}" if request.config else ""
         return (
@@ -44,7 +51,16 @@ def _rows(request: TrainRequest) -> str:
         given = []
     if given and len(text := pformat(given, width=106, sort_dicts=False)) <= MOST_CHARACTERS:
         return f"rows = {text}\n{split}"
-    return f'rows = [json.loads(line) for line in open("rows.jsonl")][: {request.limit}]\n{split}'
+    return _in_file("rows.jsonl", request) + split
+
+
+def _in_file(name: str, request: TrainRequest) -> str:
+    """Rows as JSON or JSON Lines."""
+    return (
+        f'text = open({name!r}, encoding="utf-8").read().strip()\n'
+        'rows = json.loads(text) if text[0] == "[" else [json.loads(line) for line in text.splitlines()]\n'
+        f"rows = rows[: {request.limit}]\n"
+    )
 
 
 def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
@@ -64,7 +80,7 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"transformers=={versions['transformers']} peft=={versions['peft']}\n"
         "import json\nimport math\n\nimport torch\nfrom peft import LoraConfig, get_peft_model\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"{_rows(request)}\n"
+        f"{_rows(request, data['trained'])}\n"
         f"name = {request.model!r}\n"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
@@ -113,7 +129,9 @@ def read(row, answer):
         before, text = [], row["text"]
         ids = ids_of(text if text.endswith(tokenizer.eos_token or "") else text + tokenizer.eos_token, True)
     else:
-        talk = row["prompt"] + row[answer] if "prompt" in row else row["messages"]
+        talk = row["prompt"] + row[answer] if "prompt" in row else row.get(answer) or row["messages"]
+        while talk[-1]["role"] != "assistant":
+            talk = talk[:-1]
         prompt = row["prompt"] if "prompt" in row else talk[:-1]
         write = lambda said, more: tokenizer.apply_chat_template(  # noqa: E731
             said, tokenize=False, add_generation_prompt=more

@@ -58,6 +58,8 @@ def changes_of(text: str) -> dict[str, str]:
                 f"“{part[:40]}” is no change for a second run.",
                 f"Write setting=value, of {', '.join(VERSUS)}; several with semicolons between.",
             )
+        if key in changes:
+            raise VisitorError(f"{key} is changed twice for the second run.", "Name it once.")
         changes[key] = value
     return changes
 
@@ -115,6 +117,8 @@ class TrainRequest(request.Request):
         if self.rows.strip() and self.dataset:
             raise VisitorError("Both rows and a dataset are given.", "Clear one of them.")
         for other in self.runs()[1:]:
+            if self.objective == "sft" and other.beta != self.beta:
+                raise VisitorError("beta is of DPO alone, and this is SFT.", "Change another setting.")
             if other == replace(self, versus=""):
                 raise VisitorError(
                     "The second run is the first one again.", "Change a setting, such as seed=1."

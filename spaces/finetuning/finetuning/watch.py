@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from finetuning import sets
 from finetuning.data import Counted, Mark, Said
 from finetuning.lora import Adapter, Net
-from finetuning.pairs import Pair, Rows, Text
+from finetuning.pairs import Pair, Rows, Text, stored_source
 from finetuning.train_request import TrainRequest
 from shared import measure, rules, texts
 from shared.behaviour import ANSWER_TOKENS, Behaviour
@@ -183,11 +183,11 @@ def _mean(groups: Sequence[Tensor], least: float = -math.inf) -> Any:
     }
 
 
-def watching(request: TrainRequest, loaded: Loaded, rows: Rows, *, uploaded: bool = False) -> Watch:
-    """What is followed of a run.
+def countable(request: TrainRequest, loaded: Loaded, *, uploaded: bool = False) -> tuple[Behaviour, ...]:
+    """The behaviours that are counted in answers.
 
     Raises:
-        VisitorError: a behaviour cannot be counted in answers, or the model has no token of a text.
+        VisitorError: one cannot be, or the model has no template to be asked by.
     """
     behaviours = request.judged(uploaded)
     for one in behaviours:
@@ -196,18 +196,33 @@ def watching(request: TrainRequest, loaded: Loaded, rows: Rows, *, uploaded: boo
                 f"“{one.name}” compares two given answers, and here answers are written.",
                 "Use another rule.",
             )
+    if behaviours and not _chats(loaded):
+        raise VisitorError(
+            f"{loaded.id} has no chat template, so that it cannot be asked for behaviours.",
+            "Leave behaviours empty, or choose a model with a template.",
+        )
+    return behaviours
+
+
+def watching(request: TrainRequest, loaded: Loaded, rows: Rows, *, uploaded: bool = False) -> Watch:
+    """What is followed of a run.
+
+    Raises:
+        VisitorError: a behaviour cannot be counted in answers, or the model has no token of a text.
+    """
+    behaviours = countable(request, loaded, uploaded=uploaded)
     asked: dict[str, tuple[int, ...]] = {}
-    if _chats(loaded):
-        for one in behaviours:
-            for prompt in one.held_out(request.answers):
-                asked[prompt] = tuple(prompt_ids(loaded, prompt))
+    for one in behaviours:
+        for prompt in one.held_out(request.answers):
+            asked[prompt] = tuple(prompt_ids(loaded, prompt))
     if not behaviours:
         for pair in rows.held[: request.answers]:
             if pair.prompt:
                 asked[pair.question] = pair.prompt
     limit = context_limit(loaded)
     asked = {words: ids for words, ids in asked.items() if limit is None or len(ids) + ANSWER_TOKENS <= limit}
-    return Watch(rows, _windows(loaded), _elsewhere(request, loaded), behaviours, asked, request.answers)
+    name = request.data if rows.source == stored_source(request.data) else "pirate"
+    return Watch(rows, _windows(loaded), _elsewhere(name, loaded), behaviours, asked, request.answers)
 
 
 def _windows(loaded: Loaded) -> tuple[Text, ...]:
@@ -222,11 +237,10 @@ def _windows(loaded: Loaded) -> tuple[Text, ...]:
     return tuple(Text(tuple(row.tolist()), start) for row in windows.ids)
 
 
-def _elsewhere(request: TrainRequest, loaded: Loaded) -> tuple[Text, ...]:
-    """Questions that the rows are not about, with the embedded model's answers to them."""
+def _elsewhere(name: str, loaded: Loaded) -> tuple[Text, ...]:
+    """Questions that a stored set is not about, with the embedded model's answers to them."""
     if not _chats(loaded):
         return ()
-    name = request.data if not request.own else "pirate"
     limit = context_limit(loaded)
     found = []
     for prompt, answer in sets.elsewhere(name)[:ELSEWHERE]:

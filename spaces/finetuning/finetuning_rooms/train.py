@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,10 +18,11 @@ from finetuning.snapshot import Snapshot
 from finetuning.train import Since
 from finetuning.train_request import OBJECTIVES, TARGETS, TrainRequest
 from finetuning_rooms.common import RENDERER, TITLE, example
+from finetuning_rooms.kept import Kept, archives
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.files import result_folder, written_whole, zipped
+from shared.files import result_folder
 from shared.models import Loaded
 from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import paced
@@ -76,70 +75,6 @@ def steps(
     loaded, rows = training.prepared(request, upload, hub.local_token())
     yield waiting("Reading the held-out rows"), None
     yield from compute(request, loaded, rows, since, upload is not None)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What a page keeps of a run on the disk.
-
-    Args:
-        folder: with a folder for each run and step.
-        marks: the steps that are there, by run.
-    """
-
-    folder: Path
-    marks: tuple[tuple[int, int], ...] = ()
-
-    def with_one(self, snapshot: Snapshot) -> Kept:
-        """The same with a snapshot more, written whole.
-
-        Raises:
-            VisitorError: the disk is full.
-        """
-        place = self.place(snapshot.run, snapshot.step)
-        with written_whole(place, "the adapter") as unfinished:
-            unfinished.mkdir(parents=True, exist_ok=True)
-            (unfinished / "adapter_model.safetensors").write_bytes(snapshot.adapter)
-            (unfinished / "adapter_config.json").write_text(snapshot.config, encoding="utf-8")
-            (unfinished / "optimizer.safetensors").write_bytes(snapshot.optimizer)
-        return Kept(self.folder, (*self.marks, (snapshot.run, snapshot.step)))
-
-    def place(self, run: int, step: int) -> Path:
-        """A snapshot's folder."""
-        return self.folder / f"run-{run + 1}-step-{step:04d}"
-
-    def steps(self) -> list[int]:
-        """Steps that every run that began has, in order."""
-        runs = {run for run, _ in self.marks}
-        return sorted({step for _, step in self.marks if all((run, step) in self.marks for run in runs)})
-
-    def snapshot(self, run: int, step: int) -> Snapshot:
-        """A snapshot, read again.
-
-        Raises:
-            VisitorError: it is gone.
-        """
-        place = self.place(run, step)
-        try:
-            return Snapshot(
-                run,
-                step,
-                (place / "adapter_model.safetensors").read_bytes(),
-                (place / "adapter_config.json").read_text(encoding="utf-8"),
-                (place / "optimizer.safetensors").read_bytes(),
-            )
-        except OSError as error:
-            raise VisitorError(
-                "The run's adapters are no longer kept.", "Train again: they stay for two hours."
-            ) from error
-
-    def archive(self, run: int, step: int) -> Path:
-        """The adapter of a step as a zip file that peft opens once it is unpacked."""
-        place, only = self.place(run, step), self.folder / f"adapter-run-{run + 1}-step-{step}"
-        only.mkdir(exist_ok=True)
-        for name in ("adapter_model.safetensors", "adapter_config.json"):
-            (only / name).write_bytes((place / name).read_bytes())
-        return zipped(only, self.folder / f"{only.name}.zip")
 
 
 def train(
@@ -283,18 +218,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
         if not now or not known:
             return {part: part.__class__(visible=False) for part in (since, on, undo, files)}
         at = step if step in known else known[-1]
-        runs = sorted({run for run, _ in now.marks})
-        archives = [str(now.archive(run, at)) for run in runs]
         return {
             since: gr.Dropdown([(f"step {one}", one) for one in known], value=at, visible=True),
             on: gr.Button(visible=True),
             undo: gr.Button(visible=True),
-            files: gr.Files(archives, visible=True),
+            files: gr.Files(archives(now, at), visible=True),
         }
 
-    def running(
-        request: TrainRequest, upload: Any, going: Since | None, before: Kept | None
-    ) -> Iterator[Values]:
+    def running(request: TrainRequest, upload: Any, going: Since | None = None) -> Iterator[Values]:
         now = Kept(result_folder())
         yield {figure: waiting("Reading the rows and the model"), **shown(None)}
         for data, snapshot in steps(request, upload, going):
@@ -309,7 +240,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
             yield values
 
     def run(request: TrainRequest, values: Values) -> Iterator[Values]:
-        yield from running(request, values[file], None, None)
+        yield from running(request, values[file])
 
     def go_on(values: Values) -> Iterator[Values]:
         request = room.parse(values)
@@ -318,11 +249,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
             raise VisitorError(
                 f"The run stands at step {going.step}, and {request.steps} are asked for.", "Raise steps."
             )
-        yield from running(request, values[file], going, values[kept])
+        try:
+            yield from running(request, values[file], going)
+        except VisitorError:  # the earlier run can be gone on from still
+            yield {room.state: going.data, kept: values[kept], **shown(values[kept], going.step)}
+            raise
 
     def undone(values: Values) -> Iterator[Values]:
         going = since_of(values[kept], values[room.state], values[since])
-        yield {figure: cut_to(going), **shown(values[kept], going.step)}
+        now = values[kept].until(going.step)
+        yield {figure: cut_to(going), kept: now, **shown(now)}
 
     room = open_room(
         demo,
@@ -343,12 +279,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
     )
     room.connect(on.click, go_on, inputs=[kept, since])
     room.connect(undo.click, undone, inputs=[kept, since])
-    since.input(
-        lambda now, step: [str(now.archive(run, step)) for run in sorted({run for run, _ in now.marks})],
-        [kept, since],
-        [files],
-        **LIGHT,
-    )
+    since.input(archives, [kept, since], [files], **LIGHT)
     file.upload(lambda: ("", ""), None, [boxes["rows"], boxes["dataset"]], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), RUNS[name][1]

@@ -86,6 +86,7 @@ function weightsOf(run, mark) {
 
 /** @param {Train} data */
 function elsewhereOf(data) {
+  const subject = data.trained.source === "stored set “cautious”" ? "general" : "cooking";
   const rows = data.runs.flatMap((run, place) =>
     run.marks.map((mark) =>
       h(
@@ -111,7 +112,7 @@ function elsewhereOf(data) {
       "Elsewhere",
       [
         "after",
-        h("th", { scope: "col", class: "num" }, "KL on other questions"),
+        h("th", { scope: "col", class: "num" }, `KL on ${subject} questions`),
         h("th", { scope: "col", class: "num" }, "KL on a plain text"),
         h("th", { scope: "col", class: "num" }, "loss of that text"),
       ],
@@ -121,8 +122,8 @@ function elsewhereOf(data) {
       "p",
       { class: "train-note" },
       "Nats a token, with 95 % intervals over questions and windows. KL(before ‖ now) of the next ",
-      "token, on answers to questions that the rows are not about and on three windows of a text of ",
-      "this project.",
+      `token, on the embedded model’s answers to ${subject} questions that no stored set trains on, `,
+      "and on three windows of a text of this project.",
     ),
   ];
 }

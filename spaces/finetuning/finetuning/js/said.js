@@ -76,7 +76,10 @@ function saidOf(data) {
       : h("span", {}),
     scrollTable(
       "Answers",
-      ["question, not trained on", ...heads.map((head) => head.cloneNode(true))],
+      [
+        data.trained.separate ? "question, not trained on" : "question",
+        ...heads.map((head) => head.cloneNode(true)),
+      ],
       answers,
       "train-table",
     ),

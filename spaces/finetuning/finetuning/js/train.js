@@ -103,18 +103,22 @@ function trainProvenance(data) {
 }
 
 /** @param {Train} data */
-function trainWarnings({ trained, runs, resumed }) {
+function trainWarnings({ trained, runs, resumed, request }) {
   const { left_out: out, cut, empty, separate, more } = trained;
   const said = [];
-  if (!separate) said.push("There is one row: what is shown is what is trained on.");
+  if (!separate)
+    said.push("All rows are the same, or there is one: what is shown is what is trained on.");
   if (out.length)
     said.push(
       `${plural(out.length, "row")} left out, since max_length leaves nothing to train on: ` +
-        `${out.slice(0, 6).join(", ")}.`,
+        `${out.slice(0, 6).join(", ")}${out.length > 6 ? ", …" : ""}.`,
     );
   if (cut) said.push(`max_length cuts ${plural(cut, "row")}.`);
   if (empty) said.push(`${plural(empty, "row")} with an empty answer: only its end is trained on.`);
-  if (more) said.push(`Trained on the first ${whole(trained.rows)} rows; there are more.`);
+  if (more)
+    said.push(`Only the first ${plural(Number(request.limit), "row")} were read; there are more.`);
+  if (!request.rows && !request.dataset && trained.source !== `stored set “${request.data}”`)
+    said.push("No link carries a file: the link below trains on the stored set.");
   if (resumed !== null)
     said.push(`Went on from step ${resumed} of an earlier run: the link below trains anew.`);
   if (runs[0] && !runs[0].cached && runs[0].first)
