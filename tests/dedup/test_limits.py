@@ -179,11 +179,13 @@ def test_the_limits_belong_together():
 
 
 def test_results_of_all_visitors_have_one_limit(monkeypatch):
-    from dedup_rooms import results
+    """Of both rooms together."""
+    from dedup_rooms import kept, results, splits_results
 
-    first = results.result_of(results.EXAMPLE)
-    monkeypatch.setattr(results, "_kept", Cache(int(2.5 * size_of(first))))
-    names = [results.keep(first) for _ in range(3)]
+    first = results.result_of(kept.EXAMPLE)
+    monkeypatch.setattr(kept, "_RESULTS", Cache(int(2.5 * size_of(first))))
+    names = [room.keep(first) for room in (results, splits_results, results)]
+    assert splits_results.result_of(names[1]) is first
     assert results.result_of(names[2]) is results.result_of(names[1]) is first
     with pytest.raises(VisitorError, match="made room for those of later runs"):
         results.result_of(names[0])

@@ -14,8 +14,9 @@ from dedup.contamination import Contamination, compare, title
 from dedup.report import splits_waiting
 from dedup.request import SplitsRequest
 from dedup_rooms.common import RENDERER, TITLE, example
+from dedup_rooms.kept import EXAMPLE
 from dedup_rooms.source import open_splits, source_fields
-from dedup_rooms.splits_results import EXAMPLE, download, keep, push, written
+from dedup_rooms.splits_results import download, keep, push, written
 from shared import hub, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure

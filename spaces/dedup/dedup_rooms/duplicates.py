@@ -25,7 +25,8 @@ from dedup.request import KEEP, Request
 from dedup.shingles import UNITS
 from dedup.texts import compared, likely_columns
 from dedup_rooms.common import RENDERER, TITLE, example
-from dedup_rooms.results import EXAMPLE, download, keep, kept_file, push
+from dedup_rooms.kept import EXAMPLE
+from dedup_rooms.results import download, keep, kept_file, push
 from dedup_rooms.source import checkpoints, open_rows, source_fields
 from shared import hub, limits, page
 from shared.errors import VisitorError, for_visitor

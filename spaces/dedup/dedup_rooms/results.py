@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,47 +14,20 @@ from dedup.outcome import Outcome, outcome
 from dedup.read import SUFFIX, write, write_apart
 from dedup.report import report
 from dedup.request import Request
+from dedup_rooms.kept import Kept
 from dedup_rooms.source import open_rows
-from shared import files, hub, limits
-from shared.cache import Cache
-from shared.errors import VisitorError
+from shared import files, hub
 from shared.steps import last
 
-EXAMPLE = "example"
-"""Stands for the stored example's Result, which is computed when somebody wants it."""
 
-
-_kept: Cache[Result] = Cache(limits.RESULTS_BYTES)
-"""By a name that nobody can guess: a page holds the name, or all open pages would hold their datasets."""
-
-
-def keep(result: Result) -> str:
-    """Keep a result for as long as there is room; its name."""
-    name = secrets.token_urlsafe(16)
-    _kept.put(name, result)
-    return name
-
-
-def result_of(state: str | None) -> Result:
-    """The result that the figure shows; for the stored example it is computed again, in a fraction of a
-    second.
-
-    Args:
-        state: what `keep` gave, or `EXAMPLE`.
-
-    Raises:
-        VisitorError: the last run has no result, or it is no longer kept.
-    """
-    if state is None:
-        raise VisitorError("There is no result yet.", "Press Deduplicate first.")
-    if state != EXAMPLE:
-        known = _kept.get(state)
-        if known is None:
-            raise VisitorError("This result made room for those of later runs.", "Press Deduplicate again.")
-        return known
+def _example() -> Result:
     result = last(deduplicate(open_rows(examples.KITCHEN), examples.KITCHEN))
     assert isinstance(result, Result)
     return result
+
+
+_kept = Kept("Deduplicate", _example)
+keep, result_of = _kept.keep, _kept.result_of
 
 
 def outcome_of(result: Result, choice: Mapping[str, Any] | None) -> Outcome:

@@ -3,53 +3,27 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 
 from dedup import examples
 from dedup.card import clean_card
 from dedup.contamination import Contamination, Split, compare
 from dedup.read import SUFFIX, write
+from dedup_rooms.kept import Kept
 from dedup_rooms.results import stem_of
 from dedup_rooms.source import open_splits
-from shared import files, hub, limits
-from shared.cache import Cache
-from shared.errors import VisitorError
+from shared import files, hub
 from shared.steps import last
 
-EXAMPLE = "example"
-"""Stands for the stored example's comparison, which is made when somebody wants it."""
 
-_kept: Cache[Contamination] = Cache(limits.RESULTS_BYTES)
-"""By a name that nobody can guess."""
-
-
-def keep(result: Contamination) -> str:
-    """Keep a comparison for as long as there is room; its name."""
-    name = secrets.token_urlsafe(16)
-    _kept.put(name, result)
-    return name
-
-
-def result_of(state: str | None) -> Contamination:
-    """The comparison that the figure shows.
-
-    Args:
-        state: what `keep` gave, or `EXAMPLE`.
-
-    Raises:
-        VisitorError: the last run has no result, or it is no longer kept.
-    """
-    if state is None:
-        raise VisitorError("There is no result yet.", "Press Compare first.")
-    if state != EXAMPLE:
-        known = _kept.get(state)
-        if known is None:
-            raise VisitorError("This result made room for those of later runs.", "Press Compare again.")
-        return known
+def _example() -> Contamination:
     result = last(compare(open_splits(examples.QUIZ), examples.QUIZ))
     assert isinstance(result, Contamination)
     return result
+
+
+_kept = Kept("Compare", _example)
+keep, result_of = _kept.keep, _kept.result_of
 
 
 def clean_file(result: Contamination) -> tuple[Path, Split, list[int]]:
