@@ -154,7 +154,6 @@ def test_an_uploaded_file_is_measured_as_a_row(page):
     for _ in range(14):
         chosen.press("Backspace")
     advanced(page)
-    page.get_by_label("Rotated equivalent").uncheck()  # a published file holds the model as it is
     page.get_by_label("windows", exact=True).fill("1")
     page.get_by_label("context (tokens in a window)").fill("64")
     page.get_by_label("Prompt that every row answers").fill("")
@@ -163,6 +162,7 @@ def test_an_uploaded_file_is_measured_as_a_row(page):
         page.get_by_role("button", name="Add a GGUF file of yours").click()
     chooser.value.set_files(str(path))
     expect(page.locator("#formats")).to_contain_text(path.name, timeout=60_000)
+    expect(page.get_by_label("Rotated equivalent")).not_to_be_checked()  # a file holds the model as it is
     page.locator("#compare").click()
     figure = page.locator("#figure")
     expect(figure).not_to_contain_text("stored example", timeout=120_000)

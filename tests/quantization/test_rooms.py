@@ -177,9 +177,9 @@ def test_an_uploaded_file_becomes_a_row(monkeypatch, tmp_path):
     said = []
     monkeypatch.setattr(compare.gr, "Warning", said.append)
     row = "published:upload:a1/mine.gguf"
-    assert compare.add_file(str(path), ["own:nf4"]) == ["own:nf4", row]
-    assert compare.add_file(str(path), [row]) == [row] and not said
-    assert compare.add_file("/etc/passwd", []) != [] and "not uploaded here" in said[0]
+    assert compare.add_file(str(path), ["own:nf4"]) == (["own:nf4", row], False)
+    assert compare.add_file(str(path), [row]) == ([row], False) and not said
+    assert compare.add_file("/etc/passwd", [])[1] is not False and "not uploaded here" in said[0]
     projector = path.with_name("mmproj-mine.gguf")
     projector.write_bytes(b"GGUF")
     compare.add_file(str(projector), [])

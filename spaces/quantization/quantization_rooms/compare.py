@@ -80,15 +80,17 @@ def plan_line(parse: Any, values: Values) -> str:
     return page.quiet(plan(parse(values)))
 
 
-def add_file(path: str | None, names: list[str]) -> Any:
-    """The formats with an uploaded file among them; a warning where it cannot be one."""
+def add_file(path: str | None, names: list[str]) -> tuple[Any, Any]:
+    """The formats with an uploaded file among them, and no rotation, which a file does not have; a warning
+    where it cannot be one.
+    """
     if not path:
-        return gr.skip()
+        return gr.skip(), gr.skip()
     try:
-        return list(dict.fromkeys([*names, published.uploaded(path)]))
+        return list(dict.fromkeys([*names, published.uploaded(path)])), False
     except VisitorError as error:
         gr.Warning(str(error))
-        return gr.skip()
+        return gr.skip(), gr.skip()
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
@@ -204,7 +206,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         yield from show(room.parse({**values, budget: megabytes}), values)
 
     room.connect(figure.mix, mix, outputs=[budget])
-    file.upload(add_file, [file, chosen], [chosen], **QUIET)  # queued: a warning needs the queue
+    file.upload(add_file, [file, chosen], [chosen, rotated], **QUIET)  # queued: a warning needs the queue
     gr.on(
         [
             chosen.input,
