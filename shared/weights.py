@@ -118,12 +118,36 @@ def stored_dtype(folder: Path) -> str:
     )
 
 
+def described(
+    folder: Path, model_id: str, dtype: str = "float32", most: int = limits.MAX_LAYERS
+) -> PreTrainedModel:
+    """The model that a folder's config.json describes, on torch's meta device, which takes no memory.
+
+    Args:
+        folder: with config.json; weights are not read.
+        model_id: the name that a visitor knows.
+        dtype: of its parameters.
+        most: layers, and experts of a layer, that it may have.
+
+    Raises:
+        VisitorError: it has more of them.
+        OSError, ValueError: as transformers raises for a configuration from which no model can be made.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    _check_counts(config, most, model_id)
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
+            configuration(folder), dtype=getattr(torch, dtype)
+        )
+    return model
+
+
 def check_size(folder: Path, model_id: str, dtype: str, device: str) -> int:
     """Bytes that a folder's model takes in memory; refused where its config.json describes a larger one than
     it holds, or one above the limit.
-
-
-    The model is built on torch's meta device, which takes no memory, and its numbers are counted.
 
     Args:
         folder: with config.json and safetensors.
@@ -134,15 +158,8 @@ def check_size(folder: Path, model_id: str, dtype: str, device: str) -> int:
     Raises:
         VisitorError: as above.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
     sizes = [size for _, size in _tensors(folder)]
-    described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    _check_counts(described, min(len(sizes), limits.MAX_LAYERS), model_id)
-    config = configuration(folder)
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+    model = described(folder, model_id, dtype, min(len(sizes), limits.MAX_LAYERS))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if parameters > 2 * sum(sizes):  # a little more is for the names to tell, see `check_names`
         raise VisitorError(
@@ -174,7 +191,7 @@ def _check_counts(described: Any, most: int, model_id: str) -> None:
         count = isinstance(value, (int, float)) and _COUNTS.search(str(name))
         if count and value > most:
             what = f"{model_id} has {value:,} {str(name)[:40]} by its config.json"
-            raise VisitorError(f"{what}; at most {most:,} are possible with its weights.", _OTHER_COPY)
+            raise VisitorError(f"{what}; at most {most:,} are possible.", _OTHER_COPY)
         _check_counts(value, most, model_id)
 
 

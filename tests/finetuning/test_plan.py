@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from shared.errors import VisitorError
@@ -66,3 +68,23 @@ def test_qlora_saves_weights_and_not_activations():
 def test_layers_that_are_not_there_are_refused():
     with pytest.raises(VisitorError, match="no layer called mlp"):
         plan(PlanRequest.parse(model=str(zoo.folder("gpt2")), targets="mlp"))
+
+
+@pytest.mark.parametrize("change", [{"num_hidden_layers": 1_001}, {"num_hidden_layers": 10**9}])
+def test_a_configuration_of_too_many_layers_is_not_built(change, tmp_path):
+    """Only config.json is read, so weights that it does not have bound nothing."""
+    config = json.loads((zoo.folder("llama3") / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")
+    with pytest.raises(VisitorError, match="num_hidden_layers by its config.json"):
+        plan(PlanRequest.parse(model=str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_every_model_has_a_plan_or_a_reason(name):
+    """With numbers of its own; what has no blocks or widths of that kind is refused in two sentences."""
+    try:
+        answer = plan(PlanRequest.parse(model=str(zoo.folder(name))))
+    except VisitorError as error:
+        assert error.what and error.remedy
+        return
+    assert answer["parameters"] == sum(value.numel() for value in zoo.opened(name).model.parameters())

@@ -95,6 +95,8 @@ def shape_of(model: Any, asked: PlanRequest) -> Shape:
                 if at in chosen and (not wanted or name.rpartition(".")[2] in wanted):
                     adapter += asked.rank * sum(module.weight.shape)
     width = int(config.hidden_size)
+    # some families name one for every layer
+    inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * width
     return Shape(
         sum(value.numel() for value in model.parameters()),
         linear,
@@ -102,7 +104,7 @@ def shape_of(model: Any, asked: PlanRequest) -> Shape:
         len(found),
         len(chosen),
         width,
-        int(getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * width),
+        max(inner) if isinstance(inner, (list, tuple)) else int(inner),
         int(config.vocab_size),
     )
 
@@ -206,13 +208,11 @@ def _empty(model_id: str) -> Any:
 
 
 def _built(folder: Path, model_id: str) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
-
     weights.check_kind(folder, model_id)
     try:
-        with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(weights.configuration(folder), trust_remote_code=False)
+        return weights.described(folder, model_id)
+    except VisitorError:
+        raise
     except Exception as error:
         raise VisitorError(
             f"{model_id} cannot be built from its config.json ({reason(error)}).", "Choose another model."
