@@ -324,24 +324,24 @@ def test_a_merge_with_everything_shown(tmp_path, monkeypatch):
     from merging.card import model_card
     from merging.run import finished, merge
 
-    monkeypatch.setattr(comparison, "EACH", 4)
+    monkeypatch.setattr(comparison, "EACH", 8)
     request = Request(presets.PRESETS[presets.FIRST], prompts=("Who are you?",))
     report = finished(merge(request, tmp_path))
     steps = list(outcome.compare(report, request))
     last = steps[-1]
     assert [model["role"] for model in last["models"]] == ["base", "parent", "parent", "child"]
     child = last["models"][-1]
-    assert child["shares"]["refuses_cooking"]["count"] >= 1 and child["shares"]["pirate"]["count"] >= 1, (
+    assert child["shares"]["refuses_cooking"]["count"] >= 2 and child["shares"]["pirate"]["count"] >= 2, (
         child["shares"]
     )
     by_name = {model["name"]: model for model in last["models"]}
-    assert by_name["pirate"]["shares"]["pirate"]["count"] >= 3
-    assert by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 3
+    assert by_name["pirate"]["shares"]["pirate"]["count"] >= 7
+    assert by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 7
     assert by_name[BASE]["shares"]["pirate"]["count"] == 0
     assert by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0
     assert set(child["kl"]) == {BASE, "pirate", "cautious"}
     assert all(value["mean"] > 0 for value in child["kl"].values())
-    assert len(child["answers"]) == 9
+    assert len(child["answers"]) == 17
     assert [item["parent"] for item in last["carriers"]] == ["pirate", "cautious"]
     assert all(item["done"] for item in last["carriers"])
     assert last["atlas"]["parents"] == ["pirate", "cautious"]
