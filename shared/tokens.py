@@ -1,4 +1,4 @@
-"""The way from text to tokens and back: the prompt as the model reads it, and every token as text."""
+"""Every token as text, also where a character is made of several tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.models import Loaded
+    from transformers import PreTrainedTokenizerBase
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 """A piece of one byte, as SentencePiece names it."""
@@ -37,14 +37,14 @@ class Piece:
 
 
 class Texts:
-    """The texts of a model's tokens: special tokens as they are written, ⟨id⟩ for an id that the tokenizer
-    has no text for.
+    """The texts of a tokenizer's tokens: special tokens as they are written, ⟨id⟩ for an id that it has no
+    text for.
 
     A character may be made of several tokens: it belongs to the one that completes it.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._tokenizer: Any = loaded.tokenizer
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer: Any = tokenizer
         # SentencePiece leaves out the space before the first token of a text: so no token comes first.
         self._lead = list(self._tokenizer("a", add_special_tokens=False)["input_ids"][:1])
         self._before = self._decode(self._lead)

@@ -18,9 +18,9 @@ from decoding.engine import decode, next_token_distribution
 from decoding.prepare import prepare
 from decoding.record import Recorder
 from decoding.request import Request
-from decoding.tokens import Texts
 from shared import models
 from shared.errors import VisitorError
+from shared.tokens import Texts
 from tests.decoding.tiny import EOS, tiny
 
 PROMPT = "w3 w5 w2"
@@ -613,7 +613,7 @@ def test_the_trace_says_what_the_filters_must_leave(ends, kept):
     *_, trace = decode(request, loaded)
     assert [part["min_tokens_to_keep"] for part in trace.to_json()["runs"]] == [1, kept]
     for part, strategy in zip(trace.runs, request.strategies, strict=True):
-        filters = dict(prepare(strategy, request, loaded, [3, 5], Texts(loaded)).stages)
+        filters = dict(prepare(strategy, request, loaded, [3, 5], Texts(loaded.tokenizer)).stages)
         assert filters["top_p"].min_tokens_to_keep == part.min_tokens_to_keep
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from decoding.engine import decode, next_token_distribution
 from decoding.request import Request
-from decoding.tokens import Piece, Texts
+from shared.tokens import Piece, Texts
 from tests import zoo
 
 STORY = " the 🌳 says 日本語 – naïve"
@@ -23,7 +23,7 @@ def test_a_character_of_several_tokens_stands_at_the_last(name):
     """Byte-level vocabularies and those that fall back on bytes; no sign of a broken character anywhere."""
     loaded = zoo.opened(name)
     ids = ids_of(loaded, "a" + STORY)
-    pieces = Texts(loaded).in_turn(ids)
+    pieces = Texts(loaded.tokenizer).in_turn(ids)
     assert "".join(piece.text for piece in pieces).strip() == "a" + STORY
     assert pieces[-1].unfinished == b""
     tree = list("🌳".encode())
@@ -36,7 +36,7 @@ def test_a_character_of_several_tokens_stands_at_the_last(name):
 def test_bytes_that_make_no_character_are_said_to(name):
     """Half a character, and then a letter."""
     loaded = zoo.opened(name)
-    texts = Texts(loaded)
+    texts = Texts(loaded.tokenizer)
     half = ids_of(loaded, "日")[-3:-1]
     assert len(half) == 2
     first, second = texts.in_turn(half)
@@ -82,13 +82,14 @@ def test_a_text_begins_with_its_space(name):
     assert start
     *_, trace = decode(request, loaded)
     run = trace.to_json()["runs"][0]
-    label = Texts(loaded).pieces([word])[0].text
+    label = Texts(loaded.tokenizer).pieces([word])[0].text
     assert run["sequences"][0]["text"].startswith(label)
-    assert "".join(piece.text for piece in Texts(loaded).in_turn(ids_of(loaded, "the cat"))).endswith("cat")
+    pieces = Texts(loaded.tokenizer).in_turn(ids_of(loaded, "the cat"))
+    assert "".join(piece.text for piece in pieces).endswith("cat")
 
 
 def test_the_embedded_model_writes_emoji(embedded):
-    pieces = Texts(embedded).in_turn(ids_of(embedded, "🦜 と"))
+    pieces = Texts(embedded.tokenizer).in_turn(ids_of(embedded, "🦜 と"))
     assert "".join(piece.text for piece in pieces) == "🦜 と"
     assert [piece.text for piece in pieces if piece.hex] and not any(
         "\ufffd" in piece.text for piece in pieces

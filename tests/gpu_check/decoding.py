@@ -105,7 +105,7 @@ def _draws(name: str, cpu: Any, gpu: Any) -> Iterator[Check]:
     from decoding.prepare import prepare
     from decoding.record import score
     from decoding.request import Request
-    from decoding.tokens import Texts
+    from shared.tokens import Texts
 
     logits = logits_of(cpu)[:64]
     chances: list[Any] = []
@@ -113,7 +113,7 @@ def _draws(name: str, cpu: Any, gpu: Any) -> Iterator[Check]:
         rows = []
         for config in SAMPLERS:
             request = Request.parse(prompt=PROMPT, model=loaded.id, strategies=[config], seed=SEED)
-            plan = prepare(request.strategies[0], request, loaded, [1], Texts(loaded))
+            plan = prepare(request.strategies[0], request, loaded, [1], Texts(loaded.tokenizer))
             context = plan.context.expand(len(logits), -1)
             scored = score(logits.to(loaded.device), context, plan.stages, plain=False)
             rows.append(torch.softmax(scored.scores, -1).cpu())

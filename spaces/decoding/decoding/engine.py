@@ -26,10 +26,10 @@ from decoding.request import Request
 from decoding.strategy import Strategy
 from decoding.structured.constraint import warnings_of
 from decoding.structured.outcome import MAX_TEXTS, outcome
-from decoding.tokens import Texts
 from decoding.trace import Continuation, Run, Trace
 from shared import limits
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from shared.models import Loaded
@@ -106,7 +106,7 @@ def decode(request: Request, loaded: Loaded) -> Iterator[Trace]:
         VisitorError: the prompt does not fit, a token id is not in the vocabulary, or the model's logits are
             not finite.
     """
-    prompt, texts = encode(request, loaded), Texts(loaded)
+    prompt, texts = encode(request, loaded), Texts(loaded.tokenizer)
     lanes = [
         _Lane(prepare(strategy, request, loaded, prompt.ids, texts), list(strategy.prefix))
         for strategy in request.strategies
@@ -311,7 +311,7 @@ def next_token_distribution(
     """
     kind, rule = constraint
     request = Request("-", loaded.id, (), limits.MAX_NEW_TOKENS, constraint=kind, constraint_text=rule)
-    strategy, texts = Strategy("-", config), Texts(loaded)
+    strategy, texts = Strategy("-", config), Texts(loaded.tokenizer)
     unfinished = texts.in_turn(token_ids)[-1].unfinished
 
     def labels(ids: Sequence[int]) -> list[str]:

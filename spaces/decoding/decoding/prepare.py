@@ -19,8 +19,8 @@ from decoding.request import Request
 from decoding.settings import BEAM_ONLY, SETTINGS
 from decoding.strategy import Strategy
 from decoding.structured.mask import Constraint, ends_of
-from decoding.tokens import Texts
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from shared.models import Loaded

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from decoding import data
 from decoding.data import Part
 from decoding.request import Request
-from decoding.tokens import Texts
 from shared import limits, talk
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from shared.models import Loaded

@@ -11,8 +11,8 @@ import torch
 
 from decoding import data, distribution, reasons
 from decoding.settings import SAMPLING_ONLY
-from decoding.tokens import Piece, Texts
 from decoding.trace import Decision, Node
+from shared.tokens import Piece, Texts
 
 CANDIDATES = 5
 """Likeliest tokens recorded at every place, beside the one taken."""

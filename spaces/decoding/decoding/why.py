@@ -11,9 +11,9 @@ import torch
 
 from decoding import data
 from decoding.decoders.dola import Head, candidate_layers, contrast, early_head
-from decoding.tokens import Texts
 from decoding.trace import number
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -43,7 +43,7 @@ def why(
     Raises:
         VisitorError: the model's numbers are not finite.
     """
-    texts = Texts(loaded)
+    texts = Texts(loaded.tokenizer)
     with torch.inference_mode():
         states, norm, logits = _read(loaded, token_ids)
         if bool(torch.isnan(logits).any()):

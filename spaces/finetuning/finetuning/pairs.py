@@ -11,6 +11,7 @@ from finetuning.rows import Row, form, objects
 from finetuning.tokenizer import Reader, Refused
 from finetuning.train_request import TrainRequest
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 HELD_OUT = 6
 """Held-out rows whose tokens are followed."""
@@ -212,15 +213,7 @@ def _words(messages: Sequence[dict[str, Any]]) -> str:
 
 
 def pieces(reader: Reader, text: Text) -> list[str]:
-    """The letters of each trained token; ⟨…⟩ for bytes that are no letter alone."""
-    found: list[str] = []
-    decode = reader.tokenizer.decode
-    done = ""
-    for end in range(text.start + 1, len(text.ids) + 1):
-        whole = str(decode(list(text.ids[text.start : end]), skip_special_tokens=False))
-        if whole.endswith("\ufffd"):
-            found.append("⟨…⟩")
-            continue
-        found.append(whole[len(done) :] or "⟨…⟩")
-        done = whole
-    return found
+    """Each trained token as a list of tokens shows it: ⟨…⟩ around the bytes of a character that it does not
+    complete.
+    """
+    return [piece.label for piece in Texts(reader.tokenizer).in_turn(text.ids)[text.start :]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from shared import talk
 from shared.models import Loaded
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,38 +82,9 @@ def answer(
     return Answer(tuple(written), tuple(pieces(loaded, written)), 1 / median(steps) if steps else None)
 
 
-def decoder(loaded: Loaded) -> Callable[[list[int]], str]:
-    """A function from neighbouring tokens to the text that they add.
-
-    A SentencePiece tokenizer leaves out the space before the first token of a text, so none of them is the
-    first here.
-    """
-    tokenizer = loaded.tokenizer
-    lead = tokenizer("a", add_special_tokens=False)["input_ids"][:1]
-    before = tokenizer.decode(lead, clean_up_tokenization_spaces=False)
-
-    def decode(ids: list[int]) -> str:
-        text: str = tokenizer.decode([*lead, *ids], clean_up_tokenization_spaces=False)
-        return text.removeprefix(before)
-
-    return decode
-
-
 def pieces(loaded: Loaded, ids: list[int]) -> list[str]:
-    """The text that each token adds; bytes of a character that several tokens share appear with its last
-    token.
-    """
-    decode = decoder(loaded)
-    texts: list[str] = []
-    start = 0
-    for end in range(1, len(ids) + 1):
-        text = decode(ids[start:end])
-        if text.endswith("\ufffd") and end < len(ids) and end - start < 8:
-            texts.append("")
-            continue
-        texts.append(text)
-        start = end
-    return texts
+    """The text that each token adds; a character that several tokens share appears with its last one."""
+    return [piece.text for piece in Texts(loaded.tokenizer).in_turn(ids)]
 
 
 def parts_at(answer: tuple[int, ...], base: tuple[int, ...]) -> int | None:

@@ -15,6 +15,7 @@ from shared import measure
 from shared.data import Failure
 from shared.errors import VisitorError
 from shared.models import Loaded
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -178,7 +179,7 @@ class Comparison:
         if self.base is None:
             return None
         count = self._in_microscope(self.base)
-        decode = answers.decoder(self.loaded)
+        decode = Texts(self.loaded.tokenizer).joined
         texts: dict[int, str] = {}
 
         def text(token: int) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from decoding import data
     from decoding.decoders.plan import Plan
     from decoding.strategy import Strategy
-    from decoding.tokens import Texts
     from shared.models import Loaded
+    from shared.tokens import Texts
 
 
 @dataclass

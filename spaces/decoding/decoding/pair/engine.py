@@ -24,11 +24,11 @@ from decoding.pair.request import PairRequest
 from decoding.prepare import own_settings, prepare
 from decoding.prompt import encode
 from decoding.record import score
-from decoding.tokens import Texts
 from decoding.trace import Trace
 from shared import estimates, measure, talk
 from shared.embedded_model import EMBEDDED_SOURCE
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from shared.models import Loaded
@@ -192,7 +192,7 @@ class _Work:
         """Where the texts part, from 0; None where they are equal."""
         self.parted: tuple[torch.Tensor, torch.Tensor] | None = None
         """[V] logits of either model there."""
-        self.words = Texts(sides[0])
+        self.words = Texts(sides[0].tokenizer)
         self.unfinished = self.words.in_turn(self.prompt)[-1].unfinished
         requests = [request.alone(side.id) for side in sides]
         self.plans: list[Plan] = [

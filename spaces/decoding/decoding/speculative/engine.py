@@ -25,8 +25,8 @@ from decoding.speculative.request import MAX_DRAFT_TOKENS, Request
 from decoding.speculative.rounds import Place, Plan, Round, rounds
 from decoding.speculative.rule import Draws
 from decoding.speculative.warp import Warp
-from decoding.tokens import Texts
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from shared.models import Loaded
@@ -165,7 +165,7 @@ def recorded_rounds(request: Request, loaded: Loaded, drafting: Loaded | None) -
 
 
 def _prepared(request: Request, loaded: Loaded, drafting: Loaded | None) -> Recorded:
-    prompt, texts = encode(request.as_prompt(), loaded), Texts(loaded)
+    prompt, texts = encode(request.as_prompt(), loaded), Texts(loaded.tokenizer)
     plan, settings = planned(request, loaded, prompt, texts)
     target = Reader(loaded)
     draft: Draft = ModelDraft(Reader(drafting)) if drafting else Lookup(request.ngram, loaded.device)

@@ -9,7 +9,7 @@ import torch
 from decoding import data
 from decoding.speculative.rounds import Place, Round
 from decoding.speculative.warp import Warp
-from decoding.tokens import Texts
+from shared.tokens import Texts
 
 LISTED = 10
 """Likeliest tokens of each of the two distributions that are listed."""

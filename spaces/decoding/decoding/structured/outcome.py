@@ -12,10 +12,10 @@ import torch
 
 from decoding import data
 from decoding.structured.mask import Constraint
-from decoding.tokens import Texts
 from decoding.trace import number
 from shared import patterns
 from shared.errors import VisitorError
+from shared.tokens import Texts
 
 if TYPE_CHECKING:
     from shared.models import Loaded
