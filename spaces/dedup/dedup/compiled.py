@@ -445,6 +445,41 @@ def shared_of_pairs(
 
 
 @_compiled
+def _count(
+    known: UInt64,
+    row_of: Int64,
+    slots: Int64,
+    following: Int64,
+    likely: UInt8,
+    run: UInt64,
+    counts: Int64,
+    touched: Int64,
+) -> int:
+    """How many hashes of a run each row of an index has.
+
+    Args:
+        known: and the next four as `against` takes them.
+        run: the hashes to look for.
+        counts: one a row of the index, all 0; gets the hashes in common.
+        touched: gets the rows whose count is not 0, as many as returned.
+    """
+    met = 0
+    for value in run:
+        bits = likely[(value >> np.uint64(3)) & np.uint64(len(likely) - 1)]
+        if not (bits >> (value & np.uint64(7))) & 1:
+            continue
+        at = slots[_slot(known, slots, value)]
+        while at >= 0:
+            other = row_of[at]
+            if counts[other] == 0:
+                touched[met] = other
+                met += 1
+            counts[other] += 1
+            at = following[at]
+    return met
+
+
+@_compiled
 def against(
     known: UInt64,
     known_offsets: Int64,
@@ -476,21 +511,8 @@ def against(
     touched = np.empty(len(counts), np.int64)
     found = 0
     for row in range(len(offsets) - 1):
-        met = 0
         begin, end = offsets[row], offsets[row + 1]
-        for place in range(begin, end):
-            value = hashes[place]
-            bits = likely[(value >> np.uint64(3)) & np.uint64(len(likely) - 1)]
-            if not (bits >> (value & np.uint64(7))) & 1:
-                continue
-            at = slots[_slot(known, slots, value)]
-            while at >= 0:
-                other = row_of[at]
-                if counts[other] == 0:
-                    touched[met] = other
-                    met += 1
-                counts[other] += 1
-                at = following[at]
+        met = _count(known, row_of, slots, following, likely, hashes[begin:end], counts, touched)
         for place in range(met):
             other = touched[place]
             shared = counts[other]
@@ -644,21 +666,8 @@ def best_matches(
     counts = np.zeros(len(known_offsets) - 1, np.int64)
     touched = np.empty(len(counts), np.int64)
     for row in range(len(offsets) - 1):
-        met = 0
         begin, end = offsets[row], offsets[row + 1]
-        for place in range(begin, end):
-            value = hashes[place]
-            bits = likely[(value >> np.uint64(3)) & np.uint64(len(likely) - 1)]
-            if not (bits >> (value & np.uint64(7))) & 1:
-                continue
-            at = slots[_slot(known, slots, value)]
-            while at >= 0:
-                other = row_of[at]
-                if counts[other] == 0:
-                    touched[met] = other
-                    met += 1
-                counts[other] += 1
-                at = following[at]
+        met = _count(known, row_of, slots, following, likely, hashes[begin:end], counts, touched)
         for place in range(met):
             other = touched[place]
             shared = counts[other]
