@@ -217,6 +217,16 @@ def unfold(page: Any, title: str) -> None:
     page.wait_for_timeout(600)
 
 
+def show(page: Any, view: str) -> None:
+    """Open a view of a figure by its tab."""
+    page.locator(f'[role=tab][data-view="{view}"]').click()
+
+
+def overflow(page: Any) -> int:
+    """Pixels by which a page is wider than its window."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
 def axe_finds(page: Any, context: str = "#root") -> list[tuple[str, str]]:
     """What axe objects to, as rule and place."""
     from axe_playwright_python.sync_playwright import Axe

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import check_svg, exported, figures
+from tests.browser.harness import check_svg, exported, figures, overflow, show
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
 TRACE = json.loads((Path(__file__).parent / "data" / "decoding_trace.json").read_text(encoding="utf-8"))
@@ -63,14 +63,6 @@ def hostile_trace() -> dict:
                 HOSTILE[index % len(HOSTILE)] for index in range(len(distribution["texts"]))
             ]
     return trace
-
-
-def show(page, view: str) -> None:
-    page.locator(f'[role=tab][data-view="{view}"]').click()
-
-
-def overflow(page) -> int:
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
 def focused_key(page) -> str | None:

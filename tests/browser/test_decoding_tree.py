@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures
+from tests.browser.harness import axe_finds, exported, figures, overflow
 from tests.browser.long_trace import TRACE, long_trace, parting
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
@@ -222,12 +222,12 @@ def test_axe_finds_nothing(open_page, width, scheme) -> None:
     page = open_page(LONG, width=width, scheme=scheme)
     page.wait_for_timeout(300)
     assert axe_finds(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
+    assert overflow(page) == 0
     page.locator('[role=tab][data-view="area"]').click()
     page.locator(".ways button").first.click()
     page.wait_for_timeout(300)
     assert axe_finds(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
+    assert overflow(page) == 0
 
 
 # The probability area

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, check_svg, exported, figures
+from tests.browser.harness import axe_finds, check_svg, exported, figures, overflow, show
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "dedup" / "dedup" / "js"
 VIEWS = ["threshold", "clusters", "bands", "table"]
@@ -322,14 +322,6 @@ def open_page(browser):
         "cluster, clusterToGoal, curveOf, words, unitsOf, shinglesOf, compareShingles, alignWords",
     ) as make:
         yield make
-
-
-def show(page, view: str) -> None:
-    page.locator(f'[role=tab][data-view="{view}"]').click()
-
-
-def overflow(page) -> int:
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
 def fact(page, name: str) -> str:

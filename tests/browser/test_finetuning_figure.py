@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, hostile
+from tests.browser.harness import axe_finds, exported, figures, hostile, overflow, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "finetuning"
 FOLDER = SPACE / "finetuning" / "js"
@@ -29,10 +29,6 @@ SPARE = {"kind", "trainer", "rule", "code", "grade", "parts", "form", "run_id"}
 def open_page(browser):
     with figures(browser, FOLDER) as make:
         yield make
-
-
-def show(page, view: str) -> None:
-    page.locator(f'[role=tab][data-view="{view}"]').click()
 
 
 def labels_of(view: dict) -> list[bool]:
@@ -131,7 +127,7 @@ def test_hostile_texts_stay_texts(open_page, text) -> None:
     for view in VIEWS:
         show(page, view)
         assert page.locator("img").count() == 0
-        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, view
+        assert overflow(page) <= 0, view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -150,4 +146,4 @@ def test_the_one_file_figure_draws_without_a_network(browser, tmp_path) -> None:
         expect(page.locator(".figure-title")).to_have_text(SILENT["verdict"])
         for view in VIEWS:
             show(page, view)
-            assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, view
+            assert overflow(page) <= 0, view

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, hostile
+from tests.browser.harness import axe_finds, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "finetuning"
 FOLDER = SPACE / "finetuning" / "js"
@@ -46,10 +46,6 @@ SPARE = {"kind", "objective", "run_id", "name", "source", "changes", "versions",
 def open_page(browser):
     with figures(browser, FOLDER) as make:
         yield make
-
-
-def show(page, view: str) -> None:
-    page.locator(f'[role=tab][data-view="{view}"]').click()
 
 
 def test_a_column_is_as_tall_as_its_tokens_loss(open_page) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures
+from tests.browser.harness import axe_finds, exported, figures, overflow, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "decoding"
 FOLDER = SPACE / "decoding" / "js"
@@ -25,14 +25,6 @@ HOSTILE = ["<img src=x onerror=alert(1)>", "שלום", "\n\n\t", "\u202eevil", "
 def open_page(browser):
     with figures(browser, FOLDER) as make:
         yield make
-
-
-def show(page, view: str) -> None:
-    page.locator(f'[role=tab][data-view="{view}"]').click()
-
-
-def overflow(page) -> int:
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
 def same() -> dict:

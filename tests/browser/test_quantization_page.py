@@ -210,7 +210,7 @@ def test_cancel_says_what_it_did(page):
     page.locator("#take-format input").press("Enter")
     page.locator("#take").click()
     expect(figure).to_contain_text("It was not run here", timeout=30_000)
-    expect(page.locator("#files")).to_contain_text("awq")
+    expect(page.locator("#files")).to_contain_text("awq", timeout=30_000)
     cancel.click()
     page.wait_for_timeout(300)
     expect(figure).to_contain_text("It was not run here")

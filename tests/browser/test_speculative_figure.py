@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from decoding.speculative.forecast import independent
-from tests.browser.harness import axe_finds, exported, figures, hostile
+from tests.browser.harness import axe_finds, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "decoding"
 FOLDER = SPACE / "decoding" / "js"
@@ -27,10 +27,6 @@ SPARE = {"kind", "draft", "rounding", "by", "dtype", "origin", "thinking"}
 def open_page(browser):
     with figures(browser, FOLDER, "equallyOften, rowsOf") as make:
         yield make
-
-
-def show(page, view: str) -> None:
-    page.locator(f'[role=tab][data-view="{view}"]').click()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
