@@ -37,7 +37,6 @@ def direction(client):
         positive=COOKING,
         negative=OTHER,
         layer=21,
-        candidates=1,
         api_name="/find_direction",
     )
 
