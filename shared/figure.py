@@ -230,6 +230,14 @@ class Figure(gr.HTML):
         data = text.encode("utf-8", "surrogatepass")
         return text if len(data) < LARGE else PACKED + b64encode(zlib.compress(data)).decode()
 
+    def get_config(self) -> dict[str, Any]:  # type: ignore[override]
+        """What the page is told. Gradio would tell it of every attribute that is named as an argument is: the
+        folder on this server, and for the title an event of that name, with the whole app, copied at every
+        visit.
+        """
+        told = super().get_config()
+        return {name: value for name, value in told.items() if name not in ("folder", "events", "title")}
+
     def get_block_name(self) -> str:
         return "html"
 

@@ -50,6 +50,18 @@ def test_a_large_value_travels_compressed_and_a_small_one_as_it_is():
     assert made.postprocess(None) is None
 
 
+def test_a_page_learns_of_a_figure_what_draws_it_and_nothing_of_the_server():
+    """Gradio sends each argument of a component that is also one of its attributes, and copies all of them
+    at every visit; an attribute may be a folder of the server, or an event that holds the whole app.
+    """
+    with gr.Blocks():
+        made = figure.Figure(folder=FOLDERS[0], title="One", events=("branch",), fetch=(lambda _: None,))
+    sent = made.get_config()
+    assert json.loads(json.dumps(sent)) == sent
+    assert str(FOLDERS[0]) not in json.dumps(sent) and sent["js_on_load"] == made.js_on_load
+    assert {"value", "js_on_load", "html_template", "elem_id", "props"} <= set(sent)
+
+
 def test_closed_tabs_cost_nothing_and_a_script_travels_once():
     data = {"kind": "decoding", "text": "x" * 100}
     with gr.Blocks() as demo:

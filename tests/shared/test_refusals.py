@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -170,6 +171,14 @@ def test_every_wrong_value_is_refused_in_two_sentences(server, space):
                     found.append((name, one["parameter_name"], str(value)[:40], wrong, said[:400]))
     assert refused > 20
     assert not found, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_page_names_no_folder_of_the_server(server, space):
+    with urllib.request.urlopen(f"{server.url}/{space}/") as answer:
+        page = answer.read().decode()
+    assert "gradio_config" in page
+    assert str(ROOT) not in page and sys.prefix not in page
 
 
 @pytest.mark.parametrize("space", SPACES)
