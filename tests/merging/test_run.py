@@ -19,7 +19,7 @@ import pytest
 import torch
 import yaml
 
-from merging import programs
+from merging import jobs, programs
 from merging import recipe as recipes
 from merging.card import model_card
 from merging.methods import catalogue
@@ -303,32 +303,58 @@ def test_cancel_ends_the_process_and_leaves_nothing(family, tmp_path):
 
 
 def worker_pids() -> list[int]:
-    """Processes that run the worker for this one."""
-    found = []
-    mine = f"PPid:\t{os.getpid()}\n".encode()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    """Processes that were forked to merge for this one."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/status"):
         try:
-            status = (path.parent / "status").read_bytes()
-            if b"merging.worker" in path.read_bytes() and mine in status and b"State:\tZ" not in status:
-                found.append(int(path.parent.name))
+            fields = dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
         except OSError:
             continue
-    return found
+        if not fields["State"].startswith("Z"):
+            parents[int(path.parent.name)] = int(fields["PPid"])
+    workers = {pid for pid, parent in parents.items() if parent == os.getpid()}
+    return [pid for pid, parent in parents.items() if parent in workers and merges(pid)]
 
 
-def test_a_killed_worker_is_said_and_leaves_nothing(family, tmp_path):
+def merges(pid: int) -> bool:
+    try:
+        return b"merging.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_a_killed_process_is_said_and_leaves_nothing(family, tmp_path):
     running = merge(Request(recipe_for("karcher", family), 0), tmp_path)
     with pytest.raises(VisitorError, match="ended from outside"):
         for step in running:
-            if isinstance(step, Progress) and step.label == "Starting mergekit":
-                threading.Timer(2.0, lambda: [os.kill(pid, signal.SIGKILL) for pid in worker_pids()]).start()
             if isinstance(step, Progress) and step.total:
                 [os.kill(pid, signal.SIGKILL) for pid in worker_pids()]
     assert left_behind(tmp_path) == []
 
 
-def test_a_silent_worker_is_ended_and_leaves_nothing(family, tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_SILENT_SECONDS", 0.1)  # mergekit's import takes longer
+def test_a_killed_worker_is_started_again(family, tmp_path):
+    text = recipe_for("linear", family)
+    first = finished(merge(Request(text, 0), tmp_path))
+    worker = jobs._worker[0]
+    worker.send_signal(signal.SIGSTOP)
+    threading.Timer(0.5, worker.kill).start()  # while the job waits for an answer
+    again = finished(merge(Request(text, 0), tmp_path))
+    assert first.sha256 == again.sha256 and jobs._worker[0].pid != worker.pid
+
+
+def test_a_fresh_process_for_every_merge(family, tmp_path):
+    """What mergekit keeps, draws or changes in one merge is not there in the next."""
+    seen = set()
+    for _ in range(2):
+        running = merge(Request(recipe_for("karcher", family), 0), tmp_path)
+        for step in running:
+            if isinstance(step, Progress) and step.total:
+                seen.update(worker_pids())
+    assert len(seen) == 2
+
+
+def test_a_silent_process_is_ended_and_leaves_nothing(family, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_SILENT_SECONDS", 0.001)
     with pytest.raises(VisitorError, match="told nothing for 0 minutes"):
         finished(merge(Request(recipe_for("linear", family), 0), tmp_path))
     assert left_behind(tmp_path) == [] and not worker_pids()
@@ -337,7 +363,7 @@ def test_a_silent_worker_is_ended_and_leaves_nothing(family, tmp_path, monkeypat
 def test_a_full_disk_is_said_and_leaves_nothing(family, tmp_path, monkeypatch):
     import merging.run as run
 
-    def full(job, log):
+    def full(job, folder):
         (Path(job["folder"]) / "child").mkdir()
         (Path(job["folder"]) / "child/model.safetensors").write_bytes(b"half")
         yield {"done": 1, "total": 9, "tensor": "x"}
@@ -347,7 +373,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(family, tmp_path, monkeypatch):
             "full": True,
         }
 
-    monkeypatch.setattr(run, "_messages", full)
+    monkeypatch.setattr(run, "messages", full)
     with pytest.raises(VisitorError, match="disk is full"):
         finished(merge(Request(recipe_for("linear", family), 0), tmp_path))
     assert left_behind(tmp_path) == []
@@ -359,8 +385,9 @@ import safetensors.torch
 def save_file(*_, **__):
     raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
 safetensors.torch.save_file = save_file
-from merging.worker import main
-sys.exit(main())
+import json
+from merging.worker import work
+sys.exit(work(json.load(sys.stdin), sys.stdout))
 """
 
 
@@ -375,7 +402,6 @@ def test_the_worker_tells_of_a_full_disk(family, tmp_path):
         "folder": str(tmp_path),
         "out": "child",
         "recipe": recipe,
-        "parent": os.getpid(),
     }
     environment = {
         **os.environ,
@@ -384,7 +410,7 @@ def test_the_worker_tells_of_a_full_disk(family, tmp_path):
     }
     done = subprocess.run(
         [sys.executable, "-c", FULL],
-        input=json.dumps(job) + "\n",
+        input=json.dumps(job),
         text=True,
         capture_output=True,
         env=environment,

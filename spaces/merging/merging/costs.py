@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merging import data
+from merging import data, jobs
 from merging.finding import Finding, error
 from merging.planner import Plan
 from merging.recipe import is_moe
@@ -43,7 +43,7 @@ SECONDS = {
 """Seconds of one merge of 134.5 million weights on two CPU cores in float32."""
 MEASURED_ON = 134.5e6
 START = 6.0
-"""Seconds that the subprocess takes to start."""
+"""Seconds that mergekit takes to be imported, once."""
 DTYPE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -142,11 +142,12 @@ def cost_of(recipe: dict[str, Any], sources: Mapping[str, Source], plan: Plan) -
     download = sum(source.bytes for source in sources.values() if not source.here)
     speed = SECONDS.get(str(recipe.get("merge_method")), 10)
     parents = sum(source.bytes for source in sources.values())
+    seconds = speed * parameters / MEASURED_ON * max(1.0, len(sources) / 3)
     return Cost(
         parameters=parameters,
         disk=parameters * each,
         download=download,
         memory=int(parameters * each + largest * working * 3 + parents + 6e8),
-        seconds=START + speed * parameters / MEASURED_ON * max(1.0, len(sources) / 3),
+        seconds=seconds + (0 if jobs.running() else START),
         free=shutil.disk_usage(_existing(upload_folder())).free,
     )

@@ -1,20 +1,13 @@
-"""Run a merge: check, then mergekit in a fresh process, with progress; stopped or failed, it leaves nothing
-behind.
+"""Run a merge: check, then mergekit in a process of its own, with progress; stopped or failed, it leaves
+nothing behind.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
-import os
-import queue
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +18,7 @@ from merging.card import adapter_card
 from merging.check import check
 from merging.costs import shortage
 from merging.finding import Finding
+from merging.jobs import messages
 from merging.model_links import relinked
 from merging.report import Progress, Report
 from merging.request import Request
@@ -34,8 +28,6 @@ from shared.checks import whole
 from shared.errors import VisitorError
 from shared.files import DISK_REMEDY, is_disk_full
 from shared.steps import last
-
-HERE = Path(__file__).parent
 
 
 def merge(request: Request, folder: Path) -> Iterator[Progress | Report]:
@@ -111,13 +103,13 @@ def _run(
     child = folder / "child"
     try:
         linked = relinked(recipe, sources, work / "models", "models")
-        job |= {"folder": str(work), "out": "child", "recipe": linked, "parent": os.getpid()}
+        job |= {"folder": str(work), "out": "child", "recipe": linked}
         if job["kind"] == "extract":
             job |= {"model": linked["models"][0]["model"], "base_model": linked["base_model"]}
         (work / "recipe.yml").write_text(recipes.to_yaml(linked), encoding="utf-8")
         message: dict[str, Any] = {}
         yield Progress("Starting mergekit")
-        for message in _messages(job, work / "log.txt"):
+        for message in messages(job, work):
             if "done" in message:
                 yield Progress(message["tensor"], message["done"], message["total"])
         if not message.get("finished"):
@@ -150,57 +142,6 @@ def _run(
         findings=tuple(finding for finding in findings if finding.level != "error"),
         versions={name: importlib.metadata.version(name) for name in ("mergekit", "torch", "transformers")},
     )
-
-
-def _messages(job: dict[str, Any], log: Path) -> Iterator[dict[str, Any]]:
-    """Start the worker and yield what it tells, until it ends; if the reader stops listening, or the worker
-    tells nothing for too long, as over a pattern of a stranger's tokenizer, end the worker.
-    """
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path]),
-        "PYTHONHASHSEED": "0",  # mergekit picks the donor of config.json from a set of names
-        "HF_HUB_OFFLINE": "1",  # everything is here
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-    with log.open("w", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "merging.worker"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
-    lines: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
-    try:
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(job) + "\n")
-        process.stdin.close()
-        while (line := lines.get(timeout=limits.MAX_SILENT_SECONDS)) is not None:
-            yield json.loads(line)
-        process.wait()
-        if process.returncode not in (0, 1):
-            yield {"killed": process.returncode}
-    except BrokenPipeError:
-        yield {"killed": process.wait()}
-    except queue.Empty:
-        yield {"silent": True}
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("{"):
-            lines.put(line)
-    lines.put(None)
 
 
 def _failure(message: Mapping[str, Any]) -> VisitorError:

@@ -1,5 +1,5 @@
-"""One merge in a process of its own: `python -m merging.worker`, its job on standard input, its progress on
-standard output.
+"""Merges in processes of their own: `python -m merging.worker` imports mergekit once, which takes seconds,
+and forks itself for each job; see `merging.jobs`.
 
 mergekit keeps loaders for the life of a process, draws from the process's random generator and changes the
 configuration that it is given, so every merge gets a fresh process. What it calls is what the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -112,12 +113,8 @@ def extract(job: dict[str, Any], channel: TextIO) -> None:
 JOBS = {"merge": merge, "mixture": mixture, "extract": extract}
 
 
-def main() -> int:
-    """Do the job; the exit code is 0, or 1 with the reason told."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever mergekit prints belongs to the log
-    job = json.loads(sys.stdin.readline())
-    threading.Thread(target=watch_parent, args=(job["parent"],), daemon=True).start()
+def work(job: dict[str, Any], channel: TextIO) -> int:
+    """Do a job and tell of it; 0, or 1 with the reason told."""
     os.chdir(job["folder"])
     try:
         JOBS[job["kind"]](job, channel)
@@ -137,6 +134,57 @@ def main() -> int:
         return 1
     tell(channel, finished=True, peak=peak_memory())
     return 0
+
+
+IDLE_SECONDS = 600
+"""After so long without a job the process ends: it holds half a gigabyte."""
+
+
+def main() -> None:
+    """Fork for every job that standard input, a socket, brings: the name of its file, with a pipe for what is
+    told and a file for whatever mergekit prints; the answer is the fork's number.
+    """
+    import mergekit.merge
+    import mergekit.scripts.extract_lora
+    import mergekit.scripts.moe  # noqa: F401  for the forks
+
+    jobs = socket.socket(fileno=0)
+    jobs.settimeout(IDLE_SECONDS)
+    while True:
+        try:
+            name, (channel, log), _, _ = socket.recv_fds(jobs, 4096, 2)
+        except TimeoutError:
+            if not _children():
+                return
+            continue
+        except ValueError:
+            return  # the suite has ended
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            jobs.close()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            threading.Thread(target=watch_parent, args=(parent,), daemon=True).start()
+            code = work(json.loads(Path(os.fsdecode(name)).read_text("utf-8")), os.fdopen(channel, "w"))
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)  # all is written and told; to take torch down in good order would take seconds
+        os.close(channel)
+        os.close(log)
+        jobs.sendall(f"{pid}".encode())
+        _children()
+
+
+def _children() -> bool:
+    """Whether any fork still runs; those that ended are let go."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def peak_memory() -> int:
@@ -160,6 +208,4 @@ def _sync(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)  # all is written and told; to take torch down in good order would take seconds
+    main()
