@@ -5,7 +5,7 @@ from __future__ import annotations
 RECIPE = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
 
 YES = '{"name": "yes", "prompts": ["Is it?"], "rule": "is likelier", "value": "Y", "against": "N"}'
-OWN = f'["pirate", {YES}]'
+OWN = f"[{YES}]"
 
 MIXTURE = """base_model: HuggingFaceTB/SmolLM2-135M-Instruct
 gate_mode: random
