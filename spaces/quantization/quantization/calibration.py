@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from quantization import modules
@@ -11,7 +14,7 @@ from shared.measure import Windows
 from shared.models import twin
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -100,10 +103,27 @@ def collect(
         products: whether to keep E[xxᵀ] too, which only GPTQ, AWQ and a rotation need: about 8 bytes for each
             of the model's weights.
     """
-    import torch
-
     model = twin(model)
     wanted = modules.linear_names(model) if names is None else names
+    layers = {name: model.get_submodule(name.rpartition(".")[0]) for name in wanted}
+    passes = (
+        partial(model, window[None].to(model.device), use_cache=False, logits_to_keep=1) for window in windows
+    )
+    return gathered(layers, passes, products)
+
+
+def gathered(
+    layers: Mapping[str, nn.Module], passes: Iterable[Callable[[], Any]], products: bool = True
+) -> dict[str, Calibration]:
+    """What layers see in some passes; they listen until those are done.
+
+    Args:
+        layers: by the names of their weights.
+        passes: each runs a model, or a part of it, that has the layers.
+        products: as of `collect`.
+    """
+    import torch
+
     sums: dict[str, _Sums] = {}
     seen: dict[int, tuple[Any, str]] = {}
     owner: dict[str, str] = {}
@@ -122,11 +142,58 @@ def collect(
 
         return gather
 
-    for name in wanted:
-        model.get_submodule(name.rpartition(".")[0]).register_forward_pre_hook(hook(name))
-    with torch.inference_mode():
-        for window in windows:
-            seen.clear()
-            model(window[None].to(model.device), use_cache=False, logits_to_keep=1)
+    hooks = [layer.register_forward_pre_hook(hook(name)) for name, layer in layers.items()]
+    try:
+        with torch.inference_mode():
+            for run in passes:
+                seen.clear()
+                run()
+    finally:
+        for one in hooks:
+            one.remove()
     results = {name: sums.pop(name).result() for name in list(sums)}  # the float64 sums go one by one
-    return {name: results[owner[name]] for name in wanted if name in owner}
+    return {name: results[owner[name]] for name in layers if name in owner}
+
+
+class _Reached(Exception):
+    """A pass that goes no further."""
+
+
+def block_by_block(model: PreTrainedModel, windows: Tensor) -> Iterator[dict[str, Calibration]]:
+    """What the linear layers of each of a decoder's blocks see, with products, one block after another.
+
+    The blocks before are run as they are by then: who quantizes a block before asking for the next one learns
+    the later ones from what the earlier ones really leave.
+
+    Args:
+        model: one that may be listened to, whose blocks are `model.model.layers` and all see the same mask.
+        windows: token ids (windows, length).
+    """
+    import torch
+
+    blocks: Any = model.model.layers
+    states: list[tuple[Any, dict[str, Any]]] = []
+
+    def catch(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        states.append((args[0], kwargs))
+        raise _Reached
+
+    first = blocks[0].register_forward_pre_hook(catch, with_kwargs=True)
+    try:
+        with torch.inference_mode():
+            for window in windows:
+                with suppress(_Reached):
+                    model(window[None].to(model.device), use_cache=False)
+    finally:
+        first.remove()
+    names = modules.linear_names(model)
+    for number, block in enumerate(blocks):
+        start = f"model.layers.{number}."
+        layers = {
+            name: model.get_submodule(name.rpartition(".")[0]) for name in names if name.startswith(start)
+        }
+        yield gathered(layers, (partial(block, state, **given) for state, given in states))
+        with torch.inference_mode():
+            for place, (state, given) in enumerate(states):
+                left = block(state, **given)
+                states[place] = (left[0] if isinstance(left, tuple) else left, given)

@@ -24,6 +24,8 @@ ENGINES = {
     "hqq": "hqq",
     "torchao": "torchao",
     "autoround": "auto-round",
+    "gptq": "own code, GPTQ's checkpoints",
+    "awq": "own code, AWQ's checkpoints",
 }
 """Engines and what each is."""
 
@@ -35,6 +37,12 @@ PACKAGES = {
     "autoround": "auto_round",
 }
 """The module that an engine needs."""
+
+WITH_FILES = ("gguf", "bitsandbytes", "autoround", "gptq", "awq")
+"""Engines whose models something loads."""
+
+CHECKPOINTS = ("gptq", "awq")
+"""Engines that learn from the products of a layer's inputs, and whose files have formats of their own."""
 
 OFFERED = {
     "own": (
@@ -213,13 +221,15 @@ def is_calibrated(form: Format) -> bool:
         from quantization.gguf_types import needs_importance
 
         return needs_importance(form.spec)
-    return form.engine == "autoround"
+    return form.engine in ("autoround", *CHECKPOINTS)
 
 
 def needs_products(form: Format) -> bool:
     """Whether a format learns from the products of a layer's inputs, which take much memory."""
     from quantization.methods import METHODS
 
+    if form.engine in CHECKPOINTS:
+        return True
     return form.engine == "own" and METHODS[own_settings(form.spec)[0]].needs_products
 
 
@@ -244,6 +254,8 @@ def quantize(loaded: Loaded, form: Format, calibration: Calibration) -> Quantize
                 name: moment.column_mean_square for name, moment in calibration.moments(loaded, False).items()
             }
         quantized = quantize_model(loaded, form.spec, importance, form.overrides)
+    elif form.engine in CHECKPOINTS:
+        quantized = _library(form.engine).quantize_model(loaded, form.spec, calibration)
     else:
         quantized = _library(form.engine).quantize_model(loaded, form.spec, calibration.windows)
     return proven(quantized)

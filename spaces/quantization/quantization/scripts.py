@@ -39,15 +39,21 @@ import sys
 import pyarrow
 import pyarrow.parquet
 from huggingface_hub import snapshot_download
+from transformers import AutoTokenizer
 
 # exllamav2 is run from a checkout: git clone https://github.com/turboderp-org/exllamav2
 # It reads calibration text from a parquet file with one column of strings.
 rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
 pyarrow.parquet.write_table(pyarrow.table({"text": rows}), "calibration.parquet")
 source = snapshot_download(MODEL)
+# As many rows of tokens as the text fills: by default it wants 100 of 2,048.
+tokens = len(AutoTokenizer.from_pretrained(source)(CALIBRATION).input_ids)
+length = min(2048, tokens)
+count = max(1, tokens // length)
 subprocess.run(
     [sys.executable, "convert.py", "-i", source, "-o", "../work", "-cf", "../model-exl2", "-b", "4.0"]
-    + ["-c", "../calibration.parquet"],
+    + ["-c", "../calibration.parquet", "-r", str(count), "-l", str(length)]
+    + ["-mr", str(count), "-ml", str(length)],
     cwd="exllamav2",
     check=True,
 )
@@ -55,9 +61,13 @@ subprocess.run(
 
 _GPTQ = """
 from gptqmodel import GPTQModel, QuantizeConfig
+from transformers import AutoConfig
 
+config = AutoConfig.from_pretrained(MODEL)
+widths = (config.hidden_size, config.intermediate_size)
+group = next(size for size in (128, 64, 32) if all(width % size == 0 for width in widths))
 rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
-model = GPTQModel.load(MODEL, QuantizeConfig(bits=4, group_size=128))
+model = GPTQModel.load(MODEL, QuantizeConfig(bits=4, group_size=group))
 model.quantize(rows, batch_size=1)
 model.save("model-gptq")
 """
@@ -66,13 +76,19 @@ _AWQ = """
 from datasets import Dataset
 from llmcompressor import oneshot
 from llmcompressor.modifiers.awq import AWQModifier
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from llmcompressor.modifiers.quantization import QuantizationModifier
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+config = AutoConfig.from_pretrained(MODEL)
+widths = (config.hidden_size, config.intermediate_size)
+group = next(size for size in (128, 64, 32) if all(width % size == 0 for width in widths))
+weights = {"num_bits": 4, "type": "int", "symmetric": False, "strategy": "group", "group_size": group}
 tokenizer = AutoTokenizer.from_pretrained(MODEL)
 model = AutoModelForCausalLM.from_pretrained(MODEL, dtype="auto")
 rows = [part for part in CALIBRATION.split("\\n\\n") if part.strip()]
 data = Dataset.from_list([tokenizer(row, truncation=True, max_length=512) for row in rows])
-recipe = [AWQModifier(targets=["Linear"], ignore=["lm_head"], scheme="W4A16_ASYM")]
+groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
+recipe = [AWQModifier(), QuantizationModifier(ignore=["lm_head"], config_groups=groups)]
 oneshot(model=model, dataset=data, recipe=recipe, max_seq_length=512, num_calibration_samples=len(rows))
 model.save_pretrained("model-awq", save_compressed=True)
 tokenizer.save_pretrained("model-awq")
@@ -85,6 +101,11 @@ SCRIPTS = {
     "awq": ("AWQ", "pip install llmcompressor datasets", _AWQ),
 }
 """Of each: its title, how to install what it needs, and the program without its head."""
+
+OFFERED = ("exl3", "exl2")
+"""Formats that need CUDA to build. GPTQ's and AWQ's files are written by this page (gptq:int4, awq:int4);
+their programs stay for links that name them.
+"""
 
 
 def script(name: str, model: str, text: str) -> str:

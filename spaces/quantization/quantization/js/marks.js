@@ -10,6 +10,8 @@ const MARKS = {
   hqq: ["d", "diamond"],
   torchao: ["b", "cross"],
   autoround: ["c", "ring"],
+  gptq: ["d", "square"],
+  awq: ["d", "triangle"],
   published: ["a", "ring"],
 };
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantization import modules
+from quantization import checkpoints, modules
 from shared.errors import VisitorError
 from shared.files import written_whole
 from shared.models import Loaded, twin
@@ -132,6 +132,35 @@ def save(loaded: Loaded, state: dict[str, Tensor], settings: dict[str, Any], fol
             loaded.model.generation_config.save_pretrained(part)
 
     return write_folder(folder, write)
+
+
+def packable(loaded: Loaded, method: str, bits: int) -> list[str]:
+    """Names of the weights that a checkpoint of packed codes holds.
+
+    Raises:
+        VisitorError: as `only_linear` and `checkpoints.check_rows`, or a mixture of experts.
+    """
+    names = only_linear(loaded, method)
+    if modules.expert_share(loaded.model):
+        raise VisitorError(
+            f"{method}'s files name every expert's weights apart, which are not written here.",
+            "Choose a GGUF format.",
+        )
+    checkpoints.check_rows(((name, len(loaded.model.get_parameter(name))) for name in names), bits)
+    return names
+
+
+def save_packed(
+    loaded: Loaded,
+    model: PreTrainedModel,
+    names: list[str],
+    packed: dict[str, Tensor],
+    settings: dict[str, Any],
+    folder: Path,
+) -> list[Path]:
+    """Write a model whose named weights are packed codes, by the names of their tensors."""
+    state = {name: value for name, value in model.state_dict().items() if name not in names}
+    return save(loaded, {**state, **packed}, settings, folder)
 
 
 def as_stored(loaded: Loaded, folder: Path) -> None:

@@ -89,6 +89,16 @@ def range_grid(blocks: Tensor, bits: int, clip: float = 1.0, scale_factor: float
     return Grid(scale, _over(-low, scale).round().clamp(0, high), 0, high)
 
 
+def middle_grid(blocks: Tensor, bits: int) -> Grid:
+    """The symmetric grid of GPTQ's files: the code of 0 is the middle one of 2^bits, and the largest weight
+    lies half a step outside or inside.
+    """
+    import torch
+
+    scale = stored(blocks.abs().amax(2) * 2 / (2**bits - 1))
+    return Grid(scale, torch.full_like(scale, 2 ** (bits - 1)), 0, 2**bits - 1)
+
+
 def _over(value: Tensor, scale: Tensor) -> Tensor:
     """Value / scale, and 0 where the scale is 0."""
     return value * (scale > 0) / (scale + (scale == 0))

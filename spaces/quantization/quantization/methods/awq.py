@@ -32,6 +32,22 @@ def awq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64) -
         bits: 2 to 8.
         group: see `affine.Group`.
     """
+    exponent, scales, result = search(weight, inputs, bits, group)
+    return QuantizedTensor(
+        type=f"int{bits} {suffix(group)} awq",
+        codes=result.codes,
+        values=result.values / scales,
+        stored_bytes=result.stored_bytes + 2 * len(scales),
+        details={**result.details, "scales": scales, "exponent": exponent},
+    )
+
+
+def search(
+    weight: Tensor, inputs: Calibration, bits: int, group: Group
+) -> tuple[float, Tensor, QuantizedTensor]:
+    """The exponent of the least output error, its scales s (columns,), and w·s rounded. Rows of several
+    weights with the same inputs, one after another, share the scales. Arguments as of `awq`.
+    """
     assert inputs.second_moment is not None
     best: tuple[float, float, Tensor, QuantizedTensor] | None = None
     for step in range(STEPS):
@@ -43,14 +59,7 @@ def awq(weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64) -
         if best is None or loss < best[0]:
             best = (loss, exponent, scales, result)
     assert best is not None
-    _, exponent, scales, result = best
-    return QuantizedTensor(
-        type=f"int{bits} {suffix(group)} awq",
-        codes=result.codes,
-        values=result.values / scales,
-        stored_bytes=result.stored_bytes + 2 * len(scales),
-        details={**result.details, "scales": scales, "exponent": exponent},
-    )
+    return best[1:]
 
 
 def output_error(difference: Tensor, second_moment: Tensor) -> float:

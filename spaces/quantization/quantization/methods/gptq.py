@@ -4,6 +4,7 @@ the error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from quantization.methods.affine import Grid, Group, encode, finish, grouped, range_grid, suffix
@@ -19,7 +20,12 @@ DAMPING, LAZY = 0.01, 128
 
 
 def gptq(
-    weight: Tensor, inputs: Calibration, bits: int = 4, group: Group = 64, act_order: bool = False
+    weight: Tensor,
+    inputs: Calibration,
+    bits: int = 4,
+    group: Group = 64,
+    act_order: bool = False,
+    grid_of: Callable[[Tensor, int], Grid] = range_grid,
 ) -> QuantizedTensor:
     """Minimise ‖XW − XŴ‖² greedily, column by column.
 
@@ -35,6 +41,7 @@ def gptq(
         bits: 2 to 8.
         group: see `affine.Group`.
         act_order: see above.
+        grid_of: blocks (rows, groups, size) and bits to their grid.
     """
     import torch
 
@@ -43,7 +50,7 @@ def gptq(
     columns = weight.shape[1]
     size = columns if group in ("row", "tensor") else int(group)
     blocks = grouped(work, size if size != columns else "row")
-    grid = range_grid(blocks, bits)
+    grid = grid_of(blocks, bits)
     order = (
         inputs.second_moment.diagonal().argsort(descending=True, stable=True)
         if act_order
@@ -64,7 +71,7 @@ def gptq(
                     ahead[:, last - column :] -= (
                         errors[:, : column - first] @ factor[first:column, last : column + size]
                     )
-                fresh = range_grid(ahead[:, None], bits)
+                fresh = grid_of(ahead[:, None], bits)
                 grid.scale[:, place], grid.zero[:, place] = fresh.scale[:, 0], fresh.zero[:, 0]
             now = Grid(grid.scale[:, place : place + 1], grid.zero[:, place : place + 1], grid.low, grid.high)
             code = encode(work[:, column, None, None], now)
