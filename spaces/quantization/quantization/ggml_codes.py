@@ -69,6 +69,13 @@ def most(type: str) -> int:
     return 2 ** int(digit[0]) if digit and type in _UNPACK else 256
 
 
+def enough(type: str) -> int:
+    """Different codes after which no more are looked for: Q8_0's own writers leave −128 out, and would be
+    searched to the last weight for it.
+    """
+    return 255 if type == "Q8_0" else most(type)
+
+
 def _ranks(values: Float32) -> npt.NDArray[np.int16]:
     """The rank of each value among the different ones of its block."""
     order = np.sort(values, axis=1)

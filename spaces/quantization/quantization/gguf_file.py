@@ -173,7 +173,7 @@ def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: T
     for rows in tally.steps():
         ggml.dequantize(data[rows], choice.used, columns, values[rows])
         tally.add(rows, values[rows])
-        if choice.used not in ggml.PLAIN and len(tally.codes) < ggml_codes.most(choice.used):
+        if choice.used not in ggml.PLAIN and len(tally.codes) < ggml_codes.enough(choice.used):
             tally.codes |= ggml_codes.distinct(data[rows], choice.used, values[rows])
     return tally.report(choice.name, choice.used, data.nbytes, choice.wanted, choice.reason)
 

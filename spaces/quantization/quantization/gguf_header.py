@@ -138,7 +138,26 @@ class _Stream:
             raise _Damaged(f"it holds a list of the unknown type {inner}")
         self.need(8 * count)  # each has a length at least
         self.place -= 8 * count
-        return [self.text() for _ in range(count)]
+        return self._texts(count)
+
+    def _texts(self, count: int) -> list[str]:
+        """So many texts: a vocabulary has a hundred thousand, and what of it is there already is read
+        without a call for each.
+        """
+        found: list[str] = []
+        place = self.place
+        while len(found) < count:
+            begin = place + 8
+            end = begin + int.from_bytes(self.bytes[place:begin], "little")
+            if begin <= len(self.bytes) and end <= len(self.bytes):
+                found.append(self.bytes[begin:end].decode("utf-8", errors="replace"))
+                place = end
+            else:
+                self.place = place
+                found.append(self.text())
+                place = self.place
+        self.place = place
+        return found
 
 
 def read_header(read: Read, size: int, what: str) -> Header:

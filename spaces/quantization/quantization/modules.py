@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 
 from quantization.record import QuantizedTensor, TensorReport
 from shared import limits
@@ -290,10 +292,11 @@ class Tally:
     """Errors and codes of a weight (outputs, inputs), gathered some rows at a time: float64 copies of a whole
     embedding are large, and those of few rows stay in the processor's cache.
 
-    In numpy, and without BLAS: threads for sums that short wait for each other longer than they add.
+    Differences and squares are taken in float32, where they are exact to seven digits, the sums of rows in
+    float64. In numpy, and without BLAS: threads for sums that short wait for each other longer than they add.
     """
 
-    AT_ONCE = 1 << 15
+    AT_ONCE = 1 << 16
     """Weights of a step, of short rows."""
 
     def __init__(self, weight: Tensor, square: float | None = None) -> None:
@@ -303,13 +306,13 @@ class Tally:
             weight: what values are held against.
             square: Σw², where it is known.
         """
-        self.weight = weight.detach()
+        self.weight = weight.detach().float().cpu()
         self.codes: set[int] = set()
         self.error = 0.0
         self._known, self.square = square is not None, square or 0.0
         rows, columns = self.weight.shape
         self.shape = min(rows, max(1, self.AT_ONCE // columns)), columns
-        self._exact, self._error = np.empty(self.shape), np.empty(self.shape)
+        self._error = np.empty(self.shape, np.float32)
 
     def steps(self) -> Iterator[slice]:
         """Rows that are taken at once, from the first to the last."""
@@ -324,12 +327,11 @@ class Tally:
             rows: a slice of the weight's, or their places.
             values: (rows, inputs).
         """
-        exact, error = self._exact[: len(values)], self._error[: len(values)]
-        np.copyto(exact, self.weight[rows].float().cpu().numpy())
+        exact, error = self.weight[rows].numpy(), self._error[: len(values)]
         np.subtract(values.detach().float().cpu().numpy(), exact, out=error)
-        self.error += float(np.einsum("ij,ij", error, error))
+        self.error += _square(error)
         if not self._known:
-            self.square += float(np.einsum("ij,ij", exact, exact))
+            self.square += _square(exact)
 
     def report(
         self, name: str, type: str, stored_bytes: int, wanted: str = "", reason: str = ""
@@ -346,3 +348,13 @@ class Tally:
             self.error,
             self.square,
         )
+
+
+def _square(values: npt.NDArray[np.float32]) -> float:
+    """The sum of all squares of (rows, inputs)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.einsum("ij,ij->i", values, values).sum(dtype=np.float64))
+    if math.isfinite(total):
+        return total
+    exact = values.astype(np.float64)  # squares that float32 has no room for
+    return float(np.einsum("ij,ij", exact, exact))

@@ -235,7 +235,8 @@ def _check_tokens(header: Header, name: str, base: Expected) -> None:
             remedy,
         )
     unused = {number for number, one in enumerate(words.kinds) if one == UNUSED}
-    for number in range(max(len(tokens), len(words.tokens))):
+    differ = tokens != words.tokens
+    for number in range(max(len(tokens), len(words.tokens)) if differ else 0):
         ours = words.tokens[number] if number < len(words.tokens) else None
         theirs = tokens[number] if number < len(tokens) else None
         if ours == theirs or number in unused or (ours is None and _is_padding(theirs)):

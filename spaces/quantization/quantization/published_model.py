@@ -185,7 +185,9 @@ class _Room:
         self._shapes = {name: tuple(model.get_parameter(name).shape) for name in names}
         if HEAD in published.tensors and base.tied:
             self._shapes["lm_head.weight"] = tuple(model.get_output_embeddings().weight.shape)
-        self._room = torch.empty(sum(map(math.prod, self._shapes.values())))
+        # numpy asks for large pages, of which writing the first time costs a fraction
+        room = np.empty(sum(map(math.prod, self._shapes.values())), np.float32)
+        self._room = torch.from_numpy(room)
         self._place = 0
         self.made: dict[str, torch.Tensor] = {}
 
@@ -233,7 +235,7 @@ def _read(
             places = _places(part, len(rows), step.start, step.stop)
             rows[places] = values
         tally.add(places, values)
-        if tensor.type not in ggml.PLAIN and len(tally.codes) < ggml_codes.most(tensor.type):
+        if tensor.type not in ggml.PLAIN and len(tally.codes) < ggml_codes.enough(tensor.type):
             tally.codes |= ggml_codes.distinct(data[step], tensor.type, values)
     base.squares[tensor.name] = tally.square
     if stacked:
