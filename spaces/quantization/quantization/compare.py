@@ -24,9 +24,9 @@ from quantization import (
     metrics,
     modules,
     plan,
-    published,
     published_rows,
     rowcache,
+    written,
 )
 from quantization.calibration import calibration_windows
 from quantization.comparison import Comparison, Row
@@ -103,7 +103,9 @@ def prepare(request: Request, loaded: Loaded) -> Material:
     return Material(loaded, windows, formats.Calibration(calibration.ids), prompt)
 
 
-def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Iterator[Comparison]:
+def compare(
+    request: Request, loaded: Loaded, folder: Path | None = None, *, apart: bool = False
+) -> Iterator[Comparison]:
     """Measure every format of the request; yields the same growing `Comparison` after each step.
 
     A format that fails keeps its row with the two sentences of the error, and the others go on.
@@ -111,16 +113,18 @@ def compare(request: Request, loaded: Loaded, folder: Path | None = None) -> Ite
     Args:
         request: what is compared.
         loaded: the base model, on the device to compute on.
-        folder: where to write every format's own files too; a format without any fails.
+        folder: where to write every format's own files, which are then read back and measured in the
+            place of what they were written from; a format without any fails.
+        apart: whether a format of several files has a folder of its own there.
 
     Raises:
-        VisitorError: the request as a whole cannot be done, see `prepare`.
+        VisitorError: the request as a whole cannot be done, see `prepare`; or no file can be written.
     """
     began = time.perf_counter()
     names = published_rows.names(request.formats)
     material = prepare(replace(request, formats=names), loaded)
     rows = [Row(formats.parse(name)) for name in names]
-    run = Comparison(request, material.loaded, rows, str(time.time_ns()), folder)
+    run = Comparison(request, material.loaded, rows, str(time.time_ns()), folder, apart)
     if modules.on_grid(loaded) and not request.rotated:
         run.warnings.append(modules.grid_warning(loaded, "row", "Compare the rotated equivalent"))
     if request.rotated:
@@ -163,20 +167,21 @@ def _refuse_early(run: Comparison) -> None:
     """Mark the rows that cannot be made of this model, before time is spent on the others.
 
     Raises:
-        VisitorError: where files are wanted: the first reason.
+        VisitorError: where files are wanted and none can be made: the first reason.
     """
     from quantization.gguf_file import check
 
     for row in run.rows:
-        if row.form.engine == published.ENGINE and run.folder is not None:
-            raise VisitorError(f"{row.form.label} is a file already.", "Download it where it was published.")
-        if row.form.engine == "gguf":
-            try:
+        try:
+            if run.folder is not None:
+                written.check(row.form)
+            if row.form.engine == "gguf":
                 check(run.loaded)
-            except VisitorError as error:
-                if run.folder is not None:
-                    raise
-                row.status, row.error = "failed", error
+        except VisitorError as error:
+            row.status, row.error = "failed", error
+    refused = [row.error for row in run.rows if row.error is not None]
+    if run.folder is not None and refused and len(refused) == len(run.rows):
+        raise refused[0]
 
 
 def _answer(run: Comparison, model: Any, prompt: list[int]) -> answers.Answer:
@@ -219,10 +224,13 @@ def _measure_row(
     copy: weakref.ref[Any] | None = None
     try:
         began = time.perf_counter()
-        if row.published:
-            quantized = published_rows.made(row)
-        else:
-            quantized = formats.quantize(run.loaded, row.form, material.calibration)
+        for made in _made(run, row, material):
+            if isinstance(made, str):
+                run.progress = (made, step, steps)
+                yield run
+            else:
+                quantized = made
+        assert quantized is not None
         seconds = time.perf_counter() - began
         copy = weakref.ref(quantized.model)
         heap.trim()  # what one step leaves behind would stand beside the next one's logits
@@ -242,24 +250,31 @@ def _measure_row(
             yield from kinds.put(run, row, quantized.model, f"Measuring {_called(row)}", step, steps)
         if run.request.llama_cpp and llama_rows.is_file(run, row):
             yield from llama_rows.as_it_runs(run, row, quantized, _called(row), step, steps)
-        if run.folder is not None:
-            row.files = exported(quantized, run.folder)
-            row.facts["file_bytes"] = sum(
-                path.stat().st_size for path in row.files if path.suffix in (".gguf", ".safetensors")
-            )
-            if row.form.engine == "gguf":
-                row.facts["notes"].append(_checked(run, quantized, row.files[0]))
+        if run.folder is None:
+            rowcache.rows.put(key, (row.facts, row.scores, row.answer))
+        else:
+            written.leave(run, row, quantized)
         row.status = "done"
-        rowcache.rows.put(key, (row.facts, row.scores, row.answer))
     except Exception as error:  # noqa: BLE001  one engine's failure must not take the other rows away
         row.status, row.error = "failed", _failure(_called(row), error)
         row.facts = row.scores = row.answer = None
+        written.remove(run, row)
     del quantized  # the next copy takes its place
     # Looking for cycles takes a third of a second, and most engines make none.
     if copy is None or copy() is not None:
         gc.collect()
     heap.trim()
     yield run
+
+
+def _made(run: Comparison, row: Row, material: Material) -> Iterator[str | QuantizedModel]:
+    """A row's model as it will be measured; before it, what is done."""
+    if row.published:
+        yield published_rows.made(row)
+    elif run.folder is not None:
+        yield from written.written(run, row, material.calibration)
+    else:
+        yield formats.quantize(run.loaded, row.form, material.calibration)
 
 
 def _called(row: Row) -> str:
@@ -279,22 +294,6 @@ def _making(row: Row) -> str:
     )
 
 
-def _checked(run: Comparison, quantized: QuantizedModel, path: Path) -> str:
-    """Have llama.cpp read a file that is about to leave; what a reader should know of it.
-
-    Raises:
-        VisitorError: as `gguf_check.check`.
-    """
-    from quantization import gguf_check
-
-    types = [tensor.type for tensor in quantized.tensors]
-    distance = gguf_check.check(path, run.loaded, quantized.model, types, run.request.text)
-    return (
-        "llama.cpp read this file before it left: the tokenizer's own tokens, and at the median token a KL "
-        f"divergence of {distance:.2g} nats from the measured model."
-    )
-
-
 def _failure(name: str, error: Exception) -> VisitorError:
     """What a row says that could not be measured; the traceback of what nobody foresaw goes to the log."""
     if isinstance(error, VisitorError):
@@ -308,18 +307,6 @@ def _failure(name: str, error: Exception) -> VisitorError:
         f"{name} failed in a way it should not ({type(error).__name__}).",
         "Leave it out, and report it if it persists.",
     )
-
-
-def exported(quantized: QuantizedModel, folder: Path) -> list[Path]:
-    """Write a quantized model's files.
-
-    Raises:
-        VisitorError: the format has no files that anything could load, or the disk is full.
-    """
-    if quantized.export is None:
-        reason = " ".join(quantized.notes) or "nothing loads it."
-        raise VisitorError(f"{quantized.format} cannot be taken home: {reason}", "Choose another format.")
-    return list(quantized.export(folder))
 
 
 def _facts(

@@ -66,6 +66,7 @@ class Comparison:
         rows: in the order of the request, the mix last.
         run_id: tells runs apart.
         folder: where each row's own files are written, or None.
+        apart: whether a row of several files has a folder of its own there.
         base: its pass, once done.
         base_facts: its numbers, once it has answered too.
         base_answer: its answer, where there is a prompt.
@@ -84,6 +85,7 @@ class Comparison:
     rows: list[Row]
     run_id: str
     folder: Path | None = None
+    apart: bool = False
     base: metrics.Base | None = None
     base_facts: data.Base | None = None
     base_answer: answers.Answer | None = None

@@ -46,9 +46,14 @@ def as_it_runs(
 
 @contextmanager
 def _file_of(row: Row, quantized: QuantizedModel) -> Iterator[Path]:
-    """A row's GGUF file: the published one, or one that is written and goes when the block ends."""
+    """A row's GGUF file: the published one, the one that was written, or one that goes when the block
+    ends.
+    """
     if row.published:
         yield row.published.place.fetched()
+        return
+    if row.files:
+        yield row.files[0]
         return
     with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
         (path,) = quantized.export(Path(folder))
