@@ -267,12 +267,18 @@ def _session() -> str | None:
 
 
 def zipped(folder: Path, target: Path) -> Path:
-    """A folder's files in one archive, which takes their place; stored and not compressed: weights hardly
-    shrink.
+    """A folder's files, those of folders in it too, in one archive, which takes their place; stored and not
+    compressed: weights hardly shrink.
+
+    Raises:
+        VisitorError: the disk is full.
     """
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, path.name)
+    with (
+        written_whole(target, "the archive") as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(folder))
             path.unlink()
     shutil.rmtree(folder)
     return target

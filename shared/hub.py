@@ -642,6 +642,10 @@ def _check_access(model_id: str) -> None:
         raise _gated(model_id) from None
 
 
+MOST_NAMED = 8
+"""Files whose names stand in a commit's message."""
+
+
 def push(
     repository: str, kind: str, files: dict[str, Path], card: str, token: str | None, *, private: bool = False
 ) -> str:
@@ -694,7 +698,8 @@ def push(
             raise VisitorError(
                 f"{repository} exists already, and everyone can see it.", "Choose another name."
             )
-        api.create_commit(repository, operations, commit_message=f"Add {', '.join(files)}", repo_type=kind)
+        named = ", ".join(files) if len(files) <= MOST_NAMED else f"{len(files)} files"
+        api.create_commit(repository, operations, commit_message=f"Add {named}", repo_type=kind)
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):

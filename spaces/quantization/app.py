@@ -16,8 +16,8 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
-from quantization.request import LabRequest, Request, TakeRequest
-from quantization_rooms import compare, lab, take
+from quantization.request import LabRequest, Request, SetRequest, TakeRequest
+from quantization_rooms import compare, lab, sets, take
 from quantization_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import Argument, endpoint
@@ -36,6 +36,8 @@ with page.page(TITLE, SENTENCE) as demo:
             lab.build(demo, tabs)
         with gr.Tab("Take home", id="take"):
             take.started_from(compared, take.build(demo, tabs), tabs)
+        with gr.Tab("Several files", id="set"):
+            sets.started_from(compared, sets.build(demo, tabs), tabs)
     page.about(HERE / "README.md")
     endpoint(
         compare.compare,
@@ -75,8 +77,15 @@ with page.page(TITLE, SENTENCE) as demo:
             Argument("format", str, "gguf:Q4_K_M", TakeRequest.declared()["format"].metadata["says"]),
             "calibration",
             "text",
+            "rotated",
         ],
         parse=take.file_request,
+        **MODEL,
+    )
+    endpoint(
+        sets.quantize_set,
+        SetRequest,
+        ["model", "formats", "calibration", "text", "context", "windows", "rotated"],
         **MODEL,
     )
 

@@ -1,5 +1,5 @@
-"""Compute the stored examples again, or those that are named: a comparison, a look at one weight, and a file,
-all of the embedded model.
+"""Compute the stored examples again, or those that are named: a comparison, a look at one weight, a file, and
+a set of files, all of the embedded model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from quantization.compare import compare
 from quantization.effect import look, tensor_names
-from quantization.request import LabRequest, Request, TakeRequest
+from quantization.request import LabRequest, Request, SetRequest, TakeRequest
+from quantization.sets import make
 from quantization.take import take
 from shared import models
 from shared.models import Loaded
@@ -45,6 +46,7 @@ LAB = LabRequest.parse(
     tensor="model.layers.10.mlp.down_proj.weight", method="rtn", settings={"bits": 4, "group": 64}
 )
 TAKE = TakeRequest.parse(format="gguf:Q4_K_M")
+SET = SetRequest.parse(formats=("gguf:Q8_0", "gguf:Q4_K_M", "bitsandbytes:nf4"))
 
 
 def comparison(loaded: Loaded) -> Mapping[str, Any]:
@@ -65,7 +67,13 @@ def file(loaded: Loaded) -> Mapping[str, Any]:
         return last(take(TAKE, loaded, Path(folder))).figure
 
 
-EXAMPLES = {"compare": comparison, "lab": weight, "take": file}
+def several(loaded: Loaded) -> Mapping[str, Any]:
+    """What is stored of a set that was written."""
+    with tempfile.TemporaryDirectory() as folder:
+        return last(make(SET, loaded, Path(folder))).figure
+
+
+EXAMPLES = {"compare": comparison, "lab": weight, "take": file, "set": several}
 
 
 def main(names: list[str]) -> None:

@@ -145,6 +145,8 @@ def test_a_compared_row_is_taken_home_with_a_click(page):
     expect(plan).to_contain_text(re.compile(r"a file of (at least )?[\d.]+ MB"), timeout=20_000)
     expect(plan).to_contain_text("llama.cpp, Ollama and LM Studio read it")
     expect(page.locator("#take")).to_be_visible()
+    unfold(page, "Advanced: texts, rotation")
+    expect(page.locator("#take-rotated input")).to_be_checked()  # as it was compared
 
 
 def test_an_uploaded_file_is_measured_as_a_row(page):
@@ -198,6 +200,34 @@ def test_a_visitor_takes_a_file_home(page, tmp_path):
     assert path.suffix == ".gguf" and path.read_bytes()[:4] == b"GGUF"
 
 
+def test_compared_rows_become_a_set_with_a_click(page):
+    figure = page.locator("#figure")
+    figure.get_by_role("tab", name="Table", exact=True).click()
+    figure.get_by_role("button", name="Write these as one set").click()
+    chosen = page.locator("#set-formats")
+    expect(chosen).to_contain_text("gguf:Q5_K_M", timeout=20_000)
+    expect(chosen).to_contain_text("bitsandbytes:nf4")
+    expect(chosen).not_to_contain_text("own:")
+    expect(page.locator("#set-plan")).to_contain_text("one card with one table", timeout=20_000)
+
+
+def test_a_visitor_writes_a_set(browser, suite_url):
+    """Two formats, one of which nothing loads: a row with its reason, and one archive of the rest."""
+    link = "?room=set&formats=bitsandbytes%3Anf4&formats=own%3Anf4&windows=1&context=64"
+    shown = "#set-figure .quantization-figure"
+    with opened(browser, f"{suite_url}/quantization/{link}", shown) as page:
+        figure = page.locator("#set-figure")
+        expect(figure).to_contain_text("1 of 2 formats written and measured", timeout=120_000)
+        expect(figure.locator("tr", has_text="own:nf4")).to_contain_text("nothing loads such a file")
+        expect(figure.locator("tr", has_text="bitsandbytes:nf4")).to_contain_text("≥")
+        expect(page.locator("#set-files")).to_contain_text(".zip", timeout=60_000)
+        figure.get_by_role("tab", name="Card", exact=True).click()
+        expect(figure).to_contain_text("Every number is of the file itself")
+        page.get_by_text("Push to the Hub as one repository").click()
+        expect(page.get_by_label("Private repository")).to_be_checked()
+        assert axe_finds(page, "#set-figure") == []
+
+
 def test_cancel_says_what_it_did(page):
     """Nothing where nothing runs, and "no file" only where none was written."""
     room(page, "Take home")
@@ -241,7 +271,7 @@ def test_axe_finds_nothing_beyond_gradios_own(browser, suite_url, scheme):
 
 def test_a_phone_shows_the_page_without_sideways_scrolling(browser, suite_url):
     with opened(browser, f"{suite_url}/quantization/", FIRST, viewport=SMALL) as page:
-        for name in ("Compare formats", "Weight lab", "Take home"):
+        for name in ("Compare formats", "Weight lab", "Take home", "Several files"):
             if page.locator(".tabs").first.get_by_role("tab", name=name, exact=True).is_visible():
                 room(page, name)
             page.wait_for_timeout(300)

@@ -18,6 +18,7 @@ LINKS = {
         "#lab-figure",
         [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
     ),
+    "several files": ("#set-figure", [("room", "set")]),
     "take home": ("#take-figure", [("room", "take"), ("format", "script:awq")]),
 }
 """By name: the figure's place on the page, and the query."""

@@ -4,6 +4,7 @@ wrong.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ def test_quantize_returns_a_file_that_loads_and_its_card(client):
     assert Path(path).suffix == ".gguf"
 
 
+def test_a_set_is_one_archive_and_its_card(client):
+    path, card = client.predict(
+        formats=["bitsandbytes:nf4", "own:nf4"], context=64, windows=1, api_name="/quantize_set"
+    )
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+    assert {"README.md", "bitsandbytes-nf4/model.safetensors", "bitsandbytes-nf4/config.json"} <= names
+    assert "| bitsandbytes:nf4 |" in card and "own:nf4 is not among the files" in card
+
+
 @pytest.mark.parametrize(
     ("endpoint", "values", "sentence"),
     [
@@ -83,6 +94,7 @@ def test_quantize_returns_a_file_that_loads_and_its_card(client):
         ("/weights", {"method": "Q4_K"}, "256"),
         ("/weights", {"method": "rtn", "settings": {"group": 128}}, "128"),
         ("/quantize", {"format": "own:nf4"}, "taken home"),
+        ("/quantize_set", {"formats": ["own:nf4"]}, "taken home"),
     ],
 )
 def test_errors_are_two_sentences(client, endpoint, values, sentence):
@@ -91,11 +103,11 @@ def test_errors_are_two_sentences(client, endpoint, values, sentence):
     assert "Traceback" not in str(caught.value)
 
 
-def test_three_endpoints_are_public_and_are_tools(client, suite_url):
+def test_four_endpoints_are_public_and_are_tools(client, suite_url):
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(named) == {"/compare", "/weights", "/quantize"}
+    assert set(named) == {"/compare", "/weights", "/quantize", "/quantize_set"}
     tools = {tool["name"]: tool for tool in ask_mcp(f"{suite_url}/quantization", "tools/list", {})["tools"]}
-    assert len(tools) == 3
+    assert len(tools) == 4
     name = next(name for name in tools if name.endswith("weights"))
     assert "method" in tools[name]["inputSchema"]["properties"]
     called = ask_mcp(

@@ -82,6 +82,9 @@ def test_the_plan_loads_no_model(loaded, tmp_path):
         ("gguf:Q8_0", ("at least 143 MB", "llama.cpp, Ollama", "halve it again")),
         ("gguf:Q4_K_M", ("at least 76 MB, since most weights take 4.5 bits", "What most people take")),
         ("gguf:Q2_K", ("Below 4 bits",)),
+        ("gguf:IQ3_XS", ("at least 51 MB, since no matrix takes fewer than 3.062 bits",)),
+        ("autoround:int4-g64", ("at least 73 MB, since most weights take 4.312 bits",)),
+        ("gptq:int4", ("a GPU", "What most people take")),
         ("bitsandbytes:nf4", ("transformers reads it", "What most people take")),
         ("mix:100", ("at most 100 MB",)),
         ("script:exl3", ("nothing is computed here",)),
@@ -177,13 +180,24 @@ def test_an_uploaded_file_becomes_a_row(monkeypatch, tmp_path):
     said = []
     monkeypatch.setattr(compare.gr, "Warning", said.append)
     row = "published:upload:a1/mine.gguf"
-    assert compare.add_file(str(path), ["own:nf4"]) == (["own:nf4", row], False)
-    assert compare.add_file(str(path), [row]) == ([row], False) and not said
+    field, rotated = compare.add_file(str(path), ["own:nf4"])
+    assert field.value == ["own:nf4", row] and rotated is False
+    assert ("mine (your file)", row) in [tuple(choice) for choice in field.choices], "by its short name"
+    assert compare.add_file(str(path), [row])[0].value == [row] and not said
     assert compare.add_file("/etc/passwd", [])[1] is not False and "not uploaded here" in said[0]
     projector = path.with_name("mmproj-mine.gguf")
     projector.write_bytes(b"GGUF")
     compare.add_file(str(projector), [])
     assert "a vision projector" in said[1]
+
+
+def test_a_published_file_unticks_the_rotation(loaded):
+    assert compare.without_rotation(["gguf:Q4_0", "owner/model-GGUF/m-Q4_K_M.gguf"]) is False
+    assert compare.without_rotation(["owner/mmproj-model.gguf"]) is False
+    assert compare.without_rotation(["gguf:Q4_0"]) is not False
+    request = Request(formats=("published:upload:a1/mine.gguf", "own:nf4"), rotated=True)
+    assert "will be refused. Untick the rotation" in plan.plan(request)
+    assert "refused" not in plan.plan(replace(request, rotated=False))
 
 
 def test_more_to_read_needs_more_seconds():

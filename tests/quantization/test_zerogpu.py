@@ -1,11 +1,12 @@
-"""`/compare` and `/quantize` on emulated ZeroGPU: a forked worker, the duration asked for, and friendly
-refusals.
+"""`/compare`, `/quantize` and `/quantize_set` on emulated ZeroGPU: a forked worker, the duration asked for,
+and friendly refusals.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -56,6 +57,18 @@ def test_an_uploaded_file_is_read_in_the_worker(emulated):
     assert read["status"] == "done" and read["kld"]["mean"] < 1e-9, "the embedded copy is this file"
     assert read["file_bytes"] == path.stat().st_size and read["version"] == "a file of yours"
     assert "mine.gguf cannot be read" in broken["error"]["what"] and broken["error"]["remedy"]
+
+
+def test_a_set_is_written_in_the_worker_and_packed_outside(emulated):
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    values = {"formats": ["bitsandbytes:nf4"], "context": 64, "windows": 1}
+    path, card = client.predict(**values, api_name="/quantize_set")
+    with zipfile.ZipFile(path) as archive:
+        assert "bitsandbytes-nf4/model.safetensors" in archive.namelist()
+    assert "| bitsandbytes:nf4 |" in card
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 2
+    assert scheduler.allowed[-1] != server.process.pid
 
 
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quantization import data
 from quantization.comparison import Comparison, Row
 from shared import card, hub
@@ -11,6 +13,8 @@ LIBRARIES = {
     "bitsandbytes": "transformers",
     "torchao": "transformers",
     "autoround": "transformers",
+    "gptq": "transformers",
+    "awq": "transformers",
     "hqq": "hqq",
 }
 """Of each engine: what loads its files."""
@@ -45,17 +49,120 @@ def model_card(run: Comparison, row: Row) -> str:
     )
 
 
+def set_card(run: Comparison, needs: Sequence[data.Need], context: int) -> str:
+    """The card of a set of files, as Markdown with the Hub's YAML head.
+
+    Args:
+        run: whose rows were written and measured, one at least.
+        needs: the memory of every measured row.
+        context: tokens that those are of.
+    """
+    assert run.base_facts is not None and run.base is not None
+    model, done = run.loaded, [row for row in run.rows if row.facts is not None]
+    name, windows = card.public_name(model.id), len(run.base.windows)
+    engines = list(dict.fromkeys(row.form.engine for row in done))
+    head = card.model_head(
+        library="gguf" if "gguf" in engines else "transformers",
+        tags=["quantized", *engines],
+        licences=[hub.licence(model.id)],
+        base=[] if run.request.rotated else [model.id],
+        relation="quantized",
+    )
+    text = "the visitor's text" if run.request.text else "the demo's sample text"
+    versions = list(dict.fromkeys(row.facts["version"] for row in done if row.facts))
+    failed = [row for row in run.rows if row.error is not None]
+    notes = [
+        *run.warnings,
+        *(f"{row.form.name} is not among the files: {row.error}" for row in failed),
+        *(
+            f"{row.form.name}: {note}"
+            for row in done
+            if row.facts
+            for note in row.facts["notes"]
+            if note.startswith(SAID)
+        ),
+    ]
+    return card.card(
+        head,
+        f"# {card.escape(name.split('/')[-1])} in {len(done)} formats",
+        f"Made from {card.code(name)} ({card.escape(model.source)}, revision {card.escape(model.revision)}) "
+        f"with {card.escape('; '.join(versions))}.",
+        f"Every number is of the file itself, which was written, read back and then measured on {text}: "
+        f"{windows} {'window' if windows == 1 else 'windows'} of {run.request.context} tokens, the second "
+        "half of each scored, as llama.cpp's perplexity tool does. KL divergence is from the model in "
+        "float32, in nats, with its 95 % interval over windows; MB are 10⁶ bytes of weights, GGUF with its "
+        f"tokenizer; memory is for a context of {context:,} tokens with keys and values in 16 bits: in "
+        "llama.cpp, and where it says ≥ without what the runtime computes in.",
+        _set_table(run, done, needs, context),
+        "llama.cpp, Ollama and LM Studio read the .gguf files, transformers and vLLM the folders."
+        if "gguf" in engines and len(engines) > 1
+        else "",
+        "\n".join(f"- {card.escape(note)}" for note in notes),
+        private=[model.id],
+    )
+
+
+SAID = ("Flattered", "Learnt from", "A mixture", "Groups of", "AutoRound with")
+"""Beginnings of notes that a reader of a whole set needs."""
+
+
+def _set_table(run: Comparison, done: Sequence[Row], needs: Sequence[data.Need], context: int) -> str:
+    base = run.base_facts
+    assert base is not None
+    memory = {need["format"]: need for need in needs}
+    rows: list[list[str]] = [
+        [
+            "base, as published",
+            f"{base['file_bytes'] / 1e6:,.1f}",
+            f"{base['bits']:.2f}",
+            "0",
+            "100",
+            _with_error(base["ppl"], base["ppl_sigma"], 3),
+            "",
+        ]
+    ]
+    for row in done:
+        facts = row.facts
+        assert facts is not None
+        kld, need = facts["kld"], memory[row.form.name]
+        ends = "" if kld["low"] is None else f" ({kld['low']:.5f} to {kld['high']:.5f})"
+        rows.append(
+            [
+                row.form.name,
+                f"{facts['file_bytes'] / 1e6:,.1f}",
+                f"{facts['bits']:.2f}",
+                f"{kld['mean']:.5f}{ends}",
+                _with_error(100 * facts["same_top"], _hundredfold(facts["same_top_sigma"]), 2),
+                _with_error(facts["ppl"], facts["ppl_sigma"], 3),
+                "" if need["bytes"] is None else f"{'≥ ' * need['at_least']}{need['bytes'] / 1e6:,.0f}",
+            ]
+        )
+    return card.table(
+        [
+            "file",
+            "MB",
+            "bits per weight",
+            "KL divergence (95 %)",
+            "same likeliest token, %",
+            "perplexity ± σ",
+            f"memory at {context:,} tokens, MB",
+        ],
+        rows,
+    )
+
+
+def _with_error(value: float, sigma: float | None, digits: int) -> str:
+    return f"{value:.{digits}f}" + ("" if sigma is None else f" ± {sigma:.{digits}f}")
+
+
 def measured(base: data.Base, facts: data.Facts, label: str) -> str:
     """The measured table, as Markdown."""
     kld = facts["kld"]
 
-    def each(value: float, sigma: float | None, digits: int) -> str:
-        return f"{value:.{digits}f}" + ("" if sigma is None else f" ± {sigma:.{digits}f}")
-
     ratio = f"{facts['ratio']:.4f}"
     if facts["ratio_low"] is not None and facts["ratio_high"] is not None:
         ratio += f" ({facts['ratio_low']:.4f} to {facts['ratio_high']:.4f})"
-    share = each(100 * facts["same_top"], _hundredfold(facts["same_top_sigma"]), 2)
+    share = _with_error(100 * facts["same_top"], _hundredfold(facts["same_top_sigma"]), 2)
     return card.table(
         ["", "base, float32", label],
         [
@@ -64,9 +171,9 @@ def measured(base: data.Base, facts: data.Facts, label: str) -> str:
                 "weights as stored, MB (10⁶ bytes)",
                 *(f"{one['file_bytes'] / 1e6:,.1f}" for one in (base, facts)),
             ],
-            ["perplexity ± σ", *(each(one["ppl"], one["ppl_sigma"], 3) for one in (base, facts))],
+            ["perplexity ± σ", *(_with_error(one["ppl"], one["ppl_sigma"], 3) for one in (base, facts))],
             ["perplexity ratio (95 % interval)", 1, ratio],
-            ["KL divergence, mean ± σ, nats", 0, each(kld["mean"], kld["sigma"], 5)],
+            ["KL divergence, mean ± σ, nats", 0, _with_error(kld["mean"], kld["sigma"], 5)],
             [
                 "KL divergence, median, 99th percentile, largest",
                 0,

@@ -408,6 +408,49 @@ class Take(TypedDict):
     example: NotRequired[bool]
 
 
+# Several files of one model
+
+
+class Need(TypedDict):
+    """The memory that a format's file needs for a context."""
+
+    format: str
+    bytes: int | None
+    """None where llama.cpp is not known to run the model."""
+    at_least: bool
+    """Whether what a runtime computes in is not counted."""
+
+
+class WrittenFile(File):
+    """A file of a set; its name says the folder that it lies in."""
+
+    format: str
+    """Empty for what is of no format: the card."""
+
+
+class WrittenSet(TypedDict):
+    """A model in several formats, each written, read back and measured; as far as it has come."""
+
+    kind: Literal["set"]
+    run_id: str
+    drawable: Literal[True]
+    title: str
+    done: bool
+    progress: NotRequired[Progress]
+    warnings: list[str]
+    request: dict[str, Any]
+    compared: Compare
+    """The rows as they were measured on the files, without what is known of single tensors and tokens."""
+    files: list[WrittenFile]
+    needs: list[Need]
+    """Of every row that is measured."""
+    context: int
+    """Tokens that the needs are of."""
+    card: str
+    """Markdown; empty until the set is complete."""
+    example: NotRequired[bool]
+
+
 # The weight lab
 
 
@@ -603,7 +646,7 @@ class Adjustment(TypedDict):
     kld: Effect
 
 
-Kind = Literal["compare", "lab", "take"]
+Kind = Literal["compare", "lab", "take", "set"]
 """The rooms' figures."""
 
 

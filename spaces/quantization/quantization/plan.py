@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quantization import floor, formats, ggml, kinds, published, published_rows
+from quantization import floor, formats, ggml, gguf_types, kinds, published, published_rows
 from quantization.calibration import MOST_TOKENS
 from quantization.gguf_types import FILE_TYPES
 from quantization.request import Request, TakeRequest
@@ -154,6 +154,8 @@ READERS = {
     "gguf": "llama.cpp, Ollama and LM Studio read it",
     "bitsandbytes": "transformers reads it, on a GPU too",
     "autoround": "transformers and vLLM read it, on a GPU too",
+    "gptq": "transformers and vLLM read it, on a GPU",
+    "awq": "transformers and vLLM read it, on a GPU",
 }
 """What opens the files of an engine."""
 
@@ -194,25 +196,53 @@ def _size(form: formats.Format, model: str, parameters: int) -> str:
         from quantization.gguf_file import planned_bytes
 
         return f"{planned_bytes(loaded, form.spec) / 1e6:,.1f} MB"
-    return f"at least {parameters * _bits(form) / 8e6:,.0f} MB, since most weights take {_bits(form):g} bits"
+    least = _least_bits(form)
+    words = "most weights take" if least == bits(form) else "no matrix takes fewer than"
+    return f"at least {parameters * least / 8e6:,.0f} MB, since {words} {least:.4g} bits"
 
 
-def _bits(form: formats.Format) -> float:
-    """Bits of most weights, by the format's name."""
+def bits(form: formats.Format) -> float:
+    """Bits of most weights that are quantized, by the format's name."""
     if form.engine == "gguf":
         return ggml.bits(FILE_TYPES[form.spec])
+    if form.engine == "bitsandbytes":
+        return {"nf4-double": 4.127, "int8": 8.0}.get(form.spec, 4.5)
     digit = next((int(letter) for letter in form.spec if letter.isdigit()), 8)
-    return digit + 0.5 if digit < 8 else 8.0
+    group = int(form.spec.rpartition("-g")[2]) if "-g" in form.spec else 128
+    return digit + (16 + digit) / group
+
+
+def _least_bits(form: formats.Format) -> float:
+    """Bits that no matrix goes below: llama.cpp's rules give some matrices of a mix a smaller type."""
+    if form.engine != "gguf":
+        return bits(form)
+    # rows that every block fits: where one does not, a larger type takes its place
+    parts = ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down")
+    names = [f"model.layers.{layer}.{part}_proj.weight" for layer in range(_LAYERS) for part in parts]
+    shapes = [
+        gguf_types.Shape(_LAYERS, sharing, tied=True, importance=learnt)
+        for sharing in (1, 8)
+        for learnt in (False, True)
+    ]
+    return min(
+        ggml.bits(choice.used)
+        for shape in shapes
+        for choice in gguf_types.plan(form.spec, [(name, (1, _COLUMNS)) for name in names], shape)
+    )
+
+
+_LAYERS, _COLUMNS = 32, 4_096
+"""A model that the rules are asked about."""
 
 
 def _advice(wanted: Request) -> str:
     """What speaks for another size."""
     if wanted.budget is not None:
         return "Its types are chosen where they cost least; Compare formats shows what other sizes cost."
-    bits = _bits(formats.parse(wanted.formats[0]))
-    if bits >= 8:
+    width = bits(formats.parse(wanted.formats[0]))
+    if width >= 8:
         return "Close to the original; 4 to 5 bits halve it again and are what most people take."
-    if bits >= 4:
+    if width >= 4:
         return "What most people take; Q6_K and Q8_0 are closer to the original where there is room."
     return (
         "Below 4 bits models become noticeably wrong: measure it first, and prefer a smaller model in 4 bits."
@@ -228,6 +258,7 @@ def plan(request: Request) -> str:
     parameters = parameters_of(request.model)
     request = replace(request, formats=published_rows.names(request.formats))
     coming = published_rows.to_download(request.formats)
+    apart = [name for name in request.formats if published_rows.is_published(name)] if request.rotated else []
     count = f"{len(request.formats)} format{'' if len(request.formats) == 1 else 's'}"
     count += " and a mix" if request.budget is not None else ""
     if parameters is None:
@@ -239,5 +270,12 @@ def plan(request: Request) -> str:
         f"Plan: {count} of {parameters / 1e6:,.0f} million weights on up to {scored:,} scored tokens · about "
         f"{max(5, round(cost['seconds'], -1)):,.0f} s{where} · {cost['memory'] / 1e9:,.1f} GB of memory · up "
         f"to {cost['disk'] / 1e6:,.0f} MB of disk"
-        + (f" · {coming / 1e6:,.0f} MB to download" if coming else "")
+        + (f" · {coming / 1e6:,.0f} MB to download" if coming and not apart else "")
+        + (f". {_REFUSED[len(apart) > 1]} Untick the rotation to measure them." if apart else "")
     )
+
+
+_REFUSED = (
+    "A published file holds the model as it is and will be refused.",
+    "Published files hold the model as it is and will be refused.",
+)

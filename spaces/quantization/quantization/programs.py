@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from quantization import published, rotation
-from quantization.request import Request, TakeRequest
+from quantization.gguf_types import needs_importance
+from quantization.request import Request, SetRequest, TakeRequest
 from shared import texts
 from shared.embedded_model import EMBEDDED_SOURCE, EMBEDDED_WHEEL, EMBEDDED_WHEEL_VERSION
 
@@ -82,6 +84,22 @@ from gradio_client import Client
 client = Client({address!r})
 path, card = client.predict({arguments}, api_name="/quantize")
 print(path["path"] if isinstance(path, dict) else path)
+"""
+
+_SET = """\
+# The same set in one archive, and its card with the measured table.
+from gradio_client import Client
+
+client = Client({address!r})
+path, card = client.predict({arguments}, api_name="/quantize_set")
+print(path["path"] if isinstance(path, dict) else path)
+"""
+
+_SET_HEAD = """\
+# llama.cpp's own tools make and measure the GGUF files (https://github.com/ggml-org/llama.cpp).
+# base.gguf is the model in F32 or BF16 (convert_hf_to_gguf.py), text.txt the text that was measured on.
+# Its forward pass quantizes activations too, so that its numbers differ a little from those of the page.
+llama-perplexity -m base.gguf -f text.txt -c {context} --chunks {windows} --kl-divergence-base base.kld
 """
 
 
@@ -228,8 +246,36 @@ def file_program(request: TakeRequest, address: str) -> str:
         address: of the page.
     """
     stated = {name: value for name, value in request.to_json().items() if value}
-    arguments = ", ".join(f"{name}={value!r}" for name, value in stated.items())
-    return _FILE.format(address=address, arguments=arguments)
+    return _FILE.format(address=address, arguments=_arguments(stated))
+
+
+def _arguments(stated: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in stated.items())
+
+
+def set_program(request: SetRequest, address: str) -> str:
+    """A program that fetches the same set from a page.
+
+    Args:
+        request: the model and its formats.
+        address: of the page.
+    """
+    stated = {name: value for name, value in request.to_json().items() if value}
+    return _SET.format(address=address, arguments=_arguments(stated))
+
+
+def set_commands(request: SetRequest) -> str:
+    """Commands of llama.cpp that make and measure every GGUF file of a set."""
+    types = [name.partition(":")[2] for name in request.formats if name.startswith("gguf:")]
+    lines = [_SET_HEAD.format(context=request.context, windows=request.windows)]
+    for kind in types:
+        learns = "--imatrix imatrix.gguf " if needs_importance(kind) else ""
+        lines.append(
+            f"llama-quantize {learns}base.gguf {kind}.gguf {kind}\n"
+            f"llama-perplexity -m {kind}.gguf -c {request.context} --kl-divergence-base base.kld "
+            "--kl-divergence\n"
+        )
+    return "".join(lines)
 
 
 def method_source(method: str) -> str:

@@ -285,6 +285,14 @@ def is_upload(name: str) -> bool:
     return name.startswith(f"{ENGINE}:{_UPLOAD}")
 
 
+def is_file(name: str) -> bool:
+    """Whether a format, as a visitor may write it, means a published file."""
+    try:
+        return spec_of(name) is not None
+    except VisitorError:  # it means one that cannot be read
+        return True
+
+
 def on_hub(name: str) -> tuple[str, str] | None:
     """Repository and path of a row's file on the Hub; None for every other row."""
     spec = name.removeprefix(f"{ENGINE}:")

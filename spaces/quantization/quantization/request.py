@@ -20,6 +20,17 @@ from shared.request import setting
 SETTINGS_CHARACTERS = 1_000
 """Longest JSON of a method's settings; a longer one could nest deeper than Python follows."""
 PROMPT = "Explain in two sentences why ice floats on water."
+USUAL_SET = (
+    "gguf:Q8_0",
+    "gguf:Q6_K",
+    "gguf:Q5_K_M",
+    "gguf:Q4_K_M",
+    "gguf:Q3_K_M",
+    "bitsandbytes:nf4",
+    "gptq:int4",
+    "awq:int4",
+)
+"""The formats that most repositories of quantized models have between them."""
 MODEL = "Hub id of a causal language model with safetensors weights"
 
 
@@ -222,6 +233,9 @@ class TakeRequest(request.Request):
         "text to measure on, for the card; empty for a sample",
         blank=True,
     )
+    rotated: bool = setting(
+        False, flag, "whether to write the equivalent model with a rotated residual stream instead"
+    )
 
     @property
     def script(self) -> str:
@@ -253,4 +267,60 @@ class TakeRequest(request.Request):
         row: dict[str, Any] = {"formats": [self.format]}
         if kind == "mix":
             row = {"formats": [], "budget": size}
-        return Request.parse(model=self.model, calibration=self.calibration, text=self.text, prompt="", **row)
+        return Request.parse(
+            model=self.model,
+            rotated=self.rotated,
+            calibration=self.calibration,
+            text=self.text,
+            prompt="",
+            **row,
+        )
+
+
+@dataclass(frozen=True)
+class SetRequest(request.Request):
+    """A model to take home in several formats, as one set."""
+
+    LINK_CHARACTERS = 8_000
+
+    model: str = setting(EMBEDDED_MODEL, _name(200), MODEL)
+    formats: tuple[str, ...] = setting(
+        USUAL_SET,
+        _formats,
+        "names engine:format whose models something loads: of gguf, bitsandbytes, autoround, gptq and awq",
+    )
+    rotated: bool = setting(
+        False, flag, "whether to write the equivalent model with a rotated residual stream instead"
+    )
+    text: str = setting(
+        "", _text(limits.MAX_TEXT_CHARACTERS), "text to measure on; empty for the sample", blank=True
+    )
+    calibration: str = setting(
+        "",
+        _text(limits.MAX_TEXT_CHARACTERS),
+        "text for formats that learn from one; empty for another sample",
+        blank=True,
+    )
+    context: int = setting(
+        256, whole(32, limits.MAX_CONTEXT), "tokens in a window; the second half of each is scored"
+    )
+    windows: int = setting(8, whole(1, limits.MAX_WINDOWS), "windows of the text to read, at most")
+
+    def consistent(self) -> SetRequest:
+        """There is something to write."""
+        if not self.formats:
+            raise VisitorError("There is no format to write.", "Choose at least one.")
+        return self
+
+    def comparison(self) -> Request:
+        """The comparison that writes and measures the files."""
+        return Request(
+            model=self.model,
+            rotated=self.rotated,
+            formats=self.formats,
+            text=self.text,
+            calibration=self.calibration,
+            context=self.context,
+            windows=self.windows,
+            prompt="",
+        )

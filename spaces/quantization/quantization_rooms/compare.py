@@ -18,7 +18,7 @@ from quantization_rooms.textfield import text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
+from shared.room import LATEST, LIGHT, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
 from shared.turns import in_turn
 
@@ -81,16 +81,25 @@ def plan_line(parse: Any, values: Values) -> str:
 
 
 def add_file(path: str | None, names: list[str]) -> tuple[Any, Any]:
-    """The formats with an uploaded file among them, and no rotation, which a file does not have; a warning
-    where it cannot be one.
+    """The formats with an uploaded file among them, by its short name, and no rotation, which a file does not
+    have; a warning where it cannot be one.
     """
     if not path:
         return gr.skip(), gr.skip()
     try:
-        return list(dict.fromkeys([*names, published.uploaded(path)])), False
+        found = list(dict.fromkeys([*names, published.uploaded(path)]))
     except VisitorError as error:
         gr.Warning(str(error))
         return gr.skip(), gr.skip()
+    files = [
+        (f"{formats.parse(name).label} (your file)", name) for name in filter(published.is_upload, found)
+    ]
+    return gr.Dropdown([*formats.all_formats(), *files], value=found), False
+
+
+def without_rotation(names: list[str]) -> Any:
+    """No rotation where a published file is among the formats: it holds the model as it is."""
+    return False if any(published.is_file(name) for name in names) else gr.skip()
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
@@ -161,7 +170,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
                 "Calibration text (GPTQ, AWQ, SmoothQuant, IQ types, AutoRound)", request.calibration
             )
     cost = gr.HTML(page.quiet(plan(request)), elem_classes="quiet", elem_id="plan", padding=False)
-    figure = Figure(first, folder=RENDERER, events=("mix", "take"), title=TITLE, elem_id="figure")
+    figure = Figure(first, folder=RENDERER, events=("mix", "take", "several"), title=TITLE, elem_id="figure")
     # On ZeroGPU the rows were measured in a process that is gone.
     again = "start again" if gpu.on_zero_gpu() else "go on; finished rows are remembered"
 
@@ -207,6 +216,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
 
     room.connect(figure.mix, mix, outputs=[budget])
     file.upload(add_file, [file, chosen], [chosen, rotated], **QUIET)  # queued: a warning needs the queue
+    chosen.input(without_rotation, [chosen], [rotated], **LIGHT)
     gr.on(
         [
             chosen.input,

@@ -14,7 +14,7 @@ from gradio.data_classes import FileData
 from quantization import formats, programs
 from quantization.plan import gpu_seconds, take_plan
 from quantization.request import TakeRequest
-from quantization.scripts import SCRIPTS
+from quantization.scripts import OFFERED
 from quantization.take import Step, ready_script
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example
@@ -26,9 +26,6 @@ from shared.files import result_folder, zipped
 from shared.room import LATEST, LIGHT, Room, Values, cancel_button, open_room, run_button
 from shared.steps import last, paced
 from shared.turns import in_turn
-
-WITH_FILES = ("gguf:", "bitsandbytes:", "autoround:")
-"""Engines whose models something loads."""
 
 
 def seconds(request: TakeRequest, *_: Any) -> int:
@@ -57,6 +54,11 @@ def quantize(request: TakeRequest) -> tuple[FileData, str]:
     step = last(steps(request, folder))
     path = step.files[0] if len(step.files) == 1 else zipped(folder, folder.parent / f"{name}.zip")
     return FileData(path=str(path), orig_name=path.name), step.figure["card"]  # type: ignore[typeddict-item]
+
+
+def with_files() -> list[str]:
+    """Formats whose models something loads."""
+    return [name for name in formats.all_formats() if name.partition(":")[0] in formats.WITH_FILES]
 
 
 def file_request(**values: Any) -> TakeRequest:
@@ -125,8 +127,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     """Controls, figure, files, and their events."""
     first = example("take")
     request = TakeRequest.parse(**first["request"])
-    choices = [name for name in formats.all_formats() if name.startswith(WITH_FILES)]
-    choices += ["mix:100", *(f"script:{name}" for name in SCRIPTS)]
+    choices = [*with_files(), "mix:100", *(f"script:{name}" for name in OFFERED)]
     with gr.Row(equal_height=True):
         model = page.model_field(request.model, scale=2, elem_id="take-model")
         chosen = gr.Dropdown(
@@ -140,9 +141,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         )
         start, cancel = run_button("Quantize", elem_id="take"), cancel_button(elem_id="take-cancel")
     cost = gr.HTML(page.quiet(take_plan(request)), elem_classes="quiet", elem_id="take-plan", padding=False)
-    with gr.Accordion("Advanced: texts", open=False), gr.Row():
-        calibration = text_field("Calibration text", request.calibration)
-        text = text_field("Text to measure on, for the model card", request.text)
+    with gr.Accordion("Advanced: texts, rotation", open=False):
+        rotated = gr.Checkbox(request.rotated, label="Rotated equivalent", elem_id="take-rotated")
+        with gr.Row():
+            calibration = text_field("Calibration text", request.calibration)
+            text = text_field("Text to measure on, for the model card", request.text)
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: take home", elem_id="take-figure")
     upload = gr.State(None)
@@ -164,7 +167,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         name="take",
         title=TITLE,
         request=TakeRequest,
-        controls={"model": model, "format": chosen, "calibration": calibration, "text": text},
+        controls={
+            "model": model,
+            "format": chosen,
+            "calibration": calibration,
+            "text": text,
+            "rotated": rotated,
+        },
         start=start,
         cancel=cancel,
         figure=figure,
@@ -189,16 +198,17 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
 
 
 def started_from(compared: Room[Any], room: Room[TakeRequest], tabs: gr.Tabs) -> None:
-    """Have a click on a row of the comparison choose its format and model here: the model that was compared,
-    whatever stands in the field by now.
+    """Have a click on a row of the comparison choose its format here, with the model, the texts and the
+    rotation that were compared, whatever stands in the fields by now.
     """
+    names = ("model", "format", "text", "calibration", "rotated")
 
     def chosen(event: gr.EventData) -> list[Any]:
-        return [gr.Tabs(selected="take"), str(event.model), str(event.format)]
+        return [gr.Tabs(selected="take"), *(getattr(event, name) for name in names)]
 
     compared.figure.take(
         chosen,
         None,
-        [tabs, room.controls["model"], room.controls["format"]],
+        [tabs, *(room.controls[name] for name in names)],
         **LIGHT,
     )

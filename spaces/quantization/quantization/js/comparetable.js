@@ -32,12 +32,18 @@ export function openTable(figure, panel) {
     },
     "CSV",
   );
+  const several = h(
+    "button",
+    { type: "button", onclick: () => takeSeveral(figure, rows) },
+    "Write these as one set",
+  );
   panel.append(
     box,
     h(
       "div",
       { class: "filters padded-row" },
       save,
+      several,
       h(
         "span",
         {},
@@ -51,6 +57,7 @@ export function openTable(figure, panel) {
   /** @param {Compare} data */
   const draw = (data) => {
     rows = measuredRows(data);
+    several.hidden = figure.host.exported || !rows.some(hasFiles);
     const best = COLUMNS.map((of) => Math.max(...rows.map((row) => worthOf(of, row))));
     /** @param {number} by */
     const sort = (by) => {
@@ -178,7 +185,26 @@ function measuredLines(figure, row, best, isUnfolded, fold) {
 }
 
 /** Engines whose models something opens. */
-const TAKEN_HOME = ["gguf", "bitsandbytes", "autoround"];
+const TAKEN_HOME = ["gguf", "bitsandbytes", "autoround", "gptq", "awq"];
+
+/**
+ * Whether something opens the files of a row's format; a mix is none that a name says.
+ * @param {Row} row
+ */
+function hasFiles({ engine, format }) {
+  return TAKEN_HOME.includes(engine) && !format.startsWith("gguf:mix-");
+}
+
+/**
+ * Go on with all rows that have files in Several files.
+ * @param {Figure<Compare>} figure
+ * @param {Row[]} rows
+ */
+function takeSeveral({ host, data }, rows) {
+  const { model = "", text = "", calibration = "", rotated = false } = data?.request ?? {};
+  const formats = rows.filter(hasFiles).map(({ format }) => format);
+  host.emit("several", { formats, model, text, calibration, rotated });
+}
 
 /**
  * The button that goes on with a row in Take home; none where there is no page around, or no file.
@@ -188,7 +214,8 @@ const TAKEN_HOME = ["gguf", "bitsandbytes", "autoround"];
 function takeButton({ host, data }, { engine, format }) {
   if (host.exported || !TAKEN_HOME.includes(engine)) return [];
   const wanted = format.replace(/^gguf:mix-(.+)MB$/, "mix:$1");
-  const take = () => host.emit("take", { format: wanted, model: data?.request.model ?? "" });
+  const { model = "", text = "", calibration = "", rotated = false } = data?.request ?? {};
+  const take = () => host.emit("take", { format: wanted, model, text, calibration, rotated });
   return h(
     "div",
     { class: "actions" },

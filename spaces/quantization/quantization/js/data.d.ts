@@ -8,7 +8,7 @@ export type TokenChance = [string, number];
 export type AnyRow = Row | OpenRow | FailedRow;
 
 /** The rooms' figures. */
-export type Kind = "compare" | "lab" | "take";
+export type Kind = "compare" | "lab" | "take" | "set";
 
 /** The model that is compared, and how much of the text it reads. */
 export interface ComparedModel {
@@ -366,6 +366,46 @@ export interface Take {
   script: string;
   warnings: string[];
   provenance: Provenance | null;
+  example?: boolean;
+}
+
+/** The memory that a format's file needs for a context. */
+export interface Need {
+  format: string;
+  /** None where llama.cpp is not known to run the model. */
+  bytes: number | null;
+  /** Whether what a runtime computes in is not counted. */
+  at_least: boolean;
+}
+
+/** A file of a set; its name says the folder that it lies in. */
+export interface WrittenFile extends File {
+  /** Empty for what is of no format: the card. */
+  format: string;
+}
+
+/** A model in several formats, each written, read back and measured; as far as it has come. */
+export interface WrittenSet {
+  kind: "set";
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  progress?: Progress;
+  warnings: string[];
+  request: Record<string, unknown>;
+  /**
+   * The rows as they were measured on the files, without what is known of single tensors and
+   * tokens.
+   */
+  compared: Compare;
+  files: WrittenFile[];
+  /** Of every row that is measured. */
+  needs: Need[];
+  /** Tokens that the needs are of. */
+  context: number;
+  /** Markdown; empty until the set is complete. */
+  card: string;
   example?: boolean;
 }
 
