@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, figures
+from tests.browser.harness import axe_finds, figures, overflow, show
 
 ROOT = Path(__file__).parents[2] / "spaces" / "quantization"
 SET = json.loads((ROOT / "examples" / "set.json").read_text(encoding="utf-8"))
@@ -46,11 +46,11 @@ def test_every_format_has_its_numbers(open_page):
         need = next(need for need in SET["needs"] if need["format"] == row["format"])
         expect(line).to_contain_text("≥" if need["at_least"] else ".gguf")
     expect(page.locator("figcaption")).to_contain_text(f"{len(SET['compared']['rows'])} of")
-    page.get_by_role("tab", name="Size against quality", exact=True).click()
+    show(page, "size")
     expect(page.locator("svg.pareto .mark")).to_have_count(len(SET["compared"]["rows"]))
-    page.get_by_role("tab", name="Which to take", exact=True).click()
+    show(page, "fits")
     expect(page.locator("[role=tabpanel]:visible .verdict")).to_contain_text("take")
-    page.get_by_role("tab", name="Card", exact=True).click()
+    show(page, "card")
     expect(page.locator("[role=tabpanel]:visible pre")).to_have_text(SET["card"])
 
 
@@ -90,7 +90,7 @@ def test_a_set_grows_a_format_at_a_time(open_page):
 @pytest.mark.parametrize("width", [360, 1120])
 def test_axe_and_phones(open_page, scheme, width):
     page = open_page(failed(SET, 2), width=width, scheme=scheme)
-    for view in ("Files", "Notes", "Card"):
-        page.get_by_role("tab", name=view, exact=True).click()
+    for view in ("files", "notes", "card"):
+        show(page, view)
         assert axe_finds(page, "#root") == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert overflow(page) <= 0
