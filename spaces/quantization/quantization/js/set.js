@@ -137,9 +137,8 @@ function openFiles(_figure, panel) {
  * @param {Row} row
  */
 function divergenceWords({ kld: { mean, low, high } }) {
-  return low === null || high === null
-    ? brief(mean)
-    : `${brief(mean)} (${brief(low)}–${brief(high)})`;
+  if (low === null || high === null) return brief(mean);
+  return `${brief(mean)} (${brief(low, 2)}–${brief(high, 2)})`;
 }
 
 /** @param {Need | undefined} need */
