@@ -4,7 +4,6 @@ wrong.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -71,16 +70,6 @@ def test_quantize_returns_a_file_that_loads_and_its_card(client):
     types = {tensor.tensor_type.name for tensor in reader.tensors}
     assert types == {"Q8_0", "F32"} and "library_name: gguf" in card and "KL divergence" in card
     assert Path(path).suffix == ".gguf"
-
-
-def test_a_set_is_one_archive_and_its_card(client):
-    path, card = client.predict(
-        formats=["bitsandbytes:nf4", "own:nf4"], context=64, windows=1, api_name="/quantize_set"
-    )
-    with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist())
-    assert {"README.md", "bitsandbytes-nf4/model.safetensors", "bitsandbytes-nf4/config.json"} <= names
-    assert "| bitsandbytes:nf4 |" in card and "own:nf4 is not among the files" in card
 
 
 @pytest.mark.parametrize(

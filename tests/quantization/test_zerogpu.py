@@ -62,12 +62,12 @@ def test_an_uploaded_file_is_read_in_the_worker(emulated):
 def test_a_set_is_written_in_the_worker_and_packed_outside(emulated):
     scheduler, server, client = emulated
     scheduler.answer = "ok"
-    values = {"formats": ["bitsandbytes:nf4"], "context": 64, "windows": 1}
+    values = {"formats": ["bitsandbytes:nf4", "own:nf4"], "context": 64, "windows": 1}
     path, card = client.predict(**values, api_name="/quantize_set")
     with zipfile.ZipFile(path) as archive:
         assert "bitsandbytes-nf4/model.safetensors" in archive.namelist()
-    assert "| bitsandbytes:nf4 |" in card
-    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 2
+    assert "| bitsandbytes:nf4 |" in card and "own:nf4 is not among the files" in card
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 20 + 8 * 3
     assert scheduler.allowed[-1] != server.process.pid
 
 
