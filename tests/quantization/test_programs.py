@@ -28,7 +28,9 @@ def test_the_program_prints_the_rows_numbers(tmp_path, monkeypatch, capsys, form
     """On a model whose tokenizer adds BOS, which then begins every window."""
     values = {"text": TEXT, "context": 64, "windows": windows, "prompt": "", "formats": [format]}
     request = Request.parse(**values)
-    *_, run = compare(request, zoo.opened("llama3"), tmp_path / "files")
+    # the program of a bitsandbytes row quantizes anew; a row that is written is measured on its file
+    folder = tmp_path / "files" if format.startswith("gguf") else None
+    *_, run = compare(request, zoo.opened("llama3"), folder)
     (row,) = run.rows
     lead = run.model()["lead"]
     assert lead == [zoo.opened("llama3").tokenizer.bos_token_id]
