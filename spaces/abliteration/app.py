@@ -19,8 +19,9 @@ from typing import Any
 import gradio as gr
 
 from abliteration import sets
+from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import controls, features, find, measure, remove, take
+from abliteration_rooms import controls, features, find, forensics, measure, remove, take
 from shared import page, server
 from shared.api import Argument, endpoint
 from shared.figure import stylesheet
@@ -37,7 +38,7 @@ first = Request.parse(**controls.example("find")["request"])
 with page.page(controls.TITLE, SENTENCE) as demo:
     common = controls.build(first)
     rooms = []
-    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all five
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all six
         for name, label, room in (
             ("find", "1 Find", find),
             ("ablate", "2 Remove", remove),
@@ -47,6 +48,8 @@ with page.page(controls.TITLE, SENTENCE) as demo:
         ):
             with gr.Tab(label, id=name) as tab:
                 rooms.append((tab, room.build(demo, tabs, common)))
+        with gr.Tab("6 Forensics", id="forensics"):
+            forensics.build(demo, tabs)
     controls.follow_tabs(rooms)
     demo.load(None, None, None, js=controls.SYNC)
     page.about(HERE / "README.md")
@@ -93,6 +96,12 @@ with page.page(controls.TITLE, SENTENCE) as demo:
         Request,
         [model, direction, "method", "strength", "kernel", "form"],
         with_direction,
+        **MODEL,
+    )
+    endpoint(
+        forensics.forensics,
+        ForensicsRequest,
+        ["base", "edited", "record", "scope", "measured", "contrast"],
         **MODEL,
     )
 
