@@ -31,12 +31,15 @@ SENTENCE = (
     "Find the direction along which a model's habit, such as refusing, lies; remove it; measure what went."
 )
 
-css = stylesheet(controls.RENDERER)
+# forensics has two models of its own, and no sets to part
+ALONE = '#study:has(~ * #forensics-tab-button[aria-selected="true"]) { display: none; }'
+css = f"{stylesheet(controls.RENDERER)}\n{ALONE}"
 
 first = Request.parse(**controls.example("find")["request"])
 
 with page.page(controls.TITLE, SENTENCE) as demo:
-    common = controls.build(first)
+    with gr.Column(elem_id="study"):
+        common = controls.build(first)
     rooms = []
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all six
         for name, label, room in (
@@ -48,7 +51,7 @@ with page.page(controls.TITLE, SENTENCE) as demo:
         ):
             with gr.Tab(label, id=name) as tab:
                 rooms.append((tab, room.build(demo, tabs, common)))
-        with gr.Tab("6 Forensics", id="forensics"):
+        with gr.Tab("6 Forensics", id="forensics", elem_id="forensics-tab"):
             forensics.build(demo, tabs)
     controls.follow_tabs(rooms)
     demo.load(None, None, None, js=controls.SYNC)

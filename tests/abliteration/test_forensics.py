@@ -81,7 +81,7 @@ def test_a_projection_is_found_with_its_strength_and_direction(form, kept, alpha
     rows = before.norm(dim=1)
     p = u if form == "plain" else rows * u / (rows * u).norm()
     assert abs(float(taken.left @ p)) == pytest.approx(1, abs=1e-9)
-    assert taken.match > 0.97 and taken.null < 0.6 and taken.explained > 0.999_999
+    assert taken.match > 0.97 and taken.null < 0.8 and taken.explained > 0.999_999
     if not kept:
         assert found.rank == 1 and taken.match > 1 - 1e-9
 
@@ -96,8 +96,8 @@ def test_heretics_default_is_known_by_its_rows(dtype):
     change = left[:, :3] @ torch.diag(values[:3]) @ right[:3]
     after = (before + change).to(kind).double()
     found, taken = judged(before, after, dtype)
-    assert taken is not None and (taken.form, taken.kept) == ("rows", "rows")
-    assert taken.strength == pytest.approx(0.8, abs=0.03) and taken.explained > 0.9
+    assert taken is not None and taken.form == "rows"
+    assert taken.strength == pytest.approx(0.8, abs=0.01) and taken.explained > 0.98
     if dtype == "float32":
         assert found.rank == 3
 
@@ -137,9 +137,9 @@ def test_rounding_hides_neither_rank_nor_strength(dtype, alpha):
     exact = np.linalg.matrix_rank((after - before).numpy())
     assert exact > 40, "rounding must have made it of full rank"
     assert taken is not None and taken.directions == 1
-    error = {"bfloat16": 0.01, "float16": 0.002, "float32": 1e-5}[dtype]
+    error = {"bfloat16": 3e-3, "float16": 3e-4, "float32": 1e-6}[dtype]
     assert taken.strength == pytest.approx(alpha, abs=error)
-    assert taken.explained > 0.99 and taken.equal > 0.9
+    assert taken.explained > 0.999 and taken.equal > 0.85
     assert abs(float(taken.left @ unit(4, 96))) > 0.99
 
 

@@ -6,6 +6,9 @@ from abliteration import data
 from abliteration.difference import MATCH, SIMULATED
 from abliteration.forensics import LOW_RANK, ONE, WRITES, Findings
 
+SMALL = 16
+"""Rows or columns from which on a matrix' rank tells a low one from a full one."""
+
 
 def verdict(found: Findings) -> data.Verdict:
     """What was found, in one sentence and a few facts."""
@@ -48,11 +51,13 @@ def _what(found: Findings) -> str:
     vectors = len(found.others) - len(matrices)
     if not matrices:
         return "only norms and biases differ" if vectors == 1 else f"{vectors} norms and biases differ"
-    ranks = [row.rank for row in matrices]
+    # the rank of a router of three rows says nothing
+    telling = [row for row in matrices if min(row.piece.shape) >= SMALL] or matrices
+    ranks = [row.rank for row in telling]
     low, high = min(ranks), max(ranks)
-    sides = min(min(row.piece.shape) for row in matrices)
+    sides = min(min(row.piece.shape) for row in telling)
     bounded = high <= min(LOW_RANK, sides // 2) and all(
-        row.found.complete or row.rank < len(row.found.values) for row in matrices if row.found
+        row.found.complete or row.rank < len(row.found.values) for row in telling if row.found
     )
     count = f"{len(matrices)} matrices differ" if len(matrices) > 1 else "1 matrix differs"
     if bounded and high:
@@ -79,6 +84,8 @@ def _facts(found: Findings) -> list[str]:
         )
         if forms == {"rows"}:
             facts.append("The rows were normalized before the projection, as heretic does.")
+            if {row.rank for row in found.projected} == {3}:
+                facts.append("Each difference has rank 3: so heretic brings the rows to their old lengths.")
         elif "norm" in forms:
             facts.append("The gain of the norm behind the matrix is folded into the direction.")
         strengths = [one.strength for one in taken]
