@@ -98,9 +98,8 @@ def _facts(found: Findings) -> list[str]:
         else:
             facts.append(f"Strengths from {low:.3g} to {high:.3g}; 1 removes all of the direction.")
         least = min(one.explained for one in taken)
-        facts.append(
-            f"The projections explain at least {least:.2%} of what differs there, rounding left aside."
-        )
+        much = "all" if least > 0.99995 else f"at least {least:.2%}"
+        facts.append(f"The projections explain {much} of what differs there, rounding left aside.")
     if found.recast:
         facts.append(f"{found.recast:,} tensors are the same numbers in another dtype.")
     if found.pair.unmatched:
