@@ -190,6 +190,7 @@ def test_a_published_edit_shows_its_kernel_its_rank_and_whether_its_record_holds
     show(page, "Rank")
     words = page.locator("svg.picture:visible").get_attribute("aria-label")
     assert words.startswith(f"{data['rows'][0]['rank']} singular value")
+    page.get_by_label("Matrix").focus()
     page.get_by_label("Matrix").select_option(data["rows"][1]["name"])
     expect(page.get_by_label("Matrix")).to_be_focused()
     show(page, "Tensors")

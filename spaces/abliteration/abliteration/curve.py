@@ -55,7 +55,7 @@ class Shape:
             "height": short(self.height, 4),
             "position": short(self.position, 4),
             "slope": short(self.slope, 3),
-            "distance": [short(low, 4), None if high is None else short(high, 4)],
+            "distance": (short(low, 4), None if high is None else short(high, 4)),
             "gap": short(self.gap, 2),
         }
 

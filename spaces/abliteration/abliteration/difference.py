@@ -321,8 +321,8 @@ class _Fit:
         fit, rows = replace(self, kept=kept), self.before.norm(dim=1)
         for turn in range(_ROUNDS):
             scale = fit.scale()
-            if kept:
-                wanted = (fit.after / scale) - fit.before
+            if scale is not None:
+                wanted = fit.after / scale - fit.before
             else:
                 gap = fit.after - fit.predicted()
                 half = 0.5 * fit.step

@@ -170,6 +170,7 @@ function strengthChart({ part, strengths, sigmas, shape, fitted }, stated, width
   const x = scaleOf(0, Math.max(1, strengths.length - 1), left + 8, right);
   const y = scaleOf(Math.min(0, ...all), Math.max(1, ...all) * 1.06, height - 36, 10);
   const words = strengths.map((value, layer) => `layer ${layer} ${brief(value)}`).join(", ");
+  const side = Math.min(11, (right - left) / strengths.length - 2); // squares that stay apart
   const isFitted = shape.kind === "constant" || shape.kind === "falloff";
   return picture(
     width,
@@ -183,10 +184,10 @@ function strengthChart({ part, strengths, sigmas, shape, fitted }, stated, width
       stated?.[layer]
         ? s("rect", {
             class: "stated",
-            x: x(layer) - 5.5,
-            y: y(stated[layer]) - 5.5,
-            width: 11,
-            height: 11,
+            x: x(layer) - side / 2,
+            y: y(stated[layer]) - side / 2,
+            width: side,
+            height: side,
           })
         : null,
       s(

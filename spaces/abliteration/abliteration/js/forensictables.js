@@ -34,7 +34,7 @@ export function openDifferences(_figure, panel) {
               "rank",
               "strength",
               "match (chance)",
-              "kept",
+              "form",
               "explained",
               "to the bit",
             ],
