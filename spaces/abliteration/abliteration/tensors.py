@@ -1,5 +1,7 @@
 """Two models' tensors, read piece by piece: from safetensors on this machine, or by ranges from the Hub, so
 that a model of any size is compared without being loaded.
+
+It is long because what is read of strangers' files has to be seen in one place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What was done to a published model: the comparison, a record beside it, and both models on the bench."""
+"""What was done to a published model: the comparison, a record beside it, and both models on the bench.
+
+It is long because two models, an edit.json and heretic's record all end in one figure.
+"""
 
 from __future__ import annotations
 
