@@ -19,8 +19,9 @@ from typing import Any
 import gradio as gr
 
 from abliteration import sets
+from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import controls, features, find, measure, remove, take
+from abliteration_rooms import controls, features, find, forensics, measure, remove, take
 from shared import page, server
 from shared.api import Argument, endpoint
 from shared.figure import stylesheet
@@ -30,14 +31,17 @@ SENTENCE = (
     "Find the direction along which a model's habit, such as refusing, lies; remove it; measure what went."
 )
 
-css = stylesheet(controls.RENDERER)
+# forensics has two models of its own, and no sets to part
+ALONE = '#study:has(~ * #forensics-tab-button[aria-selected="true"]) { display: none; }'
+css = f"{stylesheet(controls.RENDERER)}\n{ALONE}"
 
 first = Request.parse(**controls.example("find")["request"])
 
 with page.page(controls.TITLE, SENTENCE) as demo:
-    common = controls.build(first)
+    with gr.Column(elem_id="study"):
+        common = controls.build(first)
     rooms = []
-    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all five
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all six
         for name, label, room in (
             ("find", "1 Find", find),
             ("ablate", "2 Remove", remove),
@@ -47,6 +51,8 @@ with page.page(controls.TITLE, SENTENCE) as demo:
         ):
             with gr.Tab(label, id=name) as tab:
                 rooms.append((tab, room.build(demo, tabs, common)))
+        with gr.Tab("6 Forensics", id="forensics", elem_id="forensics-tab"):
+            forensics.build(demo, tabs)
     controls.follow_tabs(rooms)
     demo.load(None, None, None, js=controls.SYNC)
     page.about(HERE / "README.md")
@@ -93,6 +99,12 @@ with page.page(controls.TITLE, SENTENCE) as demo:
         Request,
         [model, direction, "method", "strength", "kernel", "form"],
         with_direction,
+        **MODEL,
+    )
+    endpoint(
+        forensics.forensics,
+        ForensicsRequest,
+        ["base", "edited", "record", "scope", "measured", "contrast"],
         **MODEL,
     )
 

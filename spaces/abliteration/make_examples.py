@@ -1,5 +1,5 @@
 """Compute the stored examples again: the cautious expert's direction found, removed, measured, searched for a
-kernel, taken apart.
+kernel, taken apart; and the edit found again in the weights.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from abliteration.outcome import features, find, remove, search, take
+from abliteration import record
+from abliteration.forensics_request import ForensicsRequest
+from abliteration.outcome import features, find, forensics, remove, search, take
 from abliteration.request import Request
 
 
@@ -46,6 +49,7 @@ def main(*names: str) -> None:
         ("ablate", lambda: last(remove.ablate(chosen()))),
         ("certificate", lambda: last(take.certificate(chosen()))),
         ("features", taken_apart),
+        ("forensics", examined),
     ):
         if name in names or not names:
             write(name, compute())
@@ -68,6 +72,14 @@ def taken_apart() -> Any:
     folder = HERE / "examples" / "sae"
     shutil.rmtree(folder, ignore_errors=True)
     return last(features.explain(chosen(), folder))
+
+
+def examined() -> Any:
+    """The edit that the search found, exported, and its record held against the model that it was made of."""
+    with tempfile.TemporaryDirectory() as name:
+        last(take.export(chosen(), Path(name) / "edited"))
+        shutil.copy(Path(name) / "edited" / record.NAME, HERE / "examples" / record.NAME)
+        return last(forensics.forensics(ForensicsRequest(measured=True), Path(name) / "replayed"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ SETS = [
 
 LINKS = {
     "abliteration": ("#find", [("room", "find"), ("candidates", 2), ("seed", 5), *SETS]),
+    "forensics": ("#forensics", [("room", "forensics"), ("edited", "pirate"), ("scope", "writes")]),
     "removal": ("#ablate", [("room", "ablate"), ("layer", 20), ("answer_tokens", 8), *SETS]),
 }
 """By name: the figure's place on the page, and the query."""

@@ -88,6 +88,27 @@ def test_an_adapter_is_exported_with_its_card(client):
     assert "not-for-all-audiences" in card and "abliterated" in card and report["certificate"]["gap"] < 0.01
 
 
+def test_a_published_edit_is_examined(client, tmp_path):
+    """An edit that the API exports is found again, and its edit.json makes it again."""
+    small = str(zoo.folder("llama3"))
+    direction = {"model": small, "positive": COOKING, "negative": OTHER, "layer": 1}
+    kernel = {"attention": 0.75, "mlp": 0.5}
+    _, path = client.predict(model=small, direction=direction, kernel=kernel, api_name="/export")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "edited")
+    text = (tmp_path / "edited" / "edit.json").read_text(encoding="utf-8")
+    found = client.predict(base=small, edited=str(tmp_path / "edited"), api_name="/forensics")
+    again = client.predict(base=small, record=text, measured=True, api_name="/forensics")
+    for answer in (found, again):
+        assert answer["verdict"]["kind"] == "projection" and answer["agreement"] > 0.99
+        attention, mlp = (curve["shape"] for curve in answer["curves"])
+        assert attention["kind"] == mlp["kind"] == "constant"
+        assert (attention["height"], mlp["height"]) == pytest.approx((0.75, 0.5), abs=0.01)
+    (hashes,) = again["claims"]["hashes"]
+    assert hashes["different"] == [] and hashes["same"] == 6
+    assert again["claims"]["measures"] and all(one["same"] for one in again["claims"]["measures"])
+
+
 @pytest.mark.parametrize(
     ("name", "values", "sentence"),
     [
@@ -108,6 +129,10 @@ def test_an_adapter_is_exported_with_its_card(client):
             "The direction is of cautious, the model is pirate",
         ),
         ("/find_direction", {"model": "tiny/bare", "format": "xml"}, "format is “xml”"),
+        ("/forensics", {"base": "cautious", "edited": "cautious"}, "are the same"),
+        ("/forensics", {"record": "{}"}, "no edit.json"),
+        ("/forensics", {"scope": "some"}, "scope is “some”"),
+        ("/forensics", {"base": "<b>", "edited": "cautious"}, "not a model id"),
     ],
 )
 def test_errors_are_sentences(client, name, values, sentence):
@@ -120,5 +145,5 @@ def test_mcp_lists_the_tools(suite_url):
     tools = {tool["name"] for tool in ask_mcp(f"{suite_url}/abliteration", "tools/list", {})["tools"]}
     assert all(
         any(tool.endswith(name) for tool in tools)
-        for name in ("find_direction", "ablate", "features", "export")
+        for name in ("find_direction", "ablate", "features", "export", "forensics")
     )

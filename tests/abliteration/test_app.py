@@ -58,6 +58,24 @@ def test_the_link_of_a_stored_example_asks_for_it(rooms, name):
     assert room.parse({**{box: box.value for box in room.controls.values()}, **shown}) == request
 
 
+def test_forensics_begins_with_its_example_and_its_link():
+    import gradio as gr
+
+    from abliteration.forensics_request import ForensicsRequest
+    from abliteration_rooms import forensics
+
+    with gr.Blocks() as demo, gr.Tabs() as tabs, gr.Tab("forensics"):
+        room = forensics.build(demo, tabs)
+    first = controls.example("forensics")
+    query = room.panel.data["query"]
+    assert query.startswith("room=forensics&")
+    asked = ForensicsRequest.parse(**first["request"])
+    assert ForensicsRequest.from_query(query) == asked and set(room.controls) == set(
+        ForensicsRequest.declared()
+    )
+    assert room.parse({box: box.value for box in room.controls.values()}) == asked
+
+
 def test_the_controls_under_a_stored_example_ask_for_it(app, rooms):
     """Whoever presses a room's button under its example gets that example again."""
     asked = [controls.example_of(room) for room in rooms.values()]

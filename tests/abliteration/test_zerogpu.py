@@ -49,6 +49,20 @@ def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler.answer = "ok"
 
 
+def test_two_models_are_compared_without_a_gpu_and_answer_with_one(emulated):
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    before = len(scheduler.scheduled)
+    asked = {"base": "cautious", "edited": "pirate", "scope": "writes"}
+    answer = client.predict(**asked, api_name="/forensics")
+    assert answer["verdict"]["kind"] == "other" and len(scheduler.scheduled) == before
+    scheduler.allowed.clear()
+    answer = client.predict(**asked, measured=True, contrast="alarming", api_name="/forensics")
+    assert answer["measures"]["behaviour"]["positive"]["edited"]["refused"]["of"] > 0
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 90 and len(scheduler.scheduled) == before + 1
+    assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
+
+
 def test_a_bad_request_takes_no_gpu_seconds(emulated):
     scheduler, _, client = emulated
     before = len(scheduler.scheduled)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
 FOLDER = ROOT / "abliteration" / "js"
 EXAMPLES = {
     name: json.loads((ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8"))
-    for name in ("find", "ablate", "optimise", "features", "certificate")
+    for name in ("find", "ablate", "optimise", "features", "certificate", "forensics")
 }
 VIEWS = {
     "find": ("Layers", "Candidates"),
@@ -27,6 +27,7 @@ VIEWS = {
     "optimise": ("Pareto", "Removed and damaged", "Answers"),
     "features": ("Direction as features", "Features of a prompt"),
     "certificate": ("Certificate",),
+    "forensics": ("What was done", "Rank", "Tensors", "Removed and damaged", "Its record"),
 }
 KERNEL = {"kind": "kernel", "layers": 30, "embedding": 0, "attention": [1.0] * 30, "mlp": [0.5] * 30}
 
@@ -175,6 +176,40 @@ def test_every_cut_that_was_computed_is_drawn(open_page) -> None:
     )
     assert len(set(looks)) == 7
     expect(page.locator(".models:visible")).to_contain_text("removed entering layer 28")
+
+
+def test_a_published_edit_shows_its_kernel_its_rank_and_whether_its_record_holds(open_page) -> None:
+    data = EXAMPLES["forensics"]
+    page = open_page(data)
+    expect(page.locator(".key")).to_contain_text(data["verdict"]["words"])
+    attention = data["curves"][0]
+    labels = [svg.get_attribute("aria-label") for svg in page.locator("svg.picture:visible").all()]
+    assert labels[0].startswith("Attention, strength by layer") and "layer 5" in labels[0]
+    edited = sum(value != 0 for value in attention["strengths"])
+    expect(page.locator("svg.picture:visible").first.locator(".dot-a")).to_have_count(edited)
+    show(page, "Rank")
+    words = page.locator("svg.picture:visible").get_attribute("aria-label")
+    assert words.startswith(f"{data['rows'][0]['rank']} singular value")
+    page.get_by_label("Matrix").focus()
+    page.get_by_label("Matrix").select_option(data["rows"][1]["name"])
+    expect(page.get_by_label("Matrix")).to_be_focused()
+    show(page, "Tensors")
+    expect(page.locator("tbody tr")).to_have_count(len(data["rows"]))
+    show(page, "Its record")
+    same = data["claims"]["hashes"][0]["same"]
+    expect(page.locator("dl.facts:visible")).to_contain_text(f"{same} hashes as stated")
+
+
+def test_what_is_no_abliteration_shows_ranks_and_no_strengths(open_page) -> None:
+    data = copy.deepcopy(EXAMPLES["forensics"])
+    data["verdict"] = {"kind": "other", "words": "This is no abliteration: it is a test.", "facts": ["One."]}
+    for row in data["rows"]:
+        row.pop("taken", None)
+    page = open_page(data)
+    expect(page.locator(".key")).to_contain_text("no abliteration")
+    expect(page.locator(".block h2")).to_have_text(["How much differs", "By which rank"])
+    page = open_page({**data, "rows": [], "verdict": {"kind": "same", "words": "Same.", "facts": []}})
+    expect(page.locator("svg.picture")).to_have_count(0)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

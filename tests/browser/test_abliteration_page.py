@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
+from tests import zoo
 from tests.browser.harness import SMALL, axe_finds_only_gradios_own, opened, unfold
 
 ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
@@ -19,8 +20,8 @@ FIRST = "#find .abliteration-figure"
 FIND = json.loads((ROOT / "examples" / "find.json").read_text(encoding="utf-8"))
 OPTIMISE = json.loads((ROOT / "examples" / "optimise.json").read_text(encoding="utf-8"))
 FEATURES = json.loads((ROOT / "examples" / "features.json").read_text(encoding="utf-8"))
-TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home")
-PLACES = ("find", "ablate", "measure", "features", "certificate")
+TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home", "6 Forensics")
+PLACES = ("find", "ablate", "measure", "features", "certificate", "forensics")
 COOKING = [
     f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")
 ]
@@ -108,6 +109,19 @@ def test_one_feature_is_removed_and_held(page):
     page.locator("#features .feature").first.get_by_label(f"Amount of feature {feature}").fill("30")
     page.locator("#features .feature").first.get_by_role("button", name="Hold it at").click()
     expect(page.locator("#steered .key")).to_contain_text(f"feature {feature} held at 30", timeout=240_000)
+
+
+def test_two_models_are_held_against_each_other(page):
+    tab(page, "6 Forensics")
+    place = page.locator("#forensics")
+    expect(place.locator(".key")).to_contain_text("direction was taken", timeout=30_000)
+    page.locator("#forensics-base input, #forensics-base textarea").first.fill(str(zoo.folder("qwen2")))
+    page.locator("#forensics-edited input, #forensics-edited textarea").first.fill(str(zoo.folder("qwen2")))
+    page.locator("#run-forensics").click()
+    expect(place).to_contain_text("Base and edited model are the same", timeout=60_000)
+    page.locator("#forensics-edited input, #forensics-edited textarea").first.fill(str(zoo.folder("gpt2")))
+    page.locator("#run-forensics").click()
+    expect(place).to_contain_text("no tensor of the same name and shape", timeout=60_000)
 
 
 def own_sets(page) -> None:

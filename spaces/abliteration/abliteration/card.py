@@ -177,6 +177,9 @@ def _truths(measures: data.Measures) -> list[tuple[str, str | Markdown, str | Ma
         if true:
             title = f"KL from {true['model']}, in which it was never planted, {side} prompts"
             rows.append((title, _mean(true["base"]), _mean(true["edited"])))
+        if true and (near := true.get("nearness")):
+            title = f"how much likelier that model finds its own answers, nats a token, {side} prompts"
+            rows.append((title, _mean(near["base"]), _mean(near["edited"])))
     return rows
 
 

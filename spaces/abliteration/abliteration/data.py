@@ -13,7 +13,9 @@ from typing_extensions import TypedDict
 
 from shared.data import Mean, Origin, Progress, Share
 
-Kind = Literal["find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export"]
+Kind = Literal[
+    "find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export", "forensics"
+]
 """What a run does."""
 Form = Literal["safetensors", "lora"]
 """How an edit leaves: as the whole model, or as an adapter of rank 1."""
@@ -346,6 +348,18 @@ class Rays(TypedDict):
     edited: Ray
 
 
+class Nearness(TypedDict):
+    """How near answers are to those of the model that a behaviour was never planted in: the mean over the
+    tokens of its own greedy answer of its ln p less the other model's, in nats; each prompt counts once.
+    """
+
+    model: str
+    base: Average
+    edited: Average
+    rule: str
+    """By which prompts are shown."""
+
+
 class AnswerPair(TypedDict):
     """One prompt answered by both models."""
 
@@ -356,6 +370,10 @@ class AnswerPair(TypedDict):
     """KL(base ‖ edited) at each token of the base's answer."""
     kl_tokens: NotRequired[list[str]]
     xray: NotRequired[Rays]
+    never: NotRequired[Answer]
+    """Of the model that the behaviour was never planted in."""
+    gap: NotRequired[float]
+    """How near the edited model is to it on this prompt, as in `Nearness`."""
 
 
 class Return(TypedDict):
@@ -465,6 +483,8 @@ class Truth(TypedDict):
     """−ln p of the never-planted model's own answers by itself."""
     edited_loss: Average
     """The same of the edited model's answers."""
+    nearness: NotRequired[Nearness | None]
+    """On all report prompts of the side."""
 
 
 class Truths(TypedDict, total=False):
@@ -533,6 +553,8 @@ class Ablate(Head):
     kind: Literal["ablate"]
     edit: Edit
     pairs: list[AnswerPair]
+    nearness: NotRequired[Nearness | None]
+    """On all report prompts of the positive side, of an expert."""
     re_emergence: NotRequired[list[Return]]
     measures: NotRequired[Measures | None]
     """Where both were asked for in one run."""
@@ -772,6 +794,222 @@ class Export(Head, ExportFacts):
     files: NotRequired[dict[str, int]]
     """Bytes by name."""
     card: NotRequired[str]
+
+
+# What was done to a published model
+
+
+class Compared(TypedDict):
+    """One of two models that are compared."""
+
+    id: str
+    revision: str
+    source: str
+    dtype: str
+    """Of most of its numbers."""
+    bytes: int
+    tensors: int
+
+
+class Taken(TypedDict):
+    """A direction that was taken from a matrix: W′ = W − α·p·qᵀW."""
+
+    form: str
+    """How q follows from p: "plain", "rows" (rows normalized first) or "norm" (a norm's gain folded)."""
+    side: str
+    """Whether the matrix "writes" into the residual stream or "reads" it."""
+    strength: float
+    """α: 1 removes the direction, 2 mirrors it."""
+    sigma: float
+    """Its standard error."""
+    match: float
+    """|cosine| of the difference's right singular vector with Wᵀq."""
+    null: float
+    """The largest of it with random directions."""
+    kept: str
+    """Whose lengths the edit kept: rows, columns, or empty for none."""
+    directions: int
+    """Matching directions in this matrix."""
+    explained: float
+    """Share of the difference's square, rounding left aside."""
+    equal: float
+    """Share of the entries that the fit, rounded, gives to the bit."""
+    agreement: float
+    """|cosine| with the direction that all matrices share."""
+
+
+class Difference(TypedDict):
+    """A tensor that differs."""
+
+    name: str
+    part: str
+    layer: int
+    """−1 outside of the layers."""
+    shape: list[int]
+    """Of what was looked at."""
+    dtype: str
+    sampled: bool
+    """Whether only some of its rows were looked at."""
+    changed: float
+    """Share of the entries."""
+    relative: float
+    """‖W′ − W‖/‖W‖."""
+    along: bool
+    """Whether it follows from the projection: a bias, or a norm's gain."""
+    values: NotRequired[list[float]]
+    """The largest singular values of the difference."""
+    edge: NotRequired[float]
+    """Above which rounding cannot lift one."""
+    rank: NotRequired[int]
+    complete: NotRequired[bool]
+    """Whether the rank counts all singular values, and not only the largest ones."""
+    taken: NotRequired[Taken]
+
+
+class CurveShape(TypedDict):
+    """What strengths over the layers follow."""
+
+    kind: str
+    """none, constant, falloff or free."""
+    first: int
+    last: int
+    height: float
+    """The constant, or the falloff's largest strength."""
+    position: float
+    """Of the falloff's largest strength, in layers."""
+    slope: float
+    """Change of the strength with every layer away from there."""
+    distance: tuple[float, float | None]
+    """Between which the falloff ends."""
+    gap: float
+    """Largest difference of a strength from the shape."""
+
+
+class StrengthCurve(TypedDict):
+    """Strengths by layer of the attention's or the MLP's matrices; 0 where nothing was taken."""
+
+    part: str
+    strengths: list[float]
+    sigmas: list[float]
+    shape: CurveShape
+    fitted: list[float]
+    """The shape's strengths."""
+
+
+class Verdict(TypedDict):
+    """What the differences amount to."""
+
+    kind: str
+    """projection, mixed, other, recast or same."""
+    words: str
+    facts: list[str]
+
+
+class HashCheck(TypedDict):
+    """Files or tensors whose SHA-256 was stated."""
+
+    what: str
+    """tensors or files."""
+    same: int
+    different: list[str]
+    unknown: list[str]
+    """Whose hash could not be had without reading them whole."""
+
+
+class StatedMeasure(TypedDict):
+    """A number that a record states, and what it is now."""
+
+    name: str
+    stated: float
+    now: float
+    same: bool
+
+
+class StatedCurve(TypedDict):
+    """Strengths by layer that a record states."""
+
+    part: str
+    strengths: list[float]
+
+
+class Claims(TypedDict):
+    """What a record of the edit says of it, beside what the weights say."""
+
+    by: str
+    """edit.json, or heretic's reproduce.json."""
+    model: str
+    revision: str
+    facts: list[str]
+    curves: list[StatedCurve]
+    hashes: list[HashCheck]
+    measures: list[StatedMeasure]
+
+
+class PairMeasures(TypedDict):
+    """What the edit removed and damaged, on a stored pair's report prompts."""
+
+    contrast: str
+    behaviour: Behaviour
+    first_token: dict[str, Average]
+    """KL(base ‖ edited) by side, in nats."""
+    text: NotRequired[TextLoss]
+
+
+class ForensicsRequest(TypedDict):
+    """Two models as the API takes them."""
+
+    base: str
+    edited: str
+    record: str
+    scope: str
+    measured: bool
+    contrast: str
+
+
+class ForensicsOrigin(TypedDict):
+    """What pins the numbers."""
+
+    machine: str
+    torch: str
+    safetensors: str
+    draws: int
+    """Random directions behind each null."""
+    match: float
+    """From which |cosine| on a difference counts as a projection."""
+
+
+class Forensics(TypedDict):
+    """What was done to a published model."""
+
+    kind: Literal["forensics"]
+    run_id: str
+    drawable: Literal[True]
+    title: str
+    done: bool
+    request: ForensicsRequest
+    base: Compared
+    edited: Compared
+    layers: int
+    width: int
+    looked: int
+    """Tensors that were compared."""
+    unmatched: list[str]
+    rows: list[Difference]
+    """Tensors that differ, at most 600."""
+    left_out: int
+    """Rows that are not among them."""
+    agreement: float
+    """Share of the left vectors' squares that one direction has; 0 where none was taken."""
+    direction: list[float]
+    """That direction, unit; empty where none was taken."""
+    curves: list[StrengthCurve]
+    verdict: Verdict
+    claims: NotRequired[Claims]
+    measures: NotRequired[PairMeasures]
+    provenance: ForensicsOrigin
+    progress: Progress | None
+    seconds: NotRequired[float]
+    example: NotRequired[bool]
 
 
 # Everything else that a figure is given

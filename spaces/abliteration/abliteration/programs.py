@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request
 from shared.rules import LIKELIER
 
@@ -39,3 +40,34 @@ def _left(request: Request) -> str:
         return 'answer["measures"]["contrast"]["positive"]["edited"]'
     name = "refused" if kind == "refuses" else "shows"
     return f'answer["measures"]["behaviour"]["positive"]["edited"]["{name}"]'
+
+
+def forensics_program(request: ForensicsRequest, address: str) -> str:
+    """The Python that compares the same two models over the API of a running demo.
+
+    Args:
+        request: of the figure.
+        address: of the demo.
+    """
+    default = ForensicsRequest()
+    stated = {
+        name: value
+        for name, value in request.to_json().items()
+        if name in ("base", "edited") or value != getattr(default, name)
+    }
+    record = stated.pop("record", "")
+    given = "".join(f"    {name}={value!r},\n" for name, value in stated.items())
+    if record:
+        given += '    record=open("edit.json").read(),  # or reproduce.json\n'
+    return f"""\
+from gradio_client import Client
+
+client = Client({json.dumps(address)})
+found = client.predict(
+{given}    api_name="/forensics",
+)
+print(found["verdict"]["words"])
+for row in found["rows"]:
+    if "taken" in row:
+        print(row["name"], row["rank"], row["taken"]["strength"])
+"""

@@ -3,25 +3,27 @@
 
 import { heat, heatLegend } from "../../../../shared/js/axes.js";
 import { h } from "../../../../shared/js/dom.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { estimateWords } from "../../../../shared/js/estimates.js";
+import { brief, plural } from "../../../../shared/js/numbers.js";
 
 /** @import { Child } from "../../../../shared/js/dom.js" */
-/** @import { AnswerPair } from "./data.js" */
+/** @import { AnswerPair, Nearness } from "./data.js" */
 
 /**
  * Open the view.
  * @param {unknown} _figure
  * @param {HTMLElement} panel
- * @returns {(data: {pairs: AnswerPair[], mark: string}) => void}
+ * @returns {(data: {pairs: AnswerPair[], mark: string, nearness?: Nearness | null}) => void}
  */
 export function openAnswerPairs(_figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  return ({ pairs, mark }) => {
+  return ({ pairs, mark, nearness }) => {
     const divergences = pairs.flatMap(({ kl = [] }) => kl);
     const most = Math.max(0.5, ...divergences);
     box.replaceChildren(
-      ...pairs.map(({ prompt, base, edited, kl = [], kl_tokens: tokens = [] }) =>
+      ...(nearness ? [h("p", { class: "said" }, nearnessWords(nearness))] : []),
+      ...pairs.map(({ prompt, base, edited, never, gap, kl = [], kl_tokens: tokens = [] }) =>
         h(
           "section",
           { class: "pair" },
@@ -37,6 +39,15 @@ export function openAnswerPairs(_figure, panel) {
             ),
             answerBox("edited", mark, edited.grade, h("p", {}, h("bdi", {}, edited.text || "…"))),
           ),
+          never
+            ? h(
+                "p",
+                { class: "never-planted" },
+                h("b", {}, "never planted"),
+                gap === undefined ? " " : ` (${brief(gap)} nats a token away) `,
+                h("bdi", {}, never.text || "…"),
+              )
+            : null,
         ),
       ),
       ...(divergences.length
@@ -50,6 +61,18 @@ export function openAnswerPairs(_figure, panel) {
         : []),
     );
   };
+}
+
+/**
+ * How near both models are to the one that the behaviour was never planted in.
+ * @param {Nearness} nearness
+ */
+function nearnessWords({ model, base, edited, rule }) {
+  return (
+    `How much likelier ${model}, in which it was never planted, finds its own answers to ` +
+    `${plural(edited.clusters, "held-out prompt")} than the model as it is: ${estimateWords(base)}, ` +
+    `than the edited model: ${estimateWords(edited)} nats a token. 0 would be as good. ${rule}`
+  );
 }
 
 /**

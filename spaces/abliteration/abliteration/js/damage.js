@@ -3,13 +3,14 @@
 
 import { axisLabel, baseAxis, scaleOf, valueAxis } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { estimateWords, percentage, shareWords } from "../../../../shared/js/estimates.js";
-import { brief, whole } from "../../../../shared/js/numbers.js";
+import { percentage, shareWords } from "../../../../shared/js/estimates.js";
+import { brief } from "../../../../shared/js/numbers.js";
 import { factList, scrollTable } from "../../../../shared/js/tables.js";
 import { block, drawInBox, lineLegend, picture } from "./charts.js";
+import { meanWords, truthFacts } from "./truth.js";
 
 /** @import { Share } from "../../../../shared/js/data.js" */
-/** @import { Average, FirstToken, Judgement, Measures, Refusal, Side, Split } from "./data.js" */
+/** @import { FirstToken, Judgement, Measures, Refusal, Side, Split } from "./data.js" */
 
 /** @typedef {{label: string, base: Share, edited: Share}} Pair a share before and after */
 /**
@@ -85,7 +86,7 @@ function removedTitle({ nothing, from, words }) {
 
 /**
  * Judgements of a side by both models, once both are there.
- * @param {Measures} measures
+ * @param {Pick<Measures, "behaviour">} measures
  * @param {Side} side
  */
 function judgementsOf({ behaviour }, side) {
@@ -94,10 +95,10 @@ function judgementsOf({ behaviour }, side) {
 }
 
 /**
- * @param {Measures} measures
+ * @param {Pick<Measures, "behaviour" | "over_refusal">} measures
  * @returns {Pair[]}
  */
-function sharePairs(measures) {
+export function sharePairs(measures) {
   const pairs = SIDES.flatMap((side) => {
     const both = judgementsOf(measures, side);
     if (!both) return [];
@@ -236,38 +237,6 @@ function contrastFacts({ contrast = {} }) {
   });
 }
 
-/**
- * How far the models are from the one that the behaviour was never planted in.
- * @param {Measures} measures
- */
-function truthFacts({ truth = {} }) {
-  return SIDES.flatMap((side) => {
-    const far = truth[side];
-    if (!far) return [];
-    return [
-      [
-        `${side} prompts: KL from ${far.model}, in which it was never planted, along its answers`,
-        `${meanWords(far.base, "answers")} → ${meanWords(far.edited, "answers")}`,
-      ],
-      [
-        `${side} prompts: that model's loss of the edited model's answers, nats a token`,
-        `${meanWords(far.edited_loss, "answers")}; of its own ${meanWords(far.own_loss, "answers")}`,
-      ],
-    ];
-  });
-}
-
-/**
- * A mean and how many values it is of; where these are not independent, in how many clusters.
- * @param {Average | null | undefined} mean
- * @param {string} [clusters] what they are
- */
-function meanWords(mean, clusters = "clusters") {
-  if (!mean) return "–";
-  const groups = mean.clusters === mean.of ? "" : ` in ${mean.clusters} ${clusters}`;
-  return `${estimateWords(mean)} (n = ${whole(mean.of)}${groups})`;
-}
-
 /** @param {FirstToken | undefined} first */
 function firstTokenWords(first) {
   return first
@@ -281,7 +250,7 @@ function firstTokenWords(first) {
  * @param {Pair[]} pairs
  * @param {number} width
  */
-function shareChart(pairs, width) {
+export function shareChart(pairs, width) {
   const isNarrow = width < 560;
   const left = isNarrow ? 10 : 270;
   const row = isNarrow ? 56 : 38;

@@ -10,7 +10,8 @@ export type Kind = "find"
     | "features"
     | "feature"
     | "certificate"
-    | "export";
+    | "export"
+    | "forensics";
 
 /** How an edit leaves: as the whole model, or as an adapter of rank 1. */
 export type Form = "safetensors" | "lora";
@@ -323,6 +324,20 @@ export interface Rays {
   edited: Ray;
 }
 
+/**
+ * How near answers are to those of the model that a behaviour was never planted in: the mean over
+ * the
+ * tokens of its own greedy answer of its ln p less the other model's, in nats; each prompt counts
+ * once.
+ */
+export interface Nearness {
+  model: string;
+  base: Average;
+  edited: Average;
+  /** By which prompts are shown. */
+  rule: string;
+}
+
 /** One prompt answered by both models. */
 export interface AnswerPair {
   prompt: string;
@@ -332,6 +347,10 @@ export interface AnswerPair {
   kl?: Quantiles;
   kl_tokens?: string[];
   xray?: Rays;
+  /** Of the model that the behaviour was never planted in. */
+  never?: Answer;
+  /** How near the edited model is to it on this prompt, as in `Nearness`. */
+  gap?: number;
 }
 
 /** The direction's component by layer after it was removed at one layer's input alone. */
@@ -428,6 +447,8 @@ export interface Truth {
   own_loss: Average;
   /** The same of the edited model's answers. */
   edited_loss: Average;
+  /** On all report prompts of the side. */
+  nearness?: Nearness | null;
 }
 
 /** By side; None where it answers nothing. */
@@ -489,6 +510,8 @@ export interface Ablate extends Head {
   kind: "ablate";
   edit: Edit;
   pairs: AnswerPair[];
+  /** On all report prompts of the positive side, of an expert. */
+  nearness?: Nearness | null;
   re_emergence?: Return[];
   /** Where both were asked for in one run. */
   measures?: Measures | null;
@@ -710,6 +733,207 @@ export interface Export extends Head, ExportFacts {
   /** Bytes by name. */
   files?: Record<string, number>;
   card?: string;
+}
+
+/** One of two models that are compared. */
+export interface Compared {
+  id: string;
+  revision: string;
+  source: string;
+  /** Of most of its numbers. */
+  dtype: string;
+  bytes: number;
+  tensors: number;
+}
+
+/** A direction that was taken from a matrix: W′ = W − α·p·qᵀW. */
+export interface Taken {
+  /**
+   * How q follows from p: "plain", "rows" (rows normalized first) or "norm" (a norm's gain folded).
+   */
+  form: string;
+  /** Whether the matrix "writes" into the residual stream or "reads" it. */
+  side: string;
+  /** α: 1 removes the direction, 2 mirrors it. */
+  strength: number;
+  /** Its standard error. */
+  sigma: number;
+  /** |cosine| of the difference's right singular vector with Wᵀq. */
+  match: number;
+  /** The largest of it with random directions. */
+  null: number;
+  /** Whose lengths the edit kept: rows, columns, or empty for none. */
+  kept: string;
+  /** Matching directions in this matrix. */
+  directions: number;
+  /** Share of the difference's square, rounding left aside. */
+  explained: number;
+  /** Share of the entries that the fit, rounded, gives to the bit. */
+  equal: number;
+  /** |cosine| with the direction that all matrices share. */
+  agreement: number;
+}
+
+/** A tensor that differs. */
+export interface Difference {
+  name: string;
+  part: string;
+  /** −1 outside of the layers. */
+  layer: number;
+  /** Of what was looked at. */
+  shape: number[];
+  dtype: string;
+  /** Whether only some of its rows were looked at. */
+  sampled: boolean;
+  /** Share of the entries. */
+  changed: number;
+  /** ‖W′ − W‖/‖W‖. */
+  relative: number;
+  /** Whether it follows from the projection: a bias, or a norm's gain. */
+  along: boolean;
+  /** The largest singular values of the difference. */
+  values?: Quantiles;
+  /** Above which rounding cannot lift one. */
+  edge?: number;
+  rank?: number;
+  /** Whether the rank counts all singular values, and not only the largest ones. */
+  complete?: boolean;
+  taken?: Taken;
+}
+
+/** What strengths over the layers follow. */
+export interface CurveShape {
+  /** none, constant, falloff or free. */
+  kind: string;
+  first: number;
+  last: number;
+  /** The constant, or the falloff's largest strength. */
+  height: number;
+  /** Of the falloff's largest strength, in layers. */
+  position: number;
+  /** Change of the strength with every layer away from there. */
+  slope: number;
+  /** Between which the falloff ends. */
+  distance: [number, number | null];
+  /** Largest difference of a strength from the shape. */
+  gap: number;
+}
+
+/** Strengths by layer of the attention's or the MLP's matrices; 0 where nothing was taken. */
+export interface StrengthCurve {
+  part: string;
+  strengths: Quantiles;
+  sigmas: Quantiles;
+  shape: CurveShape;
+  /** The shape's strengths. */
+  fitted: Quantiles;
+}
+
+/** What the differences amount to. */
+export interface Verdict {
+  /** projection, mixed, other, recast or same. */
+  kind: string;
+  words: string;
+  facts: string[];
+}
+
+/** Files or tensors whose SHA-256 was stated. */
+export interface HashCheck {
+  /** tensors or files. */
+  what: string;
+  same: number;
+  different: string[];
+  /** Whose hash could not be had without reading them whole. */
+  unknown: string[];
+}
+
+/** A number that a record states, and what it is now. */
+export interface StatedMeasure {
+  name: string;
+  stated: number;
+  now: number;
+  same: boolean;
+}
+
+/** Strengths by layer that a record states. */
+export interface StatedCurve {
+  part: string;
+  strengths: Quantiles;
+}
+
+/** What a record of the edit says of it, beside what the weights say. */
+export interface Claims {
+  /** edit.json, or heretic's reproduce.json. */
+  by: string;
+  model: string;
+  revision: string;
+  facts: string[];
+  curves: StatedCurve[];
+  hashes: HashCheck[];
+  measures: StatedMeasure[];
+}
+
+/** What the edit removed and damaged, on a stored pair's report prompts. */
+export interface PairMeasures {
+  contrast: string;
+  behaviour: Behaviour;
+  /** KL(base ‖ edited) by side, in nats. */
+  first_token: Record<string, Average>;
+  text?: TextLoss;
+}
+
+/** Two models as the API takes them. */
+export interface ForensicsRequest {
+  base: string;
+  edited: string;
+  record: string;
+  scope: string;
+  measured: boolean;
+  contrast: string;
+}
+
+/** What pins the numbers. */
+export interface ForensicsOrigin {
+  machine: string;
+  torch: string;
+  safetensors: string;
+  /** Random directions behind each null. */
+  draws: number;
+  /** From which |cosine| on a difference counts as a projection. */
+  match: number;
+}
+
+/** What was done to a published model. */
+export interface Forensics {
+  kind: "forensics";
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: ForensicsRequest;
+  base: Compared;
+  edited: Compared;
+  layers: number;
+  width: number;
+  /** Tensors that were compared. */
+  looked: number;
+  unmatched: string[];
+  /** Tensors that differ, at most 600. */
+  rows: Difference[];
+  /** Rows that are not among them. */
+  left_out: number;
+  /** Share of the left vectors' squares that one direction has; 0 where none was taken. */
+  agreement: number;
+  /** That direction, unit; empty where none was taken. */
+  direction: Quantiles;
+  curves: StrengthCurve[];
+  verdict: Verdict;
+  claims?: Claims;
+  measures?: PairMeasures;
+  provenance: ForensicsOrigin;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
 }
 
 /** A run before anything of it can be drawn. */

@@ -1,6 +1,7 @@
 // The figures of the abliteration Space: one for every room, and the kernel's editor.
 
 import { renderer } from "../../../../shared/js/shell.js";
+import { openForensicsRoom } from "./forensics.js";
 import { openKernel } from "./kernel.js";
 import {
   openAblateRoom,
@@ -22,5 +23,6 @@ export const render = renderer({
   feature: openFeatureRoom,
   certificate: openCertificateRoom,
   export: openCertificateRoom,
+  forensics: openForensicsRoom,
   kernel: openKernel,
 });

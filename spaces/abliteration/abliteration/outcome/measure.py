@@ -14,6 +14,7 @@ from abliteration.capability import capability, paired
 from abliteration.edit import Edit
 from abliteration.encode import encode
 from abliteration.measure import average, kl_along, sample_windows
+from abliteration.nearness import nearness
 from abliteration.outcome.run import Editing, complete, editing, head, step, waiting
 from abliteration.request import Request
 from abliteration.scale import behind, said
@@ -102,13 +103,16 @@ def measurements(
             measures["contrast"][side] = _contrast(work, edited, side, pair)
     if known.loaded.id in experts.NAMES:
         yield measures, ("The model that it was never planted in", 5, STEPS)
-        kept = models.in_memory(models.EMBEDDED_MODEL, exact=True)
-        never = models.on_device(kept or models.load(models.EMBEDDED_MODEL))
+        never = never_planted()
         measures["truth"] = {}
         for side in SIDES:
-            measures["truth"][side] = truth.against_truth(
+            far = truth.against_truth(
                 never, known.loaded.model, edited, work.side(side), request.answer_tokens
             )
+            if far and side == "positive":
+                near = nearness(never, known.loaded.model, edited, work.side(side), request.answer_tokens)
+                far["nearness"] = near.to_json()
+            measures["truth"][side] = far
     yield measures, ("KL along the base's answers", 5, STEPS)
     for side in SIDES:
         measures["along"][side] = _along(work, edited, side, base_answers[side])
@@ -128,6 +132,12 @@ def measurements(
     yield measures, ("Controls", 7, STEPS)
     measures["controls"] = controls(work)
     yield measures, ("Measured", STEPS, STEPS)
+
+
+def never_planted() -> Loaded:
+    """The model that no expert's behaviour was planted in."""
+    kept = models.in_memory(models.EMBEDDED_MODEL, exact=True)
+    return models.on_device(kept or models.load(models.EMBEDDED_MODEL))
 
 
 def _what(work: Editing, files: PreTrainedModel | None) -> str:

@@ -21,10 +21,23 @@ Both = tuple[list[Answer], list[Answer]]
 """Answers of the base and of the edited model, by prompt."""
 
 
-def prompts_of(request: Request, known: Study) -> tuple[list[str], list[list[int]]]:
-    """The prompts to answer and their token ids: the request's, or two of each side of the report split."""
+SHOWN = 2
+"""Prompts of a side that are answered where a request names none."""
+
+
+def prompts_of(
+    request: Request, known: Study, places: Sequence[int] = ()
+) -> tuple[list[str], list[list[int]]]:
+    """The prompts to answer and their token ids: the request's, or `SHOWN` of each side of the report split.
+
+    Args:
+        request: of the run.
+        known: its study.
+        places: of the positive ones in the report split; the first ones where there are none.
+    """
     report = known.split.report
-    prompts = list(request.prompts) or [*report.positive[:2], *report.negative[:2]]
+    positive = [report.positive[place] for place in places] or report.positive[:SHOWN]
+    prompts = list(request.prompts) or [*positive, *report.negative[:SHOWN]]
     return prompts, encode(known.loaded, prompts, request.how, request.answer_tokens)
 
 

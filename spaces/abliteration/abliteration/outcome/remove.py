@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from abliteration import data
+from abliteration.nearness import nearness
 from abliteration.numbers import lists
-from abliteration.outcome.measure import measure
-from abliteration.outcome.pairs import add_divergence, answer_both, pairs, pieces, prompts_of
-from abliteration.outcome.run import PROBES, Editing, complete, editing, head, step
+from abliteration.outcome.measure import measure, never_planted
+from abliteration.outcome.pairs import SHOWN, add_divergence, answer_both, pairs, pieces, prompts_of
+from abliteration.outcome.run import PROBES, Editing, complete, editing, head, step, waiting
 from abliteration.request import Request
 from abliteration.study import leaving, spread
 from abliteration.xray import re_emergence, xray
+from shared import experts
 from shared.models import Loaded
 from shared.talk import Answer
 
@@ -27,10 +29,21 @@ def ablate(request: Request, loaded: Loaded | None = None) -> Iterator[data.Abla
     work = yield from editing("ablate", request, loaded)
     known, edit = work.known, work.edit
     model, edited = known.loaded.model, leaving(known, edit)
-    prompts, rows = prompts_of(request, known)
+    near, places = None, []
+    if known.loaded.id in experts.NAMES and not request.prompts:
+        yield waiting("ablate", "The model that it was never planted in")
+        rows = work.side("positive")
+        near = nearness(never_planted(), model, edited, rows, request.answer_tokens)
+        places = near.spread(SHOWN)
+    prompts, rows = prompts_of(request, known, places)
     figure: data.Ablate = {**head(known, request), "kind": "ablate", "edit": work.to_json(), "pairs": []}
+    if near:
+        figure["nearness"] = near.to_json()
     for number, both in enumerate(answer_both(known, edited, rows, request.answer_tokens), 1):
         figure["pairs"] = pairs(request, known, prompts, both)
+        for pair, place in zip(figure["pairs"], places, strict=False):
+            assert near is not None
+            near.add_to(pair, place, request.refusal_markers)
         yield step(figure, "Answering", number, request.answer_tokens)
     answered = zip(figure["pairs"], rows, *both, strict=True)
     for number, (pair, row, base, other) in enumerate(answered, 1):

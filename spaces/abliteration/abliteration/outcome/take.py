@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abliteration import bake, data
+from abliteration import bake, data, record
 from abliteration.card import model_card
 from abliteration.certificate import certify
 from abliteration.numbers import short
+from abliteration.outcome.forensics import stated_measures
 from abliteration.outcome.measure import measurements
 from abliteration.outcome.run import Editing, complete, editing, head, waiting
 from abliteration.request import Request
@@ -64,7 +65,8 @@ def export(
     request: Request, folder: Path, form: data.Form = "safetensors", loaded: Loaded | None = None
 ) -> Iterator[data.Export | data.Waiting]:
     """Write the edited model, or the edit as a LoRA of rank 1; open the files again as their configuration
-    says, compare them with the edited model in memory, and state in a card what was measured of them.
+    says, compare them with the edited model in memory, and state in a card what was measured of them. An
+    edit.json beside them makes the same edit again.
 
     Args:
         request: of the edit.
@@ -104,6 +106,21 @@ def export(
         }
         figure["card"] = model_card(figure)
         (part / "README.md").write_text(figure["card"], encoding="utf-8")
+        (part / record.NAME).write_text(
+            record.written(
+                work.edit,
+                baked,
+                model,
+                name=known.loaded.id,
+                revision=known.loaded.revision,
+                dtype=dtype,
+                linear=form == "lora",
+                request={**figure["request"], "layer": work.layer},
+                files={path.name: record.file_hash(path) for path in sorted(part.glob("*.safetensors"))},
+                measures=stated_measures(measures),
+            ),
+            encoding="utf-8",
+        )
     figure["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     yield complete(figure, started)
 
