@@ -139,8 +139,8 @@ def _batches(rows: Sequence[Row], places: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _packed(model: PreTrainedModel, rows: Sequence[Row]) -> list[list[Tensor]]:
-    """ln p of the tokens of every choice of every row, float64, on the CPU. All contexts end in the same
-    column, so that only the columns from there on need the head.
+    """Log-probabilities of the tokens of every choice of every row, float64, on the CPU. All
+    contexts end in the same column, so that only the columns from there on need the head.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Small sets of items that ship with the suite, written for it: facts that nobody disputes, and generated logic
+"""Small sets of items that ship with the suite, written for it: facts that nobody disputes, generated logic
 and sums. Every item is a text that ends where the answer begins, with choices of one kind and about one
 length; no letters stand before the choices.
 
@@ -36,13 +36,18 @@ class ItemSet:
     generated: bool = False
 
 
+def _generator(seed: str) -> random.Random:
+    """Random numbers of a seed, the same in every process."""
+    return random.Random(seed)  # noqa: S311  a draw, no secret
+
+
 def _asked(
     name: str, pairs: Sequence[tuple[str, str]], prompt: str, count: int = 4, pool: Sequence[str] = ()
 ) -> Callable[[int], list[Item]]:
     """Items of pairs of a subject and its answer; distractors are other pairs' answers."""
 
     def make(_: int) -> list[Item]:
-        draw = random.Random(name)
+        draw = _generator(name)
         answers = list(dict.fromkeys(pool or [answer for _, answer in pairs]))
         return [
             _item(
@@ -81,7 +86,7 @@ def _written(name: str, items: Sequence[tuple[str, ...]]) -> Callable[[int], lis
     """Items with distractors of their own: prompt, answer, others."""
 
     def make(_: int) -> list[Item]:
-        draw = random.Random(name)
+        draw = _generator(name)
         return [
             _item(name, str(place), prompt, answer, others, draw)
             for place, (prompt, answer, *others) in enumerate(items, 1)
@@ -92,7 +97,7 @@ def _written(name: str, items: Sequence[tuple[str, ...]]) -> Callable[[int], lis
 
 def _sums(seed: int) -> list[Item]:
     """Sums and differences of two numbers below 50; distractors are near."""
-    draw = random.Random(f"sums {seed}")
+    draw = _generator(f"sums {seed}")
     found: dict[str, Item] = {}
     while len(found) < GENERATED:
         a, b = draw.randint(2, 49), draw.randint(2, 49)
@@ -107,7 +112,7 @@ def _sums(seed: int) -> list[Item]:
 
 def _eldest(seed: int) -> list[Item]:
     """Who is the oldest of three, from two comparisons."""
-    draw = random.Random(f"eldest {seed}")
+    draw = _generator(f"eldest {seed}")
     found: dict[str, Item] = {}
     while len(found) < GENERATED:
         first, second, third = draw.sample(texts.NAMES, 3)  # from the oldest to the youngest
@@ -125,7 +130,7 @@ def _eldest(seed: int) -> list[Item]:
 
 def _rooms(seed: int) -> list[Item]:
     """Short passages, each with four questions: the items of a passage are one cluster."""
-    draw = random.Random(f"rooms {seed}")
+    draw = _generator(f"rooms {seed}")
     found: list[Item] = []
     for passage in range(1, GENERATED // 4 + 1):
         people = draw.sample(texts.NAMES, 4)
@@ -193,5 +198,5 @@ def shuffled(items: Sequence[Item], seed: int) -> list[Item]:
     for item in items:
         groups.setdefault(item.group, []).append(item)
     order = list(groups.values())
-    random.Random(f"order {seed}").shuffle(order)
+    _generator(f"order {seed}").shuffle(order)
     return [item for group in order for item in group]

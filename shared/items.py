@@ -1,4 +1,4 @@
-"""One item format for every small measure of the suite: a text, choices that may follow it, and which is right.
+"""One item format for every small measure: a text, choices that may follow it, and which of them is right.
 
 A text and a choice become tokens as lm-eval makes them (`lm_eval.api.model.TemplateLM._encode_pair`): blanks
 at the end of the text move to the choice, both are encoded together and cut where the text alone ends, and

@@ -1,4 +1,4 @@
-"""Two systems on the same items: which answers flipped, how far the scores are apart, and whether that is more
+"""Two systems on the same items: which answers flipped, how far scores are apart, and whether that is more
 than chance.
 
 One test serves all: under the hypothesis that neither is better, every group of items that belong together
@@ -150,8 +150,8 @@ def difference(first: Sequence[bool], second: Sequence[bool], groups: Sequence[i
 
 
 def agresti_min(gained: int, lost: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of (gained − lost)/n for n matched pairs: Wald's with half an item more in each of the
-    four cells (Agresti and Min 2005).
+    """The 95 % interval of (gained − lost)/n for n matched pairs: Wald's with half an item more in each of
+    the four cells (Agresti and Min 2005).
     """
     b, c, m = gained + 0.5, lost + 0.5, n + 2
     centre = (b - c) / m
@@ -160,8 +160,8 @@ def agresti_min(gained: int, lost: int, n: int) -> tuple[float, float]:
 
 
 def exchange_p(sums: Sequence[int]) -> float:
-    """The exact two-sided p-value of sums that might as well have had the other sign, each by itself: the share
-    of all sign patterns whose total is at least as far from 0. With sums of ±1 it is McNemar's exact p.
+    """The exact two-sided p-value of sums that might as well have had the other sign, each by itself: the
+    share of all sign patterns whose total is at least as far from 0. With sums of ±1 it is McNemar's exact p.
     """
     import numpy as np
 
