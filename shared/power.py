@@ -23,13 +23,15 @@ def _needed(discordant: int, level: float) -> int:
     """The fewest items of the larger side, of so many discordant ones, for p ≤ level; one more than there are
     where none is enough.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtrc, ndtri
 
-    # two-sided p at k of m on the larger side is 2·P(X ≥ k)
-    k = int(binom.isf(level / 2, discordant, 0.5)) + 1
-    while k <= discordant and 2 * binom.sf(k - 1, discordant, 0.5) > level:
+    def p(larger: int) -> float:
+        return 2 * float(bdtrc(larger - 1, discordant, 0.5))
+
+    k = min(discordant + 1, round(discordant / 2 + float(ndtri(1 - level / 2)) * math.sqrt(discordant) / 2))
+    while k <= discordant and p(k) > level:
         k += 1
-    while k > 0 and k - 1 > discordant / 2 and 2 * binom.sf(k - 2, discordant, 0.5) <= level:
+    while k - 1 > discordant / 2 and p(k - 1) <= level:
         k -= 1
     return k
 
@@ -44,17 +46,19 @@ def power(n: int, difference: float, discordant: float, level: float = LEVEL) ->
         level: α.
     """
     import numpy as np
-    from scipy.stats import binom
+    from scipy.special import bdtr, bdtrc, gammaln, xlog1py, xlogy
 
     if not n or not discordant:
         return 0.0
     middle, spread = n * discordant, 8 * math.sqrt(n * discordant * (1 - discordant)) + 8
-    counts = np.arange(max(0, math.floor(middle - spread)), min(n, math.ceil(middle + spread)) + 1)
+    counts = np.arange(max(1, math.floor(middle - spread)), min(n, math.ceil(middle + spread)) + 1)
     needed = np.array([_needed(int(count), level) for count in counts])
+    counts, needed = counts[needed <= counts], needed[needed <= counts]
     gain = min(1.0, max(0.0, (1 + difference / discordant) / 2))
-    seen = binom.sf(needed - 1, counts, gain) + binom.cdf(counts - needed, counts, gain)
-    possible = needed <= counts
-    return float(np.sum(binom.pmf(counts, n, discordant) * np.where(possible, seen, 0.0)))
+    seen = bdtrc(needed - 1, counts, gain) + bdtr(counts - needed, counts, gain)
+    choose = gammaln(n + 1) - gammaln(counts + 1) - gammaln(n - counts + 1)
+    chances = np.exp(choose + xlogy(counts, discordant) + xlog1py(n - counts, -discordant))
+    return min(1.0, float(np.sum(chances * seen)))
 
 
 def smallest_difference(
@@ -88,14 +92,11 @@ def items_needed(
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (
-            (low, middle) if power(middle, difference, discordant, level) >= wanted else (middle, high)
-        )
-    found = high
+        enough = power(middle, difference, discordant, level) >= wanted
+        low, high = (low, middle) if enough else (middle, high)
     run = 0
-    for n in range(high, high + 400):
-        run = run + 1 if power(n, difference, discordant, level) >= wanted else 0
-        if run > 10:
-            found = n - 10
-            break
+    while run <= 10 and high <= MOST + 10:
+        run = run + 1 if power(high, difference, discordant, level) >= wanted else 0
+        high += 1
+    found = high - run
     return found if found <= MOST else None

@@ -21,11 +21,11 @@ LOOKS = 10
 
 def spending(share: float, level: float = LEVEL) -> float:
     """How much of α may be spent once this share of the planned groups was seen."""
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     if share <= 0:
         return 0.0
-    return float(2 * norm.sf(norm.isf(level / 2) / math.sqrt(min(1.0, share))))
+    return float(2 * ndtr(ndtri(level / 2) / math.sqrt(min(1.0, share))))
 
 
 def look_places(groups: int, looks: int = LOOKS) -> list[int]:

@@ -1,5 +1,5 @@
-"""The evaluation Space: models on the same items, and what their scores may say. The engine is in `evaluation`
-and `shared`, its picture in `evaluation/js`, the page in `evaluation_rooms`.
+"""The evaluation Space: models on the same items, and what their scores may say. The engine is in
+`evaluation` and `shared`, its picture in `evaluation/js`, the page in `evaluation_rooms`.
 """
 
 from __future__ import annotations

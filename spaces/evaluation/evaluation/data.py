@@ -137,6 +137,8 @@ class Calibration(TypedDict):
     model: int
     bins: list[Bin]
     brier: float
+    against: tuple[float, float, float] | None
+    """Brier score less the first model's, and its 95 % interval; None for the first."""
 
 
 class Summary(TypedDict):

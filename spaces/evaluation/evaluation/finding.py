@@ -150,6 +150,6 @@ def notes(request: CompareRequest, loaded: Sequence[Loaded]) -> Iterator[str]:
     ]
     if plain:
         yield (
-            f"{', '.join(plain)} {'knows' if len(plain) == 1 else 'know'} a chat template, and the prompts are "
-            "plain text, as lm-eval sends them by default."
+            f"{', '.join(plain)} {'knows' if len(plain) == 1 else 'know'} a chat template, and the prompts "
+            "are plain text, as lm-eval sends them by default."
         )

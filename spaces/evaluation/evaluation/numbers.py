@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evaluation.data import Bin, Calibration, Difference, Looked, PlannedLook, Score, SeenFrom
 from evaluation.request import CompareRequest
-from shared import paired, power, sequential
+from shared import estimates, paired, power, sequential
 from shared.choices import Scored
 from shared.items import Item
 from shared.paired import LEVEL
@@ -190,5 +190,21 @@ def calibration(result: Result) -> list[Calibration]:
                     }
                 )
         brier = sum(one.brier for one in answers) / len(answers)
-        found.append({"model": model, "bins": bins, "brier": round(brier, 4)})
+        against = _brier_difference(result, model) if model else None
+        found.append({"model": model, "bins": bins, "brier": round(brier, 4), "against": against})
     return found
+
+
+def _brier_difference(result: Result, model: int) -> tuple[float, float, float]:
+    """How far a model's Brier score is from the first one's, with its 95 % interval: the paired bootstrap
+    over groups, percentiles.
+    """
+    sums: dict[int, float] = {}
+    sizes: dict[int, int] = {}
+    for at, group in enumerate(result.groups):
+        moved = result.answers[model][at].brier - result.answers[0][at].brier
+        sums[group] = sums.get(group, 0.0) + moved
+        sizes[group] = sizes.get(group, 0) + 1
+    means = estimates.bootstrap_means([list(sums.values())], list(sizes.values()))[:, 0]
+    low, high = estimates.quantile(means, (0.025, 0.975))
+    return round(sum(sums.values()) / len(result.groups), 4), round(low, 4), round(high, 4)

@@ -65,8 +65,8 @@ def _markdown(data: Compare) -> str:
         )
     lines.append(
         f"- {said['metric']} as lm-eval defines it, chat template {'on' if said['chat'] else 'off'}, seed "
-        f"{said['seed']}. In brackets 95 % intervals (Wilson; of passages where items share one); differences "
-        "to the first model by an exact paired test."
+        f"{said['seed']}. In brackets 95 % intervals (Wilson; of passages where items share one); "
+        "differences to the first model by an exact paired test."
     )
     return "\n".join(lines) + "\n"
 
