@@ -221,6 +221,12 @@ def _item(place: int, value: Any, task: str) -> Item:
         named[name] = str(text) if isinstance(text, int) and not isinstance(text, bool) else text
         if not isinstance(named[name], str):
             raise VisitorError(f"{name} of item {place} is no text.", "Write it in quotation marks.")
+    try:
+        "".join((prompt, *choices, *named.values())).encode()
+    except UnicodeEncodeError:
+        raise VisitorError(
+            f"Item {place} contains half of a character.", "Delete it or paste the text again."
+        ) from None
     if sum(map(len, (prompt, *choices, *named.values()))) > MAX_ITEM_CHARACTERS:
         raise VisitorError(
             f"Item {place} is longer than {MAX_ITEM_CHARACTERS:,} characters.", "Shorten or leave it out."

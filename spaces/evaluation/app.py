@@ -15,7 +15,8 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
 
 from evaluation.request import CompareRequest, PowerRequest
-from evaluation_rooms import compare, power
+from evaluation.task_file import TaskRequest
+from evaluation_rooms import compare, power, task
 from evaluation_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
@@ -37,6 +38,7 @@ with page.page(TITLE, SENTENCE) as demo:
     endpoint(compare.evaluate, CompareRequest, EVALUATE, **MODEL)
     endpoint(compare.compare, CompareRequest, [*EVALUATE, "early"], **MODEL)
     endpoint(power.power, PowerRequest, POWER, queue=False)
+    endpoint(task.task_items, TaskRequest, ["yaml", "rows", "limit"], **task.QUEUE)
 
 if __name__ == "__main__":
     server.launch(demo, css)

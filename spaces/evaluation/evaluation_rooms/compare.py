@@ -12,6 +12,7 @@ from evaluation.data import Compare, Waiting
 from evaluation.engine import Plan
 from evaluation.examples import EXAMPLES
 from evaluation.request import METRICS, CompareRequest
+from evaluation_rooms import task
 from evaluation_rooms.common import RENDERER, TITLE, example
 from evaluation_rooms.power import before
 from shared import gpu, models, page
@@ -159,6 +160,7 @@ def build(demo: gr.Blocks) -> Room[CompareRequest]:
             boxes["early"] = gr.Checkbox(
                 first.early, label="stop at the first of ten planned looks that decides", min_width=260
             )
+        task.build(boxes["items"])
     chips = {}
     if len(EXAMPLES) > 1:
         with gr.Row(elem_classes="chips"):
