@@ -111,12 +111,12 @@ def scored(
             for place in alone
             for choice in rows[place].choices
         ]
-        found = iter(continuation_log_probabilities(model, pairs))
+        read = iter(continuation_log_probabilities(model, pairs))
         for place in alone:
-            logs[place] = [next(found) for _ in rows[place].choices]
+            logs[place] = [next(read) for _ in rows[place].choices]
     return [
-        Scored(item, tuple(tuple(map(float, choice)) for choice in found))
-        for item, found in zip(items, logs, strict=True)
+        Scored(item, tuple(tuple(map(float, choice)) for choice in log))
+        for item, log in zip(items, logs, strict=True)
     ]
 
 

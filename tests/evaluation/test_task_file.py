@@ -3,69 +3,37 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from evaluation.task_file import EXAMPLE, TaskRequest, read
 from shared.errors import VisitorError
+from tests.evaluation.tasks import CHANGES, ROWS, text_of
 
-ROWS = [
-    {"question": "Is snow white? ", "choices": ["yes", "no"], "answer": 0, "label": "yes"},
-    {"question": "Is coal white?", "choices": ["yes", "no"], "answer": 1, "label": "no"},
-    {"question": "Neither", "choices": ["yes", "no"], "answer": -1, "label": "perhaps"},
-]
-LINES = "\n".join(map(json.dumps, ROWS))
+LM_EVAL = json.loads(Path(__file__).with_name("tasks.json").read_text(encoding="utf-8"))
+ALL = [*ROWS, {**ROWS[0], "answer": -1}]
+LINES = "\n".join(map(json.dumps, ALL))
 
 
-def items(**changes: str) -> list[dict]:
-    lines = [line for line in EXAMPLE.splitlines() if line.split(":")[0] not in changes]
-    text = "\n".join([*lines, *(f"{key}: {value}" for key, value in changes.items() if value)])
-    return read(TaskRequest.parse(yaml=text, rows=LINES))["items"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "prompt", "choices", "gold"),
-    [
-        ({}, "Question: Is snow white? \nAnswer:", ["yes", "no"], 0),
-        ({"doc_to_text": "question"}, "Is snow white? ", ["yes", "no"], 0),
-        ({"doc_to_text": '"{{question|trim}}\\n"'}, "Is snow white?\n", ["yes", "no"], 0),
-        ({"doc_to_choice": "['no', 'yes']", "doc_to_target": "label"}, None, ["no", "yes"], 1),
-        (
-            {"doc_to_choice": '"{{choices[::-1]}}"', "doc_to_target": '"{{1 - answer}}"'},
-            None,
-            ["no", "yes"],
-            1,
-        ),
-        ({"doc_to_choice": "{a: yep, b: nope}"}, None, ["yep", "nope"], 0),
-        (
-            {"description": '"Answer well.\\n"', "doc_to_text": "question"},
-            "Answer well.\nIs snow white? ",
-            ["yes", "no"],
-            0,
-        ),
-        (
-            {"doc_to_text": "\"{{question|regex_replace('snow', 'milk')}}\""},
-            "Is milk white? ",
-            ["yes", "no"],
-            0,
-        ),
-    ],
-)
-def test_documents_become_what_lm_eval_makes_of_them(changes, prompt, choices, gold):
-    found = items(**changes)
-    assert len(found) == 2, "a target that is none of the choices leaves the document out"
-    assert found[0]["choices"] == choices and found[0]["gold"] == gold and found[0]["task"] == "colours"
-    assert prompt is None or found[0]["prompt"] == prompt
-    assert found[1]["gold"] != found[0]["gold"]
+@pytest.mark.parametrize("name", CHANGES)
+def test_documents_become_what_lm_eval_makes_of_them(name):
+    found = read(TaskRequest.parse(yaml=text_of(CHANGES[name]), rows=ROWS))["items"]
+    assert len(found) == len(LM_EVAL[name]) == 2
+    for one, told in zip(found, LM_EVAL[name], strict=True):
+        delimiter = one.get("delimiter", " ")
+        assert [[one["prompt"], delimiter + choice] for choice in one["choices"]] == told["asked"]
+        target = told["target"]
+        assert one["gold"] == (one["choices"].index(target) if isinstance(target, str) else int(target))
+        assert one["task"] == "colours"
 
 
 def test_what_is_left_out_is_said():
     answer = read(TaskRequest.parse(yaml=EXAMPLE, rows=LINES, limit=3))
     assert answer["notes"] == ["1 left out. Document 2: its target “-1” is none of its choices."]
-    assert read(TaskRequest.parse(yaml=EXAMPLE, rows=ROWS, limit=1))["notes"] == [
+    assert read(TaskRequest.parse(yaml=EXAMPLE, rows=ALL, limit=1))["notes"] == [
         "The first 1 documents; there are more."
     ]
-    assert items(target_delimiter='""')[0]["delimiter"] == ""
 
 
 @pytest.mark.parametrize(
@@ -105,7 +73,7 @@ def test_what_could_run_code_or_is_no_task_is_refused(text, words):
 )
 def test_templates_are_filled_in_a_sandbox(template, words):
     with pytest.raises(VisitorError, match=words):
-        items(doc_to_text=json.dumps(template))
+        read(TaskRequest.parse(yaml=text_of({"doc_to_text": json.dumps(template)}), rows=LINES))
 
 
 def test_data_is_of_the_hub_or_given():

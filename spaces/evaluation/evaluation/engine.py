@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluation import finding, numbers, summary
-from evaluation.data import Answered, Compare, Read, Side, Task
+from evaluation.data import Answered, Asked, Compare, Read, Side, Task
 from evaluation.request import CompareRequest
 from shared import models
 from shared.choices import ROWS, Scored, packable, scored
@@ -93,7 +93,7 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
     answers: list[list[Scored]] = [[] for _ in loaded]
     places = look_places(max(groups) + 1)
     data["progress"] = {"label": f"0 of {len(items)} items", "value": 0, "max": len(items)}
-    yield dict(data)  # type: ignore[misc]
+    yield {**data}
     for start in range(0, len(items), ROWS):
         some = slice(start, start + ROWS)
         for model, one in enumerate(loaded):
@@ -121,9 +121,9 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
         if over:
             data["done"], data["progress"] = True, None
             data["summary"] = summary.summary(data)
-            yield dict(data)  # type: ignore[misc]
+            yield {**data}
             return
-        yield dict(data)  # type: ignore[misc]
+        yield {**data}
 
 
 def _started(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -> Compare:
@@ -193,7 +193,7 @@ def _task(name: str, request: CompareRequest, items: Sequence[Item]) -> Task:
     }
 
 
-def _asked(item: Item) -> dict[str, object]:
+def _asked(item: Item) -> Asked:
     return {
         "id": item.id,
         "task": item.task,

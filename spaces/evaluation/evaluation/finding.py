@@ -110,8 +110,10 @@ def _against(data: Compare, one: Difference) -> str:
         how = "by the planned looks" if data["request"]["early"] else f"p {_p(one['p'])}"
         size = points(one["mean"], signed=False)
         return f"{second} is {which} than {first} by {size} points of {n} items ({between}), {how}: {flips}."
-    return f"{n} items cannot decide between {second} and {first}: {points(one['mean'])} points ({between}), "
+    return (
+        f"{n} items cannot decide between {second} and {first}: {points(one['mean'])} points ({between}), "
         f"{flips}."
+    )
 
 
 def _blind(data: Compare, one: Difference) -> str:

@@ -161,7 +161,7 @@ def build(demo: gr.Blocks) -> Room[CompareRequest]:
                 first.early, label="stop at the first of ten planned looks that decides", min_width=260
             )
         task.build(boxes["items"])
-    chips = {}
+    chips: dict[str, gr.Button] = {}
     if len(EXAMPLES) > 1:
         with gr.Row(elem_classes="chips"):
             chips = {key: chip(label) for key, (label, _) in EXAMPLES.items()}
