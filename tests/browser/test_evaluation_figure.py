@@ -120,7 +120,7 @@ def test_a_run_grows_and_says_no_verdict(open_page) -> None:
         "items": STORED["items"][:8],
         "reads": STORED["reads"][:8],
         "answers": [answers[:8] for answers in STORED["answers"]],
-        "verdicts": ["8 of 214 items: no verdict before the end"],
+        "verdicts": ["8 of 216 items: no verdict before the end"],
         "looks": [{**one, "looks": []} for one in STORED["looks"]],
     }
     page = open_page({**some, "scores": [], "differences": [], "calibration": [], "items": [], "reads": []})

@@ -110,7 +110,11 @@ function calibrationWords(data) {
       "Its difference to the first model: paired bootstrap, 2,000 draws of the independent groups.",
   ]);
   return [
-    scrollTable("Brier scores", ["model", "Brier score", "to the first", "right answers in each bin"], rows),
+    scrollTable(
+      "Brier scores",
+      ["model", "Brier score", "to the first", "right answers in each bin"],
+      rows,
+    ),
     ...(list ? [list] : []),
   ];
 }

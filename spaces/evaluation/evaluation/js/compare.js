@@ -65,7 +65,8 @@ export function openCompare() {
     }),
     {
       take(data) {
-        if (session.other >= data.models.length) session.other = Math.min(1, data.models.length - 1);
+        if (session.other >= data.models.length)
+          session.other = Math.min(1, data.models.length - 1);
         if (data.models.length < 2 && session.filter !== "wrong") session.filter = "all";
       },
       tools: () => ({
@@ -86,8 +87,11 @@ export function openCompare() {
  * @param {Figure<Compare>} figure
  */
 function summaryButtons(figure) {
-  const save = (/** @type {string} */ name, /** @type {string} */ type, /** @type {string} */ text) =>
-    saveFile(figure.root, name, type, text);
+  const save = (
+    /** @type {string} */ name,
+    /** @type {string} */ type,
+    /** @type {string} */ text,
+  ) => saveFile(figure.root, name, type, text);
   const { data } = figure;
   if (!data?.summary) return [];
   const { markdown, csv } = data.summary;
@@ -109,7 +113,9 @@ function compareProvenance({ models, provenance, items, planned, seconds, done, 
   const copies = [...new Set(models.map(({ origin }) => origin.source))];
   const took = !example && done ? [`${brief(seconds, 2)} s`] : [];
   return [
-    items.length < planned ? `${items.length} of ${plural(planned, "item")}` : plural(planned, "item"),
+    items.length < planned
+      ? `${items.length} of ${plural(planned, "item")}`
+      : plural(planned, "item"),
     `${metric}, chat template ${chat ? "on" : "off"}`,
     `seed ${seed}`,
     copies.join("; "),

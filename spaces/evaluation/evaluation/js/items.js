@@ -36,7 +36,11 @@ const FILTERS = {
     two: true,
     keep: ({ first, other }) => first.answer !== other.answer,
   },
-  wrong: { label: "wrong in the first", two: false, keep: ({ first, gold }) => first.answer !== gold },
+  wrong: {
+    label: "wrong in the first",
+    two: false,
+    keep: ({ first, gold }) => first.answer !== gold,
+  },
   close: {
     label: "close: under ½ nat between two choices",
     two: false,
@@ -67,7 +71,9 @@ export function openItems(panel, session) {
       list.replaceChildren(itemTable(data, session, shown));
       const open = shown.find(({ at }) => itemKey(data.items[at]) === session.item) ?? shown[0];
       detail.replaceChildren(
-        ...(open ? itemDetail(data, open.at) : [h("p", { class: "said" }, "No item is like that.")]),
+        ...(open
+          ? itemDetail(data, open.at)
+          : [h("p", { class: "said" }, "No item is like that.")]),
       );
     });
   };
@@ -131,9 +137,10 @@ function filterControls(data, session, count) {
   /** @type {[string, string][]} */
   const others = data.models.flatMap(({ name }, at) => (at ? [[String(at), name]] : []));
   /** @type {[string, string][]} */
-  const tasks = [["", "all sets"], ...data.tasks.map(({ name }) => /** @type {const} */ ([name, name]))].map(
-    ([name, words]) => [name, words],
-  );
+  const tasks = [
+    ["", "all sets"],
+    ...data.tasks.map(({ name }) => /** @type {const} */ ([name, name])),
+  ].map(([name, words]) => [name, words]);
   return [
     choiceField("items", "filter", session.filter, kinds, (filter) =>
       session.choose({ filter, item: "" }),
@@ -251,9 +258,7 @@ function choiceTable(data, at) {
       h(
         "tr",
         { class: place === answered.answer ? "current" : null },
-        place
-          ? h("td", {})
-          : h("th", { scope: "row" }, sample(model, shortened(name, 26))),
+        place ? h("td", {}) : h("th", { scope: "row" }, sample(model, shortened(name, 26))),
         h(
           "td",
           {},
@@ -267,7 +272,10 @@ function choiceTable(data, at) {
           h(
             "span",
             { class: `eval-odds series-${model}` },
-            h("span", { class: "eval-fill", style: { width: `${(100 * odds[place]).toFixed(1)}%` } }),
+            h("span", {
+              class: "eval-fill",
+              style: { width: `${(100 * odds[place]).toFixed(1)}%` },
+            }),
           ),
           ` ${percent(odds[place])}`,
         ),
@@ -277,7 +285,12 @@ function choiceTable(data, at) {
           "td",
           { class: "eval-pieces" },
           read.choices[place].map((piece, token) =>
-            h("span", { class: "token" }, visible(piece), h("sub", {}, brief(answered.logs[place][token], 3))),
+            h(
+              "span",
+              { class: "token" },
+              visible(piece),
+              h("sub", {}, brief(answered.logs[place][token], 3)),
+            ),
           ),
         ),
       ),

@@ -99,8 +99,11 @@ function drawLooks(svg, data, wide) {
     const most = Math.max(5, ...path.map(Math.abs), ...bars) + 1;
     const y = scaleOf(-most, most, top + tall, top);
     parts.push(
-      ...valueAxis(y, evenTicks(-most, most, 5, true), [LOOKS_LEFT, width - LOOKS_RIGHT], (value) =>
-        value > 0 ? `+${value}` : String(value).replace("-", "−"),
+      ...valueAxis(
+        y,
+        evenTicks(-most, most, 5, true),
+        [LOOKS_LEFT, width - LOOKS_RIGHT],
+        (value) => (value > 0 ? `+${value}` : String(value).replace("-", "−")),
       ),
       s("line", {
         class: "eval-zero",
