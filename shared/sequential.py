@@ -30,7 +30,7 @@ def spending(share: float, level: float = LEVEL) -> float:
 
 def look_places(groups: int, looks: int = LOOKS) -> list[int]:
     """After how many groups one looks: evenly, the last time at the end."""
-    return sorted({math.ceil(groups * (look + 1) / looks) for look in range(min(looks, groups))})
+    return sorted({math.ceil(groups * (look + 1) / looks) for look in range(looks)})
 
 
 @dataclass(frozen=True)

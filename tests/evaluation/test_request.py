@@ -51,7 +51,7 @@ def test_the_order_and_the_draw_follow_from_the_seed():
         ({"items": "x" * 300_000}, "longer than 200,000"),
         ({"items": [{1, 2}]}, "are no JSON"),
         ({"limit": 0}, "limit is 0"),
-        ({"limit": 200, "models": ["a", "b"]}, "more than 2,000 readings"),
+        ({"limit": 200, "models": ["a", "b", "c"]}, "more than 2,000 readings"),
         ({"metric": "f1"}, "metric is “f1”"),
         ({"early": True, "models": ["a"]}, "One model cannot be decided between"),
     ],

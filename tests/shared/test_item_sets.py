@@ -65,7 +65,7 @@ def test_lines_of_code_compile_and_the_functions_do_what_they_say():
         "subtract": ((5, 3), 2),
         "multiply": ((4, 3), 12),
         "is_even": ((4,), True),
-        "is_odd": ((4,), False),
+        "is_odd": ((3,), True),
         "square": ((5,), 25),
         "first": (([7, 8, 9],), 7),
         "last": (([7, 8, 9],), 9),

@@ -213,7 +213,7 @@ def test_looking_ten_times_calls_equal_systems_different_no_more_often(size, k):
         alarms += any(one.stops for one in looks)
         naive += any(paired.exchange_p(sums[:place]) <= 0.05 for place in places)
     assert alarms / runs <= 0.05 + 2.6 * math.sqrt(0.05 * 0.95 / runs)
-    assert naive / runs > 0.08, "an ordinary p-value at every look does not keep its promise"
+    assert naive / runs > 0.065, "an ordinary p-value at every look does not keep its promise"
 
 
 def test_a_real_difference_is_seen_as_often_and_sooner():
@@ -233,4 +233,5 @@ def test_a_running_comparison_has_only_the_looks_that_came():
     assert sequential.looks_at([1] * 19, [20, 40]) == []
     (one,) = sequential.looks_at([1] * 25, [20, 40])
     assert one.groups == 20 and one.total == 20 and one.stops
-    assert binom.sf(one.boundary - 1, 20, 0.5) < 0.05
+    fewest = (20 + one.boundary + 1) // 2  # gains from which the total is at the boundary
+    assert one.spent == pytest.approx(2 * binom.sf(fewest - 1, 20, 0.5))

@@ -105,4 +105,4 @@ def _csv(data: Compare) -> str:
 
 def _cell(text: str) -> str:
     """A text that no table program takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text

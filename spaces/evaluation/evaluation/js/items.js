@@ -131,16 +131,15 @@ function choiceField(label, key, value, options, choose) {
 function filterControls(data, session, count) {
   const two = data.models.length > 1;
   /** @type {[string, string][]} */
-  const kinds = Object.entries(FILTERS).flatMap(([name, one]) =>
-    two || !one.two ? [[name, one.label]] : [],
-  );
+  const kinds = [];
+  for (const [name, one] of Object.entries(FILTERS))
+    if (two || !one.two) kinds.push([name, one.label]);
   /** @type {[string, string][]} */
-  const others = data.models.flatMap(({ name }, at) => (at ? [[String(at), name]] : []));
+  const others = [];
+  data.models.forEach(({ name }, at) => at && others.push([String(at), name]));
   /** @type {[string, string][]} */
-  const tasks = [
-    ["", "all sets"],
-    ...data.tasks.map(({ name }) => /** @type {const} */ ([name, name])),
-  ].map(([name, words]) => [name, words]);
+  const tasks = [["", "all sets"]];
+  for (const { name } of data.tasks) tasks.push([name, name]);
   return [
     choiceField("items", "filter", session.filter, kinds, (filter) =>
       session.choose({ filter, item: "" }),
