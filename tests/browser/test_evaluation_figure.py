@@ -15,7 +15,7 @@ from tests.browser.harness import axe_finds, exported, figures, hostile
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 FOLDER = SPACE / "evaluation" / "js"
 STORED = json.loads((SPACE / "examples" / "experts.json").read_text(encoding="utf-8"))
-VIEWS = ["scores", "items", "looks", "calibration"]
+VIEWS = ["scores", "items", "numbers", "looks", "calibration"]
 SPARE = {"kind", "run_id", "versions", "request", "metric", "device", "dtype", "task"}
 
 
@@ -41,16 +41,27 @@ def test_every_score_and_difference_is_drawn_where_it_belongs(open_page) -> None
     expect(page.locator(".key .eval-mark")).to_have_count(len(STORED["models"]))
     flips = page.locator(".eval-flips").all_text_contents()
     assert sorted(flips) == sorted(f"+{one['gained']} −{one['lost']}" for one in STORED["differences"])
-    # the base's circles: places on the axis in the order of the scores
+    # the base's circles, row by row
     places = page.locator(".scores-panel circle.series-0").evaluate_all(
         "all => all.map((one) => Number(one.getAttribute('cx')))"
     )
-    shares = [one["count"] / one["of"] for one in STORED["scores"] if one["model"] == 0]
-    slope = [
-        (a - places[0]) - (b - shares[0]) * (places[1] - places[0]) / (shares[1] - shares[0])
-        for a, b in zip(places, shares, strict=True)
+    scores = {one["task"]: one["count"] / one["of"] for one in STORED["scores"] if one["model"] == 0}
+    shares = [scores[task] for task in ("", *(task["name"] for task in STORED["tasks"]))]
+    wide = (places[1] - places[0]) / (shares[1] - shares[0])
+    off = [
+        place - places[0] - (share - shares[0]) * wide for place, share in zip(places, shares, strict=True)
     ]
-    assert max(map(abs, slope)) < 1.5
+    assert max(map(abs, off)) < 1.5
+
+
+def test_the_table_has_every_number(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "numbers")
+    rows = page.locator(".numbers-panel tbody tr")
+    expect(rows).to_have_count(len(STORED["scores"]))
+    last, score = STORED["differences"][-1], STORED["scores"][-1]
+    expect(rows.last).to_contain_text(f"{score['count']} of {score['of']}")
+    expect(rows.last).to_contain_text(f"+{last['gained']} −{last['lost']}")
 
 
 def test_a_pair_of_numbers_opens_its_items(open_page) -> None:

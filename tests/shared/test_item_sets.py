@@ -69,7 +69,7 @@ def test_lines_of_code_compile_and_the_functions_do_what_they_say():
         "square": ((5,), 25),
         "first": (([7, 8, 9],), 7),
         "last": (([7, 8, 9],), 9),
-        "is_positive": ((-1,), False),
+        "is_positive": ((2,), True),
         "is_negative": ((-1,), True),
         "is_empty": (([],), True),
         "larger": ((2, 9), 9),
@@ -102,7 +102,7 @@ def test_lines_of_code_compile_and_the_functions_do_what_they_say():
             arguments, expected = cases[name[1]]
             try:
                 found = space[name[1]](*arguments)
-            except (RecursionError, ZeroDivisionError, TypeError, AttributeError):
+            except (RecursionError, ZeroDivisionError, TypeError, AttributeError, ValueError):
                 found = None
             assert (found == expected) == is_right, text
 

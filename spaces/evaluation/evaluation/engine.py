@@ -128,7 +128,9 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
 
 def _started(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -> Compare:
     items, groups = planned.items, clusters_of(planned.items)
-    names = list(dict.fromkeys(item.task for item in items))
+    asked = dict.fromkeys(item.task for item in items)
+    known = () if request.items.strip() else request.tasks
+    names = sorted(asked, key=lambda name: known.index(name) if name in known else len(known))
     versions = ("torch", "transformers", "scipy")
     return {
         "kind": "compare",

@@ -108,9 +108,9 @@ def differences(result: Result) -> list[Difference]:
                 }
             )
     for whole in (True, False):
-        some_ones = [one for one in found if (not one["task"]) == whole]
-        for one, p in zip(some_ones, paired.holm([one["p"] for one in some_ones]), strict=True):
-            one["p"] = float(f"{p:.4g}")
+        some_told = [told for told in found if (not told["task"]) == whole]
+        for told, p in zip(some_told, paired.holm([told["p"] for told in some_told]), strict=True):
+            told["p"] = float(f"{p:.4g}")
     return found
 
 
@@ -206,5 +206,5 @@ def _brier_difference(result: Result, model: int) -> tuple[float, float, float]:
         sums[group] = sums.get(group, 0.0) + moved
         sizes[group] = sizes.get(group, 0) + 1
     means = estimates.bootstrap_means([list(sums.values())], list(sizes.values()))[:, 0]
-    low, high = estimates.quantile(means, (0.025, 0.975))
+    low, high = estimates.quantile(means.tolist(), (0.025, 0.975))
     return round(sum(sums.values()) / len(result.groups), 4), round(low, 4), round(high, 4)

@@ -106,7 +106,8 @@ function calibrationWords(data) {
   );
   const list = sentenceList([
     "On the dotted line a model is as sure as it is right; below it, too sure. Bins hold equally many items.",
-    `Brier score: 0 is perfect, 2 the worst; the same probability for every choice gives ${brief(uniform)}. ` +
+    `Brier score: 0 is perfect, 2 the worst; the same probability for every choice gives ` +
+      `${brief(uniform)}. ` +
       "Its difference to the first model: paired bootstrap, 2,000 draws of the independent groups.",
   ]);
   return [
@@ -115,6 +116,6 @@ function calibrationWords(data) {
       ["model", "Brier score", "to the first", "right answers in each bin"],
       rows,
     ),
-    ...(list ? [list] : []),
+    list,
   ];
 }

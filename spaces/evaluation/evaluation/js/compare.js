@@ -9,6 +9,7 @@ import { openItems } from "./items.js";
 import { openLooks } from "./looks.js";
 import { sample } from "./marks.js";
 import { openScores } from "./scores.js";
+import { openNumbers } from "./table.js";
 
 /**
  * @import {Compare} from "./data.js"
@@ -42,6 +43,7 @@ export function openCompare() {
         open: (_, panel) => openScores(panel, session, () => figure.open("items")),
       },
       { name: "items", label: "Every item", open: (_, panel) => openItems(panel, session) },
+      { name: "numbers", label: "Numbers", open: (_, panel) => openNumbers(panel) },
       {
         name: "looks",
         label: "As it came in",

@@ -188,7 +188,7 @@ function itemTable(data, session, shown) {
         const right = answer === item.gold;
         return h(
           "td",
-          { class: right ? null : "eval-wrong" },
+          {},
           right ? "✓ " : "✗ ",
           right ? "right" : h("bdi", {}, shortened(item.choices[answer], 20)),
         );
@@ -228,7 +228,8 @@ function itemDetail(data, at) {
         h(
           "p",
           { class: "said" },
-          `The prompt as sent, ${plural(context.length, "token")}${alike ? "" : `, to ${whose.map(({ name }) => name).join(", ")}`}`,
+          `The prompt as sent, ${plural(context.length, "token")}`,
+          alike ? null : `, to ${whose.map(({ name }) => name).join(", ")}`,
         ),
         scrollBox(
           "The prompt's tokens",

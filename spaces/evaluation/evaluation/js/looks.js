@@ -38,15 +38,14 @@ export function openLooks(panel) {
     shown = data;
     draw();
     words.replaceChildren(
-      ...[
-        sentenceList([
-          "Each step is an item that one model has right and the other wrong.",
-          "At a planned look (bars) the run may be called decided where the line is at or beyond the bar. " +
-            "The bars are far out early, so that all looks together call equal models different in at most " +
-            "5 % of runs. Looking at an ordinary p-value after every item would not keep that promise.",
-          ...data.looks.map((looked) => lookedWords(data, looked)),
-        ]),
-      ].flatMap((one) => (one ? [one] : [])),
+      sentenceList([
+        "Each step is an item that one model has right and the other wrong.",
+        "At a planned look (bars) the run may be called decided where the line is at or beyond the bar. " +
+          "The bars are far out early, so that all looks together call equal models different in at most " +
+          "5 % of runs. Looking at an ordinary p-value after every item would not keep that promise. " +
+          "Where a bar is missing, no total could be enough.",
+        ...data.looks.map((looked) => lookedWords(data, looked)),
+      ]),
     );
   };
 }
@@ -129,7 +128,8 @@ function drawLooks(svg, data, wide) {
                 s(
                   "title",
                   {},
-                  `Look after ${items} items (${groups} groups): ±${boundary}; ${percent(spent)} of alarms spent`,
+                  `Look after ${items} items (${groups} groups): ±${boundary}; ` +
+                    `${percent(spent)} of alarms spent`,
                 ),
               ),
             ),
@@ -145,8 +145,8 @@ function drawLooks(svg, data, wide) {
           x: x(path.length - 1) + 8,
           y: y(path.at(-1) ?? 0) + 4,
         },
-        data.models[model].name.length > 22
-          ? `${data.models[model].name.slice(0, 21)}…`
+        data.models[model].name.length > 18
+          ? `${data.models[model].name.slice(0, 17)}…`
           : data.models[model].name,
       ),
     );

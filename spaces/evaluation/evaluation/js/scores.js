@@ -31,7 +31,7 @@ let scoreCharts = 0;
  * @returns {(data: Compare) => void}
  */
 export function openScores(panel, session, toItems) {
-  const svg = s("svg", { class: "picture", role: "img" });
+  const svg = s("svg", { class: "picture", role: "group" }); // it holds buttons
   const words = h("div", { class: "eval-words" });
   const box = scrollBox("Scores and differences", "scroll eval-chart", svg);
   const id = `eval-hatch-${(scoreCharts += 1)}`;
@@ -136,9 +136,9 @@ function differencePanel(data, place) {
   const most = Math.min(1, reach);
   const x = scaleOf(-most, most, left, right);
   const blind = data.power[1]?.smallest ?? null;
-  const ticks = evenTicks(-most, most, 4);
+  const ticks = evenTicks(-most, most, 7);
   const parts = [
-    axisLabel(left, 12, "start", "difference to the first, points; gained, lost"),
+    axisLabel(left, 12, "start", "to the first, points; gained, lost; hatched: unseen"),
     ...baseAxis(x, ticks, TOP - 8, asPoints),
     ...ticks.map((tick) =>
       s("line", { class: "grid-line", x1: x(tick), x2: x(tick), y1: TOP, y2: bottom }),
@@ -245,7 +245,8 @@ function scoreWords(data) {
       ? []
       : [
           before.length
-            ? `What ${groups} independent answers show in 4 runs of 5, said before the run: differences from ${before.join(", ")}.`
+            ? `What ${groups} independent answers show in 4 runs of 5, said before the run: ` +
+              `differences from ${before.join(", ")}.`
             : `${groups} independent answers are too few to show any difference.`,
         ];
   const groupsNote =

@@ -11,15 +11,13 @@ export function shortened(text, most) {
 }
 
 /**
- * A list of sentences; nothing where there are none.
+ * A list of sentences; nothing is seen where there are none.
  * @param {readonly string[]} sentences
  */
 export function sentenceList(sentences) {
-  return sentences.length
-    ? h(
-        "ul",
-        { class: "eval-sentences" },
-        sentences.map((one) => h("li", {}, one)),
-      )
-    : null;
+  return h(
+    "ul",
+    { class: "eval-sentences", hidden: !sentences.length },
+    sentences.map((one) => h("li", {}, one)),
+  );
 }
