@@ -83,8 +83,10 @@ def verdicts(data: Compare, over: bool) -> list[str]:
     low = [score for score in data["scores"] if not score["task"]]
     chance = chance_of(data)
     if len(whole) > 1 and not any(yes for yes, _ in told):
-        names = " or ".join(data["models"][one["model"]]["name"] for one in whole)
-        said.insert(0, f"{asked} items cannot tell {names} from {data['models'][0]['name']}.")
+        others = {2: "two", 3: "three"}[len(whole)]
+        said.insert(
+            0, f"{asked} items cannot decide between {data['models'][0]['name']} and the {others} others."
+        )
     if not any(yes for yes, _ in told) and all(near_chance(score, chance) for score in low):
         said.insert(0, f"These {asked} items cannot decide: no model is above guessing ({percent(chance)}).")
     blind = [_blind(data, one) for (yes, _), one in zip(told, whole, strict=True) if not yes]

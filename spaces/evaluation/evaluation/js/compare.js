@@ -112,7 +112,6 @@ function summaryButtons(figure) {
 /** @param {Compare} data */
 function compareProvenance({ models, provenance, items, planned, seconds, done, example }) {
   const { metric, chat, seed } = provenance;
-  const copies = [...new Set(models.map(({ origin }) => origin.source))];
   const took = !example && done ? [`${brief(seconds, 2)} s`] : [];
   return [
     items.length < planned
@@ -120,7 +119,7 @@ function compareProvenance({ models, provenance, items, planned, seconds, done, 
       : plural(planned, "item"),
     `${metric}, chat template ${chat ? "on" : "off"}`,
     `seed ${seed}`,
-    copies.join("; "),
+    models[0].origin.source,
     `${models[0].origin.dtype} on ${models[0].device === "cuda" ? "a GPU" : "a processor"}`,
     ...took,
   ].join(" · ");
