@@ -40,7 +40,7 @@ def test_a_visitor_asks_items_of_their_own(page):
 
 
 def test_cancel_keeps_what_was_answered(browser, suite_url):
-    asked = urlencode({"room": "compare", "tasks": "rooms", "limit": 200})
+    asked = urlencode({"room": "compare", "models": "pirate", "tasks": "eldest", "limit": 200})
     with opened(browser, f"{suite_url}/evaluation/?{asked}", "#figure .course-figure") as page:
         expect(page.locator("#figure .figure-title")).to_contain_text("no verdict", timeout=120_000)
         page.locator("#cancel").click()

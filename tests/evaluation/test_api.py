@@ -32,7 +32,7 @@ def test_a_comparison_streams(client):
 
 def test_a_plan_needs_no_model(client):
     plan = client.predict(items=100, discordant=0.1, difference=0.05, api_name="/power")
-    assert "differences from 9" in plan["sentence"] and plan["needed"] > 312
+    assert "differences from 8.8" in plan["sentence"] and plan["needed"] > 312
 
 
 def test_an_error_has_two_sentences(client):

@@ -213,6 +213,13 @@ def test_too_much_to_read_is_refused_before_it_is_read(monkeypatch):
         last(engine.compare(ASKED, [], engine.plan(ASKED, [zoo.opened("llama3")])))
 
 
+def test_a_run_that_takes_too_long_ends_without_a_verdict(monkeypatch):
+    monkeypatch.setattr(engine, "MAX_SECONDS", -1.0)
+    data = run(ASKED, "gpt2", "gpt2")[-1]
+    assert data["done"] and len(data["items"]) == 8 and "ended after" in data["stopped"]
+    assert data["verdicts"] == ["8 of 54 items: no verdict before the end"]
+
+
 def test_what_will_be_seen_is_said_before_the_run():
     told = before(CompareRequest())
     assert told.startswith(

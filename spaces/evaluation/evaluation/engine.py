@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 400_000
 """Tokens that all models read in one run, every prompt once."""
+MAX_SECONDS = 1_800.0
+"""Longest run."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
         if request.early and not over and (stop := finding.decided(data)):
             data["stopped"], over = stop, True
         data["verdicts"] = finding.verdicts(data, over)
+        if not over and data["seconds"] > MAX_SECONDS:
+            data["stopped"], over = f"The run was ended after {MAX_SECONDS / 60:g} minutes.", True
         data["progress"] = {"label": f"{done} of {len(items)} items", "value": done, "max": len(items)}
         if over:
             data["done"], data["progress"] = True, None

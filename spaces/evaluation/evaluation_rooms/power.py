@@ -52,11 +52,14 @@ def before(request: CompareRequest) -> str:
     if len(request.models) < 2:
         return f"{of}. Name a second model to compare."
     seen = power_before(groups, LEVEL / (len(request.models) - 1))
-    told = [
-        f"{100 * one['discordant']:g} % of answers change sides, from {points(one['smallest'], signed=False)}"
-        for one in seen[1:3]
-        if one["smallest"] is not None
-    ]
-    if not told:
+    known = [(one["discordant"], one["smallest"]) for one in seen[1:3] if one["smallest"] is not None]
+    if not known:
         return f"{of}: too few to see any difference. Raise the limit, or name more sets."
-    return f"{of}. Differences that will be seen, 4 runs in 5: where {' points on; where '.join(told)} on."
+    (share, smallest), *more = known
+    words = (
+        f"{of}: differences from {points(smallest, signed=False)} points on will be seen, 4 runs in 5, where "
+        f"{100 * share:g} % of answers change sides"
+    )
+    return "".join(
+        [words, *(f", from {points(d, signed=False)} where {100 * p:g} % do" for p, d in more), "."]
+    )

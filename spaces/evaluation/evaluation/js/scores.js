@@ -238,7 +238,8 @@ function scoreWords(data) {
     .filter(({ smallest }) => smallest !== null)
     .map(
       ({ discordant, smallest }) =>
-        `${asPoints(smallest ?? 0).slice(1)} points where ${percent(discordant)} change sides`,
+        `${asPoints(smallest ?? 0).slice(1)} points where ${percent(discordant)} change sides` +
+        (discordant === data.power[1].discordant ? " (hatched)" : ""),
     );
   const foretold =
     data.models.length < 2
@@ -260,7 +261,10 @@ function scoreWords(data) {
       ...groupsNote,
       ...notes,
       ...(data.models.length > 1
-        ? ["p-values are exact and corrected for the number of models, those of sets for all sets."]
+        ? [
+            "p-values are exact and corrected for the number of models, those of sets for all sets; " +
+              "intervals are not, so that of twenty about one misses by chance.",
+          ]
         : []),
     ]),
   ];
