@@ -24,7 +24,7 @@ def page(browser, suite_url):
 
 def test_a_visitor_asks_items_of_their_own(page):
     expect(page.locator("#figure")).to_contain_text("stored example")
-    expect(page.locator("#before")).to_contain_text("Differences that will be seen")
+    expect(page.locator("#before")).to_contain_text("will be seen, 4 runs in 5")
     page.get_by_role("button", name="Advanced: sets").click()
     page.locator("#items textarea").fill("{")
     expect(page.locator("#before")).to_contain_text("Line 1 of the items is not JSON")

@@ -222,12 +222,10 @@ def test_a_run_that_takes_too_long_ends_without_a_verdict(monkeypatch):
 
 def test_what_will_be_seen_is_said_before_the_run():
     told = before(CompareRequest())
-    assert told.startswith(
-        "216 items in 198 groups. Differences that will be seen, 4 runs in 5: where 10 % of"
-    )
+    assert told.startswith("216 items in 198 groups: differences from ") and told.endswith("where 20 % do.")
     for share in (0.1, 0.2):
         smallest = smallest_difference(198, share)
-        assert smallest and f"from {100 * smallest:.1f}" in told
+        assert smallest and f"from {round(100 * smallest, 1):g} " in told
     assert "Name a second model" in before(CompareRequest(models=("a",)))
     assert "too few" in before(CompareRequest(limit=1, tasks=("sums",)))
     plan = power(PowerRequest.parse(items=200, discordant=0.2, difference=0.09))
