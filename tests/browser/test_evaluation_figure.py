@@ -178,9 +178,8 @@ def test_hostile_texts_stay_text(open_page) -> None:
         show(page, view)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_axe_finds_nothing(open_page, scheme) -> None:
-    page = open_page(STORED, width=360, scheme=scheme)
+def test_it_fits_a_phone_and_axe_finds_nothing(open_page) -> None:
+    page = open_page(STORED, width=360)
     for view in VIEWS:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
