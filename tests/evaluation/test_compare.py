@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from evaluation import engine, finding, programs
 from evaluation.request import CompareRequest, PowerRequest
 from evaluation_rooms.power import before, power
+from shared.choices import Scored
 from shared.errors import VisitorError
 from shared.power import smallest_difference
 from shared.rounding import rounded
@@ -211,6 +212,30 @@ def test_too_much_to_read_is_refused_before_it_is_read(monkeypatch):
     monkeypatch.setattr(engine, "MAX_TOKENS", 100)
     with pytest.raises(VisitorError, match="would read"):
         last(engine.compare(ASKED, [], engine.plan(ASKED, [zoo.opened("llama3")])))
+
+
+def test_a_run_stops_at_the_first_look_that_decides(monkeypatch):
+    """The first model is always right and the other never: nine looks of ten are spared."""
+    request = replace(ASKED, tasks=("capitals",), limit=40, early=True)
+    loaded = [zoo.opened("llama3"), zoo.opened("qwen3")]
+
+    def answers(model, items, rows):
+        best = loaded[0].model is model
+        return [
+            Scored(
+                item, tuple((0.0 if (at == item.gold) == best else -9.0,) for at in range(len(item.choices)))
+            )
+            for item in items
+        ]
+
+    monkeypatch.setattr(engine, "scored", answers)
+    data = last(engine.compare(request, loaded, engine.plan(request, loaded)))
+    assert data["done"] and len(data["items"]) == 16 and data["planned"] == 40
+    assert data["stopped"].startswith("Stopped at a planned look") and "after 16 of 40" in data["stopped"]
+    assert data["verdicts"][0].startswith("b is worse than a by 100 points of 16 items")
+    assert "by the planned looks" in data["verdicts"][0]
+    whole = last(engine.compare(replace(request, early=False), loaded, engine.plan(request, loaded)))
+    assert len(whole["items"]) == 40 and not whole["stopped"]
 
 
 def test_a_run_that_takes_too_long_ends_without_a_verdict(monkeypatch):
