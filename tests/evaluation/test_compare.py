@@ -215,7 +215,7 @@ def test_too_much_to_read_is_refused_before_it_is_read(monkeypatch):
 
 
 def test_a_run_stops_at_the_first_look_that_decides(monkeypatch):
-    """The first model is always right and the other never: nine looks of ten are spared."""
+    """The first model is always right and the other never: the fourth of ten looks decides."""
     request = replace(ASKED, tasks=("capitals",), limit=40, early=True)
     loaded = [zoo.opened("llama3"), zoo.opened("qwen3")]
 
