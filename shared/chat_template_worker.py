@@ -8,6 +8,7 @@ processor's time the system ends the process.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import datetime
 from functools import lru_cache, partial
@@ -89,6 +90,20 @@ def _json(
     )
 
 
+def _replaced(string: str, pattern: str, repl: str, count: int = 0) -> str:
+    return re.sub(pattern, repl, string, count=count)
+
+
+@lru_cache(8)
+def compiled_task(template: str) -> jinja2.Template:
+    """A template of a task in lm-eval's environment (`lm_eval.utils.apply_template`), but in the sandbox."""
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters["regex_replace"] = _replaced
+    return environment.from_string(template)
+
+
 @lru_cache(8)
 def compiled(template: str) -> jinja2.Template:
     """A template in the environment of transformers' `_cached_compile_jinja_template`, whose import alone
@@ -107,18 +122,19 @@ def compiled(template: str) -> jinja2.Template:
     return environment.from_string(template)
 
 
-def answer(template: str, variables: dict[str, Any], most: int) -> dict[str, Any]:
+def answer(template: str, variables: dict[str, Any], most: int, task: bool = False) -> dict[str, Any]:
     """The text with the spans that the template marks, or the error that the template raised; neither where
     it takes more than there may be.
 
     Args:
         most: characters that the text may have.
+        task: whether it is a template of a task, see `compiled_task`.
     """
     _written.clear()
     _spans.clear()
     try:
         length = 0
-        for part in compiled(template).generate(**variables):
+        for part in (compiled_task if task else compiled)(template).generate(**variables):
             length += len(part)
             if length > most:
                 return {}

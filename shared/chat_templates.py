@@ -43,13 +43,24 @@ def fill(template: str, variables: dict[str, Any]) -> str:
     return fill_marked(template, variables)[0]
 
 
+def fill_task(template: str, variables: dict[str, Any]) -> str:
+    """The text that a template of a task writes for a document, as lm-eval's `apply_template` gives it.
+    Arguments and errors as of `fill`.
+    """
+    return _asked(template, variables, task=True)[0]
+
+
 def fill_marked(template: str, variables: dict[str, Any]) -> tuple[str, list[tuple[int, int]]]:
     """The text, and what the template marks by `{% generation %}` as said by the model: from one character to
     before another. Arguments and errors as of `fill`.
     """
+    return _asked(template, variables)
+
+
+def _asked(template: str, variables: dict[str, Any], **settings: bool) -> tuple[str, list[tuple[int, int]]]:
     if len(template) > limits.MAX_TEMPLATE_CHARACTERS:
         raise TooMuch
-    answer = _worker.ask({"template": template, "variables": variables})
+    answer = _worker.ask({"template": template, "variables": variables, **settings})
     if "text" in answer:
         return str(answer["text"]), [(start, end) for start, end in answer["spans"]]
     if "error" in answer:

@@ -17,10 +17,10 @@ from decoding import presets
 from decoding.engine import decode
 from decoding.pair import presets as pairs
 from decoding.pair.engine import compare
-from decoding.rounding import rounded
 from decoding.speculative import examples as drafts
 from decoding.speculative.engine import draft_of, speculate
 from shared import models
+from shared.rounding import rounded
 from shared.steps import last
 
 

@@ -19,10 +19,10 @@ from decoding.pair import finding
 from decoding.pair.divergence import divergences, parting_chance
 from decoding.pair.engine import compare
 from decoding.pair.request import PairRequest
-from decoding.rounding import rounded
 from shared import estimates
 from shared.errors import VisitorError
 from shared.models import Loaded
+from shared.rounding import rounded
 from tests import zoo
 from tests.decoding.tiny import tiny
 

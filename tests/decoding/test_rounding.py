@@ -5,8 +5,8 @@ import torch
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize, quantize
 
-from decoding.rounding import TYPES, rounded
 from shared.errors import VisitorError
+from shared.rounding import TYPES, rounded
 from tests import zoo
 
 

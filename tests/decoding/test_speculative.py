@@ -278,7 +278,7 @@ def assisted(name: str, draft: str, ids: list[int], draft_tokens: int) -> tuple[
     if draft == "lookup":
         more = {"prompt_lookup_num_tokens": draft_tokens, "max_matching_ngram_size": 2}
     else:
-        from decoding.rounding import rounded
+        from shared.rounding import rounded
 
         made = rounded(loaded, "Q4_0") if draft == "rounded" else first_layers(loaded, 2)
         assistant = twin(made.model)

@@ -359,6 +359,7 @@ REQUESTS = {
     "family_tree.request": ["TreeRequest"],
     "abliteration.request": ["Request"],
     "dedup.request": ["Request", "SplitsRequest"],
+    "evaluation.request": ["CompareRequest", "PowerRequest"],
 }
 
 

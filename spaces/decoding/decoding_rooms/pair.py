@@ -13,7 +13,6 @@ from decoding.data import Pair, PairWaiting, Trace
 from decoding.pair import programs
 from decoding.pair.presets import EXAMPLES
 from decoding.pair.request import PairRequest
-from decoding.rounding import TYPES, rounded
 from decoding_rooms.common import (
     RENDERER,
     TITLE,
@@ -30,6 +29,7 @@ from shared import experts, gpu, limits, models, page
 from shared.figure import Figure
 from shared.models import Loaded
 from shared.room import Room, cancel_button, drawing, open_room, run_button
+from shared.rounding import TYPES, rounded
 from shared.steps import last, paced
 
 STRATEGIES = ("pure sampling", "nucleus .9", "top-k 50", "min-p .1")

@@ -8,7 +8,6 @@ import gradio as gr
 
 from decoding import vocabulary
 from decoding.data import Speculative, SpeculativeWaiting
-from decoding.rounding import TYPES
 from decoding.speculative import programs
 from decoding.speculative.examples import EXAMPLES
 from decoding.speculative.request import MAX_DRAFT_TOKENS, Request
@@ -27,6 +26,7 @@ from shared.data import Progress
 from shared.figure import Figure
 from shared.models import Loaded
 from shared.room import Room, cancel_button, drawing, open_room, run_button
+from shared.rounding import TYPES
 from shared.steps import last, paced
 
 RECORD = 0.004

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from decoding.request import Request
-from decoding.rounding import TYPES
 from decoding.strategy import Strategy, describe, strategies_of
 from shared import request
 from shared.checks import one_of, text
 from shared.errors import VisitorError
 from shared.request import setting
+from shared.rounding import TYPES
 
 
 def _as_decoded(name: str, says: str = "") -> Any:

@@ -14,7 +14,6 @@ import torch
 from decoding import data, vocabulary
 from decoding.prepare import prepare
 from decoding.prompt import Prompt, encode, window
-from decoding.rounding import rounded as rounded_model
 from decoding.speculative import record
 from decoding.speculative.alone import Alone, alone
 from decoding.speculative.drafts import Draft, Lookup, ModelDraft
@@ -26,6 +25,7 @@ from decoding.speculative.rounds import Place, Plan, Round, rounds
 from decoding.speculative.rule import Draws
 from decoding.speculative.warp import Warp
 from shared.errors import VisitorError
+from shared.rounding import rounded as rounded_model
 from shared.tokens import Texts
 
 if TYPE_CHECKING:

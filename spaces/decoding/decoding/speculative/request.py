@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from decoding import request as decoding
-from decoding.rounding import TYPES
 from decoding.strategy import Strategy
 from shared import limits, request
 from shared.checks import between, finite, one_of, text, whole
 from shared.errors import VisitorError
 from shared.request import setting
+from shared.rounding import TYPES
 
 DRAFTS = ("rounded", "layers", "model", "lookup")
 """What proposes tokens: the model rounded to fewer bits, its first layers alone, another model with the same

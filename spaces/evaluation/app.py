@@ -1,0 +1,44 @@
+"""The evaluation Space: models on the same items, and what their scores may say. The engine is in
+`evaluation` and `shared`, its picture in `evaluation/js`, the page in `evaluation_rooms`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# a staged Space carries `shared`, the repository shares it
+ROOT = HERE if (HERE / "shared").is_dir() else HERE.parents[1]
+sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
+
+from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
+
+from evaluation.request import CompareRequest, PowerRequest
+from evaluation.task_file import TaskRequest
+from evaluation_rooms import compare, power, task
+from evaluation_rooms.common import RENDERER, TITLE
+from shared import page, server
+from shared.api import endpoint
+from shared.figure import stylesheet
+from shared.room import MODEL
+
+SENTENCE = (
+    "Is it really better? Ask models the same items, see which answers flipped, and what so many items can "
+    "and cannot decide."
+)
+EVALUATE = ["models", "tasks", "limit", "seed", "items", "metric", "chat"]
+POWER = ["items", "discordant", "difference", "level", "power"]
+
+css = stylesheet(RENDERER)
+
+with page.page(TITLE, SENTENCE) as demo:
+    compare.build(demo)
+    page.about(HERE / "README.md")
+    endpoint(compare.evaluate, CompareRequest, EVALUATE, **MODEL)
+    endpoint(compare.compare, CompareRequest, [*EVALUATE, "early"], **MODEL)
+    endpoint(power.power, PowerRequest, POWER, queue=False)
+    endpoint(task.task_items, TaskRequest, ["yaml", "rows", "limit"], **task.QUEUE)
+
+if __name__ == "__main__":
+    server.launch(demo, css)

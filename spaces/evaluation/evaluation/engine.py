@@ -1,0 +1,233 @@
+"""Ask every model every item, and say at each moment what may be said."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evaluation import finding, numbers, summary
+from evaluation.data import Answered, Asked, Compare, Read, Side, Task
+from evaluation.request import CompareRequest
+from shared import models
+from shared.choices import ROWS, Scored, packable, scored
+from shared.errors import VisitorError
+from shared.item_sets import SETS
+from shared.items import Item, Row, clusters_of, row_of
+from shared.paired import LEVEL
+from shared.rounding import rounded
+from shared.sequential import look_places
+from shared.tokens import Texts
+
+if TYPE_CHECKING:
+    from shared.models import Loaded
+
+MAX_TOKENS = 400_000
+"""Tokens that all models read in one run, every prompt once."""
+MAX_SECONDS = 1_800.0
+"""Longest run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be asked, checked before any model computes.
+
+    Args:
+        items: in the order in which they are asked.
+        rows: of every model, of every item.
+    """
+
+    items: tuple[Item, ...]
+    rows: tuple[tuple[Row, ...], ...]
+
+
+def loading(request: CompareRequest) -> Iterator[str]:
+    """Bring the models into memory, saying each long step before it.
+
+    Raises:
+        VisitorError: as `models.load` and `rounding.rounded`.
+    """
+    for side in request.sides:
+        if models.in_memory(side.model, exact=True) is None:
+            yield f"Loading {side.model}"
+            models.load(side.model, exact=True)
+        if side.rounding:
+            yield f"Rounding {side.model} to {side.rounding}"
+    yield "Reading the items"
+
+
+def sides(request: CompareRequest) -> list[Loaded]:
+    """The models, which `loading` has brought."""
+    return [rounded(models.load(side.model, exact=True), side.rounding) for side in request.sides]
+
+
+def plan(request: CompareRequest, loaded: Sequence[Loaded]) -> Plan:
+    """The items as every model reads them.
+
+    Raises:
+        VisitorError: as `items.row_of`, or they are too long together.
+    """
+    items = tuple(request.planned())
+    rows = tuple(tuple(row_of(one, item, chat=request.chat) for item in items) for one in loaded)
+    tokens = sum(len(row.context) + sum(map(len, row.choices)) for one in rows for row in one)
+    if tokens > MAX_TOKENS:
+        raise VisitorError(
+            f"The models would read {tokens:,} tokens; the limit is {MAX_TOKENS:,}.",
+            "Lower limit, or name fewer sets or models.",
+        )
+    return Plan(items, rows)
+
+
+def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -> Iterator[Compare]:
+    """The growing evaluation, a batch of items at a time; the complete one last.
+
+    Args:
+        request: what is asked for.
+        loaded: the models, where they are to run.
+        planned: as `plan` gives it.
+    """
+    began = time.monotonic()
+    items, groups = planned.items, clusters_of(planned.items)
+    words = [Texts(one.tokenizer) for one in loaded]
+    data = _started(request, loaded, planned)
+    answers: list[list[Scored]] = [[] for _ in loaded]
+    places = look_places(max(groups) + 1)
+    data["progress"] = {"label": f"0 of {len(items)} items", "value": 0, "max": len(items)}
+    yield {**data}
+    for start in range(0, len(items), ROWS):
+        some = slice(start, start + ROWS)
+        for model, one in enumerate(loaded):
+            answers[model] += scored(one.model, items[some], planned.rows[model][some])
+        for place in range(start, min(start + ROWS, len(items))):
+            reads, own = _reads(words, [rows[place] for rows in planned.rows])
+            data["reads"] = [*data["reads"], reads]
+            data["items"] = [*data["items"], _asked(items[place])]
+            data["answers"] = [
+                [*data["answers"][model], _answered(answers[model][place], request.metric, own[model])]
+                for model in range(len(loaded))
+            ]
+        done = len(data["items"])
+        result = numbers.Result(request, items[:done], groups[:done], tuple(map(tuple, answers)))
+        data["scores"] = numbers.scores(result)
+        data["differences"] = numbers.differences(result)
+        data["looks"] = numbers.looks(result, groups, places)
+        data["calibration"] = numbers.calibration(result)
+        data["seconds"] = round(time.monotonic() - began, 2)
+        over = done == len(items)
+        if request.early and not over and (stop := finding.decided(data)):
+            data["stopped"], over = stop, True
+        data["verdicts"] = finding.verdicts(data, over)
+        if not over and data["seconds"] > MAX_SECONDS:
+            data["stopped"], over = f"The run was ended after {MAX_SECONDS / 60:g} minutes.", True
+        data["progress"] = {"label": f"{done} of {len(items)} items", "value": done, "max": len(items)}
+        if over:
+            data["done"], data["progress"] = True, None
+            data["summary"] = summary.summary(data)
+            yield {**data}
+            return
+        yield {**data}
+
+
+def _started(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -> Compare:
+    items, groups = planned.items, clusters_of(planned.items)
+    asked = dict.fromkeys(item.task for item in items)
+    known = () if request.items.strip() else request.tasks
+    names = sorted(asked, key=lambda name: known.index(name) if name in known else len(known))
+    versions = ("torch", "transformers", "scipy")
+    return {
+        "kind": "compare",
+        "drawable": True,
+        "done": False,
+        "run_id": str(time.time_ns()),
+        "request": request.to_json(),
+        "models": [
+            _side(name, side.rounding, one)
+            for name, side, one in zip(request.names, request.sides, loaded, strict=True)
+        ],
+        "tasks": [_task(name, request, items) for name in names],
+        "planned": len(items),
+        "planned_groups": max(groups) + 1,
+        "items": [],
+        "reads": [],
+        "answers": [[] for _ in loaded],
+        "scores": [],
+        "differences": [],
+        "looks": [],
+        "power": numbers.power_before(max(groups) + 1, LEVEL / max(1, len(loaded) - 1)),
+        "calibration": [],
+        "verdicts": [finding.WAITING],
+        "stopped": "",
+        "notes": list(finding.notes(request, loaded)),
+        "summary": None,
+        "provenance": {
+            "versions": {name: importlib.metadata.version(name) for name in versions},
+            "seed": request.seed,
+            "metric": request.metric,
+            "chat": request.chat,
+        },
+        "progress": None,
+        "seconds": 0.0,
+    }
+
+
+def _side(name: str, rounding: str, loaded: Loaded) -> Side:
+    return {
+        "name": name,
+        "rounding": rounding,
+        "device": loaded.device,
+        "packed": bool(packable(loaded.model)),
+        "origin": {
+            "model": loaded.id,
+            "revision": loaded.revision,
+            "source": loaded.source,
+            "dtype": loaded.dtype,
+        },
+    }
+
+
+def _task(name: str, request: CompareRequest, items: Sequence[Item]) -> Task:
+    some = [item for item in items if item.task == name]
+    known = SETS.get(name) if not request.items.strip() else None
+    return {
+        "name": name,
+        "says": known.says if known else "items of your own",
+        "planned": len(some),
+        "groups": len({item.group for item in some}),
+        "chance": sum(1 / len(item.choices) for item in some) / len(some),
+    }
+
+
+def _asked(item: Item) -> Asked:
+    return {
+        "id": item.id,
+        "task": item.task,
+        "cluster": item.cluster,
+        "prompt": item.prompt,
+        "choices": list(item.choices),
+        "gold": item.gold,
+        "delimiter": item.delimiter,
+    }
+
+
+def _reads(words: Sequence[Texts], rows: Sequence[Row]) -> tuple[list[Read], list[int]]:
+    """An item's readings, each once, and which of them is every model's."""
+    found: list[Read] = []
+    own: list[int] = []
+    for texts, row in zip(words, rows, strict=True):
+        length = len(row.context)
+        pieces = [[one.label for one in texts.in_turn([*row.context, *choice])] for choice in row.choices]
+        read: Read = {"context": pieces[0][:length], "choices": [one[length:] for one in pieces]}
+        if read not in found:
+            found.append(read)
+        own.append(found.index(read))
+    return found, own
+
+
+def _answered(one: Scored, metric: str, read: int) -> Answered:
+    return {
+        "logs": [[round(value, 4) for value in choice] for choice in one.tokens],
+        "answer": one.answer(metric),
+        "read": read,
+    }

@@ -1,0 +1,162 @@
+"""What an evaluation may claim, in sentences: the first one says whether it can decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from evaluation.request import CompareRequest
+from shared.embedded_model import EMBEDDED_SOURCE
+from shared.paired import LEVEL
+from shared.power import smallest_difference
+
+if TYPE_CHECKING:
+    from evaluation.data import Compare, Difference, Score
+    from shared.models import Loaded
+
+WAITING = "Before the first item"
+
+
+def points(share: float, signed: bool = True) -> str:
+    """A share of the items as points, with a sign."""
+    value = round(100 * share, 1)
+    sign = ("+" if value > 0 else "−" if value < 0 else "") if signed else ""
+    return f"{sign}{abs(value):g}"
+
+
+def percent(share: float) -> str:
+    """A share in whole percent."""
+    return f"{round(100 * share)} %"
+
+
+def chance_of(data: Compare) -> float:
+    """The score of guessing at all items so far."""
+    return sum(1 / len(item["choices"]) for item in data["items"]) / max(1, len(data["items"]))
+
+
+def near_chance(score: Score, chance: float) -> bool:
+    """Whether a score cannot be told from guessing, or is below it."""
+    return score["low"] <= chance
+
+
+def decided(data: Compare) -> str:
+    """Why the run may stop at a planned look: every comparison crossed its boundary; "" while it may not."""
+    crossed = []
+    for looked in data["looks"]:
+        stops = [one for one in looked["looks"] if one["stops"]]
+        if not stops:
+            return ""
+        crossed.append(stops[0]["items"])
+    if not crossed:
+        return ""
+    return (
+        f"Stopped at a planned look: the difference crossed its boundary after {max(crossed)} of "
+        f"{data['planned']} items."
+    )
+
+
+def significant(data: Compare, one: Difference) -> bool:
+    """Whether a difference over all items is more than chance: by the planned looks where the run could stop
+    early, else by the exact test at its end.
+    """
+    if data["request"]["early"]:
+        looked = next(each for each in data["looks"] if each["model"] == one["model"])
+        return any(look["stops"] for look in looked["looks"])
+    return one["p"] <= LEVEL
+
+
+def verdicts(data: Compare, over: bool) -> list[str]:
+    """The sentences, those that decide something first.
+
+    Args:
+        data: with scores and differences.
+        over: whether all items were asked, or the run stopped at a planned look.
+    """
+    asked = len(data["items"])
+    if not over:
+        return [f"{asked} of {data['planned']} items: no verdict before the end"]
+    if len(data["models"]) == 1:
+        return [_alone(data)]
+    whole = [one for one in data["differences"] if not one["task"]]
+    told = [(significant(data, one), _against(data, one)) for one in whole]
+    said = [sentence for yes, sentence in sorted(told, key=lambda pair: not pair[0])]
+    low = [score for score in data["scores"] if not score["task"]]
+    chance = chance_of(data)
+    if len(whole) > 1 and not any(yes for yes, _ in told):
+        others = {2: "two", 3: "three"}[len(whole)]
+        said.insert(
+            0, f"{asked} items cannot decide between {data['models'][0]['name']} and the {others} others."
+        )
+    if not any(yes for yes, _ in told) and all(near_chance(score, chance) for score in low):
+        said.insert(0, f"These {asked} items cannot decide: no model is above guessing ({percent(chance)}).")
+    blind = [_blind(data, one) for (yes, _), one in zip(told, whole, strict=True) if not yes]
+    return said + blind
+
+
+def _alone(data: Compare) -> str:
+    score = next(one for one in data["scores"] if not one["task"])
+    name, chance = data["models"][0]["name"], chance_of(data)
+    share = (
+        f"{percent(score['count'] / score['of'])} (95 %: {percent(score['low'])} to {percent(score['high'])})"
+    )
+    words = f"{name} is right on {score['count']} of {score['of']} items, {share}"
+    if near_chance(score, chance):
+        return f"{words}: that cannot be told from guessing ({percent(chance)})."
+    return f"{words}; guessing gives {percent(chance)}."
+
+
+def _against(data: Compare, one: Difference) -> str:
+    first, second = data["models"][0]["name"], data["models"][one["model"]]["name"]
+    n = one["of"]
+    flips = f"{one['gained']} gained, {one['lost']} lost"
+    between = f"95 %: {points(one['low'])} to {points(one['high'])}"
+    if significant(data, one):
+        which = "better" if one["mean"] > 0 else "worse"
+        how = "by the planned looks" if data["request"]["early"] else f"p {_p(one['p'])}"
+        size = points(one["mean"], signed=False)
+        return f"{second} is {which} than {first} by {size} points of {n} items ({between}), {how}: {flips}."
+    return (
+        f"{n} items cannot decide between {second} and {first}: {points(one['mean'])} points ({between}), "
+        f"{flips}."
+    )
+
+
+def _blind(data: Compare, one: Difference) -> str:
+    """What an undecided comparison would not have seen."""
+    n, moved = one["of"], one["gained"] + one["lost"]
+    name = data["models"][one["model"]]["name"]
+    unseen = None
+    if moved:
+        unseen = smallest_difference(one["groups"], moved / n, LEVEL / max(1, len(data["models"]) - 1))
+    if unseen is None:
+        return f"{name}: with {moved} of {n} items changing sides hardly any difference could have been seen."
+    return (
+        f"{name}: with {moved} of {n} items changing sides a difference below "
+        f"{points(unseen, signed=False)} points would mostly go unseen."
+    )
+
+
+def _p(value: float) -> str:
+    return "< .0001" if value < 1e-4 else f"= {value:.2g}".replace("0.", ".")
+
+
+def notes(request: CompareRequest, loaded: Sequence[Loaded]) -> Iterator[str]:
+    """What a reader should know beside the numbers."""
+    if any(
+        side.rounding and EMBEDDED_SOURCE in one.source
+        for side, one in zip(request.sides, loaded, strict=True)
+    ):
+        yield (
+            "This copy of the embedded model was stored as Q4_1: rounding it anew loses less than rounding "
+            "the original would."
+        )
+    plain = [
+        name
+        for name, one in zip(request.names, loaded, strict=True)
+        if not request.chat and one.tokenizer.chat_template
+    ]
+    if plain:
+        yield (
+            f"{', '.join(plain)} {'knows' if len(plain) == 1 else 'know'} a chat template, and the prompts "
+            "are plain text, as lm-eval sends them by default."
+        )

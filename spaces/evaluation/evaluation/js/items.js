@@ -1,0 +1,324 @@
+// Every item: the prompt as it was sent, what each model makes of each choice, and filters.
+
+import { h, keepFocus, scrollBox, visible } from "../../../../shared/js/dom.js";
+import { brief, number, percent, plural } from "../../../../shared/js/numbers.js";
+import { scrollTable } from "../../../../shared/js/tables.js";
+import { sample } from "./marks.js";
+import { shortened } from "./words.js";
+
+/**
+ * @import {Answered, Asked, Compare} from "./data.js"
+ * @import {Session} from "./compare.js"
+ */
+
+const MOST_LISTED = 200;
+const CLOSE = 0.5; // nats between the two likeliest choices
+
+/** @type {Record<string, {label: string, two: boolean, keep: (asked: Place) => boolean}>} */
+const FILTERS = {
+  differ: {
+    label: "right in one, wrong in the other",
+    two: true,
+    keep: ({ first, other, gold }) => (first.answer === gold) !== (other.answer === gold),
+  },
+  lost: {
+    label: "lost: right in the first, wrong in the other",
+    two: true,
+    keep: ({ first, other, gold }) => first.answer === gold && other.answer !== gold,
+  },
+  gained: {
+    label: "gained: wrong in the first, right in the other",
+    two: true,
+    keep: ({ first, other, gold }) => first.answer !== gold && other.answer === gold,
+  },
+  changed: {
+    label: "another answer",
+    two: true,
+    keep: ({ first, other }) => first.answer !== other.answer,
+  },
+  wrong: {
+    label: "wrong in the first",
+    two: false,
+    keep: ({ first, gold }) => first.answer !== gold,
+  },
+  close: {
+    label: "close: under ½ nat between two choices",
+    two: false,
+    keep: ({ first }) => closeness(first) < CLOSE,
+  },
+  all: { label: "all", two: false, keep: () => true },
+};
+
+/**
+ * An item with what two models make of it.
+ * @typedef {{at: number, gold: number, first: Answered, other: Answered}} Place
+ */
+
+/**
+ * @param {HTMLElement} panel
+ * @param {Session} session
+ * @returns {(data: Compare) => void}
+ */
+export function openItems(panel, session) {
+  const filters = h("div", { class: "filters eval-filters" });
+  const list = h("div", {});
+  const detail = h("div", { class: "eval-detail" });
+  panel.append(filters, h("div", { class: "eval-items" }, list, detail));
+  return (data) => {
+    keepFocus(panel, () => {
+      const shown = listed(data, session);
+      filters.replaceChildren(...filterControls(data, session, shown.length));
+      list.replaceChildren(itemTable(data, session, shown));
+      const open = shown.find(({ at }) => itemKey(data.items[at]) === session.item) ?? shown[0];
+      detail.replaceChildren(
+        ...(open
+          ? itemDetail(data, open.at)
+          : [h("p", { class: "said" }, "No item is like that.")]),
+      );
+    });
+  };
+}
+
+/** @param {Asked} item */
+function itemKey(item) {
+  return `${item.task}/${item.id}`;
+}
+
+/**
+ * @param {Compare} data
+ * @param {Session} session
+ * @returns {Place[]}
+ */
+function listed(data, session) {
+  const { keep } = FILTERS[session.filter];
+  return data.items
+    .map((item, at) => ({
+      at,
+      gold: item.gold,
+      first: data.answers[0][at],
+      other: data.answers[session.other]?.[at] ?? data.answers[0][at],
+    }))
+    .filter((one) => (!session.task || data.items[one.at].task === session.task) && keep(one));
+}
+
+/**
+ * @param {string} label
+ * @param {string} key
+ * @param {string} value
+ * @param {[string, string][]} options value and words
+ * @param {(value: string) => void} choose
+ */
+function choiceField(label, key, value, options, choose) {
+  return h(
+    "label",
+    {},
+    label,
+    h(
+      "select",
+      { "data-key": key, onchange: (event) => choose(event.currentTarget.value) },
+      options.map(([name, words]) =>
+        h("option", { value: name, selected: name === value }, shortened(words, 48)),
+      ),
+    ),
+  );
+}
+
+/**
+ * @param {Compare} data
+ * @param {Session} session
+ * @param {number} count
+ */
+function filterControls(data, session, count) {
+  const two = data.models.length > 1;
+  /** @type {[string, string][]} */
+  const kinds = [];
+  for (const [name, one] of Object.entries(FILTERS))
+    if (two || !one.two) kinds.push([name, one.label]);
+  /** @type {[string, string][]} */
+  const others = [];
+  data.models.forEach(({ name }, at) => at && others.push([String(at), name]));
+  /** @type {[string, string][]} */
+  const tasks = [["", "all sets"]];
+  for (const { name } of data.tasks) tasks.push([name, name]);
+  return [
+    choiceField("items", "filter", session.filter, kinds, (filter) =>
+      session.choose({ filter, item: "" }),
+    ),
+    others.length > 1
+      ? choiceField("other", "other", String(session.other), others, (other) =>
+          session.choose({ other: Number(other), item: "" }),
+        )
+      : "",
+    choiceField("of", "task", session.task, tasks, (task) => session.choose({ task, item: "" })),
+    h("span", { class: "said" }, plural(count, "item")),
+  ];
+}
+
+/**
+ * @param {Compare} data
+ * @param {Session} session
+ * @param {Place[]} shown
+ */
+function itemTable(data, session, shown) {
+  const rows = shown.slice(0, MOST_LISTED).map(({ at }, place) => {
+    const item = data.items[at];
+    const key = itemKey(item);
+    const current = session.item ? session.item === key : !place;
+    return h(
+      "tr",
+      { class: current ? "current" : null },
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "plain",
+            "data-key": key,
+            "aria-pressed": current ? "true" : "false",
+            onclick: () => session.choose({ item: key }),
+          },
+          h("bdi", {}, shortened(`…${item.prompt.slice(-60)}`.replace(/^…(?=.{0,59}$)/su, ""), 61)),
+        ),
+      ),
+      h("td", {}, h("bdi", {}, shortened(item.choices[item.gold], 24))),
+      data.answers.map((answers) => {
+        const { answer } = answers[at];
+        const right = answer === item.gold;
+        return h(
+          "td",
+          {},
+          right ? "✓ " : "✗ ",
+          right ? "right" : h("bdi", {}, shortened(item.choices[answer], 20)),
+        );
+      }),
+    );
+  });
+  const names = data.models.map(({ name }, at) => sample(at, shortened(name, 24)));
+  const more = shown.length - MOST_LISTED;
+  return h(
+    "div",
+    {},
+    scrollTable("Items", ["the prompt ends", "right", ...names], rows, "eval-table"),
+    more > 0 ? h("p", { class: "said" }, `and ${plural(more, "item")} more`) : null,
+  );
+}
+
+/**
+ * @param {Compare} data
+ * @param {number} at
+ */
+function itemDetail(data, at) {
+  const item = data.items[at];
+  const reads = data.reads[at];
+  const alike = reads.length === 1;
+  return [
+    h(
+      "h2",
+      {},
+      h("bdi", {}, `${item.task}, item ${item.id}`),
+      item.cluster ? h("span", { class: "said" }, ` · ${item.cluster}`) : null,
+    ),
+    ...reads.map(({ context }, read) => {
+      const whose = data.models.filter((_, model) => data.answers[model][at].read === read);
+      return h(
+        "div",
+        {},
+        h(
+          "p",
+          { class: "said" },
+          `The prompt as sent, ${plural(context.length, "token")}`,
+          alike ? null : `, to ${whose.map(({ name }) => name).join(", ")}`,
+        ),
+        scrollBox(
+          "The prompt's tokens",
+          "eval-tokens",
+          context.map((piece) => h("span", { class: "token" }, visible(piece))),
+        ),
+      );
+    }),
+    choiceTable(data, at),
+  ];
+}
+
+/**
+ * Log-likelihood of every choice under every model.
+ * @param {Compare} data
+ * @param {number} at
+ */
+function choiceTable(data, at) {
+  const item = data.items[at];
+  const rows = data.models.flatMap(({ name }, model) => {
+    const answered = data.answers[model][at];
+    const all = sums(answered);
+    const odds = softmax(all);
+    const read = data.reads[at][answered.read];
+    return item.choices.map((choice, place) =>
+      h(
+        "tr",
+        { class: place === answered.answer ? "current" : null },
+        place ? h("td", {}) : h("th", { scope: "row" }, sample(model, shortened(name, 26))),
+        h(
+          "td",
+          {},
+          place === item.gold ? "✓ " : "",
+          h("bdi", {}, shortened(choice, 40)),
+          place === answered.answer ? h("span", { class: "unseen" }, " (its answer)") : null,
+        ),
+        h(
+          "td",
+          {},
+          h(
+            "span",
+            { class: `eval-odds series-${model}` },
+            h("span", {
+              class: "eval-fill",
+              style: { width: `${(100 * odds[place]).toFixed(1)}%` },
+            }),
+          ),
+          ` ${percent(odds[place])}`,
+        ),
+        h("td", { class: "num" }, number(all[place])),
+        h("td", { class: "num" }, number(all[place] / choice.length, 3)),
+        h(
+          "td",
+          { class: "eval-pieces" },
+          read.choices[place].map((piece, token) =>
+            h(
+              "span",
+              { class: "token" },
+              visible(piece),
+              h("sub", {}, brief(answered.logs[place][token], 3)),
+            ),
+          ),
+        ),
+      ),
+    );
+  });
+  return scrollTable(
+    "Choices",
+    ["", "choice", "probability among them", "ln p", "by character", "its tokens, ln p of each"],
+    rows,
+    "eval-choices",
+  );
+}
+
+/** @param {Answered} answered */
+export function sums({ logs }) {
+  return logs.map((choice) => choice.reduce((total, value) => total + value, 0));
+}
+
+/** @param {readonly number[]} values */
+export function softmax(values) {
+  const top = Math.max(...values);
+  const weights = values.map((value) => Math.exp(value - top));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+}
+
+/** @param {Answered} answered */
+function closeness(answered) {
+  const [first, second] = sums(answered).sort((one, other) => other - one);
+  return first - second;
+}

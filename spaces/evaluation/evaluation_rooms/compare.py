@@ -1,0 +1,197 @@
+"""The room that compares models on the same items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from evaluation import engine, programs
+from evaluation.data import Compare, Waiting
+from evaluation.engine import Plan
+from evaluation.examples import EXAMPLES
+from evaluation.request import METRICS, CompareRequest
+from evaluation_rooms import task
+from evaluation_rooms.common import RENDERER, TITLE, example
+from evaluation_rooms.power import before
+from shared import gpu, models, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.item_sets import SETS
+from shared.models import Loaded
+from shared.room import LATEST, Data, Room, Values, cancel_button, chip, drawing, open_room, run_button
+from shared.steps import last, paced
+
+TOKENS = 60
+"""Tokens of an item with its choices, about."""
+
+
+def seconds(_: str, request: CompareRequest) -> int:
+    """GPU seconds to ask for: every model reads every item once."""
+    items = len(request.planned())
+    total = 0
+    for side in request.sides:
+        total += gpu.seconds_for(
+            models.most_parameters(side.model, exact=True), passes=2 * (items // 8 + 1), read=items * TOKENS
+        )
+    return total
+
+
+@gpu.on_gpu(duration=lambda request, *_, **__: seconds("compare", request))
+def compute(request: CompareRequest, loaded: list[Loaded], planned: Plan) -> Iterator[Compare]:
+    """The part of a run that has the GPU."""
+    moved = [
+        models.on_device(one, keep=not side.rounding) for one, side in zip(loaded, request.sides, strict=True)
+    ]
+    yield from paced(engine.compare(request, moved, planned), lambda data: data["done"])
+
+
+def steps(request: CompareRequest) -> Iterator[Compare | Waiting]:
+    """A run: what comes before, the growing figure, the complete one last."""
+    for said in engine.loading(request):
+        yield waiting(said)
+    loaded = engine.sides(request)
+    yield from compute(request, loaded, engine.plan(request, loaded))
+
+
+def waiting(label: str) -> Waiting:
+    """A run before the first item."""
+    return {
+        "kind": "compare",
+        "drawable": False,
+        "done": False,
+        "progress": {"label": label, "value": 0, "max": 1},
+    }
+
+
+def compare(request: CompareRequest) -> Iterator[dict[str, Any]]:
+    """Ask two or more models the same items and say whether the answers decide between them; the numbers
+    stream while items are answered.
+
+    Returns:
+        verdicts, the first sentence first; scores by model and task with 95 % intervals; differences to the
+            first model with gained, lost and p of an exact paired test; looks, the planned ones of the
+            sequential test; items and answers with the log-likelihood of every token of every choice;
+            summary as markdown and csv.
+    """
+    for data in steps(request):
+        if data["drawable"]:
+            yield dict(data)
+
+
+def evaluate(request: CompareRequest) -> dict[str, Any]:
+    """Ask models some items and count right answers as lm-eval does.
+
+    Returns:
+        verdicts in words; results, by model and task: n, correct, score, the ends of its 95 % interval, what
+            guessing gives, Brier score; differences to the first model; summary as markdown and csv.
+    """
+    data: Any = last(steps(request))
+    chance = {task["name"]: task["chance"] for task in data["tasks"]}
+    results = [
+        {
+            "model": data["models"][one["model"]]["name"],
+            "task": one["task"] or "all",
+            "n": one["of"],
+            "correct": one["count"],
+            "score": round(one["count"] / one["of"], 6),
+            "low": one["low"],
+            "high": one["high"],
+            "guessing": round(chance[one["task"]], 6) if one["task"] else None,
+            "brier": one["brier"],
+        }
+        for one in data["scores"]
+    ]
+    kept = ("verdicts", "differences", "notes", "stopped", "summary", "request", "models")
+    return {"results": results, **{key: data[key] for key in kept}}
+
+
+def programs_of(request: CompareRequest, data: Data) -> dict[str, str]:
+    """The programs below a figure."""
+    return programs.listings(request, data)
+
+
+def build(demo: gr.Blocks) -> Room[CompareRequest]:
+    """Controls, figure, and their events."""
+    name, (_, first) = next(iter(EXAMPLES.items()))
+    boxes: dict[str, Any] = {}
+    with gr.Row(equal_height=True):
+        boxes["models"] = gr.Dropdown(
+            [*models.CATALOGUE, *(f"{first.models[0]}@{kind}" for kind in ("Q4_0", "Q8_0"))],
+            value=list(first.models),
+            multiselect=True,
+            allow_custom_value=True,
+            label="Models, the base first (name@Q4_0 rounds it)",
+            scale=5,
+            min_width=260,
+            elem_id="models",
+        )
+        boxes["limit"] = gr.Slider(
+            1, 200, first.limit, step=1, label="items of a set", scale=2, min_width=130, elem_id="limit"
+        )
+        start, cancel = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
+    said = gr.HTML(page.quiet(before(first)), elem_classes="quiet", elem_id="before")
+    with gr.Accordion("Advanced: sets, items of your own, chat template, planned looks, seed", open=False):
+        boxes["tasks"] = gr.Dropdown(
+            [(f"{name}: {one.says}", name) for name, one in SETS.items()],
+            value=list(first.tasks),
+            multiselect=True,
+            label="Sets",
+            elem_id="tasks",
+        )
+        boxes["items"] = gr.Textbox(
+            first.items,
+            label="or items of your own, a line of JSON each",
+            placeholder='{"prompt": "The sea is", "choices": ["wet", "dry"], "gold": "wet"}',
+            lines=2,
+            max_lines=8,
+            elem_id="items",
+        )
+        with gr.Row(equal_height=True):
+            boxes["metric"] = gr.Dropdown(
+                [(f"{key}, {words}", key) for key, words in METRICS.items()],
+                value=first.metric,
+                label="an answer counts",
+                min_width=170,
+            )
+            boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
+            boxes["chat"] = gr.Checkbox(first.chat, label="chat template", min_width=130)
+            boxes["early"] = gr.Checkbox(
+                first.early, label="stop at the first of ten planned looks that decides", min_width=260
+            )
+        task.build(boxes["items"])
+    chips: dict[str, gr.Button] = {}
+    if len(EXAMPLES) > 1:
+        with gr.Row(elem_classes="chips"):
+            chips = {key: chip(label) for key, (label, _) in EXAMPLES.items()}
+    figure = Figure(example(name), folder=RENDERER, title=TITLE, elem_id="figure")
+
+    room = open_room(
+        demo,
+        name="compare",
+        title=TITLE,
+        request=CompareRequest,
+        controls=boxes,
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=drawing(figure, steps),
+        programs=programs_of,
+        stored=[example(key) for key in EXAMPLES],
+        seconds=seconds,
+    )
+
+    def foretold(values: Values) -> str:
+        try:
+            return page.quiet(before(room.parse(values)))
+        except VisitorError as error:
+            return page.alert(error)
+
+    watched = {*boxes.values()}
+    plan_boxes = ("models", "limit", "tasks", "items")
+    gr.on([boxes[key].change for key in plan_boxes], foretold, watched, [said], **LATEST)
+    for key, button in chips.items():
+        values = {room.figure: example(key), **room.form(EXAMPLES[key][1])}
+        room.update(button.click, lambda _, values=values: values)
+    return room

@@ -1,0 +1,65 @@
+"""What a comparison could see, before it is run: an endpoint, and a sentence for the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evaluation.finding import points
+from evaluation.numbers import power_before
+from evaluation.request import CompareRequest, PowerRequest
+from shared.items import clusters_of
+from shared.paired import LEVEL
+from shared.power import items_needed, smallest_difference
+from shared.power import power as power_of
+
+
+def power(request: PowerRequest) -> dict[str, Any]:
+    """What a comparison of two models on the same items could see, by McNemar's exact test and without
+    approximation; items count as independent.
+
+    Returns:
+        sentence; power of the stated difference with so many items; smallest, the difference that so many
+            items will show (null where they show none); needed, the items that the stated difference takes
+            (null where there is no such number).
+    """
+    smallest = smallest_difference(request.items, request.discordant, request.level, request.power)
+    needed = items_needed(request.difference, request.discordant, request.level, request.power)
+    share = power_of(
+        request.items, min(request.difference, request.discordant), request.discordant, request.level
+    )
+    asked = f"With {request.items:,} items of which {100 * request.discordant:g} % change sides"
+    if smallest is None:
+        sentence = f"{asked}, no difference will be seen in {100 * request.power:g} % of runs."
+    else:
+        sentence = (
+            f"{asked}, differences from {points(smallest, signed=False)} points on will be seen in "
+            f"{100 * request.power:g} % of runs."
+        )
+    return {
+        "sentence": sentence,
+        "power": round(share, 4),
+        "smallest": None if smallest is None else round(smallest, 4),
+        "needed": needed,
+        "request": request.to_json(),
+    }
+
+
+def before(request: CompareRequest) -> str:
+    """What the run that the controls describe will show, in one sentence."""
+    items = request.planned()
+    groups = max(clusters_of(items)) + 1
+    of = f"{len(items):,} items" if groups == len(items) else f"{len(items):,} items in {groups:,} groups"
+    if len(request.models) < 2:
+        return f"{of}. Name a second model to compare."
+    seen = power_before(groups, LEVEL / (len(request.models) - 1))
+    known = [(one["discordant"], one["smallest"]) for one in seen[1:3] if one["smallest"] is not None]
+    if not known:
+        return f"{of}: too few to see any difference. Raise the limit, or name more sets."
+    (share, smallest), *more = known
+    words = (
+        f"{of}: differences from {points(smallest, signed=False)} points on will be seen, 4 runs in 5, where "
+        f"{100 * share:g} % of answers change sides"
+    )
+    return "".join(
+        [words, *(f", from {points(d, signed=False)} where {100 * p:g} % do" for p, d in more), "."]
+    )

@@ -1,0 +1,191 @@
+"""The figure of an evaluation, on the stored result."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.harness import axe_finds, exported, figures, hostile
+
+SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
+FOLDER = SPACE / "evaluation" / "js"
+STORED = json.loads((SPACE / "examples" / "experts.json").read_text(encoding="utf-8"))
+VIEWS = ["scores", "items", "numbers", "looks", "calibration"]
+SPARE = {"kind", "run_id", "versions", "request", "metric", "device", "dtype", "task"}
+
+
+@pytest.fixture
+def open_page(browser):
+    with figures(browser, FOLDER, maths="totals, softmax") as make:
+        yield make
+
+
+def show(page, view: str) -> None:
+    page.locator(f'[role=tab][data-view="{view}"]').click()
+
+
+def whole(data, model: int) -> dict:
+    return next(one for one in data["differences"] if one["model"] == model and not one["task"])
+
+
+def test_every_score_and_difference_is_drawn_where_it_belongs(open_page) -> None:
+    page = open_page(STORED)
+    expect(page.locator(".figure-title")).to_have_text(STORED["verdicts"][0])
+    drawn = len(STORED["scores"]) + len(STORED["differences"])
+    expect(page.locator(".scores-panel .eval-mark")).to_have_count(drawn)
+    expect(page.locator(".key .eval-mark")).to_have_count(len(STORED["models"]))
+    flips = page.locator(".eval-flips").all_text_contents()
+    assert sorted(flips) == sorted(f"+{one['gained']} −{one['lost']}" for one in STORED["differences"])
+    # the base's circles, row by row
+    places = page.locator(".scores-panel circle.series-0").evaluate_all(
+        "all => all.map((one) => Number(one.getAttribute('cx')))"
+    )
+    scores = {one["task"]: one["count"] / one["of"] for one in STORED["scores"] if one["model"] == 0}
+    shares = [scores[task] for task in ("", *(task["name"] for task in STORED["tasks"]))]
+    wide = (places[1] - places[0]) / (shares[1] - shares[0])
+    off = [
+        place - places[0] - (share - shares[0]) * wide for place, share in zip(places, shares, strict=True)
+    ]
+    assert max(map(abs, off)) < 1.5
+
+
+def test_the_table_has_every_number(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "numbers")
+    rows = page.locator(".numbers-panel tbody tr")
+    expect(rows).to_have_count(len(STORED["scores"]))
+    last, score = STORED["differences"][-1], STORED["scores"][-1]
+    expect(rows.last).to_contain_text(f"{score['count']} of {score['of']}")
+    expect(rows.last).to_contain_text(f"+{last['gained']} −{last['lost']}")
+
+
+def test_a_pair_of_numbers_opens_its_items(open_page) -> None:
+    page = open_page(STORED)
+    one = max(STORED["differences"], key=lambda each: (bool(each["task"]), each["gained"] + each["lost"]))
+    words = f"{STORED['models'][one['model']]['name']}, {one['task']}:"
+    button = page.locator(f'.eval-flips[aria-label^="{words}"]')
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".items-panel tbody").first.locator("tr")).to_have_count(one["gained"] + one["lost"])
+    expect(page.locator(".eval-filters")).to_contain_text(one["task"])
+
+
+def test_filters_keep_the_items_that_they_name(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "items")
+    gold = [item["gold"] for item in STORED["items"]]
+    first, second = ([one["answer"] for one in STORED["answers"][model]] for model in (0, 1))
+    counts = {
+        "all": len(gold),
+        "lost": sum(a == g != b for a, b, g in zip(first, second, gold, strict=True)),
+        "gained": sum(a != g == b for a, b, g in zip(first, second, gold, strict=True)),
+        "changed": sum(a != b for a, b in zip(first, second, strict=True)),
+        "wrong": sum(a != g for a, g in zip(first, gold, strict=True)),
+    }
+    for name, count in counts.items():
+        page.locator("[data-key=filter]").select_option(name)
+        expect(page.locator(".eval-filters .said")).to_have_text(re.compile(rf"^{count} items?$"))
+
+
+def test_an_item_shows_the_tokens_and_the_numbers_of_every_model(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "items")
+    page.locator("[data-key=filter]").select_option("all")
+    button = page.locator(".eval-table button").nth(3)
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".eval-table button").nth(3)).to_be_focused()
+    item, reads = STORED["items"][3], STORED["reads"][3]
+    expect(page.locator(".eval-tokens .token")).to_have_count(len(reads[0]["context"]))
+    rows = page.locator(".eval-choices tbody tr")
+    expect(rows).to_have_count(len(item["choices"]) * len(STORED["models"]))
+    logs = STORED["answers"][0][3]["logs"]
+    for place, choice in enumerate(logs):
+        expect(rows.nth(place).locator(".num").first).to_have_text(f"{sum(choice):.2f}".replace("-", "−"))
+    odds = page.evaluate("all => maths.softmax(all)", [sum(choice) for choice in logs])
+    assert sum(odds) == pytest.approx(1)
+
+
+def test_the_line_of_the_run_ends_at_gained_less_lost(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "looks")
+    for model in range(1, len(STORED["models"])):
+        totals = page.evaluate("([data, model]) => maths.totals(data, model)", [STORED, model])
+        one = whole(STORED, model)
+        assert totals[0] == 0 and totals[-1] == one["gained"] - one["lost"]
+        assert totals[-1] == STORED["looks"][model - 1]["looks"][-1]["total"]
+    bars = sum(look["boundary"] is not None for one in STORED["looks"] for look in one["looks"])
+    expect(page.locator(".eval-bar")).to_have_count(2 * bars)
+
+
+def test_a_run_grows_and_says_no_verdict(open_page) -> None:
+    some = {
+        **STORED,
+        "done": False,
+        "summary": None,
+        "items": STORED["items"][:8],
+        "reads": STORED["reads"][:8],
+        "answers": [answers[:8] for answers in STORED["answers"]],
+        "verdicts": ["8 of 216 items: no verdict before the end"],
+        "looks": [{**one, "looks": []} for one in STORED["looks"]],
+    }
+    page = open_page({**some, "scores": [], "differences": [], "calibration": [], "items": [], "reads": []})
+    for view in VIEWS:
+        show(page, view)
+    page.evaluate("draw", some)
+    for view in VIEWS:
+        show(page, view)
+    expect(page.locator(".figure-title")).to_contain_text("no verdict")
+    expect(page.get_by_role("button", name="Download the scores as CSV")).to_have_count(0)
+    page.evaluate("draw", STORED)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the scores as CSV").click()
+    assert download.value.path().read_text(encoding="utf-8") == STORED["summary"]["csv"]
+
+
+def test_one_model_has_scores_and_no_differences(open_page) -> None:
+    data = copy.deepcopy(STORED)
+    data |= {"models": data["models"][:1], "answers": data["answers"][:1], "differences": [], "looks": []}
+    data["scores"] = [one for one in data["scores"] if one["model"] == 0]
+    data["calibration"] = data["calibration"][:1]
+    page = open_page(data)
+    expect(page.locator('[data-view="looks"]')).to_be_hidden()
+    expect(page.locator(".eval-flips")).to_have_count(0)
+    show(page, "items")
+    expect(page.locator("[data-key=filter] option")).to_have_count(3)
+
+
+def test_readings_that_differ_are_both_shown(open_page) -> None:
+    data = copy.deepcopy(STORED)
+    data["reads"][0].append({**data["reads"][0][0], "context": ["<s>", *data["reads"][0][0]["context"]]})
+    data["answers"][1][0]["read"] = 1
+    page = open_page(data)
+    show(page, "items")
+    page.locator("[data-key=filter]").select_option("all")
+    expect(page.locator(".eval-tokens")).to_have_count(2)
+
+
+def test_hostile_texts_stay_text(open_page) -> None:
+    page = open_page()
+    text = "<img src=x onerror=alert(1)>\u202e"
+    page.evaluate("draw", hostile(copy.deepcopy(STORED), text, SPARE))
+    for view in VIEWS:
+        show(page, view)
+
+
+def test_it_fits_a_phone_and_axe_finds_nothing(open_page) -> None:
+    page = open_page(STORED, width=360)
+    for view in VIEWS:
+        show(page, view)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert axe_finds(page) == []
+
+
+def test_the_exported_file_draws_the_same(browser, tmp_path) -> None:
+    with exported(browser, tmp_path / "run.html", STORED, FOLDER) as page:
+        expect(page.locator(".eval-flips")).to_have_count(len(STORED["differences"]))

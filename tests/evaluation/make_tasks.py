@@ -1,0 +1,51 @@
+"""Ask lm-eval 0.4.13 what it makes of some tasks' documents, and keep that in tasks.json: see
+`tests.shared.make_lm_eval` for what it needs; then `python -m tests.evaluation.make_tasks`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import lm_eval
+import lm_eval.evaluator
+import yaml
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+
+from tests import conftest, zoo  # the first puts the Spaces on the path
+
+
+def main() -> None:
+    """Write prompts, continuations and targets."""
+    lm_eval.evaluator.add_env_info = lambda _: None  # it asks pip for every package, seconds each time
+    assert conftest.ROOT.is_dir()
+    from tests.evaluation.tasks import CHANGES, ROWS, text_of
+
+    file = Path(tempfile.mkdtemp()) / "rows.json"
+    file.write_text(json.dumps(ROWS), encoding="utf-8")
+    loaded = zoo.opened("gpt2")
+    told: dict[str, Any] = {}
+    for name, changes in CHANGES.items():
+        task = yaml.safe_load(text_of(changes))
+        task |= {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(file)}}}
+        result = lm_eval.simple_evaluate(
+            HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, device="cpu"),
+            tasks=[{**task, "metric_list": [{"metric": "acc"}]}],
+            task_manager=TaskManager(include_defaults=False),
+            log_samples=True,
+            bootstrap_iters=0,
+        )
+        (samples,) = result["samples"].values()
+        told[name] = [
+            {"asked": [list(one) for one in sample["arguments"]], "target": sample["target"]}
+            for sample in samples
+        ]
+    path = Path(__file__).with_name("tasks.json")
+    path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`/evaluate`, `/compare` and `/power` over HTTP and MCP, as programs call them."""
+
+from __future__ import annotations
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from shared.embedded_model import EMBEDDED_MODEL
+from tests.conftest import ask_mcp
+from tests.evaluation.main_job import MAIN_JOB
+
+
+@pytest.fixture(scope="module")
+def client(suite_url) -> Client:
+    return Client(f"{suite_url}/evaluation/", verbose=False)
+
+
+def test_own_items_are_answered(client):
+    answer = client.predict(**MAIN_JOB.values, api_name="/evaluate")
+    assert MAIN_JOB.is_right(answer)
+    assert answer["results"][0]["task"] == "all" and answer["summary"]["csv"].startswith("model,task,n")
+
+
+def test_a_comparison_streams(client):
+    asked = {"models": [EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@Q4_0"], "tasks": ["past"], "limit": 9}
+    job = client.submit(**asked, api_name="/compare")
+    data = job.result(timeout=240)
+    assert data["done"] and len(data["items"]) == 9 and len(data["answers"]) == 2
+    assert not job.outputs()[0]["done"] and "cannot decide" in data["verdicts"][0]
+
+
+def test_a_plan_needs_no_model(client):
+    plan = client.predict(items=100, discordant=0.1, difference=0.05, api_name="/power")
+    assert "differences from 8.8" in plan["sentence"] and plan["needed"] > 312
+
+
+def test_an_error_has_two_sentences(client):
+    with pytest.raises(AppError, match=r"There is no set “mmlu”. Known are capitals"):
+        client.predict(tasks=["mmlu"], api_name="/evaluate")
+
+
+def test_they_are_tools(suite_url):
+    tools = ask_mcp(f"{suite_url}/evaluation", "tools/list", {})["tools"]
+    name = next(one["name"] for one in tools if one["name"].endswith("power"))
+    assert sum(one["name"].endswith(("evaluate", "compare", "power")) for one in tools) == 3
+    asked = {"name": name, "arguments": {"items": 200, "discordant": 0.2}}
+    assert "will be seen" in str(ask_mcp(f"{suite_url}/evaluation", "tools/call", asked))

@@ -1,0 +1,85 @@
+"""A task of lm-eval as items: what lm-eval makes of the same documents, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evaluation.task_file import EXAMPLE, TaskRequest, read
+from shared.errors import VisitorError
+from tests.evaluation.tasks import CHANGES, ROWS, text_of
+
+LM_EVAL = json.loads(Path(__file__).with_name("tasks.json").read_text(encoding="utf-8"))
+ALL = [*ROWS, {**ROWS[0], "answer": -1}]
+LINES = "\n".join(map(json.dumps, ALL))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_documents_become_what_lm_eval_makes_of_them(name):
+    found = read(TaskRequest.parse(yaml=text_of(CHANGES[name]), rows=ROWS))["items"]
+    assert len(found) == len(LM_EVAL[name]) == 2
+    for one, told in zip(found, LM_EVAL[name], strict=True):
+        delimiter = one.get("delimiter", " ")
+        assert [[one["prompt"], delimiter + choice] for choice in one["choices"]] == told["asked"]
+        target = told["target"]
+        assert one["gold"] == (one["choices"].index(target) if isinstance(target, str) else int(target))
+        assert one["task"] == "colours"
+
+
+def test_what_is_left_out_is_said():
+    answer = read(TaskRequest.parse(yaml=EXAMPLE, rows=LINES, limit=3))
+    assert answer["notes"] == ["1 left out. Document 2: its target “-1” is none of its choices."]
+    assert read(TaskRequest.parse(yaml=EXAMPLE, rows=ALL, limit=1))["notes"] == [
+        "The first 1 documents; there are more."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "There is no task"),
+        ("a: [", "no YAML"),
+        ("- a", "no list of keys"),
+        (EXAMPLE + "process_docs: !function utils.x", "calls a function of Python"),
+        (EXAMPLE + "process_docs: !!python/name:os.system", "no YAML"),
+        (EXAMPLE + "include: ../other.yaml", "has “include”"),
+        (EXAMPLE + "class: x.Y", "has “class”"),
+        (EXAMPLE + "custom_dataset: x", "has “custom_dataset”"),
+        (EXAMPLE + "dataset_kwargs: {trust_remote_code: true}", "has “dataset_kwargs”"),
+        (EXAMPLE + "num_fewshot: 5", "num_fewshot"),
+        (EXAMPLE.replace("multiple_choice", "generate_until"), "output_type is generate_until"),
+        (EXAMPLE.replace("doc_to_target: answer", ""), "no doc_to_target"),
+        ("a: &x [1]\nb: *x", "aliases are not taken"),
+        ("x" * 30_000, "30,000 characters"),
+        (EXAMPLE.replace("colours", "[1]"), "task is no text"),
+        ("[" * 5_000, "no YAML"),
+    ],
+)
+def test_what_could_run_code_or_is_no_task_is_refused(text, words):
+    with pytest.raises(VisitorError, match=words):
+        TaskRequest.parse(yaml=text, rows=LINES)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ ''.__class__.__mro__ }}", "fails"),
+        ("{{ cycler.__init__.__globals__.os.popen('id').read() }}", "fails"),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}", "fails|too long"),
+        ("{{ nothing }}", "fails"),
+    ],
+)
+def test_templates_are_filled_in_a_sandbox(template, words):
+    with pytest.raises(VisitorError, match=words):
+        read(TaskRequest.parse(yaml=text_of({"doc_to_text": json.dumps(template)}), rows=LINES))
+
+
+def test_data_is_of_the_hub_or_given():
+    with pytest.raises(VisitorError, match="Name a dataset of the Hub"):
+        read(TaskRequest.parse(yaml=EXAMPLE.replace("owner/name", "json")))
+    with pytest.raises(VisitorError, match="Line 1 of the documents is not JSON"):
+        read(TaskRequest.parse(yaml=EXAMPLE, rows="{"))
+    with pytest.raises(VisitorError, match="is no object"):
+        read(TaskRequest.parse(yaml=EXAMPLE, rows="7"))
