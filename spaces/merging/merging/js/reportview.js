@@ -50,7 +50,7 @@ const TENSOR_STATES = {
  */
 export const stateWords = (state) => TENSOR_STATES[state] ?? TENSOR_STATES.open;
 
-const [MAP_ROW, MAP_GAP, MOST_ROOTS, SHARE_ROW] = [15, 8, 12, 26];
+const [TENSOR_ROW, TENSOR_GAP, MOST_ROOTS, SHARE_ROW] = [15, 8, 12, 26];
 
 /**
  * Open the view.
@@ -156,8 +156,8 @@ function tensorMap(figure, { modules, layers, outside }, hatch, top, width) {
   ];
   const first = top + 24;
   modules.forEach((module, row) => {
-    const y = first + row * MAP_ROW;
-    parts.push(axisLabel(left - 8, y + 10, "end", shortened(module, left - 12)));
+    const y = first + row * TENSOR_ROW;
+    parts.push(axisLabel(left - 8, y + 10, "end", lastLetters(module, left - 12)));
     layers.forEach((states, layer) => {
       const state = states[row];
       if (!state) return;
@@ -165,7 +165,7 @@ function tensorMap(figure, { modules, layers, outside }, hatch, top, width) {
       parts.push(tensorCell(figure, state, words, hatch, left + layer * wide, y, wide - 1.5));
     });
   });
-  let bottom = first + modules.length * MAP_ROW;
+  let bottom = first + modules.length * TENSOR_ROW;
   if (layers.length) {
     for (const layer of layerTicks(layers.length))
       parts.push(axisLabel(left + (layer + 0.5) * wide, bottom + 12, "middle", layer));
@@ -177,10 +177,10 @@ function tensorMap(figure, { modules, layers, outside }, hatch, top, width) {
       const words = `${name}: ${stateWords(state)}`;
       parts.push(tensorCell(figure, state, words, hatch, left + index * 14, bottom, 12));
     });
-    bottom += MAP_ROW;
+    bottom += TENSOR_ROW;
   }
   const found = new Set([...layers.flat(), ...outside.map(([, state]) => state)]);
-  let [x, y] = [2, bottom + MAP_GAP];
+  let [x, y] = [2, bottom + TENSOR_GAP];
   for (const [state, words] of Object.entries(TENSOR_STATES)) {
     if (!found.has(/** @type {TensorState} */ (state))) continue;
     const length = 24 + 6.4 * words.length;
@@ -198,7 +198,7 @@ function tensorMap(figure, { modules, layers, outside }, hatch, top, width) {
  * @param {string} text
  * @param {number} room pixels
  */
-function shortened(text, room) {
+function lastLetters(text, room) {
   const most = Math.max(6, Math.floor(room / 6.4));
   return text.length <= most ? text : `…${text.slice(text.length - most + 1)}`;
 }
@@ -234,7 +234,7 @@ function tensorCell(figure, state, words, hatch, x, y, wide) {
  * @param {number} wide
  */
 function tensorMark(state, hatch, x, y, wide) {
-  const high = MAP_ROW - 3;
+  const high = TENSOR_ROW - 3;
   const box = { x, y, width: Math.max(1, wide), height: high, rx: 1.5 };
   const known = TENSOR_STATES[state] ? state : "open";
   /** @type {SVGElement[]} */
@@ -276,7 +276,7 @@ function shareRows(roots, hatch, top, width) {
     const ghost = !["ok", "here"].includes(status);
     const tell = `${id}${licence ? `, ${licence}` : ""}${ghost ? ", not read" : ""}`;
     parts.push(
-      axisLabel(from, y + 10, "start", shortened(tell, width - 20)),
+      axisLabel(from, y + 10, "start", lastLetters(tell, width - 20)),
       s("rect", { class: "share-rail", x: from, y: y + 14, width: to - from, height: 7, rx: 3 }),
       s("rect", {
         class: "share-sure",
