@@ -88,7 +88,7 @@ def test_headers_alone_tell_names_and_shapes(honest, tmp_path):
     save_file(weights, less / "model.safetensors")
     found = report(less, weights="none")
     assert found["replay"]["counts"]["missing"] == found["replay"]["counts"]["extra"] == 1
-    assert verdicts(found)["replay"] == "bad" and "1 are missing in the model" in said(found, "replay")
+    assert verdicts(found)["replay"] == "bad" and "1 missing in the model" in said(found, "replay")
 
 
 LIES = {

@@ -139,7 +139,7 @@ def _by_headers(reason: str, recipe: dict[str, Any], found: Check, child: Source
         "limits": ["Names and shapes of the tensors were compared, and no weight."],
     }
     fits = f"Its {len(given)} tensors have the names and shapes that the recipe gives."
-    outcome["says"] = f"{reason} {_says(outcome) if outcome['differing'] else fits}"
+    outcome["says"] = f"{reason} {_says(outcome, told) if outcome['differing'] else fits}"
     return Outcome(outcome)
 
 
@@ -255,8 +255,8 @@ def _compared(
     every = sorted({*given, *published}, key=_order)
     told = {name: by_header(name, given.get(name), published) for name in every}
     wanted = [name for name in every if told[name] is None and (names is None or name in names)]
-    for at, one in enumerate(differences(mine, theirs, wanted)):
-        told[one["name"]] = one
+    for at, compared in enumerate(differences(mine, theirs, wanted)):
+        told[compared["name"]] = compared
         yield Progress("Comparing the weights", at, len(wanted))
     sources = parents or {name: resolve(name, whole=True) for name in found.sources}
     outcome: data.ReplayedModel = {
@@ -271,7 +271,7 @@ def _compared(
         "map": _map(told),
         "limits": list(_limits(recipe, parsed, found, names is not None, told)),
     }
-    outcome["says"] = _says(outcome)
+    outcome["says"] = _says(outcome, told)
     folders = {name: source.folder for name, source in sources.items() if source.lora is None}
     yield Outcome(outcome, Opened(folder, folders, names), report.versions)
 
@@ -323,36 +323,34 @@ def _map(told: Told) -> data.ReplayMap:
     }
 
 
-def _says(found: data.ReplayedModel) -> str:
+def _says(found: data.ReplayedModel, told: Told) -> str:
     """The outcome in a sentence."""
-    counts, compared, tensors = found["counts"], found["compared"], found["tensors"]
-    wrong = sum(counts.get(state, 0) for state in ("different", "shape", "missing", "extra"))
+    compared, tensors = found["compared"], found["tensors"]
+    by_state: dict[str, list[data.ReplayedTensor]] = {}
+    for tensor in filter(None, told.values()):
+        by_state.setdefault(tensor["state"], []).append(tensor)
     part = f"{100 * found['compared_weights'] / max(1, found['weights']):.2g} % of the weights"
-    if wrong:
-        parts = []
-        if counts.get("different"):
-            values = [one["largest"] for one in found["differing"] if one["state"] == "different"]
-            far = f", by {max(known):.2g} at most" if (known := [v for v in values if v is not None]) else ""
-            first = next(one for one in found["differing"] if one["state"] == "different")
-            parts.append(
-                f"{counts['different']} of {compared} compared tensors have other values{far}, "
-                f"first {first['name']} in {first['different']:,} of {first['entries']:,} entries"
-            )
-        for state, words in (
-            ("shape", "have another shape"),
-            ("missing", "are missing in the model"),
-            ("extra", "are in the model and not in the recipe"),
-        ):
-            if counts.get(state):
-                first = next((one for one in found["differing"] if one["state"] == state), None)
-                named = f", first {first['name']}" if first else ""
-                parts.append(f"{counts[state]} {words}{named}")
+    parts = []
+    if wrong := by_state.get("different"):
+        known = [one["largest"] for one in wrong if one["largest"] is not None]
+        far = f", by {max(known):.2g} at most" if len(known) == len(wrong) else ""
+        parts.append(
+            f"{len(wrong)} of {compared} compared tensors have other values{far}, first {wrong[0]['name']} "
+            f"in {wrong[0]['different']:,} of {wrong[0]['entries']:,} entries"
+        )
+    for state, words in (
+        ("shape", "of another shape"),
+        ("missing", "missing in the model"),
+        ("extra", "in the model alone"),
+    ):
+        if some := by_state.get(state):
+            parts.append(f"{len(some)} {words}, first {some[0]['name']}")
+    if parts:
         return f"The recipe does not give the published weights: {'; '.join(parts)}."
-    if counts.get("rounded"):
-        first = next(one for one in found["differing"] if one["state"] == "rounded")
-        kinds = f"{first['stored']} where the recipe gives {first['given']}"
+    if some := by_state.get("rounded"):
+        kinds = f"{some[0]['stored']} where the recipe gives {some[0]['given']}"
         where = "All tensors" if found["how"] == "all" else f"All {compared} tensors of a sample"
-        return f"{where} have the recipe's values, {counts['rounded']} of them in other bytes: {kinds}."
+        return f"{where} have the recipe's values, {len(some)} of them in other bytes: {kinds}."
     if found["how"] == "all":
         return (
             f"The recipe reproduces the published weights byte for byte: all {tensors} tensors, "
