@@ -13,7 +13,7 @@ import { plural } from "../../../../shared/js/numbers.js";
 import { shareText } from "./treecards.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
-/** @import { ModelReport, ReplayMap, Root, TensorState, Verdict } from "./data.js" */
+/** @import { ModelReport, ReplayMap, TensorState, Verdict } from "./data.js" */
 
 /** What a verdict is called, and how its mark is drawn in a square of 16. */
 const REPORT_MARKS = /** @type {Record<Verdict, [string, string]>} */ ({
@@ -50,7 +50,7 @@ const TENSOR_STATES = {
  */
 export const stateWords = (state) => TENSOR_STATES[state] ?? TENSOR_STATES.open;
 
-const [TENSOR_ROW, TENSOR_GAP, MOST_ROOTS, SHARE_ROW] = [15, 8, 12, 26];
+const [TENSOR_ROW, TENSOR_GAP, MOST_ROOTS, SHARE_ROW] = [15, 8, 12, 28];
 
 /**
  * Open the view.
@@ -78,7 +78,7 @@ export function openReportView(figure, panel) {
       top = bottom + 14;
     }
     if (report.roots.length) {
-      const [drawn, bottom] = shareRows(report.roots, hatch, top, width);
+      const [drawn, bottom] = shareRows(report, hatch, top, width);
       parts.push(...drawn);
       top = bottom;
     }
@@ -252,23 +252,23 @@ function tensorMark(state, hatch, x, y, wide) {
 
 /**
  * A row for each root: its share as a length, hatched as far as it is a range.
- * @param {Root[]} roots
+ * @param {ModelReport} report
  * @param {string} hatch
  * @param {number} top
  * @param {number} width
  * @returns {[SVGElement[], number]} what is drawn, and where it ends
  */
-function shareRows(roots, hatch, top, width) {
+function shareRows({ roots, total }, hatch, top, width) {
   const shown = roots.slice(0, MOST_ROOTS);
+  const other = total && total[0] === total[1] && Math.abs(total[0] - 1) > 1e-4;
+  const heading = `Shares of the roots, ${other ? shareText(total) : "100 %"} together`;
   const low = Math.max(-1, Math.min(0, ...shown.map(({ share }) => share[0])));
   const high = Math.min(2, Math.max(1, ...shown.map(({ share }) => share[1])));
   const [from, to] = [8, width - 110];
   const place = (/** @type {number} */ value) =>
     from + ((Math.max(low, Math.min(high, value)) - low) / (high - low)) * (to - from);
   /** @type {SVGElement[]} */
-  const parts = [
-    s("text", { class: "heading", x: 2, y: top + 13 }, "Shares of the roots, 100 % together"),
-  ];
+  const parts = [s("text", { class: "heading", x: 2, y: top + 13 }, heading)];
   let y = top + 22;
   for (const { id, share, licence, status } of shown) {
     const [least, most] = share;
@@ -301,6 +301,8 @@ function shareRows(roots, hatch, top, width) {
     parts.push(axisLabel(to + 8, y + 21, "start", shareText(share)));
     y += SHARE_ROW;
   }
+  if (low < 0)
+    parts.push(s("line", { class: "share-zero", x1: place(0), x2: place(0), y1: top + 22, y2: y }));
   if (roots.length > shown.length) {
     parts.push(axisLabel(from, y + 10, "start", `and ${roots.length - shown.length} more`));
     y += 16;
