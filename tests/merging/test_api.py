@@ -84,7 +84,7 @@ def test_a_report_without_a_hub(client):
     found = client.predict("cautious", api_name="/report")
     verdicts = {line["chapter"]: line["verdict"] for line in found["lines"]}
     assert verdicts["recipe"] == verdicts["replay"] == verdicts["parents"] == "open"
-    assert verdicts["licences"] == "good" and found["total"] == [1, 1]
+    assert verdicts["licences"] == "mixed" and found["total"] == [1, 1]
     assert found["badge"]["message"] == "not replayed" and "## Merge report" in found["card"]
     with pytest.raises(AppError, match="not a model id"):
         client.predict("<img src=x>", api_name="/report")
