@@ -34,7 +34,7 @@ class Plan:
 
     tensors: int
     layers: int
-    inputs: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict, compare=False)
 
 
 def plan(
