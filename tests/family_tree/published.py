@@ -20,12 +20,13 @@ from merging.run import finished, merge
 from tests.shared.hub_server import HubServer, Repo
 
 
-def in_this_process(job: dict[str, Any], log: Path) -> Iterator[dict[str, Any]]:
-    """Stands for `run._messages`: the worker's own job without a process, which takes seconds to start; that
+def in_this_process(job: dict[str, Any], work: Path) -> Iterator[dict[str, Any]]:
+    """Stands for `jobs.messages`: the worker's own job without a process, which takes seconds to start; that
     both write the same bytes is `tests.merging.test_run`'s.
     """
     from mergekit.io.tasks import LoaderCache
 
+    del work
     with contextlib.chdir(job["folder"]):
         LoaderCache().loaders.clear()
         worker.JOBS[job["kind"]](job, io.StringIO())
@@ -36,7 +37,7 @@ def in_this_process(job: dict[str, Any], log: Path) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def quick(monkeypatch):
     """Merges run in this process."""
-    monkeypatch.setattr(run, "_messages", in_this_process)
+    monkeypatch.setattr(run, "messages", in_this_process)
 
 
 def recipe(method: str, parents: dict[str, dict[str, Any]], **settings: Any) -> str:
