@@ -27,8 +27,8 @@ class Listing:
     sizes: dict[str, int]
 
 
-def listing(repository: str) -> Listing:
-    """A repository's files at this moment.
+def listing(repository: str, revision: str | None = None) -> Listing:
+    """A repository's files at a revision, by default those of this moment.
 
     Raises:
         VisitorError: malformed id, missing, private or gated, or the Hub did not answer.
@@ -36,7 +36,7 @@ def listing(repository: str) -> Listing:
     hub.check_id(repository)
     if not hub.reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Choose what is on this machine.")
-    info = hub._metadata(repository)
+    info = hub._metadata(repository, revision)
     if info.gated:
         hub._check_access(repository)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}

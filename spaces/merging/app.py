@@ -17,11 +17,12 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from family_tree.report_request import ReportRequest
 from family_tree.request import TreeRequest
 from merging.explore_request import ExploreRequest
 from merging.mixture_request import MixtureRequest
 from merging.request import Request
-from merging_rooms import explore, merge, mixture, take, tree
+from merging_rooms import explore, merge, mixture, report, take, tree
 from merging_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import Argument, endpoint
@@ -47,6 +48,13 @@ def offer() -> None:
         parse=tree.parse_named,
         **tree.READING,
     )
+    endpoint(
+        report.report,
+        ReportRequest,
+        [model, "seed", "weights"],
+        parse=report.parse_named,
+        **MODEL,
+    )
     endpoint(merge.compare, Request, ["recipe", "seed", "prompts", "behaviours", "answer_tokens"], **MODEL)
     endpoint(explore.explore, ExploreRequest, ["origin", "others", "behaviours"], **MODEL)
     endpoint(explore.evolve, ExploreRequest, ["origin", "others", "goal", "seed", "behaviours"], **MODEL)
@@ -63,7 +71,9 @@ with page.page(TITLE, SENTENCE) as demo:
         with gr.Tab("Mixture of experts", id="mixture"):
             mixture.build(demo, tabs, merge_room.child)
         with gr.Tab("Family tree", id="tree"):
-            tree.build(demo, tabs, merge_room.recipe, merge_room.child)
+            family = tree.build(demo, tabs, merge_room.recipe, merge_room.child)
+        with gr.Tab("Report", id="report"):
+            report.build(demo, tabs, merge_room.child, family.figure)
         with gr.Tab("Take home", id="take"):
             take.build(merge_room.child)
     page.about(HERE / "README.md")

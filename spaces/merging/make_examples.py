@@ -1,5 +1,5 @@
 """Compute the stored examples again: one real merge with everything that the page shows of it, the plane
-between three models, and the merge's family tree. How long this machine took is left out.
+between three models, the merge's family tree, and a report on it. How long this machine took is left out.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from family_tree.grow import grow
+from family_tree.model_report import report
+from family_tree.report_request import ReportRequest
 from family_tree.request import TreeRequest
 from merging import explore, mixture, outcome, presets
 from merging.check import check
+from merging.child import child_of
 from merging.explore_request import ExploreRequest
 from merging.mixture_request import MixtureRequest
 from merging.report import Progress
@@ -35,6 +38,7 @@ def main(*names: str) -> None:
         ("explore", explored),
         ("tree", tree),
         ("mixture", mixed),
+        ("report", reported),
     ):
         if name in names or not names:
             write(name, compute())
@@ -82,6 +86,14 @@ def checked(recipe: str) -> dict[str, Any]:
 def tree() -> dict[str, Any]:
     """The family tree of the first recipe's merge."""
     return {**last(grow(TreeRequest())), "seconds": None}
+
+
+def reported() -> dict[str, Any]:
+    """The report on the first recipe's merge, which is made, then made again from its card."""
+    request = Request.parse(recipe=presets.PRESETS[presets.FIRST])
+    with tempfile.TemporaryDirectory() as folder:
+        child = child_of(finished(merge(request, Path(folder))))
+        return {**last(report(ReportRequest(), child)), "seconds": None}
 
 
 def write(name: str, figure: Mapping[str, Any]) -> None:

@@ -21,7 +21,9 @@ MERGE = json.loads((ROOT / "examples" / "merge.json").read_text(encoding="utf-8"
 PLANE = json.loads((ROOT / "examples" / "explore.json").read_text(encoding="utf-8"))
 MIXTURE = json.loads((ROOT / "examples" / "mixture.json").read_text(encoding="utf-8"))
 TREE = json.loads((ROOT / "examples" / "tree.json").read_text(encoding="utf-8"))
+REPORT = json.loads((ROOT / "examples" / "report.json").read_text(encoding="utf-8"))
 VIEWS = {
+    "report": (REPORT, ("Report", "Recipe", "Weights", "Licences", "For the card")),
     "tree": (TREE, ("Tree", "Table", "Licences")),
     "merge": (MERGE, ("Before and after", "Answers", "Which layers carry it", "Atlas of task vectors")),
     "explore": (PLANE, ("Picture", "Table")),
@@ -257,6 +259,71 @@ def test_a_line_is_drawn_as_curves(open_page) -> None:
     page.locator(".map svg").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".readout h2")).to_contain_text("The chosen merge: pirate")
+
+
+def test_a_report_shows_every_tensor_and_every_share(open_page) -> None:
+    page = open_page(REPORT)
+    cells = sum(state is not None for layer in REPORT["replay"]["map"]["layers"] for state in layer)
+    outside = len(REPORT["replay"]["map"]["outside"])
+    assert cells + outside == REPORT["replay"]["tensors"]
+    expect(page.locator("svg .tensor-cell")).to_have_count(cells + outside)
+    expect(page.locator(".report-line")).to_have_count(len(REPORT["lines"]))
+    expect(page.locator("svg .share-sure")).to_have_count(len(REPORT["roots"]))
+    page.locator("svg .tensor-cell").nth(0).hover()
+    expect(page.locator(".hint")).to_contain_text("the same bytes")
+    assert "Every tensor after the replay" in page.evaluate("picture()")
+
+
+def test_a_report_that_finds_differences_names_them(open_page) -> None:
+    data = copy.deepcopy({**REPORT, "example": False})
+    data["replay"]["map"]["layers"][3][0] = "different"
+    data["replay"]["differing"] = [
+        {
+            "name": "model.layers.3.x.weight",
+            "state": "different",
+            "entries": 384,
+            "different": 5,
+            "largest": 0.5,
+            "given": "F32",
+            "stored": "F32",
+        }
+    ]
+    data["lines"][1] = {"chapter": "replay", "verdict": "bad", "says": "1 tensor has other values."}
+    data["roots"] = [
+        {"id": "o/a", "share": [0.2, 0.7], "licence": "mit", "status": "ok", "reason": ""},
+        {"id": "o/b", "share": [-0.1, -0.1], "licence": "", "status": "missing", "reason": "Gone."},
+    ]
+    page = open_page(data, width=360)
+    expect(page.locator("svg .tensor-different")).to_have_count(2)  # in the map and in its legend
+    expect(page.locator(".report-line.report-bad")).to_contain_text("does not hold")
+    expect(page.locator("svg .share-range")).to_have_count(1)
+    expect(page.locator("svg.report-picture")).to_contain_text("20 to 70 %")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    show(page, "Weights")
+    expect(page.locator("table.numbers").first).to_contain_text("5 of 384")
+
+
+def test_a_report_grows(open_page) -> None:
+    early = {
+        **REPORT,
+        "done": False,
+        "replay": None,
+        "paternity": None,
+        "fitted": [],
+        "badge": None,
+        "card": "",
+        "lines": REPORT["lines"][:1],
+        "example": False,
+        "progress": {"label": "Checking the recipe", "value": 0, "max": 1},
+    }
+    page = open_page(early)
+    expect(page.locator("svg .tensor-cell")).to_have_count(0)
+    expect(page.locator("svg .share-sure")).to_have_count(len(REPORT["roots"]))
+    show(page, "For the card")
+    expect(page.locator("#root")).to_contain_text("once the report is complete")
+    page.evaluate("draw", REPORT)
+    expect(page.locator(".report-badge")).to_contain_text(REPORT["badge"]["message"])
+    expect(page.get_by_label("A section of Markdown")).to_contain_text("## Merge report")
 
 
 @pytest.mark.parametrize("kind", VIEWS)

@@ -166,6 +166,29 @@ def test_a_tree_is_shown_opened_by_link_and_its_recipe_goes_to_the_merge_room(pa
     expect(page.locator("#merge")).to_be_visible(timeout=30_000)
 
 
+def test_a_report_is_shown_opened_by_link_and_from_the_tree(page, suite_url):
+    page.goto(f"{suite_url}/merging/?room=report&report=cautious")
+    expect(page.locator("#report .figure-title")).to_have_text("cautious", timeout=60_000)
+    expect(page.locator("#report")).to_contain_text("It publishes no recipe", timeout=60_000)
+    field = page.locator("#report-model textarea, #report-model input").first
+    expect(field).to_have_value("cautious")
+    field.fill("no model <b>")
+    page.locator("#make-report").click()
+    expect(page.locator("#report")).to_contain_text("is not a model id", timeout=30_000)
+    page.locator("#report-here").click()
+    expect(page.locator("#report")).to_contain_text("There is no merge yet", timeout=30_000)
+    page.goto(f"{suite_url}/merging/")
+    page.get_by_role("tab", name="Family tree", exact=True).click()
+    page.locator("#tree").get_by_role("button", name="Report on it").click()
+    expect(page.locator("#report")).to_contain_text("stored example", timeout=30_000)
+    expect(page.locator("#report")).to_contain_text("byte for byte")
+    page.locator("#report").get_by_role("tab", name="For the card").click()
+    expect(page.locator("#report .report-badge")).to_contain_text("reproduces")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the badge (SVG)").click()
+    assert download.value.suggested_filename == "merge-report.svg"
+
+
 def test_a_mixture_is_written_and_its_gates_follow(page):
     page.get_by_role("tab", name="Mixture of experts", exact=True).first.click()
     expect(page.locator("#mixture")).to_contain_text("stored example")
@@ -188,7 +211,7 @@ def test_the_landing_pages_entrance_opens_the_tree(browser, suite_url):
 
 
 def test_axe_finds_nothing_beyond_gradios_own(page):
-    for tab in ("Merge", "Between models", "Mixture of experts", "Family tree", "Take home"):
+    for tab in ("Merge", "Between models", "Mixture of experts", "Family tree", "Report", "Take home"):
         page.get_by_role("tab", name=tab, exact=True).first.click()
         page.wait_for_timeout(500)
         axe_finds_only_gradios_own(page)

@@ -16,6 +16,7 @@ dtype: bfloat16
 LINKS = {
     "merging": ("#figure", [("recipe", RECIPE), ("seed", 7), ("behaviours", OWN)]),
     "mixture": ("#mixture", [("room", "mixture"), ("recipe", MIXTURE), ("seed", 3), ("text", "Ahoy")]),
+    "report": ("#report", [("room", "report"), ("report", "cautious"), ("seed", 3)]),
     "family tree": ("#tree", [("tree", "cautious"), ("limit", 50)]),
 }
 """By name: the figure's place on the page, and the query."""

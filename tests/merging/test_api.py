@@ -80,6 +80,20 @@ def test_a_family_tree_without_a_hub(client):
         client.predict("pirate", 6, 1, 9999, api_name="/family_tree")
 
 
+def test_a_report_without_a_hub(client):
+    found = client.predict("cautious", api_name="/report")
+    verdicts = {line["chapter"]: line["verdict"] for line in found["lines"]}
+    assert verdicts["recipe"] == verdicts["replay"] == verdicts["parents"] == "open"
+    assert verdicts["licences"] == "mixed" and found["total"] == [1, 1]
+    assert found["badge"]["message"] == "not replayed" and "## Merge report" in found["card"]
+    with pytest.raises(AppError, match="not a model id"):
+        client.predict("<img src=x>", api_name="/report")
+    with pytest.raises(AppError, match="weights is"):
+        client.predict("pirate", None, "most", api_name="/report")
+    with pytest.raises(AppError, match="No model was named"):
+        client.predict("", api_name="/report")
+
+
 def test_gates_of_a_mixture(client):
     experts = "".join(
         f"- {{source_model: {name}, positive_prompts: [{word}]}}\n"
@@ -99,4 +113,4 @@ def test_mcp_lists_the_tools(suite_url):
     tools = {
         tool["name"].split("_")[-1] for tool in ask_mcp(f"{suite_url}/merging", "tools/list", {})["tools"]
     }
-    assert {"check", "merge", "compare", "explore", "evolve", "tree", "gates", "mixture"} <= tools
+    assert {"check", "merge", "compare", "explore", "evolve", "tree", "gates", "mixture", "report"} <= tools

@@ -91,6 +91,13 @@ def test_routes_a_mixture_in_a_forked_worker(emulated):
     assert asked == seconds_to_route(weights, 2, request) >= gpu.LEAST
 
 
+def test_a_report_takes_no_gpu_seconds(emulated):
+    scheduler, _, client = emulated
+    before = len(scheduler.scheduled)
+    answer = client.predict("cautious", None, "all", api_name="/report")
+    assert answer["done"] and answer["badge"] and len(scheduler.scheduled) == before
+
+
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
 def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated

@@ -35,6 +35,8 @@ class Repo:
     hardware: str = ""
     private: bool = False
     sha: str = "0123456789abcdef0123456789abcdef01234567"
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What a model's metadata say beside what follows from its files."""
 
 
 class HubServer:
@@ -251,7 +253,7 @@ def info(name: str, repo: Repo) -> dict[str, Any]:
     }
     if repo.parameters is not None:
         answer["safetensors"] = {"parameters": {"F32": repo.parameters}, "total": repo.parameters}
-    return answer
+    return answer | repo.metadata
 
 
 def run_against(hub: HubServer, home: Path, script: str, cwd: Path | None = None) -> str:

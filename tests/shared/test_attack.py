@@ -357,6 +357,7 @@ REQUESTS = {
     "merging.request": ["Request"],
     "merging.explore_request": ["ExploreRequest"],
     "family_tree.request": ["TreeRequest"],
+    "family_tree.report_request": ["ReportRequest"],
     "abliteration.request": ["Request"],
     "dedup.request": ["Request", "SplitsRequest"],
     "evaluation.request": ["CompareRequest", "PowerRequest"],

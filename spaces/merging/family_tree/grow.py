@@ -15,10 +15,12 @@ from family_tree import hub_reader
 from family_tree.facts import RELATIONS, Facts
 from family_tree.growth import Growth, Node
 from family_tree.hub_reader import Exhausted, Unread
+from family_tree.local_models import read_folder
 from family_tree.own_models import SECTION, known_here
 from family_tree.parents import ADAPTER, CARD, RECIPES, Edge, Evidence, Files, Parents, parents_of
 from family_tree.request import MERGED_HERE, TreeRequest
 from merging import data, presets
+from merging.names import is_folder
 from shared.errors import VisitorError
 from shared.steps import UPDATE_SECONDS
 
@@ -229,6 +231,8 @@ class _Reading:
 
 def _read(name: str, revision: str) -> tuple[Facts, Files]:
     """A model's facts, and the small files that tell of its parents."""
+    if is_folder(name):
+        return read_folder(name)
     own = known_here(name)
     if own is not None:
         return own, Files()

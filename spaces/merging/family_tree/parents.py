@@ -214,7 +214,7 @@ def _recipe_text(facts: Facts, texts: Mapping[str, str], notes: list[str]) -> tu
             if _readable(texts[name]):
                 return texts[name], "recipe"
             notes.append(f"{name} is not a recipe that can be read.")
-    found = [block for block in _blocks(texts.get(CARD, "")) if _readable(block)]
+    found = [block for block in card_recipes(texts.get(CARD, "")) if _readable(block)]
     if not found:
         return "", ""
     stated = _Claims()
@@ -228,7 +228,7 @@ def _recipe_text(facts: Facts, texts: Mapping[str, str], notes: list[str]) -> tu
     return best, "card recipe"
 
 
-def _blocks(card: str) -> list[str]:
+def card_recipes(card: str) -> list[str]:
     """The code blocks of a card that look like a recipe, whatever their fence."""
     from markdown_it import MarkdownIt
 

@@ -5,7 +5,7 @@ a null.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,9 @@ class Paternity:
         }
 
 
-def paternity(child: Path, base: Path, parents: Mapping[str, Path]) -> Paternity:
+def paternity(
+    child: Path, base: Path, parents: Mapping[str, Path], names: Collection[str] | None = None
+) -> Paternity:
     """Fit child − base = Σ cᵢ (parentᵢ − base) by least squares over sampled entries of all tensors that all
     have.
 
@@ -72,6 +74,7 @@ def paternity(child: Path, base: Path, parents: Mapping[str, Path]) -> Paternity
         child: a folder with safetensors.
         base: what the task vectors are measured from.
         parents: folders of the declared parents, without the base.
+        names: of the tensors that are looked at, where it is not all.
 
     Raises:
         VisitorError: no parent, no tensor in common, or the child equals the base.
@@ -81,7 +84,7 @@ def paternity(child: Path, base: Path, parents: Mapping[str, Path]) -> Paternity
             "There is no parent to test beside the base.",
             "Choose a model that declares at least one other parent.",
         )
-    vectors, change = _task_vectors(child, base, parents)
+    vectors, change = _task_vectors(child, base, parents, names)
     energy = float(change @ change)
     if energy == 0:
         raise VisitorError(
@@ -111,10 +114,12 @@ def paternity(child: Path, base: Path, parents: Mapping[str, Path]) -> Paternity
     return Paternity(tuple(rows), explained, null, len(change), _verdict(rows, explained))
 
 
-def _task_vectors(child: Path, base: Path, parents: Mapping[str, Path]) -> tuple[Vector, Vector]:
+def _task_vectors(
+    child: Path, base: Path, parents: Mapping[str, Path], names: Collection[str] | None
+) -> tuple[Vector, Vector]:
     """Sampled task vectors, (parents, entries), and the child's, (entries,), in float64."""
     opened = [Weights(folder) for folder in (child, base, *parents.values())]
-    shapes = common(opened)
+    shapes = {name: shape for name, shape in common(opened).items() if names is None or name in names}
     if not shapes:
         raise VisitorError(
             "The models have no tensor in common.", "The test needs models of one architecture."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from family_tree.facts import RELATIONS
+from merging.names import is_folder
 from merging.request import Request, check_recipe
 from shared import experts, hub, request
 from shared.checks import whole
@@ -18,7 +19,14 @@ MERGED_HERE = "this merge"
 """The name of a merge that was made in this demo and is not on the Hub."""
 
 
-def _model(_: str, value: Any) -> str:
+def check_model(_: str, value: Any) -> str:
+    """The name of a model: of the Hub, an expert, `MERGED_HERE`, or for the owner a folder of this machine.
+
+    Raises:
+        VisitorError: it is none of them.
+    """
+    if is_folder(str(value).strip()):
+        return str(value).strip()
     name = str(value).strip().removeprefix("https://huggingface.co/").strip("/")
     if not name:
         raise VisitorError(
@@ -29,6 +37,11 @@ def _model(_: str, value: Any) -> str:
     if name not in (MERGED_HERE, *experts.NAMES):
         hub.check_id(name)
     return name
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a model is a folder's."""
+    return name.startswith(("/", "./", "../", "~"))
 
 
 def _expand(_: str, value: Any) -> tuple[str, ...]:
@@ -49,7 +62,7 @@ class TreeRequest(request.Request):
     LINK_CHARACTERS: ClassVar[int] = Request.LINK_CHARACTERS
 
     model: str = setting(
-        MERGED_HERE, _model, "a Hub id, or one of the experts cautious, pirate, concise", link="tree"
+        MERGED_HERE, check_model, "a Hub id, or one of the experts cautious, pirate, concise", link="tree"
     )
     ancestors: int = setting(6, whole(0, MAX_ANCESTORS), f"generations above, at most {MAX_ANCESTORS}")
     descendants: int = setting(1, whole(0, MAX_DESCENDANTS), f"generations below, at most {MAX_DESCENDANTS}")
@@ -66,6 +79,10 @@ class TreeRequest(request.Request):
     def consistent(self) -> TreeRequest:
         """A model of the Hub has its own recipe."""
         return self if self.model == MERGED_HERE else replace(self, recipe="")
+
+    def to_query(self) -> str | None:
+        """As the base's; a folder of this machine has no link."""
+        return None if is_path(self.model) else super().to_query()
 
     def to_form(self) -> dict[str, Any]:
         """The field of a model is empty for a merge made here."""

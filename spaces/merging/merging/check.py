@@ -40,6 +40,7 @@ class Check:
         plan: what the merge writes, None where it cannot be planned.
         cost: what the merge takes, None where the recipe is wrong.
         commands: a shell program that makes the merge on any machine; "" where the recipe is wrong.
+        limits: those of the findings that are this machine's and not the recipe's.
     """
 
     findings: tuple[Finding, ...]
@@ -47,6 +48,7 @@ class Check:
     plan: Plan | None
     cost: Cost | None
     commands: str = ""
+    limits: tuple[Finding, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -101,12 +103,12 @@ def check(text: str, report: Callable[[str], None] = lambda _: None) -> Check:
             findings += remarks.on_models(recipe, sources)
     bad = any(finding.level == "error" for finding in findings)
     cost = cost_of(recipe, sources, plan) if plan and not bad else None
-    if cost:
-        findings += cost.findings()
+    limits = tuple(cost.findings()) if cost else ()
+    findings += limits
     rank = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: rank[finding.level])
     commands = programs.commands(Request(text)) if cost else ""
-    return Check(tuple(dict.fromkeys(findings)), sources, plan, cost, commands)
+    return Check(tuple(dict.fromkeys(findings)), sources, plan, cost, commands, limits)
 
 
 def _form(recipe: dict[str, Any]) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ class Source(TypedDict):
     """Empty where none is stated."""
 
 
-Job = Literal["merge", "mixture", "extract"]
+Job = Literal["merge", "mixture", "extract", "sample"]
 
 
 class Report(TypedDict):
@@ -639,6 +639,160 @@ class Tree(TypedDict):
     example: NotRequired[bool]
 
 
+# The report on a published merge
+
+Verdict = Literal["good", "mixed", "bad", "open"]
+"""Of one part of a report: it holds; it is worth a look; it does not hold; it could not be decided."""
+Chapter = Literal["recipe", "replay", "parents", "licences", "shares", "unread"]
+TensorState = Literal["same", "rounded", "different", "shape", "missing", "extra", "open"]
+"""Of one tensor after the replay: the same bytes; equal values in another dtype; other values; another shape;
+lacking in the model; in the model alone; not compared.
+"""
+
+
+class ReportLine(TypedDict):
+    """One part of a report in a sentence."""
+
+    chapter: Chapter
+    verdict: Verdict
+    says: str
+
+
+class PublishedRecipe(TypedDict):
+    """The recipe that a model publishes."""
+
+    text: str
+    source: str
+    """Where it stands."""
+    method: str
+    seed: int
+    seed_from: Literal["you", "the card", "default"]
+    draws: bool
+    """Whether the seed matters."""
+
+
+class ReplayedTensor(TypedDict):
+    """One tensor that the replay and the model do not both have with the same bytes."""
+
+    name: str
+    state: TensorState
+    entries: int
+    different: int
+    """Entries whose values differ."""
+    largest: float | None
+    """Largest absolute difference; None where a value is not a number, or nothing could be subtracted."""
+    given: str
+    """Dtype that the recipe gives; empty where it gives none."""
+    stored: str
+    """Dtype in the model; empty where it has none."""
+
+
+class ReplayMap(TypedDict):
+    """What became of every tensor that the recipe gives."""
+
+    modules: list[str]
+    layers: list[list[TensorState | None]]
+    """By layer and module; None where a layer has no such module."""
+    outside: list[tuple[str, TensorState]]
+    """Names and states of the tensors outside of the layers."""
+
+
+class ReplayedModel(TypedDict):
+    """A recipe merged again, against the published weights."""
+
+    how: Literal["all", "sample", "headers", "none"]
+    says: str
+    tensors: int
+    """That the recipe gives."""
+    compared: int
+    weights: int
+    """Entries of all tensors that the recipe gives."""
+    compared_weights: int
+    counts: dict[str, int]
+    """Tensors by state."""
+    differing: list[ReplayedTensor]
+    """The first of those that are not the same."""
+    map: ReplayMap | None
+    limits: list[str]
+    """What the comparison cannot tell."""
+
+
+class FittedParent(TypedDict):
+    """A parent's coefficient as the recipe states it and as the weights have it."""
+
+    name: str
+    declared: float
+    found: float
+    sigma: float
+    agrees: bool
+
+
+class Root(TypedDict):
+    """A model at the beginning of a family, with its part in the reported one."""
+
+    id: str
+    share: Span
+    licence: str
+    status: Status
+    reason: str
+
+
+class UnreadThing(TypedDict):
+    """What could not be read, and why."""
+
+    what: str
+    reason: str
+
+
+class Badge(TypedDict):
+    """A report in one line, for a model's card."""
+
+    label: str
+    message: str
+    verdict: Verdict
+    svg: str
+    markdown: str
+    """A line for the card; `{this demo}` in it stands for the demo's address."""
+
+
+class ModelReport(TypedDict):
+    """A report on a merged model."""
+
+    kind: Literal["report"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    model: str
+    sha: str
+    """Commit that was read; empty where there is none."""
+    date: str
+    """Day of the report, year first."""
+    lines: list[ReportLine]
+    recipe: PublishedRecipe | None
+    findings: list[Finding]
+    replay: ReplayedModel | None
+    """None until it is over."""
+    paternity: Paternity | None
+    fitted: list[FittedParent]
+    untested: str
+    """Why the parents were not tested from the weights; empty where they were."""
+    roots: list[Root]
+    total: Span | None
+    """Sum of the roots' shares; None where no tree could be read."""
+    start: str
+    licences: Licences
+    unread: list[UnreadThing]
+    badge: Badge | None
+    """None until the report is complete."""
+    card: str
+    """Section of Markdown for the model's card; `{this demo}` in it stands for the demo's address."""
+    versions: dict[str, str]
+    progress: Progress | None
+    seconds: float | None
+    example: NotRequired[bool]
+
+
 # The recipe's form
 
 Kind = Literal["float", "int", "bool"]
@@ -751,7 +905,7 @@ class BehaviourFormFailed(TypedDict):
 class Waiting(TypedDict):
     """A run before anything of it can be drawn."""
 
-    kind: Literal["merge", "explore", "evolve", "mixture"]
+    kind: Literal["merge", "explore", "evolve", "mixture", "report"]
     run_id: str
     drawable: Literal[False]
     done: Literal[False]

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from merging import recipe as recipes
@@ -28,10 +28,13 @@ class Plan:
     Args:
         tensors: how many.
         layers: of the child.
+        inputs: by name of a written tensor, of each model (by its name in the recipe) the tensor that goes
+            in; empty for a mixture, whose tensors mergekit-moe does not plan.
     """
 
     tensors: int
     layers: int
+    inputs: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict, compare=False)
 
 
 def plan(
@@ -86,7 +89,8 @@ def _merge(
             *_shapes(planner, sources, names),
             *values.problems(planner, recipe, names),
         ]
-        return Plan(len(planner._tensors), int(getattr(out, "num_hidden_layers", 0) or 0)), problems
+        layers = int(getattr(out, "num_hidden_layers", 0) or 0)
+        return Plan(len(planner._tensors), layers, _inputs(planner, sources, names)), problems
     except Exception as problem:  # noqa: BLE001  whatever mergekit raises, the merge would raise
         return None, [explained(problem, recipe, sources, linked)]
     finally:
@@ -176,20 +180,41 @@ class _Listener(logging.Handler):
             self.messages.append(record.getMessage()[:300])
 
 
+def _inputs(
+    planner: Any, sources: Mapping[str, Source], names: Mapping[str, str]
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Model and tensor of everything that goes into each tensor of the child."""
+    return {
+        weight.name: tuple(
+            (name, known) for name, known, _ in _read(task, sources, names) if known is not None
+        )
+        for weight, task in planner._tensors
+    }
+
+
+def _read(
+    task: Any, sources: Mapping[str, Source], names: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, Any]]:
+    """What a task reads of each model: its name, the tensor's there (None where it lacks it), and mergekit's
+    word for it.
+    """
+    gather = task.gather_tensors
+    gather = getattr(gather, "gather_tensors", gather)
+    for model, info in gather.weight_info.items():
+        name = names[str(model)]
+        tensors = sources[name].tensors
+        yield name, next((n for n in [info.name, *(info.aliases or [])] if n in tensors), None), info
+
+
 def _shapes(planner: Any, sources: Mapping[str, Source], names: Mapping[str, str]) -> Iterator[Finding]:
     """Tensors that are missing or of different shapes: what mergekit finds only when it gets to them."""
     rule = bool(planner.config.tokenizer_source or planner.config.tokenizer)
     missing: dict[str, list[str]] = {}
     for weight, task in planner._tensors:
-        gather = task.gather_tensors
-        gather = getattr(gather, "gather_tensors", gather)
         shapes: dict[str, tuple[int, ...]] = {}
-        for model, info in gather.weight_info.items():
-            name = names[str(model)]
-            tensors = sources[name].tensors
-            known = next((n for n in [info.name, *(info.aliases or [])] if n in tensors), None)
+        for name, known, info in _read(task, sources, names):
             if known is not None:
-                shapes[name] = tensors[known][1]
+                shapes[name] = sources[name].tensors[known][1]
             elif not (info.optional or weight.optional):
                 missing.setdefault(name, []).append(info.name)
         if len(set(shapes.values())) > 1:

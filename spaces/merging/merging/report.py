@@ -31,7 +31,7 @@ class Report:
     """A finished merge.
 
     Args:
-        kind: "merge", "mixture" or "extract".
+        kind: "merge", "mixture", "extract" or "sample".
         folder: the child's files.
         files: their names and bytes.
         sha256: of each weight file.

@@ -54,6 +54,28 @@ def merge(request: Request, folder: Path) -> Iterator[Progress | Report]:
     yield from _run(job, recipe, sources, folder, result.findings)
 
 
+def merge_tensors(
+    recipe: dict[str, Any], seed: int, sources: Mapping[str, Source], names: Sequence[str], folder: Path
+) -> Iterator[Progress | Report]:
+    """Merge some tensors alone; the last item is the report.
+
+    They equal those of `merge`, byte for byte, where the method does not draw: what is drawn depends on all
+    tensors before.
+
+    Args:
+        recipe: checked.
+        seed: of the draws.
+        sources: its models by name; of their weights those that these tensors are made of must be there.
+        names: of the child's tensors.
+        folder: as for `merge`.
+
+    Raises:
+        VisitorError: as `merge`.
+    """
+    job = {"kind": "sample", "text": "", "seed": seed, "tensors": list(names)}
+    yield from _run(job, recipe, sources, folder)
+
+
 def extract_lora(model: str, base_model: str, rank: int | str, folder: Path) -> Iterator[Progress | Report]:
     """Extract the difference of two models as a LoRA adapter of at most `rank`, as `mergekit-extract-lora`
     does.

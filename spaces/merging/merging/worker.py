@@ -110,7 +110,35 @@ def extract(job: dict[str, Any], channel: TextIO) -> None:
     script.main.main([*words, "--lora-merge-cache", "adapters"], standalone_mode=False)
 
 
-JOBS = {"merge": merge, "mixture": mixture, "extract": extract}
+def sample(job: dict[str, Any], channel: TextIO) -> None:
+    """Of `mergekit-yaml recipe out --random-seed seed` the tensors that the job names, and nothing else of
+    the child.
+    """
+    from mergekit.architecture import get_architecture_info
+    from mergekit.config import MergeConfiguration
+    from mergekit.graph import Executor
+    from mergekit.io.tasks import FinalizeModel, LoaderCache
+    from mergekit.merge import _model_out_config
+    from mergekit.options import MergeOptions
+    from mergekit.plan import MergePlanner
+
+    options = MergeOptions(
+        random_seed=job["seed"], lora_merge_cache="adapters", lora_merge_dtype="float32", quiet=True
+    )
+    options.apply_global_options()
+    config = MergeConfiguration.model_validate(job["recipe"])
+    architecture = get_architecture_info(config, options)
+    LoaderCache().setup(options=options)
+    out = _model_out_config(config, architecture)
+    planned = MergePlanner(config, architecture, options, out).plan_to_disk(job["out"])
+    saved = [task for task in planned if getattr(task, "tensor_name", None) in job["tensors"]]
+    written = FinalizeModel(tensor_save_tasks=tuple(saved), writer_task=saved[0].writer_task)
+    executor = reporting(Executor, channel)([*saved, written], math_device="cpu", storage_device="cpu")
+    for _ in executor.run(quiet=True):
+        pass
+
+
+JOBS = {"merge": merge, "mixture": mixture, "extract": extract, "sample": sample}
 
 
 def work(job: dict[str, Any], channel: TextIO) -> int:

@@ -160,7 +160,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox, child: gr.State) -
     figure = Figure(
         first,
         folder=RENDERER,
-        events=("recipe", "root", "expand", "test", "replay"),
+        events=("recipe", "root", "expand", "test", "replay", "report"),
         fetch=(tree_text,),
         title=f"{TITLE}: family tree",
         elem_id="tree",

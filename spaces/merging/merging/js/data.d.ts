@@ -11,7 +11,7 @@ export type Level = "error" | "warning" | "note";
  */
 export type LayerMap = ((number | null)[])[];
 
-export type Job = "merge" | "mixture" | "extract";
+export type Job = "merge" | "mixture" | "extract" | "sample";
 
 export type Goal = "behaviours" | "loss";
 
@@ -30,6 +30,21 @@ export type Part = "contributor" | "base" | "adapter" | "tokenizer" | "parent";
 
 /** Lowest and highest coefficient of a model's weights in another's: 1 for all of it. */
 export type Span = [number, number];
+
+/**
+ * Of one part of a report: it holds; it is worth a look; it does not hold; it could not be
+ * decided.
+ */
+export type Verdict = "good" | "mixed" | "bad" | "open";
+
+export type Chapter = "recipe" | "replay" | "parents" | "licences" | "shares" | "unread";
+
+/**
+ * Of one tensor after the replay: the same bytes; equal values in another dtype; other values;
+ * another shape;
+ * lacking in the model; in the model alone; not compared.
+ */
+export type TensorState = "same" | "rounded" | "different" | "shape" | "missing" | "extra" | "open";
 
 export type Kind = "float" | "int" | "bool";
 
@@ -601,6 +616,144 @@ export interface Tree {
   example?: boolean;
 }
 
+/** One part of a report in a sentence. */
+export interface ReportLine {
+  chapter: Chapter;
+  verdict: Verdict;
+  says: string;
+}
+
+/** The recipe that a model publishes. */
+export interface PublishedRecipe {
+  text: string;
+  /** Where it stands. */
+  source: string;
+  method: string;
+  seed: number;
+  seed_from: "you" | "the card" | "default";
+  /** Whether the seed matters. */
+  draws: boolean;
+}
+
+/** One tensor that the replay and the model do not both have with the same bytes. */
+export interface ReplayedTensor {
+  name: string;
+  state: TensorState;
+  entries: number;
+  /** Entries whose values differ. */
+  different: number;
+  /**
+   * Largest absolute difference; None where a value is not a number, or nothing could be
+   * subtracted.
+   */
+  largest: number | null;
+  /** Dtype that the recipe gives; empty where it gives none. */
+  given: string;
+  /** Dtype in the model; empty where it has none. */
+  stored: string;
+}
+
+/** What became of every tensor that the recipe gives. */
+export interface ReplayMap {
+  modules: string[];
+  /** By layer and module; None where a layer has no such module. */
+  layers: ((TensorState | null)[])[];
+  /** Names and states of the tensors outside of the layers. */
+  outside: [string, TensorState][];
+}
+
+/** A recipe merged again, against the published weights. */
+export interface ReplayedModel {
+  how: "all" | "sample" | "headers" | "none";
+  says: string;
+  /** That the recipe gives. */
+  tensors: number;
+  compared: number;
+  /** Entries of all tensors that the recipe gives. */
+  weights: number;
+  compared_weights: number;
+  /** Tensors by state. */
+  counts: Record<string, number>;
+  /** The first of those that are not the same. */
+  differing: ReplayedTensor[];
+  map: ReplayMap | null;
+  /** What the comparison cannot tell. */
+  limits: string[];
+}
+
+/** A parent's coefficient as the recipe states it and as the weights have it. */
+export interface FittedParent {
+  name: string;
+  declared: number;
+  found: number;
+  sigma: number;
+  agrees: boolean;
+}
+
+/** A model at the beginning of a family, with its part in the reported one. */
+export interface Root {
+  id: string;
+  share: Span;
+  licence: string;
+  status: Status;
+  reason: string;
+}
+
+/** What could not be read, and why. */
+export interface UnreadThing {
+  what: string;
+  reason: string;
+}
+
+/** A report in one line, for a model's card. */
+export interface Badge {
+  label: string;
+  message: string;
+  verdict: Verdict;
+  svg: string;
+  /** A line for the card; `{this demo}` in it stands for the demo's address. */
+  markdown: string;
+}
+
+/** A report on a merged model. */
+export interface ModelReport {
+  kind: "report";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  model: string;
+  /** Commit that was read; empty where there is none. */
+  sha: string;
+  /** Day of the report, year first. */
+  date: string;
+  lines: ReportLine[];
+  recipe: PublishedRecipe | null;
+  findings: Finding[];
+  /** None until it is over. */
+  replay: ReplayedModel | null;
+  paternity: Paternity | null;
+  fitted: FittedParent[];
+  /** Why the parents were not tested from the weights; empty where they were. */
+  untested: string;
+  roots: Root[];
+  /** Sum of the roots' shares; None where no tree could be read. */
+  total: Span | null;
+  start: string;
+  licences: Licences;
+  unread: UnreadThing[];
+  /** None until the report is complete. */
+  badge: Badge | null;
+  /**
+   * Section of Markdown for the model's card; `{this demo}` in it stands for the demo's address.
+   */
+  card: string;
+  versions: Record<string, string>;
+  progress: Progress | null;
+  seconds: number | null;
+  example?: boolean;
+}
+
 /** A parameter of a merge method. */
 export interface Parameter {
   name: string;
@@ -695,7 +848,7 @@ export interface BehaviourFormFailed {
 
 /** A run before anything of it can be drawn. */
 export interface Waiting {
-  kind: "merge" | "explore" | "evolve" | "mixture";
+  kind: "merge" | "explore" | "evolve" | "mixture" | "report";
   run_id: string;
   drawable: false;
   done: false;

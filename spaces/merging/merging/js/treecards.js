@@ -98,6 +98,7 @@ function memberButtons({ host }, data, { id, recipe, status, depth, more }) {
   );
   const readable = status === "ok";
   if (recipe) offer("Put its recipe into the merge room", "recipe", { recipe_text: recipe, id });
+  if (recipe && status !== "local") offer("Report on it", "report", { id });
   if (id !== data.start && readable) offer("Make it the start", "root", { id });
   if (!parents.length && readable && depth > 0)
     offer("Show its parents", "expand", { request: data.request, key: `parents:${id}` });

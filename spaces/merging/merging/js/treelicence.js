@@ -12,7 +12,7 @@ const MOST_UNKNOWN = 40; // ancestors that are listed
  * Open the view.
  * @param {unknown} _figure
  * @param {HTMLElement} panel
- * @returns {(data: Tree) => void}
+ * @returns {(data: Pick<Tree, "licences" | "start">) => void}
  */
 export function openLicences(_figure, panel) {
   const box = h("div", { class: "padded" });

@@ -1,0 +1,148 @@
+// What stands behind a report: the findings on the recipe, the tensors that differ, the parents in the
+// weights.
+
+import { h } from "../../../../shared/js/dom.js";
+import { brief, percent, whole } from "../../../../shared/js/numbers.js";
+import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { stateWords } from "./reportview.js";
+import { testParts } from "./treecards.js";
+
+/** @import { Finding, ModelReport, ReplayedModel } from "./data.js" */
+
+/**
+ * Open the view of the recipe.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: ModelReport) => void}
+ */
+export function openReportRecipe(_figure, panel) {
+  const box = h("div", { class: "padded" });
+  panel.append(box);
+  return ({ recipe, findings }) =>
+    box.replaceChildren(
+      ...(recipe
+        ? [
+            h(
+              "p",
+              {},
+              findings.length
+                ? "What the check says of it:"
+                : "The check has nothing to say of it.",
+            ),
+            ...(findings.length ? [findingList(findings)] : []),
+            h("h2", {}, `Its recipe, from ${recipe.source}`),
+            h("pre", { class: "report-text", tabindex: 0, "aria-label": "Recipe" }, recipe.text),
+          ]
+        : [
+            h("p", {}, "It publishes no recipe: neither a file of mergekit's nor one in its card."),
+          ]),
+    );
+}
+
+/** @param {Finding[]} findings */
+function findingList(findings) {
+  return h(
+    "ul",
+    { class: "evidence" },
+    findings.map(({ level, where, message, fix }) =>
+      h(
+        "li",
+        {},
+        h("b", {}, level),
+        " ",
+        where ? [h("code", {}, h("bdi", {}, where)), ": "] : null,
+        h("bdi", {}, message),
+        " ",
+        h("span", { class: "said" }, h("bdi", {}, fix)),
+      ),
+    ),
+  );
+}
+
+/**
+ * Open the view of the weights.
+ * @param {unknown} _figure
+ * @param {HTMLElement} panel
+ * @returns {(data: ModelReport) => void}
+ */
+export function openReportWeights(_figure, panel) {
+  const box = h("div", { class: "padded" });
+  panel.append(box);
+  return ({ replay, paternity, fitted, untested }) =>
+    box.replaceChildren(
+      ...(replay ? replayParts(replay) : [h("p", {}, "The replay is not over yet.")]),
+      ...(paternity ? testParts(paternity) : untested ? [h("p", {}, untested)] : []),
+      ...(fitted.length
+        ? [
+            scrollTable(
+              "Coefficients that are stated and found",
+              ["parent", "the recipe states", "the weights hold", ""],
+              fitted.map(({ name, declared, found, sigma, agrees }) =>
+                headedRow(h("bdi", {}, name), [
+                  brief(declared),
+                  `${brief(found)} ± ${brief(sigma)}`,
+                  agrees ? "agrees" : "does not agree",
+                ]),
+              ),
+              "numbers words",
+            ),
+          ]
+        : []),
+    );
+}
+
+/** @param {ReplayedModel} replay */
+function replayParts(replay) {
+  const {
+    how,
+    says,
+    tensors,
+    compared,
+    weights,
+    compared_weights: read,
+    differing,
+    limits,
+  } = replay;
+  return [
+    h("h2", {}, "The replay"),
+    h("p", {}, h("bdi", {}, says)),
+    ...(how === "none"
+      ? []
+      : [
+          h(
+            "p",
+            { class: "said" },
+            `${whole(compared)} of ${whole(tensors)} tensors compared, ${whole(read)} of ${whole(weights)} ` +
+              `weights (${percent(read / Math.max(1, weights))}).`,
+          ),
+        ]),
+    ...(differing.length
+      ? [
+          scrollTable(
+            "Tensors that are not the same",
+            ["tensor", "", "entries that differ", "by at most", "recipe gives", "stored"],
+            differing.map(({ name, state, different, entries, largest, given, stored }) =>
+              headedRow(h("code", {}, h("bdi", {}, name)), [
+                stateWords(state),
+                `${whole(different)} of ${whole(entries)}`,
+                brief(largest),
+                given || "–",
+                stored || "–",
+              ]),
+            ),
+            "numbers words",
+          ),
+        ]
+      : []),
+    ...(limits.length
+      ? [
+          h("p", {}, "What this cannot tell:"),
+          h(
+            "ul",
+            { class: "evidence" },
+            limits.map((limit) => h("li", {}, h("bdi", {}, limit))),
+          ),
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,119 @@
+"""Merges as their authors publish them, for reports: folders with a card, and the same as repositories of a
+Hub on loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from merging import run, worker
+from merging.request import Request
+from merging.run import finished, merge
+from tests.shared.hub_server import HubServer, Repo
+
+
+def in_this_process(job: dict[str, Any], work: Path) -> Iterator[dict[str, Any]]:
+    """Stands for `jobs.messages`: the worker's own job without a process, which takes seconds to start; that
+    both write the same bytes is `tests.merging.test_run`'s.
+    """
+    from mergekit.io.tasks import LoaderCache
+
+    del work
+    with contextlib.chdir(job["folder"]):
+        LoaderCache().loaders.clear()
+        worker.JOBS[job["kind"]](job, io.StringIO())
+        LoaderCache().loaders.clear()
+    yield {"finished": True, "peak": 0}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Merges run in this process."""
+    monkeypatch.setattr(run, "messages", in_this_process)
+
+
+def recipe(method: str, parents: dict[str, dict[str, Any]], **settings: Any) -> str:
+    """A recipe of models with their parameters."""
+    import yaml
+
+    models = [{"model": name, **({"parameters": own} if own else {})} for name, own in parents.items()]
+    return yaml.safe_dump({"merge_method": method, "models": models, **settings}, sort_keys=False)
+
+
+def publish(text: str, folder: Path, *, seed: int = 0, says: str | None = None, card: str = "") -> Path:
+    """Merge a recipe and put it beside the weights, as an author does.
+
+    Args:
+        text: what is merged.
+        folder: is made; its files are the model's.
+        seed: of the draws.
+        says: the recipe that is published, where it is another.
+        card: its README.
+    """
+    made = folder.with_name(f"{folder.name}-made")
+    made.mkdir()
+    child = finished(merge(Request(text, seed), made)).folder
+    shutil.copytree(child, folder)
+    shutil.rmtree(made)
+    name = "mergekit_moe_config.yml" if "experts:" in text else "mergekit_config.yml"
+    (folder / name).write_text(says or text)
+    (folder / "README.md").write_text(card or "---\nlicense: apache-2.0\n---\n# A merge\n")
+    return folder
+
+
+def repository(folder: Path, **metadata: Any) -> Repo:
+    """A folder as a repository; its commit follows from its files."""
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    sha = hashlib.sha1(b"".join(files.values()) + repr(metadata).encode()).hexdigest()
+    card = {"license": "apache-2.0", **metadata.pop("cardData", {})}
+    return Repo(files, sha=sha, metadata={"cardData": card, **metadata})
+
+
+def changed(folder: Path, target: Path, name: str, entries: int) -> Path:
+    """A copy of a model with some entries of one tensor made larger by 0.5."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(folder, target)
+    weights = load_file(target / "model.safetensors")
+    weights[name].view(-1)[:entries] += 0.5
+    (target / "model.safetensors").unlink()
+    save_file(weights, target / "model.safetensors", {"format": "pt"})
+    return target
+
+
+@pytest.fixture
+def hub_with(monkeypatch, tmp_path):
+    """A function that starts a Hub with repositories and points the real client at it, its cache empty."""
+    from huggingface_hub import constants
+
+    from family_tree import hub_reader
+    from merging import sources
+    from shared import hub
+
+    running: list[HubServer] = []
+
+    def start(repos: dict[str, Repo]) -> HubServer:
+        running.append(HubServer(repos))
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, running[-1].url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", running[-1].url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(hub, "reachable", lambda: True)
+        hub_reader.forget()
+        sources._remembered.clear()
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
+    hub_reader.forget()
+    sources._remembered.clear()
