@@ -75,7 +75,7 @@ def warm() -> None:
 
 
 with page.page(TITLE, SENTENCE) as demo:
-    with gr.Tabs() as tabs:
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("One dataset", id="duplicates"):
             duplicates.build(demo, tabs)
         with gr.Tab("Train against test", id="contamination"):

@@ -63,7 +63,7 @@ def offer() -> None:
 
 
 with page.page(TITLE, SENTENCE) as demo:
-    with gr.Tabs() as tabs:
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Merge", id="merge"):
             merge_room = merge.build(demo, tabs)
         with gr.Tab("Between models", id="explore"):

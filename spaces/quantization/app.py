@@ -29,7 +29,7 @@ SENTENCE = "Fewer bits make a model smaller and a little wrong: measure how wron
 css = stylesheet(RENDERER)
 
 with page.page(TITLE, SENTENCE) as demo:
-    with gr.Tabs() as tabs:
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Compare formats", id="compare"):
             compared = compare.build(demo, tabs)
         with gr.Tab("Weight lab", id="lab"):

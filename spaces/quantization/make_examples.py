@@ -41,6 +41,8 @@ COMPARE = Request.parse(
     ),
     sensitivity=("Q4_0",),
     budget=110,
+    floor=True,
+    kinds=True,
 )
 LAB = LabRequest.parse(
     tensor="model.layers.10.mlp.down_proj.weight", method="rtn", settings={"bits": 4, "group": 64}

@@ -139,9 +139,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
             elem_id="set-formats",
             elem_classes="many",
         )
-        usual = chip("The usual set")
         start, cancel = run_button("Write all", elem_id="set"), cancel_button(elem_id="set-cancel")
-    cost = gr.HTML(page.quiet(set_plan(request)), elem_classes="quiet", elem_id="set-plan", padding=False)
+    with gr.Row(elem_classes="chips"):
+        usual = chip("The usual set")
+        cost = gr.HTML(page.quiet(set_plan(request)), elem_classes="quiet", elem_id="set-plan", padding=False)
     with gr.Accordion("Advanced: model, texts, windows, rotation", open=False):
         with gr.Row():
             model = page.model_field(request.model, scale=2, elem_id="set-model")

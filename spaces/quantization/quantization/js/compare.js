@@ -1,6 +1,6 @@
 // The comparison of formats: size against quality, the table, the token microscope, sensitivity, and answers.
 
-import { brief, megabytes } from "../../../../shared/js/numbers.js";
+import { brief, megabytes, plural } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswers } from "./answers.js";
 import { openTable } from "./comparetable.js";
@@ -85,7 +85,9 @@ function compareFacts(data) {
   if (base) key.push(`base: ${megabytes(base.file_bytes)} MB, perplexity ${brief(base.ppl)}`);
   const tags = data.example ? ["stored example"] : [];
   if (data.done)
-    tags.push(`${provenance.seconds} s on ${provenance.device}, ${provenance.threads} threads`);
+    tags.push(
+      `${provenance.seconds} s on ${provenance.device}, ${plural(provenance.threads, "thread")}`,
+    );
   return {
     title: data.title,
     key,
