@@ -18,7 +18,11 @@ from shared.request import Request
 
 ROOT = Path(__file__).parents[2]
 MODULES = [name for name in typescript.sources().values() if name != typescript.COMMON]
-STORED = sorted(path for path in (ROOT / "spaces").glob("*/examples/*.json"))
+STORED = sorted(
+    path
+    for path in (ROOT / "spaces").glob("*/examples/*.json")
+    if path.name != "edit.json"  # no figure: an edit
+)
 
 
 def forbid_extra(module: types.ModuleType) -> None:
