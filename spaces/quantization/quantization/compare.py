@@ -8,7 +8,7 @@ import gc
 import logging
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,13 +224,7 @@ def _measure_row(
     copy: weakref.ref[Any] | None = None
     try:
         began = time.perf_counter()
-        for made in _made(run, row, material):
-            if isinstance(made, str):
-                run.progress = (made, step, steps)
-                yield run
-            else:
-                quantized = made
-        assert quantized is not None
+        quantized = yield from _quantized(run, row, material, step, steps)
         seconds = time.perf_counter() - began
         copy = weakref.ref(quantized.model)
         heap.trim()  # what one step leaves behind would stand beside the next one's logits
@@ -265,6 +259,23 @@ def _measure_row(
         gc.collect()
     heap.trim()
     yield run
+
+
+def _quantized(
+    run: Comparison, row: Row, material: Material, step: int, steps: int
+) -> Generator[Comparison, None, QuantizedModel]:
+    """A row's model; the comparison is yielded as its making goes on. A function of its own, so that nothing
+    here holds the model once its row is measured.
+    """
+    quantized: QuantizedModel | None = None
+    for made in _made(run, row, material):
+        if isinstance(made, str):
+            run.progress = (made, step, steps)
+            yield run
+        else:
+            quantized = made
+    assert quantized is not None
+    return quantized
 
 
 def _made(run: Comparison, row: Row, material: Material) -> Iterator[str | QuantizedModel]:
