@@ -214,7 +214,8 @@ def test_certificate_and_export(small, tmp_path):
     assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= set(made["files"])
     adapter = run(take.export(ask(), tmp_path / "lora", "lora", small))
     assert (
-        set(adapter["files"]) == {"adapter_model.safetensors", "adapter_config.json", "README.md"}
+        set(adapter["files"])
+        == {"adapter_model.safetensors", "adapter_config.json", "README.md", "edit.json"}
         and adapter["left_out"] == []
     )
     assert "abliterated" in (tmp_path / "lora" / "README.md").read_text()
