@@ -105,6 +105,7 @@ def _started() -> tuple[subprocess.Popen[bytes], socket.socket]:
         "PYTHONHASHSEED": "0",  # mergekit picks the donor of config.json from a set of names
         "HF_HUB_OFFLINE": "1",  # everything is here
         "CUDA_VISIBLE_DEVICES": "",
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would end forks of a process with its libraries
     }
     with theirs:
         process = subprocess.Popen(
