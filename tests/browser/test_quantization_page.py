@@ -163,7 +163,7 @@ def test_an_uploaded_file_is_measured_as_a_row(page):
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Add a GGUF file of yours").click()
     chooser.value.set_files(str(path))
-    expect(page.locator("#formats")).to_contain_text(path.name, timeout=60_000)
+    expect(page.locator("#formats")).to_contain_text(f"{path.stem} (your file)", timeout=60_000)
     expect(page.get_by_label("Rotated equivalent")).not_to_be_checked()  # a file holds the model as it is
     page.locator("#compare").click()
     figure = page.locator("#figure")

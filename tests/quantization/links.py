@@ -18,7 +18,10 @@ LINKS = {
         "#lab-figure",
         [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
     ),
-    "several files": ("#set-figure", [("room", "set")]),
+    "several files": (
+        "#set-figure",
+        [("room", "set"), ("formats", "gguf:Q8_0"), ("context", 64), ("windows", 1)],
+    ),
     "take home": ("#take-figure", [("room", "take"), ("format", "script:awq")]),
 }
 """By name: the figure's place on the page, and the query."""
