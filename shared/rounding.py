@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-import torch
-
 from shared import models
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
     from shared.models import Loaded
@@ -40,6 +39,8 @@ def rounded(loaded: Loaded, to: str) -> Loaded:
     Raises:
         VisitorError: no layer has rows of whole blocks, or the models in use leave no memory.
     """
+    import torch
+
     if not to:
         return loaded
     known = _kept.get(loaded.model)
@@ -71,6 +72,7 @@ def rounded(loaded: Loaded, to: str) -> Loaded:
 
 def _round(weight: torch.Tensor, to: str) -> torch.Tensor:
     """A matrix [out, in] rounded to a type and back, in its own dtype."""
+    import torch
     from gguf import GGMLQuantizationType
     from gguf.quants import dequantize, quantize
 
