@@ -13,7 +13,7 @@ from family_tree.request import MERGED_HERE
 from merging import data, programs
 from merging.child import Child, still_here
 from merging.request import Request
-from merging_rooms.common import RENDERER, TITLE, example
+from merging_rooms.common import RENDERER, TITLE, example, named
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.page import ADDRESS
@@ -51,12 +51,7 @@ def parse_named(model: Any = "", **values: Any) -> ReportRequest:
     Raises:
         VisitorError: as `ReportRequest.parse`, or no model is named.
     """
-    request = ReportRequest.parse(model=model, **values)
-    if request.model == MERGED_HERE:
-        raise VisitorError(
-            "No model was named.", "Write a model id, such as HuggingFaceTB/SmolLM2-135M-Instruct."
-        )
-    return request
+    return named(ReportRequest.parse(model=model, **values))
 
 
 def programs_of(request: ReportRequest, found: Data) -> dict[str, str]:

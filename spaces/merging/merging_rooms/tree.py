@@ -16,7 +16,7 @@ from merging import data, presets
 from merging.child import Child, still_here
 from merging.recipe import MAX_CHARACTERS
 from merging.sources import check_downloads, weights_of
-from merging_rooms.common import RENDERER, TITLE, example
+from merging_rooms.common import RENDERER, TITLE, example, named
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.page import ADDRESS
@@ -46,12 +46,7 @@ def parse_named(model: Any = "", **values: Any) -> TreeRequest:
     Raises:
         VisitorError: as `TreeRequest.parse`, or no model is named.
     """
-    request = TreeRequest.parse(model=model, **values)
-    if request.model == MERGED_HERE:
-        raise VisitorError(
-            "No model was named.", "Write a model id, such as HuggingFaceTB/SmolLM2-135M-Instruct."
-        )
-    return request
+    return named(TreeRequest.parse(model=model, **values))
 
 
 def programs_of(request: TreeRequest, _: Data) -> dict[str, str]:
