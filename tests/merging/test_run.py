@@ -290,45 +290,47 @@ def left_behind(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_cancel_ends_the_process_and_leaves_nothing(family, tmp_path):
-    running = merge(Request(recipe_for("karcher", family), 0), tmp_path)
-    workers: set[int] = set()
-    for step in running:
-        workers.update(worker_pids())  # seen before it merges: a few small tensors are merged at once
-        if isinstance(step, Progress) and step.total:
-            break
-    assert workers
-    running.close()
-    assert not workers & set(worker_pids()) and left_behind(tmp_path) == []
+@pytest.fixture
+def forks(monkeypatch) -> list[int]:
+    """Numbers of the processes that were forked to merge."""
+    found: list[int] = []
+    real = jobs._forked
+
+    def forked(*values) -> int:
+        found.append(real(*values))
+        return found[-1]
+
+    monkeypatch.setattr(jobs, "_forked", forked)
+    return found
 
 
-def worker_pids() -> list[int]:
-    """Processes that were forked to merge for this one."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
-        except OSError:
-            continue
-        if not fields["State"].startswith("Z"):
-            parents[int(path.parent.name)] = int(fields["PPid"])
-    workers = {pid for pid, parent in parents.items() if parent == os.getpid()}
-    return [pid for pid, parent in parents.items() if parent in workers and merges(pid)]
-
-
-def merges(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
-        return b"merging.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
 
 
-def test_a_killed_process_is_said_and_leaves_nothing(family, tmp_path):
+def test_cancel_ends_the_process_and_leaves_nothing(family, tmp_path, forks):
     running = merge(Request(recipe_for("karcher", family), 0), tmp_path)
+    for step in running:
+        if isinstance(step, Progress) and step.total:
+            break
+    running.close()
+    assert len(forks) == 1 and not is_alive(forks[0]) and left_behind(tmp_path) == []
+
+
+def test_a_killed_process_is_said_and_leaves_nothing(family, tmp_path, monkeypatch):
+    real = jobs._forked
+
+    def killed(*values) -> int:
+        pid = real(*values)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    monkeypatch.setattr(jobs, "_forked", killed)
     with pytest.raises(VisitorError, match="ended from outside"):
-        for step in running:
-            if isinstance(step, Progress) and step.total:
-                [os.kill(pid, signal.SIGKILL) for pid in worker_pids()]
+        finished(merge(Request(recipe_for("karcher", family), 0), tmp_path))
     assert left_behind(tmp_path) == []
 
 
@@ -342,22 +344,18 @@ def test_a_killed_worker_is_started_again(family, tmp_path):
     assert first.sha256 == again.sha256 and jobs._worker[0].pid != worker.pid
 
 
-def test_a_fresh_process_for_every_merge(family, tmp_path):
+def test_a_fresh_process_for_every_merge(family, tmp_path, forks):
     """What mergekit keeps, draws or changes in one merge is not there in the next."""
-    seen = set()
     for _ in range(2):
-        running = merge(Request(recipe_for("karcher", family), 0), tmp_path)
-        for step in running:
-            if isinstance(step, Progress) and step.total:
-                seen.update(worker_pids())
-    assert len(seen) == 2
+        finished(merge(Request(recipe_for("karcher", family), 0), tmp_path))
+    assert len(set(forks)) == 2 and not set(forks) & {os.getpid(), jobs._worker[0].pid}
 
 
-def test_a_silent_process_is_ended_and_leaves_nothing(family, tmp_path, monkeypatch):
+def test_a_silent_process_is_ended_and_leaves_nothing(family, tmp_path, monkeypatch, forks):
     monkeypatch.setattr(limits, "MAX_SILENT_SECONDS", 0.001)
     with pytest.raises(VisitorError, match="told nothing for 0 minutes"):
         finished(merge(Request(recipe_for("linear", family), 0), tmp_path))
-    assert left_behind(tmp_path) == [] and not worker_pids()
+    assert left_behind(tmp_path) == [] and not any(map(is_alive, forks))
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(family, tmp_path, monkeypatch):
