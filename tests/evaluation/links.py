@@ -6,7 +6,6 @@ LINKS = {
     "evaluation": (
         "#figure",
         [
-            ("room", "compare"),
             ("models", "HuggingFaceTB/SmolLM2-135M-Instruct"),
             ("models", "pirate"),
             ("tasks", "eldest"),

@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -129,11 +130,17 @@ def test_guessers_are_called_guessers(steps):
     data["scores"] = [{**score, "low": 0.2, "high": 0.5} for score in data["scores"]]
     for one in data["differences"]:
         one["p"] = 1.0
-    assert finding.verdicts(data, True)[0].startswith(
-        "These 54 items cannot decide: no model is above guessing"
-    )
+    assert finding.verdicts(data, True)[0].startswith("54 items cannot decide: no model is above guessing")
     alone = run(CompareRequest(models=("a",), limit=6), "llama3")[-1]
     assert "cannot be told from guessing" in alone["verdicts"][0] and alone["differences"] == []
+
+
+def test_a_single_item_is_spoken_of_as_one():
+    one = '{"prompt": "Up and", "choices": ["down", "blue"], "gold": 0}'
+    data = run(CompareRequest(models=("a", "b"), items=one), "llama3", "qwen3")[-1]
+    words = " ".join([*data["verdicts"], data["summary"]["markdown"]])
+    assert data["done"] and not re.search(r"\b1 (items|groups)\b", words)
+    assert "1 item cannot decide" in " ".join(data["verdicts"])
 
 
 def test_the_summary_is_a_table_of_the_same_numbers(steps):

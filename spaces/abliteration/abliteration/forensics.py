@@ -215,7 +215,7 @@ def examine(pair: Pair, scope: str = "all") -> Generator[Progress, None, Finding
     rows: list[Row] = []
     recast = 0
     for done, piece in enumerate(pieces):
-        yield ("Comparing the tensors", done, len(pieces))
+        yield (f"Comparing the tensors, {done + 1} of {len(pieces)}", done, len(pieces))
         before, after, dtype = pair.values(piece)
         if before.dtype == after.dtype and torch.equal(before, after):
             continue

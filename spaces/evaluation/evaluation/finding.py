@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.request import CompareRequest
 from shared.embedded_model import EMBEDDED_SOURCE
+from shared.numbers import counted
 from shared.paired import LEVEL
 from shared.power import smallest_difference
 
@@ -51,7 +52,7 @@ def decided(data: Compare) -> str:
         return ""
     return (
         f"Stopped at a planned look: the difference crossed its boundary after {max(crossed)} of "
-        f"{data['planned']} items."
+        f"{counted(data['planned'], 'item')}."
     )
 
 
@@ -74,7 +75,7 @@ def verdicts(data: Compare, over: bool) -> list[str]:
     """
     asked = len(data["items"])
     if not over:
-        return [f"{asked} of {data['planned']} items: no verdict before the end"]
+        return [f"{asked} of {counted(data['planned'], 'item')}: no verdict before the end"]
     if len(data["models"]) == 1:
         return [_alone(data)]
     whole = [one for one in data["differences"] if not one["task"]]
@@ -85,10 +86,14 @@ def verdicts(data: Compare, over: bool) -> list[str]:
     if len(whole) > 1 and not any(yes for yes, _ in told):
         others = {2: "two", 3: "three"}[len(whole)]
         said.insert(
-            0, f"{asked} items cannot decide between {data['models'][0]['name']} and the {others} others."
+            0,
+            f"{counted(asked, 'item')} cannot decide between {data['models'][0]['name']} and the {others} "
+            "others.",
         )
     if not any(yes for yes, _ in told) and all(near_chance(score, chance) for score in low):
-        said.insert(0, f"These {asked} items cannot decide: no model is above guessing ({percent(chance)}).")
+        said.insert(
+            0, f"{counted(asked, 'item')} cannot decide: no model is above guessing ({percent(chance)})."
+        )
     blind = [_blind(data, one) for (yes, _), one in zip(told, whole, strict=True) if not yes]
     return said + blind
 
@@ -99,7 +104,7 @@ def _alone(data: Compare) -> str:
     share = (
         f"{percent(score['count'] / score['of'])} (95 %: {percent(score['low'])} to {percent(score['high'])})"
     )
-    words = f"{name} is right on {score['count']} of {score['of']} items, {share}"
+    words = f"{name} is right on {score['count']} of {counted(score['of'], 'item')}, {share}"
     if near_chance(score, chance):
         return f"{words}: that cannot be told from guessing ({percent(chance)})."
     return f"{words}; guessing gives {percent(chance)}."
@@ -107,31 +112,31 @@ def _alone(data: Compare) -> str:
 
 def _against(data: Compare, one: Difference) -> str:
     first, second = data["models"][0]["name"], data["models"][one["model"]]["name"]
-    n = one["of"]
+    of = counted(one["of"], "item")
     flips = f"{one['gained']} gained, {one['lost']} lost"
     between = f"95 %: {points(one['low'])} to {points(one['high'])}"
     if significant(data, one):
         which = "better" if one["mean"] > 0 else "worse"
         how = "by the planned looks" if data["request"]["early"] else f"p {_p(one['p'])}"
         size = points(one["mean"], signed=False)
-        return f"{second} is {which} than {first} by {size} points of {n} items ({between}), {how}: {flips}."
+        return f"{second} is {which} than {first} by {size} points of {of} ({between}), {how}: {flips}."
     return (
-        f"{n} items cannot decide between {second} and {first}: {points(one['mean'])} points ({between}), "
-        f"{flips}."
+        f"{of} cannot decide between {second} and {first}: {points(one['mean'])} points ({between}), {flips}."
     )
 
 
 def _blind(data: Compare, one: Difference) -> str:
     """What an undecided comparison would not have seen."""
     n, moved = one["of"], one["gained"] + one["lost"]
+    of = counted(n, "item")
     name = data["models"][one["model"]]["name"]
     unseen = None
     if moved:
         unseen = smallest_difference(one["groups"], moved / n, LEVEL / max(1, len(data["models"]) - 1))
     if unseen is None:
-        return f"{name}: with {moved} of {n} items changing sides hardly any difference could have been seen."
+        return f"{name}: with {moved} of {of} changing sides hardly any difference could have been seen."
     return (
-        f"{name}: with {moved} of {n} items changing sides a difference below "
+        f"{name}: with {moved} of {of} changing sides a difference below "
         f"{points(unseen, signed=False)} points would mostly go unseen."
     )
 

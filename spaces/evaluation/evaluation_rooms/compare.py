@@ -178,6 +178,7 @@ def build(demo: gr.Blocks) -> Room[CompareRequest]:
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
+        marks=["models=", "items="],
         stored=[example(key) for key in EXAMPLES],
         seconds=seconds,
     )

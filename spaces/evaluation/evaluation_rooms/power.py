@@ -8,6 +8,7 @@ from evaluation.finding import points
 from evaluation.numbers import power_before
 from evaluation.request import CompareRequest, PowerRequest
 from shared.items import clusters_of
+from shared.numbers import counted
 from shared.paired import LEVEL
 from shared.power import items_needed, smallest_difference
 from shared.power import power as power_of
@@ -27,7 +28,7 @@ def power(request: PowerRequest) -> dict[str, Any]:
     share = power_of(
         request.items, min(request.difference, request.discordant), request.discordant, request.level
     )
-    asked = f"With {request.items:,} items of which {100 * request.discordant:g} % change sides"
+    asked = f"With {counted(request.items, 'item')} of which {100 * request.discordant:g} % change sides"
     if smallest is None:
         sentence = f"{asked}, no difference will be seen in {100 * request.power:g} % of runs."
     else:
@@ -48,7 +49,9 @@ def before(request: CompareRequest) -> str:
     """What the run that the controls describe will show, in one sentence."""
     items = request.planned()
     groups = max(clusters_of(items)) + 1
-    of = f"{len(items):,} items" if groups == len(items) else f"{len(items):,} items in {groups:,} groups"
+    of = counted(len(items), "item")
+    if groups < len(items):
+        of += f" in {counted(groups, 'group')}"
     if len(request.models) < 2:
         return f"{of}. Name a second model to compare."
     seen = power_before(groups, LEVEL / (len(request.models) - 1))

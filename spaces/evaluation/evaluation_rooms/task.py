@@ -10,6 +10,7 @@ import gradio as gr
 from evaluation.task_file import EXAMPLE, TaskRequest, read
 from shared import hub, page
 from shared.errors import for_visitor
+from shared.numbers import counted
 from shared.room import QUIET
 
 QUEUE: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "task"}
@@ -52,7 +53,7 @@ def build(items: gr.Textbox) -> None:
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             return gr.skip(), page.alert(for_visitor(error))
         lines = [json.dumps(one, ensure_ascii=False) for one in found["items"]]
-        words = " ".join([f"{len(lines):,} items stand in the field above.", *found["notes"]])
+        words = " ".join([f"The field above holds {counted(len(lines), 'item')}.", *found["notes"]])
         return "\n".join(lines), page.quiet(words)
 
     button.click(fill, [task, rows, limit], [items, said], **QUIET, **QUEUE)

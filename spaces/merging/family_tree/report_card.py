@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from contextlib import suppress
 
-from family_tree.report_lines import counted
 from family_tree.report_request import ReportRequest
 from family_tree.request import MERGED_HERE, is_path
 from merging import data
@@ -13,6 +12,7 @@ from merging import recipe as recipes
 from shared import card
 from shared.card import Markdown
 from shared.errors import VisitorError
+from shared.numbers import counted
 
 ADDRESS = "{this demo}"
 """Stands for the demo's address, which the page that shows it knows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from family_tree.published_recipe import CONSTANT
 from merging import data
+from shared.numbers import counted
 
 EXPLAINED = 0.98
 """Share of the task vector that the declared parents must explain to be the whole list."""
@@ -50,11 +51,6 @@ def lines_of(found: data.ModelReport, *, read: bool) -> list[data.ReportLine]:
 
 
 Line = tuple[data.Verdict, str]
-
-
-def counted(count: int, word: str) -> str:
-    """A number with its noun."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _recipe(found: data.ModelReport, read: bool) -> Line:

@@ -11,7 +11,7 @@ import {
   watchWidth,
 } from "../../../../shared/js/axes.js";
 import { h, s, scrollBox } from "../../../../shared/js/dom.js";
-import { percent } from "../../../../shared/js/numbers.js";
+import { percent, plural } from "../../../../shared/js/numbers.js";
 import { sentenceList } from "./words.js";
 
 /** @import {Compare, Looked} from "./data.js" */
@@ -57,7 +57,7 @@ export function openLooks(panel) {
 function lookedWords(data, { model, looks }) {
   const name = data.models[model].name;
   const crossed = looks.find(({ stops }) => stops);
-  if (crossed) return `${name}: decided at the look after ${crossed.items} items.`;
+  if (crossed) return `${name}: decided at the look after ${plural(crossed.items, "item")}.`;
   const last = looks.at(-1);
   if (!last) return `${name}: no look yet.`;
   return `${name}: undecided at all ${looks.length} looks so far (${percent(last.spent)} of alarms spent).`;
@@ -128,7 +128,7 @@ function drawLooks(svg, data, wide) {
                 s(
                   "title",
                   {},
-                  `Look after ${items} items (${groups} groups): ±${boundary}; ` +
+                  `Look after ${plural(items, "item")} (${plural(groups, "group")}): ±${boundary}; ` +
                     `${percent(spent)} of alarms spent`,
                 ),
               ),

@@ -10,7 +10,7 @@ import {
   watchWidth,
 } from "../../../../shared/js/axes.js";
 import { buttonLike, h, s, scrollBox } from "../../../../shared/js/dom.js";
-import { percent } from "../../../../shared/js/numbers.js";
+import { percent, plural } from "../../../../shared/js/numbers.js";
 import { asPoints, whisker } from "./marks.js";
 import { sentenceList, shortened } from "./words.js";
 
@@ -246,13 +246,15 @@ function scoreWords(data) {
       ? []
       : [
           before.length
-            ? `What ${groups} independent answers show in 4 runs of 5, said before the run: ` +
+            ? `What ${plural(groups, "independent answer")} show in 4 runs of 5, said before the run: ` +
               `differences from ${before.join(", ")}.`
-            : `${groups} independent answers are too few to show any difference.`,
+            : `No difference can be shown by ${plural(groups, "independent answer")}.`,
         ];
   const groupsNote =
     groups < data.planned
-      ? [`${data.planned} items in ${groups} groups: items of a passage count together.`]
+      ? [
+          `${plural(data.planned, "item")} in ${plural(groups, "group")}: items of a passage count together.`,
+        ]
       : [];
   return [
     sentenceList([
