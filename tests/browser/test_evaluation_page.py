@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import opened
+from tests.browser.harness import opened, unfold
 
 ITEMS = "\n".join(
     json.dumps({"prompt": prompt, "choices": ["wet", "dry"], "gold": "wet"})
@@ -25,7 +25,7 @@ def page(browser, suite_url):
 def test_a_visitor_asks_items_of_their_own(page):
     expect(page.locator("#figure")).to_contain_text("stored example")
     expect(page.locator("#before")).to_contain_text("will be seen, 4 runs in 5")
-    page.get_by_role("button", name="Advanced: sets").click()
+    unfold(page, "Advanced: sets")
     page.locator("#items textarea").fill("{")
     expect(page.locator("#before")).to_contain_text("Line 1 of the items is not JSON")
     page.locator("#compare").click()

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import opened
+from tests.browser.harness import opened, unfold
 
 ROWS = "\n".join(json.dumps({"prompt": f"Question {at}", "completion": " Yes."}) for at in range(3))
 SMALL = {"room": "train", "rows": ROWS, "layers": 1, "steps": 6, "batch": 1, "answers": 1}
@@ -25,6 +25,7 @@ def test_a_visitor_trains_undoes_and_goes_on(page):
     expect(title).to_contain_text("6 steps", timeout=240_000)
     expect(state).to_have_count(0, timeout=120_000)
     expect(page.get_by_role("cell", name="adapter-run-1-step-6.zip")).to_be_visible()
+    page.wait_for_timeout(500)  # the run's last event lists the steps once more, and closes an open list
     page.locator("#train-since input").click()
     page.get_by_role("option", name="step 3").click()
     page.locator("#train-undo").click()
@@ -33,7 +34,7 @@ def test_a_visitor_trains_undoes_and_goes_on(page):
     page.locator("#train-since input").click()
     expect(page.get_by_role("option", name="step 6")).to_have_count(0)  # it is undone
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Advanced: your rows").click()
+    unfold(page, "Advanced: your rows")
     page.locator("#train-rows textarea").fill(ROWS + "\n" + ROWS)
     page.locator("#train-on").click()
     expect(page.locator("#train [role=alert]")).to_contain_text("Set it back", timeout=60_000)
@@ -48,7 +49,7 @@ def test_cancel_keeps_the_last_adapter_and_an_error_says_which_row(page):
     page.locator("#train-cancel").click()
     expect(page.get_by_role("cell", name="adapter-run-1-step-").first).to_be_visible()
     expect(page.locator("#train-cancel")).to_have_text("Cancel", timeout=60_000)
-    page.get_by_role("button", name="Advanced: your rows").click()
+    unfold(page, "Advanced: your rows")
     page.locator("#train-rows textarea").fill('{"question": "a"}')
     page.locator("#train-run").click()
     expect(page.locator("#train [role=alert]")).to_contain_text("Row 1 has no form", timeout=60_000)

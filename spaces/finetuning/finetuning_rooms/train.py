@@ -219,15 +219,21 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
             return {part: part.__class__(visible=False) for part in (since, on, undo, files)}
         at = step if step in known else known[-1]
         return {
-            since: gr.Dropdown([(f"step {one}", one) for one in known], value=at, visible=True),
-            on: gr.Button(visible=True),
-            undo: gr.Button(visible=True),
+            since: gr.Dropdown(
+                [(f"step {one}", one) for one in known], value=at, visible=True, interactive=True
+            ),
+            on: gr.Button(visible=True, interactive=True),
+            undo: gr.Button(visible=True, interactive=True),
             files: gr.Files(archives(now, at), visible=True),
         }
 
+    waits: Values = {part: part.__class__(interactive=False) for part in (since, on, undo)}
+
     def running(request: TrainRequest, upload: Any, going: Since | None = None) -> Iterator[Values]:
         now = Kept(result_folder())
-        yield {figure: waiting("Reading the rows and the model"), **shown(None)}
+        # A run that goes on may be refused at once: what is hidden and shown again that soon stays away.
+        controls = shown(None) if going is None else waits
+        yield {figure: waiting("Reading the rows and the model"), **controls}
         for data, snapshot in steps(request, upload, going):
             values: Values = {figure: data}
             if snapshot:
