@@ -151,16 +151,23 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     upload = gr.State(None)
 
     def show(request: TakeRequest, _: Values) -> Iterator[Values]:
-        yield {files: gr.Files(None, visible=False), upload: None}
-        for step in run(request):
-            values: Values = {figure: step.figure}
-            if step.files:
-                paths = [str(path) for path in step.files]
-                values[files] = gr.Files(paths, visible=True)
-                if not request.script:
-                    card = step.figure["card"]  # type: ignore[typeddict-item]
-                    values[upload] = {"files": paths, "card": card}
-            yield values
+        # A program is there at once: what is hidden and shown again that soon stays away.
+        nothing: Values = {files: gr.Files(None, visible=False), upload: None}
+        try:
+            for step in run(request):
+                values: Values = {figure: step.figure}
+                if step.files:
+                    paths = [str(path) for path in step.files]
+                    values |= {files: gr.Files(paths, visible=True), upload: None}
+                    if not request.script:
+                        card = step.figure["card"]  # type: ignore[typeddict-item]
+                        values[upload] = {"files": paths, "card": card}
+                else:
+                    values |= nothing
+                yield values
+        except VisitorError:
+            yield nothing
+            raise
 
     room = open_room(
         demo,
