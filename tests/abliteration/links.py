@@ -16,8 +16,14 @@ SETS = [
 ]
 
 LINKS = {
-    "abliteration": ("#find", [("room", "find"), ("candidates", 2), ("seed", 5), *SETS]),
+    "abliteration": (
+        "#find",
+        [("room", "find"), ("model", "zoo:llama3"), ("candidates", 2), ("seed", 5), *SETS],
+    ),
     "forensics": ("#forensics", [("room", "forensics"), ("edited", "pirate"), ("scope", "writes")]),
-    "removal": ("#ablate", [("room", "ablate"), ("layer", 20), ("answer_tokens", 8), *SETS]),
+    "removal": (
+        "#ablate",
+        [("room", "ablate"), ("model", "zoo:qwen2"), ("layer", 1), ("answer_tokens", 8), *SETS],
+    ),
 }
 """By name: the figure's place on the page, and the query."""

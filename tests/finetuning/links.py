@@ -16,6 +16,7 @@ LINKS = {
         "#train",
         [
             ("room", "train"),
+            ("model", "zoo:qwen3"),
             ("objective", "dpo"),
             ("rows", '{"prompt": "a", "chosen": " b", "rejected": " c"}'),
             ("layers", "1"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-RECIPE = "merge_method: linear\nmodels:\n- model: pirate\n  parameters: {weight: 1}\ndtype: float32\n"
+RECIPE = """merge_method: linear
+models: [{model: "zoo:llama3", parameters: {weight: 1}}, {model: "zoo:llama31", parameters: {weight: 0.5}}]
+dtype: float32
+"""
 
 YES = '{"name": "yes", "prompts": ["Is it?"], "rule": "is likelier", "value": "Y", "against": "N"}'
 OWN = f"[{YES}]"

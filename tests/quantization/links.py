@@ -16,11 +16,22 @@ LINKS = {
     ),
     "weight lab": (
         "#lab-figure",
-        [("room", "lab"), ("tensor", "model.layers.3.mlp.down_proj.weight"), ("method", "Q4_K")],
+        [
+            ("room", "lab"),
+            ("model", "zoo:llama3"),
+            ("tensor", "model.layers.1.mlp.down_proj.weight"),
+            ("method", "Q4_K"),
+        ],
     ),
     "several files": (
         "#set-figure",
-        [("room", "set"), ("formats", "gguf:Q8_0"), ("context", 64), ("windows", 1)],
+        [
+            ("room", "set"),
+            ("model", "zoo:llama3"),
+            ("formats", "gguf:Q8_0"),
+            ("context", 64),
+            ("windows", 1),
+        ],
     ),
     "take home": ("#take-figure", [("room", "take"), ("format", "script:awq")]),
 }
