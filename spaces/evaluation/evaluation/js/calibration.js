@@ -6,11 +6,10 @@ import {
   evenTicks,
   pathThrough,
   scaleOf,
-  setSize,
   valueAxis,
-  watchWidth,
 } from "../../../../shared/js/axes.js";
-import { h, s, scrollBox } from "../../../../shared/js/dom.js";
+import { openChart } from "../../../../shared/js/chart.js";
+import { s } from "../../../../shared/js/dom.js";
 import { brief, percent } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { mark, sample } from "./marks.js";
@@ -23,29 +22,22 @@ import { sentenceList } from "./words.js";
  * @returns {(data: Compare) => void}
  */
 export function openCalibration(panel) {
-  const svg = s("svg", { class: "picture", role: "img" });
-  const words = h("div", { class: "eval-words" });
-  const box = scrollBox("Calibration", "scroll eval-chart", svg);
-  panel.append(box, words);
-  /** @type {Compare | null} */
-  let shown = null;
-  const draw = () => {
-    if (shown) drawCalibration(svg, shown, width());
-  };
-  const width = watchWidth(box, draw, 560);
-  return (data) => {
-    shown = data;
-    draw();
-    words.replaceChildren(...calibrationWords(data));
-  };
+  return openChart(panel, {
+    name: "Calibration",
+    kind: "eval-chart",
+    words: "eval-words",
+    most: 560,
+    draw: drawCalibration,
+    say: calibrationWords,
+  });
 }
 
 /**
- * @param {SVGSVGElement} svg
  * @param {Compare} data
  * @param {number} width
+ * @returns {import("../../../../shared/js/chart.js").Drawing}
  */
-function drawCalibration(svg, data, width) {
+function drawCalibration(data, width) {
   const tall = Math.min(380, width - 80);
   const x = scaleOf(0, 1, 54, width - 20);
   const y = scaleOf(0, 1, 24 + tall, 24);
@@ -80,9 +72,12 @@ function drawCalibration(svg, data, width) {
       ),
     );
   });
-  setSize(svg, width, tall + 70);
-  svg.setAttribute("aria-label", "Share of right answers against their probability");
-  svg.replaceChildren(...parts);
+  return {
+    width,
+    height: tall + 70,
+    label: "Share of right answers against their probability",
+    parts,
+  };
 }
 
 /** @param {number} value */

@@ -6,11 +6,10 @@ import {
   evenTicks,
   pathThrough,
   scaleOf,
-  setSize,
   valueAxis,
-  watchWidth,
 } from "../../../../shared/js/axes.js";
-import { h, s, scrollBox } from "../../../../shared/js/dom.js";
+import { openChart } from "../../../../shared/js/chart.js";
+import { s } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
 import { sentenceList } from "./words.js";
 
@@ -24,20 +23,12 @@ const LOOKS_RIGHT = 150;
  * @returns {(data: Compare) => void}
  */
 export function openLooks(panel) {
-  const svg = s("svg", { class: "picture", role: "img" });
-  const words = h("div", { class: "eval-words" });
-  const box = scrollBox("The run as it came in", "scroll eval-chart", svg);
-  panel.append(box, words);
-  /** @type {Compare | null} */
-  let shown = null;
-  const draw = () => {
-    if (shown) drawLooks(svg, shown, width());
-  };
-  const width = watchWidth(box, draw);
-  return (data) => {
-    shown = data;
-    draw();
-    words.replaceChildren(
+  return openChart(panel, {
+    name: "The run as it came in",
+    kind: "eval-chart",
+    words: "eval-words",
+    draw: drawLooks,
+    say: (data) => [
       sentenceList([
         "Each step is an item that one model has right and the other wrong.",
         "At a planned look (bars) the run may be called decided where the line is at or beyond the bar. " +
@@ -46,8 +37,8 @@ export function openLooks(panel) {
           "Where a bar is missing, no total could be enough.",
         ...data.looks.map((looked) => lookedWords(data, looked)),
       ]),
-    );
-  };
+    ],
+  });
 }
 
 /**
@@ -79,11 +70,11 @@ export function totals(data, model) {
 }
 
 /**
- * @param {SVGSVGElement} svg
  * @param {Compare} data
  * @param {number} wide
+ * @returns {import("../../../../shared/js/chart.js").Drawing}
  */
-function drawLooks(svg, data, wide) {
+function drawLooks(data, wide) {
   const width = Math.max(420, wide);
   const others = data.models.slice(1).map((_, at) => at + 1);
   const tall = others.length > 1 ? 170 : 260;
@@ -156,7 +147,6 @@ function drawLooks(svg, data, wide) {
     ...baseAxis(x, evenTicks(0, data.planned, Math.max(2, width / 140), true), bottom),
     axisLabel(width - LOOKS_RIGHT + 14, bottom, "start", "items"),
   );
-  setSize(svg, width, bottom + 8);
-  svg.setAttribute("aria-label", data.looks.map((looked) => lookedWords(data, looked)).join(" "));
-  svg.replaceChildren(...parts);
+  const label = data.looks.map((looked) => lookedWords(data, looked)).join(" ");
+  return { width, height: bottom + 8, label, parts };
 }

@@ -6,10 +6,9 @@ import {
   evenTicks,
   hatchPattern,
   scaleOf,
-  setSize,
-  watchWidth,
 } from "../../../../shared/js/axes.js";
-import { buttonLike, h, s, scrollBox } from "../../../../shared/js/dom.js";
+import { openChart } from "../../../../shared/js/chart.js";
+import { buttonLike, s } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
 import { asPoints, whisker } from "./marks.js";
 import { sentenceList, shortened } from "./words.js";
@@ -31,33 +30,26 @@ let scoreCharts = 0;
  * @returns {(data: Compare) => void}
  */
 export function openScores(panel, session, toItems) {
-  const svg = s("svg", { class: "picture", role: "group" }); // it holds buttons
-  const words = h("div", { class: "eval-words" });
-  const box = scrollBox("Scores and differences", "scroll eval-chart", svg);
   const id = `eval-hatch-${(scoreCharts += 1)}`;
-  panel.append(box, words);
-  /** @type {Compare | null} */
-  let shown = null;
-  const draw = () => {
-    if (shown) drawScores(svg, shown, width(), id, session, toItems);
-  };
-  const width = watchWidth(box, draw);
-  return (data) => {
-    shown = data;
-    draw();
-    words.replaceChildren(...scoreWords(data));
-  };
+  return openChart(panel, {
+    name: "Scores and differences",
+    kind: "eval-chart",
+    words: "eval-words",
+    role: "group",
+    draw: (data, width) => drawScores(data, width, id, session, toItems),
+    say: scoreWords,
+  });
 }
 
 /**
- * @param {SVGSVGElement} svg
  * @param {Compare} data
  * @param {number} wide
  * @param {string} id of the hatching
  * @param {Session} session
  * @param {() => void} toItems
+ * @returns {import("../../../../shared/js/chart.js").Drawing}
  */
-function drawScores(svg, data, wide, id, session, toItems) {
+function drawScores(data, wide, id, session, toItems) {
   const several = data.models.length > 1;
   const width = Math.max(several ? 660 : 360, wide);
   const tasks = ["", ...data.tasks.map(({ name }) => name)];
@@ -119,9 +111,7 @@ function drawScores(svg, data, wide, id, session, toItems) {
         toItems,
       }),
     );
-  setSize(svg, width, height);
-  svg.setAttribute("aria-label", data.verdicts[0]);
-  svg.replaceChildren(...parts);
+  return { width, height, label: data.verdicts[0], parts };
 }
 
 /**

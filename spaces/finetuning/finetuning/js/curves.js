@@ -7,11 +7,10 @@ import {
   evenTicks,
   pathThrough,
   scaleOf,
-  setSize,
   valueAxis,
-  watchWidth,
 } from "../../../../shared/js/axes.js";
-import { h, s, scrollBox } from "../../../../shared/js/dom.js";
+import { openChart } from "../../../../shared/js/chart.js";
+import { h, s } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
 
 /**
@@ -36,29 +35,21 @@ const RIGHT = 118;
  * @returns {(data: Train) => void}
  */
 export function openCurves(panel) {
-  const svg = s("svg", { class: "picture", role: "img" });
-  const words = h("div", { class: "train-why" });
-  const box = scrollBox("Curves", "scroll train-charts", svg);
-  panel.append(box, words);
-  /** @type {Train | null} */
-  let shown = null;
-  const draw = () => {
-    if (shown) drawCurves(svg, shown, width());
-  };
-  const width = watchWidth(box, draw);
-  return (data) => {
-    shown = data;
-    draw();
-    words.replaceChildren(...reasons(data));
-  };
+  return openChart(panel, {
+    name: "Curves",
+    kind: "train-charts",
+    words: "train-why",
+    draw: drawCurves,
+    say: reasons,
+  });
 }
 
 /**
- * @param {SVGSVGElement} svg
  * @param {Train} data
  * @param {number} wide
+ * @returns {import("../../../../shared/js/chart.js").Drawing}
  */
-function drawCurves(svg, data, wide) {
+function drawCurves(data, wide) {
   const width = Math.max(360, wide);
   const steps = Number(data.request.steps) || 1;
   const x = scaleOf(0, steps, LEFT, width - RIGHT);
@@ -74,9 +65,7 @@ function drawCurves(svg, data, wide) {
     ...baseAxis(x, evenTicks(0, steps, Math.max(2, (width - LEFT - RIGHT) / 70), true), top),
     axisLabel(width - RIGHT + 22, top, "start", "steps"),
   );
-  setSize(svg, width, top + 8);
-  svg.setAttribute("aria-label", charts.map(({ title }) => title).join("; "));
-  svg.replaceChildren(...parts);
+  return { width, height: top + 8, label: charts.map(({ title }) => title).join("; "), parts };
 }
 
 /**
