@@ -21,6 +21,7 @@ LINKS = {
             ("model", "zoo:llama3"),
             ("tensor", "model.layers.1.mlp.down_proj.weight"),
             ("method", "Q4_K"),
+            ("compare", 0),  # ggml needs 20 seconds for the tables of its smallest types, once a process
         ],
     ),
     "several files": (

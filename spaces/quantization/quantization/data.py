@@ -625,7 +625,8 @@ class Lab(View):
     kind: Literal["lab"]
     run_id: str
     drawable: Literal[True]
-    done: Literal[True]
+    done: bool
+    """Whether the other methods, where they are wanted, are there too."""
     title: str
     tensor: str
     methods: list[MethodResult] | None
@@ -635,6 +636,7 @@ class Lab(View):
     tensors: NotRequired[list[str]]
     """Names of the model's weights, in the stored example."""
     example: NotRequired[bool]
+    progress: NotRequired[Progress]
 
 
 class Adjustment(TypedDict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -110,20 +111,28 @@ def _turned(loaded: Loaded, request: LabRequest) -> tuple[Tensor, Calibration | 
 
 def look(loaded: Loaded, request: LabRequest) -> data.Lab:
     """The weight lab's data for one request, the model's KLD included."""
+    *_, last = looks(loaded, request)
+    return last
+
+
+def looks(loaded: Loaded, request: LabRequest) -> Iterator[data.Lab]:
+    """As `look`, first without the other methods: ggml makes the tables of its smallest types on first use,
+    which takes a process 20 seconds.
+    """
     import torch
 
     weight, inputs = weigh(loaded, request)
     seed = ROTATION_SEED if request.rotation else None
     view, values = lab.explore(weight, request.method, request.settings, inputs, seed)
     on_grid = modules.on_grid(loaded) and not request.rotation
-    return {
+    figure: data.Lab = {
         **view,
         "summary": {**view["summary"], "kld": effect(loaded, request.tensor, values)},
-        "methods": lab.all_methods(weight, inputs) if request.compare else None,
+        "methods": None,
         "kind": "lab",
         "run_id": str(time.time_ns()),
         "drawable": True,
-        "done": True,
+        "done": not request.compare,
         "title": f"{request.tensor} · {request.method}",
         "tensor": request.tensor,
         "request": request.to_json(),  # type: ignore[typeddict-item]  # from the fields, as they are
@@ -137,6 +146,11 @@ def look(loaded: Loaded, request: LabRequest) -> data.Lab:
             "text": "sample",
         },
     }
+    if not request.compare:
+        yield figure
+        return
+    yield {**figure, "progress": {"label": "Trying every other method on this tensor", "value": 0, "max": 1}}
+    yield {**figure, "methods": lab.all_methods(weight, inputs), "done": True}
 
 
 def look_at_block(loaded: Loaded, request: LabRequest, row: int, index: int) -> data.Block:

@@ -38,10 +38,10 @@ def weights(request: LabRequest) -> dict[str, Any]:
 
 def run(request: LabRequest) -> Iterator[data.Lab | data.Waiting]:
     """The weight lab's figure."""
-    from quantization.effect import look
+    from quantization.effect import looks
 
     yield waiting("lab", f"{request.tensor} · {request.method}", "Quantizing")
-    yield look(models.load(request.model, exact=True), request)
+    yield from looks(models.load(request.model, exact=True), request)
 
 
 def programs_of(request: LabRequest, _: dict[str, Any]) -> dict[str, str]:

@@ -565,7 +565,8 @@ export interface Lab extends View {
   kind: "lab";
   run_id: string;
   drawable: true;
-  done: true;
+  /** Whether the other methods, where they are wanted, are there too. */
+  done: boolean;
   title: string;
   tensor: string;
   methods: MethodResult[] | null;
@@ -575,6 +576,7 @@ export interface Lab extends View {
   /** Names of the model's weights, in the stored example. */
   tensors?: string[];
   example?: boolean;
+  progress?: Progress;
 }
 
 /** The tensor with other settings. */
