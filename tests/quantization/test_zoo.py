@@ -10,7 +10,7 @@ import re
 import pytest
 import torch
 
-from quantization import calibration, effect, modules, rowcache
+from quantization import calibration, effect, ggml, modules, rowcache
 from quantization.compare import compare
 from quantization.methods import check_settings, quantize
 from quantization.request import LabRequest, Request
@@ -122,6 +122,19 @@ def test_the_lab_looks_at_a_weight_of_every_model(name, monkeypatch):
     kld = figure["summary"]["kld"]
     assert kld["mean"] > 0 and kld["sigma"] is None and kld["tokens"] == CONTEXT // 2 - 1
     assert figure["summary"]["sqnr"] > 10
+
+
+def test_the_lab_shows_the_tensor_before_it_tries_every_other_method(monkeypatch):
+    """Tables of ggml's smallest types take 20 seconds to make."""
+    monkeypatch.setattr(effect, "CONTEXT", CONTEXT)
+    monkeypatch.setattr(ggml, "TYPES", ("Q8_0",))
+    loaded = zoo.opened("llama3")
+    request = LabRequest.parse(tensor=effect.tensor_names(loaded)[-1], model=loaded.id)
+    first, last = effect.looks(loaded, request)
+    assert not first["done"] and first["methods"] is None and first["progress"]["label"]
+    assert last["done"] and "progress" not in last
+    assert {"absmax", "Q8_0"} <= {row["method"] for row in last["methods"]}
+    assert {**last, "methods": None, "done": False, "progress": first["progress"]} == first
 
 
 REFUSED = [
