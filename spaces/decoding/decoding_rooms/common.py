@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import gradio as gr
 
 from shared import limits, page
-from shared.room import Room, chip
+from shared.room import Room, chip, open_room
 
 TITLE = "Decoding"
 HERE = Path(__file__).parents[1]
@@ -81,9 +81,34 @@ def chips_of(examples: Mapping[str, Mapping[str, Any]]) -> dict[str, gr.Button]:
         return {name: chip(facts["label"]) for name, facts in examples.items()}
 
 
-def connect_chips(room: Room[Any], chips: Mapping[str, gr.Button]) -> None:
-    """Let each button show its example, with the controls that it was made by."""
+def open_prompt_room(
+    demo: gr.Blocks,
+    chips: Mapping[str, gr.Button],
+    controls: Mapping[str, Any],
+    seconds: Callable[[Any], int],
+    **parts: Any,
+) -> Room[Any]:
+    """A room whose run a prompt starts, and whose buttons show stored examples with the controls that made
+    them.
+
+    Args:
+        demo: the page.
+        chips: by example, of `chips_of`.
+        controls: by the request's names, a prompt among them.
+        seconds: a run on ZeroGPU, from its request.
+        parts: further ones of `open_room`.
+    """
+    room = open_room(
+        demo,
+        title=TITLE,
+        controls=controls,
+        triggers=[controls["prompt"].submit],
+        stored=[example(name) for name in chips],
+        seconds=lambda _, request: seconds(request),
+        **parts,
+    )
     for name, button in chips.items():
         data = example(name)
         shown = {room.figure: data, **room.form(room.request.parse(**data["request"]))}
         room.update(button.click, lambda _, shown=shown: shown)
+    return room

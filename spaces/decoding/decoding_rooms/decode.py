@@ -18,9 +18,9 @@ from decoding_rooms.common import (
     TITLE,
     chat_fields,
     chips_of,
-    connect_chips,
     example,
     length_field,
+    open_prompt_room,
     prompt_field,
 )
 from decoding_rooms.constraint import connect_constraint, constraint_fields
@@ -32,7 +32,7 @@ from shared import experts, gpu, limits, models, page
 from shared.data import Progress
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, QUIET, Room, Values, cancel_button, open_room, run_button
+from shared.room import LATEST, QUIET, Room, Values, cancel_button, run_button
 from shared.steps import last, paced
 
 RECORD = 0.002
@@ -172,10 +172,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         for news, data in steps(request):
             yield {figure: news, tree: data or gr.skip()}
 
-    room = open_room(
+    room = open_prompt_room(
         demo,
+        chips,
         name="decode",
-        title=TITLE,
         request=Request,
         controls={
             "prompt": prompt,
@@ -191,11 +191,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         figure=figure,
         run=run,
         programs=programs_of,
-        triggers=[prompt.submit],
         tabs=tabs,
         marks=["prompt"],
-        stored=[example(name) for name in presets.EXAMPLES],
-        seconds=lambda _, request: seconds(request),
+        seconds=seconds,
     )
     tree = room.state
 
@@ -232,7 +230,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     # queued: a warning needs the queue
     applied = figure.apply(apply, [strategies, tree], [strategies], **QUIET)
     room.connect(applied.then, lambda values: run(room.parse(values), values))
-    connect_chips(room, chips)
     names.input(choose, [strategies, names], [strategies, names], **QUIET)
     strategies.change(chosen_names, [strategies], [names], **LATEST)
     strategies.blur(paste, [strategies], [strategies, max_new_tokens], **QUIET)

@@ -18,9 +18,9 @@ from decoding_rooms.common import (
     TITLE,
     chat_fields,
     chips_of,
-    connect_chips,
     example,
     length_field,
+    open_prompt_room,
     prompt_field,
 )
 from decoding_rooms.decode import RECORD
@@ -28,7 +28,7 @@ from decoding_rooms.growth import growth
 from shared import experts, gpu, limits, models, page
 from shared.figure import Figure
 from shared.models import Loaded
-from shared.room import Room, cancel_button, drawing, open_room, run_button
+from shared.room import Room, cancel_button, drawing, run_button
 from shared.rounding import TYPES, rounded
 from shared.steps import last, paced
 
@@ -187,10 +187,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
     chips = chips_of(EXAMPLES)
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: two models", elem_id="pair-figure")
 
-    room = open_room(
+    return open_prompt_room(
         demo,
+        chips,
         name="pair",
-        title=TITLE,
         request=PairRequest,
         controls={
             "prompt": prompt,
@@ -207,11 +207,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        triggers=[prompt.submit],
         tabs=tabs,
-        stored=[example(name) for name in EXAMPLES],
-        seconds=lambda _, request: seconds(request),
+        seconds=seconds,
     )
-
-    connect_chips(room, chips)
-    return room

@@ -16,16 +16,16 @@ from decoding_rooms.common import (
     TITLE,
     chat_fields,
     chips_of,
-    connect_chips,
     example,
     length_field,
+    open_prompt_room,
     prompt_field,
 )
 from shared import experts, gpu, limits, models, page
 from shared.data import Progress
 from shared.figure import Figure
 from shared.models import Loaded
-from shared.room import Room, cancel_button, drawing, open_room, run_button
+from shared.room import Room, cancel_button, drawing, run_button
 from shared.rounding import TYPES
 from shared.steps import last, paced
 
@@ -171,10 +171,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     chips = chips_of(EXAMPLES)
     figure = Figure(first, folder=RENDERER, title=TITLE, elem_id="speculative-figure")
 
-    room = open_room(
+    return open_prompt_room(
         demo,
+        chips,
         name="speculative",
-        title=TITLE,
         request=Request,
         controls={
             "prompt": prompt,
@@ -197,11 +197,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        triggers=[prompt.submit],
         tabs=tabs,
-        stored=[example(name) for name in EXAMPLES],
-        seconds=lambda _, request: seconds(request),
+        seconds=seconds,
     )
-
-    connect_chips(room, chips)
-    return room
