@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from decoding.llama_cpp.chain import Settings
+from decoding.llama_cpp.parameters import Settings
 
 
 class _Entry(c.Structure):

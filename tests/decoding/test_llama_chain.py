@@ -10,7 +10,8 @@ import torch
 
 from decoding import distribution
 from decoding.llama_cpp import chain
-from decoding.llama_cpp.chain import ORDER, Candidates, Memory, Settings
+from decoding.llama_cpp.chain import Candidates, Memory
+from decoding.llama_cpp.parameters import ORDER, Settings
 from shared.figure import bundle
 from tests.decoding.test_llama_cpp import as_breakers, random_settings
 

@@ -20,7 +20,8 @@ from decoding import pasted
 from decoding.engine import decode, next_token_distribution
 from decoding.llama_cpp import chain, programs
 from decoding.llama_cpp.breakers import breakers_of
-from decoding.llama_cpp.chain import ORDER, Breakers, Candidates, Memory, Settings
+from decoding.llama_cpp.chain import Candidates, Memory
+from decoding.llama_cpp.parameters import ORDER, Breakers, Settings
 from decoding.llama_cpp.settings import SETTINGS, settings_of
 from decoding.request import Request
 from decoding.strategy import strategies_of

@@ -12,7 +12,6 @@ from decoding import pasted, presets, programs
 from decoding.data import Trace, Waiting
 from decoding.llama_cpp import programs as llama_cpp
 from decoding.request import Request
-from decoding.structured.mask import ready
 from decoding_rooms.common import (
     RENDERER,
     TITLE,
@@ -93,6 +92,8 @@ def _make_ready(request: Request) -> None:
     """The model, and what a constraint needs of its tokenizer, in the server's memory: on ZeroGPU each run is
     a process of its own, which would make it anew.
     """
+    from decoding.structured.mask import ready
+
     loaded = models.load(request.model)
     if any(request.obeys(strategy) for strategy in request.strategies):
         ready(loaded)

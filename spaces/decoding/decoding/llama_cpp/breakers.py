@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from decoding.llama_cpp.chain import Breakers
+from decoding.llama_cpp.parameters import Breakers
 
 MOST_TAIL = 20
 """Tokens of a breaker after its first one that llama.cpp compares."""

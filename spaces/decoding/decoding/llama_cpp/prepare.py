@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from decoding.data import Effective
 from decoding.llama_cpp import reasons
 from decoding.llama_cpp.breakers import breakers_of
-from decoding.llama_cpp.chain import Breakers, Settings
+from decoding.llama_cpp.parameters import Breakers, Settings
 from decoding.llama_cpp.settings import OF_SAMPLER, defaults, settings_of
 from decoding.record import Recorder
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from decoding import data
-from decoding.llama_cpp import chain
 from decoding.programs import comment, opening
 from decoding.request import Request
 from decoding.strategy import Strategy
@@ -68,6 +67,16 @@ def sample(settings, breakers, seed, new_tokens, tokens):
 '''
 
 
+def _samplers() -> str:
+    """The samplers and their settings as one file."""
+    settings, chain = (
+        (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in ("parameters", "chain")
+    )
+    known = ("from __future__", "from decoding.")
+    lines = [line for line in chain.splitlines() if not line.startswith(known)]
+    return "\n".join([settings, "", *lines])
+
+
 def torch_program(request: Request, trace: data.Trace) -> str:
     """The Python that reproduces the llama.cpp strategies of a run with torch and transformers.
 
@@ -75,7 +84,7 @@ def torch_program(request: Request, trace: data.Trace) -> str:
         request: the run's.
         trace: its result.
     """
-    lines = [inspect.getsource(chain), "", *opening(request, trace), _LOOP]
+    lines = [_samplers(), "", *opening(request, trace), _LOOP]
     for strategy, run in _spoken(request, trace):
         stated = {name: value for name, value in strategy.config.items() if name != "runtime"}
         arguments = ", ".join(

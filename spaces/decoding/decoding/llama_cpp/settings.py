@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from decoding.llama_cpp.chain import ORDER, Settings
+from decoding.llama_cpp.parameters import ORDER, Settings
 from decoding.settings import Setting, number
 from shared.checks import whole
 from shared.errors import VisitorError
