@@ -43,6 +43,7 @@ COMPARE = Request.parse(
     budget=110,
     floor=True,
     kinds=True,
+    questions=24,
 )
 LAB = LabRequest.parse(
     tensor="model.layers.10.mlp.down_proj.weight", method="rtn", settings={"bits": 4, "group": 64}

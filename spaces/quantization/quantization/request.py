@@ -31,6 +31,11 @@ USUAL_SET = (
     "awq:int4",
 )
 """The formats that most repositories of quantized models have between them."""
+MAX_QUESTIONS = 200
+QUESTIONS = (
+    "questions with choices, of each of the suite's nine sets at most so many, that base and rows answer, "
+    "for answers that flip; 0 for none"
+)
 MODEL = "Hub id of a causal language model with safetensors weights"
 
 
@@ -142,7 +147,7 @@ class Request(request.Request):
     do_sample: bool = setting(
         False, flag, "whether to draw the answers, all with one seed, instead of taking the likeliest tokens"
     )
-    seed: int = setting(0, SEED, "of draws, rotation and bootstrap")
+    seed: int = setting(0, SEED, "of draws, rotation, bootstrap and questions")
     sensitivity: tuple[str, ...] = setting((), _types, "ggml types with which every layer is measured alone")
     budget: float | None = setting(
         None,
@@ -164,6 +169,7 @@ class Request(request.Request):
     kinds: bool = setting(
         False, flag, "whether every row reads prose, code, a chat, maths and German too, each measured apart"
     )
+    questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
 
     def consistent(self) -> Request:
         """There is something to measure."""
@@ -236,6 +242,7 @@ class TakeRequest(request.Request):
     rotated: bool = setting(
         False, flag, "whether to write the equivalent model with a rotated residual stream instead"
     )
+    questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
 
     @property
     def script(self) -> str:
@@ -272,6 +279,7 @@ class TakeRequest(request.Request):
             rotated=self.rotated,
             calibration=self.calibration,
             text=self.text,
+            questions=self.questions,
             prompt="",
             **row,
         )
@@ -305,6 +313,7 @@ class SetRequest(request.Request):
         256, whole(32, limits.MAX_CONTEXT), "tokens in a window; the second half of each is scored"
     )
     windows: int = setting(8, whole(1, limits.MAX_WINDOWS), "windows of the text to read, at most")
+    questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
 
     def consistent(self) -> SetRequest:
         """There is something to write."""
@@ -322,5 +331,6 @@ class SetRequest(request.Request):
             calibration=self.calibration,
             context=self.context,
             windows=self.windows,
+            questions=self.questions,
             prompt="",
         )

@@ -14,7 +14,7 @@ from quantization.request import Request
 from quantization.sensitivity import TYPES
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example
-from quantization_rooms.textfield import text_field
+from quantization_rooms.textfield import questions_field, text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -45,7 +45,8 @@ def compare(request: Request) -> dict[str, Any]:
             ppl, ppl_sigma, ratio, kld (mean, sigma, median, p90, p95, p99, p999, max), same_top, rms_dp,
             prefill, decode (tokens a second), tensors with the type used and why, notes; answers,
             sensitivity, budget, memory, provenance; of GGUF rows that llama.cpp read too, llama_cpp; where
-            asked for, floor (the base against itself) and kinds (of text, and each row's divergence on them).
+            asked for, floor (the base against itself), kinds (of text, and each row's divergence on them),
+            and questions (with the base's answers, and each row's flips: lost, gained, and their exact test).
             Sigmas count windows, and are null where there is one.
     """
     for _ in published_rows.fetched(request, models.load(request.model, exact=True)):
@@ -157,6 +158,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             kinds = gr.Checkbox(
                 request.kinds, label="KLD by kind of text", min_width=160, elem_id="text-kinds"
             )
+            questions = questions_field(request.questions)
             file = gr.UploadButton(
                 "Add a GGUF file of yours", size="sm", file_types=[".gguf"], scale=0, elem_id="gguf-file"
             )
@@ -197,6 +199,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "llama_cpp": llama_cpp,
             "floor": floor,
             "kinds": kinds,
+            "questions": questions,
         },
         start=start,
         cancel=cancel,
@@ -228,6 +231,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             llama_cpp.input,
             floor.input,
             kinds.input,
+            questions.blur,
         ],
         in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
         set(room.controls.values()),

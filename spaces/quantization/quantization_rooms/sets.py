@@ -20,7 +20,7 @@ from quantization.sets import CARD, Step, check_room, set_plan
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example
 from quantization_rooms.take import with_files
-from quantization_rooms.textfield import text_field
+from quantization_rooms.textfield import questions_field, text_field
 from shared import gpu, hub, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -143,13 +143,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
     with gr.Row(elem_classes="chips"):
         usual = chip("The usual set")
         cost = gr.HTML(page.quiet(set_plan(request)), elem_classes="quiet", elem_id="set-plan", padding=False)
-    with gr.Accordion("Advanced: model, texts, windows, rotation", open=False):
+    with gr.Accordion("Advanced: model, texts, windows, questions, rotation", open=False):
         with gr.Row():
             model = page.model_field(request.model, scale=2, elem_id="set-model")
             context = gr.Textbox(
                 str(request.context), label="context (tokens in a window)", max_lines=1, min_width=120
             )
             windows = gr.Textbox(str(request.windows), label="windows", max_lines=1, min_width=120)
+            questions = questions_field(request.questions)
             rotated = gr.Checkbox(request.rotated, label="Rotated equivalent", min_width=160)
         with gr.Row():
             text = text_field("Text to measure on", request.text)
@@ -182,6 +183,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
             "rotated": rotated,
             "text": text,
             "calibration": calibration,
+            "questions": questions,
         },
         start=start,
         cancel=cancel,

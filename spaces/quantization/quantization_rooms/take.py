@@ -18,7 +18,7 @@ from quantization.scripts import OFFERED
 from quantization.take import Step, ready_script
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example
-from quantization_rooms.textfield import text_field
+from quantization_rooms.textfield import questions_field, text_field
 from shared import gpu, hub, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -141,11 +141,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         )
         start, cancel = run_button("Quantize", elem_id="take"), cancel_button(elem_id="take-cancel")
     cost = gr.HTML(page.quiet(take_plan(request)), elem_classes="quiet", elem_id="take-plan", padding=False)
-    with gr.Accordion("Advanced: texts, rotation", open=False):
+    with gr.Accordion("Advanced: texts, rotation, questions", open=False):
         rotated = gr.Checkbox(request.rotated, label="Rotated equivalent", elem_id="take-rotated")
         with gr.Row():
             calibration = text_field("Calibration text", request.calibration)
             text = text_field("Text to measure on, for the model card", request.text)
+            questions = questions_field(request.questions)
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: take home", elem_id="take-figure")
     upload = gr.State(None)
@@ -180,6 +181,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
             "calibration": calibration,
             "text": text,
             "rotated": rotated,
+            "questions": questions,
         },
         start=start,
         cancel=cancel,
