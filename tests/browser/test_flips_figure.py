@@ -70,7 +70,7 @@ def test_a_row_beyond_chance_is_named_and_its_questions_listed(open_page):
     first, second = [row["format"] for row in data["rows"] if row["status"] == "done"][:2]
     page = opened(open_page(data))
     verdict = page.locator(".flip-verdict")
-    expect(verdict).to_contain_text(f"{first} answers worse than the base beyond chance (p = 0.0040).")
+    expect(verdict).to_contain_text(f"Worse than the base beyond chance: {first} (p = 0.0040).")
     expect(verdict).to_contain_text("10 questions cannot tell the other ")
     expect(verdict).not_to_contain_text("guessing")
     line = page.locator(f'[data-flips="{first}"]')

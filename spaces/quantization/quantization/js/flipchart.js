@@ -16,7 +16,7 @@ import { nameOfRow } from "./measures.js";
 /** @import { Questions } from "./data.js" */
 /** @import { FlippedRow } from "./flips.js" */
 
-const [CHART_LEFT, CHART_TOP, CHART_FOOT] = [44, 22, 40];
+const [PLANE_LEFT, PLANE_TOP, PLANE_FOOT] = [44, 22, 40];
 
 /**
  * Open the chart.
@@ -51,8 +51,8 @@ function drawFlipChart(svg, row, { margins, items, answers }, wide) {
   const { lost, gained } = row.flips;
   const tall = Math.round(0.72 * wide);
   const most = Math.max(1, ...[...margins, ...row.flips.margins].map(Math.abs));
-  const x = scaleOf(-most, most, CHART_LEFT, wide - 14);
-  const y = scaleOf(-most, most, tall - CHART_FOOT, CHART_TOP);
+  const x = scaleOf(-most, most, PLANE_LEFT, wide - 14);
+  const y = scaleOf(-most, most, tall - PLANE_FOOT, PLANE_TOP);
   const ticks = evenTicks(-most, most, wide < 400 ? 4 : 8);
   const write = (/** @type {number} */ value) => number(value, most < 4 ? 1 : 0);
   const [left, right, top, bottom] = [x(-most), x(most), y(most), y(-most)];

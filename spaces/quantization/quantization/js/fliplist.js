@@ -39,7 +39,7 @@ export function flippedList(row, { items, answers, margins }) {
           h(
             "tr",
             {},
-            ["", "question", "base", nameOfRow(row), "margin, nats"].map((title) =>
+            ["flip", "question", "base", nameOfRow(row), "margin, nats"].map((title) =>
               h("th", { scope: "col" }, title),
             ),
           ),

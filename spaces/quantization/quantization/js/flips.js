@@ -79,11 +79,14 @@ function flipVerdict(rows, { items, right, chance }) {
   const told = rows.filter(({ flips }) => flips.p_corrected <= BEYOND_CHANCE);
   const open = rows.filter(({ flips }) => flips.p_corrected > BEYOND_CHANCE);
   const moved = Math.max(0, ...open.map(({ flips }) => flips.lost + flips.gained));
-  const said = told.map(
-    (row) =>
-      `${nameOfRow(row)} answers ${row.flips.mean < 0 ? "worse" : "better"} than the base beyond chance ` +
-      `(p ${chanceWords(row.flips.p_corrected)}).`,
-  );
+  const said = [];
+  for (const [word, some] of /** @type {[string, FlippedRow[]][]} */ ([
+    ["Worse", told.filter(({ flips }) => flips.mean < 0)],
+    ["Better", told.filter(({ flips }) => flips.mean > 0)],
+  ])) {
+    const names = some.map((row) => `${nameOfRow(row)} (p ${chanceWords(row.flips.p_corrected)})`);
+    if (some.length) said.push(`${word} than the base beyond chance: ${names.join(", ")}.`);
+  }
   if (open.length) {
     const which = told.length
       ? `the other ${open.length === 1 ? "row's" : `${open.length} rows'`}`
