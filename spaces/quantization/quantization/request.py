@@ -31,6 +31,10 @@ USUAL_SET = (
     "awq:int4",
 )
 """The formats that most repositories of quantized models have between them."""
+SMALL_SET = ("gguf:Q8_0", "gguf:Q4_K_M", "bitsandbytes:nf4")
+"""What a set holds before the visitor chooses: nearly the original, what most people take, and one that
+transformers reads.
+"""
 MAX_QUESTIONS = 200
 QUESTIONS = (
     "questions with choices, of each of the suite's nine sets at most so many, that base and rows answer, "
@@ -293,7 +297,7 @@ class SetRequest(request.Request):
 
     model: str = setting(EMBEDDED_MODEL, _name(200), MODEL)
     formats: tuple[str, ...] = setting(
-        USUAL_SET,
+        SMALL_SET,
         _formats,
         "names engine:format whose models something loads: of gguf, bitsandbytes, autoround, gptq and awq",
     )
