@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,14 +12,13 @@ from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
 from quantization.sensitivity import TYPES
 from quantization.waiting import waiting
-from quantization_rooms.common import RENDERER, TITLE, example
+from quantization_rooms.common import RENDERER, TITLE, example, follow
 from quantization_rooms.textfield import questions_field, text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, LIGHT, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
+from shared.room import LIGHT, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
-from shared.turns import in_turn
 
 NOT_IN_THE_API = ("microscope", "tokens", "kind", "run_id", "done", "drawable", "title")
 """Keys of the figure's data that only the figure needs."""
@@ -74,11 +72,6 @@ def programs_of(request: Request, figure: dict[str, Any]) -> dict[str, str]:
             request, figure["model"]["lead"], origin["source"], origin.get("stored", "bfloat16")
         ),
     }
-
-
-def plan_line(parse: Any, values: Values) -> str:
-    """What the comparison will cost, or what is wrong with it."""
-    return page.quiet(plan(parse(values)))
 
 
 def add_file(path: str | None, names: list[str]) -> tuple[Any, Any]:
@@ -220,7 +213,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     room.connect(figure.mix, mix, outputs=[budget])
     file.upload(add_file, [file, chosen], [chosen, rotated], **QUIET)  # queued: a warning needs the queue
     chosen.input(without_rotation, [chosen], [rotated], **LIGHT)
-    gr.on(
+    follow(
+        room,
         [
             chosen.input,
             budget.blur,
@@ -233,10 +227,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             kinds.input,
             questions.blur,
         ],
-        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
-        set(room.controls.values()),
-        [cost],
-        **LATEST,
+        plan,
+        cost,
     )
     return room
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,14 @@ from quantization.request import TakeRequest
 from quantization.scripts import OFFERED
 from quantization.take import Step, ready_script
 from quantization.waiting import waiting
-from quantization_rooms.common import RENDERER, TITLE, example
+from quantization_rooms.common import RENDERER, TITLE, example, follow, goes_on
 from quantization_rooms.textfield import questions_field, text_field
-from shared import gpu, hub, limits, models, page
+from shared import gpu, hub, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
-from shared.room import LATEST, LIGHT, Room, Values, cancel_button, open_room, run_button
+from shared.room import Room, Values, cancel_button, open_room, run_button
 from shared.steps import last, paced
-from shared.turns import in_turn
 
 
 def seconds(request: TakeRequest, *_: Any) -> int:
@@ -104,11 +102,6 @@ def programs_of(request: TakeRequest, figure: dict[str, Any]) -> dict[str, str]:
         checked = programs.llama_cpp_commands(request.comparison())
         listings["The same file, checked with llama.cpp's own tools"] = checked
     return listings
-
-
-def plan_line(parse: Any, values: Values) -> str:
-    """What the file will cost, or what is wrong with its format."""
-    return page.quiet(take_plan(parse(values)))
 
 
 def push(upload: dict[str, Any] | None, repository: str, token: str | None) -> str:
@@ -194,13 +187,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),
     )
-    gr.on(
-        [chosen.change, model.change],
-        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
-        set(room.controls.values()),
-        [cost],
-        **LATEST,
-    )
+    follow(room, [chosen.change, model.change], take_plan, cost)
     with gr.Accordion("Push to the Hub", open=False):
         page.push_row("Model repository to create or update, owner/name", push, [upload])
     return room
@@ -211,13 +198,4 @@ def started_from(compared: Room[Any], room: Room[TakeRequest], tabs: gr.Tabs) ->
     rotation that were compared, whatever stands in the fields by now.
     """
     names = ("model", "format", "text", "calibration", "rotated")
-
-    def chosen(event: gr.EventData) -> list[Any]:
-        return [gr.Tabs(selected="take"), *(getattr(event, name) for name in names)]
-
-    compared.figure.take(
-        chosen,
-        None,
-        [tabs, *(room.controls[name] for name in names)],
-        **LIGHT,
-    )
+    goes_on(compared.figure.take, room, tabs, "take", names)
