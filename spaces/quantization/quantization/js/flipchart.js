@@ -80,8 +80,8 @@ function drawFlipChart(svg, row, { margins, items, answers }, wide) {
     s("line", { class: "flip-zero", x1: left, x2: right, y1: y(0), y2: y(0) }),
     s("line", { class: "flip-zero", x1: x(0), x2: x(0), y1: top, y2: bottom }),
     s("line", { class: "flip-same", x1: left, x2: right, y1: bottom, y2: top }),
-    axisLabel(left, 12, "start", `${nameOfRow(row)}: right answer over the best wrong one, nats`),
-    axisLabel(right, tall - 6, "end", "base: the same, nats"),
+    axisLabel(left, 12, "start", `${nameOfRow(row)}: margin, nats`),
+    axisLabel(right, tall - 6, "end", "base: margin, nats"),
     axisLabel(left + 6, top + 14, "start", `gained: ${gained}`, { class: "flip-name" }),
     axisLabel(right - 6, bottom - 8, "end", `lost: ${lost}`, { class: "flip-name" }),
     // flips lie above the others

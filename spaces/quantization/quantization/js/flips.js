@@ -118,7 +118,8 @@ function flipLegend({ items, groups }) {
     `${plural(items.length, "question")}${together}. Lost: right from the base, wrong from the format; ` +
     "gained: the other way round; else: wrong before and after, with another answer. Equal losses and " +
     "gains leave the score as it was. Intervals are paired, of 95 %; p is of the exact test that neither " +
-    "is better, corrected for the number of rows. Press a row to see its questions."
+    "is better, corrected for the number of rows. Press a row to see its questions: each has a margin, " +
+    "ln p of the right answer less that of the likeliest wrong one, above 0 where the answer is right."
   );
 }
 
@@ -130,13 +131,14 @@ function flipLegend({ items, groups }) {
  */
 function flipTable(rows, { right }, open, choose) {
   const most = Math.max(1, ...rows.flatMap(({ flips }) => [flips.lost, flips.gained]));
-  const titles = ["right", "lost · gained", "else", "to the base, points", "p"];
+  const titles = ["lost · gained", "to the base, points", "p", "right", "else"];
   const base = h(
     "tr",
     { class: "current" },
     h("th", { scope: "row" }, "base"),
+    [0, 1, 2].map(() => h("td", {})),
     h("td", { class: "num" }, shareWords(right)),
-    titles.slice(1).map(() => h("td", {})),
+    h("td", {}),
   );
   return h(
     "table",
@@ -188,7 +190,6 @@ function flipLine(row, most, isOpen, choose) {
         nameOfRow(row),
       ),
     ),
-    h("td", { class: "num" }, shareWords(right)),
     h(
       "td",
       { class: "num" },
@@ -209,13 +210,14 @@ function flipLine(row, most, isOpen, choose) {
         h("span", {}, `+${gained}`),
       ),
     ),
-    h("td", { class: "num" }, String(changed - lost - gained)),
     h(
       "td",
       { class: differs ? "num best" : "num" },
       `${asPoint(mean)} (${asPoint(low)} to ${asPoint(high)})`,
     ),
     h("td", { class: differs ? "num best" : "num" }, chanceWords(p).replace("= ", "")),
+    h("td", { class: "num" }, shareWords(right)),
+    h("td", { class: "num" }, String(changed - lost - gained)),
   );
 }
 
