@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from quantization import checkpoints, sets, written
 from quantization.libraries import common
 from quantization.memory import cache_bytes, compute_bytes, memory_of
-from quantization.request import SetRequest
+from quantization.request import USUAL_SET, SetRequest
 from quantization_rooms import sets as room
 from shared import files, limits, measure, models, steps
 from shared.errors import VisitorError
@@ -153,13 +153,13 @@ def test_a_file_that_is_not_the_model_shows_in_its_numbers(loaded, tmp_path, mon
     request = asked(loaded, formats=("gptq:int8",))
     (tmp_path / "a").mkdir()
     *_, right = sets.make(request, loaded, tmp_path / "a")
-    real = common.save_packed
+    real = common.save
 
-    def wrong(loaded, model, names, packed, settings, folder):
-        packed = {name: value * 2 if name.endswith("scales") else value for name, value in packed.items()}
-        return real(loaded, model, names, packed, settings, folder)
+    def wrong(loaded, state, settings, folder):
+        state = {name: value * 2 if name.endswith("scales") else value for name, value in state.items()}
+        return real(loaded, state, settings, folder)
 
-    monkeypatch.setattr(common, "save_packed", wrong)
+    monkeypatch.setattr(common, "save", wrong)
     (tmp_path / "b").mkdir()
     *_, broken = sets.make(request, loaded, tmp_path / "b")
     one, other = (rows_of(step)["gptq:int8"]["kld"]["mean"] for step in (right, broken))
@@ -260,7 +260,7 @@ def test_the_programs_are_the_requests(loaded):
 
 
 def test_the_plan_says_what_nothing_opens():
-    assert "4 formats" in sets.set_plan(replace(SetRequest.parse(), formats=SetRequest().formats[:4]))
+    assert "4 formats" in sets.set_plan(SetRequest.parse(formats=USUAL_SET[:4]))
     with pytest.raises(VisitorError, match="cannot be taken home"):
         sets.set_plan(SetRequest.parse(formats=["own:nf4"]))
 
