@@ -13,13 +13,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from quantization import checkpoints, sets, written
+from quantization import checkpoints, formats, sets, written
 from quantization.libraries import common
 from quantization.memory import cache_bytes, compute_bytes, memory_of
 from quantization.request import USUAL_SET, SetRequest
 from quantization_rooms import sets as room
 from shared import files, limits, measure, models, steps
 from shared.errors import VisitorError
+from tests import zoo
 from tests.conftest import ROOT
 from tests.quantization.conftest import small_llama
 from tests.shared.hub_server import HubServer, run_against
@@ -163,6 +164,18 @@ def test_a_file_that_is_not_the_model_shows_in_its_numbers(loaded, tmp_path, mon
     *_, broken = sets.make(request, loaded, tmp_path / "b")
     one, other = (rows_of(step)["gptq:int8"]["kld"]["mean"] for step in (right, broken))
     assert one < 0.01 < 0.1 < other
+
+
+def test_what_bitsandbytes_reads_back_computes_as_what_was_written(tmp_path):
+    """Also where the file holds the rest in bfloat16, in which transformers would compute."""
+    base = zoo.opened("llama3")
+    nothing = formats.Calibration(torch.zeros(1, 2, dtype=torch.int64))
+    made = formats.quantize(base, formats.parse("bitsandbytes:nf4"), nothing)
+    assert base.stored == "bfloat16" and made.export is not None
+    model, _ = written.read_back(list(made.export(tmp_path / "it")), base)
+    ids = torch.arange(3, 40)[None]
+    with torch.inference_mode():
+        assert torch.equal(model(ids).logits, made.model(ids).logits)
 
 
 def test_a_file_that_cannot_be_read_back_does_not_stay(loaded, tmp_path, monkeypatch):
