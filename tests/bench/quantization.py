@@ -120,6 +120,10 @@ def rounding_rows() -> list[Row]:
 def published_rows() -> list[Row]:
     """A published file held against its base and read, with the error of every tensor, against nothing more
     than its bytes and the values that they stand for.
+
+    The second goal is missed for what else is asked of a reading: in processor seconds, one thread, bytes and
+    values took 0.14, the errors, which read the base's weights beside them, 0.14, the header with 49,152
+    tokens 0.08, a copy of the model 0.02, and codes, steps and reports the rest of 0.53.
     """
     import importlib.metadata
 
