@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import spaces
@@ -44,6 +46,9 @@ MARGIN, LEAST = 1.4, 10
 off is worth nothing.
 """
 
+DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""What Linux has where there is a driver: NVIDIA's, that of Windows around it, AMD's."""
+
 
 def on_zero_gpu() -> bool:
     """Whether this process runs on ZeroGPU hardware (or its emulation)."""
@@ -56,9 +61,18 @@ def has_gpu() -> bool:
     """Whether runs will get a GPU: one is present, or ZeroGPU lends one."""
     if on_zero_gpu():
         return True
+    if "torch" not in sys.modules and not _has_driver():
+        return False
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+def _has_driver() -> bool:
+    """Whether a driver may lend torch a GPU: so a page without one need not import torch to say so."""
+    if sys.platform != "linux":
+        return sys.platform != "darwin"
+    return any(Path(name).exists() for name in DRIVERS)
 
 
 def device() -> str:

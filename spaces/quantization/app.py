@@ -59,6 +59,7 @@ with page.page(TITLE, SENTENCE) as demo:
             "llama_cpp",
             "floor",
             "kinds",
+            "questions",
         ],
         **MODEL,
     )
@@ -78,6 +79,7 @@ with page.page(TITLE, SENTENCE) as demo:
             "calibration",
             "text",
             "rotated",
+            "questions",
         ],
         parse=take.file_request,
         **MODEL,
@@ -85,7 +87,7 @@ with page.page(TITLE, SENTENCE) as demo:
     endpoint(
         sets.quantize_set,
         SetRequest,
-        ["model", "formats", "calibration", "text", "context", "windows", "rotated"],
+        ["model", "formats", "calibration", "text", "context", "windows", "rotated", "questions"],
         **MODEL,
     )
 

@@ -43,12 +43,13 @@ COMPARE = Request.parse(
     budget=110,
     floor=True,
     kinds=True,
+    questions=24,
 )
 LAB = LabRequest.parse(
     tensor="model.layers.10.mlp.down_proj.weight", method="rtn", settings={"bits": 4, "group": 64}
 )
 TAKE = TakeRequest.parse(format="gguf:Q4_K_M")
-SET = SetRequest.parse(formats=("gguf:Q8_0", "gguf:Q4_K_M", "bitsandbytes:nf4"))
+SET = SetRequest.parse()
 
 
 def comparison(loaded: Loaded) -> Mapping[str, Any]:

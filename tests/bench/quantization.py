@@ -120,6 +120,10 @@ def rounding_rows() -> list[Row]:
 def published_rows() -> list[Row]:
     """A published file held against its base and read, with the error of every tensor, against nothing more
     than its bytes and the values that they stand for.
+
+    The second goal is missed for what else is asked of a reading: in processor seconds, one thread, bytes and
+    values took 0.14, the errors, which read the base's weights beside them, 0.14, the header with 49,152
+    tokens 0.08, a copy of the model 0.02, and codes, steps and reports the rest of 0.53.
     """
     import importlib.metadata
 
@@ -173,6 +177,37 @@ def published_rows() -> list[Row]:
     ]
 
 
+QUICK = ("gguf:Q8_0", "gguf:Q4_K_M", "bitsandbytes:nf4")
+"""A newcomer's first formats: as the room of several files begins with."""
+
+
+def newcomer_rows() -> list[Row]:
+    """A first own comparison at the page's defaults, from a warm server."""
+    import torch
+
+    from quantization import compare as engine
+    from quantization import rowcache
+    from quantization.request import Request
+    from shared import models
+
+    loaded = models.load(models.EMBEDDED_MODEL)
+    rowcache.rows.forget()
+    began, used = time.perf_counter(), time.process_time()
+    *_, run = engine.compare(Request.parse(formats=QUICK), loaded)
+    value, used = time.perf_counter() - began, time.process_time() - used
+    assert all(row.status == "done" for row in run.rows)
+    return [
+        Row(
+            f"a newcomer's first comparison, {len(QUICK)} formats",
+            value,
+            "≤ 25 s",
+            value <= 25,
+            unit=" s",
+            detail=f"{torch.get_num_threads()} threads, {used:.1f} s of processor time; {', '.join(QUICK)}",
+        )
+    ]
+
+
 MEMORY = """
 import json, sys
 sys.path[:0] = [".", "spaces/quantization"]
@@ -221,4 +256,4 @@ def memory_rows() -> list[Row]:
 
 def rows() -> list[Row]:
     """All lines of this Space."""
-    return [*comparison_rows(), *rounding_rows(), *published_rows(), *memory_rows()]
+    return [*comparison_rows(), *newcomer_rows(), *rounding_rows(), *published_rows(), *memory_rows()]

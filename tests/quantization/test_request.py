@@ -7,7 +7,8 @@ import pickle
 import pytest
 
 from quantization import formats
-from quantization.request import LabRequest, Request, TakeRequest
+from quantization.request import LabRequest, Request, SetRequest, TakeRequest
+from quantization_rooms.common import example
 from shared import limits, texts
 from shared.errors import VisitorError
 
@@ -33,6 +34,11 @@ def test_a_link_comes_back_as_the_same_request():
     assert LabRequest.from_query(lab.to_query()) == lab
     take = TakeRequest.parse(format="mix:100", text="some text & more")
     assert TakeRequest.from_query(take.to_query()) == take
+
+
+def test_a_bare_link_to_a_set_asks_for_the_stored_one():
+    """So it is shown without a run."""
+    assert SetRequest.parse() == SetRequest.parse(**example("set")["request"])
 
 
 EARLIER = (

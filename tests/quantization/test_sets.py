@@ -7,20 +7,20 @@ from __future__ import annotations
 import ast
 import re
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from quantization import checkpoints, sets, written
+from quantization import checkpoints, formats, sets, written
 from quantization.libraries import common
 from quantization.memory import cache_bytes, compute_bytes, memory_of
-from quantization.request import SetRequest
+from quantization.request import USUAL_SET, SetRequest
 from quantization_rooms import sets as room
 from shared import files, limits, measure, models, steps
 from shared.errors import VisitorError
+from tests import zoo
 from tests.conftest import ROOT
 from tests.quantization.conftest import small_llama
 from tests.shared.hub_server import HubServer, run_against
@@ -153,17 +153,29 @@ def test_a_file_that_is_not_the_model_shows_in_its_numbers(loaded, tmp_path, mon
     request = asked(loaded, formats=("gptq:int8",))
     (tmp_path / "a").mkdir()
     *_, right = sets.make(request, loaded, tmp_path / "a")
-    real = common.save_packed
+    real = common.save
 
-    def wrong(loaded, model, names, packed, settings, folder):
-        packed = {name: value * 2 if name.endswith("scales") else value for name, value in packed.items()}
-        return real(loaded, model, names, packed, settings, folder)
+    def wrong(loaded, state, settings, folder):
+        state = {name: value * 2 if name.endswith("scales") else value for name, value in state.items()}
+        return real(loaded, state, settings, folder)
 
-    monkeypatch.setattr(common, "save_packed", wrong)
+    monkeypatch.setattr(common, "save", wrong)
     (tmp_path / "b").mkdir()
     *_, broken = sets.make(request, loaded, tmp_path / "b")
     one, other = (rows_of(step)["gptq:int8"]["kld"]["mean"] for step in (right, broken))
     assert one < 0.01 < 0.1 < other
+
+
+def test_what_bitsandbytes_reads_back_computes_as_what_was_written(tmp_path):
+    """Also where the file holds the rest in bfloat16, in which transformers would compute."""
+    base = zoo.opened("llama3")
+    nothing = formats.Calibration(torch.zeros(1, 2, dtype=torch.int64))
+    made = formats.quantize(base, formats.parse("bitsandbytes:nf4"), nothing)
+    assert base.stored == "bfloat16" and made.export is not None
+    model, _ = written.read_back(list(made.export(tmp_path / "it")), base)
+    ids = torch.arange(3, 40)[None]
+    with torch.inference_mode():
+        assert torch.equal(model(ids).logits, made.model(ids).logits)
 
 
 def test_a_file_that_cannot_be_read_back_does_not_stay(loaded, tmp_path, monkeypatch):
@@ -260,7 +272,7 @@ def test_the_programs_are_the_requests(loaded):
 
 
 def test_the_plan_says_what_nothing_opens():
-    assert "4 formats" in sets.set_plan(replace(SetRequest.parse(), formats=SetRequest().formats[:4]))
+    assert "4 formats" in sets.set_plan(SetRequest.parse(formats=USUAL_SET[:4]))
     with pytest.raises(VisitorError, match="cannot be taken home"):
         sets.set_plan(SetRequest.parse(formats=["own:nf4"]))
 

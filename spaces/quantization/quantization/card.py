@@ -43,6 +43,7 @@ def model_card(run: Comparison, row: Row) -> str:
         f"Measured on {text}: {windows} {'window' if windows == 1 else 'windows'} of {run.request.context} "
         "tokens, the second half of each scored, as llama.cpp's perplexity tool does. σ counts windows"
         + (", and of one there is none." if windows == 1 else "."),
+        _asked(run),
         measured(run.base_facts, row.facts, form.label),
         "\n".join(f"- {card.escape(note)}" for note in notes),
         private=[model.id],
@@ -93,6 +94,7 @@ def set_card(run: Comparison, needs: Sequence[data.Need], context: int) -> str:
         "float32, in nats, with its 95 % interval over windows; MB are 10⁶ bytes of weights, GGUF with its "
         f"tokenizer; memory is for a context of {context:,} tokens with keys and values in 16 bits: in "
         "llama.cpp, and where it says ≥ without what the runtime computes in.",
+        _asked(run),
         _set_table(run, done, needs, context),
         "llama.cpp, Ollama and LM Studio read the .gguf files, transformers and vLLM the folders."
         if "gguf" in engines and len(engines) > 1
@@ -106,10 +108,24 @@ SAID = ("Flattered", "Learnt from", "A mixture", "Groups of", "AutoRound with")
 """Beginnings of notes that a reader of a whole set needs."""
 
 
+def _asked(run: Comparison) -> str:
+    """What the questions are; "" where none were asked."""
+    if run.questions is None:
+        return ""
+    sets = list(dict.fromkeys(item.task for item in run.questions.items))
+    return (
+        f"{len(run.questions.items)} questions with choices, of the sets {', '.join(sorted(sets))} that "
+        f"come with the demo (at most {run.request.questions} of each, seed {run.request.seed}): an answer "
+        "is lost where the base is right and the quantized model wrong, gained the other way round; the test "
+        "is exact and two-sided (McNemar's, items of a passage together)."
+    )
+
+
 def _set_table(run: Comparison, done: Sequence[Row], needs: Sequence[data.Need], context: int) -> str:
     base = run.base_facts
     assert base is not None
     memory = {need["format"]: need for need in needs}
+    asked = len(run.questions.items) if run.questions else 0
     rows: list[list[str]] = [
         [
             "base, as published",
@@ -119,6 +135,7 @@ def _set_table(run: Comparison, done: Sequence[Row], needs: Sequence[data.Need],
             "100",
             _with_error(base["ppl"], base["ppl_sigma"], 3),
             "",
+            *([f"{sum(one.right() for one in run.questions.base)} right"] if run.questions else []),
         ]
     ]
     for row in done:
@@ -135,6 +152,7 @@ def _set_table(run: Comparison, done: Sequence[Row], needs: Sequence[data.Need],
                 _with_error(100 * facts["same_top"], _hundredfold(facts["same_top_sigma"]), 2),
                 _with_error(facts["ppl"], facts["ppl_sigma"], 3),
                 "" if need["bytes"] is None else f"{'≥ ' * need['at_least']}{need['bytes'] / 1e6:,.0f}",
+                *([f"{facts['flips']['lost']} lost, {facts['flips']['gained']} gained"] if asked else []),
             ]
         )
     return card.table(
@@ -146,6 +164,7 @@ def _set_table(run: Comparison, done: Sequence[Row], needs: Sequence[data.Need],
             "same likeliest token, %",
             "perplexity ± σ",
             f"memory at {context:,} tokens, MB",
+            *([f"answers of {asked} flipped"] if asked else []),
         ],
         rows,
     )
@@ -181,8 +200,25 @@ def measured(base: data.Base, facts: data.Facts, label: str) -> str:
             ],
             ["same likeliest token", "100 %", f"{share} %"],
             ["RMS of Δp of the true token", 0, f"{facts['rms_dp']:.4f}"],
+            *_flipped(facts),
         ],
     )
+
+
+def _flipped(facts: data.Facts) -> list[list[str]]:
+    """The lines of the answers that flipped, where questions were asked."""
+    if "flips" not in facts:
+        return []
+    found = facts["flips"]
+    own, of = found["right"]["count"], found["right"]["of"]
+    before = own + found["lost"] - found["gained"]
+    moved = (
+        f"{100 * found['mean']:+.1f} points (95 %: {100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
+    )
+    return [
+        [f"right answers to {of} questions with choices", str(before), f"{own}: {moved}"],
+        ["answers that flipped", "", f"{found['lost']} lost, {found['gained']} gained, p {found['p']:.2g}"],
+    ]
 
 
 def _hundredfold(value: float | None) -> float | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from quantization import (
     answers,
     data,
+    flips,
     floor,
     formats,
     heap,
@@ -53,12 +54,14 @@ class Material:
         windows: of the text.
         calibration: what calibrated formats learn from.
         prompt: token ids that every row answers, or None.
+        questions: that every row answers, or None.
     """
 
     loaded: Loaded
     windows: Windows
     calibration: formats.Calibration
     prompt: list[int] | None
+    questions: flips.Questions | None
 
 
 def prepare(request: Request, loaded: Loaded) -> Material:
@@ -93,6 +96,7 @@ def prepare(request: Request, loaded: Loaded) -> Material:
     if request.prompt:
         prompt = talk.prompt_ids(loaded, request.prompt, remedy="Leave the prompt empty.")
         talk.check_length(request.prompt, prompt, talk.longest_prompt(loaded, request.answer_tokens))
+    questions = flips.drawn_for(request, loaded)
     if request.sensitivity or request.budget is not None:
         from quantization.gguf_file import check
 
@@ -100,7 +104,7 @@ def prepare(request: Request, loaded: Loaded) -> Material:
     if request.rotated:
         rotated = rotation.rotate(loaded.model, request.seed)
         loaded = replace(loaded, model=rotated, source=f"{loaded.source}, rotated")
-    return Material(loaded, windows, formats.Calibration(calibration.ids), prompt)
+    return Material(loaded, windows, formats.Calibration(calibration.ids), prompt, questions)
 
 
 def compare(
@@ -125,6 +129,7 @@ def compare(
     material = prepare(replace(request, formats=names), loaded)
     rows = [Row(formats.parse(name)) for name in names]
     run = Comparison(request, material.loaded, rows, str(time.time_ns()), folder, apart)
+    run.questions = material.questions
     if modules.on_grid(loaded) and not request.rotated:
         run.warnings.append(modules.grid_warning(loaded, "row", "Compare the rotated equivalent"))
     if request.rotated:
@@ -151,6 +156,8 @@ def compare(
     run.base_facts = _base_facts(run)
     if request.kinds:
         yield from kinds.put_base(run, steps)
+    if run.questions is not None:
+        yield from flips.put_base(run, steps)
     for number, row in enumerate(rows):
         yield from _measure_row(run, row, material, number + 1, steps)
     if request.floor:
@@ -242,6 +249,8 @@ def _measure_row(
         row.facts = _facts(run, row, quantized, seconds, material.calibration)
         if run.kinds is not None:
             yield from kinds.put(run, row, quantized.model, f"Measuring {_called(row)}", step, steps)
+        if run.questions is not None:
+            yield from flips.put(run, row, quantized.model, _called(row), step, steps)
         if run.request.llama_cpp and llama_rows.is_file(run, row):
             yield from llama_rows.as_it_runs(run, row, quantized, _called(row), step, steps)
         if run.folder is None:

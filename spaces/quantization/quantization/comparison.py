@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from quantization import answers, data, formats, metrics
 from quantization.memory import memory_of
 from quantization.modules import published_dtype
 from quantization.request import Request
-from shared import measure
+from shared import measure, paired
 from shared.data import Failure
 from shared.errors import VisitorError
 from shared.models import Loaded
@@ -20,6 +21,7 @@ from shared.tokens import Texts
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from quantization.flips import Questions
     from quantization.kinds import Kinds
     from quantization.published_check import Expected
     from quantization.published_model import Published
@@ -74,6 +76,7 @@ class Comparison:
         budget: every mix, once planned.
         floor: how far the base is from itself, once measured.
         kinds: the base's pass over texts of several kinds, once done.
+        questions: that all are asked, where any are.
         warnings: what a reader should know about all rows.
         progress: what is done now, how far it is, and where the end is.
         seconds: that the whole took.
@@ -93,6 +96,7 @@ class Comparison:
     budget: Budget | None = None
     floor: data.Floor | None = None
     kinds: Kinds | None = None
+    questions: Questions | None = None
     warnings: list[str] = field(default_factory=list)
     progress: tuple[str, float, float] = ("Starting", 0, 1)
     seconds: float = 0.0
@@ -118,6 +122,7 @@ class Comparison:
             "budget": self.budget.to_json() if self.budget else None,
             "floor": self.floor,
             "kinds": self.kinds.to_json() if self.kinds else None,
+            "questions": self.questions.to_json() if self.questions and self.questions.base else None,
             "memory": memory_of(self.loaded.model.config),
             "provenance": self.provenance(),
         }
@@ -146,14 +151,22 @@ class Comparison:
         points = [(row.facts["file_bytes"], row.facts["kld"]["mean"]) for row in done if row.facts]
         ranked = metrics.ranks(kls)
         fronts = dict(zip(kls, metrics.pareto(points), strict=True))
+        flips = _corrected(self.rows)
         rows: list[data.AnyRow] = []
         for row in self.rows:
             if row.facts is not None:
                 rank, tied = ranked[row.form.name]
-                front = fronts[row.form.name]
-                rows.append(
-                    {**_name(row), **row.facts, "status": "done", "rank": rank, "tied": tied, "front": front}
-                )
+                listed: data.Row = {
+                    **_name(row),
+                    **row.facts,
+                    "status": "done",
+                    "rank": rank,
+                    "tied": tied,
+                    "front": fronts[row.form.name],
+                }
+                if row.form.name in flips:
+                    listed["flips"] = flips[row.form.name]
+                rows.append(listed)
             elif row.error is not None:
                 failure: Failure = {"what": row.error.what, "remedy": row.error.remedy}
                 rows.append({**_name(row), "status": "failed", "error": failure})
@@ -256,6 +269,13 @@ class Comparison:
 
 def _name(row: Row) -> data.RowName:
     return {"format": row.form.name, "engine": row.form.engine, "label": row.form.label}
+
+
+def _corrected(rows: Sequence[Row]) -> dict[str, data.Flips]:
+    """The flips of all rows that have them, their p-values corrected for how many these are."""
+    found = {row.form.name: row.facts["flips"] for row in rows if row.facts and "flips" in row.facts}
+    ps = paired.holm([one["p"] for one in found.values()])
+    return {name: {**one, "p_corrected": p} for (name, one), p in zip(found.items(), ps, strict=True)}
 
 
 def _brief(value: float) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Failure, Origin, Progress
+from shared.data import Failure, Origin, Progress, Share
 
 # The comparison of formats
 
@@ -145,6 +145,8 @@ class Facts(Quality):
     tensors: list[Tensor]
     kinds: NotRequired[list[OfKind]]
     """By kind of text, where that was asked for."""
+    flips: NotRequired[Flips]
+    """Where questions were asked."""
     llama_cpp: NotRequired[Runtime | None]
     """Where it was asked for."""
 
@@ -167,6 +169,59 @@ class TextKind(TypedDict):
     windows: int
     scored: int
     ppl: float
+
+
+class Question(TypedDict):
+    """A question with choices."""
+
+    task: str
+    """The set that it is of."""
+    prompt: str
+    choices: list[str]
+    gold: int
+    """Place of the right choice."""
+    delimiter: str
+    """Between the prompt and a choice."""
+
+
+class Questions(TypedDict):
+    """What all models are asked, and how the base model answers: lists are by question. Intervals are of
+    95 %; items that share a passage count as far as they are independent.
+    """
+
+    items: list[Question]
+    groups: int
+    """Independent groups of them."""
+    chance: float
+    """Share of right answers that guessing gives."""
+    right: Share
+    answers: list[int]
+    """Places of the likeliest choices."""
+    margins: list[float]
+    """ln p of the right choice less that of the likeliest other one, nats."""
+
+
+class Flips(TypedDict):
+    """A format's answers against the base model's."""
+
+    right: Share
+    lost: int
+    """Right from the base, wrong from the format."""
+    gained: int
+    """The other way round."""
+    changed: int
+    """Other answers, those among them that are as wrong as before."""
+    mean: float
+    """The format's share of right answers less the base's, with the paired interval."""
+    low: float
+    high: float
+    p: float
+    """Of the exact two-sided test that neither is better: McNemar's, where every question stands alone."""
+    p_corrected: float
+    """The same for the number of measured rows (Holm)."""
+    answers: list[int]
+    margins: list[float]
+    """Of the format, as the base's."""
 
 
 class Noise(Quality):
@@ -369,6 +424,8 @@ class Compare(TypedDict):
     floor: NotRequired[Floor | None]
     """Where it was asked for, as are the kinds of text."""
     kinds: NotRequired[list[TextKind] | None]
+    questions: NotRequired[Questions | None]
+    """Once the base model has answered them."""
     memory: NotRequired[Memory | None]
     """None where llama.cpp is not known to run the model."""
     provenance: Provenance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quantization import floor, formats, ggml, gguf_types, kinds, published, published_rows
+from quantization import flips, floor, formats, ggml, gguf_types, kinds, published, published_rows
 from quantization.calibration import MOST_TOKENS
 from quantization.gguf_types import FILE_TYPES
 from quantization.request import Request, TakeRequest
@@ -47,6 +47,9 @@ LLAMA_CPP = 0.015
 BFLOAT16 = 8
 """Times that a processor without instructions for bfloat16 takes longer than in float32."""
 
+QUESTION_TOKENS = 28
+"""Tokens of a running text that take as long as a question with its choices."""
+
 UNITS, OPTIONS = 61, 0.48
 """Parts of a model that are measured alone (the embedding, and two of each of 30 layers), and seconds for a
 million weights to quantize them to all types of a mix.
@@ -76,13 +79,17 @@ TOKENS_A_SECOND = 20_000
 """Tokens that one format reads on ZeroGPU in a second, a careful guess."""
 
 
+QUESTIONS_A_SECOND = 100
+"""Questions that one format answers on ZeroGPU in a second, likewise."""
+
+
 def gpu_seconds(request: Request) -> int:
     """GPU seconds to ask for: start-up and weights, then every format and what it reads; not measured on
     ZeroGPU yet, so generous.
     """
     passes = published_rows.counted(request.formats) + 1
     layers = (30 if request.sensitivity or request.budget else 0) + 5 * request.floor
-    layers += request.kinds * passes
+    layers += request.kinds * passes + flips.count(request.questions) * passes // QUESTIONS_A_SECOND
     reading = request.windows * request.context * passes // TOKENS_A_SECOND
     return min(240, 20 + 8 * passes + layers + reading)
 
@@ -106,6 +113,9 @@ def estimate(request: Request, parameters: int, device: str = "cpu") -> dict[str
         seconds += 2 * max(reading, MOST_TOKENS * parameters / RATE[device])
     if request.kinds:
         tokens = len(kinds.KINDS) * kinds.WINDOWS * kinds.CONTEXT
+        seconds += passes * tokens * parameters / RATE[device]
+    if request.questions:
+        tokens = flips.count(request.questions) * QUESTION_TOKENS
         seconds += passes * tokens * parameters / RATE[device]
     if request.floor:
         slow = 2.0 + (BFLOAT16 if device == "cpu" else 1)
@@ -266,8 +276,10 @@ def plan(request: Request) -> str:
     cost = estimate(request, parameters, "cuda" if gpu.has_gpu() else "cpu")
     where = "" if gpu.has_gpu() else " on two CPU cores"
     scored = request.windows * len(scored_positions(request.context))
+    asked = f" and {flips.count(request.questions)} questions" if request.questions else ""
     return (
-        f"Plan: {count} of {parameters / 1e6:,.0f} million weights on up to {scored:,} scored tokens · about "
+        f"Plan: {count} of {parameters / 1e6:,.0f} million weights on up to {scored:,} scored tokens"
+        f"{asked} · about "
         f"{max(5, round(cost['seconds'], -1)):,.0f} s{where} · {cost['memory'] / 1e9:,.1f} GB of memory · up "
         f"to {cost['disk'] / 1e6:,.0f} MB of disk"
         + (f" · {coming / 1e6:,.0f} MB to download" if coming and not apart else "")

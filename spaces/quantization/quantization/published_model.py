@@ -235,8 +235,8 @@ def _read(
             places = _places(part, len(rows), step.start, step.stop)
             rows[places] = values
         tally.add(places, values)
-        if tensor.type not in ggml.PLAIN and len(tally.codes) < ggml_codes.enough(tensor.type):
-            tally.codes |= ggml_codes.distinct(data[step], tensor.type, values)
+        if tensor.type not in ggml.PLAIN:
+            _count_codes(tally, data[step], tensor.type, values)
     base.squares[tensor.name] = tally.square
     if stacked:
         target.copy_(rows.view(target.shape))
@@ -246,6 +246,17 @@ def _read(
         )
     reason = f"llama.cpp's own rules give {ours}" if ours and ours != tensor.type else ""
     return tally.report(part.parameter, tensor.type, tensor.bytes, ours or tensor.type, reason)
+
+
+FEW = 4
+"""Rows that have all codes of most types: they are looked at before the others."""
+
+
+def _count_codes(tally: modules.Tally, data: ggml.Bytes, type: str, values: torch.Tensor) -> None:
+    """Look for codes that were not seen yet, as long as there may be any."""
+    for rows in (slice(FEW), slice(FEW, None)):
+        if len(tally.codes) < ggml_codes.enough(type) and len(data[rows]):
+            tally.codes |= ggml_codes.distinct(data[rows], type, values[rows])
 
 
 def _of_base(part: Part, base: Expected) -> torch.Tensor:

@@ -31,6 +31,15 @@ USUAL_SET = (
     "awq:int4",
 )
 """The formats that most repositories of quantized models have between them."""
+SMALL_SET = ("gguf:Q8_0", "gguf:Q4_K_M", "bitsandbytes:nf4")
+"""What a set holds before the visitor chooses: nearly the original, what most people take, and one that
+transformers reads.
+"""
+MAX_QUESTIONS = 200
+QUESTIONS = (
+    "questions with choices, of each of the suite's nine sets at most so many, that base and rows answer, "
+    "for answers that flip; 0 for none"
+)
 MODEL = "Hub id of a causal language model with safetensors weights"
 
 
@@ -142,7 +151,7 @@ class Request(request.Request):
     do_sample: bool = setting(
         False, flag, "whether to draw the answers, all with one seed, instead of taking the likeliest tokens"
     )
-    seed: int = setting(0, SEED, "of draws, rotation and bootstrap")
+    seed: int = setting(0, SEED, "of draws, rotation, bootstrap and questions")
     sensitivity: tuple[str, ...] = setting((), _types, "ggml types with which every layer is measured alone")
     budget: float | None = setting(
         None,
@@ -164,6 +173,7 @@ class Request(request.Request):
     kinds: bool = setting(
         False, flag, "whether every row reads prose, code, a chat, maths and German too, each measured apart"
     )
+    questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
 
     def consistent(self) -> Request:
         """There is something to measure."""
@@ -236,6 +246,7 @@ class TakeRequest(request.Request):
     rotated: bool = setting(
         False, flag, "whether to write the equivalent model with a rotated residual stream instead"
     )
+    questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
 
     @property
     def script(self) -> str:
@@ -272,6 +283,7 @@ class TakeRequest(request.Request):
             rotated=self.rotated,
             calibration=self.calibration,
             text=self.text,
+            questions=self.questions,
             prompt="",
             **row,
         )
@@ -285,7 +297,7 @@ class SetRequest(request.Request):
 
     model: str = setting(EMBEDDED_MODEL, _name(200), MODEL)
     formats: tuple[str, ...] = setting(
-        USUAL_SET,
+        SMALL_SET,
         _formats,
         "names engine:format whose models something loads: of gguf, bitsandbytes, autoround, gptq and awq",
     )
@@ -305,6 +317,7 @@ class SetRequest(request.Request):
         256, whole(32, limits.MAX_CONTEXT), "tokens in a window; the second half of each is scored"
     )
     windows: int = setting(8, whole(1, limits.MAX_WINDOWS), "windows of the text to read, at most")
+    questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
 
     def consistent(self) -> SetRequest:
         """There is something to write."""
@@ -322,5 +335,6 @@ class SetRequest(request.Request):
             calibration=self.calibration,
             context=self.context,
             windows=self.windows,
+            questions=self.questions,
             prompt="",
         )

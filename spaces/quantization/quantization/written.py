@@ -116,7 +116,10 @@ def read_back(files: list[Path], loaded: Loaded) -> tuple[PreTrainedModel, str]:
     if settings["quant_method"] in formats.CHECKPOINTS:
         model = checkpoints.opened(folder).to(loaded.model.device)  # type: ignore[arg-type]
         return model, "this page's reader of such checkpoints, which their libraries read on a GPU"
-    return _by_transformers(folder, loaded), "transformers"
+    model = _by_transformers(folder, loaded)
+    if settings["quant_method"] == "bitsandbytes":
+        _compute_in_float32(model)
+    return model, "transformers"
 
 
 def _gguf(path: Path, loaded: Loaded) -> PreTrainedModel:
@@ -125,6 +128,17 @@ def _gguf(path: Path, loaded: Loaded) -> PreTrainedModel:
     base = published_check.expected(loaded)
     place = published.Place(path.name, path.name, path.stat().st_size, "written here", path=path)
     return published_model.read(published_model.opened(place, base), path, base).model
+
+
+def _compute_in_float32(model: PreTrainedModel) -> None:
+    """Hold what is not quantized in float32, as all rows are measured: whatever dtype it is asked for,
+    transformers leaves it in the file's, and the whole model then computes in that.
+    """
+    import torch
+
+    for parameter in model.parameters():
+        if parameter.dtype in (torch.bfloat16, torch.float16):
+            parameter.data = parameter.data.float()
 
 
 def _by_transformers(folder: Path, loaded: Loaded) -> PreTrainedModel:

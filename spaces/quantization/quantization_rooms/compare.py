@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,14 +12,13 @@ from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
 from quantization.sensitivity import TYPES
 from quantization.waiting import waiting
-from quantization_rooms.common import RENDERER, TITLE, example
-from quantization_rooms.textfield import text_field
+from quantization_rooms.common import RENDERER, TITLE, example, follow
+from quantization_rooms.textfield import questions_field, text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LATEST, LIGHT, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
+from shared.room import LIGHT, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
-from shared.turns import in_turn
 
 NOT_IN_THE_API = ("microscope", "tokens", "kind", "run_id", "done", "drawable", "title")
 """Keys of the figure's data that only the figure needs."""
@@ -45,7 +43,8 @@ def compare(request: Request) -> dict[str, Any]:
             ppl, ppl_sigma, ratio, kld (mean, sigma, median, p90, p95, p99, p999, max), same_top, rms_dp,
             prefill, decode (tokens a second), tensors with the type used and why, notes; answers,
             sensitivity, budget, memory, provenance; of GGUF rows that llama.cpp read too, llama_cpp; where
-            asked for, floor (the base against itself) and kinds (of text, and each row's divergence on them).
+            asked for, floor (the base against itself), kinds (of text, and each row's divergence on them),
+            and questions (with the base's answers, and each row's flips: lost, gained, and their exact test).
             Sigmas count windows, and are null where there is one.
     """
     for _ in published_rows.fetched(request, models.load(request.model, exact=True)):
@@ -73,11 +72,6 @@ def programs_of(request: Request, figure: dict[str, Any]) -> dict[str, str]:
             request, figure["model"]["lead"], origin["source"], origin.get("stored", "bfloat16")
         ),
     }
-
-
-def plan_line(parse: Any, values: Values) -> str:
-    """What the comparison will cost, or what is wrong with it."""
-    return page.quiet(plan(parse(values)))
 
 
 def add_file(path: str | None, names: list[str]) -> tuple[Any, Any]:
@@ -157,6 +151,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             kinds = gr.Checkbox(
                 request.kinds, label="KLD by kind of text", min_width=160, elem_id="text-kinds"
             )
+            questions = questions_field(request.questions)
             file = gr.UploadButton(
                 "Add a GGUF file of yours", size="sm", file_types=[".gguf"], scale=0, elem_id="gguf-file"
             )
@@ -197,6 +192,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "llama_cpp": llama_cpp,
             "floor": floor,
             "kinds": kinds,
+            "questions": questions,
         },
         start=start,
         cancel=cancel,
@@ -217,7 +213,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     room.connect(figure.mix, mix, outputs=[budget])
     file.upload(add_file, [file, chosen], [chosen, rotated], **QUIET)  # queued: a warning needs the queue
     chosen.input(without_rotation, [chosen], [rotated], **LIGHT)
-    gr.on(
+    follow(
+        room,
         [
             chosen.input,
             budget.blur,
@@ -228,11 +225,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             llama_cpp.input,
             floor.input,
             kinds.input,
+            questions.blur,
         ],
-        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
-        set(room.controls.values()),
-        [cost],
-        **LATEST,
+        plan,
+        cost,
     )
     return room
 

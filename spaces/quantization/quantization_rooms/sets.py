@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,15 @@ from quantization.plan import gpu_seconds
 from quantization.request import USUAL_SET, SetRequest
 from quantization.sets import CARD, Step, check_room, set_plan
 from quantization.waiting import waiting
-from quantization_rooms.common import RENDERER, TITLE, example
+from quantization_rooms.common import RENDERER, TITLE, example, follow, goes_on
 from quantization_rooms.take import with_files
-from quantization_rooms.textfield import text_field
+from quantization_rooms.textfield import questions_field, text_field
 from shared import gpu, hub, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import remove, result_folder, zipped
-from shared.room import LATEST, LIGHT, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import LIGHT, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
-from shared.turns import in_turn
 
 
 def seconds(request: SetRequest, *_: Any) -> int:
@@ -87,11 +85,6 @@ def programs_of(request: SetRequest, _: Any) -> dict[str, str]:
     return listings
 
 
-def plan_line(parse: Any, values: Values) -> str:
-    """What the set will cost, or what is wrong with it."""
-    return page.quiet(set_plan(parse(values)))
-
-
 def push(upload: dict[str, Any] | None, private: bool, repository: str, token: str | None) -> str:
     """Upload all files and their card in one commit; the repository's URL.
 
@@ -143,13 +136,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
     with gr.Row(elem_classes="chips"):
         usual = chip("The usual set")
         cost = gr.HTML(page.quiet(set_plan(request)), elem_classes="quiet", elem_id="set-plan", padding=False)
-    with gr.Accordion("Advanced: model, texts, windows, rotation", open=False):
+    with gr.Accordion("Advanced: model, texts, windows, questions, rotation", open=False):
         with gr.Row():
             model = page.model_field(request.model, scale=2, elem_id="set-model")
             context = gr.Textbox(
                 str(request.context), label="context (tokens in a window)", max_lines=1, min_width=120
             )
             windows = gr.Textbox(str(request.windows), label="windows", max_lines=1, min_width=120)
+            questions = questions_field(request.questions)
             rotated = gr.Checkbox(request.rotated, label="Rotated equivalent", min_width=160)
         with gr.Row():
             text = text_field("Text to measure on", request.text)
@@ -182,6 +176,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
             "rotated": rotated,
             "text": text,
             "calibration": calibration,
+            "questions": questions,
         },
         start=start,
         cancel=cancel,
@@ -195,13 +190,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
         stopped=VisitorError("Cancelled; no file was kept.", "Press Write all to start again."),
     )
     usual.click(lambda: list(USUAL_SET), None, [chosen], **LIGHT)
-    gr.on(
-        [chosen.change, model.change, windows.blur, context.blur, rotated.change],
-        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
-        set(room.controls.values()),
-        [cost],
-        **LATEST,
-    )
+    follow(room, [chosen.change, model.change, windows.blur, context.blur, rotated.change], set_plan, cost)
     with gr.Accordion("Push to the Hub as one repository", open=False):
         private = gr.Checkbox(True, label="Private repository", elem_id="set-private")
         page.push_row("Model repository to create or update, owner/name", push, [upload, private])
@@ -213,8 +202,4 @@ def started_from(compared: Room[Any], room: Room[SetRequest], tabs: gr.Tabs) -> 
     rotation that were compared.
     """
     names = ("formats", "model", "text", "calibration", "rotated")
-
-    def chosen(event: gr.EventData) -> list[Any]:
-        return [gr.Tabs(selected="set"), *(getattr(event, name) for name in names)]
-
-    compared.figure.several(chosen, None, [tabs, *(room.controls[name] for name in names)], **LIGHT)
+    goes_on(compared.figure.several, room, tabs, "set", names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,14 @@ from quantization.request import TakeRequest
 from quantization.scripts import OFFERED
 from quantization.take import Step, ready_script
 from quantization.waiting import waiting
-from quantization_rooms.common import RENDERER, TITLE, example
-from quantization_rooms.textfield import text_field
-from shared import gpu, hub, limits, models, page
+from quantization_rooms.common import RENDERER, TITLE, example, follow, goes_on
+from quantization_rooms.textfield import questions_field, text_field
+from shared import gpu, hub, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
-from shared.room import LATEST, LIGHT, Room, Values, cancel_button, open_room, run_button
+from shared.room import Room, Values, cancel_button, open_room, run_button
 from shared.steps import last, paced
-from shared.turns import in_turn
 
 
 def seconds(request: TakeRequest, *_: Any) -> int:
@@ -106,11 +104,6 @@ def programs_of(request: TakeRequest, figure: dict[str, Any]) -> dict[str, str]:
     return listings
 
 
-def plan_line(parse: Any, values: Values) -> str:
-    """What the file will cost, or what is wrong with its format."""
-    return page.quiet(take_plan(parse(values)))
-
-
 def push(upload: dict[str, Any] | None, repository: str, token: str | None) -> str:
     """Upload the files and their card; the repository's URL.
 
@@ -141,11 +134,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         )
         start, cancel = run_button("Quantize", elem_id="take"), cancel_button(elem_id="take-cancel")
     cost = gr.HTML(page.quiet(take_plan(request)), elem_classes="quiet", elem_id="take-plan", padding=False)
-    with gr.Accordion("Advanced: texts, rotation", open=False):
+    with gr.Accordion("Advanced: texts, rotation, questions", open=False):
         rotated = gr.Checkbox(request.rotated, label="Rotated equivalent", elem_id="take-rotated")
         with gr.Row():
             calibration = text_field("Calibration text", request.calibration)
             text = text_field("Text to measure on, for the model card", request.text)
+            questions = questions_field(request.questions)
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: take home", elem_id="take-figure")
     upload = gr.State(None)
@@ -180,6 +174,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
             "calibration": calibration,
             "text": text,
             "rotated": rotated,
+            "questions": questions,
         },
         start=start,
         cancel=cancel,
@@ -192,13 +187,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),
     )
-    gr.on(
-        [chosen.change, model.change],
-        in_turn(partial(plan_line, room.parse), lambda error: page.quiet(str(error)), limits.MAX_QUEUE),
-        set(room.controls.values()),
-        [cost],
-        **LATEST,
-    )
+    follow(room, [chosen.change, model.change], take_plan, cost)
     with gr.Accordion("Push to the Hub", open=False):
         page.push_row("Model repository to create or update, owner/name", push, [upload])
     return room
@@ -209,13 +198,4 @@ def started_from(compared: Room[Any], room: Room[TakeRequest], tabs: gr.Tabs) ->
     rotation that were compared, whatever stands in the fields by now.
     """
     names = ("model", "format", "text", "calibration", "rotated")
-
-    def chosen(event: gr.EventData) -> list[Any]:
-        return [gr.Tabs(selected="take"), *(getattr(event, name) for name in names)]
-
-    compared.figure.take(
-        chosen,
-        None,
-        [tabs, *(room.controls[name] for name in names)],
-        **LIGHT,
-    )
+    goes_on(compared.figure.take, room, tabs, "take", names)

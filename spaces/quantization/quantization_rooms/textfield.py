@@ -1,4 +1,4 @@
-"""A field for a text that may also be uploaded."""
+"""Fields that several rooms have: a text that may also be uploaded, and how many questions are asked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ def text_field(label: str, value: str = "") -> gr.Textbox:
             file = gr.UploadButton("Upload UTF-8 text", size="sm", file_types=[".txt", ".md"], scale=0)
     file.upload(_uploaded, [file], [field], **QUIET)  # queued: a warning needs the queue
     return field
+
+
+def questions_field(value: int) -> gr.Textbox:
+    """The field for how many questions base and formats answer; an empty one means none."""
+    return gr.Textbox(
+        str(value) if value else "",
+        label="Questions of each of nine sets (flips)",
+        placeholder="none; 24 are 216 in all",
+        max_lines=1,
+        min_width=200,
+    )
 
 
 def read_text(file: str | None) -> str:

@@ -6,6 +6,7 @@ import { openAnswers } from "./answers.js";
 import { openTable } from "./comparetable.js";
 import { measuredRows, nameOfRow } from "./measures.js";
 import { fileRows, openFits } from "./fits.js";
+import { openFlips } from "./flips.js";
 import { openMicroscope } from "./microscope.js";
 import { openPareto } from "./pareto.js";
 import { openSensitivity } from "./sensitivity.js";
@@ -41,6 +42,12 @@ export function openCompare() {
         label: "Kinds of text",
         hidden: ({ kinds }) => !kinds,
         open: openTextKinds,
+      },
+      {
+        name: "flips",
+        label: "Flipped answers",
+        hidden: ({ questions }) => !questions,
+        open: openFlips,
       },
       {
         name: "tokens",

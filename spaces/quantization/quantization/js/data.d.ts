@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Failure, Origin, Progress } from "../../../../shared/js/data.js";
+import type { Failure, Origin, Progress, Share } from "../../../../shared/js/data.js";
 
 /** A token and its probability. */
 export type TokenChance = [string, number];
@@ -129,6 +129,8 @@ export interface Facts extends Quality {
   tensors: Tensor[];
   /** By kind of text, where that was asked for. */
   kinds?: OfKind[];
+  /** Where questions were asked. */
+  flips?: Flips;
   /** Where it was asked for. */
   llama_cpp?: Runtime | null;
 }
@@ -151,6 +153,61 @@ export interface TextKind {
   windows: number;
   scored: number;
   ppl: number;
+}
+
+/** A question with choices. */
+export interface Question {
+  /** The set that it is of. */
+  task: string;
+  prompt: string;
+  choices: string[];
+  /** Place of the right choice. */
+  gold: number;
+  /** Between the prompt and a choice. */
+  delimiter: string;
+}
+
+/**
+ * What all models are asked, and how the base model answers: lists are by question. Intervals are
+ * of
+ * 95 %; items that share a passage count as far as they are independent.
+ */
+export interface Questions {
+  items: Question[];
+  /** Independent groups of them. */
+  groups: number;
+  /** Share of right answers that guessing gives. */
+  chance: number;
+  right: Share;
+  /** Places of the likeliest choices. */
+  answers: number[];
+  /** ln p of the right choice less that of the likeliest other one, nats. */
+  margins: number[];
+}
+
+/** A format's answers against the base model's. */
+export interface Flips {
+  right: Share;
+  /** Right from the base, wrong from the format. */
+  lost: number;
+  /** The other way round. */
+  gained: number;
+  /** Other answers, those among them that are as wrong as before. */
+  changed: number;
+  /** The format's share of right answers less the base's, with the paired interval. */
+  mean: number;
+  low: number;
+  high: number;
+  /**
+   * Of the exact two-sided test that neither is better: McNemar's, where every question stands
+   * alone.
+   */
+  p: number;
+  /** The same for the number of measured rows (Holm). */
+  p_corrected: number;
+  answers: number[];
+  /** Of the format, as the base's. */
+  margins: number[];
 }
 
 /** The base model held against itself, changed in a way that is no quantization. */
@@ -335,6 +392,8 @@ export interface Compare {
   /** Where it was asked for, as are the kinds of text. */
   floor?: Floor | null;
   kinds?: TextKind[] | null;
+  /** Once the base model has answered them. */
+  questions?: Questions | null;
   /** None where llama.cpp is not known to run the model. */
   memory?: Memory | null;
   provenance: Provenance;

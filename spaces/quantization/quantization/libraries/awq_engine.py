@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantization import checkpoints, modules, rotation
@@ -95,32 +94,19 @@ def quantize_model(loaded: Loaded, spec: str, calibration: formats.Calibration) 
             unfolded = replace(result, values=result.values / one.inputs / one.outputs[:, None])
             reports[one.name] = modules.report(one.name, weight, unfolded)
     modules.replace_weights(model, norms)
-    modules.as_published(loaded, model, set(names))
-
-    def export(folder: Path) -> list[Path]:
-        settings = {
-            "quant_method": "awq",
-            "bits": bits,
-            "group_size": group,
-            "zero_point": True,
-            "version": "gemm",
-            "modules_to_not_convert": ["lm_head"],
-        }
-        return common.save_packed(loaded, model, names, packed, settings, folder)
-
+    settings = {
+        "quant_method": "awq",
+        "bits": bits,
+        "group_size": group,
+        "zero_point": True,
+        "version": "gemm",
+        "modules_to_not_convert": ["lm_head"],
+    }
     notes = [f"Groups of {group}; scales are folded into what comes before, clips are searched."]
     if not _folds_values(loaded, "model.layers.0"):
         notes.append("Attention's output has no scales: several heads share a value.")
-    return QuantizedModel(
-        format=f"awq:{spec}",
-        version=f"torch {torch.__version__}, own code of AWQ",
-        model=model,
-        tensors=tuple(reports[name] for name in names),
-        other_bytes=modules.other_bytes(loaded.model, set(names), modules.width(loaded)),
-        runtime="PyTorch, the file's weights dequantized to float32",
-        notes=tuple(notes),
-        export=export,
-    )
+    ordered = {name: reports[name] for name in names}
+    return common.packed_model(loaded, model, ordered, packed, settings, spec, tuple(notes))
 
 
 def _folds_values(loaded: Loaded, place: str) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quantization import checkpoints, modules
+from quantization.record import QuantizedModel, TensorReport
 from shared.errors import VisitorError
 from shared.files import written_whole
 from shared.models import Loaded, twin
@@ -150,17 +151,45 @@ def packable(loaded: Loaded, method: str, bits: int) -> list[str]:
     return names
 
 
-def save_packed(
+def packed_model(
     loaded: Loaded,
     model: PreTrainedModel,
-    names: list[str],
+    reports: dict[str, TensorReport],
     packed: dict[str, Tensor],
     settings: dict[str, Any],
-    folder: Path,
-) -> list[Path]:
-    """Write a model whose named weights are packed codes, by the names of their tensors."""
-    state = {name: value for name, value in model.state_dict().items() if name not in names}
-    return save(loaded, {**state, **packed}, settings, folder)
+    spec: str,
+    notes: tuple[str, ...],
+) -> QuantizedModel:
+    """A model whose files are a checkpoint of packed codes.
+
+    Args:
+        loaded: the base model.
+        model: with the values of the codes; what is not quantized is rounded as it is published.
+        reports: of every weight that is packed, by its name, in the model's order.
+        packed: their tensors, by the names in the file.
+        settings: quantization_config of the file.
+        spec: of the format.
+        notes: for a reader.
+    """
+    import torch
+
+    names, method = set(reports), settings["quant_method"]
+    modules.as_published(loaded, model, names)
+
+    def export(folder: Path) -> list[Path]:
+        state = {name: value for name, value in model.state_dict().items() if name not in names}
+        return save(loaded, {**state, **packed}, settings, folder)
+
+    return QuantizedModel(
+        format=f"{method}:{spec}",
+        version=f"torch {torch.__version__}, own code of {method.upper()}",
+        model=model,
+        tensors=tuple(reports.values()),
+        other_bytes=modules.other_bytes(loaded.model, names, modules.width(loaded)),
+        runtime="PyTorch, the file's weights dequantized to float32",
+        notes=notes,
+        export=export,
+    )
 
 
 def as_stored(loaded: Loaded, folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantization import checkpoints, modules, rotation
@@ -34,8 +33,6 @@ def quantize_model(loaded: Loaded, spec: str, calibration: formats.Calibration) 
     Raises:
         VisitorError: as `common.only_linear` and `checkpoints.group_of`, or a mixture of experts.
     """
-    import torch
-
     bits, stated = FORMATS[spec]
     names = common.packable(loaded, "GPTQ", bits)
     group = checkpoints.group_of({name: loaded.model.get_parameter(name).shape[1] for name in names}, stated)
@@ -58,37 +55,25 @@ def quantize_model(loaded: Loaded, spec: str, calibration: formats.Calibration) 
             packed |= {f"{layer}{part}": value for part, value in checkpoints.gptq_tensors(result).items()}
             modules.replace_weight(model, name, result.values.to(loaded.model.device))
             reports[name] = modules.report(name, weight, result)
-    modules.as_published(loaded, model, set(names))
-
-    def export(folder: Path) -> list[Path]:
-        settings = {
-            "quant_method": "gptq",
-            "bits": bits,
-            "group_size": group,
-            "sym": True,
-            "desc_act": False,
-            "true_sequential": False,
-            "damp_percent": 0.01,
-            "lm_head": False,
-            "checkpoint_format": "gptq",
-        }
-        return common.save_packed(loaded, model, names, packed, settings, folder)
-
-    return QuantizedModel(
-        format=f"gptq:{spec}",
-        version=f"torch {torch.__version__}, own code of GPTQ",
-        model=model,
-        tensors=tuple(reports[name] for name in names),
-        other_bytes=modules.other_bytes(loaded.model, set(names), modules.width(loaded)),
-        runtime="PyTorch, the file's weights dequantized to float32",
-        notes=(
-            f"Groups of {group}, symmetric.",
-            "Each block learns from what the quantized blocks before it leave."
-            if in_turn
-            else METHODS["gptq"].leaves_out,
-        ),
-        export=export,
+    settings = {
+        "quant_method": "gptq",
+        "bits": bits,
+        "group_size": group,
+        "sym": True,
+        "desc_act": False,
+        "true_sequential": False,
+        "damp_percent": 0.01,
+        "lm_head": False,
+        "checkpoint_format": "gptq",
+    }
+    notes = (
+        f"Groups of {group}, symmetric.",
+        "Each block learns from what the quantized blocks before it leave."
+        if in_turn
+        else METHODS["gptq"].leaves_out,
     )
+    ordered = {name: reports[name] for name in names}
+    return common.packed_model(loaded, model, ordered, packed, settings, spec, notes)
 
 
 def _goes_in_turn(loaded: Loaded) -> bool:
