@@ -7,14 +7,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from merging import comparison, outcome, programs, sources
 from merging.blend import Blend
@@ -25,6 +23,7 @@ from shared import models
 from shared.errors import VisitorError
 from shared.texts import sample
 from tests import zoo
+from tests.merging.conftest import relative
 
 WEIGHT = 0.6
 VERSIONS = dict.fromkeys(("mergekit", "torch", "transformers"), "0")
@@ -56,14 +55,7 @@ print("MERGED" + json.dumps(merged))
 def relatives(tmp_path_factory) -> dict[str, Path]:
     """Each animal with a little noise on its weights, as a fine-tune has it."""
     root = tmp_path_factory.mktemp("relatives")
-    torch.manual_seed(0)
-    for name in zoo.names():
-        shutil.copytree(zoo.folder(name), root / name)
-        for path in (root / name).glob("*.safetensors"):
-            weights = load_file(path)
-            noisy = {key: value + 0.02 * torch.randn_like(value) for key, value in weights.items()}
-            save_file(noisy, path, metadata={"format": "pt"})
-    return {name: root / name for name in zoo.names()}
+    return {name: relative(name, root / name) for name in zoo.names()}
 
 
 @pytest.fixture(scope="module")
