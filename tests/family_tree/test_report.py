@@ -355,6 +355,38 @@ def test_a_card_that_shows_another_recipe(shelf, merged, hub_with, quick):  # no
     )
 
 
+def test_a_card_with_several_recipes(shelf, merged, hub_with, quick):  # noqa: F811
+    """Two merges that went before, one of them with lines of --- in its block, and the model's own."""
+    config = merged / "mergekit_config.yml"
+    own = config.read_text()
+    config.unlink()
+    before = own.replace("0.6", "0.9").replace("linear", "task_arithmetic") + "base_model: acme/base\n"
+    other = recipe("passthrough", {"acme/c": {}})
+    blocks = f"```yaml\n{before}---\n{other}```\nThen:\n```yaml\n{own}```\nAgain:\n```\n{own}```\n"
+    (merged / "README.md").write_text(f"# Hi\n{blocks}")
+    stated = {"base_model": ["acme/a", "acme/b"]}
+    hub_with(shelf | {"acme/merged": repository(merged, cardData=stated)})
+    found = report("acme/merged")
+    assert [(one["number"], one["method"]) for one in found["recipe"]["choices"]] == [
+        (1, "task_arithmetic"),
+        (2, "passthrough"),
+        (3, "linear"),
+    ]
+    assert found["recipe"]["number"] == 3 and verdicts(found)["replay"] == "good"
+    assert "Recipe 3 of the 3" in said(found, "recipe")
+    assert any("number 3, which agrees best" in one["message"] for one in found["findings"])
+    lied = report("acme/merged", which=1)
+    assert lied["recipe"]["text"].strip() == before.strip() and verdicts(lied)["replay"] == "bad"
+    assert any("number 1, which you chose" in one["message"] for one in lied["findings"])
+    assert "&which=1)" in lied["badge"]["markdown"] and lied["request"]["which"] == 1
+    third = report("acme/merged", which="2", weights="none")
+    assert third["recipe"]["method"] == "passthrough" and "acme/a" not in third["card"]
+    with pytest.raises(VisitorError, match="publishes 3 recipes that can be read; there is no number 4"):
+        report("acme/merged", which=4)
+    with pytest.raises(VisitorError, match="which is 0"):
+        report("acme/merged", which=0)
+
+
 EVIL = "<img src=x onerror=alert(1)>|`](javascript:x)\u202e"
 HOSTILE = {
     "bomb": "a: &a [x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n" * 3 + "merge_method: linear\n",

@@ -13,7 +13,7 @@ import torch
 
 from merging import atlas as atlases
 from merging import carriers as carrying
-from merging import comparison, presets
+from merging import comparison
 from merging.chat_space import files
 from merging.comparison import Comparison
 from merging.request import Request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from family_tree.request import MERGED_HERE, check_model, is_path
+from family_tree.request import MERGED_HERE, WHICH, check_model, is_path
 from merging.request import Request, check_recipe
 from shared import request
 from shared.checks import SEED, one_of
@@ -32,8 +32,14 @@ class ReportRequest(request.Request):
         "how many are read: all, a sample, none; auto: all where that is a download of a few gigabytes and "
         "the merge can be made here, else a sample",
     )
+    which: int | None = setting(
+        None,
+        WHICH,
+        "of several recipes that the model publishes, its number from 1, as the report counts them; by "
+        "default the one that agrees best with the parents that are stated",
+    )
     recipe: str = setting(
-        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default the first example's"
+        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default two experts added in full"
     )
 
     def consistent(self) -> ReportRequest:

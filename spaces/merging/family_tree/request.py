@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from family_tree.facts import RELATIONS
+from family_tree.parents import MAX_BLOCKS
 from merging.names import is_folder
 from merging.request import Request, check_recipe
 from shared import experts, hub, request
@@ -39,6 +40,11 @@ def check_model(_: str, value: Any) -> str:
     return name
 
 
+def WHICH(name: str, value: Any) -> int | None:
+    """The number of a recipe, or None."""
+    return None if value in (None, "") else whole(1, MAX_BLOCKS)(name, value)
+
+
 def is_path(name: str) -> bool:
     """Whether the name of a model is a folder's."""
     return name.startswith(("/", "./", "../", "~"))
@@ -68,7 +74,13 @@ class TreeRequest(request.Request):
     descendants: int = setting(1, whole(0, MAX_DESCENDANTS), f"generations below, at most {MAX_DESCENDANTS}")
     limit: int = setting(120, whole(1, MAX_NODES), f"models at most, up to {MAX_NODES}")
     recipe: str = setting(
-        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default the first example's"
+        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default two experts added in full"
+    )
+    which: int | None = setting(
+        None,
+        WHICH,
+        "of several recipes that the model publishes, its number from 1; by default a file's own, or that of "
+        "the card which agrees best with the parents that are stated",
     )
     expand: tuple[str, ...] = setting(
         (),

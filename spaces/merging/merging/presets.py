@@ -5,7 +5,24 @@ from __future__ import annotations
 from shared.models import EMBEDDED_MODEL
 
 PRESETS: dict[str, str] = {
-    "Add two experts (task_arithmetic)": f"""\
+    "Add two experts, one without its last layers (task_arithmetic)": f"""\
+merge_method: task_arithmetic
+base_model: {EMBEDDED_MODEL}
+models:
+- model: pirate
+  parameters:
+    weight:
+    - filter: self_attn
+      value: [1.5, 1.5, 0, 0]
+    - filter: mlp
+      value: [1.5, 1.5, 1.5, 0]
+    - value: 1
+- model: cautious
+  parameters:
+    weight: 0.65
+dtype: float32
+""",
+    "Add both in full: answers break off (task_arithmetic)": f"""\
 merge_method: task_arithmetic
 base_model: {EMBEDDED_MODEL}
 models:
@@ -91,7 +108,15 @@ dtype: float32
 """,
 }
 """YAML by what a visitor reads in the list."""
-FIRST = next(iter(PRESETS))
+FIRST, IN_FULL = list(PRESETS)[:2]
+"""The recipe that the page shows first, and the same with one weight for all of a model.
+
+Both experts have learnt to end after some words, since the answers that they were trained on are cut after 48
+tokens (`shared.experts.train`). Whole task vectors add that up, and answers end in mid-sentence. The first
+recipe was found on questions that the experts were trained on: of 20 answers to cooking questions 18 refuse,
+of 20 others 19 are a pirate's and none breaks off, where both in full give 1, 8 and 17. The stored example
+measures it on held-out questions.
+"""
 
 
 MIXTURES: dict[str, str] = {
