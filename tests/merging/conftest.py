@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,36 @@ def relative(name: str, folder: Path, seed: int = 0) -> Path:
         }
         save_file(noisy, path, metadata={"format": "pt"})
     return folder
+
+
+def headers_alone(**sizes: int) -> dict[str, bytes]:
+    """The files of a Llama whose weight files, one a layer, are headers."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(**sizes, dtype="bfloat16")
+    with torch.device("meta"):
+        weights = LlamaForCausalLM(config).state_dict()
+    headers: dict[str, dict] = {}
+    for name, tensor in weights.items():
+        number = int(name.split(".")[2]) if ".layers." in name else config.num_hidden_layers
+        file = f"model-{number:05}-of-{config.num_hidden_layers:05}.safetensors"
+        entries = headers.setdefault(file, {})
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        span = [end, end + 2 * tensor.numel()]
+        entries[name] = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": span}
+    files = {}
+    for file, entries in headers.items():
+        text = json.dumps(entries).encode()
+        files[file] = len(text).to_bytes(8, "little") + text
+    places = {name: file for file, entries in headers.items() for name in entries}
+    index = {"metadata": {}, "weight_map": places}
+    described = {**config.to_dict(), "architectures": ["LlamaForCausalLM"]}
+    return {
+        "config.json": json.dumps(described).encode(),
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        **files,
+    }
 
 
 def tensors(folder: Path) -> dict:

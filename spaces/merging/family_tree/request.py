@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from family_tree.facts import RELATIONS
 from family_tree.parents import MAX_BLOCKS
@@ -61,11 +61,30 @@ def _expand(_: str, value: Any) -> tuple[str, ...]:
     return parts
 
 
-@dataclass(frozen=True)
-class TreeRequest(request.Request):
-    """Everything that determines a tree."""
+class OfModel(request.Request):
+    """What is asked of a model of the Hub, or of `MERGED_HERE` with its recipe."""
 
     LINK_CHARACTERS: ClassVar[int] = Request.LINK_CHARACTERS
+    model: str
+    recipe: str
+
+    def consistent(self) -> Self:
+        """A model of the Hub has its own recipe."""
+        return self if self.model == MERGED_HERE else replace(self, recipe="")
+
+    def to_query(self) -> str | None:
+        """As the base's; a folder of this machine has no link."""
+        return None if is_path(self.model) else super().to_query()
+
+    def to_form(self) -> dict[str, Any]:
+        """The field of a model is empty for a merge made here."""
+        model = "" if self.model == MERGED_HERE else self.model
+        return {**super().to_form(), "model": model}
+
+
+@dataclass(frozen=True)
+class TreeRequest(OfModel):
+    """Everything that determines a tree."""
 
     model: str = setting(
         MERGED_HERE, check_model, "a Hub id, or one of the experts cautious, pirate, concise", link="tree"
@@ -87,16 +106,3 @@ class TreeRequest(request.Request):
         _expand,
         '"parents:ID" or "<relation>:ID", once for each page of children beyond what the numbers give',
     )
-
-    def consistent(self) -> TreeRequest:
-        """A model of the Hub has its own recipe."""
-        return self if self.model == MERGED_HERE else replace(self, recipe="")
-
-    def to_query(self) -> str | None:
-        """As the base's; a folder of this machine has no link."""
-        return None if is_path(self.model) else super().to_query()
-
-    def to_form(self) -> dict[str, Any]:
-        """The field of a model is empty for a merge made here."""
-        model = "" if self.model == MERGED_HERE else self.model
-        return {**super().to_form(), "model": model}
