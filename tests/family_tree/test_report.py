@@ -365,7 +365,7 @@ def test_a_card_with_several_recipes(shelf, merged, hub_with, quick):  # noqa: F
     blocks = f"```yaml\n{before}---\n{other}```\nThen:\n```yaml\n{own}```\nAgain:\n```\n{own}```\n"
     (merged / "README.md").write_text(f"# Hi\n{blocks}")
     stated = {"base_model": ["acme/a", "acme/b"]}
-    hub_with(shelf | {"acme/merged": repository(merged, cardData=stated)})
+    hub_with(shelf | {"acme/merged": repository(merged, cardData=stated, tags=["merge"])})
     found = report("acme/merged")
     assert [(one["number"], one["method"]) for one in found["recipe"]["choices"]] == [
         (1, "task_arithmetic"),

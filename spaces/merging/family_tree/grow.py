@@ -114,7 +114,8 @@ class _Reading:
         elif len(growth.nodes) + len(waiting) >= growth.request.limit:
             growth.cut += 1
         else:
-            self.pending[self.submit(_read, model.name, model.revision, model.depth == 0)] = model
+            chosen = model.depth == 0 and growth.request.which is not None
+            self.pending[self.submit(_read, model.name, model.revision, chosen)] = model
 
     def submit(self, read: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Let the pool read, for whoever asked for the tree."""
@@ -229,9 +230,9 @@ class _Reading:
         self.pending.clear()
 
 
-def _read(name: str, revision: str, first: bool) -> tuple[Facts, Files]:
-    """A model's facts, and the small files that tell of its parents; the card of the `first` even where no
-    tag says that it is a merge.
+def _read(name: str, revision: str, chosen: bool) -> tuple[Facts, Files]:
+    """A model's facts, and the small files that tell of its parents; the card, too, where one of its recipes
+    was chosen.
     """
     if is_folder(name):
         return read_folder(name)
@@ -239,15 +240,16 @@ def _read(name: str, revision: str, first: bool) -> tuple[Facts, Files]:
     if own is not None:
         return own, Files()
     facts = hub_reader.read_model(name, revision or None)
-    return facts, _files(facts, first)
+    return facts, _files(facts, chosen)
 
 
-def _files(facts: Facts, first: bool) -> Files:
+def _files(facts: Facts, chosen: bool) -> Files:
     if facts.status != "ok":
         return Files()
     wanted = [file for file in (*RECIPES, ADAPTER) if file in facts.files]
-    merged = first or bool({"merge", "mergekit", "moe"} & set(facts.tags))
-    if merged and CARD in facts.files and not any(file in facts.files for file in RECIPES):
+    merged = bool({"merge", "mergekit", "moe"} & set(facts.tags))
+    own = any(file in facts.files for file in RECIPES)
+    if CARD in facts.files and (chosen or (merged and not own)):
         wanted.append(CARD)
     texts: dict[str, str] = {}
     unread: dict[str, str] = {}

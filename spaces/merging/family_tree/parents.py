@@ -233,11 +233,10 @@ def _recipe_text(
     card, the Hub and the tags name; or the one that the visitor chose.
     """
     every = recipes_of(texts)
-    readable = {one.source for one in every}
     notes += [
         f"{name} is not a recipe that can be read."
         for name in RECIPES
-        if texts.get(name) and name not in readable
+        if texts.get(name) and not any(map(_readable, _parts(texts[name])))
     ]
     if which is not None and 0 < which <= len(every):
         chosen = every[which - 1]
@@ -271,14 +270,17 @@ def recipes_of(texts: Mapping[str, str]) -> list[Published]:
     once: list[Published] = []
     known: list[dict[str, Any]] = []
     for text, source in found[:MAX_BLOCKS]:
-        try:
-            recipe = recipes.parse(text)
-        except VisitorError:
-            continue
-        if recipe not in known and contributions(recipe):
+        if _readable(text) and (recipe := recipes.parse(text)) not in known:
             known.append(recipe)
             once.append(Published(text, source))
     return once
+
+
+def _readable(text: str) -> bool:
+    try:
+        return bool(contributions(recipes.parse(text)))
+    except VisitorError:
+        return False
 
 
 def _parts(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from family_tree.request import MERGED_HERE, WHICH, OfModel, check_model
+from family_tree.request import MERGED_HERE, OfModel, check_model, check_which
 from merging.request import check_recipe
 from shared.checks import SEED, one_of
 from shared.request import setting
@@ -30,7 +30,7 @@ class ReportRequest(OfModel):
     )
     which: int | None = setting(
         None,
-        WHICH,
+        check_which,
         "of several recipes that the model publishes, its number from 1, as the report counts them; by "
         "default the one that agrees best with the parents that are stated",
     )

@@ -40,7 +40,7 @@ def check_model(_: str, value: Any) -> str:
     return name
 
 
-def WHICH(name: str, value: Any) -> int | None:
+def check_which(name: str, value: Any) -> int | None:
     """The number of a recipe, or None."""
     return None if value in (None, "") else whole(1, MAX_BLOCKS)(name, value)
 
@@ -97,7 +97,7 @@ class TreeRequest(OfModel):
     )
     which: int | None = setting(
         None,
-        WHICH,
+        check_which,
         "of several recipes that the model publishes, its number from 1; by default a file's own, or that of "
         "the card which agrees best with the parents that are stated",
     )
