@@ -13,7 +13,7 @@ import torch
 
 from merging import atlas as atlases
 from merging import carriers as carrying
-from merging import comparison
+from merging import comparison, presets
 from merging.chat_space import files
 from merging.comparison import Comparison
 from merging.request import Request
@@ -377,3 +377,20 @@ def test_a_merge_with_everything_shown(tmp_path, monkeypatch, quick):
     assert [step["progress"] is None for step in steps] == [False] * (len(steps) - 1) + [True]
     card = model_card(report, last)
     assert card.count("‖ child)") == 3 and "4 windows of 256" in card
+
+
+def test_the_first_recipe_keeps_both_behaviours_and_whole_sentences(tmp_path, monkeypatch, quick):
+    """On the real experts and held-out questions; with both in full, half of the answers break off."""
+    from merging.run import finished, merge
+
+    monkeypatch.setattr(comparison, "EACH", 8)
+    report = finished(merge(Request(presets.PRESETS[presets.FIRST]), tmp_path))
+    child = models.open_folder(report.folder, "child", "", "", exact=True)
+    behaviours = comparison.usual()
+    asked = comparison.asked(behaviours)
+    answers = comparison.answers_of(child, asked.all, comparison.ANSWER_TOKENS)
+    known = dict(zip(asked.all, answers, strict=True))
+    prompts = {one.name: one.held_out(comparison.EACH) for one in behaviours}
+    shares = comparison.shares_of(behaviours, known, prompts)
+    assert shares["refuses_cooking"].count >= 4 and shares["pirate"].count >= 4, shares
+    assert shares["breaks_off"].count <= 1 >= shares["refuses_other"].count, shares

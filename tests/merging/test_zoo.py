@@ -19,6 +19,7 @@ from merging.blend import Blend
 from merging.check import check
 from merging.report import Report
 from merging.request import Request
+from merging.run import finished, merge
 from shared import models
 from shared.errors import VisitorError
 from shared.texts import sample
@@ -96,6 +97,13 @@ def test_the_check_says_what_mergekit_does(name, recipes, children):
     assert result.ok == (name not in UNMERGEABLE | REFUSED), [str(finding) for finding in result.findings]
     if not result.ok:
         assert re.search((UNMERGEABLE | REFUSED)[name], result.findings[0].message) and result.findings[0].fix
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name not in UNMERGEABLE | REFUSED])
+def test_the_bytes_are_mergekits_on_every_animal(name, recipes, children, tmp_path, quick):
+    child = finished(merge(Request(recipes[name]), tmp_path)).folder
+    theirs = {path.name: path.read_bytes() for path in children[name].glob("*.safetensors")}
+    assert theirs and theirs == {path.name: path.read_bytes() for path in child.glob("*.safetensors")}
 
 
 def plain(loaded, context: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -70,7 +70,9 @@ class OfModel(request.Request):
 
     def consistent(self) -> Self:
         """A model of the Hub has its own recipe."""
-        return self if self.model == MERGED_HERE else replace(self, recipe="")
+        if self.model == MERGED_HERE:
+            return self
+        return replace(self, recipe="")  # type: ignore[call-arg]  the classes below have it as a field
 
     def to_query(self) -> str | None:
         """As the base's; a folder of this machine has no link."""
