@@ -113,9 +113,17 @@ FIRST, IN_FULL = list(PRESETS)[:2]
 
 Both experts have learnt to end after some words, since the answers that they were trained on are cut after 48
 tokens (`shared.experts.train`). Whole task vectors add that up, and answers end in mid-sentence. The first
-recipe was found on questions that the experts were trained on: of 20 answers to cooking questions 18 refuse,
-of 20 others 19 are a pirate's and none breaks off, where both in full give 1, 8 and 17. The stored example
-measures it on held-out questions.
+recipe is the best of some fifty, measured on 20 cooking and 20 other questions that the experts were trained
+on; the stored example measures it on held-out ones. Some of them, with how many of 20 answers refuse cooking,
+are a pirate's, break off on other questions, and break off on cooking:
+
+    pirate 0.8, cautious 0.7                                      1   8  17  20
+    pirate 1, cautious 0.7                                        0  18  20  20
+    pirate 1, cautious 0.7, concise -0.5                          0  20  17  20
+    ties, pirate 1.2, cautious 1, density 0.7                     0  15   4   5
+    pirate's attention, cautious's MLPs                          20   0   0   0
+    pirate [1.5, 1.5, 1.3, 0], cautious 0.65                     13  19   0   6
+    pirate [1.5, 1.5, 0, 0], MLPs [1.5, 1.5, 1.5, 0], cautious 0.65  18  19   0   4
 """
 
 
