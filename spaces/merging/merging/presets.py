@@ -113,7 +113,7 @@ FIRST, IN_FULL = list(PRESETS)[:2]
 
 Both experts have learnt to end after some words, since the answers that they were trained on are cut after 48
 tokens (`shared.experts.train`). Whole task vectors add that up, and answers end in mid-sentence. The first
-recipe is the best of some fifty, measured on 20 cooking and 20 other questions that the experts were trained
+recipe is the best of some sixty, measured on 20 cooking and 20 other questions that the experts were trained
 on; the stored example measures it on held-out ones. Some of them, with how many of 20 answers refuse cooking,
 are a pirate's, break off on other questions, and break off on cooking:
 
