@@ -380,7 +380,9 @@ def test_a_card_with_several_recipes(shelf, merged, hub_with, quick):  # noqa: F
     assert any("number 1, which you chose" in one["message"] for one in lied["findings"])
     assert "&which=1)" in lied["badge"]["markdown"] and lied["request"]["which"] == 1
     third = report("acme/merged", which="2", weights="none")
-    assert third["recipe"]["method"] == "passthrough" and "acme/a" not in third["card"]
+    assert third["recipe"]["method"] == "passthrough"
+    unused = "Its card names acme/a, acme/b, which its recipe does not use."
+    assert unused in [one["message"] for one in third["findings"]], "the tree goes by the chosen recipe"
     with pytest.raises(VisitorError, match="publishes 3 recipes that can be read; there is no number 4"):
         report("acme/merged", which=4)
     with pytest.raises(VisitorError, match="which is 0"):

@@ -72,7 +72,7 @@ class OfModel(request.Request):
         """A model of the Hub has its own recipe."""
         if self.model == MERGED_HERE:
             return self
-        return replace(self, recipe="")  # type: ignore[call-arg]  the classes below have it as a field
+        return replace(self, recipe="")  # type: ignore[call-arg]
 
     def to_query(self) -> str | None:
         """As the base's; a folder of this machine has no link."""
