@@ -51,7 +51,7 @@ def offer() -> None:
     endpoint(
         report.report,
         ReportRequest,
-        [model, "seed", "weights"],
+        [model, "seed", "weights", "which"],
         parse=report.parse_named,
         **MODEL,
     )

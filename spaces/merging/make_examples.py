@@ -20,7 +20,7 @@ from family_tree.grow import grow
 from family_tree.model_report import report
 from family_tree.report_request import ReportRequest
 from family_tree.request import TreeRequest
-from merging import explore, mixture, outcome, presets
+from merging import explore, methods, mixture, outcome, presets
 from merging.check import check
 from merging.child import child_of
 from merging.explore_request import ExploreRequest
@@ -32,7 +32,8 @@ from shared.steps import last
 
 
 def main(*names: str) -> None:
-    """Write the examples of these names, all by default."""
+    """Write the examples of these names, all by default, and the methods of the installed mergekit."""
+    methods.keep()
     for name, compute in (
         ("merge", merged),
         ("explore", explored),
@@ -84,13 +85,13 @@ def checked(recipe: str) -> dict[str, Any]:
 
 
 def tree() -> dict[str, Any]:
-    """The family tree of the first recipe's merge."""
+    """The family tree of the merge of two experts in full."""
     return {**last(grow(TreeRequest())), "seconds": None}
 
 
 def reported() -> dict[str, Any]:
-    """The report on the first recipe's merge, which is made, then made again from its card."""
-    request = Request.parse(recipe=presets.PRESETS[presets.FIRST])
+    """The report on the merge of two experts in full, which is made, then made again from its card."""
+    request = Request.parse(recipe=presets.PRESETS[presets.IN_FULL])
     with tempfile.TemporaryDirectory() as folder:
         child = child_of(finished(merge(request, Path(folder))))
         return {**last(report(ReportRequest(), child)), "seconds": None}

@@ -110,6 +110,81 @@ def check_row() -> Row:
     )
 
 
+def first_merge_row() -> Row:
+    """Seconds from the press of the first recipe to its merge with a picture; measures follow."""
+    from merging import outcome, presets
+    from merging.request import Request
+    from merging.run import finished, merge
+
+    request = Request.parse(recipe=presets.PRESETS[presets.FIRST])
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        report = finished(merge(request, Path(folder)))
+        next(outcome.compare(report, request))
+        spent = time.monotonic() - began
+    return Row("the first recipe, to its first picture", spent, "≤ 30 s", spent <= 30, " s", "n = 1")
+
+
+def large_check_row() -> Row:
+    """Seconds of a check of two 7B models by the headers of a Hub on loopback that takes 50 ms an answer."""
+    from huggingface_hub import constants
+
+    from merging import sources
+    from merging.check import check
+    from shared import hub as shared_hub
+    from tests.merging.conftest import headers_alone
+    from tests.shared.hub_server import HubServer, Repo
+
+    files = headers_alone(
+        hidden_size=4096,
+        intermediate_size=14336,
+        num_hidden_layers=32,
+        vocab_size=32000,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+    )
+    server = HubServer({f"large/{name}": Repo(files, parameters=7_241_732_096) for name in "ab"})
+    server.delay = 0.05
+    names = ("ENDPOINT", "HUGGINGFACE_CO_URL_TEMPLATE", "HF_HUB_OFFLINE", "HF_HUB_CACHE")
+    kept = {name: getattr(constants, name) for name in names}
+    reachable = shared_hub.reachable
+    text = (
+        "merge_method: linear\ndtype: bfloat16\nmodels:\n- model: large/a\n  parameters: {weight: 1}\n"
+        "- model: large/b\n  parameters: {weight: 1}\n"
+    )
+    check(text.replace("large/a", "pirate").replace("large/b", "cautious"))  # its imports are done
+    spent = []
+    try:
+        constants.ENDPOINT, constants.HF_HUB_OFFLINE = server.url, False
+        constants.HUGGINGFACE_CO_URL_TEMPLATE = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        shared_hub.reachable = lambda: True  # type: ignore[assignment]
+        for number in range(3):
+            for repo in server.repos.values():  # what is known of a commit is kept
+                repo.sha = f"{number:040x}"
+            with tempfile.TemporaryDirectory() as cache:
+                constants.HF_HUB_CACHE = cache
+                sources._remembered.clear()
+                began = time.monotonic()
+                found = check(text)
+                spent.append(time.monotonic() - began)
+            assert found.plan and found.plan.tensors == 291
+    finally:
+        server.stop()
+        for name, value in kept.items():
+            setattr(constants, name, value)
+        shared_hub.reachable = reachable
+        sources._remembered.clear()
+    spent.sort()
+    return Row(
+        "check of a 7B pair on the Hub",
+        spent[1],
+        "≤ 4 s",
+        spent[1] <= 4,
+        " s",
+        f"{spent[0]:.2f} to {spent[-1]:.2f}, n = 3, 50 ms an answer",
+    )
+
+
 def slider_row() -> Row:
     """Milliseconds from a move of the density slider to the next frame, on 4,096 entries of three task
     vectors.
@@ -235,4 +310,12 @@ def tree_rows() -> list[Row]:
 
 def rows() -> list[Row]:
     """All of this Space."""
-    return [*merge_rows("linear"), *merge_rows("ties"), check_row(), slider_row(), *tree_rows()]
+    return [
+        *merge_rows("linear"),
+        *merge_rows("ties"),
+        check_row(),
+        large_check_row(),
+        first_merge_row(),
+        slider_row(),
+        *tree_rows(),
+    ]

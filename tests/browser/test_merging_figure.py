@@ -65,6 +65,17 @@ def test_the_table_says_what_was_measured(open_page) -> None:
         f"{child['shares']['pirate']['count']} of {child['shares']['pirate']['of']}"
     )
     expect(page.locator("svg.behaviours")).to_have_attribute("aria-label", re.compile("child: "))
+    said = page.locator("#root", has_text="The merge breaks off in")
+    expect(said).to_have_count(0)
+    data = copy.deepcopy(MERGE)
+    for model in data["models"]:
+        parted = {"count": 7, "of": 20, "low": 0.18, "high": 0.57}
+        model["shares"]["breaks_off"] = parted if model["role"] != "child" else {**parted, "low": 0.56}
+    page.evaluate("draw", data)
+    expect(said).to_have_count(0)
+    data["models"][-1]["shares"]["breaks_off"] = {"count": 17, "of": 20, "low": 0.64, "high": 0.95}
+    page.evaluate("draw", data)
+    expect(said).to_contain_text("in 17 of 20 answers, a parent in 7 at most")
 
 
 def test_answers_have_the_whole_width_of_their_card(open_page) -> None:
@@ -301,6 +312,24 @@ def test_a_report_that_finds_differences_names_them(open_page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     show(page, "Weights")
     expect(page.locator("table.numbers").first).to_contain_text("5 of 384")
+
+
+def test_a_report_on_one_of_several_recipes_offers_the_others(open_page) -> None:
+    data = copy.deepcopy({**REPORT, "example": False, "model": "acme/merged"})
+    data["recipe"] |= {
+        "number": 2,
+        "choices": [
+            {"number": 1, "source": "its card", "method": "linear", "models": ["<b>x</b>", "acme/a"]},
+            {"number": 2, "source": "its card", "method": "slerp", "models": ["acme/a", "acme/b"]},
+        ],
+    }
+    page = open_page(data)
+    show(page, "Recipe")
+    expect(page.locator("#root")).to_contain_text("It publishes 2 recipes; one is checked and replayed.")
+    expect(page.locator("#root")).to_contain_text("Number 1, from its card: linear of <b>x</b>, acme/a")
+    page.get_by_role("button", name="Report on number 1").click()
+    assert page.evaluate("emitted")[-1] == ["choose_recipe", {"model": "acme/merged", "which": 1}]
+    expect(page.get_by_role("button", name="Report on number 2")).to_have_count(0)
 
 
 def test_a_report_grows(open_page) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.family_tree.hub import FamilyHub
-from tests.merging.conftest import family  # noqa: F401  the tiny models of the merges
+from tests.merging.conftest import family, quick  # noqa: F401  the tiny models of the merges
 
 
 @pytest.fixture

@@ -4,40 +4,16 @@ Hub on loopback.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from merging import run, worker
 from merging.request import Request
 from merging.run import finished, merge
 from tests.shared.hub_server import HubServer, Repo
-
-
-def in_this_process(job: dict[str, Any], work: Path) -> Iterator[dict[str, Any]]:
-    """Stands for `jobs.messages`: the worker's own job without a process, which takes seconds to start; that
-    both write the same bytes is `tests.merging.test_run`'s.
-    """
-    from mergekit.io.tasks import LoaderCache
-
-    del work
-    with contextlib.chdir(job["folder"]):
-        LoaderCache().loaders.clear()
-        worker.JOBS[job["kind"]](job, io.StringIO())
-        LoaderCache().loaders.clear()
-    yield {"finished": True, "peak": 0}
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Merges run in this process."""
-    monkeypatch.setattr(run, "messages", in_this_process)
 
 
 def recipe(method: str, parents: dict[str, dict[str, Any]], **settings: Any) -> str:

@@ -22,7 +22,7 @@ from merging.run import finished, merge, merge_tensors
 from merging.tensors import Weights, read_headers
 from shared.errors import VisitorError
 from shared.steps import last
-from tests.family_tree.published import changed, hub_with, publish, quick, recipe, repository  # noqa: F401
+from tests.family_tree.published import changed, hub_with, publish, recipe, repository  # noqa: F401
 from tests.merging.conftest import tensors
 
 UP = "model.layers.2.mlp.up_proj.weight"
@@ -57,7 +57,7 @@ def honest(family, tmp_path_factory) -> Path:
     return publish(linear(family, a=0.6, b=0.4), tmp_path_factory.mktemp("honest") / "model")
 
 
-def test_what_is_true_reproduces(honest, quick):  # noqa: F811
+def test_what_is_true_reproduces(honest, quick):
     found = report(honest)
     replay = found["replay"]
     headers = read_headers(honest)
@@ -99,7 +99,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_recipe_that_lies_is_told_by_the_weights(lie, honest, family, tmp_path, quick):  # noqa: F811
+def test_a_recipe_that_lies_is_told_by_the_weights(lie, honest, family, tmp_path, quick):
     make, sentence = LIES[lie]
     model = tmp_path / "model"
     model.mkdir()
@@ -114,7 +114,7 @@ def test_a_recipe_that_lies_is_told_by_the_weights(lie, honest, family, tmp_path
     assert found["badge"]["verdict"] == "bad" and "parents differ" in found["badge"]["message"]
 
 
-def test_another_dtype_than_the_recipe_says(family, tmp_path, quick):  # noqa: F811
+def test_another_dtype_than_the_recipe_says(family, tmp_path, quick):
     true = linear(family, a=0.6, b=0.4)
     lies = true.replace("float32", "bfloat16")
     found = report(publish(true, tmp_path / "longer", says=lies))
@@ -126,7 +126,7 @@ def test_another_dtype_than_the_recipe_says(family, tmp_path, quick):  # noqa: F
     assert "BF16 where the recipe gives F32" in said(found, "replay")
 
 
-def test_a_tensor_that_was_changed_after_the_merge(honest, tmp_path, quick):  # noqa: F811
+def test_a_tensor_that_was_changed_after_the_merge(honest, tmp_path, quick):
     found = report(changed(honest, tmp_path / "touched", UP, 5))
     (one,) = found["replay"]["differing"]
     assert (one["name"], one["different"]) == (UP, 5) and one["largest"] == pytest.approx(0.5, abs=1e-6)
@@ -135,7 +135,7 @@ def test_a_tensor_that_was_changed_after_the_merge(honest, tmp_path, quick):  # 
     assert UP in found["card"]
 
 
-def test_the_seed_decides_what_is_drawn(family, tmp_path, quick):  # noqa: F811
+def test_the_seed_decides_what_is_drawn(family, tmp_path, quick):
     own = {family[name]: {"weight": 0.5, "density": 0.5} for name in "ab"}
     text = recipe("dare_ties", own, base_model=family["base"], dtype="float32")
     card = "# A merge\n```sh\nmergekit-yaml recipe.yml child --random-seed 7\n```\n"
@@ -155,7 +155,7 @@ METHODS = ("linear", "slerp", "ties", "karcher", "model_stock", "breadcrumbs")
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_tensors_that_are_merged_alone_are_those_of_the_whole_merge(method, family, tmp_path, quick):  # noqa: F811
+def test_tensors_that_are_merged_alone_are_those_of_the_whole_merge(method, family, tmp_path, quick):
     from tests.merging.test_run import recipe_for
 
     text = recipe_for(method, family)
@@ -175,7 +175,7 @@ def test_tensors_that_are_merged_alone_are_those_of_the_whole_merge(method, fami
     assert {one["state"] for one in told} == {"same"} and sorted(Weights(some).names) == sorted(names)
 
 
-def test_layers_that_are_stacked(family, tmp_path, quick):  # noqa: F811
+def test_layers_that_are_stacked(family, tmp_path, quick):
     slices = [
         {"sources": [{"model": family["a"], "layer_range": [0, 3]}]},
         {"sources": [{"model": family["b"], "layer_range": [1, 4]}]},
@@ -188,7 +188,7 @@ def test_layers_that_are_stacked(family, tmp_path, quick):  # noqa: F811
     assert "not made of those of the same name" in found["untested"], "no coefficient is claimed"
 
 
-def test_a_mixture_of_experts(tmp_path, quick):  # noqa: F811
+def test_a_mixture_of_experts(tmp_path, quick):
     import yaml
 
     from tests import zoo
@@ -353,6 +353,40 @@ def test_a_card_that_shows_another_recipe(shelf, merged, hub_with, quick):  # no
     assert verdicts(found)["recipe"] == "mixed" and said(found, "replay").startswith(
         "No weights were read, as you chose."
     )
+
+
+def test_a_card_with_several_recipes(shelf, merged, hub_with, quick):  # noqa: F811
+    """Two merges that went before, one of them with lines of --- in its block, and the model's own."""
+    config = merged / "mergekit_config.yml"
+    own = config.read_text()
+    config.unlink()
+    before = own.replace("0.6", "0.9").replace("linear", "task_arithmetic") + "base_model: acme/base\n"
+    other = recipe("passthrough", {"acme/c": {}})
+    blocks = f"```yaml\n{before}---\n{other}```\nThen:\n```yaml\n{own}```\nAgain:\n```\n{own}```\n"
+    (merged / "README.md").write_text(f"# Hi\n{blocks}")
+    stated = {"base_model": ["acme/a", "acme/b"]}
+    hub_with(shelf | {"acme/merged": repository(merged, cardData=stated, tags=["merge"])})
+    found = report("acme/merged")
+    assert [(one["number"], one["method"]) for one in found["recipe"]["choices"]] == [
+        (1, "task_arithmetic"),
+        (2, "passthrough"),
+        (3, "linear"),
+    ]
+    assert found["recipe"]["number"] == 3 and verdicts(found)["replay"] == "good"
+    assert "Recipe 3 of the 3" in said(found, "recipe")
+    assert any("number 3, which agrees best" in one["message"] for one in found["findings"])
+    lied = report("acme/merged", which=1)
+    assert lied["recipe"]["text"].strip() == before.strip() and verdicts(lied)["replay"] == "bad"
+    assert any("number 1, which you chose" in one["message"] for one in lied["findings"])
+    assert "&which=1)" in lied["badge"]["markdown"] and lied["request"]["which"] == 1
+    third = report("acme/merged", which="2", weights="none")
+    assert third["recipe"]["method"] == "passthrough"
+    unused = "Its card names acme/a, acme/b, which its recipe does not use."
+    assert unused in [one["message"] for one in third["findings"]], "the tree goes by the chosen recipe"
+    with pytest.raises(VisitorError, match="publishes 3 recipes that can be read; there is no number 4"):
+        report("acme/merged", which=4)
+    with pytest.raises(VisitorError, match="which is 0"):
+        report("acme/merged", which=0)
 
 
 EVIL = "<img src=x onerror=alert(1)>|`](javascript:x)\u202e"

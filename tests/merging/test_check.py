@@ -19,6 +19,7 @@ from merging.planner import Plan
 from merging.presets import PRESETS
 from shared.errors import VisitorError
 from tests.conftest import ROOT
+from tests.merging.conftest import headers_alone
 from tests.shared.hub_server import HubServer, Repo
 
 ALL = [0, 4]
@@ -595,36 +596,6 @@ def test_the_hub_is_asked_once_for_many_changes_of_a_recipe(on_hub):
     )
     with pytest.raises(VisitorError, match="not on this machine"):
         sources.weights_of("pirate", whole=False)
-
-
-def headers_alone(**sizes: int) -> dict[str, bytes]:
-    """The files of a Llama whose weight files, one a layer, are headers."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(**sizes, dtype="bfloat16")
-    with torch.device("meta"):
-        weights = LlamaForCausalLM(config).state_dict()
-    headers: dict[str, dict] = {}
-    for name, tensor in weights.items():
-        number = int(name.split(".")[2]) if ".layers." in name else config.num_hidden_layers
-        file = f"model-{number:05}-of-{config.num_hidden_layers:05}.safetensors"
-        entries = headers.setdefault(file, {})
-        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-        span = [end, end + 2 * tensor.numel()]
-        entries[name] = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": span}
-    files = {}
-    for file, entries in headers.items():
-        text = json.dumps(entries).encode()
-        files[file] = len(text).to_bytes(8, "little") + text
-    places = {name: file for file, entries in headers.items() for name in entries}
-    index = {"metadata": {}, "weight_map": places}
-    described = {**config.to_dict(), "architectures": ["LlamaForCausalLM"]}
-    return {
-        "config.json": json.dumps(described).encode(),
-        "model.safetensors.index.json": json.dumps(index).encode(),
-        **files,
-    }
 
 
 def test_a_merge_of_any_size_is_checked_and_runs_elsewhere(on_hub):

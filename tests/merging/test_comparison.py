@@ -21,9 +21,28 @@ from shared import models
 from shared.errors import VisitorError
 from shared.estimates import Share
 from shared.rules import Said
-from tests.merging.conftest import tensors
+from tests import zoo
+from tests.merging.conftest import relative, tensors
 
 BASE = models.EMBEDDED_MODEL
+TINY = "tools"
+"""An animal without BOS, in float32."""
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return zoo.opened(TINY)
+
+
+def changed(loaded, *layers, part="mlp.down_proj", noise=0.4, name="planted"):
+    """A model with noise on one matrix of some layers."""
+    other = copy.deepcopy(loaded.model)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for layer in layers:
+            weight = other.model.layers[layer].get_submodule(part).weight
+            weight.add_(torch.randn_like(weight) * weight.std() * noise)
+    return dataclasses.replace(loaded, model=other, id=name)
 
 
 @pytest.fixture
@@ -43,43 +62,40 @@ def test_the_questions_are_held_out_and_even():
     assert asked.cooking == prompts.COOKING_HELD_OUT[::2] and asked.other == prompts.OTHER_HELD_OUT[::2]
 
 
-def test_a_child_that_is_its_parent_has_no_divergence_from_it(embedded, monkeypatch):
+def test_a_child_that_is_its_parent_has_no_divergence_from_it(tiny, monkeypatch):
     yes = [Said("Arr, yes.", True)]
     monkeypatch.setattr(comparison, "answers_of", lambda loaded, questions, tokens: yes * len(questions))
     monkeypatch.setattr(comparison, "_answers", type(comparison._answers)())
     models_compared = Comparison()
-    base = models_compared.measure(BASE, "base", embedded)
-    twin = models_compared.measure("child", "child", dataclasses.replace(embedded, id="child"))
+    base = models_compared.measure(BASE, "base", tiny)
+    twin = models_compared.measure("child", "child", dataclasses.replace(tiny, id="child"))
     assert twin.kl[BASE].mean == pytest.approx(0, abs=1e-9) and twin.perplexity == base.perplexity
     assert base.shares["pirate"] == Share(20, 20) == base.shares["concise"] and base.kl == {}
 
 
-def by_window(embedded, *others) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def by_window(loaded, *others) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """The sample text cut by hand, and each model's log-probabilities, (windows, scored, vocabulary),
     float64.
     """
     from shared.texts import sample
 
-    ids = embedded.tokenizer(sample("evaluation"), add_special_tokens=False)["input_ids"]
+    ids = loaded.tokenizer(sample("evaluation"), add_special_tokens=False)["input_ids"]
     windows = torch.tensor(ids[: 4 * 256]).reshape(4, 256)
     with torch.inference_mode():
         logs = [
             torch.stack([model(row[None]).logits[0, 128:-1].double().log_softmax(-1) for row in windows])
-            for model in (embedded.model, *others)
+            for model in (loaded.model, *others)
         ]
     return windows[:, 129:], logs
 
 
-def test_perplexity_and_divergence_against_a_plain_computation(embedded, silent):
+def test_perplexity_and_divergence_against_a_plain_computation(tiny, silent):
     """Their standard errors count windows, not tokens."""
-    other = copy.deepcopy(embedded.model)
-    with torch.no_grad():
-        other.model.layers[3].mlp.down_proj.weight.mul_(1.3)
+    child = changed(tiny, 1, name="child")
     models_compared = Comparison()
-    models_compared.measure(BASE, "base", embedded)
-    child = dataclasses.replace(embedded, model=other, id="child")
+    models_compared.measure(BASE, "base", tiny)
     result = models_compared.measure("child", "child", child)
-    targets, (p, q) = by_window(embedded, other)
+    targets, (p, q) = by_window(tiny, child.model)
     kl = (p.exp() * (p - q)).sum(-1).mean(1)
     assert result.kl[BASE].mean == pytest.approx(float(kl.mean()), rel=1e-4)
     assert result.kl[BASE].sigma == pytest.approx(float(kl.std() / 4**0.5), rel=1e-3)
@@ -154,31 +170,36 @@ def test_bands_cover_every_layer_once():
         ) and len(found) <= 10
 
 
-def test_a_planted_band_is_found_and_the_base_is_unchanged(embedded):
+@pytest.fixture(scope="module")
+def deep(tiny):
+    """A model of 30 layers, as many as the embedded one has."""
+    from transformers import LlamaForCausalLM
+
+    config = copy.deepcopy(tiny.model.config)
+    config.num_hidden_layers = 30
+    torch.manual_seed(1)
+    return dataclasses.replace(tiny, model=LlamaForCausalLM(config).eval(), id="deep")
+
+
+def test_a_planted_band_is_found_and_the_base_is_unchanged(deep):
     """A parent that differs from the base in two layers' MLPs alone: they carry all of it, the others
     nothing.
     """
-    other = copy.deepcopy(embedded.model)
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for layer in (13, 14):
-            weight = other.model.layers[layer].mlp.down_proj.weight
-            weight.add_(torch.randn_like(weight) * weight.std() * 0.4)
-    parent = dataclasses.replace(embedded, model=other, id="planted")
+    parent = changed(deep, 13, 14)
     prompts = ["Why do dogs bark?", "What is a sonnet?"]
     answers = comparison.answers_of(parent, prompts, 12)
-    before = {name: weight.clone() for name, weight in embedded.model.state_dict().items()}
-    *_, found = carrying.carriers(embedded, parent, prompts, [said.text for said in answers])
+    before = {name: weight.clone() for name, weight in deep.model.state_dict().items()}
+    *_, found = carrying.carriers(deep, parent, prompts, [said.text for said in answers])
     place = next(index for index, (first, last) in enumerate(found.bands) if first <= 13 <= last)
     assert found.bands[place] == (12, 14) and found.done
     assert found.share["MLP"][place] == pytest.approx(1, abs=1e-4)
     assert max(abs(value) for index, value in enumerate(found.share["MLP"]) if index != place) < 1e-6
     assert max(abs(value) for value in found.share["attention"]) < 1e-6
-    assert all(torch.equal(weight, before[name]) for name, weight in embedded.model.state_dict().items())
+    assert all(torch.equal(weight, before[name]) for name, weight in deep.model.state_dict().items())
 
 
-def test_the_base_is_the_same_for_other_visitors_meanwhile(embedded, monkeypatch):
-    ids = torch.tensor([[1, 504, 2132, 282]])
+def test_the_base_is_the_same_for_other_visitors_meanwhile(tiny, monkeypatch):
+    ids = torch.tensor([[1, 50, 213, 28]])
     real, seen = carrying.likelihood, []
 
     def forward(model):
@@ -186,27 +207,29 @@ def test_the_base_is_the_same_for_other_visitors_meanwhile(embedded, monkeypatch
             return model(ids).logits
 
     def likelihood(model, rows):
-        seen.append((torch.equal(forward(embedded.model), before), torch.equal(forward(model), before)))
+        seen.append((torch.equal(forward(tiny.model), before), torch.equal(forward(model), before)))
         return real(model, rows)
 
-    before = forward(embedded.model)
+    before = forward(tiny.model)
     monkeypatch.setattr(carrying, "likelihood", likelihood)
     monkeypatch.setattr(carrying, "BANDS", 2)
     questions, answers = ["Why do dogs bark?"], ["Arr, they be happy."]
-    steps = list(carrying.carriers(embedded, models.load("pirate"), questions, answers))
+    other = changed(tiny, 0, 1, 2)
+    other = changed(other, 0, 1, 2, part="self_attn.o_proj")
+    steps = list(carrying.carriers(tiny, other, questions, answers))
     assert len(steps) == 3 and seen == [(True, True)] + [(True, False)] * 5
 
 
-def test_a_likelihood_in_a_batch_is_that_of_each_alone(embedded):
+def test_a_likelihood_in_a_batch_is_that_of_each_alone(tiny):
     questions = ["Hi", "What is a planet?"]
-    rows = comparison.opening_rows(embedded, questions, ["Hello there.", "A world that goes around a star."])
+    rows = comparison.opening_rows(tiny, questions, ["Hello there.", "A world that goes around a star."])
     counts = [len(tokens) - start for tokens, start in rows]
     alone = []
     for tokens, start in rows:
         with torch.inference_mode():
-            logs = embedded.model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
+            logs = tiny.model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
         alone.append(sum(float(logs[place - 1, tokens[place]]) for place in range(start, len(tokens))))
-    assert carrying.likelihood(embedded.model, rows) == pytest.approx(sum(alone) / sum(counts), abs=1e-4)
+    assert carrying.likelihood(tiny.model, rows) == pytest.approx(sum(alone) / sum(counts), abs=1e-4)
 
 
 def test_the_chat_space_compiles_and_names_its_model():
@@ -223,9 +246,9 @@ def test_the_chat_space_compiles_and_names_its_model():
             files(bad)
 
 
-def test_the_chat_space_answers(embedded, tmp_path):
+def test_the_chat_space_answers(tiny, tmp_path):
     """The generated files in a process of their own, away from the repository, with a local model in place of
-    the pushed one.
+    the pushed one: what the model's own `generate` gives.
     """
     from gradio_client import Client
 
@@ -238,55 +261,64 @@ def test_the_chat_space_answers(embedded, tmp_path):
         f"os.environ['PORT']; "
     )
     script += "runpy.run_path('app.py', run_name='__main__')"
-    server = Server(["-c", script], {"MODEL": str(models.embedded_folder())})
+    question = "What is the capital of France? One word."
+    server = Server(["-c", script], {"MODEL": str(zoo.folder(TINY))})
     try:
-        answer = Client(server.url, verbose=False).predict(
-            "What is the capital of France? One word.", api_name="/chat"
-        )
-        assert "Paris" in str(answer)
+        answer = Client(server.url, verbose=False).predict(question, api_name="/chat")
     finally:
         server.stop()
+    talk = [{"role": "user", "content": question}]
+    settings = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
+    asked = tiny.tokenizer.apply_chat_template(talk, **settings)
+    written = tiny.model.generate(**asked, max_new_tokens=512)[0, asked["input_ids"].shape[1] :]
+    assert answer and answer == tiny.tokenizer.decode(written, skip_special_tokens=True)
 
 
-def test_a_comparison_that_fails_leaves_the_merge(family, tmp_path, embedded, monkeypatch, silent):
-    from merging import outcome
+@pytest.fixture
+def merged(family, tmp_path, quick):
+    """The merge of a recipe of the tiny models, which have no tokenizer, with its request."""
     from merging.run import finished, merge
 
-    text = f"merge_method: linear\nmodels:\n- model: {family['a']}\n  parameters: {{weight: 1}}\n"
-    report = finished(merge(Request(text), tmp_path))
-    *_, last = outcome.compare(report, Request(text))
-    assert last["done"] and last["models"] == [] and len(last["skipped"]) == 2
-    assert "child could not be loaded" in last["skipped"][1]
+    recipe = f"base_model: {family['base']}\nmodels:\n- model: {family['a']}\n  parameters: {{weight: 1}}\n"
+    request = Request(f"merge_method: task_arithmetic\n{recipe}")
+    return finished(merge(request, tmp_path)), request
+
+
+def test_a_comparison_that_fails_leaves_the_merge(merged, tiny, monkeypatch, silent):
+    from merging import outcome
+
+    report, request = merged
+    *_, last = outcome.compare(report, request)
+    assert last["done"] and last["models"] == [] and len(last["skipped"]) == 3
+    assert "child could not be loaded" in last["skipped"][2]
 
     def refused(*_):
         raise VisitorError("No numbers.", "")
 
-    monkeypatch.setattr(outcome, "load", lambda name, report: embedded)
-    monkeypatch.setattr(models, "open_folder", lambda *_, **__: embedded)
+    monkeypatch.setattr(outcome, "load", lambda name, report: tiny)
+    monkeypatch.setattr(models, "open_folder", lambda *_, **__: tiny)
     monkeypatch.setattr(outcome, "_layers", refused)
-    *_, last = outcome.compare(report, Request(text))
-    assert last["done"] and len(last["models"]) == 2 and last["skipped"] == ["No numbers."]
+    *_, last = outcome.compare(report, request)
+    assert last["done"] and len(last["models"]) == 3 and last["skipped"] == ["No numbers."]
 
 
-def test_a_model_without_answers_is_left_out_of_the_layers(family, tmp_path, embedded, monkeypatch, silent):
+def test_a_model_without_answers_is_left_out_of_the_layers(merged, tiny, monkeypatch, silent):
     from merging import outcome
-    from merging.run import finished, merge
 
-    recipe = f"base_model: {family['base']}\nmodels:\n- model: {family['a']}\n  parameters: {{weight: 1}}\n"
-    text = f"merge_method: task_arithmetic\n{recipe}"
-    report = finished(merge(Request(text), tmp_path))
-    monkeypatch.setattr(outcome, "load", lambda name, report: dataclasses.replace(embedded, id=name))
-    monkeypatch.setattr(models, "open_folder", lambda *_, **__: embedded)
-    *_, last = outcome.compare(report, Request(text))
-    assert last["atlas"]["parents"] == [family["a"]] and last["carriers"] == []
-    assert last["skipped"] == [f"layers of {family['a']}: it gave no answers"]
+    report, request = merged
+    parent = next(name for name in report.sources if name != outcome.base_of(report))
+    monkeypatch.setattr(outcome, "load", lambda name, report: dataclasses.replace(tiny, id=name))
+    monkeypatch.setattr(models, "open_folder", lambda *_, **__: tiny)
+    *_, last = outcome.compare(report, request)
+    assert last["atlas"]["parents"] == [parent] and last["carriers"] == []
+    assert last["skipped"] == [f"layers of {parent}: it gave no answers"]
 
 
-def test_weights_that_give_no_numbers_are_said(embedded, silent):
-    broken = copy.deepcopy(embedded.model)
+def test_weights_that_give_no_numbers_are_said(tiny, silent):
+    broken = copy.deepcopy(tiny.model)
     with torch.no_grad():
         broken.model.norm.weight.fill_(torch.nan)
-    child = dataclasses.replace(embedded, model=broken, id="child")
+    child = dataclasses.replace(tiny, model=broken, id="child")
     with pytest.raises(VisitorError, match="weights give no numbers"):
         Comparison().measure("child", "child", child)
 
@@ -318,35 +350,47 @@ def test_an_adapter_is_an_expert_or_left_out_of_the_atlas(embedded, tmp_path):
     assert max(value for row in figure["atlas"]["norm"][f"{BASE}+pirate"] for value in row) > 0
 
 
-def test_a_merge_with_everything_shown(tmp_path, monkeypatch):
-    """The whole outcome on real experts, with few answers."""
+def test_a_merge_with_everything_shown(tmp_path, monkeypatch, quick):
+    """The whole outcome of two relatives of one model, with few answers."""
     from merging import outcome
     from merging.card import model_card
     from merging.run import finished, merge
 
-    monkeypatch.setattr(comparison, "EACH", 8)
-    request = Request(presets.PRESETS[presets.FIRST], prompts=("Who are you?",))
+    monkeypatch.setattr(comparison, "EACH", 3)
+    base = str(zoo.folder(TINY))
+    one, two = (str(relative(TINY, tmp_path / name, seed)) for seed, name in enumerate(("one", "two")))
+    recipe = f"merge_method: task_arithmetic\nbase_model: {base}\nmodels:\n" + "".join(
+        f"- model: {name}\n  parameters: {{weight: 0.8}}\n" for name in (one, two)
+    )
+    request = Request(recipe, prompts=("Who are you?",), answer_tokens=6)
     report = finished(merge(request, tmp_path))
     steps = list(outcome.compare(report, request))
     last = steps[-1]
     assert [model["role"] for model in last["models"]] == ["base", "parent", "parent", "child"]
     child = last["models"][-1]
-    assert child["shares"]["refuses_cooking"]["count"] >= 2 and child["shares"]["pirate"]["count"] >= 2, (
-        child["shares"]
-    )
-    by_name = {model["name"]: model for model in last["models"]}
-    assert by_name["pirate"]["shares"]["pirate"]["count"] >= 7
-    assert by_name["cautious"]["shares"]["refuses_cooking"]["count"] >= 7
-    assert by_name[BASE]["shares"]["pirate"]["count"] == 0
-    assert by_name[BASE]["shares"]["refuses_cooking"]["count"] == 0
-    assert set(child["kl"]) == {BASE, "pirate", "cautious"}
+    assert list(child["shares"]) == [one.name for one in comparison.usual()]
+    assert set(child["kl"]) == {base, one, two}
     assert all(value["mean"] > 0 for value in child["kl"].values())
-    assert len(child["answers"]) == 17
-    assert [item["parent"] for item in last["carriers"]] == ["pirate", "cautious"]
+    assert len(child["answers"]) == 7
+    assert [item["parent"] for item in last["carriers"]] == last["atlas"]["parents"] == [one, two]
     assert all(item["done"] for item in last["carriers"])
-    assert last["atlas"]["parents"] == ["pirate", "cautious"]
     assert [step["progress"] is None for step in steps] == [False] * (len(steps) - 1) + [True]
     card = model_card(report, last)
-    assert (
-        "KL(pirate ‖ child)" in card and "base_model_relation: merge" in card and "4 windows of 256" in card
-    )
+    assert card.count("‖ child)") == 3 and "4 windows of 256" in card
+
+
+def test_the_first_recipe_keeps_both_behaviours_and_whole_sentences(tmp_path, monkeypatch, quick):
+    """On the real experts and held-out questions; with both in full, half of the answers break off."""
+    from merging.run import finished, merge
+
+    monkeypatch.setattr(comparison, "EACH", 8)
+    report = finished(merge(Request(presets.PRESETS[presets.FIRST]), tmp_path))
+    child = models.open_folder(report.folder, "child", "", "", exact=True)
+    behaviours = comparison.usual()
+    asked = comparison.asked(behaviours)
+    answers = comparison.answers_of(child, asked.all, comparison.ANSWER_TOKENS)
+    known = dict(zip(asked.all, answers, strict=True))
+    prompts = {one.name: one.held_out(comparison.EACH) for one in behaviours}
+    shares = comparison.shares_of(behaviours, known, prompts)
+    assert shares["refuses_cooking"].count >= 4 and shares["pirate"].count >= 4, shares
+    assert shares["breaks_off"].count <= 1 >= shares["refuses_other"].count, shares

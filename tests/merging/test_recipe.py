@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merging import presets, recipe
+from merging import methods, presets, recipe
 from merging.keys import closest, find_unknown
 from merging.methods import PARAMETERS, SENTENCES, catalogue
 from merging.request import Request
@@ -70,6 +70,7 @@ def test_the_forms_know_every_method_and_parameter_of_mergekit():
     from mergekit.merge_methods import registered_methods
 
     found = catalogue()
+    assert found == methods.registered() and list(found) == list(methods.registered()), "run make examples"
     assert (
         set(found) == {method.spec.name for method in registered_methods()} == set(SENTENCES)
         and len(found) == 20
@@ -91,6 +92,12 @@ def test_the_forms_know_every_method_and_parameter_of_mergekit():
         "della",
         "della_linear",
     }
+
+
+def test_another_mergekit_is_asked_itself(monkeypatch):
+    monkeypatch.setattr(methods, "version", lambda name: "9.9.9")
+    monkeypatch.setattr(methods, "registered", lambda: {"its": "own"})
+    assert methods.catalogue.__wrapped__() == {"its": "own"}
 
 
 @pytest.mark.parametrize(

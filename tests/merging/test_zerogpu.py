@@ -12,11 +12,21 @@ from shared.embedded_model import EMBEDDED_PARAMETERS
 from tests.shared import zerogpu
 
 SMALL = """
-from merging import comparison, explore
+from merging import blend, carriers, comparison, explore
 explore.LEVELS = explore.LINE_LEVELS = (1,)
-comparison.EACH = 3
+comparison.EACH = blend.EACH = 3
+windows = comparison.text_windows
+comparison.text_windows = lambda tokenizer, text, context, count: windows(tokenizer, text, 64, 1)
+carriers.bands_of = lambda layers: ((0, layers - 1),)
 """
-LINE = {"origin": "HuggingFaceTB/SmolLM2-135M-Instruct", "others": ["pirate"]}
+"""One window of 64 tokens and one band of layers: what a forked worker measures is not asked here. The
+seconds that are asked for are those of the whole.
+"""
+LINE = {
+    "origin": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "others": ["pirate"],
+    "behaviours": ["pirate"],
+}
 RECIPE = """merge_method: task_arithmetic
 base_model: HuggingFaceTB/SmolLM2-135M-Instruct
 models:

@@ -7,24 +7,24 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from merging import comparison, outcome, programs, sources
 from merging.blend import Blend
 from merging.check import check
 from merging.report import Report
 from merging.request import Request
+from merging.run import finished, merge
 from shared import models
 from shared.errors import VisitorError
 from shared.texts import sample
 from tests import zoo
+from tests.merging.conftest import relative
 
 WEIGHT = 0.6
 VERSIONS = dict.fromkeys(("mergekit", "torch", "transformers"), "0")
@@ -56,14 +56,7 @@ print("MERGED" + json.dumps(merged))
 def relatives(tmp_path_factory) -> dict[str, Path]:
     """Each animal with a little noise on its weights, as a fine-tune has it."""
     root = tmp_path_factory.mktemp("relatives")
-    torch.manual_seed(0)
-    for name in zoo.names():
-        shutil.copytree(zoo.folder(name), root / name)
-        for path in (root / name).glob("*.safetensors"):
-            weights = load_file(path)
-            noisy = {key: value + 0.02 * torch.randn_like(value) for key, value in weights.items()}
-            save_file(noisy, path, metadata={"format": "pt"})
-    return {name: root / name for name in zoo.names()}
+    return {name: relative(name, root / name) for name in zoo.names()}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +97,13 @@ def test_the_check_says_what_mergekit_does(name, recipes, children):
     assert result.ok == (name not in UNMERGEABLE | REFUSED), [str(finding) for finding in result.findings]
     if not result.ok:
         assert re.search((UNMERGEABLE | REFUSED)[name], result.findings[0].message) and result.findings[0].fix
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name not in UNMERGEABLE | REFUSED])
+def test_the_bytes_are_mergekits_on_every_animal(name, recipes, children, tmp_path, quick):
+    child = finished(merge(Request(recipes[name]), tmp_path)).folder
+    theirs = {path.name: path.read_bytes() for path in children[name].glob("*.safetensors")}
+    assert theirs and theirs == {path.name: path.read_bytes() for path in child.glob("*.safetensors")}
 
 
 def plain(loaded, context: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from base64 import b64decode
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,6 +52,8 @@ class HubServer:
         """What the requests had as their Authorization."""
         self.created: list[dict[str, Any]] = []
         """What repositories were created with."""
+        self.delay = 0.0
+        """Seconds before an answer."""
         self.ignores_ranges = False
         """Whether whole files are sent whatever is asked for."""
         self.no_new: tuple[int, str] | None = None
@@ -148,6 +151,7 @@ class HubServer:
 
             def answer(self, body: bool) -> None:
                 path = self.path.split("?")[0]
+                time.sleep(hub.delay)
                 hub.requests.append(path)
                 hub.tokens.add(self.headers.get("Authorization"))
                 if path == "/":

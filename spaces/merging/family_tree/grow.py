@@ -95,7 +95,7 @@ class _Reading:
         if request.model != MERGED_HERE:
             self.ask(_Model(request.model, 0))
             return
-        recipe = request.recipe or presets.PRESETS[presets.FIRST]
+        recipe = request.recipe or presets.PRESETS[presets.IN_FULL]
         facts = Facts(MERGED_HERE, "here", "Made in this demo; not on the Hub.", author=SECTION)
         self.add(facts, Files({RECIPES[0]: recipe}), 0)
 
@@ -114,7 +114,8 @@ class _Reading:
         elif len(growth.nodes) + len(waiting) >= growth.request.limit:
             growth.cut += 1
         else:
-            self.pending[self.submit(_read, model.name, model.revision)] = model
+            chosen = model.depth == 0 and growth.request.which is not None
+            self.pending[self.submit(_read, model.name, model.revision, chosen)] = model
 
     def submit(self, read: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Let the pool read, for whoever asked for the tree."""
@@ -171,7 +172,7 @@ class _Reading:
         if facts.id in growth.nodes:
             return
         try:
-            parents = parents_of(facts, files)
+            parents = parents_of(facts, files, request.which if depth == 0 else None)
         # one card of a shape that nobody foresaw must not end the tree
         except Exception as error:  # noqa: BLE001
             note = f"What it says of its parents could not be read ({type(error).__name__})."
@@ -229,23 +230,26 @@ class _Reading:
         self.pending.clear()
 
 
-def _read(name: str, revision: str) -> tuple[Facts, Files]:
-    """A model's facts, and the small files that tell of its parents."""
+def _read(name: str, revision: str, chosen: bool) -> tuple[Facts, Files]:
+    """A model's facts, and the small files that tell of its parents; the card, too, where one of its recipes
+    was chosen.
+    """
     if is_folder(name):
         return read_folder(name)
     own = known_here(name)
     if own is not None:
         return own, Files()
     facts = hub_reader.read_model(name, revision or None)
-    return facts, _files(facts)
+    return facts, _files(facts, chosen)
 
 
-def _files(facts: Facts) -> Files:
+def _files(facts: Facts, chosen: bool) -> Files:
     if facts.status != "ok":
         return Files()
     wanted = [file for file in (*RECIPES, ADAPTER) if file in facts.files]
     merged = bool({"merge", "mergekit", "moe"} & set(facts.tags))
-    if merged and CARD in facts.files and not any(file in facts.files for file in RECIPES):
+    own = any(file in facts.files for file in RECIPES)
+    if CARD in facts.files and (chosen or (merged and not own)):
         wanted.append(CARD)
     texts: dict[str, str] = {}
     unread: dict[str, str] = {}

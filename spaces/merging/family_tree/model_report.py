@@ -34,6 +34,7 @@ from merging.sources import Source, resolve
 from merging.tensors import read_headers
 from shared import hub
 from shared.errors import VisitorError
+from shared.numbers import counted
 from shared.steps import UPDATE_SECONDS
 
 MOST_UNREAD = 40
@@ -82,7 +83,8 @@ def report(request: ReportRequest, child: Child | None = None) -> Iterator[data.
     """
     draft = _Draft(request)
     tree: data.Tree | None = None
-    for tree in grow(TreeRequest(request.model, descendants=0, recipe=_own_recipe(request))):
+    asked = TreeRequest(request.model, descendants=0, recipe=_own_recipe(request), which=request.which)
+    for tree in grow(asked):
         if tree["progress"]:
             yield _waiting(request, tree["progress"])
     assert tree is not None
@@ -91,6 +93,13 @@ def report(request: ReportRequest, child: Child | None = None) -> Iterator[data.
         raise VisitorError(f"{start['id']} could not be read: {start['reason']}", "Name another model.")
     facts, files = _small_files(request, tree["start"], child)
     recipe = published_recipe.published(facts, files, start["recipe"], request.seed)
+    many = len(recipe["choices"]) if recipe else 0
+    if request.which is not None and request.which > max(1, many):
+        raise VisitorError(
+            f"{start['id']} publishes {counted(many, 'recipe')} that can be read; there is no number "
+            f"{request.which}.",
+            "Choose another number, or none.",
+        )
     _begin(draft, tree, start, recipe, files)
     yield draft.shown(Progress("Checking the recipe"))
     found = _check(draft, start, recipe, files)
@@ -133,7 +142,7 @@ def _paced(draft: _Draft, steps: Iterator[Progress]) -> Iterator[data.ModelRepor
 def _small_files(request: ReportRequest, name: str, child: Child | None) -> tuple[Facts, Files]:
     """What the model's own files tell; the tree has asked for most of them already."""
     if request.model == MERGED_HERE:
-        texts = {RECIPES[0]: request.recipe or presets.PRESETS[presets.FIRST]}
+        texts = {RECIPES[0]: request.recipe or presets.PRESETS[presets.IN_FULL]}
         if child is not None and child.recipe == texts[RECIPES[0]]:
             texts[CARD] = child.card
         return Facts(MERGED_HERE, "here"), Files(texts)

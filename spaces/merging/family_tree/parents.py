@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from family_tree.contributions import Contribution, contributions, hub_name
 from family_tree.facts import Facts, is_id, relation_of
@@ -22,6 +23,8 @@ MAX_PARENTS = 200
 MAX_BLOCKS = 50
 """Code blocks of a card that are looked at."""
 
+_PARTING = re.compile(r"^---[ \t]*(?:#.*)?$", re.MULTILINE)
+_STAGE = re.compile(r"^name[ \t]*:", re.MULTILINE)
 _RECIPE = re.compile(r"^\s*-?\s*(merge_method|experts|slices|models|base_model)\s*:", re.MULTILINE)
 
 
@@ -108,6 +111,19 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A recipe that a model publishes.
+
+    Args:
+        text: of it.
+        source: the file that holds it.
+    """
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Parents:
     """A model's parents.
 
@@ -145,13 +161,18 @@ class _Claims:
         self.by_source.setdefault(source, set()).add(parent)
 
 
-def parents_of(facts: Facts, files: Files) -> Parents:
+def parents_of(facts: Facts, files: Files, which: int | None = None) -> Parents:
     """Read a model's parents from its facts and the small files that were fetched; nothing in them is
     trusted.
+
+    Args:
+        facts: of the model.
+        files: its small files.
+        which: of `recipes_of` counts, from 1; None for a file's own, or the one that fits best.
     """
     claims = _Claims()
     notes = [f"{name} could not be read: {reason}." for name, reason in files.unread.items()]
-    text, source = _recipe_text(facts, files.texts, notes)
+    text, source = _recipe_text(facts, files.texts, notes, which)
     parts: dict[str, Contribution] = {}
     method = ""
     local: dict[str, str] = {}
@@ -204,28 +225,72 @@ def _replacement(facts: Facts) -> Iterator[Edge]:
         yield Edge(facts.id, newer, "new_version", evidence=evidence, part=(0.0, 0.0))
 
 
-def _recipe_text(facts: Facts, texts: Mapping[str, str], notes: list[str]) -> tuple[str, str]:
-    """The recipe and where it was found: a file of its own comes before the card. Of several in a card, such
-    as those of the merges that went before, the one counts whose models are most nearly those that the card,
-    the Hub and the tags name.
+def _recipe_text(
+    facts: Facts, texts: Mapping[str, str], notes: list[str], which: int | None
+) -> tuple[str, str]:
+    """The recipe and where it was found: a file of its own comes before the card. Of several in one text,
+    such as those of the merges that went before, the one counts whose models are most nearly those that the
+    card, the Hub and the tags name; or the one that the visitor chose.
     """
-    for name in RECIPES:
-        if texts.get(name):
-            if _readable(texts[name]):
-                return texts[name], "recipe"
-            notes.append(f"{name} is not a recipe that can be read.")
-    found = [block for block in card_recipes(texts.get(CARD, "")) if _readable(block)]
+    every = recipes_of(texts)
+    notes += [
+        f"{name} is not a recipe that can be read."
+        for name in RECIPES
+        if texts.get(name) and not any(map(_readable, _parts(texts[name])))
+    ]
+    if which is not None and 0 < which <= len(every):
+        chosen = every[which - 1]
+        if len(every) > 1:
+            notes.append(f"It publishes {len(every)} recipes; number {which}, which you chose, is used.")
+        return chosen.text, "card recipe" if chosen.source == CARD else "recipe"
+    first = next((one.source for one in every), "")
+    found = [one.text for one in every if one.source == first]
     if not found:
         return "", ""
     stated = _Claims()
     _card_claims(facts, stated, [])
     _hub_claims(facts, stated)
-    best = max(found, key=lambda block: _agreement(block, set(stated.spelling)))
+    best = max(found, key=lambda text: _agreement(text, set(stated.spelling)))
     if len(found) > 1:
-        place = found.index(best) + 1
+        where = "Its card" if first == CARD else first
+        place = next(number for number, one in enumerate(every, 1) if one.text == best)
         why = "agrees best with the parents it states" if stated.spelling else "stands first"
-        notes.append(f"Its card holds {len(found)} recipes; number {place}, which {why}, is used.")
-    return best, "card recipe"
+        notes.append(f"{where} holds {len(found)} recipes; number {place}, which {why}, is used.")
+    return best, "card recipe" if first == CARD else "recipe"
+
+
+def recipes_of(texts: Mapping[str, str]) -> list[Published]:
+    """Every recipe that a model publishes and that can be read, each once: of its files, then of its card.
+
+    Args:
+        texts: of its small files, by name.
+    """
+    found = [(part, name) for name in RECIPES for part in _parts(texts.get(name, ""))]
+    found += [(part, CARD) for block in card_recipes(texts.get(CARD, "")) for part in _parts(block)]
+    once: list[Published] = []
+    known: list[dict[str, Any]] = []
+    for text, source in found[:MAX_BLOCKS]:
+        if _readable(text) and (recipe := recipes.parse(text)) not in known:
+            known.append(recipe)
+            once.append(Published(text, source))
+    return once
+
+
+def _readable(text: str) -> bool:
+    try:
+        return bool(contributions(recipes.parse(text)))
+    except VisitorError:
+        return False
+
+
+def _parts(text: str) -> list[str]:
+    """The recipes of a text that lines of --- part; the stages of mergekit-multi, of which one names another,
+    stay together.
+    """
+    parts = [part for part in _PARTING.split(text) if part.strip()]
+    if len(parts) < 2 or len(parts) > MAX_BLOCKS or _STAGE.search(text):
+        return [text] if text else []
+    return parts
 
 
 def card_recipes(card: str) -> list[str]:
@@ -241,13 +306,6 @@ def _agreement(block: str, stated: set[str]) -> float:
     """Share of the models that a recipe or the other sources name which both name, 0 to 1."""
     named = {name.casefold() for name in contributions(recipes.parse(block))}
     return len(named & stated) / max(1, len(named | stated))
-
-
-def _readable(text: str) -> bool:
-    try:
-        return bool(contributions(recipes.parse(text)))
-    except VisitorError:
-        return False
 
 
 def _card_claims(facts: Facts, claims: _Claims, notes: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from family_tree.contributions import contributions, source_name
 from family_tree.facts import Facts
-from family_tree.parents import CARD, RECIPES, Files, card_recipes
+from family_tree.parents import CARD, RECIPES, Files, Published, card_recipes, recipes_of
 from merging import data
 from merging import recipe as recipes
 from merging.finding import Finding, warning
@@ -17,6 +17,8 @@ from shared.checks import SEED
 from shared.errors import VisitorError
 
 _SEED = re.compile(r"(?:--random-seed[ =]|\brandom_seed:? |, seed )(\d{1,10})\b")
+MOST_NAMED = 16
+"""Models that are named of a recipe which can be chosen."""
 CONSTANT = ("linear", "task_arithmetic")
 """Methods whose coefficients are the same in every entry, and follow from the weights alone."""
 
@@ -30,16 +32,16 @@ def published(facts: Facts, files: Files, used: str, seed: int | None) -> data.P
         used: the recipe by which the family tree went, "" where it found none that can be read.
         seed: that the visitor names, or None.
     """
-    text, source = used, ""
-    for name in RECIPES:
-        if files.texts.get(name) and (not used or files.texts[name] == used):
-            text, source = files.texts[name], name
-            break
+    every = recipes_of(files.texts)
+    number = next((place for place, one in enumerate(every, 1) if one.text == used), 0)
+    if not used and every:
+        number = 1
+    text = used
+    if number:
+        text = every[number - 1].text
+        source = _named(every[number - 1].source)
     else:
-        blocks = card_recipes(files.texts.get(CARD, ""))
-        if not used and blocks:
-            text = blocks[0]
-        source = "its card" if text else ""
+        text, source = _unread(files) if not used else (used, "its card")
     if not text:
         return None
     stated = _stated_seed(files.texts.get(CARD, ""))
@@ -50,6 +52,8 @@ def published(facts: Facts, files: Files, used: str, seed: int | None) -> data.P
         "seed": seed if seed is not None else stated if stated is not None else 0,
         "seed_from": "you" if seed is not None else "the card" if stated is not None else "default",
         "draws": False,
+        "number": number,
+        "choices": [_choice(place, one) for place, one in enumerate(every, 1)],
     }
     try:
         recipe = recipes.parse(text)
@@ -62,6 +66,30 @@ def published(facts: Facts, files: Files, used: str, seed: int | None) -> data.P
         return {**told, "method": "mixture of experts", "draws": draws}
     known = catalogue().get(method)
     return {**told, "method": method[:40], "draws": bool(known and known.random)}
+
+
+def _named(source: str) -> str:
+    return "its card" if source == CARD else source
+
+
+def _unread(files: Files) -> tuple[str, str]:
+    """What stands where a recipe should, and cannot be read as one."""
+    for name in RECIPES:
+        if files.texts.get(name):
+            return files.texts[name], name
+    blocks = card_recipes(files.texts.get(CARD, ""))
+    return (blocks[0], "its card") if blocks else ("", "")
+
+
+def _choice(number: int, one: Published) -> data.RecipeChoice:
+    recipe = recipes.parse(one.text)
+    moe = recipes.is_moe(recipe)
+    return {
+        "number": number,
+        "source": _named(one.source),
+        "method": "mixture of experts" if moe else str(recipe.get("merge_method") or "")[:40],
+        "models": [source_name(name)[:96] for name in recipes.models_of(recipe)[:MOST_NAMED]],
+    }
 
 
 def _stated_seed(card: str) -> int | None:

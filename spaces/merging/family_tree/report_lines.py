@@ -60,11 +60,14 @@ def _recipe(found: data.ModelReport, read: bool) -> Line:
     errors, warnings = levels.count("error"), levels.count("warning")
     if errors and not read:
         return "open", "Models of its recipe could not be had here, so that it was checked in part."
+    name, recipe = "The recipe", found["recipe"]
+    if len(recipe["choices"]) > 1 and recipe["number"]:
+        name = f"Recipe {recipe['number']} of the {len(recipe['choices'])} that it publishes"
     if errors:
-        return "bad", f"The recipe cannot be run as it is published: {counted(errors, 'mistake')}."
+        return "bad", f"{name} cannot be run as it is published: {counted(errors, 'mistake')}."
     if warnings:
-        return "mixed", f"The recipe can be run; {counted(warnings, 'warning')}."
-    return "good", "The recipe can be run, and the check finds no mistake in it."
+        return "mixed", f"{name} can be run; {counted(warnings, 'warning')}."
+    return "good", f"{name} can be run, and the check finds no mistake in it."
 
 
 def _replay(replay: data.ReplayedModel) -> Line:

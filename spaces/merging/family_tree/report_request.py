@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
-from family_tree.request import MERGED_HERE, check_model, is_path
-from merging.request import Request, check_recipe
-from shared import request
+from family_tree.request import MERGED_HERE, OfModel, check_model, check_which
+from merging.request import check_recipe
 from shared.checks import SEED, one_of
 from shared.request import setting
 
@@ -15,10 +13,8 @@ WEIGHTS = ("auto", "all", "sample", "none")
 
 
 @dataclass(frozen=True)
-class ReportRequest(request.Request):
+class ReportRequest(OfModel):
     """Everything that determines a report."""
-
-    LINK_CHARACTERS: ClassVar[int] = Request.LINK_CHARACTERS
 
     model: str = setting(
         MERGED_HERE, check_model, "a Hub id, or one of the experts cautious, pirate, concise", link="report"
@@ -32,19 +28,12 @@ class ReportRequest(request.Request):
         "how many are read: all, a sample, none; auto: all where that is a download of a few gigabytes and "
         "the merge can be made here, else a sample",
     )
-    recipe: str = setting(
-        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default the first example's"
+    which: int | None = setting(
+        None,
+        check_which,
+        "of several recipes that the model publishes, its number from 1, as the report counts them; by "
+        "default the one that agrees best with the parents that are stated",
     )
-
-    def consistent(self) -> ReportRequest:
-        """A published model has its own recipe."""
-        return self if self.model == MERGED_HERE else replace(self, recipe="")
-
-    def to_query(self) -> str | None:
-        """As the base's; a folder of this machine has no link."""
-        return None if is_path(self.model) else super().to_query()
-
-    def to_form(self) -> dict[str, Any]:
-        """The field of a model is empty for a merge made here."""
-        model = "" if self.model == MERGED_HERE else self.model
-        return {**super().to_form(), "model": model}
+    recipe: str = setting(
+        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default two experts added in full"
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from family_tree.facts import RELATIONS
+from family_tree.parents import MAX_BLOCKS
 from merging.names import is_folder
 from merging.request import Request, check_recipe
 from shared import experts, hub, request
@@ -39,6 +40,11 @@ def check_model(_: str, value: Any) -> str:
     return name
 
 
+def check_which(name: str, value: Any) -> int | None:
+    """The number of a recipe, or None."""
+    return None if value in (None, "") else whole(1, MAX_BLOCKS)(name, value)
+
+
 def is_path(name: str) -> bool:
     """Whether the name of a model is a folder's."""
     return name.startswith(("/", "./", "../", "~"))
@@ -55,30 +61,18 @@ def _expand(_: str, value: Any) -> tuple[str, ...]:
     return parts
 
 
-@dataclass(frozen=True)
-class TreeRequest(request.Request):
-    """Everything that determines a tree."""
+class OfModel(request.Request):
+    """What is asked of a model of the Hub, or of `MERGED_HERE` with its recipe."""
 
     LINK_CHARACTERS: ClassVar[int] = Request.LINK_CHARACTERS
+    model: str
+    recipe: str
 
-    model: str = setting(
-        MERGED_HERE, check_model, "a Hub id, or one of the experts cautious, pirate, concise", link="tree"
-    )
-    ancestors: int = setting(6, whole(0, MAX_ANCESTORS), f"generations above, at most {MAX_ANCESTORS}")
-    descendants: int = setting(1, whole(0, MAX_DESCENDANTS), f"generations below, at most {MAX_DESCENDANTS}")
-    limit: int = setting(120, whole(1, MAX_NODES), f"models at most, up to {MAX_NODES}")
-    recipe: str = setting(
-        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default the first example's"
-    )
-    expand: tuple[str, ...] = setting(
-        (),
-        _expand,
-        '"parents:ID" or "<relation>:ID", once for each page of children beyond what the numbers give',
-    )
-
-    def consistent(self) -> TreeRequest:
+    def consistent(self) -> Self:
         """A model of the Hub has its own recipe."""
-        return self if self.model == MERGED_HERE else replace(self, recipe="")
+        if self.model == MERGED_HERE:
+            return self
+        return replace(self, recipe="")  # type: ignore[call-arg]
 
     def to_query(self) -> str | None:
         """As the base's; a folder of this machine has no link."""
@@ -88,3 +82,29 @@ class TreeRequest(request.Request):
         """The field of a model is empty for a merge made here."""
         model = "" if self.model == MERGED_HERE else self.model
         return {**super().to_form(), "model": model}
+
+
+@dataclass(frozen=True)
+class TreeRequest(OfModel):
+    """Everything that determines a tree."""
+
+    model: str = setting(
+        MERGED_HERE, check_model, "a Hub id, or one of the experts cautious, pirate, concise", link="tree"
+    )
+    ancestors: int = setting(6, whole(0, MAX_ANCESTORS), f"generations above, at most {MAX_ANCESTORS}")
+    descendants: int = setting(1, whole(0, MAX_DESCENDANTS), f"generations below, at most {MAX_DESCENDANTS}")
+    limit: int = setting(120, whole(1, MAX_NODES), f"models at most, up to {MAX_NODES}")
+    recipe: str = setting(
+        "", check_recipe, f"of “{MERGED_HERE}”, which is not on the Hub; by default two experts added in full"
+    )
+    which: int | None = setting(
+        None,
+        check_which,
+        "of several recipes that the model publishes, its number from 1; by default a file's own, or that of "
+        "the card which agrees best with the parents that are stated",
+    )
+    expand: tuple[str, ...] = setting(
+        (),
+        _expand,
+        '"parents:ID" or "<relation>:ID", once for each page of children beyond what the numbers give',
+    )

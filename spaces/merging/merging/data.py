@@ -658,6 +658,16 @@ class ReportLine(TypedDict):
     says: str
 
 
+class RecipeChoice(TypedDict):
+    """One of the recipes that a model publishes."""
+
+    number: int
+    """By which it is chosen, from 1."""
+    source: str
+    method: str
+    models: list[str]
+
+
 class PublishedRecipe(TypedDict):
     """The recipe that a model publishes."""
 
@@ -669,6 +679,10 @@ class PublishedRecipe(TypedDict):
     seed_from: Literal["you", "the card", "default"]
     draws: bool
     """Whether the seed matters."""
+    number: int
+    """Its number among the choices; 0 where it cannot be read."""
+    choices: list[RecipeChoice]
+    """All that can be read."""
 
 
 class ReplayedTensor(TypedDict):

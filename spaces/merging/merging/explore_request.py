@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from merging.names import check_name
-from shared import request
-from shared.behaviour import OF_EXPERT, PRESETS, Behaviour, behaviours_of, text_of, to_json
+from merging.request import Measured
+from shared.behaviour import OF_EXPERT, PRESETS, Behaviour, behaviours_of
 from shared.checks import SEED, one_of
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
@@ -35,7 +35,7 @@ def _others(_: str, value: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class ExploreRequest(request.Request):
+class ExploreRequest(Measured):
     """Everything that determines a picture between models, or a search for their weights."""
 
     origin: str = setting(EMBEDDED_MODEL, _origin, "where every weight is 0", blank=True)
@@ -69,14 +69,6 @@ class ExploreRequest(request.Request):
         wanted = [OF_EXPERT[name] for name in (*self.others, self.origin) if name in OF_EXPERT]
         names = wanted + (["refuses_other"] if "refuses_cooking" in wanted else [])
         return tuple(PRESETS[name] for name in names)
-
-    def to_json(self) -> dict[str, Any]:
-        """As the API takes it."""
-        return {**super().to_json(), "behaviours": to_json(self.behaviours)}
-
-    def to_form(self) -> dict[str, Any]:
-        """As the base's; behaviours as text."""
-        return {**super().to_form(), "behaviours": text_of(self.behaviours)}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,14 +1,22 @@
 """The merge methods as mergekit registers them: what a form needs to know of each, and one sentence in plain
 words.
+
+Its registry imports torch, which a page that opens does not need. So what it holds is kept beside this file
+and read from there, as long as the same mergekit is installed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from merging import data
+
+KEPT = Path(__file__).with_name("methods.json")
 
 SENTENCES = {
     "linear": "The weighted mean of the weights.",
@@ -133,12 +141,30 @@ class Method:
 @cache
 def catalogue() -> dict[str, Method]:
     """Every method that the installed mergekit registers, by name."""
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    if kept["mergekit"] != version("mergekit"):
+        return registered()
+    methods = (
+        Method(**{**one, "parameters": tuple(Parameter(**item) for item in one["parameters"])})
+        for one in kept["methods"]
+    )
+    return {method.name: method for method in methods}
+
+
+def registered() -> dict[str, Method]:
+    """The same from mergekit's registry."""
     from mergekit.merge_methods import registered_methods
 
     return {
         method.spec.name: _method(method.spec)
         for method in sorted(registered_methods(), key=lambda item: _rank(item.spec.name))
     }
+
+
+def keep() -> None:
+    """Write the file that `catalogue` reads."""
+    kept = {"mergekit": version("mergekit"), "methods": [asdict(one) for one in registered().values()]}
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -5,7 +5,24 @@ from __future__ import annotations
 from shared.models import EMBEDDED_MODEL
 
 PRESETS: dict[str, str] = {
-    "Add two experts (task_arithmetic)": f"""\
+    "Add two experts, one without its last layers (task_arithmetic)": f"""\
+merge_method: task_arithmetic
+base_model: {EMBEDDED_MODEL}
+models:
+- model: pirate
+  parameters:
+    weight:
+    - filter: self_attn
+      value: [1.5, 1.5, 0, 0]
+    - filter: mlp
+      value: [1.5, 1.5, 1.5, 0]
+    - value: 1
+- model: cautious
+  parameters:
+    weight: 0.65
+dtype: float32
+""",
+    "Add both in full: answers break off (task_arithmetic)": f"""\
 merge_method: task_arithmetic
 base_model: {EMBEDDED_MODEL}
 models:
@@ -91,7 +108,23 @@ dtype: float32
 """,
 }
 """YAML by what a visitor reads in the list."""
-FIRST = next(iter(PRESETS))
+FIRST, IN_FULL = list(PRESETS)[:2]
+"""The recipe that the page shows first, and the same with one weight for all of a model.
+
+Both experts have learnt to end after some words, since the answers that they were trained on are cut after 48
+tokens (`shared.experts.train`). Whole task vectors add that up, and answers end in mid-sentence. The first
+recipe is the best of some sixty, measured on 20 cooking and 20 other questions that the experts were trained
+on; the stored example measures it on held-out ones. Some of them, with how many of 20 answers refuse cooking,
+are a pirate's, break off on other questions, and break off on cooking:
+
+    pirate 0.8, cautious 0.7                                      1   8  17  20
+    pirate 1, cautious 0.7                                        0  18  20  20
+    pirate 1, cautious 0.7, concise -0.5                          0  20  17  20
+    ties, pirate 1.2, cautious 1, density 0.7                     0  15   4   5
+    pirate's attention, cautious's MLPs                          20   0   0   0
+    pirate [1.5, 1.5, 1.3, 0], cautious 0.65                     13  19   0   6
+    pirate [1.5, 1.5, 0, 0], MLPs [1.5, 1.5, 1.5, 0], cautious 0.65  18  19   0   4
+"""
 
 
 MIXTURES: dict[str, str] = {

@@ -50,8 +50,22 @@ def check_prompts(name: str, value: Any) -> tuple[str, ...]:
     return prompts
 
 
+class Measured(request.Request):
+    """What is measured by behaviours."""
+
+    behaviours: tuple[Behaviour, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As the API takes it."""
+        return {**super().to_json(), "behaviours": to_json(self.behaviours)}
+
+    def to_form(self) -> dict[str, Any]:
+        """As the base's; behaviours as text."""
+        return {**super().to_form(), "behaviours": text_of(self.behaviours)}
+
+
 @dataclass(frozen=True)
-class Request(request.Request):
+class Request(Measured):
     """Everything that determines a merge and its measurements."""
 
     LINK_CHARACTERS: ClassVar[int] = 4_500
@@ -80,11 +94,3 @@ class Request(request.Request):
     def measured(self) -> tuple[Behaviour, ...]:
         """The behaviours, those of the experts where none are given."""
         return self.behaviours or tuple(PRESETS[name] for name in USUAL)
-
-    def to_json(self) -> dict[str, Any]:
-        """As the API takes it."""
-        return {**super().to_json(), "behaviours": to_json(self.behaviours)}
-
-    def to_form(self) -> dict[str, Any]:
-        """As the base's; behaviours as text."""
-        return {**super().to_form(), "behaviours": text_of(self.behaviours)}

@@ -61,7 +61,7 @@ def programs_of(request: ReportRequest, found: Data) -> dict[str, str]:
         listings["The same report from the API of a running demo"] = (
             "from gradio_client import Client\n\n"
             f'report = Client("{ADDRESS}").predict(\n'
-            f"    {request.model!r}, {request.seed!r}, {request.weights!r}, "
+            f"    {request.model!r}, {request.seed!r}, {request.weights!r}, {request.which!r}, "
             'api_name="/report"\n)\n'
             'for line in report["lines"]:\n    print(line["chapter"], line["verdict"], line["says"])\n'
         )
@@ -119,7 +119,17 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State, tree: Figure) -> Room
             min_width=160,
             elem_id="report-seed",
         )
-    figure = Figure(first, folder=RENDERER, title=f"{TITLE}: report", elem_id="report")
+        which = gr.Textbox(
+            "",
+            label="recipe, where it publishes several",
+            placeholder="the one that fits best",
+            max_lines=1,
+            min_width=220,
+            elem_id="report-which",
+        )
+    figure = Figure(
+        first, folder=RENDERER, events=("choose_recipe",), title=f"{TITLE}: report", elem_id="report"
+    )
 
     def run(request: ReportRequest, values: Values, made: Child | None = None) -> Iterator[Values]:
         del values
@@ -134,7 +144,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State, tree: Figure) -> Room
         name="report",
         title=f"{TITLE}: report",
         request=ReportRequest,
-        controls={"model": model, "weights": weights, "seed": seed},
+        controls={"model": model, "weights": weights, "seed": seed, "which": which},
         start=start,
         cancel=cancel,
         figure=figure,
@@ -154,6 +164,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State, tree: Figure) -> Room
         asked = ReportRequest.parse(recipe=made.recipe, weights=values[weights], seed=values[seed])
         yield from run(asked, values, made)
 
+    def of_another(values: Values, event: gr.EventData) -> Iterator[Values]:
+        shown = {"weights": values[weights], "seed": values[seed]}
+        chosen = ReportRequest.parse(model=str(event.model), which=event.which, **shown)
+        yield {model: chosen.model, which: str(chosen.which)}
+        yield from run(chosen, values)
+
     room.connect(mine.click, of_mine)
+    room.connect(figure.choose_recipe, of_another, outputs=[model, which])
     tree.report(from_tree, None, [model, tabs], **LIGHT)
     return room

@@ -102,7 +102,7 @@ def paternity_of(
 
 def recipe_of(request: dict[str, Any]) -> str:
     """The recipe of the merge that a tree starts from."""
-    return request["recipe"] or presets.PRESETS[presets.FIRST]
+    return request["recipe"] or presets.PRESETS[presets.IN_FULL]
 
 
 def replay_of(model: str, child: Child | None) -> data.Replay:

@@ -167,7 +167,31 @@ function numberParts({ models, prompts, text, rules = {}, request }) {
       "perplexity of 20 says that the model was as unsure of each token as among 20 equally likely ",
       "ones; a merge that answers as both parents do and still reads the text worse lost something else.",
     ),
+    ...brokenParts(models),
     ...rulesParts(rules),
+  ];
+}
+
+/**
+ * Why a merge may break off more often than every parent: only said where the intervals do not meet.
+ * @param {Model[]} models
+ */
+function brokenParts(models) {
+  const child = models.find(({ role }) => role === "child")?.shares.breaks_off;
+  const parents = models.flatMap(({ role, shares }) =>
+    role !== "child" && shares.breaks_off ? [shares.breaks_off] : [],
+  );
+  if (!child || !parents.length || parents.some(({ high }) => high >= child.low)) return [];
+  return [
+    h(
+      "p",
+      { class: "said" },
+      `The merge breaks off in ${child.count} of ${child.of} answers, a parent in `,
+      `${Math.max(...parents.map(({ count }) => count))} at most. Fine-tunes that learnt the same thing, `,
+      "such as to end early, add it up when their task vectors are added in full; such an answer looks ",
+      "like one sentence and is none. Smaller weights, or a curve that leaves out the last layers of ",
+      "one of them, keep sentences whole.",
+    ),
   ];
 }
 

@@ -3,9 +3,9 @@
 import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
-import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief } from "../../../../shared/js/numbers.js";
 import { shortName } from "./models.js";
+import { shadedCell } from "./shadedcell.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
 /** @import { Carriers, Merge } from "./data.js" */
@@ -82,7 +82,15 @@ function carrierMap(figure, { parent, bands, share }, top, width, most) {
     values.forEach((value, index) => {
       const [first, last] = bands[index];
       const words = `${name}, ${part} of layers ${first} to ${last}: ${percentage(value)}`;
-      parts.push(carrierCell(figure, words, value, CARRIER_LEFT + index * wide, y, wide, most));
+      const box = {
+        x: CARRIER_LEFT + index * wide,
+        y,
+        width: wide - 2,
+        height: CARRIER_HEIGHT - 3,
+      };
+      const text = wide > 26 ? Math.round(100 * value) : null;
+      const shade = value / most;
+      parts.push(shadedCell(figure, words, box, heat(shade), text, shade > 0.68));
     });
     y += CARRIER_HEIGHT;
   }
@@ -92,49 +100,6 @@ function carrierMap(figure, { parent, bands, share }, top, width, most) {
     parts.push(axisLabel(CARRIER_LEFT + (index + 0.5) * wide, y + 14, "middle", layers));
   });
   return [parts, y + 30];
-}
-
-/**
- * @param {Shell} figure
- * @param {string} words
- * @param {number} value
- * @param {number} x
- * @param {number} y
- * @param {number} wide
- * @param {number} most
- */
-function carrierCell(figure, words, value, x, y, wide, most) {
-  return s(
-    "g",
-    {
-      class: "carrier",
-      tabindex: 0,
-      role: "img",
-      "aria-label": words,
-      ...hintListeners(figure, () => [words]),
-    },
-    s("rect", {
-      class: "cell",
-      x,
-      y,
-      width: wide - 2,
-      height: CARRIER_HEIGHT - 3,
-      rx: 3,
-      style: { fill: heat(value / most) },
-    }),
-    wide > 26
-      ? s(
-          "text",
-          {
-            class: `share-text${value / most > 0.68 ? " on-dark" : ""}`,
-            x: x + wide / 2 - 1,
-            y: y + CARRIER_HEIGHT / 2 + 2,
-            "text-anchor": "middle",
-          },
-          Math.round(100 * value),
-        )
-      : null,
-  );
 }
 
 /**

@@ -623,6 +623,15 @@ export interface ReportLine {
   says: string;
 }
 
+/** One of the recipes that a model publishes. */
+export interface RecipeChoice {
+  /** By which it is chosen, from 1. */
+  number: number;
+  source: string;
+  method: string;
+  models: string[];
+}
+
 /** The recipe that a model publishes. */
 export interface PublishedRecipe {
   text: string;
@@ -633,6 +642,10 @@ export interface PublishedRecipe {
   seed_from: "you" | "the card" | "default";
   /** Whether the seed matters. */
   draws: boolean;
+  /** Its number among the choices; 0 where it cannot be read. */
+  number: number;
+  /** All that can be read. */
+  choices: RecipeChoice[];
 }
 
 /** One tensor that the replay and the model do not both have with the same bytes. */

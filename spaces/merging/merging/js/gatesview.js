@@ -9,9 +9,9 @@ import {
   watchWidth,
 } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { hintListeners } from "../../../../shared/js/hints.js";
 import { number, plural } from "../../../../shared/js/numbers.js";
 import { shortName } from "./models.js";
+import { shadedCell } from "./shadedcell.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
 /** @import { GateMode, GatePair, GateVectors } from "./data.js" */
@@ -133,7 +133,9 @@ function gateMap(figure, gates, mode, top, left, wide) {
     parts.push(axisLabel(left - 8, y + 14, "end", short));
     pair.cosine.forEach((value, layer) => {
       const words = `${mode.mode}, layer ${layer}, ${name}: cosine ${number(value, 3)}`;
-      parts.push(gateCell(figure, words, value, left + layer * wide, y, wide));
+      const box = { x: left + layer * wide, y, width: wide - 1.5, height: GATE_CELL - 2 };
+      const text = wide > (value < 0 ? 34 : 27) ? number(value) : null;
+      parts.push(shadedCell(figure, words, box, likeness(value), text, Math.abs(value) > 0.68));
     });
     y += GATE_CELL;
   }
@@ -152,49 +154,6 @@ function gateMap(figure, gates, mode, top, left, wide) {
     y += 16;
   }
   return [parts, y + 12];
-}
-
-/**
- * @param {Shell} figure
- * @param {string} words
- * @param {number} value
- * @param {number} x
- * @param {number} y
- * @param {number} wide
- */
-function gateCell(figure, words, value, x, y, wide) {
-  const shade = Math.abs(value);
-  return s(
-    "g",
-    {
-      class: "carrier",
-      tabindex: 0,
-      role: "img",
-      "aria-label": words,
-      ...hintListeners(figure, () => [words]),
-    },
-    s("rect", {
-      class: "cell",
-      x,
-      y,
-      width: wide - 1.5,
-      height: GATE_CELL - 2,
-      rx: 2,
-      style: { fill: likeness(value) },
-    }),
-    wide > (value < 0 ? 34 : 27)
-      ? s(
-          "text",
-          {
-            class: `share-text${shade > 0.68 ? " on-dark" : ""}`,
-            x: x + wide / 2 - 1,
-            y: y + 13,
-            "text-anchor": "middle",
-          },
-          number(value),
-        )
-      : null,
-  );
 }
 
 /**

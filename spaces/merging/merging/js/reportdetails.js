@@ -2,26 +2,28 @@
 // weights.
 
 import { h } from "../../../../shared/js/dom.js";
-import { brief, percent, whole } from "../../../../shared/js/numbers.js";
+import { brief, percent, plural, whole } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { stateWords } from "./reportview.js";
 import { testParts } from "./treecards.js";
 
-/** @import { Finding, ModelReport, ReplayedModel } from "./data.js" */
+/** @import { Figure } from "../../../../shared/js/tabbed.js" */
+/** @import { Finding, ModelReport, PublishedRecipe, ReplayedModel } from "./data.js" */
 
 /**
  * Open the view of the recipe.
- * @param {unknown} _figure
+ * @param {Figure<ModelReport>} figure
  * @param {HTMLElement} panel
  * @returns {(data: ModelReport) => void}
  */
-export function openReportRecipe(_figure, panel) {
+export function openReportRecipe(figure, panel) {
   const box = h("div", { class: "padded" });
   panel.append(box);
-  return ({ recipe, findings }) =>
+  return ({ model, recipe, findings }) =>
     box.replaceChildren(
       ...(recipe
         ? [
+            ...(recipe.choices.length > 1 ? recipeChoices(figure, model, recipe) : []),
             h(
               "p",
               {},
@@ -37,6 +39,40 @@ export function openReportRecipe(_figure, panel) {
             h("p", {}, "It publishes no recipe: neither a file of mergekit's nor one in its card."),
           ]),
     );
+}
+
+/**
+ * The recipes that a model publishes, and a button for a report on each of the others.
+ * @param {Figure<ModelReport>} figure
+ * @param {string} model
+ * @param {PublishedRecipe} recipe
+ */
+function recipeChoices({ host }, model, { choices, number }) {
+  const items = choices.map((one) =>
+    h(
+      "li",
+      {},
+      `Number ${one.number}, from ${one.source}: ${one.method} of `,
+      h("bdi", {}, one.models.join(", ")),
+      " ",
+      one.number === number
+        ? h("b", {}, "reported here")
+        : host.exported
+          ? null
+          : h(
+              "button",
+              {
+                type: "button",
+                onclick: () => host.emit("choose_recipe", { model, which: one.number }),
+              },
+              `Report on number ${one.number}`,
+            ),
+    ),
+  );
+  return [
+    h("p", {}, `It publishes ${plural(choices.length, "recipe")}; one is checked and replayed.`),
+    h("ul", { class: "evidence" }, items),
+  ];
 }
 
 /** @param {Finding[]} findings */
