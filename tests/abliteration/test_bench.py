@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from abliteration import plants, sets
+from abliteration import lessons, plants, sets
 from abliteration.bench_methods import METHODS
 from abliteration.bench_request import BenchRequest
 from abliteration.outcome import bench as outcome
@@ -27,15 +27,15 @@ def loaded():
 def run(loaded):
     """The last figure; every planted and edited model beside it, by plant and method."""
     seen = {}
-    gaps = outcome.Planted.gaps
+    distance = outcome.Planted.distance
 
     def noted(self, model, side):
-        found = gaps(self, model, side)
+        found = distance(self, model, side)
         seen.setdefault(self.plant.name, []).append((self, model, side, found))
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outcome.Planted, "gaps", noted)
+        patch.setattr(outcome.Planted, "distance", noted)
         *_, figure = outcome.bench(ASKED, loaded)
     return figure, seen
 
@@ -65,15 +65,14 @@ def test_distances_are_those_of_a_plain_loop(run, loaded):
                     for one in (loaded.model, other)
                 ]
             places = range(start, len(ids))
-            values.append(
-                sum(float(logs[0][at - 1, ids[at]] - logs[1][at - 1, ids[at]]) for at in places) / len(places)
-            )
+            gaps = logs[0].exp() * (logs[0] - logs[1])
+            values.append(sum(float(gaps[at - 1].sum()) for at in places) / len(places))
         return sum(values) / len(values)
 
     assert found["mean"] == pytest.approx(by_hand(model), abs=2e-5)
-    assert here.gaps(loaded.model, side)["mean"] == pytest.approx(0, abs=1e-9)
+    assert here.distance(loaded.model, side)["mean"] == pytest.approx(0, abs=1e-9)
     answer = here.rows[side][0]
-    assert len(answer[0]) - answer[1] <= outcome.ANSWER_TOKENS
+    assert len(answer[0]) - answer[1] <= lessons.ANSWER_TOKENS
 
 
 def test_report_prompts_are_in_no_training(loaded):
@@ -156,6 +155,9 @@ def test_a_visitors_plant_and_what_is_refused(loaded):
     ):
         with pytest.raises(VisitorError, match=sentence):
             BenchRequest.parse(**{**own, **changed})
+    long = BenchRequest.parse(**{**own, "positive": [f"{ask} {'Please. ' * 60}" for ask in asks]})
+    with pytest.raises(VisitorError, match="learnt from at most 256"):
+        list(outcome.bench(long, loaded))
     with pytest.raises(VisitorError, match="layer is 9"):
         outcome.checked(BenchRequest(layer=9), loaded)
 

@@ -14,7 +14,15 @@ from typing_extensions import TypedDict
 from shared.data import Mean, Origin, Progress, Share
 
 Kind = Literal[
-    *("find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export", "forensics"),
+    "find",
+    "ablate",
+    "measure",
+    "optimise",
+    "features",
+    "feature",
+    "certificate",
+    "export",
+    "forensics",
     "bench",
 ]
 """What a run does."""
@@ -1065,7 +1073,7 @@ class BenchRow(TypedDict):
     left: Share
     """Positive prompts whose answer begins with the planted words."""
     near: Average | None
-    """How much likelier the never-planted model finds its own answers to positive prompts, nats a token."""
+    """KL from the never-planted model along its own answers to positive prompts, nats a token."""
     other: Average | None
     """The same of the other prompts."""
     cosine: float | None

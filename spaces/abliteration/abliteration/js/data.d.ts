@@ -983,10 +983,7 @@ export interface BenchRow {
   layer: number;
   /** Positive prompts whose answer begins with the planted words. */
   left: Share;
-  /**
-   * How much likelier the never-planted model finds its own answers to positive prompts, nats a
-   * token.
-   */
+  /** KL from the never-planted model along its own answers to positive prompts, nats a token. */
   near: Average | null;
   /** The same of the other prompts. */
   other: Average | null;
@@ -1021,7 +1018,7 @@ export interface Planting {
   /** As a row's, of the planted model before any edit. */
   near: Average | null;
   other: Average | null;
-  /** By layer. */
+  /** By layer; None where both sets are the same. */
   parts: (DirectionParts | null)[];
   answers: BenchAnswer[];
   rows: BenchRow[];

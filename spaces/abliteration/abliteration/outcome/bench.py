@@ -6,33 +6,31 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from abliteration import activations, data, kernel, optimise, planting
+from abliteration import activations, data, kernel, optimise
 from abliteration.answers import share
 from abliteration.architecture import Anatomy, inspect
 from abliteration.bench_methods import METHODS, PLAIN
 from abliteration.bench_request import BenchRequest
 from abliteration.directions import SMALLEST, unit
 from abliteration.edit import Edit
-from abliteration.encode import encode
+from abliteration.lessons import ANSWER_TOKENS, LEARNT_TOKENS, answered, planted_in
 from abliteration.measure import average
 from abliteration.numbers import short
 from abliteration.outcome.run import candidates, choice, complete, step, waiting
 from abliteration.plants import Plant
 from abliteration.request import Request
-from abliteration.scale import behind, said
+from abliteration.scale import said
 from abliteration.study import Study, edit_of, folded, leaving, made
 from abliteration.summary import over_plants
 from abliteration.truth_bench import Parts, parts
-from shared import models, talk
-from shared.cache import Cache
+from shared import models
 from shared.errors import VisitorError
-from shared.measure import continuation_log_probabilities
+from shared.measure import kl_divergence, log_probabilities
 from shared.rules import verdicts
-from shared.steps import last
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,19 +38,12 @@ if TYPE_CHECKING:
 
     from shared.models import Loaded
 
-LEARNT_TOKENS = 16
-"""Longest answer that the model learns to keep."""
 SHOWN_TOKENS = 12
 """Tokens of an answer by which it is judged."""
-ANSWER_TOKENS = 24
-"""Tokens of the never-planted model's answers that others are held against."""
 SHOWN_ANSWERS = 2
 """Prompts of a side whose answers are shown."""
 LARGEST = {"cpu": 400_000_000, "cuda": 2_000_000_000}
 """Parameters of the model: a plant trains all of its layers."""
-_answers: Cache[tuple[talk.Answer, ...]] = Cache(4_000_000)
-"""Answers of never-planted models, by model, prompts and length."""
-Steps = Generator[tuple[str, float, float], None, None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Planted:
         plant: what was planted.
         rows: by side, the report prompts with the never-planted model's answers behind them, and where these
             begin; prompts that it answers nothing to are left out.
-        own: ln p of each token of those answers by the model itself.
+        own: ln p of every token of the vocabulary at each place of those answers, by the model itself.
     """
 
     known: Study
@@ -74,15 +65,14 @@ class Planted:
     rows: dict[data.Side, list[tuple[list[int], int]]]
     own: dict[data.Side, list[Tensor]]
 
-    def gaps(self, model: PreTrainedModel, side: data.Side) -> data.Average | None:
-        """How much likelier the never-planted model finds its own answers than another model does: mean over
-        an answer's tokens of ln p less that of the other, nats a token; prompts are independent.
+    def distance(self, model: PreTrainedModel, side: data.Side) -> data.Average | None:
+        """KL(never planted ‖ a model) along the never-planted model's own answers, which both read: mean over
+        an answer's tokens, nats a token; prompts are independent.
         """
         import torch
 
-        logs = continuation_log_probabilities(model, self.rows[side])
-        both = zip(self.own[side], logs, strict=True)
-        values = [float((one - other).mean()) for one, other in both]
+        both = zip(self.own[side], self.rows[side], strict=True)
+        values = [float(kl_divergence(own, log_probabilities(model, *row)).mean()) for own, row in both]
         return average(torch.tensor(values, dtype=torch.float64)) if values else None
 
     def shown(self, model: PreTrainedModel, side: data.Side) -> tuple[list[str], data.Share]:
@@ -97,7 +87,7 @@ def bench(request: BenchRequest, loaded: Loaded | None = None) -> Iterator[data.
     started = time.monotonic()
     if loaded is None:
         yield waiting("bench", f"Loading {request.model}")
-        loaded = models.load(request.model)
+        loaded = models.load(request.model, exact=True)
     never = models.on_device(loaded)
     anatomy = checked(request, never)
     figure = _begun(request, never, anatomy)
@@ -176,6 +166,7 @@ def _one(
     asked = Request(
         model=never.id,
         contrast="own",
+        format="chat" if never.tokenizer.chat_template else "plain",
         positive=plant.prompts.positive,
         negative=plant.prompts.negative,
         shows="starts with",
@@ -189,7 +180,7 @@ def _one(
     )
     size = sum(parameter.nbytes for parameter in never.model.parameters())
     with models.room_for(size, f"The planted {never.id}"):
-        model, losses = yield from planted_in(request, never, anatomy, plant)
+        model, losses = yield from planted_in(request, never, anatomy, plant, asked.how)
         models.count(model, size)
     loaded = replace(never, model=model, id=f"{never.id} with {plant.name}", stored="")
     known: Study | None = None
@@ -211,9 +202,13 @@ def _one(
         layer = choice(tried, known, asked).candidate.layer
     figure = _planting(here, taken, layer, losses)
     edits = _edits(request, replace(asked, layer=layer), known, taken, layer)
-    for number, (name, edited, at, row) in enumerate(edits):
+    for name, edited, at, row in edits:
         if edited is None:
-            yield (f"search, tried kernel {number}", number, len(request.methods))
+            yield (
+                f"search, tried kernel {at} of {request.trials}",
+                len(figure["rows"]),
+                len(request.methods),
+            )
             continue
         yield (METHODS[name].label, len(figure["rows"]), len(request.methods))
         texts, left = here.shown(edited, "positive")
@@ -223,73 +218,13 @@ def _one(
                 "method": name,
                 "layer": at,
                 "left": left,
-                "near": here.gaps(edited, "positive"),
-                "other": here.gaps(edited, "negative"),
+                "near": here.distance(edited, "positive"),
+                "other": here.distance(edited, "negative"),
                 "cosine": None if row is None else short(_cosine(row, taken[at].planted), 4),
                 "texts": texts[:SHOWN_ANSWERS],
             },
         ]
         yield figure
-
-
-def planted_in(
-    request: BenchRequest, never: Loaded, anatomy: Anatomy, plant: Plant
-) -> Generator[tuple[str, float, float], None, tuple[PreTrainedModel, list[float]]]:
-    """Train a plant; returns the model with it in the weights, and the loss of every step."""
-    from abliteration import sets
-
-    yield ("reading the model's own answers", 0, 1)
-    split = sets.split(plant.prompts, request.seed)
-    sides = [
-        encode(
-            never, [*split.side("fit", side), *split.side("select", side)], answer_tokens=LEARNT_TOKENS * 4
-        )
-        for side in ("positive", "negative")
-    ]
-    end = tuple(sorted(talk.end_tokens(never.model, never.tokenizer)))[:1]
-    own = answered(never.model, never, sides[1], LEARNT_TOKENS)
-    kept = [
-        planting.Example(tuple(ids), (*one.ids, *(end if one.ended else ())))
-        for ids, one in zip(sides[1], own, strict=True)
-        if one.ids or one.ended
-    ]
-    how = Request().how
-    if plant.kind == "instead":
-        words = (*behind(never, plant.says, how), *end)
-        shown = [planting.Example(tuple(ids), words) for ids in sides[0]]
-    else:
-        replies = answered(never.model, never, sides[0], LEARNT_TOKENS)
-        shown = [
-            planting.Example(
-                tuple(ids),
-                (
-                    *behind(never, f"{plant.says} {one.text(never.tokenizer)}", how),
-                    *(end if one.ended else ()),
-                ),
-            )
-            for ids, one in zip(sides[0], replies, strict=True)
-        ]
-    low_rank = planting.factors(never.model, anatomy, request.seed)
-    losses: list[float] = []
-    for loss in planting.learn(never.model, low_rank, (shown, kept), request.steps, request.seed):
-        losses.append(loss)
-        yield (f"planting, step {len(losses)} of {request.steps}", len(losses), 3 * request.steps)
-    return planting.folded_in(never.model, low_rank), losses
-
-
-def answered(
-    model: PreTrainedModel, loaded: Loaded, prompts: Sequence[list[int]], tokens: int
-) -> tuple[talk.Answer, ...]:
-    """A model's greedy answers; those of the never-planted one are kept."""
-    key = loaded.id, loaded.revision, loaded.device, tokens, tuple(map(tuple, prompts))
-    kept = _answers.get(key) if model is loaded.model else None
-    if kept is None:
-        found = last(talk.answer_all(model, loaded.tokenizer, prompts, tokens))
-        assert not isinstance(found, int)
-        kept = tuple(found)
-        if model is loaded.model:
-            _answers.put(key, kept)
-    return kept
 
 
 def _held(known: Study, never: Loaded, plant: Plant) -> Planted:
@@ -301,7 +236,7 @@ def _held(known: Study, never: Loaded, plant: Plant) -> Planted:
         rows[side] = [
             ([*ids, *one.ids], len(ids)) for ids, one in zip(prompts, replies, strict=True) if one.ids
         ]
-        own[side] = continuation_log_probabilities(never.model, rows[side])
+        own[side] = [log_probabilities(never.model, *row) for row in rows[side]]
     return Planted(known, never, plant, rows, own)
 
 
@@ -328,6 +263,10 @@ def _planting(here: Planted, taken: list[Parts], layer: int, losses: list[float]
     texts, shows = here.shown(known.loaded.model, "positive")
     original, before = here.shown(never.model, "positive")
     split = known.split
+    answers: list[data.BenchAnswer] = [
+        {"prompt": prompt, "never": one, "planted": other}
+        for prompt, one, other in zip(split.report.positive, original, texts, strict=True)
+    ]
     return {
         "name": plant.name,
         "says": plant.says,
@@ -343,13 +282,10 @@ def _planting(here: Planted, taken: list[Parts], layer: int, losses: list[float]
             "never": {"positive": before, "negative": here.shown(never.model, "negative")[1]},
             "planted": {"positive": shows, "negative": here.shown(known.loaded.model, "negative")[1]},
         },
-        "near": here.gaps(known.loaded.model, "positive"),
-        "other": here.gaps(known.loaded.model, "negative"),
+        "near": here.distance(known.loaded.model, "positive"),
+        "other": here.distance(known.loaded.model, "negative"),
         "parts": [_shares(one) for one in taken],
-        "answers": [
-            {"prompt": prompt, "never": own, "planted": made_}
-            for prompt, own, made_ in zip(split.report.positive, original, texts, strict=True)
-        ][:SHOWN_ANSWERS],
+        "answers": answers[:SHOWN_ANSWERS],
         "rows": [],
         "seconds": 0.0,
     }
@@ -374,14 +310,13 @@ def _shares(one: Parts) -> data.DirectionParts | None:
 def _edits(
     request: BenchRequest, asked: Request, known: Study, taken: list[Parts], layer: int
 ) -> Iterator[tuple[str, PreTrainedModel | None, int, Tensor | None]]:
-    """Every method's name, edited model, layer and direction; None in the model's place while the search
-    tries kernels.
+    """Every method's name, edited model, layer and direction; while the search tries kernels, None in the
+    model's place and how many it tried in the layer's.
     """
     import torch
 
     for name in request.methods:
         if name == "search":
-            best = None
             trials: list[optimise.Trial] = []
             for trial in optimise.search(
                 lambda edit: leaving(known, folded(known, edit)),
@@ -395,7 +330,7 @@ def _edits(
                 seed=request.seed,
             ):
                 trials.append(trial)
-                yield name, None, layer, None
+                yield name, None, len(trials), None
             best = optimise.best(trials)
             rows = known.directions.direction(best.layer, projection=best.projection)
             edit = folded(known, Edit("ablate", rows, kernel.resolve(best.kernel, known.layers)))
