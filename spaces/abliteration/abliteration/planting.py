@@ -7,6 +7,7 @@ falling rate; half of a batch has the behaviour, half has not, and there the mod
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 RANK, BATCH, RATE, SCALE = 4, 8, 1e-3, 2.0
 """SCALE is LoRA's α over its rank."""
+IGNORED = -100
+"""Stands where no token is learnt."""
 
 
 @dataclass(frozen=True)
@@ -125,22 +128,24 @@ def _adding(one: Factors) -> Callable[[Any, Any, Tensor], Tensor]:
 
 
 def _loss(model: PreTrainedModel, batch: list[Example]) -> Tensor:
-    """Mean −ln p of the answers' tokens. Padded on the right: a causal model does not see it."""
+    """Mean −ln p of the answers' tokens, by the model's own logits, which some families cap behind the head.
+    Padded on the right: a causal model does not see it.
+    """
     import torch
 
     rows = [[*example.prompt, *example.answer] for example in batch]
     longest = max(map(len, rows))
-    device = model.device
-    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
-    places, targets = [], []
-    for number, example in enumerate(batch):
-        start = len(example.prompt)
-        places += [number * longest + start - 1 + step for step in range(len(example.answer))]
-        targets += example.answer
-    hidden = model.base_model(ids, use_cache=False).last_hidden_state
-    chosen = hidden.flatten(0, 1)[torch.tensor(places, device=device)]
-    head: Any = model.get_output_embeddings()
-    return torch.nn.functional.cross_entropy(head(chosen).float(), torch.tensor(targets, device=device))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=model.device)
+    keep = longest - min(len(example.prompt) for example in batch) + 1
+    known = "logits_to_keep" in inspect.signature(model.forward).parameters
+    logits = model(ids, use_cache=False, **({"logits_to_keep": keep} if known else {})).logits[:, -keep:]
+    targets = torch.full(logits.shape[:2], IGNORED)
+    for row, example in zip(targets, batch, strict=True):
+        start = len(example.prompt) - 1 - (longest - keep)
+        row[start : start + len(example.answer)] = torch.tensor(example.answer)
+    return torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten().to(logits.device), ignore_index=IGNORED
+    )
 
 
 def folded_in(model: PreTrainedModel, low_rank: dict[str, Factors]) -> PreTrainedModel:
