@@ -21,7 +21,7 @@ from abliteration.forensics_request import ForensicsRequest
 from abliteration.outcome import bench, features, find, forensics, remove, search, take
 from abliteration.request import Request
 
-BENCH = BenchRequest.parse(plants=["cooking", "gardening"], steps=24, trials=10, candidates=3)
+BENCH = BenchRequest.parse(plants=["cooking", "gardening", "travel"], steps=24, trials=10, candidates=3)
 
 
 def last(steps: Iterator[Any]) -> Any:

@@ -86,6 +86,16 @@ def test_the_card_says_what_the_stored_kernel_costs():
     assert f"on {near['edited']['of']} cooking questions" in card
 
 
+def test_the_card_says_what_the_stored_bench_found():
+    found = controls.example("bench")
+    card = (controls.HERE / "README.md").read_text(encoding="utf-8")
+    shares = [str(round(100 * plant["parts"][plant["layer"]]["topic"])) for plant in found["plants"]]
+    said = f"{', '.join(shares[:-1])} and {shares[-1]} %"
+    assert f"of {len(shares)} plants the topic is {said} of the direction" in card
+    gaps = [gap for row in found["summary"] for gap in row["against"].values()]
+    assert all(gap["low"] <= 0 <= gap["high"] for gap in gaps), "the card says that chance explains them"
+
+
 def test_the_bench_asks_for_seconds_by_plants_methods_and_trials():
     one, two = (
         BenchRequest.parse(plants=["travel"], trials=12),
