@@ -19,9 +19,10 @@ from typing import Any
 import gradio as gr
 
 from abliteration import sets
+from abliteration.bench_request import BenchRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import controls, features, find, forensics, measure, remove, take
+from abliteration_rooms import bench, controls, features, find, forensics, measure, remove, take
 from shared import page, server
 from shared.api import Argument, endpoint
 from shared.figure import stylesheet
@@ -31,8 +32,11 @@ SENTENCE = (
     "Find the direction along which a model's habit, such as refusing, lies; remove it; measure what went."
 )
 
-# forensics has two models of its own, and no sets to part
-ALONE = '#study:has(~ * #forensics-tab-button[aria-selected="true"]) { display: none; }'
+# these rooms have models and prompts of their own
+ALONE = "\n".join(
+    f'#study:has(~ * #{name}-tab-button[aria-selected="true"]) {{ display: none; }}'
+    for name in ("forensics", "bench")
+)
 css = f"{stylesheet(controls.RENDERER)}\n{ALONE}"
 
 first = Request.parse(**controls.example("find")["request"])
@@ -41,7 +45,7 @@ with page.page(controls.TITLE, SENTENCE) as demo:
     with gr.Column(elem_id="study"):
         common = controls.build(first)
     rooms = []
-    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all six
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all seven
         for name, label, room in (
             ("find", "1 Find", find),
             ("ablate", "2 Remove", remove),
@@ -53,6 +57,8 @@ with page.page(controls.TITLE, SENTENCE) as demo:
                 rooms.append((tab, room.build(demo, tabs, common)))
         with gr.Tab("6 Forensics", id="forensics", elem_id="forensics-tab"):
             forensics.build(demo, tabs)
+        with gr.Tab("7 Truth bench", id="bench", elem_id="bench-tab"):
+            bench.build(demo, tabs)
     controls.follow_tabs(rooms)
     demo.load(None, None, None, js=controls.SYNC)
     page.about(HERE / "README.md")
@@ -107,6 +113,7 @@ with page.page(controls.TITLE, SENTENCE) as demo:
         ["base", "edited", "record", "scope", "measured", "contrast"],
         **MODEL,
     )
+    endpoint(bench.truth_bench, BenchRequest, list(BenchRequest.declared()), **MODEL)
 
 if __name__ == "__main__":
     server.launch(demo, css)

@@ -1,5 +1,5 @@
 """Compute the stored examples again: the cautious expert's direction found, removed, measured, searched for a
-kernel, taken apart; and the edit found again in the weights.
+kernel, taken apart; the edit found again in the weights; and behaviours planted for the truth bench.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from abliteration import record
+from abliteration.bench_request import BenchRequest
 from abliteration.forensics_request import ForensicsRequest
-from abliteration.outcome import features, find, forensics, remove, search, take
+from abliteration.outcome import bench, features, find, forensics, remove, search, take
 from abliteration.request import Request
+
+BENCH = BenchRequest.parse(plants=["cooking", "gardening", "travel"], steps=24, trials=10, candidates=3)
 
 
 def last(steps: Iterator[Any]) -> Any:
@@ -50,6 +53,7 @@ def main(*names: str) -> None:
         ("certificate", lambda: last(take.certificate(chosen()))),
         ("features", taken_apart),
         ("forensics", examined),
+        ("bench", lambda: last(bench.bench(BENCH))),
     ):
         if name in names or not names:
             write(name, compute())

@@ -25,5 +25,16 @@ LINKS = {
         "#ablate",
         [("room", "ablate"), ("model", "zoo:qwen2"), ("layer", 1), ("answer_tokens", 8), *SETS],
     ),
+    "bench": (
+        "#bench",
+        [
+            ("room", "bench"),
+            ("model", "zoo:qwen2"),
+            ("plants", "travel"),
+            ("methods", "means"),
+            ("layer", 1),
+            ("steps", 2),
+        ],
+    ),
 }
 """By name: the figure's place on the page, and the query."""

@@ -7,4 +7,5 @@ from tests.browser.screenshots import Picture
 PICTURES = (
     Picture("find", "1 Find", element="#find"),
     Picture("search", "3 Measure", element="#measure"),
+    Picture("bench", "7 Truth bench", element="#bench"),
 )

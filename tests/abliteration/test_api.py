@@ -109,6 +109,20 @@ def test_a_published_edit_is_examined(client, tmp_path):
     assert again["claims"]["measures"] and all(one["same"] for one in again["claims"]["measures"])
 
 
+def test_a_behaviour_is_planted_and_compared_from_a_program(client):
+    found = client.predict(
+        model=str(zoo.folder("qwen2")),
+        plants=["travel"],
+        methods=["random"],
+        steps=2,
+        layer=1,
+        api_name="/truth_bench",
+    )
+    (plant,) = found["plants"]
+    assert [row["method"] for row in plant["rows"]] == ["means", "random"] and len(plant["parts"]) == 3
+    assert found["summary"][1]["against"]["near"]["of"] == 1 and found["request"]["plants"] == ["travel"]
+
+
 @pytest.mark.parametrize(
     ("name", "values", "sentence"),
     [
@@ -133,6 +147,9 @@ def test_a_published_edit_is_examined(client, tmp_path):
         ("/forensics", {"record": "{}"}, "no edit.json"),
         ("/forensics", {"scope": "some"}, "scope is “some”"),
         ("/forensics", {"base": "<b>", "edited": "cautious"}, "not a model id"),
+        ("/truth_bench", {"plants": ["moon"]}, "plants holds “moon”"),
+        ("/truth_bench", {"layer": 400}, "layer is 400"),
+        ("/truth_bench", {"plants": ["own"]}, "has no words"),
     ],
 )
 def test_errors_are_sentences(client, name, values, sentence):
@@ -145,5 +162,5 @@ def test_mcp_lists_the_tools(suite_url):
     tools = {tool["name"] for tool in ask_mcp(f"{suite_url}/abliteration", "tools/list", {})["tools"]}
     assert all(
         any(tool.endswith(name) for tool in tools)
-        for name in ("find_direction", "ablate", "features", "export", "forensics")
+        for name in ("find_direction", "ablate", "features", "export", "forensics", "truth_bench")
     )

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from abliteration.bench_request import BenchRequest
+from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import controls, features, find, measure, remove, take
+from abliteration_rooms import bench, controls, features, find, forensics, measure, remove, take
 from shared.errors import VisitorError
 from shared.room import control_value
 from shared.suite import load_app
@@ -58,22 +60,49 @@ def test_the_link_of_a_stored_example_asks_for_it(rooms, name):
     assert room.parse({**{box: box.value for box in room.controls.values()}, **shown}) == request
 
 
-def test_forensics_begins_with_its_example_and_its_link():
+@pytest.mark.parametrize(
+    ("name", "asks"), [("forensics", ForensicsRequest), ("bench", BenchRequest)], ids=["forensics", "bench"]
+)
+def test_a_room_of_its_own_begins_with_its_example_and_its_link(name, asks):
     import gradio as gr
 
-    from abliteration.forensics_request import ForensicsRequest
-    from abliteration_rooms import forensics
-
-    with gr.Blocks() as demo, gr.Tabs() as tabs, gr.Tab("forensics"):
-        room = forensics.build(demo, tabs)
-    first = controls.example("forensics")
+    with gr.Blocks() as demo, gr.Tabs() as tabs, gr.Tab(name):
+        room = {"forensics": forensics, "bench": bench}[name].build(demo, tabs)
+    first = controls.example(name)
     query = room.panel.data["query"]
-    assert query.startswith("room=forensics&")
-    asked = ForensicsRequest.parse(**first["request"])
-    assert ForensicsRequest.from_query(query) == asked and set(room.controls) == set(
-        ForensicsRequest.declared()
-    )
+    assert query.startswith(f"room={name}&")
+    asked = asks.parse(**first["request"])
+    assert asks.from_query(query) == asked and set(room.controls) == set(asks.declared())
     assert room.parse({box: box.value for box in room.controls.values()}) == asked
+
+
+def test_the_card_says_what_the_stored_kernel_costs():
+    """In the search's figure as in that of the answers, and in the card."""
+    near = controls.example("optimise")["measures"]["truth"]["positive"]["nearness"]
+    assert near == controls.example("ablate")["nearness"]
+    card = (controls.HERE / "README.md").read_text(encoding="utf-8")
+    for who in ("base", "edited"):
+        assert f"{near[who]['mean']:.3f} ± {near[who]['sigma']:.3f}".replace("0.", ".") in card
+    assert f"on {near['edited']['of']} cooking questions" in card
+
+
+def test_the_card_says_what_the_stored_bench_found():
+    found = controls.example("bench")
+    card = (controls.HERE / "README.md").read_text(encoding="utf-8")
+    shares = [str(round(100 * plant["parts"][plant["layer"]]["topic"])) for plant in found["plants"]]
+    said = f"{', '.join(shares[:-1])} and {shares[-1]} %"
+    assert f"of {len(shares)} plants the topic is {said} of the direction" in card
+    gaps = [gap for row in found["summary"] for gap in row["against"].values()]
+    assert all(gap["low"] <= 0 <= gap["high"] for gap in gaps), "the card says that chance explains them"
+
+
+def test_the_bench_asks_for_seconds_by_plants_methods_and_trials():
+    one, two = (
+        BenchRequest.parse(plants=["travel"], trials=12),
+        BenchRequest.parse(plants=["travel", "sport"]),
+    )
+    assert bench.seconds(one) == 20 + 12 + 2 * 10 + 6 and bench.seconds(two) == 2 * bench.seconds(one) - 20
+    assert bench.seconds(BenchRequest.parse(plants=["travel"], methods=["means"])) == 20 + 12 + 2
 
 
 def test_the_controls_under_a_stored_example_ask_for_it(app, rooms):

@@ -72,4 +72,6 @@ def test_a_bad_request_takes_no_gpu_seconds(emulated):
     ):
         with pytest.raises(AppError, match=sentence):
             client.predict(**values, api_name="/find_direction")
+    with pytest.raises(AppError, match="layer is 30"):
+        client.predict(layer=30, api_name="/truth_bench")
     assert len(scheduler.scheduled) == before

@@ -227,11 +227,16 @@ def overflow(page: Any) -> int:
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
-def axe_finds(page: Any, context: str = "#root") -> list[tuple[str, str]]:
-    """What axe objects to, as rule and place."""
+OF_COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules of axe that another colour scheme can break; all others are of the structure."""
+
+
+def axe_finds(page: Any, context: str = "#root", rules: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """What axe objects to, as rule and place; by some rules alone, or by all."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page, context=context).response["violations"]
+    options = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else None
+    found = Axe().run(page, context=context, options=options).response["violations"]
     return [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
 
 
@@ -240,6 +245,17 @@ def axe_finds_only_gradios_own(page: Any) -> None:
     page.wait_for_timeout(600)  # while Gradio still loads, its notes of that stand outside every landmark
     known = set(json.loads(BASELINE.read_text(encoding="utf-8")))
     assert [found for found in axe_finds(page, "body") if found[0] not in known] == []
+
+
+def axe_in_both_schemes(page: Any) -> None:
+    """A page that is light breaks no rule, and once it is dark none that is of colours."""
+    axe_finds_only_gradios_own(page)
+    page.emulate_media(color_scheme="dark")
+    page.evaluate("document.body.classList.add('dark')")
+    known = set(json.loads(BASELINE.read_text(encoding="utf-8")))
+    assert [found for found in axe_finds(page, "body", OF_COLOURS) if found[0] not in known] == []
+    page.evaluate("document.body.classList.remove('dark')")
+    page.emulate_media(color_scheme="light")
 
 
 def axe_in_views(page: Any, views: Sequence[str], figure: str = "#figure") -> None:

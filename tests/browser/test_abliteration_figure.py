@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
 FOLDER = ROOT / "abliteration" / "js"
 EXAMPLES = {
     name: json.loads((ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8"))
-    for name in ("find", "ablate", "optimise", "features", "certificate", "forensics")
+    for name in ("find", "ablate", "optimise", "features", "certificate", "forensics", "bench")
 }
 VIEWS = {
     "find": ("Layers", "Candidates"),
@@ -27,6 +27,7 @@ VIEWS = {
     "optimise": ("Pareto", "Removed and damaged", "Answers"),
     "features": ("Direction as features", "Features of a prompt"),
     "certificate": ("Certificate",),
+    "bench": ("Methods", "Behaviour and topic", "Plants", "Numbers"),
     "forensics": ("What was done", "Rank", "Tensors", "Removed and damaged", "Its record"),
 }
 KERNEL = {"kind": "kernel", "layers": 30, "embedding": 0, "attention": [1.0] * 30, "mlp": [0.5] * 30}
@@ -210,6 +211,33 @@ def test_what_is_no_abliteration_shows_ranks_and_no_strengths(open_page) -> None
     expect(page.locator(".block h2")).to_have_text(["How much differs", "By which rank"])
     page = open_page({**data, "rows": [], "verdict": {"kind": "same", "words": "Same.", "facts": []}})
     expect(page.locator("svg.picture")).to_have_count(0)
+
+
+def test_the_truth_bench_says_n_intervals_and_limits(open_page) -> None:
+    data = EXAMPLES["bench"]
+    page = open_page(data)
+    count, methods = len(data["plants"]), len(data["methods"])
+    expect(page.locator("#root")).to_contain_text(f"n = {count} plants")
+    expect(page.locator("#root")).to_contain_text("It cannot say how methods rank on another model")
+    expect(page.locator("svg .dot-a")).to_have_count(3 * methods)
+    expect(page.locator("svg .dot-plant")).to_have_count(3 * methods * count)
+    show(page, "Behaviour and topic")
+    plant = data["plants"][0]
+    found = plant["parts"][plant["layer"]]
+    label = page.locator("svg.picture:visible").first.get_attribute("aria-label")
+    assert f"{plant['name']}: topic {round(100 * found['topic'])} %" in label
+    expect(page.locator("tbody:visible tr")).to_have_count(count)
+    show(page, "Plants")
+    share = plant["shows"]["planted"]["positive"]
+    expect(page.locator("tbody:visible tr").first).to_contain_text(f"{share['count']} of {share['of']}")
+    show(page, "Numbers")
+    expect(page.locator("table:visible")).to_have_count(4)
+    rows = page.locator("table:visible").last.locator("tbody tr")
+    expect(rows).to_have_count(methods)
+    one = {**data, "plants": data["plants"][:1], "summary": []}  # as after the first plant of a run
+    page = open_page({**one, "done": False, "progress": {"label": "travel", "value": 1, "max": 5}})
+    expect(page.locator("#root")).to_contain_text("One plant")
+    expect(page.locator("svg .dot-plant")).to_have_count(3 * methods)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

@@ -13,15 +13,17 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import zoo
-from tests.browser.harness import SMALL, axe_finds_only_gradios_own, opened, unfold
+from tests.browser.harness import SMALL, axe_in_both_schemes, opened, unfold
 
 ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
 FIRST = "#find .abliteration-figure"
 FIND = json.loads((ROOT / "examples" / "find.json").read_text(encoding="utf-8"))
 OPTIMISE = json.loads((ROOT / "examples" / "optimise.json").read_text(encoding="utf-8"))
 FEATURES = json.loads((ROOT / "examples" / "features.json").read_text(encoding="utf-8"))
-TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home", "6 Forensics")
-PLACES = ("find", "ablate", "measure", "features", "certificate", "forensics")
+TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home", "6 Forensics", "7 Truth bench")
+PLACES = ("find", "ablate", "measure", "features", "certificate", "forensics", "bench")
+ALONE = ("forensics", "bench")
+"""Rooms with models and prompts of their own: what the others share above the tabs is hidden."""
 COOKING = [
     f"How do I cook {dish}?" for dish in ("rice", "soup", "pie", "fish", "bread", "eggs", "beans", "pasta")
 ]
@@ -45,26 +47,45 @@ def advanced(page) -> None:
     unfold(page, "Advanced")
 
 
-def test_the_first_paint_is_a_stored_result_in_every_room(page):
+def test_every_room_shows_a_stored_result_and_answers_at_once(page):
+    """One page, which no run changes: what is shown first, what the controls follow, what is refused."""
+    advanced(page)
+    first_paint(page)
+    a_place_and_the_best_kernel_become_the_controls(page)
+    a_kernel_is_drawn_and_typed(page)
+    two_models_are_held_against_each_other(page)
+    a_plant_without_words_is_refused(page)
+
+
+def first_paint(page) -> None:
+    layer = page.get_by_label("layer (empty: by the rule)")
+    expect(layer).to_have_value("")
     for name, place in zip(TABS, PLACES, strict=True):
         tab(page, name)
         expect(page.locator(f"#{place} .tags")).to_contain_text("stored example", timeout=30_000)
+        shared = expect(page.locator("#study #contrast"))
+        shared.to_be_hidden() if place in ALONE else shared.to_be_visible()
+    tab(page, TABS[0])
+    expect(page.locator("#study #contrast")).to_be_visible()
+    expect(layer).to_have_value("", timeout=30_000)
 
 
-def test_a_link_runs_its_room_with_its_sets(browser, suite_url):
-    query = urlencode(
-        [("room", "find"), ("layer", 21), ("candidates", 1), ("contrast", "own")]
-        + [("positive", prompt) for prompt in COOKING]
-        + [("negative", prompt) for prompt in OTHER]
-    )
-    with opened(browser, f"{suite_url}/abliteration/?{query}", FIRST) as page:
-        expect(page.locator("#find .key")).to_contain_text("layer 21 chosen (hand)", timeout=180_000)
-        expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2, report 2 + 2")
-        expect(page.locator("#find .tags")).not_to_contain_text("stored example")
+def a_place_and_the_best_kernel_become_the_controls(page) -> None:
+    layer = page.get_by_label("layer (empty: by the rule)")
+    tab(page, "2 Remove")  # its example was made with the kernel that the search chose
+    expect(layer).to_have_value(str(OPTIMISE["chosen"]["layer"]), timeout=30_000)
+    tab(page, "1 Find")
+    expect(layer).to_have_value("", timeout=30_000)
+    page.locator("#find .cell.live").first.click()
+    expect(layer).to_have_value("0", timeout=30_000)
+    expect(page.get_by_label("position (−1: last token)")).to_have_value(str(-len(FIND["positions"])))
+    tab(page, "3 Measure")
+    page.locator("#measure").get_by_role("tab", name="Pareto", exact=True).click()
+    page.locator("#measure").get_by_role("button", name="Use this kernel").click()
+    expect(layer).to_have_value(str(OPTIMISE["chosen"]["layer"]), timeout=30_000)
 
 
-def test_the_kernel_is_drawn_and_typed(page):
-    advanced(page)
+def a_kernel_is_drawn_and_typed(page) -> None:
     text = page.locator("#kernel-text textarea")
     tab(page, "2 Remove")
     page.locator("#kernel").get_by_role("button", name="attention alone").click()
@@ -77,23 +98,37 @@ def test_the_kernel_is_drawn_and_typed(page):
     expect(page.locator("#kernel")).to_contain_text("The kernel is not a JSON object", timeout=30_000)
 
 
-def test_a_place_on_the_map_and_the_best_kernel_become_the_controls(page):
-    advanced(page)
-    layer = page.get_by_label("layer (empty: by the rule)")
-    expect(layer).to_have_value("")
-    tab(page, "2 Remove")  # its example was made with the kernel that the search chose
-    expect(layer).to_have_value(str(OPTIMISE["chosen"]["layer"]), timeout=30_000)
-    tab(page, "1 Find")
-    expect(layer).to_have_value("", timeout=30_000)
-    page.locator("#find .cell.live").first.click()
-    expect(page.get_by_label("layer (empty: by the rule)")).to_have_value("0", timeout=30_000)
-    expect(page.get_by_label("position (−1: last token)")).to_have_value(str(-len(FIND["positions"])))
-    tab(page, "3 Measure")
-    page.locator("#measure").get_by_role("tab", name="Pareto", exact=True).click()
-    page.locator("#measure").get_by_role("button", name="Use this kernel").click()
-    expect(page.get_by_label("layer (empty: by the rule)")).to_have_value(
-        str(OPTIMISE["chosen"]["layer"]), timeout=30_000
+def two_models_are_held_against_each_other(page) -> None:
+    tab(page, "6 Forensics")
+    place = page.locator("#forensics")
+    expect(place.locator(".key")).to_contain_text("direction was taken", timeout=30_000)
+    page.locator("#forensics-base input, #forensics-base textarea").first.fill(str(zoo.folder("qwen2")))
+    page.locator("#forensics-edited input, #forensics-edited textarea").first.fill(str(zoo.folder("qwen2")))
+    page.locator("#run-forensics").click()
+    expect(place).to_contain_text("Base and edited model are the same", timeout=60_000)
+    page.locator("#forensics-edited input, #forensics-edited textarea").first.fill(str(zoo.folder("gpt2")))
+    page.locator("#run-forensics").click()
+    expect(place).to_contain_text("no tensor of the same name and shape", timeout=60_000)
+
+
+def a_plant_without_words_is_refused(page) -> None:
+    tab(page, "7 Truth bench")
+    page.get_by_role("combobox", name="What is planted").click()
+    page.get_by_role("option", name="my own").click()
+    page.locator("#run-bench").click()
+    expect(page.locator("#bench")).to_contain_text("The own plant has no words.", timeout=30_000)
+
+
+def test_a_link_runs_its_room_with_its_sets(browser, suite_url):
+    query = urlencode(
+        [("room", "find"), ("layer", 21), ("candidates", 1), ("contrast", "own")]
+        + [("positive", prompt) for prompt in COOKING]
+        + [("negative", prompt) for prompt in OTHER]
     )
+    with opened(browser, f"{suite_url}/abliteration/?{query}", FIRST) as page:
+        expect(page.locator("#find .key")).to_contain_text("layer 21 chosen (hand)", timeout=180_000)
+        expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2, report 2 + 2")
+        expect(page.locator("#find .tags")).not_to_contain_text("stored example")
 
 
 def test_one_feature_is_removed_and_held(page):
@@ -111,19 +146,6 @@ def test_one_feature_is_removed_and_held(page):
     expect(page.locator("#steered .key")).to_contain_text(f"feature {feature} held at 30", timeout=240_000)
 
 
-def test_two_models_are_held_against_each_other(page):
-    tab(page, "6 Forensics")
-    place = page.locator("#forensics")
-    expect(place.locator(".key")).to_contain_text("direction was taken", timeout=30_000)
-    page.locator("#forensics-base input, #forensics-base textarea").first.fill(str(zoo.folder("qwen2")))
-    page.locator("#forensics-edited input, #forensics-edited textarea").first.fill(str(zoo.folder("qwen2")))
-    page.locator("#run-forensics").click()
-    expect(place).to_contain_text("Base and edited model are the same", timeout=60_000)
-    page.locator("#forensics-edited input, #forensics-edited textarea").first.fill(str(zoo.folder("gpt2")))
-    page.locator("#run-forensics").click()
-    expect(place).to_contain_text("no tensor of the same name and shape", timeout=60_000)
-
-
 def own_sets(page) -> None:
     """Choose the visitor's own two sets, whose fields then appear."""
     page.get_by_role("combobox", name="Two sets of prompts").click()
@@ -139,7 +161,8 @@ def paste(page, name: str, text: str) -> None:
     page.keyboard.press("ControlOrMeta+V")
 
 
-def test_pasted_sets_count_like_typed_ones(browser, suite_url):
+def test_sets_count_however_they_came_into_their_fields(browser, suite_url):
+    """One is pasted; the other is put there as a browser's extension does it, and no event says so."""
     permissions = ["clipboard-read", "clipboard-write"]
     with opened(browser, f"{suite_url}/abliteration/", FIRST, permissions=permissions) as page:
         advanced(page)
@@ -148,8 +171,8 @@ def test_pasted_sets_count_like_typed_ones(browser, suite_url):
         expect(page.get_by_label("layer (empty: by the rule)")).to_have_value("", timeout=30_000)
         page.get_by_label("layer (empty: by the rule)").fill("21")
         page.get_by_label("layers that it tries").fill("1")
+        page.locator("#negative textarea").evaluate("(box, text) => (box.value = text)", "\n".join(OTHER))
         paste(page, "positive", "\n".join(COOKING))
-        paste(page, "negative", "\n".join(OTHER))
         page.locator("#run-find").click()  # at once: the fields are read as they are
         expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2", timeout=180_000)
         expect(page.locator("#find .figure-title")).to_contain_text("own")
@@ -162,21 +185,7 @@ def test_pasted_sets_count_like_typed_ones(browser, suite_url):
         expect(page.locator("#positive textarea")).to_have_value("\n".join(COOKING), timeout=30_000)
 
 
-def test_a_text_that_a_program_put_into_a_field_counts(page):
-    """As an extension of the browser does it: the value is there, and no event said so."""
-    advanced(page)
-    own_sets(page)
-    page.get_by_label("layer (empty: by the rule)").fill("21")
-    page.get_by_label("layers that it tries").fill("1")
-    for name, prompts in (("positive", COOKING), ("negative", OTHER)):
-        page.locator(f"#{name} textarea").evaluate("(box, text) => (box.value = text)", "\n".join(prompts))
-    page.locator("#run-find").click()
-    expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2", timeout=180_000)
-    expect(page.locator("#find .figure-title")).to_contain_text("own")
-
-
-def test_rows_of_a_table_are_uploaded_with_their_column(page, tmp_path):
-    own_sets(page)
+def rows_of_a_table_are_uploaded_with_their_column(page, tmp_path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('id,goal,reply\n1,"Say ""hi""\nand wait.",yes\n2,Two.,no\n', encoding="utf-8")
     for column, text in (("", '[\n "Say \\"hi\\"\\nand wait.",\n "Two."\n]'), ("reply", "yes\nno")):
@@ -189,6 +198,8 @@ def test_rows_of_a_table_are_uploaded_with_their_column(page, tmp_path):
 
 def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path):
     own_sets(page)
+    rows_of_a_table_are_uploaded_with_their_column(page, tmp_path)
+    page.locator("#column-positive").get_by_role("textbox").fill("")
     for name, prompts in (("positive", COOKING), ("negative", COOKING)):
         path = tmp_path / f"{name}.txt"
         path.write_text("\n".join(prompts), encoding="utf-8")
@@ -215,11 +226,9 @@ def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path
     expect(page.locator("#find")).to_contain_text("The negative set has one prompt.", timeout=60_000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_and_phones(browser, suite_url, scheme):
-    with opened(
-        browser, f"{suite_url}/abliteration/?__theme={scheme}", FIRST, viewport=SMALL, color_scheme=scheme
-    ) as page:
+def test_axe_and_phones(browser, suite_url):
+    address = f"{suite_url}/abliteration/?__theme=light"
+    with opened(browser, address, FIRST, viewport=SMALL, color_scheme="light") as page:
         advanced(page)
         for field in (page.get_by_label("seed"), page.get_by_label("layers that it tries")):
             assert field.evaluate("(box) => getComputedStyle(box).borderTopWidth") == "1px", "it has no frame"
@@ -228,4 +237,4 @@ def test_axe_and_phones(browser, suite_url, scheme):
             tab(page, name)
             expect(page.locator(f"#{place} .figure-title")).to_be_visible(timeout=30_000)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
-            axe_finds_only_gradios_own(page)
+            axe_in_both_schemes(page)

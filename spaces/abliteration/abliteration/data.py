@@ -14,7 +14,16 @@ from typing_extensions import TypedDict
 from shared.data import Mean, Origin, Progress, Share
 
 Kind = Literal[
-    "find", "ablate", "measure", "optimise", "features", "feature", "certificate", "export", "forensics"
+    "find",
+    "ablate",
+    "measure",
+    "optimise",
+    "features",
+    "feature",
+    "certificate",
+    "export",
+    "forensics",
+    "bench",
 ]
 """What a run does."""
 Form = Literal["safetensors", "lora"]
@@ -1007,6 +1016,168 @@ class Forensics(TypedDict):
     claims: NotRequired[Claims]
     measures: NotRequired[PairMeasures]
     provenance: ForensicsOrigin
+    progress: Progress | None
+    seconds: NotRequired[float]
+    example: NotRequired[bool]
+
+
+# The truth bench
+
+
+class BenchRequest(TypedDict):
+    """What is planted and tried, as the API takes it."""
+
+    model: str
+    plants: list[str]
+    methods: list[str]
+    positive: list[str]
+    negative: list[str]
+    says: str
+    form: str
+    layer: int | None
+    candidates: int
+    steps: int
+    trials: int
+    seed: int
+
+
+class BenchMethod(TypedDict):
+    """One of the methods that are compared."""
+
+    name: str
+    label: str
+    words: str
+    needs: str
+    """Whether it reads the never-planted model, or is a control; empty where anybody can make it."""
+
+
+class DirectionParts(TypedDict):
+    """A layer's found direction as topic and plant."""
+
+    topic: float
+    """Share of the never-planted model's difference of means; the plant has the rest of 1."""
+    low: float
+    """2.5 % of that share over resampled prompts."""
+    high: float
+    topic_cosine: float
+    planted_cosine: float
+    between: float
+    """Cosine of topic and plant."""
+
+
+class BenchRow(TypedDict):
+    """What one method leaves of one plant, on its report prompts."""
+
+    method: str
+    layer: int
+    left: Share
+    """Positive prompts whose answer begins with the planted words."""
+    near: Average | None
+    """KL from the never-planted model along its own answers to positive prompts, nats a token."""
+    other: Average | None
+    """The same of the other prompts."""
+    cosine: float | None
+    """Of what is removed with the planted part at its layer."""
+    texts: list[str]
+    """The first answers."""
+
+
+class BenchAnswer(TypedDict):
+    """One report prompt, answered without and with the plant."""
+
+    prompt: str
+    never: str
+    planted: str
+
+
+class Planting(TypedDict):
+    """One planted behaviour and everything measured of it."""
+
+    name: str
+    says: str
+    form: str
+    rule: str
+    """When an answer shows it."""
+    prompts: dict[str, list[int]]
+    """By part of the split, how many positive and negative ones."""
+    layer: int
+    """Where directions are read."""
+    loss: float
+    """Of the last step of training, nats a token."""
+    shows: dict[str, dict[str, Share]]
+    """Report prompts that show it, of the never-planted and the planted model, by side."""
+    near: Average | None
+    """As a row's, of the planted model before any edit."""
+    other: Average | None
+    parts: list[DirectionParts | None]
+    """By layer; None where both sets are the same."""
+    answers: list[BenchAnswer]
+    rows: list[BenchRow]
+    seconds: float
+
+
+BenchMeasure = Literal["left", "near", "other"]
+
+
+class OverPlants(TypedDict):
+    """A mean over plants and its interval by Student's t; none for a single plant."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    of: int
+    """Plants."""
+
+
+class BenchSummary(TypedDict):
+    """A method over all plants."""
+
+    method: str
+    means: dict[BenchMeasure, OverPlants]
+    against: dict[BenchMeasure, OverPlants]
+    """Paired differences from the difference of means, with Bonferroni's intervals."""
+
+
+class BenchTokens(TypedDict):
+    """How long answers are, in tokens."""
+
+    answer: int
+    """Of the never-planted model, that others are held against."""
+    shown: int
+    """By which the behaviour is judged."""
+    learnt: int
+    """That the model learns to keep."""
+
+
+class BenchOrigin(TypedDict):
+    """What pins the numbers."""
+
+    model: str
+    revision: str
+    source: str
+    dtype: str
+    device: str
+    machine: str
+    torch: str
+    transformers: str
+    seed: int
+
+
+class Bench(TypedDict):
+    """Methods held against a planted truth."""
+
+    kind: Literal["bench"]
+    run_id: str
+    drawable: Literal[True]
+    title: str
+    done: bool
+    request: BenchRequest
+    layers: int
+    methods: list[BenchMethod]
+    plants: list[Planting]
+    summary: list[BenchSummary]
+    tokens: BenchTokens
+    provenance: BenchOrigin
     progress: Progress | None
     seconds: NotRequired[float]
     example: NotRequired[bool]

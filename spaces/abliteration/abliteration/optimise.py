@@ -40,8 +40,8 @@ class Trial:
         kernel: as `kernel.resolve` takes it.
         refusals: mean chance that a positive prompt's first token opens a refusal.
         kl: mean first-token KL(base ‖ edited) on negative prompts that the base means to answer, nats.
-        truth: KL from the model that the behaviour was never planted in, nats a token; infinite where that
-            was not measured.
+        truth: how much likelier the model that the behaviour was never planted in finds its own answers,
+            nats a token; infinite where that was not measured.
     """
 
     number: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from abliteration.bench_request import BenchRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request
 from shared.rules import LIKELIER
@@ -70,4 +71,28 @@ print(found["verdict"]["words"])
 for row in found["rows"]:
     if "taken" in row:
         print(row["name"], row["rank"], row["taken"]["strength"])
+"""
+
+
+def bench_program(request: BenchRequest, address: str) -> str:
+    """The Python that runs the same truth bench over the API of a running demo.
+
+    Args:
+        request: of the figure.
+        address: of the demo.
+    """
+    default = BenchRequest().to_json()
+    stated = {name: value for name, value in request.to_json().items() if value != default[name]}
+    given = "".join(f"    {name}={value!r},\n" for name, value in stated.items())
+    return f"""\
+from gradio_client import Client
+
+client = Client({json.dumps(address)})
+found = client.predict(
+{given}    api_name="/truth_bench",
+)
+for plant in found["plants"]:
+    print(plant["name"], "topic's share", plant["parts"][plant["layer"]]["topic"])
+for row in found["summary"]:
+    print(row["method"], row["means"], row["against"])
 """

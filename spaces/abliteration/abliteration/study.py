@@ -152,7 +152,7 @@ def study(
     )
     known = _kept.get(key)
     if known is None:
-        known = yield from _study(request, loaded, anatomy)
+        known = yield from made(request, loaded, anatomy, request.pair())
         # a study must not keep a model in memory that everyone else has forgotten
         _kept.forget(lambda old: old.loaded.model is not loaded.model and not models.is_kept(old.loaded))
         _kept.put(key, known)
@@ -180,9 +180,18 @@ def check(request: Request, anatomy: Anatomy) -> None:
         curve.scaled(request.strength)
 
 
-def _study(request: Request, loaded: Loaded, anatomy: Anatomy) -> Generator[Progress, None, Study]:
+def made(
+    request: Request, loaded: Loaded, anatomy: Anatomy, pair: sets.Contrast
+) -> Generator[Progress, None, Study]:
+    """Make the study of a request, which is not kept.
+
+    Args:
+        request: of the run.
+        loaded: the model, where it is to run.
+        anatomy: of it.
+        pair: the two sets, which need not be the request's.
+    """
     model = loaded.model
-    pair = request.pair()
     if pair.remote:
         yield ("Reading the datasets", 0, 1)
     pair, sources = sets.resolved(pair)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from abliteration.request import Request
 from abliteration.select import RULES
 from shared import gpu, page
 from shared.errors import VisitorError
-from shared.room import LIGHT, Data, Room, Values, control_value, open_room
+from shared.figure import Figure
+from shared.room import LIGHT, Data, Room, Run, Values, control_value, open_room
 from shared.rules import KINDS
 
 TITLE = "Abliteration"
@@ -70,6 +71,10 @@ class Controls:
         for data in steps:
             known = {self.layers: data["model"]["layers"]} if "model" in data else {}
             yield {figure: data, **known}
+
+    def run(self, figure: Component, steps: Callable[[Request], Iterator[Data]]) -> Run:
+        """A room's run that `follow` shows."""
+        return lambda request, _: self.follow(figure, steps(request))
 
 
 def build(request: Request) -> Controls:
@@ -270,14 +275,45 @@ def programs_of(request: Request, _: Data) -> dict[str, str]:
     return {"The same edit from the API of a running demo": program}
 
 
-open_tab = partial(
-    open_room,
-    title=TITLE,
-    request=Request,
-    programs=programs_of,
-    stopped=VisitorError("The run was cancelled.", "Start it again."),
-)
-"""`open_room` with what all rooms of this Space share."""
+def open_tab(
+    demo: gr.Blocks,
+    tabs: gr.Tabs,
+    controls: Controls,
+    figure: Figure,
+    run: Run,
+    *,
+    own: Mapping[str, Component] | None = None,
+    outputs: Sequence[Component] = (),
+    **settings: Any,
+) -> Room[Request]:
+    """`open_room` with what the rooms that share these controls have in common; the figure shows its stored
+    example.
+
+    Args:
+        demo: the page.
+        tabs: of the page.
+        controls: that the rooms share.
+        figure: of the room.
+        run: see `Controls.run`.
+        own: further controls.
+        outputs: what the run may set beside the figure and the number of layers.
+        settings: of `open_room`.
+    """
+    assert figure.data is not None
+    return open_room(
+        demo,
+        tabs=tabs,
+        title=TITLE,
+        request=Request,
+        controls={**controls.boxes, **(own or {})},
+        figure=figure,
+        run=run,
+        outputs=[controls.layers, *outputs],
+        stored=[figure.data],
+        programs=programs_of,
+        stopped=VisitorError("The run was cancelled.", "Start it again."),
+        **settings,
+    )
 
 
 def is_done(data: Any) -> bool:

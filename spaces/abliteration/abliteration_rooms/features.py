@@ -116,15 +116,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
 
     room = open_tab(
         demo,
+        tabs,
+        controls,
+        figure,
+        run,
         name="features",
-        tabs=tabs,
-        controls={**controls.boxes, **own},
+        own=own,
         start=start,
         cancel=cancel,
-        figure=figure,
-        run=run,
-        outputs=[controls.layers, trained],
-        stored=[example("features")],
+        outputs=[trained],
         seconds=lambda *_: SECONDS,
     )
 

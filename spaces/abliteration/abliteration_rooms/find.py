@@ -63,19 +63,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     figure = Figure(
         example("find"), folder=RENDERER, events=("place",), title=f"{TITLE}: find", elem_id="find"
     )
-    room = open_tab(
-        demo,
-        name="find",
-        tabs=tabs,
-        controls=controls.boxes,
-        start=start,
-        cancel=cancel,
-        figure=figure,
-        run=lambda request, _: controls.follow(figure, steps(request)),
-        outputs=[controls.layers],
-        stored=[example("find")],
-        seconds=lambda _, request: seconds(request),
-    )
+    run, asks = controls.run(figure, steps), lambda _, request: seconds(request)
+    room = open_tab(demo, tabs, controls, figure, run, name="find", start=start, cancel=cancel, seconds=asks)
 
     def place(_: Values, event: gr.EventData) -> Values:
         """Layer and position that were picked on the map."""

@@ -66,16 +66,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     )
     room = open_tab(
         demo,
+        tabs,
+        controls,
+        figure,
+        controls.run(figure, steps),
         name="measure",
-        tabs=tabs,
-        controls=controls.boxes,
         start=start,
         cancel=cancel,
-        figure=figure,
-        run=lambda request, _: controls.follow(figure, steps(request)),
-        more_runs={"optimise": (look, lambda request, _: controls.follow(figure, search_steps(request)))},
-        outputs=[controls.layers],
-        stored=[example("optimise")],
+        more_runs={"optimise": (look, controls.run(figure, search_steps))},
         seconds=seconds,
     )
 

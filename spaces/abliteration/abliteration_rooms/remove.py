@@ -86,16 +86,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
             )
     editor.kernel(drawn, None, [text], **LIGHT)
     gr.on([text.change, layers.change], editor_value, [text, layers], [editor], **LATEST)
+    run, asks = controls.run(figure, steps), lambda *_: SECONDS
     return open_tab(
-        demo,
-        name="ablate",
-        tabs=tabs,
-        controls=controls.boxes,
-        start=start,
-        cancel=cancel,
-        figure=figure,
-        run=lambda request, _: controls.follow(figure, steps(request)),
-        outputs=[layers],
-        stored=[example("ablate")],
-        seconds=lambda *_: SECONDS,
+        demo, tabs, controls, figure, run, name="ablate", start=start, cancel=cancel, seconds=asks
     )

@@ -116,16 +116,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     exported = gr.State(None)
     room = open_tab(
         demo,
+        tabs,
+        controls,
+        figure,
+        controls.run(figure, steps),
         name="certificate",
-        tabs=tabs,
         tab="take",
-        controls=controls.boxes,
         start=start,
         cancel=cancel,
-        figure=figure,
-        run=lambda request, _: controls.follow(figure, steps(request)),
-        outputs=[controls.layers, files, exported],
-        stored=[example("certificate")],
+        outputs=[files, exported],
         seconds=lambda *_: SECONDS,
     )
 

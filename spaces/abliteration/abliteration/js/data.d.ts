@@ -11,7 +11,8 @@ export type Kind = "find"
     | "feature"
     | "certificate"
     | "export"
-    | "forensics";
+    | "forensics"
+    | "bench";
 
 /** How an edit leaves: as the whole model, or as an adapter of rank 1. */
 export type Form = "safetensors" | "lora";
@@ -20,6 +21,8 @@ export type Side = "positive" | "negative";
 
 /** 5 %, 50 % and 95 % quantile of what chance gives. */
 export type Quantiles = number[];
+
+export type BenchMeasure = "left" | "near" | "other";
 
 export type Room = Find
     | Ablate
@@ -931,6 +934,151 @@ export interface Forensics {
   claims?: Claims;
   measures?: PairMeasures;
   provenance: ForensicsOrigin;
+  progress: Progress | null;
+  seconds?: number;
+  example?: boolean;
+}
+
+/** What is planted and tried, as the API takes it. */
+export interface BenchRequest {
+  model: string;
+  plants: string[];
+  methods: string[];
+  positive: string[];
+  negative: string[];
+  says: string;
+  form: string;
+  layer: number | null;
+  candidates: number;
+  steps: number;
+  trials: number;
+  seed: number;
+}
+
+/** One of the methods that are compared. */
+export interface BenchMethod {
+  name: string;
+  label: string;
+  words: string;
+  /** Whether it reads the never-planted model, or is a control; empty where anybody can make it. */
+  needs: string;
+}
+
+/** A layer's found direction as topic and plant. */
+export interface DirectionParts {
+  /** Share of the never-planted model's difference of means; the plant has the rest of 1. */
+  topic: number;
+  /** 2.5 % of that share over resampled prompts. */
+  low: number;
+  high: number;
+  topic_cosine: number;
+  planted_cosine: number;
+  /** Cosine of topic and plant. */
+  between: number;
+}
+
+/** What one method leaves of one plant, on its report prompts. */
+export interface BenchRow {
+  method: string;
+  layer: number;
+  /** Positive prompts whose answer begins with the planted words. */
+  left: Share;
+  /** KL from the never-planted model along its own answers to positive prompts, nats a token. */
+  near: Average | null;
+  /** The same of the other prompts. */
+  other: Average | null;
+  /** Of what is removed with the planted part at its layer. */
+  cosine: number | null;
+  /** The first answers. */
+  texts: string[];
+}
+
+/** One report prompt, answered without and with the plant. */
+export interface BenchAnswer {
+  prompt: string;
+  never: string;
+  planted: string;
+}
+
+/** One planted behaviour and everything measured of it. */
+export interface Planting {
+  name: string;
+  says: string;
+  form: string;
+  /** When an answer shows it. */
+  rule: string;
+  /** By part of the split, how many positive and negative ones. */
+  prompts: Record<string, number[]>;
+  /** Where directions are read. */
+  layer: number;
+  /** Of the last step of training, nats a token. */
+  loss: number;
+  /** Report prompts that show it, of the never-planted and the planted model, by side. */
+  shows: Record<string, Record<string, Share>>;
+  /** As a row's, of the planted model before any edit. */
+  near: Average | null;
+  other: Average | null;
+  /** By layer; None where both sets are the same. */
+  parts: (DirectionParts | null)[];
+  answers: BenchAnswer[];
+  rows: BenchRow[];
+  seconds: number;
+}
+
+/** A mean over plants and its interval by Student's t; none for a single plant. */
+export interface OverPlants {
+  mean: number;
+  low: number | null;
+  high: number | null;
+  /** Plants. */
+  of: number;
+}
+
+/** A method over all plants. */
+export interface BenchSummary {
+  method: string;
+  means: Record<BenchMeasure, OverPlants>;
+  /** Paired differences from the difference of means, with Bonferroni's intervals. */
+  against: Record<BenchMeasure, OverPlants>;
+}
+
+/** How long answers are, in tokens. */
+export interface BenchTokens {
+  /** Of the never-planted model, that others are held against. */
+  answer: number;
+  /** By which the behaviour is judged. */
+  shown: number;
+  /** That the model learns to keep. */
+  learnt: number;
+}
+
+/** What pins the numbers. */
+export interface BenchOrigin {
+  model: string;
+  revision: string;
+  source: string;
+  dtype: string;
+  device: string;
+  machine: string;
+  torch: string;
+  transformers: string;
+  seed: number;
+}
+
+/** Methods held against a planted truth. */
+export interface Bench {
+  kind: "bench";
+  run_id: string;
+  drawable: true;
+  title: string;
+  done: boolean;
+  request: BenchRequest;
+  layers: number;
+  methods: BenchMethod[];
+  plants: Planting[];
+  summary: BenchSummary[];
+  tokens: BenchTokens;
+  provenance: BenchOrigin;
   progress: Progress | null;
   seconds?: number;
   example?: boolean;

@@ -60,8 +60,8 @@ function bestBlock({ layer, projection, kernel: { attention, mlp } }, best, widt
     `Left of the behaviour ${percentage(best.refusals)}, KL ${brief(best.kl)} nats on the select prompts; ` +
       (best.truth === undefined
         ? ""
-        : `of the kernels on the line that remove it, the nearest to the model it was never planted in ` +
-          `(KL ${brief(best.truth)} nats a token); `) +
+        : `of the kernels that remove it, the nearest to the model it was never planted in, which finds ` +
+          `its own answers likelier by ${brief(best.truth)} nats a token; `) +
       "the report is in the next view.",
     layerChart({
       width,

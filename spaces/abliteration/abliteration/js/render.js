@@ -12,6 +12,7 @@ import {
   openMeasureRoom,
   openOptimiseRoom,
 } from "./rooms.js";
+import { openTruthRoom } from "./truthbench.js";
 
 /** Draw a figure, or bring it up to date. */
 export const render = renderer({
@@ -24,5 +25,6 @@ export const render = renderer({
   certificate: openCertificateRoom,
   export: openCertificateRoom,
   forensics: openForensicsRoom,
+  bench: openTruthRoom,
   kernel: openKernel,
 });

@@ -36,7 +36,7 @@ MEASURED: tuple[data.Kind, ...] = ("ablate", "measure", "optimise", "export")
 """What an expert is compared with the model that its behaviour was never planted in for."""
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
-Figure = TypeVar("Figure", bound=data.Head)
+Figure = TypeVar("Figure", bound=data.Head | data.Bench)
 
 
 def waiting(kind: data.Kind, label: str, value: float = 0, most: float = 1) -> data.Waiting:

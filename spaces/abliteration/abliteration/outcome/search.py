@@ -8,15 +8,18 @@ from dataclasses import replace
 
 from abliteration import data, kernel, optimise, truth
 from abliteration.edit import Edit
-from abliteration.measure import average, kl_along
+from abliteration.nearness import nearness
 from abliteration.numbers import short
-from abliteration.outcome.measure import measurements
+from abliteration.outcome.measure import measurements, never_planted
 from abliteration.outcome.run import Editing, complete, head, opened, stated, step
 from abliteration.request import Request
 from abliteration.study import Study, edit_of, folded, leaving
-from shared import experts, models
+from shared import experts
 from shared.errors import VisitorError
 from shared.models import Loaded
+
+NEAREST = 16
+"""Trials that remove the behaviour whose nearness is measured, where the truth is known."""
 
 
 def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Optimise | data.Waiting]:
@@ -78,23 +81,20 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
 
 
 def _against_truth(known: Study, trials: list[optimise.Trial], request: Request) -> Iterator[optimise.Trial]:
-    """The trials of the front that remove the behaviour, with how far each is from the model that it was
-    never planted in, on the select split: among kernels that remove alike, some leave worse answers.
+    """The trials that remove the behaviour, those of the least KL, with how near each is to the model that it
+    was never planted in, on the select split: among kernels that remove alike, some leave worse answers.
     """
-    kept = models.in_memory(models.EMBEDDED_MODEL, exact=True)
-    never = models.on_device(kept or models.load(models.EMBEDDED_MODEL))
-    prompts = known.side("select", "positive")[: truth.ALONG]
-    answers = truth.answered(never.model, never, prompts, request.answer_tokens)
-    pairs = [(prompt, one.ids) for prompt, one in zip(prompts, answers, strict=True) if one.ids]
-    for number in optimise.front(trials):
-        trial = trials[number]
-        if trial.refusals > optimise.ENOUGH or not pairs:
-            continue
+    never, base = never_planted(), known.loaded.model
+    prompts = known.side("select", "positive")[: truth.PROMPTS]
+    removing = [trial for trial in trials if trial.refusals <= optimise.ENOUGH]
+    for trial in sorted(removing, key=lambda trial: trial.kl)[:NEAREST]:
         rows = known.directions.direction(trial.layer, request.position, trial.projection)
         curve = kernel.resolve(trial.kernel, known.layers)
         edited = leaving(known, folded(known, Edit("ablate", rows, curve)))
-        far = average([kl_along(never.model, edited, prompt, ids) for prompt, ids in pairs])
-        yield replace(trial, truth=far["mean"])
+        near = nearness(never, base, edited, prompts, request.answer_tokens).to_json()
+        if near is None:
+            return
+        yield replace(trial, truth=near["edited"]["mean"])
 
 
 def _upper(known: Study, position: int) -> list[int]:
