@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ import gradio as gr
 from dedup import examples
 from dedup.contamination import Split
 from dedup.packed import PACKERS
-from dedup.read import Dataset, read_file, read_hub
+from dedup.read import FORMATS, Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
+from dedup.several import together
 from dedup.texts import compared
 from shared import files, limits, web
 from shared.cache import Cache, size_of
 from shared.errors import VisitorError
 
-KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".md", *PACKERS]
+KINDS = [*FORMATS, *PACKERS]
 """Files to choose from."""
 
 _BOTH = VisitorError("Both a file and a dataset are given.", "Clear one of them.")
@@ -59,17 +61,19 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
     name.
 
     Args:
-        file: an upload, from a component or from an API call.
+        file: an upload, from a component or from an API call, or a list of several, which are one dataset.
         token: for the Hub.
 
     Raises:
         VisitorError: there is nothing to read, or it cannot be read.
     """
-    upload = upload_of(file)
-    if upload and request.dataset and request.dataset not in examples.DATASETS:
+    given = given_of(file)
+    if given and request.dataset and request.dataset not in examples.DATASETS:
         raise _BOTH
-    if upload:
-        return _parsed(*upload, request.limit)
+    if len(given) == 1:
+        return _parsed(*given[0], request.limit)
+    if given:
+        return _together(given, request.limit)
     if request.dataset in examples.DATASETS:
         return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
     if not request.dataset:
@@ -92,6 +96,63 @@ def _parsed(path: Path, name: str, limit: int) -> Dataset:
     return known
 
 
+def either(file: Any, files: Any) -> Any:
+    """What an API call gave as one file, or as several.
+
+    Raises:
+        VisitorError: both, or `files` is no list.
+    """
+    if files and not isinstance(files, list):
+        raise VisitorError(f"files is {str(files)[:40]}.", "Give a list.")
+    if file and files:
+        raise VisitorError("Both file and files are given.", "Put all files into files.")
+    return files or file
+
+
+def given_of(file: Any) -> list[tuple[Path, str]]:
+    """The paths and names of an upload, or of a list of uploads.
+
+    Raises:
+        VisitorError: as `upload_of`, more files than are taken, or too many bytes together.
+    """
+    files = file if isinstance(file, list) else [file]
+    if len(files) > limits.MAX_PARTS:
+        raise VisitorError(
+            f"{len(files):,} files were given; at most {limits.MAX_PARTS} are read as one dataset.",
+            "Join some of them, or pack the rows as one Parquet file.",
+        )
+    given = list(filter(None, map(upload_of, files)))
+    _check_bytes(given)
+    return given
+
+
+def _check_bytes(given: list[tuple[Path, str]]) -> None:
+    size = sum(path.stat().st_size for path, _ in given)
+    if len(given) > 1 and size > limits.MAX_FILE_BYTES:
+        raise VisitorError(
+            f"The files have {size / 1e6:,.0f} MB together; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} "
+            "MB are read.",
+            "Leave some rows out.",
+        )
+
+
+def _together(given: list[tuple[Path, str]], limit: int) -> Dataset:
+    """The rows of several uploads one after the other, as many as the limit allows."""
+    parts: list[Dataset] = []
+    left = limit
+    for (path, _), name in zip(given, _different([name for _, name in given]), strict=True):
+        if left == 0:
+            parts[-1] = replace(parts[-1], cut=None)  # nobody counted the rows of the files that follow
+            break
+        try:
+            parts.append(_parsed(path, name, left))
+        except VisitorError as error:
+            raise VisitorError(f"{name[:80]}: {error.what}", error.remedy) from error
+        left -= parts[-1].rows
+        _check_size(parts)
+    return together(parts) if len(parts) > 1 else parts[0]
+
+
 def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None = None) -> list[Split]:
     """The splits that a request is about, each with the texts that are compared; arguments as of
     `open_rows`, the files a list.
@@ -106,13 +167,7 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
     rows: list[tuple[str, str, Dataset]] = []  # name, source
     if uploads:
         given = list(filter(None, map(upload_of, uploads)))
-        size = sum(path.stat().st_size for path, _ in given)
-        if size > limits.MAX_FILE_BYTES:
-            raise VisitorError(
-                f"The files have {size / 1e6:,.0f} MB together; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} "
-                "MB are read.",
-                "Leave some rows out.",
-            )
+        _check_bytes(given)
         for path, name in given:
             part = read_file(path, name, limit)
             rows.append((_stem(name), part.name, part))
@@ -142,12 +197,13 @@ def _stem(name: str) -> str:
 
 
 def _different(names: list[str]) -> list[str]:
-    """Names, of equal ones the later with a number."""
+    """Names, of equal ones the later with a number before the ending."""
     different: list[str] = []
     for name in names:
         own, number = name, 2
+        path = Path(name)
         while own in different:
-            own, number = f"{name} ({number})", number + 1
+            own, number = f"{path.stem} ({number}){path.suffix}", number + 1
         different.append(own)
     return different
 

@@ -329,6 +329,20 @@ export function similarityOf(run, one, other) {
 }
 
 /**
+ * A row as its reader finds it: of several files with its own.
+ * @param {Run} run
+ * @param {number} row
+ */
+export function rowName(run, row) {
+  let left = row;
+  for (const file of run.data.provenance.files ?? []) {
+    if (left < file.rows) return `row ${left} of ${file.name}`;
+    left -= file.rows;
+  }
+  return `row ${row}`;
+}
+
+/**
  * The aligned texts of two rows.
  * @param {Run} run
  * @param {number} stays the row shown as the one that stays
@@ -337,7 +351,7 @@ export function similarityOf(run, one, other) {
 export function diffOfRows(run, stays, goes) {
   const { ngram, unit, measure } = run.data.request;
   const name = (/** @type {number} */ row) =>
-    `row ${row}, ${run.removedRows.has(row) ? "removed" : "kept"}`;
+    `${rowName(run, row)}, ${run.removedRows.has(row) ? "removed" : "kept"}`;
   const removal = run.removedRows.get(goes);
   const because = removal?.keeperRow === stays;
   const heading = because
