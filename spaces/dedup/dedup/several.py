@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from dedup.read import Dataset, suffix_of, write
+from dedup.read import Dataset, read_file, suffix_of, write
 from shared.errors import VisitorError
 
 
@@ -28,6 +29,50 @@ def together(parts: Sequence[Dataset]) -> Dataset:
         cut=None if None in cuts else sum(cut or 0 for cut in cuts),
         parts=tuple(parts),
     )
+
+
+def read_together(
+    given: Sequence[tuple[Path, str]],
+    limit: int,
+    read: Callable[[Path, str, int], Dataset] = read_file,
+    check: Callable[[list[Dataset]], None] = lambda _: None,
+) -> Dataset:
+    """Files as one dataset, of whose rows as many are read as the limit allows.
+
+    Args:
+        given: where each lies, and its name.
+        read: reads one of them, as `read_file` does.
+        check: looks at those that were read so far.
+
+    Raises:
+        VisitorError: as `read_file`, with the file's name where there are several.
+    """
+    parts: list[Dataset] = []
+    left = limit
+    for (path, _), name in zip(given, different([name for _, name in given]), strict=True):
+        if left == 0:
+            parts[-1] = replace(parts[-1], cut=None)  # nobody counted the rows of the files that follow
+            break
+        try:
+            parts.append(read(path, name, left))
+        except VisitorError as error:
+            if len(given) == 1:
+                raise
+            raise VisitorError(f"{name[:80]}: {error.what}", error.remedy) from error
+        left -= parts[-1].rows
+        check(parts)
+    return together(parts) if len(parts) > 1 else parts[0]
+
+
+def different(names: Sequence[str]) -> list[str]:
+    """Names, of equal ones the later with a number before the ending."""
+    found: list[str] = []
+    for name in names:
+        own, number, path = name, 2, Path(name)
+        while own in found:
+            own, number = f"{path.stem} ({number}){path.suffix}", number + 1
+        found.append(own)
+    return found
 
 
 def check_columns(dataset: Dataset, columns: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from dedup.contamination import Split
 from dedup.packed import PACKERS
 from dedup.read import FORMATS, Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
-from dedup.several import together
+from dedup.several import different, read_together
 from dedup.texts import compared
 from shared import files, limits, web
 from shared.cache import Cache, size_of
@@ -73,7 +72,7 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
     if len(given) == 1:
         return _parsed(*given[0], request.limit)
     if given:
-        return _together(given, request.limit)
+        return read_together(given, request.limit, _parsed, _check_size)
     if request.dataset in examples.DATASETS:
         return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
     if not request.dataset:
@@ -136,23 +135,6 @@ def _check_bytes(given: list[tuple[Path, str]]) -> None:
         )
 
 
-def _together(given: list[tuple[Path, str]], limit: int) -> Dataset:
-    """The rows of several uploads one after the other, as many as the limit allows."""
-    parts: list[Dataset] = []
-    left = limit
-    for (path, _), name in zip(given, _different([name for _, name in given]), strict=True):
-        if left == 0:
-            parts[-1] = replace(parts[-1], cut=None)  # nobody counted the rows of the files that follow
-            break
-        try:
-            parts.append(_parsed(path, name, left))
-        except VisitorError as error:
-            raise VisitorError(f"{name[:80]}: {error.what}", error.remedy) from error
-        left -= parts[-1].rows
-        _check_size(parts)
-    return together(parts) if len(parts) > 1 else parts[0]
-
-
 def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None = None) -> list[Split]:
     """The splits that a request is about, each with the texts that are compared; arguments as of
     `open_rows`, the files a list.
@@ -183,7 +165,7 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
         raise VisitorError(
             "At least two splits are needed.", "Upload two files, or name two splits of a dataset."
         )
-    names = _different([name for name, *_ in rows])
+    names = different([name for name, *_ in rows])
     return [
         Split(name, source, compared(part, request), part.cut, part)
         for name, (_, source, part) in zip(names, rows, strict=True)
@@ -194,18 +176,6 @@ def _stem(name: str) -> str:
     """A split's name by its file's, without the endings."""
     path = Path(name)
     return Path(path.stem).stem if path.suffix.lower() in PACKERS else path.stem
-
-
-def _different(names: list[str]) -> list[str]:
-    """Names, of equal ones the later with a number before the ending."""
-    different: list[str] = []
-    for name in names:
-        own, number = name, 2
-        path = Path(name)
-        while own in different:
-            own, number = f"{path.stem} ({number}){path.suffix}", number + 1
-        different.append(own)
-    return different
 
 
 def _check_size(parts: list[Dataset]) -> None:
