@@ -387,6 +387,7 @@ def test_several_files_are_one_dataset_and_come_back_one_each(page, tmp_path):
     page.get_by_role("tab", name="Table", exact=True).click()
     expect(page.locator("#figure .table-panel")).to_contain_text("0 of shard-1.jsonl")
     page.get_by_role("tab", name="Clusters", exact=True).click()
+    page.get_by_role("button", name=re.compile("^A recipe")).click()
     expect(page.locator("#figure")).to_contain_text("copy of row 2 of shard-0.csv")
     page.locator("#save").click()
     expect(page.locator("#files")).to_contain_text(

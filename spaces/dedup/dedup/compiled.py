@@ -675,6 +675,8 @@ def best_matches(
     for row in range(len(offsets) - 1):
         begin, end = offsets[row], offsets[row + 1]
         met = _count(known, row_of, slots, following, likely, hashes[begin:end], counts, touched)
+        if measure == 3:
+            touched[:met].sort()  # of equal matches the earlier counts: the others need no search
         for place in range(met):
             other = touched[place]
             shared = counts[other]

@@ -190,7 +190,7 @@ function rowElements(run, item, view, redraw) {
       "aria-label": `Compare row ${item.row} with row ${item.keeperRow}`,
       onclick: toggle,
     },
-    cellOf(run, item.row),
+    placeCell(run, item.row),
   );
   const line = h(
     "tr",
@@ -201,7 +201,7 @@ function rowElements(run, item, view, redraw) {
       },
     },
     h("th", { scope: "row", class: "num" }, button),
-    h("td", { class: "num" }, cellOf(run, item.keeperRow)),
+    h("td", { class: "num" }, placeCell(run, item.keeperRow)),
     h("td", { class: "num" }, similar),
     h("td", { class: "text said" }, kindWord(run, item)),
     h("td", { class: "text" }, h("bdi", { class: "excerpt" }, excerptOf(run, item.row))),
@@ -304,6 +304,6 @@ function drawAnswers(element, run, view, redraw) {
  * @param {Run} run
  * @param {number} row
  */
-function cellOf(run, row) {
+function placeCell(run, row) {
   return run.data.provenance.files ? rowName(run, row).replace("row ", "") : String(row);
 }
