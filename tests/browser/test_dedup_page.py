@@ -393,6 +393,3 @@ def test_several_files_are_one_dataset_and_come_back_one_each(page, tmp_path):
     expect(page.locator("#files")).to_contain_text(
         re.compile(r"shard-1-deduplicated\s*\.jsonl"), timeout=20_000
     )
-    for width in (1280, 360):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.screenshot(path=f"/tmp/h23/several-{width}.png", full_page=True)
