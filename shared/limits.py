@@ -159,6 +159,9 @@ MAX_CONTAMINATION_ROWS = 200_000
 MAX_UPLOADS = 6
 """Files that one contamination report takes."""
 
+MAX_PARTS = 20
+"""Files that are read as one dataset; an upload takes no more."""
+
 MAX_SEMANTIC_ROWS = 20_000
 """Different rows that are compared by meaning; every pair is computed."""
 

@@ -49,6 +49,7 @@ RUN = [
     "measure",
     "embedding",
     "spare",
+    "files",
 ]
 PLAN = [
     "file",
@@ -62,6 +63,7 @@ PLAN = [
     "config",
     "part",
     "unit",
+    "files",
 ]
 SPLITS = ["files", "dataset", "splits", "columns", "threshold", "ngram", "measure", "limit", "config", "unit"]
 CLEAN = [*SPLITS, "clean"]

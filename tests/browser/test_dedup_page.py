@@ -373,3 +373,23 @@ def test_rows_that_differ_in_what_is_spared_stay(page, tmp_path):
     kinds.get_by_role("button", name="Spare nothing").click()
     expect(page.locator("#figure figcaption")).to_contain_text("1 of 3 rows kept", timeout=30_000)
     expect(page.locator("#spare")).not_to_contain_text("number")
+
+
+def test_several_files_are_one_dataset_and_come_back_one_each(page, tmp_path):
+    first, second = tmp_path / "shard-0.csv", tmp_path / "shard-1.jsonl"
+    with first.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["note"], *([row] for row in ROWS[:3])])
+    second.write_text("".join(json.dumps({"note": row}) + "\n" for row in [ROWS[2], ROWS[4]]))
+    page.locator("#file input[type=file]").set_input_files([str(first), str(second)])
+    expect(page.locator("#plan")).to_contain_text("shard-0.csv and shard-1.jsonl: 5 rows", timeout=20_000)
+    deduplicate(page, "shard-0.csv and shard-1.jsonl")
+    expect(page.locator("#figure")).to_contain_text("5 rows of 2 files")
+    page.get_by_role("tab", name="Table", exact=True).click()
+    expect(page.locator("#figure .table-panel")).to_contain_text("0 of shard-1.jsonl")
+    page.get_by_role("tab", name="Clusters", exact=True).click()
+    page.get_by_role("button", name=re.compile("^A recipe")).click()
+    expect(page.locator("#figure")).to_contain_text("copy of row 2 of shard-0.csv")
+    page.locator("#save").click()
+    expect(page.locator("#files")).to_contain_text(
+        re.compile(r"shard-1-deduplicated\s*\.jsonl"), timeout=20_000
+    )

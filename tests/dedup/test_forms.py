@@ -166,7 +166,7 @@ def test_packed_files_are_read(tmp_path, name):
         ("rows.zip", zipped("a.exe"), "holds no files"),
         ("rows.exe.gz", gzip.compress(b"x", mtime=0), "“rows.exe” is not a file"),
         ("rows.txt.gz", gzip.compress(b"", mtime=0), "The file is empty"),
-        ("rows.xlsx", b"x", "Save the sheet as CSV"),
+        ("rows.xls", b"x", "Save the sheet as XLSX or CSV"),
     ],
 )
 def test_what_is_packed_otherwise_gets_a_sentence(tmp_path, name, content, words):

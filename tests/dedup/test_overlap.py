@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import time
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -275,3 +276,26 @@ def test_images_that_lie_elsewhere_are_told():
     assert [line for line in result.to_json()["warnings"] if "image" in line] == [
         "2 rows hold an image or the like in a that is not in the file and cannot be compared."
     ]
+
+
+def test_rows_with_one_long_passage_in_common_take_few_searches_for_it():
+    """Every row shares it with every other, and the best match of each is known after a few."""
+    chance = random.Random(3)
+    passage = " ".join(f"p{number}" for number in range(240))
+    parts = [
+        [
+            f"{passage} " + " ".join(chance.choices([f"{name}{n}" for n in range(400)], k=9))
+            for _ in range(200)
+        ]
+        for name in "ab"
+    ]
+    compared([part[:2] for part in parts], measure="longest", threshold=0.5)  # compiles
+    seconds, found = {}, {}
+    for measure in ("jaccard", "longest"):
+        began = time.process_time()
+        found[measure] = compared(parts, measure=measure, threshold=0.5)
+        seconds[measure] = time.process_time() - began
+    assert {leak.run for leak in found["longest"].leaks[0, 1]} == {240}
+    by_words = {leak.row: leak.jaccard for leak in found["jaccard"].leaks[0, 1]}
+    assert {leak.row: leak.jaccard for leak in found["longest"].leaks[0, 1]} == by_words
+    assert seconds["longest"] < 8 * seconds["jaccard"], seconds

@@ -648,8 +648,9 @@ def components(bands: list[list[str]]) -> tuple[list[set[int]], list[int]]:
 def interpreter() -> str:
     """The Python that has datatrove."""
     python = os.environ.get("DATATROVE_PYTHON", sys.executable)
-    code = (
-        "import ray, spacy, datatrove.pipeline.dedup, importlib.metadata as m; print(m.version('datatrove'))"
+    code = (  # what is broken in them is seen where the program runs; to import all takes five seconds
+        "from importlib import metadata, util; print(all(map(util.find_spec, ('ray', 'spacy', 'datatrove'))) "
+        "and metadata.version('datatrove'))"
     )
     found = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=LIMIT_SECONDS)
     assert found.returncode == 0, (

@@ -10,12 +10,18 @@ from dedup.units import unit_name
 from shared.card import Markdown, card, code, dataset_head, table
 
 
-def dataset_card(result: Result, outcome: Outcome, file: str) -> str:
-    """What a reader of the pushed dataset should know, as Markdown with the Hub's YAML head."""
+def dataset_card(result: Result, outcome: Outcome, files: list[str]) -> str:
+    """What a reader of the pushed dataset should know, as Markdown with the Hub's YAML head.
+
+    Args:
+        files: of rows, as they lie in the repository.
+    """
     request = result.request
-    head = dataset_head(tags=["deduplicated"], sources=[request.dataset], data_files=f"data/{file}")
+    rows = files[0] if len(files) == 1 else files
+    head = dataset_head(tags=["deduplicated"], sources=[request.dataset], data_files=rows)
     columns = Markdown(", ".join(map(code, result.compared.columns)))
-    source = code(request.dataset or result.dataset.name)
+    names = [request.dataset] if request.dataset else [part.name for part in result.dataset.files]
+    source = Markdown(", ".join(map(code, names)))
     counts = f"{len(outcome.kept):,} of {result.dataset.rows:,} rows of {source} are left; "
     counts += f"{len(outcome.removed):,} were removed because {_reason(result, outcome)}"
     facts = table(["", ""], [("compared", columns), *_facts(result, outcome)])

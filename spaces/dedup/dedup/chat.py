@@ -221,6 +221,8 @@ class Column:
         self.chat = self.has_text = False
         self.other: Any = None
         """The first cell that is neither empty nor text."""
+        self.other_row: int | None = None
+        """Its row."""
         self.written: bool | None = None
         """Whether conversations are written as JSON text, which the first text tells."""
 
@@ -238,8 +240,8 @@ class Column:
         if conversation is None:
             self.texts.append(cell_text(cell) if self.part == "all" else "")
             self.has_text = self.has_text or is_text(cell)
-            if self.other is None and not is_text(cell):
-                self.other = cell
+            if self.other is None and cell is not None and not is_text(cell):
+                self.other, self.other_row = cell, len(self.texts) - 1
             return
         self.chat = self.has_text = True
         self.texts.append(part_of(conversation, self.part))

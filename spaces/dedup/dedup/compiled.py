@@ -32,7 +32,7 @@ BORDER_BYTE = 0x1E
 _LENGTH = np.uint64(0x9E3779B97F4A7C15)
 """Random odd factor of a unit's length."""
 
-_CELLS = 4_000_000
+_CELLS = 250_000
 """Pairs of units of two texts up to which all of them are looked at for the longest common run."""
 
 _INSERTED = 32
@@ -598,6 +598,16 @@ def _longest_possible(shared: int, size: int, length: int, ngram: int) -> int:
 
 
 @_compiled
+def _is_better(values: Float64, matches: Int64, row: int, match: int, value: float, jaccard: float) -> bool:
+    """Whether a match would take the place of the one that is known, see `_take_better`."""
+    if matches[row] < 0:
+        return True
+    known, alike = values[row, 0], values[row, 1]
+    as_alike = alike > jaccard or (alike == jaccard and matches[row] < match)
+    return not (known > value or (known == value and as_alike))
+
+
+@_compiled
 def _take_better(
     values: Float64,
     matches: Int64,
@@ -611,11 +621,8 @@ def _take_better(
     """Note a match where it is better than the one that is known: of a higher value, then Jaccard similarity,
     then earlier.
     """
-    if matches[row] >= 0:
-        known, alike = values[row, 0], values[row, 1]
-        as_alike = alike > jaccard or (alike == jaccard and matches[row] < match)
-        if known > value or (known == value and as_alike):
-            return
+    if not _is_better(values, matches, row, match, value, jaccard):
+        return
     matches[row] = match
     values[row, 0], values[row, 1], values[row, 2], values[row, 3] = value, jaccard, share, run
 
@@ -668,6 +675,8 @@ def best_matches(
     for row in range(len(offsets) - 1):
         begin, end = offsets[row], offsets[row + 1]
         met = _count(known, row_of, slots, following, likely, hashes[begin:end], counts, touched)
+        if measure == 3:
+            touched[:met].sort()  # of equal matches the earlier counts: the others need no search
         for place in range(met):
             other = touched[place]
             shared = counts[other]
@@ -689,6 +698,14 @@ def best_matches(
                 )
                 if most < threshold * length and (own or most < threshold * other_length):
                     continue  # rows that have little but a template in common
+                # of many rows with one passage in common the best is known after a few
+                better = _is_better(values, matches, row, other, most / length, jaccard)
+                if not own and not better:
+                    better = _is_better(
+                        back_values, back_matches, other, first_row + row, most / other_length, jaccard
+                    )
+                if not better:
+                    continue
                 run = _longest_run(units, bounds[row], bounds[row + 1], known_units, first, last)
                 here, there = run / length, run / other_length
             if measure == 2 or here >= threshold:

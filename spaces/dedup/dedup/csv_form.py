@@ -69,7 +69,7 @@ def form_of(start: str, name: str) -> Form:
                 delimiter = "\t" if "\t" not in body else "\x1f"
     form = Form(delimiter, ending, escape, before)
     rows = _rows(body, form)
-    return Form(delimiter, ending, escape, before, header=not _is_row(rows))
+    return Form(delimiter, ending, escape, before, header=not is_row(rows))
 
 
 def ending_as(form: Form, line: str) -> Form:
@@ -103,7 +103,7 @@ def _fit(rows: list[list[str]]) -> tuple[float, int]:
     return same / max(1, len(rows) - 1), count
 
 
-def _is_row(rows: list[list[str]]) -> bool:
+def is_row(rows: list[list[str]]) -> bool:
     """Whether the first row is one like the others: it has a number where they have, or a whole sentence."""
     if len(rows) < 2:
         return False

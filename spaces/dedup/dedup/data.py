@@ -117,6 +117,13 @@ class RunPlan(Plan):
     candidates_found: int
 
 
+class SourceFile(TypedDict):
+    """One of several files whose rows are one dataset."""
+
+    name: str
+    rows: int
+
+
 class Provenance(TypedDict):
     """Where the numbers come from."""
 
@@ -125,6 +132,8 @@ class Provenance(TypedDict):
     columns: list[str]
     held: NotRequired[list[str]]
     """Columns beside them that must be equal."""
+    files: NotRequired[list[SourceFile]]
+    """Of several, in the order of their rows."""
     schema: NotRequired[str]
     """What the dataset is called whose columns were chosen; empty where there was no such choice."""
     guessed: NotRequired[bool]
@@ -189,6 +198,9 @@ class RemovedRow(TypedDict):
     """Whether they have the same words and differ in signs, case or spaces."""
     kind: Kind | None
     """In what they differ; None for copies, and where there were too many rows to look at all."""
+    row_in: NotRequired[tuple[str, int]]
+    """Of several files: the row's own, and its number there."""
+    keeper_in: NotRequired[tuple[str, int]]
 
 
 class Report(Summary):

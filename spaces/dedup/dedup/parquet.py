@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dedup.arrays import Int64
 from shared import limits
 from shared.errors import VisitorError, reason
 
@@ -41,7 +43,7 @@ def read_table(path: Path, limit: int) -> tuple[pa.Table, int]:
         total = file.metadata.num_rows
         for batch in file.iter_batches(batch_size=batch_rows(path, file.metadata, most // 4)):
             parts.append(batch.slice(0, left))
-            size += sum(map(_bytes, parts[-1].columns))
+            size += sum(map(bytes_of, parts[-1].columns))
             rows = sum(map(len, parts))
             if size > most:
                 raise VisitorError(
@@ -75,6 +77,11 @@ def check_cells(batch: pa.RecordBatch | pa.Table, before: int = 0) -> None:
     """
     for column in batch.columns:
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_string_view(kind):
+            chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+            if not any((_view_lengths(chunk) > limits.MAX_CELL_CHARACTERS).any() for chunk in chunks):
+                continue
+            column, kind = column.cast(pa.large_string()), pa.large_string()
         if not pa.types.is_large_string(kind) and not pa.types.is_string(kind):
             continue
         if pa.types.is_dictionary(column.type):
@@ -91,17 +98,36 @@ def check_cells(batch: pa.RecordBatch | pa.Table, before: int = 0) -> None:
             )
 
 
-def _bytes(array: pa.Array) -> int:
+def is_view(kind: pa.DataType) -> bool:
+    """Whether values of a type are shown where they lie, which may be the same place for all of them."""
+    return bool(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind))
+
+
+def _view_lengths(array: pa.Array) -> Int64:
+    """Bytes of each value of an array of views, of which many may show the same; Arrow counts none of them.
+
+    Source: a view has 16 bytes, and begins with its length as an int32.
+    """
+    lengths = np.frombuffer(array.buffers()[1] or b"", dtype=np.int32)[::4]
+    own = lengths[array.offset : array.offset + len(array)].astype(np.int64)
+    return own if array.null_count == 0 else np.where(array.is_valid().to_numpy(zero_copy_only=False), own, 0)
+
+
+def bytes_of(array: pa.Array) -> int:
     """Bytes of an array once each of its cells is a value of its own, as in Python."""
     kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return bytes_of(array.storage)
     if pa.types.is_dictionary(kind):
-        return _bytes(array.dictionary_decode())
+        return bytes_of(array.dictionary_decode())
+    if is_view(kind):
+        return int(_view_lengths(array).sum()) + 16 * len(array)
     if pa.types.is_struct(kind):
-        return _OBJECT * len(array) + sum(map(_bytes, array.flatten()))
+        return _OBJECT * len(array) + sum(map(bytes_of, array.flatten()))
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return int(array.nbytes) + _OBJECT * len(array) + _bytes(array.flatten())
+        return int(array.nbytes) + _OBJECT * len(array) + bytes_of(array.flatten())
     if pa.types.is_map(kind):
-        return int(array.nbytes) + _OBJECT * len(array) + _bytes(array.keys) + _bytes(array.items)
+        return int(array.nbytes) + _OBJECT * len(array) + bytes_of(array.keys) + bytes_of(array.items)
     return int(array.nbytes)
 
 

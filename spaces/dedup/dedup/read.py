@@ -18,14 +18,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dedup import parquet
+from dedup import ipc, parquet
 from dedup.csv_form import PLAIN, Form, ending_as, fitted, form_of, names_of
 from dedup.encodings import as_utf8, convert, encoding_of
 from dedup.fields import as_record, field_of, place_of
+from dedup.ipc import Kind
 from dedup.json_list import Around, first_sign, objects, reason, too_long
 from dedup.packed import unpacked
 from dedup.paragraphs import are_paragraphs, parts_of
 from dedup.rows import Rows
+from dedup.sheet import Sheet, read_sheet, write_sheet
 from dedup.shingles import clean
 from shared import limits
 from shared.errors import VisitorError
@@ -41,6 +43,10 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".json": "json",
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".xlsx": "xlsx",
     ".txt": "text",
     ".text": "text",
     ".md": "text",
@@ -60,12 +66,12 @@ class Dataset:
 
     Args:
         name: the file's or dataset's name, for captions.
-        format: "csv", "jsonl", "json", "parquet" or "text".
+        format: "csv", "jsonl", "json", "parquet", "arrow", "xlsx" or "text"; "several" of several files.
         rows: how many.
         columns: names, in order, as a page can show them.
         raw: the same names as the file has them, where they hold half characters or bytes that are not UTF-8.
-        lines: each row's bytes, without its newline; empty for Parquet.
-        table: Parquet: the cells; None otherwise.
+        lines: each row's bytes, without its newline; of a sheet its values as JSON. Empty where `table` is.
+        table: Parquet and Arrow: the cells; None otherwise.
         cut: rows left out because of the limit; None where some were and nobody counted them.
         encoding: of the file, as Python names it; its rows here are UTF-8.
         form: CSV: how it is written.
@@ -74,6 +80,9 @@ class Dataset:
         apart: CSV: lines that fit no row, each with its number; they are no rows.
         paragraphs: text: whether rows are what blank lines part, and no lines.
         packed: the name of the file that it was unpacked from; "" for none.
+        ipc: Arrow: how the file is written.
+        sheet: of a workbook: which one, and what it takes to write it.
+        parts: the files whose rows these are, in their order, see `dedup.several`; empty for one file.
     """
 
     name: str
@@ -91,6 +100,22 @@ class Dataset:
     apart: tuple[tuple[int, bytes], ...] = ()
     paragraphs: bool = False
     packed: str = ""
+    ipc: Kind | None = None
+    sheet: Sheet | None = None
+    parts: tuple[Dataset, ...] = ()
+
+    @property
+    def files(self) -> tuple[Dataset, ...]:
+        """The files that its rows come from."""
+        return self.parts or (self,)
+
+    def place(self, row: int) -> tuple[int, int]:
+        """Which of `files` a row comes from, and its number there."""
+        for number, part in enumerate(self.files):
+            if row < part.rows:
+                return number, row
+            row -= part.rows
+        raise IndexError(row)
 
     def require(self, name: str) -> None:
         """Raise a VisitorError unless there is a column of that name, or one that it is a field of."""
@@ -142,8 +167,18 @@ class Dataset:
             yield [field_of(cell, fields) for cell, (_, fields) in zip(row, parts, strict=True)]
 
     def _columns(self, names: list[str], rows: int | None) -> Iterator[Sequence[Any]]:
-        """The cells of whole columns row by row."""
-        if self.format == "parquet":
+        """The cells of whole columns row by row; None where a file of several has no such column."""
+        left = self.rows if rows is None else rows
+        for part in self.parts:
+            has = [name in part.columns for name in names]
+            own = [name for name, there in zip(names, has, strict=True) if there]
+            for row in part._columns(own, left) if own else itertools.repeat((), min(left, part.rows)):
+                cells = iter(row)
+                yield [next(cells) if there else None for there in has]
+            left -= min(left, part.rows)
+        if self.parts:
+            return
+        if self.table is not None:
             for batch in parquet.batches(self.table.select(names).slice(0, rows)):
                 yield from zip(*batch, strict=True)
         elif self.format == "text":
@@ -166,7 +201,14 @@ class Dataset:
         """
         while rows > 1 and self._size(rows) > limits.MAX_ROW_BYTES:
             rows //= 2
-        if self.format not in ("jsonl", "json"):
+        if self.parts:
+            share = -(-rows // len(self.parts))
+            cells: dict[str, list[Any]] = {}
+            for part in self.parts:
+                for name, own in part.head(share).items():
+                    cells.setdefault(name, []).extend(own)
+            return cells
+        if self.format not in ("jsonl", "json", "xlsx"):
             return dict(zip(self.columns, self.cells(self.columns, rows), strict=True))
         filled: dict[str, list[Any]] = {}
         for record in self._parsed(rows):
@@ -176,7 +218,7 @@ class Dataset:
 
     def _size(self, rows: int) -> int:
         """Bytes of the first rows."""
-        if self.format == "parquet":
+        if self.table is not None:
             return int(self.table.slice(0, rows).nbytes)
         return sum(map(len, itertools.islice(self.lines, rows)))
 
@@ -216,10 +258,12 @@ def read_file(path: Path, name: str, limit: int) -> Dataset:
 def _read_plain(path: Path, name: str, limit: int) -> Dataset:
     kind = FORMATS.get(Path(name).suffix.lower())
     if kind is None:
-        sheet = Path(name).suffix.lower() in (".xlsx", ".xls", ".ods")
+        sheet = Path(name).suffix.lower() in (".xls", ".xlsb", ".ods")
         raise VisitorError(
             f"“{name[:80]}” is not a file that this page reads.",
-            "Save the sheet as CSV." if sheet else "Use CSV, TSV, JSONL, JSON, Parquet or plain text.",
+            "Save the sheet as XLSX or CSV."
+            if sheet
+            else "Use CSV, TSV, JSONL, JSON, Parquet, Arrow, XLSX or plain text.",
         )
     if path.stat().st_size == 0:
         raise VisitorError("The file is empty.", "Choose one with rows.")
@@ -228,9 +272,11 @@ def _read_plain(path: Path, name: str, limit: int) -> Dataset:
         "jsonl": _read_jsonl,
         "json": _read_json,
         "parquet": _read_parquet,
+        "arrow": _read_arrow,
+        "xlsx": _read_xlsx,
         "text": _read_text,
     }[kind]
-    encoding = "utf-8" if kind == "parquet" else encoding_of(path)
+    encoding = "utf-8" if kind in ("parquet", "arrow", "xlsx") else encoding_of(path)
     with as_utf8(path, encoding) as readable:
         dataset = replace(reader(readable, name, limit), encoding=encoding)
         if dataset.format in ("text", "jsonl"):
@@ -458,6 +504,26 @@ def _read_parquet(path: Path, name: str, limit: int) -> Dataset:
     return Dataset(name, "parquet", table.num_rows, tuple(table.column_names), table=table, cut=cut)
 
 
+def _read_arrow(path: Path, name: str, limit: int) -> Dataset:
+    table, total, kind = ipc.read_table(path, limit)
+    columns, cut = tuple(table.column_names), total - table.num_rows
+    return Dataset(name, "arrow", table.num_rows, columns, table=table, cut=cut, ipc=kind)
+
+
+def _read_xlsx(path: Path, name: str, limit: int) -> Dataset:
+    table = read_sheet(path, limit)
+    return Dataset(
+        name,
+        "xlsx",
+        len(table.rows),
+        table.columns,
+        table.rows,
+        cut=table.cut,
+        form=replace(PLAIN, header=table.header),
+        sheet=table.sheet,
+    )
+
+
 def read_hub(name: str, config: str | None, split: str, limit: int, token: str | None = None) -> Dataset:
     """Stream the first rows of a dataset of the Hub; what leaves is Parquet.
 
@@ -494,6 +560,12 @@ def write(dataset: Dataset, keep: list[int], path: Path) -> None:
             import pyarrow.parquet as pq
 
             pq.write_table(_taken(dataset.table, keep), part)
+            return
+        if dataset.ipc is not None:
+            ipc.write_table(_taken(dataset.table, keep), dataset.ipc, part)
+            return
+        if dataset.sheet is not None:
+            write_sheet(dataset.sheet, keep, part)
             return
         # as they came: quotes, escapes, digits of numbers
         rows: Iterable[bytes] = (dataset.lines[row] for row in keep)
@@ -545,5 +617,8 @@ def write_apart(dataset: Dataset, path: Path) -> None:
         _encode(part, dataset.encoding)
 
 
-SUFFIX = {"csv": ".csv", "jsonl": ".jsonl", "json": ".json", "parquet": ".parquet", "text": ".txt"}
-"""Of the file that a dataset's format is written to."""
+def suffix_of(dataset: Dataset) -> str:
+    """Of the file that the dataset's format is written to."""
+    if dataset.format == "arrow":
+        return Path(dataset.name).suffix.lower()
+    return ".txt" if dataset.format == "text" else f".{dataset.format}"

@@ -15,7 +15,9 @@ from dedup import clusters, data
 from dedup.engine import Progress, Result, texts_of_pairs
 from dedup.kinds import KINDS, kinds_of
 from dedup.outcome import Outcome
+from dedup.read import Dataset
 from dedup.request import Request, SplitsRequest
+from dedup.several import lacking, named_row
 from dedup.shingles import clean, parted, shingle, to_arrow
 from dedup.units import signs
 from dedup.verify import Pairs, jaccard_of_pairs
@@ -44,6 +46,11 @@ def report(result: Result, outcome: Outcome) -> data.Report:
         }
         for item in outcome.removed
     ]
+    parts = result.dataset.parts
+    for item in removed if parts else ():
+        for key in ("row", "keeper"):
+            part, own = result.dataset.place(item[key])  # type: ignore[literal-required]
+            item[f"{key}_in"] = (parts[part].name, own)  # type: ignore[literal-required]
     return {
         **summary(result, outcome, kinds),
         "removed_rows": removed,
@@ -207,6 +214,8 @@ def provenance(result: Result) -> data.Provenance:
         "guessed": result.compared.guessed,
         "verification": "exact Jaccard of 64-bit shingle hashes",
     }
+    if result.dataset.parts:
+        common["files"] = [{"name": part.name, "rows": part.rows} for part in result.dataset.parts]
     if result.request.measure == "cosine":
         from dedup.semantic import default_model
 
@@ -238,25 +247,17 @@ def warnings(result: Result, outcome: Outcome) -> list[str]:
             f"{count} past the limit of {result.request.limit:,} were not read; they are not in the kept "
             "file."
         )
-    if result.dataset.encoding not in ("utf-8", "utf-8-sig"):
+    for part in result.dataset.parts:
+        lines += [f"{part.name}: {line}" for line in file_warnings(part)]
+    if not result.dataset.parts:
+        lines += file_warnings(result.dataset)
+    lines += lacking(result.dataset, result.compared.columns)
+    if mixed := result.compared.mixed:
+        name, row, value = mixed
+        place = named_row(result.dataset, row)
         lines.append(
-            f"The file was read as {result.dataset.encoding.upper()}, and so are the kept rows written."
+            f"“{name}” holds text, and in {place} {value}: what is no text is compared as it is written."
         )
-    if apart := result.dataset.apart:
-        lines.append(
-            f"{len(apart):,} {'line fits' if len(apart) == 1 else 'lines fit'} no row and "
-            f"{'is' if len(apart) == 1 else 'are'} kept apart: {_listed([line for line, _ in apart])}."
-        )
-    if result.dataset.packed:
-        lines.append(f"{result.dataset.packed} was unpacked; the kept rows are written as they lay in it.")
-    if result.dataset.paragraphs:
-        lines.append(
-            "Rows are paragraphs, which blank lines part. Where each line is a row, remove the blank lines."
-        )
-    if result.dataset.format == "json" and result.dataset.closing.strip() != b"]":
-        lines.append("Rows are the file's first list of objects; what stands around it is written as it is.")
-    if not result.dataset.form.header:
-        lines.append("The file has no header: its first line was read as a row.")
     if result.without_text:
         rows = "row has" if result.without_text == 1 else "rows have"
         lines.append(f"{result.without_text:,} {rows} nothing to compare; all are kept.")
@@ -282,6 +283,39 @@ def warnings(result: Result, outcome: Outcome) -> list[str]:
         lines.append(
             f"{outcome.chains:,} {groups} rows that are like a common neighbour but not like each other "
             "(A ~ B ~ C, A ≁ C)."
+        )
+    return lines
+
+
+def file_warnings(dataset: Dataset) -> list[str]:
+    """What a careful visitor should know of how a file was read."""
+    lines = []
+    if dataset.encoding not in ("utf-8", "utf-8-sig"):
+        lines.append(f"The file was read as {dataset.encoding.upper()}, and so are the kept rows written.")
+    if apart := dataset.apart:
+        lines.append(
+            f"{len(apart):,} {'line fits' if len(apart) == 1 else 'lines fit'} no row and "
+            f"{'is' if len(apart) == 1 else 'are'} kept apart: {_listed([line for line, _ in apart])}."
+        )
+    if dataset.packed:
+        lines.append(f"{dataset.packed} was unpacked; the kept rows are written as they lay in it.")
+    if dataset.paragraphs:
+        lines.append(
+            "Rows are paragraphs, which blank lines part. Where each line is a row, remove the blank lines."
+        )
+    if dataset.format == "json" and dataset.closing.strip() != b"]":
+        lines.append("Rows are the file's first list of objects; what stands around it is written as it is.")
+    if not dataset.form.header:
+        lines.append("The file has no header: its first line was read as a row.")
+    if sheet := dataset.sheet:
+        line = f"Rows are those of the sheet “{sheet.name}”"
+        if sheet.others:
+            names = ", ".join(f"“{name}”" for name in sheet.others[:4])
+            was, stays = ("was", "stays") if len(sheet.others) == 1 else ("were", "stay")
+            line += f"; {names} {was} not read and {stays} in the kept file"
+        lines.append(
+            f"{line}. Cells keep their formats; links, comments and merged cells of that sheet are left out"
+            f"{', and formulas become the values that they had' if sheet.formulas else ''}."
         )
     return lines
 

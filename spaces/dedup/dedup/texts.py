@@ -25,6 +25,7 @@ from dedup.chat import (
 from dedup.fields import leaves
 from dedup.read import Dataset
 from dedup.request import Request, SplitsRequest
+from dedup.several import check_columns
 from dedup.shingles import BORDER, HELD, with_held
 from dedup.units import chosen_unit
 from shared.errors import VisitorError
@@ -101,6 +102,7 @@ class Compared:
         schema: what the dataset is called whose columns were chosen; "" where the visitor named them.
         unseen: rows with an image or the like that lies elsewhere; none of them is like another row.
         guessed: whether the units were chosen by what the rows look like.
+        mixed: a column of text that also holds something else: its name, the first such row, and what.
     """
 
     columns: tuple[str, ...]
@@ -111,6 +113,7 @@ class Compared:
     schema: str = ""
     unseen: int = 0
     guessed: bool = False
+    mixed: tuple[str, int, str] | None = None
 
 
 def likely_columns(dataset: Dataset) -> Choice:
@@ -222,6 +225,7 @@ def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
         VisitorError: no such column, or one that holds no text.
     """
     choice = _choice(dataset, request)
+    check_columns(dataset, choice.columns)
     read = [Column(request.part) for _ in choice.columns]
     beside: list[list[Any]] = [[] for _ in choice.held]
     if len(choice.columns) == 1 and not choice.held:
@@ -266,4 +270,13 @@ def compared(dataset: Dataset, request: Request | SplitsRequest) -> Compared:
         choice.schema,
         unseen,
         request.unit == "auto",
+        _mixed(choice.columns, read),
     )
+
+
+def _mixed(names: Sequence[str], columns: list[Column]) -> tuple[str, int, str] | None:
+    """The first cell that is no text of a column that holds text."""
+    for name, column in zip(names, columns, strict=True):
+        if column.has_text and column.other is not None and column.other_row is not None:
+            return name, column.other_row, json.dumps(column.other, default=str)[:40]
+    return None

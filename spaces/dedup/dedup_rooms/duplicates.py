@@ -27,7 +27,7 @@ from dedup.texts import compared, likely_columns
 from dedup_rooms.common import RENDERER, TITLE, example
 from dedup_rooms.kept import EXAMPLE
 from dedup_rooms.results import download, keep, kept_file, push
-from dedup_rooms.source import checkpoints, open_rows, source_fields
+from dedup_rooms.source import checkpoints, either, open_rows, source_fields
 from shared import hub, limits, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
@@ -50,7 +50,9 @@ COSINE_PLAN = (
 )
 
 
-def deduplicate(request: Request, file: FileData | None = None) -> tuple[dict[str, Any], FileData]:
+def deduplicate(
+    request: Request, file: FileData | None = None, files: list[FileData] | None = None
+) -> tuple[dict[str, Any], FileData]:
     """Remove near-duplicate rows from a dataset; under the measure jaccard every pair that joins two rows is
     proven exactly.
 
@@ -59,31 +61,38 @@ def deduplicate(request: Request, file: FileData | None = None) -> tuple[dict[st
     similarity of the two.
 
     Args:
-        file: CSV, TSV, JSONL, JSON, Parquet or text.
+        file: CSV, TSV, JSONL, JSON, Parquet, Arrow, XLSX or text.
+        files: instead of it several such files, which are one dataset.
 
     Returns:
         A report (rows, kept, removed, clusters, pairs, precision and recall of pairs, recall_interval,
         seconds, removed_rows with row, keeper and jaccard) and the kept rows as a file of the input's format.
+        Of several files they are a zip archive with one of each, and row_in and keeper_in tell file and row.
         Where the measure is cosine, precision is null and jaccard is the cosine.
     """
-    result = last(steps_of(open_rows(request, file, hub.local_token()), request, checkpoints()))
+    result = last(
+        steps_of(open_rows(request, either(file, files), hub.local_token()), request, checkpoints())
+    )
     assert isinstance(result, Result)
     kept = outcome(result)
     path = kept_file(result, kept.kept)
     return dict(report(result, kept)), FileData(path=str(path), orig_name=path.name)
 
 
-def plan(request: Request, file: FileData | None = None) -> dict[str, Any]:
+def plan(
+    request: Request, file: FileData | None = None, files: list[FileData] | None = None
+) -> dict[str, Any]:
     """What a deduplication would cost and find, before it is run; parameters as of deduplicate.
 
     Args:
-        file: CSV, TSV, JSONL, JSON, Parquet or text.
+        file: CSV, TSV, JSONL, JSON, Parquet, Arrow, XLSX or text.
+        files: instead of it several such files, which are one dataset.
 
     Returns:
         num_perm, num_bands, rows_per_band, expected_recall (of a pair at the threshold), candidates, seconds,
         megabytes, rows, columns, and curve: pairs of similarity and probability of becoming a candidate.
     """
-    rows = open_rows(request, file, hub.local_token())
+    rows = open_rows(request, either(file, files), hub.local_token())
     texts = compared(rows, request)
     bands = make_plan(texts.texts, settled(request, texts))
     return {**bands.to_json(), "rows": rows.rows, "columns": list(texts.columns)}
@@ -92,7 +101,8 @@ def plan(request: Request, file: FileData | None = None) -> dict[str, Any]:
 def programs_of(request: Request, data: Data) -> dict[str, str]:
     """The programs below a figure."""
     origin = data["provenance"]
-    columns, source, held = origin["columns"], origin["source"], origin.get("held", ())
+    columns, held = origin["columns"], origin.get("held", ())
+    source = [file["name"] for file in origin.get("files", ())] or origin["source"]
     if request.measure == "cosine":
         program = programs.cosine_program(request, columns, source, origin["embedding"], held)
         return {"The same comparison with model2vec": program}
@@ -135,7 +145,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     """Controls, figure, and their events."""
     first = examples.KITCHEN
     with gr.Row(equal_height=True):
-        file, dataset = source_fields("File: CSV, JSONL, Parquet, text", first.dataset)
+        file, dataset = source_fields("Files: CSV, JSONL, Parquet …", first.dataset, file_count="multiple")
         columns = gr.Dropdown(
             list(first.columns),
             value=list(first.columns),
@@ -185,7 +195,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
 
     def run(request: Request, values: Values) -> Iterator[Values]:
         upload = values[file]
-        name = Path(upload).name if upload else request.dataset
+        name = ", ".join(Path(path).name for path in upload or ()) or request.dataset
         begun = waiting(Progress("read", "Reading the rows", 0, 1), request, name)
         yield {figure: begun, sentence: page.quiet("")}
         rows = open_rows(request, upload, hub.local_token())

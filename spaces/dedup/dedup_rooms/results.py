@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from dedup import examples
 from dedup.card import dataset_card
 from dedup.engine import Result, deduplicate
 from dedup.outcome import Outcome, outcome
-from dedup.read import SUFFIX, write, write_apart
+from dedup.read import write_apart
 from dedup.report import report
 from dedup.request import Request
+from dedup.several import file_names, plain_stem, write_each
 from dedup_rooms.kept import Kept
 from dedup_rooms.source import open_rows
 from shared import files, hub
@@ -46,18 +48,28 @@ def outcome_of(result: Result, choice: Mapping[str, Any] | None) -> Outcome:
     return outcome(result, threshold, pinned)
 
 
-def stem_of(name: str) -> str:
-    """The beginning of a file's name, from that of a dataset."""
-    plain = "".join(character if character.isprintable() and character != "/" else "-" for character in name)
-    return Path(plain).stem[:40] or "dataset"
+def kept_files(result: Result, keep: list[int]) -> list[Path]:
+    """Write the kept rows into a folder of their own, a file for each file that was read."""
+    names = file_names(result.dataset, plain_stem(result.dataset.name), "-deduplicated")
+    folder = files.result_folder()
+    paths = [folder / name for name in names]
+    write_each(result.dataset, keep, paths)
+    return paths
 
 
 def kept_file(result: Result, keep: list[int]) -> Path:
-    """Write the kept rows into a folder of their own, under a name that every system takes."""
-    stem = stem_of(result.dataset.name)
-    path = files.result_folder() / f"{stem}-deduplicated{SUFFIX[result.dataset.format]}"
-    write(result.dataset, keep, path)
-    return path
+    """The same as one file: several are packed as a zip archive."""
+    paths = kept_files(result, keep)
+    if len(paths) == 1:
+        return paths[0]
+    packed = paths[0].with_name("deduplicated.zip")
+    with (
+        files.written_whole(packed, "the kept rows") as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for path in paths:
+            archive.write(path, path.name)
+    return packed
 
 
 def download(state: str | None, choice: Mapping[str, Any] | None) -> list[str]:
@@ -66,16 +78,18 @@ def download(state: str | None, choice: Mapping[str, Any] | None) -> list[str]:
     """
     result = result_of(state)
     kept = outcome_of(result, choice)
-    rows = kept_file(result, kept.kept)
-    removed = rows.with_name("removed_rows.json")
+    rows = kept_files(result, kept.kept)
+    removed = rows[0].with_name("removed_rows.json")
     text = json.dumps(report(result, kept), ensure_ascii=False, indent=1)
     with files.written_whole(removed, "the report") as part:
         part.write_text(text, encoding="utf-8")
-    if not result.dataset.apart:
-        return [str(rows), str(removed)]
-    apart = rows.with_name("lines_apart.csv")
-    write_apart(result.dataset, apart)
-    return [str(rows), str(removed), str(apart)]
+    written = [*rows, removed]
+    for file in result.dataset.files:
+        if file.apart:
+            apart = f"{plain_stem(file.name)}-lines_apart.csv" if result.dataset.parts else "lines_apart.csv"
+            written.append(removed.with_name(apart))
+            write_apart(file, written[-1])
+    return list(map(str, written))
 
 
 def push(state: str | None, choice: Mapping[str, Any] | None, repository: str, token: str | None) -> str:
@@ -86,6 +100,5 @@ def push(state: str | None, choice: Mapping[str, Any] | None, repository: str, t
     """
     result = result_of(state)
     kept = outcome_of(result, choice)
-    rows = kept_file(result, kept.kept)
-    card = dataset_card(result, kept, rows.name)
-    return hub.push(repository, "dataset", {f"data/{rows.name}": rows}, card, token)
+    rows = {f"data/{path.name}": path for path in kept_files(result, kept.kept)}
+    return hub.push(repository, "dataset", dict(rows), dataset_card(result, kept, list(rows)), token)

@@ -10,14 +10,15 @@ import gradio as gr
 from dedup import examples
 from dedup.contamination import Split
 from dedup.packed import PACKERS
-from dedup.read import Dataset, read_file, read_hub
+from dedup.read import FORMATS, Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
+from dedup.several import different, read_together
 from dedup.texts import compared
 from shared import files, limits, web
 from shared.cache import Cache, size_of
 from shared.errors import VisitorError
 
-KINDS = [".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".md", *PACKERS]
+KINDS = [*FORMATS, *PACKERS]
 """Files to choose from."""
 
 _BOTH = VisitorError("Both a file and a dataset are given.", "Clear one of them.")
@@ -59,17 +60,19 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
     name.
 
     Args:
-        file: an upload, from a component or from an API call.
+        file: an upload, from a component or from an API call, or a list of several, which are one dataset.
         token: for the Hub.
 
     Raises:
         VisitorError: there is nothing to read, or it cannot be read.
     """
-    upload = upload_of(file)
-    if upload and request.dataset and request.dataset not in examples.DATASETS:
+    given = given_of(file)
+    if given and request.dataset and request.dataset not in examples.DATASETS:
         raise _BOTH
-    if upload:
-        return _parsed(*upload, request.limit)
+    if len(given) == 1:
+        return _parsed(*given[0], request.limit)
+    if given:
+        return read_together(given, request.limit, _parsed, _check_size)
     if request.dataset in examples.DATASETS:
         return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
     if not request.dataset:
@@ -92,6 +95,46 @@ def _parsed(path: Path, name: str, limit: int) -> Dataset:
     return known
 
 
+def either(file: Any, files: Any) -> Any:
+    """What an API call gave as one file, or as several.
+
+    Raises:
+        VisitorError: both, or `files` is no list.
+    """
+    if files and not isinstance(files, list):
+        raise VisitorError(f"files is {str(files)[:40]}.", "Give a list.")
+    if file and files:
+        raise VisitorError("Both file and files are given.", "Put all files into files.")
+    return files or file
+
+
+def given_of(file: Any) -> list[tuple[Path, str]]:
+    """The paths and names of an upload, or of a list of uploads.
+
+    Raises:
+        VisitorError: as `upload_of`, more files than are taken, or too many bytes together.
+    """
+    files = file if isinstance(file, list) else [file]
+    if len(files) > limits.MAX_PARTS:
+        raise VisitorError(
+            f"{len(files):,} files were given; at most {limits.MAX_PARTS} are read as one dataset.",
+            "Join some of them, or pack the rows as one Parquet file.",
+        )
+    given = list(filter(None, map(upload_of, files)))
+    _check_bytes(given)
+    return given
+
+
+def _check_bytes(given: list[tuple[Path, str]]) -> None:
+    size = sum(path.stat().st_size for path, _ in given)
+    if len(given) > 1 and size > limits.MAX_FILE_BYTES:
+        raise VisitorError(
+            f"The files have {size / 1e6:,.0f} MB together; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} "
+            "MB are read.",
+            "Leave some rows out.",
+        )
+
+
 def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None = None) -> list[Split]:
     """The splits that a request is about, each with the texts that are compared; arguments as of
     `open_rows`, the files a list.
@@ -106,13 +149,7 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
     rows: list[tuple[str, str, Dataset]] = []  # name, source
     if uploads:
         given = list(filter(None, map(upload_of, uploads)))
-        size = sum(path.stat().st_size for path, _ in given)
-        if size > limits.MAX_FILE_BYTES:
-            raise VisitorError(
-                f"The files have {size / 1e6:,.0f} MB together; at most {limits.MAX_FILE_BYTES / 1e6:,.0f} "
-                "MB are read.",
-                "Leave some rows out.",
-            )
+        _check_bytes(given)
         for path, name in given:
             part = read_file(path, name, limit)
             rows.append((_stem(name), part.name, part))
@@ -128,7 +165,7 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
         raise VisitorError(
             "At least two splits are needed.", "Upload two files, or name two splits of a dataset."
         )
-    names = _different([name for name, *_ in rows])
+    names = different([name for name, *_ in rows])
     return [
         Split(name, source, compared(part, request), part.cut, part)
         for name, (_, source, part) in zip(names, rows, strict=True)
@@ -139,17 +176,6 @@ def _stem(name: str) -> str:
     """A split's name by its file's, without the endings."""
     path = Path(name)
     return Path(path.stem).stem if path.suffix.lower() in PACKERS else path.stem
-
-
-def _different(names: list[str]) -> list[str]:
-    """Names, of equal ones the later with a number."""
-    different: list[str] = []
-    for name in names:
-        own, number = name, 2
-        while own in different:
-            own, number = f"{name} ({number})", number + 1
-        different.append(own)
-    return different
 
 
 def _check_size(parts: list[Dataset]) -> None:

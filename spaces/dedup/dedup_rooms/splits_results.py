@@ -8,9 +8,9 @@ from pathlib import Path
 from dedup import examples
 from dedup.card import clean_card
 from dedup.contamination import Contamination, Split, compare
-from dedup.read import SUFFIX, write
+from dedup.read import write
+from dedup.several import file_names, plain_stem
 from dedup_rooms.kept import Kept
-from dedup_rooms.results import stem_of
 from dedup_rooms.source import open_splits
 from shared import files, hub
 from shared.steps import last
@@ -33,7 +33,8 @@ def clean_file(result: Contamination) -> tuple[Path, Split, list[int]]:
     place = result.split_to_clean()
     split, rows = result.splits[place], result.clean_rows(place)
     assert split.dataset is not None
-    path = files.result_folder() / f"{stem_of(split.source)}-clean{SUFFIX[split.dataset.format]}"
+    (name,) = file_names(split.dataset, plain_stem(split.source), "-clean")
+    path = files.result_folder() / name
     write(split.dataset, rows, path)
     return path, split, rows
 

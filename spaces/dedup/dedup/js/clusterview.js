@@ -6,7 +6,15 @@ import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { canDraw, clusterGraph } from "./clustergraph.js";
 import { openPager } from "./foldlist.js";
-import { diffOfRows, excerptOf, sameWords, similarityOf, textOfRow, thresholdOf } from "./run.js";
+import {
+  diffOfRows,
+  excerptOf,
+  rowName,
+  sameWords,
+  similarityOf,
+  textOfRow,
+  thresholdOf,
+} from "./run.js";
 
 /**
  * @import {Group} from "./cluster.js"
@@ -266,8 +274,8 @@ function memberTable(run, session, rows, chosen, choose) {
       : !removed
         ? "kept"
         : head !== row
-          ? `copy of row ${head}`
-          : `removed for row ${removed.keeperRow}` +
+          ? `copy of ${rowName(run, head)}`
+          : `removed for ${rowName(run, removed.keeperRow)}` +
             (sameWords(run, row, removed.keeperRow) ? ": same words, other signs" : "");
     const similar = !removed
       ? ""
@@ -302,7 +310,7 @@ function memberTable(run, session, rows, chosen, choose) {
             "aria-label": `Compare row ${row}`,
             onclick: () => choose(row),
           },
-          `row ${row}`,
+          rowName(run, row),
         ),
       ),
       h("td", {}, fate),

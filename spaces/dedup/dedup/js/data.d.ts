@@ -118,6 +118,12 @@ export interface RunPlan extends Plan {
   candidates_found: number;
 }
 
+/** One of several files whose rows are one dataset. */
+export interface SourceFile {
+  name: string;
+  rows: number;
+}
+
 /** Where the numbers come from. */
 export interface Provenance {
   source: string;
@@ -125,6 +131,8 @@ export interface Provenance {
   columns: string[];
   /** Columns beside them that must be equal. */
   held?: string[];
+  /** Of several, in the order of their rows. */
+  files?: SourceFile[];
   /** What the dataset is called whose columns were chosen; empty where there was no such choice. */
   schema?: string;
   /** Whether the units were chosen by what the rows look like. */
@@ -192,6 +200,9 @@ export interface RemovedRow {
   same_words: boolean;
   /** In what they differ; None for copies, and where there were too many rows to look at all. */
   kind: Kind | null;
+  /** Of several files: the row's own, and its number there. */
+  row_in?: [string, number];
+  keeper_in?: [string, number];
 }
 
 /** The API's answer. */

@@ -161,7 +161,8 @@ function provenanceOf({ request, provenance, plan, seconds }) {
     plan && `${whole(plan.num_perm)} permutations`,
     provenance.rensa && `rensa ${provenance.rensa}`,
     provenance.seed !== undefined && `seed ${provenance.seed}`,
-    `n = ${plural(provenance.rows, "row")}`,
+    `n = ${plural(provenance.rows, "row")}` +
+      (provenance.files ? ` of ${plural(provenance.files.length, "file")}` : ""),
     `keep ${request.keep}`,
     { leader: "compared with kept rows", components: "connected components" }[request.method],
     `${number(seconds.total, seconds.total < 10 ? 1 : 0)}\u202fs`,

@@ -4,7 +4,15 @@ import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
 import { tableHead } from "../../../../shared/js/tables.js";
 import { openPager } from "./foldlist.js";
-import { diffOfRows, excerptOf, kindOf, sameWords, textOfRow, thresholdOf } from "./run.js";
+import {
+  diffOfRows,
+  excerptOf,
+  kindOf,
+  rowName,
+  sameWords,
+  textOfRow,
+  thresholdOf,
+} from "./run.js";
 
 /**
  * @import {Removal} from "./cluster.js"
@@ -182,7 +190,7 @@ function rowElements(run, item, view, redraw) {
       "aria-label": `Compare row ${item.row} with row ${item.keeperRow}`,
       onclick: toggle,
     },
-    String(item.row),
+    placeCell(run, item.row),
   );
   const line = h(
     "tr",
@@ -193,7 +201,7 @@ function rowElements(run, item, view, redraw) {
       },
     },
     h("th", { scope: "row", class: "num" }, button),
-    h("td", { class: "num" }, String(item.keeperRow)),
+    h("td", { class: "num" }, placeCell(run, item.keeperRow)),
     h("td", { class: "num" }, similar),
     h("td", { class: "text said" }, kindWord(run, item)),
     h("td", { class: "text" }, h("bdi", { class: "excerpt" }, excerptOf(run, item.row))),
@@ -263,7 +271,7 @@ function drawAnswers(element, run, view, redraw) {
         onclick: toggle,
       },
       h("b", { class: "value" }, number(jaccard, 2)),
-      h("span", { class: "who" }, `row ${item.row} for row ${item.keeperRow}`),
+      h("span", { class: "who" }, `${rowName(run, item.row)} for ${rowName(run, item.keeperRow)}`),
       h("bdi", { class: "excerpt" }, excerptOf(run, item.row)),
     );
     return h(
@@ -289,4 +297,13 @@ function drawAnswers(element, run, view, redraw) {
     h("ul", { class: "fold-list short", "aria-label": "Same prompt, different answer" }, entries),
     ...(rest ? [rest] : []),
   );
+}
+
+/**
+ * A row's number in the table; of several files with its own.
+ * @param {Run} run
+ * @param {number} row
+ */
+function placeCell(run, row) {
+  return run.data.provenance.files ? rowName(run, row).replace("row ", "") : String(row);
 }

@@ -329,6 +329,20 @@ export function similarityOf(run, one, other) {
 }
 
 /**
+ * A row as its reader finds it: of several files with its own.
+ * @param {Run} run
+ * @param {number} row
+ */
+export function rowName(run, row) {
+  let left = row;
+  for (const file of run.data.provenance.files ?? []) {
+    if (left < file.rows) return `row ${left} of ${file.name}`;
+    left -= file.rows;
+  }
+  return `row ${row}`;
+}
+
+/**
  * The aligned texts of two rows.
  * @param {Run} run
  * @param {number} stays the row shown as the one that stays
@@ -337,21 +351,23 @@ export function similarityOf(run, one, other) {
 export function diffOfRows(run, stays, goes) {
   const { ngram, unit, measure } = run.data.request;
   const name = (/** @type {number} */ row) =>
-    `row ${row}, ${run.removedRows.has(row) ? "removed" : "kept"}`;
+    `${rowName(run, row)}, ${run.removedRows.has(row) ? "removed" : "kept"}`;
+  const title = (/** @type {number} */ row) => rowName(run, row).replace("r", "R");
   const removal = run.removedRows.get(goes);
   const because = removal?.keeperRow === stays;
   const heading = because
-    ? `Row ${goes} is removed, row ${stays} stays`
-    : `Rows ${stays} and ${goes}`;
+    ? `${title(goes)} is removed, ${rowName(run, stays)} stays`
+    : `${title(stays)} and ${rowName(run, goes)}`;
   const notes = [];
   if (because && removal.jaccard === null)
     notes.push(
-      `Row ${goes} is no pair with row ${stays} at this threshold: rows between them join the two.`,
+      `${title(goes)} is no pair with ${rowName(run, stays)} at this threshold: rows between them join ` +
+        "the two.",
     );
   for (const row of [stays, goes]) {
     const node = run.nodeOf.get(row);
     const head = node === undefined ? row : run.data.graph.nodes[node].rows[0];
-    if (head !== row) notes.push(`Row ${row} has the text of row ${head}.`);
+    if (head !== row) notes.push(`${title(row)} has the text of ${rowName(run, head)}.`);
   }
   const kind = kindOf(run, stays, goes);
   if (kind && kind !== "other") notes.push(`The two differ in ${KIND_WORDS[kind]}.`);

@@ -22,11 +22,18 @@ UNVERIFIED_SIMILARITY = 0.5
 UNVERIFIED_CHANCE = 0.05
 """Greatest chance that such a pair does."""
 
+ONE_FILE = (".arrow", ".feather", ".ipc", ".xlsx")
+"""Endings of files that datatrove's program does not read."""
+
 EXAMPLE = "The source is an example: it lies in the folder `examples` of this demo's repository."
 
 
 def rensa_program(
-    request: Request, plan: Plan, columns: Sequence[str], source: str, held: Sequence[str] = ()
+    request: Request,
+    plan: Plan,
+    columns: Sequence[str],
+    source: str | Sequence[str],
+    held: Sequence[str] = (),
 ) -> str:
     """The run as one file that needs datasets, pyarrow, rensa and numpy.
 
@@ -39,7 +46,7 @@ def rensa_program(
         request: the page's settings.
         plan: its bands.
         columns: the columns that were compared.
-        source: the file's name; it is not used where the request names a dataset.
+        source: the file's name, or a list of several; it is not used where the request names a dataset.
         held: columns beside them that must be equal.
 
     Raises:
@@ -62,7 +69,9 @@ def rensa_program(
     )
 
 
-def datatrove_program(request: Request, plan: Plan, columns: Sequence[str], source: str) -> str:
+def datatrove_program(
+    request: Request, plan: Plan, columns: Sequence[str], source: str | Sequence[str]
+) -> str:
     """The run as a datatrove MinHash pipeline of four stages: signatures, buckets, clusters, filter.
 
     datatrove removes every candidate unverified, so bands that are soft because the page verifies (few rows
@@ -78,12 +87,19 @@ def datatrove_program(request: Request, plan: Plan, columns: Sequence[str], sour
             f"datatrove compares words; this run compares {unit_name(request.unit, 2)}.",
             "Use the other program, or compare words.",
         )
+    given = [source] if isinstance(source, str) else source
+    names = [request.dataset] if request.dataset else list(given)
+    if len(names) > 1 or (not request.dataset and PurePath(names[0]).suffix.lower() in ONE_FILE):
+        raise VisitorError(
+            "This program reads one file of CSV, JSON, Parquet or text.",
+            "Use the other program, or save the rows as one Parquet file.",
+        )
     bands = unverified_bands(request, plan)
     return exported(
         "datatrove_pipeline",
         [*_differences(plan, bands, request), *_left_out(request, clusters=True)],
         **_source(request, columns, source),
-        SUFFIX="" if request.dataset else PurePath(source).suffix,
+        SUFFIX=PurePath(names[0]).suffix if not request.dataset else "",
         NGRAM=request.ngram,
         BANDS=bands[0],
         ROWS_PER_BAND=bands[1],
@@ -92,7 +108,11 @@ def datatrove_program(request: Request, plan: Plan, columns: Sequence[str], sour
 
 
 def cosine_program(
-    request: Request, columns: Sequence[str], source: str, embedding: str, held: Sequence[str] = ()
+    request: Request,
+    columns: Sequence[str],
+    source: str | Sequence[str],
+    embedding: str,
+    held: Sequence[str] = (),
 ) -> str:
     """The run under cosine similarity, with model2vec; arguments are those of `rensa_program`.
 
@@ -176,13 +196,14 @@ def unverified_bands(request: Request, plan: Plan) -> tuple[int, int]:
     return steepest
 
 
-def _source(request: Request, columns: Sequence[str], source: str) -> dict[str, object]:
+def _source(request: Request, columns: Sequence[str], source: str | Sequence[str]) -> dict[str, object]:
     """The settings that say what is read: all that a visitor typed, but for names of columns elsewhere."""
     of_hub = bool(request.dataset) and request.dataset not in DATASETS
-    if not of_hub:
-        _check_file(request.dataset or source)
+    files = [request.dataset or source] if isinstance(source, str) or request.dataset else list(source)
+    for file in files if not of_hub else ():
+        _check_file(str(file))
     return {
-        "SOURCE": request.dataset or source,
+        "SOURCE": files[0] if len(files) == 1 else tuple(files),
         "CONFIG": (request.config or None) if of_hub else None,
         "SPLIT": request.split if of_hub else None,
         "COLUMNS": tuple(columns),
@@ -200,7 +221,7 @@ def _check_file(name: str) -> None:
     if PurePath(name).suffix.lower() not in FORMATS:
         raise VisitorError(
             f"“{name[:80]}” is not a file that a program can read.",
-            "Use CSV, TSV, JSONL, JSON, Parquet or plain text.",
+            "Use CSV, TSV, JSONL, JSON, Parquet, Arrow, XLSX or plain text.",
         )
 
 

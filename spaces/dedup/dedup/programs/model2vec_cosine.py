@@ -17,7 +17,7 @@ from dedup.programs.rows import compared, load, units, visiting_order
 from dedup.shingles import BORDER, parted
 
 # --- settings of the run ---
-SOURCE = "rows.jsonl"
+SOURCE: str | tuple[str, ...] = "rows.jsonl"  # or several files, one after the other
 CONFIG: str | None = None
 SPLIT: str | None = None  # of a dataset of the Hub; None where the source is a file
 COLUMNS: tuple[str, ...] = ("text",)
@@ -31,7 +31,7 @@ MODEL = "minishlab/potion-base-8M"
 # --- end of the settings ---
 
 
-def main(source: str = SOURCE, target: str = "kept.jsonl") -> None:
+def main(source: str | tuple[str, ...] = SOURCE, target: str = "kept.jsonl") -> None:
     """Read the source, keep the rows that are like no row kept before them, write them."""
     rows = load(source, CONFIG, SPLIT, LIMIT)
     texts = compared(rows, COLUMNS, SAME, PART)

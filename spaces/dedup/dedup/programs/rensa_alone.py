@@ -17,7 +17,7 @@ from rensa import RMinHash
 from dedup.programs.rows import compared, load, shingles_of, visiting_order
 
 # --- settings of the run ---
-SOURCE = "rows.jsonl"
+SOURCE: str | tuple[str, ...] = "rows.jsonl"  # or several files, one after the other
 CONFIG: str | None = None
 SPLIT: str | None = None  # of a dataset of the Hub; None where the source is a file
 COLUMNS: tuple[str, ...] = ("text",)
@@ -51,7 +51,7 @@ def jaccard(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> float
     return shared / (len(one) + len(other) - shared)
 
 
-def main(source: str = SOURCE, target: str = "kept.jsonl") -> None:
+def main(source: str | tuple[str, ...] = SOURCE, target: str = "kept.jsonl") -> None:
     """Read the source, keep one row of each group of near-duplicates, write the kept rows."""
     rows = load(source, CONFIG, SPLIT, LIMIT)
     texts = compared(rows, COLUMNS, SAME, PART)

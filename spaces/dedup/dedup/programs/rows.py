@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -36,13 +37,20 @@ from dedup.shingles import (
 Row = dict[str, Any]
 
 
-def load(source: str, config: str | None, split: str | None, limit: int | None) -> list[Row]:
-    """The first rows of a file; with a split, of a dataset of the Hub."""
+def load(
+    source: str | tuple[str, ...], config: str | None, split: str | None, limit: int | None
+) -> list[Row]:
+    """The first rows of a file, or of several one after the other; with a split, of a dataset of the Hub."""
+    if isinstance(source, tuple):
+        rows: list[Row] = []
+        for name in source:
+            rows += load(name, None, None, None if limit is None else limit - len(rows))
+        return rows
     if split is not None:
         from datasets import load_dataset
 
-        rows = load_dataset(source, config, split=split, streaming=True)
-        return list(rows if limit is None else rows.take(limit))
+        found = load_dataset(source, config, split=split, streaming=True)
+        return list(found if limit is None else found.take(limit))
     with Path(source).open("rb") as file:
         return list(islice(read(file, Path(source).suffix), limit))
 
@@ -54,6 +62,12 @@ def read(file: BinaryIO, suffix: str) -> Iterable[Row]:
         return read_csv(file)
     if kind == ".parquet":
         return (row for batch in pq.ParquetFile(file).iter_batches() for row in batch.to_pylist())
+    if kind in (".arrow", ".feather", ".ipc"):
+        start = file.read(8)  # the file format has a stream within
+        file.seek(8 if start.startswith(b"ARROW1") else 0)
+        return (row for batch in pa.ipc.open_stream(file) for row in batch.to_pylist())
+    if kind == ".xlsx":
+        return read_xlsx(file)
     if kind == ".json":
         content = file.read()
         try:
@@ -83,6 +97,30 @@ def read_csv(file: BinaryIO) -> Iterable[Row]:
     rows = csv.DictReader(text, delimiter=separator)
     rows.fieldnames = [clean(name) for name in rows.fieldnames or ()]  # names as the page shows them
     return rows
+
+
+def read_xlsx(file: BinaryIO) -> Iterable[Row]:
+    """The rows of a workbook's first sheet that shows something; its first row names the columns.
+
+    pip install python-calamine
+    """
+    from python_calamine import SheetVisibleEnum, load_workbook
+
+    with load_workbook(file) as book:
+        shown = [own.name for own in book.sheets_metadata if own.visible == SheetVisibleEnum.Visible]
+        sheets = (list(book.get_sheet_by_name(name).iter_rows()) for name in shown)
+        header, *rows = next(filter(None, ([row for row in own if any(map(as_text, row))] for own in sheets)))
+    names = [clean(as_text(cell)) or f"column {place}" for place, cell in enumerate(header, start=1)]
+    for row in rows:
+        cells = ((name, as_text(cell)) for name, cell in zip(names, row, strict=True))
+        yield {name: text for name, text in cells if text}
+
+
+def as_text(cell: Any) -> str:
+    """A cell of a sheet as it is compared: whole numbers without a point, dates and times as ISO 8601."""
+    if hasattr(cell, "isoformat"):
+        return str(cell.isoformat())
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def compared(rows: list[Row], columns: Sequence[str], same: Sequence[str], part: str) -> list[str]:
