@@ -102,11 +102,15 @@ class Request:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def to_query(self) -> str | None:
-        """The request as the query of a URL, defaults left out; None where it is too long for a link."""
+        """The request as the query of a URL, defaults left out; None where it is too long for a link.
+
+        Of defaults alone the first is stated: a link without any setting opens a room and runs nothing.
+        """
         stated, default = self.to_json(), type(self)().to_json()
+        named = [name for name in self.declared() if stated[name] != default[name]]
         pairs: list[tuple[str, Any]] = []
         for name, known in self.declared().items():
-            if stated[name] != default[name]:
+            if name in (named or list(self.declared())[:1]):
                 items = stated[name] or [""] if self._repeats(name) else [stated[name]]
                 pairs += [(known.metadata["link"] or name, _in_link(item)) for item in items]
         query = urlencode(pairs)
@@ -128,6 +132,12 @@ class Request:
             if items := given.get(known.metadata["link"] or name):
                 values[name] = items if cls._repeats(name) else items[-1]
         return cls.parse(**values)
+
+    @classmethod
+    def is_in(cls, query: str) -> bool:
+        """Whether a URL's query states a setting."""
+        given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
+        return any((known.metadata["link"] or name) in given for name, known in cls.declared().items())
 
     @classmethod
     def _repeats(cls, name: str) -> bool:

@@ -328,19 +328,25 @@ def _open_links(
     tabs: gr.Tabs | None,
     tab: str,
 ) -> None:
-    """Run what the address of a visitor's page describes, where it names one of the room's runs.
+    """Run what the address of a visitor's page describes, where it names one of the room's runs; without any
+    setting it opens the room's tab.
 
     A load event that answers "nothing to do" would wait in the queue behind the runs of others and then touch
     the controls that the visitor has already begun to fill in: so a hidden field takes the query, at once.
     """
     link = gr.Textbox("", visible="hidden", label="Link")  # a State would call its own skip a change
 
+    opens = [tabs] if tabs else []
+
     def query_of(page: gr.Request) -> Any:
         query = str(page.query_params)
         given = parse_qs(query, keep_blank_values=True)
         known = room.runs if "room" in given else {mark.removesuffix("=") for mark in marks}
         names = given["room"][-1:] if "room" in given else given
-        return query if any(name in known for name in names) else gr.skip()
+        named = any(name in known for name in names)
+        runs = named and room.request.is_in(query)
+        selected = [gr.Tabs(selected=tab) if named and not runs else gr.skip() for _ in opens]
+        return [query if runs else gr.skip(), *selected]
 
     def opened(values: Values) -> Iterator[Values]:
         query = values[link]
@@ -355,8 +361,8 @@ def _open_links(
         yield {room.figure: None, **room.form(request)}
         yield from room.runs[named](request, values)
 
-    demo.load(query_of, None, [link], **LIGHT)
-    outputs = [*room.controls.values(), *([tabs] if tabs else [])]
+    demo.load(query_of, None, [link, *opens], **LIGHT)
+    outputs = [*room.controls.values(), *opens]
     room.connect(link.change, opened, inputs=[link], outputs=outputs)
 
 

@@ -86,6 +86,7 @@ def test_a_link_leaves_out_what_is_a_default():
         ("parts", '[{"text":"x","times":1}]'),
     ]
     assert Request.from_query(made.to_query()) == made
+    assert Request.is_in("?room=say&l=1") and not Request.is_in("?room=say&loud=1&utm_source=x")
 
 
 def random_request(rng: random.Random) -> Request:
@@ -132,6 +133,7 @@ def test_an_empty_list_differs_from_none_given():
     assert Listed.parse(items=[]).to_query() == "items="
     assert Listed.from_query("items=").items == ()
     assert Listed.from_query("").items == ("a",)
+    assert Listed().to_query() == "items=a", "without any setting a link would open the room and run nothing"
 
 
 def test_a_link_that_no_server_takes_is_none():

@@ -256,6 +256,16 @@ def test_a_link_opens_its_tab(browser, toy_url):
         expect_said(page, "stored! stored! stored!", "example")
 
 
+def test_a_link_without_settings_opens_the_room_and_runs_nothing(browser, toy_url):
+    with link(browser, toy_url, "room=sing&utm_source=x", "#song-figure") as page:
+        expect(page.locator("#song")).to_be_visible()
+        page.wait_for_timeout(800)
+        expect(page.locator("#song-figure .running")).to_have_count(0)
+        expect(page.locator("#song-figure [role=alert]")).to_have_count(0)
+        page.get_by_role("tab", name="Say").click()
+        expect_said(page, "stored! stored! stored!", "example")
+
+
 def test_a_link_of_an_earlier_version_opens_by_its_mark(browser, toy_url):
     with link(browser, toy_url, "word=old&times=1&utm_source=x") as page:
         expect_said(page, "old!")
