@@ -68,7 +68,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[BenchRequest]:
     request = BenchRequest.parse(**first["request"])
     with gr.Row(equal_height=True):
         plants = gr.Dropdown(
-            [*((f"{plant.name}: {plant.words}", name) for name, plant in STORED.items()), ("my own", OWN)],
+            [*((plant.name, name) for name, plant in STORED.items()), ("my own", OWN)],
             value=list(request.plants),
             multiselect=True,
             label="What is planted (on a processor minutes each)",

@@ -34,7 +34,7 @@ export const BENCH_MEASURES = [
   },
   {
     name: "other",
-    title: "distance, other prompts",
+    title: "distance, other topics",
     write: (value) => brief(value, 2),
     before: ({ other }) => other?.mean ?? null,
   },
@@ -147,7 +147,10 @@ function methodPanel({ methods, plants, summary }, look, span, { head, pitch, he
   const reference = knownMean(before);
   const bottom = height - 26;
   return [
-    axisLabel(span[0], 14, "start", title, { class: "axis panel-title" }),
+    // a phone's panel is narrower than its title
+    axisLabel(Math.min(span[0], span[1] - 7 * title.length), 14, "start", title, {
+      class: "axis panel-title",
+    }),
     x
       .ticks(3)
       .map((tick) => [
