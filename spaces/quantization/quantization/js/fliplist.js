@@ -39,7 +39,7 @@ export function flippedList(row, { items, answers, margins }) {
           h(
             "tr",
             {},
-            ["flip", "question", "base", nameOfRow(row), "margin, nats"].map((title) =>
+            ["flip", "margin, nats", "question", "base", nameOfRow(row)].map((title) =>
               h("th", { scope: "col" }, title),
             ),
           ),
@@ -60,9 +60,9 @@ function flippedLine({ item, before, after, base, own }) {
     "tr",
     {},
     h("th", { scope: "row" }, before === item.gold ? "▼ lost" : "▲ gained"),
+    h("td", { class: "num" }, `${number(base)} → ${number(own)}`),
     h("td", { class: "flip-prompt" }, `${item.task}: `, h("bdi", {}, item.prompt)),
     choice(before),
     choice(after),
-    h("td", { class: "num" }, `${number(base)} → ${number(own)}`),
   );
 }

@@ -136,7 +136,9 @@ function flipTable(rows, { right }, open, choose) {
     "tr",
     { class: "current" },
     h("th", { scope: "row" }, "base"),
-    [0, 1, 2].map(() => h("td", {})),
+    // in sight on a phone, where the column of scores is not
+    h("td", { class: "num" }, `${right.count} right`),
+    [0, 1].map(() => h("td", {})),
     h("td", { class: "num" }, shareWords(right)),
     h("td", {}),
   );
