@@ -370,6 +370,7 @@ def test_rows_that_differ_in_what_is_spared_stay(page, tmp_path):
     assert report["request"]["spare"] == ["number"] and report["removed_rows"][0]["kind"] == "form"
     kinds.get_by_role("button", name="Spare rows that differ in case, spaces or punctuation").click()
     expect(page.locator("#figure figcaption")).to_contain_text("3 of 3 rows kept", timeout=30_000)
+    page.wait_for_timeout(1_500)  # a press while the run before still ends is passed over, as of any button
     kinds.get_by_role("button", name="Spare nothing").click()
     expect(page.locator("#figure figcaption")).to_contain_text("1 of 3 rows kept", timeout=30_000)
     expect(page.locator("#spare")).not_to_contain_text("number")
