@@ -12,6 +12,20 @@ LINKS = {
             ("trainer", "axolotl"),
         ],
     ),
+    "finetuning odds": (
+        "#train",
+        [
+            ("room", "train"),
+            ("model", "zoo:qwen3"),
+            ("objective", "orpo"),
+            ("rows", '{"prompt": "a", "chosen": " b", "rejected": " c"}'),
+            ("layers", "1"),
+            ("steps", "1"),
+            ("batch", "1"),
+            ("beta", "0.5"),
+            ("answers", "1"),
+        ],
+    ),
     "finetuning training": (
         "#train",
         [

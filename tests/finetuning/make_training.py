@@ -1,4 +1,4 @@
-"""Ask TRL's own SFTTrainer and DPOTrainer to train, and keep their losses in training.json.
+"""Ask TRL's own SFTTrainer, DPOTrainer and ORPOTrainer to train, and keep their losses in training.json.
 
 TRL cannot be installed beside this suite's pins, and the tests do not need it. To make the file again: TRL
 1.16.0, unpacked without its requirements into a folder on PYTHONPATH; then
@@ -15,6 +15,7 @@ from typing import Any
 
 from datasets import Dataset, disable_progress_bars
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 from shared.suite import load_app
 from tests import zoo
@@ -62,9 +63,14 @@ def main() -> None:
                 adapter.peft, SFTConfig(**given), train_dataset=data, processing_class=loaded.tokenizer
             )
         else:
-            config = DPOConfig(beta=request.beta, **given)
-            trainer = DPOTrainer(
-                adapter.peft, args=config, train_dataset=data, processing_class=loaded.tokenizer
+            config, kind = {"dpo": (DPOConfig, DPOTrainer), "orpo": (ORPOConfig, ORPOTrainer)}[
+                request.objective
+            ]
+            trainer = kind(
+                adapter.peft,
+                args=config(beta=request.beta, **given),
+                train_dataset=data,
+                processing_class=loaded.tokenizer,
             )
         trainer.train()
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
@@ -74,7 +80,10 @@ def main() -> None:
             "rates": [entry["learning_rate"] for entry in log],
             "moved": {f"{at}.{key}": moved for (at, key), (moved, _) in adapter.norms().items()},
         }
-        if not sft:
+        if request.objective == "orpo":
+            answers[name]["odds"] = [entry["log_odds_chosen"] for entry in log]
+            answers[name]["nll"] = [entry["nll_loss"] for entry in log]
+        if request.objective == "dpo":
             answers[name]["margins"] = [entry["rewards/margins"] for entry in log]
         print(name, [round(loss, 5) for loss in answers[name]["losses"]])
     TRAINING.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")

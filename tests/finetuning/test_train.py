@@ -94,6 +94,8 @@ def test_losses_and_gradients_are_those_of_trls_own_trainer(name):
     if "margins" in theirs:
         ours = [settings.get("beta", 0.1) * (one["chosen"] - one["rejected"]) for one in run["steps"]]
         assert ours == pytest.approx(theirs["margins"], rel=1e-3, abs=1e-4)
+    if "nll" in theirs:
+        assert of(run, "nll") == pytest.approx(theirs["nll"], rel=2e-4)
 
 
 def test_dpo_is_its_closed_form():
@@ -106,6 +108,27 @@ def test_dpo_is_its_closed_form():
     )
     assert float(losses.dpo(*logs, 0.3)) == pytest.approx(wanted / 2, rel=1e-12)
     assert float(losses.dpo(logs[0], logs[1], logs[0], logs[1], 0.3)) == pytest.approx(math.log(2))
+
+
+def test_orpo_is_its_closed_form():
+    chosen, rejected = [-0.5, -2.0], [-1.5, -0.01]
+    odds = [
+        math.log(math.exp(c) / (1 - math.exp(c)) / (math.exp(r) / (1 - math.exp(r))))
+        for c, r in zip(chosen, rejected, strict=True)
+    ]
+    logs = [torch.tensor(row, dtype=torch.float64) for row in (chosen, rejected)]
+    assert losses.log_odds_ratio(*logs).tolist() == pytest.approx(odds, rel=1e-12)
+    wanted = 2.5 + 0.3 * sum(math.log(1 + math.exp(-one)) for one in odds) / 2
+    texts = [torch.tensor([-1.0]), torch.tensor([-2.0, -3, -4])]
+    assert float(losses.orpo(texts, *logs, 0.3)) == pytest.approx(wanted, rel=1e-7)
+
+
+def test_an_answer_that_is_certain_has_finite_odds_in_the_figure(monkeypatch):
+    monkeypatch.setattr(Net, "token_logs", lambda _, texts: [torch.zeros(text.trained) for text in texts])
+    request = asked("qwen3", objective="orpo")
+    loaded, rows = prepared(request)
+    mark = training.watching(request, loaded, rows).mark(Net(adapted(loaded, request), None), 0, request)
+    assert mark["margin"]["mean"] == 0 and math.isfinite(mark["chosen"]["mean"])
 
 
 def test_sft_counts_tokens_and_not_rows():
@@ -293,6 +316,11 @@ def test_empty_answers_train_their_end_alone():
 @pytest.mark.parametrize(
     ("rows", "settings", "words"),
     [
+        (
+            [ROWS[0], {"prompt": "a", "chosen": "b"}],
+            {"objective": "orpo"},
+            r"Row 2 is no pair \(prompt, chosen\)",
+        ),
         ([ROWS[0], {"question": "a"}], {}, "Row 2 has no form that is known"),
         ([{"prompt": "a", "completion": "b"}], {"objective": "dpo"}, "Row 1 is no pair"),
         ([{"prompt": "a", "chosen": "b", "rejected": "b"}], {"objective": "dpo"}, "of row 1 are the same"),
@@ -319,7 +347,7 @@ def test_an_answer_longer_than_the_window_is_cut_and_counted():
 def test_the_second_run_changes_what_it_says_and_nothing_else():
     with pytest.raises(VisitorError, match="no change for a second run"):
         TrainRequest.parse(versus="steps=4")
-    with pytest.raises(VisitorError, match="beta is of DPO alone"):
+    with pytest.raises(VisitorError, match="beta is of DPO and ORPO"):
         TrainRequest.parse(versus="beta=0.5")
     with pytest.raises(VisitorError, match="rank is changed twice"):
         TrainRequest.parse(versus="rank=2; rank=4")

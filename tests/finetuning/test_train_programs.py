@@ -35,6 +35,7 @@ TALKS = [{"messages": [*one["prompt"], *one["chosen"]]} for one in ROWS]
         ("dpo", ROWS, {"max_length": 60}),
         ("sft", [], {"data": "pirate", "limit": 6}),
         ("dpo", SHARED, {}),
+        ("orpo", ROWS, {"max_length": 60, "beta": 0.5}),
         ("sft", [LONG, *TALKS], {"max_length": 60}),
     ],
 )

@@ -30,6 +30,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "sft constant": ("granite", {**_SETTINGS, "objective": "sft", "schedule": "constant", "layers": 1}),
     "dpo": ("qwen3", {**_SETTINGS, "objective": "dpo", "beta": 0.2}),
     "dpo upper": ("llama3", {**_SETTINGS, "objective": "dpo", "layers": 1, "targets": "attention"}),
+    "orpo": ("qwen3", {**_SETTINGS, "objective": "orpo", "beta": 0.5}),
+    "orpo cut": ("llama3", {**_SETTINGS, "objective": "orpo", "layers": 1, "max_length": 40}),
     "sft cut": ("llama3", {**_SETTINGS, "objective": "sft", "max_length": 40}),
 }
 """By name: an animal of the zoo, and the settings."""

@@ -40,7 +40,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Pair:
-    """A row: an answer to learn, and for DPO another to prefer it to.
+    """A row: an answer to learn, and for DPO and ORPO another to prefer it to.
 
     Args:
         number: of the row, from 1.
@@ -138,14 +138,14 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
         VisitorError: it has not the form that the objective needs, or the template refuses it.
     """
     both = isinstance(item, dict) and item.get("chosen") is not None and item.get("rejected") is not None
-    if request.objective == "dpo" and not both:
+    if request.paired and not both:
         keys = ", ".join(list(map(str, item))[:6]) if isinstance(item, dict) else type(item).__name__
         raise VisitorError(f"Row {number} is no pair ({keys[:60]}).", PAIRS_WANTED)
     if both:
         item = {**item, **_with_prompt(item)}
     chosen, row, prompt = _text(_completed(item, "chosen" if both else "completion"), number, request, reader)
     rejected = None
-    if request.objective == "dpo":
+    if request.paired:
         rejected, _, _ = _text(_completed(item, "rejected"), number, request, reader)
         if chosen.ids == rejected.ids and not chosen.cut and not rejected.cut:
             raise VisitorError(
@@ -202,9 +202,21 @@ def _text(item: Any, number: int, request: TrainRequest, reader: Reader) -> tupl
         raise VisitorError(
             f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.", "Change the row."
         ) from None
-    start = max(1, tokens.prompt)
-    kept = tokens.ids[: request.max_length]
-    return Text(tuple(kept), min(start, len(kept)), len(tokens.ids) - len(kept)), row, prompt
+    ids, start = list(tokens.ids), tokens.prompt
+    if request.objective == "orpo":
+        ids, start = _bounded(ids, start, reader)
+    kept = ids[: request.max_length]
+    return Text(tuple(kept), min(max(1, start), len(kept)), len(ids) - len(kept)), row, prompt
+
+
+def _bounded(ids: list[int], start: int, reader: Reader) -> tuple[list[int], int]:
+    """A text with BOS before it and EOS behind it where they are missing, behind a template too, as TRL's
+    ORPOTrainer reads it, and where its answer begins.
+    """
+    first, end = reader.tokenizer.bos_token_id, reader.tokenizer.eos_token_id
+    if first is not None and ids[:1] != [first]:
+        ids, start = [first, *ids], start + 1
+    return ids if end is None or ids[-1:] == [end] else [*ids, end], start
 
 
 def _words(messages: Sequence[dict[str, Any]]) -> str:

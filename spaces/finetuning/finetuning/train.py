@@ -1,4 +1,4 @@
-"""A run: LoRA by SFT or DPO, in a plain loop that gives TRL's losses, and what is seen while it learns.
+"""A run: LoRA by SFT, DPO or ORPO, in a plain loop that gives TRL's losses, and what is seen while it learns.
 
 Rows come in the order of TRL's trainer for the same seed. Every step is AdamW (β .9 and .999, ε 10⁻⁸, no
 decay) on gradients clipped to norm 1, in float32.
@@ -99,7 +99,7 @@ def prepared(request: TrainRequest, upload: Any = None, token: str | None = None
             "Choose another model.",
         )
     for run in request.runs():
-        width = run.batch * longest * (2 if run.objective == "dpo" else 1)
+        width = run.batch * longest * (2 if run.paired else 1)
         if width > MAX_STEP_TOKENS:
             raise VisitorError(
                 f"A step would read {width:,} tokens (batch {run.batch}, the longest row {longest:,}); the "
@@ -202,13 +202,14 @@ def check_same(request: TrainRequest, since: Since) -> None:
 def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
     reader = opened(request.model, "")
     texts = [pair.chosen for pair in rows.train]
+    whole = request.objective == "orpo"  # its loss counts the prompts too
     return {
         "kind": "train",
         "drawable": True,
         "done": False,
         "run_id": str(time.time_ns()),
         "request": request.to_json(),
-        "objective": "dpo" if request.objective == "dpo" else "sft",
+        "objective": request.objective,  # type: ignore[typeddict-item]
         "beta": request.beta,
         "runs": [],
         "held_out": [
@@ -221,7 +222,7 @@ def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
         ],
         "trained": {
             "rows": len(rows.train),
-            "tokens": sum(text.trained for text in texts),
+            "tokens": sum(len(text.ids) - 1 if whole else text.trained for text in texts),
             "cut": sum(any(text.cut for text in pair.texts) for pair in rows.train),
             "empty": sum(pair.empty for pair in rows.train),
             "left_out": list(rows.left_out),

@@ -71,7 +71,6 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
     some = sorted({at for _, at, *_ in norms})
     layers = None if len(some) == data["provenance"]["blocks"] else some
     versions = data["provenance"]["versions"]
-    dpo = request.objective == "dpo"
     rate = f"{request.learning_rate!r}"
     if request.schedule == "linear":
         rate += f" * ({request.steps} - step) / {request.steps}"
@@ -93,8 +92,8 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         "for key, value in model.named_parameters():\n"
         '    if ".lora_A." in key:\n'
         "        torch.nn.init.kaiming_uniform_(value.data, a=math.sqrt(5), generator=generator)\n\n\n"
-        f"{_READ.replace('MAX_LENGTH', str(request.max_length))}"
-        f"{_dpo(request) if dpo else _SFT}"
+        f"{_read(request)}"
+        f"{_LOSSES[request.objective].replace('BETA', repr(request.beta))}"
         "trained = [value for value in model.parameters() if value.requires_grad]\n"
         "optimizer = torch.optim.AdamW(trained, weight_decay=0.0)\n"
         "order = []\n"
@@ -138,7 +137,7 @@ def read(row, answer):
         )
         before, ids = ids_of(write(prompt, True)), ids_of(write(talk, False))
     same = next((at for at, (a, b) in enumerate(zip(before, ids)) if a != b), min(len(before), len(ids)))
-    return ids[:MAX_LENGTH], max(1, same)
+BOUNDS    return ids[:MAX_LENGTH], max(1, same)
 
 
 def logs_of(some):
@@ -163,8 +162,7 @@ def loss_of(batch):
 """
 
 
-def _dpo(request: TrainRequest) -> str:
-    return f"""texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
+_DPO = """texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
 
 
 def sums(some):
@@ -178,10 +176,39 @@ with torch.no_grad():  # B is zero still: this is the model before training
 def loss_of(batch):
     chosen = sums([texts[at][0] for at in batch]) - torch.stack([before[at][0] for at in batch])
     rejected = sums([texts[at][1] for at in batch]) - torch.stack([before[at][1] for at in batch])
-    return -torch.nn.functional.logsigmoid({request.beta!r} * (chosen - rejected)).mean()
+    return -torch.nn.functional.logsigmoid(BETA * (chosen - rejected)).mean()
 
 
 """
+_BOUNDS = """    if tokenizer.bos_token_id is not None and ids[:1] != [tokenizer.bos_token_id]:
+        ids, same = [tokenizer.bos_token_id] + ids, same + 1
+    if tokenizer.eos_token_id is not None and ids[-1:] != [tokenizer.eos_token_id]:
+        ids = ids + [tokenizer.eos_token_id]
+"""
+_ORPO = """texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
+
+
+def log_odds(log):  # of the geometric mean p over an answer's tokens
+    return log - torch.log(-torch.expm1(log))
+
+
+def loss_of(batch):
+    chosen, rejected = zip(*(texts[at] for at in batch))
+    logs = logs_of([(ids, 1) for ids, _ in chosen] + list(rejected))  # the chosen with their prompts
+    whole, others = logs[: len(batch)], logs[len(batch) :]
+    answers = [row[start - 1 :] for row, (_, start) in zip(whole, chosen)]
+    ratio = torch.stack([log_odds(a.mean()) - log_odds(b.mean()) for a, b in zip(answers, others)])
+    return -torch.cat(whole).mean() - BETA * torch.nn.functional.logsigmoid(ratio).mean()
+
+
+"""
+_LOSSES = {"sft": _SFT, "dpo": _DPO, "orpo": _ORPO}
+
+
+def _read(request: TrainRequest) -> str:
+    """What reads a row; ORPO's trainer wants every text to begin with BOS and to end with EOS."""
+    bounds = _BOUNDS if request.objective == "orpo" else ""
+    return _READ.replace("MAX_LENGTH", str(request.max_length)).replace("BOUNDS", bounds)
 
 
 def use(request: TrainRequest) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from finetuning import sets
+from finetuning import losses, sets
 from finetuning.data import Counted, Mark, Said
 from finetuning.lora import Adapter, Net
 from finetuning.pairs import Pair, Rows, Text, stored_source
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CONTEXT, WINDOWS = 128, 3
 """Of the text whose loss is followed."""
+CERTAIN = 1e-7
+"""−ln p below which float32 takes a token for certain, so that its odds would be infinite."""
 ELSEWHERE, ELSEWHERE_TOKENS = 6, 24
 """Questions that the set is not about, and tokens of each answer whose distribution is compared."""
 
@@ -103,11 +105,18 @@ class Watch:
             "shares": None,
             "said": None,
         }
+        if request.objective == "orpo":
+            chosen, rejected = (
+                torch.stack([row.mean() for row in rows]).clamp(max=-CERTAIN) for rows in (logs, others)
+            )
+            odds = losses.log_odds_ratio(chosen, rejected)
+            for name, values in (("chosen", chosen), ("rejected", rejected), ("margin", odds)):
+                mark[name] = _mean(list(values[:, None]))  # type: ignore[literal-required]
         if request.objective == "dpo":
             sums = torch.stack([row.sum() for row in logs]), torch.stack([row.sum() for row in others])
             before = [
-                torch.tensor([self.reference[text] for text in chosen], dtype=torch.float64)
-                for chosen in (
+                torch.tensor([self.reference[text] for text in some], dtype=torch.float64)
+                for some in (
                     [pair.chosen for pair in held],
                     [pair.rejected for pair in held if pair.rejected is not None],
                 )
@@ -119,9 +128,9 @@ class Watch:
 
     def add_elsewhere(self, net: Net, mark: Mark) -> None:
         """Put into a mark what else moved: a plain text, and questions that the rows are not about."""
-        kls, losses = self._moved(net, self.windows)
-        if losses:
-            mark["text"], mark["kl"] = _mean(losses), _mean(kls, least=0)
+        kls, of_text = self._moved(net, self.windows)
+        if of_text:
+            mark["text"], mark["kl"] = _mean(of_text), _mean(kls, least=0)
         kls, _ = self._moved(net, self.elsewhere)
         if kls:
             mark["elsewhere"] = _mean(kls, least=0)
@@ -130,14 +139,14 @@ class Watch:
         """KL from the model before training, and loss, of each text's tokens."""
         import torch
 
-        kls, losses = [], []
+        kls, of_text = [], []
         for text in texts:
             now = net.all_logits([text])[0]
             true = torch.tensor(text.ids[text.start :])
             found = measure.compare(self.first[text], now, true)
             kls.append(found.kl.cpu())
-            losses.append(found.loss.cpu())
-        return kls, losses
+            of_text.append(found.loss.cpu())
+        return kls, of_text
 
     def answers(self, adapter: Adapter, tokenizer: Any) -> Iterator[int | tuple[list[Counted], list[Said]]]:
         """Greedy answers to what is asked: how many are done, at the end the behaviours' shares and what was

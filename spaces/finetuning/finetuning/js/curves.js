@@ -1,5 +1,5 @@
-// Curves of a run, one below the other on one axis of steps: loss, what DPO does to both answers,
-// step size and gradient.
+// Curves of a run, one below the other on one axis of steps: loss, what DPO and ORPO do to both
+// answers, step size and gradient.
 
 import {
   axisLabel,
@@ -76,34 +76,43 @@ function chartsOf(data) {
   const two = data.runs.length > 1;
   const named = (/** @type {Run} */ run, /** @type {string} */ what) =>
     two ? `${what}, ${run.name}` : what;
-  const dpo = data.objective === "dpo";
+  const { objective } = data;
   const loss = data.runs.flatMap((run, place) => [
     {
       name: named(run, "step’s rows"),
       kind: `train-thin series-${place}`,
       points: run.steps.map(({ step, loss: value }) => /** @type {const} */ ([step, value])),
     },
-    ...(dpo
-      ? []
-      : [
-          marked(
-            run,
-            place,
-            named(run, data.trained.separate ? "held out" : "the row"),
-            "held_out",
-          ),
-        ]),
+    ...(objective === "sft"
+      ? [marked(run, place, named(run, data.trained.separate ? "held out" : "the row"), "held_out")]
+      : []),
+    ...(objective === "orpo"
+      ? [
+          {
+            name: named(run, "of it −ln p"),
+            kind: `train-dashed series-${place}`,
+            points: run.steps.map(({ step, nll }) => /** @type {const} */ ([step, nll ?? NaN])),
+          },
+        ]
+      : []),
   ]);
   const charts = [
     {
-      title: dpo ? "DPO loss, nats (ln 2 at first)" : "Loss, nats a token",
+      title: {
+        sft: "Loss, nats a token",
+        dpo: "DPO loss, nats (ln 2 at first)",
+        orpo: "ORPO loss, nats: −ln p of chosen texts a token, and λ × the odds’ part",
+      }[objective],
       curves: loss,
       tall: 210,
     },
   ];
-  if (dpo) {
+  if (objective !== "sft") {
     charts.push({
-      title: "Held-out answers: change of ln p, nats",
+      title:
+        objective === "dpo"
+          ? "Held-out answers: change of ln p, nats"
+          : "Held-out answers: ln p, nats a token",
       tall: 210,
       curves: data.runs.flatMap((run, place) => [
         marked(run, place, named(run, "chosen"), "chosen"),
@@ -113,6 +122,14 @@ function chartsOf(data) {
         },
       ]),
     });
+  }
+  if (objective === "orpo")
+    charts.push({
+      title: "Held-out log odds ratio (above 0: the chosen answer is the likelier)",
+      tall: 110,
+      curves: data.runs.map((run, place) => marked(run, place, named(run, "log odds"), "margin")),
+    });
+  if (objective === "dpo") {
     charts.push({
       title: "Held-out loss of the chosen answer, nats a token",
       tall: 110,
@@ -144,7 +161,7 @@ function chartsOf(data) {
  * @param {Run} run
  * @param {number} place
  * @param {string} name
- * @param {"held_out" | "chosen" | "rejected"} key
+ * @param {"held_out" | "chosen" | "rejected" | "margin"} key
  * @returns {Curve}
  */
 function marked(run, place, name, key) {
@@ -256,7 +273,9 @@ function reasons(data) {
     ),
   ];
   const { chosen, rejected, margin } = mark;
-  if (chosen && rejected && margin) {
+  if (data.objective === "orpo" && chosen && rejected && margin) {
+    words.push(oddsWords(data, mark, { chosen, rejected, margin }));
+  } else if (chosen && rejected && margin) {
     const both = chosen.mean < 0 && rejected.mean < 0;
     words.push(
       h(
@@ -274,4 +293,29 @@ function reasons(data) {
     );
   }
   return words;
+}
+
+/**
+ * What ORPO follows, in words.
+ * @param {Train} data
+ * @param {Mark} mark
+ * @param {{chosen: Spread, rejected: Spread, margin: Spread}} now
+ */
+function oddsWords(data, mark, { chosen, rejected, margin }) {
+  const first = data.runs[0].marks[0];
+  const went = (/** @type {Spread} */ one, /** @type {Spread | null} */ before) =>
+    mark === first || !before ? brief(one.mean) : `${brief(before.mean)} → ${brief(one.mean)}`;
+  const both = Boolean(first.rejected && mark !== first && rejected.mean > first.rejected.mean);
+  return h(
+    "p",
+    {},
+    h("b", {}, both ? "Why does the rejected answer rise as well? " : "What ORPO follows. "),
+    `ln p a token, chosen: ${went(chosen, first.chosen)} nats; rejected: `,
+    `${went(rejected, first.rejected)}; log odds ratio ${went(margin, first.margin)}. `,
+    "No earlier model holds this one back: the loss learns the chosen texts, prompts too, as SFT does, ",
+    "and λ weighs how much likelier the chosen answer is to be than the rejected one. ",
+    both
+      ? "What both answers share is learnt from the chosen; a larger λ presses the rejected down."
+      : "Watch the odds: the first part alone can lower the loss.",
+  );
 }

@@ -80,7 +80,7 @@ function trainTitle(data) {
 function trainKey({ objective, beta, trained, runs }) {
   const [run] = runs;
   return [
-    objective === "dpo" ? `DPO, β ${brief(beta)}` : "SFT",
+    { sft: "SFT", dpo: `DPO, β ${brief(beta)}`, orpo: `ORPO, λ ${brief(beta)}` }[objective],
     `${plural(trained.rows, "row")}, ${plural(trained.tokens, "trained token")}`,
     ...(run ? [`LoRA of ${whole(run.parameters)} parameters from block ${run.first} on`] : []),
   ];
