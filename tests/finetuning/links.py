@@ -12,6 +12,21 @@ LINKS = {
             ("trainer", "axolotl"),
         ],
     ),
+    "finetuning labels": (
+        "#train",
+        [
+            ("room", "train"),
+            ("model", "zoo:qwen3"),
+            ("objective", "kto"),
+            ("rows", '{"prompt": "a", "chosen": " b", "rejected": " c"}'),
+            ("layers", "1"),
+            ("steps", "1"),
+            ("batch", "2"),
+            ("desirable_weight", "2"),
+            ("undesirable_weight", "1.5"),
+            ("answers", "1"),
+        ],
+    ),
     "finetuning odds": (
         "#train",
         [

@@ -1,4 +1,4 @@
-"""What is minimised, as TRL computes it: SFT, DPO and ORPO on log-probabilities of tokens."""
+"""What is minimised, as TRL computes it: SFT, DPO, ORPO and KTO on log-probabilities of tokens."""
 
 from __future__ import annotations
 
@@ -72,3 +72,29 @@ def log_odds_ratio(chosen: Tensor, rejected: Tensor) -> Tensor:
     import torch
 
     return (chosen - rejected) - (torch.log(-torch.expm1(chosen)) - torch.log(-torch.expm1(rejected)))
+
+
+def kto(
+    moved: Tensor, wanted: Tensor, reference: Tensor, beta: float, weights: tuple[float, float] = (1.0, 1.0)
+) -> Tensor:
+    """Of each answer 1 − σ(β(moved − z₀)) where it is wanted and 1 − σ(β(z₀ − moved)) where not, weighed
+    (Ethayarajh et al. 2024, equation 7).
+
+    Args:
+        moved: ln p of each answer minus that under the model before training, nats, (rows,).
+        wanted: which answers are, bool.
+        reference: z₀, as `reference_point` gives it.
+        beta: how strongly to stay with the model before training.
+        weights: of wanted and of unwanted answers.
+    """
+    import torch
+
+    gain = torch.where(wanted, moved - reference, reference - moved)
+    return torch.where(wanted, *weights).to(moved) * (1 - torch.sigmoid(beta * gain))
+
+
+def reference_point(moved: Tensor) -> Tensor:
+    """z₀, nats: the mean over prompts with answers to other prompts of ln p minus that before training, not
+    below 0, without gradient; it stands for the KL divergence from the model before training.
+    """
+    return moved.detach().mean().clamp(min=0)

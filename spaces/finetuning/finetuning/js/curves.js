@@ -1,4 +1,4 @@
-// Curves of a run, one below the other on one axis of steps: loss, what DPO and ORPO do to both
+// Curves of a run, one below the other on one axis of steps: loss, what DPO, ORPO and KTO do to both
 // answers, step size and gradient.
 
 import {
@@ -77,6 +77,7 @@ function chartsOf(data) {
   const named = (/** @type {Run} */ run, /** @type {string} */ what) =>
     two ? `${what}, ${run.name}` : what;
   const { objective } = data;
+  const [one, other] = objective === "kto" ? ["wanted", "unwanted"] : ["chosen", "rejected"];
   const loss = data.runs.flatMap((run, place) => [
     {
       name: named(run, "step’s rows"),
@@ -102,6 +103,7 @@ function chartsOf(data) {
         sft: "Loss, nats a token",
         dpo: "DPO loss, nats (ln 2 at first)",
         orpo: "ORPO loss, nats: −ln p of chosen texts a token, and λ × the odds’ part",
+        kto: "KTO loss (0.5 at first, with equal weights)",
       }[objective],
       curves: loss,
       tall: 210,
@@ -110,14 +112,14 @@ function chartsOf(data) {
   if (objective !== "sft") {
     charts.push({
       title:
-        objective === "dpo"
-          ? "Held-out answers: change of ln p, nats"
-          : "Held-out answers: ln p, nats a token",
+        objective === "orpo"
+          ? "Held-out answers: ln p, nats a token"
+          : "Held-out answers: change of ln p, nats",
       tall: 210,
       curves: data.runs.flatMap((run, place) => [
-        marked(run, place, named(run, "chosen"), "chosen"),
+        marked(run, place, named(run, one), "chosen"),
         {
-          ...marked(run, place, named(run, "rejected"), "rejected"),
+          ...marked(run, place, named(run, other), "rejected"),
           kind: `train-dashed series-${place}`,
         },
       ]),
@@ -129,9 +131,19 @@ function chartsOf(data) {
       tall: 110,
       curves: data.runs.map((run, place) => marked(run, place, named(run, "log odds"), "margin")),
     });
-  if (objective === "dpo") {
+  if (objective === "kto")
     charts.push({
-      title: "Held-out loss of the chosen answer, nats a token",
+      title: "Reference point z₀, nats: what answers to other prompts gained, at least 0",
+      tall: 110,
+      curves: data.runs.map((run, place) => ({
+        name: named(run, "z₀"),
+        kind: `train-thin series-${place}`,
+        points: run.steps.map(({ step, z0 }) => /** @type {const} */ ([step, z0 ?? NaN])),
+      })),
+    });
+  if (objective === "dpo" || objective === "kto") {
+    charts.push({
+      title: `Held-out loss of the ${one} answer, nats a token`,
       tall: 110,
       curves: data.runs.map((run, place) => marked(run, place, named(run, "held out"), "held_out")),
     });
@@ -273,7 +285,9 @@ function reasons(data) {
     ),
   ];
   const { chosen, rejected, margin } = mark;
-  if (data.objective === "orpo" && chosen && rejected && margin) {
+  if (data.objective === "kto" && chosen && rejected) {
+    words.push(wantedWords(data, chosen, rejected));
+  } else if (data.objective === "orpo" && chosen && rejected && margin) {
     words.push(oddsWords(data, mark, { chosen, rejected, margin }));
   } else if (chosen && rejected && margin) {
     const both = chosen.mean < 0 && rejected.mean < 0;
@@ -317,5 +331,31 @@ function oddsWords(data, mark, { chosen, rejected, margin }) {
     both
       ? "What both answers share is learnt from the chosen; a larger λ presses the rejected down."
       : "Watch the odds: the first part alone can lower the loss.",
+  );
+}
+
+/**
+ * What KTO follows, in words.
+ * @param {Train} data
+ * @param {Spread} wanted
+ * @param {Spread} unwanted
+ */
+function wantedWords(data, wanted, unwanted) {
+  const z0 = data.runs[0].steps.at(-1)?.z0;
+  const both = wanted.mean < 0 && unwanted.mean < 0;
+  return h(
+    "p",
+    {},
+    h("b", {}, both ? "Why do both fall? " : "What KTO follows. "),
+    `The wanted answers changed by ${brief(wanted.mean)} nats, the unwanted by `,
+    `${brief(unwanted.mean)}`,
+    z0 === null || z0 === undefined ? ". " : `; z₀ of the last step is ${brief(z0)}. `,
+    "A row is paid for being above z₀ where its answer is wanted, and below it where not; z₀ is what ",
+    "the step’s answers gained behind prompts that they do not answer, and stands for the KL divergence ",
+    "from the model before training. ",
+    both
+      ? "Unwanted answers pull down what wanted ones share with them; a larger weight of wanted rows, or " +
+          "more of them, holds those up."
+      : "A z₀ that rises tells that all answers rise, whatever was asked.",
   );
 }
