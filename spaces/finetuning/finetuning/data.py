@@ -207,8 +207,8 @@ class Mark(TypedDict):
     elsewhere: Spread | None
     """KL of answers to questions that the rows are not about, nats a token."""
     chosen: Spread | None
-    """DPO: by how much ln p of a held-out chosen answer grew, nats. ORPO: its ln p, nats a token. KTO: as DPO,
-    of wanted answers, and rejected of unwanted ones.
+    """DPO: by how much ln p of a held-out chosen answer grew, nats. ORPO: its ln p, nats a token. KTO: as
+    DPO, of wanted answers, and rejected of unwanted ones.
     """
     rejected: Spread | None
     margin: Spread | None

@@ -217,7 +217,7 @@ else:
     kept = [row for row in rows if row not in held]
     rows = kept if len({bool(row["label"]) for row in kept}) == 2 else rows
 """
-_KTO = """if "chosen" in rows[0]:  # pairs: a chosen answer, then the rejected one of the row half the set away
+_KTO = """if "chosen" in rows[0]:  # a chosen answer, then the rejected one of the row half the set away
     half = (len(rows) + 1) // 2
     others = rows[half:] + rows[:half]
     texts = [
