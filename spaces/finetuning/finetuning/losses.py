@@ -90,7 +90,7 @@ def kto(
     import torch
 
     gain = torch.where(wanted, moved - reference, reference - moved)
-    return torch.where(wanted, *weights).to(moved) * (1 - torch.sigmoid(beta * gain))
+    return torch.where(wanted, weights[0], weights[1]).to(moved) * (1 - torch.sigmoid(beta * gain))
 
 
 def reference_point(moved: Tensor) -> Tensor:

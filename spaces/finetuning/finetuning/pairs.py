@@ -220,7 +220,8 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
     chosen, row, prompt, rest = _text(
         _completed(item, "chosen" if both else "completion"), number, request, reader
     )
-    rejected, rests = None, (rest,)
+    rejected: Text | None = None
+    rests: tuple[tuple[int, ...], ...] = (rest,)
     if request.paired or (request.objective == "kto" and both):
         rejected, _, _, other = _text(_completed(item, "rejected"), number, request, reader)
         rests = rest, other
