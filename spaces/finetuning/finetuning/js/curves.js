@@ -102,7 +102,7 @@ function chartsOf(data) {
       title: {
         sft: "Loss, nats a token",
         dpo: "DPO loss, nats (ln 2 at first)",
-        orpo: "ORPO loss, nats: −ln p of chosen texts a token, and λ × the odds’ part",
+        orpo: "ORPO loss, nats (dashed: its −ln p part)",
         kto: "KTO loss (0.5 at first, with equal weights)",
       }[objective],
       curves: loss,
@@ -127,13 +127,13 @@ function chartsOf(data) {
   }
   if (objective === "orpo")
     charts.push({
-      title: "Held-out log odds ratio (above 0: the chosen answer is the likelier)",
+      title: "Held-out log odds ratio, chosen over rejected",
       tall: 110,
       curves: data.runs.map((run, place) => marked(run, place, named(run, "log odds"), "margin")),
     });
   if (objective === "kto")
     charts.push({
-      title: "Reference point z₀, nats: what answers to other prompts gained, at least 0",
+      title: "Reference point z₀ of each step’s rows, nats",
       tall: 110,
       curves: data.runs.map((run, place) => ({
         name: named(run, "z₀"),
