@@ -68,6 +68,8 @@ TRAIN = [
     "steps",
     "batch",
     "beta",
+    "desirable_weight",
+    "undesirable_weight",
     "max_length",
     "seed",
     "versus",

@@ -84,6 +84,36 @@ def test_dpo_says_what_became_of_both_answers(open_page, chosen, rejected, words
     expect(page.locator("path.train-dashed:not(.train-ribbon)")).to_have_count(1)
 
 
+def test_orpo_and_kto_say_what_they_follow(open_page) -> None:
+    data = {**preferring(1, 0.5), "objective": "orpo"}
+    for step in data["runs"][0]["steps"]:
+        step |= {"nll": 1.0, "z0": 0.25}
+    page = open_page(data)
+    show(page, "curves")
+    why, labels = page.locator(".train-why"), page.locator(".train-label")
+    expect(why).to_contain_text("Why does the rejected answer rise as well?")
+    expect(why).to_contain_text("rejected: 0 → 0.5; log odds ratio 0 → 0.5")
+    assert {"of it −ln p", "log odds", "chosen", "rejected"} <= set(labels.all_text_contents())
+    for wanted, words in ((-1, "Why do both fall?"), (1, "What KTO follows.")):
+        data = {**preferring(wanted, -2), "objective": "kto", "run_id": words}
+        for step in data["runs"][0]["steps"]:
+            step["z0"] = 0.25
+        page.evaluate("draw", data)
+        show(page, "curves")
+        expect(why).to_contain_text(words)
+        expect(why).to_contain_text("z₀ of the last step is 0.25")
+        assert {"z₀", "wanted", "unwanted"} <= set(labels.all_text_contents())
+
+
+def test_a_token_that_seems_to_stay_where_it_was_is_not_called_learnt(open_page) -> None:
+    data = copy.deepcopy(PIRATE)
+    first, *others = data["runs"][0]["marks"]
+    for mark in others:
+        mark["tokens"] = [[max(0, loss - 1e-6) for loss in row] for row in first["tokens"]]
+    said = open_page(data).locator(".cooling-panel [role=status]")
+    expect(said).to_have_text("No token is likelier than before by as much as can be shown.")
+
+
 def test_a_broken_run_says_where(open_page) -> None:
     words = "Step 4: the loss of row 2 is not finite. Training ended there; the adapter of step 3 is kept."
     page = open_page({**PIRATE, "runs": [{**PIRATE["runs"][0], "stopped": words}]})

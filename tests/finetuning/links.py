@@ -12,6 +12,35 @@ LINKS = {
             ("trainer", "axolotl"),
         ],
     ),
+    "finetuning labels": (
+        "#train",
+        [
+            ("room", "train"),
+            ("model", "zoo:qwen3"),
+            ("objective", "kto"),
+            ("rows", '{"prompt": "a", "chosen": " b", "rejected": " c"}'),
+            ("layers", "1"),
+            ("steps", "1"),
+            ("batch", "2"),
+            ("desirable_weight", "2"),
+            ("undesirable_weight", "1.5"),
+            ("answers", "1"),
+        ],
+    ),
+    "finetuning odds": (
+        "#train",
+        [
+            ("room", "train"),
+            ("model", "zoo:qwen3"),
+            ("objective", "orpo"),
+            ("rows", '{"prompt": "a", "chosen": " b", "rejected": " c"}'),
+            ("layers", "1"),
+            ("steps", "1"),
+            ("batch", "1"),
+            ("beta", "0.5"),
+            ("answers", "1"),
+        ],
+    ),
     "finetuning training": (
         "#train",
         [

@@ -1,4 +1,4 @@
-"""Ask TRL's own SFTTrainer and DPOTrainer to train, and keep their losses in training.json.
+"""Ask TRL's own trainers (SFT, DPO, ORPO, KTO) to train, and keep their losses in training.json.
 
 TRL cannot be installed beside this suite's pins, and the tests do not need it. To make the file again: TRL
 1.16.0, unpacked without its requirements into a folder on PYTHONPATH; then
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, disable_progress_bars
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
+from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 from shared.suite import load_app
 from tests import zoo
-from tests.finetuning.training import CASES, ROWS
+from tests.finetuning.training import CASES, LABELLED, ROWS
 
 TRAINING = Path(__file__).with_name("training.json")
 
@@ -56,15 +57,25 @@ def main() -> None:
         }
         columns = ("prompt", "completion") if sft else ("prompt", "chosen", "rejected")
         rows = [{key: row[key if key != "completion" else "chosen"] for key in columns} for row in ROWS]
+        if request.objective == "kto":
+            rows = LABELLED
+            given |= {name: settings[name] for name in settings if name.endswith("desirable_weight")}
         data = Dataset.from_list(rows)
         if sft:
             trainer = SFTTrainer(
                 adapter.peft, SFTConfig(**given), train_dataset=data, processing_class=loaded.tokenizer
             )
         else:
-            config = DPOConfig(beta=request.beta, **given)
-            trainer = DPOTrainer(
-                adapter.peft, args=config, train_dataset=data, processing_class=loaded.tokenizer
+            config, kind = {
+                "dpo": (DPOConfig, DPOTrainer),
+                "orpo": (ORPOConfig, ORPOTrainer),
+                "kto": (KTOConfig, KTOTrainer),
+            }[request.objective]
+            trainer = kind(
+                adapter.peft,
+                args=config(beta=request.beta, **given),
+                train_dataset=data,
+                processing_class=loaded.tokenizer,
             )
         trainer.train()
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
@@ -74,7 +85,12 @@ def main() -> None:
             "rates": [entry["learning_rate"] for entry in log],
             "moved": {f"{at}.{key}": moved for (at, key), (moved, _) in adapter.norms().items()},
         }
-        if not sft:
+        if request.objective == "orpo":
+            answers[name]["odds"] = [entry["log_odds_chosen"] for entry in log]
+            answers[name]["nll"] = [entry["nll_loss"] for entry in log]
+        if request.objective == "kto":
+            answers[name]["z0"] = [entry["kl"] for entry in log]
+        if request.objective == "dpo":
             answers[name]["margins"] = [entry["rewards/margins"] for entry in log]
         print(name, [round(loss, 5) for loss in answers[name]["losses"]])
     TRAINING.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")

@@ -59,3 +59,5 @@ def test_training_streams_its_measures_and_gives_the_adapter(client):
     assert growing[0] == 0 and growing == sorted(growing)
     with pytest.raises(AppError, match=r"Row 1 is no pair .* Give “prompt” with “chosen”"):
         client.predict(rows=rows, objective="dpo", api_name="/train")
+    with pytest.raises(AppError, match=r"Row 1 has no “label”.* Give “prompt”, “completion”"):
+        client.predict(rows=rows, objective="kto", api_name="/train")

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from shared.errors import VisitorError
 from shared.steps import last
 from shared.suite import load_app
 from tests import zoo
-from tests.finetuning.training import CASES, ROWS
+from tests.finetuning.training import CASES, LABELLED, ROWS
 
 load_app("finetuning")
 from finetuning import losses, pairs
@@ -80,12 +81,11 @@ def of(run: dict, name: str) -> list[float]:
 @pytest.mark.parametrize("name", CASES)
 def test_losses_and_gradients_are_those_of_trls_own_trainer(name):
     animal, settings = CASES[name]
-    data, _ = trained(
-        asked(animal, **{**settings, "max_length": settings.get("max_length", 256)}), all_rows=True
-    )
+    rows = LABELLED if settings["objective"] == "kto" else ROWS
+    data, _ = trained(asked(animal, rows, **{"max_length": 256, **settings}), all_rows=True)
     run, theirs = data["runs"][0], TRL[name]
     assert of(run, "loss")[:2] == pytest.approx(theirs["losses"][:2], rel=1e-5, abs=1e-6)
-    # later the rounding of earlier steps stands in the weights, which differs between processors
+    # later the rounding of earlier steps stands in the weights
     assert of(run, "loss") == pytest.approx(theirs["losses"], rel=2e-4, abs=1e-5)
     assert of(run, "norm") == pytest.approx(theirs["norms"], rel=1e-3, abs=1e-5)
     assert of(run, "rate") == pytest.approx(theirs["rates"])
@@ -94,6 +94,11 @@ def test_losses_and_gradients_are_those_of_trls_own_trainer(name):
     if "margins" in theirs:
         ours = [settings.get("beta", 0.1) * (one["chosen"] - one["rejected"]) for one in run["steps"]]
         assert ours == pytest.approx(theirs["margins"], rel=1e-3, abs=1e-4)
+    if "z0" in theirs:
+        assert of(run, "z0") == pytest.approx(theirs["z0"], rel=1e-3, abs=1e-4)
+        assert max(theirs["z0"]) > 0.1, "a reference point that is never above 0 tests nothing"
+    if "nll" in theirs:
+        assert of(run, "nll") == pytest.approx(theirs["nll"], rel=2e-4)
 
 
 def test_dpo_is_its_closed_form():
@@ -106,6 +111,60 @@ def test_dpo_is_its_closed_form():
     )
     assert float(losses.dpo(*logs, 0.3)) == pytest.approx(wanted / 2, rel=1e-12)
     assert float(losses.dpo(logs[0], logs[1], logs[0], logs[1], 0.3)) == pytest.approx(math.log(2))
+
+
+def test_orpo_is_its_closed_form():
+    chosen, rejected = [-0.5, -2.0], [-1.5, -0.01]
+    odds = [
+        math.log(math.exp(c) / (1 - math.exp(c)) / (math.exp(r) / (1 - math.exp(r))))
+        for c, r in zip(chosen, rejected, strict=True)
+    ]
+    logs = [torch.tensor(row, dtype=torch.float64) for row in (chosen, rejected)]
+    assert losses.log_odds_ratio(*logs).tolist() == pytest.approx(odds, rel=1e-12)
+    wanted = 2.5 + 0.3 * sum(math.log(1 + math.exp(-one)) for one in odds) / 2
+    texts = [torch.tensor([-1.0]), torch.tensor([-2.0, -3, -4])]
+    assert float(losses.orpo(texts, *logs, 0.3)) == pytest.approx(wanted, rel=1e-7)
+
+
+def test_kto_is_its_closed_form():
+    moved, wanted = [2.0, -1.0, 0.5], [True, False, False]
+    z0 = losses.reference_point(torch.tensor([1.0, 0.0]))
+    assert float(z0) == 0.5 and float(losses.reference_point(torch.tensor([-1.0, 0.0]))) == 0
+    each = [
+        weight * (1 - 1 / (1 + math.exp(-0.3 * sign * (one - 0.5))))
+        for one, weight, sign in zip(moved, (1.5, 0.5, 0.5), (1, -1, -1), strict=True)
+    ]
+    ours = losses.kto(
+        torch.tensor(moved, dtype=torch.float64), torch.tensor(wanted), z0.double(), 0.3, (1.5, 0.5)
+    )
+    assert ours.tolist() == pytest.approx(each, rel=1e-7)
+
+
+@pytest.mark.parametrize("rows", [ROWS[:4], ROWS, []])
+def test_pairs_are_unpaired_so_that_no_prompt_meets_its_own_answers(rows):
+    _, found = prepared(asked("qwen3", rows, objective="kto", data="pirate"))
+    train = found.train
+    assert [pair.label for pair in train] == [True, False] * (len(train) // 2)
+    assert len({pair.chosen for pair in train}) == len(train), "each answer once"
+    assert all(one.question != other.question for one, other in pairwise(train))
+    assert {pair.question for pair in found.held}.isdisjoint(pair.question for pair in train)
+    assert len(found.sides[0]) == len(found.sides[1]) > 0
+
+
+def test_held_out_rows_of_kto_are_of_both_labels():
+    data, _ = trained(asked("qwen3", LABELLED, objective="kto"))
+    assert data["trained"]["separate"] and data["trained"]["rows"] == 5
+    final = data["runs"][0]["marks"][-1]
+    assert final["chosen"] and final["rejected"] and final["margin"] is None
+    assert len(data["held_out"]) == 1 == len(final["tokens"]), "the unwanted one's tokens are not shown"
+
+
+def test_an_answer_that_is_certain_has_finite_odds_in_the_figure(monkeypatch):
+    monkeypatch.setattr(Net, "token_logs", lambda _, texts: [torch.zeros(text.trained) for text in texts])
+    request = asked("qwen3", objective="orpo")
+    loaded, rows = prepared(request)
+    mark = training.watching(request, loaded, rows).mark(Net(adapted(loaded, request), None), 0, request)
+    assert mark["margin"]["mean"] == 0 and math.isfinite(mark["chosen"]["mean"])
 
 
 def test_sft_counts_tokens_and_not_rows():
@@ -293,6 +352,15 @@ def test_empty_answers_train_their_end_alone():
 @pytest.mark.parametrize(
     ("rows", "settings", "words"),
     [
+        ([*LABELLED, {"prompt": "a", "completion": "b"}], {"objective": "kto"}, "Row 8 has no “label”"),
+        ([{**LABELLED[0], "label": "good"}], {"objective": "kto"}, "The label of row 1 is good, neither"),
+        (LABELLED[::2], {"objective": "kto"}, "Every row has the label true"),
+        ([*LABELLED, ROWS[0]], {"objective": "kto"}, "Row 8 is a pair, and row 1 is not"),
+        (
+            [ROWS[0], {"prompt": "a", "chosen": "b"}],
+            {"objective": "orpo"},
+            r"Row 2 is no pair \(prompt, chosen\)",
+        ),
         ([ROWS[0], {"question": "a"}], {}, "Row 2 has no form that is known"),
         ([{"prompt": "a", "completion": "b"}], {"objective": "dpo"}, "Row 1 is no pair"),
         ([{"prompt": "a", "chosen": "b", "rejected": "b"}], {"objective": "dpo"}, "of row 1 are the same"),
@@ -319,8 +387,10 @@ def test_an_answer_longer_than_the_window_is_cut_and_counted():
 def test_the_second_run_changes_what_it_says_and_nothing_else():
     with pytest.raises(VisitorError, match="no change for a second run"):
         TrainRequest.parse(versus="steps=4")
-    with pytest.raises(VisitorError, match="beta is of DPO alone"):
+    with pytest.raises(VisitorError, match="beta is of DPO, ORPO and KTO"):
         TrainRequest.parse(versus="beta=0.5")
+    with pytest.raises(VisitorError, match="a step has one row"):
+        TrainRequest.parse(objective="kto", versus="batch=1")
     with pytest.raises(VisitorError, match="rank is changed twice"):
         TrainRequest.parse(versus="rank=2; rank=4")
     with pytest.raises(VisitorError, match="first one again"):

@@ -12,7 +12,7 @@ import pytest
 from shared import models
 from shared.suite import load_app
 from tests import zoo
-from tests.finetuning.training import ROWS
+from tests.finetuning.training import LABELLED, ROWS
 
 load_app("finetuning")
 from finetuning import sets, train_programs
@@ -35,6 +35,9 @@ TALKS = [{"messages": [*one["prompt"], *one["chosen"]]} for one in ROWS]
         ("dpo", ROWS, {"max_length": 60}),
         ("sft", [], {"data": "pirate", "limit": 6}),
         ("dpo", SHARED, {}),
+        ("kto", LABELLED, {"desirable_weight": 2}),
+        ("kto", [], {"data": "pirate", "limit": 3, "max_length": 60}),
+        ("orpo", ROWS, {"max_length": 60, "beta": 0.5}),
         ("sft", [LONG, *TALKS], {"max_length": 60}),
     ],
 )

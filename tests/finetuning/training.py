@@ -24,12 +24,25 @@ ROWS: list[dict[str, Any]] = [
 ]
 """Seven pairs, so that the last batch of an epoch is a smaller one."""
 
+LABELLED: list[dict[str, Any]] = [
+    {"prompt": row["prompt"], "completion": row["rejected" if at % 2 else "chosen"], "label": at % 2 == 0}
+    for at, row in enumerate(ROWS)
+]
+"""Seven rows of KTO, of which the last is a step's only one."""
+
 _SETTINGS = {"steps": 8, "batch": 3, "rank": 4, "alpha": 8, "learning_rate": 0.01, "seed": 7, "layers": 0}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "sft": ("qwen3", {**_SETTINGS, "objective": "sft"}),
     "sft constant": ("granite", {**_SETTINGS, "objective": "sft", "schedule": "constant", "layers": 1}),
     "dpo": ("qwen3", {**_SETTINGS, "objective": "dpo", "beta": 0.2}),
     "dpo upper": ("llama3", {**_SETTINGS, "objective": "dpo", "layers": 1, "targets": "attention"}),
+    "orpo": ("qwen3", {**_SETTINGS, "objective": "orpo", "beta": 0.5}),
+    "orpo cut": ("llama3", {**_SETTINGS, "objective": "orpo", "layers": 1, "max_length": 40}),
+    "kto": (
+        "qwen3",
+        {**_SETTINGS, "objective": "kto", "beta": 0.2, "desirable_weight": 1.5, "undesirable_weight": 0.5},
+    ),
+    "kto cut": ("llama3", {**_SETTINGS, "objective": "kto", "layers": 1, "max_length": 40}),
     "sft cut": ("llama3", {**_SETTINGS, "objective": "sft", "max_length": 40}),
 }
 """By name: an animal of the zoo, and the settings."""

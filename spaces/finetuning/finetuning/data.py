@@ -207,10 +207,12 @@ class Mark(TypedDict):
     elsewhere: Spread | None
     """KL of answers to questions that the rows are not about, nats a token."""
     chosen: Spread | None
-    """DPO: by how much ln p of a held-out chosen answer grew, nats."""
+    """DPO: by how much ln p of a held-out chosen answer grew, nats. ORPO: its ln p, nats a token. KTO: as
+    DPO, of wanted answers, and rejected of unwanted ones.
+    """
     rejected: Spread | None
     margin: Spread | None
-    """DPO: by how much more the chosen grew than the rejected."""
+    """DPO: by how much more the chosen grew than the rejected. ORPO: the log odds ratio."""
     shares: list[Counted] | None
     """Behaviours in written answers, where some were written."""
     said: list[Said] | None
@@ -227,10 +229,16 @@ class StepSeen(TypedDict):
     norm: float
     """Of all gradients, before clipping to 1."""
     chosen: float | None
-    """DPO: mean over the rows of ln p of the chosen answer minus that before training, nats."""
+    """DPO, KTO: mean over the rows of ln p of the chosen answer minus that before training, nats; ORPO: of
+    its ln p, nats a token.
+    """
     rejected: float | None
     accuracy: float | None
-    """DPO: share of rows whose margin is above 0."""
+    """DPO, ORPO: share of rows whose margin, or log odds ratio, is above 0."""
+    nll: NotRequired[float | None]
+    """ORPO: the part of the loss that learns the chosen texts, nats a token."""
+    z0: NotRequired[float | None]
+    """KTO: the reference point, nats: by how much answers to other prompts grew in ln p, not below 0."""
 
 
 class Run(TypedDict):
@@ -307,7 +315,7 @@ class Train(TypedDict):
     done: bool
     run_id: str
     request: dict[str, Any]
-    objective: Literal["sft", "dpo"]
+    objective: Literal["sft", "dpo", "orpo", "kto"]
     beta: float
     runs: list[Run]
     held_out: list[HeldOut]

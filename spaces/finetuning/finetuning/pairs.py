@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from finetuning import masks, sets
@@ -15,6 +15,9 @@ from shared.tokens import Texts
 
 HELD_OUT = 6
 """Held-out rows whose tokens are followed."""
+LABELLED_WANTED = (
+    "Give “prompt”, “completion” and “label” (true or false), or pairs of “chosen” and “rejected”."
+)
 PAIRS_WANTED = "Give “prompt” with “chosen” and “rejected”, as texts or as lists of messages."
 
 
@@ -40,7 +43,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Pair:
-    """A row: an answer to learn, and for DPO another to prefer it to.
+    """A row: an answer to learn, and for DPO and ORPO another to prefer it to. For KTO the answer alone.
 
     Args:
         number: of the row, from 1.
@@ -49,6 +52,8 @@ class Pair:
         chosen: the answer to learn.
         rejected: the other; None for SFT.
         empty: whether an answer has no letter, so that only its end is trained on.
+        label: whether the answer is wanted; KTO alone has others.
+        rests: of each answer the tokens that max_length cut off.
     """
 
     number: int
@@ -57,6 +62,8 @@ class Pair:
     chosen: Text
     rejected: Text | None = None
     empty: bool = False
+    label: bool = True
+    rests: tuple[tuple[int, ...], ...] = ()
 
     @property
     def texts(self) -> tuple[Text, ...]:
@@ -89,6 +96,13 @@ class Rows:
     more: bool = False
     separate: bool = True
 
+    @property
+    def sides(self) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
+        """The held-out answers that are chosen or wanted, and those that are rejected or unwanted."""
+        rejected = tuple(pair.rejected for pair in self.held if pair.rejected is not None)
+        unwanted = tuple(pair.chosen for pair in self.held if not pair.label)
+        return tuple(pair.chosen for pair in self.held if pair.label), rejected or unwanted
+
 
 def read(request: TrainRequest, reader: Reader, upload: Any = None, token: str | None = None) -> Rows:
     """The rows of a request, in tokens.
@@ -96,6 +110,21 @@ def read(request: TrainRequest, reader: Reader, upload: Any = None, token: str |
     Raises:
         VisitorError: as `rows.objects`; a row is not of the wanted form (it is named); or none is left.
     """
+    rows = _read(request, reader, upload, token)
+    if request.objective != "kto":
+        return rows
+    rows = replace(rows, train=unpaired(rows.train), held=unpaired(rows.held))
+    if len({pair.label for pair in rows.train}) < 2:
+        only = "true" if rows.train[0].label else "false"
+        raise VisitorError(
+            f"Every row has the label {only}, and KTO learns from wanted and unwanted answers.",
+            "Give rows of both labels.",
+        )
+    return rows
+
+
+def _read(request: TrainRequest, reader: Reader, upload: Any, token: str | None) -> Rows:
+    """The rows as they are given, pairs still pairs."""
     if not request.own and not upload:
         stored, kept = sets.stored(request.data)
         usable, left_out = _usable(_pairs(stored[: request.limit], request, reader), request)
@@ -103,12 +132,46 @@ def read(request: TrainRequest, reader: Reader, upload: Any = None, token: str |
         return Rows(tuple(usable), tuple(others), stored_source(request.data), left_out)
     given, source, more = objects(request, upload, token)
     usable, left_out = _usable(_pairs(given, request, reader), request)
-    held = usable[4::5] or usable[-1:]
-    followed = {pair.texts for pair in held}
-    train = [pair for pair in usable if pair.texts not in followed]  # a row may stand there twice
-    if not train:
-        return Rows(tuple(usable), tuple(held[:HELD_OUT]), source, left_out, more, separate=False)
-    return Rows(tuple(train), tuple(held[:HELD_OUT]), source, left_out, more)
+    sides = [side for label in (True, False) if (side := [pair for pair in usable if pair.label is label])]
+    chosen = [side[4::5] or side[-1:] for side in sides]
+    followed = {(pair.texts, pair.label) for side in chosen for pair in side}
+    train = [pair for pair in usable if (pair.texts, pair.label) not in followed]  # one may stand there twice
+    held = tuple(pair for side in chosen for pair in side[:HELD_OUT])
+    if len({pair.label for pair in train}) < len(sides):
+        return Rows(tuple(usable), held, source, left_out, more, separate=False)
+    return Rows(tuple(train), held, source, left_out, more)
+
+
+def unpaired(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """Pairs as rows of KTO: each chosen answer, and behind it the rejected one of the pair half the set away,
+    so that a step has both kinds and its neighbours have other prompts. Rows with a label stay as they are.
+    """
+    rows: list[Pair] = []
+    for at, pair in enumerate(pairs):
+        if pair.rejected is None:
+            rows.append(pair)
+            continue
+        other = pairs[(at + (len(pairs) + 1) // 2) % len(pairs)]
+        assert other.rejected is not None
+        rows.append(replace(pair, rejected=None, rests=pair.rests[:1]))
+        rows.append(
+            replace(
+                other, chosen=other.rejected, rejected=None, label=False, rests=other.rests[1:], empty=False
+            )
+        )
+    return tuple(rows)
+
+
+def crossed(some: Sequence[Pair], max_length: int) -> list[Text]:
+    """Each row's prompt with the answer of the row before it, the first with the last one's, as TRL's
+    KTOTrainer estimates its KL divergence on a step's rows.
+    """
+    texts = []
+    for pair, before in zip(some, (*some[-1:], *some[:-1]), strict=True):
+        start = pair.chosen.start
+        ids = pair.chosen.ids[:start] + before.chosen.ids[before.chosen.start :] + before.rests[0]
+        texts.append(Text(ids[:max_length], start))
+    return texts
 
 
 def stored_source(name: str) -> str:
@@ -128,7 +191,15 @@ def _usable(pairs: Sequence[Pair], request: TrainRequest) -> tuple[list[Pair], t
 
 
 def _pairs(items: Sequence[Any], request: TrainRequest, reader: Reader) -> list[Pair]:
-    return [pair_of(item, number, request, reader) for number, item in enumerate(items, 1)]
+    pairs = [pair_of(item, number, request, reader) for number, item in enumerate(items, 1)]
+    for pair in pairs if request.objective == "kto" else ():
+        if (pair.rejected is None) != (pairs[0].rejected is None):
+            raise VisitorError(
+                f"Row {pair.number} is a {'pair' if pair.rejected else 'row with a label'}, and row "
+                f"{pairs[0].number} is not.",
+                LABELLED_WANTED,
+            )
+    return pairs
 
 
 def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pair:
@@ -138,22 +209,47 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
         VisitorError: it has not the form that the objective needs, or the template refuses it.
     """
     both = isinstance(item, dict) and item.get("chosen") is not None and item.get("rejected") is not None
-    if request.objective == "dpo" and not both:
+    if request.paired and not both:
         keys = ", ".join(list(map(str, item))[:6]) if isinstance(item, dict) else type(item).__name__
         raise VisitorError(f"Row {number} is no pair ({keys[:60]}).", PAIRS_WANTED)
+    label = True
+    if request.objective == "kto" and not both:
+        label = _label(item, number)
     if both:
         item = {**item, **_with_prompt(item)}
-    chosen, row, prompt = _text(_completed(item, "chosen" if both else "completion"), number, request, reader)
-    rejected = None
-    if request.objective == "dpo":
-        rejected, _, _ = _text(_completed(item, "rejected"), number, request, reader)
+    chosen, row, prompt, rest = _text(
+        _completed(item, "chosen" if both else "completion"), number, request, reader
+    )
+    rejected: Text | None = None
+    rests: tuple[tuple[int, ...], ...] = (rest,)
+    if request.paired or (request.objective == "kto" and both):
+        rejected, _, _, other = _text(_completed(item, "rejected"), number, request, reader)
+        rests = rest, other
         if chosen.ids == rejected.ids and not chosen.cut and not rejected.cut:
             raise VisitorError(
                 f"The chosen and the rejected answer of row {number} are the same.", "Leave the row out."
             )
     answer = row.ending if row.form == "text_completion" else _words(row.messages[-1:]) or row.text
     question = row.text if row.form == "text_completion" else _words(row.messages[:-1][-1:])
-    return Pair(number, prompt, question[-300:], chosen, rejected, empty=not answer.strip())
+    return Pair(number, prompt, question[-300:], chosen, rejected, not answer.strip(), label, rests)
+
+
+def _label(item: Any, number: int) -> bool:
+    """Whether a row of KTO says that its answer is wanted.
+
+    Raises:
+        VisitorError: it has no prompt, completion or label, or the label is no truth value.
+    """
+    known = isinstance(item, dict)
+    missing = [name for name in ("prompt", "completion", "label") if not known or item.get(name) is None]
+    if missing:
+        raise VisitorError(f"Row {number} has no “{missing[0]}”, which KTO needs.", LABELLED_WANTED)
+    if item["label"] not in (True, False):
+        raise VisitorError(
+            f"The label of row {number} is {str(item['label'])[:40]}, neither true nor false.",
+            LABELLED_WANTED,
+        )
+    return bool(item["label"])
 
 
 def _with_prompt(item: dict[str, Any]) -> dict[str, Any]:
@@ -176,8 +272,10 @@ def _completed(item: Any, name: str) -> Any:
     return {**kept, "completion": item[name]}
 
 
-def _text(item: Any, number: int, request: TrainRequest, reader: Reader) -> tuple[Text, Row, tuple[int, ...]]:
-    """A row's tokens, the row, and the prompt that a model would answer."""
+def _text(
+    item: Any, number: int, request: TrainRequest, reader: Reader
+) -> tuple[Text, Row, tuple[int, ...], tuple[int, ...]]:
+    """A row's tokens, the row, the prompt that a model would answer, and the tokens that were cut off."""
     row = form(item, number)
     if row.form == "messages":  # the last answer is the completion
         talk = list(row.messages)
@@ -202,9 +300,21 @@ def _text(item: Any, number: int, request: TrainRequest, reader: Reader) -> tupl
         raise VisitorError(
             f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.", "Change the row."
         ) from None
-    start = max(1, tokens.prompt)
-    kept = tokens.ids[: request.max_length]
-    return Text(tuple(kept), min(start, len(kept)), len(tokens.ids) - len(kept)), row, prompt
+    ids, start = list(tokens.ids), tokens.prompt
+    if request.objective == "orpo":
+        ids, start = _bounded(ids, start, reader)
+    kept, rest = ids[: request.max_length], tuple(ids[request.max_length :])
+    return Text(tuple(kept), min(max(1, start), len(kept)), len(rest)), row, prompt, rest
+
+
+def _bounded(ids: list[int], start: int, reader: Reader) -> tuple[list[int], int]:
+    """A text with BOS before it and EOS behind it where they are missing, behind a template too, as TRL's
+    ORPOTrainer reads it, and where its answer begins.
+    """
+    first, end = reader.tokenizer.bos_token_id, reader.tokenizer.eos_token_id
+    if first is not None and ids[:1] != [first]:
+        ids, start = [first, *ids], start + 1
+    return ids if end is None or ids[-1:] == [end] else [*ids, end], start
 
 
 def _words(messages: Sequence[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
-"""A run: LoRA by SFT or DPO, in a plain loop that gives TRL's losses, and what is seen while it learns.
+"""A run: LoRA by SFT, DPO, ORPO or KTO, in a plain loop that gives TRL's losses, and what is seen of it.
 
-Rows come in the order of TRL's trainer for the same seed. Every step is AdamW (β .9 and .999, ε 10⁻⁸, no
-decay) on gradients clipped to norm 1, in float32.
+Rows come in the order of TRL's trainer for the same seed; for KTO as they stand. Every step is
+AdamW (β .9 and .999, ε 10⁻⁸, no decay) on gradients clipped to norm 1, in float32.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from finetuning import pairs
 from finetuning.data import Run, Train
 from finetuning.lora import Adapter, Cache, Net, adapted, blocks
 from finetuning.one_step import loss_of, seen_step
-from finetuning.pairs import Pair, Rows
+from finetuning.pairs import Pair, Rows, Text, crossed
 from finetuning.snapshot import Snapshot, restore, taken
 from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest, changes_of
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from shared.models import Loaded
 
 CLIP = 1.0
+REFERRED = ("dpo", "kto")
+"""Objectives that compare with the model before training."""
 MAX_STEP_TOKENS = 4_096
 """Tokens of one step, padding included: its logits fill the memory."""
 MAX_RUN_TOKENS = 800_000
@@ -59,7 +61,7 @@ class Since:
 
 def order(rows: int, request: TrainRequest) -> list[list[int]]:
     """Which rows each step reads: every epoch a permutation of its own seed, as accelerate's sampler
-    draws it, in batches; the last of an epoch may be smaller.
+    draws it, in batches; the last of an epoch may be smaller. KTO, as in TRL, takes them as they stand.
     """
     import torch
 
@@ -68,6 +70,8 @@ def order(rows: int, request: TrainRequest) -> list[list[int]]:
     while len(batches) < request.steps:
         generator = torch.Generator().manual_seed(request.seed + epoch)
         drawn = torch.randperm(rows, generator=generator).tolist()
+        if request.objective == "kto":
+            drawn = list(range(rows))
         batches += [drawn[at : at + request.batch] for at in range(0, rows, request.batch)]
         epoch += 1
     return batches[: request.steps]
@@ -86,6 +90,9 @@ def prepared(request: TrainRequest, upload: Any = None, token: str | None = None
     countable(request, loaded, uploaded=bool(upload))
     texts = [text for pair in (*rows.train, *rows.held) for text in pair.texts]
     longest, limit = max(len(text.ids) for text in texts), context_limit(loaded)
+    if request.objective == "kto":  # prompts stand before the answers of other rows
+        answers = (text.trained + len(pair.rests[0]) for pair in rows.train for text in pair.texts)
+        longest = min(request.max_length, max(text.start for text in texts) + max(answers))
     if limit is not None and longest > limit:
         raise VisitorError(
             f"A row has {longest:,} tokens, and {request.model} reads {limit:,}.",
@@ -99,7 +106,7 @@ def prepared(request: TrainRequest, upload: Any = None, token: str | None = None
             "Choose another model.",
         )
     for run in request.runs():
-        width = run.batch * longest * (2 if run.objective == "dpo" else 1)
+        width = run.batch * longest * (1 if run.objective == "sft" else 2)
         if width > MAX_STEP_TOKENS:
             raise VisitorError(
                 f"A step would read {width:,} tokens (batch {run.batch}, the longest row {longest:,}); the "
@@ -157,8 +164,8 @@ def train(
         cache = caches.setdefault(adapter.first, Cache(adapter.first)) if cached else None
         like = min((pair.chosen for pair in rows.train), key=lambda text: len(text.ids))
         net = Net(adapter, cache, like)
-        if one.objective == "dpo":
-            watch.references(net, rows.held)
+        if one.objective in REFERRED:
+            watch.references(net, [text for pair in rows.held for text in pair.texts])
         seen = _run_of(one, place, request, adapter, net)
         data["runs"].append(seen)
         before = since if place < begun else None
@@ -202,13 +209,14 @@ def check_same(request: TrainRequest, since: Since) -> None:
 def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
     reader = opened(request.model, "")
     texts = [pair.chosen for pair in rows.train]
+    whole = request.objective == "orpo"  # its loss counts the prompts too
     return {
         "kind": "train",
         "drawable": True,
         "done": False,
         "run_id": str(time.time_ns()),
         "request": request.to_json(),
-        "objective": "dpo" if request.objective == "dpo" else "sft",
+        "objective": request.objective,  # type: ignore[typeddict-item]
         "beta": request.beta,
         "runs": [],
         "held_out": [
@@ -218,10 +226,11 @@ def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
                 "tokens": pairs.pieces(reader, pair.chosen),
             }
             for pair in rows.held
+            if pair.label
         ],
         "trained": {
             "rows": len(rows.train),
-            "tokens": sum(text.trained for text in texts),
+            "tokens": sum(len(text.ids) - 1 if whole else text.trained for text in texts),
             "cut": sum(any(text.cut for text in pair.texts) for pair in rows.train),
             "empty": sum(pair.empty for pair in rows.train),
             "left_out": list(rows.left_out),
@@ -282,7 +291,7 @@ def _steps(
 
     named = adapter.parameters
     batches = order(len(rows.train), one)
-    used = [rows.train[at] for at in sorted({at for batch in batches for at in batch})]
+    used = [text for batch in batches for text in _texts_of([rows.train[at] for at in batch], one)]
     optimizer = torch.optim.AdamW(named.values(), lr=one.learning_rate, weight_decay=0.0)
     begin = 0
     if since is not None:
@@ -291,7 +300,7 @@ def _steps(
         before = since.data["runs"][place]
         seen["steps"] = [step for step in before["steps"] if step["step"] <= begin]
         seen["marks"] = [mark for mark in before["marks"] if mark["step"] <= begin]
-        if one.objective == "dpo":
+        if one.objective in REFERRED:
             watch.references(net, used)
         restore(since.snapshots[place], named, optimizer)
         yield taken(place, begin, adapter, optimizer, one.model)
@@ -306,8 +315,8 @@ def _steps(
             seen["marks"][0]["shares"], seen["marks"][0]["said"] = first["shares"], first["said"]
         else:
             yield from _answered(watch, adapter, loaded, seen, 0)
-        if one.objective == "dpo":
-            yield "Reading the pairs before training", 0
+        if one.objective in REFERRED:
+            yield "Reading the rows before training", 0
             watch.references(net, used)
         yield taken(place, 0, adapter, optimizer, one.model)
     marks, rates = one.marks(), one.rates()
@@ -346,6 +355,12 @@ def _steps(
             if step + 1 in spoken:
                 yield from _answered(watch, adapter, loaded, seen, step + 1 - begin)
             yield taken(place, step + 1, adapter, optimizer, one.model)
+
+
+def _texts_of(some: Sequence[Pair], one: TrainRequest) -> list[Text]:
+    """What a step of DPO or KTO compares with the model before training."""
+    own = [text for pair in some for text in pair.texts]
+    return own if one.objective == "dpo" else own + crossed(some, one.max_length)
 
 
 def _answered(

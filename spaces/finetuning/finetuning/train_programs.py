@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pprint import pformat
 from typing import Any
@@ -28,6 +29,8 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
 def _rows(request: TrainRequest, trained: Mapping[str, Any]) -> str:
     """The rows to train on, as the program reads them."""
     split = "held = rows[4::5] or rows[-1:]\nrows = [row for row in rows if row not in held] or rows\n"
+    if request.objective == "kto":
+        split = _SPLIT
     if out := list(trained["left_out"]):
         left = f"rows = [row for at, row in enumerate(rows, 1) if at not in {out}]\n"
         split = left + split
@@ -71,7 +74,9 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
     some = sorted({at for _, at, *_ in norms})
     layers = None if len(some) == data["provenance"]["blocks"] else some
     versions = data["provenance"]["versions"]
-    dpo = request.objective == "dpo"
+    drawn = "torch.randperm(len(texts), generator=generator)"
+    if request.objective == "kto":
+        drawn = "torch.arange(len(texts))"
     rate = f"{request.learning_rate!r}"
     if request.schedule == "linear":
         rate += f" * ({request.steps} - step) / {request.steps}"
@@ -93,15 +98,15 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         "for key, value in model.named_parameters():\n"
         '    if ".lora_A." in key:\n'
         "        torch.nn.init.kaiming_uniform_(value.data, a=math.sqrt(5), generator=generator)\n\n\n"
-        f"{_READ.replace('MAX_LENGTH', str(request.max_length))}"
-        f"{_dpo(request) if dpo else _SFT}"
+        f"{_read(request)}"
+        f"{_loss(request)}"
         "trained = [value for value in model.parameters() if value.requires_grad]\n"
         "optimizer = torch.optim.AdamW(trained, weight_decay=0.0)\n"
         "order = []\n"
         "epoch = 0\n"
         f"while len(order) < {request.steps}:  # the order of TRL's trainer\n"
         f"    generator = torch.Generator().manual_seed({request.seed} + epoch)\n"
-        "    drawn = torch.randperm(len(texts), generator=generator)\n"
+        f"    drawn = {drawn}\n"
         f"    order += drawn.split({request.batch})\n"
         "    epoch += 1\n"
         f"for step, batch in enumerate(order[:{request.steps}]):\n"
@@ -138,7 +143,7 @@ def read(row, answer):
         )
         before, ids = ids_of(write(prompt, True)), ids_of(write(talk, False))
     same = next((at for at, (a, b) in enumerate(zip(before, ids)) if a != b), min(len(before), len(ids)))
-    return ids[:MAX_LENGTH], max(1, same)
+BOUNDS    return ids[:MAX_LENGTH], max(1, same)
 
 
 def logs_of(some):
@@ -163,8 +168,7 @@ def loss_of(batch):
 """
 
 
-def _dpo(request: TrainRequest) -> str:
-    return f"""texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
+_DPO = """texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
 
 
 def sums(some):
@@ -178,10 +182,103 @@ with torch.no_grad():  # B is zero still: this is the model before training
 def loss_of(batch):
     chosen = sums([texts[at][0] for at in batch]) - torch.stack([before[at][0] for at in batch])
     rejected = sums([texts[at][1] for at in batch]) - torch.stack([before[at][1] for at in batch])
-    return -torch.nn.functional.logsigmoid({request.beta!r} * (chosen - rejected)).mean()
+    return -torch.nn.functional.logsigmoid(BETA * (chosen - rejected)).mean()
 
 
 """
+_BOUNDS = """    if tokenizer.bos_token_id is not None and ids[:1] != [tokenizer.bos_token_id]:
+        ids, same = [tokenizer.bos_token_id] + ids, same + 1
+    if tokenizer.eos_token_id is not None and ids[-1:] != [tokenizer.eos_token_id]:
+        ids = ids + [tokenizer.eos_token_id]
+"""
+_ORPO = """texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
+
+
+def log_odds(log):  # of the geometric mean p over an answer's tokens
+    return log - torch.log(-torch.expm1(log))
+
+
+def loss_of(batch):
+    chosen, rejected = zip(*(texts[at] for at in batch))
+    logs = logs_of([(ids, 1) for ids, _ in chosen] + list(rejected))  # the chosen with their prompts
+    whole, others = logs[: len(batch)], logs[len(batch) :]
+    answers = [row[start - 1 :] for row, (_, start) in zip(whole, chosen)]
+    ratio = torch.stack([log_odds(a.mean()) - log_odds(b.mean()) for a, b in zip(answers, others)])
+    return -torch.cat(whole).mean() - BETA * torch.nn.functional.logsigmoid(ratio).mean()
+
+
+"""
+_SPLIT = """if "chosen" in rows[0]:
+    held = rows[4::5] or rows[-1:]
+    rows = [row for row in rows if row not in held] or rows
+else:
+    sides = [[row for row in rows if bool(row["label"]) == label] for label in (True, False)]
+    held = [row for side in sides for row in side[4::5] or side[-1:]]
+    kept = [row for row in rows if row not in held]
+    rows = kept if len({bool(row["label"]) for row in kept}) == 2 else rows
+"""
+_KTO = """if "chosen" in rows[0]:  # a chosen answer, then the rejected one of the row half the set away
+    half = (len(rows) + 1) // 2
+    others = rows[half:] + rows[:half]
+    texts = [
+        text
+        for row, other in zip(rows, others)
+        for text in ((*read(row, "chosen"), True), (*read(other, "rejected"), False))
+    ]
+else:
+    texts = [(*read(row, "completion"), bool(row["label"])) for row in rows]
+
+
+def sums(batch, crossed=False):
+    \"""ln p of answers; crossed: of the answer of the row before it in the batch, at each prompt.\"""
+    some = [texts[at] for at in batch]
+    answers = [some[-1], *some[:-1]] if crossed else some
+    both = [
+        ((ids[:start] + other[begin:])[:MAX_LENGTH], start)
+        for (ids, start, _), (other, begin, _) in zip(some, answers)
+    ]
+    return torch.stack([logs.sum() for logs in logs_of(both)])
+
+
+with torch.no_grad():  # B is zero still: this is the model before training
+    batches = torch.arange(len(texts)).split(BATCH)
+    before = {batch[0].item(): (sums(batch), sums(batch, True)) for batch in batches}
+
+
+def loss_of(batch):
+    first, others = before[batch[0]]
+    with torch.no_grad():
+        z0 = (sums(batch, True) - others).mean().clamp(min=0)
+    moved = sums(batch) - first
+    wanted = torch.tensor([texts[at][2] for at in batch])
+    gain = torch.where(wanted, moved - z0, z0 - moved)
+    return (torch.where(wanted, WANTED, UNWANTED) * (1 - torch.sigmoid(BETA * gain))).mean()
+
+
+"""
+_LOSSES = {"sft": _SFT, "dpo": _DPO, "orpo": _ORPO, "kto": _KTO}
+
+
+def _loss(request: TrainRequest) -> str:
+    """What reads all rows and gives the loss of some."""
+    text = _LOSSES[request.objective]
+    for name, value in {
+        "BETA": request.beta,
+        "WANTED": request.desirable_weight,
+        "UNWANTED": request.undesirable_weight,
+        "MAX_LENGTH": request.max_length,
+        "BATCH": request.batch,
+    }.items():
+        text = re.sub(rf"\b{name}\b", repr(value), text)
+    return text
+
+
+def _read(request: TrainRequest) -> str:
+    """What reads a row; ORPO's trainer wants every text to begin with BOS and to end with EOS."""
+    bounds = _BOUNDS if request.objective == "orpo" else ""
+    if request.objective == "kto":  # cut later: answers stand behind other prompts too
+        return _READ.replace("ids[:MAX_LENGTH]", "ids").replace("BOUNDS", "")
+    return _READ.replace("MAX_LENGTH", str(request.max_length)).replace("BOUNDS", bounds)
 
 
 def use(request: TrainRequest) -> str:

@@ -15,7 +15,9 @@ from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.request import setting
 
-OBJECTIVES = {"sft": "SFT", "dpo": "DPO"}
+OBJECTIVES = {"sft": "SFT", "dpo": "DPO", "orpo": "ORPO", "kto": "KTO"}
+PAIRED = ("dpo", "orpo")
+"""Objectives that learn from a chosen and a rejected answer."""
 TARGETS: dict[str, tuple[str, ...]] = {
     "all-linear": (),
     "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
@@ -73,11 +75,15 @@ class TrainRequest(request.Request):
     """Everything that determines a run."""
 
     objective: str = setting(
-        "sft", one_of(*OBJECTIVES), "sft, or dpo on pairs of a chosen and a rejected answer"
+        "sft",
+        one_of(*OBJECTIVES),
+        "sft; dpo or orpo on pairs of a chosen and a rejected answer; kto on answers with a label",
     )
     data: str = setting("pirate", one_of(*SETS), f"a stored set, where no rows are given: {', '.join(SETS)}")
     rows: str = setting(
-        "", row_text, "rows of your own: prompt with completion, or with chosen and rejected; or messages"
+        "",
+        row_text,
+        "rows of your own: prompt with completion (KTO: and label), or with chosen and rejected; or messages",
     )
     dataset: str = setting("", name_text, "a dataset of the Hub, in the place of rows")
     config: str = setting("", name_text, "the dataset's config")
@@ -94,7 +100,9 @@ class TrainRequest(request.Request):
     )
     steps: int = setting(30, whole(1, 500), "optimizer steps")
     batch: int = setting(4, whole(1, 32), "rows of a step")
-    beta: float = setting(0.1, between(0.001, 10), "β of DPO")
+    beta: float = setting(0.1, between(0.001, 10), "β of DPO and KTO, λ of ORPO")
+    desirable_weight: float = setting(1.0, between(0.001, 1_000), "KTO: weight of wanted answers")
+    undesirable_weight: float = setting(1.0, between(0.001, 1_000), "KTO: weight of unwanted answers")
     max_length: int = setting(256, whole(8, 2_048), "tokens of a row that are kept, prompt and answer")
     seed: int = setting(42, SEED, "of the adapter's A and of the order of rows")
     versus: str = setting(
@@ -116,9 +124,16 @@ class TrainRequest(request.Request):
     def consistent(self) -> Self:
         if self.rows.strip() and self.dataset:
             raise VisitorError("Both rows and a dataset are given.", "Clear one of them.")
+        if self.objective == "kto" and min(one.batch for one in self.runs()) < 2:
+            raise VisitorError(
+                "KTO sets each prompt of a step beside another row's answer, and a step has one row.",
+                "Set batch to 2 or more.",
+            )
         for other in self.runs()[1:]:
             if self.objective == "sft" and other.beta != self.beta:
-                raise VisitorError("beta is of DPO alone, and this is SFT.", "Change another setting.")
+                raise VisitorError(
+                    "beta is of DPO, ORPO and KTO, and this is SFT.", "Change another setting."
+                )
             if other == replace(self, versus=""):
                 raise VisitorError(
                     "The second run is the first one again.", "Change a setting, such as seed=1."
@@ -137,6 +152,11 @@ class TrainRequest(request.Request):
         checks = {name: one.metadata["check"] for name, one in self.declared().items()}
         changed = {name: checks[name](name, value) for name, value in changes_of(self.versus).items()}
         return [first, replace(first, **changed)]
+
+    @property
+    def paired(self) -> bool:
+        """Whether a row is a pair of answers."""
+        return self.objective in PAIRED
 
     @property
     def own(self) -> bool:

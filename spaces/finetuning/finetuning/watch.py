@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from finetuning import sets
+from finetuning import losses, sets
 from finetuning.data import Counted, Mark, Said
 from finetuning.lora import Adapter, Net
-from finetuning.pairs import Pair, Rows, Text, stored_source
+from finetuning.pairs import Rows, Text, stored_source
 from finetuning.train_request import TrainRequest
 from shared import measure, rules, texts
 from shared.behaviour import ANSWER_TOKENS, Behaviour
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CONTEXT, WINDOWS = 128, 3
 """Of the text whose loss is followed."""
+CERTAIN = 1e-7
+"""−ln p below which float32 takes a token for certain, so that its odds would be infinite."""
 ELSEWHERE, ELSEWHERE_TOKENS = 6, 24
 """Questions that the set is not about, and tokens of each answer whose distribution is compared."""
 
@@ -62,11 +64,11 @@ class Watch:
             if text not in self.first:
                 self.first[text] = net.all_logits([text])[0]
 
-    def references(self, net: Net, pairs: Sequence[Pair]) -> None:
-        """Keep ln p of the pairs' answers before training: the net must be that model still."""
+    def references(self, net: Net, texts: Sequence[Text]) -> None:
+        """Keep ln p of texts' answers before training: the net must be that model still."""
         import torch
 
-        missing = [text for pair in pairs for text in pair.texts if text not in self.reference]
+        missing = [text for text in dict.fromkeys(texts) if text not in self.reference]
         missing.sort(key=lambda text: len(text.ids))
         with torch.no_grad():
             while missing:
@@ -78,14 +80,9 @@ class Watch:
         """What is known of the held-out rows and the weights after so many steps."""
         import torch
 
-        held = self.rows.held
+        sides = self.rows.sides
         with torch.no_grad():
-            logs = [net.token_logs([pair.chosen])[0].double().cpu() for pair in held]
-            others = [
-                net.token_logs([pair.rejected])[0].double().cpu()
-                for pair in held
-                if pair.rejected is not None
-            ]
+            logs, others = ([net.token_logs([text])[0].double().cpu() for text in side] for side in sides)
         mark: Mark = {
             "step": step,
             "tokens": [[round(-value, 4) for value in row.tolist()] for row in logs],
@@ -103,25 +100,29 @@ class Watch:
             "shares": None,
             "said": None,
         }
-        if request.objective == "dpo":
-            sums = torch.stack([row.sum() for row in logs]), torch.stack([row.sum() for row in others])
-            before = [
-                torch.tensor([self.reference[text] for text in chosen], dtype=torch.float64)
-                for chosen in (
-                    [pair.chosen for pair in held],
-                    [pair.rejected for pair in held if pair.rejected is not None],
-                )
+        if request.objective == "orpo":
+            chosen, rejected = (
+                torch.stack([row.mean() for row in rows]).clamp(max=-CERTAIN) for rows in (logs, others)
+            )
+            odds = losses.log_odds_ratio(chosen, rejected)
+            for name, values in (("chosen", chosen), ("rejected", rejected), ("margin", odds)):
+                mark[name] = _mean(list(values[:, None]))  # type: ignore[literal-required]
+        if request.objective in ("dpo", "kto"):
+            moved = [
+                torch.stack([row.sum() for row in rows])
+                - torch.tensor([self.reference[text] for text in side], dtype=torch.float64)
+                for rows, side in zip((logs, others), sides, strict=True)
             ]
-            moved = sums[0] - before[0], sums[1] - before[1]
             mark["chosen"], mark["rejected"] = _mean(list(moved[0][:, None])), _mean(list(moved[1][:, None]))
+        if request.objective == "dpo":
             mark["margin"] = _mean(list((moved[0] - moved[1])[:, None]))
         return mark
 
     def add_elsewhere(self, net: Net, mark: Mark) -> None:
         """Put into a mark what else moved: a plain text, and questions that the rows are not about."""
-        kls, losses = self._moved(net, self.windows)
-        if losses:
-            mark["text"], mark["kl"] = _mean(losses), _mean(kls, least=0)
+        kls, of_text = self._moved(net, self.windows)
+        if of_text:
+            mark["text"], mark["kl"] = _mean(of_text), _mean(kls, least=0)
         kls, _ = self._moved(net, self.elsewhere)
         if kls:
             mark["elsewhere"] = _mean(kls, least=0)
@@ -130,14 +131,14 @@ class Watch:
         """KL from the model before training, and loss, of each text's tokens."""
         import torch
 
-        kls, losses = [], []
+        kls, of_text = [], []
         for text in texts:
             now = net.all_logits([text])[0]
             true = torch.tensor(text.ids[text.start :])
             found = measure.compare(self.first[text], now, true)
             kls.append(found.kl.cpu())
-            losses.append(found.loss.cpu())
-        return kls, losses
+            of_text.append(found.loss.cpu())
+        return kls, of_text
 
     def answers(self, adapter: Adapter, tokenizer: Any) -> Iterator[int | tuple[list[Counted], list[Said]]]:
         """Greedy answers to what is asked: how many are done, at the end the behaviours' shares and what was

@@ -32,7 +32,7 @@ def seconds(_: str, request: TrainRequest) -> int:
     """GPU seconds to ask for: a step reads its rows as three passes do, forward and back."""
     total = 0
     for one in request.runs():
-        texts = 2 if one.objective == "dpo" else 1
+        texts = 1 if one.objective == "sft" else 2
         read = 3 * one.steps * one.batch * texts * min(one.max_length, 128) + 20_000
         total += gpu.seconds_for(
             models.most_parameters(one.model, exact=True),
@@ -80,8 +80,8 @@ def steps(
 def train(
     request: TrainRequest, file: FileData | None = None
 ) -> Iterator[tuple[dict[str, Any], FileData | None]]:
-    """Train a LoRA adapter by SFT or DPO and follow what it does to held-out rows; measures stream while
-    it learns.
+    """Train a LoRA adapter by SFT, DPO, ORPO or KTO and follow what it does to held-out rows; measures stream
+    while it learns.
 
     Args:
         file: rows as JSON or JSON Lines, in the place of rows.
@@ -147,7 +147,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
         with gr.Row(equal_height=True):
             boxes["rows"] = gr.Textbox(
                 first.rows,
-                label="Rows of your own: prompt with completion (DPO: chosen, rejected), or messages",
+                label="Rows: prompt with completion (DPO, ORPO: chosen, rejected; KTO: label), or messages",
                 lines=1,
                 max_lines=6,
                 scale=4,
@@ -186,7 +186,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
             boxes["schedule"] = gr.Dropdown(
                 ["linear", "constant"], value=first.schedule, label="schedule", min_width=110
             )
-            boxes["beta"] = gr.Number(first.beta, label="β of DPO", min_width=90)
+            boxes["beta"] = gr.Number(first.beta, label="β; λ of ORPO", min_width=90)
+            boxes["desirable_weight"] = gr.Number(
+                first.desirable_weight, label="KTO: weight of wanted", min_width=110
+            )
+            boxes["undesirable_weight"] = gr.Number(
+                first.undesirable_weight, label="of unwanted", min_width=100
+            )
             boxes["max_length"] = gr.Number(first.max_length, label="max_length", precision=0, min_width=110)
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
             boxes["answers"] = gr.Slider(1, 16, first.answers, step=1, label="questions asked", min_width=130)

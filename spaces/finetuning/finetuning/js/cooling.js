@@ -119,5 +119,6 @@ function coolest(data, mark, first) {
   );
   if (best.drop <= 0) return "Nothing has cooled down yet.";
   const [from, to] = [best.before, best.after].map((loss) => percent(Math.exp(-loss)));
+  if (from === to) return "No token is likelier than before by as much as can be shown.";
   return `Most learnt: “${visible(best.token)}”, p from ${from} to ${to}.`;
 }

@@ -1,5 +1,5 @@
-// Curves of a run, one below the other on one axis of steps: loss, what DPO does to both answers,
-// step size and gradient.
+// Curves of a run, one below the other on one axis of steps: loss, what DPO, ORPO and KTO do to both
+// answers, step size and gradient.
 
 import {
   axisLabel,
@@ -76,45 +76,74 @@ function chartsOf(data) {
   const two = data.runs.length > 1;
   const named = (/** @type {Run} */ run, /** @type {string} */ what) =>
     two ? `${what}, ${run.name}` : what;
-  const dpo = data.objective === "dpo";
+  const { objective } = data;
+  const [one, other] = objective === "kto" ? ["wanted", "unwanted"] : ["chosen", "rejected"];
   const loss = data.runs.flatMap((run, place) => [
     {
       name: named(run, "step’s rows"),
       kind: `train-thin series-${place}`,
       points: run.steps.map(({ step, loss: value }) => /** @type {const} */ ([step, value])),
     },
-    ...(dpo
-      ? []
-      : [
-          marked(
-            run,
-            place,
-            named(run, data.trained.separate ? "held out" : "the row"),
-            "held_out",
-          ),
-        ]),
+    ...(objective === "sft"
+      ? [marked(run, place, named(run, data.trained.separate ? "held out" : "the row"), "held_out")]
+      : []),
+    ...(objective === "orpo"
+      ? [
+          {
+            name: named(run, "of it −ln p"),
+            kind: `train-dashed series-${place}`,
+            points: run.steps.map(({ step, nll }) => /** @type {const} */ ([step, nll ?? NaN])),
+          },
+        ]
+      : []),
   ]);
   const charts = [
     {
-      title: dpo ? "DPO loss, nats (ln 2 at first)" : "Loss, nats a token",
+      title: {
+        sft: "Loss, nats a token",
+        dpo: "DPO loss, nats (ln 2 at first)",
+        orpo: "ORPO loss, nats (dashed: its −ln p part)",
+        kto: "KTO loss (0.5 at first, with equal weights)",
+      }[objective],
       curves: loss,
       tall: 210,
     },
   ];
-  if (dpo) {
+  if (objective !== "sft") {
     charts.push({
-      title: "Held-out answers: change of ln p, nats",
+      title:
+        objective === "orpo"
+          ? "Held-out answers: ln p, nats a token"
+          : "Held-out answers: change of ln p, nats",
       tall: 210,
       curves: data.runs.flatMap((run, place) => [
-        marked(run, place, named(run, "chosen"), "chosen"),
+        marked(run, place, named(run, one), "chosen"),
         {
-          ...marked(run, place, named(run, "rejected"), "rejected"),
+          ...marked(run, place, named(run, other), "rejected"),
           kind: `train-dashed series-${place}`,
         },
       ]),
     });
+  }
+  if (objective === "orpo")
     charts.push({
-      title: "Held-out loss of the chosen answer, nats a token",
+      title: "Held-out log odds ratio, chosen over rejected",
+      tall: 110,
+      curves: data.runs.map((run, place) => marked(run, place, named(run, "log odds"), "margin")),
+    });
+  if (objective === "kto")
+    charts.push({
+      title: "Reference point z₀ of each step’s rows, nats",
+      tall: 110,
+      curves: data.runs.map((run, place) => ({
+        name: named(run, "z₀"),
+        kind: `train-thin series-${place}`,
+        points: run.steps.map(({ step, z0 }) => /** @type {const} */ ([step, z0 ?? NaN])),
+      })),
+    });
+  if (objective === "dpo" || objective === "kto") {
+    charts.push({
+      title: `Held-out loss of the ${one} answer, nats a token`,
       tall: 110,
       curves: data.runs.map((run, place) => marked(run, place, named(run, "held out"), "held_out")),
     });
@@ -144,7 +173,7 @@ function chartsOf(data) {
  * @param {Run} run
  * @param {number} place
  * @param {string} name
- * @param {"held_out" | "chosen" | "rejected"} key
+ * @param {"held_out" | "chosen" | "rejected" | "margin"} key
  * @returns {Curve}
  */
 function marked(run, place, name, key) {
@@ -256,7 +285,11 @@ function reasons(data) {
     ),
   ];
   const { chosen, rejected, margin } = mark;
-  if (chosen && rejected && margin) {
+  if (data.objective === "kto" && chosen && rejected) {
+    words.push(wantedWords(data, chosen, rejected));
+  } else if (data.objective === "orpo" && chosen && rejected && margin) {
+    words.push(oddsWords(data, mark, { chosen, rejected, margin }));
+  } else if (chosen && rejected && margin) {
     const both = chosen.mean < 0 && rejected.mean < 0;
     words.push(
       h(
@@ -274,4 +307,55 @@ function reasons(data) {
     );
   }
   return words;
+}
+
+/**
+ * What ORPO follows, in words.
+ * @param {Train} data
+ * @param {Mark} mark
+ * @param {{chosen: Spread, rejected: Spread, margin: Spread}} now
+ */
+function oddsWords(data, mark, { chosen, rejected, margin }) {
+  const first = data.runs[0].marks[0];
+  const went = (/** @type {Spread} */ one, /** @type {Spread | null} */ before) =>
+    mark === first || !before ? brief(one.mean) : `${brief(before.mean)} → ${brief(one.mean)}`;
+  const both = Boolean(first.rejected && mark !== first && rejected.mean > first.rejected.mean);
+  return h(
+    "p",
+    {},
+    h("b", {}, both ? "Why does the rejected answer rise as well? " : "What ORPO follows. "),
+    `ln p a token, chosen: ${went(chosen, first.chosen)} nats; rejected: `,
+    `${went(rejected, first.rejected)}; log odds ratio ${went(margin, first.margin)}. `,
+    "No earlier model holds this one back: the loss learns the chosen texts, prompts too, as SFT does, ",
+    "and λ weighs how much likelier the chosen answer is to be than the rejected one. ",
+    both
+      ? "What both answers share is learnt from the chosen; a larger λ presses the rejected down."
+      : "Watch the odds: the first part alone can lower the loss.",
+  );
+}
+
+/**
+ * What KTO follows, in words.
+ * @param {Train} data
+ * @param {Spread} wanted
+ * @param {Spread} unwanted
+ */
+function wantedWords(data, wanted, unwanted) {
+  const z0 = data.runs[0].steps.at(-1)?.z0;
+  const both = wanted.mean < 0 && unwanted.mean < 0;
+  return h(
+    "p",
+    {},
+    h("b", {}, both ? "Why do both fall? " : "What KTO follows. "),
+    `The wanted answers changed by ${brief(wanted.mean)} nats, the unwanted by `,
+    `${brief(unwanted.mean)}`,
+    z0 === null || z0 === undefined ? ". " : `; z₀ of the last step is ${brief(z0)}. `,
+    "A row is paid for being above z₀ where its answer is wanted, and below it where not; z₀ is what ",
+    "the step’s answers gained behind prompts that they do not answer, and stands for the KL divergence ",
+    "from the model before training. ",
+    both
+      ? "Unwanted answers pull down what wanted ones share with them; a larger weight of wanted rows, or " +
+          "more of them, holds those up."
+      : "A z₀ that rises tells that all answers rise, whatever was asked.",
+  );
 }

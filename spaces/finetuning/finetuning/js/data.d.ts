@@ -185,10 +185,14 @@ export interface Mark {
   kl: Spread | null;
   /** KL of answers to questions that the rows are not about, nats a token. */
   elsewhere: Spread | null;
-  /** DPO: by how much ln p of a held-out chosen answer grew, nats. */
+  /**
+   * DPO: by how much ln p of a held-out chosen answer grew, nats. ORPO: its ln p, nats a token.
+   * KTO: as DPO,
+   * of wanted answers, and rejected of unwanted ones.
+   */
   chosen: Spread | null;
   rejected: Spread | null;
-  /** DPO: by how much more the chosen grew than the rejected. */
+  /** DPO: by how much more the chosen grew than the rejected. ORPO: the log odds ratio. */
   margin: Spread | null;
   /** Behaviours in written answers, where some were written. */
   shares: Counted[] | null;
@@ -204,11 +208,21 @@ export interface StepSeen {
   rate: number;
   /** Of all gradients, before clipping to 1. */
   norm: number;
-  /** DPO: mean over the rows of ln p of the chosen answer minus that before training, nats. */
+  /**
+   * DPO, KTO: mean over the rows of ln p of the chosen answer minus that before training, nats;
+   * ORPO: of
+   * its ln p, nats a token.
+   */
   chosen: number | null;
   rejected: number | null;
-  /** DPO: share of rows whose margin is above 0. */
+  /** DPO, ORPO: share of rows whose margin, or log odds ratio, is above 0. */
   accuracy: number | null;
+  /** ORPO: the part of the loss that learns the chosen texts, nats a token. */
+  nll?: number | null;
+  /**
+   * KTO: the reference point, nats: by how much answers to other prompts grew in ln p, not below 0.
+   */
+  z0?: number | null;
 }
 
 /** One run of the two. */
@@ -279,7 +293,7 @@ export interface Train {
   done: boolean;
   run_id: string;
   request: Record<string, unknown>;
-  objective: "sft" | "dpo";
+  objective: "sft" | "dpo" | "orpo" | "kto";
   beta: number;
   runs: Run[];
   held_out: HeldOut[];

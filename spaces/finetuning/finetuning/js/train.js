@@ -77,13 +77,24 @@ function trainTitle(data) {
 }
 
 /** @param {Train} data */
-function trainKey({ objective, beta, trained, runs }) {
+function trainKey({ objective, beta, trained, runs, request }) {
   const [run] = runs;
   return [
-    objective === "dpo" ? `DPO, β ${brief(beta)}` : "SFT",
+    {
+      sft: "SFT",
+      dpo: `DPO, β ${brief(beta)}`,
+      orpo: `ORPO, λ ${brief(beta)}`,
+      kto: `KTO, β ${brief(beta)}${weightWords(request)}`,
+    }[objective],
     `${plural(trained.rows, "row")}, ${plural(trained.tokens, "trained token")}`,
     ...(run ? [`LoRA of ${whole(run.parameters)} parameters from block ${run.first} on`] : []),
   ];
+}
+
+/** @param {Train["request"]} request */
+function weightWords(request) {
+  const [wanted, unwanted] = ["", "un"].map((one) => Number(request[`${one}desirable_weight`]));
+  return wanted === unwanted ? "" : `, weights ${brief(wanted)} : ${brief(unwanted)}`;
 }
 
 /** @param {Train} data */
