@@ -15,7 +15,7 @@ from tests.browser.harness import axe_finds, exported, figures, hostile
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 FOLDER = SPACE / "evaluation" / "js"
 STORED = json.loads((SPACE / "examples" / "experts.json").read_text(encoding="utf-8"))
-VIEWS = ["scores", "items", "numbers", "looks", "calibration"]
+VIEWS = ["scores", "items", "numbers", "looks", "calibration", "share"]
 SPARE = {"kind", "run_id", "versions", "request", "metric", "device", "dtype", "task"}
 
 
@@ -146,6 +146,24 @@ def test_a_run_grows_and_says_no_verdict(open_page) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the scores as CSV").click()
     assert download.value.path().read_text(encoding="utf-8") == STORED["summary"]["csv"]
+
+
+def test_the_texts_of_a_model_are_saved_and_stay_chosen(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "share")
+    page.locator(".eval-share select").focus()
+    page.locator(".eval-share select").select_option("1")
+    expect(page.locator(".eval-share select")).to_be_focused()
+    page.evaluate("draw", copy.deepcopy(STORED))
+    one, markdown = STORED["summary"]["models"][1], STORED["summary"]["markdown"]
+    texts = page.locator(".eval-share pre").evaluate_all("all => all.map((each) => each.textContent)")
+    card = f"{one['head']}\n## Evaluation\n\n{markdown}"
+    assert texts == [markdown, STORED["summary"]["csv"], one["results"], card, one["command"]]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save: Results for the Hub").click()
+    assert download.value.path().read_text(encoding="utf-8") == one["results"]
+    page.evaluate("draw", {**STORED, "run_id": "1", "done": False, "summary": None})
+    expect(page.locator(".eval-share")).to_have_text("The texts come when the run is over.")
 
 
 def test_one_model_has_scores_and_no_differences(open_page) -> None:
