@@ -198,6 +198,9 @@ def test_hostile_texts_stay_text(open_page) -> None:
 
 def test_it_fits_a_phone_and_axe_finds_nothing(open_page) -> None:
     page = open_page(STORED, width=360)
+    for flips in (page.locator(".eval-flips").first, page.locator(".eval-flips").last):
+        box, chart = flips.bounding_box(), page.locator(".eval-chart").first.bounding_box()
+        assert box["x"] + box["width"] <= 360 and box["y"] + box["height"] <= chart["y"] + chart["height"]
     for view in VIEWS:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
