@@ -8,6 +8,7 @@ read otherwise: there lm-eval would score the choice behind that EOS, here it st
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,7 @@ def _objects(value: Any) -> Iterable[Any]:
                 f"The items are not JSON ({str(error)[:60]}).", f"Write one a line, such as {_example()}."
             ) from None
     found = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):  # `splitlines` parts strings
         if line.strip():
             try:
                 found.append(json.loads(line))

@@ -1,44 +1,12 @@
 // The panel below a figure: the code that reproduces it, its link, and snippets for a blog post.
 
+import { copyable } from "../js/copyable.js";
 import { h } from "../js/dom.js";
 
 /**
  * @import {Child} from "../js/dom.js"
  * @import {Panel} from "../js/data.js"
  */
-
-/**
- * A read-only text with a button that copies it.
- * @param {string} label
- * @param {string} text
- */
-function copyable(label, text) {
-  const said = h("span", { class: "panel-said", role: "status" });
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      said.textContent = "copied";
-    } catch {
-      getSelection()?.selectAllChildren(box);
-      said.textContent = "selected: press Ctrl+C";
-    }
-  };
-  const box = h("pre", { tabindex: "0", "aria-label": label }, text);
-  return h(
-    "div",
-    { class: "panel-copy" },
-    h(
-      "p",
-      {},
-      label,
-      " ",
-      h("button", { type: "button", onclick: copy, "aria-label": `Copy: ${label}` }, "copy"),
-      " ",
-      said,
-    ),
-    box,
-  );
-}
 
 /**
  * Draw the panel; what the visitor unfolded stays so.

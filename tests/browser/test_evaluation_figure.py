@@ -15,7 +15,7 @@ from tests.browser.harness import axe_finds, exported, figures, hostile
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 FOLDER = SPACE / "evaluation" / "js"
 STORED = json.loads((SPACE / "examples" / "experts.json").read_text(encoding="utf-8"))
-VIEWS = ["scores", "items", "numbers", "looks", "calibration"]
+VIEWS = ["scores", "items", "numbers", "looks", "calibration", "share"]
 SPARE = {"kind", "run_id", "versions", "request", "metric", "device", "dtype", "task"}
 
 
@@ -148,6 +148,24 @@ def test_a_run_grows_and_says_no_verdict(open_page) -> None:
     assert download.value.path().read_text(encoding="utf-8") == STORED["summary"]["csv"]
 
 
+def test_the_texts_of_a_model_are_saved_and_stay_chosen(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "share")
+    page.locator(".eval-share select").focus()
+    page.locator(".eval-share select").select_option("1")
+    expect(page.locator(".eval-share select")).to_be_focused()
+    page.evaluate("draw", copy.deepcopy(STORED))
+    one, markdown = STORED["summary"]["models"][1], STORED["summary"]["markdown"]
+    texts = page.locator(".eval-share pre").evaluate_all("all => all.map((each) => each.textContent)")
+    card = f"{one['head']}\n## Evaluation\n\n{markdown}"
+    assert texts == [markdown, STORED["summary"]["csv"], one["results"], card, one["command"]]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save: Results for the Hub").click()
+    assert download.value.path().read_text(encoding="utf-8") == one["results"]
+    page.evaluate("draw", {**STORED, "run_id": "1", "done": False, "summary": None})
+    expect(page.locator(".eval-share")).to_have_text("The texts come when the run is over.")
+
+
 def test_one_model_has_scores_and_no_differences(open_page) -> None:
     data = copy.deepcopy(STORED)
     data |= {"models": data["models"][:1], "answers": data["answers"][:1], "differences": [], "looks": []}
@@ -180,6 +198,9 @@ def test_hostile_texts_stay_text(open_page) -> None:
 
 def test_it_fits_a_phone_and_axe_finds_nothing(open_page) -> None:
     page = open_page(STORED, width=360)
+    for flips in (page.locator(".eval-flips").first, page.locator(".eval-flips").last):
+        box, chart = flips.bounding_box(), page.locator(".eval-chart").first.bounding_box()
+        assert box["x"] + box["width"] <= 360 and box["y"] + box["height"] <= chart["y"] + chart["height"]
     for view in VIEWS:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -45,6 +45,9 @@ def test_json_lines_keep_their_numbers():
     assert [row.number for row in rows_of(lines)] == [1, 2, 3, 4, 5]
     rows, source, more = read(MaskRequest.parse(rows=lines, limit=2))
     assert (len(rows), source, more) == (2, "pasted rows", True)
+    talk = [{"role": "user", "content": "one\u2028paragraph\u0085here"}, *TALK[1:]]
+    lines = "\r\n".join(json.dumps({"messages": talk}, ensure_ascii=False) for _ in range(2))
+    assert [dict(row.messages[0]) for row in rows_of(lines)] == [talk[0]] * 2
 
 
 def test_sharegpt_is_read_and_its_roles_are_remembered():

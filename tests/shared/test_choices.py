@@ -96,6 +96,9 @@ def test_items_are_read_from_lines_and_lists():
     )
     assert items_of([first.to_json(), second.to_json()]) == (first, second)
     assert items_of(json.dumps([first.to_json()])) == (first,)
+    parted = replace(first, prompt="a\u2028b\u0085c")  # no ends of lines in JSON Lines
+    lines = json.dumps(parted.to_json(), ensure_ascii=False)
+    assert items_of(f"{lines}\r\n\r\n") == (parted,)
     third = replace(second, id="8")
     assert clusters_of([first, second, third, replace(first, id="2")]) == [0, 1, 1, 2]
     assert clusters_of([replace(second, task="other"), second]) == [0, 1], "clusters are of a task"

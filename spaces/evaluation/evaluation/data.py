@@ -141,11 +141,24 @@ class Calibration(TypedDict):
     """Brier score less the first model's, and its 95 % interval; None for the first."""
 
 
+class Share(TypedDict):
+    """A model's result as the Hub and lm-eval read it."""
+
+    name: str
+    results: str
+    """Entries for `.eval_results` of its repository, YAML."""
+    head: str
+    """The same in the head of its card, `model-index`; the summary follows it."""
+    command: str
+    """What gives the same numbers in a shell with lm-eval."""
+
+
 class Summary(TypedDict):
     """The result to take away."""
 
     markdown: str
     csv: str
+    models: list[Share]
 
 
 class Provenance(TypedDict):

@@ -13,6 +13,12 @@ from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 MOST_CHARACTERS = 60_000
 """Items that stand in the program itself."""
 
+READ_ITEMS = (
+    'with open("items.jsonl", encoding="utf-8") as lines:',
+    "    items = [json.loads(line) for line in lines]",
+)
+"""Not by `splitlines`, which parts a line at other characters too."""
+
 ROUND = """\
 def rounded(model, type):
     \"\"\"The linear layers of the blocks written in a GGUF type and read again.\"\"\"
@@ -70,7 +76,7 @@ def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
     lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", "", "", *_load()]
     if any(side.rounding for side in sides):
         lines += ["", ROUND]
-    lines += ["", *_items(data), "", *_tasks(data), ""]
+    lines += ["", *_items(data), "", "folder = Path(tempfile.mkdtemp())", *task_lines(data), ""]
     if any(EMBEDDED_SOURCE in side["origin"]["source"] for side in data["models"]):
         lines.append(
             "# the page's copy was stored as Q4_1; these are the original weights, whose numbers differ"
@@ -80,7 +86,7 @@ def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
         expert = f", expert={side.model!r}" if side.model in experts.NAMES else ""
         base = EMBEDDED_MODEL if expert else side.model
         revision = shown["origin"]["revision"]
-        pinned = f", revision={revision!r}" if _is_commit(revision) else ""
+        pinned = f", revision={revision!r}" if is_commit(revision) else ""
         made = f"load({base!r}{pinned}{expert}{f', type={side.rounding!r}' if side.rounding else ''})"
         lines.append(f"    {shown['name']!r}: {made},")
     chat = "apply_chat_template=True" if request.chat else "apply_chat_template=False"
@@ -90,7 +96,8 @@ def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "}", "", run])
 
 
-def _is_commit(revision: str) -> bool:
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a commit of the Hub, and no name of a copy."""
     return len(revision) == 40 and all(letter in "0123456789abcdef" for letter in revision)
 
 
@@ -113,16 +120,18 @@ def _items(data: Mapping[str, Any]) -> list[str]:
     if sum(map(len, lines)) > MOST_CHARACTERS:
         return [
             "# items.jsonl: the button Items above the picture saves it",
-            'items = [json.loads(line) for line in Path("items.jsonl").read_text("utf-8").splitlines()]',
+            *READ_ITEMS,
         ]
     return ["items = [", *(f"    {one!r}," for one in data["items"]), "]"]
 
 
-def _tasks(data: Mapping[str, Any]) -> list[str]:
+def task_lines(data: Mapping[str, Any]) -> list[str]:
+    """Lines that write `items` into `folder`, an absolute path, and make `tasks` of lm-eval of them: one for
+    each task and delimiter, in their order.
+    """
     delimiters = {item["delimiter"] for item in data["items"]}
     note = [] if len(delimiters) == 1 else ["# delimiters differ between items: a task for each"]
     return [
-        "folder = Path(tempfile.mkdtemp())",
         "tasks = []",
         *note,
         'for number, key in enumerate(sorted({(item["task"], item["delimiter"]) for item in items})):',

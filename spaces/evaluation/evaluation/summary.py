@@ -1,4 +1,4 @@
-"""The result to take away, as Markdown and CSV."""
+"""The result to take away: Markdown, CSV, and what `share` writes for every model."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from evaluation import share
 from evaluation.finding import chance_of, percent, points
+from shared.card import escape, public_name, table
 
 if TYPE_CHECKING:
     from evaluation.data import Compare, Difference, Score, Summary
 
 
 def summary(data: Compare) -> Summary:
-    """Both texts of a complete evaluation."""
-    return {"markdown": _markdown(data), "csv": _csv(data)}
+    """The texts of a complete evaluation."""
+    return {"markdown": _markdown(data), "csv": _csv(data), "models": share.shares(data)}
 
 
 def _score(data: Compare, model: int, task: str) -> Score:
@@ -31,44 +33,45 @@ def _tasks(data: Compare) -> list[str]:
     return [*(task["name"] for task in data["tasks"] if task["name"] in asked), ""]
 
 
-def _escaped(text: str) -> str:
-    """A text in a cell of a Markdown table."""
-    return "".join(f"\\{letter}" if letter in "\\|*_`<>[]" else letter for letter in text).replace("\n", " ")
-
-
 def _markdown(data: Compare) -> str:
-    names = [_escaped(side["name"]) for side in data["models"]]
-    lines = [f"**{_escaped(data['verdicts'][0])}**", ""]
-    lines += [f"| items | n | guessing | {' | '.join(names)} |", f"|---|---|---|{'---|' * len(names)}"]
+    names = [side["name"] for side in data["models"]]
     chances = {task["name"]: task["chance"] for task in data["tasks"]} | {"": chance_of(data)}
+    rows = []
     for task in _tasks(data):
         cells = []
         for model in range(len(names)):
             one = _score(data, model, task)
-            share = percent(one["count"] / one["of"])
-            cell = f"{share} ({percent(one['low'])} to {percent(one['high'])})"
+            cell = f"{percent(one['count'] / one['of'])} ({percent(one['low'])} to {percent(one['high'])})"
             if against := _difference(data, model, task):
                 cell += f", {points(against['mean'])}: {against['gained']} gained, {against['lost']} lost"
             cells.append(cell)
-        n = _score(data, 0, task)["of"]
-        lines.append(f"| {_escaped(task) or 'all'} | {n} | {percent(chances[task])} | {' | '.join(cells)} |")
-    lines += ["", *(f"- {_escaped(sentence)}" for sentence in data["verdicts"][1:])]
-    if data["stopped"]:
-        lines.append(f"- {_escaped(data['stopped'])}")
-    lines += [f"- {_escaped(note)}" for note in data["notes"]]
-    said = data["provenance"]
+        rows.append([task or "all", _score(data, 0, task)["of"], percent(chances[task]), *cells])
+    listed = [*data["verdicts"][1:], *filter(None, [data["stopped"]]), *data["notes"]]
     for side in data["models"]:
         origin = side["origin"]
-        lines.append(
-            f"- {_escaped(side['name'])}: {_escaped(origin['model'])}, {_escaped(origin['source'])} "
-            f"({_escaped(origin['revision'])}), {origin['dtype']}"
+        listed.append(
+            f"{side['name']}: {public_name(origin['model'])}, {origin['source']} ({origin['revision']}), "
+            f"{origin['dtype']}"
         )
-    lines.append(
-        f"- {said['metric']} as lm-eval defines it, chat template {'on' if said['chat'] else 'off'}, seed "
-        f"{said['seed']}. In brackets 95 % intervals (Wilson; of passages where items share one); "
-        "differences to the first model by an exact paired test."
+    said = data["provenance"]
+    listed += [
+        f"{said['metric']} as lm-eval defines it, no examples before the prompt, chat template "
+        f"{'on' if said['chat'] else 'off'}, seed {said['seed']}. In brackets 95 % intervals (Wilson; of "
+        "passages where items share one); differences to the first model by an exact paired test.",
+        f"Run on {share.date_of(data)[:10]} with "
+        + ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+        + ".",
+    ]
+    return "\n".join(
+        [
+            f"**{escape(data['verdicts'][0])}**",
+            "",
+            table(["items", "n", "guessing", *names], rows),
+            "",
+            *(f"- {escape(one)}" for one in listed),
+            "",
+        ]
     )
-    return "\n".join(lines) + "\n"
 
 
 def _csv(data: Compare) -> str:

@@ -8,6 +8,7 @@ filled in in the process of `shared.chat_templates`, rows come from a dataset of
 from __future__ import annotations
 
 import ast
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def _documents(
     """Documents in the types of JSON, and whether there are more."""
     if request.rows.strip():
         found = []
-        for number, line in enumerate(request.rows.splitlines(), 1):
+        for number, line in enumerate(io.StringIO(request.rows, newline=None), 1):
             if line.strip():
                 try:
                     one = json.loads(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def _parsed(text: str) -> Iterator[Any]:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        for place, line in enumerate(text.splitlines(), 1):
+        for place, line in enumerate(io.StringIO(text, newline=None), 1):  # `splitlines` parts strings
             if not line.strip():
                 continue
             try:

@@ -61,7 +61,7 @@ def _in_file(name: str, request: TrainRequest) -> str:
     """Rows as JSON or JSON Lines."""
     return (
         f'text = open({name!r}, encoding="utf-8").read().strip()\n'
-        'rows = json.loads(text) if text[0] == "[" else [json.loads(line) for line in text.splitlines()]\n'
+        'rows = json.loads(text) if text[0] == "[" else [json.loads(line) for line in text.split("\\n")]\n'
         f"rows = rows[: {request.limit}]\n"
     )
 

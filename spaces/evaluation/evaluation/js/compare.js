@@ -1,4 +1,5 @@
-// Models on the same items: scores and differences, the run as it came in, every item, calibration.
+// Models on the same items: scores and differences, the run as it came in, every item, calibration, texts to
+// take away.
 
 import { brief, plural } from "../../../../shared/js/numbers.js";
 import { saveFile } from "../../../../shared/js/picture.js";
@@ -9,6 +10,7 @@ import { openItems } from "./items.js";
 import { openLooks } from "./looks.js";
 import { sample } from "./marks.js";
 import { openScores } from "./scores.js";
+import { openShare } from "./share.js";
 import { openNumbers } from "./table.js";
 
 /**
@@ -57,6 +59,7 @@ export function openCompare() {
         picture: true,
         open: (_, panel) => openCalibration(panel),
       },
+      { name: "share", label: "Share", open: (_, panel) => openShare(panel) },
     ],
     (data) => ({
       title: data.verdicts[0],

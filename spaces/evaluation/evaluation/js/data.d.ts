@@ -122,10 +122,22 @@ export interface Calibration {
   against: [number, number, number] | null;
 }
 
+/** A model's result as the Hub and lm-eval read it. */
+export interface Share {
+  name: string;
+  /** Entries for `.eval_results` of its repository, YAML. */
+  results: string;
+  /** The same in the head of its card, `model-index`; the summary follows it. */
+  head: string;
+  /** What gives the same numbers in a shell with lm-eval. */
+  command: string;
+}
+
 /** The result to take away. */
 export interface Summary {
   markdown: string;
   csv: string;
+  models: Share[];
 }
 
 /** How the numbers were made. */

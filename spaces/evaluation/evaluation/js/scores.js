@@ -21,6 +21,7 @@ import { sentenceList, shortened } from "./words.js";
 const LEFT = 92;
 const TOP = 34;
 const GAP = 46;
+const BESIDE = 660; // pixels in which scores and differences fit side by side
 let scoreCharts = 0;
 
 /**
@@ -51,16 +52,18 @@ export function openScores(panel, session, toItems) {
  */
 function drawScores(data, wide, id, session, toItems) {
   const several = data.models.length > 1;
-  const width = Math.max(several ? 660 : 360, wide);
+  const below = several && wide < BESIDE;
+  const width = Math.max(below ? 320 : 360, wide);
   const tasks = ["", ...data.tasks.map(({ name }) => name)];
   const tall = Math.max(26, 15 * data.models.length + 6);
   const height = TOP + tasks.length * tall + 8;
-  const split = several ? LEFT + (width - LEFT) * 0.5 : width - 16;
-  const x = scaleOf(0, 1, LEFT, split - (several ? GAP / 2 : 0));
+  const beside = several && !below;
+  const split = beside ? LEFT + (width - LEFT) * 0.5 : width - 20;
+  const x = scaleOf(0, 1, LEFT, split - (beside ? GAP / 2 : 0));
   const rowTop = (/** @type {number} */ row) => TOP + row * tall + (row ? 6 : 0);
   const parts = [
     s("defs", {}, hatchPattern(id, 6)),
-    axisLabel(LEFT, 12, "start", "right answers, 95 % intervals; dotted: guessing"),
+    axisLabel(below ? 10 : LEFT, 12, "start", "right answers, 95 % intervals; dotted: guessing"),
     ...baseAxis(x, evenTicks(0, 1, 4), TOP - 8, percent),
     ...evenTicks(0, 1, 4).map((tick) =>
       s("line", { class: "grid-line", x1: x(tick), x2: x(tick), y1: TOP, y2: height - 4 }),
@@ -68,13 +71,7 @@ function drawScores(data, wide, id, session, toItems) {
   ];
   tasks.forEach((task, row) => {
     const top = rowTop(row);
-    parts.push(
-      s(
-        "text",
-        { class: row ? "eval-task" : "eval-task eval-whole", x: 10, y: top + tall / 2 + 4 },
-        shortened(task || "all items", 13),
-      ),
-    );
+    parts.push(taskLabel(task, top + tall / 2));
     const guess = x(guessing(data, task));
     parts.push(
       s("line", { class: "eval-chance", x1: guess, x2: guess, y1: top + 2, y2: top + tall - 2 }),
@@ -94,24 +91,36 @@ function drawScores(data, wide, id, session, toItems) {
       );
     });
   });
+  const rule = () =>
+    s("line", { class: "eval-rule", x1: 10, x2: width - 10, y1: rowTop(1) - 3, y2: rowTop(1) - 3 });
+  parts.push(rule());
+  if (!several) return { width, height, label: data.verdicts[0], parts };
+  const differences = differencePanel(data, {
+    left: beside ? split + GAP / 2 : LEFT,
+    right: width - 74,
+    bottom: height - 4,
+    tall,
+    id,
+    rowTop,
+    tasks,
+    session,
+    toItems,
+  });
+  if (beside) return { width, height, label: data.verdicts[0], parts: [...parts, ...differences] };
+  const labels = tasks.map((task, row) => taskLabel(task, rowTop(row) + tall / 2));
   parts.push(
-    s("line", { class: "eval-rule", x1: 10, x2: width - 10, y1: rowTop(1) - 3, y2: rowTop(1) - 3 }),
+    s("g", { transform: `translate(0 ${height + 10})` }, ...differences, ...labels, rule()),
   );
-  if (several)
-    parts.push(
-      ...differencePanel(data, {
-        left: split + GAP / 2,
-        right: width - 74,
-        bottom: height - 4,
-        tall,
-        id,
-        rowTop,
-        tasks,
-        session,
-        toItems,
-      }),
-    );
-  return { width, height, label: data.verdicts[0], parts };
+  return { width, height: 2 * height + 10, label: data.verdicts[0], parts };
+}
+
+/**
+ * @param {string} task "" for all
+ * @param {number} y its middle
+ */
+function taskLabel(task, y) {
+  const kind = task ? "eval-task" : "eval-task eval-whole";
+  return s("text", { class: kind, x: 10, y: y + 4 }, shortened(task || "all items", 13));
 }
 
 /**
@@ -126,9 +135,15 @@ function differencePanel(data, place) {
   const most = Math.min(1, reach);
   const x = scaleOf(-most, most, left, right);
   const blind = data.power[1]?.smallest ?? null;
-  const ticks = evenTicks(-most, most, 7);
+  const below = left === LEFT;
+  const ticks = evenTicks(-most, most, below ? 5 : 7);
   const parts = [
-    axisLabel(left, 12, "start", "to the first, points; gained, lost; hatched: unseen"),
+    axisLabel(
+      below ? 10 : left,
+      12,
+      "start",
+      "to the first, points; gained, lost; hatched: unseen",
+    ),
     ...baseAxis(x, ticks, TOP - 8, asPoints),
     ...ticks.map((tick) =>
       s("line", { class: "grid-line", x1: x(tick), x2: x(tick), y1: TOP, y2: bottom }),

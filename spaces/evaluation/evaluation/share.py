@@ -1,0 +1,229 @@
+"""A model's result as the Hub and lm-eval read it: entries of `.eval_results`, the head of a model card,
+lm-eval's command.
+
+The Hub's own client writes both forms. Neither has a field for the number of items or an interval: they stand
+in `notes`, and among the arguments of the metric.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from evaluation.programs import READ_ITEMS, is_commit, task_lines
+from evaluation.request import Named, named
+from shared import experts
+from shared.card import hub_id, public_name
+from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
+
+if TYPE_CHECKING:
+    from evaluation.data import Compare, Score, Share, Side
+
+DATASET = "owner/dataset"
+"""What stands for the items' dataset: nobody has said whether they are one of the Hub's."""
+PLACEHOLDER = f"""\
+# Put the items' dataset in the place of {DATASET}. Where they are in none and yours to publish, save Items.
+"""
+RESULTS_HEAD = f"""\
+# A file of the model's repository, such as .eval_results/evaluation.yaml. The Hub shows entries of datasets
+# that are registered benchmarks. Values are shares from 0 to 1; some benchmarks count in percent.
+{PLACEHOLDER}"""
+FOLDER = "lm_eval_items"
+PLAIN = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}", re.ASCII)
+
+
+def shares(data: Compare) -> list[Share]:
+    """Of every model its texts.
+
+    Args:
+        data: a complete evaluation.
+    """
+    return [
+        {
+            "name": side["name"],
+            "results": results(data, place),
+            "head": head(data, place),
+            "command": command(data, place),
+        }
+        for place, side in enumerate(data["models"])
+    ]
+
+
+def date_of(data: Compare) -> str:
+    """When the run began, ISO 8601, UTC."""
+    began = datetime.datetime.fromtimestamp(int(data["run_id"]) / 1e9, datetime.UTC)
+    return began.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _scores(data: Compare, model: int) -> list[Score]:
+    """A model's scores by task, in the tasks' order."""
+    known = {one["task"]: one for one in data["scores"] if one["model"] == model}
+    return [known[task["name"]] for task in data["tasks"] if task["name"] in known]
+
+
+def _value(score: Score) -> float:
+    return round(score["count"] / score["of"], 6)
+
+
+def results(data: Compare, model: int) -> str:
+    """The entries of `.eval_results/*.yaml` for a model, one for each task.
+
+    Args:
+        data: a complete evaluation.
+        model: its place.
+    """
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    entries = [
+        EvalResultEntry(
+            dataset_id=DATASET,
+            task_id=score["task"],
+            value=_value(score),
+            date=date_of(data),
+            notes=_notes(data, model, score),
+        )
+        for score in _scores(data, model)
+    ]
+    written = yaml.safe_dump(
+        eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True, width=10_000
+    )
+    return RESULTS_HEAD + str(written)
+
+
+def _notes(data: Compare, model: int, score: Score) -> str:
+    """How a score was found, and how sure it is."""
+    side, said = data["models"][model], data["provenance"]
+    groups = f" in {score['groups']} groups" if score["groups"] < score["of"] else ""
+    chance = next(task["chance"] for task in data["tasks"] if task["name"] == score["task"])
+    return "; ".join(
+        [
+            f"{said['metric']} as lm-eval defines it, {score['count']} of {score['of']} items{groups}",
+            f"95 % interval {score['low']:g} to {score['high']:g}, guessing {chance:.4g}",
+            f"0-shot, chat template {'on' if said['chat'] else 'off'}, seed {said['seed']}",
+            f"{side['origin']['source']}, {side['origin']['dtype']}",
+            *filter(None, [data["stopped"]]),
+        ]
+    )
+
+
+def head(data: Compare, model: int) -> str:
+    """The YAML head of a model card with the scores as its `model-index`, for a model.
+
+    Args:
+        data: a complete evaluation.
+        model: its place.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    side, said = data["models"][model], data["provenance"]
+    found = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=DATASET,
+            dataset_name=score["task"],
+            dataset_config=score["task"],  # results of one dataset and configuration become one
+            dataset_args={"items": score["of"], "seed": said["seed"]},
+            metric_type=said["metric"],
+            metric_value=_value(score),
+            metric_name=f"{said['metric']}, 0-shot",
+            metric_args={"low": score["low"], "high": score["high"], "interval": "95 %"},
+        )
+        for score in _scores(data, model)
+    ]
+    name = public_name(side["origin"]["model"]).split("/")[-1]
+    shown = f"{name} in {side['rounding']}" if side["rounding"] else name
+    return f"---\n{PLACEHOLDER}{ModelCardData(model_name=shown, eval_results=found).to_yaml()}\n---\n"
+
+
+def command(data: Compare, model: int) -> str:
+    """A shell's lines that give a model's scores with the command of lm-eval 0.4.13, or why none does.
+
+    Args:
+        data: a complete evaluation.
+        model: its place.
+    """
+    asked, side = named(data["request"]["models"][model]), data["models"][model]
+    if asked.rounding:
+        return (
+            f"# lm-eval's command cannot round a model to {asked.rounding}. The program below the figure, "
+            "under\n# Code, does that and asks lm-eval.\n"
+        )
+    kinds = sorted({(item["task"], item["delimiter"]) for item in data["items"]})
+    tasks = [f"items_{number}" for number in range(len(kinds))]
+    asks = f"lm_eval run --model hf --model_args {_arguments(asked, side)}"
+    chat = " --apply_chat_template" if data["provenance"]["chat"] else ""
+    files = f"--include_path {FOLDER} --log_samples --output_path results"
+    more = f"{chat} --batch_size 8 --device {side['device']}"
+    names = [f"# {task}: {json.dumps(kind)}" for task, (kind, _) in zip(tasks, kinds, strict=True)]
+    own = bool(data["request"]["items"].strip())
+    words = "of your own" if own else "no task that comes with lm-eval"
+    lines = [
+        f"# These items are {words}: lm-eval's command takes them as the tasks that the lines below write.",
+        *_cautions(asked, side),
+        "# 1. The button Items above the picture saves items.jsonl. Write it as tasks:",
+        "python - <<'END'",
+        "import json",
+        "from pathlib import Path",
+        "",
+        "import yaml",
+        "",
+        *READ_ITEMS,
+        f'folder = Path("{FOLDER}").resolve()',
+        "folder.mkdir(exist_ok=True)",
+        *task_lines(data),
+        "for task in tasks:",
+        '    (folder / f"{task[\'task\']}.yaml").write_text(yaml.safe_dump(task), "utf-8")',
+        "END",
+        "# 2. Ask the model:",
+        *names,
+        f"{asks} --tasks {','.join(tasks)} {files}{more}",
+    ]
+    if own:
+        lines += [
+            f"# If {task} is lm-eval's own task, unchanged, with its first {count} documents:\n"
+            f"# {asks} --tasks {task} --num_fewshot 0 --limit {count}{more}"
+            for task, count in _first_documents(data)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _arguments(asked: Named, side: Side) -> str:
+    """What the command says of the model."""
+    origin = side["origin"]
+    if asked.model in experts.NAMES:
+        said = {"pretrained": EMBEDDED_MODEL, "peft": f"shared/experts/{asked.model}"}
+    else:
+        said = {"pretrained": asked.model if hub_id(asked.model) else "FOLDER"}
+        if is_commit(origin["revision"]):
+            said["revision"] = origin["revision"]
+    said["dtype"] = origin["dtype"]
+    return shlex.quote(",".join(f"{name}={value}" for name, value in said.items()))
+
+
+def _cautions(asked: Named, side: Side) -> list[str]:
+    lines = []
+    if EMBEDDED_SOURCE in side["origin"]["source"]:
+        lines.append(
+            "# The page's copy was stored as Q4_1; these are the original weights, whose numbers differ."
+        )
+    if asked.model in experts.NAMES:
+        lines.append("# The adapter lies in the demo's repository: run this there.")
+    elif not hub_id(asked.model):
+        lines.append("# Write the model's folder in the place of FOLDER.")
+    return lines
+
+
+def _first_documents(data: Compare) -> list[tuple[str, int]]:
+    """Tasks whose items are numbered as the first documents of a task of lm-eval, and how many they are."""
+    ids: dict[str, list[Any]] = {}
+    for item in data["items"]:
+        ids.setdefault(item["task"], []).append(item["id"])
+    return [
+        (task, len(some))
+        for task, some in ids.items()
+        if PLAIN.fullmatch(task) and set(some) == {str(number) for number in range(len(some))}
+    ]
