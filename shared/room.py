@@ -345,8 +345,10 @@ def _open_links(
         names = given["room"][-1:] if "room" in given else given
         named = any(name in known for name in names)
         runs = named and room.request.is_in(query)
-        selected = [gr.Tabs(selected=tab) if named and not runs else gr.skip() for _ in opens]
-        return [query if runs else gr.skip(), *selected]
+        told = query if runs else gr.skip()
+        if not tabs:
+            return told  # Gradio would take a list for the value of a single output
+        return told, gr.Tabs(selected=tab) if named and not runs else gr.skip()
 
     def opened(values: Values) -> Iterator[Values]:
         query = values[link]
