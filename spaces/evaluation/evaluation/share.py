@@ -53,9 +53,9 @@ def shares(data: Compare) -> list[Share]:
 
 
 def date_of(data: Compare) -> str:
-    """When the run began, ISO 8601, UTC."""
+    """The day on which the run began, ISO 8601, UTC."""
     began = datetime.datetime.fromtimestamp(int(data["run_id"]) / 1e9, datetime.UTC)
-    return began.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return began.strftime("%Y-%m-%d")
 
 
 def _scores(data: Compare, model: int) -> list[Score]:

@@ -68,7 +68,8 @@ def _replayed(replay: data.ReplayedModel | None, verdict: data.Verdict) -> tuple
     counts, compared = replay["counts"], replay["compared"]
     wrong = sum(counts.get(state, 0) for state in ("different", "shape", "missing", "extra"))
     if wrong:
-        return f"differs in {wrong} of {replay['tensors']} tensors", "bad"
+        there = replay["tensors"] + counts.get("extra", 0)  # the recipe's, and those of the model alone
+        return f"differs in {wrong} of {there} tensors", "bad"
     if replay["how"] in ("none", "headers"):
         return "not replayed", "open"
     bytes_ = "equal values, other bytes" if counts.get("rounded") else "byte for byte"
