@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 
 from family_tree import hub_reader, licence
+from family_tree.request import TreeRequest
+from shared.errors import VisitorError
 from tests.family_tree.hub import Model
 from tests.family_tree.test_grow import RECIPE, edges, nodes, tree
 
@@ -143,6 +145,13 @@ def test_paths_of_every_kind(serve, path):
     found = tree("acme/m", descendants=0)
     (ghost,) = [node for name, node in nodes(found).items() if name not in ("acme/one", "acme/m")]
     assert ghost["share"] == (0.75, 0.75) and ghost["status"] in ("local", "missing")
+
+
+@pytest.mark.parametrize("path", ["/no/folder", "./no", "../no", "~/no"])
+def test_a_path_that_is_no_folder_is_no_model_of_the_hub(path):
+    """Without its slash it would be somebody's."""
+    with pytest.raises(VisitorError, match="There is no folder"):
+        TreeRequest.parse(model=path)
 
 
 def test_names_in_another_case_are_the_same_model(serve):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,14 +20,16 @@ def test_the_program_in_a_card_runs(card, suite_url, tmp_path):
         r"^```python\n(.*?)^```", card.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
     assert programs, "every card shows how the Space is used from code"
-    (tmp_path / "rows.jsonl").write_text(
-        '{"text": "a row of words"}\n{"text": "A row of words!"}\n', encoding="utf-8"
-    )
+    for name in ("rows.jsonl", "a.jsonl"):
+        rows = '{"text": "a row of words"}\n{"text": "A row of words!"}\n'
+        (tmp_path / name).write_text(rows, encoding="utf-8")
+    (tmp_path / "b.csv").write_text("text\na row of words\n", encoding="utf-8")
     for program in programs:
-        assert "http://127.0.0.1:7860" in program
+        assert "http://127.0.0.1:7860" in program or f"from {card.parent.name} import" in program
         run = subprocess.run(
             [sys.executable, "-c", program.replace("http://127.0.0.1:7860", suite_url)],
             cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{card.parent}"},
             capture_output=True,
             text=True,
             timeout=300,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from family_tree.facts import RELATIONS
 from family_tree.parents import MAX_BLOCKS
-from merging.names import is_folder
+from merging.names import check_name, is_folder
 from merging.request import Request, check_recipe
 from shared import experts, hub, request
 from shared.checks import whole
@@ -26,9 +26,12 @@ def check_model(_: str, value: Any) -> str:
     Raises:
         VisitorError: it is none of them.
     """
-    if is_folder(str(value).strip()):
-        return str(value).strip()
-    name = str(value).strip().removeprefix("https://huggingface.co/").strip("/")
+    text = str(value).strip()
+    if is_folder(text):
+        return text
+    if is_path(text):  # never a model of the Hub, whose name would be what is left without its slash
+        check_name(text)
+    name = text.removeprefix("https://huggingface.co/").strip("/")
     if not name:
         raise VisitorError(
             "No model was named.", "Write a model id, such as HuggingFaceTB/SmolLM2-135M-Instruct."
