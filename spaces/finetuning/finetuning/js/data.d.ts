@@ -187,8 +187,8 @@ export interface Mark {
   elsewhere: Spread | null;
   /**
    * DPO: by how much ln p of a held-out chosen answer grew, nats. ORPO: its ln p, nats a token.
-   * KTO: as DPO,
-   * of wanted answers, and rejected of unwanted ones.
+   * KTO: as
+   * DPO, of wanted answers, and rejected of unwanted ones.
    */
   chosen: Spread | null;
   rejected: Spread | null;
