@@ -53,7 +53,8 @@ def pefts(model, factors, sides):
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gemma2"])  # that one caps its logits
 def test_it_learns_as_peft_does(tiny, name):
-    model, anatomy = tiny(name), inspect(tiny(name))
+    model = copy.deepcopy(tiny(name)).double()  # whatever other tests have made of the shared one
+    anatomy = inspect(model)
     before, sides = weights(model), (examples(3), examples(4))
     factors = planting.factors(model, anatomy, 5)
     assert all(one.a.dtype == torch.float64 and not one.b.any() for one in factors.values())
