@@ -97,6 +97,8 @@ def test_the_check_says_what_mergekit_does(name, recipes, children):
     assert result.ok == (name not in UNMERGEABLE | REFUSED), [str(finding) for finding in result.findings]
     if not result.ok:
         assert re.search((UNMERGEABLE | REFUSED)[name], result.findings[0].message) and result.findings[0].fix
+    if name in REFUSED:
+        assert "run the recipe with mergekit itself" in result.findings[0].fix
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name not in UNMERGEABLE | REFUSED])

@@ -223,10 +223,14 @@ def _shapes(planner: Any, sources: Mapping[str, Source], names: Mapping[str, str
                 return
     for name, lacking in missing.items():
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        # files keep each expert apart, and mergekit joins them while it reads, which no header shows
+        joined = any(".experts." in tensor for tensor in lacking)
         yield error(
             name,
             f"{name} has no tensor {lacking[0]}{more}.",
-            "Choose a model of the same architecture with whole weights.",
+            "It may be a mixture of experts, which is not merged here: run the recipe with mergekit itself."
+            if joined
+            else "Choose a model of the same architecture with whole weights.",
         )
 
 
