@@ -398,7 +398,7 @@ def test_it_grows_and_ends_once(serve):
         ("a b", "not a model id"),
         (" ", "No model"),
         ("datasets/a/b", "not a model"),
-        ("../x", "not a model id"),
+        ("../x", "There is no folder"),
     ],
 )
 def test_bad_ids(model, sentence):
