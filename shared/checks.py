@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.errors import VisitorError
+from shared.limits import MAX_PROMPT_CHARACTERS
 
 
 def whole(low: int, high: int) -> Callable[[str, Any], int]:
@@ -65,6 +66,16 @@ def text(name: str, value: Any) -> str:
     """A check for text, called as that of `whole`."""
     if not isinstance(value, str):
         raise VisitorError(f"{name} is {str(value)[:40]}, not text.", "Write some text.")
+    return value
+
+
+def system_prompt(_: str, value: Any) -> str:
+    """A check for the system prompt of a chat, which may be empty."""
+    if not isinstance(value, str) or len(value) > MAX_PROMPT_CHARACTERS:
+        raise VisitorError(
+            f"The system prompt is not text of at most {MAX_PROMPT_CHARACTERS:,} characters.",
+            "Shorten it.",
+        )
     return value
 
 

@@ -35,6 +35,8 @@ from shared.imports import import_transformers
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from shared.data import Origin
+
 # at its import torchao warns of kernels for other GPUs and of its own deprecations
 for _noisy in ("torchao", "torch.utils._pytree"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
@@ -62,6 +64,11 @@ class Loaded:
     device: str
     owners: bool = False
     stored: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """The part of a figure's provenance that says which model its numbers are of."""
+        return {"model": self.id, "revision": self.revision, "source": self.source, "dtype": self.dtype}
 
 
 Key = tuple[str, bool]

@@ -127,13 +127,10 @@ def first_merge_row() -> Row:
 
 def large_check_row() -> Row:
     """Seconds of a check of two 7B models by the headers of a Hub on loopback that takes 50 ms an answer."""
-    from huggingface_hub import constants
-
     from merging import sources
     from merging.check import check
-    from shared import hub as shared_hub
     from tests.merging.conftest import headers_alone
-    from tests.shared.hub_server import HubServer, Repo
+    from tests.shared.hub_server import Repo, the_hub
 
     files = headers_alone(
         hidden_size=4096,
@@ -143,37 +140,24 @@ def large_check_row() -> Row:
         num_attention_heads=32,
         num_key_value_heads=8,
     )
-    server = HubServer({f"large/{name}": Repo(files, parameters=7_241_732_096) for name in "ab"})
-    server.delay = 0.05
-    names = ("ENDPOINT", "HUGGINGFACE_CO_URL_TEMPLATE", "HF_HUB_OFFLINE", "HF_HUB_CACHE")
-    kept = {name: getattr(constants, name) for name in names}
-    reachable = shared_hub.reachable
+    repos = {f"large/{name}": Repo(files, parameters=7_241_732_096) for name in "ab"}
     text = (
         "merge_method: linear\ndtype: bfloat16\nmodels:\n- model: large/a\n  parameters: {weight: 1}\n"
         "- model: large/b\n  parameters: {weight: 1}\n"
     )
     check(text.replace("large/a", "pirate").replace("large/b", "cautious"))  # its imports are done
     spent = []
-    try:
-        constants.ENDPOINT, constants.HF_HUB_OFFLINE = server.url, False
-        constants.HUGGINGFACE_CO_URL_TEMPLATE = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        shared_hub.reachable = lambda: True  # type: ignore[assignment]
-        for number in range(3):
-            for repo in server.repos.values():  # what is known of a commit is kept
-                repo.sha = f"{number:040x}"
-            with tempfile.TemporaryDirectory() as cache:
-                constants.HF_HUB_CACHE = cache
-                sources._remembered.clear()
-                began = time.monotonic()
-                found = check(text)
-                spent.append(time.monotonic() - began)
-            assert found.plan and found.plan.tensors == 291
-    finally:
-        server.stop()
-        for name, value in kept.items():
-            setattr(constants, name, value)
-        shared_hub.reachable = reachable
+    for number in range(3):
+        for repo in repos.values():  # what is known of a commit is kept
+            repo.sha = f"{number:040x}"
         sources._remembered.clear()
+        with tempfile.TemporaryDirectory() as cache, the_hub(repos, Path(cache)) as server:
+            server.delay = 0.05
+            began = time.monotonic()
+            found = check(text)
+            spent.append(time.monotonic() - began)
+        assert found.plan and found.plan.tensors == 291
+    sources._remembered.clear()
     spent.sort()
     return Row(
         "check of a 7B pair on the Hub",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from merging.request import Request
 from merging.run import finished, merge
-from tests.shared.hub_server import HubServer, Repo
+from tests.shared.hub_server import HubServer, Repo, the_hub
 
 
 def recipe(method: str, parents: dict[str, dict[str, Any]], **settings: Any) -> str:
@@ -66,30 +67,20 @@ def changed(folder: Path, target: Path, name: str, entries: int) -> Path:
 
 
 @pytest.fixture
-def hub_with(monkeypatch, tmp_path):
+def hub_with(tmp_path):
     """A function that starts a Hub with repositories and points the real client at it, its cache empty."""
-    from huggingface_hub import constants
-
     from family_tree import hub_reader
     from merging import sources
-    from shared import hub
 
-    running: list[HubServer] = []
-
-    def start(repos: dict[str, Repo]) -> HubServer:
-        running.append(HubServer(repos))
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, running[-1].url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", running[-1].url)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(hub, "reachable", lambda: True)
+    def forget() -> None:
         hub_reader.forget()
         sources._remembered.clear()
-        return running[-1]
 
-    yield start
-    for server in running:
-        server.stop()
-    hub_reader.forget()
-    sources._remembered.clear()
+    with ExitStack() as hubs:
+
+        def start(repos: dict[str, Repo]) -> HubServer:
+            forget()
+            return hubs.enter_context(the_hub(repos, tmp_path / "cache"))
+
+        yield start
+    forget()

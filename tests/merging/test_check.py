@@ -20,7 +20,7 @@ from merging.presets import PRESETS
 from shared.errors import VisitorError
 from tests.conftest import ROOT
 from tests.merging.conftest import headers_alone
-from tests.shared.hub_server import HubServer, Repo
+from tests.shared.hub_server import HubServer, Repo, the_hub
 
 ALL = [0, 4]
 
@@ -549,25 +549,15 @@ def test_the_hub_is_asked_for_headers_and_not_for_weights(family, tmp_path):
 @pytest.fixture
 def on_hub(family, tmp_path, monkeypatch):
     """A Hub on loopback for this process, with two models, the embedded one's name and an adapter."""
-    from huggingface_hub import constants
-
     from merging import sources
-    from shared import hub as shared_hub
 
     files = {path.name: path.read_bytes() for path in Path(family["a"]).iterdir()}
     lora = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"x" * 100}
     names = ("tiny/a", "tiny/b", "HuggingFaceTB/SmolLM2-135M-Instruct")
-    server = HubServer({**{name: Repo(files, parameters=10_000) for name in names}, "tiny/lora": Repo(lora)})
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(shared_hub, "reachable", lambda: True)
+    repos = {**{name: Repo(files, parameters=10_000) for name in names}, "tiny/lora": Repo(lora)}
     monkeypatch.setattr(sources, "_remembered", {})
-    yield server
-    server.stop()
+    with the_hub(repos, tmp_path / "cache") as server:
+        yield server
 
 
 def test_the_hub_is_asked_once_for_many_changes_of_a_recipe(on_hub):

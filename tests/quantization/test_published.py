@@ -5,6 +5,7 @@ is downloaded, and named as people name them.
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ from quantization import (
     published_rows,
 )
 from quantization.request import Request
-from shared import files, hub, hub_files, models, owner
+from shared import files, hub_files, models, owner
 from shared.errors import VisitorError
 from tests.quantization import herd
-from tests.shared.hub_server import HubServer, Repo
+from tests.shared.hub_server import HubServer, Repo, the_hub
 
 
 @pytest.fixture
@@ -375,26 +376,15 @@ def test_a_visitor_reads_no_file_of_the_machine(tiny_gguf, monkeypatch, tmp_path
 
 
 @pytest.fixture
-def serve(monkeypatch, tmp_path):
+def serve(tmp_path):
     """A function that starts a Hub with repositories and points the real client at it, its cache empty."""
-    from huggingface_hub import constants
+    with ExitStack() as hubs:
 
-    running: list[HubServer] = []
+        def start(repos: dict[str, Repo]) -> HubServer:
+            published._listings.clear()
+            return hubs.enter_context(the_hub(repos, tmp_path / "cache"))
 
-    def start(repos: dict[str, Repo]) -> HubServer:
-        running.append(HubServer(repos))
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, running[-1].url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", running[-1].url)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(hub, "reachable", lambda: True)
-        published._listings.clear()
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.stop()
+        yield start
     published._listings.clear()
 
 

@@ -13,11 +13,15 @@ import sys
 import threading
 import time
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -38,6 +42,27 @@ class Repo:
     sha: str = "0123456789abcdef0123456789abcdef01234567"
     metadata: dict[str, Any] = field(default_factory=dict)
     """What a model's metadata say beside what follows from its files."""
+
+
+@contextmanager
+def the_hub(repos: dict[str, Repo], cache: Path) -> Iterator[HubServer]:
+    """A Hub with repositories that the real client of this process talks to, with a cache of its own."""
+    from huggingface_hub import constants
+
+    from shared import hub
+
+    server = HubServer(repos)
+    with pytest.MonkeyPatch.context() as patched:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
+        patched.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        patched.setattr(constants, "ENDPOINT", server.url)
+        patched.setattr(constants, "HF_HUB_OFFLINE", False)
+        patched.setattr(constants, "HF_HUB_CACHE", str(cache))
+        patched.setattr(hub, "reachable", lambda: True)
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 class HubServer:

@@ -15,7 +15,7 @@ from abliteration.encode import FORMATS, Format
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
 from shared import hub, limits, request
-from shared.checks import SEED, between, one_of, text, whole
+from shared.checks import SEED, between, one_of, system_prompt, text, whole
 from shared.errors import VisitorError
 from shared.request import setting
 from shared.rules import KINDS, Rule, rule_of
@@ -57,15 +57,6 @@ def _autoencoder(name: str, value: Any) -> str:
             "Name one of sae-lens' registry as release/id, or leave it empty to train one.",
         )
     return text
-
-
-def _system(_: str, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > limits.MAX_PROMPT_CHARACTERS:
-        raise VisitorError(
-            f"The system prompt is not text of at most {limits.MAX_PROMPT_CHARACTERS:,} characters.",
-            "Shorten it.",
-        )
-    return value
 
 
 MOST_MARKERS, LONGEST_MARKER = 200, 100
@@ -145,7 +136,9 @@ class Request(request.Request):
     format: str = setting(
         "chat", one_of(*FORMATS), "chat, the prompts in the model's chat template, or plain, as they are"
     )
-    system: str = setting("", _system, "system prompt of the chat; empty for what the template does without")
+    system: str = setting(
+        "", system_prompt, "system prompt of the chat; empty for what the template does without"
+    )
     thinking: str = setting(
         "",
         one_of("", "on", "off"),

@@ -222,10 +222,7 @@ class _About:
         return Trace(
             request=cast("data.Request", self.request.to_json()),
             provenance={
-                "model": loaded.id,
-                "revision": loaded.revision,
-                "source": loaded.source,
-                "dtype": loaded.dtype,
+                **loaded.origin,
                 "device": loaded.device,
                 "seed": self.request.seed,
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},

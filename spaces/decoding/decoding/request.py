@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from decoding.strategy import Strategy, check_length, strategies_of, text_of, without_equal_names
 from decoding.structured.constraint import FOLLOWERS, KINDS, warnings_of
 from shared import limits, request
-from shared.checks import SEED, flag, one_of, whole
+from shared.checks import SEED, flag, one_of, system_prompt, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.request import setting
@@ -21,15 +21,6 @@ def _prompt(_: str, value: Any) -> str:
     if len(value) > limits.MAX_PROMPT_CHARACTERS:
         limit = f"the limit is {limits.MAX_PROMPT_CHARACTERS:,}"
         raise VisitorError(f"The prompt has {len(value):,} characters; {limit}.", "Shorten it.")
-    return value
-
-
-def _system(_: str, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > limits.MAX_PROMPT_CHARACTERS:
-        raise VisitorError(
-            f"The system prompt is not text of at most {limits.MAX_PROMPT_CHARACTERS:,} characters.",
-            "Shorten it.",
-        )
     return value
 
 
@@ -71,7 +62,7 @@ class Request(request.Request):
     )
     seed: int = setting(0, SEED, "seed of every strategy that draws")
     chat: bool = setting(False, flag, "whether to wrap the prompt in the model's chat template")
-    system: str = setting("", _system, "system prompt of the chat; empty for the template's own")
+    system: str = setting("", system_prompt, "system prompt of the chat; empty for the template's own")
     thinking: str = setting(
         "",
         one_of("", "on", "off"),

@@ -178,12 +178,7 @@ def _side(name: str, rounding: str, loaded: Loaded) -> Side:
         "rounding": rounding,
         "device": loaded.device,
         "packed": bool(packable(loaded.model)),
-        "origin": {
-            "model": loaded.id,
-            "revision": loaded.revision,
-            "source": loaded.source,
-            "dtype": loaded.dtype,
-        },
+        "origin": loaded.origin,
     }
 
 

@@ -239,10 +239,7 @@ def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
             "separate": rows.separate,
         },
         "provenance": {
-            "model": loaded.id,
-            "revision": loaded.revision,
-            "source": loaded.source,
-            "dtype": loaded.dtype,
+            **loaded.origin,
             "device": loaded.device,
             "blocks": len(blocks(loaded.model)[2]),
             "versions": {

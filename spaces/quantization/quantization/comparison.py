@@ -250,10 +250,7 @@ class Comparison:
         import transformers
 
         return {
-            "model": self.loaded.id,
-            "revision": self.loaded.revision,
-            "source": self.loaded.source,
-            "dtype": self.loaded.dtype,
+            **self.loaded.origin,
             "stored": published_dtype(self.loaded),
             "device": self.loaded.device,
             "threads": torch.get_num_threads(),

@@ -138,10 +138,7 @@ def looks(loaded: Loaded, request: LabRequest) -> Iterator[data.Lab]:
         "request": request.to_json(),  # type: ignore[typeddict-item]  # from the fields, as they are
         "warnings": [modules.grid_warning(loaded, "method", "Rotate first")] if on_grid else [],
         "provenance": {
-            "model": loaded.id,
-            "revision": loaded.revision,
-            "source": loaded.source,
-            "dtype": loaded.dtype,
+            **loaded.origin,
             "torch": torch.__version__,
             "text": "sample",
         },

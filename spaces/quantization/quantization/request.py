@@ -55,6 +55,11 @@ def _text(most: int) -> Callable[[str, Any], str]:
     return check
 
 
+def _own_text(says: str) -> str:
+    """The setting of a text that may be empty."""
+    return setting("", _text(limits.MAX_TEXT_CHARACTERS), says, blank=True)
+
+
 def _name(most: int) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
         stripped = _text(most)(name, value)
@@ -133,15 +138,8 @@ class Request(request.Request):
         "published GGUF files, owner/model-GGUF/file.gguf, owner/model-GGUF:Q4_K_M, or owner/model-GGUF for "
         "all of its files",
     )
-    text: str = setting(
-        "", _text(limits.MAX_TEXT_CHARACTERS), "text to measure on; empty for the sample", blank=True
-    )
-    calibration: str = setting(
-        "",
-        _text(limits.MAX_TEXT_CHARACTERS),
-        "text for formats that learn from one; empty for another sample",
-        blank=True,
-    )
+    text: str = _own_text("text to measure on; empty for the sample")
+    calibration: str = _own_text("text for formats that learn from one; empty for another sample")
     context: int = setting(
         256, whole(32, limits.MAX_CONTEXT), "tokens in a window; the second half of each is scored"
     )
@@ -231,18 +229,8 @@ class TakeRequest(request.Request):
         "whose types are chosen from measured sensitivities",
         required=True,
     )
-    calibration: str = setting(
-        "",
-        _text(limits.MAX_TEXT_CHARACTERS),
-        "text for formats that learn from one; empty for a sample",
-        blank=True,
-    )
-    text: str = setting(
-        "",
-        _text(limits.MAX_TEXT_CHARACTERS),
-        "text to measure on, for the card; empty for a sample",
-        blank=True,
-    )
+    calibration: str = _own_text("text for formats that learn from one; empty for a sample")
+    text: str = _own_text("text to measure on, for the card; empty for a sample")
     rotated: bool = setting(
         False, flag, "whether to write the equivalent model with a rotated residual stream instead"
     )
@@ -304,15 +292,8 @@ class SetRequest(request.Request):
     rotated: bool = setting(
         False, flag, "whether to write the equivalent model with a rotated residual stream instead"
     )
-    text: str = setting(
-        "", _text(limits.MAX_TEXT_CHARACTERS), "text to measure on; empty for the sample", blank=True
-    )
-    calibration: str = setting(
-        "",
-        _text(limits.MAX_TEXT_CHARACTERS),
-        "text for formats that learn from one; empty for another sample",
-        blank=True,
-    )
+    text: str = _own_text("text to measure on; empty for the sample")
+    calibration: str = _own_text("text for formats that learn from one; empty for another sample")
     context: int = setting(
         256, whole(32, limits.MAX_CONTEXT), "tokens in a window; the second half of each is scored"
     )

@@ -145,10 +145,7 @@ def _begun(request: BenchRequest, never: Loaded, anatomy: Anatomy) -> data.Bench
         "summary": over_plants([], request.methods, PLAIN),
         "tokens": {"answer": ANSWER_TOKENS, "shown": SHOWN_TOKENS, "learnt": LEARNT_TOKENS},
         "provenance": {
-            "model": never.id,
-            "revision": never.revision,
-            "source": never.source,
-            "dtype": never.dtype,
+            **never.origin,
             "device": never.device,
             "machine": platform.machine(),
             "torch": torch.__version__,

@@ -181,10 +181,7 @@ def provenance(known: Study, request: Request) -> data.Provenance:
 
     loaded = known.loaded
     return {
-        "model": loaded.id,
-        "revision": loaded.revision,
-        "source": loaded.source,
-        "dtype": loaded.dtype,
+        **loaded.origin,
         "device": loaded.device,
         "machine": platform.machine(),
         "torch": torch.__version__,

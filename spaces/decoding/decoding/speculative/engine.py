@@ -208,10 +208,7 @@ def _result(
         "error": None,
         "request": cast("data.SpeculativeRequest", request.to_json()),
         "provenance": {
-            "model": loaded.id,
-            "revision": loaded.revision,
-            "source": loaded.source,
-            "dtype": loaded.dtype,
+            **loaded.origin,
             "device": loaded.device,
             "seed": request.seed,
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
