@@ -138,15 +138,45 @@ export function downloadSvg(root, name) {
   if (text) saveFile(root, name, "image/svg+xml", text);
 }
 
+/** Pixels of a saved PNG for one of the picture, and as many in all as every browser draws. */
+const PNG_SCALE = 2;
+const PNG_PIXELS = 16_000_000;
+
 /**
- * Hand a text to the visitor as a file.
+ * Save the current picture as pixels, as sharp as on a screen of twice the density.
+ * @param {HTMLElement} root
+ * @param {string} name
+ */
+export async function downloadPng(root, name) {
+  const text = pictureAsSvg(root);
+  if (!text) return;
+  const url = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const { width, height } = image;
+    const scale = Math.min(PNG_SCALE, Math.sqrt(PNG_PIXELS / (width * height)));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(width * scale);
+    canvas.height = Math.round(height * scale);
+    canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    const pixels = await new Promise((/** @type {BlobCallback} */ ready) => canvas.toBlob(ready));
+    if (pixels) saveFile(root, name, "image/png", pixels);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+/**
+ * Hand a text, or bytes, to the visitor as a file.
  * @param {HTMLElement} root
  * @param {string} name
  * @param {string} type
- * @param {string} text
+ * @param {string | Blob} content
  */
-export function saveFile(root, name, type, text) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+export function saveFile(root, name, type, content) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

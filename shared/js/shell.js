@@ -2,7 +2,7 @@
 // exports.
 
 import { h } from "./dom.js";
-import { downloadSvg, saveFile } from "./picture.js";
+import { downloadPng, downloadSvg, saveFile } from "./picture.js";
 
 /**
  * @import {Child} from "./dom.js"
@@ -229,11 +229,14 @@ export function toolButton(label, name, action) {
 }
 
 /**
- * The button that saves the current picture as a static SVG file.
+ * The buttons that save the current picture: a static SVG file, and pixels for where SVG cannot go.
  * @param {Shell} shell
  */
-export function svgButton({ kind, root }) {
-  return toolButton("SVG", "Download SVG", () => downloadSvg(root, `${kind}.svg`));
+export function pictureButtons({ kind, root }) {
+  return [
+    toolButton("SVG", "Download SVG", () => downloadSvg(root, `${kind}.svg`)),
+    toolButton("PNG", "Download PNG", () => downloadPng(root, `${kind}.png`)),
+  ];
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   hideHint,
   openShell,
   panelOf,
-  svgButton,
+  pictureButtons,
 } from "./shell.js";
 
 /**
@@ -194,7 +194,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     const data = () => (figure.data && extras.exported?.(figure.data)) ?? figure.data ?? {};
     parts.tools.replaceChildren(
       ...(own?.buttons() ?? []),
-      ...(viewNamed(current).picture ? [svgButton(figure)] : []),
+      ...(viewNamed(current).picture ? pictureButtons(figure) : []),
       ...(exportable ? exportButtons(figure, ask, data) : []),
     );
   };

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.harness import check_svg, exported, figures, overflow, show
@@ -407,6 +408,15 @@ def test_svg_is_static_and_whole(open_page, view) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download SVG").click()
     assert download.value.suggested_filename == "decoding.svg"
+    drawn = re.search(r'<svg[^>]* width="(\d+)" height="([\d.]+)"', download.value.path().read_text("utf-8"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download PNG").click()
+    assert download.value.suggested_filename == "decoding.png"
+    with Image.open(download.value.path()) as pixels:
+        wide = pixels.width / int(drawn[1])
+        assert wide == pytest.approx(min(2, (16e6 / int(drawn[1]) / float(drawn[2])) ** 0.5), abs=0.01)
+        assert pixels.height / float(drawn[2]) == pytest.approx(wide, abs=0.01)
+        assert len(pixels.convert("RGB").getcolors(1 << 20)) > 50, "letters have many shades"
 
 
 def test_zoom_by_keys_and_buttons(open_page) -> None:
