@@ -12,6 +12,8 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -22,7 +24,7 @@ from gradio_client.utils import traverse
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from shared import sessions, web
+from shared import preview, sessions, web
 from shared.errors import VisitorError, for_visitor
 
 if TYPE_CHECKING:
@@ -34,8 +36,33 @@ DESCRIPTION = "Look at “Use via API” below the page for what it takes."
 """What to do about a value that an endpoint does not take."""
 
 
+@dataclass(frozen=True)
+class Entrance:
+    """What a link to a room opens.
+
+    Args:
+        title: of the room.
+        figure: id of its figure's element.
+        picture: name of its picture, that of the room's first run.
+    """
+
+    title: str
+    figure: str
+    picture: str
+
+
 class App(gr.Blocks):
     """A page whose errors are two sentences, whoever raises them."""
+
+    sentence = ""
+    """What a visitor does there."""
+    folder: Path | None = None
+    """Of the Space."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.rooms: dict[str, Entrance] = {}
+        """By the names of runs, the page's first one first."""
 
     async def preprocess_data(
         self,
@@ -133,6 +160,7 @@ async def lifespan(server: Server) -> AsyncIterator[None]:
     from mcp.types import CallToolRequest
 
     sessions.bound(server)
+    preview.serve(server)
     tools = server.get_blocks().mcp_server_obj
     if tools:
         handlers = tools.mcp_server.request_handlers

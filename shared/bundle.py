@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from shared.suite import ROOT, head, names, read_card
+from shared.suite import PREVIEW, ROOT, TITLE, head, names, read_card
 
 SUITE = "suite"
 LANDING = "docs/landing.png"
@@ -38,7 +38,8 @@ def stage(name: str, target: Path | None = None) -> Path:
         (folder / "requirements.txt").write_text(suite_requirements(), encoding="utf-8")
         (folder / "README.md").write_text(suite_card(), encoding="utf-8")
         (folder / LANDING).parent.mkdir()
-        shutil.copy(ROOT / LANDING, folder / LANDING)
+        for picture in (LANDING, PREVIEW):
+            shutil.copy(ROOT / picture, folder / picture)
     else:
         shutil.copytree(ROOT / "spaces" / name, folder, ignore=_LEFT_OUT)
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=_LEFT_OUT)
@@ -63,7 +64,7 @@ def suite_card() -> str:
 
     heads = [head(space) for space in names()]
     merged = {
-        "title": "The LLM course that you can touch",
+        "title": TITLE,
         "emoji": "🧭",
         "colorFrom": "blue",
         "colorTo": "gray",
@@ -83,7 +84,7 @@ def suite_card() -> str:
     }
     rooms = "\n".join(f"- **{card.title}**: {card.sentence}" for card in map(read_card, names()))
     text = yaml.safe_dump(merged, sort_keys=False, allow_unicode=True)
-    return f"---\n{text}---\n\n# The LLM course that you can touch\n\n{rooms}\n"
+    return f"---\n{text}---\n\n# {TITLE}\n\n{rooms}\n"
 
 
 _SUITE_APP = '''"""All Spaces in one process, each at its own path."""

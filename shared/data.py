@@ -75,5 +75,7 @@ class Panel(TypedDict):
     """The permalink's query; empty where the run has a file of the visitor's own."""
     live: bool
     """Whether the page's address follows the query."""
+    hub: str | None
+    """The Hub's page of this Space, where links go; null elsewhere."""
     gradio: str
     """Gradio's version."""

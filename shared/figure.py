@@ -193,6 +193,7 @@ class Figure(gr.HTML):
         self.data = value
         """The first value, before Gradio makes a text of it."""
         self.folder = folder
+        self.document_title = title
         self.page_events = tuple(events)
         super().__init__(
             value=value,

@@ -52,6 +52,16 @@ def is_space() -> bool:
     return "SPACE_ID" in os.environ
 
 
+def hub_page() -> str | None:
+    """The Hub's page of this Space, which hands a link's query on and knows who is signed in; None elsewhere,
+    and in the suite, whose pages it cannot open.
+    """
+    space = os.environ.get("SPACE_ID")
+    return (
+        f"https://huggingface.co/spaces/{space}" if space and "LLM_COURSE_SUITE" not in os.environ else None
+    )
+
+
 def is_here() -> bool:
     """Whether what runs at this moment runs for the owner: a function for the owner's request, or a program
     of this machine that serves nobody.

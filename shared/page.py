@@ -29,10 +29,17 @@ def style(css: str) -> str:
 
 
 @contextmanager
-def page(title: str, sentence: str) -> Iterator[gr.Blocks]:
-    """A Space's app, open for its controls, with the page's header."""
+def page(title: str, sentence: str, folder: Path | None = None) -> Iterator[App]:
+    """A Space's app, open for its controls, with the page's header.
+
+    Args:
+        title: of the Space.
+        sentence: what a visitor does there.
+        folder: of the Space; its `preview` holds the pictures that links show.
+    """
     files.claim()
     with App(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
+        demo.sentence, demo.folder = sentence, folder
         header(title, sentence)
         quota.show(demo)
         yield demo
@@ -130,7 +137,14 @@ def code_and_link_value(title: str, code: dict[str, str], query: str, *, live: b
         live: whether the visitor made this figure; then the page's own address takes the query.
     """
     listings = [{"label": label, "text": text} for label, text in code.items()]
-    return {"title": title, "code": listings, "query": query, "live": live, "gradio": gr.__version__}
+    return {
+        "title": title,
+        "code": listings,
+        "query": query,
+        "live": live,
+        "hub": owner.hub_page(),
+        "gradio": gr.__version__,
+    }
 
 
 def code_and_link(value: Mapping[str, Any] | None) -> Figure:

@@ -25,6 +25,7 @@ import gradio as gr
 from gradio.components import Component
 
 from shared import gpu
+from shared.app import App, Entrance
 from shared.errors import VisitorError, for_visitor
 from shared.figure import PACKED, UNPACK, Figure
 from shared.page import code_and_link, code_and_link_value
@@ -293,6 +294,8 @@ def open_room(
         runs=runs,
         stopped=stopped,
     )
+    if isinstance(demo, App):
+        demo.rooms |= dict.fromkeys(runs, Entrance(figure.document_title, figure.elem_id or "", name))
     room.stop(figure)
     for which, button in buttons.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 ROOT = Path(__file__).parents[1]
+TITLE = "The LLM course that you can touch"
+SENTENCE = (
+    "Decoding, quantization, merging, abliteration, fine-tuning, evaluation, deduplication: pictures of real "
+    "models and datasets, to change and to take away."
+)
+PREVIEW = "docs/preview.png"
+"""What a link to the landing page shows."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,13 @@ def build(url: str = "") -> FastAPI:
     import gradio as gr
     from fastapi import FastAPI
     from fastapi.middleware.gzip import GZipMiddleware
-    from fastapi.responses import HTMLResponse
+    from fastapi.responses import FileResponse, HTMLResponse
+    from gradio.route_utils import get_root_url
 
-    from shared import owner, server
+    from shared import owner, preview, server
     from shared.uploads import BodyLimit, UploadLimit
 
-    app = FastAPI(title="The LLM course that you can touch", docs_url=None, redoc_url=None)
+    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None)
     app.add_middleware(GZipMiddleware, **server.COMPRESSION)
     app.add_middleware(BodyLimit)
     app.add_middleware(UploadLimit)
@@ -127,9 +135,13 @@ def build(url: str = "") -> FastAPI:
         attach_oauth(app)
     page = landing()
 
-    @app.get("/", response_class=HTMLResponse)
-    def home() -> str:
-        return page
+    def home(request: Any) -> HTMLResponse:
+        root = get_root_url(request, "/", None)
+        tags = preview.tags(TITLE, SENTENCE, f"{root}/", f"{root}/preview.png")
+        return HTMLResponse(page.replace("<!-- preview -->", tags))
+
+    app.add_route("/", home)
+    app.add_route("/preview.png", lambda _: FileResponse(ROOT / PREVIEW))
 
     for name in names():
         module = load_app(name)

@@ -62,6 +62,8 @@ export interface Panel {
   query: string;
   /** Whether the page's address follows the query. */
   live: boolean;
+  /** The Hub's page of this Space, where links go; null elsewhere. */
+  hub: string | null;
   /** Gradio's version. */
   gradio: string;
 }

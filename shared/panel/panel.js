@@ -21,6 +21,7 @@ export function render(element, data) {
   const open = [...element.querySelectorAll("details")].map((fold) => fold.open);
   const base = location.origin + location.pathname;
   const url = data.query ? `${base}?${data.query}` : base;
+  const link = data.query ? `${data.hub ?? base}?${data.query}` : "";
   if (data.live && data.query) history.replaceState(null, "", `?${data.query}`);
   const attribute = (/** @type {string} */ text) =>
     text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
@@ -62,7 +63,7 @@ export function render(element, data) {
             : "A file of your own has no link, nor have very long settings. For a figure that works " +
                 "anywhere, also offline, press HTML above the picture.",
         ),
-        data.query ? copyable("Permalink", url) : "",
+        link ? copyable("Permalink", link) : "",
         copyable("An iframe for a blog post", frame),
         copyable("A web component, which opens the demo with its defaults", component),
       ),

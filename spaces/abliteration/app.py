@@ -41,7 +41,7 @@ css = f"{stylesheet(controls.RENDERER)}\n{ALONE}"
 
 first = Request.parse(**controls.example("find")["request"])
 
-with page.page(controls.TITLE, SENTENCE) as demo:
+with page.page(controls.TITLE, SENTENCE, HERE) as demo:
     with gr.Column(elem_id="study"):
         common = controls.build(first)
     rooms = []

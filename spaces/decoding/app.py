@@ -31,7 +31,7 @@ SENTENCE = (
 
 css = stylesheet(common.RENDERER)
 
-with page.page(common.TITLE, SENTENCE) as demo:
+with page.page(common.TITLE, SENTENCE, HERE) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Decode", id="decode"):
             decode.build(demo, tabs)

@@ -76,7 +76,7 @@ def warm() -> None:
     warming.warm()
 
 
-with page.page(TITLE, SENTENCE) as demo:
+with page.page(TITLE, SENTENCE, HERE) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("One dataset", id="duplicates"):
             duplicates.build(demo, tabs)

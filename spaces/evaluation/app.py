@@ -32,7 +32,7 @@ POWER = ["items", "discordant", "difference", "level", "power"]
 
 css = stylesheet(RENDERER)
 
-with page.page(TITLE, SENTENCE) as demo:
+with page.page(TITLE, SENTENCE, HERE) as demo:
     compare.build(demo)
     page.about(HERE / "README.md")
     endpoint(compare.evaluate, CompareRequest, EVALUATE, **MODEL)

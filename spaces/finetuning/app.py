@@ -80,7 +80,7 @@ PLAN = ["model", "rank", "targets", "layers", "dtype", "checkpointing"]
 
 css = stylesheet(RENDERER)
 
-with page.page(TITLE, SENTENCE) as demo:
+with page.page(TITLE, SENTENCE, HERE) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:
         with gr.Tab("1 What is trained on", id="mask"):
             mask.build(demo, tabs)

@@ -62,7 +62,7 @@ def offer() -> None:
     endpoint(mixture.mixture, MixtureRequest, ["recipe", "seed", "texts", "form"], **MODEL)
 
 
-with page.page(TITLE, SENTENCE) as demo:
+with page.page(TITLE, SENTENCE, HERE) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Merge", id="merge"):
             merge_room = merge.build(demo, tabs)

@@ -28,7 +28,7 @@ SENTENCE = "Fewer bits make a model smaller and a little wrong: measure how wron
 
 css = stylesheet(RENDERER)
 
-with page.page(TITLE, SENTENCE) as demo:
+with page.page(TITLE, SENTENCE, HERE) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Compare formats", id="compare"):
             compared = compare.build(demo, tabs)

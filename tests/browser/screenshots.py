@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 
 from shared import suite
+from tests.browser import previews
 from tests.conftest import ROOT, Server, chromium_path
 
 
@@ -48,6 +49,7 @@ def main() -> None:
                     take(browser, f"{server.url}/{space}/", picture).screenshot(
                         path=folder / f"{picture.name}.png"
                     )
+            previews.take_all(browser, server.url)
             browser.close()
     finally:
         server.stop()

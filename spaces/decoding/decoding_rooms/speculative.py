@@ -169,7 +169,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         with gr.Row():
             chat = chat_fields(request)
     chips = chips_of(EXAMPLES)
-    figure = Figure(first, folder=RENDERER, title=TITLE, elem_id="speculative-figure")
+    figure = Figure(first, folder=RENDERER, title=f"{TITLE}: speculative", elem_id="speculative-figure")
 
     return open_prompt_room(
         demo,

@@ -1,0 +1,124 @@
+"""What a link shows where it is pasted: title, sentence and picture of the page, or of the room it opens.
+
+Programs that draw such previews read a page's head and run no script. Gradio's head shows Gradio's banner, so
+its template is read without those lines, and gets the page's own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared import owner
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from shared.app import App
+
+TEMPLATE = "frontend/index.html"
+SIZE = 1200, 630
+"""Pixels of every picture."""
+_BANNER = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*?/>\s*')
+_FIRST = '<meta charset="utf-8" />'
+_MARK = "{{ preview(request, config) }}"
+
+
+def tags(title: str, sentence: str, address: str, picture: str | None) -> str:
+    """The lines of a head, as HTML.
+
+    Args:
+        title: what the link opens.
+        sentence: what is to be done there.
+        address: of the page, with its query.
+        picture: its address; None without one.
+    """
+    values = {"og:type": "website", "og:title": title, "og:description": sentence, "og:url": address}
+    if picture:
+        values |= {"og:image": picture, "og:image:width": str(SIZE[0]), "og:image:height": str(SIZE[1])}
+    named = {
+        "description": sentence,
+        "twitter:card": "summary_large_image" if picture else "summary",
+        "twitter:title": title,
+        "twitter:description": sentence,
+        **({"twitter:image": picture} if picture else {}),
+    }
+    lines = [f"<title>{html.escape(title)}</title>"]
+    lines += [f'<meta property="{key}" content="{html.escape(value)}">' for key, value in values.items()]
+    lines += [f'<meta name="{key}" content="{html.escape(value)}">' for key, value in named.items()]
+    return "\n".join(lines)
+
+
+def of_page(demo: App, root: str, room: str, query: str) -> str:
+    """The lines of a page's head.
+
+    Args:
+        demo: the page.
+        root: its address, without a slash at the end.
+        room: the run that the link names, "" for none; another than the page's counts as none.
+        query: of the link.
+    """
+    entrance = demo.rooms.get(room) or next(iter(demo.rooms.values()), None)
+    title = entrance.title if entrance and room in demo.rooms else str(demo.title)
+    picture = (
+        f"{root}/preview/{entrance.picture}.png" if entrance and picture_of(demo, entrance.picture) else None
+    )
+    page = owner.hub_page() or f"{root}/"
+    return tags(title, demo.sentence, f"{page}?{query}" if query else page, picture)
+
+
+def picture_of(demo: App, room: str) -> Path | None:
+    """The file of a room's picture, where it has one."""
+    if demo.folder is None or room not in demo.rooms:
+        return None
+    path = demo.folder / "preview" / f"{room}.png"
+    return path if path.is_file() else None
+
+
+def serve(server: Any) -> None:
+    """Answer with the pictures of a page's rooms, and write its head.
+
+    Args:
+        server: Gradio's, of one page.
+    """
+    from fastapi import HTTPException
+    from fastapi.responses import FileResponse
+
+    @server.get("/preview/{name}.png", include_in_schema=False)
+    def picture(name: str) -> FileResponse:
+        path = picture_of(server.get_blocks(), name)
+        if path is None:
+            raise HTTPException(404, "There is no such picture.")
+        return FileResponse(path)
+
+    _without_banner()
+
+
+def _without_banner() -> None:
+    """Let Gradio read its template without its banner, once a process."""
+    from gradio.routes import templates
+    from jinja2 import BaseLoader, Environment
+    from markupsafe import Markup
+
+    loader = templates.env.loader
+    if loader is None or "preview" in templates.env.globals:
+        return
+
+    read = loader.get_source
+
+    class WithoutBanner(BaseLoader):
+        def get_source(self, environment: Environment, template: str) -> Any:
+            source, name, current = read(environment, template)
+            if template == TEMPLATE:
+                source = _BANNER.sub("", source).replace(_FIRST, f"{_FIRST}\n{_MARK}", 1)
+            return source, name, current
+
+    def preview(request: Request, config: dict[str, Any]) -> Markup:
+        params = request.query_params
+        demo = request.app.get_blocks()
+        return Markup(of_page(demo, config["root"], params.get("room", ""), str(params)))  # noqa: S704  escaped
+
+    templates.env.globals["preview"] = preview
+    templates.env.loader = WithoutBanner()

@@ -1,0 +1,118 @@
+"""What a link shows where it is pasted: the head of every page, read as the programs read it that draw it."""
+
+from __future__ import annotations
+
+import io
+import urllib.parse
+import urllib.request
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from shared import preview, suite
+from shared.app import App, Entrance
+
+
+class Head(HTMLParser):
+    """Title and metadata of a page, each by its name; `twice` lists those that stand there twice."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+        self.twice: list[str] = []
+        self.title = self.inside = False
+        self.feed(text.split("</head>")[0])
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        told = dict(attributes)
+        self.inside = tag == "title"
+        name = told.get("property") or told.get("name")
+        if tag == "meta" and name:
+            self.twice += [name] if name in self.found else []
+            self.found[name] = told.get("content") or ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.found["title"] = data
+            self.inside = False
+
+
+def read(url: str) -> Head:
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return Head(answer.read().decode())
+
+
+def size_of(url: str) -> tuple[int, int]:
+    with urllib.request.urlopen(url, timeout=60) as answer, Image.open(io.BytesIO(answer.read())) as picture:
+        assert answer.headers["Content-Type"] == "image/png"
+        return picture.size
+
+
+@pytest.fixture(scope="module")
+def rooms() -> dict[str, dict[str, Entrance]]:
+    """Of every Space what links to it may open."""
+    return {space: suite.load_app(space).demo.rooms for space in suite.names()}
+
+
+def test_every_room_has_a_picture_and_every_picture_a_room(rooms):
+    for space, known in rooms.items():
+        files = {path.stem for path in (suite.ROOT / "spaces" / space / "preview").glob("*.png")}
+        assert files == {entrance.picture for entrance in known.values()}, space
+
+
+def test_links_show_the_page_or_the_room_that_they_open(suite_url, rooms):
+    for space, known in rooms.items():
+        for room, entrance in [("", next(iter(known.values()))), list(known.items())[-1]]:
+            query = f"?room={room}&model=x" if room else ""
+            head = read(f"{suite_url}/{space}/{query}")
+            assert head.twice == []
+            found = head.found
+            assert found["title"] == found["og:title"] == found["twitter:title"]
+            assert room == "" or found["title"] == entrance.title
+            assert found["og:description"] == found["description"] != ""
+            assert found["og:url"] == f"{suite_url}/{space}/{query}"
+            assert found["og:image"] == found["twitter:image"]
+            assert found["og:image"] == f"{suite_url}/{space}/preview/{entrance.picture}.png"
+            assert size_of(found["og:image"]) == preview.SIZE
+            said = " ".join(found.values()).lower()
+            assert "gradio" not in said and "click to try" not in said
+
+
+def test_the_landing_page_has_one_too(suite_url):
+    found = read(f"{suite_url}/").found
+    assert found["og:title"] == found["title"] == suite.TITLE
+    assert size_of(found["og:image"]) == preview.SIZE
+
+
+def test_what_a_link_says_stays_text(suite_url):
+    hostile = '"><script>alert(1)</script><meta property="og:title" content="x'
+    for query in (urllib.parse.urlencode({"room": hostile}), urllib.parse.urlencode({hostile: hostile})):
+        url = f"{suite_url}/decoding/?{query}"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            assert "<script>alert" not in answer.read().decode().split("gradio_config")[0]
+        head = read(url)
+        assert head.twice == [] and head.found["og:title"].startswith("Decoding")
+        assert urllib.parse.parse_qs(head.found["og:url"].partition("?")[2]) == urllib.parse.parse_qs(query)
+
+
+def test_no_other_file_is_a_picture(suite_url):
+    for name in ("..%2Fcard", "%2e%2e%2fdocs%2ftree", "none", "card"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{suite_url}/decoding/preview/{name}.png", timeout=60)
+        assert refused.value.code == 404
+
+
+def test_on_the_hub_a_link_is_that_of_the_hubs_page(monkeypatch, tmp_path):
+    demo = App(title="A page")
+    demo.rooms = {"first": Entrance("First", "figure", "first"), "other": Entrance("Other", "o", "other")}
+    demo.folder = tmp_path
+    root = "https://me-demo.hf.space"
+    assert Head(preview.of_page(demo, root, "", "")).found["og:url"] == f"{root}/"
+    assert "og:image" not in Head(preview.of_page(demo, root, "other", "")).found, "there is none yet"
+    (tmp_path / "preview").mkdir()
+    Image.new("RGB", preview.SIZE).save(tmp_path / "preview" / "other.png")
+    monkeypatch.setenv("SPACE_ID", "me/demo")
+    found = Head(preview.of_page(demo, root, "other", "room=other&a=1")).found
+    assert found["og:url"] == "https://huggingface.co/spaces/me/demo?room=other&a=1"
+    assert (found["og:title"], found["og:image"]) == ("Other", f"{root}/preview/other.png")
