@@ -2,11 +2,15 @@
 
 import { copyable } from "../js/copyable.js";
 import { h } from "../js/dom.js";
+import { figureAbove, openLinkedView, viewOf } from "./view.js";
 
 /**
  * @import {Child} from "../js/dom.js"
  * @import {Panel} from "../js/data.js"
  */
+
+/** Until one looks again for a figure that is not drawn yet. */
+const UNDRAWN_MILLISECONDS = 300;
 
 /**
  * Draw the panel; what the visitor unfolded stays so.
@@ -20,13 +24,18 @@ export function render(element, data) {
   }
   const open = [...element.querySelectorAll("details")].map((fold) => fold.open);
   const base = location.origin + location.pathname;
-  const url = data.query ? `${base}?${data.query}` : base;
-  const link = data.query ? `${data.hub ?? base}?${data.query}` : "";
-  if (data.live && data.query) history.replaceState(null, "", `?${data.query}`);
+  const { name: view, other } = viewOf(figureAbove(element));
+  const query = data.query && other ? `${data.query}&view=${view}` : data.query;
+  const url = query ? `${base}?${query}` : base;
+  const link = query ? `${data.hub ?? base}?${query}` : "";
+  const alone = data.query && view ? `${base}?${data.query}&view=${view}&alone=1` : "";
+  if (data.live && query) history.replaceState(null, "", `?${query}`);
+  follow(element, data);
+  openLinkedView(element, data.query);
   const attribute = (/** @type {string} */ text) =>
     text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
-  const frame =
-    `<iframe src="${attribute(url)}" title="${attribute(data.title)}" width="100%" height="900" ` +
+  const frame = (/** @type {string} */ source) =>
+    `<iframe src="${attribute(source)}" title="${attribute(data.title)}" width="100%" height="900" ` +
     `style="border:0" loading="lazy"></iframe>`;
   const component =
     `<script type="module" src="https://gradio.s3-us-west-2.amazonaws.com/${data.gradio}/gradio.js"></` +
@@ -58,15 +67,41 @@ export function render(element, data) {
           "p",
           {},
           data.query
-            ? "The link reproduces this figure with these settings. For a figure that works offline, " +
-                "press HTML above the picture."
+            ? "The link reproduces this figure with these settings, and opens the view that is open now. " +
+                "For a figure that works offline, press HTML above the picture."
             : "A file of your own has no link, nor have very long settings. For a figure that works " +
                 "anywhere, also offline, press HTML above the picture.",
         ),
         link ? copyable("Permalink", link) : "",
-        copyable("An iframe for a blog post", frame),
+        copyable("An iframe for a blog post", frame(url)),
+        alone ? copyable("An iframe of the open view alone", frame(alone)) : "",
         copyable("A web component, which opens the demo with its defaults", component),
       ),
     ),
   );
+}
+
+/** What watches the tabs of the figure above a panel. @type {WeakMap<HTMLElement, () => void>} */
+const watches = new WeakMap();
+/** How often a page looks again for figures that are not drawn: some have no views. */
+let looks = 200;
+
+/**
+ * Draw a panel again when a visitor opens another view of the figure above: its link holds the view.
+ * @param {HTMLElement} element
+ * @param {Panel} data
+ */
+function follow(element, data) {
+  watches.get(element)?.();
+  const again = () => render(element, data);
+  const tabs = figureAbove(element)?.querySelector("[data-view]")?.parentElement;
+  if (tabs) {
+    const observer = new MutationObserver(again);
+    observer.observe(tabs, { subtree: true, attributeFilter: ["aria-selected"] });
+    watches.set(element, () => observer.disconnect());
+  } else if (looks > 0) {
+    looks -= 1;
+    const timer = setTimeout(again, UNDRAWN_MILLISECONDS); // the figure comes after its panel
+    watches.set(element, () => clearTimeout(timer));
+  }
 }

@@ -4,10 +4,13 @@ offline.
 
 from __future__ import annotations
 
+import html
+import io
 import json
 import re
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Page, expect
 
 from tests.browser.harness import SMALL, WIDE, axe_in_views, downloaded, opened, unfold
@@ -250,7 +253,32 @@ def test_the_panel_gives_code_link_and_snippets(page, suite_url):
     link = page.locator("#panel pre").nth(1).inner_text()
     assert link.startswith(f"{suite_url}/decoding/?room=decode&prompt=The+lighthouse")
     assert page.locator("#panel pre").nth(2).inner_text().startswith('<iframe src="http')
-    assert "<gradio-app src=" in page.locator("#panel pre").nth(3).inner_text()
+    assert "<gradio-app src=" in page.locator("#panel pre").last.inner_text()
+
+
+def test_a_link_holds_the_open_view_and_may_show_it_alone(page, browser, suite_url):
+    def picture(of) -> Image.Image:
+        of.wait_for_timeout(300)
+        return Image.open(io.BytesIO(of.locator("#figure svg:visible").first.screenshot())).convert("RGB")
+
+    page.get_by_text("Share and embed").click()
+    snippets = page.locator("#panel details").last.locator("pre")
+    assert "view=" not in snippets.first.inner_text()
+    page.locator("#figure").get_by_role("tab", name="Probability area").click()
+    expect(snippets.first).to_contain_text("&view=area")
+    link, alone = snippets.first.inner_text(), snippets.nth(2).inner_text().split('"')[1]
+    with opened(browser, link, "#figure .course-figure") as other:
+        expect(other.locator("#figure [data-view=area]")).to_have_attribute("aria-selected", "true")
+        assert ImageStat.Stat(ImageChops.difference(picture(page), picture(other))).mean < [0.5] * 3
+    with opened(
+        browser, html.unescape(alone), "#figure .course-figure", viewport={"width": 640, "height": 600}
+    ) as other:
+        expect(other.locator("#figure .course-figure.alone [data-view=area]")).to_be_visible()
+        frame = other.locator("#figure .course-figure").bounding_box()
+        assert (frame["x"], frame["y"], frame["width"]) == (0, 0, 640)
+        other.keyboard.press("Tab")
+        inside = "document.activeElement.closest('.course-figure') !== null"
+        assert other.evaluate(inside), "what is covered cannot be reached"
 
 
 def test_the_form_and_the_json_follow_each_other(page):
