@@ -31,6 +31,7 @@ window.host = {
 };
 window.picture = () => pictureAsSvg(document.getElementById("root"));
 window.draw = (data) => render(document.getElementById("root"), data, window.host);
+followTheme();
 window.maths = { %s };
 })();</script></body></html>"""
 

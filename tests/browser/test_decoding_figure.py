@@ -396,8 +396,34 @@ def test_dark_follows_the_page(open_page) -> None:
     page.evaluate("document.body.classList.add('dark')")
     assert page.evaluate(ground) == "#0f1115"
     page = open_page(TRACE, scheme="dark")
-    page.evaluate("document.documentElement.classList.remove('standalone')")
+    page.evaluate("document.documentElement.classList.remove('dark')")
     assert page.evaluate(ground) == "#fff", "inside Gradio only its own class counts"
+
+
+def test_an_exported_file_follows_its_host(browser, tmp_path) -> None:
+    path = tmp_path / "decoding.html"
+    dark = "document.documentElement.classList.contains('dark')"
+    with exported(browser, path, TRACE, FOLDER, scheme="dark") as page:
+        assert page.evaluate(dark)
+        page.emulate_media(color_scheme="light")
+        page.wait_for_function(f"!{dark}")
+        page.goto(f"{path.as_uri()}?theme=dark")
+        assert page.evaluate(dark)
+        around = page.context.new_page()
+        around.evaluate(
+            """text => {
+              const frame = document.createElement("iframe");
+              frame.srcdoc = text;
+              frame.dataset.theme = "dark";
+              document.body.append(frame);
+            }""",
+            path.read_text(encoding="utf-8"),
+        )
+        around.frame_locator("iframe").locator(".decoding-figure").wait_for(state="attached")
+        frame = around.frames[1]
+        assert frame.evaluate(dark)
+        around.evaluate("frames[0].postMessage({ type: 'figure-theme', theme: 'light' }, '*')")
+        frame.wait_for_function(f"!{dark}")
 
 
 @pytest.mark.parametrize("view", ["tree", "area", "lattice"])
