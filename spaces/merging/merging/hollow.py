@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from merging.tensors import write_holes
+from merging.tensors import write_holes, wrong_length
 from shared import hub
 from shared.errors import VisitorError
 
@@ -55,9 +55,14 @@ def hollow(model: str, sha: str, *, weights: bool = True) -> Path:
         if not folder.is_dir():
             partial = Path(tempfile.mkdtemp(prefix=".", dir=root))
             try:
-                hub.small_files(model, sha, partial)
+                sizes = hub.small_files(model, sha, partial)
                 if weights:
-                    write_holes(partial, hub.weight_headers(model, sha))
+                    headers = hub.weight_headers(model, sha)
+                    for file, tensors in headers.items():
+                        data = 8 + sum(size for _, _, size in tensors.values())
+                        if sizes.get(file, data) < data:
+                            raise wrong_length(file, sizes[file], data)
+                    write_holes(partial, headers)
                 with suppress(OSError):  # another check was quicker
                     partial.rename(folder)
             finally:
