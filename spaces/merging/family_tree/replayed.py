@@ -16,18 +16,19 @@ from merging import data
 from merging import recipe as recipes
 from merging.check import Check
 from merging.names import split
+from merging.planner import Plan
 from merging.report import Progress, Report
 from merging.request import Request
 from merging.run import merge, merge_tensors
 from merging.sources import Source, check_downloads, resolve
 from merging.tensors import Headers, Weights, place, read_headers
+from merging.written import stated
 from shared import models
 from shared.errors import VisitorError
 
 MOST_DOWNLOAD = 8_000_000_000
 """Bytes that are downloaded for a report unless all weights are asked for."""
 MOST_LISTED = 50
-SAFETENSORS = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -107,7 +108,10 @@ def replay(
     if weights == "all" or (weights == "auto" and not obstacle and not large):
         yield from _whole(recipe, parsed, found, child, scratch)
     elif not plan.inputs:
-        yield none("A mixture of experts is replayed as a whole, and this one is too large for that here.")
+        yield none(
+            "A mixture of experts is replayed as a whole, and this one is too large for that here: run the "
+            "recipe with mergekit-moe at home."
+        )
     elif recipe["draws"]:
         method = recipe["method"]
         reason = f"{method} draws by chance, each tensor after all before it: a sample cannot tell."
@@ -122,10 +126,8 @@ def _by_headers(reason: str, recipe: dict[str, Any], found: Check, child: Source
     assert plan is not None
     if not plan.inputs:
         return none(reason, plan.tensors)
-    headers = {name: source.tensors for name, source in found.sources.items()}
-    given = _planned(recipe, plan.inputs, headers, child.tensors)
-    every = sorted({*given, *child.tensors}, key=_order)
-    told = {name: by_header(name, given.get(name), child.tensors) for name in every}
+    given = _planned(recipe, plan, child.tensors)
+    told = _told(given, child.tensors)
     outcome: data.ReplayedModel = {
         "how": "headers",
         "says": reason,
@@ -188,7 +190,7 @@ def _sample(
     assert found.plan is not None
     inputs, sources = found.plan.inputs, found.sources
     headers = {name: source.tensors for name, source in sources.items()}
-    given = _planned(parsed, inputs, headers, child.tensors)
+    given = _planned(parsed, found.plan, child.tensors)
     fitting = {
         name: parts
         for name, parts in inputs.items()
@@ -216,24 +218,44 @@ def _sample(
     yield from _compared(recipe, parsed, found, child, given, names, (report, theirs), parents)
 
 
-def _planned(
-    recipe: dict[str, Any],
-    inputs: sample.Inputs,
-    headers: Mapping[str, Headers],
-    child: Headers,
-) -> Headers:
-    """Dtype and shape of every tensor that a recipe gives, as far as its plan tells; rows that are matched by
-    tokens count as the model has them.
+def _planned(recipe: dict[str, Any], plan: Plan, child: Headers) -> Headers:
+    """Dtype and shape of every tensor that a recipe gives, the dtype "" where it states none; rows that are
+    matched by tokens count as the model has them.
     """
-    stated = str(recipe.get("out_dtype") or recipe.get("dtype") or "").removeprefix("torch.")
+    dtype = stated(recipe.get("out_dtype")) or stated(recipe.get("dtype"))
     matched = recipe.get("tokenizer_source") or recipe.get("tokenizer")
-    planned: Headers = {}
-    for name, parts in inputs.items():
-        shapes = {headers[model][tensor][1] for model, tensor in parts}
-        known = len(shapes) == 1 and not (matched and place(name) is None)
-        shape = next(iter(shapes)) if known else child.get(name, ("", ()))[1]
-        planned[name] = SAFETENSORS.get(stated, ""), shape
-    return planned
+    return {
+        name: (dtype, child[name][1] if matched and place(name) is None and name in child else shape)
+        for name, (_, shape) in plan.written.items()
+    }
+
+
+def _told(given: Headers, published: Headers) -> dict[str, data.ReplayedTensor | None]:
+    """What the headers tell of every tensor, None where they leave it open: joined experts whose parts the
+    published files keep apart are.
+    """
+    joined = {
+        name.rpartition(".")[0]
+        for name in given
+        if name not in published and name.rpartition(".")[0].endswith(".experts")
+    }
+    apart = {
+        name
+        for name in published
+        if name not in given and any(name.startswith(f"{one}.") for one in joined | set(map(_older, joined)))
+    }
+    held = {name.split(".experts.")[0].replace(".block_sparse_moe", ".mlp") for name in apart}
+    return {
+        name: None
+        if name not in published and name.split(".experts.")[0] in held
+        else by_header(name, given.get(name), published)
+        for name in sorted({*given, *published} - apart, key=_order)
+    }
+
+
+def _older(name: str) -> str:
+    """The name that Mixtral's files have for what transformers now calls its MLP."""
+    return name.replace(".mlp.", ".block_sparse_moe.")
 
 
 def _compared(
@@ -252,9 +274,12 @@ def _compared(
     report, folder = made
     published = child.tensors if names is not None else read_headers(folder)
     mine, theirs = Weights(report.folder), Weights(folder)
-    every = sorted({*given, *published}, key=_order)
-    told = {name: by_header(name, given.get(name), published) for name in every}
-    wanted = [name for name in every if told[name] is None and (names is None or name in names)]
+    told = _told(given, published)
+    wanted = [
+        name
+        for name, known in told.items()
+        if known is None and name in published and (names is None or name in names)
+    ]
     for at, compared in enumerate(differences(mine, theirs, wanted)):
         told[compared["name"]] = compared
         yield Progress("Comparing the weights", at, len(wanted))
@@ -351,6 +376,8 @@ def _says(found: data.ReplayedModel, told: Told) -> str:
         kinds = f"{some[0]['stored']} where the recipe gives {some[0]['given']}"
         where = "All tensors" if found["how"] == "all" else f"All {compared} tensors of a sample"
         return f"{where} have the recipe's values, {len(some)} of them in other bytes: {kinds}."
+    if found["how"] == "all" and compared < tensors:
+        return f"All {compared} compared tensors have the bytes that the recipe gives: {part}."
     if found["how"] == "all":
         return (
             f"The recipe reproduces the published weights byte for byte: all {tensors} tensors, "
@@ -365,6 +392,11 @@ def _limits(
     """What the comparison cannot tell."""
     if sampled:
         yield "A change outside of the sample would not be seen: of other tensors only the headers were read."
+    if not sampled and any(one is None for one in told.values()):
+        yield (
+            "The published files keep experts apart that mergekit joins today: those tensors were not "
+            "compared."
+        )
     yield "Weights alone were compared, not config.json and not the tokenizer."
     if recipe["draws"]:
         whence = {
