@@ -430,7 +430,7 @@ def test_a_folder_is_its_owners(honest, monkeypatch):
     from shared import owner
 
     monkeypatch.setattr(owner, "is_here", lambda: False)
-    with pytest.raises(VisitorError, match="is a path. Name a model of the Hub"):
+    with pytest.raises(VisitorError, match=r"is a path\. Name a model of the Hub"):
         report(honest)
     assert ReportRequest(model=str(honest)).to_query() is None, "nobody else has it"
 
