@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from family_tree.differences import by_header, differences
 from merging import data
 from merging import recipe as recipes
 from merging.check import Check
+from merging.held import Held, Joined
 from merging.names import split
 from merging.planner import Plan
 from merging.report import Progress, Report
@@ -127,7 +128,7 @@ def _by_headers(reason: str, recipe: dict[str, Any], found: Check, child: Source
     if not plan.inputs:
         return none(reason, plan.tensors)
     given = _planned(recipe, plan, child.tensors)
-    told = _told(given, child.tensors)
+    told = _told(given, Held(child).like(given))
     outcome: data.ReplayedModel = {
         "how": "headers",
         "says": reason,
@@ -191,12 +192,14 @@ def _sample(
     inputs, sources = found.plan.inputs, found.sources
     headers = {name: source.tensors for name, source in sources.items()}
     given = _planned(parsed, found.plan, child.tensors)
+    held = Held(child)
+    published = held.like(given)
     fitting = {
         name: parts
         for name, parts in inputs.items()
-        if name in child.tensors and by_header(name, given[name], child.tensors) is None
+        if name in published and by_header(name, given[name], published) is None
     }
-    names = sample.sampled(fitting, headers, child.tensors)
+    names = sample.sampled(fitting, headers, published)
     if not names:
         reason = "No tensor of the recipe is in the published model with its shape."
         yield _by_headers(reason, parsed, found, child)
@@ -207,7 +210,8 @@ def _sample(
         yield Progress(f"Reading {len(wanted.get(name, []))} tensors of {split(name)[0]}", at, len(sources))
         parents[name] = sample.partly(source, wanted.get(name, []), scratch / "sample" / str(at))
     yield Progress(f"Reading {len(names)} tensors of {split(child.name)[0]}", len(sources), len(sources))
-    theirs = sample.partly(child, names, scratch / "sample" / "child").folder
+    pieces = [piece for name in names for piece in held.pieces(name)]
+    theirs = sample.partly(child, pieces, scratch / "sample" / "child").folder
     report = None
     for step in merge_tensors(parsed, recipe["seed"], parents, names, scratch):
         if isinstance(step, Progress):
@@ -231,31 +235,9 @@ def _planned(recipe: dict[str, Any], plan: Plan, child: Headers) -> Headers:
 
 
 def _told(given: Headers, published: Headers) -> dict[str, data.ReplayedTensor | None]:
-    """What the headers tell of every tensor, None where they leave it open: joined experts whose parts the
-    published files keep apart are.
-    """
-    joined = {
-        name.rpartition(".")[0]
-        for name in given
-        if name not in published and name.rpartition(".")[0].endswith(".experts")
-    }
-    apart = {
-        name
-        for name in published
-        if name not in given and any(name.startswith(f"{one}.") for one in joined | set(map(_older, joined)))
-    }
-    held = {name.split(".experts.")[0].replace(".block_sparse_moe", ".mlp") for name in apart}
-    return {
-        name: None
-        if name not in published and name.split(".experts.")[0] in held
-        else by_header(name, given.get(name), published)
-        for name in sorted({*given, *published} - apart, key=_order)
-    }
-
-
-def _older(name: str) -> str:
-    """The name that Mixtral's files have for what transformers now calls its MLP."""
-    return name.replace(".mlp.", ".block_sparse_moe.")
+    """What the headers tell of every tensor, None where they leave it open."""
+    every = sorted({*given, *published}, key=_order)
+    return {name: by_header(name, given.get(name), published) for name in every}
 
 
 def _compared(
@@ -272,8 +254,9 @@ def _compared(
     `names`.
     """
     report, folder = made
-    published = child.tensors if names is not None else read_headers(folder)
-    mine, theirs = Weights(report.folder), Weights(folder)
+    held = Held(child if names is not None else replace(child, tensors=read_headers(folder)))
+    published = held.like(given)
+    mine, theirs = Weights(report.folder), Joined(folder, held)
     told = _told(given, published)
     wanted = [
         name
@@ -376,8 +359,6 @@ def _says(found: data.ReplayedModel, told: Told) -> str:
         kinds = f"{some[0]['stored']} where the recipe gives {some[0]['given']}"
         where = "All tensors" if found["how"] == "all" else f"All {compared} tensors of a sample"
         return f"{where} have the recipe's values, {len(some)} of them in other bytes: {kinds}."
-    if found["how"] == "all" and compared < tensors:
-        return f"All {compared} compared tensors have the bytes that the recipe gives: {part}."
     if found["how"] == "all":
         return (
             f"The recipe reproduces the published weights byte for byte: all {tensors} tensors, "
@@ -392,11 +373,6 @@ def _limits(
     """What the comparison cannot tell."""
     if sampled:
         yield "A change outside of the sample would not be seen: of other tensors only the headers were read."
-    if not sampled and any(one is None for one in told.values()):
-        yield (
-            "The published files keep experts apart that mergekit joins today: those tensors were not "
-            "compared."
-        )
     yield "Weights alone were compared, not config.json and not the tokenizer."
     if recipe["draws"]:
         whence = {

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from merging.sources import Source
-from merging.tensors import Headers, place, promoted
+from merging.tensors import Headers, Weights, place, promoted
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Held:
@@ -54,6 +59,45 @@ class Held:
                 self._pieces[name] = tuple(dict.fromkeys(used))
                 return name
         return None
+
+    def like(self, others: Headers) -> Headers:
+        """The model's tensors, those joined that `others` has joined."""
+        for name in others:
+            if name not in self.tensors:
+                self.joined([name])
+        apart = {piece for pieces in self._pieces.values() for piece in pieces}
+        return {name: header for name, header in self.tensors.items() if name not in apart}
+
+    def made(self, name: str, stored: Callable[[str], Tensor]) -> Tensor:
+        """A tensor that mergekit joins, from its pieces.
+
+        Args:
+            name: that was asked for before.
+            stored: gives a tensor of the file.
+        """
+        from mergekit.architecture.conversion import convert_checkpoint_tensors
+
+        given = {piece: partial(stored, piece) for piece in self._pieces[name]}
+        made = convert_checkpoint_tensors(self.source.config.get("model_type"), given, name)
+        assert made is not None
+        return made
+
+
+class Joined(Weights):
+    """The tensors of a folder as mergekit reads them.
+
+    Args:
+        folder: with the weights.
+        held: what is known of them.
+    """
+
+    def __init__(self, folder: Path, held: Held) -> None:
+        super().__init__(folder)
+        self.held = held
+
+    def stored(self, name: str) -> Tensor:
+        """A tensor in the dtype of the file, or of its pieces."""
+        return super().stored(name) if name in self.files else self.held.made(name, super().stored)
 
 
 def _layer(name: str) -> int:
