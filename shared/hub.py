@@ -423,7 +423,7 @@ def weight_headers(
         try:
             parsed = read(*names, **settings)
         except EntryNotFoundError:
-            file = str(settings.get("filename", names[-1]))[:90]
+            file = str(settings["filename"] if "filename" in settings else names[-1])[:90]
             raise VisitorError(
                 f"The index of {model_id} names {file}, which is not there.",
                 "Choose a model with whole weights.",
