@@ -625,7 +625,7 @@ def test_weights_of_the_hub_that_are_not_whole_are_said(on_hub):
         "large/cut": Repo({**files, last: bytes(files[last])}, parameters=9),
     }
     recipe = "merge_method: linear\nmodels:\n- model: large/%s\n  parameters: {weight: 1}\n"
-    for name, said in (("lacks", f"names {last}"), ("cut", f"{last} is cut off")):
+    for name, said in (("lacks", f"names {last}"), ("cut", f"{last} of large/cut is cut off")):
         found = check(recipe % name)
         first = found.findings[0]
         assert not found.ok and first.where == "models[0].model" and said in first.message, first

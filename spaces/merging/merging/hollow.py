@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from merging.tensors import write_holes, wrong_length
+from merging.tensors import write_holes
 from shared import hub
 from shared.errors import VisitorError
 
@@ -59,9 +59,13 @@ def hollow(model: str, sha: str, *, weights: bool = True) -> Path:
                 if weights:
                     headers = hub.weight_headers(model, sha)
                     for file, tensors in headers.items():
-                        data = 8 + sum(size for _, _, size in tensors.values())
+                        data = sum(size for _, _, size in tensors.values())
                         if sizes.get(file, data) < data:
-                            raise wrong_length(file, sizes[file], data)
+                            raise VisitorError(
+                                f"{file} of {model} is cut off: it has {sizes[file]:,} bytes, and its header "
+                                f"tells of {data:,} of weights.",
+                                "Choose a model with whole weights.",
+                            )
                     write_holes(partial, headers)
                 with suppress(OSError):  # another check was quicker
                     partial.rename(folder)

@@ -145,14 +145,9 @@ def read_header(path: Path) -> Headers:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error):
         raise VisitorError(f"{path.name} is not a safetensors file.", AGAIN) from None
     if size != end:
-        raise wrong_length(path.name, size, end)
+        what = f"{path.name} is {'cut off' if size < end else 'too long'}"
+        raise VisitorError(f"{what}: it has {size:,} bytes, and its header tells of {end:,}.", AGAIN)
     return headers
-
-
-def wrong_length(file: str, size: int, end: int) -> VisitorError:
-    """The sentences for a weight file that is shorter or longer than its header says, in bytes."""
-    what = f"{file} is cut off" if size < end else f"{file} is too long"
-    return VisitorError(f"{what}: it has {size:,} bytes, and its header tells of {end:,}.", AGAIN)
 
 
 def write_holes(folder: Path, headers: Mapping[str, Mapping[str, tuple[str, Sequence[int], int]]]) -> None:
