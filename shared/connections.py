@@ -1,4 +1,5 @@
-"""Connections to the server: how many there may be, and how long one may take to say what it wants.
+"""Connections to the server: how many there may be, how long one may take to say what it wants, and what is
+said to one that cannot be read.
 
 uvicorn holds a connection that has sent nothing, or half a request, for as long as its client likes.
 """
@@ -13,6 +14,13 @@ from uvicorn import config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from shared import limits
+from shared.errors import VisitorError
+
+_NO_REQUEST = VisitorError("That is no HTTP request.", "Open the address in a browser.")
+LONG = VisitorError(
+    f"The address is longer than the {limits.MAX_ADDRESS:,} characters that are read.",
+    "Open the page without what follows the question mark, and paste your text into it.",
+)
 
 
 def bound() -> None:
@@ -42,6 +50,21 @@ class Connection(H11Protocol):
             self._await_request()
         else:
             self._unset_deadline()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request that is read here, in two sentences."""
+        del msg  # uvicorn's own
+        status, said = 400, _NO_REQUEST
+        if len(self.conn.trailing_data[0]) > limits.MAX_ADDRESS:
+            status, said = 414, LONG
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=status, headers=headers),
+            h11.Data(data=f"{said}\n".encode()),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def _neighbours(self) -> int:
         """Connections of this one's address; of loopback none count, where a proxy's clients come from."""

@@ -405,16 +405,29 @@ def weight_headers(
     weights.
 
     Raises:
-        VisitorError: no safetensors, more than `limits.MAX_TENSORS`, or the Hub did not answer.
+        VisitorError: no safetensors, more than `limits.MAX_TENSORS`, a weight file is missing, or the Hub did
+            not answer.
     """
-    from huggingface_hub.errors import HfHubHTTPError, NotASafetensorsRepoError, SafetensorsParsingError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        NotASafetensorsRepoError,
+        SafetensorsParsingError,
+    )
 
     check_revision(revision)
     api, count = _api(), itertools.count()
     read = api.parse_safetensors_file_metadata
 
     def counted(*names: Any, **settings: Any) -> Any:
-        parsed = read(*names, **settings)
+        try:
+            parsed = read(*names, **settings)
+        except EntryNotFoundError:
+            file = str(settings["filename"] if "filename" in settings else names[-1])[:90]
+            raise VisitorError(
+                f"The index of {model_id} names {file}, which is not there.",
+                "Choose a model with whole weights.",
+            ) from None
         if any(next(count) >= limits.MAX_TENSORS for _ in parsed.tensors):
             raise VisitorError(f"{model_id} has more than {limits.MAX_TENSORS:,} tensors.", _SMALLER)
         return parsed
@@ -478,8 +491,11 @@ def model_size(model_id: str, names: Collection[str]) -> int:
     return sum(file.size or 0 for file in siblings if file.rfilename in names)
 
 
-def small_files(model_id: str, revision: str | None, folder: Path) -> None:
+def small_files(model_id: str, revision: str | None, folder: Path) -> dict[str, int]:
     """Download a model's configuration and tokenizer files, but no weights, into a folder.
+
+    Returns:
+        Bytes of all files of the repository by name, as the Hub lists them.
 
     Raises:
         VisitorError: they are larger than such files are, or the Hub did not answer.
@@ -503,6 +519,7 @@ def small_files(model_id: str, revision: str | None, folder: Path) -> None:
         raise VisitorError(
             f"The Hub did not answer for {model_id} ({type(error).__name__}).", "Try again in a minute."
         ) from error
+    return {file.rfilename: file.size for file in info.siblings or [] if file.size is not None}
 
 
 def dataset_rows(

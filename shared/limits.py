@@ -183,6 +183,9 @@ MAX_NEIGHBOURS = 200
 MAX_UPLOADS_AT_ONCE = 8
 """Files that are on their way to the server at the same moment."""
 
+MAX_ADDRESS = 60_000
+"""Longest path and query of a request, in bytes: what reads addresses below Gradio ends at 65,536."""
+
 MAX_BODY_BYTES = 5_000_000
 """Largest request beside an upload, in bytes: the longest text, each letter as JSON's six, is half of it."""
 

@@ -20,6 +20,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from shared import limits
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -105,10 +106,10 @@ def notice(port: int) -> str | None:
 class Gate:
     """The middleware that every request comes through first.
 
-    It refuses names that are not the server's (a page of any site can point its own name at 127.0.0.1), and
-    what other sites' pages send unasked. It takes cookies from other sites' requests, and settles whose a
-    request is. `?token=…` becomes a cookie. Where whoever opens a page is the owner, no other site's page may
-    frame it: a link runs what it describes, and a frame may be invisible.
+    It refuses addresses that are too long, names that are not the server's (a page of any site can point its
+    own name at 127.0.0.1), and what other sites' pages send unasked. It takes cookies from other sites'
+    requests, and settles whose a request is. `?token=…` becomes a cookie. Where whoever opens a page is the
+    owner, no other site's page may frame it: a link runs what it describes, and a frame may be invisible.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -123,8 +124,13 @@ class Gate:
         from starlette.datastructures import Headers
         from starlette.responses import PlainTextResponse
 
+        from shared import connections
+
         headers = Headers(scope=scope)
-        if error := _wrong_name(headers):
+        # Gradio parses the address with a library that raises at a longer one
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > limits.MAX_ADDRESS:
+            await PlainTextResponse(f"{connections.LONG}\n", 414)(scope, receive, send)
+        elif error := _wrong_name(headers):
             await PlainTextResponse(f"{error}\n", 400)(scope, receive, send)
         elif error := _wrong_site(scope, headers):
             await PlainTextResponse(f"{error}\n", 403)(scope, receive, send)

@@ -321,12 +321,14 @@ def test_a_report_on_one_of_several_recipes_offers_the_others(open_page) -> None
         "choices": [
             {"number": 1, "source": "its card", "method": "linear", "models": ["<b>x</b>", "acme/a"]},
             {"number": 2, "source": "its card", "method": "slerp", "models": ["acme/a", "acme/b"]},
+            {"number": 3, "source": "its card", "method": "ties", "models": [f"o/{n}" for n in range(9)]},
         ],
     }
     page = open_page(data)
     show(page, "Recipe")
-    expect(page.locator("#root")).to_contain_text("It publishes 2 recipes; one is checked and replayed.")
+    expect(page.locator("#root")).to_contain_text("It publishes 3 recipes; one is checked and replayed.")
     expect(page.locator("#root")).to_contain_text("Number 1, from its card: linear of <b>x</b>, acme/a")
+    expect(page.locator("#root")).to_contain_text("ties of o/0, o/1, o/2, o/3 and 5 more")
     page.get_by_role("button", name="Report on number 1").click()
     assert page.evaluate("emitted")[-1] == ["choose_recipe", {"model": "acme/merged", "which": 1}]
     expect(page.get_by_role("button", name="Report on number 2")).to_have_count(0)

@@ -208,6 +208,38 @@ def test_a_mixture_of_experts(tmp_path, quick):
     assert wrong == {"gate"} and other["replay"]["counts"]["different"] == 3, "the gates alone are drawn"
 
 
+def test_parents_that_are_mixtures_and_files_that_keep_experts_apart(tmp_path, quick):
+    """A merge of two mixtures reproduces, as mergekit writes it today and with its experts apart."""
+    from tests import zoo
+    from tests.merging.conftest import relative
+
+    base, tuned = str(zoo.folder("mixtral")), str(relative("mixtral", tmp_path / "tuned"))
+    text = recipe("linear", {base: {"weight": 0.5}, tuned: {"weight": 0.5}}, dtype="float32")
+    model = publish(text, tmp_path / "model")
+    assert verdicts(report(model))["replay"] == "good"
+    weights, apart = tensors(model), {}
+    for name, value in weights.items():
+        layer, _, kind = name.partition(".mlp.")
+        older = f"{layer}.block_sparse_moe."
+        for number in range(3):
+            if kind == "experts.gate_up_proj":
+                w1, w3 = value[number].chunk(2)
+                apart |= {f"{older}experts.{number}.w1.weight": w1, f"{older}experts.{number}.w3.weight": w3}
+            elif kind == "experts.down_proj":
+                apart[f"{older}experts.{number}.w2.weight"] = value[number]
+            else:
+                apart[f"{older}{kind}" if kind else name] = value
+    (model / "model.safetensors").unlink()
+    save_file({name: value.contiguous() for name, value in apart.items()}, model / "model.safetensors")
+    found = report(model)
+    assert verdicts(found)["replay"] == "good" and found["replay"]["counts"] == {"same": len(weights)}
+    apart["model.layers.1.block_sparse_moe.experts.2.w2.weight"] += 0.5
+    save_file({name: value.contiguous() for name, value in apart.items()}, model / "model.safetensors")
+    assert [one["name"] for one in report(model)["replay"]["differing"]] == [
+        "model.layers.1.mlp.experts.down_proj"
+    ]
+
+
 def test_a_difference_is_counted_as_it_is():
     one = torch.tensor([1.0, -0.0, 3.0, float("nan")])
     same = differences.difference("x", one, one.clone())

@@ -194,6 +194,22 @@ def test_adapters_are_parents_without_a_part():
             {"x/a": (0.75, 0.75), "x/b": (0.25, 0.25)},
         ),
         (
+            "merge_method: passthrough\nslices:\n- sources: [{model: x/a, layer_range: [0, 3]}]\n"
+            "- sources: [{model: x/b, layer_range: [2, 3], parameters: {scale: 0.4}}]",
+            {"x/a": (0.75, 0.75), "x/b": (0.1, 0.1)},
+        ),
+        (
+            "merge_method: passthrough\nslices:\n- sources: [{model: x/a, layer_range: [0, 3]}]\n"
+            "- sources: [{model: x/b, layer_range: [2, 3]}]\n"
+            "  parameters: {scale: [{filter: o_proj, value: 0}, {filter: down_proj, value: 0.2}]}",
+            {"x/a": (0.75, 0.75), "x/b": (0, 0.25)},
+        ),
+        (
+            "merge_method: passthrough\nmodels: [{model: x/a}]\n"
+            "parameters: {scale: [{filter: q_proj, value: 2}, {value: 0.5}]}",
+            {"x/a": (0.5, 2)},
+        ),
+        (
             "merge_method: ties\nbase_model: x/o\nmodels: [{model: x/a, parameters: {weight: 1}}]",
             {"x/a": (0, 1), "x/o": (0, 1)},
         ),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from merging import run, worker
+from tests.shared.hub_server import Cut
 
 LAYERS = 4
 SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2, "num_key_value_heads": 1}
@@ -110,10 +111,11 @@ def headers_alone(**sizes: int) -> dict[str, bytes]:
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         span = [end, end + 2 * tensor.numel()]
         entries[name] = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": span}
-    files = {}
+    files: dict[str, Cut] = {}
     for file, entries in headers.items():
         text = json.dumps(entries).encode()
-        files[file] = len(text).to_bytes(8, "little") + text
+        files[file] = Cut(len(text).to_bytes(8, "little") + text)
+        files[file].size = len(files[file]) + max(entry["data_offsets"][1] for entry in entries.values())
     places = {name: file for file, entries in headers.items() for name in entries}
     index = {"metadata": {}, "weight_map": places}
     described = {**config.to_dict(), "architectures": ["LlamaForCausalLM"]}

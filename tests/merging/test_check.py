@@ -18,6 +18,7 @@ from merging.check import check
 from merging.planner import Plan
 from merging.presets import PRESETS
 from shared.errors import VisitorError
+from tests import zoo
 from tests.conftest import ROOT
 from tests.merging.conftest import headers_alone
 from tests.shared.hub_server import HubServer, Repo, the_hub
@@ -603,6 +604,48 @@ def test_a_merge_of_any_size_is_checked_and_runs_elsewhere(on_hub):
     assert "mergekit-yaml recipe.yml" in large.commands and "large/b" in large.commands
     wrong = check(recipe % "-1")
     assert "sum to 0" in wrong.findings[0].message and not wrong.commands
+
+
+def test_weights_of_the_hub_that_are_not_whole_are_said(on_hub):
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2, "vocab_size": 16}
+    files = headers_alone(**sizes, num_attention_heads=2)
+    last = "model-00002-of-00002.safetensors"
+    on_hub.repos |= {
+        "large/lacks": Repo({name: content for name, content in files.items() if name != last}, parameters=9),
+        "large/cut": Repo({**files, last: bytes(files[last])}, parameters=9),
+    }
+    recipe = "merge_method: linear\nmodels:\n- model: large/%s\n  parameters: {weight: 1}\n"
+    for name, said in (("lacks", f"names {last}"), ("cut", f"{last} of large/cut is cut off")):
+        found = check(recipe % name)
+        first = found.findings[0]
+        assert not found.ok and first.where == "models[0].model" and said in first.message, first
+
+
+def test_weights_of_a_folder_that_are_not_whole_are_said(tmp_path):
+    shutil.copytree(zoo.folder("mistral"), tmp_path / "parent")
+    files = sorted((tmp_path / "parent").glob("*.safetensors"))
+    assert len(files) > 1, "a model in several files"
+    text = f"merge_method: linear\nmodels:\n- model: {tmp_path / 'parent'}\n  parameters: {{weight: 1}}\n"
+    assert check(text).ok
+    content = files[1].read_bytes()
+    for kept, said in (
+        (content[:-3], "cut off"),
+        (content + b"x", "too long"),
+        (b"", "not a safetensors file"),
+    ):
+        files[1].write_bytes(kept)
+        first = check(text).findings[0]
+        assert f"{files[1].name} is {said}" in first.message and first.where == "models[0].model", first
+    files[1].write_bytes(content)
+    adapter = (
+        shutil.copytree(ROOT / "shared/experts/pirate", tmp_path / "adapter") / "adapter_model.safetensors"
+    )
+    adapted = text.replace("/parent", f"/parent+{tmp_path / 'adapter'}")
+    assert check(adapted).ok
+    adapter.write_bytes(adapter.read_bytes()[:-1])
+    assert "adapter_model.safetensors is cut off" in check(adapted).findings[0].message
+    files[1].unlink()
+    assert f"names {files[1].name}, which is not there" in check(text).findings[0].message
 
 
 def test_a_damaged_file_is_said(family, tmp_path):

@@ -27,6 +27,7 @@ from merging.report import Report
 from merging.request import Request
 from merging.run import finished, merge
 from merging.sources import resolve
+from merging.tensors import read_headers
 from shared import models
 from shared.errors import VisitorError
 from tests import zoo
@@ -152,6 +153,13 @@ def test_the_gates_are_mergekits_byte_for_byte(name, written):
     for pair in shown["pairs"]:
         both = (unit[:, pair["first"]] * unit[:, pair["second"]]).sum(-1)
         assert pair["cosine"] == pytest.approx(both.tolist(), abs=5e-3 if name == "bfloat16" else 1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_plan_names_the_tensors_of_the_files(name, written):
+    recipe, folder, _ = written[name]
+    found = check(recipes.to_yaml(recipe))
+    assert found.ok and found.plan.written == read_headers(folder), found.findings
 
 
 def test_the_files_are_mergekits_byte_for_byte(written, tmp_path):

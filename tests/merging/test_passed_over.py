@@ -48,11 +48,11 @@ MISTAKES = {
     "a short text as a chat template": (linear("llama3", chat_template="{{ x }}"), {"chat_template": "auto"}),
     "a base without tokenizer": (
         linear("a", "llama3", base_model="a"),
-        {"tokenizer_source": "llama3"},
+        {"base_model": "another base"},
     ),
     "a chat template without a tokenizer": (
-        linear("a", "b", chat_template="chatml"),
-        {"tokenizer_source": "Name a model"},
+        linear("a", "b", base_model="a", chat_template="chatml"),
+        {"base_model": "Choose a base that has one"},
     ),
     "della beyond a chance of 1": (
         merge("della", "a", each={**WEIGHT, "density": 0.9}, base_model="base"),
@@ -107,7 +107,7 @@ REPAIRED = {
     "a misspelt key of a token": linear(
         "llama3", tokenizer={"tokens": {"x": {"source": {"kind": "zero"}}}}, base_model="llama3"
     ),
-    "another tool's name of a dtype": mixture("a", "b", dtype="bfloat16"),
+    "another tool's name of a dtype": mixture("llama3", "llama31", base_model="llama3", dtype="bfloat16"),
 }
 
 

@@ -65,6 +65,16 @@ def the_hub(repos: dict[str, Repo], cache: Path) -> Iterator[HubServer]:
             server.stop()
 
 
+class Cut(bytes):
+    """The beginning of a file, which the Hub lists with the size of the whole."""
+
+    size: int
+
+
+def _size(content: bytes) -> int:
+    return content.size if isinstance(content, Cut) else len(content)
+
+
 class HubServer:
     """Serves `repos` on loopback until `stop` is called; `requests` lists what was asked."""
 
@@ -247,7 +257,7 @@ def split_path(path: str) -> tuple[str, str, str]:
 
 def entry(path: str, content: bytes) -> dict[str, Any]:
     """A file in a tree."""
-    return {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+    return {"type": "file", "path": path, "size": _size(content), "oid": hashlib.sha1(content).hexdigest()}
 
 
 def tree(repo: Repo, folder: str, recursive: bool) -> list[dict[str, Any]]:
@@ -277,7 +287,7 @@ def info(name: str, repo: Repo) -> dict[str, Any]:
         "tags": [],
         "createdAt": "2026-01-01T00:00:00.000Z",
         "siblings": [
-            {"rfilename": file, "size": len(content), "blobId": "x"} for file, content in repo.files.items()
+            {"rfilename": file, "size": _size(content), "blobId": "x"} for file, content in repo.files.items()
         ],
     }
     if repo.parameters is not None:

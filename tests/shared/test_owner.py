@@ -95,6 +95,13 @@ def test_on_loopback_who_sits_at_the_machine_is_its_owner(local):
     assert "token=" not in "".join(local.log)
 
 
+@pytest.mark.parametrize("length", [61_000, 90_000])
+def test_an_address_that_is_too_long_is_refused_in_two_sentences(local, length):
+    status, text, _ = ask(local.url, f"/?recipe={'a' * length}")
+    assert status == 414 and text.startswith("The address is longer than the 60,000") and "paste" in text
+    assert ask(local.url, f"/?recipe={'a' * 50_000}")[0] == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [

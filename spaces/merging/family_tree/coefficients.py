@@ -36,7 +36,8 @@ def bounds_of(
     others = [name for name in names if name != base]
     stated = {name: settings[name].get("weight") for name in names}
     if method == "passthrough":
-        return dict.fromkeys(names, (1.0, 1.0)) if len(names) == 1 else {}
+        scale = _scale(settings[names[0]].get("scale")) if len(names) == 1 else None
+        return {names[0]: scale} if scale else {}
     if method == "karcher":
         return dict.fromkeys(names, (1 / len(names), 1 / len(names))) if names else {}
     if method == "slerp":
@@ -62,6 +63,18 @@ def bounds_of(
     if method in (*TASK, *ELECTING):
         return _task_bounds(method, base, {name: settings[name] for name in others}, shared)
     return {}
+
+
+def _scale(value: Any) -> Span | None:
+    """What passthrough multiplies a model's weights by; those that no filter fits stay as they are."""
+    if value is None:
+        return 1.0, 1.0
+    span = mean_span(value)
+    items = value if isinstance(value, list) else [value]
+    filters = [item.get("filter") for item in items if isinstance(item, dict)]
+    if span is None or not filters or "*" in filters or None in filters:
+        return span
+    return min(1.0, span[0]), max(1.0, span[1])
 
 
 def _fractions(stated: dict[str, Any], method: str, base: str | None) -> dict[str, Span]:

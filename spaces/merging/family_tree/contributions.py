@@ -120,13 +120,15 @@ def _weighted(recipe: dict[str, Any]) -> dict[str, Contribution]:
     if not isinstance(recipe.get("slices"), list):
         models = _sources(recipe.get("models"))
         return _stack(method, base, [(name, own, None) for name, own, _ in models], shared, 1.0)
-    slices = [_sources(output.get("sources")) for _, output in recipes.items(recipe["slices"], "")]
+    outputs = [output for _, output in recipes.items(recipe["slices"], "")]
+    slices = [_sources(output.get("sources")) for output in outputs]
     depth = [max((span[1] - span[0] for _, _, span in sources if span), default=0) for sources in slices]
     total = sum(depth)
     parts: dict[str, Contribution] = {}
-    for sources, layers in zip(slices, depth, strict=True):
+    for output, sources, layers in zip(outputs, slices, depth, strict=True):
         share = layers / total if total else 0.0
-        for name, contribution in _stack(method, base, sources, shared, share).items():
+        own = {**shared, **_mapping(output.get("parameters"))}
+        for name, contribution in _stack(method, base, sources, own, share).items():
             known = parts.get(name)
             parts[name] = _joined(known, contribution) if known else contribution
     return parts if total else {name: Contribution(one.role) for name, one in parts.items()}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,21 @@ from family_tree.differences import by_header, differences
 from merging import data
 from merging import recipe as recipes
 from merging.check import Check
+from merging.held import Held, Joined
 from merging.names import split
+from merging.planner import Plan
 from merging.report import Progress, Report
 from merging.request import Request
 from merging.run import merge, merge_tensors
 from merging.sources import Source, check_downloads, resolve
 from merging.tensors import Headers, Weights, place, read_headers
+from merging.written import stated
 from shared import models
 from shared.errors import VisitorError
 
 MOST_DOWNLOAD = 8_000_000_000
 """Bytes that are downloaded for a report unless all weights are asked for."""
 MOST_LISTED = 50
-SAFETENSORS = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -107,7 +109,10 @@ def replay(
     if weights == "all" or (weights == "auto" and not obstacle and not large):
         yield from _whole(recipe, parsed, found, child, scratch)
     elif not plan.inputs:
-        yield none("A mixture of experts is replayed as a whole, and this one is too large for that here.")
+        yield none(
+            "A mixture of experts is replayed as a whole, and this one is too large for that here: run the "
+            "recipe with mergekit-moe at home."
+        )
     elif recipe["draws"]:
         method = recipe["method"]
         reason = f"{method} draws by chance, each tensor after all before it: a sample cannot tell."
@@ -122,10 +127,8 @@ def _by_headers(reason: str, recipe: dict[str, Any], found: Check, child: Source
     assert plan is not None
     if not plan.inputs:
         return none(reason, plan.tensors)
-    headers = {name: source.tensors for name, source in found.sources.items()}
-    given = _planned(recipe, plan.inputs, headers, child.tensors)
-    every = sorted({*given, *child.tensors}, key=_order)
-    told = {name: by_header(name, given.get(name), child.tensors) for name in every}
+    given = _planned(recipe, plan, child.tensors)
+    told = _told(given, Held(child).like(given))
     outcome: data.ReplayedModel = {
         "how": "headers",
         "says": reason,
@@ -188,13 +191,15 @@ def _sample(
     assert found.plan is not None
     inputs, sources = found.plan.inputs, found.sources
     headers = {name: source.tensors for name, source in sources.items()}
-    given = _planned(parsed, inputs, headers, child.tensors)
+    given = _planned(parsed, found.plan, child.tensors)
+    held = Held(child)
+    published = held.like(given)
     fitting = {
         name: parts
         for name, parts in inputs.items()
-        if name in child.tensors and by_header(name, given[name], child.tensors) is None
+        if name in published and by_header(name, given[name], published) is None
     }
-    names = sample.sampled(fitting, headers, child.tensors)
+    names = sample.sampled(fitting, headers, published)
     if not names:
         reason = "No tensor of the recipe is in the published model with its shape."
         yield _by_headers(reason, parsed, found, child)
@@ -205,7 +210,8 @@ def _sample(
         yield Progress(f"Reading {len(wanted.get(name, []))} tensors of {split(name)[0]}", at, len(sources))
         parents[name] = sample.partly(source, wanted.get(name, []), scratch / "sample" / str(at))
     yield Progress(f"Reading {len(names)} tensors of {split(child.name)[0]}", len(sources), len(sources))
-    theirs = sample.partly(child, names, scratch / "sample" / "child").folder
+    pieces = [piece for name in names for piece in held.pieces(name)]
+    theirs = sample.partly(child, pieces, scratch / "sample" / "child").folder
     report = None
     for step in merge_tensors(parsed, recipe["seed"], parents, names, scratch):
         if isinstance(step, Progress):
@@ -216,24 +222,22 @@ def _sample(
     yield from _compared(recipe, parsed, found, child, given, names, (report, theirs), parents)
 
 
-def _planned(
-    recipe: dict[str, Any],
-    inputs: sample.Inputs,
-    headers: Mapping[str, Headers],
-    child: Headers,
-) -> Headers:
-    """Dtype and shape of every tensor that a recipe gives, as far as its plan tells; rows that are matched by
-    tokens count as the model has them.
+def _planned(recipe: dict[str, Any], plan: Plan, child: Headers) -> Headers:
+    """Dtype and shape of every tensor that a recipe gives, the dtype "" where it states none; rows that are
+    matched by tokens count as the model has them.
     """
-    stated = str(recipe.get("out_dtype") or recipe.get("dtype") or "").removeprefix("torch.")
+    dtype = stated(recipe.get("out_dtype")) or stated(recipe.get("dtype"))
     matched = recipe.get("tokenizer_source") or recipe.get("tokenizer")
-    planned: Headers = {}
-    for name, parts in inputs.items():
-        shapes = {headers[model][tensor][1] for model, tensor in parts}
-        known = len(shapes) == 1 and not (matched and place(name) is None)
-        shape = next(iter(shapes)) if known else child.get(name, ("", ()))[1]
-        planned[name] = SAFETENSORS.get(stated, ""), shape
-    return planned
+    return {
+        name: (dtype, child[name][1] if matched and place(name) is None and name in child else shape)
+        for name, (_, shape) in plan.written.items()
+    }
+
+
+def _told(given: Headers, published: Headers) -> dict[str, data.ReplayedTensor | None]:
+    """What the headers tell of every tensor, None where they leave it open."""
+    every = sorted({*given, *published}, key=_order)
+    return {name: by_header(name, given.get(name), published) for name in every}
 
 
 def _compared(
@@ -250,11 +254,15 @@ def _compared(
     `names`.
     """
     report, folder = made
-    published = child.tensors if names is not None else read_headers(folder)
-    mine, theirs = Weights(report.folder), Weights(folder)
-    every = sorted({*given, *published}, key=_order)
-    told = {name: by_header(name, given.get(name), published) for name in every}
-    wanted = [name for name in every if told[name] is None and (names is None or name in names)]
+    held = Held(child if names is not None else replace(child, tensors=read_headers(folder)))
+    published = held.like(given)
+    mine, theirs = Weights(report.folder), Joined(folder, held)
+    told = _told(given, published)
+    wanted = [
+        name
+        for name, known in told.items()
+        if known is None and name in published and (names is None or name in names)
+    ]
     for at, compared in enumerate(differences(mine, theirs, wanted)):
         told[compared["name"]] = compared
         yield Progress("Comparing the weights", at, len(wanted))

@@ -12,9 +12,9 @@ from typing import Any
 from merging import data, jobs
 from merging.finding import Finding, error
 from merging.planner import Plan
-from merging.recipe import is_moe
 from merging.sources import Source
-from merging.tensors import BYTES, place
+from merging.tensors import BYTES
+from merging.written import stated
 from shared import models
 from shared.files import upload_folder
 
@@ -44,7 +44,6 @@ SECONDS = {
 MEASURED_ON = 134.5e6
 START = 6.0
 """Seconds that mergekit takes to be imported, once."""
-DTYPE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True)
@@ -128,26 +127,22 @@ def cost_of(recipe: dict[str, Any], sources: Mapping[str, Source], plan: Plan) -
         sources: its models.
         plan: what it writes.
     """
-    some = next(iter(sources.values()))
-    layers = max(1, some.layers)
-    in_layers = {name: math.prod(shape) for name, (_, shape) in some.tensors.items() if place(name)}
-    parameters = int(some.parameters + sum(in_layers.values()) / layers * (plan.layers - layers))
-    if is_moe(recipe):
-        fed_forward = sum(size for name, size in in_layers.items() if "mlp" in name)
-        parameters = some.parameters + fed_forward * (len(recipe["experts"]) - 1)
-    stated = str(recipe.get("out_dtype") or recipe.get("dtype") or "").removeprefix("torch.")
-    each = DTYPE_BYTES.get(stated, BYTES.get(some.dtype, 4))
-    working = DTYPE_BYTES.get(str(recipe.get("dtype") or "").removeprefix("torch."), 4)
-    largest = max((math.prod(shape) for _, shape in some.tensors.values()), default=0)
-    download = sum(source.bytes for source in sources.values() if not source.here)
+    sizes = [(math.prod(shape), BYTES.get(dtype, 4)) for dtype, shape in plan.written.values()]
+    parameters = sum(count for count, _ in sizes)
+    disk = sum(count * each for count, each in sizes)
+    working = BYTES.get(stated(recipe.get("dtype")), 4)
+    largest = max((count for count, _ in sizes), default=0)
+    # the experts of this suite have one base
+    absent = {source.folder for source in sources.values() if not source.here}
+    download = sum(path.stat().st_size for folder in absent for path in folder.glob("*.safetensors"))
     speed = SECONDS.get(str(recipe.get("merge_method")), 10)
     parents = sum(source.bytes for source in sources.values())
     seconds = speed * parameters / MEASURED_ON * max(1.0, len(sources) / 3)
     return Cost(
         parameters=parameters,
-        disk=parameters * each,
+        disk=disk,
         download=download,
-        memory=int(parameters * each + largest * working * 3 + parents + 6e8),
+        memory=int(disk + largest * working * 3 + parents + 6e8),
         seconds=seconds + (0 if jobs.running() else START),
         free=shutil.disk_usage(_existing(upload_folder())).free,
     )

@@ -55,9 +55,18 @@ def hollow(model: str, sha: str, *, weights: bool = True) -> Path:
         if not folder.is_dir():
             partial = Path(tempfile.mkdtemp(prefix=".", dir=root))
             try:
-                hub.small_files(model, sha, partial)
+                sizes = hub.small_files(model, sha, partial)
                 if weights:
-                    write_holes(partial, hub.weight_headers(model, sha))
+                    headers = hub.weight_headers(model, sha)
+                    for file, tensors in headers.items():
+                        data = sum(size for _, _, size in tensors.values())
+                        if sizes.get(file, data) < data:
+                            raise VisitorError(
+                                f"{file} of {model} is cut off: it has {sizes[file]:,} bytes, and its header "
+                                f"tells of {data:,} of weights.",
+                                "Choose a model with whole weights.",
+                            )
+                    write_holes(partial, headers)
                 with suppress(OSError):  # another check was quicker
                     partial.rename(folder)
             finally:

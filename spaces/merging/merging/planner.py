@@ -6,15 +6,17 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from merging import recipe as recipes
-from merging import values
+from merging import values, written
 from merging.explanation import explained
 from merging.finding import Finding, error
+from merging.held import Held
 from merging.sources import Source
+from merging.tensors import Headers
 
 MAX_LAYERS = 512
 """Layers of a child: four times as many as the largest public models have."""
@@ -30,11 +32,13 @@ class Plan:
         layers: of the child.
         inputs: by name of a written tensor, of each model (by its name in the recipe) the tensor that goes
             in; empty for a mixture, whose tensors mergekit-moe does not plan.
+        written: dtype and shape by name of all tensors, as the files will hold them.
     """
 
     tensors: int
     layers: int
     inputs: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict, compare=False)
+    written: Headers = field(default_factory=dict, compare=False)
 
 
 def plan(
@@ -85,12 +89,16 @@ def _merge(
                 recipes.named(linked), recipes.named(recipe), strict=True
             )
         }
+        held = {name: Held(source) for name, source in sources.items()}
+        reads = [list(_read(task, held, names)) for _, task in planner._tensors]
+        headers, wrong = written.of_merge(planner, recipe, reads, sources, names, held)
         problems = [
-            *_shapes(planner, sources, names),
+            *_shapes(planner, reads, held),
+            *wrong,
             *values.problems(planner, recipe, names),
         ]
         layers = int(getattr(out, "num_hidden_layers", 0) or 0)
-        return Plan(len(planner._tensors), layers, _inputs(planner, sources, names)), problems
+        return Plan(len(headers), layers, _inputs(planner, reads, headers, held), headers), problems
     except Exception as problem:  # noqa: BLE001  whatever mergekit raises, the merge would raise
         return None, [explained(problem, recipe, sources, linked)]
     finally:
@@ -127,7 +135,7 @@ def _mixture(
             if config.gate_mode not in GATES:
                 mode = f"gate_mode is “{config.gate_mode[:40]}”."
                 return None, [error("gate_mode", mode, f"Use {' or '.join(GATES)}.")]
-            select_output_arch(config, MergeOptions(quiet=True))
+            kind = select_output_arch(config, MergeOptions(quiet=True)).name()
     except SystemExit:
         bad = True
     except Exception as problem:  # noqa: BLE001  as `_merge`
@@ -137,9 +145,8 @@ def _mixture(
     if bad:
         reason = listener.messages[0] if listener.messages else "mergekit-moe refuses the recipe"
         return None, [error("experts", reason.rstrip(".") + ".", "Change the experts accordingly.")]
-    some = next(iter(sources.values()))
-    others = len(linked["experts"]) - 1
-    return Plan(len(some.tensors) + some.layers * 3 * others + some.layers, some.layers), []
+    headers = written.of_mixture(recipe, sources, kind)
+    return Plan(len(headers), sources[recipe["base_model"]].layers, written=headers), []
 
 
 def stray_model(config: Any, linked: dict[str, Any]) -> Finding | None:
@@ -181,40 +188,45 @@ class _Listener(logging.Handler):
 
 
 def _inputs(
-    planner: Any, sources: Mapping[str, Source], names: Mapping[str, str]
+    planner: Any, reads: Sequence[written.Reads], headers: Headers, held: Mapping[str, Held]
 ) -> dict[str, tuple[tuple[str, str], ...]]:
     """Model and tensor of everything that goes into each tensor of the child."""
     return {
         weight.name: tuple(
-            (name, known) for name, known, _ in _read(task, sources, names) if known is not None
+            (name, piece)
+            for name, known, _ in parts
+            if known is not None
+            for piece in held[name].pieces(known)
         )
-        for weight, task in planner._tensors
+        for (weight, _), parts in zip(planner._tensors, reads, strict=True)
+        if weight.name in headers
     }
 
 
 def _read(
-    task: Any, sources: Mapping[str, Source], names: Mapping[str, str]
+    task: Any, held: Mapping[str, Held], names: Mapping[str, str]
 ) -> Iterator[tuple[str, str | None, Any]]:
     """What a task reads of each model: its name, the tensor's there (None where it lacks it), and mergekit's
-    word for it.
+    word for it. A tied output matrix is the embedding.
     """
     gather = task.gather_tensors
     gather = getattr(gather, "gather_tensors", gather)
     for model, info in gather.weight_info.items():
         name = names[str(model)]
-        tensors = sources[name].tensors
-        yield name, next((n for n in [info.name, *(info.aliases or [])] if n in tensors), None), info
+        likely = [info.name, *(info.aliases or []), *(info.tied_names or [])]
+        known = next((tensor for tensor in likely if tensor in held[name].tensors), None)
+        yield name, known or held[name].joined(likely[: 1 + len(info.aliases or [])]), info
 
 
-def _shapes(planner: Any, sources: Mapping[str, Source], names: Mapping[str, str]) -> Iterator[Finding]:
+def _shapes(planner: Any, reads: Sequence[written.Reads], held: Mapping[str, Held]) -> Iterator[Finding]:
     """Tensors that are missing or of different shapes: what mergekit finds only when it gets to them."""
     rule = bool(planner.config.tokenizer_source or planner.config.tokenizer)
     missing: dict[str, list[str]] = {}
-    for weight, task in planner._tensors:
+    for (weight, _), parts in zip(planner._tensors, reads, strict=True):
         shapes: dict[str, tuple[int, ...]] = {}
-        for name, known, info in _read(task, sources, names):
+        for name, known, info in parts:
             if known is not None:
-                shapes[name] = sources[name].tensors[known][1]
+                shapes[name] = held[name].tensors[known][1]
             elif not (info.optional or weight.optional):
                 missing.setdefault(name, []).append(info.name)
         if len(set(shapes.values())) > 1:
@@ -223,14 +235,10 @@ def _shapes(planner: Any, sources: Mapping[str, Source], names: Mapping[str, str
                 return
     for name, lacking in missing.items():
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-        # files keep each expert apart, and mergekit joins them while it reads, which no header shows
-        joined = any(".experts." in tensor for tensor in lacking)
         yield error(
             name,
             f"{name} has no tensor {lacking[0]}{more}.",
-            "It may be a mixture of experts, which is not merged here: run the recipe with mergekit itself."
-            if joined
-            else "Choose a model of the same architecture with whole weights.",
+            "Choose a model of the same architecture with whole weights.",
         )
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from merging import recipe as recipes
@@ -13,6 +11,7 @@ from merging.finding import Finding, error, note, warning
 from merging.keys import closest
 from merging.methods import catalogue
 from merging.sources import Source
+from merging.vocabularies import first_model, has_tokenizer, vocabulary
 
 
 def on_weights(recipe: dict[str, Any], sources: Mapping[str, Source]) -> list[Finding]:
@@ -120,7 +119,7 @@ def _tokenizers(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterat
     """A warning where the models number their tokens differently and no rule says what to do."""
     if recipe.get("tokenizer_source") or recipe.get("tokenizer") or recipes.is_moe(recipe):
         return
-    vocabularies = {name: _vocabulary(source.folder) for name, source in sources.items()}
+    vocabularies = {name: vocabulary(source.folder) for name, source in sources.items()}
     known = {name: vocabulary for name, vocabulary in vocabularies.items() if vocabulary}
     differing = [(a, b) for a in known for b in known if known[a] != known[b]]
     if differing:
@@ -133,31 +132,48 @@ def _tokenizers(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterat
 
 
 def _no_tokenizer(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
-    """A child without a tokenizer: mergekit logs that it could not copy one and says nothing else."""
+    """A child without a tokenizer: mergekit logs that it could not copy one and says nothing else. Where rows
+    are matched by tokens it reads the base's tokenizer in any case, and takes a model without one to number
+    its tokens as the base does.
+    """
     asked = recipe.get("tokenizer_source")
     tokenizer = recipe.get("tokenizer")
     if isinstance(tokenizer, dict):
         asked = tokenizer.get("source") or "union"
-    donors = [str(recipe["base_model"])] if recipe.get("base_model") else list(sources)
-    if asked not in (None, "union", "base"):
-        donors = [str(asked)]
-    lacking = [name for name in donors if name in sources and not _has_tokenizer(sources[name].folder)]
-    if not lacking:
+    first = first_model(recipe, sources)
+    if not first:
         return
-    others = [name for name, source in sources.items() if _has_tokenizer(source.folder)]
-    what = f"{lacking[0]} has no tokenizer, so that the child would have none."
-    if others:
-        yield error("tokenizer_source", what, f"Add tokenizer_source: {others[0]}.")
-    elif asked or recipe.get("chat_template"):
-        yield error("tokenizer_source", what, "Name a model that has one.")
+    named = [str(asked)] if asked not in (None, "union", "base") else []
+    having = [name for name, source in sources.items() if has_tokenizer(source.folder)]
+    lacking = [name for name in sources if name not in having]
+    needed = [name for name in (first, *named) if name in lacking]
+    if not needed:
+        for name in lacking if asked else ():
+            what = f"{name} has no tokenizer: mergekit takes it to number its tokens as {first} does."
+            yield warning("tokenizer_source", what, "See that it does.")
+        return
+    reads = asked or recipes.is_moe(recipe)
+    if reads:
+        what = f"{needed[0]} has no tokenizer, and mergekit reads it."
     else:
+        what = f"{needed[0]} has no tokenizer, so that the child would have none."
+    if not having and not reads and not recipe.get("chat_template"):
         yield warning(
             "", "No model has a tokenizer: the child can read and write token ids only.", "Add one."
         )
-
-
-def _has_tokenizer(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
+    elif needed[0] != first:
+        yield error(
+            "tokenizer_source", what, f"Name {having[0]}." if having else "Name a model that has one."
+        )
+    else:
+        where = "base_model" if recipe.get("base_model") else ""
+        yield error(
+            where,
+            what,
+            f"Put {having[0]}'s tokenizer into its folder, or choose another base."
+            if having
+            else "Choose a base that has one.",
+        )
 
 
 def _template(recipe: dict[str, Any]) -> Iterator[Finding]:
@@ -182,11 +198,9 @@ def _tokens(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[F
         model, wanted = source, token
         if isinstance(source, dict):
             model, wanted = source.get("model"), source.get("token")
-        vocabulary = (
-            _vocabulary(sources[model].folder) if isinstance(model, str) and model in sources else None
-        )
-        if vocabulary and isinstance(wanted, str) and wanted not in vocabulary:
-            near = closest(wanted, vocabulary)
+        numbers = vocabulary(sources[model].folder) if isinstance(model, str) and model in sources else None
+        if numbers and isinstance(wanted, str) and wanted not in numbers:
+            near = closest(wanted, numbers)
             yield error(
                 f"tokenizer.tokens.{token}.source",
                 f"{model} has no token “{wanted[:40]}”.",
@@ -194,28 +208,17 @@ def _tokens(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[F
             )
 
 
-def _vocabulary(folder: Path) -> dict[str, int] | None:
-    """Numbers by token, the added ones among them; None where the file cannot be read."""
-    try:
-        parsed = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        vocabulary = parsed["model"]["vocab"]
-        if not isinstance(vocabulary, dict):
-            vocabulary = {item[0]: number for number, item in enumerate(vocabulary)}
-        return {**vocabulary, **{item["content"]: item["id"] for item in parsed.get("added_tokens", ())}}
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return None
-
-
 def _surprises(recipe: dict[str, Any], sources: Mapping[str, Source]) -> Iterator[Finding]:
     method = catalogue().get(str(recipe.get("merge_method")))
     if method is None:
         return
-    if not recipe.get("base_model") and len(sources) > 1 and method.name != "passthrough":
+    several = len(sources) > 1 and method.name != "passthrough"
+    if several and not recipe.get("base_model") and first_model(recipe, sources):
         yield note(
             "base_model",
             "Without base_model, mergekit copies the configuration and tokenizer of one of the models, "
             "whichever comes first by chance.",
-            "Here chance is fixed; name one of the models as base_model to choose.",
+            f"Here it is {first_model(recipe, sources)}; name a model as base_model to choose.",
         )
     if method.name.startswith("dare"):
         yield note(

@@ -13,7 +13,7 @@ from typing import Any
 from merging import data
 from merging.hollow import KEPT, hollow, snapshot
 from merging.names import check_name, expert_of, is_folder, split
-from merging.tensors import BYTES, Headers, place, read_headers
+from merging.tensors import BYTES, FLOATS, Headers, place, read_header, read_headers
 from shared import embedded_model, experts, hub, models, owner
 from shared.errors import VisitorError
 
@@ -129,7 +129,8 @@ def _resolve(name: str, whole: bool, report: Callable[[str], None]) -> Source:
     if expert:
         if remote and not (base := _headers(name, embedded_model.EMBEDDED_MODEL, None, adapter)).here:
             # it has the shapes of its base
-            return replace(base, revision=f"adapter {expert} on {base.revision}")
+            tensors = _in_float32(base.tensors)
+            return replace(base, revision=f"adapter {expert} on {base.revision}", tensors=tensors)
         folder, commit, _ = embedded_model.expert_folder(expert, report)
         return _local(name, folder, commit, "apache-2.0", adapter)
     if model == embedded_model.EMBEDDED_MODEL and revision is None and not remote:
@@ -196,6 +197,8 @@ def _adapter(lora: str, whole: bool, report: Callable[[str], None]) -> Path:
             f"{lora[:60]} is not a LoRA adapter in safetensors.",
             "Name one that has adapter_model.safetensors.",
         )
+    if "adapter_model.safetensors" in files:
+        read_header(folder / "adapter_model.safetensors")
     return folder
 
 
@@ -204,4 +207,12 @@ def _local(
 ) -> Source:
     if not (folder / "config.json").is_file():
         raise VisitorError(f"{name[:60]} has no config.json.", "Choose a whole model.")
-    return Source(name, folder, revision, read_headers(folder), licence, here, lora)
+    headers = read_headers(folder)
+    return Source(
+        name, folder, revision, headers if lora is None else _in_float32(headers), licence, here, lora
+    )
+
+
+def _in_float32(headers: Headers) -> Headers:
+    """The tensors of a model to which an adapter is added before the merge, in float32."""
+    return {name: ("F32" if dtype in FLOATS else dtype, shape) for name, (dtype, shape) in headers.items()}

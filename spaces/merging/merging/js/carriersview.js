@@ -31,7 +31,7 @@ export function openCarriers(figure, panel) {
       "p",
       { class: "said padded-row" },
       "Put one band of a parent's layers into the base, attention or MLP alone: how far does the base come ",
-      "towards giving the parent's own answers? 0 % is the base, 100 % the parent.",
+      "towards giving the parent's own answers? 0\u00a0% is the base, 100\u00a0% the parent.",
     ),
     chart,
     legend,

@@ -41,6 +41,9 @@ export function openReportRecipe(figure, panel) {
     );
 }
 
+/** Models of a recipe that are named where several can be chosen: enough to tell them apart. */
+const MOST_SHOWN = 4;
+
 /**
  * The recipes that a model publishes, and a button for a report on each of the others.
  * @param {Figure<ModelReport>} figure
@@ -53,7 +56,8 @@ function recipeChoices({ host }, model, { choices, number }) {
       "li",
       {},
       `Number ${one.number}, from ${one.source}: ${one.method} of `,
-      h("bdi", {}, one.models.join(", ")),
+      h("bdi", {}, one.models.slice(0, MOST_SHOWN).join(", ")),
+      one.models.length > MOST_SHOWN ? ` and ${one.models.length - MOST_SHOWN} more` : "",
       " ",
       one.number === number
         ? h("b", {}, "reported here")
