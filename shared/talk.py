@@ -260,8 +260,8 @@ def greedy(
         tokenizer: of the model.
         prompts: token ids without padding; padded on the left here, masked, with the positions shifted.
         tokens: longest answer.
-        choose: from the logits of each row's next token, (rows, vocabulary), to those tokens, (rows,): answers
-            are then not greedy but its own.
+        choose: from the logits of each row's next token, (rows, vocabulary), to those tokens, (rows,); the
+            likeliest by default.
     """
     import torch
 

@@ -16,10 +16,11 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from finetuning.grpo_request import GrpoRequest
 from finetuning.plan import PlanRequest
 from finetuning.request import MaskRequest
 from finetuning.train_request import TrainRequest
-from finetuning_rooms import mask, plan, train
+from finetuning_rooms import grpo, mask, plan, train
 from finetuning_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
@@ -76,6 +77,35 @@ TRAIN = [
     "behaviours",
     "answers",
 ]
+GRPO = [
+    "reward",
+    "data",
+    "rows",
+    "file",
+    "model",
+    "dataset",
+    "config",
+    "split",
+    "limit",
+    "group",
+    "batch",
+    "tokens",
+    "temperature",
+    "steps",
+    "iterations",
+    "learning_rate",
+    "schedule",
+    "beta",
+    "epsilon",
+    "scale",
+    "loss",
+    "rank",
+    "alpha",
+    "targets",
+    "layers",
+    "seed",
+    "answers",
+]
 PLAN = ["model", "rank", "targets", "layers", "dtype", "checkpointing"]
 
 css = stylesheet(RENDERER)
@@ -86,9 +116,12 @@ with page.page(TITLE, SENTENCE) as demo:
             mask.build(demo, tabs)
         with gr.Tab("2 Train and watch", id="train"):
             train.build(demo, tabs)
+        with gr.Tab("3 GRPO", id="grpo"):
+            grpo.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(mask.mask, MaskRequest, MASK, **mask.QUEUE)
     endpoint(train.train, TrainRequest, TRAIN, **MODEL)
+    endpoint(grpo.grpo, GrpoRequest, GRPO, **MODEL)
     endpoint(plan.plan, PlanRequest, PLAN, **mask.QUEUE)
 
 if __name__ == "__main__":

@@ -477,6 +477,8 @@ class Grpo(TypedDict):
     verdict: str
     questions: Questioned
     parameters: int
+    targets: list[str]
+    """The ends of the adapted layers' names."""
     first: int
     """The lowest block with an adapter."""
     cached: bool

@@ -46,7 +46,7 @@ class GrpoRequest(request.Request):
     rows: str = setting(
         "",
         row_text,
-        "prompts of your own: questions, one a line; or rows with prompt, and answer where the reward needs it",
+        "prompts of your own: questions, one a line; or rows with prompt, and answer if the reward needs it",
     )
     dataset: str = setting("", name_text, "a dataset of the Hub, in the place of rows")
     config: str = setting("", name_text, "the dataset's config")
@@ -63,14 +63,20 @@ class GrpoRequest(request.Request):
     schedule: str = setting(
         "linear", one_of("linear", "constant"), "linear to 0 as TRL's default, or constant"
     )
-    beta: float = setting(0.0, between(0, 10), "β, weight of the KL divergence from the model before training")
-    epsilon: float = setting(0.2, between(0.001, 10), "ε: how far a token's ratio may go from 1 before the clip")
+    beta: float = setting(
+        0.0, between(0, 10), "β, weight of the KL divergence from the model before training"
+    )
+    epsilon: float = setting(
+        0.2, between(0.001, 10), "ε: how far a token's ratio may go from 1 before the clip"
+    )
     scale: str = setting(
         "group",
         one_of("group", "batch", "none"),
         "whose standard deviation divides advantages, TRL's scale_rewards: group, batch or none",
     )
-    loss: str = setting("dapo", one_of(*LOSSES), f"how tokens are averaged, TRL's loss_type: {', '.join(LOSSES)}")
+    loss: str = setting(
+        "dapo", one_of(*LOSSES), f"how tokens are averaged, TRL's loss_type: {', '.join(LOSSES)}"
+    )
     rank: int = setting(8, whole(1, 256), "r of LoRA")
     alpha: float = setting(16.0, between(0.01, 4096), "lora_alpha; ΔW is alpha/r · B·A")
     targets: str = setting("all-linear", one_of(*TARGETS), f"which layers are adapted: {', '.join(TARGETS)}")

@@ -37,7 +37,7 @@ def repeated(ids: Sequence[int]) -> float:
 
 
 def likelihoods(net: Net, texts: Sequence[Text]) -> list[Tensor]:
-    """ln p of each answer's tokens under the model before training, nats."""
+    """Ln p of each answer's tokens under the model before training, nats."""
     import torch
 
     with torch.no_grad(), net.untrained():
@@ -203,7 +203,9 @@ def verdict(data: Grpo) -> str:
         return "Answers are sampled, and paid by the reward." if data["rounds"] else "Before the first step"
     reward, *others = data["changes"]
     paid = [
-        f"{one['name']} {one['before']:.3g} → {one['after']:.3g}" for one in others if one["verdict"] == "worse"
+        f"{one['name']} {one['before']:.3g} → {one['after']:.3g}"
+        for one in others
+        if one["verdict"] == "worse"
     ]
     told = f"Held-out reward {reward['before']:.3g} → {reward['after']:.3g}"
     if reward["verdict"] == "unsure":

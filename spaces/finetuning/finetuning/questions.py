@@ -159,7 +159,8 @@ def _question(row: Any, number: int, loaded: Loaded, reader: Reader) -> Question
             text = reader.write(talk, form(row, number).tools, prompt=True).text
         except Refused as error:
             raise VisitorError(
-                f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.", "Change the row."
+                f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.",
+                "Change the row.",
             ) from None
         ids = token_ids(loaded.tokenizer, text)
     return _bounded(Question(number, words[-300:], tuple(ids), answer))

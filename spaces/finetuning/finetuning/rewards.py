@@ -1,8 +1,8 @@
 """What an answer is paid by: parts that a visitor writes without code, one a line, each with a weight.
 
-    about 50 characters
-    0.5 * contains sea | ocean
-    -1 * does not end
+about 50 characters
+0.5 * contains sea | ocean
+-1 * does not end
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from shared import rules
 from shared.errors import VisitorError
+from shared.refusals import words
 from shared.rules import LIKELIER, Rule, Said, rule_of
 
 MOST = 6
@@ -100,8 +101,8 @@ def parts_of(value: Any) -> tuple[Part, ...]:
         raise VisitorError("The reward has no part.", "Write one a line, such as “about 50 characters”.")
     if len(found) > MOST:
         raise VisitorError(f"The reward has {len(found)} parts.", f"Use at most {MOST}.")
-    words = [part.words for part in found]
-    if twice := sorted({one for one in words if words.count(one) > 1}):
+    named = [part.words for part in found]
+    if twice := sorted({one for one in named if named.count(one) > 1}):
         raise VisitorError(f"“{twice[0][:60]}” stands there twice.", "Write it once, with a weight.")
     return tuple(found)
 
@@ -112,34 +113,37 @@ def text_of(parts: Sequence[Part]) -> str:
 
 
 def _part(line: str) -> Part:
-    weight, words = 1.0, " ".join(line.split())
-    if match := _WEIGHT.match(words):
-        weight, words = float(match[1].replace("−", "-")), words[match.end() :]
+    weight, says = 1.0, " ".join(line.split())
+    if match := _WEIGHT.match(says):
+        weight, says = float(match[1].replace("−", "-")), says[match.end() :]
         if not weight:
-            raise VisitorError(f"“{line[:60]}” counts for nothing.", "Give it another weight, or leave it out.")
-    if match := _ABOUT.fullmatch(words):
+            raise VisitorError(
+                f"“{line[:60]}” counts for nothing.", "Give it another weight, or leave it out."
+            )
+    if match := _ABOUT.fullmatch(says):
         if not int(match[1]):
-            raise VisitorError(f"“{words}” is no length to aim at.", "Use a number above 0.")
-        return Part(words, weight, "about", int(match[1]), match[2])
-    if words in ("answer", "likelihood"):
-        return Part(words, weight, words)
-    return Part(words, weight, "rule", rule=_rule(words))
+            raise VisitorError(f"“{says}” is no length to aim at.", "Use a number above 0.")
+        return Part(says, weight, "about", int(match[1]), match[2])
+    if says in ("answer", "likelihood"):
+        return Part(says, weight, says)
+    return Part(says, weight, "rule", rule=_rule(says))
 
 
-def _rule(words: str) -> Rule:
-    if _LENGTH.fullmatch(words):
-        return rule_of("length", words)
+def _rule(says: str) -> Rule:
+    if _LENGTH.fullmatch(says):
+        return rule_of("length", says)
     for kind in rules.KINDS:
-        if kind not in ("length", LIKELIER) and (words == kind or words.startswith(f"{kind} ")):
-            value = words[len(kind) :].strip()
+        if kind not in ("length", LIKELIER) and (says == kind or says.startswith(f"{kind} ")):
+            value = says[len(kind) :].strip()
             if kind in _LISTED:
                 value = "\n".join(one.strip() for one in value.split("|") if one.strip())
             elif value and kind not in ("matches", "language"):
                 break
             return rule_of(kind, value)
     raise VisitorError(
-        f"“{words[:60]}” is no part of a reward.",
-        f"Write one a line: {'; '.join(KINDS)}. A weight stands before it, as in 0.5 * answer.",
+        f"“{says[:60]}” is no part of a reward.",
+        "Write lines such as “about 50 characters”, “contains sea | ocean”, “at most 20 words”, “answer” or "
+        "“0.5 * likelihood”.",
     )
 
 
@@ -182,4 +186,4 @@ def _length(one: Written, unit: str) -> int:
         return one.tokens
     if unit == "character":
         return len(one.text)
-    return rules.sentences(one.text) if unit == "sentence" else len(one.text.split())
+    return rules.sentences(one.text) if unit == "sentence" else len(words(one.text))

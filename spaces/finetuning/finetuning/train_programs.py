@@ -22,7 +22,7 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
     """The programs below a figure, by what each is."""
     return {
         "The same run with transformers and peft": loop(request, data),
-        "The adapter in use": use(request),
+        "The adapter in use": use_adapter(request.model),
     }
 
 
@@ -281,13 +281,13 @@ def _read(request: TrainRequest) -> str:
     return _READ.replace("MAX_LENGTH", str(request.max_length)).replace("BOUNDS", bounds)
 
 
-def use(request: TrainRequest) -> str:
+def use_adapter(model: str) -> str:
     """A program that asks the model with the downloaded adapter."""
     talk = json.dumps([{"role": "user", "content": "How do clouds form?"}])
     return (
         "from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"name = {request.model!r}\n"
+        f"name = {model!r}\n"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name)\n"
         'model = PeftModel.from_pretrained(model, "adapter")  # the folder, unzipped\n'

@@ -132,7 +132,10 @@ class Watch:
                 - torch.tensor([self.reference[text] for text in side], dtype=torch.float64)
                 for rows, side in zip((logs, others), sides, strict=True)
             ]
-            mark["chosen"], mark["rejected"] = spread_of(list(moved[0][:, None])), spread_of(list(moved[1][:, None]))
+            mark["chosen"], mark["rejected"] = (
+                spread_of(list(moved[0][:, None])),
+                spread_of(list(moved[1][:, None])),
+            )
         if request.objective == "dpo":
             mark["margin"] = spread_of(list((moved[0] - moved[1])[:, None]))
         return mark
@@ -250,7 +253,9 @@ def watching(request: TrainRequest, loaded: Loaded, rows: Rows, *, uploaded: boo
     limit = context_limit(loaded)
     asked = {words: ids for words, ids in asked.items() if limit is None or len(ids) + ANSWER_TOKENS <= limit}
     name = request.data if rows.source == stored_source(request.data) else "pirate"
-    return Watch(rows, plain_windows(loaded), elsewhere_texts(name, loaded), behaviours, asked, request.answers)
+    return Watch(
+        rows, plain_windows(loaded), elsewhere_texts(name, loaded), behaviours, asked, request.answers
+    )
 
 
 def plain_windows(loaded: Loaded) -> tuple[Text, ...]:
