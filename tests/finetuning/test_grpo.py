@@ -234,13 +234,15 @@ def test_a_rate_that_breaks_the_model_ends_the_run_and_keeps_the_last_good_adapt
 
     monkeypatch.setattr(losses, "grpo", broken)
     data, _, kept = trained(asked(iterations=2))
-    assert data["stopped"].startswith("Step 2: the loss is not finite.") and data["verdict"] == data["stopped"]
+    assert data["stopped"].startswith("Step 2: the loss is not finite.")
+    assert data["verdict"] == data["stopped"]
     assert "of step 1 is kept" in data["stopped"] and set(kept) == {0, 1}
 
 
 def test_repeated_text_and_what_a_reward_costs_are_told():
     assert grpo_watch.repeated([1, 2, 3, 4]) == 0 and grpo_watch.repeated([7] * 5) == pytest.approx(2 / 3)
-    first = {"reward": [-1.0, -0.8], "text": [3.0, 3.2], "elsewhere": [0.0], "repeated": [0.0], "ended": [1.0]}
+    first = {"reward": [-1.0, -0.8], "text": [3.0, 3.2], "elsewhere": [0.0], "repeated": [0.0]}
+    first["ended"] = [1.0]
     last = {**first, "reward": [-0.2, 0.0], "text": [4.0, 4.4], "repeated": [0.6]}
     changes = grpo_watch.changes(first, last)
     assert [one["verdict"] for one in changes] == ["better", "worse", "same", "worse", "same"]

@@ -26,7 +26,7 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _rows(request: TrainRequest, trained: Mapping[str, Any]) -> str:
+def rows_listing(request: TrainRequest, trained: Mapping[str, Any]) -> str:
     """The rows to train on, as the program reads them."""
     split = "held = rows[4::5] or rows[-1:]\nrows = [row for row in rows if row not in held] or rows\n"
     if request.objective == "kto":
@@ -85,7 +85,7 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"transformers=={versions['transformers']} peft=={versions['peft']}\n"
         "import json\nimport math\n\nimport torch\nfrom peft import LoraConfig, get_peft_model\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"{_rows(request, data['trained'])}\n"
+        f"{rows_listing(request, data['trained'])}\n"
         f"name = {request.model!r}\n"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"

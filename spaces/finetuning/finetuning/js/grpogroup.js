@@ -206,9 +206,10 @@ function pushedTokens(answer) {
       const push = moved?.[at] ?? 0;
       const share = Math.round(100 * Math.min(1, Math.abs(push) / FULL_PUSH));
       const cut = clipped.includes(at);
+      const way = `${push < 0 ? "lowered" : "raised"} by ${brief(Math.abs(push))} nats`;
+      const [old, now] = [logs[at], logs[at] + push].map((log) => percent(Math.exp(log)));
       const words = moved
-        ? `p ${percent(Math.exp(logs[at]))}, ${push < 0 ? "lowered" : "raised"} by ` +
-          `${brief(Math.abs(push))} nats to ${percent(Math.exp(logs[at] + push))}; KL ${brief(kl[at])}${cut ? "; clipped" : ""}`
+        ? `p ${old}, ${way} to ${now}; KL ${brief(kl[at])}${cut ? "; clipped" : ""}`
         : null;
       const colour = push < 0 ? "var(--b)" : "var(--a)";
       return h(
