@@ -20,7 +20,7 @@ from finetuning.grpo_request import GrpoRequest
 from finetuning.plan import PlanRequest
 from finetuning.request import MaskRequest
 from finetuning.train_request import TrainRequest
-from finetuning_rooms import grpo, mask, plan, train
+from finetuning_rooms import grpo, mask, plan, take, train
 from finetuning_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
@@ -115,9 +115,11 @@ with page.page(TITLE, SENTENCE) as demo:
         with gr.Tab("1 What is trained on", id="mask"):
             mask.build(demo, tabs)
         with gr.Tab("2 Train and watch", id="train"):
-            train.build(demo, tabs)
+            trained = train.build(demo, tabs)
         with gr.Tab("3 GRPO", id="grpo"):
-            grpo.build(demo, tabs)
+            rewarded = grpo.build(demo, tabs)
+        with gr.Tab("4 Take home", id="plan"):
+            take.build(demo, tabs, trained, rewarded)
     page.about(HERE / "README.md")
     endpoint(mask.mask, MaskRequest, MASK, **mask.QUEUE)
     endpoint(train.train, TrainRequest, TRAIN, **MODEL)

@@ -488,3 +488,56 @@ class Grpo(TypedDict):
     seconds: float
     cancelled: NotRequired[bool]
     example: NotRequired[bool]
+
+
+class Fits(TypedDict):
+    """What fits on a card."""
+
+    card: int
+    """Its memory, GB of 10⁹ bytes."""
+    batch: dict[str, int]
+    """The most rows of a step, by their length in tokens; 0 where not even one fits."""
+
+
+class Method(TypedDict):
+    """A way to train, and what memory it takes."""
+
+    method: Literal["full", "lora", "qlora"]
+    weights: int
+    """Bytes."""
+    states: int
+    """Of the optimizer, bytes; with LoRA the adapter and its gradients too."""
+    gradients: int
+    """Bytes, where they stand beside the states."""
+    a_token: int
+    """Of activations, bytes for each token of a step."""
+    trained: int
+    """Parameters."""
+    fits: list[Fits]
+
+
+class Shapes(TypedDict):
+    """What the formula needs of a model."""
+
+    L: int
+    blocks: int
+    H: int
+    I: int  # noqa: E741
+    V: int
+
+
+class Plan(TypedDict):
+    """What memory training takes, and what fits where."""
+
+    kind: Literal["plan"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    model: str
+    parameters: int
+    shape: Shapes
+    methods: list[Method]
+    formula: str
+    assumed: str
+    example: NotRequired[bool]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from finetuning.grpo_request import GrpoRequest
+from finetuning.plan import PlanRequest
 from finetuning.request import MaskRequest
 from finetuning.train_request import TrainRequest
 
@@ -77,3 +78,6 @@ REWARDED: dict[str, tuple[str, GrpoRequest]] = {
     "too_fast": ("The reward rises, the text rots", GrpoRequest(learning_rate=0.01)),
 }
 """Runs of GRPO by name: the chip's label, and the request."""
+
+PLANS: dict[str, tuple[str, PlanRequest]] = {"embedded": ("The embedded model", PlanRequest())}
+"""Plans by name: the label, and the request."""

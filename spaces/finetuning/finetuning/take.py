@@ -105,21 +105,21 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
     ]
     what = "A LoRA adapter for" if form == "adapter" else "The weights, with a LoRA adapter merged in, of"
     copied = (
-        "Its weights here are a 4-bit copy (Q4_1) that was opened in float32, not the original ones: on those "
-        "the adapter was not measured."
+        "Its weights here are a 4-bit copy (Q4_1), opened in float32: on the original ones the adapter was "
+        "not measured."
         if source["model"] == EMBEDDED_MODEL and source["source"] != "the Hub"
         else ""
     )
     return card.card(
         head,
         f"# {card.escape(source['model'])}: {objective}, {snapshot.step} steps",
-        f"{what} {card.code(source['model'])} ({card.escape(source['revision'])}), after {snapshot.step} steps "
-        f"of {objective} in {source['dtype']} with {versions}. {copied}",
+        f"{what} {card.code(source['model'])} ({card.escape(source['revision'])}), after {snapshot.step} "
+        f"steps of {objective} in {source['dtype']} with {versions}. {copied}",
         f"## Data\n\n{rows} ({card.escape(trained['source'])}).{_data_words(data)}",
         "## Settings\n\n" + card.table(["setting", "value"], stated),
         "## Measured\n\n" + measures(data, snapshot),
-        "## What it is for\n\nIt was trained to be watched: so few rows change a style, teach nothing else, and "
-        "may harm what is not measured here. Nothing of it was tested for safety.",
+        "## What it is for\n\nIt was trained to be watched: so few rows change a style, teach nothing else, "
+        "and may harm what is not measured here. Nothing of it was tested for safety.",
         _use(form, source["model"]),
     )
 

@@ -100,8 +100,8 @@ def programs_of(request: GrpoRequest, data: Data) -> dict[str, str]:
     return grpo_programs.listings(request, data)
 
 
-def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[GrpoRequest]:
-    """Controls, figure, and their events."""
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
+    """Controls, figure, and their events; the room, and what is kept of its last run."""
     first = REWARDED["length"][1]
     boxes: dict[str, Any] = {}
     with gr.Row(equal_height=True):
@@ -204,6 +204,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[GrpoRequest]:
         label="The adapter of the last measured step", visible=False, interactive=False, elem_id="grpo-files"
     )
 
+    kept = gr.State(None)
+
     def run(request: GrpoRequest, values: Values) -> Iterator[Values]:
         now = Kept(result_folder())
         yield {figure: waiting("Reading the prompts and the model"), files: gr.Files(visible=False)}
@@ -211,6 +213,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[GrpoRequest]:
             shown: Values = {figure: data}
             if snapshot:
                 now = now.with_one(snapshot)
+                shown[kept] = now
             if now.marks and ((snapshot and snapshot.step) or data.get("done")):
                 shown[files] = gr.Files(archives(now, now.steps()[-1]), visible=True)
             yield shown
@@ -227,7 +230,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[GrpoRequest]:
         run=run,
         programs=programs_of,
         inputs=[file],
-        outputs=[file, files],
+        outputs=[file, files, kept],
         tabs=tabs,
         stored=[example(name) for name in REWARDED],
         seconds=seconds,
@@ -235,6 +238,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[GrpoRequest]:
     file.upload(lambda: ("", ""), None, [boxes["rows"], boxes["dataset"]], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), REWARDED[name][1]
-        values = {room.figure: data, file: None, files: gr.Files(visible=False), **room.form(request)}
+        values = {room.figure: data, file: None, kept: None, files: gr.Files(visible=False)}
+        values |= room.form(request)
         room.update(button.click, lambda _, values=values: values)
-    return room
+    return room, kept

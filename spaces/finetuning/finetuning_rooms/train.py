@@ -106,8 +106,8 @@ def programs_of(request: TrainRequest, data: Data) -> dict[str, str]:
     return train_programs.listings(request, data)
 
 
-def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
-    """Controls, figure, and their events."""
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]:
+    """Controls, figure, and their events; the room, and what is kept of its last run."""
     first = RUNS["pirate"][1]
     boxes: dict[str, Any] = {}
     with gr.Row(equal_height=True):
@@ -297,7 +297,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
         data, request = example(name), RUNS[name][1]
         values = {room.figure: data, file: None, kept: None, **room.form(request), **shown(None)}
         room.update(button.click, lambda _, values=values: values)
-    return room
+    return room, kept
 
 
 def since_of(kept: Kept | None, data: Mapping[str, Any] | None, step: Any) -> Since:

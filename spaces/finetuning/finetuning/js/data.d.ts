@@ -457,3 +457,52 @@ export interface Grpo {
   cancelled?: boolean;
   example?: boolean;
 }
+
+/** What fits on a card. */
+export interface Fits {
+  /** Its memory, GB of 10⁹ bytes. */
+  card: number;
+  /** The most rows of a step, by their length in tokens; 0 where not even one fits. */
+  batch: Record<string, number>;
+}
+
+/** A way to train, and what memory it takes. */
+export interface Method {
+  method: "full" | "lora" | "qlora";
+  /** Bytes. */
+  weights: number;
+  /** Of the optimizer, bytes; with LoRA the adapter and its gradients too. */
+  states: number;
+  /** Bytes, where they stand beside the states. */
+  gradients: number;
+  /** Of activations, bytes for each token of a step. */
+  a_token: number;
+  /** Parameters. */
+  trained: number;
+  fits: Fits[];
+}
+
+/** What the formula needs of a model. */
+export interface Shapes {
+  L: number;
+  blocks: number;
+  H: number;
+  I: number;
+  V: number;
+}
+
+/** What memory training takes, and what fits where. */
+export interface Plan {
+  kind: "plan";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  model: string;
+  parameters: number;
+  shape: Shapes;
+  methods: Method[];
+  formula: string;
+  assumed: string;
+  example?: boolean;
+}
