@@ -245,7 +245,12 @@ def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
         return None
     ends, layers = _targets(data)
     rows: dict[str, Any] = {
-        "sft": {"type": "chat_template", "field_messages": "messages", "message_field_training": "train"},
+        "sft": {
+            "ds_type": "json",
+            "type": "chat_template",
+            "field_messages": "messages",
+            "message_field_training": "train",
+        },
         "dpo": {"type": "chat_template.default", "field_messages": "prompt"},
         "orpo": {"type": "chat_template.argilla"},
     }[request.objective]
@@ -260,7 +265,7 @@ def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
         "base_model": request.model,
         **kind,
         "chat_template": "tokenizer_default",
-        "datasets": [{"path": "train.jsonl", "ds_type": "json", "split": "train", **rows}],
+        "datasets": [{"path": "train.jsonl", "split": "train", **rows}],
         "adapter": "lora",
         "lora_r": request.rank,
         "lora_alpha": request.alpha if not request.alpha.is_integer() else int(request.alpha),

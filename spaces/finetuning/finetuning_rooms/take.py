@@ -168,9 +168,9 @@ def build(
                 made: found,
                 files: gr.Files(list(found.files), visible=True, interactive=False),
                 said: page.quiet(
-                    f"{take.FORMS[as_form].capitalize()}, after {snapshot.step} steps; README.md is its card. "
-                    "To open it in decoding, merging, quantization or abliteration, push the merged model and "
-                    "name the repository there, or, where the demo is yours, name its folder."
+                    f"{take.FORMS[as_form].capitalize()}, after {snapshot.step} steps; README.md is its "
+                    "card. To open it in decoding, merging, quantization or abliteration, push the merged "
+                    "model and name the repository there, or, where the demo is yours, name its folder."
                 ),
             }
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
