@@ -1,4 +1,4 @@
-"""The fine-tuning Space: what is trained on, and a model that learns it. The engine is in `finetuning`, its
+"""The fine-tuning Space: what is trained on, a model that learns it, rewards, and what is taken home. The engine is in `finetuning`, its
 pictures in `finetuning/js`, the page in `finetuning_rooms`.
 """
 
