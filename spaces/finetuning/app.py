@@ -1,5 +1,5 @@
-"""The fine-tuning Space: what is trained on, a model that learns it, rewards, and what is taken home. The engine is in `finetuning`, its
-pictures in `finetuning/js`, the page in `finetuning_rooms`.
+"""The fine-tuning Space: what is trained on, a model that learns it, rewards, and what is taken home. The
+engine is in `finetuning`, its pictures in `finetuning/js`, the page in `finetuning_rooms`.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def _started(request: GrpoRequest, loaded: Loaded, asked: Questions, adapter: Ad
         "rounds": [],
         "marks": [],
         "changes": [],
-        "verdict": "Before the first step",
+        "verdict": grpo_watch.NOT_YET,
         "questions": {
             "prompts": len(asked.train),
             "held_out": len(asked.held[: request.answers]),
@@ -204,13 +204,15 @@ def _rounds(
         for found in sampled(request, loaded, adapter, some, generator, seen):
             if isinstance(found, str):
                 yield f"Step {step + 1} of {request.steps}: {found}", step
-        advantages = pay(request, loaded, net, some, found, seen)
+        advantages, first = pay(request, loaded, net, some, found, seen)
+        if not data["changes"]:
+            data["verdict"] = grpo_watch.verdict(data)
         yield f"Step {step + 1} of {request.steps}: paid", step
         if not step:  # nothing has moved yet, and the first group was the first picture
             for label in _measured(watch, net, loaded, 0, request, data, values):
                 yield label, 0
             yield taken(0, 0, adapter, optimizer, request.model)
-        learn(request, net, found, advantages, optimizer, named, seen)
+        learn(request, net, found, advantages, first, optimizer, named, seen)
         net.forget(found.texts)
         yield f"Step {step + 1} of {request.steps}", step + 1
         if step + 1 in marks:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from finetuning import grpo_watch, losses, rewards
-from finetuning.data import Round, Sampled
+from finetuning import losses, rewards
+from finetuning.data import Group, Round, Sampled
 from finetuning.grpo_request import GrpoRequest
 from finetuning.grpo_watch import answer_text, repeated
 from finetuning.lora import Adapter, Net, log_of
@@ -16,6 +17,7 @@ from finetuning.pairs import Text
 from finetuning.questions import Question
 from finetuning.rewards import Written
 from finetuning.watch import spread_of
+from shared.steps import UPDATE_SECONDS
 from shared.talk import Answer, greedy
 from shared.tokens import Texts
 
@@ -74,22 +76,32 @@ def sampled(
     rows = [question for question in some for _ in range(request.group)]
     prompts = [question.ids for question in rows]
     said: list[Answer] = []
+    shown = -math.inf
     for said in greedy(adapter.model, loaded.tokenizer, prompts, request.tokens, choose):
-        shown = [_shown(loaded, answer) for answer in said]
-        seen["groups"] = [
-            {
-                "number": question.number,
-                "prompt": question.words,
-                "wanted": question.answer,
-                "answers": shown[at * request.group : (at + 1) * request.group],
-                "mean": None,
-                "deviation": None,
-            }
-            for at, question in enumerate(some)
-        ]
-        yield f"sampling {request.group * len(some)} answers"
+        if time.monotonic() - shown >= UPDATE_SECONDS:
+            seen["groups"] = _groups(request, loaded, some, said)
+            shown = time.monotonic()
+            yield f"sampling {request.group * len(some)} answers"
+    seen["groups"] = _groups(request, loaded, some, said)
     texts = [answer_text(ids, answer) for ids, answer in zip(prompts, said, strict=True)]
     yield Answers(texts, said)
+
+
+def _groups(
+    request: GrpoRequest, loaded: Loaded, some: Sequence[Question], said: Sequence[Answer]
+) -> list[Group]:
+    shown = [_shown(loaded, answer) for answer in said]
+    return [
+        {
+            "number": question.number,
+            "prompt": question.words,
+            "wanted": question.answer,
+            "answers": shown[at * request.group : (at + 1) * request.group],
+            "mean": None,
+            "deviation": None,
+        }
+        for at, question in enumerate(some)
+    ]
 
 
 def _shown(loaded: Loaded, answer: Answer) -> Sampled:
@@ -116,11 +128,16 @@ def pay(
     some: Sequence[Question],
     found: Answers,
     seen: Round,
-) -> Tensor:
-    """The advantage of each answer, (groups, answers), once `seen` has what each was paid."""
+) -> tuple[Tensor, Tensor]:
+    """The advantage of each answer, (groups, answers), and ln p of all its tokens under the model before
+    training at the temperature of the sampling; `seen` then has what each was paid.
+    """
     import torch
 
-    before = grpo_watch.likelihoods(net, found.texts)
+    with torch.no_grad(), net.untrained():
+        first, scores = _logs(request, net, found)
+        before = [log_of(row, text) for row, text in zip(scores, found.texts, strict=True)]
+    del scores
     rows = [question for question in some for _ in range(request.group)]
     written = [
         Written(answer.text(loaded.tokenizer), answer.ended, len(answer.ids), one.answer, float(row.mean()))
@@ -143,7 +160,7 @@ def pay(
     seen["tokens"] = _mean([len(answer.ids) for answer in found.answers])
     seen["ended"] = _mean([float(answer.ended) for answer in found.answers])
     seen["repeated"] = _mean([answer["repeated"] for answer in shown])
-    return advantages
+    return advantages, first
 
 
 def learn(
@@ -151,6 +168,7 @@ def learn(
     net: Net,
     found: Answers,
     advantages: Tensor,
+    first: Tensor,
     optimizer: Any,
     named: Mapping[str, Tensor],
     seen: Round,
@@ -163,8 +181,6 @@ def learn(
     import torch
 
     lengths = found.lengths
-    with torch.no_grad(), net.untrained():
-        first = _logs(request, net, found)[0]
     each_token = (
         advantages.flatten().to(first.device).repeat_interleave(torch.tensor(lengths, device=first.device))
     )

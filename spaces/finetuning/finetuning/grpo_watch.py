@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RUN = 3
 """Tokens of a run that may be repeated."""
+NOT_YET = "Before the first step"
 WORSE = {"text": 0.1, "elsewhere": 0.1, "repeated": 0.1, "ended": 0.25}
 """From what change on something counts as worse: nats a token, or shares."""
 
@@ -200,7 +201,10 @@ def verdict(data: Grpo) -> str:
     if data["stopped"]:
         return data["stopped"]
     if not data["changes"]:
-        return "Answers are sampled, and paid by the reward." if data["rounds"] else "Before the first step"
+        known = [one["reward"] for one in data["rounds"] if one["reward"]]
+        if not known:
+            return NOT_YET
+        return f"Mean reward of sampled answers {known[-1]['mean']:.3g}".replace("-", "−")
     reward, *others = data["changes"]
     paid = [
         f"{one['name']} {one['before']:.3g} → {one['after']:.3g}"

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
+from finetuning import leave, train_programs
 from finetuning import train as training
-from finetuning import train_programs
 from finetuning.data import TrainWaiting
 from finetuning.examples import RUNS
 from finetuning.pairs import Rows
@@ -103,7 +103,9 @@ def train(
 
 def programs_of(request: TrainRequest, data: Data) -> dict[str, str]:
     """The programs below a figure."""
-    return train_programs.listings(request, data)
+    found = {**train_programs.listings(request, data), "With TRL's own trainer": leave.trl(request, data)}
+    yaml, rows = leave.axolotl(request, data), leave.axolotl_rows(request, data)
+    return {**found, "Axolotl's YAML": yaml, "Rows for Axolotl": rows} if yaml and rows else found
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]:

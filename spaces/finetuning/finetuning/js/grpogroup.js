@@ -32,7 +32,11 @@ export function openGroup(panel, session) {
     }
     const group = round.groups[Math.min(session.group, round.groups.length - 1)];
     keepFocus(bar, () => bar.replaceChildren(roundBar(data, at, session)));
-    if (group) body.replaceChildren(...groupOf(data, round, group));
+    body.replaceChildren(
+      ...(group
+        ? groupOf(data, round, group)
+        : [h("p", { class: "message" }, "No answer has been sampled yet.")]),
+    );
   };
 }
 
