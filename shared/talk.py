@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +236,7 @@ class Answer:
 
     ids: tuple[int, ...]
     ended: bool
-    end: int | None = None
+    end: int | None = field(default=None, compare=False)
 
     def text(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """The answer as text, without special tokens and blanks around it."""
