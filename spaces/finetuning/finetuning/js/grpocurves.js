@@ -117,9 +117,9 @@ function grpoCharts(data) {
       curves: [perRound(data, "", ({ clipped }) => clipped.at(-1))],
     },
     {
-      title: "Loss, which shows no progress",
+      title: "Loss of the last optimizer step: it shows no progress",
       tall: 60,
-      curves: [perRound(data, "", ({ losses }) => losses[0])],
+      curves: [perRound(data, "", ({ losses }) => losses.at(-1))],
     },
     {
       title: "Gradient norm, before clipping to 1",
