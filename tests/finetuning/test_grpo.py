@@ -284,7 +284,13 @@ def test_a_model_without_template_continues_texts_and_is_not_asked_questions():
     "settings",
     [
         {"reward": "about 9 characters\n0.5 * likelihood\n-1 * contains a | b", "beta": 0.2, "batch": 2},
-        {"rows": json.dumps(PROMPTS), "loss": "grpo", "scale": "batch", "temperature": 0.8},
+        {
+            "rows": json.dumps(PROMPTS),
+            "loss": "grpo",
+            "scale": "batch",
+            "temperature": 0.8,
+            "reward": "likelihood",
+        },
     ],
 )
 def test_the_printed_program_is_the_run(tmp_path, monkeypatch, settings):

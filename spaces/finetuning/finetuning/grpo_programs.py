@@ -134,6 +134,7 @@ def loop(request: GrpoRequest, data: Mapping[str, Any]) -> str:
         kl = f"\n        each = each + {request.beta:g} * (torch.exp(first - now) - (first - now) - 1)"
     blocks = data["provenance"]["blocks"]
     layers = None if data["first"] == 0 else list(range(data["first"], blocks))
+    likely = any(part.kind == "likelihood" for part in request.parts)
     for name, value in {
         "VERSIONS": f"torch=={versions['torch'].partition('+')[0]} "
         f"transformers=={versions['transformers']} peft=={versions['peft']}",
@@ -146,6 +147,7 @@ def loop(request: GrpoRequest, data: Mapping[str, Any]) -> str:
         "DIVIDED": divided,
         "LOSS": loss,
         "KL": kl,
+        "LIKELY": "logs_of(texts, 1.0)" if likely and request.temperature != 1 else "before",
         "SEED": str(request.seed),
         "GROUP": str(request.group),
         "BATCH": str(request.batch),
@@ -224,12 +226,12 @@ def sample(prompts):
     return answers
 
 
-def logs_of(texts):
+def logs_of(texts, heat=<TEMPERATURE>):
     """ln p of each answer's tokens behind its prompt."""
     width = max(len(ids) for ids, _ in texts)
     padded = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in texts])
     mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in texts])
-    logits = model(input_ids=padded, attention_mask=mask).logits[:, :-1] / <TEMPERATURE>
+    logits = model(input_ids=padded, attention_mask=mask).logits[:, :-1] / heat
     logs = logits.log_softmax(-1).gather(2, padded[:, 1:, None])[:, :, 0]
     return [row[start - 1 : len(ids) - 1] for row, (ids, start) in zip(logs, texts)]
 
@@ -249,8 +251,9 @@ for step in range(<STEPS>):
     lengths = [len(answer) for answer in answers]
     with torch.no_grad(), model.disable_adapter():
         before = logs_of(texts)  # under the model before training
+        likely = <LIKELY>
     paid = []
-    for at, answer, logs in zip(some, answers, before):
+    for at, answer, logs in zip(some, answers, likely):
         ended = answer[-1] in stops
         said = tokenizer.decode(answer[:-1] if ended else answer, skip_special_tokens=True).strip()
         wanted = str(rows[at].get("answer", ""))
