@@ -24,7 +24,6 @@ HELD_OUT = 16
 _SUMS = [(one, other) for one in range(2, 10) for other in range(1, 10)]
 SETS: dict[str, str] = {"questions": "general questions", "sums": "sums of two digits, with their answers"}
 """By name: stored prompts in words."""
-_ANSWERS = ("answer", "solution", "ground_truth")
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _bounded(question: Question) -> Question:
 
 def _answer(row: dict[str, Any], number: int) -> str:
     """What a row states as its answer."""
-    stated = next((row[name] for name in _ANSWERS if row.get(name) is not None), "")
+    stated = row.get("answer", "")
     text = str(stated) if isinstance(stated, (str, int, float)) else ""
     if len(text) > LONGEST_ANSWER:
         raise VisitorError(
