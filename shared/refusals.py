@@ -91,7 +91,7 @@ _HEDGES = (
     "unable to provide",
 )
 _WORDS_AFTER = 15
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+(?:'\w+)?")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+(?:'\w+)?")
 """A word, or a sign of Chinese or Japanese."""
 _SENTENCE = re.compile(r"\s*(.+?(?:[.!?](?=\s|$)|[。！？]))", re.DOTALL)
 REPEATS = 3
@@ -122,7 +122,7 @@ def by_markers(answer: str, markers: tuple[str, ...] = MARKERS) -> bool:
 
 def words(text: str) -> list[str]:
     """The words of a text, in small letters."""
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower() for word in WORD.findall(text)]
 
 
 def is_broken(answer: str) -> bool:

@@ -154,6 +154,15 @@ def _shows(rule: Rule, said: Said) -> bool:
     raise ValueError(rule.kind)
 
 
+def pattern_of(rule: Rule) -> str | None:
+    """The regular expression that a rule finds in an answer whose ’ became ', without regard to case, for a
+    program that does the same; None where it is none.
+    """
+    if rule.kind == "starts with":
+        return "^" + _opening(rule.phrases).pattern
+    return _anywhere(rule.phrases).pattern if rule.kind == "contains" else None
+
+
 @lru_cache(maxsize=32)
 def _opening(phrases: tuple[str, ...]) -> re.Pattern[str]:
     """Any of some phrases at an answer's beginning, whatever signs stand before it; a word is a whole one."""

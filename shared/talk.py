@@ -5,8 +5,8 @@ answers.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -231,10 +231,12 @@ class Answer:
     Args:
         ids: its tokens, without the one that ends it.
         ended: whether the model wrote a token that ends it.
+        end: that token, where it did.
     """
 
     ids: tuple[int, ...]
     ended: bool
+    end: int | None = field(default=None, compare=False)
 
     def text(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """The answer as text, without special tokens and blanks around it."""
@@ -242,7 +244,11 @@ class Answer:
 
 
 def greedy(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]], tokens: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    tokens: int,
+    choose: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[list[Answer]]:
     """Greedy answers to prompts in one batch; yields all of them after every step, as far as they are.
 
@@ -254,11 +260,13 @@ def greedy(
         tokenizer: of the model.
         prompts: token ids without padding; padded on the left here, masked, with the positions shifted.
         tokens: longest answer.
+        choose: from the logits of each row's next token, (rows, vocabulary), to those tokens, (rows,); the
+            likeliest by default.
     """
     import torch
 
     if len(prompts) > 1 and _feels_padding(model) and len(set(map(len, prompts))) > 1:
-        alone = (greedy(model, tokenizer, [row], tokens) for row in prompts)
+        alone = (greedy(model, tokenizer, [row], tokens, choose) for row in prompts)
         known = [Answer((), False)] * len(prompts)
         for steps in zip_longest(*alone):
             known = [step[0] if step else last for step, last in zip(steps, known, strict=True)]
@@ -272,20 +280,22 @@ def greedy(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     takes = inspect.signature(model.forward).parameters
     written: list[list[int]] = [[] for _ in prompts]
-    ended = [False] * len(prompts)
+    ends: list[int | None] = [None] * len(prompts)
     cache = None
     for _ in range(tokens):
         inputs = {"position_ids": positions, "logits_to_keep": 1, "past_key_values": cache}
         inputs = {name: value for name, value in inputs.items() if name in takes and value is not None}
         with torch.inference_mode():
             output = model(ids, attention_mask=mask, use_cache=True, **inputs)
-        cache, chosen = getattr(output, "past_key_values", None), output.logits[:, -1].argmax(-1)
+        cache, scores = getattr(output, "past_key_values", None), output.logits[:, -1]
+        chosen = choose(scores) if choose else scores.argmax(-1)
         for row, token in enumerate(chosen.tolist()):
-            ended[row] = ended[row] or token in stops
-            if not ended[row]:
+            if ends[row] is None and token in stops:
+                ends[row] = token
+            if ends[row] is None:
                 written[row].append(token)
-        yield [Answer(tuple(row), end) for row, end in zip(written, ended, strict=True)]
-        if all(ended):
+        yield [Answer(tuple(row), end is not None, end) for row, end in zip(written, ends, strict=True)]
+        if None not in ends:
             return
         following = positions[:, -1:] + 1
         mask = torch.cat((mask, torch.ones_like(following)), 1)

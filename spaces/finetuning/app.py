@@ -1,5 +1,5 @@
-"""The fine-tuning Space: what is trained on, and a model that learns it. The engine is in `finetuning`, its
-pictures in `finetuning/js`, the page in `finetuning_rooms`.
+"""The fine-tuning Space: what is trained on, a model that learns it, rewards, and what is taken home. The
+engine is in `finetuning`, its pictures in `finetuning/js`, the page in `finetuning_rooms`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from finetuning.grpo_request import GrpoRequest
 from finetuning.plan import PlanRequest
 from finetuning.request import MaskRequest
 from finetuning.train_request import TrainRequest
-from finetuning_rooms import mask, plan, train
+from finetuning_rooms import grpo, mask, plan, take, train
 from finetuning_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
@@ -76,6 +77,35 @@ TRAIN = [
     "behaviours",
     "answers",
 ]
+GRPO = [
+    "reward",
+    "data",
+    "rows",
+    "file",
+    "model",
+    "dataset",
+    "config",
+    "split",
+    "limit",
+    "group",
+    "batch",
+    "tokens",
+    "temperature",
+    "steps",
+    "iterations",
+    "learning_rate",
+    "schedule",
+    "beta",
+    "epsilon",
+    "scale",
+    "loss",
+    "rank",
+    "alpha",
+    "targets",
+    "layers",
+    "seed",
+    "answers",
+]
 PLAN = ["model", "rank", "targets", "layers", "dtype", "checkpointing"]
 
 css = stylesheet(RENDERER)
@@ -85,10 +115,15 @@ with page.page(TITLE, SENTENCE, HERE) as demo:
         with gr.Tab("1 What is trained on", id="mask"):
             mask.build(demo, tabs)
         with gr.Tab("2 Train and watch", id="train"):
-            train.build(demo, tabs)
+            trained = train.build(demo, tabs)
+        with gr.Tab("3 GRPO", id="grpo"):
+            rewarded = grpo.build(demo, tabs)
+        with gr.Tab("4 Take home", id="plan"):
+            take.build(demo, tabs, trained, rewarded)
     page.about(HERE / "README.md")
     endpoint(mask.mask, MaskRequest, MASK, **mask.QUEUE)
     endpoint(train.train, TrainRequest, TRAIN, **MODEL)
+    endpoint(grpo.grpo, GrpoRequest, GRPO, **MODEL)
     endpoint(plan.plan, PlanRequest, PLAN, **mask.QUEUE)
 
 if __name__ == "__main__":

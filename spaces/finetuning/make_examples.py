@@ -10,8 +10,11 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
+from finetuning import grpo
 from finetuning.engine import mask
-from finetuning.examples import EXAMPLES, FOLDER, RUNS
+from finetuning.examples import EXAMPLES, FOLDER, PLANS, REWARDED, RUNS
+from finetuning.grpo_request import GrpoRequest
+from finetuning.plan import plan
 from finetuning.request import MaskRequest
 from finetuning.train import prepared, train
 from finetuning.train_request import TrainRequest
@@ -21,7 +24,7 @@ from shared.steps import last
 def main() -> None:
     """Write every stored result."""
     FOLDER.mkdir(exist_ok=True)
-    wanted = sys.argv[1:] or [*EXAMPLES, *RUNS]
+    wanted = sys.argv[1:] or [*EXAMPLES, *RUNS, *REWARDED, *PLANS]
     for name in wanted:
         data = _made(name)
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -32,6 +35,12 @@ def main() -> None:
 def _made(name: str) -> dict[str, Any]:
     if name in EXAMPLES:
         return dict(mask(MaskRequest.parse(**EXAMPLES[name][1].to_json())))
+    if name in PLANS:
+        return dict(plan(PLANS[name][1]))
+    if name in REWARDED:
+        asked = GrpoRequest.parse(**REWARDED[name][1].to_json())
+        rewarded, _ = last(grpo.train(asked, *grpo.prepared(asked)))
+        return dict(rewarded)
     request = TrainRequest.parse(**RUNS[name][1].to_json())
     data, _ = last(train(request, *prepared(request)))
     return dict(data)

@@ -56,3 +56,18 @@ LINKS = {
     ),
 }
 """By name: the figure's place on the page, and the query."""
+LINKS["finetuning rewards"] = (
+    "#grpo",
+    [
+        ("room", "grpo"),
+        ("model", "zoo:qwen3"),
+        ("reward", "about 9 characters\n0.5 * likelihood"),
+        ("rows", "What is a verb?"),
+        ("group", "2"),
+        ("tokens", "4"),
+        ("steps", "1"),
+        ("layers", "1"),
+        ("answers", "1"),
+    ],
+)
+LINKS["finetuning plan"] = ("#plan", [("room", "plan"), ("model", "zoo:qwen3"), ("rank", "4")])

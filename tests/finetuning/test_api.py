@@ -61,3 +61,14 @@ def test_training_streams_its_measures_and_gives_the_adapter(client):
         client.predict(rows=rows, objective="dpo", api_name="/train")
     with pytest.raises(AppError, match=r"Row 1 has no “label”.* Give “prompt”, “completion”"):
         client.predict(rows=rows, objective="kto", api_name="/train")
+
+
+def test_rewards_are_a_list_or_a_text(client):
+    small = {"group": 2, "tokens": 4, "steps": 1, "layers": 1, "answers": 1}
+    rows = [{"prompt": "One and one is", "answer": 2}, {"prompt": "Two and one is", "answer": 3}]
+    job = client.submit(rows=rows, reward="answer\n0.5 * likelihood", **small, api_name="/grpo")
+    data, adapter = job.result(timeout=240)
+    assert [part["weight"] for part in data["parts"]] == [1, 0.5] and adapter.endswith(".zip")
+    assert len(data["rounds"][0]["groups"][0]["answers"]) == 2 and data["verdict"]
+    with pytest.raises(AppError, match=r"“be nice” is no part of a reward.* Write lines such as"):
+        client.predict(reward="be nice", api_name="/grpo")

@@ -33,7 +33,7 @@ checkpointing; float32 on two x86-64 cores, torch 2.13.0, 2026-11-26.
 @pytest.mark.parametrize("name", ["llama3", "qwen3", "gpt2", "phi3", "gemma2"])
 def test_parameters_are_those_that_peft_trains(name):
     asked = PlanRequest.parse(model=str(zoo.folder(name)), rank=3, layers=2)
-    shape = shape_of(planning._empty(asked.model), asked)
+    shape = shape_of(planning.empty(asked.model), asked)
     loaded = zoo.opened(name)
     request = TrainRequest.parse(model=asked.model, rank=3, layers=2)
     trained = sum(value.numel() for value in adapted(loaded, request).parameters.values())

@@ -78,10 +78,10 @@ def test_rows_of_a_file_are_not_taken_for_the_stored_set(tmp_path, monkeypatch):
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, PLAIN)), encoding="utf-8")
     trained = {"left_out": [], "source": "mine.jsonl"}
     seen: dict = {"json": json}
-    exec(train_programs._rows(TrainRequest(), trained), seen)
+    exec(train_programs.rows_listing(TrainRequest(), trained), seen)
     assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
     (tmp_path / "mine.jsonl").write_text(json.dumps(PLAIN), encoding="utf-8")
-    exec(train_programs._rows(TrainRequest(), trained), seen)
+    exec(train_programs.rows_listing(TrainRequest(), trained), seen)
     assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
 
 

@@ -34,3 +34,22 @@ def test_training_is_one_call_and_its_adapter_comes_back(space):
     assert len(job.outputs()) > 2, "measures stream"
     with zipfile.ZipFile(Path(file)) as archive:
         assert set(archive.namelist()) == {"adapter_model.safetensors", "adapter_config.json"}
+
+
+def test_rewards_are_one_call_and_its_adapter_comes_back(space):
+    scheduler, _, client = space
+    before = len(scheduler.scheduled)
+    job = client.submit(
+        rows="Hello?\nIs it late?",
+        reward="about 9 characters",
+        group=2,
+        tokens=4,
+        steps=1,
+        layers=1,
+        answers=1,
+        api_name="/grpo",
+    )
+    data, file = job.result(timeout=240)
+    assert len(scheduler.scheduled) == before + 1 and data["rounds"][0]["losses"]
+    assert any(one[0]["rounds"] and not one[0]["marks"] for one in job.outputs()), "answers stream"
+    assert zipfile.is_zipfile(file)

@@ -328,3 +328,216 @@ class Train(TypedDict):
     """Of the whole run."""
     cancelled: NotRequired[bool]
     example: NotRequired[bool]
+
+
+class Sampled(TypedDict):
+    """An answer of a group."""
+
+    tokens: list[str]
+    text: str
+    ended: bool
+    """Whether the model ended it; the token that does is the last one then."""
+    logs: list[float]
+    """ln p of each token when it was sampled, nats."""
+    kl: list[float]
+    """Of each token e^(q − p) − (q − p) − 1, p being its ln p and q that before training, nats."""
+    moved: list[float] | None
+    """By how much ln p of each token changed in the step, nats; None before it."""
+    clipped: list[int]
+    """Places of tokens that the clip took out of at least one optimizer step."""
+    parts: list[float]
+    """What each part of the reward pays, without its weight."""
+    reward: float | None
+    """None while it is being written."""
+    advantage: float | None
+    repeated: float
+    """Share of its runs of three tokens that stood in it before."""
+
+
+class Group(TypedDict):
+    """Answers to one prompt."""
+
+    number: int
+    prompt: str
+    wanted: str
+    """The row's own answer."""
+    answers: list[Sampled]
+    mean: float | None
+    """Of the rewards."""
+    deviation: float | None
+    """Their standard deviation (n − 1)."""
+
+
+class Round(TypedDict):
+    """A step: answers, and what was learnt from them."""
+
+    step: int
+    groups: list[Group]
+    reward: Spread | None
+    """Mean of all its answers; they are independent."""
+    parts: list[float] | None
+    """Mean of each part, without its weight."""
+    tokens: float | None
+    """Mean length of its answers."""
+    ended: float | None
+    repeated: float | None
+    kl: float | None
+    """Mean over tokens of the estimated KL divergence from the model before training, nats."""
+    entropy: float | None
+    """Of the next token, mean over tokens, nats."""
+    losses: list[float]
+    """Of each optimizer step."""
+    norms: list[float]
+    rates: list[float]
+    clipped: list[float]
+    """Share of tokens that the clip took out of each optimizer step."""
+
+
+class Asked(TypedDict):
+    """A held-out prompt, answered greedily."""
+
+    prompt: str
+    text: str
+    ended: bool
+    parts: list[float]
+    reward: float
+    repeated: float
+
+
+class GrpoMark(TypedDict):
+    """What was measured after so many steps, on what is not trained on."""
+
+    step: int
+    asked: list[Asked]
+    reward: Spread
+    repeated: Spread
+    ended: Share
+    text: Spread | None
+    """Loss of a plain text, nats a token."""
+    kl: Spread | None
+    """KL of that text's tokens from the model before training, nats."""
+    elsewhere: Spread | None
+    """KL of answers to questions that the prompts are not about, nats a token."""
+
+
+class Change(TypedDict):
+    """One measure before and after."""
+
+    name: str
+    unit: str
+    before: float
+    after: float
+    low: float | None
+    """95 % interval of the difference, paired by prompt or text where both are known."""
+    high: float | None
+    verdict: Literal["better", "worse", "same", "unsure"]
+    bound: str
+    """From what on it counts as worse, or better."""
+
+
+class RewardPart(TypedDict):
+    """A part of the reward."""
+
+    words: str
+    weight: float
+
+
+class Questioned(TypedDict):
+    """What is sampled for."""
+
+    prompts: int
+    held_out: int
+    source: str
+    more: bool
+    separate: bool
+
+
+class GrpoWaiting(TypedDict):
+    """A run before anything of it can be drawn."""
+
+    kind: Literal["grpo"]
+    drawable: Literal[False]
+    done: Literal[False]
+    progress: Progress
+
+
+class Grpo(TypedDict):
+    """Training by rewards."""
+
+    kind: Literal["grpo"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    parts: list[RewardPart]
+    rounds: list[Round]
+    marks: list[GrpoMark]
+    changes: list[Change]
+    """From the first mark to the last, once there are two."""
+    verdict: str
+    questions: Questioned
+    parameters: int
+    targets: list[str]
+    """The ends of the adapted layers' names."""
+    first: int
+    """The lowest block with an adapter."""
+    cached: bool
+    stopped: str | None
+    provenance: Learner
+    progress: Progress | None
+    seconds: float
+    cancelled: NotRequired[bool]
+    example: NotRequired[bool]
+
+
+class Fits(TypedDict):
+    """What fits on a card."""
+
+    card: int
+    """Its memory, GB of 10⁹ bytes."""
+    batch: dict[str, int]
+    """The most rows of a step, by their length in tokens; 0 where not even one fits."""
+
+
+class Method(TypedDict):
+    """A way to train, and what memory it takes."""
+
+    method: Literal["full", "lora", "qlora"]
+    weights: int
+    """Bytes."""
+    states: int
+    """Of the optimizer, bytes; with LoRA the adapter and its gradients too."""
+    gradients: int
+    """Bytes, where they stand beside the states."""
+    a_token: int
+    """Of activations, bytes for each token of a step."""
+    trained: int
+    """Parameters."""
+    fits: list[Fits]
+
+
+class Shapes(TypedDict):
+    """What the formula needs of a model."""
+
+    L: int
+    blocks: int
+    H: int
+    I: int  # noqa: E741
+    V: int
+
+
+class Plan(TypedDict):
+    """What memory training takes, and what fits where."""
+
+    kind: Literal["plan"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    model: str
+    parameters: int
+    shape: Shapes
+    methods: list[Method]
+    formula: str
+    assumed: str
+    example: NotRequired[bool]

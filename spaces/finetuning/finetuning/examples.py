@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from finetuning.grpo_request import GrpoRequest
+from finetuning.plan import PlanRequest
 from finetuning.request import MaskRequest
 from finetuning.train_request import TrainRequest
 
@@ -70,3 +72,12 @@ RUNS: dict[str, tuple[str, TrainRequest]] = {
     "pirate": ("A pirate in 30 steps", TrainRequest()),
 }
 """Runs by name: the chip's label, and the request."""
+
+REWARDED: dict[str, tuple[str, GrpoRequest]] = {
+    "length": ("Answers of about 50 characters", GrpoRequest()),
+    "too_fast": ("The reward rises, the text rots", GrpoRequest(learning_rate=0.01)),
+}
+"""Runs of GRPO by name: the chip's label, and the request."""
+
+PLANS: dict[str, tuple[str, PlanRequest]] = {"embedded": ("The embedded model", PlanRequest())}
+"""Plans by name: the label, and the request."""

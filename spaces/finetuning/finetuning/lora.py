@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from finetuning.pairs import Text
-from finetuning.train_request import TARGETS, TrainRequest
+from finetuning.train_request import TARGETS
 from shared import models
 from shared.errors import VisitorError
 from shared.measure import BATCH_TOKENS
@@ -30,6 +31,21 @@ MAX_PARAMETERS = 20_000_000
 """Of one adapter."""
 EXACT = 1e-4
 """Largest difference of logits, of their largest size, by which the shortened model counts as the model."""
+
+
+class Settings(Protocol):
+    """A request that says what adapter to make."""
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def targets(self) -> str: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
 
 
 class _Captured(Exception):
@@ -128,7 +144,7 @@ def settings_json(config: Any, model_id: str) -> str:
     return json.dumps(plain, indent=1, sort_keys=True, default=str) + "\n"
 
 
-def targets_of(model: PreTrainedModel, request: TrainRequest) -> tuple[list[str], list[int] | None]:
+def targets_of(model: PreTrainedModel, request: Settings) -> tuple[list[str], list[int] | None]:
     """The ends of the names of the layers that get adapters, and in which blocks; None for all.
 
     Raises:
@@ -151,7 +167,7 @@ def targets_of(model: PreTrainedModel, request: TrainRequest) -> tuple[list[str]
     return sorted(ends), None if len(chosen) == len(found) else list(chosen)
 
 
-def adapted(loaded: Loaded, request: TrainRequest) -> Adapter:
+def adapted(loaded: Loaded, request: Settings) -> Adapter:
     """A twin of a model with a fresh adapter: A by Kaiming from the seed, B zero: nothing changes yet.
 
     The seed feeds a generator of its own: no other random number moves, and none moves these.
@@ -321,30 +337,51 @@ class Net:
             finally:
                 hook.remove()
 
-    def token_logs(self, texts: Sequence[Text]) -> list[Tensor]:
-        """Log-probabilities of every trained token of each row, float32 (trained,), nats; with gradients."""
-        import torch
+    def forget(self, texts: Sequence[Text]) -> None:
+        """Drop what is kept of rows that will not come again."""
+        for text in texts if self.cache is not None else ():
+            self.cache.hidden.pop(text, None)
 
+    @contextmanager
+    def untrained(self) -> Iterator[None]:
+        """The model before training, inside: without its adapter."""
+        modules = [one for model in (self.adapter.model, self.upper) if model for one in model.modules()]
+        layers = [one for one in modules if hasattr(one, "lora_A")]
+        for layer in layers:
+            layer._disable_adapters = True  # its `enable_adapters` would change what is trained, too
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer._disable_adapters = False
+
+    def scores(self, texts: Sequence[Text]) -> list[Tensor]:
+        """Logits that predict each row's trained tokens, float32 (trained, vocabulary), with gradients."""
         first = min(text.start for text in texts)
         logits = self.logits(texts, first)
-        logs = []
-        for text, scores in zip(texts, logits, strict=True):
-            wanted = scores[text.start - first : len(text.ids) - first].float()
-            targets = torch.tensor(text.ids[text.start :], device=wanted.device)
-            logs.append(-torch.nn.functional.cross_entropy(wanted, targets, reduction="none"))
-        return logs
+        return [
+            scores[text.start - first : len(text.ids) - first].float()
+            for text, scores in zip(texts, logits, strict=True)
+        ]
+
+    def token_logs(self, texts: Sequence[Text]) -> list[Tensor]:
+        """Log-probabilities of every trained token of each row, float32 (trained,), nats; with gradients."""
+        return [log_of(scores, text) for scores, text in zip(self.scores(texts), texts, strict=True)]
 
     def all_logits(self, texts: Sequence[Text]) -> list[Tensor]:
         """Logits that predict each row's trained tokens, float32 (trained, vocabulary), without gradients."""
         import torch
 
         with torch.no_grad():
-            first = min(text.start for text in texts)
-            logits = self.logits(texts, first)
-            return [
-                scores[text.start - first : len(text.ids) - first].float()
-                for text, scores in zip(texts, logits, strict=True)
-            ]
+            return self.scores(texts)
+
+
+def log_of(scores: Tensor, text: Text) -> Tensor:
+    """Log-probabilities of a row's trained tokens, (trained,), nats, of the logits that predict them."""
+    import torch
+
+    targets = torch.tensor(text.ids[text.start :], device=scores.device)
+    return -torch.nn.functional.cross_entropy(scores, targets, reduction="none")
 
 
 def _capture(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What is minimised, as TRL computes it: SFT, DPO, ORPO and KTO on log-probabilities of tokens."""
+"""What is minimised, as TRL computes it: SFT, DPO, ORPO, KTO and GRPO on log-probabilities of tokens."""
 
 from __future__ import annotations
 
@@ -98,3 +98,71 @@ def reference_point(moved: Tensor) -> Tensor:
     below 0, without gradient; it stands for the KL divergence from the model before training.
     """
     return moved.detach().mean().clamp(min=0)
+
+
+def advantages(rewards: Tensor, scale: str) -> Tensor:
+    """How much better each answer is than its group: its reward minus the group's mean, over the standard
+    deviation (n − 1 in the denominator) plus 10⁻⁴ (Shao et al. 2024, section 4.1).
+
+    Args:
+        rewards: (groups, answers).
+        scale: whose standard deviation: "group", "batch" for that of all rewards, or "none" for no division.
+    """
+    centred = rewards - rewards.mean(1, keepdim=True)
+    if scale == "none":
+        return centred
+    return centred / ((rewards.std() if scale == "batch" else rewards.std(1, keepdim=True)) + 1e-4)
+
+
+def grpo_tokens(
+    now: Tensor, old: Tensor, first: Tensor, advantage: Tensor, beta: float, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """Of each token −min(ρA, clip(ρ, 1 − ε, 1 + ε)A) + β·KL, ρ being its probability over that with which it
+    was sampled, and whether the clip took its gradient away.
+
+    Args:
+        now: ln p of the tokens, nats, with gradients.
+        old: ln p when they were sampled.
+        first: ln p under the model before training.
+        advantage: of each token's answer.
+        beta: weight of `divergence`.
+        epsilon: how far ρ may go from 1.
+    """
+    import torch
+
+    ratio = torch.exp(now - old)
+    bounded = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
+    each = -torch.min(ratio * advantage, bounded * advantage)
+    if beta:
+        each = each + beta * divergence(now, first)
+    beyond = ((ratio < 1 - epsilon) & (advantage < 0)) | ((ratio > 1 + epsilon) & (advantage > 0))
+    return each, beyond
+
+
+def divergence(now: Tensor, first: Tensor) -> Tensor:
+    """Of each sampled token e^(first − now) − (first − now) − 1, nats: its mean estimates the KL divergence
+    from the model before training (Schulman 2020, k₃).
+    """
+    import torch
+
+    return torch.exp(first - now) - (first - now) - 1
+
+
+def grpo(each: Tensor, lengths: Sequence[int], kind: str, longest: int) -> Tensor:
+    """The loss of a batch of answers from the losses of their tokens, one answer after the other.
+
+    Args:
+        each: of `grpo_tokens`.
+        lengths: tokens of each answer.
+        kind: "dapo": mean over all tokens; "grpo": mean over answers of their tokens' mean; "dr_grpo": sum
+            over answers · `longest`.
+        longest: tokens that an answer may have.
+    """
+    import torch
+
+    if kind == "dapo":
+        return each.sum() / len(each)
+    rows = each.split(list(lengths))
+    if kind == "grpo":
+        return torch.stack([row.mean() for row in rows]).mean()
+    return each.sum() / (len(rows) * longest)

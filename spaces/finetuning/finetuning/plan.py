@@ -17,10 +17,12 @@ The terms were fitted to peaks of a Llama of 135 million parameters in float32 o
 from __future__ import annotations
 
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetuning.data import Method, Plan
 from finetuning.lora import adapted_layers, blocks, is_linear
 from finetuning.request import name_text
 from finetuning.train_request import TARGETS
@@ -145,21 +147,21 @@ def fits(shape: Shape, asked: PlanRequest, method: str, card: int, length: int) 
     return max(0, left // each) if left >= gradients else 0
 
 
-def plan(asked: PlanRequest) -> dict[str, Any]:
+def plan(asked: PlanRequest) -> Plan:
     """What a run takes, and what fits where.
 
     Raises:
         VisitorError: the model is not known, or none of text.
     """
-    shape = shape_of(_empty(asked.model), asked)
+    shape = shape_of(empty(asked.model), asked)
     if not shape.adapter:
         raise VisitorError(f"The model has no layer called {asked.targets}.", "Choose all-linear as targets.")
-    methods = []
+    methods: list[Method] = []
     for method in METHODS:
         kept, states, gradients = fixed(shape, method, asked.dtype)
         methods.append(
             {
-                "method": method,
+                "method": method,  # type: ignore[typeddict-item]
                 "weights": kept,
                 "states": states,
                 "gradients": gradients,
@@ -172,6 +174,10 @@ def plan(asked: PlanRequest) -> dict[str, Any]:
             }
         )
     return {
+        "kind": "plan",
+        "drawable": True,
+        "done": True,
+        "run_id": str(time.time_ns()),
         "request": asked.to_json(),
         "model": asked.model,
         "parameters": shape.parameters,
@@ -188,7 +194,7 @@ def plan(asked: PlanRequest) -> dict[str, Any]:
     }
 
 
-def _empty(model_id: str) -> Any:
+def empty(model_id: str) -> Any:
     """A model as its config says, without weights."""
     import_transformers()
     if model_id == EMBEDDED_MODEL or model_id in experts.NAMES:

@@ -22,11 +22,11 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
     """The programs below a figure, by what each is."""
     return {
         "The same run with transformers and peft": loop(request, data),
-        "The adapter in use": use(request),
+        "The adapter in use": use_adapter(request.model),
     }
 
 
-def _rows(request: TrainRequest, trained: Mapping[str, Any]) -> str:
+def rows_listing(request: TrainRequest, trained: Mapping[str, Any]) -> str:
     """The rows to train on, as the program reads them."""
     split = "held = rows[4::5] or rows[-1:]\nrows = [row for row in rows if row not in held] or rows\n"
     if request.objective == "kto":
@@ -85,7 +85,7 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"transformers=={versions['transformers']} peft=={versions['peft']}\n"
         "import json\nimport math\n\nimport torch\nfrom peft import LoraConfig, get_peft_model\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"{_rows(request, data['trained'])}\n"
+        f"{rows_listing(request, data['trained'])}\n"
         f"name = {request.model!r}\n"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
@@ -281,13 +281,13 @@ def _read(request: TrainRequest) -> str:
     return _READ.replace("MAX_LENGTH", str(request.max_length)).replace("BOUNDS", bounds)
 
 
-def use(request: TrainRequest) -> str:
+def use_adapter(model: str) -> str:
     """A program that asks the model with the downloaded adapter."""
     talk = json.dumps([{"role": "user", "content": "How do clouds form?"}])
     return (
         "from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"name = {request.model!r}\n"
+        f"name = {model!r}\n"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name)\n"
         'model = PeftModel.from_pretrained(model, "adapter")  # the folder, unzipped\n'

@@ -30,7 +30,7 @@ VERSUS = ("seed", "learning_rate", "rank", "alpha", "targets", "layers", "batch"
 """Settings that a second run may change: rows, objective and steps stay the same."""
 
 
-def _rate(name: str, value: Any) -> float:
+def rate(name: str, value: Any) -> float:
     number = finite(value)
     if not 0 < number <= 10:
         raise VisitorError(f"{name} is {str(value)[:40]}.", "Use a number above 0, such as 0.002.")
@@ -94,7 +94,7 @@ class TrainRequest(request.Request):
     alpha: float = setting(16.0, between(0.01, 4096), "lora_alpha; ΔW is alpha/r · B·A")
     targets: str = setting("all-linear", one_of(*TARGETS), f"which layers are adapted: {', '.join(TARGETS)}")
     layers: int = setting(8, whole(0, 1_000), "blocks that get adapters, counted from the top; 0 for all")
-    learning_rate: float = setting(0.002, _rate, "the largest step size of AdamW")
+    learning_rate: float = setting(0.002, rate, "the largest step size of AdamW")
     schedule: str = setting(
         "linear", one_of("linear", "constant"), "linear to 0 as TRL's default, or constant"
     )

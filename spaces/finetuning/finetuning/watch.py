@@ -34,6 +34,25 @@ ELSEWHERE, ELSEWHERE_TOKENS = 6, 24
 """Questions that the set is not about, and tokens of each answer whose distribution is compared."""
 
 
+@dataclass(frozen=True)
+class Moved:
+    """What else moved.
+
+    Args:
+        text: loss of a plain text, nats a token; None where the model cannot read it.
+        kl: KL of its tokens from the model before training, nats.
+        elsewhere: that of questions that the rows are not about.
+        losses: of each of the text's windows.
+        others: KL of each of those questions.
+    """
+
+    text: Any
+    kl: Any
+    elsewhere: Any
+    losses: list[float]
+    others: list[float]
+
+
 @dataclass
 class Watch:
     """What is followed, and what the model before training says to it.
@@ -86,7 +105,7 @@ class Watch:
         mark: Mark = {
             "step": step,
             "tokens": [[round(-value, 4) for value in row.tolist()] for row in logs],
-            "held_out": _mean([-row for row in logs]),
+            "held_out": spread_of([-row for row in logs]),
             "norms": [
                 (name, at, float(f"{moved:.4g}"), float(f"{size:.6g}"))
                 for (at, name), (moved, size) in net.adapter.norms().items()
@@ -106,26 +125,37 @@ class Watch:
             )
             odds = losses.log_odds_ratio(chosen, rejected)
             for name, values in (("chosen", chosen), ("rejected", rejected), ("margin", odds)):
-                mark[name] = _mean(list(values[:, None]))  # type: ignore[literal-required]
+                mark[name] = spread_of(list(values[:, None]))  # type: ignore[literal-required]
         if request.objective in ("dpo", "kto"):
             moved = [
                 torch.stack([row.sum() for row in rows])
                 - torch.tensor([self.reference[text] for text in side], dtype=torch.float64)
                 for rows, side in zip((logs, others), sides, strict=True)
             ]
-            mark["chosen"], mark["rejected"] = _mean(list(moved[0][:, None])), _mean(list(moved[1][:, None]))
+            mark["chosen"], mark["rejected"] = (
+                spread_of(list(moved[0][:, None])),
+                spread_of(list(moved[1][:, None])),
+            )
         if request.objective == "dpo":
-            mark["margin"] = _mean(list((moved[0] - moved[1])[:, None]))
+            mark["margin"] = spread_of(list((moved[0] - moved[1])[:, None]))
         return mark
 
     def add_elsewhere(self, net: Net, mark: Mark) -> None:
-        """Put into a mark what else moved: a plain text, and questions that the rows are not about."""
+        """Put into a mark what else moved."""
+        moved = self.elsewhere_of(net)
+        mark["text"], mark["kl"], mark["elsewhere"] = moved.text, moved.kl, moved.elsewhere
+
+    def elsewhere_of(self, net: Net) -> Moved:
+        """What else moved: a plain text, and questions that the rows are not about."""
         kls, of_text = self._moved(net, self.windows)
-        if of_text:
-            mark["text"], mark["kl"] = _mean(of_text), _mean(kls, least=0)
-        kls, _ = self._moved(net, self.elsewhere)
-        if kls:
-            mark["elsewhere"] = _mean(kls, least=0)
+        others, _ = self._moved(net, self.elsewhere)
+        return Moved(
+            spread_of(of_text) if of_text else None,
+            spread_of(kls, least=0) if kls else None,
+            spread_of(others, least=0) if others else None,
+            [float(row.mean()) for row in of_text],
+            [float(row.mean()) for row in others],
+        )
 
     def _moved(self, net: Net, texts: Sequence[Text]) -> tuple[list[Tensor], list[Tensor]]:
         """KL from the model before training, and loss, of each text's tokens."""
@@ -172,7 +202,7 @@ class Watch:
             )
 
 
-def _mean(groups: Sequence[Tensor], least: float = -math.inf) -> Any:
+def spread_of(groups: Sequence[Tensor], least: float = -math.inf) -> Any:
     """A mean with its 95 % interval, not below what is possible; rows, windows or texts are independent."""
     value = estimate(groups)
     low, high = interval(value)
@@ -223,10 +253,12 @@ def watching(request: TrainRequest, loaded: Loaded, rows: Rows, *, uploaded: boo
     limit = context_limit(loaded)
     asked = {words: ids for words, ids in asked.items() if limit is None or len(ids) + ANSWER_TOKENS <= limit}
     name = request.data if rows.source == stored_source(request.data) else "pirate"
-    return Watch(rows, _windows(loaded), _elsewhere(name, loaded), behaviours, asked, request.answers)
+    return Watch(
+        rows, plain_windows(loaded), elsewhere_texts(name, loaded), behaviours, asked, request.answers
+    )
 
 
-def _windows(loaded: Loaded) -> tuple[Text, ...]:
+def plain_windows(loaded: Loaded) -> tuple[Text, ...]:
     """The text's windows; none where the model reads less."""
     limit = context_limit(loaded)
     context = CONTEXT if limit is None else min(CONTEXT, limit)
@@ -238,7 +270,7 @@ def _windows(loaded: Loaded) -> tuple[Text, ...]:
     return tuple(Text(tuple(row.tolist()), start) for row in windows.ids)
 
 
-def _elsewhere(name: str, loaded: Loaded) -> tuple[Text, ...]:
+def elsewhere_texts(name: str, loaded: Loaded) -> tuple[Text, ...]:
     """Questions that a stored set is not about, with the embedded model's answers to them."""
     if not _chats(loaded):
         return ()

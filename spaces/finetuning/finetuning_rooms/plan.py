@@ -16,4 +16,4 @@ def plan(request: PlanRequest) -> dict[str, Any]:
         methods with bytes of weights, states, gradients and activations a token, and fits by card and length;
         formula and what it assumes.
     """
-    return planning.plan(request)
+    return dict(planning.plan(request))

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
+from finetuning import leave, train_programs
 from finetuning import train as training
-from finetuning import train_programs
 from finetuning.data import TrainWaiting
 from finetuning.examples import RUNS
 from finetuning.pairs import Rows
@@ -103,11 +103,13 @@ def train(
 
 def programs_of(request: TrainRequest, data: Data) -> dict[str, str]:
     """The programs below a figure."""
-    return train_programs.listings(request, data)
+    found = {**train_programs.listings(request, data), "With TRL's own trainer": leave.trl(request, data)}
+    yaml, rows = leave.axolotl(request, data), leave.axolotl_rows(request, data)
+    return {**found, "Axolotl's YAML": yaml, "Rows for Axolotl": rows} if yaml and rows else found
 
 
-def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
-    """Controls, figure, and their events."""
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]:
+    """Controls, figure, and their events; the room, and what is kept of its last run."""
     first = RUNS["pirate"][1]
     boxes: dict[str, Any] = {}
     with gr.Row(equal_height=True):
@@ -297,7 +299,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TrainRequest]:
         data, request = example(name), RUNS[name][1]
         values = {room.figure: data, file: None, kept: None, **room.form(request), **shown(None)}
         room.update(button.click, lambda _, values=values: values)
-    return room
+    return room, kept
 
 
 def since_of(kept: Kept | None, data: Mapping[str, Any] | None, step: Any) -> Since:

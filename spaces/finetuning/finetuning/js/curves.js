@@ -50,15 +50,24 @@ export function openCurves(panel) {
  * @returns {import("../../../../shared/js/chart.js").Drawing}
  */
 function drawCurves(data, wide) {
+  return stackedCharts(chartsOf(data), Number(data.request.steps) || 1, wide);
+}
+
+/**
+ * Charts below each other, on one axis of steps.
+ * @param {{title: string, curves: Curve[], tall: number}[]} charts
+ * @param {number} steps
+ * @param {number} wide
+ * @returns {import("../../../../shared/js/chart.js").Drawing}
+ */
+export function stackedCharts(charts, steps, wide) {
   const width = Math.max(360, wide);
-  const steps = Number(data.request.steps) || 1;
   const x = scaleOf(0, steps, LEFT, width - RIGHT);
-  const charts = chartsOf(data);
   let top = 8;
   /** @type {SVGElement[]} */
   const parts = [];
-  for (const { title, curves, tall, zero } of charts) {
-    parts.push(...chart({ title, curves, zero, x, top, tall, width }));
+  for (const { title, curves, tall } of charts) {
+    parts.push(...chart({ title, curves, x, top, tall, width }));
     top += tall + 40;
   }
   parts.push(
@@ -70,7 +79,7 @@ function drawCurves(data, wide) {
 
 /**
  * @param {Train} data
- * @returns {{title: string, curves: Curve[], tall: number, zero?: boolean}[]}
+ * @returns {{title: string, curves: Curve[], tall: number}[]}
  */
 function chartsOf(data) {
   const two = data.runs.length > 1;
@@ -194,7 +203,7 @@ function marked(run, place, name, key) {
 }
 
 /**
- * @param {{title: string, curves: Curve[], zero?: boolean, x: (value: number) => number, top: number,
+ * @param {{title: string, curves: Curve[], x: (value: number) => number, top: number,
  *   tall: number, width: number}} asked
  */
 function chart({ title, curves, x, top, tall, width }) {

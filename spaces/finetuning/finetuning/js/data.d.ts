@@ -307,3 +307,202 @@ export interface Train {
   cancelled?: boolean;
   example?: boolean;
 }
+
+/** An answer of a group. */
+export interface Sampled {
+  tokens: string[];
+  text: string;
+  /** Whether the model ended it; the token that does is the last one then. */
+  ended: boolean;
+  /** ln p of each token when it was sampled, nats. */
+  logs: number[];
+  /** Of each token e^(q − p) − (q − p) − 1, p being its ln p and q that before training, nats. */
+  kl: number[];
+  /** By how much ln p of each token changed in the step, nats; None before it. */
+  moved: number[] | null;
+  /** Places of tokens that the clip took out of at least one optimizer step. */
+  clipped: number[];
+  /** What each part of the reward pays, without its weight. */
+  parts: number[];
+  /** None while it is being written. */
+  reward: number | null;
+  advantage: number | null;
+  /** Share of its runs of three tokens that stood in it before. */
+  repeated: number;
+}
+
+/** Answers to one prompt. */
+export interface Group {
+  number: number;
+  prompt: string;
+  /** The row's own answer. */
+  wanted: string;
+  answers: Sampled[];
+  /** Of the rewards. */
+  mean: number | null;
+  /** Their standard deviation (n − 1). */
+  deviation: number | null;
+}
+
+/** A step: answers, and what was learnt from them. */
+export interface Round {
+  step: number;
+  groups: Group[];
+  /** Mean of all its answers; they are independent. */
+  reward: Spread | null;
+  /** Mean of each part, without its weight. */
+  parts: number[] | null;
+  /** Mean length of its answers. */
+  tokens: number | null;
+  ended: number | null;
+  repeated: number | null;
+  /** Mean over tokens of the estimated KL divergence from the model before training, nats. */
+  kl: number | null;
+  /** Of the next token, mean over tokens, nats. */
+  entropy: number | null;
+  /** Of each optimizer step. */
+  losses: number[];
+  norms: number[];
+  rates: number[];
+  /** Share of tokens that the clip took out of each optimizer step. */
+  clipped: number[];
+}
+
+/** A held-out prompt, answered greedily. */
+export interface Asked {
+  prompt: string;
+  text: string;
+  ended: boolean;
+  parts: number[];
+  reward: number;
+  repeated: number;
+}
+
+/** What was measured after so many steps, on what is not trained on. */
+export interface GrpoMark {
+  step: number;
+  asked: Asked[];
+  reward: Spread;
+  repeated: Spread;
+  ended: Share;
+  /** Loss of a plain text, nats a token. */
+  text: Spread | null;
+  /** KL of that text's tokens from the model before training, nats. */
+  kl: Spread | null;
+  /** KL of answers to questions that the prompts are not about, nats a token. */
+  elsewhere: Spread | null;
+}
+
+/** One measure before and after. */
+export interface Change {
+  name: string;
+  unit: string;
+  before: number;
+  after: number;
+  /** 95 % interval of the difference, paired by prompt or text where both are known. */
+  low: number | null;
+  high: number | null;
+  verdict: "better" | "worse" | "same" | "unsure";
+  /** From what on it counts as worse, or better. */
+  bound: string;
+}
+
+/** A part of the reward. */
+export interface RewardPart {
+  words: string;
+  weight: number;
+}
+
+/** What is sampled for. */
+export interface Questioned {
+  prompts: number;
+  held_out: number;
+  source: string;
+  more: boolean;
+  separate: boolean;
+}
+
+/** A run before anything of it can be drawn. */
+export interface GrpoWaiting {
+  kind: "grpo";
+  drawable: false;
+  done: false;
+  progress: Progress;
+}
+
+/** Training by rewards. */
+export interface Grpo {
+  kind: "grpo";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  parts: RewardPart[];
+  rounds: Round[];
+  marks: GrpoMark[];
+  /** From the first mark to the last, once there are two. */
+  changes: Change[];
+  verdict: string;
+  questions: Questioned;
+  parameters: number;
+  /** The ends of the adapted layers' names. */
+  targets: string[];
+  /** The lowest block with an adapter. */
+  first: number;
+  cached: boolean;
+  stopped: string | null;
+  provenance: Learner;
+  progress: Progress | null;
+  seconds: number;
+  cancelled?: boolean;
+  example?: boolean;
+}
+
+/** What fits on a card. */
+export interface Fits {
+  /** Its memory, GB of 10⁹ bytes. */
+  card: number;
+  /** The most rows of a step, by their length in tokens; 0 where not even one fits. */
+  batch: Record<string, number>;
+}
+
+/** A way to train, and what memory it takes. */
+export interface Method {
+  method: "full" | "lora" | "qlora";
+  /** Bytes. */
+  weights: number;
+  /** Of the optimizer, bytes; with LoRA the adapter and its gradients too. */
+  states: number;
+  /** Bytes, where they stand beside the states. */
+  gradients: number;
+  /** Of activations, bytes for each token of a step. */
+  a_token: number;
+  /** Parameters. */
+  trained: number;
+  fits: Fits[];
+}
+
+/** What the formula needs of a model. */
+export interface Shapes {
+  L: number;
+  blocks: number;
+  H: number;
+  I: number;
+  V: number;
+}
+
+/** What memory training takes, and what fits where. */
+export interface Plan {
+  kind: "plan";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  model: string;
+  parameters: number;
+  shape: Shapes;
+  methods: Method[];
+  formula: string;
+  assumed: string;
+  example?: boolean;
+}

@@ -1,0 +1,211 @@
+"""The room from which a run is taken home: its files with a card, the same run elsewhere, what fits where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from finetuning import leave, plan_programs, take
+from finetuning import plan as planning
+from finetuning.examples import PLANS
+from finetuning.plan import PlanRequest
+from finetuning.snapshot import Snapshot
+from finetuning.train_request import TARGETS, TrainRequest
+from finetuning_rooms.common import RENDERER, TITLE, example
+from finetuning_rooms.kept import Kept
+from finetuning_rooms.mask import QUEUE
+from shared import hub, models, page
+from shared.checks import whole
+from shared.errors import VisitorError, for_visitor
+from shared.figure import Figure
+from shared.files import result_folder
+from shared.room import LIGHT, MODEL, QUIET, Data, Room, Values, cancel_button, drawing, open_room, run_button
+
+SOURCES = {"train": "the last run of Train and watch", "grpo": "the last run of GRPO"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """Files that can be pushed."""
+
+    files: tuple[str, ...]
+    card: str
+
+
+def push(made: Made | None, repository: str, token: str | None) -> str:
+    """Upload what was made into a private repository; its URL.
+
+    Raises:
+        VisitorError: nothing was made yet, or as `hub.push`.
+    """
+    if not made:
+        raise VisitorError("There is nothing to push yet.", "Press Write the files first.")
+    files = {Path(path).name: Path(path) for path in made.files if Path(path).name != "README.md"}
+    return hub.push(repository, "model", files, made.card, token, private=True)
+
+
+def chosen(kept: Kept | None, data: Data | None, step: Any) -> tuple[Snapshot, Data]:
+    """The first run's adapter after a step, 0 for the last that is kept, and the run's figure.
+
+    Raises:
+        VisitorError: there is no run, or no such step.
+    """
+    if kept is None or not kept.marks or not data or data.get("example"):
+        raise VisitorError("There is no run to take home.", "Train first: its adapters stay for two hours.")
+    known = sorted(at for run, at in kept.marks if run == 0)
+    at = whole(0, 1_000_000)("step", step or 0) or known[-1]
+    if at not in known:
+        raise VisitorError(
+            f"No adapter of step {at} is kept.",
+            f"Choose one of {', '.join(map(str, known))}, or 0 for the last.",
+        )
+    return kept.snapshot(0, at), data
+
+
+def written(snapshot: Snapshot, data: Data, form: str, folder: Path) -> Made:
+    """The files of a run, in a folder that does not exist yet.
+
+    Raises:
+        VisitorError: as `take.adapter`, `take.merged` and `models.load`.
+    """
+    if form == "merged":
+        loaded = models.load(str(data["provenance"]["model"]), exact=True)
+        card = take.merged(folder, snapshot, data, loaded)
+    else:
+        card = take.adapter(folder, snapshot, data)
+    return Made(tuple(take.named(folder.iterdir())), card)
+
+
+def steps(request: PlanRequest) -> Iterator[Data]:
+    """A plan, in one step."""
+    yield dict(planning.plan(request))
+
+
+def build(
+    demo: gr.Blocks, tabs: gr.Tabs, trained: tuple[Room[Any], gr.State], rewarded: tuple[Room[Any], gr.State]
+) -> None:
+    """Controls, figure, and their events.
+
+    Args:
+        demo: the page.
+        tabs: of the page.
+        trained: the room of SFT, DPO, ORPO and KTO, and what is kept of its last run.
+        rewarded: likewise of GRPO.
+    """
+    first = PLANS["embedded"][1]
+    boxes: dict[str, Any] = {}
+    with gr.Row(equal_height=True):
+        boxes["model"] = page.model_field(
+            first.model, label="What fits where: model", scale=3, min_width=200, elem_id="plan-model"
+        )
+        boxes["rank"] = gr.Number(first.rank, label="rank r", precision=0, min_width=80)
+        boxes["targets"] = gr.Dropdown(
+            list(TARGETS), value=first.targets, label="adapted layers", min_width=130
+        )
+        boxes["layers"] = gr.Number(
+            first.layers, label="blocks from the top (0: all)", precision=0, min_width=140
+        )
+        boxes["dtype"] = gr.Dropdown(["bfloat16", "float32"], value=first.dtype, label="dtype", min_width=110)
+        boxes["checkpointing"] = gr.Checkbox(first.checkpointing, label="checkpointing", min_width=120)
+        start, cancel = run_button("Plan", elem_id="plan-run"), cancel_button(elem_id="plan-cancel")
+    figure = Figure(example("embedded"), folder=RENDERER, title="What fits where", elem_id="plan")
+    open_room(
+        demo,
+        name="plan",
+        title=TITLE,
+        request=PlanRequest,
+        controls=boxes,
+        start=start,
+        cancel=cancel,
+        figure=figure,
+        run=drawing(figure, steps),
+        programs=plan_programs.listings,
+        tabs=tabs,
+        stored=[example("embedded")],
+        queue=QUEUE,
+    )
+    gr.Markdown("## The files of a run")
+    with gr.Row(equal_height=True):
+        source = gr.Dropdown(
+            [(says, name) for name, says in SOURCES.items()],
+            value="train",
+            label="Of",
+            scale=2,
+            min_width=200,
+            elem_id="take-source",
+        )
+        form = gr.Dropdown(
+            [(says, name) for name, says in take.FORMS.items()],
+            value="adapter",
+            label="As",
+            scale=2,
+            min_width=200,
+            elem_id="take-form",
+        )
+        step = gr.Number(0, label="after step (0: the last kept)", precision=0, min_width=140)
+        write = gr.Button("Write the files", scale=0, min_width=150, elem_classes="run", elem_id="take-write")
+        out = gr.Button("Write programs", scale=0, min_width=150, elem_classes="run", elem_id="take-out")
+    files = gr.Files(label="Files", visible=False, interactive=False, elem_id="take-files")
+    said = gr.HTML("", elem_classes="quiet", elem_id="take-said")
+    made = gr.State(None)
+    page.push_row("Private model repository to create, owner/name", push, [made])
+    inputs = [source, step, trained[1], trained[0].state, rewarded[1], rewarded[0].state]
+
+    def run_of(which: str, at: Any, *kept: Any) -> tuple[Snapshot, Data]:
+        return chosen(*(kept[:2] if which == "train" else kept[2:]), at)
+
+    def take_files(as_form: str, which: str, at: Any, *kept: Any) -> Iterator[Values]:
+        yield {said: page.quiet("Writing …"), files: gr.Files(visible=False), made: None}
+        try:
+            snapshot, data = run_of(which, at, *kept)
+            home = result_folder()
+            found = written(snapshot, data, as_form, home / "model")
+            yield {
+                made: found,
+                files: gr.Files(list(found.files), visible=True, interactive=False),
+                said: page.quiet(
+                    f"{take.FORMS[as_form].capitalize()}, after {snapshot.step} steps; README.md is its "
+                    "card. To open it in decoding, merging, quantization or abliteration, push the merged "
+                    "model and name the repository there, or, where the demo is yours, name its folder."
+                ),
+            }
+        except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+            yield {said: page.alert(for_visitor(error))}
+
+    def take_programs(which: str, at: Any, *kept: Any) -> Values:
+        try:
+            if which == "grpo":
+                raise VisitorError(
+                    "The programs of a run of GRPO stand below its figure, TRL's among them.",
+                    "Choose the run of Train and watch for Axolotl, Unsloth and a job of the Hub.",
+                )
+            _, data = run_of(which, at, *kept)
+            request = TrainRequest.parse(**data["request"])
+            home = result_folder()
+            paths = []
+            for name, text in leave.files(request, data).items():
+                (home / name).write_text(text, encoding="utf-8")
+                paths.append(str(home / name))
+            asked = leave.plan_request(request)
+            shape = planning.shape_of(planning.empty(asked.model), asked)
+            job = leave.job(request, shape, request.max_length)
+            words = (
+                f"A job of the Hub: {job.command}. On {job.flavor} ({job.card} GB), {job.hours:.2f} hours. "
+                f"{job.words}."
+                if job
+                else "No hardware of the Hub's jobs that is known here has room for it."
+            )
+            return {
+                files: gr.Files(paths, visible=True, interactive=False),
+                made: None,
+                said: page.quiet(words),
+            }
+        except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+            return {said: page.alert(for_visitor(error)), files: gr.Files(visible=False)}
+
+    write.click(take_files, [form, *inputs], [files, said, made], **MODEL, **QUIET)
+    out.click(take_programs, inputs, [files, said, made], **LIGHT)
