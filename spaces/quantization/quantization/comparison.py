@@ -57,6 +57,11 @@ class Row:
     published: Published | None = None
     base: Expected | None = None
 
+    @property
+    def called(self) -> str:
+        """The row's name in a sentence."""
+        return self.form.label if self.published else self.form.name
+
 
 @dataclass
 class Comparison:
