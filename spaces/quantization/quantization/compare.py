@@ -20,6 +20,7 @@ from quantization import (
     floor,
     formats,
     heap,
+    importance,
     kinds,
     llama_rows,
     metrics,
@@ -83,12 +84,10 @@ def prepare(request: Request, loaded: Loaded) -> Material:
         reason = rotation.supported(loaded.model)
         if reason:
             raise VisitorError(f"{loaded.id} cannot be rotated: {reason}", "Compare it as it is.")
-    text, learnt = (
-        request.text or texts.sample("evaluation"),
-        request.calibration or texts.sample("calibration"),
-    )
+    text = request.text or texts.sample("evaluation")
+    learning = request.calibration or texts.sample("calibration")
     windows = measure.text_windows(loaded.tokenizer, text, request.context, request.windows)
-    calibration = calibration_windows(loaded.tokenizer, learnt, request.context)
+    calibration = calibration_windows(loaded.tokenizer, learning, request.context)
     for ids in (windows.ids, calibration.ids):
         talk.check_vocabulary(loaded.model, ids)
     plan.check_time(replace(request, windows=len(windows)), loaded)
@@ -104,7 +103,8 @@ def prepare(request: Request, loaded: Loaded) -> Material:
     if request.rotated:
         rotated = rotation.rotate(loaded.model, request.seed)
         loaded = replace(loaded, model=rotated, source=f"{loaded.source}, rotated")
-    return Material(loaded, windows, formats.Calibration(calibration.ids), prompt, questions)
+    learnt = formats.Calibration(calibration.ids, importance.asked_for(request, loaded))
+    return Material(loaded, windows, learnt, prompt, questions)
 
 
 def compare(

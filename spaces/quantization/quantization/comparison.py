@@ -266,7 +266,8 @@ class Comparison:
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "text": "the visitor's" if self.request.text else "sample",
-            "calibration": "the visitor's" if self.request.calibration else "sample",
+            "calibration": ("the visitor's" if self.request.calibration else "sample")
+            + (f"; importance matrix {Path(self.request.imatrix).name}" if self.request.imatrix else ""),
             "seed": self.request.seed,
             "seconds": round(self.seconds, 1),
         }
