@@ -171,6 +171,9 @@ MAX_FORMATS = 16
 MAX_COMPARED_FILES = 32
 """Published files in one comparison, those of whole repositories included."""
 
+MAX_MATRIX_BYTES = 500_000_000
+"""Bytes of an importance matrix; of a model with 128 experts in each of 48 layers it has 130 million."""
+
 MAX_RESULTS_BYTES = 15_000_000_000
 """Uploads and results of all visitors together, in bytes: beyond that the oldest go."""
 

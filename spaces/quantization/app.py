@@ -60,6 +60,7 @@ with page.page(TITLE, SENTENCE, HERE) as demo:
             "floor",
             "kinds",
             "questions",
+            "imatrix",
         ],
         **MODEL,
     )
@@ -80,6 +81,7 @@ with page.page(TITLE, SENTENCE, HERE) as demo:
             "text",
             "rotated",
             "questions",
+            "imatrix",
         ],
         parse=take.file_request,
         **MODEL,

@@ -179,6 +179,51 @@ def test_a_visitor_takes_a_file_home(page, tmp_path):
     assert path.suffix == ".gguf" and path.read_bytes()[:4] == b"GGUF"
 
 
+def test_an_importance_matrix_leaves_and_takes_the_texts_place(page, tmp_path):
+    """And one of another model is refused where the figure would stand."""
+    room(page, "Take home")
+    page.locator("#take-format input").fill("imatrix:gguf")
+    page.locator("#take-format input").press("Enter")
+    small(page, "#take-model")
+    page.locator("#take").click()
+    expect(page.locator(TAKE)).to_contain_text("llama-quantize --imatrix", timeout=60_000)
+    with page.expect_download() as download:
+        page.locator("#files a[download]").first.click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    room(page, "Compare formats")
+    advanced(page)
+    page.locator("#calibration-matrix").click()
+    expect(page.locator("#formats")).to_contain_text("gguf:Q3_K_S+imatrix:german")
+    expect(page.locator("#text-kinds input")).to_be_checked()
+    page.locator("#text-kinds input").uncheck()
+    chosen = page.locator("#formats input")
+    for _ in range(6):
+        chosen.press("Backspace")
+    chosen.fill("gguf:Q4_0+imatrix")
+    chosen.press("Enter")
+    page.get_by_label("Rotated equivalent").first.uncheck()
+    for label, value in (("windows", "1"), ("context (tokens in a window)", "64")):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label("Prompt that every row answers").fill("")
+    page.locator("#budget input, #budget textarea").first.fill("")
+    page.locator("#floor input").uncheck()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload an imatrix").first.click()
+    chooser.value.set_files(str(path))
+    field = page.get_by_label("Importance matrix of a file").first
+    expect(field).to_have_value(re.compile("upload:.*imatrix.gguf"), timeout=30_000)
+    page.locator("#compare").click()  # the embedded model: not the one that it is of
+    expect(page.locator("#figure [role=alert]")).to_contain_text("is of another model", timeout=60_000)
+    small(page, "#model")
+    page.locator("#compare").click()
+    figure = page.locator("#figure")
+    expect(figure).to_contain_text("+imatrix", timeout=90_000)
+    figure.get_by_role("tab", name="Table", exact=True).click()
+    figure.locator('[data-format="gguf:Q4_0+imatrix"]').click(timeout=60_000)
+    expect(figure).to_contain_text(f"Learnt from the importance matrix {path.name}")
+
+
 def test_compared_rows_become_a_set_with_a_click(page):
     figure = page.locator("#figure")
     figure.get_by_role("tab", name="Table", exact=True).click()

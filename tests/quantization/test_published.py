@@ -59,8 +59,11 @@ def test_a_file_is_read_to_the_bit(name, type, mine, tmp_path):
     (path,) = made.export(tmp_path)
     found = read(loaded, path)
     expected = parameters(made.model)
+    base = published_check.expected(loaded)
+    alone = published_model.model_of(published_model.opened(published.place(str(path)), base), path, base)
     for parameter, value in parameters(found.model).items():
         assert torch.equal(value, expected[parameter]), parameter
+        assert torch.equal(parameters(alone)[parameter], value), "the same without a look at errors"
     assert found.file_bytes == path.stat().st_size and found.weight_bytes == made.weight_bytes
     assert sum(one.stored_bytes for one in found.tensors) == sum(one.stored_bytes for one in made.tensors)
     assert sum(one.squared_error for one in found.tensors) == pytest.approx(
@@ -120,6 +123,32 @@ def test_a_header_says_what_the_gguf_package_reads(name, tmp_path):
             tensor.tensor_type.name,
         )
         assert list(reversed(ours.shape)) == tensor.shape.tolist()
+
+
+def test_a_vocabulary_is_read_once_for_the_files_of_a_model(tiny_gguf, tmp_path, monkeypatch):
+    """And never taken for another's, wherever the pieces end, nor where the file ends."""
+    monkeypatch.setattr(gguf_header, "MANY", 10)
+    monkeypatch.setattr(gguf_header, "_read_last", [])
+    (path,) = gguf_file.quantize_model(tiny_gguf, "Q8_0", None).export(tmp_path)
+    other = rewritten(path, tmp_path / "other.gguf", other_token)
+    names = [
+        [field.contents() for key, field in gguf.GGUFReader(one).fields.items() if key == TOKENS]
+        for one in (path, other)
+    ]
+
+    def tokens(path: Path, piece: int):
+        monkeypatch.setattr(gguf_header, "PIECE", piece)
+        return gguf_header.read_header(*gguf_header.of_path(path), "it").values[TOKENS]
+
+    first = tokens(path, 1_000_000)
+    assert tokens(path, 1_000_000) is first and tokens(path, 4_000) is first
+    assert [first] == names[0] and [tokens(other, 3_000)] == names[1] and tokens(path, 3_000) is first
+    begun = path.read_bytes()[:5_000]
+    with pytest.raises(VisitorError, match="in the middle of its header"):
+        gguf_header.read_header(lambda start, count: begun[start : start + count], len(begun), "it")
+
+
+TOKENS = "tokenizer.ggml.tokens"
 
 
 def test_a_damaged_file_is_refused_in_two_sentences(tiny_gguf, tmp_path):

@@ -29,9 +29,8 @@ def test_a_link_comes_back_as_the_same_request():
         request = Request.parse(**values)
         assert Request.from_query(request.to_query()) == request
         assert pickle.loads(pickle.dumps(request)) == request == Request.parse(**request.to_json())
-    assert Request.parse().to_query() == "model=HuggingFaceTB%2FSmolLM2-135M-Instruct", (
-        "a link of its own, too"
-    )
+    default = "model=HuggingFaceTB%2FSmolLM2-135M-Instruct"
+    assert Request.parse().to_query() == default, "a link of its own, too"
     lab = LabRequest.parse(tensor="a.weight", method="rtn", settings={"bits": 3}, rotation=True)
     assert LabRequest.from_query(lab.to_query()) == lab
     take = TakeRequest.parse(format="mix:100", text="some text & more")

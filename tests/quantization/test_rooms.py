@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from quantization import gguf_file, modules, plan
+from quantization.importance import DATASET, FILE, Importance
 from quantization.methods import METHODS
 from quantization.request import Request, TakeRequest
 from quantization_rooms import compare, lab, settings, take
@@ -102,7 +103,8 @@ def test_a_file_of_a_model_in_memory_has_its_size_to_the_byte(loaded, type, tmp_
         name: torch.ones(modules.weight_of(loaded.model, name).shape[1])
         for name in modules.linear_names(loaded.model)
     }
-    (path,) = gguf_file.quantize_model(loaded, type, inputs if type == "IQ2_XS" else None).export(tmp_path)
+    known = Importance(inputs, FILE, (DATASET,), 1, 1) if type == "IQ2_XS" else None
+    (path,) = gguf_file.quantize_model(loaded, type, known).export(tmp_path)
     assert gguf_file.planned_bytes(loaded, type) == path.stat().st_size
     said = plan.take_plan(TakeRequest.parse(model=loaded.id, format=f"gguf:{type}"))
     assert f"a file of {path.stat().st_size / 1e6:,.1f} MB ·" in said

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from quantization import checkpoints, formats, sets, written
+from quantization import checkpoints, formats, modules, sets, written
 from quantization.libraries import common
 from quantization.memory import cache_bytes, compute_bytes, memory_of
 from quantization.request import USUAL_SET, SetRequest
 from quantization_rooms import sets as room
 from shared import files, limits, measure, models, steps
 from shared.errors import VisitorError
+from shared.models import twin
 from tests import zoo
 from tests.conftest import ROOT
 from tests.quantization.conftest import small_llama
@@ -168,14 +170,40 @@ def test_a_file_that_is_not_the_model_shows_in_its_numbers(loaded, tmp_path, mon
 
 def test_what_bitsandbytes_reads_back_computes_as_what_was_written(tmp_path):
     """Also where the file holds the rest in bfloat16, in which transformers would compute."""
-    base = zoo.opened("llama3")
+    base, made, files = read_from_zoo("llama3", "bitsandbytes:nf4", tmp_path)
+    model, _ = written.read_back(files, base)
+    assert torch.equal(zoo_logits(model), zoo_logits(made.model))
+
+
+def test_what_auto_round_reads_back_computes_in_float32(tmp_path):
+    """Its library puts all of it, rotary frequencies and an embedding's scale too, into float16: of the file
+    are codes and their scales alone, unpacked here by hand.
+    """
+    base, made, files = read_from_zoo("gemma2", "autoround:rtn-int4-g64", tmp_path)
+    (weights,) = (path for path in files if path.suffix == ".safetensors")
+    stored, model = load_file(weights), twin(base.model)
+    for name in (tensor.name for tensor in made.tensors):
+        layer = name.removesuffix("weight")
+        codes = checkpoints.unpack(stored[f"{layer}qweight"], 4).T.float() - 8
+        scales = stored[f"{layer}scales"].float().T.repeat_interleave(64, 1)
+        modules.replace_weight(model, name, codes * scales)
+    read, _ = written.read_back(files, base)
+    assert {one.dtype for one in (*read.parameters(), *read.buffers())} <= {torch.float32, torch.int32}
+    assert float((zoo_logits(read) - zoo_logits(model)).abs().max()) < 1e-4
+
+
+def read_from_zoo(animal, name, folder):
+    """An animal stored in bfloat16, a format of it, and its files."""
+    base = zoo.opened(animal)
     nothing = formats.Calibration(torch.zeros(1, 2, dtype=torch.int64))
-    made = formats.quantize(base, formats.parse("bitsandbytes:nf4"), nothing)
+    made = formats.quantize(base, formats.parse(name), nothing)
     assert base.stored == "bfloat16" and made.export is not None
-    model, _ = written.read_back(list(made.export(tmp_path / "it")), base)
-    ids = torch.arange(3, 40)[None]
+    return base, made, list(made.export(folder / "it"))
+
+
+def zoo_logits(model):
     with torch.inference_mode():
-        assert torch.equal(model(ids).logits, made.model(ids).logits)
+        return model(torch.arange(3, 40)[None]).logits
 
 
 def test_a_file_that_cannot_be_read_back_does_not_stay(loaded, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from quantization import (
     floor,
     formats,
     heap,
+    importance,
     kinds,
     llama_rows,
     metrics,
@@ -83,12 +84,10 @@ def prepare(request: Request, loaded: Loaded) -> Material:
         reason = rotation.supported(loaded.model)
         if reason:
             raise VisitorError(f"{loaded.id} cannot be rotated: {reason}", "Compare it as it is.")
-    text, learnt = (
-        request.text or texts.sample("evaluation"),
-        request.calibration or texts.sample("calibration"),
-    )
+    text = request.text or texts.sample("evaluation")
+    learning = request.calibration or texts.sample("calibration")
     windows = measure.text_windows(loaded.tokenizer, text, request.context, request.windows)
-    calibration = calibration_windows(loaded.tokenizer, learnt, request.context)
+    calibration = calibration_windows(loaded.tokenizer, learning, request.context)
     for ids in (windows.ids, calibration.ids):
         talk.check_vocabulary(loaded.model, ids)
     plan.check_time(replace(request, windows=len(windows)), loaded)
@@ -104,7 +103,8 @@ def prepare(request: Request, loaded: Loaded) -> Material:
     if request.rotated:
         rotated = rotation.rotate(loaded.model, request.seed)
         loaded = replace(loaded, model=rotated, source=f"{loaded.source}, rotated")
-    return Material(loaded, windows, formats.Calibration(calibration.ids), prompt, questions)
+    learnt = formats.Calibration(calibration.ids, importance.asked_for(request, loaded))
+    return Material(loaded, windows, learnt, prompt, questions)
 
 
 def compare(
@@ -241,25 +241,27 @@ def _measure_row(
             if isinstance(part, metrics.Scores):
                 row.scores = part
             else:
-                label = f"Measuring {_called(row)}, window {part} of {count}"
+                label = f"Measuring {row.called}, window {part} of {count}"
                 run.progress = (label, step + part / count, steps)
                 yield run
         if material.prompt is not None:
             row.answer = _answer(run, quantized.model, material.prompt)
         row.facts = _facts(run, row, quantized, seconds, material.calibration)
         if run.kinds is not None:
-            yield from kinds.put(run, row, quantized.model, f"Measuring {_called(row)}", step, steps)
+            yield from kinds.put(run, row, quantized.model, f"Measuring {row.called}", step, steps)
         if run.questions is not None:
-            yield from flips.put(run, row, quantized.model, _called(row), step, steps)
+            yield from flips.put(run, row, quantized.model, row.called, step, steps)
         if run.request.llama_cpp and llama_rows.is_file(run, row):
-            yield from llama_rows.as_it_runs(run, row, quantized, _called(row), step, steps)
+            yield from llama_rows.as_it_runs(run, row, quantized, row.called, step, steps)
+        if llama_rows.is_file(run, row):
+            yield from llama_rows.timed(run, row, quantized, step, steps)
         if run.folder is None:
             rowcache.rows.put(key, (row.facts, row.scores, row.answer))
         else:
             written.leave(run, row, quantized)
         row.status = "done"
     except Exception as error:  # noqa: BLE001  one engine's failure must not take the other rows away
-        row.status, row.error = "failed", _failure(_called(row), error)
+        row.status, row.error = "failed", _failure(row.called, error)
         row.facts = row.scores = row.answer = None
         written.remove(run, row)
     del quantized  # the next copy takes its place
@@ -297,11 +299,6 @@ def _made(run: Comparison, row: Row, material: Material) -> Iterator[str | Quant
         yield formats.quantize(run.loaded, row.form, material.calibration)
 
 
-def _called(row: Row) -> str:
-    """A row's name in a sentence."""
-    return row.form.label if row.published else row.form.name
-
-
 def _making(row: Row) -> str:
     """What is done before a row can be measured."""
     if row.published is None:
@@ -335,7 +332,7 @@ def _facts(
     """Everything that the table says of a row."""
     assert run.base is not None and row.scores is not None
     elements = sum(parameter.numel() for parameter in run.loaded.model.parameters())
-    facts: data.Facts = {
+    return {
         **metrics.statistics(row.scores, run.base.scores),
         "version": quantized.version,
         "bits": 8 * quantized.weight_bytes / elements,
@@ -348,12 +345,6 @@ def _facts(
         "notes": [*quantized.notes, *notes_of(run, row.form, quantized, calibration)],
         "tensors": [tensor.to_json() for tensor in quantized.tensors],
     }
-    if llama_rows.is_file(run, row):
-        try:
-            llama_rows.put_speed(row, quantized, facts)
-        except VisitorError as error:
-            facts["notes"].append(f"Not run in llama.cpp: {error}")
-    return facts
 
 
 def _measure_layers(run: Comparison, step: int, steps: int) -> Iterator[Comparison]:

@@ -57,6 +57,11 @@ class Row:
     published: Published | None = None
     base: Expected | None = None
 
+    @property
+    def called(self) -> str:
+        """The row's name in a sentence."""
+        return self.form.label if self.published else self.form.name
+
 
 @dataclass
 class Comparison:
@@ -258,7 +263,8 @@ class Comparison:
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "text": "the visitor's" if self.request.text else "sample",
-            "calibration": "the visitor's" if self.request.calibration else "sample",
+            "calibration": ("the visitor's" if self.request.calibration else "sample")
+            + (f"; importance matrix {Path(self.request.imatrix).name}" if self.request.imatrix else ""),
             "seed": self.request.seed,
             "seconds": round(self.seconds, 1),
         }

@@ -17,6 +17,8 @@ from shared.models import Loaded
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from quantization.importance import Importance
+
 ENGINES = {
     "own": "own code, as in the weight lab",
     "gguf": "ggml's C code, llama.cpp's rules",
@@ -75,6 +77,9 @@ DEFAULT = (
 )
 """What a comparison holds before the visitor chooses."""
 
+LEARNT = "+imatrix"
+"""How the name of a GGUF file type ends that is made with an importance matrix, and need not be."""
+
 _SPEC = re.compile(
     r"(?P<method>[a-z_0-9]+?)(-int(?P<bits>[2-8]))?(-g(?P<group>\d{1,5}))?(?P<double>-double)?"
 )
@@ -90,12 +95,16 @@ class Format:
         spec: the engine's own name of the format; for gguf a file type, for a published file where it is. A
             mix has a name of its own.
         overrides: for gguf, ggml types of single parameters by name.
+        learns: for gguf, whether an importance matrix is used that the file type can do without.
+        kind: of text, of `kinds.KINDS`, that the matrix is of; "" for the calibration text, or what is given.
     """
 
     name: str
     engine: str
     spec: str
     overrides: dict[str, str] = field(default_factory=dict)
+    learns: bool = False
+    kind: str = ""
 
     @property
     def label(self) -> str:
@@ -110,9 +119,9 @@ def specs(engine: str) -> tuple[str, ...]:
     if engine == "own":
         return OFFERED["own"]
     if engine == "gguf":
-        from quantization.gguf_types import FILE_TYPES
+        from quantization.gguf_types import FILE_TYPES, may_learn
 
-        return tuple(FILE_TYPES)
+        return (*FILE_TYPES, *(f"{name}{LEARNT}" for name in FILE_TYPES if may_learn(name)))
     return tuple(_library(engine).FORMATS)
 
 
@@ -147,6 +156,25 @@ def parse(name: str) -> Format:
             f"The engine {engine} is not installed here.",
             f"Install {PACKAGES[engine]}, or choose another engine.",
         )
+    kind = ""
+    if engine == "gguf" and LEARNT in spec:
+        from quantization.gguf_types import FILE_TYPES, needs_importance
+        from quantization.kinds import KINDS
+
+        plain, _, kind = spec.partition(LEARNT)
+        kind = kind.removeprefix(":")
+        if kind and kind not in KINDS:
+            raise VisitorError(
+                f"There is no kind of text “{kind[:40]}”.",
+                f"Write one of {', '.join(KINDS)} after {LEARNT}:, or end the name with {LEARNT}.",
+            )
+        spec = plain + LEARNT
+        if needs_importance(plain):
+            spec = plain  # it always has one
+        elif plain in FILE_TYPES and spec not in specs(engine):
+            raise VisitorError(
+                f"An importance matrix changes nothing in {plain}.", f"Choose gguf:{plain} without it."
+            )
     if engine == "own":
         own_settings(spec)
     elif spec not in specs(engine):
@@ -154,7 +182,10 @@ def parse(name: str) -> Format:
         raise VisitorError(
             f"{engine} has no format “{spec[:40]}”.", f"Choose one of {', '.join(near or specs(engine))}."
         )
-    return Format(f"{engine}:{spec}", engine, spec)
+    learns = engine == "gguf" and spec.endswith(LEARNT)
+    plain = spec.removesuffix(LEARNT) if learns else spec
+    name = f"{plain}{LEARNT}:{kind}" if kind else spec
+    return Format(f"{engine}:{name}", engine, plain, learns=learns, kind=kind)
 
 
 def own_settings(spec: str) -> tuple[str, dict[str, Any]]:
@@ -184,10 +215,11 @@ def own_settings(spec: str) -> tuple[str, dict[str, Any]]:
 @dataclass
 class Calibration:
     """What calibrated formats learn from: windows of the calibration text; what layers saw of it is collected
-    once.
+    once. GGUF formats take an importance matrix in its place, where one is given.
     """
 
     windows: Tensor
+    given: Importance | None = None
     _moments: dict[str, Any] | None = None
     _with_products: bool = False
 
@@ -210,6 +242,22 @@ class Calibration:
                     )
         return self._moments
 
+    def importance(self, loaded: Loaded, kind: str = "") -> Importance:
+        """The importance matrix that GGUF formats are made with.
+
+        Args:
+            loaded: the model.
+            kind: of text, of `kinds.KINDS`, that it is of; "" for the calibration text, or what is given.
+
+        Raises:
+            VisitorError: as `moments`.
+        """
+        from quantization.importance import of_kind, of_moments
+
+        if kind:
+            return of_kind(loaded, kind)
+        return self.given or of_moments(self.moments(loaded, False), self.windows)
+
 
 def is_calibrated(form: Format) -> bool:
     """Whether a format learns from the calibration text."""
@@ -220,7 +268,7 @@ def is_calibrated(form: Format) -> bool:
     if form.engine == "gguf":
         from quantization.gguf_types import needs_importance
 
-        return needs_importance(form.spec)
+        return form.learns or needs_importance(form.spec)
     return form.engine in ("autoround", *CHECKPOINTS)
 
 
@@ -248,11 +296,7 @@ def quantize(loaded: Loaded, form: Format, calibration: Calibration) -> Quantize
     elif form.engine == "gguf":
         from quantization.gguf_file import quantize_model
 
-        importance = None
-        if is_calibrated(form):
-            importance = {
-                name: moment.column_mean_square for name, moment in calibration.moments(loaded, False).items()
-            }
+        importance = calibration.importance(loaded, form.kind) if is_calibrated(form) else None
         quantized = quantize_model(loaded, form.spec, importance, form.overrides)
     elif form.engine in CHECKPOINTS:
         quantized = _library(form.engine).quantize_model(loaded, form.spec, calibration)

@@ -127,7 +127,8 @@ def quantize(weight: Tensor, type: str, importance: Tensor | None = None) -> Byt
     Args:
         weight: (rows, columns), float32 on the CPU.
         type: of ggml.
-        importance: (columns,) E[x²] of the inputs, or None.
+        importance: (columns,) E[x²] of the inputs, (matrices, columns) of matrices that stand one after
+            another, or None.
 
     Returns:
         The blocks, uint8 (rows, bytes of a row).
@@ -140,6 +141,11 @@ def quantize(weight: Tensor, type: str, importance: Tensor | None = None) -> Byt
     from gguf.quants import quantize as by_numpy
 
     rows, columns = weight.shape
+    if importance is not None and importance.dim() == 2:
+        parts = weight.chunk(len(importance))
+        return np.concatenate(
+            [quantize(part, type, one) for part, one in zip(parts, importance, strict=True)]
+        )
     check(type, columns, importance)
     array = np.ascontiguousarray(weight.detach().numpy(), dtype=np.float32)
     low, high = array.min(initial=0), array.max(initial=0)  # no copy of the weight; NaN goes into both

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from quantization import ggml, ggml_codes, gguf_families, gguf_types, modules
-from quantization.gguf_vocabulary import vocabulary
+from quantization.gguf_vocabulary import Vocabulary, vocabulary
+from quantization.importance import DATASET, FILE, Importance
 from quantization.record import QuantizedModel, TensorReport
 from shared import hub
 from shared.card import public_name
@@ -79,7 +80,7 @@ def shape_of(loaded: Loaded, importance: bool) -> gguf_types.Shape:
 def quantize_model(
     loaded: Loaded,
     file_type: str,
-    importance: dict[str, Tensor] | None,
+    importance: Importance | None,
     overrides: dict[str, str] | None = None,
 ) -> QuantizedModel:
     """Quantize every matrix of a model by the rules of a file type; their values lie in one stretch of
@@ -91,7 +92,7 @@ def quantize_model(
     Args:
         loaded: the base model.
         file_type: a key of `gguf_types.FILE_TYPES`.
-        importance: E[x²] of the inputs by parameter name, for types that need it.
+        importance: of the columns, for types that need it or gain by it.
         overrides: types that win over the rules, by parameter name.
 
     Raises:
@@ -111,7 +112,8 @@ def quantize_model(
     for choice in gguf_types.plan(file_type, tensors, shape, overrides):
         parameter = loaded.model.get_parameter(choice.name)
         weight = matrix(loaded.model, choice.name).float().cpu()
-        data = ggml.quantize(weight, choice.used, (importance or {}).get(choice.name))
+        matters = importance.columns.get(choice.name) if importance else None
+        data = ggml.quantize(weight, choice.used, matters)
         part = values[start : start + weight.numel()].view_as(weight)
         start += weight.numel()
         reports.append(_read(data, choice, weight, part))
@@ -131,11 +133,14 @@ def quantize_model(
             for name, (type, start, form) in stored.items()
         }
         label = "mix" if overrides else file_type
-        path = folder / f"{loaded.id.split('/')[-1]}-{label}.gguf"
-        write_gguf(path, loaded, contents, label)
+        made = f"-{importance.stem}" if importance and gguf_types.may_learn(file_type) else ""
+        path = folder / f"{loaded.id.split('/')[-1]}-{label}{made}.gguf"
+        write_gguf(path, loaded, contents, label, importance)
         return [path]
 
-    plain, header = beside_blocks(loaded, {tensor.name: tensor.stored_bytes for tensor in reports})
+    plain, header = beside_blocks(
+        loaded, {tensor.name: tensor.stored_bytes for tensor in reports}, importance
+    )
     return QuantizedModel(
         format=f"gguf:{file_type}",
         version=ggml.version(),
@@ -178,17 +183,21 @@ def _read(data: ggml.Bytes, choice: gguf_types.Choice, weight: Tensor, values: T
     return tally.report(choice.name, choice.used, data.nbytes, choice.wanted, choice.reason)
 
 
-def beside_blocks(loaded: Loaded, sizes: Mapping[str, int]) -> tuple[int, int]:
+def beside_blocks(
+    loaded: Loaded, sizes: Mapping[str, int], importance: Importance | None = None
+) -> tuple[int, int]:
     """Bytes that a file holds beside quantized blocks: of the weights that stay in float32; and of its header
     with the tokenizer, and of padding.
 
     Args:
         loaded: the model.
         sizes: bytes of each quantized parameter.
+        importance: that the file is made with.
     """
     import gguf
 
     plain = padding = 0
+    words = vocabulary(loaded.tokenizer, _rows(loaded))
     with tempfile.TemporaryDirectory(prefix="gguf-") as folder:
         path = Path(folder) / "header.gguf"
         writer = gguf.GGUFWriter(path, gguf_families.family_of(loaded.model.config).architecture)
@@ -205,43 +214,56 @@ def beside_blocks(loaded: Loaded, sizes: Mapping[str, int]) -> tuple[int, int]:
             plain += 0 if part.parameter in sizes else size
             padding += -size % gguf.GGUF_DEFAULT_ALIGNMENT
         try:
-            _describe(writer, loaded, "F32")
+            _describe(writer, loaded, "F32", importance, words.short())
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
             writer.flush()
         finally:
             writer.close()
-        header = path.stat().st_size
+        header = path.stat().st_size + words.bytes - words.short().bytes
     return plain, header + -header % gguf.GGUF_DEFAULT_ALIGNMENT + padding
 
 
-def planned_bytes(loaded: Loaded, file_type: str) -> int:
+def planned_bytes(loaded: Loaded, file_type: str, learns: bool = False) -> int:
     """The size of a model's file, before anything is quantized.
 
     Args:
         loaded: the model.
         file_type: a key of `gguf_types.FILE_TYPES`.
+        learns: whether an importance matrix of the calibration text is used that it can do without.
 
     Raises:
         VisitorError: as `check`.
     """
     check(loaded)
     tensors, sizes = matrices(loaded), {}
-    shape = shape_of(loaded, gguf_types.needs_importance(file_type))
+    learns = learns or gguf_types.needs_importance(file_type)
+    shape = shape_of(loaded, learns)
     for choice, (_, (rows, columns)) in zip(gguf_types.plan(file_type, tensors, shape), tensors, strict=True):
         block, size = ggml.layout(choice.used)
         sizes[choice.name] = rows * columns // block * size
-    return sum(sizes.values()) + sum(beside_blocks(loaded, sizes))
+    stated = Importance({}, FILE, (DATASET,), 0, 0) if learns else None
+    return sum(sizes.values()) + sum(beside_blocks(loaded, sizes, stated))
 
 
-def _describe(writer: Any, loaded: Loaded, file_type: str) -> None:
+def _describe(
+    writer: Any, loaded: Loaded, file_type: str, importance: Importance | None, words: Vocabulary
+) -> None:
     """All that a file says beside its tensors."""
     _metadata(writer, loaded, file_type)
-    vocabulary(loaded.tokenizer, _rows(loaded)).write(writer)
+    if importance is not None:
+        importance.describe(writer)
+    words.write(writer)
 
 
-def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Bytes]], file_type: str) -> None:
+def write_gguf(
+    path: Path,
+    loaded: Loaded,
+    stored: dict[str, tuple[str, ggml.Bytes]],
+    file_type: str,
+    importance: Importance | None = None,
+) -> None:
     """Write a complete GGUF file, or nothing.
 
     Args:
@@ -250,6 +272,7 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
         stored: type and blocks of every matrix by parameter name; all other parameters are written in
             float32.
         file_type: for the metadata: of `gguf_types.FILE_TYPES`, "F32" or "mix".
+        importance: that the blocks were made with.
 
     Raises:
         VisitorError: an architecture or tokenizer that is not written, or the disk is full.
@@ -262,7 +285,8 @@ def write_gguf(path: Path, loaded: Loaded, stored: dict[str, tuple[str, ggml.Byt
         writer = gguf.GGUFWriter(part, family.architecture)
         try:
             _tensors(writer, loaded, stored)
-            _describe(writer, loaded, file_type)
+            words = vocabulary(loaded.tokenizer, _rows(loaded))
+            _describe(writer, loaded, file_type, importance, words)
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()

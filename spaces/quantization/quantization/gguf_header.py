@@ -100,15 +100,20 @@ class _Stream:
         begin = self.place
         if count < 0 or begin + count > MAX_HEADER_BYTES:
             raise _Damaged(f"its header is longer than {MAX_HEADER_BYTES / 1e6:.0f} MB")
-        while len(self.bytes) < begin + count:
-            wanted = max(self._piece, begin + count - len(self.bytes))
-            more = self._read(len(self.bytes), wanted)
-            if not more:
-                raise _Damaged("it ends in the middle of its header")
-            self.bytes += more
-            self._piece = min(2 * self._piece, 8 * PIECE)
+        if not self.has(begin + count):
+            raise _Damaged("it ends in the middle of its header")
         self.place = begin + count
         return begin
+
+    def has(self, end: int) -> bool:
+        """Whether the file has so many bytes, which are read where they are not here yet."""
+        while len(self.bytes) < end:
+            more = self._read(len(self.bytes), max(self._piece, end - len(self.bytes)))
+            if not more:
+                return False
+            self.bytes += more
+            self._piece = min(2 * self._piece, 8 * PIECE)
+        return True
 
     def number(self, code: str) -> Any:
         """One number, little-endian."""
@@ -141,6 +146,26 @@ class _Stream:
         return self._texts(count)
 
     def _texts(self, count: int) -> list[str]:
+        """So many texts; a list of many that is byte for byte one of those read last is that one."""
+        begin = self.place
+        for data, texts in _read_last:
+            end = begin + len(data)
+            if (
+                len(texts) == count
+                and end <= MAX_HEADER_BYTES
+                and data.startswith(self.bytes[begin:end])
+                and self.has(end)
+                and self.bytes[begin:end] == data
+            ):
+                self.place = end
+                return texts
+        texts = self._new_texts(count)
+        if count > MANY:
+            _read_last.insert(0, (bytes(self.bytes[begin : self.place]), texts))
+            del _read_last[KEPT:]
+        return texts
+
+    def _new_texts(self, count: int) -> list[str]:
         """So many texts: a vocabulary has a hundred thousand, and what of it is there already is read
         without a call for each.
         """
@@ -158,6 +183,13 @@ class _Stream:
                 place = self.place
         self.place = place
         return found
+
+
+MANY, KEPT = 1_000, 4
+"""Texts of a list that is worth keeping, and lists kept: tokens and merges of two models, since the files of
+one all have the same.
+"""
+_read_last: list[tuple[bytes, list[str]]] = []
 
 
 def read_header(read: Read, size: int, what: str) -> Header:

@@ -53,8 +53,17 @@ SMALL = ("IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M")
 
 
 def needs_importance(file_type: str) -> bool:
-    """Whether a file type learns from calibration text."""
+    """Whether a file type is made with an importance matrix only."""
     return file_type in SMALL or file_type in ("Q2_K_S", "IQ3_XXS")
+
+
+_WITHOUT = ("F16", "BF16", "Q8_0", "TQ1_0", "TQ2_0")
+"""File types whose blocks have nothing to choose by what columns matter."""
+
+
+def may_learn(file_type: str) -> bool:
+    """Whether a file type is made with and without an importance matrix."""
+    return file_type not in _WITHOUT and not needs_importance(file_type)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import VisitorError
@@ -46,6 +47,23 @@ class Vocabulary:
     prefix: bool | None
     template: str | list[dict[str, str]] | None = field(default=None)
 
+    @property
+    def bytes(self) -> int:
+        """Bytes that the lists of tokens take in a file: each text has its length before it."""
+        texts = [*self.tokens, *(self.merges or [])]
+        numbers = len(self.kinds) + len(self.scores or [])
+        return sum(8 + len(text.encode()) for text in texts) + 4 * numbers
+
+    def short(self) -> Vocabulary:
+        """The same with lists of one: what writes it is done at once, and its size is known by `bytes`."""
+        return replace(
+            self,
+            tokens=self.tokens[:1],
+            kinds=self.kinds[:1],
+            merges=self.merges and self.merges[:1],
+            scores=self.scores and self.scores[:1],
+        )
+
     def write(self, writer: Any) -> None:
         """Put it into a `gguf.GGUFWriter`."""
         writer.add_tokenizer_model(self.model)
@@ -76,7 +94,8 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, size: int) -> Vocabulary:
     Raises:
         VisitorError: llama.cpp has no such tokenizer, or it is not written here.
     """
-    described = _described(tokenizer)
+    text = _description(tokenizer)
+    described = _parsed(text)
     model = described["model"]
     if model.get("type") != "BPE":
         raise VisitorError(
@@ -84,7 +103,12 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, size: int) -> Vocabulary:
             "Choose a model with a BPE tokenizer, or another engine.",
         )
     pieces = bool(model.get("byte_fallback"))
-    tokens, kinds = _tokens(tokenizer, described, size, pieces)
+    key = text, size
+    if key not in _known:
+        while len(_known) >= KEPT:
+            _known.pop(next(iter(_known)))
+        _known[key] = _tokens(tokenizer, described, size, pieces)
+    tokens, kinds = _known[key]
     special = {
         name: number
         for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
@@ -105,15 +129,28 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, size: int) -> Vocabulary:
     )
 
 
-def _described(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+KEPT = 2
+"""Tokenizers whose description and tokens are kept: a row asks for its model's five times, and reading one of
+49,152 tokens takes a fifth of a second.
+"""
+_known: dict[tuple[str, int], tuple[list[str], list[int]]] = {}
+
+
+@lru_cache(KEPT)
+def _parsed(text: str) -> dict[str, Any]:
+    """A tokenizer's description; not to be changed."""
+    described: dict[str, Any] = json.loads(text)
+    return described
+
+
+def _description(tokenizer: PreTrainedTokenizerBase) -> str:
     """The tokenizer's own description, as tokenizer.json has it."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise VisitorError(
             "This tokenizer is not one of the tokenizers library.", "Choose another model, or another engine."
         )
-    described: dict[str, Any] = json.loads(backend.to_str())
-    return described
+    return str(backend.to_str())
 
 
 def _adds(tokenizer: PreTrainedTokenizerBase) -> dict[str, bool]:

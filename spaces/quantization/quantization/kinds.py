@@ -1,7 +1,9 @@
 """Short texts of several kinds, so that a format's divergence can be seen on each: a format that is close to
 the base in prose may not be in code.
 
-The texts lie in `passages`; they were written for this page, so that no model has seen them before it.
+The texts lie in `passages`; they were written for this page, so that no model has seen them before it. Those
+in `passages/learn` are of the same kinds, for importance matrices: a format that learnt from one kind of text
+is measured on another text of it, and on the other kinds.
 """
 
 from __future__ import annotations
@@ -57,11 +59,18 @@ class Kinds:
         ]
 
 
-def text_of(loaded: Loaded, kind: str) -> str:
-    """A kind's text; a conversation as the model's chat template writes it, where it has one that does."""
+def text_of(loaded: Loaded, kind: str, learn: bool = False) -> str:
+    """A kind's text; a conversation as the model's chat template writes it, where it has one that does.
+
+    Args:
+        loaded: the model.
+        kind: of `KINDS`.
+        learn: whether it is the text to learn from, not that to measure on.
+    """
+    folder = _FOLDER / "learn" if learn else _FOLDER
     if kind != "chat":
-        return (_FOLDER / f"{kind}.txt").read_text(encoding="utf-8")
-    turns = json.loads((_FOLDER / "chat.json").read_text(encoding="utf-8"))
+        return (folder / f"{kind}.txt").read_text(encoding="utf-8")
+    turns = json.loads((folder / "chat.json").read_text(encoding="utf-8"))
     tokenizer = loaded.tokenizer
     if tokenizer.chat_template:
         more = {"tools": None, "documents": None, "add_generation_prompt": False}
@@ -74,6 +83,11 @@ def text_of(loaded: Loaded, kind: str) -> str:
     return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in turns)
 
 
+def context_of(loaded: Loaded) -> int:
+    """Tokens of a window of these texts."""
+    return min(CONTEXT, talk.context_limit(loaded) or CONTEXT)
+
+
 def base_pass(loaded: Loaded) -> Iterator[int | Kinds]:
     """Run the base model over all kinds; yields windows done, at the end the `Kinds`.
 
@@ -82,7 +96,7 @@ def base_pass(loaded: Loaded) -> Iterator[int | Kinds]:
     """
     import torch
 
-    context = min(CONTEXT, talk.context_limit(loaded) or CONTEXT)
+    context = context_of(loaded)
     parts, places, start = [], {}, 0
     for kind in KINDS:
         windows = measure.text_windows(loaded.tokenizer, text_of(loaded, kind), context, WINDOWS)

@@ -24,8 +24,8 @@ from shared.errors import VisitorError
 TIMEOUT = 180
 """Seconds that one request may take."""
 
-PREFILL, DECODE, REPEATS = 128, 24, 3
-"""Tokens read and written, and how often, to measure speed."""
+PREFILL, DECODE, REPEATS, WARM = 64, 12, 3, 8
+"""Tokens read and written, and how often, to measure speed; and read before, to warm up."""
 
 
 def check_installed() -> None:
@@ -79,14 +79,15 @@ def run(path: Path, prompt: str, n_predict: int) -> dict[str, Any]:
 
 
 def speed(path: Path) -> dict[str, Any]:
-    """Warm medians of reading 128 and writing 24 tokens: prefill_ and decode_tokens_per_second, and
+    """Warm medians of reading 64 and writing 12 tokens: prefill_ and decode_tokens_per_second, and
     version.
     """
     from statistics import median
 
     # Every prompt starts with another word, so that none is found in the cache.
     prompts = [
-        f"{first} " + "word " * (PREFILL - 2) for first in ("Warm", "One", "Two", "Three")[: REPEATS + 1]
+        f"{first} " + "word " * (count - 2)
+        for first, count in zip(("Warm", "One", "Two", "Three"), (WARM, *[PREFILL] * REPEATS), strict=True)
     ]
     answers = ask({"path": str(path), "prompts": prompts, "n_predict": DECODE})["answers"][1:]
     rates = ("prefill_tokens_per_second", "decode_tokens_per_second")

@@ -60,12 +60,24 @@ def _file_of(row: Row, quantized: QuantizedModel) -> Iterator[Path]:
         yield path
 
 
-def put_speed(row: Row, quantized: QuantizedModel, facts: data.Facts) -> None:
-    """Put in the speed of the row's file in llama.cpp itself; its weights are mapped from the file.
-
-    Raises:
-        VisitorError: llama.cpp cannot run it.
+def timed(
+    run: Comparison, row: Row, quantized: QuantizedModel, step: int, steps: int
+) -> Iterator[Comparison]:
+    """Put in the speed of the row's file in llama.cpp itself, where its weights are mapped from the file;
+    what was measured of it is shown before, but where its file has yet to be read to leave.
     """
+    assert row.facts is not None
+    if run.folder is None:
+        row.status = "done"
+    run.progress = (f"Timing {row.called} in llama.cpp", step + 0.9, steps)
+    yield run
+    try:
+        _put_speed(row, quantized, row.facts)
+    except VisitorError as error:
+        row.facts["notes"].append(f"Not run in llama.cpp: {error}")
+
+
+def _put_speed(row: Row, quantized: QuantizedModel, facts: data.Facts) -> None:
     with _file_of(row, quantized) as path:
         rates = llama_cpp.speed(path)
         facts["resident_bytes"] = path.stat().st_size

@@ -5,11 +5,18 @@ from __future__ import annotations
 from quantization import formats, modules
 from quantization.calibration import FEW
 from quantization.comparison import Comparison
+from quantization.kinds import KINDS
 from quantization.record import QuantizedModel
 
 
 def _learnt(run: Comparison, form: formats.Format, calibration: formats.Calibration) -> str:
     """From how many tokens a format learnt, and whether they are few."""
+    if form.kind:
+        return f"Learnt from a short text of the kind {KINDS[form.kind]}, another than that measured on."
+    if form.engine == "gguf" and (given := calibration.given):
+        of = f" of {', '.join(given.datasets)[:120]}" if any(given.datasets) else ""
+        chunks = f", {given.chunks:,} chunks" if given.chunks else ""
+        return f"Learnt from the importance matrix {given.file[:80]}{of}{chunks}."
     tokens = calibration.windows.numel()
     model = run.loaded.model
     widest = max((modules.weight_of(model, name).shape[1] for name in modules.linear_names(model)), default=0)
@@ -47,6 +54,9 @@ def notes_of(
         )
     if formats.is_calibrated(form) and form.engine != "autoround":
         notes.append(_learnt(run, form, calibration))
+    by_text = form.engine == "gguf" and formats.is_calibrated(form) and (form.kind or not calibration.given)
+    if by_text and modules.expert_share(run.loaded.model):
+        notes.append("Experts are made without an importance matrix: a text gives none of them here.")
     reasons = [tensor.reason for tensor in quantized.tensors if tensor.reason]
     if reasons:
         why = "; ".join(sorted(set(reasons)))

@@ -182,6 +182,12 @@ def take_plan(request: TakeRequest) -> str:
     parameters = parameters_of(request.model)
     if parameters is None:
         return f"Plan: what it costs is known once {request.model} is loaded."
+    if request.matrix:
+        seconds = MOST_TOKENS * parameters / RATE["cuda" if gpu.has_gpu() else "cpu"]
+        return (
+            f"Plan: up to {max(5, round(seconds, -1)):,.0f} s for at most {MOST_TOKENS:,} tokens of the "
+            "calibration text · an importance matrix that llama-quantize takes; nothing is measured."
+        )
     seconds = estimate(wanted, parameters, "cuda" if gpu.has_gpu() else "cpu")["seconds"]
     seconds = max(5.0, float(f"{seconds:.1g}" if seconds < 100 else f"{seconds:.2g}"))
     if wanted.budget is not None:
@@ -205,7 +211,7 @@ def _size(form: formats.Format, model: str, parameters: int) -> str:
     if form.engine == "gguf" and loaded is not None:
         from quantization.gguf_file import planned_bytes
 
-        return f"{planned_bytes(loaded, form.spec) / 1e6:,.1f} MB"
+        return f"{planned_bytes(loaded, form.spec, form.learns) / 1e6:,.1f} MB"
     least = _least_bits(form)
     words = "most weights take" if least == bits(form) else "no matrix takes fewer than"
     return f"at least {parameters * least / 8e6:,.0f} MB, since {words} {least:.4g} bits"

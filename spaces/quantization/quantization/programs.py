@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from quantization import published, rotation
+from quantization.formats import LEARNT
 from quantization.gguf_types import needs_importance
 from quantization.request import Request, SetRequest, TakeRequest
 from shared import texts
@@ -15,7 +16,7 @@ _LLAMA_CPP = """\
 # llama.cpp's own tools measure the same columns (https://github.com/ggml-org/llama.cpp).
 # base.gguf is the model in F32 or BF16 (convert_hf_to_gguf.py), text.txt the text that was measured on{copy}.
 # Its forward pass quantizes activations too, so that its numbers differ a little from those of the page.
-llama-quantize base.gguf quantized.gguf {file_type}
+{quantize}
 llama-perplexity -m base.gguf -f text.txt -c {context} --chunks {windows} --kl-divergence-base base.kld
 llama-perplexity -m quantized.gguf -c {context} --kl-divergence-base base.kld --kl-divergence
 """
@@ -184,14 +185,30 @@ def llama_cpp_commands(request: Request, source: str = "") -> str:
         source: which copy of the model answered.
     """
     types = [name.partition(":")[2] for name in request.formats if name.startswith("gguf:")]
+    kind = types[0] if types else "Q4_K_M"
+    computed = "" if request.imatrix or not _learns(kind) else _IMATRIX
     return _LLAMA_CPP.format(
-        file_type=types[0] if types else "Q4_K_M",
+        quantize=computed + _quantize(kind, "quantized", request.imatrix),
         context=request.context,
         windows=request.windows,
         copy=", both as the program below writes them"
         if request.rotated or source.startswith(EMBEDDED_SOURCE)
         else "",
     )
+
+
+_IMATRIX = "llama-imatrix -m base.gguf -f calibration.txt -o imatrix.gguf\n"
+
+
+def _learns(kind: str) -> bool:
+    """Whether a GGUF format's name, without its engine, asks for an importance matrix."""
+    return LEARNT in kind or needs_importance(kind)
+
+
+def _quantize(kind: str, name: str, matrix: str = "") -> str:
+    """The command that makes a file of a format, by its name without the engine."""
+    learns = f"--imatrix {matrix.rpartition('/')[2] or 'imatrix.gguf'} " if _learns(kind) else ""
+    return f"llama-quantize {learns}base.gguf {name}.gguf {kind.partition(LEARNT)[0]}"
 
 
 def transformers_program(
@@ -268,11 +285,13 @@ def set_commands(request: SetRequest) -> str:
     """Commands of llama.cpp that make and measure every GGUF file of a set."""
     types = [name.partition(":")[2] for name in request.formats if name.startswith("gguf:")]
     lines = [_SET_HEAD.format(context=request.context, windows=request.windows)]
+    if any(map(_learns, types)):
+        lines.append(_IMATRIX)
     for kind in types:
-        learns = "--imatrix imatrix.gguf " if needs_importance(kind) else ""
+        name = kind.replace(":", "-")
         lines.append(
-            f"llama-quantize {learns}base.gguf {kind}.gguf {kind}\n"
-            f"llama-perplexity -m {kind}.gguf -c {request.context} --kl-divergence-base base.kld "
+            f"{_quantize(kind, name)}\n"
+            f"llama-perplexity -m {name}.gguf -c {request.context} --kl-divergence-base base.kld "
             "--kl-divergence\n"
         )
     return "".join(lines)

@@ -91,6 +91,36 @@ def _check_name(name: str) -> None:
         raise VisitorError(f"{name[:80]} is an importance matrix, no model.", "Choose a model's file.")
 
 
+_MATRICES = (".gguf", ".dat", ".imatrix")
+"""How the names of importance matrices end."""
+
+
+def matrix_spec(name: str) -> str:
+    """The name of an importance matrix, as a visitor may write it; "" for none.
+
+    Raises:
+        VisitorError: it names no file.
+    """
+    spec = name.strip().removeprefix(f"{ENGINE}:").strip()
+    if _ADDRESS.match(spec):
+        spec = _from_address(spec)
+    if not spec:
+        return ""
+    local = spec.startswith((_UPLOAD, "/", "~", "./", "../"))
+    match = None if local else _HUB.fullmatch(spec)
+    if len(spec) > _LONGEST or ".." in spec or not (local or (match and match["path"])):
+        raise VisitorError(
+            f"“{spec[:60]}” names no importance matrix.",
+            "Write owner/model-GGUF/model.imatrix.gguf, or upload the file.",
+        )
+    if not spec.lower().endswith(_MATRICES):
+        raise VisitorError(
+            f"{PurePosixPath(spec).name[:80]} is no importance matrix by its name.",
+            f"Name a file that ends in {', '.join(_MATRICES)}.",
+        )
+    return spec
+
+
 def label(spec: str) -> str:
     """A file's short name: who made it, and what its name has beyond the model's."""
     if spec.startswith((_UPLOAD, "/", "~", ".")):
@@ -300,8 +330,8 @@ def on_hub(name: str) -> tuple[str, str] | None:
     return (match["repository"], match["path"]) if match and match["path"] else None
 
 
-def uploaded(path: str) -> str:
-    """The name of a row for a file that a visitor has uploaded.
+def uploaded(path: str, matrix: bool = False) -> str:
+    """The name of a row for a file that a visitor has uploaded, or of an importance matrix.
 
     Raises:
         VisitorError: it is no upload, or its name says that it cannot be read here.
@@ -309,5 +339,8 @@ def uploaded(path: str) -> str:
     real = Path(path).resolve()
     if files.upload_folder() not in real.parents:
         raise VisitorError("That file was not uploaded here.", "Upload it again.")
+    spec = f"{_UPLOAD}{real.relative_to(files.upload_folder()).as_posix()}"
+    if matrix:
+        return matrix_spec(spec)
     _check_name(real.name)
-    return f"{ENGINE}:{_UPLOAD}{real.relative_to(files.upload_folder()).as_posix()}"
+    return f"{ENGINE}:{spec}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from shared.models import twin
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def _file_type(header: Header) -> str:
 
 
 def read(published: Published, path: Path, base: Expected) -> QuantizedModel:
-    """The model whose weights a file holds.
+    """The model whose weights a file holds, with the error of every matrix against the base's.
 
     Values are those that the gguf package reads, bit for bit; rows that llama.cpp has in another order go
     back to transformers', and where it stores gains with 1 added, 1 is taken away.
@@ -89,37 +93,18 @@ def read(published: Published, path: Path, base: Expected) -> QuantizedModel:
     Raises:
         VisitorError: it is no longer the file whose header was read, or holds values that are not finite.
     """
-    import torch
-
-    loaded = base.loaded
-    model = twin(loaded.model)
-    content = np.asarray(np.memmap(path, np.uint8, "r"))
-    if len(content) != published.place.size:
-        raise VisitorError(f"{published.place.name} has changed.", "Compare again.")
     ours = _ours(published, base)
-    room = _Room(published, base)
-    wanted: list[tuple[Tensor, Part, torch.Tensor]] = []
-    for name, tensor in published.tensors.items():
-        part = base.parts.get(name) or (Part(HEAD, "lm_head.weight") if name == HEAD else None)
-        if part is not None:
-            wanted.append((tensor, part, room.of(part)))
 
-    def take(one: tuple[Tensor, Part, torch.Tensor]) -> TensorReport:
-        tensor, part, target = one
+    def take(content: ggml.Bytes, tensor: Tensor, part: Part, target: torch.Tensor) -> TensorReport:
         return _read(content, tensor, part, target, base, ours.get(part.parameter, ""))
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        read = list(threads.map(take, wanted))
+    model, read = _filled(published, path, base, take)
     reports, whole = [], []
-    for (tensor, part, _), report in zip(wanted, read, strict=True):
+    for tensor, part, report in read:
         if len(tensor.shape) > 1 and not gguf_families.is_kept_whole(part.parameter):
             reports.append(report)
         elif tensor.type in ggml.PLAIN:
             whole.append((tensor.name, report))
-    head = room.made.pop("lm_head.weight", None) if base.tied else None
-    modules.replace_weights(model, room.made)
-    if head is not None:
-        _untie(model, head)
     stored = sum(published.tensors[name].bytes for name in published.tensors)
     quantized = sum(report.stored_bytes for report in reports)
     return QuantizedModel(
@@ -130,8 +115,53 @@ def read(published: Published, path: Path, base: Expected) -> QuantizedModel:
         other_bytes=stored - quantized,
         header_bytes=published.place.size - stored,
         runtime="PyTorch, the file's weights dequantized to float32",
-        notes=(*published.notes, *_weights_notes(whole, loaded.id), *_window_notes(base)),
+        notes=(*published.notes, *_weights_notes(whole, base.loaded.id), *_window_notes(base)),
     )
+
+
+def model_of(published: Published, path: Path, base: Expected) -> PreTrainedModel:
+    """The model of `read` alone, of a file whose weights are known already: nothing is held against the base.
+
+    Raises:
+        VisitorError: it is no longer the file whose header was read.
+    """
+    return _filled(published, path, base, _put)[0]
+
+
+def _filled(
+    published: Published,
+    path: Path,
+    base: Expected,
+    take: Callable[[ggml.Bytes, Tensor, Part, torch.Tensor], T],
+) -> tuple[PreTrainedModel, list[tuple[Tensor, Part, T]]]:
+    """A copy of the base model with a file's values, and what putting each tensor's gave.
+
+    Args:
+        published: the file.
+        path: of it on this machine.
+        base: the model that it was made from.
+        take: puts the values of a tensor where they belong: called with the file's bytes, the tensor, what
+            it is of the model, and the place.
+    """
+    import torch
+
+    model = twin(base.loaded.model)
+    content = np.asarray(np.memmap(path, np.uint8, "r"))
+    if len(content) != published.place.size:
+        raise VisitorError(f"{published.place.name} has changed.", "Compare again.")
+    room = _Room(published, base)
+    wanted: list[tuple[Tensor, Part, torch.Tensor]] = []
+    for name, tensor in published.tensors.items():
+        part = base.parts.get(name) or (Part(HEAD, "lm_head.weight") if name == HEAD else None)
+        if part is not None:
+            wanted.append((tensor, part, room.of(part)))
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        given = list(threads.map(lambda one: take(content, *one), wanted))
+    head = room.made.pop("lm_head.weight", None) if base.tied else None
+    modules.replace_weights(model, room.made)
+    if head is not None:
+        _untie(model, head)
+    return model, [(tensor, part, one) for (tensor, part, _), one in zip(wanted, given, strict=True)]
 
 
 def _version(published: Published) -> str:
@@ -205,6 +235,31 @@ class _Room:
         return whole[:, part.start : part.stop] if whole.dim() == 3 else whole
 
 
+def _blocks(content: ggml.Bytes, tensor: Tensor) -> ggml.Bytes:
+    """A tensor's bytes, a row each; one value a row of those without rows, which are in no blocks."""
+    rows = math.prod(tensor.shape) if len(tensor.shape) == 1 else math.prod(tensor.shape[:-1])
+    return content[tensor.start : tensor.start + tensor.bytes].reshape(rows, -1)
+
+
+def _put(content: ggml.Bytes, tensor: Tensor, part: Part, target: torch.Tensor) -> None:
+    """Write a tensor's values where they belong."""
+    import torch
+
+    data, columns = _blocks(content, tensor), 1 if len(tensor.shape) == 1 else tensor.shape[-1]
+    stacked = target.dim() == 3  # experts: a part of each matrix's rows
+    in_place = target.is_contiguous() and not part.order and not stacked
+    values = target.view(-1, columns) if in_place else torch.empty(len(data), columns)
+    ggml.dequantize(data, tensor.type, columns, values)
+    if part.shifted:
+        values -= 1
+    if not in_place:
+        rows = values
+        if part.order:
+            rows = torch.empty_like(values)
+            rows[_places(part, len(rows), 0, len(rows))] = values
+        target.copy_(rows.view(target.shape))
+
+
 def _read(
     content: ggml.Bytes,
     tensor: Tensor,
@@ -213,14 +268,13 @@ def _read(
     base: Expected,
     ours: str,
 ) -> TensorReport:
-    """Write a tensor's values where they belong; its report against the base's weight."""
+    """Write a tensor's values where they belong; its report against the base's weight. A step of rows is read
+    and held against the base's while it is in the processor's cache.
+    """
     import torch
 
-    columns = tensor.shape[-1]
-    data = content[tensor.start : tensor.start + tensor.bytes].reshape(math.prod(tensor.shape[:-1]), -1)
-    weight = _of_base(part, base).reshape(-1, 1 if len(tensor.shape) == 1 else columns)
-    if len(tensor.shape) == 1:
-        data = data.reshape(columns, -1)  # one value a row: such tensors in blocks were refused
+    data = _blocks(content, tensor)
+    weight = _of_base(part, base).reshape(-1, 1 if len(tensor.shape) == 1 else tensor.shape[-1])
     stacked = target.dim() == 3  # experts: a part of each matrix's rows
     rows = torch.empty(weight.shape) if stacked else target.view(weight.shape)
     tally = modules.Tally(weight, base.squares.get(tensor.name))

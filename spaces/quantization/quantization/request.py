@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from quantization import formats, ggml, published
+from quantization import formats, ggml, importance, published
 from quantization.methods import METHODS, check_settings
 from quantization.scripts import SCRIPTS
 from quantization.sensitivity import TYPES
@@ -103,6 +103,16 @@ def _types(name: str, value: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _matrix(name: str, value: Any) -> str:
+    return published.matrix_spec(_text(300)(name, value))
+
+
+IMATRIX = (
+    "an importance matrix of llama.cpp for GGUF formats that take one, owner/model-GGUF/model.imatrix.gguf; "
+    "empty to compute it from the calibration text"
+)
+
+
 def _settings(_: str, value: Any) -> dict[str, Any]:
     parsed = value
     if isinstance(value, str):
@@ -172,6 +182,7 @@ class Request(request.Request):
         False, flag, "whether every row reads prose, code, a chat, maths and German too, each measured apart"
     )
     questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
+    imatrix: str = setting("", _matrix, IMATRIX, blank=True)
 
     def consistent(self) -> Request:
         """There is something to measure."""
@@ -180,8 +191,11 @@ class Request(request.Request):
         return self
 
     def to_query(self) -> str | None:
-        """The request as the query of a URL; None where a row is a file that a visitor has uploaded."""
-        return None if any(published.is_upload(name) for name in self.formats) else super().to_query()
+        """The request as the query of a URL; None where a row, or the importance matrix, is a file that a
+        visitor has uploaded.
+        """
+        names = (*self.formats, f"{published.ENGINE}:{self.imatrix}")
+        return None if any(published.is_upload(name) for name in names) else super().to_query()
 
 
 @dataclass(frozen=True)
@@ -225,8 +239,8 @@ class TakeRequest(request.Request):
     format: str = setting(
         "",
         _format,
-        "engine:format, for example gguf:Q4_K_M or bitsandbytes:nf4; or mix:100, a GGUF of at most 100 MB "
-        "whose types are chosen from measured sensitivities",
+        "engine:format, for example gguf:Q4_K_M or bitsandbytes:nf4; mix:100, a GGUF of at most 100 MB whose "
+        "types are chosen from measured sensitivities; or imatrix:gguf or imatrix:dat, an importance matrix",
         required=True,
     )
     calibration: str = _own_text("text for formats that learn from one; empty for a sample")
@@ -235,6 +249,13 @@ class TakeRequest(request.Request):
         False, flag, "whether to write the equivalent model with a rotated residual stream instead"
     )
     questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
+    imatrix: str = setting("", _matrix, IMATRIX, blank=True)
+
+    @property
+    def matrix(self) -> str:
+        """Ending of the importance matrix, where that is what is wanted; "" for every other format."""
+        kind, _, ending = self.format.partition(":")
+        return ending if kind == "imatrix" else ""
 
     @property
     def script(self) -> str:
@@ -244,7 +265,17 @@ class TakeRequest(request.Request):
 
     def consistent(self) -> TakeRequest:
         """The format exists."""
-        if not self.format.startswith("script:"):
+        if self.format.startswith("imatrix:"):
+            if self.matrix not in importance.KINDS:
+                raise VisitorError(
+                    f"There is no importance matrix of the kind “{self.matrix[:40]}”.",
+                    f"Choose {' or '.join(f'imatrix:{kind}' for kind in importance.KINDS)}.",
+                )
+            if self.imatrix:
+                raise VisitorError(
+                    "The importance matrix is to be computed, and one is given.", "Empty its field."
+                )
+        elif not self.format.startswith("script:"):
             self.comparison()
         elif self.script not in SCRIPTS:
             raise VisitorError(
@@ -264,6 +295,8 @@ class TakeRequest(request.Request):
                 "The mix has no size to fit in.", "Write the megabytes after it, as in mix:100."
             )
         row: dict[str, Any] = {"formats": [self.format]}
+        if self.matrix:  # what it takes to compute one
+            row = {"formats": [f"gguf:Q4_0{formats.LEARNT}"]}
         if kind == "mix":
             row = {"formats": [], "budget": size}
         return Request.parse(
@@ -272,6 +305,7 @@ class TakeRequest(request.Request):
             calibration=self.calibration,
             text=self.text,
             questions=self.questions,
+            imatrix=self.imatrix,
             prompt="",
             **row,
         )

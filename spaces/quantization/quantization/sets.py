@@ -82,7 +82,7 @@ def planned_bytes(loaded: Loaded, name: str) -> int:
         from quantization.gguf_file import planned_bytes
 
         try:
-            return planned_bytes(loaded, form.spec)
+            return planned_bytes(loaded, form.spec, form.learns)
         except VisitorError:
             return 0
     names = modules.linear_names(loaded.model)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantization import data
+from quantization import data, gguf_families, importance
 from quantization.card import model_card
-from quantization.compare import compare
+from quantization.compare import compare, prepare
 from quantization.request import TakeRequest
 from quantization.scripts import SCRIPTS, script
 from quantization.waiting import waiting
@@ -42,6 +42,9 @@ def take(request: TakeRequest, loaded: Loaded, folder: Path) -> Iterator[Step]:
     Raises:
         VisitorError: as `compare`, or the format has no files.
     """
+    if request.matrix:
+        yield from _matrix(request, loaded, folder)
+        return
     for run in compare(request.comparison(), loaded, folder):
         if not run.done:
             yield Step(waiting("take", request.format, *run.progress))
@@ -62,6 +65,28 @@ def take(request: TakeRequest, loaded: Loaded, folder: Path) -> Iterator[Step]:
         },
         tuple(row.files),
     )
+
+
+def _matrix(request: TakeRequest, loaded: Loaded, folder: Path) -> Iterator[Step]:
+    """Compute the importance matrix of the calibration text, and write it."""
+    doing = "Reading the calibration text with the base model"
+    yield Step(waiting("take", request.format, doing))
+    gguf_families.family_of(loaded.model.config)
+    material = prepare(request.comparison(), loaded)
+    computed = material.calibration.importance(material.loaded)
+    name = f"{loaded.id.split('/')[-1]}.imatrix.{request.matrix}"
+    folder.mkdir(parents=True, exist_ok=True)
+    importance.write(computed, material.loaded, folder / name)
+    importance.read(folder / name, name, material.loaded)
+    layers = len(computed.columns)
+    about = (
+        f"E[x²] of what {layers} layers see in {computed.tokens:,} tokens of the calibration text, "
+        f"{computed.chunks} windows of {computed.chunk_size}. llama-quantize takes it, and so does Compare "
+        "formats; nothing was measured."
+    )
+    figure = _head(request, f"{loaded.id.split('/')[-1]}, an importance matrix", [folder / name])
+    command = f"llama-quantize --imatrix {name} base.gguf quantized.gguf Q4_K_M\n"
+    yield Step({**figure, "script": command, "warnings": [about]}, (folder / name,))
 
 
 def ready_script(request: TakeRequest, folder: Path) -> Step:

@@ -117,8 +117,7 @@ def read_back(files: list[Path], loaded: Loaded) -> tuple[PreTrainedModel, str]:
         model = checkpoints.opened(folder).to(loaded.model.device)  # type: ignore[arg-type]
         return model, "this page's reader of such checkpoints, which their libraries read on a GPU"
     model = _by_transformers(folder, loaded)
-    if settings["quant_method"] == "bitsandbytes":
-        _compute_in_float32(model)
+    _compute_in_float32(model, folder, loaded)
     return model, "transformers"
 
 
@@ -127,18 +126,38 @@ def _gguf(path: Path, loaded: Loaded) -> PreTrainedModel:
 
     base = published_check.expected(loaded)
     place = published.Place(path.name, path.name, path.stat().st_size, "written here", path=path)
-    return published_model.read(published_model.opened(place, base), path, base).model
+    return published_model.model_of(published_model.opened(place, base), path, base)
 
 
-def _compute_in_float32(model: PreTrainedModel) -> None:
-    """Hold what is not quantized in float32, as all rows are measured: whatever dtype it is asked for,
-    transformers leaves it in the file's, and the whole model then computes in that.
+def _compute_in_float32(model: PreTrainedModel, folder: Path, loaded: Loaded) -> None:
+    """Hold what is not quantized in float32, as the file has it and as all rows are measured: whatever dtype
+    it is asked for, transformers leaves it in the file's, and auto-round puts the whole model into float16,
+    in which rotary frequencies are off by more than the last tokens of a window bear.
+
+    Args:
+        model: as transformers opened it.
+        folder: that it was opened from.
+        loaded: the base model, whose buffers that are in no file it has too.
     """
     import torch
+    from safetensors import safe_open
 
-    for parameter in model.parameters():
-        if parameter.dtype in (torch.bfloat16, torch.float16):
-            parameter.data = parameter.data.float()
+    narrow = (torch.bfloat16, torch.float16)
+    parameters = {name: one for name, one in model.named_parameters() if one.dtype in narrow}
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            for name in parameters.keys() & set(file.keys()):
+                parameters[name].data = file.get_tensor(name).float().to(parameters[name].device)
+    computed = dict(loaded.model.named_buffers())
+    for place, module in model.named_modules():
+        for key, one in module._buffers.items():
+            name = f"{place}.{key}".lstrip(".")
+            if one is None or one.dtype not in narrow:
+                continue
+            same = computed[name] if name in computed and key in module._non_persistent_buffers_set else one
+            module._buffers[key] = same.float()
+    for parameter in parameters.values():  # those that the file calls otherwise
+        parameter.data = parameter.data.float()
 
 
 def _by_transformers(folder: Path, loaded: Loaded) -> PreTrainedModel:

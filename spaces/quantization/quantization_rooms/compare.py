@@ -8,17 +8,21 @@ from typing import Any
 import gradio as gr
 
 from quantization import data, formats, programs, published, published_rows
+from quantization.kinds import KINDS
 from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
 from quantization.sensitivity import TYPES
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example, follow
-from quantization_rooms.textfield import questions_field, text_field
+from quantization_rooms.textfield import matrix_field, questions_field, text_field
 from shared import gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.room import LIGHT, QUIET, Room, Values, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
+
+MATRIX = ("gguf:Q3_K_S", *(f"gguf:Q3_K_S{formats.LEARNT}:{kind}" for kind in KINDS))
+"""One type, made without an importance matrix and with one of each kind of text: measured on all of them."""
 
 NOT_IN_THE_API = ("microscope", "tokens", "kind", "run_id", "done", "drawable", "title")
 """Keys of the figure's data that only the figure needs."""
@@ -56,6 +60,8 @@ def compare(request: Request) -> dict[str, Any]:
 def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
     """The comparison's figure as the run goes on."""
     yield waiting("compare", request.model, "Loading the model")
+    if request.imatrix:
+        published.place(request.imatrix).fetched()
     for label in published_rows.fetched(request, models.load(request.model, exact=True)):
         yield waiting("compare", request.model, label)
     yield from comparisons(request)
@@ -155,6 +161,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             file = gr.UploadButton(
                 "Add a GGUF file of yours", size="sm", file_types=[".gguf"], scale=0, elem_id="gguf-file"
             )
+            matters = gr.Button(
+                "Does the calibration text matter?", size="sm", scale=0, elem_id="calibration-matrix"
+            )
         with gr.Row():
             prompt = gr.Textbox(request.prompt, label="Prompt that every row answers", lines=2, scale=3)
             answer_tokens = _number("answer tokens", request.answer_tokens)
@@ -162,8 +171,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         with gr.Row():
             text = text_field("Text to measure on", request.text)
             calibration = text_field(
-                "Calibration text (GPTQ, AWQ, SmoothQuant, IQ types, AutoRound)", request.calibration
+                "Calibration text (GPTQ, AWQ, SmoothQuant, imatrix, AutoRound)", request.calibration
             )
+            imatrix = matrix_field(request.imatrix)
     cost = gr.HTML(page.quiet(plan(request)), elem_classes="quiet", elem_id="plan", padding=False)
     figure = Figure(first, folder=RENDERER, events=("mix", "take", "several"), title=TITLE, elem_id="figure")
     # On ZeroGPU the rows were measured in a process that is gone.
@@ -193,6 +203,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "floor": floor,
             "kinds": kinds,
             "questions": questions,
+            "imatrix": imatrix,
         },
         start=start,
         cancel=cancel,
@@ -212,6 +223,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
 
     room.connect(figure.mix, mix, outputs=[budget])
     file.upload(add_file, [file, chosen], [chosen, rotated], **QUIET)  # queued: a warning needs the queue
+    matters.click(lambda: (list(MATRIX), True), None, [chosen, kinds], **LIGHT)
     chosen.input(without_rotation, [chosen], [rotated], **LIGHT)
     follow(
         room,

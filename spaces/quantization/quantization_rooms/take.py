@@ -11,13 +11,14 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from quantization import formats, programs
+from quantization.importance import KINDS
 from quantization.plan import gpu_seconds, take_plan
 from quantization.request import TakeRequest
 from quantization.scripts import OFFERED
 from quantization.take import Step, ready_script
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example, follow, goes_on
-from quantization_rooms.textfield import questions_field, text_field
+from quantization_rooms.textfield import matrix_field, questions_field, text_field
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -50,6 +51,8 @@ def quantize(request: TakeRequest) -> tuple[FileData, str]:
     models.load(request.model, exact=True)
     folder = result_folder() / name
     step = last(steps(request, folder))
+    if request.matrix:
+        return FileData(path=str(step.files[0]), orig_name=step.files[0].name), ""  # type: ignore[typeddict-item]
     path = step.files[0] if len(step.files) == 1 else zipped(folder, folder.parent / f"{name}.zip")
     return FileData(path=str(path), orig_name=path.name), step.figure["card"]  # type: ignore[typeddict-item]
 
@@ -120,14 +123,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     """Controls, figure, files, and their events."""
     first = example("take")
     request = TakeRequest.parse(**first["request"])
-    choices = [*with_files(), "mix:100", *(f"script:{name}" for name in OFFERED)]
+    others = [*(f"imatrix:{kind}" for kind in KINDS), *(f"script:{name}" for name in OFFERED)]
+    choices = [*with_files(), "mix:100", *others]
     with gr.Row(equal_height=True):
         model = page.model_field(request.model, scale=2, elem_id="take-model")
         chosen = gr.Dropdown(
             choices,
             value=request.format,
             allow_custom_value=True,
-            label="Format; mix:100 fits 100 MB; script: to run with CUDA",
+            label="Format; mix:100 fits 100 MB; imatrix: for llama-quantize; script: for CUDA",
             scale=2,
             min_width=260,
             elem_id="take-format",
@@ -140,6 +144,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
             calibration = text_field("Calibration text", request.calibration)
             text = text_field("Text to measure on, for the model card", request.text)
             questions = questions_field(request.questions)
+            imatrix = matrix_field(request.imatrix)
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: take home", elem_id="take-figure")
     upload = gr.State(None)
@@ -153,7 +158,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
                 if step.files:
                     paths = [str(path) for path in step.files]
                     values |= {files: gr.Files(paths, visible=True), upload: None}
-                    if not request.script:
+                    if not (request.script or request.matrix):
                         card = step.figure["card"]  # type: ignore[typeddict-item]
                         values[upload] = {"files": paths, "card": card}
                 else:
@@ -175,6 +180,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
             "text": text,
             "rotated": rotated,
             "questions": questions,
+            "imatrix": imatrix,
         },
         start=start,
         cancel=cancel,
@@ -197,5 +203,5 @@ def started_from(compared: Room[Any], room: Room[TakeRequest], tabs: gr.Tabs) ->
     """Have a click on a row of the comparison choose its format here, with the model, the texts and the
     rotation that were compared, whatever stands in the fields by now.
     """
-    names = ("model", "format", "text", "calibration", "rotated")
+    names = ("model", "format", "text", "calibration", "rotated", "imatrix")
     goes_on(compared.figure.take, room, tabs, "take", names)

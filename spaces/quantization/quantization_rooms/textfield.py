@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from quantization import published
 from shared import limits
 from shared.errors import VisitorError
 from shared.room import QUIET
@@ -33,6 +34,31 @@ def questions_field(value: int) -> gr.Textbox:
         max_lines=1,
         min_width=200,
     )
+
+
+def matrix_field(value: str = "") -> gr.Textbox:
+    """The field for an importance matrix, with a button for a file below it."""
+    with gr.Column(min_width=260):
+        field = gr.Textbox(
+            value,
+            label="Importance matrix of a file, for GGUF formats",
+            placeholder="none: computed from the calibration text",
+            max_lines=1,
+            elem_classes="imatrix",
+        )
+        with gr.Row(elem_classes="chips"):
+            endings = [".gguf", ".dat", ".imatrix"]
+            file = gr.UploadButton("Upload an imatrix", size="sm", file_types=endings, scale=0)
+    file.upload(_matrix, [file], [field], **QUIET)
+    return field
+
+
+def _matrix(file: str | None) -> Any:
+    try:
+        return published.uploaded(file, matrix=True) if file else gr.skip()
+    except VisitorError as error:
+        gr.Warning(str(error))
+        return gr.skip()
 
 
 def read_text(file: str | None) -> str:

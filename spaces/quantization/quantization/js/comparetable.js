@@ -214,8 +214,10 @@ function takeSeveral({ host, data }, rows) {
 function takeButton({ host, data }, { engine, format }) {
   if (host.exported || !TAKEN_HOME.includes(engine)) return [];
   const wanted = format.replace(/^gguf:mix-(.+)MB$/, "mix:$1");
-  const { model = "", text = "", calibration = "", rotated = false } = data?.request ?? {};
-  const take = () => host.emit("take", { format: wanted, model, text, calibration, rotated });
+  const request = data?.request ?? {};
+  const { model = "", text = "", calibration = "", rotated = false, imatrix = "" } = request;
+  const take = () =>
+    host.emit("take", { format: wanted, model, text, calibration, rotated, imatrix });
   return h(
     "div",
     { class: "actions" },

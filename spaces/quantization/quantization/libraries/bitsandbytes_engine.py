@@ -62,6 +62,7 @@ def quantize_model(loaded: Loaded, spec: str, windows: Tensor | None) -> Quantiz
                 compute_dtype=torch.float32,
                 quant_type=FORMATS[spec],
                 compress_statistics=double,
+                device="meta",  # its own random weight would be thrown away
             )
             new.weight = bitsandbytes.nn.Params4bit(
                 weight.clone().cpu(),
