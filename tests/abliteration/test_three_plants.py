@@ -29,7 +29,7 @@ from tests.abliteration.planted import never_planted, planted
 TOKENS = 10
 LEARNT_FROM = 48
 """Prompts of a side that the direction is found with."""
-TRIALS = 4
+TRIALS = 3
 """The search's first ones, which are the same for every seed."""
 
 

@@ -130,7 +130,7 @@ def _starts(layers: list[int], depth: int, methods: Sequence[str]) -> list[dict[
     starts = []
     places = dict.fromkeys((max(0, len(layers) - 2), len(layers) // 2))
     strengths = {
-        "fitted": ((1.0, 1.0), (1.4, 1.4)),
+        "fitted": ((1.0, 1.0), (1.4, 1.4), (1.8, 1.8)),
         "ablate": ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5)),
     }
     for method, layer in ((method, layer) for method in methods for layer in places):
