@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from abliteration import bake, fitting, kernel, optimise, plants, sets
+from abliteration import bake, kernel, optimise, plants, sets
 from abliteration.activations import first_tokens
-from abliteration.answers import judgement, share
+from abliteration.answers import share
 from abliteration.directions import unit
 from abliteration.lessons import answered
 from abliteration.nearness import nearness
@@ -42,9 +42,7 @@ def test_it_goes_and_the_rest_stays(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sets.STORED, "cooking", few)
     asked = Request(model=loaded.id, shows="starts with", value=plant.rule.value, answer_tokens=TOKENS)
     known = returned(study(asked, loaded))
-    trials = list(tried(known, upper(known, -1), -1, TRIALS, asked.seed))
-    best = optimise.best(trials)
-    print(name, [trial.to_json() for trial in trials])
+    best = optimise.best(list(tried(known, upper(known, -1), -1, TRIALS, asked.seed)))
     rows = known.directions.direction(best.layer, projection=best.projection)
     curve = kernel.resolve(best.kernel, known.layers)
     edit = along(known, best.method, rows, curve)
@@ -52,33 +50,24 @@ def test_it_goes_and_the_rest_stays(name, tmp_path, monkeypatch):
     edited = reopened(tmp_path / "files", "lora", loaded)
     report = {side: known.asked("report", side) for side in ("positive", "negative")}
 
-    def shown(model, side):
-        return share(verdicts(plant.rule, said(never, answered(model, never, report[side], TOKENS))))
+    def shown(model):
+        return share(verdicts(plant.rule, said(never, answered(model, never, report["positive"], TOKENS))))
 
-    before, after = shown(loaded.model, "positive"), shown(edited, "positive")
+    before, after = shown(loaded.model), shown(edited)
     base, other = (first_tokens(model, report["negative"])[0] for model in (loaded.model, edited))
     spared = spared_of(known.base.scale, base, known.base.scale.of(loaded.model, report["negative"], base))
-    divergence = kl_divergence(base, other)
-    print(name, best.number, before, after, float(divergence.mean()), float(divergence[spared].mean()))
-    print(int(spared.sum()), shown(loaded.model, "negative"), shown(edited, "negative"))
-    # labels that are shuffled: the same edit along what then separates
+    divergence = float(kl_divergence(base, other)[spared].mean())
     generator = torch.Generator().manual_seed(0)
     both = torch.cat([known.streams["fit", side][best.layer, :, -1] for side in ("positive", "negative")])
     mixed = both[torch.randperm(len(both), generator=generator)]
     half = len(mixed) // 2
-    other_row = unit(mixed[:half].mean(0) - mixed[half:].mean(0)).expand(known.layers, -1)
-    permuted = bake.bake(loaded.model, known.anatomy, along(known, best.method, other_row, curve))
-    control = shown(permuted, "positive")
-    print("permuted", control)
-    grades = {
-        who: judgement(never, list(answered(model, never, report["positive"], TOKENS)), TOKENS, ()).to_json()
-        for who, model in (("never", never.model), ("planted", loaded.model), ("edited", edited))
-    }
-    print({who: (one["complied"], one["broken"]) for who, one in grades.items()})
+    shuffled = unit(mixed[:half].mean(0) - mixed[half:].mean(0)).expand(known.layers, -1)
+    control = shown(bake.bake(loaded.model, known.anatomy, along(known, best.method, shuffled, curve)))
     near = nearness(never, loaded.model, edited, report["positive"], 16).to_json()
-    print("near", near)
-    print([one["text"][:90] for one in grades["edited"]["answers"]][:8])
+    print(name, best.to_json(), before, after, divergence, int(spared.sum()), control, near)
     assert before["count"] >= 0.95 * before["of"] and after["count"] <= 0.05 * after["of"]
-    assert float(divergence[spared].mean()) <= 0.05
-    assert control["count"] >= 0.9 * control["of"]
-    assert fitting.RIDGE
+    assert divergence <= 0.05 and 2 * int(spared.sum()) > len(spared)
+    assert control["count"] >= 0.95 * control["of"]
+    # no further from the never-planted model's answers than before the edit, within two errors
+    errors = (near["base"]["sigma"] ** 2 + near["edited"]["sigma"] ** 2) ** 0.5
+    assert near["edited"]["mean"] <= near["base"]["mean"] + 2 * errors
