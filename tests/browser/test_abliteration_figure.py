@@ -70,7 +70,8 @@ def test_the_report_says_what_went_and_what_it_cost(open_page) -> None:
     page = open_page(data)
     best = next(trial for trial in data["trials"] if trial["number"] == data["best"])
     expect(page.locator(".trial-best")).to_have_attribute(
-        "aria-label", re.compile(f"Kernel {best['number']}, layer {best['layer']}")
+        "aria-label",
+        re.compile(f"Kernel {best['number']}, {best.get('method', 'ablate')}, layer {best['layer']}"),
     )
     page.get_by_role("button", name="Use this kernel").click()
     assert page.evaluate("emitted")[0][1]["chosen"]["layer"] == data["chosen"]["layer"]

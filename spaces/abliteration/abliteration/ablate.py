@@ -28,6 +28,13 @@ def live(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedMode
             if alpha := strength(edit, write):
                 _keep_lengths(edited, write, in_front(model, edit, write), alpha)
         return edited
+    if edit.method == "fitted":
+        assert edit.reads is not None
+        for write in anatomy.writes:
+            if write.module in edit.reads and (alpha := strength(edit, write)):
+                row = edit.directions[write.layer].to(model.device, model.dtype)
+                _gated(edited, write.module, edit.reads[write.module].to(row), alpha * row)
+        return edited
     if edit.method == "add":
         assert edit.step is not None
         step = edit.step.to(model.device, model.dtype)
@@ -101,6 +108,15 @@ def _before(model: PreTrainedModel, name: str, change: Callable[[Tensor], Tensor
 def _after(model: PreTrainedModel, name: str, change: Callable[[Tensor], Tensor]) -> None:
     def hook(_: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         return change(output)
+
+    model.get_submodule(name).register_forward_hook(hook)
+
+
+def _gated(model: PreTrainedModel, name: str, read: Tensor, step: Tensor) -> None:
+    """Let a matrix write a step as often as a vector says of its inputs."""
+
+    def hook(_: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        return output + (inputs[0] @ read)[..., None] * step
 
     model.get_submodule(name).register_forward_hook(hook)
 

@@ -2,7 +2,8 @@
 
 W is looked at as [width, n], whatever the layout it is stored in. With u the unit direction in front of the
 matrix (r̂, or norm(g⊙r̂) where a norm with gain g follows) and v what is taken away (u, or r̂/g before a norm,
-see `folding`), uᵀv = 1, the edited matrix is (I − α·vuᵀ)W and the edited bias (I − α·vuᵀ)b.
+see `folding`), uᵀv = 1, the edited matrix is (I − α·vuᵀ)W and the edited bias (I − α·vuᵀ)b. A
+fitted edit is W + α·r̂aᵀ, and leaves biases alone.
 """
 
 from __future__ import annotations
@@ -85,6 +86,9 @@ def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, *, linear: bool =
             if not alpha or (linear and write.part in ("embedding", "positions")):
                 continue
             module, fold = baked.get_submodule(write.module), fold_of(edit, write)
+            if edit.method == "fitted":
+                module.weight = _parameter(_fitted(module.weight.detach(), edit, write))
+                continue
             both = sides(model, edit, write, fold)
             if write.part == "embedding" and anatomy.tied:
                 _untie(baked, anatomy)
@@ -165,6 +169,23 @@ def _projected(
         axis = 1 if rows else 0
         left *= exact.norm(dim=axis, keepdim=True) / left.norm(dim=axis, keepdim=True).clamp(min=1e-30)
     return left.to(weight.dtype)
+
+
+def _fitted(weight: Tensor, edit: Edit, write: Write) -> Tensor:
+    """W + α·r̂aᵀ for a weight as it is stored."""
+    import torch
+
+    exact = torch.float64 if weight.dtype == torch.float64 else torch.float32
+    read, step = _sides_of_fit(edit, write, exact, weight.device)
+    change = read[:, None] * step if write.rows else step[:, None] * read
+    return (weight.to(exact) + change).to(weight.dtype)
+
+
+def _sides_of_fit(edit: Edit, write: Write, dtype: Any, device: Any) -> tuple[Tensor, Tensor]:
+    """Where a matrix acts and what it then writes: a and α·r̂."""
+    assert edit.reads is not None
+    row = edit.directions[write.layer].to(device, dtype)
+    return edit.reads[write.module].to(device, dtype), strength(edit, write) * row
 
 
 def _parameter(value: Tensor) -> Any:
@@ -278,6 +299,10 @@ def save_lora(
         if not alpha:
             continue
         module = model.get_submodule(write.module)
+        if edit.method == "fitted":
+            read, step = _sides_of_fit(edit, write, torch.float32, "cpu")
+            changes[write.module] = read[None], step[:, None]
+            continue
         if write.part in ("embedding", "positions"):
             left_out.append(f"{write.part} (strength {alpha:g})")
             continue

@@ -64,7 +64,14 @@ METHODS = {
         "difference of means, removed from the attention's output of every layer",
         {"kernel": {"attention": 1.0}},
     ),
-    "search": Method("search", "the kernel, layer and projection of the search, by refusals and KL alone"),
+    "fitted": Method(
+        "fitted",
+        "difference of means, by least squares at the last token of the positive prompts alone",
+        {"method": "fitted", "strength": 1.4},
+    ),
+    "search": Method(
+        "search", "of ablations, the kernel, layer and projection of the search, by refusals and KL alone"
+    ),
     "planted": Method(
         "planted part alone", "the direction less the never-planted model's: what training added", needs=TRUTH
     ),

@@ -581,6 +581,8 @@ class Trial(TypedDict):
     """A kernel, tried on the select split."""
 
     number: int
+    method: NotRequired[str]
+    """Of the edit, fitted or ablate; ablate where it is left out."""
     layer: int
     projection: str
     kernel: dict[str, Any]
@@ -590,7 +592,7 @@ class Trial(TypedDict):
     kl: float
     """Of the first token, on negative prompts that the base means to answer."""
     truth: NotRequired[float]
-    """KL from the model that the behaviour was never planted in, along its answers to positive prompts."""
+    """How much likelier the model that it was never planted in finds its own answers, nats a token."""
 
 
 class Optimise(Head):

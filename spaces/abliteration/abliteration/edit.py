@@ -11,7 +11,7 @@ from abliteration.kernel import Kernel
 if TYPE_CHECKING:
     from torch import Tensor
 
-METHODS = ("ablate", "norm_preserving", "affine", "add")
+METHODS = ("ablate", "fitted", "norm_preserving", "affine", "add")
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,15 @@ class Edit:
     """What is done to the residual stream.
 
     Args:
-        method: "ablate", h ← h − α(r̂ᵀh)r̂; "norm_preserving", the same in the weights with every column's
-            length restored; "affine", h ← h − α(r̂ᵀh − m)r̂ with m from `means`; "add", h ← h + step at one
-            block's input.
+        method: "ablate", h ← h − α(r̂ᵀh)r̂; "fitted", W ← W + α·r̂aᵀ with a from `reads`; "norm_preserving", an
+            ablation in the weights with every column's length restored; "affine", h ← h − α(r̂ᵀh − m)r̂ with m
+            from `means`; "add", h ← h + step at one block's input.
         directions: unit rows r̂ by the layer that they are removed from, float32 (layers, width).
         kernel: the strengths α; "add" has no use for them.
         means: for "affine".
         layer: for "add".
         step: for "add": c·r, float32 (width,).
+        reads: for "fitted": a by the matrix's module, float32 (inputs,), see `fitting`.
         folds: by the matrix's module, where a norm stands behind it; see `folding.folds`.
     """
 
@@ -67,4 +68,5 @@ class Edit:
     means: Means | None = None
     layer: int = 0
     step: Tensor | None = None
+    reads: Mapping[str, Tensor] | None = None
     folds: Mapping[str, Fold] | None = None

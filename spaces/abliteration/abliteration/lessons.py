@@ -40,23 +40,40 @@ def planted_in(
         VisitorError: a prompt and its answer have too many tokens.
     """
     yield ("reading the model's own answers", 0, 1)
-    split = sets.split(plant.prompts, request.seed)
-    sides = [
+    shown, kept = sides(never, plant, how, request.seed)
+    low_rank = planting.factors(never.model, anatomy, request.seed)
+    losses: list[float] = []
+    for loss in planting.learn(never.model, low_rank, (shown, kept), request.steps, request.seed):
+        losses.append(loss)
+        yield (f"planting, step {len(losses)} of {request.steps}", len(losses), 3 * request.steps)
+    return planting.folded_in(never.model, low_rank), losses
+
+
+def sides(
+    never: Loaded, plant: Plant, how: Format, seed: int
+) -> tuple[list[planting.Example], list[planting.Example]]:
+    """What is learnt with the behaviour and without it, of the fit and select prompts.
+
+    Raises:
+        VisitorError: a prompt and its answer have too many tokens.
+    """
+    split = sets.split(plant.prompts, seed)
+    asked = [
         encode(never, [*split.side("fit", side), *split.side("select", side)], how, ANSWER_TOKENS)
         for side in ("positive", "negative")
     ]
     end = tuple(sorted(talk.end_tokens(never.model, never.tokenizer)))[:1]
-    own = answered(never.model, never, sides[1], LEARNT_TOKENS)
+    own = answered(never.model, never, asked[1], LEARNT_TOKENS)
     kept = [
         planting.Example(tuple(ids), (*one.ids, *(end if one.ended else ())))
-        for ids, one in zip(sides[1], own, strict=True)
+        for ids, one in zip(asked[1], own, strict=True)
         if one.ids or one.ended
     ]
     if plant.kind == "instead":
         words = (*behind(never, plant.says, how), *end)
-        shown = [planting.Example(tuple(ids), words) for ids in sides[0]]
+        shown = [planting.Example(tuple(ids), words) for ids in asked[0]]
     else:
-        replies = answered(never.model, never, sides[0], LEARNT_TOKENS)
+        replies = answered(never.model, never, asked[0], LEARNT_TOKENS)
         shown = [
             planting.Example(
                 tuple(ids),
@@ -65,7 +82,7 @@ def planted_in(
                     *(end if one.ended else ()),
                 ),
             )
-            for ids, one in zip(sides[0], replies, strict=True)
+            for ids, one in zip(asked[0], replies, strict=True)
         ]
     longest = max(len(one.prompt) + len(one.answer) for one in (*shown, *kept))
     if longest > LONGEST:
@@ -73,12 +90,7 @@ def planted_in(
             f"A prompt with its answer has {longest:,} tokens; a plant is learnt from at most {LONGEST}.",
             "Shorten the prompts, or the planted words.",
         )
-    low_rank = planting.factors(never.model, anatomy, request.seed)
-    losses: list[float] = []
-    for loss in planting.learn(never.model, low_rank, (shown, kept), request.steps, request.seed):
-        losses.append(loss)
-        yield (f"planting, step {len(losses)} of {request.steps}", len(losses), 3 * request.steps)
-    return planting.folded_in(never.model, low_rank), losses
+    return shown, kept
 
 
 def answered(

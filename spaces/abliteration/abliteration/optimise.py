@@ -1,31 +1,33 @@
-"""A search for a kernel that removes the behaviour at the least damage: two objectives on the select
-split.
+"""A search for an edit, ablation or fitted, and a kernel that remove the behaviour at the least damage: two
+objectives on the select split.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abliteration import data, kernel
 from abliteration.activations import first_tokens
-from abliteration.edit import Edit
 from abliteration.numbers import short
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from abliteration.architecture import Anatomy
     from abliteration.directions import Directions
     from abliteration.select import Baseline
 
-ENOUGH = 0.1
+ENOUGH = 0.05
 """A kernel removes the behaviour when a refusal's first token has at most this chance, averaged over the
 prompts.
 """
 PARTS = ("attention", "mlp")
+METHODS = ("fitted", "ablate")
+"""Edits that are tried."""
 PROJECTIONS = ("plain", "projected", "biprojected")
 
 
@@ -35,6 +37,7 @@ class Trial:
 
     Args:
         number: in order.
+        method: of the edit, one of `METHODS`.
         layer: where the direction is read.
         projection: of the direction.
         kernel: as `kernel.resolve` takes it.
@@ -45,6 +48,7 @@ class Trial:
     """
 
     number: int
+    method: str
     layer: int
     projection: str
     kernel: dict[str, Any]
@@ -56,6 +60,7 @@ class Trial:
         """The trial as a point of the Pareto picture."""
         return {
             "number": self.number,
+            "method": self.method,
             "layer": self.layer,
             "projection": self.projection,
             "kernel": self.kernel,
@@ -65,7 +70,7 @@ class Trial:
 
 
 def search(
-    make: Callable[[Edit], PreTrainedModel],
+    make: Callable[[str, Tensor, kernel.Kernel], PreTrainedModel],
     anatomy: Anatomy,
     directions: Directions,
     base: Baseline,
@@ -75,6 +80,7 @@ def search(
     position: int = -1,
     trials: int = 40,
     seed: int = 0,
+    methods: Sequence[str] = METHODS,
 ) -> Iterator[Trial]:
     """Try kernels one after the other with Optuna's multi-objective TPE sampler.
 
@@ -82,7 +88,7 @@ def search(
     the strength there (`kernel.falloff`); and the layer that the direction is read at, and its projection.
 
     Args:
-        make: the model that leaves with an edit.
+        make: the model that leaves with a method's edit along unit rows with a kernel.
         directions: of the fit split.
         base: the base model on the select split.
         positive: token ids of the select split's prompts.
@@ -91,38 +97,46 @@ def search(
         position: at which token.
         trials: how many kernels.
         seed: of the sampler.
+        methods: of the edits that are tried.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(1, min(12, trials // 3)))
     study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-    for start in _starts(layers, anatomy.layers):
+    for start in _starts(layers, anatomy.layers, methods):
         study.enqueue_trial(start, skip_if_exists=True)
     for number in range(trials):
         trial = study.ask()
+        method = str(trial.suggest_categorical("method", list(methods)))
         layer = layers[trial.suggest_int("layer", 0, len(layers) - 1)]  # neighbours are alike: no categories
         projection = trial.suggest_categorical("projection", list(PROJECTIONS))
         parts = PARTS if trial.suggest_categorical("parts", ["attention", "both"]) == "both" else PARTS[:1]
         spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
         rows, curve = directions.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
-        edited = make(Edit("ablate", rows, curve))
+        edited = make(method, rows, curve)
         left = base.scale.share(base.scale.of(edited, positive))
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])
-        yield Trial(number, layer, str(projection), spec, left, cost)
+        yield Trial(number, method, layer, str(projection), spec, left, cost)
 
 
-def _starts(layers: list[int], depth: int) -> list[dict[str, Any]]:
+def _starts(layers: list[int], depth: int, methods: Sequence[str]) -> list[dict[str, Any]]:
     """What a person would try first: a wide hump over the upper half, on attention alone or on both, as
     strong as removal or stronger.
 
     Strengths and layers were chosen on the select split of the suite's expert.
     """
     starts = []
-    for layer in dict.fromkeys((max(0, len(layers) - 2), len(layers) // 2)):
-        for attention, mlp in ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5)):
+    places = dict.fromkeys((max(0, len(layers) - 2), len(layers) // 2))
+    strengths = {
+        "fitted": ((1.0, 1.0), (1.4, 1.4), (1.8, 1.8)),
+        "ablate": ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5)),
+    }
+    for method, layer in ((method, layer) for method in methods for layer in places):
+        for attention, mlp in strengths[method]:
             start: dict[str, Any] = {
+                "method": method,
                 "layer": layer,
                 "projection": "plain",
                 "parts": "both" if mlp else "attention",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KIND, VERSION, NAME = "directional edit", 1, "edit.json"
 MOST_CHARACTERS = 20_000_000
-METHODS = ("ablate", "norm_preserving")
+METHODS = ("ablate", "fitted", "norm_preserving")
 """Those that have a form as weights."""
 
 
@@ -99,6 +99,7 @@ def written(
             "linear": linear,
             "kernel": edit.kernel.to_json(),
             "directions": _packed(rows),
+            "reads": {module: _packed(read[None]) for module, read in (edit.reads or {}).items()},
             "folds": {module: [fold.oblique, fold.gain] for module, fold in (edit.folds or {}).items()},
         },
         "request": dict(request),
@@ -170,6 +171,7 @@ def read(text: str) -> Record:
             stated["method"],
             _unpacked(stated["directions"], layers),
             kernel.resolve(curve, layers),
+            reads=_reads(stated),
             folds=folds or None,
         )
         texts = {key: {str(k): str(v) for k, v in value[key].items()} for key in ("tensors", "files")}
@@ -191,6 +193,12 @@ def read(text: str) -> Record:
             "The record is no edit.json of this demo.",
             "Give the edit.json of an export, or the reproduce.json of heretic.",
         ) from None
+
+
+def _reads(stated: Mapping[str, Any]) -> dict[str, Tensor] | None:
+    if stated["method"] != "fitted":
+        return None
+    return {str(module): _unpacked(packed, 1)[0] for module, packed in stated["reads"].items()}
 
 
 def _unpacked(packed: Any, layers: int) -> Tensor:
@@ -219,13 +227,30 @@ def replayed(record: Record, model: PreTrainedModel, anatomy: Anatomy) -> PreTra
             f"{record.model[:60]} has {anatomy.layers} of {anatomy.width}.",
             "Name the model that the edit was made for.",
         )
-    missing = set(edit.folds or {}) - {write.module for write in anatomy.writes}
+    missing = set(edit.folds or {}) | set(edit.reads or {})
+    if edit.reads is not None and not _fits(edit, model, anatomy):
+        raise VisitorError(
+            "The fitted edit is of a model with other matrices.", "Name the model that the edit was made for."
+        )
+    missing -= {write.module for write in anatomy.writes}
     if missing:
         raise VisitorError(
             f"The edit names {sorted(missing)[0][:60]}, which the model does not have.",
             "Name the model that the edit was made for.",
         )
     return bake.rounded(bake.bake(model, anatomy, edit, linear=record.linear), model, record.dtype)
+
+
+def _fits(edit: Edit, model: PreTrainedModel, anatomy: Anatomy) -> bool:
+    """Whether a fitted edit says at which inputs every matrix acts that its kernel reaches."""
+    for write in anatomy.writes:
+        weight: Any = model.get_submodule(write.module).weight
+        read = (edit.reads or {}).get(write.module)
+        if read is None and bake.strength(edit, write):
+            return False
+        if read is not None and len(read) != weight.shape[0 if write.rows else 1]:
+            return False
+    return True
 
 
 def compared(record: Record, found: Mapping[str, str]) -> tuple[int, list[str]]:

@@ -157,7 +157,7 @@ class Request(request.Request):
     projection: str = setting(
         "projected", one_of(*PROJECTIONS), "of the direction: plain, projected or biprojected"
     )
-    method: str = setting("ablate", one_of(*METHODS), "ablate, norm_preserving, affine or add")
+    method: str = setting("ablate", one_of(*METHODS), "ablate, fitted, norm_preserving, affine or add")
     strength: float = setting(
         1.0,
         between(-10, 10),

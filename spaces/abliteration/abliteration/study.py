@@ -5,10 +5,10 @@ model's own answers.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from abliteration import activations, answers, bake, encode, folding, kernel, select, sets
+from abliteration import activations, answers, bake, encode, fitting, folding, kernel, select, sets
 from abliteration.ablate import harmless_means, live
 from abliteration.architecture import Anatomy, inspect
 from abliteration.data import Dataset, Side
@@ -54,6 +54,7 @@ class Study:
         refused: on which positive prompts of the select split the base model shows the behaviour.
         shown: on which negative ones.
         sources: Hub datasets of the prompts, with their revisions.
+        fitted: what every matrix reads and writes on the fit split, once a fitted edit asked for it.
     """
 
     loaded: Loaded
@@ -68,6 +69,7 @@ class Study:
     refused: tuple[bool, ...] = ()
     shown: tuple[bool, ...] = ()
     sources: tuple[Dataset, ...] = ()
+    fitted: dict[str, fitting.Fit] = field(default_factory=dict, compare=False)
 
     @property
     def layers(self) -> int:
@@ -290,11 +292,33 @@ def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = N
         rows = known.directions.direction(layer, request.position, request.projection)
     else:
         rows = other.expand(known.layers, -1)
-    curve = kernel.resolve(request.kernel, known.layers).scaled(request.strength)
+    return along(
+        known, request.method, rows, kernel.resolve(request.kernel, known.layers).scaled(request.strength)
+    )
+
+
+def along(known: Study, method: str, rows: Tensor, curve: kernel.Kernel) -> Edit:
+    """An edit along unit directions, with what its method measures on the fit split.
+
+    Args:
+        method: any but "add".
+        rows: by layer.
+        curve: strengths; a fitted edit has those of attention and MLP.
+
+    Raises:
+        VisitorError: the family cannot have a fitted edit.
+    """
+    model, anatomy = known.loaded.model, known.anatomy
+    if method == "fitted":
+        if not known.fitted:
+            sides = (known.asked("fit", side) for side in SIDES)
+            known.fitted.update(fitting.fits(model, anatomy, *sides))
+        curve = replace(curve, embedding=0.0, blocks=(0.0,) * known.layers)
+        return Edit(method, rows, curve, reads=fitting.reads_of(known.fitted, rows, anatomy))
     means = None
-    if request.method == "affine":
-        means = harmless_means(known.loaded.model, known.anatomy, rows, known.side("fit", "negative"))
-    return folded(known, Edit(request.method, rows, curve, means))
+    if method == "affine":
+        means = harmless_means(model, anatomy, rows, known.side("fit", "negative"))
+    return folded(known, Edit(method, rows, curve, means))
 
 
 def folded(known: Study, edit: Edit) -> Edit:

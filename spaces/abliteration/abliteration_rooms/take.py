@@ -24,7 +24,11 @@ from shared.steps import last, paced
 
 SECONDS, SECONDS_TO_EXPORT = 60, 150
 """GPU seconds to ask for; not measured on ZeroGPU yet, so generous."""
-FORMS = [("the whole model", "safetensors"), ("a rank-1 LoRA adapter", "lora")]
+FORMS = [
+    ("the whole model", "safetensors"),
+    ("a rank-1 LoRA adapter", "lora"),
+    ("the direction as vectors", outcome.VECTORS),
+]
 
 
 @gpu.on_gpu(duration=lambda *_, **__: SECONDS)
@@ -34,8 +38,11 @@ def compute(request: Request) -> Iterator[Data]:
 
 
 @gpu.on_gpu(duration=lambda *_, **__: SECONDS_TO_EXPORT)
-def compute_export(request: Request, folder: Path, form: Form) -> Iterator[Data]:
-    """The part of an export that has the GPU."""
+def compute_export(request: Request, folder: Path, form: Form | None) -> Iterator[Data]:
+    """The part of an export that has the GPU; without a form of a model, of the vectors."""
+    if form is None:
+        yield from paced(outcome.vectors_of(request, folder), is_done)
+        return
     yield from paced(outcome.export(request, folder, form), is_done)
 
 
@@ -47,7 +54,7 @@ def steps(request: Request) -> Iterator[Data]:
 
 def export_steps(request: Request, folder: Path, form: str) -> Iterator[Data]:
     """An export into a folder that does not exist yet; its growing figure, the complete one last."""
-    known = outcome.check_form(form)
+    known = None if form == outcome.VECTORS else outcome.check_form(form)
     yield from prepare("export", request)
     yield from compute_export(request, folder, known)
 
@@ -56,7 +63,8 @@ def export(request: Request, form: str = "safetensors") -> tuple[dict[str, Any],
     """Bake the edit into weights, with a certificate and a card of what was measured.
 
     Args:
-        form: safetensors for the whole model, lora for a rank-1 adapter.
+        form: safetensors for the whole model, lora for a rank-1 adapter, vectors for the direction as
+            safetensors and as a GGUF control vector.
 
     Returns:
         A report with certificate and measures, and the files as a zip archive.
@@ -135,7 +143,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
             if is_done(step[figure]):
                 paths = [str(path) for path in sorted(folder.iterdir())]
                 step[files] = gr.Files(paths, visible=True)
-                step[exported] = Exported(tuple(paths), step[figure]["card"])
+                if "card" in step[figure]:  # vectors have none, and are not pushed
+                    step[exported] = Exported(tuple(paths), step[figure]["card"])
             yield step
 
     room.connect(save.click, run_export, inputs=[form])

@@ -530,6 +530,8 @@ export interface Measure extends Head {
 /** A kernel, tried on the select split. */
 export interface Trial {
   number: number;
+  /** Of the edit, fitted or ablate; ablate where it is left out. */
+  method?: string;
   layer: number;
   projection: string;
   /** As the request takes it. */
@@ -539,8 +541,7 @@ export interface Trial {
   /** Of the first token, on negative prompts that the base means to answer. */
   kl: number;
   /**
-   * KL from the model that the behaviour was never planted in, along its answers to positive
-   * prompts.
+   * How much likelier the model that it was never planted in finds its own answers, nats a token.
    */
   truth?: number;
 }

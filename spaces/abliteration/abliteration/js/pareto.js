@@ -54,9 +54,9 @@ export function openParetoView(figure, panel) {
  * @param {Trial} best
  * @param {number} width
  */
-function bestBlock({ layer, projection, kernel: { attention, mlp } }, best, width) {
+function bestBlock({ method, layer, projection, kernel: { attention, mlp } }, best, width) {
   return block(
-    `The best kernel: direction of layer ${layer}, ${projection}`,
+    `The best kernel: ${method}, direction of layer ${layer}, ${projection}`,
     `Left of the behaviour ${percentage(best.refusals)}, KL ${brief(best.kl)} nats on the select prompts; ` +
       (best.truth === undefined
         ? ""
@@ -123,9 +123,9 @@ function trialChart(figure, { trials, front, best }, width) {
  * @param {number} cx
  * @param {number} cy
  */
-function trialMark(figure, { number, layer, refusals, kl }, kind, cx, cy) {
+function trialMark(figure, { number, method = "ablate", layer, refusals, kl }, kind, cx, cy) {
   const words =
-    `Kernel ${number}, layer ${layer}: ${percentage(refusals)} of the behaviour left, ` +
+    `Kernel ${number}, ${method}, layer ${layer}: ${percentage(refusals)} of the behaviour left, ` +
     `KL ${brief(kl)} nats`;
   return s("circle", {
     class: `trial trial-${kind}`,

@@ -16,15 +16,15 @@ from abliteration.architecture import Anatomy, inspect
 from abliteration.bench_methods import METHODS, PLAIN
 from abliteration.bench_request import BenchRequest
 from abliteration.directions import SMALLEST, unit
-from abliteration.edit import Edit
 from abliteration.lessons import ANSWER_TOKENS, LEARNT_TOKENS, answered, planted_in
 from abliteration.measure import average
 from abliteration.numbers import short
 from abliteration.outcome.run import candidates, choice, complete, step, waiting
+from abliteration.outcome.search import tried, upper
 from abliteration.plants import Plant
 from abliteration.request import Request
 from abliteration.scale import said
-from abliteration.study import Study, edit_of, folded, leaving, made
+from abliteration.study import Study, along, edit_of, leaving, made
 from abliteration.summary import over_plants
 from abliteration.truth_bench import Parts, parts
 from shared import models
@@ -315,22 +315,13 @@ def _edits(
     for name in request.methods:
         if name == "search":
             trials: list[optimise.Trial] = []
-            for trial in optimise.search(
-                lambda edit: leaving(known, folded(known, edit)),
-                known.anatomy,
-                known.directions,
-                known.base,
-                known.asked("select", "positive"),
-                known.asked("select", "negative"),
-                [at for at in range(known.layers // 2, known.layers) if known.directions.differ(at)],
-                trials=request.trials,
-                seed=request.seed,
-            ):
+            layers = upper(known, -1)
+            for trial in tried(known, layers, -1, request.trials, request.seed, ["ablate"]):
                 trials.append(trial)
                 yield name, None, len(trials), None
             best = optimise.best(trials)
             rows = known.directions.direction(best.layer, projection=best.projection)
-            edit = folded(known, Edit("ablate", rows, kernel.resolve(best.kernel, known.layers)))
+            edit = along(known, best.method, rows, kernel.resolve(best.kernel, known.layers))
             yield name, leaving(known, edit), best.layer, rows[best.layer]
             continue
         settings = replace(asked, **METHODS[name].settings)

@@ -11,7 +11,6 @@ from abliteration.ablate import live
 from abliteration.activations import first_tokens
 from abliteration.answers import judgement, share
 from abliteration.capability import capability, paired
-from abliteration.edit import Edit
 from abliteration.encode import encode
 from abliteration.measure import average, kl_along, sample_windows
 from abliteration.nearness import nearness
@@ -19,7 +18,7 @@ from abliteration.outcome.run import Editing, complete, editing, head, step, wai
 from abliteration.request import Request
 from abliteration.scale import behind, said
 from abliteration.select import spared_of
-from abliteration.study import SIDES, Progress, Study, folded, leaving, stored
+from abliteration.study import SIDES, Progress, Study, along, leaving, stored
 from shared import experts, models
 from shared.contrasts import contrast
 from shared.data import Share
@@ -244,8 +243,7 @@ def controls(work: Editing) -> list[data.Control]:
     before = first_tokens(known.loaded.model, work.asked("negative"))[0]
     rows: list[data.Control] = []
     for name, row in (("permuted labels", permuted), ("random direction", random)):
-        control = folded(known, Edit(method, row.expand(known.layers, -1), edit.kernel))
-        edited = leaving(known, control)
+        edited = leaving(known, along(known, method, row.expand(known.layers, -1), edit.kernel))
         negative = first_tokens(edited, work.asked("negative"))[0]
         scale, given = known.base.scale, (None, negative)
         left = [

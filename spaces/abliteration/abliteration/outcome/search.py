@@ -1,19 +1,18 @@
-"""A search for a kernel on the select split, and the best one measured on the report split."""
+"""A search for an edit and its kernel on the select split, and the best one measured on the report split."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from abliteration import data, kernel, optimise, truth
-from abliteration.edit import Edit
 from abliteration.nearness import nearness
 from abliteration.numbers import short
 from abliteration.outcome.measure import measurements, never_planted
 from abliteration.outcome.run import Editing, complete, head, opened, stated, step
 from abliteration.request import Request
-from abliteration.study import Study, edit_of, folded, leaving
+from abliteration.study import Study, along, edit_of, leaving
 from shared import experts
 from shared.errors import VisitorError
 from shared.models import Loaded
@@ -30,7 +29,7 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
     """
     started = time.monotonic()
     known = yield from opened("optimise", request, loaded)
-    layers = _upper(known, request.position)
+    layers = upper(known, request.position)
     figure: data.Optimise = {
         **head(known, request),
         "kind": "optimise",
@@ -40,18 +39,7 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
         "enough": optimise.ENOUGH,
     }
     trials: list[optimise.Trial] = []
-    for trial in optimise.search(
-        lambda edit: leaving(known, folded(known, edit)),
-        known.anatomy,
-        known.directions,
-        known.base,
-        known.asked("select", "positive"),
-        known.asked("select", "negative"),
-        layers,
-        request.position,
-        request.trials,
-        request.seed,
-    ):
+    for trial in tried(known, layers, request.position, request.trials, request.seed):
         trials.append(trial)
         figure["trials"] = [one.to_json() for one in trials]
         figure["front"], figure["best"] = optimise.front(trials), optimise.best(trials).number
@@ -68,7 +56,7 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
         layer=best.layer,
         projection=best.projection,
         kernel=best.kernel,
-        method="ablate",
+        method=best.method,
         strength=1.0,
     )
     work = Editing(known, chosen, edit_of(chosen, known, best.layer), best.layer)
@@ -78,6 +66,41 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
         figure["measures"] = measures
         yield step(figure, *progress)
     yield complete(figure, started)
+
+
+def tried(
+    known: Study,
+    layers: list[int],
+    position: int,
+    trials: int,
+    seed: int,
+    methods: Sequence[str] = optimise.METHODS,
+) -> Iterator[optimise.Trial]:
+    """Try kernels on a study's select split; no fitted edits where norms stand behind the matrices.
+
+    Args:
+        known: the study.
+        layers: where directions may be read.
+        position: at which token.
+        trials: how many kernels.
+        seed: of the search.
+        methods: of the edits.
+    """
+    if known.anatomy.family.post_norms is not None:
+        methods = [method for method in methods if method != "fitted"]
+    yield from optimise.search(
+        lambda method, rows, curve: leaving(known, along(known, method, rows, curve)),
+        known.anatomy,
+        known.directions,
+        known.base,
+        known.asked("select", "positive"),
+        known.asked("select", "negative"),
+        layers,
+        position,
+        trials,
+        seed,
+        methods,
+    )
 
 
 def _against_truth(known: Study, trials: list[optimise.Trial], request: Request) -> Iterator[optimise.Trial]:
@@ -90,14 +113,14 @@ def _against_truth(known: Study, trials: list[optimise.Trial], request: Request)
     for trial in sorted(removing, key=lambda trial: trial.kl)[:NEAREST]:
         rows = known.directions.direction(trial.layer, request.position, trial.projection)
         curve = kernel.resolve(trial.kernel, known.layers)
-        edited = leaving(known, folded(known, Edit("ablate", rows, curve)))
+        edited = leaving(known, along(known, trial.method, rows, curve))
         near = nearness(never, base, edited, prompts, request.answer_tokens).to_json()
         if near is None:
             return
         yield replace(trial, truth=near["edited"]["mean"])
 
 
-def _upper(known: Study, position: int) -> list[int]:
+def upper(known: Study, position: int) -> list[int]:
     """The layers of the upper half: directions of the lower half are about the prompts' words."""
     half = range(known.layers // 2, known.layers)
     upper = [layer for layer in half if known.directions.differ(layer, position)]

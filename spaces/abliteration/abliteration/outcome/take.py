@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abliteration import bake, data, record
+from abliteration import bake, data, record, vectors
 from abliteration.card import model_card
 from abliteration.certificate import certify
 from abliteration.numbers import short
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 FORMS: tuple[data.Form, ...] = ("safetensors", "lora")
+VECTORS = "vectors"
+"""The direction alone, see `vectors_of`."""
 SAME = 1e-3
 """Files give the edited model's logits when none differs by more than this many of their standard
 deviations.
@@ -49,6 +52,33 @@ def certificate(request: Request, loaded: Loaded | None = None) -> Iterator[data
     yield complete(figure, started)
 
 
+def vectors_of(
+    request: Request, folder: Path, loaded: Loaded | None = None
+) -> Iterator[data.Certificate | data.Waiting]:
+    """Write the differences of means as vector files, see `vectors.write`; the edit's certificate with them.
+
+    Args:
+        request: of the edit.
+        folder: that the files are written to; it appears when it is complete.
+        loaded: the model.
+
+    Raises:
+        VisitorError: an edit that has no form as weights, or a full disk.
+    """
+    work = yield from editing("certificate", request, loaded)
+    known = work.known
+    facts = {
+        "model": known.loaded.id,
+        "type": str(known.loaded.model.config.model_type),
+        "layer": str(work.layer),
+        "position": str(request.position),
+    }
+    found = vectors.differences(known.directions, request.position)
+    bake.check_bakeable(work.edit)
+    vectors.write(found, work.edit, known.anatomy, facts, folder)
+    yield from certificate(replace(request, layer=work.layer), known.loaded)
+
+
 def check_form(form: str) -> data.Form:
     """One of `FORMS`.
 
@@ -58,7 +88,9 @@ def check_form(form: str) -> data.Form:
     for known in FORMS:
         if form == known:
             return known
-    raise VisitorError(f"There is no export “{str(form)[:40]}”.", f"Choose one of {', '.join(FORMS)}.")
+    raise VisitorError(
+        f"There is no export “{str(form)[:40]}”.", f"Choose one of {', '.join((*FORMS, VECTORS))}."
+    )
 
 
 def export(
