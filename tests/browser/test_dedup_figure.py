@@ -984,7 +984,7 @@ def test_no_view_widens_a_phone(open_page, data) -> None:
     page.evaluate(
         "document.body.style.display = 'flex'; document.querySelector('main').style.flex = '1 0 auto'"
     )
-    for tab in page.locator("[role=tab]").all():
+    for tab in page.locator("[role=tab]:visible").all():
         tab.click()
         for button in page.locator("[role=tabpanel]:visible button[aria-expanded=false]").all()[:1]:
             button.click()
@@ -1053,7 +1053,7 @@ def test_tabs_move_with_arrows(open_page) -> None:
 @pytest.mark.parametrize("data", [RUN, CONTAMINATION, MEANING], ids=["run", "contamination", "meaning"])
 def test_axe_finds_nothing(open_page, data, scheme) -> None:
     page = open_page(data, scheme=scheme)
-    for tab in page.locator("[role=tab]").all():
+    for tab in page.locator("[role=tab]:visible").all():
         tab.click()
         for button in page.locator("[role=tabpanel]:visible button[aria-expanded=false]").all()[:1]:
             button.click()
