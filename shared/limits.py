@@ -162,8 +162,8 @@ MAX_UPLOADS = 6
 MAX_PARTS = 20
 """Files that are read as one dataset; an upload takes no more."""
 
-MAX_SEMANTIC_ROWS = 20_000
-"""Different rows that are compared by meaning; every pair is computed."""
+MAX_SEMANTIC_ROWS = 200_000
+"""Different rows that are compared by vectors."""
 
 MAX_FORMATS = 16
 """Formats in one comparison."""

@@ -49,6 +49,7 @@ RUN = [
     "measure",
     "embedding",
     "spare",
+    "labels",
     "files",
 ]
 PLAN = [

@@ -1,8 +1,8 @@
 """Make the example datasets and the stored results again; everything follows from a seed.
 
 `kitchen.jsonl` is a set of short notes (`notes.txt`), some of which come back changed in the ways that real
-datasets repeat themselves; `quiz_train.jsonl` and `quiz_test.jsonl` share questions (`questions.txt`) that
-they should not.
+datasets repeat themselves; `statements.jsonl` says some things twice, and their opposites;
+`quiz_train.jsonl` and `quiz_test.jsonl` share questions (`questions.txt`) that they should not.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 from dedup import warming
 from dedup.contamination import Contamination, compare
 from dedup.engine import Result, deduplicate
-from dedup.examples import FOLDER, KITCHEN, QUIZ
+from dedup.examples import FOLDER, KITCHEN, QUIZ, STATEMENTS
+from dedup.meaning import sentences
 from dedup.outcome import outcome
 from dedup.report import to_json
 from dedup_rooms.source import open_rows, open_splits
 from shared.steps import last
+
+STATED = 8
+"""Sentences of the dataset of statements."""
 
 CHANGES = (
     "copy",
@@ -85,6 +89,19 @@ def quiz() -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     return train, test
 
 
+def statements() -> list[dict[str, object]]:
+    """Sentences with what restates them, denies them, and speaks of the same; by none of them anything was
+    chosen (see `dedup.meaning`).
+    """
+    rng = random.Random(11)
+    how = ("text", "same", "near", "opposite", "topic")
+    rows: list[dict[str, object]] = [
+        {"text": one[key], "source": key} for one in sentences(True)[:STATED] for key in how
+    ]
+    rng.shuffle(rows)
+    return [{"id": number, **row} for number, row in enumerate(rows)]
+
+
 def store(name: str, figure: object) -> None:
     """Write a figure's data."""
     text = json.dumps(figure, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -96,12 +113,14 @@ def main() -> None:
     """Write the datasets and the stored results."""
     warming.warm().join()  # as in a server, so that the seconds are those of a run
     train, test = quiz()
-    for name, rows in (("kitchen", kitchen()), ("quiz_train", train), ("quiz_test", test)):
+    datasets = {"kitchen": kitchen(), "statements": statements(), "quiz_train": train, "quiz_test": test}
+    for name, rows in datasets.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (FOLDER / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    result = last(deduplicate(open_rows(KITCHEN), KITCHEN))
-    assert isinstance(result, Result)
-    store("kitchen", to_json(result, outcome(result)))
+    for name, request in (("kitchen", KITCHEN), ("statements", STATEMENTS)):
+        result = last(deduplicate(open_rows(request), request))
+        assert isinstance(result, Result)
+        store(name, to_json(result, outcome(result)))
     leaks = last(compare(open_splits(QUIZ), QUIZ))
     assert isinstance(leaks, Contamination)
     store("quiz", leaks.to_json())

@@ -314,6 +314,10 @@ def make_contamination() -> dict[str, Any]:
 CONTAMINATION = make_contamination()
 
 
+MEANING = json.loads((FOLDER.parents[1] / "examples" / "statements.json").read_text(encoding="utf-8"))
+"""A run by meaning, as it is stored."""
+
+
 @pytest.fixture
 def open_page(browser):
     with figures(
@@ -974,17 +978,66 @@ def test_hostile_texts_stay_text(open_page) -> None:
         expect(page.locator(".clusters-panel")).to_contain_text("‹U+202E›evil")
 
 
-@pytest.mark.parametrize("data", [RUN, CONTAMINATION], ids=["run", "contamination"])
+@pytest.mark.parametrize("data", [RUN, CONTAMINATION, MEANING], ids=["run", "contamination", "meaning"])
 def test_no_view_widens_a_phone(open_page, data) -> None:
     page = open_page(data, width=360)
     page.evaluate(
         "document.body.style.display = 'flex'; document.querySelector('main').style.flex = '1 0 auto'"
     )
-    for tab in page.locator("[role=tab]").all():
+    for tab in page.locator("[role=tab]:visible").all():
         tab.click()
         for button in page.locator("[role=tabpanel]:visible button[aria-expanded=false]").all()[:1]:
             button.click()
         assert overflow(page) == 0
+
+
+def test_pairs_are_judged_and_the_map_is_read(open_page) -> None:
+    page = open_page(MEANING)
+    page.evaluate("() => { window.told = []; host.emit = (name, detail) => told.push([name, detail]); }")
+    show(page, "labels")
+    panel = page.locator(".labels-panel")
+    expect(panel.locator(".label-verdict")).to_have_text("No pair has a label yet.")
+    drawn = MEANING["vectors"]["drawn"]
+    count = len(drawn)
+    expect(panel.locator("h2")).to_have_text(f"Pair 1 of {count}")
+    expect(panel.locator("blockquote").first).to_have_text(drawn[0]["texts"][0])
+    assert "Cosine" not in panel.locator(".judged-pair").inner_text(), "a number would sway the eye"
+    for place in range(4):
+        panel.get_by_role("button", name="They differ" if place == 3 else "They say the same").press("Enter")
+        expect(panel.locator("h2")).to_have_text(f"Pair {place + 2} of {count}")
+    low, high = (0.2924, 1.0)  # scipy: binomtest(3, 3)
+    end = drawn[2]["end"]
+    expect(panel.locator(".label-verdict")).to_contain_text(f"From {end:.3f} on, 3 of 3 labelled pairs say")
+    expect(panel.locator(".label-verdict")).to_contain_text(f"between {low:.2f} and {high:.2f} (95")
+    labels = page.evaluate("told.filter(([name]) => name === 'labels').at(-1)[1].labels")
+    words = ["same", "same", "same", "different"]
+    assert labels == sorted(f"{one['name']}:{word}" for one, word in zip(drawn, words, strict=False))
+    page.get_by_role("button", name="Pair 4, different").click()
+    expect(panel.locator(".judged-pair")).to_contain_text(f"Cosine {drawn[3]['similarity']:.3f}")
+    panel.get_by_role("button", name="They differ").click()  # takes the label back
+    expect(page.get_by_role("button", name="Pair 4, not judged")).to_be_visible()
+    page.get_by_role("button", name=f"Move the line to {end:.3f}").click()
+    show(page, "threshold")
+    expect(page.locator(".threshold-panel .readout")).to_contain_text(f"{end:.2f}")
+    # another run of the same texts knows the labels
+    other = copy.deepcopy(MEANING)
+    other["run_id"] = "again"
+    page.evaluate("draw", other)
+    show(page, "labels")
+    expect(panel.locator(".label-dot.same")).to_have_count(3)
+    show(page, "map")
+    picture = page.locator(".map-panel .row-map")
+    assert picture.locator("circle:not(.map-mark)").count() == len(MEANING["vectors"]["spots"])
+    strong = sum(edge[2] >= MEANING["request"]["threshold"] for edge in MEANING["graph"]["edges"])
+    assert picture.locator("line").count() == strong
+    picture.focus()
+    page.keyboard.press("ArrowRight")
+    first = min(MEANING["vectors"]["spots"], key=lambda spot: spot[1])
+    expect(page.locator(".map-row")).to_contain_text(f"row {first[0]}, ")
+    expect(page.locator(".map-row")).to_contain_text(first[3])
+    dot = picture.locator("circle").nth(5)
+    dot.hover(force=True)
+    assert "row" in page.locator(".map-row").inner_text()
 
 
 def test_tabs_move_with_arrows(open_page) -> None:
@@ -997,10 +1050,10 @@ def test_tabs_move_with_arrows(open_page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("data", [RUN, CONTAMINATION], ids=["run", "contamination"])
+@pytest.mark.parametrize("data", [RUN, CONTAMINATION, MEANING], ids=["run", "contamination", "meaning"])
 def test_axe_finds_nothing(open_page, data, scheme) -> None:
     page = open_page(data, scheme=scheme)
-    for tab in page.locator("[role=tab]").all():
+    for tab in page.locator("[role=tab]:visible").all():
         tab.click()
         for button in page.locator("[role=tabpanel]:visible button[aria-expanded=false]").all()[:1]:
             button.click()

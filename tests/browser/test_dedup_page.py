@@ -308,11 +308,11 @@ def test_the_panel_gives_both_programs(page):
     expect(page.locator("#panel pre").nth(1)).to_contain_text("MinhashDedupSignature")
 
 
-def test_meaning_is_marked_as_a_hint(page, suite_url):
+def test_meaning_is_marked_as_a_hint(page, suite_url, tmp_path):
     page = page.context.new_page()
     page.goto(f"{suite_url}/dedup/?dataset=kitchen.jsonl&columns=text&measure=cosine&threshold=0.9")
     expect(page.locator("#figure figcaption")).to_contain_text(
-        "by meaning: look at the pairs", timeout=90_000
+        "by vectors: look at the pairs", timeout=90_000
     )
     expect(page.locator("#figure figcaption")).to_contain_text("cosine of static vectors (embedded)")
     expect(page.locator("#figure")).to_contain_text("not a proof")
@@ -321,6 +321,23 @@ def test_meaning_is_marked_as_a_hint(page, suite_url):
     expect(page.locator("#figure .counts")).to_contain_text("Cosine 0.")
     page.get_by_text("Code", exact=True).click()
     expect(page.locator("#panel pre").first).to_contain_text("StaticModel.from_pretrained")
+    # labels outlive the run, and are in its report and link
+    page.get_by_role("tab", name="Your labels", exact=True).click()
+    panel = page.locator("#figure .labels-panel")
+    for name in ("They say the same", "They say the same", "They differ"):
+        panel.get_by_role("button", name=name).click()
+    expect(panel.locator(".label-verdict")).to_contain_text("2 of 2 labelled pairs say the same")
+    expect(panel.locator("h2")).to_have_text("Pair 4 of 20")
+    page.locator("#start").click()
+    expect(page.locator("#figure [role=alert]")).to_have_count(0)
+    expect(page.locator("#panel")).to_contain_text("labels=", timeout=60_000)
+    expect(panel.locator(".label-dot.same")).to_have_count(2)
+    with page.expect_download() as download:
+        page.locator("#save").click()
+        page.locator("#files a[download]", has_text="removed_rows").click(timeout=20_000)
+    download.value.save_as(tmp_path / "report.json")
+    said = json.loads((tmp_path / "report.json").read_text())["by_labels"]
+    assert [label["same"] for label in said["labels"]] == [True, True, False] and said["of"] == 2
 
 
 def test_a_cancelled_run_goes_on_where_it_stopped(page, tmp_path):

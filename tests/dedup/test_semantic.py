@@ -10,6 +10,7 @@ import pytest
 from dedup import semantic
 from dedup.card import dataset_card
 from dedup.outcome import outcome
+from dedup.recall import with_sample
 from dedup.report import to_json
 from dedup.verify import Pairs
 from shared import limits
@@ -44,6 +45,57 @@ def test_pairs_are_all_pairs():
         assert np.allclose(found.jaccard, [cosine[pair] for pair in pairs], atol=1e-5)
 
 
+def near_rows(count: int, seed: int = 0) -> np.ndarray:
+    """Unit vectors around 60 middles, so that some are near and most are not."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(60, 24))[rng.integers(0, 60, count)] + 0.5 * rng.normal(size=(count, 24))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_cells_find_most_pairs_and_a_sample_says_how_many(embedded, monkeypatch):
+    """Of more rows than all of which are compared: no pair twice, none that is not near, and a recall whose
+    interval holds the true one.
+    """
+    vectors = near_rows(3_000)
+    every = semantic.similar_pairs(vectors, 0.9)
+    found = semantic.similar_pairs(vectors, 0.9, exact=100)
+    code = [set((one.first * 3_000 + one.second).tolist()) for one in (every, found)]
+    assert len(code[1]) == len(found) and (found.first < found.second).all()
+    assert len(code[1] - code[0]) <= 5, "the order of a product may round another way"
+    true = len(code[1]) / len(code[0])
+    assert 0.9 < true <= 1
+    sample = np.sort(np.random.default_rng(1).permutation(3_000)[:400])
+    pairs = semantic.against_all(vectors, sample, 0.9)
+    involved = np.isin(every.first, sample) | np.isin(every.second, sample)
+    assert abs(len(pairs) - int(involved.sum())) <= 5 and (pairs.first < pairs.second).all()
+    # worse cells miss more, and the sample tells
+    monkeypatch.setattr("dedup.nearest.CELLS", 1)
+    worse = semantic.similar_pairs(vectors, 0.9, exact=100)
+    sampled, edges = with_sample(sample, 3_000, pairs, worse)
+    own = sampled.at(0.9)
+    assert not own.complete and own.interval[0] <= len(worse) / len(every) <= own.interval[1] < 1
+    assert len(edges) >= len(worse)
+    monkeypatch.setattr(semantic, "EXACT_ROWS", 5)
+    texts = [f"{text} {number}" for number in range(12) for text in TEXTS[:6]]
+    data = to_json(*(lambda result: (result, outcome(result)))(run(texts, measure="cosine", threshold=0.8)))
+    assert data["provenance"]["verification"].endswith("pairs of shared cells")
+
+
+def test_the_map_has_the_axes_of_the_largest_variance():
+    rng = np.random.default_rng(2)
+    rows = (rng.normal(size=(300, 5)) * [9, 1, 4, 0.2, 0.1] + 3).astype(np.float32)
+    spots, spread = semantic.on_a_map(rows)
+    centred = rows - rows.mean(axis=0)
+    assert np.abs(np.corrcoef(spots[:, 0], centred[:, 0])[0, 1]) > 0.99
+    assert np.abs(np.corrcoef(spots[:, 1], centred[:, 2])[0, 1]) > 0.99
+    singular = np.linalg.svd(centred, compute_uv=False)
+    assert spread == pytest.approx((singular[:2] ** 2).sum() / (singular**2).sum(), abs=1e-4)
+    again, _ = semantic.on_a_map(rows)
+    assert (again == spots).all() and (spots[np.abs(spots).argmax(axis=0), [0, 1]] > 0).all()
+    for few in (rows[:1], rows[:2], np.zeros((3, 4), np.float32)):
+        assert semantic.on_a_map(few)[0].shape == (len(few), 2)
+
+
 def test_a_gpu_finds_the_same_pairs(monkeypatch):
     """The maths of a GPU, on the processor; and only many rows ask for one."""
     import torch
@@ -59,7 +111,7 @@ def test_a_gpu_finds_the_same_pairs(monkeypatch):
     assert len(pairs[0] ^ pairs[1]) < 5
     assert found.jaccard.dtype == np.float64 and found.jaccard.max() <= 1
     asked = []
-    monkeypatch.setattr(semantic, "_lent_pairs", lambda rows, _: iter([asked.append(len(rows))]))
+    monkeypatch.setattr(semantic, "_lent_pairs", lambda rows, *_: iter([asked.append(len(rows))]))
     for rows in (semantic.GPU_ROWS - 1, semantic.GPU_ROWS):
         semantic.pairs_of(np.zeros((rows, 2), np.float32), 0.5)
     assert asked == [semantic.GPU_ROWS]
@@ -97,7 +149,7 @@ def test_negation_is_not_seen(embedded):
 
 def test_limits_are_sentences(embedded, monkeypatch):
     monkeypatch.setattr(limits, "MAX_SEMANTIC_ROWS", 3)
-    with pytest.raises(VisitorError, match="too many for cosine"):
+    with pytest.raises(VisitorError, match="too many for vectors"):
         run(TEXTS, measure="cosine")
     monkeypatch.setattr(semantic, "MAX_PAIRS", 5)
     with pytest.raises(VisitorError, match="Raise the threshold"):

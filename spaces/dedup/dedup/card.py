@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dedup.contamination import Contamination, Split
 from dedup.engine import Result
+from dedup.judging import by_labels
+from dedup.labels import parsed
 from dedup.outcome import Outcome
 from dedup.report import provenance, removed_recall
 from dedup.units import unit_name
@@ -31,6 +33,11 @@ def dataset_card(result: Result, outcome: Outcome, files: list[str]) -> str:
 def _reason(result: Result, outcome: Outcome) -> str:
     """Why rows went, and no more than was proven of them."""
     threshold = f"{outcome.threshold:g}"
+    if result.request.measure == "meaning":
+        return (
+            f"a small language model read them as restatements of another row, and vectors of the two have a "
+            f"cosine of at least {threshold}. The model errs."
+        )
     if result.request.measure == "cosine":
         return (
             f"static vectors of their text have a cosine of at least {threshold} with those of another row, "
@@ -49,12 +56,26 @@ def _facts(result: Result, outcome: Outcome) -> list[tuple[str, str]]:
     request, recall, plan = result.request, result.sampled.at(outcome.threshold), result.plan
     method = f"goal: {request.goal:,} rows" if outcome.method == "goal" else outcome.method
     kept = ("kept of a cluster", Markdown(f"{code(request.keep)} ({method})"))
-    if request.measure == "cosine":
-        return [
-            ("threshold", f"{outcome.threshold:g} (cosine, every pair compared)"),
-            ("vectors", Markdown(f"model2vec, {code(provenance(result)['embedding'])}")),
+    if request.by_vectors:
+        origin = provenance(result)
+        facts = [
+            ("threshold", f"{outcome.threshold:g} ({origin['verification']})"),
+            ("vectors", Markdown(f"model2vec, {code(origin['embedding'])}")),
             kept,
         ]
+        if "reader" in origin:
+            facts.insert(2, ("read by", Markdown(code(origin["reader"]))))
+        said = by_labels(result, parsed(request.labels))
+        if said is not None and said["threshold"] is not None:
+            low, high = said["interval"]
+            facts.append(
+                (
+                    "labelled by eye",
+                    f"{said['same']} of {said['of']} pairs from {said['threshold']:.3f} on say the same "
+                    f"(95 % interval of that share {low:.2f} to {high:.2f})",
+                )
+            )
+        return facts
     low, high = recall.interval
     measured = "unknown: there was no pair"
     if recall.value is not None:

@@ -54,11 +54,13 @@ class Request(TypedDict):
     pinned: list[int]
     """Rows that stay whatever they repeat."""
     seed: int
-    measure: Literal["jaccard", "cosine"]
+    measure: Literal["jaccard", "cosine", "meaning"]
     embedding: str
-    """For cosine: a model2vec model; empty for the default."""
+    """For cosine and meaning: a model2vec model; empty for the default."""
     spare: list[Kind]
     """Pairs that differ so are no duplicates."""
+    labels: NotRequired[list[str]]
+    """Pairs that a visitor has judged: `name:same` or `name:different`."""
 
 
 class RunProgress(Progress):
@@ -147,6 +149,39 @@ class Provenance(TypedDict):
     model2vec: NotRequired[str]
     """Version; this and the next for vectors only."""
     embedding: NotRequired[str]
+    reader: NotRequired[str]
+    """The language model that read pairs, and its copy."""
+
+
+class Label(TypedDict):
+    """A pair that a visitor has judged."""
+
+    name: str
+    """Of its two texts, the same in every file."""
+    rows: tuple[int, int]
+    similarity: float
+    same: bool
+    """Whether the two say the same."""
+
+
+class ByLabels(TypedDict):
+    """What a visitor's labels of the drawn pairs say."""
+
+    labels: list[Label]
+    drawn: int
+    """Pairs that were drawn to be labelled."""
+    wanted: float
+    """Share of labelled pairs that say the same from which a threshold is proposed."""
+    threshold: float | None
+    """The lowest with that share; null where there is none. The next four are of it."""
+    same: NotRequired[int]
+    """Labelled pairs at or above it that say the same."""
+    of: NotRequired[int]
+    """Labelled pairs there."""
+    interval: NotRequired[tuple[float, float]]
+    """95 % (Clopper and Pearson), of the share of all pairs there that say the same."""
+    removed: NotRequired[int]
+    """Rows that go there."""
 
 
 class Summary(TypedDict):
@@ -184,6 +219,7 @@ class Summary(TypedDict):
     """By stage, and in `total`."""
     warnings: list[str]
     provenance: Provenance
+    by_labels: NotRequired[ByLabels]
 
 
 class RemovedRow(TypedDict):
@@ -241,11 +277,56 @@ class Kinds(TypedDict):
     """Place in `names` by edge of the graph; -1 where nobody looked."""
 
 
+class Drawn(TypedDict):
+    """A pair that is to be judged by a visitor."""
+
+    name: str
+    """Of its two texts, the same in every file."""
+    rows: tuple[int, int]
+    """The one to keep first."""
+    similarity: float
+    end: float
+    """The lowest similarity of the stratum that it was drawn from."""
+    nats: float | None
+    """What the language model makes of it, nats a token, the more the rather a restatement; null where it was
+    not read.
+    """
+    texts: tuple[str, str]
+    """Long ones are cut."""
+
+
+Spot = tuple[int, float, float, str]
+"""A row, its place on a map, and the beginning of its text."""
+
+
+class Reading(TypedDict):
+    """What became of the candidates that are no pairs."""
+
+    vetoed: dict[str, int]
+    """That differ in a fact, by its kind."""
+    denied: int
+    """That the language model read, and that rather do not say the same."""
+    unread: int
+
+
+class Vectors(TypedDict):
+    """Of a run by vectors."""
+
+    drawn: list[Drawn]
+    spots: list[Spot]
+    spread: float
+    """Share of the vectors' variance that the map shows."""
+    texts: int
+    """Different ones, on the map or not."""
+    reading: NotRequired[Reading]
+
+
 class Choice(TypedDict):
     """What a visitor had chosen when the figure was exported."""
 
     threshold: float | None
     pinned: list[int]
+    labels: NotRequired[list[str]]
 
 
 class Deduplication(Summary):
@@ -271,6 +352,7 @@ class Deduplication(Summary):
     kinds: NotRequired[Kinds]
     texts: dict[str, str]
     """By the first row of a node; long ones are cut."""
+    vectors: NotRequired[Vectors]
     answers: NotRequired[dict[str, tuple[int, float]]]
     """By row that was removed because of its prompt: its keeper, and how similar their answers are."""
     choice: NotRequired[Choice]

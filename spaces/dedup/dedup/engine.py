@@ -5,18 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from dedup import semantic
-from dedup.arrays import Int64, UInt64
+from dedup import same, semantic
+from dedup.arrays import Float32, Int64, UInt64
 from dedup.groups import Groups
 from dedup.keep import priorities
 from dedup.kinds import KINDS, kinds_of
 from dedup.minhash import Plan, candidates, choose_bands
 from dedup.read import Dataset
-from dedup.recall import RECALL_SAMPLE, Recall, Sampled, every_pair, measure, sample_size, without
+from dedup.recall import (
+    RECALL_SAMPLE,
+    Recall,
+    Sampled,
+    every_pair,
+    measure,
+    sample_size,
+    with_sample,
+    without,
+)
 from dedup.request import Request
 from dedup.shingles import Shingles, joined, parted
 from dedup.signing import (
@@ -53,6 +63,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """What a run by vectors knows of its nodes and pairs.
+
+    Args:
+        spots: two numbers for each node, see `semantic.on_a_map`.
+        spread: share of the vectors' variance that they show.
+        judged: what became of the candidates, where each was read.
+    """
+
+    spots: Float32
+    spread: float
+    judged: same.Judged | None
+
+
+@dataclass(frozen=True)
 class Result:
     """A finished run; moving the threshold needs nothing but this.
 
@@ -66,6 +91,7 @@ class Result:
         thinned: buckets whose pairs were not all compared.
         seconds: of each stage.
         candidates: pairs that were verified.
+        vectors: of a run by vectors, beside the pairs.
     """
 
     dataset: Dataset
@@ -81,6 +107,7 @@ class Result:
     thinned: int
     seconds: dict[str, float]
     candidates: int
+    vectors: Vectors | None = None
 
     @property
     def recall(self) -> Recall:
@@ -150,8 +177,8 @@ def deduplicate(
     text = compared(dataset, request)
     request = settled(request, text)
     clock.stop("read")
-    if request.measure == "cosine":
-        yield from _by_meaning(dataset, request, text, clock)
+    if request.by_vectors:
+        yield from _by_vectors(dataset, request, text, clock)
         return
     yield Progress("plan", "Planning the bands", 0, dataset.rows)
     keys = keys_of(text.texts)
@@ -201,25 +228,43 @@ def deduplicate(
     )
 
 
-def _by_meaning(
+def _by_vectors(
     dataset: Dataset, request: Request, text: Compared, clock: _Clock
 ) -> Iterator[Progress | Result]:
-    """The run under cosine similarity: every pair of different texts is compared."""
+    """The run under cosine similarity; for meaning each pair is judged beside."""
     groups, node_of = copies(text.texts, keys_of(text.texts), without_bands(text.texts, request).filled)
     counts = {"rows": dataset.rows, "copies": len(groups.rows) - len(groups)}
     yield Progress("embed", "Embedding the rows", 0, len(groups), counts)
-    model = request.embedding or semantic.default_model()
-    heads = [parted(text.texts[row]) for row in groups.first.tolist()]
-    vectors = semantic.embed([said for _, said in heads], model)
-    clock.stop("embed")
-    yield Progress("verify", "Comparing every pair", 0, len(groups), counts)
-    edges = semantic.pairs_of(vectors, request.floor)
-    kinds = np.unique([held for held, _ in heads], return_inverse=True)[1]
-    same = kinds[edges.first] == kinds[edges.second]  # what rows hold beside words must be equal
-    edges = Pairs(edges.first[same], edges.second[same], edges.jaccard[same])
-    clock.stop("verify")
     leaders = groups.first
-    sampled, edges = _spared(text.texts, leaders, every_pair(edges, len(groups)), edges, request)
+    heads = [parted(text.texts[row]) for row in leaders.tolist()]
+    vectors = semantic.embed([said for _, said in heads], request.embedding or semantic.default_model())
+    clock.stop("embed")
+    yield Progress("verify", "Comparing vectors", 0, len(groups), counts)
+    edges = semantic.pairs_of(vectors, request.floor, request.seed)
+    if len(vectors) <= semantic.EXACT_ROWS:
+        sampled = every_pair(edges, len(groups))
+    else:
+        sample = np.sort(np.random.default_rng(request.seed).permutation(len(vectors))[:RECALL_SAMPLE])
+        pairs = semantic.against_all(vectors, sample, request.floor)
+        sampled, edges = with_sample(sample, len(groups), pairs, edges)
+    kinds = np.unique([held for held, _ in heads], return_inverse=True)[1]
+    apart = kinds[edges.first] != kinds[edges.second]  # what rows hold beside words must be equal
+    sampled, edges = without(sampled, edges, apart)
+    sampled, edges = _spared(text.texts, leaders, sampled, edges, request)
+    candidates, judged = len(edges), None
+    clock.stop("verify")
+    if request.measure == "meaning":
+        counts = {**counts, "candidates": candidates}
+        first, second = leaders[edges.first], leaders[edges.second]
+        said = partial(_said, text.texts, first, second)
+        for step in same.judge(said, edges):
+            if isinstance(step, int):
+                yield Progress("read", "Reading pairs", step, candidates, counts)
+            else:
+                stays, judged = step
+                sampled, edges = without(sampled, edges, ~stays)
+        clock.stop("judge")
+    spots, spread = semantic.on_a_map(vectors)
     nodes, ranks = priorities(groups, edges, dataset, text.texts, request)
     yield Result(
         dataset,
@@ -234,8 +279,14 @@ def _by_meaning(
         without_text=int((node_of < 0).sum()),
         thinned=0,
         seconds=clock.seconds,
-        candidates=0,
+        candidates=candidates,
+        vectors=Vectors(spots, spread, judged),
     )
+
+
+def _said(texts: list[str], first: Int64, second: Int64, pair: int) -> tuple[str, str]:
+    """What the two rows of a pair say, without what they hold beside words."""
+    return parted(texts[first[pair]])[1], parted(texts[second[pair]])[1]
 
 
 class _Clock:

@@ -8,11 +8,12 @@ from dedup.request import Request, SplitsRequest
 
 FOLDER = Path(__file__).parents[1] / "examples"
 
-DATASETS = ("kitchen.jsonl", "quiz_train.jsonl", "quiz_test.jsonl")
+DATASETS = ("kitchen.jsonl", "statements.jsonl", "quiz_train.jsonl", "quiz_test.jsonl")
 """Files of the folder that a request may name as its dataset."""
 
 PAIRS = {"quiz": ("quiz_train.jsonl", "quiz_test.jsonl")}
 """Splits by the name that a comparison may name as their dataset."""
 
 KITCHEN = Request(dataset="kitchen.jsonl", columns=("text",), threshold=0.7)
+STATEMENTS = Request(dataset="statements.jsonl", columns=("text",), threshold=0.65, measure="meaning")
 QUIZ = SplitsRequest(dataset="quiz", splits=("train", "test"), threshold=0.7)

@@ -211,7 +211,7 @@ def _fill_chained(result: Result, removed: list[Removed]) -> list[Removed]:
     involved, places = np.unique(pairs, return_inverse=True)
     filled = list(removed)
     own, other = places.reshape(pairs.shape).T
-    if result.request.measure == "cosine":
+    if result.request.by_vectors:
         from dedup import semantic
 
         model = result.request.embedding or semantic.default_model()

@@ -360,11 +360,18 @@ def _read_text(path: Path, name: str, limit: int) -> Dataset:
 
 def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
     rows, columns = Rows(), dict[str, None]()
+    for line in _json_lines(path, columns):
+        if len(rows) == limit:
+            return _records(name, "jsonl", rows, columns, None)
+        rows.append(line)
+    return _records(name, "jsonl", rows, columns, 0)
+
+
+def _json_lines(path: Path, columns: dict[str, None]) -> Iterator[bytes]:
+    """The lines of a JSONL file that are no blanks; their columns are added as they come."""
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
-        if len(rows) == limit:
-            return _records(name, "jsonl", rows, columns, None)
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -377,9 +384,26 @@ def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
                 'Every line must be an object such as {"text": "…"}.',
             )
         _add(columns, as_record(row), f"Line {number:,}")
-        rows.append(line)
         del row  # before the next one is parsed
-    return _records(name, "jsonl", rows, columns, 0)
+        yield line
+
+
+def jsonl_parts(path: Path, most: int) -> Iterator[Dataset]:
+    """A JSONL file of UTF-8 in parts of about so many bytes, however large it is; columns are those that came
+    so far.
+
+    Raises:
+        VisitorError: malformed, with the line.
+    """
+    rows, columns, held = Rows(), dict[str, None](), 0
+    for line in _json_lines(path, columns):
+        rows.append(line)
+        held += len(line)
+        if held >= most:
+            yield _records(path.name, "jsonl", rows, columns, 0)
+            rows, held = Rows(), 0
+    if len(rows):
+        yield _records(path.name, "jsonl", rows, columns, 0)
 
 
 def _add(columns: dict[str, None], row: dict[str, Any], place: str) -> None:

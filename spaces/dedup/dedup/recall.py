@@ -188,20 +188,32 @@ def measure(signatures: Signatures, node_of: Int64, edges: Pairs) -> tuple[Sampl
     count = int(node_of.max()) + 1 if len(node_of) else 0
     own, other = node_of[signatures.sample][signatures.true.first], node_of[signatures.true.second]
     first, second = np.minimum(own, other), np.maximum(own, other)
-    codes = first * max(1, count) + second
     real = (own >= 0) & (other >= 0) & (first < second)
-    codes, unique = np.unique(codes[real], return_index=True)
-    jaccard = signatures.true.jaccard[real][unique]
-    known = np.isin(codes, edges.first * max(1, count) + edges.second)
     sampled = np.unique(node_of[signatures.sample])
-    pairs = Pairs(codes // max(1, count), codes % max(1, count), jaccard)
+    pairs = Pairs(first[real], second[real], signatures.true.jaccard[real])
+    return with_sample(sampled[sampled >= 0], count, pairs, edges)
+
+
+def with_sample(nodes: Int64, count: int, pairs: Pairs, edges: Pairs) -> tuple[Sampled, Pairs]:
+    """The sample's pairs; and the edges with those that only the sample's brute force found.
+
+    Args:
+        nodes: of the sample.
+        count: nodes in all.
+        pairs: of the sample's nodes and any other, by brute force, first < second; one may come twice.
+        edges: verified pairs of nodes that the search found.
+    """
+    codes, unique = np.unique(pairs.first * max(1, count) + pairs.second, return_index=True)
+    jaccard = pairs.jaccard[unique]
+    known = np.isin(codes, edges.first * max(1, count) + edges.second)
+    true = Pairs(codes // max(1, count), codes % max(1, count), jaccard)
     extra = ~known
-    joined = Pairs(
-        np.concatenate([edges.first, pairs.first[extra]]),
-        np.concatenate([edges.second, pairs.second[extra]]),
+    both = Pairs(
+        np.concatenate([edges.first, true.first[extra]]),
+        np.concatenate([edges.second, true.second[extra]]),
         np.concatenate([edges.jaccard, jaccard[extra]]),
     )
-    order = np.lexsort((joined.second, joined.first))
-    by_bands = (np.arange(len(joined)) < len(edges))[order]
-    found = Sampled(sampled[sampled >= 0], count, pairs, known, by_bands, np.sort(edges.jaccard))
-    return found, Pairs(joined.first[order], joined.second[order], joined.jaccard[order])
+    order = np.lexsort((both.second, both.first))
+    by_bands = (np.arange(len(both)) < len(edges))[order]
+    found = Sampled(nodes, count, true, known, by_bands, np.sort(edges.jaccard))
+    return found, Pairs(both.first[order], both.second[order], both.jaccard[order])

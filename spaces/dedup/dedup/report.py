@@ -11,15 +11,15 @@ from typing import cast
 
 import numpy as np
 
-from dedup import clusters, data
+from dedup import clusters, data, judging
+from dedup.cautions import warnings
 from dedup.engine import Progress, Result, texts_of_pairs
 from dedup.kinds import KINDS, kinds_of
+from dedup.labels import parsed
 from dedup.outcome import Outcome
-from dedup.read import Dataset
+from dedup.reading import READER
 from dedup.request import Request, SplitsRequest
-from dedup.several import lacking, named_row
 from dedup.shingles import clean, parted, shingle, to_arrow
-from dedup.units import signs
 from dedup.verify import Pairs, jaccard_of_pairs
 
 MAX_NODES = 4_000
@@ -109,6 +109,8 @@ def to_json(result: Result, outcome: Outcome) -> data.Deduplication:
             row: text if len(text) <= share else f"{text[: share - 1]}…" for row, text in texts.items()
         },
     }
+    if result.vectors is not None:
+        figure["vectors"] = judging.figure_of(result, result.vectors)
     if result.compared.answers is not None:
         figure["answers"] = _answers(result.compared.answers, outcome, request.ngram)
     return figure
@@ -154,7 +156,7 @@ def summary(result: Result, outcome: Outcome, kinds: dict[int, data.Kind] | None
     counts = Counter((removed_kinds(result, outcome) if kinds is None else kinds).values())
     low, high = (round(float(end), 6) for end in recall.interval)
     removed = removed_recall(result, outcome)
-    return {
+    numbers: data.Summary = {
         "rows": result.dataset.rows,
         "kept": len(outcome.kept),
         "removed": len(outcome.removed),
@@ -164,7 +166,7 @@ def summary(result: Result, outcome: Outcome, kinds: dict[int, data.Kind] | None
         "same_words": sum(item.same_words for item in outcome.removed),
         "differences": {kind: counts[kind] for kind in KINDS if counts[kind]},
         "without_text": result.without_text,
-        "precision": 1.0 if result.request.measure == "jaccard" else None,
+        "precision": None if result.request.by_vectors else 1.0,
         "recall": None if recall.value is None else round(recall.value, 6),
         "recall_interval": None if recall.value is None else (low, high),
         "recall_sample": {
@@ -180,6 +182,9 @@ def summary(result: Result, outcome: Outcome, kinds: dict[int, data.Kind] | None
         "warnings": warnings(result, outcome),
         "provenance": provenance(result),
     }
+    if (said := judging.by_labels(result, parsed(result.request.labels))) is not None:
+        numbers["by_labels"] = said
+    return numbers
 
 
 def removed_kinds(result: Result, outcome: Outcome) -> dict[int, data.Kind]:
@@ -196,7 +201,7 @@ def removed_kinds(result: Result, outcome: Outcome) -> dict[int, data.Kind]:
 
 def removed_recall(result: Result, outcome: Outcome) -> tuple[float, float, float] | None:
     """Recall of removed rows at the outcome's threshold with its interval; None where that is not known."""
-    if outcome.method == "goal" or result.request.measure == "cosine":
+    if outcome.method == "goal" or result.request.by_vectors:
         return None
     sizes = result.nodes.sizes
     threshold, method = outcome.threshold, outcome.method
@@ -216,120 +221,25 @@ def provenance(result: Result) -> data.Provenance:
     }
     if result.dataset.parts:
         common["files"] = [{"name": part.name, "rows": part.rows} for part in result.dataset.parts]
-    if result.request.measure == "cosine":
-        from dedup.semantic import default_model
+    if result.request.by_vectors:
+        from dedup.semantic import EXACT_ROWS, default_model
 
-        return {
-            **common,
-            "model2vec": importlib.metadata.version("model2vec"),
-            "embedding": result.request.embedding or default_model(),
-            "verification": "cosine of static vectors, every pair",
-        }
+        exact = len(result.nodes) <= EXACT_ROWS
+        common["model2vec"] = importlib.metadata.version("model2vec")
+        common["embedding"] = result.request.embedding or default_model()
+        common["verification"] = (
+            f"cosine of static vectors, {'every pair' if exact else 'pairs of shared cells'}"
+        )
+        if result.request.measure == "meaning":
+            common["verification"] += ", read by a language model"
+            common["reader"] = READER
+        return common
     return {
         **common,
         "num_perm": result.plan.num_perm,
         "num_bands": result.plan.num_bands,
         "seed": result.request.seed,
     }
-
-
-def warnings(result: Result, outcome: Outcome) -> list[str]:
-    """What a careful visitor should know."""
-    lines = []
-    if result.request.measure == "cosine":
-        lines.append(
-            "Cosine of static vectors is a hint, not a proof: it is blind to word order and to “not”. Look "
-            "at the pairs before you remove any."
-        )
-    if result.dataset.cut != 0:
-        count = "Rows" if result.dataset.cut is None else f"{result.dataset.cut:,} rows"
-        lines.append(
-            f"{count} past the limit of {result.request.limit:,} were not read; they are not in the kept "
-            "file."
-        )
-    for part in result.dataset.parts:
-        lines += [f"{part.name}: {line}" for line in file_warnings(part)]
-    if not result.dataset.parts:
-        lines += file_warnings(result.dataset)
-    lines += lacking(result.dataset, result.compared.columns)
-    if mixed := result.compared.mixed:
-        name, row, value = mixed
-        place = named_row(result.dataset, row)
-        lines.append(
-            f"“{name}” holds text, and in {place} {value}: what is no text is compared as it is written."
-        )
-    if result.without_text:
-        rows = "row has" if result.without_text == 1 else "rows have"
-        lines.append(f"{result.without_text:,} {rows} nothing to compare; all are kept.")
-    if result.compared.unseen:
-        rows = "row holds" if result.compared.unseen == 1 else "rows hold"
-        lines.append(
-            f"{result.compared.unseen:,} {rows} an image or the like that is not in the file and cannot be "
-            "compared; all are kept."
-        )
-    if other := _other_signs(result, outcome):
-        rows = "removed row has" if other == 1 else "removed rows have"
-        lines.append(
-            f"{other:,} {rows} the words of the row that stays and other signs, such as + and −. With the "
-            "unit “symbol” signs count."
-        )
-    if result.thinned:
-        lines.append(
-            f"{result.thinned:,} buckets were too large to compare every pair in them; each of their rows "
-            "was compared with the first and with a few that follow it."
-        )
-    if outcome.chains:
-        groups = "cluster holds" if outcome.chains == 1 else "clusters hold"
-        lines.append(
-            f"{outcome.chains:,} {groups} rows that are like a common neighbour but not like each other "
-            "(A ~ B ~ C, A ≁ C)."
-        )
-    return lines
-
-
-def file_warnings(dataset: Dataset) -> list[str]:
-    """What a careful visitor should know of how a file was read."""
-    lines = []
-    if dataset.encoding not in ("utf-8", "utf-8-sig"):
-        lines.append(f"The file was read as {dataset.encoding.upper()}, and so are the kept rows written.")
-    if apart := dataset.apart:
-        lines.append(
-            f"{len(apart):,} {'line fits' if len(apart) == 1 else 'lines fit'} no row and "
-            f"{'is' if len(apart) == 1 else 'are'} kept apart: {_listed([line for line, _ in apart])}."
-        )
-    if dataset.packed:
-        lines.append(f"{dataset.packed} was unpacked; the kept rows are written as they lay in it.")
-    if dataset.paragraphs:
-        lines.append(
-            "Rows are paragraphs, which blank lines part. Where each line is a row, remove the blank lines."
-        )
-    if dataset.format == "json" and dataset.closing.strip() != b"]":
-        lines.append("Rows are the file's first list of objects; what stands around it is written as it is.")
-    if not dataset.form.header:
-        lines.append("The file has no header: its first line was read as a row.")
-    if sheet := dataset.sheet:
-        line = f"Rows are those of the sheet “{sheet.name}”"
-        if sheet.others:
-            names = ", ".join(f"“{name}”" for name in sheet.others[:4])
-            was, stays = ("was", "stays") if len(sheet.others) == 1 else ("were", "stay")
-            line += f"; {names} {was} not read and {stays} in the kept file"
-        lines.append(
-            f"{line}. Cells keep their formats; links, comments and merged cells of that sheet are left out"
-            f"{', and formulas become the values that they had' if sheet.formulas else ''}."
-        )
-    return lines
-
-
-def _other_signs(result: Result, outcome: Outcome) -> int:
-    """Removed rows with the words of their keeper and other signs that carry meaning."""
-    texts = result.compared.texts
-    pairs = [(texts[item.row], texts[item.keeper]) for item in outcome.removed if item.same_words]
-    return sum(signs(one) != signs(other) for one, other in pairs)
-
-
-def _listed(numbers: list[int]) -> str:
-    """The first line numbers."""
-    return ", ".join(f"{number:,}" for number in numbers[:8]) + (", …" if len(numbers) > 8 else "")
 
 
 def run_id(result: Result) -> str:
@@ -350,7 +260,7 @@ def digest_of(facts: list[object]) -> str:
 
 
 def _plan(result: Result) -> data.RunPlan | None:
-    if result.request.measure == "cosine":
+    if result.request.by_vectors:
         return None
     return {**result.plan.to_json(), "candidates_found": result.candidates}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from dedup import labels
 from dedup.chat import PARTS
 from dedup.clusters import METHODS
 from dedup.kinds import KINDS
@@ -21,6 +23,11 @@ MEASURES = ("jaccard", "containment", "overlap", "longest")
 """Of rows of two splits: Jaccard similarity; the share of a row's own shingles; any shingle in common; the
 longest common run of units as a share of the row's own.
 """
+
+MAX_LABELS = 500
+"""Labels that one request brings along."""
+
+_LABEL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{8}:(?:same|different)")
 
 MAX_COLUMNS = 64
 """Columns that are compared together."""
@@ -73,6 +80,20 @@ def _kinds(name: str, value: Any) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in chosen)
 
 
+def _labels(name: str, value: Any) -> tuple[str, ...]:
+    """Names of pairs, each with a word: a list, or text with lines, commas or blanks between them."""
+    items = re.split(r"[\s,]+", value) if isinstance(value, str) else _items(name, value)
+    found = tuple(filter(None, (checks.text(name, item) for item in items)))
+    for label in found:
+        if not _LABEL.fullmatch(label):
+            raise VisitorError(
+                f"{name} holds “{label[:40]}”.", "Write a pair's name, a colon, and same or different."
+            )
+    if len(found) > MAX_LABELS:
+        raise VisitorError(f"More than {MAX_LABELS:,} labels were given.", "Give fewer.")
+    return labels.written(labels.parsed(found))  # the last word on a pair counts
+
+
 def _share(low: float, high: float) -> Check:
     return lambda name, value: round(between(low, high)(name, value), 4)
 
@@ -119,21 +140,32 @@ class Request(_OfDataset):
     seed: int = setting(42, SEED, "of the MinHash permutations")
     measure: str = setting(
         "jaccard",
-        one_of("jaccard", "cosine"),
-        "jaccard (of words, proven) or cosine (of static text vectors, a hint)",
+        one_of("jaccard", "cosine", "meaning"),
+        "jaccard (of words, proven), cosine (of static text vectors, a hint) or meaning (such pairs, each "
+        "read by a language model, without those that differ in a fact)",
     )
     embedding: str = setting(
-        "", _name, "for cosine: embedded, or a model2vec model's id on the Hub", blank=True
+        "", _name, "for cosine and meaning: embedded, or a model2vec model's id on the Hub", blank=True
     )
 
     spare: tuple[str, ...] = setting(
         (), _kinds, f"pairs that differ so are no duplicates: {', '.join(KINDS[:-1])} or {KINDS[-1]}"
     )
+    labels: tuple[str, ...] = setting(
+        (),
+        _labels,
+        "pairs that you have judged, by the names that a run gives them: name:same or name:different",
+    )
+
+    @property
+    def by_vectors(self) -> bool:
+        """Whether rows are compared by vectors, and not by their words."""
+        return self.measure != "jaccard"
 
     @property
     def floor(self) -> float:
         """The lowest similarity whose pairs are stored, so that the threshold can be moved down."""
-        return max(0.1, round(self.threshold - (0.25 if self.measure == "jaccard" else 0.1), 2))
+        return max(0.1, round(self.threshold - (0.1 if self.by_vectors else 0.25), 2))
 
     def consistent(self) -> Self:
         """Turns are compared as wholes."""

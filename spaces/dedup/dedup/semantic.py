@@ -1,8 +1,9 @@
-"""Rows that mean the same in other words: cosine similarity of static text vectors, every pair compared.
+"""Rows whose static text vectors are near: cosine similarity, of every pair or, of many rows, of those that
+share a cell.
 
 A static vector is the weighted mean of a text's token vectors (model2vec): fast, and blind to word order and
 negation. It finds paraphrases that share no shingle, and it also joins texts on the same subject that say
-opposite things; that is why the page shows every pair and why this mode has no proof of precision.
+opposite things: what it finds are candidates.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dedup.arrays import Float32, Int64
+from dedup.arrays import Float32, Float64, Int64
+from dedup.nearest import near_in_cells
 from dedup.shingles import BORDER
-from dedup.verify import NO_PAIRS, Pairs
+from dedup.verify import Pairs
 from shared import gpu, hub, limits, owner, patterns
 from shared.errors import VisitorError
 
@@ -42,8 +44,11 @@ BLOCK = 1_000
 GPU_ROWS = 4_000
 """Rows from which a GPU is asked for: comparing fewer takes a processor less than a second."""
 
+EXACT_ROWS = 50_000
+"""Rows of which every pair is compared; of more only those that share a cell, see `dedup.nearest`."""
+
 SECONDS = gpu.seconds_for(0, passes=0)
-"""GPU seconds that a comparison asks for: 20,000 rows of 256 numbers are 0.1 · 10¹² operations, so nearly all
+"""GPU seconds that a comparison asks for: 50,000 rows of 256 numbers are 0.6 · 10¹² operations, so nearly all
 of it is the start.
 """
 
@@ -158,7 +163,7 @@ def embed(texts: list[str], name: str) -> Float32:
     """
     if len(texts) > limits.MAX_SEMANTIC_ROWS:
         raise VisitorError(
-            f"{len(texts):,} different rows are too many for cosine; at most {limits.MAX_SEMANTIC_ROWS:,} "
+            f"{len(texts):,} different rows are too many for vectors; at most {limits.MAX_SEMANTIC_ROWS:,} "
             "are compared.",
             "Lower the limit of rows, or use jaccard.",
         )
@@ -179,7 +184,9 @@ Near = Callable[[int, float], tuple[Int64, Int64, Float32]]
 def _on_cpu(vectors: Float32) -> Near:
     def near(begin: int, floor: float) -> tuple[Int64, Int64, Float32]:
         product = vectors[begin : begin + BLOCK] @ vectors[begin:].T
-        first, second = np.nonzero(np.triu(product >= floor, 1))
+        first, second = np.nonzero(product >= floor)
+        upper = first < second
+        first, second = first[upper], second[upper]
         return first, second, product[first, second]
 
     return near
@@ -198,44 +205,105 @@ def _on_cuda(vectors: Float32) -> Near:
     return near
 
 
-def pairs_of(vectors: Float32, floor: float) -> Pairs:
-    """Every pair as `similar_pairs` finds them, on a GPU where ZeroGPU lends one for many rows.
+def pairs_of(vectors: Float32, floor: float, seed: int = 0) -> Pairs:
+    """Pairs as `similar_pairs` finds them, on a GPU where ZeroGPU lends one for many rows.
 
     Raises:
         VisitorError: as `similar_pairs`, or as `gpu.on_gpu`.
     """
     if len(vectors) < GPU_ROWS:
-        return similar_pairs(vectors, floor)
-    return next(_lent_pairs(vectors, floor))
+        return similar_pairs(vectors, floor, seed=seed)
+    return next(_lent_pairs(vectors, floor, seed))
 
 
 @gpu.on_gpu(duration=lambda *_, **__: SECONDS)
-def _lent_pairs(vectors: Float32, floor: float) -> Iterator[Pairs]:
-    yield similar_pairs(vectors, floor, gpu.device())
+def _lent_pairs(vectors: Float32, floor: float, seed: int) -> Iterator[Pairs]:
+    yield similar_pairs(vectors, floor, gpu.device(), seed)
 
 
-def similar_pairs(vectors: Float32, floor: float, device: str = "cpu") -> Pairs:
-    """Every pair of rows whose cosine similarity is at least `floor`; nothing is estimated.
+def similar_pairs(
+    vectors: Float32, floor: float, device: str = "cpu", seed: int = 0, exact: int = EXACT_ROWS
+) -> Pairs:
+    """Pairs of rows whose cosine similarity is at least `floor`: every one of them where there are at most
+    `exact` rows, of more those that share a cell.
 
     Args:
         vectors: unit vectors, float32 of shape (rows, dimensions).
         floor: above 0.
         device: "cuda", or "cpu".
+        seed: of the cells.
+        exact: see above.
 
     Raises:
         VisitorError: more pairs than a page can hold.
     """
-    parts = [NO_PAIRS]
-    count = 0
-    near = _on_cuda(vectors) if device == "cuda" else _on_cpu(vectors)
-    for begin in range(0, len(vectors), BLOCK):
-        first, second, cosine = near(begin, floor)
-        count += len(first)
+    on_device = _on_cuda if device == "cuda" else _on_cpu
+
+    def compare(rows: Float32) -> Iterator[tuple[Int64, Int64, Float32]]:
+        near = on_device(rows)
+        for begin in range(0, len(rows), BLOCK):
+            first, second, cosine = near(begin, floor)
+            yield first + begin, second + begin, cosine
+
+    if len(vectors) <= exact:
+        return _gathered(compare(vectors), floor, len(vectors))
+    return _gathered(near_in_cells(vectors, seed, compare), floor, len(vectors))
+
+
+def _gathered(parts: Iterator[tuple[Int64, Int64, Float32]], floor: float, rows: int) -> Pairs:
+    """The different pairs of all parts, in their order by rows."""
+    codes, cosines, waiting, count = [np.zeros(0, np.int64)], [np.zeros(0)], 0, 0
+    for first, second, cosine in parts:
+        codes.append(first * rows + second)
+        cosines.append(np.minimum(1.0, cosine.astype(np.float64)))
+        waiting += len(first)
+        if waiting > MAX_PAIRS:
+            codes, cosines = _different(codes, cosines)
+            waiting, count = 0, len(codes[0])
         if count > MAX_PAIRS:
-            raise VisitorError(
-                f"More than {MAX_PAIRS:,} pairs have a cosine of {floor:g} or more.", "Raise the threshold."
-            )
-        parts.append(Pairs(first + begin, second + begin, np.minimum(1.0, cosine.astype(np.float64))))
-    return Pairs(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "jaccard"))
-    )
+            break
+    codes, cosines = _different(codes, cosines)
+    if len(codes[0]) > MAX_PAIRS:
+        raise VisitorError(
+            f"More than {MAX_PAIRS:,} pairs have a cosine of {floor:g} or more.", "Raise the threshold."
+        )
+    return Pairs(codes[0] // max(1, rows), codes[0] % max(1, rows), cosines[0])
+
+
+def _different(codes: list[Int64], cosines: list[Float64]) -> tuple[list[Int64], list[Float64]]:
+    found, places = np.unique(np.concatenate(codes), return_index=True)
+    return [found], [np.concatenate(cosines)[places]]
+
+
+def against_all(vectors: Float32, sample: Int64, floor: float) -> Pairs:
+    """Every pair of a sampled row and any other with a cosine of at least `floor`, first < second, each
+    once.
+    """
+
+    def parts() -> Iterator[tuple[Int64, Int64, Float32]]:
+        for begin in range(0, len(vectors), BLOCK):
+            product = vectors[sample] @ vectors[begin : begin + BLOCK].T
+            own, other = np.nonzero(product >= floor)
+            cosine = product[own, other]
+            one, two = sample[own], other + begin
+            apart = one != two
+            yield np.minimum(one, two)[apart], np.maximum(one, two)[apart], cosine[apart]
+
+    return _gathered(parts(), floor, len(vectors))
+
+
+def on_a_map(vectors: Float32) -> tuple[Float32, float]:
+    """Two numbers for each row, and the share of the variance that they show: the first two principal
+    components, each so turned that the row farthest out lies on the positive side.
+    """
+    if vectors.shape[1] < 2 or not len(vectors):
+        vectors = np.zeros((len(vectors), 2), np.float32)
+    middle = vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(2)
+    centred = (vectors - middle).astype(np.float32)
+    variance, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+    spots = (centred @ directions[:, :-3:-1].astype(np.float32)).astype(np.float32)
+    if len(spots):
+        farthest = spots[np.abs(spots).argmax(axis=0), np.arange(spots.shape[1])]
+        spots = spots * np.where(farthest < 0, -1, 1).astype(np.float32)
+    total = float(variance.sum())
+    return spots, float(variance[-2:].sum()) / total if total > 0 else 0.0

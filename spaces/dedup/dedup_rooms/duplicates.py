@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import FileData
 
-from dedup import examples, programs, semantic
+from dedup import examples, programs, reading, semantic
 from dedup.chat import PARTS
 from dedup.clusters import METHODS
 from dedup.data import Plan as PlanData
@@ -25,7 +25,7 @@ from dedup.request import KEEP, Request
 from dedup.shingles import UNITS
 from dedup.texts import compared, likely_columns
 from dedup_rooms.common import RENDERER, TITLE, example
-from dedup_rooms.kept import EXAMPLE
+from dedup_rooms.kept import EXAMPLE, STATEMENTS
 from dedup_rooms.results import download, keep, kept_file, push
 from dedup_rooms.source import checkpoints, either, open_rows, source_fields
 from shared import hub, limits, page
@@ -44,10 +44,14 @@ CANCELLED = VisitorError(
     "The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on."
 )
 
-COSINE_PLAN = (
-    f"Plan: every pair of at most {limits.MAX_SEMANTIC_ROWS:,} different rows is compared by the cosine of "
-    "static vectors."
-)
+PLANS = {
+    "cosine": f"Plan: at most {limits.MAX_SEMANTIC_ROWS:,} different rows, by the cosine of static vectors · "
+    f"up to {semantic.EXACT_ROWS:,} every pair is compared, past that those that share a cell",
+    "meaning": "Plan: pairs whose vectors are near · without those that differ in a number, a sign, a "
+    f"negation or a name · the rest read by a language model, up to {reading.MAX_READ['cpu']:,} tokens on a "
+    "processor",
+}
+"""Where rows are compared by vectors, by the measure."""
 
 
 def deduplicate(
@@ -68,7 +72,8 @@ def deduplicate(
         A report (rows, kept, removed, clusters, pairs, precision and recall of pairs, recall_interval,
         seconds, removed_rows with row, keeper and jaccard) and the kept rows as a file of the input's format.
         Of several files they are a zip archive with one of each, and row_in and keeper_in tell file and row.
-        Where the measure is cosine, precision is null and jaccard is the cosine.
+        Where the measure is cosine or meaning, precision is null and jaccard is the cosine; by_labels says
+        what your labels of the drawn pairs do.
     """
     result = last(
         steps_of(open_rows(request, either(file, files), hub.local_token()), request, checkpoints())
@@ -103,9 +108,10 @@ def programs_of(request: Request, data: Data) -> dict[str, str]:
     origin = data["provenance"]
     columns, held = origin["columns"], origin.get("held", ())
     source = [file["name"] for file in origin.get("files", ())] or origin["source"]
-    if request.measure == "cosine":
+    if request.by_vectors:
         program = programs.cosine_program(request, columns, source, origin["embedding"], held)
-        return {"The same comparison with model2vec": program}
+        name = "The same comparison" if request.measure == "cosine" else "The candidates alone,"
+        return {f"{name} with model2vec": program}
     bands = Plan(**{name: data["plan"][name] for name in Plan.__dataclass_fields__})
     listings = {
         "The same run with rensa alone": programs.rensa_program(request, bands, columns, source, held)
@@ -121,8 +127,8 @@ def plan_sentence(values: Mapping[str, Any], file: Any) -> str:
     """The plan for the controls' values in words, or the sentences of the error."""
     try:
         request = Request.parse(**values)
-        if request.measure == "cosine":
-            return COSINE_PLAN
+        if request.by_vectors:
+            return PLANS[request.measure]
         rows = open_rows(request, file)
         text = compared(rows, request)
         bands = make_plan(text.texts, settled(request, text))
@@ -168,20 +174,25 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             elem_id="threshold",
         )
         start, cancel = run_button("Deduplicate", elem_id="start"), cancel_button(elem_id="cancel")
-    with gr.Accordion("Advanced: config and split, shingles, which row to keep, recall, limits", open=False):
+    with gr.Accordion("Advanced: words or meaning, split, shingles, keep, recall, limits", open=False):
         controls = {
             "dataset": dataset,
             "columns": columns,
             "threshold": threshold,
             **_advanced(first),
         }
-    stored = example("kitchen")
+    stored, meaning = example("kitchen"), example("statements")
     words = page.quiet(plan_words(stored["plan"], stored["rows"], first.threshold, first.dataset))
     with gr.Row(elem_classes="chips"):
         kitchen = chip("Kitchen notes")
+        statements = chip("Same meaning?")
         sentence = gr.HTML(words, elem_classes="quiet", elem_id="plan", padding=False)
     figure = Figure(
-        stored, folder=RENDERER, events=("choice", "threshold", "spare"), title=TITLE, elem_id="figure"
+        stored,
+        folder=RENDERER,
+        events=("choice", "threshold", "spare", "labels"),
+        title=TITLE,
+        elem_id="figure",
     )
     save = gr.Button("Prepare the kept rows as a file", scale=0, min_width=260, elem_id="save")
     files = gr.Files(
@@ -202,7 +213,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         for step in paced(steps_of(rows, request, checkpoints()), lambda step: isinstance(step, Result)):
             if isinstance(step, Result):
                 data = to_json(step, outcome(step))
-                said = COSINE_PLAN
+                said = PLANS.get(request.measure, "")
                 if data["plan"] is not None:
                     said = plan_words(data["plan"], step.dataset.rows, request.threshold, step.dataset.name)
                 yield {figure: data, result: keep(step), sentence: page.quiet(said)}
@@ -225,12 +236,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         clears={files: gr.Files(visible=False), result: None, choice: None},
         tabs=tabs,
         marks=["dataset="],
-        seconds=lambda _, request: semantic.SECONDS if request.measure == "cosine" else 0,
+        seconds=lambda _, request: seconds_of(request),
+        stored=[meaning],
         stopped=CANCELLED,
         queue=QUEUE,
     )
     with gr.Accordion("Push the kept rows to the Hub", open=False):
-        page.push_row("Dataset to create or update, owner/name", push, [result, choice])
+        page.push_row("Dataset to create or update, owner/name", push, [result, choice, controls["labels"]])
 
     def again(values: Values) -> Iterator[Values]:
         """At the threshold of the figure, with its pins."""
@@ -263,9 +275,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         controls_as_first = {file: None, sentence: words, **room.form(first)}
         return {figure: stored, **controls_as_first, **room.clears, result: EXAMPLE}
 
-    def prepare(state: Any, choice: Data | None) -> Any:
+    def show_meaning(_: Values) -> Values:
+        """The stored example of a run by meaning."""
+        said = page.quiet(PLANS["meaning"])
+        controls_as_then = {file: None, sentence: said, **room.form(examples.STATEMENTS)}
+        return {figure: meaning, **controls_as_then, **room.clears, result: STATEMENTS}
+
+    def prepare(state: Any, choice: Data | None, labels: str) -> Any:
         try:
-            return gr.Files(value=download(state, choice), visible=True)
+            return gr.Files(value=download(state, choice, labels), visible=True)
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             gr.Warning(str(for_visitor(error)))
             return gr.skip()
@@ -279,10 +297,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     figure.choice(choice_of, None, [choice], **LIGHT)
     new_threshold = figure.threshold(threshold_of, None, [threshold, controls["goal"]], **LIGHT)
     room.connect(new_threshold.then, again)
+    figure.labels(labels_of, None, [controls["labels"]], **LIGHT)
     spared = figure.spare(spare_of, None, [controls["spare"], threshold], **LIGHT)
     room.connect(spared.then, again)
     room.update(kitchen.click, show)
-    save.click(prepare, [result, choice], [files], **{**QUEUE, **QUIET})
+    room.update(statements.click, show_meaning)
+    save.click(prepare, [result, choice, controls["labels"]], [files], **{**QUEUE, **QUIET})
     return room
 
 
@@ -294,6 +314,18 @@ def choice_of(event: gr.EventData) -> dict[str, Any]:
 def threshold_of(event: gr.EventData) -> tuple[float, str]:
     """The figure's threshold as the control's, in the place of a goal."""
     return Request.parse(threshold=event.threshold).threshold, ""
+
+
+def labels_of(event: gr.EventData) -> str:
+    """The visitor's labels, for the field that every run reads."""
+    return "\n".join(Request.parse(labels=list(event.labels)).labels)
+
+
+def seconds_of(request: Request) -> int:
+    """GPU seconds that a run asks for."""
+    return {"jaccard": 0, "cosine": semantic.SECONDS, "meaning": semantic.SECONDS + reading.seconds()}[
+        request.measure
+    ]
 
 
 def spare_of(event: gr.EventData) -> tuple[list[str], Any]:
@@ -326,15 +358,21 @@ def _advanced(first: Request) -> dict[str, Component]:
         goal = gr.Textbox("", label="goal: end with this many rows", placeholder="none", **line)
         seed = gr.Textbox(str(first.seed), label="seed", **line)
         measure = gr.Dropdown(
-            ["jaccard", "cosine"],
+            [
+                ("jaccard: words, each pair proven", "jaccard"),
+                ("cosine: vectors, a hint", "cosine"),
+                ("meaning: vectors, then read by a model", "meaning"),
+            ],
             value=first.measure,
-            label="measure: jaccard (words) or cosine (meaning)",
-            min_width=200,
+            label="measure",
+            min_width=240,
+            elem_id="measure",
         )
         embedding = gr.Textbox(
-            "", label="embedding model for cosine", placeholder="default; or a model2vec id", **line
+            "", label="embedding model for cosine, meaning", placeholder="default; or a model2vec id", **line
         )
     with gr.Row():
+        labels = gr.Textbox("", label="labels of pairs", visible="hidden", elem_id="labels")
         spare = gr.Dropdown(
             list(KINDS),
             value=list(first.spare),
@@ -358,4 +396,5 @@ def _advanced(first: Request) -> dict[str, Component]:
         "measure": measure,
         "embedding": embedding,
         "spare": spare,
+        "labels": labels,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from shared import limits
@@ -12,8 +12,8 @@ from shared.errors import VisitorError
 
 Value = TypeVar("Value")
 
-EXAMPLE = "example"
-"""Stands for the stored example's result, which is computed when somebody wants it."""
+EXAMPLE, STATEMENTS = "example", "statements"
+"""Stand for the stored examples' results, which are computed when somebody wants them."""
 
 _RESULTS: Cache[Any] = Cache(limits.RESULTS_BYTES)
 """Of both rooms, by names that nobody can guess: a page holds the name, or all open pages would hold their
@@ -26,12 +26,12 @@ class Kept(Generic[Value]):
 
     Args:
         button: what makes one.
-        example: computes the stored example's, in a fraction of a second.
+        examples: compute the stored examples', by what stands for them.
     """
 
-    def __init__(self, button: str, example: Callable[[], Value]) -> None:
+    def __init__(self, button: str, examples: Mapping[str, Callable[[], Value]]) -> None:
         self._button = button
-        self._example = example
+        self._examples = examples
 
     def keep(self, result: Value) -> str:
         """Keep a result for as long as there is room; its name."""
@@ -43,15 +43,15 @@ class Kept(Generic[Value]):
         """The result that the figure shows.
 
         Args:
-            state: what `keep` gave, or `EXAMPLE`.
+            state: what `keep` gave, or what stands for a stored example.
 
         Raises:
             VisitorError: the last run has no result, or it is no longer kept.
         """
         if state is None:
             raise VisitorError("There is no result yet.", f"Press {self._button} first.")
-        if state == EXAMPLE:
-            return self._example()
+        if state in self._examples:
+            return self._examples[state]()
         known: Value | None = _RESULTS.get(state)
         if known is None:
             raise VisitorError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,22 @@ from dedup.read import write_apart
 from dedup.report import report
 from dedup.request import Request
 from dedup.several import file_names, plain_stem, write_each
-from dedup_rooms.kept import Kept
+from dedup_rooms.kept import EXAMPLE, STATEMENTS, Kept
 from dedup_rooms.source import open_rows
 from shared import files, hub
 from shared.steps import last
 
 
-def _example() -> Result:
-    result = last(deduplicate(open_rows(examples.KITCHEN), examples.KITCHEN))
+def _example(request: Request) -> Result:
+    result = last(deduplicate(open_rows(request), request))
     assert isinstance(result, Result)
     return result
 
 
-_kept = Kept("Deduplicate", _example)
+_kept = Kept(
+    "Deduplicate",
+    {EXAMPLE: partial(_example, examples.KITCHEN), STATEMENTS: partial(_example, examples.STATEMENTS)},
+)
 keep, result_of = _kept.keep, _kept.result_of
 
 
@@ -72,11 +77,16 @@ def kept_file(result: Result, keep: list[int]) -> Path:
     return packed
 
 
-def download(state: str | None, choice: Mapping[str, Any] | None) -> list[str]:
+def judged(result: Result, labels: Any) -> Result:
+    """A result with the labels that a visitor has given since."""
+    return replace(result, request=replace(result.request, labels=Request.parse(labels=labels or []).labels))
+
+
+def download(state: str | None, choice: Mapping[str, Any] | None, labels: Any = None) -> list[str]:
     """The kept rows, and the removed ones with their keepers, as files, at the threshold and pins of the
-    figure.
+    figure, with the visitor's labels.
     """
-    result = result_of(state)
+    result = judged(result_of(state), labels)
     kept = outcome_of(result, choice)
     rows = kept_files(result, kept.kept)
     removed = rows[0].with_name("removed_rows.json")
@@ -92,13 +102,19 @@ def download(state: str | None, choice: Mapping[str, Any] | None) -> list[str]:
     return list(map(str, written))
 
 
-def push(state: str | None, choice: Mapping[str, Any] | None, repository: str, token: str | None) -> str:
+def push(
+    state: str | None,
+    choice: Mapping[str, Any] | None,
+    labels: Any,
+    repository: str,
+    token: str | None,
+) -> str:
     """Upload the kept rows and a card that says how they were made; the dataset's URL.
 
     Raises:
         VisitorError: there is no result, or as `hub.push`.
     """
-    result = result_of(state)
+    result = judged(result_of(state), labels)
     kept = outcome_of(result, choice)
     rows = {f"data/{path.name}": path for path in kept_files(result, kept.kept)}
     return hub.push(repository, "dataset", dict(rows), dataset_card(result, kept, list(rows)), token)

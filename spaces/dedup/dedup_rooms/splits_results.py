@@ -10,7 +10,7 @@ from dedup.card import clean_card
 from dedup.contamination import Contamination, Split, compare
 from dedup.read import write
 from dedup.several import file_names, plain_stem
-from dedup_rooms.kept import Kept
+from dedup_rooms.kept import EXAMPLE, Kept
 from dedup_rooms.source import open_splits
 from shared import files, hub
 from shared.steps import last
@@ -22,7 +22,7 @@ def _example() -> Contamination:
     return result
 
 
-_kept = Kept("Compare", _example)
+_kept = Kept("Compare", {EXAMPLE: _example})
 keep, result_of = _kept.keep, _kept.result_of
 
 

@@ -29,6 +29,9 @@ export type Kind = "form"
     | "template"
     | "other";
 
+/** A row, its place on a map, and the beginning of its text. */
+export type Spot = [number, number, number, string];
+
 /** What a column names a row by. */
 export type Name = string | number | null;
 
@@ -60,11 +63,13 @@ export interface Request {
   /** Rows that stay whatever they repeat. */
   pinned: number[];
   seed: number;
-  measure: "jaccard" | "cosine";
-  /** For cosine: a model2vec model; empty for the default. */
+  measure: "jaccard" | "cosine" | "meaning";
+  /** For cosine and meaning: a model2vec model; empty for the default. */
   embedding: string;
   /** Pairs that differ so are no duplicates. */
   spare: Kind[];
+  /** Pairs that a visitor has judged: `name:same` or `name:different`. */
+  labels?: string[];
 }
 
 /** How far a run has come, with its stage and what it has counted. */
@@ -149,6 +154,37 @@ export interface Provenance {
   /** Version; this and the next for vectors only. */
   model2vec?: string;
   embedding?: string;
+  /** The language model that read pairs, and its copy. */
+  reader?: string;
+}
+
+/** A pair that a visitor has judged. */
+export interface Label {
+  /** Of its two texts, the same in every file. */
+  name: string;
+  rows: [number, number];
+  similarity: number;
+  /** Whether the two say the same. */
+  same: boolean;
+}
+
+/** What a visitor's labels of the drawn pairs say. */
+export interface ByLabels {
+  labels: Label[];
+  /** Pairs that were drawn to be labelled. */
+  drawn: number;
+  /** Share of labelled pairs that say the same from which a threshold is proposed. */
+  wanted: number;
+  /** The lowest with that share; null where there is none. The next four are of it. */
+  threshold: number | null;
+  /** Labelled pairs at or above it that say the same. */
+  same?: number;
+  /** Labelled pairs there. */
+  of?: number;
+  /** 95 % (Clopper and Pearson), of the share of all pairs there that say the same. */
+  interval?: [number, number];
+  /** Rows that go there. */
+  removed?: number;
 }
 
 /** A run's numbers. */
@@ -187,6 +223,7 @@ export interface Summary {
   seconds: Record<string, number>;
   warnings: string[];
   provenance: Provenance;
+  by_labels?: ByLabels;
 }
 
 /** A removed row and the row that stays in its place. */
@@ -241,10 +278,50 @@ export interface Kinds {
   of_edges: number[];
 }
 
+/** A pair that is to be judged by a visitor. */
+export interface Drawn {
+  /** Of its two texts, the same in every file. */
+  name: string;
+  /** The one to keep first. */
+  rows: [number, number];
+  similarity: number;
+  /** The lowest similarity of the stratum that it was drawn from. */
+  end: number;
+  /**
+   * What the language model makes of it, nats a token, the more the rather a restatement; null
+   * where it was
+   * not read.
+   */
+  nats: number | null;
+  /** Long ones are cut. */
+  texts: [string, string];
+}
+
+/** What became of the candidates that are no pairs. */
+export interface Reading {
+  /** That differ in a fact, by its kind. */
+  vetoed: Record<string, number>;
+  /** That the language model read, and that rather do not say the same. */
+  denied: number;
+  unread: number;
+}
+
+/** Of a run by vectors. */
+export interface Vectors {
+  drawn: Drawn[];
+  spots: Spot[];
+  /** Share of the vectors' variance that the map shows. */
+  spread: number;
+  /** Different ones, on the map or not. */
+  texts: number;
+  reading?: Reading;
+}
+
 /** What a visitor had chosen when the figure was exported. */
 export interface Choice {
   threshold: number | null;
   pinned: number[];
+  labels?: string[];
 }
 
 /** A run. */
@@ -271,6 +348,7 @@ export interface Deduplication extends Summary {
   kinds?: Kinds;
   /** By the first row of a node; long ones are cut. */
   texts: Record<string, string>;
+  vectors?: Vectors;
   /**
    * By row that was removed because of its prompt: its keeper, and how similar their answers are.
    */

@@ -6,6 +6,9 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openBandsView } from "./bandsview.js";
 import { openClusterView } from "./clusterview.js";
 import { UNIT_NAMES } from "./diff.js";
+import { labelsOf, writtenLabels } from "./labels.js";
+import { openLabelView } from "./labelview.js";
+import { openMapView } from "./mapview.js";
 import { progressElement } from "./progress.js";
 import { openRemovedView } from "./removedview.js";
 import {
@@ -60,6 +63,19 @@ export function openDeduplication() {
         hidden: (/** @type {Deduplication} */ data) => !data.plan,
         ...view(openBandsView),
       },
+      {
+        name: "labels",
+        label: "Your labels",
+        hidden: (/** @type {Deduplication} */ data) => !data.vectors,
+        ...view(openLabelView),
+      },
+      {
+        name: "map",
+        label: "Map",
+        picture: true,
+        hidden: (/** @type {Deduplication} */ data) => !data.vectors,
+        ...view(openMapView),
+      },
       { name: "table", label: "Table", ...view(openRemovedView) },
     ],
     () => factsOf(/** @type {Run} */ (run)),
@@ -68,6 +84,8 @@ export function openDeduplication() {
         if (run?.data.run_id !== data.run_id) {
           session.selected = { row: null, member: null };
           clearTimeout(timer);
+          for (const [name, same] of labelsOf(data.choice?.labels ?? data.request.labels ?? []))
+            session.labels.set(name, same);
         }
         run = openRun(run, data);
       },
@@ -77,7 +95,11 @@ export function openDeduplication() {
       waiting: (data) => progressElement(/** @type {Waiting} */ (data)),
       exported: (data) => ({
         ...data,
-        choice: run && { threshold: run.moved, pinned: [...run.pins] },
+        choice: run && {
+          threshold: run.moved,
+          pinned: [...run.pins],
+          ...(session.labels.size ? { labels: writtenLabels(session.labels) } : {}),
+        },
       }),
     },
   );
@@ -103,6 +125,7 @@ export function openDeduplication() {
   const session = {
     id: figure.id,
     selected: { row: null, member: null },
+    labels: new Map(),
     canEmit: () => !figure.host.exported && !isRunning(),
     canPin: () => !isRunning(),
     emit: (name, detail) => figure.host.emit(name, detail),
@@ -117,6 +140,12 @@ export function openDeduplication() {
       follow(run);
       const fate = run.pins.has(row) ? "always kept" : "no longer pinned";
       figure.parts.live.textContent = `Row ${row} is ${fate}. ${sentenceOf(run)}`;
+    },
+    judge(name, same) {
+      if (same === null) session.labels.delete(name);
+      else session.labels.set(name, same);
+      figure.refresh();
+      if (session.canEmit()) session.emit("labels", { labels: writtenLabels(session.labels) });
     },
     select(row, member) {
       session.selected = { row, member };
@@ -149,7 +178,7 @@ function factsOf(run) {
 
 /** @param {Deduplication} data */
 function provenanceOf({ request, provenance, plan, seconds }) {
-  const meaning = request.measure === "cosine";
+  const meaning = request.measure !== "jaccard";
   const facts = [
     meaning
       ? `cosine of static vectors (${provenance.embedding})`
@@ -157,7 +186,8 @@ function provenanceOf({ request, provenance, plan, seconds }) {
         (provenance.guessed && request.unit === "symbol" ? " (signs tell rows apart here)" : ""),
     provenance.schema && `columns of ${provenance.schema}`,
     provenance.held?.length && `${provenance.held.join(", ")} must be equal`,
-    meaning ? "every pair compared" : "exact Jaccard",
+    meaning ? provenance.verification.replace(/^.*?, /, "") : "exact Jaccard",
+    provenance.reader,
     plan && `${whole(plan.num_perm)} permutations`,
     provenance.rensa && `rensa ${provenance.rensa}`,
     provenance.seed !== undefined && `seed ${provenance.seed}`,
@@ -184,7 +214,12 @@ function keyOf(run) {
     [`${whole(totals.removed)} removed${copies}`],
   ];
   if (same) facts.push([`${whole(same)} with the same words, other signs`]);
-  if (data.precision === null) facts.push(["by meaning: look at the pairs"]);
+  if (data.precision === null)
+    facts.push([
+      data.request.measure === "meaning"
+        ? "read by a model that errs"
+        : "by vectors: look at the pairs",
+    ]);
   else {
     facts.push([`precision of pairs ${number(data.precision, 0)} (each verified)`]);
     const ends =

@@ -138,7 +138,7 @@ export function diffElement({
     h(
       "p",
       { class: "counts" },
-      measure === "cosine"
+      measure !== "jaccard"
         ? meaningOf(common, verified)
         : countsOf(common, verified, ngram, unit, [left.text, right.text]),
     ),

@@ -57,11 +57,14 @@ export const KIND_WORDS = {
  * @property {string} id unique in the page
  * @property {{row: number | null, member: number | null}} selected a cluster by one of its rows,
  *   and the row of it that is compared
+ * @property {Map<string, boolean>} labels by the pair's name, whether it says the same; they stay for
+ *   the next run
  * @property {() => boolean} canEmit
  * @property {() => boolean} canPin
  * @property {(name: string, detail: object) => void} emit
  * @property {(threshold: number | null) => void} moveThreshold
  * @property {(row: number) => void} pin or unpin
+ * @property {(name: string, same: boolean | null) => void} judge null takes a label back
  * @property {(row: number, member: number | null) => void} select
  */
 
@@ -169,8 +172,8 @@ function outcomeAt(run, threshold) {
  * The pairs, and whether those that are missing were compared.
  * @param {Deduplication} data
  */
-function graphOf({ graph, recall_sample: sample, request }) {
-  return { ...graph, compared: sample.complete || request.measure === "cosine" };
+function graphOf({ graph, recall_sample: sample }) {
+  return { ...graph, compared: sample.complete };
 }
 
 /**

@@ -125,6 +125,11 @@ def cosine_program(
     from dedup.semantic import EMBEDDED, HUB_DEFAULT
 
     notes = _left_out(request)
+    if request.measure == "meaning":
+        notes.append(
+            "It finds the candidates. The page left out those that differ in a fact, and a language model "
+            "read the rest, which this program does not."
+        )
     if embedding == EMBEDDED:
         notes.append(
             "The page compared vectors of its embedded language model; this model gives other cosines."
