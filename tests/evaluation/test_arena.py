@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.stats import binomtest
 
 from evaluation import programs
 from evaluation.arena import agreed, judged, pairs_of, plan, ranks, reading
@@ -116,11 +117,14 @@ def test_intervals_hold_the_truth_although_pairs_share_answers():
 
 
 def test_kappa_is_cohens():
-    """His own table of 1960 has no such marginals: here by the definition, and at its ends."""
+    """By the definition, with marginals that make chance a half, and at its ends."""
     pairs = [("1", "1")] * 20 + [("1", "0")] * 5 + [("0", "1")] * 10 + [("0", "0")] * 15
     one = agreement(pairs)
     assert (one.same, one.of) == (35, 50) and one.kappa == pytest.approx(0.4)
-    assert one.low == pytest.approx(0.4 - 1.959964 * math.sqrt(0.7 * 0.3 / 50) / 0.5)
+    ends = binomtest(35, 50).proportion_ci(method="wilson")
+    assert (one.low, one.high) == pytest.approx([(end - 0.5) / 0.5 for end in ends])
+    none = agreement([("a", "b")] * 2 + [("b", "a")] * 2)
+    assert none.low == none.kappa == -1 and none.high > -0.1, "four pairs prove little"
     assert agreement([("a", "a"), ("b", "b")]).kappa == 1 and agreement([("a", "a")]).kappa is None
     assert agreement([("a", "b"), ("b", "a")]).kappa == -1 and agreement([]).kappa is None
 

@@ -57,6 +57,8 @@ def verdicts(data: Arena) -> list[str]:
             f"It prefers the answer that stands first in {first_side['count']} of {first_side['of']} "
             "readings; a judge without a bias does in half."
         )
+    if data["judge"] in {side["name"] for side in data["models"]}:
+        said.append(f"{data['judge']} judges answers of its own among them.")
     said += alike if same else []
     said += _known(data)
     return said
@@ -89,7 +91,8 @@ def _known(data: Arena) -> list[str]:
         if agreed["kappa"] is None:
             said.append(f"{words}; κ is not defined, since each says one thing alone.")
         else:
-            said.append(
-                f"{words}: κ = {agreed['kappa']:.2f} (95 %: {agreed['low']:.2f} to {agreed['high']:.2f})."
+            kappa, low, high = (
+                f"{value:.2f}".replace("-", "−") for value in (agreed["kappa"], agreed["low"], agreed["high"])
             )
+            said.append(f"{words}: κ = {kappa} (95 %: {low} to {high}).")
     return said

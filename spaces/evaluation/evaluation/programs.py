@@ -68,6 +68,7 @@ for name, (model, tokenizer) in models.items():
 """
 
 PAIRS_RUN = """\
+
 def asked(tokenizer, text, behind=""):
     \"\"\"A text in the chat template where there is one, as token ids.\"\"\"
     if not tokenizer.chat_template:

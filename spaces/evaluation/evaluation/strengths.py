@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.estimates import Z95
 from shared.paired import wilson
 
 ADDED = 0.5
@@ -110,10 +109,11 @@ def strengths(met: Sequence[Met], models: int) -> list[Strength]:
     found = []
     for place in range(models):
         of = round(float(games[place]))
-        low, high = wilson(own[place] / of, of) if of else (0.0, 1.0)
+        won = float(own[place])
+        low, high = wilson(won / of, of) if of else (0.0, 1.0)
         strength = float(known[place]) if place in joined else None
         error = float(sigma[place]) if place in joined else None
-        found.append(Strength(float(own[place]), of, low, high, strength, error))
+        found.append(Strength(won, of, low, high, strength, error))
     return found
 
 
@@ -137,8 +137,8 @@ class Agreement:
 
 
 def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:
-    """Cohen's κ with the interval of his own standard error, √(p(1 − p)/n) / (1 − e), from the shares of
-    agreement seen, p, and expected by chance, e.
+    """Cohen's κ, (p − e) / (1 − e) of the shares of agreement seen, p, and expected by chance, e; its interval
+    is Wilson's of p put in p's place, since his own standard error is 0 where all or none agree.
 
     Args:
         pairs: of every pair what each judge said.
@@ -153,5 +153,5 @@ def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:
         return Agreement(same, n, None, -1.0, 1.0)
     seen = same / n
     kappa = (seen - chance) / (1 - chance)
-    half = Z95 * math.sqrt(seen * (1 - seen) / n) / (1 - chance)
-    return Agreement(same, n, kappa, max(-1.0, kappa - half), min(1.0, kappa + half))
+    low, high = ((end - chance) / (1 - chance) for end in wilson(seen, n))
+    return Agreement(same, n, kappa, max(-1.0, low), high)

@@ -45,7 +45,7 @@ function standings(data, booth) {
   const own = votedPairs(data, booth);
   return [
     { judge: "your votes", ranks: own.length ? strengthsOf(own, data.models.length) : [] },
-    ...(data.judge ? [{ judge: data.judge, ranks: data.ranks }] : []),
+    ...(data.judge ? [{ judge: `judge ${data.judge}`, ranks: data.ranks }] : []),
   ];
 }
 

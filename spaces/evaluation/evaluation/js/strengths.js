@@ -154,7 +154,7 @@ export function signP(won, lost) {
 }
 
 /**
- * Cohen's κ with the interval of his own standard error.
+ * Cohen's κ with the interval that Wilson's of the agreement gives.
  * @param {readonly (readonly [string, string])[]} pairs what each of two judges said
  */
 export function kappaOf(pairs) {
@@ -168,6 +168,6 @@ export function kappaOf(pairs) {
   if (!n || chance >= 1) return { same, of: n, kappa: null, low: -1, high: 1 };
   const seen = same / n;
   const kappa = (seen - chance) / (1 - chance);
-  const half = (Z95 * Math.sqrt((seen * (1 - seen)) / n)) / (1 - chance);
-  return { same, of: n, kappa, low: Math.max(-1, kappa - half), high: Math.min(1, kappa + half) };
+  const [low, high] = wilsonOf(seen, n).map((end) => (end - chance) / (1 - chance));
+  return { same, of: n, kappa, low: Math.max(-1, low), high };
 }
