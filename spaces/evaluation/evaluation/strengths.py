@@ -137,8 +137,8 @@ class Agreement:
 
 
 def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:
-    """Cohen's κ, (p − e) / (1 − e) of the shares of agreement seen, p, and expected by chance, e; its interval
-    is Wilson's of p put in p's place, since his own standard error is 0 where all or none agree.
+    """Cohen's κ, (p − e) / (1 − e) of the shares of agreement seen, p, and expected by chance, e; its
+    interval is Wilson's of p put in p's place, since his own standard error is 0 where all or none agree.
 
     Args:
         pairs: of every pair what each judge said.

@@ -174,10 +174,10 @@ function pairList(data, booth) {
       h("bdi", {}, answers[pair[side]].text),
     ];
     return headedRow(h("bdi", {}, prompt), [
+      judgeCell(data, at),
+      vote ? VOTES[vote] : pair.same ? "same text" : "–",
       cell("left"),
       cell("right"),
-      vote ? VOTES[vote] : pair.same ? "same text" : "–",
-      judgeCell(data, at),
       expected.length ? h("bdi", {}, shortened(expected.join(", "), 30)) : "–",
     ]);
   });
@@ -201,7 +201,7 @@ function pairList(data, booth) {
     ),
     scrollTable(
       "Every pair",
-      ["prompt", "left", "right", "your vote", "judge: left less right, both orders", "expected"],
+      ["prompt", "judge: left less right, both orders", "your vote", "left", "right", "expected"],
       rows,
       "numbers eval-table arena-pairs",
     ),
