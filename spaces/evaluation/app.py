@@ -14,9 +14,11 @@ sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]
 
 from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must come before torch
 
-from evaluation.request import CompareRequest, PowerRequest
+import gradio as gr
+
+from evaluation.request import CompareRequest, FragileRequest, JudgeRequest, PowerRequest
 from evaluation.task_file import TaskRequest
-from evaluation_rooms import compare, power, task
+from evaluation_rooms import compare, fragile, judge, power, task
 from evaluation_rooms.common import RENDERER, TITLE
 from shared import page, server
 from shared.api import endpoint
@@ -28,15 +30,25 @@ SENTENCE = (
     "and cannot decide."
 )
 EVALUATE = ["models", "tasks", "limit", "seed", "items", "metric", "chat"]
+FRAGILE = ["models", "variants", "tasks", "limit", "seed", "items", "metric", "draws", "shots"]
+JUDGE = ["models", "prompts", "judge", "tokens", "seed"]
 POWER = ["items", "discordant", "difference", "level", "power"]
 
 css = stylesheet(RENDERER)
 
 with page.page(TITLE, SENTENCE, HERE) as demo:
-    compare.build(demo)
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
+        with gr.Tab("Compare", id="compare"):
+            compare.build(demo, tabs)
+        with gr.Tab("How fragile", id="fragile"):
+            fragile.build(demo, tabs)
+        with gr.Tab("Judge", id="judge"):
+            judge.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(compare.evaluate, CompareRequest, EVALUATE, **MODEL)
     endpoint(compare.compare, CompareRequest, [*EVALUATE, "early"], **MODEL)
+    endpoint(fragile.fragile, FragileRequest, FRAGILE, **MODEL)
+    endpoint(judge.judge, JudgeRequest, JUDGE, **MODEL)
     endpoint(power.power, PowerRequest, POWER, queue=False)
     endpoint(task.task_items, TaskRequest, ["yaml", "rows", "limit"], **task.QUEUE)
 

@@ -6,25 +6,42 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the embedded copy, whatever else is on this machine
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
+from evaluation.arena import judged
+from evaluation.arena import plan as plan_arena
 from evaluation.engine import compare, loading, plan, sides
-from evaluation.examples import EXAMPLES, FOLDER
-from evaluation.request import CompareRequest
+from evaluation.examples import ARENA, EXAMPLES, FOLDER, FRAGILE
+from evaluation.fragile import fragile
+from evaluation.fragile import plan as plan_forms
+from evaluation.request import CompareRequest, FragileRequest, JudgeRequest
 from shared.steps import last
+
+
+def made(name: str) -> Any:
+    """A stored result by its name."""
+    if name == "forms":
+        request = FragileRequest.parse(**FRAGILE.to_json())
+        last(loading(request))
+        return last(fragile(request, sides(request), plan_forms(request, sides(request))))
+    if name == "pairs":
+        arena = JudgeRequest.parse(**ARENA.to_json())
+        last(loading(arena))
+        return last(judged(arena, sides(arena), plan_arena(arena, sides(arena))))
+    asked = CompareRequest.parse(**EXAMPLES[name][1].to_json())
+    last(loading(asked))
+    return last(compare(asked, sides(asked), plan(asked, sides(asked))))
 
 
 def main() -> None:
     """Write every stored result."""
     FOLDER.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or EXAMPLES:
-        request = CompareRequest.parse(**EXAMPLES[name][1].to_json())
-        last(loading(request))
-        models = sides(request)
-        data = last(compare(request, models, plan(request, models)))
+    for name in sys.argv[1:] or [*EXAMPLES, "forms", "pairs"]:
+        data = made(name)
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
         print(f"{name}: {len(text.encode()) / 1000:.0f} kB, {data['seconds']:.0f} s")

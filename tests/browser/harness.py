@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -212,10 +213,12 @@ def check_svg(page: Any) -> None:
 
 def unfold(page: Any, title: str) -> None:
     """Open an accordion. Gradio writes a field's value once more about 0.2 s after it has mounted it: nobody
-    types that soon.
+    types that soon. The page's own clock tells when, since a busy machine delays it as it delays Gradio's.
     """
-    page.get_by_role("button", name=title).first.click()
-    page.wait_for_timeout(600)
+    button = page.get_by_role("button", name=title).first
+    button.click()
+    expect(button).to_have_class(re.compile(r"\bopen\b"))
+    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 600))")
 
 
 def show(page: Any, view: str) -> None:

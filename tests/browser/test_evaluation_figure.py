@@ -166,6 +166,16 @@ def test_the_texts_of_a_model_are_saved_and_stay_chosen(open_page) -> None:
     expect(page.locator(".eval-share")).to_have_text("The texts come when the run is over.")
 
 
+def test_an_error_leaves_no_earlier_picture(open_page) -> None:
+    page = open_page(STORED)
+    page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
+    expect(page.locator("[role=alert]")).to_have_text("It failed. Do this.")
+    expect(page.locator(".figure-title")).to_have_text("")
+    expect(page.locator(".scores-panel")).to_be_hidden()
+    page.evaluate("draw", STORED)
+    expect(page.locator(".scores-panel")).to_be_visible()
+
+
 def test_one_model_has_scores_and_no_differences(open_page) -> None:
     data = copy.deepcopy(STORED)
     data |= {"models": data["models"][:1], "answers": data["answers"][:1], "differences": [], "looks": []}

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
+from tests import zoo
 from tests.browser.harness import opened, unfold
 
 ITEMS = "\n".join(
@@ -30,6 +31,8 @@ def test_a_visitor_asks_items_of_their_own(page):
     expect(page.locator("#before")).to_contain_text("Line 1 of the items is not JSON")
     page.locator("#compare").click()
     expect(page.locator("#figure [role=alert]")).to_contain_text("Line 1 of the items is not JSON")
+    expect(page.locator("#figure .eval-mark")).to_have_count(0)
+    assert not page.locator("#figure .scores-panel").is_visible(), "an earlier run's picture"
     page.locator("#items textarea").fill(ITEMS)
     expect(page.locator("#before")).to_contain_text("too few to see any difference")
     page.locator("#compare").click()
@@ -46,3 +49,22 @@ def test_cancel_keeps_what_was_answered(browser, suite_url):
         page.locator("#cancel").click()
         expect(page.locator("#figure .tags")).to_contain_text("stopped")
         expect(page.locator("#cancel")).to_have_text("Cancel", timeout=60_000)
+
+
+def test_rooms_have_their_figures_and_votes_need_no_run(page):
+    page.get_by_role("tab", name="How fragile").click()
+    expect(page.locator("#fragile-figure .figure-title")).to_contain_text("forms")
+    page.get_by_role("tab", name="Judge").click()
+    expect(page.locator("#judge-figure .tags")).to_contain_text("stored example")
+    page.locator("#judge-figure .arena-vote").focus()
+    page.keyboard.press("1")
+    page.locator("#judge-figure").get_by_role("button", name="4 Both bad").click()
+    expect(page.locator("#judge-figure .vote-panel .said")).to_contain_text("Pair 3 of")
+    page.locator("#judge-run").click(trial=True)
+
+
+def test_a_link_of_the_page_without_rooms_opens_the_comparison(browser, suite_url):
+    asked = urlencode({"models": str(zoo.folder("llama3")), "tasks": "past", "limit": 2})
+    with opened(browser, f"{suite_url}/evaluation/?{asked}", "#figure .course-figure") as page:
+        expect(page.locator("#figure .figure-title")).to_contain_text("of 2 items", timeout=120_000)
+        assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"

@@ -14,5 +14,29 @@ LINKS = {
             ("metric", "acc_norm"),
         ],
     ),
+    "evaluation forms": (
+        "#fragile-figure",
+        [
+            ("room", "fragile"),
+            ("models", "zoo:llama3"),
+            ("models", "zoo:qwen2"),
+            ("variants", "listed"),
+            ("variants", "few-shot"),
+            ("tasks", "past"),
+            ("limit", "3"),
+            ("shots", "1"),
+        ],
+    ),
+    "evaluation pairs": (
+        "#judge-figure",
+        [
+            ("room", "judge"),
+            ("models", "zoo:llama3"),
+            ("models", "zoo:qwen2"),
+            ("judge", "zoo:qwen2"),
+            ("prompts", "Say one thing, or two. => one"),
+            ("tokens", "5"),
+        ],
+    ),
 }
 """By name: the figure's place on the page, and the query."""

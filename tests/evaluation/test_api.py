@@ -1,4 +1,4 @@
-"""`/evaluate`, `/compare` and `/power` over HTTP and MCP, as programs call them."""
+"""The Space's endpoints over HTTP and MCP, as programs call them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from shared.embedded_model import EMBEDDED_MODEL
+from tests import zoo
 from tests.conftest import ask_mcp
 from tests.evaluation.main_job import MAIN_JOB
 
@@ -30,6 +31,20 @@ def test_a_comparison_streams(client):
     assert not job.outputs()[0]["done"] and "cannot decide" in data["verdicts"][0]
 
 
+def test_forms_and_pairs_stream(client):
+    models = [str(zoo.folder(name)) for name in ("llama3", "gpt2")]
+    asked = {"models": models, "variants": ["plain", "lettered", "chat"], "tasks": ["past"], "limit": 3}
+    job = client.submit(**asked, draws=1, api_name="/fragile")
+    data = job.result(timeout=240)
+    assert data["done"] and [one["name"] for one in data["forms"]] == ["plain", "lettered", "chat"]
+    assert "cannot decide" in data["verdicts"][0] and "left out" in data["notes"][0]
+    assert data["answers"][1][2] is None and not job.outputs()[0]["done"]
+    asked = {"models": models, "prompts": ["One? => 1", "Two?"], "judge": models[0], "tokens": 4}
+    data = client.predict(**asked, api_name="/judge")
+    assert len(data["pairs"]) == 2 and data["known"][0]["of"] == 1 and data["ranks"][1]["of"] == 2
+    assert client.predict(**{**asked, "judge": ""}, api_name="/judge")["flips"] is None
+
+
 def test_a_plan_needs_no_model(client):
     plan = client.predict(items=100, discordant=0.1, difference=0.05, api_name="/power")
     assert "differences from 8.8" in plan["sentence"] and plan["needed"] > 312
@@ -43,6 +58,7 @@ def test_an_error_has_two_sentences(client):
 def test_they_are_tools(suite_url):
     tools = ask_mcp(f"{suite_url}/evaluation", "tools/list", {})["tools"]
     name = next(one["name"] for one in tools if one["name"].endswith("power"))
-    assert sum(one["name"].endswith(("evaluate", "compare", "power")) for one in tools) == 3
+    known = ("evaluate", "compare", "power", "fragile", "judge")
+    assert sum(one["name"].endswith(known) for one in tools) == len(known)
     asked = {"name": name, "arguments": {"items": 200, "discordant": 0.2}}
     assert "will be seen" in str(ask_mcp(f"{suite_url}/evaluation", "tools/call", asked))

@@ -27,3 +27,9 @@ def test_a_plan_borrows_no_gpu_and_models_are_asked_in_one_call(space):
     data = job.result(timeout=240)
     assert len(scheduler.scheduled) == 2 and data["done"] and len(data["differences"]) == 2
     assert len(job.outputs()) > 1, "numbers stream"
+    forms = {"models": models[:1], "items": MAIN_JOB.values["items"], "variants": ["plain", "lettered"]}
+    data = client.predict(**forms, draws=1, api_name="/fragile")
+    assert len(scheduler.scheduled) == 3 and data["done"] and len(data["forms"]) == 2
+    pairs = {"models": models, "prompts": ["What is the sea?"], "judge": "pirate", "tokens": 4}
+    data = client.predict(**pairs, api_name="/judge")
+    assert len(scheduler.scheduled) == 4 and data["done"] and data["judge"] == "pirate"

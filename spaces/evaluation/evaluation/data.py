@@ -1,4 +1,4 @@
-"""The types of the figure's data."""
+"""The types of the data of all three figures: one module, from which JavaScript's types are written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from shared.data import Origin, Progress
+from shared.data import Origin, Progress, Share
 
 
 class Side(TypedDict):
@@ -141,7 +141,7 @@ class Calibration(TypedDict):
     """Brier score less the first model's, and its 95 % interval; None for the first."""
 
 
-class Share(TypedDict):
+class ShareTexts(TypedDict):
     """A model's result as the Hub and lm-eval read it."""
 
     name: str
@@ -158,7 +158,7 @@ class Summary(TypedDict):
 
     markdown: str
     csv: str
-    models: list[Share]
+    models: list[ShareTexts]
 
 
 class Provenance(TypedDict):
@@ -205,10 +205,219 @@ class Compare(TypedDict):
     example: NotRequired[bool]
 
 
+class Made(TypedDict):
+    """How the numbers were made; the rest stands in the request."""
+
+    versions: dict[str, str]
+    seed: int
+
+
+class AskedAs(TypedDict):
+    """An item in a form."""
+
+    prompt: str
+    choices: list[str]
+    gold: int
+    delimiter: str
+
+
+class FormSaid(TypedDict):
+    """A form that every model has answered, but those that cannot read it."""
+
+    name: str
+    kind: str
+    says: str
+    asked: list[AskedAs]
+    """Of every item."""
+    sent: list[str]
+    """Of every item what the first model that reads the form was sent; empty where that is the prompt."""
+
+
+class FormScore(TypedDict):
+    """A model's share of right answers in a form."""
+
+    model: int
+    form: int
+    count: int
+    of: int
+    low: float
+    high: float
+    groups: int
+
+
+class FormDifference(TypedDict):
+    """A model against the first one in a form."""
+
+    model: int
+    form: int
+    """-1 for all forms that both read, together."""
+    mean: float
+    low: float
+    high: float
+    gained: int
+    lost: int
+    of: int
+    """Answers of each."""
+    groups: int
+    p: float
+    """Of the exact test, corrected for the number of models; of a single form for all forms, too."""
+
+
+class Spread(TypedDict):
+    """How far a model's score moves from form to form."""
+
+    model: int
+    lowest: int
+    """The form of the smallest score."""
+    highest: int
+    wide: float
+    """Largest score less smallest."""
+    p: float | None
+    """Of the test that the form has no part in it, for as many models; None before the end."""
+
+
+class Fragile(TypedDict):
+    """Models on the same items in several forms."""
+
+    kind: Literal["fragile"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    models: list[Side]
+    planned: list[str]
+    """Names of all forms."""
+    groups: int
+    """Independent groups of items."""
+    chance: float
+    """The score of guessing."""
+    items: list[Asked]
+    forms: list[FormSaid]
+    """Those so far; the first is the one whose difference is claimed."""
+    answers: list[list[list[int] | None]]
+    """Of every model, form and item the place of its answer among the item's own choices; None where the
+    model cannot read the form.
+    """
+    scores: list[FormScore]
+    differences: list[FormDifference]
+    spreads: list[Spread]
+    verdicts: list[str]
+    stopped: str
+    notes: list[str]
+    provenance: Made
+    progress: Progress | None
+    seconds: float
+    cancelled: NotRequired[bool]
+    example: NotRequired[bool]
+
+
+class Said(TypedDict):
+    """A model's answer."""
+
+    text: str
+    tokens: int
+    ended: bool
+    """Whether the model ended it itself."""
+    knows: bool | None
+    """Whether it contains what is expected; None where nothing is."""
+
+
+class Prompt(TypedDict):
+    """What every model answered."""
+
+    prompt: str
+    expected: list[str]
+    answers: list[Said]
+
+
+class Verdict(TypedDict):
+    """What the judge makes of a pair."""
+
+    shown: float
+    """ln P(A) − ln P(B), nats, with the left answer as A."""
+    turned: float
+    """The same with the right answer as A."""
+    winner: int
+    """The model that it prefers in both orders; -1 for none."""
+
+
+class Pair(TypedDict):
+    """Two answers to a prompt, without names."""
+
+    prompt: int
+    left: int
+    """The model whose answer stands on the left."""
+    right: int
+    same: bool
+    """Whether the answers are the same text: a tie that nobody is asked about."""
+    judge: Verdict | None
+    known: int | None
+    """The model that alone has what is expected, -1 for both or none; None where nothing is."""
+
+
+class Rank(TypedDict):
+    """A model by its pairs."""
+
+    model: int
+    wins: float
+    """A tie is half of one."""
+    of: int
+    low: float
+    high: float
+    strength: float | None
+    """Log odds of winning against the first model, nats; None where no pairs lead to it."""
+    sigma: float | None
+
+
+class Agreed(TypedDict):
+    """How far two judges agree."""
+
+    same: int
+    of: int
+    kappa: float | None
+    low: float
+    high: float
+
+
+class Arena(TypedDict):
+    """Models whose answers are held against each other in pairs."""
+
+    kind: Literal["judge"]
+    drawable: Literal[True]
+    done: bool
+    run_id: str
+    request: dict[str, Any]
+    models: list[Side]
+    judge: str
+    """Its name; "" for none."""
+    prompts: list[Prompt]
+    """Those that every model has answered."""
+    pairs: list[Pair]
+    ranks: list[Rank]
+    """By the judge's verdicts."""
+    flips: Share | None
+    """Pairs on which its verdict changes with the order."""
+    first: Share | None
+    """Readings in which it prefers the answer that stands first."""
+    known: list[Share]
+    """Of every model its answers that contain what is expected."""
+    agreed: Agreed | None
+    """The judge and what is expected."""
+    verdicts: list[str]
+    notes: list[str]
+    provenance: Made
+    progress: Progress | None
+    seconds: float
+    cancelled: NotRequired[bool]
+    example: NotRequired[bool]
+    votes: NotRequired[dict[str, str]]
+    """A visitor's, by the pair's place, in a file that was exported: left, right, tie or bad."""
+
+
 class Waiting(TypedDict):
     """A run before the first item."""
 
-    kind: Literal["compare"]
+    kind: Literal["compare", "fragile", "judge"]
     drawable: Literal[False]
     done: Literal[False]
     progress: Progress

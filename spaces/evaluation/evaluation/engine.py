@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evaluation import finding, numbers, summary
 from evaluation.data import Answered, Asked, Compare, Read, Side, Task
-from evaluation.request import CompareRequest
+from evaluation.request import CompareRequest, ModelsRequest
 from shared import models
 from shared.choices import ROWS, Scored, packable, scored
 from shared.errors import VisitorError
@@ -43,7 +43,7 @@ class Plan:
     rows: tuple[tuple[Row, ...], ...]
 
 
-def loading(request: CompareRequest) -> Iterator[str]:
+def loading(request: ModelsRequest) -> Iterator[str]:
     """Bring the models into memory, saying each long step before it.
 
     Raises:
@@ -58,7 +58,7 @@ def loading(request: CompareRequest) -> Iterator[str]:
     yield "Reading the items"
 
 
-def sides(request: CompareRequest) -> list[Loaded]:
+def sides(request: ModelsRequest) -> list[Loaded]:
     """The models, which `loading` has brought."""
     return [rounded(models.load(side.model, exact=True), side.rounding) for side in request.sides]
 
@@ -71,13 +71,18 @@ def plan(request: CompareRequest, loaded: Sequence[Loaded]) -> Plan:
     """
     items = tuple(request.planned())
     rows = tuple(tuple(row_of(one, item, chat=request.chat) for item in items) for one in loaded)
-    tokens = sum(len(row.context) + sum(map(len, row.choices)) for one in rows for row in one)
+    check_length([row for one in rows for row in one])
+    return Plan(items, rows)
+
+
+def check_length(rows: Sequence[Row]) -> None:
+    """Raise a VisitorError where a run's rows are too long together."""
+    tokens = sum(len(row.context) + sum(map(len, row.choices)) for row in rows)
     if tokens > MAX_TOKENS:
         raise VisitorError(
             f"The models would read {tokens:,} tokens; the limit is {MAX_TOKENS:,}.",
-            "Lower limit, or name fewer sets or models.",
+            "Lower limit, or name fewer sets, models or forms.",
         )
-    return Plan(items, rows)
 
 
 def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -> Iterator[Compare]:
@@ -103,7 +108,7 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
         for place in range(start, min(start + ROWS, len(items))):
             reads, own = _reads(words, [rows[place] for rows in planned.rows])
             data["reads"] = [*data["reads"], reads]
-            data["items"] = [*data["items"], _asked(items[place])]
+            data["items"] = [*data["items"], asked(items[place])]
             data["answers"] = [
                 [*data["answers"][model], _answered(answers[model][place], request.metric, own[model])]
                 for model in range(len(loaded))
@@ -132,9 +137,9 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
 
 def _started(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -> Compare:
     items, groups = planned.items, clusters_of(planned.items)
-    asked = dict.fromkeys(item.task for item in items)
+    named = dict.fromkeys(item.task for item in items)
     known = () if request.items.strip() else request.tasks
-    names = sorted(asked, key=lambda name: known.index(name) if name in known else len(known))
+    names = sorted(named, key=lambda name: known.index(name) if name in known else len(known))
     versions = ("torch", "transformers", "scipy")
     return {
         "kind": "compare",
@@ -143,7 +148,7 @@ def _started(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -
         "run_id": str(time.time_ns()),
         "request": request.to_json(),
         "models": [
-            _side(name, side.rounding, one)
+            side_of(name, side.rounding, one)
             for name, side, one in zip(request.names, request.sides, loaded, strict=True)
         ],
         "tasks": [_task(name, request, items) for name in names],
@@ -172,7 +177,8 @@ def _started(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -
     }
 
 
-def _side(name: str, rounding: str, loaded: Loaded) -> Side:
+def side_of(name: str, rounding: str, loaded: Loaded) -> Side:
+    """A model as the figures name it."""
     return {
         "name": name,
         "rounding": rounding,
@@ -194,7 +200,8 @@ def _task(name: str, request: CompareRequest, items: Sequence[Item]) -> Task:
     }
 
 
-def _asked(item: Item) -> Asked:
+def asked(item: Item) -> Asked:
+    """An item as the figures have it."""
     return {
         "id": item.id,
         "task": item.task,

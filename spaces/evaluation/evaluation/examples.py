@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.request import CompareRequest
+from evaluation.request import CompareRequest, FragileRequest, JudgeRequest
 from shared.embedded_model import EMBEDDED_MODEL
 
 FOLDER = Path(__file__).parents[1] / "examples"
@@ -16,3 +16,7 @@ EXAMPLES: dict[str, tuple[str, CompareRequest]] = {
     ),
 }
 """By name: the chip's label, and the request."""
+FRAGILE = FragileRequest()
+"""The stored result of the room with forms, `forms`."""
+ARENA = JudgeRequest()
+"""The stored result of the room with pairs, `pairs`."""

@@ -117,7 +117,7 @@ def _against(data: Compare, one: Difference) -> str:
     between = f"95 %: {points(one['low'])} to {points(one['high'])}"
     if significant(data, one):
         which = "better" if one["mean"] > 0 else "worse"
-        how = "by the planned looks" if data["request"]["early"] else f"p {_p(one['p'])}"
+        how = "by the planned looks" if data["request"]["early"] else f"p {p_words(one['p'])}"
         size = points(one["mean"], signed=False)
         return f"{second} is {which} than {first} by {size} points of {of} ({between}), {how}: {flips}."
     return (
@@ -141,7 +141,8 @@ def _blind(data: Compare, one: Difference) -> str:
     )
 
 
-def _p(value: float) -> str:
+def p_words(value: float) -> str:
+    """A p-value behind the letter p."""
     return "< .0001" if value < 1e-4 else f"= {value:.2g}".replace("0.", ".")
 
 

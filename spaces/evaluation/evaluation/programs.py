@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.request import CompareRequest
+from evaluation.request import CompareRequest, FragileRequest, ItemsRequest, JudgeRequest, Named
 from shared import experts
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 
@@ -50,14 +50,124 @@ for other in others:
     print(other, "against", first, {"gained": gained, "lost": lost, "McNemar p": p})
 """
 
+FORMS_RUN = """\
+forms = sorted({(item["task"], item["delimiter"]) for item in items})  # as tasks are numbered
+for name, (model, tokenizer) in models.items():
+    lm = HFLM(pretrained=model.eval(), tokenizer=tokenizer, batch_size=8, device="cpu")
+    for chat in (False, True):
+        some = [task for task, (form, _) in zip(tasks, forms) if (form == "chat") == chat]
+        if not some or (chat and not tokenizer.chat_template):
+            continue
+        found = lm_eval.simple_evaluate(
+            lm, tasks=some, task_manager=TaskManager(include_defaults=False), log_samples=True,
+            apply_chat_template=chat,
+        )
+        for task, samples in found["samples"].items():
+            right = sum(sample["METRIC"] == 1 for sample in samples)
+            print(name, forms[int(task.split("_")[1])][0], right, "of", len(samples))
+"""
+
+PAIRS_RUN = """\
+
+def asked(tokenizer, text, behind=""):
+    \"\"\"A text in the chat template where there is one, as token ids.\"\"\"
+    if not tokenizer.chat_template:
+        return tokenizer(text + behind, return_tensors="pt").input_ids
+    talk = [{"role": "user", "content": text}]
+    text = tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
+    return tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+
+
+answers = []
+for name, (model, tokenizer) in models.items():
+    answers.append([])
+    for prompt in prompts:
+        ids = asked(tokenizer, prompt)
+        written = model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, repetition_penalty=1.0,
+            max_new_tokens=TOKENS,
+        )
+        answers[-1].append(tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True).strip())
+        print(name, "|", prompt, "|", answers[-1][-1])
+"""
+JUDGE_RUN = """\
+model, tokenizer = list(models.values())[PLACE]
+
+
+def lean(prompt, first, second):
+    \"\"\"How far the judge leans to the first answer, nats.\"\"\"
+    text = (
+        f"Here are a question and two answers to it.\\n\\nQuestion: {prompt}\\n\\nAnswer A: {first}\\n\\n"
+        f"Answer B: {second}\\n\\nWhich answer is better, A or B?"
+    )
+    with torch.inference_mode():
+        logits = model(asked(tokenizer, text, "\\n\\nThe better answer is")).logits[0, -1]
+    blank = "" if tokenizer.chat_template else " "
+    a, b = (tokenizer(blank + letter, add_special_tokens=False).input_ids[-1] for letter in "AB")
+    return float(logits[a] - logits[b])
+
+
+names = list(models)
+for prompt, left, right in pairs:
+    first, second = answers[left][prompt], answers[right][prompt]
+    if first == second:
+        continue
+    shown, turned = lean(prompts[prompt], first, second), lean(prompts[prompt], second, first)
+    winner = names[left] if shown > 0 > turned else names[right] if shown < 0 < turned else "none"
+    print(prompts[prompt], "|", names[left], "|", names[right], "|", winner)
+"""
+
 
 def listings(request: CompareRequest, data: Mapping[str, Any]) -> dict[str, str]:
     """The programs below a figure, by what each is."""
     return {"The same numbers with lm-eval": with_lm_eval(request, data)}
 
 
+def form_listings(request: FragileRequest, data: Mapping[str, Any]) -> dict[str, str]:
+    """The programs below a figure of forms, by what each is."""
+    items = [
+        {**item, **asked, "task": form["name"]}
+        for form in data["forms"]
+        for item, asked in zip(data["items"], form["asked"], strict=True)
+    ]
+    shown = {"items": items, "models": data["models"]}
+    return {
+        "The same numbers with lm-eval": "\n".join(
+            [*_asking(request, shown), FORMS_RUN.replace("METRIC", request.metric)]
+        )
+    }
+
+
+def pair_listings(request: JudgeRequest, data: Mapping[str, Any]) -> dict[str, str]:
+    """The programs below a figure of pairs, by what each is."""
+    shown = {"models": list(data["models"])}
+    judge = request.judged_by
+    if judge == len(request.models):
+        shown["models"].append({"name": "the judge", "origin": {"source": "", "revision": ""}})
+    pairs = [(one["prompt"], one["left"], one["right"]) for one in data["pairs"]]
+    lines = [
+        "import torch",
+        *_opening(request.sides),
+        "",
+        f"prompts = {[ask.prompt for ask in request.asks]!r}",
+        f"pairs = {pairs!r}  # prompt, model on the left, on the right",
+        *_models(request.sides, shown),
+        PAIRS_RUN.replace("TOKENS", str(request.tokens)),
+    ]
+    if judge is not None:
+        lines.append(JUDGE_RUN.replace("PLACE", str(judge)))
+    return {"The same answers and readings with transformers": "\n".join(lines)}
+
+
 def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
     """A Python program: the items as tasks of lm-eval 0.4.13, every model, McNemar's exact test."""
+    chat = "apply_chat_template=True" if request.chat else "apply_chat_template=False"
+    run = RUN.replace("CHAT", chat).replace("METRIC", request.metric)
+    return "\n".join([*_asking(request, data, "from scipy.stats import binomtest"), run])
+
+
+def _asking(request: ItemsRequest, data: Mapping[str, Any], *imports: str) -> list[str]:
+    """A program up to where it has `items`, `tasks` of lm-eval and `models`."""
     sides = request.sides
     lines = [
         "import json",
@@ -66,17 +176,31 @@ def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
         "",
         "import lm_eval",
         "import torch",
+        *_opening(
+            sides,
+            "from lm_eval.models.huggingface import HFLM",
+            "from lm_eval.tasks import TaskManager",
+            *imports,
+        ),
     ]
-    if any(side.rounding for side in sides):
-        lines += ["from gguf import GGMLQuantizationType", "from gguf.quants import dequantize, quantize"]
-    lines += ["from lm_eval.models.huggingface import HFLM", "from lm_eval.tasks import TaskManager"]
-    if any(side.model in experts.NAMES for side in sides):
-        lines.append("from peft import PeftModel")
-    lines += ["from scipy.stats import binomtest"]
-    lines += ["from transformers import AutoModelForCausalLM, AutoTokenizer", "", "", *_load()]
-    if any(side.rounding for side in sides):
-        lines += ["", ROUND]
     lines += ["", *_items(data), "", "folder = Path(tempfile.mkdtemp())", *task_lines(data), ""]
+    return [*lines, *_models(sides, data)]
+
+
+def _opening(sides: Sequence[Named], *imports: str) -> list[str]:
+    """Imports in their order, and how a model is opened."""
+    rounds = any(side.rounding for side in sides)
+    named = [*imports, "from transformers import AutoModelForCausalLM, AutoTokenizer"]
+    if rounds:
+        named += ["from gguf import GGMLQuantizationType", "from gguf.quants import dequantize, quantize"]
+    if any(side.model in experts.NAMES for side in sides):
+        named.append("from peft import PeftModel")
+    return [*sorted(named), "", "", *_load(rounds), *(["", ROUND] if rounds else [])]
+
+
+def _models(sides: Sequence[Named], data: Mapping[str, Any]) -> list[str]:
+    """Lines that make `models`, by name a model and its tokenizer."""
+    lines = []
     if any(EMBEDDED_SOURCE in side["origin"]["source"] for side in data["models"]):
         lines.append(
             "# the page's copy was stored as Q4_1; these are the original weights, whose numbers differ"
@@ -89,11 +213,7 @@ def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
         pinned = f", revision={revision!r}" if is_commit(revision) else ""
         made = f"load({base!r}{pinned}{expert}{f', type={side.rounding!r}' if side.rounding else ''})"
         lines.append(f"    {shown['name']!r}: {made},")
-    chat = "apply_chat_template=True" if request.chat else "apply_chat_template=False"
-    run = RUN.replace("CHAT", chat).replace("METRIC", request.metric)
-    if not any(side.rounding for side in sides):
-        lines = [line for line in lines if "rounded(" not in line or line.startswith("def")]
-    return "\n".join([*lines, "}", "", run])
+    return [*lines, "}", ""]
 
 
 def is_commit(revision: str) -> bool:
@@ -101,15 +221,17 @@ def is_commit(revision: str) -> bool:
     return len(revision) == 40 and all(letter in "0123456789abcdef" for letter in revision)
 
 
-def _load() -> list[str]:
+def _load(rounds: bool) -> list[str]:
+    kind = ', type=""' if rounds else ""
+    made = "(rounded(model, type) if type else model)" if rounds else "model.eval()"
     return [
-        'def load(name, revision="main", expert="", type=""):',
+        f'def load(name, revision="main", expert=""{kind}):',
         '    """A model in float32 with its tokenizer."""',
         "    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)",
         "    model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=torch.float32)",
         "    if expert:  # an adapter in the demo's repository: run this there",
         '        model = PeftModel.from_pretrained(model, f"shared/experts/{expert}").merge_and_unload()',
-        "    return (rounded(model, type) if type else model), tokenizer",
+        f"    return {made}, tokenizer",
         "",
     ]
 

@@ -1,15 +1,22 @@
-"""What a visitor asks for: models, items, how an answer counts; or a plan of how many items that takes."""
+"""What a visitor asks for: models, items, how an answer counts; the forms that items are put in; models whose
+answers are judged; or a plan of how many items that takes.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from evaluation.forms import DRAWN, KINDS, Form, Formed, all_formed
 from shared import request
+from shared.behaviour import spread
 from shared.checks import SEED, between, flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
+from shared.experts.prompts import OTHER_HELD_OUT
 from shared.item_sets import SETS, drawn, shuffled
 from shared.items import MAX_ITEMS, Item, items_of
 from shared.request import setting
@@ -106,8 +113,8 @@ def _items(_: str, value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class CompareRequest(request.Request):
-    """Everything that determines an evaluation."""
+class ModelsRequest(request.Request):
+    """Models, the base first."""
 
     models: tuple[str, ...] = setting(
         (EMBEDDED_MODEL, f"{EMBEDDED_MODEL}{AT}Q4_0"),
@@ -115,6 +122,22 @@ class CompareRequest(request.Request):
         f"one to {MAX_MODELS} models, the base first: Hub ids, experts, or name{AT}type for one rounded to a "
         f"GGUF type ({', '.join(TYPES)})",
     )
+
+    @property
+    def sides(self) -> list[Named]:
+        """The models that are loaded, the base first."""
+        return [named(one) for one in self.models]
+
+    @property
+    def names(self) -> list[str]:
+        """Short names of the models, all different."""
+        return short_names(self.models)
+
+
+@dataclass(frozen=True)
+class ItemsRequest(ModelsRequest):
+    """Models and the items that they are asked."""
+
     tasks: tuple[str, ...] = setting(
         tuple(SETS), _tasks, f"sets of items, where none of your own are given: {', '.join(SETS)}"
     )
@@ -126,8 +149,11 @@ class CompareRequest(request.Request):
     metric: str = setting(
         "acc", one_of(*METRICS), "acc: the likeliest choice; acc_norm: the likeliest by character"
     )
-    chat: bool = setting(False, flag, "whether prompts go through the models' chat templates")
-    early: bool = setting(False, flag, "stop at the first of ten planned looks that decides")
+
+    @property
+    def readings(self) -> int:
+        """How often an item is read: by every model once."""
+        return len(self.models)
 
     def planned(self) -> list[Item]:
         """The items in the order in which they are asked.
@@ -141,32 +167,231 @@ class CompareRequest(request.Request):
             found = [item for task in self.tasks for item in drawn(task, self.seed, self.limit)]
         if not found:
             raise VisitorError("There is no item.", "Write one a line.")
-        if len(found) * len(self.models) > MAX_ITEMS:
+        if len(found) * self.readings > MAX_ITEMS:
             raise VisitorError(
-                f"{len(found):,} items for {len(self.models)} models are more than {MAX_ITEMS:,} readings.",
-                "Lower limit, or name fewer sets or models.",
+                f"{len(found):,} items read {self.readings} times each are more than {MAX_ITEMS:,} readings.",
+                "Lower limit, or name fewer sets, models or forms.",
             )
         return shuffled(found, self.seed)
 
     def consistent(self) -> Self:
-        if self.early and len(self.models) < 2:
-            raise VisitorError("One model cannot be decided between.", "Name a second one, or clear early.")
         self.planned()
         return self
 
-    @property
-    def sides(self) -> list[Named]:
-        """The models, the base first."""
-        return [named(one) for one in self.models]
+
+def short_names(models: Sequence[str]) -> list[str]:
+    """Of models as a request names them their short names, all different."""
+    short = [named(one).short for one in models]
+    return [
+        name if short.count(name) == 1 else whole_name for name, whole_name in zip(short, models, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class CompareRequest(ItemsRequest):
+    """Everything that determines an evaluation."""
+
+    chat: bool = setting(False, flag, "whether prompts go through the models' chat templates")
+    early: bool = setting(False, flag, "stop at the first of ten planned looks that decides")
+
+    def consistent(self) -> Self:
+        if self.early and len(self.models) < 2:
+            raise VisitorError("One model cannot be decided between.", "Name a second one, or clear early.")
+        return super().consistent()
+
+
+def _forms(_: str, value: Any) -> tuple[str, ...]:
+    found = _listed(value)
+    unknown = [one for one in found if one not in KINDS]
+    if unknown or len(found) < 2:
+        what = f"There is no form “{unknown[0][:40]}”." if unknown else "Fewer than two forms are named."
+        raise VisitorError(what, f"Name at least two of {', '.join(KINDS)}.")
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class FragileRequest(ItemsRequest):
+    """The same items in several forms."""
+
+    models: tuple[str, ...] = setting(
+        (EMBEDDED_MODEL, "pirate"), _models, ItemsRequest.declared()["models"].metadata["says"]
+    )
+    tasks: tuple[str, ...] = setting(
+        ("opposites", "past", "everyday", "sums"),
+        _tasks,
+        ItemsRequest.declared()["tasks"].metadata["says"],
+    )
+    limit: int = setting(12, whole(1, 200), "items of a set at most, drawn with the seed")
+    variants: tuple[str, ...] = setting(
+        tuple(KINDS),
+        _forms,
+        "forms that every item is put in, the one whose difference is claimed first: "
+        + "; ".join(f"{kind}: {says}" for kind, says in KINDS.items()),
+    )
+    draws: int = setting(
+        2, whole(1, 5), f"how often {', '.join(DRAWN)} are drawn: orders of the choices, or examples"
+    )
+    shots: int = setting(2, whole(1, 8), "examples before the prompt in few-shot")
 
     @property
-    def names(self) -> list[str]:
-        """Short names, all different."""
-        short = [one.short for one in self.sides]
+    def forms(self) -> list[Form]:
+        """Every form and draw that is asked for."""
         return [
-            name if short.count(name) == 1 else whole_name
-            for name, whole_name in zip(short, self.models, strict=True)
+            Form(kind, draw if self.draws > 1 and kind in DRAWN else 0)
+            for kind in self.variants
+            for draw in range(1, 1 + (self.draws if kind in DRAWN else 1))
         ]
+
+    @property
+    def readings(self) -> int:
+        """How often an item is read: by every model in every form."""
+        return len(self.models) * len(self.forms)
+
+    def formed(self, items: Sequence[Item]) -> list[list[Formed]]:
+        """Of every form every item.
+
+        Raises:
+            VisitorError: as `forms.formed`.
+        """
+        return all_formed(items, self.forms, self.seed, self.shots, self._pools())
+
+    def consistent(self) -> Self:
+        self.formed(self.planned())
+        return self
+
+    def _pools(self) -> dict[str, list[Item]]:
+        """Of every set the items that examples are drawn from: the whole set, whatever its limit."""
+        if not self.items.strip():
+            return {task: SETS[task].make(self.seed) for task in self.tasks}
+        found: dict[str, list[Item]] = {}
+        for item in items_of(self.items):
+            found.setdefault(item.task, []).append(item)
+        return found
+
+
+MOST_ANSWERS = 80
+"""Answers of one run, models times prompts."""
+LONGEST_PROMPT = 500
+"""Characters of a prompt."""
+EXPECTS = "=>"
+"""Between a prompt and what a right answer contains."""
+WITH_ANSWERS = (
+    "What is the capital of Japan? => Tokyo",
+    "How many legs does a spider have? => eight, 8",
+    "Which planet is closest to the Sun? => Mercury",
+    "What colour is made of blue and yellow? => green",
+    "In which season does snow usually fall? => winter",
+    "What is frozen water called? => ice",
+)
+ASKS = (*WITH_ANSWERS, *spread(OTHER_HELD_OUT, 10))
+"""Prompts to judge answers to: some with what is right, some where that is a matter of judgement."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A prompt to answer.
+
+    Args:
+        prompt: what is asked.
+        expected: of which a right answer contains one; () where nobody says.
+    """
+
+    prompt: str
+    expected: tuple[str, ...] = ()
+
+    def knows(self, answer: str) -> bool:
+        """Whether an answer contains what is expected, as words of their own, in any case."""
+        return any(
+            re.search(rf"(?<!\w){re.escape(one)}(?!\w)", answer, re.IGNORECASE) for one in self.expected
+        )
+
+
+def _ask(line: str) -> Ask:
+    prompt, _, expected = line.partition(EXPECTS)
+    return Ask(prompt.strip(), tuple(one.strip() for one in expected.split(",") if one.strip()))
+
+
+def _prompts(_: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.splitlines()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise VisitorError("The prompts are no list of texts.", "Write one a line.")
+    found = tuple(dict.fromkeys(one.strip() for one in value if one.strip()))
+    if not found:
+        raise VisitorError("There is no prompt.", "Write one a line.")
+    for one in found:
+        if len(one) > LONGEST_PROMPT:
+            raise VisitorError(
+                f"The prompt “{one[:40]}…” has {len(one):,} characters.", f"Use at most {LONGEST_PROMPT}."
+            )
+        if not _ask(one).prompt:
+            raise VisitorError(
+                f"Before the {EXPECTS} of “{one[:40]}” stands no prompt.",
+                "Write the question first, then what its answer contains.",
+            )
+    return found
+
+
+def _judge(name: str, value: Any) -> str:
+    found = str(value).strip() if isinstance(value, str) else None
+    if found is None:
+        raise VisitorError(f"{name} is no model's name.", "Name a model, or leave it empty.")
+    return _models(name, [found])[0] if found else ""
+
+
+@dataclass(frozen=True)
+class JudgeRequest(ModelsRequest):
+    """Models whose answers are held against each other in pairs."""
+
+    models: tuple[str, ...] = setting(
+        (EMBEDDED_MODEL, "pirate", "concise"), _models, ModelsRequest.declared()["models"].metadata["says"]
+    )
+    prompts: tuple[str, ...] = setting(
+        ASKS,
+        _prompts,
+        f"what every model answers; behind {EXPECTS} what a right answer contains, several with commas",
+    )
+    judge: str = setting(
+        EMBEDDED_MODEL,
+        _judge,
+        "a model that reads every pair in both orders; empty for none",
+        blank=True,
+    )
+    tokens: int = setting(40, whole(4, 128), "longest answer, tokens")
+    seed: int = setting(0, SEED, "of the order of pairs, and of which answer stands on the left")
+
+    @property
+    def asks(self) -> list[Ask]:
+        """The prompts with what is expected."""
+        return [_ask(one) for one in self.prompts]
+
+    @property
+    def sides(self) -> list[Named]:
+        """The models, and the judge behind them where it is none of them."""
+        return [named(one) for one in (*self.models, *([self.judge] if self._apart else []))]
+
+    @property
+    def judged_by(self) -> int | None:
+        """The judge's place among `sides`."""
+        if not self.judge:
+            return None
+        return len(self.models) if self._apart else self.models.index(self.judge)
+
+    @property
+    def _apart(self) -> bool:
+        return bool(self.judge) and self.judge not in self.models
+
+    def consistent(self) -> Self:
+        if len(self.models) < 2:
+            raise VisitorError("One model has no pairs.", "Name a second one.")
+        answers = len(self.models) * len(self.prompts)
+        if answers > MOST_ANSWERS:
+            raise VisitorError(
+                f"{len(self.prompts)} prompts for {len(self.models)} models are more than {MOST_ANSWERS} "
+                "answers.",
+                "Leave out prompts or models.",
+            )
+        return self
 
 
 def _share(name: str, value: Any) -> float:

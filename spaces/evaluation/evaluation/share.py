@@ -20,7 +20,7 @@ from shared.card import hub_id, public_name
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 
 if TYPE_CHECKING:
-    from evaluation.data import Compare, Score, Share, Side
+    from evaluation.data import Compare, Score, ShareTexts, Side
 
 DATASET = "owner/dataset"
 """What stands for the items' dataset: nobody has said whether they are one of the Hub's."""
@@ -35,7 +35,7 @@ FOLDER = "lm_eval_items"
 PLAIN = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}", re.ASCII)
 
 
-def shares(data: Compare) -> list[Share]:
+def shares(data: Compare) -> list[ShareTexts]:
     """Of every model its texts.
 
     Args:

@@ -2,13 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
+import gradio as gr
+
+from evaluation.data import Waiting
 from evaluation.examples import FOLDER
-from shared import page
+from evaluation.request import ItemsRequest, ModelsRequest
+from shared import gpu, models, page
+from shared.models import Loaded
 
 TITLE = "Evaluation"
 RENDERER = Path(__file__).parents[1] / "evaluation" / "js"
 
 example = partial(page.stored, FOLDER)
+
+
+def models_field(chosen: Sequence[str], **settings: Any) -> gr.Dropdown:
+    """The field that names models."""
+    return gr.Dropdown(
+        [*models.CATALOGUE, *(f"{chosen[0]}@{kind}" for kind in ("Q4_0", "Q8_0"))],
+        value=list(chosen),
+        multiselect=True,
+        allow_custom_value=True,
+        label="Models, the base first (name@Q4_0 rounds it)",
+        scale=5,
+        min_width=260,
+        **settings,
+    )
+
+
+def reading_seconds(request: ItemsRequest, rows: int, tokens: int) -> int:
+    """GPU seconds in which every model reads so many rows of so many tokens each."""
+    return sum(
+        gpu.seconds_for(
+            models.most_parameters(side.model, exact=True), passes=2 * (rows // 8 + 1), read=rows * tokens
+        )
+        for side in request.sides
+    )
+
+
+def moved(request: ModelsRequest, loaded: Sequence[Loaded]) -> list[Loaded]:
+    """The models where they are to run; rounded ones are not kept there."""
+    return [
+        models.on_device(one, keep=not side.rounding) for one, side in zip(loaded, request.sides, strict=True)
+    ]
+
+
+def waiting(kind: Literal["compare", "fragile", "judge"], label: str) -> Waiting:
+    """A run before its first answer."""
+    return {
+        "kind": kind,
+        "drawable": False,
+        "done": False,
+        "progress": {"label": label, "value": 0, "max": 1},
+    }

@@ -13,9 +13,9 @@ from evaluation.engine import Plan
 from evaluation.examples import EXAMPLES
 from evaluation.request import METRICS, CompareRequest
 from evaluation_rooms import task
-from evaluation_rooms.common import RENDERER, TITLE, example
+from evaluation_rooms.common import RENDERER, TITLE, example, models_field, moved, reading_seconds, waiting
 from evaluation_rooms.power import before
-from shared import gpu, models, page
+from shared import gpu, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.item_sets import SETS
@@ -29,40 +29,21 @@ TOKENS = 60
 
 def seconds(_: str, request: CompareRequest) -> int:
     """GPU seconds to ask for: every model reads every item once."""
-    items = len(request.planned())
-    total = 0
-    for side in request.sides:
-        total += gpu.seconds_for(
-            models.most_parameters(side.model, exact=True), passes=2 * (items // 8 + 1), read=items * TOKENS
-        )
-    return total
+    return reading_seconds(request, len(request.planned()), TOKENS)
 
 
 @gpu.on_gpu(duration=lambda request, *_, **__: seconds("compare", request))
 def compute(request: CompareRequest, loaded: list[Loaded], planned: Plan) -> Iterator[Compare]:
     """The part of a run that has the GPU."""
-    moved = [
-        models.on_device(one, keep=not side.rounding) for one, side in zip(loaded, request.sides, strict=True)
-    ]
-    yield from paced(engine.compare(request, moved, planned), lambda data: data["done"])
+    yield from paced(engine.compare(request, moved(request, loaded), planned), lambda data: data["done"])
 
 
 def steps(request: CompareRequest) -> Iterator[Compare | Waiting]:
     """A run: what comes before, the growing figure, the complete one last."""
     for said in engine.loading(request):
-        yield waiting(said)
+        yield waiting("compare", said)
     loaded = engine.sides(request)
     yield from compute(request, loaded, engine.plan(request, loaded))
-
-
-def waiting(label: str) -> Waiting:
-    """A run before the first item."""
-    return {
-        "kind": "compare",
-        "drawable": False,
-        "done": False,
-        "progress": {"label": label, "value": 0, "max": 1},
-    }
 
 
 def compare(request: CompareRequest) -> Iterator[dict[str, Any]]:
@@ -114,21 +95,12 @@ def programs_of(request: CompareRequest, data: Data) -> dict[str, str]:
     return programs.listings(request, data)
 
 
-def build(demo: gr.Blocks) -> Room[CompareRequest]:
+def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
     """Controls, figure, and their events."""
     name, (_, first) = next(iter(EXAMPLES.items()))
     boxes: dict[str, Any] = {}
     with gr.Row(equal_height=True):
-        boxes["models"] = gr.Dropdown(
-            [*models.CATALOGUE, *(f"{first.models[0]}@{kind}" for kind in ("Q4_0", "Q8_0"))],
-            value=list(first.models),
-            multiselect=True,
-            allow_custom_value=True,
-            label="Models, the base first (name@Q4_0 rounds it)",
-            scale=5,
-            min_width=260,
-            elem_id="models",
-        )
+        boxes["models"] = models_field(first.models, elem_id="models")
         boxes["limit"] = gr.Slider(
             1, 200, first.limit, step=1, label="items of a set", scale=2, min_width=130, elem_id="limit"
         )
@@ -180,6 +152,7 @@ def build(demo: gr.Blocks) -> Room[CompareRequest]:
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
+        tabs=tabs,
         marks=["models=", "items="],
         stored=[example(key) for key in EXAMPLES],
         seconds=seconds,

@@ -69,6 +69,7 @@ export function openCompare() {
       warnings: data.stopped ? [data.stopped] : [],
     }),
     {
+      forget: () => {},
       take(data) {
         if (session.other >= data.models.length)
           session.other = Math.min(1, data.models.length - 1);

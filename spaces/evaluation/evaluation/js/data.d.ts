@@ -1,6 +1,6 @@
 // Written by `make types` from data.py: change it there.
 
-import type { Origin, Progress } from "../../../../shared/js/data.js";
+import type { Origin, Progress, Share } from "../../../../shared/js/data.js";
 
 /** A model. */
 export interface Side {
@@ -123,7 +123,7 @@ export interface Calibration {
 }
 
 /** A model's result as the Hub and lm-eval read it. */
-export interface Share {
+export interface ShareTexts {
   name: string;
   /** Entries for `.eval_results` of its repository, YAML. */
   results: string;
@@ -137,7 +137,7 @@ export interface Share {
 export interface Summary {
   markdown: string;
   csv: string;
-  models: Share[];
+  models: ShareTexts[];
 }
 
 /** How the numbers were made. */
@@ -182,9 +182,209 @@ export interface Compare {
   example?: boolean;
 }
 
+/** How the numbers were made; the rest stands in the request. */
+export interface Made {
+  versions: Record<string, string>;
+  seed: number;
+}
+
+/** An item in a form. */
+export interface AskedAs {
+  prompt: string;
+  choices: string[];
+  gold: number;
+  delimiter: string;
+}
+
+/** A form that every model has answered, but those that cannot read it. */
+export interface FormSaid {
+  name: string;
+  kind: string;
+  says: string;
+  /** Of every item. */
+  asked: AskedAs[];
+  /**
+   * Of every item what the first model that reads the form was sent; empty where that is the
+   * prompt.
+   */
+  sent: string[];
+}
+
+/** A model's share of right answers in a form. */
+export interface FormScore {
+  model: number;
+  form: number;
+  count: number;
+  of: number;
+  low: number;
+  high: number;
+  groups: number;
+}
+
+/** A model against the first one in a form. */
+export interface FormDifference {
+  model: number;
+  /** -1 for all forms that both read, together. */
+  form: number;
+  mean: number;
+  low: number;
+  high: number;
+  gained: number;
+  lost: number;
+  /** Answers of each. */
+  of: number;
+  groups: number;
+  /** Of the exact test, corrected for the number of models; of a single form for all forms, too. */
+  p: number;
+}
+
+/** How far a model's score moves from form to form. */
+export interface Spread {
+  model: number;
+  /** The form of the smallest score. */
+  lowest: number;
+  highest: number;
+  /** Largest score less smallest. */
+  wide: number;
+  /** Of the test that the form has no part in it, for as many models; None before the end. */
+  p: number | null;
+}
+
+/** Models on the same items in several forms. */
+export interface Fragile {
+  kind: "fragile";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  models: Side[];
+  /** Names of all forms. */
+  planned: string[];
+  /** Independent groups of items. */
+  groups: number;
+  /** The score of guessing. */
+  chance: number;
+  items: Asked[];
+  /** Those so far; the first is the one whose difference is claimed. */
+  forms: FormSaid[];
+  /**
+   * Of every model, form and item the place of its answer among the item's own choices; None where
+   * the
+   * model cannot read the form.
+   */
+  answers: ((number[] | null)[])[];
+  scores: FormScore[];
+  differences: FormDifference[];
+  spreads: Spread[];
+  verdicts: string[];
+  stopped: string;
+  notes: string[];
+  provenance: Made;
+  progress: Progress | null;
+  seconds: number;
+  cancelled?: boolean;
+  example?: boolean;
+}
+
+/** A model's answer. */
+export interface Said {
+  text: string;
+  tokens: number;
+  /** Whether the model ended it itself. */
+  ended: boolean;
+  /** Whether it contains what is expected; None where nothing is. */
+  knows: boolean | null;
+}
+
+/** What every model answered. */
+export interface Prompt {
+  prompt: string;
+  expected: string[];
+  answers: Said[];
+}
+
+/** What the judge makes of a pair. */
+export interface Verdict {
+  /** ln P(A) − ln P(B), nats, with the left answer as A. */
+  shown: number;
+  /** The same with the right answer as A. */
+  turned: number;
+  /** The model that it prefers in both orders; -1 for none. */
+  winner: number;
+}
+
+/** Two answers to a prompt, without names. */
+export interface Pair {
+  prompt: number;
+  /** The model whose answer stands on the left. */
+  left: number;
+  right: number;
+  /** Whether the answers are the same text: a tie that nobody is asked about. */
+  same: boolean;
+  judge: Verdict | null;
+  /** The model that alone has what is expected, -1 for both or none; None where nothing is. */
+  known: number | null;
+}
+
+/** A model by its pairs. */
+export interface Rank {
+  model: number;
+  /** A tie is half of one. */
+  wins: number;
+  of: number;
+  low: number;
+  high: number;
+  /** Log odds of winning against the first model, nats; None where no pairs lead to it. */
+  strength: number | null;
+  sigma: number | null;
+}
+
+/** How far two judges agree. */
+export interface Agreed {
+  same: number;
+  of: number;
+  kappa: number | null;
+  low: number;
+  high: number;
+}
+
+/** Models whose answers are held against each other in pairs. */
+export interface Arena {
+  kind: "judge";
+  drawable: true;
+  done: boolean;
+  run_id: string;
+  request: Record<string, unknown>;
+  models: Side[];
+  /** Its name; "" for none. */
+  judge: string;
+  /** Those that every model has answered. */
+  prompts: Prompt[];
+  pairs: Pair[];
+  /** By the judge's verdicts. */
+  ranks: Rank[];
+  /** Pairs on which its verdict changes with the order. */
+  flips: Share | null;
+  /** Readings in which it prefers the answer that stands first. */
+  first: Share | null;
+  /** Of every model its answers that contain what is expected. */
+  known: Share[];
+  /** The judge and what is expected. */
+  agreed: Agreed | null;
+  verdicts: string[];
+  notes: string[];
+  provenance: Made;
+  progress: Progress | null;
+  seconds: number;
+  cancelled?: boolean;
+  example?: boolean;
+  /** A visitor's, by the pair's place, in a file that was exported: left, right, tie or bad. */
+  votes?: Record<string, string>;
+}
+
 /** A run before the first item. */
 export interface Waiting {
-  kind: "compare";
+  kind: "compare" | "fragile" | "judge";
   drawable: false;
   done: false;
   progress: Progress;

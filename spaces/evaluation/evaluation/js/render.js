@@ -1,7 +1,9 @@
 // The figure of the evaluation Space.
 
 import { renderer } from "../../../../shared/js/shell.js";
+import { openArena } from "./arena.js";
 import { openCompare } from "./compare.js";
+import { openFragile } from "./fragile.js";
 
 /** Draw a figure, or bring it up to date. */
-export const render = renderer({ compare: openCompare });
+export const render = renderer({ compare: openCompare, fragile: openFragile, judge: openArena });
