@@ -256,7 +256,7 @@ def _read_dat(content: npt.NDArray[np.uint8], _: Path, name: str) -> Found:
         calls, values = number(), number()
         if values < 1:
             raise damaged
-        means[layer] = np.frombuffer(taken(4 * values), "<f4")[None] / np.float32(max(1, calls))
+        means[layer] = (np.frombuffer(taken(4 * values), "<f4")[None] / max(1, calls)).astype(np.float32)
     if place == len(data):  # the oldest files end here
         return means, (), 0, 0
     chunks, length = number(), number()
