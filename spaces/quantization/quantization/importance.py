@@ -247,7 +247,7 @@ def _read_dat(content: npt.NDArray[np.uint8], _: Path, name: str) -> Found:
     count = number()
     if not 1 <= count <= _MOST_ENTRIES:
         raise damaged
-    means = {}
+    means: dict[str, npt.NDArray[np.float32]] = {}
     for _number in range(count):
         length = number()
         if not 1 <= length <= _LONGEST_NAME:
@@ -256,7 +256,7 @@ def _read_dat(content: npt.NDArray[np.uint8], _: Path, name: str) -> Found:
         calls, values = number(), number()
         if values < 1:
             raise damaged
-        means[layer] = np.frombuffer(taken(4 * values), "<f4")[None] / max(1, calls)
+        means[layer] = (np.frombuffer(taken(4 * values), "<f4")[None] / max(1, calls)).astype(np.float32)
     if place == len(data):  # the oldest files end here
         return means, (), 0, 0
     chunks, length = number(), number()

@@ -252,12 +252,10 @@ def _put(content: ggml.Bytes, tensor: Tensor, part: Part, target: torch.Tensor) 
     ggml.dequantize(data, tensor.type, columns, values)
     if part.shifted:
         values -= 1
-    if not in_place:
-        rows = values
-        if part.order:
-            rows = torch.empty_like(values)
-            rows[_places(part, len(rows), 0, len(rows))] = values
-        target.copy_(rows.view(target.shape))
+    if part.order:
+        target[_places(part, len(values), 0, len(values))] = values.view(target.shape)
+    elif not in_place:
+        target.copy_(values.view(target.shape))
 
 
 def _read(
