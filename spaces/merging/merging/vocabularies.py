@@ -62,11 +62,13 @@ def rows_of(planner: Any, sources: Mapping[str, Source], names: Mapping[str, str
     if task is None:
         return None
     asked = [names[str(model)] for model in task.referenced_models]
+    tokens: set[str] | None
     if task.tokenizer_source == "union":
         parts = [
             _used(sources[name]) for name in asked if name == first or has_tokenizer(sources[name].folder)
         ]
-        tokens = None if None in parts else set().union(*(part or set() for part in parts))
+        known = [part for part in parts if part is not None]
+        tokens = {token for part in known for token in part} if len(known) == len(parts) else None
     elif task.tokenizer_source == "base":
         tokens = _used(sources[first])
     else:
