@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from shared.paired import wilson
 
@@ -83,7 +84,7 @@ def strengths(met: Sequence[Met], models: int) -> list[Strength]:
         joined |= {place for place in range(models) if any(total[place, other] for other in joined)}
     free = sorted(joined - {0})
     known, sigma = np.zeros(models), np.zeros(models)
-    inverse = np.zeros((0, 0))
+    inverse: Any = np.zeros((0, 0))
     for _ in range(STEPS if free else 0):
         odds = 1 / (1 + np.exp(known[None, :] - known[:, None]))  # that the row's model wins
         curve = -total * odds * (1 - odds)
