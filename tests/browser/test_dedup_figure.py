@@ -996,7 +996,9 @@ def test_pairs_are_judged_and_the_map_is_read(open_page) -> None:
     page.evaluate("() => { window.told = []; host.emit = (name, detail) => told.push([name, detail]); }")
     show(page, "labels")
     panel = page.locator(".labels-panel")
-    expect(panel.locator(".label-verdict")).to_have_text("No pair has a label yet.")
+    expect(panel.locator(".label-verdict")).to_contain_text(
+        "Pair 1 has no label yet; labels count from it on"
+    )
     drawn = MEANING["vectors"]["drawn"]
     count = len(drawn)
     expect(panel.locator("h2")).to_have_text(f"Pair 1 of {count}")

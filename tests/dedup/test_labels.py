@@ -106,6 +106,16 @@ def test_labels_of_a_run_say_a_threshold_and_stay_for_other_rows(embedded):
     assert to_json(again, outcome(again))["request"]["labels"] == list(asked.labels)
 
 
+def test_labels_count_down_to_the_first_gap():
+    """Beyond it they would speak of pairs of which none was looked at."""
+    ends = [0.9, 0.8, 0.7, 0.6]
+    found = labels.points(ends, [True, True, None, True])
+    assert [(point.threshold, point.same, point.n) for point in found] == [(0.9, 1, 1), (0.8, 2, 2)]
+    best = labels.proposed(found)
+    assert best is not None and best.threshold == 0.8
+    assert labels.points(ends, [None, True, True, True]) == []
+
+
 def test_labels_that_are_none_are_refused():
     assert Request.parse(labels="0011aabb-ccddeeff:same\n").labels == ("0011aabb-ccddeeff:same",)
     twice = ["0011aabb-ccddeeff:same", "0011aabb-ccddeeff:different"]

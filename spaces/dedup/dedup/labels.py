@@ -92,8 +92,8 @@ class Point:
 
 
 def points(ends: Sequence[float], labels: Sequence[bool | None]) -> list[Point]:
-    """By stratum, the most similar first, what the labels above its end say; strata before the first label
-    say nothing.
+    """By stratum, the most similar first, what the labels above its end say, down to the first stratum
+    without a label: past it they are no even sample.
 
     The interval is that of Clopper and Pearson (1934). Each label comes from a stratum of its own, where the
     share may be another one; such counts vary less than the binomial's (Hoeffding 1956), so it errs on the
@@ -104,12 +104,13 @@ def points(ends: Sequence[float], labels: Sequence[bool | None]) -> list[Point]:
         ends: the lowest similarity of each stratum, descending.
         labels: of its pair: says the same, says something else, or has no label.
     """
-    found, same, n = [], 0, 0
-    for end, label in zip(ends, labels, strict=True):
-        if label is not None:
-            same, n = same + label, n + 1
-        if n:
-            found.append(Point(end, same, n, *clopper_pearson(same, n)))
+    found: list[Point] = []
+    same = 0
+    for n, (end, label) in enumerate(zip(ends, labels, strict=True), start=1):
+        if label is None:
+            break
+        same += label
+        found.append(Point(end, same, n, *clopper_pearson(same, n)))
     return found
 
 

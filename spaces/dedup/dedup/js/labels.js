@@ -36,18 +36,21 @@ export function writtenLabels(labels) {
  */
 
 /**
- * By stratum, the most similar first; strata before the first label say nothing.
+ * By stratum, the most similar first, down to the first without a label: past it the labels are no
+ * even sample.
  * @param {Drawn[]} drawn
  * @param {Map<string, boolean>} labels by the pair's name, whether it says the same
  */
 export function labelPoints(drawn, labels) {
   /** @type {LabelPoint[]} */
   const points = [];
-  let [same, n] = [0, 0];
+  let same = 0;
   for (const { name, end } of drawn) {
     const label = labels.get(name);
-    if (label !== undefined) [same, n] = [same + Number(label), n + 1];
-    if (n) points.push({ threshold: end, same, n, interval: clopperPearson(same, n) });
+    if (label === undefined) break;
+    same += Number(label);
+    const n = points.length + 1;
+    points.push({ threshold: end, same, n, interval: clopperPearson(same, n) });
   }
   return points;
 }

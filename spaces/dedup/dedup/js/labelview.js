@@ -167,7 +167,8 @@ function pairOf(run, drawn, at, session, judge) {
  * @param {LabelPoint | null} best
  */
 function verdictOf(run, points, best) {
-  if (!points.length) return "No pair has a label yet.";
+  if (!points.length)
+    return "Pair 1 has no label yet; labels count from it on, up to the first gap.";
   if (!best)
     return (
       `From no similarity on do ${number(100 * WANTED, 0)} % of the labelled pairs say the same: none of ` +
