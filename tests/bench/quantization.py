@@ -124,8 +124,8 @@ def published_rows() -> list[Row]:
 
     The model alone misses its goal by a fifth: its values go into new memory, whose pages cost 0.05 of 0.22
     processor seconds, where the plain reading's are there already; a copy of the model takes 0.02, header and
-    check 0.015. The errors read the base's 538 MB beside the values that are written: so much more memory is
-    moved, and the row has its own goal.
+    check 0.015. The errors read the base's 538 MB beside the values that are written: that much more memory
+    is moved, and the row has its own goal.
     """
     import importlib.metadata
 
