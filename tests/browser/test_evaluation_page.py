@@ -55,7 +55,11 @@ def test_every_room_opens(page):
     page.get_by_role("tab", name="How fragile").click()
     expect(page.locator("#fragile-figure .figure-title")).to_contain_text("forms")
     page.get_by_role("tab", name="Judge").click()
-    expect(page.locator("#judge-figure")).to_contain_text("press Make pairs")
+    expect(page.locator("#judge-figure .tags")).to_contain_text("stored example")
+    page.locator("#judge-figure .arena-vote").focus()
+    page.keyboard.press("1")
+    page.locator("#judge-figure").get_by_role("button", name="4 Both bad").click()
+    expect(page.locator("#judge-figure .vote-panel .said")).to_contain_text("Pair 3 of")
     page.locator("#judge-run").click(trial=True)
 
 

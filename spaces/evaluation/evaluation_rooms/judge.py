@@ -12,7 +12,7 @@ from evaluation.arena import Plan
 from evaluation.data import Arena, Waiting
 from evaluation.examples import ARENA
 from evaluation.request import EXPECTS, JudgeRequest
-from evaluation_rooms.common import RENDERER, TITLE, models_field, moved, waiting
+from evaluation_rooms.common import RENDERER, TITLE, example, models_field, moved, waiting
 from shared import gpu, models
 from shared.figure import Figure
 from shared.models import Loaded
@@ -100,7 +100,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:
         with gr.Row(equal_height=True):
             boxes["tokens"] = gr.Slider(4, 128, first.tokens, step=1, label="longest answer, tokens")
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
-    figure = Figure(None, folder=RENDERER, title=TITLE, elem_id="judge-figure")
+    figure = Figure(example("pairs"), folder=RENDERER, title=TITLE, elem_id="judge-figure")
     return open_room(
         demo,
         name="judge",
@@ -113,5 +113,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:
         run=drawing(figure, steps),
         programs=programs_of,
         tabs=tabs,
+        stored=[example("pairs")],
         seconds=seconds,
     )
