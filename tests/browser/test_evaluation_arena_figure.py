@@ -1,23 +1,77 @@
-"""The figure of blind pairs, on the stored result: votes by key and by click, and what follows from them."""
+"""The figure of blind pairs: votes by key and by click, and what follows from them."""
 
 from __future__ import annotations
 
 import copy
-import json
 import random
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from evaluation import arena
+from evaluation.arena_finding import verdicts
+from evaluation.request import JudgeRequest
 from evaluation.strengths import Met, agreement, strengths
 from shared.paired import exchange_p
 from tests.browser.harness import axe_finds, check_svg, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 FOLDER = SPACE / "evaluation" / "js"
-STORED = json.loads((SPACE / "examples" / "pairs.json").read_text(encoding="utf-8"))
+
+
+def made() -> dict[str, Any]:
+    """The result of three models on eight prompts, as a judge of a draw has it."""
+    draw = random.Random(1)
+    request = JudgeRequest(
+        models=("base", "pirate", "concise"),
+        prompts=tuple(f"Question {n}? => word" if n < 3 else f"Question {n}?" for n in range(8)),
+        judge="base",
+    )
+    side = {"rounding": "", "device": "cpu", "packed": True}
+    origin = {"model": "m", "revision": "r", "source": "the zoo", "dtype": "float32"}
+    data: Any = {
+        "kind": "judge",
+        "drawable": True,
+        "done": True,
+        "run_id": "7",
+        "request": request.to_json(),
+        "models": [{"name": name, **side, "origin": origin} for name in request.names],
+        "judge": "base",
+        "known": [{"count": 1, "of": 3, "low": 0.1, "high": 0.7}] * 3,
+        "notes": [],
+        "provenance": {"versions": {}, "seed": 0},
+        "progress": None,
+        "seconds": 1.0,
+        "example": True,
+    }
+    data["prompts"] = [
+        {
+            "prompt": ask.prompt,
+            "expected": list(ask.expected),
+            "answers": [
+                {"text": "the same" if n == 5 else f"answer {n} of {name}", "tokens": 3, "ended": True}
+                | {"knows": draw.random() < 0.5 if ask.expected else None}
+                for name in request.names
+            ],
+        }
+        for n, ask in enumerate(request.asks)
+    ]
+    data["pairs"] = [arena._pair(data, *one) for one in arena.pairs_of(request)]
+    for pair in data["pairs"]:
+        if not pair["same"]:
+            shown, turned = draw.gauss(0.5, 1), draw.gauss(0.5, 1)
+            left, right = shown > 0 > turned, shown < 0 < turned
+            winner = pair["left"] if left else pair["right"] if right else -1
+            pair["judge"] = {"shown": shown, "turned": turned, "winner": winner}
+    arena._count(data, [at for at, pair in enumerate(data["pairs"]) if not pair["same"]])
+    data["verdicts"] = verdicts(data)
+    return data
+
+
+STORED = made()
 NAMES = [side["name"] for side in STORED["models"]]
 OPEN = [pair for pair in STORED["pairs"] if not pair["same"]]
 VIEWS = ["vote", "standing", "pairs"]
