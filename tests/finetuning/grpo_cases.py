@@ -17,7 +17,7 @@ _SETTINGS = {
     "iterations": 3,
     "rank": 4,
     "alpha": 8,
-    "learning_rate": 0.05,
+    "learning_rate": 0.01,
     "epsilon": 0.1,
     "seed": 7,
     "layers": 0,

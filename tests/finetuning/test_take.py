@@ -78,7 +78,7 @@ def test_a_card_says_what_was_measured_before_and_after(sft, tmp_path):
     first, last = (data["runs"][0]["marks"][at]["held_out"] for at in (0, -1))
     line = next(one for one in found.card.splitlines() if "loss of held-out answers" in one)
     assert f"{first['mean']:.4g}" in line and f"{last['mean']:.4g}" in line
-    assert "Seed 42; one run" in found.card and "base_model" not in found.card, "a folder is no base"
+    assert "Seed 42; one run" in found.card and "base_model: zoo/qwen3" in found.card
     assert str(tmp_path) not in found.card and "library_name: peft" in found.card
     assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == found.card
 

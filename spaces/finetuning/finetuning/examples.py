@@ -75,7 +75,6 @@ RUNS: dict[str, tuple[str, TrainRequest]] = {
 
 REWARDED: dict[str, tuple[str, GrpoRequest]] = {
     "length": ("Answers of about 50 characters", GrpoRequest()),
-    "too_fast": ("The reward rises, the text rots", GrpoRequest(learning_rate=0.01)),
 }
 """Runs of GRPO by name: the chip's label, and the request."""
 

@@ -201,10 +201,14 @@ def _rounds(
         seen = _round_of(step + 1, rates)
         data["rounds"].append(seen)
         some = [asked.train[at] for at in places]
+        answers = None
         for found in sampled(request, loaded, adapter, some, generator, seen):
             if isinstance(found, str):
                 yield f"Step {step + 1} of {request.steps}: {found}", step
-        advantages, first = pay(request, loaded, net, some, found, seen)
+            else:
+                answers = found
+        assert answers
+        advantages, first = pay(request, loaded, net, some, answers, seen)
         if not data["changes"]:
             data["verdict"] = grpo_watch.verdict(data)
         yield f"Step {step + 1} of {request.steps}: paid", step
@@ -212,8 +216,8 @@ def _rounds(
             for label in _measured(watch, net, loaded, 0, request, data, values):
                 yield label, 0
             yield taken(0, 0, adapter, optimizer, request.model)
-        learn(request, net, found, advantages, first, optimizer, named, seen)
-        net.forget(found.texts)
+        learn(request, net, answers, advantages, first, optimizer, named, seen)
+        net.forget(answers.texts)
         yield f"Step {step + 1} of {request.steps}", step + 1
         if step + 1 in marks:
             for label in _measured(watch, net, loaded, step + 1, request, data, values):

@@ -131,7 +131,9 @@ def loop(request: GrpoRequest, data: Mapping[str, Any]) -> str:
     }[request.loss]
     kl = ""
     if request.beta:
-        kl = f"\n        each = each + {request.beta:g} * (torch.exp(first - now) - (first - now) - 1)"
+        kl = (
+            f"\n        each = each + {request.beta:g} * ratio * (torch.exp(first - now) - (first - now) - 1)"
+        )
     blocks = data["provenance"]["blocks"]
     layers = None if data["first"] == 0 else list(range(data["first"], blocks))
     likely = any(part.kind == "likelihood" for part in request.parts)

@@ -202,19 +202,21 @@ def verdict(data: Grpo) -> str:
         return data["stopped"]
     if not data["changes"]:
         known = [one["reward"] for one in data["rounds"] if one["reward"]]
-        if not known:
-            return NOT_YET
-        return f"Mean reward of sampled answers {known[-1]['mean']:.3g}".replace("-", "−")
+        return f"Mean reward of sampled answers {_told(known[-1]['mean'])}" if known else NOT_YET
     reward, *others = data["changes"]
     paid = [
-        f"{one['name']} {one['before']:.3g} → {one['after']:.3g}"
+        f"{one['name']} {_told(one['before'])} → {_told(one['after'])}"
         for one in others
         if one["verdict"] == "worse"
     ]
-    told = f"Held-out reward {reward['before']:.3g} → {reward['after']:.3g}"
+    told = f"Held-out reward {_told(reward['before'])} → {_told(reward['after'])}"
     if reward["verdict"] == "unsure":
         told += ", which chance may explain"
     if not paid:
-        return told.replace("-", "−") + "; nothing that is measured beside it got worse"
+        return f"{told}; nothing that is measured beside it got worse"
     joined = "and the model pays for it" if reward["verdict"] == "better" else "and the rest got worse"
-    return f"{told}, {joined}: {'; '.join(paid)}".replace("-", "−")
+    return f"{told}, {joined}: {'; '.join(paid)}"
+
+
+def _told(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

@@ -254,13 +254,13 @@ def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
         "dpo": {"type": "chat_template.default", "field_messages": "prompt"},
         "orpo": {"type": "chat_template.argilla"},
     }[request.objective]
-    kind = {} if request.objective == "sft" else {"rl": request.objective}
+    kind: dict[str, Any] = {} if request.objective == "sft" else {"rl": request.objective}
     if request.objective == "dpo":
         kind["rl_beta"] = request.beta
     if request.objective == "orpo":
         kind["orpo_alpha"] = request.beta
     if request.objective == "orpo":
-        kind["remove_unused_columns"] = False  # type: ignore[assignment]
+        kind["remove_unused_columns"] = False
     stated = {
         "base_model": request.model,
         **kind,

@@ -339,8 +339,9 @@ class Net:
 
     def forget(self, texts: Sequence[Text]) -> None:
         """Drop what is kept of rows that will not come again."""
-        for text in texts if self.cache is not None else ():
-            self.cache.hidden.pop(text, None)
+        if self.cache is not None:
+            for text in texts:
+                self.cache.hidden.pop(text, None)
 
     @contextmanager
     def untrained(self) -> Iterator[None]:

@@ -117,7 +117,7 @@ def advantages(rewards: Tensor, scale: str) -> Tensor:
 def grpo_tokens(
     now: Tensor, old: Tensor, first: Tensor, advantage: Tensor, beta: float, epsilon: float
 ) -> tuple[Tensor, Tensor]:
-    """Of each token −min(ρA, clip(ρ, 1 − ε, 1 + ε)A) + β·KL, ρ being its probability over that with which it
+    """Of each token −min(ρA, clip(ρ, 1 − ε, 1 + ε)A) + βρ·KL, ρ being its probability over that with which it
     was sampled, and whether the clip took its gradient away.
 
     Args:
@@ -134,7 +134,7 @@ def grpo_tokens(
     bounded = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
     each = -torch.min(ratio * advantage, bounded * advantage)
     if beta:
-        each = each + beta * divergence(now, first)
+        each = each + beta * ratio * divergence(now, first)
     beyond = ((ratio < 1 - epsilon) & (advantage < 0)) | ((ratio > 1 + epsilon) & (advantage > 0))
     return each, beyond
 

@@ -156,7 +156,8 @@ def build(
     inputs = [source, step, trained[1], trained[0].state, rewarded[1], rewarded[0].state]
 
     def run_of(which: str, at: Any, *kept: Any) -> tuple[Snapshot, Data]:
-        return chosen(*(kept[:2] if which == "train" else kept[2:]), at)
+        adapters, data = kept[:2] if which == "train" else kept[2:]
+        return chosen(adapters, data, at)
 
     def take_files(as_form: str, which: str, at: Any, *kept: Any) -> Iterator[Values]:
         yield {said: page.quiet("Writing …"), files: gr.Files(visible=False), made: None}
