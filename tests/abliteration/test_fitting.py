@@ -95,7 +95,7 @@ def test_what_leaves_is_the_edit_and_its_record_makes_it_again(tmp_path):
 
 
 def test_the_search_tries_both_edits_and_chooses_one(monkeypatch):
-    asked = Request.parse(**SETS, trials=6, answer_tokens=3)
+    asked = Request.parse(**SETS, trials=7, answer_tokens=3)
     monkeypatch.setattr(search, "measurements", lambda work: [({"behaviour": {}}, ("none", 1, 1))])
     *_, found = search.search(asked, zoo.opened("qwen2"))
     methods = [trial["method"] for trial in found["trials"]]
