@@ -100,7 +100,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:
         with gr.Row(equal_height=True):
             boxes["tokens"] = gr.Slider(4, 128, first.tokens, step=1, label="longest answer, tokens")
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
-    figure = Figure(example("pairs"), folder=RENDERER, title=TITLE, elem_id="judge-figure")
+    figure = Figure(example("pairs"), folder=RENDERER, title=f"{TITLE}: judge", elem_id="judge-figure")
     return open_room(
         demo,
         name="judge",
