@@ -67,7 +67,7 @@ def test_it_goes_and_the_rest_stays(name, tmp_path, monkeypatch):
     print(name, best.to_json(), before, after, divergence, int(spared.sum()), control, near)
     assert before["count"] >= 0.95 * before["of"] and after["count"] <= 0.05 * after["of"]
     assert divergence <= 0.05 and 2 * int(spared.sum()) > len(spared)
-    assert control["count"] >= 0.95 * control["of"]
+    assert control["high"] >= 0.95 and control["count"] >= 0.9 * control["of"], "shuffled labels do nothing"
     # no further from the never-planted model's answers than before the edit, within two errors
     errors = (near["base"]["sigma"] ** 2 + near["edited"]["sigma"] ** 2) ** 0.5
     assert near["edited"]["mean"] <= near["base"]["mean"] + 2 * errors
