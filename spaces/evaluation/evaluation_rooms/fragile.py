@@ -106,7 +106,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[FragileRequest]:
                 ["acc", "acc_norm"], value=first.metric, label="an answer counts", min_width=130
             )
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
-    figure = Figure(example("forms"), folder=RENDERER, title=f"{TITLE}: how fragile", elem_id="fragile-figure")
+    figure = Figure(
+        example("forms"), folder=RENDERER, title=f"{TITLE}: how fragile", elem_id="fragile-figure"
+    )
     return open_room(
         demo,
         name="fragile",

@@ -178,7 +178,7 @@ function factsOf(run) {
 
 /** @param {Deduplication} data */
 function provenanceOf({ request, provenance, plan, seconds }) {
-  const meaning = request.measure !== "jaccard";
+  const meaning = request.measure === "cosine" || request.measure === "meaning";
   const facts = [
     meaning
       ? `cosine of static vectors (${provenance.embedding})`
