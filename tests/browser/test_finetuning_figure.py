@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from finetuning import examples
 from tests.browser.harness import axe_finds, exported, figures, hostile, overflow, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "finetuning"
 FOLDER = SPACE / "finetuning" / "js"
-RUNS = {"pirate", "rates", "prefers"}
-"""Stored runs, of the other room."""
 EXAMPLES = {
-    path.stem: json.loads(path.read_text(encoding="utf-8"))
-    for path in sorted((SPACE / "examples").glob("*.json"))
-    if path.stem not in RUNS
+    name: json.loads((SPACE / "examples" / f"{name}.json").read_text(encoding="utf-8"))
+    for name in sorted(examples.EXAMPLES)
 }
 SILENT, RIGHT = EXAMPLES["never_stops"], EXAMPLES["right"]
 VIEWS = ["tokens", "sides", "findings", "rows"]

@@ -26,8 +26,7 @@ export const KIND_WORDS = {
 /**
  * @typedef {Object} Basis a run's data and what the visitor chose
  * @property {Deduplication} data
- * @property {number | null} moved the threshold that the visitor chose; null while the request's
- *   stands
+ * @property {number | null} moved the visitor's threshold; null while the request's stands
  * @property {Set<number>} pins rows that stay whatever they repeat
  * @property {Map<string, CurvePoint[]>} curves by the pins
  * @property {Map<number, number>} nodeOf node of each row
@@ -57,8 +56,7 @@ export const KIND_WORDS = {
  * @property {string} id unique in the page
  * @property {{row: number | null, member: number | null}} selected a cluster by one of its rows,
  *   and the row of it that is compared
- * @property {Map<string, boolean>} labels by the pair's name, whether it says the same; they stay for
- *   the next run
+ * @property {Map<string, boolean>} labels by a pair's name whether it says the same; they stay
  * @property {() => boolean} canEmit
  * @property {() => boolean} canPin
  * @property {(name: string, detail: object) => void} emit
@@ -285,10 +283,8 @@ export function totalsNear(run, threshold) {
  * @returns {string | undefined} none where it was not sent
  */
 export function textOfRow(run, row) {
-  const node = run.nodeOf.get(row);
-  return node === undefined
-    ? undefined
-    : run.data.texts[String(run.data.graph.nodes[node].rows[0])];
+  const node = run.data.graph.nodes[run.nodeOf.get(row) ?? -1];
+  return node && run.data.texts[String(node.rows[0])];
 }
 
 /**
