@@ -44,6 +44,7 @@ def theme() -> gr.themes.Base:
         font=_SANS,
         font_mono=_MONO,
     ).set(
+        layout_gap="8px",
         input_border_width="1px",
         body_background_fill="#ffffff",
         body_background_fill_dark="#0f1115",

@@ -29,6 +29,7 @@ def models_field(chosen: Sequence[str], **settings: Any) -> gr.Dropdown:
         multiselect=True,
         allow_custom_value=True,
         label="Models, the base first (name@Q4_0 rounds it)",
+        elem_classes="many",
         scale=5,
         min_width=260,
         **settings,

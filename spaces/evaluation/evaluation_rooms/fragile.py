@@ -72,13 +72,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[FragileRequest]:
     with gr.Row(equal_height=True):
         boxes["models"] = models_field(first.models, elem_id="fragile-models")
         boxes["variants"] = gr.Dropdown(
-            [(f"{kind}: {says}", kind) for kind, says in KINDS.items()],
+            list(KINDS),
             value=list(first.variants),
             multiselect=True,
             label="Forms, the claimed one first",
             scale=5,
             min_width=260,
             elem_id="fragile-forms",
+            elem_classes="many",
         )
         start, cancel = run_button("Try forms", elem_id="fragile"), cancel_button(elem_id="fragile-cancel")
     with gr.Accordion("Advanced: sets, items of your own, draws, examples, seed", open=False):
