@@ -332,9 +332,11 @@ def test_meaning_is_marked_as_a_hint(page, suite_url, tmp_path):
     expect(page.locator("#figure [role=alert]")).to_have_count(0)
     expect(page.locator("#panel")).to_contain_text("labels=", timeout=60_000)
     expect(panel.locator(".label-dot.same")).to_have_count(2)
+    page.locator("#save").click()
+    links = page.locator("#files a[download]")
+    expect(links).to_have_count(2, timeout=20_000)
     with page.expect_download() as download:
-        page.locator("#save").click()
-        page.locator("#files a[download]", has_text="removed_rows").click(timeout=20_000)
+        links.last.click()
     download.value.save_as(tmp_path / "report.json")
     said = json.loads((tmp_path / "report.json").read_text())["by_labels"]
     assert [label["same"] for label in said["labels"]] == [True, True, False] and said["of"] == 2
