@@ -169,7 +169,7 @@ def test_its_numbers_are_pythons(open_page) -> None:
 
 def test_the_exported_file_votes_and_keeps_votes(browser, tmp_path) -> None:
     at = STORED["pairs"].index(OPEN[0])
-    data = {**STORED, "votes": {str(at): "right", "7000": "left", "0": "nonsense"}}
+    data = {**STORED, "votes": {str(at): "right", "7000": "left", str(at + 1): "nonsense"}}
     with exported(browser, tmp_path / "pairs.html", data, FOLDER) as page:
         expect(page.locator(".vote-panel .said")).to_have_text(f"Pair 2 of {len(OPEN)}")
         page.locator(".arena-vote").focus()

@@ -60,6 +60,7 @@ def test_an_item_shows_what_it_became_and_a_model_what_it_answered(open_page) ->
     page = open_page(STORED)
     show(page, "asked")
     expect(page.locator(".asked-panel tbody tr")).to_have_count(len(STORED["items"]))
+    page.locator("[data-key=form-model]").focus()
     page.locator("[data-key=form-model]").select_option("1")
     expect(page.locator("[data-key=form-model]")).to_be_focused()
     wrong = page.locator(".asked-panel tbody td", has_text="✗")

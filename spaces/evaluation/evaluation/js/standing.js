@@ -228,7 +228,7 @@ function standingTable(data, booth) {
     ),
   );
   return scrollTable(
-    "Standing",
+    "Standing, as numbers",
     ["model", "by", "wins", "win rate (95 %)", "strength, nats ± σ"],
     rows,
   );
