@@ -13,6 +13,7 @@ from evaluation.data import Waiting
 from evaluation.examples import FOLDER
 from evaluation.request import ItemsRequest, ModelsRequest
 from shared import gpu, models, page
+from shared.item_sets import SETS
 from shared.models import Loaded
 
 TITLE = "Evaluation"
@@ -34,6 +35,27 @@ def models_field(chosen: Sequence[str], **settings: Any) -> gr.Dropdown:
         min_width=260,
         **settings,
     )
+
+
+def item_fields(request: ItemsRequest, prefix: str = "") -> dict[str, gr.Dropdown | gr.Textbox]:
+    """The fields that name items, by the request's settings; their ids begin with `prefix`."""
+    return {
+        "tasks": gr.Dropdown(
+            [(f"{name}: {one.says}", name) for name, one in SETS.items()],
+            value=list(request.tasks),
+            multiselect=True,
+            label="Sets",
+            elem_id=f"{prefix}tasks",
+        ),
+        "items": gr.Textbox(
+            request.items,
+            label="or items of your own, a line of JSON each",
+            placeholder='{"prompt": "The sea is", "choices": ["wet", "dry"], "gold": "wet"}',
+            lines=2,
+            max_lines=8,
+            elem_id=f"{prefix}items",
+        ),
+    }
 
 
 def reading_seconds(request: ItemsRequest, rows: int, tokens: int) -> int:

@@ -13,12 +13,20 @@ from evaluation.engine import Plan
 from evaluation.examples import EXAMPLES
 from evaluation.request import METRICS, CompareRequest
 from evaluation_rooms import task
-from evaluation_rooms.common import RENDERER, TITLE, example, models_field, moved, reading_seconds, waiting
+from evaluation_rooms.common import (
+    RENDERER,
+    TITLE,
+    example,
+    item_fields,
+    models_field,
+    moved,
+    reading_seconds,
+    waiting,
+)
 from evaluation_rooms.power import before
 from shared import gpu, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.item_sets import SETS
 from shared.models import Loaded
 from shared.room import LATEST, Data, Room, Values, cancel_button, chip, drawing, open_room, run_button
 from shared.steps import last, paced
@@ -107,21 +115,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
         start, cancel = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
     said = gr.HTML(page.quiet(before(first)), elem_classes="quiet", elem_id="before")
     with gr.Accordion("Advanced: sets, items of your own, chat template, planned looks, seed", open=False):
-        boxes["tasks"] = gr.Dropdown(
-            [(f"{name}: {one.says}", name) for name, one in SETS.items()],
-            value=list(first.tasks),
-            multiselect=True,
-            label="Sets",
-            elem_id="tasks",
-        )
-        boxes["items"] = gr.Textbox(
-            first.items,
-            label="or items of your own, a line of JSON each",
-            placeholder='{"prompt": "The sea is", "choices": ["wet", "dry"], "gold": "wet"}',
-            lines=2,
-            max_lines=8,
-            elem_id="items",
-        )
+        boxes |= item_fields(first)
         with gr.Row(equal_height=True):
             boxes["metric"] = gr.Dropdown(
                 [(f"{key}, {words}", key) for key, words in METRICS.items()],

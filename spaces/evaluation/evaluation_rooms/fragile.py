@@ -14,10 +14,18 @@ from evaluation.examples import FRAGILE
 from evaluation.forms import KINDS
 from evaluation.fragile import Plan
 from evaluation.request import FragileRequest
-from evaluation_rooms.common import RENDERER, TITLE, example, models_field, moved, reading_seconds, waiting
+from evaluation_rooms.common import (
+    RENDERER,
+    TITLE,
+    example,
+    item_fields,
+    models_field,
+    moved,
+    reading_seconds,
+    waiting,
+)
 from shared import gpu
 from shared.figure import Figure
-from shared.item_sets import SETS
 from shared.models import Loaded
 from shared.room import Data, Room, cancel_button, drawing, open_room, run_button
 from shared.steps import paced
@@ -83,20 +91,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[FragileRequest]:
         )
         start, cancel = run_button("Try forms", elem_id="fragile"), cancel_button(elem_id="fragile-cancel")
     with gr.Accordion("Advanced: sets, items of your own, draws, examples, seed", open=False):
-        boxes["tasks"] = gr.Dropdown(
-            [(f"{name}: {one.says}", name) for name, one in SETS.items()],
-            value=list(first.tasks),
-            multiselect=True,
-            label="Sets",
-        )
-        boxes["items"] = gr.Textbox(
-            first.items,
-            label="or items of your own, a line of JSON each",
-            placeholder='{"prompt": "The sea is", "choices": ["wet", "dry"], "gold": "wet"}',
-            lines=2,
-            max_lines=8,
-            elem_id="fragile-items",
-        )
+        gr.Markdown("Forms: " + "; ".join(f"*{kind}*, {says}" for kind, says in KINDS.items()) + ".")
+        boxes |= item_fields(first, "fragile-")
         with gr.Row(equal_height=True):
             boxes["limit"] = gr.Slider(1, 200, first.limit, step=1, label="items of a set", min_width=130)
             boxes["draws"] = gr.Slider(

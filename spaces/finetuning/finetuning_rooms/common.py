@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import gradio as gr
+
 from finetuning.examples import FOLDER
 from shared import page
 
@@ -12,3 +14,32 @@ TITLE = "Fine-tuning"
 RENDERER = Path(__file__).parents[1] / "finetuning" / "js"
 
 example = partial(page.stored, FOLDER)
+
+
+def rows_file(room: str) -> gr.File:
+    """The field for a file of rows."""
+    return gr.File(
+        label="or a file: JSON, JSON Lines",
+        file_types=[".json", ".jsonl", ".ndjson"],
+        height=78,
+        min_width=200,
+        elem_id=f"{room}-file",
+        elem_classes="slim",
+    )
+
+
+def dataset_fields(limit: int, says: str) -> dict[str, gr.Textbox | gr.Slider]:
+    """The fields for a dataset of the Hub, by the request's settings.
+
+    Args:
+        limit: rows at most, at first.
+        says: what that limits.
+    """
+    return {
+        "dataset": gr.Textbox(
+            "", label="or a Hub dataset", placeholder="owner/name", max_lines=1, min_width=150
+        ),
+        "config": gr.Textbox("", label="its config", max_lines=1, min_width=90),
+        "split": gr.Textbox("train", label="its split", max_lines=1, min_width=90),
+        "limit": gr.Slider(1, 200, limit, step=1, label=says, min_width=140),
+    }

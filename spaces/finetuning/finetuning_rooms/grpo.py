@@ -17,7 +17,7 @@ from finetuning.questions import SETS, Questions
 from finetuning.rewards import KINDS
 from finetuning.snapshot import Snapshot
 from finetuning.train_request import TARGETS
-from finetuning_rooms.common import RENDERER, TITLE, example
+from finetuning_rooms.common import RENDERER, TITLE, dataset_fields, example, rows_file
 from finetuning_rooms.kept import Kept, archives
 from shared import gpu, hub, models, page
 from shared.figure import Figure
@@ -149,21 +149,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
                 min_width=260,
                 elem_id="grpo-rows",
             )
-            file = gr.File(
-                label="or a file: JSON, JSON Lines",
-                file_types=[".json", ".jsonl", ".ndjson"],
-                height=78,
-                min_width=200,
-                elem_id="grpo-file",
-                elem_classes="slim",
-            )
+            file = rows_file("grpo")
         with gr.Row(equal_height=True):
-            boxes["dataset"] = gr.Textbox(
-                "", label="or a Hub dataset", placeholder="owner/name", max_lines=1, min_width=150
-            )
-            boxes["config"] = gr.Textbox("", label="its config", max_lines=1, min_width=90)
-            boxes["split"] = gr.Textbox("train", label="its split", max_lines=1, min_width=90)
-            boxes["limit"] = gr.Slider(1, 200, first.limit, step=1, label="prompts to read", min_width=140)
+            boxes |= dataset_fields(first.limit, "prompts to read")
             boxes["model"] = page.model_field(first.model, label="Model", min_width=190, elem_id="grpo-model")
         with gr.Row(equal_height=True):
             boxes["batch"] = gr.Slider(1, 8, first.batch, step=1, label="prompts of a step", min_width=120)

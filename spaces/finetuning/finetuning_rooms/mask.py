@@ -14,7 +14,7 @@ from finetuning.engine import mask as masked
 from finetuning.examples import EXAMPLES
 from finetuning.request import TRAINERS, MaskRequest
 from finetuning.templates import PRESETS
-from finetuning_rooms.common import RENDERER, TITLE, example
+from finetuning_rooms.common import RENDERER, TITLE, dataset_fields, example, rows_file
 from shared import hub, page
 from shared.figure import Figure
 from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
@@ -80,20 +80,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
         "Advanced: a file, a Hub dataset, window, packing, stop and pad tokens, markers", open=False
     ):
         with gr.Row(equal_height=True):
-            file = gr.File(
-                label="or a file: JSON, JSON Lines",
-                file_types=[".json", ".jsonl", ".ndjson"],
-                height=78,
-                min_width=200,
-                elem_id="mask-file",
-                elem_classes="slim",
-            )
-            dataset = gr.Textbox(
-                "", label="or a Hub dataset", placeholder="owner/name", max_lines=1, min_width=150
-            )
-            config = gr.Textbox("", label="its config", max_lines=1, min_width=90)
-            split = gr.Textbox("train", label="its split", max_lines=1, min_width=90)
-            limit = gr.Slider(1, 200, first.limit, step=1, label="rows to read", min_width=140)
+            file = rows_file("mask")
+            hub_rows = dataset_fields(first.limit, "rows to read")
         with gr.Row(equal_height=True):
             max_length = gr.Number(first.max_length, label="max_length (0: all)", precision=0, min_width=120)
             packing = gr.Checkbox(first.packing, label="packing (TRL)", min_width=120)
@@ -133,9 +121,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
         request=MaskRequest,
         controls={
             "rows": rows,
-            "dataset": dataset,
-            "config": config,
-            "split": split,
+            **hub_rows,
             "model": model,
             "template": template,
             "trainer": trainer,
@@ -145,7 +131,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
             "instruction_part": instruction,
             "response_part": response,
             "pad_token": pad_token,
-            "limit": limit,
         },
         start=start,
         cancel=cancel,
@@ -159,7 +144,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
         stored=[example(name) for name in EXAMPLES],
         queue=QUEUE,
     )
-    file.upload(lambda: ("", ""), None, [rows, dataset], **LIGHT)
+    file.upload(lambda: ("", ""), None, [rows, hub_rows["dataset"]], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), EXAMPLES[name][1]
         shown = {room.figure: data, file: None, **room.form(request)}
