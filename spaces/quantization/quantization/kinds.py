@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantization import data, metrics
-from quantization.comparison import Comparison, Row
 from shared import chat_templates, estimates, measure, talk
 from shared.measure import Windows
 from shared.models import Loaded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from quantization.comparison import Comparison, Row
 
 KINDS = {"prose": "prose", "code": "code", "chat": "chat", "maths": "maths", "german": "German"}
 """Kinds of text, and what they are called."""
