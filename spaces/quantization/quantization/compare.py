@@ -20,7 +20,6 @@ from quantization import (
     floor,
     formats,
     heap,
-    importance,
     kinds,
     llama_rows,
     metrics,
@@ -103,7 +102,7 @@ def prepare(request: Request, loaded: Loaded) -> Material:
     if request.rotated:
         rotated = rotation.rotate(loaded.model, request.seed)
         loaded = replace(loaded, model=rotated, source=f"{loaded.source}, rotated")
-    learnt = formats.Calibration(calibration.ids, importance.asked_for(request, loaded))
+    learnt = formats.Calibration(calibration.ids, formats.given_importance(request, loaded))
     return Material(loaded, windows, learnt, prompt, questions)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from quantization.importance import Importance
+    from quantization.request import Request
 
 ENGINES = {
     "own": "own code, as in the weight lab",
@@ -257,6 +258,31 @@ class Calibration:
         if kind:
             return of_kind(loaded, kind)
         return self.given or of_moments(self.moments(loaded, False), self.windows)
+
+
+def given_importance(request: Request, loaded: Loaded) -> Importance | None:
+    """The importance matrix that a comparison names; None where it names none.
+
+    Raises:
+        VisitorError: as `published.place`, `Place.fetched` and `importance.read`, or no format takes it.
+    """
+    from quantization import importance
+
+    if not request.imatrix:
+        return None
+    chosen = [parse(name) for name in request.formats]
+    if not any(form.engine == "gguf" and is_calibrated(form) for form in chosen):
+        raise VisitorError(
+            "An importance matrix is given, and no format takes it.",
+            f"Choose one that does, such as gguf:Q4_K_M{LEARNT}, or empty its field.",
+        )
+    if request.rotated:
+        raise VisitorError(
+            "The rotated equivalent has other inputs than those that an importance matrix is of.",
+            "Untick the rotation, or empty the matrix's field.",
+        )
+    place = published.place(request.imatrix)
+    return importance.read(place.fetched(), place.name, loaded)
 
 
 def is_calibrated(form: Format) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from quantization import gguf_families, gguf_header, published
+from quantization import gguf_families, gguf_header
 from quantization.calibration import Calibration, calibration_windows, collect
 from shared import limits
 from shared.errors import VisitorError
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from quantization.request import Request
     from shared.models import Loaded
 
 FILE, DATASET = "imatrix.gguf", "calibration text"
@@ -303,28 +302,3 @@ def _checked(found: dict[str, npt.NDArray[np.float32]], name: str, loaded: Loade
 
 def _quoted(text: str) -> str:
     return f"“{text[:60]}”"
-
-
-def asked_for(request: Request, loaded: Loaded) -> Importance | None:
-    """The importance matrix that a comparison names; None where it names none.
-
-    Raises:
-        VisitorError: as `published.place`, `Place.fetched` and `read`, or no format takes it.
-    """
-    from quantization import formats
-
-    if not request.imatrix:
-        return None
-    chosen = [formats.parse(name) for name in request.formats]
-    if not any(form.engine == "gguf" and formats.is_calibrated(form) for form in chosen):
-        raise VisitorError(
-            "An importance matrix is given, and no format takes it.",
-            f"Choose one that does, such as gguf:Q4_K_M{formats.LEARNT}, or empty its field.",
-        )
-    if request.rotated:
-        raise VisitorError(
-            "The rotated equivalent has other inputs than those that an importance matrix is of.",
-            "Untick the rotation, or empty the matrix's field.",
-        )
-    place = published.place(request.imatrix)
-    return read(place.fetched(), place.name, loaded)
