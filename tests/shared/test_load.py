@@ -134,11 +134,14 @@ def test_twenty_clients_get_their_own_results(suite_url, tiny_model, space):
 
 
 def test_a_full_queue_says_so_and_serves_those_who_wait(suite_url):
+    """The first runs are long, so that the queue fills behind them; the others are as short as can be."""
     clients = [
         Client(f"{suite_url}/decoding/", verbose=False) for _ in range(2)
     ]  # one sends at most 40 at a time
     jobs = [
-        clients[number % 2].submit(prompt=f"Number {number}", max_new_tokens=64, api_name="/decode")
+        clients[number % 2].submit(
+            prompt=f"Number {number}", max_new_tokens=64 if number < 3 else 1, api_name="/decode"
+        )
         for number in range(limits.MAX_QUEUE + 30)
     ]
     served, refused = 0, []
