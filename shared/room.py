@@ -338,25 +338,18 @@ def _open_links(
     the controls that the visitor has already begun to fill in: so a hidden field takes the query, at once.
     """
     link = gr.Textbox("", visible="hidden", label="Link")  # a State would call its own skip a change
+    place = gr.Textbox("", visible="hidden", label="Tab")
 
-    opens = [tabs] if tabs else []
-
-    def query_of(page: gr.Request) -> Any:
+    def query_of(page: gr.Request) -> list[Any]:
         query = str(page.query_params)
         given = parse_qs(query, keep_blank_values=True)
         known = room.runs if "room" in given else {mark.removesuffix("=") for mark in marks}
         names = given["room"][-1:] if "room" in given else given
         named = any(name in known for name in names)
-        runs = named and room.request.is_in(query)
-        told = query if runs else gr.skip()
-        if not tabs:
-            return told  # Gradio would take a list for the value of a single output
-        return told, gr.Tabs(selected=tab) if named and not runs else gr.skip()
+        return [query if named and room.request.is_in(query) else gr.skip(), tab if named else gr.skip()]
 
     def opened(values: Values) -> Iterator[Values]:
         query = values[link]
-        if tabs:
-            yield {tabs: gr.Tabs(selected=tab)}
         request = room.request.from_query(query)
         named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         for data in stored:
@@ -366,9 +359,13 @@ def _open_links(
         yield {room.figure: None, **room.form(request)}
         yield from room.runs[named](request, values)
 
-    demo.load(query_of, None, [link, *opens], **LIGHT)
-    outputs = [*room.controls.values(), *opens]
-    room.connect(link.change, opened, inputs=[link], outputs=outputs)
+    demo.load(query_of, None, [link, place], **LIGHT)
+    if tabs:
+        # An event that has the tabs among its outputs and leaves them as they are has the page write down which
+        # tab it sees open. Where it comes right behind the event that opens another, that is the old one: so
+        # the tabs are the output of this event alone.
+        place.change(lambda: gr.Tabs(selected=tab), None, tabs, **LIGHT)
+    room.connect(link.change, opened, inputs=[link], outputs=list(room.controls.values()))
 
 
 def _say_cost(room: Room[Any], button: gr.Button, seconds: Callable[[Any], int]) -> None:

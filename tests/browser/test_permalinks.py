@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import urllib.request
 from typing import Any
 from urllib.parse import urlencode
 
@@ -78,3 +79,27 @@ def test_the_link_of_a_figure_makes_the_same_figure(browser, suite_url, name):
         for key, value in query
         if key == "prompt"
     )
+
+
+@pytest.mark.parametrize("name", suite.names())
+def test_the_tabs_are_set_by_events_that_do_nothing_else_to_them(suite_url, name):
+    """An event that leaves its output as it is has the page write down which tab it sees open: where another
+    event has just opened one, that is undone. So no event of the load, nor one of several steps, has them.
+    """
+    with urllib.request.urlopen(f"{suite_url}/{name}/config", timeout=60) as answer:
+        config = json.load(answer)
+    tabs = {one["id"] for one in config["components"] if one["type"] == "tabs"}
+    setting = [one for one in config["dependencies"] if tabs & set(one["outputs"])]
+    assert tabs and setting
+    for one in setting:
+        assert not one["types"]["generator"] and all(event != "load" for _, event in one["targets"]), one
+
+
+def test_a_link_opens_its_room_on_a_slow_phone(browser, suite_url):
+    """Figure and tab arrive while the page is being built."""
+    context = browser.new_context(viewport={"width": 360, "height": 640})
+    page = context.new_page()
+    context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    page.goto(f"{suite_url}/dedup/?room=contamination&dataset=quiz&splits=train&splits=test&threshold=0.6")
+    expect(page.locator("#contamination .course-figure")).to_be_visible(timeout=60_000)
+    context.close()
