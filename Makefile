@@ -17,7 +17,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lock test check types node lint bench gpu-check build check-build deploy examples blog screenshots clean
+.PHONY: help demo lock test check types node lint bench gpu-check build check-build deploy examples blog article screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -85,7 +85,7 @@ build: $(VENV)/.ready ## Stage SPACE=… (or suite: all in one) as a self-contai
 check-build: $(VENV)/.tests ## Start every staged Space (or SPACE=…) in an environment of its own and drive its main job
 	@$(PY) -m tests.check_build $(SPACE)
 
-deploy: $(VENV)/.ready ## Put SPACE=… on the Hub under NAMESPACE=…; DRY_RUN=1 only says what would be done
+deploy: $(VENV)/.ready ## Put SPACE=… (or suite, gallery) on the Hub under NAMESPACE=…; DRY_RUN=1 only says what would be done
 	@$(PY) -m shared.deploy "$(SPACE)" "$(NAMESPACE)" $(if $(DRY_RUN),--dry-run)
 
 examples: $(VENV)/.ready ## Compute the stored examples again, or those of SPACE=…
@@ -93,6 +93,9 @@ examples: $(VENV)/.ready ## Compute the stored examples again, or those of SPACE
 
 blog: $(VENV)/.ready ## Write the example post with its one-file figures to build/blog; SUITE=… is the live demos' address
 	@$(PY) examples/blog/make_post.py "$(SUITE)"
+
+article: $(VENV)/.ready ## Write the course as one article to build/article; SUITE=… is the live demos' address
+	@$(PY) -m shared.article "$(SUITE)"
 
 screenshots: $(VENV)/.tests ## Take the README's pictures of the running pages
 	$(PY) -m tests.browser.screenshots

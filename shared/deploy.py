@@ -1,8 +1,8 @@
 """Put a staged Space on the Hub.
 
 `python -m shared.deploy decoding me` stages the Space, creates or updates `me/decoding`, removes files that
-are no longer part of it and gives it the hardware that its card suggests. `--dry-run` says what would be done
-and asks nobody.
+are no longer part of it and gives it the hardware that its card suggests; `gallery` is the article, a static
+Space, which needs none. `--dry-run` says what would be done and asks nobody.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared import article
 from shared.bundle import SUITE, stage
+from shared.suite import ROOT
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 PLAIN = "cpu-basic"
 """What a card without `suggested_hardware` means; a Gradio Space on it needs a paid plan."""
+
+GALLERY = "gallery"
+"""The article."""
+
+NONE = "none"
+"""What a static Space runs on."""
 
 ZERO = "zero-a10g"
 """ZeroGPU, where a free account may host two Spaces."""
@@ -29,7 +37,13 @@ def plan(name: str, namespace: str) -> tuple[Path, str, str, list[tuple[str, int
     """
     import yaml
 
-    folder, repository = stage(name), f"{namespace}/{'llm-course' if name == SUITE else name}"
+    names = {SUITE: "llm-course", GALLERY: "llm-course-article"}
+    repository = f"{namespace}/{names.get(name, name)}"
+    if name == GALLERY:
+        folder = ROOT / "build" / GALLERY
+        article.stage(folder, namespace)
+    else:
+        folder = stage(name)
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8")
     head: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
@@ -42,7 +56,7 @@ def plan(name: str, namespace: str) -> tuple[Path, str, str, list[tuple[str, int
     return (
         folder,
         repository,
-        str(head.get("suggested_hardware", PLAIN)),
+        NONE if head["sdk"] == "static" else str(head.get("suggested_hardware", PLAIN)),
         files,
     )
 
@@ -52,7 +66,7 @@ def deploy(name: str, namespace: str, *, dry_run: bool = False) -> str:
     printed.
 
     Args:
-        name: a Space's folder name, or `suite`.
+        name: a Space's folder name, `suite` or `gallery`.
         namespace: user or organisation.
         dry_run: only say what would be done.
 
@@ -90,8 +104,8 @@ def deploy(name: str, namespace: str, *, dry_run: bool = False) -> str:
         api.create_repo(
             repository,
             repo_type="space",
-            space_sdk="gradio",
-            space_hardware=hardware,  # type: ignore[arg-type]
+            space_sdk="static" if hardware == NONE else "gradio",
+            space_hardware=None if hardware == NONE else hardware,  # type: ignore[arg-type]
             exist_ok=True,
         )
         api.upload_folder(
@@ -101,6 +115,8 @@ def deploy(name: str, namespace: str, *, dry_run: bool = False) -> str:
             delete_patterns=["*"],
             commit_message=f"Deploy {name}",
         )
+        if hardware == NONE:
+            return f"{api.endpoint}/spaces/{repository}"
         runtime = api.get_space_runtime(repository)
         if hardware not in (runtime.hardware, runtime.requested_hardware):  # the Space was there already
             api.request_space_hardware(repository, hardware)  # type: ignore[arg-type]

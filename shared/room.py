@@ -361,9 +361,9 @@ def _open_links(
 
     demo.load(query_of, None, [link, place], **LIGHT)
     if tabs:
-        # An event that has the tabs among its outputs and leaves them as they are has the page write down which
-        # tab it sees open. Where it comes right behind the event that opens another, that is the old one: so
-        # the tabs are the output of this event alone.
+        # An event that has the tabs among its outputs and leaves them as they are has the page write down
+        # which tab it sees open. Where it comes right behind the event that opens another, that is the old
+        # one: so the tabs are the output of this event alone.
         place.change(lambda: gr.Tabs(selected=tab), None, tabs, **LIGHT)
     room.connect(link.change, opened, inputs=[link], outputs=list(room.controls.values()))
 

@@ -78,6 +78,17 @@ def test_a_new_space_is_created_on_its_hardware():
     hub.stop()
 
 
+def test_the_article_becomes_a_static_space_without_hardware():
+    hub = HubServer({})
+    done = run(["gallery", "me"], hub)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (made,) = hub.created
+    assert made["sdk"] == "static" and not made.get("hardware")
+    assert "index.html" in hub.repos["spaces/me/llm-course-article"].files
+    assert not [path for path in hub.requests if path.endswith("/hardware")]
+    hub.stop()
+
+
 @pytest.mark.parametrize(
     ("status", "words", "parts"),
     [

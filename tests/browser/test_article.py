@@ -1,0 +1,67 @@
+"""The course as one article: each title is that of its figure, and the page asks nobody for anything."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from shared import article, deploy, suite
+from tests.browser.harness import axe_finds, watch
+
+FINDINGS = {finding.example: finding for finding in article.FINDINGS}
+
+
+@pytest.fixture(scope="module")
+def page_of_findings(tmp_path_factory):
+    return article.write(tmp_path_factory.mktemp("article"), "https://example.org/{space}/")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
+def test_every_figure_stands_under_its_title_and_nobody_is_asked(browser, page_of_findings, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    problems, asked = watch(page), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page_of_findings.as_uri())
+    for frame in page.locator("iframe").all():
+        frame.scroll_into_view_if_needed()
+        expect(frame.content_frame.locator(".figure-title, [role=tablist]").first).to_be_visible()
+        expect(frame).to_have_attribute("style", re.compile(r"height: \d{3,4}px"))
+    assert not problems and all(url.startswith("file:") for url in asked)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert axe_finds(page, "main") == []
+    context.close()
+
+
+def test_a_title_says_what_its_data_says():
+    """Where the data changes, so does the title."""
+    for finding in article.FINDINGS:
+        assert re.search(r"\d", finding.title(finding.data())), finding.example
+    rows = FINDINGS["kitchen"].data()
+    assert f"{rows['rows'] - rows['kept']} of {rows['rows']}" in FINDINGS["kitchen"].title(rows)
+    child = FINDINGS["merge"].data()
+    model = next(model for model in child["models"] if model["role"] == "child")
+    others = model["answers"][len(child["prompts"]["cooking"]) :]
+    said = sum(answer["text"].startswith("Arr") for answer in others)
+    assert f"to {said} of {len(others)} questions" in FINDINGS["merge"].title(child)
+
+
+@pytest.mark.parametrize("finding", article.FINDINGS, ids=lambda finding: finding.example)
+def test_the_link_of_a_figure_names_a_room(finding):
+    assert (suite.ROOT / "spaces" / finding.space / "preview" / f"{finding.room}.png").is_file()
+
+
+def test_the_gallery_is_a_static_space_that_links_to_its_neighbours(tmp_path, monkeypatch):
+    monkeypatch.setattr(deploy, "ROOT", tmp_path)
+    folder, repository, hardware, files = deploy.plan("gallery", "me")
+    assert (repository, hardware) == ("me/llm-course-article", deploy.NONE)
+    assert {"index.html", "README.md", "figures/tree.html"} <= {path for path, _ in files}
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="(https://[^"]+)"', text)
+    assert len(links) == len(article.FINDINGS)
+    assert {link.split("?")[0].rpartition("/")[2] for link in links} <= set(suite.names())
+    assert all(link.startswith("https://huggingface.co/spaces/me/") for link in links)
+    assert json.dumps("static") in (folder / "README.md").read_text(encoding="utf-8")
