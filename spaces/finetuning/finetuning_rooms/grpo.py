@@ -132,7 +132,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
         boxes["steps"] = gr.Slider(
             1, 60, first.steps, step=1, label="steps", scale=2, min_width=130, elem_id="grpo-steps"
         )
-        start, cancel = run_button("Train", elem_id="grpo-run"), cancel_button(elem_id="grpo-cancel")
+        buttons = run_button("Train", elem_id="grpo-run"), cancel_button(elem_id="grpo-cancel")
     with gr.Accordion("Advanced: your prompts, what a reward may be, clip, KL, LoRA, seed", open=False):
         gr.Markdown(
             "A line of the reward is one of "
@@ -208,18 +208,17 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="grpo",
         title=TITLE,
         request=GrpoRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
         inputs=[file],
         outputs=[file, files, kept],
-        tabs=tabs,
         stored=[example(name) for name in REWARDED],
         seconds=seconds,
     )

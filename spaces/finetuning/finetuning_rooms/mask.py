@@ -75,7 +75,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
             min_width=170,
             elem_id="mask-trainer",
         )
-        start, cancel = run_button("Look", elem_id="mask-run"), cancel_button()
+        buttons = run_button("Look", elem_id="mask-run"), cancel_button()
     with gr.Accordion(
         "Advanced: a file, a Hub dataset, window, packing, stop and pad tokens, markers", open=False
     ):
@@ -116,6 +116,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="mask",
         title=TITLE,
         request=MaskRequest,
@@ -132,15 +133,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
             "response_part": response,
             "pad_token": pad_token,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
         inputs=[file],
         outputs=[file],
         marks=["rows=", "dataset="],
-        tabs=tabs,
         stored=[example(name) for name in EXAMPLES],
         queue=QUEUE,
     )

@@ -144,7 +144,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
             min_width=140,
             elem_id="train-versus",
         )
-        start, cancel = run_button("Train", elem_id="train-run"), cancel_button(elem_id="train-cancel")
+        buttons = run_button("Train", elem_id="train-run"), cancel_button(elem_id="train-cancel")
     with gr.Accordion("Advanced: your rows, the model, LoRA, batch, seed, what is counted", open=False):
         with gr.Row(equal_height=True):
             boxes["rows"] = gr.Textbox(
@@ -264,18 +264,17 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="train",
         title=TITLE,
         request=TrainRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
         inputs=[file],
         outputs=[file, since, on, undo, files, kept],
-        tabs=tabs,
         stored=[example(name) for name in RUNS],
         seconds=seconds,
     )
