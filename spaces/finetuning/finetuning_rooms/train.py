@@ -17,14 +17,14 @@ from finetuning.sets import SETS
 from finetuning.snapshot import Snapshot
 from finetuning.train import Since
 from finetuning.train_request import OBJECTIVES, TARGETS, TrainRequest
-from finetuning_rooms.common import RENDERER, TITLE, dataset_fields, example, rows_file
+from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
 from finetuning_rooms.kept import Kept, archives
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder
 from shared.models import Loaded
-from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, run_button
 from shared.steps import paced
 
 
@@ -262,26 +262,24 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
         now = values[kept].until(going.step)
         yield {figure: cut_to(going), kept: now, **shown(now)}
 
-    room = open_room(
+    room = open_rows_room(
         demo,
-        tabs=tabs,
+        tabs,
+        file,
         name="train",
-        title=TITLE,
         request=TrainRequest,
         controls=boxes,
         buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
-        inputs=[file],
-        outputs=[file, since, on, undo, files, kept],
-        stored=[example(name) for name in RUNS],
+        outputs=[since, on, undo, files, kept],
+        examples=RUNS,
         seconds=seconds,
     )
     room.connect(on.click, go_on, inputs=[kept, since])
     room.connect(undo.click, undone, inputs=[kept, since])
     since.input(archives, [kept, since], [files], **LIGHT)
-    file.upload(lambda: ("", ""), None, [boxes["rows"], boxes["dataset"]], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), RUNS[name][1]
         values = {room.figure: data, file: None, kept: None, **room.form(request), **shown(None)}
