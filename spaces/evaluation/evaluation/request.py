@@ -349,7 +349,7 @@ class JudgeRequest(ModelsRequest):
     prompts: tuple[str, ...] = setting(
         ASKS,
         _prompts,
-        f"what every model answers; behind {EXPECTS} what a right answer contains, several with commas",
+        f"what every model answers; after {EXPECTS} what a right answer contains, several with commas",
     )
     judge: str = setting(
         EMBEDDED_MODEL,

@@ -92,7 +92,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:
     with gr.Accordion("Advanced: prompts, length of answers, seed", open=False):
         boxes["prompts"] = gr.Textbox(
             "\n".join(first.prompts),
-            label=f"Prompts, one a line; behind {EXPECTS} what a right answer contains",
+            label=f"Prompts, one a line; after {EXPECTS} what a right answer contains",
             lines=4,
             max_lines=12,
             elem_id="judge-prompts",

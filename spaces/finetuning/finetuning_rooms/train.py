@@ -181,7 +181,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
                 first.desirable_weight, label="KTO: weight of wanted", min_width=110
             )
             boxes["undesirable_weight"] = gr.Number(
-                first.undesirable_weight, label="of unwanted", min_width=100
+                first.undesirable_weight, label="KTO: of unwanted", min_width=100
             )
             boxes["max_length"] = gr.Number(first.max_length, label="max_length", precision=0, min_width=110)
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
@@ -202,7 +202,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
             [], label="A kept step", scale=0, min_width=150, visible=False, elem_id="train-since"
         )
         on = gr.Button("Go on from it", size="md", scale=0, min_width=150, visible=False, elem_id="train-on")
-        undo = gr.Button("Undo to it", size="md", scale=0, min_width=120, visible=False, elem_id="train-undo")
+        undo = gr.Button(
+            "Go back to it", size="md", scale=0, min_width=120, visible=False, elem_id="train-undo"
+        )
         files = gr.Files(
             label="The adapters of that step", visible=False, interactive=False, elem_id="train-files"
         )

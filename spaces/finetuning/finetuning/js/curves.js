@@ -106,7 +106,7 @@ function chartsOf(data) {
     ...(objective === "orpo"
       ? [
           {
-            name: named(run, "of it −ln p"),
+            name: named(run, "its −ln p part"),
             kind: `train-dashed series-${place}`,
             points: run.steps.map(({ step, nll }) => /** @type {const} */ ([step, nll ?? NaN])),
           },
@@ -370,11 +370,11 @@ function wantedWords(data, wanted, unwanted) {
     `${brief(unwanted.mean)}`,
     z0 === null || z0 === undefined ? ". " : `; z₀ of the last step is ${brief(z0)}. `,
     "A row is paid for being above z₀ where its answer is wanted, and below it where not; z₀ is what ",
-    "the step’s answers gained behind prompts that they do not answer, and stands for the KL divergence ",
+    "the step’s answers gained after prompts that they do not answer, and stands for the KL divergence ",
     "from the model before training. ",
     both
       ? "Unwanted answers pull down what wanted ones share with them; a larger weight of wanted rows, or " +
           "more of them, holds those up."
-      : "A z₀ that rises tells that all answers rise, whatever was asked.",
+      : "A rising z₀ says that all answers rise, whatever was asked.",
   );
 }
