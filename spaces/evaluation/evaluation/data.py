@@ -1,4 +1,7 @@
-"""The types of the data of all three figures: one module, from which JavaScript's types are written."""
+"""The types of the data of all three figures, from which JavaScript's types are written.
+
+It is long because it is one list: the contract of the whole Space.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """What a visitor asks for: models, items, how an answer counts; the forms that items are put in; models whose
 answers are judged; or a plan of how many items that takes.
+
+It is long because every check of what a visitor sends stands in one place.
 """
 
 from __future__ import annotations
