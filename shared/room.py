@@ -226,8 +226,7 @@ def open_room(
     title: str,
     request: type[Asked],
     controls: Mapping[str, Any],
-    start: gr.Button,
-    cancel: gr.Button,
+    buttons: tuple[gr.Button, gr.Button],
     figure: Figure,
     run: Run,
     programs: Programs,
@@ -252,8 +251,7 @@ def open_room(
         title: of the page.
         request: what the controls make.
         controls: by the request's own names; settings that no control shows keep their defaults.
-        start: starts `run`.
-        cancel: ends it.
+        buttons: the one that starts `run`, and the one that ends it.
         figure: with the stored figure that is shown first.
         run: see `Run`.
         programs: listings that reproduce a complete figure, by what each is, of its request and data.
@@ -272,7 +270,8 @@ def open_room(
             `cancelled`.
         queue: concurrency settings.
     """
-    buttons = {name: start, **{other: button for other, (button, _) in (more_runs or {}).items()}}
+    start, cancel = buttons
+    starts = {name: start, **{other: button for other, (button, _) in (more_runs or {}).items()}}
     runs = {name: run, **{other: more for other, (_, more) in (more_runs or {}).items()}}
     first = figure.data
     panel = code_and_link(
@@ -297,11 +296,11 @@ def open_room(
     if isinstance(demo, App):
         demo.rooms |= dict.fromkeys(runs, Entrance(figure.document_title, figure.elem_id or "", name))
     room.stop(figure)
-    for which, button in buttons.items():
+    for which, button in starts.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
     _open_links(demo, room, marks, stored, tabs, tab or name)
     if seconds and gpu.on_zero_gpu():
-        for which, button in buttons.items():
+        for which, button in starts.items():
             _say_cost(room, button, partial(seconds, which))
     return room
 

@@ -29,6 +29,8 @@ SENTENCE = (
     "Find the rows of a dataset that say nearly the same, check each pair exactly, and keep one of each."
 )
 
+NOT_IN_A_PLAN = ("keep", "method", "goal", "pinned", "seed", "measure", "embedding", "spare", "labels")
+"""What becomes of the pairs, and what a plan cannot know."""
 RUN = [
     "file",
     "dataset",
@@ -52,20 +54,7 @@ RUN = [
     "labels",
     "files",
 ]
-PLAN = [
-    "file",
-    "dataset",
-    "split",
-    "columns",
-    "threshold",
-    "ngram",
-    "recall",
-    "limit",
-    "config",
-    "part",
-    "unit",
-    "files",
-]
+PLAN = [name for name in RUN if name not in NOT_IN_A_PLAN]
 SPLITS = ["files", "dataset", "splits", "columns", "threshold", "ngram", "measure", "limit", "config", "unit"]
 CLEAN = [*SPLITS, "clean"]
 

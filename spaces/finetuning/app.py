@@ -50,16 +50,11 @@ MASK = [
     "limit",
 ]
 
+ROWS = ["rows", "file", "model", "dataset", "config", "split", "limit"]
 TRAIN = [
     "objective",
     "data",
-    "rows",
-    "file",
-    "model",
-    "dataset",
-    "config",
-    "split",
-    "limit",
+    *ROWS,
     "rank",
     "alpha",
     "targets",
@@ -80,13 +75,7 @@ TRAIN = [
 GRPO = [
     "reward",
     "data",
-    "rows",
-    "file",
-    "model",
-    "dataset",
-    "config",
-    "split",
-    "limit",
+    *ROWS,
     "group",
     "batch",
     "tokens",

@@ -997,7 +997,7 @@ def test_pairs_are_judged_and_the_map_is_read(open_page) -> None:
     show(page, "labels")
     panel = page.locator(".labels-panel")
     expect(panel.locator(".label-verdict")).to_contain_text(
-        "Pair 1 has no label yet; labels count from it on"
+        "Pair 1 has no label yet; labels count from pair 1"
     )
     drawn = MEANING["vectors"]["drawn"]
     count = len(drawn)
@@ -1009,7 +1009,9 @@ def test_pairs_are_judged_and_the_map_is_read(open_page) -> None:
         expect(panel.locator("h2")).to_have_text(f"Pair {place + 2} of {count}")
     low, high = (0.2924, 1.0)  # scipy: binomtest(3, 3)
     end = drawn[2]["end"]
-    expect(panel.locator(".label-verdict")).to_contain_text(f"From {end:.3f} on, 3 of 3 labelled pairs say")
+    expect(panel.locator(".label-verdict")).to_contain_text(
+        f"At {end:.3f} and above, 3 of 3 labelled pairs say"
+    )
     expect(panel.locator(".label-verdict")).to_contain_text(f"between {low:.2f} and {high:.2f} (95")
     labels = page.evaluate("told.filter(([name]) => name === 'labels').at(-1)[1].labels")
     words = ["same", "same", "same", "different"]

@@ -93,7 +93,7 @@ def test_orpo_and_kto_say_what_they_follow(open_page) -> None:
     why, labels = page.locator(".train-why"), page.locator(".train-label")
     expect(why).to_contain_text("Why does the rejected answer rise as well?")
     expect(why).to_contain_text("rejected: 0 → 0.5; log odds ratio 0 → 0.5")
-    assert {"of it −ln p", "log odds", "chosen", "rejected"} <= set(labels.all_text_contents())
+    assert {"its −ln p part", "log odds", "chosen", "rejected"} <= set(labels.all_text_contents())
     for wanted, words in ((-1, "Why do both fall?"), (1, "What KTO follows.")):
         data = {**preferring(wanted, -2), "objective": "kto", "run_id": words}
         for step in data["runs"][0]["steps"]:

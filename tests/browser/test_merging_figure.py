@@ -130,7 +130,7 @@ def test_opposite_gates_are_no_mistake(open_page) -> None:
     data["gates"]["modes"][0]["pairs"] = [{"first": 0, "second": 1, "cosine": [-1.0] * layers}]
     page = open_page(data)
     show(page, "Gates")
-    expect(page.locator("#root")).to_contain_text("opposite gates too, which part experts best")
+    expect(page.locator("#root")).to_contain_text("opposite gates too, which separate experts best")
     fills = page.locator("svg.gates .cell").evaluate_all("cells => cells.map((cell) => cell.style.fill)")
     assert "--b" in fills[0] and "--b" not in fills[layers]
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared import models
 from shared.errors import VisitorError
 from shared.suite import load_app
 from shared.talk import Answer
@@ -31,15 +30,8 @@ TINY = {"group": 3, "tokens": 5, "steps": 3, "rank": 4, "layers": 1, "learning_r
 
 
 @pytest.fixture(autouse=True)
-def known(monkeypatch):
-    """Animals are opened once, and little is read beside."""
-    load = models.load
-
-    def opened(name, *args, **kwargs):
-        animal = Path(name).name
-        return zoo.opened(animal) if animal in zoo.ANIMALS else load(name, *args, **kwargs)
-
-    monkeypatch.setattr(models, "load", opened)
+def little(animals, monkeypatch):
+    """Little is read beside the rows."""
     for name, value in {"WINDOWS": 2, "ELSEWHERE": 2}.items():
         monkeypatch.setattr(f"finetuning.watch.{name}", value)
 

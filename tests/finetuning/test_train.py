@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared import models
 from shared.errors import VisitorError
 from shared.steps import last
 from shared.suite import load_app
@@ -32,15 +31,8 @@ TINY = {"steps": 6, "batch": 3, "rank": 4, "layers": 1, "learning_rate": 0.01, "
 
 
 @pytest.fixture(autouse=True)
-def known(monkeypatch):
-    """Animals are opened once."""
-    load = models.load
-
-    def opened(name, *args, **kwargs):
-        animal = Path(name).name
-        return zoo.opened(animal) if animal in zoo.ANIMALS else load(name, *args, **kwargs)
-
-    monkeypatch.setattr(models, "load", opened)
+def little(animals, monkeypatch):
+    """Little is read beside the rows."""
     for name, value in {"WINDOWS": 2, "ELSEWHERE": 2, "ANSWER_TOKENS": 4}.items():  # minutes saved
         monkeypatch.setattr(f"finetuning.watch.{name}", value)
 

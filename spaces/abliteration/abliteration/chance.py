@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from abliteration.architecture import Anatomy
-    from abliteration.directions import Directions
+    from abliteration.study import Study
 
 EDITS, STEPS, PROMPTS = 16, 4, 8
 """Random edits for all candidates together, random steps for each, and prompts of a side."""
@@ -55,12 +54,7 @@ class Ribbons:
 
 
 def ribbons(
-    model: PreTrainedModel,
-    anatomy: Anatomy,
-    directions: Directions,
-    base: Baseline,
-    positive: list[list[int]],
-    negative: list[list[int]],
+    known: Study,
     tried: Sequence[Candidate],
     edited: Callable[[int, int, Tensor | None], PreTrainedModel],
     *,
@@ -70,13 +64,14 @@ def ribbons(
     """Draw, and measure: how many draws of how many are done, and each candidate with its ribbons.
 
     Args:
-        edited: as for `select.candidates`.
+        known: as for `select.candidates`, as is `edited`.
         tried: the candidates.
         alike: whether a random edit is the same for every layer; otherwise each candidate has draws of its
             own.
         seed: of the draws.
     """
-    few = [side[:PROMPTS] for side in (positive, negative)]
+    model, anatomy, directions, base = known.loaded.model, known.anatomy, known.directions, known.base
+    few = [known.asked("select", "positive")[:PROMPTS], known.asked("select", "negative")[:PROMPTS]]
     total = (EDITS if alike else STEPS * len(tried)) + STEPS * len(tried)
     done, pool = 0, list[tuple[float, float]]()
     if alike and tried:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from abliteration.architecture import Anatomy
     from abliteration.directions import Directions
+    from abliteration.study import Study
 
 MAX_KL, MIN_INDUCE, DEEPEST = 0.1, 0.0, 0.8
 """A candidate is out with a larger first-token KL, a smaller induced refusal score, or in the last fifth of
@@ -134,26 +135,20 @@ def baseline(
 
 
 def candidates(
-    model: PreTrainedModel,
-    anatomy: Anatomy,
-    directions: Directions,
-    base: Baseline,
-    positive: list[list[int]],
-    negative: list[list[int]],
+    known: Study,
     places: list[tuple[int, int]],
     edited: Callable[[int, int, Tensor | None], PreTrainedModel],
 ) -> Iterator[Candidate]:
     """Try directions one after the other.
 
     Args:
+        known: the base model, tried on the select split's prompts.
+        places: layer and position of each candidate; where the sets do not differ there is none.
         edited: the model with the edit that would be made with the direction of a layer and position, or with
             another direction in its place.
-        directions: of the fit split.
-        base: the base model on the same prompts.
-        positive: token ids of the select split's prompts.
-        negative: likewise.
-        places: layer and position of each candidate; where the sets do not differ there is none.
     """
+    model, anatomy, directions, base = known.loaded.model, known.anatomy, known.directions, known.base
+    positive, negative = known.asked("select", "positive"), known.asked("select", "negative")
     low = _low_layers(base)
     targets = [_concatenated(streams, low).mean(0) for streams in base.streams]
     for layer, position in places:

@@ -76,8 +76,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[BenchRequest]:
             min_width=240,
             elem_id="bench-plants",
         )
-        start = run_button("Plant and compare", elem_id="run-bench")
-        cancel = cancel_button(elem_id="cancel-bench")
+        buttons = run_button("Plant and compare", elem_id="run-bench"), cancel_button(elem_id="cancel-bench")
     controls: dict[str, Any] = {"plants": plants}
 
     def small(name: str, label: str) -> None:
@@ -140,16 +139,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[BenchRequest]:
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: truth bench", elem_id="bench")
     return open_room(
         demo,
+        tabs=tabs,
         name="bench",
         title=f"{TITLE}: truth bench",
         request=BenchRequest,
         controls=controls,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        tabs=tabs,
         stored=[first],
         stopped=VisitorError("The bench was cancelled.", "Start it again."),
         seconds=lambda _, request: seconds(request),

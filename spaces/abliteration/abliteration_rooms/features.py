@@ -95,8 +95,10 @@ def steer(trained: Trained, prompts: str, feature: Any, amount: Any) -> Iterator
 def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     """Buttons, the autoencoder's controls, both figures, and their events."""
     with gr.Row():
-        start = run_button("Take it apart", elem_id="run-features")
-        cancel = cancel_button(elem_id="cancel-features")
+        buttons = (
+            run_button("Take it apart", elem_id="run-features"),
+            cancel_button(elem_id="cancel-features"),
+        )
     figure = Figure(
         example("features"),
         folder=RENDERER,
@@ -122,8 +124,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         run,
         name="features",
         own=own,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         outputs=[trained],
         seconds=lambda *_: SECONDS,
     )

@@ -56,7 +56,7 @@ def find_direction(request: Request) -> dict[str, Any]:
 def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     """Button, figure, and their events."""
     with gr.Row():
-        start, cancel = (
+        buttons = (
             run_button("Find the direction", elem_id="run-find"),
             cancel_button(elem_id="cancel-find"),
         )
@@ -64,7 +64,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         example("find"), folder=RENDERER, events=("place",), title=f"{TITLE}: find", elem_id="find"
     )
     run, asks = controls.run(figure, steps), lambda _, request: seconds(request)
-    room = open_tab(demo, tabs, controls, figure, run, name="find", start=start, cancel=cancel, seconds=asks)
+    room = open_tab(demo, tabs, controls, figure, run, name="find", buttons=buttons, seconds=asks)
 
     def place(_: Values, event: gr.EventData) -> Values:
         """Layer and position that were picked on the map."""

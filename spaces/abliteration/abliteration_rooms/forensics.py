@@ -92,8 +92,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[ForensicsRequest]:
             min_width=200,
             elem_id="forensics-edited",
         )
-        start = run_button("What was done?", elem_id="run-forensics")
-        cancel = cancel_button(elem_id="cancel-forensics")
+        buttons = (
+            run_button("What was done?", elem_id="run-forensics"),
+            cancel_button(elem_id="cancel-forensics"),
+        )
     with gr.Accordion("Advanced: which tensors, answers of both models, a record of the edit", open=False):
         with gr.Row():
             scope = gr.Dropdown(
@@ -139,17 +141,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[ForensicsRequest]:
     }
     return open_room(
         demo,
+        tabs=tabs,
         name="forensics",
         title=f"{TITLE}: forensics",
         request=ForensicsRequest,
         controls=controls,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
         triggers=[base.submit, edited.submit],
-        tabs=tabs,
         stored=[first],
         stopped=VisitorError("The comparison was cancelled.", "Start it again."),
         seconds=lambda _, request: SECONDS if request.measured else 0,

@@ -71,8 +71,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         figure,
         controls.run(figure, steps),
         name="measure",
-        start=start,
-        cancel=cancel,
+        buttons=(start, cancel),
         more_runs={"optimise": (look, controls.run(figure, search_steps))},
         seconds=seconds,
     )

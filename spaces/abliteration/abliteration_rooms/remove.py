@@ -72,7 +72,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     text: Any = controls.boxes["kernel"]
     layers: Any = controls.layers
     with gr.Row():
-        start, cancel = run_button("Remove it", elem_id="run-ablate"), cancel_button(elem_id="cancel-ablate")
+        buttons = run_button("Remove it", elem_id="run-ablate"), cancel_button(elem_id="cancel-ablate")
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
             figure = Figure(example("ablate"), folder=RENDERER, title=f"{TITLE}: remove", elem_id="ablate")
@@ -87,6 +87,4 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     editor.kernel(drawn, None, [text], **LIGHT)
     gr.on([text.change, layers.change], editor_value, [text, layers], [editor], **LATEST)
     run, asks = controls.run(figure, steps), lambda *_: SECONDS
-    return open_tab(
-        demo, tabs, controls, figure, run, name="ablate", start=start, cancel=cancel, seconds=asks
-    )
+    return open_tab(demo, tabs, controls, figure, run, name="ablate", buttons=buttons, seconds=asks)

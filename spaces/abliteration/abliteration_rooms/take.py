@@ -130,8 +130,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         controls.run(figure, steps),
         name="certificate",
         tab="take",
-        start=start,
-        cancel=cancel,
+        buttons=(start, cancel),
         outputs=[files, exported],
         seconds=lambda *_: SECONDS,
     )

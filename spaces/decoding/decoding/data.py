@@ -1,6 +1,7 @@
 """The types of the decoding Space's data: what its figure draws, and what its API returns.
 
 Log-probabilities are in nats, rounded to five decimals; None stands for what is not finite.
+It is long because it is one list: the contract of the whole Space.
 """
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ class Recorder:
         for leaf in leaves:
             for node in self.path(leaf):
                 if node in self._kept and node not in self.distributions:
-                    self.distributions[node] = self._summary(node, *self._kept.pop(node))
+                    self.summarise_now(node, *self._kept.pop(node))
 
     def summarise_now(
         self,
@@ -308,16 +308,6 @@ class Recorder:
         """Turn one node's next-token distribution into JSON at once; `named` and `log_sum` as in
         `distribution.summarise`.
         """
-        self.distributions[node] = self._summary(node, raw, base, named, log_sum)
-
-    def _summary(
-        self,
-        node: int,
-        raw: torch.Tensor,
-        base: torch.Tensor,
-        named: Sequence[int] = (),
-        log_sum: float | None = None,
-    ) -> data.Distribution:
         by = next((name for name in reversed(self.names[: self.warpers])), None)
         unfinished = self.nodes[node].unfinished
 
@@ -325,7 +315,7 @@ class Recorder:
             return [piece.label for piece in self.texts.pieces(ids, unfinished)]
 
         limit = distribution.LIMIT + len(named)  # those that a penalty lowers make room for others
-        return distribution.summarise(raw, base, labels, limit, by, named, log_sum)
+        self.distributions[node] = distribution.summarise(raw, base, labels, limit, by, named, log_sum)
 
     def path(self, node: int) -> list[int]:
         """Node ids from the root to a node."""

@@ -131,7 +131,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             min_width=260,
             elem_id="names",
         )
-        start, cancel = run_button("Decode", elem_id="decode"), cancel_button(elem_id="cancel")
+        buttons = run_button("Decode", elem_id="decode"), cancel_button(elem_id="cancel")
     with gr.Accordion(
         "Advanced: length, model, seed, a constraint, and every setting of a strategy", open=False
     ) as advanced:
@@ -176,6 +176,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     room = open_prompt_room(
         demo,
         chips,
+        tabs=tabs,
         name="decode",
         request=Request,
         controls={
@@ -187,12 +188,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             **chat,
             **constraint.controls,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
-        tabs=tabs,
         marks=["prompt"],
         seconds=seconds,
     )

@@ -169,7 +169,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
             min_width=110,
             elem_id="pair-rounding",
         )
-        start, cancel = run_button("Compare", elem_id="pair-run"), cancel_button(elem_id="pair-cancel")
+        buttons = run_button("Compare", elem_id="pair-run"), cancel_button(elem_id="pair-cancel")
     with gr.Accordion("Advanced: length, strategy, seed, chat", open=False):
         with gr.Row():
             max_new_tokens = length_field(request)
@@ -190,6 +190,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
     return open_prompt_room(
         demo,
         chips,
+        tabs=tabs,
         name="pair",
         request=PairRequest,
         controls={
@@ -202,11 +203,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
             "seed": seed,
             **chat,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        tabs=tabs,
         seconds=seconds,
     )

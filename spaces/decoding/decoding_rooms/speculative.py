@@ -142,7 +142,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             scale=2,
             min_width=150,
         )
-        start, cancel = run_button("Speculate", elem_id="speculate"), cancel_button()
+        buttons = run_button("Speculate", elem_id="speculate"), cancel_button()
     with gr.Accordion("Advanced: draft, sampling, length, model, seed, chat", open=False):
         with gr.Row():
             rounding = gr.Dropdown(list(TYPES), value=request.rounding, label="rounded to", min_width=130)
@@ -174,6 +174,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     return open_prompt_room(
         demo,
         chips,
+        tabs=tabs,
         name="speculative",
         request=Request,
         controls={
@@ -192,11 +193,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "seed": seed,
             **chat,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        tabs=tabs,
         seconds=seconds,
     )

@@ -1,4 +1,7 @@
-"""The types of the dedup Space's data: what its figures draw, and what its API returns."""
+"""The types of the dedup Space's data: what its figures draw, and what its API returns.
+
+It is long because it is one list: the contract of the whole Space.
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         )
         splits = gr.Textbox(", ".join(first.splits), label="its splits", max_lines=1, scale=2, min_width=120)
         threshold = gr.Slider(0.1, 1, first.threshold, step=0.01, label="threshold", scale=3, min_width=160)
-        start, cancel = run_button("Compare", elem_id="compare"), cancel_button(elem_id="compare-cancel")
+        buttons = run_button("Compare", elem_id="compare"), cancel_button(elem_id="compare-cancel")
     with gr.Accordion("Advanced: measure, config, shingles, the split to clean", open=False), gr.Row():
         measure = gr.Dropdown(
             [
@@ -116,6 +116,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="contamination",
         title=TITLE,
         request=SplitsRequest,
@@ -128,15 +129,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             "ngram": ngram,
             "clean": clean,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
         inputs=[files],
         outputs=[files, taken, result],
         clears={taken: gr.Files(visible=False), result: None},
-        tabs=tabs,
         stored=[stored],
         stopped=CANCELLED,
         queue=QUEUE,

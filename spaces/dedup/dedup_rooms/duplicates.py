@@ -173,7 +173,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             min_width=170,
             elem_id="threshold",
         )
-        start, cancel = run_button("Deduplicate", elem_id="start"), cancel_button(elem_id="cancel")
+        buttons = run_button("Deduplicate", elem_id="start"), cancel_button(elem_id="cancel")
     with gr.Accordion("Advanced: words or meaning, split, shingles, keep, recall, limits", open=False):
         controls = {
             "dataset": dataset,
@@ -222,19 +222,18 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="duplicates",
         title=TITLE,
         request=Request,
         controls=controls,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
         inputs=[file, choice],
         outputs=[file, sentence, files, result, choice],
         clears={files: gr.Files(visible=False), result: None, choice: None},
-        tabs=tabs,
         marks=["dataset="],
         seconds=lambda _, request: seconds_of(request),
         stored=[meaning],

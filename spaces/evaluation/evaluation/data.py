@@ -1,4 +1,7 @@
-"""The types of the data of all three figures: one module, from which JavaScript's types are written."""
+"""The types of the data of all three figures, from which JavaScript's types are written.
+
+It is long because it is one list: the contract of the whole Space.
+"""
 
 from __future__ import annotations
 
@@ -76,21 +79,27 @@ class Score(TypedDict):
     brier: float
 
 
-class Difference(TypedDict):
-    """A model against the first one."""
+class PairedDifference(TypedDict):
+    """Two models on the same items, see `shared.paired.Difference`."""
 
-    model: int
-    task: str
-    """"" for all items."""
     mean: float
     low: float
     high: float
     gained: int
     lost: int
     of: int
+    """Answers of each."""
     groups: int
     p: float
-    """Of the exact test; for a task corrected for the number of tasks."""
+    """Of the exact test, corrected where it is one of several."""
+
+
+class Difference(PairedDifference):
+    """A model against the first one."""
+
+    model: int
+    task: str
+    """"" for all items."""
     changed: int
     """Items with another answer, right or wrong."""
 
@@ -170,15 +179,27 @@ class Provenance(TypedDict):
     chat: bool
 
 
-class Compare(TypedDict):
-    """An evaluation of one or more models."""
+class Evaluation(TypedDict):
+    """Models, what may be said of them, and how far the run is."""
 
-    kind: Literal["compare"]
     drawable: Literal[True]
     done: bool
     run_id: str
     request: dict[str, Any]
     models: list[Side]
+    verdicts: list[str]
+    """What may be said, the first one first; while a run goes on that it may not."""
+    notes: list[str]
+    progress: Progress | None
+    seconds: float
+    cancelled: NotRequired[bool]
+    example: NotRequired[bool]
+
+
+class Compare(Evaluation):
+    """An evaluation of one or more models."""
+
+    kind: Literal["compare"]
     tasks: list[Task]
     planned: int
     planned_groups: int
@@ -192,17 +213,10 @@ class Compare(TypedDict):
     looks: list[Looked]
     power: list[SeenFrom]
     calibration: list[Calibration]
-    verdicts: list[str]
-    """What may be said, the first one first; while a run goes on that it may not."""
     stopped: str
     """Why the run ended before the last item; "" where it did not."""
-    notes: list[str]
     summary: Summary | None
     provenance: Provenance
-    progress: Progress | None
-    seconds: float
-    cancelled: NotRequired[bool]
-    example: NotRequired[bool]
 
 
 class Made(TypedDict):
@@ -245,22 +259,14 @@ class FormScore(TypedDict):
     groups: int
 
 
-class FormDifference(TypedDict):
-    """A model against the first one in a form."""
+class FormDifference(PairedDifference):
+    """A model against the first one in a form; p is corrected for the number of models, of a single form
+    for all forms, too.
+    """
 
     model: int
     form: int
     """-1 for all forms that both read, together."""
-    mean: float
-    low: float
-    high: float
-    gained: int
-    lost: int
-    of: int
-    """Answers of each."""
-    groups: int
-    p: float
-    """Of the exact test, corrected for the number of models; of a single form for all forms, too."""
 
 
 class Spread(TypedDict):
@@ -276,15 +282,10 @@ class Spread(TypedDict):
     """Of the test that the form has no part in it, for as many models; None before the end."""
 
 
-class Fragile(TypedDict):
+class Fragile(Evaluation):
     """Models on the same items in several forms."""
 
     kind: Literal["fragile"]
-    drawable: Literal[True]
-    done: bool
-    run_id: str
-    request: dict[str, Any]
-    models: list[Side]
     planned: list[str]
     """Names of all forms."""
     groups: int
@@ -301,14 +302,8 @@ class Fragile(TypedDict):
     scores: list[FormScore]
     differences: list[FormDifference]
     spreads: list[Spread]
-    verdicts: list[str]
     stopped: str
-    notes: list[str]
     provenance: Made
-    progress: Progress | None
-    seconds: float
-    cancelled: NotRequired[bool]
-    example: NotRequired[bool]
 
 
 class Said(TypedDict):
@@ -379,15 +374,10 @@ class Agreed(TypedDict):
     high: float
 
 
-class Arena(TypedDict):
+class Arena(Evaluation):
     """Models whose answers are held against each other in pairs."""
 
     kind: Literal["judge"]
-    drawable: Literal[True]
-    done: bool
-    run_id: str
-    request: dict[str, Any]
-    models: list[Side]
     judge: str
     """Its name; "" for none."""
     prompts: list[Prompt]
@@ -403,13 +393,7 @@ class Arena(TypedDict):
     """Of every model its answers that contain what is expected."""
     agreed: Agreed | None
     """The judge and what is expected."""
-    verdicts: list[str]
-    notes: list[str]
     provenance: Made
-    progress: Progress | None
-    seconds: float
-    cancelled: NotRequired[bool]
-    example: NotRequired[bool]
     votes: NotRequired[dict[str, str]]
     """A visitor's, by the pair's place, in a file that was exported: left, right, tie or bad."""
 

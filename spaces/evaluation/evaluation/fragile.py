@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation import engine, fragile_finding
 from evaluation.data import FormDifference, FormSaid, FormScore, Fragile, Spread
 from evaluation.forms import KINDS, Form, Formed
+from evaluation.numbers import paired_data
 from evaluation.request import FragileRequest
 from evaluation.spread import spread_p
 from shared import paired
@@ -227,18 +228,7 @@ def _difference(
         [right for form in forms for right in second[form]],
         [group for _ in forms for group in groups],
     )
-    return {
-        "model": model,
-        "form": name,
-        "mean": round(one.mean, 6),
-        "low": round(one.low, 4),
-        "high": round(one.high, 4),
-        "gained": one.gained,
-        "lost": one.lost,
-        "of": one.of,
-        "groups": one.groups,
-        "p": one.p,
-    }
+    return {"model": model, "form": name, **paired_data(one)}
 
 
 def _form(form: Form, planned: Plan, place: int) -> FormSaid:

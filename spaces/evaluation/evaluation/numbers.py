@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.data import Bin, Calibration, Difference, Looked, PlannedLook, Score, SeenFrom
+from evaluation.data import (
+    Bin,
+    Calibration,
+    Difference,
+    Looked,
+    PairedDifference,
+    PlannedLook,
+    Score,
+    SeenFrom,
+)
 from evaluation.request import CompareRequest
 from shared import estimates, paired, power, sequential
 from shared.choices import Scored
@@ -96,14 +105,7 @@ def differences(result: Result) -> list[Difference]:
                 {
                     "model": model,
                     "task": task,
-                    "mean": round(one.mean, 6),
-                    "low": round(one.low, 4),
-                    "high": round(one.high, 4),
-                    "gained": one.gained,
-                    "lost": one.lost,
-                    "of": one.of,
-                    "groups": one.groups,
-                    "p": one.p,
+                    **paired_data(one),
                     "changed": changed,
                 }
             )
@@ -112,6 +114,20 @@ def differences(result: Result) -> list[Difference]:
         for told, p in zip(some_told, paired.holm([told["p"] for told in some_told]), strict=True):
             told["p"] = float(f"{p:.4g}")
     return found
+
+
+def paired_data(one: paired.Difference) -> PairedDifference:
+    """A paired comparison as figures take it."""
+    return {
+        "mean": round(one.mean, 6),
+        "low": round(one.low, 4),
+        "high": round(one.high, 4),
+        "gained": one.gained,
+        "lost": one.lost,
+        "of": one.of,
+        "groups": one.groups,
+        "p": one.p,
+    }
 
 
 def looks(result: Result, groups: Sequence[int], places: Sequence[int]) -> list[Looked]:

@@ -1,5 +1,7 @@
 """What a visitor asks for: models, items, how an answer counts; the forms that items are put in; models whose
 answers are judged; or a plan of how many items that takes.
+
+It is long because every check of what a visitor sends stands in one place.
 """
 
 from __future__ import annotations
@@ -349,7 +351,7 @@ class JudgeRequest(ModelsRequest):
     prompts: tuple[str, ...] = setting(
         ASKS,
         _prompts,
-        f"what every model answers; behind {EXPECTS} what a right answer contains, several with commas",
+        f"what every model answers; after {EXPECTS} what a right answer contains, several with commas",
     )
     judge: str = setting(
         EMBEDDED_MODEL,

@@ -112,7 +112,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
         boxes["limit"] = gr.Slider(
             1, 200, first.limit, step=1, label="items of a set", scale=2, min_width=130, elem_id="limit"
         )
-        start, cancel = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
+        buttons = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
     said = gr.HTML(page.quiet(before(first)), elem_classes="quiet", elem_id="before")
     with gr.Accordion("Advanced: sets, items of your own, chat template, planned looks, seed", open=False):
         boxes |= item_fields(first)
@@ -137,16 +137,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="compare",
         title=TITLE,
         request=CompareRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        tabs=tabs,
         marks=["models=", "items="],
         stored=[example(key) for key in EXAMPLES],
         seconds=seconds,

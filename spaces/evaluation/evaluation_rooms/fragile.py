@@ -89,7 +89,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[FragileRequest]:
             elem_id="fragile-forms",
             elem_classes="many",
         )
-        start, cancel = run_button("Try forms", elem_id="fragile"), cancel_button(elem_id="fragile-cancel")
+        buttons = run_button("Try forms", elem_id="fragile"), cancel_button(elem_id="fragile-cancel")
     with gr.Accordion("Advanced: sets, items of your own, draws, examples, seed", open=False):
         gr.Markdown("Forms: " + "; ".join(f"*{kind}*, {says}" for kind, says in KINDS.items()) + ".")
         boxes |= item_fields(first, "fragile-")
@@ -108,16 +108,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[FragileRequest]:
     )
     return open_room(
         demo,
+        tabs=tabs,
         name="fragile",
         title=TITLE,
         request=FragileRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        tabs=tabs,
         stored=[example("forms")],
         seconds=seconds,
     )

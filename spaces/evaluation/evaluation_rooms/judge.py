@@ -88,11 +88,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:
             min_width=220,
             elem_id="judge-model",
         )
-        start, cancel = run_button("Make pairs", elem_id="judge-run"), cancel_button(elem_id="judge-cancel")
+        buttons = run_button("Make pairs", elem_id="judge-run"), cancel_button(elem_id="judge-cancel")
     with gr.Accordion("Advanced: prompts, length of answers, seed", open=False):
         boxes["prompts"] = gr.Textbox(
             "\n".join(first.prompts),
-            label=f"Prompts, one a line; behind {EXPECTS} what a right answer contains",
+            label=f"Prompts, one a line; after {EXPECTS} what a right answer contains",
             lines=4,
             max_lines=12,
             elem_id="judge-prompts",
@@ -103,16 +103,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:
     figure = Figure(example("pairs"), folder=RENDERER, title=f"{TITLE}: judge", elem_id="judge-figure")
     return open_room(
         demo,
+        tabs=tabs,
         name="judge",
         title=TITLE,
         request=JudgeRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=programs_of,
-        tabs=tabs,
         stored=[example("pairs")],
         seconds=seconds,
     )

@@ -33,7 +33,7 @@ def power(request: PowerRequest) -> dict[str, Any]:
         sentence = f"{asked}, no difference will be seen in {100 * request.power:g} % of runs."
     else:
         sentence = (
-            f"{asked}, differences from {points(smallest, signed=False)} points on will be seen in "
+            f"{asked}, differences from {points(smallest, signed=False)} points up will be seen in "
             f"{100 * request.power:g} % of runs."
         )
     return {
@@ -60,7 +60,7 @@ def before(request: CompareRequest) -> str:
         return f"{of}: too few to see any difference. Raise the limit, or name more sets."
     (share, smallest), *more = known
     words = (
-        f"{of}: differences from {points(smallest, signed=False)} points on will be seen, 4 runs in 5, where "
+        f"{of}: differences from {points(smallest, signed=False)} points up will be seen, 4 runs in 5, where "
         f"{100 * share:g} % of answers change sides"
     )
     return "".join(

@@ -1,4 +1,7 @@
-"""The types of the figures' data."""
+"""The types of the figures' data.
+
+It is long because it is one list: the contract of the whole Space.
+"""
 
 from __future__ import annotations
 

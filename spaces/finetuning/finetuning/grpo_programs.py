@@ -11,7 +11,7 @@ from finetuning.grpo_request import GrpoRequest
 from finetuning.questions import stored_source
 from finetuning.rewards import Part
 from finetuning.rows import objects
-from finetuning.train_programs import MOST_CHARACTERS, use_adapter
+from finetuning.train_programs import MOST_CHARACTERS, rows_of_dataset, rows_of_file, use_adapter
 from shared import rules
 from shared.errors import VisitorError
 from shared.refusals import WORD
@@ -38,12 +38,7 @@ def _rows(request: GrpoRequest, asked: Mapping[str, Any]) -> str:
         given: list[Any] = questions.stored(request.data)[0][: request.limit]
         return f"rows = {pformat(given, width=106, sort_dicts=False)}\n"
     if request.dataset:
-        config = f", {request.config!r}" if request.config else ""
-        return (
-            "from datasets import load_dataset\n\n"
-            f"rows = list(load_dataset({request.dataset!r}{config}, split={request.split!r})"
-            f".select(range({request.limit})))\n{split}"
-        )
+        return rows_of_dataset(request) + split
     text = request.rows.strip()
     if request.own and text[:1] not in ("[", "{"):
         lines = [line.strip() for line in text.splitlines() if line.strip()][: request.limit]
@@ -55,12 +50,7 @@ def _rows(request: GrpoRequest, asked: Mapping[str, Any]) -> str:
         given = []
     if given and len(text := pformat(given, width=106, sort_dicts=False)) <= MOST_CHARACTERS:
         return f"rows = {text}\n{split}"
-    name = "rows.jsonl" if request.own else asked["source"]
-    return (
-        f'text = open({name!r}, encoding="utf-8").read().strip()\n'
-        'rows = json.loads(text) if text[0] == "[" else [json.loads(line) for line in text.split("\\n")]\n'
-        f"rows = rows[: {request.limit}]\n{split}"
-    )
+    return rows_of_file("rows.jsonl" if request.own else asked["source"], request.limit) + split
 
 
 def _reward(request: GrpoRequest) -> str:

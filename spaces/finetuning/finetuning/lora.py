@@ -4,6 +4,8 @@ The blocks below the first adapter do not change, so that what they make of a ro
 (cached activations). Where a model adds something between its embeddings and its first block, as Gemma does,
 the shortened model is not the model: that is tried on a row before anything is trained, and the whole model
 runs then.
+
+It is long because the whole model and the shortened one must give the same, and stand side by side.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 from finetuning import sets
 from finetuning.pairs import stored_source
-from finetuning.rows import objects
+from finetuning.rows import Source, objects
 from finetuning.train_request import TrainRequest
 from shared.errors import VisitorError
 
@@ -40,29 +40,34 @@ def rows_listing(request: TrainRequest, trained: Mapping[str, Any]) -> str:
         stored = sets.stored(request.data)[0][: request.limit]
         return f"rows = {pformat(stored, width=106, sort_dicts=False)}\n{left}"
     if not request.own:
-        return _in_file(trained["source"], request) + split
+        return rows_of_file(trained["source"], request.limit) + split
     if request.dataset:
-        config = f", {request.config!r}" if request.config else ""
-        return (
-            "from datasets import load_dataset\n\n"
-            f"rows = list(load_dataset({request.dataset!r}{config}, split={request.split!r})"
-            f".select(range({request.limit})))\n{split}"
-        )
+        return rows_of_dataset(request) + split
     try:
         given, _, _ = objects(request)
     except VisitorError:
         given = []
     if given and len(text := pformat(given, width=106, sort_dicts=False)) <= MOST_CHARACTERS:
         return f"rows = {text}\n{split}"
-    return _in_file("rows.jsonl", request) + split
+    return rows_of_file("rows.jsonl", request.limit) + split
 
 
-def _in_file(name: str, request: TrainRequest) -> str:
-    """Rows as JSON or JSON Lines."""
+def rows_of_dataset(request: Source) -> str:
+    """Lines of a program that read a dataset of the Hub."""
+    config = f", {request.config!r}" if request.config else ""
+    return (
+        "from datasets import load_dataset\n\n"
+        f"rows = list(load_dataset({request.dataset!r}{config}, split={request.split!r})"
+        f".select(range({request.limit})))\n"
+    )
+
+
+def rows_of_file(name: str, limit: int) -> str:
+    """Lines of a program that read a file of JSON or JSON Lines."""
     return (
         f'text = open({name!r}, encoding="utf-8").read().strip()\n'
         'rows = json.loads(text) if text[0] == "[" else [json.loads(line) for line in text.split("\\n")]\n'
-        f"rows = rows[: {request.limit}]\n"
+        f"rows = rows[: {limit}]\n"
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from finetuning.examples import FOLDER
 from shared import page
+from shared.room import LIGHT, Room, open_room
 
 TITLE = "Fine-tuning"
 RENDERER = Path(__file__).parents[1] / "finetuning" / "js"
@@ -43,3 +46,38 @@ def dataset_fields(limit: int, says: str) -> dict[str, gr.Textbox | gr.Slider]:
         "split": gr.Textbox("train", label="its split", max_lines=1, min_width=90),
         "limit": gr.Slider(1, 200, limit, step=1, label=says, min_width=140),
     }
+
+
+def open_rows_room(
+    demo: gr.Blocks,
+    tabs: gr.Tabs,
+    file: gr.File,
+    *,
+    controls: Mapping[str, Any],
+    examples: Iterable[str],
+    outputs: Sequence[Any] = (),
+    **parts: Any,
+) -> Room[Any]:
+    """A room whose run reads rows: of its controls, or of a file, which empties them.
+
+    Args:
+        demo: the page.
+        tabs: of the page.
+        file: of `rows_file`; its value is among the run's.
+        controls: by the request's names, rows and dataset among them.
+        examples: names of the stored ones.
+        outputs: what the run may set beside the figure and the file.
+        parts: further ones of `open_room`.
+    """
+    room = open_room(
+        demo,
+        tabs=tabs,
+        title=TITLE,
+        controls=controls,
+        inputs=[file],
+        outputs=[file, *outputs],
+        stored=[example(name) for name in examples],
+        **parts,
+    )
+    file.upload(lambda: ("", ""), None, [controls["rows"], controls["dataset"]], **LIGHT)
+    return room

@@ -17,13 +17,13 @@ from finetuning.questions import SETS, Questions
 from finetuning.rewards import KINDS
 from finetuning.snapshot import Snapshot
 from finetuning.train_request import TARGETS
-from finetuning_rooms.common import RENDERER, TITLE, dataset_fields, example, rows_file
+from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
 from finetuning_rooms.kept import Kept, archives
 from shared import gpu, hub, models, page
 from shared.figure import Figure
 from shared.files import result_folder
 from shared.models import Loaded
-from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import Data, Room, Values, cancel_button, chip, run_button
 from shared.steps import paced
 
 
@@ -132,7 +132,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
         boxes["steps"] = gr.Slider(
             1, 60, first.steps, step=1, label="steps", scale=2, min_width=130, elem_id="grpo-steps"
         )
-        start, cancel = run_button("Train", elem_id="grpo-run"), cancel_button(elem_id="grpo-cancel")
+        buttons = run_button("Train", elem_id="grpo-run"), cancel_button(elem_id="grpo-cancel")
     with gr.Accordion("Advanced: your prompts, what a reward may be, clip, KL, LoRA, seed", open=False):
         gr.Markdown(
             "A line of the reward is one of "
@@ -206,24 +206,21 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
                 shown[files] = gr.Files(archives(now, now.steps()[-1]), visible=True)
             yield shown
 
-    room = open_room(
+    room = open_rows_room(
         demo,
+        tabs,
+        file,
         name="grpo",
-        title=TITLE,
         request=GrpoRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
-        inputs=[file],
-        outputs=[file, files, kept],
-        tabs=tabs,
-        stored=[example(name) for name in REWARDED],
+        outputs=[files, kept],
+        examples=REWARDED,
         seconds=seconds,
     )
-    file.upload(lambda: ("", ""), None, [boxes["rows"], boxes["dataset"]], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), REWARDED[name][1]
         values = {room.figure: data, file: None, kept: None, files: gr.Files(visible=False)}

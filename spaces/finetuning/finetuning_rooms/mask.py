@@ -14,10 +14,10 @@ from finetuning.engine import mask as masked
 from finetuning.examples import EXAMPLES
 from finetuning.request import TRAINERS, MaskRequest
 from finetuning.templates import PRESETS
-from finetuning_rooms.common import RENDERER, TITLE, dataset_fields, example, rows_file
+from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
 from shared import hub, page
 from shared.figure import Figure
-from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import Data, Room, Values, cancel_button, chip, run_button
 
 QUEUE: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "mask"}
 """Two visitors' rows at a time; no model is run."""
@@ -75,7 +75,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
             min_width=170,
             elem_id="mask-trainer",
         )
-        start, cancel = run_button("Look", elem_id="mask-run"), cancel_button()
+        buttons = run_button("Look", elem_id="mask-run"), cancel_button()
     with gr.Accordion(
         "Advanced: a file, a Hub dataset, window, packing, stop and pad tokens, markers", open=False
     ):
@@ -114,10 +114,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
         yield {figure: waiting}
         yield {figure: masked(request, values[file], hub.local_token())}
 
-    room = open_room(
+    room = open_rows_room(
         demo,
+        tabs,
+        file,
         name="mask",
-        title=TITLE,
         request=MaskRequest,
         controls={
             "rows": rows,
@@ -132,19 +133,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[MaskRequest]:
             "response_part": response,
             "pad_token": pad_token,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
-        inputs=[file],
-        outputs=[file],
         marks=["rows=", "dataset="],
-        tabs=tabs,
-        stored=[example(name) for name in EXAMPLES],
+        examples=EXAMPLES,
         queue=QUEUE,
     )
-    file.upload(lambda: ("", ""), None, [rows, hub_rows["dataset"]], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), EXAMPLES[name][1]
         shown = {room.figure: data, file: None, **room.form(request)}

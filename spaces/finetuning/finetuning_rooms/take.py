@@ -111,20 +111,19 @@ def build(
         )
         boxes["dtype"] = gr.Dropdown(["bfloat16", "float32"], value=first.dtype, label="dtype", min_width=110)
         boxes["checkpointing"] = gr.Checkbox(first.checkpointing, label="checkpointing", min_width=120)
-        start, cancel = run_button("Plan", elem_id="plan-run"), cancel_button(elem_id="plan-cancel")
+        buttons = run_button("Plan", elem_id="plan-run"), cancel_button(elem_id="plan-cancel")
     figure = Figure(example("embedded"), folder=RENDERER, title="What fits where", elem_id="plan")
     open_room(
         demo,
+        tabs=tabs,
         name="plan",
         title=TITLE,
         request=PlanRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, steps),
         programs=plan_programs.listings,
-        tabs=tabs,
         stored=[example("embedded")],
         queue=QUEUE,
     )

@@ -17,14 +17,14 @@ from finetuning.sets import SETS
 from finetuning.snapshot import Snapshot
 from finetuning.train import Since
 from finetuning.train_request import OBJECTIVES, TARGETS, TrainRequest
-from finetuning_rooms.common import RENDERER, TITLE, dataset_fields, example, rows_file
+from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
 from finetuning_rooms.kept import Kept, archives
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder
 from shared.models import Loaded
-from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, open_room, run_button
+from shared.room import LIGHT, Data, Room, Values, cancel_button, chip, run_button
 from shared.steps import paced
 
 
@@ -144,7 +144,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
             min_width=140,
             elem_id="train-versus",
         )
-        start, cancel = run_button("Train", elem_id="train-run"), cancel_button(elem_id="train-cancel")
+        buttons = run_button("Train", elem_id="train-run"), cancel_button(elem_id="train-cancel")
     with gr.Accordion("Advanced: your rows, the model, LoRA, batch, seed, what is counted", open=False):
         with gr.Row(equal_height=True):
             boxes["rows"] = gr.Textbox(
@@ -181,7 +181,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
                 first.desirable_weight, label="KTO: weight of wanted", min_width=110
             )
             boxes["undesirable_weight"] = gr.Number(
-                first.undesirable_weight, label="of unwanted", min_width=100
+                first.undesirable_weight, label="KTO: of unwanted", min_width=100
             )
             boxes["max_length"] = gr.Number(first.max_length, label="max_length", precision=0, min_width=110)
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
@@ -202,7 +202,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
             [], label="A kept step", scale=0, min_width=150, visible=False, elem_id="train-since"
         )
         on = gr.Button("Go on from it", size="md", scale=0, min_width=150, visible=False, elem_id="train-on")
-        undo = gr.Button("Undo to it", size="md", scale=0, min_width=120, visible=False, elem_id="train-undo")
+        undo = gr.Button(
+            "Go back to it", size="md", scale=0, min_width=120, visible=False, elem_id="train-undo"
+        )
         files = gr.Files(
             label="The adapters of that step", visible=False, interactive=False, elem_id="train-files"
         )
@@ -262,27 +264,24 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
         now = values[kept].until(going.step)
         yield {figure: cut_to(going), kept: now, **shown(now)}
 
-    room = open_room(
+    room = open_rows_room(
         demo,
+        tabs,
+        file,
         name="train",
-        title=TITLE,
         request=TrainRequest,
         controls=boxes,
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
-        inputs=[file],
-        outputs=[file, since, on, undo, files, kept],
-        tabs=tabs,
-        stored=[example(name) for name in RUNS],
+        outputs=[since, on, undo, files, kept],
+        examples=RUNS,
         seconds=seconds,
     )
     room.connect(on.click, go_on, inputs=[kept, since])
     room.connect(undo.click, undone, inputs=[kept, since])
     since.input(archives, [kept, since], [files], **LIGHT)
-    file.upload(lambda: ("", ""), None, [boxes["rows"], boxes["dataset"]], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), RUNS[name][1]
         values = {room.figure: data, file: None, kept: None, **room.form(request), **shown(None)}

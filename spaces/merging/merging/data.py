@@ -890,8 +890,8 @@ class Behaviour(TypedDict):
     opening: NotRequired[str]
 
 
-class BehaviourForm(TypedDict):
-    """What models are measured by, as rows to fill in."""
+class BehaviourChoices(TypedDict):
+    """What behaviours can be made of."""
 
     kind: Literal["behaviours"]
     drawable: Literal[True]
@@ -900,19 +900,17 @@ class BehaviourForm(TypedDict):
     languages: list[str]
     presets: list[Behaviour]
     most: int
+
+
+class BehaviourForm(BehaviourChoices):
+    """What models are measured by, as rows to fill in."""
+
     behaviours: list[Behaviour]
 
 
-class BehaviourFormFailed(TypedDict):
-    """A text that is no behaviours."""
+class BehaviourFormFailed(BehaviourChoices):
+    """A text that states no behaviours."""
 
-    kind: Literal["behaviours"]
-    drawable: Literal[True]
-    rules: list[Rule]
-    sets: list[str]
-    languages: list[str]
-    presets: list[Behaviour]
-    most: int
     error: Failure
 
 

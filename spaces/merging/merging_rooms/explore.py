@@ -154,6 +154,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="explore",
         title=f"{TITLE}: between models",
         request=ExploreRequest,
@@ -164,13 +165,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
             "seed": seed,
             "behaviours": behaviours,
         },
-        start=start,
-        cancel=cancel,
+        buttons=(start, cancel),
         figure=figure,
         run=drawing(figure, points),
         programs=programs_of,
         more_runs={"evolve": (search, drawing(figure, candidates))},
-        tabs=tabs,
         tab="explore",
         marks=["origin="],
         stored=[first],

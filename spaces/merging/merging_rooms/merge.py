@@ -180,8 +180,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
             min_width=260,
             elem_id="preset",
         )
-        start = run_button("Merge and compare", elem_id="merge")
-        cancel = cancel_button(elem_id="cancel")
+        buttons = run_button("Merge and compare", elem_id="merge"), cancel_button(elem_id="cancel")
     findings = gr.HTML(
         recipe_form.findings_html(first["check"]), elem_id="findings", elem_classes="quiet", padding=False
     )
@@ -245,6 +244,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
 
     room: Room = open_room(
         demo,
+        tabs=tabs,
         name="merge",
         title=TITLE,
         request=Request,
@@ -255,13 +255,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
             "behaviours": behaviours,
             "answer_tokens": tokens,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
         outputs=[child, files, count],
-        tabs=tabs,
         marks=["recipe="],
         seconds=lambda _, request: cost(request),
         stopped=STOPPED,

@@ -153,8 +153,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State) -> Room:
             min_width=260,
             elem_id="texts",
         )
-        start = run_button("Mix and route", elem_id="mix")
-        cancel = cancel_button()
+        buttons = run_button("Mix and route", elem_id="mix"), cancel_button()
     findings = gr.HTML(
         recipe_form.findings_html(first["check"]),
         elem_id="mixture-findings",
@@ -214,17 +213,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State) -> Room:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="mixture",
         title=f"{TITLE}: mixture of experts",
         request=MixtureRequest,
         controls={"recipe": recipe, "seed": seed, "texts": texts, "form": form},
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs_of,
         outputs=[child, files],
-        tabs=tabs,
         stored=[shown_first],
         seconds=lambda _, request: cost(request),
         stopped=STOPPED,

@@ -401,10 +401,9 @@ class Provenance(Origin):
     seconds: float
 
 
-class Compare(TypedDict):
-    """A comparison, as far as it has come."""
+class Measurement(TypedDict):
+    """A run over several formats, as far as it has come."""
 
-    kind: Literal["compare"]
     run_id: str
     drawable: Literal[True]
     title: str
@@ -412,6 +411,12 @@ class Compare(TypedDict):
     progress: NotRequired[Progress]
     warnings: list[str]
     request: dict[str, Any]
+
+
+class Compare(Measurement):
+    """A comparison, as far as it has come."""
+
+    kind: Literal["compare"]
     model: ComparedModel
     base: Base | None
     """None until the base model has read the text, as are the next three."""
@@ -485,17 +490,10 @@ class WrittenFile(File):
     """Empty for what is of no format: the card."""
 
 
-class WrittenSet(TypedDict):
+class WrittenSet(Measurement):
     """A model in several formats, each written, read back and measured; as far as it has come."""
 
     kind: Literal["set"]
-    run_id: str
-    drawable: Literal[True]
-    title: str
-    done: bool
-    progress: NotRequired[Progress]
-    warnings: list[str]
-    request: dict[str, Any]
     compared: Compare
     """The rows as they were measured on the files, without what is known of single tensors and tokens."""
     files: list[WrittenFile]

@@ -119,7 +119,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             elem_id="formats",
             elem_classes="many",
         )
-        start, cancel = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
+        buttons = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
     with gr.Accordion(
         "Advanced: model, text, windows, a mix for a size, layer sensitivity, the prompt", open=False
     ):
@@ -182,6 +182,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     show = drawing(figure, run)
     room = open_room(
         demo,
+        tabs=tabs,
         name="compare",
         title=TITLE,
         request=Request,
@@ -205,12 +206,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             "questions": questions,
             "imatrix": imatrix,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=show,
         programs=programs_of,
-        tabs=tabs,
         stored=[first],
         seconds=lambda _, request: gpu_seconds(request),
         stopped=VisitorError("The comparison was cancelled.", f"Press Compare to {again}."),

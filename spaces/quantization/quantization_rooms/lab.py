@@ -128,7 +128,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
             for name in setting_controls.LABELS
             if name not in setting_controls.HANDLES
         }
-        start, cancel = run_button("Quantize", elem_id="look"), cancel_button()
+        buttons = run_button("Quantize", elem_id="look"), cancel_button()
     settings = setting_controls.json_field(request.settings)
     with gr.Accordion("Advanced: model, rotation, the scale's handles", open=False), gr.Row():
         model = page.model_field(request.model, scale=2, elem_id="lab-model")
@@ -142,6 +142,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="lab",
         title=TITLE,
         request=LabRequest,
@@ -152,12 +153,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[LabRequest]:
             "rotation": rotation,
             "model": model,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, run),
         programs=programs_of,
-        tabs=tabs,
         stored=[first],
         stopped=VisitorError("Cancelled.", "Press Quantize to start again."),
     )

@@ -132,7 +132,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
             elem_id="set-formats",
             elem_classes="many",
         )
-        start, cancel = run_button("Write all", elem_id="set"), cancel_button(elem_id="set-cancel")
+        buttons = run_button("Write all", elem_id="set"), cancel_button(elem_id="set-cancel")
     with gr.Row(elem_classes="chips"):
         usual = chip("The usual set")
         cost = gr.HTML(page.quiet(set_plan(request)), elem_classes="quiet", elem_id="set-plan", padding=False)
@@ -165,6 +165,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="set",
         title=TITLE,
         request=SetRequest,
@@ -178,13 +179,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
             "calibration": calibration,
             "questions": questions,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=show,
         programs=programs_of,
         outputs=[files, upload],
-        tabs=tabs,
         stored=[first],
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Write all to start again."),

@@ -136,7 +136,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
             min_width=260,
             elem_id="take-format",
         )
-        start, cancel = run_button("Quantize", elem_id="take"), cancel_button(elem_id="take-cancel")
+        buttons = run_button("Quantize", elem_id="take"), cancel_button(elem_id="take-cancel")
     cost = gr.HTML(page.quiet(take_plan(request)), elem_classes="quiet", elem_id="take-plan", padding=False)
     with gr.Accordion("Advanced: texts, rotation, questions", open=False):
         rotated = gr.Checkbox(request.rotated, label="Rotated equivalent", elem_id="take-rotated")
@@ -170,6 +170,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="take",
         title=TITLE,
         request=TakeRequest,
@@ -182,13 +183,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
             "questions": questions,
             "imatrix": imatrix,
         },
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=show,
         programs=programs_of,
         outputs=[files, upload],
-        tabs=tabs,
         stored=[first],
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),

@@ -96,7 +96,7 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
     with gr.Row(equal_height=True):
         word = gr.Textbox("stored", label="word", elem_id="word")
         times = gr.Slider(1, 400, 3, step=1, label="times", elem_id="times")
-        start, cancel = run_button("Say", elem_id="say"), cancel_button(elem_id="cancel")
+        buttons = run_button("Say", elem_id="say"), cancel_button(elem_id="cancel")
         reverse, echo = gr.Button("Reverse", elem_id="reverse"), gr.Button("Echo", elem_id="echo")
     with gr.Row():
         pace = gr.Number(0, label="pace", elem_id="pace")
@@ -113,12 +113,12 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
 
     room = open_room(
         demo,
+        tabs=tabs,
         name="say",
         title="Toy",
         request=Request,
         controls={"word": word, "times": times, "pace": pace, "loud": loud, "ending": ending, "marks": marks},
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=run,
         programs=programs,
@@ -127,7 +127,6 @@ def build_say(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         clears={note: "cleared"},
         triggers=[word.submit],
         more_runs={"reverse": (reverse, drawing(figure, lambda request: saying(request, "reverse")))},
-        tabs=tabs,
         marks=["word"],
         stored=[example("stored"), example("second")],
         seconds=lambda name, request: seconds(request) + (name == "reverse"),
@@ -160,20 +159,19 @@ def build_sing(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
         word = gr.Textbox("", label="song", elem_id="song")
         times = gr.Number(20, label="verses", elem_id="verses")
         pace = gr.Number(0, label="rest", elem_id="rest")
-        start, cancel = run_button("Sing", elem_id="sing"), cancel_button(elem_id="hush")
+        buttons = run_button("Sing", elem_id="sing"), cancel_button(elem_id="hush")
     figure = Figure(None, folder=RENDERER, elem_id="song-figure")
     return open_room(
         demo,
+        tabs=tabs,
         name="sing",
         title="Toy",
         request=Request,
         controls={"word": word, "times": times, "pace": pace},
-        start=start,
-        cancel=cancel,
+        buttons=buttons,
         figure=figure,
         run=drawing(figure, lambda request: saying(request, "sing")),
         programs=programs,
-        tabs=tabs,
         tab="song",
         stopped=VisitorError("The song was cut short.", "Sing again."),
     )

@@ -198,17 +198,7 @@ def candidates(known: Study, request: Request) -> Iterator[tuple[select.Candidat
     places = [
         (layer, request.position) for layer in sorted({*spread(known.layers, request.candidates), *by_hand})
     ]
-    positive, negative = known.asked("select", "positive"), known.asked("select", "negative")
-    for candidate in select.candidates(
-        known.loaded.model,
-        known.anatomy,
-        known.directions,
-        known.base,
-        positive,
-        negative,
-        places,
-        partial(_edited, known, request),
-    ):
+    for candidate in select.candidates(known, places, partial(_edited, known, request)):
         yield candidate, len(places)
 
 
@@ -223,18 +213,8 @@ def ribbons(
     known: Study, request: Request, tried: list[select.Candidate]
 ) -> Iterator[tuple[int, int, select.Candidate | None, chance.Ribbons | None]]:
     """What random directions give behind each candidate, see `chance.ribbons`."""
-    positive, negative = known.asked("select", "positive"), known.asked("select", "negative")
     yield from chance.ribbons(
-        known.loaded.model,
-        known.anatomy,
-        known.directions,
-        known.base,
-        positive,
-        negative,
-        tried,
-        partial(_edited, known, request),
-        alike=request.method != "add",
-        seed=request.seed,
+        known, tried, partial(_edited, known, request), alike=request.method != "add", seed=request.seed
     )
 
 

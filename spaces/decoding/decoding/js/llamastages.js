@@ -9,7 +9,7 @@ import {
   llamaSettingsOf,
   ownLlama,
 } from "./llamasettings.js";
-import { dragStage, moreItem, openChainFrame } from "./stages.js";
+import { moreItem, openChainFrame, stageHandle } from "./stages.js";
 
 /**
  * @import {ChainOdds, StageOdds} from "./chain.js"
@@ -143,21 +143,11 @@ function openLlamaCard(panel, list, stage, shown, move) {
       by < 0 ? "↑" : "↓",
     );
   };
-  const handle = h(
-    "span",
-    {
-      class: "handle",
-      title: "drag to another place",
-      "aria-hidden": "true",
-      onpointerdown: (event) =>
-        dragStage(list, element, handle, event, (name) =>
-          move(
-            stage,
-            shown.find((other) => other === name),
-          ),
-        ),
-    },
-    "⠿",
+  const handle = stageHandle(list, (name) =>
+    move(
+      stage,
+      shown.find((other) => other === name),
+    ),
   );
   const element = h(
     "li",

@@ -44,7 +44,7 @@ export function drawMeetingDetails(element, data, { selected }) {
  * @param {SpeculativePlace} place
  */
 function waitingWords({ done }, { tested }) {
-  if (!tested) return "The rule stops at a refused token: what the draft wrote behind it is lost.";
+  if (!tested) return "The rule stops at a refused token: what the draft wrote after it is lost.";
   return done ? "" : "The distributions come when the run is done.";
 }
 

@@ -256,7 +256,7 @@ export function guessWords(
     return written
       ? `“${visible(written.text)}” is the model’s own, ${percent(written.share)} of its odds.`
       : "";
-  if (!tested) return `${name} was proposed behind a refused token, and not looked at.`;
+  if (!tested) return `${name} was proposed after a refused token, and not looked at.`;
   const why = drawn
     ? `${number(by, 3)} ${accepted ? "is below" : "is not below"} its chance of ${number(chance, 3)}`
     : `it is ${accepted ? "" : "not "}the model’s likeliest`;

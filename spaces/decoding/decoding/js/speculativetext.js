@@ -12,7 +12,7 @@ import { percent, plural } from "../../../../shared/js/numbers.js";
 const AUTHOR_WORDS = {
   draft: "the draft’s, kept",
   replaced: "the model’s, in the place of a refused one",
-  bonus: "the model’s, behind a draft kept whole",
+  bonus: "the model’s, after a draft kept whole",
   model: "the model’s, nothing was proposed",
 };
 

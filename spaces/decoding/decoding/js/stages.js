@@ -272,20 +272,10 @@ function openCard(panel, list, stage, shown, move) {
     );
   const told = h("p", { class: "said told" });
   const level = h("i", {});
-  const handle = h(
-    "span",
-    {
-      class: "handle",
-      title: "drag to another place",
-      "aria-hidden": "true",
-      onpointerdown: (event) =>
-        dragStage(list, element, handle, event, (name) => {
-          const other = shown.find((entry) => entry.name === name);
-          if (other && other !== stage) move(stage, other);
-        }),
-    },
-    "⠿",
-  );
+  const handle = stageHandle(list, (name) => {
+    const other = shown.find((entry) => entry.name === name);
+    if (other && other !== stage) move(stage, other);
+  });
   const element = h(
     "li",
     {
@@ -334,14 +324,33 @@ function effectWords(outcome) {
 }
 
 /**
- * Drag a stage by its handle.
- * @param {HTMLElement} list
- * @param {HTMLElement} card
- * @param {HTMLElement} handle
- * @param {PointerEvent} start
+ * A handle by which a stage is dragged.
+ * @param {HTMLElement} list of all stages
  * @param {(name: string) => void} drop told the stage that it was dropped on
  */
-export function dragStage(list, card, handle, start, drop) {
+export function stageHandle(list, drop) {
+  const handle = h(
+    "span",
+    {
+      class: "handle",
+      title: "drag to another place",
+      "aria-hidden": "true",
+      onpointerdown: (event) => dragStage(list, handle, event, drop),
+    },
+    "⠿",
+  );
+  return handle;
+}
+
+/**
+ * @param {HTMLElement} list
+ * @param {HTMLElement} handle
+ * @param {PointerEvent} start
+ * @param {(name: string) => void} drop
+ */
+function dragStage(list, handle, start, drop) {
+  const card = handle.closest(".stage");
+  if (!card) return;
   start.preventDefault();
   handle.setPointerCapture(start.pointerId);
   card.classList.add("dragged");

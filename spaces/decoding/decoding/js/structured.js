@@ -158,7 +158,7 @@ function obeyedSummary(steps) {
       ? `; ${plural(forced, "token was", "tokens were")} forced, which needs no model at all.`
       : ".",
     wantsSpace(steps[0])
-      ? " It wanted to begin with a space: the constraint holds right behind the prompt."
+      ? " It wanted to begin with a space: the constraint holds right after the prompt."
       : "",
   ];
 }

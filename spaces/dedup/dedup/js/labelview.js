@@ -168,16 +168,16 @@ function pairOf(run, drawn, at, session, judge) {
  */
 function verdictOf(run, points, best) {
   if (!points.length)
-    return "Pair 1 has no label yet; labels count from it on, up to the first gap.";
+    return "Pair 1 has no label yet; labels count from pair 1 up to the first gap.";
   if (!best)
     return (
-      `From no similarity on do ${number(100 * WANTED, 0)} % of the labelled pairs say the same: none of ` +
-      "these thresholds is safe."
+      `At no threshold do ${number(100 * WANTED, 0)} % of the labelled pairs say the same: ` +
+      "none of them is safe."
     );
   const there = totalsNear(run, best.threshold);
   const [low, high] = best.interval.map((end) => number(end, 2));
   return (
-    `From ${number(best.threshold, 3)} on, ${best.same} of ${plural(best.n, "labelled pair")} ` +
+    `At ${number(best.threshold, 3)} and above, ${best.same} of ${plural(best.n, "labelled pair")} ` +
     "say the same. " +
     `The share among all ${plural(there.pairs, "pair")} there lies between ${low} and ${high} (95 %, ` +
     `Clopper and Pearson). ${plural(there.removed, "row")} of ${whole(run.data.rows)} would go.`

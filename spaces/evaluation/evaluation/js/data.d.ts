@@ -63,20 +63,25 @@ export interface Score {
   brier: number;
 }
 
-/** A model against the first one. */
-export interface Difference {
-  model: number;
-  /** "" for all items. */
-  task: string;
+/** Two models on the same items, see `shared.paired.Difference`. */
+export interface PairedDifference {
   mean: number;
   low: number;
   high: number;
   gained: number;
   lost: number;
+  /** Answers of each. */
   of: number;
   groups: number;
-  /** Of the exact test; for a task corrected for the number of tasks. */
+  /** Of the exact test, corrected where it is one of several. */
   p: number;
+}
+
+/** A model against the first one. */
+export interface Difference extends PairedDifference {
+  model: number;
+  /** "" for all items. */
+  task: string;
   /** Items with another answer, right or wrong. */
   changed: number;
 }
@@ -148,14 +153,25 @@ export interface Provenance {
   chat: boolean;
 }
 
-/** An evaluation of one or more models. */
-export interface Compare {
-  kind: "compare";
+/** Models, what may be said of them, and how far the run is. */
+export interface Evaluation {
   drawable: true;
   done: boolean;
   run_id: string;
   request: Record<string, unknown>;
   models: Side[];
+  /** What may be said, the first one first; while a run goes on that it may not. */
+  verdicts: string[];
+  notes: string[];
+  progress: Progress | null;
+  seconds: number;
+  cancelled?: boolean;
+  example?: boolean;
+}
+
+/** An evaluation of one or more models. */
+export interface Compare extends Evaluation {
+  kind: "compare";
   tasks: Task[];
   planned: number;
   planned_groups: number;
@@ -169,17 +185,10 @@ export interface Compare {
   looks: Looked[];
   power: SeenFrom[];
   calibration: Calibration[];
-  /** What may be said, the first one first; while a run goes on that it may not. */
-  verdicts: string[];
   /** Why the run ended before the last item; "" where it did not. */
   stopped: string;
-  notes: string[];
   summary: Summary | null;
   provenance: Provenance;
-  progress: Progress | null;
-  seconds: number;
-  cancelled?: boolean;
-  example?: boolean;
 }
 
 /** How the numbers were made; the rest stands in the request. */
@@ -221,21 +230,15 @@ export interface FormScore {
   groups: number;
 }
 
-/** A model against the first one in a form. */
-export interface FormDifference {
+/**
+ * A model against the first one in a form; p is corrected for the number of models, of a single
+ * form
+ * for all forms, too.
+ */
+export interface FormDifference extends PairedDifference {
   model: number;
   /** -1 for all forms that both read, together. */
   form: number;
-  mean: number;
-  low: number;
-  high: number;
-  gained: number;
-  lost: number;
-  /** Answers of each. */
-  of: number;
-  groups: number;
-  /** Of the exact test, corrected for the number of models; of a single form for all forms, too. */
-  p: number;
 }
 
 /** How far a model's score moves from form to form. */
@@ -251,13 +254,8 @@ export interface Spread {
 }
 
 /** Models on the same items in several forms. */
-export interface Fragile {
+export interface Fragile extends Evaluation {
   kind: "fragile";
-  drawable: true;
-  done: boolean;
-  run_id: string;
-  request: Record<string, unknown>;
-  models: Side[];
   /** Names of all forms. */
   planned: string[];
   /** Independent groups of items. */
@@ -276,14 +274,8 @@ export interface Fragile {
   scores: FormScore[];
   differences: FormDifference[];
   spreads: Spread[];
-  verdicts: string[];
   stopped: string;
-  notes: string[];
   provenance: Made;
-  progress: Progress | null;
-  seconds: number;
-  cancelled?: boolean;
-  example?: boolean;
 }
 
 /** A model's answer. */
@@ -349,13 +341,8 @@ export interface Agreed {
 }
 
 /** Models whose answers are held against each other in pairs. */
-export interface Arena {
+export interface Arena extends Evaluation {
   kind: "judge";
-  drawable: true;
-  done: boolean;
-  run_id: string;
-  request: Record<string, unknown>;
-  models: Side[];
   /** Its name; "" for none. */
   judge: string;
   /** Those that every model has answered. */
@@ -371,13 +358,7 @@ export interface Arena {
   known: Share[];
   /** The judge and what is expected. */
   agreed: Agreed | null;
-  verdicts: string[];
-  notes: string[];
   provenance: Made;
-  progress: Progress | null;
-  seconds: number;
-  cancelled?: boolean;
-  example?: boolean;
   /** A visitor's, by the pair's place, in a file that was exported: left, right, tie or bad. */
   votes?: Record<string, string>;
 }

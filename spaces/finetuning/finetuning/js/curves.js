@@ -94,12 +94,19 @@ function chartsOf(data) {
       points: run.steps.map(({ step, loss: value }) => /** @type {const} */ ([step, value])),
     },
     ...(objective === "sft"
-      ? [marked(run, place, named(run, data.trained.separate ? "held out" : "the row"), "held_out")]
+      ? [
+          measuredCurve(
+            run.marks,
+            named(run, data.trained.separate ? "held out" : "the row"),
+            "held_out",
+            place,
+          ),
+        ]
       : []),
     ...(objective === "orpo"
       ? [
           {
-            name: named(run, "of it −ln p"),
+            name: named(run, "its −ln p part"),
             kind: `train-dashed series-${place}`,
             points: run.steps.map(({ step, nll }) => /** @type {const} */ ([step, nll ?? NaN])),
           },
@@ -126,9 +133,9 @@ function chartsOf(data) {
           : "Held-out answers: change of ln p, nats",
       tall: 210,
       curves: data.runs.flatMap((run, place) => [
-        marked(run, place, named(run, one), "chosen"),
+        measuredCurve(run.marks, named(run, one), "chosen", place),
         {
-          ...marked(run, place, named(run, other), "rejected"),
+          ...measuredCurve(run.marks, named(run, other), "rejected", place),
           kind: `train-dashed series-${place}`,
         },
       ]),
@@ -138,7 +145,9 @@ function chartsOf(data) {
     charts.push({
       title: "Held-out log odds ratio, chosen over rejected",
       tall: 110,
-      curves: data.runs.map((run, place) => marked(run, place, named(run, "log odds"), "margin")),
+      curves: data.runs.map((run, place) =>
+        measuredCurve(run.marks, named(run, "log odds"), "margin", place),
+      ),
     });
   if (objective === "kto")
     charts.push({
@@ -154,7 +163,9 @@ function chartsOf(data) {
     charts.push({
       title: `Held-out loss of the ${one} answer, nats a token`,
       tall: 110,
-      curves: data.runs.map((run, place) => marked(run, place, named(run, "held out"), "held_out")),
+      curves: data.runs.map((run, place) =>
+        measuredCurve(run.marks, named(run, "held out"), "held_out", place),
+      ),
     });
   }
   charts.push({
@@ -179,18 +190,17 @@ function chartsOf(data) {
 }
 
 /**
- * @param {Run} run
- * @param {number} place
+ * What was measured at some steps: dots at the means, a ribbon of the intervals.
+ * @template {string} Key
+ * @param {({step: number} & {[key in Key]: Spread | null})[]} marks
  * @param {string} name
- * @param {"held_out" | "chosen" | "rejected" | "margin"} key
+ * @param {Key} key of the measure
+ * @param {number} place of its colour
  * @returns {Curve}
  */
-function marked(run, place, name, key) {
+export function measuredCurve(marks, name, key, place) {
   /** @type {{step: number, value: Spread}[]} */
-  const known = run.marks.flatMap((/** @type {Mark} */ mark) => {
-    const value = mark[key];
-    return value ? [{ step: mark.step, value }] : [];
-  });
+  const known = marks.flatMap(({ step, [key]: value }) => (value ? [{ step, value }] : []));
   return {
     name,
     kind: `train-line series-${place}`,
@@ -360,11 +370,11 @@ function wantedWords(data, wanted, unwanted) {
     `${brief(unwanted.mean)}`,
     z0 === null || z0 === undefined ? ". " : `; z₀ of the last step is ${brief(z0)}. `,
     "A row is paid for being above z₀ where its answer is wanted, and below it where not; z₀ is what ",
-    "the step’s answers gained behind prompts that they do not answer, and stands for the KL divergence ",
+    "the step’s answers gained after prompts that they do not answer, and stands for the KL divergence ",
     "from the model before training. ",
     both
       ? "Unwanted answers pull down what wanted ones share with them; a larger weight of wanted rows, or " +
           "more of them, holds those up."
-      : "A z₀ that rises tells that all answers rise, whatever was asked.",
+      : "A rising z₀ says that all answers rise, whatever was asked.",
   );
 }

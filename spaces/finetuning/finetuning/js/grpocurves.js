@@ -3,9 +3,9 @@
 import { openChart } from "../../../../shared/js/chart.js";
 import { h } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
-import { stackedCharts } from "./curves.js";
+import { measuredCurve, stackedCharts } from "./curves.js";
 
-/** @import {Grpo, GrpoMark, Round, Spread} from "./data.js" */
+/** @import {Grpo, GrpoMark, Round} from "./data.js" */
 
 /**
  * @param {HTMLElement} panel
@@ -44,30 +44,6 @@ function perRound(data, name, value, kind = "train-thin series-0") {
 
 /**
  * @param {Grpo} data
- * @param {string} name
- * @param {"reward" | "repeated" | "text" | "elsewhere"} key
- * @param {number} [place]
- * @returns {import("./curves.js").Curve}
- */
-function perMark(data, name, key, place = 0) {
-  const known = data.marks.flatMap((mark) => {
-    /** @type {Spread | null} */
-    const value = mark[key];
-    return value ? [{ step: mark.step, value }] : [];
-  });
-  return {
-    name,
-    kind: `train-line series-${place}`,
-    dots: true,
-    points: known.map(({ step, value }) => /** @type {const} */ ([step, value.mean])),
-    ribbon: known.flatMap(({ step, value: { low, high } }) =>
-      low === null || high === null ? [] : [/** @type {const} */ ([step, low, high])],
-    ),
-  };
-}
-
-/**
- * @param {Grpo} data
  * @returns {{title: string, curves: import("./curves.js").Curve[], tall: number}[]}
  */
 function grpoCharts(data) {
@@ -77,20 +53,20 @@ function grpoCharts(data) {
       tall: 170,
       curves: [
         perRound(data, "sampled", ({ reward }) => reward?.mean),
-        perMark(data, "held out", "reward"),
+        measuredCurve(data.marks, "held out", "reward", 0),
       ],
     },
     {
       title: "Loss of a plain text, nats a token",
       tall: 90,
-      curves: [perMark(data, "plain text", "text", 1)],
+      curves: [measuredCurve(data.marks, "plain text", "text", 1)],
     },
     {
       title: "KL from the model before training, nats a token",
       tall: 100,
       curves: [
         perRound(data, "own answers", ({ kl }) => kl),
-        perMark(data, "other questions", "elsewhere", 1),
+        measuredCurve(data.marks, "other questions", "elsewhere", 1),
       ],
     },
     {
@@ -98,7 +74,7 @@ function grpoCharts(data) {
       tall: 80,
       curves: [
         perRound(data, "sampled", ({ repeated }) => repeated),
-        perMark(data, "held out", "repeated", 1),
+        measuredCurve(data.marks, "held out", "repeated", 1),
       ],
     },
     {

@@ -4,6 +4,7 @@
 import { h, keepFocus, visible } from "../../../../shared/js/dom.js";
 import { brief, number, percent, plural } from "../../../../shared/js/numbers.js";
 import { scrollTable } from "../../../../shared/js/tables.js";
+import { stepSlider } from "./trainsteps.js";
 
 /**
  * @import {Grpo, Group, Round, Sampled} from "./data.js"
@@ -49,18 +50,8 @@ export function openGroup(panel, session) {
 function roundBar(data, at, session) {
   const last = data.rounds.length - 1;
   const { groups, step } = data.rounds[at];
-  const slider = h("input", {
-    type: "range",
-    min: 0,
-    max: Math.max(1, last),
-    step: 1,
-    value: at,
-    disabled: last < 1,
-    "data-key": "grpo-round",
-    "aria-label": "Step",
-    "aria-valuetext": `step ${step}`,
-    oninput: (event) => session.choose({ round: Number(event.currentTarget.value) }),
-  });
+  const choose = (/** @type {number} */ place) => session.choose({ round: place });
+  const slider = stepSlider({ key: "grpo-round", label: "Step", at, last, step, choose });
   const prompts =
     groups.length < 2
       ? null

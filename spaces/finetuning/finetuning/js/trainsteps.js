@@ -33,6 +33,26 @@ export function runOf(data, session) {
 }
 
 /**
+ * A slider over the steps of which something is known.
+ * @param {{key: string, label: string, at: number, last: number, step: number,
+ *   choose: (at: number) => void}} asked `at` and `last` are places among them, `step` is a number
+ */
+export function stepSlider({ key, label, at, last, step, choose }) {
+  return h("input", {
+    type: "range",
+    min: 0,
+    max: Math.max(1, last),
+    step: 1,
+    value: at,
+    disabled: last < 1,
+    "data-key": key,
+    "aria-label": label,
+    "aria-valuetext": `step ${step}`,
+    oninput: (event) => choose(Number(event.currentTarget.value)),
+  });
+}
+
+/**
  * The controls above a view: which run, after which step.
  * @param {Train} data
  * @param {TrainSession} session
@@ -41,18 +61,9 @@ export function stepBar(data, session) {
   const run = runOf(data, session);
   const last = run.marks.length - 1;
   const at = session.mark < 0 || session.mark > last ? last : session.mark;
-  const slider = h("input", {
-    type: "range",
-    min: 0,
-    max: Math.max(1, last),
-    step: 1,
-    value: at,
-    disabled: last < 1,
-    "data-key": "train-step",
-    "aria-label": "After step",
-    "aria-valuetext": `step ${run.marks[at]?.step ?? 0}`,
-    oninput: (event) => session.choose({ mark: Number(event.currentTarget.value) }),
-  });
+  const step = run.marks[at]?.step ?? 0;
+  const choose = (/** @type {number} */ mark) => session.choose({ mark });
+  const slider = stepSlider({ key: "train-step", label: "After step", at, last, step, choose });
   const names = data.runs.map((one, place) =>
     h(
       "button",
@@ -69,7 +80,7 @@ export function stepBar(data, session) {
   return h(
     "div",
     { class: "train-bar" },
-    h("label", {}, "after step ", slider, h("output", {}, String(run.marks[at]?.step ?? 0))),
+    h("label", {}, "after step ", slider, h("output", {}, String(step))),
     names.length > 1 ? h("span", { class: "train-runs" }, names) : null,
   );
 }

@@ -835,8 +835,8 @@ export interface Behaviour {
   opening?: string;
 }
 
-/** What models are measured by, as rows to fill in. */
-export interface BehaviourForm {
+/** What behaviours can be made of. */
+export interface BehaviourChoices {
   kind: "behaviours";
   drawable: true;
   rules: Rule[];
@@ -844,18 +844,15 @@ export interface BehaviourForm {
   languages: string[];
   presets: Behaviour[];
   most: number;
+}
+
+/** What models are measured by, as rows to fill in. */
+export interface BehaviourForm extends BehaviourChoices {
   behaviours: Behaviour[];
 }
 
-/** A text that is no behaviours. */
-export interface BehaviourFormFailed {
-  kind: "behaviours";
-  drawable: true;
-  rules: Rule[];
-  sets: string[];
-  languages: string[];
-  presets: Behaviour[];
-  most: number;
+/** A text that states no behaviours. */
+export interface BehaviourFormFailed extends BehaviourChoices {
   error: Failure;
 }
 

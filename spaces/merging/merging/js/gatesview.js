@@ -183,8 +183,8 @@ function gateSentence(gates, mode) {
     ? "mergekit warns of no layer."
     : middle > 0
       ? `${warning}: there small differences decide between the experts. Prompts that have less in common,
-         or negative prompts, part them.`
-      : `${warning}: that number is large for opposite gates too, which part experts best.`;
+         or negative prompts, separate them.`
+      : `${warning}: that number is large for opposite gates too, which separate experts best.`;
   const same =
     mode.mode === "hidden" && closest.cosine[0] > 0.999
       ? " In layer 0 a hidden gate is the embedding of the prompts' last tokens, which are the same."

@@ -22,7 +22,13 @@ export function openLicences(_figure, panel) {
       h("p", {}, h("b", {}, h("bdi", {}, start)), verdictOf(licences, start)),
       ...conflictList(licences.conflicts),
       ...(licences.laxer?.length
-        ? [h("p", {}, "Ancestors that state less than what they were made of asks for:")]
+        ? [
+            h(
+              "p",
+              {},
+              "Ancestors whose licences ask for less than those of what they were made of:",
+            ),
+          ]
         : []),
       ...conflictList(licences.laxer ?? []),
       ...(licences.obligations.length ? [obligationTable(licences.obligations)] : []),

@@ -370,9 +370,8 @@ export interface Provenance extends Origin {
   seconds: number;
 }
 
-/** A comparison, as far as it has come. */
-export interface Compare {
-  kind: "compare";
+/** A run over several formats, as far as it has come. */
+export interface Measurement {
   run_id: string;
   drawable: true;
   title: string;
@@ -380,6 +379,11 @@ export interface Compare {
   progress?: Progress;
   warnings: string[];
   request: Record<string, unknown>;
+}
+
+/** A comparison, as far as it has come. */
+export interface Compare extends Measurement {
+  kind: "compare";
   model: ComparedModel;
   /** None until the base model has read the text, as are the next three. */
   base: Base | null;
@@ -444,15 +448,8 @@ export interface WrittenFile extends File {
 }
 
 /** A model in several formats, each written, read back and measured; as far as it has come. */
-export interface WrittenSet {
+export interface WrittenSet extends Measurement {
   kind: "set";
-  run_id: string;
-  drawable: true;
-  title: string;
-  done: boolean;
-  progress?: Progress;
-  warnings: string[];
-  request: Record<string, unknown>;
   /**
    * The rows as they were measured on the files, without what is known of single tensors and
    * tokens.
