@@ -10,6 +10,7 @@ import html
 import importlib.util
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -108,7 +109,7 @@ def landing() -> str:
 
 
 def build(url: str = "") -> FastAPI:
-    """The landing page at `/` and every Space's app at `/<name>`.
+    """The landing page at `/`, the article at `/article`, and every Space's app at `/<name>`.
 
     Args:
         url: where the server finds itself; a call over MCP is passed on to it.
@@ -118,9 +119,10 @@ def build(url: str = "") -> FastAPI:
     from fastapi import FastAPI
     from fastapi.middleware.gzip import GZipMiddleware
     from fastapi.responses import FileResponse, HTMLResponse
+    from fastapi.staticfiles import StaticFiles
     from gradio.route_utils import get_root_url
 
-    from shared import owner, preview, server
+    from shared import article, owner, preview, server
     from shared.uploads import BodyLimit, UploadLimit
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None)
@@ -142,6 +144,9 @@ def build(url: str = "") -> FastAPI:
 
     app.add_route("/", home)
     app.add_route("/preview.png", lambda _: FileResponse(ROOT / PREVIEW))
+    app.state.article = tempfile.TemporaryDirectory(prefix="article")  # is gone with the process
+    article.write(Path(app.state.article.name), "../{space}/")
+    app.mount("/article", StaticFiles(directory=app.state.article.name, html=True))
 
     for name in names():
         module = load_app(name)

@@ -65,3 +65,17 @@ def test_the_gallery_is_a_static_space_that_links_to_its_neighbours(tmp_path, mo
     assert {link.split("?")[0].rpartition("/")[2] for link in links} <= set(suite.names())
     assert all(link.startswith("https://huggingface.co/spaces/me/") for link in links)
     assert json.dumps("static") in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_suite_shows_it_and_its_links_stay_there(browser, suite_url):
+    page = browser.new_page()
+    problems = watch(page)
+    page.goto(suite_url)
+    page.get_by_role("link", name="the course as one article").click()
+    expect(page.locator("h1")).to_have_text(suite.TITLE)
+    expect(page.locator("iframe").first.content_frame.locator("[role=tablist]").first).to_be_visible()
+    page.get_by_role("link", name="Make your own: Dedup").click()
+    expect(page.locator("#figure .figure-title").first).to_be_visible(timeout=60_000)
+    expect(page).to_have_url(re.compile(f"^{suite_url}/dedup/"))
+    assert not problems
+    page.close()

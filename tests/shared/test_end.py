@@ -121,7 +121,7 @@ def test_sigterm_leaves_no_process_and_no_file(home):
         server.process.wait(30)
     finally:
         server.stop()
-    _, alive = psutil.wait_procs(worker, 10)
+    _, alive = psutil.wait_procs(worker, 30)
     assert not alive
     assert not list((home / "tmp").iterdir())
     left = [path for path in (home / "cache").rglob("*") if path.is_file() and not path.is_symlink()]
