@@ -306,7 +306,12 @@ def make_contamination() -> dict[str, Any]:
         "matrix": matrix,
         "leaks": leaks,
         "texts": texts,
-        "provenance": {"source": "train, test", "ngram": 3, "unit": "word"},
+        "provenance": {
+            "source": "train, test",
+            "columns": [["text"], ["text"]],
+            "ngram": 3,
+            "unit": "word",
+        },
         "warnings": [],
     }
 
@@ -529,6 +534,13 @@ def test_header_says_what_was_kept(open_page) -> None:
         expect(page.locator(".provenance")).to_contain_text(part)
     expect(page.locator(".tag")).to_have_text("stored example")
     expect(page.locator(".warnings")).to_contain_text("nothing to compare")
+    seconds = re.compile(r"\d\u202fs$")
+    expect(page.locator(".provenance")).not_to_have_text(seconds)  # of the machine that made the example
+    page.evaluate("draw", RUN)
+    expect(page.locator(".provenance")).to_have_text(seconds)
+    origin = CONTAMINATION["provenance"]
+    page.evaluate("draw", {**CONTAMINATION, "provenance": {**origin, "columns": [["text"], ["question"]]}})
+    expect(page.locator(".provenance")).to_contain_text("train by text, test by question")
 
 
 def test_slider_moves_the_line_and_the_numbers(open_page) -> None:

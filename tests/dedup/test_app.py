@@ -93,7 +93,7 @@ def test_an_upload_is_parsed_once(app, tmp_path, monkeypatch):
     real = source.read_file
     monkeypatch.setattr(source, "read_file", lambda *given: read.append(given[-1]) or real(*given))
     first = source.open_rows(Request(), str(path))
-    assert "Plan for rows.jsonl: 1 rows" in duplicates.plan_sentence({"threshold": 0.7}, str(path))
+    assert "Plan for rows.jsonl: 1 row ·" in duplicates.plan_sentence({"threshold": 0.7}, str(path))
     assert source.open_rows(Request(threshold=0.5), str(path)) is first
     assert len(read) == 1
     assert source.open_rows(Request(limit=5), str(path)) is not first

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from dedup import deduplicate
+from dedup import deduplicate, streamed
 from dedup.__main__ import main
+from dedup.contamination import Contamination, Split, compare
+from dedup.read import read_file
+from dedup.request import SplitsRequest
+from dedup.texts import compared
 from shared.errors import VisitorError
 
 FOX, BREAD = "the quick fox jumps over the lazy dog", "he bakes bread in an oven that is fired with wood"
@@ -49,3 +54,53 @@ def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "a.jsonl").write_text("x\n")
     with pytest.raises(VisitorError, match=r"^Line 1 is not JSON"):
         deduplicate(tmp_path / "a.jsonl")
+
+
+def test_lines_of_jsonl_that_are_no_rows_come_back_apart(tmp_path):
+    """A broken line in the middle and a last one that was cut off: the other rows are read, and none is
+    lost without a word; nor where splits are compared.
+    """
+    good = [f'{{"text": "{text}", "n": 1.10}}\n'.encode() for text in ("one two", "one two", "three", "four")]
+    bad = [b'{"text": "fi\n', b"[1, 2]\n", b'{"text": "six", "n"']
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(good[0] + bad[0] + good[1] + b"\n" + good[2] + bad[1] + good[3] + bad[2])
+    kept, apart = good[0] + good[2] + good[3], b"".join(bad) + b"\n"
+    done = deduplicate(path)
+    assert done.kept == [0, 2, 3]
+    warning = "3 lines fit no row and are kept apart: 2, 6, 8."
+    assert warning in done.report["warnings"]
+    written = {file.name: file.read_bytes() for file in done.write(tmp_path / "out")}
+    assert written["rows-deduplicated.jsonl"] == kept and written["lines_apart.jsonl"] == apart
+
+    disk = tmp_path / "disk"
+    answer = streamed.deduplicate([path], disk)
+    assert (answer["kept"], answer["lines_apart"]) == (3, {"rows.jsonl": [2, 6, 8]})
+    assert (disk / "rows-deduplicated.jsonl").read_bytes() == kept
+    assert (disk / "rows-lines_apart.jsonl").read_bytes() == apart
+
+    request = SplitsRequest.parse(dataset="a/b", splits="train,test")
+    data = read_file(path, path.name, 10)
+    split = Split("train", path.name, compared(data, request), 0, data)
+    (*_, result) = compare([split, replace(split, name="test")], request)
+    assert isinstance(result, Contamination)
+    assert f"train: {warning}" in result.to_json()["warnings"]
+
+
+def test_signs_that_cannot_be_seen_tell_no_rows_apart(tmp_path):
+    """Persian has joiners within its words, Arabic marks of direction: rows that differ in those are no
+    maths, and nobody is warned of them.
+    """
+    rows = [
+        "او می‌خواهد به خانه برود",
+        "او می‌خواهد به خانه برود\u200f",
+        "a b c d",
+        "a b c d\u200b",
+        "a b\u200d c d\ufeff",
+    ]
+    (tmp_path / "rows.txt").write_text("\n".join(rows), encoding="utf-8")
+    done = deduplicate(tmp_path / "rows.txt")
+    assert (done.kept, done.report["request"]["unit"], done.report["warnings"]) == ([0, 2], "word", [])
+    (tmp_path / "maths.txt").write_text("a b c d +\na b c d −\na b c d +!\n", encoding="utf-8")
+    done = deduplicate(tmp_path / "maths.txt", threshold=0.3)
+    assert done.report["request"]["unit"] == "symbol"
+    assert not [line for line in done.report["warnings"] if "other signs" in line], "they count already"

@@ -104,6 +104,28 @@ HOLDING: dict[str, tuple[list[dict[str, Any]], list[int]]] = {
         [{"messages": seen(), "tools": [{"name": name}]} for name in ("get", "set", "get")],
         [0, 1],
     ),
+    "turns of Gemini": (
+        [
+            {"contents": [{"role": "user", "parts": [{"text": PROMPT}, {"inline_data": {"data": name}}]}]}
+            for name in ("AA", "AB", "AA")
+        ],
+        [0, 1],
+    ),
+    "turns whose words have a name of their own": (
+        [
+            {"messages": [{"role": "user", "content": PROMPT}, {"role": "assistant", "reply": reply}]}
+            for reply in ("yes", "no", "yes")
+        ],
+        [0, 1],
+    ),
+    "turns with a text": (
+        [{"messages": [{"role": "user", "text": text}]} for text in (PROMPT, "Quite another one.", PROMPT)],
+        [0, 1],
+    ),
+    "spans, which are no turns": (
+        [{"text": PROMPT, "spans": [{"text": "now", "label": label}]} for label in ("time", "place", "time")],
+        [0],
+    ),
     "conversations among other cells": (
         [{"messages": seen()}, {"messages": None}, {"messages": "plain words"}, {"messages": ["a", "b"]}] * 2,
         [0, 1, 2, 3, 5],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dedup import deduplicate
+from dedup.cautions import listed
 from dedup.request import Request
 from shared.errors import VisitorError
 from shared.files import written_whole
@@ -49,6 +50,8 @@ def _from_disk(files: Sequence[str], output: Path, settings: dict[str, Any]) -> 
     with written_whole(output / "report.json", "the report") as part:
         part.write_text(json.dumps(answer, indent=1), encoding="utf-8")
     _say(answer["rows"], answer["kept"], answer["recall"], answer["recall_interval"])
+    for name, numbers in answer["lines_apart"].items():
+        print(f"lines of {name} that are no rows, kept apart: {listed(numbers)}")
     print(f"written to {output}")
     return 0
 

@@ -42,7 +42,8 @@ def warnings(result: Result, outcome: Outcome) -> list[str]:
             f"{result.compared.unseen:,} {rows} an image or the like that is not in the file and cannot be "
             "compared; all are kept."
         )
-    if other := _other_signs(result, outcome):
+    words = result.request.unit == "word"  # under the other units signs count already
+    if words and (other := _other_signs(result, outcome)):
         rows = "removed row has" if other == 1 else "removed rows have"
         lines.append(
             f"{other:,} {rows} the words of the row that stays and other signs, such as + and −. With the "
@@ -91,7 +92,7 @@ def file_warnings(dataset: Dataset) -> list[str]:
     if apart := dataset.apart:
         lines.append(
             f"{len(apart):,} {'line fits' if len(apart) == 1 else 'lines fit'} no row and "
-            f"{'is' if len(apart) == 1 else 'are'} kept apart: {_listed([line for line, _ in apart])}."
+            f"{'is' if len(apart) == 1 else 'are'} kept apart: {listed([line for line, _ in apart])}."
         )
     if dataset.packed:
         lines.append(f"{dataset.packed} was unpacked; the kept rows are written as they lay in it.")
@@ -123,6 +124,6 @@ def _other_signs(result: Result, outcome: Outcome) -> int:
     return sum(signs(one) != signs(other) for one, other in pairs)
 
 
-def _listed(numbers: list[int]) -> str:
+def listed(numbers: list[int]) -> str:
     """The first line numbers."""
     return ", ".join(f"{number:,}" for number in numbers[:8]) + (", …" if len(numbers) > 8 else "")

@@ -17,6 +17,12 @@ _ANSWERS = {"assistant", "gpt", "bot", "model", "chatgpt", "bard", "bing", "func
 _SYSTEM = {"system", "developer"}
 _TOOLS = {"tool", "function", "observation", "tool_response", "ipython"}
 
+_OF_TURNS = (
+    *("role", "from", "content", "value", "name", "weight", "tool_calls", "function_call"),
+    *("reasoning_content", "thinking"),
+)
+"""Keys of a turn that are read on their own, or say nothing of what is said."""
+
 _PARTS_OF_TEXT = ("text", "input_text", "output_text", "thinking", "reasoning", "refusal", "tool_result")
 _MEDIA = ("image", "images", "audio", "audios", "video", "videos", "files")
 _NAMES_ONLY = ("id", "index", "type", "tool_use_id", "tool_call_id", "cache_control")
@@ -49,8 +55,8 @@ _TRANSCRIPT = re.compile(
 
 
 def turns(cell: Any) -> list[tuple[str, str, str]] | None:
-    """A conversation's turns as (role, text, held): OpenAI `messages` or ShareGPT, also written as JSON text;
-    None if neither.
+    """A conversation's turns as (role, text, held): OpenAI `messages`, ShareGPT or Gemini `contents`, also
+    written as JSON text; None if neither.
 
     Roles are "prompt", "answer", "tool" (what a tool gave back) or "system". Held is what a turn has beside
     words, in a form that is equal for equal things: tool calls, images, parts of unknown kind. It is named in
@@ -64,7 +70,7 @@ def turns(cell: Any) -> list[tuple[str, str, str]] | None:
         except (ValueError, RecursionError):
             return None
     if isinstance(cell, dict):
-        cell = cell.get("messages", cell.get("conversations"))
+        cell = cell.get("messages", cell.get("conversations", cell.get("contents")))
     if not isinstance(cell, (list, tuple)) or not all(isinstance(turn, dict) for turn in cell):
         return None
     result = []
@@ -72,8 +78,21 @@ def turns(cell: Any) -> list[tuple[str, str, str]] | None:
         role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
         if role is None and content is None:
             return None
+        if content is None:
+            content = _said_elsewhere(turn)
         result.append(turn_of(str(role).lower(), content, turn))
     return result
+
+
+def _said_elsewhere(turn: dict[str, Any]) -> Any:
+    """What a turn says that has neither content nor value: Gemini's `parts`, a `text`, or whatever it holds
+    under other names, so that no two turns are alike for what was not read.
+    """
+    for key in ("parts", "text"):
+        if turn.get(key) is not None:
+            return turn[key]
+    known = (*_OF_TURNS, *_NAMES_ONLY, *_MEDIA)
+    return {key: value for key, value in turn.items() if value is not None and key not in known} or None
 
 
 def turn_of(name: str, content: Any, turn: dict[str, Any]) -> tuple[str, str, str]:

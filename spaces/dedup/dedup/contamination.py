@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from dedup import data
+from dedup.cautions import file_warnings
 from dedup.engine import Progress
 from dedup.overlap import Index, Matches
 from dedup.read import Dataset
@@ -194,6 +195,9 @@ class Contamination:
             for split in self.splits
             if split.cut != 0
         ]
+        for split in self.splits:
+            of_file = file_warnings(split.dataset) if split.dataset else []
+            lines += [f"{split.name}: {line}" for line in of_file]
         ngram = self.request.ngram
         unit = unit_name(self.request.unit, ngram)
         for split, count in zip(self.splits, self.short, strict=False):

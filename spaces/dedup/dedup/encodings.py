@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,18 @@ LATIN = {
     "cp1257": "āčēģīķļņšūžąęėįųõäöüåøæ",
 }
 """Letters of the languages that each page is for; in short texts the pages look alike."""
+
+CYRILLIC = ("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5")
+"""In each of them a letter of the others is another letter, a line of a table, or Thai."""
+
+USUAL = "оеаинтсрвлі"
+"""The letters of which half a text in Russian, Ukrainian or Bulgarian consists."""
+
+USUAL_SHARE = 0.5
+RUN_SHARE = 0.8
+"""Of the bytes past ASCII: are such letters at least, and stand beside another one. In texts of Latin letters
+they stand alone.
+"""
 
 PIECE = 1 << 20
 
@@ -57,6 +70,8 @@ def encoding_of(path: Path) -> str:
         broken = _broken(head)
         if broken < FEWEST or 100 * broken < sum(byte > 127 for byte in head):
             return "utf-8"
+    if cyrillic := _cyrillic(head):
+        return cyrillic.replace("_", "-")
     from charset_normalizer import from_bytes
 
     best = from_bytes(head, cp_isolation=list(CANDIDATES)).best()
@@ -66,6 +81,17 @@ def encoding_of(path: Path) -> str:
             "Save it as UTF-8, and try again.",
         )
     return _latin(head) if best.encoding in LATIN else best.encoding.replace("_", "-")
+
+
+def _cyrillic(head: bytes) -> str:
+    """Of the pages of Cyrillic letters the one under which most letters are usual ones; "" for none."""
+    runs = re.findall(rb"[\x80-\xff]+", head)
+    high = sum(map(len, runs))
+    if sum(len(run) for run in runs if len(run) > 1) < RUN_SHARE * high:
+        return ""
+    share = {page: sum(map(b"".join(runs).decode(page, "replace").count, USUAL)) / high for page in CYRILLIC}
+    best = max(CYRILLIC, key=lambda page: share[page])
+    return best if share[best] >= USUAL_SHARE else ""
 
 
 def _latin(head: bytes) -> str:

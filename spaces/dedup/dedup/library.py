@@ -14,7 +14,7 @@ from dedup.outcome import Outcome, outcome
 from dedup.read import read_hub
 from dedup.report import report
 from dedup.request import Request
-from dedup.several import file_names, plain_stem, read_together, write_each
+from dedup.several import file_names, plain_stem, read_together, write_aparts, write_each
 from shared.errors import VisitorError
 from shared.files import written_whole
 
@@ -39,7 +39,8 @@ class Deduplicated:
         return report(self.result, self.outcome)
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write the kept rows, a file for each that was read, in its own format; and the report as JSON.
+        """Write the kept rows, a file for each that was read, in its own format; the report as JSON; and the
+        lines that fit no row, where there are some.
 
         Args:
             folder: is made where it is missing; files in it of the same names are replaced.
@@ -54,7 +55,7 @@ class Deduplicated:
         write_each(dataset, self.kept, paths)
         with written_whole(folder / REPORT, "the report") as part:
             part.write_text(json.dumps(self.report, ensure_ascii=False, indent=1), encoding="utf-8")
-        return [*paths, folder / REPORT]
+        return [*paths, folder / REPORT, *write_aparts(dataset, folder)]
 
 
 def run(

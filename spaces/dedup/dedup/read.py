@@ -57,7 +57,7 @@ _object = json.JSONDecoder().raw_decode
 """As `json.loads` without its looking for an encoding, and for what follows: rows are known to be right."""
 
 MOST_APART = 1_000
-"""Lines of a CSV file that may fit no row."""
+"""Lines of a CSV or JSONL file that may fit no row."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Dataset:
         form: CSV: how it is written.
         opening: CSV: the line that names the columns. JSON: what stands before its rows, to the bracket.
         closing: JSON: what stands behind its rows, from the bracket.
-        apart: CSV: lines that fit no row, each with its number; they are no rows.
+        apart: CSV, JSONL: lines that fit no row, each with its number; they are no rows.
         paragraphs: text: whether rows are what blank lines part, and no lines.
         packed: the name of the file that it was unpacked from; "" for none.
         ipc: Arrow: how the file is written.
@@ -359,44 +359,61 @@ def _read_text(path: Path, name: str, limit: int) -> Dataset:
 
 
 def _read_jsonl(path: Path, name: str, limit: int) -> Dataset:
-    rows, columns = Rows(), dict[str, None]()
-    for line in _json_lines(path, columns):
+    rows, columns, apart = Rows(), dict[str, None](), list[tuple[int, bytes]]()
+    cut: int | None = 0
+    for line in _json_lines(path, columns, apart):
         if len(rows) == limit:
-            return _records(name, "jsonl", rows, columns, None)
+            cut = None
+            break
         rows.append(line)
-    return _records(name, "jsonl", rows, columns, 0)
+    return replace(_records(name, "jsonl", rows, columns, cut), apart=tuple(apart))
 
 
-def _json_lines(path: Path, columns: dict[str, None]) -> Iterator[bytes]:
-    """The lines of a JSONL file that are no blanks; their columns are added as they come."""
+def _json_lines(path: Path, columns: dict[str, None], apart: list[tuple[int, bytes]]) -> Iterator[bytes]:
+    """The lines of a JSONL file that are rows; their columns are added as they come, and to `apart` the lines
+    that are neither rows nor blank.
+
+    Raises:
+        VisitorError: more than `MOST_APART` lines are no rows, or as many as are.
+    """
+    first: VisitorError | None = None
+    rows = 0
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise VisitorError(
-                f"Line {number:,} is not JSON ({reason(error)}).", "Fix the line, or remove it."
-            ) from error
+            what = f"Line {number:,} is not JSON ({reason(error)})."
+            first = first or VisitorError(what, "Fix the line, or remove it.")
+            row = None
         if not isinstance(row, (dict, str)):
-            raise VisitorError(
-                f"Line {number:,} is not a JSON object.",
-                'Every line must be an object such as {"text": "…"}.',
-            )
+            what, remedy = f"Line {number:,} is not a JSON object.", 'Write each row as {"text": "…"}.'
+            first = first or VisitorError(what, remedy)
+            apart.append((number, line))
+            if len(apart) > min(MOST_APART, rows + 1):
+                raise first
+            continue
         _add(columns, as_record(row), f"Line {number:,}")
         del row  # before the next one is parsed
+        rows += 1
         yield line
+    if first and len(apart) >= rows:
+        raise first
 
 
-def jsonl_parts(path: Path, most: int) -> Iterator[Dataset]:
+def jsonl_parts(path: Path, most: int, apart: list[tuple[int, bytes]]) -> Iterator[Dataset]:
     """A JSONL file of UTF-8 in parts of about so many bytes, however large it is; columns are those that came
     so far.
+
+    Args:
+        apart: gets the lines that are no rows, with their numbers.
 
     Raises:
         VisitorError: malformed, with the line.
     """
     rows, columns, held = Rows(), dict[str, None](), 0
-    for line in _json_lines(path, columns):
+    for line in _json_lines(path, columns, apart):
         rows.append(line)
         held += len(line)
         if held >= most:
@@ -493,15 +510,8 @@ def _csv_rows(file: IO[str], form: Form, name: str, limit: int) -> Dataset:
             else:
                 rows.append(written.encode("utf-8", "surrogateescape"))
     except csv.Error as error:
-        place = f"Line {reader.line_num + before:,}"
-        if "field larger" in str(error):
-            raise VisitorError(
-                f"{place} holds a text of more than {limits.MAX_CELL_CHARACTERS:,} characters.",
-                "Split the text, or leave the row out; a quote may be missing.",
-            ) from error
-        raise VisitorError(
-            f"{place} is not CSV ({str(error)[:80]}).", "Fix the line: a quote may be missing."
-        ) from error
+        line = reader.line_num + before
+        raise _no_csv(str(error), line, line - len(record) + 1) from error
     if len(apart) > min(MOST_APART, len(rows)):
         raise VisitorError(
             f"Line {apart[0][0]:,} has {cells} cells, the header {len(raw)}.",
@@ -520,6 +530,27 @@ def _csv_rows(file: IO[str], form: Form, name: str, limit: int) -> Dataset:
         opening=head,
         apart=tuple(apart),
     )
+
+
+def _no_csv(why: str, line: int, begun: int) -> VisitorError:
+    """The error for a file that is no CSV.
+
+    Args:
+        why: as the `csv` module says it.
+        line: where it stopped.
+        begun: the first line of the row that it was reading.
+    """
+    if "field larger" in why:
+        return VisitorError(
+            f"Line {line:,} holds a text of more than {limits.MAX_CELL_CHARACTERS:,} characters.",
+            "Split the text, or leave the row out; a quote may be missing.",
+        )
+    if "unexpected end" in why:  # all that follows the quote was taken for its text
+        return VisitorError(
+            f"A quote that opens in line {begun:,} is never closed.",
+            "Close it, or write two quotes for one within a text.",
+        )
+    return VisitorError(f"Line {line:,} is not CSV ({why[:80]}).", "Fix the line: a quote may be missing.")
 
 
 def _read_parquet(path: Path, name: str, limit: int) -> Dataset:
@@ -635,7 +666,7 @@ def _taken(table: pa.Table, keep: list[int]) -> pa.Table:
 
 
 def write_apart(dataset: Dataset, path: Path) -> None:
-    """Write the lines of a CSV file that fit no row, as they came."""
+    """Write the lines of a CSV or JSONL file that fit no row, as they came."""
     with written_whole(path, "the lines that fit no row") as part:
         part.write_bytes(b"".join(line + dataset.form.ending.encode() for _, line in dataset.apart))
         _encode(part, dataset.encoding)

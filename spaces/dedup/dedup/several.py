@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dedup.read import Dataset, read_file, suffix_of, write
+from dedup.read import Dataset, read_file, suffix_of, write, write_apart
 from shared.errors import VisitorError
 
 
@@ -134,6 +134,21 @@ def write_each(dataset: Dataset, keep: Sequence[int], paths: Sequence[Path]) -> 
     """
     for part, rows, path in zip(dataset.files, of_parts(dataset, keep), paths, strict=True):
         write(part, rows, path)
+
+
+def write_aparts(dataset: Dataset, folder: Path) -> list[Path]:
+    """Write the lines that fit no row, a file for each file that has some; these files.
+
+    Raises:
+        VisitorError: the disk is full.
+    """
+    paths = []
+    names = file_names(dataset, "", "-lines_apart" if dataset.parts else "lines_apart")
+    for part, name in zip(dataset.files, names, strict=True):
+        if part.apart:
+            paths.append(folder / name)
+            write_apart(part, paths[-1])
+    return paths
 
 
 def file_names(dataset: Dataset, stem: str, ending: str) -> list[str]:

@@ -61,7 +61,7 @@ class Signed:
         request: with columns and units settled.
         columns: that were compared.
         files: rows of each file.
-        rows: in all.
+        apart: of each file the lines that are no rows, with their numbers.
     """
 
     folder: Path
@@ -69,6 +69,7 @@ class Signed:
     request: Request
     columns: tuple[str, ...]
     files: tuple[int, ...]
+    apart: tuple[tuple[tuple[int, bytes], ...], ...]
 
     @property
     def rows(self) -> int:
@@ -84,8 +85,8 @@ class Signed:
 
 
 def deduplicate(paths: Sequence[Path], output: Path, **settings: Any) -> dict[str, Any]:
-    """Write the kept lines of some JSONL files of UTF-8, a file for each, with `removed_rows.jsonl`; the
-    report.
+    """Write the kept lines of some JSONL files of UTF-8, a file for each, with `removed_rows.jsonl` and the
+    lines that are no rows; the report.
 
     Args:
         paths: one dataset together.
@@ -128,13 +129,14 @@ def sign(paths: Sequence[Path], request: Request, folder: Path) -> Signed:
     plan: Plan | None = None
     columns: tuple[str, ...] = ()
     counts = []
+    aparts: list[tuple[tuple[int, bytes], ...]] = []
     with ExitStack() as files, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         names = ("texts", "sizes", "hashes")
         into = {name: files.enter_context((folder / name).open("wb")) for name in names}
         bands: list[IO[bytes]] = []
         for path in paths:
-            rows = 0
-            for part in _known_columns(path, request.columns or columns):
+            rows, apart = 0, list[tuple[int, bytes]]()
+            for part in _known_columns(path, request.columns or columns, apart):
                 text = compared(part, replace(request, columns=request.columns or columns))
                 if plan is None:
                     columns, request = text.columns, settled(request, text)
@@ -156,14 +158,15 @@ def sign(paths: Sequence[Path], request: Request, folder: Path) -> Signed:
                 into["texts"].write(keys_of(text.texts).tobytes())
                 rows += part.rows
             counts.append(rows)
+            aparts.append(tuple(apart))
     if plan is None:
         raise VisitorError("The files have no rows.", "Choose files with rows.")
-    return Signed(folder, plan, request, columns, tuple(counts))
+    return Signed(folder, plan, request, columns, tuple(counts), tuple(aparts))
 
 
-def _known_columns(path: Path, columns: tuple[str, ...]) -> Iterator[Dataset]:
+def _known_columns(path: Path, columns: tuple[str, ...], apart: list[tuple[int, bytes]]) -> Iterator[Dataset]:
     """The parts of a file; what a part lacks of the columns it has as an empty one."""
-    for part in jsonl_parts(path, PART_BYTES):
+    for part in jsonl_parts(path, PART_BYTES, apart):
         lacking = tuple(name for name in columns if name not in part.columns and "." not in name)
         yield replace(part, columns=(*part.columns, *lacking), raw=(*part.raw, *lacking)) if lacking else part
 
@@ -190,7 +193,7 @@ def _decided(paths: Sequence[Path], output: Path, signed: Signed) -> dict[str, A
     keeper[nodes.rows] = kept_row[nodes.group_of]
     similarity[nodes.rows] = found.jaccard[nodes.group_of]
     kept = keeper == np.arange(signed.rows)
-    _write(paths, output, signed.files, kept, keeper, similarity)
+    _write(paths, output, signed, kept, keeper, similarity)
     own = sampled.at(request.threshold)
     return {
         "rows": signed.rows,
@@ -201,6 +204,11 @@ def _decided(paths: Sequence[Path], output: Path, signed: Signed) -> dict[str, A
         "recall": own.value,
         "recall_interval": own.interval,
         "columns": list(signed.columns),
+        "lines_apart": {
+            path.name: [number for number, _ in apart]
+            for path, apart in zip(paths, signed.apart, strict=True)
+            if apart
+        },
         "request": request.to_json(),
         "plan": signed.plan.to_json(),
     }
@@ -265,14 +273,18 @@ def _measured(
 def _write(
     paths: Sequence[Path],
     output: Path,
-    files: Sequence[int],
+    signed: Signed,
     kept: Bool,
     keeper: Int64,
     similarity: Any,
 ) -> None:
-    """Copy the lines that stay, and list those that go."""
+    """Copy the lines that stay, and those that are no rows to a file of their own; list the rows that go."""
     first = 0
-    for path, rows in zip(paths, files, strict=True):
+    for path, rows, apart in zip(paths, signed.files, signed.apart, strict=True):
+        if apart:
+            with written_whole(output / f"{path.stem}-lines_apart{path.suffix}", "those lines") as part:
+                part.write_bytes(b"".join(line + b"\n" for _, line in apart))
+        no_rows = {number for number, _ in apart}
         target = output / f"{path.stem}-deduplicated{path.suffix}"
         with (
             written_whole(target, "the kept rows") as part,
@@ -280,8 +292,8 @@ def _write(
             path.open("rb") as lines,
         ):
             row = first
-            for line in lines:
-                if not line.strip():
+            for number, line in enumerate(lines, start=1):
+                if not line.strip() or number in no_rows:
                     continue
                 if kept[row]:
                     file.write(line if line.endswith(b"\n") else line + b"\n")

@@ -47,7 +47,8 @@ _OPERATOR = re.compile(
 )
 
 _SIGN = re.compile(
-    r"[^\w\s.,;:!?'\"“”‘’«»()…–—\-`\u0300-\u036f\ufe00-\ufe0f]"  # what prose does not sprinkle over itself
+    r"[^\w\s.,;:!?'\"“”‘’«»()…–—\-`\u0300-\u036f\ufe00-\ufe0f"  # what prose does not sprinkle over itself
+    r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"  # and what cannot be seen
     r"|(?<=\d)[.,:]?(?=\s*\d)|(?<!\w)-(?=\s*[\w(])|(?<=\d)-(?=\d)|!(?==)"
 )
 
@@ -82,7 +83,9 @@ def _confused(rows: list[str]) -> int:
 
 
 def signs(text: str) -> str:
-    """The signs of a text that carry meaning, in order: operators, symbols, emoji; no punctuation."""
+    """The signs of a text that carry meaning, in order: operators, symbols, emoji; no punctuation, and
+    nothing that cannot be seen, such as the joiners of Persian or the marks of a direction.
+    """
     return " ".join(_SIGN.findall(text))
 
 

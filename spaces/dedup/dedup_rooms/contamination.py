@@ -56,7 +56,7 @@ def decontaminate(
     """
     result = last(compare(open_splits(request, files, hub.local_token()), request))
     assert isinstance(result, Contamination)
-    clean, leaks = (FileData(path=path, orig_name=Path(path).name) for path in written(result))
+    clean, leaks, *_ = (FileData(path=path, orig_name=Path(path).name) for path in written(result))
     return dict(result.to_json()), clean, leaks
 
 

@@ -31,6 +31,7 @@ from dedup_rooms.source import checkpoints, either, open_rows, source_fields
 from shared import hub, limits, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
+from shared.numbers import counted
 from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
 
@@ -141,9 +142,10 @@ def plan_words(bands: PlanData, rows: int, threshold: float, name: str) -> str:
     """A plan as a sentence that says which rows it is for."""
     expected = f"{bands['expected_recall']:.4f}" if bands["expected_recall"] < 0.9999 else "0.9999 or more"
     return (
-        f"Plan for {name[:60]}: {rows:,} rows · {bands['num_bands']} × {bands['rows_per_band']} bands find a "
-        f"pair at {threshold:g} with probability {expected} · about {bands['candidates'] or 0:,} candidates "
-        f"to verify · about {max(bands['megabytes'], 0.1):,.1f} MB and {max(bands['seconds'], 0.1):,.1f} s"
+        f"Plan for {name[:60]}: {counted(rows, 'row')} · {bands['num_bands']} × {bands['rows_per_band']} "
+        f"bands find a pair at {threshold:g} with probability {expected} · about "
+        f"{counted(bands['candidates'] or 0, 'candidate')} to verify · about "
+        f"{max(bands['megabytes'], 0.1):,.1f} MB and {max(bands['seconds'], 0.1):,.1f} s"
     )
 
 
@@ -164,9 +166,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
             elem_classes="one-line",
         )
         threshold = gr.Slider(
-            0.1,
-            1,
-            first.threshold,
+            *(0.1, 1, first.threshold),
             step=0.01,
             label="threshold",
             scale=3,

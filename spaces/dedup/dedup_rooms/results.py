@@ -14,10 +14,9 @@ from dedup import examples
 from dedup.card import dataset_card
 from dedup.engine import Result, deduplicate
 from dedup.outcome import Outcome, outcome
-from dedup.read import write_apart
 from dedup.report import report
 from dedup.request import Request
-from dedup.several import file_names, plain_stem, write_each
+from dedup.several import file_names, plain_stem, write_aparts, write_each
 from dedup_rooms.kept import EXAMPLE, STATEMENTS, Kept
 from dedup_rooms.source import open_rows
 from shared import files, hub
@@ -93,13 +92,7 @@ def download(state: str | None, choice: Mapping[str, Any] | None, labels: Any = 
     text = json.dumps(report(result, kept), ensure_ascii=False, indent=1)
     with files.written_whole(removed, "the report") as part:
         part.write_text(text, encoding="utf-8")
-    written = [*rows, removed]
-    for file in result.dataset.files:
-        if file.apart:
-            apart = f"{plain_stem(file.name)}-lines_apart.csv" if result.dataset.parts else "lines_apart.csv"
-            written.append(removed.with_name(apart))
-            write_apart(file, written[-1])
-    return list(map(str, written))
+    return list(map(str, [*rows, removed, *write_aparts(result.dataset, removed.parent)]))
 
 
 def push(

@@ -9,7 +9,7 @@ from dedup import examples
 from dedup.card import clean_card
 from dedup.contamination import Contamination, Split, compare
 from dedup.read import write
-from dedup.several import file_names, plain_stem
+from dedup.several import file_names, plain_stem, write_aparts
 from dedup_rooms.kept import EXAMPLE, Kept
 from dedup_rooms.source import open_splits
 from shared import files, hub
@@ -46,12 +46,13 @@ def download(state: str | None) -> list[str]:
 
 def written(result: Contamination) -> list[str]:
     """The same of a comparison."""
-    path, _, _ = clean_file(result)
+    path, split, _ = clean_file(result)
     leaks = path.with_name("leaks.jsonl")
     with files.written_whole(leaks, "the report") as part, part.open("w", encoding="utf-8") as file:
         for line in result.lines():
             file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode() + "\n")
-    return [str(path), str(leaks)]
+    assert split.dataset is not None
+    return [str(path), str(leaks), *map(str, write_aparts(split.dataset, path.parent))]
 
 
 def push(state: str | None, repository: str, token: str | None) -> str:

@@ -114,6 +114,17 @@ function cleanSentence({ clean, rows, splits }) {
   ];
 }
 
+/**
+ * What is compared of each split: nobody chose it where no columns were named.
+ * @param {Contamination} data
+ */
+function byColumns({ splits, provenance }) {
+  const columns = provenance.columns.map((own) => own.join(" and "));
+  return new Set(columns).size === 1
+    ? `column ${columns[0]}`
+    : splits.map((split, place) => `${split} by ${columns[place]}`).join(", ");
+}
+
 /** @param {Contamination} data */
 function contaminationFacts(data) {
   const { splits, rows, matrix, request } = data;
@@ -122,6 +133,7 @@ function contaminationFacts(data) {
     .filter(({ first, second }) => first !== second);
   const units = UNIT_NAMES[request.unit][request.ngram === 1 ? 0 : 1];
   const facts = [
+    byColumns(data),
     measureSentence(data),
     `shingles of ${request.ngram} ${units}`,
     "every pair compared, nothing estimated",

@@ -177,7 +177,7 @@ function factsOf(run) {
 }
 
 /** @param {Deduplication} data */
-function provenanceOf({ request, provenance, plan, seconds }) {
+function provenanceOf({ request, provenance, plan, seconds, example }) {
   const meaning = request.measure === "cosine" || request.measure === "meaning";
   const facts = [
     meaning
@@ -195,7 +195,8 @@ function provenanceOf({ request, provenance, plan, seconds }) {
       (provenance.files ? ` of ${plural(provenance.files.length, "file")}` : ""),
     `keep ${request.keep}`,
     { leader: "compared with kept rows", components: "connected components" }[request.method],
-    `${number(seconds.total, seconds.total < 10 ? 1 : 0)}\u202fs`,
+    // a stored example's were another machine's, and say nothing of this one
+    !example && `${number(seconds.total, seconds.total < 10 ? 1 : 0)}\u202fs`,
   ];
   return facts.filter(Boolean).join(", ");
 }
