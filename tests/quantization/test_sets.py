@@ -222,11 +222,21 @@ def test_a_file_that_cannot_be_read_back_does_not_stay(loaded, tmp_path, monkeyp
     assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".md"}
 
 
+def test_a_published_file_is_not_written_again(loaded, tmp_path):
+    """Its row says where to go, and the Hub is not asked."""
+    names = ("maker/llama-GGUF", "maker/llama-GGUF/m-Q4_0.gguf", "gguf:Q8_0")
+    *_, step = sets.make(asked(loaded, formats=names), loaded, tmp_path)
+    *refused, written = step.figure["compared"]["rows"]
+    assert written["status"] == "done" and len(refused) == 2
+    assert all("is a file already" in row["error"]["what"] for row in refused)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".md"}
+
+
 def test_nothing_to_write_is_refused_before_the_text_is_read(loaded, tmp_path, monkeypatch):
     from quantization import metrics
 
     monkeypatch.setattr(metrics, "base_pass", lambda *_: pytest.fail("the text was read"))
-    with pytest.raises(VisitorError, match="cannot be taken home"):
+    with pytest.raises(VisitorError, match=r"None of 2 rows can be measured. The first: .* taken home"):
         list(sets.make(asked(loaded, formats=("own:nf4", "hqq:int4-g64")), loaded, tmp_path))
     with pytest.raises(VisitorError, match="no format to write"):
         asked(loaded, formats=[])

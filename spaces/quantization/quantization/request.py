@@ -79,6 +79,8 @@ def _megabytes(name: str, value: Any) -> float:
 
 def _names(name: str, value: Any) -> list[str]:
     items = value.replace(",", " ").split() if isinstance(value, str) else value
+    if isinstance(items, list):  # files that a client of the API uploaded
+        items = [item.get("path") if isinstance(item, dict) else item for item in items]
     if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
         raise VisitorError(f"{name} is {str(value)[:40]}.", "Use a list of names.")
     return list(dict.fromkeys(item.strip() for item in items if item.strip()))
