@@ -109,6 +109,11 @@ def _matrix(name: str, value: Any) -> str:
     return published.matrix_spec(_text(300)(name, value))
 
 
+def _is_everyones(matrix: str) -> bool:
+    """Whether an importance matrix, or none, is no file that only this visitor has."""
+    return not published.is_upload(f"{published.ENGINE}:{matrix}")
+
+
 IMATRIX = (
     "an importance matrix of llama.cpp for GGUF formats that take one, owner/model-GGUF/model.imatrix.gguf; "
     "empty to compute it from the calibration text"
@@ -196,8 +201,8 @@ class Request(request.Request):
         """The request as the query of a URL; None where a row, or the importance matrix, is a file that a
         visitor has uploaded.
         """
-        names = (*self.formats, f"{published.ENGINE}:{self.imatrix}")
-        return None if any(published.is_upload(name) for name in names) else super().to_query()
+        is_everyones = _is_everyones(self.imatrix) and not any(map(published.is_upload, self.formats))
+        return super().to_query() if is_everyones else None
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,12 @@ class TakeRequest(request.Request):
     )
     questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
     imatrix: str = setting("", _matrix, IMATRIX, blank=True)
+
+    def to_query(self) -> str | None:
+        """The request as the query of a URL; None where its importance matrix is a file that a visitor has
+        uploaded.
+        """
+        return super().to_query() if _is_everyones(self.imatrix) else None
 
     @property
     def matrix(self) -> str:
@@ -335,6 +346,7 @@ class SetRequest(request.Request):
     )
     windows: int = setting(8, whole(1, limits.MAX_WINDOWS), "windows of the text to read, at most")
     questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
+    imatrix: str = setting("", _matrix, IMATRIX, blank=True)
 
     def consistent(self) -> SetRequest:
         """There is something to write."""
@@ -353,5 +365,10 @@ class SetRequest(request.Request):
             context=self.context,
             windows=self.windows,
             questions=self.questions,
+            imatrix=self.imatrix,
             prompt="",
         )
+
+    def to_query(self) -> str | None:
+        """As `TakeRequest.to_query`."""
+        return super().to_query() if _is_everyones(self.imatrix) else None
