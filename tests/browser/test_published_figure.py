@@ -83,6 +83,7 @@ def test_the_memory_is_pythons(open_page):
 def test_the_file_to_take_fits_and_is_the_smallest_of_the_best(open_page):
     data = published()
     page = open_page(data)
+    first = page.locator("figcaption").get_by_text("for 8 GB and 4,096 tokens of context take")
     show(page, "Which to take")
     verdict = page.locator(".verdict:visible")
     files = [row for row in data["rows"] if row["engine"] in ("gguf", "published")]
@@ -97,6 +98,8 @@ def test_the_file_to_take_fits_and_is_the_smallest_of_the_best(open_page):
         name = taken["label"] if taken["engine"] == "published" else taken["format"]
         expect(verdict).to_contain_text(f"take {name}:")
         expect(page.locator(".fit.taken")).to_have_attribute("data-fit", taken["format"])
+        if gigabytes == 8:
+            expect(first).to_contain_text(f"take {name},")
         expect(page.locator(".fit.too-large")).to_have_count(len(files) - len(fitting))
     page.get_by_label("Memory, GB").fill("0.1")
     expect(verdict).to_contain_text("Nothing fits in 0.1 GB")
