@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from quantization import checkpoints, formats, modules, sets, written
 from quantization.libraries import common
 from quantization.memory import cache_bytes, compute_bytes, memory_of
-from quantization.request import USUAL_SET, SetRequest
+from quantization.request import USUAL_SET, SetRequest, TakeRequest
 from quantization_rooms import sets as room
 from shared import files, limits, measure, models, steps
 from shared.errors import VisitorError
@@ -307,6 +307,18 @@ def test_the_programs_are_the_requests(loaded):
     assert "-c 64 --chunks 4" in shell
     again = SetRequest.from_query(request.to_query())
     assert again == request
+
+
+def test_a_set_may_be_made_with_somebodys_matrix():
+    names = ("gguf:Q4_K_M+imatrix", "gguf:Q8_0")
+    request = SetRequest.parse(formats=names, imatrix="a/m-GGUF/m.imatrix.gguf")
+    assert request.comparison().imatrix == request.imatrix
+    assert SetRequest.from_query(request.to_query()) == request
+    shell = room.programs_of(request, {})["The GGUF files, with llama.cpp's own tools"]
+    assert "--imatrix m.imatrix.gguf base.gguf" in shell and "llama-imatrix" not in shell
+    for kind, formats_ in ((SetRequest, {"formats": names}), (TakeRequest, {"format": names[0]})):
+        mine = kind.parse(**formats_, imatrix="upload:a1/m.imatrix.gguf")
+        assert mine.to_query() is None, "nobody else has it"
 
 
 def test_the_plan_says_what_nothing_opens():

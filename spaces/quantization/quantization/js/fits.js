@@ -173,8 +173,8 @@ export function takenWords(data) {
   const taken = choose(needs, MEMORY * GIGABYTE);
   const room = `${MEMORY} GB and ${whole(context)} tokens of context`;
   return taken
-    ? `for ${room} take ${nameOfRow(taken.row)}, ${gigabytesWords(taken.sum)}`
-    : `nothing fits in ${room}`;
+    ? `For ${room} take ${nameOfRow(taken.row)}, ${gigabytesWords(taken.sum)}`
+    : `Nothing fits in ${room}`;
 }
 
 /** @param {number} bytes */

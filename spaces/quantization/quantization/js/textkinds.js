@@ -140,7 +140,13 @@ function learntLine(row, rows, kinds) {
   return h(
     "tr",
     { "data-kinds": row.format },
-    h("th", { scope: "row" }, nameOfRow(row)),
+    h(
+      "th",
+      { scope: "row" },
+      nameOfRow(row)
+        .split(/(?=[+])|(?<=imatrix:)/)
+        .flatMap((part) => [h("wbr"), part]),
+    ),
     kinds.map(({ name }) => {
       const value = onKind(row, name);
       if (!value) return h("td", {}, "–");
