@@ -89,7 +89,7 @@ with page.page(TITLE, SENTENCE, HERE) as demo:
     endpoint(
         sets.quantize_set,
         SetRequest,
-        ["model", "formats", "calibration", "text", "context", "windows", "rotated", "questions"],
+        ["model", "formats", "calibration", "text", "context", "windows", "rotated", "questions", "imatrix"],
         **MODEL,
     )
 

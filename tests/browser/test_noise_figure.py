@@ -104,6 +104,31 @@ def test_there_is_no_floor_where_none_was_measured(open_page):
     expect(page.get_by_role("tab", name="Kinds of text", exact=True)).to_be_hidden()
 
 
+def test_a_matrix_of_kinds_says_where_its_own_kind_is_the_closest(open_page):
+    """Column by column: the matrix of prose is the closest on prose, that of code is not on code."""
+    data = {**noisy(), "floor": None}
+    means = {
+        "gguf:Q3_K_S": (0.5, 0.5, 0.9, 0.5, 0.5),
+        "gguf:Q3_K_S+imatrix:prose": (0.1, 0.4, 0.9, 0.4, 0.4),
+        "gguf:Q3_K_S+imatrix:code": (0.3, 0.45, 0.8, 0.4, 0.4),
+    }
+    rows = [row for row in data["rows"] if row["status"] == "done"][:3]
+    for row, (name, values) in zip(rows, means.items(), strict=True):
+        row |= {"format": name, "label": name.partition(":")[2], "engine": "gguf"}
+        for cell, mean in zip(row["kinds"], values, strict=True):
+            cell |= {"mean": mean, "low": 0.9 * mean, "high": 1.1 * mean}
+    page = open_page({**data, "rows": rows, "microscope": None, "answers": None})
+    page.get_by_role("tab", name="Kinds of text", exact=True).click()
+    expect(page.locator(".said:visible")).to_contain_text(
+        "own kind is the closest on 1 of 2 kinds (prose), beyond doubt on prose."
+    )
+    own = page.locator("td.own-kind")
+    expect(own).to_have_count(2)
+    expect(own.first).to_contain_text("0.1")
+    assert own.last.locator(".kind-bar span").evaluate("one => one.style.width") == "90%", "of its column"
+    expect(page.locator("[data-kinds$=prose] td.far")).to_have_count(4)  # the smallest, maths and German too
+
+
 def test_a_kind_beyond_doubt_stands_out(open_page):
     data = noisy()
     page = open_page(data)

@@ -83,6 +83,7 @@ def test_the_memory_is_pythons(open_page):
 def test_the_file_to_take_fits_and_is_the_smallest_of_the_best(open_page):
     data = published()
     page = open_page(data)
+    first = page.locator("figcaption").get_by_text("For 8 GB and 4,096 tokens of context take")
     show(page, "Which to take")
     verdict = page.locator(".verdict:visible")
     files = [row for row in data["rows"] if row["engine"] in ("gguf", "published")]
@@ -97,6 +98,8 @@ def test_the_file_to_take_fits_and_is_the_smallest_of_the_best(open_page):
         name = taken["label"] if taken["engine"] == "published" else taken["format"]
         expect(verdict).to_contain_text(f"take {name}:")
         expect(page.locator(".fit.taken")).to_have_attribute("data-fit", taken["format"])
+        if gigabytes == 8:
+            expect(first).to_contain_text(f"take {name},")
         expect(page.locator(".fit.too-large")).to_have_count(len(files) - len(fitting))
     page.get_by_label("Memory, GB").fill("0.1")
     expect(verdict).to_contain_text("Nothing fits in 0.1 GB")
@@ -125,6 +128,14 @@ def test_files_are_called_by_their_short_names(open_page):
         panel = page.locator("[role=tabpanel]:visible")
         expect(panel).to_contain_text("maker Q8_0")
         expect(panel).not_to_contain_text("m-GGUF")
+
+
+def test_the_only_maker_is_not_named_at_every_mark(open_page):
+    data = published()
+    data["rows"] = [row for row in data["rows"] if row["engine"] == "published"]
+    names = open_page(data).locator(".point-name")
+    expect(names).to_have_count(2)
+    assert sorted(names.all_text_contents()) == ["Q4_0", "Q8_0"]
 
 
 def test_nothing_to_take_without_files(open_page):

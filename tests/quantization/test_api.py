@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from tests.conftest import ROOT, ask_mcp
@@ -138,3 +138,16 @@ def test_files_and_card_are_pushed_with_the_visitors_token(tmp_path):
     }
     assert "nothing to push" in nothing and "not signed in" in unsigned
     assert "<b>" not in hostile.replace('<p role="alert"><b>', "") and "not a model id" in hostile
+
+
+def test_a_file_that_a_client_uploads_is_a_row(client, tmp_path):
+    """Or a row with the reason why not, and the others go on."""
+    path = tmp_path / "packed.gguf"
+    path.write_bytes(b"PK\x03\x04model.gguf")
+    names = [handle_file(str(path)), "own:absmax-int8"]
+    refused, measured = client.predict(formats=names, **FAST, api_name="/compare")["rows"]
+    assert refused["label"] == "packed" and measured["status"] == "done"
+    assert refused["error"] == {
+        "what": "packed.gguf cannot be read: it is a zip archive, not a GGUF file.",
+        "remedy": "Choose another file.",
+    }

@@ -28,6 +28,7 @@ from quantization import (
     published_rows,
 )
 from quantization.request import Request
+from quantization_rooms import compare as room
 from shared import files, hub_files, models, owner
 from shared.errors import VisitorError
 from tests.quantization import herd
@@ -398,6 +399,9 @@ def test_a_visitor_reads_no_file_of_the_machine(tiny_gguf, monkeypatch, tmp_path
             published.place(spec)
     name = published.uploaded(str(inside))
     assert name == "published:upload:a1b2/mine.gguf"
+    (asked,) = Request.parse(formats=[{"path": str(inside)}]).formats
+    assert asked == name and formats.parse(str(inside)).name == name, "as the API answers an upload"
+    assert published.matrix_spec(str(inside)) == "upload:a1b2/mine.gguf"
     assert published.place(formats.parse(name).spec).path == inside.resolve()
     assert Request.parse(formats=[name]).to_query() is None, "nobody else has it"
     with pytest.raises(VisitorError, match="not uploaded here"):
@@ -487,6 +491,46 @@ def test_what_is_refused_is_not_downloaded(repository, serve, in_memory):
     assert "no public model gone/m-GGUF" in found["gone m"]["error"]["what"]
     assert found["absmax-int8"]["status"] == "done"
     assert set(server.pieces) == {("other-Q4_0.gguf", "bytes=0-999999")}, "a piece of the header alone"
+
+
+def test_a_repository_that_is_gone_is_a_row_and_the_others_go_on(serve, in_memory):
+    serve({"maker/split-GGUF": Repo({"a-00001-of-00002.gguf": b"GGUF"})})
+    found = asked(in_memory, ["gone/m-GGUF", "maker/split-GGUF", "maker/split-GGUF:Q4_0", "own:absmax-int8"])
+    assert found.pop("absmax-int8")["status"] == "done"
+    whys = [row["error"]["what"] for row in found.values()]
+    assert "no public model gone/m-GGUF" in whys[0] and "is split" in whys[1] and "is split" in whys[2]
+
+
+def test_where_no_row_is_left_no_text_is_read(repository, serve, in_memory, monkeypatch):
+    serve({"maker/llama-GGUF": Repo({"a.gguf": repository[1], "b.gguf": b"PK\x03\x04"})})
+    monkeypatch.setattr(compare.metrics, "base_pass", lambda *_: pytest.fail("the text was read"))
+    with pytest.raises(VisitorError, match=r"None of 2 rows can be measured. The first: a.gguf .*elephant"):
+        asked(in_memory, ["maker/llama-GGUF"])
+    with pytest.raises(VisitorError, match=r"^b.gguf cannot be read: it is a zip archive"):
+        asked(in_memory, ["maker/llama-GGUF/b.gguf"])
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"text": "too short"}, "tokens"),
+        ({"context": 1024}, "reads at most"),
+        ({"imatrix": "maker/llama-GGUF/other.imatrix.gguf"}, "no importance matrix"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_file_is_downloaded(
+    more, sentence, repository, serve, in_memory, monkeypatch
+):
+    """A matrix of another model, or a text that is too short, among files of gigabytes."""
+    content, other, _ = repository
+    server = serve({"maker/llama-GGUF": Repo({**content, "other.imatrix.gguf": other})})
+    monkeypatch.setattr(models, "load", lambda *_, **__: in_memory)
+    names = ["maker/llama-GGUF", "gguf:Q4_0+imatrix"]
+    request = Request.parse(**{"formats": names, "context": 32, "windows": 2, "prompt": "", **more})
+    for run in (lambda: list(room.run(request)), lambda: room.compare(request)):
+        with pytest.raises(VisitorError, match=sentence):
+            run()
+    assert {name for name, wanted in server.pieces if wanted is None} <= {"other.imatrix.gguf"}
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from quantization import gguf_file, modules, plan
+from quantization import gguf_file, importance, modules, plan
 from quantization.importance import DATASET, FILE, Importance
 from quantization.methods import METHODS
 from quantization.request import Request, TakeRequest
-from quantization_rooms import compare, lab, settings, take
+from quantization_rooms import compare, lab, settings, take, textfield
 from shared import experts, files, models, steps
 from shared.errors import VisitorError
 from tests.conftest import ask
@@ -174,11 +174,13 @@ def test_a_file_comes_with_what_was_measured_of_it(tiny_gguf, monkeypatch, tmp_p
     assert all(ast.parse(listing) for name, listing in listings.items() if "Python" in name)
 
 
-def test_an_uploaded_file_becomes_a_row(monkeypatch, tmp_path):
+def test_an_uploaded_file_becomes_a_row(tiny_gguf, monkeypatch, tmp_path):
     monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
     path = tmp_path / "a1" / "mine.gguf"
     path.parent.mkdir()
-    path.write_bytes(b"GGUF")
+    (written,) = gguf_file.quantize_model(tiny_gguf, "Q4_0", None).export(tmp_path)
+    content = written.read_bytes()
+    path.write_bytes(content)
     said = []
     monkeypatch.setattr(compare.gr, "Warning", said.append)
     row = "published:upload:a1/mine.gguf"
@@ -191,6 +193,38 @@ def test_an_uploaded_file_becomes_a_row(monkeypatch, tmp_path):
     projector.write_bytes(b"GGUF")
     compare.add_file(str(projector), [])
     assert "a vision projector" in said[1]
+    for wrong, reason in {
+        content[:-1]: "is not complete",
+        b"": "it is empty.",
+        b"PK\x03\x04model.gguf": "a zip archive, not",
+        b"version https://git-lfs.github.com/spec/v1": "a Git LFS pointer to the file",
+        b"<!DOCTYPE html>": "a web page",
+        bytes([2] + 7 * [0]) + b'{"a":{}}': "a safetensors file",
+        b"\x00" * 40: "something else",
+    }.items():
+        path.write_bytes(wrong)
+        compare.add_file(str(path), [row])
+        assert reason in said.pop() and len(said) == 2
+
+
+def test_an_uploaded_matrix_is_looked_at(tiny_gguf, monkeypatch, tmp_path):
+    """Of whatever model: which one it is of is known when it is used."""
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    said = []
+    monkeypatch.setattr(textfield.gr, "Warning", said.append)
+    path = tmp_path / "a1" / "it.imatrix.gguf"
+    path.parent.mkdir()
+    inputs = {
+        name: torch.ones(modules.weight_of(tiny_gguf.model, name).shape[1])
+        for name in modules.linear_names(tiny_gguf.model)
+    }
+    importance.write(Importance(inputs, FILE, (DATASET,), 1, 1), tiny_gguf, path)
+    assert textfield._matrix(str(path)) == "upload:a1/it.imatrix.gguf" and not said
+    path.write_bytes(path.read_bytes()[:-100])
+    textfield._matrix(str(path))
+    path.write_bytes(b"PK\x03\x04")
+    textfield._matrix(str(path))
+    assert "is not complete" in said[0] and "no importance matrix that llama.cpp wrote" in said[1]
 
 
 def test_a_published_file_unticks_the_rotation(loaded):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quantization import gguf_file, metrics, rowcache, runtime
+from quantization import gguf_file, llama_cpp, metrics, rowcache, runtime
 from quantization.compare import compare
 from quantization.llama_library import Reader
 from quantization.plan import estimate
@@ -37,6 +37,19 @@ def test_a_file_in_sixteen_bits_adds_nothing(wide, tmp_path):
     assert found["f16"]["added"]["mean"] < 1e-4 and found["f16"]["reached"]["mean"] < 1e-4
     assert 1e-4 < found["q8_0"]["added"]["mean"] < found["q4_0"]["added"]["mean"]
     assert all(stage["added"]["sigma"] > 0 for stage in found.values())
+
+
+def test_speed_is_measured_as_often_as_there_is_time(wide, tmp_path, monkeypatch):
+    """With as many threads as PyTorch has: more than processors would wait for each other."""
+    (path,) = gguf_file.quantize_model(wide, "Q8_0", None).export(tmp_path)
+    asked, ask = [], llama_cpp.ask
+    monkeypatch.setattr(llama_cpp, "ask", lambda request: asked.append(request) or ask(request))
+    found = llama_cpp.speed(path)
+    low, high = found["decode_range"]
+    assert found["runs"] == 3 and low <= found["decode_tokens_per_second"] <= high
+    assert asked[0]["threads"] == torch.get_num_threads()
+    monkeypatch.setattr(llama_cpp, "SECONDS", 0)
+    assert llama_cpp.speed(path)["runs"] == 1, "after the one that warms up"
 
 
 def test_blocks_are_multiplied_by_rounded_activations(wide, tmp_path):

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from quantization import checkpoints, formats, modules, sets, written
 from quantization.libraries import common
 from quantization.memory import cache_bytes, compute_bytes, memory_of
-from quantization.request import USUAL_SET, SetRequest
+from quantization.request import USUAL_SET, SetRequest, TakeRequest
 from quantization_rooms import sets as room
 from shared import files, limits, measure, models, steps
 from shared.errors import VisitorError
@@ -222,11 +222,21 @@ def test_a_file_that_cannot_be_read_back_does_not_stay(loaded, tmp_path, monkeyp
     assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".md"}
 
 
+def test_a_published_file_is_not_written_again(loaded, tmp_path):
+    """Its row says where to go, and the Hub is not asked."""
+    names = ("maker/llama-GGUF", "maker/llama-GGUF/m-Q4_0.gguf", "gguf:Q8_0")
+    *_, step = sets.make(asked(loaded, formats=names), loaded, tmp_path)
+    *refused, written = step.figure["compared"]["rows"]
+    assert written["status"] == "done" and len(refused) == 2
+    assert all("is a file already" in row["error"]["what"] for row in refused)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".md"}
+
+
 def test_nothing_to_write_is_refused_before_the_text_is_read(loaded, tmp_path, monkeypatch):
     from quantization import metrics
 
     monkeypatch.setattr(metrics, "base_pass", lambda *_: pytest.fail("the text was read"))
-    with pytest.raises(VisitorError, match="cannot be taken home"):
+    with pytest.raises(VisitorError, match=r"None of 2 rows can be measured. The first: .* taken home"):
         list(sets.make(asked(loaded, formats=("own:nf4", "hqq:int4-g64")), loaded, tmp_path))
     with pytest.raises(VisitorError, match="no format to write"):
         asked(loaded, formats=[])
@@ -297,6 +307,18 @@ def test_the_programs_are_the_requests(loaded):
     assert "-c 64 --chunks 4" in shell
     again = SetRequest.from_query(request.to_query())
     assert again == request
+
+
+def test_a_set_may_be_made_with_somebodys_matrix():
+    names = ("gguf:Q4_K_M+imatrix", "gguf:Q8_0")
+    request = SetRequest.parse(formats=names, imatrix="a/m-GGUF/m.imatrix.gguf")
+    assert request.comparison().imatrix == request.imatrix
+    assert SetRequest.from_query(request.to_query()) == request
+    shell = room.programs_of(request, {})["The GGUF files, with llama.cpp's own tools"]
+    assert "--imatrix m.imatrix.gguf base.gguf" in shell and "llama-imatrix" not in shell
+    for kind, formats_ in ((SetRequest, {"formats": names}), (TakeRequest, {"format": names[0]})):
+        mine = kind.parse(**formats_, imatrix="upload:a1/m.imatrix.gguf")
+        assert mine.to_query() is None, "nobody else has it"
 
 
 def test_the_plan_says_what_nothing_opens():

@@ -121,12 +121,11 @@ def compare(
         apart: whether a format of several files has a folder of its own there.
 
     Raises:
-        VisitorError: the request as a whole cannot be done, see `prepare`; or no file can be written.
+        VisitorError: the request as a whole cannot be done, see `prepare`; or no row can be measured.
     """
     began = time.perf_counter()
-    names = published_rows.names(request.formats)
-    material = prepare(replace(request, formats=names), loaded)
-    rows = [Row(formats.parse(name)) for name in names]
+    rows = published_rows.rows(request.formats, folder is None)
+    material = prepare(replace(request, formats=tuple(row.form.name for row in rows)), loaded)
     run = Comparison(request, material.loaded, rows, str(time.time_ns()), folder, apart)
     run.questions = material.questions
     if modules.on_grid(loaded) and not request.rotated:
@@ -141,6 +140,7 @@ def compare(
     for label in published_rows.opened(run):
         run.progress = (label, 0, steps)
         yield run
+    _check_one_is_left(run)
     run.progress = ("Reading the text with the base model", 0, steps)
     yield run
     count = len(material.windows)
@@ -170,14 +170,12 @@ def compare(
 
 
 def _refuse_early(run: Comparison) -> None:
-    """Mark the rows that cannot be made of this model, before time is spent on the others.
-
-    Raises:
-        VisitorError: where files are wanted and none can be made: the first reason.
-    """
+    """Mark the rows that cannot be made of this model, before time is spent on the others."""
     from quantization.gguf_file import check
 
     for row in run.rows:
+        if row.error is not None:
+            continue
         try:
             if run.folder is not None:
                 written.check(row.form)
@@ -185,9 +183,14 @@ def _refuse_early(run: Comparison) -> None:
                 check(run.loaded)
         except VisitorError as error:
             row.status, row.error = "failed", error
+
+
+def _check_one_is_left(run: Comparison) -> None:
+    """Raise the first row's reason where every row was refused and nothing else is to be measured."""
     refused = [row.error for row in run.rows if row.error is not None]
-    if run.folder is not None and refused and len(refused) == len(run.rows):
-        raise refused[0]
+    if refused and len(refused) == len(run.rows) and not (run.request.sensitivity or run.request.budget):
+        count = f"None of {len(refused)} rows can be measured. The first: " if len(refused) > 1 else ""
+        raise VisitorError(f"{count}{refused[0].what}", refused[0].remedy)
 
 
 def _answer(run: Comparison, model: Any, prompt: list[int]) -> answers.Answer:

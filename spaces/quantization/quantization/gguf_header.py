@@ -215,10 +215,32 @@ def read_header(read: Read, size: int, what: str) -> Header:
     return header
 
 
+_KINDS = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"<": "a web page",
+    b"version https://git-lfs": "a Git LFS pointer to the file",
+    b"tjgg": "of llama.cpp's format before GGUF",
+    b"fmgg": "of llama.cpp's format before GGUF",
+    b"lmgg": "of llama.cpp's format before GGUF",
+}
+"""What people take for GGUF files, by the first bytes."""
+
+
+def _kind(content: bytearray) -> str:
+    """What a file is that is no GGUF file."""
+    for start, kind in _KINDS.items():
+        if content.startswith(start):
+            return kind
+    return "a safetensors file" if content[8:10] == b'{"' else "something else"
+
+
 def _header(stream: _Stream) -> Header:
-    begin = stream.need(4)
-    if bytes(stream.bytes[begin : begin + 4]) != b"GGUF":
-        raise _Damaged("it is not a GGUF file")
+    if not stream.has(1):
+        raise _Damaged("it is empty")
+    if not stream.bytes.startswith(b"GGUF"):
+        raise _Damaged(f"it is {_kind(stream.bytes)}, not a GGUF file")
+    stream.need(4)
     version, count, values = stream.number("I"), stream.number("Q"), stream.number("Q")
     if version not in (2, 3):
         raise _Damaged(

@@ -174,7 +174,25 @@ def read(path: Path, name: str, loaded: Loaded) -> Importance:
         loaded: the model.
 
     Raises:
-        VisitorError: it is no importance matrix, is damaged, or is of another model.
+        VisitorError: as `opened`, or it is of another model.
+    """
+    means, datasets, chunks, chunk_size = opened(path, name)
+    return Importance(_checked(means, name, loaded), name, datasets, chunks, chunk_size)
+
+
+Found = tuple[dict[str, npt.NDArray[np.float32]], tuple[str, ...], int, int]
+"""Means by llama.cpp's names, datasets, chunks and their size."""
+
+
+def opened(path: Path, name: str) -> Found:
+    """What a matrix's file holds, of whatever model.
+
+    Args:
+        path: of the file.
+        name: that it has, for sentences.
+
+    Raises:
+        VisitorError: it is no importance matrix, or is damaged.
     """
     size = path.stat().st_size
     if size > limits.MAX_MATRIX_BYTES:
@@ -185,12 +203,7 @@ def read(path: Path, name: str, loaded: Loaded) -> Importance:
         )
     content = np.fromfile(path, np.uint8)
     is_gguf = content[:4].tobytes() == b"GGUF"
-    found, datasets, chunks, chunk_size = (_read_gguf if is_gguf else _read_dat)(content, path, name)
-    return Importance(_checked(found, name, loaded), name, datasets, chunks, chunk_size)
-
-
-Found = tuple[dict[str, npt.NDArray[np.float32]], tuple[str, ...], int, int]
-"""Means by llama.cpp's names, datasets, chunks and their size."""
+    return (_read_gguf if is_gguf else _read_dat)(content, path, name)
 
 
 def _read_gguf(content: npt.NDArray[np.uint8], path: Path, name: str) -> Found:

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ TIMEOUT = 180
 
 PREFILL, DECODE, REPEATS, WARM = 64, 12, 3, 8
 """Tokens read and written, and how often, to measure speed; and read before, to warm up."""
+
+SECONDS = 4
+"""After which speed is not measured once more."""
 
 
 def check_installed() -> None:
@@ -79,20 +83,30 @@ def run(path: Path, prompt: str, n_predict: int) -> dict[str, Any]:
 
 
 def speed(path: Path) -> dict[str, Any]:
-    """Warm medians of reading 64 and writing 12 tokens: prefill_ and decode_tokens_per_second, and
-    version.
+    """The speed of reading 64 and writing 12 tokens, with as many threads as PyTorch has: llama.cpp's wait
+    for each other at work, and more than there are processors for take many times as long.
+
+    Returns:
+        Warm medians, prefill_ and decode_tokens_per_second, of `runs` repeats: fewer where they take long;
+        `decode_range`, the slowest and the fastest of them; and version.
     """
     from statistics import median
+
+    import torch
 
     # Every prompt starts with another word, so that none is found in the cache.
     prompts = [
         f"{first} " + "word " * (count - 2)
         for first, count in zip(("Warm", "One", "Two", "Three"), (WARM, *[PREFILL] * REPEATS), strict=True)
     ]
-    answers = ask({"path": str(path), "prompts": prompts, "n_predict": DECODE})["answers"][1:]
+    asked = {"path": str(path), "prompts": prompts, "n_predict": DECODE, "threads": torch.get_num_threads()}
+    _, *answers = ask({**asked, "seconds": SECONDS})["answers"]
     rates = ("prefill_tokens_per_second", "decode_tokens_per_second")
+    written = [answer[rates[1]] for answer in answers]
     return {
         **{name: median(answer[name] for answer in answers) for name in rates},
+        "runs": len(answers),
+        "decode_range": (min(written), max(written)),
         "version": answers[0]["version"],
     }
 
@@ -133,12 +147,15 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
     parameters.model.path = request["path"]
     parameters.n_ctx = 512
     parameters.n_predict = request["n_predict"]
-    parameters.cpuparams.n_threads = os.cpu_count() or 1
+    parameters.cpuparams.n_threads = request.get("threads") or os.cpu_count() or 1
     parameters.n_gpu_layers = 0
     parameters.warmup = False
     server = xllamacpp.Server(parameters)
-    answers = []
+    answers: list[dict[str, Any]] = []
+    began = time.perf_counter()
     for prompt in request["prompts"]:
+        if len(answers) > 1 and time.perf_counter() - began > request.get("seconds", TIMEOUT):
+            break
         answer = server.handle_completions(
             {
                 "prompt": prompt,

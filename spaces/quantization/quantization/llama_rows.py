@@ -83,7 +83,9 @@ def _put_speed(row: Row, quantized: QuantizedModel, facts: data.Facts) -> None:
         facts["resident_bytes"] = path.stat().st_size
     facts["prefill"] = rates["prefill_tokens_per_second"]
     facts["decode"] = rates["decode_tokens_per_second"]
+    least, most = rates["decode_range"]
+    often = f"{rates['runs']} times, decode {least:.3g} to {most:.3g}" if rates["runs"] > 1 else "once"
     facts["runtime"] = (
-        "speed in llama.cpp, which also quantizes activations; quality in PyTorch with the weights alone "
-        "quantized"
+        f"speed in llama.cpp ({often}), which also quantizes activations; quality in PyTorch with the "
+        "weights alone quantized"
     )

@@ -176,6 +176,8 @@ def take_plan(request: TakeRequest) -> str:
     Raises:
         VisitorError: as `TakeRequest.comparison`, `formats.parse` and `parameters_of`.
     """
+    from quantization import written
+
     if request.script:
         return "Plan: a program to run where there is a GPU; nothing is computed here."
     wanted = request.comparison()
@@ -195,6 +197,8 @@ def take_plan(request: TakeRequest) -> str:
     else:
         form = formats.parse(wanted.formats[0])
         engine = form.engine
+        if engine == published.ENGINE:
+            written.check(form)
         if engine not in READERS:
             raise VisitorError(f"Nothing opens a file of {form.name}.", "Choose a format of the list.")
         size = _size(form, request.model, parameters)

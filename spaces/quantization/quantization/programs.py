@@ -285,12 +285,12 @@ def set_commands(request: SetRequest) -> str:
     """Commands of llama.cpp that make and measure every GGUF file of a set."""
     types = [name.partition(":")[2] for name in request.formats if name.startswith("gguf:")]
     lines = [_SET_HEAD.format(context=request.context, windows=request.windows)]
-    if any(map(_learns, types)):
+    if any(map(_learns, types)) and not request.imatrix:
         lines.append(_IMATRIX)
     for kind in types:
         name = kind.replace(":", "-")
         lines.append(
-            f"{_quantize(kind, name)}\n"
+            f"{_quantize(kind, name, request.imatrix)}\n"
             f"llama-perplexity -m {name}.gguf -c {request.context} --kl-divergence-base base.kld "
             "--kl-divergence\n"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -44,6 +45,7 @@ def spec_of(name: str) -> str | None:
     spec = text.removeprefix(f"{ENGINE}:").strip()
     if _ADDRESS.match(spec):
         stated, spec = True, _from_address(spec)
+    spec = _as_upload(spec)
     if not stated and not _looks_like_one(spec):
         return None
     if spec.startswith((_UPLOAD, "/", "~", "./", "../")):
@@ -62,6 +64,14 @@ def spec_of(name: str) -> str | None:
 def _looks_like_one(text: str) -> bool:
     """Whether a name without an engine means a file."""
     return text.lower().endswith(".gguf") or ("/" in text and "gguf" in text.lower())
+
+
+def _as_upload(spec: str) -> str:
+    """A path as the API answers an upload with it, as the name of that upload; any other name as it is."""
+    if spec.startswith("/"):
+        with suppress(OSError, ValueError):
+            return f"{_UPLOAD}{Path(spec).resolve().relative_to(files.upload_folder()).as_posix()}"
+    return spec
 
 
 def _from_address(address: str) -> str:
@@ -104,6 +114,7 @@ def matrix_spec(name: str) -> str:
     spec = name.strip().removeprefix(f"{ENGINE}:").strip()
     if _ADDRESS.match(spec):
         spec = _from_address(spec)
+    spec = _as_upload(spec)
     if not spec:
         return ""
     local = spec.startswith((_UPLOAD, "/", "~", "./", "../"))
@@ -253,11 +264,16 @@ def expanded(specs: Sequence[str]) -> list[str]:
             paths = [_tagged(paths, match["tag"], listed.repository)]
         found += [f"{match['repository']}/{path}" for path in paths]
     found = list(dict.fromkeys(found))
-    if len(found) > limits.MAX_COMPARED_FILES:
-        raise VisitorError(
-            f"{len(found)} files were named.", f"Compare at most {limits.MAX_COMPARED_FILES} at once."
-        )
+    check_count(len(found))
     return found
+
+
+def check_count(count: int) -> None:
+    """Raise a VisitorError for more files than are compared at once."""
+    if count > limits.MAX_COMPARED_FILES:
+        raise VisitorError(
+            f"{count} files were named.", f"Compare at most {limits.MAX_COMPARED_FILES} at once."
+        )
 
 
 def _tagged(paths: Iterable[str], tag: str, repository: str) -> str:

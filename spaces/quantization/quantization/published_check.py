@@ -113,14 +113,15 @@ def check(header: Header, name: str, base: Expected) -> list[str]:
     Raises:
         VisitorError: it is no language model, or another one than the base.
     """
-    _check_kind(header, name)
+    check_kind(header, name)
     _check_family(header, name, base)
     _check_tensors(header, name, base)
     _check_tokens(header, name, base)
     return [*_settings_notes(header, base), *_token_notes(header, base.words), *_origin_notes(header, base)]
 
 
-def _check_kind(header: Header, name: str) -> None:
+def check_kind(header: Header, name: str) -> None:
+    """Raise a VisitorError for a file that is no whole language model, whatever the base."""
     kind = str(header.value("general.type", "model"))
     if header.architecture == "clip":
         kind = "mmproj"

@@ -24,16 +24,48 @@ def names(listed: Sequence[str]) -> tuple[str, ...]:
     Raises:
         VisitorError: as `published.expanded`.
     """
+    found, wrong = named(listed)
+    for error in wrong.values():
+        raise error
+    return found
+
+
+def named(listed: Sequence[str]) -> tuple[tuple[str, ...], dict[str, VisitorError]]:
+    """The same, and what is wrong with those names that stand for no file, which stay as they are.
+
+    Raises:
+        VisitorError: they are too many.
+    """
     found: list[str] = []
+    wrong: dict[str, VisitorError] = {}
     for name in listed:
-        form = formats.parse(name)
-        if form.engine == published.ENGINE:
-            found += [f"{published.ENGINE}:{spec}" for spec in published.expanded([form.spec])]
-        else:
+        try:
+            form = formats.parse(name)
+            specs = published.expanded([form.spec]) if form.engine == published.ENGINE else []
+            found += [f"{published.ENGINE}:{spec}" for spec in specs] or [name]
+        except VisitorError as error:
             found.append(name)
+            wrong[name] = error
     found = list(dict.fromkeys(found))
-    published.expanded([formats.parse(name).spec for name in found if is_published(name)])  # not too many
-    return tuple(found)
+    published.check_count(sum(map(is_published, found)))
+    return tuple(found), wrong
+
+
+def rows(listed: Sequence[str], asked: bool = True) -> list[Row]:
+    """The rows of formats by name; those that stand for no file have failed.
+
+    Args:
+        listed: the formats.
+        asked: whether repositories are asked for their files.
+
+    Raises:
+        VisitorError: as `named`.
+    """
+    found, wrong = named(listed) if asked else (listed, {})
+    return [
+        Row(formats.parse(name), "failed" if name in wrong else "waiting", error=wrong.get(name))
+        for name in found
+    ]
 
 
 def is_published(name: str) -> bool:
@@ -44,9 +76,10 @@ def is_published(name: str) -> bool:
 def counted(listed: Sequence[str]) -> int:
     """How many rows formats will be, as far as it can be known; of an unknown repository a guess."""
     try:
-        return len(names(listed))
+        found, wrong = named(listed)
     except VisitorError:
-        return len(listed) + GUESS * sum(is_published(name) for name in listed)
+        return len(listed) + GUESS * sum(map(is_published, listed))
+    return len(found) + GUESS * len(wrong)
 
 
 def to_download(listed: Sequence[str]) -> int:
@@ -97,9 +130,10 @@ def fetched(request: Request, loaded: Loaded) -> Iterator[str]:
     with a file says its row later.
 
     Raises:
-        VisitorError: as `names`.
+        VisitorError: as `named`.
     """
-    listed = [name for name in names(request.formats) if is_published(name)]
+    found, wrong = named(request.formats)
+    listed = [name for name in found if is_published(name) and name not in wrong]
     if not listed or request.rotated:
         return
     try:

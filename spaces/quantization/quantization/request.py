@@ -79,6 +79,8 @@ def _megabytes(name: str, value: Any) -> float:
 
 def _names(name: str, value: Any) -> list[str]:
     items = value.replace(",", " ").split() if isinstance(value, str) else value
+    if isinstance(items, list):  # files that a client of the API uploaded
+        items = [item.get("path") if isinstance(item, dict) else item for item in items]
     if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
         raise VisitorError(f"{name} is {str(value)[:40]}.", "Use a list of names.")
     return list(dict.fromkeys(item.strip() for item in items if item.strip()))
@@ -105,6 +107,11 @@ def _types(name: str, value: Any) -> tuple[str, ...]:
 
 def _matrix(name: str, value: Any) -> str:
     return published.matrix_spec(_text(300)(name, value))
+
+
+def _is_everyones(matrix: str) -> bool:
+    """Whether an importance matrix, or none, is no file that only this visitor has."""
+    return not published.is_upload(f"{published.ENGINE}:{matrix}")
 
 
 IMATRIX = (
@@ -194,8 +201,8 @@ class Request(request.Request):
         """The request as the query of a URL; None where a row, or the importance matrix, is a file that a
         visitor has uploaded.
         """
-        names = (*self.formats, f"{published.ENGINE}:{self.imatrix}")
-        return None if any(published.is_upload(name) for name in names) else super().to_query()
+        is_everyones = _is_everyones(self.imatrix) and not any(map(published.is_upload, self.formats))
+        return super().to_query() if is_everyones else None
 
 
 @dataclass(frozen=True)
@@ -250,6 +257,12 @@ class TakeRequest(request.Request):
     )
     questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
     imatrix: str = setting("", _matrix, IMATRIX, blank=True)
+
+    def to_query(self) -> str | None:
+        """The request as the query of a URL; None where its importance matrix is a file that a visitor has
+        uploaded.
+        """
+        return super().to_query() if _is_everyones(self.imatrix) else None
 
     @property
     def matrix(self) -> str:
@@ -333,6 +346,7 @@ class SetRequest(request.Request):
     )
     windows: int = setting(8, whole(1, limits.MAX_WINDOWS), "windows of the text to read, at most")
     questions: int = setting(0, whole(0, MAX_QUESTIONS), QUESTIONS)
+    imatrix: str = setting("", _matrix, IMATRIX, blank=True)
 
     def consistent(self) -> SetRequest:
         """There is something to write."""
@@ -351,5 +365,10 @@ class SetRequest(request.Request):
             context=self.context,
             windows=self.windows,
             questions=self.questions,
+            imatrix=self.imatrix,
             prompt="",
         )
+
+    def to_query(self) -> str | None:
+        """As `TakeRequest.to_query`."""
+        return super().to_query() if _is_everyones(self.imatrix) else None

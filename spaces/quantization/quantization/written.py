@@ -27,7 +27,10 @@ WEIGHTS = (".gguf", ".safetensors")
 def check(form: formats.Format) -> None:
     """Raise a VisitorError for a format whose models nothing loads."""
     if form.engine == published.ENGINE:
-        raise VisitorError(f"{form.label} is a file already.", "Download it where it was published.")
+        raise VisitorError(
+            f"{form.label} is a file already, and this room writes new ones.",
+            "Choose a format to write, or measure the file under Compare formats.",
+        )
     if form.engine not in formats.WITH_FILES:
         raise VisitorError(
             f"{form.name} cannot be taken home: nothing loads such a file.",

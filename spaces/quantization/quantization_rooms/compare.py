@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from quantization import data, formats, programs, published, published_rows
+from quantization import data, formats, programs, published, published_check, published_rows
 from quantization.kinds import KINDS
 from quantization.plan import gpu_seconds, plan
 from quantization.request import Request
@@ -51,7 +52,7 @@ def compare(request: Request) -> dict[str, Any]:
             and questions (with the base's answers, and each row's flips: lost, gained, and their exact test).
             Sigmas count windows, and are null where there is one.
     """
-    for _ in published_rows.fetched(request, models.load(request.model, exact=True)):
+    for _ in ready(request):
         pass
     result = last(comparisons(request))
     return {name: value for name, value in result.items() if name not in NOT_IN_THE_API}
@@ -60,11 +61,26 @@ def compare(request: Request) -> dict[str, Any]:
 def run(request: Request) -> Iterator[data.Compare | data.Waiting]:
     """The comparison's figure as the run goes on."""
     yield waiting("compare", request.model, "Loading the model")
-    if request.imatrix:
-        published.place(request.imatrix).fetched()
-    for label in published_rows.fetched(request, models.load(request.model, exact=True)):
+    for label in ready(request):
         yield waiting("compare", request.model, label)
     yield from comparisons(request)
+
+
+def ready(request: Request) -> Iterator[str]:
+    """Download what a comparison needs, before a GPU is borrowed; yields what it does. What is wrong with the
+    request is said before a published file is downloaded.
+
+    Raises:
+        VisitorError: as `prepare` and `published_rows.fetched`.
+    """
+    from quantization.compare import prepare
+
+    loaded = models.load(request.model, exact=True)
+    brings_files = request.imatrix or any(map(published_rows.is_published, request.formats))
+    if brings_files and not request.rotated:
+        names, _ = published_rows.named(request.formats)
+        prepare(replace(request, formats=names), replace(loaded, device=models.machine()))
+    yield from published_rows.fetched(request, loaded)
 
 
 def programs_of(request: Request, figure: dict[str, Any]) -> dict[str, str]:
@@ -87,7 +103,10 @@ def add_file(path: str | None, names: list[str]) -> tuple[Any, Any]:
     if not path:
         return gr.skip(), gr.skip()
     try:
-        found = list(dict.fromkeys([*names, published.uploaded(path)]))
+        name = published.uploaded(path)
+        place = published.place(formats.parse(name).spec)
+        published_check.check_kind(place.header(), place.name)
+        found = list(dict.fromkeys([*names, name]))
     except VisitorError as error:
         gr.Warning(str(error))
         return gr.skip(), gr.skip()

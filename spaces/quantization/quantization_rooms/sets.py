@@ -19,7 +19,7 @@ from quantization.sets import CARD, Step, check_room, set_plan
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example, follow, goes_on
 from quantization_rooms.take import with_files
-from quantization_rooms.textfield import questions_field, text_field
+from quantization_rooms.textfield import matrix_field, questions_field, text_field
 from shared import gpu, hub, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -148,6 +148,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
         with gr.Row():
             text = text_field("Text to measure on", request.text)
             calibration = text_field("Calibration text", request.calibration)
+            imatrix = matrix_field(request.imatrix)
     files = gr.Files(label="All files in one archive", visible=False, interactive=False, elem_id="set-files")
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: several files", elem_id="set-figure")
     upload = gr.State(None)
@@ -178,6 +179,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
             "text": text,
             "calibration": calibration,
             "questions": questions,
+            "imatrix": imatrix,
         },
         buttons=buttons,
         figure=figure,
@@ -200,5 +202,5 @@ def started_from(compared: Room[Any], room: Room[SetRequest], tabs: gr.Tabs) -> 
     """Have a button below the comparison's table choose its formats here, with the model, the texts and the
     rotation that were compared.
     """
-    names = ("formats", "model", "text", "calibration", "rotated")
+    names = ("formats", "model", "text", "calibration", "rotated", "imatrix")
     goes_on(compared.figure.several, room, tabs, "set", names)

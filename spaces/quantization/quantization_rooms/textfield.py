@@ -54,8 +54,14 @@ def matrix_field(value: str = "") -> gr.Textbox:
 
 
 def _matrix(file: str | None) -> Any:
+    from quantization import importance
+
+    if not file:
+        return gr.skip()
     try:
-        return published.uploaded(file, matrix=True) if file else gr.skip()
+        spec = published.uploaded(file, matrix=True)
+        importance.opened(Path(file), Path(file).name)
+        return spec
     except VisitorError as error:
         gr.Warning(str(error))
         return gr.skip()

@@ -5,7 +5,7 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswers } from "./answers.js";
 import { openTable } from "./comparetable.js";
 import { measuredRows, nameOfRow } from "./measures.js";
-import { fileRows, openFits } from "./fits.js";
+import { fileRows, openFits, takenWords } from "./fits.js";
 import { openFlips } from "./flips.js";
 import { openMicroscope } from "./microscope.js";
 import { openPareto } from "./pareto.js";
@@ -81,7 +81,9 @@ export function openCompare() {
 function compareFacts(data) {
   const rows = measuredRows(data);
   const { base, model, provenance } = data;
-  const key = [`${rows.length} of ${data.rows.length} formats measured`];
+  const taken = data.done ? takenWords(data) : "";
+  const key = taken ? [taken] : [];
+  key.push(`${rows.length} of ${data.rows.length} formats measured`);
   if (rows.length) {
     const best = rows.reduce((one, other) => (other.kld.mean < one.kld.mean ? other : one));
     key.push(

@@ -201,9 +201,10 @@ function hasFiles({ engine, format }) {
  * @param {Row[]} rows
  */
 function takeSeveral({ host, data }, rows) {
-  const { model = "", text = "", calibration = "", rotated = false } = data?.request ?? {};
+  const request = data?.request ?? {};
+  const { model = "", text = "", calibration = "", rotated = false, imatrix = "" } = request;
   const formats = rows.filter(hasFiles).map(({ format }) => format);
-  host.emit("several", { formats, model, text, calibration, rotated });
+  host.emit("several", { formats, model, text, calibration, rotated, imatrix });
 }
 
 /**

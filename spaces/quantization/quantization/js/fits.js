@@ -15,6 +15,7 @@ const FILES = ["gguf", "published"];
 const CONTEXTS = [2048, 4096, 8192, 16384, 32768, 65536, 131072]; // tokens
 const CACHE_STEP = 256; // tokens: a cache has room for a multiple of them
 const GIGABYTE = 1e9;
+const MEMORY = 8; // GB, before the visitor says
 
 /**
  * The measured rows that are files for llama.cpp.
@@ -46,13 +47,31 @@ export function besideWeights(memory, context, cache) {
 }
 
 /**
+ * Contexts to choose from, of those that the model reads.
+ * @param {Memory} memory
+ */
+function contextsOf(memory) {
+  const lengths = CONTEXTS.filter((tokens) => tokens <= memory.longest);
+  return lengths.length ? lengths : [memory.longest];
+}
+
+/**
+ * The context before the visitor chooses.
+ * @param {Memory} memory
+ */
+function usualContext(memory) {
+  const lengths = contextsOf(memory);
+  return lengths.includes(4096) ? 4096 : lengths[lengths.length - 1];
+}
+
+/**
  * Open the view.
  * @param {unknown} _figure
  * @param {HTMLElement} panel
  * @returns {(data: Compare) => void}
  */
 export function openFits(_figure, panel) {
-  const state = { gigabytes: 8, context: 4096, cache: "f16" };
+  const state = { gigabytes: MEMORY, context: 4096, cache: "f16" };
   const controls = h("div", { class: "filters padded-row" });
   const verdict = h("p", { class: "picture-caption verdict", role: "status" });
   const list = h("div", { class: "fits padded" });
@@ -92,9 +111,8 @@ export function openFits(_figure, panel) {
     const { memory } = data;
     if (!memory) return;
     if (!shown) {
-      const lengths = CONTEXTS.filter((tokens) => tokens <= memory.longest);
-      if (!lengths.length) lengths.push(memory.longest);
-      state.context = lengths.includes(4096) ? 4096 : lengths[lengths.length - 1];
+      const lengths = contextsOf(memory);
+      state.context = usualContext(memory);
       controls.append(
         h("label", {}, "Memory, GB ", gigabytes),
         choice(
@@ -134,6 +152,29 @@ export function choose(needs, limit) {
     other.row.kld.mean < one.row.kld.mean ? other : one,
   ).row;
   return fitting.find(({ row }) => row === best || best.tied.includes(row.format)) ?? null;
+}
+
+/**
+ * What to take at the view's defaults, where published files were compared; "" elsewhere.
+ * @param {Compare} data
+ */
+export function takenWords(data) {
+  const { memory } = data;
+  const files = fileRows(data);
+  if (!memory || !files.some(({ engine }) => engine === "published")) return "";
+  const context = usualContext(memory);
+  const { cache, compute } = besideWeights(memory, context, "f16");
+  const needs = files
+    .map((row) => {
+      const weights = row.file_bytes;
+      return { row, weights, cache, compute, sum: weights + cache + compute };
+    })
+    .toSorted((one, other) => one.sum - other.sum);
+  const taken = choose(needs, MEMORY * GIGABYTE);
+  const room = `${MEMORY} GB and ${whole(context)} tokens of context`;
+  return taken
+    ? `For ${room} take ${nameOfRow(taken.row)}, ${gigabytesWords(taken.sum)}`
+    : `Nothing fits in ${room}`;
 }
 
 /** @param {number} bytes */

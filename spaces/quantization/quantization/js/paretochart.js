@@ -126,7 +126,8 @@ export function apart(places) {
  */
 export function rowMarks(figure, points, plot) {
   const shifts = apart(points.map((point) => placeOf(point, plot)));
-  const labels = placeNames(points, plot, letterMeasure(figure.root), shifts);
+  const names = namesOf(points, plot.width);
+  const labels = placeNames(points, names, plot, letterMeasure(figure.root), shifts);
   return points.map((point, index) => {
     const { row, loss } = point;
     const { x, y } = placeOf(point, plot);
@@ -159,7 +160,7 @@ export function rowMarks(figure, points, plot) {
       s(
         "text",
         { class: "point-name", x: label.x, y: label.y, "text-anchor": label.anchor },
-        nameOf(row, plot.width),
+        names[index],
       ),
     );
   });
@@ -187,15 +188,21 @@ function rowHint(row, rows) {
 }
 
 /**
- * A row's name. GGUF's types are known by themselves; other engines share names, and where there is no room
- * their marks' shapes tell them apart.
- * @param {Row} row
+ * The rows' names. GGUF's types are known by themselves; other engines share names, and where there is no
+ * room their marks' shapes tell them apart. Whoever made all of the files need not be named at each.
+ * @param {Point[]} points
  * @param {number} width
  */
-function nameOf({ engine, label }, width) {
-  return engine === "gguf" || engine === "published" || width < NARROW
-    ? label
-    : `${engine} ${label}`;
+function namesOf(points, width) {
+  const [first = "", ...others] = points.map(({ row }) =>
+    row.engine === "published" ? row.label.slice(0, row.label.indexOf(" ") + 1) : "",
+  );
+  const maker = others.every((one) => one === first) ? first : "";
+  return points.map(({ row: { engine, label } }) =>
+    engine === "gguf" || engine === "published" || width < NARROW
+      ? label.slice(maker.length)
+      : `${engine} ${label}`,
+  );
 }
 
 /**
@@ -211,12 +218,13 @@ function letterMeasure(root) {
 /**
  * Places for the names inside the plot that lie on no other name or mark, the nearest first.
  * @param {Point[]} points
+ * @param {string[]} names
  * @param {Plot} plot
  * @param {(text: string) => number} widthOf
  * @param {number[]} shifts of the marks to the right, pixels
  * @returns {LabelPlace[]}
  */
-function placeNames(points, plot, widthOf, shifts) {
+function placeNames(points, names, plot, widthOf, shifts) {
   const marks = points.map((point, index) => {
     const { x, y } = placeOf(point, plot);
     return { x: x + shifts[index], y };
@@ -237,8 +245,8 @@ function placeNames(points, plot, widthOf, shifts) {
       return around;
     }),
   ];
-  return points.map(({ row }, index) => {
-    const width = widthOf(nameOf(row, plot.width)) + 2;
+  return names.map((name, index) => {
+    const width = widthOf(name) + 2;
     const { x, y } = marks[index];
     const place = placeLabel(
       taken,
