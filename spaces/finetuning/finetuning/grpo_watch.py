@@ -210,6 +210,9 @@ def verdict(data: Grpo) -> str:
         if one["verdict"] == "worse"
     ]
     told = f"Held-out reward {_told(reward['before'])} → {_told(reward['after'])}"
+    if reward["low"] is not None and reward["high"] is not None and reward["verdict"] != "same":
+        asked = len(data["marks"][-1]["asked"])
+        told += f" (by {_told(reward['low'], 2)} to {_told(reward['high'], 2)} with 95 %, {asked} prompts)"
     if reward["verdict"] == "unsure":
         told += ", which chance may explain"
     if not paid:
@@ -218,5 +221,5 @@ def verdict(data: Grpo) -> str:
     return f"{told}, {joined}: {'; '.join(paid)}"
 
 
-def _told(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+def _told(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}".replace("-", "−")
