@@ -249,7 +249,7 @@ def test_repeated_text_and_what_a_reward_costs_are_told():
     data = {"stopped": None, "changes": changes, "rounds": [1], "marks": [{"asked": [1, 2]}]}
     told = grpo_watch.verdict(data)
     assert told.startswith("Held-out reward −0.9 → −0.1 (by ")
-    assert "95 %, 2 prompts), and the model pays for it: loss of a plain text" in told
+    assert ", n = 2), and the model pays for it: loss of a plain text" in told
     one_prompt = {name: values[:1] for name, values in first.items()}
     assert grpo_watch.changes(one_prompt, {**one_prompt, "reward": [0.5]})[0]["verdict"] == "unsure"
 
