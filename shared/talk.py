@@ -260,8 +260,8 @@ def greedy(
         tokenizer: of the model.
         prompts: token ids without padding; padded on the left here, masked, with the positions shifted.
         tokens: longest answer.
-        choose: from the logits of each row's next token, (rows, vocabulary), to those tokens, (rows,); the
-            likeliest by default.
+        choose: from the logits of the next token of each row that goes on, (rows, vocabulary), to those
+            tokens, (rows,); the likeliest by default.
     """
     import torch
 
@@ -274,28 +274,39 @@ def greedy(
         return
     stops, pad = end_tokens(model, tokenizer), pad_token(model, tokenizer)
     device = model.get_input_embeddings().weight.device
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in prompts], device=device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
     takes = inspect.signature(model.forward).parameters
-    written: list[list[int]] = [[] for _ in prompts]
-    ends: list[int | None] = [None] * len(prompts)
-    cache = None
-    for _ in range(tokens):
+
+    def read(ids: Tensor, mask: Tensor, positions: Tensor, cache: Any = None) -> tuple[Any, Tensor]:
         inputs = {"position_ids": positions, "logits_to_keep": 1, "past_key_values": cache}
         inputs = {name: value for name, value in inputs.items() if name in takes and value is not None}
         with torch.inference_mode():
             output = model(ids, attention_mask=mask, use_cache=True, **inputs)
-        cache, scores = getattr(output, "past_key_values", None), output.logits[:, -1]
+        return getattr(output, "past_key_values", None), output.logits[:, -1]
+
+    rows = [tuple(row) for row in prompts]
+    once = list(dict.fromkeys(rows))
+    ids, mask, positions = _padded(once, pad, device)
+    cache, scores = read(ids, mask, positions)
+    if len(once) < len(rows):  # equal prompts are read once where their memory can be given to each
+        if _separable(cache):
+            same = torch.tensor([once.index(row) for row in rows], device=device)
+            ids, mask, positions, scores = ids[same], mask[same], positions[same], scores[same]
+            cache.batch_select_indices(same)
+        else:
+            ids, mask, positions = _padded(rows, pad, device)
+            cache, scores = read(ids, mask, positions)
+    written: list[list[int]] = [[] for _ in rows]
+    ends: list[int | None] = [None] * len(rows)
+    going = list(range(len(rows)))
+    for count in range(1, tokens + 1):
         chosen = choose(scores) if choose else scores.argmax(-1)
-        for row, token in enumerate(chosen.tolist()):
+        for row, token in zip(going, chosen.tolist(), strict=True):
             if ends[row] is None and token in stops:
                 ends[row] = token
             if ends[row] is None:
                 written[row].append(token)
         yield [Answer(tuple(row), end is not None, end) for row, end in zip(written, ends, strict=True)]
-        if None not in ends:
+        if None not in ends or count == tokens:
             return
         following = positions[:, -1:] + 1
         mask = torch.cat((mask, torch.ones_like(following)), 1)
@@ -303,6 +314,31 @@ def greedy(
             ids, positions = torch.cat((ids, chosen[:, None]), 1), torch.cat((positions, following), 1)
         else:
             ids, positions = chosen[:, None], following
+            places = [at for at, row in enumerate(going) if ends[row] is None]
+            if len(places) < len(going) and _separable(cache):  # what has ended is not gone on with
+                some = torch.tensor(places, device=device)
+                ids, mask, positions = ids[some], mask[some], positions[some]
+                cache.batch_select_indices(some)
+                going = [going[at] for at in places]
+        cache, scores = read(ids, mask, positions, cache)
+
+
+def _padded(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of equal length with padding on the left, their mask, and the positions of their tokens."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in rows], device=device)
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
+    return ids, mask, (mask.cumsum(1) - 1).clamp(min=0)
+
+
+def _separable(cache: Any) -> bool:
+    """Whether rows can be taken out of a model's memory: keys and values of each token, and nothing else."""
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    layers = getattr(cache, "layers", None) or [None]
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
 
 
 def _feels_padding(model: PreTrainedModel) -> bool:

@@ -172,7 +172,7 @@ def test_a_run_of_a_seed_is_the_same_and_what_moved_is_what_became_likelier():
     first, seen, kept = trained(request)
     again, _, later = trained(request)
     assert first["rounds"] == again["rounds"] and first["marks"] == again["marks"]
-    assert kept[3].adapter == later[3].adapter and set(kept) == {0, 1, 2, 3}
+    assert kept[3].adapter == later[3].adapter and set(kept) == {0, 2, 3}
     opening = next(data for data in seen if data["rounds"] and data["rounds"][0]["reward"])
     assert not opening["marks"], "the first group is seen before anything else is measured"
     answers = [one for group in first["rounds"][0]["groups"] for one in group["answers"]]
@@ -222,13 +222,13 @@ def test_a_rate_that_breaks_the_model_ends_the_run_and_keeps_the_last_good_adapt
 
     def broken(*args):
         calls.append(1)
-        return true(*args) * (math.nan if len(calls) == 4 else 1)
+        return true(*args) * (math.nan if len(calls) == 6 else 1)
 
     monkeypatch.setattr(losses, "grpo", broken)
     data, _, kept = trained(asked(iterations=2))
-    assert data["stopped"].startswith("Step 2: the loss is not finite.")
+    assert data["stopped"].startswith("Step 3: the loss is not finite.")
     assert data["verdict"] == data["stopped"]
-    assert "of step 1 is kept" in data["stopped"] and set(kept) == {0, 1}
+    assert "of step 2 is kept" in data["stopped"] and set(kept) == {0, 2}
 
 
 def test_repeated_text_and_what_a_reward_costs_are_told():
@@ -238,8 +238,10 @@ def test_repeated_text_and_what_a_reward_costs_are_told():
     last = {**first, "reward": [-0.2, 0.0], "text": [4.0, 4.4], "repeated": [0.6]}
     changes = grpo_watch.changes(first, last)
     assert [one["verdict"] for one in changes] == ["better", "worse", "same", "worse", "same"]
-    told = grpo_watch.verdict({"stopped": None, "changes": changes, "rounds": [1]})
-    assert told.startswith("Held-out reward −0.9 → −0.1, and the model pays for it: loss of a plain text")
+    data = {"stopped": None, "changes": changes, "rounds": [1], "marks": [{"asked": [1, 2]}]}
+    told = grpo_watch.verdict(data)
+    assert told.startswith("Held-out reward −0.9 → −0.1 (by ")
+    assert ", n = 2), and the model pays for it: loss of a plain text" in told
     one_prompt = {name: values[:1] for name, values in first.items()}
     assert grpo_watch.changes(one_prompt, {**one_prompt, "reward": [0.5]})[0]["verdict"] == "unsure"
 

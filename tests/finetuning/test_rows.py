@@ -197,3 +197,35 @@ def test_rows_that_take_too_long_together_are_refused(embedded, monkeypatch):
     monkeypatch.setattr(tokenizer, "LOOK_SECONDS", 0.0)
     with pytest.raises(VisitorError, match="for these rows"):
         mask(MaskRequest.parse(rows=[{"messages": TALK}]))
+
+
+@pytest.mark.parametrize(
+    ("row", "remedy"),
+    [
+        ({"instruction": "Add.", "input": "1, 2", "output": "3"}, "Join instruction and input into “prompt”"),
+        (
+            {"instruction": "Wave.", "input": "", "output": "o/"},
+            "Rename instruction to “prompt” and rename output",
+        ),
+        (
+            {"question": "1 + 1?", "answer": "2"},
+            "Rename question to “prompt” and rename answer to “completion”",
+        ),
+        ({"prompt": "Hi", "response": "Hello"}, "Rename response to “completion”"),
+    ],
+)
+def test_columns_that_datasets_are_known_by_are_told_how_to_rename(row, remedy):
+    with pytest.raises(VisitorError, match="Row 3 has no form that trainers read") as caught:
+        form(row, 3)
+    assert remedy in caught.value.remedy
+
+
+def test_a_conversation_pasted_as_text_is_read_by_its_speakers():
+    (row,) = rows_of("User: When do I plant\ntulips?\n\nASSISTANT : In October: deep.\nYou: And AI: why?")
+    assert [(one["role"], one["content"]) for one in row.messages] == [
+        ("user", "When do I plant\ntulips?"),
+        ("assistant", "In October: deep."),
+        ("user", "And AI: why?"),
+    ]
+    with pytest.raises(VisitorError, match="Line 1 is not JSON"):
+        rows_of("He said: User: hello")

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,38 @@ def test_what_is_trained_on_is_not_what_is_measured():
         train, held = ({row["prompt"][0]["content"] for row in rows} for rows in sets.stored(name))
         assert not train & held and len(held) >= 6 and len(train) >= 16
         assert not train & {prompt for prompt, _ in sets.elsewhere(name)}
+
+
+def test_programs_make_an_expert_that_no_hub_has(tmp_path, monkeypatch):
+    import peft
+    import transformers
+
+    calls = []
+
+    class Fake:
+        def __init__(self, *given):
+            calls.append(given)
+
+        def from_pretrained(self, *given, **_):
+            return Fake(*given)
+
+        def merge_and_unload(self):
+            return self
+
+        def save_pretrained(self, folder):
+            calls.append(("saved", folder))
+
+    for module, name in (
+        (transformers, "AutoModelForCausalLM"),
+        (transformers, "AutoTokenizer"),
+        (peft, "PeftModel"),
+    ):
+        monkeypatch.setattr(module, name, Fake())
+    monkeypatch.chdir(tmp_path)
+    calls.clear()
+    exec(train_programs.named("concise"), seen := {})
+    assert seen["name"] == "concise" and calls.count(("saved", "concise")) == 2
+    adapter = calls[1][1]
+    assert (Path(__file__).parents[2] / adapter / "adapter_config.json").exists()
+    assert calls[0] == ("HuggingFaceTB/SmolLM2-135M-Instruct",)
+    assert train_programs.named("owner/name") == "name = 'owner/name'\n"

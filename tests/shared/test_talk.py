@@ -194,6 +194,9 @@ def test_answers_in_a_batch_are_those_of_each_prompt_alone(name):
         assert answers == expected and counts == [3]
         if extra:
             assert answers[0].ended and stop not in answers[0].ids
+    again = [prompts[at] for at in (1, 0, 1)]  # equal prompts, of which one side ends before the other
+    *_, answers = talk.greedy(model, loaded.tokenizer, again, tokens)
+    assert answers == [expected[1], expected[0], expected[1]]
 
 
 def test_every_step_shows_the_answers_so_far():

@@ -70,11 +70,21 @@ EXAMPLES: dict[str, tuple[str, MaskRequest]] = {
 
 RUNS: dict[str, tuple[str, TrainRequest]] = {
     "pirate": ("A pirate in 30 steps", TrainRequest()),
+    "rates": (
+        "A rate too small beside it",
+        TrainRequest(steps=20, versus="learning_rate=0.00005", answers=4),
+    ),
+    "prefers": (
+        "DPO: the margin grows, the chosen answers do not",
+        TrainRequest(objective="dpo", data="concise", steps=20, learning_rate=0.001, answers=4),
+    ),
+    "broken": ("A rate too large", TrainRequest(steps=12, learning_rate=0.1, answers=4)),
 }
 """Runs by name: the chip's label, and the request."""
 
 REWARDED: dict[str, tuple[str, GrpoRequest]] = {
     "length": ("Answers of about 50 characters", GrpoRequest()),
+    "rots": ("The same at three times the rate", GrpoRequest(learning_rate=0.015, steps=6)),
 }
 """Runs of GRPO by name: the chip's label, and the request."""
 

@@ -11,7 +11,7 @@ from finetuning.grpo_request import GrpoRequest
 from finetuning.questions import stored_source
 from finetuning.rewards import Part
 from finetuning.rows import objects
-from finetuning.train_programs import MOST_CHARACTERS, rows_of_dataset, rows_of_file, use_adapter
+from finetuning.train_programs import MOST_CHARACTERS, named, rows_of_dataset, rows_of_file, use_adapter
 from shared import rules
 from shared.errors import VisitorError
 from shared.refusals import WORD
@@ -132,7 +132,7 @@ def loop(request: GrpoRequest, data: Mapping[str, Any]) -> str:
         f"transformers=={versions['transformers']} peft=={versions['peft']}",
         "ROWS": _rows(request, data["questions"]).rstrip(),
         "REWARD": _reward(request).rstrip(),
-        "MODEL": repr(request.model),
+        "MODEL": named(request.model),
         "CONFIG": f"r={request.rank}, lora_alpha={request.alpha:g}, target_modules={data['targets']!r},\n"
         f'    layers_to_transform={layers!r}, task_type="CAUSAL_LM"',
         "SCHEDULED": rate,
@@ -168,8 +168,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 <REWARD>
 
 
-name = <MODEL>
-tokenizer = AutoTokenizer.from_pretrained(name)
+<MODEL>tokenizer = AutoTokenizer.from_pretrained(name)
 model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
 stops = model.generation_config.eos_token_id or tokenizer.eos_token_id
 stops = set(stops if isinstance(stops, list) else [stops])
@@ -208,10 +207,11 @@ def sample(prompts):
             )
         cache = out.past_key_values
         likely = (out.logits[:, -1].float() / <TEMPERATURE>).softmax(-1)
-        ids = torch.multinomial(likely, 1, generator=drawing)
-        for answer, token in zip(answers, ids[:, 0].tolist()):
-            if not answer or answer[-1] not in stops:
-                answer.append(token)
+        going = [at for at, answer in enumerate(answers) if not answer or answer[-1] not in stops]
+        ids = torch.zeros_like(ids[:, :1])  # what has ended draws no more
+        ids[going] = torch.multinomial(likely[going], 1, generator=drawing)
+        for at in going:
+            answers[at].append(int(ids[at]))
         if all(answer[-1] in stops for answer in answers):
             break
         mask = torch.cat((mask, torch.ones_like(ids)), 1)
@@ -286,7 +286,7 @@ def trl(request: GrpoRequest, data: Mapping[str, Any]) -> str:
         "from transformers import AutoTokenizer\nfrom trl import GRPOConfig, GRPOTrainer\n\n"
         f"{_rows(request, data['questions'])}\n\n"
         f"{_reward(request)}"
-        f"name = {request.model!r}\n"
+        f"{named(request.model)}"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n\n\n"
         "def paid(prompts, completions, completion_ids, **columns):\n"
         "    rewards = []\n"

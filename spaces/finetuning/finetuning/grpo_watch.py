@@ -209,7 +209,10 @@ def verdict(data: Grpo) -> str:
         for one in others
         if one["verdict"] == "worse"
     ]
-    told = f"Held-out reward {_told(reward['before'])} → {_told(reward['after'])}"
+    told = f"Held-out reward {_told(reward['before'], 2)} → {_told(reward['after'], 2)}"
+    if reward["low"] is not None and reward["high"] is not None and reward["verdict"] != "same":
+        asked = len(data["marks"][-1]["asked"])
+        told += f" (by {_told(reward['low'], 2)} to {_told(reward['high'], 2)}, n = {asked})"
     if reward["verdict"] == "unsure":
         told += ", which chance may explain"
     if not paid:
@@ -218,5 +221,5 @@ def verdict(data: Grpo) -> str:
     return f"{told}, {joined}: {'; '.join(paid)}"
 
 
-def _told(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+def _told(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}".replace("-", "−")

@@ -11,8 +11,9 @@ from typing import Any
 
 from finetuning import plan
 from finetuning.plan import PlanRequest, Shape
-from finetuning.train_programs import rows_listing
+from finetuning.train_programs import named, rows_listing
 from finetuning.train_request import TrainRequest
+from shared import experts
 
 VERSIONS = {"trl": "1.16.0", "axolotl": "0.19.0"}
 """Of which what follows is true."""
@@ -120,7 +121,7 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
         f"from {module} import {name}Config, {name}Trainer\n\n"
         f"{_formed(request, data)}\n"
-        f"name = {request.model!r}\n"
+        f"{named(request.model)}"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
         "lora = LoraConfig(\n"
@@ -159,6 +160,7 @@ def unsloth(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, Any]:
             "opened in 4 bits, and A of the adapter drawn anew, so that losses are near and not the same.",
         ),
         ("code", "%pip install unsloth"),
+        *([("code", named(request.model).rstrip())] if request.model in experts.NAMES else []),
         (
             "code",
             "from unsloth import FastLanguageModel\n\n"
@@ -287,6 +289,8 @@ def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
         "output_dir": "./adapter",
     }
     head = f"# Axolotl {VERSIONS['axolotl']}: python rows.py, then axolotl train axolotl.yml\n"
+    if request.model in experts.NAMES:
+        head += f"# {request.model} is an expert of this suite: its folder is what train.py makes\n"
     return head + str(yaml.safe_dump(stated, sort_keys=False, allow_unicode=True))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from finetuning.request import MaskRequest
 from finetuning.templates import PRESETS
+from shared import experts
+from shared.embedded_model import EMBEDDED_MODEL
 
 
 def listings(request: MaskRequest, provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -21,6 +23,11 @@ def listings(request: MaskRequest, provenance: Mapping[str, Any]) -> dict[str, s
     return found
 
 
+def _model(request: MaskRequest) -> str:
+    """The model as the Hub knows it: an expert reads as its base does."""
+    return EMBEDDED_MODEL if request.model in experts.NAMES else request.model
+
+
 def _rows(request: MaskRequest) -> str:
     if request.dataset:
         config = f", {request.config!r}" if request.config else ""
@@ -32,7 +39,7 @@ def _rows(request: MaskRequest) -> str:
 
 
 def _tokenizer(request: MaskRequest, provenance: Mapping[str, Any]) -> str:
-    text = f"tokenizer = AutoTokenizer.from_pretrained({request.model!r})\n"
+    text = f"tokenizer = AutoTokenizer.from_pretrained({_model(request)!r})\n"
     preset = PRESETS.get(request.template)
     template = preset.template if preset else request.template
     if template:
@@ -61,7 +68,7 @@ def trl(request: MaskRequest, provenance: Mapping[str, Any]) -> str:
         "from trl import SFTConfig, SFTTrainer\n\n"
         + _rows(request)
         + _tokenizer(request, provenance)
-        + f"model = AutoModelForCausalLM.from_pretrained({request.model!r})\n"
+        + f"model = AutoModelForCausalLM.from_pretrained({_model(request)!r})\n"
         + ("model.resize_token_embeddings(len(tokenizer))\n" if provenance["added"] else "")
         + f"args = SFTConfig({', '.join(arguments)})\n"
         "trainer = SFTTrainer(model, args, train_dataset=dataset, processing_class=tokenizer)\n"
@@ -76,7 +83,7 @@ def axolotl(request: MaskRequest) -> str:
     source = json.dumps(request.dataset or "rows.jsonl")
     lines = [
         "# axolotl preprocess config.yaml --debug",
-        f"base_model: {json.dumps(request.model)}",
+        f"base_model: {json.dumps(_model(request))}",
         "adapter: lora",
         "lora_r: 16",
         "lora_alpha: 32",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,24 @@ ROLES = {"human": "user", "gpt": "assistant"}
 """Roles that Axolotl calls by the names of chat templates; TRL hands them on as they are."""
 
 WANTED = "Give “messages” (or “conversations”) with role and content, “prompt” with “completion”, or “text”."
+NAMED = (
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("question", "answer"),
+    ("question", "response"),
+    ("query", "response"),
+    ("prompt", "response"),
+    ("prompt", "answer"),
+    ("input", "output"),
+)
+"""Columns of question and answer by which datasets are known, Alpaca's first; TRL reads none of them."""
+SPEAKERS = {
+    **dict.fromkeys(("user", "human", "you"), "user"),
+    **dict.fromkeys(("assistant", "ai", "bot", "chatgpt"), "assistant"),
+    "system": "system",
+}
+"""Who speaks in a conversation that is pasted as text, `User: …`, by what stands before the colon."""
+_SPEAKS = re.compile(rf"^({'|'.join(SPEAKERS)})[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
 MAX_MESSAGES = 200
 """Messages of one row."""
 MAX_DEPTH = 100
@@ -144,6 +163,9 @@ def _text_of(path: Path, name: str) -> str:
 
 def _parsed(text: str) -> Iterator[Any]:
     """The objects of a JSON list, of one object, of JSON Lines, or of one conversation."""
+    if spoken := _spoken(text):
+        yield {"messages": spoken}
+        return
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
@@ -165,6 +187,16 @@ def _parsed(text: str) -> Iterator[Any]:
         yield from whole
     else:
         yield whole
+
+
+def _spoken(text: str) -> list[Message]:
+    """The messages of a conversation that is pasted as text with its speakers; none of any other text."""
+    text = text.strip()
+    if not _SPEAKS.match(text):
+        return []
+    said = _SPEAKS.split(text)[1:]
+    pairs = zip(said[::2], said[1::2], strict=True)
+    return [{"role": SPEAKERS[who.lower()], "content": words.strip()} for who, words in pairs]
 
 
 def _is_message(value: dict[str, Any]) -> bool:
@@ -211,8 +243,25 @@ def form(item: Any, number: int) -> Row:
         raise wrong("has a prompt and a completion of different kinds")
     if isinstance(item.get("text"), str):
         return Row(number, "text", text=item["text"])
+    raise _unknown(item, number)
+
+
+def _unknown(item: dict[str, Any], number: int) -> VisitorError:
+    """What is said to a row of another form: how to rename its columns, where they are known."""
     named = ", ".join(list(map(str, item))[:6]) or "no columns"
-    raise wrong(f"has no form that is known ({named[:80]})")
+    for asks, says in NAMED:
+        if isinstance(item.get(asks), str) and isinstance(item.get(says), str):
+            asked = f"rename {asks} to “prompt” and "
+            if asks == "prompt":
+                asked = ""
+            elif asks == "instruction" and item.get("input"):
+                asked = "join instruction and input into “prompt” and "
+            remedy = f"{asked}rename {says} to “completion”; as lists of messages the template is used."
+            return VisitorError(
+                f"Row {number} has no form that trainers read ({named[:80]}).",
+                remedy[0].upper() + remedy[1:],
+            )
+    return VisitorError(f"Row {number} has no form that is known ({named[:80]}).", WANTED)
 
 
 def _talk(value: Any, name: str, wrong: Any) -> tuple[Message, ...]:

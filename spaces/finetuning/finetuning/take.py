@@ -162,10 +162,8 @@ def measures(data: Mapping[str, Any], snapshot: Snapshot) -> str:
         for name, words in named.items()
         if first.get(name) and last.get(name)
     ]
-    until = [mark for mark in marks if mark["step"] <= snapshot.step and mark.get("shares")]
-    spoken = until[-1] if until else None
-    if spoken and first.get("shares"):
-        for before, after in zip(first["shares"], spoken["shares"], strict=True):
+    if last is not first and first.get("shares") and last.get("shares"):  # answers of that very step
+        for before, after in zip(first["shares"], last["shares"], strict=True):
             rows.append((f"answers that show “{before['name']}”", _share(before), _share(after)))
     note = "Means with 95 % intervals over rows, prompts or windows; shares with Wilson's."
     seed = f"Seed {data['request']['seed']}; one run, so that the spread of seeds is not known."

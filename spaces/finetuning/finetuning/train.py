@@ -317,7 +317,6 @@ def _steps(
             watch.references(net, used)
         yield taken(place, 0, adapter, optimizer, one.model)
     marks, rates = one.marks(), one.rates()
-    spoken = {marks[len(marks) // 2], marks[-1]}
     took: list[float] = []
     for step, batch in enumerate(batches[begin:], begin):
         clock = time.monotonic()
@@ -349,7 +348,7 @@ def _steps(
             seen["marks"].append(watch.mark(net, step + 1, one))
             watch.add_elsewhere(net, seen["marks"][-1])
             yield f"Step {step + 1} of {one.steps}", step + 1 - begin
-            if step + 1 in spoken:
+            if step + 1 == marks[-1]:  # answers are the dearest measure
                 yield from _answered(watch, adapter, loaded, seen, step + 1 - begin)
             yield taken(place, step + 1, adapter, optimizer, one.model)
 

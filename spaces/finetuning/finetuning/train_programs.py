@@ -12,6 +12,8 @@ from finetuning import sets
 from finetuning.pairs import stored_source
 from finetuning.rows import Source, objects
 from finetuning.train_request import TrainRequest
+from shared import experts
+from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 
 MOST_CHARACTERS = 30_000
@@ -24,6 +26,22 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
         "The same run with transformers and peft": loop(request, data),
         "The adapter in use": use_adapter(request.model),
     }
+
+
+def named(model: str) -> str:
+    """Lines that give `name` to the model; an expert is on no Hub: they make its folder first."""
+    if model not in experts.NAMES:
+        return f"name = {model!r}\n"
+    return (
+        "import os\n\nimport torch\nfrom peft import PeftModel\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        f"name = {model!r}  # an expert: its adapter lies in this demo's repository; run this there, once\n"
+        "if not os.path.isdir(name):\n"
+        f"    base = AutoModelForCausalLM.from_pretrained({EMBEDDED_MODEL!r}, dtype=torch.float32)\n"
+        '    base = PeftModel.from_pretrained(base, f"shared/experts/{name}").merge_and_unload()\n'
+        "    base.save_pretrained(name)\n"
+        f"    AutoTokenizer.from_pretrained({EMBEDDED_MODEL!r}).save_pretrained(name)\n"
+    )
 
 
 def rows_listing(request: TrainRequest, trained: Mapping[str, Any]) -> str:
@@ -91,7 +109,7 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         "import json\nimport math\n\nimport torch\nfrom peft import LoraConfig, get_peft_model\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         f"{rows_listing(request, data['trained'])}\n"
-        f"name = {request.model!r}\n"
+        f"{named(request.model)}"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
         "config = LoraConfig(\n"
@@ -292,7 +310,7 @@ def use_adapter(model: str) -> str:
     return (
         "from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"name = {model!r}\n"
+        f"{named(model)}"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
         "model = AutoModelForCausalLM.from_pretrained(name)\n"
         'model = PeftModel.from_pretrained(model, "adapter")  # the folder, unzipped\n'

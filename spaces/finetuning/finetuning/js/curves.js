@@ -83,13 +83,14 @@ export function stackedCharts(charts, steps, wide) {
  */
 function chartsOf(data) {
   const two = data.runs.length > 1;
-  const named = (/** @type {Run} */ run, /** @type {string} */ what) =>
-    two ? `${what}, ${run.name}` : what;
+  // two runs: the thick line has the run's name, the thin and the dashed its colour
+  const named = (/** @type {Run} */ run, /** @type {string} */ what, main = true) =>
+    two ? (main ? run.name : "") : what;
   const { objective } = data;
   const [one, other] = objective === "kto" ? ["wanted", "unwanted"] : ["chosen", "rejected"];
   const loss = data.runs.flatMap((run, place) => [
     {
-      name: named(run, "step’s rows"),
+      name: named(run, "step’s rows", objective !== "sft"),
       kind: `train-thin series-${place}`,
       points: run.steps.map(({ step, loss: value }) => /** @type {const} */ ([step, value])),
     },
@@ -106,7 +107,7 @@ function chartsOf(data) {
     ...(objective === "orpo"
       ? [
           {
-            name: named(run, "its −ln p part"),
+            name: named(run, "its −ln p part", false),
             kind: `train-dashed series-${place}`,
             points: run.steps.map(({ step, nll }) => /** @type {const} */ ([step, nll ?? NaN])),
           },
@@ -128,14 +129,14 @@ function chartsOf(data) {
   if (objective !== "sft") {
     charts.push({
       title:
-        objective === "orpo"
+        (objective === "orpo"
           ? "Held-out answers: ln p, nats a token"
-          : "Held-out answers: change of ln p, nats",
+          : "Held-out answers: change of ln p, nats") + (two ? ` (dashed: ${other})` : ""),
       tall: 210,
       curves: data.runs.flatMap((run, place) => [
         measuredCurve(run.marks, named(run, one), "chosen", place),
         {
-          ...measuredCurve(run.marks, named(run, other), "rejected", place),
+          ...measuredCurve(run.marks, named(run, other, false), "rejected", place),
           kind: `train-dashed series-${place}`,
         },
       ]),
@@ -231,7 +232,7 @@ function chart({ title, curves, x, top, tall, width }) {
   const within = (/** @type {number} */ value) => y(Math.max(low, Math.min(high, value)));
   const ends = labelPlaces(
     curves
-      .filter(({ points }) => points.length)
+      .filter(({ name, points }) => name && points.length)
       .map(({ name, kind, points }) => ({
         name,
         kind,

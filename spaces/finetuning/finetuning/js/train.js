@@ -6,6 +6,7 @@ import { openCooling } from "./cooling.js";
 import { openCurves } from "./curves.js";
 import { openMoved } from "./moved.js";
 import { openSaid } from "./said.js";
+import { trainTitle } from "./traintitle.js";
 
 /**
  * @import {Train} from "./data.js"
@@ -57,23 +58,6 @@ export function openTrain() {
     figure.refresh();
   };
   return figure;
-}
-
-/** @param {Train} data */
-function trainTitle(data) {
-  const [run] = data.runs;
-  if (!run) return "Before the first step";
-  if (run.stopped) return run.stopped;
-  const [first, last] = [run.marks[0], run.marks.at(-1)];
-  if (!first || !last || last === first)
-    return `Held-out loss ${brief(first?.held_out.mean)} nats a token before the first step`;
-  const words = data.trained.separate ? "Held-out loss" : "Loss";
-  const sank = `${brief(first.held_out.mean)} → ${brief(last.held_out.mean)} nats a token`;
-  const told = `${words} ${sank} in ${plural(last.step, "step")}`;
-  const shares = last.shares?.[0];
-  const before = first.shares?.[0];
-  if (!shares || !before) return told;
-  return `${told}; ${shares.name} ${before.count} → ${shares.count} of ${shares.of}`;
 }
 
 /** @param {Train} data */
