@@ -17,7 +17,7 @@ from shared.checks import SEED, between, flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.experts.prompts import OTHER_HELD_OUT
-from shared.item_sets import SETS, drawn, shuffled
+from shared.item_sets import SETS, SHORT, drawn, shuffled
 from shared.items import MAX_ITEMS, Item, items_of
 from shared.request import setting
 from shared.rounding import TYPES
@@ -139,7 +139,7 @@ class ItemsRequest(ModelsRequest):
     """Models and the items that they are asked."""
 
     tasks: tuple[str, ...] = setting(
-        tuple(SETS), _tasks, f"sets of items, where none of your own are given: {', '.join(SETS)}"
+        SHORT, _tasks, f"sets of items, where none of your own are given: {', '.join(SETS)}"
     )
     items: str = setting(
         "", _items, "items of your own, in the place of the sets: objects with prompt, choices and gold"
