@@ -16,6 +16,7 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from evaluation.function_file import FunctionsRequest
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest, PowerRequest
 from evaluation.task_file import TaskRequest
 from evaluation_rooms import compare, fragile, judge, power, task
@@ -32,6 +33,7 @@ SENTENCE = (
 EVALUATE = ["models", "tasks", "limit", "seed", "items", "metric", "chat"]
 FRAGILE = ["models", "variants", "tasks", "limit", "seed", "items", "metric", "draws", "shots"]
 JUDGE = ["models", "prompts", "judge", "tokens", "seed"]
+FUNCTIONS = ["dataset", "rows", "limit", "wrong", "seed"]
 POWER = ["items", "discordant", "difference", "level", "power"]
 
 css = stylesheet(RENDERER)
@@ -51,6 +53,7 @@ with page.page(TITLE, SENTENCE, HERE) as demo:
     endpoint(judge.judge, JudgeRequest, JUDGE, **MODEL)
     endpoint(power.power, PowerRequest, POWER, queue=False)
     endpoint(task.task_items, TaskRequest, ["yaml", "rows", "limit"], **task.QUEUE)
+    endpoint(task.function_items, FunctionsRequest, FUNCTIONS, **task.QUEUE)
 
 if __name__ == "__main__":
     server.launch(demo, css)

@@ -23,7 +23,7 @@ from shared.request import setting
 from shared.rounding import TYPES
 
 MAX_MODELS = 4
-MAX_ITEMS_CHARACTERS = 200_000
+MAX_ITEMS_CHARACTERS = 400_000
 """Own items, as text."""
 METRICS = {"acc": "by the whole choice", "acc_norm": "by character"}
 AT = "@"
