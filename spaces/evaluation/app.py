@@ -31,6 +31,7 @@ SENTENCE = (
     "and cannot decide."
 )
 EVALUATE = ["models", "tasks", "limit", "seed", "items", "metric", "chat"]
+CORPUS = ["corpus", "corpus_dataset", "ngram"]
 FRAGILE = ["models", "variants", "tasks", "limit", "seed", "items", "metric", "draws", "shots"]
 JUDGE = ["models", "prompts", "judge", "tokens", "seed"]
 FUNCTIONS = ["dataset", "rows", "limit", "wrong", "seed"]
@@ -47,8 +48,8 @@ with page.page(TITLE, SENTENCE, HERE) as demo:
         with gr.Tab("Judge", id="judge"):
             judge.build(demo, tabs)
     page.about(HERE / "README.md")
-    endpoint(compare.evaluate, CompareRequest, EVALUATE, **MODEL)
-    endpoint(compare.compare, CompareRequest, [*EVALUATE, "early"], **MODEL)
+    endpoint(compare.evaluate, CompareRequest, [*EVALUATE, *CORPUS], **MODEL)
+    endpoint(compare.compare, CompareRequest, [*EVALUATE, "early", *CORPUS], **MODEL)
     endpoint(fragile.fragile, FragileRequest, FRAGILE, **MODEL)
     endpoint(judge.judge, JudgeRequest, JUDGE, **MODEL)
     endpoint(power.power, PowerRequest, POWER, queue=False)
