@@ -1,5 +1,6 @@
 """What a visitor asks for: models, items, how an answer counts; the forms that items are put in; models whose
-answers are judged; or a plan of how many items that takes.
+answers are judged; or a plan of how many items that takes. The module is long because every setting of the
+Space stands here.
 """
 
 from __future__ import annotations
