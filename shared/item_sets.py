@@ -1,6 +1,6 @@
 """Small sets of items that ship with the suite, written for it: facts that nobody disputes, generated logic
-and sums. Every item is a text that ends where the answer begins, with choices of one kind and about one
-length; no letters stand before the choices.
+and sums, functions of Python. Every item is a text that ends where the answer begins, with choices of one
+kind and about one length; no letters stand before the choices.
 
 Distractors are other answers of the same set, drawn by a generator whose seed is the set's name: the same in
 every process. A generated set depends on the seed that it is given.
@@ -8,12 +8,16 @@ every process. A generated set depends on the seed that it is given.
 
 from __future__ import annotations
 
+import ast
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from shared import item_texts as texts
 from shared.items import Item
+from shared.mutants import function_item
 
 GENERATED = 200
 """Items that a generated set has at most."""
@@ -155,6 +159,37 @@ def _rooms(seed: int) -> list[Item]:
     return found
 
 
+EQUAL: dict[str, tuple[str, ...]] = {
+    "first_repeat": ("for place in range(0, len(items)):",),
+    "shared_start": ("return other[:length]",),
+    "find_sorted": ("middle = (low + high) // 1", "if numbers[middle] <= wanted:"),
+    "last_longest": ("for word in words[0:]:",),
+}
+"""Changes of the functions that leave what they answer: no wrong choices."""
+
+
+@cache
+def problems() -> tuple[tuple[str, str, str], ...]:
+    """The functions of `function_problems`: name, head with docstring, body."""
+    text = Path(__file__).with_name("function_problems.py").read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    return tuple(
+        (node.name, "".join(lines[node.lineno - 1 : end]), "".join(lines[end : node.end_lineno]))
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and (end := node.body[0].end_lineno)
+    )
+
+
+def _functions(seed: int) -> list[Item]:
+    """Which body a function has; the wrong ones are mutants of the right one."""
+    draw = _generator(f"functions {seed}")
+    found = (
+        function_item("functions", name, head, body, draw, equal=EQUAL.get(name, ()))
+        for name, head, body in problems()
+    )
+    return [item for item in found if item]
+
+
 SETS: dict[str, ItemSet] = {
     one.name: one
     for one in (
@@ -179,9 +214,12 @@ SETS: dict[str, ItemSet] = {
         ItemSet("sums", "sums and differences", _sums, True),
         ItemSet("eldest", "who is the oldest of three", _eldest, True),
         ItemSet("rooms", "where things were put; four questions a passage", _rooms, True),
+        ItemSet("functions", "the right body of a Python function among mutants of it", _functions, True),
     )
 }
 """By name, in the order in which a page lists them."""
+SHORT = tuple(name for name in SETS if name != "functions")
+"""The sets that are asked where none is named: their items have a line or two."""
 
 
 def drawn(name: str, seed: int, most: int) -> list[Item]:

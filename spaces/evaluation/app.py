@@ -16,6 +16,7 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from evaluation.function_file import FunctionsRequest
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest, PowerRequest
 from evaluation.task_file import TaskRequest
 from evaluation_rooms import compare, fragile, judge, power, task
@@ -30,8 +31,10 @@ SENTENCE = (
     "and cannot decide."
 )
 EVALUATE = ["models", "tasks", "limit", "seed", "items", "metric", "chat"]
+CORPUS = ["corpus", "corpus_dataset", "ngram"]
 FRAGILE = ["models", "variants", "tasks", "limit", "seed", "items", "metric", "draws", "shots"]
 JUDGE = ["models", "prompts", "judge", "tokens", "seed"]
+FUNCTIONS = ["dataset", "rows", "limit", "wrong", "seed"]
 POWER = ["items", "discordant", "difference", "level", "power"]
 
 css = stylesheet(RENDERER)
@@ -45,12 +48,13 @@ with page.page(TITLE, SENTENCE, HERE) as demo:
         with gr.Tab("Judge", id="judge"):
             judge.build(demo, tabs)
     page.about(HERE / "README.md")
-    endpoint(compare.evaluate, CompareRequest, EVALUATE, **MODEL)
-    endpoint(compare.compare, CompareRequest, [*EVALUATE, "early"], **MODEL)
+    endpoint(compare.evaluate, CompareRequest, [*EVALUATE, *CORPUS], **MODEL)
+    endpoint(compare.compare, CompareRequest, [*EVALUATE, "early", *CORPUS], **MODEL)
     endpoint(fragile.fragile, FragileRequest, FRAGILE, **MODEL)
     endpoint(judge.judge, JudgeRequest, JUDGE, **MODEL)
     endpoint(power.power, PowerRequest, POWER, queue=False)
     endpoint(task.task_items, TaskRequest, ["yaml", "rows", "limit"], **task.QUEUE)
+    endpoint(task.function_items, FunctionsRequest, FUNCTIONS, **task.QUEUE)
 
 if __name__ == "__main__":
     server.launch(demo, css)

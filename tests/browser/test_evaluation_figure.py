@@ -21,7 +21,7 @@ SPARE = {"kind", "run_id", "versions", "request", "metric", "device", "dtype", "
 
 @pytest.fixture
 def open_page(browser):
-    with figures(browser, FOLDER, maths="totals, softmax") as make:
+    with figures(browser, FOLDER, maths="totals, softmax, apart") as make:
         yield make
 
 
@@ -198,11 +198,60 @@ def test_readings_that_differ_are_both_shown(open_page) -> None:
     expect(page.locator(".eval-tokens")).to_have_count(2)
 
 
+def in_a_corpus() -> dict:
+    """The stored result as if a corpus held its first two items and eight words of the third."""
+    data = copy.deepcopy(STORED)
+    items = data["items"]
+    nothing = {"words": 9, "run": 0, "row": -1, "eight": 0, "thirteen": 0, "answer": False, "text": ""}
+    found = [{**nothing, "words": 6, "run": 6, "row": 4, "eight": 1, "thirteen": 1, "answer": True}] * 2
+    found += [{**nothing, "words": 14, "run": 8, "row": 7, "eight": 0.25, "text": "eight words of it"}]
+    data["contamination"] = {
+        "corpus": "owner/name, split train",
+        "rows": 20_000,
+        "more": True,
+        "ngram": 9,
+        "overlaps": found + [nothing] * (len(items) - 3),
+        "held": [True, True] + [False] * (len(items) - 2),
+        "scores": [
+            {"model": model, "held": [2, 2], "held_interval": [0.34, 1], "clean": [90, len(items) - 2]}
+            | {"clean_interval": [0.4, 0.6], "p": None if model else 0.0312}
+            for model in range(len(data["models"]))
+        ],
+        "differences": [{**one, "of": len(items) - 2} for one in data["differences"] if not one["task"]],
+    }
+    return data
+
+
+def test_what_a_corpus_holds_is_shown_with_the_items(open_page) -> None:
+    data = in_a_corpus()
+    page = open_page(data, width=360)
+    show(page, "corpus")
+    rows = page.locator(".eval-held tbody tr")
+    expect(rows).to_have_count(3)
+    said = [re.sub(r"\s+", " ", " ".join(row.locator("td").all_text_contents())) for row in rows.all()]
+    assert said[0] == said[1] == "held 6 of 6 with the answer 100 % 100 % 4 "
+    assert said[2] == "– 8 of 14 without it 25 % 0 % 7 eight words of it"
+    expect(page.locator(".corpus-panel table").first).to_contain_text(re.compile(r"2 of 2, 100\s%"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360 and axe_finds(page) == []
+    show(page, "items")
+    page.locator("[data-key=filter]").select_option("held")
+    expect(page.locator(".items-panel tbody").first.locator("tr")).to_have_count(2)
+    expect(page.locator(".eval-detail")).to_contain_text("Row 4 of the corpus has 6 of its 6 words in a row")
+    page.evaluate("draw", STORED)
+    expect(page.locator('[data-view="corpus"]')).to_be_hidden()
+    expect(page.locator("[data-key=filter] option[value=held]")).to_have_count(0)
+    long = ["    total = 0\n    for number in numbers:\n        total " + end for end in ("+= 1", "-= 1")]
+    said = page.evaluate("all => all.map((one) => maths.apart(one, all, 30))", long)
+    assert said[0] != said[1] and said[0].startswith("…") and said[0].endswith("+= 1")
+    short = ["a", "b" * 31 + "c"]
+    assert page.evaluate("all => all.map((one) => maths.apart(one, all, 30))", short) == ["a", "b" * 29 + "…"]
+
+
 def test_hostile_texts_stay_text(open_page) -> None:
     page = open_page()
     text = "<img src=x onerror=alert(1)>\u202e"
-    page.evaluate("draw", hostile(copy.deepcopy(STORED), text, SPARE))
-    for view in VIEWS:
+    page.evaluate("draw", hostile(in_a_corpus(), text, SPARE))
+    for view in [*VIEWS, "corpus"]:
         show(page, view)
 
 

@@ -50,6 +50,15 @@ def test_a_plan_needs_no_model(client):
     assert "differences from 8.8" in plan["sentence"] and plan["needed"] > 312
 
 
+def test_functions_become_items(client):
+    rows = [{"task_id": "Own/1", "prompt": "def f(a, b):\n", "canonical_solution": "    return a - b\n"}]
+    found = client.predict(rows=rows, api_name="/function_items")
+    (item,) = found["items"]
+    assert item["task"] == "Own" and item["choices"][item["gold"]] == "    return a - b"
+    with pytest.raises(AppError, match=r"No document is a function .* Each needs prompt"):
+        client.predict(rows=[{"prompt": 1}], api_name="/function_items")
+
+
 def test_an_error_has_two_sentences(client):
     with pytest.raises(AppError, match=r"There is no set “mmlu”. Known are capitals"):
         client.predict(tasks=["mmlu"], api_name="/evaluate")

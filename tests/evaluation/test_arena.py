@@ -189,15 +189,20 @@ def test_known_answers_are_counted_beside_the_judge(steps):
     assert all(one["known"] is None for one in data["pairs"] if one["prompt"])
 
 
-def told(data, winners, flips=(3, 20)):
-    """Data as if the judge had given the pairs of two models these winners."""
+def told(data, winners, flips=(3, 20), third=()):
+    """Sentences as if the judge had given the pairs of two models these winners, or of a third one, too."""
     data = copy.deepcopy(data)
-    data["models"], data["known"], data["agreed"] = data["models"][:2], [], None
+    data["models"], data["known"], data["agreed"] = data["models"][: 3 if third else 2], [], None
     verdict = {"shown": 0.0, "turned": 0.0}
     data["pairs"] = [
         {"prompt": at, "left": at % 2, "right": 1 - at % 2, "same": False, "known": None}
         | {"judge": {**verdict, "winner": winner}}
         for at, winner in enumerate(winners)
+    ]
+    data["pairs"] += [
+        {"prompt": at, "left": 0, "right": 2, "same": False, "known": None}
+        | {"judge": {**verdict, "winner": winner}}
+        for at, winner in enumerate(third)
     ]
     low, high = (0.05, 0.36) if flips[0] < 10 else (0.6, 0.95)
     data["flips"] = {"count": flips[0], "of": flips[1], "low": low, "high": high}
@@ -209,6 +214,10 @@ def test_the_first_sentence_says_whether_the_judge_can_decide(steps):
     assert said[0] == "a finds b better than a: 14 won, 2 lost, 4 tied, p = .0042."
     assert "changes when the two answers change places on 3 of 20 pairs" in said[1]
     assert told(steps[-1], [1] * 6 + [0] * 5)[0].startswith("a cannot decide between b and a: 6 won, 5 lost")
+    said = told(steps[-1], [1] * 6 + [0] * 5, third=[2] * 5 + [0] * 5)
+    assert said[0].startswith("a cannot decide between a and the two others by 21 pairs of ")
+    said = told(steps[-1], [1] * 6 + [0] * 5, third=[2] * 14 + [0] * 1)
+    assert said[0].startswith("a finds ") and "the two others" not in " ".join(said)
     said = told(steps[-1], [1] * 2 + [TIE] * 18, flips=(18, 20))
     assert said[0].startswith("a is no judge of these answers: its verdict changes")
     assert ranks([], 2)[0]["of"] == 0 and agreed([])["kappa"] is None

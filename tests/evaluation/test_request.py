@@ -48,7 +48,7 @@ def test_the_order_and_the_draw_follow_from_the_seed():
         ({"models": "a" * 400}, "too long"),
         ({"tasks": "hellaswag"}, "no set “hellaswag”"),
         ({"items": "{"}, "Line 1 of the items is not JSON"),
-        ({"items": "x" * 300_000}, "longer than 200,000"),
+        ({"items": "x" * 500_000}, "longer than 400,000"),
         ({"items": [{1, 2}]}, "are no JSON"),
         ({"limit": 0}, "limit is 0"),
         ({"limit": 200, "models": ["a", "b", "c"]}, "more than 2,000 readings"),

@@ -38,7 +38,7 @@ def test_flips_are_counted_by_hand(run):
     figure = run.to_json()
     questions = figure["questions"]
     golds = [item["gold"] for item in questions["items"]]
-    assert len(golds) == 4 * len(item_sets.SETS) == flips.count(4) and questions["groups"] == 33
+    assert len(golds) == 4 * len(item_sets.SHORT) == flips.count(4) and questions["groups"] == 33
     before = [answer == gold for answer, gold in zip(questions["answers"], golds, strict=True)]
     assert questions["right"]["count"] == sum(before)
     for found in flips_of(run):

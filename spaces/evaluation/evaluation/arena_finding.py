@@ -30,9 +30,10 @@ def verdicts(data: Arena) -> list[str]:
     records = {other: _record(pairs, other) for other in others}
     ps = holm([_p(*records[other]) for other in others])
     told = []
+    first = data["models"][0]["name"]
     for other, p in zip(others, ps, strict=True):
         won, lost, tied = records[other]
-        first, second = data["models"][0]["name"], data["models"][other]["name"]
+        second = data["models"][other]["name"]
         score = f"{won} won, {lost} lost, {tied} tied"
         if p <= LEVEL:
             how = "better" if won > lost else "worse"
@@ -40,6 +41,9 @@ def verdicts(data: Arena) -> list[str]:
         else:
             words = f"{data['judge']} cannot decide between {second} and {first}: {score}, p {p_words(p)}."
         told.append((p <= LEVEL, words))
+    if len(told) > 1 and not any(yes for yes, _ in told):
+        rest = {2: "two", 3: "three"}[len(told)]
+        said.append(f"{data['judge']} cannot decide between {first} and the {rest} others by {of}.")
     said += [words for _, words in sorted(told, key=lambda pair: not pair[0])]
     flips, first_side = data["flips"], data["first"]
     if flips and flips["of"]:

@@ -179,6 +179,57 @@ class Provenance(TypedDict):
     chat: bool
 
 
+class Overlap(TypedDict):
+    """What a corpus holds of an item: of its prompt with the right choice."""
+
+    words: int
+    """Of the item, and signs where they count."""
+    run: int
+    """Of the longest run that stands in a row of the corpus; 0 for one shorter than 8 and than the item."""
+    row: int
+    """Of the corpus, from 0; -1 for none."""
+    eight: float
+    """Share of the item's 8-grams that stand anywhere in the corpus; of a shorter item, all or nothing."""
+    thirteen: float
+    answer: bool
+    """Whether the run goes on to the end of the right choice."""
+    text: str
+    """The run, shortened."""
+
+
+class HeldScore(TypedDict):
+    """A model's share of right answers to items that the corpus holds, and to the others."""
+
+    model: int
+    held: tuple[int, int]
+    """Right answers, items."""
+    held_interval: tuple[float, float]
+    clean: tuple[int, int]
+    clean_interval: tuple[float, float]
+    p: float | None
+    """Fisher's exact test of the two, corrected for the number of models; None where items share passages, or
+    one side has none.
+    """
+
+
+class Contamination(TypedDict):
+    """The items against a corpus."""
+
+    corpus: str
+    rows: int
+    more: bool
+    """Whether it has more rows than were read."""
+    ngram: int
+    """Words in a row from which an item counts as held."""
+    overlaps: list[Overlap]
+    """Of every planned item, in their order."""
+    held: list[bool]
+    scores: list[HeldScore]
+    """Once all items were asked."""
+    differences: list[Difference]
+    """To the first model on the items that the corpus does not hold; p corrected for the number of models."""
+
+
 class Evaluation(TypedDict):
     """Models, what may be said of them, and how far the run is."""
 
@@ -213,6 +264,7 @@ class Compare(Evaluation):
     looks: list[Looked]
     power: list[SeenFrom]
     calibration: list[Calibration]
+    contamination: Contamination | None
     stopped: str
     """Why the run ended before the last item; "" where it did not."""
     summary: Summary | None

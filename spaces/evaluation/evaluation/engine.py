@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluation import finding, numbers, summary
-from evaluation.data import Answered, Asked, Compare, Read, Side, Task
+from evaluation import contamination, finding, numbers, summary
+from evaluation.contamination import Corpus
+from evaluation.data import Answered, Asked, Compare, Contamination, Read, Side, Task
 from evaluation.request import CompareRequest, ModelsRequest
 from shared import models
 from shared.choices import ROWS, Scored, packable, scored
@@ -37,10 +38,12 @@ class Plan:
     Args:
         items: in the order in which they are asked.
         rows: of every model, of every item.
+        contamination: what a corpus holds of the items; None where none is named.
     """
 
     items: tuple[Item, ...]
     rows: tuple[tuple[Row, ...], ...]
+    contamination: Contamination | None = None
 
 
 def loading(request: ModelsRequest) -> Iterator[str]:
@@ -63,16 +66,17 @@ def sides(request: ModelsRequest) -> list[Loaded]:
     return [rounded(models.load(side.model, exact=True), side.rounding) for side in request.sides]
 
 
-def plan(request: CompareRequest, loaded: Sequence[Loaded]) -> Plan:
-    """The items as every model reads them.
+def plan(request: CompareRequest, loaded: Sequence[Loaded], corpus: Corpus | None = None) -> Plan:
+    """The items as every model reads them, and what a corpus holds of them.
 
     Raises:
-        VisitorError: as `items.row_of`, or they are too long together.
+        VisitorError: as `items.row_of` and `contamination.overlaps`, or they are too long together.
     """
     items = tuple(request.planned())
     rows = tuple(tuple(row_of(one, item, chat=request.chat) for item in items) for one in loaded)
     check_length([row for one in rows for row in one])
-    return Plan(items, rows)
+    told = contamination.searched(items, corpus, request.ngram) if corpus else None
+    return Plan(items, rows, told)
 
 
 def check_length(rows: Sequence[Row]) -> None:
@@ -119,6 +123,8 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
         data["differences"] = numbers.differences(result)
         data["looks"] = numbers.looks(result, groups, places)
         data["calibration"] = numbers.calibration(result)
+        if planned.contamination:
+            data["contamination"] = {**planned.contamination, **numbers.held(result, planned.contamination)}
         data["seconds"] = round(time.monotonic() - began, 2)
         over = done == len(items)
         if request.early and not over and (stop := finding.decided(data)):
@@ -162,6 +168,7 @@ def _started(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) -
         "looks": [],
         "power": numbers.power_before(max(groups) + 1, LEVEL / max(1, len(loaded) - 1)),
         "calibration": [],
+        "contamination": planned.contamination,
         "verdicts": [finding.WAITING],
         "stopped": "",
         "notes": list(finding.notes(request, loaded)),

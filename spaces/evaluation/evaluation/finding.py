@@ -77,7 +77,7 @@ def verdicts(data: Compare, over: bool) -> list[str]:
     if not over:
         return [f"{asked} of {counted(data['planned'], 'item')}: no verdict before the end"]
     if len(data["models"]) == 1:
-        return [_alone(data)]
+        return [_alone(data), *_contaminated(data)]
     whole = [one for one in data["differences"] if not one["task"]]
     told = [(significant(data, one), _against(data, one)) for one in whole]
     said = [sentence for yes, sentence in sorted(told, key=lambda pair: not pair[0])]
@@ -95,7 +95,52 @@ def verdicts(data: Compare, over: bool) -> list[str]:
             0, f"{counted(asked, 'item')} cannot decide: no model is above guessing ({percent(chance)})."
         )
     blind = [_blind(data, one) for (yes, _), one in zip(told, whole, strict=True) if not yes]
-    return said + blind
+    return [*said, *blind, *_contaminated(data)]
+
+
+def _contaminated(data: Compare) -> list[str]:
+    """What a corpus holds of the items, and whether that moved the scores or the differences."""
+    told = data["contamination"]
+    if not told:
+        return []
+    asked = len(data["items"])
+    count = sum(told["held"][:asked])
+    of = counted(asked, "item")
+    ngram = told["ngram"]
+    if not count:
+        return [f"None of {of} stands in {told['corpus']}: no {ngram} words in a row, no shorter item whole."]
+    said = [
+        f"{count} of {of} {'stands' if count == 1 else 'stand'} in {told['corpus']}: {ngram} words in a row, "
+        "or a shorter item whole."
+    ]
+    for one in told["scores"]:
+        (a, n), (b, m) = one["held"], one["clean"]
+        if not n or not m:
+            continue
+        words = f"{data['models'][one['model']]['name']} is right on {percent(a / n)} of these and "
+        words += f"{percent(b / m)} of the others"
+        if one["p"] is None:
+            said.append(f"{words}; they share passages, so that no test holds.")
+        elif one["p"] <= LEVEL:
+            said.append(f"{words}, more than chance (p {p_words(one['p'])}).")
+        else:
+            said.append(f"{words}: that cannot be told from chance (p {p_words(one['p'])}).")
+    for each in told["differences"]:
+        first, second = data["models"][0]["name"], data["models"][each["model"]]["name"]
+        between = f"95 %: {points(each['low'])} to {points(each['high'])}"
+        of = counted(each["of"], "other item")
+        if each["p"] <= LEVEL:
+            which = "better" if each["mean"] > 0 else "worse"
+            said.append(
+                f"On the {of} alone {second} is {which} than {first} by "
+                f"{points(each['mean'], signed=False)} points ({between}), p {p_words(each['p'])}."
+            )
+        else:
+            said.append(
+                f"The {of} alone cannot decide between {second} and {first}: {points(each['mean'])} points "
+                f"({between})."
+            )
+    return said
 
 
 def _alone(data: Compare) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing_extensions import TypedDict
+
 from evaluation.data import (
     Bin,
     Calibration,
+    Contamination,
     Difference,
+    HeldScore,
     Looked,
     PairedDifference,
     PlannedLook,
@@ -82,16 +86,20 @@ def scores(result: Result) -> list[Score]:
     return found
 
 
-def differences(result: Result) -> list[Difference]:
+def differences(result: Result, only: Sequence[int] | None = None) -> list[Difference]:
     """Every other model against the first, on every task; p-values of tasks are Holm's for all tasks and
     models, those of all items for all models.
+
+    Args:
+        result: the answers so far.
+        only: these items alone, as one task.
     """
     found: list[Difference] = []
     first, metric = result.right(0), result.request.metric
     for model in range(1, len(result.answers)):
         second = result.right(model)
-        for task in result.tasks:
-            some = result.places(task)
+        for task in result.tasks if only is None else [""]:
+            some = result.places(task) if only is None else only
             one = paired.difference(
                 [first[at] for at in some],
                 [second[at] for at in some],
@@ -128,6 +136,54 @@ def paired_data(one: paired.Difference) -> PairedDifference:
         "groups": one.groups,
         "p": one.p,
     }
+
+
+class Held(TypedDict):
+    """The part of a contamination that answers decide."""
+
+    scores: list[HeldScore]
+    differences: list[Difference]
+
+
+def held(result: Result, told: Contamination) -> Held:
+    """Every model's answers to the items that a corpus holds and to the others, and the differences to the
+    first model on the others alone.
+    """
+    from scipy.stats import fisher_exact
+
+    inside = [at for at in range(len(result.items)) if told["held"][at]]
+    outside = [at for at in range(len(result.items)) if not told["held"][at]]
+    alone = len(set(result.groups)) == len(result.groups)
+    scores: list[HeldScore] = []
+    for model in range(len(result.answers)):
+        right = result.right(model)
+        sides = [_held_side(result, right, some) for some in (inside, outside)]
+        ((a, n), first), ((b, m), second) = sides
+        p = fisher_exact([[a, n - a], [b, m - b]]).pvalue if alone and n and m else None
+        scores.append(
+            {
+                "model": model,
+                "held": (a, n),
+                "held_interval": first,
+                "clean": (b, m),
+                "clean_interval": second,
+                "p": None if p is None else float(p),
+            }
+        )
+    tested = [one for one in scores if one["p"] is not None]
+    for score, p in zip(tested, paired.holm([float(one["p"] or 0) for one in tested]), strict=True):
+        score["p"] = float(f"{p:.4g}")
+    return {"scores": scores, "differences": differences(result, outside) if outside else []}
+
+
+def _held_side(
+    result: Result, right: Sequence[bool], some: Sequence[int]
+) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Right answers of some items, their number, and the interval."""
+    if not some:
+        return (0, 0), (0.0, 1.0)
+    one = paired.score([right[at] for at in some], [result.groups[at] for at in some])
+    return (one.count, one.of), (round(one.low, 4), round(one.high, 4))
 
 
 def looks(result: Result, groups: Sequence[int], places: Sequence[int]) -> list[Looked]:

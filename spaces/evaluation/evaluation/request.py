@@ -13,20 +13,22 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from evaluation.forms import DRAWN, KINDS, Form, Formed, all_formed
-from shared import request
+from shared import hub, request
 from shared.behaviour import spread
 from shared.checks import SEED, between, flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.experts.prompts import OTHER_HELD_OUT
-from shared.item_sets import SETS, drawn, shuffled
+from shared.item_sets import SETS, SHORT, drawn, shuffled
 from shared.items import MAX_ITEMS, Item, items_of
 from shared.request import setting
 from shared.rounding import TYPES
 
 MAX_MODELS = 4
-MAX_ITEMS_CHARACTERS = 200_000
+MAX_ITEMS_CHARACTERS = 400_000
 """Own items, as text."""
+MAX_CORPUS_CHARACTERS = 400_000
+"""A corpus that is given as text."""
 METRICS = {"acc": "by the whole choice", "acc_norm": "by character"}
 AT = "@"
 """Between a model's name and the GGUF type that it is rounded to."""
@@ -141,7 +143,7 @@ class ItemsRequest(ModelsRequest):
     """Models and the items that they are asked."""
 
     tasks: tuple[str, ...] = setting(
-        tuple(SETS), _tasks, f"sets of items, where none of your own are given: {', '.join(SETS)}"
+        SHORT, _tasks, f"sets of items, where none of your own are given: {', '.join(SETS)}"
     )
     items: str = setting(
         "", _items, "items of your own, in the place of the sets: objects with prompt, choices and gold"
@@ -189,12 +191,51 @@ def short_names(models: Sequence[str]) -> list[str]:
     ]
 
 
+def _corpus(_: str, value: Any) -> str:
+    if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+        value = "\n\n".join(value)
+    if not isinstance(value, str) or len(value) > MAX_CORPUS_CHARACTERS:
+        raise VisitorError(
+            f"The corpus is longer than {MAX_CORPUS_CHARACTERS:,} characters, or no text.",
+            "Name a dataset of the Hub, of which more is read.",
+        )
+    return value
+
+
+def _corpus_dataset(_: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise VisitorError("The corpus is no dataset's name.", "Write owner/name.")
+    found = value.strip()
+    if found:
+        name, *more = found.split(":")
+        if len(more) > 2 or not all(more):
+            raise VisitorError(
+                f"“{found[:60]}” names no split.", "Write owner/name:split, or owner/name:config:split."
+            )
+        hub.check_id(name, "dataset")
+    return found
+
+
 @dataclass(frozen=True)
 class CompareRequest(ItemsRequest):
     """Everything that determines an evaluation."""
 
     chat: bool = setting(False, flag, "whether prompts go through the models' chat templates")
     early: bool = setting(False, flag, "stop at the first of ten planned looks that decides")
+    corpus: str = setting(
+        "",
+        _corpus,
+        "a text that may hold the items: paragraphs, or JSON Lines; each item is looked for in it",
+    )
+    corpus_dataset: str = setting(
+        "",
+        _corpus_dataset,
+        "instead of it a dataset of the Hub: owner/name, owner/name:split or owner/name:config:split",
+        blank=True,
+    )
+    ngram: int = setting(
+        8, whole(8, 50), "words in a row from which the corpus counts as holding an item; shorter ones whole"
+    )
 
     def consistent(self) -> Self:
         if self.early and len(self.models) < 2:

@@ -69,7 +69,7 @@ class TaskRequest(request.Request):
         "", lambda _, value: _text(value), "a task's YAML, as lm-eval reads it", required=True
     )
     rows: str = setting(
-        "", lambda _, value: _rows_text(value), "documents, a line of JSON each, in the place of the dataset"
+        "", lambda _, value: rows_text(value), "documents, a line of JSON each, in the place of the dataset"
     )
     limit: int = setting(100, whole(1, 500), "documents at most, the first ones, as lm-eval's --limit takes")
 
@@ -88,7 +88,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def _rows_text(value: Any) -> str:
+def rows_text(value: Any) -> str:
+    """Documents as text, from a list too."""
     if isinstance(value, (list, tuple)):
         value = "\n".join(json.dumps(one, ensure_ascii=False, default=str) for one in value)
     if not isinstance(value, str) or len(value) > MAX_ITEMS_CHARACTERS:
@@ -147,7 +148,15 @@ def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
         VisitorError: as `task_of` and `hub.dataset_rows`; a template fails; no document is an item.
     """
     task = task_of(request.yaml)
-    documents, more = _documents(request, task, token)
+    config = task.get("dataset_name")
+    documents, more = documents_of(
+        request.rows,
+        task.get("dataset_path", ""),
+        None if config is None else str(config),
+        task.get("test_split") or task.get("validation_split"),
+        request.limit,
+        token,
+    )
     found: list[dict[str, Any]] = []
     left_out: list[str] = []
     for number, document in enumerate(documents):
@@ -178,13 +187,22 @@ def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
     return {"items": found, "notes": notes}
 
 
-def _documents(
-    request: TaskRequest, task: Mapping[str, Any], token: str | None
+def documents_of(
+    rows: str, path: str, config: str | None, split: Any, limit: int, token: str | None
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Documents in the types of JSON, and whether there are more."""
-    if request.rows.strip():
+    """Documents in the types of JSON, and whether there are more.
+
+    Args:
+        rows: a line of JSON each; "" for those of the Hub.
+        path: of the Hub's dataset, with its config and split.
+        limit: documents at most.
+
+    Raises:
+        VisitorError: there are none, or as `hub.dataset_rows`.
+    """
+    if rows.strip():
         found = []
-        for number, line in enumerate(io.StringIO(request.rows, newline=None), 1):
+        for number, line in enumerate(io.StringIO(rows, newline=None), 1):
             if line.strip():
                 try:
                     one = json.loads(line)
@@ -196,16 +214,13 @@ def _documents(
                 if not isinstance(one, dict):
                     raise VisitorError(f"Line {number} of the documents is no object.", "Write one a line.")
                 found.append(one)
-        return found[: request.limit], len(found) > request.limit
-    path = task.get("dataset_path", "")
-    split = task.get("test_split") or task.get("validation_split")
+        return found[:limit], len(found) > limit
     if "/" not in path or not isinstance(split, str):
         raise VisitorError(
             f"The task's data is “{path[:40]}”, split {str(split)[:40]}.",
             "Name a dataset of the Hub with its test_split, or give the documents.",
         )
-    config = task.get("dataset_name")
-    table, more = hub.dataset_rows(path, None if config is None else str(config), split, request.limit, token)
+    table, more = hub.dataset_rows(path, config, split, limit, token)
     return json.loads(json.dumps(table.to_pylist(), default=str)), more
 
 

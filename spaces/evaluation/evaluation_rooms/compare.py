@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from evaluation import engine, programs
+from evaluation.contamination import corpus_of
 from evaluation.data import Compare, Waiting
 from evaluation.engine import Plan
 from evaluation.examples import EXAMPLES
-from evaluation.request import METRICS, CompareRequest
+from evaluation.request import MAX_CORPUS_CHARACTERS, METRICS, CompareRequest
 from evaluation_rooms import task
 from evaluation_rooms.common import (
     RENDERER,
@@ -24,13 +26,14 @@ from evaluation_rooms.common import (
     waiting,
 )
 from evaluation_rooms.power import before
-from shared import gpu, page
+from shared import gpu, hub, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.models import Loaded
-from shared.room import LATEST, Data, Room, Values, cancel_button, chip, drawing, open_room, run_button
+from shared.room import LATEST, QUIET, Data, Room, Values, cancel_button, chip, drawing, open_room, run_button
 from shared.steps import last, paced
 
+ENDINGS = [".txt", ".md", ".jsonl", ".json", ".csv", ".tsv"]
 TOKENS = 60
 """Tokens of an item with its choices, about."""
 
@@ -50,8 +53,9 @@ def steps(request: CompareRequest) -> Iterator[Compare | Waiting]:
     """A run: what comes before, the growing figure, the complete one last."""
     for said in engine.loading(request):
         yield waiting("compare", said)
+    corpus = corpus_of(request, hub.local_token())
     loaded = engine.sides(request)
-    yield from compute(request, loaded, engine.plan(request, loaded))
+    yield from compute(request, loaded, engine.plan(request, loaded, corpus))
 
 
 def compare(request: CompareRequest) -> Iterator[dict[str, Any]]:
@@ -76,7 +80,8 @@ def evaluate(request: CompareRequest) -> dict[str, Any]:
     Returns:
         verdicts in words; results, by model and task: n, correct, score, the ends of its 95 % interval, what
             guessing gives, Brier score; differences to the first model; summary as markdown and csv, and
-            for models results (.eval_results), head (model-index) and command (lm-eval's).
+            for models results (.eval_results), head (model-index) and command (lm-eval's); contamination,
+            where a corpus is named: overlaps by item, scores of held and clean items.
     """
     data: Any = last(steps(request))
     chance = {task["name"]: task["chance"] for task in data["tasks"]}
@@ -94,13 +99,58 @@ def evaluate(request: CompareRequest) -> dict[str, Any]:
         }
         for one in data["scores"]
     ]
-    kept = ("verdicts", "differences", "notes", "stopped", "summary", "request", "models")
+    kept = ("verdicts", "differences", "contamination", "notes", "stopped", "summary", "request", "models")
     return {"results": results, **{key: data[key] for key in kept}}
 
 
 def programs_of(request: CompareRequest, data: Data) -> dict[str, str]:
     """The programs below a figure."""
     return programs.listings(request, data)
+
+
+def corpus_fields(request: CompareRequest) -> dict[str, Any]:
+    """The fields that name a corpus, by the request's settings."""
+    with gr.Accordion("A corpus that may hold the items", open=False):
+        with gr.Row(equal_height=True):
+            text = gr.Textbox(
+                request.corpus,
+                label="Paragraphs, or JSON Lines",
+                placeholder="Each item is looked for in this text.",
+                lines=3,
+                max_lines=8,
+                scale=3,
+                min_width=260,
+                elem_id="corpus",
+            )
+            with gr.Column(min_width=200):
+                dataset = gr.Textbox(
+                    request.corpus_dataset,
+                    label="or a Hub dataset",
+                    placeholder="owner/name:split",
+                    max_lines=1,
+                    elem_id="corpus-dataset",
+                )
+                ngram = gr.Slider(
+                    8, 50, request.ngram, step=1, label="held from so many words in a row", elem_id="ngram"
+                )
+        with gr.Row(elem_classes="chips"):
+            file = gr.UploadButton("Upload UTF-8 text", size="sm", file_types=ENDINGS, scale=0)
+    said = gr.HTML("", elem_classes="quiet")
+    file.upload(uploaded, [file], [text, said], **QUIET)
+    return {"corpus": text, "corpus_dataset": dataset, "ngram": ngram}
+
+
+def uploaded(path: str) -> tuple[Any, str]:
+    """A file's text for the field, or why not."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline=None) as lines:
+            found = lines.read(MAX_CORPUS_CHARACTERS + 1)
+        CompareRequest.parse(corpus=found)
+    except UnicodeDecodeError:
+        return gr.skip(), page.alert(VisitorError("The file is no UTF-8 text.", "Save it as UTF-8."))
+    except VisitorError as error:
+        return gr.skip(), page.alert(error)
+    return found, ""
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
@@ -129,6 +179,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
                 first.early, label="stop at the first of ten planned looks that decides", min_width=260
             )
         task.build(boxes["items"])
+        boxes |= corpus_fields(first)
     chips: dict[str, gr.Button] = {}
     if len(EXAMPLES) > 1:
         with gr.Row(elem_classes="chips"):

@@ -18,7 +18,7 @@ from quantization.request import Request
 from shared import paired
 from shared.choices import Scored, scored
 from shared.data import Share
-from shared.item_sets import SETS, drawn, shuffled
+from shared.item_sets import SETS, SHORT, drawn, shuffled
 from shared.items import Item, clusters_of, row_of
 from shared.items import Row as Read
 from shared.models import Loaded
@@ -68,7 +68,7 @@ class Questions:
 
 @cache
 def _sizes() -> tuple[int, ...]:
-    return tuple(len(one.make(0)) for one in SETS.values())
+    return tuple(len(SETS[name].make(0)) for name in SHORT)
 
 
 def count(most: int) -> int:
@@ -84,7 +84,7 @@ def drawn_for(request: Request, loaded: Loaded) -> Questions | None:
     """
     if not request.questions:
         return None
-    found = [item for name in SETS for item in drawn(name, request.seed, request.questions)]
+    found = [item for name in SHORT for item in drawn(name, request.seed, request.questions)]
     items = tuple(shuffled(found, request.seed))
     return Questions(items, tuple(row_of(loaded, item) for item in items))
 

@@ -6,6 +6,7 @@ import { saveFile } from "../../../../shared/js/picture.js";
 import { toolButton } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openCalibration } from "./calibration.js";
+import { openContamination } from "./contamination.js";
 import { openItems } from "./items.js";
 import { openLooks } from "./looks.js";
 import { sample } from "./marks.js";
@@ -59,6 +60,12 @@ export function openCompare() {
         picture: true,
         open: (_, panel) => openCalibration(panel),
       },
+      {
+        name: "corpus",
+        label: "In the corpus",
+        hidden: (data) => !data.contamination,
+        open: (_, panel) => openContamination(panel),
+      },
       { name: "share", label: "Share", open: (_, panel) => openShare(panel) },
     ],
     (data) => ({
@@ -73,7 +80,13 @@ export function openCompare() {
       take(data) {
         if (session.other >= data.models.length)
           session.other = Math.min(1, data.models.length - 1);
-        if (data.models.length < 2 && session.filter !== "wrong") session.filter = "all";
+        if (session.filter === "held" && !data.contamination) session.filter = "all";
+        if (
+          data.models.length < 2 &&
+          !["held", "close"].includes(session.filter) &&
+          session.filter !== "wrong"
+        )
+          session.filter = "all";
       },
       tools: () => ({
         mark: String(Boolean(figure.data?.summary)),

@@ -153,6 +153,65 @@ export interface Provenance {
   chat: boolean;
 }
 
+/** What a corpus holds of an item: of its prompt with the right choice. */
+export interface Overlap {
+  /** Of the item, and signs where they count. */
+  words: number;
+  /**
+   * Of the longest run that stands in a row of the corpus; 0 for one shorter than 8 and than the
+   * item.
+   */
+  run: number;
+  /** Of the corpus, from 0; -1 for none. */
+  row: number;
+  /**
+   * Share of the item's 8-grams that stand anywhere in the corpus; of a shorter item, all or
+   * nothing.
+   */
+  eight: number;
+  thirteen: number;
+  /** Whether the run goes on to the end of the right choice. */
+  answer: boolean;
+  /** The run, shortened. */
+  text: string;
+}
+
+/** A model's share of right answers to items that the corpus holds, and to the others. */
+export interface HeldScore {
+  model: number;
+  /** Right answers, items. */
+  held: [number, number];
+  held_interval: [number, number];
+  clean: [number, number];
+  clean_interval: [number, number];
+  /**
+   * Fisher's exact test of the two, corrected for the number of models; None where items share
+   * passages, or
+   * one side has none.
+   */
+  p: number | null;
+}
+
+/** The items against a corpus. */
+export interface Contamination {
+  corpus: string;
+  rows: number;
+  /** Whether it has more rows than were read. */
+  more: boolean;
+  /** Words in a row from which an item counts as held. */
+  ngram: number;
+  /** Of every planned item, in their order. */
+  overlaps: Overlap[];
+  held: boolean[];
+  /** Once all items were asked. */
+  scores: HeldScore[];
+  /**
+   * To the first model on the items that the corpus does not hold; p corrected for the number of
+   * models.
+   */
+  differences: Difference[];
+}
+
 /** Models, what may be said of them, and how far the run is. */
 export interface Evaluation {
   drawable: true;
@@ -185,6 +244,7 @@ export interface Compare extends Evaluation {
   looks: Looked[];
   power: SeenFrom[];
   calibration: Calibration[];
+  contamination: Contamination | null;
   /** Why the run ended before the last item; "" where it did not. */
   stopped: string;
   summary: Summary | null;

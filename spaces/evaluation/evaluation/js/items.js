@@ -4,7 +4,8 @@ import { h, keepFocus, scrollBox, visible } from "../../../../shared/js/dom.js";
 import { brief, number, percent, plural } from "../../../../shared/js/numbers.js";
 import { scrollTable } from "../../../../shared/js/tables.js";
 import { sample } from "./marks.js";
-import { shortened } from "./words.js";
+import { heldWords } from "./contamination.js";
+import { apart, shortened } from "./words.js";
 
 /**
  * @import {Answered, Asked, Compare} from "./data.js"
@@ -46,12 +47,17 @@ const FILTERS = {
     two: false,
     keep: ({ first }) => closeness(first) < CLOSE,
   },
+  held: {
+    label: "held by the corpus",
+    two: false,
+    keep: ({ held }) => held,
+  },
   all: { label: "all", two: false, keep: () => true },
 };
 
 /**
  * An item with what two models make of it.
- * @typedef {{at: number, gold: number, first: Answered, other: Answered}} Place
+ * @typedef {{at: number, gold: number, first: Answered, other: Answered, held: boolean}} Place
  */
 
 /**
@@ -97,6 +103,7 @@ function listed(data, session) {
       gold: item.gold,
       first: data.answers[0][at],
       other: data.answers[session.other]?.[at] ?? data.answers[0][at],
+      held: Boolean(data.contamination?.held[at]),
     }))
     .filter((one) => (!session.task || data.items[one.at].task === session.task) && keep(one));
 }
@@ -133,7 +140,7 @@ function filterControls(data, session, count) {
   /** @type {[string, string][]} */
   const kinds = [];
   for (const [name, one] of Object.entries(FILTERS))
-    if (two || !one.two) kinds.push([name, one.label]);
+    if ((two || !one.two) && (name !== "held" || data.contamination)) kinds.push([name, one.label]);
   /** @type {[string, string][]} */
   const others = [];
   data.models.forEach(({ name }, at) => at && others.push([String(at), name]));
@@ -182,7 +189,7 @@ function itemTable(data, session, shown) {
           h("bdi", {}, shortened(`…${item.prompt.slice(-60)}`.replace(/^…(?=.{0,59}$)/su, ""), 61)),
         ),
       ),
-      h("td", {}, h("bdi", {}, shortened(item.choices[item.gold], 24))),
+      h("td", {}, h("bdi", {}, apart(item.choices[item.gold], item.choices, 24))),
       data.answers.map((answers) => {
         const { answer } = answers[at];
         const right = answer === item.gold;
@@ -190,7 +197,7 @@ function itemTable(data, session, shown) {
           "td",
           {},
           right ? "✓ " : "✗ ",
-          right ? "right" : h("bdi", {}, shortened(item.choices[answer], 20)),
+          right ? "right" : h("bdi", {}, apart(item.choices[answer], item.choices, 20)),
         );
       }),
     );
@@ -238,6 +245,9 @@ function itemDetail(data, at) {
         ),
       );
     }),
+    data.contamination
+      ? h("p", { class: "said" }, h("bdi", {}, heldWords(data.contamination.overlaps[at])))
+      : "",
     choiceTable(data, at),
   ];
 }
@@ -263,7 +273,7 @@ function choiceTable(data, at) {
           "td",
           {},
           place === item.gold ? "✓ " : "",
-          h("bdi", {}, shortened(choice, 40)),
+          h("bdi", {}, apart(choice, item.choices, 40)),
           place === answered.answer ? h("span", { class: "unseen" }, " (its answer)") : null,
         ),
         h(
