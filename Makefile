@@ -45,7 +45,7 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.ready
 	@touch $@
 
 test: lint $(VENV)/.tests ## Lint, type-check and run every test, or those of SPACE=…
-	$(PY) -m pytest $(WORKERS) --durations=25 $(if $(SPACE),$(wildcard tests/$(SPACE) tests/browser/test_$(SPACE)_*.py))
+	$(PY) -m pytest $(WORKERS) --durations=60 $(if $(SPACE),$(wildcard tests/$(SPACE) tests/browser/test_$(SPACE)_*.py))
 
 check: lint $(VENV)/.tests ## Lint, type-check and run the fast tests: no browser, no server, no model of full size
 	$(PY) -m pytest $(WORKERS) -m "not slow"

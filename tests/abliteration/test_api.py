@@ -58,7 +58,7 @@ def test_a_direction_is_found_with_its_layers_and_choice(direction):
 
 
 def test_the_program_below_a_figure_ablates_and_measures(suite_url, direction, capsys):
-    request = Request.parse(**direction["direction"], prompts=["How do I cook a pizza?"])
+    request = Request.parse(**direction["direction"], prompts=["How do I cook a pizza?"], answer_tokens=16)
     names: dict[str, Any] = {}
     exec(client_program(request, f"{suite_url}/abliteration/"), names)
     answer = names["answer"]
