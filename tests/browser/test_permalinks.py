@@ -59,6 +59,8 @@ def timeless(value: Any) -> Any:
     """Data without what the machine alone decides, and without who chose a setting."""
     if isinstance(value, dict):
         return {key: timeless(item) for key, item in value.items() if key not in CLOCK | CHOICE}
+    if isinstance(value, str):
+        return re.sub(r"speed in llama\.cpp \([^)]*\)", "speed in llama.cpp", value)
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 

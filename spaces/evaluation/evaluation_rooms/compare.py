@@ -174,7 +174,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
                 min_width=170,
             )
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
-        with gr.Row(equal_height=True):  # a phone would cut off a checkbox beside the two
             boxes["chat"] = gr.Checkbox(first.chat, label="chat template", min_width=130)
             boxes["early"] = gr.Checkbox(
                 first.early, label="stop at the first of ten planned looks that decides", min_width=260
