@@ -4,6 +4,7 @@ refused.
 
 from __future__ import annotations
 
+import copy
 import socket
 
 import pytest
@@ -179,7 +180,7 @@ def test_an_autoencoder_of_centred_weights_reads_a_centred_stream(trained):
     left = rest.square().sum() / (flat - flat.mean(0)).square().sum()
     few = activations.Tokens(rows, tokens.texts, tokens.owner[:5], tokens.place[:5])
     assert autoencoder.quality(centred, few)[0] == pytest.approx(1 - float(left), abs=1e-3)
-    made = features.steered(model.float(), anatomy, centred, LAYER, 0, 2.0)
+    made = features.steered(copy.deepcopy(model).float(), anatomy, centred, LAYER, 0, 2.0)
     assert torch.isfinite(logits(made, RUNS[0])).all()
 
 

@@ -54,19 +54,14 @@ def _measured(loaded: Any) -> dict[str, Any]:
     request = request_of(loaded)
     with setting.on(loaded.device):
         known = _returned(study(request, loaded))
-        count, directions, base = known.layers, known.directions, known.base
-        positive, negative = known.side("select", "positive"), known.side("select", "negative")
+        count, directions, positive = known.layers, known.directions, known.side("select", "positive")
         places = [(layer, -1) for layer in range(1, count, max(1, count // 5))]
 
         def edited_at(layer: int, position: int, other: Any) -> Any:
             edit = edit_of(replace(request, position=position), known, layer, other)
             return live(loaded.model, known.anatomy, edit)
 
-        tried = list(
-            select.candidates(
-                loaded.model, known.anatomy, directions, base, positive, negative, places, edited_at
-            )
-        )
+        tried = list(select.candidates(known, places, edited_at))
         edit = Edit("ablate", directions.direction(places[len(places) // 2][0]), kernel.full(count))
         edited, _ = first_tokens(live(loaded.model, known.anatomy, edit), positive)
     return {
