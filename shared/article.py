@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.suite import ROOT, TITLE, head
+from shared.catalogue import ROOT, TITLE, head
 
 LOCAL = "http://127.0.0.1:7860/{space}/"
 """Where the Spaces of a suite on this machine are."""

@@ -9,7 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from shared.suite import PREVIEW, ROOT, TITLE, head, names, read_card
+from shared.catalogue import ROOT, TITLE, head, names
+from shared.suite import PREVIEW, read_card
 
 SUITE = "suite"
 LANDING = "docs/landing.png"

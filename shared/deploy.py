@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import article
 from shared.bundle import SUITE, stage
-from shared.suite import ROOT
+from shared.catalogue import ROOT
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError

@@ -12,16 +12,15 @@ import os
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from shared.catalogue import ROOT, TITLE, head, names
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-ROOT = Path(__file__).parents[1]
-TITLE = "The LLM course that you can touch"
 SENTENCE = (
     "Decoding, quantization, merging, abliteration, fine-tuning, evaluation, deduplication: pictures of real "
     "models and datasets, to change and to take away."
@@ -38,22 +37,6 @@ class Card:
     title: str
     sentence: str
     picture: str
-
-
-@cache
-def head(name: str) -> dict[str, Any]:
-    """The YAML head of a Space's card: what the Hub reads, and `course`, its place here."""
-    import yaml
-
-    text = (ROOT / "spaces" / name / "README.md").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text.split("---\n")[1]))
-
-
-@cache
-def names() -> list[str]:
-    """The Spaces that are here, in the order of the course."""
-    folders = [path.parent.name for path in (ROOT / "spaces").glob("*/app.py")]
-    return sorted(folders, key=lambda name: (head(name)["course"]["place"], name))
 
 
 def read_card(name: str) -> Card:
