@@ -23,31 +23,42 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo "  Variables: SPACE=decoding (one Space), NAMESPACE=me, HOST=127.0.0.1, PORT=7860, ALLOWED_HOSTS=name,…, PYTHON=python3"
 
-# The environment is made once; this file's date says when. A second run needs no network. Every file is held to
-# its hash. DISABLE_CUDA keeps hqq from compiling kernels.
+# The environment is made once; `.ready` says when it got what all Spaces need, `.ready-dedup` what dedup needs. A
+# second run needs no network. Every file is held to its hash. DISABLE_CUDA keeps hqq from compiling kernels.
+# torch from PyPI needs NVIDIA's libraries on Linux, a CPU build names none.
+LOCKS := $(wildcard locks/*)
 LOCKED := --disable-pip-version-check --no-deps --require-hashes -r
-$(VENV)/.ready: locks/requirements.lock locks/cuda.lock
-	@echo "Installing into $(VENV) (2.9 GB, a few minutes, once) …"
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@mkdir -p $(VENV) && $(PYTHON) locks/part.py $(1) > $(VENV)/part.lock
+	@echo "Installing into $(VENV) (a few minutes, once) …"
 	$(PYTHON) -m venv $(VENV)
-	DISABLE_CUDA=1 $(PY) -m pip install $(LOCKED) locks/requirements.lock
-	@# torch from PyPI needs NVIDIA's libraries on Linux, a CPU build names none
+	DISABLE_CUDA=1 $(PY) -m pip install $(LOCKED) $(VENV)/part.lock
 	@if $(PY) -m pip show torch | grep -q '^Requires:.*nvidia'; then $(PY) -m pip install $(LOCKED) locks/cuda.lock; fi
 	@touch $@
+endef
 
-demo: $(VENV)/.ready ## Start the suite, or one Space with SPACE=…, on HOST:PORT
+$(VENV)/.ready: $(LOCKS)
+	$(call install)
+
+$(VENV)/.ready-%: $(LOCKS)
+	$(call install,$*)
+
+# one Space alone needs less, unless the whole is there already
+demo: $(VENV)/.ready$(if $(wildcard $(VENV)/.ready),,$(addprefix -,$(SPACE))) ## Start the suite, or one Space with SPACE=…, on HOST:PORT
 	@$(PY) -m shared.suite $(SPACE)
 
 $(VENV)/.tests: tests/requirements.txt $(VENV)/.ready
-	@echo "Installing what the tests compare with …"
+	@echo "Installing what the tests need and compare with …"
+	$(PY) -m pip install $(LOCKED) locks/requirements.lock
 	$(PY) -m pip install --disable-pip-version-check -r tests/requirements.txt
 	@PY=$(PY) bash tests/browser/install_chromium.sh
 	@touch $@
 
-test: lint $(VENV)/.tests ## Lint, type-check and run every test, or those of SPACE=…
+test: lint ## Lint, type-check and run every test, or those of SPACE=…
 	$(PY) -m pytest $(WORKERS) --durations=60 $(if $(SPACE),$(wildcard tests/$(SPACE) tests/browser/test_$(SPACE)_*.py))
 
-check: lint $(VENV)/.tests ## Lint, type-check and run the fast tests: no browser, no server, no model of full size
+check: lint ## Lint, type-check and run the fast tests: no browser, no server, no model of full size
 	$(PY) -m pytest $(WORKERS) -m "not slow"
 
 node:
@@ -64,7 +75,7 @@ lock: $(VENV)/.tests ## Write the locks again from requirements.txt
 types: $(VENV)/.ready ## Write the figures' data types for JavaScript from each Space's data.py
 	@$(PY) -m shared.typescript
 
-lint: $(VENV)/.ready node_modules/.package-lock.json ## Check style and types
+lint: $(VENV)/.tests node_modules/.package-lock.json ## Check style and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check --quiet . || { echo "Run '$(PY) -m ruff format .'"; exit 1; }
 	@rm -f shared/*.pyi # Gradio writes them beside its subclasses, and does not bring them up to date

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -43,3 +46,37 @@ def test_a_cpu_build_of_torch_is_locked_too():
     locked = entries("requirements.lock")
     assert len(hashes) == 12 and all(f"sha256:{one}" in locked["torch"] for one in hashes)
     assert not {name for name in locked if name.startswith(("nvidia", "cuda", "triton"))}
+
+
+def part(*space: str) -> subprocess.CompletedProcess[str]:
+    """What `make demo` installs."""
+    return subprocess.run([sys.executable, LOCKS / "part.py", *space], capture_output=True, text=True)
+
+
+def test_a_space_alone_installs_what_its_requirements_name_and_no_more():
+    locked, needs = entries("requirements.lock"), json.loads((LOCKS / "spaces.json").read_text())
+    for requirements in ROOT.glob("spaces/*/requirements.txt"):
+        space = requirements.parent.name
+        lines = [line for line in requirements.read_text().splitlines() if line and line[0] != "#"]
+        own = {line.split("==")[0].split("[")[0].lower().replace("_", "-") for line in lines}
+        assert own | {"torch", "gradio", "spaces", EMBEDDED_WHEEL} <= set(needs[space]), "run `make lock`"
+        assert set(needs[space]) <= set(locked), "run `make lock`"
+        text = part(space).stdout
+        assert all(locked[name] in text for name in own)
+        assert {line.split("=")[0].split("[")[0] for line in re.findall(r"^\w.*", text, re.MULTILINE)} == set(
+            needs[space]
+        )
+    assert "mergekit" in needs["merging"] and "mergekit" not in needs["dedup"]
+
+
+def test_the_suite_installs_what_its_spaces_need_and_nothing_for_tests():
+    needs = json.loads((LOCKS / "spaces.json").read_text())
+    names = {line.split("=")[0].split("[")[0] for line in re.findall(r"^\w.*", part().stdout, re.MULTILINE)}
+    assert names == {name for space in needs.values() for name in space}
+    assert not names & {"pytest", "ruff", "mypy", "playwright"}
+
+
+def test_an_unknown_space_is_said_before_anything_is_installed():
+    done = part("nowhere")
+    assert done.returncode and not done.stdout
+    assert done.stderr.startswith("There is no Space 'nowhere'. Choose one of: ")
