@@ -227,6 +227,14 @@ def test_going_on_starts_a_second_run_that_had_not_begun():
     assert later[1, 6].adapter == kept[1, 6].adapter
 
 
+def test_runs_go_on_from_where_each_of_them_stood():
+    request = asked("llama3", versus="rank=2")
+    whole, kept = trained(request)
+    data, later = trained(request, since=Since(whole, 6, [kept[0, 6], kept[1, 3]]))
+    assert [run["marks"] for run in data["runs"]] == [run["marks"] for run in whole["runs"]]
+    assert later[1, 6].adapter == kept[1, 6].adapter
+
+
 def test_going_on_with_other_rows_or_questions_is_refused():
     request = asked("llama3")
     whole, kept = trained(request)

@@ -51,7 +51,8 @@ class Since:
     Args:
         data: the figure of the run so far.
         step: steps that are kept.
-        snapshots: of each run that had begun, after that step; the others start anew.
+        snapshots: of each run that had begun, after that step or, where it had not come so far, an earlier
+            one; the others start anew.
     """
 
     data: Mapping[str, Any]
@@ -157,7 +158,7 @@ def train(
     caches: dict[int, Cache] = {}
     asked = request.runs()
     begun = len(since.snapshots) if since else 0
-    total = sum(one.steps for one in asked) - begun * (since.step if since else 0)
+    total = sum(one.steps for one in asked) - sum(one.step for one in (since.snapshots if since else ()))
     done = 0
     for place, one in enumerate(asked):
         adapter = adapted(loaded, one)
@@ -176,7 +177,7 @@ def train(
             label, value = step
             data["progress"] = {"label": label, "value": done + value, "max": max(1, total)}
             yield _now(data, began), None
-        done += one.steps - (before.step if before else 0)
+        done += one.steps - (before.snapshots[place].step if before else 0)
     data["progress"], data["done"] = None, True
     yield _now(data, began), None
 
@@ -293,7 +294,7 @@ def _steps(
     begin = 0
     if since is not None:
         watch.remember(net)
-        begin = since.step
+        begin = since.snapshots[place].step
         before = since.data["runs"][place]
         seen["steps"] = [step for step in before["steps"] if step["step"] <= begin]
         seen["marks"] = [mark for mark in before["marks"] if mark["step"] <= begin]
