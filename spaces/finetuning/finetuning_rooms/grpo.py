@@ -81,9 +81,10 @@ def grpo(
         changes; verdict), and at the end the adapter as a zip archive with adapter_model.safetensors and
         adapter_config.json.
     """
-    kept = Kept(result_folder())
     data: Data = {}
-    for data, kept, _ in keeping(steps(request, file), kept):
+    kept = first = Kept(result_folder())
+    for data, now, _ in keeping(steps(request, file), first):
+        kept = now
         if data.get("drawable") and not data["done"]:
             yield dict(data), None
     if not kept.marks:  # it broke before anything was measured
@@ -193,9 +194,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
     kept = gr.State(None)
 
     def run(request: GrpoRequest, values: Values) -> Iterator[Values]:
-        now = Kept(result_folder())
         yield {figure: waiting("Reading the prompts and the model"), files: gr.Files(visible=False)}
-        for data, now, snapshot in keeping(steps(request, values[file]), now):
+        for data, now, snapshot in keeping(steps(request, values[file]), Kept(result_folder())):
             shown: Values = {figure: data}
             if snapshot:
                 shown[kept] = now

@@ -90,9 +90,10 @@ def train(
         The measures so far (runs with steps and marks), and at the end the first run's adapter as a zip
         archive with adapter_model.safetensors and adapter_config.json.
     """
-    kept = Kept(result_folder())
     data: Data = {}
-    for data, kept, _ in keeping(steps(request, file), kept):
+    kept = first = Kept(result_folder())
+    for data, now, _ in keeping(steps(request, file), first):
+        kept = now
         if data.get("drawable") and not data["done"]:
             yield dict(data), None
     path = kept.archive(0, max(step for run, step in kept.marks if run == 0))
@@ -228,11 +229,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
     def running(
         request: TrainRequest, upload: Any, going: Since | None = None, before: Kept | None = None
     ) -> Iterator[Values]:
-        now = before.carried(result_folder(), going.step) if before and going else Kept(result_folder())
+        first = before.carried(result_folder(), going.step) if before and going else Kept(result_folder())
         # A run that goes on may be refused at once: what is hidden and shown again that soon stays away.
         controls = shown(None) if going is None else waits
         yield {figure: waiting("Reading the rows and the model"), **controls}
-        for data, now, snapshot in keeping(steps(request, upload, going), now):
+        for data, now, snapshot in keeping(steps(request, upload, going), first):
             values: Values = {figure: data}
             if snapshot:
                 values[kept] = now
