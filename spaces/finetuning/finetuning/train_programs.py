@@ -31,8 +31,8 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def named(model: str) -> str:
-    """Lines that give `name` to the model; an expert is on no Hub: they make its folder first, of a model that
-    the Hub has and an adapter that lies in this repository, and in `data` where it was taken home.
+    """Lines that give `name` to the model; an expert is on no Hub: they make its folder first, of a model
+    that the Hub has and an adapter that lies in this repository, and in `data` where it was taken home.
     """
     if model not in experts.NAMES:
         return f"name = {model!r}\n"
