@@ -1,8 +1,9 @@
 """The process that fills in chat templates, see `shared.chat_templates`; of this suite it imports the loop.
 
 It reads a line of JSON with `template` and `variables`, and writes one with `text` and `spans`, with `error`,
-or with neither where the text is too long or takes too much memory. Where a template takes too much of the
-processor's time the system ends the process.
+or with neither where the text is too long or takes too much memory. Where the line has `each`, a list of
+further variables, it writes a list of those in `each`. Where a template takes too much of the processor's
+time the system ends the process.
 """
 
 from __future__ import annotations
@@ -146,5 +147,14 @@ def answer(template: str, variables: dict[str, Any], most: int, task: bool = Fal
         return {"error": str(error)[:200]}
 
 
+def answers(
+    template: str, variables: dict[str, Any], most: int, each: Any = None, task: bool = False
+) -> dict[str, Any]:
+    """As `answer`, or for each of several sets of variables beside those that they share."""
+    if each is None:
+        return answer(template, variables, most, task)
+    return {"each": [answer(template, {**variables, **own}, most, task) for own in each]}
+
+
 if __name__ == "__main__":
-    serve(partial(answer, most=int(sys.argv[3])), float(sys.argv[1]), int(sys.argv[2]))
+    serve(partial(answers, most=int(sys.argv[3])), float(sys.argv[1]), int(sys.argv[2]))

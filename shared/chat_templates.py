@@ -7,6 +7,7 @@ that ends when a text has taken too long, needs too much memory or grows too lon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,37 @@ def fill_marked(template: str, variables: dict[str, Any]) -> tuple[str, list[tup
     return _asked(template, variables)
 
 
+def fill_each(
+    template: str, variables: dict[str, Any], each: Sequence[dict[str, Any]]
+) -> list[tuple[str, list[tuple[int, int]]] | Failed | TooMuch]:
+    """What `fill_marked` gives or raises for each of several sets of variables, asked together: hundreds of
+    short texts take a fifth of the time. They share the time and the memory that one may take: where that is
+    too little for all, every one of them is `TooMuch`, and may be less alone.
+
+    Args:
+        template: in jinja2.
+        variables: that are the same for all.
+        each: the others.
+    """
+    if len(template) > limits.MAX_TEMPLATE_CHARACTERS:
+        return [TooMuch() for _ in each]
+    answer = _worker.ask({"template": template, "variables": variables, "each": list(each)})
+    found: list[tuple[str, list[tuple[int, int]]] | Failed | TooMuch] = []
+    for one in answer.get("each") or [{}] * len(each):
+        try:
+            found.append(_told(one))
+        except (Failed, TooMuch) as error:
+            found.append(error)
+    return found
+
+
 def _asked(template: str, variables: dict[str, Any], **settings: bool) -> tuple[str, list[tuple[int, int]]]:
     if len(template) > limits.MAX_TEMPLATE_CHARACTERS:
         raise TooMuch
-    answer = _worker.ask({"template": template, "variables": variables, **settings})
+    return _told(_worker.ask({"template": template, "variables": variables, **settings}))
+
+
+def _told(answer: dict[str, Any]) -> tuple[str, list[tuple[int, int]]]:
     if "text" in answer:
         return str(answer["text"]), [(start, end) for start, end in answer["spans"]]
     if "error" in answer:

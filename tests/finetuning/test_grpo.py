@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,11 @@ def test_the_printed_program_is_the_run(tmp_path, monkeypatch, settings):
         values = [float(row[at]) for row in told]
         assert values == pytest.approx([row[at] for row in wanted], rel=most, abs=5e-6)
     compile(grpo_programs.trl(request, data), "printed", "exec")
+
+
+def test_a_step_that_leaves_no_numbers_ends_the_run():
+    request = replace(asked(iterations=1, steps=2), learning_rate=1e20)
+    data, _, kept = trained(request)
+    assert data["stopped"].startswith("Step 1: the log-probabilities after it are not finite.")
+    assert "adapter of step 0 is kept" in data["stopped"] and sorted(kept) == [0]
+    json.dumps(data, allow_nan=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from shared import chat_templates
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.suite import load_app
 from tests import zoo
@@ -175,3 +176,25 @@ def test_totals_count_the_labels(embedded):
         views = [row["views"][name] for row in data["rows"]]
         assert total["trained"] == sum(sum(masks.labels_of(view)) for view in views)
     assert torch.tensor([len(row["ids"]) for row in data["rows"]]).sum() < engine.MAX_TOKENS
+
+
+def test_a_look_asks_the_templates_process_a_few_times(monkeypatch):
+    """Every ask is a way to another process and back: one for each text took most of a look's time."""
+    asked = []
+    ask = chat_templates._worker.ask
+    monkeypatch.setattr(chat_templates._worker, "ask", lambda question: asked.append(1) or ask(question))
+    talk = [*TALKS["two turns"], *TALKS["two turns"][-2:]]
+    request = MaskRequest.parse(rows=json.dumps([{"messages": talk}] * 40), trainer="trl")
+    data = mask(request)
+    assert len(data["rows"]) == 40 and len(asked) <= 14
+
+
+def test_rows_that_a_template_refuses_are_the_same_together_and_alone(monkeypatch):
+    system = {"role": "system", "content": "a"}
+    rows = [{"messages": TALKS["spaces"]}, {"messages": [system, *TALKS["spaces"]]}]
+    request = MaskRequest.parse(rows=json.dumps(rows), template="gemma", trainer="axolotl")
+    together = mask(request)
+    monkeypatch.setattr(Reader, "write_ahead", lambda *_: None)
+    alone = mask(request)
+    assert together["rows"] == alone["rows"] and together["findings"] == alone["findings"]
+    assert [bool(row["error"]) for row in alone["rows"]] == [False, True]

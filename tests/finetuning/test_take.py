@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ import torch
 import yaml
 
 from shared import models
+from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE, HUB_SOURCE
 from shared.errors import VisitorError
 from shared.suite import load_app
 from tests import zoo
 from tests.finetuning.training import LABELLED, ROWS
 
 load_app("finetuning")
-from finetuning import grpo, leave
+from finetuning import grpo, leave, take
 from finetuning import plan as planning
 from finetuning import train as training
 from finetuning.grpo_request import GrpoRequest
@@ -81,6 +83,50 @@ def test_a_card_says_what_was_measured_before_and_after(sft, tmp_path):
     assert "Seed 42; one run" in found.card and "base_model: zoo/qwen3" in found.card
     assert str(tmp_path) not in found.card and "library_name: peft" in found.card
     assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == found.card
+
+
+def test_a_run_on_an_expert_names_what_the_hub_can_load(sft, tmp_path):
+    """An expert is an adapter of this repository: neither a card's base_model nor a job can name it."""
+    request, data, kept = sft
+    request = replace(request, model="concise")
+    source = "expert of this suite on the embedded copy, dequantized from Q4_1"
+    data = {**data, "provenance": {**data["provenance"], "model": "concise", "source": source}}
+    card = room.written(kept[4], data, "adapter", tmp_path / "model").card
+    assert "base_model: HuggingFaceTB/SmolLM2-135M-Instruct\n" in card and "license: apache-2.0" in card
+    assert "the expert `concise` on `HuggingFaceTB/SmolLM2-135M-Instruct`" in card and "4-bit copy" in card
+    assert "'data/concise'" in card and "from_pretrained(name)" in card
+    found = leave.data_files(request, data)
+    assert set(found) == {"concise/adapter_config.json", "concise/adapter_model.safetensors"}
+    script = leave.trl(request, data)
+    assert "'/data/concise'" in script and "from_pretrained('HuggingFaceTB/SmolLM2-135M-Instruct'" in script
+    small = planning.Shape(134_515_008, 106_168_320, 2_442_240, 30, 8, 576, 1536, 49_152)
+    job = leave.job(request, small, 256, taken=True)
+    assert job and "--volume ./data:/data train.py" in job.command
+
+
+def test_a_job_leaves_its_adapter_on_the_hub_and_finds_long_rows(sft):
+    request, data, _ = sft
+    long = [*ROWS, {**ROWS[0], "rejected": [{"role": "assistant", "content": "sea " * 9_000}]}]
+    request = replace(request, rows=json.dumps(long))
+    found = leave.data_files(request, data)
+    assert [json.loads(line) for line in found["rows.jsonl"].decode().splitlines()] == long
+    assert "PUSH_TO" in leave.trl(request, data) and leave.missing(request, data) is None
+    assert leave.data_files(sft[0], data) == {}
+    uploaded = {**data, "trained": {**data["trained"], "source": "mine.jsonl"}}
+    assert leave.missing(replace(request, rows=""), uploaded) == "mine.jsonl"
+
+
+def test_no_path_of_this_machine_leaves_with_an_adapter(sft):
+    assert json.loads(sft[2][4].config)["base_model_name_or_path"] == "qwen3"
+
+
+def test_the_original_weights_are_called_no_copy(sft, tmp_path):
+    _, data, kept = sft
+    here = {**data["provenance"], "model": EMBEDDED_MODEL}
+    for source, copied in ((HUB_SOURCE, False), (EMBEDDED_SOURCE, True)):
+        now = {**data, "provenance": {**here, "source": source}}
+        card = take.model_card(now, kept[4], "adapter")
+        assert ("4-bit copy" in card) is copied
 
 
 def test_a_card_of_grpo_says_the_reward(tmp_path):
@@ -151,3 +197,4 @@ def test_a_job_takes_the_smallest_card_that_it_fits_on():
     assert found and found.card == 80 and found.hours > job.hours
     assert leave.job(request, planning.Shape(*(9 * value for value in vars(large).values())), 256) is None
     assert "assumed, not measured" in job.words and job.command.startswith("hf jobs uv run --flavor t4-small")
+    assert "--secrets HF_TOKEN --env PUSH_TO=OWNER/NAME train.py" in job.command

@@ -227,6 +227,14 @@ def test_going_on_starts_a_second_run_that_had_not_begun():
     assert later[1, 6].adapter == kept[1, 6].adapter
 
 
+def test_runs_go_on_from_where_each_of_them_stood():
+    request = asked("llama3", versus="rank=2")
+    whole, kept = trained(request)
+    data, later = trained(request, since=Since(whole, 6, [kept[0, 6], kept[1, 3]]))
+    assert [run["marks"] for run in data["runs"]] == [run["marks"] for run in whole["runs"]]
+    assert later[1, 6].adapter == kept[1, 6].adapter
+
+
 def test_going_on_with_other_rows_or_questions_is_refused():
     request = asked("llama3")
     whole, kept = trained(request)
@@ -298,6 +306,29 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_adapter(m
     )
     assert max(step for _, step in kept) == run["marks"][-1]["step"] == 3
     assert data["done"] and len(run["steps"]) == 3
+
+
+def test_a_step_after_which_nothing_can_be_measured_leaves_no_mark_and_no_adapter():
+    """It learnt from numbers, so its own loss says nothing of the weights that it left."""
+    data, kept = trained(replace(asked("llama3"), learning_rate=1e20))
+    run = data["runs"][0]
+    assert run["stopped"].startswith("Step 1: what is measured after it is not finite.")
+    assert "adapter of step 0 is kept" in run["stopped"] and max(step for _, step in kept) == 0
+    json.dumps(data, allow_nan=False)
+
+
+def test_a_model_whose_loss_is_no_number_is_not_trained(monkeypatch):
+    monkeypatch.setattr(Net, "token_logs", lambda _, texts: [torch.full((2,), math.nan) for _ in texts])
+    request = asked("llama3")
+    with pytest.raises(VisitorError, match="before any step"):
+        last(training.train(request, *prepared(request)))
+
+
+def test_a_rate_of_a_thousand_is_taken():
+    assert TrainRequest.parse(learning_rate="1e3").learning_rate == 1000
+    for rate in ("0", "1e7", "nan"):
+        with pytest.raises(VisitorError):
+            TrainRequest.parse(learning_rate=rate)
 
 
 def test_rows_whose_loss_is_no_number_are_named():

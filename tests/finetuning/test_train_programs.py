@@ -81,7 +81,9 @@ def test_rows_of_a_file_are_not_taken_for_the_stored_set(tmp_path, monkeypatch):
     seen: dict = {"json": json}
     exec(train_programs.rows_listing(TrainRequest(), trained), seen)
     assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
-    (tmp_path / "mine.jsonl").write_text(json.dumps(PLAIN), encoding="utf-8")
+    (tmp_path / "mine.jsonl").unlink()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.jsonl").write_text(json.dumps(PLAIN), encoding="utf-8")
     exec(train_programs.rows_listing(TrainRequest(), trained), seen)
     assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
 
@@ -119,10 +121,11 @@ def test_programs_make_an_expert_that_no_hub_has(tmp_path, monkeypatch):
     ):
         monkeypatch.setattr(module, name, Fake())
     monkeypatch.chdir(tmp_path)
-    calls.clear()
-    exec(train_programs.named("concise"), seen := {})
-    assert seen["name"] == "concise" and calls.count(("saved", "concise")) == 2
-    adapter = calls[1][1]
-    assert (Path(__file__).parents[2] / adapter / "adapter_config.json").exists()
-    assert calls[0] == ("HuggingFaceTB/SmolLM2-135M-Instruct",)
+    assert (Path(__file__).parents[2] / "shared" / "experts" / "concise" / "adapter_config.json").exists()
+    for place in ("data/concise", "shared/experts/concise"):  # taken home, and in this repository
+        (tmp_path / place).mkdir(parents=True)
+        calls.clear()
+        exec(train_programs.named("concise"), seen := {})
+        assert seen["name"] == "concise" and calls.count(("saved", "concise")) == 2
+        assert calls[0] == ("HuggingFaceTB/SmolLM2-135M-Instruct",) and calls[1][1] == place
     assert train_programs.named("owner/name") == "name = 'owner/name'\n"

@@ -104,6 +104,19 @@ def test_a_visitor_reads_whose_template_it_was():
     assert talk.prompt_ids(loaded, "Hi.", "plain")
 
 
+def test_many_are_answered_as_one_by_one():
+    """An error, a text that is too long, and a mark each stay with their own."""
+    template = (
+        "{% if n == 1 %}{{ raise_exception('No.') }}{% endif %}{{ 'a' * n * size }}"
+        "{% generation %}b{% endgeneration %}"
+    )
+    shared = {"size": limits.MAX_TEMPLATE_CHARACTERS // 3}
+    first, second, *_, last = chat_templates.fill_each(template, shared, [{"n": n} for n in (0, 1, 2, 9)])
+    assert first == chat_templates.fill_marked(template, {**shared, "n": 0}) == ("b", [(0, 1)])
+    assert isinstance(second, chat_templates.Failed) and str(second) == "No."
+    assert isinstance(last, chat_templates.TooMuch)
+
+
 def test_a_process_that_does_not_answer_is_stopped(monkeypatch):
     chat_templates.fill("", {})
     monkeypatch.setattr(worker, "_DEADLINE", 0.05)

@@ -13,9 +13,12 @@ from finetuning.lint import Case, Seen
 from finetuning.lint_more import findings, verdict
 from finetuning.request import TRAINERS, MaskRequest
 from finetuning.rows import Row, read
-from finetuning.structure import layout, parts_of
+from finetuning.structure import layout, parts_of, renders
 from finetuning.tokenizer import Reader, Refused, opened
 from shared.errors import VisitorError
+
+TOGETHER = 16
+"""Rows of which all texts are written together."""
 
 MAX_TOKENS = 40_000
 """Tokens of all rows together: a figure holds each with its labels."""
@@ -58,7 +61,10 @@ def mask(request: MaskRequest, upload: Any = None, token: str | None = None) -> 
     markers = _markers(request, reader) if conversations and reader.template else None
     seen: list[Seen] = []
     tokens = 0
-    for row in rows:
+    for at, row in enumerate(rows):
+        if reader.template and at % TOGETHER == 0:
+            some = (_shown(request, one) for one in rows[at : at + TOGETHER] if one.messages)
+            reader.write_ahead(ask for one in some for ask in renders(one))
         one = _seen(request, reader, row, markers, pad)
         tokens += len(one.parts)
         if tokens > MAX_TOKENS:
@@ -129,8 +135,7 @@ def _seen(
     request: MaskRequest, reader: Reader, row: Row, markers: unsloth.Markers | None, pad: int | None
 ) -> Seen:
     """A row with its tokens, its layout and its views."""
-    if request.trainer == "axolotl" and row.system and row.messages and row.messages[0]["role"] != "system":
-        row = replace(row, messages=({"role": "system", "content": row.system}, *row.messages))
+    row = _shown(request, row)
     try:
         tokens = masks.read(reader, row)
         shape = layout(reader, row) if row.messages else None
@@ -142,6 +147,13 @@ def _seen(
         parts, owners = _text_parts(tokens, reader), [-1] * len(tokens.ids)
     views = {name: _view(name, request, reader, tokens, markers, pad) for name in TRAINERS}
     return Seen(row, "", tokens, shape, tuple(parts), tuple(owners), views)
+
+
+def _shown(request: MaskRequest, row: Row) -> Row:
+    """A row as the trainer of the verdict gives it to the template: Axolotl reads a column “system”."""
+    if request.trainer == "axolotl" and row.system and row.messages and row.messages[0]["role"] != "system":
+        return replace(row, messages=({"role": "system", "content": row.system}, *row.messages))
+    return row
 
 
 def _text_parts(tokens: masks.Read, reader: Reader) -> list[Part]:

@@ -23,6 +23,7 @@ from finetuning.questions import Questions
 from finetuning.snapshot import Snapshot, taken
 from finetuning.tokenizer import opened
 from finetuning.train import MAX_STEP_TOKENS
+from finetuning.watch import is_finite
 from shared import models
 from shared.errors import VisitorError
 from shared.talk import context_limit
@@ -109,10 +110,9 @@ def train(
             data["progress"] = {"label": label, "value": value, "max": request.steps}
             yield _now(data, began), None
     except Broken as error:
-        good = data["marks"][-1]["step"] if data["marks"] else 0
+        kept = f"; the adapter of step {data['marks'][-1]['step']} is kept" if data["marks"] else ""
         data["stopped"] = (
-            f"Step {len(data['rounds'])}: {error}. Training ended there; the adapter of step {good} is kept. "
-            "Lower the learning rate."
+            f"Step {len(data['rounds'])}: {error}. Training ended there{kept}. Lower the learning rate."
         )
     data["progress"], data["done"] = None, True
     data["verdict"] = grpo_watch.verdict(data)
@@ -240,6 +240,8 @@ def _measured(
             yield found
             continue
         mark, each = found
+        if not is_finite(mark):
+            raise Broken("what is measured after it is not finite")
         data["marks"].append(mark)
         values.append(each)
     if len(values) > 1:

@@ -176,7 +176,7 @@ def learn(
     """Make the optimizer steps of a step; `seen` then says what they did to each token.
 
     Raises:
-        Broken: loss or gradient is no number.
+        Broken: loss, gradient or what came of them is no number.
     """
     import torch
 
@@ -211,6 +211,8 @@ def learn(
         seen["clipped"].append(_short(float(beyond.float().mean())))
     with torch.no_grad():
         moved = _logs(request, net, found)[0] - old
+    if not bool(torch.isfinite(moved).all()):
+        raise Broken("the log-probabilities after it are not finite")
     kl = losses.divergence(old, first)
     shown = [answer for group in seen["groups"] for answer in group["answers"]]
     for answer, log, away, went, cut in zip(

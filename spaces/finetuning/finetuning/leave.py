@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetuning import plan
+from finetuning.pairs import stored_source
 from finetuning.plan import PlanRequest, Shape
-from finetuning.train_programs import named, rows_listing
+from finetuning.rows import objects
+from finetuning.train_programs import TAKEN, named, rows_listing
 from finetuning.train_request import TrainRequest
 from shared import experts
 
@@ -116,7 +118,7 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f'# dependencies = ["trl=={VERSIONS["trl"]}", "transformers=={versions["transformers"]}", '
         f'"peft=={versions["peft"]}"]\n'
         "# ///\n"
-        "import json\nimport math\n\nimport torch\nfrom datasets import Dataset\n"
+        "import json\nimport math\nimport os\n\nimport torch\nfrom datasets import Dataset\n"
         "from peft import LoraConfig, get_peft_model\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
         f"from {module} import {name}Config, {name}Trainer\n\n"
@@ -143,6 +145,8 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         ")\n"
         "trainer.train()\n"
         'model.save_pretrained("adapter")\n'
+        'if repository := os.environ.get("PUSH_TO"):  # what a job writes is gone when it ends\n'
+        "    model.push_to_hub(repository, private=True)\n"
     )
 
 
@@ -304,7 +308,7 @@ class Job:
         needed: bytes at the peak.
         hours: to ask for.
         words: the formula with its numbers.
-        command: that starts it.
+        command: that starts it, where the files were taken to; its adapter goes into a private repository.
     """
 
     flavor: str
@@ -315,7 +319,7 @@ class Job:
     command: str
 
 
-def job(request: TrainRequest, shape: Shape, longest: int) -> Job | None:
+def job(request: TrainRequest, shape: Shape, longest: int, *, taken: bool = False) -> Job | None:
     """The smallest hardware that a run of the TRL script fits on, and how long it takes; None for none.
 
     Bytes as `plan.peak`; floating-point operations 6 for every parameter and token read (2 forward, 4 back;
@@ -325,6 +329,7 @@ def job(request: TrainRequest, shape: Shape, longest: int) -> Job | None:
         request: of the run.
         shape: of the model.
         longest: tokens of the longest row.
+        taken: whether the script reads the folder `data`.
     """
     texts = 1 if request.objective == "sft" else 2
     tokens = request.batch * texts * longest
@@ -336,7 +341,9 @@ def job(request: TrainRequest, shape: Shape, longest: int) -> Job | None:
     operations = 6 * shape.parameters * tokens * request.steps * (1 if request.objective == "sft" else 1.5)
     hours = START_MINUTES / 60 + operations / (USED * teraflops * 1e12) / 3600
     asked = max(1, round(2 * 60 * hours))
-    command = shlex.join(["hf", "jobs", "uv", "run", "--flavor", name, "--timeout", f"{asked}m", "train.py"])
+    command = ["hf", "jobs", "uv", "run", "--flavor", name, "--timeout", f"{asked}m"]
+    command += ["--secrets", "HF_TOKEN", "--env", "PUSH_TO=OWNER/NAME"]
+    command += ["--volume", f"./{TAKEN[0]}:{TAKEN[1]}"] if taken else []
     before = "" if texts == 1 else " · 1.5 with the model before training"
     words = (
         f"{needed / 1e9:.1f} GB at the peak (float32 LoRA, {tokens:,} tokens a step); {operations:.2g} "
@@ -344,7 +351,27 @@ def job(request: TrainRequest, shape: Shape, longest: int) -> Job | None:
         f"{teraflops} teraflops that the card states, and {START_MINUTES} minutes to start: assumed, not "
         "measured; the time limit is twice that"
     )
-    return Job(name, card, needed, hours, words, command)
+    return Job(name, card, needed, hours, words, shlex.join([*command, "train.py"]))
+
+
+def data_files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, bytes]:
+    """What the script reads beside itself, by its path in the folder `data`: the adapter of an expert, and
+    pasted rows that are too long for it. Rows of a file are no longer here.
+    """
+    found: dict[str, bytes] = {}
+    if request.model in experts.NAMES:
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            found[f"{request.model}/{name}"] = (experts.folder(request.model) / name).read_bytes()
+    if request.rows.strip() and f"{TAKEN[0]}/rows.jsonl" in rows_listing(request, data["trained"]):
+        rows, _, _ = objects(request)
+        found["rows.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    return found
+
+
+def missing(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
+    """The file of rows that a visitor has and the page has not; None where there is none."""
+    stored = data["trained"]["source"] == stored_source(request.data)
+    return None if request.own or stored else str(data["trained"]["source"])
 
 
 def files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:

@@ -120,15 +120,20 @@ def counted(rows: Sequence[Seen], case: Case) -> str:
 def marked_twin(case: Case) -> str:
     """A template with answer and stop token marked that writes the same texts; "" where none is known."""
     talks = [one for one in case.read if one.row.messages]
-    for template in MARKED.values() if talks else ():
+
+    def alike(one: Seen, template: str) -> bool:
         try:
-            if all(
-                case.reader.write(one.row.messages, one.row.tools, template=template).text == one.read.text  # type: ignore[union-attr]
-                for one in talks
-            ):
-                return template
+            written = case.reader.write(one.row.messages, one.row.tools, template=template)
         except Refused:
+            return False
+        return one.read is not None and written.text == one.read.text
+
+    for template in MARKED.values() if talks else ():
+        if not alike(talks[0], template):
             continue
+        case.reader.write_ahead(((one.row.messages, one.row.tools, False) for one in talks), template)
+        if all(alike(one, template) for one in talks):
+            return template
     return ""
 
 

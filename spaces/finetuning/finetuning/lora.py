@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from finetuning.pairs import Text
 from finetuning.train_request import TARGETS
-from shared import models
+from shared import card, models
 from shared.errors import VisitorError
 from shared.measure import BATCH_TOKENS
 
@@ -137,7 +137,7 @@ class Adapter:
 def settings_json(config: Any, model_id: str) -> str:
     """A LoraConfig as adapter_config.json, with the model's name."""
     stated = config.to_dict()
-    stated["base_model_name_or_path"] = model_id
+    stated["base_model_name_or_path"] = card.public_name(model_id)  # no path of this machine
     stated["inference_mode"] = True
     plain = {
         name: sorted(value) if isinstance(value, set) else getattr(value, "value", value)

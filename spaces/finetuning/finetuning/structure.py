@@ -5,18 +5,20 @@ messages, never by guessing at a template's source.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from finetuning.data import Part
 from finetuning.rows import Message, Row
-from finetuning.tokenizer import Reader, Refused, Written
+from finetuning.tokenizer import Ask, Reader, Refused, Written
 
 PLACEHOLDERS = ("[[placeholder]]", "zzplaceholderzz")
 """Two that share no letter at their ends: what a template puts beside a message may equal one of them, not
 both.
 """
+_MARKED: Message = {"role": "system", "content": "⁂mark⁂"}
+"""A system message that stands where a template's own one would."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,26 @@ def _common(first: str, second: str, most: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if first[low:middle] == second[low:middle] else (low, middle - 1)
     return low
+
+
+def renders(row: Row) -> Iterator[Ask]:
+    """What `layout` and the trainers' rules have a template write of a conversation."""
+    messages, tools = row.messages, row.tools
+    yield messages, tools, False
+    if row.completion:
+        yield messages[: -row.completion], tools, True
+    if messages and messages[0]["role"] != "system":
+        yield [_MARKED, *messages], tools, False
+    for place, message in enumerate(messages):
+        if place:
+            yield messages[:place], tools, False
+        answers = message["role"] == "assistant"
+        if place and answers:
+            yield messages[:place], tools, True
+        if answers or (isinstance(message["content"], str) and not message.get("tool_calls")):
+            for placeholder in PLACEHOLDERS:
+                changed = {"role": message["role"], "content": placeholder}
+                yield [*messages[:place], changed, *messages[place + 1 :]], tools, False
 
 
 def content_span(
@@ -191,12 +213,11 @@ def _hidden(reader: Reader, messages: Sequence[Message], whole: str, tools: Any)
     """Where the template wrote a system message that nobody gave: there one that is given would stand."""
     if messages[0]["role"] == "system":
         return None
-    mark = "⁂mark⁂"
     try:
-        marked = reader.write([{"role": "system", "content": mark}, *messages], tools).text
+        marked = reader.write([_MARKED, *messages], tools).text
     except Refused:
         return None
-    before, found, after = marked.partition(mark)
+    before, found, after = marked.partition(_MARKED["content"])
     if not found or not whole.startswith(before):
         return None
     end = whole.find(after, len(before))

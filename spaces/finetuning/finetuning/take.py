@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetuning.snapshot import Snapshot
-from shared import card, hub, models
-from shared.embedded_model import EMBEDDED_MODEL
+from finetuning.train_programs import named as named_model
+from shared import card, experts, hub, models
+from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 from shared.errors import VisitorError
 from shared.files import written_whole
 
@@ -87,12 +88,13 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
     run = {} if rewarded else data["runs"][snapshot.run]
     settings = {**settings, **run.get("changes", {})}
     objective = "GRPO" if rewarded else str(settings["objective"]).upper()
-    base = [source["model"]]
+    expert = source["model"] in experts.NAMES
+    base = EMBEDDED_MODEL if expert else card.public_name(source["model"])
     head = card.model_head(
         library="peft" if form == "adapter" else "transformers",
         tags=["lora", objective.lower(), "trl-losses"],
         licences=[_licence(source)],
-        base=base,
+        base=[base],
         relation="adapter" if form == "adapter" else "finetune",
     )
     versions = ", ".join(f"{name} {number}" for name, number in source["versions"].items())
@@ -104,29 +106,30 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
         if name not in NO_SETTINGS
     ]
     what = "A LoRA adapter for" if form == "adapter" else "The weights, with a LoRA adapter merged in, of"
+    origin = f"the expert {card.code(source['model'])} on {card.code(base)}" if expert else card.code(base)
     copied = (
         "Its weights here are a 4-bit copy (Q4_1), opened in float32: on the original ones the adapter was "
         "not measured."
-        if source["model"] == EMBEDDED_MODEL and source["source"] != "the Hub"
+        if source["source"].endswith(EMBEDDED_SOURCE)
         else ""
     )
     return card.card(
         head,
-        f"# {card.escape(source['model'])}: {objective}, {snapshot.step} steps",
-        f"{what} {card.code(source['model'])} ({card.escape(source['revision'])}), after {snapshot.step} "
+        f"# {card.escape(card.public_name(source['model']))}: {objective}, {snapshot.step} steps",
+        f"{what} {origin} ({card.escape(source['revision'])}), after {snapshot.step} "
         f"steps of {objective} in {source['dtype']} with {versions}. {copied}",
         f"## Data\n\n{rows} ({card.escape(trained['source'])}).{_data_words(data)}",
         "## Settings\n\n" + card.table(["setting", "value"], stated),
         "## Measured\n\n" + measures(data, snapshot),
         "## What it is for\n\nIt was trained to be watched: so few rows change a style, teach nothing else, "
         "and may harm what is not measured here. Nothing of it was tested for safety.",
-        _use(form, source["model"]),
+        _use(form, source["model"] if expert else base),
     )
 
 
 def _licence(source: Mapping[str, Any]) -> str:
     """The licence of the model before training; "" where it is not known."""
-    if source["model"] == EMBEDDED_MODEL:
+    if source["model"] == EMBEDDED_MODEL or source["model"] in experts.NAMES:
         return "apache-2.0"
     try:
         return hub.licence(source["model"])
@@ -184,7 +187,8 @@ def _use(form: str, model: str) -> str:
     if form == "adapter":
         text = (
             "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
-            f"model = AutoModelForCausalLM.from_pretrained({model!r})\n"
+            f"{named_model(model)}"
+            "model = AutoModelForCausalLM.from_pretrained(name)\n"
             'model = PeftModel.from_pretrained(model, ".")  # this folder\n'
         )
     else:

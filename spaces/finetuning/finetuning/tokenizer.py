@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,9 @@ TOO_SLOW = VisitorError(
     "Read fewer rows, or choose another template.",
 )
 
+SHORT = 64
+"""Letters of a text, such as a marker, whose tokens are kept."""
+
 _lock = threading.Lock()
 _kept: OrderedDict[tuple[str, bool], tuple[Any, str]] = OrderedDict()
 
@@ -51,6 +54,20 @@ class Written:
 
 class Refused(Exception):
     """The template raised an error: its sentence."""
+
+
+Ask = tuple[Sequence[Message], Any, bool]
+"""A conversation, its tools, and whether the beginning of the next answer follows."""
+Render = tuple[str, bool, str]
+_encoded = json.JSONEncoder(default=str).encode
+
+
+def _key(messages: Sequence[Message], tools: Any, prompt: bool, template: str) -> Render:
+    return _encoded([messages, tools] if tools else messages), prompt, template
+
+
+def _own(messages: Sequence[Message], tools: Any, prompt: bool) -> dict[str, Any]:
+    return {"messages": list(messages), "tools": tools, "add_generation_prompt": prompt}
 
 
 @dataclass
@@ -74,8 +91,10 @@ class Reader:
     named: str
     added: tuple[str, ...] = ()
     eos: str = ""
-    renders: dict[str, Written] = field(default_factory=dict)
-    """What was written already, by what it is of."""
+    renders: dict[Render, Written | str] = field(default_factory=dict)
+    """What was written already, or the sentence of the template's error, by what it is of."""
+    short: dict[str, list[int]] = field(default_factory=dict)
+    """Ids of texts of at most `SHORT` letters that were asked for already."""
     spent: float = 0.0
     """Seconds that it took so far."""
 
@@ -117,20 +136,19 @@ class Reader:
             raise VisitorError(
                 f"{self.model} has no chat template.", "Choose a template, or give rows of text."
             )
-        key = json.dumps([messages, tools, prompt, template], default=str)
-        if key in self.renders:
-            return self.renders[key]
-        variables = {
-            "messages": list(messages),
-            "tools": tools,
-            "documents": None,
-            "add_generation_prompt": prompt,
-            **self.tokenizer.special_tokens_map,
-        }
+        key = _key(messages, tools, prompt, template)
+        known = self.renders.get(key)
+        if isinstance(known, str):
+            raise Refused(known)
+        if known is not None:
+            return known
         try:
             with self._timed():
-                text, spans = chat_templates.fill_marked(template, variables)
+                text, spans = chat_templates.fill_marked(
+                    template, {**self._shared(), **_own(messages, tools, prompt)}
+                )
         except chat_templates.Failed as error:
+            self.renders[key] = str(error)
             raise Refused(str(error)) from None
         except chat_templates.TooMuch:
             raise VisitorError(
@@ -138,8 +156,38 @@ class Reader:
                 f"more than {limits.MAX_TEMPLATE_CHARACTERS:,} characters.",
                 "Choose another template, or shorten the row.",
             ) from None
-        self.renders[key] = Written(text, tuple(spans))
-        return self.renders[key]
+        written = self.renders[key] = Written(text, tuple(spans))
+        return written
+
+    def write_ahead(self, asked: Iterable[Ask], template: str | None = None) -> None:
+        """Write together what `write` will be asked for: each time that the template's process is asked costs
+        more than what it does for a short row. What is too much together is left to `write`.
+
+        Args:
+            asked: conversations with their tools, and whether the next answer's beginning follows.
+            template: another one.
+
+        Raises:
+            VisitorError: it takes too many seconds.
+        """
+        template = self.template if template is None else template
+        if not template:
+            return
+        missing = {
+            key: one for one in asked if (key := _key(*one, template)) not in self.renders
+        }  # the same may be asked for twice
+        with self._timed():
+            found = chat_templates.fill_each(
+                template, self._shared(), [_own(*one) for one in missing.values()]
+            )
+        for key, one in zip(missing, found, strict=True):
+            if isinstance(one, chat_templates.Failed):
+                self.renders[key] = str(one)
+            elif not isinstance(one, chat_templates.TooMuch):
+                self.renders[key] = Written(one[0], tuple(one[1]))
+
+    def _shared(self) -> dict[str, Any]:
+        return {"documents": None, **self.tokenizer.special_tokens_map}
 
     def encode(self, text: str, *, special: bool = False) -> Any:
         """A text's tokens with their places, as transformers' BatchEncoding.
@@ -165,7 +213,11 @@ class Reader:
 
     def ids(self, text: str, *, special: bool = False) -> list[int]:
         """A text's token ids."""
-        return [int(token) for token in self.encode(text, special=special)["input_ids"]]
+        if special or len(text) > SHORT:
+            return [int(token) for token in self.encode(text, special=special)["input_ids"]]
+        if text not in self.short:
+            self.short[text] = [int(token) for token in self.encode(text)["input_ids"]]
+        return list(self.short[text])
 
     @property
     def specials(self) -> set[int]:

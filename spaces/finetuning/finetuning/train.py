@@ -21,7 +21,7 @@ from finetuning.pairs import Pair, Rows, Text, crossed
 from finetuning.snapshot import Snapshot, restore, taken
 from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest, changes_of
-from finetuning.watch import Watch, countable, watching
+from finetuning.watch import Watch, countable, is_finite, watching
 from shared import models
 from shared.errors import VisitorError
 from shared.estimates import median
@@ -51,7 +51,8 @@ class Since:
     Args:
         data: the figure of the run so far.
         step: steps that are kept.
-        snapshots: of each run that had begun, after that step; the others start anew.
+        snapshots: of each run that had begun, after that step or, where it had not come so far, an earlier
+            one; the others start anew.
     """
 
     data: Mapping[str, Any]
@@ -157,7 +158,7 @@ def train(
     caches: dict[int, Cache] = {}
     asked = request.runs()
     begun = len(since.snapshots) if since else 0
-    total = sum(one.steps for one in asked) - begun * (since.step if since else 0)
+    total = sum(one.steps for one in asked) - sum(one.step for one in (since.snapshots if since else ()))
     done = 0
     for place, one in enumerate(asked):
         adapter = adapted(loaded, one)
@@ -176,7 +177,7 @@ def train(
             label, value = step
             data["progress"] = {"label": label, "value": done + value, "max": max(1, total)}
             yield _now(data, began), None
-        done += one.steps - (before.step if before else 0)
+        done += one.steps - (before.snapshots[place].step if before else 0)
     data["progress"], data["done"] = None, True
     yield _now(data, began), None
 
@@ -293,7 +294,7 @@ def _steps(
     begin = 0
     if since is not None:
         watch.remember(net)
-        begin = since.step
+        begin = since.snapshots[place].step
         before = since.data["runs"][place]
         seen["steps"] = [step for step in before["steps"] if step["step"] <= begin]
         seen["marks"] = [mark for mark in before["marks"] if mark["step"] <= begin]
@@ -302,7 +303,13 @@ def _steps(
         restore(since.snapshots[place], named, optimizer)
         yield taken(place, begin, adapter, optimizer, one.model)
     else:
-        seen["marks"].append(watch.mark(net, 0, one))
+        first_mark = watch.mark(net, 0, one)
+        if not is_finite(first_mark):
+            raise VisitorError(
+                f"{one.model} gives the held-out rows a loss that is not finite, before any step.",
+                "Choose another model.",
+            )
+        seen["marks"].append(first_mark)
         yield "Before the first step", 0
         watch.remember(net)
         watch.add_elsewhere(net, seen["marks"][0])
@@ -332,11 +339,7 @@ def _steps(
             norm = float(torch.nn.utils.clip_grad_norm_(list(named.values()), CLIP))
             wrong = "" if math.isfinite(norm) else "the gradient is not finite"
         if wrong:
-            good = seen["marks"][-1]["step"]
-            seen["stopped"] = (
-                f"Step {step + 1}: {wrong}. Training ended there; the adapter of step {good} is kept. "
-                "Lower the learning rate."
-            )
+            seen["stopped"] = _ended(step + 1, wrong, seen)
             yield "Stopped", step - begin
             return
         optimizer.step()
@@ -345,8 +348,13 @@ def _steps(
         seen["seconds"] = round(median(took), 4)
         yield f"Step {step + 1} of {one.steps}", step + 1 - begin
         if step + 1 in marks:
-            seen["marks"].append(watch.mark(net, step + 1, one))
-            watch.add_elsewhere(net, seen["marks"][-1])
+            mark = watch.mark(net, step + 1, one)
+            watch.add_elsewhere(net, mark)
+            if not is_finite(mark):
+                seen["stopped"] = _ended(step + 1, "what is measured after it is not finite", seen)
+                yield "Stopped", step + 1 - begin
+                return
+            seen["marks"].append(mark)
             yield f"Step {step + 1} of {one.steps}", step + 1 - begin
             if step + 1 == marks[-1]:  # answers are the dearest measure
                 yield from _answered(watch, adapter, loaded, seen, step + 1 - begin)
@@ -367,6 +375,15 @@ def _answered(
             yield f"{step} of {len(watch.asked)} questions answered", value
         else:
             seen["marks"][-1]["shares"], seen["marks"][-1]["said"] = step
+
+
+def _ended(step: int, wrong: str, seen: Run) -> str:
+    """Why a run ended at a step, and what is left of it."""
+    good = seen["marks"][-1]["step"]
+    return (
+        f"Step {step}: {wrong}. Training ended there; the adapter of step {good} is kept. "
+        "Lower the learning rate."
+    )
 
 
 def _where(each: Sequence[float], some: Sequence[Pair]) -> str:

@@ -18,6 +18,8 @@ from shared.errors import VisitorError
 
 MOST_CHARACTERS = 30_000
 """Rows that stand in the program itself."""
+TAKEN = ("data", "/data")
+"""Where a program finds what is not in it: beside itself, or where a job of the Hub has the same folder."""
 
 
 def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
@@ -29,16 +31,21 @@ def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def named(model: str) -> str:
-    """Lines that give `name` to the model; an expert is on no Hub: they make its folder first."""
+    """Lines that give `name` to the model; an expert is on no Hub: they make its folder first, of a model
+    that the Hub has and an adapter that lies in this repository, and in `data` where it was taken home.
+    """
     if model not in experts.NAMES:
         return f"name = {model!r}\n"
+    places = [f"{folder}/{model}" for folder in ("shared/experts", *TAKEN)]
     return (
         "import os\n\nimport torch\nfrom peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"name = {model!r}  # an expert: its adapter lies in this demo's repository; run this there, once\n"
+        f"name = {model!r}  # an expert, made here of the embedded model and an adapter\n"
+        f"places = {places!r}\n"
         "if not os.path.isdir(name):\n"
+        "    adapter = next(filter(os.path.isdir, places))\n"
         f"    base = AutoModelForCausalLM.from_pretrained({EMBEDDED_MODEL!r}, dtype=torch.float32)\n"
-        '    base = PeftModel.from_pretrained(base, f"shared/experts/{name}").merge_and_unload()\n'
+        "    base = PeftModel.from_pretrained(base, adapter).merge_and_unload()\n"
         "    base.save_pretrained(name)\n"
         f"    AutoTokenizer.from_pretrained({EMBEDDED_MODEL!r}).save_pretrained(name)\n"
     )
@@ -82,8 +89,10 @@ def rows_of_dataset(request: Source) -> str:
 
 def rows_of_file(name: str, limit: int) -> str:
     """Lines of a program that read a file of JSON or JSON Lines."""
+    places = [name, *(f"{folder}/{name}" for folder in TAKEN)]
     return (
-        f'text = open({name!r}, encoding="utf-8").read().strip()\n'
+        f"import os\n\nplaces = {places!r}\n"
+        'text = open(next(filter(os.path.exists, places)), encoding="utf-8").read().strip()\n'
         'rows = json.loads(text) if text[0] == "[" else [json.loads(line) for line in text.split("\\n")]\n'
         f"rows = rows[: {limit}]\n"
     )

@@ -26,14 +26,19 @@ TARGETS: dict[str, tuple[str, ...]] = {
 }
 """Which linear layers get an adapter, by what the choice is called; none named stands for all."""
 MAX_TRAINED_ROWS = 2_000
+MAX_RATE = 1_000_000
+"""Largest learning rate: what one far too large does is to be seen."""
 VERSUS = ("seed", "learning_rate", "rank", "alpha", "targets", "layers", "batch", "beta", "schedule")
 """Settings that a second run may change: rows, objective and steps stay the same."""
 
 
 def rate(name: str, value: Any) -> float:
     number = finite(value)
-    if not 0 < number <= 10:
-        raise VisitorError(f"{name} is {str(value)[:40]}.", "Use a number above 0, such as 0.002.")
+    if not 0 < number <= MAX_RATE:
+        raise VisitorError(
+            f"{name} is {str(value)[:40]}.",
+            f"Use a number above 0 and at most {MAX_RATE:,}, such as 0.002.",
+        )
     return number
 
 

@@ -214,6 +214,15 @@ def spread_of(groups: Sequence[Tensor], least: float = -math.inf) -> Any:
     }
 
 
+def is_finite(value: Any) -> bool:
+    """Whether every number of a mark, at any depth, is one."""
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def countable(request: TrainRequest, loaded: Loaded, *, uploaded: bool = False) -> tuple[Behaviour, ...]:
     """The behaviours that are counted in answers.
 

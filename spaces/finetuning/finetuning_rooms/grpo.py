@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import gradio as gr
@@ -18,7 +18,7 @@ from finetuning.rewards import KINDS
 from finetuning.snapshot import Snapshot
 from finetuning.train_request import TARGETS
 from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
-from finetuning_rooms.kept import Kept, archives
+from finetuning_rooms.kept import Kept, archives, keeping
 from shared import gpu, hub, models, page
 from shared.figure import Figure
 from shared.files import result_folder
@@ -59,7 +59,7 @@ def waiting(label: str) -> GrpoWaiting:
     }
 
 
-def steps(request: GrpoRequest, upload: Any = None) -> Iterator[tuple[Data, Snapshot | None]]:
+def steps(request: GrpoRequest, upload: Any = None) -> Generator[tuple[Data, Snapshot | None]]:
     """A run: the growing figure, and the adapters as they come; the complete figure last."""
     yield waiting("Reading the prompts and the model"), None
     loaded, asked = training.prepared(request, upload, hub.local_token())
@@ -81,11 +81,10 @@ def grpo(
         changes; verdict), and at the end the adapter as a zip archive with adapter_model.safetensors and
         adapter_config.json.
     """
-    kept = Kept(result_folder())
     data: Data = {}
-    for data, snapshot in steps(request, file):
-        if snapshot:
-            kept = kept.with_one(snapshot)
+    kept = first = Kept(result_folder())
+    for data, now, _ in keeping(steps(request, file), first):
+        kept = now
         if data.get("drawable") and not data["done"]:
             yield dict(data), None
     if not kept.marks:  # it broke before anything was measured
@@ -195,12 +194,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
     kept = gr.State(None)
 
     def run(request: GrpoRequest, values: Values) -> Iterator[Values]:
-        now = Kept(result_folder())
         yield {figure: waiting("Reading the prompts and the model"), files: gr.Files(visible=False)}
-        for data, snapshot in steps(request, values[file]):
+        for data, now, snapshot in keeping(steps(request, values[file]), Kept(result_folder())):
             shown: Values = {figure: data}
             if snapshot:
-                now = now.with_one(snapshot)
                 shown[kept] = now
             if now.marks and ((snapshot and snapshot.step) or data.get("done")):
                 shown[files] = gr.Files(archives(now, now.steps()[-1]), visible=True)

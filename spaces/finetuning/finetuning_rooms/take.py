@@ -22,7 +22,7 @@ from shared import hub, models, page
 from shared.checks import whole
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
-from shared.files import result_folder
+from shared.files import result_folder, zipped
 from shared.room import LIGHT, MODEL, QUIET, Data, Room, Values, cancel_button, drawing, open_room, run_button
 
 SOURCES = {"train": "the last run of Train and watch", "grpo": "the last run of GRPO"}
@@ -190,15 +190,26 @@ def build(
             for name, text in leave.files(request, data).items():
                 (home / name).write_text(text, encoding="utf-8")
                 paths.append(str(home / name))
+            beside, lacks = leave.data_files(request, data), leave.missing(request, data)
+            if beside:
+                for name, content in beside.items():
+                    place = home / "whole" / "data" / name
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(content)
+                paths.append(str(zipped(home / "whole", home / "data.zip")))
             asked = leave.plan_request(request)
             shape = planning.shape_of(planning.empty(asked.model), asked)
-            job = leave.job(request, shape, request.max_length)
+            job = leave.job(request, shape, request.max_length, taken=bool(beside or lacks))
             words = (
                 f"A job of the Hub: {job.command}. On {job.flavor} ({job.card} GB), {job.hours:.2f} hours. "
                 f"{job.words}."
                 if job
                 else "No hardware of the Hub's jobs that is known here has room for it."
             )
+            if beside:
+                words += " Unpack data.zip beside train.py."
+            if lacks:
+                words += f" Put {lacks} into a folder data beside train.py."
             return {
                 files: gr.Files(paths, visible=True, interactive=False),
                 made: None,

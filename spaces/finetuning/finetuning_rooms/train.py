@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
@@ -18,7 +18,7 @@ from finetuning.snapshot import Snapshot
 from finetuning.train import Since
 from finetuning.train_request import OBJECTIVES, TARGETS, TrainRequest
 from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
-from finetuning_rooms.kept import Kept, archives
+from finetuning_rooms.kept import Kept, archives, keeping
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -67,7 +67,7 @@ def waiting(label: str) -> TrainWaiting:
 
 def steps(
     request: TrainRequest, upload: Any = None, since: Since | None = None
-) -> Iterator[tuple[Data, Snapshot | None]]:
+) -> Generator[tuple[Data, Snapshot | None]]:
     """A run: the growing figure, and the adapters as they come; the complete figure last."""
     if since is not None:
         training.check_same(request, since)
@@ -90,14 +90,13 @@ def train(
         The measures so far (runs with steps and marks), and at the end the first run's adapter as a zip
         archive with adapter_model.safetensors and adapter_config.json.
     """
-    kept = Kept(result_folder())
     data: Data = {}
-    for data, snapshot in steps(request, file):
-        if snapshot and snapshot.run == 0:
-            kept = kept.with_one(snapshot)
+    kept = first = Kept(result_folder())
+    for data, now, _ in keeping(steps(request, file), first):
+        kept = now
         if data.get("drawable") and not data["done"]:
             yield dict(data), None
-    path = kept.archive(0, max(step for _, step in kept.marks))
+    path = kept.archive(0, max(step for run, step in kept.marks if run == 0))
     yield dict(data), FileData(path=str(path), orig_name="adapter.zip")
 
 
@@ -222,20 +221,21 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
             ),
             on: gr.Button(visible=True, interactive=True),
             undo: gr.Button(visible=True, interactive=True),
-            files: gr.Files(archives(now, at), visible=True),
+            files: gr.Files(_files(now, at), visible=True),
         }
 
     waits: Values = {part: part.__class__(interactive=False) for part in (since, on, undo)}
 
-    def running(request: TrainRequest, upload: Any, going: Since | None = None) -> Iterator[Values]:
-        now = Kept(result_folder())
+    def running(
+        request: TrainRequest, upload: Any, going: Since | None = None, before: Kept | None = None
+    ) -> Iterator[Values]:
+        first = before.carried(result_folder(), going.step) if before and going else Kept(result_folder())
         # A run that goes on may be refused at once: what is hidden and shown again that soon stays away.
         controls = shown(None) if going is None else waits
         yield {figure: waiting("Reading the rows and the model"), **controls}
-        for data, snapshot in steps(request, upload, going):
+        for data, now, snapshot in keeping(steps(request, upload, going), first):
             values: Values = {figure: data}
             if snapshot:
-                now = now.with_one(snapshot)
                 values[kept] = now
                 if snapshot.step:  # once there is something to keep
                     values |= shown(now)
@@ -249,12 +249,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
     def go_on(values: Values) -> Iterator[Values]:
         request = room.parse(values)
         going = since_of(values[kept], values[room.state], values[since])
-        if going.step >= request.steps:
+        made = [one.step for one in going.snapshots]
+        if len(made) == len(request.runs()) and min(made) >= request.steps:
             raise VisitorError(
                 f"The run stands at step {going.step}, and {request.steps} are asked for.", "Raise steps."
             )
         try:
-            yield from running(request, values[file], going)
+            yield from running(request, values[file], going, values[kept])
         except VisitorError:  # the earlier run can be gone on from still
             yield {room.state: going.data, kept: values[kept], **shown(values[kept], going.step)}
             raise
@@ -281,7 +282,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
     )
     room.connect(on.click, go_on, inputs=[kept, since])
     room.connect(undo.click, undone, inputs=[kept, since])
-    since.input(archives, [kept, since], [files], **LIGHT)
+    since.input(lambda now, step: gr.Files(_files(now, step)), [kept, since], [files], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), RUNS[name][1]
         values = {room.figure: data, file: None, kept: None, **room.form(request), **shown(None)}
@@ -299,8 +300,16 @@ def since_of(kept: Kept | None, data: Mapping[str, Any] | None, step: Any) -> Si
         raise VisitorError("There is no run to go on with.", "Press Train first.")
     known = kept.steps()
     at = step if step in known else known[-1]
-    runs: Sequence[int] = sorted({run for run, _ in kept.marks})
-    return Since(data, at, [kept.snapshot(run, at) for run in runs])
+    return Since(data, at, [kept.snapshot(*mark) for mark in kept.at(at)])
+
+
+def _files(kept: Kept, step: int) -> list[str] | None:
+    """The adapters of a step as files; none where there is no room for them or they are gone."""
+    try:
+        return archives(kept, step)
+    except VisitorError as error:
+        gr.Warning(str(error))
+        return None
 
 
 def cut_to(since: Since) -> dict[str, Any]:
