@@ -51,9 +51,9 @@ def _markdown(data: Compare) -> str:
     listed = [*data["verdicts"][1:], *filter(None, [data["stopped"]]), *data["notes"]]
     for side, asked in zip(data["models"], data["request"]["models"], strict=True):
         origin = side["origin"]
-        model = AND.join(public_name(part) for part in named(asked).parts)
+        whole = AND.join(public_name(part) for part in named(asked).parts)
         listed.append(
-            f"{side['name']}: {model}, {origin['source']} ({origin['revision']}), {origin['dtype']}"
+            f"{side['name']}: {whole}, {origin['source']} ({origin['revision']}), {origin['dtype']}"
         )
     said = data["provenance"]
     listed += [
