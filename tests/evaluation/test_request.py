@@ -16,6 +16,10 @@ ITEM = {"prompt": "The sea is", "choices": ["wet", "dry"], "gold": "wet"}
 def test_models_are_named_with_what_they_are_rounded_to():
     assert named("owner/name@Q4_0").rounding == "Q4_0" and named("owner/name").model == "owner/name"
     assert named("owner/name@Q4_0").short == "name in Q4_0"
+    assert named("owner/name@Q2_K").rounding == "Q2_K"
+    mean = named("a/one+b/two+pirate@Q4_0")
+    assert mean.parts == ["a/one", "b/two", "pirate"] and mean.short == "mean of one, two and pirate in Q4_0"
+    assert named("./c++/model").parts == ["./c++/model"], "a folder's name may hold any sign"
     request = CompareRequest.parse(models="a/m, b/m\na/m")
     assert request.models == ("a/m", "b/m") and request.names == ["a/m", "b/m"], "equal short names"
     again = CompareRequest.from_query(request.to_query())
@@ -44,6 +48,9 @@ def test_the_order_and_the_draw_follow_from_the_seed():
         ({"models": list("abcde")}, "There are 5 models"),
         ({"models": "m@Q9"}, "asks for the type “Q9”"),
         ({"models": "@Q4_0"}, "asks for the type"),
+        ({"models": "a+"}, "no mean of models"),
+        ({"models": "a+a"}, "no mean of models"),
+        ({"models": "a+b+c+d+e@Q4_0"}, "no mean of models"),
         ({"models": 7}, "no list of names"),
         ({"models": "a" * 400}, "too long"),
         ({"tasks": "hellaswag"}, "no set “hellaswag”"),

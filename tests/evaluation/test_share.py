@@ -23,6 +23,7 @@ from shared.items import items_of
 
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 STORED = json.loads((SPACE / "examples" / "experts.json").read_text(encoding="utf-8"))
+SHOWN = ("SmolLM2-135M-Instruct", "pirate", "mean of pirate and cautious", "SmolLM2-135M-Instruct in Q2_K")
 HOSTILE = "a|b\r\n| c |\u2028`d` *e* <img src=x onerror=alert(1)> &lt; ~~f~~ $g$ [h](i): 'j' \"k\" # l %s"
 
 
@@ -81,7 +82,7 @@ def test_the_hub_reads_the_card(data):
         written = index["results"]
         assert len(written) == len(STORED["tasks"]), "a result for every task, not all in one"
         assert card.text.lstrip().startswith("## Evaluation\n\n**") and "216 items cannot decide" in card.text
-        name = ("SmolLM2-135M-Instruct", "pirate", "SmolLM2-135M-Instruct in Q4_0")[model]
+        name = SHOWN[model]
         assert index["name"] == name
 
 
@@ -102,8 +103,8 @@ def test_markdown_shows_the_names_as_they_are(data):
             assert {part.type for part in parts} <= {"text", "text_special"}, token.content
             rows[-1].append("".join(part.content for part in parts))
     said = [" ".join(one["name"].split()) for one in (*data["models"], *data["tasks"])]
-    assert rows[0] == ["items", "n", "guessing", *said[:3]]
-    assert [row[0] for row in rows[1:]] == [*said[3:], "all"]
+    assert rows[0] == ["items", "n", "guessing", *said[:4]]
+    assert [row[0] for row in rows[1:]] == [*said[4:], "all"]
     for row, task in zip(rows[1:], [*data["tasks"], {"name": ""}], strict=True):
         for model, cell in enumerate(row[3:]):
             score = next(
@@ -167,16 +168,20 @@ def test_the_command_asks_lm_eval_the_same_items(tmp_path):
 
 
 def test_the_command_says_where_it_cannot_give_the_numbers():
-    first, expert, coarse = (one["command"] for one in STORED["summary"]["models"])
+    first, expert, merge, coarse = (one["command"] for one in STORED["summary"]["models"])
     assert "no task that comes with lm-eval" in first and "stored as Q4_1" in first
     assert "peft=shared/experts/pirate" in expert and "run this there" in expert
-    assert "cannot round a model to Q4_0" in coarse and "lm_eval run" not in coarse
+    assert "cannot round a model to Q2_K" in coarse and "cannot merge models" in merge
+    assert "lm_eval run" not in coarse + merge
 
 
 def test_a_task_of_lm_evals_own_has_its_short_command(tmp_path):
     data = copy.deepcopy(STORED)
     commit = "0123456789" * 4
-    data["request"] |= {"items": "own", "models": ["owner/name", "/srv/some, where/model", "pirate"]}
+    data["request"] |= {
+        "items": "own",
+        "models": ["owner/name", "/srv/some, where/model", "pirate", "cautious"],
+    }
     data["models"][0]["origin"] |= {"model": "owner/name", "revision": commit, "source": "the Hub"}
     data["items"] = [
         {**one, "id": str(place), "task": "arc_easy"} for place, one in enumerate(data["items"][:5])

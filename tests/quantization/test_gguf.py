@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from quantization import ggml, ggml_blocks, ggml_codes, gguf_file, gguf_types, lab, llama_cpp, modules
+from quantization import ggml_blocks, ggml_codes, gguf_file, gguf_types, lab, llama_cpp, modules
+from shared import ggml
 from shared.embedded_model import quiet_progress
 from shared.errors import VisitorError
 from tests import zoo
@@ -143,9 +144,9 @@ def test_substitutions_for_rows_of_576():
         "Q8_0": "Q8_0",
     }
     for asked, used in expected.items():
-        found, reason = gguf_types.substitute(asked, 576)
+        found, reason = ggml.substitute(asked, 576)
         assert found == used and bool(reason) == (asked != used)
-    assert gguf_types.substitute("Q4_K", 100)[0] == "F16"
+    assert ggml.substitute("Q4_K", 100)[0] == "F16"
 
 
 def model_of(layers: int, hidden: int = 4096) -> list[tuple[str, tuple[int, int]]]:

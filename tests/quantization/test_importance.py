@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from quantization import calibration, formats, ggml, gguf_file, importance, kinds, llama_rows, published
+from quantization import calibration, formats, gguf_file, importance, kinds, llama_rows, published
 from quantization.compare import compare
 from quantization.request import Request, TakeRequest
 from quantization.take import take
-from shared import files
+from shared import files, ggml
 from shared.errors import VisitorError
 from shared.steps import last
 from tests import zoo

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from quantization import calibration, ggml, modules, rowcache
+from quantization import calibration, modules, rowcache
 from quantization.compare import compare
 from quantization.methods import check_settings, quantize
 from quantization.request import Request
-from shared import measure, models
+from shared import ggml, measure, models
 from tests import zoo
 
 SMALL = {"context": 32, "windows": 2, "prompt": ""}

@@ -77,7 +77,8 @@ def test_measured_sensitivity_is_that_of_the_unit_alone(tiny_gguf):
     """Compared with a model in which only that unit's weights were replaced by hand."""
     import torch
 
-    from quantization import ggml, modules
+    from quantization import modules
+    from shared import ggml
 
     loaded = tiny_gguf
     ids = torch.randint(0, 400, (2, 32), generator=torch.Generator().manual_seed(0))

@@ -10,11 +10,11 @@ import re
 import pytest
 import torch
 
-from quantization import calibration, effect, ggml, modules, rowcache
+from quantization import calibration, effect, modules, rowcache
 from quantization.compare import compare
 from quantization.methods import check_settings, quantize
 from quantization.request import LabRequest, Request
-from shared import measure, models, texts
+from shared import ggml, measure, models, texts
 from shared.errors import VisitorError
 from tests import zoo
 

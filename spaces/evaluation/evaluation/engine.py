@@ -17,6 +17,7 @@ from shared.choices import ROWS, Scored, packable, scored
 from shared.errors import VisitorError
 from shared.item_sets import SETS
 from shared.items import Item, Row, clusters_of, row_of
+from shared.mean import mean
 from shared.paired import LEVEL
 from shared.rounding import rounded
 from shared.sequential import look_places
@@ -50,20 +51,30 @@ def loading(request: ModelsRequest) -> Iterator[str]:
     """Bring the models into memory, saying each long step before it.
 
     Raises:
-        VisitorError: as `models.load` and `rounding.rounded`.
+        VisitorError: as `models.load`.
     """
     for side in request.sides:
-        if models.in_memory(side.model, exact=True) is None:
-            yield f"Loading {side.model}"
-            models.load(side.model, exact=True)
+        for part in side.parts:
+            if models.in_memory(part, exact=True) is None:
+                yield f"Loading {part}"
+                models.load(part, exact=True)
+        if side.parts[1:]:
+            yield f"Merging {' and '.join(side.parts)}"
         if side.rounding:
             yield f"Rounding {side.model} to {side.rounding}"
     yield "Reading the items"
 
 
 def sides(request: ModelsRequest) -> list[Loaded]:
-    """The models, which `loading` has brought."""
-    return [rounded(models.load(side.model, exact=True), side.rounding) for side in request.sides]
+    """The models, which `loading` has brought.
+
+    Raises:
+        VisitorError: as `mean.mean` and `rounding.rounded`.
+    """
+    return [
+        rounded(mean([models.load(part, exact=True) for part in side.parts]), side.rounding)
+        for side in request.sides
+    ]
 
 
 def plan(request: CompareRequest, loaded: Sequence[Loaded], corpus: Corpus | None = None) -> Plan:

@@ -11,8 +11,8 @@ FOLDER = Path(__file__).parents[1] / "examples"
 
 EXAMPLES: dict[str, tuple[str, CompareRequest]] = {
     "experts": (
-        "Did the expert or 4 bits make it worse?",
-        CompareRequest(models=(EMBEDDED_MODEL, "pirate", f"{EMBEDDED_MODEL}@Q4_0")),
+        "Did the expert, the merge or 2 bits make it worse?",
+        CompareRequest(models=(EMBEDDED_MODEL, "pirate", "pirate+cautious", f"{EMBEDDED_MODEL}@Q2_K")),
     ),
 }
 """By name: the chip's label, and the request."""

@@ -10,6 +10,7 @@ from shared.embedded_model import EMBEDDED_SOURCE
 from shared.numbers import counted
 from shared.paired import LEVEL
 from shared.power import smallest_difference
+from shared.rounding import K_TYPES, described
 
 if TYPE_CHECKING:
     from evaluation.data import Compare, Difference, Score
@@ -83,12 +84,14 @@ def verdicts(data: Compare, over: bool) -> list[str]:
     said = [sentence for yes, sentence in sorted(told, key=lambda pair: not pair[0])]
     low = [score for score in data["scores"] if not score["task"]]
     chance = chance_of(data)
+    others = {2: "two others", 3: "three others"}
+    if len(whole) > 1 and any(yes for yes, _ in told):
+        said.insert(0, _in_short(data, whole, [yes for yes, _ in told]))
     if len(whole) > 1 and not any(yes for yes, _ in told):
-        others = {2: "two", 3: "three"}[len(whole)]
         said.insert(
             0,
-            f"{counted(asked, 'item')} cannot decide between {data['models'][0]['name']} and the {others} "
-            "others.",
+            f"{counted(asked, 'item')} cannot decide between {data['models'][0]['name']} and the "
+            f"{others[len(whole)]}.",
         )
     if not any(yes for yes, _ in told) and all(near_chance(score, chance) for score in low):
         said.insert(
@@ -96,6 +99,24 @@ def verdicts(data: Compare, over: bool) -> list[str]:
         )
     blind = [_blind(data, one) for (yes, _), one in zip(told, whole, strict=True) if not yes]
     return [*said, *blind, *_contaminated(data)]
+
+
+def _in_short(data: Compare, whole: Sequence[Difference], told: Sequence[bool]) -> str:
+    """Of several comparisons, of which one at least is decided, what each says in a few words."""
+    said = []
+    for way, sign in (("Worse", -1), ("Better", 1)):
+        some = [
+            f"{data['models'][one['model']]['name']}, by {points(one['mean'], signed=False)} points"
+            for yes, one in zip(told, whole, strict=True)
+            if yes and one["mean"] * sign > 0
+        ]
+        if some:
+            said.append(f"{way} than {data['models'][0]['name']}: {'; '.join(some)}.")
+    left = len(told) - sum(told)
+    if left:
+        rest = {1: "the other", 2: "the two others"}[left]
+        said.append(f"{counted(len(data['items']), 'item')} cannot decide about {rest}.")
+    return " ".join(said)
 
 
 def _contaminated(data: Compare) -> list[str]:
@@ -201,6 +222,9 @@ def notes(request: CompareRequest, loaded: Sequence[Loaded]) -> Iterator[str]:
             "This copy of the embedded model was stored as Q4_1: rounding it anew loses less than rounding "
             "the original would."
         )
+    for name, side, one in zip(request.names, request.sides, loaded, strict=True):
+        if side.rounding in K_TYPES:
+            yield f"{name}: {described(one.model, side.rounding)}, as llama.cpp chooses by shape."
     plain = [
         name
         for name, one in zip(request.names, loaded, strict=True)

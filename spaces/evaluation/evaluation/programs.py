@@ -9,6 +9,8 @@ from typing import Any
 from evaluation.request import CompareRequest, FragileRequest, ItemsRequest, JudgeRequest, Named
 from shared import experts
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
+from shared.mean import AND
+from shared.rounding import K_TYPES
 
 MOST_CHARACTERS = 60_000
 """Items that stand in the program itself."""
@@ -20,16 +22,51 @@ READ_ITEMS = (
 """Not by `splitlines`, which parts a line at other characters too."""
 
 ROUND = """\
-def rounded(model, type):
-    \"\"\"The linear layers of the blocks written in a GGUF type and read again.\"\"\"
-    kind = GGMLQuantizationType[type]
+def rounded(loaded, type):
+    \"\"\"The linear layers of a model's blocks written in a GGUF type and read again.\"\"\"
+    model, tokenizer = loaded
     for module in model.modules():
         if module is model.get_output_embeddings() or not isinstance(module, torch.nn.Linear):
             continue
         if module.in_features % 32 == 0:
-            values = dequantize(quantize(module.weight.detach().numpy(), kind), kind)
+            weight = module.weight.detach().numpy()
+            KIND
+            values = dequantize(quantize(weight, kind), kind)
             module.weight = torch.nn.Parameter(torch.from_numpy(values), requires_grad=False)
-    return model
+    return model, tokenizer
+"""
+OWN_KIND = "kind = GGMLQuantizationType[type]"
+K_KIND = """\
+# llama.cpp takes another type where rows are no whole blocks of 256
+            other = {"Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
+            kind = GGMLQuantizationType[type if module.in_features % 256 == 0 else other.get(type, type)]"""
+GGML = """files = importlib.metadata.files("xllamacpp")
+ggml = ctypes.CDLL(next(str(file.locate()) for file in files if str(file).endswith(".so")))
+ggml.ggml_quantize_chunk.argtypes = [
+    ctypes.c_int, *2 * [ctypes.c_void_p], *3 * [ctypes.c_int64], ctypes.c_void_p
+]
+
+
+def quantize(weight, kind):
+    \"\"\"The blocks that ggml's own code writes; the gguf package reads K types, and writes none.\"\"\"
+    block, size = GGML_QUANT_SIZES[kind]
+    weight = np.ascontiguousarray(weight)
+    rows, columns = weight.shape
+    blocks = np.zeros((rows, columns // block * size), np.uint8)
+    ggml.ggml_quantize_chunk(kind, weight.ctypes.data, blocks.ctypes.data, 0, rows, columns, None)
+    return blocks
+
+"""
+
+MEAN = """\
+def mean(first, *others):
+    \"\"\"The mean of some models' weights, in the first one.\"\"\"
+    weights = [dict(model.named_parameters()) for model, _ in others]
+    with torch.no_grad():
+        for name, weight in first[0].named_parameters():
+            weight.copy_(sum([weight, *(other[name] for other in weights)]) / (1 + len(weights)))
+    return first
+
 """
 
 RUN = """\
@@ -146,6 +183,8 @@ def pair_listings(request: JudgeRequest, data: Mapping[str, Any]) -> dict[str, s
         shown["models"].append({"name": "the judge", "origin": {"source": "", "revision": ""}})
     pairs = [(one["prompt"], one["left"], one["right"]) for one in data["pairs"]]
     lines = [
+        *_plain_imports(request.sides),
+        *_arrays(request.sides),
         "import torch",
         *_opening(request.sides),
         "",
@@ -170,11 +209,13 @@ def _asking(request: ItemsRequest, data: Mapping[str, Any], *imports: str) -> li
     """A program up to where it has `items`, `tasks` of lm-eval and `models`."""
     sides = request.sides
     lines = [
+        *_plain_imports(sides),
         "import json",
         "import tempfile",
         "from pathlib import Path",
         "",
         "import lm_eval",
+        *_arrays(sides),
         "import torch",
         *_opening(
             sides,
@@ -189,13 +230,36 @@ def _asking(request: ItemsRequest, data: Mapping[str, Any], *imports: str) -> li
 
 def _opening(sides: Sequence[Named], *imports: str) -> list[str]:
     """Imports in their order, and how a model is opened."""
-    rounds = any(side.rounding for side in sides)
+    rounds, blocks = any(side.rounding for side in sides), _has_blocks(sides)
     named = [*imports, "from transformers import AutoModelForCausalLM, AutoTokenizer"]
+    parts: list[str] = []
+    if blocks:
+        named += ["from gguf.constants import GGML_QUANT_SIZES", "from gguf.quants import dequantize"]
+        parts += [GGML]
+    elif rounds:
+        named.append("from gguf.quants import dequantize, quantize")
     if rounds:
-        named += ["from gguf import GGMLQuantizationType", "from gguf.quants import dequantize, quantize"]
-    if any(side.model in experts.NAMES for side in sides):
+        named.append("from gguf import GGMLQuantizationType")
+        parts += ["", ROUND.replace("KIND", K_KIND if blocks else OWN_KIND)]
+    if any(side.parts[1:] for side in sides):
+        parts += ["", MEAN]
+    if any(part in experts.NAMES for side in sides for part in side.parts):
         named.append("from peft import PeftModel")
-    return [*sorted(named), "", "", *_load(rounds), *(["", ROUND] if rounds else [])]
+    return [*sorted(named), "", "", *_load(), *parts]
+
+
+def _plain_imports(sides: Sequence[Named]) -> list[str]:
+    """What a program imports by `import` alone for its models."""
+    return ["import ctypes", "import importlib.metadata"] if _has_blocks(sides) else []
+
+
+def _arrays(sides: Sequence[Named]) -> list[str]:
+    return ["import numpy as np"] if _has_blocks(sides) else []
+
+
+def _has_blocks(sides: Sequence[Named]) -> bool:
+    """Whether a model is rounded to a type that ggml's own code alone writes."""
+    return any(side.rounding in K_TYPES for side in sides)
 
 
 def _models(sides: Sequence[Named], data: Mapping[str, Any]) -> list[str]:
@@ -207,13 +271,23 @@ def _models(sides: Sequence[Named], data: Mapping[str, Any]) -> list[str]:
         )
     lines.append("models = {")
     for side, shown in zip(sides, data["models"], strict=True):
-        expert = f", expert={side.model!r}" if side.model in experts.NAMES else ""
-        base = EMBEDDED_MODEL if expert else side.model
-        revision = shown["origin"]["revision"]
-        pinned = f", revision={revision!r}" if is_commit(revision) else ""
-        made = f"load({base!r}{pinned}{expert}{f', type={side.rounding!r}' if side.rounding else ''})"
-        lines.append(f"    {shown['name']!r}: {made},")
+        revisions = shown["origin"]["revision"].split(AND)
+        if len(revisions) != len(side.parts):
+            revisions = [""] * len(side.parts)
+        made = [_loaded(part, one) for part, one in zip(side.parts, revisions, strict=True)]
+        whole = f"mean({', '.join(made)})" if made[1:] else made[0]
+        if side.rounding:
+            whole = f"rounded({whole}, {side.rounding!r})"
+        lines.append(f"    {shown['name']!r}: {whole},")
     return [*lines, "}", ""]
+
+
+def _loaded(name: str, revision: str) -> str:
+    """The call that opens a model."""
+    pinned = f", revision={revision!r}" if is_commit(revision) else ""
+    if name in experts.NAMES:
+        return f"load({EMBEDDED_MODEL!r}{pinned}, expert={name!r})"
+    return f"load({name!r}{pinned})"
 
 
 def is_commit(revision: str) -> bool:
@@ -221,17 +295,15 @@ def is_commit(revision: str) -> bool:
     return len(revision) == 40 and all(letter in "0123456789abcdef" for letter in revision)
 
 
-def _load(rounds: bool) -> list[str]:
-    kind = ', type=""' if rounds else ""
-    made = "(rounded(model, type) if type else model)" if rounds else "model.eval()"
+def _load() -> list[str]:
     return [
-        f'def load(name, revision="main", expert=""{kind}):',
+        'def load(name, revision="main", expert=""):',
         '    """A model in float32 with its tokenizer."""',
         "    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)",
         "    model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=torch.float32)",
         "    if expert:  # an adapter in the demo's repository: run this there",
         '        model = PeftModel.from_pretrained(model, f"shared/experts/{expert}").merge_and_unload()',
-        f"    return {made}, tokenizer",
+        "    return model.eval(), tokenizer",
         "",
     ]
 

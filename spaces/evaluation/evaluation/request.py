@@ -21,8 +21,9 @@ from shared.errors import VisitorError
 from shared.experts.prompts import OTHER_HELD_OUT
 from shared.item_sets import SETS, SHORT, drawn, shuffled
 from shared.items import MAX_ITEMS, Item, items_of
+from shared.mean import AND
 from shared.request import setting
-from shared.rounding import TYPES
+from shared.rounding import K_TYPES, TYPES
 
 MAX_MODELS = 4
 MAX_ITEMS_CHARACTERS = 400_000
@@ -32,6 +33,7 @@ MAX_CORPUS_CHARACTERS = 400_000
 METRICS = {"acc": "by the whole choice", "acc_norm": "by character"}
 AT = "@"
 """Between a model's name and the GGUF type that it is rounded to."""
+ROUNDED = (*TYPES, *K_TYPES)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Named:
     """A model as a request names it.
 
     Args:
-        model: a Hub id, an expert, or a folder of the owner's.
+        model: a Hub id, an expert, a folder of the owner's, or several with `AND` between them, whose mean is
+            meant.
         rounding: a GGUF type, or "" for the model as it is.
     """
 
@@ -47,27 +50,38 @@ class Named:
     rounding: str = ""
 
     @property
+    def parts(self) -> list[str]:
+        """The models that are loaded for it."""
+        whole = self.model.startswith((".", "/", "~"))  # a folder's name may hold any sign
+        return [self.model] if whole else [one.strip() for one in self.model.split(AND)]
+
+    @property
     def short(self) -> str:
         """A name for a picture."""
-        name = self.model.rstrip("/").split("/")[-1]
+        few = [one.rstrip("/").split("/")[-1] for one in self.parts]
+        name = f"mean of {', '.join(few[:-1])} and {few[-1]}" if few[1:] else few[0]
         return f"{name} in {self.rounding}" if self.rounding else name
 
 
 def named(text: str) -> Named:
-    """A model and what it is rounded to, from `name` or `name@Q4_0`.
+    """A model, what it is the mean of and what it is rounded to, from `name`, `name@Q4_0` or `one+other`.
 
     Raises:
-        VisitorError: it is rounded to no known type.
+        VisitorError: it is rounded to no known type, or the mean of too many or of nothing.
     """
     name, at, rounding = text.rpartition(AT)
-    if not at:
-        return Named(text)
-    if rounding not in TYPES or not name:
+    found = Named(name, rounding) if at else Named(text)
+    if at and (rounding not in ROUNDED or not name):
         raise VisitorError(
             f"“{text[:60]}” asks for the type “{rounding[:20]}”.",
-            f"Write the model's name, or name{AT}type with one of {', '.join(TYPES)}.",
+            f"Write the model's name, or name{AT}type with one of {', '.join(ROUNDED)}.",
         )
-    return Named(name, rounding)
+    if not all(found.parts) or not 1 <= len(set(found.parts)) == len(found.parts) <= MAX_MODELS:
+        raise VisitorError(
+            f"“{text[:60]}” is no mean of models.",
+            f"Write 2 to {MAX_MODELS} different names with {AND} between them.",
+        )
+    return found
 
 
 def _listed(value: Any) -> list[str]:
@@ -123,8 +137,8 @@ class ModelsRequest(request.Request):
     models: tuple[str, ...] = setting(
         (EMBEDDED_MODEL, f"{EMBEDDED_MODEL}{AT}Q4_0"),
         _models,
-        f"one to {MAX_MODELS} models, the base first: Hub ids, experts, or name{AT}type for one rounded to a "
-        f"GGUF type ({', '.join(TYPES)})",
+        f"one to {MAX_MODELS} models, the base first: Hub ids, experts, one{AND}other for the mean of their "
+        f"weights, or name{AT}type for one rounded to a GGUF type ({', '.join(ROUNDED)})",
     )
 
     @property

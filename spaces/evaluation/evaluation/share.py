@@ -11,6 +11,7 @@ import datetime
 import json
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evaluation.programs import READ_ITEMS, is_commit, task_lines
@@ -18,6 +19,7 @@ from evaluation.request import Named, named
 from shared import experts
 from shared.card import hub_id, public_name
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
+from shared.mean import AND
 
 if TYPE_CHECKING:
     from evaluation.data import Compare, Score, ShareTexts, Side
@@ -119,7 +121,8 @@ def head(data: Compare, model: int) -> str:
     """
     from huggingface_hub import EvalResult, ModelCardData
 
-    side, said = data["models"][model], data["provenance"]
+    said = data["provenance"]
+    asked = named(data["request"]["models"][model])
     found = [
         EvalResult(
             task_type="text-generation",
@@ -134,8 +137,7 @@ def head(data: Compare, model: int) -> str:
         )
         for score in _scores(data, model)
     ]
-    name = public_name(side["origin"]["model"]).split("/")[-1]
-    shown = f"{name} in {side['rounding']}" if side["rounding"] else name
+    shown = replace(asked, model=AND.join(public_name(part) for part in asked.parts)).short
     return f"---\n{PLACEHOLDER}{ModelCardData(model_name=shown, eval_results=found).to_yaml()}\n---\n"
 
 
@@ -147,10 +149,11 @@ def command(data: Compare, model: int) -> str:
         model: its place.
     """
     asked, side = named(data["request"]["models"][model]), data["models"][model]
-    if asked.rounding:
+    if asked.rounding or asked.parts[1:]:
+        what = f"round a model to {asked.rounding}" if asked.rounding else "merge models"
         return (
-            f"# lm-eval's command cannot round a model to {asked.rounding}. The program below the figure, "
-            "under\n# Code, does that and asks lm-eval.\n"
+            f"# lm-eval's command cannot {what}. The program below the figure, under\n"
+            "# Code, does that and asks lm-eval.\n"
         )
     kinds = sorted({(item["task"], item["delimiter"]) for item in data["items"]})
     tasks = [f"items_{number}" for number in range(len(kinds))]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from evaluation import share
 from evaluation.finding import chance_of, percent, points
+from evaluation.request import named
 from shared.card import escape, public_name, table
+from shared.mean import AND
 
 if TYPE_CHECKING:
     from evaluation.data import Compare, Difference, Score, Summary
@@ -47,11 +49,11 @@ def _markdown(data: Compare) -> str:
             cells.append(cell)
         rows.append([task or "all", _score(data, 0, task)["of"], percent(chances[task]), *cells])
     listed = [*data["verdicts"][1:], *filter(None, [data["stopped"]]), *data["notes"]]
-    for side in data["models"]:
+    for side, asked in zip(data["models"], data["request"]["models"], strict=True):
         origin = side["origin"]
+        whole = AND.join(public_name(part) for part in named(asked).parts)
         listed.append(
-            f"{side['name']}: {public_name(origin['model'])}, {origin['source']} ({origin['revision']}), "
-            f"{origin['dtype']}"
+            f"{side['name']}: {whole}, {origin['source']} ({origin['revision']}), {origin['dtype']}"
         )
     said = data["provenance"]
     listed += [

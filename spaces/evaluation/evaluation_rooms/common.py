@@ -11,9 +11,10 @@ import gradio as gr
 
 from evaluation.data import Waiting
 from evaluation.examples import FOLDER
-from evaluation.request import ItemsRequest, ModelsRequest
-from shared import gpu, models, page
+from evaluation.request import AT, ItemsRequest, ModelsRequest
+from shared import experts, gpu, models, page
 from shared.item_sets import SETS
+from shared.mean import AND
 from shared.models import Loaded
 
 TITLE = "Evaluation"
@@ -25,11 +26,15 @@ example = partial(page.stored, FOLDER)
 def models_field(chosen: Sequence[str], **settings: Any) -> gr.Dropdown:
     """The field that names models."""
     return gr.Dropdown(
-        [*models.CATALOGUE, *(f"{chosen[0]}@{kind}" for kind in ("Q4_0", "Q8_0"))],
+        [
+            *models.CATALOGUE,
+            AND.join(experts.NAMES[:2]),
+            *(f"{chosen[0]}{AT}{kind}" for kind in ("Q8_0", "Q4_0", "Q2_K")),
+        ],
         value=list(chosen),
         multiselect=True,
         allow_custom_value=True,
-        label="Models, the base first (name@Q4_0 rounds it)",
+        label=f"Models, the base first (name{AT}Q2_K rounds it, one{AND}other merges)",
         elem_classes="many",
         scale=5,
         min_width=260,
@@ -62,16 +67,17 @@ def reading_seconds(request: ItemsRequest, rows: int, tokens: int) -> int:
     """GPU seconds in which every model reads so many rows of so many tokens each."""
     return sum(
         gpu.seconds_for(
-            models.most_parameters(side.model, exact=True), passes=2 * (rows // 8 + 1), read=rows * tokens
+            models.most_parameters(side.parts[0], exact=True), passes=2 * (rows // 8 + 1), read=rows * tokens
         )
         for side in request.sides
     )
 
 
 def moved(request: ModelsRequest, loaded: Sequence[Loaded]) -> list[Loaded]:
-    """The models where they are to run; rounded ones are not kept there."""
+    """The models where they are to run; those made here are not kept there."""
     return [
-        models.on_device(one, keep=not side.rounding) for one, side in zip(loaded, request.sides, strict=True)
+        models.on_device(one, keep=not (side.rounding or side.parts[1:]))
+        for one, side in zip(loaded, request.sides, strict=True)
     ]
 
 

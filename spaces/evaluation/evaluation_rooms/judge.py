@@ -32,7 +32,7 @@ def seconds(_: str, request: JudgeRequest) -> int:
     for place, side in enumerate(request.sides):
         judges = place == request.judged_by
         total += gpu.seconds_for(
-            models.most_parameters(side.model, exact=True),
+            models.most_parameters(side.parts[0], exact=True),
             passes=(pairs // 4 + 1) * judges,
             read=2 * pairs * (TOKENS + 2 * request.tokens) * judges,
             steps=request.tokens * (prompts // ROWS + 1) * (place < n),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantization import data
-from quantization.ggml import Bytes, bits, dequantize, layout
+from shared.ggml import Bytes, bits, dequantize, layout
 
 _SYMMETRIC = {"Q4_0": 8, "Q5_0": 16, "Q8_0": 0}
 _WITH_MINIMUM = ("Q4_1", "Q5_1")

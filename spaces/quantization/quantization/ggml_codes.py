@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from quantization.ggml import Bytes, Float32, dequantize, layout, quantize
 from quantization.record import QuantizedTensor
+from shared.ggml import Bytes, Float32, dequantize, layout, quantize
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quantization import ggml, gguf_families, llama_cpp
-from shared import talk
+from quantization import gguf_families, llama_cpp
+from shared import ggml, talk
 from shared.errors import VisitorError
 from shared.estimates import median
 from shared.models import Loaded

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantization import ggml, ggml_codes, gguf_families, gguf_types, modules
+from quantization import ggml_codes, gguf_families, gguf_types, modules
 from quantization.gguf_vocabulary import Vocabulary, vocabulary
 from quantization.importance import DATASET, FILE, Importance
 from quantization.record import QuantizedModel, TensorReport
-from shared import hub
+from shared import ggml, hub
 from shared.card import public_name
 from shared.embedded_model import HUB_SOURCE
 from shared.errors import VisitorError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from quantization import ggml
+from shared import ggml
 
 _LAYER = re.compile(r"\.(\d+)\.")
 
@@ -96,34 +96,6 @@ class Shape:
     experts: int = 0
 
 
-def substitute(type: str, columns: int) -> tuple[str, str]:
-    """The type that llama.cpp takes where rows of `columns` weights do not fit one, and why."""
-    block = ggml.layout(type)[0]
-    if columns % block == 0:
-        return type, ""
-    other = _FALLBACK.get(type, "F16")
-    if columns % ggml.layout(other)[0]:
-        other = "F16"
-    return other, f"rows of {columns} weights are no multiple of {block}"
-
-
-_FALLBACK = {
-    **{
-        name: "IQ4_NL"
-        for name in ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS")
-    },
-    **{
-        "Q2_K": "Q4_0",
-        "Q3_K": "Q4_0",
-        "TQ1_0": "Q4_0",
-        "TQ2_0": "Q4_0",
-        "Q4_K": "Q5_0",
-        "Q5_K": "Q5_1",
-        "Q6_K": "Q8_0",
-    },
-}
-
-
 def plan(
     file_type: str,
     tensors: list[tuple[str, tuple[int, int]]],
@@ -141,7 +113,7 @@ def plan(
     choices = []
     for name, (_, columns) in tensors:
         type = (overrides or {}).get(name) or wanted(file_type, name, columns, shape)
-        used, reason = (type, "") if type in ggml.PLAIN else substitute(type, columns)
+        used, reason = (type, "") if type in ggml.PLAIN else ggml.substitute(type, columns)
         choices.append(Choice(name, type, used, reason))
     return choices
 

@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from quantization import data, ggml, ggml_blocks, ggml_codes, methods, rotation
+from quantization import data, ggml_blocks, ggml_codes, methods, rotation
 from quantization.methods import METHODS, check_settings
 from quantization.record import QuantizedTensor
+from shared import ggml
 from shared.errors import VisitorError
 from shared.estimates import median
 

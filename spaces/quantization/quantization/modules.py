@@ -123,8 +123,8 @@ def _grids_of(weight: Tensor) -> set[str]:
 
 def _holds(weight: Tensor, grid: str) -> bool:
     """Whether a grid holds a weight without a loss worth the name."""
-    from quantization import ggml
     from quantization.methods import check_settings, quantize
+    from shared import ggml
 
     method, *rest = grid.split()
     settings = {"bits": int(rest[0][3:]), "group": int(rest[1][1:])} if rest else {}

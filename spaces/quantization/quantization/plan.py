@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quantization import flips, floor, formats, ggml, gguf_types, kinds, published, published_rows
+from quantization import flips, floor, formats, gguf_types, kinds, published, published_rows
 from quantization.calibration import MOST_TOKENS
 from quantization.gguf_types import FILE_TYPES
 from quantization.request import Request, TakeRequest
 from quantization.runtime import MOST_WINDOWS
 from quantization.sensitivity import WINDOWS
-from shared import experts, gpu, hub, limits, models
+from shared import experts, ggml, gpu, hub, limits, models
 from shared.errors import VisitorError
 from shared.measure import scored_positions
 from shared.models import Loaded

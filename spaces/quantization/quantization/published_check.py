@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantization import ggml, gguf_families
+from quantization import gguf_families
 from quantization.gguf_families import Part
 from quantization.gguf_header import Header
 from quantization.gguf_vocabulary import UNUSED, Vocabulary, vocabulary
+from shared import ggml
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_SOURCE, Loaded
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from quantization import ggml, ggml_codes, gguf_families, gguf_file, gguf_types, modules
+from quantization import ggml_codes, gguf_families, gguf_file, gguf_types, modules
 from quantization.gguf_families import Part
 from quantization.gguf_header import Header, Tensor
 from quantization.published import ENGINE, Place
 from quantization.published_check import HEAD, Expected, check
 from quantization.record import QuantizedModel, TensorReport
+from shared import ggml
 from shared.errors import VisitorError
 from shared.models import twin
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from quantization import formats, ggml, importance, published
+from quantization import formats, importance, published
 from quantization.methods import METHODS, check_settings
 from quantization.scripts import SCRIPTS
 from quantization.sensitivity import TYPES
-from shared import limits, request
+from shared import ggml, limits, request
 from shared.checks import SEED, finite, flag, text, whole
 from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quantization import data, ggml, metrics
-from quantization.gguf_types import substitute
+from quantization import data, metrics
 from quantization.modules import linear_names, replace_weight, weight_of
+from shared import ggml
 from shared.errors import VisitorError
 from shared.estimates import Estimate, estimate
 from shared.models import Loaded, twin
@@ -122,7 +122,7 @@ def measure(
             used, size, error, square = [], 0, 0.0, 0.0
             for name in unit.names:
                 weight = weight_of(loaded.model, name).detach().float().cpu()
-                actual = substitute(type, weight.shape[1])[0]
+                actual = ggml.substitute(type, weight.shape[1])[0]
                 blocks = ggml.quantize(weight, actual)
                 values = ggml.dequantize(blocks, actual, weight.shape[1])
                 used.append(actual)

@@ -9,13 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from quantization import data, ggml, programs
+from quantization import data, programs
 from quantization.methods import METHODS
 from quantization.request import LabRequest
 from quantization.waiting import waiting
 from quantization_rooms import settings as setting_controls
 from quantization_rooms.common import RENDERER, TITLE, example
-from shared import models, page
+from shared import ggml, models, page
 from shared.checks import whole
 from shared.errors import VisitorError
 from shared.figure import Figure

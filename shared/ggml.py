@@ -72,6 +72,35 @@ def bits(type: str) -> float:
     return 8 * size / block
 
 
+def substitute(type: str, columns: int) -> tuple[str, str]:
+    """The type that llama.cpp takes where rows of `columns` weights do not fit one, and why."""
+    block = layout(type)[0]
+    if columns % block == 0:
+        return type, ""
+    other = _FALLBACK.get(type, "F16")
+    if columns % layout(other)[0]:
+        other = "F16"
+    return other, f"rows of {columns} weights are no multiple of {block}"
+
+
+_FALLBACK = {
+    **{
+        name: "IQ4_NL"
+        for name in ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS")
+    },
+    **{
+        "Q2_K": "Q4_0",
+        "Q3_K": "Q4_0",
+        "TQ1_0": "Q4_0",
+        "TQ2_0": "Q4_0",
+        "Q4_K": "Q5_0",
+        "Q5_K": "Q5_1",
+        "Q6_K": "Q8_0",
+    },
+}
+"""Types of blocks of 256, and of 32 what llama.cpp takes instead (src/llama-quant.cpp)."""
+
+
 @cache
 def _library() -> Any:
     """Xllamacpp's shared object, or None where the package is missing."""
