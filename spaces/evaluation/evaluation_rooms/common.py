@@ -13,6 +13,7 @@ from evaluation.data import Waiting
 from evaluation.examples import FOLDER
 from evaluation.request import ItemsRequest, ModelsRequest
 from shared import gpu, models, page
+from shared.entrances import offered
 from shared.item_sets import SETS
 from shared.models import Loaded
 
@@ -24,16 +25,18 @@ example = partial(page.stored, FOLDER)
 
 def models_field(chosen: Sequence[str], **settings: Any) -> gr.Dropdown:
     """The field that names models."""
-    return gr.Dropdown(
-        [*models.CATALOGUE, *(f"{chosen[0]}@{kind}" for kind in ("Q4_0", "Q8_0"))],
-        value=list(chosen),
-        multiselect=True,
-        allow_custom_value=True,
-        label="Models, the base first (name@Q4_0 rounds it)",
-        elem_classes="many",
-        scale=5,
-        min_width=260,
-        **settings,
+    return offered(
+        gr.Dropdown(
+            [*models.CATALOGUE, *(f"{chosen[0]}@{kind}" for kind in ("Q4_0", "Q8_0"))],
+            value=list(chosen),
+            multiselect=True,
+            allow_custom_value=True,
+            label="Models, the base first (name@Q4_0 rounds it)",
+            elem_classes="many",
+            scale=5,
+            min_width=260,
+            **settings,
+        )
     )
 
 
