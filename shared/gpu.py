@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import spaces
+from shared import owner
 from shared.errors import VisitorError
 
 Parameters = ParamSpec("Parameters")
@@ -149,20 +150,26 @@ def on_gpu(
 
     def decorate(function: Callable[Parameters, Iterator[Item]]) -> Callable[Parameters, Iterator[Item]]:
         @wraps(function)
-        def inside(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item | _Failure]:
+        def inside(who: str | None, *args: Any, **kwargs: Any) -> Iterator[Item | _Failure]:
+            if on_zero_gpu():
+                owner.work_for(who)  # the process may have been forked for somebody else
             try:
                 yield from function(*args, **kwargs)
             except VisitorError as error:
                 yield _Failure(error.what, error.remedy)
 
-        lent: Callable[..., Iterator[Item | _Failure]] = spaces.GPU(duration=duration)(inside)
+        def asked(who: str | None, *args: Any, **kwargs: Any) -> int:
+            del who
+            return duration(*args, **kwargs)
+
+        lent: Callable[..., Iterator[Item | _Failure]] = spaces.GPU(duration=asked)(inside)
 
         @wraps(function)
         def outside(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item]:
             import gradio as gr
 
             try:
-                for item in lent(*args, **kwargs):
+                for item in lent(owner.visitor(), *args, **kwargs):
                     if isinstance(item, _Failure):
                         raise VisitorError(item.what, item.remedy)
                     yield item

@@ -18,7 +18,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import files, limits, owner
+from shared import files, limits, owner, shelf
 from shared.errors import VisitorError, reason
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def _sign_in() -> str:
 
 
 def is_local_path(model_id: str) -> bool:
-    """Whether the name is a folder of this machine, which only its owner may read."""
-    return (
+    """Whether the name is a folder of this machine, which only its owner may read, or one of the shelf's."""
+    return shelf.is_made(model_id) or (
         owner.is_here()
         and model_id.startswith(("/", "./", "../", "~"))
         and Path(model_id).expanduser().is_dir()
@@ -130,11 +130,13 @@ def is_local_path(model_id: str) -> bool:
 
 
 def local_folder(model_id: str) -> Path:
-    """The folder that a local path names.
+    """The folder that a local path, or a name of the shelf, stands for.
 
     Raises:
-        VisitorError: it holds no safetensors file.
+        VisitorError: it holds no safetensors file, or as `shelf.folder_of`.
     """
+    if shelf.is_made(model_id):
+        return shelf.folder_of(model_id)
     folder = Path(model_id).expanduser().resolve()
     if not any(folder.glob("*.safetensors")):
         raise VisitorError(
@@ -469,8 +471,10 @@ def card(model_id: str, revision: str | None = None) -> dict[str, Any]:
 
 def licence(model_id: str, revision: str | None = None) -> str:
     """The licence that a model's card states, "other: name" for one that is not on the Hub's list; "" where
-    it states none or the Hub cannot be asked.
+    it states none or the Hub cannot be asked. What is on the shelf keeps that of its parents.
     """
+    if shelf.is_made(model_id):
+        return shelf.made_of(model_id).licence
     head = card(model_id, revision)
     stated, name = head.get("license"), head.get("license_name")
     if stated == "other" and isinstance(name, str) and name.strip():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from shared import experts, hub, limits, owner, patterns, weights
+from shared import experts, hub, limits, owner, patterns, shelf, weights
 from shared.embedded_model import (
     EMBEDDED_MODEL,
     EMBEDDED_PARAMETERS,
@@ -97,7 +97,8 @@ def load(model_id: str, report: Callable[[str], None] = lambda _: None, *, exact
     in, as `from_pretrained` loads it.
 
     Args:
-        model_id: a Hub id `owner/name`, an expert of this suite, or for the owner a local folder.
+        model_id: a Hub id `owner/name`, an expert of this suite, a name of the shelf, or for the owner a
+            local folder.
         report: called with a sentence before a long step.
         exact: float32 on a GPU too: where what is measured may be as small as the rounding of bfloat16.
 
@@ -142,6 +143,8 @@ def in_memory(model_id: str, *, exact: bool = False) -> Loaded | None:
     with _lock:
         known = _loaded.get(key)
         if known is None or (known.owners and not owner.is_here()):
+            return None
+        if shelf.is_made(model_id) and not shelf.is_here(model_id):
             return None
         _loaded.move_to_end(key)
         return known
@@ -204,6 +207,12 @@ def _load(model_id: str, report: Callable[[str], None], exact: bool) -> Loaded:
             embedded_folder(report),
             f"{EMBEDDED_WHEEL} {EMBEDDED_WHEEL_VERSION}",
             EMBEDDED_SOURCE,
+        )
+    elif shelf.is_made(model_id):
+        folder, revision, source = (
+            hub.local_folder(model_id),
+            "on the shelf",
+            shelf.made_of(model_id).sentence,
         )
     elif hub.is_local_path(model_id):
         folder, revision, source = hub.local_folder(model_id), "local folder", "local folder"

@@ -9,14 +9,19 @@ visitor.
 scope. Gradio keeps the request beside the function that it runs, in a queue or not, for the API, for MCP and
 for a figure's own functions; `is_here` reads it there. A thread that such a function starts has to be given
 its context (`contextvars.copy_context().run`), else it works for a visitor.
+
+Visitors are told apart by a cookie that a page gives to a browser which has none: what one of them made is
+nobody else's (`shared.shelf`). A program that wants to come back to what it made sends such a cookie itself.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -30,6 +35,12 @@ if TYPE_CHECKING:
 _SECRET = secrets.token_urlsafe(24)
 _OWNER = "llm_course_owner"
 """In the scope of a request: whether it is the owner's."""
+_VISITOR = "llm_course_visitor"
+"""In the scope of a request: the secret of its visitor's cookie."""
+_WHO = re.compile(r"[\w-]{22,64}", re.ASCII)
+"""Such a secret."""
+_works_for: ContextVar[str | None] = ContextVar("works_for")
+"""In a process that ZeroGPU forked: the visitor of the run that it does now."""
 
 _FORWARDED = ("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip")
 _FORWARDING = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "cf-", "fastly-", "ngrok-", "tailscale-")
@@ -69,12 +80,36 @@ def is_here() -> bool:
     """
     if is_space():
         return False
+    scope = _scope()
+    return not _serves if scope is None else bool(scope.get(_OWNER))
+
+
+def visitor(scope: Scope | None = None) -> str | None:
+    """Whose browser what runs at this moment runs for, or a request comes from, as a secret that only it and
+    the server know; None where that is not known.
+    """
+    if scope is not None:
+        return scope.get(_VISITOR)
+    try:
+        return _works_for.get()
+    except LookupError:
+        scope = _scope()
+        return scope.get(_VISITOR) if scope else None
+
+
+def work_for(visitor: str | None) -> None:
+    """Say in a forked process whose run it does: what it inherited is of the one that it was forked for."""
+    _works_for.set(visitor)
+
+
+def _scope() -> Scope | None:
+    """The ASGI scope of the request that a function runs for; None where none is known."""
     context = sys.modules.get("gradio.context")
     request = context.LocalContext.request.get(None) if context else None
     if request is None:
-        return not _serves
+        return None
     request = getattr(request, "request", request)  # Gradio's own wraps Starlette's
-    return bool(request is not None and request.scope.get(_OWNER))
+    return request.scope if request is not None else {}  # type: ignore[no-any-return]
 
 
 def host() -> str:
@@ -140,7 +175,11 @@ class Gate:
         else:
             kept = _without_lies(scope, headers)
             framed = send if is_space() or is_shared() else _with_header(send, _FRAMES)
-            await self.app({**kept, _OWNER: _is_owner(kept)}, receive, framed)
+            who = _visitor_of(kept)
+            if who is None and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+                who = secrets.token_urlsafe(24)
+                framed = _with_header(framed, (b"set-cookie", _visitors_cookie(scope, who).encode()))
+            await self.app({**kept, _OWNER: _is_owner(kept), _VISITOR: who}, receive, framed)
 
 
 def _with_header(send: Send, header: tuple[bytes, bytes]) -> Send:
@@ -245,9 +284,26 @@ def _entrance(scope: Scope) -> tuple[int, dict[str, str]] | None:
     return 303, {"Location": f"{path}?{left}" if left else path, "Set-Cookie": cookie}
 
 
-def _cookie(scope: Scope) -> str:
+def _cookie(scope: Scope, whose: str = "owner") -> str:
     """The cookie's name; browsers do not keep the cookies of two ports apart."""
-    return f"llm-course-owner-{(scope.get('server') or ('', 0))[1]}"
+    return f"llm-course-{whose}-{(scope.get('server') or ('', 0))[1]}"
+
+
+def _visitors_cookie(scope: Scope, who: str) -> str:
+    """The header that tells a visitor from others; a Space is a frame on the Hub's page, which keeps cookies
+    apart by the site around it.
+    """
+    frame = "SameSite=None; Secure; Partitioned" if is_space() else "SameSite=Lax"
+    return f"{_cookie(scope, 'visitor')}={who}; Path=/; HttpOnly; {frame}"
+
+
+def _visitor_of(scope: Scope) -> str | None:
+    """The secret of a visitor's cookie."""
+    from starlette.datastructures import Headers
+    from starlette.requests import cookie_parser
+
+    sent = cookie_parser(Headers(scope=scope).get("cookie", "")).get(_cookie(scope, "visitor"), "")
+    return sent if _WHO.fullmatch(sent) else None
 
 
 def _is_secret(text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from shared import files, hub, models, owner, quota
+from shared import entrances, files, hub, models, owner, quota
 from shared.app import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, lighten, stylesheet
@@ -43,6 +43,7 @@ def page(title: str, sentence: str, folder: Path | None = None) -> Iterator[App]
         header(title, sentence)
         quota.show(demo)
         yield demo
+        entrances.connect(demo)
         lighten(demo)
 
 
@@ -72,8 +73,10 @@ def stored(folder: Path, name: str) -> dict[str, Any]:
 def model_field(
     value: str = models.EMBEDDED_MODEL, label: str = "Model (any causal LM of the Hub)", **settings: Any
 ) -> gr.Dropdown:
-    """The choice of a model: one of the catalogue, or any other by its name."""
-    return gr.Dropdown(list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, **settings)
+    """The choice of a model: one of the catalogue, of the visitor's shelf, or any other by its name."""
+    return entrances.offered(
+        gr.Dropdown(list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, **settings)
+    )
 
 
 def push_row(

@@ -19,6 +19,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qs, urlencode
 
+from shared import shelf
 from shared.errors import VisitorError
 
 Check = Callable[[str, Any], Any]
@@ -69,7 +70,8 @@ class Request:
         """A request made of values that may be text; None, and mostly an empty text, means the default.
 
         Raises:
-            VisitorError: a value is refused, by its name, or the values do not fit each other.
+            VisitorError: a value is refused, by its name, names what somebody else made, or the values do
+                not fit each other.
         """
         known = cls.declared()
         for name in sorted(set(values) - set(known) - set(cls.DERIVED)):
@@ -85,7 +87,7 @@ class Request:
         }
         made = cls(**checked).consistent()
         for name, value in made.to_json().items():
-            _check_characters(name, value)
+            shelf.check(_written(name, value))
         return made
 
     def consistent(self) -> Self:
@@ -152,10 +154,14 @@ class Request:
         return {name: getattr(self, name) for name in self.declared()}
 
 
-def _check_characters(name: str, value: Any) -> None:
-    """Refuse half of a character, as a wrong cut leaves it: no page, link or tokenizer can carry it."""
+def _written(name: str, value: Any) -> str:
+    """A setting as text, without half of a character, as a wrong cut leaves it: no page, link or tokenizer
+    can carry it.
+    """
     try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        text.encode()
+        return text
     except UnicodeEncodeError as error:
         half = f"U+{ord(error.object[error.start]):04X}"
         raise VisitorError(

@@ -26,6 +26,7 @@ from gradio.components import Component
 
 from shared import gpu
 from shared.app import App, Entrance
+from shared.entrances import FILL
 from shared.errors import VisitorError, for_visitor
 from shared.figure import PACKED, UNPACK, Figure
 from shared.page import code_and_link, code_and_link_value
@@ -350,6 +351,9 @@ def _open_links(
     def opened(values: Values) -> Iterator[Values]:
         query = values[link]
         request = room.request.from_query(query)
+        if FILL in parse_qs(query):
+            yield room.form(request)
+            return
         named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         for data in stored:
             if _run_of(data, room.runs) == named and room.request.parse(**data["request"]) == request:

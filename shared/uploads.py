@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradio import route_utils, routes
 
-from shared import files, limits
+from shared import files, limits, owner, shelf
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ UNUSED = re.compile(r".*/gradio_api/(process_recording|deep_link|dev/|vibe|undo-
 """Routes of Gradio's that no page here uses: one cuts videos and leaves each upload for ever, another keeps
 what a session shows for ever, the others are for its own tools or for other servers.
 """
+
+_FILE = re.compile(r".*?/file[=/](.*)", re.DOTALL)
+"""Gradio's routes to a file, by its path."""
 
 BODY = "llm_course_body"
 """In the scope of a request: how many bytes it was sent with."""
@@ -138,7 +141,8 @@ async def _next(receive: Receive) -> Message:
 
 class BodyLimit:
     """ASGI middleware that reads what a request was sent with, uploads aside, before anybody else does:
-    Gradio would hold a body of any size in memory. Routes that no page uses are not answered.
+    Gradio would hold a body of any size in memory. Routes that no page uses are not answered, nor those to
+    what somebody else made.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -151,6 +155,11 @@ class BodyLimit:
 
         if UNUSED.match(scope["path"]):
             return await PlainTextResponse(str(_NOWHERE), 404)(scope, receive, send)
+        if file := _FILE.match(scope["path"]):
+            try:
+                shelf.check_path(file[1], owner.visitor(scope))
+            except VisitorError as error:
+                return await PlainTextResponse(str(error), 403)(scope, receive, send)
         body, more = bytearray(), True
         while more:
             try:

@@ -10,12 +10,13 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
+from abliteration.card import licence_of
 from abliteration.data import Form
 from abliteration.outcome import take as outcome
 from abliteration.outcome.run import prepare
 from abliteration.request import Request
 from abliteration_rooms.controls import RENDERER, TITLE, Controls, example, is_done, open_tab, with_cost
-from shared import gpu, hub, page
+from shared import entrances, gpu, hub, page, shelf
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -95,6 +96,20 @@ def push(exported: Exported | None, repository: str, token: str | None) -> str:
     return hub.push(repository, "model", files, exported.card, token, private=True)
 
 
+def shelved(folder: Path, figure: Data, form: str) -> shelf.Made | None:
+    """Put an edited model, or its adapter, on the shelf of whoever edited it."""
+    model = str(figure["request"]["model"])
+    return shelf.put(
+        folder,
+        "adapter" if form == "lora" else "model",
+        f"edited {model.split('/')[-1]}",
+        says="edited (a direction removed) from",
+        parents=[model],
+        relation="adapter" if form == "lora" else "finetune",
+        licence=licence_of(model),
+    )
+
+
 def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     """Buttons, figure, files, the field of the repository, and their events."""
     with gr.Row():
@@ -121,6 +136,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         example("certificate"), folder=RENDERER, title=f"{TITLE}: certificate", elem_id="certificate"
     )
     files = gr.Files(label="The edited model", visible=False, interactive=False, elem_id="files")
+    opens = entrances.result()
     exported = gr.State(None)
     room = open_tab(
         demo,
@@ -131,12 +147,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         name="certificate",
         tab="take",
         buttons=(start, cancel),
-        outputs=[files, exported],
+        outputs=[files, exported, opens],
         seconds=lambda *_: SECONDS,
     )
 
     def run_export(values: Values) -> Iterator[Values]:
-        yield {files: gr.Files(visible=False), exported: None}
+        yield {files: gr.Files(visible=False), exported: None, opens: ""}
         folder = result_folder() / "edited"
         for step in controls.follow(figure, export_steps(room.parse(values), folder, values[form])):
             if is_done(step[figure]):
@@ -144,6 +160,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
                 step[files] = gr.Files(paths, visible=True)
                 if "card" in step[figure]:  # vectors have none, and are not pushed
                     step[exported] = Exported(tuple(paths), step[figure]["card"])
+                    step[opens] = entrances.links(shelved(folder, step[figure], values[form]))
             yield step
 
     room.connect(save.click, run_export, inputs=[form])

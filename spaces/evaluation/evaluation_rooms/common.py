@@ -13,6 +13,7 @@ from evaluation.data import Waiting
 from evaluation.examples import FOLDER
 from evaluation.request import AT, ItemsRequest, ModelsRequest
 from shared import experts, gpu, models, page
+from shared.entrances import offered
 from shared.item_sets import SETS
 from shared.mean import AND
 from shared.models import Loaded
@@ -25,20 +26,22 @@ example = partial(page.stored, FOLDER)
 
 def models_field(chosen: Sequence[str], **settings: Any) -> gr.Dropdown:
     """The field that names models."""
-    return gr.Dropdown(
-        [
-            *models.CATALOGUE,
-            AND.join(experts.NAMES[:2]),
-            *(f"{chosen[0]}{AT}{kind}" for kind in ("Q8_0", "Q4_0", "Q2_K")),
-        ],
-        value=list(chosen),
-        multiselect=True,
-        allow_custom_value=True,
-        label=f"Models, the base first (name{AT}Q2_K rounds it, one{AND}other merges)",
-        elem_classes="many",
-        scale=5,
-        min_width=260,
-        **settings,
+    return offered(
+        gr.Dropdown(
+            [
+                *models.CATALOGUE,
+                AND.join(experts.NAMES[:2]),
+                *(f"{chosen[0]}{AT}{kind}" for kind in ("Q8_0", "Q4_0", "Q2_K")),
+            ],
+            value=list(chosen),
+            multiselect=True,
+            allow_custom_value=True,
+            label=f"Models, the base first (name{AT}Q2_K rounds it, one{AND}other merges)",
+            elem_classes="many",
+            scale=5,
+            min_width=260,
+            **settings,
+        )
     )
 
 

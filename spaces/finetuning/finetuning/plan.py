@@ -200,7 +200,7 @@ def empty(model_id: str) -> Any:
     if model_id == EMBEDDED_MODEL or model_id in experts.NAMES:
         return _built(embedded_folder(), model_id)
     if hub.is_local_path(model_id):
-        return _built(Path(model_id).expanduser().resolve(), model_id)
+        return _built(hub.local_folder(model_id), model_id)
     hub.check_id(model_id)
     if not hub.reachable():
         raise VisitorError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetuning.snapshot import Snapshot
 from finetuning.train_programs import named as named_model
-from shared import card, experts, hub, models
+from shared import card, experts, hub, models, shelf
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 from shared.errors import VisitorError
 from shared.files import written_whole
@@ -77,6 +77,22 @@ def merged(folder: Path, snapshot: Snapshot, data: Mapping[str, Any], loaded: Lo
         loaded.tokenizer.save_pretrained(part)
         (part / "README.md").write_text(text, encoding="utf-8")
     return text
+
+
+def shelved(folder: Path, snapshot: Snapshot, data: Mapping[str, Any], form: str) -> shelf.Made | None:
+    """Put the files of a run on the shelf of whoever trained it."""
+    model = str(data["provenance"]["model"])
+    objective = "GRPO" if data["kind"] == "grpo" else str(data["request"]["objective"]).upper()
+    trained = data["questions"] if data["kind"] == "grpo" else data["trained"]
+    return shelf.put(
+        folder,
+        "adapter" if form == "adapter" else "model",
+        f"{objective} {model.split('/')[-1]}",
+        says=f"trained by {objective} on {trained['source']}, {snapshot.step} steps, from",
+        parents=[model],
+        relation="adapter" if form == "adapter" else "finetune",
+        licence=_licence(data["provenance"]),
+    )
 
 
 def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:

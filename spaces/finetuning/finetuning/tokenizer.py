@@ -269,7 +269,7 @@ def _tokenizer(model_id: str) -> tuple[Any, str]:
     if named == EMBEDDED_MODEL and not hub.reachable():
         found = _from_folder(embedded_folder(), model_id), "embedded copy"
     elif hub.is_local_path(named):
-        found = _from_folder(Path(named).expanduser().resolve(), model_id), "local folder"
+        found = _from_folder(hub.local_folder(named), model_id), "local folder"
     else:
         hub.check_id(named)
         if not hub.reachable():

@@ -18,7 +18,7 @@ from finetuning.train_request import TARGETS, TrainRequest
 from finetuning_rooms.common import RENDERER, TITLE, example
 from finetuning_rooms.kept import Kept
 from finetuning_rooms.mask import QUEUE
-from shared import hub, models, page
+from shared import entrances, hub, models, page
 from shared.checks import whole
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
@@ -150,6 +150,7 @@ def build(
         out = gr.Button("Write programs", scale=0, min_width=150, elem_classes="run", elem_id="take-out")
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="take-files")
     said = gr.HTML("", elem_classes="quiet", elem_id="take-said")
+    opens = entrances.result()
     made = gr.State(None)
     page.push_row("Private model repository to create, owner/name", push, [made])
     inputs = [source, step, trained[1], trained[0].state, rewarded[1], rewarded[0].state]
@@ -159,7 +160,7 @@ def build(
         return chosen(adapters, data, at)
 
     def take_files(as_form: str, which: str, at: Any, *kept: Any) -> Iterator[Values]:
-        yield {said: page.quiet("Writing …"), files: gr.Files(visible=False), made: None}
+        yield {said: page.quiet("Writing …"), files: gr.Files(visible=False), made: None, opens: ""}
         try:
             snapshot, data = run_of(which, at, *kept)
             home = result_folder()
@@ -168,10 +169,9 @@ def build(
                 made: found,
                 files: gr.Files(list(found.files), visible=True, interactive=False),
                 said: page.quiet(
-                    f"{take.FORMS[as_form].capitalize()}, after {snapshot.step} steps; README.md is its "
-                    "card. To open it in decoding, merging, quantization or abliteration, push the merged "
-                    "model and name the repository there, or, where the demo is yours, name its folder."
+                    f"{take.FORMS[as_form].capitalize()}, after {snapshot.step} steps; README.md is its card."
                 ),
+                opens: entrances.links(take.shelved(home / "model", snapshot, data, as_form)),
             }
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             yield {said: page.alert(for_visitor(error))}
@@ -218,5 +218,5 @@ def build(
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             return {said: page.alert(for_visitor(error)), files: gr.Files(visible=False)}
 
-    write.click(take_files, [form, *inputs], [files, said, made], **MODEL, **QUIET)
+    write.click(take_files, [form, *inputs], [files, said, made, opens], **MODEL, **QUIET)
     out.click(take_programs, inputs, [files, said, made], **LIGHT)

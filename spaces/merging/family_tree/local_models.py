@@ -10,18 +10,20 @@ from family_tree.hub_reader import MAX_FILE
 from family_tree.own_models import SECTION
 from family_tree.parents import ADAPTER, CARD, RECIPES, Files
 from merging import recipe as recipes
+from shared import shelf
 from shared.errors import VisitorError
 
 HERE = "A folder of this machine; the Hub was not asked."
 
 
 def read_folder(name: str) -> tuple[Facts, Files]:
-    """Facts and small files of a folder that its owner names.
+    """Facts and small files of a folder that its owner names, or of what is on a visitor's shelf.
 
     Args:
-        name: its path.
+        name: its path, or its name there.
     """
-    folder = Path(name).expanduser()
+    made = shelf.made_of(name) if shelf.is_made(name) else None
+    folder = made.folder if made else Path(name).expanduser()
     texts: dict[str, str] = {}
     unread: dict[str, str] = {}
     for file in (*RECIPES, ADAPTER, CARD):
@@ -33,9 +35,13 @@ def read_folder(name: str) -> tuple[Facts, Files]:
         else:
             texts[file] = path.read_text(encoding="utf-8", errors="replace")
     head = head_of(texts.get(CARD, ""))
+    if made:  # a card names what is on the Hub alone
+        head |= {"base_model": list(made.parents), "base_model_relation": made.relation}
     listed = [{"rfilename": path.name} for path in sorted(folder.iterdir()) if path.is_file()]
     facts = facts_of({"cardData": head, "tags": head.get("tags"), "siblings": listed}, name)
-    return Facts(**{**vars(facts), "status": "here", "reason": HERE, "author": SECTION}), Files(texts, unread)
+    reason = f"On your shelf: {made.sentence}." if made else HERE
+    own = {"status": "here", "reason": reason, "author": SECTION}
+    return Facts(**{**vars(facts), **own}), Files(texts, unread)
 
 
 def head_of(card: str) -> dict[str, Any]:

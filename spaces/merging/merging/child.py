@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merging import data
+from merging import recipe as recipes
 from merging.card import folders, model_card
+from merging.names import expert_of, split
 from merging.report import Report
-from shared import hub
+from shared import hub, shelf
 from shared.card import without_paths
 from shared.errors import VisitorError
 
@@ -48,6 +50,26 @@ def child_of(report: Report, figure: data.Merge | None = None) -> Child:
     recipe = without_paths(report.recipe, folders(report.sources))
     (report.folder / RECIPE_FILES[report.kind]).write_text(recipe, encoding="utf-8")
     return Child(report.folder, report.recipe, text)
+
+
+def shelved(report: Report) -> shelf.Made | None:
+    """Put a merge on the shelf of whoever made it."""
+    recipe = recipes.parse(report.recipe)
+    method = "mergekit-moe" if report.kind == "mixture" else str(recipe.get("merge_method"))
+    base = str(recipe.get("base_model"))
+    names = sorted(report.sources, key=lambda name: name != base)
+    parents = list(dict.fromkeys(expert_of(name) or split(name)[0] for name in names))
+    licences = {source.licence for source in report.sources.values()}
+    words = [method, *(name.split("/")[-1] for name in parents if len(parents) == 1 or name != base)]
+    return shelf.put(
+        report.folder,
+        "model",
+        " ".join(words),
+        says=f"merged by {method} of",
+        parents=parents,
+        relation="merge",
+        licence=licences.pop() if len(licences) == 1 else "",
+    )
 
 
 def still_here(child: Child | None) -> Child:

@@ -14,7 +14,7 @@ from merging import data
 from merging.hollow import KEPT, hollow, snapshot
 from merging.names import check_name, expert_of, is_folder, split
 from merging.tensors import BYTES, FLOATS, Headers, place, read_header, read_headers
-from shared import embedded_model, experts, hub, models, owner
+from shared import embedded_model, experts, hub, models, owner, shelf
 from shared.errors import VisitorError
 
 
@@ -136,6 +136,9 @@ def _resolve(name: str, whole: bool, report: Callable[[str], None]) -> Source:
     if model == embedded_model.EMBEDDED_MODEL and revision is None and not remote:
         folder, commit, _ = embedded_model.base_folder(report)
         return _local(name, folder, commit, "apache-2.0", adapter)
+    if shelf.is_made(model):
+        made = shelf.made_of(model)
+        return _local(name, hub.local_folder(model), "on the shelf", made.licence, adapter)
     if is_folder(model):
         return _local(name, hub.local_folder(model), "local folder", "", adapter)
     if remote:
@@ -185,7 +188,9 @@ def _adapter(lora: str, whole: bool, report: Callable[[str], None]) -> Path:
     if lora in experts.NAMES:
         return experts.folder(lora)
     files = ["adapter_config.json", "adapter_model.safetensors"]
-    if is_folder(lora):
+    if shelf.is_made(lora):
+        folder = shelf.made_of(lora).folder
+    elif is_folder(lora):
         folder = Path(lora).expanduser().resolve()
     elif whole or not hub.reachable():
         folder, _ = hub.download(lora, models.largest_model(), report)

@@ -14,6 +14,7 @@ from merging.request import Request
 from merging_rooms import behaviour_form
 from merging_rooms.common import RENDERER, TITLE, example
 from shared import gpu, models
+from shared.entrances import offered
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.room import LIGHT, Data, Room, cancel_button, drawing, open_room, run_button
@@ -120,25 +121,29 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
     first = example("explore")
     request = ExploreRequest.parse(**first["request"])
     with gr.Row(equal_height=True):
-        origin = gr.Dropdown(
-            list(models.CATALOGUE),
-            value=request.origin,
-            allow_custom_value=True,
-            label="Origin, every weight 0",
-            scale=4,
-            min_width=220,
-            elem_id="origin",
+        origin = offered(
+            gr.Dropdown(
+                list(models.CATALOGUE),
+                value=request.origin,
+                allow_custom_value=True,
+                label="Origin, every weight 0",
+                scale=4,
+                min_width=220,
+                elem_id="origin",
+            )
         )
-        others = gr.Dropdown(
-            list(models.CATALOGUE),
-            value=list(request.others),
-            multiselect=True,
-            max_choices=MAX_OTHERS,
-            allow_custom_value=True,
-            label="Fine-tunes of it, one or two",
-            scale=3,
-            min_width=240,
-            elem_id="others",
+        others = offered(
+            gr.Dropdown(
+                list(models.CATALOGUE),
+                value=list(request.others),
+                multiselect=True,
+                max_choices=MAX_OTHERS,
+                allow_custom_value=True,
+                label="Fine-tunes of it, one or two",
+                scale=3,
+                min_width=240,
+                elem_id="others",
+            )
         )
         start = run_button("Measure", elem_id="measure")
         search = gr.Button("Search the weights", scale=0, min_width=160, elem_classes="run", elem_id="search")

@@ -17,14 +17,14 @@ from merging import recipe as recipes
 from merging import run as merging_run
 from merging.atlas import sample
 from merging.check import check as checked
-from merging.child import child_of
+from merging.child import child_of, shelved
 from merging.names import expert_of
 from merging.report import Progress, Report
 from merging.request import Request
 from merging.sources import weights_of
 from merging_rooms import behaviour_form, recipe_form
 from merging_rooms.common import RENDERER, TITLE, example
-from shared import gpu, limits, models, page
+from shared import entrances, gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -214,6 +214,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
         label="The merged model", visible=False, interactive=False, elem_id="files", render=False
     )
     count = gr.HTML("", elem_classes="quiet", padding=False, render=False)
+    opens = entrances.result(render=False)
 
     def run(request: Request, _: Values) -> Iterator[Values]:
         waiting: Data = {
@@ -237,6 +238,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
             child: new,
             files: gr.Files(paths, visible=True, interactive=False),
             count: page.quiet(f"The merged model: {len(paths)} files, kept for two hours at most."),
+            opens: entrances.links(shelved(report)),
         }
         for step_data in comparisons(report, request):
             done = {child: child_of(report, step_data)} if step_data["done"] else {}
@@ -259,13 +261,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
         figure=figure,
         run=run,
         programs=programs_of,
-        outputs=[child, files, count],
+        outputs=[child, files, count, opens],
         marks=["recipe="],
         seconds=lambda _, request: cost(request),
         stopped=STOPPED,
     )
     files.render()
     count.render()
+    opens.render()
     # Whatever changes the text, the form and the check follow it.
     editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
     preset.input(presets.PRESETS.get, [preset], [recipe], **LIGHT)

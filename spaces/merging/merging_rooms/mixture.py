@@ -16,7 +16,7 @@ from merging import gates as gating
 from merging import mixture as engine
 from merging import recipe as recipes
 from merging import run as merging_run
-from merging.child import child_of
+from merging.child import child_of, shelved
 from merging.mixture_request import FORMS, MixtureRequest
 from merging.names import expert_of
 from merging.report import Progress, Report
@@ -24,7 +24,7 @@ from merging.request import Request
 from merging_rooms import recipe_form
 from merging_rooms.common import RENDERER, TITLE, example
 from merging_rooms.merge import is_milestone, progress_of
-from shared import gpu, limits, models, page
+from shared import entrances, gpu, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder
@@ -187,6 +187,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State) -> Room:
         label="The mixture", visible=False, interactive=False, elem_id="mixture-files", render=False
     )
 
+    opens = entrances.result(render=False)
+
     def run(request: MixtureRequest, _: Values) -> Iterator[Values]:
         yield {
             figure: {
@@ -207,7 +209,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State) -> Room:
             report = step
         new = child_of(report)
         paths = [str(path) for path in new.files]
-        yield {child: new, files: gr.Files(paths, visible=True, interactive=False)}
+        yield {
+            child: new,
+            files: gr.Files(paths, visible=True, interactive=False),
+            opens: entrances.links(shelved(report)),
+        }
         for routed in routings(request, shown, found, report):
             yield {figure: routed}
 
@@ -222,12 +228,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State) -> Room:
         figure=figure,
         run=run,
         programs=programs_of,
-        outputs=[child, files],
+        outputs=[child, files, opens],
         stored=[shown_first],
         seconds=lambda _, request: cost(request),
         stopped=STOPPED,
     )
     files.render()
+    opens.render()
     editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
     preset.input(presets.MIXTURES.get, [preset], [recipe], **LIGHT)
     recipe.change(recipe_form.editor_value, [recipe], [editor], **LATEST)

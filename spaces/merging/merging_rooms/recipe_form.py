@@ -12,7 +12,7 @@ from merging import recipe as recipes
 from merging.check import check
 from merging.methods import catalogue
 from merging_rooms.common import RENDERER, TITLE
-from shared import models
+from shared import models, shelf
 from shared.errors import VisitorError
 from shared.figure import Figure
 
@@ -41,7 +41,7 @@ def editor_value(text: str) -> dict[str, Any]:
         "kind": "editor",
         "drawable": True,
         "methods": [method.to_json() for method in catalogue().values()],
-        "models": list(models.CATALOGUE),
+        "models": [*models.CATALOGUE, *(one.name for one in shelf.listed())],
     }
     try:
         recipe = recipes.parse(text)

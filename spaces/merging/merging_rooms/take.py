@@ -11,7 +11,7 @@ from merging import child as children
 from merging.chat_space import files
 from merging.report import Progress
 from merging.run import extract_lora
-from shared import experts, hub, models, page
+from shared import experts, hub, page
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError, for_visitor
 from shared.files import result_folder
@@ -60,9 +60,7 @@ def build(child: gr.State) -> None:
     gr.Markdown("## Extract a LoRA adapter")
     with gr.Row(equal_height=True):
         tuned, base = (
-            gr.Dropdown(
-                list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, elem_id=name
-            )
+            page.model_field(value, label, elem_id=name)
             for value, label, name in (
                 (experts.NAMES[1], "Fine-tuned model", "tuned"),
                 (EMBEDDED_MODEL, "Its base", "tuned-from"),

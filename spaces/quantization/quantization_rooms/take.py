@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from quantization.take import Step, ready_script
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example, follow, goes_on
 from quantization_rooms.textfield import matrix_field, questions_field, text_field
-from shared import gpu, hub, models, page
+from shared import entrances, gpu, hub, models, page, shelf
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -119,6 +119,25 @@ def push(upload: dict[str, Any] | None, repository: str, token: str | None) -> s
     return hub.push(repository, "model", files, upload["card"], token)
 
 
+def opened(request: TakeRequest, paths: Sequence[Path]) -> str:
+    """Put a GGUF file on the shelf of whoever made it, and say where it opens; folders of other engines open
+    in their own libraries alone, since everything here starts from plain weights.
+    """
+    (label,) = request.comparison().formats or ("mix",)
+    if [path.suffix for path in paths] != [".gguf"]:
+        return page.quiet("Other Spaces open plain weights and GGUF files, not this format.")
+    made = shelf.put(
+        paths[0].parent,
+        "gguf",
+        f"{label.partition(':')[2] or label} {request.model.split('/')[-1]}",
+        says=f"quantized to {label} from",
+        parents=[request.model],
+        relation="quantized",
+        licence=hub.licence(request.model),
+    )
+    return entrances.links(made)
+
+
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     """Controls, figure, files, and their events."""
     first = example("take")
@@ -148,19 +167,21 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     files = gr.Files(label="Files", visible=False, interactive=False, elem_id="files")
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: take home", elem_id="take-figure")
     upload = gr.State(None)
+    opens = entrances.result(render=False)
 
     def show(request: TakeRequest, _: Values) -> Iterator[Values]:
         # A program is there at once: what is hidden and shown again that soon stays away.
-        nothing: Values = {files: gr.Files(None, visible=False), upload: None}
+        nothing: Values = {files: gr.Files(None, visible=False), upload: None, opens: ""}
         try:
             for step in run(request):
                 values: Values = {figure: step.figure}
                 if step.files:
                     paths = [str(path) for path in step.files]
-                    values |= {files: gr.Files(paths, visible=True), upload: None}
+                    values |= {files: gr.Files(paths, visible=True), upload: None, opens: ""}
                     if not (request.script or request.matrix):
                         card = step.figure["card"]  # type: ignore[typeddict-item]
                         values[upload] = {"files": paths, "card": card}
+                        values[opens] = opened(request, step.files)
                 else:
                     values |= nothing
                 yield values
@@ -187,11 +208,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         figure=figure,
         run=show,
         programs=programs_of,
-        outputs=[files, upload],
+        outputs=[files, upload, opens],
         stored=[first],
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),
     )
+    opens.render()
     follow(room, [chosen.change, model.change], take_plan, cost)
     with gr.Accordion("Push to the Hub", open=False):
         page.push_row("Model repository to create or update, owner/name", push, [upload])

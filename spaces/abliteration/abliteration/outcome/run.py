@@ -102,7 +102,7 @@ def sae_source(request: Request, folder: Path | None) -> Path | str:
     one that was trained into `folder`.
     """
     if request.sae:
-        return Path(request.sae).expanduser() if hub.is_local_path(request.sae) else request.sae
+        return hub.local_folder(request.sae) if hub.is_local_path(request.sae) else request.sae
     assert folder is not None
     return folder
 
