@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from typing_extensions import TypedDict
 
 
@@ -79,3 +81,5 @@ class Panel(TypedDict):
     """The Hub's page of this Space, where links go; null elsewhere."""
     gradio: str
     """Gradio's version."""
+    asked: dict[str, Any] | None
+    """The request of the figure, as its data has it."""

@@ -211,7 +211,8 @@ def below(
     made_by = request.parse(**data["request"])
     query = made_by.to_query()
     link = "" if query is None else "&".join(filter(None, (f"room={_run_of(data, runs)}", query)))
-    return code_and_link_value(title, programs(made_by, data), link, live=not data.get("example"))
+    listings = programs(made_by, data)
+    return code_and_link_value(title, listings, link, live=not data.get("example"), asked=data["request"])
 
 
 def _run_of(data: Data, runs: Mapping[str, Run]) -> str:

@@ -66,4 +66,6 @@ export interface Panel {
   hub: string | null;
   /** Gradio's version. */
   gradio: string;
+  /** The request of the figure, as its data has it. */
+  asked: Record<string, unknown> | null;
 }
