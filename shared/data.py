@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 
 class Failure(TypedDict):
@@ -83,3 +83,5 @@ class Panel(TypedDict):
     """Gradio's version."""
     asked: dict[str, Any] | None
     """The request of the figure, as its data has it."""
+    opened: NotRequired[str]
+    """The query of the page's address, where it asked for this figure."""

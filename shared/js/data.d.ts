@@ -68,4 +68,6 @@ export interface Panel {
   gradio: string;
   /** The request of the figure, as its data has it. */
   asked: Record<string, unknown> | null;
+  /** The query of the page's address, where it asked for this figure. */
+  opened?: string;
 }

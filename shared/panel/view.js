@@ -6,6 +6,12 @@
 const LONGEST_LINKED = 1000;
 /** The query that the page was opened with; the panel changes the address later. */
 const linked = new URLSearchParams(location.search);
+const linkedQuery = String(linked);
+/** What stands in a link beside settings; without any setting it opens the figure that is there. */
+const NO_SETTINGS = ["room", "view", "seen", "alone", "token"];
+const asksForFigure = [...linked.keys()].some(
+  (name) => !NO_SETTINGS.includes(name) && !name.startsWith("__"),
+);
 
 /**
  * The figure of a panel's room: the last one with views before it in the same tab of the page.
@@ -74,10 +80,11 @@ function showsResultOf(figure, request) {
  * @param {Panel} data
  * @returns {boolean} whether there is nothing left to do
  */
-export function openLinkedView(panel, { query, asked }) {
+export function openLinkedView(panel, { query, asked, opened }) {
   const room = linked.get("room");
   const named = linked.has("view") || linked.has("seen");
   if (!named || (room && room !== new URLSearchParams(query).get("room"))) return true;
+  if (asksForFigure && String(new URLSearchParams(opened ?? "")) !== linkedQuery) return true;
   const figure = figureAbove(panel);
   if (!figure || !showsResultOf(figure, asked)) return false;
   showView(figure, linked.get("view"), linked.get("seen"));

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageChops
+from playwright.sync_api import expect
 
-from tests.browser.harness import exported, figures
+from tests.browser.harness import exported, figures, opened
 
 SPACES = Path(__file__).parents[2] / "spaces"
 
@@ -23,7 +25,7 @@ CASES: dict[str, tuple[str, str, str, list[tuple[Any, ...]]]] = {
     ),
     "area": ("decoding", "lighthouse", "area", [("click", ".ways button", 0)]),
     "beams": ("decoding", "lighthouse", "lattice", [("set", "Step of the search", "2")]),
-    "two models": ("decoding", "pair_rounded", "texts", [("click", "[role=button]", 3)]),
+    "two models": ("decoding", "pair_rounded", "texts", [("click", "bdi[data-key]", 5)]),
     "block": (
         "quantization",
         "lab",
@@ -39,10 +41,10 @@ CASES: dict[str, tuple[str, str, str, list[tuple[Any, ...]]]] = {
     "threshold": ("dedup", "kitchen", "threshold", [("set", "Threshold", "0.9")]),
     "clusters": ("dedup", "kitchen", "clusters", [("click", ".cluster-item", 2), ("click", "tr .small", 0)]),
     "heatmap": ("dedup", "quiz", "heatmap", [("click", ".map-cell", 1)]),
-    "direction": ("abliteration", "find", "layers", [("press", ".panel svg", "ArrowLeft")]),
-    "items": ("evaluation", "experts", "items", [("click", "tr .plain", 3)]),
+    "direction": ("abliteration", "find", "layers", [("press", "svg[tabindex]", "ArrowLeft")]),
+    "items": ("evaluation", "experts", "items", [("click", "[data-key][aria-pressed]", 1)]),
     "mask": ("finetuning", "never_stops", "tokens", [("click", ".mask-token", 6)]),
-    "steps": ("finetuning", "pirate", "said", [("set", "After step", "1")]),
+    "steps": ("finetuning", "pirate", "moved", [("set", "After step", "1")]),
 }
 """By what is seen: Space, stored figure, view, and what a visitor does there."""
 
@@ -61,7 +63,8 @@ def do(page: Any, doing: str, where: str, what: Any) -> None:
     """One thing that a visitor does in the open view."""
     panel = page.locator(".panel:not([hidden])")
     if doing == "set":
-        page.locator(".course-figure").get_by_label(where, exact=True).first.evaluate(SET, what)
+        control = page.locator("input, select").and_(page.get_by_label(where)).first
+        control.evaluate(SET, what)
     elif doing == "click":
         panel.locator(where).nth(what).dispatch_event("click")
     elif doing == "press":
@@ -76,7 +79,12 @@ def taken(page: Any) -> Image.Image:
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement?.blur()")
     page.wait_for_timeout(350)
-    return Image.open(io.BytesIO(page.locator("#root").screenshot(animations="disabled"))).convert("L")
+    return shot(page.locator("#root"))
+
+
+def shot(part: Any) -> Image.Image:
+    """A part of a page in grey."""
+    return Image.open(io.BytesIO(part.screenshot(animations="disabled"))).convert("L")
 
 
 def apart(one: Image.Image, other: Image.Image) -> float:
@@ -105,6 +113,7 @@ def test_what_is_seen_comes_back(browser, name):
     data = stored(space, example)
     with figures(browser, SPACES / space / space / "js") as make:
         first = make(data, reduced="reduce")
+        first.set_default_timeout(5000)
         first.locator(f'[role=tab][data-view="{view}"]').first.click()
         assert seen_of(first) is None
         before = taken(first)
@@ -119,3 +128,67 @@ def test_what_is_seen_comes_back(browser, name):
         assert seen_of(again) == seen
         assert apart(taken(again), wanted) < 0.0002, seen
         assert "does not fit" not in again.locator(".warnings").inner_text()
+
+
+def test_a_file_opens_as_it_was_saved(browser, tmp_path):
+    data, js = stored("dedup", "kitchen"), SPACES / "dedup" / "dedup" / "js"
+    with figures(browser, js) as make:
+        page = make(data)
+        do(page, "set", "Threshold", "0.93")
+        page.locator('[role=tab][data-view="clusters"]').click()
+        page.get_by_role("button", name="Download as one HTML file").click()
+        (name, argument), *_ = page.evaluate("asked")
+    assert name == "standalone_file"
+    assert argument["opened"] == {"view": "clusters", "seen": {"threshold": 0.93}}
+    with exported(browser, tmp_path / "figure.html", argument, js) as page:
+        assert page.locator('[data-view="clusters"]').get_attribute("aria-selected") == "true"
+        assert json.loads(seen_of(page) or "") == {"threshold": 0.93}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "null",
+        "3",
+        '{"threshold":"<b>"}',
+        '{"threshold":7,"row":[1e9,null],"pins":{},"on":7,"set":{"x":"y"},"frame":[1]}',
+        '{"nothing":1}',
+        '{"set":{"Search":"x"}}',
+    ],
+)
+def test_what_does_not_fit_is_said(browser, wrong):
+    js = SPACES / "dedup" / "dedup" / "js"
+    with figures(browser, js) as make:
+        page = make(stored("dedup", "kitchen"))
+        page.evaluate(OPEN, ["clusters", wrong])
+        said = page.locator(".warnings").inner_text()
+        assert "does not fit" in said and "copy the link below" in said
+        assert seen_of(page) is None
+        page.evaluate("draw", stored("dedup", "kitchen"))
+        assert "does not fit" not in page.locator(".warnings").inner_text()
+
+
+def test_a_permalink_shows_what_its_maker_saw(browser, suite_url):
+    """In the page, and alone in a frame."""
+    start = f"{suite_url}/dedup/?room=duplicates&dataset=kitchen.jsonl&columns=text&threshold=0.7"
+    with opened(browser, start, "#figure .course-figure", reduced_motion="reduce") as page:
+        figure = page.locator("#figure .course-figure")
+        expect(figure.locator(".tags")).not_to_contain_text("stored", timeout=60_000)
+        figure.locator('[data-view="clusters"]').click()
+        figure.locator(".cluster-item").nth(2).click()
+        expect(page).to_have_url(re.compile("view=clusters&seen="))
+        link = page.url
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement?.blur()")
+        picture = shot(figure.locator(".panels"))
+        page.goto("about:blank")
+        page.goto(link)
+        expect(figure).to_have_attribute("data-seen", re.compile("row"), timeout=60_000)
+        assert apart(shot(figure.locator(".panels")), picture) < 0.0005
+        expect(page).to_have_url(link)
+        page.goto(f"{link}&alone=1")
+        expect(page.locator(".course-figure.alone")).to_have_attribute(
+            "data-seen", re.compile("row"), timeout=60_000
+        )
+        page.goto(link.partition("&seen=")[0] + "&seen=%7B")
+        expect(figure.locator(".warnings")).to_contain_text("does not fit", timeout=60_000)
