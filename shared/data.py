@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing_extensions import TypedDict
+from typing import Any
+
+from typing_extensions import NotRequired, TypedDict
 
 
 class Failure(TypedDict):
@@ -79,3 +81,7 @@ class Panel(TypedDict):
     """The Hub's page of this Space, where links go; null elsewhere."""
     gradio: str
     """Gradio's version."""
+    asked: dict[str, Any] | None
+    """The request of the figure, as its data has it."""
+    opened: NotRequired[str]
+    """The query of the page's address, where it asked for this figure."""

@@ -130,7 +130,9 @@ ADDRESS = "{this demo}"
 """In a panel's code it stands for the address of the page that shows it."""
 
 
-def code_and_link_value(title: str, code: dict[str, str], query: str, *, live: bool = True) -> dict[str, Any]:
+def code_and_link_value(
+    title: str, code: dict[str, str], query: str, *, live: bool = True, asked: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What the panel below a figure shows.
 
     Args:
@@ -138,6 +140,7 @@ def code_and_link_value(title: str, code: dict[str, str], query: str, *, live: b
         code: programs that reproduce the figure, by what each is; `ADDRESS` in them becomes the page's own.
         query: of the permalink, without the question mark; "" where the figure has none.
         live: whether the visitor made this figure; then the page's own address takes the query.
+        asked: the request of the figure, as its data has it.
     """
     listings = [{"label": label, "text": text} for label, text in code.items()]
     return {
@@ -147,6 +150,7 @@ def code_and_link_value(title: str, code: dict[str, str], query: str, *, live: b
         "live": live,
         "hub": owner.hub_page(),
         "gradio": gr.__version__,
+        "asked": asked,
     }
 
 

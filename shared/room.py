@@ -212,7 +212,8 @@ def below(
     made_by = request.parse(**data["request"])
     query = made_by.to_query()
     link = "" if query is None else "&".join(filter(None, (f"room={_run_of(data, runs)}", query)))
-    return code_and_link_value(title, programs(made_by, data), link, live=not data.get("example"))
+    listings = programs(made_by, data)
+    return code_and_link_value(title, listings, link, live=not data.get("example"), asked=data["request"])
 
 
 def _run_of(data: Data, runs: Mapping[str, Run]) -> str:
@@ -357,10 +358,17 @@ def _open_links(
         named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         for data in stored:
             if _run_of(data, room.runs) == named and room.request.parse(**data["request"]) == request:
-                yield {room.figure: data, **room.form(request)}
+                yield told(query, {room.figure: data, **room.form(request)})
                 return
         yield {room.figure: None, **room.form(request)}
-        yield from room.runs[named](request, values)
+        for news in room.runs[named](request, values):
+            yield told(query, news)
+
+    def told(query: str, values: Values) -> Values:
+        """Values whose panel knows that the page's address asked for them."""
+        values = room.follow(values)
+        panel = values.get(room.panel)
+        return {**values, room.panel: {**panel, "opened": query}} if isinstance(panel, Mapping) else values
 
     demo.load(query_of, None, [link, place], **LIGHT)
     if tabs:

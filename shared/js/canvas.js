@@ -24,6 +24,17 @@ const DRAG_THRESHOLD = 4; // pixels before a press counts as a drag
  *   the picture into view
  */
 
+/** @type {WeakMap<Element, Canvas>} by the element that scrolls */
+const canvasFrames = new WeakMap();
+
+/**
+ * The frame that an element scrolls.
+ * @param {Element} scroll
+ */
+export function frameOf(scroll) {
+  return canvasFrames.get(scroll);
+}
+
 /**
  * Make a frame with an empty SVG in `parent`.
  * @param {HTMLElement} parent
@@ -93,6 +104,7 @@ export function openCanvas(parent, attributes, hatchId, onZoom) {
     event.preventDefault();
   });
   dragToPan(scroll);
+  canvasFrames.set(scroll, canvas);
   return canvas;
 }
 

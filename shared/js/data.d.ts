@@ -66,4 +66,8 @@ export interface Panel {
   hub: string | null;
   /** Gradio's version. */
   gradio: string;
+  /** The request of the figure, as its data has it. */
+  asked: Record<string, unknown> | null;
+  /** The query of the page's address, where it asked for this figure. */
+  opened?: string;
 }

@@ -245,14 +245,15 @@ export function pictureButtons({ kind, root }) {
  * @param {Shell} shell
  * @param {NonNullable<Host["fetch"]>} ask
  * @param {() => object} data
+ * @param {() => object} [opened] what the file opens with, beside the data
  */
-export function exportButtons(shell, ask, data) {
+export function exportButtons(shell, ask, data, opened = () => ({})) {
   const { kind, root } = shell;
   return [
     toolButton("HTML", "Download as one HTML file", async (event) => {
       const pressed = event.currentTarget;
       pressed.disabled = true;
-      const text = await ask("standalone_file", data()).catch(() => null);
+      const text = await ask("standalone_file", { ...data(), ...opened() }).catch(() => null);
       pressed.disabled = false;
       saveText(shell, pressed, `${kind}.html`, "text/html", text);
     }),

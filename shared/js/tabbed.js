@@ -1,6 +1,7 @@
 // The figure of every Space: a frame with tabs, one view each, that follows the data as it grows.
 
 import { h } from "./dom.js";
+import { openSeen } from "./seen.js";
 import {
   NO_HOST,
   drawState,
@@ -40,6 +41,10 @@ import {
  * @property {D | null} data
  * @property {string} current name of the open view
  * @property {(name: string) => void} open a view
+ * @property {(name: string, read: () => unknown, restore: (value: unknown) => boolean) => void} hold
+ *   lets a link hold what no control, pressed button or frame tells, as small JSON: `read` gives
+ *   undefined while it is as the figure opens; `restore` gets the value of a link, and says whether
+ *   it fits. What a view holds while it opens is seen in that view alone
  * @property {() => void} refresh what stands above the views, and the open view
  * @property {(data: D | Nothing) => void} show
  */
@@ -85,6 +90,25 @@ import {
  */
 
 /**
+ * Whether two results are of the same run, as far as they tell.
+ * @param {object | null} one
+ * @param {object} other
+ */
+function isSameRun(one, other) {
+  const marks = [one, other].map((data) => {
+    const { run_id: run, request } = /** @type {{run_id?: string, request?: unknown}} */ (
+      data ?? {}
+    );
+    return JSON.stringify([run, request]);
+  });
+  return marks[0] === marks[1];
+}
+
+const UNFIT =
+  "The link's view does not fit this figure, so part of it is as the figure opens. " +
+  "Choose what you want to see, and copy the link below.";
+
+/**
  * Open a figure with tabs.
  * @template {Drawable} D
  * @param {string} kind the Space's name
@@ -99,6 +123,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   const warnings = h("ul", { class: "warnings", "aria-label": "Warnings", hidden: true });
   /** @type {Map<string, (data: D) => void>} */
   const updates = new Map();
+  let unfit = false; // whether what a link says of the view does not fit
   const viewNamed = (/** @type {string} */ name) =>
     views.find((view) => view.name === name) ?? views[0];
 
@@ -111,7 +136,9 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     open(name) {
       figure.current = name;
       if (figure.data) drawViews(figure.data);
+      seen.later();
     },
+    hold: (name, read, restore) => seen.hold(name, read, restore),
     refresh() {
       if (!figure.data) return;
       drawFacts(figure.data);
@@ -119,12 +146,24 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     },
     show(data) {
       hideHint(figure);
+      unfit = false;
+      if (!data?.drawable || !data.done || !isSameRun(figure.data, data)) seen.renew();
+      Object.assign(figure.root, { shows: data });
       if (data?.drawable) showData(data);
       else showNothing(data);
     },
   };
-  const { parts } = figure;
+  const { parts, root } = figure;
   parts.frame.querySelector("figcaption")?.append(warnings);
+  const seen = openSeen(root, () => figure.current);
+  const restore = (/** @type {unknown} */ values) => {
+    if (!figure.data) return;
+    unfit = !seen.restore(values);
+    drawFacts(figure.data);
+  };
+  root.addEventListener("figure-seen", (event) => {
+    restore(/** @type {CustomEvent} */ (event).detail);
+  });
 
   const showNothing = (/** @type {Nothing} */ data) => {
     if (extras.forget) {
@@ -152,6 +191,12 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     drawFacts(data);
     announce(data.done ? "Done." : (progress?.label ?? ""));
     drawViews(data);
+    const { opened } = /** @type {{opened?: {view: string, seen: unknown}}} */ (data);
+    if (opened && figure.host.exported) {
+      figure.open(opened.view);
+      if (opened.seen) restore(opened.seen);
+    }
+    seen.later();
   };
   const announce = (/** @type {string} */ words) => {
     if (parts.live.textContent !== words) parts.live.textContent = words;
@@ -166,8 +211,9 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     }
     parts.provenance.textContent = provenance;
     parts.tags.replaceChildren(...tags.map((tag) => h("span", { class: "tag" }, tag)));
-    warnings.replaceChildren(...texts.map((text) => h("li", {}, text)));
-    warnings.hidden = !texts.length;
+    const said = unfit ? [...texts, UNFIT] : texts;
+    warnings.replaceChildren(...said.map((text) => h("li", {}, text)));
+    warnings.hidden = !said.length;
   };
   const drawViews = (/** @type {D} */ data) => {
     const tabs = views.map((view) => ({ ...view, hidden: view.hidden?.(data) }));
@@ -178,7 +224,8 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   };
   const drawView = (/** @type {D} */ data) => {
     const { name, open } = viewNamed(figure.current);
-    const update = updates.get(name) ?? open(figure, panelOf(figure, name));
+    const update =
+      updates.get(name) ?? seen.within(name, () => open(figure, panelOf(figure, name)));
     updates.set(name, update);
     update(data);
   };
@@ -191,11 +238,16 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     parts.tools.dataset.mark = mark;
     /** @type {NonNullable<Host["fetch"]>} */
     const ask = async (name, argument) => figure.host.fetch?.(name, argument) ?? null;
+    const opened = () => {
+      const values = seen.now();
+      if (!values && figure.current === views[0].name) return {};
+      return { opened: { view: figure.current, seen: values ? JSON.parse(values) : null } };
+    };
     const data = () => (figure.data && extras.exported?.(figure.data)) ?? figure.data ?? {};
     parts.tools.replaceChildren(
       ...(own?.buttons() ?? []),
       ...(viewNamed(current).picture ? pictureButtons(figure) : []),
-      ...(exportable ? exportButtons(figure, ask, data) : []),
+      ...(exportable ? exportButtons(figure, ask, data, opened) : []),
     );
   };
   return figure;

@@ -2,7 +2,7 @@
 
 import { copyable } from "../js/copyable.js";
 import { h } from "../js/dom.js";
-import { figureAbove, openLinkedView, viewOf } from "./view.js";
+import { figureAbove, openLinkedView, seenQuery, viewOf } from "./view.js";
 
 /**
  * @import {Child} from "../js/dom.js"
@@ -24,14 +24,15 @@ export function render(element, data) {
   }
   const open = [...element.querySelectorAll("details")].map((fold) => fold.open);
   const base = location.origin + location.pathname;
-  const { name: view, other } = viewOf(figureAbove(element));
-  const query = data.query && other ? `${data.query}&view=${view}` : data.query;
+  const above = figureAbove(element);
+  const joined = (/** @type {string} */ seen) => (seen ? `${data.query}&${seen}` : data.query);
+  const query = data.query ? joined(seenQuery(above)) : "";
   const url = query ? `${base}?${query}` : base;
   const link = query ? `${data.hub ?? base}?${query}` : "";
-  const alone = data.query && view ? `${base}?${data.query}&view=${view}&alone=1` : "";
+  const alone =
+    data.query && viewOf(above).name ? `${base}?${joined(seenQuery(above, true))}&alone=1` : "";
   if (data.live && query) history.replaceState(null, "", `?${query}`);
-  follow(element, data);
-  openLinkedView(element, data.query);
+  follow(element, data, openLinkedView(element, data));
   const attribute = (/** @type {string} */ text) =>
     text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
   const frame = (/** @type {string} */ source) =>
@@ -67,7 +68,7 @@ export function render(element, data) {
           "p",
           {},
           data.query
-            ? "The link reproduces this figure with these settings, and opens the view that is open now. " +
+            ? "The link reproduces this figure with these settings, and shows what you see of it now. " +
                 "For a figure that works offline, press HTML above the picture."
             : "A file of your own has no link, nor have very long settings. For a figure that works " +
                 "anywhere, also offline, press HTML above the picture.",
@@ -81,23 +82,27 @@ export function render(element, data) {
   );
 }
 
-/** What watches the tabs of the figure above a panel. @type {WeakMap<HTMLElement, () => void>} */
+/** What watches the figure above a panel. @type {WeakMap<HTMLElement, () => void>} */
 const watches = new WeakMap();
 /** How often a page looks again for figures that are not drawn: some have no views. */
 let looks = 200;
 
 /**
- * Draw a panel again when a visitor opens another view of the figure above: its link holds the view.
+ * Draw a panel again when a visitor opens another view of the figure above, or sees something else in it:
+ * its link holds that.
  * @param {HTMLElement} element
  * @param {Panel} data
+ * @param {boolean} opened whether the figure shows what the page's link asks for
  */
-function follow(element, data) {
+function follow(element, data, opened) {
   watches.get(element)?.();
   const again = () => render(element, data);
-  const tabs = figureAbove(element)?.querySelector("[data-view]")?.parentElement;
-  if (tabs) {
+  const figure = figureAbove(element);
+  if (figure && opened) {
     const observer = new MutationObserver(again);
-    observer.observe(tabs, { subtree: true, attributeFilter: ["aria-selected"] });
+    observer.observe(figure, { attributeFilter: ["data-seen"] });
+    const tabs = figure.querySelector("[data-view]")?.parentElement;
+    if (tabs) observer.observe(tabs, { subtree: true, attributeFilter: ["aria-selected"] });
     watches.set(element, () => observer.disconnect());
   } else if (looks > 0) {
     looks -= 1;

@@ -1,7 +1,17 @@
 // What is seen of the figure above: a link holds the open view, and may show it alone.
 
+/** @import {Panel} from "../js/data.js" */
+
+/** Longest JSON of what is seen that a link may bring. */
+const LONGEST_LINKED = 1000;
 /** The query that the page was opened with; the panel changes the address later. */
 const linked = new URLSearchParams(location.search);
+const linkedQuery = String(linked);
+/** What stands in a link beside settings; without any setting it opens the figure that is there. */
+const NO_SETTINGS = ["room", "view", "seen", "alone", "token"];
+const asksForFigure = [...linked.keys()].some(
+  (name) => !NO_SETTINGS.includes(name) && !name.startsWith("__"),
+);
 
 /**
  * The figure of a panel's room: the last one with views before it in the same tab of the page.
@@ -39,20 +49,71 @@ export function viewOf(figure) {
 }
 
 /**
- * Open the view that the page's address names, once its figure has it.
- * @param {HTMLElement} panel
- * @param {string} query of the panel's figure
+ * What a link says of a figure's view, as a query: the open view where it is not the first, and what is
+ * seen there.
+ * @param {HTMLElement | null} figure
+ * @param {boolean} [named] whether it names the first view too
  */
-export function openLinkedView(panel, query) {
-  const view = linked.get("view");
+export function seenQuery(figure, named = false) {
+  const { name, other } = viewOf(figure);
+  const seen = figure?.dataset.seen;
+  const query = new URLSearchParams();
+  if (name && (other || named)) query.set("view", name);
+  if (seen) query.set("seen", seen);
+  return String(query);
+}
+
+/**
+ * Whether a figure shows the complete result of a request, where a visitor can see it.
+ * @param {HTMLElement} figure
+ * @param {unknown} request as JSON
+ */
+function showsResultOf(figure, request) {
+  const { shows } = /** @type {{shows?: {request?: unknown, done?: boolean}}} */ (figure);
+  const complete = shows?.done !== false && figure.checkVisibility();
+  return complete && JSON.stringify(shows?.request) === JSON.stringify(request);
+}
+
+/**
+ * Open the view that the page's address names, with what is seen there, once its figure has it.
+ * @param {HTMLElement} panel
+ * @param {Panel} data
+ * @returns {boolean} whether there is nothing left to do
+ */
+export function openLinkedView(panel, { query, asked, opened }) {
   const room = linked.get("room");
-  if (!view || (room && room !== new URLSearchParams(query).get("room"))) return;
+  const named = linked.has("view") || linked.has("seen");
+  if (!named || (room && room !== new URLSearchParams(query).get("room"))) return true;
+  if (asksForFigure && String(new URLSearchParams(opened ?? "")) !== linkedQuery) return true;
   const figure = figureAbove(panel);
-  const tab = tabsOf(figure).find((one) => one.dataset.view === view);
-  if (!figure || !tab) return;
-  linked.delete("view");
-  tab.click();
+  if (!figure || !showsResultOf(figure, asked)) return false;
+  showView(figure, linked.get("view"), linked.get("seen"));
   if (linked.has("alone")) showAlone(figure);
+  for (const name of ["view", "seen"]) linked.delete(name);
+  return true;
+}
+
+/**
+ * Open a view of a figure, and show what was seen in it.
+ * @param {HTMLElement} figure
+ * @param {string | null} view null for the one that is open
+ * @param {string | null} seen JSON; what does not fit the figure is left, and the figure says so
+ */
+export function showView(figure, view, seen) {
+  tabsOf(figure)
+    .find((one) => one.dataset.view === view)
+    ?.click();
+  if (seen !== null)
+    figure.dispatchEvent(new CustomEvent("figure-seen", { detail: valuesOf(seen) }));
+}
+
+/** @param {string} text */
+function valuesOf(text) {
+  try {
+    return text.length <= LONGEST_LINKED ? JSON.parse(text) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** @param {HTMLElement} figure */

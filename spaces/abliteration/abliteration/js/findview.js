@@ -4,6 +4,7 @@ import { axisLabel, heat, heatLegend, layerTicks } from "../../../../shared/js/a
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
 import { brief, whole } from "../../../../shared/js/numbers.js";
+import { isPlace } from "../../../../shared/js/seen.js";
 import { block, columnWidth, drawInBox, layerChart, lineLegend, picture } from "./charts.js";
 import { projectionChart, scatterChart } from "./layercharts.js";
 
@@ -38,7 +39,20 @@ export function openLayers(figure, panel) {
     );
     inside.replaceChildren(...layerParts(figure, data, layer, column));
   });
+  /** @type {Find | null} */
+  let shown = null;
+  figure.hold(
+    "layer",
+    () => state.layer ?? undefined,
+    (value) => {
+      const fits = shown !== null && isPlace(value, shown.layers.length);
+      if (fits) state.layer = value;
+      if (shown) draw(shown);
+      return fits;
+    },
+  );
   return (data) => {
+    shown = data;
     if (state.run !== data.run_id) state.layer = null;
     state.run = data.run_id;
     draw(data);

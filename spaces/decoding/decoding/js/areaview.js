@@ -18,7 +18,7 @@ import {
 } from "./area.js";
 import { drawCrumbs, drawWays } from "./areapath.js";
 import { oneIn } from "./chances.js";
-import { ancestry, fromLog, textOf } from "./paths.js";
+import { ancestry, linkedEntry, fromLog, linkedPlace, textOf } from "./paths.js";
 import { tailOf } from "./pill.js";
 import { drawRace } from "./race.js";
 import { forksOf } from "./treefold.js";
@@ -37,7 +37,7 @@ const AREA_MOVE = 180; // milliseconds from one branch to the next
  */
 export function openAreaView(panel, session) {
   const hatch = `${session.id}-area-hatch`;
-  const crumbs = h("nav", { class: "crumbs", "aria-label": "Zoomed to" });
+  const crumbs = h("nav", { class: "crumbs", "data-own": true, "aria-label": "Zoomed to" });
   const ways = h("div", { class: "ways", role: "group", "aria-label": "Ways on" });
   panel.append(crumbs, ways);
   const canvas = openCanvas(
@@ -129,6 +129,16 @@ export function openAreaView(panel, session) {
     canvas.scroll.scrollTo(0, 0);
     select(key);
   };
+  session.hold(
+    "zoomed",
+    () => linkedEntry(session.forest, { key: zoomed, run: null }),
+    (value) => {
+      const place = linkedPlace(session.forest, value);
+      zoomed = place?.key ?? zoomed;
+      update();
+      return Boolean(place);
+    },
+  );
   const act = (/** @type {Place} */ place) => {
     if (place.key === zoomed && place.parent) zoomInto(place.parent.key);
     else if (place.children.length) zoomInto(place.key);

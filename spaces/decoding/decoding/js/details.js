@@ -148,6 +148,7 @@ function factRow(session, place, entry, index, node) {
           type: "button",
           class: "plain",
           "data-key": `run-${index}`,
+          "data-own": true,
           "aria-pressed": String(entry.run === index),
           title: "Show the odds below under this strategy's settings",
           onclick: () => session.select(place.key, index),

@@ -11,7 +11,7 @@ import { drawKey } from "./key.js";
 import { openLatticeView } from "./latticeview.js";
 import { lineSample } from "./lines.js";
 import { originOf } from "./origin.js";
-import { fateOf, fromLog, isBeamRun, mergeRuns } from "./paths.js";
+import { linkedEntry, fateOf, fromLog, isBeamRun, mergeRuns, linkedPlace } from "./paths.js";
 import { tokenElement } from "./pill.js";
 import { CONSTRAINT_NAMES } from "./structured.js";
 import { openTableView } from "./table.js";
@@ -37,6 +37,7 @@ import { openTreeView } from "./treeview.js";
  * @property {number | null} highlighted run whose line alone is shown
  * @property {Map<string, Distribution>} fetched odds, by the place that they are of
  * @property {() => void} redraw
+ * @property {Figure<Trace>["hold"]} hold
  * @property {() => void} zoomed says the zoom
  * @property {(key: string, run?: number | null) => void} select
  * @property {(place: Place) => boolean} canBranch
@@ -134,6 +135,15 @@ export function openDecoding() {
   );
   const { parts } = figure;
   const zoomLevel = openZoomLevel();
+  figure.hold(
+    "place",
+    () => linkedEntry(asSession().forest, asSession().selected),
+    (value) => {
+      const place = linkedPlace(asSession().forest, value);
+      if (place) asSession().select(place.key, /** @type {number[]} */ (value)[0]);
+      return Boolean(place);
+    },
+  );
   const showOthers = (/** @type {number} */ count) => {
     others = count;
     figure.refresh();
@@ -158,6 +168,7 @@ export function openDecoding() {
     },
     highlighted: null,
     fetched: new Map(),
+    hold: figure.hold,
     redraw: () => figure.refresh(),
     zoomed() {
       sayZoom(zoomLevel, canvasNow());

@@ -243,6 +243,7 @@ function drawHypothesis(item, { trace, selected }, { pills }, options) {
   const attributes = {
     class: classes.filter(Boolean).join(" "),
     role: "button",
+    "data-own": true,
     "aria-pressed": String(selected.key === key),
     tabindex: active ? 0 : -1,
     "data-node": node.id,

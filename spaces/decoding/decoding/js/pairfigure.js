@@ -3,6 +3,7 @@
 
 import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { percent, plural, whole } from "../../../../shared/js/numbers.js";
+import { isPlace } from "../../../../shared/js/seen.js";
 import { hideHint, showHint } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { highlight } from "./figure.js";
@@ -137,6 +138,22 @@ export function openPair() {
     const cards = [drawSummary(now), drawStepCard(now)].filter((card) => card !== null);
     keepFocus(parts.details, () => parts.details.replaceChildren(...cards));
   };
+  figure.hold(
+    "token",
+    () => {
+      const { at, pair } = asSession();
+      const first = tellingStep(pair);
+      return at && (at.text !== first?.text || at.step !== first.step)
+        ? [at.text, at.step]
+        : undefined;
+    },
+    (value) => {
+      const [text, step] = Array.isArray(value) ? value : [];
+      const fits = isPlace(step, asSession().pair.texts[text]?.steps.length ?? 0);
+      if (fits) asSession().choose({ text, step });
+      return fits;
+    },
+  );
   const showOthers = (/** @type {number} */ count) => {
     asSession().alternatives = count;
     figure.refresh();
@@ -161,6 +178,7 @@ export function openPair() {
     alternatives: 1,
     highlighted: null,
     fetched: new Map(),
+    hold: figure.hold,
     redraw: () => figure.refresh(),
     zoomed() {
       sayZoom(zoomLevel, canvas);

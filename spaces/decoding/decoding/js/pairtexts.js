@@ -96,6 +96,7 @@ function drawArticle({ pair, trace, at }, text, index) {
           tabindex: place === active ? "0" : "-1",
           "data-key": `${index}/${place}`,
           "aria-label": label,
+          "data-own": true,
           "aria-pressed": String(chosen),
           style: apartHeat(distanceOn(text, step)),
         },

@@ -257,3 +257,28 @@ export function seriesOf(run) {
     double: colour % 4 === 3,
   };
 }
+
+/**
+ * A place as a link holds it: a run and its node there. The path to it may be long.
+ * @param {Forest} forest
+ * @param {{key: string, run: number | null}} selected
+ * @returns {[run: number, node: number] | undefined} none at the end of the prompt
+ */
+export function linkedEntry({ places }, { key, run }) {
+  const entries = places.get(key)?.entries ?? [];
+  const entry = entries.find((one) => one.run === run) ?? entries[0];
+  return key && entry ? [entry.run, entry.node.id] : undefined;
+}
+
+/**
+ * The place that a link holds, if the forest has it.
+ * @param {Forest} forest
+ * @param {unknown} value
+ */
+export function linkedPlace({ places }, value) {
+  if (!Array.isArray(value)) return undefined;
+  const [run, id] = value;
+  return [...places.values()].find(({ entries }) =>
+    entries.some((entry) => entry.run === run && entry.node.id === id),
+  );
+}

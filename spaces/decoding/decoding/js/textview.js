@@ -252,6 +252,7 @@ function drawRunTexts(session, view, index) {
           style: textHeat(strength),
           role: "button",
           tabindex: names[at] === active ? 0 : -1,
+          "data-own": true,
           "aria-pressed": String(selected.key === key),
           "data-key": names[at],
           "data-place": key,

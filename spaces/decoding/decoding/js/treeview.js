@@ -2,6 +2,7 @@
 
 import { openCanvas } from "../../../../shared/js/canvas.js";
 import { focusOn } from "../../../../shared/js/dom.js";
+import { isPlace } from "../../../../shared/js/seen.js";
 import { ALL, drawPills, drawTree, openDrawing } from "./tree.js";
 import { forksOf, stretchesOf } from "./treefold.js";
 import { itemAt, layOutTree, neighbour } from "./treelayout.js";
@@ -139,6 +140,17 @@ export function openTreeView(panel, session, more) {
     const after = keepInPlace(place, () => {});
     if (after) focus(after);
   };
+  session.hold(
+    "unfolded",
+    () => (open.size ? [...open] : undefined),
+    (value) => {
+      const steps = Array.isArray(value) ? value : [];
+      const fit = steps.filter((step) => isPlace(step, session.forest.depth + 1));
+      for (const step of fit) open.add(step);
+      update();
+      return steps.length > 0 && fit.length === steps.length;
+    },
+  );
   /** Fold the unfolded steps around a place again. */
   const foldAround = (/** @type {Place} */ place) => {
     let [from, to] = [place.depth, place.depth];

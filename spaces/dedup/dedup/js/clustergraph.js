@@ -177,6 +177,7 @@ function drawText({ rows, kept, chosen }, { x, y, turn }, middle, hatch, choose)
       class: `text-node ${kept ? "stays" : "goes"}${chosen ? " chosen" : ""}`,
       ...buttonLike(choose),
       "data-key": `node-${row}`,
+      "data-own": true,
       "aria-pressed": String(chosen),
       "aria-label": `Row ${row}${others}, ${kept ? "kept" : "removed"}`,
     },

@@ -166,6 +166,7 @@ function listItem(run, group, current, open) {
       {
         type: "button",
         class: "plain cluster-item",
+        "data-own": true,
         "aria-current": current ? "true" : null,
         "data-key": row,
         onclick: open,
@@ -288,6 +289,7 @@ function memberTable(run, session, rows, chosen, choose) {
         type: "button",
         class: "small",
         "data-key": `pin-${row}`,
+        "data-own": true,
         "aria-pressed": String(run.pins.has(row)),
         "aria-label": `Always keep row ${row}`,
         onclick: () => session.pin(row),
@@ -306,6 +308,7 @@ function memberTable(run, session, rows, chosen, choose) {
             type: "button",
             class: "plain",
             "data-key": `row-${row}`,
+            "data-own": true,
             "aria-pressed": String(row === chosen),
             "aria-label": `Compare row ${row}`,
             onclick: () => choose(row),

@@ -2,6 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { number, plural, whole } from "../../../../shared/js/numbers.js";
+import { isWithin } from "../../../../shared/js/seen.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openBandsView } from "./bandsview.js";
 import { openClusterView } from "./clusterview.js";
@@ -152,6 +153,36 @@ export function openDeduplication() {
       figure.refresh();
     },
   };
+  figure.hold(
+    "threshold",
+    () => run?.moved ?? undefined,
+    (value) => {
+      const fits = isWithin(value, run?.data.request.floor ?? 1, 1);
+      if (fits) session.moveThreshold(value);
+      return fits;
+    },
+  );
+  figure.hold(
+    "pins",
+    () =>
+      run && String([...run.pins]) !== String(run.data.request.pinned) ? [...run.pins] : undefined,
+    (value) => {
+      const rows = Array.isArray(value) ? value.filter((row) => run?.nodeOf.has(row)) : [];
+      for (const row of rows) if (!run?.pins.has(row)) session.pin(row);
+      return Array.isArray(value) && rows.length === value.length;
+    },
+  );
+  figure.hold(
+    "row",
+    () =>
+      session.selected.row === null ? undefined : [session.selected.row, session.selected.member],
+    (value) => {
+      const [row, member] = Array.isArray(value) ? value : [];
+      const fits = Boolean(run?.nodeOf.has(row)) && (member === null || run?.nodeOf.has(member));
+      if (fits) session.select(row, member);
+      return Boolean(fits);
+    },
+  );
   return figure;
 }
 

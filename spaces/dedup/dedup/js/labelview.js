@@ -126,6 +126,7 @@ function pairOf(run, drawn, at, session, judge) {
         type: "button",
         class: "action",
         "data-key": `judge-${same}`,
+        "data-own": true, // a judgement is no view
         "aria-pressed": String(label === same),
         onclick: () => judge(one.name, same),
       },

@@ -35,6 +35,7 @@ export function openThresholdView(panel, session) {
   const slider = h("input", {
     type: "range",
     step: 0.01,
+    "data-own": true,
     "aria-label": "Threshold",
     oninput: () => session.moveThreshold(Number(slider.value)),
   });

@@ -4,6 +4,7 @@ import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../sh
 import { h, s } from "../../../../shared/js/dom.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
 import { brief } from "../../../../shared/js/numbers.js";
+import { isWithin } from "../../../../shared/js/seen.js";
 import { choice } from "../../../../shared/js/shell.js";
 import { drawLens } from "./lens.js";
 import { shortName } from "./models.js";
@@ -38,7 +39,7 @@ export function openAtlas(figure, panel) {
   const svg = s("svg", { class: "atlas", role: "group" });
   const chart = h("div", { class: "chart" }, svg);
   const legend = h("div", { class: "padded-row" });
-  const box = h("div", { class: "padded lens" });
+  const box = h("div", { class: "padded lens", "data-own": true });
   panel.append(bar, chart, legend, box);
   const draw = () => {
     if (!atlas) return;
@@ -80,6 +81,18 @@ export function openAtlas(figure, panel) {
         : { name, sample: answer, problem: "" };
     drawLens(box, lens, state, widthNow());
   };
+  figure.hold(
+    "tensor",
+    () => (lens ? [lens.name, state.density] : undefined),
+    (value) => {
+      const [name, density] = Array.isArray(value) ? value : [];
+      const fits = typeof name === "string" && name.length < 200 && isWithin(density, 0.02, 1);
+      if (!fits) return false;
+      state.density = density;
+      open(name);
+      return true;
+    },
+  );
   const widthNow = watchWidth(chart, draw);
   return (data) => {
     if (state.run !== data.run_id) {

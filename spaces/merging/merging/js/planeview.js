@@ -4,6 +4,7 @@
 import { watchWidth } from "../../../../shared/js/axes.js";
 import { h } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
+import { isWithin } from "../../../../shared/js/seen.js";
 import { factList } from "../../../../shared/js/tables.js";
 import { between, gridOf } from "./grid.js";
 import { measuresOf, pointFacts, weightsText } from "./measures.js";
@@ -34,6 +35,16 @@ export function openPlane(figure, panel) {
     chosen = weights;
     draw();
   };
+  figure.hold(
+    "point",
+    () => (data && String(chosen) !== String(openedAt(data)) ? chosen : undefined),
+    (value) => {
+      const fits = Array.isArray(value) && value.length === chosen.length;
+      if (!fits || !value.every((weight) => isWithin(weight, -10, 10))) return false;
+      choose(value);
+      return true;
+    },
+  );
   const draw = () => {
     if (!data) return;
     const explore = data;
@@ -59,11 +70,18 @@ export function openPlane(figure, panel) {
     const same = data && JSON.stringify(data.request) === JSON.stringify(next.request);
     // A search measures no grid: the one that was measured before stays below it.
     if (same && data && next.search && !next.points.length) next.points = data.points;
-    if (!same) chosen = startOf(next);
-    if (next.search?.best) chosen = next.search.best.weights;
+    if (!same || next.search?.best) chosen = openedAt(next);
     data = next;
     draw();
   };
+}
+
+/**
+ * The point that is chosen at first: the search's best, or a measured one.
+ * @param {Between} data
+ */
+function openedAt(data) {
+  return data.search?.best?.weights ?? startOf(data);
 }
 
 /**

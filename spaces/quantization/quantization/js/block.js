@@ -3,6 +3,7 @@
 import { watchWidth } from "../../../../shared/js/axes.js";
 import { h, s, scrollBox } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
+import { isPlace } from "../../../../shared/js/seen.js";
 import { choice } from "../../../../shared/js/shell.js";
 import { regridded } from "./affine.js";
 import { drawBlock } from "./blockpicture.js";
@@ -13,8 +14,8 @@ import { arithmetic, errorWords, wholeWords } from "./blockwords.js";
 /** @import { Adjustment, Block, Grid, Lab } from "./data.js" */
 
 /**
- * A block that one view asks another to show; null once it is shown.
- * @typedef {{place: {row: number, block: number} | null}} Wish
+ * A block that one view asks another to show, null once it is shown; and the one that stands there.
+ * @typedef {{place: {row: number, block: number} | null, shown: Block | null}} Wish
  */
 
 const PAUSE = 300; // milliseconds: the model is asked when a handle rests
@@ -45,14 +46,15 @@ export function openBlock(figure, panel, wish) {
   let reading = 0; // the last question about a block
   /** @type {Stage | null} */
   let stage = null;
-  const bar = h("div", { class: "filters padded-row" });
+  const bar = h("div", { class: "filters padded-row", "data-own": true });
   const svg = s("svg", { class: "picture block-picture", role: "img" });
   const frame = scrollBox("Block under the microscope", "chart scroll", svg);
-  const handles = h("div", { class: "filters padded-row" });
+  const handles = h("div", { class: "filters padded-row", "data-own": true });
   const caption = h("p", { class: "picture-caption", role: "status" });
   const codes = h("div", {
     class: "codes padded-row",
     role: "group",
+    "data-own": true,
     "aria-label": "Codes; choose a weight",
   });
   const detail = h("div", { class: "padded" });
@@ -68,6 +70,7 @@ export function openBlock(figure, panel, wish) {
     adjustment += 1; // what was asked of another block is stale
     reading += 1;
     whole.textContent = "";
+    wish.shown = block;
     const current = { block, grid: block.affine && { ...block.affine }, clip: 1 };
     stage = current;
     selected = Math.min(selected, block.weights.length - 1);
@@ -177,8 +180,51 @@ export function openBlock(figure, panel, wish) {
     event.preventDefault();
     select(Math.max(0, Math.min(stage.block.weights.length - 1, selected + step)));
   });
+  /** @type {Lab | null} */
+  let shown = null;
+  const slidersNow = () => [...handles.querySelectorAll("input")];
+  const movedHandles = () => {
+    const sliders = slidersNow();
+    const isMoved = sliders.some(
+      ({ value, defaultValue }) => Number(value) !== Number(defaultValue),
+    );
+    return isMoved ? sliders.map(({ value }) => Number(value)) : [];
+  };
+  const moveHandles = (/** @type {unknown[]} */ values) => {
+    slidersNow().forEach((slider, index) => {
+      if (values.at(index) === undefined || Number(slider.value) === values[index]) return;
+      slider.value = String(values[index]);
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  };
+  figure.hold(
+    "block",
+    () => {
+      if (!stage || !shown) return undefined;
+      const { block } = stage;
+      const [moved, first] = [movedHandles(), shown.blocks[0]];
+      const isFirst = block.row === first.row && block.block === first.block && selected === 0;
+      return isFirst && !moved.length ? undefined : [block.row, block.block, selected, ...moved];
+    },
+    (value) => {
+      const data = shown;
+      const fits = Array.isArray(value) && value.length >= 3 && value.every(Number.isFinite);
+      if (!data || !fits) return false;
+      const [row, place, weight, ...moved] = value;
+      const known = data.blocks.find((one) => one.row === row && one.block === place);
+      const put = () => {
+        if (stage && isPlace(weight, stage.block.weights.length)) select(weight);
+        moveHandles(moved);
+      };
+      if (known) choose(data, known);
+      else if (isLive(figure)) read(data, row, place).then(put);
+      if (known) put();
+      return Boolean(known) || isLive(figure);
+    },
+  );
   const widthNow = watchWidth(frame, draw);
   return (data) => {
+    shown = data;
     const { place } = wish;
     wish.place = null;
     if (run !== data.run_id) {

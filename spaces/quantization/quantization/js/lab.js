@@ -16,7 +16,7 @@ import { openMethods } from "./methodchart.js";
 /** Open the figure. */
 export function openLab() {
   /** @type {Wish} */
-  const wish = { place: null };
+  const wish = { place: null, shown: null };
   return openTabbed(
     "quantization",
     "A weight before and after quantization",
@@ -51,6 +51,15 @@ export function openLab() {
       { name: "facts", label: "Table", open: openLabTable },
     ],
     labFacts,
+    {
+      // an exported file shows the block that stood there
+      exported(data) {
+        const { shown } = wish;
+        const blocks =
+          shown && !data.blocks.includes(shown) ? [...data.blocks, shown] : data.blocks;
+        return { ...data, blocks };
+      },
+    },
   );
 }
 

@@ -1,0 +1,309 @@
+// What is seen of a figure beside its data: the selected token, a slider, zoom. A link and an exported
+// file hold it. A figure's controls, its buttons that stay pressed or unfolded, and its frames that zoom
+// are read and set again here; what they do not tell, the figure says with `hold`.
+
+import { frameOf } from "./canvas.js";
+
+/**
+ * @typedef {Object} Held
+ * @property {string} view that shows it; "" for all
+ * @property {() => unknown} read undefined while it is as the figure opens
+ * @property {(value: unknown) => boolean} restore whether the value fits the figure
+ *
+ * @typedef {{set: Record<string, string>, on: string[], frame: string}} Snapshot a view as it opened:
+ *   values of controls by their names, what is pressed or unfolded, and what its frame shows
+ */
+
+/** Longest JSON of what is seen: a link stays one that can be sent. */
+const LONGEST_SEEN = 400;
+/** Milliseconds after what a visitor did, until the figure says what is seen. */
+const SEEN_DELAY = 200;
+const DOINGS = ["click", "keyup", "input", "change", "pointerup", "scroll", "wheel"];
+/** What is set by a visitor in a figure; what lies in `[data-own]` is held by name. */
+const SETTABLE =
+  "select, input[type=range], input[type=number], input[type=checkbox], input[type=radio]";
+const SWITCHES = "[aria-pressed], [aria-expanded]:not([role=treeitem]), [aria-current], summary";
+
+/**
+ * The memory of what is seen of a figure. It stands in the figure's element as `data-seen`, as JSON.
+ * @param {HTMLElement} root
+ * @param {() => string} current name of the open view
+ */
+export function openSeen(root, current) {
+  /** @type {Map<string, Held>} */
+  const all = new Map();
+  /** @type {Map<string, Snapshot>} by view */
+  const first = new Map();
+  /** @type {Set<string>} names of controls that a visitor or a link has set */
+  const touched = new Set();
+  let opening = "";
+  let timer = 0;
+  const shown = () => [...all].filter(([, { view }]) => !view || view === current());
+  /** The open view as it was when it opened. */
+  const start = () => {
+    const known = first.get(current()) ?? snapshot(root);
+    first.set(current(), known);
+    return known;
+  };
+  const now = () => {
+    if (!root.checkVisibility()) return root.dataset.seen ?? "";
+    const before = start();
+    const { set, on, frame } = snapshot(root);
+    /** @type {Record<string, unknown>} */
+    const values = {};
+    for (const [name, { read }] of shown()) {
+      const value = read();
+      if (value !== undefined) values[name] = value;
+    }
+    const moved = Object.entries(set).filter(
+      ([name, value]) => touched.has(name) || (before.set[name] ?? value) !== value,
+    );
+    if (moved.length) values.set = Object.fromEntries(moved);
+    if (on.join() !== before.on.join()) values.on = on;
+    if (frame !== before.frame) values.frame = JSON.parse(frame || "null");
+    const text = Object.keys(values).length ? JSON.stringify(values) : "";
+    return text.length <= LONGEST_SEEN ? text : "";
+  };
+  const say = () => {
+    const text = now();
+    if ((root.dataset.seen ?? "") === text) return;
+    if (text) root.dataset.seen = text;
+    else delete root.dataset.seen;
+  };
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(say, SEEN_DELAY);
+  };
+  for (const doing of DOINGS) root.addEventListener(doing, later, { capture: true, passive: true });
+  for (const doing of ["input", "change"])
+    root.addEventListener(doing, ({ target }) => {
+      const name = [...controlsOf(root)].find(([, control]) => control === target)?.[0];
+      if (name) touched.add(name);
+    });
+  new ResizeObserver(later).observe(root);
+  return {
+    later,
+    now,
+    /** Take what is seen next as what opens: other data is drawn. */
+    renew: () => first.clear(),
+    /**
+     * Let a link hold something that is seen.
+     * @param {string} name
+     * @param {() => unknown} read
+     * @param {(value: unknown) => boolean} restore
+     */
+    hold(name, read, restore) {
+      all.set(name, { view: opening, read, restore });
+    },
+    /**
+     * Call what opens a view: what it holds is seen in that view alone.
+     * @template T
+     * @param {string} view
+     * @param {() => T} open
+     */
+    within(view, open) {
+      opening = view;
+      try {
+        return open();
+      } finally {
+        opening = "";
+      }
+    },
+    /**
+     * Show what was seen, in the open view.
+     * @param {unknown} values
+     * @returns {boolean} whether all of it fits
+     */
+    restore(values) {
+      if (typeof values !== "object" || values === null) return false;
+      start();
+      const asked = new Map(Object.entries(values));
+      let fits = true;
+      const take = (/** @type {string} */ name, /** @type {(value: unknown) => boolean} */ put) => {
+        if (!asked.has(name)) return;
+        fits = put(asked.get(name)) && fits;
+        asked.delete(name);
+      };
+      for (const [name, { restore }] of shown()) take(name, restore);
+      take("set", (value) => setControls(root, value));
+      take("on", (value) => switchOn(root, value));
+      take("frame", (value) => setFrame(root, value));
+      later();
+      return fits && !asked.size;
+    },
+  };
+}
+
+/**
+ * What a visitor may have set in a figure's open view and its details.
+ * @param {HTMLElement} root
+ * @returns {Snapshot}
+ */
+function snapshot(root) {
+  const controls = [...controlsOf(root)];
+  return {
+    set: Object.fromEntries(controls.map(([name, control]) => [name, valueOf(control)])),
+    on: [...switchesOf(root)].filter(([, one]) => isOn(one)).map(([name]) => name),
+    frame: frameWords(root),
+  };
+}
+
+/**
+ * What a selector finds in the open view and in what belongs to all views, each part by its name; of
+ * several with one name the later ones get a number.
+ * @template {Element} E
+ * @param {HTMLElement} root
+ * @param {string} selector
+ * @param {(element: E) => string} nameOf
+ * @returns {Map<string, E>}
+ */
+function named(root, selector, nameOf) {
+  /** @type {Map<string, E>} */
+  const found = new Map();
+  for (const element of /** @type {NodeListOf<E>} */ (root.querySelectorAll(selector))) {
+    if (element.closest(".panel[hidden], [data-own]")) continue;
+    const name = nameOf(element);
+    let free = name || "1";
+    for (let count = 2; found.has(free); count += 1) free = `${name} ${count}`.trim();
+    found.set(free, element);
+  }
+  return found;
+}
+
+/**
+ * A figure's controls by their labels.
+ * @param {HTMLElement} root
+ * @returns {Map<string, HTMLSelectElement | HTMLInputElement>}
+ */
+function controlsOf(root) {
+  return named(root, SETTABLE, (control) => {
+    const label = control.closest("label");
+    const words = [...(label?.childNodes ?? [])].filter((node) => node instanceof Text);
+    const said = control.getAttribute("aria-label") ?? words.map(({ data }) => data).join("");
+    return said.trim().slice(0, 40);
+  });
+}
+
+/** @param {HTMLSelectElement | HTMLInputElement} control */
+function valueOf(control) {
+  const ticked = control instanceof HTMLInputElement && /checkbox|radio/.test(control.type);
+  return ticked ? String(Number(control.checked)) : control.value;
+}
+
+/**
+ * Buttons that stay pressed, and what unfolds: by key, else by place.
+ * @param {HTMLElement} root
+ * @returns {Map<string, Element>}
+ */
+function switchesOf(root) {
+  return named(root, SWITCHES, (one) => one.getAttribute("data-key") ?? "");
+}
+
+/** @param {Element} one */
+function isOn(one) {
+  if (one.localName === "summary") return one.parentElement?.hasAttribute("open") ?? false;
+  return ["aria-pressed", "aria-expanded", "aria-current"].some(
+    (name) => !["false", null].includes(one.getAttribute(name)),
+  );
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {unknown} values by name
+ */
+function setControls(root, values) {
+  if (typeof values !== "object" || values === null) return false;
+  let fits = true;
+  for (const [name, value] of Object.entries(values)) {
+    const control = controlsOf(root).get(name);
+    if (!control || control.disabled || typeof value !== "string") fits = false;
+    else if (valueOf(control) !== value) {
+      const before = valueOf(control);
+      if (control instanceof HTMLInputElement && /checkbox|radio/.test(control.type))
+        control.checked = value === "1";
+      else control.value = value;
+      fits = valueOf(control) === value && fits;
+      if (valueOf(control) !== value) control.value = before;
+      else
+        for (const doing of ["input", "change"])
+          control.dispatchEvent(new Event(doing, { bubbles: true }));
+    }
+  }
+  return fits;
+}
+
+/**
+ * Press what is to be pressed and unfold what is to be unfolded, and the other way round; what one of
+ * them brings may be the next.
+ * @param {HTMLElement} root
+ * @param {unknown} wanted
+ */
+function switchOn(root, wanted) {
+  if (!Array.isArray(wanted) || wanted.length > 50) return false;
+  const press = (/** @type {Element | undefined} */ one) =>
+    one?.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+  for (const name of wanted) {
+    const one = switchesOf(root).get(String(name));
+    if (one && !isOn(one)) press(one);
+  }
+  for (const [name, one] of switchesOf(root))
+    if (isOn(one) && one.isConnected && !wanted.includes(name)) press(one);
+  const now = switchesOf(root);
+  return wanted.every((name) => {
+    const one = now.get(String(name));
+    return one && isOn(one);
+  });
+}
+
+/** @param {HTMLElement} root */
+function frameNow(root) {
+  const scroll = root.querySelector(".panel:not([hidden]) .scroll");
+  return scroll ? frameOf(scroll) : undefined;
+}
+
+/**
+ * What the open view's frame shows: zoom, and the point of the picture at its upper left corner.
+ * @param {HTMLElement} root
+ */
+function frameWords(root) {
+  const canvas = frameNow(root);
+  if (!canvas) return "";
+  const { zoom, scroll } = canvas;
+  const corner = [scroll.scrollLeft, scroll.scrollTop].map((at) => Math.round(at / zoom));
+  return JSON.stringify([Math.round(1000 * zoom) / 1000, ...corner]);
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {unknown} value
+ */
+function setFrame(root, value) {
+  const canvas = frameNow(root);
+  if (!canvas || !Array.isArray(value) || value.length !== 3) return false;
+  if (!value.every((one) => isWithin(one, 0, 1e6))) return false;
+  const [zoom, left, top] = value;
+  canvas.zoomTo(zoom);
+  canvas.scroll.scrollTo(left * canvas.zoom, top * canvas.zoom);
+  return canvas.zoom === zoom;
+}
+
+/**
+ * Whether a value of a link is a number within bounds.
+ * @param {unknown} value
+ * @param {number} least
+ * @param {number} most
+ * @returns {value is number}
+ */
+export function isWithin(value, least, most) {
+  return typeof value === "number" && value >= least && value <= most;
+}
+
+/**
+ * Whether a value of a link is a place in a list of so many.
+ * @param {unknown} value
+ * @param {number} count
+ * @returns {value is number}
+ */
+export function isPlace(value, count) {
+  return Number.isInteger(value) && isWithin(value, 0, count - 1);
+}
