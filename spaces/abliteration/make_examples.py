@@ -15,7 +15,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from abliteration import record
+from abliteration import optimise, record
 from abliteration.bench_request import BenchRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.outcome import bench, features, find, forensics, remove, search, take
@@ -71,17 +71,26 @@ def chosen() -> Request:
     return Request.parse(**json.loads(text)["chosen"])
 
 
+def ablation() -> Request:
+    """The settings of the best ablation that it tried: a direction read at one layer, and removed."""
+    tried = json.loads((HERE / "examples" / "optimise.json").read_text(encoding="utf-8"))["trials"]
+    few = [trial for trial in tried if trial["method"] == "ablate"]
+    best = min(few, key=lambda trial: (trial["refusals"] > optimise.ENOUGH, trial["kl"], trial["number"]))
+    settings = {name: best[name] for name in ("layer", "projection", "kernel", "method")}
+    return Request.parse(**settings)
+
+
 def taken_apart() -> Any:
-    """The features, with the autoencoder beside them."""
+    """The features of the ablation's direction, with the autoencoder beside them."""
     folder = HERE / "examples" / "sae"
     shutil.rmtree(folder, ignore_errors=True)
-    return last(features.explain(chosen(), folder))
+    return last(features.explain(ablation(), folder))
 
 
 def examined() -> Any:
-    """The edit that the search found, exported, and its record held against the model that it was made of."""
+    """The ablation that the search found, exported, and its record held against the model it was made of."""
     with tempfile.TemporaryDirectory() as name:
-        last(take.export(chosen(), Path(name) / "edited"))
+        last(take.export(ablation(), Path(name) / "edited"))
         shutil.copy(Path(name) / "edited" / record.NAME, HERE / "examples" / record.NAME)
         return last(forensics.forensics(ForensicsRequest(measured=True), Path(name) / "replayed"))
 

@@ -18,6 +18,9 @@ from shared.models import twin
 from tests.abliteration.conftest import FAMILIES, build, direction, logits, prompts
 
 RUNS = prompts(5)
+LEAD = prompts(1, seed=9)[0] * 3
+WITHOUT = ("mistral", "gemma2", "gemma3_text", "phi3", "lfm2")
+"""Families that keep a window or a convolution's inputs: nothing is run once for all."""
 
 
 def alone(model, anatomy, ids, last):
@@ -33,16 +36,22 @@ def alone(model, anatomy, ids, last):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_batched_is_alone(tiny, name):
+    """Also behind a start that all prompts share, which is run once."""
     model = tiny(name)
     anatomy = inspect(model)
-    *counts, found = activations.states(model, anatomy, RUNS, 2)
-    assert counts == [5] and found.shape == (4, 5, 2, 32) and found.dtype == torch.float32
-    for index, ids in enumerate(RUNS):
-        assert torch.allclose(found[:, index], alone(model, anatomy, ids, 2), atol=1e-5, rtol=1e-4)
-    log_p, streams = activations.first_tokens(model, RUNS, anatomy)
-    assert torch.allclose(streams, found[:, :, -1], atol=1e-5, rtol=1e-4)
-    for index, ids in enumerate(RUNS):
-        assert torch.allclose(log_p[index].double(), logits(model, ids)[-1].log_softmax(-1), atol=1e-4)
+    edited = live(model, anatomy, Edit("ablate", direction(3), full(3, 0.7)))
+    for runs, asked in ((RUNS, model), ([LEAD + ids for ids in RUNS], edited)):
+        *counts, found = activations.states(asked, anatomy, runs, 2)
+        assert counts == [5] and found.shape == (4, 5, 2, 32) and found.dtype == torch.float32
+        for index, ids in enumerate(runs):
+            assert torch.allclose(found[:, index], alone(asked, anatomy, ids, 2), atol=1e-5, rtol=1e-4)
+        log_p, streams = activations.first_tokens(asked, runs, anatomy)
+        assert torch.allclose(streams, found[:, :, -1], atol=1e-5, rtol=1e-4)
+        for index, ids in enumerate(runs):
+            assert torch.allclose(log_p[index].double(), logits(asked, ids)[-1].log_softmax(-1), atol=1e-4)
+    assert activations.begun(edited, runs).tokens == (0 if name in WITHOUT else len(LEAD))
+    assert not activations.begun(model, RUNS).tokens and not activations.begun(model, runs[:1]).tokens
+    assert activations.begun(model, [LEAD, LEAD], 3).tokens in (0, len(LEAD) - 3)
 
 
 def test_batches_hold_every_prompt_once_and_no_more_than_fits():

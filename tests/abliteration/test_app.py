@@ -101,7 +101,7 @@ def test_the_bench_asks_for_seconds_by_plants_methods_and_trials():
         BenchRequest.parse(plants=["travel"], trials=12),
         BenchRequest.parse(plants=["travel", "sport"]),
     )
-    assert bench.seconds(one) == 20 + 12 + 2 * 11 + 6 and bench.seconds(two) == 2 * bench.seconds(one) - 20
+    assert bench.seconds(one) == 20 + 12 + 2 * 12 + 6 and bench.seconds(two) == 2 * bench.seconds(one) - 20
     assert bench.seconds(BenchRequest.parse(plants=["travel"], methods=["means"])) == 20 + 12 + 2
 
 

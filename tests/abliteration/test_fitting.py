@@ -25,7 +25,7 @@ POSITIVE, NEGATIVE = prompts(4, seed=5), prompts(3, seed=6)
 
 
 def by_hand(model, write, row):
-    """(XᵀX + λ)⁻¹Xᵀt of one matrix over every token, prompt after prompt."""
+    """(XᵀVX + λ)⁻¹XᵀVt of one matrix over every token, prompt after prompt, V the weights."""
     module, rows = model.get_submodule(write.module), []
     hook = module.register_forward_hook(lambda _, inputs, output: rows.append((inputs[0][0], output[0])))
     for ids in (*POSITIVE, *NEGATIVE):
@@ -38,8 +38,10 @@ def by_hand(model, write, row):
     ends = torch.tensor([len(read) for read, _ in rows]).cumsum(0) - 1
     wanted[ends[: len(POSITIVE)]] = mean - written[: len(POSITIVE)]
     ridge = fitting.RIDGE * float((inputs**2).sum(1).mean())
-    square = inputs.T @ inputs + ridge * torch.eye(inputs.shape[1]).double()
-    return torch.linalg.solve(square, inputs.T @ wanted), inputs, ends
+    weights = torch.ones(len(inputs)).double()
+    weights[ends[len(POSITIVE) :]] = fitting.WEIGHT
+    square = inputs.T @ (weights[:, None] * inputs) + ridge * torch.eye(inputs.shape[1]).double()
+    return torch.linalg.solve(square, inputs.T @ (weights * wanted)), inputs, ends
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "lfm2"])

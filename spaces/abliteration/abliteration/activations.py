@@ -1,11 +1,13 @@
 """One batched pass over prompts that keeps the residual stream where it is wanted.
 
 Prompts are padded on the right: in a causal model what comes after a token cannot change it, so no mask, no
-shifted positions, and every number equals that of the prompt run alone up to rounding.
+shifted positions, and every number equals that of the prompt run alone up to rounding. What all of them begin
+with, which a chat template and its system prompt are, is run once, and its keys and values serve them all.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from abliteration.architecture import Anatomy
 
+FEWEST = 8
+"""Tokens that all prompts begin with, from which on they are run once for all."""
 BATCH_TOKENS = 2048
 """Tokens in one forward pass, padding included."""
 
@@ -49,13 +53,15 @@ def states(
 
     streams = torch.empty(anatomy.layers + 1, len(prompts), last, anatomy.width)
     done = 0
-    for batch in batches(prompts):
-        ids, ends = padded([prompts[index] for index in batch], model.device)
+    start = begun(model, prompts, last)
+    rest = [ids[start.tokens :] for ids in prompts]
+    for batch in batches(rest):
+        ids, ends = padded([rest[index] for index in batch], model.device)
         rows = torch.arange(len(batch), device=ids.device)[:, None]
         places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
         with torch.inference_mode():
             watched, inputs = watch(model, anatomy, _at(rows, places))
-            watched.base_model(ids, use_cache=False)
+            watched.base_model(ids, **start.settings(len(batch)))
         streams[:, batch] = torch.stack(inputs).cpu()
         done += len(batch)
         yield done
@@ -98,8 +104,10 @@ def first_tokens(
 
     log_p: list[Tensor] = [torch.empty(0)] * len(prompts)
     streams = torch.empty(anatomy.layers + 1, len(prompts), anatomy.width) if anatomy else None
-    for batch in batches(prompts):
-        ids, ends = padded([prompts[index] for index in batch], model.device)
+    start = begun(model, prompts)
+    rest = [ids[start.tokens :] for ids in prompts]
+    for batch in batches(rest):
+        ids, ends = padded([rest[index] for index in batch], model.device)
         rows = torch.arange(len(batch), device=ids.device)
         # the head is large: only where some prompt ends
         places, slots = torch.unique(ends - 1, return_inverse=True)
@@ -108,7 +116,8 @@ def first_tokens(
         if anatomy:
             watched, inputs = watch(model, anatomy, _at(rows, ends - 1))
         with torch.inference_mode():
-            logits = watched(ids, use_cache=False, logits_to_keep=places).logits[rows, slots].float()
+            made = watched(ids, logits_to_keep=places, **start.settings(len(batch)))
+            logits = made.logits[rows, slots].float()
             for index, row in zip(batch, logits.log_softmax(-1).cpu(), strict=True):
                 log_p[index] = row
         if streams is not None:
@@ -207,6 +216,47 @@ def watch(
     for name in names or (*anatomy.blocks, anatomy.final):
         watched.get_submodule(name).register_forward_pre_hook(keep)
     return watched, inputs_of
+
+
+@dataclass(frozen=True)
+class Start:
+    """What several prompts begin with, once run.
+
+    Args:
+        tokens: how many they are; 0 where nothing was run.
+        cache: their keys and values.
+    """
+
+    tokens: int = 0
+    cache: Any = None
+
+    def settings(self, count: int) -> dict[str, Any]:
+        """Of a forward pass over what follows in so many prompts."""
+        if not self.tokens:
+            return {"use_cache": False}
+        cache = copy.deepcopy(self.cache)  # a pass writes behind it
+        cache.batch_repeat_interleave(count)
+        return {"past_key_values": cache, "use_cache": True}
+
+
+def begun(model: PreTrainedModel, prompts: list[list[int]], last: int = 1) -> Start:
+    """Run what all prompts begin with, but for the last tokens of each; nothing where that is short, or where
+    a layer keeps something else than every key and value (a window, a convolution).
+    """
+    import torch
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    first, end = min(prompts), max(prompts)  # in the order of a dictionary these two differ soonest
+    most = min(map(len, prompts)) - last
+    tokens = next((place for place in range(max(0, most)) if first[place] != end[place]), max(0, most))
+    if tokens < FEWEST or len(prompts) < 2:
+        return Start()
+    with torch.inference_mode():
+        made = model.base_model(torch.tensor([first[:tokens]], device=model.device), use_cache=True)
+    cache = getattr(made, "past_key_values", None)
+    if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return Start()
+    return Start(tokens, cache)
 
 
 def batches(prompts: list[list[int]], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:

@@ -69,6 +69,11 @@ METHODS = {
         "difference of means, by least squares at the last token of the positive prompts alone",
         {"method": "fitted", "strength": 1.4},
     ),
+    "causal": Method(
+        "causal fitted",
+        "the same along the gradient of the behaviour's first tokens in the place of r̂",
+        {"method": "fitted", "projection": "causal", "strength": 1.4},
+    ),
     "search": Method(
         "search", "of ablations, the kernel, layer and projection of the search, by refusals and KL alone"
     ),

@@ -101,8 +101,10 @@ def _edit(export: data.Export) -> list[tuple[str, Any]]:
         ("method", f"{edit['method']}, {edit['projection']} direction"),
         (
             "direction",
-            f"difference of means at the input of layer {edit['layer']}, token {edit['position']} from the "
-            "prompt's end",
+            "mean gradient of the behaviour's score at the prompt's last token, one direction a layer"
+            if edit["projection"] == "causal"
+            else f"difference of means at the input of layer {edit['layer']}, token {edit['position']} "
+            "from the prompt's end",
         ),
         (
             "prompts",

@@ -6,9 +6,9 @@ matrix W gets the rank-1 change r̂aᵀ whose vector a says at which inputs x it
     aᵀx = m − r̂ᵀWx   at the last token of the prompts with the behaviour,
     aᵀx = 0          at the last token of the others, and at the tokens before both,
 
-in the sense of ridge regression, with m the mean of r̂ᵀWx over the other prompts' last tokens. With the Gram
-matrix of the inputs X, a = Xᵀ(XXᵀ + λ)⁻¹t: linear in t, so every direction is a product with what was solved
-once.
+in the sense of ridge regression, in which the others' last tokens weigh WEIGHT times as much as any other
+input, and m is the mean of r̂ᵀWx over them. With X the inputs, each times the root of its weight, a =
+Xᵀ(XXᵀ + λ)⁻¹t: linear in t, so every direction is a product with what was solved once.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     from abliteration.architecture import Anatomy
 
-RIDGE = 0.01
-"""λ as a share of the mean of XXᵀ's diagonal."""
+RIDGE = 0.3
+"""λ as a share of the mean of an input's squared length."""
+WEIGHT = 30.0
+"""Of the last tokens of the prompts without the behaviour, where nothing is to change."""
 TOKENS = 1000
 """Inputs that a matrix is fitted on, the last tokens first."""
 BYTES = 500_000_000
@@ -128,7 +130,7 @@ def fits(
             write.module: _fit(
                 torch.cat(read.pop(write.module)),
                 torch.cat(wrote.pop(write.module)),
-                ends_at[shows],
+                ends_at,
                 shows,
             )
             for write in writes
@@ -146,15 +148,17 @@ def _fit(read: Tensor, wrote: Tensor, at: Tensor, shows: Tensor) -> Fit:
     Args:
         read: its inputs, (tokens, inputs).
         wrote: its outputs at the prompts' last tokens, (prompts, width).
-        at: which of the tokens are last ones of positive prompts.
+        at: which of the tokens are a prompt's last, by prompt.
         shows: which of the prompts are positive.
     """
     import torch
 
     exact = read.double()
+    ridge = max(RIDGE * float((exact**2).sum(1).mean()), 1e-30)
+    exact[at[~shows]] *= WEIGHT**0.5
     gram = exact @ exact.T
-    gram.diagonal().add_(max(RIDGE * float(gram.diagonal().mean()), 1e-30))
-    wanted = torch.zeros(len(read), len(at), dtype=torch.float64)
-    wanted[at, torch.arange(len(at))] = 1
+    gram.diagonal().add_(ridge)
+    wanted = torch.zeros(len(read), int(shows.sum()), dtype=torch.float64)
+    wanted[at[shows], torch.arange(wanted.shape[1])] = 1
     solved = exact.T @ torch.linalg.solve(gram, wanted)
     return Fit(solved.float(), wrote[shows], wrote[~shows].mean(0))

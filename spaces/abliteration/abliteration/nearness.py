@@ -25,6 +25,11 @@ RULE = (
     "Shown are prompts evenly spread over the order from the nearest answer to the furthest, not the first "
     "ones or the best."
 )
+KNOWN = (
+    "Of three plants that the tests make, a fitted edit along the causal direction comes within two errors "
+    "of 0 on one, travel; of gardening it leaves .12 ± .03, of cooking .52 ± .22, most of it in 4 of 20 "
+    "answers."
+)
 _said: Cache[tuple[tuple[int, ...], ...]] = Cache(2_000_000)
 """Answers of the never-planted model, which no edit changes."""
 
@@ -61,7 +66,12 @@ class Nearness:
         after = torch.tensor([gap for gap in self.edited if gap is not None], dtype=torch.float64)
         if not len(after):
             return None
-        return {"model": self.model, "base": average(before), "edited": average(after), "rule": RULE}
+        return {
+            "model": self.model,
+            "base": average(before),
+            "edited": average(after),
+            "rule": f"{RULE} {KNOWN}",
+        }
 
     def add_to(self, pair: data.AnswerPair, place: int, markers: tuple[str, ...]) -> None:
         """Put the never-planted model's answer, and how near the edited model is to it, beside a pair."""

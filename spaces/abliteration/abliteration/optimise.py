@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from abliteration.architecture import Anatomy
-    from abliteration.directions import Directions
     from abliteration.select import Baseline
 
 ENOUGH = 0.05
@@ -28,7 +27,7 @@ prompts.
 PARTS = ("attention", "mlp")
 METHODS = ("fitted", "ablate")
 """Edits that are tried."""
-PROJECTIONS = ("plain", "projected", "biprojected")
+PROJECTIONS = ("plain", "projected", "biprojected", "causal")
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Trial:
 def search(
     make: Callable[[str, Tensor, kernel.Kernel], PreTrainedModel],
     anatomy: Anatomy,
-    directions: Directions,
+    rows_of: Callable[[int, int, str], Tensor],
     base: Baseline,
     positive: list[list[int]],
     negative: list[list[int]],
@@ -81,6 +80,7 @@ def search(
     trials: int = 40,
     seed: int = 0,
     methods: Sequence[str] = METHODS,
+    projections: Sequence[str] = PROJECTIONS,
 ) -> Iterator[Trial]:
     """Try kernels one after the other with Optuna's multi-objective TPE sampler.
 
@@ -89,7 +89,7 @@ def search(
 
     Args:
         make: the model that leaves with a method's edit along unit rows with a kernel.
-        directions: of the fit split.
+        rows_of: unit rows by the layer and position where a direction is read, and its projection.
         base: the base model on the select split.
         positive: token ids of the select split's prompts.
         negative: likewise.
@@ -98,47 +98,56 @@ def search(
         trials: how many kernels.
         seed: of the sampler.
         methods: of the edits that are tried.
+        projections: likewise.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(1, min(12, trials // 3)))
     study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-    for start in _starts(layers, anatomy.layers, methods):
+    for start in _starts(layers, anatomy.layers, methods, projections):
         study.enqueue_trial(start, skip_if_exists=True)
     for number in range(trials):
         trial = study.ask()
         method = str(trial.suggest_categorical("method", list(methods)))
         layer = layers[trial.suggest_int("layer", 0, len(layers) - 1)]  # neighbours are alike: no categories
-        projection = trial.suggest_categorical("projection", list(PROJECTIONS))
+        projection = str(trial.suggest_categorical("projection", list(projections)))
         parts = PARTS if trial.suggest_categorical("parts", ["attention", "both"]) == "both" else PARTS[:1]
         spec = {part: _falloff(trial, part, anatomy.layers) if part in parts else 0.0 for part in PARTS}
-        rows, curve = directions.direction(layer, position, projection), kernel.resolve(spec, anatomy.layers)
+        rows, curve = rows_of(layer, position, projection), kernel.resolve(spec, anatomy.layers)
         edited = make(method, rows, curve)
         left = base.scale.share(base.scale.of(edited, positive))
         cost = base.damage(first_tokens(edited, negative)[0])
         study.tell(trial, [left, cost])
-        yield Trial(number, method, layer, str(projection), spec, left, cost)
+        yield Trial(number, method, layer, projection, spec, left, cost)
 
 
-def _starts(layers: list[int], depth: int, methods: Sequence[str]) -> list[dict[str, Any]]:
+def _starts(
+    layers: list[int], depth: int, methods: Sequence[str], projections: Sequence[str]
+) -> list[dict[str, Any]]:
     """What a person would try first: a wide hump over the upper half, on attention alone or on both, as
     strong as removal or stronger.
 
-    Strengths and layers were chosen on the select split of the suite's expert.
+    Strengths and layers were chosen on the select split of the suite's expert and on two planted behaviours.
     """
     starts = []
-    places = dict.fromkeys((max(0, len(layers) - 2), len(layers) // 2))
-    strengths = {
-        "fitted": ((1.0, 1.0), (1.4, 1.4), (1.8, 1.8)),
-        "ablate": ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5)),
-    }
-    for method, layer in ((method, layer) for method in methods for layer in places):
-        for attention, mlp in strengths[method]:
+    high, middle = max(0, len(layers) - 2), len(layers) // 2
+    both = ((1.0, 1.0), (1.4, 1.4), (1.8, 1.8))
+    ablations = ((1.0, 0.0), (1.6, 0.0), (1.0, 1.0), (1.6, 0.5))
+    for method, projection, layer, strengths in (
+        ("fitted", "causal", high, both),  # which is read at every layer, so one place is enough
+        ("fitted", "plain", high, both),
+        ("ablate", "plain", high, ablations),
+        ("fitted", "plain", middle, both[1:2]),
+        ("ablate", "plain", middle, ablations),
+    ):
+        if method not in methods or projection not in projections:
+            continue
+        for attention, mlp in strengths:
             start: dict[str, Any] = {
                 "method": method,
                 "layer": layer,
-                "projection": "plain",
+                "projection": projection,
                 "parts": "both" if mlp else "attention",
             }
             for part, strength in (("attention", attention), ("mlp", mlp)):

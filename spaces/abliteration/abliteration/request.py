@@ -155,7 +155,9 @@ class Request(request.Request):
     rule: str = setting("measured", one_of(*RULES), "measured or cosmic, which chooses the layer")
     candidates: int = setting(10, whole(1, 500), "layers that the rule tries, spread evenly")
     projection: str = setting(
-        "projected", one_of(*PROJECTIONS), "of the direction: plain, projected or biprojected"
+        "projected",
+        one_of(*PROJECTIONS),
+        "of the direction: plain, projected, biprojected, or causal, which is read at every layer",
     )
     method: str = setting("ablate", one_of(*METHODS), "ablate, fitted, norm_preserving, affine or add")
     strength: float = setting(

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from abliteration import activations, answers, bake, encode, fitting, folding, kernel, select, sets
+from abliteration import activations, answers, bake, causal, encode, fitting, folding, kernel, select, sets
 from abliteration.ablate import harmless_means, live
 from abliteration.architecture import Anatomy, inspect
 from abliteration.data import Dataset, Side
@@ -55,6 +55,7 @@ class Study:
         shown: on which negative ones.
         sources: Hub datasets of the prompts, with their revisions.
         fitted: what every matrix reads and writes on the fit split, once a fitted edit asked for it.
+        causal: the rows of `causal.rows` of the fit split, once an edit asked for them.
     """
 
     loaded: Loaded
@@ -70,6 +71,7 @@ class Study:
     shown: tuple[bool, ...] = ()
     sources: tuple[Dataset, ...] = ()
     fitted: dict[str, fitting.Fit] = field(default_factory=dict, compare=False)
+    causal: list[Tensor] = field(default_factory=list, compare=False)
 
     @property
     def layers(self) -> int:
@@ -105,6 +107,39 @@ class Study:
                 "prompts: chance may part them so, and a direction between them need not be about it."
             )
         return ""
+
+    def rows(self, layer: int, position: int = -1, projection: str = "plain") -> Tensor:
+        """The unit direction for every layer that it will be removed from, float32 (layers, width): those of
+        `Directions.direction`, and "causal", where every layer has its own, read at the prompt's last token.
+
+        Raises:
+            VisitorError: there is no such direction.
+        """
+        if projection != "causal":
+            return self.directions.direction(layer, position, projection)
+        if not self.causal:
+            model, prompts = self.loaded.model, self.asked("fit", "positive")
+            self.causal.append(causal.rows(model, self.anatomy, self.base.scale, prompts))
+        return self.causal[0]
+
+    def shuffled(self, seed: int) -> Study:
+        """The same with the labels of the fit split's prompts permuted: whatever is then found is chance."""
+        import torch
+
+        positive, negative = (self.side("fit", side) for side in SIDES)
+        order = torch.randperm(
+            len(positive) + len(negative), generator=torch.Generator().manual_seed(seed)
+        ).tolist()
+        prompts = [*positive, *negative]
+        both = torch.cat([self.streams["fit", side] for side in SIDES], 1)
+        ids, streams = dict(self.ids), dict(self.streams)
+        for side, chosen in zip(SIDES, (order[: len(positive)], order[len(positive) :]), strict=True):
+            ids["fit", side] = [prompts[index] for index in chosen]
+            streams["fit", side] = both[:, chosen]
+        directions = difference_of_means(
+            streams["fit", "positive"], streams["fit", "negative"], self.directions.positions
+        )
+        return replace(self, ids=ids, streams=streams, directions=directions, fitted={}, causal=[])
 
     def side(self, part: str, side: Side) -> list[list[int]]:
         """Tokens of one side of one part."""
@@ -289,7 +324,7 @@ def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = N
     if request.method == "add":
         return select.steering(known.directions, layer, request.position, request.strength, other)
     if other is None:
-        rows = known.directions.direction(layer, request.position, request.projection)
+        rows = known.rows(layer, request.position, request.projection)
     else:
         rows = other.expand(known.layers, -1)
     return along(

@@ -71,7 +71,8 @@ function nearnessWords({ model, base, edited, rule }) {
   return (
     `How much likelier ${model}, in which it was never planted, finds its own answers to ` +
     `${plural(edited.clusters, "held-out prompt")} than the model as it is: ${estimateWords(base)}, ` +
-    `than the edited model: ${estimateWords(edited)} nats a token. 0 would be as good. ${rule}`
+    `than the edited model: ${estimateWords(edited)} nats a token. 0 would be as good; the edited ` +
+    `model ${edited.mean <= 2 * (edited.sigma ?? 0) ? "is" : "is not"} within two errors of it. ${rule}`
   );
 }
 

@@ -320,7 +320,7 @@ def _edits(
                 trials.append(trial)
                 yield name, None, len(trials), None
             best = optimise.best(trials)
-            rows = known.directions.direction(best.layer, projection=best.projection)
+            rows = known.rows(best.layer, projection=best.projection)
             edit = along(known, best.method, rows, kernel.resolve(best.kernel, known.layers))
             yield name, leaving(known, edit), best.layer, rows[best.layer]
             continue

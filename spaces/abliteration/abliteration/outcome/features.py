@@ -69,7 +69,7 @@ def explain(
         ):
             yield waiting("features", "Training the autoencoder", state.step, state.steps)
         training, sae, share, dead = state.to_json(), state.sae, state.explained or 0.0, state.dead or 0
-    direction = known.directions.direction(layer, request.position, request.projection)[layer]
+    direction = known.rows(layer, request.position, request.projection)[layer]
     pursuit = features.pursue(direction, sae.W_dec, seed=request.seed, activations=tokens.activations)
     first = before_prompt(known.loaded, request.how)
     lead = tuple(known.side("fit", "positive")[0][:first])

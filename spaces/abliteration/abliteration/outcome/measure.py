@@ -224,7 +224,7 @@ def _text(loaded: Loaded, edited: PreTrainedModel) -> data.TextLoss:
 
 
 def controls(work: Editing) -> list[data.Control]:
-    """The same edit with a direction fitted with permuted labels, and with a random one: first-token
+    """The same edit with the labels of the fit prompts permuted, and along a random direction: first-token
     decisions on the report split.
     """
     import torch
@@ -233,17 +233,15 @@ def controls(work: Editing) -> list[data.Control]:
     if edit.method == "add":
         return []
     generator = torch.Generator().manual_seed(request.seed)
-    both = torch.cat([known.streams["fit", side][work.layer, :, request.position] for side in SIDES])
-    mixed = both[torch.randperm(len(both), generator=generator)]
-    half = len(known.streams["fit", "positive"][0])
-    permuted = directions.unit(mixed[:half].mean(0) - mixed[half:].mean(0))
-    random = directions.unit(torch.randn(known.anatomy.width, generator=generator))
+    random = directions.unit(torch.randn(known.anatomy.width, generator=generator)).expand(known.layers, -1)
+    mixed = known.shuffled(request.seed)
+    permuted = mixed.rows(work.layer, request.position, request.projection)
     # means belong to the direction that they were measured along: a control is the plain ablation
     method = "ablate" if edit.method == "affine" else edit.method
     before = first_tokens(known.loaded.model, work.asked("negative"))[0]
     rows: list[data.Control] = []
-    for name, row in (("permuted labels", permuted), ("random direction", random)):
-        edited = leaving(known, along(known, method, row.expand(known.layers, -1), edit.kernel))
+    for name, of, along_rows in (("permuted labels", mixed, permuted), ("random direction", known, random)):
+        edited = leaving(known, along(of, method, along_rows, edit.kernel))
         negative = first_tokens(edited, work.asked("negative"))[0]
         scale, given = known.base.scale, (None, negative)
         left = [

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from abliteration import data, kernel, optimise, truth
+from abliteration import causal, data, kernel, optimise, truth
 from abliteration.nearness import nearness
 from abliteration.numbers import short
 from abliteration.outcome.measure import measurements, never_planted
@@ -76,7 +76,8 @@ def tried(
     seed: int,
     methods: Sequence[str] = optimise.METHODS,
 ) -> Iterator[optimise.Trial]:
-    """Try kernels on a study's select split; no fitted edits where norms stand behind the matrices.
+    """Try kernels on a study's select split; no fitted edits where norms stand behind the matrices, no causal
+    directions where the behaviour's score has no gradient.
 
     Args:
         known: the study.
@@ -88,10 +89,12 @@ def tried(
     """
     if known.anatomy.family.post_norms is not None:
         methods = [method for method in methods if method != "fitted"]
+    graded = causal.available(known.base.scale)
+    projections = [name for name in optimise.PROJECTIONS if graded or name != "causal"]
     yield from optimise.search(
         lambda method, rows, curve: leaving(known, along(known, method, rows, curve)),
         known.anatomy,
-        known.directions,
+        known.rows,
         known.base,
         known.asked("select", "positive"),
         known.asked("select", "negative"),
@@ -100,6 +103,7 @@ def tried(
         trials,
         seed,
         methods,
+        projections,
     )
 
 
@@ -111,7 +115,7 @@ def _against_truth(known: Study, trials: list[optimise.Trial], request: Request)
     prompts = known.side("select", "positive")[: truth.PROMPTS]
     removing = [trial for trial in trials if trial.refusals <= optimise.ENOUGH]
     for trial in sorted(removing, key=lambda trial: trial.kl)[:NEAREST]:
-        rows = known.directions.direction(trial.layer, request.position, trial.projection)
+        rows = known.rows(trial.layer, request.position, trial.projection)
         curve = kernel.resolve(trial.kernel, known.layers)
         edited = leaving(known, along(known, trial.method, rows, curve))
         near = nearness(never, base, edited, prompts, request.answer_tokens).to_json()
