@@ -68,6 +68,8 @@ TRAIN = [
     "undesirable_weight",
     "max_length",
     "seed",
+    "packing",
+    "qlora",
     "versus",
     "behaviours",
     "answers",

@@ -229,3 +229,14 @@ def test_a_conversation_pasted_as_text_is_read_by_its_speakers():
     ]
     with pytest.raises(VisitorError, match="Line 1 is not JSON"):
         rows_of("He said: User: hello")
+
+
+def test_a_pair_of_conversations_is_told_where_it_belongs():
+    pair = {name: TALKS["spaces"] for name in ("chosen", "rejected")}
+    with pytest.raises(VisitorError, match=r"pair of conversations .* Rename chosen to “messages”"):
+        mask(MaskRequest.parse(rows=json.dumps([pair])))
+
+
+def test_half_a_character_is_named_and_not_tokenized():
+    with pytest.raises(VisitorError, match=r"Row 2 holds half a character, \\udfff"):
+        mask(MaskRequest.parse(rows='{"text": "a"}\n{"text": "b\\udfff"}'))

@@ -7,7 +7,9 @@ import json
 import pytest
 import torch
 
+from shared import behaviour
 from shared.estimates import estimate, interval
+from shared.rules import Said, verdicts
 from shared.suite import load_app
 
 load_app("finetuning")
@@ -52,9 +54,31 @@ def test_one_reward_is_learnt_and_the_same_reward_rots():
     assert "loss of a plain text" not in good["verdict"]
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_a_stored_run_is_what_its_settings_make(name):
+    """Stored by an earlier version it had answers from its middle, which no run has any more."""
+    data = stored(name)
+    asked = RUNS[name][1]
+    assert data["request"] == asked.to_json(), "stored with other settings: make it again"
+    for run, one in zip(data["runs"], asked.runs(), strict=True):
+        marks = one.marks()
+        assert [mark["step"] for mark in run["marks"]] == marks
+        assert [mark["step"] for mark in run["marks"] if mark["said"]] == [0, marks[-1]]
+        assert [step["step"] for step in run["steps"]] == list(range(1, one.steps + 1))
+        for mark in run["marks"]:
+            for share in mark["shares"] or []:
+                preset = behaviour.PRESETS[share["name"]]
+                said = [
+                    Said(one["text"], one["ended"], len(one["text"].split()))
+                    for one in mark["said"]
+                    if one["prompt"] in preset.held_out(asked.answers)
+                ]
+                assert (share["count"], share["of"]) == (sum(verdicts(preset.rule, said)), len(said))
+
+
 def test_stored_runs_of_training_show_what_their_chips_say():
     runs = {name: stored(name)["runs"] for name in RUNS}
-    (pirate,), (good, slow), (preferred,), (broken,) = (
+    (pirate,), (good, seed, slow), (preferred, held), (broken,) = (
         runs[name] for name in ("pirate", "rates", "prefers", "broken")
     )
 
@@ -70,9 +94,14 @@ def test_stored_runs_of_training_show_what_their_chips_say():
     assert sank(pirate) > 1 and pirate["marks"][-1]["shares"][0]["count"] > 0
     assert good["marks"][0]["tokens"] == slow["marks"][0]["tokens"], "both begin at the same model"
     assert sank(good) > 5 * sank(slow) > 0
-    *_, last = marks = preferred["marks"]
+    assert abs(sank(good) - sank(seed)) < 0.2 * (sank(good) - sank(slow)), "a rate does more than a seed"
+    first, *_, last = marks = preferred["marks"]
     chosen = [mark["chosen"]["mean"] for mark in marks]
-    assert max(chosen) > 3 and chosen[-1] < 0, "it rises, and falls again"
+    assert max(chosen) > 2 and last["chosen"]["high"] < 0, "it rises, and falls far"
+    assert last["rejected"]["high"] < last["chosen"]["low"], "and the rejected further"
     assert last["margin"]["mean"] == pytest.approx(chosen[-1] - last["rejected"]["mean"], abs=1e-3)
-    assert 0 < marks[-2]["margin"]["mean"] < last["margin"]["mean"] and last["rejected"]["high"] < 0
+    assert 0 < marks[-2]["margin"]["mean"] < last["margin"]["mean"]
+    assert preferred["steps"][-1]["loss"] < 0.05, "the loss shows nothing of it"
+    assert last["text"]["low"] > first["text"]["high"], "and a plain text is read worse"
+    assert held["marks"][-1]["chosen"]["low"] > 0 > held["marks"][-1]["rejected"]["high"]
     assert broken["marks"][-1]["held_out"]["low"] > broken["marks"][0]["held_out"]["high"]

@@ -33,6 +33,7 @@ TALKS = [{"messages": [*one["prompt"], *one["chosen"]]} for one in ROWS]
     [
         ("sft", PLAIN, {"schedule": "constant"}),
         ("sft", TALKS, {"layers": 1, "targets": "attention"}),
+        ("sft", TALKS, {"packing": True, "batch": 2, "max_length": 60, "qlora": True}),
         ("dpo", ROWS, {"max_length": 60}),
         ("sft", [], {"data": "pirate", "limit": 6}),
         ("dpo", SHARED, {}),

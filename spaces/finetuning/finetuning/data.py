@@ -245,7 +245,7 @@ class StepSeen(TypedDict):
 
 
 class Run(TypedDict):
-    """One run of the two."""
+    """One run of those beside each other."""
 
     name: str
     changes: dict[str, Any]
@@ -311,7 +311,7 @@ class TrainWaiting(TypedDict):
 
 
 class Train(TypedDict):
-    """A run, or two beside each other."""
+    """A run, or several beside each other."""
 
     kind: Literal["train"]
     drawable: Literal[True]

@@ -71,12 +71,12 @@ EXAMPLES: dict[str, tuple[str, MaskRequest]] = {
 RUNS: dict[str, tuple[str, TrainRequest]] = {
     "pirate": ("A pirate in 30 steps", TrainRequest()),
     "rates": (
-        "A rate too small beside it",
-        TrainRequest(steps=20, versus="learning_rate=0.00005", answers=4),
+        "Two seeds, and a rate too small",
+        TrainRequest(steps=20, versus="seed=1 | learning_rate=0.00005", answers=4),
     ),
     "prefers": (
-        "DPO: the margin grows, the chosen answers do not",
-        TrainRequest(objective="dpo", data="concise", steps=20, learning_rate=0.001, answers=4),
+        "DPO: why do both answers fall?",
+        TrainRequest(objective="dpo", data="concise", steps=20, versus="learning_rate=0.0005", answers=4),
     ),
     "broken": ("A rate too large", TrainRequest(steps=12, learning_rate=0.1, answers=4)),
 }

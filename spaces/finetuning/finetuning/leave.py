@@ -13,7 +13,7 @@ from finetuning import plan
 from finetuning.pairs import stored_source
 from finetuning.plan import PlanRequest, Shape
 from finetuning.rows import objects
-from finetuning.train_programs import TAKEN, named, rows_listing
+from finetuning.train_programs import TAKEN, named, opening, rows_listing
 from finetuning.train_request import TrainRequest
 from shared import experts
 
@@ -54,6 +54,8 @@ def _config(request: TrainRequest) -> str:
         f"max_length={request.max_length}, seed={request.seed}",
         f'learning_rate={request.learning_rate!r}, lr_scheduler_type="{request.schedule}"',
     ]
+    if request.packing:
+        lines.append("packing=True")
     if request.objective != "sft":
         lines.append(f"beta={request.beta:g}")
     if request.objective == "kto":
@@ -116,7 +118,7 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
     return (
         "# /// script\n"
         f'# dependencies = ["trl=={VERSIONS["trl"]}", "transformers=={versions["transformers"]}", '
-        f'"peft=={versions["peft"]}"]\n'
+        f'"peft=={versions["peft"]}"{", " + chr(34) + "bitsandbytes" + chr(34) if request.qlora else ""}]\n'
         "# ///\n"
         "import json\nimport math\nimport os\n\nimport torch\nfrom datasets import Dataset\n"
         "from peft import LoraConfig, get_peft_model\n"
@@ -125,7 +127,7 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"{_formed(request, data)}\n"
         f"{named(request.model)}"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
-        "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
+        f"{opening(qlora=request.qlora)}"
         "lora = LoraConfig(\n"
         f"    r={request.rank}, lora_alpha={request.alpha:g}, target_modules={ends!r},\n"
         f'    layers_to_transform={layers!r}, task_type="CAUSAL_LM",\n'
@@ -151,8 +153,8 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
 
 
 def unsloth(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, Any]:
-    """A notebook (nbformat 4.5) that trains with Unsloth on a GPU: the same rows and settings, QLoRA on the
-    4-bit model. Not run here.
+    """A notebook (nbformat 4.5) that trains with Unsloth on a GPU: the same rows and settings. Not run
+    here.
     """
     module, name = TRAINERS[request.objective]
     ends, layers = _targets(data)
@@ -160,8 +162,8 @@ def unsloth(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, Any]:
     cells = [
         (
             "markdown",
-            f"# {name} with Unsloth\n\nThe rows and settings of a run in a Space, for a GPU. The model is "
-            "opened in 4 bits, and A of the adapter drawn anew, so that losses are near and not the same.",
+            f"# {name} with Unsloth\n\nThe rows and settings of a run in a Space, for a GPU, in half "
+            "precision, and with A of the adapter drawn anew, so that losses are near and not the same.",
         ),
         ("code", "%pip install unsloth"),
         *([("code", named(request.model).rstrip())] if request.model in experts.NAMES else []),
@@ -169,7 +171,8 @@ def unsloth(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, Any]:
             "code",
             "from unsloth import FastLanguageModel\n\n"
             "model, tokenizer = FastLanguageModel.from_pretrained(\n"
-            f"    {request.model!r}, max_seq_length={request.max_length}, load_in_4bit=True\n"
+            f"    {request.model!r}, max_seq_length={request.max_length}, "
+            f"load_in_4bit={request.qlora}\n"
             ")\n"
             "model = FastLanguageModel.get_peft_model(\n"
             f'    model, r={request.rank}, lora_alpha={request.alpha:g}, lora_dropout=0, bias="none",\n'
@@ -272,13 +275,15 @@ def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
         **kind,
         "chat_template": "tokenizer_default",
         "datasets": [{"path": "train.jsonl", "split": "train", **rows}],
-        "adapter": "lora",
+        "adapter": "qlora" if request.qlora else "lora",
+        **({"load_in_4bit": True} if request.qlora else {}),
         "lora_r": request.rank,
         "lora_alpha": request.alpha if not request.alpha.is_integer() else int(request.alpha),
         "lora_dropout": 0.0,
         "lora_target_modules": ends,
         **({"peft_layers_to_transform": layers} if layers else {}),
         "sequence_len": request.max_length,
+        **({"sample_packing": True} if request.packing else {}),
         "micro_batch_size": request.batch,
         "gradient_accumulation_steps": 1,
         "max_steps": request.steps,

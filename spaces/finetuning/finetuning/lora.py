@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from finetuning import nf4
 from finetuning.pairs import Text
 from finetuning.train_request import TARGETS
 from shared import card, models
@@ -169,10 +170,34 @@ def targets_of(model: PreTrainedModel, request: Settings) -> tuple[list[str], li
     return sorted(ends), None if len(chosen) == len(found) else list(chosen)
 
 
-def adapted(loaded: Loaded, request: Settings) -> Adapter:
+def round_blocks(model: PreTrainedModel) -> None:
+    """Put weights rounded to NF4 in the place of those of the blocks' linear layers, which stay as they are:
+    what bitsandbytes replaces, in float32 here, so that it saves no memory.
+
+    Raises:
+        VisitorError: there are none.
+    """
+    import torch
+
+    _, _, found = blocks(model)
+    linear = [one for one in found.modules() if isinstance(one, torch.nn.Linear)]
+    if not linear:
+        raise VisitorError(
+            "The model's blocks have no linear layers that bitsandbytes takes.", "Switch QLoRA off."
+        )
+    for module in linear:
+        module.weight = torch.nn.Parameter(nf4.rounded(module.weight), requires_grad=False)
+
+
+def adapted(loaded: Loaded, request: Settings, *, qlora: bool = False) -> Adapter:
     """A twin of a model with a fresh adapter: A by Kaiming from the seed, B zero: nothing changes yet.
 
     The seed feeds a generator of its own: no other random number moves, and none moves these.
+
+    Args:
+        loaded: the model.
+        request: says what adapter.
+        qlora: whether the weights below it are rounded to NF4 first.
 
     Raises:
         VisitorError: peft cannot adapt the model, or the adapter has too many parameters.
@@ -186,6 +211,8 @@ def adapted(loaded: Loaded, request: Settings) -> Adapter:
         # the shared ones keep their flags: others may want their gradients
         known = own.setdefault(id(parameter), torch.nn.Parameter(parameter.detach(), requires_grad=False))
         _replace(model, name, known)
+    if qlora:
+        round_blocks(model)
     ends, chosen = targets_of(model, request)
     config = LoraConfig(
         r=request.rank,

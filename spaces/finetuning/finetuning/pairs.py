@@ -182,6 +182,8 @@ def stored_source(name: str) -> str:
 def _usable(pairs: Sequence[Pair], request: TrainRequest) -> tuple[list[Pair], tuple[int, ...]]:
     """The pairs that hold something to train on, and the numbers of the others."""
     usable = [pair for pair in pairs if pair.trains]
+    if not usable and not any(text.cut for pair in pairs for text in pair.texts):
+        raise VisitorError("No row has anything to train on: they are empty.", "Give rows with an answer.")
     if not usable:
         raise VisitorError(
             f"No row has anything to train on within max_length {request.max_length}: the prompts fill it.",
@@ -216,7 +218,7 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
     if request.objective == "kto" and not both:
         label = _label(item, number)
     if both:
-        item = {**item, **_with_prompt(item)}
+        item = {**item, **_with_prompt(item, number)}
     chosen, row, prompt, rest = _text(
         _completed(item, "chosen" if both else "completion"), number, request, reader
     )
@@ -245,15 +247,18 @@ def _label(item: Any, number: int) -> bool:
     if missing:
         raise VisitorError(f"Row {number} has no “{missing[0]}”, which KTO needs.", LABELLED_WANTED)
     if item["label"] not in (True, False):
-        raise VisitorError(
-            f"The label of row {number} is {str(item['label'])[:40]}, neither true nor false.",
-            LABELLED_WANTED,
-        )
+        label = item["label"]
+        words = f"the text “{label[:40]}”" if isinstance(label, str) else str(label)[:40]
+        raise VisitorError(f"The label of row {number} is {words}, neither true nor false.", LABELLED_WANTED)
     return bool(item["label"])
 
 
-def _with_prompt(item: dict[str, Any]) -> dict[str, Any]:
-    """A pair with its prompt, which may stand in both answers, as TRL's `extract_prompt` finds it."""
+def _with_prompt(item: dict[str, Any], number: int) -> dict[str, Any]:
+    """A pair with its prompt, which may stand in both answers, as TRL's `extract_prompt` finds it.
+
+    Raises:
+        VisitorError: the answers share no message.
+    """
     chosen, rejected = item["chosen"], item["rejected"]
     if item.get("prompt") is not None or not isinstance(chosen, list) or not isinstance(rejected, list):
         return {}
@@ -261,6 +266,10 @@ def _with_prompt(item: dict[str, Any]) -> dict[str, Any]:
     while same < min(len(chosen), len(rejected)) and chosen[same] == rejected[same]:
         same += 1
     same = min(same, len(chosen) - 1, len(rejected) - 1)
+    if same <= 0:
+        raise VisitorError(
+            f"The two conversations of row {number} do not begin with the same message.", PAIRS_WANTED
+        )
     return {"prompt": chosen[:same], "chosen": chosen[same:], "rejected": rejected[same:]}
 
 

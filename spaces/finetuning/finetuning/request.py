@@ -38,7 +38,8 @@ def row_text(name: str, value: Any) -> str:
         raise VisitorError("The rows are no JSON.", "Give a list of objects.") from None
     if len(text) > MAX_TEXT:
         raise VisitorError(
-            f"The rows have {len(text):,} characters; the limit is {MAX_TEXT:,}.", "Paste fewer."
+            f"The rows have {len(text):,} characters; the limit is {MAX_TEXT:,}.",
+            "Paste fewer, or give them as a file: its first rows are read.",
         )
     return text
 

@@ -122,7 +122,23 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
         raise VisitorError("There are no rows.", WANTED)
     if not found:
         raise VisitorError("There are no rows.", WANTED)
-    return found[: request.limit], source, len(found) > request.limit
+    kept = found[: request.limit]
+    for number, item in enumerate(kept, 1):
+        _check_whole(item, number)
+    return kept, source, len(found) > request.limit
+
+
+def _check_whole(item: Any, number: int) -> None:
+    """Refuse a row with half a character, which JSON can escape and no tokenizer reads."""
+    try:
+        json.dumps(item, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise VisitorError(
+            f"Row {number} holds half a character, {half}.", "Write the whole one, or leave it out."
+        ) from None
+    except (ValueError, RecursionError):  # too deep: said where its form is read
+        pass
 
 
 def _formed(objects: list[Any], limit: int) -> list[Row]:
@@ -249,6 +265,11 @@ def form(item: Any, number: int) -> Row:
 def _unknown(item: dict[str, Any], number: int) -> VisitorError:
     """What is said to a row of another form: how to rename its columns, where they are known."""
     named = ", ".join(list(map(str, item))[:6]) or "no columns"
+    if isinstance(item.get("chosen"), list) and isinstance(item.get("rejected"), list):
+        return VisitorError(
+            f"Row {number} is a pair of conversations ({named[:80]}).",
+            "Rename chosen to “messages” to see what SFT trains on; Train and watch takes pairs as they are.",
+        )
     for asks, says in NAMED:
         if isinstance(item.get(asks), str) and isinstance(item.get(says), str):
             asked = f"rename {asks} to “prompt” and "

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetuning.lora import round_blocks
 from finetuning.snapshot import Snapshot
+from finetuning.train_programs import NF4, NF4_ARGUMENT
 from finetuning.train_programs import named as named_model
 from shared import card, experts, hub, models, shelf
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
@@ -72,7 +74,10 @@ def merged(folder: Path, snapshot: Snapshot, data: Mapping[str, Any], loaded: Lo
     ):
         (Path(kept) / "adapter_model.safetensors").write_bytes(snapshot.adapter)
         (Path(kept) / "adapter_config.json").write_text(snapshot.config, encoding="utf-8")
-        whole = PeftModel.from_pretrained(copy.deepcopy(loaded.model).cpu(), kept).merge_and_unload()
+        base = copy.deepcopy(loaded.model).cpu()
+        if _settings(data, snapshot).get("qlora"):
+            round_blocks(base)  # what the adapter was trained on
+        whole = PeftModel.from_pretrained(base, kept).merge_and_unload()
         whole.save_pretrained(part)
         loaded.tokenizer.save_pretrained(part)
         (part / "README.md").write_text(text, encoding="utf-8")
@@ -99,10 +104,8 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
     """The card: what was trained on what, how, and what was measured before and after, on what is not trained
     on.
     """
-    settings, source = data["request"], data["provenance"]
+    settings, source = _settings(data, snapshot), data["provenance"]
     rewarded = data["kind"] == "grpo"
-    run = {} if rewarded else data["runs"][snapshot.run]
-    settings = {**settings, **run.get("changes", {})}
     objective = "GRPO" if rewarded else str(settings["objective"]).upper()
     expert = source["model"] in experts.NAMES
     base = EMBEDDED_MODEL if expert else card.public_name(source["model"])
@@ -129,18 +132,30 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
         if source["source"].endswith(EMBEDDED_SOURCE)
         else ""
     )
+    nf4 = (
+        " The linear layers of its blocks were rounded to NF4 first, as QLoRA does: the adapter belongs to "
+        "those weights."
+        if settings.get("qlora")
+        else ""
+    )
     return card.card(
         head,
         f"# {card.escape(card.public_name(source['model']))}: {objective}, {snapshot.step} steps",
         f"{what} {origin} ({card.escape(source['revision'])}), after {snapshot.step} "
-        f"steps of {objective} in {source['dtype']} with {versions}. {copied}",
+        f"steps of {objective} in {source['dtype']} with {versions}. {copied}{nf4}",
         f"## Data\n\n{rows} ({card.escape(trained['source'])}).{_data_words(data)}",
         "## Settings\n\n" + card.table(["setting", "value"], stated),
         "## Measured\n\n" + measures(data, snapshot),
         "## What it is for\n\nIt was trained to be watched: so few rows change a style, teach nothing else, "
         "and may harm what is not measured here. Nothing of it was tested for safety.",
-        _use(form, source["model"] if expert else base),
+        _use(form, source["model"] if expert else base, qlora=bool(settings.get("qlora"))),
     )
+
+
+def _settings(data: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
+    """The settings of the snapshot's run."""
+    changes = {} if data["kind"] == "grpo" else data["runs"][snapshot.run].get("changes", {})
+    return {**data["request"], **changes}
 
 
 def _licence(source: Mapping[str, Any]) -> str:
@@ -199,12 +214,12 @@ def _share(value: Mapping[str, Any]) -> str:
     return f"{value['count']} of {value['of']} ({100 * value['low']:.0f} to {100 * value['high']:.0f} %)"
 
 
-def _use(form: str, model: str) -> str:
+def _use(form: str, model: str, *, qlora: bool) -> str:
     if form == "adapter":
         text = (
             "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
-            f"{named_model(model)}"
-            "model = AutoModelForCausalLM.from_pretrained(name)\n"
+            f"{named_model(model)}{NF4 if qlora else ''}"
+            f"model = AutoModelForCausalLM.from_pretrained(name{NF4_ARGUMENT if qlora else ''})\n"
             'model = PeftModel.from_pretrained(model, ".")  # this folder\n'
         )
     else:

@@ -17,14 +17,16 @@ from finetuning import pairs
 from finetuning.data import Run, Train
 from finetuning.lora import Adapter, Cache, Net, adapted, blocks
 from finetuning.one_step import loss_of, seen_step
+from finetuning.packing import batches
 from finetuning.pairs import Pair, Rows, Text, crossed
 from finetuning.snapshot import Snapshot, restore, taken
 from finetuning.tokenizer import opened
-from finetuning.train_request import TrainRequest, changes_of
+from finetuning.train_request import TrainRequest, beside
 from finetuning.watch import Watch, countable, is_finite, watching
 from shared import models
 from shared.errors import VisitorError
 from shared.estimates import median
+from shared.numbers import counted
 from shared.talk import context_limit
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ MAX_RUN_TOKENS = 800_000
 """Tokens of all steps of one run."""
 SAME = (
     *("model", "data", "rows", "dataset", "config", "split", "limit", "max_length", "objective"),
-    *("rank", "alpha", "targets", "layers", "versus", "behaviours", "answers"),
+    *("rank", "alpha", "targets", "layers", "packing", "qlora", "versus", "behaviours", "answers"),
 )
 """Settings that a run goes on with as they are."""
 
@@ -58,24 +60,6 @@ class Since:
     data: Mapping[str, Any]
     step: int
     snapshots: Sequence[Snapshot]
-
-
-def order(rows: int, request: TrainRequest) -> list[list[int]]:
-    """Which rows each step reads: every epoch a permutation of its own seed, as accelerate's sampler
-    draws it, in batches; the last of an epoch may be smaller. KTO, as in TRL, takes them as they stand.
-    """
-    import torch
-
-    batches: list[list[int]] = []
-    epoch = 0
-    while len(batches) < request.steps:
-        generator = torch.Generator().manual_seed(request.seed + epoch)
-        drawn = torch.randperm(rows, generator=generator).tolist()
-        if request.objective == "kto":
-            drawn = list(range(rows))
-        batches += [drawn[at : at + request.batch] for at in range(0, rows, request.batch)]
-        epoch += 1
-    return batches[: request.steps]
 
 
 def prepared(request: TrainRequest, upload: Any = None, token: str | None = None) -> tuple[Loaded, Rows]:
@@ -106,20 +90,26 @@ def prepared(request: TrainRequest, upload: Any = None, token: str | None = None
             f"The tokenizer writes token {largest:,}, and the model has only {size:,}.",
             "Choose another model.",
         )
+    total = 0
     for run in request.runs():
-        width = run.batch * longest * (1 if run.objective == "sft" else 2)
+        texts = 1 if run.objective == "sft" else 2
+        longest_batch = run.batch
+        if run.packing:
+            longest_batch = max(map(len, batches(rows.train, run)))
+        width = longest_batch * longest * texts
         if width > MAX_STEP_TOKENS:
             raise VisitorError(
-                f"A step would read {width:,} tokens (batch {run.batch}, the longest row {longest:,}); the "
-                f"limit is {MAX_STEP_TOKENS:,}.",
+                f"A step would read {width:,} tokens ({counted(longest_batch, 'row')}, the longest "
+                f"{longest:,}); the limit is {MAX_STEP_TOKENS:,}.",
                 "Lower batch or max_length.",
             )
-        if width * run.steps > MAX_RUN_TOKENS:
-            total = width * run.steps
-            raise VisitorError(
-                f"The run would read up to {total:,} tokens; the limit is {MAX_RUN_TOKENS:,}.",
-                "Lower steps, batch or max_length.",
-            )
+        total += width * run.steps
+    if total > MAX_RUN_TOKENS:
+        raise VisitorError(
+            f"{'The runs' if request.versus else 'The run'} would read up to {total:,} tokens; the limit is "
+            f"{MAX_RUN_TOKENS:,}.",
+            "Lower steps, batch or max_length.",
+        )
     return loaded, rows
 
 
@@ -154,15 +144,17 @@ def train(
         raise VisitorError(
             "The run that is to go on followed other held-out rows.", "Give its rows again, or start anew."
         )
-    watch = watching(request, loaded, rows, uploaded=uploaded)
-    caches: dict[int, Cache] = {}
+    watched = watching(request, loaded, rows, uploaded=uploaded)
+    watches = {False: watched, True: watched.anew()}  # of another model before training
+    caches: dict[tuple[int, bool], Cache] = {}
     asked = request.runs()
     begun = len(since.snapshots) if since else 0
     total = sum(one.steps for one in asked) - sum(one.step for one in (since.snapshots if since else ()))
     done = 0
     for place, one in enumerate(asked):
-        adapter = adapted(loaded, one)
-        cache = caches.setdefault(adapter.first, Cache(adapter.first)) if cached else None
+        adapter = adapted(loaded, one, qlora=one.qlora)
+        watch = watches[one.qlora]
+        cache = caches.setdefault((adapter.first, one.qlora), Cache(adapter.first)) if cached else None
         like = min((pair.chosen for pair in rows.train), key=lambda text: len(text.ids))
         net = Net(adapter, cache, like)
         if one.objective in REFERRED:
@@ -170,7 +162,9 @@ def train(
         seen = _run_of(one, place, request, adapter, net)
         data["runs"].append(seen)
         before = since if place < begun else None
-        for step in _steps(one, adapter, net, watch, rows, loaded, seen, place, before, data):
+        others = zip(data["runs"][:place], asked, strict=False)
+        alike = next((run for run, other in others if other.qlora == one.qlora), None)
+        for step in _steps(one, adapter, net, watch, rows, loaded, seen, place, before, alike):
             if isinstance(step, Snapshot):
                 yield _now(data, began), step
                 continue
@@ -254,12 +248,11 @@ def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
 
 
 def _run_of(one: TrainRequest, place: int, request: TrainRequest, adapter: Adapter, net: Net) -> Run:
-    differs = {key: getattr(one, key) for key in changes_of(request.versus)}
-    words = (
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in differs.items()
-    )
+    changed = beside(request.versus)
+    keys = changed[place - 1] if place else dict.fromkeys(key for each in changed for key in each)
+    differs = {key: getattr(one, key) for key in keys}
     return {
-        "name": ", ".join(words),
+        "name": ", ".join(_setting_words(key, value) for key, value in differs.items()),
         "changes": differs if place else {},
         "rank": one.rank,
         "parameters": sum(value.numel() for value in adapter.parameters.values()),
@@ -272,6 +265,13 @@ def _run_of(one: TrainRequest, place: int, request: TrainRequest, adapter: Adapt
     }
 
 
+def _setting_words(key: str, value: Any) -> str:
+    """A setting in a run's name."""
+    if isinstance(value, bool):
+        return key if value else f"no {key}"
+    return f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+
+
 def _steps(
     one: TrainRequest,
     adapter: Adapter,
@@ -282,14 +282,16 @@ def _steps(
     seen: Run,
     place: int,
     since: Since | None,
-    data: Train,
+    alike: Run | None,
 ) -> Iterator[Snapshot | tuple[str, float]]:
-    """The steps of one run, which fill `seen`; yields where it is, and snapshots."""
+    """The steps of one run, which fill `seen`; yields where it is, and snapshots. `alike` is an earlier run
+    of the same model, which answered before its first step.
+    """
     import torch
 
     named = adapter.parameters
-    batches = order(len(rows.train), one)
-    used = [text for batch in batches for text in _texts_of([rows.train[at] for at in batch], one)]
+    read = batches(rows.train, one)
+    used = [text for batch in read for text in _texts_of([rows.train[at] for at in batch], one)]
     optimizer = torch.optim.AdamW(named.values(), lr=one.learning_rate, weight_decay=0.0)
     begin = 0
     if since is not None:
@@ -314,8 +316,8 @@ def _steps(
         watch.remember(net)
         watch.add_elsewhere(net, seen["marks"][0])
         yield "Before the first step", 0
-        if place:  # no adapter has moved anything yet
-            first = data["runs"][0]["marks"][0]
+        if alike:  # no adapter has moved anything yet
+            first = alike["marks"][0]
             seen["marks"][0]["shares"], seen["marks"][0]["said"] = first["shares"], first["said"]
         else:
             yield from _answered(watch, adapter, loaded, seen, 0)
@@ -325,7 +327,7 @@ def _steps(
         yield taken(place, 0, adapter, optimizer, one.model)
     marks, rates = one.marks(), one.rates()
     took: list[float] = []
-    for step, batch in enumerate(batches[begin:], begin):
+    for step, batch in enumerate(read[begin:], begin):
         clock = time.monotonic()
         some = [rows.train[at] for at in batch]
         for group in optimizer.param_groups:

@@ -20,13 +20,20 @@ MOST_CHARACTERS = 30_000
 """Rows that stand in the program itself."""
 TAKEN = ("data", "/data")
 """Where a program finds what is not in it: beside itself, or where a job of the Hub has the same folder."""
+NF4 = (
+    "import torch\nfrom transformers import BitsAndBytesConfig  # pip install bitsandbytes\n\n"
+    'nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
+    "bnb_4bit_compute_dtype=torch.float32)\n"
+)
+"""Lines of a program that opens a model as QLoRA does."""
+NF4_ARGUMENT = ", quantization_config=nf4"
 
 
 def listings(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
     """The programs below a figure, by what each is."""
     return {
         "The same run with transformers and peft": loop(request, data),
-        "The adapter in use": use_adapter(request.model),
+        "The adapter in use": use_adapter(request.model, qlora=request.qlora),
     }
 
 
@@ -48,6 +55,22 @@ def named(model: str) -> str:
         "    base = PeftModel.from_pretrained(base, adapter).merge_and_unload()\n"
         "    base.save_pretrained(name)\n"
         f"    AutoTokenizer.from_pretrained({EMBEDDED_MODEL!r}).save_pretrained(name)\n"
+    )
+
+
+def opening(*, qlora: bool) -> str:
+    """Lines that open the model to train, in float32; for QLoRA with rounded weights, since bitsandbytes'
+    own layers compute in less than float32 on a processor.
+    """
+    opened = "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
+    if not qlora:
+        return opened
+    return (
+        f"from bitsandbytes import functional\n\n{opened}"
+        "for module in model.modules():  # the weights of QLoRA, held in float32\n"
+        "    if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings():\n"
+        '        nf4 = functional.quantize_4bit(module.weight.data, blocksize=64, quant_type="nf4")\n'
+        "        module.weight.data = functional.dequantize_4bit(*nf4)\n"
     )
 
 
@@ -106,7 +129,8 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
     some = sorted({at for _, at, *_ in norms})
     layers = None if len(some) == data["provenance"]["blocks"] else some
     versions = data["provenance"]["versions"]
-    drawn = "torch.randperm(len(texts), generator=generator)"
+    units, flat = ("packed", _FLAT) if request.packing else ("texts", "batch.tolist()")
+    drawn = f"torch.randperm(len({units}), generator=generator)"
     if request.objective == "kto":
         drawn = "torch.arange(len(texts))"
     rate = f"{request.learning_rate!r}"
@@ -120,7 +144,7 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"{rows_listing(request, data['trained'])}\n"
         f"{named(request.model)}"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
-        "model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)\n"
+        f"{opening(qlora=request.qlora)}"
         "config = LoraConfig(\n"
         f"    r={request.rank}, lora_alpha={request.alpha:g}, target_modules={ends!r},\n"
         f'    layers_to_transform={layers!r}, task_type="CAUSAL_LM",\n'
@@ -134,6 +158,7 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"{_loss(request)}"
         "trained = [value for value in model.parameters() if value.requires_grad]\n"
         "optimizer = torch.optim.AdamW(trained, weight_decay=0.0)\n"
+        f"{_PACKED.replace('MAX_LENGTH', str(request.max_length)) if request.packing else ''}"
         "order = []\n"
         "epoch = 0\n"
         f"while len(order) < {request.steps}:  # the order of TRL's trainer\n"
@@ -142,7 +167,7 @@ def loop(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"    order += drawn.split({request.batch})\n"
         "    epoch += 1\n"
         f"for step, batch in enumerate(order[:{request.steps}]):\n"
-        "    loss = loss_of(batch.tolist())\n"
+        f"    loss = loss_of({flat})\n"
         "    optimizer.zero_grad()\n"
         "    loss.backward()\n"
         "    norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)\n"
@@ -288,6 +313,19 @@ def loss_of(batch):
 
 
 """
+_FLAT = "[row for pack in batch.tolist() for row in packed[pack]]"
+_PACKED = """packed, room = [], []  # rows whose tokens share max_length, as TRL's bfd packs them
+for row in sorted(range(len(texts)), key=lambda one: -len(texts[one][0])):
+    size = len(texts[row][0])
+    fits = [at for at in range(len(packed)) if room[at][0] >= size]
+    if not fits:
+        fits = [len(packed)]
+        packed.append([])
+        room.append((MAX_LENGTH, 0))
+    at = min(fits, key=lambda one: room[one])  # of equal room the pack that has had it the longest
+    packed[at].append(row)
+    room[at] = (room[at][0] - size, sum(map(len, packed)))
+"""
 _LOSSES = {"sft": _SFT, "dpo": _DPO, "orpo": _ORPO, "kto": _KTO}
 
 
@@ -313,15 +351,16 @@ def _read(request: TrainRequest) -> str:
     return _READ.replace("MAX_LENGTH", str(request.max_length)).replace("BOUNDS", bounds)
 
 
-def use_adapter(model: str) -> str:
+def use_adapter(model: str, *, qlora: bool = False) -> str:
     """A program that asks the model with the downloaded adapter."""
     talk = json.dumps([{"role": "user", "content": "How do clouds form?"}])
     return (
         "from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         f"{named(model)}"
+        f"{NF4 if qlora else ''}"
         "tokenizer = AutoTokenizer.from_pretrained(name)\n"
-        "model = AutoModelForCausalLM.from_pretrained(name)\n"
+        f"model = AutoModelForCausalLM.from_pretrained(name{NF4_ARGUMENT if qlora else ''})\n"
         'model = PeftModel.from_pretrained(model, "adapter")  # the folder, unzipped\n'
         f'ids = tokenizer.apply_chat_template({talk}, add_generation_prompt=True, return_tensors="pt", '
         "return_dict=True)\n"

@@ -1,4 +1,4 @@
-"""What a visitor asks for who trains: rows, objective, adapter, steps, and a second run beside the first."""
+"""What a visitor asks for who trains: rows, objective, adapter, steps, and further runs beside the first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finetuning.request import name_text, row_text
 from finetuning.sets import BEHAVIOURS, SETS
 from shared import behaviour, request
 from shared.behaviour import Behaviour
-from shared.checks import SEED, between, finite, one_of, whole
+from shared.checks import SEED, between, finite, flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.request import setting
@@ -28,8 +28,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
 MAX_TRAINED_ROWS = 2_000
 MAX_RATE = 1_000_000
 """Largest learning rate: what one far too large does is to be seen."""
-VERSUS = ("seed", "learning_rate", "rank", "alpha", "targets", "layers", "batch", "beta", "schedule")
-"""Settings that a second run may change: rows, objective and steps stay the same."""
+VERSUS = (
+    *("seed", "learning_rate", "rank", "alpha", "targets", "layers", "batch", "beta", "schedule"),
+    *("packing", "qlora"),
+)
+"""Settings that a further run may change: rows, objective and steps stay the same."""
+MOST_BESIDE = 3
+"""Runs beside the first."""
 
 
 def rate(name: str, value: Any) -> float:
@@ -43,30 +48,43 @@ def rate(name: str, value: Any) -> float:
 
 
 def _versus(name: str, value: Any) -> str:
-    """Changed settings as `setting=value`, with semicolons between; the API may send an object."""
+    """Changed settings as `setting=value`, with semicolons between, and | between runs; the API may send an
+    object, or a list of them.
+    """
     if isinstance(value, dict):
-        value = "; ".join(f"{key}={item}" for key, item in value.items())
+        value = [value]
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        value = " | ".join("; ".join(f"{key}={item}" for key, item in one.items()) for one in value)
     text = name_text(name, value)
-    changes_of(text)
+    beside(text)
     return text
 
 
-def changes_of(text: str) -> dict[str, str]:
-    """The settings that a second run changes.
+def beside(text: str) -> list[dict[str, str]]:
+    """The settings that each further run changes.
 
     Raises:
-        VisitorError: one is none, or may not differ.
+        VisitorError: one is none, or may not differ; or there are too many runs.
     """
+    runs = [_changes(part) for part in text.split("|") if part.strip()]
+    if len(runs) > MOST_BESIDE:
+        raise VisitorError(
+            f"{len(runs)} runs are asked for beside the first.", f"Ask for {MOST_BESIDE} at most."
+        )
+    return runs
+
+
+def _changes(text: str) -> dict[str, str]:
     changes: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         key, sign, value = (piece.strip() for piece in part.partition("="))
         if not sign or key not in VERSUS:
             raise VisitorError(
-                f"“{part[:40]}” is no change for a second run.",
-                f"Write setting=value, of {', '.join(VERSUS)}; several with semicolons between.",
+                f"“{part[:40]}” is no change for a further run.",
+                f"Write setting=value, of {', '.join(VERSUS)}; with ; between settings and | between runs.",
             )
         if key in changes:
-            raise VisitorError(f"{key} is changed twice for the second run.", "Name it once.")
+            raise VisitorError(f"{key} is changed twice for one run.", "Name it once, or put | between runs.")
         changes[key] = value
     return changes
 
@@ -110,8 +128,19 @@ class TrainRequest(request.Request):
     undesirable_weight: float = setting(1.0, between(0.001, 1_000), "KTO: weight of unwanted answers")
     max_length: int = setting(256, whole(8, 2_048), "tokens of a row that are kept, prompt and answer")
     seed: int = setting(42, SEED, "of the adapter's A and of the order of rows")
+    packing: bool = setting(
+        False, flag, "SFT: rows are packed up to max_length as TRL does (bfd); a step reads batch packs"
+    )
+    qlora: bool = setting(
+        False,
+        flag,
+        "QLoRA: the blocks' linear layers are rounded to NF4 before training, as bitsandbytes does",
+    )
     versus: str = setting(
-        "", _versus, f"a second run with other settings, such as seed=1: {', '.join(VERSUS)}"
+        "",
+        _versus,
+        "up to three further runs with other settings, such as “seed=1 | seed=2 | rank=2; alpha=4”: "
+        + ", ".join(VERSUS),
     )
     behaviours: tuple[Behaviour, ...] = setting(
         (),
@@ -134,14 +163,21 @@ class TrainRequest(request.Request):
                 "KTO sets each prompt of a step beside another row's answer, and a step has one row.",
                 "Set batch to 2 or more.",
             )
-        for other in self.runs()[1:]:
+        runs = self.runs()
+        if self.objective != "sft" and any(one.packing for one in runs):
+            raise VisitorError(
+                f"Packing is of SFT: TRL packs no rows for {OBJECTIVES[self.objective]}.",
+                "Switch packing off.",
+            )
+        for at, other in enumerate(runs[1:], 1):
             if self.objective == "sft" and other.beta != self.beta:
                 raise VisitorError(
                     "beta is of DPO, ORPO and KTO, and this is SFT.", "Change another setting."
                 )
-            if other == replace(self, versus=""):
+            if other in runs[:at]:
                 raise VisitorError(
-                    "The second run is the first one again.", "Change a setting, such as seed=1."
+                    f"Run {at + 1} is {'the first one' if other == runs[0] else 'an earlier one'} again.",
+                    "Change a setting, such as seed=1.",
                 )
         return self
 
@@ -152,11 +188,14 @@ class TrainRequest(request.Request):
             VisitorError: a changed setting is refused.
         """
         first = replace(self, versus="")
-        if not self.versus:
-            return [first]
         checks = {name: one.metadata["check"] for name, one in self.declared().items()}
-        changed = {name: checks[name](name, value) for name, value in changes_of(self.versus).items()}
-        return [first, replace(first, **changed)]
+        return [
+            first,
+            *(
+                replace(first, **{name: checks[name](name, value) for name, value in changes.items()})
+                for changes in beside(self.versus)
+            ),
+        ]
 
     @property
     def paired(self) -> bool:

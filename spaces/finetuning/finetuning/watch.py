@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from finetuning import losses, sets
@@ -76,6 +76,10 @@ class Watch:
     first: dict[Text, Tensor] = field(default_factory=dict)
     reference: dict[Text, float] = field(default_factory=dict)
     """ln p of answers before training, summed."""
+
+    def anew(self) -> Watch:
+        """The same of another model before training, of which nothing is known yet."""
+        return replace(self, first={}, reference={})
 
     def remember(self, net: Net) -> None:
         """Keep what the model says before training."""

@@ -136,8 +136,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
         )
         boxes["versus"] = gr.Textbox(
             first.versus,
-            label="beside it a run with",
-            placeholder="seed=1",
+            label="beside it runs with",
+            placeholder="seed=1 | rank=2",
             max_lines=1,
             scale=2,
             min_width=140,
@@ -171,6 +171,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
                 first.layers, label="blocks from the top (0: all)", precision=0, min_width=150
             )
             boxes["batch"] = gr.Slider(1, 16, first.batch, step=1, label="rows of a step", min_width=120)
+            boxes["packing"] = gr.Checkbox(first.packing, label="packing (SFT)", min_width=110)
+            boxes["qlora"] = gr.Checkbox(
+                first.qlora, label="QLoRA: weights in NF4", info="no memory is saved here", min_width=140
+            )
         with gr.Row(equal_height=True):
             boxes["schedule"] = gr.Dropdown(
                 ["linear", "constant"], value=first.schedule, label="schedule", min_width=110

@@ -12,6 +12,7 @@ import {
 import { openChart } from "../../../../shared/js/chart.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { brief } from "../../../../shared/js/numbers.js";
+import { marginWords, seedWords } from "./reasons.js";
 
 /**
  * @import {Mark, Run, Spread, Train} from "./data.js"
@@ -83,7 +84,7 @@ export function stackedCharts(charts, steps, wide) {
  */
 function chartsOf(data) {
   const two = data.runs.length > 1;
-  // two runs: the thick line has the run's name, the thin and the dashed its colour
+  // several runs: the thick line has the run's name, the thin and the dashed its colour
   const named = (/** @type {Run} */ run, /** @type {string} */ what, main = true) =>
     two ? (main ? run.name : "") : what;
   const { objective } = data;
@@ -142,14 +143,19 @@ function chartsOf(data) {
       ]),
     });
   }
-  if (objective === "orpo")
+  if (objective === "orpo" || objective === "dpo") {
+    const [title, what] =
+      objective === "orpo"
+        ? ["Held-out log odds ratio, chosen over rejected", "log odds"]
+        : ["Held-out margin: change of chosen minus change of rejected, nats", "margin"];
     charts.push({
-      title: "Held-out log odds ratio, chosen over rejected",
+      title,
       tall: 110,
       curves: data.runs.map((run, place) =>
-        measuredCurve(run.marks, named(run, "log odds"), "margin", place),
+        measuredCurve(run.marks, named(run, what), "margin", place),
       ),
     });
+  }
   if (objective === "kto")
     charts.push({
       title: "Reference point z₀ of each step’s rows, nats",
@@ -304,27 +310,15 @@ function reasons(data) {
       " Thin: the rows of each step, before it.",
     ),
   ];
+  const seeds = seedWords(data);
+  if (seeds) words.push(h("p", {}, seeds));
   const { chosen, rejected, margin } = mark;
   if (data.objective === "kto" && chosen && rejected) {
     words.push(wantedWords(data, chosen, rejected));
   } else if (data.objective === "orpo" && chosen && rejected && margin) {
     words.push(oddsWords(data, mark, { chosen, rejected, margin }));
   } else if (chosen && rejected && margin) {
-    const both = chosen.mean < 0 && rejected.mean < 0;
-    words.push(
-      h(
-        "p",
-        {},
-        h("b", {}, both ? "Why do both fall? " : "What DPO follows. "),
-        `The chosen answers changed by ${brief(chosen.mean)} nats, the rejected by `,
-        `${brief(rejected.mean)}; the margin is ${brief(margin.mean)}. The loss sees the margin `,
-        "alone: it sinks as well when both become less likely and the rejected one falls further. ",
-        both
-          ? "What they lose goes to answers that are in no pair. A lower rate, a larger β, or SFT on "
-          : "So watch both lines, not the loss.",
-        both ? "the chosen answers first holds them up." : null,
-      ),
-    );
+    words.push(marginWords(data, mark, { chosen, rejected, margin }));
   }
   return words;
 }

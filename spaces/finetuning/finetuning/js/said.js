@@ -30,14 +30,17 @@ function saidOf(data) {
     spoken(run).map((mark) => ({ mark, place, name: run.name })),
   );
   if (!some.length) return [h("p", { class: "message" }, "No question has been answered yet.")];
-  // before the first step all runs say the same
-  const columns = some.filter(({ mark, place }) => !(place && mark.step === 0));
+  // before the first step runs of one model say the same
+  const first = JSON.stringify(some[0].mark.said);
+  const columns = some.filter(
+    ({ mark, place }) => !(place && mark.step === 0 && JSON.stringify(mark.said) === first),
+  );
   const heads = columns.map(({ mark, name, place }) =>
     h(
       "th",
       { scope: "col" },
       mark.step === 0 ? "before" : `step ${mark.step}`,
-      mark.step && data.runs.length > 1
+      data.runs.length > 1 && (mark.step || place)
         ? h("span", { class: `said series-${place}` }, ` ${name}`)
         : null,
     ),

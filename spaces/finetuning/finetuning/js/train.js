@@ -71,6 +71,8 @@ function trainKey({ objective, beta, trained, runs, request }) {
       kto: `KTO, β ${brief(beta)}${weightWords(request)}`,
     }[objective],
     `${plural(trained.rows, "row")}, ${plural(trained.tokens, "trained token")}`,
+    ...(request.packing ? ["packed"] : []),
+    ...(request.qlora ? ["weights in NF4"] : []),
     ...(run ? [`LoRA of ${whole(run.parameters)} parameters from block ${run.first} on`] : []),
   ];
 }
@@ -116,6 +118,10 @@ function trainWarnings({ trained, runs, resumed, request }) {
     said.push("No link carries a file: the link below trains on the stored set.");
   if (resumed !== null)
     said.push(`Went on from step ${resumed} of an earlier run: the link below trains anew.`);
+  if (request.qlora || runs.some(({ changes }) => changes.qlora))
+    said.push(
+      "QLoRA here: the frozen weights are NF4’s, held in float32, so that no memory is saved.",
+    );
   if (runs[0] && !runs[0].cached && runs[0].first)
     said.push("This model’s lower blocks cannot be run ahead: the whole model ran in every step.");
   for (const run of runs.slice(1)) if (run.stopped) said.push(`${run.name}: ${run.stopped}`);

@@ -1,4 +1,4 @@
-// What the views of a run share: which of two runs, after which step.
+// What the views of a run share: which of the runs, after which step.
 
 import { h } from "../../../../shared/js/dom.js";
 
@@ -8,7 +8,7 @@ import { h } from "../../../../shared/js/dom.js";
  * What the views share.
  * @typedef {Object} TrainSession
  * @property {number} mark place of the mark that is looked at; -1 for the last
- * @property {number} run which of the two
+ * @property {number} run which of them
  * @property {(change: {mark?: number, run?: number}) => void} choose
  */
 

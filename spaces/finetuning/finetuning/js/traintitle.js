@@ -6,14 +6,14 @@ import { brief, plural } from "../../../../shared/js/numbers.js";
 
 /** @param {Train} data */
 export function trainTitle(data) {
-  const [run, other] = data.runs;
+  const [run, ...others] = data.runs;
   if (!run) return "Before the first step";
   if (run.stopped) return run.stopped;
   const [first, last] = [run.marks[0], run.marks.at(-1)];
   if (!first || !last || last === first)
     return `Held-out loss ${brief(first?.held_out.mean)} nats a token before the first step`;
   const told = `${trainOutcome(data, first, last)}${sharesTold(first, last)}`;
-  return other ? `${told}; with ${besideTold(data, other)}` : told;
+  return [told, ...others.map((other) => `with ${besideTold(data, other)}`)].join("; ");
 }
 
 /**
