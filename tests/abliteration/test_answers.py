@@ -16,6 +16,8 @@ from abliteration.request import Request
 from abliteration.scale import behind
 from shared.contrasts import contrast
 from shared.errors import VisitorError
+from shared.items import items_of, pair_ids
+from shared.measure import continuation_log_probabilities
 from shared.talk import Answer
 from tests import zoo
 from tests.abliteration.conftest import logits, prompts
@@ -199,6 +201,20 @@ def test_the_facts_have_one_right_answer_each():
         and all(len(choices) == len(set(choices)) == 4 for _, choices in items)
         and len({q for q, _ in items}) == len(items)
     )
+
+
+def test_the_facts_are_counted_as_the_evaluation_space_counts_items():
+    """Row by row, the likeliest of four by character; and as items they are what that Space takes."""
+    loaded = zoo.opened("tinyllama")
+    asked = capability.items()
+    assert items_of([item.to_json() for item in asked]) == tuple(asked)
+    rows = [pair_ids(loaded, item.prompt, choice) for item in asked for choice in item.choices]
+    logs = iter(continuation_log_probabilities(loaded.model, [((*a, *b), len(a)) for a, b in rows]))
+    right = []
+    for item in asked:
+        values = [float(next(logs).sum()) / len(choice) for choice in item.choices]
+        right.append(values.index(max(values)) == item.gold)
+    assert capability.capability(loaded.model, loaded) == right
 
 
 def test_the_base_knows_more_facts_than_chance(embedded):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from abliteration import data
-from shared.measure import continuation_log_probabilities
-from shared.talk import plain_ids, token_ids
+from shared.choices import scored
+from shared.items import Item, row_of
+from shared.paired import difference
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,8 +55,23 @@ ITEMS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Questions with four answers, the right one first; written for this project."""
 
 
+def items() -> list[Item]:
+    """The questions as the suite's item format has them, the order of choices drawn by the question. The
+    blank before an answer is a part of it.
+    """
+    found = []
+    for place, (question, (right, *others)) in enumerate(ITEMS, 1):
+        choices = [f" {answer}" for answer in (right, *others)]
+        random.Random(f"facts {place}").shuffle(choices)  # noqa: S311  a draw, no secret
+        found.append(
+            Item(str(place), "facts", question, tuple(choices), choices.index(f" {right}"), delimiter="")
+        )
+    return found
+
+
 def capability(model: PreTrainedModel, loaded: Loaded) -> list[bool]:
-    """By item, whether the right answer is the likeliest of the four, by log-probability per character.
+    """By item, whether the right answer is the likeliest of the four by character, lm-eval's acc_norm, as the
+    evaluation Space counts it.
 
     Items are plain text; a model that has only ever seen chats is measured the same before and after, which
     is what counts here.
@@ -62,31 +79,23 @@ def capability(model: PreTrainedModel, loaded: Loaded) -> list[bool]:
     Args:
         model: a model or an edited twin.
         loaded: the model, for its tokenizer.
+
+    Raises:
+        VisitorError: as `items.row_of`.
     """
-    rows, lengths = [], []
-    for question, choices in ITEMS:
-        start = plain_ids(loaded.tokenizer, question)
-        for choice in choices:
-            answer = token_ids(loaded.tokenizer, f" {choice}")
-            rows.append((start + answer, len(start)))
-            lengths.append(len(choice) + 1)
-    logs = continuation_log_probabilities(model, rows)
-    scores = [float(log.sum()) / length for log, length in zip(logs, lengths, strict=True)]
-    return [max(scores[at : at + 4]) == scores[at] for at in range(0, len(scores), 4)]
+    asked = items()
+    answers = scored(model, asked, [row_of(loaded, item) for item in asked])
+    return [one.right("acc_norm") for one in answers]
 
 
 def paired(base: list[bool], edited: list[bool]) -> data.Capability:
-    """Paired counts of right answers, and the exact McNemar p-value (sign test on the items that changed)."""
-    from scipy.stats import binomtest
-
-    lost = sum(one and not other for one, other in zip(base, edited, strict=True))
-    won = sum(other and not one for one, other in zip(base, edited, strict=True))
-    p = float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0
+    """Paired counts of right answers, and the exact McNemar p-value, as `paired.difference` has them."""
+    found = difference(base, edited, list(range(len(base))))
     return {
         "base": sum(base),
         "edited": sum(edited),
-        "of": len(base),
-        "lost": lost,
-        "won": won,
-        "p": round(p, 4),
+        "of": found.of,
+        "lost": found.lost,
+        "won": found.gained,
+        "p": round(found.p, 4),
     }
