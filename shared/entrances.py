@@ -32,8 +32,13 @@ MODEL_ROOMS = {
     "finetuning": {"room": "train", "model": "{name}"},
 }
 """By Space, the query of the room where a made model is of use."""
-ROWS_ROOMS: dict[str, dict[str, Any]] = {}
+ROWS_ROOMS: dict[str, dict[str, Any]] = {
+    "finetuning": {"room": "mask", "dataset": "{name}"},
+    "dedup": {"room": "duplicates", "dataset": "{name}"},
+}
 """The same of a dataset's rows."""
+JSON = (".jsonl", ".json")
+"""Files of rows that fine-tuning reads."""
 TREE = {"room": "tree", "tree": "{name}"}
 """Of the family tree, in merging."""
 
@@ -71,8 +76,8 @@ def connect(demo: gr.Blocks) -> None:
     if not boxes:
         return
 
-    def listed() -> list[Any]:
-        return [_choices(plain, kinds) for _, plain, kinds in offers.fields]
+    def listed() -> dict[Any, Any]:
+        return {box: _choices(plain, kinds) for box, plain, kinds in offers.fields}
 
     gr.on([demo.load, *(box.change for box in offers.results)], listed, None, boxes, **QUIET)
 
@@ -98,6 +103,8 @@ def links(made: shelf.Made | None) -> str:
     if made is None:
         return ""
     rooms = ROWS_ROOMS if made.kind == "rows" else MODEL_ROOMS
+    if made.kind == "rows" and not made.file.endswith(JSON):
+        rooms = {"dedup": ROWS_ROOMS["dedup"]}
     suite = "LLM_COURSE_SUITE" in os.environ
     here = [space for space in names() if space in rooms] if suite else []
     ways = [_link(f"../{space}/", space, rooms[space], made) for space in here]

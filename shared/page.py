@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import gradio as gr
 
-from shared import entrances, files, hub, models, owner, quota
+from shared import entrances, files, hub, models, owner, quota, shelf
 from shared.app import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, lighten, stylesheet
@@ -145,6 +146,7 @@ def code_and_link_value(title: str, code: dict[str, str], query: str, *, live: b
         "code": listings,
         "query": query,
         "live": live,
+        "made": shelf.names_in(unquote_plus(query), *code.values()),
         "hub": owner.hub_page(),
         "gradio": gr.__version__,
     }
