@@ -58,8 +58,8 @@ export function render(element, data) {
         ? h(
             "p",
             { class: "share-made" },
-            `${made} is on your shelf: the link opens it for you alone, for two hours at most. In the code, ` +
-              "put the folder of its files in its place.",
+            `${made} is on your shelf: the link opens it for you alone, for two hours at most. ` +
+              "In the code, put the folder of its files in its place.",
           )
         : "",
       fold(

@@ -107,7 +107,7 @@ def test_nobody_else_opens_it_by_api_mcp_link_figure_or_file(server, maker, who)
     body = {"name": "count", "arguments": {"model": name}}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": body}
     assert REFUSED in yours.ask("/gradio_api/mcp/", call)[1]
-    assert '"said' in mine.ask("/gradio_api/mcp/", call)[1].replace("\\", "")
+    assert "copied from zoo/it" in mine.ask("/gradio_api/mcp/", call)[1]
     with pytest.raises(AssertionError, match="on your shelf"):
         _paths(yours, name)
     quoted = urllib.parse.quote(path)

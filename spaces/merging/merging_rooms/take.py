@@ -11,7 +11,7 @@ from merging import child as children
 from merging.child import Child
 from merging.report import Progress
 from merging.run import extract_lora
-from shared import experts, page
+from shared import chat_room, experts, page
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import for_visitor
 from shared.files import result_folder
