@@ -172,6 +172,12 @@ def history(name: str) -> list[Made]:
     return list(found.values())
 
 
+def origins(name: str) -> list[str]:
+    """What a name goes back to that was not made here: itself, or the ends of its `history`."""
+    parents = [parent for made in history(name) for parent in made.parents]
+    return [one for one in dict.fromkeys(parents or [name]) if not is_made(one)]
+
+
 def folder_of(name: str) -> Path:
     """The folder of a whole model that a name of the shelf stands for: what is no such folder, an adapter or
     a GGUF file, becomes one at its first opening.

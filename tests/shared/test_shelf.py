@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from shared import files, hub, limits, models, owner, shelf
+from shared import card, files, hub, limits, models, owner, shelf
 from shared.errors import VisitorError
 from tests import zoo
 from tests.conftest import Server
@@ -215,6 +215,10 @@ def test_chains_read_whole_and_stop_where_something_is_gone(mine):
     third = _made(words="Q4_0", says="quantized to Q4_0 from", parents=[second.name])
     assert [one.name for one in shelf.history(third.name)] == [third.name, second.name, first.name]
     assert second.sentence == f"merged by ties of {first.name}, pirate"
+    text = card.card(card.model_head(library="gguf", tags=[], base=[third.name]), made_from=[third.name])
+    assert "base/model" in text.split("---")[1], "its card names what is on the Hub"
+    assert text.index("quantized to Q4") < text.index("merged by ties of") < text.index("trained from")
+    assert "made/" not in text, "a name that opens nowhere else"
     files.remove(second.folder.parent)
     assert [one.name for one in shelf.history(third.name)] == [third.name]
 

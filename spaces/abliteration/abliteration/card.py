@@ -73,6 +73,7 @@ def model_card(export: data.Export) -> str:
         "Intervals are Wilson's at 95 %; ± is one standard error, which counts prompts, or windows of the "
         "text.",
         private=[model["id"], base],
+        made_from=[model["id"]],
     )
 
 

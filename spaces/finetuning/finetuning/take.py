@@ -149,6 +149,8 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
         "## What it is for\n\nIt was trained to be watched: so few rows change a style, teach nothing else, "
         "and may harm what is not measured here. Nothing of it was tested for safety.",
         _use(form, source["model"]),
+        private=[source["model"]] if shelf.is_made(source["model"]) else (),
+        made_from=[source["model"]],
     )
 
 
