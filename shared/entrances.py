@@ -9,13 +9,14 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 from gradio.context import Context
 
-from shared import shelf
+from shared import owner, shelf
 from shared.catalogue import names
 
 FILL = "fill"
@@ -117,6 +118,20 @@ def links(made: shelf.Made | None) -> str:
             "repository there.</p>"
         )
     return f"<p>For two hours it is {name}, for you alone. Open it in {' · '.join(ways)}.</p>"
+
+
+def after_push(repository: str, url: str) -> str:
+    """The ways from a model or dataset that was pushed into the other Spaces of the same owner, as safe HTML;
+    "" where this is no Space that stands among them.
+    """
+    owners, _, space = os.environ.get("SPACE_ID", "").partition("/")
+    rooms = ROWS_ROOMS if "/datasets/" in url else MODEL_ROOMS
+    if owner.hub_page() is None or space not in {*MODEL_ROOMS, *ROWS_ROOMS} or "/spaces/" in url:
+        return ""
+    others = [one for one in rooms if one != space]
+    pushed = shelf.Made(repository, "model", "", (), "", Path())
+    ways = [_link(f"https://huggingface.co/spaces/{owners}/{one}", one, rooms[one], pushed) for one in others]
+    return f"<p>Where it is public, open it in {' · '.join(ways)}.</p>"
 
 
 def _link(address: str, words: str, query: dict[str, Any], made: shelf.Made, *, fill: bool = True) -> str:

@@ -122,7 +122,8 @@ def pushed(push: Callable[..., str], values: Sequence[Any], repository: str, tok
         url = push(*values, name, token)
     except Exception as error:  # noqa: BLE001  the page must go on whatever happened
         return alert(for_visitor(error))
-    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
+    there = f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
+    return there + entrances.after_push(name, url)
 
 
 PANEL = Path(__file__).parent / "panel"

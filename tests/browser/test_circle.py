@@ -52,7 +52,7 @@ def test_a_model_walks_from_room_to_room(browser, suite_url):
         assert trained.startswith("made/sft-llama3-")
 
         enter(page, "merging")  # an adapter, which becomes a model when it is opened
-        expect(page.locator("#findings")).to_contain_text("checked", ignore_case=True, timeout=60_000)
+        expect(page.locator("#findings")).to_contain_text(trained, timeout=60_000)
         page.locator("#merge").click()
         merged = made_here(page)
         assert merged.startswith("made/linear-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from shared import card, files, hub, limits, models, owner, shelf
+from shared import card, entrances, files, hub, limits, models, owner, shelf
 from shared.errors import VisitorError
 from tests import zoo
 from tests.conftest import Server
@@ -79,7 +80,7 @@ def _paths(visitor: Visitor, name: str) -> list[str]:
     body = {"session_hash": "s", "component_id": figure, "fn_name": "folder", "data": {"name": name}}
     status, text = visitor.ask("/gradio_api/component_server", body)
     assert status == 200, text
-    return [f"{json.loads(text)}/config.json"] if json.loads(text) and REFUSED not in text else []
+    return [] if REFUSED in text else [f"{json.loads(text)}/config.json"]
 
 
 def test_its_maker_opens_it_in_the_process_that_zero_gpu_forked(server, maker):
@@ -108,8 +109,7 @@ def test_nobody_else_opens_it_by_api_mcp_link_figure_or_file(server, maker, who)
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": body}
     assert REFUSED in yours.ask("/gradio_api/mcp/", call)[1]
     assert "copied from zoo/it" in mine.ask("/gradio_api/mcp/", call)[1]
-    with pytest.raises(AssertionError, match="on your shelf"):
-        _paths(yours, name)
+    assert _paths(yours, name) == []
     quoted = urllib.parse.quote(path)
     around = f"{Path(path).parent}/../model/config.json"
     for route in (f"file={path}", f"file={quoted}", f"file={around}", f"file=/.{path}", f"file/{path}"):
@@ -232,3 +232,35 @@ def test_made_things_share_the_room_of_a_visitors_results(mine, monkeypatch):
     _made()
     assert [one.name for one in shelf.listed()].count(first.name) == 0
     assert second.name in [one.name for one in shelf.listed()]
+
+
+def test_a_push_links_into_the_owners_other_spaces(monkeypatch):
+    assert entrances.after_push("me/it", "https://huggingface.co/me/it") == ""
+    monkeypatch.setenv("SPACE_ID", "us/merging")
+    monkeypatch.delenv("LLM_COURSE_SUITE", raising=False)
+    said = entrances.after_push("me/<it>", "https://huggingface.co/me/it")
+    assert 'spaces/us/quantization?room=compare&amp;model=me%2F%3Cit%3E&amp;fill=1"' in said
+    assert "us/merging" not in said and "dedup" not in said
+    assert "spaces/us/dedup?" in entrances.after_push("me/it", "https://huggingface.co/datasets/me/it")
+    assert entrances.after_push("me/it", "https://huggingface.co/spaces/me/it") == ""
+    monkeypatch.setenv("SPACE_ID", "us/another-name")
+    assert entrances.after_push("me/it", "https://huggingface.co/me/it") == ""
+
+
+def test_entrances_lead_where_the_kind_of_thing_is_read(mine, monkeypatch):
+    monkeypatch.setenv("LLM_COURSE_SUITE", "1")
+    rows = shelf.put(
+        files.result_folder(), "rows", "kept <b>", says="cut", parents=["a"], relation="", file="kept.csv"
+    )
+    assert "dedup" in entrances.links(rows) and "finetuning" not in entrances.links(rows)
+    lines = dataclasses.replace(rows, file="kept.jsonl")
+    assert "../finetuning/?room=mask&amp;dataset=made" in entrances.links(lines)
+    model = entrances.links(_made())
+    assert "../decoding/?room=pair&amp;model=a%2Fb&amp;other=made%2Fties-" in model and "tree=made" in model
+    assert entrances.links(None) == ""
+    monkeypatch.delenv("LLM_COURSE_SUITE")
+    assert "push it" in entrances.links(rows)
+    with pytest.raises(VisitorError, match="no model"):
+        shelf.folder_of(rows.name)
+    with pytest.raises(VisitorError, match="is a model"):
+        shelf.rows_of(_made().name)
