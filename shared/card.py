@@ -58,12 +58,13 @@ def model_head(
         library: that loads the model, such as "transformers", "peft" or "gguf".
         tags: in order, each once.
         licences: of all models that it was made from, "" where one is unknown, see `licence_fields`.
-        base: names of those models; what is no id of the Hub is left out.
+        base: names of those models; what is no id of the Hub is left out, what was made here stands for what
+            it was made from.
         relation: "quantized", "merge", "finetune" or "adapter"; left out with the bases where there are none.
     """
     from huggingface_hub import ModelCardData
 
-    known = list(dict.fromkeys(name for name in base if hub_id(name)))
+    known = list(dict.fromkeys(name for one in base for name in shelf.origins(one) if hub_id(name)))
     facts: dict[str, Any] = dict(licence_fields(licences))
     if known:
         facts["base_model"] = known[0] if len(known) == 1 else known
@@ -194,14 +195,27 @@ def fenced(text: str, language: str = "") -> Markdown:
     return Markdown(f"{ticks}{language}\n{text.strip()}\n{ticks}")
 
 
-def card(head: str, *sections: str, private: Iterable[str] = ()) -> str:
+def lineage(names: Iterable[str]) -> Markdown:
+    """How the models that something was made from were made themselves, as far as they are on the shelf."""
+    steps = {made.name: made for name in names for made in shelf.history(name)}.values()
+    lines = [
+        f"- {code(public_name(made.name))}: {escape(made.says)} "
+        + ", ".join(str(code(public_name(parent))) for parent in made.parents)
+        for made in steps
+    ]
+    return Markdown("## How it came about\n\n" + "\n".join(lines)) if lines else Markdown("")
+
+
+def card(head: str, *sections: str, private: Iterable[str] = (), made_from: Iterable[str] = ()) -> str:
     """A whole card: the head, then the sections that are not empty, each apart from the next by a blank line.
 
     Args:
         head: of `model_head` or `dataset_head`.
         sections: Markdown.
         private: as for `without_paths`.
+        made_from: as for `lineage`, which comes last.
     """
+    sections = (*sections, lineage(made_from))
     body = "\n\n".join(section.strip() for section in sections if section.strip())
     return f"{head.strip()}\n\n{without_paths(body, private)}\n"
 

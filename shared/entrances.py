@@ -9,13 +9,14 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 from gradio.context import Context
 
-from shared import shelf
+from shared import owner, shelf
 from shared.catalogue import names
 
 FILL = "fill"
@@ -32,8 +33,13 @@ MODEL_ROOMS = {
     "finetuning": {"room": "train", "model": "{name}"},
 }
 """By Space, the query of the room where a made model is of use."""
-ROWS_ROOMS: dict[str, dict[str, Any]] = {}
+ROWS_ROOMS: dict[str, dict[str, Any]] = {
+    "finetuning": {"room": "mask", "dataset": "{name}"},
+    "dedup": {"room": "duplicates", "dataset": "{name}"},
+}
 """The same of a dataset's rows."""
+JSON = (".jsonl", ".json")
+"""Files of rows that fine-tuning reads."""
 TREE = {"room": "tree", "tree": "{name}"}
 """Of the family tree, in merging."""
 
@@ -71,8 +77,8 @@ def connect(demo: gr.Blocks) -> None:
     if not boxes:
         return
 
-    def listed() -> list[Any]:
-        return [_choices(plain, kinds) for _, plain, kinds in offers.fields]
+    def listed() -> dict[Any, Any]:
+        return {box: _choices(plain, kinds) for box, plain, kinds in offers.fields}
 
     gr.on([demo.load, *(box.change for box in offers.results)], listed, None, boxes, **QUIET)
 
@@ -98,6 +104,8 @@ def links(made: shelf.Made | None) -> str:
     if made is None:
         return ""
     rooms = ROWS_ROOMS if made.kind == "rows" else MODEL_ROOMS
+    if made.kind == "rows" and not made.file.endswith(JSON):
+        rooms = {"dedup": ROWS_ROOMS["dedup"]}
     suite = "LLM_COURSE_SUITE" in os.environ
     here = [space for space in names() if space in rooms] if suite else []
     ways = [_link(f"../{space}/", space, rooms[space], made) for space in here]
@@ -110,6 +118,20 @@ def links(made: shelf.Made | None) -> str:
             "repository there.</p>"
         )
     return f"<p>For two hours it is {name}, for you alone. Open it in {' · '.join(ways)}.</p>"
+
+
+def after_push(repository: str, url: str) -> str:
+    """The ways from a model or dataset that was pushed into the other Spaces of the same owner, as safe HTML;
+    "" where this is no Space that stands among them.
+    """
+    owners, _, space = os.environ.get("SPACE_ID", "").partition("/")
+    rooms = ROWS_ROOMS if "/datasets/" in url else MODEL_ROOMS
+    if owner.hub_page() is None or space not in {*MODEL_ROOMS, *ROWS_ROOMS} or "/spaces/" in url:
+        return ""
+    others = [one for one in rooms if one != space]
+    pushed = shelf.Made(repository, "model", "", (), "", Path())
+    ways = [_link(f"https://huggingface.co/spaces/{owners}/{one}", one, rooms[one], pushed) for one in others]
+    return f"<p>Where it is public, open it in {' · '.join(ways)}.</p>"
 
 
 def _link(address: str, words: str, query: dict[str, Any], made: shelf.Made, *, fill: bool = True) -> str:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import gradio as gr
 
-from shared import entrances, files, hub, models, owner, quota
+from shared import entrances, files, hub, models, owner, quota, shelf
 from shared.app import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, lighten, stylesheet
@@ -121,7 +122,8 @@ def pushed(push: Callable[..., str], values: Sequence[Any], repository: str, tok
         url = push(*values, name, token)
     except Exception as error:  # noqa: BLE001  the page must go on whatever happened
         return alert(for_visitor(error))
-    return f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
+    there = f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
+    return there + entrances.after_push(name, url)
 
 
 PANEL = Path(__file__).parent / "panel"
@@ -148,6 +150,7 @@ def code_and_link_value(
         "code": listings,
         "query": query,
         "live": live,
+        "made": shelf.names_in(unquote_plus(query), *code.values()),
         "hub": owner.hub_page(),
         "gradio": gr.__version__,
         "asked": asked,

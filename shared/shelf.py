@@ -48,6 +48,7 @@ class Made:
         relation: see `Relation`.
         folder: with its files.
         licence: as its card states it, "" where none is.
+        file: that holds a dataset's rows.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Made:
     relation: Relation | Literal[""]
     folder: Path
     licence: str = ""
+    file: str = ""
 
     @property
     def sentence(self) -> str:
@@ -73,6 +75,7 @@ def put(
     parents: Iterable[str],
     relation: Relation | Literal[""],
     licence: str = "",
+    file: str = "",
 ) -> Made | None:
     """Put what lies in a result's folder on the shelf of the visitor who made it; None where nobody can be
     told from others (a browser that sends no cookie, a program without one).
@@ -81,7 +84,7 @@ def put(
         folder: that of `files.result_folder`, or one in it.
         kind: of thing.
         words: what its name begins with.
-        says, parents, relation, licence: as in `Made`.
+        says, parents, relation, licence, file: as in `Made`.
     """
     who = owner.visitor()
     home = home_of(folder)
@@ -89,7 +92,7 @@ def put(
         return None
     begin = re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-.")[:_MOST_WORDS].strip("-.") or kind
     name = f"{PREFIX}{begin}-{home.name.removeprefix(files.RESULT)}"
-    made = Made(name, kind, says, tuple(dict.fromkeys(parents)), relation, folder.resolve(), licence)
+    made = Made(name, kind, says, tuple(dict.fromkeys(parents)), relation, folder.resolve(), licence, file)
     record = {**asdict(made), "folder": str(made.folder.relative_to(home)), "visitor": _digest(who)}
     with files.written_whole(home / _RECORD, "the shelf's record") as part:
         part.write_text(json.dumps(record), encoding="utf-8")
@@ -125,11 +128,15 @@ def is_here(name: str) -> bool:
     return True
 
 
+def names_in(*texts: str) -> list[str]:
+    """The names of the shelf that stand in texts, each once."""
+    return list(dict.fromkeys(name for text in texts if PREFIX in text for name in _ANY.findall(text)))
+
+
 def check(text: str) -> None:
     """Raise a VisitorError where a text holds a name of the shelf that whoever asks may not open."""
-    if PREFIX in text:
-        for name in _ANY.findall(text):
-            made_of(name)
+    for name in names_in(text):
+        made_of(name)
 
 
 def check_path(path: str, who: str | None) -> None:
@@ -165,6 +172,12 @@ def history(name: str) -> list[Made]:
     return list(found.values())
 
 
+def origins(name: str) -> list[str]:
+    """What a name goes back to that was not made here: itself, or the ends of its `history`."""
+    parents = [parent for made in history(name) for parent in made.parents]
+    return [one for one in dict.fromkeys(parents or [name]) if not is_made(one)]
+
+
 def folder_of(name: str) -> Path:
     """The folder of a whole model that a name of the shelf stands for: what is no such folder, an adapter or
     a GGUF file, becomes one at its first opening.
@@ -180,6 +193,18 @@ def folder_of(name: str) -> Path:
     from shared import whole
 
     return whole.opened(made)
+
+
+def rows_of(name: str) -> Path:
+    """The file of rows that a name of the shelf stands for.
+
+    Raises:
+        VisitorError: as `made_of`; it is no dataset.
+    """
+    made = made_of(name)
+    if made.kind != "rows":
+        raise VisitorError(f"{name} is a model.", "Name it where a model is asked for.")
+    return made.folder / made.file
 
 
 def home_of(path: Path) -> Path | None:

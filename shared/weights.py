@@ -118,6 +118,15 @@ def stored_dtype(folder: Path) -> str:
     )
 
 
+def sizes(folder: Path) -> list[int]:
+    """Numbers of every tensor of a folder's weight files.
+
+    Raises:
+        OSError, ValueError: as `_tensors`.
+    """
+    return [size for _, size in _tensors(folder)]
+
+
 def described(
     folder: Path, model_id: str, dtype: str = "float32", most: int = limits.MAX_LAYERS
 ) -> PreTrainedModel:

@@ -62,6 +62,8 @@ export interface Panel {
   query: string;
   /** Whether the page's address follows the query. */
   live: boolean;
+  /** Names of the visitor's shelf in the link or the code. */
+  made: string[];
   /** The Hub's page of this Space, where links go; null elsewhere. */
   hub: string | null;
   /** Gradio's version. */

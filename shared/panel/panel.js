@@ -50,10 +50,19 @@ export function render(element, data) {
     node.open = open[index] ?? false;
     return node;
   };
+  const [made] = data.made;
   element.replaceChildren(
     h(
       "div",
       { class: "share-panel" },
+      made
+        ? h(
+            "p",
+            { class: "share-made" },
+            `${made} is on your shelf: the link opens it for you alone, for two hours at most. ` +
+              "In the code, put the folder of its files in its place.",
+          )
+        : "",
       fold(
         "Code",
         0,

@@ -14,7 +14,6 @@ import torch
 from merging import atlas as atlases
 from merging import carriers as carrying
 from merging import comparison, presets
-from merging.chat_space import files
 from merging.comparison import Comparison
 from merging.request import Request
 from shared import models
@@ -230,48 +229,6 @@ def test_a_likelihood_in_a_batch_is_that_of_each_alone(tiny):
             logs = tiny.model(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
         alone.append(sum(float(logs[place - 1, tokens[place]]) for place in range(start, len(tokens))))
     assert carrying.likelihood(tiny.model, rows) == pytest.approx(sum(alone) / sum(counts), abs=1e-4)
-
-
-def test_the_chat_space_compiles_and_names_its_model():
-    made = files("owner/child")
-    assert set(made) == {"README.md", "app.py", "requirements.txt"}
-    compile(made["app.py"], "app.py", "exec")
-    assert (
-        '"owner/child"' in made["app.py"]
-        and "sdk: gradio" in made["README.md"]
-        and "torch" not in made["requirements.txt"]
-    )
-    for bad in ("child", "a/b/c", '"; import os #', "../x/y", ""):
-        with pytest.raises(VisitorError, match="owner/name"):
-            files(bad)
-
-
-def test_the_chat_space_answers(tiny, tmp_path):
-    """The generated files in a process of their own, away from the repository, with a local model in place of
-    the pushed one: what the model's own `generate` gives.
-    """
-    from gradio_client import Client
-
-    from tests.conftest import Server
-
-    for name, text in files("owner/child").items():
-        (tmp_path / name).write_text(text)
-    script = (
-        f"import os, runpy; os.chdir({str(tmp_path)!r}); os.environ['GRADIO_SERVER_PORT'] = "
-        f"os.environ['PORT']; "
-    )
-    script += "runpy.run_path('app.py', run_name='__main__')"
-    question = "What is the capital of France? One word."
-    server = Server(["-c", script], {"MODEL": str(zoo.folder(TINY))})
-    try:
-        answer = Client(server.url, verbose=False).predict(question, api_name="/chat")
-    finally:
-        server.stop()
-    talk = [{"role": "user", "content": question}]
-    settings = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
-    asked = tiny.tokenizer.apply_chat_template(talk, **settings)
-    written = tiny.model.generate(**asked, max_new_tokens=512)[0, asked["input_ids"].shape[1] :]
-    assert answer and answer == tiny.tokenizer.decode(written, skip_special_tokens=True)
 
 
 @pytest.fixture

@@ -95,9 +95,9 @@ def test_a_visitors_earlier_results_make_room_for_a_new_one(tmp_path, monkeypatc
     monkeypatch.setattr(limits, "MAX_SESSION_BYTES", 2_100_000)
     made = {}
     for name, session in (("mine 1", "me"), ("yours", "you"), ("mine 2", "me"), ("mine 3", "me")):
-        monkeypatch.setattr(files, "_session", lambda session=session: session)
+        monkeypatch.setattr(files, "_visitor", lambda session=session: session)
         made[name] = aged(files.result_folder(), 1_000 - len(made), 10**6)
-    monkeypatch.setattr(files, "_session", lambda: "me")
+    monkeypatch.setattr(files, "_visitor", lambda: "me")
     made["mine 4"] = files.result_folder()
     assert [name for name, path in made.items() if path.exists()] == ["yours", "mine 2", "mine 3", "mine 4"]
 

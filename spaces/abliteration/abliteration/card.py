@@ -14,6 +14,13 @@ from shared.card import Markdown, code, escape
 TAGS = ("abliterated", "directional-ablation", "not-for-all-audiences")
 
 
+MARK = (
+    "This is an edited model: a direction of its residual stream was removed from the weights. A model that "
+    "does not refuse is not a model that is right or safe."
+)
+"""What whoever uses an edited model must know."""
+
+
 def licence_of(model_id: str) -> str:
     """The base model's licence; "" where it cannot be told."""
     if model_id == models.EMBEDDED_MODEL or model_id in experts.NAMES:
@@ -66,6 +73,7 @@ def model_card(export: data.Export) -> str:
         "Intervals are Wilson's at 95 %; ± is one standard error, which counts prompts, or windows of the "
         "text.",
         private=[model["id"], base],
+        made_from=[model["id"]],
     )
 
 

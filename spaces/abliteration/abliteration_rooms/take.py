@@ -10,13 +10,13 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from abliteration.card import licence_of
+from abliteration.card import MARK, licence_of
 from abliteration.data import Form
 from abliteration.outcome import take as outcome
 from abliteration.outcome.run import prepare
 from abliteration.request import Request
 from abliteration_rooms.controls import RENDERER, TITLE, Controls, example, is_done, open_tab, with_cost
-from shared import entrances, gpu, hub, page, shelf
+from shared import chat_room, entrances, gpu, hub, page, shelf
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -96,6 +96,17 @@ def push(exported: Exported | None, repository: str, token: str | None) -> str:
     return hub.push(repository, "model", files, exported.card, token, private=True)
 
 
+def edited_of(exported: Exported | None) -> tuple[Path, str]:
+    """The folder of the edited model, and the marks that go with it.
+
+    Raises:
+        VisitorError: nothing was exported yet.
+    """
+    if not exported:
+        raise VisitorError("There is no edited model yet.", "Press Export first.")
+    return Path(exported.files[0]).parent, MARK
+
+
 def shelved(folder: Path, figure: Data, form: str) -> shelf.Made | None:
     """Put an edited model, or its adapter, on the shelf of whoever edited it."""
     model = str(figure["request"]["model"])
@@ -165,4 +176,5 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
 
     room.connect(save.click, run_export, inputs=[form])
     page.push_row("Private model repository to create, owner/name", push, [exported])
+    chat_room.build("edit", edited_of, [exported])
     return room

@@ -26,9 +26,9 @@ from dedup.shingles import UNITS
 from dedup.texts import compared, likely_columns
 from dedup_rooms.common import RENDERER, TITLE, example
 from dedup_rooms.kept import EXAMPLE, STATEMENTS
-from dedup_rooms.results import download, keep, kept_file, push
+from dedup_rooms.results import download, keep, kept_file, push, shelved
 from dedup_rooms.source import checkpoints, either, open_rows, source_fields
-from shared import hub, limits, page
+from shared import entrances, hub, limits, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
 from shared.numbers import counted
@@ -201,6 +201,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         interactive=False,
         elem_id="files",
     )
+    opens = entrances.result()
     result = gr.State(EXAMPLE)
     choice = gr.State(None)
 
@@ -232,8 +233,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         run=run,
         programs=programs_of,
         inputs=[file, choice],
-        outputs=[file, sentence, files, result, choice],
-        clears={files: gr.Files(visible=False), result: None, choice: None},
+        outputs=[file, sentence, files, result, choice, opens],
+        clears={files: gr.Files(visible=False), result: None, choice: None, opens: ""},
         marks=["dataset="],
         seconds=lambda _, request: seconds_of(request),
         stored=[meaning],
@@ -282,10 +283,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
 
     def prepare(state: Any, choice: Data | None, labels: str) -> Any:
         try:
-            return gr.Files(value=download(state, choice, labels), visible=True)
+            paths = download(state, choice, labels)
+            made = shelved(state, Path(paths[0]))
+            return gr.Files(value=paths, visible=True), entrances.links(made)
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             gr.Warning(str(for_visitor(error)))
-            return gr.skip()
+            return gr.skip(), gr.skip()
 
     settings: dict[str, Any] = {**QUEUE, **QUIET, "trigger_mode": "always_last"}
     boxes = {file, *controls.values()}
@@ -301,7 +304,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     room.connect(spared.then, again)
     room.update(kitchen.click, show)
     room.update(statements.click, show_meaning)
-    save.click(prepare, [result, choice, controls["labels"]], [files], **{**QUEUE, **QUIET})
+    save.click(prepare, [result, choice, controls["labels"]], [files, opens], **{**QUEUE, **QUIET})
     return room
 
 

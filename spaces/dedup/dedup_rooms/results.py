@@ -19,7 +19,7 @@ from dedup.request import Request
 from dedup.several import file_names, plain_stem, write_aparts, write_each
 from dedup_rooms.kept import EXAMPLE, STATEMENTS, Kept
 from dedup_rooms.source import open_rows
-from shared import files, hub
+from shared import files, hub, shelf
 from shared.steps import last
 
 
@@ -93,6 +93,21 @@ def download(state: str | None, choice: Mapping[str, Any] | None, labels: Any = 
     with files.written_whole(removed, "the report") as part:
         part.write_text(text, encoding="utf-8")
     return list(map(str, [*rows, removed, *write_aparts(result.dataset, removed.parent)]))
+
+
+def shelved(state: str | None, path: Path) -> shelf.Made | None:
+    """Put the kept rows on the shelf of whoever asked for them: the first file, where several were read."""
+    result = result_of(state)
+    name = result.dataset.name
+    return shelf.put(
+        path.parent,
+        "rows",
+        f"deduplicated {Path(name).stem}",
+        says=f"deduplicated at {result.request.threshold:g} from",
+        parents=[name],
+        relation="",
+        file=path.name,
+    )
 
 
 def push(

@@ -14,7 +14,7 @@ from dedup.read import FORMATS, Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
 from dedup.several import different, read_together
 from dedup.texts import compared
-from shared import files, limits, web
+from shared import files, limits, shelf, web
 from shared.cache import Cache, size_of
 from shared.errors import VisitorError
 
@@ -75,6 +75,8 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
         return read_together(given, request.limit, _parsed, _check_size)
     if request.dataset in examples.DATASETS:
         return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
+    if shelf.is_made(request.dataset):
+        return _parsed(shelf.rows_of(request.dataset), request.dataset, request.limit)
     if not request.dataset:
         raise VisitorError("There is nothing to read yet.", "Drop a file, or name a dataset of the Hub.")
     return read_hub(request.dataset, request.config, request.split, request.limit, token)

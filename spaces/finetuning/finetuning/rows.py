@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from finetuning.request import MAX_ROWS, MAX_TEXT, MaskRequest
-from shared import files, hub, limits, web
+from shared import files, hub, limits, shelf, web
 from shared.errors import VisitorError
 
 Message = dict[str, Any]
@@ -111,6 +111,9 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
     if upload:
         path, source = _upload(upload)
         found = list(_parsed(_text_of(path, source)))
+    elif shelf.is_made(request.dataset):
+        path, source = shelf.rows_of(request.dataset), request.dataset
+        found = list(_parsed(_text_of(path, path.name)))
     elif request.dataset:
         table, more = hub.dataset_rows(
             request.dataset, request.config or None, request.split, request.limit, token

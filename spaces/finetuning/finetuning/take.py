@@ -86,18 +86,30 @@ def merged(folder: Path, snapshot: Snapshot, data: Mapping[str, Any], loaded: Lo
 
 def shelved(folder: Path, snapshot: Snapshot, data: Mapping[str, Any], form: str) -> shelf.Made | None:
     """Put the files of a run on the shelf of whoever trained it."""
-    model = str(data["provenance"]["model"])
-    objective = "GRPO" if data["kind"] == "grpo" else str(data["request"]["objective"]).upper()
-    trained = data["questions"] if data["kind"] == "grpo" else data["trained"]
+    model, objective, source = _made_of(data)
     return shelf.put(
         folder,
         "adapter" if form == "adapter" else "model",
         f"{objective} {model.split('/')[-1]}",
-        says=f"trained by {objective} on {trained['source']}, {snapshot.step} steps, from",
+        says=f"trained by {objective} on {source}, {snapshot.step} steps, from",
         parents=[model],
         relation="adapter" if form == "adapter" else "finetune",
         licence=_licence(data["provenance"]),
     )
+
+
+def words(snapshot: Snapshot, data: Mapping[str, Any]) -> str:
+    """How a run's model was made, as a sentence."""
+    model, objective, source = _made_of(data)
+    return f"Trained from {card.public_name(model)} by {objective}, {snapshot.step} steps on {source}."
+
+
+def _made_of(data: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The model before training, the objective, and where the rows come from."""
+    rewarded = data["kind"] == "grpo"
+    objective = "GRPO" if rewarded else str(data["request"]["objective"]).upper()
+    source = (data["questions"] if rewarded else data["trained"])["source"]
+    return str(data["provenance"]["model"]), objective, str(source)
 
 
 def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
@@ -149,6 +161,8 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
         "## What it is for\n\nIt was trained to be watched: so few rows change a style, teach nothing else, "
         "and may harm what is not measured here. Nothing of it was tested for safety.",
         _use(form, source["model"] if expert else base, qlora=bool(settings.get("qlora"))),
+        private=[source["model"]] if shelf.is_made(source["model"]) else (),
+        made_from=[source["model"]],
     )
 
 

@@ -18,7 +18,7 @@ from finetuning.train_request import TARGETS, TrainRequest
 from finetuning_rooms.common import RENDERER, TITLE, example
 from finetuning_rooms.kept import Kept
 from finetuning_rooms.mask import QUEUE
-from shared import entrances, hub, models, page
+from shared import chat_room, entrances, hub, models, page
 from shared.checks import whole
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
@@ -34,6 +34,7 @@ class Made:
 
     files: tuple[str, ...]
     card: str
+    says: str = ""
 
 
 def push(made: Made | None, repository: str, token: str | None) -> str:
@@ -46,6 +47,17 @@ def push(made: Made | None, repository: str, token: str | None) -> str:
         raise VisitorError("There is nothing to push yet.", "Press Write the files first.")
     files = {Path(path).name: Path(path) for path in made.files if Path(path).name != "README.md"}
     return hub.push(repository, "model", files, made.card, token, private=True)
+
+
+def trained_of(made: Made | None) -> tuple[Path, str]:
+    """The folder of the files that were written last, and what they are.
+
+    Raises:
+        VisitorError: none were.
+    """
+    if not made:
+        raise VisitorError("There is no model yet.", "Press Write the files first.")
+    return Path(made.files[0]).parent, f"{made.says} Nothing of it was tested for safety."
 
 
 def chosen(kept: Kept | None, data: Data | None, step: Any) -> tuple[Snapshot, Data]:
@@ -77,7 +89,7 @@ def written(snapshot: Snapshot, data: Data, form: str, folder: Path) -> Made:
         card = take.merged(folder, snapshot, data, loaded)
     else:
         card = take.adapter(folder, snapshot, data)
-    return Made(tuple(take.named(folder.iterdir())), card)
+    return Made(tuple(take.named(folder.iterdir())), card, take.words(snapshot, data))
 
 
 def steps(request: PlanRequest) -> Iterator[Data]:
@@ -153,6 +165,7 @@ def build(
     opens = entrances.result()
     made = gr.State(None)
     page.push_row("Private model repository to create, owner/name", push, [made])
+    chat_room.build("take", trained_of, [made])
     inputs = [source, step, trained[1], trained[0].state, rewarded[1], rewarded[0].state]
 
     def run_of(which: str, at: Any, *kept: Any) -> tuple[Snapshot, Data]:

@@ -15,7 +15,7 @@ from merging.programs import commands
 from merging.report import Report
 from merging.request import Request
 from merging.sources import Source
-from shared import card
+from shared import card, shelf
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE, EMBEDDED_WHEEL
 
 NAMES = {
@@ -38,7 +38,9 @@ def model_card(report: Report, figure: data.Merge | None = None) -> str:
         library="transformers",
         tags=["mergekit", "merge", *(["moe"] if report.kind == "mixture" else [])],
         licences=[source.licence for source in report.sources.values()],
-        base=[known for name in report.sources if (known := hub_model(name))],
+        base=[
+            hub_model(name) or name for source in report.sources for name in shelf.origins(split(source)[0])
+        ],
         relation="merge",
     )
     versions = report.versions
@@ -67,6 +69,7 @@ def model_card(report: Report, figure: data.Merge | None = None) -> str:
         "## Files",
         files,
         private=folders(report.sources),
+        made_from=[part for name in report.sources for part in split(name)[::2] if part],
     )
 
 

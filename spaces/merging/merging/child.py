@@ -7,7 +7,7 @@ from pathlib import Path
 
 from merging import data
 from merging import recipe as recipes
-from merging.card import folders, model_card
+from merging.card import folders, model_card, title
 from merging.names import expert_of, split
 from merging.report import Report
 from shared import hub, shelf
@@ -26,11 +26,13 @@ class Child:
         folder: with the weights.
         recipe: that made it, as written.
         card: its text.
+        title: what it is, in a few words.
     """
 
     folder: Path
     recipe: str
     card: str
+    title: str = ""
 
     @property
     def files(self) -> list[Path]:
@@ -49,7 +51,7 @@ def child_of(report: Report, figure: data.Merge | None = None) -> Child:
     (report.folder / "README.md").write_text(text, encoding="utf-8")
     recipe = without_paths(report.recipe, folders(report.sources))
     (report.folder / RECIPE_FILES[report.kind]).write_text(recipe, encoding="utf-8")
-    return Child(report.folder, report.recipe, text)
+    return Child(report.folder, report.recipe, text, title(report))
 
 
 def shelved(report: Report) -> shelf.Made | None:

@@ -8,38 +8,24 @@ from pathlib import Path
 import gradio as gr
 
 from merging import child as children
-from merging.chat_space import files
+from merging.child import Child
 from merging.report import Progress
 from merging.run import extract_lora
-from shared import experts, hub, page
+from shared import chat_room, experts, page
 from shared.embedded_model import EMBEDDED_MODEL
-from shared.errors import VisitorError, for_visitor
+from shared.errors import for_visitor
 from shared.files import result_folder
 from shared.room import MODEL, QUIET, Values
 
 
-def chat_files(model: str) -> dict[str, Path]:
-    """The chat Space's files, written into a folder of this visitor.
+def merge_of(child: Child | None) -> tuple[Path, str]:
+    """The files of the merge that was made last, and how it was made.
 
     Raises:
-        VisitorError: the model's name is malformed.
+        VisitorError: as `children.still_here`.
     """
-    texts = files(model.strip())
-    folder = result_folder()
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return {name: folder / name for name in texts}
-
-
-def push_chat(model: str, repository: str, token: str | None) -> str:
-    """Upload a chat Space for a pushed model; the Space's URL.
-
-    Raises:
-        VisitorError: as `chat_files` and `hub.push`.
-    """
-    paths = chat_files(model)
-    card = paths.pop("README.md").read_text(encoding="utf-8")
-    return hub.push(repository, "space", paths, card, token)
+    merge = children.still_here(child)
+    return merge.folder, f"A merge by mergekit: {merge.title}. Nobody tested whether its answers are right."
 
 
 def build(child: gr.State) -> None:
@@ -50,13 +36,7 @@ def build(child: gr.State) -> None:
     """
     gr.Markdown("## Push the merged model")
     page.push_row("Model repository to create or update, owner/name", children.push, [child])
-    gr.Markdown("## A chat Space for it")
-    with gr.Row(equal_height=True):
-        model = gr.Textbox(label="The pushed model, owner/name", max_lines=1, scale=2, elem_id="chat-model")
-        make = gr.Button("Write the files", scale=0, min_width=140, elem_classes="run", elem_id="make-chat")
-    chat = gr.Files(label="The chat Space", visible=False, interactive=False, elem_id="chat-files")
-    advice = gr.HTML("", elem_classes="quiet")
-    page.push_row("Space to create or update, owner/name", push_chat, [model], "Push the Space")
+    chat_room.build("merge", merge_of, [child])
     gr.Markdown("## Extract a LoRA adapter")
     with gr.Row(equal_height=True):
         tuned, base = (
@@ -70,15 +50,6 @@ def build(child: gr.State) -> None:
         extract = gr.Button("Extract", scale=0, min_width=110, elem_classes="run", elem_id="extract")
     adapter = gr.Files(label="The adapter", visible=False, interactive=False, elem_id="adapter")
     progress = gr.HTML("", elem_classes="quiet", elem_id="extracted")
-
-    def chat_space(name: str) -> Values:
-        try:
-            paths = chat_files(name)
-        except VisitorError as error:
-            return {chat: gr.Files(visible=False), advice: page.alert(error)}
-        value = gr.Files([str(path) for path in paths.values()], visible=True, interactive=False)
-        sentence = "Put these three files into a new Space with ZeroGPU hardware."
-        return {chat: value, advice: page.quiet(sentence)}
 
     def extraction(name: str, base_name: str, most: str) -> Iterator[Values]:
         try:
@@ -96,5 +67,4 @@ def build(child: gr.State) -> None:
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             yield {adapter: gr.Files(visible=False), progress: page.alert(for_visitor(error))}
 
-    make.click(chat_space, [model], [chat, advice], **QUIET)
     extract.click(extraction, [tuned, base, rank], [adapter, progress], **MODEL, **QUIET)

@@ -47,6 +47,7 @@ def model_card(run: Comparison, row: Row) -> str:
         measured(run.base_facts, row.facts, form.label),
         "\n".join(f"- {card.escape(note)}" for note in notes),
         private=[model.id],
+        made_from=[model.id],
     )
 
 
@@ -101,6 +102,7 @@ def set_card(run: Comparison, needs: Sequence[data.Need], context: int) -> str:
         else "",
         "\n".join(f"- {card.escape(note)}" for note in notes),
         private=[model.id],
+        made_from=[model.id],
     )
 
 

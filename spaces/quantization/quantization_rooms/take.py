@@ -19,7 +19,7 @@ from quantization.take import Step, ready_script
 from quantization.waiting import waiting
 from quantization_rooms.common import RENDERER, TITLE, example, follow, goes_on
 from quantization_rooms.textfield import matrix_field, questions_field, text_field
-from shared import entrances, gpu, hub, models, page, shelf
+from shared import chat_room, entrances, gpu, hub, models, page, shelf
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder, zipped
@@ -117,6 +117,20 @@ def push(upload: dict[str, Any] | None, repository: str, token: str | None) -> s
         raise VisitorError("There is nothing to push yet.", "Press Quantize first.")
     files = {Path(path).name: Path(path) for path in upload["files"]}
     return hub.push(repository, "model", files, upload["card"], token)
+
+
+def quantized_of(upload: dict[str, Any] | None) -> tuple[Path, str]:
+    """The folder of the GGUF file that was written last, and what it is.
+
+    Raises:
+        VisitorError: none was.
+    """
+    paths = [Path(path) for path in (upload or {"files": ()})["files"]]
+    if not paths:
+        raise VisitorError("There is no file yet.", "Press Quantize first.")
+    if paths[0].suffix != ".gguf":
+        raise VisitorError("A chat Space here opens a GGUF file.", "Choose a format that begins with gguf.")
+    return paths[0].parent, f"{paths[0].stem}, quantized; the chat computes with its values in float32."
 
 
 def opened(request: TakeRequest, paths: Sequence[Path]) -> str:
@@ -217,6 +231,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     follow(room, [chosen.change, model.change], take_plan, cost)
     with gr.Accordion("Push to the Hub", open=False):
         page.push_row("Model repository to create or update, owner/name", push, [upload])
+    chat_room.build("file", quantized_of, [upload])
     return room
 
 
