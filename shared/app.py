@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse
 
 from shared import preview, sessions, web
 from shared.errors import VisitorError, for_visitor
+from shared.request import Request as Asked
 
 if TYPE_CHECKING:
     from gradio.routes import App as Server
@@ -44,11 +45,17 @@ class Entrance:
         title: of the room.
         figure: id of its figure's element.
         picture: name of its picture, that of the room's first run.
+        request: what its links ask for.
+        stored: links to its stored results, as queries.
+        first: which of them the room shows first; "" where it has no link.
     """
 
     title: str
     figure: str
     picture: str
+    request: type[Asked] | None = None
+    stored: tuple[str, ...] = ()
+    first: str = ""
 
 
 class App(gr.Blocks):

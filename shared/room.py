@@ -295,7 +295,7 @@ def open_room(
         stopped=stopped,
     )
     if isinstance(demo, App):
-        demo.rooms |= dict.fromkeys(runs, Entrance(figure.document_title, figure.elem_id or "", name))
+        demo.rooms |= _entrances(figure, request, runs, stored)
     room.stop(figure)
     for which, button in starts.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
@@ -304,6 +304,31 @@ def open_room(
         for which, button in starts.items():
             _say_cost(room, button, partial(seconds, which))
     return room
+
+
+def _entrances(
+    figure: Figure, request: type[Request], runs: Mapping[str, Run], stored: Sequence[Data]
+) -> dict[str, Entrance]:
+    """What links to a room's runs open, by the runs' names."""
+    first, room = figure.data, next(iter(runs))
+    with_request = [data for data in (first, *stored) if data and "request" in data]
+    links: dict[str, list[str]] = {run: [] for run in runs}
+    for data in with_request:
+        query = request.parse(**data["request"]).to_query()
+        if query is not None:
+            links[_run_of(data, runs)].append(query)
+    shown = links[_run_of(first, runs)][0] if first in with_request and links[_run_of(first, runs)] else ""
+    return {
+        run: Entrance(
+            figure.document_title,
+            figure.elem_id or "",
+            room,
+            request,
+            tuple(dict.fromkeys(queries)),
+            shown if first and _run_of(first, runs) == run else "",
+        )
+        for run, queries in links.items()
+    }
 
 
 def drawing(figure: Figure, steps: Callable[[Any], Iterator[Data]]) -> Run:
