@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse
 from shared import preview, sessions, web
 from shared.errors import VisitorError, for_visitor
 from shared.request import Request as Asked
+from shared.tour import Step
 
 if TYPE_CHECKING:
     from gradio.routes import App as Server
@@ -65,6 +66,8 @@ class App(gr.Blocks):
     """What a visitor does there."""
     folder: Path | None = None
     """Of the Space."""
+    tours: Mapping[str, Sequence[Step]] = {}
+    """Steps through its rooms, by the rooms' names."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

@@ -79,7 +79,7 @@ def take_examples(browser: Browser, url: str, spaces: Sequence[str] = ()) -> Non
                 )
                 figure = page.locator("#pictured")
                 facts = figure.locator(".key > li").all_inner_texts()
-                name = room if first else query_name(room, query)
+                name = entrance.picture if first else query_name(room, query)
                 found[f"{room}?{query}"] = {
                     "title": " ".join(figure.locator(".figure-title").inner_text().split()),
                     "sentence": " · ".join(" ".join(fact.split()) for fact in facts[:5]),
