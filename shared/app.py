@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from starlette.responses import JSONResponse
 
 from shared import owner, preview, sessions, shelf, web
 from shared.errors import VisitorError, for_visitor
+from shared.request import Request as Asked
+from shared.tour import Step
 
 if TYPE_CHECKING:
     from gradio.routes import App as Server
@@ -44,11 +46,17 @@ class Entrance:
         title: of the room.
         figure: id of its figure's element.
         picture: name of its picture, that of the room's first run.
+        request: what its links ask for.
+        stored: links to its stored results, as queries.
+        first: which of them the room shows first; "" where it has no link.
     """
 
     title: str
     figure: str
     picture: str
+    request: type[Asked] | None = None
+    stored: tuple[str, ...] = ()
+    first: str = ""
 
 
 class App(gr.Blocks):
@@ -58,6 +66,8 @@ class App(gr.Blocks):
     """What a visitor does there."""
     folder: Path | None = None
     """Of the Space."""
+    tours: Mapping[str, Sequence[Step]] = {}
+    """Steps through its rooms, by the rooms' names."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

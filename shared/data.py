@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 
 class Failure(TypedDict):
@@ -87,3 +87,20 @@ class Panel(TypedDict):
     """The request of the figure, as its data has it."""
     opened: NotRequired[str]
     """The query of the page's address, where it asked for this figure."""
+
+
+class TourStep(TypedDict):
+    """One step through a room."""
+
+    says: str
+    view: str
+    seen: dict[str, Any]
+    asked: dict[str, Any]
+    """The request of the step's figure."""
+
+
+class Tour(TypedDict):
+    """The steps through a room."""
+
+    room: str
+    steps: list[TourStep]

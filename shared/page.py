@@ -18,6 +18,7 @@ from shared import entrances, files, hub, models, owner, quota, shelf
 from shared.app import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, lighten, stylesheet
+from shared.tour import Step
 
 REPOSITORY_NAME = "the LLM course that you can touch"
 
@@ -30,17 +31,23 @@ def style(css: str) -> str:
 
 
 @contextmanager
-def page(title: str, sentence: str, folder: Path | None = None) -> Iterator[App]:
+def page(
+    title: str,
+    sentence: str,
+    folder: Path | None = None,
+    tours: Mapping[str, Sequence[Step]] | None = None,
+) -> Iterator[App]:
     """A Space's app, open for its controls, with the page's header.
 
     Args:
         title: of the Space.
         sentence: what a visitor does there.
         folder: of the Space; its `preview` holds the pictures that links show.
+        tours: steps through its rooms, by the rooms' names.
     """
     files.claim()
     with App(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
-        demo.sentence, demo.folder = sentence, folder
+        demo.sentence, demo.folder, demo.tours = sentence, folder, tours or {}
         header(title, sentence)
         quota.show(demo)
         yield demo

@@ -6,12 +6,16 @@ its template is read without those lines, and gets the page's own.
 
 from __future__ import annotations
 
+import hashlib
 import html
+import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import owner
+from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 TEMPLATE = "frontend/index.html"
 LONGEST_QUERY = 8_000
 """Characters of a link that its head repeats."""
+EXAMPLES = "examples.json"
 SIZE = 1200, 630
 """Pixels of every picture."""
 _BANNER = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*?/>\s*')
@@ -53,6 +58,34 @@ def tags(title: str, sentence: str, address: str, picture: str | None) -> str:
     return "\n".join(lines)
 
 
+def query_name(room: str, query: str) -> str:
+    """The name of a stored result's picture."""
+    return f"{room}-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
+
+
+@cache
+def examples(folder: Path) -> dict[str, dict[str, str]]:
+    """What links to a Space's stored results show, by room and query, as `make screenshots` wrote it: title,
+    sentence, and the name of the picture.
+    """
+    path = folder / "preview" / EXAMPLES
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def example_of(demo: App, room: str, query: str) -> dict[str, str] | None:
+    """What is known of the stored result that a link shows; None where it shows none."""
+    entrance = demo.rooms.get(room)
+    if demo.folder is None or entrance is None or entrance.request is None or len(query) > LONGEST_QUERY:
+        return None
+    try:
+        if not entrance.request.is_in(query):
+            return None
+        asked = entrance.request.from_query(query).to_query()
+    except (VisitorError, ValueError):  # the page says what is wrong with it
+        return None
+    return examples(demo.folder).get(f"{room}?{asked}")
+
+
 def of_page(demo: App, root: str, room: str, query: str) -> str:
     """The lines of a page's head.
 
@@ -64,16 +97,20 @@ def of_page(demo: App, root: str, room: str, query: str) -> str:
     """
     entrance = demo.rooms.get(room) or next(iter(demo.rooms.values()), None)
     title = entrance.title if entrance and room in demo.rooms else str(demo.title)
-    picture = (
-        f"{root}/preview/{entrance.picture}.png" if entrance and picture_of(demo, entrance.picture) else None
-    )
+    sentence, name = demo.sentence, entrance.picture if entrance else ""
+    if example := example_of(demo, room, query):
+        title, sentence = f"{example['title']} · {title}", example["sentence"] or sentence
+        name = example["picture"]
+    picture = f"{root}/preview/{name}.png" if picture_of(demo, name) else None
     page = owner.hub_page() or f"{root}/"
-    return tags(title, demo.sentence, f"{page}?{query}" if 0 < len(query) <= LONGEST_QUERY else page, picture)
+    return tags(title, sentence, f"{page}?{query}" if 0 < len(query) <= LONGEST_QUERY else page, picture)
 
 
 def picture_of(demo: App, room: str) -> Path | None:
-    """The file of a room's picture, where it has one."""
-    if demo.folder is None or room not in demo.rooms:
+    """The file of the picture of a room, or of a stored result, where it has one."""
+    if demo.folder is None:
+        return None
+    if room not in demo.rooms and all(one["picture"] != room for one in examples(demo.folder).values()):
         return None
     path = demo.folder / "preview" / f"{room}.png"
     return path if path.is_file() else None

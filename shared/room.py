@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qs
 
@@ -26,11 +27,13 @@ from gradio.components import Component
 
 from shared import gpu
 from shared.app import App, Entrance
+from shared.data import Tour
 from shared.entrances import FILL
 from shared.errors import VisitorError, for_visitor
 from shared.figure import PACKED, UNPACK, Figure
-from shared.page import code_and_link, code_and_link_value
+from shared.page import PANEL, code_and_link, code_and_link_value, stored
 from shared.request import Request
+from shared.tour import Step
 
 Asked = TypeVar("Asked", bound=Request)
 Data = Mapping[str, Any]
@@ -296,15 +299,42 @@ def open_room(
         stopped=stopped,
     )
     if isinstance(demo, App):
-        demo.rooms |= dict.fromkeys(runs, Entrance(figure.document_title, figure.elem_id or "", name))
+        demo.rooms |= _entrances(figure, request, runs, stored)
     room.stop(figure)
     for which, button in starts.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
     _open_links(demo, room, marks, stored, tabs, tab or name)
+    if isinstance(demo, App) and demo.folder and name in demo.tours:
+        _show_steps(demo.folder / "examples", room, name, demo.tours[name])
     if seconds and gpu.on_zero_gpu():
         for which, button in starts.items():
             _say_cost(room, button, partial(seconds, which))
     return room
+
+
+def _entrances(
+    figure: Figure, request: type[Request], runs: Mapping[str, Run], stored: Sequence[Data]
+) -> dict[str, Entrance]:
+    """What links to a room's runs open, by the runs' names."""
+    first, room = figure.data, next(iter(runs))
+    with_request = [data for data in (first, *stored) if data and "request" in data]
+    links: dict[str, list[str]] = {run: [] for run in runs}
+    for data in with_request:
+        query = request.parse(**data["request"]).to_query()
+        if query is not None:
+            links[_run_of(data, runs)].append(query)
+    shown = links[_run_of(first, runs)][0] if first in with_request and links[_run_of(first, runs)] else ""
+    return {
+        run: Entrance(
+            figure.document_title,
+            figure.elem_id or "",
+            room,
+            request,
+            tuple(dict.fromkeys(queries)),
+            shown if first and _run_of(first, runs) == run else "",
+        )
+        for run, queries in links.items()
+    }
 
 
 def drawing(figure: Figure, steps: Callable[[Any], Iterator[Data]]) -> Run:
@@ -377,6 +407,55 @@ def _open_links(
         # one: so the tabs are the output of this event alone.
         place.change(lambda: gr.Tabs(selected=tab), None, tabs, **LIGHT)
     room.connect(link.change, opened, inputs=[link], outputs=list(room.controls.values()))
+
+
+def _show_steps(folder: Path, room: Room[Any], name: str, steps: Sequence[Step]) -> None:
+    """A button beside Cancel that walks through stored results; at the end the visitor's own comes back."""
+    results = [stored(folder, step.example) for step in steps]
+    value: Tour = {
+        "room": name,
+        "steps": [
+            {
+                "says": step.sentence(data),
+                "view": step.view,
+                "seen": dict(step.seen),
+                "asked": data["request"],
+            }
+            for step, data in zip(steps, results, strict=True)
+        ],
+    }
+    tour = Figure(value, folder=PANEL, events=("step", "leave"), elem_classes="tour")
+    button = gr.Button("Show me", scale=0, min_width=90, elem_classes="show-me")
+    _put_behind(button, room.cancel)
+    button.click(
+        None, js=f'() => document.dispatchEvent(new CustomEvent("course-tour", {{ detail: "{name}" }}))'
+    )
+    before = gr.State(None)
+    boxes = list(room.controls.values())
+
+    def step(values: Values, event: gr.EventData) -> Values:
+        data = results[min(max(int(event.at), 0), len(results) - 1)]
+        kept = values[before] or ({box: values[box] for box in boxes}, values[room.state])
+        request = room.request.parse(**data["request"])
+        return {before: kept, **room.follow({room.figure: data, **room.form(request)})}
+
+    def leave(values: Values) -> Values:
+        if values[before] is None:
+            return {before: None}
+        form, data = values[before]
+        return {before: None, **form, **room.follow({room.figure: data}), room.state: data}
+
+    into = [room.figure, room.state, room.panel, before, *boxes]
+    tour.step(step, {*boxes, room.state, before}, into, **LIGHT)
+    tour.leave(leave, {before}, into, **LIGHT)
+
+
+def _put_behind(one: Component, other: Component) -> None:
+    """Let a component stand behind another one in the page."""
+    assert one.parent is not None and other.parent is not None
+    one.parent.children.remove(one)
+    one.parent = other.parent
+    other.parent.children.insert(other.parent.children.index(other) + 1, one)
 
 
 def _say_cost(room: Room[Any], button: gr.Button, seconds: Callable[[Any], int]) -> None:

@@ -73,3 +73,18 @@ export interface Panel {
   /** The query of the page's address, where it asked for this figure. */
   opened?: string;
 }
+
+/** One step through a room. */
+export interface TourStep {
+  says: string;
+  view: string;
+  seen: Record<string, unknown>;
+  /** The request of the step's figure. */
+  asked: Record<string, unknown>;
+}
+
+/** The steps through a room. */
+export interface Tour {
+  room: string;
+  steps: TourStep[];
+}

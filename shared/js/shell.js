@@ -43,7 +43,8 @@ export const NO_HOST = { emit: () => {}, fetch: null, exported: true };
 
 /**
  * The `render` of a Space's figures: draws data, or brings what is drawn up to date. A figure keeps
- * what the visitor did to it until data comes that another function opens.
+ * what the visitor did to it until data comes that another function opens, or until the event
+ * `figure-renew` draws it as it opens; with `detail` true it then tells the page nothing.
  * @param {Record<string, () => AnyFigure>} openers by the data's kind, the one before any data
  *   first
  * @returns {(element: HTMLElement, data: {kind?: string} | null, host?: Host) => void} fills the
@@ -52,7 +53,10 @@ export const NO_HOST = { emit: () => {}, fetch: null, exported: true };
 export function renderer(openers) {
   /** @type {WeakMap<HTMLElement, {open: () => AnyFigure, figure: AnyFigure}>} */
   const drawn = new WeakMap();
-  return (element, data, host = NO_HOST) => {
+  /** @type {WeakMap<HTMLElement, {data: {kind?: string} | null, host: Host}>} */
+  const last = new WeakMap();
+  /** @type {(element: HTMLElement, data: {kind?: string} | null, host?: Host) => void} */
+  const draw = (element, data, host = NO_HOST) => {
     let entry = drawn.get(element);
     const open = data?.kind ? openers[data.kind] : (entry?.open ?? Object.values(openers)[0]);
     // kinds that one function opens share a figure: a search is drawn over the plane measured before
@@ -60,10 +64,19 @@ export function renderer(openers) {
       entry = { open, figure: open() };
       drawn.set(element, entry);
       element.replaceChildren(entry.figure.root);
+      entry.figure.root.addEventListener("figure-renew", (event) => {
+        drawn.delete(element);
+        const quiet = /** @type {CustomEvent} */ (event).detail;
+        const now = last.get(element);
+        if (now) draw(element, now.data, quiet ? { ...now.host, emit: () => {} } : now.host);
+        if (now && quiet) last.set(element, now);
+      });
     }
+    last.set(element, { data, host });
     entry.figure.host = host;
     entry.figure.show(/** @type {never} */ (data));
   };
+  return draw;
 }
 
 let shellCount = 0;

@@ -2,22 +2,35 @@
 
 import { copyable } from "../js/copyable.js";
 import { h } from "../js/dom.js";
+import { renderTour } from "./tour.js";
 import { figureAbove, openLinkedView, seenQuery, viewOf } from "./view.js";
 
 /**
  * @import {Child} from "../js/dom.js"
- * @import {Panel} from "../js/data.js"
+ * @import {Host} from "../js/shell.js"
+ * @import {Panel, Tour} from "../js/data.js"
  */
 
 /** Until one looks again for a figure that is not drawn yet. */
 const UNDRAWN_MILLISECONDS = 300;
 
 /**
+ * Draw the panel, or the tour of a room.
+ * @param {HTMLElement} element
+ * @param {Panel | Tour | null} data
+ * @param {Host} host
+ */
+export function render(element, data, host) {
+  if (data && "steps" in data) renderTour(element, data, host);
+  else renderPanel(element, data);
+}
+
+/**
  * Draw the panel; what the visitor unfolded stays so.
  * @param {HTMLElement} element
  * @param {Panel | null} data
  */
-export function render(element, data) {
+function renderPanel(element, data) {
   if (!data) {
     element.replaceChildren();
     return;
@@ -105,7 +118,7 @@ let looks = 200;
  */
 function follow(element, data, opened) {
   watches.get(element)?.();
-  const again = () => render(element, data);
+  const again = () => renderPanel(element, data);
   const figure = figureAbove(element);
   if (figure && opened) {
     const observer = new MutationObserver(again);

@@ -68,7 +68,7 @@ export function seenQuery(figure, named = false) {
  * @param {HTMLElement} figure
  * @param {unknown} request as JSON
  */
-function showsResultOf(figure, request) {
+export function showsResultOf(figure, request) {
   const { shows } = /** @type {{shows?: {request?: unknown, done?: boolean}}} */ (figure);
   const complete = shows?.done !== false && figure.checkVisibility();
   return complete && JSON.stringify(shows?.request) === JSON.stringify(request);

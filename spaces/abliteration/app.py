@@ -23,6 +23,7 @@ from abliteration.bench_request import BenchRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
 from abliteration_rooms import bench, controls, features, find, forensics, measure, remove, take
+from abliteration_rooms.tours import TOURS
 from shared import page, server
 from shared.api import Argument, endpoint
 from shared.figure import stylesheet
@@ -41,7 +42,7 @@ css = f"{stylesheet(controls.RENDERER)}\n{ALONE}"
 
 first = Request.parse(**controls.example("find")["request"])
 
-with page.page(controls.TITLE, SENTENCE, HERE) as demo:
+with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Column(elem_id="study"):
         common = controls.build(first)
     rooms = []

@@ -20,6 +20,7 @@ from decoding.pair.request import PairRequest
 from decoding.request import Request
 from decoding.speculative.request import Request as SpeculativeRequest
 from decoding_rooms import common, decode, pair, speculative, why
+from decoding_rooms.tours import TOURS
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -31,7 +32,7 @@ SENTENCE = (
 
 css = stylesheet(common.RENDERER)
 
-with page.page(common.TITLE, SENTENCE, HERE) as demo:
+with page.page(common.TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Decode", id="decode"):
             decode.build(demo, tabs)

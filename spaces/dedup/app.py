@@ -20,6 +20,7 @@ from dedup import warming
 from dedup.request import Request, SplitsRequest
 from dedup_rooms import contamination, duplicates
 from dedup_rooms.common import RENDERER, TITLE
+from dedup_rooms.tours import TOURS
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -66,7 +67,7 @@ def warm() -> None:
     warming.warm()
 
 
-with page.page(TITLE, SENTENCE, HERE) as demo:
+with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("One dataset", id="duplicates"):
             duplicates.build(demo, tabs)

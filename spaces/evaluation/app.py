@@ -21,6 +21,7 @@ from evaluation.request import CompareRequest, FragileRequest, JudgeRequest, Pow
 from evaluation.task_file import TaskRequest
 from evaluation_rooms import compare, fragile, judge, power, task
 from evaluation_rooms.common import RENDERER, TITLE
+from evaluation_rooms.tours import TOURS
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -39,7 +40,7 @@ POWER = ["items", "discordant", "difference", "level", "power"]
 
 css = stylesheet(RENDERER)
 
-with page.page(TITLE, SENTENCE, HERE) as demo:
+with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Compare", id="compare"):
             compare.build(demo, tabs)

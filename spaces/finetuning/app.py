@@ -22,6 +22,7 @@ from finetuning.request import MaskRequest
 from finetuning.train_request import TrainRequest
 from finetuning_rooms import grpo, mask, plan, take, train
 from finetuning_rooms.common import RENDERER, TITLE
+from finetuning_rooms.tours import TOURS
 from shared import page, server
 from shared.api import endpoint
 from shared.figure import stylesheet
@@ -101,7 +102,7 @@ PLAN = ["model", "rank", "targets", "layers", "dtype", "checkpointing"]
 
 css = stylesheet(RENDERER)
 
-with page.page(TITLE, SENTENCE, HERE) as demo:
+with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:
         with gr.Tab("1 What is trained on", id="mask"):
             mask.build(demo, tabs)

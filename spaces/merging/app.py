@@ -24,6 +24,7 @@ from merging.mixture_request import MixtureRequest
 from merging.request import Request
 from merging_rooms import explore, merge, mixture, report, take, tree
 from merging_rooms.common import RENDERER, TITLE
+from merging_rooms.tours import TOURS
 from shared import page, server
 from shared.api import Argument, endpoint
 from shared.figure import stylesheet
@@ -62,7 +63,7 @@ def offer() -> None:
     endpoint(mixture.mixture, MixtureRequest, ["recipe", "seed", "texts", "form"], **MODEL)
 
 
-with page.page(TITLE, SENTENCE, HERE) as demo:
+with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Merge", id="merge"):
             merge_room = merge.build(demo, tabs)

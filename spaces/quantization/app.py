@@ -19,6 +19,7 @@ import gradio as gr
 from quantization.request import LabRequest, Request, SetRequest, TakeRequest
 from quantization_rooms import compare, lab, sets, take
 from quantization_rooms.common import RENDERER, TITLE
+from quantization_rooms.tours import TOURS
 from shared import page, server
 from shared.api import Argument, endpoint
 from shared.figure import stylesheet
@@ -28,7 +29,7 @@ SENTENCE = "Fewer bits make a model smaller and a little wrong: measure how wron
 
 css = stylesheet(RENDERER)
 
-with page.page(TITLE, SENTENCE, HERE) as demo:
+with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows every room
         with gr.Tab("Compare formats", id="compare"):
             compared = compare.build(demo, tabs)

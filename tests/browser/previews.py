@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from shared import suite
-from shared.preview import SIZE
+from shared.app import Entrance
+from shared.preview import EXAMPLES, SIZE, query_name
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 WIDTH = 780
 """CSS pixels of a figure: narrow, so that its letters can be read where the picture is small."""
@@ -62,26 +64,63 @@ def save(picture: bytes, path: Path) -> None:
         pixels.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
+def take_examples(browser: Browser, url: str, spaces: Sequence[str] = ()) -> None:
+    """Pictures of the stored results that links show, with what their figures say of themselves; the one that
+    a room shows first has the room's picture.
+    """
+    for space in spaces or suite.names():
+        folder = ROOT / "spaces" / space / "preview"
+        found: dict[str, dict[str, str]] = {}
+        for room, entrance in suite.load_app(space).demo.rooms.items():
+            for query in entrance.stored:
+                first = query == entrance.first
+                page = opened_figure(
+                    browser, f"{url}/{space}/?room={room}{'' if first else f'&{query}'}", entrance
+                )
+                figure = page.locator("#pictured")
+                facts = figure.locator(".key > li").all_inner_texts()
+                name = entrance.picture if first else query_name(room, query)
+                found[f"{room}?{query}"] = {
+                    "title": " ".join(figure.locator(".figure-title").inner_text().split()),
+                    "sentence": " · ".join(" ".join(fact.split()) for fact in facts[:5]),
+                    "picture": name,
+                }
+                if not first:
+                    taken = page.locator("#pictured").screenshot()
+                    save(composed(browser, entrance.title, taken), folder / f"{name}.png")
+                page.close()
+        text = json.dumps(found, ensure_ascii=False, indent=1)
+        (folder / EXAMPLES).write_text(f"{text}\n", encoding="utf-8")
+
+
+def opened_figure(browser: Browser, address: str, entrance: Entrance) -> Page:
+    """A page whose figure is ready for its picture, as `#pictured`."""
+    page = browser.new_page(
+        viewport={"width": WIDTH + 60, "height": 900},
+        color_scheme="light",
+        device_scale_factor=(SIZE[0] - 2 * MARGIN) / WIDTH,
+    )
+    page.goto(f"{address}&__theme=light")
+    figure = page.locator(f"#{entrance.figure} .course-figure")
+    figure.wait_for()
+    page.wait_for_timeout(1500)
+    figure.evaluate("element => { element.id = 'pictured' }")
+    page.add_style_tag(content=STYLE)
+    page.wait_for_timeout(500)
+    return page
+
+
 def take_all(browser: Browser, url: str, spaces: Sequence[str] = ()) -> None:
     """Pictures of the rooms of every Space, or of some, and of the landing page, from a running suite."""
     for space in spaces or suite.names():
         demo = suite.load_app(space).demo
         for room in dict.fromkeys(entrance.picture for entrance in demo.rooms.values()):
-            page = browser.new_page(
-                viewport={"width": WIDTH + 60, "height": 900},
-                color_scheme="light",
-                device_scale_factor=(SIZE[0] - 2 * MARGIN) / WIDTH,
-            )
-            page.goto(f"{url}/{space}/?room={room}&__theme=light")
-            figure = page.locator(f"#{demo.rooms[room].figure} .course-figure")
-            figure.wait_for()
-            figure.evaluate("element => { element.id = 'pictured' }")
-            page.add_style_tag(content=STYLE)
-            page.wait_for_timeout(1500)
+            page = opened_figure(browser, f"{url}/{space}/?room={room}", demo.rooms[room])
             taken = page.locator("#pictured").screenshot()
             picture = composed(browser, demo.rooms[room].title, taken)
             save(picture, ROOT / "spaces" / space / "preview" / f"{room}.png")
             page.close()
+    take_examples(browser, url, spaces)
     page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
     page.goto(f"{url}/")
     save(page.screenshot(), ROOT / suite.PREVIEW)

@@ -21,7 +21,12 @@ CASES: dict[str, tuple[str, str, str, list[tuple[Any, ...]]]] = {
         "decoding",
         "lighthouse",
         "tree",
-        [("click", "[role=treeitem]", 4), ("click", "[role=treeitem]", 2), ("press", "[role=treeitem]", "+"), ("scroll", ".scroll", 60)],
+        [
+            ("click", "[role=treeitem]", 4),
+            ("click", "[role=treeitem]", 2),
+            ("press", "[role=treeitem]", "+"),
+            ("scroll", ".scroll", 60),
+        ],
     ),
     "area": ("decoding", "lighthouse", "area", [("click", ".ways button", 0)]),
     "beams": ("decoding", "lighthouse", "lattice", [("set", "Step of the search", "2")]),

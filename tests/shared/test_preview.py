@@ -55,10 +55,32 @@ def rooms() -> dict[str, dict[str, Entrance]]:
     return {space: suite.load_app(space).demo.rooms for space in suite.names()}
 
 
-def test_every_room_has_a_picture_and_every_picture_a_room(rooms):
+def test_every_room_and_every_stored_result_has_a_picture(rooms):
+    """And no picture is left of one that is no more."""
     for space, known in rooms.items():
-        files = {path.stem for path in (suite.ROOT / "spaces" / space / "preview").glob("*.png")}
-        assert files == {entrance.picture for entrance in known.values()}, space
+        folder = suite.ROOT / "spaces" / space
+        examples = preview.examples(folder)
+        linked = {f"{run}?{query}" for run, entrance in known.items() for query in entrance.stored}
+        assert set(examples) == linked, f"{space}: make screenshots"
+        files = {path.stem for path in (folder / "preview").glob("*.png")}
+        pictures = {entrance.picture for entrance in known.values()}
+        assert files == pictures | {one["picture"] for one in examples.values()}, space
+
+
+def test_a_link_to_a_stored_result_shows_that_result(suite_url, rooms):
+    """However its query is put, and whatever it says of the view."""
+    for space, known in rooms.items():
+        run, entrance = max(known.items(), key=lambda one: len(one[1].stored))
+        query = entrance.stored[-1]
+        example = preview.examples(suite.ROOT / "spaces" / space)[f"{run}?{query}"]
+        found = read(f"{suite_url}/{space}/?{query}&view=x&seen=%7B%7D&room={run}").found
+        assert found["og:title"] == f"{example['title']} · {entrance.title}" == found["title"]
+        assert found["og:description"] == example["sentence"] != ""
+        assert found["og:image"] == f"{suite_url}/{space}/preview/{example['picture']}.png"
+        assert size_of(found["og:image"]) == preview.SIZE
+        wrong = f"{query.partition('=')[0]}=another"  # the last one counts
+        other = read(f"{suite_url}/{space}/?room={run}&{query}&{wrong}").found
+        assert other["og:title"] == entrance.title, "another request, or none that can be read"
 
 
 def test_links_show_the_page_or_the_room_that_they_open(suite_url, rooms):
