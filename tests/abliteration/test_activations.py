@@ -19,7 +19,7 @@ from tests.abliteration.conftest import FAMILIES, build, direction, logits, prom
 
 RUNS = prompts(5)
 LEAD = prompts(1, seed=9)[0] * 3
-WITHOUT = ("mistral", "gemma2", "gemma3_text", "phi3", "lfm2")
+WITHOUT = ("mistral", "gemma2", "gemma3_text", "lfm2")
 """Families that keep a window or a convolution's inputs: nothing is run once for all."""
 
 

@@ -253,7 +253,7 @@ def begun(model: PreTrainedModel, prompts: list[list[int]], last: int = 1) -> St
         return Start()
     with torch.inference_mode():
         made = model.base_model(torch.tensor([first[:tokens]], device=model.device), use_cache=True)
-    cache = getattr(made, "past_key_values", None)
+    cache: Any = getattr(made, "past_key_values", None)
     if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
         return Start()
     return Start(tokens, cache)
