@@ -168,7 +168,7 @@ def build(
                 made: found,
                 files: gr.Files(list(found.files), visible=True, interactive=False),
                 said: page.quiet(
-                    f"{take.FORMS[as_form][0].upper()}{take.FORMS[as_form][1:]}, after {snapshot.step} steps; README.md is its "
+                    f"This is {take.FORMS[as_form]}, after {snapshot.step} steps; README.md is its "
                     "card. To open it in decoding, merging, quantization or abliteration, push the merged "
                     "model and name the repository there, or, where the demo is yours, name its folder."
                 ),

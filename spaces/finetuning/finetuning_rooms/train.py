@@ -257,11 +257,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
     def go_on(values: Values) -> Iterator[Values]:
         request = room.parse(values)
         going = since_of(values[kept], values[room.state], values[since])
-        made = [one.step for one in going.snapshots]
-        if len(made) == len(request.runs()) and min(made) >= request.steps:
-            raise VisitorError(
-                f"The run stands at step {going.step}, and {request.steps} are asked for.", "Raise steps."
-            )
+        check_unfinished(going, request)
         try:
             yield from running(request, values[file], going, values[kept])
         except VisitorError:  # the earlier run can be gone on from still
@@ -309,6 +305,15 @@ def since_of(kept: Kept | None, data: Mapping[str, Any] | None, step: Any) -> Si
     known = kept.steps()
     at = step if step in known else known[-1]
     return Since(data, at, [kept.snapshot(*mark) for mark in kept.at(at)])
+
+
+def check_unfinished(going: Since, request: TrainRequest) -> None:
+    """Raise a VisitorError where all runs have the steps that are asked for."""
+    made = [one.step for one in going.snapshots]
+    if len(made) == len(request.runs()) and min(made) >= request.steps:
+        raise VisitorError(
+            f"The run stands at step {going.step}, and {request.steps} are asked for.", "Raise steps."
+        )
 
 
 def _files(kept: Kept, step: int) -> list[str] | None:
