@@ -84,6 +84,52 @@ def test_dpo_says_what_became_of_both_answers(open_page, chosen, rejected, words
     expect(page.locator("path.train-dashed:not(.train-ribbon)")).to_have_count(1)
 
 
+def test_the_stored_run_of_dpo_says_what_its_picture_shows(open_page) -> None:
+    data = json.loads((SPACE / "examples" / "prefers.json").read_text(encoding="utf-8"))
+    page = open_page(data, width=360)
+    show(page, "curves")
+    why = page.locator(".train-why")
+    first, beside = data["runs"]
+    marks = first["marks"]
+    best = max(marks, key=lambda mark: mark["chosen"]["mean"])
+    expect(why).to_contain_text("Why do both fall?")
+    expect(why).to_contain_text(f"After step {best['step']} the chosen ones stood highest")
+    expect(why).to_contain_text(f"With {beside['name']}: chosen +")
+    expect(why).to_contain_text("One seed each")
+    expect(page.locator(".train-title", has_text="Held-out margin")).to_have_count(1)
+    wide = page.locator(".train-title, .train-label").evaluate_all(
+        "all => Math.max(...all.map((one) => one.getBoundingClientRect().right))"
+    )
+    assert wide <= 361, "titles and names are whole on a phone"
+
+
+def test_a_setting_is_seen_against_the_spread_of_seeds(open_page) -> None:
+    """Two seeds part by .2; a run within that is no news, one outside is."""
+    data = copy.deepcopy(PIRATE)
+    (run,) = data["runs"]
+
+    def ending(name: str, changes: dict, loss: float) -> dict:
+        own = copy.deepcopy(run)
+        own["marks"][-1]["held_out"] |= {"mean": loss, "low": loss - 0.1, "high": loss + 0.1}
+        return {**own, "name": name, "changes": changes}
+
+    data["runs"] = [
+        ending("seed 42, rank 8", {}, 1.3),
+        ending("seed 1", {"seed": 1}, 1.5),
+        ending("rank 2", {"rank": 2}, 1.4),
+        ending("a name that is far too long for its margin", {"rank": 2, "seed": 3}, 2.5),
+    ]
+    page = open_page(data)
+    show(page, "curves")
+    why = page.locator(".train-why")
+    expect(why).to_contain_text("2 seeds end with the loss between 1.3 and 1.5")
+    expect(why).to_contain_text("with rank 2 it is 1.4, no further away than seeds are")
+    expect(why).to_contain_text("it is 2.5, outside what these seeds did")
+    expect(page.locator(".train-label", has_text="a name that is far…").first).to_be_visible()
+    show(page, "said")
+    expect(page.locator(".said-panel th", has_text="before")).to_have_count(2)  # in both tables, once
+
+
 def test_orpo_and_kto_say_what_they_follow(open_page) -> None:
     data = {**preferring(1, 0.5), "objective": "orpo"}
     for step in data["runs"][0]["steps"]:
@@ -141,7 +187,7 @@ def test_what_is_said_of_the_rows_follows_from_them(open_page) -> None:
     }
     page = open_page(data)
     said = page.locator(".warnings")
-    expect(said).to_contain_text("Only the first 24 rows were read")
+    expect(said).to_contain_text("Only the first rows were read")
     expect(said).to_contain_text("30 rows left out")
     expect(said).to_contain_text("No link carries a file")
     show(page, "said")

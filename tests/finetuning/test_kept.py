@@ -6,6 +6,7 @@ import errno
 import zipfile
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from shared.errors import VisitorError
@@ -17,6 +18,17 @@ from finetuning_rooms.kept import Kept, archives, keeping
 from finetuning_rooms.train import since_of
 
 RUN = {"kind": "train", "drawable": True, "done": False, "progress": {}, "runs": [{"stopped": None}]}
+
+
+def test_the_page_has_no_component_that_nobody_placed():
+    """What an event is to change, made while the page is built, stood below the figure as “Dropdown”, “Run”,
+    “Run”.
+    """
+    blocks = load_app("finetuning").demo.blocks.values()
+    placed = [one for one in blocks if isinstance(one, (gr.Button, gr.Dropdown, gr.Files))]
+    assert len(placed) > 20
+    assert not [one for one in placed if isinstance(one, gr.Button) and one.value == "Run"]
+    assert not [one for one in placed if isinstance(one, (gr.Dropdown, gr.Files)) and one.label is None]
 
 
 def snapshot(run: int, step: int) -> Snapshot:

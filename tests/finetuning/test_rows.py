@@ -107,6 +107,15 @@ def test_what_is_no_upload_gets_a_sentence(file):
         read(MaskRequest(), file)
 
 
+def test_a_file_that_is_cut_says_that_there_is_more(tmp_path, monkeypatch):
+    """Rows that fill what is read of a file before the limit of rows is reached."""
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps({"text": "a" * 150_000}) for _ in range(4)), encoding="utf-8")
+    rows, _, more = read(MaskRequest(limit=200), {"path": str(path)})
+    assert len(rows) == 2 and more
+
+
 def test_an_upload_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
     path = tmp_path / "rows.jsonl"

@@ -116,6 +116,32 @@ def test_a_job_leaves_its_adapter_on_the_hub_and_finds_long_rows(sft):
     assert leave.missing(replace(request, rows=""), uploaded) == "mine.jsonl"
 
 
+def test_packing_and_qlora_go_elsewhere_too(sft):
+    request = replace(sft[0], packing=True, qlora=True)
+    found = leave.files(request, sft[1])
+    compile(found["train.py"], "train.py", "exec")
+    assert "packing=True" in found["train.py"] and 'quant_type="nf4"' in found["train.py"]
+    assert "load_in_4bit=True" in found["unsloth.ipynb"]
+    assert "load_in_4bit=False" in leave.files(sft[0], sft[1])["unsloth.ipynb"]
+    config = yaml.safe_load(found["axolotl.yml"])
+    assert (config["adapter"], config["load_in_4bit"], config["sample_packing"]) == ("qlora", True, True)
+    assert set(config) <= set(AXOLOTL["config"])
+
+
+def test_a_merged_qlora_model_has_the_weights_that_its_adapter_learnt_on(tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    request, data, kept = run_of("sft", qlora=True, steps=2)
+    found = room.written(kept[2], data, "merged", tmp_path / "model")
+    text = training.prepared(request)[1].held[0].chosen
+    opened = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    with torch.no_grad():
+        logits = opened(torch.tensor([text.ids])).logits[0, text.start - 1 : -1].float()
+    losses = torch.nn.functional.cross_entropy(logits, torch.tensor(text.ids[text.start :]), reduction="none")
+    assert losses.tolist() == pytest.approx(data["runs"][0]["marks"][-1]["tokens"][0], abs=2e-4)
+    assert "rounded to NF4" in found.card
+
+
 def test_no_path_of_this_machine_leaves_with_an_adapter(sft):
     assert json.loads(sft[2][4].config)["base_model_name_or_path"] == "qwen3"
 

@@ -106,14 +106,17 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
     Raises:
         VisitorError: there are none, or they cannot be read.
     """
+    cut = False
     if upload and (request.rows.strip() or request.dataset):
         raise VisitorError("A file is given beside other rows.", "Clear one of them.")
     if upload:
         path, source = _upload(upload)
-        found = list(_parsed(_text_of(path, source)))
+        text, cut = _text_of(path, source)
+        found = list(_parsed(text))
     elif shelf.is_made(request.dataset):
         path, source = shelf.rows_of(request.dataset), request.dataset
-        found = list(_parsed(_text_of(path, path.name)))
+        text, cut = _text_of(path, path.name)
+        found = list(_parsed(text))
     elif request.dataset:
         table, more = hub.dataset_rows(
             request.dataset, request.config or None, request.split, request.limit, token
@@ -128,7 +131,7 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
     kept = found[: request.limit]
     for number, item in enumerate(kept, 1):
         _check_whole(item, number)
-    return kept, source, len(found) > request.limit
+    return kept, source, cut or len(found) > request.limit
 
 
 def _check_whole(item: Any, number: int) -> None:
@@ -162,8 +165,10 @@ def _upload(upload: Any) -> tuple[Path, str]:
     return path, name
 
 
-def _text_of(path: Path, name: str) -> str:
-    """The beginning of a file that has room for `MAX_TEXT` characters, cut after a whole line."""
+def _text_of(path: Path, name: str) -> tuple[str, bool]:
+    """The beginning of a file, of at most `MAX_TEXT` characters, cut after a whole line; whether there is
+    more.
+    """
     with path.open("rb") as file:
         data = file.read(4 * MAX_TEXT + 1)
     try:
@@ -171,13 +176,13 @@ def _text_of(path: Path, name: str) -> str:
     except UnicodeDecodeError:
         raise VisitorError(f"{name[:60]} is not UTF-8 text.", "Save it as JSON Lines in UTF-8.") from None
     if len(text) <= MAX_TEXT:
-        return text
+        return text, len(data) > 4 * MAX_TEXT
     whole = text[:MAX_TEXT].rpartition("\n")[0]
     if not whole or text.lstrip()[:1] == "[":
         raise VisitorError(
             f"{name[:60]} has more than {MAX_TEXT:,} characters.", "Save its first rows as JSON Lines."
         )
-    return whole
+    return whole, True
 
 
 def _parsed(text: str) -> Iterator[Any]:

@@ -92,11 +92,11 @@ def prepared(request: TrainRequest, upload: Any = None, token: str | None = None
         )
     total = 0
     for run in request.runs():
-        texts = 1 if run.objective == "sft" else 2
+        sides = 1 if run.objective == "sft" else 2
         longest_batch = run.batch
         if run.packing:
             longest_batch = max(map(len, batches(rows.train, run)))
-        width = longest_batch * longest * texts
+        width = longest_batch * longest * sides
         if width > MAX_STEP_TOKENS:
             raise VisitorError(
                 f"A step would read {width:,} tokens ({counted(longest_batch, 'row')}, the longest "

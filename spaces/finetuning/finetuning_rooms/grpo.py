@@ -220,7 +220,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
     )
     for name, button in chips.items():
         data, request = example(name), REWARDED[name][1]
-        values = {room.figure: data, file: None, kept: None, files: gr.Files(visible=False)}
-        values |= room.form(request)
-        room.update(button.click, lambda _, values=values: values)
+        values = {room.figure: data, file: None, kept: None, **room.form(request)}
+        room.update(button.click, lambda _, values=values: {**values, files: gr.Files(visible=False)})
     return room, kept

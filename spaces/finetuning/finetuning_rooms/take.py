@@ -182,7 +182,7 @@ def build(
                 made: found,
                 files: gr.Files(list(found.files), visible=True, interactive=False),
                 said: page.quiet(
-                    f"{take.FORMS[as_form].capitalize()}, after {snapshot.step} steps; README.md is its card."
+                    f"This is {take.FORMS[as_form]}, after {snapshot.step} steps; README.md is its card."
                 ),
                 opens: entrances.links(take.shelved(home / "model", snapshot, data, as_form)),
             }

@@ -228,14 +228,18 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
             files: gr.Files(_files(now, at), visible=True),
         }
 
-    waits: Values = {part: part.__class__(interactive=False) for part in (since, on, undo)}
+    def waits() -> Values:
+        """The controls while a run goes on; made here and not beside the page's own, they would be further
+        ones.
+        """
+        return {part: part.__class__(interactive=False) for part in (since, on, undo)}
 
     def running(
         request: TrainRequest, upload: Any, going: Since | None = None, before: Kept | None = None
     ) -> Iterator[Values]:
         first = before.carried(result_folder(), going.step) if before and going else Kept(result_folder())
         # A run that goes on may be refused at once: what is hidden and shown again that soon stays away.
-        controls = shown(None) if going is None else waits
+        controls = shown(None) if going is None else waits()
         yield {figure: waiting("Reading the rows and the model"), **controls}
         for data, now, snapshot in keeping(steps(request, upload, going), first):
             values: Values = {figure: data}
@@ -253,11 +257,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
     def go_on(values: Values) -> Iterator[Values]:
         request = room.parse(values)
         going = since_of(values[kept], values[room.state], values[since])
-        made = [one.step for one in going.snapshots]
-        if len(made) == len(request.runs()) and min(made) >= request.steps:
-            raise VisitorError(
-                f"The run stands at step {going.step}, and {request.steps} are asked for.", "Raise steps."
-            )
+        check_unfinished(going, request)
         try:
             yield from running(request, values[file], going, values[kept])
         except VisitorError:  # the earlier run can be gone on from still
@@ -289,8 +289,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
     since.input(lambda now, step: gr.Files(_files(now, step)), [kept, since], [files], **LIGHT)
     for name, button in chips.items():
         data, request = example(name), RUNS[name][1]
-        values = {room.figure: data, file: None, kept: None, **room.form(request), **shown(None)}
-        room.update(button.click, lambda _, values=values: values)
+        values = {room.figure: data, file: None, kept: None, **room.form(request)}
+        room.update(button.click, lambda _, values=values: {**values, **shown(None)})
     return room, kept
 
 
@@ -305,6 +305,15 @@ def since_of(kept: Kept | None, data: Mapping[str, Any] | None, step: Any) -> Si
     known = kept.steps()
     at = step if step in known else known[-1]
     return Since(data, at, [kept.snapshot(*mark) for mark in kept.at(at)])
+
+
+def check_unfinished(going: Since, request: TrainRequest) -> None:
+    """Raise a VisitorError where all runs have the steps that are asked for."""
+    made = [one.step for one in going.snapshots]
+    if len(made) == len(request.runs()) and min(made) >= request.steps:
+        raise VisitorError(
+            f"The run stands at step {going.step}, and {request.steps} are asked for.", "Raise steps."
+        )
 
 
 def _files(kept: Kept, step: int) -> list[str] | None:

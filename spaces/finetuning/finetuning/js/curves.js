@@ -30,6 +30,8 @@ import { marginWords, seedWords } from "./reasons.js";
 
 const LEFT = 52;
 const RIGHT = 118;
+/** Letters of a line's name that the right margin has room for. */
+const MOST_LABEL = 20;
 
 /**
  * @param {HTMLElement} panel
@@ -132,7 +134,7 @@ function chartsOf(data) {
       title:
         (objective === "orpo"
           ? "Held-out answers: ln p, nats a token"
-          : "Held-out answers: change of ln p, nats") + (two ? ` (dashed: ${other})` : ""),
+          : "Held-out ln p: change, nats") + (two ? ` (dashed: ${other})` : ""),
       tall: 210,
       curves: data.runs.flatMap((run, place) => [
         measuredCurve(run.marks, named(run, one), "chosen", place),
@@ -147,7 +149,7 @@ function chartsOf(data) {
     const [title, what] =
       objective === "orpo"
         ? ["Held-out log odds ratio, chosen over rejected", "log odds"]
-        : ["Held-out margin: change of chosen minus change of rejected, nats", "margin"];
+        : ["Held-out margin: chosen minus rejected, nats", "margin"];
     charts.push({
       title,
       tall: 110,
@@ -245,6 +247,7 @@ function chart({ title, curves, x, top, tall, width }) {
         from: x(points[points.length - 1][0]),
         y: within(points[points.length - 1][1]),
       })),
+    top + 20 + tall,
   );
   return [
     s("text", { class: "train-title", x: 4, y: top + 9 }, title),
@@ -276,23 +279,36 @@ function chart({ title, curves, x, top, tall, width }) {
         : []),
     ]),
     ...ends.map(({ name, kind, from, at }) =>
-      s("text", { class: `train-label ${kind}`, x: from + 7, y: at + 4 }, name),
+      s(
+        "text",
+        { class: `train-label ${kind}`, x: from + 7, y: at + 4 },
+        ...(name.length > MOST_LABEL
+          ? [s("title", {}, name), `${name.slice(0, MOST_LABEL - 1).trimEnd()}…`]
+          : [name]),
+      ),
     ),
   ];
 }
 
 /**
- * Labels beside the ends of lines, apart from each other.
+ * Labels beside the ends of lines, apart from each other and above the foot of their chart.
  * @param {{name: string, kind: string, from: number, y: number}[]} ends
+ * @param {number} foot
  */
-function labelPlaces(ends) {
+function labelPlaces(ends, foot) {
   let last = -Infinity;
-  return [...ends]
+  const placed = [...ends]
     .sort((one, other) => one.y - other.y)
     .map((end) => {
       last = Math.max(end.y, last + 12);
       return { ...end, at: last };
     });
+  let room = foot;
+  for (const end of [...placed].reverse()) {
+    end.at = Math.min(end.at, room);
+    room = end.at - 12;
+  }
+  return placed;
 }
 
 /**

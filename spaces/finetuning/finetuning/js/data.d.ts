@@ -225,7 +225,7 @@ export interface StepSeen {
   z0?: number | null;
 }
 
-/** One run of the two. */
+/** One run of those beside each other. */
 export interface Run {
   name: string;
   /** Settings that differ from the first run's. */
@@ -286,7 +286,7 @@ export interface TrainWaiting {
   progress: Progress;
 }
 
-/** A run, or two beside each other. */
+/** A run, or several beside each other. */
 export interface Train {
   kind: "train";
   drawable: true;

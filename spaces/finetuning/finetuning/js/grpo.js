@@ -90,10 +90,7 @@ function grpoWarnings({ questions, cached, first, request, rounds }) {
   const said = [];
   if (!questions.separate)
     said.push("All prompts are the same, or there is one: what is measured is what is trained on.");
-  if (questions.more)
-    said.push(
-      `Only the first ${plural(Number(request.limit), "prompt")} were read; there are more.`,
-    );
+  if (questions.more) said.push("Only the first prompts were read; there are more.");
   if (!request.rows && !request.dataset && questions.source !== `stored prompts “${request.data}”`)
     said.push("No link carries a file: the link below trains on the stored prompts.");
   if (!cached && first)

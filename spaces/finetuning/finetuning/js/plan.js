@@ -149,6 +149,15 @@ function memoryOf(data, session) {
       {},
       h("th", { scope: "row" }, PLAN_METHODS[method.method]),
       h("td", { class: "num" }, gigabytes(planPeak(method, session))),
+      method.fits.map(({ card, batch }) => {
+        const rows = batch[String(session.length)] ?? 0;
+        return h(
+          "td",
+          { class: rows >= session.batch ? "num plan-fits" : "num plan-not" },
+          rows ? plural(rows, "row") : "none",
+          h("span", { class: "unseen" }, ` on ${card} GB`),
+        );
+      }),
       h(
         "td",
         { class: "plan-bar" },
@@ -166,18 +175,9 @@ function memoryOf(data, session) {
       ),
       h(
         "td",
-        { class: "said" },
+        { class: "said plan-sum" },
         `${gigabytes(parts.weights)} + ${gigabytes(parts.states)} + ${gigabytes(parts.rest)}`,
       ),
-      method.fits.map(({ card, batch }) => {
-        const rows = batch[String(session.length)] ?? 0;
-        return h(
-          "td",
-          { class: rows >= session.batch ? "num plan-fits" : "num plan-not" },
-          rows ? plural(rows, "row") : "none",
-          h("span", { class: "unseen" }, ` on ${card} GB`),
-        );
-      }),
     );
   });
   return [
@@ -186,6 +186,9 @@ function memoryOf(data, session) {
       [
         "way",
         h("th", { scope: "col", class: "num" }, "peak"),
+        ...data.methods[0].fits.map(({ card }) =>
+          h("th", { scope: "col", class: "num" }, `most on ${card} GB`),
+        ),
         h(
           "th",
           { scope: "col" },
@@ -194,9 +197,6 @@ function memoryOf(data, session) {
           ),
         ),
         "weights + optimizer + rest",
-        ...data.methods[0].fits.map(({ card }) =>
-          h("th", { scope: "col", class: "num" }, `most on ${card} GB`),
-        ),
       ],
       bars,
     ),

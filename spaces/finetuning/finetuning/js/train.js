@@ -112,8 +112,7 @@ function trainWarnings({ trained, runs, resumed, request }) {
     );
   if (cut) said.push(`max_length cuts ${plural(cut, "row")}.`);
   if (empty) said.push(`${plural(empty, "row")} with an empty answer: only its end is trained on.`);
-  if (more)
-    said.push(`Only the first ${plural(Number(request.limit), "row")} were read; there are more.`);
+  if (more) said.push("Only the first rows were read; there are more.");
   if (!request.rows && !request.dataset && trained.source !== `stored set “${request.data}”`)
     said.push("No link carries a file: the link below trains on the stored set.");
   if (resumed !== null)

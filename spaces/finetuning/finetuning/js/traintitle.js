@@ -64,6 +64,9 @@ function besideTold({ objective }, run) {
   if (run.stopped) return `${run.name} it broke`;
   const last = run.marks.at(-1);
   if (!last || last.step === 0) return `${run.name} nothing yet`;
-  const value = objective === "dpo" && last.margin ? last.margin : last.held_out;
-  return `${run.name} ${brief(value.mean)}${sharesTold(run.marks[0], last)}`;
+  const said =
+    objective === "dpo" && last.margin
+      ? `a margin of ${brief(last.margin.mean)}`
+      : brief(last.held_out.mean);
+  return `${run.name} ${said}${sharesTold(run.marks[0], last)}`;
 }
