@@ -27,7 +27,7 @@ QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_prog
 MODEL_ROOMS = {
     "decoding": {"room": "pair", "model": "{parent}", "other": "{name}"},
     "evaluation": {"room": "compare", "models": ["{parent}", "{name}"]},
-    "quantization": {"room": "compare", "model": "{name}"},
+    "quantization": {"room": "take", "model": "{name}"},
     "merging": {"room": "merge", "recipe": "{recipe}"},
     "abliteration": {"room": "find", "model": "{name}"},
     "finetuning": {"room": "train", "model": "{name}"},

@@ -80,7 +80,7 @@ def _paths(visitor: Visitor, name: str) -> list[str]:
     body = {"session_hash": "s", "component_id": figure, "fn_name": "folder", "data": {"name": name}}
     status, text = visitor.ask("/gradio_api/component_server", body)
     assert status == 200, text
-    return [] if REFUSED in text else [f"{json.loads(text)}/config.json"]
+    return [] if "on your shelf" in text else [f"{json.loads(text)}/config.json"]
 
 
 def test_its_maker_opens_it_in_the_process_that_zero_gpu_forked(server, maker):
@@ -239,7 +239,7 @@ def test_a_push_links_into_the_owners_other_spaces(monkeypatch):
     monkeypatch.setenv("SPACE_ID", "us/merging")
     monkeypatch.delenv("LLM_COURSE_SUITE", raising=False)
     said = entrances.after_push("me/<it>", "https://huggingface.co/me/it")
-    assert 'spaces/us/quantization?room=compare&amp;model=me%2F%3Cit%3E&amp;fill=1"' in said
+    assert 'spaces/us/quantization?room=take&amp;model=me%2F%3Cit%3E&amp;fill=1"' in said
     assert "us/merging" not in said and "dedup" not in said
     assert "spaces/us/dedup?" in entrances.after_push("me/it", "https://huggingface.co/datasets/me/it")
     assert entrances.after_push("me/it", "https://huggingface.co/spaces/me/it") == ""
