@@ -119,7 +119,8 @@ def test_nobody_else_opens_it_by_api_mcp_link_figure_or_file(server, maker, who)
     record = Path(path).parents[1] / ".made.json"
     assert yours.ask(f"/gradio_api/file={record}")[0] == 403
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    assert "shelf" in yours.refusal("read", file)
+    for sent in (file, {"path": path}, path, {"path": f"{Path(path).parent}/./config.json"}):
+        assert "on your shelf" in yours.refusal("read", sent)
     assert "llama" in mine.client.predict(file, api_name="/read")
     if who:
         assert name not in yours.client.predict(api_name="/make")[2]
