@@ -24,7 +24,7 @@ from gradio_client.utils import traverse
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from shared import owner, preview, sessions, shelf, web
+from shared import preview, sessions, shelf, web
 from shared.errors import VisitorError, for_visitor
 from shared.request import Request as Asked
 from shared.tour import Step
@@ -93,11 +93,10 @@ class App(gr.Blocks):
         if given < taken or (given > taken and block_fn.api_visibility == "public"):
             name = f"“{block_fn.api_name}”" if block_fn.api_visibility == "public" else "This event"
             raise VisitorError(f"{name} takes {taken} values and got {given}.", DESCRIPTION)
+        shelf.check_values(inputs)
         try:
             inputs = traverse(inputs, _address_or_upload, _is_file)
             return list(await super().preprocess_data(block_fn, inputs, state, explicit_call))
-        except VisitorError:
-            raise
         except Exception as error:
             log.info("a value was refused", exc_info=error)
             if _holds_file(inputs):
@@ -137,13 +136,11 @@ def _holds_file(inputs: list[Any]) -> bool:
 
 
 def _address_or_upload(file: dict[str, Any]) -> Any:
-    """A file as its function gets it: one that lies on the web by its address alone, one that was made here
-    for its maker alone.
+    """A file as its function gets it: one that lies on the web by its address alone.
 
     Gradio would fetch it at once, whatever its size; functions that take one use `shared.web`.
     """
     path = file.get("path")
-    shelf.check_path(str(path), owner.visitor())
     return path if web.is_address(path) else file
 
 

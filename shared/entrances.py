@@ -24,10 +24,10 @@ FILL = "fill"
 
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
-MODEL_ROOMS = {
+MODEL_ROOMS: dict[str, dict[str, Any]] = {
     "decoding": {"room": "pair", "model": "{parent}", "other": "{name}"},
     "evaluation": {"room": "compare", "models": ["{parent}", "{name}"]},
-    "quantization": {"room": "compare", "model": "{name}"},
+    "quantization": {"room": "take", "model": "{name}"},
     "merging": {"room": "merge", "recipe": "{recipe}"},
     "abliteration": {"room": "find", "model": "{name}"},
     "finetuning": {"room": "train", "model": "{name}"},
@@ -38,6 +38,8 @@ ROWS_ROOMS: dict[str, dict[str, Any]] = {
     "dedup": {"room": "duplicates", "dataset": "{name}"},
 }
 """The same of a dataset's rows."""
+NAMES = {"finetuning": "fine-tuning"}
+"""Spaces whose name is no word."""
 JSON = (".jsonl", ".json")
 """Files of rows that fine-tuning reads."""
 TREE = {"room": "tree", "tree": "{name}"}
@@ -89,7 +91,7 @@ def _choices(plain: list[Any], kinds: Sequence[shelf.Kind]) -> Any:
 
 
 def _offers(demo: Any = None) -> Offers:
-    page = demo or Context.root_block
+    page: Any = demo or Context.root_block
     if not hasattr(page, "offers"):
         page.offers = Offers()
     found: Offers = page.offers
@@ -152,4 +154,4 @@ def _link(address: str, words: str, query: dict[str, Any], made: shelf.Made, *, 
 
     pairs = {key: filled(text) for key, text in query.items()} | ({FILL: 1} if fill else {})
     target = html.escape(f"{address}?{urlencode(pairs, doseq=True)}", quote=True)
-    return f'<a href="{target}">{html.escape(words)}</a>'
+    return f'<a href="{target}">{html.escape(NAMES.get(words, words))}</a>'

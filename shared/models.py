@@ -279,13 +279,18 @@ def dtype_for(stored: str, device: str, *, exact: bool = False) -> str:
 
 
 def most_parameters(model_id: str, *, exact: bool = False) -> int:
-    """How many parameters a model has at most, without a look at the Hub: of a model in memory its own, of
-    the embedded model and the experts what is known of them, of any other the limit.
+    """How many parameters a model has at most, without a look at the Hub: of a model in memory or on the
+    shelf its own, of the embedded model and the experts what is known of them, of any other the limit.
     """
     if loaded := in_memory(model_id, exact=exact):
         return sum(parameter.numel() for parameter in loaded.model.parameters())
     if model_id == EMBEDDED_MODEL or model_id in experts.NAMES:
         return EMBEDDED_PARAMETERS
+    if shelf.is_made(model_id) and shelf.is_here(model_id):
+        made = shelf.made_of(model_id)
+        if made.kind == "model":
+            return sum(weights.sizes(made.folder))
+        return most_parameters(made.parents[0], exact=exact)
     return largest_model(exact=exact)
 
 

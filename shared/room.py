@@ -383,6 +383,7 @@ def _open_links(
         query = values[link]
         request = room.request.from_query(query)
         if FILL in parse_qs(query):
+            gr.Info("What the link names stands in this room's fields. Start the run when you are ready.")
             yield room.form(request)
             return
         named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]

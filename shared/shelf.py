@@ -30,6 +30,7 @@ Relation = Literal["finetune", "adapter", "merge", "quantized"]
 
 _TOKEN = re.compile(rf"{PREFIX}(?:[a-z0-9.]+-)*([a-z2-7]{{{files.TOKEN}}})")
 _ANY = re.compile(rf"(?<![\w/.-]){PREFIX}(?:[a-z0-9.]+-)+[a-z2-7]{{{files.TOKEN}}}(?![\w-])")
+_RESULT = re.compile(rf"{files.RESULT}([a-z2-7]{{{files.TOKEN}}})", re.IGNORECASE)
 _RECORD = ".made.json"
 _MOST_WORDS = 32
 
@@ -145,6 +146,23 @@ def check_path(path: str, who: str | None) -> None:
     record = _read(home) if home else None
     if record is not None and not _is_of(record, who):
         raise VisitorError("That file is not on your shelf.", _REMEDY)
+
+
+def check_values(value: Any) -> None:
+    """Raise a VisitorError where a value that was sent holds a path, in whatever form, into a folder with a
+    made thing that whoever asks may not open.
+    """
+    if isinstance(value, str):
+        for end in _RESULT.findall(value):
+            record = _read(files.upload_folder() / f"{files.RESULT}{end.lower()}")
+            if record is not None and not _is_mine(record):
+                raise VisitorError("That file is not on your shelf.", _REMEDY)
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            check_values(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            check_values(one)
 
 
 def listed(kinds: Sequence[Kind] = MODELS) -> list[Made]:

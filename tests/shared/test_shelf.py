@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client
+from playwright.sync_api import expect
 
 from shared import card, entrances, files, hub, limits, models, owner, shelf
 from shared.errors import VisitorError
@@ -42,6 +43,11 @@ class Visitor:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def call(self, function: str, *values: object) -> str:
+        """What a call of the API answers; Gradio's own client would send a file of this machine along."""
+        event = json.loads(self.ask(f"/gradio_api/call/{function}", {"data": values})[1])["event_id"]
+        return self.ask(f"/gradio_api/call/{function}/{event}")[1]
 
     def refusal(self, function: str, *values: object) -> str:
         """What a call of the API is refused with."""
@@ -80,7 +86,7 @@ def _paths(visitor: Visitor, name: str) -> list[str]:
     body = {"session_hash": "s", "component_id": figure, "fn_name": "folder", "data": {"name": name}}
     status, text = visitor.ask("/gradio_api/component_server", body)
     assert status == 200, text
-    return [] if REFUSED in text else [f"{json.loads(text)}/config.json"]
+    return [] if "on your shelf" in text else [f"{json.loads(text)}/config.json"]
 
 
 def test_its_maker_opens_it_in_the_process_that_zero_gpu_forked(server, maker):
@@ -119,8 +125,10 @@ def test_nobody_else_opens_it_by_api_mcp_link_figure_or_file(server, maker, who)
     record = Path(path).parents[1] / ".made.json"
     assert yours.ask(f"/gradio_api/file={record}")[0] == 403
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    assert "shelf" in yours.refusal("read", file)
-    assert "llama" in mine.client.predict(file, api_name="/read")
+    for sent in (file, {"path": path}, path, {"path": f"{Path(path).parent}/./config.json"}):
+        said = yours.call("read", sent)
+        assert "event: error" in said and "model_type" not in said
+    assert "model_type" in mine.call("read", file)
     if who:
         assert name not in yours.client.predict(api_name="/make")[2]
     else:
@@ -148,7 +156,7 @@ def test_a_page_gives_a_cookie_of_its_own_and_links_open_for_the_maker_alone(bro
         stranger.locator("#model input").click()
         assert stranger.get_by_role("option", name=made).count() == 0
         page.goto(f"{server.url}/?model={made}&fill=1")
-        page.wait_for_function("name => document.querySelector('#model input').value === name", arg=made)
+        expect(page.locator("#model input")).to_have_value(made)
         assert page.locator("#figure .toy-said").count() == 0 or not page.locator(".toy-said").inner_text()
     finally:
         context.close()
@@ -185,7 +193,11 @@ def test_a_name_opens_for_its_maker_while_it_is_in_memory_and_no_longer_than_its
     for ask in (models.load, hub.local_folder, shelf.check):
         with pytest.raises(VisitorError, match="on your shelf"):
             ask(made.name)
+    for sent in (str(made.folder), {"path": f"{made.folder}/../x"}, [{"a": ["x", f"file://{made.folder}"]}]):
+        with pytest.raises(VisitorError, match="on your shelf"):
+            shelf.check_values(sent)
     mine.append(MINE)
+    shelf.check_values([str(made.folder)])
     old = time.time() - files.RESULT_SECONDS - 10
     for path in (made.folder.parent, *made.folder.parent.rglob("*"), made.folder.parent / ".made.json"):
         os.utime(path, (old, old))
@@ -239,7 +251,7 @@ def test_a_push_links_into_the_owners_other_spaces(monkeypatch):
     monkeypatch.setenv("SPACE_ID", "us/merging")
     monkeypatch.delenv("LLM_COURSE_SUITE", raising=False)
     said = entrances.after_push("me/<it>", "https://huggingface.co/me/it")
-    assert 'spaces/us/quantization?room=compare&amp;model=me%2F%3Cit%3E&amp;fill=1"' in said
+    assert 'spaces/us/quantization?room=take&amp;model=me%2F%3Cit%3E&amp;fill=1"' in said
     assert "us/merging" not in said and "dedup" not in said
     assert "spaces/us/dedup?" in entrances.after_push("me/it", "https://huggingface.co/datasets/me/it")
     assert entrances.after_push("me/it", "https://huggingface.co/spaces/me/it") == ""

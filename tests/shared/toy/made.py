@@ -63,7 +63,8 @@ def make() -> tuple[str, FileData, list[str]]:
 
 def read(file: FileData) -> str:
     """The text of a file that was uploaded, or made."""
-    return Path(file.path if isinstance(file, FileData) else file["path"]).read_text()
+    given: Any = file
+    return Path(given["path"] if isinstance(given, dict) else getattr(given, "path", given)).read_text()
 
 
 def folder(argument: dict[str, Any]) -> str:
