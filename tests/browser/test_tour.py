@@ -26,12 +26,14 @@ def test_three_steps_and_back(browser, suite_url):
         expect(threshold).to_have_value("0.7")
         expect(figure.locator(".tags")).to_contain_text("stored example")
         expect(bar).to_contain_text(re.search(r"(\d+) removed", figure.inner_text())[1])
+        page.screenshot(path="/tmp/tour1.png")
         axe_finds_only_gradios_own(page)
         page.keyboard.press("Enter")
         expect(bar).to_contain_text("2 of 3")
         expect(figure.get_by_label("Threshold").and_(page.locator("input"))).to_have_value("0.9")
         page.set_viewport_size({"width": 360, "height": 740})
         assert overflow(page) <= 0
+        page.screenshot(path="/tmp/tour360.png")
         page.set_viewport_size({"width": 1280, "height": 1000})
         bar.get_by_role("button", name="Next").click()
         expect(figure.locator('[data-view="clusters"]')).to_have_attribute("aria-selected", "true")
@@ -44,4 +46,5 @@ def test_three_steps_and_back(browser, suite_url):
         expect(page.get_by_role("button", name="Show me").first).to_be_focused()
         expect(threshold).to_have_value("0.6")
         expect(figure).to_have_attribute("data-seen", re.compile("row"))
-        assert figure.inner_text() == before and page.url == address
+        expect(page).to_have_url(address)
+        assert figure.inner_text() == before
