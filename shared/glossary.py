@@ -54,9 +54,7 @@ TERMS: dict[tuple[str, ...], str] = {
     ("QLoRA",): "LoRA on a base model that is held in 4 bits.",
     ("adapter", "adapters"): "A small set of trained weights that changes a model when it is added to it.",
     ("SFT",): "Supervised fine-tuning: learning answers token by token.",
-    (
-        "DPO",
-    ): "Learning from pairs of answers: the chosen one is made likelier than the rejected one, "
+    ("DPO",): "Learning from pairs of answers: the chosen one is made likelier than the rejected one, "
     "measured against the model before.",
     ("ORPO",): "Learning answers and preferring them over rejected ones in one loss, with no second model.",
     ("KTO",): "Learning from single answers marked good or bad.",
@@ -87,9 +85,7 @@ TERMS: dict[tuple[str, ...], str] = {
     ("Pareto",): "What nothing else beats in both respects at once.",
     ("Jaccard",): "Shared shingles of two texts over all shingles of both: 0 nothing in common, 1 the same.",
     ("shingle", "shingles"): "A run of so many neighbouring words, or signs, of a text.",
-    (
-        "MinHash",
-    ): "A short signature of a text; two agree in as many places as the texts are alike.",
+    ("MinHash",): "A short signature of a text; two agree in as many places as the texts are alike.",
     ("permutations",): "The number of places in a MinHash signature.",
     ("bands",): "Parts of the signatures: texts that agree in a whole band become candidates.",
     ("cosine",): "The angle between two vectors as a number: 1 the same direction, 0 nothing in common.",

@@ -10,7 +10,7 @@ const REST = 600;
 const NOT_IN =
   "script, style, svg, code, pre, textarea, select, option, button, a, bdi, summary, dfn, h1, " +
   "[role=button], [role=tab], [role=treeitem], [role=listbox], [role=status], [role=alert], " +
-  "[aria-live], [aria-hidden=true], [contenteditable], .figure-title, .hint, .provenance, .about, " +
+  "[aria-live], [aria-hidden=true], [contenteditable], .figure-title, .hint, .about, " +
   ".share-panel, .tour-bar, .term-tip";
 
 /** The pages that have their glossary. @type {WeakSet<HTMLElement>} */
