@@ -104,3 +104,16 @@ class Tour(TypedDict):
 
     room: str
     steps: list[TourStep]
+
+
+class Term(TypedDict):
+    """A word of the field."""
+
+    words: list[str]
+    says: str
+
+
+class Glossary(TypedDict):
+    """What a page explains where it stands."""
+
+    terms: list[Term]

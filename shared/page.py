@@ -18,6 +18,7 @@ from shared import entrances, files, hub, models, owner, quota, shelf
 from shared.app import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, lighten, stylesheet
+from shared.glossary import glossary
 from shared.tour import Step
 
 REPOSITORY_NAME = "the LLM course that you can touch"
@@ -49,6 +50,7 @@ def page(
     with App(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
         demo.sentence, demo.folder, demo.tours = sentence, folder, tours or {}
         header(title, sentence)
+        Figure(glossary(), folder=PANEL, elem_classes="tour")
         quota.show(demo)
         yield demo
         entrances.connect(demo)

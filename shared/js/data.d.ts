@@ -88,3 +88,14 @@ export interface Tour {
   room: string;
   steps: TourStep[];
 }
+
+/** A word of the field. */
+export interface Term {
+  words: string[];
+  says: string;
+}
+
+/** What a page explains where it stands. */
+export interface Glossary {
+  terms: Term[];
+}

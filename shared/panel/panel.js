@@ -2,26 +2,28 @@
 
 import { copyable } from "../js/copyable.js";
 import { h } from "../js/dom.js";
+import { renderGlossary } from "./glossary.js";
 import { renderTour } from "./tour.js";
 import { figureAbove, openLinkedView, seenQuery, viewOf } from "./view.js";
 
 /**
  * @import {Child} from "../js/dom.js"
  * @import {Host} from "../js/shell.js"
- * @import {Panel, Tour} from "../js/data.js"
+ * @import {Glossary, Panel, Tour} from "../js/data.js"
  */
 
 /** Until one looks again for a figure that is not drawn yet. */
 const UNDRAWN_MILLISECONDS = 300;
 
 /**
- * Draw the panel, or the tour of a room.
+ * Draw the panel, the tour of a room, or explain the page's words.
  * @param {HTMLElement} element
- * @param {Panel | Tour | null} data
+ * @param {Panel | Tour | Glossary | null} data
  * @param {Host} host
  */
 export function render(element, data, host) {
   if (data && "steps" in data) renderTour(element, data, host);
+  else if (data && "terms" in data) renderGlossary(element, data);
   else renderPanel(element, data);
 }
 
@@ -125,7 +127,12 @@ function follow(element, data, opened) {
     observer.observe(figure, { attributeFilter: ["data-seen"] });
     const tabs = figure.querySelector("[data-view]")?.parentElement;
     if (tabs) observer.observe(tabs, { subtree: true, attributeFilter: ["aria-selected"] });
-    watches.set(element, () => observer.disconnect());
+    const renewed = () => setTimeout(again, UNDRAWN_MILLISECONDS); // another element takes its place
+    figure.addEventListener("figure-renew", renewed);
+    watches.set(element, () => {
+      observer.disconnect();
+      figure.removeEventListener("figure-renew", renewed);
+    });
   } else if (looks > 0) {
     looks -= 1;
     const timer = setTimeout(again, UNDRAWN_MILLISECONDS); // the figure comes after its panel

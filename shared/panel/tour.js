@@ -45,7 +45,6 @@ export function renderTour(element, tour, host) {
       focus: document.activeElement,
     };
     go(0);
-    figure?.scrollIntoView({ block: "start" });
   };
   const go = (/** @type {number} */ to) => {
     at = to;
@@ -86,6 +85,7 @@ export function renderTour(element, tour, host) {
         figure.dispatchEvent(new CustomEvent("figure-renew", { detail: quiet }));
         const anew = figureAbove(element);
         if (anew) showView(anew, view || viewOf(anew).name, seen || null);
+        if (quiet) anew?.scrollIntoView({ block: "start" });
       } else if (looks < LONGEST_WAIT) {
         looks += 1;
         waiting = setTimeout(look, DRAWN_MILLISECONDS);

@@ -1,0 +1,31 @@
+"""The words of the field are explained where they stand."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from shared.glossary import TERMS
+from tests.browser.harness import axe_in_both_schemes, opened
+
+
+def test_words_are_explained_on_focus_hover_and_touch(browser, suite_url):
+    with opened(browser, f"{suite_url}/dedup/", "#figure .course-figure", has_touch=True) as page:
+        tip = page.locator("#term-tip")
+        expect(page.locator("dfn.term").first).to_be_visible(timeout=20_000)
+        page.wait_for_timeout(1000)
+        marks = page.locator("dfn.term:visible")
+        words = [word.lower() for word in marks.all_inner_texts()]
+        assert len(words) > 2 and len(words) == len(set(words)), words
+        known = {word.lower(): says for names, says in TERMS.items() for word in names}
+        marks.first.focus()
+        expect(tip).to_have_text(known[words[0]])
+        expect(marks.first).to_have_attribute("aria-describedby", "term-tip")
+        page.keyboard.press("Escape")
+        expect(tip).to_be_hidden()
+        marks.nth(1).hover()
+        expect(tip).to_have_text(known[words[1]])
+        page.mouse.move(0, 0)
+        expect(tip).to_be_hidden()
+        marks.nth(2).tap()
+        expect(tip).to_have_text(known[words[2]])
+        axe_in_both_schemes(page)
