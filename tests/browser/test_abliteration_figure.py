@@ -71,7 +71,7 @@ def test_the_report_says_what_went_and_what_it_cost(open_page) -> None:
     best = next(trial for trial in data["trials"] if trial["number"] == data["best"])
     expect(page.locator(".trial-best")).to_have_attribute(
         "aria-label",
-        re.compile(f"Kernel {best['number']}, {best.get('method', 'ablate')}, layer {best['layer']}"),
+        re.compile(f"Kernel {best['number']}, {best['method']}, {best['projection']} direction"),
     )
     page.get_by_role("button", name="Use this kernel").click()
     assert page.evaluate("emitted")[0][1]["chosen"]["layer"] == data["chosen"]["layer"]

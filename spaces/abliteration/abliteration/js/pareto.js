@@ -56,7 +56,7 @@ export function openParetoView(figure, panel) {
  */
 function bestBlock({ method, layer, projection, kernel: { attention, mlp } }, best, width) {
   return block(
-    `The best kernel: ${method}, direction of layer ${layer}, ${projection}`,
+    `The best kernel: ${method}, ${directionOf(layer, projection)}`,
     `Left of the behaviour ${percentage(best.refusals)}, KL ${brief(best.kl)} nats on the select prompts; ` +
       (best.truth === undefined
         ? ""
@@ -117,15 +117,33 @@ function trialChart(figure, { trials, front, best }, width) {
 }
 
 /**
+ * Where a direction is from: a causal one is read at every layer.
+ * @param {number} layer
+ * @param {string} projection
+ */
+function directionOf(layer, projection) {
+  return projection === "causal"
+    ? "causal direction of every layer"
+    : `direction of layer ${layer}, ${projection}`;
+}
+
+/**
  * @param {Shell} figure
  * @param {Trial} trial
  * @param {"best" | "front" | "beaten"} kind
  * @param {number} cx
  * @param {number} cy
  */
-function trialMark(figure, { number, method = "ablate", layer, refusals, kl }, kind, cx, cy) {
+function trialMark(
+  figure,
+  { number, method = "ablate", layer, projection, refusals, kl },
+  kind,
+  cx,
+  cy,
+) {
   const words =
-    `Kernel ${number}, ${method}, layer ${layer}: ${percentage(refusals)} of the behaviour left, ` +
+    `Kernel ${number}, ${method}, ${directionOf(layer, projection)}: ` +
+    `${percentage(refusals)} of the behaviour left, ` +
     `KL ${brief(kl)} nats`;
   return s("circle", {
     class: `trial trial-${kind}`,

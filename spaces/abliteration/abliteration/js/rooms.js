@@ -173,7 +173,8 @@ function runKey(data) {
     ];
   if (data.kind === "features" || !data.edit) return [];
   const { method, projection, layer, strength } = data.edit;
-  return [`${method}, ${projection} direction of layer ${layer}, strength ${brief(strength)}`];
+  const read = projection === "causal" ? "every layer" : `layer ${layer}`;
+  return [`${method}, ${projection} direction of ${read}, strength ${brief(strength)}`];
 }
 
 /** @param {Room} data */
